@@ -1,0 +1,61 @@
+"""Builds the bootstraps and packs them as Lambda wants them."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from prerequisites import ROOT
+from say import Trouble, say
+
+TOOLS = "local-cloud"  # package of the carrier simulator and the demo data
+
+
+@dataclass(frozen=True)
+class Package:
+    """A function's code, ready for upload."""
+
+    path: Path
+    key: str  # carries the content's hash, so that changed code is a changed template
+
+
+def build(binaries: list[str]) -> Path:
+    """Builds the functions and the tools; gives the folder with the programs."""
+    say(f"building {len(binaries)} functions (the first time takes minutes)")
+    wanted = [flag for name in [*binaries, TOOLS] for flag in ("-p", name)]
+    if subprocess.run(["cargo", "build", *wanted], cwd=ROOT).returncode != 0:
+        raise Trouble("the build failed (cargo's own words stand above)")
+    about = subprocess.run(
+        ["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return Path(json.loads(about.stdout)["target_directory"]) / "debug"
+
+
+def pack(programs: Path, binaries: list[str], folder: Path) -> dict[str, Package]:
+    """One zip per function, holding its stripped program as `bootstrap`. Unchanged programs keep their zip."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return {name: _pack_one(programs / name, folder / f"{name}.zip") for name in binaries}
+
+
+def _pack_one(program: Path, target: Path) -> Package:
+    if not program.exists():
+        raise Trouble(f"the build made no program {program.name}; does its package build a binary of that name?")
+    if not target.exists() or target.stat().st_mtime_ns != program.stat().st_mtime_ns:
+        bare = target.with_suffix(".bootstrap")
+        shutil.copyfile(program, bare)
+        if shutil.which("strip"):  # a debug build is mostly symbols
+            subprocess.run(["strip", str(bare)], capture_output=True)
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
+            entry = zipfile.ZipInfo("bootstrap")
+            entry.external_attr = 0o755 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            package.writestr(entry, bare.read_bytes(), compresslevel=1)
+        bare.unlink()
+        times = program.stat()
+        os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+    digest = hashlib.sha256(target.read_bytes()).hexdigest()
+    return Package(target, f"{program.name}/{digest}.zip")

@@ -1,0 +1,13 @@
+//! The carrier simulator over HTTP, as the product and a person at a terminal meet it.
+
+#![allow(clippy::unwrap_used, reason = "all of it is a test, its steps that several tests share as well")]
+
+mod callbacks;
+mod faults;
+mod inbound;
+mod listing;
+mod page;
+mod program;
+mod schema;
+mod sending;
+mod stage;

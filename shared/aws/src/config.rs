@@ -1,0 +1,86 @@
+//! Settings of a function, read once at start. Every variable that is missing or malformed is named in one error.
+
+use std::{fmt::Display, str::FromStr, time::Duration};
+
+use shared_domain::lock::LockPolicy;
+
+/// Reads variables and remembers what is wrong with them.
+#[derive(Debug, Default)]
+pub struct Environment {
+    problems: Vec<String>,
+}
+
+/// What is wrong with the environment, all of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the function's environment is not complete: {}", .0.join("; "))]
+pub struct ConfigError(Vec<String>);
+
+impl Environment {
+    /// A variable that must be there and not empty.
+    pub fn required(&mut self, name: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.problems.push(format!("{name} is missing"));
+            String::new()
+        })
+    }
+
+    /// A variable that may be absent or empty.
+    pub fn optional(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    /// A whole number, at least `least`.
+    pub fn number<N>(&mut self, name: &str, least: N) -> N
+    where
+        N: FromStr + PartialOrd + Copy + Display,
+    {
+        let text = self.required(name);
+        match text.parse() {
+            Ok(number) if number >= least => number,
+            _ => {
+                if !text.is_empty() {
+                    self.problems.push(format!("{name} is no whole number of at least {least}"));
+                }
+                least
+            }
+        }
+    }
+
+    /// A time in whole seconds, at least one.
+    pub fn seconds(&mut self, name: &str) -> Duration {
+        Duration::from_secs(self.number(name, 1))
+    }
+
+    /// The times of the lock: `LOCK_…`.
+    pub fn lock_policy(&mut self) -> LockPolicy {
+        LockPolicy {
+            lease: self.seconds("LOCK_LEASE_SECONDS"),
+            renew_after: self.seconds("LOCK_RENEW_SECONDS"),
+            idle_prompt: self.seconds("LOCK_IDLE_PROMPT_SECONDS"),
+            idle_release: self.seconds("LOCK_IDLE_RELEASE_SECONDS"),
+            skew: Duration::from_millis(self.number("LOCK_SKEW_MILLIS", 0)),
+        }
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every problem met.
+    pub fn finish(self) -> Result<(), ConfigError> {
+        if self.problems.is_empty() { Ok(()) } else { Err(ConfigError(self.problems)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_missing_variable_is_named() {
+        let mut environment = Environment::default();
+        environment.required("SHARED_INBOX_NO_SUCH_A");
+        environment.seconds("SHARED_INBOX_NO_SUCH_B");
+        let error = environment.finish().unwrap_err().to_string();
+        assert!(error.contains("NO_SUCH_A is missing") && error.contains("NO_SUCH_B is missing"), "{error}");
+    }
+}

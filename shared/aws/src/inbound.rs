@@ -1,0 +1,279 @@
+//! Inbound texts: stored exactly once, whatever the carrier repeats.
+//!
+//! Three conditional writes in a row, each safe to repeat: the *claim* under the carrier's message id, which fixes our id
+//! and time; the *message*; the *thread*. A redelivery finds the claim (1 write unit), looks whether message and thread
+//! followed, and does what is missing, so a crash between two writes loses nothing. A transaction would cost twice as
+//! much and conflict with replies.
+//!
+//! | delivery | requests | write units |
+//! |---|---|---|
+//! | first, thread unread | 3 | 5 (claim 1, message 1, thread 1, its list entry moves 2) |
+//! | first, thread was read | 3 | 6 (the unread index gains an entry) |
+//! | first text of an unknown number | 6 and 2 reads | 7 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries) |
+//! | again | 1 and 1 read of two items | 1 |
+
+use aws_sdk_dynamodb::{
+    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use shared_domain::{
+    conversation::{Folder, LastMessage, Threading, thread_inbound},
+    ids::{ConversationId, MessageId},
+    inbox::Inbox,
+    message::{Delivery, DeliveryState, Direction, Media, Message},
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+
+use crate::{
+    contacts::Contacts,
+    items::{ClaimRow, ContactRow, ConversationRow, LastMessageRow, MessageRow, parse_id},
+    keys,
+    table::{Item, StoreError, Table, attribute, row, text},
+};
+
+/// An inbound text as a carrier reports it, for one of our inboxes.
+#[derive(Debug, Clone)]
+pub struct InboundText {
+    /// Which carrier.
+    pub carrier: &'static str,
+    /// The carrier's id: the key that makes the webhook idempotent.
+    pub carrier_id: String,
+    /// Who wrote.
+    pub from: PhoneNumber,
+    /// The text; may be empty when there is media.
+    pub text: String,
+    /// Media of an MMS.
+    pub media: Vec<Media>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receipt {
+    /// Stored now.
+    Stored(MessageId),
+    /// It was ours already; whatever an earlier delivery had left undone is done.
+    Duplicate(MessageId),
+}
+
+/// Stores inbound texts.
+#[derive(Debug, Clone)]
+pub struct Inbound {
+    table: Table,
+    contacts: Contacts,
+}
+
+impl Inbound {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self { contacts: Contacts::new(table.clone()), table }
+    }
+
+    /// Stores a text and puts its conversation on top of the inbox, unread.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the text is then not promised to be stored, and the carrier must be told to repeat.
+    pub async fn receive(&self, inbox: &Inbox, text: &InboundText, now: Timestamp) -> Result<Receipt, StoreError> {
+        let conversation = ConversationId::of(&inbox.id, &text.from);
+        let id = MessageId::of_inbound(&conversation, now, &text.carrier_id);
+        match self.claim(inbox, text, &id, now).await? {
+            None => {
+                let message = message(inbox, text, conversation, id.clone(), now);
+                self.put(inbox, &message).await?;
+                self.thread(inbox, &message, Threading::OnTop).await?;
+                Ok(Receipt::Stored(id))
+            }
+            Some(claim) => {
+                let id = parse_id::<shared_domain::ids::Message>(&claim.message)?;
+                let message = message(inbox, text, conversation, id.clone(), claim.at);
+                self.resume(inbox, &message).await?;
+                Ok(Receipt::Duplicate(id))
+            }
+        }
+    }
+
+    /// Claims the carrier's id for us; gives the claim that was there before.
+    async fn claim(
+        &self,
+        inbox: &Inbox,
+        text: &InboundText,
+        id: &MessageId,
+        now: Timestamp,
+    ) -> Result<Option<ClaimRow>, StoreError> {
+        let key = keys::inbound_claim(&inbox.organisation, text.carrier, &text.carrier_id);
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(row(key, &ClaimRow { message: id.to_string(), at: now })?))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(taken)) => {
+                    let item = taken.item().cloned().unwrap_or_default();
+                    Ok(Some(serde_dynamo::from_item(item)?))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Does what an earlier delivery left undone: mostly nothing.
+    async fn resume(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
+        let message_key = keys::message(&inbox.organisation, &message.conversation, &message.id);
+        let thread_key = keys::conversation(&inbox.organisation, &inbox.id, &message.conversation);
+        let found = self.table.batch_get(vec![message_key, thread_key.clone()], true).await?;
+        let is_thread = |item: &&Item| item.get("sk").and_then(|sk| sk.as_s().ok()) == Some(&thread_key.sk);
+        let thread = found.iter().find(is_thread).cloned();
+        if found.len() == usize::from(thread.is_some()) {
+            self.put(inbox, message).await?;
+        }
+        let left = threading(thread, &message.id)?;
+        self.thread(inbox, message, left).await
+    }
+
+    /// The message row. Put as it is: its content is the same however often it is put, until a report is added, and
+    /// inbound texts get none.
+    async fn put(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
+        let key = keys::message(&inbox.organisation, &message.conversation, &message.id);
+        self.table.put(key, &MessageRow::of(message)).await
+    }
+
+    /// Brings the thread up to the message. Each try is one conditional write whose refusal tells what is left.
+    async fn thread(&self, inbox: &Inbox, message: &Message, mut left: Threading) -> Result<(), StoreError> {
+        let mut contact = None;
+        for _ in 0..4 {
+            let refused = match left {
+                Threading::Done => return Ok(()),
+                Threading::OnTop => self.put_on_top(inbox, message, contact.as_ref()).await?,
+                Threading::Below => self.put_below(inbox, message).await?,
+            };
+            match refused {
+                None => return Ok(()),
+                Some(None) => {
+                    let number = &message.contact_number;
+                    let known =
+                        self.contacts.by_number_or_provisional(&inbox.organisation, &inbox.team, number).await?;
+                    contact = Some(ContactRow::of(&known));
+                    left = Threading::OnTop;
+                }
+                Some(thread) => left = threading(thread, &message.id)?,
+            }
+        }
+        Err(StoreError::Unavailable("the thread kept changing".into()))
+    }
+
+    async fn put_on_top(
+        &self,
+        inbox: &Inbox,
+        message: &Message,
+        contact: Option<&ContactRow>,
+    ) -> Result<Option<Option<Item>>, StoreError> {
+        let contact_part = if contact.is_some() { ", contact = if_not_exists(contact, :contact)" } else { "" };
+        let exists = if contact.is_some() { "attribute_not_exists(pk) OR" } else { "" };
+        let mut values = Self::values(inbox, message);
+        values.insert(":last".into(), attribute(&LastMessageRow::of(&LastMessage::of(message)))?);
+        values.insert(":place".into(), text(keys::activity(message.created_at, &message.conversation)));
+        if let Some(contact) = contact {
+            values.insert(":contact".into(), attribute(contact)?);
+        }
+        self.update(
+            inbox,
+            message,
+            format!("{IN_INBOX_UNREAD}, lastMessage = :last, gsi1sk = :place{contact_part}"),
+            format!("{exists} lastMessage.id < :message"),
+            values,
+        )
+        .await
+    }
+
+    async fn put_below(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
+        let condition = "attribute_exists(pk) AND (attribute_not_exists(lastInbound) OR lastInbound < :message)";
+        self.update(inbox, message, IN_INBOX_UNREAD.into(), condition.into(), Self::values(inbox, message)).await
+    }
+
+    fn values(inbox: &Inbox, message: &Message) -> Item {
+        let folder = Folder::after(Direction::Inbound);
+        Item::from([
+            (":message".into(), text(&message.id)),
+            (":folder".into(), text(keys::folder_partition(&inbox.organisation, &inbox.id, folder))),
+            (":inbox".into(), text(keys::inbox_partition(&inbox.organisation, &inbox.id))),
+            (":unread".into(), AttributeValue::Bool(false)),
+            (":thread".into(), text(&message.conversation)),
+        ])
+    }
+
+    /// `None` when done, otherwise the thread that refused it, if there is one.
+    async fn update(
+        &self,
+        inbox: &Inbox,
+        message: &Message,
+        expression: String,
+        condition: String,
+        values: Item,
+    ) -> Result<Option<Option<Item>>, StoreError> {
+        let key = keys::conversation(&inbox.organisation, &inbox.id, &message.conversation);
+        let updated = self
+            .table
+            .client
+            .update_item()
+            .table_name(&self.table.name)
+            .set_key(Some(key.into_item()))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .expression_attribute_names("#read", "read")
+            .set_expression_attribute_values(Some(values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match updated {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(Some(refused.item().cloned()))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
+
+const IN_INBOX_UNREAD: &str =
+    "SET lastInbound = :message, #read = :unread, gsi1pk = :folder, gsi2pk = :inbox, gsi2sk = :thread";
+
+fn threading(thread: Option<Item>, message: &MessageId) -> Result<Threading, StoreError> {
+    let Some(item) = thread else { return Ok(Threading::OnTop) };
+    let row: ConversationRow = serde_dynamo::from_item(item)?;
+    let conversation = row.conversation()?;
+    Ok(thread_inbound(Some((&conversation.last_message, conversation.last_inbound.as_ref())), message))
+}
+
+fn message(
+    inbox: &Inbox,
+    text: &InboundText,
+    conversation: ConversationId,
+    id: MessageId,
+    at: Timestamp,
+) -> Message {
+    Message {
+        id,
+        conversation,
+        inbox: inbox.id.clone(),
+        team: inbox.team.clone(),
+        inbox_number: inbox.number.clone(),
+        contact_number: text.from.clone(),
+        direction: Direction::Inbound,
+        text: text.text.clone(),
+        media: text.media.clone(),
+        sender: None,
+        automatic: false,
+        created_at: at,
+        carrier_id: Some(text.carrier_id.clone()),
+        delivery: Delivery::beginning(DeliveryState::Received, at),
+    }
+}

@@ -1,0 +1,452 @@
+//! Rows as they are stored, and their way to domain types and back. Attribute names are short where a row is in a list
+//! index: a page of 50 conversations has a budget of 3 read units.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use shared_domain::{
+    contact::Contact,
+    conversation::{Conversation, Folder, LastMessage},
+    ids::{ConversationId, Id, IdError, InboxId, Kind, MessageId, OrganisationId},
+    inbox::{Inbox, InboxKind, RegistrationStatus, Team},
+    lock::{Broken, FencingToken, Lease, LockState, Person},
+    membership::{Membership, Role, TeamRole, User},
+    message::{Delivery, DeliveryState, Direction, Media, Message, Report},
+    phone::{PhoneNumber, PhoneNumberError},
+    time::Timestamp,
+};
+
+use crate::{keys::Key, table::StoreError};
+
+/// An id or number in a row that is none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RowError {
+    #[error("id: {0}")]
+    Id(#[from] IdError),
+    #[error("number: {0}")]
+    Number(#[from] PhoneNumberError),
+}
+
+impl From<RowError> for StoreError {
+    fn from(error: RowError) -> Self {
+        Self::Refused(format!("a row holds a bad {error}"))
+    }
+}
+
+fn id<K: Kind>(text: &str) -> Result<Id<K>, RowError> {
+    Ok(Id::parse(text)?)
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PersonRow {
+    pub id: String,
+    pub name: String,
+}
+
+impl PersonRow {
+    pub(crate) fn of(person: &Person) -> Self {
+        Self { id: person.id.to_string(), name: person.name.clone() }
+    }
+
+    pub(crate) fn person(self) -> Result<Person, RowError> {
+        Ok(Person { id: id(&self.id)?, name: self.name })
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ContactRow {
+    pub id: String,
+    #[serde(rename = "ext", skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    #[serde(rename = "first", skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    #[serde(rename = "last", skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    pub number: PhoneNumber,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<PersonRow>,
+    #[serde(rename = "out", default, skip_serializing_if = "std::ops::Not::not")]
+    pub opted_out: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
+    #[serde(rename = "prov", default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
+}
+
+impl ContactRow {
+    pub(crate) fn of(contact: &Contact) -> Self {
+        Self {
+            id: contact.id.to_string(),
+            external_id: contact.external_id.clone(),
+            first_name: contact.first_name.clone(),
+            last_name: contact.last_name.clone(),
+            number: contact.number.clone(),
+            assigned: contact.assigned.as_ref().map(PersonRow::of),
+            opted_out: contact.opted_out,
+            blocked: contact.blocked,
+            provisional: contact.provisional,
+        }
+    }
+
+    pub(crate) fn contact(self) -> Result<Contact, RowError> {
+        Ok(Contact {
+            id: id::<shared_domain::ids::Contact>(&self.id)?,
+            external_id: self.external_id,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            number: self.number,
+            assigned: self.assigned.map(PersonRow::person).transpose()?,
+            opted_out: self.opted_out,
+            blocked: self.blocked,
+            provisional: self.provisional,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NumberRow {
+    pub contact: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LastMessageRow {
+    pub id: String,
+    pub text: String,
+    pub dir: Direction,
+    pub at: Timestamp,
+}
+
+impl LastMessageRow {
+    pub(crate) fn of(last: &LastMessage) -> Self {
+        Self { id: last.id.to_string(), text: last.text.clone(), dir: last.direction, at: last.created_at }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BrokenRow {
+    pub token: FencingToken,
+    pub by: PersonRow,
+}
+
+/// A conversation. In a list the attributes outside the index are absent: the lock's times above all, so that a renewal
+/// writes no index.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConversationRow {
+    pub pk: String,
+    pub sk: String,
+    pub contact: ContactRow,
+    pub last_message: LastMessageRow,
+    pub read: bool,
+    pub gsi1pk: String,
+    pub gsi1sk: String,
+    pub last_inbound: Option<String>,
+    #[serde(default)]
+    pub delivery_failed: bool,
+    pub lock_holder: Option<PersonRow>,
+    #[serde(default)]
+    pub fence: FencingToken,
+    pub lock_expires_at: Option<Timestamp>,
+    pub lock_idle_at: Option<Timestamp>,
+    pub lock_broken: Option<BrokenRow>,
+}
+
+impl ConversationRow {
+    pub(crate) fn key(&self) -> Key {
+        Key { pk: self.pk.clone(), sk: self.sk.clone() }
+    }
+
+    pub(crate) fn lock(&self) -> Result<LockState, RowError> {
+        let lease = match (&self.lock_holder, self.lock_expires_at, self.lock_idle_at) {
+            (Some(holder), Some(expires_at), Some(idle_release_at)) => Some(Lease {
+                holder: holder.clone().person()?,
+                token: self.fence,
+                expires_at,
+                idle_release_at,
+            }),
+            _ => None,
+        };
+        let broken = match &self.lock_broken {
+            Some(row) => Some(Broken { token: row.token, by: row.by.clone().person()? }),
+            None => None,
+        };
+        Ok(LockState { fence: self.fence, lease, broken })
+    }
+
+    pub(crate) fn conversation(self) -> Result<Conversation, RowError> {
+        let lock = self.lock()?;
+        let inbox = self.pk.split('#').nth(1).unwrap_or_default();
+        let archived = self.gsi1pk.ends_with(Folder::Archived.as_str());
+        let at = self.gsi1sk.split('#').next().and_then(|millis| millis.parse().ok()).unwrap_or(0);
+        Ok(Conversation {
+            id: id(&self.sk)?,
+            inbox: id(inbox)?,
+            contact: self.contact.contact()?,
+            folder: if archived { Folder::Archived } else { Folder::Inbox },
+            read: self.read,
+            last_message: LastMessage {
+                id: id(&self.last_message.id)?,
+                text: self.last_message.text,
+                direction: self.last_message.dir,
+                created_at: self.last_message.at,
+            },
+            last_activity_at: Timestamp::from_millis(at),
+            last_inbound: self.last_inbound.as_deref().map(id).transpose()?,
+            delivery_failed: self.delivery_failed,
+            lock,
+        })
+    }
+}
+
+/// A message. `states` maps the name of a state to its report: adding one is a condition on that name alone.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MessageRow {
+    pub sk: String,
+    pub inbox: String,
+    pub team: String,
+    pub own_number: PhoneNumber,
+    pub contact_number: PhoneNumber,
+    pub direction: Direction,
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub media: Vec<Media>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<PersonRow>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
+    pub at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier_id: Option<String>,
+    pub states: BTreeMap<DeliveryState, Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+}
+
+impl MessageRow {
+    pub(crate) fn of(message: &Message) -> Self {
+        Self {
+            sk: message.id.to_string(),
+            inbox: message.inbox.to_string(),
+            team: message.team.to_string(),
+            own_number: message.inbox_number.clone(),
+            contact_number: message.contact_number.clone(),
+            direction: message.direction,
+            text: message.text.clone(),
+            media: message.media.clone(),
+            sender: message.sender.as_ref().map(PersonRow::of),
+            automatic: message.automatic,
+            at: message.created_at,
+            carrier_id: message.carrier_id.clone(),
+            states: message.delivery.history().into_iter().map(|(state, report)| (state, report.clone())).collect(),
+            claim: None,
+        }
+    }
+
+    pub(crate) fn message(self) -> Result<Message, RowError> {
+        let message: MessageId = id(&self.sk)?;
+        let conversation: ConversationId = message.conversation().ok_or(IdError::Length)?;
+        let mut delivery = Delivery::default();
+        for (state, report) in self.states {
+            delivery.add(state, report);
+        }
+        Ok(Message {
+            id: message,
+            conversation,
+            inbox: id(&self.inbox)?,
+            team: id(&self.team)?,
+            inbox_number: self.own_number,
+            contact_number: self.contact_number,
+            direction: self.direction,
+            text: self.text,
+            media: self.media,
+            sender: self.sender.map(PersonRow::person).transpose()?,
+            automatic: self.automatic,
+            created_at: self.at,
+            carrier_id: self.carrier_id,
+            delivery,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InboxRow {
+    pub org: String,
+    pub id: String,
+    pub team: String,
+    pub kind: InboxKind,
+    pub name: String,
+    pub color: String,
+    pub api_code: String,
+    pub number: PhoneNumber,
+    #[serde(default)]
+    pub retired: bool,
+}
+
+impl InboxRow {
+    pub(crate) fn of(inbox: &Inbox) -> Self {
+        Self {
+            org: inbox.organisation.to_string(),
+            id: inbox.id.to_string(),
+            team: inbox.team.to_string(),
+            kind: inbox.kind,
+            name: inbox.name.clone(),
+            color: inbox.color.clone(),
+            api_code: inbox.api_code.clone(),
+            number: inbox.number.clone(),
+            retired: inbox.retired,
+        }
+    }
+
+    pub(crate) fn inbox(self) -> Result<Inbox, RowError> {
+        Ok(Inbox {
+            organisation: id(&self.org)?,
+            id: id(&self.id)?,
+            team: id(&self.team)?,
+            kind: self.kind,
+            name: self.name,
+            color: self.color,
+            api_code: self.api_code,
+            number: self.number,
+            retired: self.retired,
+        })
+    }
+}
+
+/// Points at an inbox: from one of our numbers, or from an API code.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct InboxPointer {
+    pub org: String,
+    pub inbox: String,
+}
+
+impl InboxPointer {
+    pub(crate) fn of(inbox: &Inbox) -> Self {
+        Self { org: inbox.organisation.to_string(), inbox: inbox.id.to_string() }
+    }
+
+    pub(crate) fn target(&self) -> Result<(OrganisationId, InboxId), RowError> {
+        Ok((id(&self.org)?, id(&self.inbox)?))
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TeamRow {
+    pub id: String,
+    pub name: String,
+    pub registration: RegistrationStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messaging_service: Option<String>,
+}
+
+impl TeamRow {
+    pub(crate) fn of(team: &Team) -> Self {
+        Self {
+            id: team.id.to_string(),
+            name: team.name.clone(),
+            registration: team.registration,
+            messaging_service: team.messaging_service.clone(),
+        }
+    }
+
+    pub(crate) fn team(self) -> Result<Team, RowError> {
+        Ok(Team {
+            id: id(&self.id)?,
+            name: self.name,
+            registration: self.registration,
+            messaging_service: self.messaging_service,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MemberRow {
+    pub inbox: String,
+    pub kind: InboxKind,
+    pub team: String,
+    pub user: PersonRow,
+}
+
+impl MemberRow {
+    pub(crate) fn of(member: &Membership) -> Self {
+        Self {
+            inbox: member.inbox.to_string(),
+            kind: member.kind,
+            team: member.team.to_string(),
+            user: PersonRow::of(&member.user),
+        }
+    }
+
+    pub(crate) fn membership(self) -> Result<Membership, RowError> {
+        Ok(Membership {
+            inbox: id(&self.inbox)?,
+            kind: self.kind,
+            team: id(&self.team)?,
+            user: self.user.person()?,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UserRow {
+    pub id: String,
+    pub name: String,
+    pub email: String,
+    #[serde(default)]
+    pub owner: bool,
+}
+
+impl UserRow {
+    pub(crate) fn of(user: &User) -> Self {
+        Self { id: user.id.to_string(), name: user.name.clone(), email: user.email.clone(), owner: user.owner }
+    }
+
+    pub(crate) fn user(self) -> Result<User, RowError> {
+        Ok(User { id: id::<shared_domain::ids::User>(&self.id)?, name: self.name, email: self.email, owner: self.owner })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TeamRoleRow {
+    pub team: String,
+    pub name: String,
+    pub role: Role,
+}
+
+impl TeamRoleRow {
+    pub(crate) fn of(role: &TeamRole) -> Self {
+        Self { team: role.team.to_string(), name: role.name.clone(), role: role.role }
+    }
+
+    pub(crate) fn role(self) -> Result<TeamRole, RowError> {
+        Ok(TeamRole { team: id(&self.team)?, name: self.name, role: self.role })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ClaimRow {
+    pub message: String,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KeyRow {
+    pub body: String,
+    pub message: String,
+    pub ttl: i64,
+}
+
+/// An accepted text that is not yet in the queue, or a send that is to be asked about.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OutboxRow {
+    pub org: String,
+    pub sk: String,
+    pub at: Timestamp,
+}
+
+pub(crate) fn parse_id<K: Kind>(text: &str) -> Result<Id<K>, StoreError> {
+    Ok(id(text)?)
+}

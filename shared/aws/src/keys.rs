@@ -1,0 +1,218 @@
+//! Every key of the table. Ids carry their kind as a prefix, so a key is its ids joined by `#`, which no id contains.
+//!
+//! | pk | sk | what | read by |
+//! |---|---|---|---|
+//! | `org_#inb_` | `INBOX` | inbox | account of a send, settings |
+//! | `org_#inb_` | `MEMBER#user` | membership with the user's name | the access check of every request (0.5 RCU) |
+//! | `org_#inb_` | `cnv_` | conversation, with its lock | one conversation; lists by the indexes |
+//! | `org_#cnv_` | `msg_` | message with its delivery reports | history, newest first; one message by its id |
+//! | `org_#SID#carrier#id` | `CLAIM` | an inbound text is ours | the first conditional write of a webhook |
+//! | `org_#KEY#digest` | `KEY` | idempotency key | a repeated POST; `ttl` |
+//! | `org_#team_` | `TEAM` | team with its registration | account of a send |
+//! | `org_#team_` | `con_` | contact | compose by contact, names |
+//! | `org_#team_` | `NUMBER#+1…` | which contact has a number | compose and first inbound text by number |
+//! | `org_#USER#user` | `USER`, `team_`, `inb_` | user, roles, inboxes | `GET /v1/me`, in one query |
+//! | `org_#API#code` | `API` | inbox of an API code | sends by integrations |
+//! | `NUMBER#+1…` | `NUMBER` | inbox of one of our numbers | webhooks, which name no tenant but the number |
+//! | `CLIENT#id` | `CLIENT` | organisation of a machine client | tokens without an organisation claim |
+//! | `OUTBOX#shard` | `msg_` | accepted and not yet queued | the stream (relay); the sweep |
+//! | `RECONCILE` | `msg_` | sent with an unknown answer | the reconciler |
+//!
+//! Everything that a request can name begins with the organisation of its principal. The last four are reached by a
+//! carrier's number, a verified token or our own schedules only.
+//!
+//! | index | pk | sk | lists |
+//! |---|---|---|---|
+//! | `inbox-activity` | `org_#inb_#folder` | `millis#cnv_` | a folder by last activity |
+//! | `inbox-unread` | `org_#inb_` | `cnv_` | unread conversations, sparse, to be counted |
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest, Sha256};
+use shared_domain::{
+    conversation::Folder,
+    ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+
+use crate::table::Item;
+
+/// The index that lists a folder by last activity.
+pub const INBOX_ACTIVITY: &str = "inbox-activity";
+/// The sparse index of unread conversations.
+pub const INBOX_UNREAD: &str = "inbox-unread";
+/// Outbox rows are spread over this many partitions; a conversation stays in one, so that its texts keep their order.
+pub const OUTBOX_SHARDS: u64 = 4;
+/// Where outbox rows live; the stream's filter in the template names it as well.
+pub const OUTBOX_PREFIX: &str = "OUTBOX#";
+
+/// A primary key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Partition.
+    pub pk: String,
+    /// Place in it.
+    pub sk: String,
+}
+
+impl Key {
+    fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    pub(crate) fn into_item(self) -> Item {
+        Item::from([
+            ("pk".into(), AttributeValue::S(self.pk)),
+            ("sk".into(), AttributeValue::S(self.sk)),
+        ])
+    }
+}
+
+/// The partition of an inbox: itself, members, conversations.
+pub fn inbox_partition(organisation: &OrganisationId, inbox: &InboxId) -> String {
+    format!("{organisation}#{inbox}")
+}
+
+/// An inbox.
+pub fn inbox(organisation: &OrganisationId, inbox: &InboxId) -> Key {
+    Key::new(inbox_partition(organisation, inbox), "INBOX")
+}
+
+/// A membership.
+pub fn member(organisation: &OrganisationId, inbox: &InboxId, user: &UserId) -> Key {
+    Key::new(inbox_partition(organisation, inbox), format!("MEMBER#{user}"))
+}
+
+/// A conversation.
+pub fn conversation(organisation: &OrganisationId, inbox: &InboxId, conversation: &ConversationId) -> Key {
+    Key::new(inbox_partition(organisation, inbox), conversation.as_str())
+}
+
+/// The partition of a thread's messages.
+pub fn thread_partition(organisation: &OrganisationId, conversation: &ConversationId) -> String {
+    format!("{organisation}#{conversation}")
+}
+
+/// A message.
+pub fn message(organisation: &OrganisationId, conversation: &ConversationId, message: &MessageId) -> Key {
+    Key::new(thread_partition(organisation, conversation), message.as_str())
+}
+
+/// The claim on an inbound text, by the carrier's own id: what makes the webhook idempotent.
+pub fn inbound_claim(organisation: &OrganisationId, carrier: &str, carrier_id: &str) -> Key {
+    Key::new(format!("{organisation}#SID#{carrier}#{carrier_id}"), "CLAIM")
+}
+
+/// An idempotency key of one principal on one route.
+pub fn idempotency(organisation: &OrganisationId, principal: &str, route: &str, key: &str) -> Key {
+    let mut digest = Sha256::new();
+    for part in [principal, route, key] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    let digest = data_encoding::HEXLOWER.encode(&digest.finalize());
+    Key::new(format!("{organisation}#KEY#{digest}"), "KEY")
+}
+
+/// The partition of a team: itself, contacts, their numbers.
+pub fn team_partition(organisation: &OrganisationId, team: &TeamId) -> String {
+    format!("{organisation}#{team}")
+}
+
+/// A team.
+pub fn team(organisation: &OrganisationId, team: &TeamId) -> Key {
+    Key::new(team_partition(organisation, team), "TEAM")
+}
+
+/// A contact.
+pub fn contact(organisation: &OrganisationId, team: &TeamId, contact: &ContactId) -> Key {
+    Key::new(team_partition(organisation, team), contact.as_str())
+}
+
+/// Which contact of a team has a number.
+pub fn contact_number(organisation: &OrganisationId, team: &TeamId, number: &PhoneNumber) -> Key {
+    Key::new(team_partition(organisation, team), format!("NUMBER#{}", number.as_str()))
+}
+
+/// The partition of a user: itself, roles, inboxes.
+pub fn user_partition(organisation: &OrganisationId, user: &UserId) -> String {
+    format!("{organisation}#USER#{user}")
+}
+
+/// A user.
+pub fn user(organisation: &OrganisationId, user: &UserId) -> Key {
+    Key::new(user_partition(organisation, user), "USER")
+}
+
+/// A user's role in a team.
+pub fn user_team(organisation: &OrganisationId, user: &UserId, team: &TeamId) -> Key {
+    Key::new(user_partition(organisation, user), team.as_str())
+}
+
+/// That a user is a member of an inbox, found from the user.
+pub fn user_inbox(organisation: &OrganisationId, user: &UserId, inbox: &InboxId) -> Key {
+    Key::new(user_partition(organisation, user), inbox.as_str())
+}
+
+/// Which inbox an API code names.
+pub fn api_code(organisation: &OrganisationId, code: &str) -> Key {
+    Key::new(format!("{organisation}#API#{code}"), "API")
+}
+
+/// Which inbox has one of our numbers.
+pub fn own_number(number: &PhoneNumber) -> Key {
+    Key::new(format!("NUMBER#{}", number.as_str()), "NUMBER")
+}
+
+/// Whose a machine client is.
+pub fn machine_client(client: &str) -> Key {
+    Key::new(format!("CLIENT#{client}"), "CLIENT")
+}
+
+/// The partition of an outbox shard.
+pub fn outbox_partition(shard: u64) -> String {
+    format!("{OUTBOX_PREFIX}{shard}")
+}
+
+/// An outbox row.
+pub fn outbox(conversation: &ConversationId, message: &MessageId) -> Key {
+    let spread: u64 = conversation.as_str().bytes().map(u64::from).sum();
+    Key::new(outbox_partition(spread % OUTBOX_SHARDS), message.as_str())
+}
+
+/// The partition of sends whose answer was lost.
+pub const RECONCILE: &str = "RECONCILE";
+
+/// A send whose answer was lost.
+pub fn reconcile(message: &MessageId) -> Key {
+    Key::new(RECONCILE, message.as_str())
+}
+
+/// Partition of a folder in [`INBOX_ACTIVITY`].
+pub fn folder_partition(organisation: &OrganisationId, inbox: &InboxId, folder: Folder) -> String {
+    format!("{organisation}#{inbox}#{}", folder.as_str())
+}
+
+/// Place in a folder: thirteen digits of milliseconds sort as numbers until the year 2286.
+pub fn activity(at: Timestamp, conversation: &ConversationId) -> String {
+    format!("{:013}#{conversation}", at.millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_an_idempotency_key_cannot_flow_into_each_other() {
+        let org = OrganisationId::parse("org_1").unwrap();
+        assert_ne!(idempotency(&org, "ab", "c", "d"), idempotency(&org, "a", "bc", "d"));
+    }
+
+    #[test]
+    fn places_in_a_folder_sort_by_time() {
+        let cnv = ConversationId::parse("cnv_1").unwrap();
+        let early = activity(Timestamp::from_millis(999), &cnv);
+        let late = activity(Timestamp::from_millis(1_800_000_000_000), &cnv);
+        assert!(early < late);
+    }
+}

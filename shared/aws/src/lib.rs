@@ -1,0 +1,25 @@
+//! The only crate that names the AWS SDK: table, queue and secrets, in and out in domain types.
+//!
+//! One module per subject, each a struct over the [`table::Table`]; [`keys`] owns every key and lists the access
+//! patterns. Each operation reads as build → send → match: a failed condition is an answer, throttling and time-outs are
+//! [`table::StoreError::Unavailable`], the rest is unexpected. What each operation costs stands in its doc comment and is
+//! counted in `tests/costs.rs`.
+
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod contacts;
+pub mod conversations;
+pub mod inbound;
+pub mod inboxes;
+pub mod items;
+pub mod keys;
+pub mod locks;
+pub mod members;
+pub mod messages;
+pub mod outbox;
+pub mod queue;
+pub mod secrets;
+pub mod sends;
+pub mod table;
+pub mod telemetry;

@@ -1,0 +1,152 @@
+//! The one table, and what can go wrong with it.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    types::{AttributeValue, CancellationReason},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::keys::Key;
+
+/// An item as the SDK has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// The table and a client for it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub(crate) client: Client,
+    pub(crate) name: String,
+}
+
+/// The store did not answer the question.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Throttled, timed out or down: the same call may succeed later. Nothing is promised about whether it was applied,
+    /// which is why every write carries a condition that makes it safe to repeat.
+    #[error("the store is not available ({0})")]
+    Unavailable(String),
+    /// The store refused the call itself, or answered what we cannot read: a fault of ours.
+    #[error("the store refused ({0})")]
+    Refused(String),
+    /// An item is not what its key says.
+    #[error("an item cannot be read: {0}")]
+    Unreadable(#[from] serde_dynamo::Error),
+}
+
+const PASSING: [&str; 8] = [
+    "ThrottlingException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "InternalServerError",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "LimitExceededException",
+    "ServiceUnavailable",
+];
+
+impl<E: ProvideErrorMetadata, R> From<SdkError<E, R>> for StoreError {
+    fn from(error: SdkError<E, R>) -> Self {
+        match &error {
+            SdkError::ServiceError(service) => {
+                let code = service.err().code().unwrap_or("unnamed").to_owned();
+                if PASSING.contains(&code.as_str()) || code == "TransactionCanceledException" {
+                    Self::Unavailable(code)
+                } else {
+                    Self::Refused(code)
+                }
+            }
+            SdkError::TimeoutError(_) => Self::Unavailable("timed out".into()),
+            SdkError::DispatchFailure(_) => Self::Unavailable("no connection".into()),
+            SdkError::ResponseError(_) => Self::Unavailable("no readable answer".into()),
+            _ => Self::Refused("the request could not be built".into()),
+        }
+    }
+}
+
+impl Table {
+    /// Over this client.
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// Over a client of its own.
+    pub fn of(aws: &crate::client::Aws, name: impl Into<String>) -> Self {
+        Self::new(Client::from_conf(aws.dynamodb_config().build()), name)
+    }
+
+    /// One item; `consistent` costs twice as much.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, key: Key, consistent: bool) -> Result<Option<T>, StoreError> {
+        let got = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(key.into_item()))
+            .consistent_read(consistent)
+            .send()
+            .await?;
+        Ok(got.item.map(serde_dynamo::from_item).transpose()?)
+    }
+
+    /// Writes one item as it is, whatever was there.
+    pub(crate) async fn put<T: Serialize>(&self, key: Key, item: &T) -> Result<(), StoreError> {
+        self.client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(row(key, item)?))
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Several items at once, in no order; asks again for what the store left out.
+    pub(crate) async fn batch_get(&self, keys: Vec<Key>, consistent: bool) -> Result<Vec<Item>, StoreError> {
+        use aws_sdk_dynamodb::types::KeysAndAttributes;
+        let mut found = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(100) {
+            let wanted = chunk.iter().cloned().map(Key::into_item).collect();
+            let wanted = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(consistent).build();
+            let wanted = wanted.map_err(|_| StoreError::Refused("no keys".into()))?;
+            let mut rest = Some(HashMap::from([(self.name.clone(), wanted)]));
+            for _ in 0..3 {
+                let Some(request) = rest.take() else { break };
+                let got = self.client.batch_get_item().set_request_items(Some(request)).send().await?;
+                found.extend(got.responses.unwrap_or_default().into_values().flatten());
+                rest = got.unprocessed_keys.filter(|keys| !keys.is_empty());
+            }
+            if rest.is_some() {
+                return Err(StoreError::Unavailable("keys left unprocessed".into()));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Key and content as one row.
+pub(crate) fn row<T: Serialize>(key: Key, item: &T) -> Result<Item, StoreError> {
+    let mut row: Item = serde_dynamo::to_item(item)?;
+    row.extend(key.into_item());
+    Ok(row)
+}
+
+/// A part of an item as an attribute.
+pub(crate) fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {
+    Ok(serde_dynamo::to_attribute_value(value)?)
+}
+
+/// A text attribute.
+pub(crate) fn text(value: impl ToString) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+/// A number attribute.
+pub(crate) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// Whether this part of a transaction failed its condition.
+pub(crate) fn condition_failed(reason: Option<&CancellationReason>) -> bool {
+    reason.is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
+}

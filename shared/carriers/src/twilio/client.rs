@@ -1,0 +1,167 @@
+//! The HTTPS client: credentials, addresses, one exchange. What the answers mean is told in
+//! [`outcome`](super::outcome) and [`lookup`](super::lookup).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Url, redirect, retry};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+
+use super::sid::is_account_sid;
+
+/// The longest that connecting may take, and never more than half of the whole: a connection that was not made is a
+/// message surely not sent, and it has to be told from an answer that did not come.
+const MAX_CONNECT: Duration = Duration::from_secs(5);
+
+/// Who calls the API.
+#[derive(Clone)]
+pub struct Credentials {
+    /// `AC…`: the account whose messages these are.
+    pub account_sid: String,
+    /// The account's sid again, or better the sid of an API key (`SK…`).
+    pub username: String,
+    /// The auth token, or the API key's secret.
+    pub password: String,
+}
+
+/// A client of Twilio's REST API for one account. Cheap to clone.
+///
+/// Every call opens its own connection. A function may be frozen between two events for longer than the other side
+/// keeps a connection open, and a message written to a dead one would have to be called unknown.
+///
+/// Nothing is tried a second time here: the queue in front of the worker is the one layer that retries. Redirects are
+/// not followed, no proxy is read from the environment, and the trusted roots are those in the binary.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base_url: String,
+    credentials: Credentials,
+}
+
+/// Why a [`Client`] cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The base URL is not an `http` or `https` URL.
+    #[error("the carrier's base URL is not an http or https URL")]
+    BaseUrl,
+    /// The account sid is not `AC` and 32 hexadecimal digits.
+    #[error("the account sid is not AC and 32 hexadecimal digits")]
+    AccountSid,
+    /// The TLS library refused its settings.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] rustls::Error),
+    /// The HTTP library refused its settings.
+    #[error("the HTTP client cannot be set up")]
+    Http(#[from] reqwest::Error),
+}
+
+/// An answer whose head was read.
+pub(crate) struct Answer {
+    pub(crate) http_status: u16,
+    /// None when it was cut short or was longer than allowed.
+    pub(crate) body: Option<Vec<u8>>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// No connection was made, so nothing was sent.
+    Unreachable,
+    /// The request could not even be written down.
+    Unbuildable,
+    /// The time was up, after connecting.
+    TimedOut,
+    /// The connection broke, after connecting.
+    Disconnected,
+}
+
+impl Client {
+    /// A client for `base_url` (`https://api.twilio.com`) that gives every call `timeout` in all.
+    pub fn new(base_url: &str, credentials: Credentials, timeout: Duration) -> Result<Self, SetupError> {
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        let parsed = Url::parse(&base_url).map_err(|_| SetupError::BaseUrl)?;
+        if !matches!(parsed.scheme(), "http" | "https")
+            || parsed.query().is_some()
+            || parsed.fragment().is_some()
+        {
+            return Err(SetupError::BaseUrl);
+        }
+        if !is_account_sid(&credentials.account_sid) {
+            return Err(SetupError::AccountSid);
+        }
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(bundled_roots()?)
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .pool_max_idle_per_host(0)
+            .connect_timeout((timeout / 2).min(MAX_CONNECT))
+            .timeout(timeout)
+            .build()?;
+        Ok(Self { http, base_url, credentials })
+    }
+
+    /// The address of one of the account's resources.
+    pub(crate) fn account_url(&self, resource: &str) -> String {
+        format!("{}/2010-04-01/Accounts/{}/{resource}", self.base_url, self.credentials.account_sid)
+    }
+
+    /// The address of a page that a list names, which is a path on the same host.
+    pub(crate) fn page_url(&self, path_and_query: &str) -> Option<String> {
+        path_and_query.starts_with('/').then(|| format!("{}{path_and_query}", self.base_url))
+    }
+
+    pub(crate) fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.http
+            .request(method, url)
+            .basic_auth(&self.credentials.username, Some(&self.credentials.password))
+    }
+
+    /// One exchange: the request out, the head and at most `max_bytes` of body in.
+    pub(crate) async fn exchange(request: RequestBuilder, max_bytes: usize) -> Result<Answer, NoAnswer> {
+        let mut response = request.send().await.map_err(|error| NoAnswer::from(&error))?;
+        let http_status = response.status().as_u16();
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= max_bytes => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(Answer { http_status, body: Some(body) }),
+                Ok(Some(_)) | Err(_) => return Ok(Answer { http_status, body: None }),
+            }
+        }
+    }
+}
+
+/// Mozilla's roots and ring, given by hand: the default reads the system's roots from disk at start.
+fn bundled_roots() -> Result<ClientConfig, rustls::Error> {
+    let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
+}
+
+impl From<&reqwest::Error> for NoAnswer {
+    fn from(error: &reqwest::Error) -> Self {
+        if error.is_connect() {
+            Self::Unreachable
+        } else if error.is_builder() {
+            Self::Unbuildable
+        } else if error.is_timeout() {
+            Self::TimedOut
+        } else {
+            Self::Disconnected
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("account_sid", &self.account_sid).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}

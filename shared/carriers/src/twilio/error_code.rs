@@ -1,0 +1,109 @@
+//! Twilio's error codes in words, and what a refused send call means for the message.
+//!
+//! The codes decide, not the HTTP status, which is 400 for most of them.
+//! Source: <https://www.twilio.com/docs/api/errors>.
+
+use std::borrow::Cow;
+
+/// What a code of the send call means for the message and for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusalClass {
+    /// The same message may be taken later: too many requests (20429), the number's queue is full (21611).
+    pub retryable: bool,
+    /// The recipient has opted out at the carrier (21610): to be recorded as an opt-out.
+    pub opted_out: bool,
+    /// The fault lies with our account or its set-up, so every message will meet it: an operator has to know.
+    pub account_fault: bool,
+}
+
+/// Tells what a refusal with this code means.
+pub fn classify(code: u32) -> RefusalClass {
+    RefusalClass {
+        retryable: matches!(code, 20429 | 21611),
+        opted_out: code == 21610,
+        account_fault: matches!(code, 20003 | 20404 | 21408 | 21606 | 21659),
+    }
+}
+
+/// What a code means, in a sentence for the person who sent the message.
+pub fn sentence(code: u32) -> Cow<'static, str> {
+    match known(code) {
+        Some(sentence) => sentence.into(),
+        None => format!("The carrier reported error {code}.").into(),
+    }
+}
+
+fn known(code: u32) -> Option<&'static str> {
+    let sentence = match code {
+        // The send call.
+        20003 => "The carrier did not accept our credentials.",
+        20404 => "The carrier does not know our account.",
+        20429 => "The carrier is getting too many requests from us; the message will be tried again.",
+        21211 => "The recipient's number is not a valid phone number.",
+        21408 => "Our account may not send to the recipient's country.",
+        21606 | 21659 => "The inbox's number cannot send from our account.",
+        21610 => "The recipient has opted out of messages from this number.",
+        21611 => "Too many messages are waiting to be sent from this number.",
+        21612 => "The carrier has no route from this number to the recipient.",
+        21614 => "The recipient's number is not a mobile number.",
+        21617 => "The message is longer than the 1,600 characters a carrier takes.",
+        21620 | 21623 => "The carrier could not use the link of an attached file.",
+        21635 => "The recipient's number is a landline, which cannot get texts.",
+        // Delivery.
+        14107 => "Too many replies went back and forth within seconds; the carrier stopped them as a loop.",
+        30001 => "The carrier's queue was full.",
+        30002 => "Our account at the carrier is suspended.",
+        30003 => "The recipient's phone could not be reached; it may be off or out of coverage.",
+        30004 => "The recipient or their carrier blocks messages from this number.",
+        30005 => "The recipient's number is unknown or no longer in use.",
+        30006 => "The recipient's number is a landline or its carrier cannot be reached.",
+        30007 => "A carrier filtered the message as unwanted.",
+        30008 => "The message could not be delivered, and the carrier does not say why.",
+        30022 => "Messages were sent faster than the campaign's registration allows.",
+        30023 | 30027 => "The campaign has used up its messages for today.",
+        30032 => "The toll-free number is not verified yet.",
+        30034 => "The inbox's number is not part of a registered campaign.",
+        30035 => "The inbox's number is still being set up at the carrier.",
+        _ => return None,
+    };
+    Some(sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEND_CALL: [u32; 15] = [
+        20003, 20404, 20429, 21211, 21408, 21606, 21610, 21611, 21612, 21614, 21617, 21620, 21623, 21635,
+        21659,
+    ];
+    const DELIVERY: [u32; 15] = [
+        14107, 30001, 30002, 30003, 30004, 30005, 30006, 30007, 30008, 30022, 30023, 30027, 30032, 30034,
+        30035,
+    ];
+
+    #[test]
+    fn every_documented_code_has_its_own_sentence() {
+        for code in SEND_CALL.into_iter().chain(DELIVERY) {
+            let sentence = sentence(code);
+            assert!(sentence.ends_with('.') && !sentence.contains(&code.to_string()), "{code}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_is_named() {
+        assert_eq!(sentence(63_038), "The carrier reported error 63038.");
+    }
+
+    #[test]
+    fn only_full_queues_and_full_lines_are_tried_again() {
+        let retried: Vec<u32> = (0..70_000).filter(|code| classify(*code).retryable).collect();
+        assert_eq!(retried, [20429, 21611]);
+    }
+
+    #[test]
+    fn only_one_code_is_an_opt_out() {
+        let opted_out: Vec<u32> = (0..70_000).filter(|code| classify(*code).opted_out).collect();
+        assert_eq!(opted_out, [21610]);
+    }
+}

@@ -1,0 +1,109 @@
+//! Asking Twilio what it holds: the way to learn whether a message whose answer was lost was taken.
+//!
+//! Finding a message proves that it was taken. Not finding it proves less: Twilio filters by the date of sending, which
+//! a message that still waits in its queue does not have, and by the sender, which a Messaging Service may not have
+//! chosen yet.
+
+use jiff::Timestamp;
+use reqwest::{Method, RequestBuilder};
+use serde::de::DeserializeOwned;
+
+use super::carrier_message::CarrierMessage;
+use super::client::{Client, NoAnswer};
+use super::sid::is_message_sid;
+use super::wire::{self, MessageWire, PageWire};
+
+const PAGE_SIZE: &str = "200";
+const MAX_PAGES: usize = 10;
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why Twilio could not be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// No connection.
+    #[error("the carrier could not be reached")]
+    Unreachable,
+    /// No answer in time.
+    #[error("the carrier did not answer in time")]
+    TimedOut,
+    /// The connection broke.
+    #[error("the connection was lost before the carrier answered")]
+    Disconnected,
+    /// Any status but 200.
+    #[error("the carrier answered with status {http_status} and code {code:?}")]
+    Refused {
+        /// The HTTP status.
+        http_status: u16,
+        /// Twilio's error code, when it gave one.
+        code: Option<u32>,
+    },
+    /// The answer is not what the API is described to answer.
+    #[error("the carrier's answer cannot be read")]
+    Unreadable,
+    /// The list goes on after the last page that is read. Part of a list is not an answer.
+    #[error("the carrier's list has more than {MAX_PAGES} pages")]
+    TooManyPages,
+    /// What was asked for is not the sid of a message.
+    #[error("not the sid of a message")]
+    InvalidSid,
+}
+
+impl Client {
+    /// The messages between two numbers that Twilio took at `sent_after` or later, to the second and by Twilio's
+    /// clock: leave a margin. Twilio itself is asked by whole days.
+    pub async fn find_messages(
+        &self,
+        to: &str,
+        from: &str,
+        sent_after: Timestamp,
+    ) -> Result<Vec<CarrierMessage>, LookupError> {
+        let day = sent_after.strftime("%Y-%m-%d").to_string();
+        let query = [("To", to), ("From", from), ("DateSent>", &day), ("PageSize", PAGE_SIZE)];
+        let mut request = self.request(Method::GET, &self.account_url("Messages.json")).query(&query);
+        let mut found = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let page: PageWire = read(request).await?;
+            found.extend(page.messages.into_iter().map(CarrierMessage::from));
+            let Some(next) = page.next_page_uri else {
+                found.retain(|message| message.is_since(sent_after));
+                return Ok(found);
+            };
+            let url = self.page_url(&next).ok_or(LookupError::Unreadable)?;
+            request = self.request(Method::GET, &url);
+        }
+        Err(LookupError::TooManyPages)
+    }
+
+    /// One message; none when Twilio does not know it.
+    pub async fn fetch_message(&self, sid: &str) -> Result<Option<CarrierMessage>, LookupError> {
+        if !is_message_sid(sid) {
+            return Err(LookupError::InvalidSid);
+        }
+        let request = self.request(Method::GET, &self.account_url(&format!("Messages/{sid}.json")));
+        match read::<MessageWire>(request).await {
+            Ok(message) => Ok(Some(message.into())),
+            Err(LookupError::Refused { http_status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, LookupError> {
+    let answer = Client::exchange(request, MAX_PAGE_BYTES).await?;
+    let body = answer.body.as_deref();
+    if answer.http_status != 200 {
+        let code = wire::error_code(body);
+        return Err(LookupError::Refused { http_status: answer.http_status, code });
+    }
+    serde_json::from_slice(body.ok_or(LookupError::Unreadable)?).map_err(|_| LookupError::Unreadable)
+}
+
+impl From<NoAnswer> for LookupError {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Unreachable => Self::Unreachable,
+            NoAnswer::TimedOut => Self::TimedOut,
+            NoAnswer::Unbuildable | NoAnswer::Disconnected => Self::Disconnected,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The three possible ends of a send call.
+//!
+//! Twilio knows no idempotency key, so the ends are told apart by one question: can the message have been taken?
+//!
+//! | what happened | outcome |
+//! |---|---|
+//! | 2xx with a message's sid | accepted |
+//! | no connection (refused, no such host, TLS failed, connecting took too long) | refused, to be tried again |
+//! | 429, or code 20429 or 21611 | refused, to be tried again |
+//! | any other 4xx but 408 | refused for good |
+//! | no answer in time, connection lost after it was made | unknown |
+//! | 5xx, 408, 3xx, 2xx that cannot be read | unknown |
+//!
+//! What is unknown is never sent again: it is looked up ([`lookup`](super::lookup)) or waits for its status callback.
+
+use super::client::{Answer, NoAnswer};
+use super::error_code::{self, RefusalClass};
+use super::sid::is_message_sid;
+use super::status::MessageStatus;
+use super::wire::{self, MessageWire};
+
+/// How a send call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// Twilio has the message.
+    Accepted {
+        /// Its name from now on, `SM…` or `MM…`.
+        sid: String,
+        /// Its first state.
+        status: MessageStatus,
+        /// Its segments; 0 when not known yet, as with a Messaging Service.
+        num_segments: u32,
+    },
+    /// The message was surely not taken.
+    Refused(Refusal),
+    /// The message may have been taken. Not to be sent again.
+    Unknown {
+        /// What is known about it.
+        why: LostAnswer,
+    },
+}
+
+/// Why a message was surely not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Twilio's error code, when it gave one.
+    pub code: Option<u32>,
+    /// The HTTP status; none when there was no connection.
+    pub http_status: Option<u16>,
+    /// The reason, in a sentence for the person who sent it.
+    pub reason: String,
+    /// The same message may be taken later.
+    pub retryable: bool,
+    /// The recipient has opted out at the carrier.
+    pub opted_out: bool,
+    /// The fault lies with our account or its set-up: an operator has to know.
+    pub account_fault: bool,
+}
+
+/// Why it is not known whether a message was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LostAnswer {
+    /// The connection was made, but there was no answer in time.
+    #[error("the carrier did not answer in time")]
+    TimedOut,
+    /// The connection was made and lost before the answer.
+    #[error("the connection was lost before the carrier answered")]
+    Disconnected,
+    /// The carrier's fault, before or after it took the message.
+    #[error("the carrier answered with status {http_status}")]
+    ServerFault {
+        /// 5xx or 408.
+        http_status: u16,
+    },
+    /// A success without a message's sid.
+    #[error("the carrier's answer with status {http_status} cannot be read")]
+    Unreadable {
+        /// 2xx.
+        http_status: u16,
+    },
+    /// A status that the API does not use.
+    #[error("the carrier answered with the unexpected status {http_status}")]
+    Unexpected {
+        /// 1xx or 3xx.
+        http_status: u16,
+    },
+}
+
+impl From<&Answer> for SendOutcome {
+    fn from(answer: &Answer) -> Self {
+        let http_status = answer.http_status;
+        let body = answer.body.as_deref();
+        match http_status {
+            200..=299 => {
+                Self::taken(body).unwrap_or(Self::Unknown { why: LostAnswer::Unreadable { http_status } })
+            }
+            408 | 500.. => Self::Unknown { why: LostAnswer::ServerFault { http_status } },
+            400..=499 => Self::Refused(Refusal::by_the_carrier(http_status, wire::error_code(body))),
+            _ => Self::Unknown { why: LostAnswer::Unexpected { http_status } },
+        }
+    }
+}
+
+impl From<NoAnswer> for SendOutcome {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Unreachable => {
+                Self::Refused(Refusal::unsent("The carrier could not be reached.", true))
+            }
+            NoAnswer::Unbuildable => {
+                Self::Refused(Refusal::unsent("The message could not be put into a request.", false))
+            }
+            NoAnswer::TimedOut => Self::Unknown { why: LostAnswer::TimedOut },
+            NoAnswer::Disconnected => Self::Unknown { why: LostAnswer::Disconnected },
+        }
+    }
+}
+
+impl SendOutcome {
+    fn taken(body: Option<&[u8]>) -> Option<Self> {
+        let message: MessageWire = serde_json::from_slice(body?).ok()?;
+        is_message_sid(&message.sid).then(|| Self::Accepted {
+            sid: message.sid,
+            status: MessageStatus::from(message.status.as_deref().unwrap_or_default()),
+            num_segments: message.num_segments.and_then(|count| count.parse().ok()).unwrap_or(0),
+        })
+    }
+}
+
+impl Refusal {
+    fn by_the_carrier(http_status: u16, code: Option<u32>) -> Self {
+        let RefusalClass { retryable, opted_out, account_fault } = code.map_or(
+            RefusalClass { retryable: false, opted_out: false, account_fault: false },
+            error_code::classify,
+        );
+        Self {
+            code,
+            http_status: Some(http_status),
+            reason: code.map_or_else(
+                || format!("The carrier refused the message with status {http_status}."),
+                |code| error_code::sentence(code).into_owned(),
+            ),
+            retryable: retryable || http_status == 429,
+            opted_out,
+            account_fault: account_fault || http_status == 401,
+        }
+    }
+
+    fn unsent(reason: &str, retryable: bool) -> Self {
+        Self {
+            code: None,
+            http_status: None,
+            reason: reason.into(),
+            retryable,
+            opted_out: false,
+            account_fault: false,
+        }
+    }
+}

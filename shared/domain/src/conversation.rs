@@ -1,0 +1,190 @@
+//! Conversations: the thread of one inbox with one number, in one of two folders, read or unread.
+//!
+//! | what happens | folder | read |
+//! |---|---|---|
+//! | an inbound text | inbox | unread |
+//! | a user's reply, or a text composed by a user | archived | as it was |
+//! | by hand | as asked | as asked |
+//!
+//! The read state belongs to the inbox, not to the viewer. Lists are ordered by last activity.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    contact::Contact,
+    ids::{ConversationId, InboxId, MessageId},
+    lock::LockState,
+    message::{Direction, Message},
+    time::Timestamp,
+};
+
+/// Where a conversation is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Folder {
+    /// Somebody waits for an answer.
+    Inbox,
+    /// Nobody does.
+    Archived,
+}
+
+impl Folder {
+    /// The word of the API, and of the list's key.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::Archived => "archived",
+        }
+    }
+
+    /// Where a text puts its conversation.
+    pub fn after(direction: Direction) -> Self {
+        match direction {
+            Direction::Inbound => Self::Inbox,
+            Direction::Outbound => Self::Archived,
+        }
+    }
+}
+
+/// The last text as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastMessage {
+    /// Which message.
+    pub id: MessageId,
+    /// Its beginning, at most [`PREVIEW_BYTES`].
+    pub text: String,
+    /// In or out.
+    pub direction: Direction,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// What a list shows of a text: enough for a line, and so little that a page of 50 stays within its read budget.
+pub const PREVIEW_BYTES: usize = 100;
+
+impl LastMessage {
+    /// The preview of a message.
+    pub fn of(message: &Message) -> Self {
+        Self {
+            id: message.id.clone(),
+            text: preview(&message.text),
+            direction: message.direction,
+            created_at: message.created_at,
+        }
+    }
+}
+
+/// The text, cut at a character when it is longer than [`PREVIEW_BYTES`].
+fn preview(text: &str) -> String {
+    if text.len() <= PREVIEW_BYTES {
+        return text.to_owned();
+    }
+    let end = (0..=PREVIEW_BYTES - '…'.len_utf8()).rev().find(|at| text.is_char_boundary(*at));
+    format!("{}…", &text[..end.unwrap_or(0)])
+}
+
+/// A thread as its inbox sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its id.
+    pub id: ConversationId,
+    /// The inbox it belongs to.
+    pub inbox: InboxId,
+    /// With whom, as the contact was when the thread last changed.
+    pub contact: Contact,
+    /// Where it is listed.
+    pub folder: Folder,
+    /// Nobody has to look at it.
+    pub read: bool,
+    /// The newest text.
+    pub last_message: LastMessage,
+    /// Orders the lists.
+    pub last_activity_at: Timestamp,
+    /// The newest inbound text, for the guard against answering unseen.
+    pub last_inbound: Option<MessageId>,
+    /// The newest text of ours did not arrive.
+    pub delivery_failed: bool,
+    /// Who is responding.
+    pub lock: LockState,
+}
+
+impl Conversation {
+    /// The newest inbound text, if the writer has not seen it. Ids of one conversation sort by time, so what the writer
+    /// saw last may be any message of it.
+    pub fn unseen_by(&self, last_seen: Option<&MessageId>) -> Option<&MessageId> {
+        let newest = self.last_inbound.as_ref()?;
+        last_seen.filter(|seen| *seen < newest).map(|_| newest)
+    }
+}
+
+/// What an inbound text does to its thread, given what the thread already holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threading {
+    /// Newest: becomes the last message, unread, on top of the inbox.
+    OnTop,
+    /// A newer text is there: only folder and read state may still have to follow.
+    Below,
+    /// The thread already shows this text or a newer inbound one: a redelivery finds nothing to do.
+    Done,
+}
+
+/// Decides what is left to do for an inbound text that is stored.
+pub fn thread_inbound(conversation: Option<(&LastMessage, Option<&MessageId>)>, text: &MessageId) -> Threading {
+    match conversation {
+        None => Threading::OnTop,
+        Some((_, Some(inbound))) if inbound >= text => Threading::Done,
+        Some((last, _)) if last.id > *text => Threading::Below,
+        Some(_) => Threading::OnTop,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ids::InboxId, phone::PhoneNumber};
+
+    fn message(millis: i64) -> MessageId {
+        let inbox = InboxId::parse("inb_1").unwrap();
+        let number = PhoneNumber::from_carrier("+12025550143").unwrap();
+        MessageId::in_conversation(&ConversationId::of(&inbox, &number), Timestamp::from_millis(millis), 0)
+    }
+
+    fn last(millis: i64, direction: Direction) -> LastMessage {
+        LastMessage {
+            id: message(millis),
+            text: String::new(),
+            direction,
+            created_at: Timestamp::from_millis(millis),
+        }
+    }
+
+    #[test]
+    fn an_inbound_text_goes_on_top_unless_something_newer_is_there() {
+        let text = message(10);
+        assert_eq!(thread_inbound(None, &text), Threading::OnTop);
+        assert_eq!(thread_inbound(Some((&last(9, Direction::Outbound), None)), &text), Threading::OnTop);
+        assert_eq!(thread_inbound(Some((&last(11, Direction::Outbound), None)), &text), Threading::Below);
+    }
+
+    #[test]
+    fn a_redelivered_text_changes_nothing() {
+        let text = message(10);
+        assert_eq!(
+            thread_inbound(Some((&last(10, Direction::Inbound), Some(&text))), &text),
+            Threading::Done
+        );
+        assert_eq!(
+            thread_inbound(Some((&last(12, Direction::Outbound), Some(&message(11)))), &text),
+            Threading::Done
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        let text = "é".repeat(80);
+        let shown = preview(&text);
+        assert!(shown.len() <= PREVIEW_BYTES && shown.ends_with('…'), "{} bytes", shown.len());
+        assert_eq!(preview("short"), "short");
+        assert_eq!(preview(&"a".repeat(PREVIEW_BYTES)).len(), PREVIEW_BYTES);
+    }
+}

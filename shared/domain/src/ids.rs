@@ -1,0 +1,263 @@
+//! Identifiers: a readable prefix, then a sortable body (`inb_01KB5Q8Z7M4T9XRA`).
+//!
+//! Made ids carry 10 characters of milliseconds and 6 of chance (Crockford base 32, as in a ULID, cut to the size that
+//! keeps a list row small). A conversation's id is derived from its inbox and number, so that two texts at one instant
+//! meet in one conversation without a lookup. A message's id ends in its conversation's body, so that it can be read
+//! by its id alone. No id contains `#`, the separator of keys.
+
+use std::{fmt, hash::Hash, marker::PhantomData};
+
+use sha2::{Digest, Sha256};
+
+use crate::{phone::PhoneNumber, time::Timestamp};
+
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const TIME_CHARACTERS: usize = 10;
+const CHANCE_CHARACTERS: usize = 6;
+const BODY: usize = TIME_CHARACTERS + CHANCE_CHARACTERS;
+const LONGEST: usize = 64;
+
+/// What an [`Id`] is the name of.
+pub trait Kind {
+    /// With underscore, such as `inb_`; empty where the customer chooses the name.
+    const PREFIX: &'static str;
+}
+
+/// A name of one thing of kind `K`. Equal texts of different kinds are different types.
+pub struct Id<K> {
+    text: Box<str>,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// Why a text is no id of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Empty, or longer than 64 bytes.
+    #[error("an id has 1 to 64 characters")]
+    Length,
+    /// The readable prefix is another one.
+    #[error("this id begins with {0:?}")]
+    Prefix(&'static str),
+    /// Something that could break out of a key or a URL.
+    #[error("an id holds letters, digits and any of - _ . @ only")]
+    Character,
+}
+
+impl<K: Kind> Id<K> {
+    /// Takes a text from outside: a path, a body, a token.
+    ///
+    /// # Errors
+    /// [`IdError`], one variant per way to fail.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        if text.is_empty() || text.len() > LONGEST {
+            return Err(IdError::Length);
+        }
+        if !text.starts_with(K::PREFIX) || text.len() == K::PREFIX.len() {
+            return Err(IdError::Prefix(K::PREFIX));
+        }
+        if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b)) {
+            return Err(IdError::Character);
+        }
+        Ok(Self::known(text.into()))
+    }
+
+    /// A new id of this instant; `chance` should be random (30 bits of it are used).
+    pub fn new(now: Timestamp, chance: u64) -> Self {
+        Self::known(format!("{}{}", K::PREFIX, body(now, chance)).into())
+    }
+
+    /// The id as text, prefix included.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn known(text: Box<str>) -> Self {
+        Self { text, kind: PhantomData }
+    }
+
+    fn from_digest(digest: &[u8]) -> Self {
+        let bits = digest.iter().take(10).fold(0_u128, |all, byte| (all << 8) | u128::from(*byte));
+        Self::known(format!("{}{}", K::PREFIX, base32(bits, BODY)).into())
+    }
+}
+
+fn body(now: Timestamp, chance: u64) -> String {
+    let time = u128::try_from(now.millis()).unwrap_or(0);
+    base32(time, TIME_CHARACTERS) + &base32(u128::from(chance), CHANCE_CHARACTERS)
+}
+
+/// The lowest `characters × 5` bits, most significant first, so that the text sorts as the number does.
+fn base32(bits: u128, characters: usize) -> String {
+    (0..characters).rev().map(|place| char::from(ALPHABET[((bits >> (5 * place)) & 31) as usize])).collect()
+}
+
+impl<K> Clone for Id<K> {
+    fn clone(&self) -> Self {
+        Self { text: self.text.clone(), kind: PhantomData }
+    }
+}
+impl<K> PartialEq for Id<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+impl<K> Eq for Id<K> {}
+impl<K> PartialOrd for Id<K> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<K> Ord for Id<K> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+impl<K> Hash for Id<K> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+impl<K> fmt::Display for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+impl<K> fmt::Debug for Id<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The tenant.
+pub enum Organisation {}
+/// A part of an organisation that owns inboxes and contacts.
+pub enum Team {}
+/// A person who signs in.
+pub enum User {}
+/// One number and its conversations.
+pub enum Inbox {}
+/// The thread of one inbox with one number.
+pub enum Conversation {}
+/// One text, in or out.
+pub enum Message {}
+/// A person who is written to.
+pub enum Contact {}
+
+impl Kind for Organisation {
+    const PREFIX: &'static str = "org_";
+}
+impl Kind for Team {
+    const PREFIX: &'static str = "team_";
+}
+impl Kind for User {
+    const PREFIX: &'static str = ""; // the customer's own User ID, which imports call StaffId
+}
+impl Kind for Inbox {
+    const PREFIX: &'static str = "inb_";
+}
+impl Kind for Conversation {
+    const PREFIX: &'static str = "cnv_";
+}
+impl Kind for Message {
+    const PREFIX: &'static str = "msg_";
+}
+impl Kind for Contact {
+    const PREFIX: &'static str = "con_";
+}
+
+/// Names an organisation: `org_…`.
+pub type OrganisationId = Id<Organisation>;
+/// Names a team: `team_…`.
+pub type TeamId = Id<Team>;
+/// Names a user: the customer's own *User ID*, unique in the organisation.
+pub type UserId = Id<User>;
+/// Names an inbox: `inb_…`.
+pub type InboxId = Id<Inbox>;
+/// Names a conversation: `cnv_…`, derived from inbox and number.
+pub type ConversationId = Id<Conversation>;
+/// Names a message: `msg_…`, time first, its conversation last.
+pub type MessageId = Id<Message>;
+/// Names a contact: `con_…`.
+pub type ContactId = Id<Contact>;
+
+impl ConversationId {
+    /// The one conversation of this inbox with this number.
+    pub fn of(inbox: &InboxId, number: &PhoneNumber) -> Self {
+        Self::from_digest(&Sha256::digest(format!("conversation {inbox} {}", number.as_str())))
+    }
+}
+
+impl ContactId {
+    /// The contact that an unknown number becomes; the same however often and wherever it is met first.
+    pub fn provisional(team: &TeamId, number: &PhoneNumber) -> Self {
+        Self::from_digest(&Sha256::digest(format!("contact {team} {}", number.as_str())))
+    }
+}
+
+impl MessageId {
+    /// A message of this conversation. Ids of one conversation sort by time.
+    pub fn in_conversation(conversation: &ConversationId, now: Timestamp, chance: u64) -> Self {
+        let thread = conversation.as_str().trim_start_matches(Conversation::PREFIX);
+        Self::known(format!("{}{}{thread}", Message::PREFIX, body(now, chance)).into())
+    }
+
+    /// The id of an inbound text: its chance part comes from the carrier's own id.
+    pub fn of_inbound(conversation: &ConversationId, now: Timestamp, carrier_message_id: &str) -> Self {
+        let digest = Sha256::digest(carrier_message_id);
+        let chance = digest.iter().take(8).fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
+        Self::in_conversation(conversation, now, chance)
+    }
+
+    /// The conversation that the message belongs to, or `None` for a text that was never one of our ids.
+    pub fn conversation(&self) -> Option<ConversationId> {
+        let thread = self.as_str().get(Message::PREFIX.len() + BODY..).filter(|t| t.len() == BODY)?;
+        ConversationId::parse(&format!("{}{thread}", Conversation::PREFIX)).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn ids_sort_by_the_time_they_were_made() {
+        let ids: Vec<_> =
+            [5, 31, 32, 1_800_000_000_000, 1_800_000_000_001].map(|ms| InboxId::new(at(ms), 7)).into();
+        assert!(ids.is_sorted());
+        assert_eq!(ids[0].as_str(), "inb_0000000005000007");
+    }
+
+    #[test]
+    fn a_text_that_could_leave_its_key_is_no_id() {
+        assert_eq!(InboxId::parse("inb_a#b"), Err(IdError::Character));
+        assert_eq!(InboxId::parse("cnv_a"), Err(IdError::Prefix("inb_")));
+        assert_eq!(InboxId::parse("inb_"), Err(IdError::Prefix("inb_")));
+        assert_eq!(UserId::parse(""), Err(IdError::Length));
+        assert_eq!(UserId::parse(&"a".repeat(65)), Err(IdError::Length));
+        assert_eq!(UserId::parse("u 1"), Err(IdError::Character));
+        assert!(UserId::parse("staff-17@school.example").is_ok());
+    }
+
+    #[test]
+    fn inbox_and_number_name_the_conversation() {
+        let inbox = InboxId::new(at(1), 1);
+        let other = InboxId::new(at(1), 2);
+        let number = PhoneNumber::from_carrier("+12025550143").unwrap();
+        assert_eq!(ConversationId::of(&inbox, &number), ConversationId::of(&inbox, &number));
+        assert_ne!(ConversationId::of(&inbox, &number), ConversationId::of(&other, &number));
+    }
+
+    #[test]
+    fn a_message_knows_its_conversation_and_its_place_in_time() {
+        let conversation = ConversationId::from_digest(&[9; 32]);
+        let first = MessageId::in_conversation(&conversation, at(1_800_000_000_000), u64::MAX);
+        let next = MessageId::in_conversation(&conversation, at(1_800_000_000_001), 0);
+        assert!(first < next);
+        assert_eq!(first.conversation(), Some(conversation));
+        assert_eq!(MessageId::parse("msg_short").unwrap().conversation(), None);
+    }
+}

@@ -1,0 +1,40 @@
+//! The rules of team texting, without I/O, clock, environment or async: time, settings and randomness are arguments.
+//!
+//! | module | rule |
+//! |---|---|
+//! | [`ids`] | what things are called; sortable, readable, safe inside a key |
+//! | [`phone`] | E.164 numbers, as people write them and as carriers send them |
+//! | [`time`] | instants in milliseconds |
+//! | [`segment`] | GSM-7 or UCS-2, and how many segments a carrier will bill |
+//! | [`lock`] | the lease on a conversation: acquire, renew, release, break, idle, fencing token |
+//! | [`conversation`] | folders, read state, what an inbound text or a reply does to a thread |
+//! | [`message`] | a text and its way to the phone: the delivery lattice |
+//! | [`sending`] | who may send what, and every reason against it, in the order of the checks |
+//! | [`inbox`], [`contact`], [`membership`] | whose number it is, who is written to, who may do what |
+//!
+//! ```
+//! use shared_domain::lock::{Denied, LockPolicy, LockState, Person, acquire};
+//! use shared_domain::{ids::UserId, time::Timestamp};
+//!
+//! let policy = LockPolicy::default();
+//! let ada = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
+//! let ben = Person { id: UserId::parse("ben").unwrap(), name: "Ben".into() };
+//! let now = Timestamp::from_millis(1_800_000_000_000);
+//!
+//! let held = acquire(&LockState::default(), &ada, now, &policy).unwrap();
+//! assert_eq!(held.token.get(), 1);
+//! let Err(Denied { holder, .. }) = acquire(&LockState::held(held), &ben, now, &policy) else { panic!() };
+//! assert_eq!(holder, ada);
+//! ```
+
+pub mod contact;
+pub mod conversation;
+pub mod ids;
+pub mod inbox;
+pub mod lock;
+pub mod membership;
+pub mod message;
+pub mod phone;
+pub mod segment;
+pub mod sending;
+pub mod time;

@@ -1,0 +1,67 @@
+//! Who may do what. Members of an inbox read and answer there; to everybody else it does not exist. Admins of its team
+//! and the organisation's owner manage it, and read its conversations only as members.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{InboxId, TeamId, UserId},
+    inbox::InboxKind,
+    lock::Person,
+};
+
+/// What a user is in one team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    /// Manages the team's inboxes, members and registration.
+    Admin,
+    /// Works in the inboxes that admins give.
+    Member,
+}
+
+impl Role {
+    /// The word of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+}
+
+/// A user's place in a team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamRole {
+    /// The team.
+    pub team: TeamId,
+    /// Its name.
+    pub name: String,
+    /// The role.
+    pub role: Role,
+}
+
+/// A user of the organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The User ID.
+    pub id: UserId,
+    /// The name to show.
+    pub name: String,
+    /// Where e-mail goes.
+    pub email: String,
+    /// Owns the organisation.
+    pub owner: bool,
+}
+
+/// A user's right to read and answer in one inbox: all that the access check reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The inbox.
+    pub inbox: InboxId,
+    /// Its kind, since personal inboxes have no lock.
+    pub kind: InboxKind,
+    /// Its team.
+    pub team: TeamId,
+    /// The member.
+    pub user: Person,
+}

@@ -1,0 +1,113 @@
+//! Phone numbers: stored as E.164, read as people write them, and as carriers send them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A number in E.164 (`+12025550143`), or a short code (3 to 8 digits) that wrote to us. Its `Debug` hides it: numbers
+/// stand in no log.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PhoneNumber(Box<str>);
+
+/// Why a text is no number that can be texted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PhoneNumberError {
+    /// No notation of a number that we know.
+    #[error("not a phone number")]
+    Malformed,
+    /// Well formed, and not a number that any network gives out.
+    #[error("no such number in the numbering plan")]
+    NotAssigned,
+}
+
+impl PhoneNumber {
+    /// A number as people write it (`(202) 555-0143`, `+44 20 7946 0958`); without a country code it is North American.
+    ///
+    /// # Errors
+    /// [`PhoneNumberError`]; plausibility is judged by length and country, not by the fine plan, which changes often and
+    /// would refuse numbers that are in use.
+    pub fn parse(text: &str) -> Result<Self, PhoneNumberError> {
+        if text.len() > 40 {
+            return Err(PhoneNumberError::Malformed);
+        }
+        let number = phonenumber::parse(Some(phonenumber::country::US), text.trim())
+            .map_err(|_| PhoneNumberError::Malformed)?;
+        let e164 = number.format().mode(phonenumber::Mode::E164).to_string();
+        let north_american = e164.strip_prefix("+1");
+        if north_american.is_some_and(|national| !plausible_north_american(national)) {
+            return Err(PhoneNumberError::NotAssigned);
+        }
+        Self::from_carrier(&e164).map_err(|_| PhoneNumberError::NotAssigned)
+    }
+
+    /// A number as a carrier sends it: `+` and 7 to 15 digits, or a short code.
+    ///
+    /// # Errors
+    /// [`PhoneNumberError::Malformed`] for anything else.
+    pub fn from_carrier(text: &str) -> Result<Self, PhoneNumberError> {
+        let (digits, length) = match text.strip_prefix('+') {
+            Some(digits) => (digits, 7..=15),
+            None => (text, 3..=8),
+        };
+        let all_digits = digits.bytes().all(|b| b.is_ascii_digit());
+        if all_digits && length.contains(&digits.len()) && !(text.starts_with('+') && digits.starts_with('0')) {
+            Ok(Self(text.into()))
+        } else {
+            Err(PhoneNumberError::Malformed)
+        }
+    }
+
+    /// `+` and digits, or the digits of a short code.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// NANP: ten digits, area code and exchange begin with 2 to 9.
+fn plausible_north_american(national: &str) -> bool {
+    let digits = national.as_bytes();
+    digits.len() == 10 && matches!(digits[0], b'2'..=b'9') && matches!(digits[3], b'2'..=b'9')
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PhoneNumber(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_notations_become_e164() {
+        for text in ["(202) 555-0143", "202-555-0143", "202.555.0143", "+1 202 555 0143", "12025550143", " 2025550143 "] {
+            assert_eq!(PhoneNumber::parse(text).unwrap().as_str(), "+12025550143", "{text}");
+        }
+        assert_eq!(PhoneNumber::parse("+44 20 7946 0958").unwrap().as_str(), "+442079460958");
+    }
+
+    #[test]
+    fn what_nobody_can_be_texted_at_is_refused() {
+        for text in ["", "hello", "555-0143", "+1202555014", "+120255501433", "+1 102 555 0143", "+1 202 155 0143"] {
+            assert!(PhoneNumber::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(PhoneNumber::parse(&"1".repeat(41)), Err(PhoneNumberError::Malformed));
+    }
+
+    #[test]
+    fn a_carrier_sends_e164_or_a_short_code_and_nothing_else() {
+        assert!(PhoneNumber::from_carrier("+12025550143").is_ok());
+        assert!(PhoneNumber::from_carrier("72975").is_ok());
+        for text in ["anonymous", "sip:a@b", "+1", "+0202555014", "2025550143", "+1202555O143"] {
+            assert!(PhoneNumber::from_carrier(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_hides_the_number() {
+        let number = PhoneNumber::from_carrier("+12025550143").unwrap();
+        assert_eq!(format!("{number:?}"), "PhoneNumber(…)");
+    }
+}
