@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prerequisites import ROOT
+from processes import Child
 from say import Trouble, say
 
 TOOLS = "local-cloud"  # package of the carrier simulator and the demo data
@@ -27,12 +28,12 @@ def build(binaries: list[str]) -> Path:
     """Builds the functions and the tools; gives the folder with the programs."""
     say(f"building {len(binaries)} functions (the first time takes minutes)")
     wanted = [flag for name in [*binaries, TOOLS] for flag in ("-p", name)]
-    if subprocess.run(["cargo", "build", *wanted], cwd=ROOT).returncode != 0:
+    code, _ = Child.finish("cargo", ["cargo", "build", *wanted], dict(os.environ), cwd=ROOT)
+    if code != 0:
         raise Trouble("the build failed (cargo's own words stand above)")
-    about = subprocess.run(
-        ["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return Path(json.loads(about.stdout)["target_directory"]) / "debug"
+    about = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
+    _, text = Child.finish("cargo", about, dict(os.environ), cwd=ROOT)
+    return Path(json.loads(text)["target_directory"]) / "debug"
 
 
 def pack(programs: Path, binaries: list[str], folder: Path) -> dict[str, Package]:

@@ -21,12 +21,14 @@ This file needs nothing but Python: it checks what the machine has, makes a priv
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import prerequisites  # noqa: E402
+import processes  # noqa: E402
 from say import Trouble, say  # noqa: E402
 
 
@@ -40,9 +42,10 @@ def main() -> int:
     command = None
     if arguments.verb == "exec":
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
-        if not command:
-            parser.error("exec needs a command: cloud.py exec -- CMD…")
+        if not command or not shutil.which(command[0]):
+            parser.error(f"no command {command[0]}" if command else "exec needs a command: cloud.py exec -- CMD…")
 
+    processes.stop_on_signals()
     try:
         prerequisites.check()
         python = prerequisites.virtualenv()
@@ -54,8 +57,9 @@ def main() -> int:
     except Trouble as trouble:
         say(f"cannot go on: {trouble}")
         return 1
-    except KeyboardInterrupt:
-        return 0 if command is None else 130
+    except processes.Stopped as stopped:
+        say("stopped")
+        return 0 if command is None else 128 + stopped.number
 
 
 if __name__ == "__main__":

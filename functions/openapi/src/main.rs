@@ -1,1 +1,9 @@
-fn main() {}
+//! Wires the function; see its library for what it does.
+
+use shared_aws::telemetry;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::start();
+    shared_http::serve::serve(async |request| openapi::handle(&request)).await
+}

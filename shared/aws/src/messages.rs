@@ -22,6 +22,12 @@ use crate::{
     table::{Item, StoreError, Table, attribute, text},
 };
 
+/// Claimed by nobody else, and without an outcome ([`DeliveryState::is_settled`]): what was given up or reported on is
+/// not sent again by a late redelivery.
+const MAY_CLAIM: &str = "attribute_exists(pk) AND (attribute_not_exists(claim) OR claim = :attempt) \
+     AND attribute_not_exists(states.sent) AND attribute_not_exists(states.failed) \
+     AND attribute_not_exists(states.undelivered) AND attribute_not_exists(states.delivered)";
+
 /// Messages of conversations.
 #[derive(Debug, Clone)]
 pub struct Messages {
@@ -153,7 +159,7 @@ impl Messages {
         let Some(request) = self.update(organisation, id) else { return Ok(Claim::NoMessage) };
         let request = request
             .update_expression("SET claim = :attempt, states.sending = :report")
-            .condition_expression("attribute_exists(pk) AND (attribute_not_exists(claim) OR claim = :attempt)")
+            .condition_expression(MAY_CLAIM)
             .expression_attribute_values(":attempt", text(format!("{attempt:016x}")))
             .expression_attribute_values(":report", attribute(&Report::at(now))?);
         Ok(match send(request).await? {

@@ -15,4 +15,5 @@
 //!
 //! [`twilio`] is the first carrier.
 
+pub mod callback;
 pub mod twilio;

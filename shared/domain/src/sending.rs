@@ -103,7 +103,8 @@ pub fn reasons_against_compose(
     reasons
 }
 
-fn reasons_against_account(from: From<'_>) -> Vec<Reason> {
+/// The reasons against the account itself, whoever is written to.
+pub fn reasons_against_account(from: From<'_>) -> Vec<Reason> {
     let incomplete = from.inbox.kind == InboxKind::Shared && !from.registration.is_complete();
     let retired = from.inbox.retired.then_some(Reason::InboxRetired);
     retired.into_iter().chain(incomplete.then_some(Reason::RegistrationIncomplete(from.registration))).collect()

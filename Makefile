@@ -1,0 +1,84 @@
+# Commands of every day. `make` alone lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+TOOLS := .local/tools
+BIN := $(CURDIR)/$(TOOLS)/bin
+CLOUD := python3 infra/local/cloud.py
+DENY_VERSION := 0.20.2
+STAGE ?= dev
+REGION ?= us-east-1
+
+export SAM_CLI_TELEMETRY := 0
+
+headline = @printf '\n== %s\n' "$(1)"
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  make run and make bench take PORT, CARRIER_URL, LOCK_LEASE_SECONDS and more: python3 infra/local/cloud.py --help'
+
+# --- On this machine
+
+.PHONY: run
+run: ## The whole system on this machine, until Ctrl-C (no Docker)
+	@exec $(CLOUD) run
+
+.PHONY: test
+test: lint unit journeys ## All checks and tests, from fast to whole
+
+.PHONY: unit
+unit: ## Domain, contract and handler tests
+	$(call headline,Tests without the cloud)
+	cargo test --workspace --exclude journeys
+
+.PHONY: journeys
+journeys: ## Tests over HTTP against a local cloud of their own
+	$(call headline,Journeys over HTTP against the deployed template)
+	$(CLOUD) exec -- cargo test -p journeys
+
+.PHONY: bench
+bench: ## How fast the local system is
+	$(call headline,Benchmark against the deployed template)
+	$(CLOUD) exec -- cargo run -p journeys --bin bench
+
+.PHONY: lint
+lint: $(TOOLS)/.ready ## Format, clippy, the template
+	$(call headline,Format)
+	cargo fmt --all --check
+	$(call headline,Clippy)
+	cargo clippy --workspace --all-targets -- -D warnings
+	$(call headline,Template)
+	$(BIN)/cfn-lint --template template.yaml
+	$(BIN)/sam validate --lint --region $(REGION)
+
+.PHONY: deny
+deny: $(TOOLS)/bin/cargo-deny ## Licences, sources and advisories of all dependencies
+	$(BIN)/cargo-deny check
+
+# --- On AWS
+
+.PHONY: build
+build: $(TOOLS)/.ready ## The functions as they run on AWS (arm64, release)
+	@rustup target list --installed 2>/dev/null | grep -qx aarch64-unknown-linux-gnu || \
+	  { echo 'The arm64 standard library of Rust is missing: rustup target add aarch64-unknown-linux-gnu'; exit 1; }
+	PATH="$(BIN):$$PATH" $(BIN)/sam build --beta-features
+
+.PHONY: deploy
+deploy: build ## To AWS, asking for the settings: make deploy STAGE=dev|prod
+	$(BIN)/sam deploy --guided --config-env $(STAGE)
+
+# --- Tools
+
+$(TOOLS)/.ready: infra/tools-requirements.txt
+	$(call headline,Tools (once, about a minute))
+	python3 -m venv --clear $(TOOLS)
+	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(TOOLS)/bin/cargo-deny: | $(TOOLS)/.ready
+	$(call headline,cargo-deny (once, some minutes))
+	cargo install cargo-deny --locked --version $(DENY_VERSION) --root $(TOOLS)

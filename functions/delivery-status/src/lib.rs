@@ -1,0 +1,180 @@
+//! Delivery reports from Twilio.
+//!
+//! Idempotent by message and state: a report that is repeated, late or out of order is one conditional write that
+//! changes nothing, and the state shown never goes backwards. A report can be here before the sender has written the
+//! carrier's id; our own id in the address finds the message all the same.
+
+use lambda_http::{Body, Request, Response};
+use shared_aws::{
+    client::Aws,
+    config::Environment,
+    conversations::Conversations,
+    inboxes::Inboxes,
+    locks::Thread,
+    messages::{Messages, Reported},
+    secrets::Secrets,
+    table::Table,
+};
+use shared_carriers::{
+    callback::{STATUS_PATH, StatusCallbacks, Subject},
+    twilio::{CarrierState, StatusCallback, Verifier, error_code},
+};
+use shared_domain::{
+    ids::{ConversationId, MessageId, OrganisationId},
+    message::{DeliveryState, Message, Report},
+    time::Timestamp,
+};
+use shared_http::{
+    problem::Problem,
+    reply::{self, Outcome},
+    webhook,
+    wire::problem::ProblemView,
+};
+use utoipa::OpenApi;
+
+/// What the function uses.
+#[derive(Debug)]
+pub struct App {
+    verifier: Verifier,
+    callbacks: StatusCallbacks,
+    inboxes: Inboxes,
+    messages: Messages,
+    conversations: Conversations,
+}
+
+impl App {
+    /// Reads settings and secrets, and makes clients.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, or the secret that could not be read.
+    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+        let mut env = Environment::default();
+        let (name, base) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
+        let (carrier, signing) = (env.required("CARRIER_SECRET"), env.required("SIGNING_SECRET"));
+        env.finish()?;
+        let aws = Aws::from_environment()?;
+        let secrets = Secrets::of(&aws);
+        let verifier = Verifier::new(base.clone(), secrets.carrier(&carrier).await?.auth_tokens)?;
+        let callbacks = StatusCallbacks::new(base, &secrets.text(&signing).await?);
+        Ok(Self::new(Table::of(&aws, name), verifier, callbacks))
+    }
+
+    /// Over this table.
+    pub fn new(table: Table, verifier: Verifier, callbacks: StatusCallbacks) -> Self {
+        Self {
+            verifier,
+            callbacks,
+            inboxes: Inboxes::new(table.clone()),
+            messages: Messages::new(table.clone()),
+            conversations: Conversations::new(table),
+        }
+    }
+}
+
+/// Answers one callback.
+pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
+    let outcome = receive(app, now, &request).await;
+    reply::finish(&reply::request_id(&request), outcome)
+}
+
+/// Delivery report from Twilio
+///
+/// Form body, signed over the public address, with our message id and its proof in the query.
+#[utoipa::path(post, path = "/webhooks/twilio/status", tag = "carriers",
+    params(("organisation" = Option<String>, Query), ("message" = Option<String>, Query), ("proof" = Option<String>, Query)),
+    request_body(content_type = "application/x-www-form-urlencoded", content = String),
+    responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),
+        (status = 403, description = "The signature or proof is missing or wrong", body = ProblemView),
+        (status = 503, description = "Not stored: repeat", body = ProblemView)), security(()))]
+async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
+    let body = webhook::twilio_body(&app.verifier, STATUS_PATH, request)?;
+    let callback = StatusCallback::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
+    let subject = app.callbacks.subject(request.uri().query().unwrap_or_default());
+    let Some((organisation, message)) = find(app, subject, &callback).await? else {
+        tracing::warn!(metric = "unknown_message", carrier_id = callback.message_sid, "a report for no message of ours");
+        return Ok(webhook::acknowledged());
+    };
+    let Some(state) = callback.status.carrier_state().map(delivery_state) else {
+        return Ok(webhook::acknowledged()); // a state that is news to us: accepted and ignored
+    };
+    let report = report(&callback, now);
+    let sid = Some(callback.message_sid.as_str());
+    match app.messages.report(&organisation, &message, state, &report, sid).await? {
+        Reported::Added(message) => show_in_thread(app, &organisation, &message, state).await?,
+        Reported::Known => {}
+        Reported::NoMessage => {
+            tracing::warn!(metric = "unknown_message", %message, "a report for no message of ours");
+        }
+    }
+    Ok(webhook::acknowledged())
+}
+
+async fn find(
+    app: &App,
+    subject: Subject,
+    callback: &StatusCallback,
+) -> Result<Option<(OrganisationId, MessageId)>, Problem> {
+    match subject {
+        Subject::Ours { organisation, message } => {
+            let ids = OrganisationId::parse(&organisation).ok().zip(MessageId::parse(&message).ok());
+            Ok(ids)
+        }
+        Subject::Unnamed => by_carrier_id(app, callback).await,
+        Subject::Forged => {
+            tracing::warn!(metric = "webhook_refused", reason = "proof", path = STATUS_PATH, "refused");
+            Err(Problem::forbidden("signature", "The proof in the address is missing or wrong."))
+        }
+    }
+}
+
+/// Number of the inbox and number of the contact name the conversation; its newest messages are looked through.
+async fn by_carrier_id(
+    app: &App,
+    callback: &StatusCallback,
+) -> Result<Option<(OrganisationId, MessageId)>, Problem> {
+    let (Some(from), Some(to)) = (&callback.from, &callback.to) else { return Ok(None) };
+    let (from, to) = (webhook::number(from)?, webhook::number(to)?);
+    let Some(inbox) = app.inboxes.by_number(&from).await? else { return Ok(None) };
+    let conversation = ConversationId::of(&inbox.id, &to);
+    let found = app.messages.by_carrier_id(&inbox.organisation, &conversation, &callback.message_sid).await?;
+    Ok(found.map(|message| (inbox.organisation, message.id)))
+}
+
+/// The carrier's early states all prove one thing: it has taken the message.
+fn delivery_state(state: CarrierState) -> DeliveryState {
+    match state {
+        CarrierState::Queued | CarrierState::Sending | CarrierState::Sent => DeliveryState::Sent,
+        CarrierState::Delivered => DeliveryState::Delivered,
+        CarrierState::Undelivered => DeliveryState::Undelivered,
+        CarrierState::Failed => DeliveryState::Failed,
+    }
+}
+
+fn report(callback: &StatusCallback, now: Timestamp) -> Report {
+    Report {
+        at: now,
+        code: callback.error_code.map(|code| code.to_string()),
+        detail: callback.error_code.map(|code| error_code::sentence(code).into_owned()),
+    }
+}
+
+/// A failure shows in lists, and so does its end when the text arrives after all.
+async fn show_in_thread(
+    app: &App,
+    organisation: &OrganisationId,
+    message: &Message,
+    reported: DeliveryState,
+) -> Result<(), Problem> {
+    let state = message.delivery.state();
+    let cured = reported == DeliveryState::Delivered && message.delivery.history().iter().any(|(s, _)| s.is_failure());
+    if state == reported && (state.is_failure() || cured) {
+        let thread = Thread { organisation, inbox: &message.inbox, conversation: &message.conversation };
+        app.conversations.mark_delivery(thread, &message.id, state.is_failure()).await?;
+    }
+    Ok(())
+}
+
+/// This function's part of the OpenAPI document.
+#[derive(Debug, OpenApi)]
+#[openapi(paths(receive))]
+pub struct Api;

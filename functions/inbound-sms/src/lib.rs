@@ -1,0 +1,106 @@
+//! Inbound texts from Twilio: verify, store, answer. Nothing else happens before the answer.
+//!
+//! Idempotent by `MessageSid`: a redelivery, however late, finds the claim of the first and stores nothing twice. The
+//! answer is `200` with empty TwiML only after the durable writes; `503` tells the carrier to repeat.
+
+use lambda_http::{Body, Request, Response};
+use shared_aws::{
+    client::Aws,
+    config::Environment,
+    inbound::{Inbound, InboundText, Receipt},
+    inboxes::Inboxes,
+    secrets::Secrets,
+    table::Table,
+};
+use shared_carriers::twilio::{InboundMessage, Verifier};
+use shared_domain::{message::Media, time::Timestamp};
+use shared_http::{
+    problem::Problem,
+    reply::{self, Outcome},
+    webhook,
+    wire::problem::ProblemView,
+};
+use utoipa::OpenApi;
+
+/// What the function uses.
+#[derive(Debug)]
+pub struct App {
+    verifier: Verifier,
+    account_sid: String,
+    inboxes: Inboxes,
+    inbound: Inbound,
+}
+
+impl App {
+    /// Reads settings and secrets, and makes clients.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, or the secret that could not be read.
+    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+        let mut env = Environment::default();
+        let (name, base, secret) =
+            (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"), env.required("CARRIER_SECRET"));
+        env.finish()?;
+        let aws = Aws::from_environment()?;
+        let carrier = Secrets::of(&aws).carrier(&secret).await?;
+        let verifier = Verifier::new(base, carrier.auth_tokens)?;
+        Ok(Self::new(Table::of(&aws, name), verifier, carrier.account_sid))
+    }
+
+    /// Over this table.
+    pub fn new(table: Table, verifier: Verifier, account_sid: String) -> Self {
+        Self { verifier, account_sid, inboxes: Inboxes::new(table.clone()), inbound: Inbound::new(table) }
+    }
+}
+
+/// Answers one webhook.
+pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
+    let outcome = receive(app, now, &request).await;
+    reply::finish(&reply::request_id(&request), outcome)
+}
+
+/// Inbound text from Twilio
+///
+/// Form body, signed over the public address; answered with empty TwiML.
+#[utoipa::path(post, path = "/webhooks/twilio/messages", tag = "carriers",
+    request_body(content_type = "application/x-www-form-urlencoded", content = String),
+    responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),
+        (status = 403, description = "The signature is missing or wrong", body = ProblemView),
+        (status = 404, description = "No inbox has this number", body = ProblemView),
+        (status = 503, description = "Not stored: repeat", body = ProblemView)), security(()))]
+async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
+    let body = webhook::twilio_body(&app.verifier, PATH, request)?;
+    let inbound = InboundMessage::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
+    if inbound.account_sid != app.account_sid {
+        return Err(Problem::forbidden("signature", "This account is not ours."));
+    }
+    let to = webhook::number(&inbound.to)?;
+    let Some(inbox) = app.inboxes.by_number(&to).await? else {
+        tracing::warn!(metric = "unknown_number", carrier_id = inbound.message_sid, "a text for no inbox of ours");
+        return Err(Problem::new(404, "unknown_number", "No inbox of ours has this number."));
+    };
+    let text = InboundText {
+        carrier: "twilio",
+        carrier_id: inbound.message_sid,
+        from: webhook::number(&inbound.from)?,
+        text: inbound.body,
+        media: inbound.media.into_iter().map(media).collect(),
+    };
+    match app.inbound.receive(&inbox, &text, now).await? {
+        Receipt::Stored(message) => tracing::info!(inbox = %inbox.id, %message, "stored"),
+        Receipt::Duplicate(message) => tracing::info!(inbox = %inbox.id, %message, "repeated"),
+    }
+    Ok(webhook::acknowledged())
+}
+
+/// What Twilio signs as the path.
+const PATH: &str = "/webhooks/twilio/messages";
+
+fn media(media: shared_carriers::twilio::Media) -> Media {
+    Media { url: media.url, content_type: media.content_type }
+}
+
+/// This function's part of the OpenAPI document.
+#[derive(Debug, OpenApi)]
+#[openapi(paths(receive))]
+pub struct Api;

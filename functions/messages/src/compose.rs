@@ -1,0 +1,155 @@
+//! Compose: a text from a chosen account to one contact or number. It starts or continues the thread of that account and
+//! is stored in Archived.
+
+use lambda_http::Request;
+use shared_aws::{
+    inboxes::Account,
+    locks::Thread,
+    sends::{Acceptance, Guard},
+};
+use shared_domain::{
+    contact::Contact,
+    conversation::Conversation,
+    ids::{ContactId, ConversationId, InboxId},
+    lock::Person,
+    phone::PhoneNumber,
+    sending,
+    time::Timestamp,
+};
+use shared_http::{
+    caller::{self, Caller},
+    idempotency, input,
+    problem::Problem,
+    refusal,
+    reply::Outcome,
+    wire::{
+        message::{Account as From, Compose, MessageView, Recipient},
+        problem::ProblemView,
+    },
+};
+
+use crate::{
+    App, draft,
+    outcome::{self, Attempt},
+};
+
+/// Compose
+///
+/// From an inbox (or its API code, as machines do) to a contact or a number.
+#[utoipa::path(post, path = "/v1/messages", tag = "messages",
+    params(("Idempotency-Key" = Option<String>, Header)), request_body = Compose,
+    responses((status = 202, body = MessageView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
+        (status = 404, description = "No such account or contact for you", body = ProblemView),
+        (status = 409, description = "Retired, registration incomplete, blocked or opted out", body = ProblemView),
+        (status = 422, description = "Too long, empty, no number, or the key with another body", body = ProblemView),
+        (status = 423, description = "A colleague is responding there", body = ProblemView)))]
+pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+    let caller = caller::any(request, &app.claims, &app.members).await?;
+    let wanted: Compose = input::body(request)?;
+    outcome::without_media(&wanted.media)?;
+    let (account, sender) = account(app, &caller, &wanted.from).await?;
+    let attempt = Attempt {
+        organisation: caller.organisation(),
+        principal: caller.principal(),
+        route: "compose".into(),
+        key: idempotency::key(request)?,
+    };
+    if let Some(answer) = outcome::repeated(app, now, &attempt).await? {
+        return answer;
+    }
+    let from = sending::From { inbox: &account.inbox, registration: account.team.registration };
+    if let Some(reason) = sending::reasons_against_account(from).first() {
+        return Err(refusal::refused(reason));
+    }
+    let target = target(app, &account, &wanted.to).await?;
+    let against = |contact: &Contact, thread: Option<&Conversation>| {
+        sending::reasons_against_compose(from, contact, thread, caller.user(), now)
+    };
+    let existing = existing(app, &account, &target.number).await?;
+    let known = target.contact.as_ref().or(existing.as_ref().map(|thread| &thread.contact));
+    let stranger = Contact::provisional(&account.team.id, &target.number);
+    let mut reasons = against(known.unwrap_or(&stranger), existing.as_ref());
+    reasons.extend(sending::reason_against_text(&wanted.text, false, app.limits.compose));
+    if let Some(reason) = reasons.first() {
+        return Err(refusal::refused(reason));
+    }
+    let contact = match known {
+        Some(contact) => contact.clone(),
+        None => {
+            let (organisation, team) = (caller.organisation(), &account.team.id);
+            app.contacts.by_number_or_provisional(organisation, team, &target.number).await?
+        }
+    };
+    let message = draft::outbound(&account, &target.number, sender, wanted.text, now, chance);
+    let acceptance = Acceptance {
+        organisation: caller.organisation(),
+        message: &message,
+        contact: &contact,
+        guard: Guard::Compose { user: caller.user() },
+        idempotency: attempt.idempotency(),
+    };
+    let stored = app.sends.accept(acceptance).await?;
+    outcome::answer(app, now, &attempt, &message, stored, |thread| {
+        against(&contact, thread.as_deref()).first().map(refusal::refused)
+    })
+    .await
+}
+
+/// The account, for a member of it or a machine of its organisation; and who stands as the sender.
+async fn account(app: &App, caller: &Caller, from: &From) -> Result<(Account, Option<Person>), Problem> {
+    let inbox = match (&from.inbox_id, &from.api_code) {
+        (Some(inbox), None) => InboxId::parse(inbox).map_err(|_| Problem::not_found())?,
+        (None, Some(code)) => inbox_of_code(app, caller, code).await?,
+        _ => return Err(Problem::bad_field("/from", "either inboxId or apiCode")),
+    };
+    let sender = match caller {
+        Caller::Machine(_) => None,
+        Caller::User(user) => {
+            let member = app.members.membership(&user.organisation, &inbox, &user.user).await?;
+            Some(member.ok_or_else(Problem::not_found)?.user)
+        }
+    };
+    let account = app.inboxes.account(caller.organisation(), &inbox).await?;
+    Ok((account.ok_or_else(Problem::not_found)?, sender))
+}
+
+async fn inbox_of_code(app: &App, caller: &Caller, code: &str) -> Result<InboxId, Problem> {
+    if code.is_empty() || code.len() > 64 || code.contains('#') {
+        return Err(Problem::not_found());
+    }
+    let inbox = app.inboxes.by_api_code(caller.organisation(), code).await?;
+    Ok(inbox.ok_or_else(Problem::not_found)?.id)
+}
+
+struct Target {
+    number: PhoneNumber,
+    contact: Option<Contact>,
+}
+
+async fn target(app: &App, account: &Account, to: &Recipient) -> Result<Target, Problem> {
+    let (organisation, team) = (&account.inbox.organisation, &account.team.id);
+    match (&to.contact_id, &to.phone_number) {
+        (Some(contact), None) => {
+            let id = ContactId::parse(contact).map_err(|_| Problem::not_found())?;
+            let contact = app.contacts.get(organisation, team, &id).await?.ok_or_else(Problem::not_found)?;
+            Ok(Target { number: contact.number.clone(), contact: Some(contact) })
+        }
+        (None, Some(number)) => {
+            let number = PhoneNumber::parse(number)
+                .map_err(|error| Problem::unprocessable("invalid_number", "/to/phoneNumber", &error.to_string()))?;
+            let contact = app.contacts.by_number(organisation, team, &number).await?;
+            Ok(Target { number, contact })
+        }
+        _ => Err(Problem::bad_field("/to", "either contactId or phoneNumber")),
+    }
+}
+
+async fn existing(app: &App, account: &Account, number: &PhoneNumber) -> Result<Option<Conversation>, Problem> {
+    let conversation = ConversationId::of(&account.inbox.id, number);
+    let thread = Thread {
+        organisation: &account.inbox.organisation,
+        inbox: &account.inbox.id,
+        conversation: &conversation,
+    };
+    Ok(app.conversations.get(thread).await?)
+}

@@ -1,0 +1,38 @@
+//! A text as it begins its life.
+
+use shared_aws::inboxes::Account;
+use shared_domain::{
+    ids::{ConversationId, MessageId},
+    lock::Person,
+    message::{Delivery, DeliveryState, Direction, Message},
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+
+/// An outbound text of this account, queued.
+pub(crate) fn outbound(
+    account: &Account,
+    number: &PhoneNumber,
+    sender: Option<Person>,
+    text: String,
+    now: Timestamp,
+    chance: u64,
+) -> Message {
+    let conversation = ConversationId::of(&account.inbox.id, number);
+    Message {
+        id: MessageId::in_conversation(&conversation, now, chance),
+        conversation,
+        inbox: account.inbox.id.clone(),
+        team: account.team.id.clone(),
+        inbox_number: account.inbox.number.clone(),
+        contact_number: number.clone(),
+        direction: Direction::Outbound,
+        text,
+        media: Vec::new(),
+        sender,
+        automatic: false,
+        created_at: now,
+        carrier_id: None,
+        delivery: Delivery::beginning(DeliveryState::Queued, now),
+    }
+}

@@ -1,0 +1,119 @@
+//! Texts out: reply, compose, read one, and whether one may reply.
+//!
+//! Accepting a text is one transaction with all its guards; accepted means durably stored. Idempotent by
+//! `Idempotency-Key`: the same key and body is answered as the first time was. Without one, a repeated reply is a second
+//! text, as with a telephone.
+
+mod compose;
+mod draft;
+mod outcome;
+mod reply_to;
+
+use lambda_http::{Body, Request, Response};
+use shared_aws::{
+    client::Aws,
+    config::{ConfigError, Environment},
+    contacts::Contacts,
+    conversations::Conversations,
+    inboxes::Inboxes,
+    members::Members,
+    messages::Messages,
+    sends::Sends,
+    table::Table,
+};
+use shared_domain::{ids::MessageId, time::Timestamp};
+use shared_http::{
+    caller::{self, Claims},
+    input,
+    problem::Problem,
+    reply::{self, Outcome},
+    wire::{message::MessageView, problem::ProblemView},
+};
+use utoipa::OpenApi;
+
+/// Characters that a text may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// In a reply.
+    pub reply: usize,
+    /// In Compose.
+    pub compose: usize,
+}
+
+/// What the function uses.
+#[derive(Debug)]
+pub struct App {
+    claims: Claims,
+    limits: Limits,
+    members: Members,
+    inboxes: Inboxes,
+    contacts: Contacts,
+    conversations: Conversations,
+    messages: Messages,
+    sends: Sends,
+}
+
+impl App {
+    /// Reads settings and makes clients.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming every setting that is wrong.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        let mut env = Environment::default();
+        let (name, claims) = (env.required("TABLE_NAME"), Claims::from_environment(&mut env));
+        let limits = Limits { reply: env.number("REPLY_LIMIT", 1), compose: env.number("COMPOSE_LIMIT", 1) };
+        env.finish()?;
+        Ok(Self::new(Table::of(&Aws::from_environment()?, name), claims, limits))
+    }
+
+    /// Over this table.
+    pub fn new(table: Table, claims: Claims, limits: Limits) -> Self {
+        Self {
+            claims,
+            limits,
+            members: Members::new(table.clone()),
+            inboxes: Inboxes::new(table.clone()),
+            contacts: Contacts::new(table.clone()),
+            conversations: Conversations::new(table.clone()),
+            messages: Messages::new(table.clone()),
+            sends: Sends::new(table),
+        }
+    }
+}
+
+/// Answers one request. `chance` is random and tells texts of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+    let outcome = match input::route(&request) {
+        "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages" => {
+            reply_to::reply(app, now, chance, &request).await
+        }
+        "GET /v1/inboxes/{inboxId}/conversations/{conversationId}/can-send" => {
+            reply_to::can_send(app, now, &request).await
+        }
+        "POST /v1/messages" => compose::compose(app, now, chance, &request).await,
+        "GET /v1/messages/{messageId}" => read(app, &request).await,
+        _ => Err(Problem::not_found()),
+    };
+    reply::finish(&reply::request_id(&request), outcome)
+}
+
+/// Read a message
+///
+/// With its delivery history, for members of its inbox.
+#[utoipa::path(get, path = "/v1/messages/{messageId}", tag = "messages", params(("messageId" = String, Path)),
+    responses((status = 200, body = MessageView), (status = 404, body = ProblemView)))]
+async fn read(app: &App, request: &Request) -> Outcome {
+    let caller = caller::any(request, &app.claims, &app.members).await?;
+    let id: MessageId = input::path_id(request, "messageId")?;
+    let message = app.messages.get(caller.organisation(), &id).await?.ok_or_else(Problem::not_found)?;
+    if let Some(user) = caller.user() {
+        let member = app.members.membership(caller.organisation(), &message.inbox, user).await?;
+        member.ok_or_else(Problem::not_found)?;
+    }
+    reply::json(200, &MessageView::of(&message))
+}
+
+/// This function's part of the OpenAPI document.
+#[derive(Debug, OpenApi)]
+#[openapi(paths(reply_to::reply, reply_to::can_send, compose::compose, read))]
+pub struct Api;

@@ -1,0 +1,79 @@
+//! From an acceptance to an answer; a repeated request to the answer of the first.
+
+use shared_aws::sends::{Accepted, Idempotency};
+use shared_domain::{ids::OrganisationId, message::Message, time::Timestamp};
+use shared_http::{
+    idempotency::{self, IdempotencyKey},
+    problem::Problem,
+    reply::{self, Outcome},
+    wire::message::{MessageView, OutgoingMedia},
+};
+
+use crate::App;
+
+/// Who asks for what, for the idempotency key.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    pub organisation: &'a OrganisationId,
+    pub principal: String,
+    pub route: String,
+    pub key: Option<IdempotencyKey>,
+}
+
+impl Attempt<'_> {
+    pub(crate) fn idempotency(&self) -> Option<Idempotency<'_>> {
+        let key = self.key.as_ref()?;
+        Some(Idempotency { principal: &self.principal, route: &self.route, key: &key.key, body: &key.body })
+    }
+}
+
+/// The answer that an earlier request with this key got.
+pub(crate) async fn repeated(app: &App, now: Timestamp, attempt: &Attempt<'_>) -> Result<Option<Outcome>, Problem> {
+    let Some(given) = attempt.idempotency() else { return Ok(None) };
+    let Some(remembered) = app.sends.recall(attempt.organisation, given, now).await? else { return Ok(None) };
+    if remembered.body != given.body {
+        return Err(idempotency::reused());
+    }
+    let message = app.messages.get(attempt.organisation, &remembered.message).await?;
+    Ok(message.map(|message| accepted(&message)))
+}
+
+/// The answer to an acceptance; `refused` says why a guard did not hold.
+pub(crate) async fn answer(
+    app: &App,
+    now: Timestamp,
+    attempt: &Attempt<'_>,
+    message: &Message,
+    outcome: Accepted,
+    refused: impl FnOnce(Option<Box<shared_domain::conversation::Conversation>>) -> Option<Problem>,
+) -> Outcome {
+    match outcome {
+        Accepted::Stored => {
+            tracing::info!(message = %message.id, segments = message.segments(), "accepted");
+            accepted(message)
+        }
+        Accepted::Refused(conversation) => Err(refused(conversation).unwrap_or_else(changed)),
+        Accepted::KeyTaken => repeated(app, now, attempt).await?.unwrap_or_else(|| Err(changed())),
+    }
+}
+
+fn accepted(message: &Message) -> Outcome {
+    reply::json(202, &MessageView::as_accepted(message))
+}
+
+/// What stood against the text is gone by the time we look: the caller may ask again.
+fn changed() -> Problem {
+    Problem {
+        retry_after: Some(1),
+        ..Problem::new(503, "unavailable", "The conversation changed at this instant; nothing was sent, try again.")
+    }
+}
+
+/// Media out is not taken yet; better refused than dropped.
+pub(crate) fn without_media(media: &[OutgoingMedia]) -> Result<(), Problem> {
+    if media.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::unprocessable("media_unsupported", "/media", "Media cannot be sent yet."))
+    }
+}

@@ -1,0 +1,108 @@
+//! The document is current, and it has the routes of the template: no more, no less.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "shared-inbox",
+        description = "Team texting through shared inboxes: one number, many people, one hand on each conversation at a time.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact(name = "shared-inbox")
+    ),
+    modifiers(&BearerToken),
+    tags(
+        (name = "users", description = "The signed-in user"),
+        (name = "conversations", description = "Folders, threads, history"),
+        (name = "lock", description = "Who is responding"),
+        (name = "messages", description = "Replying and composing"),
+        (name = "carriers", description = "Webhooks of carriers, each verified by its signature"),
+        (name = "service", description = "Open to everybody"),
+    )
+)]
+struct Whole;
+
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("token", SecurityScheme::Http(scheme));
+        document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
+    }
+}
+
+fn document() -> utoipa::openapi::OpenApi {
+    let mut document = teams::Api::openapi();
+    for part in [
+        conversations::Api::openapi(),
+        conversation_lock::Api::openapi(),
+        messages::Api::openapi(),
+        inbound_sms::Api::openapi(),
+        delivery_status::Api::openapi(),
+        openapi::Api::openapi(),
+    ] {
+        document.merge(part);
+    }
+    let mut whole = Whole::openapi();
+    whole.merge(document);
+    BearerToken.modify(&mut whole);
+    whole
+}
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+
+#[test]
+fn the_document_is_current() {
+    let generated = document().to_pretty_json().unwrap() + "\n";
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(FILE, &generated).unwrap();
+    }
+    let kept = std::fs::read_to_string(FILE).unwrap();
+    assert!(kept == generated, "openapi.json is not what the functions say: run `make openapi` and commit it");
+}
+
+/// `METHOD /path`, and whether it is open to everybody.
+type Route = (String, bool);
+
+#[test]
+fn the_document_has_the_routes_of_the_template() {
+    assert_eq!(routes_of_the_document(), routes_of_the_template());
+}
+
+fn routes_of_the_document() -> BTreeSet<Route> {
+    let document: Value = serde_json::from_str(&document().to_json().unwrap()).unwrap();
+    let mut routes = BTreeSet::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let open = operation["security"] == serde_json::json!([{}]);
+            routes.insert((format!("{} {path}", method.to_uppercase()), open));
+        }
+    }
+    routes
+}
+
+fn routes_of_the_template() -> BTreeSet<Route> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
+    let template: serde_norway::Value = serde_norway::from_str(&text).unwrap();
+    let mut routes = BTreeSet::new();
+    for (_, resource) in template["Resources"].as_mapping().unwrap() {
+        let Some(events) = resource["Properties"]["Events"].as_mapping() else { continue };
+        for event in events.values().filter(|event| event["Type"] == "HttpApi") {
+            let of = &event["Properties"];
+            let route = format!("{} {}", of["Method"].as_str().unwrap().to_uppercase(), of["Path"].as_str().unwrap());
+            routes.insert((route, of["Auth"]["Authorizer"] == "NONE"));
+        }
+    }
+    assert!(routes.len() >= 15, "the template was read");
+    routes
+}

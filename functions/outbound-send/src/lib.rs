@@ -1,0 +1,211 @@
+//! Sends accepted texts: send queue → carrier.
+//!
+//! Idempotent by the claim on the message: of all deliveries of a queue message one calls the carrier. The carrier's
+//! answer is one of three:
+//!
+//! | answer | what follows |
+//! |---|---|
+//! | accepted | `sent`, with the carrier's id |
+//! | surely not sent, may work later (429, no connection) | the claim is given back and the queue repeats; `failed` on the last try |
+//! | surely not sent, never will be | `failed`, with the carrier's code |
+//! | lost (time-out, reset, 5xx) | `unknown`; `send-reconcile` asks the carrier; never sent again |
+//!
+//! A claim without an outcome is an attempt that died: `unknown` as well, since the carrier may have the text.
+
+use std::{collections::HashSet, time::Duration};
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use shared_aws::{
+    client::Aws,
+    config::Environment,
+    conversations::Conversations,
+    locks::Thread,
+    messages::{Claim, Messages},
+    outbox::Outbox,
+    queue::SendJob,
+    secrets::Secrets,
+    table::{StoreError, Table},
+};
+use shared_carriers::{
+    callback::StatusCallbacks,
+    twilio::{Client, Credentials, Refusal, SendMessage, SendOutcome},
+};
+use shared_domain::{
+    message::{DeliveryState, Message, Report},
+    time::Timestamp,
+};
+
+/// The carrier is given so long to answer; the queue's visibility time-out is longer than a batch of such waits.
+const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the function uses.
+#[derive(Debug)]
+pub struct App {
+    carrier: Client,
+    callbacks: StatusCallbacks,
+    messages: Messages,
+    conversations: Conversations,
+    outbox: Outbox,
+    max_receives: u32,
+}
+
+impl App {
+    /// Reads settings and secrets, and makes clients.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, or the secret that could not be read.
+    pub async fn from_environment() -> Result<Self, lambda_runtime::Error> {
+        let mut env = Environment::default();
+        let (name, base) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
+        let (carrier, signing) = (env.required("CARRIER_SECRET"), env.required("SIGNING_SECRET"));
+        let (carrier_url, max_receives) = (env.required("CARRIER_BASE_URL"), env.number("MAX_RECEIVES", 1));
+        env.finish()?;
+        let aws = Aws::from_environment()?;
+        let secrets = Secrets::of(&aws);
+        let secret = secrets.carrier(&carrier).await?;
+        let (username, password) = secret.api_login();
+        let credentials = Credentials { account_sid: secret.account_sid, username, password };
+        let callbacks = StatusCallbacks::new(base, &secrets.text(&signing).await?);
+        let carrier = Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?;
+        Ok(Self::new(Table::of(&aws, name), carrier, callbacks, max_receives))
+    }
+
+    /// Over this table and carrier.
+    pub fn new(table: Table, carrier: Client, callbacks: StatusCallbacks, max_receives: u32) -> Self {
+        Self {
+            carrier,
+            callbacks,
+            messages: Messages::new(table.clone()),
+            conversations: Conversations::new(table.clone()),
+            outbox: Outbox::new(table),
+            max_receives,
+        }
+    }
+}
+
+/// Why a queue message should come again.
+#[derive(Debug, thiserror::Error)]
+pub enum Again {
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The carrier surely did not take it and may later.
+    #[error("the carrier did not take it")]
+    Carrier,
+    /// Not a job, or a job for a message that is not there: it ends among the dead letters, where a person looks.
+    #[error("not understood: {0}")]
+    NotUnderstood(String),
+}
+
+/// Sends one batch. A failure is reported with all that follow it in its conversation, so that their order is kept;
+/// other conversations go on.
+pub async fn handle(
+    app: &App,
+    clock: impl Fn() -> Timestamp,
+    chance: impl Fn() -> u64,
+    event: SqsEvent,
+) -> SqsBatchResponse {
+    let mut held_up: HashSet<String> = HashSet::new();
+    let mut response = SqsBatchResponse::default();
+    for record in event.records {
+        let group = attribute(&record, "MessageGroupId").unwrap_or_default().to_owned();
+        let answer = if held_up.contains(&group) { Err(Again::Carrier) } else { one(app, &clock, chance(), &record).await };
+        if let Err(again) = answer {
+            tracing::warn!(queue_message = record.message_id, %again, "comes again");
+            held_up.insert(group);
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = record.message_id.unwrap_or_default();
+            response.batch_item_failures.push(failure);
+        }
+    }
+    response
+}
+
+fn attribute<'a>(record: &'a SqsMessage, name: &str) -> Option<&'a str> {
+    record.attributes.get(name).map(String::as_str)
+}
+
+async fn one(
+    app: &App,
+    clock: &impl Fn() -> Timestamp,
+    attempt: u64,
+    record: &SqsMessage,
+) -> Result<(), Again> {
+    let job = SendJob::parse(record.body.as_deref().unwrap_or_default())
+        .map_err(|error| Again::NotUnderstood(error.to_string()))?;
+    match app.messages.claim(&job.organisation, &job.message, attempt, clock()).await? {
+        Claim::Yours(message) => {
+            let answer = app.carrier.send(&wire(app, &job, &message)).await;
+            let last_try = receives(record) >= app.max_receives;
+            record_answer(app, clock(), attempt, &job, &message, answer, last_try).await
+        }
+        Claim::Interrupted(_) => ask_the_carrier(app, clock(), &job, "an attempt to send it broke off").await,
+        Claim::Settled => Ok(()),
+        Claim::NoMessage => Err(Again::NotUnderstood(format!("{} is not there", job.message))),
+    }
+}
+
+fn receives(record: &SqsMessage) -> u32 {
+    attribute(record, "ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+fn wire(app: &App, job: &SendJob, message: &Message) -> SendMessage {
+    SendMessage {
+        to: message.contact_number.as_str().to_owned(),
+        from: message.inbox_number.as_str().to_owned(),
+        body: message.text.clone(),
+        media_urls: message.media.iter().map(|media| media.url.clone()).collect(),
+        status_callback: app.callbacks.url(job.organisation.as_str(), job.message.as_str()),
+        messaging_service_sid: None,
+    }
+}
+
+async fn record_answer(
+    app: &App,
+    now: Timestamp,
+    attempt: u64,
+    job: &SendJob,
+    message: &Message,
+    answer: SendOutcome,
+    last_try: bool,
+) -> Result<(), Again> {
+    match answer {
+        SendOutcome::Accepted { sid, .. } => {
+            let report = Report::at(now);
+            app.messages
+                .report(&job.organisation, &job.message, DeliveryState::Sent, &report, Some(&sid))
+                .await?;
+            tracing::info!(message = %job.message, carrier_id = sid, "sent");
+            Ok(())
+        }
+        SendOutcome::Refused(refusal) if refusal.retryable && !last_try => {
+            app.messages.unclaim(&job.organisation, &job.message, attempt).await?;
+            Err(Again::Carrier)
+        }
+        SendOutcome::Refused(refusal) => fail(app, now, job, message, refusal).await,
+        SendOutcome::Unknown { why } => ask_the_carrier(app, now, job, &why.to_string()).await,
+    }
+}
+
+async fn fail(app: &App, now: Timestamp, job: &SendJob, message: &Message, refusal: Refusal) -> Result<(), Again> {
+    if refusal.account_fault {
+        tracing::error!(metric = "carrier_account_fault", code = refusal.code, "the carrier refuses our account");
+    }
+    tracing::warn!(message = %job.message, code = refusal.code, "failed");
+    let report = Report { at: now, code: refusal.code.map(|code| code.to_string()), detail: Some(refusal.reason) };
+    app.messages.report(&job.organisation, &job.message, DeliveryState::Failed, &report, None).await?;
+    let thread =
+        Thread { organisation: &job.organisation, inbox: &message.inbox, conversation: &message.conversation };
+    app.conversations.mark_delivery(thread, &job.message, true).await?;
+    Ok(())
+}
+
+/// First the row that makes the reconciler ask, then the state that people see: a crash between both asks once too often.
+async fn ask_the_carrier(app: &App, now: Timestamp, job: &SendJob, why: &str) -> Result<(), Again> {
+    tracing::warn!(message = %job.message, why, metric = "send_unknown", "nobody knows whether the carrier has it");
+    app.outbox.ask_about(&job.organisation, &job.message, now).await?;
+    let detail = "The carrier's answer was lost; we are asking it whether it has the text.";
+    let report = Report { at: now, code: None, detail: Some(detail.into()) };
+    app.messages.report(&job.organisation, &job.message, DeliveryState::Unknown, &report, None).await?;
+    Ok(())
+}

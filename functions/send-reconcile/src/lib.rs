@@ -1,0 +1,206 @@
+//! Every minute: queue what the stream left behind, and ask the carrier about sends whose answer was lost.
+//!
+//! A text that the carrier has is `sent`, or further. One that the carrier does not know stays `unknown` for the grace
+//! time, since lists lag behind, and is then `failed`: a person may send it again, we never do. Idempotent by message:
+//! queueing twice is once, and a report that is repeated changes nothing.
+
+use std::time::Duration;
+
+use shared_aws::{
+    client::Aws,
+    config::Environment,
+    conversations::Conversations,
+    locks::Thread,
+    messages::Messages,
+    outbox::{Entry, Outbox},
+    queue::SendQueue,
+    secrets::Secrets,
+    table::{StoreError, Table},
+};
+use shared_carriers::twilio::{
+    CarrierMessage, CarrierState, Client, Credentials, Direction, LookupError, error_code,
+};
+use shared_domain::{
+    message::{DeliveryState, Message, Report},
+    time::Timestamp,
+};
+
+const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Carriers stamp whole seconds, by their own clock.
+const CLOCK_MARGIN: Duration = Duration::from_secs(5);
+
+/// What the function uses.
+#[derive(Debug)]
+pub struct App {
+    carrier: Client,
+    queue: SendQueue,
+    outbox: Outbox,
+    messages: Messages,
+    conversations: Conversations,
+    grace: Duration,
+}
+
+/// What one run did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Outbox rows that were queued.
+    pub queued: usize,
+    /// Unknown sends that have their outcome now.
+    pub settled: usize,
+    /// Unknown sends that stay so for now.
+    pub open: usize,
+    /// What could not be done this time.
+    pub failed: usize,
+}
+
+impl App {
+    /// Reads settings and secrets, and makes clients.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, or the secret that could not be read.
+    pub async fn from_environment() -> Result<Self, lambda_runtime::Error> {
+        let mut env = Environment::default();
+        let (name, queue) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
+        let (secret, carrier_url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
+        let grace = env.seconds("RECONCILE_GRACE_SECONDS");
+        env.finish()?;
+        let aws = Aws::from_environment()?;
+        let secret = Secrets::of(&aws).carrier(&secret).await?;
+        let (username, password) = secret.api_login();
+        let credentials = Credentials { account_sid: secret.account_sid, username, password };
+        let carrier = Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?;
+        Ok(Self::new(Table::of(&aws, name), carrier, SendQueue::new(&aws, queue), grace))
+    }
+
+    /// Over this table, carrier and queue.
+    pub fn new(table: Table, carrier: Client, queue: SendQueue, grace: Duration) -> Self {
+        Self {
+            carrier,
+            queue,
+            outbox: Outbox::new(table.clone()),
+            messages: Messages::new(table.clone()),
+            conversations: Conversations::new(table),
+            grace,
+        }
+    }
+}
+
+/// One run.
+///
+/// # Errors
+/// [`StoreError`] when the rows themselves cannot be read; a single row that fails is counted and comes again.
+pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
+    let mut tally = Tally::default();
+    sweep(app, now, &mut tally).await?;
+    for entry in app.outbox.to_ask_about().await? {
+        match settle(app, now, &entry).await {
+            Ok(true) => tally.settled += 1,
+            Ok(false) => tally.open += 1,
+            Err(error) => {
+                tally.failed += 1;
+                tracing::warn!(message = %entry.message, %error, "asked in vain");
+            }
+        }
+    }
+    tracing::info!(?tally, "reconciled");
+    Ok(tally)
+}
+
+async fn sweep(app: &App, now: Timestamp, tally: &mut Tally) -> Result<(), StoreError> {
+    let left_behind = app.outbox.left_behind(now).await?;
+    let answers = app.queue.enqueue(&left_behind).await;
+    for (entry, answer) in left_behind.iter().zip(answers) {
+        match answer {
+            Ok(()) => {
+                app.outbox.remove(entry).await?;
+                tally.queued += 1;
+            }
+            Err(error) => {
+                tally.failed += 1;
+                tracing::error!(message = %entry.message, %error, "not queued");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum NotSettled {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Carrier(#[from] LookupError),
+}
+
+/// Whether the message has its outcome now.
+async fn settle(app: &App, now: Timestamp, entry: &Entry) -> Result<bool, NotSettled> {
+    let Some(message) = app.messages.get(&entry.organisation, &entry.message).await? else {
+        app.outbox.answered(&entry.message).await?;
+        return Ok(true);
+    };
+    if message.delivery.state().is_settled() {
+        app.outbox.answered(&entry.message).await?;
+        return Ok(true);
+    }
+    match at_the_carrier(app, entry, &message).await? {
+        Some(found) => taken(app, now, entry, &found).await?,
+        None if now < entry.at.plus(app.grace) => return Ok(false),
+        None => never_taken(app, now, entry, &message).await?,
+    }
+    app.outbox.answered(&entry.message).await?;
+    Ok(true)
+}
+
+/// The carrier's copy of this message: same numbers, same text, made when we tried, and not known to be another's.
+async fn at_the_carrier(app: &App, entry: &Entry, message: &Message) -> Result<Option<CarrierMessage>, NotSettled> {
+    let tried = message.delivery.report(DeliveryState::Sending).map_or(message.created_at, |report| report.at);
+    let since = tried.minus(CLOCK_MARGIN);
+    let since = jiff::Timestamp::from_millisecond(since.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let (to, from) = (message.contact_number.as_str(), message.inbox_number.as_str());
+    for candidate in app.carrier.find_messages(to, from, since).await? {
+        let alike = candidate.body == message.text && candidate.direction != Direction::Inbound;
+        if alike && !belongs_to_another(app, entry, message, &candidate).await? {
+            return Ok(Some(candidate));
+        }
+    }
+    Ok(None)
+}
+
+async fn belongs_to_another(
+    app: &App,
+    entry: &Entry,
+    message: &Message,
+    candidate: &CarrierMessage,
+) -> Result<bool, StoreError> {
+    let owner =
+        app.messages.by_carrier_id(&entry.organisation, &message.conversation, &candidate.sid).await?;
+    Ok(owner.is_some_and(|owner| owner.id != message.id))
+}
+
+async fn taken(app: &App, now: Timestamp, entry: &Entry, found: &CarrierMessage) -> Result<(), StoreError> {
+    let state = match found.status.carrier_state() {
+        Some(CarrierState::Delivered) => DeliveryState::Delivered,
+        Some(CarrierState::Undelivered) => DeliveryState::Undelivered,
+        Some(CarrierState::Failed) => DeliveryState::Failed,
+        Some(CarrierState::Queued | CarrierState::Sending | CarrierState::Sent) | None => DeliveryState::Sent,
+    };
+    let report = Report {
+        at: now,
+        code: found.error_code.map(|code| code.to_string()),
+        detail: found.error_code.map(|code| error_code::sentence(code).into_owned()),
+    };
+    app.messages.report(&entry.organisation, &entry.message, state, &report, Some(&found.sid)).await?;
+    tracing::info!(message = %entry.message, carrier_id = found.sid, "found at the carrier");
+    Ok(())
+}
+
+async fn never_taken(app: &App, now: Timestamp, entry: &Entry, message: &Message) -> Result<(), StoreError> {
+    let detail = "The carrier has no record of this text, so it was not sent. You may send it again.";
+    let report = Report { at: now, code: Some("not_accepted".into()), detail: Some(detail.into()) };
+    app.messages.report(&entry.organisation, &entry.message, DeliveryState::Failed, &report, None).await?;
+    let thread =
+        Thread { organisation: &entry.organisation, inbox: &message.inbox, conversation: &message.conversation };
+    app.conversations.mark_delivery(thread, &entry.message, true).await?;
+    tracing::warn!(message = %entry.message, "unknown to the carrier");
+    Ok(())
+}

@@ -1,0 +1,132 @@
+"""Deploys template.yaml to the emulator, and makes sure that nothing of it was lost on the way."""
+
+import json
+import uuid
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError, WaiterError
+
+import template as templates
+from build import Package
+from emulator import Emulator
+from say import Trouble
+
+STACK = "shared-inbox"
+BUCKET = "shared-inbox-code"
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What came out: the template's outputs, and the name of each resource."""
+
+    outputs: dict[str, str]
+    resources: dict[str, str]
+
+    def of_type(self, template: dict, kind: str) -> dict[str, str]:
+        """Physical names of a template's resources of one type."""
+        return {n: self.resources[n] for n, r in template["Resources"].items() if r["Type"] == kind and n in self.resources}
+
+
+def create_secret(emulator: Emulator, name: str, content: dict) -> None:
+    """The carrier's account, which must be there before the deploy."""
+    emulator.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(content))
+
+
+def upload(emulator: Emulator, packages: dict[str, Package]) -> None:
+    """Puts the functions' code where the deploy finds it."""
+    s3 = emulator.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    for package in packages.values():
+        s3.put_object(Bucket=BUCKET, Key=package.key, Body=package.path.read_bytes())
+
+
+def deploy(emulator: Emulator, parameters: dict[str, str | int], packages: dict[str, Package]) -> Deployment:
+    """Deploys and checks."""
+    formation = emulator.client("cloudformation")
+    filled = templates.fill(templates.load(), parameters, BUCKET, packages)
+    native = templates.expand(_processed(emulator, formation, filled))
+    change = _change_set(emulator, formation, native)
+    formation.execute_change_set(StackName=STACK, ChangeSetName=change)
+    try:
+        formation.get_waiter("stack_create_complete").wait(
+            StackName=STACK, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300}
+        )
+    except WaiterError:
+        raise Trouble(f"the emulator refused the stack: {_failures(formation)}") from None
+    outputs = formation.describe_stacks(StackName=STACK)["Stacks"][0].get("Outputs", [])
+    resources = formation.describe_stack_resources(StackName=STACK)["StackResources"]
+    deployment = Deployment(
+        {output["OutputKey"]: output["OutputValue"] for output in outputs},
+        {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources},
+    )
+    _check_routes(emulator)
+    _expire_items(emulator, native, deployment)
+    return deployment
+
+
+def _processed(emulator: Emulator, formation, template: dict) -> dict:
+    """The template after the SAM transform, taken from a change set that is never executed."""
+    change = _change_set(emulator, formation, template)
+    body = formation.get_template(StackName=STACK, ChangeSetName=change, TemplateStage="Processed")["TemplateBody"]
+    formation.delete_change_set(StackName=STACK, ChangeSetName=change)
+    return json.loads(body) if isinstance(body, str) else json.loads(json.dumps(body))
+
+
+def _change_set(emulator: Emulator, formation, template: dict) -> str:
+    name = f"local-{uuid.uuid4().hex[:8]}"
+    # Over the bucket, since the expanded template is longer than a call may carry.
+    emulator.client("s3").put_object(Bucket=BUCKET, Key=f"{name}.json", Body=json.dumps(template).encode())
+    try:
+        formation.create_change_set(
+            StackName=STACK,
+            ChangeSetName=name,
+            ChangeSetType="CREATE",
+            TemplateURL=f"{emulator.url}/{BUCKET}/{name}.json",
+            Capabilities=CAPABILITIES,
+        )
+        formation.get_waiter("change_set_create_complete").wait(
+            StackName=STACK, ChangeSetName=name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 150}
+        )
+    except WaiterError as failed:
+        reason = str(failed.last_response.get("StatusReason", failed))
+        raise Trouble(f"the emulator refused the template: {reason[-500:]}") from None
+    except ClientError as failed:
+        raise Trouble(f"the emulator refused the template: {failed.response['Error']['Message'][-500:]}") from None
+    return name
+
+
+def _failures(formation) -> str:
+    events = formation.describe_stack_events(StackName=STACK)["StackEvents"]
+    reasons = [
+        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
+        for event in events
+        if event["ResourceStatus"].endswith("FAILED")
+    ]
+    return "; ".join(reasons) or "no reason given"
+
+
+def _expire_items(emulator: Emulator, template: dict, deployment: Deployment) -> None:
+    """The emulator's stack engine forgets a table's TTL; its table service knows it."""
+    tables = emulator.client("dynamodb")
+    for logical, name in deployment.of_type(template, "AWS::DynamoDB::Table").items():
+        if expiry := template["Resources"][logical]["Properties"].get("TimeToLiveSpecification"):
+            tables.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
+
+
+def _check_routes(emulator: Emulator) -> None:
+    """The emulator has dropped routes in silence before: compare what it serves with what the template asks for."""
+    gateway = emulator.client("apigatewayv2")
+    served = {
+        templates.Route(r["RouteKey"], r.get("AuthorizationType", "NONE"), tuple(sorted(r.get("AuthorizationScopes", []))))
+        for page in gateway.get_paginator("get_routes").paginate(ApiId=templates.API_ID)
+        for r in page["Items"]
+    }
+    wanted = templates.routes(templates.load())
+    if served != wanted:
+        lost, foreign = sorted(wanted - served), sorted(served - wanted)
+        raise Trouble(f"the emulator does not serve the template's routes; missing: {lost}, unexpected: {foreign}")
+    for authorizer in gateway.get_authorizers(ApiId=templates.API_ID)["Items"]:
+        jwt = authorizer["JwtConfiguration"]
+        if not jwt.get("Issuer") or not jwt.get("Audience"):
+            raise Trouble(f"authorizer {authorizer['Name']} has no issuer or audience: every token would be refused")

@@ -1,0 +1,68 @@
+"""Signs the demo users and machines in: their tokens are what the API is called with."""
+
+import base64
+import json
+import secrets
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from deploy import Deployment
+from emulator import Emulator
+from say import Trouble
+
+
+def sign_in_users(emulator: Emulator, deployment: Deployment, users: list[dict]) -> list[dict]:
+    """Each user with an id token in `token`."""
+    cognito = emulator.client("cognito-idp")
+    pool, client = deployment.outputs["UserPoolId"], deployment.outputs["WebClientId"]
+    return [{**user, "token": _token(cognito, pool, client, user)} for user in users]
+
+
+def _token(cognito, pool: str, client: str, user: dict) -> str:
+    attributes = {
+        "email": user["email"],
+        "email_verified": "true",
+        "name": user["name"],
+        "custom:organisation_id": user["organisationId"],
+        "custom:user_id": user["id"],
+    }
+    password = f"{secrets.token_urlsafe(16)}aA1"
+    cognito.admin_create_user(
+        UserPoolId=pool,
+        Username=user["email"],
+        MessageAction="SUPPRESS",
+        UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
+    )
+    cognito.admin_set_user_password(UserPoolId=pool, Username=user["email"], Password=password, Permanent=True)
+    answer = cognito.admin_initiate_auth(
+        UserPoolId=pool,
+        ClientId=client,
+        AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": user["email"], "PASSWORD": password},
+    )
+    return answer["AuthenticationResult"]["IdToken"]
+
+
+def sign_in_machines(emulator: Emulator, deployment: Deployment, machines: list[dict]) -> list[dict]:
+    """Each machine with an access token in `token`, by client credentials."""
+    pool = deployment.outputs["UserPoolId"]
+    cognito = emulator.client("cognito-idp")
+    return [{**machine, "token": _machine_token(emulator, cognito, pool, machine["clientId"])} for machine in machines]
+
+
+def _machine_token(emulator: Emulator, cognito, pool: str, client: str) -> str:
+    secret = cognito.describe_user_pool_client(UserPoolId=pool, ClientId=client)["UserPoolClient"]["ClientSecret"]
+    request = urllib.request.Request(
+        f"{emulator.url}/oauth2/token",
+        data=urllib.parse.urlencode({"grant_type": "client_credentials"}).encode(),
+        headers={
+            "Authorization": f"Basic {base64.b64encode(f'{client}:{secret}'.encode()).decode()}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)["access_token"]
+    except urllib.error.HTTPError as refused:
+        raise Trouble(f"the emulator gave no machine token: {refused.read().decode(errors='replace')}") from None

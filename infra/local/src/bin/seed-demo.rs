@@ -1,0 +1,311 @@
+//! Demo data for the local cloud: a registered team with a shared inbox, a team that is not registered yet, and a second
+//! organisation, to show that nothing crosses. Prints what was made as one JSON document.
+
+use std::time::Duration;
+
+use clap::Parser;
+use serde::Serialize;
+use shared_aws::{
+    client::Aws,
+    clock,
+    contacts::Contacts,
+    conversations::{Change, Conversations},
+    inbound::{Inbound, InboundText},
+    inboxes::Inboxes,
+    locks::Thread,
+    members::Members,
+    table::{StoreError, Table},
+};
+use shared_domain::{
+    contact::Contact,
+    conversation::Folder,
+    ids::{ContactId, ConversationId, InboxId, OrganisationId, TeamId, UserId},
+    inbox::{Inbox, InboxKind, RegistrationStatus, Team},
+    lock::Person,
+    membership::{Membership, Role, TeamRole, User},
+    phone::PhoneNumber,
+};
+
+/// Writes demo data into an empty table.
+#[derive(Parser)]
+#[command(version, about)]
+struct Options {
+    /// Where DynamoDB answers.
+    #[arg(long)]
+    endpoint_url: String,
+    /// The stack's table.
+    #[arg(long)]
+    table: String,
+    /// Client id of the machine that sends for the first organisation.
+    #[arg(long)]
+    machine_client_id: String,
+}
+
+#[derive(Serialize, Default)]
+struct Made {
+    users: Vec<MadeUser>,
+    machines: Vec<MadeMachine>,
+    inboxes: Vec<MadeInbox>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MadeUser {
+    id: String,
+    name: String,
+    email: String,
+    owner: bool,
+    organisation_id: String,
+    teams: Vec<MadeRole>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MadeRole {
+    team_id: String,
+    role: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MadeMachine {
+    client_id: String,
+    organisation_id: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MadeInbox {
+    inbox_id: String,
+    api_code: String,
+    phone_number: String,
+    team_id: String,
+    registered: bool,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+struct Seed {
+    members: Members,
+    inboxes: Inboxes,
+    contacts: Contacts,
+    conversations: Conversations,
+    inbound: Inbound,
+    made: Made,
+}
+
+/// A user to be.
+struct Plan {
+    id: &'static str,
+    name: &'static str,
+    owner: bool,
+    role: Role,
+}
+
+const fn plan(id: &'static str, name: &'static str, role: Role) -> Plan {
+    Plan { id, name, owner: false, role }
+}
+
+const FRONT_DESK: [Plan; 8] = [
+    Plan { id: "olivia", name: "Olivia Owens", owner: true, role: Role::Admin },
+    plan("adam", "Adam Adler", Role::Admin),
+    plan("amelia", "Amelia Hart", Role::Member),
+    plan("ben", "Ben Okafor", Role::Member),
+    plan("carla", "Carla Mendez", Role::Member),
+    plan("dev", "Dev Patel", Role::Member),
+    plan("erin", "Erin Walsh", Role::Member),
+    plan("farid", "Farid Aziz", Role::Member),
+];
+const NIGHT_DESK: [Plan; 1] = [plan("nora", "Nora Quist", Role::Admin)];
+const NEIGHBOURS: [Plan; 1] = [Plan { id: "zoe", name: "Zoe Lindqvist", owner: true, role: Role::Admin }];
+
+const FIRST_NAMES: [&str; 10] =
+    ["Grace", "Hugo", "Iris", "Jonas", "Kira", "Liam", "Mona", "Noah", "Pia", "Quinn"];
+const LAST_NAMES: [&str; 5] = ["Abbott", "Bianchi", "Castro", "Dupont", "Eriksen"];
+const TEXTS: [&str; 8] = [
+    "Hi, is the 3 pm appointment still free?",
+    "Can I bring my son along on Thursday?",
+    "Running ten minutes late, sorry!",
+    "Which form do I need for the enrolment?",
+    "Thank you, see you tomorrow.",
+    "Is the office open on Monday?",
+    "I did not get the e-mail with the link.",
+    "Could somebody call me back, please?",
+];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let options = Options::parse();
+    let table = Table::of(&Aws::loopback(options.endpoint_url), options.table);
+    let mut seed = Seed {
+        members: Members::new(table.clone()),
+        inboxes: Inboxes::new(table.clone()),
+        contacts: Contacts::new(table.clone()),
+        conversations: Conversations::new(table.clone()),
+        inbound: Inbound::new(table),
+        made: Made::default(),
+    };
+    seed.brightside(&options.machine_client_id).await?;
+    seed.neighbours().await?;
+    #[allow(clippy::print_stdout, reason = "the document is what this program is for")]
+    {
+        println!("{}", serde_json::to_string(&seed.made)?);
+    }
+    Ok(())
+}
+
+impl Seed {
+    async fn brightside(&mut self, machine: &str) -> Result<(), Failure> {
+        let organisation = OrganisationId::parse("org_brightside")?;
+        let front = team("team_frontdesk", "Front desk", RegistrationStatus::Approved)?;
+        let people = self.team(&organisation, &front, &FRONT_DESK).await?;
+        let desk = inbox(&organisation, &front, "inb_frontdesk", InboxKind::Shared, "Front desk", 100)?;
+        self.inbox(&desk, &front, &people).await?;
+        for (index, person) in people.iter().enumerate() {
+            let id = format!("inb_{}", person.id);
+            let own = inbox(&organisation, &front, &id, InboxKind::Personal, &person.name, 101 + index)?;
+            self.inbox(&own, &front, std::slice::from_ref(person)).await?;
+        }
+        self.contacts(&organisation, &front.id, &people[2..]).await?;
+        self.conversations(&desk).await?;
+
+        let night = team("team_nightdesk", "Night desk", RegistrationStatus::NotStarted)?;
+        let people = self.team(&organisation, &night, &NIGHT_DESK).await?;
+        let waiting = inbox(&organisation, &night, "inb_nightdesk", InboxKind::Shared, "Night desk", 109)?;
+        self.inbox(&waiting, &night, &people).await?;
+
+        self.members.put_machine(machine, &organisation).await?;
+        let machine = MadeMachine { client_id: machine.to_owned(), organisation_id: organisation.to_string() };
+        self.made.machines.push(machine);
+        Ok(())
+    }
+
+    async fn neighbours(&mut self) -> Result<(), Failure> {
+        let organisation = OrganisationId::parse("org_neighbours")?;
+        let team = team("team_reception", "Reception", RegistrationStatus::Approved)?;
+        let people = self.team(&organisation, &team, &NEIGHBOURS).await?;
+        let reception = inbox(&organisation, &team, "inb_reception", InboxKind::Shared, "Reception", 199)?;
+        self.inbox(&reception, &team, &people).await
+    }
+
+    async fn team(&mut self, organisation: &OrganisationId, team: &Team, plans: &[Plan]) -> Result<Vec<Person>, Failure> {
+        self.inboxes.put_team(organisation, team).await?;
+        let mut people = Vec::new();
+        for plan in plans {
+            let user = User {
+                id: UserId::parse(plan.id)?,
+                name: plan.name.to_owned(),
+                email: format!("{}@{}.example", plan.id, organisation.as_str().trim_start_matches("org_")),
+                owner: plan.owner,
+            };
+            let role = TeamRole { team: team.id.clone(), name: team.name.clone(), role: plan.role };
+            self.members.put_user(organisation, &user).await?;
+            self.members.put_role(organisation, &user.id, &role).await?;
+            people.push(Person { id: user.id.clone(), name: user.name.clone() });
+            self.made.users.push(MadeUser {
+                id: user.id.to_string(),
+                name: user.name,
+                email: user.email,
+                owner: user.owner,
+                organisation_id: organisation.to_string(),
+                teams: vec![MadeRole { team_id: team.id.to_string(), role: plan.role.as_str() }],
+            });
+        }
+        Ok(people)
+    }
+
+    async fn inbox(&mut self, inbox: &Inbox, team: &Team, people: &[Person]) -> Result<(), Failure> {
+        self.inboxes.put(inbox).await?;
+        for user in people {
+            let member = Membership {
+                inbox: inbox.id.clone(),
+                kind: inbox.kind,
+                team: inbox.team.clone(),
+                user: user.clone(),
+            };
+            self.members.add(&inbox.organisation, &member).await?;
+        }
+        self.made.inboxes.push(MadeInbox {
+            inbox_id: inbox.id.to_string(),
+            api_code: inbox.api_code.clone(),
+            phone_number: inbox.number.as_str().to_owned(),
+            team_id: inbox.team.to_string(),
+            registered: team.registration.is_complete(),
+        });
+        Ok(())
+    }
+
+    async fn contacts(&self, organisation: &OrganisationId, team: &TeamId, staff: &[Person]) -> Result<(), Failure> {
+        for index in 0..50 {
+            let contact = Contact {
+                id: ContactId::parse(&format!("con_demo{index:02}"))?,
+                external_id: Some(format!("C-{}", 1001 + index)),
+                first_name: Some(FIRST_NAMES[index % 10].to_owned()),
+                last_name: Some(LAST_NAMES[index / 10].to_owned()),
+                number: contact_number(index)?,
+                assigned: staff.get(index % (staff.len() + 1)).cloned(),
+                opted_out: false,
+                blocked: false,
+                provisional: false,
+            };
+            self.contacts.put(organisation, team, &contact).await?;
+        }
+        Ok(())
+    }
+
+    async fn conversations(&self, inbox: &Inbox) -> Result<(), Failure> {
+        let now = clock::now();
+        for (index, text) in TEXTS.iter().enumerate() {
+            let from = contact_number(index)?;
+            let inbound = InboundText {
+                carrier: "twilio",
+                carrier_id: format!("SM{index:032x}"),
+                from: from.clone(),
+                text: (*text).to_owned(),
+                media: Vec::new(),
+            };
+            let ago = Duration::from_mins(10 * (index as u64 + 1));
+            self.inbound.receive(inbox, &inbound, now.minus(ago)).await?;
+            if index >= 5 {
+                self.archive(inbox, &from).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn archive(&self, inbox: &Inbox, contact: &PhoneNumber) -> Result<(), StoreError> {
+        let conversation = ConversationId::of(&inbox.id, contact);
+        let thread = Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &conversation };
+        let change = Change { folder: Some(Folder::Archived), read: Some(true) };
+        self.conversations.change(thread, change).await.map(|_| ())
+    }
+}
+
+fn team(id: &str, name: &str, registration: RegistrationStatus) -> Result<Team, Failure> {
+    Ok(Team { id: TeamId::parse(id)?, name: name.to_owned(), registration, messaging_service: None })
+}
+
+fn inbox(
+    organisation: &OrganisationId,
+    team: &Team,
+    id: &str,
+    kind: InboxKind,
+    name: &str,
+    line: usize,
+) -> Result<Inbox, Failure> {
+    Ok(Inbox {
+        organisation: organisation.clone(),
+        id: InboxId::parse(id)?,
+        team: team.id.clone(),
+        kind,
+        name: name.to_owned(),
+        color: "#2f6f9f".to_owned(),
+        api_code: id.trim_start_matches("inb_").to_uppercase(),
+        number: PhoneNumber::from_carrier(&format!("+12025550{line:03}"))?,
+        retired: false,
+    })
+}
+
+fn contact_number(index: usize) -> Result<PhoneNumber, Failure> {
+    Ok(PhoneNumber::from_carrier(&format!("+12025550{:03}", 110 + index))?)
+}

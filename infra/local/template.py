@@ -1,0 +1,177 @@
+"""Reads template.yaml and makes it fit for the emulator, which does not import the OpenAPI body of a SAM HTTP API.
+
+The way: fill() the template, let the emulator's own SAM transform process it, expand() the outcome, deploy that.
+Nothing of the template is written a second time here.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import yaml
+
+from build import Package
+from prerequisites import ROOT
+from say import Trouble
+
+API_ID = "shared-inbox"  # the emulator lets the API's id be chosen, so its address is known before the deploy
+
+
+@dataclass(frozen=True, order=True)
+class Route:
+    """What must be reachable: method and path, who may call it, and the scopes asked for."""
+
+    key: str
+    authorization: str  # JWT or NONE
+    scopes: tuple[str, ...] = ()
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms."""
+
+
+def _short_form(loader, suffix, node):
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    if suffix in ("Ref", "Condition"):
+        return {suffix: value}
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+def load() -> dict:
+    """template.yaml as plain data."""
+    return yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)
+
+
+def _functions(template: dict) -> dict[str, dict]:
+    return {n: r for n, r in template["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
+
+
+def _binary(function: dict) -> str:
+    return function["Metadata"]["BuildProperties"]["Binary"]
+
+
+def binaries(template: dict) -> list[str]:
+    """The programs that the functions run."""
+    return [_binary(function) for function in _functions(template).values()]
+
+
+def routes(template: dict) -> set[Route]:
+    """Every route the functions' events ask for."""
+    apis = [r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::HttpApi"]
+    default = apis[0].get("Auth", {}).get("DefaultAuthorizer", "NONE")
+    found = set()
+    for function in _functions(template).values():
+        for event in function["Properties"].get("Events", {}).values():
+            if event["Type"] == "HttpApi":
+                properties = event["Properties"]
+                auth = properties.get("Auth", {})
+                key = f"{properties['Method'].upper()} {properties['Path']}"
+                kind = "NONE" if auth.get("Authorizer", default) == "NONE" else "JWT"
+                found.add(Route(key, kind, tuple(sorted(auth.get("AuthorizationScopes", [])))))
+    return found
+
+
+def fill(template: dict, parameters: dict[str, str | int], bucket: str, packages: dict[str, Package]) -> dict:
+    """Puts in the wished values and the uploaded code.
+
+    Values go into each parameter's Default: the emulator's SAM transform sees nothing else.
+    """
+    for name, value in parameters.items():
+        template["Parameters"][name]["Default"] = value
+    for function in _functions(template).values():
+        function["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": packages[_binary(function)].key}
+    template["Globals"]["Function"].pop("CodeUri", None)
+    return template
+
+
+def expand(processed: dict) -> dict:
+    """Turns the processed template's OpenAPI bodies into native routes, integrations and authorizers."""
+    resources = processed["Resources"]
+    for name in [n for n, r in resources.items() if r["Type"] == "AWS::ApiGatewayV2::Api"]:
+        if "Body" in resources[name]["Properties"]:
+            _expand_api(resources, name)
+    for resource in resources.values():
+        if resource["Type"] == "AWS::IAM::Role":
+            _allow_batches(resource["Properties"])
+    processed.pop("Transform", None)
+    return processed
+
+
+def _expand_api(resources: dict, name: str) -> None:
+    properties = resources[name]["Properties"]
+    body = properties.pop("Body")
+    properties.pop("FailOnWarnings", None)
+    properties.update(Name=body["info"]["title"], ProtocolType="HTTP", Tags={"ms-custom-id": API_ID})
+    if cors := body.get("x-amazon-apigateway-cors"):
+        properties["CorsConfiguration"] = cors  # its lower camel case is what the emulator reads
+    for scheme, definition in body.get("components", {}).get("securitySchemes", {}).items():
+        resources[f"{name}Authorizer{scheme}"] = _authorizer(name, scheme, definition["x-amazon-apigateway-authorizer"])
+    for path, methods in body["paths"].items():
+        for method, operation in methods.items():
+            verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+            _add_route(resources, name, "$default" if path == "/$default" else f"{verb} {path}", operation)
+
+
+def _authorizer(api: str, name: str, definition: dict) -> dict:
+    if definition["type"] != "jwt":
+        raise Trouble(f"the local cloud knows JWT authorizers only; {name} is of type {definition['type']}")
+    jwt = definition["jwtConfiguration"]
+    return {
+        "Type": "AWS::ApiGatewayV2::Authorizer",
+        "Properties": {
+            "ApiId": {"Ref": api},
+            "Name": name,
+            "AuthorizerType": "JWT",
+            "IdentitySource": [definition["identitySource"]],
+            "JwtConfiguration": {"Issuer": jwt["issuer"], "Audience": jwt["audience"]},
+        },
+    }
+
+
+def _add_route(resources: dict, api: str, key: str, operation: dict) -> None:
+    integration = operation["x-amazon-apigateway-integration"]
+    if integration["type"] != "aws_proxy":
+        raise Trouble(f"the local cloud knows function integrations only; {key} has {integration['type']}")
+    name = f"{api}Route{hashlib.sha256(key.encode()).hexdigest()[:10]}"
+    route = {
+        "ApiId": {"Ref": api},
+        "RouteKey": key,
+        "Target": {"Fn::Join": ["/", ["integrations", {"Ref": f"{name}Integration"}]]},
+    }
+    for requirement in operation.get("security", []):
+        for authorizer, scopes in requirement.items():
+            if authorizer != "NONE":
+                route["AuthorizationType"] = "JWT"
+                route["AuthorizationScopes"] = scopes
+                route["AuthorizerId"] = {"Ref": f"{api}Authorizer{authorizer}"}
+    resources[f"{name}Integration"] = {
+        "Type": "AWS::ApiGatewayV2::Integration",
+        "Properties": {
+            "ApiId": {"Ref": api},
+            "IntegrationType": "AWS_PROXY",
+            "IntegrationUri": integration["uri"],
+            "PayloadFormatVersion": integration["payloadFormatVersion"],
+        },
+    }
+    resources[name] = {"Type": "AWS::ApiGatewayV2::Route", "Properties": route}
+
+
+_BATCHED = re.compile(r"^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)$")
+
+
+def _allow_batches(role: dict) -> None:
+    """The emulator asks for sqs:SendMessageBatch, which in AWS sqs:SendMessage covers."""
+    for policy in role.get("Policies", []):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            statement["Action"] = [*actions, *(f"{a}Batch" for a in actions if _BATCHED.match(a))]

@@ -1,0 +1,21 @@
+//! The stores against a DynamoDB engine in this process, through the real SDK client over loopback, on the table that
+//! `template.yaml` describes. Each test has a database of its own; time is an argument, so nothing sleeps.
+
+#[cfg(test)]
+mod conversations;
+#[cfg(test)]
+mod costs;
+#[cfg(test)]
+mod directory;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod inbound;
+#[cfg(test)]
+mod locks;
+#[cfg(test)]
+mod messages;
+#[cfg(test)]
+mod sends;
+#[cfg(test)]
+mod support;

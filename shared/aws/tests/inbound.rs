@@ -1,0 +1,227 @@
+//! Inbound texts: each is stored once and surfaces once, whatever the carrier repeats and wherever a delivery broke off.
+
+use std::time::Duration;
+
+use shared_aws::{
+    conversations::Change,
+    inbound::{Inbound, InboundText, Receipt},
+    keys,
+    sends::{Accepted, Guard},
+};
+use shared_domain::{
+    contact::Contact,
+    conversation::{Conversation, Folder},
+    ids::{ConversationId, MessageId},
+    inbox::Inbox,
+    message::{DeliveryState, Direction, Media, Message},
+    time::Timestamp,
+};
+use tokio::task::JoinSet;
+
+use crate::support::{Desk, ada, contact, number, seconds};
+
+const CARRIER_ID: &str = "SM6f1c0e8d3b5a4f7e9d2c1b0a98765432";
+
+async fn receive(desk: &Desk, text: &InboundText, at: Timestamp) -> Receipt {
+    desk.inbound.receive(&desk.inbox, text, at).await.unwrap()
+}
+
+async fn history(desk: &Desk, conversation: &ConversationId) -> Vec<Message> {
+    desk.messages.history(desk.organisation(), conversation, 50, None).await.unwrap().messages
+}
+
+async fn history_ids(desk: &Desk, conversation: &ConversationId) -> Vec<MessageId> {
+    history(desk, conversation).await.into_iter().map(|message| message.id).collect()
+}
+
+async fn unread(desk: &Desk) -> u64 {
+    desk.inboxes.unread(desk.organisation(), &desk.inbox.id).await.unwrap()
+}
+
+/// Each text is delivered by a host of its own, all at once.
+async fn deliver_at_once(desk: &Desk, deliveries: Vec<(InboundText, Timestamp)>) -> Vec<Receipt> {
+    let mut hosts = JoinSet::new();
+    for (text, at) in deliveries {
+        let (inbound, inbox): (Inbound, Inbox) = (Inbound::new(desk.other_host()), desk.inbox.clone());
+        hosts.spawn(async move { inbound.receive(&inbox, &text, at).await.unwrap() });
+    }
+    hosts.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_text_begins_a_conversation_on_top_of_the_inbox_and_unread() {
+    let desk = Desk::open().await;
+    let media = vec![Media { url: "https://api.example.com/Media/ME1".into(), content_type: "image/jpeg".into() }];
+    let text = InboundText { media: media.clone(), ..desk.text(&number(143), CARRIER_ID, "Here is my form") };
+    let Receipt::Stored(id) = receive(&desk, &text, seconds(1)).await else { panic!("it is new") };
+    let conversation = desk.conversation_with(&number(143));
+    let stored = desk.messages.get(desk.organisation(), &id).await.unwrap().unwrap();
+    assert_eq!((stored.direction, stored.text.as_str()), (Direction::Inbound, "Here is my form"));
+    assert_eq!((stored.media, stored.created_at), (media, seconds(1)));
+    assert_eq!((stored.carrier_id.as_deref(), stored.delivery.state()), (Some(CARRIER_ID), DeliveryState::Received));
+    let thread = desk.look_at(&conversation).await;
+    assert_eq!((thread.folder, thread.read, thread.last_activity_at), (Folder::Inbox, false, seconds(1)));
+    assert_eq!((thread.last_message.id, thread.last_inbound), (id.clone(), Some(id)));
+    assert_eq!(unread(&desk).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_text_again_is_a_duplicate_and_writes_nothing() {
+    let desk = Desk::open().await;
+    let text = desk.text(&number(143), CARRIER_ID, "Hello?");
+    let Receipt::Stored(id) = receive(&desk, &text, seconds(1)).await else { panic!("it is new") };
+    let conversation = desk.conversation_with(&number(143));
+    desk.conversations
+        .change(desk.thread(&conversation), Change { folder: Some(Folder::Archived), read: Some(true) })
+        .await
+        .unwrap();
+    let rows = desk.rows().await;
+    assert_eq!(receive(&desk, &text, seconds(30)).await, Receipt::Duplicate(id));
+    assert_eq!(desk.rows().await, rows, "not even unread again, since somebody has read and archived it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn overlapping_deliveries_of_one_text_store_it_once() {
+    let desk = Desk::open().await;
+    let text = desk.text(&number(143), CARRIER_ID, "Hello?");
+    let deliveries = (0..12).map(|place| (text.clone(), seconds(place % 3))).collect();
+    let receipts = deliver_at_once(&desk, deliveries).await;
+    let stored: Vec<_> = receipts.iter().filter(|receipt| matches!(receipt, Receipt::Stored(_))).collect();
+    let [Receipt::Stored(id)] = stored[..] else { panic!("not stored once: {receipts:?}") };
+    let same = receipts.iter().filter(|receipt| **receipt == Receipt::Duplicate(id.clone())).count();
+    assert_eq!(same, receipts.len() - 1);
+    let conversation = desk.conversation_with(&number(143));
+    assert_eq!(history_ids(&desk, &conversation).await, [id.clone()]);
+    assert_eq!(desk.look_at(&conversation).await.last_inbound.as_ref(), Some(id));
+}
+
+/// Delivers a text, takes back what a host that died half-way would not have written, and delivers it again much later.
+async fn deliver_again_after(desk: &Desk, lost_message: bool) -> (Conversation, Vec<Message>) {
+    let text = desk.text(&number(143), CARRIER_ID, "The second one");
+    let conversation = desk.conversation_with(&number(143));
+    let thread_key = keys::conversation(desk.organisation(), &desk.inbox.id, &conversation);
+    let before = desk.row(thread_key.clone()).await;
+    let Receipt::Stored(id) = receive(desk, &text, seconds(10)).await else { panic!("it is new") };
+    if lost_message {
+        desk.forget(keys::message(desk.organisation(), &conversation, &id)).await;
+    }
+    match before {
+        Some(row) => desk.put(row).await,
+        None => desk.forget(thread_key).await,
+    }
+    assert_eq!(receive(desk, &text, seconds(600)).await, Receipt::Duplicate(id));
+    (desk.look_at(&conversation).await, history(desk, &conversation).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivery_finishes_what_a_crash_left_undone_and_keeps_the_first_time() {
+    for lost_message in [true, false] {
+        for known_thread in [true, false] {
+            let desk = Desk::open().await;
+            if known_thread {
+                desk.hear(&number(143), "The first one", seconds(0)).await;
+            }
+            let (thread, messages) = deliver_again_after(&desk, lost_message).await;
+            let case = format!("message lost: {lost_message}, thread known: {known_thread}");
+            assert_eq!(messages.len(), 1 + usize::from(known_thread), "{case}");
+            assert_eq!((messages[0].text.as_str(), messages[0].created_at), ("The second one", seconds(10)), "{case}");
+            assert_eq!(thread.last_message.id, messages[0].id, "{case}");
+            assert_eq!((thread.read, thread.last_activity_at), (false, seconds(10)), "{case}");
+            assert_eq!(unread(&desk).await, 1, "{case}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn texts_at_one_instant_end_in_one_conversation_and_all_are_kept() {
+    let desk = Desk::open().await;
+    let text = |place: usize| desk.text(&number(143), &format!("SM{place:032}"), &format!("Part {place}"));
+    let receipts = deliver_at_once(&desk, (0..8).map(|place| (text(place), seconds(5))).collect()).await;
+    assert!(receipts.iter().all(|receipt| matches!(receipt, Receipt::Stored(_))), "{receipts:?}");
+    let conversation = desk.conversation_with(&number(143));
+    let ids = history_ids(&desk, &conversation).await;
+    assert_eq!(ids.len(), receipts.len());
+    let thread = desk.look_at(&conversation).await;
+    assert_eq!((&thread.last_message.id, thread.last_inbound.as_ref()), (&ids[0], Some(&ids[0])), "the highest id");
+    let listed = desk.conversations.list(desk.organisation(), &desk.inbox.id, Folder::Inbox, 10, None).await;
+    assert_eq!(listed.unwrap().conversations.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_text_that_comes_after_a_reply_goes_below_it_and_is_still_unread() {
+    let desk = Desk::open().await;
+    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
+    let reply = desk.draft(&number(143), "Yes, until noon.", &ada(), seconds(20));
+    let seen = desk.look_at(&conversation).await.last_inbound;
+    let token = desk.open_to_answer(&conversation, &ada(), seconds(15)).await.token;
+    let guard = Guard::Reply { lock: Some((&ada().id, token)), seen: seen.as_ref() };
+    assert_eq!(desk.accept(&reply, guard, None).await, Accepted::Stored);
+    desk.conversations.change(desk.thread(&conversation), Change { read: Some(true), ..Change::default() }).await.unwrap();
+
+    let late = desk.hear(&number(143), "And on Saturday?", seconds(10)).await;
+    let thread = desk.look_at(&conversation).await;
+    assert_eq!(thread.last_message.id, reply.id, "the reply is newer");
+    assert_eq!(thread.last_activity_at, seconds(20));
+    assert_eq!((thread.folder, thread.read, thread.last_inbound), (Folder::Inbox, false, Some(late.clone())));
+    assert_eq!(history_ids(&desk, &conversation).await[..2], [reply.id, late]);
+    assert_eq!(unread(&desk).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_inbound_texts_the_newer_one_stays_on_top_though_the_older_comes_last() {
+    let desk = Desk::open().await;
+    let newer = desk.hear(&number(143), "Second thought: never mind", seconds(10)).await;
+    let older = desk.hear(&number(143), "One question", seconds(9)).await;
+    let conversation = desk.conversation_with(&number(143));
+    let thread = desk.look_at(&conversation).await;
+    assert_eq!((&thread.last_message.id, thread.last_inbound.as_ref()), (&newer, Some(&newer)));
+    assert_eq!(history_ids(&desk, &conversation).await, [newer, older]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_unknown_number_becomes_one_provisional_contact() {
+    let desk = Desk::open().await;
+    let text = |place: usize| desk.text(&number(143), &format!("SM{place:032}"), "Hi");
+    deliver_at_once(&desk, (0..6).map(|place| (text(place), seconds(place as u64))).collect()).await;
+    let unknown = Contact::provisional(&desk.inbox.team, &number(143));
+    let found = desk.contacts.by_number(desk.organisation(), &desk.inbox.team, &number(143)).await.unwrap();
+    assert_eq!(found, Some(unknown.clone()));
+    assert_eq!(desk.look_at(&desk.conversation_with(&number(143))).await.contact, unknown);
+    let contacts = desk.rows().await.into_keys().filter(|(_, sk)| sk.starts_with("con_")).count();
+    assert_eq!(contacts, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_of_the_team_s_list_brings_its_contact_along() {
+    let desk = Desk::open().await;
+    desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact(143)).await.unwrap();
+    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
+    assert_eq!(desk.look_at(&conversation).await.contact, contact(143));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_brings_a_read_and_archived_conversation_back_unread() {
+    let desk = Desk::open().await;
+    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
+    let done = Change { folder: Some(Folder::Archived), read: Some(true) };
+    desk.conversations.change(desk.thread(&conversation), done).await.unwrap();
+    assert_eq!(unread(&desk).await, 0);
+    desk.hear(&number(143), "One more thing", seconds(1).plus(Duration::from_millis(1))).await;
+    let thread = desk.look_at(&conversation).await;
+    assert_eq!((thread.folder, thread.read), (Folder::Inbox, false));
+    assert_eq!(unread(&desk).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_to_two_inboxes_are_two_conversations_of_one_contact() {
+    let desk = Desk::open().await;
+    let other = Inbox { id: shared_domain::ids::InboxId::new(seconds(0), 44), ..desk.inbox.clone() };
+    desk.hear(&number(143), "To the front desk", seconds(0)).await;
+    let text = desk.text(&number(143), CARRIER_ID, "To the other inbox");
+    desk.inbound.receive(&other, &text, seconds(1)).await.unwrap();
+    let elsewhere = ConversationId::of(&other.id, &number(143));
+    assert_ne!(elsewhere, desk.conversation_with(&number(143)));
+    assert_eq!(history(&desk, &elsewhere).await.len(), 1);
+    assert_eq!(desk.inboxes.unread(desk.organisation(), &other.id).await.unwrap(), 1);
+    assert_eq!(unread(&desk).await, 1);
+}

@@ -1,0 +1,70 @@
+//! Many hosts at once: one holder, and every token is given once.
+
+use std::collections::BTreeSet;
+
+use shared_aws::locks::{Acquired, Locks, Thread};
+use shared_domain::{
+    ids::ConversationId,
+    lock::{FencingToken, Lease, LockPolicy, Person},
+    time::Timestamp,
+};
+use tokio::task::JoinSet;
+
+use crate::support::{Desk, ada, colleague, number, seconds};
+
+const CONTENDERS: usize = 32;
+
+/// Everybody acquires at one instant, each from a host of their own.
+async fn everybody_acquires(
+    desk: &Desk,
+    conversation: &ConversationId,
+    user: impl Fn(usize) -> Person,
+    at: Timestamp,
+) -> Vec<Acquired> {
+    let mut contenders = JoinSet::new();
+    for place in 0..CONTENDERS {
+        let (locks, user) = (Locks::new(desk.other_host()), user(place));
+        let (inbox, conversation) = (desk.inbox.clone(), conversation.clone());
+        contenders.spawn(async move {
+            let thread =
+                Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &conversation };
+            locks.acquire(thread, &user, at, &LockPolicy::default()).await.unwrap()
+        });
+    }
+    contenders.join_all().await
+}
+
+fn winners(answers: &[Acquired]) -> Vec<&Lease> {
+    let won = |answer| match answer {
+        &Acquired::Held(ref lease) => Some(lease),
+        Acquired::Denied(_) | Acquired::NoConversation => None,
+    };
+    answers.iter().filter_map(won).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_thirty_two_who_want_a_free_lock_one_gets_it_and_all_others_are_told_who() {
+    let desk = Desk::open().await;
+    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
+    let mut last = FencingToken::default();
+    for round in 0..6 {
+        let answers = everybody_acquires(&desk, &conversation, colleague, seconds(round)).await;
+        let [lease] = winners(&answers)[..] else { panic!("not one holder: {answers:?}") };
+        assert!(lease.token > last, "round {round}");
+        last = lease.token;
+        let told = |answer: &&Acquired| matches!(answer, Acquired::Denied(denied) if denied.holder == lease.holder);
+        assert_eq!(answers.iter().filter(told).count(), CONTENDERS - 1);
+        desk.locks.release(desk.thread(&conversation), &lease.holder.id, lease.token).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_user_in_many_tabs_gets_as_many_tokens_and_the_highest_is_current() {
+    let desk = Desk::open().await;
+    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
+    let answers = everybody_acquires(&desk, &conversation, |_| ada(), seconds(0)).await;
+    let tokens: BTreeSet<FencingToken> = winners(&answers).iter().map(|lease| lease.token).collect();
+    assert_eq!(tokens, (1..=CONTENDERS as u64).map(FencingToken::new).collect());
+    let current = desk.look_at(&conversation).await.lock.lease.map(|lease| lease.token);
+    assert_eq!(current, tokens.last().copied());
+}

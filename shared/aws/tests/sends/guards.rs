@@ -1,0 +1,131 @@
+//! The transaction's conditions and the rule that answers `can-send` agree on every combination.
+
+use shared_aws::sends::{Accepted, Guard};
+use shared_domain::{
+    contact::Contact,
+    ids::{ConversationId, UserId},
+    inbox::RegistrationStatus,
+    lock::{FencingToken, LockPolicy},
+    message::Message,
+    phone::PhoneNumber,
+    sending::{From, ReplyGuard, reasons_against_compose, reasons_against_reply},
+};
+
+use crate::support::{Desk, ada, ben, contact, number, seconds};
+
+/// What happened to the lock before: all at 0 s, so that a lease ends at 60 s and an idle one at 240 s.
+#[derive(Debug, Clone, Copy)]
+enum Lock {
+    Never,
+    Held,
+    HeldAgain,
+    Renewed,
+    Released,
+    TakenByBen,
+}
+
+const LOCKS: [Lock; 6] = [Lock::Never, Lock::Held, Lock::HeldAgain, Lock::Renewed, Lock::Released, Lock::TakenByBen];
+
+/// When the text is written, in milliseconds: within the lease, around its end, around the idle end.
+const MOMENTS: [i64; 6] = [10_000, 59_999, 60_000, 239_999, 240_000, 240_001];
+
+async fn prepare(desk: &Desk, conversation: &ConversationId, lock: Lock) {
+    let (ada, policy) = (ada(), LockPolicy::default());
+    let thread = desk.thread(conversation);
+    match lock {
+        Lock::Never => {}
+        Lock::Held => drop(desk.open_to_answer(conversation, &ada, seconds(0)).await),
+        Lock::HeldAgain => {
+            desk.open_to_answer(conversation, &ada, seconds(0)).await;
+            desk.open_to_answer(conversation, &ada, seconds(0)).await;
+        }
+        Lock::Renewed => {
+            let token = desk.open_to_answer(conversation, &ada, seconds(0)).await.token;
+            for at in [50, 100, 150, 200] {
+                desk.locks.renew(thread, &ada.id, token, false, seconds(at), &policy).await.unwrap();
+            }
+        }
+        Lock::Released => {
+            let token = desk.open_to_answer(conversation, &ada, seconds(0)).await.token;
+            desk.locks.release(thread, &ada.id, token).await.unwrap();
+        }
+        Lock::TakenByBen => drop(desk.open_to_answer(conversation, &ben(), seconds(0)).await),
+    }
+}
+
+/// A conversation with the next number, in which this is the asker.
+async fn begin(desk: &Desk, place: &mut usize, asker: &Contact) -> (PhoneNumber, ConversationId) {
+    let from = number(*place);
+    *place += 1;
+    let asker = Contact { number: from.clone(), ..asker.clone() };
+    desk.contacts.put(desk.organisation(), &desk.inbox.team, &asker).await.unwrap();
+    let conversation = desk.conversation_begun_by(&from, seconds(0)).await;
+    (from, conversation)
+}
+
+fn draft(desk: &Desk, to: &PhoneNumber, millis: i64) -> Message {
+    let at = shared_domain::time::Timestamp::from_millis(seconds(0).millis() + millis);
+    desk.draft(to, "Yes, until noon.", &ada(), at)
+}
+
+fn from(desk: &Desk) -> From<'_> {
+    From { inbox: &desk.inbox, registration: RegistrationStatus::Approved }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_is_stored_exactly_when_the_rule_has_no_reason_against_it() {
+    let desk = Desk::open().await;
+    let (ada, mut place) = (ada().id, 0);
+    for lock in LOCKS {
+        for token in [1, 2].map(FencingToken::new) {
+            for millis in MOMENTS {
+                for newer_text in [false, true] {
+                    let (asker, conversation) = begin(&desk, &mut place, &contact(0)).await;
+                    prepare(&desk, &conversation, lock).await;
+                    let seen = desk.look_at(&conversation).await.last_inbound;
+                    if newer_text {
+                        desk.hear(&asker, "Never mind", seconds(5)).await;
+                    }
+                    let message = draft(&desk, &asker, millis);
+                    let shown =
+                        ReplyGuard { user: &ada, token: Some(token), last_seen: seen.as_ref(), accept_unseen: false };
+                    let thread = desk.look_at(&conversation).await;
+                    let reasons = reasons_against_reply(from(&desk), &thread, &shown, message.created_at);
+                    let guard = Guard::Reply { lock: Some((&ada, token)), seen: seen.as_ref() };
+                    let stored = desk.accept(&message, guard, None).await == Accepted::Stored;
+                    let case = format!("{lock:?}, token {token}, at {millis} ms, newer text: {newer_text}");
+                    assert_eq!(stored, reasons.is_empty(), "{case}: {reasons:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_composed_text_is_stored_exactly_when_the_rule_has_no_reason_against_it() {
+    let desk = Desk::open().await;
+    let (ada, ben, mut place) = (ada().id, ben().id, 0);
+    let users: [Option<&UserId>; 3] = [Some(&ada), Some(&ben), None];
+    let askers = [contact(0), Contact { opted_out: true, ..contact(0) }, Contact { blocked: true, ..contact(0) }];
+    for lock in LOCKS {
+        for millis in MOMENTS {
+            for user in users {
+                for asker in &askers {
+                    let (asker, conversation) = begin(&desk, &mut place, asker).await;
+                    prepare(&desk, &conversation, lock).await;
+                    let message = draft(&desk, &asker, millis);
+                    let thread = desk.look_at(&conversation).await;
+                    let reasons = reasons_against_compose(
+                        from(&desk),
+                        &thread.contact,
+                        Some(&thread),
+                        user,
+                        message.created_at,
+                    );
+                    let stored = desk.accept(&message, Guard::Compose { user }, None).await == Accepted::Stored;
+                    assert_eq!(stored, reasons.is_empty(), "{lock:?}, {user:?}, at {millis} ms: {reasons:?}");
+                }
+            }
+        }
+    }
+}

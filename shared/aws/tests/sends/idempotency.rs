@@ -1,0 +1,113 @@
+//! An idempotency key stands for one text, from its acceptance until it is forgotten.
+
+use std::{sync::Arc, time::Duration};
+
+use shared_aws::sends::{Acceptance, Accepted, Guard, Idempotency, KEY_LIFETIME, Remembered, Sends};
+use shared_domain::{contact::Contact, message::Message};
+use tokio::task::JoinSet;
+
+use super::Answering;
+use crate::support::{Desk, ada, number, seconds};
+
+const GIVEN: Idempotency<'_> = Idempotency {
+    principal: "staff-104217",
+    route: "POST /v1/messages",
+    key: "0d9c7f3e-5d6c-4f0a-9b7e-2f1d8c3b4a59",
+    body: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+};
+
+fn remembered(message: &Message) -> Remembered {
+    Remembered { body: GIVEN.body.to_owned(), message: message.id.clone() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_remembered_with_its_body_for_its_principal_and_route_alone() {
+    let answering = Answering::new().await;
+    let desk = &answering.desk;
+    let reply = answering.reply(10);
+    let recall = async |given| desk.sends.recall(desk.organisation(), given, seconds(11)).await.unwrap();
+    assert_eq!(recall(GIVEN).await, None);
+    assert_eq!(desk.accept(&reply, answering.guard(), Some(GIVEN)).await, Accepted::Stored);
+    assert_eq!(recall(GIVEN).await, Some(remembered(&reply)));
+    assert_eq!(recall(Idempotency { body: "another", ..GIVEN }).await, Some(remembered(&reply)), "the caller compares");
+    for other in [
+        Idempotency { principal: "staff-104388", ..GIVEN },
+        Idempotency { route: "POST /v1/broadcasts", ..GIVEN },
+        Idempotency { key: "0d9c7f3e", ..GIVEN },
+    ] {
+        assert_eq!(recall(other).await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_taken_stores_nothing_more() {
+    let answering = Answering::new().await;
+    let desk = &answering.desk;
+    desk.accept(&answering.reply(10), answering.guard(), Some(GIVEN)).await;
+    let rows = desk.rows().await;
+    assert_eq!(desk.accept(&answering.reply(11), answering.guard(), Some(GIVEN)).await, Accepted::KeyTaken);
+    assert_eq!(desk.rows().await, rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_counts_before_the_guards_so_that_a_repetition_after_the_lock_finds_its_message() {
+    let answering = Answering::new().await;
+    let reply = answering.reply(10);
+    answering.desk.accept(&reply, answering.guard(), Some(GIVEN)).await;
+    let long_after_the_lock = answering.reply(600);
+    let answer = answering.desk.accept(&long_after_the_lock, answering.guard(), Some(GIVEN)).await;
+    assert_eq!(answer, Accepted::KeyTaken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_text_leaves_its_key_free() {
+    let answering = Answering::new().await;
+    let desk = &answering.desk;
+    let late = desk.accept(&answering.reply(65), answering.guard(), Some(GIVEN)).await;
+    assert!(matches!(late, Accepted::Refused(Some(_))));
+    assert_eq!(desk.sends.recall(desk.organisation(), GIVEN, seconds(66)).await.unwrap(), None);
+    assert_eq!(desk.accept(&answering.reply(64), answering.guard(), Some(GIVEN)).await, Accepted::Stored);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_forgotten_after_its_lifetime_whether_or_not_the_row_is_still_there() {
+    let desk = Desk::open().await;
+    let compose = async |at| {
+        let message = desk.draft(&number(143), "Your appointment is on Friday.", &ada(), at);
+        let answer = desk.accept(&message, Guard::Compose { user: Some(&ada().id) }, Some(GIVEN)).await;
+        (message, answer)
+    };
+    let recall = async |at| desk.sends.recall(desk.organisation(), GIVEN, at).await.unwrap();
+    let (first, _) = compose(seconds(0)).await;
+    let last = seconds(0).plus(KEY_LIFETIME);
+    assert_eq!(recall(last).await, Some(remembered(&first)));
+    assert_eq!(compose(last).await.1, Accepted::KeyTaken);
+    let over = last.plus(Duration::from_secs(1));
+    assert_eq!(recall(over).await, None);
+    let (second, answer) = compose(over).await;
+    assert_eq!(answer, Accepted::Stored);
+    assert_eq!(recall(over).await, Some(remembered(&second)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_replies_at_once_under_one_key_one_is_stored() {
+    let answering = Arc::new(Answering::new().await);
+    let mut hosts = JoinSet::new();
+    for place in 0..8 {
+        let (answering, sends) = (Arc::clone(&answering), Sends::new(answering.desk.other_host()));
+        hosts.spawn(async move {
+            let message = answering.reply(10 + place);
+            let contact = Contact::provisional(&message.team, &message.contact_number);
+            let organisation = answering.desk.organisation();
+            let (guard, idempotency) = (answering.guard(), Some(GIVEN));
+            let wanted = Acceptance { organisation, message: &message, contact: &contact, guard, idempotency };
+            sends.accept(wanted).await.unwrap()
+        });
+    }
+    let answers = hosts.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| **answer == Accepted::Stored).count(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| **answer == Accepted::KeyTaken).count(), 7, "{answers:?}");
+    let desk = &answering.desk;
+    let history = desk.messages.history(desk.organisation(), &answering.conversation, 50, None).await.unwrap();
+    assert_eq!(history.messages.len(), 2, "the question and one answer");
+}

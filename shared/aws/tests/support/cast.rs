@@ -1,0 +1,97 @@
+//! Who and what the tests are about, in realistic sizes.
+
+use std::time::Duration;
+
+use shared_domain::{
+    contact::Contact,
+    ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
+    inbox::{Inbox, InboxKind},
+    lock::Person,
+    message::{Delivery, DeliveryState, Direction, Message},
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+
+/// When every test begins.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// So long after the beginning.
+pub(crate) fn seconds(seconds: u64) -> Timestamp {
+    START.plus(Duration::from_secs(seconds))
+}
+
+fn person(id: &str, name: &str) -> Person {
+    Person { id: UserId::parse(id).unwrap(), name: name.to_owned() }
+}
+
+pub(crate) fn ada() -> Person {
+    person("staff-104217", "Ada Oyelaran")
+}
+
+pub(crate) fn ben() -> Person {
+    person("staff-104388", "Benjamin Castellanos")
+}
+
+pub(crate) fn cleo() -> Person {
+    person("staff-100912", "Cleo Van der Meer")
+}
+
+/// One of many.
+pub(crate) fn colleague(place: usize) -> Person {
+    person(&format!("staff-{:06}", 200_000 + place), &format!("Colleague {place}"))
+}
+
+/// A contact's number.
+pub(crate) fn number(place: usize) -> PhoneNumber {
+    PhoneNumber::from_carrier(&format!("+1202555{place:04}")).unwrap()
+}
+
+/// The inbox of the front desk.
+pub(crate) fn shared_inbox() -> Inbox {
+    Inbox {
+        organisation: OrganisationId::new(START, 11),
+        id: InboxId::new(START, 22),
+        team: TeamId::new(START, 33),
+        kind: InboxKind::Shared,
+        name: "Admissions front desk".into(),
+        color: "#336699".into(),
+        api_code: "ADMISSIONS".into(),
+        number: PhoneNumber::from_carrier("+12025550100").unwrap(),
+        retired: false,
+    }
+}
+
+/// Somebody of the team's list, assigned to a colleague.
+pub(crate) fn contact(place: usize) -> Contact {
+    Contact {
+        id: ContactId::new(START, 1_000 + place as u64),
+        external_id: Some(format!("S-2026-{place:06}")),
+        first_name: Some("Maximiliana".into()),
+        last_name: Some("Featherstonehaugh".into()),
+        number: number(place),
+        assigned: Some(ben()),
+        opted_out: false,
+        blocked: false,
+        provisional: false,
+    }
+}
+
+pub(super) fn draft(inbox: &Inbox, to: &PhoneNumber, words: &str, by: &Person, at: Timestamp) -> Message {
+    let conversation = ConversationId::of(&inbox.id, to);
+    Message {
+        id: MessageId::in_conversation(&conversation, at, 7),
+        conversation,
+        inbox: inbox.id.clone(),
+        team: inbox.team.clone(),
+        inbox_number: inbox.number.clone(),
+        contact_number: to.clone(),
+        direction: Direction::Outbound,
+        text: words.to_owned(),
+        media: Vec::new(),
+        sender: Some(by.clone()),
+        automatic: false,
+        created_at: at,
+        carrier_id: None,
+        delivery: Delivery::beginning(DeliveryState::Queued, at),
+    }
+}

@@ -1,0 +1,204 @@
+//! One inbox at work, on a fresh table of an engine in this process.
+
+mod cast;
+mod meter;
+mod template;
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use dynoxide::Database;
+use shared_aws::{
+    client::Aws,
+    contacts::Contacts,
+    conversations::Conversations,
+    inbound::{Inbound, InboundText, Receipt},
+    inboxes::Inboxes,
+    keys::Key,
+    locks::{Acquired, Locks, Thread},
+    members::Members,
+    messages::Messages,
+    outbox::Outbox,
+    sends::{Acceptance, Accepted, Guard, Idempotency, Sends},
+    table::Table,
+};
+use shared_domain::{
+    conversation::Conversation,
+    ids::{ConversationId, MessageId, OrganisationId},
+    inbox::Inbox,
+    lock::{Lease, LockPolicy, Person},
+    message::Message,
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+
+pub(crate) use self::{
+    cast::{ada, ben, cleo, colleague, contact, number, seconds, shared_inbox, START},
+    meter::{Bill, Meter},
+};
+
+const TABLE: &str = "contract";
+
+/// A row as it is stored.
+pub(crate) type Row = HashMap<String, AttributeValue>;
+
+/// A shared inbox and all stores over its table. Every request through it is metered.
+pub(crate) struct Desk {
+    pub(crate) inbox: Inbox,
+    pub(crate) locks: Locks,
+    pub(crate) inbound: Inbound,
+    pub(crate) sends: Sends,
+    pub(crate) messages: Messages,
+    pub(crate) conversations: Conversations,
+    pub(crate) contacts: Contacts,
+    pub(crate) inboxes: Inboxes,
+    pub(crate) members: Members,
+    pub(crate) outbox: Outbox,
+    meter: Meter,
+    aws: Aws,
+    /// Looks at the rows themselves, unmetered.
+    client: Client,
+}
+
+impl Desk {
+    pub(crate) async fn open() -> Self {
+        let database = Database::memory().expect("an engine in memory starts");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let aws = Aws::loopback(format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(dynoxide::server::serve_on(listener, database));
+        let client = Client::from_conf(aws.dynamodb_config().build());
+        template::create_table(&client, TABLE).await;
+        let meter = Meter::default();
+        let metered = Client::from_conf(aws.dynamodb_config().interceptor(meter.clone()).build());
+        let table = Table::new(metered, TABLE);
+        Self {
+            inbox: shared_inbox(),
+            locks: Locks::new(table.clone()),
+            inbound: Inbound::new(table.clone()),
+            sends: Sends::new(table.clone()),
+            messages: Messages::new(table.clone()),
+            conversations: Conversations::new(table.clone()),
+            contacts: Contacts::new(table.clone()),
+            inboxes: Inboxes::new(table.clone()),
+            members: Members::new(table.clone()),
+            outbox: Outbox::new(table),
+            meter,
+            aws,
+            client,
+        }
+    }
+
+    /// The table as another host sees it: over a client of its own.
+    pub(crate) fn other_host(&self) -> Table {
+        Table::of(&self.aws, TABLE)
+    }
+
+    pub(crate) fn organisation(&self) -> &OrganisationId {
+        &self.inbox.organisation
+    }
+
+    pub(crate) fn conversation_with(&self, number: &PhoneNumber) -> ConversationId {
+        ConversationId::of(&self.inbox.id, number)
+    }
+
+    pub(crate) fn thread<'a>(&'a self, conversation: &'a ConversationId) -> Thread<'a> {
+        Thread { organisation: &self.inbox.organisation, inbox: &self.inbox.id, conversation }
+    }
+
+    /// A text as the carrier reports it.
+    pub(crate) fn text(&self, from: &PhoneNumber, carrier_id: &str, words: &str) -> InboundText {
+        InboundText {
+            carrier: "twilio",
+            carrier_id: carrier_id.to_owned(),
+            from: from.clone(),
+            text: words.to_owned(),
+            media: Vec::new(),
+        }
+    }
+
+    /// A text comes in; its carrier id is made of sender and time.
+    pub(crate) async fn hear(&self, from: &PhoneNumber, words: &str, at: Timestamp) -> MessageId {
+        let carrier_id = format!("SM{}{}", at.millis(), from.as_str());
+        let text = self.text(from, &carrier_id, words);
+        match self.inbound.receive(&self.inbox, &text, at).await.unwrap() {
+            Receipt::Stored(id) => id,
+            Receipt::Duplicate(id) => panic!("{id} came in before"),
+        }
+    }
+
+    /// A conversation that a text from this number began.
+    pub(crate) async fn conversation_begun_by(&self, from: &PhoneNumber, at: Timestamp) -> ConversationId {
+        self.hear(from, "Is the office open on Friday?", at).await;
+        self.conversation_with(from)
+    }
+
+    /// The conversation as it is stored now.
+    pub(crate) async fn look_at(&self, conversation: &ConversationId) -> Conversation {
+        let found = self.conversations.get(self.thread(conversation)).await.unwrap();
+        found.expect("the conversation is there")
+    }
+
+    /// This user opens the conversation to answer.
+    pub(crate) async fn open_to_answer(&self, conversation: &ConversationId, user: &Person, at: Timestamp) -> Lease {
+        let acquired = self.locks.acquire(self.thread(conversation), user, at, &LockPolicy::default()).await;
+        match acquired.unwrap() {
+            Acquired::Held(lease) => lease,
+            other => panic!("{} did not get the lock: {other:?}", user.id),
+        }
+    }
+
+    /// A text of ours, queued.
+    pub(crate) fn draft(&self, to: &PhoneNumber, words: &str, by: &Person, at: Timestamp) -> Message {
+        cast::draft(&self.inbox, to, words, by, at)
+    }
+
+    /// Asks for a text to be accepted; its recipient is known by number only.
+    pub(crate) async fn accept(
+        &self,
+        message: &Message,
+        guard: Guard<'_>,
+        idempotency: Option<Idempotency<'_>>,
+    ) -> Accepted {
+        let contact = shared_domain::contact::Contact::provisional(&message.team, &message.contact_number);
+        let organisation = self.organisation();
+        let wanted = Acceptance { organisation, message, contact: &contact, guard, idempotency };
+        self.sends.accept(wanted).await.unwrap()
+    }
+
+    /// The row under a key.
+    pub(crate) async fn row(&self, key: Key) -> Option<Row> {
+        let get = self.client.get_item().table_name(TABLE).set_key(Some(key_of(key)));
+        let got = get.consistent_read(true).send().await;
+        got.unwrap().item
+    }
+
+    /// All rows of the table, to tell that nothing was written.
+    pub(crate) async fn rows(&self) -> BTreeMap<(String, String), Row> {
+        let scanned = self.client.scan().table_name(TABLE).into_paginator().items().send();
+        let items = scanned.collect::<Result<Vec<Row>, _>>().await.unwrap();
+        let key = |item: &Row, name: &str| item[name].as_s().unwrap().clone();
+        items.into_iter().map(|item| ((key(&item, "pk"), key(&item, "sk")), item)).collect()
+    }
+
+    /// Puts a row behind the stores' backs.
+    pub(crate) async fn put(&self, row: Row) {
+        self.client.put_item().table_name(TABLE).set_item(Some(row)).send().await.unwrap();
+    }
+
+    /// Takes a row away, as if it had never been written.
+    pub(crate) async fn forget(&self, key: Key) {
+        let delete = self.client.delete_item().table_name(TABLE).set_key(Some(key_of(key)));
+        delete.send().await.unwrap();
+    }
+
+    /// What some work costs.
+    pub(crate) async fn cost<T>(&self, work: impl Future<Output = T>) -> (T, Bill) {
+        let before = self.meter.bill();
+        let done = work.await;
+        (done, self.meter.bill() - before)
+    }
+}
+
+fn key_of(key: Key) -> Row {
+    Row::from([("pk".to_owned(), AttributeValue::S(key.pk)), ("sk".to_owned(), AttributeValue::S(key.sk))])
+}

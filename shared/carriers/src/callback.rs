@@ -1,0 +1,125 @@
+//! The address a carrier reports delivery to: it carries our organisation and message ids, and a proof that we wrote
+//! them, so that a callback finds its message before the carrier's id is known, and nobody makes up another.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+/// Path of the status callback, as the template routes it.
+pub const STATUS_PATH: &str = "/webhooks/twilio/status";
+
+/// Writes and checks callback addresses with a secret of the deployment.
+#[derive(Clone)]
+pub struct StatusCallbacks {
+    base_url: String,
+    secret: Vec<u8>,
+}
+
+impl std::fmt::Debug for StatusCallbacks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StatusCallbacks").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+/// What the query of a callback says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// Our organisation and message ids, proven.
+    Ours {
+        /// The tenant.
+        organisation: String,
+        /// The message.
+        message: String,
+    },
+    /// No parameter of ours: the carrier's message id must do.
+    Unnamed,
+    /// Parameters of ours that we did not write.
+    Forged,
+}
+
+impl StatusCallbacks {
+    /// Under this public address, without a slash at the end.
+    pub fn new(base_url: impl Into<String>, secret: &str) -> Self {
+        Self { base_url: base_url.into(), secret: secret.as_bytes().to_vec() }
+    }
+
+    /// The address for one message.
+    pub fn url(&self, organisation: &str, message: &str) -> String {
+        let proof = data_encoding::HEXLOWER.encode(&self.mac(organisation, message).finalize().into_bytes());
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("organisation", organisation)
+            .append_pair("message", message)
+            .append_pair("proof", &proof)
+            .finish();
+        format!("{}{STATUS_PATH}?{query}", self.base_url)
+    }
+
+    /// Reads the query of a callback.
+    pub fn subject(&self, query: &str) -> Subject {
+        let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+        let value = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref());
+        match (value("organisation"), value("message"), value("proof")) {
+            (None, None, None) => Subject::Unnamed,
+            (Some(organisation), Some(message), Some(proof)) if self.proves(organisation, message, proof) => {
+                Subject::Ours { organisation: organisation.to_owned(), message: message.to_owned() }
+            }
+            _ => Subject::Forged,
+        }
+    }
+
+    fn proves(&self, organisation: &str, message: &str, proof: &str) -> bool {
+        let proof = data_encoding::HEXLOWER.decode(proof.as_bytes());
+        proof.is_ok_and(|proof| self.mac(organisation, message).verify_slice(&proof).is_ok())
+    }
+
+    fn mac(&self, organisation: &str, message: &str) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes a key of any length");
+        for part in ["status callback", organisation, message] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn callbacks() -> StatusCallbacks {
+        StatusCallbacks::new("https://inbox.example", "secret")
+    }
+
+    fn query(url: &str) -> &str {
+        url.split_once('?').unwrap().1
+    }
+
+    #[test]
+    fn an_address_that_we_wrote_names_its_message() {
+        let url = callbacks().url("org_1", "msg_1");
+        assert!(url.starts_with("https://inbox.example/webhooks/twilio/status?organisation=org_1&message=msg_1&proof="));
+        let ours = Subject::Ours { organisation: "org_1".into(), message: "msg_1".into() };
+        assert_eq!(callbacks().subject(query(&url)), ours);
+    }
+
+    #[test]
+    fn an_address_that_we_did_not_write_is_forged() {
+        let url = callbacks().url("org_1", "msg_1");
+        let forged = [
+            query(&url).replace("msg_1", "msg_2"),
+            query(&url).replace("org_1", "org_2"),
+            "message=msg_1".to_owned(),
+            "organisation=org_1&message=msg_1&proof=00".to_owned(),
+            "organisation=org_1&message=msg_1&proof=é".to_owned(),
+        ];
+        for query in forged {
+            assert_eq!(callbacks().subject(&query), Subject::Forged, "{query}");
+        }
+        assert_eq!(StatusCallbacks::new("https://inbox.example", "other").subject(query(&url)), Subject::Forged);
+    }
+
+    #[test]
+    fn an_address_without_our_parameters_names_nothing() {
+        assert_eq!(callbacks().subject(""), Subject::Unnamed);
+        assert_eq!(callbacks().subject("a=b"), Subject::Unnamed);
+    }
+}

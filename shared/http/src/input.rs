@@ -1,0 +1,134 @@
+//! What came in: ids in the path, the query, the JSON body. Every input is bounded.
+
+use lambda_http::{
+    Request, RequestExt, aws_lambda_events::apigw::ApiGatewayV2httpRequestContext, request::RequestContext,
+};
+use serde::de::DeserializeOwned;
+use shared_domain::ids::{Id, Kind};
+
+use crate::problem::Problem;
+
+/// No body of this API needs more.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// What a list gives unless asked.
+const DEFAULT_LIMIT: u16 = 25;
+/// The most that a list gives.
+const MAX_LIMIT: u16 = 100;
+
+/// What the gateway says of a request; nothing for one that came another way, which the template does not offer.
+pub(crate) fn gateway(request: &Request) -> Option<&ApiGatewayV2httpRequestContext> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV2(context) => Some(context),
+        _ => None,
+    }
+}
+
+/// The route that the gateway matched (`GET /v1/me`).
+pub fn route(request: &Request) -> &str {
+    gateway(request).and_then(|context| context.route_key.as_deref()).unwrap_or_default()
+}
+
+/// An id in the path.
+///
+/// # Errors
+/// `404`: what is no id names nothing.
+pub fn path_id<K: Kind>(request: &Request, name: &str) -> Result<Id<K>, Problem> {
+    let parameters = request.path_parameters_ref().ok_or_else(Problem::not_found)?;
+    let text = parameters.first(name).ok_or_else(Problem::not_found)?;
+    Id::parse(text).map_err(|_| Problem::not_found())
+}
+
+/// A parameter of the query.
+pub fn query<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.query_string_parameters_ref()?.first(name)
+}
+
+/// `?limit=`.
+///
+/// # Errors
+/// `400` unless a whole number from 1 to 100.
+pub fn limit(request: &Request) -> Result<u16, Problem> {
+    let Some(text) = query(request, "limit") else { return Ok(DEFAULT_LIMIT) };
+    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| Problem::bad_field("?limit", "a whole number from 1 to 100"))
+}
+
+/// The JSON body.
+///
+/// # Errors
+/// `413` when too large; `400` with a pointer to the field that is missing or of the wrong type.
+pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
+    let bytes: &[u8] = request.body();
+    if bytes.len() > MAX_BODY_BYTES {
+        return Err(Problem::new(413, "too_large", "The body is larger than 64 KiB."));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer(error.path());
+        let detail = shape(error.inner());
+        Problem::bad_field(&pointer, &detail)
+    })?;
+    reader.end().map_err(|_| Problem::malformed("There is something after the JSON document."))?;
+    Ok(value)
+}
+
+/// RFC 6901.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+/// What serde says, without the values it may repeat: a missing field is named, the rest is classified.
+fn shape(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    match error.classify() {
+        serde_json::error::Category::Data if said.starts_with("missing field") => {
+            said.split(" at line").next().unwrap_or_default().to_owned()
+        }
+        serde_json::error::Category::Data => "of another type than expected".to_owned(),
+        _ => "not JSON".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::Body;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Wanted {
+        #[allow(dead_code, reason = "read by serde alone")]
+        to: To,
+    }
+    #[derive(Debug, serde::Deserialize)]
+    struct To {
+        #[allow(dead_code, reason = "read by serde alone")]
+        number: String,
+    }
+
+    fn refused(text: &str) -> Problem {
+        body::<Wanted>(&Request::new(Body::from(text))).unwrap_err()
+    }
+
+    #[test]
+    fn a_bad_field_is_pointed_at_and_its_value_is_not_repeated() {
+        let problem = refused(r#"{"to":{"number":12025550143}}"#);
+        assert_eq!(problem.data["errors"][0]["pointer"], "/to/number");
+        assert!(!problem.body("r").to_string().contains("0143"));
+    }
+
+    #[test]
+    fn what_is_no_json_or_too_large_is_refused() {
+        assert_eq!(refused("{").status, 400);
+        assert_eq!(refused(r#"{"to":{"number":"1"}} x"#).status, 400);
+        assert_eq!(refused(&" ".repeat(MAX_BODY_BYTES + 1)).status, 413);
+        assert!(refused("{}").data["errors"][0]["detail"].as_str().unwrap().contains("missing field `to`"));
+    }
+}

@@ -1,0 +1,83 @@
+//! From the rules' refusals to problems: the one table of which reason has which status and data.
+
+use serde_json::{Value, json};
+use shared_domain::{
+    lock::{Denied, Loss, Lost, Person, Unlocked},
+    sending::Reason,
+};
+
+use crate::problem::Problem;
+
+fn holder(person: &Person) -> Value {
+    json!({ "id": person.id.as_str(), "name": person.name })
+}
+
+/// A colleague is responding: `423`.
+pub fn locked(denied: &Denied) -> Problem {
+    Problem::new(423, "locked", format!("{} is responding.", denied.holder.name))
+        .with("holder", holder(&denied.holder))
+        .with("expiresAt", denied.expires_at.to_string())
+}
+
+/// The token that was shown is not the current one: `412`.
+pub fn lock_lost(lost: &Lost) -> Problem {
+    let (detail, by) = match &lost.loss {
+        Loss::Expired => ("The lock ran out without a renewal.", None),
+        Loss::Idle => ("The lock was released because nobody was active.", None),
+        Loss::Superseded => ("You have opened this conversation again since; that lock counts now.", None),
+        Loss::Released => ("The lock was released.", None),
+        Loss::Broken(by) => ("An admin took the lock away.", Some(by)),
+        Loss::Taken => ("A colleague took over after the lock had ended.", None),
+    };
+    let mut problem = Problem::new(412, "lock_lost", detail).with("reason", lost.loss.code());
+    if let Some(by) = by {
+        problem = problem.with("brokenBy", holder(by));
+    }
+    match &lost.now_held_by {
+        Some(now) => problem
+            .with("holder", holder(&now.holder))
+            .with("expiresAt", now.expires_at.to_string()),
+        None => problem.with("holder", Value::Null),
+    }
+}
+
+fn unlocked(unlocked: &Unlocked) -> Problem {
+    match unlocked {
+        Unlocked::Required => {
+            Problem::new(412, "lock_required", "Open the conversation (acquire its lock) before you reply.")
+        }
+        Unlocked::Held(denied) => locked(denied),
+        Unlocked::Lost(lost) => lock_lost(lost),
+    }
+}
+
+/// Why a text is not sent.
+pub fn refused(reason: &Reason) -> Problem {
+    match reason {
+        Reason::InboxRetired => Problem::new(409, "inbox_retired", "This inbox is retired and sends nothing."),
+        Reason::RegistrationIncomplete(status) => Problem::new(
+            409,
+            "registration_incomplete",
+            "The team's A2P 10DLC registration is not complete; nothing can be sent until it is.",
+        )
+        .with("registration", serde_json::to_value(status).unwrap_or(Value::Null)),
+        Reason::Lock(lock) => unlocked(lock),
+        Reason::Unseen(message) => Problem::new(
+            409,
+            "unseen_message",
+            "A newer text came in that you have not seen; read it, or send with acceptUnseen.",
+        )
+        .with("unseenMessageId", message.as_str()),
+        Reason::Blocked => Problem::new(409, "blocked", "This number is blocked by your team."),
+        Reason::OptedOut => Problem::new(409, "opted_out", "This contact has opted out of texts from your team."),
+        Reason::Empty => Problem::unprocessable("text_empty", "/text", "A text needs words or media."),
+        Reason::TooLong { characters, limit, segments } => Problem::unprocessable(
+            "text_too_long",
+            "/text",
+            &format!("The text has {characters} characters ({segments} segments); at most {limit} are allowed."),
+        )
+        .with("characters", *characters)
+        .with("limit", *limit)
+        .with("segments", *segments),
+    }
+}

@@ -1,0 +1,38 @@
+//! The shapes that travel, as the OpenAPI document describes them. Domain types turn into them here and nowhere else.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub mod conversation;
+pub mod lock;
+pub mod me;
+pub mod message;
+pub mod problem;
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    /// At most `limit` of them.
+    pub items: Vec<T>,
+    /// Give it as `cursor` for the next page; null on the last.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+/// Somebody as others see them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserName {
+    /// The User ID.
+    #[serde(rename = "userId")]
+    pub user_id: String,
+    /// The name to show.
+    pub name: String,
+}
+
+impl UserName {
+    /// Of a person.
+    pub fn of(person: &shared_domain::lock::Person) -> Self {
+        Self { user_id: person.id.to_string(), name: person.name.clone() }
+    }
+}
