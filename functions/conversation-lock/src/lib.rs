@@ -71,7 +71,9 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
     let outcome = match *request.method() {
         Method::POST => acquire(app, now, &request).await,
         Method::PUT => renew(app, now, &request).await,
-        Method::DELETE if input::query(&request, "force") == Some("true") => break_lock(app, now, &request).await,
+        Method::DELETE if input::query(&request, "force") == Some("true") => {
+            break_lock(app, now, &request).await
+        }
         Method::DELETE => release(app, &request).await,
         _ => Err(Problem::not_found()),
     };
@@ -152,7 +154,11 @@ async fn require_admin(app: &App, request: &Request, member: &MemberAccess) -> R
         return Ok(());
     }
     let owner = app.members.user(&caller.organisation, &caller.user).await?.is_some_and(|user| user.owner);
-    if owner { Ok(()) } else { Err(Problem::forbidden("admin_required", "Only an admin of the team may break a lock.")) }
+    if owner {
+        Ok(())
+    } else {
+        Err(Problem::forbidden("admin_required", "Only an admin of the team may break a lock."))
+    }
 }
 
 /// The member and the conversation; a personal inbox has no lock.

@@ -93,7 +93,8 @@ async fn list(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let after = place(app, &member, &scope, request)?;
     let inbox = &member.membership.inbox;
     let page = app.conversations.list(&member.organisation, inbox, folder, limit, after.as_deref()).await?;
-    let items = page.conversations.iter().map(|conversation| ConversationView::of(conversation, now)).collect();
+    let items =
+        page.conversations.iter().map(|conversation| ConversationView::of(conversation, now)).collect();
     let next_cursor = page.next.map(|place| app.cursors.seal(&member.principal, &scope, &place));
     reply::json(200, &Page { items, next_cursor })
 }
@@ -153,7 +154,12 @@ async fn history(app: &App, request: &Request) -> Outcome {
     reply::json(200, &Page { items, next_cursor })
 }
 
-fn place(app: &App, member: &MemberAccess, scope: &str, request: &Request) -> Result<Option<String>, Problem> {
+fn place(
+    app: &App,
+    member: &MemberAccess,
+    scope: &str,
+    request: &Request,
+) -> Result<Option<String>, Problem> {
     let cursor = input::query(request, "cursor");
     cursor.map(|cursor| app.cursors.open(&member.principal, scope, cursor)).transpose()
 }

@@ -91,7 +91,11 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let callback = StatusCallback::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
     let subject = app.callbacks.subject(request.uri().query().unwrap_or_default());
     let Some((organisation, message)) = find(app, subject, &callback).await? else {
-        tracing::warn!(metric = "unknown_message", carrier_id = callback.message_sid, "a report for no message of ours");
+        tracing::warn!(
+            metric = "unknown_message",
+            carrier_id = callback.message_sid,
+            "a report for no message of ours"
+        );
         return Ok(webhook::acknowledged());
     };
     let Some(state) = callback.status.carrier_state().map(delivery_state) else {
@@ -166,7 +170,8 @@ async fn show_in_thread(
     reported: DeliveryState,
 ) -> Result<(), Problem> {
     let state = message.delivery.state();
-    let cured = reported == DeliveryState::Delivered && message.delivery.history().iter().any(|(s, _)| s.is_failure());
+    let cured = reported == DeliveryState::Delivered
+        && message.delivery.history().iter().any(|(s, _)| s.is_failure());
     if state == reported && (state.is_failure() || cured) {
         let thread = Thread { organisation, inbox: &message.inbox, conversation: &message.conversation };
         app.conversations.mark_delivery(thread, &message.id, state.is_failure()).await?;

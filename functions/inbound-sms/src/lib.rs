@@ -76,7 +76,11 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     }
     let to = webhook::number(&inbound.to)?;
     let Some(inbox) = app.inboxes.by_number(&to).await? else {
-        tracing::warn!(metric = "unknown_number", carrier_id = inbound.message_sid, "a text for no inbox of ours");
+        tracing::warn!(
+            metric = "unknown_number",
+            carrier_id = inbound.message_sid,
+            "a text for no inbox of ours"
+        );
         return Err(Problem::new(404, "unknown_number", "No inbox of ours has this number."));
     };
     let text = InboundText {

@@ -135,8 +135,9 @@ async fn target(app: &App, account: &Account, to: &Recipient) -> Result<Target, 
             Ok(Target { number: contact.number.clone(), contact: Some(contact) })
         }
         (None, Some(number)) => {
-            let number = PhoneNumber::parse(number)
-                .map_err(|error| Problem::unprocessable("invalid_number", "/to/phoneNumber", &error.to_string()))?;
+            let number = PhoneNumber::parse(number).map_err(|error| {
+                Problem::unprocessable("invalid_number", "/to/phoneNumber", &error.to_string())
+            })?;
             let contact = app.contacts.by_number(organisation, team, &number).await?;
             Ok(Target { number, contact })
         }
@@ -144,7 +145,11 @@ async fn target(app: &App, account: &Account, to: &Recipient) -> Result<Target, 
     }
 }
 
-async fn existing(app: &App, account: &Account, number: &PhoneNumber) -> Result<Option<Conversation>, Problem> {
+async fn existing(
+    app: &App,
+    account: &Account,
+    number: &PhoneNumber,
+) -> Result<Option<Conversation>, Problem> {
     let conversation = ConversationId::of(&account.inbox.id, number);
     let thread = Thread {
         organisation: &account.inbox.organisation,

@@ -28,7 +28,11 @@ impl Attempt<'_> {
 }
 
 /// The answer that an earlier request with this key got.
-pub(crate) async fn repeated(app: &App, now: Timestamp, attempt: &Attempt<'_>) -> Result<Option<Outcome>, Problem> {
+pub(crate) async fn repeated(
+    app: &App,
+    now: Timestamp,
+    attempt: &Attempt<'_>,
+) -> Result<Option<Outcome>, Problem> {
     let Some(given) = attempt.idempotency() else { return Ok(None) };
     let Some(remembered) = app.sends.recall(attempt.organisation, given, now).await? else { return Ok(None) };
     if remembered.body != given.body {
@@ -65,7 +69,11 @@ fn accepted(message: &Message) -> Outcome {
 fn changed() -> Problem {
     Problem {
         retry_after: Some(1),
-        ..Problem::new(503, "unavailable", "The conversation changed at this instant; nothing was sent, try again.")
+        ..Problem::new(
+            503,
+            "unavailable",
+            "The conversation changed at this instant; nothing was sent, try again.",
+        )
     }
 }
 

@@ -69,7 +69,10 @@ pub(crate) async fn reply(app: &App, now: Timestamp, chance: u64, request: &Requ
         message: &message,
         contact: &conversation.contact,
         guard: Guard::Reply {
-            lock: guard.token.filter(|_| account.inbox.kind == InboxKind::Shared).map(|token| (guard.user, token)),
+            lock: guard
+                .token
+                .filter(|_| account.inbox.kind == InboxKind::Shared)
+                .map(|token| (guard.user, token)),
             seen: guard.last_seen.filter(|_| !guard.accept_unseen),
         },
         idempotency: attempt.idempotency(),
@@ -119,7 +122,8 @@ async fn account(app: &App, member: &MemberAccess) -> Result<Account, Problem> {
 fn last_seen(wanted: &Reply, conversation: &Conversation) -> Result<Option<MessageId>, Problem> {
     let Some(text) = &wanted.last_seen_message_id else { return Ok(None) };
     let seen = MessageId::parse(text).ok().filter(|id| id.conversation().as_ref() == Some(&conversation.id));
-    let refused = || Problem::unprocessable("unknown_message", "/lastSeenMessageId", "no message of this conversation");
+    let refused =
+        || Problem::unprocessable("unknown_message", "/lastSeenMessageId", "no message of this conversation");
     seen.map(Some).ok_or_else(refused)
 }
 
@@ -132,7 +136,12 @@ fn guard<'a>(member: &'a MemberAccess, wanted: &Reply, seen: Option<&'a MessageI
     }
 }
 
-fn reasons(account: &Account, conversation: &Conversation, guard: &ReplyGuard<'_>, now: Timestamp) -> Vec<Reason> {
+fn reasons(
+    account: &Account,
+    conversation: &Conversation,
+    guard: &ReplyGuard<'_>,
+    now: Timestamp,
+) -> Vec<Reason> {
     let from = sending::From { inbox: &account.inbox, registration: account.team.registration };
     sending::reasons_against_reply(from, conversation, guard, now)
 }

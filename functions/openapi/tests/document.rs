@@ -68,7 +68,10 @@ fn the_document_is_current() {
         std::fs::write(FILE, &generated).unwrap();
     }
     let kept = std::fs::read_to_string(FILE).unwrap();
-    assert!(kept == generated, "openapi.json is not what the functions say: run `make openapi` and commit it");
+    assert!(
+        kept == generated,
+        "openapi.json is not what the functions say: run `make openapi` and commit it"
+    );
 }
 
 /// `METHOD /path`, and whether it is open to everybody.
@@ -99,7 +102,8 @@ fn routes_of_the_template() -> BTreeSet<Route> {
         let Some(events) = resource["Properties"]["Events"].as_mapping() else { continue };
         for event in events.values().filter(|event| event["Type"] == "HttpApi") {
             let of = &event["Properties"];
-            let route = format!("{} {}", of["Method"].as_str().unwrap().to_uppercase(), of["Path"].as_str().unwrap());
+            let route =
+                format!("{} {}", of["Method"].as_str().unwrap().to_uppercase(), of["Path"].as_str().unwrap());
             routes.insert((route, of["Auth"]["Authorizer"] == "NONE"));
         }
     }

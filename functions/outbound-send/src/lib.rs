@@ -109,7 +109,11 @@ pub async fn handle(
     let mut response = SqsBatchResponse::default();
     for record in event.records {
         let group = attribute(&record, "MessageGroupId").unwrap_or_default().to_owned();
-        let answer = if held_up.contains(&group) { Err(Again::Carrier) } else { one(app, &clock, chance(), &record).await };
+        let answer = if held_up.contains(&group) {
+            Err(Again::Carrier)
+        } else {
+            one(app, &clock, chance(), &record).await
+        };
         if let Err(again) = answer {
             tracing::warn!(queue_message = record.message_id, %again, "comes again");
             held_up.insert(group);
@@ -187,15 +191,29 @@ async fn record_answer(
     }
 }
 
-async fn fail(app: &App, now: Timestamp, job: &SendJob, message: &Message, refusal: Refusal) -> Result<(), Again> {
+async fn fail(
+    app: &App,
+    now: Timestamp,
+    job: &SendJob,
+    message: &Message,
+    refusal: Refusal,
+) -> Result<(), Again> {
     if refusal.account_fault {
-        tracing::error!(metric = "carrier_account_fault", code = refusal.code, "the carrier refuses our account");
+        tracing::error!(
+            metric = "carrier_account_fault",
+            code = refusal.code,
+            "the carrier refuses our account"
+        );
     }
     tracing::warn!(message = %job.message, code = refusal.code, "failed");
-    let report = Report { at: now, code: refusal.code.map(|code| code.to_string()), detail: Some(refusal.reason) };
+    let report =
+        Report { at: now, code: refusal.code.map(|code| code.to_string()), detail: Some(refusal.reason) };
     app.messages.report(&job.organisation, &job.message, DeliveryState::Failed, &report, None).await?;
-    let thread =
-        Thread { organisation: &job.organisation, inbox: &message.inbox, conversation: &message.conversation };
+    let thread = Thread {
+        organisation: &job.organisation,
+        inbox: &message.inbox,
+        conversation: &message.conversation,
+    };
     app.conversations.mark_delivery(thread, &job.message, true).await?;
     Ok(())
 }

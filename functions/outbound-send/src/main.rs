@@ -8,6 +8,8 @@ use shared_aws::{clock, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::start();
     let app = &App::from_environment().await?;
-    let send = async |event: LambdaEvent<_>| Ok::<_, Error>(handle(app, clock::now, clock::chance, event.payload).await);
+    let send = async |event: LambdaEvent<_>| {
+        Ok::<_, Error>(handle(app, clock::now, clock::chance, event.payload).await)
+    };
     lambda_runtime::run(service_fn(send)).await
 }

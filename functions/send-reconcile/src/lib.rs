@@ -152,8 +152,13 @@ async fn settle(app: &App, now: Timestamp, entry: &Entry) -> Result<bool, NotSet
 }
 
 /// The carrier's copy of this message: same numbers, same text, made when we tried, and not known to be another's.
-async fn at_the_carrier(app: &App, entry: &Entry, message: &Message) -> Result<Option<CarrierMessage>, NotSettled> {
-    let tried = message.delivery.report(DeliveryState::Sending).map_or(message.created_at, |report| report.at);
+async fn at_the_carrier(
+    app: &App,
+    entry: &Entry,
+    message: &Message,
+) -> Result<Option<CarrierMessage>, NotSettled> {
+    let tried =
+        message.delivery.report(DeliveryState::Sending).map_or(message.created_at, |report| report.at);
     let since = tried.minus(CLOCK_MARGIN);
     let since = jiff::Timestamp::from_millisecond(since.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let (to, from) = (message.contact_number.as_str(), message.inbox_number.as_str());
@@ -198,8 +203,11 @@ async fn never_taken(app: &App, now: Timestamp, entry: &Entry, message: &Message
     let detail = "The carrier has no record of this text, so it was not sent. You may send it again.";
     let report = Report { at: now, code: Some("not_accepted".into()), detail: Some(detail.into()) };
     app.messages.report(&entry.organisation, &entry.message, DeliveryState::Failed, &report, None).await?;
-    let thread =
-        Thread { organisation: &entry.organisation, inbox: &message.inbox, conversation: &message.conversation };
+    let thread = Thread {
+        organisation: &entry.organisation,
+        inbox: &message.inbox,
+        conversation: &message.conversation,
+    };
     app.conversations.mark_delivery(thread, &entry.message, true).await?;
     tracing::warn!(message = %entry.message, "unknown to the carrier");
     Ok(())

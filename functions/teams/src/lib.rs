@@ -101,12 +101,7 @@ fn me_of(home: Home, accounts: Vec<MeAccount>) -> Me {
         role: team.role.as_str(),
     });
     Me {
-        user: MeUser {
-            user_id: user.id.to_string(),
-            name: user.name,
-            email: user.email,
-            owner: user.owner,
-        },
+        user: MeUser { user_id: user.id.to_string(), name: user.name, email: user.email, owner: user.owner },
         teams: teams.collect(),
         accounts,
     }

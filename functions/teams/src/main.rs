@@ -1,7 +1,7 @@
 //! Wires the function; see its library for what it does.
 
-use teams::{App, handle};
 use shared_aws::{clock, telemetry};
+use teams::{App, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

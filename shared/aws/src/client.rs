@@ -41,7 +41,8 @@ impl Aws {
         let region = env.required("AWS_REGION");
         let key = env.required("AWS_ACCESS_KEY_ID");
         let secret = env.required("AWS_SECRET_ACCESS_KEY");
-        let credentials = Credentials::new(key, secret, env.optional("AWS_SESSION_TOKEN"), None, "environment");
+        let credentials =
+            Credentials::new(key, secret, env.optional("AWS_SESSION_TOKEN"), None, "environment");
         let endpoint = env.optional("AWS_ENDPOINT_URL");
         env.finish()?;
         Ok(Self {
@@ -57,7 +58,9 @@ impl Aws {
         Self {
             http: Builder::new().build_http(),
             region: Region::from_static("us-east-1"),
-            credentials: SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "loopback")),
+            credentials: SharedCredentialsProvider::new(Credentials::new(
+                "test", "test", None, None, "loopback",
+            )),
             endpoint: Some(endpoint.into()),
         }
     }
@@ -69,7 +72,9 @@ impl Aws {
             .region(self.region.clone())
             .credentials_provider(self.credentials.clone())
             .http_client(self.http.clone())
-            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25)))
+            .retry_config(
+                RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25)),
+            )
             .retry_classifier(TransactionConflict)
             .timeout_config(timeouts());
         config.set_endpoint_url(self.endpoint.clone());
@@ -112,7 +117,8 @@ fn timeouts() -> TimeoutConfig {
 
 fn https_client() -> SharedHttpClient {
     let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
-    let tls = TlsContext::builder().with_trust_store(roots).build().expect("the bundled roots are well formed");
+    let tls =
+        TlsContext::builder().with_trust_store(roots).build().expect("the bundled roots are well formed");
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https()
 }
 

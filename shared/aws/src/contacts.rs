@@ -34,7 +34,8 @@ impl Contacts {
         team: &TeamId,
         contact: &ContactId,
     ) -> Result<Option<Contact>, StoreError> {
-        let row: Option<ContactRow> = self.table.get(keys::contact(organisation, team, contact), false).await?;
+        let row: Option<ContactRow> =
+            self.table.get(keys::contact(organisation, team, contact), false).await?;
         Ok(row.map(ContactRow::contact).transpose()?)
     }
 

@@ -84,7 +84,8 @@ impl Conversations {
             .set_exclusive_start_key(start)
             .send()
             .await?;
-        let next = queried.last_evaluated_key.as_ref().and_then(|key| key.get("gsi1sk")?.as_s().ok().cloned());
+        let next =
+            queried.last_evaluated_key.as_ref().and_then(|key| key.get("gsi1sk")?.as_s().ok().cloned());
         let rows: Vec<ConversationRow> = serde_dynamo::from_items(queried.items.unwrap_or_default())?;
         let held = rows.iter().filter(|row| row.lock_holder.is_some()).map(ConversationRow::key).collect();
         let mut conversations =
@@ -109,7 +110,11 @@ impl Conversations {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn change(&self, thread: Thread<'_>, change: Change) -> Result<Option<Conversation>, StoreError> {
+    pub async fn change(
+        &self,
+        thread: Thread<'_>,
+        change: Change,
+    ) -> Result<Option<Conversation>, StoreError> {
         let mut set = Vec::new();
         let mut remove = "";
         let mut values = Item::new();
@@ -125,7 +130,8 @@ impl Conversations {
                 remove = " REMOVE gsi2pk, gsi2sk";
             } else {
                 set.push("gsi2pk = :inbox, gsi2sk = sk");
-                values.insert(":inbox".into(), text(keys::inbox_partition(thread.organisation, thread.inbox)));
+                values
+                    .insert(":inbox".into(), text(keys::inbox_partition(thread.organisation, thread.inbox)));
             }
         }
         if set.is_empty() {
@@ -136,7 +142,9 @@ impl Conversations {
             .client
             .update_item()
             .table_name(&self.table.name)
-            .set_key(Some(keys::conversation(thread.organisation, thread.inbox, thread.conversation).into_item()))
+            .set_key(Some(
+                keys::conversation(thread.organisation, thread.inbox, thread.conversation).into_item(),
+            ))
             .update_expression(format!("SET {}{remove}", set.join(", ")))
             .condition_expression("attribute_exists(pk)")
             .set_expression_attribute_names(
@@ -175,7 +183,9 @@ impl Conversations {
             .client
             .update_item()
             .table_name(&self.table.name)
-            .set_key(Some(keys::conversation(thread.organisation, thread.inbox, thread.conversation).into_item()))
+            .set_key(Some(
+                keys::conversation(thread.organisation, thread.inbox, thread.conversation).into_item(),
+            ))
             .update_expression(expression)
             .condition_expression("lastOutbound = :message")
             .expression_attribute_values(":message", text(message));

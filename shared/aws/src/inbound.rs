@@ -73,7 +73,12 @@ impl Inbound {
     ///
     /// # Errors
     /// [`StoreError`]: the text is then not promised to be stored, and the carrier must be told to repeat.
-    pub async fn receive(&self, inbox: &Inbox, text: &InboundText, now: Timestamp) -> Result<Receipt, StoreError> {
+    pub async fn receive(
+        &self,
+        inbox: &Inbox,
+        text: &InboundText,
+        now: Timestamp,
+    ) -> Result<Receipt, StoreError> {
         let conversation = ConversationId::of(&inbox.id, &text.from);
         let id = MessageId::of_inbound(&conversation, now, &text.carrier_id);
         match self.claim(inbox, text, &id, now).await? {
@@ -157,8 +162,10 @@ impl Inbound {
                 None => return Ok(()),
                 Some(None) => {
                     let number = &message.contact_number;
-                    let known =
-                        self.contacts.by_number_or_provisional(&inbox.organisation, &inbox.team, number).await?;
+                    let known = self
+                        .contacts
+                        .by_number_or_provisional(&inbox.organisation, &inbox.team, number)
+                        .await?;
                     contact = Some(ContactRow::of(&known));
                     left = Threading::OnTop;
                 }
@@ -174,7 +181,8 @@ impl Inbound {
         message: &Message,
         contact: Option<&ContactRow>,
     ) -> Result<Option<Option<Item>>, StoreError> {
-        let contact_part = if contact.is_some() { ", contact = if_not_exists(contact, :contact)" } else { "" };
+        let contact_part =
+            if contact.is_some() { ", contact = if_not_exists(contact, :contact)" } else { "" };
         let exists = if contact.is_some() { "attribute_not_exists(pk) OR" } else { "" };
         let mut values = Self::values(inbox, message);
         values.insert(":last".into(), attribute(&LastMessageRow::of(&LastMessage::of(message)))?);
@@ -193,8 +201,10 @@ impl Inbound {
     }
 
     async fn put_below(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
-        let condition = "attribute_exists(pk) AND (attribute_not_exists(lastInbound) OR lastInbound < :message)";
-        self.update(inbox, message, IN_INBOX_UNREAD.into(), condition.into(), Self::values(inbox, message)).await
+        let condition =
+            "attribute_exists(pk) AND (attribute_not_exists(lastInbound) OR lastInbound < :message)";
+        self.update(inbox, message, IN_INBOX_UNREAD.into(), condition.into(), Self::values(inbox, message))
+            .await
     }
 
     fn values(inbox: &Inbox, message: &Message) -> Item {

@@ -64,7 +64,11 @@ impl Inboxes {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn get(&self, organisation: &OrganisationId, inbox: &InboxId) -> Result<Option<Inbox>, StoreError> {
+    pub async fn get(
+        &self,
+        organisation: &OrganisationId,
+        inbox: &InboxId,
+    ) -> Result<Option<Inbox>, StoreError> {
         let row: Option<InboxRow> = self.table.get(keys::inbox(organisation, inbox), false).await?;
         Ok(row.map(InboxRow::inbox).transpose()?)
     }

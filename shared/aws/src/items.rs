@@ -239,7 +239,12 @@ impl MessageRow {
             automatic: message.automatic,
             at: message.created_at,
             carrier_id: message.carrier_id.clone(),
-            states: message.delivery.history().into_iter().map(|(state, report)| (state, report.clone())).collect(),
+            states: message
+                .delivery
+                .history()
+                .into_iter()
+                .map(|(state, report)| (state, report.clone()))
+                .collect(),
             claim: None,
         }
     }
@@ -401,11 +406,21 @@ pub(crate) struct UserRow {
 
 impl UserRow {
     pub(crate) fn of(user: &User) -> Self {
-        Self { id: user.id.to_string(), name: user.name.clone(), email: user.email.clone(), owner: user.owner }
+        Self {
+            id: user.id.to_string(),
+            name: user.name.clone(),
+            email: user.email.clone(),
+            owner: user.owner,
+        }
     }
 
     pub(crate) fn user(self) -> Result<User, RowError> {
-        Ok(User { id: id::<shared_domain::ids::User>(&self.id)?, name: self.name, email: self.email, owner: self.owner })
+        Ok(User {
+            id: id::<shared_domain::ids::User>(&self.id)?,
+            name: self.name,
+            email: self.email,
+            owner: self.owner,
+        })
     }
 }
 

@@ -61,10 +61,7 @@ impl Key {
     }
 
     pub(crate) fn into_item(self) -> Item {
-        Item::from([
-            ("pk".into(), AttributeValue::S(self.pk)),
-            ("sk".into(), AttributeValue::S(self.sk)),
-        ])
+        Item::from([("pk".into(), AttributeValue::S(self.pk)), ("sk".into(), AttributeValue::S(self.sk))])
     }
 }
 

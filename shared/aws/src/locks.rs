@@ -4,11 +4,12 @@
 //! | operation | requests | write units |
 //! |---|---|---|
 //! | acquire, takeover, release, break | 1 | 2 (1 for the conversation, 1 for the list index, which shows who is responding) |
+//! | the same acquire of an unread conversation | 1 | 3 (opening marks it read: its entry among the unread goes) |
 //! | refused acquire, renew, refused renew | 1 | 1 |
 
 use aws_sdk_dynamodb::{
     operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganisationId, UserId},
@@ -75,7 +76,7 @@ impl Locks {
         Self { table }
     }
 
-    /// Takes the lock, takes it over, or takes it again; the token grows with each.
+    /// Takes the lock, takes it over, or takes it again; the token grows with each. Opening marks the conversation read.
     ///
     /// # Errors
     /// [`StoreError`]; that another holds it is an answer.
@@ -90,8 +91,10 @@ impl Locks {
             .update(thread)
             .update_expression(
                 "SET lockHolder = :holder, lockExpiresAt = :expires, lockIdleAt = :idle, \
-                 fence = if_not_exists(fence, :zero) + :one",
+                 fence = if_not_exists(fence, :zero) + :one, #read = :read REMOVE gsi2pk, gsi2sk",
             )
+            .expression_attribute_names("#read", "read")
+            .expression_attribute_values(":read", AttributeValue::Bool(true))
             .condition_expression(MAY_ACQUIRE)
             .expression_attribute_values(":me", text(&user.id))
             .expression_attribute_values(":holder", attribute(&PersonRow::of(user))?)

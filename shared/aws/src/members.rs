@@ -69,7 +69,8 @@ impl Members {
         team: &TeamId,
         user: &UserId,
     ) -> Result<Option<TeamRole>, StoreError> {
-        let row: Option<TeamRoleRow> = self.table.get(keys::user_team(organisation, user, team), false).await?;
+        let row: Option<TeamRoleRow> =
+            self.table.get(keys::user_team(organisation, user, team), false).await?;
         Ok(row.map(TeamRoleRow::role).transpose()?)
     }
 
@@ -77,7 +78,11 @@ impl Members {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn user(&self, organisation: &OrganisationId, user: &UserId) -> Result<Option<User>, StoreError> {
+    pub async fn user(
+        &self,
+        organisation: &OrganisationId,
+        user: &UserId,
+    ) -> Result<Option<User>, StoreError> {
         let row: Option<UserRow> = self.table.get(keys::user(organisation, user), false).await?;
         Ok(row.map(UserRow::user).transpose()?)
     }
@@ -86,7 +91,11 @@ impl Members {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn home(&self, organisation: &OrganisationId, user: &UserId) -> Result<Option<Home>, StoreError> {
+    pub async fn home(
+        &self,
+        organisation: &OrganisationId,
+        user: &UserId,
+    ) -> Result<Option<Home>, StoreError> {
         let pages = self
             .table
             .client

@@ -77,9 +77,14 @@ impl Messages {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn get(&self, organisation: &OrganisationId, id: &MessageId) -> Result<Option<Message>, StoreError> {
+    pub async fn get(
+        &self,
+        organisation: &OrganisationId,
+        id: &MessageId,
+    ) -> Result<Option<Message>, StoreError> {
         let Some(conversation) = id.conversation() else { return Ok(None) };
-        let row: Option<MessageRow> = self.table.get(keys::message(organisation, &conversation, id), true).await?;
+        let row: Option<MessageRow> =
+            self.table.get(keys::message(organisation, &conversation, id), true).await?;
         Ok(row.map(MessageRow::message).transpose()?)
     }
 
@@ -133,7 +138,9 @@ impl Messages {
             .expression_attribute_values(":report", attribute(report)?);
         request = match carrier_id {
             Some(carrier_id) => request
-                .update_expression("SET states.#state = :report, carrierId = if_not_exists(carrierId, :carrier)")
+                .update_expression(
+                    "SET states.#state = :report, carrierId = if_not_exists(carrierId, :carrier)",
+                )
                 .expression_attribute_values(":carrier", text(carrier_id)),
             None => request.update_expression("SET states.#state = :report"),
         };
@@ -174,7 +181,12 @@ impl Messages {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn unclaim(&self, organisation: &OrganisationId, id: &MessageId, attempt: u64) -> Result<(), StoreError> {
+    pub async fn unclaim(
+        &self,
+        organisation: &OrganisationId,
+        id: &MessageId,
+        attempt: u64,
+    ) -> Result<(), StoreError> {
         let Some(request) = self.update(organisation, id) else { return Ok(()) };
         let request = request
             .update_expression("REMOVE claim, states.sending")
@@ -200,7 +212,8 @@ impl Messages {
 
     fn update(&self, organisation: &OrganisationId, id: &MessageId) -> Option<UpdateItemFluentBuilder> {
         let key = keys::message(organisation, &id.conversation()?, id);
-        let update = self.table.client.update_item().table_name(&self.table.name).set_key(Some(key.into_item()));
+        let update =
+            self.table.client.update_item().table_name(&self.table.name).set_key(Some(key.into_item()));
         Some(
             update
                 .return_values(ReturnValue::AllNew)

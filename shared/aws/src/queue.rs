@@ -50,10 +50,8 @@ impl SendJob {
     }
 
     fn body(entry: &Entry) -> String {
-        let wire = Wire {
-            organisation_id: entry.organisation.to_string(),
-            message_id: entry.message.to_string(),
-        };
+        let wire =
+            Wire { organisation_id: entry.organisation.to_string(), message_id: entry.message.to_string() };
         serde_json::to_string(&wire).expect("two texts are always JSON")
     }
 }
@@ -90,7 +88,8 @@ impl SendQueue {
         let refused_all = |code: &str| batch.iter().map(|_| Err(QueueError(code.to_owned()))).collect();
         let requests: Result<Vec<_>, _> = batch.iter().enumerate().map(request).collect();
         let Ok(requests) = requests else { return refused_all("the request could not be built") };
-        let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(requests)).send().await;
+        let sent =
+            self.client.send_message_batch().queue_url(&self.url).set_entries(Some(requests)).send().await;
         match sent {
             Err(error) => refused_all(error.code().unwrap_or("no answer")),
             Ok(sent) => (0..batch.len())

@@ -124,14 +124,14 @@ impl Sends {
     /// [`StoreError`]: it is then not known to be accepted; with the same key the caller may ask again.
     pub async fn accept(&self, wanted: Acceptance<'_>) -> Result<Accepted, StoreError> {
         let (organisation, message) = (wanted.organisation, wanted.message);
-        let outbox = OutboxRow {
-            org: organisation.to_string(),
-            sk: message.id.to_string(),
-            at: message.created_at,
-        };
+        let outbox =
+            OutboxRow { org: organisation.to_string(), sk: message.id.to_string(), at: message.created_at };
         let mut parts = vec![
             TransactWriteItem::builder().update(self.thread(&wanted)?).build(),
-            self.new_row(keys::message(organisation, &message.conversation, &message.id), &MessageRow::of(message))?,
+            self.new_row(
+                keys::message(organisation, &message.conversation, &message.id),
+                &MessageRow::of(message),
+            )?,
             self.new_row(keys::outbox(&message.conversation, &message.id), &outbox)?,
         ];
         if let Some(given) = wanted.idempotency {
@@ -182,7 +182,9 @@ impl Sends {
         let folder = keys::folder_partition(organisation, &message.inbox, Folder::after(Direction::Outbound));
         let update = Update::builder()
             .table_name(&self.table.name)
-            .set_key(Some(keys::conversation(organisation, &message.inbox, &message.conversation).into_item()))
+            .set_key(Some(
+                keys::conversation(organisation, &message.inbox, &message.conversation).into_item(),
+            ))
             .update_expression(
                 "SET lastMessage = :last, lastOutbound = :message, gsi1pk = :folder, gsi1sk = :place, \
                  #read = if_not_exists(#read, :read), contact = if_not_exists(contact, :contact) \

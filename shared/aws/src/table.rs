@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
     types::{AttributeValue, CancellationReason},
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::keys::Key;
@@ -31,9 +32,19 @@ pub enum StoreError {
     /// The store refused the call itself, or answered what we cannot read: a fault of ours.
     #[error("the store refused ({0})")]
     Refused(String),
-    /// An item is not what its key says.
+    /// An item is not what its key says. Tells what is wrong and never the value: values are people's words and numbers.
     #[error("an item cannot be read: {0}")]
-    Unreadable(#[from] serde_dynamo::Error),
+    Unreadable(String),
+}
+
+impl From<serde_dynamo::Error> for StoreError {
+    /// A value that was not expected stands in quotes or backticks, and so does the name of a missing field.
+    fn from(error: serde_dynamo::Error) -> Self {
+        let told = error.to_string();
+        let without_value = told.split(['`', '"']).next().unwrap_or_default().trim_end();
+        let names_a_field = told.starts_with("missing field");
+        Self::Unreadable(if names_a_field { told } else { without_value.to_owned() })
+    }
 }
 
 const PASSING: [&str; 8] = [
@@ -47,12 +58,14 @@ const PASSING: [&str; 8] = [
     "ServiceUnavailable",
 ];
 
-impl<E: ProvideErrorMetadata, R> From<SdkError<E, R>> for StoreError {
-    fn from(error: SdkError<E, R>) -> Self {
+impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
+    fn from(error: SdkError<E, HttpResponse>) -> Self {
         match &error {
             SdkError::ServiceError(service) => {
                 let code = service.err().code().unwrap_or("unnamed").to_owned();
-                if PASSING.contains(&code.as_str()) || code == "TransactionCanceledException" {
+                let passing = PASSING.contains(&code.as_str()) || code == "TransactionCanceledException";
+                // A proxy's or a dying server's answer has no code.
+                if passing || service.raw().status().is_server_error() {
                     Self::Unavailable(code)
                 } else {
                     Self::Refused(code)
@@ -78,7 +91,11 @@ impl Table {
     }
 
     /// One item; `consistent` costs twice as much.
-    pub(crate) async fn get<T: DeserializeOwned>(&self, key: Key, consistent: bool) -> Result<Option<T>, StoreError> {
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        key: Key,
+        consistent: bool,
+    ) -> Result<Option<T>, StoreError> {
         let got = self
             .client
             .get_item()
@@ -92,12 +109,7 @@ impl Table {
 
     /// Writes one item as it is, whatever was there.
     pub(crate) async fn put<T: Serialize>(&self, key: Key, item: &T) -> Result<(), StoreError> {
-        self.client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(row(key, item)?))
-            .send()
-            .await?;
+        self.client.put_item().table_name(&self.name).set_item(Some(row(key, item)?)).send().await?;
         Ok(())
     }
 
@@ -107,7 +119,8 @@ impl Table {
         let mut found = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(100) {
             let wanted = chunk.iter().cloned().map(Key::into_item).collect();
-            let wanted = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(consistent).build();
+            let wanted =
+                KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(consistent).build();
             let wanted = wanted.map_err(|_| StoreError::Refused("no keys".into()))?;
             let mut rest = Some(HashMap::from([(self.name.clone(), wanted)]));
             for _ in 0..3 {

@@ -26,8 +26,13 @@ async fn listed(desk: &Desk, folder: Folder) -> Vec<ConversationId> {
 async fn pages(desk: &Desk, limit: u16, mut meanwhile: impl AsyncFnMut(usize)) -> Vec<ConversationId> {
     let (mut seen, mut after, mut page_count) = (Vec::new(), None, 0);
     loop {
-        let page =
-            desk.conversations.list(desk.organisation(), &desk.inbox.id, Folder::Inbox, limit, after.as_deref());
+        let page = desk.conversations.list(
+            desk.organisation(),
+            &desk.inbox.id,
+            Folder::Inbox,
+            limit,
+            after.as_deref(),
+        );
         let page = page.await.unwrap();
         assert!(page.conversations.len() <= usize::from(limit));
         seen.extend(page.conversations.into_iter().map(|conversation| conversation.id));
@@ -113,7 +118,8 @@ async fn what_moves_between_two_pages_disturbs_nothing_else() {
 async fn a_cursor_that_is_no_place_is_refused() {
     let desk = Desk::open().await;
     for place in ["", "1800000000000", "1800000000000#inb_1", "x#cnv_a b"] {
-        let listed = desk.conversations.list(desk.organisation(), &desk.inbox.id, Folder::Inbox, 5, Some(place));
+        let listed =
+            desk.conversations.list(desk.organisation(), &desk.inbox.id, Folder::Inbox, 5, Some(place));
         assert!(matches!(listed.await, Err(StoreError::Refused(_))), "{place:?}");
     }
 }
@@ -144,7 +150,11 @@ async fn a_list_shows_who_is_responding_and_until_when() {
     desk.locks.renew(desk.thread(&all[1]), &ada, held.token, true, seconds(20), &policy).await.unwrap();
     desk.locks.release(desk.thread(&all[3]), &ben().id, also_held.token).await.unwrap();
     let later = leases().await;
-    assert_eq!(later[1].as_ref().map(Lease::ends_at), Some(seconds(80)), "a renewal is seen though it writes no index");
+    assert_eq!(
+        later[1].as_ref().map(Lease::ends_at),
+        Some(seconds(80)),
+        "a renewal is seen though it writes no index"
+    );
     assert_eq!(later[3], None);
 }
 

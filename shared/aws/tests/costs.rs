@@ -1,1 +1,296 @@
-//! later
+//! What each operation costs, exactly, on rows of realistic size. `cargo test -p shared-aws costs -- --nocapture` prints
+//! the table as ARCHITECTURE.md quotes it.
+
+mod sizes;
+
+use shared_aws::{
+    conversations::Change,
+    inbound::Receipt,
+    locks::Acquired,
+    sends::{Acceptance, Accepted, Guard, Idempotency},
+};
+use shared_domain::{
+    contact::Contact,
+    conversation::Folder,
+    ids::{ConversationId, MessageId},
+    inbox::InboxKind,
+    lock::{FencingToken, Lease, LockPolicy, Person},
+    membership::Membership,
+    message::{DeliveryState, Report},
+};
+
+use crate::support::{Bill, Desk, ada, ben, cleo, contact, number, seconds};
+
+/// Operation, requests, read units, write units. A refusal's write unit is what DynamoDB charges for the condition.
+const BUDGET: [(&str, u32, f64, f64); 36] = [
+    ("access check", 1, 0.5, 0.0),
+    ("acquire", 1, 0.0, 2.0),
+    ("acquire, refused", 1, 0.0, 1.0),
+    ("acquire again by the holder", 1, 0.0, 1.0),
+    ("renew", 1, 0.0, 1.0),
+    ("take over after the end", 1, 0.0, 2.0),
+    ("renew, lost", 1, 0.0, 1.0),
+    ("release", 1, 0.0, 2.0),
+    ("release, gone already", 1, 0.0, 1.0),
+    ("break", 1, 0.0, 2.0),
+    ("inbox of a webhook's number", 2, 1.0, 0.0),
+    ("inbound text, conversation unread", 3, 0.0, 5.0),
+    ("inbound text, conversation read", 3, 0.0, 6.0),
+    ("inbound text, conversation read and archived", 3, 0.0, 6.0),
+    ("inbound text, first of a known contact", 6, 1.0, 6.0),
+    ("inbound text, first of an unknown number", 7, 1.0, 7.0),
+    ("inbound text again", 2, 2.0, 1.0),
+    ("reply", 1, 0.0, 8.0),
+    ("reply with idempotency key", 1, 0.0, 10.0),
+    ("reply of 1,500 characters", 1, 0.0, 10.0),
+    ("reply, refused", 1, 0.0, 6.0),
+    ("idempotency key looked up", 1, 1.0, 0.0),
+    ("compose, new conversation", 1, 0.0, 7.0),
+    ("outbox row removed", 1, 0.0, 1.0),
+    ("claim by the sender", 1, 0.0, 1.0),
+    ("outcome of the send", 1, 0.0, 1.0),
+    ("status report", 1, 0.0, 1.0),
+    ("status report again", 1, 0.0, 1.0),
+    ("failure shown in the list", 1, 0.0, 2.0),
+    ("conversation", 1, 1.0, 0.0),
+    ("list page of 50", 1, 3.0, 0.0),
+    ("list page of 50, five held", 2, 5.5, 0.0),
+    ("history page of 25", 1, 1.5, 0.0),
+    ("unread count of 50", 1, 1.0, 0.0),
+    ("marked read", 1, 0.0, 3.0),
+    ("archived by hand", 1, 0.0, 3.0),
+];
+
+/// An inbox with a list of contacts, and what was metered there.
+struct Ledger {
+    desk: Desk,
+    lines: Vec<(&'static str, Bill)>,
+}
+
+impl Ledger {
+    async fn open() -> Self {
+        let desk = Desk::open().await;
+        for place in 0..60 {
+            desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact(place)).await.unwrap();
+        }
+        Self { desk, lines: Vec::new() }
+    }
+
+    async fn note<T>(&mut self, operation: &'static str, work: impl AsyncFnOnce(&Desk) -> T) -> T {
+        let (done, bill) = self.desk.cost(work(&self.desk)).await;
+        self.lines.push((operation, bill));
+        done
+    }
+
+    /// A conversation of a known contact, unread.
+    async fn conversation(&self, place: usize) -> ConversationId {
+        self.desk.hear(&number(place), WORDS, seconds(place as u64)).await;
+        self.desk.conversation_with(&number(place))
+    }
+}
+
+/// 160 characters: one segment, and more than a list shows.
+const WORDS: &str = "Hello, I sent my transcripts two weeks ago and the portal still says that they are missing. Could you \
+                     please look whether they arrived? Thank you, Maximiliana F.";
+
+async fn access_check(ledger: &mut Ledger) {
+    let desk = &ledger.desk;
+    let (inbox, team) = (desk.inbox.id.clone(), desk.inbox.team.clone());
+    let member = Membership { inbox, kind: InboxKind::Shared, team, user: ada() };
+    desk.members.add(desk.organisation(), &member).await.unwrap();
+    let found = ledger
+        .note("access check", async |desk| {
+            desk.members.membership(desk.organisation(), &desk.inbox.id, &ada().id).await.unwrap()
+        })
+        .await;
+    assert_eq!(found, Some(member));
+}
+
+async fn locks(ledger: &mut Ledger) {
+    let conversation = ledger.conversation(0).await;
+    let policy = LockPolicy::default();
+    let acquire = async |desk: &Desk, user: Person, at| {
+        desk.locks.acquire(desk.thread(&conversation), &user, seconds(at), &policy).await.unwrap()
+    };
+    let renew = async |desk: &Desk, user: Person, token: FencingToken, at| {
+        let thread = desk.thread(&conversation);
+        desk.locks.renew(thread, &user.id, token, true, seconds(at), &policy).await.unwrap()
+    };
+    let release = async |desk: &Desk, lease: &Lease| {
+        desk.locks.release(desk.thread(&conversation), &lease.holder.id, lease.token).await.unwrap()
+    };
+    let held = |acquired| match acquired {
+        Acquired::Held(lease) => lease,
+        other => panic!("not acquired: {other:?}"),
+    };
+    held(ledger.note("acquire", async |desk| acquire(desk, ada(), 0).await).await);
+    ledger.note("acquire, refused", async |desk| acquire(desk, ben(), 1).await).await;
+    let again = ledger.note("acquire again by the holder", async |desk| acquire(desk, ada(), 2).await).await;
+    let old = held(again).token;
+    ledger.note("renew", async |desk| renew(desk, ada(), old, 3).await).await;
+    let taken =
+        held(ledger.note("take over after the end", async |desk| acquire(desk, ben(), 100).await).await);
+    ledger.note("renew, lost", async |desk| renew(desk, ada(), old, 101).await).await;
+    ledger.note("release", async |desk| release(desk, &taken).await).await;
+    ledger.note("release, gone already", async |desk| release(desk, &taken).await).await;
+    let lease = held(acquire(&ledger.desk, ada(), 102).await);
+    let broken = async |desk: &Desk| {
+        desk.locks.break_lock(desk.thread(&conversation), &cleo(), lease.token).await.unwrap()
+    };
+    ledger.note("break", broken).await;
+}
+
+async fn inbound(ledger: &mut Ledger) {
+    let desk = &ledger.desk;
+    desk.inboxes.put(&desk.inbox).await.unwrap();
+    let find = async |desk: &Desk| desk.inboxes.by_number(&desk.inbox.number).await.unwrap();
+    ledger.note("inbox of a webhook's number", find).await;
+    let conversation = ledger.conversation(1).await;
+    let hear = async |desk: &Desk, place, at| drop(desk.hear(&number(place), WORDS, seconds(at)).await);
+    let change = async |desk: &Desk, folder, read| {
+        let change = Change { folder, read: Some(read) };
+        desk.conversations.change(desk.thread(&conversation), change).await.unwrap();
+    };
+    ledger.note("inbound text, conversation unread", async |desk| hear(desk, 1, 10).await).await;
+    change(&ledger.desk, None, true).await;
+    ledger.note("inbound text, conversation read", async |desk| hear(desk, 1, 20).await).await;
+    change(&ledger.desk, Some(Folder::Archived), true).await;
+    let operation = "inbound text, conversation read and archived";
+    ledger.note(operation, async |desk| hear(desk, 1, 30).await).await;
+    ledger.note("inbound text, first of a known contact", async |desk| hear(desk, 2, 40).await).await;
+    ledger.note("inbound text, first of an unknown number", async |desk| hear(desk, 999, 50).await).await;
+    let text = ledger.desk.text(&number(1), "SM0123456789abcdef0123456789abcdef", WORDS);
+    let receive = async |desk: &Desk| desk.inbound.receive(&desk.inbox, &text, seconds(60)).await.unwrap();
+    receive(&ledger.desk).await;
+    let again = ledger.note("inbound text again", receive).await;
+    assert!(matches!(again, Receipt::Duplicate(_)));
+}
+
+async fn sends(ledger: &mut Ledger) -> MessageId {
+    let conversation = ledger.conversation(3).await;
+    let ada = ada();
+    let token = ledger.desk.open_to_answer(&conversation, &ada, seconds(5)).await.token;
+    let given = Idempotency {
+        principal: "staff-104217",
+        route: "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages",
+        key: "0d9c7f3e-5d6c-4f0a-9b7e-2f1d8c3b4a59",
+        body: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    };
+    let reply = async |desk: &Desk, words: &str, at, idempotency| {
+        let message = desk.draft(&number(3), words, &ada, seconds(at));
+        // It comes in again between two replies, so that each reply moves the conversation to Archived.
+        desk.conversations
+            .change(desk.thread(&conversation), Change { folder: Some(Folder::Inbox), read: None })
+            .await
+            .unwrap();
+        let guard = Guard::Reply { lock: Some((&ada.id, token)), seen: Some(&message.id) };
+        let (answer, bill) = desk.cost(desk.accept(&message, guard, idempotency)).await;
+        (answer, bill, message.id)
+    };
+    let long = "a".repeat(1500);
+    for (operation, words, at, idempotency) in [
+        ("reply", WORDS, 10, None),
+        ("reply with idempotency key", WORDS, 11, Some(given)),
+        ("reply of 1,500 characters", long.as_str(), 12, None),
+    ] {
+        let (answer, bill, _) = reply(&ledger.desk, words, at, idempotency).await;
+        assert_eq!(answer, Accepted::Stored);
+        ledger.lines.push((operation, bill));
+    }
+    let (answer, bill, _) = reply(&ledger.desk, WORDS, 600, None).await;
+    assert!(matches!(answer, Accepted::Refused(_)));
+    ledger.lines.push(("reply, refused", bill));
+    let recall =
+        async |desk: &Desk| desk.sends.recall(desk.organisation(), given, seconds(13)).await.unwrap();
+    ledger.note("idempotency key looked up", recall).await;
+    let message = ledger.desk.draft(&number(4), WORDS, &ada, seconds(14));
+    let compose = async |desk: &Desk| {
+        let organisation = desk.organisation();
+        let (known, guard): (Contact, _) = (contact(4), Guard::Compose { user: Some(&ada.id) });
+        let wanted =
+            Acceptance { organisation, message: &message, contact: &known, guard, idempotency: None };
+        desk.sends.accept(wanted).await.unwrap()
+    };
+    assert_eq!(ledger.note("compose, new conversation", compose).await, Accepted::Stored);
+    message.id
+}
+
+async fn way_to_the_phone(ledger: &mut Ledger, message: &MessageId) {
+    let entry = ledger.desk.outbox.left_behind(seconds(600)).await.unwrap().pop().unwrap();
+    ledger.note("outbox row removed", async |desk| desk.outbox.remove(&entry).await.unwrap()).await;
+    let claim =
+        async |desk: &Desk| desk.messages.claim(desk.organisation(), message, 1, seconds(15)).await.unwrap();
+    ledger.note("claim by the sender", claim).await;
+    let report = async |desk: &Desk, state, code: Option<&str>| {
+        let detail =
+            code.map(|_| "The number cannot receive texts: it is a landline or out of service.".to_owned());
+        let report = Report { at: seconds(16), code: code.map(str::to_owned), detail };
+        let carrier_id = Some("SM0123456789abcdef0123456789abcdef");
+        desk.messages.report(desk.organisation(), message, state, &report, carrier_id).await.unwrap()
+    };
+    ledger.note("outcome of the send", async |desk| report(desk, DeliveryState::Sent, None).await).await;
+    let failed = async |desk: &Desk| report(desk, DeliveryState::Undelivered, Some("30006")).await;
+    ledger.note("status report", failed).await;
+    ledger.note("status report again", failed).await;
+    let conversation = message.conversation().unwrap();
+    let mark = async |desk: &Desk| {
+        desk.conversations.mark_delivery(desk.thread(&conversation), message, true).await.unwrap();
+    };
+    ledger.note("failure shown in the list", mark).await;
+}
+
+async fn reads(ledger: &mut Ledger) {
+    let mut conversations = Vec::new();
+    for place in 0..50 {
+        conversations.push(ledger.conversation(place).await);
+    }
+    let first = conversations[0].clone();
+    let get = async |desk: &Desk| desk.conversations.get(desk.thread(&first)).await.unwrap();
+    ledger.note("conversation", get).await;
+    let list = async |desk: &Desk| {
+        desk.conversations.list(desk.organisation(), &desk.inbox.id, Folder::Inbox, 50, None).await.unwrap()
+    };
+    assert_eq!(ledger.note("list page of 50", list).await.conversations.len(), 50);
+    for conversation in &conversations[..5] {
+        ledger.desk.open_to_answer(conversation, &ben(), seconds(100)).await;
+    }
+    ledger.note("list page of 50, five held", list).await;
+    for at in 101..125 {
+        ledger.desk.hear(&number(0), WORDS, seconds(at)).await;
+    }
+    let history =
+        async |desk: &Desk| desk.messages.history(desk.organisation(), &first, 25, None).await.unwrap();
+    assert_eq!(ledger.note("history page of 25", history).await.messages.len(), 25);
+    let unread = async |desk: &Desk| desk.inboxes.unread(desk.organisation(), &desk.inbox.id).await.unwrap();
+    assert_eq!(ledger.note("unread count of 50", unread).await, 50);
+    let change =
+        async |desk: &Desk, change| desk.conversations.change(desk.thread(&first), change).await.unwrap();
+    let read = Change { folder: None, read: Some(true) };
+    ledger.note("marked read", async |desk| change(desk, read).await).await;
+    let archived = Change { folder: Some(Folder::Archived), read: None };
+    ledger.note("archived by hand", async |desk| change(desk, archived).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_costs_what_the_budget_says() {
+    let mut ledger = Ledger::open().await;
+    access_check(&mut ledger).await;
+    locks(&mut ledger).await;
+    inbound(&mut ledger).await;
+    let message = sends(&mut ledger).await;
+    way_to_the_phone(&mut ledger, &message).await;
+    let mut list = Ledger { lines: ledger.lines, ..Ledger::open().await };
+    reads(&mut list).await;
+    print_table(&list.lines);
+    let budget =
+        BUDGET.map(|(operation, requests, read, write)| (operation, Bill::new(requests, read, write)));
+    assert_eq!(list.lines, budget);
+}
+
+#[expect(clippy::print_stdout, reason = "ARCHITECTURE.md quotes it")]
+fn print_table(lines: &[(&str, Bill)]) {
+    println!("| operation | requests | read units | write units |\n|---|---|---|---|");
+    for (operation, bill) in lines {
+        println!("| {operation} {bill}");
+    }
+}

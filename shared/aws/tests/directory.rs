@@ -4,6 +4,7 @@ use shared_domain::{
     contact::Contact,
     ids::{InboxId, OrganisationId, TeamId},
     inbox::{Inbox, InboxKind, RegistrationStatus, Team},
+    lock::Person,
     membership::{Membership, Role, TeamRole, User},
 };
 
@@ -23,7 +24,12 @@ fn team(desk: &Desk) -> Team {
 }
 
 fn membership(desk: &Desk) -> Membership {
-    Membership { inbox: desk.inbox.id.clone(), kind: InboxKind::Shared, team: desk.inbox.team.clone(), user: ada() }
+    Membership {
+        inbox: desk.inbox.id.clone(),
+        kind: InboxKind::Shared,
+        team: desk.inbox.team.clone(),
+        user: ada(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,13 +74,14 @@ async fn an_account_is_an_inbox_with_its_team() {
 async fn a_membership_opens_one_inbox_to_one_user_of_one_organisation() {
     let desk = Desk::open().await;
     desk.members.add(desk.organisation(), &membership(&desk)).await.unwrap();
-    let check = async |organisation: &OrganisationId, inbox: &InboxId, user| {
-        desk.members.membership(organisation, inbox, user).await.unwrap()
+    let check = async |organisation: OrganisationId, inbox: InboxId, user: Person| {
+        desk.members.membership(&organisation, &inbox, &user.id).await.unwrap()
     };
-    assert_eq!(check(desk.organisation(), &desk.inbox.id, &ada().id).await, Some(membership(&desk)));
-    assert_eq!(check(desk.organisation(), &desk.inbox.id, &ben().id).await, None);
-    assert_eq!(check(desk.organisation(), &InboxId::new(seconds(0), 46), &ada().id).await, None);
-    assert_eq!(check(&stranger(), &desk.inbox.id, &ada().id).await, None);
+    let (organisation, inbox) = (desk.organisation().clone(), desk.inbox.id.clone());
+    assert_eq!(check(organisation.clone(), inbox.clone(), ada()).await, Some(membership(&desk)));
+    assert_eq!(check(organisation.clone(), inbox.clone(), ben()).await, None);
+    assert_eq!(check(organisation, InboxId::new(seconds(0), 46), ada()).await, None);
+    assert_eq!(check(stranger(), inbox, ada()).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +92,11 @@ async fn a_user_s_home_has_roles_and_inboxes() {
     let role = TeamRole { team: desk.inbox.team.clone(), name: "Admissions".into(), role: Role::Admin };
     desk.members.add(desk.organisation(), &membership(&desk)).await.unwrap();
     desk.members.put_role(desk.organisation(), &user.id, &role).await.unwrap();
-    assert_eq!(desk.members.home(desk.organisation(), &user.id).await.unwrap(), None, "roles alone are no user");
+    assert_eq!(
+        desk.members.home(desk.organisation(), &user.id).await.unwrap(),
+        None,
+        "roles alone are no user"
+    );
     desk.members.put_user(desk.organisation(), &user).await.unwrap();
     let home = desk.members.home(desk.organisation(), &user.id).await.unwrap().unwrap();
     assert_eq!((home.user, home.teams), (user.clone(), vec![role.clone()]));
@@ -109,9 +120,13 @@ async fn a_contact_is_found_by_id_and_number_in_its_team_alone() {
     let known = contact(143);
     desk.contacts.put(desk.organisation(), &desk.inbox.team, &known).await.unwrap();
     let get = async |team: &TeamId| desk.contacts.get(desk.organisation(), team, &known.id).await.unwrap();
-    let by_number =
-        async |team: &TeamId| desk.contacts.by_number(desk.organisation(), team, &known.number).await.unwrap();
-    assert_eq!((get(&desk.inbox.team).await, by_number(&desk.inbox.team).await), (Some(known.clone()), Some(known.clone())));
+    let by_number = async |team: &TeamId| {
+        desk.contacts.by_number(desk.organisation(), team, &known.number).await.unwrap()
+    };
+    assert_eq!(
+        (get(&desk.inbox.team).await, by_number(&desk.inbox.team).await),
+        (Some(known.clone()), Some(known.clone()))
+    );
     let other_team = TeamId::new(seconds(0), 34);
     assert_eq!((get(&other_team).await, by_number(&other_team).await), (None, None));
 }

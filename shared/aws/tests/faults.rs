@@ -1,1 +1,315 @@
-//! later
+//! What no engine raises: throttling, conflicts, answers that are lost or broken. A server on loopback gives prepared
+//! answers in DynamoDB's shape, and the client that the functions use makes of them what the stores promise.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use axum::{Router, extract::State, http::StatusCode, response::IntoResponse};
+use serde_json::{Value, json};
+use shared_aws::{
+    client::Aws,
+    inboxes::Inboxes,
+    locks::{Acquired, Locks, Thread},
+    sends::{Acceptance, Accepted, Guard, Sends},
+    table::{StoreError, Table},
+};
+use shared_domain::{
+    contact::Contact,
+    ids::{ConversationId, MessageId},
+    lock::LockPolicy,
+};
+use tokio::net::TcpListener;
+
+use crate::support::{Desk, ada, number, seconds, shared_inbox};
+
+const SECRET: &str = "my diagnosis is nobody's business";
+
+type Answer = (u16, String);
+
+/// Gives the prepared answers in turn and the last one for ever, and counts what it was asked.
+#[derive(Clone)]
+struct Service {
+    endpoint: String,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    asked: Arc<Mutex<usize>>,
+}
+
+impl Service {
+    async fn that_answers(answers: impl IntoIterator<Item = Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let service = Self {
+            endpoint: format!("http://{}", listener.local_addr().unwrap()),
+            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+            asked: Arc::default(),
+        };
+        let app = Router::new().fallback(answer).with_state(service.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        service
+    }
+
+    fn table(&self) -> Table {
+        Table::of(&Aws::loopback(&self.endpoint), "contract")
+    }
+
+    fn asked(&self) -> usize {
+        *self.asked.lock().unwrap()
+    }
+
+    async fn acquire(&self) -> Result<Acquired, StoreError> {
+        acquire(self.table()).await
+    }
+
+    async fn accept(&self) -> Result<Accepted, StoreError> {
+        let inbox = shared_inbox();
+        let message = crate::support::draft(&inbox, &number(143), SECRET, &ada(), seconds(0));
+        let contact = Contact::provisional(&inbox.team, &number(143));
+        let guard = Guard::Compose { user: None };
+        let organisation = &inbox.organisation;
+        let wanted =
+            Acceptance { organisation, message: &message, contact: &contact, guard, idempotency: None };
+        Sends::new(self.table()).accept(wanted).await
+    }
+}
+
+async fn answer(State(service): State<Service>) -> impl IntoResponse {
+    *service.asked.lock().unwrap() += 1;
+    let mut answers = service.answers.lock().unwrap();
+    let (status, body) =
+        if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }.unwrap();
+    let kind = [("content-type", "application/x-amz-json-1.0")];
+    (StatusCode::from_u16(status).unwrap(), kind, body)
+}
+
+fn said(status: u16, body: &Value) -> Answer {
+    (status, body.to_string())
+}
+
+fn error(status: u16, code: &str) -> Answer {
+    said(status, &json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": SECRET}))
+}
+
+fn cancelled(codes: &[&str]) -> Answer {
+    let reasons: Vec<Value> = codes.iter().map(|code| json!({"Code": code, "Message": SECRET})).collect();
+    let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+    said(400, &json!({"__type": kind, "Message": SECRET, "CancellationReasons": reasons}))
+}
+
+async fn acquire(table: Table) -> Result<Acquired, StoreError> {
+    let inbox = shared_inbox();
+    let conversation = ConversationId::of(&inbox.id, &number(143));
+    let thread = Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &conversation };
+    Locks::new(table).acquire(thread, &ada(), seconds(0), &LockPolicy::default()).await
+}
+
+/// The conversation as an update gives it back, with Ada's lock.
+async fn held_row() -> Answer {
+    let desk = Desk::open().await;
+    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
+    desk.open_to_answer(&conversation, &ada(), seconds(0)).await;
+    let key = shared_aws::keys::conversation(desk.organisation(), &desk.inbox.id, &conversation);
+    said(200, &json!({"Attributes": wire(desk.row(key).await.unwrap())}))
+}
+
+/// A row in DynamoDB's own JSON.
+fn wire(row: crate::support::Row) -> Value {
+    use aws_sdk_dynamodb::types::AttributeValue as A;
+    fn value(value: A) -> Value {
+        match value {
+            A::S(text) => json!({"S": text}),
+            A::N(digits) => json!({"N": digits}),
+            A::Bool(truth) => json!({"BOOL": truth}),
+            A::M(map) => json!({"M": wire(map)}),
+            other => panic!("no conversation holds {other:?}"),
+        }
+    }
+    row.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
+}
+
+fn unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
+    match answer {
+        Err(StoreError::Unavailable(why)) => why,
+        other => panic!("not unavailable: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttling_is_tried_three_times_and_then_unavailable() {
+    for (status, code) in [
+        (400, "ThrottlingException"),
+        (400, "ProvisionedThroughputExceededException"),
+        (400, "RequestLimitExceeded"),
+        (500, "InternalServerError"),
+        (503, "ServiceUnavailable"),
+    ] {
+        let service = Service::that_answers([error(status, code)]).await;
+        assert_eq!(unavailable(service.acquire().await), code);
+        assert_eq!(service.asked(), 3, "{code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttling_that_passes_is_not_noticed() {
+    let service = Service::that_answers([error(400, "ThrottlingException"), held_row().await]).await;
+    assert!(matches!(service.acquire().await, Ok(Acquired::Held(_))));
+    assert_eq!(service.asked(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_error_without_a_readable_body_is_unavailable() {
+    for (status, body) in [(500, ""), (502, "<html>Bad Gateway</html>"), (503, "{}"), (504, "null")] {
+        let service = Service::that_answers([(status, body.to_owned())]).await;
+        unavailable(service.acquire().await);
+        assert_eq!(service.asked(), 3, "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_meets_a_transaction_is_tried_again() {
+    let conflict = error(400, "TransactionConflictException");
+    let service = Service::that_answers([conflict.clone(), conflict.clone(), held_row().await]).await;
+    assert!(matches!(service.acquire().await, Ok(Acquired::Held(_))));
+    assert_eq!(service.asked(), 3);
+    let service = Service::that_answers([conflict]).await;
+    assert_eq!(unavailable(service.acquire().await), "TransactionConflictException");
+    assert_eq!(service.asked(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_meets_another_is_tried_again() {
+    let conflict = cancelled(&["TransactionConflict", "None", "None"]);
+    let service = Service::that_answers([conflict.clone(), said(200, &json!({}))]).await;
+    assert_eq!(service.accept().await.unwrap(), Accepted::Stored);
+    assert_eq!(service.asked(), 2);
+    let service = Service::that_answers([conflict]).await;
+    assert_eq!(unavailable(service.accept().await), "TransactionCanceledException");
+    assert_eq!(service.asked(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_guard_is_an_answer_though_another_part_met_a_conflict() {
+    let service =
+        Service::that_answers([cancelled(&["ConditionalCheckFailed", "TransactionConflict", "None"])]).await;
+    assert_eq!(service.accept().await.unwrap(), Accepted::Refused(None));
+    assert_eq!(service.asked(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_still_in_progress_or_throttled_is_unavailable() {
+    let in_progress = error(400, "TransactionInProgressException");
+    let service = Service::that_answers([in_progress]).await;
+    assert_eq!(unavailable(service.accept().await), "TransactionInProgressException");
+    let throttled = cancelled(&["None", "ThrottlingError", "None"]);
+    let service = Service::that_answers([throttled]).await;
+    unavailable(service.accept().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_batch_leaves_out_is_asked_for_again() {
+    let (desk, inboxes) = (Desk::open().await, |table| Inboxes::new(table));
+    desk.inboxes.put(&desk.inbox).await.unwrap();
+    let key = shared_aws::keys::inbox(desk.organisation(), &desk.inbox.id);
+    let wire_key = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}});
+    let left_out =
+        said(200, &json!({"Responses": {}, "UnprocessedKeys": {"contract": {"Keys": [wire_key]}}}));
+    let given = said(200, &json!({"Responses": {"contract": [wire(desk.row(key).await.unwrap())]}}));
+    let service =
+        Service::that_answers([left_out.clone(), left_out.clone(), given.clone(), said(200, &json!({}))])
+            .await;
+    let wanted = [desk.inbox.id.clone()];
+    let found = inboxes(service.table()).accounts(desk.organisation(), &wanted).await.unwrap();
+    assert!(found.is_empty(), "its team is not there");
+    assert_eq!(service.asked(), 4, "three times for the inbox, then for its team");
+    let service = Service::that_answers([left_out]).await;
+    unavailable(inboxes(service.table()).accounts(desk.organisation(), &wanted).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_listening_is_unavailable() {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let aws = Aws::loopback(format!("http://{port}"));
+    assert_eq!(unavailable(acquire(Table::of(&aws, "contract")).await), "no connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_closes_without_an_answer_is_unavailable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let aws = Aws::loopback(format!("http://{}", listener.local_addr().unwrap()));
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            drop(connection);
+        }
+    });
+    unavailable(acquire(Table::of(&aws, "contract")).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_is_unavailable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let aws = Aws::loopback(format!("http://{}", listener.local_addr().unwrap()));
+    let impatient = TimeoutConfig::builder().operation_timeout(Duration::from_millis(50)).build();
+    let client = aws_sdk_dynamodb::Client::from_conf(aws.dynamodb_config().timeout_config(impatient).build());
+    assert_eq!(unavailable(acquire(Table::new(client, "contract")).await), "timed out");
+    drop(listener);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_can_never_succeed_is_refused_at_once() {
+    for code in ["ValidationException", "ResourceNotFoundException", "AccessDeniedException"] {
+        let service = Service::that_answers([error(400, code)]).await;
+        let Err(StoreError::Refused(why)) = service.acquire().await else { panic!("{code} is not refused") };
+        assert_eq!((why.as_str(), service.asked()), (code, 1));
+    }
+    let service = Service::that_answers([cancelled(&["None", "ValidationError", "None"])]).await;
+    assert!(service.accept().await.is_err());
+    assert_eq!(service.asked(), 1);
+}
+
+/// Everything that a log could show of an error.
+fn told(error: &StoreError) -> String {
+    let mut told = format!("{error} {error:?}");
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        told.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_error_repeats_what_stands_in_an_item() {
+    for answer in [
+        error(400, "ValidationException"),
+        error(400, "ThrottlingException"),
+        error(500, "InternalServerError"),
+        cancelled(&["None", "ValidationError", "None"]),
+        (400, SECRET.to_owned()),
+    ] {
+        let service = Service::that_answers([answer]).await;
+        for error in [service.acquire().await.unwrap_err(), service.accept().await.unwrap_err()] {
+            assert!(!told(&error).contains(SECRET), "{}", told(&error));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_is_an_error_that_does_not_repeat_it() {
+    let desk = Desk::open().await;
+    let id = desk.hear(&number(143), SECRET, seconds(0)).await;
+    let key = shared_aws::keys::message(desk.organisation(), &id.conversation().unwrap(), &id);
+    let row = desk.row(key).await.unwrap();
+    for attribute in ["direction", "at", "states", "sender", "media", "inbox"] {
+        let mut bad = row.clone();
+        bad.insert(attribute.into(), aws_sdk_dynamodb::types::AttributeValue::S(SECRET.into()));
+        desk.put(bad).await;
+        let error = get(&desk, &id).await.expect_err("the row makes no sense");
+        assert!(!told(&error).contains(SECRET), "{attribute}: {}", told(&error));
+    }
+}
+
+async fn get(desk: &Desk, id: &MessageId) -> Result<(), StoreError> {
+    desk.messages.get(desk.organisation(), id).await.map(drop)
+}

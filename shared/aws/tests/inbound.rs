@@ -51,14 +51,18 @@ async fn deliver_at_once(desk: &Desk, deliveries: Vec<(InboundText, Timestamp)>)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_text_begins_a_conversation_on_top_of_the_inbox_and_unread() {
     let desk = Desk::open().await;
-    let media = vec![Media { url: "https://api.example.com/Media/ME1".into(), content_type: "image/jpeg".into() }];
+    let media =
+        vec![Media { url: "https://api.example.com/Media/ME1".into(), content_type: "image/jpeg".into() }];
     let text = InboundText { media: media.clone(), ..desk.text(&number(143), CARRIER_ID, "Here is my form") };
     let Receipt::Stored(id) = receive(&desk, &text, seconds(1)).await else { panic!("it is new") };
     let conversation = desk.conversation_with(&number(143));
     let stored = desk.messages.get(desk.organisation(), &id).await.unwrap().unwrap();
     assert_eq!((stored.direction, stored.text.as_str()), (Direction::Inbound, "Here is my form"));
     assert_eq!((stored.media, stored.created_at), (media, seconds(1)));
-    assert_eq!((stored.carrier_id.as_deref(), stored.delivery.state()), (Some(CARRIER_ID), DeliveryState::Received));
+    assert_eq!(
+        (stored.carrier_id.as_deref(), stored.delivery.state()),
+        (Some(CARRIER_ID), DeliveryState::Received)
+    );
     let thread = desk.look_at(&conversation).await;
     assert_eq!((thread.folder, thread.read, thread.last_activity_at), (Folder::Inbox, false, seconds(1)));
     assert_eq!((thread.last_message.id, thread.last_inbound), (id.clone(), Some(id)));
@@ -124,7 +128,11 @@ async fn a_redelivery_finishes_what_a_crash_left_undone_and_keeps_the_first_time
             let (thread, messages) = deliver_again_after(&desk, lost_message).await;
             let case = format!("message lost: {lost_message}, thread known: {known_thread}");
             assert_eq!(messages.len(), 1 + usize::from(known_thread), "{case}");
-            assert_eq!((messages[0].text.as_str(), messages[0].created_at), ("The second one", seconds(10)), "{case}");
+            assert_eq!(
+                (messages[0].text.as_str(), messages[0].created_at),
+                ("The second one", seconds(10)),
+                "{case}"
+            );
             assert_eq!(thread.last_message.id, messages[0].id, "{case}");
             assert_eq!((thread.read, thread.last_activity_at), (false, seconds(10)), "{case}");
             assert_eq!(unread(&desk).await, 1, "{case}");
@@ -142,7 +150,11 @@ async fn texts_at_one_instant_end_in_one_conversation_and_all_are_kept() {
     let ids = history_ids(&desk, &conversation).await;
     assert_eq!(ids.len(), receipts.len());
     let thread = desk.look_at(&conversation).await;
-    assert_eq!((&thread.last_message.id, thread.last_inbound.as_ref()), (&ids[0], Some(&ids[0])), "the highest id");
+    assert_eq!(
+        (&thread.last_message.id, thread.last_inbound.as_ref()),
+        (&ids[0], Some(&ids[0])),
+        "the highest id"
+    );
     let listed = desk.conversations.list(desk.organisation(), &desk.inbox.id, Folder::Inbox, 10, None).await;
     assert_eq!(listed.unwrap().conversations.len(), 1);
 }
@@ -156,7 +168,10 @@ async fn an_older_text_that_comes_after_a_reply_goes_below_it_and_is_still_unrea
     let token = desk.open_to_answer(&conversation, &ada(), seconds(15)).await.token;
     let guard = Guard::Reply { lock: Some((&ada().id, token)), seen: seen.as_ref() };
     assert_eq!(desk.accept(&reply, guard, None).await, Accepted::Stored);
-    desk.conversations.change(desk.thread(&conversation), Change { read: Some(true), ..Change::default() }).await.unwrap();
+    desk.conversations
+        .change(desk.thread(&conversation), Change { read: Some(true), ..Change::default() })
+        .await
+        .unwrap();
 
     let late = desk.hear(&number(143), "And on Saturday?", seconds(10)).await;
     let thread = desk.look_at(&conversation).await;

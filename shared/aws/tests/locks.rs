@@ -105,7 +105,10 @@ async fn an_idle_holder_loses_the_lock_to_another_though_it_was_renewed() {
     let waiting = Waiting::new().await;
     let token = waiting.held_by(&ada(), seconds(0)).await.token;
     for at in [50, 100, 150, 200, 239] {
-        assert!(matches!(waiting.renew(&ada().id, token, false, seconds(at)).await, Renewed::Held(_)), "at {at} s");
+        assert!(
+            matches!(waiting.renew(&ada().id, token, false, seconds(at)).await, Renewed::Held(_)),
+            "at {at} s"
+        );
     }
     let end = seconds(240).plus(policy().skew);
     assert_eq!(waiting.acquire(&ben(), end).await, Acquired::Denied(denied(&ada(), seconds(240))));
@@ -118,7 +121,10 @@ async fn the_same_user_acquires_again_with_a_new_token_and_the_old_one_dies() {
     let old = waiting.held_by(&ada(), seconds(0)).await.token;
     let new = waiting.held_by(&ada(), seconds(5)).await.token;
     assert_eq!((old.get(), new.get()), (1, 2));
-    assert_eq!(waiting.loss(&ada(), old, seconds(6)).await, Lost { loss: Loss::Superseded, now_held_by: None });
+    assert_eq!(
+        waiting.loss(&ada(), old, seconds(6)).await,
+        Lost { loss: Loss::Superseded, now_held_by: None }
+    );
     assert!(matches!(waiting.renew(&ada().id, new, true, seconds(6)).await, Renewed::Held(_)));
 }
 
@@ -156,7 +162,10 @@ async fn an_active_renewal_moves_both_ends_and_an_inactive_one_the_lease_alone()
 async fn a_renewal_one_instant_late_is_refused() {
     let waiting = Waiting::new().await;
     let token = waiting.held_by(&ada(), seconds(0)).await.token;
-    assert_eq!(waiting.loss(&ada(), token, seconds(60)).await, Lost { loss: Loss::Expired, now_held_by: None });
+    assert_eq!(
+        waiting.loss(&ada(), token, seconds(60)).await,
+        Lost { loss: Loss::Expired, now_held_by: None }
+    );
     let in_time = seconds(60).minus(INSTANT);
     assert!(matches!(waiting.renew(&ada().id, token, true, in_time).await, Renewed::Held(_)));
 }
@@ -199,7 +208,10 @@ async fn a_released_lock_is_free_at_once_and_its_token_is_spent() {
     let token = waiting.held_by(&ada(), seconds(0)).await.token;
     assert!(waiting.release(&ada(), token).await);
     assert_eq!(waiting.lease().await, None);
-    assert_eq!(waiting.loss(&ada(), token, seconds(1)).await, Lost { loss: Loss::Released, now_held_by: None });
+    assert_eq!(
+        waiting.loss(&ada(), token, seconds(1)).await,
+        Lost { loss: Loss::Released, now_held_by: None }
+    );
     assert_eq!(waiting.held_by(&ben(), seconds(1)).await.token, FencingToken::new(2));
 }
 

@@ -73,8 +73,13 @@ async fn a_history_is_read_page_by_page_newest_first_while_new_texts_come_in() {
 async fn a_report_is_added_once_and_the_first_of_a_state_stays() {
     let desk = Desk::open().await;
     let id = queued(&desk).await.id;
-    let Reported::Added(message) = report(&desk, &id, DeliveryState::Sent, 10).await else { panic!("it is new") };
-    assert_eq!((message.delivery.state(), message.carrier_id.as_deref()), (DeliveryState::Sent, Some(CARRIER_ID)));
+    let Reported::Added(message) = report(&desk, &id, DeliveryState::Sent, 10).await else {
+        panic!("it is new")
+    };
+    assert_eq!(
+        (message.delivery.state(), message.carrier_id.as_deref()),
+        (DeliveryState::Sent, Some(CARRIER_ID))
+    );
     assert_eq!(report(&desk, &id, DeliveryState::Sent, 20).await, Reported::Known);
     let message = look_at(&desk, &id).await;
     assert_eq!(message.delivery.report(DeliveryState::Sent), Some(&Report::at(seconds(10))));
@@ -84,11 +89,16 @@ async fn a_report_is_added_once_and_the_first_of_a_state_stays() {
 async fn reports_out_of_order_end_in_the_highest_state() {
     let desk = Desk::open().await;
     let id = queued(&desk).await.id;
-    for (at, state) in [DeliveryState::Delivered, DeliveryState::Sent, DeliveryState::Sending].into_iter().enumerate() {
-        let Reported::Added(message) = report(&desk, &id, state, at as u64).await else { panic!("it is new") };
+    for (at, state) in
+        [DeliveryState::Delivered, DeliveryState::Sent, DeliveryState::Sending].into_iter().enumerate()
+    {
+        let Reported::Added(message) = report(&desk, &id, state, at as u64).await else {
+            panic!("it is new")
+        };
         assert_eq!(message.delivery.state(), DeliveryState::Delivered);
     }
-    let states: Vec<_> = look_at(&desk, &id).await.delivery.history().into_iter().map(|(state, _)| state).collect();
+    let states: Vec<_> =
+        look_at(&desk, &id).await.delivery.history().into_iter().map(|(state, _)| state).collect();
     assert_eq!(states.len(), 4, "{states:?}");
 }
 
@@ -96,8 +106,13 @@ async fn reports_out_of_order_end_in_the_highest_state() {
 async fn a_failure_keeps_its_code_and_sentence_and_the_first_carrier_id() {
     let desk = Desk::open().await;
     let id = queued(&desk).await.id;
-    let failure = Report { code: Some("30006".into()), detail: Some("This is a landline.".into()), ..Report::at(seconds(1)) };
-    let reported = desk.messages.report(desk.organisation(), &id, DeliveryState::Failed, &failure, None).await;
+    let failure = Report {
+        code: Some("30006".into()),
+        detail: Some("This is a landline.".into()),
+        ..Report::at(seconds(1))
+    };
+    let reported =
+        desk.messages.report(desk.organisation(), &id, DeliveryState::Failed, &failure, None).await;
     assert!(matches!(reported.unwrap(), Reported::Added(_)));
     report(&desk, &id, DeliveryState::Sent, 2).await;
     let later = Report::at(seconds(3));
@@ -105,7 +120,10 @@ async fn a_failure_keeps_its_code_and_sentence_and_the_first_carrier_id() {
     desk.messages.report(desk.organisation(), &id, DeliveryState::Unknown, &later, other).await.unwrap();
     let message = look_at(&desk, &id).await;
     assert_eq!(message.delivery.report(DeliveryState::Failed), Some(&failure));
-    assert_eq!((message.delivery.state(), message.carrier_id.as_deref()), (DeliveryState::Failed, Some(CARRIER_ID)));
+    assert_eq!(
+        (message.delivery.state(), message.carrier_id.as_deref()),
+        (DeliveryState::Failed, Some(CARRIER_ID))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +146,9 @@ async fn one_attempt_claims_a_message_and_another_learns_that_it_was_interrupted
     let Claim::Yours(message) = claim(&desk, &id, 1).await else { panic!("nobody has it") };
     assert_eq!(message.delivery.state(), DeliveryState::Sending);
     assert!(matches!(claim(&desk, &id, 1).await, Claim::Yours(_)), "a repeated request of the same attempt");
-    let Claim::Interrupted(message) = claim(&desk, &id, 2).await else { panic!("the first attempt left no outcome") };
+    let Claim::Interrupted(message) = claim(&desk, &id, 2).await else {
+        panic!("the first attempt left no outcome")
+    };
     assert_eq!(message.delivery.state(), DeliveryState::Sending);
     report(&desk, &id, DeliveryState::Unknown, 6).await;
     assert!(matches!(claim(&desk, &id, 3).await, Claim::Interrupted(_)), "the carrier is being asked");
@@ -138,7 +158,9 @@ async fn one_attempt_claims_a_message_and_another_learns_that_it_was_interrupted
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_has_its_outcome_is_claimed_by_nobody() {
-    for outcome in [DeliveryState::Sent, DeliveryState::Failed, DeliveryState::Undelivered, DeliveryState::Delivered] {
+    for outcome in
+        [DeliveryState::Sent, DeliveryState::Failed, DeliveryState::Undelivered, DeliveryState::Delivered]
+    {
         let desk = Desk::open().await;
         let id = queued(&desk).await.id;
         report(&desk, &id, outcome, 1).await;

@@ -55,7 +55,11 @@ impl Answering {
         let answer = self.desk.accept(message, guard, None).await;
         let Accepted::Refused(Some(shown)) = answer else { panic!("not refused: {answer:?}") };
         assert_eq!(self.desk.rows().await, rows, "a refusal writes nothing");
-        assert_eq!(*shown, self.desk.look_at(&message.conversation).await, "a refusal shows the conversation");
+        assert_eq!(
+            *shown,
+            self.desk.look_at(&message.conversation).await,
+            "a refusal shows the conversation"
+        );
         *shown
     }
 }
@@ -71,7 +75,10 @@ async fn a_reply_under_the_lock_is_stored_with_its_outbox_row_and_archives_the_c
     assert!(desk.row(keys::outbox(&reply.conversation, &reply.id)).await.is_some());
     let after = desk.look_at(&answering.conversation).await;
     assert_eq!(after.last_message.id, reply.id);
-    assert_eq!((after.last_message.direction, after.last_message.created_at), (Direction::Outbound, seconds(10)));
+    assert_eq!(
+        (after.last_message.direction, after.last_message.created_at),
+        (Direction::Outbound, seconds(10))
+    );
     assert_eq!((after.folder, after.last_activity_at), (Folder::Archived, seconds(10)));
     assert_eq!((after.read, &after.last_inbound), (before.read, &before.last_inbound), "read as it was");
     assert_eq!(after.lock, before.lock, "the holder may go on writing");
@@ -90,7 +97,8 @@ async fn a_reply_one_instant_after_the_lease_is_refused() {
     let answering = Answering::new().await;
     let shown = answering.refused(&answering.reply(65), answering.guard()).await;
     assert_eq!(shown.lock.live(seconds(65)), None);
-    let last = Message { created_at: seconds(65).minus(std::time::Duration::from_millis(1)), ..answering.reply(64) };
+    let last =
+        Message { created_at: seconds(65).minus(std::time::Duration::from_millis(1)), ..answering.reply(64) };
     assert_eq!(answering.desk.accept(&last, answering.guard(), None).await, Accepted::Stored);
 }
 
@@ -100,7 +108,10 @@ async fn a_reply_after_the_idle_release_is_refused_though_the_lease_was_renewed(
     let (desk, policy) = (&answering.desk, shared_domain::lock::LockPolicy::default());
     for at in [60, 110, 160, 210, 240] {
         let thread = desk.thread(&answering.conversation);
-        desk.locks.renew(thread, &answering.ada.id, answering.token, false, seconds(at), &policy).await.unwrap();
+        desk.locks
+            .renew(thread, &answering.ada.id, answering.token, false, seconds(at), &policy)
+            .await
+            .unwrap();
     }
     let shown = answering.refused(&answering.reply(245), answering.guard()).await;
     assert!(shown.lock.lease.is_some_and(|lease| lease.expires_at > seconds(245)));
@@ -187,7 +198,11 @@ async fn a_compose_is_refused_while_another_holds_and_not_to_the_holder() {
     let (ada, ben) = (ada(), ben());
     for user in [Some(&ben.id), None] {
         let shown = answering.refused(&answering.reply(10), Guard::Compose { user }).await;
-        assert_eq!(shown.lock.lease.map(|lease| lease.holder), Some(ada.clone()), "a machine holds nothing either");
+        assert_eq!(
+            shown.lock.lease.map(|lease| lease.holder),
+            Some(ada.clone()),
+            "a machine holds nothing either"
+        );
     }
     let holder = Guard::Compose { user: Some(&ada.id) };
     assert_eq!(answering.desk.accept(&answering.reply(10), holder, None).await, Accepted::Stored);

@@ -96,7 +96,9 @@ mod tests {
     #[test]
     fn an_address_that_we_wrote_names_its_message() {
         let url = callbacks().url("org_1", "msg_1");
-        assert!(url.starts_with("https://inbox.example/webhooks/twilio/status?organisation=org_1&message=msg_1&proof="));
+        assert!(url.starts_with(
+            "https://inbox.example/webhooks/twilio/status?organisation=org_1&message=msg_1&proof="
+        ));
         let ours = Subject::Ours { organisation: "org_1".into(), message: "msg_1".into() };
         assert_eq!(callbacks().subject(query(&url)), ours);
     }
@@ -114,7 +116,10 @@ mod tests {
         for query in forged {
             assert_eq!(callbacks().subject(&query), Subject::Forged, "{query}");
         }
-        assert_eq!(StatusCallbacks::new("https://inbox.example", "other").subject(query(&url)), Subject::Forged);
+        assert_eq!(
+            StatusCallbacks::new("https://inbox.example", "other").subject(query(&url)),
+            Subject::Forged
+        );
     }
 
     #[test]

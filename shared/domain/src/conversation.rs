@@ -3,6 +3,7 @@
 //! | what happens | folder | read |
 //! |---|---|---|
 //! | an inbound text | inbox | unread |
+//! | opened to answer (the lock is acquired) | as it was | read |
 //! | a user's reply, or a text composed by a user | archived | as it was |
 //! | by hand | as asked | as asked |
 //!
@@ -129,12 +130,14 @@ pub enum Threading {
 }
 
 /// Decides what is left to do for an inbound text that is stored.
-pub fn thread_inbound(conversation: Option<(&LastMessage, Option<&MessageId>)>, text: &MessageId) -> Threading {
+pub fn thread_inbound(
+    conversation: Option<(&LastMessage, Option<&MessageId>)>,
+    text: &MessageId,
+) -> Threading {
     match conversation {
-        None => Threading::OnTop,
         Some((_, Some(inbound))) if inbound >= text => Threading::Done,
         Some((last, _)) if last.id > *text => Threading::Below,
-        Some(_) => Threading::OnTop,
+        None | Some(_) => Threading::OnTop,
     }
 }
 

@@ -383,10 +383,7 @@ mod tests {
         let (state, ada, token) = (held_by("ada"), person("ada").id, FencingToken::new(1));
         let last = seconds(60).minus(Duration::from_millis(1));
         assert!(renew(&state, &ada, token, true, last, &policy()).is_ok());
-        assert_eq!(
-            renew(&state, &ada, token, true, seconds(60), &policy()).unwrap_err().loss,
-            Loss::Expired
-        );
+        assert_eq!(renew(&state, &ada, token, true, seconds(60), &policy()).unwrap_err().loss, Loss::Expired);
     }
 
     #[test]
@@ -420,7 +417,8 @@ mod tests {
         assert_eq!(loss(&released, START).loss, Loss::Released);
         let broken = LockState { broken: Some(Broken { token, by: person("eve") }), ..released };
         assert_eq!(loss(&broken, START).loss, Loss::Broken(person("eve")));
-        let taken = LockState::held(acquire(&held_by("ada"), &person("ben"), seconds(61), &policy()).unwrap());
+        let taken =
+            LockState::held(acquire(&held_by("ada"), &person("ben"), seconds(61), &policy()).unwrap());
         let lost = loss(&taken, seconds(62));
         assert_eq!(lost.loss, Loss::Taken);
         assert_eq!(lost.now_held_by.unwrap().holder, person("ben"));

@@ -144,7 +144,8 @@ impl Delivery {
 
     /// The highest state; among equals the one reported first.
     pub fn state(&self) -> DeliveryState {
-        let highest = self.0.iter().max_by_key(|(state, report)| (state.rank(), std::cmp::Reverse(report.at)));
+        let highest =
+            self.0.iter().max_by_key(|(state, report)| (state.rank(), std::cmp::Reverse(report.at)));
         highest.map_or(DeliveryState::Queued, |(state, _)| *state)
     }
 

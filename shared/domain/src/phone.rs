@@ -51,7 +51,8 @@ impl PhoneNumber {
             None => (text, 3..=8),
         };
         let all_digits = digits.bytes().all(|b| b.is_ascii_digit());
-        if all_digits && length.contains(&digits.len()) && !(text.starts_with('+') && digits.starts_with('0')) {
+        if all_digits && length.contains(&digits.len()) && !(text.starts_with('+') && digits.starts_with('0'))
+        {
             Ok(Self(text.into()))
         } else {
             Err(PhoneNumberError::Malformed)
@@ -82,7 +83,14 @@ mod tests {
 
     #[test]
     fn usual_notations_become_e164() {
-        for text in ["(202) 555-0143", "202-555-0143", "202.555.0143", "+1 202 555 0143", "12025550143", " 2025550143 "] {
+        for text in [
+            "(202) 555-0143",
+            "202-555-0143",
+            "202.555.0143",
+            "+1 202 555 0143",
+            "12025550143",
+            " 2025550143 ",
+        ] {
             assert_eq!(PhoneNumber::parse(text).unwrap().as_str(), "+12025550143", "{text}");
         }
         assert_eq!(PhoneNumber::parse("+44 20 7946 0958").unwrap().as_str(), "+442079460958");
@@ -90,7 +98,9 @@ mod tests {
 
     #[test]
     fn what_nobody_can_be_texted_at_is_refused() {
-        for text in ["", "hello", "555-0143", "+1202555014", "+120255501433", "+1 102 555 0143", "+1 202 155 0143"] {
+        for text in
+            ["", "hello", "555-0143", "+1202555014", "+120255501433", "+1 102 555 0143", "+1 202 155 0143"]
+        {
             assert!(PhoneNumber::parse(text).is_err(), "{text}");
         }
         assert_eq!(PhoneNumber::parse(&"1".repeat(41)), Err(PhoneNumberError::Malformed));

@@ -93,10 +93,10 @@ pub fn reasons_against_compose(
     let mut reasons = reasons_against_account(from);
     let held = conversation.and_then(|conversation| match user {
         Some(user) => lock::held_by_another(&conversation.lock, user, now),
-        None => conversation.lock.live(now).map(|lease| lock::Denied {
-            holder: lease.holder.clone(),
-            expires_at: lease.ends_at(),
-        }),
+        None => conversation
+            .lock
+            .live(now)
+            .map(|lease| lock::Denied { holder: lease.holder.clone(), expires_at: lease.ends_at() }),
     });
     reasons.extend(held.map(|denied| Reason::Lock(Unlocked::Held(denied))));
     reasons.extend(reasons_against_contact(contact));
@@ -107,7 +107,10 @@ pub fn reasons_against_compose(
 pub fn reasons_against_account(from: From<'_>) -> Vec<Reason> {
     let incomplete = from.inbox.kind == InboxKind::Shared && !from.registration.is_complete();
     let retired = from.inbox.retired.then_some(Reason::InboxRetired);
-    retired.into_iter().chain(incomplete.then_some(Reason::RegistrationIncomplete(from.registration))).collect()
+    retired
+        .into_iter()
+        .chain(incomplete.then_some(Reason::RegistrationIncomplete(from.registration)))
+        .collect()
 }
 
 fn reasons_against_contact(contact: &Contact) -> Vec<Reason> {
@@ -190,8 +193,7 @@ mod tests {
     fn the_holder_with_nothing_against_it_may_reply() {
         let (inbox, user) = (inbox(InboxKind::Shared), ada());
         let mut thread = conversation();
-        thread.lock =
-            LockState::held(acquire(&thread.lock, &user, NOW, &LockPolicy::default()).unwrap());
+        thread.lock = LockState::held(acquire(&thread.lock, &user, NOW, &LockPolicy::default()).unwrap());
         let from = From { inbox: &inbox, registration: RegistrationStatus::Approved };
         assert_eq!(reasons_against_reply(from, &thread, &guard(&user.id, Some(1), None), NOW), vec![]);
     }
@@ -235,9 +237,8 @@ mod tests {
         thread.lock = LockState::held(acquire(&thread.lock, &ada(), NOW, &LockPolicy::default()).unwrap());
         let from = From { inbox: &inbox, registration: RegistrationStatus::Approved };
         let ben = UserId::parse("ben").unwrap();
-        let against = |user: &UserId| {
-            reasons_against_compose(from, &thread.contact, Some(&thread), Some(user), NOW)
-        };
+        let against =
+            |user: &UserId| reasons_against_compose(from, &thread.contact, Some(&thread), Some(user), NOW);
         assert!(matches!(against(&ben)[..], [Reason::Lock(Unlocked::Held(_))]));
         assert_eq!(against(&ada().id), vec![]);
     }

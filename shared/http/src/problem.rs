@@ -47,7 +47,8 @@ impl Problem {
 
     /// A field that is missing or of the wrong type; `pointer` as in RFC 6901 (`/text`).
     pub fn bad_field(pointer: &str, detail: &str) -> Self {
-        Self::malformed(format!("The request is not of the expected shape at {pointer}.")).with_error(pointer, detail)
+        Self::malformed(format!("The request is not of the expected shape at {pointer}."))
+            .with_error(pointer, detail)
     }
 
     /// A field of the right shape that makes no sense.
@@ -111,7 +112,8 @@ mod tests {
 
     #[test]
     fn the_body_is_a_problem_document_with_its_data() {
-        let problem = Problem::new(423, "locked", "Ada is responding.").with("expiresAt", "2026-11-22T10:00:00.000Z");
+        let problem =
+            Problem::new(423, "locked", "Ada is responding.").with("expiresAt", "2026-11-22T10:00:00.000Z");
         let body = problem.body("r-1");
         assert_eq!(body["type"], "https://shared-inbox.dev/problems/locked");
         assert_eq!(body["title"], "Locked");

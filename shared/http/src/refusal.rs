@@ -34,9 +34,9 @@ pub fn lock_lost(lost: &Lost) -> Problem {
         problem = problem.with("brokenBy", holder(by));
     }
     match &lost.now_held_by {
-        Some(now) => problem
-            .with("holder", holder(&now.holder))
-            .with("expiresAt", now.expires_at.to_string()),
+        Some(now) => {
+            problem.with("holder", holder(&now.holder)).with("expiresAt", now.expires_at.to_string())
+        }
         None => problem.with("holder", Value::Null),
     }
 }
@@ -54,7 +54,9 @@ fn unlocked(unlocked: &Unlocked) -> Problem {
 /// Why a text is not sent.
 pub fn refused(reason: &Reason) -> Problem {
     match reason {
-        Reason::InboxRetired => Problem::new(409, "inbox_retired", "This inbox is retired and sends nothing."),
+        Reason::InboxRetired => {
+            Problem::new(409, "inbox_retired", "This inbox is retired and sends nothing.")
+        }
         Reason::RegistrationIncomplete(status) => Problem::new(
             409,
             "registration_incomplete",
@@ -69,12 +71,16 @@ pub fn refused(reason: &Reason) -> Problem {
         )
         .with("unseenMessageId", message.as_str()),
         Reason::Blocked => Problem::new(409, "blocked", "This number is blocked by your team."),
-        Reason::OptedOut => Problem::new(409, "opted_out", "This contact has opted out of texts from your team."),
+        Reason::OptedOut => {
+            Problem::new(409, "opted_out", "This contact has opted out of texts from your team.")
+        }
         Reason::Empty => Problem::unprocessable("text_empty", "/text", "A text needs words or media."),
         Reason::TooLong { characters, limit, segments } => Problem::unprocessable(
             "text_too_long",
             "/text",
-            &format!("The text has {characters} characters ({segments} segments); at most {limit} are allowed."),
+            &format!(
+                "The text has {characters} characters ({segments} segments); at most {limit} are allowed."
+            ),
         )
         .with("characters", *characters)
         .with("limit", *limit)

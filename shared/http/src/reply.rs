@@ -42,7 +42,9 @@ pub fn response(status: u16, content_type: &'static str, body: impl Into<Body>) 
 /// The id of the request, as the gateway gave it.
 pub fn request_id(request: &Request) -> String {
     let from_gateway = gateway(request).and_then(|context| context.request_id.clone());
-    from_gateway.or_else(|| request.lambda_context_ref().map(|context| context.request_id.clone())).unwrap_or_default()
+    from_gateway
+        .or_else(|| request.lambda_context_ref().map(|context| context.request_id.clone()))
+        .unwrap_or_default()
 }
 
 /// Finishes an answer: `x-request-id`, the problem document, one log line.

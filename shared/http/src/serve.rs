@@ -9,7 +9,8 @@ use lambda_http::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// All that may stand in the path of a URI as it is.
-const NOT_IN_PATH: AsciiSet = NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'@');
+const NOT_IN_PATH: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'@');
 
 /// Runs `handle` for each request until the environment ends.
 ///

@@ -175,7 +175,8 @@ impl Seed {
         self.inbox(&waiting, &night, &people).await?;
 
         self.members.put_machine(machine, &organisation).await?;
-        let machine = MadeMachine { client_id: machine.to_owned(), organisation_id: organisation.to_string() };
+        let machine =
+            MadeMachine { client_id: machine.to_owned(), organisation_id: organisation.to_string() };
         self.made.machines.push(machine);
         Ok(())
     }
@@ -188,7 +189,12 @@ impl Seed {
         self.inbox(&reception, &team, &people).await
     }
 
-    async fn team(&mut self, organisation: &OrganisationId, team: &Team, plans: &[Plan]) -> Result<Vec<Person>, Failure> {
+    async fn team(
+        &mut self,
+        organisation: &OrganisationId,
+        team: &Team,
+        plans: &[Plan],
+    ) -> Result<Vec<Person>, Failure> {
         self.inboxes.put_team(organisation, team).await?;
         let mut people = Vec::new();
         for plan in plans {
@@ -235,7 +241,12 @@ impl Seed {
         Ok(())
     }
 
-    async fn contacts(&self, organisation: &OrganisationId, team: &TeamId, staff: &[Person]) -> Result<(), Failure> {
+    async fn contacts(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        staff: &[Person],
+    ) -> Result<(), Failure> {
         for index in 0..50 {
             let contact = Contact {
                 id: ContactId::parse(&format!("con_demo{index:02}"))?,
@@ -275,7 +286,8 @@ impl Seed {
 
     async fn archive(&self, inbox: &Inbox, contact: &PhoneNumber) -> Result<(), StoreError> {
         let conversation = ConversationId::of(&inbox.id, contact);
-        let thread = Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &conversation };
+        let thread =
+            Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &conversation };
         let change = Change { folder: Some(Folder::Archived), read: Some(true) };
         self.conversations.change(thread, change).await.map(|_| ())
     }

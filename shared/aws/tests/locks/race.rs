@@ -52,7 +52,8 @@ async fn of_thirty_two_who_want_a_free_lock_one_gets_it_and_all_others_are_told_
         let [lease] = winners(&answers)[..] else { panic!("not one holder: {answers:?}") };
         assert!(lease.token > last, "round {round}");
         last = lease.token;
-        let told = |answer: &&Acquired| matches!(answer, Acquired::Denied(denied) if denied.holder == lease.holder);
+        let told =
+            |answer: &&Acquired| matches!(answer, Acquired::Denied(denied) if denied.holder == lease.holder);
         assert_eq!(answers.iter().filter(told).count(), CONTENDERS - 1);
         desk.locks.release(desk.thread(&conversation), &lease.holder.id, lease.token).await.unwrap();
     }

@@ -23,14 +23,31 @@ const STEPS: usize = 30;
 /// What happens next. Users are three; a token is named by how many acquisitions ago it was given.
 #[derive(Debug, Clone)]
 enum Step {
-    Acquire { user: usize },
-    Renew { user: usize, ago: u64, active: bool },
-    Release { user: usize, ago: u64 },
-    Break { by: usize, ago: u64 },
+    Acquire {
+        user: usize,
+    },
+    Renew {
+        user: usize,
+        ago: u64,
+        active: bool,
+    },
+    Release {
+        user: usize,
+        ago: u64,
+    },
+    Break {
+        by: usize,
+        ago: u64,
+    },
     /// The next request comes from a host whose clock is this many milliseconds further, or behind.
-    Pass { millis: i64 },
+    Pass {
+        millis: i64,
+    },
     /// The next request comes this many milliseconds around an end of the lock, if there is one.
-    PassTo { end: End, millis: i64 },
+    PassTo {
+        end: End,
+        millis: i64,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]

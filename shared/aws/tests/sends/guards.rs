@@ -24,7 +24,8 @@ enum Lock {
     TakenByBen,
 }
 
-const LOCKS: [Lock; 6] = [Lock::Never, Lock::Held, Lock::HeldAgain, Lock::Renewed, Lock::Released, Lock::TakenByBen];
+const LOCKS: [Lock; 6] =
+    [Lock::Never, Lock::Held, Lock::HeldAgain, Lock::Renewed, Lock::Released, Lock::TakenByBen];
 
 /// When the text is written, in milliseconds: within the lease, around its end, around the idle end.
 const MOMENTS: [i64; 6] = [10_000, 59_999, 60_000, 239_999, 240_000, 240_001];
@@ -87,8 +88,12 @@ async fn a_reply_is_stored_exactly_when_the_rule_has_no_reason_against_it() {
                         desk.hear(&asker, "Never mind", seconds(5)).await;
                     }
                     let message = draft(&desk, &asker, millis);
-                    let shown =
-                        ReplyGuard { user: &ada, token: Some(token), last_seen: seen.as_ref(), accept_unseen: false };
+                    let shown = ReplyGuard {
+                        user: &ada,
+                        token: Some(token),
+                        last_seen: seen.as_ref(),
+                        accept_unseen: false,
+                    };
                     let thread = desk.look_at(&conversation).await;
                     let reasons = reasons_against_reply(from(&desk), &thread, &shown, message.created_at);
                     let guard = Guard::Reply { lock: Some((&ada, token)), seen: seen.as_ref() };
@@ -106,7 +111,8 @@ async fn a_composed_text_is_stored_exactly_when_the_rule_has_no_reason_against_i
     let desk = Desk::open().await;
     let (ada, ben, mut place) = (ada().id, ben().id, 0);
     let users: [Option<&UserId>; 3] = [Some(&ada), Some(&ben), None];
-    let askers = [contact(0), Contact { opted_out: true, ..contact(0) }, Contact { blocked: true, ..contact(0) }];
+    let askers =
+        [contact(0), Contact { opted_out: true, ..contact(0) }, Contact { blocked: true, ..contact(0) }];
     for lock in LOCKS {
         for millis in MOMENTS {
             for user in users {
@@ -122,7 +128,8 @@ async fn a_composed_text_is_stored_exactly_when_the_rule_has_no_reason_against_i
                         user,
                         message.created_at,
                     );
-                    let stored = desk.accept(&message, Guard::Compose { user }, None).await == Accepted::Stored;
+                    let stored =
+                        desk.accept(&message, Guard::Compose { user }, None).await == Accepted::Stored;
                     assert_eq!(stored, reasons.is_empty(), "{lock:?}, {user:?}, at {millis} ms: {reasons:?}");
                 }
             }

@@ -29,7 +29,11 @@ async fn a_key_is_remembered_with_its_body_for_its_principal_and_route_alone() {
     assert_eq!(recall(GIVEN).await, None);
     assert_eq!(desk.accept(&reply, answering.guard(), Some(GIVEN)).await, Accepted::Stored);
     assert_eq!(recall(GIVEN).await, Some(remembered(&reply)));
-    assert_eq!(recall(Idempotency { body: "another", ..GIVEN }).await, Some(remembered(&reply)), "the caller compares");
+    assert_eq!(
+        recall(Idempotency { body: "another", ..GIVEN }).await,
+        Some(remembered(&reply)),
+        "the caller compares"
+    );
     for other in [
         Idempotency { principal: "staff-104388", ..GIVEN },
         Idempotency { route: "POST /v1/broadcasts", ..GIVEN },
@@ -100,7 +104,8 @@ async fn of_many_replies_at_once_under_one_key_one_is_stored() {
             let contact = Contact::provisional(&message.team, &message.contact_number);
             let organisation = answering.desk.organisation();
             let (guard, idempotency) = (answering.guard(), Some(GIVEN));
-            let wanted = Acceptance { organisation, message: &message, contact: &contact, guard, idempotency };
+            let wanted =
+                Acceptance { organisation, message: &message, contact: &contact, guard, idempotency };
             sends.accept(wanted).await.unwrap()
         });
     }
@@ -108,6 +113,7 @@ async fn of_many_replies_at_once_under_one_key_one_is_stored() {
     assert_eq!(answers.iter().filter(|answer| **answer == Accepted::Stored).count(), 1, "{answers:?}");
     assert_eq!(answers.iter().filter(|answer| **answer == Accepted::KeyTaken).count(), 7, "{answers:?}");
     let desk = &answering.desk;
-    let history = desk.messages.history(desk.organisation(), &answering.conversation, 50, None).await.unwrap();
+    let history =
+        desk.messages.history(desk.organisation(), &answering.conversation, 50, None).await.unwrap();
     assert_eq!(history.messages.len(), 2, "the question and one answer");
 }

@@ -21,7 +21,8 @@ fn entry(desk: &Desk, message: &Message) -> Entry {
 async fn accepted(desk: &Desk, how_many: usize) -> Vec<Message> {
     let mut messages = Vec::new();
     for place in 0..how_many {
-        let message = desk.draft(&number(place), "The office is closed today.", &ada(), seconds(place as u64));
+        let message =
+            desk.draft(&number(place), "The office is closed today.", &ada(), seconds(place as u64));
         let guard = shared_aws::sends::Guard::Compose { user: None };
         desk.accept(&message, guard, None).await;
         messages.push(message);

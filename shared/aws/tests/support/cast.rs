@@ -61,22 +61,38 @@ pub(crate) fn shared_inbox() -> Inbox {
     }
 }
 
-/// Somebody of the team's list, assigned to a colleague.
+const FIRST_NAMES: [&str; 10] =
+    ["Liam", "Olivia", "Noah", "Charlotte", "Mateo", "Guadalupe", "Wei", "Alexander", "Sofia", "Maximiliana"];
+const LAST_NAMES: [&str; 10] = [
+    "Smith",
+    "Johnson",
+    "Nguyen",
+    "Featherstonehaugh",
+    "Garcia",
+    "Oyelaran",
+    "Lee",
+    "Rodriguez",
+    "Castellanos",
+    "Kim",
+];
+
+/// Somebody of the team's list, with a name as short or long as names are, assigned to a colleague.
 pub(crate) fn contact(place: usize) -> Contact {
+    let assigned = [ada(), ben(), cleo()][place % 3].clone();
     Contact {
         id: ContactId::new(START, 1_000 + place as u64),
         external_id: Some(format!("S-2026-{place:06}")),
-        first_name: Some("Maximiliana".into()),
-        last_name: Some("Featherstonehaugh".into()),
+        first_name: Some(FIRST_NAMES[place % 10].into()),
+        last_name: Some(LAST_NAMES[place / 10 % 10].into()),
         number: number(place),
-        assigned: Some(ben()),
+        assigned: Some(assigned),
         opted_out: false,
         blocked: false,
         provisional: false,
     }
 }
 
-pub(super) fn draft(inbox: &Inbox, to: &PhoneNumber, words: &str, by: &Person, at: Timestamp) -> Message {
+pub(crate) fn draft(inbox: &Inbox, to: &PhoneNumber, words: &str, by: &Person, at: Timestamp) -> Message {
     let conversation = ConversationId::of(&inbox.id, to);
     Message {
         id: MessageId::in_conversation(&conversation, at, 7),

@@ -33,7 +33,7 @@ use shared_domain::{
 };
 
 pub(crate) use self::{
-    cast::{ada, ben, cleo, colleague, contact, number, seconds, shared_inbox, START},
+    cast::{START, ada, ben, cleo, colleague, contact, draft, number, seconds, shared_inbox},
     meter::{Bill, Meter},
 };
 
@@ -139,7 +139,12 @@ impl Desk {
     }
 
     /// This user opens the conversation to answer.
-    pub(crate) async fn open_to_answer(&self, conversation: &ConversationId, user: &Person, at: Timestamp) -> Lease {
+    pub(crate) async fn open_to_answer(
+        &self,
+        conversation: &ConversationId,
+        user: &Person,
+        at: Timestamp,
+    ) -> Lease {
         let acquired = self.locks.acquire(self.thread(conversation), user, at, &LockPolicy::default()).await;
         match acquired.unwrap() {
             Acquired::Held(lease) => lease,
@@ -149,7 +154,7 @@ impl Desk {
 
     /// A text of ours, queued.
     pub(crate) fn draft(&self, to: &PhoneNumber, words: &str, by: &Person, at: Timestamp) -> Message {
-        cast::draft(&self.inbox, to, words, by, at)
+        draft(&self.inbox, to, words, by, at)
     }
 
     /// Asks for a text to be accepted; its recipient is known by number only.

@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::{
     Client,
     types::{
-        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-        ScalarAttributeType, TimeToLiveSpecification,
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+        ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
     },
 };
 use serde::Deserialize;
@@ -61,8 +61,10 @@ struct TimeToLive {
 fn table() -> TableProperties {
     let text = std::fs::read_to_string(TEMPLATE).expect("template.yaml stands at the root of the workspace");
     let template: Value = serde_norway::from_str(&text).expect("template.yaml is YAML");
-    let resources = template.get("Resources").and_then(Value::as_mapping).expect("the template has resources");
-    let is_table = |resource: &&Value| resource.get("Type").and_then(Value::as_str) == Some("AWS::DynamoDB::Table");
+    let resources =
+        template.get("Resources").and_then(Value::as_mapping).expect("the template has resources");
+    let is_table =
+        |resource: &&Value| resource.get("Type").and_then(Value::as_str) == Some("AWS::DynamoDB::Table");
     let tables: Vec<&Value> = resources.values().filter(is_table).collect();
     let [table] = tables[..] else { panic!("the template has {} tables instead of one", tables.len()) };
     let properties = table.get("Properties").expect("the table has properties").clone();
