@@ -19,7 +19,7 @@ headline = @printf '\n== %s\n' "$(1)"
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  make run and make bench take PORT, CARRIER_URL, LOCK_LEASE_SECONDS and more: python3 infra/local/cloud.py --help'
+	@echo '  make run takes PORT, CARRIER_URL, LOCK_LEASE_SECONDS and more: python3 infra/local/cloud.py --help'
 
 # --- On this machine
 
@@ -33,17 +33,25 @@ test: lint unit journeys ## All checks and tests, from fast to whole
 .PHONY: unit
 unit: ## Domain, contract and handler tests
 	$(call headline,Tests without the cloud)
-	cargo test --workspace --exclude journeys
+	cargo test --workspace --exclude product-tests
+	cargo test --workspace --test template
 
+# --workspace, so that dependencies keep the features, and with them the build, of the other tests.
 .PHONY: journeys
+journeys: export LOCK_LEASE_SECONDS ?= 9
+journeys: export LOCK_IDLE_PROMPT_SECONDS ?= 6
+journeys: export LOCK_IDLE_RELEASE_SECONDS ?= 3
+journeys: export RECONCILE_GRACE_SECONDS ?= 10
 journeys: ## Tests over HTTP against a local cloud of their own
 	$(call headline,Journeys over HTTP against the deployed template)
-	$(CLOUD) exec -- cargo test -p journeys
+	$(CLOUD) exec -- cargo test --workspace --test journeys
 
 .PHONY: bench
-bench: ## How fast the local system is
-	$(call headline,Benchmark against the deployed template)
-	$(CLOUD) exec -- cargo run -p journeys --bin bench
+bench: ## The lock's and the release bootstraps' figures, as ratios
+	$(call headline,Release build of the functions (slow))
+	cargo build --release $(addprefix -p ,$(notdir $(wildcard functions/*)))
+	$(call headline,Measuring)
+	cargo run --release -p product-bench
 
 .PHONY: lint
 lint: $(TOOLS)/.ready ## Format, clippy, the template

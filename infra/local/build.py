@@ -13,8 +13,6 @@ from prerequisites import ROOT
 from processes import Child
 from say import Trouble, say
 
-TOOLS = "local-cloud"  # package of the carrier simulator and the demo data
-
 
 @dataclass(frozen=True)
 class Package:
@@ -24,11 +22,17 @@ class Package:
     key: str  # carries the content's hash, so that changed code is a changed template
 
 
+TOOLS = ["carrier-simulator", "seed-demo"]
+
+
 def build(binaries: list[str]) -> Path:
-    """Builds the functions and the tools; gives the folder with the programs."""
-    say(f"building {len(binaries)} functions (the first time takes minutes)")
-    wanted = [flag for name in [*binaries, TOOLS] for flag in ("-p", name)]
-    code, _ = Child.finish("cargo", ["cargo", "build", *wanted], dict(os.environ), cwd=ROOT)
+    """Builds the functions, the carrier simulator and the demo data; gives the folder with the programs."""
+    say("building the functions (the first time takes minutes)")
+    # There are no examples; asking for them makes cargo choose the dependencies' features as `cargo test --workspace`
+    # does, so that the tests and the functions share one build of the AWS SDK.
+    wanted = [flag for name in [*binaries, *TOOLS] for flag in ("--bin", name)]
+    command = ["cargo", "build", "--workspace", "--examples", *wanted]
+    code, _ = Child.finish("cargo", command, dict(os.environ), cwd=ROOT)
     if code != 0:
         raise Trouble("the build failed (cargo's own words stand above)")
     about = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
@@ -45,7 +49,8 @@ def pack(programs: Path, binaries: list[str], folder: Path) -> dict[str, Package
 def _pack_one(program: Path, target: Path) -> Package:
     if not program.exists():
         raise Trouble(f"the build made no program {program.name}; does its package build a binary of that name?")
-    if not target.exists() or target.stat().st_mtime_ns != program.stat().st_mtime_ns:
+    built = program.stat()
+    if not target.exists() or target.stat().st_mtime_ns != built.st_mtime_ns:
         bare = target.with_suffix(".bootstrap")
         shutil.copyfile(program, bare)
         if shutil.which("strip"):  # a debug build is mostly symbols
@@ -56,7 +61,6 @@ def _pack_one(program: Path, target: Path) -> Package:
             entry.compress_type = zipfile.ZIP_DEFLATED
             package.writestr(entry, bare.read_bytes(), compresslevel=1)
         bare.unlink()
-        times = program.stat()
-        os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+        os.utime(target, ns=(built.st_atime_ns, built.st_mtime_ns))
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
     return Package(target, f"{program.name}/{digest}.zip")

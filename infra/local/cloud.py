@@ -10,7 +10,6 @@ Settings (environment):
     CARRIER_URL                 a carrier elsewhere; without it the carrier simulator is started
     TWILIO_ACCOUNT_SID          account at the carrier, made up if not given
     TWILIO_AUTH_TOKEN           its token, made up if not given
-    KEYWORD_REPLIES             product (default) or carrier: who answers STOP and HELP
     LOCK_LEASE_SECONDS          60
     LOCK_IDLE_PROMPT_SECONDS    180
     LOCK_IDLE_RELEASE_SECONDS   60

@@ -37,7 +37,6 @@ class Settings:
                 "LockIdlePromptSeconds": _whole("LOCK_IDLE_PROMPT_SECONDS", 180),
                 "LockIdleReleaseSeconds": _whole("LOCK_IDLE_RELEASE_SECONDS", 60),
                 "ReconcileGraceSeconds": _whole("RECONCILE_GRACE_SECONDS", 300),
-                "KeywordReplies": _choice("KEYWORD_REPLIES", ("product", "carrier")),
                 "SendRetrySeconds": 25,  # just above the sender's timeout: nobody wants to wait for two minutes here
                 "TokenHours": 24,
                 "CorsOrigins": "http://localhost:3000,http://127.0.0.1:3000",
@@ -52,8 +51,3 @@ def _whole(name: str, default: int) -> int:
     return int(text)
 
 
-def _choice(name: str, allowed: tuple[str, ...]) -> str:
-    text = os.environ.get(name) or allowed[0]
-    if text not in allowed:
-        raise Trouble(f"{name} must be {' or '.join(allowed)}, not {text!r}")
-    return text

@@ -39,7 +39,7 @@ def run(command: list[str] | None) -> int:
         ready = _start(Settings.read(for_tests=command is not None), cleanup)
         if command is not None:
             return _around(command, ready, cleanup)
-        print(_what_to_try(ready.document, ready.file), flush=True)
+        print(_what_to_try(ready.document, ready.file, simulated=len(ready.children) > 1), flush=True)
         return _watch(ready.children)
 
 
@@ -171,7 +171,7 @@ def _died(child: Child) -> int:
     return 1
 
 
-def _what_to_try(document: dict, file: Path) -> str:
+def _what_to_try(document: dict, file: Path, simulated: bool) -> str:
     """A few lines for whoever has just started it."""
     twilio, api = document["twilio"], document["apiUrl"]
     inbox = next((i for i in document["inboxes"] if i["registered"]), None)
@@ -179,17 +179,18 @@ def _what_to_try(document: dict, file: Path) -> str:
     shown = os.path.relpath(file, ROOT)
     number = inbox["phoneNumber"] if inbox else "+1…"
     member = next((n for n, u in enumerate(document["users"]) if not u["owner"] and u["teams"]), 0)
+    text_in = f"""
+    curl -u {twilio["accountSid"]}:{twilio["authToken"]} {document["carrierUrl"]}/_twilio/simulate/inbound-message \\
+      -d To={number.replace("+", "%2B")} -d From=%2B12025550123 -d Body=Hello"""
     return f"""
   API      {api}
   carrier  {document["carrierUrl"]}
   users    {names}
   details  {shown} (tokens, inboxes), log {document["log"]}
 
-  A customer texts in, and a member of the team sees it:
+  {"A customer texts in, and a member" if simulated else "A member"} of the team looks at the shared inbox:
     API={api}
-    TOKEN=$(python3 -c "import json; print(json.load(open('{shown}'))['users'][{member}]['token'])")
-    curl -u {twilio["accountSid"]}:{twilio["authToken"]} {document["carrierUrl"]}/_twilio/simulate/inbound-message \\
-      -d To={number.replace("+", "%2B")} -d From=%2B12025550123 -d Body=Hello
+    TOKEN=$(python3 -c "import json; print(json.load(open('{shown}'))['users'][{member}]['token'])"){text_in if simulated else ""}
     curl -H "Authorization: Bearer $TOKEN" $API/v1/me
     curl -H "Authorization: Bearer $TOKEN" "$API/v1/inboxes/{inbox["inboxId"] if inbox else "…"}/conversations?folder=inbox"
 

@@ -1,1 +1,22 @@
+//! What the journeys are told with: the running stack, its users, the carrier with its phones, and patience.
+//!
+//! Everything here talks HTTP and nothing else, so a journey sees what a front end or a carrier sees. A helper that does
+//! not get what the journey needs panics with the request and the answer.
 
+#![allow(clippy::missing_panics_doc, reason = "a helper that panics is a test that fails")]
+
+pub mod answer;
+pub mod carrier;
+pub mod client;
+pub mod phone;
+pub mod stack;
+pub mod thread;
+pub mod wait;
+
+pub use answer::Answer;
+pub use carrier::Carrier;
+pub use client::Client;
+pub use phone::Phone;
+pub use stack::{Inbox, Stack};
+pub use thread::Thread;
+pub use wait::{PATIENCE, eventually};

@@ -9,7 +9,7 @@ use shared_aws::{
     client::Aws,
     config::{ConfigError, Environment},
     conversations::Conversations,
-    locks::{Acquired, Locks, Renewed},
+    locks::{Acquired, Locks, Renewed, Thread},
     members::Members,
     table::Table,
 };
@@ -107,10 +107,10 @@ async fn acquire(app: &App, now: Timestamp, request: &Request) -> Outcome {
         (status = 412, description = "`lock_lost`: `reason`, `holder`", body = ProblemView)))]
 async fn renew(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let (member, conversation) = shared_inbox(app, request).await?;
-    let renewal: Renewal = input::body(request)?;
+    let thread = member.thread(&conversation);
+    let renewal: Renewal = in_thread(app, thread, input::body(request)).await?;
     let token = FencingToken::new(renewal.token);
     let user = &member.membership.user.id;
-    let thread = member.thread(&conversation);
     match app.locks.renew(thread, user, token, renewal.active, now, &app.policy).await? {
         Renewed::Held(lease) => reply::json(200, &HeldLock::of(&lease, now, &app.policy)),
         Renewed::Lost(lost) => Err(refusal::lock_lost(&lost)),
@@ -128,19 +128,20 @@ async fn renew(app: &App, now: Timestamp, request: &Request) -> Outcome {
         (status = 404, body = ProblemView)))]
 async fn release(app: &App, request: &Request) -> Outcome {
     let (member, conversation) = shared_inbox(app, request).await?;
+    let thread = member.thread(&conversation);
     let token = input::query(request, "token").and_then(|text| text.parse().ok());
-    let token = token.ok_or_else(|| Problem::bad_field("?token", "the token of the lock, a whole number"))?;
-    let user = &member.membership.user.id;
-    let there = app.locks.release(member.thread(&conversation), user, FencingToken::new(token)).await?;
+    let token = token.ok_or_else(|| Problem::bad_field("?token", "the token of the lock, a whole number"));
+    let token = FencingToken::new(in_thread(app, thread, token).await?);
+    let there = app.locks.release(thread, &member.membership.user.id, token).await?;
     if there { reply::no_content() } else { Err(Problem::not_found()) }
 }
 
 /// Breaks whatever lock there is. The break names the token it read, so a lock acquired meanwhile stays.
 async fn break_lock(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let (member, conversation) = shared_inbox(app, request).await?;
-    require_admin(app, request, &member).await?;
     let thread = member.thread(&conversation);
     let found = app.conversations.get(thread).await?.ok_or_else(Problem::not_found)?;
+    require_admin(app, request, &member).await?;
     if let Some(lease) = found.lock.live(now) {
         app.locks.break_lock(thread, &member.membership.user, lease.token).await?;
     }
@@ -159,6 +160,14 @@ async fn require_admin(app: &App, request: &Request, member: &MemberAccess) -> R
     } else {
         Err(Problem::forbidden("admin_required", "Only an admin of the team may break a lock."))
     }
+}
+
+/// `404` is decided before `400`: input of the wrong shape costs a look whether the conversation is there.
+async fn in_thread<T>(app: &App, thread: Thread<'_>, input: Result<T, Problem>) -> Result<T, Problem> {
+    if input.is_err() && app.conversations.get(thread).await?.is_none() {
+        return Err(Problem::not_found());
+    }
+    input
 }
 
 /// The member and the conversation; a personal inbox has no lock.

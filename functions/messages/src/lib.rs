@@ -99,18 +99,20 @@ pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) ->
 
 /// Read a message
 ///
-/// With its delivery history, for members of its inbox.
+/// With its delivery history, for members of its inbox. A machine reads what machines of its organisation have sent.
 #[utoipa::path(get, path = "/v1/messages/{messageId}", tag = "messages", params(("messageId" = String, Path)),
     responses((status = 200, body = MessageView), (status = 404, body = ProblemView)))]
 async fn read(app: &App, request: &Request) -> Outcome {
     let caller = caller::any(request, &app.claims, &app.members).await?;
     let id: MessageId = input::path_id(request, "messageId")?;
     let message = app.messages.get(caller.organisation(), &id).await?.ok_or_else(Problem::not_found)?;
-    if let Some(user) = caller.user() {
-        let member = app.members.membership(caller.organisation(), &message.inbox, user).await?;
-        member.ok_or_else(Problem::not_found)?;
-    }
-    reply::json(200, &MessageView::of(&message))
+    let may_read = match caller.user() {
+        Some(user) => {
+            app.members.membership(caller.organisation(), &message.inbox, user).await?.is_some()
+        }
+        None => message.is_from_machine(),
+    };
+    if may_read { reply::json(200, &MessageView::of(&message)) } else { Err(Problem::not_found()) }
 }
 
 /// This function's part of the OpenAPI document.

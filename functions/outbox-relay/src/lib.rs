@@ -40,7 +40,12 @@ impl App {
         let (name, queue) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        Ok(Self { outbox: Outbox::new(Table::of(&aws, name)), queue: SendQueue::new(&aws, queue) })
+        Ok(Self::new(Table::of(&aws, name), SendQueue::new(&aws, queue)))
+    }
+
+    /// Over this table and queue.
+    pub fn new(table: Table, queue: SendQueue) -> Self {
+        Self { outbox: Outbox::new(table), queue }
     }
 }
 

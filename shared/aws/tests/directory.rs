@@ -100,7 +100,7 @@ async fn a_user_s_home_has_roles_and_inboxes() {
     desk.members.put_user(desk.organisation(), &user).await.unwrap();
     let home = desk.members.home(desk.organisation(), &user.id).await.unwrap().unwrap();
     assert_eq!((home.user, home.teams), (user.clone(), vec![role.clone()]));
-    assert_eq!(home.inboxes, [desk.inbox.id.clone()]);
+    assert_eq!(home.inboxes, std::slice::from_ref(&desk.inbox.id));
     assert_eq!(desk.members.user(desk.organisation(), &user.id).await.unwrap(), Some(user.clone()));
     assert_eq!(desk.members.role(desk.organisation(), &role.team, &user.id).await.unwrap(), Some(role));
     assert_eq!(desk.members.home(&stranger(), &user.id).await.unwrap(), None);

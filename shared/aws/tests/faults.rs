@@ -7,12 +7,13 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig, types::AttributeValue};
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse};
 use serde_json::{Value, json};
 use shared_aws::{
     client::Aws,
     inboxes::Inboxes,
+    keys,
     locks::{Acquired, Locks, Thread},
     sends::{Acceptance, Accepted, Guard, Sends},
     table::{StoreError, Table},
@@ -24,7 +25,7 @@ use shared_domain::{
 };
 use tokio::net::TcpListener;
 
-use crate::support::{Desk, ada, number, seconds, shared_inbox};
+use crate::support::{Desk, Row, ada, draft, number, seconds, shared_inbox};
 
 const SECRET: &str = "my diagnosis is nobody's business";
 
@@ -65,7 +66,7 @@ impl Service {
 
     async fn accept(&self) -> Result<Accepted, StoreError> {
         let inbox = shared_inbox();
-        let message = crate::support::draft(&inbox, &number(143), SECRET, &ada(), seconds(0));
+        let message = draft(&inbox, &number(143), SECRET, &ada(), seconds(0));
         let contact = Contact::provisional(&inbox.team, &number(143));
         let guard = Guard::Compose { user: None };
         let organisation = &inbox.organisation;
@@ -110,19 +111,18 @@ async fn held_row() -> Answer {
     let desk = Desk::open().await;
     let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
     desk.open_to_answer(&conversation, &ada(), seconds(0)).await;
-    let key = shared_aws::keys::conversation(desk.organisation(), &desk.inbox.id, &conversation);
+    let key = keys::conversation(desk.organisation(), &desk.inbox.id, &conversation);
     said(200, &json!({"Attributes": wire(desk.row(key).await.unwrap())}))
 }
 
 /// A row in DynamoDB's own JSON.
-fn wire(row: crate::support::Row) -> Value {
-    use aws_sdk_dynamodb::types::AttributeValue as A;
-    fn value(value: A) -> Value {
+fn wire(row: Row) -> Value {
+    fn value(value: AttributeValue) -> Value {
         match value {
-            A::S(text) => json!({"S": text}),
-            A::N(digits) => json!({"N": digits}),
-            A::Bool(truth) => json!({"BOOL": truth}),
-            A::M(map) => json!({"M": wire(map)}),
+            AttributeValue::S(text) => json!({"S": text}),
+            AttributeValue::N(digits) => json!({"N": digits}),
+            AttributeValue::Bool(truth) => json!({"BOOL": truth}),
+            AttributeValue::M(map) => json!({"M": wire(map)}),
             other => panic!("no conversation holds {other:?}"),
         }
     }
@@ -209,9 +209,9 @@ async fn a_transaction_still_in_progress_or_throttled_is_unavailable() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_batch_leaves_out_is_asked_for_again() {
-    let (desk, inboxes) = (Desk::open().await, |table| Inboxes::new(table));
+    let desk = Desk::open().await;
     desk.inboxes.put(&desk.inbox).await.unwrap();
-    let key = shared_aws::keys::inbox(desk.organisation(), &desk.inbox.id);
+    let key = keys::inbox(desk.organisation(), &desk.inbox.id);
     let wire_key = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}});
     let left_out =
         said(200, &json!({"Responses": {}, "UnprocessedKeys": {"contract": {"Keys": [wire_key]}}}));
@@ -220,11 +220,11 @@ async fn what_a_batch_leaves_out_is_asked_for_again() {
         Service::that_answers([left_out.clone(), left_out.clone(), given.clone(), said(200, &json!({}))])
             .await;
     let wanted = [desk.inbox.id.clone()];
-    let found = inboxes(service.table()).accounts(desk.organisation(), &wanted).await.unwrap();
+    let found = Inboxes::new(service.table()).accounts(desk.organisation(), &wanted).await.unwrap();
     assert!(found.is_empty(), "its team is not there");
     assert_eq!(service.asked(), 4, "three times for the inbox, then for its team");
     let service = Service::that_answers([left_out]).await;
-    unavailable(inboxes(service.table()).accounts(desk.organisation(), &wanted).await);
+    unavailable(Inboxes::new(service.table()).accounts(desk.organisation(), &wanted).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,7 +251,7 @@ async fn silence_is_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let aws = Aws::loopback(format!("http://{}", listener.local_addr().unwrap()));
     let impatient = TimeoutConfig::builder().operation_timeout(Duration::from_millis(50)).build();
-    let client = aws_sdk_dynamodb::Client::from_conf(aws.dynamodb_config().timeout_config(impatient).build());
+    let client = Client::from_conf(aws.dynamodb_config().timeout_config(impatient).build());
     assert_eq!(unavailable(acquire(Table::new(client, "contract")).await), "timed out");
     drop(listener);
 }
@@ -299,11 +299,11 @@ async fn no_error_repeats_what_stands_in_an_item() {
 async fn a_row_that_cannot_be_read_is_an_error_that_does_not_repeat_it() {
     let desk = Desk::open().await;
     let id = desk.hear(&number(143), SECRET, seconds(0)).await;
-    let key = shared_aws::keys::message(desk.organisation(), &id.conversation().unwrap(), &id);
+    let key = keys::message(desk.organisation(), &id.conversation().unwrap(), &id);
     let row = desk.row(key).await.unwrap();
     for attribute in ["direction", "at", "states", "sender", "media", "inbox"] {
         let mut bad = row.clone();
-        bad.insert(attribute.into(), aws_sdk_dynamodb::types::AttributeValue::S(SECRET.into()));
+        bad.insert(attribute.into(), AttributeValue::S(SECRET.into()));
         desk.put(bad).await;
         let error = get(&desk, &id).await.expect_err("the row makes no sense");
         assert!(!told(&error).contains(SECRET), "{attribute}: {}", told(&error));

@@ -261,6 +261,21 @@ async fn breaking_a_lock_that_is_gone_leaves_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn opening_to_answer_marks_the_conversation_read_and_being_refused_does_not() {
+    let waiting = Waiting::new().await;
+    waiting.held_by(&ada(), seconds(0)).await;
+    let read = async || {
+        let inbox = &waiting.desk.inbox;
+        let unread = waiting.desk.inboxes.unread(&inbox.organisation, &inbox.id).await.unwrap();
+        (waiting.desk.look_at(&waiting.conversation).await.read, unread)
+    };
+    assert_eq!(read().await, (true, 0));
+    waiting.desk.hear(&number(143), "Anybody there?", seconds(5)).await;
+    waiting.acquire(&ben(), seconds(6)).await;
+    assert_eq!(read().await, (false, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn texts_that_come_and_go_leave_the_lock_and_its_token_alone() {
     let waiting = Waiting::new().await;
     let lease = waiting.held_by(&ada(), seconds(0)).await;

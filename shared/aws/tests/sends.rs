@@ -4,19 +4,21 @@ mod guards;
 mod idempotency;
 mod outbox;
 
+use std::time::Duration;
+
 use shared_aws::{
     keys,
-    sends::{Accepted, Guard},
+    sends::{Acceptance, Accepted, Guard},
 };
 use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Folder},
     ids::{ConversationId, MessageId},
-    lock::Person,
+    lock::{FencingToken, LockPolicy, Person},
     message::{Direction, Message},
 };
 
-use crate::support::{Desk, ada, ben, contact, number, seconds};
+use crate::support::{Desk, ada, ben, contact, number, seconds, shared_inbox};
 
 /// A text came in at 0 s; Ada opened the conversation at 5 s and has the first token, live until 65 s.
 struct Answering {
@@ -24,12 +26,12 @@ struct Answering {
     conversation: ConversationId,
     question: MessageId,
     ada: Person,
-    token: shared_domain::lock::FencingToken,
+    token: FencingToken,
 }
 
 impl Answering {
     async fn new() -> Self {
-        Self::somebody(&Contact::provisional(&crate::support::shared_inbox().team, &number(143))).await
+        Self::somebody(&Contact::provisional(&shared_inbox().team, &number(143))).await
     }
 
     async fn somebody(asker: &Contact) -> Self {
@@ -97,15 +99,14 @@ async fn a_reply_one_instant_after_the_lease_is_refused() {
     let answering = Answering::new().await;
     let shown = answering.refused(&answering.reply(65), answering.guard()).await;
     assert_eq!(shown.lock.live(seconds(65)), None);
-    let last =
-        Message { created_at: seconds(65).minus(std::time::Duration::from_millis(1)), ..answering.reply(64) };
+    let last = Message { created_at: seconds(65).minus(Duration::from_millis(1)), ..answering.reply(64) };
     assert_eq!(answering.desk.accept(&last, answering.guard(), None).await, Accepted::Stored);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_after_the_idle_release_is_refused_though_the_lease_was_renewed() {
     let answering = Answering::new().await;
-    let (desk, policy) = (&answering.desk, shared_domain::lock::LockPolicy::default());
+    let (desk, policy) = (&answering.desk, LockPolicy::default());
     for at in [60, 110, 160, 210, 240] {
         let thread = desk.thread(&answering.conversation);
         desk.locks
@@ -178,7 +179,7 @@ async fn a_composed_text_begins_a_conversation_archived_and_read() {
     let desk = Desk::open().await;
     let message = desk.draft(&number(143), "Your appointment is on Friday.", &ada(), seconds(3));
     let known = contact(143);
-    let wanted = shared_aws::sends::Acceptance {
+    let wanted = Acceptance {
         organisation: desk.organisation(),
         message: &message,
         contact: &known,

@@ -206,6 +206,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// Whether a machine composed it: sent by nobody, and by no rule of ours either.
+    pub fn is_from_machine(&self) -> bool {
+        self.direction == Direction::Outbound && self.sender.is_none() && !self.automatic
+    }
+
     /// Segments as the carrier bills them; an MMS is one.
     pub fn segments(&self) -> usize {
         if self.media.is_empty() { Segments::of(&self.text).count } else { 1 }

@@ -64,9 +64,9 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let pointer = pointer(error.path());
-        let detail = shape(error.inner());
-        Problem::bad_field(&pointer, &detail)
+        let said = error.inner().to_string();
+        let missing = missing_field(&said).map(|field| format!("/{field}")).unwrap_or_default();
+        Problem::bad_field(&format!("{}{missing}", pointer(error.path())), shape(error.inner()))
     })?;
     reader.end().map_err(|_| Problem::malformed("There is something after the JSON document."))?;
     Ok(value)
@@ -85,15 +85,17 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         .collect()
 }
 
-/// What serde says, without the values it may repeat: a missing field is named, the rest is classified.
-fn shape(error: &serde_json::Error) -> String {
-    let said = error.to_string();
+/// The name in serde's "missing field `x`": the path ends at the object that lacks it.
+fn missing_field(said: &str) -> Option<&str> {
+    said.strip_prefix("missing field `")?.split('`').next()
+}
+
+/// What serde says, without the values it may repeat.
+fn shape(error: &serde_json::Error) -> &'static str {
     match error.classify() {
-        serde_json::error::Category::Data if said.starts_with("missing field") => {
-            said.split(" at line").next().unwrap_or_default().to_owned()
-        }
-        serde_json::error::Category::Data => "of another type than expected".to_owned(),
-        _ => "not JSON".to_owned(),
+        serde_json::error::Category::Data if missing_field(&error.to_string()).is_some() => "missing",
+        serde_json::error::Category::Data => "of another type than expected",
+        _ => "not JSON",
     }
 }
 
@@ -129,6 +131,14 @@ mod tests {
         assert_eq!(refused("{").status, 400);
         assert_eq!(refused(r#"{"to":{"number":"1"}} x"#).status, 400);
         assert_eq!(refused(&" ".repeat(MAX_BODY_BYTES + 1)).status, 413);
-        assert!(refused("{}").data["errors"][0]["detail"].as_str().unwrap().contains("missing field `to`"));
+    }
+
+    #[test]
+    fn a_missing_field_is_pointed_at_where_it_should_be() {
+        for (text, pointer) in [("{}", "/to"), (r#"{"to":{}}"#, "/to/number")] {
+            let problem = refused(text);
+            assert_eq!(problem.data["errors"][0]["pointer"], pointer);
+            assert_eq!(problem.data["errors"][0]["detail"], "missing");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Webhooks of carriers: the signature is checked over the raw body before anything reads it.
 
 use lambda_http::{Body, Request, Response};
-use shared_carriers::twilio::{EMPTY_TWIML, SignedRequest, Verifier};
+use shared_carriers::twilio::{EMPTY_TWIML, SignatureError, SignedRequest, Verifier};
 use shared_domain::phone::PhoneNumber;
 
 use crate::{problem::Problem, reply};
@@ -10,7 +10,7 @@ use crate::{problem::Problem, reply};
 /// under the public base, whatever the gateway makes of it.
 ///
 /// # Errors
-/// `403`, counted by the log metric `webhook_refused`.
+/// `403`, counted by the log metric `webhook_refused`; `413` for a body that no carrier sends.
 pub fn twilio_body<'a>(verifier: &Verifier, path: &str, request: &'a Request) -> Result<&'a [u8], Problem> {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let body: &[u8] = request.body();
@@ -23,6 +23,7 @@ pub fn twilio_body<'a>(verifier: &Verifier, path: &str, request: &'a Request) ->
     };
     match verifier.verify(&signed) {
         Ok(()) => Ok(body),
+        Err(SignatureError::BodyTooLarge) => Err(Problem::new(413, "too_large", "The body is larger than 64 KiB.")),
         Err(reason) => {
             tracing::warn!(metric = "webhook_refused", %reason, path, "refused");
             Err(Problem::forbidden("signature", "The signature is missing or wrong."))

@@ -1,7 +1,7 @@
 //! The sizes that the budget stands on: a row of 1 KB costs one write unit, one byte more costs two.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use shared_aws::keys;
+use shared_aws::{keys, sends::Guard};
 use shared_domain::{
     lock::Person,
     message::{DeliveryState, Report},
@@ -39,7 +39,7 @@ async fn a_conversation_with_everything_in_it_is_one_write_unit() {
     desk.locks.break_lock(desk.thread(&conversation), &holder, broken).await.unwrap();
     let token = desk.open_to_answer(&conversation, &holder, seconds(2)).await.token;
     let reply = desk.draft(&asker.number, WORDS, &holder, seconds(3));
-    let guard = shared_aws::sends::Guard::Reply { lock: Some((&holder.id, token)), seen: None };
+    let guard = Guard::Reply { lock: Some((&holder.id, token)), seen: None };
     desk.accept(&reply, guard, None).await;
     desk.conversations.mark_delivery(desk.thread(&conversation), &reply.id, true).await.unwrap();
     desk.hear(&asker.number, WORDS, seconds(4)).await;
@@ -51,7 +51,7 @@ async fn a_conversation_with_everything_in_it_is_one_write_unit() {
 async fn a_text_of_one_segment_with_its_whole_way_to_the_phone_is_one_write_unit() {
     let desk = Desk::open().await;
     let message = desk.draft(&number(143), WORDS, &ada(), seconds(0));
-    desk.accept(&message, shared_aws::sends::Guard::Compose { user: None }, None).await;
+    desk.accept(&message, Guard::Compose { user: None }, None).await;
     desk.messages.claim(desk.organisation(), &message.id, u64::MAX, seconds(1)).await.unwrap();
     let failure = Report {
         at: seconds(2),

@@ -35,11 +35,14 @@ async fn everybody_acquires(
 }
 
 fn winners(answers: &[Acquired]) -> Vec<&Lease> {
-    let won = |answer| match answer {
-        &Acquired::Held(ref lease) => Some(lease),
-        Acquired::Denied(_) | Acquired::NoConversation => None,
-    };
-    answers.iter().filter_map(won).collect()
+    let mut won = Vec::new();
+    for answer in answers {
+        match answer {
+            Acquired::Held(lease) => won.push(lease),
+            Acquired::Denied(_) | Acquired::NoConversation => {}
+        }
+    }
+    won
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,7 +1,10 @@
 //! Random walks over both the rule and the table: the same answers, the same states, a token that only grows. This is
 //! what holds the conditions of `shared_aws::locks` to `shared_domain::lock`.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use proptest::{
     collection::vec,
@@ -20,55 +23,54 @@ use crate::support::{Desk, START, ada, ben, cleo, number};
 const WALKS: u32 = 80;
 const STEPS: usize = 30;
 
-/// What happens next. Users are three; a token is named by how many acquisitions ago it was given.
+/// One request: when it comes, and what it asks for.
 #[derive(Debug, Clone)]
-enum Step {
-    Acquire {
-        user: usize,
-    },
-    Renew {
-        user: usize,
-        ago: u64,
-        active: bool,
-    },
-    Release {
-        user: usize,
-        ago: u64,
-    },
-    Break {
-        by: usize,
-        ago: u64,
-    },
-    /// The next request comes from a host whose clock is this many milliseconds further, or behind.
-    Pass {
-        millis: i64,
-    },
-    /// The next request comes this many milliseconds around an end of the lock, if there is one.
-    PassTo {
-        end: End,
-        millis: i64,
-    },
+struct Step {
+    when: When,
+    what: What,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum End {
-    Lease,
-    Idle,
+enum When {
+    /// So many milliseconds further, or behind: hosts' clocks differ.
+    Later(i64),
+    /// So many milliseconds around the lease's end, if there is a lease.
+    LeaseEnd(i64),
+    /// So many milliseconds around the idle release.
+    IdleEnd(i64),
+}
+
+/// Users are three; a token is named by how many acquisitions ago it was given.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Acquire { user: usize },
+    Renew { user: usize, ago: u64, active: bool },
+    Release { user: usize, ago: u64 },
+    Break { by: usize, ago: u64 },
+}
+
+/// Idle so soon that one renewal without activity brings the idle release before the lease's end.
+fn policy() -> LockPolicy {
+    let (idle_prompt, idle_release) = (Duration::from_secs(40), Duration::from_secs(30));
+    LockPolicy { idle_prompt, idle_release, ..LockPolicy::default() }
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let user = 0..3_usize;
-    let ago = prop_oneof![4 => Just(0_u64), 1 => 1..3_u64];
-    let around = prop_oneof![Just(-1_i64), Just(0), Just(1), 498..503_i64, -600..600_i64];
-    prop_oneof![
-        4 => user.clone().prop_map(|user| Step::Acquire { user }),
-        4 => (user.clone(), ago.clone(), any::<bool>()).prop_map(|(user, ago, active)| Step::Renew { user, ago, active }),
-        1 => (user.clone(), ago.clone()).prop_map(|(user, ago)| Step::Release { user, ago }),
-        1 => (user, ago).prop_map(|(by, ago)| Step::Break { by, ago }),
-        3 => prop_oneof![-500..500_i64, 15_000..25_000_i64, 55_000..65_000_i64].prop_map(|millis| Step::Pass { millis }),
-        2 => (prop_oneof![Just(End::Lease), Just(End::Idle)], around)
-            .prop_map(|(end, millis)| Step::PassTo { end, millis }),
-    ]
+    let user = || 0..3_usize;
+    let ago = || prop_oneof![4 => Just(0_u64), 1 => 1..3_u64];
+    let edge = || prop_oneof![-1..=1_i64, 499..=501_i64, -600..=600_i64];
+    let when = prop_oneof![
+        2 => prop_oneof![-500..500_i64, 15_000..25_000_i64, 55_000..65_000_i64].prop_map(When::Later),
+        1 => edge().prop_map(When::LeaseEnd),
+        1 => edge().prop_map(When::IdleEnd),
+    ];
+    let what = prop_oneof![
+        5 => user().prop_map(|user| What::Acquire { user }),
+        5 => (user(), ago(), any::<bool>()).prop_map(|(user, ago, active)| What::Renew { user, ago, active }),
+        1 => (user(), ago()).prop_map(|(user, ago)| What::Release { user, ago }),
+        1 => (user(), ago()).prop_map(|(by, ago)| What::Break { by, ago }),
+    ];
+    (when, what).prop_map(|(when, what)| Step { when, what })
 }
 
 /// The rule's side of a walk.
@@ -113,48 +115,47 @@ impl Model {
         }
     }
 
-    fn pass_to(&mut self, end: End, millis: i64) {
-        if let Some(lease) = &self.state.lease {
-            let end = match end {
-                End::Lease => lease.expires_at,
-                End::Idle => lease.idle_release_at,
-            };
-            self.now = Timestamp::from_millis(end.millis() + millis);
-        }
+    fn pass(&mut self, when: When) {
+        let lease = self.state.lease.as_ref();
+        let (from, millis) = match when {
+            When::Later(millis) => (self.now, millis),
+            When::LeaseEnd(millis) => (lease.map_or(self.now, |lease| lease.expires_at), millis),
+            When::IdleEnd(millis) => (lease.map_or(self.now, |lease| lease.idle_release_at), millis),
+        };
+        self.now = Timestamp::from_millis(from.millis() + millis);
     }
 }
 
 /// Takes the steps on both sides.
 async fn walk(desk: &Desk, conversation: &ConversationId, steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let (users, policy) = ([ada(), ben(), cleo()], LockPolicy::default());
+    let (users, policy) = ([ada(), ben(), cleo()], policy());
     let (locks, thread) = (&desk.locks, desk.thread(conversation));
     let mut model = Model { state: LockState::default(), now: START };
-    for step in steps {
+    for Step { when, what } in steps {
+        model.pass(when);
         let fence = model.state.fence;
-        match step {
-            Step::Acquire { user } => {
+        match what {
+            What::Acquire { user } => {
                 let answer = locks.acquire(thread, &users[user], model.now, &policy).await.unwrap();
                 prop_assert_eq!(&answer, &model.acquire(&users[user], &policy));
                 let grew = !matches!(answer, Acquired::Held(_)) || model.state.fence > fence;
                 prop_assert!(grew, "the token grows with each acquisition");
             }
-            Step::Renew { user, ago, active } => {
+            What::Renew { user, ago, active } => {
                 let token = model.token(ago);
                 let renewed = locks.renew(thread, &users[user].id, token, active, model.now, &policy).await;
                 prop_assert_eq!(renewed.unwrap(), model.renew(&users[user], token, active, &policy));
             }
-            Step::Release { user, ago } => {
+            What::Release { user, ago } => {
                 let token = model.token(ago);
                 prop_assert!(locks.release(thread, &users[user].id, token).await.unwrap());
                 model.release(&users[user], token);
             }
-            Step::Break { by, ago } => {
+            What::Break { by, ago } => {
                 let token = model.token(ago);
                 prop_assert!(locks.break_lock(thread, &users[by], token).await.unwrap());
                 model.break_lock(&users[by], token);
             }
-            Step::Pass { millis } => model.now = Timestamp::from_millis(model.now.millis() + millis),
-            Step::PassTo { end, millis } => model.pass_to(end, millis),
         }
         prop_assert_eq!(&desk.look_at(conversation).await.lock, &model.state);
     }

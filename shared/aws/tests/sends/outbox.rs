@@ -5,6 +5,7 @@ use std::time::Duration;
 use shared_aws::{
     keys,
     outbox::{Entry, Outbox, SWEEP_AFTER},
+    sends::Guard,
 };
 use shared_domain::message::Message;
 
@@ -23,7 +24,7 @@ async fn accepted(desk: &Desk, how_many: usize) -> Vec<Message> {
     for place in 0..how_many {
         let message =
             desk.draft(&number(place), "The office is closed today.", &ada(), seconds(place as u64));
-        let guard = shared_aws::sends::Guard::Compose { user: None };
+        let guard = Guard::Compose { user: None };
         desk.accept(&message, guard, None).await;
         messages.push(message);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared_aws::inbound::InboundText;
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
@@ -92,6 +93,7 @@ pub(crate) fn contact(place: usize) -> Contact {
     }
 }
 
+/// A text of ours, queued.
 pub(crate) fn draft(inbox: &Inbox, to: &PhoneNumber, words: &str, by: &Person, at: Timestamp) -> Message {
     let conversation = ConversationId::of(&inbox.id, to);
     Message {
@@ -109,5 +111,16 @@ pub(crate) fn draft(inbox: &Inbox, to: &PhoneNumber, words: &str, by: &Person, a
         created_at: at,
         carrier_id: None,
         delivery: Delivery::beginning(DeliveryState::Queued, at),
+    }
+}
+
+/// A text as the carrier reports it.
+pub(crate) fn incoming(from: &PhoneNumber, carrier_id: &str, words: &str) -> InboundText {
+    InboundText {
+        carrier: "twilio",
+        carrier_id: carrier_id.to_owned(),
+        from: from.clone(),
+        text: words.to_owned(),
+        media: Vec::new(),
     }
 }

@@ -12,7 +12,7 @@ use shared_aws::{
     client::Aws,
     contacts::Contacts,
     conversations::Conversations,
-    inbound::{Inbound, InboundText, Receipt},
+    inbound::{Inbound, Receipt},
     inboxes::Inboxes,
     keys::Key,
     locks::{Acquired, Locks, Thread},
@@ -23,6 +23,7 @@ use shared_aws::{
     table::Table,
 };
 use shared_domain::{
+    contact::Contact,
     conversation::Conversation,
     ids::{ConversationId, MessageId, OrganisationId},
     inbox::Inbox,
@@ -33,7 +34,7 @@ use shared_domain::{
 };
 
 pub(crate) use self::{
-    cast::{START, ada, ben, cleo, colleague, contact, draft, number, seconds, shared_inbox},
+    cast::{START, ada, ben, cleo, colleague, contact, draft, incoming, number, seconds, shared_inbox},
     meter::{Bill, Meter},
 };
 
@@ -105,21 +106,10 @@ impl Desk {
         Thread { organisation: &self.inbox.organisation, inbox: &self.inbox.id, conversation }
     }
 
-    /// A text as the carrier reports it.
-    pub(crate) fn text(&self, from: &PhoneNumber, carrier_id: &str, words: &str) -> InboundText {
-        InboundText {
-            carrier: "twilio",
-            carrier_id: carrier_id.to_owned(),
-            from: from.clone(),
-            text: words.to_owned(),
-            media: Vec::new(),
-        }
-    }
-
     /// A text comes in; its carrier id is made of sender and time.
     pub(crate) async fn hear(&self, from: &PhoneNumber, words: &str, at: Timestamp) -> MessageId {
         let carrier_id = format!("SM{}{}", at.millis(), from.as_str());
-        let text = self.text(from, &carrier_id, words);
+        let text = incoming(from, &carrier_id, words);
         match self.inbound.receive(&self.inbox, &text, at).await.unwrap() {
             Receipt::Stored(id) => id,
             Receipt::Duplicate(id) => panic!("{id} came in before"),
@@ -164,7 +154,7 @@ impl Desk {
         guard: Guard<'_>,
         idempotency: Option<Idempotency<'_>>,
     ) -> Accepted {
-        let contact = shared_domain::contact::Contact::provisional(&message.team, &message.contact_number);
+        let contact = Contact::provisional(&message.team, &message.contact_number);
         let organisation = self.organisation();
         let wanted = Acceptance { organisation, message, contact: &contact, guard, idempotency };
         self.sends.accept(wanted).await.unwrap()

@@ -1,8 +1,8 @@
 //! Asking Twilio what it holds: the way to learn whether a message whose answer was lost was taken.
 //!
-//! Finding a message proves that it was taken. Not finding it proves less: Twilio filters by the date of sending, which
-//! a message that still waits in its queue does not have, and by the sender, which a Messaging Service may not have
-//! chosen yet.
+//! Finding a message proves that it was taken. Not finding it proves less: Twilio filters by the sender, which a
+//! Messaging Service may not have chosen yet. It is not asked by date: its filter goes by the date of sending, which a
+//! message that still waits in its queue does not have.
 
 use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder};
@@ -50,24 +50,23 @@ pub enum LookupError {
 
 impl Client {
     /// The messages between two numbers that Twilio took at `sent_after` or later, to the second and by Twilio's
-    /// clock: leave a margin. Twilio itself is asked by whole days.
+    /// clock: leave a margin. The list is newest first, so reading ends at the first page that is older throughout.
     pub async fn find_messages(
         &self,
         to: &str,
         from: &str,
         sent_after: Timestamp,
     ) -> Result<Vec<CarrierMessage>, LookupError> {
-        let day = sent_after.strftime("%Y-%m-%d").to_string();
-        let query = [("To", to), ("From", from), ("DateSent>", &day), ("PageSize", PAGE_SIZE)];
+        let query = [("To", to), ("From", from), ("PageSize", PAGE_SIZE)];
         let mut request = self.request(Method::GET, &self.account_url("Messages.json")).query(&query);
         let mut found = Vec::new();
         for _ in 0..MAX_PAGES {
             let page: PageWire = read(request).await?;
-            found.extend(page.messages.into_iter().map(CarrierMessage::from));
-            let Some(next) = page.next_page_uri else {
-                found.retain(|message| message.is_since(sent_after));
-                return Ok(found);
-            };
+            let (listed, known) = (page.messages.len(), found.len());
+            let messages = page.messages.into_iter().map(CarrierMessage::from);
+            found.extend(messages.filter(|message| message.is_since(sent_after)));
+            let older_throughout = listed > 0 && found.len() == known;
+            let Some(next) = page.next_page_uri.filter(|_| !older_throughout) else { return Ok(found) };
             let url = self.page_url(&next).ok_or(LookupError::Unreadable)?;
             request = self.request(Method::GET, &url);
         }

@@ -35,12 +35,12 @@ fn page(messages: &[Value], next_page_uri: Option<&str>) -> String {
 }
 
 #[tokio::test]
-async fn the_list_is_asked_by_numbers_and_day() {
+async fn the_list_is_asked_by_numbers() {
     let server = Server::start([answer(200, page(&[], None))]).await;
     let found = client(&server.base_url).find_messages(TO, FROM, noon()).await;
     assert_eq!(found, Ok(vec![]));
     let request = &server.requests()[0];
-    let query = "To=%2B12025550143&From=%2B12025550100&DateSent%3E=2026-11-22&PageSize=200";
+    let query = "To=%2B12025550143&From=%2B12025550100&PageSize=200";
     assert_eq!(request.uri.to_string(), format!("{}?{query}", list_path()));
     assert_eq!(request.headers["authorization"], "Basic U0trZXk6b3BlbiBzZXNhbWU=");
 }
@@ -58,6 +58,15 @@ async fn pages_are_followed_and_older_messages_dropped() {
     assert_eq!(sids, [sid('1'), sid('3'), sid('4')]);
     assert_eq!(server.requests()[1].uri.to_string(), next);
     assert_eq!(server.requests()[1].headers["authorization"], "Basic U0trZXk6b3BlbiBzZXNhbWU=");
+}
+
+#[tokio::test]
+async fn reading_ends_at_a_page_that_is_older_throughout() {
+    let next = format!("{}?Page=1", list_path());
+    let older = [message('1', "Sun, 22 Nov 2026 11:59:59 +0000")];
+    let server = Server::start([answer(200, page(&older, Some(&next)))]).await;
+    assert_eq!(client(&server.base_url).find_messages(TO, FROM, noon()).await, Ok(vec![]));
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]

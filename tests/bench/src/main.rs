@@ -1,0 +1,55 @@
+//! `make bench`: figures as ratios in one run, with their medians. Nothing here is a test: a busy machine moves the
+//! absolute times, and hardly the ratios.
+//!
+//! What cannot be claimed from here: cold starts of real Lambda, latency of real DynamoDB, throughput of a real carrier.
+
+#![allow(clippy::print_stdout, reason = "the table is what this program is for")]
+#![allow(clippy::unwrap_used, reason = "a measurement whose ground breaks away should say so")]
+
+mod bootstraps;
+mod lock_ratio;
+mod runtime_api;
+mod scene;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Measures the lock's handler and the release bootstraps.
+#[derive(Parser)]
+#[command(version, about)]
+struct Options {
+    /// Folder of the release bootstraps.
+    #[arg(long, default_value = "target/release")]
+    bootstraps: PathBuf,
+    /// Invocations before the memory of a bootstrap is read.
+    #[arg(long, default_value_t = 10_000)]
+    invocations: u32,
+}
+
+/// One line of the table.
+struct Figure {
+    what: String,
+    value: String,
+    goal: String,
+    holds: bool,
+}
+
+impl Figure {
+    fn new(what: impl Into<String>, value: impl Into<String>, goal: impl Into<String>, holds: bool) -> Self {
+        Self { what: what.into(), value: value.into(), goal: goal.into(), holds }
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let options = Options::parse();
+    let scene = scene::Scene::set().await;
+    let mut figures = vec![lock_ratio::measure(&scene).await];
+    figures.extend(bootstraps::sizes(&options.bootstraps));
+    figures.extend(bootstraps::run(&scene, &options.bootstraps, options.invocations).await);
+    println!("| figure | measured | goal | |\n|---|---|---|---|");
+    for Figure { what, value, goal, holds } in figures {
+        println!("| {what} | {value} | {goal} | {} |", if holds { "holds" } else { "**does not hold**" });
+    }
+}

@@ -1,0 +1,12 @@
+//! Handlers on recorded events: replies and rows out, each event also twice and out of order. The table is a real engine
+//! in this process, the carrier is the simulator; only a store that is down is made up, by a port where nobody listens.
+
+#![allow(clippy::unwrap_used, reason = "all of it is a test, its steps that several tests share as well")]
+
+mod delivery;
+mod inbound;
+mod reconcile;
+mod relay;
+mod sender;
+mod stage;
+mod texts_out;

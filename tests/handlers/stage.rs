@@ -1,0 +1,235 @@
+//! A registered team with one shared inbox, one member and a contact, and the carrier simulator.
+
+use std::time::Duration;
+
+use lambda_http::{Body, Response};
+use local_cloud::simulator::{self, Settings};
+use serde_json::Value;
+use shared_aws::{
+    contacts::Contacts,
+    conversations::Conversations,
+    inboxes::{Account, Inboxes},
+    locks::{Acquired, Locks, Thread},
+    members::Members,
+    messages::Messages,
+    outbox::{Entry, Outbox},
+    sends::{Acceptance, Accepted, Guard, Sends},
+    table::Table,
+};
+use shared_carriers::{
+    callback::StatusCallbacks,
+    twilio::{Client, Credentials, Verifier, signature},
+};
+use shared_domain::{
+    contact::Contact,
+    conversation::Conversation,
+    ids::{ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
+    inbox::{Inbox, InboxKind, RegistrationStatus, Team},
+    lock::{LockPolicy, Person},
+    membership::Membership,
+    message::{Delivery, DeliveryState, Direction, Message},
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+use test_kit::{engine::Engine, gateway::Event};
+
+pub(crate) const BASE: &str = "https://inbox.example";
+pub(crate) const ACCOUNT: &str = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub(crate) const TOKEN: &str = "test-token";
+pub(crate) const SIGNING: &str = "signing-secret";
+
+pub(crate) struct Stage {
+    pub(crate) engine: Engine,
+    pub(crate) account: Account,
+    pub(crate) user: Person,
+    pub(crate) contact: PhoneNumber,
+}
+
+pub(crate) fn now() -> Timestamp {
+    shared_aws::clock::now()
+}
+
+impl Stage {
+    pub(crate) async fn set() -> Self {
+        let engine = Engine::start().await;
+        let organisation = OrganisationId::parse("org_1").unwrap();
+        let team = Team {
+            id: TeamId::parse("team_1").unwrap(),
+            name: "Front".into(),
+            registration: RegistrationStatus::Approved,
+            messaging_service: None,
+        };
+        let inbox = Inbox {
+            organisation: organisation.clone(),
+            id: InboxId::parse("inb_1").unwrap(),
+            team: team.id.clone(),
+            kind: InboxKind::Shared,
+            name: "Front desk".into(),
+            color: "#336699".into(),
+            api_code: "FRONT".into(),
+            number: PhoneNumber::from_carrier("+12025550100").unwrap(),
+            retired: false,
+        };
+        let user = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
+        let inboxes = Inboxes::new(engine.table());
+        inboxes.put_team(&organisation, &team).await.unwrap();
+        inboxes.put(&inbox).await.unwrap();
+        let member =
+            Membership { inbox: inbox.id.clone(), kind: inbox.kind, team: team.id.clone(), user: user.clone() };
+        Members::new(engine.table()).add(&organisation, &member).await.unwrap();
+        let contact = PhoneNumber::from_carrier("+12025550143").unwrap();
+        Self { engine, account: Account { inbox, team }, user, contact }
+    }
+
+    pub(crate) fn table(&self) -> Table {
+        self.engine.table()
+    }
+
+    /// The same stage for a host whose table does not answer.
+    pub(crate) fn dead_table() -> Table {
+        Table::of(&shared_aws::client::Aws::loopback("http://127.0.0.1:9"), "none")
+    }
+
+    pub(crate) fn organisation(&self) -> &OrganisationId {
+        &self.account.inbox.organisation
+    }
+
+    pub(crate) fn conversation_id(&self) -> ConversationId {
+        ConversationId::of(&self.account.inbox.id, &self.contact)
+    }
+
+    pub(crate) async fn conversation(&self) -> Option<Conversation> {
+        let id = self.conversation_id();
+        Conversations::new(self.table()).get(self.thread(&id)).await.unwrap()
+    }
+
+    pub(crate) fn thread<'a>(&'a self, conversation: &'a ConversationId) -> Thread<'a> {
+        Thread { organisation: self.organisation(), inbox: &self.account.inbox.id, conversation }
+    }
+
+    pub(crate) async fn history(&self) -> Vec<Message> {
+        let messages = Messages::new(self.table());
+        messages.history(self.organisation(), &self.conversation_id(), 100, None).await.unwrap().messages
+    }
+
+    pub(crate) async fn message(&self, id: &MessageId) -> Message {
+        Messages::new(self.table()).get(self.organisation(), id).await.unwrap().unwrap()
+    }
+
+    /// Puts the contact on the team's list.
+    pub(crate) async fn know(&self, change: impl FnOnce(&mut Contact)) {
+        let mut contact = Contact::provisional(&self.account.team.id, &self.contact);
+        change(&mut contact);
+        Contacts::new(self.table()).put(self.organisation(), &self.account.team.id, &contact).await.unwrap();
+    }
+
+    /// A text of ours, accepted: message, conversation and outbox row.
+    pub(crate) async fn accepted(&self, text: &str, at: Timestamp) -> MessageId {
+        let conversation = self.conversation_id();
+        let message = Message {
+            id: MessageId::in_conversation(&conversation, at, shared_aws::clock::chance()),
+            conversation,
+            inbox: self.account.inbox.id.clone(),
+            team: self.account.team.id.clone(),
+            inbox_number: self.account.inbox.number.clone(),
+            contact_number: self.contact.clone(),
+            direction: Direction::Outbound,
+            text: text.to_owned(),
+            media: Vec::new(),
+            sender: Some(self.user.clone()),
+            automatic: false,
+            created_at: at,
+            carrier_id: None,
+            delivery: Delivery::beginning(DeliveryState::Queued, at),
+        };
+        let contact = Contact::provisional(&self.account.team.id, &self.contact);
+        let wanted = Acceptance {
+            organisation: self.organisation(),
+            message: &message,
+            contact: &contact,
+            guard: Guard::Compose { user: Some(&self.user.id) },
+            idempotency: None,
+        };
+        assert_eq!(Sends::new(self.table()).accept(wanted).await.unwrap(), Accepted::Stored);
+        message.id
+    }
+
+    pub(crate) async fn lock_token(&self) -> u64 {
+        let id = self.conversation_id();
+        let locks = Locks::new(self.table());
+        let policy = LockPolicy::default();
+        match locks.acquire(self.thread(&id), &self.user, now(), &policy).await.unwrap() {
+            Acquired::Held(lease) => lease.token.get(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn entry(&self, message: &MessageId, at: Timestamp) -> Entry {
+        Entry { organisation: self.organisation().clone(), message: message.clone(), at }
+    }
+
+    pub(crate) fn outbox(&self) -> Outbox {
+        Outbox::new(self.table())
+    }
+}
+
+pub(crate) fn verifier() -> Verifier {
+    Verifier::new(BASE, vec![TOKEN.into(), "previous-token".into()]).unwrap()
+}
+
+pub(crate) fn callbacks() -> StatusCallbacks {
+    StatusCallbacks::new(BASE, SIGNING)
+}
+
+/// A form webhook signed over the public address, path and query.
+pub(crate) fn signed(route: &'static str, query: &str, form: &str, token: &str) -> Event {
+    let path = route.split(' ').nth(1).unwrap();
+    let url = if query.is_empty() { format!("{BASE}{path}") } else { format!("{BASE}{path}?{query}") };
+    let decoded: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+    let pairs: Vec<(&str, &str)> = decoded.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let signature = signature::sign(&url, &pairs, token);
+    Event::new(route, &[]).query(query).form(form).header("x-twilio-signature", &signature)
+}
+
+pub(crate) fn json(answer: &Response<Body>) -> Value {
+    let body: &[u8] = answer.body();
+    serde_json::from_slice(body).unwrap_or(Value::Null)
+}
+
+/// The simulator, and a client for it.
+pub(crate) struct Carrier {
+    url: String,
+}
+
+impl Carrier {
+    pub(crate) async fn open() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut settings = Settings::new(ACCOUNT, TOKEN, "http://127.0.0.1:9");
+        settings.step = Duration::from_millis(1);
+        settings.hold = Duration::from_secs(5);
+        tokio::spawn(simulator::serve(listener, settings));
+        Self { url }
+    }
+
+    pub(crate) fn client(&self, timeout: Duration) -> Client {
+        let credentials =
+            Credentials { account_sid: ACCOUNT.into(), username: ACCOUNT.into(), password: TOKEN.into() };
+        Client::new(&self.url, credentials, timeout).unwrap()
+    }
+
+    pub(crate) async fn fault(&self, kind: &str, count: &str) {
+        let _ = rustls::crypto::ring::default_provider().install_default(); // once is enough
+        let client = reqwest::Client::new();
+        let form = [("Kind", kind), ("Count", count)];
+        let url = format!("{}/_twilio/simulate/fault", self.url);
+        let answer = client.post(url).basic_auth(ACCOUNT, Some(TOKEN)).form(&form).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// Texts that the carrier took for this number.
+    pub(crate) async fn taken(&self, to: &PhoneNumber) -> usize {
+        let client = self.client(Duration::from_secs(5));
+        client.find_messages(to.as_str(), "+12025550100", jiff::Timestamp::UNIX_EPOCH).await.unwrap().len()
+    }
+}

@@ -1,0 +1,176 @@
+//! Compose: from a chosen account to one contact or number.
+
+use product_tests::{Phone, Stack};
+use serde_json::{Value, json};
+
+const COMPOSE: &str = "/v1/messages";
+
+/// ◆ product 6 and 4: choose the account, text a number, and the conversation stands in Archived.
+#[tokio::test]
+async fn a_composed_text_goes_out_from_the_chosen_account_and_stands_in_archived() {
+    let stack = Stack::open();
+    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.desk());
+    let phone = Phone::new();
+    let text = json!({ "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": phone.national() }, "text": "Good morning" });
+    let accepted = amelia.send(COMPOSE, text).await.expect(202);
+    assert_eq!((&accepted["state"], &accepted["direction"]), (&json!("queued"), &json!("outbound")));
+    assert_eq!(accepted["sender"], json!({ "userId": amelia.id, "name": amelia.name }));
+
+    let shown = carrier.shown_on(&phone).await;
+    assert_eq!(shown.len(), 1);
+    assert_eq!((&shown[0].from, shown[0].body.as_str()), (&desk.phone_number, "Good morning"));
+    let thread = stack.thread_in(&stack.user("ben"), &desk.inbox_id, "archived", &phone).await;
+    let seen = thread.seen_by(&amelia).await;
+    assert_eq!((&seen["read"], &seen["lock"]), (&json!(true), &Value::Null), "nobody waits for an answer");
+    assert_eq!(accepted["conversationId"], seen["conversationId"]);
+
+    stack.thread_from(&phone, "Good morning!").await;
+    assert_eq!(thread.seen_by(&amelia).await["folder"], "inbox");
+    assert_eq!(thread.texts(&amelia).await, ["Good morning", "Good morning!"]);
+}
+
+/// ◆ product 6: API codes name the account.
+#[tokio::test]
+async fn an_api_code_names_the_account_and_a_contact_id_the_recipient() {
+    let stack = Stack::open();
+    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.desk());
+    let known = stack.thread_from(&Phone::of("+12025550152"), "Hello").await;
+    let contact = known.seen_by(&amelia).await["contact"].clone();
+    let text = json!({ "from": { "apiCode": desk.api_code }, "to": { "contactId": contact["contactId"] }, "text": "By contact" });
+    let accepted = amelia.send(COMPOSE, text).await.expect(202);
+    assert_eq!((&accepted["inboxId"], &accepted["conversationId"]), (&json!(desk.inbox_id), &json!(known.id)));
+    assert_eq!(carrier.words_on(&known.phone).await.last().expect("a text"), "By contact");
+    let archived = known.listed_by(&amelia, "archived").await.expect("archived");
+    assert_eq!(archived["contact"], contact);
+}
+
+#[tokio::test]
+async fn there_is_no_default_account_and_no_default_recipient() {
+    let stack = Stack::open();
+    let (amelia, desk, phone) = (stack.user("amelia"), stack.desk(), Phone::new());
+    let (from, to) = (json!({ "inboxId": desk.inbox_id }), json!({ "phoneNumber": phone.number() }));
+    let both_from = json!({ "inboxId": desk.inbox_id, "apiCode": desk.api_code });
+    let both_to = json!({ "phoneNumber": phone.number(), "contactId": "con_demo01" });
+    for (body, pointer) in [
+        (json!({ "to": to, "text": "Hi" }), "/from"),
+        (json!({ "from": {}, "to": to, "text": "Hi" }), "/from"),
+        (json!({ "from": null, "to": to, "text": "Hi" }), "/from"),
+        (json!({ "from": both_from, "to": to, "text": "Hi" }), "/from"),
+        (json!({ "from": { "inboxId": 7 }, "to": to, "text": "Hi" }), "/from/inboxId"),
+        (json!({ "from": from, "text": "Hi" }), "/to"),
+        (json!({ "from": from, "to": {}, "text": "Hi" }), "/to"),
+        (json!({ "from": from, "to": both_to, "text": "Hi" }), "/to"),
+        (json!({ "from": from, "to": to }), "/text"),
+        (json!({ "from": from, "to": to, "text": ["Hi"] }), "/text"),
+    ] {
+        amelia.send(COMPOSE, body).await.points_at(pointer);
+    }
+    assert!(stack.carrier().shown_on(&phone).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_told_apart() {
+    let stack = Stack::open();
+    let (amelia, desk) = (stack.user("amelia"), stack.desk());
+    let to = async |to: Value| {
+        amelia.send(COMPOSE, json!({ "from": { "inboxId": desk.inbox_id }, "to": to, "text": "Hi" })).await
+    };
+    for contact in ["con_nobody", "nobody", "", "con_'\"; --", "con_\u{e9}"] {
+        to(json!({ "contactId": contact })).await.problem(404, "not_found");
+    }
+    for number in ["", "hello", "555-0143", "+1 102 555 0143", "+", "12345", &"1".repeat(300)] {
+        let refused = to(json!({ "phoneNumber": number })).await.problem(422, "invalid_number");
+        assert_eq!(refused["errors"][0]["pointer"], "/to/phoneNumber");
+    }
+    for from in [json!({ "inboxId": "inb_nowhere" }), json!({ "inboxId": "#" }), json!({ "apiCode": "NOWHERE" }), json!({ "apiCode": "" })] {
+        let text = json!({ "from": from, "to": { "phoneNumber": Phone::new().number() }, "text": "Hi" });
+        amelia.send(COMPOSE, text).await.problem(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_that_a_colleague_holds_refuses_a_composed_text() {
+    let stack = Stack::open();
+    let (carrier, amelia, ben, desk) = (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.desk());
+    let thread = stack.new_thread("Hello").await;
+    let text = json!({ "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": thread.phone.number() }, "text": "Hi" });
+    let by_code = json!({ "from": { "apiCode": desk.api_code }, "to": text["to"], "text": "Hi" });
+    let calm = product_tests::carrier::calm().await;
+    let held = amelia.post(&thread.lock(), Value::Null).await.expect(200);
+    let locked = ben.post(COMPOSE, text.clone()).await.problem(423, "locked");
+    assert_eq!((&locked["holder"], &locked["expiresAt"]), (&held["holder"], &held["expiresAt"]));
+    stack.machine().post(COMPOSE, by_code).await.problem(423, "locked");
+    amelia.post(COMPOSE, text.clone()).await.expect(202); // one's own lock is no obstacle
+    drop(calm);
+    thread.released_by(&amelia, held["token"].as_u64().expect("a token")).await;
+    ben.send(COMPOSE, text).await.expect(202);
+    assert_eq!(carrier.words_on(&thread.phone).await, ["Hi", "Hi"]);
+}
+
+#[tokio::test]
+async fn a_text_has_a_length_counted_in_characters_and_billed_in_segments() {
+    let stack = Stack::open();
+    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.desk());
+    let phone = Phone::new();
+    let compose = async |text: &str| {
+        let to = json!({ "phoneNumber": phone.number() });
+        amelia.send(COMPOSE, json!({ "from": { "inboxId": desk.inbox_id }, "to": to, "text": text })).await
+    };
+    let refused = compose(&"a".repeat(307)).await.problem(422, "text_too_long");
+    assert_eq!((&refused["characters"], &refused["limit"], &refused["segments"]), (&json!(307), &json!(306), &json!(3)));
+    assert_eq!(refused["errors"][0]["pointer"], "/text");
+    // é is one septet, € is two that no segment boundary may part.
+    assert_eq!(compose(&"é€".repeat(154)).await.problem(422, "text_too_long")["segments"], 4);
+    for blank in ["", " ", "\n\t "] {
+        compose(blank).await.problem(422, "text_empty");
+    }
+    assert_eq!(compose(&"a".repeat(306)).await.expect(202)["segments"], 2);
+    assert_eq!(compose(&"\u{1f600}".repeat(35)).await.expect(202)["segments"], 1);
+    assert_eq!(compose(&"\u{1f600}".repeat(36)).await.expect(202)["segments"], 2);
+    let shown = carrier.words_on(&phone).await;
+    assert_eq!(shown, ["a".repeat(306), "\u{1f600}".repeat(35), "\u{1f600}".repeat(36)]);
+
+    let thread = stack.thread_in(&amelia, &desk.inbox_id, "archived", &phone).await;
+    amelia.answer(&thread, &"b".repeat(1501)).await.problem(422, "text_too_long");
+    amelia.answer(&thread, "  ").await.problem(422, "text_empty");
+    amelia.answer(&thread, &"b".repeat(1500)).await.expect(202);
+    assert_eq!(carrier.words_on(&phone).await.last().expect("a text").len(), 1500);
+}
+
+/// ◆ product 6: a personal answer to somebody who wrote to a shared inbox leaves the shared thread as it is.
+#[tokio::test]
+async fn a_personal_text_to_somebody_who_wrote_to_the_desk_leaves_the_desk_alone() {
+    let stack = Stack::open();
+    let (carrier, amelia, ben, own) = (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.inbox("inb_amelia"));
+    let shared = stack.new_thread("To the desk").await;
+    let before = shared.seen_by(&ben).await;
+    let text = json!({ "from": { "inboxId": own.inbox_id }, "to": { "phoneNumber": shared.phone.number() }, "text": "From me" });
+    amelia.send(COMPOSE, text.clone()).await.expect(202);
+    let personal = stack.thread_in(&amelia, &own.inbox_id, "archived", &shared.phone).await;
+    assert_eq!(personal.texts(&amelia).await, ["From me"]);
+    assert_eq!(carrier.shown_on(&shared.phone).await[0].from, own.phone_number);
+    assert_eq!(shared.seen_by(&ben).await, before);
+    assert_eq!(shared.texts(&ben).await, ["To the desk"]);
+
+    // The customer answers there, and it goes on there; nobody else sees it.
+    carrier.text_in(&shared.phone, &own.phone_number, "To you").await;
+    assert_eq!(personal.seen_by(&amelia).await["folder"], "inbox");
+    // A lock on the shared thread does not matter to the personal one.
+    shared.acquired_by(&ben).await;
+    amelia.send(COMPOSE, text).await.expect(202);
+    assert_eq!(personal.texts(&amelia).await, ["From me", "To you", "From me"]);
+    ben.get(&personal.path()).await.problem(404, "not_found");
+    assert_eq!(shared.texts(&ben).await, ["To the desk"]);
+}
+
+#[tokio::test]
+async fn media_is_refused_rather_than_dropped() {
+    let stack = Stack::open();
+    let (amelia, desk, phone) = (stack.user("amelia"), stack.desk(), Phone::new());
+    let text = json!({
+        "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Look",
+        "media": [{ "url": "https://media.example/photo.png" }],
+    });
+    amelia.send(COMPOSE, text).await.problem(422, "media_unsupported");
+    assert!(stack.carrier().shown_on(&phone).await.is_empty());
+}

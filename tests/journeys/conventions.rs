@@ -1,0 +1,219 @@
+//! What every route promises: problem documents, idempotency keys, bounds, and an answer to anything that is asked.
+
+use futures_util::future::join_all;
+use product_tests::{Phone, Stack, client};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn the_same_key_and_body_is_one_text_and_one_answer() {
+    let stack = Stack::open();
+    let (carrier, amelia, phone) = (stack.carrier(), stack.user("amelia"), Phone::new());
+    let text = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
+    let key = phone.number();
+    let first = amelia.send_once("/v1/messages", key, &text).await;
+    let id = first.expect(202)["messageId"].as_str().expect("an id").to_owned();
+    amelia.message_in(&id, "delivered").await;
+    let again = amelia.send_once("/v1/messages", key, &text).await;
+    assert_eq!((again.status, &again.body), (202, &first.body), "byte for byte, though it is delivered by now");
+
+    let other = json!({ "from": text["from"], "to": text["to"], "text": "Another" });
+    amelia.send_once("/v1/messages", key, &other).await.problem(422, "idempotency_key_reused");
+    let colleague = stack.user("ben").send_once("/v1/messages", key, &text).await.expect(202);
+    assert_ne!(colleague["messageId"], *id, "a key belongs to who uses it");
+    assert_eq!(carrier.words_on(&phone).await, ["Once", "Once"]);
+}
+
+#[tokio::test]
+async fn the_same_key_at_one_instant_is_one_text() {
+    let stack = Stack::open();
+    let (carrier, amelia, phone) = (stack.carrier(), stack.user("amelia"), Phone::new());
+    let text = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
+    let calm = product_tests::carrier::calm().await;
+    let answers = join_all((0..6).map(|_| amelia.post_once("/v1/messages", phone.number(), &text))).await;
+    for answer in &answers {
+        assert_eq!((answer.status, &answer.body), (202, &answers[0].body));
+    }
+    amelia.leaves(&answers[0]).await;
+    drop(calm);
+    assert_eq!(carrier.words_on(&phone).await, ["Once"]);
+}
+
+#[tokio::test]
+async fn a_reply_that_is_repeated_with_its_key_is_answered_even_when_the_lock_is_gone() {
+    let stack = Stack::open();
+    let (carrier, amelia, ben) = (stack.carrier(), stack.user("amelia"), stack.user("ben"));
+    let thread = stack.new_thread("Hello").await;
+    let calm = product_tests::carrier::calm().await;
+    ben.post_once(&thread.messages(), "refused first", &json!({ "text": "Hi" })).await.problem(412, "lock_required");
+    let token = thread.acquired_by(&amelia).await;
+    let reply = json!({ "text": "Hi", "lockToken": token });
+    let first = amelia.post_once(&thread.messages(), "reply", &reply).await;
+    first.expect(202);
+    thread.released_by(&amelia, token).await;
+    let next = thread.acquired_by(&ben).await;
+    let again = amelia.post_once(&thread.messages(), "reply", &reply).await;
+    assert_eq!((again.status, &again.body), (202, &first.body));
+    let late = json!({ "text": "Hi", "lockToken": token, "acceptUnseen": true });
+    amelia.post_once(&thread.messages(), "reply", &late).await.problem(422, "idempotency_key_reused");
+    let other = stack.new_thread("Hello").await;
+    amelia.post_once(&other.messages(), "reply", &reply).await.problem(412, "lock_lost");
+    // A refusal is not remembered: with what was missing the same key works.
+    let complete = json!({ "text": "Hello", "lockToken": next });
+    let accepted = ben.post_once(&thread.messages(), "refused first", &complete).await;
+    accepted.expect(202);
+    ben.leaves(&accepted).await;
+    drop(calm);
+    assert_eq!(carrier.words_on(&thread.phone).await, ["Hi", "Hello"]);
+}
+
+#[tokio::test]
+async fn a_reply_that_has_not_seen_the_newest_text_is_refused_with_it() {
+    let stack = Stack::open();
+    let (carrier, amelia) = (stack.carrier(), stack.user("amelia"));
+    let thread = stack.new_thread("Three o'clock is fine").await;
+    let seen = thread.history(&amelia).await[0]["messageId"].clone();
+    stack.thread_from(&thread.phone, "No, make it four").await;
+    let calm = product_tests::carrier::calm().await;
+    let token = thread.acquired_by(&amelia).await;
+    let reply = |seen: &Value, accept: bool| {
+        json!({ "text": "See you", "lockToken": token, "lastSeenMessageId": seen, "acceptUnseen": accept })
+    };
+    let unseen = amelia.post(&thread.messages(), reply(&seen, false)).await.problem(409, "unseen_message");
+    assert_eq!(unseen["unseenMessage"]["text"], "No, make it four");
+    assert_eq!(unseen["unseenMessageId"], unseen["unseenMessage"]["messageId"]);
+    assert_eq!(thread.texts(&amelia).await.len(), 2, "nothing was sent");
+
+    amelia.post(&thread.messages(), reply(&json!("msg_nobody"), false)).await.problem(422, "unknown_message");
+    amelia.post(&thread.messages(), reply(&seen, true)).await.expect(202);
+    let newest = amelia.post(&thread.messages(), reply(&unseen["unseenMessageId"], false)).await;
+    newest.expect(202);
+    amelia.leaves(&newest).await;
+    drop(calm);
+    assert_eq!(carrier.words_on(&thread.phone).await, ["See you", "See you"]);
+}
+
+#[tokio::test]
+async fn limits_folders_and_bodies_out_of_bounds_are_refused_with_what_is_wrong() {
+    let stack = Stack::open();
+    let amelia = stack.user("amelia");
+    let thread = stack.new_thread("Hello").await;
+    let list = format!("/v1/inboxes/{}/conversations", thread.inbox);
+    for path in [&list, &thread.messages()] {
+        for limit in ["0", "101", "x", "-1", "1.5", "", "%20", "99999999999999999999"] {
+            amelia.get(&format!("{path}?limit={limit}")).await.points_at("?limit");
+        }
+        amelia.get(&format!("{path}?limit=1")).await.expect(200);
+        amelia.get(&format!("{path}?limit=100")).await.expect(200);
+    }
+    for folder in ["trash", "", "INBOX", "inbox%20", "%F0%9F%98%80"] {
+        amelia.get(&format!("{list}?folder={folder}")).await.points_at("?folder");
+    }
+
+    let raw = async |body: String| {
+        let request = amelia.request(Method::POST, &thread.messages()).header("content-type", "application/json");
+        client::read("POST a raw body".into(), request.body(body)).await
+    };
+    for broken in ["", "{", "nonsense", "[]", "null", "\"text\"", "{\"text\":\"Hi\",}", "{\"text\":\"Hi\"} trailing"] {
+        let refused = raw(broken.into()).await.problem(400, "malformed");
+        if !broken.ends_with("trailing") {
+            assert!(refused["errors"][0]["pointer"].is_string(), "{broken}: {refused}");
+        }
+    }
+    raw(format!("{{\"text\":\"{}\"}}", "a".repeat(70 * 1024))).await.problem(413, "too_large");
+    for key in ["", &"k".repeat(256)] {
+        amelia.post_once(&thread.messages(), key, &json!({ "text": "Hi" })).await.problem(400, "malformed");
+    }
+    amelia.post(&thread.messages(), json!({ "text": "Hi", "lockToken": "1" })).await.points_at("/lockToken");
+    amelia.post(&thread.messages(), json!({ "text": "Hi", "lockToken": -1 })).await.points_at("/lockToken");
+    amelia.post(&thread.messages(), json!({ "text": "Hi", "media": [{}] })).await.points_at("/media/0/url");
+    assert_eq!(thread.texts(&amelia).await, ["Hello"]);
+}
+
+#[tokio::test]
+async fn whatever_stands_in_a_path_or_query_is_answered() {
+    let stack = Stack::open();
+    let (amelia, nobody) = (stack.user("amelia"), stack.bearer(None));
+    let long = "a".repeat(3000);
+    let odd = [
+        "inb_%20", "%20", "inb_%C3%A9", "%F0%9F%98%80", "inb_%22%27", "'", "%22", "%25", "%2525", "%zz", "%23",
+        "inb_front%23desk", "%3Cscript%3E", "%7B%7D", "inb_frontdesk%00", "%0A", "%FF", "+", "null", &long,
+    ];
+    for id in odd {
+        for path in [
+            format!("/v1/inboxes/{id}/conversations"),
+            format!("/v1/inboxes/inb_frontdesk/conversations/{id}"),
+            format!("/v1/inboxes/inb_frontdesk/conversations/{id}/messages"),
+            format!("/v1/messages/{id}"),
+        ] {
+            let answer = amelia.get(&path).await;
+            assert_eq!(answer.status, 404, "{answer}");
+            assert_eq!(nobody.get(&path).await.status, 401, "{path}");
+        }
+        let answer = amelia.get(&format!("/v1/inboxes/inb_frontdesk/conversations?q={id}&limit=1")).await;
+        assert_eq!(answer.status, 200, "{answer}");
+        let answer = amelia.get(&format!("/v1/me?{id}={id}&{id}")).await;
+        assert_eq!(answer.status, 200, "{answer}");
+    }
+    for path in ["/", "/v1", "/v1/", "/v1/nothing", "/v1/inboxes//conversations", "/V1/me", "/webhooks/twilio/nothing"] {
+        let answer = amelia.get(path).await;
+        assert!((400..500).contains(&answer.status), "{answer}");
+    }
+    assert_eq!(amelia.delete("/v1/me").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_browser_of_a_listed_origin_may_call_and_another_may_not() {
+    let stack = Stack::open();
+    let (nobody, amelia) = (stack.bearer(None), stack.user("amelia"));
+    let preflight = async |origin: &str| {
+        let request = nobody.request(Method::OPTIONS, "/v1/me").header("origin", origin);
+        let request = request.header("access-control-request-method", "PUT");
+        let request = request.header("access-control-request-headers", "authorization,content-type,idempotency-key");
+        client::read("a preflight".into(), request).await
+    };
+    let listed = "http://localhost:3000";
+    let answer = preflight(listed).await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, listed));
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+        assert!(answer.header("access-control-allow-methods").contains(method), "{method}");
+    }
+    for header in ["authorization", "content-type", "idempotency-key"] {
+        assert!(answer.header("access-control-allow-headers").contains(header), "{header}");
+    }
+    assert_eq!(preflight("https://elsewhere.example").await.header("access-control-allow-origin"), "");
+    let request = amelia.request(Method::GET, "/v1/me").header("origin", listed);
+    let answer = client::read("GET /v1/me".into(), request).await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, listed));
+    assert!(answer.header("access-control-expose-headers").contains("x-request-id"));
+}
+
+#[tokio::test]
+async fn the_sign_of_life_and_the_document_are_open_and_list_what_there_is() {
+    let stack = Stack::open();
+    let nobody = stack.bearer(None);
+    assert_eq!(nobody.get("/healthz").await.expect(200)["status"], "ok");
+    let document = nobody.get("/openapi.json").await.expect(200);
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
+    let conversation = "/v1/inboxes/{inboxId}/conversations/{conversationId}";
+    for (method, path) in [
+        ("get", "/v1/me"),
+        ("get", "/v1/inboxes/{inboxId}/conversations"),
+        ("get", conversation),
+        ("patch", conversation),
+        ("get", &format!("{conversation}/messages")),
+        ("post", &format!("{conversation}/messages")),
+        ("post", &format!("{conversation}/lock")),
+        ("put", &format!("{conversation}/lock")),
+        ("delete", &format!("{conversation}/lock")),
+        ("get", &format!("{conversation}/can-send")),
+        ("post", "/v1/messages"),
+        ("get", "/v1/messages/{messageId}"),
+        ("post", "/webhooks/twilio/messages"),
+        ("post", "/webhooks/twilio/status"),
+        ("get", "/healthz"),
+        ("get", "/openapi.json"),
+    ] {
+        assert!(document["paths"][path][method].is_object(), "{method} {path}");
+    }
+}

@@ -1,0 +1,254 @@
+//! The way out: in order, once, and with an honest word about what became of it.
+
+use product_tests::{Answer, Client, PATIENCE, Phone, Stack, Thread, eventually};
+use serde_json::{Value, json};
+
+const STATUS: &str = "/webhooks/twilio/status";
+
+fn id(accepted: &Answer) -> String {
+    accepted.expect(202)["messageId"].as_str().expect("an id").to_owned()
+}
+
+fn states(message: &Value) -> Vec<&str> {
+    message["states"].as_array().expect("states").iter().map(|step| step["state"].as_str().expect("a word")).collect()
+}
+
+/// A text that the network has and of which it says nothing by itself, and the carrier's id of it.
+async fn silent_text(stack: &Stack, member: &Client, thread: &Thread) -> (String, String) {
+    let carrier = stack.carrier();
+    let storm = carrier.storm("silent").await;
+    let accepted = member.answer_in_any_weather(thread, "Hi").await;
+    member.leaves(&accepted).await;
+    storm.over().await;
+    let sid = carrier.shown_on(&thread.phone).await.pop().expect("a text").sid;
+    (id(&accepted), sid)
+}
+
+#[tokio::test]
+async fn reports_that_come_late_or_twice_never_take_a_state_back() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let thread = stack.new_thread("Hello").await;
+    let (message, sid) = silent_text(&stack, &ben, &thread).await;
+    assert_eq!(ben.message(&message).await["state"], "sent");
+
+    for status in ["delivered", "delivered", "sent", "sending", "queued", "delivered"] {
+        assert_eq!(carrier.reports(&sid, status, None).await, 200);
+        assert_eq!(ben.message(&message).await["state"], "delivered", "after {status}");
+    }
+    for status in ["undelivered", "failed"] {
+        assert_eq!(carrier.reports(&sid, status, Some(30003)).await, 200);
+    }
+    let after = ben.message(&message).await;
+    assert_eq!(after["state"], "delivered");
+    assert_eq!(states(&after).iter().filter(|state| **state == "delivered").count(), 1, "{after}");
+    assert_eq!(thread.seen_by(&ben).await["deliveryFailed"], false);
+}
+
+#[tokio::test]
+async fn a_failure_shows_in_the_list_with_its_code_in_words_and_a_late_receipt_cures_it() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let thread = stack.new_thread("Hello").await;
+    let (message, sid) = silent_text(&stack, &ben, &thread).await;
+    assert_eq!(thread.listed_by(&ben, "archived").await.expect("archived")["deliveryFailed"], false);
+
+    assert_eq!(carrier.reports(&sid, "undelivered", Some(30003)).await, 200);
+    assert_eq!(carrier.reports(&sid, "sent", None).await, 200);
+    let failed = ben.message(&message).await;
+    assert_eq!(failed["state"], "undelivered");
+    let step = failed["states"].as_array().expect("states").last().expect("a step");
+    assert_eq!((&step["state"], &step["code"]), (&json!("undelivered"), &json!("30003")));
+    assert!(step["detail"].as_str().is_some_and(|sentence| sentence.len() > 20 && sentence.ends_with('.')), "{step}");
+    assert_eq!(thread.listed_by(&ben, "archived").await.expect("archived")["deliveryFailed"], true);
+    assert_eq!(thread.seen_by(&ben).await["deliveryFailed"], true);
+
+    assert_eq!(carrier.reports(&sid, "delivered", None).await, 200);
+    assert_eq!(ben.message(&message).await["state"], "delivered");
+    assert_eq!(thread.listed_by(&ben, "archived").await.expect("archived")["deliveryFailed"], false);
+}
+
+#[tokio::test]
+async fn a_report_without_our_parameters_is_resolved_by_the_carriers_id() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let thread = stack.new_thread("Hello").await;
+    let (message, sid) = silent_text(&stack, &ben, &thread).await;
+    let report = |status: &'static str, sid: &str| {
+        [
+            ("MessageSid", sid.to_owned()),
+            ("AccountSid", carrier.account().to_owned()),
+            ("MessageStatus", status.to_owned()),
+            ("From", stack.desk().phone_number.clone()),
+            ("To", thread.phone.number().to_owned()),
+        ]
+    };
+    let post = async |fields: [(&str, String); 5]| {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        carrier.webhook(STATUS, &fields).await.expect(200)
+    };
+    post(report("delivered", "SM00000000000000000000000000000000")).await;
+    post(report("partially_delivered", &sid)).await;
+    assert_eq!(ben.message(&message).await["state"], "sent", "neither another's nor an unknown state changes it");
+    post(report("delivered", &sid)).await;
+    assert_eq!(ben.message(&message).await["state"], "delivered");
+}
+
+#[tokio::test]
+async fn a_status_that_is_news_to_us_is_accepted_and_ignored() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let thread = stack.new_thread("Hello").await;
+    let (message, sid) = silent_text(&stack, &ben, &thread).await;
+    let before = ben.message(&message).await;
+    assert_eq!(carrier.reports(&sid, "partially_delivered", None).await, 200);
+    assert_eq!(ben.message(&message).await, before);
+}
+
+#[tokio::test]
+async fn a_report_with_a_forged_proof_or_signature_is_refused_and_changes_nothing() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let thread = stack.new_thread("Hello").await;
+    let (message, sid) = silent_text(&stack, &ben, &thread).await;
+    let before = ben.message(&message).await;
+    let fields = [("MessageSid", &*sid), ("AccountSid", carrier.account()), ("MessageStatus", "failed")];
+    for query in [
+        format!("organisation=org_brightside&message={message}&proof={}", "0".repeat(64)),
+        format!("organisation=org_brightside&message={message}"),
+        format!("message={message}"),
+    ] {
+        carrier.webhook(&format!("{STATUS}?{query}"), &fields).await.problem(403, "signature");
+    }
+    carrier.forged_webhook(STATUS, &fields, None).await.problem(403, "signature");
+    carrier.forged_webhook(STATUS, &fields, Some("garbage")).await.problem(403, "signature");
+    let lacking = [("AccountSid", carrier.account()), ("MessageStatus", "failed")];
+    carrier.webhook(STATUS, &lacking).await.problem(400, "malformed");
+    assert_eq!(ben.message(&message).await, before);
+}
+
+#[tokio::test]
+async fn a_text_that_the_carrier_refuses_failed_with_its_code() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let thread = stack.new_thread("Hello").await;
+    let storm = carrier.storm("refuse:21614").await;
+    let accepted = ben.answer_in_any_weather(&thread, "Hi").await;
+    ben.leaves(&accepted).await;
+    storm.over().await;
+    let failed = ben.message(&id(&accepted)).await;
+    assert_eq!((&failed["state"], states(&failed)), (&json!("failed"), vec!["queued", "sending", "failed"]));
+    assert_eq!(failed["states"][2]["code"], "21614");
+    assert!(failed["states"][2]["detail"].as_str().is_some_and(|sentence| sentence.len() > 20), "{failed}");
+    assert_eq!(thread.listed_by(&ben, "archived").await.expect("archived")["deliveryFailed"], true);
+    assert!(carrier.shown_on(&thread.phone).await.is_empty());
+
+    ben.answer(&thread, "Hi again").await.expect(202);
+    assert_eq!(thread.seen_by(&ben).await["deliveryFailed"], false, "the newest text counts");
+    assert_eq!(carrier.words_on(&thread.phone).await, ["Hi again"]);
+}
+
+#[tokio::test]
+async fn a_text_that_is_too_much_for_the_carrier_now_is_sent_later_and_once() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let phone = Phone::new();
+    let tried_again = || stack.log().matches("comes again").count();
+    let storm = carrier.storm("rate-limit").await;
+    let before = tried_again();
+    let text = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Later" });
+    let accepted = ben.post("/v1/messages", text).await;
+    let message = id(&accepted);
+    eventually("the carrier refuses it", PATIENCE, async || (tried_again() > before).then_some(())).await;
+    storm.over().await;
+    assert_eq!(ben.message(&message).await["state"], "queued");
+    assert!(carrier.shown_on(&phone).await.is_empty());
+    ben.message_in(&message, "delivered").await;
+    assert_eq!(carrier.words_on(&phone).await, ["Later"]);
+}
+
+/// The ways to lose the carrier's answer side by side, since some of them wait for the next run of the reconciler.
+#[tokio::test]
+async fn a_text_whose_answer_was_lost_is_never_sent_twice_and_the_carrier_is_asked_about_it() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let compose = async |phone: &Phone, text: &str| {
+        let from = json!({ "inboxId": stack.desk().inbox_id });
+        let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
+        id(&ben.post("/v1/messages", body).await)
+    };
+    let taken = async |phone: &Phone| {
+        loop {
+            if let Some(text) = carrier.shown_on(phone).await.pop() {
+                return text.sid;
+            }
+        }
+    };
+
+    // Taken, answered with an error, and the network reports nothing: only asking can tell.
+    let (mute, storm) = (Phone::new(), carrier.storm("error-after").await);
+    let mute_message = compose(&mute, "Taken, and nobody says so").await;
+    let sid = taken(&mute).await;
+    assert_eq!(carrier.reports(&sid, "partially_delivered", None).await, 200); // ends the reports that come by themselves
+    storm.over().await;
+    // Not taken, answered with an error: nobody will ever report on it.
+    let (lost, storm) = (Phone::new(), carrier.storm("error-before").await);
+    let lost_message = compose(&lost, "Not taken").await;
+    ben.message_in(&lost_message, "unknown").await;
+    storm.over().await;
+    // Taken, answered with an error, and reported on.
+    let (heard, storm) = (Phone::new(), carrier.storm("error-after").await);
+    let heard_message = compose(&heard, "Taken, and reported on").await;
+    taken(&heard).await;
+    storm.over().await;
+    // Taken, and no answer for longer than the sender waits.
+    let (late, storm) = (Phone::new(), carrier.storm("timeout-after").await);
+    let late_message = compose(&late, "Taken, and no answer").await;
+    taken(&late).await;
+    storm.over().await;
+
+    ben.message_in(&heard_message, "delivered").await;
+    ben.message_in(&late_message, "delivered").await;
+    eventually("the reconciler finds it at the carrier", 2 * PATIENCE, async || {
+        (ben.message(&mute_message).await["state"] == "sent").then_some(())
+    })
+    .await;
+    assert_eq!(carrier.reports(&sid, "delivered", None).await, 200);
+    assert_eq!(ben.message(&mute_message).await["state"], "delivered");
+    let failed = eventually("the reconciler gives it up (is the grace time short?)", 4 * PATIENCE, async || {
+        let message = ben.message(&lost_message).await;
+        (message["state"] == "failed").then_some(message)
+    })
+    .await;
+    assert_eq!(states(&failed), ["queued", "sending", "unknown", "failed"]);
+    let step = &failed["states"][3];
+    assert_eq!(step["code"], "not_accepted");
+    assert!(step["detail"].as_str().is_some_and(|sentence| sentence.contains("send it again")), "{step}");
+    let thread = stack.thread_in(&ben, &stack.desk().inbox_id, "archived", &lost).await;
+    assert_eq!(thread.seen_by(&ben).await["deliveryFailed"], true);
+    assert!(carrier.shown_on(&lost).await.is_empty(), "never sent again");
+    for phone in [&mute, &heard, &late] {
+        assert_eq!(carrier.shown_on(phone).await.len(), 1, "exactly one copy");
+    }
+}
+
+#[tokio::test]
+async fn replies_to_one_conversation_arrive_in_their_order() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let thread = stack.new_thread("Hello").await;
+    let words = ["One", "Two", "Three", "Four", "Five"];
+    let calm = product_tests::carrier::calm().await;
+    let token = thread.acquired_by(&ben).await;
+    let mut accepted = Vec::new();
+    for text in words {
+        let answer = ben.post(&thread.messages(), json!({ "text": text, "lockToken": token })).await;
+        accepted.push(id(&answer));
+    }
+    for message in &accepted {
+        ben.message_in(message, "delivered").await;
+    }
+    drop(calm);
+    assert_eq!(carrier.words_on(&thread.phone).await, words);
+    assert_eq!(thread.texts(&ben).await[1..], words);
+}

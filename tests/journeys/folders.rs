@@ -1,0 +1,114 @@
+//! Inbox and Archived, read and unread, history page by page.
+
+use product_tests::{Phone, Stack};
+use serde_json::json;
+
+/// ◆ product 4: archive and bring back by hand; a new text brings a conversation back by itself.
+#[tokio::test]
+async fn a_conversation_is_archived_and_brought_back() {
+    let stack = Stack::open();
+    let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
+    let thread = stack.new_thread("Hello").await;
+    let archived = amelia.patch(&thread.path(), json!({ "folder": "archived" })).await.expect(200);
+    assert_eq!((&archived["folder"], &archived["read"]), (&json!("archived"), &json!(false)), "only what was named");
+    assert!(thread.listed_by(&ben, "inbox").await.is_none());
+    assert_eq!(thread.listed_by(&ben, "archived").await.expect("archived")["folder"], "archived");
+    amelia.patch(&thread.path(), json!({ "folder": "inbox" })).await.expect(200);
+    assert!(thread.listed_by(&ben, "inbox").await.is_some() && thread.listed_by(&ben, "archived").await.is_none());
+    amelia.patch(&thread.path(), json!({ "folder": "archived" })).await.expect(200);
+    stack.thread_from(&thread.phone, "One more thing").await;
+    assert!(thread.listed_by(&ben, "inbox").await.is_some());
+}
+
+/// ◆ product 4: read and unread belong to the inbox, not to the viewer.
+#[tokio::test]
+async fn a_conversation_is_read_for_everybody_or_for_nobody() {
+    let stack = Stack::open();
+    let (dev, inbox) = (stack.user("dev"), stack.inbox("inb_dev"));
+    let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
+    let thread = stack.new_thread("Hello").await;
+    let read = amelia.patch(&thread.path(), json!({ "read": true })).await.expect(200);
+    assert_eq!((&read["read"], &read["folder"]), (&json!(true), &json!("inbox")));
+    assert_eq!(thread.listed_by(&ben, "inbox").await.expect("listed")["read"], true);
+    ben.patch(&thread.path(), json!({ "read": false })).await.expect(200);
+    assert_eq!(thread.seen_by(&amelia).await["read"], false);
+    let token = thread.acquired_by(&amelia).await;
+    assert_eq!(thread.seen_by(&ben).await["read"], true, "opening it to answer reads it");
+    thread.released_by(&amelia, token).await;
+    stack.thread_from(&thread.phone, "And?").await;
+    assert_eq!(thread.seen_by(&amelia).await["read"], false, "a new text is unread");
+
+    // The count follows; in a personal inbox, where nobody else's texts come in between.
+    let phone = Phone::new();
+    let before = dev.unread(&inbox.inbox_id).await;
+    stack.carrier().text_in(&phone, &inbox.phone_number, "Hello").await;
+    let own = stack.thread_in(&dev, &inbox.inbox_id, "inbox", &phone).await;
+    assert_eq!(dev.unread(&inbox.inbox_id).await, before + 1);
+    dev.patch(&own.path(), json!({ "read": true, "folder": "archived" })).await.expect(200);
+    assert_eq!(dev.unread(&inbox.inbox_id).await, before);
+    dev.patch(&own.path(), json!({ "read": false })).await.expect(200);
+    assert_eq!(dev.unread(&inbox.inbox_id).await, before + 1);
+    dev.patch(&own.path(), json!({ "read": true })).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_change_of_the_wrong_shape_changes_nothing() {
+    let stack = Stack::open();
+    let amelia = stack.user("amelia");
+    let thread = stack.new_thread("Hello").await;
+    let before = thread.seen_by(&amelia).await;
+    amelia.patch(&thread.path(), json!({ "folder": "trash" })).await.points_at("/folder");
+    amelia.patch(&thread.path(), json!({ "read": "yes" })).await.points_at("/read");
+    amelia.patch(&thread.path(), json!({})).await.expect(200);
+    assert_eq!(thread.seen_by(&amelia).await, before);
+}
+
+/// ◆ product 4: history shows each outbound text with the name of the user who sent it.
+#[tokio::test]
+async fn history_comes_in_pages_newest_first_with_the_names_of_the_senders() {
+    let stack = Stack::open();
+    let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
+    let thread = stack.new_thread("1").await;
+    stack.thread_from(&thread.phone, "2").await;
+    amelia.answer(&thread, "3").await.expect(202);
+    ben.answer(&thread, "4").await.expect(202);
+    stack.thread_from(&thread.phone, "5").await;
+
+    let (mut pages, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = amelia.get(&format!("{}?limit=2{cursor}", thread.messages())).await.expect(200);
+        pages.push(page["items"].as_array().expect("items").clone());
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+        // What comes in meanwhile shifts nothing.
+        stack.thread_from(&thread.phone, "meanwhile").await;
+    }
+    let shown: Vec<_> = pages.concat().iter().map(|text| (text["text"].clone(), text["sender"]["name"].clone())).collect();
+    let by = |text: &str, name: Option<&str>| (json!(text), json!(name));
+    let expected = [by("5", None), by("4", Some(&ben.name)), by("3", Some(&amelia.name)), by("2", None), by("1", None)];
+    assert_eq!(shown, expected);
+    assert!(pages.iter().all(|page| page.len() <= 2));
+}
+
+#[tokio::test]
+async fn a_list_comes_in_pages_in_the_order_of_activity() {
+    let stack = Stack::open();
+    let (farid, inbox) = (stack.user("farid"), stack.inbox("inb_farid"));
+    let phones: Vec<_> = (0..5).map(|_| Phone::new()).collect();
+    for phone in &phones {
+        stack.carrier().text_in(phone, &inbox.phone_number, "Hello").await;
+    }
+    let (mut numbers, mut cursor) = (Vec::new(), String::new());
+    while numbers.len() < 5 {
+        let path = format!("/v1/inboxes/{}/conversations?folder=inbox&limit=2{cursor}", inbox.inbox_id);
+        let page = farid.get(&path).await.expect(200);
+        let items = page["items"].as_array().expect("items");
+        assert!(items.len() <= 2 && !items.is_empty());
+        numbers.extend(items.iter().map(|found| found["contact"]["phoneNumber"].as_str().expect("a number").to_owned()));
+        cursor = format!("&cursor={}", page["nextCursor"].as_str().unwrap_or_default());
+    }
+    let newest_first: Vec<_> = phones.iter().rev().map(|phone| phone.number().to_owned()).collect();
+    assert_eq!(numbers[..5], newest_first);
+}

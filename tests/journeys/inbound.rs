@@ -1,0 +1,209 @@
+//! Texts that come in: each stored once, whatever the carrier repeats, and nothing from anybody who is not the carrier.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use product_tests::{Answer, Carrier, Phone, Stack};
+use serde_json::{Value, json};
+
+const MESSAGES: &str = "/webhooks/twilio/messages";
+
+/// The form of an inbound text, as the carrier writes it.
+struct Form(Vec<(&'static str, String)>);
+
+impl Form {
+    fn new(carrier: &Carrier, from: &Phone, to: &str, sid: &str) -> Self {
+        let fields = [("MessageSid", sid), ("AccountSid", carrier.account()), ("From", from.number()), ("To", to)];
+        let mut form = Self(fields.map(|(name, value)| (name, value.to_owned())).into());
+        form.0.push(("Body", "Hello".into()));
+        form
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.0.retain(|(kept, _)| *kept != name);
+        self.0.push((name, value.to_owned()));
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(kept, _)| *kept != name);
+        self
+    }
+
+    fn fields(&self) -> Vec<(&str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str())).collect()
+    }
+
+    async fn post(&self, carrier: &Carrier) -> Answer {
+        carrier.webhook(MESSAGES, &self.fields()).await
+    }
+}
+
+/// A carrier's id that nobody has had: the number of a phone that nobody has had, twice.
+fn sid(phone: &Phone) -> String {
+    let digits = phone.number().trim_start_matches('+');
+    format!("SM{digits:0>16}{digits:0>16}")
+}
+
+fn acknowledged(answer: &Answer) {
+    answer.expect(200);
+    assert_eq!(answer.header("content-type"), "text/xml");
+    assert!(answer.body.contains("<Response"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_text_that_the_carrier_delivers_five_times_is_one_text() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let thread = stack.new_thread("Before").await;
+    let sid = sid(&thread.phone);
+    let form = Form::new(&carrier, &thread.phone, &stack.desk().phone_number, &sid);
+    for _ in 0..5 {
+        acknowledged(&form.post(&carrier).await);
+    }
+    assert_eq!(thread.texts(&ben).await, ["Before", "Hello"]);
+
+    // One that comes again after the answer brings nothing back to the Inbox.
+    ben.answer(&thread, "Hi").await.expect(202);
+    acknowledged(&form.post(&carrier).await);
+    let seen = thread.seen_by(&ben).await;
+    assert_eq!((&seen["folder"], &seen["lastMessage"]["text"]), (&json!("archived"), &json!("Hi")), "{seen}");
+}
+
+#[tokio::test]
+async fn a_text_that_the_carrier_delivers_five_times_at_one_instant_is_one_text() {
+    let stack = Stack::open();
+    let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("inb_erin"));
+    let phone = Phone::new();
+    let form = Form::new(&carrier, &phone, &inbox.phone_number, &sid(&phone));
+    for answer in join_all((0..5).map(|_| form.post(&carrier))).await {
+        acknowledged(&answer);
+    }
+    let thread = stack.thread_in(&erin, &inbox.inbox_id, "inbox", &phone).await;
+    assert_eq!(thread.texts(&erin).await, ["Hello"]);
+}
+
+#[tokio::test]
+async fn texts_of_one_instant_from_one_number_meet_in_one_conversation() {
+    let stack = Stack::open();
+    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.desk());
+    let phone = Phone::new();
+    let words = ["One", "Two", "Three", "Four"];
+    join_all(words.map(|text| carrier.text_in(&phone, &desk.phone_number, text))).await;
+    let thread = stack.thread_in(&ben, &desk.inbox_id, "inbox", &phone).await;
+    let texts: BTreeSet<_> = thread.texts(&ben).await.into_iter().collect();
+    assert_eq!(texts, words.map(str::to_owned).into(), "all are kept");
+    let other = |found: &Value| {
+        found["contact"]["phoneNumber"] == phone.number() && found["conversationId"] != *thread.id
+    };
+    assert!(product_tests::thread::find(&ben, &desk.inbox_id, "inbox", other).await.is_none());
+    let last = thread.history(&ben).await.pop().expect("a text");
+    assert_eq!(thread.seen_by(&ben).await["lastMessage"]["messageId"], last["messageId"], "the newest is on top");
+}
+
+#[tokio::test]
+async fn an_unknown_number_becomes_a_provisional_contact_and_a_known_one_keeps_its_name() {
+    let stack = Stack::open();
+    let ben = stack.user("ben");
+    let thread = stack.new_thread("Who am I?").await;
+    let contact = thread.seen_by(&ben).await["contact"].clone();
+    assert_eq!((&contact["provisional"], &contact["firstName"]), (&json!(true), &Value::Null), "{contact}");
+    assert_eq!((&contact["phoneNumber"], &contact["optedOut"]), (&json!(thread.phone.number()), &json!(false)));
+    stack.thread_from(&thread.phone, "Still me").await;
+    assert_eq!(thread.seen_by(&ben).await["contact"]["contactId"], contact["contactId"]);
+
+    let known = stack.thread_from(&Phone::of("+12025550150"), "It is me").await;
+    let seen = known.seen_by(&ben).await;
+    assert_eq!((&seen["contact"]["externalId"], &seen["contact"]["provisional"]), (&json!("C-1041"), &json!(false)));
+    assert!(seen["contact"]["firstName"].is_string() && seen["contact"]["lastName"].is_string(), "{seen}");
+    let listed = known.listed_by(&ben, "inbox").await.expect("in the Inbox");
+    assert_eq!(listed["assignedUser"], seen["assignedUser"], "whom the import assigned");
+    assert!(seen["assignedUser"]["name"].is_string(), "{seen}");
+}
+
+#[tokio::test]
+async fn media_and_every_letter_of_a_text_are_kept() {
+    let stack = Stack::open();
+    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.desk());
+    let thread = stack.new_thread("  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  ").await;
+    let photo = ("MediaUrl0", "https://media.example/photo.png?size=1&v=2");
+    let film = ("MediaUrl1", "https://media.example/film.mp4");
+    let fields = [("From", thread.phone.number()), ("To", &desk.phone_number), photo, film];
+    assert_eq!(carrier.text_in_with(&fields).await.webhook_status, Some(200));
+    let history = thread.history(&ben).await;
+    assert_eq!(history[0]["text"], "  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  ");
+    assert_eq!((&history[0]["state"], &history[0]["media"]), (&json!("received"), &json!([])));
+    assert_eq!(history[1]["text"], "");
+    assert_eq!(
+        history[1]["media"],
+        json!([{ "url": photo.1, "contentType": "image/png" }, { "url": film.1, "contentType": "video/mp4" }])
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_stored_without_the_carriers_signature() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let thread = stack.new_thread("Genuine").await;
+    let to = stack.desk().phone_number.as_str();
+    let form = Form::new(&carrier, &thread.phone, to, &sid(&thread.phone)).with("Body", "Forged");
+    let genuine = carrier.signature(MESSAGES, &form.fields());
+    let of_another_body = carrier.signature(MESSAGES, &form.fields()[1..]);
+    let of_another_path = carrier.signature("/webhooks/twilio/status", &form.fields());
+    let of_another_token = shared_carriers::twilio::signature::sign(MESSAGES, &form.fields(), "not the token");
+    for signature in [None, Some(""), Some("garbage"), Some(&of_another_body), Some(&of_another_path), Some(&of_another_token)]
+    {
+        let signature: Option<&str> = signature.map(|text: &str| text);
+        carrier.forged_webhook(MESSAGES, &form.fields(), signature).await.problem(403, "signature");
+    }
+    let altered = Form::new(&carrier, &thread.phone, to, &sid(&thread.phone)).with("Body", "Altered");
+    carrier.forged_webhook(MESSAGES, &altered.fields(), Some(&genuine)).await.problem(403, "signature");
+    let of_another_account = form.with("AccountSid", "AC00000000000000000000000000000000");
+    of_another_account.post(&carrier).await.problem(403, "signature");
+    assert_eq!(thread.texts(&ben).await, ["Genuine"]);
+}
+
+#[tokio::test]
+async fn a_signed_form_that_lacks_something_is_refused_and_one_with_more_is_fine() {
+    let stack = Stack::open();
+    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.desk());
+    let thread = stack.new_thread("Before").await;
+    let form = || Form::new(&carrier, &thread.phone, &desk.phone_number, &sid(&thread.phone));
+    for broken in [
+        form().without("MessageSid"),
+        form().with("MessageSid", "not a sid"),
+        form().without("From"),
+        form().with("From", "nobody"),
+        form().without("To"),
+        form().without("AccountSid"),
+    ] {
+        broken.post(&carrier).await.problem(400, "malformed");
+    }
+    carrier.webhook(MESSAGES, &[]).await.problem(400, "malformed");
+    assert_eq!(thread.texts(&ben).await, ["Before"]);
+
+    let more = form().with("Body", "With more").with("BrandNewField", "yes").with("NumMedia", "many");
+    acknowledged(&more.post(&carrier).await);
+    assert_eq!(thread.texts(&ben).await, ["Before", "With more"]);
+}
+
+#[tokio::test]
+async fn a_text_for_a_number_that_is_not_ours_is_told_so() {
+    let stack = Stack::open();
+    let (carrier, phone) = (stack.carrier(), Phone::new());
+    let form = Form::new(&carrier, &phone, Phone::new().number(), &sid(&phone));
+    form.post(&carrier).await.problem(404, "unknown_number");
+}
+
+/// ◆ product 4: one number, one thread per inbox.
+#[tokio::test]
+async fn one_phone_has_a_thread_of_its_own_in_each_inbox() {
+    let stack = Stack::open();
+    let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("inb_erin"));
+    let shared = stack.new_thread("To the desk").await;
+    carrier.text_in(&shared.phone, &inbox.phone_number, "To Erin").await;
+    let own = stack.thread_in(&erin, &inbox.inbox_id, "inbox", &shared.phone).await;
+    assert_ne!(own.id, shared.id);
+    assert_eq!(own.texts(&erin).await, ["To Erin"]);
+    assert_eq!(shared.texts(&erin).await, ["To the desk"]);
+}

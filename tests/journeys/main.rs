@@ -1,0 +1,15 @@
+//! Journeys over HTTP against the deployed template: real bootstraps, permissions enforced, a carrier that can fail.
+//!
+//! `make journeys` starts a local cloud for them. Each journey has customers and conversations of its own, so they run
+//! side by side and again and again against one stack. Times come from the server's answers; the shorter the stack's
+//! lock times, the sooner the journeys that wait for them are done.
+
+mod access;
+mod canaries;
+mod compose;
+mod conventions;
+mod delivery;
+mod folders;
+mod inbound;
+mod lock;
+mod main_job;

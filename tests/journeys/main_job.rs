@@ -1,0 +1,86 @@
+//! The main job: a text comes in, one person answers it, everybody sees who, and nobody else can.
+
+use product_tests::{Phone, Stack};
+use serde_json::{Value, json};
+
+/// ◆ product 4 and 5: Inbox and Archived, who is responding, one hand on a conversation, the sender's name.
+#[tokio::test]
+async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
+    let stack = Stack::open();
+    let (carrier, desk) = (stack.carrier(), stack.desk());
+    let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
+
+    let thread = stack.new_thread("Is the pool open today?").await;
+    let listed = thread.listed_by(&ben, "inbox").await.expect("in the Inbox");
+    assert_eq!((&listed["read"], &listed["lock"]), (&json!(false), &Value::Null), "{listed}");
+    assert_eq!(listed["lastMessage"]["text"], "Is the pool open today?");
+
+    let held = amelia.post(&thread.lock(), Value::Null).await.expect(200);
+    assert_eq!(held["holder"], json!({ "id": amelia.id, "name": amelia.name }));
+    let responding = json!({ "holder": held["holder"], "expiresAt": held["expiresAt"] });
+    assert_eq!(thread.seen_by(&ben).await["lock"], responding);
+    assert_eq!(thread.listed_by(&ben, "inbox").await.expect("in the Inbox")["lock"], responding);
+
+    let locked = ben.post(&thread.lock(), Value::Null).await.problem(423, "locked");
+    assert_eq!((&locked["holder"], &locked["expiresAt"]), (&held["holder"], &held["expiresAt"]));
+    let locked = ben.post(&thread.messages(), json!({ "text": "Me too" })).await.problem(423, "locked");
+    assert_eq!(locked["holder"], held["holder"]);
+
+    let token = held["token"].as_u64().expect("a token");
+    let accepted = amelia.reply(&thread, token, "Yes, until eight.").await.expect(202);
+    assert_eq!(accepted["state"], "queued");
+    let shown = carrier.shown_on(&thread.phone).await;
+    assert_eq!(shown.len(), 1, "{shown:?}");
+    assert_eq!((shown[0].body.as_str(), &shown[0].from), ("Yes, until eight.", &desk.phone_number));
+
+    let history = thread.history(&ben).await;
+    assert_eq!(history.len(), 2);
+    assert_eq!(history[1]["sender"], json!({ "userId": amelia.id, "name": amelia.name }));
+    assert_eq!((&history[0]["sender"], &history[0]["direction"]), (&Value::Null, &json!("inbound")));
+
+    let delivered = ben.message_in(accepted["messageId"].as_str().expect("an id"), "delivered").await;
+    let states: Vec<_> = delivered["states"].as_array().expect("states").iter().map(|step| &step["state"]).collect();
+    assert_eq!(states, ["queued", "sending", "sent", "delivered"]);
+
+    assert!(thread.listed_by(&ben, "inbox").await.is_none());
+    let archived = thread.listed_by(&ben, "archived").await.expect("in Archived");
+    assert_eq!(archived["lastMessage"]["text"], "Yes, until eight.");
+
+    thread.released_by(&amelia, token).await;
+    assert_eq!(thread.seen_by(&ben).await["lock"], Value::Null);
+    let next = thread.acquired_by(&ben).await;
+    assert!(next > token);
+    let late = amelia.post(&thread.messages(), json!({ "text": "Or nine?", "lockToken": token })).await;
+    let lost = late.problem(412, "lock_lost");
+    assert_eq!((&lost["reason"], &lost["holder"]["id"]), (&json!("taken"), &json!(ben.id)));
+    thread.released_by(&ben, next).await;
+    thread.released_by(&ben, next).await;
+    assert_eq!(carrier.words_on(&thread.phone).await, ["Yes, until eight."]);
+}
+
+/// ◆ product 4: an inbound text puts its conversation in Inbox, unread, on top, for every member.
+#[tokio::test]
+async fn a_text_that_comes_in_is_unread_on_top_of_the_inbox_for_every_member() {
+    let stack = Stack::open();
+    // A personal inbox: nobody else's texts come in between.
+    let inbox = stack.inbox("inb_carla");
+    let carla = stack.user("carla");
+    let before = carla.unread(&inbox.inbox_id).await;
+    let (first, second) = (Phone::new(), Phone::new());
+    for phone in [&first, &second, &first] {
+        stack.carrier().text_in(phone, &inbox.phone_number, "Hello").await;
+    }
+    assert_eq!(carla.unread(&inbox.inbox_id).await, before + 2, "conversations are counted, not texts");
+    let path = format!("/v1/inboxes/{}/conversations?limit=2", inbox.inbox_id);
+    let page = carla.get(&path).await.expect(200);
+    let numbers: Vec<_> = page["items"].as_array().expect("items").iter().map(|c| &c["contact"]["phoneNumber"]).collect();
+    assert_eq!(numbers, [first.number(), second.number()]);
+
+    let shared = stack.new_thread("Hello").await;
+    for member in ["olivia", "adam", "amelia", "ben", "carla", "dev", "erin", "farid"] {
+        let member = stack.user(member);
+        let seen = shared.seen_by(&member).await;
+        assert_eq!((&seen["folder"], &seen["read"]), (&json!("inbox"), &json!(false)), "{}", member.name);
+        assert!(member.unread(&shared.inbox).await > 0, "{}", member.name);
+    }
+}

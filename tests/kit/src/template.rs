@@ -1,0 +1,131 @@
+//! The table as `template.yaml` describes it, so that keys, indexes and projections are written once.
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+        ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+    },
+};
+use serde::Deserialize;
+use serde_norway::Value;
+
+const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TableProperties {
+    attribute_definitions: Vec<Attribute>,
+    key_schema: Vec<KeyPart>,
+    global_secondary_indexes: Vec<Index>,
+    time_to_live_specification: TimeToLive,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attribute {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeyPart {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Index {
+    index_name: String,
+    key_schema: Vec<KeyPart>,
+    projection: Projected,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Projected {
+    projection_type: String,
+    non_key_attributes: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TimeToLive {
+    attribute_name: String,
+    enabled: bool,
+}
+
+/// The properties of the template's one table. Read as a tree first, which keeps tags such as `!Ref` as they are.
+fn table() -> TableProperties {
+    let text = std::fs::read_to_string(TEMPLATE).expect("template.yaml stands at the root of the workspace");
+    let template: Value = serde_norway::from_str(&text).expect("template.yaml is YAML");
+    let resources =
+        template.get("Resources").and_then(Value::as_mapping).expect("the template has resources");
+    let is_table =
+        |resource: &&Value| resource.get("Type").and_then(Value::as_str) == Some("AWS::DynamoDB::Table");
+    let tables: Vec<&Value> = resources.values().filter(is_table).collect();
+    let [table] = tables[..] else { panic!("the template has {} tables instead of one", tables.len()) };
+    let properties = table.get("Properties").expect("the table has properties").clone();
+    serde_norway::from_value(properties).expect("the table has keys, indexes and a time to live")
+}
+
+fn key_schema(parts: &[KeyPart]) -> Vec<KeySchemaElement> {
+    let part = |part: &KeyPart| {
+        KeySchemaElement::builder()
+            .attribute_name(&part.attribute_name)
+            .key_type(KeyType::from(part.key_type.as_str()))
+            .build()
+            .unwrap()
+    };
+    parts.iter().map(part).collect()
+}
+
+fn attribute(attribute: &Attribute) -> AttributeDefinition {
+    AttributeDefinition::builder()
+        .attribute_name(&attribute.attribute_name)
+        .attribute_type(ScalarAttributeType::from(attribute.attribute_type.as_str()))
+        .build()
+        .unwrap()
+}
+
+fn index(index: &Index) -> GlobalSecondaryIndex {
+    let projection = Projection::builder()
+        .projection_type(ProjectionType::from(index.projection.projection_type.as_str()))
+        .set_non_key_attributes(index.projection.non_key_attributes.clone())
+        .build();
+    GlobalSecondaryIndex::builder()
+        .index_name(&index.index_name)
+        .set_key_schema(Some(key_schema(&index.key_schema)))
+        .projection(projection)
+        .build()
+        .unwrap()
+}
+
+/// Makes the table, without its stream: nothing here reads it, and it would make every write slow.
+pub(crate) async fn create_table(client: &Client, name: &str) {
+    let table = table();
+    client
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_attribute_definitions(Some(table.attribute_definitions.iter().map(attribute).collect()))
+        .set_key_schema(Some(key_schema(&table.key_schema)))
+        .set_global_secondary_indexes(Some(table.global_secondary_indexes.iter().map(index).collect()))
+        .send()
+        .await
+        .expect("the engine makes the template's table");
+    let ttl = TimeToLiveSpecification::builder()
+        .attribute_name(table.time_to_live_specification.attribute_name)
+        .enabled(table.time_to_live_specification.enabled)
+        .build()
+        .unwrap();
+    client
+        .update_time_to_live()
+        .table_name(name)
+        .time_to_live_specification(ttl)
+        .send()
+        .await
+        .expect("the engine sets the time to live");
+}

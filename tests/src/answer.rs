@@ -1,0 +1,64 @@
+//! Answers, with what every answer of the API promises.
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Method and path, for the words of a failure.
+    pub request: String,
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub body: String,
+}
+
+impl Answer {
+    /// A header's text; empty when absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The body as JSON; null when it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// The JSON body of an answer with this status. Every answer of ours names its request.
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self}");
+        assert!(!self.header("x-request-id").is_empty(), "no x-request-id: {self}");
+        self.json()
+    }
+
+    /// The body of a refusal: RFC 9457 with the members that all refusals have.
+    #[track_caller]
+    pub fn problem(&self, status: u16, code: &str) -> Value {
+        let problem = self.expect(status);
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self}");
+        assert_eq!(problem["code"], code, "{self}");
+        assert_eq!(problem["status"], status, "{self}");
+        assert!(problem["type"].as_str().is_some_and(|uri| uri.ends_with(code)), "{self}");
+        assert!(problem["title"].as_str().is_some_and(|title| !title.is_empty()), "{self}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{self}");
+        assert_eq!(problem["requestId"], self.header("x-request-id"), "{self}");
+        problem
+    }
+
+    /// A refusal of the request's shape: `400` that points at a field.
+    #[track_caller]
+    pub fn points_at(&self, pointer: &str) {
+        let problem = self.problem(400, "malformed");
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{self}");
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} answered {} {}", self.request, self.status, self.body)
+    }
+}

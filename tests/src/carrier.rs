@@ -1,0 +1,146 @@
+//! The carrier: what a customer's phone sends and shows, and what can go wrong on the way.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::Value;
+use shared_carriers::twilio::signature::sign;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::{Answer, Phone, client};
+
+/// A fault strikes whichever text is sent next, so a journey that wants one is alone with the carrier until it has struck.
+static WEATHER: RwLock<()> = RwLock::const_new(());
+
+/// While this is held no fault strikes. Never take it twice in one journey.
+pub async fn calm() -> RwLockReadGuard<'static, ()> {
+    WEATHER.read().await
+}
+
+/// The carrier simulator.
+#[derive(Debug, Clone)]
+pub struct Carrier {
+    pub(crate) http: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) account: String,
+    pub(crate) token: String,
+    pub(crate) webhooks: String,
+}
+
+/// A text as a phone shows it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Text {
+    /// The carrier's id.
+    pub sid: String,
+    /// Who sent it.
+    pub from: String,
+    /// What it says.
+    pub body: String,
+    /// How far it has come at the carrier.
+    pub status: String,
+}
+
+/// What became of a webhook that the carrier posted.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Posted {
+    /// The carrier's id of the text.
+    pub message_sid: String,
+    /// The product's answer; nothing when none came.
+    pub webhook_status: Option<u16>,
+    /// The body of that answer.
+    pub webhook_body: String,
+}
+
+/// A fault in force. The other journeys send nothing until it is dropped.
+pub struct Storm<'a> {
+    carrier: &'a Carrier,
+    _alone: RwLockWriteGuard<'static, ()>,
+}
+
+impl Storm<'_> {
+    /// Ends the fault, whether it has struck or not.
+    pub async fn over(self) {
+        self.carrier.control("fault", &[("Kind", "none")]).await;
+    }
+}
+
+impl Carrier {
+    /// A phone texts one of our numbers; the text is taken by the product.
+    pub async fn text_in(&self, from: &Phone, to: &str, text: &str) -> String {
+        let posted = self.text_in_with(&[("From", from.number()), ("To", to), ("Body", text)]).await;
+        assert_eq!(posted.webhook_status, Some(200), "{posted:?}");
+        posted.message_sid
+    }
+
+    /// A text with these fields; whatever the product makes of it.
+    pub async fn text_in_with(&self, fields: &[(&str, &str)]) -> Posted {
+        serde_json::from_value(self.control("inbound-message", fields).await).expect("an outcome")
+    }
+
+    /// What a phone was sent, oldest first.
+    pub async fn shown_on(&self, phone: &Phone) -> Vec<Text> {
+        let path = format!("/2010-04-01/Accounts/{}/Messages.json", self.account);
+        let request = self.http.get(format!("{}{path}", self.url)).basic_auth(&self.account, Some(&self.token));
+        let request = request.query(&[("To", phone.number()), ("PageSize", "1000")]);
+        let list = client::read(format!("GET {path}"), request).await;
+        assert_eq!(list.status, 200, "{list}");
+        let texts = list.json()["messages"].take();
+        let mut texts: Vec<Text> = serde_json::from_value(texts).expect("messages");
+        texts.reverse();
+        texts
+    }
+
+    /// The words of what a phone was sent, oldest first.
+    pub async fn words_on(&self, phone: &Phone) -> Vec<String> {
+        self.shown_on(phone).await.into_iter().map(|text| text.body).collect()
+    }
+
+    /// The network reports a state, with an error code if it is a failure; gives the product's answer.
+    pub async fn reports(&self, sid: &str, status: &str, code: Option<u32>) -> u16 {
+        let code = code.map(|code| code.to_string());
+        let mut fields = vec![("MessageSid", sid), ("Status", status)];
+        fields.extend(code.as_deref().map(|code| ("ErrorCode", code)));
+        let told: Posted = serde_json::from_value(self.control("message-status", &fields).await).expect("an outcome");
+        told.webhook_status.expect("the product answers")
+    }
+
+    /// The next send goes wrong, and it is this journey's: post with [`crate::Client::post`], not with `send`.
+    pub async fn storm(&self, kind: &str) -> Storm<'_> {
+        let alone = WEATHER.write().await;
+        self.control("fault", &[("Kind", kind), ("Count", "1")]).await;
+        Storm { carrier: self, _alone: alone }
+    }
+
+    /// A form posted to one of our webhooks as the carrier would, properly signed.
+    pub async fn webhook(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let signature = self.signature(path, fields);
+        self.forged_webhook(path, fields, Some(&signature)).await
+    }
+
+    /// The same with any signature, or none.
+    pub async fn forged_webhook(&self, path: &str, fields: &[(&str, &str)], signature: Option<&str>) -> Answer {
+        let mut request = self.http.request(Method::POST, format!("{}{path}", self.webhooks)).form(fields);
+        if let Some(signature) = signature {
+            request = request.header("x-twilio-signature", signature);
+        }
+        client::read(format!("POST {path}"), request).await
+    }
+
+    /// The signature of a form for one of our webhooks.
+    pub fn signature(&self, path: &str, fields: &[(&str, &str)]) -> String {
+        sign(&format!("{}{path}", self.webhooks), fields, &self.token)
+    }
+
+    /// The account that the product's numbers belong to.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    async fn control(&self, route: &str, fields: &[(&str, &str)]) -> Value {
+        let url = format!("{}/_twilio/simulate/{route}", self.url);
+        let request = self.http.post(url).basic_auth(&self.account, Some(&self.token)).form(fields);
+        let answer = client::read(format!("the carrier's {route}"), request).await;
+        assert_eq!(answer.status, 200, "{answer}");
+        answer.json()
+    }
+}

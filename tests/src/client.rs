@@ -1,0 +1,144 @@
+//! Somebody who calls the API: a signed-in user, a machine, or nobody.
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::{Answer, PATIENCE, Thread, carrier, eventually};
+
+/// Calls the API with one token.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The User ID; empty for nobody and machines.
+    pub id: String,
+    /// The name that colleagues see.
+    pub name: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) base: String,
+    pub(crate) token: Option<String>,
+}
+
+impl Client {
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// `POST` with a JSON body.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// `PUT` with a JSON body.
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
+    /// `PATCH` with a JSON body.
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PATCH, path, Some(body)).await
+    }
+
+    /// `DELETE`.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, path, None).await
+    }
+
+    /// Any method, with a JSON body if there is one.
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = self.request(method.clone(), path);
+        let request = if let Some(body) = body { request.json(&body) } else { request };
+        read(format!("{method} {path}"), request).await
+    }
+
+    /// A request with the token, for what the other methods do not offer.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        if let Some(token) = &self.token { request.bearer_auth(token) } else { request }
+    }
+
+    /// `POST` with a JSON body and an `Idempotency-Key`.
+    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> Answer {
+        let request = self.request(Method::POST, path).header("idempotency-key", key).json(body);
+        read(format!("POST {path}"), request).await
+    }
+
+    /// Posts a text, and if it is accepted waits until the carrier had its turn. Meanwhile no journey makes the carrier
+    /// fail.
+    pub async fn send(&self, path: &str, body: Value) -> Answer {
+        let _calm = carrier::calm().await;
+        let answer = self.post(path, body).await;
+        self.leaves(&answer).await;
+        answer
+    }
+
+    /// [`Client::send`] with an `Idempotency-Key`.
+    pub async fn send_once(&self, path: &str, key: &str, body: &Value) -> Answer {
+        let _calm = carrier::calm().await;
+        let answer = self.post_once(path, key, body).await;
+        self.leaves(&answer).await;
+        answer
+    }
+
+    /// Opens a conversation, replies and leaves it, as one does; where the lock is not what the journey is about.
+    pub async fn answer(&self, thread: &Thread, text: &str) -> Answer {
+        let _calm = carrier::calm().await;
+        let answer = self.answer_in_any_weather(thread, text).await;
+        self.leaves(&answer).await;
+        answer
+    }
+
+    /// The same for a journey that makes the carrier fail.
+    pub async fn answer_in_any_weather(&self, thread: &Thread, text: &str) -> Answer {
+        let token = thread.acquired_by(self).await;
+        let answer = self.post(&thread.messages(), json!({ "text": text, "lockToken": token })).await;
+        thread.released_by(self, token).await;
+        answer
+    }
+
+    /// Replies under a lock that was acquired before.
+    pub async fn reply(&self, thread: &Thread, token: u64, text: &str) -> Answer {
+        self.send(&thread.messages(), json!({ "text": text, "lockToken": token })).await
+    }
+
+    /// Waits until an accepted text has been with the carrier, whatever came of it.
+    pub async fn leaves(&self, accepted: &Answer) {
+        if accepted.status == 202 {
+            let id = accepted.json()["messageId"].as_str().expect("an accepted text has an id").to_owned();
+            eventually("the text leaves", PATIENCE, async || {
+                let message = self.message(&id).await;
+                (message["state"] != "queued" && message["state"] != "sending").then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// A message.
+    pub async fn message(&self, id: &str) -> Value {
+        self.get(&format!("/v1/messages/{id}")).await.expect(200)
+    }
+
+    /// A message, once it is in this state.
+    pub async fn message_in(&self, id: &str, state: &str) -> Value {
+        eventually(&format!("the text is {state}"), PATIENCE, async || {
+            let message = self.message(id).await;
+            (message["state"] == state).then_some(message)
+        })
+        .await
+    }
+
+    /// How many conversations of an inbox are unread, as the navigation shows it.
+    pub async fn unread(&self, inbox: &str) -> u64 {
+        let me = self.get("/v1/me").await.expect(200);
+        let accounts = me["accounts"].as_array().expect("accounts");
+        let account = accounts.iter().find(|account| account["inboxId"] == inbox).expect("the inbox is shown");
+        account["unreadCount"].as_u64().expect("a count")
+    }
+}
+
+/// Sends a request and reads all of the answer.
+pub async fn read(name: String, request: RequestBuilder) -> Answer {
+    let answer = request.send().await.unwrap_or_else(|error| panic!("{name}: no answer: {error}"));
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let body = answer.text().await.unwrap_or_else(|error| panic!("{name}: half an answer: {error}"));
+    Answer { request: name, status, headers, body }
+}

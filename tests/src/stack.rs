@@ -1,0 +1,178 @@
+//! The running system, as the local cloud describes it in `stack.json`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use crate::{Carrier, Client, Phone, Thread, thread};
+
+const HOW_TO_RUN: &str = "journeys need a local cloud: run `make journeys`, or give STACK_FILE the path of the \
+     stack.json of one that runs";
+/// Longer than the longest wait of the gateway.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A running stack. Each journey opens its own, since connections belong to the journey's runtime.
+#[derive(Debug)]
+pub struct Stack {
+    document: Document,
+    http: reqwest::Client,
+}
+
+/// An inbox of the demo data.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inbox {
+    /// Its id.
+    pub inbox_id: String,
+    /// What integrations call it.
+    pub api_code: String,
+    /// Its number.
+    pub phone_number: String,
+    /// Its team.
+    pub team_id: String,
+    /// Whether its team may send.
+    pub registered: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    api_url: String,
+    webhook_base_url: String,
+    carrier_url: String,
+    twilio: Account,
+    users: Vec<User>,
+    machines: Vec<Machine>,
+    inboxes: Vec<Inbox>,
+    log: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Account {
+    account_sid: String,
+    auth_token: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct User {
+    id: String,
+    name: String,
+    token: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Machine {
+    token: String,
+}
+
+impl Stack {
+    /// The stack that `STACK_FILE` names.
+    pub fn open() -> Self {
+        let file = std::env::var_os("STACK_FILE").unwrap_or_else(|| panic!("{HOW_TO_RUN}"));
+        let file = checkout().join(file);
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}; {HOW_TO_RUN}", file.display()));
+        let document = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        Self { document, http: http() }
+    }
+
+    /// A user of the demo data, by id.
+    pub fn user(&self, id: &str) -> Client {
+        let user = self.find_user(id);
+        Client { id: user.id.clone(), name: user.name.clone(), ..self.bearer(Some(user.token.clone())) }
+    }
+
+    /// The token of a user.
+    pub fn token_of(&self, id: &str) -> &str {
+        &self.find_user(id).token
+    }
+
+    /// The secret that signs webhooks.
+    pub fn carrier_token(&self) -> &str {
+        &self.document.twilio.auth_token
+    }
+
+    fn find_user(&self, id: &str) -> &User {
+        self.document.users.iter().find(|user| user.id == id).unwrap_or_else(|| panic!("no user {id}"))
+    }
+
+    /// The machine of the first organisation.
+    pub fn machine(&self) -> Client {
+        self.bearer(Some(self.document.machines[0].token.clone()))
+    }
+
+    /// Somebody with this token, or none.
+    pub fn bearer(&self, token: Option<String>) -> Client {
+        let (id, name) = (String::new(), String::new());
+        Client { id, name, http: self.http.clone(), base: self.document.api_url.clone(), token }
+    }
+
+    /// An inbox of the demo data, by its id.
+    pub fn inbox(&self, id: &str) -> &Inbox {
+        let found = self.document.inboxes.iter().find(|inbox| inbox.inbox_id == id);
+        found.unwrap_or_else(|| panic!("no inbox {id}"))
+    }
+
+    /// The shared inbox that most journeys are about.
+    pub fn desk(&self) -> &Inbox {
+        self.inbox("inb_frontdesk")
+    }
+
+    /// The carrier.
+    pub fn carrier(&self) -> Carrier {
+        Carrier {
+            http: self.http.clone(),
+            url: self.document.carrier_url.clone(),
+            account: self.document.twilio.account_sid.clone(),
+            token: self.document.twilio.auth_token.clone(),
+            webhooks: self.document.webhook_base_url.clone(),
+        }
+    }
+
+    /// Somebody new texts the front desk: a conversation of this journey's own.
+    pub async fn new_thread(&self, text: &str) -> Thread {
+        self.thread_from(&Phone::new(), text).await
+    }
+
+    /// This phone texts the front desk.
+    pub async fn thread_from(&self, phone: &Phone, text: &str) -> Thread {
+        self.carrier().text_in(phone, &self.desk().phone_number, text).await;
+        self.thread_in(&self.user("farid"), &self.desk().inbox_id, "inbox", phone).await
+    }
+
+    /// The conversation of an inbox with a phone, which stands in this folder.
+    pub async fn thread_in(&self, member: &Client, inbox: &str, folder: &str, phone: &Phone) -> Thread {
+        let with_phone = |found: &serde_json::Value| found["contact"]["phoneNumber"] == phone.number();
+        let found = thread::find(member, inbox, folder, with_phone).await;
+        let found = found.unwrap_or_else(|| panic!("no conversation with this phone in {folder} of {inbox}"));
+        let id = found["conversationId"].as_str().expect("an id").to_owned();
+        Thread { inbox: inbox.to_owned(), id, phone: phone.clone() }
+    }
+
+    /// All that the product has logged.
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(checkout().join(&self.document.log)).expect("the product's log");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// What relative paths start from; an absolute one stays as it is.
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A client past the machine's proxies. Everything is plain HTTP on loopback, so it trusts nobody over TLS.
+fn http() -> reqwest::Client {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the default protocol versions")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(HTTP_TIMEOUT);
+    builder.build().expect("fixed settings")
+}
