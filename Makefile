@@ -38,9 +38,9 @@ unit: ## Domain, contract and handler tests
 
 # --workspace, so that dependencies keep the features, and with them the build, of the other tests.
 .PHONY: journeys
-journeys: export LOCK_LEASE_SECONDS ?= 9
-journeys: export LOCK_IDLE_PROMPT_SECONDS ?= 6
-journeys: export LOCK_IDLE_RELEASE_SECONDS ?= 3
+journeys: export LOCK_LEASE_SECONDS ?= 6
+journeys: export LOCK_IDLE_PROMPT_SECONDS ?= 9
+journeys: export LOCK_IDLE_RELEASE_SECONDS ?= 4
 journeys: export RECONCILE_GRACE_SECONDS ?= 10
 journeys: ## Tests over HTTP against a local cloud of their own
 	$(call headline,Journeys over HTTP against the deployed template)

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use send_reconcile::{App, Tally, handle};
 use shared_aws::{client::Aws, messages::Messages, queue::SendQueue};
+use shared_carriers::twilio::{SendMessage, SendOutcome};
 use shared_domain::{
     ids::MessageId,
     message::{DeliveryState, Report},
     time::Timestamp,
 };
-use shared_carriers::twilio::{SendMessage, SendOutcome};
 
 use crate::stage::{Carrier, Stage, now};
 
@@ -95,7 +95,10 @@ async fn a_report_that_came_meanwhile_needs_no_question() {
     let id = lost(&stage, "hello", now()).await;
     let delivered = Report::at(now());
     let messages = Messages::new(stage.table());
-    messages.report(stage.organisation(), &id, DeliveryState::Delivered, &delivered, Some("SM1")).await.unwrap();
+    messages
+        .report(stage.organisation(), &id, DeliveryState::Delivered, &delivered, Some("SM1"))
+        .await
+        .unwrap();
     assert_eq!(handle(&app(&stage, &carrier), now()).await.unwrap().settled, 1);
     assert_eq!(stage.outbox().to_ask_about().await.unwrap(), []);
 }

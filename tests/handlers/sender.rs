@@ -83,7 +83,9 @@ async fn the_last_try_ends_in_failed_and_not_among_the_dead_letters() {
     let (stage, carrier) = (Stage::set().await, Carrier::open().await);
     carrier.fault("rate-limit", "1").await;
     let id = stage.accepted("hello", now()).await;
-    assert!(deliver(&app(&stage, &carrier), vec![record("a", "g", &job(&stage, &id), TRIES)]).await.is_empty());
+    assert!(
+        deliver(&app(&stage, &carrier), vec![record("a", "g", &job(&stage, &id), TRIES)]).await.is_empty()
+    );
     assert_eq!(state(&stage, &id).await, DeliveryState::Failed);
 }
 

@@ -74,8 +74,12 @@ impl Stage {
         let inboxes = Inboxes::new(engine.table());
         inboxes.put_team(&organisation, &team).await.unwrap();
         inboxes.put(&inbox).await.unwrap();
-        let member =
-            Membership { inbox: inbox.id.clone(), kind: inbox.kind, team: team.id.clone(), user: user.clone() };
+        let member = Membership {
+            inbox: inbox.id.clone(),
+            kind: inbox.kind,
+            team: team.id.clone(),
+            user: user.clone(),
+        };
         Members::new(engine.table()).add(&organisation, &member).await.unwrap();
         let contact = PhoneNumber::from_carrier("+12025550143").unwrap();
         Self { engine, account: Account { inbox, team }, user, contact }
@@ -186,7 +190,8 @@ pub(crate) fn signed(route: &'static str, query: &str, form: &str, token: &str) 
     let path = route.split(' ').nth(1).unwrap();
     let url = if query.is_empty() { format!("{BASE}{path}") } else { format!("{BASE}{path}?{query}") };
     let decoded: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
-    let pairs: Vec<(&str, &str)> = decoded.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let pairs: Vec<(&str, &str)> =
+        decoded.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let signature = signature::sign(&url, &pairs, token);
     Event::new(route, &[]).query(query).form(form).header("x-twilio-signature", &signature)
 }

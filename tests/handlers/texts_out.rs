@@ -34,7 +34,8 @@ async fn send(app: &App, event: Event) -> (u16, Value) {
 async fn the_same_key_and_body_is_answered_alike_and_sent_once() {
     let stage = Stage::set().await;
     let app = app(&stage);
-    let body = json!({ "from": { "inboxId": "inb_1" }, "to": { "phoneNumber": "(202) 555-0143" }, "text": "hello" });
+    let body =
+        json!({ "from": { "inboxId": "inb_1" }, "to": { "phoneNumber": "(202) 555-0143" }, "text": "hello" });
     let event = compose(&body).header("idempotency-key", "k-1");
     let (one, two) = tokio::join!(send(&app, event.clone()), send(&app, event.clone()));
     let late = send(&app, event).await;
@@ -57,14 +58,19 @@ async fn checks_are_told_in_their_order() {
     let (status, problem) = send(&app, reply(&stage, &too_long)).await;
     assert_eq!((status, &problem["code"]), (412, &json!("lock_required")), "the lock before the length");
     let token = stage.lock_token().await;
-    let (status, problem) = send(&app, reply(&stage, &json!({ "text": "a".repeat(1501), "lockToken": token }))).await;
+    let (status, problem) =
+        send(&app, reply(&stage, &json!({ "text": "a".repeat(1501), "lockToken": token }))).await;
     assert_eq!((status, &problem["code"], &problem["segments"]), (422, &json!("text_too_long"), &json!(10)));
     let mut team = stage.account.team.clone();
     team.registration = RegistrationStatus::Suspended;
     let inboxes = shared_aws::inboxes::Inboxes::new(stage.table());
     inboxes.put_team(stage.organisation(), &team).await.unwrap();
     let (status, problem) = send(&app, reply(&stage, &json!({ "text": "hi" }))).await;
-    assert_eq!((status, &problem["code"]), (409, &json!("registration_incomplete")), "registration before the lock");
+    assert_eq!(
+        (status, &problem["code"]),
+        (409, &json!("registration_incomplete")),
+        "registration before the lock"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,9 +114,11 @@ async fn media_is_refused_and_not_dropped() {
 async fn a_machine_needs_the_scope_and_a_known_client() {
     let stage = Stage::set().await;
     let app = app(&stage);
-    let body = json!({ "from": { "apiCode": "FRONT" }, "to": { "phoneNumber": "+12025550143" }, "text": "hello" });
+    let body =
+        json!({ "from": { "apiCode": "FRONT" }, "to": { "phoneNumber": "+12025550143" }, "text": "hello" });
     let machine = |scope: &str| {
-        let claims = json!({ "sub": "client-1", "client_id": "client-1", "token_use": "access", "scope": scope });
+        let claims =
+            json!({ "sub": "client-1", "client_id": "client-1", "token_use": "access", "scope": scope });
         Event::new(COMPOSE, &[]).claims(claims).json(&body)
     };
     assert_eq!(send(&app, machine("")).await.0, 403);

@@ -27,7 +27,12 @@ fn compose(inbox: &str, phone: &Phone) -> Value {
 }
 
 /// Tries everything about a conversation, its message and its account; each answer is handed to `check`.
-async fn try_everything(intruder: &Client, thread: &Thread, message: &str, check: impl Fn(&product_tests::Answer)) {
+async fn try_everything(
+    intruder: &Client,
+    thread: &Thread,
+    message: &str,
+    check: impl Fn(&product_tests::Answer),
+) {
     for (method, path, body) in routes(thread) {
         check(&intruder.call(method, &path, body).await);
     }
@@ -112,7 +117,9 @@ async fn what_may_not_be_seen_is_decided_before_what_is_wrong() {
     zoe.delete(&thread.lock()).await.problem(404, "not_found");
     let too_long = json!({ "from": { "inboxId": thread.inbox }, "to": {}, "text": "a".repeat(2000) });
     zoe.post("/v1/messages", too_long).await.problem(404, "not_found");
-    ben.put(&format!("/v1/inboxes/{}/conversations/cnv_nobody/lock", thread.inbox), json!({})).await.problem(404, "not_found");
+    ben.put(&format!("/v1/inboxes/{}/conversations/cnv_nobody/lock", thread.inbox), json!({}))
+        .await
+        .problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -242,10 +249,14 @@ async fn an_unregistered_inbox_is_hidden_and_sends_nothing_and_loses_nothing() {
     assert_eq!(thread.texts(&nora).await, ["Anybody there?"]);
 
     let token = thread.acquired_by(&nora).await;
-    let refused = nora.reply(&thread, token, "Yes").await.problem(409, "registration_incomplete");
+    let reply = json!({ "text": "Yes", "lockToken": token });
+    let refused = nora.post(&thread.messages(), reply).await.problem(409, "registration_incomplete");
     assert_eq!(refused["registration"], "not_started");
     let reasons = nora.get(&thread.can_send()).await.expect(200);
-    assert_eq!((&reasons["allowed"], &reasons["reasons"][0]["code"]), (&json!(false), &json!("registration_incomplete")));
+    assert_eq!(
+        (&reasons["allowed"], &reasons["reasons"][0]["code"]),
+        (&json!(false), &json!("registration_incomplete"))
+    );
     nora.send("/v1/messages", compose(&inbox.inbox_id, &phone)).await.problem(409, "registration_incomplete");
     let by_code = json!({ "from": { "apiCode": inbox.api_code }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
     nora.send("/v1/messages", by_code.clone()).await.problem(409, "registration_incomplete");
@@ -262,7 +273,10 @@ async fn me_shows_the_user_the_teams_and_the_accounts_to_write_from() {
     assert_eq!(me["teams"], json!([{ "teamId": "team_frontdesk", "name": "Front desk", "role": "admin" }]));
     let accounts = me["accounts"].as_array().expect("accounts");
     let shown: Vec<_> = accounts.iter().map(|account| (&account["inboxId"], &account["kind"])).collect();
-    assert_eq!(shown, [(&json!("inb_frontdesk"), &json!("shared")), (&json!("inb_olivia"), &json!("personal"))]);
+    assert_eq!(
+        shown,
+        [(&json!("inb_frontdesk"), &json!("shared")), (&json!("inb_olivia"), &json!("personal"))]
+    );
     for member in ["name", "color", "phoneNumber", "apiCode", "teamId"] {
         assert!(accounts.iter().all(|account| account[member].is_string()), "{member}");
     }

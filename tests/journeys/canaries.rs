@@ -16,11 +16,18 @@ async fn the_log_holds_no_number_no_text_and_no_token() {
     let answer = amelia.answer(&thread, &reply).await.expect(202);
     ben.post(&thread.messages(), json!({ "text": refused, "lockToken": 0 })).await.problem(412, "lock_lost");
     ben.post("/v1/messages", json!({ "from": {}, "to": refused, "text": [refused] })).await;
-    ben.post("/v1/messages", json!({ "from": { "apiCode": refused }, "to": { "phoneNumber": refused }, "text": refused })).await;
+    ben.post(
+        "/v1/messages",
+        json!({ "from": { "apiCode": refused }, "to": { "phoneNumber": refused }, "text": refused }),
+    )
+    .await;
     ben.get(&format!("{}?cursor={refused}&limit={refused}", thread.messages())).await;
     ben.get(&format!("/v1/messages/{refused}")).await;
     let forged = [("MessageSid", "SM1"), ("From", phone.number()), ("Body", &refused)];
-    carrier.forged_webhook("/webhooks/twilio/messages", &forged, Some("forged")).await.problem(403, "signature");
+    carrier
+        .forged_webhook("/webhooks/twilio/messages", &forged, Some("forged"))
+        .await
+        .problem(403, "signature");
     carrier.webhook("/webhooks/twilio/messages", &forged).await.problem(400, "malformed");
     carrier.webhook("/webhooks/twilio/status", &forged).await.problem(400, "malformed");
     let from = json!({ "inboxId": "inb_amelia" });
@@ -38,7 +45,14 @@ async fn the_log_holds_no_number_no_text_and_no_token() {
     for secret in [&inbound, &reply, &composed, &key, &refused, &national]
         .into_iter()
         .map(String::as_str)
-        .chain([unsigned, &unsigned[1..], &stack.desk().phone_number, &amelia.name, "amelia@", stack.carrier_token()])
+        .chain([
+            unsigned,
+            &unsigned[1..],
+            &stack.desk().phone_number,
+            &amelia.name,
+            "amelia@",
+            stack.carrier_token(),
+        ])
         .chain(tokens.iter().map(String::as_str))
     {
         let line = log.lines().find(|line| line.contains(secret));

@@ -38,7 +38,10 @@ async fn an_api_code_names_the_account_and_a_contact_id_the_recipient() {
     let contact = known.seen_by(&amelia).await["contact"].clone();
     let text = json!({ "from": { "apiCode": desk.api_code }, "to": { "contactId": contact["contactId"] }, "text": "By contact" });
     let accepted = amelia.send(COMPOSE, text).await.expect(202);
-    assert_eq!((&accepted["inboxId"], &accepted["conversationId"]), (&json!(desk.inbox_id), &json!(known.id)));
+    assert_eq!(
+        (&accepted["inboxId"], &accepted["conversationId"]),
+        (&json!(desk.inbox_id), &json!(known.id))
+    );
     assert_eq!(carrier.words_on(&known.phone).await.last().expect("a text"), "By contact");
     let archived = known.listed_by(&amelia, "archived").await.expect("archived");
     assert_eq!(archived["contact"], contact);
@@ -82,7 +85,12 @@ async fn what_cannot_be_reached_is_told_apart() {
         let refused = to(json!({ "phoneNumber": number })).await.problem(422, "invalid_number");
         assert_eq!(refused["errors"][0]["pointer"], "/to/phoneNumber");
     }
-    for from in [json!({ "inboxId": "inb_nowhere" }), json!({ "inboxId": "#" }), json!({ "apiCode": "NOWHERE" }), json!({ "apiCode": "" })] {
+    for from in [
+        json!({ "inboxId": "inb_nowhere" }),
+        json!({ "inboxId": "#" }),
+        json!({ "apiCode": "NOWHERE" }),
+        json!({ "apiCode": "" }),
+    ] {
         let text = json!({ "from": from, "to": { "phoneNumber": Phone::new().number() }, "text": "Hi" });
         amelia.send(COMPOSE, text).await.problem(404, "not_found");
     }
@@ -91,7 +99,8 @@ async fn what_cannot_be_reached_is_told_apart() {
 #[tokio::test]
 async fn a_conversation_that_a_colleague_holds_refuses_a_composed_text() {
     let stack = Stack::open();
-    let (carrier, amelia, ben, desk) = (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.desk());
+    let (carrier, amelia, ben, desk) =
+        (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.desk());
     let thread = stack.new_thread("Hello").await;
     let text = json!({ "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": thread.phone.number() }, "text": "Hi" });
     let by_code = json!({ "from": { "apiCode": desk.api_code }, "to": text["to"], "text": "Hi" });
@@ -117,7 +126,10 @@ async fn a_text_has_a_length_counted_in_characters_and_billed_in_segments() {
         amelia.send(COMPOSE, json!({ "from": { "inboxId": desk.inbox_id }, "to": to, "text": text })).await
     };
     let refused = compose(&"a".repeat(307)).await.problem(422, "text_too_long");
-    assert_eq!((&refused["characters"], &refused["limit"], &refused["segments"]), (&json!(307), &json!(306), &json!(3)));
+    assert_eq!(
+        (&refused["characters"], &refused["limit"], &refused["segments"]),
+        (&json!(307), &json!(306), &json!(3))
+    );
     assert_eq!(refused["errors"][0]["pointer"], "/text");
     // é is one septet, € is two that no segment boundary may part.
     assert_eq!(compose(&"é€".repeat(154)).await.problem(422, "text_too_long")["segments"], 4);
@@ -141,7 +153,8 @@ async fn a_text_has_a_length_counted_in_characters_and_billed_in_segments() {
 #[tokio::test]
 async fn a_personal_text_to_somebody_who_wrote_to_the_desk_leaves_the_desk_alone() {
     let stack = Stack::open();
-    let (carrier, amelia, ben, own) = (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.inbox("inb_amelia"));
+    let (carrier, amelia, ben, own) =
+        (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.inbox("inb_amelia"));
     let shared = stack.new_thread("To the desk").await;
     let before = shared.seen_by(&ben).await;
     let text = json!({ "from": { "inboxId": own.inbox_id }, "to": { "phoneNumber": shared.phone.number() }, "text": "From me" });

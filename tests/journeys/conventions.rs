@@ -15,7 +15,11 @@ async fn the_same_key_and_body_is_one_text_and_one_answer() {
     let id = first.expect(202)["messageId"].as_str().expect("an id").to_owned();
     amelia.message_in(&id, "delivered").await;
     let again = amelia.send_once("/v1/messages", key, &text).await;
-    assert_eq!((again.status, &again.body), (202, &first.body), "byte for byte, though it is delivered by now");
+    assert_eq!(
+        (again.status, &again.body),
+        (202, &first.body),
+        "byte for byte, though it is delivered by now"
+    );
 
     let other = json!({ "from": text["from"], "to": text["to"], "text": "Another" });
     amelia.send_once("/v1/messages", key, &other).await.problem(422, "idempotency_key_reused");
@@ -45,7 +49,9 @@ async fn a_reply_that_is_repeated_with_its_key_is_answered_even_when_the_lock_is
     let (carrier, amelia, ben) = (stack.carrier(), stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
     let calm = product_tests::carrier::calm().await;
-    ben.post_once(&thread.messages(), "refused first", &json!({ "text": "Hi" })).await.problem(412, "lock_required");
+    ben.post_once(&thread.messages(), "refused first", &json!({ "text": "Hi" }))
+        .await
+        .problem(412, "lock_required");
     let token = thread.acquired_by(&amelia).await;
     let reply = json!({ "text": "Hi", "lockToken": token });
     let first = amelia.post_once(&thread.messages(), "reply", &reply).await;
@@ -76,9 +82,7 @@ async fn a_reply_that_has_not_seen_the_newest_text_is_refused_with_it() {
     stack.thread_from(&thread.phone, "No, make it four").await;
     let calm = product_tests::carrier::calm().await;
     let token = thread.acquired_by(&amelia).await;
-    let reply = |seen: &Value, accept: bool| {
-        json!({ "text": "See you", "lockToken": token, "lastSeenMessageId": seen, "acceptUnseen": accept })
-    };
+    let reply = |seen: &Value, accept: bool| json!({ "text": "See you", "lockToken": token, "lastSeenMessageId": seen, "acceptUnseen": accept });
     let unseen = amelia.post(&thread.messages(), reply(&seen, false)).await.problem(409, "unseen_message");
     assert_eq!(unseen["unseenMessage"]["text"], "No, make it four");
     assert_eq!(unseen["unseenMessageId"], unseen["unseenMessage"]["messageId"]);
@@ -111,10 +115,13 @@ async fn limits_folders_and_bodies_out_of_bounds_are_refused_with_what_is_wrong(
     }
 
     let raw = async |body: String| {
-        let request = amelia.request(Method::POST, &thread.messages()).header("content-type", "application/json");
+        let request =
+            amelia.request(Method::POST, &thread.messages()).header("content-type", "application/json");
         client::read("POST a raw body".into(), request.body(body)).await
     };
-    for broken in ["", "{", "nonsense", "[]", "null", "\"text\"", "{\"text\":\"Hi\",}", "{\"text\":\"Hi\"} trailing"] {
+    for broken in
+        ["", "{", "nonsense", "[]", "null", "\"text\"", "{\"text\":\"Hi\",}", "{\"text\":\"Hi\"} trailing"]
+    {
         let refused = raw(broken.into()).await.problem(400, "malformed");
         if !broken.ends_with("trailing") {
             assert!(refused["errors"][0]["pointer"].is_string(), "{broken}: {refused}");
@@ -136,8 +143,26 @@ async fn whatever_stands_in_a_path_or_query_is_answered() {
     let (amelia, nobody) = (stack.user("amelia"), stack.bearer(None));
     let long = "a".repeat(3000);
     let odd = [
-        "inb_%20", "%20", "inb_%C3%A9", "%F0%9F%98%80", "inb_%22%27", "'", "%22", "%25", "%2525", "%zz", "%23",
-        "inb_front%23desk", "%3Cscript%3E", "%7B%7D", "inb_frontdesk%00", "%0A", "%FF", "+", "null", &long,
+        "inb_%20",
+        "%20",
+        "inb_%C3%A9",
+        "%F0%9F%98%80",
+        "inb_%22%27",
+        "'",
+        "%22",
+        "%25",
+        "%2525",
+        "%zz",
+        "%23",
+        "inb_front%23desk",
+        "%3Cscript%3E",
+        "%7B%7D",
+        "inb_frontdesk%00",
+        "%0A",
+        "%FF",
+        "+",
+        "null",
+        &long,
     ];
     for id in odd {
         for path in [
@@ -155,7 +180,15 @@ async fn whatever_stands_in_a_path_or_query_is_answered() {
         let answer = amelia.get(&format!("/v1/me?{id}={id}&{id}")).await;
         assert_eq!(answer.status, 200, "{answer}");
     }
-    for path in ["/", "/v1", "/v1/", "/v1/nothing", "/v1/inboxes//conversations", "/V1/me", "/webhooks/twilio/nothing"] {
+    for path in [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/nothing",
+        "/v1/inboxes//conversations",
+        "/V1/me",
+        "/webhooks/twilio/nothing",
+    ] {
         let answer = amelia.get(path).await;
         assert!((400..500).contains(&answer.status), "{answer}");
     }
@@ -169,7 +202,8 @@ async fn a_browser_of_a_listed_origin_may_call_and_another_may_not() {
     let preflight = async |origin: &str| {
         let request = nobody.request(Method::OPTIONS, "/v1/me").header("origin", origin);
         let request = request.header("access-control-request-method", "PUT");
-        let request = request.header("access-control-request-headers", "authorization,content-type,idempotency-key");
+        let request =
+            request.header("access-control-request-headers", "authorization,content-type,idempotency-key");
         client::read("a preflight".into(), request).await
     };
     let listed = "http://localhost:3000";

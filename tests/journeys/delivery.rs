@@ -10,7 +10,12 @@ fn id(accepted: &Answer) -> String {
 }
 
 fn states(message: &Value) -> Vec<&str> {
-    message["states"].as_array().expect("states").iter().map(|step| step["state"].as_str().expect("a word")).collect()
+    message["states"]
+        .as_array()
+        .expect("states")
+        .iter()
+        .map(|step| step["state"].as_str().expect("a word"))
+        .collect()
 }
 
 /// A text that the network has and of which it says nothing by itself, and the carrier's id of it.
@@ -59,7 +64,10 @@ async fn a_failure_shows_in_the_list_with_its_code_in_words_and_a_late_receipt_c
     assert_eq!(failed["state"], "undelivered");
     let step = failed["states"].as_array().expect("states").last().expect("a step");
     assert_eq!((&step["state"], &step["code"]), (&json!("undelivered"), &json!("30003")));
-    assert!(step["detail"].as_str().is_some_and(|sentence| sentence.len() > 20 && sentence.ends_with('.')), "{step}");
+    assert!(
+        step["detail"].as_str().is_some_and(|sentence| sentence.len() > 20 && sentence.ends_with('.')),
+        "{step}"
+    );
     assert_eq!(thread.listed_by(&ben, "archived").await.expect("archived")["deliveryFailed"], true);
     assert_eq!(thread.seen_by(&ben).await["deliveryFailed"], true);
 
@@ -89,7 +97,11 @@ async fn a_report_without_our_parameters_is_resolved_by_the_carriers_id() {
     };
     post(report("delivered", "SM00000000000000000000000000000000")).await;
     post(report("partially_delivered", &sid)).await;
-    assert_eq!(ben.message(&message).await["state"], "sent", "neither another's nor an unknown state changes it");
+    assert_eq!(
+        ben.message(&message).await["state"],
+        "sent",
+        "neither another's nor an unknown state changes it"
+    );
     post(report("delivered", &sid)).await;
     assert_eq!(ben.message(&message).await["state"], "delivered");
 }
@@ -215,11 +227,12 @@ async fn a_text_whose_answer_was_lost_is_never_sent_twice_and_the_carrier_is_ask
     .await;
     assert_eq!(carrier.reports(&sid, "delivered", None).await, 200);
     assert_eq!(ben.message(&mute_message).await["state"], "delivered");
-    let failed = eventually("the reconciler gives it up (is the grace time short?)", 4 * PATIENCE, async || {
-        let message = ben.message(&lost_message).await;
-        (message["state"] == "failed").then_some(message)
-    })
-    .await;
+    let failed =
+        eventually("the reconciler gives it up (is the grace time short?)", 4 * PATIENCE, async || {
+            let message = ben.message(&lost_message).await;
+            (message["state"] == "failed").then_some(message)
+        })
+        .await;
     assert_eq!(states(&failed), ["queued", "sending", "unknown", "failed"]);
     let step = &failed["states"][3];
     assert_eq!(step["code"], "not_accepted");

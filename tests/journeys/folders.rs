@@ -10,11 +10,17 @@ async fn a_conversation_is_archived_and_brought_back() {
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
     let archived = amelia.patch(&thread.path(), json!({ "folder": "archived" })).await.expect(200);
-    assert_eq!((&archived["folder"], &archived["read"]), (&json!("archived"), &json!(false)), "only what was named");
+    assert_eq!(
+        (&archived["folder"], &archived["read"]),
+        (&json!("archived"), &json!(false)),
+        "only what was named"
+    );
     assert!(thread.listed_by(&ben, "inbox").await.is_none());
     assert_eq!(thread.listed_by(&ben, "archived").await.expect("archived")["folder"], "archived");
     amelia.patch(&thread.path(), json!({ "folder": "inbox" })).await.expect(200);
-    assert!(thread.listed_by(&ben, "inbox").await.is_some() && thread.listed_by(&ben, "archived").await.is_none());
+    assert!(
+        thread.listed_by(&ben, "inbox").await.is_some() && thread.listed_by(&ben, "archived").await.is_none()
+    );
     amelia.patch(&thread.path(), json!({ "folder": "archived" })).await.expect(200);
     stack.thread_from(&thread.phone, "One more thing").await;
     assert!(thread.listed_by(&ben, "inbox").await.is_some());
@@ -85,9 +91,11 @@ async fn history_comes_in_pages_newest_first_with_the_names_of_the_senders() {
         // What comes in meanwhile shifts nothing.
         stack.thread_from(&thread.phone, "meanwhile").await;
     }
-    let shown: Vec<_> = pages.concat().iter().map(|text| (text["text"].clone(), text["sender"]["name"].clone())).collect();
+    let shown: Vec<_> =
+        pages.concat().iter().map(|text| (text["text"].clone(), text["sender"]["name"].clone())).collect();
     let by = |text: &str, name: Option<&str>| (json!(text), json!(name));
-    let expected = [by("5", None), by("4", Some(&ben.name)), by("3", Some(&amelia.name)), by("2", None), by("1", None)];
+    let expected =
+        [by("5", None), by("4", Some(&ben.name)), by("3", Some(&amelia.name)), by("2", None), by("1", None)];
     assert_eq!(shown, expected);
     assert!(pages.iter().all(|page| page.len() <= 2));
 }
@@ -106,7 +114,9 @@ async fn a_list_comes_in_pages_in_the_order_of_activity() {
         let page = farid.get(&path).await.expect(200);
         let items = page["items"].as_array().expect("items");
         assert!(items.len() <= 2 && !items.is_empty());
-        numbers.extend(items.iter().map(|found| found["contact"]["phoneNumber"].as_str().expect("a number").to_owned()));
+        numbers.extend(
+            items.iter().map(|found| found["contact"]["phoneNumber"].as_str().expect("a number").to_owned()),
+        );
         cursor = format!("&cursor={}", page["nextCursor"].as_str().unwrap_or_default());
     }
     let newest_first: Vec<_> = phones.iter().rev().map(|phone| phone.number().to_owned()).collect();

@@ -13,7 +13,8 @@ struct Form(Vec<(&'static str, String)>);
 
 impl Form {
     fn new(carrier: &Carrier, from: &Phone, to: &str, sid: &str) -> Self {
-        let fields = [("MessageSid", sid), ("AccountSid", carrier.account()), ("From", from.number()), ("To", to)];
+        let fields =
+            [("MessageSid", sid), ("AccountSid", carrier.account()), ("From", from.number()), ("To", to)];
         let mut form = Self(fields.map(|(name, value)| (name, value.to_owned())).into());
         form.0.push(("Body", "Hello".into()));
         form
@@ -98,7 +99,11 @@ async fn texts_of_one_instant_from_one_number_meet_in_one_conversation() {
     };
     assert!(product_tests::thread::find(&ben, &desk.inbox_id, "inbox", other).await.is_none());
     let last = thread.history(&ben).await.pop().expect("a text");
-    assert_eq!(thread.seen_by(&ben).await["lastMessage"]["messageId"], last["messageId"], "the newest is on top");
+    assert_eq!(
+        thread.seen_by(&ben).await["lastMessage"]["messageId"],
+        last["messageId"],
+        "the newest is on top"
+    );
 }
 
 #[tokio::test]
@@ -108,13 +113,19 @@ async fn an_unknown_number_becomes_a_provisional_contact_and_a_known_one_keeps_i
     let thread = stack.new_thread("Who am I?").await;
     let contact = thread.seen_by(&ben).await["contact"].clone();
     assert_eq!((&contact["provisional"], &contact["firstName"]), (&json!(true), &Value::Null), "{contact}");
-    assert_eq!((&contact["phoneNumber"], &contact["optedOut"]), (&json!(thread.phone.number()), &json!(false)));
+    assert_eq!(
+        (&contact["phoneNumber"], &contact["optedOut"]),
+        (&json!(thread.phone.number()), &json!(false))
+    );
     stack.thread_from(&thread.phone, "Still me").await;
     assert_eq!(thread.seen_by(&ben).await["contact"]["contactId"], contact["contactId"]);
 
     let known = stack.thread_from(&Phone::of("+12025550150"), "It is me").await;
     let seen = known.seen_by(&ben).await;
-    assert_eq!((&seen["contact"]["externalId"], &seen["contact"]["provisional"]), (&json!("C-1041"), &json!(false)));
+    assert_eq!(
+        (&seen["contact"]["externalId"], &seen["contact"]["provisional"]),
+        (&json!("C-1041"), &json!(false))
+    );
     assert!(seen["contact"]["firstName"].is_string() && seen["contact"]["lastName"].is_string(), "{seen}");
     let listed = known.listed_by(&ben, "inbox").await.expect("in the Inbox");
     assert_eq!(listed["assignedUser"], seen["assignedUser"], "whom the import assigned");
@@ -125,13 +136,18 @@ async fn an_unknown_number_becomes_a_provisional_contact_and_a_known_one_keeps_i
 async fn media_and_every_letter_of_a_text_are_kept() {
     let stack = Stack::open();
     let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.desk());
-    let thread = stack.new_thread("  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  ").await;
+    let thread = stack
+        .new_thread("  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  ")
+        .await;
     let photo = ("MediaUrl0", "https://media.example/photo.png?size=1&v=2");
     let film = ("MediaUrl1", "https://media.example/film.mp4");
     let fields = [("From", thread.phone.number()), ("To", &desk.phone_number), photo, film];
     assert_eq!(carrier.text_in_with(&fields).await.webhook_status, Some(200));
     let history = thread.history(&ben).await;
-    assert_eq!(history[0]["text"], "  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  ");
+    assert_eq!(
+        history[0]["text"],
+        "  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  "
+    );
     assert_eq!((&history[0]["state"], &history[0]["media"]), (&json!("received"), &json!([])));
     assert_eq!(history[1]["text"], "");
     assert_eq!(
@@ -150,9 +166,16 @@ async fn nothing_is_stored_without_the_carriers_signature() {
     let genuine = carrier.signature(MESSAGES, &form.fields());
     let of_another_body = carrier.signature(MESSAGES, &form.fields()[1..]);
     let of_another_path = carrier.signature("/webhooks/twilio/status", &form.fields());
-    let of_another_token = shared_carriers::twilio::signature::sign(MESSAGES, &form.fields(), "not the token");
-    for signature in [None, Some(""), Some("garbage"), Some(&of_another_body), Some(&of_another_path), Some(&of_another_token)]
-    {
+    let of_another_token =
+        shared_carriers::twilio::signature::sign(MESSAGES, &form.fields(), "not the token");
+    for signature in [
+        None,
+        Some(""),
+        Some("garbage"),
+        Some(&of_another_body),
+        Some(&of_another_path),
+        Some(&of_another_token),
+    ] {
         let signature: Option<&str> = signature.map(|text: &str| text);
         carrier.forged_webhook(MESSAGES, &form.fields(), signature).await.problem(403, "signature");
     }

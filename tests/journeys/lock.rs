@@ -36,7 +36,11 @@ async fn a_lock_is_acquired_renewed_and_released() {
     assert_eq!((&renewed["token"], &renewed["idlePrompt"]), (&held["token"], &json!(false)));
     assert!(instant(&renewed["expiresAt"]) > instant(&held["expiresAt"]));
     assert!(instant(&renewed["idleReleaseAt"]) > instant(&held["idleReleaseAt"]));
-    assert_eq!(thread.seen_by(&ben).await["lock"]["expiresAt"], renewed["expiresAt"], "a colleague sees the new end");
+    assert_eq!(
+        thread.seen_by(&ben).await["lock"]["expiresAt"],
+        renewed["expiresAt"],
+        "a colleague sees the new end"
+    );
 
     thread.released_by(&amelia, token).await;
     thread.released_by(&amelia, token).await;
@@ -72,6 +76,7 @@ async fn a_second_tab_of_the_same_user_gets_a_new_token_and_the_old_one_dies() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let thread = stack.new_thread("Hello").await;
+    let calm = carrier::calm().await;
     let first = thread.acquired_by(&amelia).await;
     let second = thread.acquired_by(&amelia).await;
     assert!(second > first);
@@ -79,8 +84,12 @@ async fn a_second_tab_of_the_same_user_gets_a_new_token_and_the_old_one_dies() {
     let late = amelia.post(&thread.messages(), json!({ "text": "Hi", "lockToken": first })).await;
     assert_eq!(late.problem(412, "lock_lost")["reason"], "superseded");
     thread.released_by(&amelia, first).await;
-    assert_eq!(thread.seen_by(&amelia).await["lock"]["holder"]["id"], amelia.id, "the old tab cannot release it");
-    amelia.reply(&thread, second, "Hi").await.expect(202);
+    assert_eq!(
+        thread.seen_by(&amelia).await["lock"]["holder"]["id"],
+        amelia.id,
+        "the old tab cannot release it"
+    );
+    amelia.reply(&calm, &thread, second, "Hi").await.expect(202);
 }
 
 #[tokio::test]
@@ -140,7 +149,10 @@ async fn an_idle_holder_is_asked_and_then_loses_the_lock_though_it_was_renewed()
     };
     let prompt = Duration::from_secs(held["idlePromptAfterSeconds"].as_u64().expect("a number of seconds"));
     let waited = asked.expect("the question came").duration_since(begin);
-    assert!(waited + jiff::SignedDuration::from_secs(1) >= prompt.try_into().expect("short"), "asked after {waited}");
+    assert!(
+        waited + jiff::SignedDuration::from_secs(1) >= prompt.try_into().expect("short"),
+        "asked after {waited}"
+    );
     assert!(Timestamp::now() >= release, "not before the instant that was told");
     let lost = refused.problem(412, "lock_lost");
     assert_eq!((&lost["reason"], &lost["holder"]), (&json!("idle"), &Value::Null));
@@ -167,7 +179,8 @@ async fn a_holder_who_says_that_somebody_is_there_keeps_the_lock() {
     let here = renew(&amelia, &thread, token, true).await.expect(200);
     assert_eq!(here["idlePrompt"], false);
     assert!(instant(&here["idleReleaseAt"]) > instant(&held["idleReleaseAt"]));
-    amelia.reply(&thread, token, "Still here").await.expect(202);
+    let again = renew(&amelia, &thread, token, false).await.expect(200);
+    assert_eq!((&again["idlePrompt"], &again["idleReleaseAt"]), (&json!(false), &here["idleReleaseAt"]));
 }
 
 #[tokio::test]
@@ -252,9 +265,10 @@ async fn a_reply_needs_the_lock_even_when_nobody_holds_it() {
     amelia.post(&thread.messages(), json!({ "text": "Hi" })).await.problem(412, "lock_required");
     let never = amelia.post(&thread.messages(), json!({ "text": "Hi", "lockToken": 7 })).await;
     never.problem(412, "lock_lost");
+    let calm = carrier::calm().await;
     let token = thread.acquired_by(&amelia).await;
     amelia.post(&thread.messages(), json!({ "text": "Hi" })).await.problem(412, "lock_required");
-    amelia.reply(&thread, token, "Hi").await.expect(202);
+    amelia.reply(&calm, &thread, token, "Hi").await.expect(202);
     assert_eq!(thread.texts(&amelia).await, ["Hello", "Hi"]);
 }
 

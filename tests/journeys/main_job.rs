@@ -1,13 +1,13 @@
 //! The main job: a text comes in, one person answers it, everybody sees who, and nobody else can.
 
-use product_tests::{Phone, Stack};
+use product_tests::{Phone, Stack, carrier};
 use serde_json::{Value, json};
 
 /// ◆ product 4 and 5: Inbox and Archived, who is responding, one hand on a conversation, the sender's name.
 #[tokio::test]
 async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
     let stack = Stack::open();
-    let (carrier, desk) = (stack.carrier(), stack.desk());
+    let (network, desk) = (stack.carrier(), stack.desk());
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
 
     let thread = stack.new_thread("Is the pool open today?").await;
@@ -15,6 +15,7 @@ async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
     assert_eq!((&listed["read"], &listed["lock"]), (&json!(false), &Value::Null), "{listed}");
     assert_eq!(listed["lastMessage"]["text"], "Is the pool open today?");
 
+    let calm = carrier::calm().await;
     let held = amelia.post(&thread.lock(), Value::Null).await.expect(200);
     assert_eq!(held["holder"], json!({ "id": amelia.id, "name": amelia.name }));
     let responding = json!({ "holder": held["holder"], "expiresAt": held["expiresAt"] });
@@ -27,9 +28,10 @@ async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
     assert_eq!(locked["holder"], held["holder"]);
 
     let token = held["token"].as_u64().expect("a token");
-    let accepted = amelia.reply(&thread, token, "Yes, until eight.").await.expect(202);
+    let accepted = amelia.reply(&calm, &thread, token, "Yes, until eight.").await.expect(202);
+    drop(calm);
     assert_eq!(accepted["state"], "queued");
-    let shown = carrier.shown_on(&thread.phone).await;
+    let shown = network.shown_on(&thread.phone).await;
     assert_eq!(shown.len(), 1, "{shown:?}");
     assert_eq!((shown[0].body.as_str(), &shown[0].from), ("Yes, until eight.", &desk.phone_number));
 
@@ -39,7 +41,8 @@ async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
     assert_eq!((&history[0]["sender"], &history[0]["direction"]), (&Value::Null, &json!("inbound")));
 
     let delivered = ben.message_in(accepted["messageId"].as_str().expect("an id"), "delivered").await;
-    let states: Vec<_> = delivered["states"].as_array().expect("states").iter().map(|step| &step["state"]).collect();
+    let states: Vec<_> =
+        delivered["states"].as_array().expect("states").iter().map(|step| &step["state"]).collect();
     assert_eq!(states, ["queued", "sending", "sent", "delivered"]);
 
     assert!(thread.listed_by(&ben, "inbox").await.is_none());
@@ -55,7 +58,7 @@ async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
     assert_eq!((&lost["reason"], &lost["holder"]["id"]), (&json!("taken"), &json!(ben.id)));
     thread.released_by(&ben, next).await;
     thread.released_by(&ben, next).await;
-    assert_eq!(carrier.words_on(&thread.phone).await, ["Yes, until eight."]);
+    assert_eq!(network.words_on(&thread.phone).await, ["Yes, until eight."]);
 }
 
 /// ◆ product 4: an inbound text puts its conversation in Inbox, unread, on top, for every member.
@@ -73,7 +76,8 @@ async fn a_text_that_comes_in_is_unread_on_top_of_the_inbox_for_every_member() {
     assert_eq!(carla.unread(&inbox.inbox_id).await, before + 2, "conversations are counted, not texts");
     let path = format!("/v1/inboxes/{}/conversations?limit=2", inbox.inbox_id);
     let page = carla.get(&path).await.expect(200);
-    let numbers: Vec<_> = page["items"].as_array().expect("items").iter().map(|c| &c["contact"]["phoneNumber"]).collect();
+    let numbers: Vec<_> =
+        page["items"].as_array().expect("items").iter().map(|c| &c["contact"]["phoneNumber"]).collect();
     assert_eq!(numbers, [first.number(), second.number()]);
 
     let shared = stack.new_thread("Hello").await;

@@ -11,9 +11,16 @@ use crate::{Answer, Phone, client};
 /// A fault strikes whichever text is sent next, so a journey that wants one is alone with the carrier until it has struck.
 static WEATHER: RwLock<()> = RwLock::const_new(());
 
-/// While this is held no fault strikes. Never take it twice in one journey.
-pub async fn calm() -> RwLockReadGuard<'static, ()> {
-    WEATHER.read().await
+/// While this is held no fault strikes. Take it before a lock: it may be long in coming. Never take it twice in one
+/// journey, as [`crate::Client::send`] and [`crate::Client::answer`] do.
+pub async fn calm() -> Calm {
+    Calm { _shared: WEATHER.read().await }
+}
+
+/// No fault is in force.
+#[derive(Debug)]
+pub struct Calm {
+    _shared: RwLockReadGuard<'static, ()>,
 }
 
 /// The carrier simulator.
@@ -80,7 +87,8 @@ impl Carrier {
     /// What a phone was sent, oldest first.
     pub async fn shown_on(&self, phone: &Phone) -> Vec<Text> {
         let path = format!("/2010-04-01/Accounts/{}/Messages.json", self.account);
-        let request = self.http.get(format!("{}{path}", self.url)).basic_auth(&self.account, Some(&self.token));
+        let request =
+            self.http.get(format!("{}{path}", self.url)).basic_auth(&self.account, Some(&self.token));
         let request = request.query(&[("To", phone.number()), ("PageSize", "1000")]);
         let list = client::read(format!("GET {path}"), request).await;
         assert_eq!(list.status, 200, "{list}");
@@ -100,7 +108,8 @@ impl Carrier {
         let code = code.map(|code| code.to_string());
         let mut fields = vec![("MessageSid", sid), ("Status", status)];
         fields.extend(code.as_deref().map(|code| ("ErrorCode", code)));
-        let told: Posted = serde_json::from_value(self.control("message-status", &fields).await).expect("an outcome");
+        let told: Posted =
+            serde_json::from_value(self.control("message-status", &fields).await).expect("an outcome");
         told.webhook_status.expect("the product answers")
     }
 
@@ -118,7 +127,12 @@ impl Carrier {
     }
 
     /// The same with any signature, or none.
-    pub async fn forged_webhook(&self, path: &str, fields: &[(&str, &str)], signature: Option<&str>) -> Answer {
+    pub async fn forged_webhook(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        signature: Option<&str>,
+    ) -> Answer {
         let mut request = self.http.request(Method::POST, format!("{}{path}", self.webhooks)).form(fields);
         if let Some(signature) = signature {
             request = request.header("x-twilio-signature", signature);

@@ -3,7 +3,11 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::{Answer, PATIENCE, Thread, carrier, eventually};
+use crate::{
+    Answer, PATIENCE, Thread,
+    carrier::{self, Calm},
+    eventually,
+};
 
 /// Calls the API with one token.
 #[derive(Debug, Clone)]
@@ -95,9 +99,11 @@ impl Client {
         answer
     }
 
-    /// Replies under a lock that was acquired before.
-    pub async fn reply(&self, thread: &Thread, token: u64, text: &str) -> Answer {
-        self.send(&thread.messages(), json!({ "text": text, "lockToken": token })).await
+    /// Replies under a lock that was acquired before, and waits as [`Client::send`] does.
+    pub async fn reply(&self, _calm: &Calm, thread: &Thread, token: u64, text: &str) -> Answer {
+        let answer = self.post(&thread.messages(), json!({ "text": text, "lockToken": token })).await;
+        self.leaves(&answer).await;
+        answer
     }
 
     /// Waits until an accepted text has been with the carrier, whatever came of it.
@@ -130,7 +136,8 @@ impl Client {
     pub async fn unread(&self, inbox: &str) -> u64 {
         let me = self.get("/v1/me").await.expect(200);
         let accounts = me["accounts"].as_array().expect("accounts");
-        let account = accounts.iter().find(|account| account["inboxId"] == inbox).expect("the inbox is shown");
+        let account =
+            accounts.iter().find(|account| account["inboxId"] == inbox).expect("the inbox is shown");
         account["unreadCount"].as_u64().expect("a count")
     }
 }

@@ -75,8 +75,10 @@ impl Stack {
     pub fn open() -> Self {
         let file = std::env::var_os("STACK_FILE").unwrap_or_else(|| panic!("{HOW_TO_RUN}"));
         let file = checkout().join(file);
-        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}; {HOW_TO_RUN}", file.display()));
-        let document = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let text = std::fs::read_to_string(&file)
+            .unwrap_or_else(|error| panic!("{}: {error}; {HOW_TO_RUN}", file.display()));
+        let document =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         Self { document, http: http() }
     }
 

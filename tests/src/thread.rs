@@ -84,7 +84,8 @@ pub async fn find(
     let mut path = first.clone();
     loop {
         let page = member.get(&path).await.expect(200);
-        let found = page["items"].as_array().expect("items").iter().find(|conversation| fits(conversation)).cloned();
+        let found =
+            page["items"].as_array().expect("items").iter().find(|conversation| fits(conversation)).cloned();
         let Some(cursor) = page["nextCursor"].as_str().filter(|_| found.is_none()) else { return found };
         path = format!("{first}&cursor={cursor}");
     }

@@ -18,7 +18,9 @@ fn resources(kind: &str) -> BTreeMap<String, Value> {
     let template = template();
     let all = template["Resources"].as_mapping().unwrap();
     let wanted = all.iter().filter(|(_, resource)| resource["Type"] == kind);
-    wanted.map(|(name, resource)| (name.as_str().unwrap().to_owned(), resource["Properties"].clone())).collect()
+    wanted
+        .map(|(name, resource)| (name.as_str().unwrap().to_owned(), resource["Properties"].clone()))
+        .collect()
 }
 
 /// Functions by the name of their package.
@@ -140,12 +142,16 @@ fn a_function_without_a_variable_for_it_has_no_right_to_it() {
 #[test]
 fn every_queue_has_dead_letters_or_is_a_place_for_them() {
     let queues = resources("AWS::SQS::Queue");
-    let watched: Vec<_> = resources("AWS::CloudWatch::Alarm").values().flat_map(|alarm| texts(&alarm["Dimensions"])).collect();
+    let watched: Vec<_> =
+        resources("AWS::CloudWatch::Alarm").values().flat_map(|alarm| texts(&alarm["Dimensions"])).collect();
     for (name, queue) in &queues {
         let ends_here = queue["RedrivePolicy"].is_null();
         let watched = watched.iter().any(|text| *text == format!("{name}.QueueName"));
         assert!(watched, "{name} has an alarm");
-        assert!(!ends_here || name.contains("DeadLetters") || name.contains("Failures"), "{name} has dead letters");
+        assert!(
+            !ends_here || name.contains("DeadLetters") || name.contains("Failures"),
+            "{name} has dead letters"
+        );
     }
 }
 
@@ -207,7 +213,10 @@ fn the_relay_sees_outbox_rows_alone() {
 fn no_secret_stands_in_a_variable() {
     for (package, function) in functions() {
         for value in texts(&function["Environment"]["Variables"]) {
-            assert!(!value.contains("{{resolve:"), "{package}: a resolved secret can be read by whoever sees the function");
+            assert!(
+                !value.contains("{{resolve:"),
+                "{package}: a resolved secret can be read by whoever sees the function"
+            );
         }
     }
 }

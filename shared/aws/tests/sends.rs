@@ -194,6 +194,17 @@ async fn a_composed_text_begins_a_conversation_archived_and_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_text_composed_into_an_unread_conversation_leaves_it_unread() {
+    let desk = Desk::open().await;
+    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
+    let message = desk.draft(&number(143), "The office is closed today.", &ada(), seconds(3));
+    assert_eq!(desk.accept(&message, Guard::Compose { user: None }, None).await, Accepted::Stored);
+    let after = desk.look_at(&conversation).await;
+    assert_eq!((after.folder, after.read), (Folder::Archived, false));
+    assert_eq!(desk.inboxes.unread(desk.organisation(), &desk.inbox.id).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_compose_is_refused_while_another_holds_and_not_to_the_holder() {
     let answering = Answering::new().await;
     let (ada, ben) = (ada(), ben());

@@ -25,20 +25,24 @@ impl PhoneNumber {
     /// A number as people write it (`(202) 555-0143`, `+44 20 7946 0958`); without a country code it is North American.
     ///
     /// # Errors
-    /// [`PhoneNumberError`]; plausibility is judged by length and country, not by the fine plan, which changes often and
-    /// would refuse numbers that are in use.
+    /// [`PhoneNumberError`]. E.164 is taken at its word as long as its length is possible: tables of what is given out
+    /// change, and would refuse numbers that are in use.
     pub fn parse(text: &str) -> Result<Self, PhoneNumberError> {
         if text.len() > 40 {
             return Err(PhoneNumberError::Malformed);
         }
-        let number = phonenumber::parse(Some(phonenumber::country::US), text.trim())
-            .map_err(|_| PhoneNumberError::Malformed)?;
-        let e164 = number.format().mode(phonenumber::Mode::E164).to_string();
-        let north_american = e164.strip_prefix("+1");
-        if north_american.is_some_and(|national| !plausible_north_american(national)) {
-            return Err(PhoneNumberError::NotAssigned);
+        let explicit = text.starts_with('+').then(|| Self::from_carrier(text).ok()).flatten();
+        let number = match explicit {
+            Some(number) => number,
+            None => {
+                let read = phonelib::PhoneNumber::parse_with_country(text, "US");
+                Self::from_carrier(read.ok_or(PhoneNumberError::Malformed)?.e164())?
+            }
+        };
+        match number.as_str().strip_prefix("+1") {
+            Some(national) if !plausible_north_american(national) => Err(PhoneNumberError::NotAssigned),
+            _ => Ok(number),
         }
-        Self::from_carrier(&e164).map_err(|_| PhoneNumberError::NotAssigned)
     }
 
     /// A number as a carrier sends it: `+` and 7 to 15 digits, or a short code.
@@ -94,6 +98,7 @@ mod tests {
             assert_eq!(PhoneNumber::parse(text).unwrap().as_str(), "+12025550143", "{text}");
         }
         assert_eq!(PhoneNumber::parse("+44 20 7946 0958").unwrap().as_str(), "+442079460958");
+        assert_eq!(PhoneNumber::parse("+15552340143").unwrap().as_str(), "+15552340143", "E.164 is taken at its word");
     }
 
     #[test]
