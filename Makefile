@@ -34,7 +34,7 @@ test: lint unit journeys ## All checks and tests, from fast to whole
 unit: ## Domain, contract and handler tests
 	$(call headline,Tests without the cloud)
 	cargo test --workspace --exclude product-tests
-	cargo test --workspace --test template
+	cargo test --workspace --test handlers --test template
 
 # --workspace, so that dependencies keep the features, and with them the build, of the other tests.
 .PHONY: journeys
@@ -52,6 +52,10 @@ bench: ## The lock's and the release bootstraps' figures, as ratios
 	cargo build --release $(addprefix -p ,$(notdir $(wildcard functions/*)))
 	$(call headline,Measuring)
 	cargo run --release -p product-bench
+
+.PHONY: openapi
+openapi: ## Writes functions/openapi/openapi.json anew from the functions
+	UPDATE_OPENAPI=1 cargo test --workspace --test document
 
 .PHONY: lint
 lint: $(TOOLS)/.ready ## Format, clippy, the template

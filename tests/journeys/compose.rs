@@ -109,7 +109,9 @@ async fn a_conversation_that_a_colleague_holds_refuses_a_composed_text() {
     let locked = ben.post(COMPOSE, text.clone()).await.problem(423, "locked");
     assert_eq!((&locked["holder"], &locked["expiresAt"]), (&held["holder"], &held["expiresAt"]));
     stack.machine().post(COMPOSE, by_code).await.problem(423, "locked");
-    amelia.post(COMPOSE, text.clone()).await.expect(202); // one's own lock is no obstacle
+    let accepted = amelia.post(COMPOSE, text.clone()).await;
+    accepted.expect(202); // one's own lock is no obstacle
+    amelia.leaves(&accepted).await;
     drop(calm);
     thread.released_by(&amelia, held["token"].as_u64().expect("a token")).await;
     ben.send(COMPOSE, text).await.expect(202);

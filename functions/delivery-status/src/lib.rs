@@ -107,7 +107,7 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
         Reported::Added(message) => show_in_thread(app, &organisation, &message, state).await?,
         Reported::Known => {}
         Reported::NoMessage => {
-            tracing::warn!(metric = "unknown_message", %message, "a report for no message of ours");
+            tracing::warn!(metric = "unknown_message", message_id = %message, "a report for no message of ours");
         }
     }
     Ok(webhook::acknowledged())

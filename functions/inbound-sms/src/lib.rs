@@ -91,8 +91,8 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
         media: inbound.media.into_iter().map(media).collect(),
     };
     match app.inbound.receive(&inbox, &text, now).await? {
-        Receipt::Stored(message) => tracing::info!(inbox = %inbox.id, %message, "stored"),
-        Receipt::Duplicate(message) => tracing::info!(inbox = %inbox.id, %message, "repeated"),
+        Receipt::Stored(message) => tracing::info!(inbox = %inbox.id, message_id = %message, "stored"),
+        Receipt::Duplicate(message) => tracing::info!(inbox = %inbox.id, message_id = %message, "repeated"),
     }
     Ok(webhook::acknowledged())
 }

@@ -53,7 +53,7 @@ pub(crate) async fn answer(
 ) -> Outcome {
     match outcome {
         Accepted::Stored => {
-            tracing::info!(message = %message.id, segments = message.segments(), "accepted");
+            tracing::info!(message_id = %message.id, segments = message.segments(), "accepted");
             accepted(message)
         }
         Accepted::Refused(conversation) => Err(refused(conversation).unwrap_or_else(changed)),

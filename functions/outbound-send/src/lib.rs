@@ -179,7 +179,7 @@ async fn record_answer(
             app.messages
                 .report(&job.organisation, &job.message, DeliveryState::Sent, &report, Some(&sid))
                 .await?;
-            tracing::info!(message = %job.message, carrier_id = sid, "sent");
+            tracing::info!(message_id = %job.message, carrier_id = sid, "sent");
             Ok(())
         }
         SendOutcome::Refused(refusal) if refusal.retryable && !last_try => {
@@ -205,7 +205,7 @@ async fn fail(
             "the carrier refuses our account"
         );
     }
-    tracing::warn!(message = %job.message, code = refusal.code, "failed");
+    tracing::warn!(message_id = %job.message, code = refusal.code, "failed");
     let report =
         Report { at: now, code: refusal.code.map(|code| code.to_string()), detail: Some(refusal.reason) };
     app.messages.report(&job.organisation, &job.message, DeliveryState::Failed, &report, None).await?;
@@ -220,7 +220,7 @@ async fn fail(
 
 /// First the row that makes the reconciler ask, then the state that people see: a crash between both asks once too often.
 async fn ask_the_carrier(app: &App, now: Timestamp, job: &SendJob, why: &str) -> Result<(), Again> {
-    tracing::warn!(message = %job.message, why, metric = "send_unknown", "nobody knows whether the carrier has it");
+    tracing::warn!(message_id = %job.message, why, metric = "send_unknown", "nobody knows whether the carrier has it");
     app.outbox.ask_about(&job.organisation, &job.message, now).await?;
     let detail = "The carrier's answer was lost; we are asking it whether it has the text.";
     let report = Report { at: now, code: None, detail: Some(detail.into()) };

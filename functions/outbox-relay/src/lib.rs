@@ -62,7 +62,7 @@ pub async fn handle(app: &App, event: Event) -> Result<(), NotRelayed> {
             Ok(()) => remove(app, entry).await,
             Err(error) => {
                 failed += 1;
-                tracing::error!(message = %entry.message, %error, "not queued");
+                tracing::error!(message_id = %entry.message, %error, "not queued");
             }
         }
     }
@@ -73,7 +73,7 @@ pub async fn handle(app: &App, event: Event) -> Result<(), NotRelayed> {
 /// A row that stays is queued again by the sweep, and its message is sent once all the same: the sender's claim decides.
 async fn remove(app: &App, entry: &Entry) {
     if let Err(error) = app.outbox.remove(entry).await {
-        tracing::warn!(message = %entry.message, %error, "queued, and its row stays for the sweep");
+        tracing::warn!(message_id = %entry.message, %error, "queued, and its row stays for the sweep");
     }
 }
 

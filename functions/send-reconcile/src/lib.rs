@@ -98,7 +98,7 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
             Ok(false) => tally.open += 1,
             Err(error) => {
                 tally.failed += 1;
-                tracing::warn!(message = %entry.message, %error, "asked in vain");
+                tracing::warn!(message_id = %entry.message, %error, "asked in vain");
             }
         }
     }
@@ -117,7 +117,7 @@ async fn sweep(app: &App, now: Timestamp, tally: &mut Tally) -> Result<(), Store
             }
             Err(error) => {
                 tally.failed += 1;
-                tracing::error!(message = %entry.message, %error, "not queued");
+                tracing::error!(message_id = %entry.message, %error, "not queued");
             }
         }
     }
@@ -195,7 +195,7 @@ async fn taken(app: &App, now: Timestamp, entry: &Entry, found: &CarrierMessage)
         detail: found.error_code.map(|code| error_code::sentence(code).into_owned()),
     };
     app.messages.report(&entry.organisation, &entry.message, state, &report, Some(&found.sid)).await?;
-    tracing::info!(message = %entry.message, carrier_id = found.sid, "found at the carrier");
+    tracing::info!(message_id = %entry.message, carrier_id = found.sid, "found at the carrier");
     Ok(())
 }
 
@@ -209,6 +209,6 @@ async fn never_taken(app: &App, now: Timestamp, entry: &Entry, message: &Message
         conversation: &message.conversation,
     };
     app.conversations.mark_delivery(thread, &entry.message, true).await?;
-    tracing::warn!(message = %entry.message, "unknown to the carrier");
+    tracing::warn!(message_id = %entry.message, "unknown to the carrier");
     Ok(())
 }

@@ -9,8 +9,9 @@
 //! |---|---|---|
 //! | first, thread unread | 3 | 5 (claim 1, message 1, thread 1, its list entry moves 2) |
 //! | first, thread was read | 3 | 6 (the unread index gains an entry) |
-//! | first text of an unknown number | 6 and 2 reads | 7 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries) |
-//! | again | 1 and 1 read of two items | 1 |
+//! | first text of a known contact | 4 and 2 reads | 6 (claim 1, message 1, thread not there 1, thread 1 and two index entries) |
+//! | first text of an unknown number | 5 and 2 reads | 7 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries) |
+//! | again | 2 | 1 (and 2 read units: message and thread) |
 
 use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::UpdateItemError},
