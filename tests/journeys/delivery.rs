@@ -1,6 +1,6 @@
 //! The way out: in order, once, and with an honest word about what became of it.
 
-use product_tests::{Answer, Client, PATIENCE, Phone, Stack, Thread, eventually};
+use product_tests::{Answer, Client, PATIENCE, Phone, Stack, Thread, carrier, eventually};
 use serde_json::{Value, json};
 
 const STATUS: &str = "/webhooks/twilio/status";
@@ -179,79 +179,13 @@ async fn a_text_that_is_too_much_for_the_carrier_now_is_sent_later_and_once() {
     assert_eq!(carrier.words_on(&phone).await, ["Later"]);
 }
 
-/// The ways to lose the carrier's answer side by side, since some of them wait for the next run of the reconciler.
-#[tokio::test]
-async fn a_text_whose_answer_was_lost_is_never_sent_twice_and_the_carrier_is_asked_about_it() {
-    let stack = Stack::open();
-    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
-    let compose = async |phone: &Phone, text: &str| {
-        let from = json!({ "inboxId": stack.desk().inbox_id });
-        let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
-        id(&ben.post("/v1/messages", body).await)
-    };
-    let taken = async |phone: &Phone| {
-        loop {
-            if let Some(text) = carrier.shown_on(phone).await.pop() {
-                return text.sid;
-            }
-        }
-    };
-
-    // Taken, answered with an error, and the network reports nothing: only asking can tell.
-    let (mute, storm) = (Phone::new(), carrier.storm("error-after").await);
-    let mute_message = compose(&mute, "Taken, and nobody says so").await;
-    let sid = taken(&mute).await;
-    assert_eq!(carrier.reports(&sid, "partially_delivered", None).await, 200); // ends the reports that come by themselves
-    storm.over().await;
-    // Not taken, answered with an error: nobody will ever report on it.
-    let (lost, storm) = (Phone::new(), carrier.storm("error-before").await);
-    let lost_message = compose(&lost, "Not taken").await;
-    ben.message_in(&lost_message, "unknown").await;
-    storm.over().await;
-    // Taken, answered with an error, and reported on.
-    let (heard, storm) = (Phone::new(), carrier.storm("error-after").await);
-    let heard_message = compose(&heard, "Taken, and reported on").await;
-    taken(&heard).await;
-    storm.over().await;
-    // Taken, and no answer for longer than the sender waits.
-    let (late, storm) = (Phone::new(), carrier.storm("timeout-after").await);
-    let late_message = compose(&late, "Taken, and no answer").await;
-    taken(&late).await;
-    storm.over().await;
-
-    ben.message_in(&heard_message, "delivered").await;
-    ben.message_in(&late_message, "delivered").await;
-    eventually("the reconciler finds it at the carrier", 2 * PATIENCE, async || {
-        (ben.message(&mute_message).await["state"] == "sent").then_some(())
-    })
-    .await;
-    assert_eq!(carrier.reports(&sid, "delivered", None).await, 200);
-    assert_eq!(ben.message(&mute_message).await["state"], "delivered");
-    let failed =
-        eventually("the reconciler gives it up (is the grace time short?)", 4 * PATIENCE, async || {
-            let message = ben.message(&lost_message).await;
-            (message["state"] == "failed").then_some(message)
-        })
-        .await;
-    assert_eq!(states(&failed), ["queued", "sending", "unknown", "failed"]);
-    let step = &failed["states"][3];
-    assert_eq!(step["code"], "not_accepted");
-    assert!(step["detail"].as_str().is_some_and(|sentence| sentence.contains("send it again")), "{step}");
-    let thread = stack.thread_in(&ben, &stack.desk().inbox_id, "archived", &lost).await;
-    assert_eq!(thread.seen_by(&ben).await["deliveryFailed"], true);
-    assert!(carrier.shown_on(&lost).await.is_empty(), "never sent again");
-    for phone in [&mute, &heard, &late] {
-        assert_eq!(carrier.shown_on(phone).await.len(), 1, "exactly one copy");
-    }
-}
-
 #[tokio::test]
 async fn replies_to_one_conversation_arrive_in_their_order() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
     let words = ["One", "Two", "Three", "Four", "Five"];
-    let calm = product_tests::carrier::calm().await;
+    let calm = carrier::calm().await;
     let token = thread.acquired_by(&ben).await;
     let mut accepted = Vec::new();
     for text in words {

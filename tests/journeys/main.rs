@@ -5,6 +5,7 @@
 //! lock times, the sooner the journeys that wait for them are done.
 
 mod access;
+mod answers_lost;
 mod canaries;
 mod compose;
 mod conventions;

@@ -14,18 +14,23 @@ pub struct Phone {
     number: String,
 }
 
-/// Area code of this run, and the line last given out.
-static RUN: LazyLock<(u64, AtomicU64)> = LazyLock::new(|| {
-    let chance = RandomState::new().hash_one("area and first line");
-    (201 + chance % 789, AtomicU64::new(chance / 789 % 10_000))
+/// Area codes that are given out: numbers in national notation are looked up.
+const AREAS: [u64; 20] =
+    [202, 206, 212, 213, 303, 305, 312, 404, 415, 503, 512, 602, 615, 617, 702, 713, 808, 818, 903, 916];
+
+/// Area and exchange of this run, and the line last given out.
+static RUN: LazyLock<(String, AtomicU64)> = LazyLock::new(|| {
+    let chance = RandomState::new().hash_one("a number");
+    let (area, exchange) = (AREAS[(chance % 20) as usize], 212 + chance / 20 % 88); // neither N11 nor 555
+    (format!("+1{area}{exchange}"), AtomicU64::new(chance / 2000))
 });
 
 impl Phone {
     /// A number that no other journey has.
     pub fn new() -> Self {
-        let (area, last) = &*RUN;
+        let (prefix, last) = &*RUN;
         let line = last.fetch_add(1, Ordering::Relaxed) % 10_000;
-        Self { number: format!("+1{area}556{line:04}") }
+        Self { number: format!("{prefix}{line:04}") }
     }
 
     /// This number.

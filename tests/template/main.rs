@@ -1,5 +1,7 @@
 //! The template says what the code needs, and nothing more: variables, rights, queues, alarms.
 
+#![allow(clippy::unwrap_used, reason = "all of it is a test, its steps as well")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

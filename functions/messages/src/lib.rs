@@ -107,9 +107,7 @@ async fn read(app: &App, request: &Request) -> Outcome {
     let id: MessageId = input::path_id(request, "messageId")?;
     let message = app.messages.get(caller.organisation(), &id).await?.ok_or_else(Problem::not_found)?;
     let may_read = match caller.user() {
-        Some(user) => {
-            app.members.membership(caller.organisation(), &message.inbox, user).await?.is_some()
-        }
+        Some(user) => app.members.membership(caller.organisation(), &message.inbox, user).await?.is_some(),
         None => message.is_from_machine(),
     };
     if may_read { reply::json(200, &MessageView::of(&message)) } else { Err(Problem::not_found()) }

@@ -1,5 +1,7 @@
 //! The document is current, and it has the routes of the template: no more, no less.
 
+#![allow(clippy::unwrap_used, reason = "all of it is a test, its steps as well")]
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;

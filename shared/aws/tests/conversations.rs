@@ -36,6 +36,7 @@ async fn pages(desk: &Desk, limit: u16, mut meanwhile: impl AsyncFnMut(usize)) -
         let page = page.await.unwrap();
         assert!(page.conversations.len() <= usize::from(limit));
         seen.extend(page.conversations.into_iter().map(|conversation| conversation.id));
+        assert!(seen.len() <= 100, "the pages never end");
         meanwhile(page_count).await;
         page_count += 1;
         after = page.next;

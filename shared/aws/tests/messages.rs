@@ -60,6 +60,7 @@ async fn a_history_is_read_page_by_page_newest_first_while_new_texts_come_in() {
             desk.messages.history(desk.organisation(), &conversation, 3, before.as_ref()).await.unwrap();
         assert!(page.messages.len() <= 3);
         read.extend(page.messages.into_iter().map(|message| message.id));
+        assert!(read.len() <= written.len(), "a text came twice: {read:?}");
         desk.hear(&number(143), "Meanwhile", seconds(100 + read.len() as u64)).await;
         before = page.next;
         if before.is_none() {

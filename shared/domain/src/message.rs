@@ -235,8 +235,8 @@ mod tests {
 
     fn after(states: &[DeliveryState]) -> DeliveryState {
         let mut delivery = Delivery::beginning(DeliveryState::Queued, Timestamp::from_millis(0));
-        for (index, state) in states.iter().enumerate() {
-            delivery.add(*state, Report::at(Timestamp::from_millis(index as i64 + 1)));
+        for (at, state) in (1..).zip(states) {
+            delivery.add(*state, Report::at(Timestamp::from_millis(at)));
         }
         delivery.state()
     }

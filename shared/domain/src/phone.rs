@@ -98,7 +98,11 @@ mod tests {
             assert_eq!(PhoneNumber::parse(text).unwrap().as_str(), "+12025550143", "{text}");
         }
         assert_eq!(PhoneNumber::parse("+44 20 7946 0958").unwrap().as_str(), "+442079460958");
-        assert_eq!(PhoneNumber::parse("+15552340143").unwrap().as_str(), "+15552340143", "E.164 is taken at its word");
+        assert_eq!(
+            PhoneNumber::parse("+15552340143").unwrap().as_str(),
+            "+15552340143",
+            "E.164 is taken at its word"
+        );
     }
 
     #[test]

@@ -23,7 +23,9 @@ pub fn twilio_body<'a>(verifier: &Verifier, path: &str, request: &'a Request) ->
     };
     match verifier.verify(&signed) {
         Ok(()) => Ok(body),
-        Err(SignatureError::BodyTooLarge) => Err(Problem::new(413, "too_large", "The body is larger than 64 KiB.")),
+        Err(SignatureError::BodyTooLarge) => {
+            Err(Problem::new(413, "too_large", "The body is larger than 64 KiB."))
+        }
         Err(reason) => {
             tracing::warn!(metric = "webhook_refused", %reason, path, "refused");
             Err(Problem::forbidden("signature", "The signature is missing or wrong."))

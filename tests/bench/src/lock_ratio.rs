@@ -50,7 +50,12 @@ pub(crate) async fn measure(scene: &Scene) -> Figure {
         medians.0.as_secs_f64() * 1e6,
         medians.1.as_secs_f64() * 1e6,
     );
-    Figure::new("lock acquire, handler ÷ bare access read and `UpdateItem`, p50", value, "≤ 1.25", ratio <= 1.25)
+    Figure::new(
+        "lock acquire, handler ÷ bare access read and `UpdateItem`, p50",
+        value,
+        "≤ 1.25",
+        ratio <= 1.25,
+    )
 }
 
 fn median(times: &mut [Duration]) -> Duration {
@@ -82,7 +87,8 @@ async fn through_the_sdk(client: &Client, scene: &Scene) -> Duration {
         .send()
         .await;
     let now = clock::now().millis();
-    let holder = HashMap::from([("id".into(), text(scene.user.as_str())), ("name".into(), text("Ada Oyelaran"))]);
+    let holder =
+        HashMap::from([("id".into(), text(scene.user.as_str())), ("name".into(), text("Ada Oyelaran"))]);
     let updated = client
         .update_item()
         .table_name(TABLE)

@@ -4,6 +4,7 @@
 //! What cannot be claimed from here: cold starts of real Lambda, latency of real DynamoDB, throughput of a real carrier.
 
 #![allow(clippy::print_stdout, reason = "the table is what this program is for")]
+#![allow(clippy::cast_precision_loss, reason = "sizes of files are far below the bound")]
 #![allow(clippy::unwrap_used, reason = "a measurement whose ground breaks away should say so")]
 
 mod bootstraps;

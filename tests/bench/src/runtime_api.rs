@@ -77,7 +77,10 @@ async fn next(State(shared): State<Arc<Shared>>) -> (HeaderMap, String) {
     let mut headers = HeaderMap::new();
     headers.insert("lambda-runtime-aws-request-id", id.parse().unwrap());
     headers.insert("lambda-runtime-deadline-ms", "4102444800000".parse().unwrap());
-    headers.insert("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:0:function:f".parse().unwrap());
+    headers.insert(
+        "lambda-runtime-invoked-function-arn",
+        "arn:aws:lambda:us-east-1:0:function:f".parse().unwrap(),
+    );
     (headers, shared.event.clone())
 }
 

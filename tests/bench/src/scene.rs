@@ -71,8 +71,7 @@ impl Scene {
     /// The request that acquires the lock.
     pub(crate) fn acquire(&self) -> Event {
         let route = "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/lock";
-        let parameters =
-            [("inboxId", self.inbox.as_str()), ("conversationId", self.conversation.as_str())];
+        let parameters = [("inboxId", self.inbox.as_str()), ("conversationId", self.conversation.as_str())];
         Event::new(route, &parameters).user(self.organisation.as_str(), self.user.as_str())
     }
 

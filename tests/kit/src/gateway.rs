@@ -88,7 +88,8 @@ impl Event {
     /// The event as JSON.
     pub fn event(&self) -> Value {
         use base64::{Engine, prelude::BASE64_STANDARD};
-        let authorizer = self.claims.as_ref().map(|claims| json!({ "jwt": { "claims": claims, "scopes": null } }));
+        let authorizer =
+            self.claims.as_ref().map(|claims| json!({ "jwt": { "claims": claims, "scopes": null } }));
         json!({
             "version": "2.0",
             "routeKey": self.route,

@@ -1,7 +1,11 @@
 //! What tests below the journeys stand on: a DynamoDB engine in the process, with the table that `template.yaml`
 //! describes, and events as the HTTP API sends them.
 
-#![allow(clippy::missing_panics_doc, clippy::unwrap_used, reason = "a test whose ground breaks away should say so")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "a test whose ground breaks away should say so"
+)]
 
 pub mod engine;
 pub mod gateway;

@@ -38,7 +38,8 @@ struct KeyPart {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Index {
-    index_name: String,
+    #[serde(rename = "IndexName")]
+    name: String,
     key_schema: Vec<KeyPart>,
     projection: Projected,
 }
@@ -96,7 +97,7 @@ fn index(index: &Index) -> GlobalSecondaryIndex {
         .set_non_key_attributes(index.projection.non_key_attributes.clone())
         .build();
     GlobalSecondaryIndex::builder()
-        .index_name(&index.index_name)
+        .index_name(&index.name)
         .set_key_schema(Some(key_schema(&index.key_schema)))
         .projection(projection)
         .build()

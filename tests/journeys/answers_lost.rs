@@ -1,0 +1,83 @@
+//! When the carrier's answer to a send is lost: the text is `unknown`, the carrier is asked, and nothing is sent twice.
+//!
+//! It waits for the reconciler's schedule, a minute at most, and so begins early: journeys start in the order of their
+//! names.
+
+use product_tests::{Answer, PATIENCE, Phone, Stack, eventually};
+use serde_json::{Value, json};
+
+fn id(accepted: &Answer) -> String {
+    accepted.expect(202)["messageId"].as_str().expect("an id").to_owned()
+}
+
+fn states(message: &Value) -> Vec<&str> {
+    let steps = message["states"].as_array().expect("states");
+    steps.iter().map(|step| step["state"].as_str().expect("a word")).collect()
+}
+
+/// The ways to lose the carrier's answer side by side, since some of them wait for the next run of the reconciler.
+#[tokio::test]
+async fn a_text_whose_answer_was_lost_is_never_sent_twice_and_the_carrier_is_asked_about_it() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let compose = async |phone: &Phone, text: &str| {
+        let from = json!({ "inboxId": stack.desk().inbox_id });
+        let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
+        id(&ben.post("/v1/messages", body).await)
+    };
+    let taken = async |phone: &Phone| {
+        loop {
+            if let Some(text) = carrier.shown_on(phone).await.pop() {
+                return text.sid;
+            }
+        }
+    };
+
+    // Taken, answered with an error, and the network reports nothing: only asking can tell.
+    let (mute, storm) = (Phone::new(), carrier.storm("error-after").await);
+    let mute_message = compose(&mute, "Taken, and nobody says so").await;
+    let sid = taken(&mute).await;
+    assert_eq!(carrier.reports(&sid, "partially_delivered", None).await, 200); // ends the reports that come by themselves
+    storm.over().await;
+    // Not taken, answered with an error: nobody will ever report on it.
+    let (lost, storm) = (Phone::new(), carrier.storm("error-before").await);
+    let lost_message = compose(&lost, "Not taken").await;
+    ben.message_in(&lost_message, "unknown").await;
+    storm.over().await;
+    // Taken, answered with an error, and reported on.
+    let (heard, storm) = (Phone::new(), carrier.storm("error-after").await);
+    let heard_message = compose(&heard, "Taken, and reported on").await;
+    taken(&heard).await;
+    storm.over().await;
+    // Taken, and no answer for longer than the sender waits.
+    let (late, storm) = (Phone::new(), carrier.storm("timeout-after").await);
+    let late_message = compose(&late, "Taken, and no answer").await;
+    taken(&late).await;
+    storm.over().await;
+
+    ben.message_in(&heard_message, "delivered").await;
+    ben.message_in(&late_message, "delivered").await;
+    eventually("the reconciler finds it at the carrier", 2 * PATIENCE, async || {
+        (ben.message(&mute_message).await["state"] == "sent").then_some(())
+    })
+    .await;
+    assert_eq!(carrier.reports(&sid, "delivered", None).await, 200);
+    assert_eq!(ben.message(&mute_message).await["state"], "delivered");
+    let failed =
+        eventually("the reconciler gives it up (is the grace time short?)", 4 * PATIENCE, async || {
+            let message = ben.message(&lost_message).await;
+            (message["state"] == "failed").then_some(message)
+        })
+        .await;
+    assert_eq!(states(&failed), ["queued", "sending", "unknown", "failed"]);
+    let step = &failed["states"][3];
+    assert_eq!(step["code"], "not_accepted");
+    assert!(step["detail"].as_str().is_some_and(|sentence| sentence.contains("send it again")), "{step}");
+    let thread = stack.thread_in(&ben, &stack.desk().inbox_id, "archived", &lost).await;
+    assert_eq!(thread.seen_by(&ben).await["deliveryFailed"], true);
+    assert!(carrier.shown_on(&lost).await.is_empty(), "never sent again");
+    for phone in [&mute, &heard, &late] {
+        assert_eq!(carrier.shown_on(phone).await.len(), 1, "exactly one copy");
+    }
+}
+
