@@ -104,7 +104,7 @@ async fn a_conversation_that_a_colleague_holds_refuses_a_composed_text() {
     let thread = stack.new_thread("Hello").await;
     let text = json!({ "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": thread.phone.number() }, "text": "Hi" });
     let by_code = json!({ "from": { "apiCode": desk.api_code }, "to": text["to"], "text": "Hi" });
-    let calm = carrier::calm().await;
+    let calm = stack.carrier().calm().await;
     let held = amelia.post(&thread.lock(), Value::Null).await.expect(200);
     let locked = ben.post(COMPOSE, text.clone()).await.problem(423, "locked");
     assert_eq!((&locked["holder"], &locked["expiresAt"]), (&held["holder"], &held["expiresAt"]));

@@ -33,7 +33,7 @@ async fn the_same_key_at_one_instant_is_one_text() {
     let stack = Stack::open();
     let (carrier, amelia, phone) = (stack.carrier(), stack.user("amelia"), Phone::new());
     let text = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
-    let calm = carrier::calm().await;
+    let calm = stack.carrier().calm().await;
     let answers = join_all((0..6).map(|_| amelia.post_once("/v1/messages", phone.number(), &text))).await;
     for answer in &answers {
         assert_eq!((answer.status, &answer.body), (202, &answers[0].body));
@@ -48,7 +48,7 @@ async fn a_reply_that_is_repeated_with_its_key_is_answered_even_when_the_lock_is
     let stack = Stack::open();
     let (carrier, amelia, ben) = (stack.carrier(), stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
-    let calm = carrier::calm().await;
+    let calm = stack.carrier().calm().await;
     ben.post_once(&thread.messages(), "refused first", &json!({ "text": "Hi" }))
         .await
         .problem(412, "lock_required");
@@ -80,7 +80,7 @@ async fn a_reply_that_has_not_seen_the_newest_text_is_refused_with_it() {
     let thread = stack.new_thread("Three o'clock is fine").await;
     let seen = thread.history(&amelia).await[0]["messageId"].clone();
     stack.thread_from(&thread.phone, "No, make it four").await;
-    let calm = carrier::calm().await;
+    let calm = stack.carrier().calm().await;
     let token = thread.acquired_by(&amelia).await;
     let reply = |seen: &Value, accept: bool| json!({ "text": "See you", "lockToken": token, "lastSeenMessageId": seen, "acceptUnseen": accept });
     let unseen = amelia.post(&thread.messages(), reply(&seen, false)).await.problem(409, "unseen_message");

@@ -1,6 +1,6 @@
 //! The way out: in order, once, and with an honest word about what became of it.
 
-use product_tests::{Answer, Client, PATIENCE, Phone, Stack, Thread, carrier, eventually};
+use product_tests::{Answer, Client, PATIENCE, Phone, Stack, Thread, eventually};
 use serde_json::{Value, json};
 
 const STATUS: &str = "/webhooks/twilio/status";
@@ -161,31 +161,12 @@ async fn a_text_that_the_carrier_refuses_failed_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_too_much_for_the_carrier_now_is_sent_later_and_once() {
-    let stack = Stack::open();
-    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
-    let phone = Phone::new();
-    let tried_again = || stack.log().matches("comes again").count();
-    let storm = carrier.storm("rate-limit").await;
-    let before = tried_again();
-    let text = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Later" });
-    let accepted = ben.post("/v1/messages", text).await;
-    let message = id(&accepted);
-    eventually("the carrier refuses it", PATIENCE, async || (tried_again() > before).then_some(())).await;
-    storm.over().await;
-    assert_eq!(ben.message(&message).await["state"], "queued");
-    assert!(carrier.shown_on(&phone).await.is_empty());
-    ben.message_in(&message, "delivered").await;
-    assert_eq!(carrier.words_on(&phone).await, ["Later"]);
-}
-
-#[tokio::test]
 async fn replies_to_one_conversation_arrive_in_their_order() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
     let words = ["One", "Two", "Three", "Four", "Five"];
-    let calm = carrier::calm().await;
+    let calm = stack.carrier().calm().await;
     let token = thread.acquired_by(&ben).await;
     let mut accepted = Vec::new();
     for text in words {

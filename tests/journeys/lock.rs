@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use product_tests::{Answer, Client, PATIENCE, Phone, Stack, Thread, carrier, eventually, wait};
+use product_tests::{Answer, Client, PATIENCE, Phone, Stack, Thread, eventually, wait};
 use serde_json::{Value, json};
 
 fn instant(value: &Value) -> Timestamp {
@@ -76,7 +76,7 @@ async fn a_second_tab_of_the_same_user_gets_a_new_token_and_the_old_one_dies() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let thread = stack.new_thread("Hello").await;
-    let calm = carrier::calm().await;
+    let calm = stack.carrier().calm().await;
     let first = thread.acquired_by(&amelia).await;
     let second = thread.acquired_by(&amelia).await;
     assert!(second > first);
@@ -265,7 +265,7 @@ async fn a_reply_needs_the_lock_even_when_nobody_holds_it() {
     amelia.post(&thread.messages(), json!({ "text": "Hi" })).await.problem(412, "lock_required");
     let never = amelia.post(&thread.messages(), json!({ "text": "Hi", "lockToken": 7 })).await;
     never.problem(412, "lock_lost");
-    let calm = carrier::calm().await;
+    let calm = stack.carrier().calm().await;
     let token = thread.acquired_by(&amelia).await;
     amelia.post(&thread.messages(), json!({ "text": "Hi" })).await.problem(412, "lock_required");
     amelia.reply(&calm, &thread, token, "Hi").await.expect(202);
@@ -294,7 +294,7 @@ async fn a_text_that_comes_in_leaves_the_lock_alone() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
-    let _calm = carrier::calm().await;
+    let _calm = stack.carrier().calm().await;
     let token = thread.acquired_by(&amelia).await;
     stack.thread_from(&thread.phone, "Are you there?").await;
     assert_eq!(thread.seen_by(&ben).await["lock"]["holder"]["id"], amelia.id);

@@ -5,8 +5,8 @@
 //! lock times, the sooner the journeys that wait for them are done.
 
 mod access;
-mod answers_lost;
 mod canaries;
+mod carrier_trouble;
 mod compose;
 mod conventions;
 mod delivery;

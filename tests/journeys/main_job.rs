@@ -1,13 +1,13 @@
 //! The main job: a text comes in, one person answers it, everybody sees who, and nobody else can.
 
-use product_tests::{Phone, Stack, carrier};
+use product_tests::{Phone, Stack};
 use serde_json::{Value, json};
 
 /// ◆ product 4 and 5: Inbox and Archived, who is responding, one hand on a conversation, the sender's name.
 #[tokio::test]
 async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
     let stack = Stack::open();
-    let (network, desk) = (stack.carrier(), stack.desk());
+    let (carrier, desk) = (stack.carrier(), stack.desk());
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
 
     let thread = stack.new_thread("Is the pool open today?").await;
@@ -15,7 +15,7 @@ async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
     assert_eq!((&listed["read"], &listed["lock"]), (&json!(false), &Value::Null), "{listed}");
     assert_eq!(listed["lastMessage"]["text"], "Is the pool open today?");
 
-    let calm = carrier::calm().await;
+    let calm = stack.carrier().calm().await;
     let held = amelia.post(&thread.lock(), Value::Null).await.expect(200);
     assert_eq!(held["holder"], json!({ "id": amelia.id, "name": amelia.name }));
     let responding = json!({ "holder": held["holder"], "expiresAt": held["expiresAt"] });
@@ -31,7 +31,7 @@ async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
     let accepted = amelia.reply(&calm, &thread, token, "Yes, until eight.").await.expect(202);
     drop(calm);
     assert_eq!(accepted["state"], "queued");
-    let shown = network.shown_on(&thread.phone).await;
+    let shown = carrier.shown_on(&thread.phone).await;
     assert_eq!(shown.len(), 1, "{shown:?}");
     assert_eq!((shown[0].body.as_str(), &shown[0].from), ("Yes, until eight.", &desk.phone_number));
 
@@ -58,7 +58,7 @@ async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
     assert_eq!((&lost["reason"], &lost["holder"]["id"]), (&json!("taken"), &json!(ben.id)));
     thread.released_by(&ben, next).await;
     thread.released_by(&ben, next).await;
-    assert_eq!(network.words_on(&thread.phone).await, ["Yes, until eight."]);
+    assert_eq!(carrier.words_on(&thread.phone).await, ["Yes, until eight."]);
 }
 
 /// ◆ product 4: an inbound text puts its conversation in Inbox, unread, on top, for every member.

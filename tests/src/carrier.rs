@@ -4,16 +4,16 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 use shared_carriers::twilio::signature::sign;
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{Answer, Phone, client};
 
 /// A fault strikes whichever text is sent next, so a journey that wants one is alone with the carrier until it has struck.
 static WEATHER: RwLock<()> = RwLock::const_new(());
+/// Held by the journey that makes the carrier fail, also while a text that a fault has struck is still to be sent again.
+static STORMS: Mutex<()> = Mutex::const_new(());
 
-/// While this is held no fault strikes. Take it before a lock: it may be long in coming. Never take it twice in one
-/// journey, as [`crate::Client::send`] and [`crate::Client::answer`] do.
-pub async fn calm() -> Calm {
+pub(crate) async fn calm() -> Calm {
     Calm { _shared: WEATHER.read().await }
 }
 
@@ -59,15 +59,24 @@ pub struct Posted {
 }
 
 /// A fault in force. The other journeys send nothing until it is dropped.
+#[derive(Debug)]
 pub struct Storm<'a> {
     carrier: &'a Carrier,
     _alone: RwLockWriteGuard<'static, ()>,
+    lull: Lull,
+}
+
+/// The other journeys send again, and none of them makes the carrier fail.
+#[derive(Debug)]
+pub struct Lull {
+    _no_other: MutexGuard<'static, ()>,
 }
 
 impl Storm<'_> {
-    /// Ends the fault, whether it has struck or not.
-    pub async fn over(self) {
+    /// Ends the fault, whether it has struck or not. Keep the answer while a text of this journey is still to be sent.
+    pub async fn over(self) -> Lull {
         self.carrier.control("fault", &[("Kind", "none")]).await;
+        self.lull
     }
 }
 
@@ -113,11 +122,18 @@ impl Carrier {
         told.webhook_status.expect("the product answers")
     }
 
+    /// While this is held no fault strikes. Take it before a lock: it may be long in coming. Never take it twice in one
+    /// journey, as [`crate::Client::send`] and [`crate::Client::answer`] do.
+    pub async fn calm(&self) -> Calm {
+        calm().await
+    }
+
     /// The next send goes wrong, and it is this journey's: post with [`crate::Client::post`], not with `send`.
     pub async fn storm(&self, kind: &str) -> Storm<'_> {
+        let lull = Lull { _no_other: STORMS.lock().await };
         let alone = WEATHER.write().await;
         self.control("fault", &[("Kind", kind), ("Count", "1")]).await;
-        Storm { carrier: self, _alone: alone }
+        Storm { carrier: self, _alone: alone, lull }
     }
 
     /// A form posted to one of our webhooks as the carrier would, properly signed.

@@ -1,7 +1,7 @@
-//! When the carrier's answer to a send is lost: the text is `unknown`, the carrier is asked, and nothing is sent twice.
+//! When the carrier takes a text only later, or its answer is lost: nothing is lost, and nothing is sent twice.
 //!
-//! It waits for the reconciler's schedule, a minute at most, and so begins early: journeys start in the order of their
-//! names.
+//! These journeys wait for the queue and for the reconciler's schedule, a minute at most. They begin early, as journeys
+//! start in the order of their names.
 
 use product_tests::{Answer, PATIENCE, Phone, Stack, eventually};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn states(message: &Value) -> Vec<&str> {
 
 /// The ways to lose the carrier's answer side by side, since some of them wait for the next run of the reconciler.
 #[tokio::test]
-async fn a_text_whose_answer_was_lost_is_never_sent_twice_and_the_carrier_is_asked_about_it() {
+async fn a_lost_answer_is_asked_for_and_the_text_is_never_sent_twice() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let compose = async |phone: &Phone, text: &str| {
@@ -81,3 +81,26 @@ async fn a_text_whose_answer_was_lost_is_never_sent_twice_and_the_carrier_is_ask
     }
 }
 
+#[tokio::test]
+async fn a_text_that_is_too_much_for_the_carrier_now_is_sent_later_once_and_before_the_next() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let phone = Phone::new();
+    let compose = async |text: &str| {
+        let from = json!({ "inboxId": stack.desk().inbox_id });
+        let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
+        id(&ben.post("/v1/messages", body).await)
+    };
+    let tried_again = || stack.log().matches("comes again").count();
+    let storm = carrier.storm("rate-limit").await;
+    let before = tried_again();
+    let first = compose("First").await;
+    eventually("the carrier refuses it", PATIENCE, async || (tried_again() > before).then_some(())).await;
+    let _lull = storm.over().await;
+    assert_eq!(ben.message(&first).await["state"], "queued");
+    let next = compose("Next").await;
+    assert!(carrier.shown_on(&phone).await.is_empty());
+    ben.message_in(&first, "delivered").await;
+    ben.message_in(&next, "delivered").await;
+    assert_eq!(carrier.words_on(&phone).await, ["First", "Next"]);
+}
