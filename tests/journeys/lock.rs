@@ -308,12 +308,12 @@ async fn a_text_that_comes_in_leaves_the_lock_alone() {
 #[tokio::test]
 async fn a_personal_inbox_has_no_lock_and_is_answered_without_one() {
     let stack = Stack::open();
-    let (dev, inbox) = (stack.user("dev"), stack.inbox("inb_dev"));
+    let (ben, inbox) = (stack.user("ben"), stack.inbox("inb_ben"));
     let phone = Phone::new();
     stack.carrier().text_in(&phone, &inbox.phone_number, "Hello").await;
-    let thread = stack.thread_in(&dev, &inbox.inbox_id, "inbox", &phone).await;
-    dev.post(&thread.lock(), Value::Null).await.problem(409, "no_lock");
-    assert_eq!(dev.get(&thread.can_send()).await.expect(200)["allowed"], true);
-    dev.send(&thread.messages(), json!({ "text": "Hi" })).await.expect(202);
+    let thread = stack.thread_in(&ben, &inbox.inbox_id, "inbox", &phone).await;
+    ben.post(&thread.lock(), Value::Null).await.problem(409, "no_lock");
+    assert_eq!(ben.get(&thread.can_send()).await.expect(200)["allowed"], true);
+    ben.send(&thread.messages(), json!({ "text": "Hi" })).await.expect(202);
     assert_eq!(stack.carrier().words_on(&phone).await, ["Hi"]);
 }

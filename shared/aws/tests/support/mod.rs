@@ -2,12 +2,10 @@
 
 mod cast;
 mod meter;
-mod template;
 
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use dynoxide::Database;
 use shared_aws::{
     client::Aws,
     contacts::Contacts,
@@ -33,12 +31,12 @@ use shared_domain::{
     time::Timestamp,
 };
 
+use test_kit::engine::{Engine, TABLE};
+
 pub(crate) use self::{
     cast::{START, ada, ben, cleo, colleague, contact, draft, incoming, number, seconds, shared_inbox},
     meter::{Bill, Meter},
 };
-
-const TABLE: &str = "contract";
 
 /// A row as it is stored.
 pub(crate) type Row = HashMap<String, AttributeValue>;
@@ -63,12 +61,8 @@ pub(crate) struct Desk {
 
 impl Desk {
     pub(crate) async fn open() -> Self {
-        let database = Database::memory().expect("an engine in memory starts");
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-        let aws = Aws::loopback(format!("http://{}", listener.local_addr().unwrap()));
-        tokio::spawn(dynoxide::server::serve_on(listener, database));
+        let Engine { aws, .. } = Engine::start().await;
         let client = Client::from_conf(aws.dynamodb_config().build());
-        template::create_table(&client, TABLE).await;
         let meter = Meter::default();
         let metered = Client::from_conf(aws.dynamodb_config().interceptor(meter.clone()).build());
         let table = Table::new(metered, TABLE);

@@ -1,5 +1,4 @@
-//! Rows as they are stored, and their way to domain types and back. Attribute names are short where a row is in a list
-//! index: a page of 50 conversations has a budget of 3 read units.
+//! Conversations with their contact and lock, and messages.
 
 use std::collections::BTreeMap;
 
@@ -7,51 +6,15 @@ use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Folder, LastMessage},
-    ids::{ConversationId, Id, IdError, InboxId, Kind, MessageId, OrganisationId},
-    inbox::{Inbox, InboxKind, RegistrationStatus, Team},
-    lock::{Broken, FencingToken, Lease, LockState, Person},
-    membership::{Membership, Role, TeamRole, User},
+    ids::{self, ConversationId, IdError, MessageId},
+    lock::{Broken, FencingToken, Lease, LockState},
     message::{Delivery, DeliveryState, Direction, Media, Message, Report},
-    phone::{PhoneNumber, PhoneNumberError},
+    phone::PhoneNumber,
     time::Timestamp,
 };
 
-use crate::{keys::Key, table::StoreError};
-
-/// An id or number in a row that is none.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RowError {
-    #[error("id: {0}")]
-    Id(#[from] IdError),
-    #[error("number: {0}")]
-    Number(#[from] PhoneNumberError),
-}
-
-impl From<RowError> for StoreError {
-    fn from(error: RowError) -> Self {
-        Self::Refused(format!("a row holds a bad {error}"))
-    }
-}
-
-fn id<K: Kind>(text: &str) -> Result<Id<K>, RowError> {
-    Ok(Id::parse(text)?)
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct PersonRow {
-    pub id: String,
-    pub name: String,
-}
-
-impl PersonRow {
-    pub(crate) fn of(person: &Person) -> Self {
-        Self { id: person.id.to_string(), name: person.name.clone() }
-    }
-
-    pub(crate) fn person(self) -> Result<Person, RowError> {
-        Ok(Person { id: id(&self.id)?, name: self.name })
-    }
-}
+use super::{PersonRow, RowError, id};
+use crate::keys::Key;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ContactRow {
@@ -90,7 +53,7 @@ impl ContactRow {
 
     pub(crate) fn contact(self) -> Result<Contact, RowError> {
         Ok(Contact {
-            id: id::<shared_domain::ids::Contact>(&self.id)?,
+            id: id::<ids::Contact>(&self.id)?,
             external_id: self.external_id,
             first_name: self.first_name,
             last_name: self.last_name,
@@ -101,11 +64,6 @@ impl ContactRow {
             provisional: self.provisional,
         })
     }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct NumberRow {
-    pub contact: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -273,195 +231,4 @@ impl MessageRow {
             delivery,
         })
     }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct InboxRow {
-    pub org: String,
-    pub id: String,
-    pub team: String,
-    pub kind: InboxKind,
-    pub name: String,
-    pub color: String,
-    pub api_code: String,
-    pub number: PhoneNumber,
-    #[serde(default)]
-    pub retired: bool,
-}
-
-impl InboxRow {
-    pub(crate) fn of(inbox: &Inbox) -> Self {
-        Self {
-            org: inbox.organisation.to_string(),
-            id: inbox.id.to_string(),
-            team: inbox.team.to_string(),
-            kind: inbox.kind,
-            name: inbox.name.clone(),
-            color: inbox.color.clone(),
-            api_code: inbox.api_code.clone(),
-            number: inbox.number.clone(),
-            retired: inbox.retired,
-        }
-    }
-
-    pub(crate) fn inbox(self) -> Result<Inbox, RowError> {
-        Ok(Inbox {
-            organisation: id(&self.org)?,
-            id: id(&self.id)?,
-            team: id(&self.team)?,
-            kind: self.kind,
-            name: self.name,
-            color: self.color,
-            api_code: self.api_code,
-            number: self.number,
-            retired: self.retired,
-        })
-    }
-}
-
-/// Points at an inbox: from one of our numbers, or from an API code.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct InboxPointer {
-    pub org: String,
-    pub inbox: String,
-}
-
-impl InboxPointer {
-    pub(crate) fn of(inbox: &Inbox) -> Self {
-        Self { org: inbox.organisation.to_string(), inbox: inbox.id.to_string() }
-    }
-
-    pub(crate) fn target(&self) -> Result<(OrganisationId, InboxId), RowError> {
-        Ok((id(&self.org)?, id(&self.inbox)?))
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct TeamRow {
-    pub id: String,
-    pub name: String,
-    pub registration: RegistrationStatus,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messaging_service: Option<String>,
-}
-
-impl TeamRow {
-    pub(crate) fn of(team: &Team) -> Self {
-        Self {
-            id: team.id.to_string(),
-            name: team.name.clone(),
-            registration: team.registration,
-            messaging_service: team.messaging_service.clone(),
-        }
-    }
-
-    pub(crate) fn team(self) -> Result<Team, RowError> {
-        Ok(Team {
-            id: id(&self.id)?,
-            name: self.name,
-            registration: self.registration,
-            messaging_service: self.messaging_service,
-        })
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct MemberRow {
-    pub inbox: String,
-    pub kind: InboxKind,
-    pub team: String,
-    pub user: PersonRow,
-}
-
-impl MemberRow {
-    pub(crate) fn of(member: &Membership) -> Self {
-        Self {
-            inbox: member.inbox.to_string(),
-            kind: member.kind,
-            team: member.team.to_string(),
-            user: PersonRow::of(&member.user),
-        }
-    }
-
-    pub(crate) fn membership(self) -> Result<Membership, RowError> {
-        Ok(Membership {
-            inbox: id(&self.inbox)?,
-            kind: self.kind,
-            team: id(&self.team)?,
-            user: self.user.person()?,
-        })
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct UserRow {
-    pub id: String,
-    pub name: String,
-    pub email: String,
-    #[serde(default)]
-    pub owner: bool,
-}
-
-impl UserRow {
-    pub(crate) fn of(user: &User) -> Self {
-        Self {
-            id: user.id.to_string(),
-            name: user.name.clone(),
-            email: user.email.clone(),
-            owner: user.owner,
-        }
-    }
-
-    pub(crate) fn user(self) -> Result<User, RowError> {
-        Ok(User {
-            id: id::<shared_domain::ids::User>(&self.id)?,
-            name: self.name,
-            email: self.email,
-            owner: self.owner,
-        })
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct TeamRoleRow {
-    pub team: String,
-    pub name: String,
-    pub role: Role,
-}
-
-impl TeamRoleRow {
-    pub(crate) fn of(role: &TeamRole) -> Self {
-        Self { team: role.team.to_string(), name: role.name.clone(), role: role.role }
-    }
-
-    pub(crate) fn role(self) -> Result<TeamRole, RowError> {
-        Ok(TeamRole { team: id(&self.team)?, name: self.name, role: self.role })
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ClaimRow {
-    pub message: String,
-    pub at: Timestamp,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct KeyRow {
-    pub body: String,
-    pub message: String,
-    pub ttl: i64,
-}
-
-/// An accepted text that is not yet in the queue, or a send that is to be asked about.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct OutboxRow {
-    pub org: String,
-    pub sk: String,
-    pub at: Timestamp,
-}
-
-pub(crate) fn parse_id<K: Kind>(text: &str) -> Result<Id<K>, StoreError> {
-    Ok(id(text)?)
 }

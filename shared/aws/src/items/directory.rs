@@ -1,0 +1,172 @@
+//! Inboxes, teams, users and what they are to each other.
+
+use serde::{Deserialize, Serialize};
+use shared_domain::{
+    ids::{self, InboxId, OrganisationId},
+    inbox::{Inbox, InboxKind, RegistrationStatus, Team},
+    membership::{Membership, Role, TeamRole, User},
+    phone::PhoneNumber,
+};
+
+use super::{PersonRow, RowError, id};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InboxRow {
+    pub org: String,
+    pub id: String,
+    pub team: String,
+    pub kind: InboxKind,
+    pub name: String,
+    pub color: String,
+    pub api_code: String,
+    pub number: PhoneNumber,
+    #[serde(default)]
+    pub retired: bool,
+}
+
+impl InboxRow {
+    pub(crate) fn of(inbox: &Inbox) -> Self {
+        Self {
+            org: inbox.organisation.to_string(),
+            id: inbox.id.to_string(),
+            team: inbox.team.to_string(),
+            kind: inbox.kind,
+            name: inbox.name.clone(),
+            color: inbox.color.clone(),
+            api_code: inbox.api_code.clone(),
+            number: inbox.number.clone(),
+            retired: inbox.retired,
+        }
+    }
+
+    pub(crate) fn inbox(self) -> Result<Inbox, RowError> {
+        Ok(Inbox {
+            organisation: id(&self.org)?,
+            id: id(&self.id)?,
+            team: id(&self.team)?,
+            kind: self.kind,
+            name: self.name,
+            color: self.color,
+            api_code: self.api_code,
+            number: self.number,
+            retired: self.retired,
+        })
+    }
+}
+
+/// Points at an inbox: from one of our numbers, or from an API code.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct InboxPointer {
+    pub org: String,
+    pub inbox: String,
+}
+
+impl InboxPointer {
+    pub(crate) fn of(inbox: &Inbox) -> Self {
+        Self { org: inbox.organisation.to_string(), inbox: inbox.id.to_string() }
+    }
+
+    pub(crate) fn target(&self) -> Result<(OrganisationId, InboxId), RowError> {
+        Ok((id(&self.org)?, id(&self.inbox)?))
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TeamRow {
+    pub id: String,
+    pub name: String,
+    pub registration: RegistrationStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messaging_service: Option<String>,
+}
+
+impl TeamRow {
+    pub(crate) fn of(team: &Team) -> Self {
+        Self {
+            id: team.id.to_string(),
+            name: team.name.clone(),
+            registration: team.registration,
+            messaging_service: team.messaging_service.clone(),
+        }
+    }
+
+    pub(crate) fn team(self) -> Result<Team, RowError> {
+        Ok(Team {
+            id: id(&self.id)?,
+            name: self.name,
+            registration: self.registration,
+            messaging_service: self.messaging_service,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MemberRow {
+    pub inbox: String,
+    pub kind: InboxKind,
+    pub team: String,
+    pub user: PersonRow,
+}
+
+impl MemberRow {
+    pub(crate) fn of(member: &Membership) -> Self {
+        Self {
+            inbox: member.inbox.to_string(),
+            kind: member.kind,
+            team: member.team.to_string(),
+            user: PersonRow::of(&member.user),
+        }
+    }
+
+    pub(crate) fn membership(self) -> Result<Membership, RowError> {
+        Ok(Membership {
+            inbox: id(&self.inbox)?,
+            kind: self.kind,
+            team: id(&self.team)?,
+            user: self.user.person()?,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UserRow {
+    pub id: String,
+    pub name: String,
+    pub email: String,
+    #[serde(default)]
+    pub owner: bool,
+}
+
+impl UserRow {
+    pub(crate) fn of(user: &User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            name: user.name.clone(),
+            email: user.email.clone(),
+            owner: user.owner,
+        }
+    }
+
+    pub(crate) fn user(self) -> Result<User, RowError> {
+        Ok(User { id: id::<ids::User>(&self.id)?, name: self.name, email: self.email, owner: self.owner })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TeamRoleRow {
+    pub team: String,
+    pub name: String,
+    pub role: Role,
+}
+
+impl TeamRoleRow {
+    pub(crate) fn of(role: &TeamRole) -> Self {
+        Self { team: role.team.to_string(), name: role.name.clone(), role: role.role }
+    }
+
+    pub(crate) fn role(self) -> Result<TeamRole, RowError> {
+        Ok(TeamRole { team: id(&self.team)?, name: self.name, role: self.role })
+    }
+}
