@@ -1,6 +1,6 @@
 //! The way out: in order, once, and with an honest word about what became of it.
 
-use product_tests::{Answer, Client, PATIENCE, Phone, Stack, Thread, eventually};
+use product_tests::{Answer, Client, Stack, Thread};
 use serde_json::{Value, json};
 
 const STATUS: &str = "/webhooks/twilio/status";
