@@ -86,7 +86,7 @@ impl Inbound {
             None => {
                 let message = message(inbox, text, conversation, id.clone(), now);
                 self.put(inbox, &message).await?;
-                self.thread(inbox, &message, Threading::OnTop).await?;
+                self.thread(inbox, &message, Threading::OnTop, true).await?;
                 Ok(Receipt::Stored(id))
             }
             Some(claim) => {
@@ -136,11 +136,11 @@ impl Inbound {
         let found = self.table.batch_get(vec![message_key, thread_key.clone()], true).await?;
         let is_thread = |item: &&Item| item.get("sk").and_then(|sk| sk.as_s().ok()) == Some(&thread_key.sk);
         let thread = found.iter().find(is_thread).cloned();
-        if found.len() == usize::from(thread.is_some()) {
+        let missing = found.len() == usize::from(thread.is_some());
+        if missing {
             self.put(inbox, message).await?;
         }
-        let left = threading(thread, &message.id)?;
-        self.thread(inbox, message, left).await
+        self.thread(inbox, message, threading(thread, &message.id)?, missing).await
     }
 
     /// The message row. Put as it is: its content is the same however often it is put, until a report is added, and
@@ -151,11 +151,20 @@ impl Inbound {
     }
 
     /// Brings the thread up to the message. Each try is one conditional write whose refusal tells what is left.
-    async fn thread(&self, inbox: &Inbox, message: &Message, mut left: Threading) -> Result<(), StoreError> {
+    /// `stored_now` says that this delivery wrote the message, so that nobody can have seen it yet.
+    async fn thread(
+        &self,
+        inbox: &Inbox,
+        message: &Message,
+        mut left: Threading,
+        stored_now: bool,
+    ) -> Result<(), StoreError> {
         let mut contact = None;
         for _ in 0..4 {
             let refused = match left {
                 Threading::Done => return Ok(()),
+                Threading::Overtaken if !stored_now => return Ok(()),
+                Threading::Overtaken => self.bring_back(inbox, message).await?,
                 Threading::OnTop => self.put_on_top(inbox, message, contact.as_ref()).await?,
                 Threading::Below => self.put_below(inbox, message).await?,
             };
@@ -194,18 +203,24 @@ impl Inbound {
         self.update(
             inbox,
             message,
-            format!("{IN_INBOX_UNREAD}, lastMessage = :last, gsi1sk = :place{contact_part}"),
-            format!("{exists} lastMessage.id < :message"),
+            format!("{IN_INBOX_UNREAD}, lastInbound = :message, lastMessage = :last, gsi1sk = :place{contact_part}"),
+            format!("{exists} (lastMessage.id < :message AND {NEWEST_INBOUND})"),
             values,
         )
         .await
     }
 
     async fn put_below(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
-        let condition =
-            "attribute_exists(pk) AND (attribute_not_exists(lastInbound) OR lastInbound < :message)";
-        self.update(inbox, message, IN_INBOX_UNREAD.into(), condition.into(), Self::values(inbox, message))
-            .await
+        let expression = format!("{IN_INBOX_UNREAD}, lastInbound = :message");
+        let condition = format!("attribute_exists(pk) AND {NEWEST_INBOUND}");
+        self.update(inbox, message, expression, condition, Self::values(inbox, message)).await
+    }
+
+    /// Unread in the inbox again, below what overtook it.
+    async fn bring_back(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
+        let mut values = Self::values(inbox, message);
+        values.remove(":message");
+        self.update(inbox, message, IN_INBOX_UNREAD.into(), "attribute_exists(pk)".into(), values).await
     }
 
     fn values(inbox: &Inbox, message: &Message) -> Item {
@@ -254,8 +269,10 @@ impl Inbound {
     }
 }
 
-const IN_INBOX_UNREAD: &str =
-    "SET lastInbound = :message, #read = :unread, gsi1pk = :folder, gsi2pk = :inbox, gsi2sk = :thread";
+const IN_INBOX_UNREAD: &str = "SET #read = :unread, gsi1pk = :folder, gsi2pk = :inbox, gsi2sk = :thread";
+
+/// The newest inbound text of a thread only moves forward, whatever the clocks of hosts do.
+const NEWEST_INBOUND: &str = "(attribute_not_exists(lastInbound) OR lastInbound < :message)";
 
 fn threading(thread: Option<Item>, message: &MessageId) -> Result<Threading, StoreError> {
     let Some(item) = thread else { return Ok(Threading::OnTop) };

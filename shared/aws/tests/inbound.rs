@@ -183,6 +183,44 @@ async fn an_older_text_that_comes_after_a_reply_goes_below_it_and_is_still_unrea
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_was_overtaken_and_answered_past_is_brought_back_unread() {
+    let desk = Desk::open().await;
+    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
+    let newer = desk.hear(&number(143), "Second thought: never mind", seconds(15)).await;
+    let reply = desk.draft(&number(143), "All right.", &ada(), seconds(20));
+    let token = desk.open_to_answer(&conversation, &ada(), seconds(16)).await.token;
+    let guard = Guard::Reply { lock: Some((&ada().id, token)), seen: Some(&newer) };
+    assert_eq!(desk.accept(&reply, guard, None).await, Accepted::Stored);
+
+    let late = incoming(&number(143), CARRIER_ID, "One question");
+    assert!(matches!(receive(&desk, &late, seconds(10)).await, Receipt::Stored(_)));
+    let thread = desk.look_at(&conversation).await;
+    assert_eq!((thread.folder, thread.read), (Folder::Inbox, false), "nobody has seen it");
+    assert_eq!((thread.last_message.id, thread.last_inbound), (reply.id, Some(newer)));
+
+    let archived = Change { folder: Some(Folder::Archived), read: Some(true) };
+    desk.conversations.change(desk.thread(&conversation), archived).await.unwrap();
+    assert!(matches!(receive(&desk, &late, seconds(30)).await, Receipt::Duplicate(_)));
+    let thread = desk.look_at(&conversation).await;
+    assert_eq!((thread.folder, thread.read), (Folder::Archived, true), "a redelivery changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_inbound_text_never_goes_back_though_a_host_s_clock_does() {
+    let desk = Desk::open().await;
+    let conversation = desk.conversation_begun_by(&number(143), seconds(100)).await;
+    let newest = desk.look_at(&conversation).await.last_inbound;
+    let token = desk.open_to_answer(&conversation, &ada(), seconds(89)).await.token;
+    let reply = desk.draft(&number(143), "From a slow clock", &ada(), seconds(90));
+    let guard = Guard::Reply { lock: Some((&ada().id, token)), seen: newest.as_ref() };
+    assert_eq!(desk.accept(&reply, guard, None).await, Accepted::Stored);
+    desk.hear(&number(143), "Between both", seconds(95)).await;
+    let thread = desk.look_at(&conversation).await;
+    assert_eq!(thread.last_inbound, newest);
+    assert_eq!((thread.folder, thread.read), (Folder::Inbox, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_inbound_texts_the_newer_one_stays_on_top_though_the_older_comes_last() {
     let desk = Desk::open().await;
     let newer = desk.hear(&number(143), "Second thought: never mind", seconds(10)).await;

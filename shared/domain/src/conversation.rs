@@ -91,7 +91,7 @@ pub struct Conversation {
     pub id: ConversationId,
     /// The inbox it belongs to.
     pub inbox: InboxId,
-    /// With whom, as the contact was when the thread last changed.
+    /// With whom, as the contact was when the thread began; whoever changes a contact changes this copy too.
     pub contact: Contact,
     /// Where it is listed.
     pub folder: Folder,
@@ -125,7 +125,10 @@ pub enum Threading {
     OnTop,
     /// A newer text is there: only folder and read state may still have to follow.
     Below,
-    /// The thread already shows this text or a newer inbound one: a redelivery finds nothing to do.
+    /// A newer inbound text is there, and may have been answered and archived before this one was stored: the delivery
+    /// that stores it makes the thread unread again, a redelivery finds nothing to do.
+    Overtaken,
+    /// The thread already shows this text.
     Done,
 }
 
@@ -135,7 +138,8 @@ pub fn thread_inbound(
     text: &MessageId,
 ) -> Threading {
     match conversation {
-        Some((_, Some(inbound))) if inbound >= text => Threading::Done,
+        Some((_, Some(inbound))) if inbound == text => Threading::Done,
+        Some((_, Some(inbound))) if inbound > text => Threading::Overtaken,
         Some((last, _)) if last.id > *text => Threading::Below,
         None | Some(_) => Threading::OnTop,
     }
@@ -176,10 +180,16 @@ mod tests {
             thread_inbound(Some((&last(10, Direction::Inbound), Some(&text))), &text),
             Threading::Done
         );
+    }
+
+    #[test]
+    fn a_text_that_a_newer_one_overtook_still_wants_to_be_seen() {
         assert_eq!(
-            thread_inbound(Some((&last(12, Direction::Outbound), Some(&message(11)))), &text),
-            Threading::Done
+            thread_inbound(Some((&last(12, Direction::Outbound), Some(&message(11)))), &message(10)),
+            Threading::Overtaken
         );
+        let skewed = last(9, Direction::Outbound); // a reply from a host whose clock is behind
+        assert_eq!(thread_inbound(Some((&skewed, Some(&message(11)))), &message(10)), Threading::Overtaken);
     }
 
     #[test]

@@ -49,10 +49,14 @@ enum What {
     Break { by: usize, ago: u64 },
 }
 
-/// Idle so soon that one renewal without activity brings the idle release before the lease's end.
-fn policy() -> LockPolicy {
-    let (idle_prompt, idle_release) = (Duration::from_secs(40), Duration::from_secs(30));
-    LockPolicy { idle_prompt, idle_release, ..LockPolicy::default() }
+/// The idle release ends a lock before, at about, or long after the lease does.
+fn policy() -> impl Strategy<Value = LockPolicy> {
+    let idle_release = Duration::from_secs(30);
+    prop_oneof![Just(25), Just(40), Just(180)].prop_map(move |prompt| LockPolicy {
+        idle_prompt: Duration::from_secs(prompt),
+        idle_release,
+        ..LockPolicy::default()
+    })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -127,8 +131,13 @@ impl Model {
 }
 
 /// Takes the steps on both sides.
-async fn walk(desk: &Desk, conversation: &ConversationId, steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let (users, policy) = ([ada(), ben(), cleo()], policy());
+async fn walk(
+    desk: &Desk,
+    conversation: &ConversationId,
+    policy: LockPolicy,
+    steps: Vec<Step>,
+) -> Result<(), TestCaseError> {
+    let users = [ada(), ben(), cleo()];
     let (locks, thread) = (&desk.locks, desk.thread(conversation));
     let mut model = Model { state: LockState::default(), now: START };
     for Step { when, what } in steps {
@@ -177,11 +186,11 @@ fn rule_and_table_give_the_same_answers_on_every_walk() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let desk = runtime.block_on(Desk::open());
     let conversations = AtomicUsize::new(0);
-    let walked = TestRunner::new(config).run(&vec(step(), 1..=STEPS), |steps| {
+    let walked = TestRunner::new(config).run(&(policy(), vec(step(), 1..=STEPS)), |(policy, steps)| {
         runtime.block_on(async {
             let from = number(conversations.fetch_add(1, Ordering::Relaxed));
             let conversation = desk.conversation_begun_by(&from, START).await;
-            walk(&desk, &conversation, steps).await
+            walk(&desk, &conversation, policy, steps).await
         })
     });
     walked.unwrap_or_else(|failure| panic!("{failure}\nthe same walks again: PROPTEST_RNG_SEED={seed}"));
