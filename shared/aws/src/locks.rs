@@ -4,7 +4,8 @@
 //! | operation | requests | write units |
 //! |---|---|---|
 //! | acquire, takeover, release, break | 1 | 2 (1 for the conversation, 1 for the list index, which shows who is responding) |
-//! | the same acquire of an unread conversation | 1 | 3 (opening marks it read: its entry among the unread goes) |
+//! | acquire again by the holder | 1 | 1 |
+//! | acquire of an unread conversation | 1 | 3 (opening marks it read: its entry among the unread goes) |
 //! | refused acquire, renew, refused renew | 1 | 1 |
 
 use aws_sdk_dynamodb::{
