@@ -15,6 +15,7 @@ use shared_aws::{
     outbox::{Entry, Outbox},
     sends::{Acceptance, Accepted, Guard, Sends},
     table::Table,
+    teams::Teams,
 };
 use shared_carriers::{
     callback::StatusCallbacks,
@@ -24,11 +25,13 @@ use shared_domain::{
     contact::Contact,
     conversation::Conversation,
     ids::{ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
-    inbox::{Inbox, InboxKind, RegistrationStatus, Team},
+    inbox::{Inbox, InboxKind, Stage},
     lock::{LockPolicy, Person},
     membership::Membership,
     message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
+    registration::RegistrationStatus,
+    team::Team,
     time::Timestamp,
 };
 use test_kit::{engine::Engine, gateway::Event};
@@ -68,11 +71,14 @@ impl Stage {
             color: "#336699".into(),
             api_code: "FRONT".into(),
             number: PhoneNumber::from_carrier("+12025550100").unwrap(),
-            retired: false,
+            number_sid: None,
+        voice_forwarding: None,
+        creator: None,
+        stage: Stage::Active,
         };
         let user = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
         let inboxes = Inboxes::new(engine.table());
-        inboxes.put_team(&organisation, &team).await.unwrap();
+        Teams::new(engine.table()).put(&organisation, &team).await.unwrap();
         inboxes.put(&inbox).await.unwrap();
         let member = Membership {
             inbox: inbox.id.clone(),

@@ -2,7 +2,7 @@
 
 use messages::{App, Limits, handle};
 use serde_json::{Value, json};
-use shared_domain::inbox::RegistrationStatus;
+use shared_domain::registration::RegistrationStatus;
 use shared_http::caller::Claims;
 use test_kit::gateway::Event;
 
@@ -63,8 +63,8 @@ async fn checks_are_told_in_their_order() {
     assert_eq!((status, &problem["code"], &problem["segments"]), (422, &json!("text_too_long"), &json!(10)));
     let mut team = stage.account.team.clone();
     team.registration = RegistrationStatus::Suspended;
-    let inboxes = shared_aws::inboxes::Inboxes::new(stage.table());
-    inboxes.put_team(stage.organisation(), &team).await.unwrap();
+    let teams = shared_aws::teams::Teams::new(stage.table());
+    teams.put(stage.organisation(), &team).await.unwrap();
     let (status, problem) = send(&app, reply(&stage, &json!({ "text": "hi" }))).await;
     assert_eq!(
         (status, &problem["code"]),

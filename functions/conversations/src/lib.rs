@@ -128,7 +128,7 @@ async fn change(app: &App, now: Timestamp, request: &Request) -> Outcome {
     }
     let wanted: ConversationChange = input::body(request)?;
     let change = Change { folder: wanted.folder.map(Folder::from), read: wanted.read };
-    let changed = app.conversations.change(thread, change).await?;
+    let changed = app.conversations.change(thread, change, now).await?;
     reply::json(200, &ConversationView::of(&changed.ok_or_else(Problem::not_found)?, now))
 }
 

@@ -15,6 +15,7 @@ use shared_aws::{
     config::{ConfigError, Environment},
     contacts::Contacts,
     conversations::Conversations,
+    idempotency::UsedKeys,
     inboxes::Inboxes,
     members::Members,
     messages::Messages,
@@ -51,6 +52,7 @@ pub struct App {
     conversations: Conversations,
     messages: Messages,
     sends: Sends,
+    keys: UsedKeys,
 }
 
 impl App {
@@ -76,6 +78,7 @@ impl App {
             contacts: Contacts::new(table.clone()),
             conversations: Conversations::new(table.clone()),
             messages: Messages::new(table.clone()),
+            keys: UsedKeys::new(table.clone()),
             sends: Sends::new(table),
         }
     }

@@ -1,7 +1,11 @@
 //! From an acceptance to an answer; a repeated request to the answer of the first.
 
-use shared_aws::sends::{Accepted, Idempotency};
-use shared_domain::{ids::OrganisationId, message::Message, time::Timestamp};
+use shared_aws::{idempotency::Idempotency, sends::Accepted};
+use shared_domain::{
+    ids::{MessageId, OrganisationId},
+    message::Message,
+    time::Timestamp,
+};
 use shared_http::{
     idempotency::{self, IdempotencyKey},
     problem::Problem,
@@ -34,11 +38,12 @@ pub(crate) async fn repeated(
     attempt: &Attempt<'_>,
 ) -> Result<Option<Outcome>, Problem> {
     let Some(given) = attempt.idempotency() else { return Ok(None) };
-    let Some(remembered) = app.sends.recall(attempt.organisation, given, now).await? else { return Ok(None) };
+    let Some(remembered) = app.keys.recall(attempt.organisation, given, now).await? else { return Ok(None) };
     if remembered.body != given.body {
         return Err(idempotency::reused());
     }
-    let message = app.messages.get(attempt.organisation, &remembered.message).await?;
+    let Ok(id) = MessageId::parse(&remembered.made) else { return Ok(None) };
+    let message = app.messages.get(attempt.organisation, &id).await?;
     Ok(message.map(|message| accepted(&message)))
 }
 

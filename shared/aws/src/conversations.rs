@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::{
 use shared_domain::{
     conversation::{Conversation, Folder},
     ids::{ConversationId, InboxId, MessageId, OrganisationId},
+    time::Timestamp,
 };
 
 use crate::{
@@ -14,12 +15,14 @@ use crate::{
     keys::{self, Key},
     locks::Thread,
     table::{Item, StoreError, Table, text},
+    unread::Unread,
 };
 
 /// Conversations of inboxes.
 #[derive(Debug, Clone)]
 pub struct Conversations {
     table: Table,
+    unread: Unread,
 }
 
 /// A page of a folder, newest first.
@@ -43,7 +46,7 @@ pub struct Change {
 impl Conversations {
     /// In this table.
     pub fn new(table: Table) -> Self {
-        Self { table }
+        Self { unread: Unread::new(table.clone()), table }
     }
 
     /// One conversation with its lock: 1 read unit.
@@ -106,7 +109,8 @@ impl Conversations {
         Ok(())
     }
 
-    /// Moves or marks by hand: 1 write unit and the index's (an entry that moves costs 2). `None` when it is not there.
+    /// Moves or marks by hand: 1 write unit and the index's (an entry that moves costs 2), and 1 for the inbox's counter
+    /// where the conversation was not marked so before. `None` when it is not there.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -114,6 +118,7 @@ impl Conversations {
         &self,
         thread: Thread<'_>,
         change: Change,
+        now: Timestamp,
     ) -> Result<Option<Conversation>, StoreError> {
         let mut set = Vec::new();
         let mut remove = "";
@@ -151,12 +156,22 @@ impl Conversations {
                 change.read.map(|_| [("#read".to_owned(), "read".to_owned())].into()),
             )
             .set_expression_attribute_values(Some(values))
-            .return_values(ReturnValue::AllNew)
+            .return_values(ReturnValue::AllOld)
             .send()
             .await;
         match updated {
             Ok(updated) => {
-                let row: ConversationRow = serde_dynamo::from_item(updated.attributes.unwrap_or_default())?;
+                let mut row: ConversationRow =
+                    serde_dynamo::from_item(updated.attributes.unwrap_or_default())?;
+                let was_read = row.read;
+                row.read = change.read.unwrap_or(was_read);
+                if let Some(folder) = change.folder {
+                    row.gsi1pk = keys::folder_partition(thread.organisation, thread.inbox, folder);
+                }
+                if row.read != was_read {
+                    let by = if row.read { -1 } else { 1 };
+                    self.unread.count(thread.organisation, thread.inbox, by, now).await?;
+                }
                 Ok(Some(row.conversation()?))
             }
             Err(error) => match error.as_service_error() {

@@ -8,14 +8,14 @@
 //! | delivery | requests | write units |
 //! |---|---|---|
 //! | first, thread unread | 3 | 5 (claim 1, message 1, thread 1, its list entry moves 2) |
-//! | first, thread was read | 3 | 6 (the unread index gains an entry) |
-//! | first text of a known contact | 4 and 2 reads | 6 (claim 1, message 1, thread not there 1, thread 1 and two index entries) |
-//! | first text of an unknown number | 5 and 2 reads | 7 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries) |
+//! | first, thread was read | 4 | 7 (the unread index gains an entry, and the inbox's counter grows) |
+//! | first text of a known contact | 5 and 2 reads | 7 (claim 1, message 1, thread not there 1, thread 1 and two index entries, counter 1) |
+//! | first text of an unknown number | 6 and 2 reads | 8 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries, counter 1) |
 //! | again | 2 | 1 (and 2 read units: message and thread) |
 
 use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::UpdateItemError},
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use shared_domain::{
     conversation::{Folder, LastMessage, Threading, thread_inbound},
@@ -31,6 +31,7 @@ use crate::{
     items::{ClaimRow, ContactRow, ConversationRow, LastMessageRow, MessageRow, parse_id},
     keys,
     table::{Item, StoreError, Table, attribute, row, text},
+    unread::Unread,
 };
 
 /// An inbound text as a carrier reports it, for one of our inboxes.
@@ -62,12 +63,13 @@ pub enum Receipt {
 pub struct Inbound {
     table: Table,
     contacts: Contacts,
+    unread: Unread,
 }
 
 impl Inbound {
     /// In this table.
     pub fn new(table: Table) -> Self {
-        Self { contacts: Contacts::new(table.clone()), table }
+        Self { contacts: Contacts::new(table.clone()), unread: Unread::new(table.clone()), table }
     }
 
     /// Stores a text and puts its conversation on top of the inbox, unread.
@@ -254,11 +256,18 @@ impl Inbound {
             .condition_expression(condition)
             .expression_attribute_names("#read", "read")
             .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::UpdatedOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match updated {
-            Ok(_) => Ok(None),
+            Ok(updated) => {
+                let was_unread = updated.attributes.is_some_and(|before| before.contains_key("gsi2pk"));
+                if !was_unread {
+                    self.unread.count(&inbox.organisation, &inbox.id, 1, message.created_at).await?;
+                }
+                Ok(None)
+            }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
                     Ok(Some(refused.item().cloned()))

@@ -1,16 +1,19 @@
 //! Inboxes and the teams that own them.
 
-use aws_sdk_dynamodb::types::Select;
 use shared_domain::{
     ids::{InboxId, OrganisationId, TeamId},
-    inbox::{Inbox, Team},
+    inbox::{Inbox, Stage},
     phone::PhoneNumber,
+    team::Team,
 };
 
 use crate::{
-    items::{InboxPointer, InboxRow, TeamRow},
+    audit::Deed,
+    items::{InboxPointer, InboxRow, TeamPointer, TeamRow, parse_id},
     keys,
-    table::{StoreError, Table, text},
+    table::{StoreError, Table, attribute, text},
+    transaction::Transaction,
+    unread::Counter,
 };
 
 /// Inboxes and teams.
@@ -28,6 +31,17 @@ pub struct Account {
     pub team: Team,
 }
 
+/// The answer to an edit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edited {
+    /// As wished.
+    Done,
+    /// Another inbox of the organisation has the API code.
+    ApiCodeTaken,
+    /// It was edited or retired meanwhile: read it again.
+    Changed,
+}
+
 impl Inboxes {
     /// In this table.
     pub fn new(table: Table) -> Self {
@@ -42,7 +56,7 @@ impl Inboxes {
         self.follow(self.table.get(keys::own_number(number), false).await?).await
     }
 
-    /// The inbox that an API code names.
+    /// The inbox in use, or retired, that an API code names.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -51,7 +65,8 @@ impl Inboxes {
         organisation: &OrganisationId,
         code: &str,
     ) -> Result<Option<Inbox>, StoreError> {
-        self.follow(self.table.get(keys::api_code(organisation, code), false).await?).await
+        let named = self.follow(self.table.get(keys::api_code(organisation, code), false).await?).await?;
+        Ok(named.filter(|inbox| inbox.stage != Stage::Creating))
     }
 
     async fn follow(&self, pointer: Option<InboxPointer>) -> Result<Option<Inbox>, StoreError> {
@@ -88,76 +103,158 @@ impl Inboxes {
         Ok(team.map(TeamRow::team).transpose()?.map(|team| Account { inbox, team }))
     }
 
-    /// Several inboxes with their teams, in two requests however many they are.
+    /// Inboxes with their counters, and teams, in one request (for each hundred of them), in no order.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn accounts(
+    pub async fn with_teams(
         &self,
         organisation: &OrganisationId,
         inboxes: &[InboxId],
-    ) -> Result<Vec<Account>, StoreError> {
-        let keys = inboxes.iter().map(|inbox| keys::inbox(organisation, inbox)).collect();
-        let rows: Vec<InboxRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
-        let inboxes = rows.into_iter().map(InboxRow::inbox).collect::<Result<Vec<_>, _>>()?;
-        let mut team_ids: Vec<&TeamId> = inboxes.iter().map(|inbox| &inbox.team).collect();
-        team_ids.sort();
-        team_ids.dedup();
-        let keys = team_ids.into_iter().map(|team| keys::team(organisation, team)).collect();
-        let rows: Vec<TeamRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
-        let teams = rows.into_iter().map(TeamRow::team).collect::<Result<Vec<_>, _>>()?;
-        let account = |inbox: Inbox| {
-            let team = teams.iter().find(|team| team.id == inbox.team)?.clone();
-            Some(Account { inbox, team })
-        };
-        Ok(inboxes.into_iter().filter_map(account).collect())
+        teams: &[TeamId],
+    ) -> Result<(Vec<(Inbox, Counter)>, Vec<Team>), StoreError> {
+        let inboxes = inboxes.iter().map(|inbox| keys::inbox(organisation, inbox));
+        let keys = inboxes.chain(teams.iter().map(|team| keys::team(organisation, team))).collect();
+        let items = self.table.batch_get(keys, false).await?;
+        let is_team = |item: &crate::table::Item| item.get("sk") == Some(&text("TEAM"));
+        let (teams, inboxes): (Vec<_>, Vec<_>) = items.into_iter().partition(is_team);
+        let counters: Vec<Counter> = serde_dynamo::from_items(inboxes.clone())?;
+        let inboxes: Vec<InboxRow> = serde_dynamo::from_items(inboxes)?;
+        let inboxes = inboxes.into_iter().map(InboxRow::inbox).collect::<Result<Vec<_>, _>>()?;
+        let teams: Vec<TeamRow> = serde_dynamo::from_items(teams)?;
+        let teams = teams.into_iter().map(TeamRow::team).collect::<Result<_, _>>()?;
+        Ok((inboxes.into_iter().zip(counters).collect(), teams))
     }
 
-    /// How many conversations of an inbox are unread: a count over the sparse index, which grows with what is unread and
-    /// not with the inbox.
+    /// All inboxes of a team, in the order in which they were made: two requests.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn unread(&self, organisation: &OrganisationId, inbox: &InboxId) -> Result<u64, StoreError> {
-        let mut total = 0;
-        let mut start = None;
-        loop {
-            let counted = self
-                .table
-                .client
-                .query()
-                .table_name(&self.table.name)
-                .index_name(keys::INBOX_UNREAD)
-                .key_condition_expression("gsi2pk = :inbox")
-                .expression_attribute_values(":inbox", text(keys::inbox_partition(organisation, inbox)))
-                .select(Select::Count)
-                .set_exclusive_start_key(start)
-                .send()
-                .await?;
-            total += u64::try_from(counted.count).unwrap_or(0);
-            start = counted.last_evaluated_key;
-            if start.is_none() {
-                return Ok(total);
-            }
-        }
+    pub async fn of_team(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+    ) -> Result<Vec<Inbox>, StoreError> {
+        let items = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .key_condition_expression("pk = :team AND begins_with(sk, :inboxes)")
+            .expression_attribute_values(":team", text(keys::team_partition(organisation, team)))
+            .expression_attribute_values(":inboxes", text("inb_"))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await?;
+        let places = items.iter().filter_map(|item| item.get("sk")?.as_s().ok());
+        let ids = places.map(|id| parse_id(id)).collect::<Result<Vec<_>, _>>()?;
+        let (counted, _) = self.with_teams(organisation, &ids, &[]).await?;
+        let mut inboxes: Vec<_> = counted.into_iter().map(|(inbox, _)| inbox).collect();
+        inboxes.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(inboxes)
     }
 
-    /// Writes an inbox, its number and its API code.
+    /// Whether one of our inboxes, of whatever organisation, has this number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_ours(&self, number: &PhoneNumber) -> Result<bool, StoreError> {
+        let pointer: Option<InboxPointer> = self.table.get(keys::own_number(number), false).await?;
+        Ok(pointer.is_some())
+    }
+
+    /// Changes what may be edited: name, colour, API code, forwarding number. `before` is the inbox as it was read.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn edit(&self, before: &Inbox, after: &Inbox, deed: &Deed<'_>) -> Result<Edited, StoreError> {
+        let organisation = &before.organisation;
+        let mut transaction = Transaction::new(&self.table);
+        let forwarding = after.voice_forwarding.as_ref().map(attribute).transpose()?;
+        transaction.update(keys::inbox(organisation, &before.id), |update| {
+            let update = update
+                .condition_expression("apiCode = :before AND stage = :active")
+                .expression_attribute_names("#name", "name")
+                .expression_attribute_names("#color", "color")
+                .expression_attribute_values(":before", text(&before.api_code))
+                .expression_attribute_values(":active", text("active"))
+                .expression_attribute_values(":name", text(&after.name))
+                .expression_attribute_values(":color", text(&after.color))
+                .expression_attribute_values(":code", text(&after.api_code));
+            let set = "SET #name = :name, #color = :color, apiCode = :code";
+            match forwarding {
+                Some(number) => update
+                    .update_expression(format!("{set}, voiceForwarding = :forwarding"))
+                    .expression_attribute_values(":forwarding", number),
+                None => update.update_expression(format!("{set} REMOVE voiceForwarding")),
+            }
+        })?;
+        let (old, new) =
+            (keys::api_code(organisation, &before.api_code), keys::api_code(organisation, &after.api_code));
+        let mut code = None;
+        if old != new {
+            code = Some(transaction.put_new(new, &InboxPointer::of(before))?);
+            transaction.delete(old)?;
+        }
+        deed.write(&mut transaction, organisation, &before.team)?;
+        let committed = transaction.commit().await?;
+        Ok(if committed.is_done() {
+            Edited::Done
+        } else if code.is_some_and(|place| committed.refused_at(place)) {
+            Edited::ApiCodeTaken
+        } else {
+            Edited::Changed
+        })
+    }
+
+    /// Retires an inbox: nothing is sent from it any more. Nothing happens when it is retired already.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn retire(&self, inbox: &Inbox, deed: &Deed<'_>) -> Result<(), StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.update(keys::inbox(&inbox.organisation, &inbox.id), |update| {
+            update
+                .update_expression("SET stage = :retired")
+                .condition_expression("stage = :active")
+                .expression_attribute_values(":retired", text("retired"))
+                .expression_attribute_values(":active", text("active"))
+        })?;
+        deed.write(&mut transaction, &inbox.organisation, &inbox.team)?;
+        transaction.commit().await.map(|_| ())
+    }
+
+    /// A retired inbox has given its number back: texts to it are not ours any more, and another inbox may have it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn number_released(&self, inbox: &Inbox, deed: &Deed<'_>) -> Result<(), StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.update(keys::inbox(&inbox.organisation, &inbox.id), |update| {
+            update
+                .update_expression("REMOVE numberSid")
+                .condition_expression("stage = :retired AND attribute_exists(numberSid)")
+                .expression_attribute_values(":retired", text("retired"))
+        })?;
+        transaction.delete(keys::own_number(&inbox.number))?;
+        deed.write(&mut transaction, &inbox.organisation, &inbox.team)?;
+        transaction.commit().await.map(|_| ())
+    }
+
+    /// Writes an inbox, its number and its API code as they are, for seeds and tests.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn put(&self, inbox: &Inbox) -> Result<(), StoreError> {
+        let organisation = &inbox.organisation;
         let pointer = InboxPointer::of(inbox);
-        self.table.put(keys::inbox(&inbox.organisation, &inbox.id), &InboxRow::of(inbox)).await?;
+        self.table.put(keys::inbox(organisation, &inbox.id), &InboxRow::of(inbox)).await?;
         self.table.put(keys::own_number(&inbox.number), &pointer).await?;
-        self.table.put(keys::api_code(&inbox.organisation, &inbox.api_code), &pointer).await
-    }
-
-    /// Writes a team.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn put_team(&self, organisation: &OrganisationId, team: &Team) -> Result<(), StoreError> {
-        self.table.put(keys::team(organisation, &team.id), &TeamRow::of(team)).await
+        let team = TeamPointer::of(organisation, &inbox.team);
+        self.table.put(keys::team_inbox(organisation, &inbox.team, &inbox.id), &team).await?;
+        self.table.put(keys::api_code(organisation, &inbox.api_code), &pointer).await
     }
 }

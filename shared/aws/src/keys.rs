@@ -8,23 +8,36 @@
 //! | `org_#cnv_` | `msg_` | message with its delivery reports | history, newest first; one message by its id |
 //! | `org_#SID#carrier#id` | `CLAIM` | an inbound text is ours | the first conditional write of a webhook |
 //! | `org_#KEY#digest` | `KEY` | idempotency key | a repeated POST; `ttl` |
-//! | `org_#team_` | `TEAM` | team with its registration | account of a send |
+//! | `org_#TEAMS` | `team_` | that a team exists | the owner's list of teams |
+//! | `org_#team_` | `TEAM` | team with the state of its registration | account of a send |
+//! | `org_#team_` | `REGISTRATION` | the campaign: details, the carrier's names of its parts, why it was refused | registration |
+//! | `org_#team_` | `STEP#millis#id` | a step of the registration, under the carrier's event id | timeline, newest first |
+//! | `org_#team_` | `NOTIFY` | which e-mails go to whom | notification settings, notices |
+//! | `org_#team_` | `USER#user` | role, name and address of a member | members, admins to be told |
+//! | `org_#team_` | `inb_` | that an inbox is the team's | list of inboxes |
+//! | `org_#team_#AUDIT` | `millis#id` | what an admin did | audit trail, newest first |
 //! | `org_#team_` | `con_` | contact | compose by contact, names |
 //! | `org_#team_` | `NUMBER#+1…` | which contact has a number | compose and first inbound text by number |
 //! | `org_#USER#user` | `USER`, `team_`, `inb_` | user, roles, inboxes | `GET /v1/me`, in one query |
 //! | `org_#API#code` | `API` | inbox of an API code | sends by integrations |
 //! | `NUMBER#+1…` | `NUMBER` | inbox of one of our numbers | webhooks, which name no tenant but the number |
 //! | `CLIENT#id` | `CLIENT` | organisation of a machine client | tokens without an organisation claim |
+//! | `SERVICE#MG…` | `SERVICE` | team of a messaging service | registration events, which name no tenant but the service |
 //! | `OUTBOX#shard` | `msg_` | accepted and not yet queued | the stream (relay); the sweep |
+//! | `OUTBOX#MAIL` | notice | to be told by e-mail and not yet queued | the stream (relay); the sweep |
+//! | `org_#TOLD#notice` | digest of the address | one recipient of a notice was told | each e-mail; `ttl` |
 //! | `RECONCILE` | `msg_` | sent with an unknown answer | the reconciler |
+//! | `PENDING` | `org_#team_` | a registration that waits for the carrier | the poll |
+//! | `PURCHASE` | `org_#inb_` | an inbox whose number is being bought | the sweep of what was left half made |
 //!
-//! Everything that a request can name begins with the organisation of its principal. The last four are reached by a
-//! carrier's number, a verified token or our own schedules only.
+//! Everything that a request can name begins with the organisation of its principal. What does not is reached by a
+//! carrier's number or service, a verified token or our own schedules only.
 //!
 //! | index | pk | sk | lists |
 //! |---|---|---|---|
 //! | `inbox-activity` | `org_#inb_#folder` | `millis#cnv_` | a folder by last activity |
 //! | `inbox-unread` | `org_#inb_` | `cnv_` | unread conversations, sparse, to be counted |
+//! | `held-locks` | `org_#USER#user` | `inb_#cnv_` | conversations that a user holds, sparse |
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
@@ -41,6 +54,8 @@ use crate::table::Item;
 pub const INBOX_ACTIVITY: &str = "inbox-activity";
 /// The sparse index of unread conversations.
 pub const INBOX_UNREAD: &str = "inbox-unread";
+/// The sparse index of held locks, by holder.
+pub const HELD_LOCKS: &str = "held-locks";
 /// Outbox rows are spread over this many partitions; a conversation stays in one, so that its texts keep their order.
 pub const OUTBOX_SHARDS: u64 = 4;
 /// Where outbox rows live; the stream's filter in the template names it as well.
@@ -77,8 +92,11 @@ pub fn inbox(organisation: &OrganisationId, inbox: &InboxId) -> Key {
 
 /// A membership.
 pub fn member(organisation: &OrganisationId, inbox: &InboxId, user: &UserId) -> Key {
-    Key::new(inbox_partition(organisation, inbox), format!("MEMBER#{user}"))
+    Key::new(inbox_partition(organisation, inbox), format!("{INBOX_MEMBERS}{user}"))
 }
+
+/// Where the members begin in an inbox's partition.
+pub const INBOX_MEMBERS: &str = "MEMBER#";
 
 /// A conversation.
 pub fn conversation(organisation: &OrganisationId, inbox: &InboxId, conversation: &ConversationId) -> Key {
@@ -151,9 +169,100 @@ pub fn user_inbox(organisation: &OrganisationId, user: &UserId, inbox: &InboxId)
     Key::new(user_partition(organisation, user), inbox.as_str())
 }
 
-/// Which inbox an API code names.
+/// Which inbox an API code names, whatever its case.
 pub fn api_code(organisation: &OrganisationId, code: &str) -> Key {
-    Key::new(format!("{organisation}#API#{code}"), "API")
+    Key::new(format!("{organisation}#API#{}", code.to_ascii_lowercase()), "API")
+}
+
+/// The partition of an organisation's teams.
+pub fn teams_partition(organisation: &OrganisationId) -> String {
+    format!("{organisation}#TEAMS")
+}
+
+/// That a team exists.
+pub fn listed_team(organisation: &OrganisationId, team: &TeamId) -> Key {
+    Key::new(teams_partition(organisation), team.as_str())
+}
+
+/// A user as a member of a team, found from the team.
+pub fn team_member(organisation: &OrganisationId, team: &TeamId, user: &UserId) -> Key {
+    Key::new(team_partition(organisation, team), format!("{TEAM_MEMBERS}{user}"))
+}
+
+/// Where the members begin in a team's partition.
+pub const TEAM_MEMBERS: &str = "USER#";
+
+/// That an inbox is a team's.
+pub fn team_inbox(organisation: &OrganisationId, team: &TeamId, inbox: &InboxId) -> Key {
+    Key::new(team_partition(organisation, team), inbox.as_str())
+}
+
+/// A team's registration.
+pub fn registration(organisation: &OrganisationId, team: &TeamId) -> Key {
+    Key::new(team_partition(organisation, team), "REGISTRATION")
+}
+
+/// A step of a registration. The same event at the same instant is the same step.
+pub fn step(organisation: &OrganisationId, team: &TeamId, at: Timestamp, id: &str) -> Key {
+    Key::new(team_partition(organisation, team), format!("{STEPS}{:013}#{id}", at.millis()))
+}
+
+/// Where the steps begin in a team's partition.
+pub const STEPS: &str = "STEP#";
+
+/// A team's choice of e-mails.
+pub fn notification_settings(organisation: &OrganisationId, team: &TeamId) -> Key {
+    Key::new(team_partition(organisation, team), "NOTIFY")
+}
+
+/// The partition of a team's audit trail.
+pub fn audit_partition(organisation: &OrganisationId, team: &TeamId) -> String {
+    format!("{organisation}#{team}#AUDIT")
+}
+
+/// A line of the audit trail.
+pub fn audit(organisation: &OrganisationId, team: &TeamId, at: Timestamp, id: &str) -> Key {
+    Key::new(audit_partition(organisation, team), format!("{:013}#{id}", at.millis()))
+}
+
+/// Whose a messaging service is.
+pub fn messaging_service(sid: &str) -> Key {
+    Key::new(format!("SERVICE#{sid}"), "SERVICE")
+}
+
+/// The partition of registrations that wait for the carrier.
+pub const PENDING: &str = "PENDING";
+
+/// A registration that waits for the carrier.
+pub fn pending_registration(organisation: &OrganisationId, team: &TeamId) -> Key {
+    Key::new(PENDING, format!("{organisation}#{team}"))
+}
+
+/// The partition of inboxes whose number is being bought.
+pub const PURCHASE: &str = "PURCHASE";
+
+/// An inbox whose number is being bought.
+pub fn purchase(organisation: &OrganisationId, inbox: &InboxId) -> Key {
+    Key::new(PURCHASE, format!("{organisation}#{inbox}"))
+}
+
+/// The partition of notices that wait for the queue.
+pub const NOTICES: &str = "OUTBOX#MAIL";
+
+/// A notice that waits for the queue.
+pub fn notice(id: &str) -> Key {
+    Key::new(NOTICES, id)
+}
+
+/// That one recipient was told of a notice.
+pub fn told(organisation: &OrganisationId, notice: &str, address: &str) -> Key {
+    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(address.to_lowercase()));
+    Key::new(format!("{organisation}#TOLD#{notice}"), digest)
+}
+
+/// Place in [`HELD_LOCKS`]: the inbox, then the conversation.
+pub fn held(inbox: &InboxId, conversation: &ConversationId) -> String {
+    format!("{inbox}#{conversation}")
 }
 
 /// Which inbox has one of our numbers.

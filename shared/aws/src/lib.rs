@@ -5,21 +5,31 @@
 //! [`table::StoreError::Unavailable`], the rest is unexpected. What each operation costs stands in its doc comment and is
 //! counted in `tests/costs.rs`.
 
+pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod config;
 pub mod contacts;
 pub mod conversations;
+pub mod idempotency;
 pub mod inbound;
 pub mod inboxes;
 pub mod items;
 pub mod keys;
 pub mod locks;
+pub mod mail;
 pub mod members;
 pub mod messages;
+pub mod new_inboxes;
+pub mod notices;
 pub mod outbox;
 pub mod queue;
+pub mod registrations;
 pub mod secrets;
 pub mod sends;
 pub mod table;
+pub mod team_members;
+pub mod teams;
 pub mod telemetry;
+mod transaction;
+pub mod unread;

@@ -1,15 +1,20 @@
-//! Users, their roles in teams, and their memberships of inboxes.
+//! Users, their roles in teams, and who is a member of an inbox. A membership is two rows, found from the inbox and from
+//! the user.
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{InboxId, OrganisationId, TeamId, UserId},
-    membership::{Membership, TeamRole, User},
+    lock::Person,
+    membership::{Membership, Role, TeamMember, TeamRole, User},
+    registration::RegistrationStatus,
 };
 
 use crate::{
-    items::{MemberRow, TeamRoleRow, UserRow, parse_id},
+    audit::Deed,
+    items::{MemberRow, TeamMemberRow, TeamRoleRow, UserInboxRow, UserRow, parse_id},
     keys,
     table::{StoreError, Table, text},
+    transaction::Transaction,
 };
 
 /// Users and memberships.
@@ -26,17 +31,41 @@ pub struct Home {
     /// Teams and the role in each.
     pub teams: Vec<TeamRole>,
     /// Inboxes the user is a member of.
-    pub inboxes: Vec<InboxId>,
+    pub inboxes: Vec<UserInbox>,
+}
+
+impl Home {
+    /// The role in a team, if any.
+    pub fn role(&self, team: &TeamId) -> Option<Role> {
+        self.teams.iter().find(|role| role.team == *team).map(|role| role.role)
+    }
+}
+
+/// An inbox that a user is a member of, and its team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserInbox {
+    /// The inbox.
+    pub inbox: InboxId,
+    /// Its team.
+    pub team: TeamId,
+}
+
+/// The answer to a wish for a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// A member now, or already.
+    Done,
+    /// The user does not belong to the inbox's team.
+    NotInTeam,
+    /// The team's registration is not complete.
+    RegistrationIncomplete,
+    /// The inbox is not in use.
+    InboxNotActive,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct MachineRow {
     org: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct InboxOfUser {
-    inbox: String,
 }
 
 impl Members {
@@ -87,7 +116,7 @@ impl Members {
         Ok(row.map(UserRow::user).transpose()?)
     }
 
-    /// A user with teams and inboxes, in one query.
+    /// A user with teams and inboxes, in one query; read consistently, since rights are taken from it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -103,6 +132,7 @@ impl Members {
             .table_name(&self.table.name)
             .key_condition_expression("pk = :user")
             .expression_attribute_values(":user", text(keys::user_partition(organisation, user)))
+            .consistent_read(true)
             .into_paginator()
             .items()
             .send();
@@ -115,7 +145,8 @@ impl Members {
             } else if sk.starts_with("team_") {
                 teams.push(serde_dynamo::from_item::<_, TeamRoleRow>(item)?.role()?);
             } else {
-                inboxes.push(parse_id(&sk)?);
+                let row: UserInboxRow = serde_dynamo::from_item(item)?;
+                inboxes.push(UserInbox { inbox: parse_id(&row.inbox)?, team: parse_id(&row.team)? });
             }
         }
         Ok(person.map(|user| Home { user, teams, inboxes }))
@@ -138,29 +169,114 @@ impl Members {
         self.table.put(keys::user(organisation, &user.id), &UserRow::of(user)).await
     }
 
-    /// Gives a user a role in a team.
+    /// Gives a user a role in a team, for seeds and tests.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn put_role(
         &self,
         organisation: &OrganisationId,
-        user: &UserId,
+        user: &User,
         role: &TeamRole,
     ) -> Result<(), StoreError> {
-        self.table.put(keys::user_team(organisation, user, &role.team), &TeamRoleRow::of(role)).await
+        let person = Person { id: user.id.clone(), name: user.name.clone() };
+        let member = TeamMember { user: person, email: user.email.clone(), role: role.role };
+        let key = keys::team_member(organisation, &role.team, &user.id);
+        self.table.put(key, &TeamMemberRow::of(&member)).await?;
+        self.table.put(keys::user_team(organisation, &user.id, &role.team), &TeamRoleRow::of(role)).await
     }
 
-    /// Makes a user a member of an inbox.
+    /// Everybody in an inbox, by user id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn list(
+        &self,
+        organisation: &OrganisationId,
+        inbox: &InboxId,
+    ) -> Result<Vec<Membership>, StoreError> {
+        let items = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .key_condition_expression("pk = :inbox AND begins_with(sk, :members)")
+            .expression_attribute_values(":inbox", text(keys::inbox_partition(organisation, inbox)))
+            .expression_attribute_values(":members", text(keys::INBOX_MEMBERS))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await?;
+        let rows: Vec<MemberRow> = serde_dynamo::from_items(items)?;
+        Ok(rows.into_iter().map(MemberRow::membership).collect::<Result<_, _>>()?)
+    }
+
+    /// Makes a user a member of an inbox, if the user belongs to its team, the team may send and the inbox is in use: all
+    /// of it holds at the instant of the write.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn admit(
+        &self,
+        organisation: &OrganisationId,
+        member: &Membership,
+        deed: &Deed<'_>,
+    ) -> Result<Added, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let in_team = transaction.exists(keys::team_member(organisation, &member.team, &member.user.id))?;
+        let registered = transaction.holds(keys::team(organisation, &member.team), |check| {
+            check
+                .condition_expression("registration = :approved")
+                .expression_attribute_values(":approved", text(RegistrationStatus::Approved.as_str()))
+        })?;
+        let active = transaction.holds(keys::inbox(organisation, &member.inbox), |check| {
+            check
+                .condition_expression("stage = :active")
+                .expression_attribute_values(":active", text("active"))
+        })?;
+        write(&mut transaction, organisation, member)?;
+        deed.write(&mut transaction, organisation, &member.team)?;
+        let committed = transaction.commit().await?;
+        Ok(if committed.refused_at(active) {
+            Added::InboxNotActive
+        } else if committed.refused_at(registered) {
+            Added::RegistrationIncomplete
+        } else if committed.refused_at(in_team) {
+            Added::NotInTeam
+        } else {
+            Added::Done
+        })
+    }
+
+    /// Ends a membership, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn dismiss(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        inbox: &InboxId,
+        user: &UserId,
+        deed: &Deed<'_>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.delete(keys::member(organisation, inbox, user))?;
+        transaction.delete(keys::user_inbox(organisation, user, inbox))?;
+        deed.write(&mut transaction, organisation, team)?;
+        transaction.commit().await.map(|_| ())
+    }
+
+    /// Makes a user a member of an inbox whatever the state of its team, for seeds and tests.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn add(&self, organisation: &OrganisationId, member: &Membership) -> Result<(), StoreError> {
-        let of_user = InboxOfUser { inbox: member.inbox.to_string() };
-        self.table.put(keys::user_inbox(organisation, &member.user.id, &member.inbox), &of_user).await?;
-        self.table
-            .put(keys::member(organisation, &member.inbox, &member.user.id), &MemberRow::of(member))
-            .await
+        let mut transaction = Transaction::new(&self.table);
+        write(&mut transaction, organisation, member)?;
+        transaction.commit().await.map(|_| ())
     }
 
     /// Makes a machine client act for an organisation.
@@ -170,4 +286,16 @@ impl Members {
     pub async fn put_machine(&self, client: &str, organisation: &OrganisationId) -> Result<(), StoreError> {
         self.table.put(keys::machine_client(client), &MachineRow { org: organisation.to_string() }).await
     }
+}
+
+/// Both rows of a membership.
+pub(crate) fn write(
+    transaction: &mut Transaction<'_>,
+    organisation: &OrganisationId,
+    member: &Membership,
+) -> Result<(), StoreError> {
+    let of_user = UserInboxRow { inbox: member.inbox.to_string(), team: member.team.to_string() };
+    transaction.put(keys::user_inbox(organisation, &member.user.id, &member.inbox), &of_user)?;
+    transaction.put(keys::member(organisation, &member.inbox, &member.user.id), &MemberRow::of(member))?;
+    Ok(())
 }

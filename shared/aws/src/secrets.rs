@@ -25,7 +25,8 @@ pub enum SecretError {
 }
 
 /// Credentials at the carrier, as the operator stores them:
-/// `{"accountSid": "AC…", "authTokens": ["current", "previous"?], "apiKeySid"?: "SK…", "apiKeySecret"?: "…"}`.
+/// `{"accountSid": "AC…", "authTokens": ["current", "previous"?], "apiKeySid"?: "SK…", "apiKeySecret"?: "…",
+/// "eventStreams"?: {"user": "…", "password": "…"}}`.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CarrierSecret {
@@ -35,6 +36,18 @@ pub struct CarrierSecret {
     pub auth_tokens: Vec<String>,
     api_key_sid: Option<String>,
     api_key_secret: Option<String>,
+    /// User info of the address that registration events are posted to; without it they are all refused.
+    pub event_streams: Option<EventStreamsLogin>,
+}
+
+/// What the carrier shows when it posts registration events: letters and digits, so that nothing has to be encoded in the
+/// address.
+#[derive(Clone, Deserialize)]
+pub struct EventStreamsLogin {
+    /// Before the colon.
+    pub user: String,
+    /// After it.
+    pub password: String,
 }
 
 impl std::fmt::Debug for CarrierSecret {

@@ -4,8 +4,6 @@
 //! where one was given, the idempotency key. 8 write units: 2 for each of the three rows and 2 for the list entry that
 //! moves to Archived; 10 with an idempotency key.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{
@@ -23,10 +21,12 @@ use shared_domain::{
 };
 
 use crate::{
-    items::{ContactRow, ConversationRow, KeyRow, LastMessageRow, MessageRow, OutboxRow, parse_id},
+    idempotency::Idempotency,
+    items::{ContactRow, ConversationRow, LastMessageRow, MessageRow, OutboxRow},
     keys::{self, Key},
     locks::IS_CURRENT,
     table::{Item, StoreError, Table, attribute, condition_failed, number, row, text},
+    transaction::unbuilt,
 };
 
 /// [`shared_domain::lock::held_by_another`] is nobody.
@@ -36,9 +36,6 @@ const NOT_HELD_BY_ANOTHER: &str = "(attribute_not_exists(lockHolder) OR lockHold
 const NOTHING_UNSEEN: &str = "(attribute_not_exists(lastInbound) OR lastInbound <= :seen)";
 /// Rows carry these attributes only where they are true.
 const MAY_BE_TEXTED: &str = "attribute_not_exists(contact.#out) AND attribute_not_exists(contact.blocked)";
-
-/// How long an idempotency key is remembered.
-pub const KEY_LIFETIME: Duration = Duration::from_hours(48);
 
 /// What must hold at the instant of acceptance, besides that the contact may be texted.
 #[derive(Debug, Clone, Copy)]
@@ -55,19 +52,6 @@ pub enum Guard<'a> {
         /// Who writes.
         user: Option<&'a UserId>,
     },
-}
-
-/// An idempotency key with what it stands for.
-#[derive(Debug, Clone, Copy)]
-pub struct Idempotency<'a> {
-    /// Who sent it.
-    pub principal: &'a str,
-    /// On which route.
-    pub route: &'a str,
-    /// The header's text.
-    pub key: &'a str,
-    /// Digest of the body it came with.
-    pub body: &'a str,
 }
 
 /// A text to be accepted.
@@ -94,15 +78,6 @@ pub enum Accepted {
     Refused(Option<Box<Conversation>>),
     /// The idempotency key was used in the meantime.
     KeyTaken,
-}
-
-/// What an idempotency key was used for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
-    /// Digest of the body it came with.
-    pub body: String,
-    /// What was accepted under it.
-    pub message: MessageId,
 }
 
 /// Accepts texts.
@@ -135,14 +110,7 @@ impl Sends {
             self.new_row(keys::outbox(&message.conversation, &message.id), &outbox)?,
         ];
         if let Some(given) = wanted.idempotency {
-            let ttl = message.created_at.plus(KEY_LIFETIME).seconds();
-            let remembered = KeyRow { body: given.body.to_owned(), message: message.id.to_string(), ttl };
-            let put = self.put(key(organisation, given.principal, given.route, given.key), &remembered)?;
-            let put = put
-                .condition_expression("attribute_not_exists(pk) OR #ttl < :now")
-                .expression_attribute_names("#ttl", "ttl")
-                .expression_attribute_values(":now", number(message.created_at.seconds()));
-            parts.push(TransactWriteItem::builder().put(put.build().map_err(unbuilt)?).build());
+            parts.push(given.part(&self.table, organisation, message.id.as_str(), message.created_at)?);
         }
         let sent = self.table.client.transact_write_items().set_transact_items(Some(parts)).send().await;
         let Err(error) = sent else { return Ok(Accepted::Stored) };
@@ -159,22 +127,6 @@ impl Sends {
         }
         let thread = reasons.first().and_then(|reason| reason.item.clone()).filter(|item| !item.is_empty());
         Ok(Accepted::Refused(thread.map(conversation).transpose()?))
-    }
-
-    /// What a key was used for, if it was and is still remembered: 1 read unit.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn recall(
-        &self,
-        organisation: &OrganisationId,
-        given: Idempotency<'_>,
-        now: Timestamp,
-    ) -> Result<Option<Remembered>, StoreError> {
-        let row: Option<KeyRow> =
-            self.table.get(key(organisation, given.principal, given.route, given.key), true).await?;
-        let Some(row) = row.filter(|row| row.ttl >= now.seconds()) else { return Ok(None) };
-        Ok(Some(Remembered { body: row.body, message: parse_id(&row.message)? }))
     }
 
     fn thread(&self, wanted: &Acceptance<'_>) -> Result<Update, StoreError> {
@@ -206,16 +158,11 @@ impl Sends {
     }
 
     fn new_row<T: serde::Serialize>(&self, key: Key, item: &T) -> Result<TransactWriteItem, StoreError> {
-        let put = self.put(key, item)?.condition_expression("attribute_not_exists(pk)");
+        let put = Put::builder()
+            .table_name(&self.table.name)
+            .set_item(Some(row(key, item)?))
+            .condition_expression("attribute_not_exists(pk)");
         Ok(TransactWriteItem::builder().put(put.build().map_err(unbuilt)?).build())
-    }
-
-    fn put<T: serde::Serialize>(
-        &self,
-        key: Key,
-        item: &T,
-    ) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, StoreError> {
-        Ok(Put::builder().table_name(&self.table.name).set_item(Some(row(key, item)?)))
     }
 }
 
@@ -246,14 +193,6 @@ fn guarded(update: UpdateBuilder, guard: Guard<'_>, now: Timestamp) -> UpdateBui
     }
 }
 
-fn key(organisation: &OrganisationId, principal: &str, route: &str, key: &str) -> Key {
-    keys::idempotency(organisation, principal, route, key)
-}
-
 fn conversation(item: Item) -> Result<Box<Conversation>, StoreError> {
     Ok(Box::new(serde_dynamo::from_item::<_, ConversationRow>(item)?.conversation()?))
-}
-
-fn unbuilt(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
-    StoreError::Refused(error.to_string())
 }

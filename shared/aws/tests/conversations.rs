@@ -47,11 +47,7 @@ async fn pages(desk: &Desk, limit: u16, mut meanwhile: impl AsyncFnMut(usize)) -
 }
 
 async fn change(desk: &Desk, conversation: &ConversationId, change: Change) -> Option<Conversation> {
-    desk.conversations.change(desk.thread(conversation), change).await.unwrap()
-}
-
-async fn unread(desk: &Desk) -> u64 {
-    desk.inboxes.unread(desk.organisation(), &desk.inbox.id).await.unwrap()
+    desk.conversations.change(desk.thread(conversation), change, seconds(500)).await.unwrap()
 }
 
 fn to(folder: Folder) -> Change {
@@ -176,19 +172,19 @@ async fn archiving_by_hand_keeps_place_read_state_and_lock() {
 async fn read_and_unread_are_counted_however_often_they_are_marked() {
     let desk = Desk::open().await;
     let all = begun(&desk, 3).await;
-    assert_eq!(unread(&desk).await, 3);
+    assert_eq!(desk.unread().await, 3);
     for _ in 0..2 {
         assert!(change(&desk, &all[0], read(true)).await.unwrap().read);
-        assert_eq!(unread(&desk).await, 2);
+        assert_eq!(desk.unread().await, 2);
     }
     for _ in 0..2 {
         assert!(!change(&desk, &all[0], read(false)).await.unwrap().read);
-        assert_eq!(unread(&desk).await, 3);
+        assert_eq!(desk.unread().await, 3);
     }
     let both = Change { folder: Some(Folder::Archived), read: Some(true) };
     let changed = change(&desk, &all[2], both).await.unwrap();
     assert_eq!((changed.folder, changed.read), (Folder::Archived, true));
-    assert_eq!(unread(&desk).await, 2);
+    assert_eq!(desk.unread().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,14 @@
 //! Who is who: inboxes and their teams, members and users, contacts, each found in the ways that requests name them.
 
+use shared_aws::members::UserInbox;
 use shared_domain::{
     contact::Contact,
     ids::{InboxId, OrganisationId, TeamId},
-    inbox::{Inbox, InboxKind, RegistrationStatus, Team},
+    inbox::{Inbox, InboxKind},
     lock::Person,
     membership::{Membership, Role, TeamRole, User},
+    registration::RegistrationStatus,
+    team::Team,
 };
 
 use crate::support::{Desk, ada, ben, contact, number, seconds};
@@ -59,15 +62,17 @@ async fn an_account_is_an_inbox_with_its_team() {
     desk.inboxes.put(&other).await.unwrap();
     let account = desk.inboxes.account(desk.organisation(), &desk.inbox.id).await.unwrap();
     assert_eq!(account, None, "a team nobody wrote has no account");
-    desk.inboxes.put_team(desk.organisation(), &team(&desk)).await.unwrap();
+    desk.teams.put(desk.organisation(), &team(&desk)).await.unwrap();
     let account = desk.inboxes.account(desk.organisation(), &desk.inbox.id).await.unwrap().unwrap();
     assert_eq!((account.inbox, account.team), (desk.inbox.clone(), team(&desk)));
     let wanted = [desk.inbox.id.clone(), other.id.clone(), InboxId::new(seconds(0), 46)];
-    let accounts = desk.inboxes.accounts(desk.organisation(), &wanted).await.unwrap();
-    let mut found: Vec<_> = accounts.into_iter().map(|account| account.inbox.id).collect();
-    found.sort();
-    assert_eq!(found, [desk.inbox.id.clone(), other.id]);
-    assert!(desk.inboxes.accounts(desk.organisation(), &[]).await.unwrap().is_empty());
+    let team_ids = [desk.inbox.team.clone()];
+    let (counted, teams) = desk.inboxes.with_teams(desk.organisation(), &wanted, &team_ids).await.unwrap();
+    let mut inboxes: Vec<_> = counted.into_iter().map(|(inbox, _)| inbox).collect();
+    inboxes.sort_by(|one, other| one.id.cmp(&other.id));
+    assert_eq!((inboxes, teams), (vec![desk.inbox.clone(), other], vec![team(&desk)]));
+    let nothing = desk.inboxes.with_teams(desk.organisation(), &[], &[]).await.unwrap();
+    assert_eq!(nothing, (Vec::new(), Vec::new()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,9 +94,9 @@ async fn a_user_s_home_has_roles_and_inboxes() {
     let desk = Desk::open().await;
     let user =
         User { id: ada().id, name: ada().name, email: "ada.oyelaran@college.example".into(), owner: true };
-    let role = TeamRole { team: desk.inbox.team.clone(), name: "Admissions".into(), role: Role::Admin };
+    let role = TeamRole { team: desk.inbox.team.clone(), role: Role::Admin };
     desk.members.add(desk.organisation(), &membership(&desk)).await.unwrap();
-    desk.members.put_role(desk.organisation(), &user.id, &role).await.unwrap();
+    desk.members.put_role(desk.organisation(), &user, &role).await.unwrap();
     assert_eq!(
         desk.members.home(desk.organisation(), &user.id).await.unwrap(),
         None,
@@ -100,7 +105,8 @@ async fn a_user_s_home_has_roles_and_inboxes() {
     desk.members.put_user(desk.organisation(), &user).await.unwrap();
     let home = desk.members.home(desk.organisation(), &user.id).await.unwrap().unwrap();
     assert_eq!((home.user, home.teams), (user.clone(), vec![role.clone()]));
-    assert_eq!(home.inboxes, std::slice::from_ref(&desk.inbox.id));
+    let inbox = UserInbox { inbox: desk.inbox.id.clone(), team: desk.inbox.team.clone() };
+    assert_eq!(home.inboxes, [inbox]);
     assert_eq!(desk.members.user(desk.organisation(), &user.id).await.unwrap(), Some(user.clone()));
     assert_eq!(desk.members.role(desk.organisation(), &role.team, &user.id).await.unwrap(), Some(role));
     assert_eq!(desk.members.home(&stranger(), &user.id).await.unwrap(), None);

@@ -265,8 +265,7 @@ async fn opening_to_answer_marks_the_conversation_read_and_being_refused_does_no
     let waiting = Waiting::new().await;
     waiting.held_by(&ada(), seconds(0)).await;
     let read = async || {
-        let inbox = &waiting.desk.inbox;
-        let unread = waiting.desk.inboxes.unread(&inbox.organisation, &inbox.id).await.unwrap();
+        let unread = waiting.desk.unread().await;
         (waiting.desk.look_at(&waiting.conversation).await.read, unread)
     };
     assert_eq!(read().await, (true, 0));

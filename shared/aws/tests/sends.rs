@@ -190,7 +190,7 @@ async fn a_composed_text_begins_a_conversation_archived_and_read() {
     let begun = desk.look_at(&message.conversation).await;
     assert_eq!((begun.folder, begun.read, begun.last_activity_at), (Folder::Archived, true, seconds(3)));
     assert_eq!((begun.contact, begun.last_message.id, begun.last_inbound), (known, message.id, None));
-    assert_eq!(desk.inboxes.unread(desk.organisation(), &desk.inbox.id).await.unwrap(), 0);
+    assert_eq!(desk.unread().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +201,7 @@ async fn a_text_composed_into_an_unread_conversation_leaves_it_unread() {
     assert_eq!(desk.accept(&message, Guard::Compose { user: None }, None).await, Accepted::Stored);
     let after = desk.look_at(&conversation).await;
     assert_eq!((after.folder, after.read), (Folder::Archived, false));
-    assert_eq!(desk.inboxes.unread(desk.organisation(), &desk.inbox.id).await.unwrap(), 1);
+    assert_eq!(desk.unread().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

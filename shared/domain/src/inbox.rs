@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{InboxId, OrganisationId, TeamId},
+    ids::{InboxId, OrganisationId, TeamId, UserId},
     phone::PhoneNumber,
+    registration::RegistrationStatus,
 };
 
 /// Whose inbox it is.
@@ -27,43 +28,16 @@ impl InboxKind {
     }
 }
 
-/// The A2P 10DLC campaign of a team, as far as sending is concerned.
+/// How far an inbox has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RegistrationStatus {
-    /// Nothing submitted yet.
-    NotStarted,
-    /// With the carriers.
-    Pending,
-    /// May send.
-    Approved,
-    /// Refused; may be corrected and submitted again.
-    Rejected,
-    /// Was approved; sends have stopped.
-    Suspended,
-}
-
-impl RegistrationStatus {
-    /// Whether inboxes of the team are shown and may send.
-    pub fn is_complete(self) -> bool {
-        match self {
-            Self::Approved => true,
-            Self::NotStarted | Self::Pending | Self::Rejected | Self::Suspended => false,
-        }
-    }
-}
-
-/// A part of an organisation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Team {
-    /// Its id.
-    pub id: TeamId,
-    /// Its name.
-    pub name: String,
-    /// Its campaign.
-    pub registration: RegistrationStatus,
-    /// The carrier's messaging service of the campaign, where there is one.
-    pub messaging_service: Option<String>,
+#[serde(rename_all = "camelCase")]
+pub enum Stage {
+    /// Its number is being bought: it stores what comes in, and nobody sees it yet.
+    Creating,
+    /// In use.
+    Active,
+    /// History stays readable, nothing is sent.
+    Retired,
 }
 
 /// One number and who texts from it.
@@ -85,14 +59,20 @@ pub struct Inbox {
     pub api_code: String,
     /// What texts go out from.
     pub number: PhoneNumber,
-    /// Retired: history stays readable, nothing is sent.
-    pub retired: bool,
+    /// The carrier's name of the number (`PN…`), where the product bought it.
+    pub number_sid: Option<String>,
+    /// Whom a call to the number rings.
+    pub voice_forwarding: Option<PhoneNumber>,
+    /// Who created it.
+    pub creator: Option<UserId>,
+    /// How far it has come.
+    pub stage: Stage,
 }
 
 impl Inbox {
     /// Whether members see it in navigation and Compose: a shared inbox waits for its team's registration.
     pub fn is_visible(&self, registration: RegistrationStatus) -> bool {
-        !self.retired
+        self.stage == Stage::Active
             && match self.kind {
                 InboxKind::Shared => registration.is_complete(),
                 InboxKind::Personal => true,

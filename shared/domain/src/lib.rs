@@ -10,7 +10,10 @@
 //! | [`conversation`] | folders, read state, what an inbound text or a reply does to a thread |
 //! | [`message`] | a text and its way to the phone: the delivery lattice |
 //! | [`sending`] | who may send what, and every reason against it, in the order of the checks |
-//! | [`inbox`], [`contact`], [`membership`] | whose number it is, who is written to, who may do what |
+//! | [`inbox`], [`team`], [`contact`], [`membership`] | whose number it is, who is written to, who may do what |
+//! | [`registration`] | the A2P 10DLC campaign of a team: its states, what the carrier asks for |
+//! | [`notice`] | what is told by e-mail, and to whom |
+//! | [`settings`] | names, colours, API codes and addresses, as people enter them |
 //!
 //! ```
 //! use shared_domain::lock::{Denied, LockPolicy, LockState, Person, acquire};
@@ -34,7 +37,11 @@ pub mod inbox;
 pub mod lock;
 pub mod membership;
 pub mod message;
+pub mod notice;
 pub mod phone;
+pub mod registration;
 pub mod segment;
 pub mod sending;
+pub mod settings;
+pub mod team;
 pub mod time;

@@ -34,8 +34,6 @@ impl Role {
 pub struct TeamRole {
     /// The team.
     pub team: TeamId,
-    /// Its name.
-    pub name: String,
     /// The role.
     pub role: Role,
 }
@@ -64,4 +62,42 @@ pub struct Membership {
     pub team: TeamId,
     /// The member.
     pub user: Person,
+}
+
+/// A user as a member of a team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamMember {
+    /// The user.
+    pub user: Person,
+    /// Where e-mail goes.
+    pub email: String,
+    /// The role.
+    pub role: Role,
+}
+
+/// Whether somebody manages a team: the organisation's owner, and the team's admins.
+pub fn manages(owner: bool, role: Option<Role>) -> bool {
+    owner || role == Some(Role::Admin)
+}
+
+/// Whether somebody may give or take a role: admins are made by the owner, members by admins as well.
+pub fn may_appoint(owner: bool, own: Option<Role>, given: Role) -> bool {
+    match given {
+        Role::Admin => owner,
+        Role::Member => manages(owner, own),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admins_are_made_by_the_owner_alone() {
+        assert!(may_appoint(true, None, Role::Admin));
+        assert!(!may_appoint(false, Some(Role::Admin), Role::Admin));
+        assert!(may_appoint(false, Some(Role::Admin), Role::Member));
+        assert!(!may_appoint(false, Some(Role::Member), Role::Member));
+        assert!(!manages(false, None));
+    }
 }

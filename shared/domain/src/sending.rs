@@ -7,8 +7,9 @@ use crate::{
     contact::Contact,
     conversation::Conversation,
     ids::{MessageId, UserId},
-    inbox::{Inbox, InboxKind, RegistrationStatus},
+    inbox::{Inbox, InboxKind, Stage},
     lock::{self, FencingToken, Unlocked},
+    registration::RegistrationStatus,
     segment::Segments,
     time::Timestamp,
 };
@@ -16,7 +17,7 @@ use crate::{
 /// A reason against sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// The inbox is retired.
+    /// The inbox is retired, or not made yet.
     InboxRetired,
     /// The team's campaign is not approved.
     RegistrationIncomplete(RegistrationStatus),
@@ -106,7 +107,7 @@ pub fn reasons_against_compose(
 /// The reasons against the account itself, whoever is written to.
 pub fn reasons_against_account(from: From<'_>) -> Vec<Reason> {
     let incomplete = from.inbox.kind == InboxKind::Shared && !from.registration.is_complete();
-    let retired = from.inbox.retired.then_some(Reason::InboxRetired);
+    let retired = (from.inbox.stage != Stage::Active).then_some(Reason::InboxRetired);
     retired
         .into_iter()
         .chain(incomplete.then_some(Reason::RegistrationIncomplete(from.registration)))
@@ -153,7 +154,10 @@ mod tests {
             color: "#336699".into(),
             api_code: "FRONT".into(),
             number: PhoneNumber::from_carrier("+12025550100").unwrap(),
-            retired: false,
+            number_sid: None,
+            voice_forwarding: None,
+            creator: None,
+            stage: Stage::Active,
         }
     }
 
@@ -201,7 +205,7 @@ mod tests {
     #[test]
     fn every_reason_is_told_in_the_order_of_the_checks() {
         let mut inbox = inbox(InboxKind::Shared);
-        inbox.retired = true;
+        inbox.stage = Stage::Retired;
         let mut thread = conversation();
         thread.contact.opted_out = true;
         thread.contact.blocked = true;

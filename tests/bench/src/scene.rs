@@ -8,10 +8,12 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganisationId, TeamId, UserId},
-    inbox::{Inbox, InboxKind, RegistrationStatus, Team},
+    inbox::{Inbox, InboxKind, Stage},
     lock::Person,
     membership::Membership,
     phone::PhoneNumber,
+    registration::RegistrationStatus,
+    team::Team,
 };
 use test_kit::{engine::Engine, gateway::Event};
 
@@ -36,7 +38,10 @@ impl Scene {
             color: "#336699".into(),
             api_code: "FRONT".into(),
             number: PhoneNumber::from_carrier("+12025550100").unwrap(),
-            retired: false,
+            number_sid: None,
+        voice_forwarding: None,
+        creator: None,
+        stage: Stage::Active,
         };
         let team = Team {
             id: inbox.team.clone(),
@@ -46,7 +51,7 @@ impl Scene {
         };
         let user = Person { id: UserId::parse("staff-1042").unwrap(), name: "Ada Oyelaran".into() };
         let inboxes = Inboxes::new(table.clone());
-        inboxes.put_team(&inbox.organisation, &team).await.unwrap();
+        Teams::new(engine.table()).put(&inbox.organisation, &team).await.unwrap();
         inboxes.put(&inbox).await.unwrap();
         let member = Membership {
             inbox: inbox.id.clone(),

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-/// A carrier on this machine that speaks Twilio's HTTP API for text messages.
+/// A carrier on this machine that speaks Twilio's HTTP API for text messages, numbers and their registration.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

@@ -15,15 +15,18 @@ use shared_aws::{
     locks::Thread,
     members::Members,
     table::{StoreError, Table},
+    teams::Teams,
 };
 use shared_domain::{
     contact::Contact,
     conversation::Folder,
     ids::{ContactId, ConversationId, InboxId, OrganisationId, TeamId, UserId},
-    inbox::{Inbox, InboxKind, RegistrationStatus, Team},
+    inbox::{Inbox, InboxKind, Stage},
     lock::Person,
     membership::{Membership, Role, TeamRole, User},
     phone::PhoneNumber,
+    registration::RegistrationStatus,
+    team::Team,
 };
 
 /// Writes demo data into an empty table.
@@ -88,6 +91,7 @@ type Failure = Box<dyn std::error::Error>;
 struct Seed {
     members: Members,
     inboxes: Inboxes,
+    teams: Teams,
     contacts: Contacts,
     conversations: Conversations,
     inbound: Inbound,
@@ -140,6 +144,7 @@ async fn main() -> Result<(), Failure> {
     let mut seed = Seed {
         members: Members::new(table.clone()),
         inboxes: Inboxes::new(table.clone()),
+        teams: Teams::new(table.clone()),
         contacts: Contacts::new(table.clone()),
         conversations: Conversations::new(table.clone()),
         inbound: Inbound::new(table),
@@ -195,7 +200,7 @@ impl Seed {
         team: &Team,
         plans: &[Plan],
     ) -> Result<Vec<Person>, Failure> {
-        self.inboxes.put_team(organisation, team).await?;
+        self.teams.put(organisation, team).await?;
         let mut people = Vec::new();
         for plan in plans {
             let user = User {
@@ -204,9 +209,9 @@ impl Seed {
                 email: format!("{}@{}.example", plan.id, organisation.as_str().trim_start_matches("org_")),
                 owner: plan.owner,
             };
-            let role = TeamRole { team: team.id.clone(), name: team.name.clone(), role: plan.role };
+            let role = TeamRole { team: team.id.clone(), role: plan.role };
             self.members.put_user(organisation, &user).await?;
-            self.members.put_role(organisation, &user.id, &role).await?;
+            self.members.put_role(organisation, &user, &role).await?;
             people.push(Person { id: user.id.clone(), name: user.name.clone() });
             self.made.users.push(MadeUser {
                 id: user.id.to_string(),
@@ -289,7 +294,7 @@ impl Seed {
         let thread =
             Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &conversation };
         let change = Change { folder: Some(Folder::Archived), read: Some(true) };
-        self.conversations.change(thread, change).await.map(|_| ())
+        self.conversations.change(thread, change, clock::now()).await.map(|_| ())
     }
 }
 
@@ -314,7 +319,10 @@ fn inbox(
         color: "#2f6f9f".to_owned(),
         api_code: id.trim_start_matches("inb_").to_uppercase(),
         number: PhoneNumber::from_carrier(&format!("+12025550{line:03}"))?,
-        retired: false,
+        number_sid: None,
+        voice_forwarding: None,
+        creator: None,
+        stage: Stage::Active,
     })
 }
 

@@ -5,10 +5,13 @@
 //! | `inbound-message` | `To`, `From`, `Body`, `MediaUrl` or `MediaUrl0`…, `MediaContentType0`…, `OptOutType`, `MessagingServiceSid`, `MessageSid` | `messageSid` and the webhook's |
 //! | `inbound-call` | `To`, `From`, `CallSid` | `callSid` and the webhook's; its body is the TwiML |
 //! | `message-status` | `MessageSid`, `Status`, `ErrorCode` | `messageSid`, `status` and the callback's |
-//! | `fault` | `Kind`, `Count` (1) | `kind`, `count` |
+//! | `campaign-status` | `MessagingServiceSid`, `Status`, `ErrorCode`, `Notify` (true) | `messagingServiceSid`, `campaignSid`, `status`, `eventIds` and the sinks' (`campaign_control`) |
+//! | `redeliver-event` | `EventId`, `Count` (1) | `eventId` and the sinks' (`campaign_control`) |
+//! | `fault` | `Kind`, `Count` (1), `On` (`messages`) | `kind`, `count`, `on` (`fault`) |
 //!
-//! A webhook's part of an answer is `webhookStatus` (null when it never answered), `webhookBody` and `attempts`. The sid
-//! of a text that came in before delivers the same form once more; nothing else is needed then.
+//! A webhook's part of an answer is `webhookStatus` (null when it never answered), `webhookBody` and `attempts`. Of
+//! several posts to sinks it is the first that failed, else the last, with the attempts of all. The sid of a text that
+//! came in before delivers the same form once more; nothing else is needed then.
 
 use std::sync::Arc;
 
@@ -21,7 +24,7 @@ use serde_json::{Value, json};
 use super::Carrier;
 use super::callbacks::Callback;
 use super::failure::Failure;
-use super::fault::Fault;
+use super::fault::{Fault, Faults, Target};
 use super::form::Fields;
 use super::inbound;
 use super::message::{Direction, Status};
@@ -30,7 +33,7 @@ use super::webhook::{Answer, Params, Retries};
 /// What became of a webhook, in the answer of a control route.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Outcome {
+pub(super) struct Outcome {
     webhook_status: Option<u16>,
     webhook_body: String,
     attempts: u32,
@@ -106,7 +109,7 @@ pub(super) async fn message_status(
     let message_sid = fields.required("MessageSid")?.to_owned();
     let status = Status::parse(fields.required("Status")?)
         .ok_or_else(|| Failure::parameter("Status is not a state of a message".to_owned()))?;
-    let code = number(&fields, "ErrorCode")?;
+    let code = fields.whole("ErrorCode")?;
     let callback = match carrier.log().tell(&message_sid, status, code, Timestamp::now()) {
         Some(message) => Callback::of(message, &carrier.settings.account_sid),
         None => return Err(Failure::not_found(&format!("/Messages/{message_sid}"))),
@@ -120,17 +123,21 @@ pub(super) async fn message_status(
     Ok(Json(StatusTold { message_sid, status, outcome: answer.into() }))
 }
 
-/// The next sends go wrong.
+/// The next requests of a kind go wrong; `none` without `On` ends every fault.
 pub(super) async fn fault(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
 ) -> Result<Json<Value>, Failure> {
     let kind = fields.required("Kind")?;
-    let count = number(&fields, "Count")?.unwrap_or(1);
-    let fault = Fault::parse(kind)?;
-    carrier.faults().set(fault, count);
-    tracing::info!(?fault, count, "a fault was set");
-    Ok(Json(json!({ "kind": kind, "count": count })))
+    let count = fields.whole("Count")?.unwrap_or(1);
+    let target = fields.get("On").map(Target::parse).transpose()?;
+    let fault = Fault::parse(kind, target.unwrap_or_default())?;
+    match (fault, target) {
+        (None, None) => *carrier.faults() = Faults::default(),
+        (fault, target) => carrier.faults().set(target.unwrap_or_default(), fault, count),
+    }
+    tracing::info!(?fault, ?target, count, "a fault was set");
+    Ok(Json(json!({ "kind": kind, "count": count, "on": fields.get("On") })))
 }
 
 /// The sid and the form of a text: those of the first time when the sid is known.
@@ -149,9 +156,4 @@ fn receive(carrier: &Carrier, fields: &Fields) -> Result<(String, Params), Failu
     let sid = message.sid.clone();
     log.add(message);
     Ok((sid, form))
-}
-
-fn number(fields: &Fields, name: &str) -> Result<Option<u32>, Failure> {
-    let malformed = |_| Failure::parameter(format!("{name} is not a whole number"));
-    fields.get(name).map(|text| text.parse().map_err(malformed)).transpose()
 }

@@ -50,10 +50,26 @@ impl Failure {
             21619 => (StatusCode::BAD_REQUEST, "A Message Body, Media URL or Content SID is required"),
             21620 => (StatusCode::BAD_REQUEST, "Invalid media URL(s)"),
             21623 => (StatusCode::BAD_REQUEST, "Number of media files exceeds allowed limit"),
+            21421 => (StatusCode::BAD_REQUEST, "PhoneNumber is invalid"),
+            21422 => (StatusCode::BAD_REQUEST, "PhoneNumber is not available"),
             21705 => (StatusCode::BAD_REQUEST, "The Messaging Service is invalid"),
-            _ => (StatusCode::BAD_REQUEST, "The message cannot be sent"),
+            21710 => (StatusCode::CONFLICT, "Phone Number or Short Code is already in the Messaging Service"),
+            21711 => (StatusCode::CONFLICT, "The Messaging Service has a US A2P campaign already"),
+            21712 => (
+                StatusCode::CONFLICT,
+                "Phone Number or Short Code is associated with another Messaging Service",
+            ),
+            21717 => (StatusCode::BAD_REQUEST, "The Brand Registration SID is not registered or not valid"),
+            21720 => (StatusCode::BAD_REQUEST, "The A2P use case is invalid"),
+            21729 => (StatusCode::BAD_REQUEST, "Cannot perform operation on suspended campaign"),
+            _ => (StatusCode::BAD_REQUEST, "The request cannot be carried out"),
         };
         Self { status, code, message: message.to_owned() }
+    }
+
+    /// A failure of [`Self::of`] that names the field.
+    pub(super) fn naming(code: u32, message: String) -> Self {
+        Self { message, ..Self::of(code) }
     }
 
     /// `401`, code 20003.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use shared_domain::segment::Segments;
 
+use super::date::rfc2822;
 use super::webhook::Params;
 
 /// The states of Twilio's messages.
@@ -156,11 +157,6 @@ impl Message {
             "uri": format!("{path}.json"),
         })
     }
-}
-
-/// Whole seconds in GMT, `Sun, 22 Nov 2026 10:00:00 +0000`.
-fn rfc2822(at: Timestamp) -> String {
-    at.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
 /// Twilio's short text for a delivery error.

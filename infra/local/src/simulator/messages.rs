@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Carrier;
 use super::callbacks::{self, Receipts};
 use super::failure::Failure;
-use super::fault::Fault;
+use super::fault::{Fault, Target};
 use super::form::Fields;
 use super::send_request::SendRequest;
 
@@ -23,7 +23,7 @@ pub(super) async fn create(
     Form(fields): Form<Fields>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     carrier.own(&account, uri.path())?;
-    let fault = carrier.faults().take();
+    let fault = carrier.faults().take(Target::Messages);
     if let Some(refusal) = fault.and_then(Fault::refusal) {
         tracing::info!(?fault, "a send was refused on demand");
         return Err(refusal);

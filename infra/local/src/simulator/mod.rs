@@ -1,35 +1,73 @@
-//! A carrier on loopback that speaks Twilio's own HTTP API for text messages.
+//! A carrier on loopback that speaks Twilio's own HTTP API for text messages, numbers and their registration.
 //!
 //! It takes sends, reports their fate by signed status callbacks, and makes inbound texts and calls when told to. It
-//! decides nothing: no keyword is answered, no recipient is opted out, no number is checked for its owner. What goes
-//! wrong goes wrong on demand (`fault`). Everything is held in memory and forgotten at the end.
+//! sells numbers, keeps messaging services and campaigns, and tells sinks what becomes of them. It decides nothing: no
+//! keyword is answered, no recipient is opted out, no sender is checked for its owner, no campaign is approved but on
+//! demand (`campaign-status`). What goes wrong goes wrong on demand (`fault`), but for numbers that end in 0000, which
+//! are always gone. Everything is held in memory and forgotten at the end.
 //!
 //! | route | does |
 //! |---|---|
 //! | `POST /2010-04-01/Accounts/{sid}/Messages.json` | send (`messages`, `send_request`) |
 //! | `GET /2010-04-01/Accounts/{sid}/Messages.json` | list, newest first (`message_list`) |
 //! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}.json` | one message |
-//! | `POST /_twilio/simulate/{inbound-message,inbound-call,message-status,fault}` | what a person or a test wants to happen (`control`) |
+//! | `GET /2010-04-01/Accounts/{sid}/AvailablePhoneNumbers/{US,CA}/Local.json` | search (`available_numbers`) |
+//! | `GET`, `POST /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json` | list, buy (`numbers`) |
+//! | `GET`, `POST`, `DELETE …/IncomingPhoneNumbers/{sid}.json` | one number: fetch, update, release |
+//! | `GET`, `POST /v1/Services`; `GET`, `POST`, `DELETE /v1/Services/{sid}` | messaging services (`services`) |
+//! | `GET`, `POST …/PhoneNumbers`; `GET`, `DELETE …/PhoneNumbers/{sid}` | a service's numbers (`service_numbers`) |
+//! | `GET`, `POST …/Compliance/Usa2p`; `GET`, `POST`, `DELETE …/Compliance/Usa2p/{sid}` | a service's campaign (`campaigns`, `campaign_request`) |
+//! | `GET`, `POST /v1/a2p/BrandRegistrations`; `GET …/{sid}` | brands (`brands`) |
+//! | `GET`, `POST /v1/Sinks`; `GET`, `POST`, `DELETE /v1/Sinks/{sid}` | where events go (`sinks`, `event_delivery`) |
+//! | `GET`, `POST /v1/Subscriptions`; `GET`, `DELETE /v1/Subscriptions/{sid}` | which of them (`subscriptions`, `event_type`) |
+//! | `POST /_twilio/simulate/{inbound-message,inbound-call,message-status,campaign-status,redeliver-event,fault}` | what a person or a test wants to happen (`control`, `campaign_control`) |
 //! | `GET /` | the texts, for a person to watch (`phone_page`) |
 //!
-//! All but the page ask for Basic auth with account and token. Shapes follow Twilio's OpenAPI description; a test
-//! holds them to it. A request logs sids and states, never a number or a text.
+//! Twilio's hosts (`api`, `messaging`, `events`) are all this one. All but the page ask for Basic auth with account and
+//! token. Shapes follow Twilio's OpenAPI description; tests hold them to it. A request logs sids and states, never a
+//! number or a text.
 
+mod attribute;
 mod auth;
+mod available_numbers;
+mod brand;
+mod brands;
 mod callbacks;
+mod campaign;
+mod campaign_control;
+mod campaign_request;
+mod campaigns;
 mod control;
+mod date;
+mod event;
+mod event_delivery;
+mod event_type;
 mod failure;
 mod fault;
+mod fault_strike;
 mod form;
+mod holdings;
 mod inbound;
 mod message;
 mod message_filter;
 mod message_list;
 mod message_log;
 mod messages;
+mod number;
+mod number_pattern;
+mod numbers;
+mod paging;
 mod phone_page;
 mod send_request;
+mod service;
+mod service_numbers;
+mod services;
 mod sid;
+mod sink;
+mod sinks;
+mod site;
+mod subscription;
+mod subscriptions;
 mod webhook;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +80,7 @@ use tokio::net::TcpListener;
 
 use failure::Failure;
 use fault::Faults;
+use holdings::Holdings;
 use message_log::MessageLog;
 use webhook::Webhooks;
 
@@ -82,15 +121,68 @@ pub async fn serve(listener: TcpListener, settings: Settings) -> std::io::Result
 
 fn router(carrier: Arc<Carrier>) -> Router {
     let guarded = Router::new()
-        .route("/2010-04-01/Accounts/{account}/Messages.json", get(message_list::list).post(messages::create))
-        .route("/2010-04-01/Accounts/{account}/Messages/{file}", get(messages::fetch))
-        .route("/_twilio/simulate/inbound-message", post(control::inbound_message))
-        .route("/_twilio/simulate/inbound-call", post(control::inbound_call))
-        .route("/_twilio/simulate/message-status", post(control::message_status))
-        .route("/_twilio/simulate/fault", post(control::fault))
+        .merge(accounts())
+        .merge(messaging())
+        .merge(events())
+        .merge(controls())
         .fallback(async |uri: Uri| Failure::not_found(uri.path()))
+        .layer(middleware::from_fn_with_state(Arc::clone(&carrier), fault_strike::strike))
         .layer(middleware::from_fn_with_state(Arc::clone(&carrier), auth::require_account));
     Router::new().route("/", get(phone_page::show)).merge(guarded).with_state(carrier)
+}
+
+/// What Twilio serves at `api.twilio.com`.
+fn accounts() -> Router<Arc<Carrier>> {
+    let below = |path: &str| format!("/2010-04-01/Accounts/{{account}}/{path}");
+    Router::new()
+        .route(&below("Messages.json"), get(message_list::list).post(messages::create))
+        .route(&below("Messages/{file}"), get(messages::fetch))
+        .route(&below("AvailablePhoneNumbers/{country}/Local.json"), get(available_numbers::search))
+        .route(&below("IncomingPhoneNumbers.json"), get(numbers::list).post(numbers::buy))
+        .route(
+            &below("IncomingPhoneNumbers/{file}"),
+            get(numbers::fetch).post(numbers::update).delete(numbers::release),
+        )
+}
+
+/// What Twilio serves at `messaging.twilio.com`.
+fn messaging() -> Router<Arc<Carrier>> {
+    Router::new()
+        .route("/v1/Services", get(services::list).post(services::create))
+        .route("/v1/Services/{service}", get(services::fetch).post(services::update).delete(services::delete))
+        .route("/v1/Services/{service}/PhoneNumbers", get(service_numbers::list).post(service_numbers::add))
+        .route(
+            "/v1/Services/{service}/PhoneNumbers/{number}",
+            get(service_numbers::fetch).delete(service_numbers::remove),
+        )
+        .route("/v1/Services/{service}/Compliance/Usa2p", get(campaigns::list).post(campaigns::create))
+        .route(
+            "/v1/Services/{service}/Compliance/Usa2p/{campaign}",
+            get(campaigns::fetch).post(campaigns::update).delete(campaigns::delete),
+        )
+        .route("/v1/a2p/BrandRegistrations", get(brands::list).post(brands::create))
+        .route("/v1/a2p/BrandRegistrations/{brand}", get(brands::fetch))
+}
+
+/// What Twilio serves at `events.twilio.com`.
+fn events() -> Router<Arc<Carrier>> {
+    Router::new()
+        .route("/v1/Sinks", get(sinks::list).post(sinks::create))
+        .route("/v1/Sinks/{sink}", get(sinks::fetch).post(sinks::update).delete(sinks::delete))
+        .route("/v1/Subscriptions", get(subscriptions::list).post(subscriptions::create))
+        .route("/v1/Subscriptions/{subscription}", get(subscriptions::fetch).delete(subscriptions::delete))
+}
+
+/// What is not Twilio's.
+fn controls() -> Router<Arc<Carrier>> {
+    let below = |name: &str| format!("/_twilio/simulate/{name}");
+    Router::new()
+        .route(&below("inbound-message"), post(control::inbound_message))
+        .route(&below("inbound-call"), post(control::inbound_call))
+        .route(&below("message-status"), post(control::message_status))
+        .route(&below("campaign-status"), post(campaign_control::campaign_status))
+        .route(&below("redeliver-event"), post(campaign_control::redeliver_event))
+        .route(&below("fault"), post(control::fault))
 }
 
 /// Everything the routes share.
@@ -99,12 +191,19 @@ struct Carrier {
     webhooks: Webhooks,
     log: Mutex<MessageLog>,
     faults: Mutex<Faults>,
+    holdings: Mutex<Holdings>,
 }
 
 impl Carrier {
     fn new(settings: Settings) -> Self {
         let webhooks = Webhooks::new(&settings.auth_token);
-        Self { settings, webhooks, log: Mutex::default(), faults: Mutex::default() }
+        Self {
+            settings,
+            webhooks,
+            log: Mutex::default(),
+            faults: Mutex::default(),
+            holdings: Mutex::default(),
+        }
     }
 
     /// The messages. Never held across an await.
@@ -114,5 +213,10 @@ impl Carrier {
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Numbers, services and what else the account has. Never held across an await.
+    fn holdings(&self) -> MutexGuard<'_, Holdings> {
+        self.holdings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -103,10 +103,12 @@ fn is_short_code(number: &str) -> bool {
     (5..=6).contains(&number.len()) && all_digits(number)
 }
 
-fn all_digits(text: &str) -> bool {
+/// Whether all of a text is digits.
+pub(super) fn all_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn is_web_address(text: &str) -> bool {
+/// Whether a text is an `http` or `https` URL with a host.
+pub(super) fn is_web_address(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| url.has_host() && matches!(url.scheme(), "http" | "https"))
 }

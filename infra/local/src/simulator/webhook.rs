@@ -66,8 +66,8 @@ impl Retries {
 
 /// The client side of the simulator.
 pub(super) struct Webhooks {
-    client: reqwest::Client,
-    token: String,
+    pub(super) client: reqwest::Client,
+    pub(super) token: String,
 }
 
 impl Webhooks {
@@ -120,7 +120,8 @@ impl Webhooks {
     }
 }
 
-fn answer(outcome: Result<(u16, String), reqwest::Error>, attempts: u32) -> Answer {
+/// The answer of the last of some tries.
+pub(super) fn answer(outcome: Result<(u16, String), reqwest::Error>, attempts: u32) -> Answer {
     match outcome {
         Ok((status, body)) => Answer { status: Some(status), body, attempts },
         Err(error) => {

@@ -153,8 +153,8 @@ async fn a_call_comes_in_as_recorded_and_gives_the_twiml() {
 }
 
 #[tokio::test]
-async fn campaigns_are_not_there() {
+async fn a_control_route_that_nobody_knows_is_not_there() {
     let stage = Stage::open().await;
-    let (status, failure) = stage.control("campaign-status", &[("Status", "VERIFIED")]).await;
+    let (status, failure) = stage.control("earthquake", &[("Status", "VERIFIED")]).await;
     assert_eq!((status, &failure["code"]), (404, &20404.into()));
 }

@@ -37,6 +37,13 @@ async fn it_says_where_it_listens_logs_no_text_and_ends_at_once() {
         let post = |path: &str| client().post(format!("{base}{path}")).basic_auth(ACCOUNT, Some(TOKEN));
         let text = [("To", PHONE), ("From", PRODUCT), ("Body", "a secret text")];
         read(post("/_twilio/simulate/inbound-message").form(&text)).await.unwrap();
+        let bought = [("PhoneNumber", "+12025552000"), ("FriendlyName", "a secret name")];
+        let numbers = format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json");
+        read(post(&numbers).form(&bought)).await.unwrap();
+        read(post("/v1/Services").form(&[("FriendlyName", "a secret name")])).await.unwrap();
+        let sink = r#"{"destination":"http://carrier:secret-word@127.0.0.1:1"}"#;
+        let sink = [("Description", "a secret name"), ("SinkType", "webhook"), ("SinkConfiguration", sink)];
+        read(post("/v1/Sinks").form(&sink)).await.unwrap();
         read(post("/_twilio/simulate/fault").form(&[("Kind", "timeout-after")])).await.unwrap();
         let messages = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json");
         let held = read(post(&messages).form(&text).timeout(Duration::from_millis(200))).await;
@@ -51,7 +58,10 @@ async fn it_says_where_it_listens_logs_no_text_and_ends_at_once() {
         let mut log = String::new();
         program.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         assert!(log.contains("accepted a message"));
-        for private in [PHONE, PRODUCT, "a secret text", TOKEN] {
+        assert!(log.contains("a number was bought") && log.contains("a sink was made"));
+        for private in
+            [PHONE, PRODUCT, "+12025552000", "a secret text", "a secret name", "secret-word", TOKEN]
+        {
             assert!(!log.contains(private) && !log.contains(private.trim_start_matches('+')), "{log}");
         }
     }

@@ -78,6 +78,38 @@ impl Stage {
         list
     }
 
+    /// Asks for a path, or for a whole URL that the simulator gave.
+    pub(crate) async fn get_url(&self, url: &str) -> (u16, Value) {
+        self.get(url.strip_prefix(&self.base).expect("a URL of the simulator")).await
+    }
+
+    /// A path below the account.
+    pub(crate) fn account(path: &str) -> String {
+        format!("/2010-04-01/Accounts/{ACCOUNT}/{path}")
+    }
+
+    /// Posts a form to a path.
+    pub(crate) async fn post_to(&self, path: &str, fields: &[(&str, &str)]) -> (u16, Value) {
+        self.post(&format!("{}{path}", self.base), fields).await
+    }
+
+    /// What a form makes.
+    pub(crate) async fn make(&self, path: &str, fields: &[(&str, &str)]) -> Value {
+        let (status, made) = self.post_to(path, fields).await;
+        assert_eq!(status, 201, "{made}");
+        made
+    }
+
+    /// The status of a deletion, and the code of its failure if it failed.
+    pub(crate) async fn delete(&self, path: &str) -> (u16, Value) {
+        let request = self.client.delete(format!("{}{path}", self.base)).basic_auth(ACCOUNT, Some(TOKEN));
+        let response = request.send().await.expect("the simulator answers");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("a text");
+        let failure: Value = if text.is_empty() { Value::Null } else { text.parse().expect("JSON") };
+        (status, failure["code"].clone())
+    }
+
     async fn post(&self, url: &str, fields: &[(&str, &str)]) -> (u16, Value) {
         let request = self.client.post(url).form(fields).basic_auth(ACCOUNT, Some(TOKEN));
         read(request).await.expect("the simulator answers")
@@ -121,6 +153,7 @@ pub(crate) struct Received {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Received {
@@ -130,6 +163,11 @@ impl Received {
 
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("a header of ASCII"))
+    }
+
+    /// The events of a post to a sink.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        serde_json::from_slice(&self.body).expect("an array of events")
     }
 
     /// Computes the signature anew, over the address as the product knows it.
@@ -200,6 +238,7 @@ async fn receive(State(book): State<Arc<Mutex<Book>>>, request: Request) -> Resp
         path: parts.uri.to_string(),
         headers: parts.headers,
         fields: form_urlencoded::parse(&body).into_owned().collect(),
+        body: body.to_vec(),
     };
     let mut book = book.lock().expect("no test panicked here");
     book.received.push(received);

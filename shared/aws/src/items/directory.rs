@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{self, InboxId, OrganisationId},
-    inbox::{Inbox, InboxKind, RegistrationStatus, Team},
-    membership::{Membership, Role, TeamRole, User},
+    inbox::{Inbox, InboxKind, Stage},
+    membership::{Membership, Role, TeamMember, TeamRole, User},
     phone::PhoneNumber,
+    registration::RegistrationStatus,
+    team::Team,
 };
 
 use super::{PersonRow, RowError, id};
@@ -21,8 +23,13 @@ pub(crate) struct InboxRow {
     pub color: String,
     pub api_code: String,
     pub number: PhoneNumber,
-    #[serde(default)]
-    pub retired: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number_sid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voice_forwarding: Option<PhoneNumber>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creator: Option<String>,
+    pub stage: Stage,
 }
 
 impl InboxRow {
@@ -36,7 +43,10 @@ impl InboxRow {
             color: inbox.color.clone(),
             api_code: inbox.api_code.clone(),
             number: inbox.number.clone(),
-            retired: inbox.retired,
+            number_sid: inbox.number_sid.clone(),
+            voice_forwarding: inbox.voice_forwarding.clone(),
+            creator: inbox.creator.as_ref().map(ToString::to_string),
+            stage: inbox.stage,
         }
     }
 
@@ -50,7 +60,10 @@ impl InboxRow {
             color: self.color,
             api_code: self.api_code,
             number: self.number,
-            retired: self.retired,
+            number_sid: self.number_sid,
+            voice_forwarding: self.voice_forwarding,
+            creator: self.creator.as_deref().map(id).transpose()?,
+            stage: self.stage,
         })
     }
 }
@@ -157,16 +170,40 @@ impl UserRow {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TeamRoleRow {
     pub team: String,
-    pub name: String,
     pub role: Role,
 }
 
 impl TeamRoleRow {
     pub(crate) fn of(role: &TeamRole) -> Self {
-        Self { team: role.team.to_string(), name: role.name.clone(), role: role.role }
+        Self { team: role.team.to_string(), role: role.role }
     }
 
     pub(crate) fn role(self) -> Result<TeamRole, RowError> {
-        Ok(TeamRole { team: id(&self.team)?, name: self.name, role: self.role })
+        Ok(TeamRole { team: id(&self.team)?, role: self.role })
     }
+}
+
+/// A member as found from the team.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TeamMemberRow {
+    pub user: PersonRow,
+    pub email: String,
+    pub role: Role,
+}
+
+impl TeamMemberRow {
+    pub(crate) fn of(member: &TeamMember) -> Self {
+        Self { user: PersonRow::of(&member.user), email: member.email.clone(), role: member.role }
+    }
+
+    pub(crate) fn member(self) -> Result<TeamMember, RowError> {
+        Ok(TeamMember { user: self.user.person()?, email: self.email, role: self.role })
+    }
+}
+
+/// That a user is a member of an inbox, found from the user.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UserInboxRow {
+    pub inbox: String,
+    pub team: String,
 }

@@ -17,7 +17,7 @@ pub(crate) struct ClaimRow {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct KeyRow {
     pub body: String,
-    pub message: String,
+    pub made: String,
     pub ttl: i64,
 }
 

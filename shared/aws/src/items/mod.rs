@@ -3,6 +3,7 @@
 
 mod directory;
 mod marks;
+mod registrations;
 mod threads;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,11 @@ use shared_domain::{
 };
 
 pub(crate) use self::{
-    directory::{InboxPointer, InboxRow, MemberRow, TeamRoleRow, TeamRow, UserRow},
+    directory::{
+        InboxPointer, InboxRow, MemberRow, TeamMemberRow, TeamRoleRow, TeamRow, UserInboxRow, UserRow,
+    },
     marks::{ClaimRow, KeyRow, NumberRow, OutboxRow},
+    registrations::{AuditRow, NoticeRow, PurchaseRow, RegistrationRow, StepRow, TeamPointer},
     threads::{BrokenRow, ContactRow, ConversationRow, LastMessageRow, MessageRow},
 };
 use crate::table::StoreError;

@@ -3,10 +3,10 @@
 use shared_aws::sends::{Accepted, Guard};
 use shared_domain::{
     ids::{ConversationId, UserId},
-    inbox::RegistrationStatus,
     lock::{FencingToken, LockPolicy},
     message::Message,
     phone::PhoneNumber,
+    registration::RegistrationStatus,
     sending::{From, ReplyGuard, reasons_against_compose, reasons_against_reply},
     time::Timestamp,
 };

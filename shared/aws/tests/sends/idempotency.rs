@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared_aws::sends::{Acceptance, Accepted, Guard, Idempotency, KEY_LIFETIME, Remembered, Sends};
+use shared_aws::{
+    idempotency::{Idempotency, KEY_LIFETIME, Remembered},
+    sends::{Acceptance, Accepted, Guard, Sends},
+};
 use shared_domain::{contact::Contact, message::Message};
 use tokio::task::JoinSet;
 
@@ -17,7 +20,7 @@ const GIVEN: Idempotency<'_> = Idempotency {
 };
 
 fn remembered(message: &Message) -> Remembered {
-    Remembered { body: GIVEN.body.to_owned(), message: message.id.clone() }
+    Remembered { body: GIVEN.body.to_owned(), made: message.id.to_string() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +28,7 @@ async fn a_key_is_remembered_with_its_body_for_its_principal_and_route_alone() {
     let answering = Answering::new().await;
     let desk = &answering.desk;
     let reply = answering.reply(10);
-    let recall = async |given| desk.sends.recall(desk.organisation(), given, seconds(11)).await.unwrap();
+    let recall = async |given| desk.keys.recall(desk.organisation(), given, seconds(11)).await.unwrap();
     assert_eq!(recall(GIVEN).await, None);
     assert_eq!(desk.accept(&reply, answering.guard(), Some(GIVEN)).await, Accepted::Stored);
     assert_eq!(recall(GIVEN).await, Some(remembered(&reply)));
@@ -69,7 +72,7 @@ async fn a_refused_text_leaves_its_key_free() {
     let desk = &answering.desk;
     let late = desk.accept(&answering.reply(65), answering.guard(), Some(GIVEN)).await;
     assert!(matches!(late, Accepted::Refused(Some(_))));
-    assert_eq!(desk.sends.recall(desk.organisation(), GIVEN, seconds(66)).await.unwrap(), None);
+    assert_eq!(desk.keys.recall(desk.organisation(), GIVEN, seconds(66)).await.unwrap(), None);
     assert_eq!(desk.accept(&answering.reply(64), answering.guard(), Some(GIVEN)).await, Accepted::Stored);
 }
 
@@ -81,7 +84,7 @@ async fn a_key_is_forgotten_after_its_lifetime_whether_or_not_the_row_is_still_t
         let answer = desk.accept(&message, Guard::Compose { user: Some(&ada().id) }, Some(GIVEN)).await;
         (message, answer)
     };
-    let recall = async |at| desk.sends.recall(desk.organisation(), GIVEN, at).await.unwrap();
+    let recall = async |at| desk.keys.recall(desk.organisation(), GIVEN, at).await.unwrap();
     let (first, _) = compose(seconds(0)).await;
     let last = seconds(0).plus(KEY_LIFETIME);
     assert_eq!(recall(last).await, Some(remembered(&first)));

@@ -6,7 +6,7 @@ use shared_aws::inbound::InboundText;
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
-    inbox::{Inbox, InboxKind},
+    inbox::{Inbox, InboxKind, Stage},
     lock::Person,
     message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
@@ -58,7 +58,10 @@ pub(crate) fn shared_inbox() -> Inbox {
         color: "#336699".into(),
         api_code: "ADMISSIONS".into(),
         number: PhoneNumber::from_carrier("+12025550100").unwrap(),
-        retired: false,
+        number_sid: None,
+        voice_forwarding: None,
+        creator: None,
+        stage: Stage::Active,
     }
 }
 

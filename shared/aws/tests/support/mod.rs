@@ -10,6 +10,7 @@ use shared_aws::{
     client::Aws,
     contacts::Contacts,
     conversations::Conversations,
+    idempotency::{Idempotency, UsedKeys},
     inbound::{Inbound, Receipt},
     inboxes::Inboxes,
     keys::Key,
@@ -17,13 +18,15 @@ use shared_aws::{
     members::Members,
     messages::Messages,
     outbox::Outbox,
-    sends::{Acceptance, Accepted, Guard, Idempotency, Sends},
+    sends::{Acceptance, Accepted, Guard, Sends},
     table::Table,
+    teams::Teams,
+    unread::Unread,
 };
 use shared_domain::{
     contact::Contact,
     conversation::Conversation,
-    ids::{ConversationId, MessageId, OrganisationId},
+    ids::{ConversationId, InboxId, MessageId, OrganisationId},
     inbox::Inbox,
     lock::{Lease, LockPolicy, Person},
     message::Message,
@@ -47,6 +50,9 @@ pub(crate) struct Desk {
     pub(crate) locks: Locks,
     pub(crate) inbound: Inbound,
     pub(crate) sends: Sends,
+    pub(crate) keys: UsedKeys,
+    pub(crate) teams: Teams,
+    pub(crate) unread: Unread,
     pub(crate) messages: Messages,
     pub(crate) conversations: Conversations,
     pub(crate) contacts: Contacts,
@@ -66,11 +72,16 @@ impl Desk {
         let meter = Meter::default();
         let metered = Client::from_conf(aws.dynamodb_config().interceptor(meter.clone()).build());
         let table = Table::new(metered, TABLE);
+        let inbox = shared_inbox();
+        Inboxes::new(Table::new(client.clone(), TABLE)).put(&inbox).await.unwrap();
         Self {
-            inbox: shared_inbox(),
+            inbox,
             locks: Locks::new(table.clone()),
             inbound: Inbound::new(table.clone()),
             sends: Sends::new(table.clone()),
+            keys: UsedKeys::new(table.clone()),
+            teams: Teams::new(table.clone()),
+            unread: Unread::new(table.clone()),
             messages: Messages::new(table.clone()),
             conversations: Conversations::new(table.clone()),
             contacts: Contacts::new(table.clone()),
@@ -98,6 +109,18 @@ impl Desk {
 
     pub(crate) fn thread<'a>(&'a self, conversation: &'a ConversationId) -> Thread<'a> {
         Thread { organisation: &self.inbox.organisation, inbox: &self.inbox.id, conversation }
+    }
+
+    /// What the inbox's counter says.
+    pub(crate) async fn unread(&self) -> u64 {
+        self.unread_in(&self.inbox.id).await
+    }
+
+    /// What another inbox's counter says.
+    pub(crate) async fn unread_in(&self, inbox: &InboxId) -> u64 {
+        let wanted = [inbox.clone()];
+        let (inboxes, _) = self.inboxes.with_teams(self.organisation(), &wanted, &[]).await.unwrap();
+        inboxes[0].1.unread()
     }
 
     /// A text comes in; its carrier id is made of sender and time.
@@ -162,11 +185,14 @@ impl Desk {
     }
 
     /// All rows of the table, to tell that nothing was written.
+    /// All rows but those of the inbox itself, which stood there from the beginning.
     pub(crate) async fn rows(&self) -> BTreeMap<(String, String), Row> {
         let scanned = self.client.scan().table_name(TABLE).into_paginator().items().send();
         let items = scanned.collect::<Result<Vec<Row>, _>>().await.unwrap();
         let key = |item: &Row, name: &str| item[name].as_s().unwrap().clone();
-        items.into_iter().map(|item| ((key(&item, "pk"), key(&item, "sk")), item)).collect()
+        let of_inbox = ["INBOX", "NUMBER", "API", self.inbox.id.as_str()];
+        let rows = items.into_iter().map(|item| ((key(&item, "pk"), key(&item, "sk")), item));
+        rows.filter(|((_, place), _)| !of_inbox.contains(&place.as_str())).collect()
     }
 
     /// Puts a row behind the stores' backs.

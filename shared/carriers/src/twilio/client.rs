@@ -1,5 +1,5 @@
 //! The HTTPS client: credentials, addresses, one exchange. What the answers mean is told in
-//! [`outcome`](super::outcome) and [`lookup`](super::lookup).
+//! [`outcome`](super::outcome), [`lookup`](super::lookup) and [`call`](super::call).
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use super::sid::is_account_sid;
 /// The longest that connecting may take, and never more than half of the whole: a connection that was not made is a
 /// message surely not sent, and it has to be told from an answer that did not come.
 const MAX_CONNECT: Duration = Duration::from_secs(5);
+
+/// Where the newer half of the API is, unless [`Client::with_messaging_url`] says otherwise.
+const MESSAGING_URL: &str = "https://messaging.twilio.com";
 
 /// Who calls the API.
 #[derive(Clone)]
@@ -36,6 +39,7 @@ pub struct Credentials {
 pub struct Client {
     http: reqwest::Client,
     base_url: String,
+    messaging_url: String,
     credentials: Credentials,
 }
 
@@ -79,14 +83,7 @@ pub(crate) enum NoAnswer {
 impl Client {
     /// A client for `base_url` (`https://api.twilio.com`) that gives every call `timeout` in all.
     pub fn new(base_url: &str, credentials: Credentials, timeout: Duration) -> Result<Self, SetupError> {
-        let base_url = base_url.trim_end_matches('/').to_owned();
-        let parsed = Url::parse(&base_url).map_err(|_| SetupError::BaseUrl)?;
-        if !matches!(parsed.scheme(), "http" | "https")
-            || parsed.query().is_some()
-            || parsed.fragment().is_some()
-        {
-            return Err(SetupError::BaseUrl);
-        }
+        let base_url = checked_base(base_url)?;
         if !is_account_sid(&credentials.account_sid) {
             return Err(SetupError::AccountSid);
         }
@@ -99,7 +96,12 @@ impl Client {
             .connect_timeout((timeout / 2).min(MAX_CONNECT))
             .timeout(timeout)
             .build()?;
-        Ok(Self { http, base_url, credentials })
+        Ok(Self { http, base_url, messaging_url: MESSAGING_URL.to_owned(), credentials })
+    }
+
+    /// The same client with another address than `https://messaging.twilio.com` for services and campaigns.
+    pub fn with_messaging_url(self, messaging_url: &str) -> Result<Self, SetupError> {
+        Ok(Self { messaging_url: checked_base(messaging_url)?, ..self })
     }
 
     /// The address of one of the account's resources.
@@ -110,6 +112,19 @@ impl Client {
     /// The address of a page that a list names, which is a path on the same host.
     pub(crate) fn page_url(&self, path_and_query: &str) -> Option<String> {
         path_and_query.starts_with('/').then(|| format!("{}{path_and_query}", self.base_url))
+    }
+
+    /// The address of a resource of the newer half of the API.
+    pub(crate) fn messaging_url(&self, resource: &str) -> String {
+        format!("{}/v1/{resource}", self.messaging_url)
+    }
+
+    /// The address of a page that a newer list names, which is a whole URL: only its path and query are believed.
+    pub(crate) fn messaging_page_url(&self, url: &str) -> Option<String> {
+        let url = Url::parse(url).ok()?;
+        let path = Some(url.path()).filter(|path| path.starts_with("/v1/"))?;
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        Some(format!("{}{path}{query}", self.messaging_url))
     }
 
     pub(crate) fn request(&self, method: Method, url: &str) -> RequestBuilder {
@@ -131,6 +146,16 @@ impl Client {
             }
         }
     }
+}
+
+fn checked_base(url: &str) -> Result<String, SetupError> {
+    let url = url.trim_end_matches('/');
+    let parsed = Url::parse(url).map_err(|_| SetupError::BaseUrl)?;
+    if !matches!(parsed.scheme(), "http" | "https") || parsed.query().is_some() || parsed.fragment().is_some()
+    {
+        return Err(SetupError::BaseUrl);
+    }
+    Ok(url.to_owned())
 }
 
 /// Mozilla's roots and ring, given by hand: the default reads the system's roots from disk at start.

@@ -1,37 +1,64 @@
-//! Twilio: inbound texts, delivery receipts, sending and looking up.
+//! Twilio: inbound texts and calls, delivery receipts, sending and looking up, numbers and their registration.
 //!
-//! A webhook goes through [`signature`] first, on the raw body, then through [`webhook`]. The worker that sends uses
-//! [`client`] and [`send`], which ends in one [`outcome`]; what became of a send whose answer was lost is asked with
-//! [`lookup`].
+//! A webhook goes through [`signature`] first, on the raw body, then through [`webhook`], [`voice`] or [`events`]; an
+//! event sink's also through [`basic`]. The worker that sends uses [`client`] and [`send`], which ends in one
+//! [`outcome`]; what became of a send whose answer was lost is asked with [`lookup`].
+//!
+//! Setting up a team uses [`number_search`], [`numbers`], [`services`] and [`campaigns`], whose calls fail in the ways
+//! of [`call`].
 //!
 //! Described by Twilio at <https://www.twilio.com/docs/messaging/guides/webhook-request>,
 //! <https://www.twilio.com/docs/usage/webhooks/webhooks-security> and
 //! <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>.
 
+pub mod basic;
+pub mod call;
+pub mod campaign;
+pub mod campaigns;
 pub mod carrier_message;
 pub mod client;
 pub mod error_code;
+pub mod event_kind;
+pub mod events;
 mod form;
 pub mod lookup;
+pub mod number_search;
+pub mod numbers;
 pub mod outcome;
+mod prose;
 pub mod send;
+pub mod services;
 mod sid;
 pub mod signature;
 mod signed_text;
 pub mod status;
+pub mod voice;
 pub mod webhook;
 mod wire;
 
+pub use basic::BasicCredentials;
+pub use call::CallError;
+pub use campaign::{Campaign, CampaignError, CampaignStatus};
+pub use campaigns::CampaignDetails;
 pub use carrier_message::{CarrierMessage, Direction};
 pub use client::{Client, Credentials, SetupError};
+pub use event_kind::{BrandEvent, EventKind};
+pub use events::{ComplianceEvent, EventBatch, EventsError, parse_events};
 pub use lookup::LookupError;
+pub use number_search::{AvailableNumber, Country, NumberSearch};
+pub use numbers::{OwnedNumber, Purchase, PurchaseError};
 pub use outcome::{LostAnswer, Refusal, SendOutcome};
 pub use send::SendMessage;
-pub use sid::{is_account_sid, is_message_sid};
+pub use services::MessagingService;
+pub use sid::{is_account_sid, is_call_sid, is_campaign_sid, is_message_sid, is_number_sid, is_service_sid};
 pub use signature::{SignatureError, SignedRequest, Verifier, VerifierError};
 pub use status::{CarrierState, MessageStatus};
+pub use voice::IncomingCall;
 pub use webhook::{EMPTY_TWIML, InboundMessage, Media, OptOutType, StatusCallback, WebhookError};
 
-/// The longest webhook body that is looked at, in bytes. Twilio's longest text (1600 characters, each at most 12
+/// The longest webhook form that is looked at, in bytes. Twilio's longest text (1600 characters, each at most 12
 /// bytes once encoded) with ten media links stays below half of it.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// The longest webhook body that is no form, in bytes. Twilio's batches of events end at 64 KB, by its own count.
+pub const MAX_JSON_BYTES: usize = 256 * 1024;

@@ -10,6 +10,26 @@ pub fn is_account_sid(text: &str) -> bool {
     has_shape(text, "AC")
 }
 
+/// Whether `text` has the shape of the sid of a number that is ours: `PN…`.
+pub fn is_number_sid(text: &str) -> bool {
+    has_shape(text, "PN")
+}
+
+/// Whether `text` has the shape of a Messaging Service's sid: `MG…`.
+pub fn is_service_sid(text: &str) -> bool {
+    has_shape(text, "MG")
+}
+
+/// Whether `text` has the shape of a campaign's sid, as its resource has it: `QE…`.
+pub fn is_campaign_sid(text: &str) -> bool {
+    has_shape(text, "QE")
+}
+
+/// Whether `text` has the shape of a call's sid: `CA…`.
+pub fn is_call_sid(text: &str) -> bool {
+    has_shape(text, "CA")
+}
+
 fn has_shape(text: &str, kind: &str) -> bool {
     text.strip_prefix(kind)
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -25,6 +45,10 @@ mod tests {
         assert!(is_message_sid(&format!("SM{digits}")));
         assert!(is_message_sid(&format!("MM{digits}")));
         assert!(is_account_sid(&format!("AC{digits}")));
+        assert!(is_number_sid(&format!("PN{digits}")));
+        assert!(is_service_sid(&format!("MG{digits}")));
+        assert!(is_campaign_sid(&format!("QE{digits}")));
+        assert!(is_call_sid(&format!("CA{digits}")));
         for wrong in [
             String::new(),
             "SM".into(),

@@ -18,7 +18,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::signed_text::{body_hash, parameters, spellings};
-use super::{MAX_BODY_BYTES, form};
+use super::{MAX_BODY_BYTES, MAX_JSON_BYTES, form};
 
 /// Why a request is not taken for Twilio's. None of them says what the right signature would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,8 +35,9 @@ pub enum SignatureError {
     /// The URL is genuine, but the body is not the one it was signed for.
     #[error("the body does not agree with bodySHA256")]
     BodyHashMismatch,
-    /// The body is longer than [`MAX_BODY_BYTES`]; nothing was computed.
-    #[error("the body is longer than {MAX_BODY_BYTES} bytes")]
+    /// The body is a form longer than [`MAX_BODY_BYTES`], or another body longer than [`MAX_JSON_BYTES`]; nothing was
+    /// computed.
+    #[error("the body is longer than {MAX_BODY_BYTES} bytes for a form or {MAX_JSON_BYTES} for another")]
     BodyTooLarge,
 }
 
@@ -96,12 +97,34 @@ impl Verifier {
 
     /// Whether the request was signed by the owner of one of the tokens, for this address and this body.
     pub fn verify(&self, request: &SignedRequest<'_>) -> Result<(), SignatureError> {
+        self.verify_urls(&[self.url(request)], request)
+    }
+
+    /// [`Self::verify`] for an event sink whose destination holds user information (`user:password`, with the
+    /// percent-encoding it has there): the signature may be over the address with it or without it. Whether the
+    /// request also brings it is for [`BasicCredentials`](super::BasicCredentials) to say.
+    pub fn verify_with_user_info(
+        &self,
+        request: &SignedRequest<'_>,
+        user_info: &str,
+    ) -> Result<(), SignatureError> {
+        let url = self.url(request);
+        let with_user_info = url.replacen("://", &format!("://{user_info}@"), 1);
+        self.verify_urls(&[url, with_user_info], request)
+    }
+
+    fn url(&self, request: &SignedRequest<'_>) -> String {
         let mut url = format!("{}{}", self.public_base_url, request.raw_path);
         if let Some(query) = request.raw_query.filter(|query| !query.is_empty()) {
             url.push('?');
             url.push_str(query);
         }
-        verify_url(&url, request.content_type, request.body, request.signature, &self.auth_tokens)
+        url
+    }
+
+    fn verify_urls(&self, urls: &[String], request: &SignedRequest<'_>) -> Result<(), SignatureError> {
+        let SignedRequest { content_type, body, signature, .. } = *request;
+        verify_any(urls, content_type, body, signature, &self.auth_tokens)
     }
 }
 
@@ -122,18 +145,29 @@ pub fn verify_url(
     signature: Option<&str>,
     auth_tokens: &[impl AsRef<str>],
 ) -> Result<(), SignatureError> {
+    verify_any(&[url.to_owned()], content_type, body, signature, auth_tokens)
+}
+
+/// The rule over several URLs that differ only before their path.
+fn verify_any(
+    urls: &[String],
+    content_type: Option<&str>,
+    body: &[u8],
+    signature: Option<&str>,
+    auth_tokens: &[impl AsRef<str>],
+) -> Result<(), SignatureError> {
     let signature = signature.filter(|header| !header.is_empty()).ok_or(SignatureError::Missing)?;
-    if body.len() > MAX_BODY_BYTES {
+    let is_form = content_type.is_some_and(is_form);
+    if body.len() > if is_form { MAX_BODY_BYTES } else { MAX_JSON_BYTES } {
         return Err(SignatureError::BodyTooLarge);
     }
-    let is_form = content_type.is_some_and(is_form);
-    let expected_hash = if is_form { None } else { body_hash(url) };
+    let expected_hash = if is_form { None } else { urls.first().and_then(|url| body_hash(url)) };
     if !is_form && !body.is_empty() && expected_hash.is_none() {
         return Err(SignatureError::BodyHashMissing);
     }
     let parameters = if is_form { parameters(form::pairs(body).collect()) } else { Vec::new() };
     let signature = STANDARD.decode(signature).map_err(|_| SignatureError::Mismatch)?;
-    let urls = spellings(url);
+    let urls: Vec<String> = urls.iter().flat_map(|url| spellings(url)).collect();
     let agrees =
         |token: &str| urls.iter().any(|url| mac(url, &parameters, token).verify_slice(&signature).is_ok());
     if !auth_tokens.iter().any(|token| agrees(token.as_ref())) {

@@ -140,7 +140,7 @@ fn media(form: &mut Form) -> Vec<Media> {
     (0..MAX_MEDIA).filter_map(nth).collect()
 }
 
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     text.len() <= MAX_ADDRESS_BYTES && !text.contains(char::is_control)
 }
 

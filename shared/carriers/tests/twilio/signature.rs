@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 use shared_carriers::twilio::signature::{sign, sign_json, verify_url};
-use shared_carriers::twilio::{MAX_BODY_BYTES, SignatureError, SignedRequest, Verifier, VerifierError};
+use shared_carriers::twilio::{
+    MAX_BODY_BYTES, MAX_JSON_BYTES, SignatureError, SignedRequest, Verifier, VerifierError,
+};
 
 use crate::support::fixture;
 
@@ -199,6 +201,49 @@ fn a_body_over_the_limit_is_not_looked_at() {
     let body = vec![b'a'; MAX_BODY_BYTES + 1];
     let answer = verify_url("https://a.test/p", Some(FORM), &body, Some("x"), &["token"]);
     assert_eq!(answer, Err(SignatureError::BodyTooLarge));
+}
+
+#[test]
+fn a_body_that_is_no_form_may_be_longer() {
+    let verify = |length: usize| {
+        let body = vec![b' '; length];
+        let (url, signature) = sign_json("https://a.test/p", &body, "token");
+        verify_url(&url, Some("application/json"), &body, Some(&signature), &["token"])
+    };
+    assert_eq!(verify(MAX_BODY_BYTES + 1), Ok(()));
+    assert_eq!(verify(MAX_JSON_BYTES), Ok(()));
+    assert_eq!(verify(MAX_JSON_BYTES + 1), Err(SignatureError::BodyTooLarge));
+}
+
+#[test]
+fn an_event_may_be_signed_with_or_without_the_user_information_of_its_address() {
+    let verifier = Verifier::new("https://hooks.example.com", vec!["token".into()]).unwrap();
+    let body = b"[]";
+    for (signed, plain, with_user_info) in [
+        ("https://hooks.example.com/events?v=1", true, true),
+        ("https://hooks.example.com:443/events?v=1", true, true),
+        ("https://events:p%40ss@hooks.example.com/events?v=1", false, true),
+        ("https://events:p%40ss@hooks.example.com:443/events?v=1", false, true),
+        ("https://events:other@hooks.example.com/events?v=1", false, false),
+        ("https://events@hooks.example.com/events?v=1", false, false),
+    ] {
+        let (url, signature) = sign_json(signed, body, "token");
+        let request = SignedRequest {
+            raw_path: "/events",
+            raw_query: url.split_once('?').map(|(_, query)| query),
+            content_type: Some("application/json"),
+            signature: Some(&signature),
+            body,
+        };
+        let expected = |right| if right { Ok(()) } else { Err(SignatureError::Mismatch) };
+        assert_eq!(verifier.verify(&request), expected(plain), "{signed}");
+        let answer = verifier.verify_with_user_info(&request, "events:p%40ss");
+        assert_eq!(answer, expected(with_user_info), "{signed}");
+        let other = SignedRequest { body: b"{}", ..request };
+        let expected =
+            if with_user_info { SignatureError::BodyHashMismatch } else { SignatureError::Mismatch };
+        assert_eq!(verifier.verify_with_user_info(&other, "events:p%40ss"), Err(expected), "{signed}");
+    }
 }
 
 #[test]

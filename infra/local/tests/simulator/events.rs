@@ -1,0 +1,240 @@
+//! Events on their way to a sink: what they say, how they are signed, and that they come again.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use shared_carriers::twilio::signature::verify_url;
+
+use crate::registration::{CAMPAIGN, TOLD, sid};
+use crate::stage::{Received, Stage, TOKEN, json_fixture};
+
+/// A service with a campaign in review, which the sink has heard of.
+async fn in_review(stage: &Stage) -> String {
+    let service = stage.new_service().await;
+    stage.new_campaign(&service).await;
+    stage.product.receives(1).await;
+    service
+}
+
+/// The kinds of all events that came, post by post.
+fn kinds(received: &[Received]) -> Vec<Vec<String>> {
+    let kind = |event: Value| event["type"].as_str().unwrap().rsplit('.').next().unwrap().to_owned();
+    received.iter().map(|post| post.events().into_iter().map(kind).collect()).collect()
+}
+
+/// Signed over the address without user info, covered by the hash, and with Basic from the first request.
+fn assert_genuine(post: &Received, base: &str) {
+    assert!(post.path.starts_with("/events?of=a2p&bodySHA256="), "{}", post.path);
+    let url = format!("{base}{}", post.path);
+    let signature = Some(post.header("x-twilio-signature"));
+    let verified = verify_url(&url, Some(post.header("content-type")), &post.body, signature, &[TOKEN]);
+    assert_eq!(verified, Ok(()));
+    assert!(verify_url(&url, Some("application/json"), b"[]", signature, &[TOKEN]).is_err());
+    assert_eq!(post.header("authorization"), format!("Basic {}", STANDARD.encode("carrier:p@ss")));
+    assert_eq!(post.header("content-type"), "application/json");
+}
+
+/// An event is the recorded one, but for ids and times.
+fn assert_recorded(event: &Value, recorded: &str, service: &str) {
+    let recorded = &json_fixture(recorded)[0];
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!((names(event), names(&event["data"])), (names(recorded), names(&recorded["data"])));
+    for name in ["specversion", "type", "dataschema", "datacontenttype"] {
+        assert_eq!(event[name], recorded[name]);
+    }
+    assert_eq!(event["source"], format!("/v1/Services/{service}/Compliance"));
+    assert!(event["id"].as_str().unwrap().starts_with("EZ"));
+    assert_eq!(event["time"].as_str().unwrap().len(), "2026-11-22T10:00:00.000Z".len());
+    for (name, value) in recorded["data"].as_object().unwrap() {
+        match name.as_str() {
+            "messagingservicesid" => assert_eq!(event["data"][name], service),
+            "campaignsid" => assert!(event["data"][name].as_str().unwrap().starts_with("CM")),
+            "phonenumbersid" => assert!(event["data"][name].as_str().unwrap().starts_with("PN")),
+            "externalcampaignid" => assert!(event["data"][name].as_str().unwrap().starts_with('C')),
+            "createddate" | "updateddate" | "timestamp" => assert!(event["data"][name].is_i64()),
+            _ => assert_eq!(&event["data"][name], value, "{name}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn from_a_search_to_a_verified_number_the_sink_hears_of_each_step() {
+    let stage = Stage::open().await;
+    stage.new_sink(true).await;
+    let (_, found) = stage.get(&Stage::account("AvailablePhoneNumbers/US/Local.json?AreaCode=202")).await;
+    let number = stage.buy(found["available_phone_numbers"][0]["phone_number"].as_str().unwrap()).await;
+    let service = stage.new_service().await;
+    stage.add_number(&service, &number).await;
+    stage.new_campaign(&service).await;
+    stage.product.receives(1).await;
+
+    let decided = stage.decide(&service, "VERIFIED", &[]).await;
+    assert_eq!((&decided["webhookStatus"], &decided["attempts"]), (&200.into(), &1.into()));
+    let late = stage.buy("+12025552500").await;
+    stage.add_number(&service, &late).await;
+    let received = stage.product.receives(3).await;
+    let expected = [&["campaign-submitted"][..], &["campaign-approved", "successful"], &["successful"]];
+    assert_eq!(kinds(&received), expected);
+    for post in &received {
+        assert_genuine(post, &stage.product.base);
+    }
+
+    let told = received[1].events();
+    assert_eq!(decided["eventIds"], json!([told[0]["id"], told[1]["id"]]));
+    assert_recorded(&received[0].events()[0], "events_campaign_submitted.json", &service);
+    assert_recorded(&told[0], "events_campaign_approved.json", &service);
+    assert_recorded(&told[1], "events_number_registration_successful.json", &service);
+    assert_eq!(told[1]["data"]["phonenumbersid"], number);
+    assert_eq!(received[2].events()[0]["data"]["phonenumbersid"], late);
+    assert_eq!(told[0]["data"]["campaignsid"], received[0].events()[0]["data"]["campaignsid"]);
+}
+
+#[tokio::test]
+async fn a_failure_a_correction_and_a_suspension_are_told() {
+    let stage = Stage::open().await;
+    stage.new_sink(true).await;
+    let service = in_review(&stage).await;
+    let failed = stage.decide(&service, "FAILED", &[("ErrorCode", "30886")]).await;
+    let path = format!("/v1/Services/{service}/Compliance/Usa2p/{}", failed["campaignSid"].as_str().unwrap());
+    assert_eq!(stage.post_to(&path, &CAMPAIGN).await.0, 200);
+    stage.product.receives(3).await;
+    stage.decide(&service, "SUSPENDED", &[]).await;
+    let received = stage.product.receives(4).await;
+    let expected =
+        [["campaign-submitted"], ["campaign-failure"], ["campaign-submitted"], ["campaign-suspended"]];
+    assert_eq!(kinds(&received), expected);
+    assert_recorded(&received[1].events()[0], "events_campaign_failure.json", &service);
+    let suspended = &received[3].events()[0];
+    assert_eq!(suspended["data"]["campaignregistrationstatus"], "suspended");
+    assert!(suspended["data"].get("errorcode").is_none());
+}
+
+#[tokio::test]
+async fn numbers_are_told_once_when_the_campaign_becomes_verified() {
+    let stage = Stage::open().await;
+    stage.new_sink(true).await;
+    let service = in_review(&stage).await;
+    let number = stage.buy("+12025552000").await;
+    stage.add_number(&service, &number).await;
+    for status in ["VERIFIED", "VERIFIED", "SUSPENDED", "VERIFIED"] {
+        stage.decide(&service, status, &[]).await;
+    }
+    let expected = [
+        &["campaign-submitted"][..],
+        &["campaign-approved", "successful"],
+        &["campaign-approved"],
+        &["campaign-suspended"],
+        &["campaign-approved", "successful"],
+    ];
+    assert_eq!(kinds(&stage.product.received()), expected);
+}
+
+#[tokio::test]
+async fn a_sink_without_batches_gets_each_event_alone() {
+    let stage = Stage::open().await;
+    stage.new_sink(false).await;
+    let service = in_review(&stage).await;
+    let number = stage.buy("+12025552000").await;
+    stage.add_number(&service, &number).await;
+    let decided = stage.decide(&service, "VERIFIED", &[]).await;
+    assert_eq!(decided["attempts"], 2);
+    assert_eq!(
+        kinds(&stage.product.received()),
+        [["campaign-submitted"], ["campaign-approved"], ["successful"]]
+    );
+}
+
+#[tokio::test]
+async fn only_subscribed_types_are_told_and_nothing_to_nobody() {
+    let stage = Stage::open().await;
+    let service = stage.new_service().await;
+    stage.new_campaign(&service).await;
+    let unheard = stage.decide(&service, "FAILED", &[]).await;
+    assert_eq!((&unheard["webhookStatus"], &unheard["attempts"]), (&Value::Null, &0.into()));
+    assert_eq!(unheard["eventIds"].as_array().unwrap().len(), 1);
+
+    let destination = json!({ "destination": format!("{}/events", stage.product.base) }).to_string();
+    let fields =
+        [("Description", "A2P"), ("SinkType", "webhook"), ("SinkConfiguration", destination.as_str())];
+    let sink = sid(&stage.make("/v1/Sinks", &fields).await);
+    stage.decide(&service, "FAILED", &[]).await;
+    let subscription = sid(&stage.subscribe(&sink, &TOLD[1..2]).await);
+    stage.decide(&service, "FAILED", &[]).await;
+    assert!(stage.product.received().is_empty());
+    stage.decide(&service, "VERIFIED", &[]).await;
+    assert_eq!(kinds(&stage.product.received()), [["campaign-approved"]]);
+    assert_eq!(stage.product.received()[0].header("authorization"), "");
+    stage.delete(&format!("/v1/Subscriptions/{subscription}")).await;
+    stage.decide(&service, "VERIFIED", &[]).await;
+    assert_eq!(stage.product.received().len(), 1);
+}
+
+#[tokio::test]
+async fn without_notice_only_the_resource_changes() {
+    let stage = Stage::open().await;
+    stage.new_sink(true).await;
+    let service = in_review(&stage).await;
+    let decided = stage.decide(&service, "VERIFIED", &[("Notify", "false")]).await;
+    assert_eq!((&decided["eventIds"], &decided["attempts"]), (&json!([]), &0.into()));
+    let (_, list) = stage.get(&format!("/v1/Services/{service}/Compliance/Usa2p")).await;
+    assert_eq!(list["compliance"][0]["campaign_status"], "VERIFIED");
+    assert_eq!(stage.product.received().len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_taken_comes_again_and_the_pauses_grow() {
+    let stage = Stage::open().await;
+    stage.new_sink(true).await;
+    let service = in_review(&stage).await;
+    stage.product.will_answer(&[500, 404, 204]);
+    let start = Instant::now();
+    let decided = stage.decide(&service, "VERIFIED", &[]).await;
+    assert!(start.elapsed() >= Duration::from_millis(1500), "half a second, then a whole one");
+    assert_eq!((&decided["webhookStatus"], &decided["attempts"]), (&204.into(), &3.into()));
+    let received = stage.product.received();
+    assert_eq!(received.len(), 4);
+    assert!(received[2..].iter().all(|post| post.body == received[1].body && post.path == received[1].path));
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_takes_is_given_up_after_four_tries() {
+    let stage = Stage::open().await;
+    stage.new_sink(true).await;
+    let service = in_review(&stage).await;
+    stage.product.will_answer(&[503; 4]);
+    let decided = stage.decide(&service, "VERIFIED", &[]).await;
+    assert_eq!((&decided["webhookStatus"], &decided["attempts"]), (&503.into(), &4.into()));
+    assert_eq!(stage.product.received().len(), 5);
+}
+
+#[tokio::test]
+async fn an_event_can_be_told_again_with_the_same_id_and_time() {
+    let stage = Stage::open().await;
+    stage.new_sink(true).await;
+    let service = in_review(&stage).await;
+    let number = stage.buy("+12025552000").await;
+    stage.add_number(&service, &number).await;
+    let decided = stage.decide(&service, "VERIFIED", &[]).await;
+    let event = decided["eventIds"][0].as_str().unwrap();
+    let (status, again) = stage.control("redeliver-event", &[("EventId", event), ("Count", "2")]).await;
+    assert_eq!((status, &again["eventId"], &again["attempts"]), (200, &event.into(), &2.into()));
+    assert_eq!(again["webhookStatus"], 200);
+    let received = stage.product.received();
+    assert_eq!(received.len(), 4);
+    for post in &received[2..] {
+        assert_eq!(post.events(), received[1].events()[..1]);
+        assert_genuine(post, &stage.product.base);
+    }
+    for wrong in [
+        &[("EventId", "EZ1")][..],
+        &[],
+        &[("EventId", event), ("Count", "0")],
+        &[("EventId", event), ("Count", "101")],
+    ] {
+        let (status, _) = stage.control("redeliver-event", wrong).await;
+        assert_eq!(status, if wrong == [("EventId", "EZ1")] { 404 } else { 400 }, "{wrong:?}");
+    }
+    assert_eq!(stage.product.received().len(), 4);
+}

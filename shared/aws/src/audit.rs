@@ -1,0 +1,117 @@
+//! What admins did, per team: written in the transaction that does it.
+
+use shared_domain::{
+    ids::{OrganisationId, TeamId, UserId},
+    time::Timestamp,
+};
+
+use crate::{
+    items::{AuditRow, parse_id},
+    keys,
+    table::{StoreError, Table, text},
+    transaction::Transaction,
+};
+
+/// What somebody is about to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Deed<'a> {
+    /// Who.
+    pub actor: &'a UserId,
+    /// What, as `noun.verb`.
+    pub action: &'static str,
+    /// To what: an id.
+    pub target: &'a str,
+    /// When.
+    pub at: Timestamp,
+    /// Tells deeds of one instant apart.
+    pub chance: u64,
+}
+
+impl Deed<'_> {
+    pub(crate) fn write(
+        &self,
+        transaction: &mut Transaction<'_>,
+        organisation: &OrganisationId,
+        team: &TeamId,
+    ) -> Result<usize, StoreError> {
+        let id = format!("{:08x}", self.chance & 0xffff_ffff);
+        let row = AuditRow {
+            at: self.at,
+            id: id.clone(),
+            actor: self.actor.to_string(),
+            action: self.action.to_owned(),
+            target: self.target.to_owned(),
+        };
+        transaction.put(keys::audit(organisation, team, self.at, &id), &row)
+    }
+}
+
+/// What somebody did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: UserId,
+    /// What, as `noun.verb`.
+    pub action: String,
+    /// To what: an id.
+    pub target: String,
+}
+
+/// A page of the trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Newest first.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// Audit trails.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    table: Table,
+}
+
+impl Audit {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// A team's trail, newest first, from a place that an earlier page gave.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn page(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page, StoreError> {
+        let partition = keys::audit_partition(organisation, team);
+        let start = after.map(|place| {
+            [("pk".to_owned(), text(&partition)), ("sk".to_owned(), text(place))].into_iter().collect()
+        });
+        let found = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .key_condition_expression("pk = :trail")
+            .expression_attribute_values(":trail", text(&partition))
+            .scan_index_forward(false)
+            .limit(i32::from(limit))
+            .set_exclusive_start_key(start)
+            .send()
+            .await?;
+        let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
+        let rows: Vec<AuditRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        let entry = |row: AuditRow| {
+            Ok(Entry { at: row.at, actor: parse_id(&row.actor)?, action: row.action, target: row.target })
+        };
+        Ok(Page { entries: rows.into_iter().map(entry).collect::<Result<_, StoreError>>()?, next })
+    }
+}

@@ -1,0 +1,215 @@
+//! Registrations with their steps, what admins did, what is to be told, and what is being bought.
+
+use serde::{Deserialize, Serialize};
+use shared_domain::{
+    ids::{OrganisationId, TeamId},
+    notice::{Notice, Subject},
+    registration::{CarrierReason, Registration, RegistrationStatus, Source, Step, Submission},
+    time::Timestamp,
+};
+
+use super::{RowError, id};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RegistrationRow {
+    pub status: RegistrationStatus,
+    pub as_of: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submission: Option<Submission>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brand: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<String>,
+    #[serde(default)]
+    pub reasons: Vec<CarrierReason>,
+}
+
+impl RegistrationRow {
+    pub(crate) fn of(registration: &Registration) -> Self {
+        Self {
+            status: registration.status,
+            as_of: registration.as_of,
+            submission: registration.submission.clone(),
+            service: registration.messaging_service.clone(),
+            brand: registration.brand.clone(),
+            campaign: registration.campaign.clone(),
+            reasons: registration.reasons.clone(),
+        }
+    }
+
+    pub(crate) fn registration(self) -> Registration {
+        Registration {
+            status: self.status,
+            as_of: self.as_of,
+            submission: self.submission,
+            messaging_service: self.service,
+            brand: self.brand,
+            campaign: self.campaign,
+            reasons: self.reasons,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StepRow {
+    pub id: String,
+    pub status: RegistrationStatus,
+    pub at: Timestamp,
+    pub source: Source,
+    #[serde(default)]
+    pub codes: Vec<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+impl StepRow {
+    pub(crate) fn of(step: &Step) -> Self {
+        Self {
+            id: step.id.clone(),
+            status: step.status,
+            at: step.at,
+            source: step.source,
+            codes: step.codes.clone(),
+            detail: step.detail.clone(),
+            by: step.by.as_ref().map(ToString::to_string),
+        }
+    }
+
+    pub(crate) fn step(self) -> Result<Step, RowError> {
+        Ok(Step {
+            id: self.id,
+            status: self.status,
+            at: self.at,
+            source: self.source,
+            codes: self.codes,
+            detail: self.detail,
+            by: self.by.as_deref().map(id).transpose()?,
+        })
+    }
+}
+
+/// Points at a team: from a messaging service, or from the list of what waits for the carrier.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TeamPointer {
+    pub org: String,
+    pub team: String,
+    /// When the carrier was asked last, where it is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Timestamp>,
+}
+
+impl TeamPointer {
+    pub(crate) fn of(organisation: &OrganisationId, team: &TeamId) -> Self {
+        Self { org: organisation.to_string(), team: team.to_string(), asked: None }
+    }
+
+    pub(crate) fn target(&self) -> Result<(OrganisationId, TeamId), RowError> {
+        Ok((id(&self.org)?, id(&self.team)?))
+    }
+}
+
+/// What an admin did: the route's words, and to what.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AuditRow {
+    pub at: Timestamp,
+    pub id: String,
+    pub actor: String,
+    pub action: String,
+    pub target: String,
+}
+
+/// An inbox whose number is being bought.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PurchaseRow {
+    pub org: String,
+    pub inbox: String,
+    pub at: Timestamp,
+    /// Partition of the idempotency key that it was asked for with, so that undoing it frees the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// A notice, in the table and in the queue.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NoticeRow {
+    pub notice: String,
+    pub org: String,
+    pub team: String,
+    pub subject: SubjectRow,
+    pub at: Timestamp,
+    #[serde(default)]
+    pub admins: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+pub(crate) enum SubjectRow {
+    RegistrationApproved,
+    RegistrationRejected { reasons: Vec<CarrierReason> },
+    RegistrationSuspended { reasons: Vec<CarrierReason> },
+    OptOutChanged { contact: String, opted_out: bool },
+    UnknownContact { contact: String, inbox: String },
+    ContactAdded { contact: String, by: String },
+}
+
+impl NoticeRow {
+    pub(crate) fn of(notice: &Notice) -> Self {
+        let subject = match &notice.subject {
+            Subject::RegistrationApproved => SubjectRow::RegistrationApproved,
+            Subject::RegistrationRejected(reasons) => {
+                SubjectRow::RegistrationRejected { reasons: reasons.clone() }
+            }
+            Subject::RegistrationSuspended(reasons) => {
+                SubjectRow::RegistrationSuspended { reasons: reasons.clone() }
+            }
+            Subject::OptOutChanged { contact, opted_out } => {
+                SubjectRow::OptOutChanged { contact: contact.to_string(), opted_out: *opted_out }
+            }
+            Subject::UnknownContact { contact, inbox } => {
+                SubjectRow::UnknownContact { contact: contact.to_string(), inbox: inbox.to_string() }
+            }
+            Subject::ContactAdded { contact, by } => {
+                SubjectRow::ContactAdded { contact: contact.to_string(), by: by.to_string() }
+            }
+        };
+        Self {
+            notice: notice.id.clone(),
+            org: notice.organisation.to_string(),
+            team: notice.team.to_string(),
+            subject,
+            at: notice.at,
+            admins: notice.admins.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    pub(crate) fn notice(self) -> Result<Notice, RowError> {
+        let subject = match self.subject {
+            SubjectRow::RegistrationApproved => Subject::RegistrationApproved,
+            SubjectRow::RegistrationRejected { reasons } => Subject::RegistrationRejected(reasons),
+            SubjectRow::RegistrationSuspended { reasons } => Subject::RegistrationSuspended(reasons),
+            SubjectRow::OptOutChanged { contact, opted_out } => {
+                Subject::OptOutChanged { contact: id(&contact)?, opted_out }
+            }
+            SubjectRow::UnknownContact { contact, inbox } => {
+                Subject::UnknownContact { contact: id(&contact)?, inbox: id(&inbox)? }
+            }
+            SubjectRow::ContactAdded { contact, by } => {
+                Subject::ContactAdded { contact: id(&contact)?, by: id(&by)? }
+            }
+        };
+        let admins = self.admins.iter().map(|admin| id(admin)).collect::<Result<_, _>>()?;
+        Ok(Notice {
+            id: self.notice,
+            organisation: id(&self.org)?,
+            team: id(&self.team)?,
+            subject,
+            at: self.at,
+            admins,
+        })
+    }
+}

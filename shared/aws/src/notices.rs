@@ -1,0 +1,147 @@
+//! Notices on their way: in the outbox until they are in the mail queue, and who was told of each.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use serde::{Deserialize, Serialize};
+use shared_domain::{ids::OrganisationId, notice::Notice, time::Timestamp};
+
+use crate::{
+    items::NoticeRow,
+    keys,
+    outbox::SWEEP_AFTER,
+    table::{StoreError, Table, row, text},
+};
+
+/// How long it is remembered who was told. A queue message lives for days.
+const REMEMBERED: Duration = Duration::from_hours(90 * 24);
+/// Notices taken up in one sweep.
+const SWEEP_LIMIT: i32 = 50;
+
+/// Notices.
+#[derive(Debug, Clone)]
+pub struct Notices {
+    table: Table,
+}
+
+/// That one recipient was told.
+#[derive(Debug, Serialize, Deserialize)]
+struct ToldRow {
+    at: Timestamp,
+    ttl: i64,
+}
+
+impl Notices {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// The notice that a stream record shows in its new image.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the image is no notice.
+    pub fn of_image(image: serde_dynamo::Item) -> Result<Notice, StoreError> {
+        let row: NoticeRow = serde_dynamo::from_item(image)?;
+        Ok(row.notice()?)
+    }
+
+    /// A notice as it travels through the queue.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`], without the content.
+    pub fn of_text(body: &str) -> Result<Notice, StoreError> {
+        let row: NoticeRow = serde_json::from_str(body)
+            .map_err(|error| StoreError::Unreadable(format!("JSON, {:?}", error.classify())))?;
+        Ok(row.notice()?)
+    }
+
+    /// What [`Notices::of_text`] reads.
+    pub fn to_text(notice: &Notice) -> String {
+        serde_json::to_string(&NoticeRow::of(notice)).expect("a notice is always JSON")
+    }
+
+    /// Leaves a notice for the relay: 1 write unit. Idempotent by the notice's id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn leave(&self, notice: &Notice) -> Result<(), StoreError> {
+        self.table.put(keys::notice(&notice.id), &NoticeRow::of(notice)).await
+    }
+
+    /// Removes a notice that is in the queue.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn remove(&self, id: &str) -> Result<(), StoreError> {
+        let key = keys::notice(id).into_item();
+        self.table.client.delete_item().table_name(&self.table.name).set_key(Some(key)).send().await?;
+        Ok(())
+    }
+
+    /// Notices that no stream record brought to the queue.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn left_behind(&self, now: Timestamp) -> Result<Vec<Notice>, StoreError> {
+        let found = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .key_condition_expression("pk = :notices")
+            .expression_attribute_values(":notices", text(keys::NOTICES))
+            .limit(SWEEP_LIMIT)
+            .send()
+            .await?;
+        let rows: Vec<NoticeRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        let mut notices = rows.into_iter().map(NoticeRow::notice).collect::<Result<Vec<_>, _>>()?;
+        notices.retain(|notice| notice.at < now.minus(SWEEP_AFTER));
+        Ok(notices)
+    }
+
+    /// Claims one recipient of a notice before the e-mail goes out; `false` when it was claimed before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn claim(
+        &self,
+        organisation: &OrganisationId,
+        notice: &str,
+        address: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let claim = ToldRow { at: now, ttl: now.plus(REMEMBERED).seconds() };
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(row(keys::told(organisation, notice, address), &claim)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Gives a claim back: the e-mail surely did not go out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn give_back(
+        &self,
+        organisation: &OrganisationId,
+        notice: &str,
+        address: &str,
+    ) -> Result<(), StoreError> {
+        let key = keys::told(organisation, notice, address).into_item();
+        self.table.client.delete_item().table_name(&self.table.name).set_key(Some(key)).send().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,410 @@
+//! Registrations in the table: each turn is one transaction over the registration, the team (whose copy of the state
+//! decides about sends), the timeline, the list of what waits for the carrier, and the notice to the admins.
+//!
+//! A turn holds only while nothing turned since the registration was read, so that two events at one instant cannot both
+//! be told, and a step has the key of its event, so that an event told twice is one line.
+
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use shared_domain::{
+    ids::{OrganisationId, TeamId, UserId},
+    notice::{Notice, Subject},
+    registration::{CarrierReason, Registration, RegistrationStatus, Step, Submission},
+    time::Timestamp,
+};
+
+use crate::{
+    audit::Deed,
+    idempotency::Idempotency,
+    items::{NoticeRow, RegistrationRow, StepRow, TeamPointer},
+    keys,
+    table::{StoreError, Table, attribute, number, row, text},
+    transaction::{Committed, Transaction},
+};
+
+/// Registrations that are polled in one go.
+const POLL_LIMIT: i32 = 200;
+/// Steps of a timeline that are shown.
+const TIMELINE_LIMIT: i32 = 100;
+
+/// A turn of a registration.
+#[derive(Debug, Clone)]
+pub struct Turn<'a> {
+    /// Where it goes.
+    pub to: RegistrationStatus,
+    /// The instant of what it goes by, on the carrier's clock.
+    pub as_of: Timestamp,
+    /// Why, if the carrier said so.
+    pub reasons: &'a [CarrierReason],
+    /// Its line in the timeline.
+    pub step: &'a Step,
+    /// The admins of this instant, who are told.
+    pub admins: Vec<UserId>,
+}
+
+/// Details that were handed to the carrier.
+#[derive(Debug, Clone)]
+pub struct Submitted<'a> {
+    /// The details.
+    pub submission: &'a Submission,
+    /// The brand they go under.
+    pub brand: &'a str,
+    /// What the carrier calls the campaign.
+    pub campaign: &'a str,
+    /// When the carrier took them, on its clock.
+    pub as_of: Timestamp,
+    /// Their line in the timeline.
+    pub step: &'a Step,
+}
+
+/// A registration that waits for the carrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The tenant.
+    pub organisation: OrganisationId,
+    /// The team.
+    pub team: TeamId,
+    /// When the carrier was asked last.
+    pub asked: Option<Timestamp>,
+}
+
+/// Registrations of teams.
+#[derive(Debug, Clone)]
+pub struct Registrations {
+    table: Table,
+}
+
+impl Registrations {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// A team's registration, read consistently; one that was never begun is not started.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+    ) -> Result<Registration, StoreError> {
+        let row: Option<RegistrationRow> =
+            self.table.get(keys::registration(organisation, team), true).await?;
+        Ok(row.map(RegistrationRow::registration).unwrap_or_default())
+    }
+
+    /// The newest steps, latest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn timeline(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+    ) -> Result<Vec<Step>, StoreError> {
+        let found = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .key_condition_expression("pk = :team AND begins_with(sk, :steps)")
+            .expression_attribute_values(":team", text(keys::team_partition(organisation, team)))
+            .expression_attribute_values(":steps", text(keys::STEPS))
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .limit(TIMELINE_LIMIT)
+            .send()
+            .await?;
+        let rows: Vec<StepRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        Ok(rows.into_iter().map(StepRow::step).collect::<Result<_, _>>()?)
+    }
+
+    /// Whose a messaging service is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn by_service(&self, sid: &str) -> Result<Option<(OrganisationId, TeamId)>, StoreError> {
+        let row: Option<TeamPointer> = self.table.get(keys::messaging_service(sid), false).await?;
+        Ok(row.map(|row| row.target()).transpose()?)
+    }
+
+    /// Remembers the messaging service that was made for a team, so that its events find it and its numbers join it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn remember_service(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        sid: &str,
+    ) -> Result<(), StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let pointer = TeamPointer::of(organisation, team);
+        transaction.put(keys::messaging_service(sid), &pointer)?;
+        transaction.update(keys::registration(organisation, team), |update| {
+            update
+                .update_expression(
+                    "SET service = :service, #status = if_not_exists(#status, :begun), \
+                     asOf = if_not_exists(asOf, :zero)",
+                )
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":service", text(sid))
+                .expression_attribute_values(":begun", text(RegistrationStatus::NotStarted.as_str()))
+                .expression_attribute_values(":zero", number(0))
+        })?;
+        transaction.update(keys::team(organisation, team), |update| {
+            update
+                .update_expression("SET messagingService = :service")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":service", text(sid))
+        })?;
+        match transaction.commit().await? {
+            Committed::Done => Ok(()),
+            Committed::Refused(_) => Err(StoreError::Refused("a service of a team that is not there".into())),
+        }
+    }
+
+    /// Writes down that details were handed to the carrier: `pending`. `false` when the registration turned meanwhile or
+    /// the key is used up.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn submitted(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        from: &Registration,
+        submitted: Submitted<'_>,
+        deed: &Deed<'_>,
+        key: Option<Idempotency<'_>>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let next = Registration {
+            status: RegistrationStatus::Pending,
+            as_of: submitted.as_of,
+            submission: Some(submitted.submission.clone()),
+            messaging_service: from.messaging_service.clone(),
+            brand: Some(submitted.brand.to_owned()),
+            campaign: Some(submitted.campaign.to_owned()),
+            reasons: Vec::new(),
+        };
+        transaction.add(self.replace(organisation, team, from, &next)?);
+        self.team_is(&mut transaction, organisation, team, RegistrationStatus::Pending)?;
+        let step = submitted.step;
+        transaction.put(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?;
+        let waiting = TeamPointer::of(organisation, team);
+        transaction.put(keys::pending_registration(organisation, team), &waiting)?;
+        deed.write(&mut transaction, organisation, team)?;
+        if let Some(key) = key {
+            transaction.add(key.part(&self.table, organisation, submitted.campaign, deed.at)?);
+        }
+        Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Turns a registration, and leaves a notice for the admins where the turn is one. `false` when it turned meanwhile:
+    /// read it again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn turn(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        from: &Registration,
+        turn: Turn<'_>,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let reasons = attribute(&turn.reasons)?;
+        transaction.update(keys::registration(organisation, team), |update| {
+            unturned(update, from)
+                .update_expression("SET #status = :to, asOf = :at, reasons = :reasons")
+                .expression_attribute_values(":to", text(turn.to.as_str()))
+                .expression_attribute_values(":at", number(turn.as_of.millis()))
+                .expression_attribute_values(":reasons", reasons)
+        })?;
+        self.team_is(&mut transaction, organisation, team, turn.to)?;
+        let step = turn.step;
+        transaction.put(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?;
+        transaction.delete(keys::pending_registration(organisation, team))?;
+        if let Some(subject) = Subject::of_registration(turn.to, turn.reasons) {
+            let notice = Notice {
+                id: format!("{team}-{}-{}", step.at.millis(), step.id),
+                organisation: organisation.clone(),
+                team: team.clone(),
+                subject,
+                at: step.at,
+                admins: turn.admins,
+            };
+            transaction.put(keys::notice(&notice.id), &NoticeRow::of(&notice))?;
+        }
+        Ok(transaction.commit().await? == Committed::Done)
+    }
+
+    /// Notes something that changed nothing; an event that was noted before stays as it is. What is newer than all that
+    /// was known also moves the instant that later events are compared with.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        step: &Step,
+    ) -> Result<(), StoreError> {
+        use aws_sdk_dynamodb::operation::put_item::PutItemError;
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(row(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match put {
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(error.into()),
+            },
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Registrations that wait for the carrier.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        let found = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .key_condition_expression("pk = :pending")
+            .expression_attribute_values(":pending", text(keys::PENDING))
+            .limit(POLL_LIMIT)
+            .send()
+            .await?;
+        let rows: Vec<TeamPointer> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        let waiting = |row: TeamPointer| {
+            let (organisation, team) = row.target()?;
+            Ok(Waiting { organisation, team, asked: row.asked })
+        };
+        rows.into_iter().map(waiting).collect()
+    }
+
+    /// The carrier was asked about a registration that still waits.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn asked(&self, waiting: &Waiting, now: Timestamp) -> Result<(), StoreError> {
+        use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+        let key = keys::pending_registration(&waiting.organisation, &waiting.team);
+        let update = self
+            .table
+            .client
+            .update_item()
+            .table_name(&self.table.name)
+            .set_key(Some(key.into_item()))
+            .update_expression("SET asked = :now")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":now", number(now.millis()))
+            .send()
+            .await;
+        match update {
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()), // waits no more
+                _ => Err(error.into()),
+            },
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Writes a registration as it is, for seeds and tests.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        registration: &Registration,
+    ) -> Result<(), StoreError> {
+        let key = keys::registration(organisation, team);
+        self.table.put(key, &RegistrationRow::of(registration)).await?;
+        match &registration.messaging_service {
+            Some(sid) => self.remember_service(organisation, team, sid).await,
+            None => Ok(()),
+        }
+    }
+
+    fn replace(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        from: &Registration,
+        next: &Registration,
+    ) -> Result<aws_sdk_dynamodb::types::TransactWriteItem, StoreError> {
+        use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+        let key = keys::registration(organisation, team);
+        let put = Put::builder()
+            .table_name(&self.table.name)
+            .set_item(Some(row(key, &RegistrationRow::of(next))?))
+            .condition_expression(format!("attribute_not_exists(pk) OR ({UNTURNED})"))
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":from", text(from.status.as_str()))
+            .expression_attribute_values(":known", number(from.as_of.millis()));
+        let put = put.build().map_err(crate::transaction::unbuilt)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    fn team_is(
+        &self,
+        transaction: &mut Transaction<'_>,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        status: RegistrationStatus,
+    ) -> Result<usize, StoreError> {
+        transaction.update(keys::team(organisation, team), |update| {
+            update
+                .update_expression("SET registration = :status")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":status", text(status.as_str()))
+        })
+    }
+}
+
+/// Begins a registration within the transaction that makes a team's first shared inbox.
+pub(crate) fn open(
+    transaction: &mut Transaction<'_>,
+    organisation: &OrganisationId,
+    team: &TeamId,
+    step: &Step,
+) -> Result<usize, StoreError> {
+    transaction.update(keys::registration(organisation, team), |update| {
+        update
+            .update_expression("SET #status = :pending, asOf = :at")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", text(RegistrationStatus::Pending.as_str()))
+            .expression_attribute_values(":at", number(step.at.millis()))
+    })?;
+    transaction.put(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?;
+    transaction.update(keys::team(organisation, team), |update| {
+        update
+            .update_expression("SET registration = :pending")
+            .condition_expression("registration = :not_started")
+            .expression_attribute_values(":pending", text(RegistrationStatus::Pending.as_str()))
+            .expression_attribute_values(":not_started", text(RegistrationStatus::NotStarted.as_str()))
+    })
+}
+
+/// Nothing turned since the registration was read.
+const UNTURNED: &str = "#status = :from AND asOf = :known";
+
+fn unturned(update: UpdateBuilder, from: &Registration) -> UpdateBuilder {
+    update
+        .condition_expression(UNTURNED)
+        .expression_attribute_names("#status", "status")
+        .expression_attribute_values(":from", text(from.status.as_str()))
+        .expression_attribute_values(":known", number(from.as_of.millis()))
+}

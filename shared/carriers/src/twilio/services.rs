@@ -1,0 +1,106 @@
+//! Messaging Services: the pool of numbers that a campaign speaks for.
+//!
+//! A service has no key of ours; it is found again by its name, so a name is used once.
+//!
+//! Source: <https://www.twilio.com/docs/messaging/api/service-resource>.
+
+use reqwest::Method;
+use serde::Deserialize;
+
+use super::call::{self, CallError};
+use super::client::Client;
+use super::sid::{is_number_sid, is_service_sid};
+
+const PAGE_SIZE: &str = "1000";
+const MAX_PAGES: usize = 20;
+
+/// The code of a number that is in this service already.
+const ALREADY_IN_IT: u32 = 21710;
+
+/// A pool of numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagingService {
+    /// `MG…`.
+    pub sid: String,
+    /// Its name; empty when it has none.
+    pub friendly_name: String,
+}
+
+impl Client {
+    /// Makes a service whose numbers keep their own webhooks.
+    pub async fn create_service(&self, friendly_name: &str) -> Result<MessagingService, CallError> {
+        let fields = [("FriendlyName", friendly_name), ("UseInboundWebhookOnNumber", "true")];
+        let request = self.request(Method::POST, &self.messaging_url("Services")).form(&fields);
+        call::read::<ServiceWire>(request).await?.into_service().ok_or(CallError::Unknown)
+    }
+
+    /// The first service of exactly this name; none when there is none on any page. A list that does not end is
+    /// unknown.
+    pub async fn find_service(&self, friendly_name: &str) -> Result<Option<MessagingService>, CallError> {
+        let first = self.messaging_url("Services");
+        let mut request = self.request(Method::GET, &first).query(&[("PageSize", PAGE_SIZE)]);
+        for _ in 0..MAX_PAGES {
+            let page: PageWire = call::read(request).await?;
+            let mut services = page.services.into_iter();
+            if let Some(wire) = services.find(|wire| wire.friendly_name.as_deref() == Some(friendly_name)) {
+                return wire.into_service().map(Some).ok_or(CallError::Unknown);
+            }
+            let Some(next) = page.meta.and_then(|meta| meta.next_page_url) else { return Ok(None) };
+            let url = self.messaging_page_url(&next).ok_or(CallError::Unknown)?;
+            request = self.request(Method::GET, &url);
+        }
+        Err(CallError::Unknown)
+    }
+
+    /// Puts a number into a service. One that is in it already (21710, or 409 without another code) is fine; one that
+    /// is in another service (21712) is refused.
+    pub async fn add_number(&self, service_sid: &str, number_sid: &str) -> Result<(), CallError> {
+        let number = call::in_path(number_sid, is_number_sid)?;
+        let request = self.request(Method::POST, &self.service_url(service_sid, "PhoneNumbers")?);
+        match call::done(request.form(&[("PhoneNumberSid", number)])).await {
+            Err(
+                CallError::Refused { code: Some(ALREADY_IN_IT), .. }
+                | CallError::Refused { code: None, http_status: 409, .. },
+            ) => Ok(()),
+            ended => ended,
+        }
+    }
+
+    /// Takes a number out of a service; it stays ours. One that is not in it is out of it.
+    pub async fn remove_number(&self, service_sid: &str, number_sid: &str) -> Result<(), CallError> {
+        let number = call::in_path(number_sid, is_number_sid)?;
+        let url = self.service_url(service_sid, &format!("PhoneNumbers/{number}"))?;
+        call::gone(self.request(Method::DELETE, &url)).await
+    }
+
+    /// The address of something that belongs to a service.
+    pub(crate) fn service_url(&self, service_sid: &str, resource: &str) -> Result<String, CallError> {
+        let service = call::in_path(service_sid, is_service_sid)?;
+        Ok(self.messaging_url(&format!("Services/{service}/{resource}")))
+    }
+}
+
+#[derive(Deserialize)]
+struct PageWire {
+    services: Vec<ServiceWire>,
+    meta: Option<MetaWire>,
+}
+
+#[derive(Deserialize)]
+struct MetaWire {
+    next_page_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ServiceWire {
+    sid: String,
+    friendly_name: Option<String>,
+}
+
+impl ServiceWire {
+    fn into_service(self) -> Option<MessagingService> {
+        let Self { sid, friendly_name } = self;
+        is_service_sid(&sid)
+            .then(|| MessagingService { sid, friendly_name: friendly_name.unwrap_or_default() })
+    }
+}

@@ -1,0 +1,136 @@
+//! What a team is told by e-mail: its registration's turns go to all its admins, the rest to the addresses in its settings.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{ContactId, InboxId, OrganisationId, TeamId, UserId},
+    registration::{CarrierReason, RegistrationStatus},
+    time::Timestamp,
+};
+
+/// What is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// The campaign was approved: the team may send.
+    RegistrationApproved,
+    /// The campaign was refused.
+    RegistrationRejected(Vec<CarrierReason>),
+    /// The campaign was stopped.
+    RegistrationSuspended(Vec<CarrierReason>),
+    /// A contact opted out or in again, not by an import.
+    OptOutChanged {
+        /// Who.
+        contact: ContactId,
+        /// Out, or in again.
+        opted_out: bool,
+    },
+    /// Somebody who is no contact texted in.
+    UnknownContact {
+        /// The provisional contact.
+        contact: ContactId,
+        /// Which inbox was texted.
+        inbox: InboxId,
+    },
+    /// A contact was added by hand.
+    ContactAdded {
+        /// The contact.
+        contact: ContactId,
+        /// Who added it.
+        by: UserId,
+    },
+}
+
+impl Subject {
+    /// What admins are told when a registration comes into this state; nothing while it is only under way.
+    pub fn of_registration(status: RegistrationStatus, reasons: &[CarrierReason]) -> Option<Self> {
+        match status {
+            RegistrationStatus::Approved => Some(Self::RegistrationApproved),
+            RegistrationStatus::Rejected => Some(Self::RegistrationRejected(reasons.to_vec())),
+            RegistrationStatus::Suspended => Some(Self::RegistrationSuspended(reasons.to_vec())),
+            RegistrationStatus::NotStarted | RegistrationStatus::Pending => None,
+        }
+    }
+}
+
+/// One thing to be told, once to each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Names it: whoever gets it gets it once under this name.
+    pub id: String,
+    /// The tenant.
+    pub organisation: OrganisationId,
+    /// The team.
+    pub team: TeamId,
+    /// What.
+    pub subject: Subject,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The admins of that instant, for what admins are told; nobody for what goes to addresses in the settings.
+    pub admins: Vec<UserId>,
+}
+
+/// One kind of e-mail of a team: whether, and to whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mailing {
+    /// Sent at all.
+    pub enabled: bool,
+    /// To these addresses.
+    pub recipients: Vec<String>,
+}
+
+/// A team's choice of e-mails. Registration mails are not a choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotificationSettings {
+    /// A contact's opt-out changed, not by an import.
+    pub opt_out_changed: Mailing,
+    /// An unknown number texted in.
+    pub unknown_contact: Mailing,
+    /// A contact was added by hand.
+    pub contact_added: Mailing,
+}
+
+impl NotificationSettings {
+    /// Addresses of one kind may not be more than these.
+    pub const MAX_RECIPIENTS: usize = 20;
+
+    /// Who is to get a notice that goes by the settings; nobody for a registration's.
+    pub fn recipients(&self, subject: &Subject) -> &[String] {
+        let mailing = match subject {
+            Subject::OptOutChanged { .. } => &self.opt_out_changed,
+            Subject::UnknownContact { .. } => &self.unknown_contact,
+            Subject::ContactAdded { .. } => &self.contact_added,
+            Subject::RegistrationApproved
+            | Subject::RegistrationRejected(_)
+            | Subject::RegistrationSuspended(_) => return &[],
+        };
+        if mailing.enabled { &mailing.recipients } else { &[] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailing_that_is_switched_off_reaches_nobody() {
+        let mailing = Mailing { enabled: false, recipients: vec!["desk@clinic.example".into()] };
+        let mut settings = NotificationSettings { contact_added: mailing, ..Default::default() };
+        let added = Subject::ContactAdded {
+            contact: ContactId::parse("con_1").unwrap(),
+            by: UserId::parse("ada").unwrap(),
+        };
+        assert!(settings.recipients(&added).is_empty());
+        settings.contact_added.enabled = true;
+        assert_eq!(settings.recipients(&added), ["desk@clinic.example"]);
+    }
+
+    #[test]
+    fn a_registration_under_way_is_no_news() {
+        assert_eq!(Subject::of_registration(RegistrationStatus::Pending, &[]), None);
+        assert_eq!(
+            Subject::of_registration(RegistrationStatus::Approved, &[]),
+            Some(Subject::RegistrationApproved)
+        );
+    }
+}
