@@ -3,6 +3,8 @@
 use askama::Template;
 use shared_domain::{registration::CarrierReason, time::Timestamp};
 
+use crate::templates::{Html, Text};
+
 /// Characters of a subject line: mail programs show about half of it, and 998 bytes are the limit of a header line
 /// (RFC 5322, section 2.1.1).
 const SUBJECT_LENGTH: usize = 120;
@@ -116,7 +118,7 @@ impl Letter {
     }
 
     /// When it happened, for people: `22 November 2026, 10:00 UTC`.
-    fn when(&self) -> String {
+    pub(crate) fn when(&self) -> String {
         match jiff::Timestamp::from_millisecond(self.at.millis()) {
             Ok(instant) => instant.strftime("%-d %B %Y, %H:%M UTC").to_string(),
             Err(_) => self.at.to_string(), // beyond the year 9999: never made by us
@@ -124,7 +126,7 @@ impl Letter {
     }
 
     /// Why the reader gets it.
-    fn why(&self) -> &'static str {
+    pub(crate) fn why(&self) -> &'static str {
         match &self.about {
             About::RegistrationApproved
             | About::RegistrationRejected { .. }
@@ -151,38 +153,6 @@ fn cut(line: &str, length: usize) -> String {
         None => line.to_owned(),
         Some(_) => line.chars().take(length - 1).chain(['…']).collect(),
     }
-}
-
-#[derive(Template)]
-enum Text<'a> {
-    #[template(path = "registration-approved.txt")]
-    RegistrationApproved { letter: &'a Letter },
-    #[template(path = "registration-rejected.txt")]
-    RegistrationRejected { letter: &'a Letter, reasons: &'a [CarrierReason] },
-    #[template(path = "registration-suspended.txt")]
-    RegistrationSuspended { letter: &'a Letter, reasons: &'a [CarrierReason] },
-    #[template(path = "opt-out-changed.txt")]
-    OptOutChanged { letter: &'a Letter, contact: &'a str, opted_out: bool },
-    #[template(path = "unknown-contact.txt")]
-    UnknownContact { letter: &'a Letter, number: &'a str, inbox: &'a str },
-    #[template(path = "contact-added.txt")]
-    ContactAdded { letter: &'a Letter, contact: &'a str, by: &'a str },
-}
-
-#[derive(Template)]
-enum Html<'a> {
-    #[template(path = "registration-approved.html")]
-    RegistrationApproved { letter: &'a Letter },
-    #[template(path = "registration-rejected.html")]
-    RegistrationRejected { letter: &'a Letter, reasons: &'a [CarrierReason] },
-    #[template(path = "registration-suspended.html")]
-    RegistrationSuspended { letter: &'a Letter, reasons: &'a [CarrierReason] },
-    #[template(path = "opt-out-changed.html")]
-    OptOutChanged { letter: &'a Letter, contact: &'a str, opted_out: bool },
-    #[template(path = "unknown-contact.html")]
-    UnknownContact { letter: &'a Letter, number: &'a str, inbox: &'a str },
-    #[template(path = "contact-added.html")]
-    ContactAdded { letter: &'a Letter, contact: &'a str, by: &'a str },
 }
 
 #[cfg(test)]

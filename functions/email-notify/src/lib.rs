@@ -30,6 +30,7 @@ use shared_domain::{
 };
 
 pub mod letter;
+mod templates;
 mod writer;
 
 use crate::writer::Writer;
@@ -91,7 +92,8 @@ pub enum Again {
 pub async fn handle(app: &App, now: Timestamp, event: SqsEvent) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     for record in event.records {
-        if let Err(again) = one(app, now, &record).await {
+        // In a box: calls of the SDK lie so deep in one another that the compiler meets its limit in `main`.
+        if let Err(again) = Box::pin(one(app, now, &record)).await {
             let queue_message = record.message_id.as_deref();
             if matches!(again, Again::NotUnderstood(_)) {
                 tracing::error!(metric = "unreadable_notice", queue_message, %again, "no notice");
@@ -110,7 +112,8 @@ async fn one(app: &App, now: Timestamp, record: &SqsMessage) -> Result<(), Again
     let body = record.body.as_deref().unwrap_or_default();
     let notice = Notices::of_text(body).map_err(Again::NotUnderstood)?;
     let addresses = addresses(app, &notice).await?;
-    let tally = if addresses.is_empty() { Tally::default() } else { tell(app, now, &notice, &addresses).await? };
+    let tally =
+        if addresses.is_empty() { Tally::default() } else { tell(app, now, &notice, &addresses).await? };
     tracing::info!(
         notice = notice.id,
         kind = kind(&notice.subject),
@@ -205,7 +208,12 @@ async fn send(app: &App, notice: &Notice, mail: &Mail, tally: &mut Tally) {
             tally.sent += 1;
         }
         Sent::Refused { code } => {
-            tracing::error!(notice = notice_id, metric = "mail_refused", code, "an e-mail is refused for good");
+            tracing::error!(
+                notice = notice_id,
+                metric = "mail_refused",
+                code,
+                "an e-mail is refused for good"
+            );
             tally.refused += 1;
         }
         Sent::Unknown { code } => {

@@ -56,7 +56,10 @@ impl Writer {
                 let number = self.contact(notice, contact).await?.map(|contact| contact.number);
                 let inbox = self.inboxes.get(organisation, inbox).await?.map(|inbox| inbox.name);
                 About::UnknownContact {
-                    number: known(number.map(|number| number.as_str().to_owned()), "a number no longer listed"),
+                    number: known(
+                        number.map(|number| number.as_str().to_owned()),
+                        "a number no longer listed",
+                    ),
                     inbox: known(inbox, "one of the team's inboxes"),
                 }
             }
@@ -94,6 +97,7 @@ fn known(name: Option<String>, otherwise: &str) -> String {
 }
 
 fn one_line_each(reasons: &[CarrierReason]) -> Vec<CarrierReason> {
-    let reason = |reason: &CarrierReason| CarrierReason { code: reason.code, detail: one_line(&reason.detail) };
+    let reason =
+        |reason: &CarrierReason| CarrierReason { code: reason.code, detail: one_line(&reason.detail) };
     reasons.iter().map(reason).collect()
 }

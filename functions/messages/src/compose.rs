@@ -18,7 +18,8 @@ use shared_domain::{
 };
 use shared_http::{
     caller::{self, Caller},
-    idempotency, input,
+    idempotency::{self, Attempt},
+    input,
     problem::Problem,
     refusal,
     reply::Outcome,
@@ -30,7 +31,7 @@ use shared_http::{
 
 use crate::{
     App, draft,
-    outcome::{self, Attempt},
+    outcome,
 };
 
 /// Compose

@@ -1,13 +1,9 @@
 //! From an acceptance to an answer; a repeated request to the answer of the first.
 
-use shared_aws::{idempotency::Idempotency, sends::Accepted};
-use shared_domain::{
-    ids::{MessageId, OrganisationId},
-    message::Message,
-    time::Timestamp,
-};
+use shared_aws::sends::Accepted;
+use shared_domain::{ids::MessageId, message::Message, time::Timestamp};
 use shared_http::{
-    idempotency::{self, IdempotencyKey},
+    idempotency::Attempt,
     problem::Problem,
     reply::{self, Outcome},
     wire::message::{MessageView, OutgoingMedia},
@@ -15,34 +11,14 @@ use shared_http::{
 
 use crate::App;
 
-/// Who asks for what, for the idempotency key.
-#[derive(Debug)]
-pub(crate) struct Attempt<'a> {
-    pub organisation: &'a OrganisationId,
-    pub principal: String,
-    pub route: String,
-    pub key: Option<IdempotencyKey>,
-}
-
-impl Attempt<'_> {
-    pub(crate) fn idempotency(&self) -> Option<Idempotency<'_>> {
-        let key = self.key.as_ref()?;
-        Some(Idempotency { principal: &self.principal, route: &self.route, key: &key.key, body: &key.body })
-    }
-}
-
 /// The answer that an earlier request with this key got.
 pub(crate) async fn repeated(
     app: &App,
     now: Timestamp,
     attempt: &Attempt<'_>,
 ) -> Result<Option<Outcome>, Problem> {
-    let Some(given) = attempt.idempotency() else { return Ok(None) };
-    let Some(remembered) = app.keys.recall(attempt.organisation, given, now).await? else { return Ok(None) };
-    if remembered.body != given.body {
-        return Err(idempotency::reused());
-    }
-    let Ok(id) = MessageId::parse(&remembered.made) else { return Ok(None) };
+    let Some(made) = attempt.recalled(&app.keys, now).await? else { return Ok(None) };
+    let Ok(id) = MessageId::parse(&made) else { return Ok(None) };
     let message = app.messages.get(attempt.organisation, &id).await?;
     Ok(message.map(|message| accepted(&message)))
 }

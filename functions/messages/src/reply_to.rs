@@ -15,7 +15,8 @@ use shared_domain::{
 };
 use shared_http::{
     access::{self, MemberAccess},
-    idempotency, input,
+    idempotency::{self, Attempt},
+    input,
     problem::Problem,
     refusal,
     reply::{self, Outcome},
@@ -27,7 +28,7 @@ use shared_http::{
 
 use crate::{
     App, draft,
-    outcome::{self, Attempt},
+    outcome,
 };
 
 /// Reply

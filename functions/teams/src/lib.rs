@@ -1,113 +1,117 @@
-//! The signed-in user: `GET /v1/me`, all that a front end needs for navigation and Compose, and nothing more.
+//! The signed-in user, teams with their members, which e-mails they want, and what their admins did.
+//!
+//! Creating a team is idempotent by `Idempotency-Key`; members are put under their own id, so putting them twice is once.
 
-use futures_util::future::try_join_all;
+mod me;
+mod members;
+mod notifications;
+mod teams;
+
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    client::Aws,
-    config::{ConfigError, Environment},
-    inboxes::{Account, Inboxes},
-    members::{Home, Members},
-    table::{StoreError, Table},
+    audit::Audit, client::Aws, config::Environment, idempotency::UsedKeys, inboxes::Inboxes, locks::Locks,
+    members::Members, secrets::Secrets, table::Table, team_members::TeamMembers, teams::Teams,
+    unread::Unread,
 };
-use shared_domain::{ids::OrganisationId, time::Timestamp};
-use shared_http::{
-    caller::{self, Claims},
-    input,
-    problem::Problem,
-    reply::{self, Outcome},
-    wire::{
-        me::{Me, MeAccount, MeTeam, MeUser},
-        problem::ProblemView,
-    },
-};
+use shared_domain::time::Timestamp;
+use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};
 use utoipa::OpenApi;
 
 /// What the function uses.
 #[derive(Debug)]
 pub struct App {
     claims: Claims,
+    cursors: Cursors,
     members: Members,
     inboxes: Inboxes,
+    unread: Unread,
+    teams: Teams,
+    team_members: TeamMembers,
+    locks: Locks,
+    audit: Audit,
+    keys: UsedKeys,
 }
 
 impl App {
-    /// Reads settings and makes clients.
+    /// Reads settings and the signing secret, and makes clients.
     ///
     /// # Errors
-    /// [`ConfigError`] naming every setting that is wrong.
-    pub fn from_environment() -> Result<Self, ConfigError> {
+    /// Every setting that is wrong, or the secret that could not be read.
+    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
-        let (name, claims) = (env.required("TABLE_NAME"), Claims::from_environment(&mut env));
+        let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
+        let claims = Claims::from_environment(&mut env);
         env.finish()?;
-        Ok(Self::new(Table::of(&Aws::from_environment()?, name), claims))
+        let aws = Aws::from_environment()?;
+        let signing = Secrets::of(&aws).text(&signing).await?;
+        Ok(Self::new(&Table::of(&aws, name), claims, Cursors::new(&signing)))
     }
 
     /// Over this table.
-    pub fn new(table: Table, claims: Claims) -> Self {
-        Self { claims, members: Members::new(table.clone()), inboxes: Inboxes::new(table) }
+    pub fn new(table: &Table, claims: Claims, cursors: Cursors) -> Self {
+        Self {
+            claims,
+            cursors,
+            members: Members::new(table.clone()),
+            inboxes: Inboxes::new(table.clone()),
+            unread: Unread::new(table.clone()),
+            teams: Teams::new(table.clone()),
+            team_members: TeamMembers::new(table.clone()),
+            locks: Locks::new(table.clone()),
+            audit: Audit::new(table.clone()),
+            keys: UsedKeys::new(table.clone()),
+        }
     }
 }
 
-/// Answers one request.
-pub async fn handle(app: &App, _now: Timestamp, request: Request) -> Response<Body> {
+/// Answers one request. `chance` is random and tells teams of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
     let outcome = match input::route(&request) {
-        "GET /v1/me" => me(app, &request).await,
+        "GET /v1/me" => me::me(app, now, &request).await,
+        "GET /v1/teams" => teams::list(app, &request).await,
+        "POST /v1/teams" => teams::create(app, now, chance, &request).await,
+        "GET /v1/teams/{teamId}" => teams::read(app, &request).await,
+        "PATCH /v1/teams/{teamId}" => teams::change(app, now, chance, &request).await,
+        "GET /v1/teams/{teamId}/audit" => teams::audit(app, &request).await,
+        "GET /v1/teams/{teamId}/members" => members::list(app, &request).await,
+        "GET /v1/teams/{teamId}/members/{userId}" => members::read(app, &request).await,
+        "PUT /v1/teams/{teamId}/members/{userId}" => members::put(app, now, chance, &request).await,
+        "DELETE /v1/teams/{teamId}/members/{userId}" => members::remove(app, now, chance, &request).await,
+        "GET /v1/teams/{teamId}/notification-settings" => notifications::read(app, &request).await,
+        "PUT /v1/teams/{teamId}/notification-settings" => {
+            notifications::replace(app, now, chance, &request).await
+        }
         _ => Err(Problem::not_found()),
     };
     reply::finish(&reply::request_id(&request), outcome)
 }
 
-/// The signed-in user
-///
-/// Teams with the user's role, and the accounts to show: inboxes the user is a member of whose team is registered, and
-/// the personal inbox.
-#[utoipa::path(get, path = "/v1/me", tag = "users",
-    responses((status = 200, body = Me), (status = 403, body = ProblemView)))]
-async fn me(app: &App, request: &Request) -> Outcome {
-    let caller = caller::user(request, &app.claims)?;
-    let home = app.members.home(&caller.organisation, &caller.user).await?;
-    let home = home.ok_or_else(|| Problem::forbidden("user_required", "This user is not known here."))?;
-    let accounts = app.inboxes.accounts(&caller.organisation, &home.inboxes).await?;
-    let shown = accounts.into_iter().filter(|account| account.inbox.is_visible(account.team.registration));
-    let mut accounts =
-        try_join_all(shown.map(|account| with_unread(&app.inboxes, &caller.organisation, account))).await?;
-    accounts.sort_by(|one, other| one.name.cmp(&other.name));
-    reply::json(200, &me_of(home, accounts))
+fn unknown_user() -> Problem {
+    Problem::forbidden("user_required", "This user is not known here.")
 }
 
-async fn with_unread(
-    inboxes: &Inboxes,
-    organisation: &OrganisationId,
-    Account { inbox, .. }: Account,
-) -> Result<MeAccount, StoreError> {
-    let unread_count = inboxes.unread(organisation, &inbox.id).await?;
-    Ok(MeAccount {
-        inbox_id: inbox.id.to_string(),
-        kind: inbox.kind.as_str(),
-        name: inbox.name,
-        color: inbox.color,
-        phone_number: inbox.number.as_str().to_owned(),
-        api_code: inbox.api_code,
-        team_id: inbox.team.to_string(),
-        unread_count,
-    })
-}
-
-fn me_of(home: Home, accounts: Vec<MeAccount>) -> Me {
-    let user = home.user;
-    let teams = home.teams.into_iter().map(|team| MeTeam {
-        team_id: team.team.to_string(),
-        name: team.name,
-        role: team.role.as_str(),
-    });
-    Me {
-        user: MeUser { user_id: user.id.to_string(), name: user.name, email: user.email, owner: user.owner },
-        teams: teams.collect(),
-        accounts,
+/// Somebody else changed the same at this instant: the caller may ask again.
+fn changed() -> Problem {
+    Problem {
+        retry_after: Some(1),
+        ..Problem::new(503, "unavailable", "It was changed at this instant by somebody else; try again.")
     }
 }
 
 /// This function's part of the OpenAPI document.
 #[derive(Debug, OpenApi)]
-#[openapi(paths(me))]
+#[openapi(paths(
+    me::me,
+    teams::list,
+    teams::create,
+    teams::read,
+    teams::change,
+    teams::audit,
+    members::list,
+    members::read,
+    members::put,
+    members::remove,
+    notifications::read,
+    notifications::replace
+))]
 pub struct Api;

@@ -6,6 +6,6 @@ use teams::{App, handle};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
-    let app = App::from_environment()?;
-    shared_http::serve::serve(|request| handle(&app, clock::now(), request)).await
+    let app = App::from_environment().await?;
+    shared_http::serve::serve(|request| handle(&app, clock::now(), clock::chance(), request)).await
 }

@@ -69,6 +69,16 @@ impl Inboxes {
         Ok(named.filter(|inbox| inbox.stage != Stage::Creating))
     }
 
+    /// Whether an inbox of the organisation, one that is being made included, has this API code.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn has_api_code(&self, organisation: &OrganisationId, code: &str) -> Result<bool, StoreError> {
+        let pointer: Option<InboxPointer> =
+            self.table.get(keys::api_code(organisation, code), false).await?;
+        Ok(pointer.is_some())
+    }
+
     async fn follow(&self, pointer: Option<InboxPointer>) -> Result<Option<Inbox>, StoreError> {
         let Some(pointer) = pointer else { return Ok(None) };
         let (organisation, inbox) = pointer.target()?;

@@ -172,15 +172,12 @@ fn judge_answer(error: &SendEmailError, status: u16, code: String) -> Sent {
 
 /// Whether it broke off before there was a connection. Errors that can also come later are not counted.
 fn never_connected(failure: &DispatchFailure) -> bool {
-    let sources = || {
-        let first = failure.as_connector_error().map(|error| error as &(dyn Error + 'static));
-        std::iter::successors(first, |error| error.source())
-    };
     let unreachable = |error: &(dyn Error + 'static)| {
         error.is::<ResolveDnsError>()
             || error.downcast_ref::<io::Error>().is_some_and(|error| is_of_connecting(error.kind()))
     };
-    failure.is_timeout() || sources().any(unreachable)
+    let first = failure.as_connector_error().map(|error| error as &(dyn Error + 'static));
+    failure.is_timeout() || std::iter::successors(first, |&error| error.source()).any(unreachable)
 }
 
 fn is_of_connecting(kind: io::ErrorKind) -> bool {

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{InboxId, OrganisationId, TeamId, UserId},
     lock::Person,
-    membership::{Membership, Role, TeamMember, TeamRole, User},
+    membership::{self, Membership, Role, TeamMember, TeamRole, User},
     registration::RegistrationStatus,
+    team::Team,
 };
 
 use crate::{
     audit::Deed,
-    items::{MemberRow, TeamMemberRow, TeamRoleRow, UserInboxRow, UserRow, parse_id},
+    items::{MemberRow, TeamMemberRow, TeamRoleRow, TeamRow, UserInboxRow, UserRow, parse_id},
     keys,
     table::{StoreError, Table, text},
     transaction::Transaction,
@@ -38,6 +39,29 @@ impl Home {
     /// The role in a team, if any.
     pub fn role(&self, team: &TeamId) -> Option<Role> {
         self.teams.iter().find(|role| role.team == *team).map(|role| role.role)
+    }
+}
+
+/// What somebody is in a team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Who.
+    pub user: User,
+    /// The role there, if any.
+    pub role: Option<Role>,
+    /// The team.
+    pub team: Team,
+}
+
+impl Standing {
+    /// Whether the user manages the team.
+    pub fn manages(&self) -> bool {
+        membership::manages(self.user.owner, self.role)
+    }
+
+    /// The user as others see them.
+    pub fn person(&self) -> Person {
+        Person { id: self.user.id.clone(), name: self.user.name.clone() }
     }
 }
 
@@ -101,6 +125,33 @@ impl Members {
         let row: Option<TeamRoleRow> =
             self.table.get(keys::user_team(organisation, user, team), false).await?;
         Ok(row.map(TeamRoleRow::role).transpose()?)
+    }
+
+    /// What somebody is in a team: two rights and a name, in one request. Nothing for who is no user, and where there is
+    /// no such team.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn standing(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        user: &UserId,
+    ) -> Result<Option<Standing>, StoreError> {
+        let keys = vec![
+            keys::user(organisation, user),
+            keys::user_team(organisation, user, team),
+            keys::team(organisation, team),
+        ];
+        let (mut person, mut role, mut found) = (None, None, None);
+        for item in self.table.batch_get(keys, false).await? {
+            match item.get("sk").and_then(|sk| sk.as_s().ok()).map(String::as_str) {
+                Some("USER") => person = Some(serde_dynamo::from_item::<_, UserRow>(item)?.user()?),
+                Some("TEAM") => found = Some(serde_dynamo::from_item::<_, TeamRow>(item)?.team()?),
+                _ => role = Some(serde_dynamo::from_item::<_, TeamRoleRow>(item)?.role),
+            }
+        }
+        Ok(person.zip(found).map(|(user, team)| Standing { user, role, team }))
     }
 
     /// One user.

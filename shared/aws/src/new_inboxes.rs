@@ -12,8 +12,9 @@
 
 use shared_domain::{
     ids::{InboxId, OrganisationId},
-    inbox::{Inbox, Stage},
+    inbox::Inbox,
     membership::Membership,
+    phone::PhoneNumber,
     registration::Step,
     time::Timestamp,
 };
@@ -55,13 +56,24 @@ pub enum Completed {
     RegistrationBegun,
 }
 
+/// Whether a number may have been bought for a reservation that is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bought {
+    /// Nothing was bought, or it was given back.
+    SurelyNot,
+    /// The carrier's answer was lost.
+    Perhaps,
+}
+
 /// A purchase that is not settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purchase {
     /// The tenant.
     pub organisation: OrganisationId,
-    /// The inbox.
+    /// The inbox, whose id the number bears at the carrier.
     pub inbox: InboxId,
+    /// The number.
+    pub number: PhoneNumber,
     /// Since when.
     pub at: Timestamp,
 }
@@ -97,6 +109,7 @@ impl NewInboxes {
         let purchase = PurchaseRow {
             org: organisation.to_string(),
             inbox: inbox.id.to_string(),
+            number: inbox.number.clone(),
             at: now,
             key: key.map(|key| key.key(organisation).pk),
         };
@@ -164,11 +177,12 @@ impl NewInboxes {
         })
     }
 
-    /// Removes a reservation with its key; `false` when the inbox is in use, or gone already.
+    /// Removes a reservation with its key; `false` when the inbox is in use, or gone already. After a purchase that may
+    /// yet have happened the number is watched on, so that the sweep gives it back.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn undo(&self, inbox: &Inbox) -> Result<bool, StoreError> {
+    pub async fn undo(&self, inbox: &Inbox, after: Bought) -> Result<bool, StoreError> {
         let organisation = &inbox.organisation;
         let purchase: Option<PurchaseRow> =
             self.table.get(keys::purchase(organisation, &inbox.id), true).await?;
@@ -180,7 +194,9 @@ impl NewInboxes {
         })?;
         transaction.delete(keys::own_number(&inbox.number))?;
         transaction.delete(keys::api_code(organisation, &inbox.api_code))?;
-        transaction.delete(keys::purchase(organisation, &inbox.id))?;
+        if after == Bought::SurelyNot {
+            transaction.delete(keys::purchase(organisation, &inbox.id))?;
+        }
         if let Some(pk) = purchase.and_then(|purchase| purchase.key) {
             transaction.delete(Key { pk, sk: "KEY".into() })?;
         }
@@ -204,7 +220,12 @@ impl NewInboxes {
             .await?;
         let rows: Vec<PurchaseRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
         let purchase = |row: PurchaseRow| {
-            Ok(Purchase { organisation: parse_id(&row.org)?, inbox: parse_id(&row.inbox)?, at: row.at })
+            Ok(Purchase {
+                organisation: parse_id(&row.org)?,
+                inbox: parse_id(&row.inbox)?,
+                number: row.number,
+                at: row.at,
+            })
         };
         rows.into_iter().map(purchase).collect()
     }
@@ -218,9 +239,4 @@ impl NewInboxes {
         transaction.delete(keys::purchase(&purchase.organisation, &purchase.inbox))?;
         transaction.commit().await.map(|_| ())
     }
-}
-
-/// A new inbox in stage `creating` is one that [`NewInboxes::reserve`] takes.
-pub fn is_reservation(inbox: &Inbox) -> bool {
-    inbox.stage == Stage::Creating
 }

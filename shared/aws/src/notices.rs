@@ -10,7 +10,7 @@ use crate::{
     items::NoticeRow,
     keys,
     outbox::SWEEP_AFTER,
-    table::{StoreError, Table, row, text},
+    table::{StoreError, Table, number, row, text},
 };
 
 /// How long it is remembered who was told. A queue message lives for days.
@@ -27,6 +27,8 @@ pub struct Notices {
 /// That one recipient was told.
 #[derive(Debug, Serialize, Deserialize)]
 struct ToldRow {
+    /// Which call claimed it: a repetition of that call by the SDK, after a lost answer, finds its own claim.
+    by: u64,
     at: Timestamp,
     ttl: i64,
 }
@@ -111,14 +113,17 @@ impl Notices {
         address: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let claim = ToldRow { at: now, ttl: now.plus(REMEMBERED).seconds() };
+        let by = crate::clock::chance();
+        let claim = ToldRow { by, at: now, ttl: now.plus(REMEMBERED).seconds() };
         let put = self
             .table
             .client
             .put_item()
             .table_name(&self.table.name)
             .set_item(Some(row(keys::told(organisation, notice, address), &claim)?))
-            .condition_expression("attribute_not_exists(pk)")
+            .condition_expression("attribute_not_exists(pk) OR #by = :by")
+            .expression_attribute_names("#by", "by")
+            .expression_attribute_values(":by", number(by))
             .send()
             .await;
         match put {

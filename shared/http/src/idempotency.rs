@@ -2,6 +2,8 @@
 
 use lambda_http::Request;
 use sha2::{Digest, Sha256};
+use shared_aws::idempotency::{Idempotency, UsedKeys};
+use shared_domain::{ids::OrganisationId, time::Timestamp};
 
 use crate::problem::Problem;
 
@@ -32,7 +34,40 @@ pub fn key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
     Ok(Some(IdempotencyKey { key: key.to_owned(), body }))
 }
 
+/// Who asks for what to be made, with which key.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// The tenant.
+    pub organisation: &'a OrganisationId,
+    /// Whose key it is.
+    pub principal: String,
+    /// On which route, with the ids in its path: one key serves one place.
+    pub route: String,
+    /// The key, if one was given.
+    pub key: Option<IdempotencyKey>,
+}
+
+impl Attempt<'_> {
+    /// What is written with the thing that is made.
+    pub fn idempotency(&self) -> Option<Idempotency<'_>> {
+        let key = self.key.as_ref()?;
+        Some(Idempotency { principal: &self.principal, route: &self.route, key: &key.key, body: &key.body })
+    }
+
+    /// The id of what an earlier request with this key made.
+    ///
+    /// # Errors
+    /// `422` when the key came with another body before.
+    pub async fn recalled(&self, keys: &UsedKeys, now: Timestamp) -> Result<Option<String>, Problem> {
+        let Some(given) = self.idempotency() else { return Ok(None) };
+        match keys.recall(self.organisation, given, now).await? {
+            Some(remembered) if remembered.body != given.body => Err(reused()),
+            remembered => Ok(remembered.map(|remembered| remembered.made)),
+        }
+    }
+}
+
 /// The key came with another body before: `422`.
-pub fn reused() -> Problem {
+fn reused() -> Problem {
     Problem::new(422, "idempotency_key_reused", "This Idempotency-Key was used with another body.")
 }

@@ -56,6 +56,17 @@ impl Problem {
         Self::new(422, code, detail).with_error(pointer, detail)
     }
 
+    /// Fields of the right shape that make no sense, all at once: pointer and what is expected.
+    pub fn invalid(faults: &[(String, &str)]) -> Self {
+        let detail = match faults {
+            [(pointer, wanted)] => format!("{pointer} makes no sense: {wanted}."),
+            _ => format!("{} fields make no sense; `errors` names them.", faults.len()),
+        };
+        let error = |(pointer, detail): &(String, &str)| json!({ "pointer": pointer, "detail": detail });
+        let errors: Vec<Value> = faults.iter().map(error).collect();
+        Self::new(422, "invalid_fields", detail).with("errors", errors)
+    }
+
     /// Adds a bad field.
     #[must_use]
     pub fn with_error(self, pointer: &str, detail: &str) -> Self {

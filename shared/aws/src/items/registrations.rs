@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{OrganisationId, TeamId},
     notice::{Notice, Subject},
+    phone::PhoneNumber,
     registration::{CarrierReason, Registration, RegistrationStatus, Source, Step, Submission},
     time::Timestamp,
 };
@@ -128,6 +129,7 @@ pub(crate) struct AuditRow {
 pub(crate) struct PurchaseRow {
     pub org: String,
     pub inbox: String,
+    pub number: PhoneNumber,
     pub at: Timestamp,
     /// Partition of the idempotency key that it was asked for with, so that undoing it frees the key.
     #[serde(skip_serializing_if = "Option::is_none")]

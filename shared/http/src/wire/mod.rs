@@ -4,10 +4,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub mod conversation;
+pub mod inbox;
 pub mod lock;
 pub mod me;
 pub mod message;
 pub mod problem;
+pub mod registration;
+pub mod team;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]

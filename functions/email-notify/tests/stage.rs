@@ -1,0 +1,223 @@
+//! A team with an inbox and a contact, and a stand-in for SES.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde_json::{Value, json};
+use shared_aws::{
+    audit::Deed, client::Aws, contacts::Contacts, inboxes::Inboxes, mail::Mailer, members::Members,
+    notices::Notices, table::Table, teams::Teams,
+};
+use shared_domain::{
+    contact::Contact,
+    ids::{InboxId, OrganisationId, TeamId, UserId},
+    inbox::{self, Inbox, InboxKind},
+    membership::User,
+    notice::{Notice, NotificationSettings, Subject},
+    phone::PhoneNumber,
+    registration::RegistrationStatus,
+    team::Team,
+    time::Timestamp,
+};
+use test_kit::engine::Engine;
+
+pub(crate) const FROM: &str = "Shared Inbox <no-reply@inbox.example>";
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_millis(1_795_341_600_000)
+}
+
+pub(crate) struct Stage {
+    engine: Engine,
+    pub(crate) organisation: OrganisationId,
+    pub(crate) team: TeamId,
+    pub(crate) inbox: InboxId,
+    pub(crate) contact: Contact,
+}
+
+impl Stage {
+    pub(crate) async fn set() -> Self {
+        let engine = Engine::start().await;
+        let organisation = OrganisationId::parse("org_1").unwrap();
+        let team = Team {
+            id: TeamId::parse("team_1").unwrap(),
+            name: "Front".into(),
+            registration: RegistrationStatus::Approved,
+            messaging_service: None,
+        };
+        let inbox = Inbox {
+            organisation: organisation.clone(),
+            id: InboxId::parse("inb_1").unwrap(),
+            team: team.id.clone(),
+            kind: InboxKind::Shared,
+            name: "Front desk".into(),
+            color: "#336699".into(),
+            api_code: "FRONT".into(),
+            number: PhoneNumber::from_carrier("+12025550100").unwrap(),
+            number_sid: None,
+            voice_forwarding: None,
+            creator: None,
+            stage: inbox::Stage::Active,
+        };
+        let number = PhoneNumber::from_carrier("+12025550143").unwrap();
+        let contact = Contact::provisional(&team.id, &number);
+        Teams::new(engine.table()).put(&organisation, &team).await.unwrap();
+        Inboxes::new(engine.table()).put(&inbox).await.unwrap();
+        let stage = Self { engine, organisation, team: team.id, inbox: inbox.id, contact };
+        stage.contact(&stage.contact).await;
+        stage
+    }
+
+    pub(crate) fn table(&self) -> Table {
+        self.engine.table()
+    }
+
+    /// A table that does not answer.
+    pub(crate) fn dead_table() -> Table {
+        Table::of(&Aws::loopback("http://127.0.0.1:9"), "none")
+    }
+
+    pub(crate) async fn contact(&self, contact: &Contact) {
+        Contacts::new(self.table()).put(&self.organisation, &self.team, contact).await.unwrap();
+    }
+
+    /// Users, each with an address of their name.
+    pub(crate) async fn users(&self, names: &[&str]) -> Vec<UserId> {
+        let mut ids = Vec::new();
+        for name in names {
+            ids.push(self.user(name, &format!("{name}@clinic.example")).await);
+        }
+        ids
+    }
+
+    pub(crate) async fn user(&self, name: &str, email: &str) -> UserId {
+        let id = UserId::parse(name).unwrap();
+        let user = User { id: id.clone(), name: name.to_uppercase(), email: email.into(), owner: false };
+        Members::new(self.table()).put_user(&self.organisation, &user).await.unwrap();
+        id
+    }
+
+    pub(crate) async fn settings(&self, settings: &NotificationSettings) {
+        let actor = UserId::parse("ada").unwrap();
+        let deed = Deed {
+            actor: &actor,
+            action: "notifications.choose",
+            target: self.team.as_str(),
+            at: now(),
+            chance: 1,
+        };
+        let teams = Teams::new(self.table());
+        teams.choose_notifications(&self.organisation, &self.team, settings, &deed).await.unwrap();
+    }
+
+    pub(crate) fn notice(&self, subject: Subject, admins: Vec<UserId>) -> Notice {
+        Notice {
+            id: "not_1".into(),
+            organisation: self.organisation.clone(),
+            team: self.team.clone(),
+            subject,
+            at: now(),
+            admins,
+        }
+    }
+
+    /// A notice as the queue brings it.
+    pub(crate) fn approved(&self, admins: Vec<UserId>) -> String {
+        Notices::to_text(&self.notice(Subject::RegistrationApproved, admins))
+    }
+}
+
+/// What the stand-in answers instead of taking an e-mail.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    TooMany,
+    Rejected,
+    Down,
+}
+
+/// Stands in for SES: takes e-mails, and for some addresses answers a fault once.
+#[derive(Clone, Default)]
+pub(crate) struct Ses(Arc<Mutex<Taken>>);
+
+#[derive(Default)]
+struct Taken {
+    mails: Vec<Value>,
+    calls: usize,
+    peers: HashSet<SocketAddr>,
+    faults: HashMap<String, Fault>,
+}
+
+impl Ses {
+    /// Opens, and gives a mailer for it.
+    pub(crate) async fn open(configuration_set: Option<&str>) -> (Self, Mailer) {
+        let ses = Self::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let aws = Aws::loopback(format!("http://{}", listener.local_addr().unwrap()));
+        let route = Router::new().route("/v2/email/outbound-emails", post(take)).with_state(ses.clone());
+        let service = route.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        (ses, Mailer::new(&aws, FROM.into(), configuration_set.map(Into::into)))
+    }
+
+    /// The next e-mail to this address meets this.
+    pub(crate) fn fault(&self, address: &str, fault: Fault) {
+        self.0.lock().unwrap().faults.insert(address.into(), fault);
+    }
+
+    /// The e-mails taken, as they came.
+    pub(crate) fn mails(&self) -> Vec<Value> {
+        self.0.lock().unwrap().mails.clone()
+    }
+
+    /// To whom, in alphabetical order.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let mails = self.mails();
+        let mut to: Vec<_> =
+            mails.iter().map(|mail| mail["Destination"]["ToAddresses"][0].as_str().unwrap().into()).collect();
+        to.sort();
+        to
+    }
+
+    /// How often it was called, e-mails that it did not take included.
+    pub(crate) fn calls(&self) -> usize {
+        self.0.lock().unwrap().calls
+    }
+
+    /// Over how many connections.
+    pub(crate) fn connections(&self) -> usize {
+        self.0.lock().unwrap().peers.len()
+    }
+}
+
+async fn take(
+    State(ses): State<Ses>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Json(mail): Json<Value>,
+) -> Response {
+    let mut taken = ses.0.lock().unwrap();
+    taken.calls += 1;
+    taken.peers.insert(peer);
+    let address = mail["Destination"]["ToAddresses"][0].as_str().unwrap_or_default().to_owned();
+    let error = |status: StatusCode, code: &'static str| {
+        (status, [("x-amzn-errortype", code)], Json(json!({ "message": "no" }))).into_response()
+    };
+    match taken.faults.remove(&address) {
+        Some(Fault::TooMany) => error(StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException"),
+        Some(Fault::Rejected) => error(StatusCode::BAD_REQUEST, "MessageRejected"),
+        Some(Fault::Down) => error(StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure"),
+        None => {
+            taken.mails.push(mail);
+            Json(json!({ "MessageId": format!("ses-{}", taken.mails.len()) })).into_response()
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Looks at registrations anew: registration queue → carrier → table.
+//!
+//! The carrier's record, read afresh, decides; an event only makes us look, and its own word counts for a suspension
+//! alone, which the record may not know of.
+//!
+//! Idempotent by the event's id, which is the key of its line in the timeline, and by the condition of the turn, which
+//! holds only while nothing turned since the registration was read: looking twice changes nothing, and the notice to the
+//! admins, written with the turn, is one.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use shared_aws::{
+    client::Aws,
+    config::Environment,
+    queue::{NotAJob, RegistrationJob},
+    registrations::{Registrations, Turn},
+    secrets::Secrets,
+    table::{StoreError, Table},
+    team_members::TeamMembers,
+};
+use shared_carriers::twilio::{CallError, Client, Credentials};
+use shared_domain::{
+    registration::{Announced, Announcement, Registration, Step},
+    time::Timestamp,
+};
+
+use crate::verdict::{Due, Verdict};
+
+mod verdict;
+
+/// The carrier is given so long to answer; the queue's visibility time-out is longer than a batch of such waits.
+const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A registration that turns under our hands is looked at so often before the queue brings it again.
+const LOOKS: u32 = 3;
+
+/// What the function uses.
+#[derive(Debug)]
+pub struct App {
+    carrier: Client,
+    registrations: Registrations,
+    members: TeamMembers,
+}
+
+impl App {
+    /// Reads settings and secrets, and makes clients.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, or the secret that could not be read.
+    pub async fn from_environment() -> Result<Self, lambda_runtime::Error> {
+        let mut env = Environment::default();
+        let (name, secret) = (env.required("TABLE_NAME"), env.required("CARRIER_SECRET"));
+        let (carrier_url, messaging_url) =
+            (env.required("CARRIER_BASE_URL"), env.required("CARRIER_MESSAGING_URL"));
+        env.finish()?;
+        let aws = Aws::from_environment()?;
+        let secret = Secrets::of(&aws).carrier(&secret).await?;
+        let (username, password) = secret.api_login();
+        let credentials = Credentials { account_sid: secret.account_sid, username, password };
+        let carrier =
+            Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?.with_messaging_url(&messaging_url)?;
+        Ok(Self::new(Table::of(&aws, name), carrier))
+    }
+
+    /// Over this table and carrier.
+    pub fn new(table: Table, carrier: Client) -> Self {
+        Self { carrier, registrations: Registrations::new(table.clone()), members: TeamMembers::new(table) }
+    }
+}
+
+/// Why a queue message should come again.
+#[derive(Debug, thiserror::Error)]
+pub enum Again {
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The carrier did not say how the campaign stands.
+    #[error(transparent)]
+    Carrier(#[from] CallError),
+    /// It turned each time while it was looked at.
+    #[error("the registration turned while it was looked at")]
+    Turning,
+    /// It ends among the dead letters, where a person looks.
+    #[error(transparent)]
+    NotUnderstood(#[from] NotAJob),
+}
+
+/// Looks at one batch. Each record stands for itself: their order does not matter.
+pub async fn handle(app: &App, clock: impl Fn() -> Timestamp, event: SqsEvent) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    for record in event.records {
+        if let Err(again) = one(app, &clock, &record).await {
+            tracing::warn!(queue_message = record.message_id, %again, "comes again");
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = record.message_id.unwrap_or_default();
+            response.batch_item_failures.push(failure);
+        }
+    }
+    response
+}
+
+async fn one(app: &App, clock: &impl Fn() -> Timestamp, record: &SqsMessage) -> Result<(), Again> {
+    let job = RegistrationJob::parse(record.body.as_deref().unwrap_or_default())?;
+    for _ in 0..LOOKS {
+        if look(app, clock(), &job).await? {
+            return Ok(());
+        }
+    }
+    Err(Again::Turning)
+}
+
+/// One look; `false` when the registration turned meanwhile, so that all of it has to be looked at again.
+async fn look(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<bool, Again> {
+    let registration = app.registrations.get(&job.organisation, &job.team).await?;
+    let timeline = match &job.announcement {
+        Some(_) => app.registrations.timeline(&job.organisation, &job.team).await?,
+        None => Vec::new(),
+    };
+    let announcement = job.announcement.clone().map(|told| as_told_first(told, &timeline));
+    if let Some(told) = &announcement
+        && let Some(line) = without_a_look(&registration, told)
+    {
+        if told.what == Announced::NumberFailed {
+            let codes = &told.codes;
+            tracing::warn!(metric = "number_registration_failed", team = %job.team, ?codes, "a number failed");
+        }
+        return note(app, job, &line).await;
+    }
+    let (Some(service), Some(campaign)) = (&registration.messaging_service, &registration.campaign) else {
+        return match &announcement {
+            Some(told) => note(app, job, &verdict::too_early(&registration, told)).await,
+            None => Ok(true),
+        };
+    };
+    let record = app.carrier.fetch_campaign(service, campaign).await;
+    let record = record.inspect_err(|error| report(job, error))?.into();
+    match verdict::of(&registration, announcement.as_ref(), &timeline, &record, now) {
+        Verdict::Turn(due) => turn(app, job, &registration, due).await,
+        Verdict::Note(line) => note(app, job, &line).await,
+        Verdict::Nothing => Ok(true),
+    }
+}
+
+/// An event that brings no time gets that of its arrival, and keeps the first: its line has one place.
+fn as_told_first(told: Announcement, timeline: &[Step]) -> Announcement {
+    let first = timeline.iter().find(|step| step.id == told.id);
+    Announcement { at: first.map_or(told.at, |step| step.at), ..told }
+}
+
+/// The line of an event for which the carrier need not be asked.
+fn without_a_look(registration: &Registration, told: &Announcement) -> Option<Step> {
+    let too_late = || verdict::is_old(registration, told).then(|| verdict::too_late(registration, told));
+    verdict::of_number(registration, told).or_else(too_late)
+}
+
+async fn note(app: &App, job: &RegistrationJob, line: &Step) -> Result<bool, Again> {
+    app.registrations.note(&job.organisation, &job.team, line).await?;
+    tracing::info!(team = %job.team, event = line.id, status = line.status.as_str(), "noted");
+    Ok(true)
+}
+
+async fn turn(app: &App, job: &RegistrationJob, from: &Registration, due: Due) -> Result<bool, Again> {
+    let admins = app.members.admins(&job.organisation, &job.team).await?;
+    let turn = Turn {
+        to: due.to,
+        as_of: due.as_of,
+        reasons: &due.reasons,
+        step: &due.step,
+        admins: admins.into_iter().map(|admin| admin.user.id).collect(),
+    };
+    let turned = app.registrations.turn(&job.organisation, &job.team, from, turn).await?;
+    if turned {
+        let (before, now) = (from.status.as_str(), due.to.as_str());
+        tracing::info!(metric = "registration_turned", team = %job.team, before, now, "turned");
+    }
+    Ok(turned)
+}
+
+fn report(job: &RegistrationJob, error: &CallError) {
+    if let CallError::Refused { code, http_status, .. } = error {
+        tracing::error!(metric = "registration_check_refused", team = %job.team, code, http_status, "refused");
+    }
+}

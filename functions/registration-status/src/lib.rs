@@ -1,0 +1,203 @@
+//! Registration events from Twilio's Event Streams: verify, queue, answer. What an event means is found out behind the
+//! queue, where the carrier's own record decides.
+//!
+//! Idempotent by the event's id, which travels with the job: an event told twice is queued twice and is one line of the
+//! timeline. `503` tells the carrier to repeat the whole batch, which it does for hours.
+
+use std::collections::HashMap;
+
+use lambda_http::{Body, Request, Response};
+use shared_aws::{
+    client::Aws,
+    config::Environment,
+    queue::{RegistrationJob, RegistrationQueue},
+    registrations::Registrations,
+    secrets::Secrets,
+    table::{StoreError, Table},
+};
+use shared_carriers::twilio::{ComplianceEvent, EventKind, EventsError, Verifier, parse_events};
+use shared_domain::{
+    ids::{OrganisationId, TeamId},
+    registration::{Announced, Announcement},
+    time::Timestamp,
+};
+use shared_http::{
+    problem::Problem,
+    reply::{self, Outcome},
+    webhook::{self, EventsLogin},
+    wire::problem::ProblemView,
+};
+use utoipa::OpenApi;
+
+/// What the function uses.
+#[derive(Debug)]
+pub struct App {
+    verifier: Verifier,
+    login: Option<EventsLogin>,
+    account_sid: String,
+    registrations: Registrations,
+    queue: RegistrationQueue,
+}
+
+impl App {
+    /// Reads settings and secrets, and makes clients.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, or the secret that could not be read.
+    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+        let mut env = Environment::default();
+        let (name, base) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
+        let (secret, queue) = (env.required("CARRIER_SECRET"), env.required("REGISTRATION_QUEUE_URL"));
+        env.finish()?;
+        let aws = Aws::from_environment()?;
+        let carrier = Secrets::of(&aws).carrier(&secret).await?;
+        let login = carrier.event_streams.as_ref().map(EventsLogin::new);
+        let verifier = Verifier::new(base, carrier.auth_tokens)?;
+        let queue = RegistrationQueue::new(&aws, queue);
+        Ok(Self::new(Table::of(&aws, name), verifier, login, carrier.account_sid, queue))
+    }
+
+    /// Over this table and queue. Without a login every event is refused.
+    pub fn new(
+        table: Table,
+        verifier: Verifier,
+        login: Option<EventsLogin>,
+        account_sid: String,
+        queue: RegistrationQueue,
+    ) -> Self {
+        Self { verifier, login, account_sid, registrations: Registrations::new(table), queue }
+    }
+}
+
+/// Answers one webhook.
+pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
+    let outcome = receive(app, now, &request).await;
+    reply::finish(&reply::request_id(&request), outcome)
+}
+
+/// Registration events from Twilio
+///
+/// An array of `CloudEvents`, with the login of the sink's address and signed over it by `bodySHA256`. Events that concern
+/// no registration of ours are taken and have no effect.
+#[utoipa::path(post, path = "/webhooks/twilio/registrations", tag = "carriers",
+    request_body(content_type = "application/json", content = Vec<Object>),
+    responses((status = 200, description = "Taken", content_type = "application/json", body = Object),
+        (status = 400, body = ProblemView),
+        (status = 403, description = "The login or the signature is missing or wrong", body = ProblemView),
+        (status = 413, body = ProblemView),
+        (status = 503, description = "Not all of it was taken: repeat", body = ProblemView)), security(()))]
+async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
+    let body = webhook::twilio_events(&app.verifier, app.login.as_ref(), PATH, request)?;
+    let batch = parse_events(body).map_err(unreadable)?;
+    if batch.unreadable > 0 {
+        let elements = batch.unreadable;
+        tracing::warn!(metric = "registration_event_unreadable", elements, "passed over what is no event");
+    }
+    let jobs = jobs(app, now, batch.events).await?;
+    let answers = app.queue.enqueue(&jobs).await;
+    let mut failed = 0;
+    for error in answers.into_iter().filter_map(Result::err) {
+        failed += 1;
+        tracing::error!(%error, "not queued");
+    }
+    tracing::info!(queued = jobs.len() - failed, failed, "taken");
+    if failed > 0 {
+        let busy = Problem::new(503, "unavailable", "The queue is busy; post the events again shortly.");
+        return Err(Problem { retry_after: Some(1), ..busy });
+    }
+    reply::json(200, &serde_json::json!({}))
+}
+
+/// What Twilio signs as the path.
+const PATH: &str = "/webhooks/twilio/registrations";
+
+fn unreadable(error: EventsError) -> Problem {
+    match error {
+        EventsError::Malformed => Problem::malformed(error.to_string()),
+        EventsError::TooLarge | EventsError::TooMany => Problem::new(413, "too_large", error.to_string()),
+    }
+}
+
+/// The events that concern registrations of ours, in their order.
+async fn jobs(
+    app: &App,
+    now: Timestamp,
+    events: Vec<ComplianceEvent>,
+) -> Result<Vec<RegistrationJob>, StoreError> {
+    let mut owners: HashMap<String, Option<(OrganisationId, TeamId)>> = HashMap::new();
+    let mut jobs = Vec::new();
+    for event in events {
+        let Some(what) = announced(&event) else { continue };
+        match owner(app, &mut owners, &event).await? {
+            Some((organisation, team)) => {
+                let announcement = Some(announcement(event, what, now));
+                jobs.push(RegistrationJob { organisation, team, announcement });
+            }
+            None => tracing::warn!(
+                metric = "registration_event_unknown",
+                event = event.id,
+                service = event.messaging_service_sid,
+                "an event of no registration of ours"
+            ),
+        }
+    }
+    Ok(jobs)
+}
+
+/// Whose registration it is; each service is looked up once.
+async fn owner(
+    app: &App,
+    owners: &mut HashMap<String, Option<(OrganisationId, TeamId)>>,
+    event: &ComplianceEvent,
+) -> Result<Option<(OrganisationId, TeamId)>, StoreError> {
+    let is_ours = event.account_sid.as_ref().is_none_or(|account| *account == app.account_sid);
+    let Some(service) = event.messaging_service_sid.as_ref().filter(|_| is_ours) else { return Ok(None) };
+    if let Some(owner) = owners.get(service) {
+        return Ok(owner.clone());
+    }
+    let owner = app.registrations.by_service(service).await?;
+    owners.insert(service.clone(), owner.clone());
+    Ok(owner)
+}
+
+fn announcement(event: ComplianceEvent, what: Announced, now: Timestamp) -> Announcement {
+    let at = event.time.map_or(now, |time| Timestamp::from_millis(time.as_millisecond()));
+    Announcement { id: event.id, at, what, codes: event.error_codes }
+}
+
+/// What an event says of a registration; what says nothing of one is noted in the log alone.
+fn announced(event: &ComplianceEvent) -> Option<Announced> {
+    match event.kind {
+        EventKind::CampaignSubmitted => return Some(Announced::Submitted),
+        EventKind::CampaignApproved => return Some(Announced::Approved),
+        EventKind::CampaignFailure => return Some(Announced::Failed),
+        EventKind::CampaignSuspended => return Some(Announced::Suspended),
+        EventKind::NumberSuccessful => return Some(Announced::NumberRegistered),
+        EventKind::NumberFailed => return Some(Announced::NumberFailed),
+        // A brand belongs to the operator, not to a team.
+        EventKind::Brand(what) => {
+            let codes = &event.error_codes;
+            tracing::warn!(metric = "brand_event", event = event.id, ?what, ?codes, "a brand's event");
+        }
+        // Both leave somebody mute, and neither is a state that a team could act upon: for the operator.
+        EventKind::CampaignDeleted => {
+            tracing::error!(metric = "campaign_deleted", event = event.id, "a campaign was deleted");
+        }
+        EventKind::NumberDeregistered => {
+            tracing::warn!(
+                metric = "number_deregistered",
+                event = event.id,
+                "a number may not send any more"
+            );
+        }
+        EventKind::NumberPending | EventKind::Other => {
+            tracing::info!(event = event.id, kind = ?event.kind, "an event without effect");
+        }
+    }
+    None
+}
+
+/// This function's part of the OpenAPI document.
+#[derive(Debug, OpenApi)]
+#[openapi(paths(receive))]
+pub struct Api;

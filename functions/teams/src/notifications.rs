@@ -1,0 +1,77 @@
+//! Which e-mails a team wants, and to whom.
+
+use lambda_http::Request;
+use shared_aws::audit::Deed;
+use shared_domain::{
+    notice::{Mailing, NotificationSettings},
+    settings,
+    time::Timestamp,
+};
+use shared_http::{
+    access, input,
+    problem::Problem,
+    reply::{self, Outcome},
+    wire::{
+        problem::ProblemView,
+        team::{MailingView, NotificationSettingsView},
+    },
+};
+
+use crate::App;
+
+/// Read notification settings
+///
+/// For those who manage the team. What admins are told of the registration is not a choice.
+#[utoipa::path(get, path = "/v1/teams/{teamId}/notification-settings", tag = "teams",
+    params(("teamId" = String, Path)),
+    responses((status = 200, body = NotificationSettingsView), (status = 403, body = ProblemView),
+        (status = 404, body = ProblemView)))]
+pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
+    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
+    let settings = app.teams.notification_settings(&access.organisation, access.team()).await?;
+    reply::json(200, &NotificationSettingsView::of(&settings))
+}
+
+/// Replace notification settings
+///
+/// By those who manage the team.
+#[utoipa::path(put, path = "/v1/teams/{teamId}/notification-settings", tag = "teams",
+    params(("teamId" = String, Path)), request_body = NotificationSettingsView,
+    responses((status = 200, body = NotificationSettingsView), (status = 400, body = ProblemView),
+        (status = 403, body = ProblemView), (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
+pub(crate) async fn replace(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
+    let wanted: NotificationSettingsView = input::body(request)?;
+    let mut faults = Vec::new();
+    let settings = NotificationSettings {
+        opt_out_changed: mailing("/optOutChanged", &wanted.opt_out_changed, &mut faults),
+        unknown_contact: mailing("/unknownContact", &wanted.unknown_contact, &mut faults),
+        contact_added: mailing("/contactAdded", &wanted.contact_added, &mut faults),
+    };
+    if !faults.is_empty() {
+        return Err(Problem::invalid(&faults));
+    }
+    let (actor, target) = (&access.standing.user.id, access.team().as_str());
+    let deed = Deed { actor, action: "notifications.edit", target, at: now, chance };
+    app.teams.choose_notifications(&access.organisation, access.team(), &settings, &deed).await?;
+    reply::json(200, &NotificationSettingsView::of(&settings))
+}
+
+fn mailing(pointer: &str, wanted: &MailingView, faults: &mut Vec<(String, &'static str)>) -> Mailing {
+    if wanted.recipients.len() > NotificationSettings::MAX_RECIPIENTS {
+        faults.push((format!("{pointer}/recipients"), "at most 20 addresses"));
+        return Mailing::default();
+    }
+    if wanted.enabled && wanted.recipients.is_empty() {
+        faults.push((format!("{pointer}/recipients"), "at least one address while it is enabled"));
+    }
+    let mut recipients: Vec<String> = Vec::new();
+    for (index, address) in wanted.recipients.iter().enumerate() {
+        match settings::email(address) {
+            Ok(address) if recipients.iter().any(|known| known.eq_ignore_ascii_case(&address)) => {}
+            Ok(address) => recipients.push(address),
+            Err(fault) => faults.push((format!("{pointer}/recipients/{index}"), fault)),
+        }
+    }
+    Mailing { enabled: wanted.enabled, recipients }
+}
