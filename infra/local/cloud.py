@@ -14,6 +14,7 @@ Settings (environment):
     LOCK_IDLE_PROMPT_SECONDS    180
     LOCK_IDLE_RELEASE_SECONDS   60
     RECONCILE_GRACE_SECONDS     300
+    REGISTRATION_POLL_SECONDS   30
 
 This file needs nothing but Python: it checks what the machine has, makes a private virtualenv and goes on in it.
 """

@@ -37,6 +37,11 @@ class Settings:
                 "LockIdlePromptSeconds": _whole("LOCK_IDLE_PROMPT_SECONDS", 180),
                 "LockIdleReleaseSeconds": _whole("LOCK_IDLE_RELEASE_SECONDS", 60),
                 "ReconcileGraceSeconds": _whole("RECONCILE_GRACE_SECONDS", 300),
+                "RegistrationPollSeconds": _whole("REGISTRATION_POLL_SECONDS", 30),
+                "RegistrationRetrySeconds": 20,
+                "PurchaseGraceSeconds": 60,
+                "BrandSid": "BN00000000000000000000000000000000",
+                "MailFrom": "no-reply@shared-inbox.example",
                 "SendRetrySeconds": 25,  # just above the sender's timeout: nobody wants to wait for two minutes here
                 "TokenHours": 24,
                 "CorsOrigins": "http://localhost:3000,http://127.0.0.1:3000",

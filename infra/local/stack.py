@@ -86,20 +86,27 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
         "Architecture": "arm64" if os.uname().machine in ("arm64", "aarch64") else "x86_64",
         "PublicBaseUrl": api,
         "CarrierBaseUrl": carrier,
+        "CarrierMessagingUrl": carrier,
     }
     secret = template.load()["Parameters"]["CarrierSecretName"]["Default"]
-    deploy.create_secret(emulator, secret, {"accountSid": settings.account_sid, "authTokens": [settings.auth_token]})
+    login = {"user": settings.account_sid, "password": settings.auth_token}
+    account = {"accountSid": settings.account_sid, "authTokens": [settings.auth_token], "eventStreams": login}
+    deploy.create_secret(emulator, secret, account)
     deploy.upload(emulator, packages)
     deployment = deploy.deploy(emulator, parameters, packages)
     _await_healthy(api, log)
 
+    if settings.foreign_carrier is None:
+        simulator.subscribe(api, login)
     say("seeding demo data")
-    seed = _seed(programs / "seed-demo", emulator, deployment)
+    seed = _seed(programs / "seed-demo", emulator, deployment, settings, None if settings.foreign_carrier else carrier)
+    for service in seed["services"]:
+        simulator.approve(service)
     document = {
         "apiUrl": api,
         "webhookBaseUrl": api,
         "carrierUrl": carrier,
-        "twilio": {"accountSid": settings.account_sid, "authToken": settings.auth_token},
+        "twilio": {"accountSid": settings.account_sid, "authToken": settings.auth_token, "eventStreams": login},
         "inspect": {"emails": f"{emulator.url}/_ministack/ses/messages"},
         "users": people.sign_in_users(emulator, deployment, seed["users"]),
         "machines": people.sign_in_machines(emulator, deployment, seed["machines"]),
@@ -128,10 +135,14 @@ def _await_healthy(api: str, log: Path) -> None:
             time.sleep(0.2)
 
 
-def _seed(program: Path, emulator: Emulator, deployment: deploy.Deployment) -> dict:
-    """Demo data by the product's own code; it answers with what it has made."""
+def _seed(program: Path, emulator: Emulator, deployment: deploy.Deployment, settings: Settings, carrier: str | None) -> dict:
+    """Demo data by the product's own code; it answers with what it has made. Numbers and the campaign of the registered
+    team are made at the carrier too, if it is ours."""
     command = [str(program), "--endpoint-url", emulator.url, "--table", deployment.outputs["TableName"]]
     command += ["--machine-client-id", deployment.outputs["MachineClientId"]]
+    command += ["--brand-sid", settings.parameters["BrandSid"]]
+    if carrier:
+        command += ["--carrier-url", carrier, "--account-sid", settings.account_sid, "--auth-token", settings.auth_token]
     code, output = Child.finish("seed-demo", command, {"PATH": os.defpath, **emulator.operator})
     if code != 0:
         raise Trouble(f"seed-demo failed with exit code {code} (its own words stand above)")

@@ -102,7 +102,7 @@ def expand(processed: dict) -> dict:
             _expand_api(resources, name)
     for resource in resources.values():
         if resource["Type"] == "AWS::IAM::Role":
-            _allow_batches(resource["Properties"])
+            _fit_rights(resource["Properties"])
     processed.pop("Transform", None)
     return processed
 
@@ -169,9 +169,11 @@ def _add_route(resources: dict, api: str, key: str, operation: dict) -> None:
 _BATCHED = re.compile(r"^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)$")
 
 
-def _allow_batches(role: dict) -> None:
-    """The emulator asks for sqs:SendMessageBatch, which in AWS sqs:SendMessage covers."""
+def _fit_rights(role: dict) -> None:
+    """The emulator asks for sqs:SendMessageBatch, which in AWS sqs:SendMessage covers, and for ses:SendEmail on everything."""
     for policy in role.get("Policies", []):
         for statement in policy["PolicyDocument"]["Statement"]:
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             statement["Action"] = [*actions, *(f"{a}Batch" for a in actions if _BATCHED.match(a))]
+            if "ses:SendEmail" in actions:
+                statement["Resource"] = "*"

@@ -6,7 +6,9 @@
 mod delivery;
 mod inbound;
 mod reconcile;
+mod registration;
 mod relay;
 mod sender;
 mod stage;
 mod texts_out;
+mod voice;

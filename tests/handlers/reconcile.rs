@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use send_reconcile::{App, Tally, handle};
-use shared_aws::{client::Aws, messages::Messages, queue::SendQueue};
+use shared_aws::{
+    client::Aws,
+    messages::Messages,
+    queue::{MailQueue, SendQueue},
+};
 use shared_carriers::twilio::{SendMessage, SendOutcome};
 use shared_domain::{
     ids::MessageId,
@@ -17,7 +21,8 @@ const GRACE: Duration = Duration::from_secs(300);
 
 fn app(stage: &Stage, carrier: &Carrier) -> App {
     let queue = SendQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/queue.fifo");
-    App::new(stage.table(), carrier.client(Duration::from_secs(2)), queue, GRACE)
+    let mail = MailQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/mail");
+    App::new(stage.table(), carrier.client(Duration::from_secs(2)), queue, mail, GRACE)
 }
 
 /// A send whose answer was lost at this time.

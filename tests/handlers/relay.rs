@@ -1,9 +1,13 @@
 //! `outbox-relay`: what it reads from the stream, and what it does when the queue does not answer.
 
 use aws_lambda_events::event::dynamodb::Event;
-use outbox_relay::{App, entries, handle};
+use outbox_relay::{App, handle, rows};
 use serde_json::{Value, json};
-use shared_aws::{client::Aws, outbox::SWEEP_AFTER, queue::SendQueue};
+use shared_aws::{
+    client::Aws,
+    outbox::SWEEP_AFTER,
+    queue::{MailQueue, SendQueue},
+};
 
 use crate::stage::{Stage, now};
 
@@ -30,13 +34,13 @@ fn event(records: Vec<Value>) -> Event {
 
 #[test]
 fn inserted_rows_are_read_in_order_and_what_is_none_is_passed_over() {
-    let found = entries(event(vec![
+    let found = rows(event(vec![
         record("INSERT", "msg_1", Some("org_1")),
         record("REMOVE", "msg_2", Some("org_1")),
         record("INSERT", "msg_3", None),
         record("INSERT", "msg_4", Some("org_1")),
     ]));
-    let names: Vec<_> = found.iter().map(|entry| entry.message.as_str()).collect();
+    let names: Vec<_> = found.texts.iter().map(|entry| entry.message.as_str()).collect();
     assert_eq!(names, ["msg_1", "msg_4"]);
 }
 
@@ -46,7 +50,8 @@ async fn a_queue_that_does_not_answer_fails_the_invocation_and_the_row_stays_for
     let long_ago = now().minus(SWEEP_AFTER).minus(SWEEP_AFTER);
     let id = stage.accepted("hello", long_ago).await;
     let queue = SendQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/queue.fifo");
-    let app = App::new(stage.table(), queue);
+    let mail = MailQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/mail");
+    let app = App::new(&stage.table(), queue, mail);
     let failed = handle(&app, event(vec![record("INSERT", id.as_str(), Some("org_1"))])).await.unwrap_err();
     assert_eq!((failed.failed, failed.all), (1, 1));
     let left = stage.outbox().left_behind(now()).await.unwrap();

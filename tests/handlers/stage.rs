@@ -25,7 +25,7 @@ use shared_domain::{
     contact::Contact,
     conversation::Conversation,
     ids::{ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
-    inbox::{Inbox, InboxKind, Stage},
+    inbox::{self, Inbox, InboxKind},
     lock::{LockPolicy, Person},
     membership::Membership,
     message::{Delivery, DeliveryState, Direction, Message},
@@ -72,9 +72,9 @@ impl Stage {
             api_code: "FRONT".into(),
             number: PhoneNumber::from_carrier("+12025550100").unwrap(),
             number_sid: None,
-        voice_forwarding: None,
-        creator: None,
-        stage: Stage::Active,
+            voice_forwarding: None,
+            creator: None,
+            stage: inbox::Stage::Active,
         };
         let user = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
         let inboxes = Inboxes::new(engine.table());
@@ -149,6 +149,7 @@ impl Stage {
             sender: Some(self.user.clone()),
             automatic: false,
             created_at: at,
+            messaging_service: None,
             carrier_id: None,
             delivery: Delivery::beginning(DeliveryState::Queued, at),
         };

@@ -61,7 +61,7 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
     let begun = if dry_run { None } else { attempt.recalled(&app.keys, now).await? };
     if let Some(inbox) = begun_before(app, &access, begun.as_deref()).await? {
         if inbox.stage != Stage::Creating {
-            return created(201, &inbox, &access.standing.team, true, false);
+            return created(app, 201, &inbox, &access.standing.team, true, false).await;
         }
         let draft = draft::check_begun(app, &access, wanted).await?;
         return finish(app, &access, &inbox, &draft, Begun::Before, now, chance).await;
@@ -102,7 +102,7 @@ async fn dry(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, chanc
     }
     let team = &access.standing.team;
     let opens = team.registration == RegistrationStatus::NotStarted;
-    created(200, &inbox(access, &draft, code, now, chance), team, false, opens)
+    created(app, 200, &inbox(access, &draft, code, now, chance), team, false, opens).await
 }
 
 /// An inbox in stage `creating` that nobody else can make any more. A code that was made of the name and is taken at this
@@ -253,7 +253,7 @@ async fn complete(
         match app.new_inboxes.complete(inbox, sid, &first, opening, &deed).await? {
             Completed::Done => {
                 tracing::info!(inbox = %inbox.id, opens, "inbox created");
-                return created(201, inbox, &team, true, opens);
+                return created(app, 201, inbox, &team, true, opens).await;
             }
             Completed::RegistrationBegun => {
                 let now_there = app.teams.get(&access.organisation, access.team()).await?;
@@ -269,18 +269,19 @@ async fn complete(
 async fn settled_otherwise(app: &App, access: &TeamAccess, inbox: &Inbox, sid: &str) -> Outcome {
     let there = app.inboxes.account(&access.organisation, &inbox.id).await?;
     if let Some(account) = there {
-        return created(201, &account.inbox, &account.team, true, false);
+        return created(app, 201, &account.inbox, &account.team, true, false).await;
     }
     app.carrier.release_number(sid).await.map_err(|error| carrier_problem(&error))?;
     Err(changed())
 }
 
-fn created(status: u16, inbox: &Inbox, team: &Team, member: bool, opens: bool) -> Outcome {
+async fn created(app: &App, status: u16, inbox: &Inbox, team: &Team, member: bool, opens: bool) -> Outcome {
     let mut team = team.clone();
     if opens {
         team.registration = RegistrationStatus::Pending;
     }
-    let registration = RegistrationSummary::of(&team, false);
+    let details = app.registrations.get(&inbox.organisation, &team.id).await?;
+    let registration = RegistrationSummary::of(&team, details.is_submitted());
     let notice = registration.notice;
     let mut inbox = InboxView::of(inbox, true);
     inbox.member = member;

@@ -29,10 +29,7 @@ use shared_http::{
     },
 };
 
-use crate::{
-    App, draft,
-    outcome,
-};
+use crate::{App, draft, outcome};
 
 /// Compose
 ///

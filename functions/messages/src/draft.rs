@@ -32,6 +32,7 @@ pub(crate) fn outbound(
         sender,
         automatic: false,
         created_at: now,
+        messaging_service: account.messaging_service().map(str::to_owned),
         carrier_id: None,
         delivery: Delivery::beginning(DeliveryState::Queued, now),
     }

@@ -26,10 +26,7 @@ use shared_http::{
     },
 };
 
-use crate::{
-    App, draft,
-    outcome,
-};
+use crate::{App, draft, outcome};
 
 /// Reply
 ///

@@ -160,7 +160,7 @@ fn wire(app: &App, job: &SendJob, message: &Message) -> SendMessage {
         body: message.text.clone(),
         media_urls: message.media.iter().map(|media| media.url.clone()).collect(),
         status_callback: app.callbacks.url(job.organisation.as_str(), job.message.as_str()),
-        messaging_service_sid: None,
+        messaging_service_sid: message.messaging_service.clone(),
     }
 }
 

@@ -1,6 +1,6 @@
-//! The transactional outbox's way out: table stream → send queue.
+//! The transactional outbox's way out: table stream → send queue, and mail queue.
 //!
-//! Idempotent by the message id, which is the queue's deduplication id. Every record of a batch is tried; if one failed
+//! Texts are idempotent by the message id, which is the queue's deduplication id; notices by who was told of them. Every record of a batch is tried; if one failed
 //! the invocation fails and the whole batch comes again, and what was queued already is swallowed. Should the stream
 //! give up on a batch, its row is still there, and the sweep of `send-reconcile` queues it.
 
@@ -8,16 +8,21 @@ use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use shared_aws::{
     client::Aws,
     config::{ConfigError, Environment},
+    keys,
+    notices::Notices,
     outbox::{Entry, Outbox},
-    queue::SendQueue,
-    table::Table,
+    queue::{MailQueue, SendQueue},
+    table::{StoreError, Table},
 };
+use shared_domain::notice::Notice;
 
 /// What the function uses.
 #[derive(Debug)]
 pub struct App {
     outbox: Outbox,
+    notices: Notices,
     queue: SendQueue,
+    mail: MailQueue,
 }
 
 /// Some records could not be relayed; the stream brings the batch again.
@@ -38,14 +43,15 @@ impl App {
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let (name, queue) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
+        let mail = env.required("MAIL_QUEUE_URL");
         env.finish()?;
         let aws = Aws::from_environment()?;
-        Ok(Self::new(Table::of(&aws, name), SendQueue::new(&aws, queue)))
+        Ok(Self::new(&Table::of(&aws, name), SendQueue::new(&aws, queue), MailQueue::new(&aws, mail)))
     }
 
-    /// Over this table and queue.
-    pub fn new(table: Table, queue: SendQueue) -> Self {
-        Self { outbox: Outbox::new(table), queue }
+    /// Over this table and these queues.
+    pub fn new(table: &Table, queue: SendQueue, mail: MailQueue) -> Self {
+        Self { outbox: Outbox::new(table.clone()), notices: Notices::new(table.clone()), queue, mail }
     }
 }
 
@@ -54,41 +60,65 @@ impl App {
 /// # Errors
 /// [`NotRelayed`] when any row is not in the queue.
 pub async fn handle(app: &App, event: Event) -> Result<(), NotRelayed> {
-    let entries = entries(event);
+    let Rows { texts, notices } = rows(event);
     let mut failed = 0;
-    let answers = app.queue.enqueue(&entries).await;
-    for (entry, answer) in entries.iter().zip(answers) {
+    for (entry, answer) in texts.iter().zip(app.queue.enqueue(&texts).await) {
         match answer {
-            Ok(()) => remove(app, entry).await,
+            Ok(()) => kept(app.outbox.remove(entry).await, entry.message.as_str()),
             Err(error) => {
                 failed += 1;
                 tracing::error!(message_id = %entry.message, %error, "not queued");
             }
         }
     }
-    tracing::info!(rows = entries.len(), failed, "relayed");
-    if failed == 0 { Ok(()) } else { Err(NotRelayed { failed, all: entries.len() }) }
+    for (notice, answer) in notices.iter().zip(app.mail.enqueue(&notices).await) {
+        match answer {
+            Ok(()) => kept(app.notices.remove(&notice.id).await, &notice.id),
+            Err(error) => {
+                failed += 1;
+                tracing::error!(notice = notice.id, %error, "not queued");
+            }
+        }
+    }
+    let all = texts.len() + notices.len();
+    tracing::info!(rows = all, failed, "relayed");
+    if failed == 0 { Ok(()) } else { Err(NotRelayed { failed, all }) }
 }
 
-/// A row that stays is queued again by the sweep, and its message is sent once all the same: the sender's claim decides.
-async fn remove(app: &App, entry: &Entry) {
-    if let Err(error) = app.outbox.remove(entry).await {
-        tracing::warn!(message_id = %entry.message, %error, "queued, and its row stays for the sweep");
+/// A row that stays is queued again by the sweep, and goes out once all the same: the claims of the senders decide.
+fn kept(removed: Result<(), StoreError>, row: &str) {
+    if let Err(error) = removed {
+        tracing::warn!(row, %error, "queued, and its row stays for the sweep");
     }
+}
+
+/// What was inserted into the outbox.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Texts to be sent.
+    pub texts: Vec<Entry>,
+    /// Notices to be told.
+    pub notices: Vec<Notice>,
 }
 
 /// The outbox rows that were inserted. A record that is none will never become one: it is noted and passed over.
-pub fn entries(event: Event) -> Vec<Entry> {
-    let inserted = event.records.into_iter().filter(|record| record.event_name == "INSERT");
-    inserted.filter_map(entry).collect()
-}
-
-fn entry(record: EventRecord) -> Option<Entry> {
-    match Outbox::entry(record.change.new_image) {
-        Ok(entry) => Some(entry),
-        Err(error) => {
-            tracing::error!(metric = "unreadable_outbox_row", record = record.event_id, %error, "passed over");
-            None
+pub fn rows(event: Event) -> Rows {
+    let mut rows = Rows::default();
+    for record in event.records.into_iter().filter(|record| record.event_name == "INSERT") {
+        let id = record.event_id.clone();
+        if let Err(error) = sort(record, &mut rows) {
+            tracing::error!(metric = "unreadable_outbox_row", record = id, %error, "passed over");
         }
     }
+    rows
+}
+
+fn sort(record: EventRecord, rows: &mut Rows) -> Result<(), StoreError> {
+    let image = record.change.new_image;
+    if keys::is_notice(&image) {
+        rows.notices.push(Notices::of_image(image)?);
+    } else {
+        rows.texts.push(Outbox::entry(image)?);
+    }
+    Ok(())
 }

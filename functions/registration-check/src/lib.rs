@@ -29,8 +29,8 @@ use crate::verdict::{Due, Verdict};
 
 mod verdict;
 
-/// The carrier is given so long to answer; the queue's visibility time-out is longer than a batch of such waits.
-const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The carrier is given so long to answer: all looks at a registration end within the function's time. The queue asks again.
+const CARRIER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A registration that turns under our hands is looked at so often before the queue brings it again.
 const LOOKS: u32 = 3;
 

@@ -12,8 +12,9 @@ use shared_aws::{
     conversations::Conversations,
     locks::Thread,
     messages::Messages,
+    notices::Notices,
     outbox::{Entry, Outbox},
-    queue::SendQueue,
+    queue::{MailQueue, SendQueue},
     secrets::Secrets,
     table::{StoreError, Table},
 };
@@ -34,7 +35,9 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 pub struct App {
     carrier: Client,
     queue: SendQueue,
+    mail: MailQueue,
     outbox: Outbox,
+    notices: Notices,
     messages: Messages,
     conversations: Conversations,
     grace: Duration,
@@ -61,6 +64,7 @@ impl App {
     pub async fn from_environment() -> Result<Self, lambda_runtime::Error> {
         let mut env = Environment::default();
         let (name, queue) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
+        let mail = env.required("MAIL_QUEUE_URL");
         let (secret, carrier_url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
         let grace = env.seconds("RECONCILE_GRACE_SECONDS");
         env.finish()?;
@@ -69,14 +73,17 @@ impl App {
         let (username, password) = secret.api_login();
         let credentials = Credentials { account_sid: secret.account_sid, username, password };
         let carrier = Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?;
-        Ok(Self::new(Table::of(&aws, name), carrier, SendQueue::new(&aws, queue), grace))
+        let (queue, mail) = (SendQueue::new(&aws, queue), MailQueue::new(&aws, mail));
+        Ok(Self::new(Table::of(&aws, name), carrier, queue, mail, grace))
     }
 
-    /// Over this table, carrier and queue.
-    pub fn new(table: Table, carrier: Client, queue: SendQueue, grace: Duration) -> Self {
+    /// Over this table, carrier and queues.
+    pub fn new(table: Table, carrier: Client, queue: SendQueue, mail: MailQueue, grace: Duration) -> Self {
         Self {
             carrier,
             queue,
+            mail,
+            notices: Notices::new(table.clone()),
             outbox: Outbox::new(table.clone()),
             messages: Messages::new(table.clone()),
             conversations: Conversations::new(table),
@@ -118,6 +125,19 @@ async fn sweep(app: &App, now: Timestamp, tally: &mut Tally) -> Result<(), Store
             Err(error) => {
                 tally.failed += 1;
                 tracing::error!(message_id = %entry.message, %error, "not queued");
+            }
+        }
+    }
+    let notices = app.notices.left_behind(now).await?;
+    for (notice, answer) in notices.iter().zip(app.mail.enqueue(&notices).await) {
+        match answer {
+            Ok(()) => {
+                app.notices.remove(&notice.id).await?;
+                tally.queued += 1;
+            }
+            Err(error) => {
+                tally.failed += 1;
+                tracing::error!(notice = notice.id, %error, "not queued");
             }
         }
     }

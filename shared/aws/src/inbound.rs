@@ -310,6 +310,7 @@ fn message(
         sender: None,
         automatic: false,
         created_at: at,
+        messaging_service: None,
         carrier_id: Some(text.carrier_id.clone()),
         delivery: Delivery::beginning(DeliveryState::Received, at),
     }

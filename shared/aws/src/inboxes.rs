@@ -2,7 +2,7 @@
 
 use shared_domain::{
     ids::{InboxId, OrganisationId, TeamId},
-    inbox::{Inbox, Stage},
+    inbox::{Inbox, InboxKind, Stage},
     phone::PhoneNumber,
     team::Team,
 };
@@ -29,6 +29,15 @@ pub struct Account {
     pub inbox: Inbox,
     /// Its team.
     pub team: Team,
+}
+
+impl Account {
+    /// The carrier's messaging service that texts of this inbox go out by: its team's, if its number has joined it. Numbers
+    /// of personal inboxes, and those that the product did not buy, have not.
+    pub fn messaging_service(&self) -> Option<&str> {
+        let joined = self.inbox.kind == InboxKind::Shared && self.inbox.number_sid.is_some();
+        self.team.messaging_service.as_deref().filter(|_| joined)
+    }
 }
 
 /// The answer to an edit.
@@ -74,8 +83,7 @@ impl Inboxes {
     /// # Errors
     /// [`StoreError`].
     pub async fn has_api_code(&self, organisation: &OrganisationId, code: &str) -> Result<bool, StoreError> {
-        let pointer: Option<InboxPointer> =
-            self.table.get(keys::api_code(organisation, code), false).await?;
+        let pointer: Option<InboxPointer> = self.table.get(keys::api_code(organisation, code), false).await?;
         Ok(pointer.is_some())
     }
 

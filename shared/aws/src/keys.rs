@@ -249,6 +249,11 @@ pub fn purchase(organisation: &OrganisationId, inbox: &InboxId) -> Key {
 /// The partition of notices that wait for the queue.
 pub const NOTICES: &str = "OUTBOX#MAIL";
 
+/// Whether a row of the outbox, as the stream shows it, is a notice.
+pub fn is_notice(image: &serde_dynamo::Item) -> bool {
+    matches!(image.get("pk"), Some(serde_dynamo::AttributeValue::S(pk)) if pk == NOTICES)
+}
+
 /// A notice that waits for the queue.
 pub fn notice(id: &str) -> Key {
     Key::new(NOTICES, id)

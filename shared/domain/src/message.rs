@@ -199,6 +199,8 @@ pub struct Message {
     pub automatic: bool,
     /// When we accepted or received it.
     pub created_at: Timestamp,
+    /// The carrier's messaging service that it goes out by, whose campaign its number has joined.
+    pub messaging_service: Option<String>,
     /// The carrier's id, once known.
     pub carrier_id: Option<String>,
     /// What was reported of it.

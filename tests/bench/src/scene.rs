@@ -5,6 +5,7 @@ use shared_aws::{
     inbound::{Inbound, InboundText},
     inboxes::Inboxes,
     members::Members,
+    teams::Teams,
 };
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganisationId, TeamId, UserId},
@@ -39,9 +40,9 @@ impl Scene {
             api_code: "FRONT".into(),
             number: PhoneNumber::from_carrier("+12025550100").unwrap(),
             number_sid: None,
-        voice_forwarding: None,
-        creator: None,
-        stage: Stage::Active,
+            voice_forwarding: None,
+            creator: None,
+            stage: Stage::Active,
         };
         let team = Team {
             id: inbox.team.clone(),

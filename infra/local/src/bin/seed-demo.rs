@@ -14,9 +14,11 @@ use shared_aws::{
     inboxes::Inboxes,
     locks::Thread,
     members::Members,
+    registrations::Registrations,
     table::{StoreError, Table},
     teams::Teams,
 };
+use shared_carriers::twilio::{CampaignDetails, Client, Credentials, Purchase};
 use shared_domain::{
     contact::Contact,
     conversation::Folder,
@@ -25,7 +27,7 @@ use shared_domain::{
     lock::Person,
     membership::{Membership, Role, TeamRole, User},
     phone::PhoneNumber,
-    registration::RegistrationStatus,
+    registration::{Registration, RegistrationStatus, Source, Step},
     team::Team,
 };
 
@@ -39,6 +41,18 @@ struct Options {
     /// The stack's table.
     #[arg(long)]
     table: String,
+    /// The brand of the registered team's campaign.
+    #[arg(long)]
+    brand_sid: String,
+    /// A carrier simulator at which numbers and the campaign are made too; without it they stand in the table alone.
+    #[arg(long, requires = "account_sid", requires = "auth_token")]
+    carrier_url: Option<String>,
+    /// Account at the simulator.
+    #[arg(long)]
+    account_sid: Option<String>,
+    /// Its token.
+    #[arg(long)]
+    auth_token: Option<String>,
     /// Client id of the machine that sends for the first organisation.
     #[arg(long)]
     machine_client_id: String,
@@ -49,6 +63,8 @@ struct Made {
     users: Vec<MadeUser>,
     machines: Vec<MadeMachine>,
     inboxes: Vec<MadeInbox>,
+    /// Messaging services whose campaign the carrier is to approve.
+    services: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -95,6 +111,9 @@ struct Seed {
     contacts: Contacts,
     conversations: Conversations,
     inbound: Inbound,
+    registrations: Registrations,
+    carrier: Option<Client>,
+    brand: String,
     made: Made,
 }
 
@@ -140,14 +159,17 @@ const TEXTS: [&str; 8] = [
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let options = Options::parse();
-    let table = Table::of(&Aws::loopback(options.endpoint_url), options.table);
+    let table = Table::of(&Aws::loopback(options.endpoint_url.as_str()), options.table.as_str());
     let mut seed = Seed {
         members: Members::new(table.clone()),
         inboxes: Inboxes::new(table.clone()),
         teams: Teams::new(table.clone()),
         contacts: Contacts::new(table.clone()),
         conversations: Conversations::new(table.clone()),
-        inbound: Inbound::new(table),
+        inbound: Inbound::new(table.clone()),
+        registrations: Registrations::new(table),
+        carrier: carrier(&options)?,
+        brand: options.brand_sid,
         made: Made::default(),
     };
     seed.brightside(&options.machine_client_id).await?;
@@ -164,8 +186,10 @@ impl Seed {
         let organisation = OrganisationId::parse("org_brightside")?;
         let front = team("team_frontdesk", "Front desk", RegistrationStatus::Approved)?;
         let people = self.team(&organisation, &front, &FRONT_DESK).await?;
-        let desk = inbox(&organisation, &front, "inb_frontdesk", InboxKind::Shared, "Front desk", 100)?;
+        let mut desk = inbox(&organisation, &front, "inb_frontdesk", InboxKind::Shared, "Front desk", 100)?;
+        desk.number_sid = self.buy(&desk).await?;
         self.inbox(&desk, &front, &people).await?;
+        self.registered(&desk).await?;
         for (index, person) in people.iter().enumerate() {
             let id = format!("inb_{}", person.id);
             let own = inbox(&organisation, &front, &id, InboxKind::Personal, &person.name, 101 + index)?;
@@ -176,7 +200,9 @@ impl Seed {
 
         let night = team("team_nightdesk", "Night desk", RegistrationStatus::NotStarted)?;
         let people = self.team(&organisation, &night, &NIGHT_DESK).await?;
-        let waiting = inbox(&organisation, &night, "inb_nightdesk", InboxKind::Shared, "Night desk", 109)?;
+        let mut waiting =
+            inbox(&organisation, &night, "inb_nightdesk", InboxKind::Shared, "Night desk", 109)?;
+        waiting.number_sid = self.buy(&waiting).await?;
         self.inbox(&waiting, &night, &people).await?;
 
         self.members.put_machine(machine, &organisation).await?;
@@ -192,6 +218,48 @@ impl Seed {
         let people = self.team(&organisation, &team, &NEIGHBOURS).await?;
         let reception = inbox(&organisation, &team, "inb_reception", InboxKind::Shared, "Reception", 199)?;
         self.inbox(&reception, &team, &people).await
+    }
+
+    /// The number, bought at the simulator.
+    async fn buy(&self, inbox: &Inbox) -> Result<Option<String>, Failure> {
+        let Some(carrier) = &self.carrier else { return Ok(None) };
+        let purchase = Purchase {
+            phone_number: inbox.number.as_str().to_owned(),
+            friendly_name: inbox.id.to_string(),
+            sms_url: String::new(),
+            voice_url: String::new(),
+        };
+        Ok(Some(carrier.buy_number(&purchase).await?.sid))
+    }
+
+    /// A campaign that the carriers have approved, with the inbox's number.
+    async fn registered(&mut self, inbox: &Inbox) -> Result<(), Failure> {
+        let (organisation, team, now) = (&inbox.organisation, &inbox.team, clock::now());
+        let mut registration = Registration {
+            status: RegistrationStatus::Approved,
+            as_of: now,
+            brand: Some(self.brand.clone()),
+            ..Registration::default()
+        };
+        if let (Some(carrier), Some(number)) = (&self.carrier, &inbox.number_sid) {
+            let service = carrier.create_service(&format!("{organisation} {team}")).await?;
+            carrier.add_number(&service.sid, number).await?;
+            let campaign = carrier.create_campaign(&service.sid, &campaign_details(&self.brand)).await?;
+            self.made.services.push(service.sid.clone());
+            registration.messaging_service = Some(service.sid);
+            registration.campaign = Some(campaign.sid);
+        }
+        self.registrations.put(organisation, team, &registration).await?;
+        let step = Step {
+            id: "demo".into(),
+            status: RegistrationStatus::Approved,
+            at: now,
+            source: Source::Callback,
+            codes: Vec::new(),
+            detail: Some("Demo data: approved from the beginning.".into()),
+            by: None,
+        };
+        Ok(self.registrations.note(organisation, team, &step).await?)
     }
 
     async fn team(
@@ -295,6 +363,36 @@ impl Seed {
             Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &conversation };
         let change = Change { folder: Some(Folder::Archived), read: Some(true) };
         self.conversations.change(thread, change, clock::now()).await.map(|_| ())
+    }
+}
+
+fn carrier(options: &Options) -> Result<Option<Client>, Failure> {
+    let (Some(url), Some(account), Some(token)) =
+        (&options.carrier_url, &options.account_sid, &options.auth_token)
+    else {
+        return Ok(None);
+    };
+    let credentials =
+        Credentials { account_sid: account.clone(), username: account.clone(), password: token.clone() };
+    let client = Client::new(url, credentials, Duration::from_secs(5))?;
+    Ok(Some(client.with_messaging_url(url)?))
+}
+
+fn campaign_details(brand: &str) -> CampaignDetails {
+    CampaignDetails {
+        brand_sid: brand.to_owned(),
+        use_case: "LOW_VOLUME".into(),
+        description: "Answers of a front desk to people who have written or asked for an appointment.".into(),
+        message_flow: "People give their mobile number at the desk and tick the box for text messages."
+            .into(),
+        message_samples: vec![
+            "Brightside: your visit is on Friday at 3pm. Reply STOP to opt out.".into(),
+            "Brightside: we have got your question and will answer today.".into(),
+        ],
+        has_embedded_links: false,
+        has_embedded_phone: false,
+        privacy_policy_url: None,
+        terms_url: None,
     }
 }
 

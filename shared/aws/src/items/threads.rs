@@ -175,6 +175,8 @@ pub(crate) struct MessageRow {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub automatic: bool,
     pub at: Timestamp,
+    #[serde(rename = "service", skip_serializing_if = "Option::is_none")]
+    pub messaging_service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier_id: Option<String>,
     pub states: BTreeMap<DeliveryState, Report>,
@@ -196,6 +198,7 @@ impl MessageRow {
             sender: message.sender.as_ref().map(PersonRow::of),
             automatic: message.automatic,
             at: message.created_at,
+            messaging_service: message.messaging_service.clone(),
             carrier_id: message.carrier_id.clone(),
             states: message
                 .delivery
@@ -227,6 +230,7 @@ impl MessageRow {
             sender: self.sender.map(PersonRow::person).transpose()?,
             automatic: self.automatic,
             created_at: self.at,
+            messaging_service: self.messaging_service,
             carrier_id: self.carrier_id,
             delivery,
         })

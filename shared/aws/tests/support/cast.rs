@@ -112,6 +112,7 @@ pub(crate) fn draft(inbox: &Inbox, to: &PhoneNumber, words: &str, by: &Person, a
         sender: Some(by.clone()),
         automatic: false,
         created_at: at,
+        messaging_service: None,
         carrier_id: None,
         delivery: Delivery::beginning(DeliveryState::Queued, at),
     }
