@@ -92,6 +92,7 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
     login = {"user": settings.account_sid, "password": settings.auth_token}
     account = {"accountSid": settings.account_sid, "authTokens": [settings.auth_token], "eventStreams": login}
     deploy.create_secret(emulator, secret, account)
+    emulator.client("sesv2").create_email_identity(EmailIdentity=settings.parameters["MailFrom"])
     deploy.upload(emulator, packages)
     deployment = deploy.deploy(emulator, parameters, packages)
     _await_healthy(api, log)

@@ -17,3 +17,6 @@ mod folders;
 mod inbound;
 mod lock;
 mod main_job;
+mod registration;
+mod teams;
+mod wizard;

@@ -166,7 +166,7 @@ impl Carrier {
         &self.account
     }
 
-    async fn control(&self, route: &str, fields: &[(&str, &str)]) -> Value {
+    pub(crate) async fn control(&self, route: &str, fields: &[(&str, &str)]) -> Value {
         let url = format!("{}/_twilio/simulate/{route}", self.url);
         let request = self.http.post(url).basic_auth(&self.account, Some(&self.token)).form(fields);
         let answer = client::read(format!("the carrier's {route}"), request).await;

@@ -60,6 +60,11 @@ impl Client {
         if let Some(token) = &self.token { request.bearer_auth(token) } else { request }
     }
 
+    /// A request without the token, to any address.
+    pub fn request_to(&self, method: Method, url: &str) -> RequestBuilder {
+        self.http.request(method, url)
+    }
+
     /// `POST` with a JSON body and an `Idempotency-Key`.
     pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> Answer {
         let request = self.request(Method::POST, path).header("idempotency-key", key).json(body);

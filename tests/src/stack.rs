@@ -48,7 +48,13 @@ struct Document {
     users: Vec<User>,
     machines: Vec<Machine>,
     inboxes: Vec<Inbox>,
+    inspect: Inspect,
     log: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+struct Inspect {
+    emails: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -153,6 +159,14 @@ impl Stack {
         let found = found.unwrap_or_else(|| panic!("no conversation with this phone in {folder} of {inbox}"));
         let id = found["conversationId"].as_str().expect("an id").to_owned();
         Thread { inbox: inbox.to_owned(), id, phone: phone.clone() }
+    }
+
+    pub(crate) fn mails_url(&self) -> &str {
+        &self.document.inspect.emails
+    }
+
+    pub(crate) fn plain_http(&self) -> &reqwest::Client {
+        &self.http
     }
 
     /// All that the product has logged.

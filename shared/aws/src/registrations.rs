@@ -4,7 +4,7 @@
 //! A turn holds only while nothing turned since the registration was read, so that two events at one instant cannot both
 //! be told, and a step has the key of its event, so that an event told twice is one line.
 
-use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
     ids::{OrganisationId, TeamId, UserId},
     notice::{Notice, Subject},
@@ -21,8 +21,11 @@ use crate::{
     transaction::{Committed, Transaction},
 };
 
-/// Registrations that are polled in one go.
-const POLL_LIMIT: i32 = 200;
+/// Registrations that are polled in one go, at most: a list of these takes about two megabytes. Those beyond it, by id, wait
+/// until others leave the list.
+pub const POLL_LIMIT: usize = 5_000;
+/// Registrations in one page of that list.
+const POLL_PAGE: i32 = 1_000;
 /// Steps of a timeline that are shown.
 const TIMELINE_LIMIT: i32 = 100;
 
@@ -179,16 +182,21 @@ impl Registrations {
         key: Option<Idempotency<'_>>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        let next = Registration {
-            status: RegistrationStatus::Pending,
-            as_of: submitted.as_of,
-            submission: Some(submitted.submission.clone()),
-            messaging_service: from.messaging_service.clone(),
-            brand: Some(submitted.brand.to_owned()),
-            campaign: Some(submitted.campaign.to_owned()),
-            reasons: Vec::new(),
-        };
-        transaction.add(self.replace(organisation, team, from, &next)?);
+        let submission = attribute(submitted.submission)?;
+        transaction.update(keys::registration(organisation, team), |update| {
+            unturned(update, from)
+                .condition_expression(format!("attribute_not_exists(pk) OR ({UNTURNED})"))
+                .update_expression(
+                    "SET #status = :to, asOf = :at, submission = :submission, brand = :brand, \
+                     campaign = :campaign, reasons = :none",
+                )
+                .expression_attribute_values(":to", text(RegistrationStatus::Pending.as_str()))
+                .expression_attribute_values(":at", number(submitted.as_of.millis()))
+                .expression_attribute_values(":submission", submission)
+                .expression_attribute_values(":brand", text(submitted.brand))
+                .expression_attribute_values(":campaign", text(submitted.campaign))
+                .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
+        })?;
         self.team_is(&mut transaction, organisation, team, RegistrationStatus::Pending)?;
         let step = submitted.step;
         transaction.put(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?;
@@ -201,8 +209,9 @@ impl Registrations {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Turns a registration, and leaves a notice for the admins where the turn is one. `false` when it turned meanwhile:
-    /// read it again.
+    /// Turns a registration, and leaves a notice for the admins where the turn is one. A suspended one is asked about until
+    /// the carrier lifts it, so that a lost event delays that and never blocks it. `false` when it turned meanwhile: read
+    /// it again.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -225,7 +234,12 @@ impl Registrations {
         self.team_is(&mut transaction, organisation, team, turn.to)?;
         let step = turn.step;
         transaction.put(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?;
-        transaction.delete(keys::pending_registration(organisation, team))?;
+        let waiting = keys::pending_registration(organisation, team);
+        if goes_on_waiting(turn.to) {
+            transaction.put(waiting, &TeamPointer::of(organisation, team))?;
+        } else {
+            transaction.delete(waiting)?;
+        }
         if let Some(subject) = Subject::of_registration(turn.to, turn.reasons) {
             let notice = Notice {
                 id: format!("{team}-{}-{}", step.at.millis(), step.id),
@@ -240,8 +254,8 @@ impl Registrations {
         Ok(transaction.commit().await? == Committed::Done)
     }
 
-    /// Notes something that changed nothing; an event that was noted before stays as it is. What is newer than all that
-    /// was known also moves the instant that later events are compared with.
+    /// Notes something that changed nothing; an event that was noted before stays as it is. The instant that later events
+    /// are compared with is moved by turns alone.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -270,27 +284,31 @@ impl Registrations {
         }
     }
 
-    /// Registrations that wait for the carrier.
+    /// Registrations that wait for the carrier: all of them, up to [`POLL_LIMIT`].
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
-        let found = self
+        let mut rows = self
             .table
             .client
             .query()
             .table_name(&self.table.name)
             .key_condition_expression("pk = :pending")
             .expression_attribute_values(":pending", text(keys::PENDING))
-            .limit(POLL_LIMIT)
-            .send()
-            .await?;
-        let rows: Vec<TeamPointer> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
-        let waiting = |row: TeamPointer| {
+            .limit(POLL_PAGE)
+            .into_paginator()
+            .items()
+            .send();
+        let mut all = Vec::new();
+        while all.len() < POLL_LIMIT {
+            let Some(item) = rows.next().await else { return Ok(all) };
+            let row: TeamPointer = serde_dynamo::from_item(item?)?;
             let (organisation, team) = row.target()?;
-            Ok(Waiting { organisation, team, asked: row.asked })
-        };
-        rows.into_iter().map(waiting).collect()
+            all.push(Waiting { organisation, team, asked: row.asked });
+        }
+        tracing::warn!(metric = "registrations_waiting_full", limit = POLL_LIMIT, "not all that wait are looked at");
+        Ok(all)
     }
 
     /// The carrier was asked about a registration that still waits.
@@ -338,26 +356,6 @@ impl Registrations {
         }
     }
 
-    fn replace(
-        &self,
-        organisation: &OrganisationId,
-        team: &TeamId,
-        from: &Registration,
-        next: &Registration,
-    ) -> Result<aws_sdk_dynamodb::types::TransactWriteItem, StoreError> {
-        use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-        let key = keys::registration(organisation, team);
-        let put = Put::builder()
-            .table_name(&self.table.name)
-            .set_item(Some(row(key, &RegistrationRow::of(next))?))
-            .condition_expression(format!("attribute_not_exists(pk) OR ({UNTURNED})"))
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":from", text(from.status.as_str()))
-            .expression_attribute_values(":known", number(from.as_of.millis()));
-        let put = put.build().map_err(crate::transaction::unbuilt)?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
     fn team_is(
         &self,
         transaction: &mut Transaction<'_>,
@@ -396,6 +394,14 @@ pub(crate) fn open(
             .expression_attribute_values(":pending", text(RegistrationStatus::Pending.as_str()))
             .expression_attribute_values(":not_started", text(RegistrationStatus::NotStarted.as_str()))
     })
+}
+
+/// Whether the carrier is asked about a registration in this state without being prompted by an event.
+fn goes_on_waiting(status: RegistrationStatus) -> bool {
+    match status {
+        RegistrationStatus::Pending | RegistrationStatus::Suspended => true,
+        RegistrationStatus::NotStarted | RegistrationStatus::Approved | RegistrationStatus::Rejected => false,
+    }
 }
 
 /// Nothing turned since the registration was read.

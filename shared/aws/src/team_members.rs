@@ -10,14 +10,16 @@ use shared_domain::{
 use crate::{
     audit::Deed,
     items::{PersonRow, TeamMemberRow, TeamRoleRow},
-    keys,
-    members::Home,
+    keys::{self, Key},
+    members::{Home, Members},
     table::{StoreError, Table, attribute, text},
     transaction::{Committed, Transaction},
 };
 
-/// Two rows each, beside those of the team and the trail, within a transaction's 100.
+/// Two rows each, within a transaction's 100.
 const INBOXES_AT_ONCE: usize = 40;
+/// One row each, beside those of the user, the team and the trail, within a transaction's 100.
+const PLACES_AT_ONCE: usize = 90;
 
 /// Members of teams.
 #[derive(Debug, Clone)]
@@ -88,7 +90,9 @@ impl TeamMembers {
     }
 
     /// Makes somebody a member, or changes the role; the user's name and address go to every place that shows them.
-    /// `home` is what the user had before, if anything. `false` when some of it changed meanwhile: read again.
+    /// `home` is what the user had before, if anything. `false` when some of it changed meanwhile: read again. The user's
+    /// own row goes last, so that a renaming of more places than one transaction takes is done to its end when it is asked
+    /// for again.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -102,6 +106,18 @@ impl TeamMembers {
         deed: &Deed<'_>,
     ) -> Result<bool, StoreError> {
         let person = Person { id: user.id.clone(), name: user.name.clone() };
+        let renamed = home.filter(|home| home.user.name != user.name || home.user.email != user.email);
+        let places = renamed.map(|home| places(organisation, team, home)).unwrap_or_default();
+        let (ahead, last) = places.split_at(places.len().saturating_sub(PLACES_AT_ONCE));
+        for some in ahead.chunks(PLACES_AT_ONCE) {
+            let mut transaction = Transaction::new(&self.table);
+            for place in some {
+                show(&mut transaction, place, user)?;
+            }
+            if !transaction.commit().await?.is_done() {
+                return Ok(false);
+            }
+        }
         let mut transaction = Transaction::new(&self.table);
         transaction.exists(keys::team(organisation, team))?;
         transaction.update(keys::user(organisation, &user.id), |update| {
@@ -124,34 +140,15 @@ impl TeamMembers {
         let member = TeamMember { user: person.clone(), email: user.email.clone(), role };
         transaction.put(keys::team_member(organisation, team, &user.id), &TeamMemberRow::of(&member))?;
         deed.write(&mut transaction, organisation, team)?;
-        if let Some(home) = home.filter(|home| home.user.name != user.name || home.user.email != user.email) {
-            let person = attribute(&PersonRow::of(&person))?;
-            for other in home.teams.iter().filter(|role| role.team != *team) {
-                let key = keys::team_member(organisation, &other.team, &user.id);
-                transaction.update(key, |update| {
-                    update
-                        .update_expression("SET #user = :person, email = :email")
-                        .condition_expression("attribute_exists(pk)")
-                        .expression_attribute_names("#user", "user")
-                        .expression_attribute_values(":person", person.clone())
-                        .expression_attribute_values(":email", text(&user.email))
-                })?;
-            }
-            for membership in &home.inboxes {
-                transaction.update(keys::member(organisation, &membership.inbox, &user.id), |update| {
-                    update
-                        .update_expression("SET #user = :person")
-                        .condition_expression("attribute_exists(pk)")
-                        .expression_attribute_names("#user", "user")
-                        .expression_attribute_values(":person", person.clone())
-                })?;
-            }
+        for place in last {
+            show(&mut transaction, place, user)?;
         }
         Ok(transaction.commit().await? == Committed::Done)
     }
 
     /// Ends somebody's membership, and with it every membership of the team's inboxes, which come back. The team's rows
-    /// go last, so that a removal that broke off is done to its end when it is asked for again.
+    /// go after them, so that a removal that broke off is done to its end when it is asked for again; without them nobody
+    /// is admitted to an inbox, and what was given since `home` was read goes then.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -163,8 +160,27 @@ impl TeamMembers {
         deed: &Deed<'_>,
     ) -> Result<Vec<InboxId>, StoreError> {
         let user = &home.user.id;
-        let of_team = home.inboxes.iter().filter(|membership| membership.team == *team);
-        let inboxes: Vec<InboxId> = of_team.map(|membership| membership.inbox.clone()).collect();
+        let mut inboxes = inboxes_of(team, home);
+        self.leave(organisation, user, &inboxes).await?;
+        let mut transaction = Transaction::new(&self.table);
+        transaction.delete(keys::team_member(organisation, team, user))?;
+        transaction.delete(keys::user_team(organisation, user, team))?;
+        deed.write(&mut transaction, organisation, team)?;
+        transaction.commit().await?;
+        if let Some(home) = Members::new(self.table.clone()).home(organisation, user).await? {
+            let given_meanwhile = inboxes_of(team, &home);
+            self.leave(organisation, user, &given_meanwhile).await?;
+            inboxes.extend(given_meanwhile);
+        }
+        Ok(inboxes)
+    }
+
+    async fn leave(
+        &self,
+        organisation: &OrganisationId,
+        user: &UserId,
+        inboxes: &[InboxId],
+    ) -> Result<(), StoreError> {
         for some in inboxes.chunks(INBOXES_AT_ONCE) {
             let mut transaction = Transaction::new(&self.table);
             for inbox in some {
@@ -173,11 +189,50 @@ impl TeamMembers {
             }
             transaction.commit().await?;
         }
-        let mut transaction = Transaction::new(&self.table);
-        transaction.delete(keys::team_member(organisation, team, user))?;
-        transaction.delete(keys::user_team(organisation, user, team))?;
-        deed.write(&mut transaction, organisation, team)?;
-        transaction.commit().await?;
-        Ok(inboxes)
+        Ok(())
     }
+}
+
+fn inboxes_of(team: &TeamId, home: &Home) -> Vec<InboxId> {
+    let of_team = home.inboxes.iter().filter(|membership| membership.team == *team);
+    of_team.map(|membership| membership.inbox.clone()).collect()
+}
+
+/// A row that shows a user's name.
+enum Place {
+    /// In a team, with the address.
+    Team(Key),
+    /// In an inbox.
+    Inbox(Key),
+}
+
+/// Every row that shows a user, but for those of this team.
+fn places(organisation: &OrganisationId, team: &TeamId, home: &Home) -> Vec<Place> {
+    let user = &home.user.id;
+    let teams = home.teams.iter().filter(|role| role.team != *team);
+    let teams = teams.map(|role| Place::Team(keys::team_member(organisation, &role.team, user)));
+    let inboxes = home.inboxes.iter();
+    let inboxes =
+        inboxes.map(|membership| Place::Inbox(keys::member(organisation, &membership.inbox, user)));
+    teams.chain(inboxes).collect()
+}
+
+/// Shows a user's name, and the address where it belongs, if the row is still there.
+fn show(transaction: &mut Transaction<'_>, place: &Place, user: &User) -> Result<usize, StoreError> {
+    let person = attribute(&PersonRow::of(&Person { id: user.id.clone(), name: user.name.clone() }))?;
+    let (key, set) = match place {
+        Place::Team(key) => (key, "SET #user = :person, email = :email"),
+        Place::Inbox(key) => (key, "SET #user = :person"),
+    };
+    transaction.update(key.clone(), |update| {
+        let update = update
+            .update_expression(set)
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#user", "user")
+            .expression_attribute_values(":person", person);
+        match place {
+            Place::Team(_) => update.expression_attribute_values(":email", text(&user.email)),
+            Place::Inbox(_) => update,
+        }
+    })
 }

@@ -16,6 +16,16 @@ mod locks;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+// mod new_inboxes;
+#[cfg(test)]
+mod notices;
+#[cfg(test)]
+// mod registrations;
+#[cfg(test)]
 mod sends;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+// mod teams;
+#[cfg(test)]
+mod unread;

@@ -75,11 +75,12 @@ pub enum CampaignState {
 pub fn after(status: RegistrationStatus, seen: CampaignState) -> Option<RegistrationStatus> {
     use RegistrationStatus::{Approved, NotStarted, Pending, Rejected, Suspended};
     let next = match (status, seen) {
-        (_, CampaignState::InReview) | (NotStarted, _) => status,
+        (NotStarted, _)
+        | (_, CampaignState::InReview)
+        | (Rejected | Suspended, CampaignState::Failed | CampaignState::Suspended) => status,
         (_, CampaignState::Verified) => Approved,
         (Pending, CampaignState::Failed) => Rejected,
         (Pending | Approved, CampaignState::Suspended) | (Approved, CampaignState::Failed) => Suspended,
-        (Rejected | Suspended, CampaignState::Failed | CampaignState::Suspended) => status,
     };
     (next != status).then_some(next)
 }

@@ -1,6 +1,6 @@
 //! A US A2P campaign. Nothing here decides it: the control route `campaign-status` does.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::attribute::{self, Attributes};
@@ -102,7 +102,7 @@ impl Campaign {
     /// Moves to a state, whichever it was in before.
     pub(super) fn enter(&mut self, status: Status, error_code: Option<u32>, now: Timestamp) {
         (self.status, self.error_code) = (status, error_code);
-        self.updated = whole_seconds(now).max(self.updated + SignedDuration::from_secs(1));
+        self.updated = whole_seconds(now).max(self.updated);
     }
 
     /// The resource of the API.
@@ -176,16 +176,18 @@ fn whole_seconds(at: Timestamp) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]
-    fn every_change_has_a_later_second_of_its_own() {
+    fn a_change_is_dated_in_whole_seconds_and_never_ahead_of_the_clock() {
         let now: Timestamp = "2026-11-22T10:00:00.500Z".parse().unwrap();
         let mut campaign = campaign_request::tests::campaign(now);
         assert_eq!(iso8601(campaign.updated), "2026-11-22T10:00:00Z");
         campaign.enter(Status::Failed, Some(30886), now);
         campaign.enter(Status::InProgress, None, now);
-        assert_eq!(campaign.updated.to_string(), "2026-11-22T10:00:02Z");
+        assert_eq!(campaign.updated.to_string(), "2026-11-22T10:00:00Z");
         campaign.enter(Status::Verified, None, now + SignedDuration::from_mins(1));
         assert_eq!(campaign.updated.to_string(), "2026-11-22T10:01:00Z");
     }

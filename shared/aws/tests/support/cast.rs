@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use shared_aws::inbound::InboundText;
+use shared_aws::{audit::Deed, inbound::InboundText};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
     lock::Person,
+    membership::{Membership, User},
     message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
+    registration::RegistrationStatus,
+    team::Team,
     time::Timestamp,
 };
 
@@ -63,6 +66,43 @@ pub(crate) fn shared_inbox() -> Inbox {
         creator: None,
         stage: Stage::Active,
     }
+}
+
+/// Another inbox of the same team, in use.
+pub(crate) fn another_inbox(place: usize) -> Inbox {
+    Inbox {
+        id: InboxId::new(START, 5_000 + place as u64),
+        name: format!("Advising {place}"),
+        api_code: format!("ADVISING-{place}"),
+        number: PhoneNumber::from_carrier(&format!("+1303555{place:04}")).unwrap(),
+        ..shared_inbox()
+    }
+}
+
+/// The team of the front desk, in this state.
+pub(crate) fn team_that_is(registration: RegistrationStatus) -> Team {
+    Team {
+        id: shared_inbox().team,
+        name: "Admissions".into(),
+        registration,
+        messaging_service: Some("MG0123456789abcdef0123456789abcdef".into()),
+    }
+}
+
+/// A person as a user of the organisation.
+pub(crate) fn user(person: &Person) -> User {
+    let email = format!("{}@college.example", person.id);
+    User { id: person.id.clone(), name: person.name.clone(), email, owner: false }
+}
+
+/// This person as a member of this inbox.
+pub(crate) fn membership(inbox: &Inbox, person: &Person) -> Membership {
+    Membership { inbox: inbox.id.clone(), kind: inbox.kind, team: inbox.team.clone(), user: person.clone() }
+}
+
+/// Something that this person does.
+pub(crate) fn deed<'a>(by: &'a Person, action: &'static str, target: &'a str, at: Timestamp) -> Deed<'a> {
+    Deed { actor: &by.id, action, target, at, chance: shared_aws::clock::chance() }
 }
 
 const FIRST_NAMES: [&str; 10] =

@@ -2,11 +2,16 @@
 
 mod cast;
 mod meter;
+mod mortal;
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, PutRequest, WriteRequest},
+};
 use shared_aws::{
+    audit::{Audit, Entry},
     client::Aws,
     contacts::Contacts,
     conversations::Conversations,
@@ -17,11 +22,15 @@ use shared_aws::{
     locks::{Acquired, Locks, Thread},
     members::Members,
     messages::Messages,
+    new_inboxes::NewInboxes,
+    notices::Notices,
     outbox::Outbox,
+    registrations::Registrations,
     sends::{Acceptance, Accepted, Guard, Sends},
     table::Table,
+    team_members::TeamMembers,
     teams::Teams,
-    unread::Unread,
+    unread::{Counter, Unread},
 };
 use shared_domain::{
     contact::Contact,
@@ -37,7 +46,10 @@ use shared_domain::{
 use test_kit::engine::{Engine, TABLE};
 
 pub(crate) use self::{
-    cast::{START, ada, ben, cleo, colleague, contact, draft, incoming, number, seconds, shared_inbox},
+    cast::{
+        START, ada, another_inbox, ben, cleo, colleague, contact, deed, draft, incoming, membership, number,
+        seconds, shared_inbox, team_that_is, user,
+    },
     meter::{Bill, Meter},
 };
 
@@ -59,6 +71,11 @@ pub(crate) struct Desk {
     pub(crate) inboxes: Inboxes,
     pub(crate) members: Members,
     pub(crate) outbox: Outbox,
+    pub(crate) team_members: TeamMembers,
+    pub(crate) registrations: Registrations,
+    pub(crate) new_inboxes: NewInboxes,
+    pub(crate) notices: Notices,
+    pub(crate) audit: Audit,
     meter: Meter,
     aws: Aws,
     /// Looks at the rows themselves, unmetered.
@@ -87,7 +104,12 @@ impl Desk {
             contacts: Contacts::new(table.clone()),
             inboxes: Inboxes::new(table.clone()),
             members: Members::new(table.clone()),
-            outbox: Outbox::new(table),
+            outbox: Outbox::new(table.clone()),
+            team_members: TeamMembers::new(table.clone()),
+            registrations: Registrations::new(table.clone()),
+            new_inboxes: NewInboxes::new(table.clone()),
+            notices: Notices::new(table.clone()),
+            audit: Audit::new(table),
             meter,
             aws,
             client,
@@ -97,6 +119,12 @@ impl Desk {
     /// The table as another host sees it: over a client of its own.
     pub(crate) fn other_host(&self) -> Table {
         Table::of(&self.aws, TABLE)
+    }
+
+    /// The table as a host sees it that dies once it has sent so many requests.
+    pub(crate) fn mortal_host(&self, requests: u32) -> Table {
+        let config = self.aws.dynamodb_config().interceptor(mortal::Mortal::after(requests)).build();
+        Table::new(Client::from_conf(config), TABLE)
     }
 
     pub(crate) fn organisation(&self) -> &OrganisationId {
@@ -118,9 +146,19 @@ impl Desk {
 
     /// What another inbox's counter says.
     pub(crate) async fn unread_in(&self, inbox: &InboxId) -> u64 {
+        self.counter_of(inbox).await.unread()
+    }
+
+    /// An inbox's counter.
+    pub(crate) async fn counter_of(&self, inbox: &InboxId) -> Counter {
         let wanted = [inbox.clone()];
         let (inboxes, _) = self.inboxes.with_teams(self.organisation(), &wanted, &[]).await.unwrap();
-        inboxes[0].1.unread()
+        inboxes[0].1
+    }
+
+    /// What was done in the team, newest first.
+    pub(crate) async fn trail(&self) -> Vec<Entry> {
+        self.audit.page(self.organisation(), &self.inbox.team, 100, None).await.unwrap().entries
     }
 
     /// A text comes in; its carrier id is made of sender and time.
@@ -185,19 +223,33 @@ impl Desk {
     }
 
     /// All rows of the table, to tell that nothing was written.
-    /// All rows but those of the inbox itself, which stood there from the beginning.
-    pub(crate) async fn rows(&self) -> BTreeMap<(String, String), Row> {
+    pub(crate) async fn all_rows(&self) -> BTreeMap<(String, String), Row> {
         let scanned = self.client.scan().table_name(TABLE).into_paginator().items().send();
         let items = scanned.collect::<Result<Vec<Row>, _>>().await.unwrap();
         let key = |item: &Row, name: &str| item[name].as_s().unwrap().clone();
+        items.into_iter().map(|item| ((key(&item, "pk"), key(&item, "sk")), item)).collect()
+    }
+
+    /// All rows but those of the inbox itself, which stood there from the beginning.
+    pub(crate) async fn rows(&self) -> BTreeMap<(String, String), Row> {
         let of_inbox = ["INBOX", "NUMBER", "API", self.inbox.id.as_str()];
-        let rows = items.into_iter().map(|item| ((key(&item, "pk"), key(&item, "sk")), item));
+        let rows = self.all_rows().await.into_iter();
         rows.filter(|((_, place), _)| !of_inbox.contains(&place.as_str())).collect()
     }
 
     /// Puts a row behind the stores' backs.
     pub(crate) async fn put(&self, row: Row) {
         self.client.put_item().table_name(TABLE).set_item(Some(row)).send().await.unwrap();
+    }
+
+    /// Puts many rows behind the stores' backs.
+    pub(crate) async fn put_all(&self, rows: Vec<Row>) {
+        for some in rows.chunks(25) {
+            let put = |row: &Row| PutRequest::builder().set_item(Some(row.clone())).build().unwrap();
+            let writes = some.iter().map(|row| WriteRequest::builder().put_request(put(row)).build());
+            let batch = self.client.batch_write_item().request_items(TABLE, writes.collect());
+            assert!(batch.send().await.unwrap().unprocessed_items.is_none_or(|left| left.is_empty()));
+        }
     }
 
     /// Takes a row away, as if it had never been written.

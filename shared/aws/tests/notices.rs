@@ -1,0 +1,117 @@
+//! Notices: each is told once to each, and none is lost between the table and the queue.
+
+use shared_aws::notices::Notices;
+use shared_domain::{
+    ids::{ContactId, InboxId},
+    notice::{Notice, Subject},
+    registration::CarrierReason,
+};
+use tokio::task::JoinSet;
+
+use crate::support::{Desk, ada, ben, seconds};
+
+const ADDRESS: &str = "Front.Desk@college.example";
+
+fn notice(desk: &Desk, id: &str, subject: Subject) -> Notice {
+    let (organisation, team) = (desk.organisation().clone(), desk.inbox.team.clone());
+    let admins = vec![ada().id, ben().id];
+    Notice { id: id.to_owned(), organisation, team, subject, at: seconds(0), admins }
+}
+
+fn every_subject() -> [Subject; 7] {
+    let contact = ContactId::new(seconds(0), 5);
+    let reason = CarrierReason { code: 30_909, detail: "The flow \"opt in\" is not described: ünclear.".into() };
+    [
+        Subject::RegistrationApproved,
+        Subject::RegistrationRejected(vec![reason.clone(), CarrierReason { code: 0, ..reason.clone() }]),
+        Subject::RegistrationRejected(Vec::new()),
+        Subject::RegistrationSuspended(vec![reason]),
+        Subject::OptOutChanged { contact: contact.clone(), opted_out: true },
+        Subject::UnknownContact { contact: contact.clone(), inbox: InboxId::new(seconds(0), 6) },
+        Subject::ContactAdded { contact, by: ada().id },
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_sixteen_who_would_tell_one_recipient_at_one_instant_one_does() {
+    let desk = Desk::open().await;
+    let mut tellers = JoinSet::new();
+    for _ in 0..16 {
+        let (notices, organisation) = (Notices::new(desk.other_host()), desk.organisation().clone());
+        tellers.spawn(async move {
+            notices.claim(&organisation, "notice-1", ADDRESS, seconds(0)).await.unwrap()
+        });
+    }
+    let told = tellers.join_all().await;
+    assert_eq!(told.into_iter().filter(|told| *told).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_is_one_whatever_the_case_of_the_address_and_each_notice_is_its_own() {
+    let desk = Desk::open().await;
+    let claim = async |notice: &str, address: &str| {
+        desk.notices.claim(desk.organisation(), notice, address, seconds(0)).await.unwrap()
+    };
+    assert!(claim("notice-1", ADDRESS).await);
+    assert!(!claim("notice-1", &ADDRESS.to_lowercase()).await);
+    assert!(claim("notice-1", "other@college.example").await);
+    assert!(claim("notice-2", ADDRESS).await);
+    assert!(!format!("{:?}", desk.rows().await.keys()).to_lowercase().contains("front.desk"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_was_given_back_is_another_s() {
+    let desk = Desk::open().await;
+    let claim =
+        async |at| desk.notices.claim(desk.organisation(), "notice-1", ADDRESS, seconds(at)).await.unwrap();
+    assert!(claim(0).await);
+    assert!(!claim(1).await);
+    desk.notices.give_back(desk.organisation(), "notice-1", ADDRESS).await.unwrap();
+    assert!(desk.rows().await.is_empty());
+    assert!(claim(2).await);
+    assert!(!claim(3).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_is_left_behind_once_a_minute_has_passed_and_until_it_is_removed() {
+    let desk = Desk::open().await;
+    let left = notice(&desk, "notice-1", Subject::RegistrationApproved);
+    let behind = async |at| desk.notices.left_behind(seconds(at)).await.unwrap();
+    desk.notices.leave(&left).await.unwrap();
+    desk.notices.leave(&left).await.unwrap();
+    assert_eq!(behind(60).await, []);
+    assert_eq!(behind(61).await, [left.clone()]);
+    desk.notices.remove(&left.id).await.unwrap();
+    desk.notices.remove(&left.id).await.unwrap();
+    assert_eq!(behind(61).await, []);
+    assert!(desk.rows().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_subject_comes_back_from_the_table_as_it_was_left() {
+    let desk = Desk::open().await;
+    let subjects = every_subject().into_iter().enumerate();
+    let all: Vec<_> =
+        subjects.map(|(place, subject)| notice(&desk, &format!("notice-{place}"), subject)).collect();
+    for one in &all {
+        desk.notices.leave(one).await.unwrap();
+    }
+    assert_eq!(desk.notices.left_behind(seconds(100)).await.unwrap(), all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_subject_comes_back_from_the_queue_as_it_was_sent() {
+    let desk = Desk::open().await;
+    for subject in every_subject() {
+        let sent = notice(&desk, "notice-1", subject);
+        assert_eq!(Notices::of_text(&Notices::to_text(&sent)).unwrap(), sent);
+    }
+}
+
+#[test]
+fn a_text_that_is_no_notice_is_refused_without_a_word_of_it() {
+    for body in ["", "{}", "{\"notice\":\"my diagnosis\"}", "my diagnosis"] {
+        let refused = Notices::of_text(body).unwrap_err().to_string();
+        assert!(!refused.contains("diagnosis"), "{refused}");
+    }
+}
