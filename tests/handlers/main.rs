@@ -5,10 +5,15 @@
 
 mod delivery;
 mod inbound;
+mod inbox_sweep;
 mod reconcile;
 mod registration;
 mod relay;
+mod relay_notices;
 mod sender;
 mod stage;
+mod submission;
+mod teams;
 mod texts_out;
 mod voice;
+mod wizard;

@@ -21,6 +21,9 @@ use utoipa::{
     modifiers(&BearerToken),
     tags(
         (name = "users", description = "The signed-in user"),
+        (name = "teams", description = "Teams, members, e-mail settings, audit trail"),
+        (name = "inboxes", description = "The creation wizard, numbers, settings and members of inboxes"),
+        (name = "registration", description = "A team's A2P 10DLC registration"),
         (name = "conversations", description = "Folders, threads, history"),
         (name = "lock", description = "Who is responding"),
         (name = "messages", description = "Replying and composing"),
@@ -46,11 +49,15 @@ impl Modify for BearerToken {
 fn document() -> utoipa::openapi::OpenApi {
     let mut document = teams::Api::openapi();
     for part in [
+        inboxes::Api::openapi(),
+        registrations::Api::openapi(),
         conversations::Api::openapi(),
         conversation_lock::Api::openapi(),
         messages::Api::openapi(),
         inbound_sms::Api::openapi(),
         delivery_status::Api::openapi(),
+        registration_status::Api::openapi(),
+        inbound_voice::Api::openapi(),
         openapi::Api::openapi(),
     ] {
         document.merge(part);

@@ -59,7 +59,7 @@ impl Notices {
     }
 
     /// What [`Notices::of_text`] reads.
-    pub fn to_text(notice: &Notice) -> String {
+    pub(crate) fn to_text(notice: &Notice) -> String {
         serde_json::to_string(&NoticeRow::of(notice)).expect("a notice is always JSON")
     }
 

@@ -16,11 +16,11 @@ mod locks;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
-// mod new_inboxes;
+mod new_inboxes;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
-// mod registrations;
+mod registrations;
 #[cfg(test)]
 mod sends;
 #[cfg(test)]

@@ -14,8 +14,8 @@ use shared_domain::{conversation::Folder, ids::ConversationId, lock::LockPolicy,
 
 use crate::support::{Desk, START, ada, ben, number, seconds};
 
-const WALKS: u32 = 40;
-const STEPS: usize = 25;
+const WALKS: u32 = 24;
+const STEPS: usize = 20;
 const CONTACTS: usize = 4;
 
 /// What the sparse index says. The counter is left alone: nobody saw it as it is.

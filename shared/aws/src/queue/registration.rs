@@ -12,7 +12,7 @@ use super::{NotAJob, Queue, QueueError};
 use crate::client::Aws;
 
 /// A registration to look at:
-/// `{"organisationId": "org_…", "teamId": "team_…", "announcement": {"id", "at", "what", "codes", "reasons"}?}`.
+/// `{"organisationId": "org_…", "teamId": "team_…", "announcement": {"id", "at", "what", "codes"}?}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationJob {
     /// The tenant.
@@ -47,6 +47,9 @@ impl RegistrationJob {
     }
 
     /// What [`RegistrationJob::parse`] reads.
+    ///
+    /// # Panics
+    /// Never: ids, texts and numbers are always JSON.
     pub fn body(&self) -> String {
         let wire = Wire {
             organisation_id: self.organisation.to_string(),

@@ -1,0 +1,389 @@
+//! Registrations: one turn is one transaction, told once, and nobody waits for the carrier unheard.
+
+use std::collections::BTreeSet;
+
+use shared_aws::{
+    idempotency::Idempotency,
+    keys,
+    registrations::{POLL_LIMIT, Registrations, Submitted, Turn, Waiting},
+    table::StoreError,
+};
+use shared_domain::{
+    ids::TeamId,
+    notice::{Notice, Subject},
+    registration::{CarrierReason, Registration, RegistrationStatus, Source, Step, Submission},
+    time::Timestamp,
+};
+use tokio::task::JoinSet;
+
+use crate::support::{Desk, Row, ada, ben, deed, seconds, team_that_is};
+
+use RegistrationStatus::{Approved, NotStarted, Pending, Rejected, Suspended};
+
+const SERVICE: &str = "MG0123456789abcdef0123456789abcdef";
+const CAMPAIGN: &str = "QE2c6890da8086d771620e9b13fadeba0b";
+const KEY: Idempotency<'static> =
+    Idempotency { principal: "staff-104217", route: "registration team_1", key: "0d9c7f3e", body: "9f86d081" };
+
+pub(crate) fn submission() -> Submission {
+    Submission {
+        use_case: "LOW_VOLUME".into(),
+        description: "Replies of our front desk to applicants who asked about their documents.".into(),
+        message_flow: "Applicants give their mobile number on the form and tick the box to be texted.".into(),
+        message_samples: vec![
+            "Your transcript arrived today, thank you.".into(),
+            "Your visit is on Friday at 3pm.".into(),
+        ],
+        has_embedded_links: false,
+        has_embedded_phone: false,
+        privacy_policy_url: Some("https://college.example/privacy".into()),
+        terms_url: None,
+    }
+}
+
+pub(crate) fn step(id: &str, status: RegistrationStatus, at: Timestamp) -> Step {
+    Step { id: id.to_owned(), status, at, source: Source::Callback, codes: Vec::new(), detail: None, by: None }
+}
+
+fn reason() -> CarrierReason {
+    CarrierReason { code: 30_909, detail: "The call to action does not say how people agree.".into() }
+}
+
+/// A turn by this event, told to Ada.
+fn turn<'a>(step: &'a Step, reasons: &'a [CarrierReason]) -> Turn<'a> {
+    Turn { to: step.status, as_of: step.at, reasons, step, admins: vec![ada().id] }
+}
+
+/// A team whose campaign is, or soon will be, with the carriers.
+struct Team {
+    desk: Desk,
+}
+
+impl Team {
+    async fn new() -> Self {
+        let desk = Desk::open().await;
+        desk.teams.put(desk.organisation(), &team_that_is(NotStarted)).await.unwrap();
+        Self { desk }
+    }
+
+    async fn submitted() -> Self {
+        let team = Self::new().await;
+        team.store().remember_service(team.desk.organisation(), team.id(), SERVICE).await.unwrap();
+        assert!(team.submit(&team.now().await, 1, None).await);
+        team
+    }
+
+    fn store(&self) -> &Registrations {
+        &self.desk.registrations
+    }
+
+    fn id(&self) -> &TeamId {
+        &self.desk.inbox.team
+    }
+
+    async fn now(&self) -> Registration {
+        self.store().get(self.desk.organisation(), self.id()).await.unwrap()
+    }
+
+    /// What sends are judged by.
+    async fn may_send(&self) -> RegistrationStatus {
+        let team = self.desk.teams.get(self.desk.organisation(), self.id()).await.unwrap();
+        team.unwrap().registration
+    }
+
+    async fn submit(&self, from: &Registration, at: u64, key: Option<Idempotency<'_>>) -> bool {
+        let step = Step { source: Source::User, ..step(&format!("submission-{at}"), Pending, seconds(at)) };
+        let (submission, ada) = (submission(), ada());
+        let submitted = Submitted {
+            submission: &submission,
+            brand: "BN1",
+            campaign: CAMPAIGN,
+            as_of: seconds(at),
+            step: &step,
+        };
+        let deed = deed(&ada, "registration.submit", self.id().as_str(), seconds(at));
+        let organisation = self.desk.organisation();
+        self.store().submitted(organisation, self.id(), from, submitted, &deed, key).await.unwrap()
+    }
+
+    async fn turn(&self, from: &Registration, step: &Step, reasons: &[CarrierReason]) -> bool {
+        self.store().turn(self.desk.organisation(), self.id(), from, turn(step, reasons)).await.unwrap()
+    }
+
+    /// A turn from what is stored now.
+    async fn turns(&self, id: &str, to: RegistrationStatus, at: u64) {
+        assert!(self.turn(&self.now().await, &step(id, to, seconds(at)), &[]).await);
+    }
+
+    async fn timeline(&self) -> Vec<Step> {
+        self.store().timeline(self.desk.organisation(), self.id()).await.unwrap()
+    }
+
+    async fn notices(&self) -> Vec<Notice> {
+        self.desk.notices.left_behind(seconds(1_000_000)).await.unwrap()
+    }
+
+    async fn waits(&self) -> bool {
+        let waiting = self.store().waiting().await.unwrap();
+        assert!(waiting.len() <= 1);
+        !waiting.is_empty()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_begun_is_not_started_and_has_no_timeline() {
+    let team = Team::new().await;
+    assert_eq!(team.now().await, Registration::default());
+    assert_eq!(team.timeline().await, []);
+    assert!(!team.waits().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_submitted_is_pending_with_its_details_and_waits_for_the_carrier() {
+    let team = Team::submitted().await;
+    let registration = Registration {
+        status: Pending,
+        as_of: seconds(1),
+        submission: Some(submission()),
+        messaging_service: Some(SERVICE.into()),
+        brand: Some("BN1".into()),
+        campaign: Some(CAMPAIGN.into()),
+        reasons: Vec::new(),
+    };
+    assert_eq!((team.now().await, team.may_send().await), (registration, Pending));
+    assert_eq!(team.timeline().await.len(), 1);
+    assert_eq!(team.desk.trail().await.len(), 1);
+    let organisation = team.desk.organisation().clone();
+    let waiting = Waiting { organisation, team: team.id().clone(), asked: None };
+    assert_eq!(team.store().waiting().await.unwrap(), [waiting]);
+    assert_eq!(team.notices().await, [], "that is no news");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn details_are_submitted_once_under_one_key_and_the_key_says_as_what() {
+    let team = Team::new().await;
+    assert!(team.submit(&team.now().await, 1, Some(KEY)).await);
+    let remembered = team.desk.keys.recall(team.desk.organisation(), KEY, seconds(2)).await.unwrap().unwrap();
+    assert_eq!((remembered.made.as_str(), remembered.body.as_str()), (CAMPAIGN, KEY.body));
+    let before = team.desk.all_rows().await;
+    assert!(!team.submit(&team.now().await, 2, Some(KEY)).await);
+    assert_eq!(team.desk.all_rows().await, before, "nothing of it");
+    assert!(team.submit(&team.now().await, 3, Some(Idempotency { key: "another", ..KEY })).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn details_that_come_after_a_turn_are_refused_with_their_key() {
+    let team = Team::submitted().await;
+    let stale = team.now().await;
+    team.turns("EZ1", Approved, 2).await;
+    let before = team.desk.all_rows().await;
+    assert!(!team.submit(&stale, 3, Some(KEY)).await);
+    assert_eq!(team.desk.all_rows().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn details_keep_the_messaging_service_that_was_made_since_the_registration_was_read() {
+    let team = Team::new().await;
+    let before = team.now().await;
+    team.store().remember_service(team.desk.organisation(), team.id(), SERVICE).await.unwrap();
+    assert!(team.submit(&before, 1, None).await);
+    assert_eq!(team.now().await.messaging_service.as_deref(), Some(SERVICE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn corrected_details_forget_why_the_first_were_refused() {
+    let team = Team::submitted().await;
+    assert!(team.turn(&team.now().await, &step("EZ1", Rejected, seconds(2)), &[reason()]).await);
+    assert_eq!(team.now().await.reasons, [reason()]);
+    assert!(team.submit(&team.now().await, 3, None).await);
+    let again = team.now().await;
+    assert_eq!((again.status, again.reasons, again.as_of), (Pending, Vec::new(), seconds(3)));
+    assert!(team.waits().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_sixteen_who_turn_it_at_one_instant_one_does_and_one_notice_is_left() {
+    let team = Team::submitted().await;
+    let from = team.now().await;
+    let mut rivals = JoinSet::new();
+    for _ in 0..16 {
+        let (store, from) = (Registrations::new(team.desk.other_host()), from.clone());
+        let (organisation, id) = (team.desk.organisation().clone(), team.id().clone());
+        rivals.spawn(async move {
+            let step = step("EZ1", Approved, seconds(2));
+            store.turn(&organisation, &id, &from, turn(&step, &[])).await.unwrap()
+        });
+    }
+    let turned = rivals.join_all().await;
+    assert_eq!(turned.into_iter().filter(|turned| *turned).count(), 1);
+    assert_eq!((team.now().await.status, team.may_send().await), (Approved, Approved));
+    assert_eq!(team.timeline().await.len(), 2, "the submission, and one approval");
+    let notices = team.notices().await;
+    let [notice] = &notices[..] else { panic!("not one notice: {notices:?}") };
+    assert_eq!((&notice.subject, &notice.admins[..]), (&Subject::RegistrationApproved, &[ada().id][..]));
+    assert_eq!((&notice.team, notice.at), (team.id(), seconds(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_from_a_stale_read_is_refused_and_leaves_nothing() {
+    let team = Team::submitted().await;
+    let stale = team.now().await;
+    team.turns("EZ1", Approved, 2).await;
+    let before = team.desk.all_rows().await;
+    assert!(!team.turn(&stale, &step("EZ2", Rejected, seconds(3)), &[reason()]).await);
+    let same_state_older = Registration { status: Approved, ..stale };
+    assert!(!team.turn(&same_state_older, &step("EZ3", Suspended, seconds(4)), &[]).await);
+    assert_eq!(team.desk.all_rows().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_keeps_the_details_and_says_why() {
+    let team = Team::submitted().await;
+    let before = team.now().await;
+    assert!(team.turn(&before, &step("EZ1", Rejected, seconds(2)), &[reason()]).await);
+    let after = Registration { status: Rejected, as_of: seconds(2), reasons: vec![reason()], ..before };
+    assert_eq!((team.now().await, team.may_send().await), (after, Rejected));
+    assert_eq!(team.notices().await[0].subject, Subject::RegistrationRejected(vec![reason()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_of_a_team_that_is_not_there_neither_turns_nor_gets_a_service() {
+    let desk = Desk::open().await;
+    let (organisation, team) = (desk.organisation(), &desk.inbox.team);
+    let refused = desk.registrations.remember_service(organisation, team, SERVICE).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))));
+    let approval = step("EZ1", Approved, seconds(2));
+    let from = Registration::default();
+    assert!(!desk.registrations.turn(organisation, team, &from, turn(&approval, &[])).await.unwrap());
+    assert!(desk.rows().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_suspended_goes_on_waiting_until_it_is_lifted_and_what_is_decided_waits_no_more() {
+    for (way, waits_at_the_end) in [
+        (vec![Approved], false),
+        (vec![Rejected], false),
+        (vec![Suspended], true),
+        (vec![Approved, Suspended], true),
+        (vec![Approved, Suspended, Approved], false),
+        (vec![Suspended, Approved, Suspended], true),
+    ] {
+        let team = Team::submitted().await;
+        assert!(team.waits().await);
+        for (place, to) in way.iter().enumerate() {
+            team.turns(&format!("EZ{place}"), *to, 2 + place as u64).await;
+            assert_eq!(team.waits().await, *to == Suspended, "{way:?}");
+        }
+        assert_eq!(team.waits().await, waits_at_the_end, "{way:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_keeps_its_first_words_and_moves_neither_state_nor_instant() {
+    let team = Team::submitted().await;
+    let before = team.now().await;
+    let note = async |detail: &str| {
+        let line = Step { detail: Some(detail.into()), ..step("EZ1", Approved, seconds(500)) };
+        team.store().note(team.desk.organisation(), team.id(), &line).await.unwrap();
+    };
+    note("Its record says that the campaign is in review.").await;
+    note("Its record says that the campaign has failed.").await;
+    let timeline = team.timeline().await;
+    assert_eq!(timeline.iter().map(|step| step.at).collect::<Vec<_>>(), [seconds(500), seconds(1)]);
+    assert_eq!(timeline[0].detail.as_deref(), Some("Its record says that the campaign is in review."));
+    assert_eq!((team.now().await, team.may_send().await), (before, Pending));
+    assert!(team.waits().await);
+    assert_eq!(team.notices().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_the_timeline_comes_back_as_it_was_written_and_the_newest_hundred_are_shown() {
+    let team = Team::submitted().await;
+    let full = Step {
+        codes: vec![30_909, 30_896],
+        detail: Some("One of the team's numbers could not join the campaign.".into()),
+        by: Some(ben().id),
+        source: Source::Poll,
+        ..step("EZ0", Suspended, seconds(10_000))
+    };
+    team.store().note(team.desk.organisation(), team.id(), &full).await.unwrap();
+    for place in 0..110 {
+        let line = step(&format!("EZ{place}"), Pending, seconds(100 + place));
+        team.store().note(team.desk.organisation(), team.id(), &line).await.unwrap();
+    }
+    let timeline = team.timeline().await;
+    assert_eq!((timeline.len(), &timeline[0], &timeline[1].id), (100, &full, &"EZ109".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_remembered_twice_is_one_and_finds_its_team() {
+    let team = Team::new().await;
+    let organisation = team.desk.organisation();
+    team.store().remember_service(organisation, team.id(), SERVICE).await.unwrap();
+    let once = team.desk.all_rows().await;
+    team.store().remember_service(organisation, team.id(), SERVICE).await.unwrap();
+    assert_eq!(team.desk.all_rows().await, once);
+    let found = team.store().by_service(SERVICE).await.unwrap();
+    assert_eq!(found, Some((organisation.clone(), team.id().clone())));
+    assert_eq!(team.store().by_service("MG9").await.unwrap(), None);
+    let registration = team.now().await;
+    assert_eq!((registration.status, registration.as_of), (NotStarted, Timestamp::default()));
+    let shown = team.desk.teams.get(organisation, team.id()).await.unwrap().unwrap();
+    assert_eq!(shown.messaging_service.as_deref(), Some(SERVICE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn remembering_a_service_moves_nothing_of_a_registration_under_way() {
+    let team = Team::submitted().await;
+    team.turns("EZ1", Approved, 2).await;
+    let before = team.now().await;
+    team.store().remember_service(team.desk.organisation(), team.id(), "MG2").await.unwrap();
+    let after = Registration { messaging_service: Some("MG2".into()), ..before };
+    assert_eq!((team.now().await, team.may_send().await), (after, Approved));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_written_down_when_the_carrier_was_asked_while_it_waits_and_not_after() {
+    let team = Team::submitted().await;
+    let waiting = team.store().waiting().await.unwrap().pop().unwrap();
+    team.store().asked(&waiting, seconds(60)).await.unwrap();
+    let asked = Waiting { asked: Some(seconds(60)), ..waiting.clone() };
+    assert_eq!(team.store().waiting().await.unwrap(), [asked]);
+    team.turns("EZ1", Approved, 61).await;
+    team.store().asked(&waiting, seconds(120)).await.unwrap();
+    assert!(!team.waits().await, "asking brings nothing back");
+}
+
+/// Rows of so many teams that wait.
+async fn many_wait(desk: &Desk, how_many: usize) -> BTreeSet<TeamId> {
+    let ids = (0..how_many).map(|place| TeamId::new(seconds(0), place as u64));
+    let ids: BTreeSet<TeamId> = ids.collect();
+    let row = |team: &TeamId| -> Row {
+        let key = keys::pending_registration(desk.organisation(), team);
+        let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+        Row::from([
+            ("pk".to_owned(), text(&key.pk)),
+            ("sk".to_owned(), text(&key.sk)),
+            ("org".to_owned(), text(desk.organisation().as_str())),
+            ("team".to_owned(), text(team.as_str())),
+        ])
+    };
+    desk.put_all(ids.iter().map(row).collect()).await;
+    ids
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_wait_are_listed_page_by_page() {
+    let desk = Desk::open().await;
+    let all = many_wait(&desk, 2_345).await;
+    let waiting = desk.registrations.waiting().await.unwrap();
+    assert_eq!(waiting.len(), all.len());
+    assert_eq!(waiting.into_iter().map(|waiting| waiting.team).collect::<BTreeSet<_>>(), all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_has_no_end_is_read_to_its_documented_length() {
+    let desk = Desk::open().await;
+    many_wait(&desk, POLL_LIMIT + 30).await;
+    assert_eq!(desk.registrations.waiting().await.unwrap().len(), POLL_LIMIT);
+}
