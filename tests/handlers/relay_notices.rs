@@ -1,0 +1,261 @@
+//! `outbox-relay` and `send-reconcile`: notices on their way to the mail queue.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aws_lambda_events::event::dynamodb::Event;
+use axum::{Json, Router, extract::State};
+use outbox_relay::{App, handle};
+use serde_json::{Value, json};
+use shared_aws::{
+    client::Aws,
+    notices::Notices,
+    outbox::SWEEP_AFTER,
+    queue::{MailQueue, SendQueue},
+};
+use shared_domain::{
+    ids::{ContactId, UserId},
+    notice::{Notice, Subject},
+    registration::CarrierReason,
+    time::Timestamp,
+};
+
+use crate::stage::{Carrier, Stage, now};
+
+const DOWN: &str = "http://127.0.0.1:9";
+
+/// A queue that takes every entry but those with the ids that it refuses.
+#[derive(Clone)]
+struct Queue {
+    url: String,
+    refused: Arc<Mutex<Vec<&'static str>>>,
+    bodies: Arc<Mutex<Vec<String>>>,
+}
+
+impl Queue {
+    async fn open() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let queue = Self { url, refused: Arc::default(), bodies: Arc::default() };
+        let router = Router::new().fallback(Self::take).with_state(queue.clone());
+        tokio::spawn(async { axum::serve(listener, router).await });
+        queue
+    }
+
+    async fn take(State(queue): State<Self>, body: String) -> Json<Value> {
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let refused = queue.refused.lock().unwrap().clone();
+        let (mut taken, mut failed) = (Vec::new(), Vec::new());
+        for entry in body["Entries"].as_array().unwrap() {
+            if refused.iter().any(|id| entry["Id"] == *id) {
+                failed.push(json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
+            } else {
+                queue.bodies.lock().unwrap().push(entry["MessageBody"].as_str().unwrap().to_owned());
+                taken.push(json!({ "Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": "0" }));
+            }
+        }
+        Json(json!({ "Successful": taken, "Failed": failed }))
+    }
+
+    fn refuse(&self, ids: &[&'static str]) {
+        *self.refused.lock().unwrap() = ids.to_vec();
+    }
+
+    fn notices(&self) -> Vec<Notice> {
+        self.bodies.lock().unwrap().iter().map(|body| Notices::of_text(body).unwrap()).collect()
+    }
+}
+
+fn mail(url: &str) -> MailQueue {
+    MailQueue::new(&Aws::loopback(url), format!("{url}/mail"))
+}
+
+fn sends(url: &str) -> SendQueue {
+    SendQueue::new(&Aws::loopback(url), format!("{url}/queue.fifo"))
+}
+
+fn relay(stage: &Stage, queue: &str) -> App {
+    App::new(&stage.table(), sends(DOWN), mail(queue))
+}
+
+fn reconcile(stage: &Stage, carrier: &Carrier, queue: &str) -> send_reconcile::App {
+    let carrier = carrier.client(Duration::from_secs(2));
+    send_reconcile::App::new(stage.table(), carrier, sends(DOWN), mail(queue), Duration::from_secs(300))
+}
+
+fn notice(stage: &Stage, id: &str, subject: Subject, at: Timestamp) -> Notice {
+    Notice {
+        id: id.into(),
+        organisation: stage.organisation().clone(),
+        team: stage.account.team.id.clone(),
+        subject,
+        at,
+        admins: vec![UserId::parse("ada").unwrap()],
+    }
+}
+
+/// One of each kind, as they stand in the table.
+async fn left(stage: &Stage, at: Timestamp) -> Vec<Notice> {
+    let reasons = vec![CarrierReason { code: 30886, detail: "The description does not fit.".into() }];
+    let contact = ContactId::parse("con_1").unwrap();
+    let added = Subject::ContactAdded { contact: contact.clone(), by: UserId::parse("ada").unwrap() };
+    let unknown = Subject::UnknownContact { contact, inbox: stage.account.inbox.id.clone() };
+    let notices = vec![
+        notice(stage, "a-approved", Subject::RegistrationApproved, at),
+        notice(stage, "b-rejected", Subject::RegistrationRejected(reasons.clone()), at),
+        notice(stage, "c-suspended", Subject::RegistrationSuspended(reasons), at),
+        notice(stage, "d-added", added, at),
+        notice(stage, "e-unknown", unknown, at),
+    ];
+    for notice in &notices {
+        Notices::new(stage.table()).leave(notice).await.unwrap();
+    }
+    notices
+}
+
+/// The rows that the table holds for notices, as its stream shows them.
+async fn inserted(stage: &Stage) -> Vec<Value> {
+    use aws_sdk_dynamodb::{Client, types::AttributeValue};
+    let client = Client::from_conf(stage.engine.aws.dynamodb_config().build());
+    let found = client
+        .query()
+        .table_name(test_kit::engine::TABLE)
+        .key_condition_expression("pk = :notices")
+        .expression_attribute_values(":notices", AttributeValue::S("OUTBOX#MAIL".into()))
+        .send()
+        .await
+        .unwrap();
+    found.items().iter().map(|row| record("INSERT", &AttributeValue::M(row.clone()))).collect()
+}
+
+fn record(name: &str, row: &aws_sdk_dynamodb::types::AttributeValue) -> Value {
+    let image = &wire(row)["M"];
+    json!({
+        "eventID": "1", "eventName": name, "eventVersion": "1.1", "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1", "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/s",
+        "dynamodb": {
+            "ApproximateCreationDateTime": 1_795_341_600, "Keys": { "pk": image["pk"], "sk": image["sk"] },
+            "NewImage": image, "SequenceNumber": "1", "SizeBytes": 100, "StreamViewType": "NEW_IMAGE",
+        },
+    })
+}
+
+/// An attribute as DynamoDB writes it.
+fn wire(value: &aws_sdk_dynamodb::types::AttributeValue) -> Value {
+    use aws_sdk_dynamodb::types::AttributeValue as A;
+    match value {
+        A::S(text) => json!({ "S": text }),
+        A::N(number) => json!({ "N": number }),
+        A::Bool(yes) => json!({ "BOOL": yes }),
+        A::Null(_) => json!({ "NULL": true }),
+        A::L(items) => json!({ "L": items.iter().map(wire).collect::<Vec<_>>() }),
+        A::M(fields) => {
+            let fields: serde_json::Map<_, _> =
+                fields.iter().map(|(name, value)| (name.clone(), wire(value))).collect();
+            json!({ "M": fields })
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn event(records: Vec<Value>) -> Event {
+    serde_json::from_value(json!({ "Records": records })).unwrap()
+}
+
+async fn waiting(stage: &Stage) -> Vec<Notice> {
+    let long_after = now().plus(SWEEP_AFTER).plus(SWEEP_AFTER);
+    Notices::new(stage.table()).left_behind(long_after).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_goes_to_the_mail_queue_as_it_was_left_and_its_row_is_removed() {
+    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    let notices = left(&stage, now()).await;
+    let records = inserted(&stage).await;
+    assert_eq!(records.len(), 5);
+    handle(&relay(&stage, &queue.url), event(records)).await.unwrap();
+    assert_eq!((queue.notices(), waiting(&stage).await), (notices, Vec::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_goes_or_cannot_be_read_is_passed_over() {
+    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    left(&stage, now()).await;
+    let mut records = inserted(&stage).await;
+    records.truncate(3);
+    records[0]["eventName"] = "REMOVE".into();
+    records[1]["dynamodb"]["NewImage"]["subject"] = json!({ "S": "something else" });
+    records[1]["dynamodb"]["NewImage"]["kind"] = json!({ "S": "something else" });
+    records[1]["dynamodb"]["NewImage"]["at"] = json!({ "S": "never" });
+    handle(&relay(&stage, &queue.url), event(records)).await.unwrap();
+    let names: Vec<_> = queue.notices().into_iter().map(|notice| notice.id).collect();
+    assert_eq!((names.as_slice(), waiting(&stage).await.len()), (&["c-suspended".to_owned()][..], 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_down_fails_the_invocation_and_the_row_is_found_again() {
+    let stage = Stage::set().await;
+    let notices = left(&stage, now()).await;
+    let records = inserted(&stage).await;
+    let failed = handle(&relay(&stage, DOWN), event(records)).await.unwrap_err();
+    assert_eq!((failed.failed, failed.all), (5, 5));
+    assert_eq!(waiting(&stage).await, notices);
+    assert_eq!(Notices::new(stage.table()).left_behind(now()).await.unwrap(), [], "not before its time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_notice_that_the_queue_refuses_stays_and_the_others_go() {
+    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    left(&stage, now()).await;
+    queue.refuse(&["1"]);
+    let records = inserted(&stage).await;
+    let failed = handle(&relay(&stage, &queue.url), event(records.clone())).await.unwrap_err();
+    assert_eq!((failed.failed, failed.all, queue.notices().len()), (1, 5, 4));
+    let names: Vec<_> = waiting(&stage).await.into_iter().map(|notice| notice.id).collect();
+    assert_eq!(names, ["b-rejected"]);
+    queue.refuse(&[]);
+    handle(&relay(&stage, &queue.url), event(records)).await.unwrap();
+    assert_eq!(waiting(&stage).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_not_queued_holds_up_no_notice() {
+    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    left(&stage, now()).await;
+    let id = stage.accepted("hello", now()).await;
+    let image = json!({
+        "pk": { "S": "OUTBOX#1" }, "sk": { "S": id.as_str() }, "org": { "S": "org_1" },
+        "at": { "N": now().millis().to_string() },
+    });
+    let mut records = inserted(&stage).await;
+    let mut text = records[0].clone();
+    text["dynamodb"]["NewImage"] = image;
+    records.insert(0, text);
+    let failed = handle(&relay(&stage, &queue.url), event(records)).await.unwrap_err();
+    assert_eq!((failed.failed, failed.all, queue.notices().len()), (1, 6, 5));
+    assert_eq!(waiting(&stage).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_stream_left_behind_is_queued_by_the_sweep_after_its_time() {
+    let (stage, queue, carrier) = (Stage::set().await, Queue::open().await, Carrier::open().await);
+    let at = now();
+    let notices = left(&stage, at).await;
+    let run = async |queue: &str, at: Timestamp| {
+        let tally = send_reconcile::handle(&reconcile(&stage, &carrier, queue), at).await.unwrap();
+        (tally.queued, tally.failed)
+    };
+    assert_eq!(run(&queue.url, at.plus(SWEEP_AFTER)).await, (0, 0), "the relay's still");
+    let late = at.plus(SWEEP_AFTER).plus(Duration::from_millis(1));
+    assert_eq!(run(DOWN, late).await, (0, 5));
+    assert_eq!(waiting(&stage).await, notices, "for the next run");
+    queue.refuse(&["0"]);
+    assert_eq!(run(&queue.url, late).await, (4, 1));
+    queue.refuse(&[]);
+    assert_eq!((run(&queue.url, late).await, run(&queue.url, late).await), ((1, 0), (0, 0)));
+    let mut told = queue.notices();
+    told.sort_by(|one, other| one.id.cmp(&other.id));
+    assert_eq!((told, waiting(&stage).await), (notices, Vec::new()));
+}

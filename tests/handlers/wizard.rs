@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::Client as Dynamo;
+use aws_sdk_dynamodb::{
+    Client as Dynamo,
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
+    error::BoxError,
+};
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, response::IntoResponse};
 use inboxes::{App, handle};
 use local_cloud::simulator::{self, Settings};
@@ -82,8 +86,7 @@ impl Office {
     }
 
     pub(crate) async fn team(&self, organisation: &str, id: &str, name: &str, status: RegistrationStatus) {
-        let team =
-            Team { id: team(id), name: name.into(), registration: status, messaging_service: None };
+        let team = Team { id: team(id), name: name.into(), registration: status, messaging_service: None };
         Teams::new(self.table()).put(&org(organisation), &team).await.unwrap();
     }
 
@@ -100,6 +103,19 @@ impl Office {
 
     pub(crate) fn table(&self) -> Table {
         self.engine.table()
+    }
+
+    /// The table over a client that dies after so many requests.
+    pub(crate) fn fused(&self, through: usize) -> Table {
+        let fuse = Fuse(Arc::new(Mutex::new(through)));
+        let config = self.engine.aws.dynamodb_config().interceptor(fuse).build();
+        Table::new(Dynamo::from_conf(config), TABLE)
+    }
+
+    /// The function on a host that dies after so many requests to the table.
+    pub(crate) fn dying(&self, through: usize) -> App {
+        let carrier = self.carrier.client(PATIENT);
+        App::new(&self.fused(through), Claims::standard(), carrier, BASE.into())
     }
 
     /// The function, on a host of its own.
@@ -137,6 +153,27 @@ impl Office {
             value.as_s().unwrap().clone()
         };
         items.iter().map(|item| format!("{} {}", key(item, "pk"), key(item, "sk"))).collect()
+    }
+}
+
+/// Lets so many requests to the table through, and no more.
+#[derive(Debug, Clone)]
+struct Fuse(Arc<Mutex<usize>>);
+
+impl Intercept for Fuse {
+    fn name(&self) -> &'static str {
+        "fuse"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut left = self.0.lock().unwrap();
+        *left = left.checked_sub(1).ok_or("the fuse has blown")?;
+        Ok(())
     }
 }
 
@@ -191,8 +228,7 @@ impl Gate {
         headers: axum::http::HeaderMap,
         body: Bytes,
     ) -> impl IntoResponse {
-        let sprung =
-            |trap: &mut Trap| method.as_str() == trap.method && uri.path().ends_with(trap.path);
+        let sprung = |trap: &mut Trap| method.as_str() == trap.method && uri.path().ends_with(trap.path);
         let trap = gate.trap.lock().unwrap().take_if(sprung);
         match trap.map(|trap| trap.then) {
             Some(Then::Refuse(status, answer)) => {
@@ -570,6 +606,27 @@ async fn a_crash_after_the_purchase_is_finished_by_a_retry_with_the_same_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_dies_at_any_request_to_the_table_leaves_what_a_retry_finishes() {
+    for through in 0.. {
+        let office = Office::set().await;
+        let event = create("ada", "team_1", &wish("front", 2001)).header("idempotency-key", "k-1");
+        let (died, _) = ask(&office.dying(through), &event).await;
+        let (status, made) = ask(&office.app(), &event).await;
+        assert_eq!(status, 201, "{through}: {made}");
+        let owned = office.carrier.owned().await;
+        assert_eq!((owned.len(), &owned[0]["friendly_name"]), (1, &made["inboxId"]), "{through}");
+        let (_, listed) = ask(&office.app(), &list("ada", "team_1")).await;
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{through}");
+        assert_eq!(office.new_inboxes().unsettled().await.unwrap(), [], "{through}");
+        if died == 201 {
+            assert!(through > 4, "{through}");
+            break;
+        }
+        assert!(died >= 500, "{through}: {died}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_gives_the_same_answer_again_and_takes_no_other_body() {
     let office = Office::set().await;
     let app = office.app();
@@ -609,7 +666,8 @@ async fn an_api_code_or_number_that_two_want_at_one_instant_goes_to_one() {
         let (a, b) = (2100 + 2 * round, 2101 + 2 * round);
         let (mine, yours) = (format!("race-{round}"), format!("Race-{round}"));
         let same_code = [wish(&mine, a), wish(&yours, b)];
-        let same_number = [wish(&format!("mine-{round}"), 2200 + round), wish(&format!("yours-{round}"), 2200 + round)];
+        let same_number =
+            [wish(&format!("mine-{round}"), 2200 + round), wish(&format!("yours-{round}"), 2200 + round)];
         for (wanted, code) in [(same_code, "api_code_taken"), (same_number, "number_unavailable")] {
             let before = office.carrier.owned().await.len();
             let [first, second] = wanted.map(|wanted| create("dan", "team_2", &wanted));
@@ -644,7 +702,9 @@ async fn an_api_code_is_taken_whatever_its_case_and_in_its_organisation_alone() 
 async fn a_dry_run_checks_everything_and_makes_nothing() {
     let office = Office::set().await;
     let (app, before) = (office.app(), office.rows().await);
-    let dry = |wanted: &Value| create("ada", "team_1", wanted).query("dryRun=true").header("idempotency-key", "k-1");
+    let dry = |wanted: &Value| {
+        create("ada", "team_1", wanted).query("dryRun=true").header("idempotency-key", "k-1")
+    };
     let (status, shown) = ask(&app, &dry(&wish("front", 2001))).await;
     assert_eq!((status, &shown["member"]), (200, &json!(false)), "{shown}");
     assert!(shown["notice"].as_str().unwrap().contains("cannot be sent"));
@@ -725,9 +785,8 @@ async fn the_wizard_begins_with_the_team_where_there_is_one_and_offers_members_o
 async fn numbers_are_found_by_area_code_and_exchange_by_admins() {
     let office = Office::set().await;
     let app = office.app();
-    let search = async |who: &str, query: &str| {
-        ask(&app, &get("GET /v1/numbers/available", who).query(query)).await
-    };
+    let search =
+        async |who: &str, query: &str| ask(&app, &get("GET /v1/numbers/available", who).query(query)).await;
     for (query, begin) in [
         ("areaCode=415&limit=3", "+1415"),
         ("areaCode=415&prefix=777&limit=3", "+1415777"),

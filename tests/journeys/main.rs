@@ -11,6 +11,7 @@ mod access;
 mod canaries;
 mod carrier_trouble;
 mod compose;
+mod contacts;
 mod conventions;
 mod delivery;
 mod folders;

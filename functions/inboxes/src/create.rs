@@ -7,6 +7,7 @@
 use lambda_http::Request;
 use shared_aws::{
     audit::Deed,
+    inboxes::Account,
     new_inboxes::{Bought, Completed, Reserved},
 };
 use shared_carriers::twilio::{CallError, Purchase, PurchaseError};
@@ -59,9 +60,14 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
         key: idempotency::key(request)?,
     };
     let begun = if dry_run { None } else { attempt.recalled(&app.keys, now).await? };
-    if let Some(inbox) = begun_before(app, &access, begun.as_deref()).await? {
+    if let Some(Account { inbox, team }) = begun_before(app, &access, begun.as_deref()).await? {
         if inbox.stage != Stage::Creating {
-            return created(app, 201, &inbox, &access.standing.team, true, false).await;
+            if let (Stage::Active, Some(sid)) = (inbox.stage, &inbox.number_sid)
+                && let Err(problem) = join_late(app, &access, sid, None).await
+            {
+                tracing::error!(inbox = %inbox.id, cause = problem.cause, "its number may be in no service");
+            }
+            return created(app, 201, &inbox, &team, true, false).await;
         }
         let draft = draft::check_begun(app, &access, wanted).await?;
         return finish(app, &access, &inbox, &draft, Begun::Before, now, chance).await;
@@ -70,9 +76,8 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
     if dry_run {
         return dry(app, &access, draft, now, chance).await;
     }
-    let inbox = match reserve(app, &access, &draft, &attempt, now, chance).await? {
-        Some(inbox) => inbox,
-        None => return Err(changed()), // the same key at the same instant: the other request makes it
+    let Some(inbox) = reserve(app, &access, &draft, &attempt, now, chance).await? else {
+        return Err(changed()); // the same key at the same instant: the other request makes it
     };
     finish(app, &access, &inbox, &draft, Begun::Now, now, chance).await
 }
@@ -84,9 +89,13 @@ enum Begun {
     Before,
 }
 
-async fn begun_before(app: &App, access: &TeamAccess, made: Option<&str>) -> Result<Option<Inbox>, Problem> {
+async fn begun_before(
+    app: &App,
+    access: &TeamAccess,
+    made: Option<&str>,
+) -> Result<Option<Account>, Problem> {
     let Some(id) = made.and_then(|made| InboxId::parse(made).ok()) else { return Ok(None) };
-    Ok(app.inboxes.account(&access.organisation, &id).await?.map(|account| account.inbox))
+    Ok(app.inboxes.account(&access.organisation, &id).await?)
 }
 
 async fn dry(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, chance: u64) -> Outcome {
@@ -162,14 +171,32 @@ async fn finish(
     chance: u64,
 ) -> Outcome {
     let sid = buy(app, inbox, begun).await?;
-    if let Some(service) = &access.standing.team.messaging_service {
+    let service = access.standing.team.messaging_service.as_deref();
+    if let Some(service) = service {
         app.carrier.add_number(service, &sid).await.map_err(|error| carrier_problem(&error))?;
     }
-    complete(app, access, inbox, &sid, draft, now, chance).await
+    let answer = complete(app, access, inbox, &sid, draft, now, chance).await?;
+    join_late(app, access, &sid, service).await?;
+    Ok(answer)
+}
+
+/// A submission that made the team's messaging service meanwhile has put the numbers of the inboxes in use into it: this
+/// one either was in use by then, or finds the service now. A retry with the same key tries once more.
+async fn join_late(app: &App, access: &TeamAccess, sid: &str, joined: Option<&str>) -> Result<(), Problem> {
+    let registration = app.registrations.get(&access.organisation, access.team()).await?;
+    match registration.messaging_service {
+        Some(service) if joined != Some(service.as_str()) => {
+            let added = app.carrier.add_number(&service, sid).await;
+            added.map_err(|error| carrier_problem(&error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The carrier's name of the number, bought now or before.
 async fn buy(app: &App, inbox: &Inbox, begun: Begun) -> Result<String, Problem> {
+    // An earlier request may have bought it although we do not.
+    let not_by_us = if begun == Begun::Before { Bought::Perhaps } else { Bought::SurelyNot };
     if begun == Begun::Before
         && let Some(sid) = bought_before(app, inbox).await.map_err(|error| carrier_problem(&error))?
     {
@@ -187,7 +214,7 @@ async fn buy(app: &App, inbox: &Inbox, begun: Begun) -> Result<String, Problem> 
         Err(PurchaseError::Gone) => match bought_before(app, inbox).await {
             Ok(Some(sid)) => Ok(sid),
             Ok(None) => {
-                app.new_inboxes.undo(inbox, Bought::SurelyNot).await?;
+                app.new_inboxes.undo(inbox, not_by_us).await?;
                 Err(numbers::unavailable(app, &inbox.number).await)
             }
             Err(error) => Err(carrier_problem(&error)),
@@ -202,7 +229,7 @@ async fn buy(app: &App, inbox: &Inbox, begun: Begun) -> Result<String, Problem> 
             Err(_) => Err(carrier_problem(&CallError::Unknown)),
         },
         Err(PurchaseError::Call(error)) => {
-            app.new_inboxes.undo(inbox, Bought::SurelyNot).await?;
+            app.new_inboxes.undo(inbox, not_by_us).await?;
             Err(refused(&error))
         }
     }

@@ -24,6 +24,7 @@ use utoipa::{
         (name = "teams", description = "Teams, members, e-mail settings, audit trail"),
         (name = "inboxes", description = "The creation wizard, numbers, settings and members of inboxes"),
         (name = "registration", description = "A team's A2P 10DLC registration"),
+        (name = "contacts", description = "Who is written to"),
         (name = "conversations", description = "Folders, threads, history"),
         (name = "lock", description = "Who is responding"),
         (name = "messages", description = "Replying and composing"),
@@ -51,6 +52,7 @@ fn document() -> utoipa::openapi::OpenApi {
     for part in [
         inboxes::Api::openapi(),
         registrations::Api::openapi(),
+        contacts::Api::openapi(),
         conversations::Api::openapi(),
         conversation_lock::Api::openapi(),
         messages::Api::openapi(),

@@ -21,13 +21,14 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{CallError, Client, Credentials};
 use shared_domain::{
-    registration::{Announced, Announcement, Registration, Step},
+    registration::{
+        Announced, Announcement, CarrierReason, Registration, Step,
+        verdict::{self, Due, Look, Verdict},
+    },
     time::Timestamp,
 };
 
-use crate::verdict::{Due, Verdict};
-
-mod verdict;
+mod carrier;
 
 /// The carrier is given so long to answer: all looks at a registration end within the function's time. The queue asks again.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -133,8 +134,19 @@ async fn look(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<bool, 
         };
     };
     let record = app.carrier.fetch_campaign(service, campaign).await;
-    let record = record.inspect_err(|error| report(job, error))?.into();
-    match verdict::of(&registration, announcement.as_ref(), &timeline, &record, now) {
+    let record = carrier::record(record.inspect_err(|error| report(job, error))?);
+    let codes = announcement.iter().flat_map(|told| told.codes.iter().copied());
+    let told: Vec<CarrierReason> = codes.map(carrier::in_our_words).collect();
+    let announcement = announcement.as_ref();
+    let look = Look {
+        registration: &registration,
+        announcement,
+        told: &told,
+        timeline: &timeline,
+        record: &record,
+        now,
+    };
+    match verdict::of(look) {
         Verdict::Turn(due) => turn(app, job, &registration, due).await,
         Verdict::Note(line) => note(app, job, &line).await,
         Verdict::Nothing => Ok(true),

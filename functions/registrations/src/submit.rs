@@ -64,7 +64,9 @@ pub(crate) async fn submit(app: &App, now: Timestamp, chance: u64, request: &Req
         .with("registration", status.as_str()));
     }
     let brand = app.brand.as_deref().ok_or_else(brand_missing)?;
-    let campaign = at_the_carrier(app, &access, &registration, brand, &submission).await?;
+    let (service, campaign) = at_the_carrier(app, &access, &registration, brand, &submission).await?;
+    // As it was read before the carrier was asked: what turned since stands against this turn.
+    let from = Registration { messaging_service: Some(service), ..registration };
     let step = Step {
         id: format!("submission-{:08x}", chance & 0xffff_ffff),
         status: RegistrationStatus::Pending,
@@ -72,7 +74,7 @@ pub(crate) async fn submit(app: &App, now: Timestamp, chance: u64, request: &Req
         source: Source::User,
         codes: Vec::new(),
         detail: Some(
-            if registration.is_submitted() { "Corrected and submitted again." } else { "Submitted." }.into(),
+            if from.is_submitted() { "Corrected and submitted again." } else { "Submitted." }.into(),
         ),
         by: Some(access.standing.user.id.clone()),
     };
@@ -85,18 +87,9 @@ pub(crate) async fn submit(app: &App, now: Timestamp, chance: u64, request: &Req
     };
     let actor = &access.standing.user.id;
     let deed = Deed { actor, action: "registration.submit", target: access.team().as_str(), at: now, chance };
-    // Read again: the messaging service was remembered since.
-    let registration = app.registrations.get(&access.organisation, access.team()).await?;
     let done = app
         .registrations
-        .submitted(
-            &access.organisation,
-            access.team(),
-            &registration,
-            submitted,
-            &deed,
-            attempt.idempotency(),
-        )
+        .submitted(&access.organisation, access.team(), &from, submitted, &deed, attempt.idempotency())
         .await?;
     if !done && attempt.recalled(&app.keys, now).await?.is_none() {
         return Err(changed());
@@ -111,14 +104,14 @@ async fn current(app: &App, request: &Request) -> Outcome {
     reply::json(202, &view(app, &access).await?)
 }
 
-/// The campaign as the carrier has it, with its messaging service and the team's numbers.
+/// The messaging service with the team's numbers, and its campaign as the carrier has it.
 async fn at_the_carrier(
     app: &App,
     access: &TeamAccess,
     registration: &Registration,
     brand: &str,
     submission: &Submission,
-) -> Result<Campaign, Problem> {
+) -> Result<(String, Campaign), Problem> {
     let service = match &registration.messaging_service {
         Some(service) => service.clone(),
         None => messaging_service(app, access).await?,
@@ -131,17 +124,26 @@ async fn at_the_carrier(
     let details = details(brand, submission);
     let there = app.carrier.find_campaign(&service).await.map_err(|error| problem(&error))?;
     let campaign = match there {
-        None => app.carrier.create_campaign(&service, &details).await,
+        None => create_campaign(app, &service, &details).await,
         Some(campaign) if campaign.status == CampaignStatus::Failed => {
             app.carrier.update_campaign(&service, &campaign.sid, &details).await
         }
         // An earlier request made it and died before it could say so.
         Some(campaign) => Ok(campaign),
     };
-    campaign.map_err(|error| problem(&error))
+    Ok((service, campaign.map_err(|error| problem(&error))?))
 }
 
-/// Made under a name of ours, by which it is found again.
+/// A service has one campaign: one that another request made at this instant is why the carrier refuses ours, and counts.
+async fn create_campaign(app: &App, service: &str, details: &Details) -> Result<Campaign, CallError> {
+    match app.carrier.create_campaign(service, details).await {
+        Err(refused @ CallError::Refused { .. }) => app.carrier.find_campaign(service).await?.ok_or(refused),
+        answer => answer,
+    }
+}
+
+/// Made under a name of ours, by which it is found again. Of two that are made at one instant the one counts that was
+/// remembered first; the other stays empty.
 async fn messaging_service(app: &App, access: &TeamAccess) -> Result<String, Problem> {
     let name = format!("{} {}", access.organisation, access.team());
     let found = app.carrier.find_service(&name).await.map_err(|error| problem(&error))?;
@@ -149,8 +151,7 @@ async fn messaging_service(app: &App, access: &TeamAccess) -> Result<String, Pro
         Some(service) => service,
         None => app.carrier.create_service(&name).await.map_err(|error| problem(&error))?,
     };
-    app.registrations.remember_service(&access.organisation, access.team(), &service.sid).await?;
-    Ok(service.sid)
+    Ok(app.registrations.settle_service(&access.organisation, access.team(), &service.sid).await?)
 }
 
 fn details(brand: &str, submission: &Submission) -> Details {

@@ -4,7 +4,7 @@
 use lambda_http::Request;
 use shared_aws::{audit::Deed, members::Home};
 use shared_domain::{
-    ids::UserId,
+    ids::{InboxId, UserId},
     lock::Person,
     membership::{self, Role, TeamMember, User},
     settings,
@@ -157,14 +157,20 @@ pub(crate) async fn remove(app: &App, now: Timestamp, chance: u64, request: &Req
     let Some(home) = app.members.home(&access.organisation, &user).await? else {
         return reply::no_content();
     };
-    if let Some(role) = home.role(access.team()) {
+    let role = home.role(access.team());
+    if let Some(role) = role {
         may_appoint(&access, role)?;
     }
-    let actor = &access.standing.user.id;
-    let deed = Deed { actor, action: "member.remove", target: user.as_str(), at: now, chance };
-    let inboxes = app.team_members.remove(&access.organisation, access.team(), &home, &deed).await?;
+    if role.is_some() || home.inboxes.iter().any(|membership| membership.team == *access.team()) {
+        let actor = &access.standing.user.id;
+        let deed = Deed { actor, action: "member.remove", target: user.as_str(), at: now, chance };
+        app.team_members.remove(&access.organisation, access.team(), &home, &deed).await?;
+    }
+    // In all of the team's inboxes: when a removal broke off, no membership is left to tell which they were.
+    let inboxes = app.inboxes.of_team(&access.organisation, access.team()).await?;
+    let inboxes: Vec<InboxId> = inboxes.into_iter().map(|inbox| inbox.id).collect();
     let by = access.standing.person();
     let released = app.locks.break_all_of(&access.organisation, &user, &inboxes, &by).await?;
-    tracing::info!(team = %access.team(), inboxes = inboxes.len(), released, "member removed");
+    tracing::info!(team = %access.team(), released, "member removed");
     reply::no_content()
 }

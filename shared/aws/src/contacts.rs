@@ -55,7 +55,8 @@ impl Contacts {
             Some(pointer) => parse_id(&pointer.contact)?,
             None => ContactId::provisional(team, number),
         };
-        self.get(organisation, team, &id).await
+        let contact = self.get(organisation, team, &id).await?;
+        Ok(contact.filter(|contact| contact.number == *number))
     }
 
     /// The contact of a number, made provisional when nobody knows it: 1 write unit when made. Idempotent by the id,

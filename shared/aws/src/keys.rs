@@ -18,6 +18,8 @@
 //! | `org_#team_#AUDIT` | `millis#id` | what an admin did | audit trail, newest first |
 //! | `org_#team_` | `con_` | contact | compose by contact, names |
 //! | `org_#team_` | `NUMBER#+1…` | which contact has a number | compose and first inbound text by number |
+//! | `org_#team_` | `EXT#id` | which contact has an id of the customer's | search, imports |
+//! | `org_#team_` | `FIND#name#con_` | a contact by its name | search by the beginning of a name |
 //! | `org_#USER#user` | `USER`, `team_`, `inb_` | user, roles, inboxes | `GET /v1/me`, in one query |
 //! | `org_#API#code` | `API` | inbox of an API code | sends by integrations |
 //! | `NUMBER#+1…` | `NUMBER` | inbox of one of our numbers | webhooks, which name no tenant but the number |
@@ -142,6 +144,22 @@ pub fn team(organisation: &OrganisationId, team: &TeamId) -> Key {
 /// A contact.
 pub fn contact(organisation: &OrganisationId, team: &TeamId, contact: &ContactId) -> Key {
     Key::new(team_partition(organisation, team), contact.as_str())
+}
+
+/// Where the contacts begin in a team's partition.
+pub const CONTACTS: &str = "con_";
+
+/// Which contact of a team has this id of the customer's.
+pub fn external_contact(organisation: &OrganisationId, team: &TeamId, external_id: &str) -> Key {
+    Key::new(team_partition(organisation, team), format!("EXT#{external_id}"))
+}
+
+/// Where the names begin in a team's partition.
+pub const NAMES: &str = "FIND#";
+
+/// A contact by its name, in small letters.
+pub fn contact_name(organisation: &OrganisationId, team: &TeamId, name: &str, contact: &ContactId) -> Key {
+    Key::new(team_partition(organisation, team), format!("{NAMES}{name}#{contact}"))
 }
 
 /// Which contact of a team has a number.

@@ -9,6 +9,8 @@ pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod contact_book;
+pub mod contact_copies;
 pub mod contacts;
 pub mod conversations;
 pub mod idempotency;

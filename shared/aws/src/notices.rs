@@ -59,7 +59,10 @@ impl Notices {
     }
 
     /// What [`Notices::of_text`] reads.
-    pub(crate) fn to_text(notice: &Notice) -> String {
+    ///
+    /// # Panics
+    /// Never: ids, texts and numbers are always JSON.
+    pub fn to_text(notice: &Notice) -> String {
         serde_json::to_string(&NoticeRow::of(notice)).expect("a notice is always JSON")
     }
 

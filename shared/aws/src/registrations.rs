@@ -21,8 +21,8 @@ use crate::{
     transaction::{Committed, Transaction},
 };
 
-/// Registrations that are polled in one go, at most: a list of these takes about two megabytes. Those beyond it, by id, wait
-/// until others leave the list.
+/// Registrations that are polled in one go, at most, which bounds the memory of a run. Those beyond it, by id, wait until
+/// others leave the list.
 pub const POLL_LIMIT: usize = 5_000;
 /// Registrations in one page of that list.
 const POLL_PAGE: i32 = 1_000;
@@ -131,7 +131,7 @@ impl Registrations {
         Ok(row.map(|row| row.target()).transpose()?)
     }
 
-    /// Remembers the messaging service that was made for a team, so that its events find it and its numbers join it.
+    /// Remembers the messaging service of a team, so that its events find it and its numbers join it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -141,6 +141,37 @@ impl Registrations {
         team: &TeamId,
         sid: &str,
     ) -> Result<(), StoreError> {
+        match self.service_is(organisation, team, sid, None).await? {
+            Committed::Done => Ok(()),
+            Committed::Refused(_) => Err(no_such_team()),
+        }
+    }
+
+    /// The same for a service that was just made, unless the team has one: of two that were made at one instant, the one
+    /// that was remembered first counts. It comes back.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn settle_service(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        sid: &str,
+    ) -> Result<String, StoreError> {
+        let first = "attribute_not_exists(service) OR service = :service";
+        if self.service_is(organisation, team, sid, Some(first)).await?.is_done() {
+            return Ok(sid.to_owned());
+        }
+        self.get(organisation, team).await?.messaging_service.ok_or_else(no_such_team)
+    }
+
+    async fn service_is(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        sid: &str,
+        condition: Option<&str>,
+    ) -> Result<Committed, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         let pointer = TeamPointer::of(organisation, team);
         transaction.put(keys::messaging_service(sid), &pointer)?;
@@ -150,6 +181,7 @@ impl Registrations {
                     "SET service = :service, #status = if_not_exists(#status, :begun), \
                      asOf = if_not_exists(asOf, :zero)",
                 )
+                .set_condition_expression(condition.map(str::to_owned))
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":service", text(sid))
                 .expression_attribute_values(":begun", text(RegistrationStatus::NotStarted.as_str()))
@@ -161,10 +193,7 @@ impl Registrations {
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_values(":service", text(sid))
         })?;
-        match transaction.commit().await? {
-            Committed::Done => Ok(()),
-            Committed::Refused(_) => Err(StoreError::Refused("a service of a team that is not there".into())),
-        }
+        transaction.commit().await
     }
 
     /// Writes down that details were handed to the carrier: `pending`. `false` when the registration turned meanwhile or
@@ -197,7 +226,7 @@ impl Registrations {
                 .expression_attribute_values(":campaign", text(submitted.campaign))
                 .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
         })?;
-        self.team_is(&mut transaction, organisation, team, RegistrationStatus::Pending)?;
+        team_is(&mut transaction, organisation, team, RegistrationStatus::Pending)?;
         let step = submitted.step;
         transaction.put(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?;
         let waiting = TeamPointer::of(organisation, team);
@@ -231,7 +260,7 @@ impl Registrations {
                 .expression_attribute_values(":at", number(turn.as_of.millis()))
                 .expression_attribute_values(":reasons", reasons)
         })?;
-        self.team_is(&mut transaction, organisation, team, turn.to)?;
+        team_is(&mut transaction, organisation, team, turn.to)?;
         let step = turn.step;
         transaction.put(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?;
         let waiting = keys::pending_registration(organisation, team);
@@ -307,7 +336,11 @@ impl Registrations {
             let (organisation, team) = row.target()?;
             all.push(Waiting { organisation, team, asked: row.asked });
         }
-        tracing::warn!(metric = "registrations_waiting_full", limit = POLL_LIMIT, "not all that wait are looked at");
+        tracing::warn!(
+            metric = "registrations_waiting_full",
+            limit = POLL_LIMIT,
+            "not all that wait are looked at"
+        );
         Ok(all)
     }
 
@@ -355,21 +388,10 @@ impl Registrations {
             None => Ok(()),
         }
     }
+}
 
-    fn team_is(
-        &self,
-        transaction: &mut Transaction<'_>,
-        organisation: &OrganisationId,
-        team: &TeamId,
-        status: RegistrationStatus,
-    ) -> Result<usize, StoreError> {
-        transaction.update(keys::team(organisation, team), |update| {
-            update
-                .update_expression("SET registration = :status")
-                .condition_expression("attribute_exists(pk)")
-                .expression_attribute_values(":status", text(status.as_str()))
-        })
-    }
+fn no_such_team() -> StoreError {
+    StoreError::Refused("a service of a team that is not there".into())
 }
 
 /// Begins a registration within the transaction that makes a team's first shared inbox.
@@ -393,6 +415,21 @@ pub(crate) fn open(
             .condition_expression("registration = :not_started")
             .expression_attribute_values(":pending", text(RegistrationStatus::Pending.as_str()))
             .expression_attribute_values(":not_started", text(RegistrationStatus::NotStarted.as_str()))
+    })
+}
+
+/// The team's copy of the state, which decides about sends.
+fn team_is(
+    transaction: &mut Transaction<'_>,
+    organisation: &OrganisationId,
+    team: &TeamId,
+    status: RegistrationStatus,
+) -> Result<usize, StoreError> {
+    transaction.update(keys::team(organisation, team), |update| {
+        update
+            .update_expression("SET registration = :status")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":status", text(status.as_str()))
     })
 }
 

@@ -90,8 +90,8 @@ impl TeamMembers {
     }
 
     /// Makes somebody a member, or changes the role; the user's name and address go to every place that shows them.
-    /// `home` is what the user had before, if anything. `false` when some of it changed meanwhile: read again. The user's
-    /// own row goes last, so that a renaming of more places than one transaction takes is done to its end when it is asked
+    /// `home` is what the user had before, if anything. `false` when some of it changed meanwhile, the role above all, since
+    /// who may give one depends on it: read again. The user's own row goes last, so that a renaming of more places than one transaction takes is done to its end when it is asked
     /// for again.
     ///
     /// # Errors
@@ -136,7 +136,14 @@ impl TeamMembers {
                 )
         })?;
         let as_role = TeamRoleRow::of(&TeamRole { team: team.clone(), role });
-        transaction.put(keys::user_team(organisation, &user.id, team), &as_role)?;
+        let before = home.and_then(|home| home.role(team));
+        transaction.put_if(keys::user_team(organisation, &user.id, team), &as_role, |put| match before {
+            Some(role) => put
+                .condition_expression("#role = :before")
+                .expression_attribute_names("#role", "role")
+                .expression_attribute_values(":before", text(role.as_str())),
+            None => put.condition_expression("attribute_not_exists(pk)"),
+        })?;
         let member = TeamMember { user: person.clone(), email: user.email.clone(), role };
         transaction.put(keys::team_member(organisation, team, &user.id), &TeamMemberRow::of(&member))?;
         deed.write(&mut transaction, organisation, team)?;
@@ -212,8 +219,7 @@ fn places(organisation: &OrganisationId, team: &TeamId, home: &Home) -> Vec<Plac
     let teams = home.teams.iter().filter(|role| role.team != *team);
     let teams = teams.map(|role| Place::Team(keys::team_member(organisation, &role.team, user)));
     let inboxes = home.inboxes.iter();
-    let inboxes =
-        inboxes.map(|membership| Place::Inbox(keys::member(organisation, &membership.inbox, user)));
+    let inboxes = inboxes.map(|membership| Place::Inbox(keys::member(organisation, &membership.inbox, user)));
     teams.chain(inboxes).collect()
 }
 

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{
         ConditionCheck, Delete, Put, TransactWriteItem, Update,
-        builders::{ConditionCheckBuilder, DeleteBuilder, UpdateBuilder},
+        builders::{ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder},
     },
 };
 use serde::Serialize;
@@ -48,25 +48,24 @@ impl<'t> Transaction<'t> {
 
     /// Writes an item, whatever was there. Gives the place of the write.
     pub(crate) fn put<T: Serialize>(&mut self, key: Key, item: &T) -> Result<usize, StoreError> {
-        self.put_if(key, item, None)
+        self.put_if(key, item, |put| put)
     }
 
     /// Writes an item that must not be there yet.
     pub(crate) fn put_new<T: Serialize>(&mut self, key: Key, item: &T) -> Result<usize, StoreError> {
-        self.put_if(key, item, Some("attribute_not_exists(pk)"))
+        self.put_if(key, item, |put| put.condition_expression("attribute_not_exists(pk)"))
     }
 
-    fn put_if<T: Serialize>(
+    /// Writes an item under a condition on what was there.
+    pub(crate) fn put_if<T: Serialize>(
         &mut self,
         key: Key,
         item: &T,
-        condition: Option<&str>,
+        build: impl FnOnce(PutBuilder) -> PutBuilder,
     ) -> Result<usize, StoreError> {
-        let put = Put::builder()
-            .table_name(&self.table.name)
-            .set_item(Some(row(key, item)?))
-            .set_condition_expression(condition.map(str::to_owned));
-        Ok(self.add(TransactWriteItem::builder().put(put.build().map_err(unbuilt)?).build()))
+        let put = Put::builder().table_name(&self.table.name).set_item(Some(row(key, item)?));
+        let put = build(put).build().map_err(unbuilt)?;
+        Ok(self.add(TransactWriteItem::builder().put(put).build()))
     }
 
     /// Removes an item, whether it is there or not.

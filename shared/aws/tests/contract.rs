@@ -26,6 +26,6 @@ mod sends;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
-// mod teams;
+mod teams;
 #[cfg(test)]
 mod unread;

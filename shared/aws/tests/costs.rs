@@ -8,22 +8,33 @@ use shared_aws::{
     idempotency::Idempotency,
     inbound::Receipt,
     locks::Acquired,
+    members::Home,
+    new_inboxes::{Completed, Reserved},
+    registrations::Turn,
     sends::{Acceptance, Accepted, Guard},
 };
 use shared_domain::{
     contact::Contact,
     conversation::Folder,
-    ids::{ConversationId, MessageId},
-    inbox::InboxKind,
+    ids::{ConversationId, InboxId, MessageId, TeamId},
+    inbox::{Inbox, InboxKind, Stage},
     lock::{FencingToken, Lease, LockPolicy, Person},
-    membership::Membership,
+    membership::{Membership, Role, TeamRole},
     message::{DeliveryState, Report},
+    registration::{CarrierReason, RegistrationStatus},
+    team::Team,
 };
 
-use crate::support::{Bill, Desk, ada, ben, cleo, contact, incoming, number, seconds};
+use crate::{
+    registrations,
+    support::{
+        Bill, Desk, ada, another_inbox, ben, cleo, contact, deed, incoming, membership, number, seconds,
+        team_that_is, user,
+    },
+};
 
 /// Operation, requests, read units, write units. A refusal's write unit is what DynamoDB charges for the condition.
-const BUDGET: [(&str, u32, f64, f64); 37] = [
+const BUDGET: [(&str, u32, f64, f64); 48] = [
     ("access check", 1, 0.5, 0.0),
     ("acquire, conversation unread", 2, 0.0, 5.0),
     ("acquire", 1, 0.0, 3.0),
@@ -61,6 +72,17 @@ const BUDGET: [(&str, u32, f64, f64); 37] = [
     ("history page of 25", 1, 1.5, 0.0),
     ("marked read", 2, 0.0, 4.0),
     ("archived by hand", 1, 0.0, 3.0),
+    ("user with 3 inboxes", 1, 1.0, 0.0),
+    ("3 inboxes and 3 teams", 1, 3.0, 0.0),
+    ("user with 30 inboxes", 1, 1.0, 0.0),
+    ("30 inboxes and 3 teams", 1, 16.5, 0.0),
+    ("standing in a team", 1, 1.5, 0.0),
+    ("inbox reserved", 1, 0.0, 8.0),
+    ("inbox reserved with idempotency key", 1, 0.0, 10.0),
+    ("inbox completed, registration begun", 1, 0.0, 18.0),
+    ("inbox completed", 1, 0.0, 12.0),
+    ("registration turned, approved", 1, 0.0, 10.0),
+    ("registration turned, suspended", 1, 0.0, 10.0),
 ];
 
 /// An inbox with a list of contacts, and what was metered there.
@@ -291,6 +313,102 @@ async fn reads(ledger: &mut Ledger) {
     ledger.note("archived by hand", async |desk| change(desk, archived).await).await;
 }
 
+/// A user of three teams who is a member of so many inboxes, read as `GET /v1/me` reads.
+async fn home(ledger: &mut Ledger, inboxes: usize, [query, batch]: [&'static str; 2]) {
+    let desk = &ledger.desk;
+    let organisation = desk.organisation();
+    desk.members.put_user(organisation, &user(&cleo())).await.unwrap();
+    for place in 0..3 {
+        let team =
+            Team { id: TeamId::new(seconds(0), 33 + place), ..team_that_is(RegistrationStatus::Approved) };
+        desk.teams.put(organisation, &team).await.unwrap();
+        let role = TeamRole { team: team.id, role: Role::Member };
+        desk.members.put_role(organisation, &user(&cleo()), &role).await.unwrap();
+    }
+    for place in 0..inboxes {
+        let inbox = Inbox { team: TeamId::new(seconds(0), 33 + place as u64 % 3), ..another_inbox(place) };
+        desk.inboxes.put(&inbox).await.unwrap();
+        desk.members.add(organisation, &membership(&inbox, &cleo())).await.unwrap();
+    }
+    let read = async |desk: &Desk| desk.members.home(desk.organisation(), &cleo().id).await.unwrap();
+    let home: Home = ledger.note(query, read).await.unwrap();
+    assert_eq!((home.teams.len(), home.inboxes.len()), (3, inboxes));
+    let wanted: Vec<InboxId> = home.inboxes.into_iter().map(|of_user| of_user.inbox).collect();
+    let teams: Vec<TeamId> = home.teams.into_iter().map(|role| role.team).collect();
+    let read =
+        async |desk: &Desk| desk.inboxes.with_teams(desk.organisation(), &wanted, &teams).await.unwrap();
+    let (found, teams) = ledger.note(batch, read).await;
+    assert_eq!((found.len(), teams.len()), (inboxes, 3));
+}
+
+async fn new_inbox(ledger: &mut Ledger) {
+    let desk = &ledger.desk;
+    let (organisation, team) = (desk.organisation(), team_that_is(RegistrationStatus::NotStarted));
+    desk.teams.put(organisation, &team).await.unwrap();
+    desk.members.put_user(organisation, &user(&ada())).await.unwrap();
+    let role = TeamRole { team: team.id.clone(), role: Role::Admin };
+    desk.members.put_role(organisation, &user(&ada()), &role).await.unwrap();
+    let standing =
+        async |desk: &Desk| desk.members.standing(desk.organisation(), &team.id, &ada().id).await.unwrap();
+    assert!(ledger.note("standing in a team", standing).await.unwrap().manages());
+    let key = Idempotency {
+        principal: "staff-104217",
+        route: "inbox",
+        key: "0d9c7f3e-5d6c-4f0a-9b7e-2f1d8c3b4a59",
+        body: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    };
+    for (operation, place, key) in
+        [("inbox reserved", 100, None), ("inbox reserved with idempotency key", 101, Some(key))]
+    {
+        let reserve =
+            async |desk: &Desk| desk.new_inboxes.reserve(&new(place), key, seconds(0)).await.unwrap();
+        assert_eq!(ledger.note(operation, reserve).await, Reserved::Done);
+    }
+    let opening = registrations::step("begun", RegistrationStatus::Pending, seconds(1));
+    for (operation, place, opening) in
+        [("inbox completed, registration begun", 100, Some(&opening)), ("inbox completed", 101, None)]
+    {
+        let inbox = new(place);
+        let complete = async |desk: &Desk| {
+            let (ada, sid) = (ada(), "PN0123456789abcdef0123456789abcdef");
+            let deed = deed(&ada, "inbox.create", inbox.id.as_str(), seconds(1));
+            let first = [membership(&inbox, &ada)];
+            desk.new_inboxes.complete(&inbox, sid, &first, opening, &deed).await.unwrap()
+        };
+        assert_eq!(ledger.note(operation, complete).await, Completed::Done);
+    }
+}
+
+/// An inbox whose number is to be bought.
+fn new(place: usize) -> Inbox {
+    Inbox { stage: Stage::Creating, creator: Some(ada().id), ..another_inbox(place) }
+}
+
+async fn registration(ledger: &mut Ledger) {
+    let desk = &ledger.desk;
+    let (organisation, team) = (desk.organisation(), &desk.inbox.team);
+    let service = "MG0123456789abcdef0123456789abcdef";
+    desk.registrations.remember_service(organisation, team, service).await.unwrap();
+    registrations::submit(desk, seconds(2)).await;
+    let reasons = [CarrierReason {
+        code: 30_909,
+        detail: "The campaign's call to action does not say how people agree to be texted.".into(),
+    }];
+    for (operation, to, reasons, at) in [
+        ("registration turned, approved", RegistrationStatus::Approved, &[][..], 3),
+        ("registration turned, suspended", RegistrationStatus::Suspended, &reasons[..], 4),
+    ] {
+        let step = registrations::step("EZ0123456789abcdef0123456789abcdef", to, seconds(at));
+        let from = ledger.desk.registrations.get(ledger.desk.organisation(), &ledger.desk.inbox.team).await;
+        let from = from.unwrap();
+        let turn = async |desk: &Desk| {
+            let turn = Turn { to, as_of: step.at, reasons, step: &step, admins: vec![ada().id, cleo().id] };
+            desk.registrations.turn(desk.organisation(), &desk.inbox.team, &from, turn).await.unwrap()
+        };
+        assert!(ledger.note(operation, turn).await);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_costs_what_the_budget_says() {
     let mut ledger = Ledger::open().await;
@@ -302,6 +420,10 @@ async fn every_operation_costs_what_the_budget_says() {
     way_to_the_phone(&mut ledger, &message).await;
     let mut list = Ledger { lines: ledger.lines, ..Ledger::open().await };
     reads(&mut list).await;
+    home(&mut list, 3, ["user with 3 inboxes", "3 inboxes and 3 teams"]).await;
+    home(&mut list, 30, ["user with 30 inboxes", "30 inboxes and 3 teams"]).await;
+    new_inbox(&mut list).await;
+    registration(&mut list).await;
     print_table(&list.lines);
     let budget =
         BUDGET.map(|(operation, requests, read, write)| (operation, Bill::new(requests, read, write)));

@@ -52,7 +52,11 @@ async fn reserve(desk: &Desk, inbox: &Inbox, key: Option<Idempotency<'_>>) -> Re
 }
 
 /// Each reserves at one instant from a host of its own; the answers in the order of the inboxes.
-async fn everybody_reserves(desk: &Desk, inboxes: &[Inbox], key: Option<Idempotency<'static>>) -> Vec<Reserved> {
+async fn everybody_reserves(
+    desk: &Desk,
+    inboxes: &[Inbox],
+    key: Option<Idempotency<'static>>,
+) -> Vec<Reserved> {
     let mut rivals = JoinSet::new();
     for (place, inbox) in inboxes.iter().cloned().enumerate() {
         let store = NewInboxes::new(desk.other_host());
@@ -170,7 +174,7 @@ async fn a_reserved_number_stores_texts_and_the_inbox_stays_unknown_to_integrati
     assert!(desk.inboxes.has_api_code(desk.organisation(), &inbox.api_code).await.unwrap());
     assert_eq!(desk.inboxes.by_api_code(desk.organisation(), &inbox.api_code).await.unwrap(), None);
     let of_team = desk.inboxes.of_team(desk.organisation(), &inbox.team).await.unwrap();
-    assert_eq!(of_team, [desk.inbox.clone()]);
+    assert_eq!(of_team, std::slice::from_ref(&desk.inbox));
     let purchase = Purchase {
         organisation: inbox.organisation.clone(),
         inbox: inbox.id.clone(),
@@ -352,7 +356,13 @@ async fn an_inbox_that_is_completed_and_undone_at_once_is_wholly_in_use_or_wholl
             assert_eq!(in_use.map(|inbox| inbox.stage), Some(Stage::Active));
             assert_eq!(members(&desk, &inbox).await.len(), 2);
             // The next round needs the key.
-            desk.forget(shared_aws::keys::idempotency(desk.organisation(), KEY.principal, KEY.route, KEY.key)).await;
+            desk.forget(shared_aws::keys::idempotency(
+                desk.organisation(),
+                KEY.principal,
+                KEY.route,
+                KEY.key,
+            ))
+            .await;
         }
     }
 }

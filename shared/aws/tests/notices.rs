@@ -1,12 +1,16 @@
 //! Notices: each is told once to each, and none is lost between the table and the queue.
 
-use shared_aws::notices::Notices;
+use std::sync::{Arc, Mutex};
+
+use axum::{Json, Router, extract::State};
+use serde_json::{Value, json};
+use shared_aws::{client::Aws, notices::Notices, queue::MailQueue};
 use shared_domain::{
     ids::{ContactId, InboxId},
     notice::{Notice, Subject},
     registration::CarrierReason,
 };
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::support::{Desk, ada, ben, seconds};
 
@@ -20,7 +24,8 @@ fn notice(desk: &Desk, id: &str, subject: Subject) -> Notice {
 
 fn every_subject() -> [Subject; 7] {
     let contact = ContactId::new(seconds(0), 5);
-    let reason = CarrierReason { code: 30_909, detail: "The flow \"opt in\" is not described: ünclear.".into() };
+    let reason =
+        CarrierReason { code: 30_909, detail: "The flow \"opt in\" is not described: ünclear.".into() };
     [
         Subject::RegistrationApproved,
         Subject::RegistrationRejected(vec![reason.clone(), CarrierReason { code: 0, ..reason.clone() }]),
@@ -38,9 +43,9 @@ async fn of_sixteen_who_would_tell_one_recipient_at_one_instant_one_does() {
     let mut tellers = JoinSet::new();
     for _ in 0..16 {
         let (notices, organisation) = (Notices::new(desk.other_host()), desk.organisation().clone());
-        tellers.spawn(async move {
-            notices.claim(&organisation, "notice-1", ADDRESS, seconds(0)).await.unwrap()
-        });
+        tellers.spawn(
+            async move { notices.claim(&organisation, "notice-1", ADDRESS, seconds(0)).await.unwrap() },
+        );
     }
     let told = tellers.join_all().await;
     assert_eq!(told.into_iter().filter(|told| *told).count(), 1);
@@ -80,7 +85,7 @@ async fn a_notice_is_left_behind_once_a_minute_has_passed_and_until_it_is_remove
     desk.notices.leave(&left).await.unwrap();
     desk.notices.leave(&left).await.unwrap();
     assert_eq!(behind(60).await, []);
-    assert_eq!(behind(61).await, [left.clone()]);
+    assert_eq!(behind(61).await, std::slice::from_ref(&left));
     desk.notices.remove(&left.id).await.unwrap();
     desk.notices.remove(&left.id).await.unwrap();
     assert_eq!(behind(61).await, []);
@@ -99,13 +104,32 @@ async fn every_subject_comes_back_from_the_table_as_it_was_left() {
     assert_eq!(desk.notices.left_behind(seconds(100)).await.unwrap(), all);
 }
 
+/// What a queue was given, which takes everything.
+type Taken = Arc<Mutex<Vec<String>>>;
+
+async fn take(State(taken): State<Taken>, body: String) -> Json<Value> {
+    let request: Value = serde_json::from_str(&body).unwrap();
+    let entries = request["Entries"].as_array().unwrap();
+    let texts = entries.iter().map(|entry| entry["MessageBody"].as_str().unwrap().to_owned());
+    taken.lock().unwrap().extend(texts);
+    let done = |entry: &Value| json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" });
+    Json(json!({ "Successful": entries.iter().map(done).collect::<Vec<_>>(), "Failed": [] }))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_subject_comes_back_from_the_queue_as_it_was_sent() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let taken = Taken::default();
+    let app = Router::new().fallback(take).with_state(taken.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await });
     let desk = Desk::open().await;
-    for subject in every_subject() {
-        let sent = notice(&desk, "notice-1", subject);
-        assert_eq!(Notices::of_text(&Notices::to_text(&sent)).unwrap(), sent);
-    }
+    let sent = every_subject().map(|subject| notice(&desk, "notice-1", subject));
+    let answers = MailQueue::new(&Aws::loopback(endpoint.clone()), endpoint).enqueue(&sent).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let taken = taken.lock().unwrap();
+    let read: Vec<_> = taken.iter().map(|text| Notices::of_text(text).unwrap()).collect();
+    assert_eq!(read, sent);
 }
 
 #[test]

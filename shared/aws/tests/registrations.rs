@@ -22,10 +22,14 @@ use RegistrationStatus::{Approved, NotStarted, Pending, Rejected, Suspended};
 
 const SERVICE: &str = "MG0123456789abcdef0123456789abcdef";
 const CAMPAIGN: &str = "QE2c6890da8086d771620e9b13fadeba0b";
-const KEY: Idempotency<'static> =
-    Idempotency { principal: "staff-104217", route: "registration team_1", key: "0d9c7f3e", body: "9f86d081" };
+const KEY: Idempotency<'static> = Idempotency {
+    principal: "staff-104217",
+    route: "registration team_1",
+    key: "0d9c7f3e",
+    body: "9f86d081",
+};
 
-pub(crate) fn submission() -> Submission {
+fn submission() -> Submission {
     Submission {
         use_case: "LOW_VOLUME".into(),
         description: "Replies of our front desk to applicants who asked about their documents.".into(),
@@ -42,7 +46,15 @@ pub(crate) fn submission() -> Submission {
 }
 
 pub(crate) fn step(id: &str, status: RegistrationStatus, at: Timestamp) -> Step {
-    Step { id: id.to_owned(), status, at, source: Source::Callback, codes: Vec::new(), detail: None, by: None }
+    Step {
+        id: id.to_owned(),
+        status,
+        at,
+        source: Source::Callback,
+        codes: Vec::new(),
+        detail: None,
+        by: None,
+    }
 }
 
 fn reason() -> CarrierReason {
@@ -52,6 +64,22 @@ fn reason() -> CarrierReason {
 /// A turn by this event, told to Ada.
 fn turn<'a>(step: &'a Step, reasons: &'a [CarrierReason]) -> Turn<'a> {
     Turn { to: step.status, as_of: step.at, reasons, step, admins: vec![ada().id] }
+}
+
+async fn submit_from(desk: &Desk, from: &Registration, at: Timestamp, key: Option<Idempotency<'_>>) -> bool {
+    let step = Step { source: Source::User, ..step(&format!("submission-{}", at.millis()), Pending, at) };
+    let (submission, ada) = (submission(), ada());
+    let submitted =
+        Submitted { submission: &submission, brand: "BN1", campaign: CAMPAIGN, as_of: at, step: &step };
+    let (organisation, team) = (desk.organisation(), &desk.inbox.team);
+    let deed = deed(&ada, "registration.submit", team.as_str(), at);
+    desk.registrations.submitted(organisation, team, from, submitted, &deed, key).await.unwrap()
+}
+
+/// Details are handed to the carrier, as things stand now.
+pub(crate) async fn submit(desk: &Desk, at: Timestamp) {
+    let from = desk.registrations.get(desk.organisation(), &desk.inbox.team).await.unwrap();
+    assert!(submit_from(desk, &from, at, None).await);
 }
 
 /// A team whose campaign is, or soon will be, with the carriers.
@@ -92,18 +120,7 @@ impl Team {
     }
 
     async fn submit(&self, from: &Registration, at: u64, key: Option<Idempotency<'_>>) -> bool {
-        let step = Step { source: Source::User, ..step(&format!("submission-{at}"), Pending, seconds(at)) };
-        let (submission, ada) = (submission(), ada());
-        let submitted = Submitted {
-            submission: &submission,
-            brand: "BN1",
-            campaign: CAMPAIGN,
-            as_of: seconds(at),
-            step: &step,
-        };
-        let deed = deed(&ada, "registration.submit", self.id().as_str(), seconds(at));
-        let organisation = self.desk.organisation();
-        self.store().submitted(organisation, self.id(), from, submitted, &deed, key).await.unwrap()
+        submit_from(&self.desk, from, seconds(at), key).await
     }
 
     async fn turn(&self, from: &Registration, step: &Step, reasons: &[CarrierReason]) -> bool {
@@ -252,6 +269,8 @@ async fn a_registration_of_a_team_that_is_not_there_neither_turns_nor_gets_a_ser
     let (organisation, team) = (desk.organisation(), &desk.inbox.team);
     let refused = desk.registrations.remember_service(organisation, team, SERVICE).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
+    let refused = desk.registrations.settle_service(organisation, team, SERVICE).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))));
     let approval = step("EZ1", Approved, seconds(2));
     let from = Registration::default();
     assert!(!desk.registrations.turn(organisation, team, &from, turn(&approval, &[])).await.unwrap());
@@ -340,6 +359,37 @@ async fn remembering_a_service_moves_nothing_of_a_registration_under_way() {
     team.store().remember_service(team.desk.organisation(), team.id(), "MG2").await.unwrap();
     let after = Registration { messaging_service: Some("MG2".into()), ..before };
     assert_eq!((team.now().await, team.may_send().await), (after, Approved));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_team_that_has_a_service_keeps_it_when_another_was_made() {
+    let team = Team::submitted().await;
+    let before = team.desk.all_rows().await;
+    for sid in [SERVICE, "MG2"] {
+        let kept = team.store().settle_service(team.desk.organisation(), team.id(), sid).await.unwrap();
+        assert_eq!(kept, SERVICE);
+        assert_eq!(team.desk.all_rows().await, before);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_sixteen_services_that_are_made_at_one_instant_one_is_kept_and_everybody_is_told_which() {
+    let team = Team::new().await;
+    let mut rivals = JoinSet::new();
+    for place in 0..16 {
+        let store = Registrations::new(team.desk.other_host());
+        let (organisation, id) = (team.desk.organisation().clone(), team.id().clone());
+        rivals.spawn(async move {
+            store.settle_service(&organisation, &id, &format!("MG{place}")).await.unwrap()
+        });
+    }
+    let told: BTreeSet<String> = rivals.join_all().await.into_iter().collect();
+    let kept = team.now().await.messaging_service.unwrap();
+    assert_eq!(told, BTreeSet::from([kept.clone()]));
+    let shown = team.desk.teams.get(team.desk.organisation(), team.id()).await.unwrap().unwrap();
+    assert_eq!(shown.messaging_service, Some(kept));
+    let services = team.desk.all_rows().await.into_keys().filter(|(_, place)| place == "SERVICE");
+    assert_eq!(services.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

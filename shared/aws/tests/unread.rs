@@ -5,11 +5,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed, TestCaseError, TestRunner},
 };
-use shared_aws::{
-    conversations::Change,
-    sends::Guard,
-    unread::Counter,
-};
+use shared_aws::{conversations::Change, sends::Guard, unread::Counter};
 use shared_domain::{conversation::Folder, ids::ConversationId, lock::LockPolicy, time::Timestamp};
 
 use crate::support::{Desk, START, ada, ben, number, seconds};

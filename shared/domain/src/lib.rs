@@ -11,6 +11,10 @@
 //! | [`message`] | a text and its way to the phone: the delivery lattice |
 //! | [`sending`] | who may send what, and every reason against it, in the order of the checks |
 //! | [`inbox`], [`team`], [`contact`], [`membership`] | whose number it is, who is written to, who may do what |
+//! | [`opt_out`] | STOP, START and HELP, who they hold for, and who opened or closed what |
+//! | [`out_of_office`] | office hours, closed periods, who gets the automatic answer |
+//! | [`import`] | contacts from a spreadsheet: columns, rows, what a row changes; cells that go back into one |
+//! | [`template`] | canned responses with merge fields |
 //! | [`registration`] | the A2P 10DLC campaign of a team: its states, what the carrier asks for |
 //! | [`notice`] | what is told by e-mail, and to whom |
 //! | [`settings`] | names, colours, API codes and addresses, as people enter them |
@@ -33,15 +37,19 @@
 pub mod contact;
 pub mod conversation;
 pub mod ids;
+pub mod import;
 pub mod inbox;
 pub mod lock;
 pub mod membership;
 pub mod message;
 pub mod notice;
+pub mod opt_out;
+pub mod out_of_office;
 pub mod phone;
 pub mod registration;
 pub mod segment;
 pub mod sending;
 pub mod settings;
 pub mod team;
+pub mod template;
 pub mod time;

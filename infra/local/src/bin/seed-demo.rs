@@ -1,14 +1,14 @@
 //! Demo data for the local cloud: a registered team with a shared inbox, a team that is not registered yet, and a second
 //! organisation, to show that nothing crosses. Prints what was made as one JSON document.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use clap::Parser;
 use serde::Serialize;
 use shared_aws::{
     client::Aws,
     clock,
-    contacts::Contacts,
+    contact_book::{ContactBook, Entry},
     conversations::{Change, Conversations},
     inbound::{Inbound, InboundText},
     inboxes::Inboxes,
@@ -108,7 +108,7 @@ struct Seed {
     members: Members,
     inboxes: Inboxes,
     teams: Teams,
-    contacts: Contacts,
+    contacts: ContactBook,
     conversations: Conversations,
     inbound: Inbound,
     registrations: Registrations,
@@ -164,7 +164,7 @@ async fn main() -> Result<(), Failure> {
         members: Members::new(table.clone()),
         inboxes: Inboxes::new(table.clone()),
         teams: Teams::new(table.clone()),
-        contacts: Contacts::new(table.clone()),
+        contacts: ContactBook::new(table.clone()),
         conversations: Conversations::new(table.clone()),
         inbound: Inbound::new(table.clone()),
         registrations: Registrations::new(table),
@@ -332,7 +332,8 @@ impl Seed {
                 blocked: false,
                 provisional: false,
             };
-            self.contacts.put(organisation, team, &contact).await?;
+            let entry = Entry { contact, custom: BTreeMap::new(), version: 1 };
+            self.contacts.write(organisation, team, None, &entry, None).await?;
         }
         Ok(())
     }

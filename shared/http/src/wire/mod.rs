@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub mod contact;
 pub mod conversation;
 pub mod inbox;
 pub mod lock;

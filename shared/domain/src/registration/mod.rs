@@ -4,6 +4,8 @@
 //! The carrier's own record of the campaign decides, read afresh after every event; an event alone approves nothing. What
 //! happened before the newest thing we know stands in the timeline and changes nothing.
 
+pub mod verdict;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ids::UserId, time::Timestamp};

@@ -1,0 +1,37 @@
+//! The carrier's words about a campaign as [`shared_domain::registration::verdict`] takes them.
+
+use shared_carriers::twilio::{Campaign, CampaignError, CampaignStatus, error_code};
+use shared_domain::{
+    registration::{CampaignState, CarrierReason, verdict::Record},
+    time::Timestamp,
+};
+
+/// The campaign's record.
+pub(crate) fn record(campaign: Campaign) -> Record {
+    let state = match campaign.status {
+        CampaignStatus::Verified => CampaignState::Verified,
+        CampaignStatus::Failed => CampaignState::Failed,
+        CampaignStatus::Suspended => CampaignState::Suspended,
+        CampaignStatus::Pending | CampaignStatus::InProgress | CampaignStatus::Other => {
+            CampaignState::InReview
+        }
+    };
+    Record {
+        state,
+        updated_at: campaign.updated_at.map(|at| Timestamp::from_millis(at.as_millisecond())),
+        errors: campaign.errors.into_iter().filter_map(reason).collect(),
+    }
+}
+
+fn reason(CampaignError { code, description, .. }: CampaignError) -> Option<CarrierReason> {
+    match (code, description.is_empty()) {
+        (0, true) => None,
+        (code, true) => Some(in_our_words(code)),
+        (code, false) => Some(CarrierReason { code, detail: description }),
+    }
+}
+
+/// A reason of which the carrier told the code alone.
+pub(crate) fn in_our_words(code: u32) -> CarrierReason {
+    CarrierReason { code, detail: error_code::sentence(code).into_owned() }
+}

@@ -1,0 +1,82 @@
+//! The copies of a contact on its conversations: lists show them without a read, and the transaction that accepts a text
+//! judges by their flags. A conversation's id is made of inbox and number, so the copies of a contact are found by the
+//! inboxes of its team, without an index.
+//!
+//! Whoever writes a contact calls this afterwards, and again when it failed: writing a copy twice is once.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use shared_domain::{
+    contact::Contact,
+    ids::{ConversationId, OrganisationId, TeamId},
+};
+
+use crate::{
+    inboxes::Inboxes,
+    items::{ContactRow, ConversationRow},
+    keys::{self, Key},
+    table::{Item, StoreError, Table, attribute},
+};
+
+/// Copies of contacts.
+#[derive(Debug, Clone)]
+pub struct ContactCopies {
+    table: Table,
+    inboxes: Inboxes,
+}
+
+impl ContactCopies {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self { inboxes: Inboxes::new(table.clone()), table }
+    }
+
+    /// Writes a contact to every conversation of its number in the team's inboxes: half a read unit for each inbox, and 2
+    /// write units for each conversation there is (itself, and the list that shows it). Gives how many there are.
+    ///
+    /// # Errors
+    /// [`StoreError`]; some copies may be written then, and asking again writes them all.
+    pub async fn spread(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        contact: &Contact,
+    ) -> Result<usize, StoreError> {
+        let inboxes = self.inboxes.of_team(organisation, team).await?;
+        let conversations = inboxes.iter().map(|inbox| {
+            keys::conversation(organisation, &inbox.id, &ConversationId::of(&inbox.id, &contact.number))
+        });
+        let found = self.table.batch_get(conversations.collect(), true).await?;
+        let copy = attribute(&ContactRow::of(contact))?;
+        let mut written = 0;
+        for item in found {
+            let key = serde_dynamo::from_item::<_, ConversationRow>(item)?.key();
+            written += usize::from(self.write(key, copy.clone()).await?);
+        }
+        Ok(written)
+    }
+
+    async fn write(
+        &self,
+        key: Key,
+        copy: aws_sdk_dynamodb::types::AttributeValue,
+    ) -> Result<bool, StoreError> {
+        let updated = self
+            .table
+            .client
+            .update_item()
+            .table_name(&self.table.name)
+            .set_key(Some(key.into_item()))
+            .update_expression("SET contact = :contact")
+            .condition_expression("attribute_exists(pk)")
+            .set_expression_attribute_values(Some(Item::from([(":contact".into(), copy)])))
+            .send()
+            .await;
+        match updated {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(error.into()),
+            },
+        }
+    }
+}

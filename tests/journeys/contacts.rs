@@ -1,0 +1,124 @@
+//! Contacts by hand: entered, found, changed, removed; conversations show them as they are.
+
+use std::time::Duration;
+
+use product_tests::{Office, Phone, Stack, eventually};
+use serde_json::{Value, json};
+
+fn ids(page: &Value) -> Vec<String> {
+    let items = page["items"].as_array().expect("items").iter();
+    items.map(|contact| contact["contactId"].as_str().expect("an id").to_owned()).collect()
+}
+
+/// Product 8: contacts are entered by hand, and found by id, number and the beginning of a name.
+#[tokio::test]
+async fn a_contact_is_entered_found_changed_and_removed() {
+    let stack = Stack::open();
+    let office = Office::open(&stack, "Contacts", "amelia").await;
+    office.employs("ben").await;
+    let (contacts, ben, phone) = (format!("{}/contacts", office.path()), stack.user("ben"), Phone::new());
+    let wanted = json!({
+        "externalId": "S-17", "firstName": "Zoltan", "lastName": "Quill", "mobileNumber": phone.national(),
+        "assignedUserId": "amelia", "custom": { "Class": "4b" },
+    });
+    let made = ben.post_once(&contacts, "one", &wanted).await.expect(201);
+    let id = made["contactId"].as_str().unwrap().to_owned();
+    assert_eq!((&made["mobileNumber"], &made["optedOut"]), (&json!(phone.number()), &json!(false)));
+    assert_eq!(ben.post_once(&contacts, "one", &wanted).await.expect(201)["contactId"], made["contactId"]);
+    ben.post(&contacts, wanted.clone()).await.problem(409, "external_id_taken");
+    for question in ["S-17", phone.number(), "zol", "QUILL", "quill%20zo", "zoltan%20q"] {
+        let question = question.replace('+', "%2B");
+        let found = ben.get(&format!("{contacts}?q={question}")).await.expect(200);
+        assert_eq!(ids(&found), [id.clone()], "{question}");
+    }
+    assert!(ids(&ben.get(&format!("{contacts}?q=oltan")).await.expect(200)).is_empty());
+    let one = format!("{contacts}/{id}");
+    let changed = ben.patch(&one, json!({ "lastName": "Quince", "assignedUserId": null })).await.expect(200);
+    assert_eq!((&changed["firstName"], &changed["lastName"]), (&json!("Zoltan"), &json!("Quince")));
+    assert_eq!((&changed["assignedUserId"], &changed["custom"]), (&Value::Null, &json!({ "Class": "4b" })));
+    assert!(ids(&ben.get(&format!("{contacts}?q=quill")).await.expect(200)).is_empty());
+    assert_eq!(ids(&ben.get(&format!("{contacts}?q=quince")).await.expect(200)), [id.clone()]);
+    let bad = json!({ "firstName": "", "mobileNumber": "12", "assignedUserId": "dev", "externalId": "" });
+    let problem = ben.post(&contacts, bad).await.problem(422, "invalid_fields");
+    assert_eq!(problem["errors"].as_array().unwrap().len(), 4);
+    stack.user("dev").get(&contacts).await.problem(404, "not_found");
+    stack.user("zoe").get(&one).await.problem(404, "not_found");
+    ben.delete(&one).await.expect(204);
+    ben.get(&one).await.problem(404, "not_found");
+    assert!(ids(&ben.get(&format!("{contacts}?q=S-17")).await.expect(200)).is_empty());
+}
+
+#[tokio::test]
+async fn the_list_is_paged_and_a_cursor_serves_its_caller_alone() {
+    let stack = Stack::open();
+    let amelia = stack.user("amelia");
+    let path = "/v1/teams/team_frontdesk/contacts?limit=20";
+    let (mut seen, mut next) = (Vec::new(), None::<String>);
+    loop {
+        let page = match &next {
+            Some(cursor) => amelia.get(&format!("{path}&cursor={cursor}")).await.expect(200),
+            None => amelia.get(path).await.expect(200),
+        };
+        seen.extend(ids(&page));
+        next = page["nextCursor"].as_str().map(str::to_owned);
+        let Some(cursor) = &next else { break };
+        stack.user("ben").get(&format!("{path}&cursor={cursor}")).await.problem(400, "bad_cursor");
+    }
+    assert!(seen.len() >= 50 && seen.is_sorted());
+}
+
+/// Product 8: an unknown number that texts in becomes a provisional contact; entering it gives its conversation a name.
+#[tokio::test]
+async fn somebody_who_texted_in_is_given_a_name() {
+    let stack = Stack::open();
+    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Named", "amelia").await);
+    let (inbox, phone) = (office.creates("Named").await, Phone::new());
+    office.is_registered(&carrier).await;
+    let settings = format!("{}/notification-settings", office.path());
+    let (off, desk) =
+        (json!({ "enabled": false, "recipients": [] }), format!("{}@brightside.example", office.team));
+    let on = json!({ "enabled": true, "recipients": [desk] });
+    office
+        .admin
+        .put(&settings, json!({ "optOutChanged": off, "unknownContact": off, "contactAdded": on }))
+        .await
+        .expect(200);
+    carrier.text_in(&phone, &inbox.number, "Guess who").await;
+    let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
+    assert_eq!(thread.seen_by(&office.admin).await["contact"]["provisional"], true);
+    let contacts = format!("{}/contacts", office.path());
+    let wanted = json!({ "firstName": "Guess", "lastName": "Who", "mobileNumber": phone.number() });
+    let made = office.admin.post(&contacts, wanted).await.expect(201);
+    let seen = thread.seen_by(&office.admin).await["contact"].clone();
+    assert_eq!((&seen["contactId"], &seen["firstName"]), (&made["contactId"], &json!("Guess")));
+    let listed = thread.listed_by(&office.admin, "inbox").await.expect("listed");
+    assert_eq!(listed["contact"]["lastName"], "Who");
+    assert_eq!(
+        ids(&office.admin.get(&contacts).await.expect(200)).len(),
+        1,
+        "the stranger is no second contact"
+    );
+    let mails = stack.mails_about(&desk, "Guess Who").await;
+    assert_eq!(mails.len(), 1);
+
+    // Blocked: nothing is sent any more.
+    let one = format!("{contacts}/{}", made["contactId"].as_str().unwrap());
+    office.admin.patch(&one, json!({ "blocked": true })).await.expect(200);
+    let token = thread.acquired_by(&office.admin).await;
+    office
+        .admin
+        .post(&thread.messages(), json!({ "text": "No", "lockToken": token }))
+        .await
+        .problem(409, "blocked");
+    office.admin.delete(&one).await.expect(204);
+    let shown = eventually("the number is a stranger's again", Duration::from_secs(10), async || {
+        let seen = thread.seen_by(&office.admin).await["contact"].clone();
+        (seen["provisional"] == true).then_some(seen)
+    });
+    shown.await;
+    office
+        .admin
+        .post(&thread.messages(), json!({ "text": "No", "lockToken": token }))
+        .await
+        .problem(409, "blocked");
+}
