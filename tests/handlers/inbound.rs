@@ -17,7 +17,7 @@ fn app(table: Table) -> App {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_is_stored_and_answered_with_empty_twiml() {
     let stage = Stage::set().await;
-    let answer = handle(&app(stage.table()), now(), signed(ROUTE, "", SMS, TOKEN).request()).await;
+    let answer = handle(&app(stage.table()), now(), 7, signed(ROUTE, "", SMS, TOKEN).request()).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "text/xml");
     let thread = stage.conversation().await.unwrap();
@@ -29,7 +29,7 @@ async fn a_text_is_stored_and_answered_with_empty_twiml() {
 async fn the_same_text_twice_and_at_once_is_stored_once() {
     let stage = Stage::set().await;
     let app = app(stage.table());
-    let deliver = || handle(&app, now(), signed(ROUTE, "", SMS, TOKEN).request());
+    let deliver = || handle(&app, now(), 7, signed(ROUTE, "", SMS, TOKEN).request());
     let (one, two, three) = tokio::join!(deliver(), deliver(), deliver());
     let late = deliver().await;
     for answer in [one, two, three, late] {
@@ -41,7 +41,8 @@ async fn the_same_text_twice_and_at_once_is_stored_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_previous_token_counts_while_it_is_rotated() {
     let stage = Stage::set().await;
-    let answer = handle(&app(stage.table()), now(), signed(ROUTE, "", SMS, "previous-token").request()).await;
+    let answer =
+        handle(&app(stage.table()), now(), 7, signed(ROUTE, "", SMS, "previous-token").request()).await;
     assert_eq!(answer.status(), 200);
 }
 
@@ -58,7 +59,7 @@ async fn a_forged_or_missing_signature_stores_nothing() {
         test_kit::gateway::Event::new(ROUTE, &[]).form(SMS),
     ];
     for event in forged {
-        let answer = handle(&app, now(), event.request()).await;
+        let answer = handle(&app, now(), 7, event.request()).await;
         assert_eq!(answer.status(), 403);
         assert_eq!(json(&answer)["code"], "signature");
     }
@@ -68,7 +69,7 @@ async fn a_forged_or_missing_signature_stores_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_down_is_never_answered_with_2xx() {
     // The inbox is looked up first, so a dead table fails there; either way the carrier must repeat.
-    let answer = handle(&app(Stage::dead_table()), now(), signed(ROUTE, "", SMS, TOKEN).request()).await;
+    let answer = handle(&app(Stage::dead_table()), now(), 7, signed(ROUTE, "", SMS, TOKEN).request()).await;
     assert_eq!(answer.status(), 503);
     assert_eq!(answer.headers()["retry-after"], "1");
 }
@@ -80,21 +81,24 @@ async fn what_is_malformed_is_a_400_and_a_number_that_is_not_ours_a_404() {
     let without_sid = SMS.replace("MessageSid", "Nothing");
     let strange_sender = SMS.replace("From=%2B12025550143", "From=anonymous");
     for form in ["", "a=b", without_sid.as_str(), strange_sender.as_str()] {
-        let answer = handle(&app, now(), signed(ROUTE, "", form, TOKEN).request()).await;
+        let answer = handle(&app, now(), 7, signed(ROUTE, "", form, TOKEN).request()).await;
         assert_eq!(answer.status(), 400, "{form}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
     }
     let elsewhere = SMS.replace("To=%2B12025550100", "To=%2B12025550999");
-    assert_eq!(handle(&app, now(), signed(ROUTE, "", &elsewhere, TOKEN).request()).await.status(), 404);
+    assert_eq!(handle(&app, now(), 7, signed(ROUTE, "", &elsewhere, TOKEN).request()).await.status(), 404);
     let other_account = SMS.replace(ACCOUNT, "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
-    assert_eq!(handle(&app, now(), signed(ROUTE, "", &other_account, TOKEN).request()).await.status(), 403);
+    assert_eq!(
+        handle(&app, now(), 7, signed(ROUTE, "", &other_account, TOKEN).request()).await.status(),
+        403
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn media_and_unknown_fields_do_no_harm() {
     let stage = Stage::set().await;
     let form = format!("{MMS}&BrandNewField=1");
-    let answer = handle(&app(stage.table()), now(), signed(ROUTE, "", &form, TOKEN).request()).await;
+    let answer = handle(&app(stage.table()), now(), 7, signed(ROUTE, "", &form, TOKEN).request()).await;
     assert_eq!(answer.status(), 200);
     let media = &stage.history().await[0].media;
     assert!(!media.is_empty() && media[0].content_type.starts_with("image/"));
@@ -103,6 +107,6 @@ async fn media_and_unknown_fields_do_no_harm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_the_gateway_decoded_is_no_panic() {
     let stage = Stage::set().await;
-    let answer = handle(&app(stage.table()), now(), signed(ROUTE, "a=%22%20", SMS, TOKEN).request()).await;
+    let answer = handle(&app(stage.table()), now(), 7, signed(ROUTE, "a=%22%20", SMS, TOKEN).request()).await;
     assert_eq!(answer.status(), 200);
 }

@@ -39,20 +39,21 @@ impl Queue {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let queue = Self { url, refused: Arc::default(), bodies: Arc::default() };
-        let router = Router::new().fallback(Self::take).with_state(queue.clone());
+        let take = async |State(queue): State<Self>, body: String| queue.take(&body);
+        let router = Router::new().fallback(take).with_state(queue.clone());
         tokio::spawn(async { axum::serve(listener, router).await });
         queue
     }
 
-    async fn take(State(queue): State<Self>, body: String) -> Json<Value> {
-        let body: Value = serde_json::from_str(&body).unwrap();
-        let refused = queue.refused.lock().unwrap().clone();
+    fn take(&self, body: &str) -> Json<Value> {
+        let body: Value = serde_json::from_str(body).unwrap();
+        let refused = self.refused.lock().unwrap().clone();
         let (mut taken, mut failed) = (Vec::new(), Vec::new());
         for entry in body["Entries"].as_array().unwrap() {
             if refused.iter().any(|id| entry["Id"] == *id) {
                 failed.push(json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
             } else {
-                queue.bodies.lock().unwrap().push(entry["MessageBody"].as_str().unwrap().to_owned());
+                self.bodies.lock().unwrap().push(entry["MessageBody"].as_str().unwrap().to_owned());
                 taken.push(json!({ "Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": "0" }));
             }
         }

@@ -529,13 +529,13 @@ async fn the_audit_trail_shows_the_deeds_newest_first_page_by_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inbox_is_shown_while_its_team_may_send_and_it_is_in_use() {
+    use RegistrationStatus::{Approved, NotStarted, Pending, Rejected, Suspended};
     let office = Office::set().await;
     let app = app(&office);
     let mut front = inbox(&office, "inb_front", "team_1", InboxKind::Shared, &["bob"]).await;
     inbox(&office, "inb_other", "team_1", InboxKind::Shared, &["ada"]).await;
     inbox(&office, "inb_bob", "team_1", InboxKind::Personal, &["bob"]).await;
     let teams = Teams::new(office.table());
-    use RegistrationStatus::{Approved, NotStarted, Pending, Rejected, Suspended};
     for (registration, shown) in [
         (NotStarted, false),
         (Pending, false),

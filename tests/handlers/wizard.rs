@@ -16,14 +16,22 @@ use inboxes::{App, handle};
 use local_cloud::simulator::{self, Settings};
 use serde_json::{Value, json};
 use shared_aws::{
-    inboxes::Inboxes, members::Members, new_inboxes::NewInboxes, registrations::Registrations, table::Table,
+    inbound::{Inbound, InboundText},
+    inboxes::Inboxes,
+    locks::{Acquired, Locks, Thread},
+    members::Members,
+    new_inboxes::NewInboxes,
+    registrations::Registrations,
+    table::Table,
     teams::Teams,
 };
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::{
-    ids::{InboxId, OrganisationId, TeamId, UserId},
+    ids::{ConversationId, InboxId, OrganisationId, TeamId, UserId},
     inbox::{Inbox, Stage},
+    lock::{LockPolicy, Person},
     membership::{Role, TeamRole, User},
+    phone::PhoneNumber,
     registration::{Registration, RegistrationStatus},
     team::Team,
 };
@@ -835,4 +843,42 @@ async fn a_retired_inbox_gives_its_number_back_when_asked_and_keeps_its_api_code
     assert_eq!(ask(&app, &create("dan", "team_2", &wish("anew", 2001))).await.0, 201, "free again");
     assert_eq!(ask(&app, &release).await.0, 204);
     assert_eq!(office.carrier.owned().await.len(), 1, "it is another inbox's by now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_who_is_removed_holds_no_lock_wherever_the_removal_broke_off() {
+    let (organisation, policy) = (org("org_1"), LockPolicy::default());
+    let [cyn, dan] = ["cyn", "dan"].map(|id| Person { id: user(id), name: id.to_uppercase() });
+    for through in 0.. {
+        let office = Office::set().await;
+        let mut wanted = wish("back", 2001);
+        wanted["memberIds"] = json!(["cyn"]);
+        let (_, made) = ask(&office.app(), &create("dan", "team_2", &wanted)).await;
+        let inbox = office.inbox(made["inboxId"].as_str().unwrap()).await.unwrap();
+        let from = PhoneNumber::from_carrier("+14155550100").unwrap();
+        let conversation = ConversationId::of(&inbox.id, &from);
+        let (carrier_id, text, media) = ("SM1".into(), "hello".into(), Vec::new());
+        let text = InboundText { carrier: "twilio", carrier_id, from, text, media };
+        Inbound::new(office.table()).receive(&inbox, &text, now()).await.unwrap();
+        let thread = Thread { organisation: &organisation, inbox: &inbox.id, conversation: &conversation };
+        let locks = Locks::new(office.table());
+        let held = locks.acquire(thread, &cyn, now(), &policy).await.unwrap();
+        assert!(matches!(held, Acquired::Held(_)), "{held:?}");
+        let parameters = [("inboxId", inbox.id.as_str()), ("userId", "cyn")];
+        let remove = Event::new("DELETE /v1/inboxes/{inboxId}/members/{userId}", &parameters);
+        let remove = remove.user("org_1", "dan");
+        let (status, _) = ask(&office.dying(through), &remove).await;
+        let ended = ask(&office.app(), &remove).await.0;
+        assert_eq!(ended, 204, "{through}");
+        let taken = locks.acquire(thread, &dan, now(), &policy).await.unwrap();
+        assert!(matches!(taken, Acquired::Held(_)), "{through}: {taken:?}");
+        let members = Members::new(office.table()).list(&organisation, &inbox.id).await.unwrap();
+        assert_eq!(members.iter().map(|member| member.user.id.as_str()).collect::<Vec<_>>(), ["dan"]);
+        let rows = office.rows().await;
+        assert_eq!(rows.iter().filter(|row| row.contains("#AUDIT")).count(), 2, "{through}: made, removed");
+        if status == 204 {
+            assert!(through > 4, "{through}");
+            break;
+        }
+    }
 }

@@ -1,7 +1,10 @@
-//! Inbound texts from Twilio: verify, store, answer. Nothing else happens before the answer.
+//! Inbound texts from Twilio: verify, store, accept the Out of Office answer where there is one, acknowledge.
 //!
-//! Idempotent by `MessageSid`: a redelivery, however late, finds the claim of the first and stores nothing twice. The
-//! answer is `200` with empty TwiML only after the durable writes; `503` tells the carrier to repeat.
+//! Idempotent by `MessageSid`: a redelivery, however late, finds the claim of the first and stores nothing twice; an
+//! automatic answer is claimed by contact and closed period. The acknowledgement is `200` with empty TwiML only after the
+//! durable writes; `503` tells the carrier to repeat.
+
+mod away;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
@@ -9,11 +12,12 @@ use shared_aws::{
     config::Environment,
     inbound::{Inbound, InboundText, Receipt},
     inboxes::Inboxes,
+    out_of_office::OutOfOffice,
     secrets::Secrets,
     table::Table,
 };
 use shared_carriers::twilio::{InboundMessage, Verifier};
-use shared_domain::{message::Media, time::Timestamp};
+use shared_domain::{message::Media, opt_out, time::Timestamp};
 use shared_http::{
     problem::Problem,
     reply::{self, Outcome},
@@ -29,6 +33,7 @@ pub struct App {
     account_sid: String,
     inboxes: Inboxes,
     inbound: Inbound,
+    out_of_office: OutOfOffice,
 }
 
 impl App {
@@ -49,13 +54,19 @@ impl App {
 
     /// Over this table.
     pub fn new(table: Table, verifier: Verifier, account_sid: String) -> Self {
-        Self { verifier, account_sid, inboxes: Inboxes::new(table.clone()), inbound: Inbound::new(table) }
+        Self {
+            verifier,
+            account_sid,
+            inboxes: Inboxes::new(table.clone()),
+            inbound: Inbound::new(table.clone()),
+            out_of_office: OutOfOffice::new(table),
+        }
     }
 }
 
 /// Answers one webhook.
-pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
-    let outcome = receive(app, now, &request).await;
+pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+    let outcome = receive(app, now, chance, &request).await;
     reply::finish(&reply::request_id(&request), outcome)
 }
 
@@ -68,7 +79,7 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
         (status = 403, description = "The signature is missing or wrong", body = ProblemView),
         (status = 404, description = "No inbox has this number", body = ProblemView),
         (status = 503, description = "Not stored: repeat", body = ProblemView)), security(()))]
-async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
+async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
     let body = webhook::twilio_body(&app.verifier, PATH, request)?;
     let inbound = InboundMessage::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
     if inbound.account_sid != app.account_sid {
@@ -85,15 +96,17 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     };
     let text = InboundText {
         carrier: "twilio",
-        carrier_id: inbound.message_sid,
+        carrier_id: inbound.message_sid.clone(),
         from: webhook::number(&inbound.from)?,
-        text: inbound.body,
-        media: inbound.media.into_iter().map(media).collect(),
+        text: inbound.body.clone(),
+        media: inbound.media.iter().cloned().map(media).collect(),
     };
     match app.inbound.receive(&inbox, &text, now).await? {
         Receipt::Stored(message) => tracing::info!(inbox = %inbox.id, message_id = %message, "stored"),
         Receipt::Duplicate(message) => tracing::info!(inbox = %inbox.id, message_id = %message, "repeated"),
     }
+    let keyword = inbound.opt_out_type.is_some() || opt_out::keyword(&inbound.body).is_some();
+    away::answer(app, now, chance, &inbox, &text.from, &inbound, keyword).await?;
     Ok(webhook::acknowledged())
 }
 

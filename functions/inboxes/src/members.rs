@@ -72,11 +72,11 @@ pub(crate) async fn remove(app: &App, now: Timestamp, chance: u64, request: &Req
     let access = shared(app, request).await?;
     let user: UserId = input::path_id(request, "userId")?;
     let inbox = &access.inbox;
-    if app.members.membership(&inbox.organisation, &inbox.id, &user).await?.is_none() {
-        return reply::no_content();
+    if app.members.membership(&inbox.organisation, &inbox.id, &user).await?.is_some() {
+        let deed = deed(&access, "inbox_member.remove", &user, now, chance);
+        app.members.dismiss(&inbox.organisation, &inbox.team, &inbox.id, &user, &deed).await?;
     }
-    let deed = deed(&access, "inbox_member.remove", &user, now, chance);
-    app.members.dismiss(&inbox.organisation, &inbox.team, &inbox.id, &user, &deed).await?;
+    // Also when the membership is ended already: that removal may have broken off before the locks.
     let by = access.standing.person();
     app.locks.break_all_of(&inbox.organisation, &user, std::slice::from_ref(&inbox.id), &by).await?;
     reply::no_content()

@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | `org_#inb_` | `INBOX` | inbox | account of a send, settings |
 //! | `org_#inb_` | `MEMBER#user` | membership with the user's name | the access check of every request (0.5 RCU) |
+//! | `org_#inb_` | `AWAY` | Out of Office | each inbound text; settings |
+//! | `org_#inb_` | `AWAY#cnv_#period` | that a contact was answered in a closed period; `ttl` | each automatic answer |
 //! | `org_#inb_` | `cnv_` | conversation, with its lock | one conversation; lists by the indexes |
 //! | `org_#cnv_` | `msg_` | message with its delivery reports | history, newest first; one message by its id |
 //! | `org_#SID#carrier#id` | `CLAIM` | an inbound text is ours | the first conditional write of a webhook |
@@ -90,6 +92,26 @@ pub fn inbox_partition(organisation: &OrganisationId, inbox: &InboxId) -> String
 /// An inbox.
 pub fn inbox(organisation: &OrganisationId, inbox: &InboxId) -> Key {
     Key::new(inbox_partition(organisation, inbox), "INBOX")
+}
+
+/// An inbox's Out of Office.
+pub fn out_of_office(organisation: &OrganisationId, inbox: &InboxId) -> Key {
+    Key::new(inbox_partition(organisation, inbox), "AWAY")
+}
+
+/// Where the automatic answers to a contact begin in an inbox's partition.
+pub fn answers(conversation: &ConversationId) -> String {
+    format!("AWAY#{conversation}#")
+}
+
+/// That a contact was answered in a closed period.
+pub fn answered(
+    organisation: &OrganisationId,
+    inbox: &InboxId,
+    conversation: &ConversationId,
+    period: &str,
+) -> Key {
+    Key::new(inbox_partition(organisation, inbox), format!("{}{period}", answers(conversation)))
 }
 
 /// A membership.

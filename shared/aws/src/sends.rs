@@ -35,7 +35,8 @@ const NOT_HELD_BY_ANOTHER: &str = "(attribute_not_exists(lockHolder) OR lockHold
 /// [`shared_domain::conversation::Conversation::unseen_by`] is nothing.
 const NOTHING_UNSEEN: &str = "(attribute_not_exists(lastInbound) OR lastInbound <= :seen)";
 /// Rows carry these attributes only where they are true.
-const MAY_BE_TEXTED: &str = "attribute_not_exists(contact.#out) AND attribute_not_exists(contact.blocked)";
+pub(crate) const MAY_BE_TEXTED: &str =
+    "attribute_not_exists(contact.#out) AND attribute_not_exists(contact.blocked)";
 
 /// What must hold at the instant of acceptance, besides that the contact may be texted.
 #[derive(Debug, Clone, Copy)]

@@ -128,12 +128,14 @@ impl Schedule {
     pub fn parse(draft: &Draft) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let message = draft.message.trim().to_owned();
-        if !is_message(&message) && !(draft.mode == Mode::Off && message.is_empty()) {
+        let needless = draft.mode == Mode::Off && message.is_empty();
+        if !(needless || is_message(&message)) {
             faults.push(("/message".to_owned(), "1 to 480 characters without control characters"));
         }
         let zone = zone(&draft.time_zone);
         if zone.is_none() {
-            faults.push(("/timeZone".to_owned(), "a time zone of the IANA database, such as America/New_York"));
+            faults
+                .push(("/timeZone".to_owned(), "a time zone of the IANA database, such as America/New_York"));
         }
         let hours = hours(&draft.hours, &mut faults);
         let holidays = holidays(&draft.holidays, &mut faults);
@@ -382,7 +384,8 @@ fn holidays(written: &[String], faults: &mut Vec<Fault>) -> BTreeSet<Date> {
 fn minutes(text: &str) -> Option<u16> {
     let (hour, minute) = text.split_once(':')?;
     let two = |digits: &str| {
-        (digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse::<u16>().ok())?
+        (digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| digits.parse::<u16>().ok())?
     };
     let (hour, minute) = (two(hour)?, two(minute)?);
     let all = hour * 60 + minute;

@@ -1,1 +1,329 @@
-//! soon
+//! Canned responses: texts with merge fields, `Hi {{firstName|there}}, this is {{senderName}}.`
+//!
+//! A field is `{{name}}`, or `{{name|fallback}}` for whom has none: `firstName`, `lastName`, `contactId` (the customer's own),
+//! `senderName` and `custom.Field Name`. Anything else in double braces is a fault, told when the template is saved. What
+//! is merged in is text and nothing more: braces in a value stay braces, and its control characters do not travel.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use crate::{contact::Contact, lock::Person};
+
+/// The longest name of a custom field, in characters.
+pub const LONGEST_CUSTOM_NAME: usize = 60;
+
+/// A merge field.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    /// The contact's given name.
+    FirstName,
+    /// The contact's family name.
+    LastName,
+    /// The customer's own id of the contact.
+    ContactId,
+    /// The name of the user who sends.
+    SenderName,
+    /// A custom field of the contact, in any case.
+    Custom(String),
+}
+
+impl Field {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "firstName" => Some(Self::FirstName),
+            "lastName" => Some(Self::LastName),
+            "contactId" => Some(Self::ContactId),
+            "senderName" => Some(Self::SenderName),
+            _ => {
+                let name = name.strip_prefix("custom.")?.trim();
+                let fits = (1..=LONGEST_CUSTOM_NAME).contains(&name.chars().count())
+                    && !name.contains(|c: char| c.is_control() || c == '{' || c == '}');
+                fits.then(|| Self::Custom(name.to_owned()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FirstName => f.write_str("firstName"),
+            Self::LastName => f.write_str("lastName"),
+            Self::ContactId => f.write_str("contactId"),
+            Self::SenderName => f.write_str("senderName"),
+            Self::Custom(name) => write!(f, "custom.{name}"),
+        }
+    }
+}
+
+/// What is wrong with a template.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateFault {
+    /// No such field.
+    #[error(
+        "unknown field {name:?} at character {at}: use firstName, lastName, contactId, senderName or custom.<name>"
+    )]
+    UnknownField {
+        /// What stands between the braces.
+        name: String,
+        /// Where the braces begin, in characters, the first being 1.
+        at: usize,
+    },
+    /// `{{` without `}}`.
+    #[error("the braces at character {at} are never closed")]
+    Unclosed {
+        /// Where the braces begin, in characters, the first being 1.
+        at: usize,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Merge { field: Field, fallback: Option<String> },
+}
+
+/// A template that can be rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+/// What a template is filled with. Absent and blank values are the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Values<'a> {
+    /// Given name.
+    pub first_name: Option<&'a str>,
+    /// Family name.
+    pub last_name: Option<&'a str>,
+    /// The customer's own id.
+    pub contact_id: Option<&'a str>,
+    /// Who sends.
+    pub sender_name: Option<&'a str>,
+    /// The contact's custom fields.
+    pub custom: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Values<'a> {
+    /// The values of this contact, in a text that this user sends; integrations and schedules have no sender.
+    pub fn of(
+        contact: &'a Contact,
+        custom: &'a BTreeMap<String, String>,
+        sender: Option<&'a Person>,
+    ) -> Self {
+        Self {
+            first_name: contact.first_name.as_deref(),
+            last_name: contact.last_name.as_deref(),
+            contact_id: contact.external_id.as_deref(),
+            sender_name: sender.map(|sender| sender.name.as_str()),
+            custom,
+        }
+    }
+
+    fn get(&self, field: &Field) -> Option<Cow<'a, str>> {
+        let value = match field {
+            Field::FirstName => self.first_name,
+            Field::LastName => self.last_name,
+            Field::ContactId => self.contact_id,
+            Field::SenderName => self.sender_name,
+            Field::Custom(name) => self.custom(name),
+        };
+        value.map(printable).filter(|value| !value.is_empty())
+    }
+
+    fn custom(&self, wanted: &str) -> Option<&'a str> {
+        let alike = || {
+            let wanted = wanted.to_lowercase();
+            self.custom.iter().find(|(name, _)| name.to_lowercase() == wanted).map(|(_, value)| value)
+        };
+        self.custom.get(wanted).or_else(alike).map(String::as_str)
+    }
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// All [`TemplateFault`]s, in the order of the text.
+    pub fn parse(text: &str) -> Result<Self, Vec<TemplateFault>> {
+        let (mut parts, mut faults) = (Vec::new(), Vec::new());
+        let mut rest = text;
+        while let Some(opening) = rest.find("{{") {
+            let at = text[..text.len() - rest.len() + opening].chars().count() + 1;
+            let inside = &rest[opening + 2..];
+            push(&mut parts, &rest[..opening]);
+            let closing = inside.find("}}").filter(|closing| !inside[..*closing].contains("{{"));
+            let Some(closing) = closing else {
+                faults.push(TemplateFault::Unclosed { at });
+                rest = inside;
+                continue;
+            };
+            let (name, fallback) = match inside[..closing].split_once('|') {
+                Some((name, fallback)) => (name.trim(), Some(fallback.trim().to_owned())),
+                None => (inside[..closing].trim(), None),
+            };
+            match Field::parse(name) {
+                Some(field) => parts.push(Part::Merge { field, fallback }),
+                None => faults.push(TemplateFault::UnknownField { name: name.to_owned(), at }),
+            }
+            rest = &inside[closing + 2..];
+        }
+        push(&mut parts, rest);
+        if faults.is_empty() { Ok(Self(parts)) } else { Err(faults) }
+    }
+
+    /// The fields it holds, each once.
+    pub fn fields(&self) -> Vec<&Field> {
+        let mut fields: Vec<_> = self.merges().map(|(field, _)| field).collect();
+        fields.sort_unstable();
+        fields.dedup();
+        fields
+    }
+
+    fn merges(&self) -> impl Iterator<Item = (&Field, &Option<String>)> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Text(_) => None,
+            Part::Merge { field, fallback } => Some((field, fallback)),
+        })
+    }
+
+    /// The text for one contact.
+    ///
+    /// # Errors
+    /// The fields that have neither a value nor a fallback, each once.
+    pub fn render(&self, values: &Values<'_>) -> Result<String, Vec<Field>> {
+        let (mut text, mut missing) = (String::new(), Vec::new());
+        for part in &self.0 {
+            match part {
+                Part::Text(literal) => text.push_str(literal),
+                Part::Merge { field, fallback } => match (values.get(field), fallback) {
+                    (Some(value), _) => text.push_str(&value),
+                    (None, Some(fallback)) => text.push_str(fallback),
+                    (None, None) if missing.contains(field) => {}
+                    (None, None) => missing.push(field.clone()),
+                },
+            }
+        }
+        if missing.is_empty() { Ok(text) } else { Err(missing) }
+    }
+}
+
+fn push(parts: &mut Vec<Part>, text: &str) {
+    if !text.is_empty() {
+        parts.push(Part::Text(text.to_owned()));
+    }
+}
+
+/// A value on one line: line breaks and tabs are spaces, other control characters are gone, as are the marks that turn the
+/// direction of writing and would garble what stands around the value.
+fn printable(value: &str) -> Cow<'_, str> {
+    let breaks =
+        |c: char| matches!(c, '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let hidden = |c: char| {
+        c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if value.contains(|c| breaks(c) || hidden(c)) {
+        let kept = value.chars().map(|c| if breaks(c) { ' ' } else { c }).filter(|c| !hidden(*c));
+        Cow::Owned(kept.collect::<String>().trim().to_owned())
+    } else {
+        Cow::Borrowed(value.trim())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn custom(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
+        fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn values<'a>(first_name: Option<&'a str>, custom: &'a BTreeMap<String, String>) -> Values<'a> {
+        Values { first_name, last_name: Some("Lovelace"), contact_id: None, sender_name: Some("Ben"), custom }
+    }
+
+    #[test]
+    fn fields_are_merged_and_fallbacks_fill_in() {
+        let fields = custom(&[("Home Room", "B 12")]);
+        let text = "Hi {{firstName|there}} {{ lastName }}, room {{custom.home room}}. {{senderName}}";
+        let template = Template::parse(text).unwrap();
+        let ada = template.render(&values(Some("Ada"), &fields));
+        assert_eq!(ada.as_deref(), Ok("Hi Ada Lovelace, room B 12. Ben"));
+        let nameless = template.render(&values(Some("  "), &fields));
+        assert_eq!(nameless.as_deref(), Ok("Hi there Lovelace, room B 12. Ben"));
+        assert_eq!(template.fields().len(), 4);
+    }
+
+    #[test]
+    fn what_is_missing_is_told_once_each() {
+        let none = custom(&[]);
+        let template = Template::parse("{{firstName}} {{custom.Bus}} {{firstName}} {{contactId|}}").unwrap();
+        let missing = template.render(&values(None, &none)).unwrap_err();
+        let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["firstName", "custom.Bus"]);
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_place() {
+        let faults = Template::parse("é {{first}} {{custom.}} {{lastName {{firstName}} {{").unwrap_err();
+        let unknown = |name: &str, at| TemplateFault::UnknownField { name: name.into(), at };
+        let all = vec![
+            unknown("first", 3),
+            unknown("custom.", 13),
+            TemplateFault::Unclosed { at: 25 },
+            TemplateFault::Unclosed { at: 50 },
+        ];
+        assert_eq!(faults, all);
+        for bad in ["{{}}", "{{FirstName}}", "{{custom}}", "{{custom.{x}}", "{{|there}}"] {
+            assert!(Template::parse(bad).is_err(), "{bad}");
+        }
+        assert!(Template::parse(&format!("{{{{custom.{}}}}}", "x".repeat(61))).is_err());
+    }
+
+    #[test]
+    fn single_braces_and_stray_closings_are_text() {
+        let none = custom(&[]);
+        for text in ["", "{a} }} {", "100 % {{"] {
+            let rendered = Template::parse(text).map(|template| template.render(&values(None, &none)));
+            assert_eq!(rendered.is_ok(), !text.ends_with("{{"), "{text}");
+            assert!(rendered.is_err() || rendered == Ok(Ok(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn the_contacts_values_are_those_of_the_contact() {
+        let number = crate::phone::PhoneNumber::from_carrier("+12025550143").unwrap();
+        let team = crate::ids::TeamId::parse("team_1").unwrap();
+        let contact = Contact { external_id: Some("S-7".into()), ..Contact::provisional(&team, &number) };
+        let none = custom(&[]);
+        let template = Template::parse("{{contactId}}/{{senderName|we}}").unwrap();
+        assert_eq!(template.render(&Values::of(&contact, &none, None)).as_deref(), Ok("S-7/we"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_is_inserted_literally_and_without_control_characters(value in "(\\{\\{firstName\\}\\}|.|[\\x00-\\x1f\u{202e}])*") {
+            let fields = custom(&[("X", &value)]);
+            let template = Template::parse("[{{custom.X|}}]").unwrap();
+            let text = template.render(&values(Some("Ada"), &fields)).unwrap();
+            prop_assert!(!text.contains(char::is_control));
+            prop_assert!(!text.contains("Ada") || value.contains("Ada"));
+            if !value.contains(|c: char| c.is_control() || ('\u{2000}'..='\u{206f}').contains(&c) || c == '\u{feff}') {
+                prop_assert_eq!(text, format!("[{}]", value.trim()));
+            }
+        }
+
+        #[test]
+        fn a_text_without_double_braces_renders_as_itself(text in "[^{]*") {
+            let none = custom(&[]);
+            prop_assert_eq!(Template::parse(&text).unwrap().render(&values(None, &none)), Ok(text));
+        }
+
+        #[test]
+        fn no_template_breaks_the_reading(text in "(\\{\\{|\\}\\}|\\||custom\\.|firstName|é| )*") {
+            if let Ok(template) = Template::parse(&text) {
+                let none = custom(&[]);
+                let _ = template.render(&values(None, &none));
+            }
+        }
+    }
+}

@@ -328,8 +328,8 @@ proptest! {
             prop_assert!(period.since <= now && now < until);
             prop_assert!(naively_open(&draft, until) && !naively_open(&draft, beside(until, -1)));
             prop_assert!(!naively_open(&draft, period.since) && naively_open(&draft, beside(period.since, -1)));
-            prop_assert_eq!(again(beside(until, -1)).as_ref(), Some(&period));
-            prop_assert_eq!(again(period.since).as_ref(), Some(&period));
+            prop_assert_eq!(again(beside(until, -1)), Some(period.clone()));
+            prop_assert_eq!(again(period.since), Some(period.clone()));
         } else {
             prop_assert!(draft.hours.values().all(Vec::is_empty));
         }

@@ -1,0 +1,56 @@
+//! Out of Office of an inbox: set by those who manage its team, and by the user of a personal one.
+
+use lambda_http::Request;
+use shared_aws::{audit::Deed, out_of_office::Saved};
+use shared_domain::{
+    inbox::InboxKind,
+    out_of_office::{Draft, Schedule},
+    time::Timestamp,
+};
+use shared_http::{
+    access::{self, InboxAccess},
+    input,
+    problem::Problem,
+    reply::{self, Outcome},
+    wire::{out_of_office::OutOfOfficeView, problem::ProblemView},
+};
+
+use crate::App;
+
+/// Read Out of Office
+///
+/// For the inbox's members and for those who manage its team; `off` unless it was set.
+#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/out-of-office", tag = "inboxes", params(("inboxId" = String, Path)),
+    responses((status = 200, body = OutOfOfficeView), (status = 404, body = ProblemView)))]
+pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
+    let InboxAccess { inbox, .. } = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?;
+    let saved = app.out_of_office.get(&inbox.organisation, &inbox.id).await?;
+    let draft =
+        saved.map_or_else(|| Draft { time_zone: "UTC".into(), ..Draft::default() }, |saved| saved.draft);
+    reply::json(200, &OutOfOfficeView::from(draft))
+}
+
+/// Set Out of Office
+///
+/// By those who manage the inbox's team, and by the user of a personal inbox. `on` begins when it is saved.
+#[utoipa::path(put, path = "/v1/inboxes/{inboxId}/out-of-office", tag = "inboxes", params(("inboxId" = String, Path)),
+    request_body = OutOfOfficeView,
+    responses((status = 200, body = OutOfOfficeView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
+        (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
+pub(crate) async fn replace(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+    let access = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?;
+    let own = access.member && access.inbox.kind == InboxKind::Personal;
+    let InboxAccess { inbox, standing, .. } = if own { access } else { access.manager()? };
+    let wanted: OutOfOfficeView = input::body(request)?;
+    let schedule = Schedule::parse(&Draft::from(wanted)).map_err(|faults| Problem::invalid(&faults))?;
+    let draft = schedule.draft();
+    let before = app.out_of_office.get(&inbox.organisation, &inbox.id).await?;
+    // Saved again without a change of mode, what was switched on stays on since then: nobody is answered a second time.
+    let saved_at =
+        before.filter(|before| before.draft.mode == draft.mode).map_or(now, |before| before.saved_at);
+    let saved = Saved { draft, saved_at };
+    let (actor, target) = (&standing.user.id, inbox.id.as_str());
+    let deed = Deed { actor, action: "out_of_office.edit", target, at: now, chance };
+    app.out_of_office.put(&inbox.organisation, &inbox.team, &inbox.id, &saved, &deed).await?;
+    reply::json(200, &OutOfOfficeView::from(saved.draft))
+}

@@ -1,0 +1,415 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::{ids::InboxId, inbox::Stage};
+
+fn words(group: &str, kind: &str) -> Vec<String> {
+    let file: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../tests/fixtures/common/opt_out_keywords.json"))
+            .unwrap();
+    let list = if kind.is_empty() { &file[group] } else { &file[group][kind] };
+    list.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_word_of_the_lists_acts() {
+    let all = [
+        (words("application_union_stop", ""), Keyword::Stop),
+        (words("fcc_per_se", ""), Keyword::Stop),
+        (words("twilio", "stop"), Keyword::Stop),
+        (words("telnyx", "stop"), Keyword::Stop),
+        (words("application_start", ""), Keyword::Start),
+        (words("telnyx", "start"), Keyword::Start),
+        (words("application_help", ""), Keyword::Help),
+        (words("twilio", "help"), Keyword::Help),
+    ];
+    for (words, expected) in all {
+        assert!(!words.is_empty());
+        for word in words {
+            for text in
+                [word.clone(), word.to_lowercase(), format!("  \"{word}\"!!\r\n"), format!("{word} 👍")]
+            {
+                assert_eq!(keyword(&text), Some(expected), "{text:?}");
+            }
+        }
+    }
+    assert_eq!(keyword("Yes."), Some(Keyword::Yes));
+    assert_eq!(keyword("arrêt"), Some(Keyword::Stop));
+    assert_eq!(keyword("opt\u{2011}out"), Some(Keyword::Stop), "a hyphen as phones write it");
+    assert_eq!(keyword("Opt  Out"), Some(Keyword::Stop));
+}
+
+#[test]
+fn a_word_within_a_text_does_not_act() {
+    for text in [
+        "",
+        " ",
+        "...",
+        "stop by tomorrow",
+        "please stop",
+        "stop stop",
+        "stopp",
+        "don't stop",
+        "S T O P",
+        "st-op",
+        "unstoppable",
+        "yes please",
+        "help me",
+        "the end",
+        "td",
+        "1 stop",
+        "stop1",
+        &"stop ".repeat(50),
+    ] {
+        assert_eq!(keyword(text), None, "{text:?}");
+    }
+}
+
+#[test]
+fn the_carriers_own_verdict_is_read() {
+    assert_eq!(Keyword::from_carrier("STOP"), Some(Keyword::Stop));
+    assert_eq!(Keyword::from_carrier("start"), Some(Keyword::Start));
+    assert_eq!(Keyword::from_carrier("HELP"), Some(Keyword::Help));
+    assert_eq!(Keyword::from_carrier(""), None);
+    assert_eq!(Keyword::from_carrier("UNSUBSCRIBE"), None);
+}
+
+#[test]
+fn free_wording_is_noticed_and_small_talk_is_not() {
+    let positive = [
+        "please stop texting me",
+        "Please STOP texting me!!!",
+        "don't text me again",
+        "Don’t text me again.",
+        "dont txt me",
+        "do not contact me",
+        "Do not ever message me again",
+        "never text this number again",
+        "remove me from your list",
+        "Please remove me.",
+        "take me off",
+        "take me off your list please",
+        "take us off this list",
+        "Delete my number",
+        "lose my number",
+        "leave me alone",
+        "Please stop",
+        "stop please",
+        "STOP stop stop",
+        "Wrong person. Stop.",
+        "stop it now",
+        "can you stop texting me",
+        "can't you stop texting me?",
+        "I want you to stop sending me messages",
+        "stop sending these",
+        "quit messaging me",
+        "stop these messages",
+        "stop all texts",
+        "no more texts please",
+        "I no longer want to receive these messages",
+        "I don't want your texts",
+        "don't send me any more messages",
+        "please unsubscribe me",
+        "how do I unsubscribe",
+        "I'd like to opt out",
+        "opt me out",
+        "cancel please",
+        "I revoke my consent",
+        "hello, please stop",
+    ];
+    for text in positive {
+        assert!(wants_review(text), "{text:?}");
+    }
+    let negative = [
+        "",
+        "stop by tomorrow",
+        "I'll stop by and text you",
+        "I will stop at the shop",
+        "I will stop at the shop and send messages",
+        "please don't stop",
+        "Please don't stop texting me",
+        "do not stop sending the reminders",
+        "why did you stop texting me?",
+        "if you stop texting me I will be sad",
+        "I don't want you to stop",
+        "I don't want you to stop texting me",
+        "when does the bus stop here",
+        "next stop, Chicago",
+        "can you text me again",
+        "do not text and drive",
+        "don't forget to text me",
+        "don't send me the invoice yet",
+        "I did not get your messages",
+        "the end",
+        "cancel my appointment",
+        "ok thanks",
+        "yes",
+        "remove me from the Friday shift",
+        "STOP",
+        "Unsubscribe!",
+    ];
+    for text in negative {
+        assert!(!wants_review(text), "{text:?}");
+    }
+}
+
+fn out(sources: &[Source]) -> State {
+    State::out_by(sources.iter().copied())
+}
+
+fn decide(current: &State, keyword: Keyword) -> (Option<State>, Option<Reply>) {
+    match after_keyword(current, keyword, true, Answers::Product, false) {
+        Decision::Keyword { change, reply } => (change.map(|change| change.state), reply),
+        Decision::Ordinary => panic!("{keyword:?} is a keyword"),
+    }
+}
+
+#[test]
+fn stop_closes_and_is_confirmed_once() {
+    let (closed, reply) = decide(&State::default(), Keyword::Stop);
+    assert_eq!((closed.as_ref(), reply), (Some(&out(&[Source::Keyword])), Some(Reply::Stopped)));
+    assert_eq!(decide(&closed.unwrap(), Keyword::Stop), (None, None), "then silence");
+    let both = out(&[Source::Keyword, Source::User]);
+    assert_eq!(decide(&out(&[Source::User]), Keyword::Stop), (Some(both), None), "closed already");
+}
+
+#[test]
+fn start_opens_what_a_keyword_closed_and_nothing_else() {
+    assert_eq!(
+        decide(&out(&[Source::Keyword]), Keyword::Start),
+        (Some(State::default()), Some(Reply::Started))
+    );
+    assert_eq!(decide(&State::default(), Keyword::Start), (None, None));
+    for source in [Source::User, Source::Import, Source::Carrier] {
+        assert_eq!(decide(&out(&[source]), Keyword::Start), (None, None), "{source:?}");
+        let both = out(&[source, Source::Keyword]);
+        assert_eq!(decide(&both, Keyword::Start), (Some(out(&[source])), None), "{source:?} holds");
+    }
+    let elsewhere = after_keyword(&out(&[Source::Keyword]), Keyword::Start, false, Answers::Product, false);
+    assert_eq!(elsewhere, Decision::Keyword { change: None, reply: None });
+}
+
+#[test]
+fn yes_is_an_answer_like_any_other_unless_a_keyword_closed() {
+    let after = |state: &State, same| after_keyword(state, Keyword::Yes, same, Answers::Product, false);
+    assert_eq!(
+        decide(&out(&[Source::Keyword]), Keyword::Yes),
+        (Some(State::default()), Some(Reply::Started))
+    );
+    assert_eq!(after(&State::default(), true), Decision::Ordinary);
+    assert_eq!(after(&out(&[Source::User, Source::Carrier]), true), Decision::Ordinary);
+    assert_eq!(after(&out(&[Source::Keyword]), false), Decision::Ordinary);
+}
+
+#[test]
+fn help_is_always_answered_and_changes_nothing() {
+    for state in [State::default(), out(&[Source::Keyword]), out(&[Source::User])] {
+        assert_eq!(decide(&state, Keyword::Help), (None, Some(Reply::Help)));
+    }
+}
+
+#[test]
+fn where_the_carrier_answers_we_record_in_silence() {
+    for (answers, carrier_answered) in
+        [(Answers::Carrier, false), (Answers::Carrier, true), (Answers::Product, true)]
+    {
+        let after = |state: &State, word| after_keyword(state, word, true, answers, carrier_answered);
+        let Decision::Keyword { change: Some(closed), reply: None } = after(&State::default(), Keyword::Stop)
+        else {
+            panic!("recorded, and silent")
+        };
+        assert!(closed.turned && closed.state.is_out());
+        let Decision::Keyword { change: Some(opened), reply: None } = after(&closed.state, Keyword::Start)
+        else {
+            panic!("recorded, and silent")
+        };
+        assert!(opened.turned && !opened.state.is_out());
+        assert_eq!(after(&opened.state, Keyword::Help), Decision::Keyword { change: None, reply: None });
+    }
+}
+
+#[test]
+fn a_user_opens_everything_and_an_import_not_what_the_person_or_the_carrier_closed() {
+    let all = out(&[Source::Keyword, Source::User, Source::Import, Source::Carrier]);
+    assert_eq!(after_user(&all, false).unwrap().state, State::default());
+    assert_eq!(after_import(&all, false).unwrap().state, out(&[Source::Keyword, Source::Carrier]));
+    assert_eq!(after_import(&out(&[Source::Keyword]), false), None);
+    assert_eq!(after_import(&out(&[Source::Import]), false).unwrap().state, State::default());
+    assert_eq!(after_user(&State::default(), false), None);
+    assert!(after_carrier_refusal(&State::default()).unwrap().turned);
+    assert_eq!(after_carrier_refusal(&out(&[Source::Carrier])), None);
+    assert!(refused_as_opted_out("21610") && !refused_as_opted_out("30003") && !refused_as_opted_out(""));
+}
+
+#[test]
+fn a_change_makes_its_line_of_the_ledger() {
+    let office = inbox("org_1", "team_1", InboxKind::Shared);
+    let phone = number(0);
+    let subject = Subject::of(&office, &phone);
+    let contact = ContactId::provisional(&office.team, &phone);
+    let at = Timestamp::from_millis(1);
+    let entry = after_user(&State::default(), true).unwrap().entry(
+        &subject,
+        contact.clone(),
+        None,
+        Some(UserId::parse("ada").unwrap()),
+        at,
+    );
+    assert!(entry.opted_out);
+    assert_eq!((entry.source.as_str(), entry.scope.as_str(), entry.contact), ("user", "team", contact));
+    assert_eq!((entry.number, entry.at, entry.user.unwrap().as_str()), (phone, at, "ada"));
+}
+
+#[test]
+fn the_state_is_stored_as_a_list_of_sources() {
+    let state = out(&[Source::Carrier, Source::Keyword]);
+    assert_eq!(serde_json::to_string(&state).unwrap(), r#"["keyword","carrier"]"#);
+    assert_eq!(serde_json::from_str::<State>("[]").unwrap(), State::default());
+}
+
+#[test]
+fn confirmations_are_one_segment_that_names_the_team() {
+    assert!(stop_text("Front desk").starts_with("Front desk: You are unsubscribed"));
+    assert!(help_text("Café “Zoë” [2]").starts_with("Café \"Zoe\" (2): "));
+    assert!(start_text("受付").starts_with("Team texting: "));
+    assert!(help_text(&"Long name ".repeat(8)).contains("...: "));
+}
+
+fn inbox(organisation: &str, team: &str, kind: InboxKind) -> Inbox {
+    Inbox {
+        organisation: OrganisationId::parse(organisation).unwrap(),
+        id: InboxId::parse("inb_1").unwrap(),
+        team: TeamId::parse(team).unwrap(),
+        kind,
+        name: "Front desk".into(),
+        color: "#336699".into(),
+        api_code: "FRONT".into(),
+        number: PhoneNumber::from_carrier("+12025550100").unwrap(),
+        number_sid: None,
+        voice_forwarding: None,
+        creator: None,
+        stage: Stage::Active,
+    }
+}
+
+fn number(last: u8) -> PhoneNumber {
+    PhoneNumber::from_carrier(&format!("+1202555014{last}")).unwrap()
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Event {
+    Word(Keyword, bool),
+    User(bool),
+    Import(bool),
+    Refused,
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let word = prop::sample::select(vec![Keyword::Stop, Keyword::Start, Keyword::Yes, Keyword::Help]);
+    prop_oneof![
+        3 => (word, any::<bool>()).prop_map(|(word, same)| Event::Word(word, same)),
+        1 => any::<bool>().prop_map(Event::User),
+        1 => any::<bool>().prop_map(Event::Import),
+        1 => Just(Event::Refused),
+    ]
+}
+
+fn apply(state: &State, event: Event) -> Option<Change> {
+    match event {
+        Event::Word(word, same) => match after_keyword(state, word, same, Answers::Product, false) {
+            Decision::Keyword { change, reply } => {
+                let turned =
+                    change.as_ref().filter(|change| change.turned).map(|change| change.state.is_out());
+                let expected = match (word, turned) {
+                    (Keyword::Help, _) => Some(Reply::Help),
+                    (_, Some(true)) => Some(Reply::Stopped),
+                    (_, Some(false)) => Some(Reply::Started),
+                    (_, None) => None,
+                };
+                assert_eq!(reply, expected, "an answer only to a turn, and to HELP");
+                change
+            }
+            Decision::Ordinary => None,
+        },
+        Event::User(out) => after_user(state, out),
+        Event::Import(out) => after_import(state, out),
+        Event::Refused => after_carrier_refusal(state),
+    }
+}
+
+/// The rule in other words: a source holds from its last closing event on, until an event that opens it.
+fn held(history: &[Event], source: Source) -> bool {
+    let verdict = |event: &Event| match (*event, source) {
+        (Event::Word(Keyword::Stop, _), Source::Keyword)
+        | (Event::User(true), Source::User)
+        | (Event::Import(true), Source::Import)
+        | (Event::Refused, Source::Carrier) => Some(true),
+        (Event::Word(Keyword::Start | Keyword::Yes, true), Source::Keyword)
+        | (Event::Import(false), Source::Import | Source::User)
+        | (Event::User(false), _) => Some(false),
+        _ => None,
+    };
+    history.iter().rev().find_map(verdict).unwrap_or(false)
+}
+
+const SOURCES: [Source; 4] = [Source::Keyword, Source::User, Source::Import, Source::Carrier];
+
+proptest! {
+    #[test]
+    fn the_state_is_what_the_history_says(history in prop::collection::vec(events(), 0..40)) {
+        let mut state = State::default();
+        for (index, event) in history.iter().enumerate() {
+            let change = apply(&state, *event);
+            let expected = out(&SOURCES.into_iter().filter(|source| held(&history[..=index], *source)).collect::<Vec<_>>());
+            prop_assert_eq!(change.is_some(), expected != state, "a change exactly where something changes");
+            if let Some(change) = change {
+                prop_assert_eq!(change.turned, change.state.is_out() != state.is_out());
+                state = change.state;
+            }
+            prop_assert_eq!(&state, &expected);
+            prop_assert!(apply(&state, *event).is_none(), "the same event twice is one");
+        }
+    }
+
+    #[test]
+    fn an_opt_out_never_leaks_out_of_its_scope(
+        stops in prop::collection::vec((0_u8..2, 0_u8..3, any::<bool>(), 0_u8..2), 0..6),
+    ) {
+        let inbox_of = |organisation: u8, team: u8, shared: bool| {
+            let kind = if shared { InboxKind::Shared } else { InboxKind::Personal };
+            // Team ids repeat between organisations on purpose.
+            inbox(&format!("org_{organisation}"), &format!("team_{team}"), kind)
+        };
+        let closed: BTreeSet<Subject> = stops
+            .iter()
+            .map(|(organisation, team, shared, last)| Subject::of(&inbox_of(*organisation, *team, *shared), &number(*last)))
+            .collect();
+        for organisation in 0..2 {
+            for team in 0..3 {
+                for (shared, last) in [(true, 0), (true, 1), (false, 0), (false, 1)] {
+                    let blocked = Subject::all_against(&inbox_of(organisation, team, shared), &number(last))
+                        .iter()
+                        .any(|subject| closed.contains(subject));
+                    let expected = stops.iter().any(|stop| {
+                        stop.0 == organisation && stop.3 == last && if stop.2 { stop.1 == team } else { !shared }
+                    });
+                    prop_assert_eq!(blocked, expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn confirmations_fit_one_segment_whatever_the_name(name in "\\PC{0,90}") {
+        for text in [stop_text(&name), start_text(&name), help_text(&name)] {
+            let segments = Segments::of(&text);
+            prop_assert_eq!((segments.encoding, segments.count), (Encoding::Gsm7, 1));
+            prop_assert!(segments.units <= 160 && text.contains("STOP") | text.contains("START"));
+        }
+    }
+
+    #[test]
+    fn no_text_breaks_the_reading(text in "\\PC*") {
+        let _ = (keyword(&text), wants_review(&text));
+    }
+}
