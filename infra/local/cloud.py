@@ -15,6 +15,7 @@ Settings (environment):
     LOCK_IDLE_RELEASE_SECONDS   60
     RECONCILE_GRACE_SECONDS     300
     REGISTRATION_POLL_SECONDS   30
+    KEYWORD_REPLIES             product (the product confirms STOP, START, HELP), or carrier
 
 This file needs nothing but Python: it checks what the machine has, makes a private virtualenv and goes on in it.
 """

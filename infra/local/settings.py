@@ -40,6 +40,7 @@ class Settings:
                 "RegistrationPollSeconds": _whole("REGISTRATION_POLL_SECONDS", 30),
                 "RegistrationRetrySeconds": 20,
                 "PurchaseGraceSeconds": 60,
+                "KeywordReplies": os.environ.get("KEYWORD_REPLIES") or "product",
                 "BrandSid": "BN00000000000000000000000000000000",
                 "MailFrom": "no-reply@shared-inbox.example",
                 "SendRetrySeconds": 25,  # just above the sender's timeout: nobody wants to wait for two minutes here

@@ -34,13 +34,19 @@ async fn a_closed_inbox_answers_once_in_a_closed_period() {
     carrier.text_in(&phone, &inbox.number, "Anybody there?").await;
     let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
     let history = history_of(&thread, &office.admin, 2).await;
-    assert_eq!((&history[1]["text"], &history[1]["automatic"]), (&json!("We are away until Monday."), &json!(true)));
+    assert_eq!(
+        (&history[1]["text"], &history[1]["automatic"]),
+        (&json!("We are away until Monday."), &json!(true))
+    );
     assert_eq!((&history[1]["sender"], &history[1]["direction"]), (&Value::Null, &json!("outbound")));
     let seen = thread.seen_by(&office.admin).await;
     assert_eq!((&seen["folder"], &seen["read"]), (&json!("inbox"), &json!(false)));
     assert_eq!(seen["lastMessage"]["text"], "Anybody there?");
     let words = async || carrier.words_on(&phone).await;
-    eventually("it is sent", PATIENCE, async || (words().await == ["We are away until Monday."]).then_some(())).await;
+    eventually("it is sent", PATIENCE, async || {
+        (words().await == ["We are away until Monday."]).then_some(())
+    })
+    .await;
 
     carrier.text_in(&phone, &inbox.number, "Hello?").await;
     office.admin.put(&path, on.clone()).await.expect(200); // saved again, it is the same closed period
@@ -76,7 +82,9 @@ async fn hours_and_holidays_decide_and_machines_are_not_answered() {
     carrier.text_in(&early, &inbox.number, "And now?").await;
     history_of(&thread, &office.admin, 3).await;
 
-    for (from, words) in [(Phone::new(), "STOP"), (Phone::new(), "closed."), (Phone::of("72345"), "Your code is 1234")] {
+    for (from, words) in
+        [(Phone::new(), "STOP"), (Phone::new(), "closed."), (Phone::of("72345"), "Your code is 1234")]
+    {
         carrier.text_in(&from, &inbox.number, words).await;
         let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &from).await;
         let automatic = thread.history(&office.admin).await;

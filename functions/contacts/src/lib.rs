@@ -5,13 +5,14 @@
 
 mod details;
 mod find;
+mod opt_out;
 mod write;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     client::Aws, config::Environment, contact_book::ContactBook, contact_copies::ContactCopies,
-    contacts::Contacts, idempotency::UsedKeys, members::Members, notices::Notices, secrets::Secrets,
-    table::Table, team_members::TeamMembers, teams::Teams,
+    contacts::Contacts, idempotency::UsedKeys, members::Members, notices::Notices, opt_outs::OptOuts,
+    secrets::Secrets, table::Table, team_members::TeamMembers, teams::Teams,
 };
 use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};
@@ -29,6 +30,7 @@ pub struct App {
     book: ContactBook,
     copies: ContactCopies,
     notices: Notices,
+    opt_outs: OptOuts,
     keys: UsedKeys,
 }
 
@@ -59,6 +61,7 @@ impl App {
             book: ContactBook::new(table.clone()),
             copies: ContactCopies::new(table.clone()),
             notices: Notices::new(table.clone()),
+            opt_outs: OptOuts::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
         }
     }
@@ -72,6 +75,12 @@ pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) ->
         "GET /v1/teams/{teamId}/contacts/{contactId}" => find::read(app, &request).await,
         "PATCH /v1/teams/{teamId}/contacts/{contactId}" => write::change(app, &request).await,
         "DELETE /v1/teams/{teamId}/contacts/{contactId}" => write::remove(app, &request).await,
+        "PUT /v1/teams/{teamId}/contacts/{contactId}/opt-out" => opt_out::out(app, now, &request).await,
+        "DELETE /v1/teams/{teamId}/contacts/{contactId}/opt-out" => {
+            opt_out::back_in(app, now, &request).await
+        }
+        "GET /v1/teams/{teamId}/contacts/{contactId}/opt-outs" => opt_out::of_contact(app, &request).await,
+        "GET /v1/teams/{teamId}/opt-outs" => opt_out::of_team(app, now, &request).await,
         _ => Err(Problem::not_found()),
     };
     reply::finish(&reply::request_id(&request), outcome)
@@ -91,5 +100,15 @@ fn changed() -> Problem {
 
 /// This function's part of the OpenAPI document.
 #[derive(Debug, OpenApi)]
-#[openapi(paths(find::list, find::read, write::create, write::change, write::remove))]
+#[openapi(paths(
+    find::list,
+    find::read,
+    write::create,
+    write::change,
+    write::remove,
+    opt_out::out,
+    opt_out::back_in,
+    opt_out::of_contact,
+    opt_out::of_team
+))]
 pub struct Api;

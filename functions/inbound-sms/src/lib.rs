@@ -4,20 +4,25 @@
 //! automatic answer is claimed by contact and closed period. The acknowledgement is `200` with empty TwiML only after the
 //! durable writes; `503` tells the carrier to repeat.
 
+mod automatic;
 mod away;
+mod keywords;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     client::Aws,
     config::Environment,
+    contacts::Contacts,
     inbound::{Inbound, InboundText, Receipt},
     inboxes::Inboxes,
+    opt_outs::OptOuts,
     out_of_office::OutOfOffice,
     secrets::Secrets,
     table::Table,
+    teams::Teams,
 };
 use shared_carriers::twilio::{InboundMessage, Verifier};
-use shared_domain::{message::Media, opt_out, time::Timestamp};
+use shared_domain::{message::Media, opt_out::Answers, time::Timestamp};
 use shared_http::{
     problem::Problem,
     reply::{self, Outcome},
@@ -25,6 +30,8 @@ use shared_http::{
     wire::problem::ProblemView,
 };
 use utoipa::OpenApi;
+
+use keywords::Said;
 
 /// What the function uses.
 #[derive(Debug)]
@@ -34,6 +41,10 @@ pub struct App {
     inboxes: Inboxes,
     inbound: Inbound,
     out_of_office: OutOfOffice,
+    opt_outs: OptOuts,
+    contacts: Contacts,
+    teams: Teams,
+    answers: Answers,
 }
 
 impl App {
@@ -45,21 +56,27 @@ impl App {
         let mut env = Environment::default();
         let (name, base, secret) =
             (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"), env.required("CARRIER_SECRET"));
+        let replies = env.required("KEYWORD_REPLIES");
         env.finish()?;
         let aws = Aws::from_environment()?;
         let carrier = Secrets::of(&aws).carrier(&secret).await?;
         let verifier = Verifier::new(base, carrier.auth_tokens)?;
-        Ok(Self::new(Table::of(&aws, name), verifier, carrier.account_sid))
+        let answers = if replies == "product" { Answers::Product } else { Answers::Carrier };
+        Ok(Self::new(Table::of(&aws, name), verifier, carrier.account_sid, answers))
     }
 
-    /// Over this table.
-    pub fn new(table: Table, verifier: Verifier, account_sid: String) -> Self {
+    /// Over this table; `answers` says who confirms opt-outs.
+    pub fn new(table: Table, verifier: Verifier, account_sid: String, answers: Answers) -> Self {
         Self {
             verifier,
             account_sid,
             inboxes: Inboxes::new(table.clone()),
             inbound: Inbound::new(table.clone()),
-            out_of_office: OutOfOffice::new(table),
+            out_of_office: OutOfOffice::new(table.clone()),
+            opt_outs: OptOuts::new(table.clone()),
+            contacts: Contacts::new(table.clone()),
+            teams: Teams::new(table),
+            answers,
         }
     }
 }
@@ -101,12 +118,27 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
         text: inbound.body.clone(),
         media: inbound.media.iter().cloned().map(media).collect(),
     };
-    match app.inbound.receive(&inbox, &text, now).await? {
-        Receipt::Stored(message) => tracing::info!(inbox = %inbox.id, message_id = %message, "stored"),
-        Receipt::Duplicate(message) => tracing::info!(inbox = %inbox.id, message_id = %message, "repeated"),
+    let message = match app.inbound.receive(&inbox, &text, now).await? {
+        Receipt::Stored(message) => {
+            tracing::info!(inbox = %inbox.id, message_id = %message, "stored");
+            message
+        }
+        Receipt::Duplicate(message) => {
+            tracing::info!(inbox = %inbox.id, message_id = %message, "repeated");
+            message
+        }
+    };
+    let acted = match keywords::of(&inbound.body, inbound.opt_out_type.as_ref()) {
+        Some(keyword) => {
+            let carrier_answered = inbound.opt_out_type.is_some();
+            let said = Said { inbox: &inbox, from: &text.from, keyword, carrier_answered, message: &message };
+            keywords::act(app, now, chance, said).await?
+        }
+        None => false,
+    };
+    if !acted {
+        away::answer(app, now, chance, &inbox, &text.from, &inbound.body).await?;
     }
-    let keyword = inbound.opt_out_type.is_some() || opt_out::keyword(&inbound.body).is_some();
-    away::answer(app, now, chance, &inbox, &text.from, &inbound, keyword).await?;
     Ok(webhook::acknowledged())
 }
 

@@ -29,7 +29,7 @@ use shared_http::{
     },
 };
 
-use crate::{App, draft, outcome};
+use crate::{App, draft, heeding_personal_opt_outs, outcome};
 
 /// Compose
 ///
@@ -66,7 +66,9 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
     let existing = existing(app, &account, &target.number).await?;
     let known = target.contact.as_ref().or(existing.as_ref().map(|thread| &thread.contact));
     let stranger = Contact::provisional(&account.team.id, &target.number);
-    let mut reasons = against(known.unwrap_or(&stranger), existing.as_ref());
+    let heeding = known.unwrap_or(&stranger).clone();
+    let heeding = heeding_personal_opt_outs(app, &account.inbox, heeding).await?;
+    let mut reasons = against(&heeding, existing.as_ref());
     reasons.extend(sending::reason_against_text(&wanted.text, false, app.limits.compose));
     if let Some(reason) = reasons.first() {
         return Err(refusal::refused(reason));

@@ -3,6 +3,7 @@
 use shared_aws::inboxes::Account;
 use shared_domain::{
     ids::{ConversationId, MessageId},
+    inbox::InboxKind,
     lock::Person,
     message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
@@ -24,6 +25,7 @@ pub(crate) fn outbound(
         conversation,
         inbox: account.inbox.id.clone(),
         team: account.team.id.clone(),
+        personal: account.inbox.kind == InboxKind::Personal,
         inbox_number: account.inbox.number.clone(),
         contact_number: number.clone(),
         direction: Direction::Outbound,
@@ -31,6 +33,7 @@ pub(crate) fn outbound(
         media: Vec::new(),
         sender,
         automatic: false,
+        regardless: false,
         created_at: now,
         messaging_service: account.messaging_service().map(str::to_owned),
         carrier_id: None,

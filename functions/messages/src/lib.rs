@@ -19,10 +19,17 @@ use shared_aws::{
     inboxes::Inboxes,
     members::Members,
     messages::Messages,
+    opt_outs::OptOuts,
     sends::Sends,
     table::Table,
 };
-use shared_domain::{ids::MessageId, time::Timestamp};
+use shared_domain::{
+    contact::Contact,
+    ids::MessageId,
+    inbox::{Inbox, InboxKind},
+    opt_out::Subject,
+    time::Timestamp,
+};
 use shared_http::{
     caller::{self, Claims},
     input,
@@ -53,6 +60,7 @@ pub struct App {
     messages: Messages,
     sends: Sends,
     keys: UsedKeys,
+    opt_outs: OptOuts,
 }
 
 impl App {
@@ -79,6 +87,7 @@ impl App {
             conversations: Conversations::new(table.clone()),
             messages: Messages::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
+            opt_outs: OptOuts::new(table.clone()),
             sends: Sends::new(table),
         }
     }
@@ -114,6 +123,16 @@ async fn read(app: &App, request: &Request) -> Outcome {
         None => message.is_from_machine(),
     };
     if may_read { reply::json(200, &MessageView::of(&message)) } else { Err(Problem::not_found()) }
+}
+
+/// A personal inbox also heeds an opt-out from all personal inboxes, which no contact of a team shows: 1 read unit there,
+/// and nothing for shared ones. What comes after this look, the sender sees.
+async fn heeding_personal_opt_outs(app: &App, inbox: &Inbox, contact: Contact) -> Result<Contact, Problem> {
+    if inbox.kind != InboxKind::Personal || contact.opted_out {
+        return Ok(contact);
+    }
+    let opted_out = app.opt_outs.any_out(&[Subject::of(inbox, &contact.number)]).await?;
+    Ok(Contact { opted_out, ..contact })
 }
 
 /// This function's part of the OpenAPI document.

@@ -26,7 +26,7 @@ use shared_http::{
     },
 };
 
-use crate::{App, draft, outcome};
+use crate::{App, draft, heeding_personal_opt_outs, outcome};
 
 /// Reply
 ///
@@ -54,6 +54,7 @@ pub(crate) async fn reply(app: &App, now: Timestamp, chance: u64, request: &Requ
     }
     let seen = last_seen(&wanted, &conversation)?;
     let account = account(app, &member).await?;
+    let conversation = heeding(app, &account, conversation).await?;
     let guard = guard(&member, &wanted, seen.as_ref());
     let mut against = reasons(&account, &conversation, &guard, now);
     against.extend(sending::reason_against_text(&wanted.text, false, app.limits.reply));
@@ -92,6 +93,7 @@ pub(crate) async fn reply(app: &App, now: Timestamp, chance: u64, request: &Requ
 pub(crate) async fn can_send(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let (member, conversation) = conversation(app, request).await?;
     let account = account(app, &member).await?;
+    let conversation = heeding(app, &account, conversation).await?;
     let user = &member.membership.user.id;
     let mine = conversation.lock.live(now).filter(|lease| lease.holder.id == *user);
     let guard =
@@ -109,6 +111,12 @@ async fn conversation(app: &App, request: &Request) -> Result<(MemberAccess, Con
     let id = access::conversation(request)?;
     let found = app.conversations.get(member.thread(&id)).await?;
     Ok((member, found.ok_or_else(Problem::not_found)?))
+}
+
+async fn heeding(app: &App, account: &Account, conversation: Conversation) -> Result<Conversation, Problem> {
+    let contact = conversation.contact.clone();
+    let contact = heeding_personal_opt_outs(app, &account.inbox, contact).await?;
+    Ok(Conversation { contact, ..conversation })
 }
 
 async fn account(app: &App, member: &MemberAccess) -> Result<Account, Problem> {

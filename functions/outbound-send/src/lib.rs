@@ -6,6 +6,7 @@
 //! | answer | what follows |
 //! |---|---|
 //! | accepted | `sent`, with the carrier's id |
+//! | not asked: the contact opted out since | `failed` |
 //! | surely not sent, may work later (429, no connection) | the claim is given back and the queue repeats; `failed` on the last try |
 //! | surely not sent, never will be | `failed`, with the carrier's code |
 //! | lost (time-out, reset, 5xx) | `unknown`; `send-reconcile` asks the carrier; never sent again |
@@ -18,9 +19,11 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use shared_aws::{
     client::Aws,
     config::Environment,
+    contacts::Contacts,
     conversations::Conversations,
     locks::Thread,
     messages::{Claim, Messages},
+    opt_outs::{OptOuts, Recorded},
     outbox::Outbox,
     queue::SendJob,
     secrets::Secrets,
@@ -32,6 +35,7 @@ use shared_carriers::{
 };
 use shared_domain::{
     message::{DeliveryState, Message, Report},
+    opt_out::{self, Scope, Subject},
     time::Timestamp,
 };
 
@@ -46,6 +50,8 @@ pub struct App {
     messages: Messages,
     conversations: Conversations,
     outbox: Outbox,
+    contacts: Contacts,
+    opt_outs: OptOuts,
     max_receives: u32,
 }
 
@@ -77,7 +83,9 @@ impl App {
             callbacks,
             messages: Messages::new(table.clone()),
             conversations: Conversations::new(table.clone()),
-            outbox: Outbox::new(table),
+            outbox: Outbox::new(table.clone()),
+            contacts: Contacts::new(table.clone()),
+            opt_outs: OptOuts::new(table),
             max_receives,
         }
     }
@@ -139,6 +147,9 @@ async fn one(
         .map_err(|error| Again::NotUnderstood(error.to_string()))?;
     match app.messages.claim(&job.organisation, &job.message, attempt, clock()).await? {
         Claim::Yours(message) => {
+            if !message.regardless && opted_out_since(app, &job, &message).await? {
+                return fail(app, clock(), &job, &message, lost_to_an_opt_out()).await;
+            }
             let answer = app.carrier.send(&wire(app, &job, &message)).await;
             let last_try = receives(record) >= app.max_receives;
             record_answer(app, clock(), attempt, &job, &message, answer, last_try).await
@@ -147,6 +158,17 @@ async fn one(
         Claim::Settled => Ok(()),
         Claim::NoMessage => Err(Again::NotUnderstood(format!("{} is not there", job.message))),
     }
+}
+
+/// Whether the contact opted out since the text was accepted: then the text loses.
+async fn opted_out_since(app: &App, job: &SendJob, message: &Message) -> Result<bool, StoreError> {
+    let number = &message.contact_number;
+    let mut subjects = vec![Subject::of_team(&job.organisation, &message.team, number)];
+    if message.personal {
+        let scope = Scope::Personal;
+        subjects.push(Subject { organisation: job.organisation.clone(), scope, number: number.clone() });
+    }
+    app.opt_outs.any_out(&subjects).await
 }
 
 fn receives(record: &SqsMessage) -> u32 {
@@ -191,6 +213,46 @@ async fn record_answer(
     }
 }
 
+/// What stands in the history of a text that a STOP overtook.
+fn lost_to_an_opt_out() -> Refusal {
+    Refusal {
+        code: None,
+        http_status: None,
+        reason: "The contact opted out before the text left; it was not sent.".into(),
+        retryable: false,
+        opted_out: false,
+        account_fault: false,
+    }
+}
+
+/// The carrier knows of an opt-out that we do not: it counts as one. A change that meets another is left to the next
+/// refusal.
+async fn carrier_says_opted_out(
+    app: &App,
+    now: Timestamp,
+    job: &SendJob,
+    message: &Message,
+) -> Result<(), Again> {
+    let number = &message.contact_number;
+    let subject = Subject::of_team(&job.organisation, &message.team, number);
+    let standing = app.opt_outs.get(&subject).await?;
+    let Some(change) = opt_out::after_carrier_refusal(&standing.state) else { return Ok(()) };
+    let contact = app.contacts.by_number_or_provisional(&job.organisation, &message.team, number).await?;
+    let entry = change.entry(&subject, contact.id.clone(), Some(job.message.clone()), None, now);
+    let recorded = Recorded {
+        team: &message.team,
+        contact: &contact,
+        entry: &entry,
+        inbox: None,
+        confirmation: None,
+        told: false,
+    };
+    if app.opt_outs.record(&subject, &standing, &change, recorded).await? {
+        app.opt_outs.spread(&job.organisation, &message.team, number).await?;
+    }
+    Ok(())
+}
+
 async fn fail(
     app: &App,
     now: Timestamp,
@@ -206,6 +268,9 @@ async fn fail(
         );
     }
     tracing::warn!(message_id = %job.message, code = refusal.code, "failed");
+    if refusal.opted_out {
+        carrier_says_opted_out(app, now, job, message).await?;
+    }
     let report =
         Report { at: now, code: refusal.code.map(|code| code.to_string()), detail: Some(refusal.reason) };
     app.messages.report(&job.organisation, &job.message, DeliveryState::Failed, &report, None).await?;

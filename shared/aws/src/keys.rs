@@ -20,6 +20,9 @@
 //! | `org_#team_#AUDIT` | `millis#id` | what an admin did | audit trail, newest first |
 //! | `org_#team_` | `con_` | contact | compose by contact, names |
 //! | `org_#team_` | `NUMBER#+1…` | which contact has a number | compose and first inbound text by number |
+//! | `org_#team_` | `OUT#millis#con_` | a change of somebody's opt-out | ledger of the team, newest first |
+//! | `org_#con_` | `OUT#millis` | the same | ledger of the contact |
+//! | `org_#OPTOUT#scope#+1…` | `STATE` | who opted a number out, within a team or all personal inboxes | each keyword, each send |
 //! | `org_#team_` | `EXT#id` | which contact has an id of the customer's | search, imports |
 //! | `org_#team_` | `FIND#name#con_` | a contact by its name | search by the beginning of a name |
 //! | `org_#USER#user` | `USER`, `team_`, `inb_` | user, roles, inboxes | `GET /v1/me`, in one query |
@@ -182,6 +185,41 @@ pub const NAMES: &str = "FIND#";
 /// A contact by its name, in small letters.
 pub fn contact_name(organisation: &OrganisationId, team: &TeamId, name: &str, contact: &ContactId) -> Key {
     Key::new(team_partition(organisation, team), format!("{NAMES}{name}#{contact}"))
+}
+
+/// Where a number stands within a scope: a team's id, or `PERSONAL`.
+pub fn opt_out(organisation: &OrganisationId, scope: &str, number: &PhoneNumber) -> Key {
+    Key::new(format!("{organisation}#OPTOUT#{scope}#{}", number.as_str()), "STATE")
+}
+
+/// The partition of a contact's own ledger.
+pub fn contact_partition(organisation: &OrganisationId, contact: &ContactId) -> String {
+    format!("{organisation}#{contact}")
+}
+
+/// Place in a ledger of opt-outs.
+pub fn opt_outs_at(at: Timestamp) -> String {
+    format!("OUT#{:013}", at.millis())
+}
+
+/// After every place in a ledger of opt-outs.
+pub fn opt_outs_end() -> String {
+    "OUT$".into()
+}
+
+/// A line of a team's ledger of opt-outs.
+pub fn opt_out_of_team(
+    organisation: &OrganisationId,
+    team: &TeamId,
+    at: Timestamp,
+    contact: &ContactId,
+) -> Key {
+    Key::new(team_partition(organisation, team), format!("{}#{contact}", opt_outs_at(at)))
+}
+
+/// A line of a contact's ledger of opt-outs.
+pub fn opt_out_of_contact(organisation: &OrganisationId, contact: &ContactId, at: Timestamp) -> Key {
+    Key::new(contact_partition(organisation, contact), opt_outs_at(at))
 }
 
 /// Which contact of a team has a number.

@@ -183,6 +183,8 @@ pub struct Message {
     pub inbox: InboxId,
     /// The team of that inbox.
     pub team: TeamId,
+    /// That inbox is somebody's own.
+    pub personal: bool,
     /// The inbox's number.
     pub inbox_number: PhoneNumber,
     /// The contact's number.
@@ -197,6 +199,8 @@ pub struct Message {
     pub sender: Option<Person>,
     /// Made by a rule, not by a person.
     pub automatic: bool,
+    /// Goes out even to who opted out: the one confirmation that is allowed.
+    pub regardless: bool,
     /// When we accepted or received it.
     pub created_at: Timestamp,
     /// The carrier's messaging service that it goes out by, whose campaign its number has joined.

@@ -286,6 +286,17 @@ pub enum Answers {
     Product,
 }
 
+impl Answers {
+    /// The setting as the stack writes it.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "carrier" => Some(Self::Carrier),
+            "product" => Some(Self::Product),
+            _ => None,
+        }
+    }
+}
+
 /// The automatic text that a keyword gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {

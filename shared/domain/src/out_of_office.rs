@@ -246,7 +246,7 @@ impl Schedule {
             if let Some(edge) = self.edges(from, to).into_iter().rev().find(begins) {
                 return Some(edge);
             }
-            from.clone_into(&mut to);
+            to = from;
         }
         None
     }
@@ -254,7 +254,8 @@ impl Schedule {
 
 /// The closed period that holds `now`, or `None` while the inbox is open or its Out of Office is off.
 ///
-/// `on_since` is when the settings were saved: there `on` begins, and so does the one period of `auto` without hours.
+/// `on_since` is when the settings were saved in this mode: there `on` begins, and so does the one period of `auto` without
+/// hours. Saving again in the same mode (another message) has to keep it, or everybody is answered once more.
 pub fn closed_period(schedule: &Schedule, now: Timestamp, on_since: Timestamp) -> Option<ClosedPeriod> {
     let unending = |kind: &str| ClosedPeriod {
         id: format!("{kind}-{}", on_since.millis()),

@@ -6,10 +6,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use crate::{contact::Contact, lock::Person};
-
-/// The longest name of a custom field, in characters.
-pub const LONGEST_CUSTOM_NAME: usize = 60;
+use crate::{contact::Contact, import::LONGEST_CUSTOM_NAME, lock::Person};
 
 /// A merge field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,6 +15,12 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// From RFC 3339; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let instant: jiff::Timestamp = text.parse().ok()?;
+        Some(Self(instant.as_millisecond()))
+    }
+
     /// Milliseconds since the epoch.
     pub const fn millis(self) -> i64 {
         self.0

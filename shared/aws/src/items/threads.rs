@@ -164,6 +164,8 @@ pub(crate) struct MessageRow {
     pub sk: String,
     pub inbox: String,
     pub team: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub personal: bool,
     pub own_number: PhoneNumber,
     pub contact_number: PhoneNumber,
     pub direction: Direction,
@@ -174,6 +176,8 @@ pub(crate) struct MessageRow {
     pub sender: Option<PersonRow>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub automatic: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub regardless: bool,
     pub at: Timestamp,
     #[serde(rename = "service", skip_serializing_if = "Option::is_none")]
     pub messaging_service: Option<String>,
@@ -190,6 +194,7 @@ impl MessageRow {
             sk: message.id.to_string(),
             inbox: message.inbox.to_string(),
             team: message.team.to_string(),
+            personal: message.personal,
             own_number: message.inbox_number.clone(),
             contact_number: message.contact_number.clone(),
             direction: message.direction,
@@ -197,6 +202,7 @@ impl MessageRow {
             media: message.media.clone(),
             sender: message.sender.as_ref().map(PersonRow::of),
             automatic: message.automatic,
+            regardless: message.regardless,
             at: message.created_at,
             messaging_service: message.messaging_service.clone(),
             carrier_id: message.carrier_id.clone(),
@@ -222,6 +228,7 @@ impl MessageRow {
             conversation,
             inbox: id(&self.inbox)?,
             team: id(&self.team)?,
+            personal: self.personal,
             inbox_number: self.own_number,
             contact_number: self.contact_number,
             direction: self.direction,
@@ -229,6 +236,7 @@ impl MessageRow {
             media: self.media,
             sender: self.sender.map(PersonRow::person).transpose()?,
             automatic: self.automatic,
+            regardless: self.regardless,
             created_at: self.at,
             messaging_service: self.messaging_service,
             carrier_id: self.carrier_id,

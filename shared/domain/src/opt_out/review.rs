@@ -140,6 +140,10 @@ fn asks_to_stop(words: &[&str]) -> bool {
 /// Whether what was said before turns *stop* round: *please don't ever*, *did you*, *I do not want you to*; but not the
 /// question *can't you*.
 fn is_negated(before: &[&str]) -> bool {
+    let unwanted = |pair: &[&str]| NOT.contains(&pair[0]) && ["want", "need"].contains(&pair[1]);
+    if before.windows(2).any(unwanted) {
+        return true;
+    }
     let polite = ["please", "ever", "just", "really", "to", "want", "need", "like", "would"];
     let mut before = before.iter().rev().filter(|word| !polite.contains(word)).take(2);
     match (before.next(), before.next()) {
@@ -179,7 +183,7 @@ fn asks_not_to_write(words: &[&str]) -> bool {
         let whom = rest.iter().take(2).any(|word| ["me", "us", "again", "anymore", "this"].contains(word));
         let what =
             rest.iter().any(|word| TEXTS.contains(word) || ["anymore", "more", "these"].contains(word));
-        let wants = ["want", "wish", "need", "like", "care"].contains(verb);
+        let wants = ["want", "wish", "need", "like", "care"].contains(verb) && !rest.contains(&"stop");
         let sends = *verb == "send" || *verb == "sending";
         not && ((writes && !sends && whom)
             || (sends && what)

@@ -202,6 +202,13 @@ fn yes_is_an_answer_like_any_other_unless_a_keyword_closed() {
 }
 
 #[test]
+fn who_answers_is_a_setting() {
+    assert_eq!(Answers::parse("product"), Some(Answers::Product));
+    assert_eq!(Answers::parse("carrier"), Some(Answers::default()));
+    assert_eq!(Answers::parse(""), None);
+}
+
+#[test]
 fn help_is_always_answered_and_changes_nothing() {
     for state in [State::default(), out(&[Source::Keyword]), out(&[Source::User])] {
         assert_eq!(decide(&state, Keyword::Help), (None, Some(Reply::Help)));

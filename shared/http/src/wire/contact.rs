@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shared_aws::contact_book::Entry;
+use shared_domain::opt_out;
 use utoipa::ToSchema;
 
 use crate::input::nullable;
@@ -53,6 +54,51 @@ impl ContactView {
             assigned_user_id: contact.assigned.as_ref().map(|user| user.id.to_string()),
             provisional: contact.provisional,
             custom: entry.custom.clone(),
+        }
+    }
+}
+
+/// A change of an opt-out.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OptOutEntryView {
+    /// When.
+    #[schema(format = DateTime)]
+    pub at: String,
+    /// Who.
+    pub contact_id: String,
+    /// The number at that time.
+    pub phone_number: String,
+    /// `opted_out` or `opted_in`: where the contact stood after it.
+    pub status: &'static str,
+    /// `team`, or `personal`: all personal inboxes of the organisation.
+    pub scope: &'static str,
+    /// `keyword`, `user`, `import` or `carrier`.
+    pub source: &'static str,
+    /// The text that did it.
+    #[schema(required)]
+    pub message_id: Option<String>,
+    /// The user who did it.
+    #[schema(required)]
+    pub user_id: Option<String>,
+}
+
+impl OptOutEntryView {
+    /// Of a line of the ledger.
+    pub fn of(entry: &opt_out::Entry) -> Self {
+        let scope = match entry.scope {
+            opt_out::Scope::Team(_) => "team",
+            opt_out::Scope::Personal => "personal",
+        };
+        Self {
+            at: entry.at.to_string(),
+            contact_id: entry.contact.to_string(),
+            phone_number: entry.number.as_str().to_owned(),
+            status: if entry.opted_out { "opted_out" } else { "opted_in" },
+            scope,
+            source: entry.source.as_str(),
+            message_id: entry.message.as_ref().map(ToString::to_string),
+            user_id: entry.user.as_ref().map(ToString::to_string),
         }
     }
 }

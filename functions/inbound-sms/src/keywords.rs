@@ -1,0 +1,149 @@
+//! STOP, START, HELP: what the words do, and the one confirmation.
+//!
+//! Idempotent by the text's id, which the state remembers: a text that comes again, or late, acts no second time.
+
+use shared_aws::{
+    inboxes::Account,
+    opt_outs::{Recorded, Standing},
+};
+use shared_carriers::twilio::OptOutType;
+use shared_domain::{
+    contact::Contact,
+    ids::MessageId,
+    inbox::Inbox,
+    message::Message,
+    notice::Subject as News,
+    opt_out::{self, Change, Decision, Keyword, Reply, Scope, Subject},
+    out_of_office::ClosedPeriod,
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+use shared_http::problem::Problem;
+
+use crate::{App, automatic};
+
+const HOUR: i64 = 3_600_000;
+
+/// An inbound text with a keyword.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'a> {
+    pub inbox: &'a Inbox,
+    pub from: &'a PhoneNumber,
+    pub keyword: Keyword,
+    /// The carrier has answered it already.
+    pub carrier_answered: bool,
+    pub message: &'a MessageId,
+}
+
+/// Acts on a keyword; `false` when it was an ordinary text after all (a YES from somebody who never opted out).
+pub(crate) async fn act(app: &App, now: Timestamp, chance: u64, said: Said<'_>) -> Result<bool, Problem> {
+    let subject = Subject::of(said.inbox, said.from);
+    for _ in 0..3 {
+        let standing = app.opt_outs.get(&subject).await?;
+        let same_number = standing.stopped_at.contains(&said.inbox.id);
+        let (keyword, answered) = (said.keyword, said.carrier_answered);
+        let (change, reply) =
+            match opt_out::after_keyword(&standing.state, keyword, same_number, app.answers, answered) {
+                Decision::Ordinary => return Ok(false),
+                Decision::Keyword { change, reply } => (change, reply),
+            };
+        let change = change.filter(|_| standing.knows_nothing_of(said.message));
+        let done = match &change {
+            Some(change) => store(app, now, chance, said, &subject, &standing, change, reply).await?,
+            None => true,
+        };
+        if !done {
+            continue;
+        }
+        if matches!(subject.scope, Scope::Team(_)) {
+            app.opt_outs.spread(&subject.organisation, &said.inbox.team, said.from).await?;
+        }
+        if reply == Some(Reply::Help) {
+            help(app, now, chance, said).await?;
+        }
+        return Ok(true);
+    }
+    Err(Problem {
+        retry_after: Some(1),
+        ..Problem::new(503, "unavailable", "The opt-out changed at this instant; repeat.")
+    })
+}
+
+#[allow(clippy::too_many_arguments, reason = "one step of `act`, which has them all at hand")]
+async fn store(
+    app: &App,
+    now: Timestamp,
+    chance: u64,
+    said: Said<'_>,
+    subject: &Subject,
+    standing: &Standing,
+    change: &Change,
+    reply: Option<Reply>,
+) -> Result<bool, Problem> {
+    let (organisation, team) = (&subject.organisation, &said.inbox.team);
+    let contact = app.contacts.by_number_or_provisional(organisation, team, said.from).await?;
+    let confirmation = confirmation(app, now, chance, said, reply).await?;
+    let entry = change.entry(subject, contact.id.clone(), Some(said.message.clone()), None, now);
+    let recorded = Recorded {
+        team,
+        contact: &contact,
+        entry: &entry,
+        inbox: Some(&said.inbox.id),
+        confirmation: confirmation.as_ref(),
+        told: change.turned && is_told(app, said, &contact).await?,
+    };
+    let done = app.opt_outs.record(subject, standing, change, recorded).await?;
+    if done {
+        tracing::info!(inbox = %said.inbox.id, opted_out = change.state.is_out(), "opt-out changed by keyword");
+    }
+    Ok(done)
+}
+
+/// Whether the team wants an e-mail about it.
+async fn is_told(app: &App, said: Said<'_>, contact: &Contact) -> Result<bool, Problem> {
+    let news = News::OptOutChanged { contact: contact.id.clone(), opted_out: true };
+    let settings = app.teams.notification_settings(&said.inbox.organisation, &said.inbox.team).await?;
+    Ok(!settings.recipients(&news).is_empty())
+}
+
+async fn confirmation(
+    app: &App,
+    now: Timestamp,
+    chance: u64,
+    said: Said<'_>,
+    reply: Option<Reply>,
+) -> Result<Option<Message>, Problem> {
+    let words: fn(&str) -> String = match reply {
+        Some(Reply::Stopped) => opt_out::stop_text,
+        Some(Reply::Started) => opt_out::start_text,
+        Some(Reply::Help) | None => return Ok(None),
+    };
+    let Some(account) = sender(app, said).await? else { return Ok(None) };
+    let text = automatic::text(&account, said.from, &words(&account.team.name), now, chance);
+    Ok(Some(Message { regardless: true, ..text }))
+}
+
+/// The help text, once an hour.
+async fn help(app: &App, now: Timestamp, chance: u64, said: Said<'_>) -> Result<(), Problem> {
+    let Some(account) = sender(app, said).await? else { return Ok(()) };
+    let text = automatic::text(&account, said.from, &opt_out::help_text(&account.team.name), now, chance);
+    let hour =
+        ClosedPeriod { id: format!("help-{}", now.millis().div_euclid(HOUR)), since: now, until: None };
+    app.out_of_office.answer(&said.inbox.organisation, &hour, &text).await?;
+    Ok(())
+}
+
+async fn sender(app: &App, said: Said<'_>) -> Result<Option<Account>, Problem> {
+    let account = app.inboxes.account(&said.inbox.organisation, &said.inbox.id).await?;
+    Ok(account.filter(automatic::may_send))
+}
+
+/// The keyword of a text: what the carrier took it for, since its customer may have set other words.
+pub(crate) fn of(text: &str, taken_for: Option<&OptOutType>) -> Option<Keyword> {
+    match taken_for {
+        Some(OptOutType::Stop) => Some(Keyword::Stop),
+        Some(OptOutType::Start) => Some(Keyword::Start),
+        Some(OptOutType::Help) => Some(Keyword::Help),
+        Some(OptOutType::Other(_)) | None => opt_out::keyword(text),
+    }
+}

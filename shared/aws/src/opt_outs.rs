@@ -1,0 +1,328 @@
+//! Opt-outs: where each number stands, and the ledger of every change.
+//!
+//! A change is one transaction: the state under its scope and number, its line in the ledger of the team and of the
+//! contact, the flag on the contact that lists and sends go by, and, where one is due, the confirmation with its outbox row.
+//! The contact's copies on conversations follow; the sender asks once more before it calls the carrier, so that a text
+//! that was accepted at the same instant loses.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::{Deserialize, Serialize};
+use shared_domain::{
+    contact::Contact,
+    ids::{ContactId, InboxId, MessageId, OrganisationId, TeamId},
+    message::Message,
+    notice::{Notice, Subject as News},
+    opt_out::{Change, Entry, Scope, Source, State, Subject},
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+
+use crate::{
+    contact_copies::ContactCopies,
+    contacts::Contacts,
+    items::{MessageRow, NoticeRow, OutboxRow, parse_id},
+    keys::{self, Key},
+    table::{Item, StoreError, Table, number, text},
+    transaction::Transaction,
+};
+
+/// Where a number stands, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Opted out by whom, if at all.
+    pub state: State,
+    /// The inboxes that STOP was texted to: START to one of them opens again.
+    pub stopped_at: Vec<InboxId>,
+    last: Option<String>,
+    version: u64,
+}
+
+impl Standing {
+    /// Whether no text of this age, and no newer one, has changed it: ids of messages sort by time.
+    pub fn knows_nothing_of(&self, message: &MessageId) -> bool {
+        self.last.as_deref().is_none_or(|last| last < message.as_str())
+    }
+}
+
+/// What goes with a change.
+#[derive(Debug, Clone, Copy)]
+pub struct Recorded<'a> {
+    /// Whose ledger it stands in.
+    pub team: &'a TeamId,
+    /// The contact of the number in that team.
+    pub contact: &'a Contact,
+    /// The change's line.
+    pub entry: &'a Entry,
+    /// The inbox that a keyword was texted to.
+    pub inbox: Option<&'a InboxId>,
+    /// The confirmation, where one is due.
+    pub confirmation: Option<&'a Message>,
+    /// Whether the team is to be told by e-mail.
+    pub told: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize, Default)]
+struct StateRow {
+    state: State,
+    #[serde(default)]
+    stopped_at: Vec<String>,
+    /// The newest text that changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<String>,
+    version: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct EntryRow {
+    at: Timestamp,
+    contact: String,
+    number: PhoneNumber,
+    opted_out: bool,
+    personal: bool,
+    team: String,
+    source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+}
+
+/// A page of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Newest first.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// Opt-outs.
+#[derive(Debug, Clone)]
+pub struct OptOuts {
+    table: Table,
+    contacts: Contacts,
+    copies: ContactCopies,
+}
+
+impl OptOuts {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self { contacts: Contacts::new(table.clone()), copies: ContactCopies::new(table.clone()), table }
+    }
+
+    /// Where a number stands, read consistently: 1 read unit.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get(&self, subject: &Subject) -> Result<Standing, StoreError> {
+        let row: Option<StateRow> = self.table.get(key(subject), true).await?;
+        let row = row.unwrap_or_default();
+        let stopped_at = row.stopped_at.iter().map(|inbox| parse_id(inbox)).collect::<Result<_, _>>()?;
+        Ok(Standing { state: row.state, stopped_at, last: row.last, version: row.version })
+    }
+
+    /// Whether any of these numbers and scopes is opted out: one request, a read unit each.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn any_out(&self, subjects: &[Subject]) -> Result<bool, StoreError> {
+        let found = self.table.batch_get(subjects.iter().map(key).collect(), true).await?;
+        let rows: Vec<StateRow> = serde_dynamo::from_items(found)?;
+        Ok(rows.iter().any(|row| row.state.is_out()))
+    }
+
+    /// Stores a change with all that goes with it; `false` when the number stood elsewhere by then: read it again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn record(
+        &self,
+        subject: &Subject,
+        before: &Standing,
+        change: &Change,
+        with: Recorded<'_>,
+    ) -> Result<bool, StoreError> {
+        let (organisation, contact) = (&subject.organisation, with.contact);
+        let mut transaction = Transaction::new(&self.table);
+        let mut stopped_at: Vec<String> = before.stopped_at.iter().map(ToString::to_string).collect();
+        if let Some(inbox) = with.inbox {
+            stopped_at.retain(|at| at != inbox.as_str());
+            if change.state.is_out_by(Source::Keyword) {
+                stopped_at.push(inbox.to_string());
+            }
+        }
+        let of_contact = with.entry.source == Source::Keyword;
+        let last = with.entry.message.as_ref().filter(|_| of_contact).map(ToString::to_string);
+        let row = StateRow {
+            state: change.state.clone(),
+            stopped_at,
+            last: last.or_else(|| before.last.clone()),
+            version: before.version + 1,
+        };
+        transaction.put_if(key(subject), &row, |put| {
+            put.condition_expression("attribute_not_exists(pk) OR version = :version")
+                .expression_attribute_values(":version", number(before.version))
+        })?;
+        let entry = EntryRow::of(with.team, with.entry);
+        for key in [
+            keys::opt_out_of_team(organisation, with.team, with.entry.at, &contact.id),
+            keys::opt_out_of_contact(organisation, &contact.id, with.entry.at),
+        ] {
+            transaction.put(key, &entry)?;
+        }
+        if matches!(subject.scope, Scope::Team(_)) {
+            let out = change.state.is_out();
+            transaction.update(keys::contact(organisation, with.team, &contact.id), |update| {
+                let update = update
+                    .condition_expression("attribute_exists(pk)")
+                    .expression_attribute_names("#out", "out")
+                    .expression_attribute_values(":one", number(1));
+                if out {
+                    update
+                        .update_expression("SET #out = :out ADD version :one")
+                        .expression_attribute_values(":out", AttributeValue::Bool(true))
+                } else {
+                    update.update_expression("REMOVE #out ADD version :one")
+                }
+            })?;
+        }
+        if let Some(message) = with.confirmation {
+            let at = keys::message(organisation, &message.conversation, &message.id);
+            transaction.put_new(at, &MessageRow::of(message))?;
+            let outbox = OutboxRow {
+                org: organisation.to_string(),
+                sk: message.id.to_string(),
+                at: message.created_at,
+            };
+            transaction.put_new(keys::outbox(&message.conversation, &message.id), &outbox)?;
+        }
+        if with.told && change.turned {
+            let notice = Notice {
+                id: format!("opt-out-{}-{}", contact.id, with.entry.at.millis()),
+                organisation: organisation.clone(),
+                team: with.team.clone(),
+                subject: News::OptOutChanged {
+                    contact: contact.id.clone(),
+                    opted_out: change.state.is_out(),
+                },
+                at: with.entry.at,
+                admins: Vec::new(),
+            };
+            transaction.put(keys::notice(&notice.id), &NoticeRow::of(&notice))?;
+        }
+        Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Brings the contact's copies on conversations up to where its number stands. Done after each change, and again by
+    /// whoever finds that nothing had to be changed: a process may have died before it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn spread(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        number: &PhoneNumber,
+    ) -> Result<(), StoreError> {
+        let contact = self.contacts.by_number_or_provisional(organisation, team, number).await?;
+        self.copies.spread(organisation, team, &contact).await.map(|_| ())
+    }
+
+    /// A team's ledger between two instants, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn of_team(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        (from, to): (Timestamp, Timestamp),
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page, StoreError> {
+        let partition = keys::team_partition(organisation, team);
+        self.page(partition, (keys::opt_outs_at(from), keys::opt_outs_at(to)), limit, after).await
+    }
+
+    /// A contact's ledger, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn of_contact(
+        &self,
+        organisation: &OrganisationId,
+        contact: &ContactId,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page, StoreError> {
+        let partition = keys::contact_partition(organisation, contact);
+        let all = (keys::opt_outs_at(Timestamp::from_millis(0)), keys::opt_outs_end());
+        self.page(partition, all, limit, after).await
+    }
+
+    async fn page(
+        &self,
+        partition: String,
+        (from, to): (String, String),
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page, StoreError> {
+        let start =
+            after.map(|place| Item::from([("pk".into(), text(&partition)), ("sk".into(), text(place))]));
+        let found = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .key_condition_expression("pk = :partition AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":partition", text(&partition))
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":to", text(to))
+            .scan_index_forward(false)
+            .limit(i32::from(limit))
+            .set_exclusive_start_key(start)
+            .send()
+            .await?;
+        let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
+        let rows: Vec<EntryRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        Ok(Page { entries: rows.into_iter().map(EntryRow::entry).collect::<Result<_, _>>()?, next })
+    }
+}
+
+fn key(subject: &Subject) -> Key {
+    let scope = match &subject.scope {
+        Scope::Team(team) => team.as_str(),
+        Scope::Personal => "PERSONAL",
+    };
+    keys::opt_out(&subject.organisation, scope, &subject.number)
+}
+
+impl EntryRow {
+    fn of(team: &TeamId, entry: &Entry) -> Self {
+        Self {
+            at: entry.at,
+            contact: entry.contact.to_string(),
+            number: entry.number.clone(),
+            opted_out: entry.opted_out,
+            personal: entry.scope == Scope::Personal,
+            team: team.to_string(),
+            source: entry.source,
+            message: entry.message.as_ref().map(ToString::to_string),
+            user: entry.user.as_ref().map(ToString::to_string),
+        }
+    }
+
+    fn entry(self) -> Result<Entry, StoreError> {
+        let scope = if self.personal { Scope::Personal } else { Scope::Team(parse_id(&self.team)?) };
+        Ok(Entry {
+            at: self.at,
+            contact: parse_id(&self.contact)?,
+            number: self.number,
+            opted_out: self.opted_out,
+            scope,
+            source: self.source,
+            message: self.message.as_deref().map(parse_id).transpose()?,
+            user: self.user.as_deref().map(parse_id).transpose()?,
+        })
+    }
+}

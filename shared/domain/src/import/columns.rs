@@ -1,0 +1,216 @@
+//! The header: which column is what.
+
+use std::fmt;
+
+use super::{LONGEST_CUSTOM_NAME, MOST_CUSTOM, cell::import_cell};
+
+/// What a column holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Column {
+    ExternalId,
+    FirstName,
+    LastName,
+    MobileNumber,
+    OptedOut,
+    Staff,
+    Custom(String),
+    /// A column without a name, as spreadsheets leave them at the edge: its cells have to be blank.
+    Nameless,
+}
+
+/// The columns of a file, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    pub(super) names: Vec<String>,
+    pub(super) all: Vec<Column>,
+}
+
+/// All that is wrong with a header. Its text says what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, Default, thiserror::Error)]
+pub struct HeaderFault {
+    /// Required columns that are not there.
+    pub missing: Vec<&'static str>,
+    /// Columns that are there twice (`ContactId` and `StudentId` are the same).
+    pub duplicates: Vec<String>,
+    /// Custom fields whose name is too long or cannot be shown: their places, the first being 1.
+    pub misnamed: Vec<usize>,
+    /// How many custom fields there are, when there are too many.
+    pub too_many: Option<usize>,
+    /// The whole header is one column that holds semicolons or tabs.
+    pub separator: bool,
+}
+
+const REQUIRED: [(Column, &str); 4] = [
+    (Column::ExternalId, "ContactId (or StudentId)"),
+    (Column::FirstName, "FirstName"),
+    (Column::LastName, "LastName"),
+    (Column::MobileNumber, "MobileNumber"),
+];
+
+impl fmt::Display for HeaderFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "expected the columns ContactId (or StudentId), FirstName, LastName and MobileNumber, perhaps OptedOut and \
+             StaffId, and at most 30 custom fields, each once and separated by commas",
+        )?;
+        if !self.missing.is_empty() {
+            write!(f, "; missing: {}", self.missing.join(", "))?;
+        }
+        if !self.duplicates.is_empty() {
+            write!(f, "; more than once: {}", self.duplicates.join(", "))?;
+        }
+        for place in &self.misnamed {
+            write!(
+                f,
+                "; column {place} has a name of more than 60 characters or with characters that cannot be shown"
+            )?;
+        }
+        if let Some(count) = self.too_many {
+            write!(f, "; there are {count} custom fields")?;
+        }
+        if self.separator {
+            f.write_str("; the columns seem to be separated by semicolons or tabs")?;
+        }
+        Ok(())
+    }
+}
+
+impl Columns {
+    /// Reads a header. Case, spaces and underscores in names do not matter; the order neither.
+    ///
+    /// # Errors
+    /// [`HeaderFault`]: everything that is wrong, in one.
+    pub fn parse<'a>(header: impl IntoIterator<Item = &'a str>) -> Result<Self, HeaderFault> {
+        let names: Vec<String> = header.into_iter().map(|name| import_cell(name.trim()).to_owned()).collect();
+        let all: Vec<Column> = names.iter().map(|name| column(name)).collect();
+        let missing =
+            REQUIRED.iter().filter(|(column, _)| !all.contains(column)).map(|(_, name)| *name).collect();
+        let fault = HeaderFault {
+            missing,
+            duplicates: duplicates(&names, &all),
+            misnamed: misnamed(&all),
+            too_many: Some(customs(&all).count()).filter(|count| *count > MOST_CUSTOM),
+            separator: names.len() == 1 && names[0].contains([';', '\t']),
+        };
+        if fault == HeaderFault::default() { Ok(Self { names, all }) } else { Err(fault) }
+    }
+
+    /// The custom fields of the file.
+    pub fn custom(&self) -> impl Iterator<Item = &str> {
+        customs(&self.all)
+    }
+
+    /// How many columns a row has.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+}
+
+fn customs(all: &[Column]) -> impl Iterator<Item = &str> {
+    all.iter().filter_map(|column| match column {
+        Column::Custom(name) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// A name as it is compared.
+fn folded(name: &str) -> String {
+    name.chars().filter(|c| !c.is_whitespace() && *c != '_').flat_map(char::to_lowercase).collect()
+}
+
+fn column(name: &str) -> Column {
+    match folded(name).as_str() {
+        "contactid" | "studentid" => Column::ExternalId,
+        "firstname" => Column::FirstName,
+        "lastname" => Column::LastName,
+        "mobilenumber" => Column::MobileNumber,
+        "optedout" => Column::OptedOut,
+        "staffid" => Column::Staff,
+        "" => Column::Nameless,
+        _ => Column::Custom(name.to_owned()),
+    }
+}
+
+fn duplicates(names: &[String], all: &[Column]) -> Vec<String> {
+    let same = |one: &Column, other: &Column| match (one, other) {
+        (Column::Nameless, _) => false,
+        (Column::Custom(one), Column::Custom(other)) => folded(one) == folded(other),
+        (one, other) => one == other,
+    };
+    let again = |place: &usize| all[..*place].iter().any(|other| same(&all[*place], other));
+    (0..all.len()).filter(again).map(|place| names[place].clone()).collect()
+}
+
+fn misnamed(all: &[Column]) -> Vec<usize> {
+    let wrong = |column: &Column| match column {
+        Column::Custom(name) => {
+            name.chars().count() > LONGEST_CUSTOM_NAME
+                || name.contains(|c: char| c.is_control() || c == '\u{fffd}')
+        }
+        _ => false,
+    };
+    (1..).zip(all).filter(|(_, column)| wrong(column)).map(|(place, _)| place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(header: &str) -> Result<Columns, HeaderFault> {
+        Columns::parse(header.split(','))
+    }
+
+    #[test]
+    fn columns_are_known_in_any_order_case_and_spelling() {
+        let columns =
+            parse("Mobile Number,last_name,FIRSTNAME,Home Room, student id ,Staff_ID,optedOut,").unwrap();
+        let all = [
+            Column::MobileNumber,
+            Column::LastName,
+            Column::FirstName,
+            Column::Custom("Home Room".into()),
+            Column::ExternalId,
+            Column::Staff,
+            Column::OptedOut,
+            Column::Nameless,
+        ];
+        assert_eq!(columns.all, all);
+        assert_eq!(columns.count(), 8);
+        assert_eq!(columns.custom().collect::<Vec<_>>(), ["Home Room"]);
+    }
+
+    #[test]
+    fn everything_wrong_is_told_in_one_fault_that_says_what_was_expected() {
+        let long = "x".repeat(61);
+        let fault = parse(&format!("ContactId,StudentId,FirstName,Bus,b_us,{long}")).unwrap_err();
+        assert_eq!(fault.missing, ["LastName", "MobileNumber"]);
+        assert_eq!(fault.duplicates, ["StudentId", "b_us"]);
+        assert_eq!(fault.misnamed, [6]);
+        let text = fault.to_string();
+        for part in [
+            "expected the columns ContactId",
+            "missing: LastName, MobileNumber",
+            "StudentId, b_us",
+            "column 6",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn thirty_custom_fields_are_enough() {
+        let with = |count: usize| {
+            let custom: Vec<_> = (0..count).map(|n| format!("c{n}")).collect();
+            parse(&format!("ContactId,FirstName,LastName,MobileNumber,{}", custom.join(",")))
+        };
+        assert!(with(30).is_ok());
+        assert_eq!(with(31).unwrap_err().too_many, Some(31));
+    }
+
+    #[test]
+    fn another_separator_is_named() {
+        let fault = Columns::parse(["ContactId;FirstName;LastName;MobileNumber"]).unwrap_err();
+        assert!(fault.separator && fault.to_string().contains("semicolons"));
+        assert!(!parse("").unwrap_err().separator);
+    }
+}

@@ -1,0 +1,145 @@
+//! Opt-out: the words that act, whom they hold for, and the ledger.
+
+use product_tests::{Office, PATIENCE, Phone, Stack, eventually};
+use serde_json::{Value, json};
+
+/// Product 7: STOP alone in the text opts out at once and is confirmed once; START opens it again; sends are refused
+/// meanwhile, and the ledger says who did what.
+#[tokio::test]
+async fn stop_acts_at_once_and_start_opens_again() {
+    let stack = Stack::open();
+    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Opt-out", "amelia").await);
+    let (inbox, other) = (office.creates("One").await, office.creates("Two").await);
+    office.is_registered(&carrier).await;
+    let (settings, desk) =
+        (format!("{}/notification-settings", office.path()), format!("{}@brightside.example", office.team));
+    let off = json!({ "enabled": false, "recipients": [] });
+    let on = json!({ "enabled": true, "recipients": [desk] });
+    office
+        .admin
+        .put(&settings, json!({ "optOutChanged": on, "unknownContact": off, "contactAdded": off }))
+        .await
+        .expect(200);
+    let phone = Phone::new();
+    carrier.text_in(&phone, &inbox.number, "Hello").await;
+    carrier.text_in(&phone, &other.number, "Hello").await;
+    let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
+    carrier.text_in(&phone, &inbox.number, " Stop. ").await;
+    let words = async |count: usize| {
+        eventually("the confirmation", PATIENCE, async || {
+            let words = carrier.words_on(&phone).await;
+            (words.len() == count).then_some(words)
+        })
+        .await
+    };
+    assert!(words(1).await[0].contains("unsubscribed"));
+    let seen = thread.seen_by(&office.admin).await;
+    assert_eq!(seen["contact"]["optedOut"], true);
+    let second = stack.thread_in(&office.admin, &other.id, "inbox", &phone).await;
+    assert_eq!(second.seen_by(&office.admin).await["contact"]["optedOut"], true, "the whole team");
+    let token = thread.acquired_by(&office.admin).await;
+    let reply = json!({ "text": "One more thing", "lockToken": token });
+    office.admin.post(&thread.messages(), reply).await.problem(409, "opted_out");
+    let compose =
+        json!({ "from": { "inboxId": other.id }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
+    office.admin.post("/v1/messages", compose.clone()).await.problem(409, "opted_out");
+    let reasons = office.admin.get(&thread.can_send()).await.expect(200);
+    assert_eq!(reasons["reasons"][0]["code"], "opted_out");
+    let elsewhere = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
+    office.admin.send("/v1/messages", elsewhere).await.expect(202); // another team
+    words(2).await;
+
+    carrier.text_in(&phone, &inbox.number, "STOP").await; // again: silence
+    carrier.text_in(&phone, &other.number, "START").await; // not the number that STOP was texted to
+    assert_eq!(thread.seen_by(&office.admin).await["contact"]["optedOut"], true);
+    carrier.text_in(&phone, &inbox.number, "start").await;
+    assert!(words(3).await[2].contains("subscribed again"));
+    assert_eq!(second.seen_by(&office.admin).await["contact"]["optedOut"], false);
+    office.admin.send("/v1/messages", compose).await.expect(202);
+
+    let contact = thread.seen_by(&office.admin).await["contact"]["contactId"].as_str().unwrap().to_owned();
+    let ledger =
+        office.admin.get(&format!("{}/contacts/{contact}/opt-outs", office.path())).await.expect(200);
+    let lines: Vec<_> = ledger["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (line["status"].clone(), line["source"].clone()))
+        .collect();
+    assert_eq!(lines, [(json!("opted_in"), json!("keyword")), (json!("opted_out"), json!("keyword"))]);
+    assert!(ledger["items"][1]["messageId"].is_string());
+    let mails = stack.mails_about(&desk, "opt").await;
+    assert!(!mails.is_empty());
+    let csv = office
+        .admin
+        .request(reqwest::Method::GET, &format!("{}/opt-outs", office.path()))
+        .header("accept", "text/csv");
+    let csv = product_tests::client::read("GET opt-outs".into(), csv).await;
+    assert_eq!(csv.header("content-type"), "text/csv; charset=utf-8");
+    assert_eq!(csv.body.lines().count(), 3, "{}", csv.body);
+}
+
+/// Product 7: a user opts out and in; START does not open what a user closed.
+#[tokio::test]
+async fn a_user_opts_a_contact_out_and_in() {
+    let stack = Stack::open();
+    let (carrier, office) = (stack.carrier(), Office::open(&stack, "By hand", "amelia").await);
+    let (inbox, phone) = (office.creates("By hand").await, Phone::new());
+    office.is_registered(&carrier).await;
+    let contacts = format!("{}/contacts", office.path());
+    let made = office
+        .admin
+        .post(&contacts, json!({ "firstName": "Ola", "mobileNumber": phone.number() }))
+        .await
+        .expect(201);
+    let opt_out = format!("{contacts}/{}/opt-out", made["contactId"].as_str().unwrap());
+    assert_eq!(office.admin.put(&opt_out, Value::Null).await.expect(200)["optedOut"], true);
+    office.admin.put(&opt_out, Value::Null).await.expect(200);
+    carrier.text_in(&phone, &inbox.number, "START").await;
+    let compose =
+        json!({ "from": { "inboxId": inbox.id }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
+    office.admin.post("/v1/messages", compose.clone()).await.problem(409, "opted_out");
+    assert_eq!(office.admin.delete(&opt_out).await.expect(200)["optedOut"], false);
+    office.admin.send("/v1/messages", compose).await.expect(202);
+    let ledger = office.admin.get(&format!("{}/opt-outs", office.path())).await.expect(200);
+    let users: Vec<_> =
+        ledger["items"].as_array().unwrap().iter().map(|line| line["userId"].clone()).collect();
+    assert_eq!(users, ["amelia", "amelia"]);
+    stack.user("dev").put(&opt_out, Value::Null).await.problem(404, "not_found");
+}
+
+/// Product 7: STOP to a personal inbox blocks all personal inboxes of the organisation, and no shared one.
+#[tokio::test]
+async fn stop_to_a_personal_inbox_holds_for_all_personal_inboxes() {
+    let stack = Stack::open();
+    let (carrier, phone) = (stack.carrier(), Phone::new());
+    carrier.text_in(&phone, &stack.inbox("inb_ben").phone_number, "STOP").await;
+    let to = json!({ "phoneNumber": phone.number() });
+    for user in ["ben", "carla"] {
+        let text = json!({ "from": { "inboxId": format!("inb_{user}") }, "to": to, "text": "Hi" });
+        stack.user(user).post("/v1/messages", text).await.problem(409, "opted_out");
+    }
+    let shared = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": to, "text": "Hi" });
+    stack.user("ben").send("/v1/messages", shared).await.expect(202);
+}
+
+/// Product 7: the carrier's refusal is recorded as an opt-out from the carrier.
+#[tokio::test]
+async fn the_carriers_refusal_is_an_opt_out() {
+    let stack = Stack::open();
+    let (carrier, amelia) = (stack.carrier(), stack.user("amelia"));
+    let thread = stack.new_thread("Hello").await;
+    let storm = carrier.storm("refuse:21610").await;
+    let accepted = amelia.answer_in_any_weather(&thread, "Hello back").await.expect(202);
+    amelia.message_in(accepted["messageId"].as_str().unwrap(), "failed").await;
+    let _lull = storm.over().await;
+    eventually("the contact is opted out", PATIENCE, async || {
+        (thread.seen_by(&amelia).await["contact"]["optedOut"] == true).then_some(())
+    })
+    .await;
+    let token = thread.acquired_by(&amelia).await;
+    amelia
+        .post(&thread.messages(), json!({ "text": "Again", "lockToken": token }))
+        .await
+        .problem(409, "opted_out");
+}
