@@ -48,6 +48,49 @@ async fn a_contact_is_entered_found_changed_and_removed() {
     assert!(ids(&ben.get(&format!("{contacts}?q=S-17")).await.expect(200)).is_empty());
 }
 
+/// Product 4: conversations are searched by name, contact id and number.
+#[tokio::test]
+async fn a_conversation_is_found_by_its_contact() {
+    let stack = Stack::open();
+    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Search", "amelia").await);
+    let inbox = office.creates("Search").await;
+    office.is_registered(&carrier).await;
+    let contacts = format!("{}/contacts", office.path());
+    let (first, second, stranger) = (Phone::new(), Phone::new(), Phone::new());
+    for (phone, name, id) in [(&first, "Quentin", "S-1"), (&second, "Quentina", "S-2")] {
+        let wanted =
+            json!({ "firstName": name, "lastName": "Fry", "externalId": id, "mobileNumber": phone.number() });
+        office.admin.post(&contacts, wanted).await.expect(201);
+        carrier.text_in(phone, &inbox.number, "Hello").await;
+    }
+    carrier.text_in(&stranger, &inbox.number, "Hello").await;
+    let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &second).await;
+    office.admin.patch(&thread.path(), json!({ "folder": "archived" })).await.expect(200);
+    let found = async |query: String| {
+        let query = query.replace('+', "%2B").replace(' ', "%20");
+        let page = office.admin.get(&format!("{}/conversations?{query}", inbox.path())).await.expect(200);
+        let items = page["items"].as_array().expect("items").iter();
+        let mut numbers: Vec<_> =
+            items.map(|one| one["contact"]["phoneNumber"].as_str().unwrap().to_owned()).collect();
+        numbers.sort();
+        numbers
+    };
+    let number = |phone: &Phone| phone.number().to_owned();
+    let mut both = [number(&first), number(&second)];
+    both.sort();
+    assert_eq!(found("q=quent".into()).await, both);
+    assert_eq!(found("q=fry quentina".into()).await, [number(&second)]);
+    assert_eq!(found("q=quent&folder=inbox".into()).await, [number(&first)]);
+    assert_eq!(found("q=quent&folder=archived".into()).await, [number(&second)]);
+    assert_eq!(found("q=S-2".into()).await, [number(&second)]);
+    assert_eq!(found(format!("q={}", stranger.number())).await, [number(&stranger)]);
+    assert_eq!(found(format!("q={}", first.national())).await, [number(&first)]);
+    assert!(found("q=nobody".into()).await.is_empty());
+    let conversations = format!("{}/conversations?q=quent", inbox.path());
+    stack.user("ben").get(&conversations).await.problem(404, "not_found");
+    office.admin.get(&format!("{conversations}{}", "x".repeat(80))).await.problem(422, "invalid_fields");
+}
+
 #[tokio::test]
 async fn the_list_is_paged_and_a_cursor_serves_its_caller_alone() {
     let stack = Stack::open();

@@ -2,10 +2,13 @@
 //!
 //! `PATCH` is idempotent: it sets what it names.
 
+mod search;
+
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     client::Aws,
     config::Environment,
+    contact_book::ContactBook,
     conversations::{Change, Conversations},
     members::Members,
     messages::Messages,
@@ -36,6 +39,7 @@ pub struct App {
     cursors: Cursors,
     members: Members,
     conversations: Conversations,
+    contacts: ContactBook,
     messages: Messages,
 }
 
@@ -61,6 +65,7 @@ impl App {
             cursors,
             members: Members::new(table.clone()),
             conversations: Conversations::new(table.clone()),
+            contacts: ContactBook::new(table.clone()),
             messages: Messages::new(table),
         }
     }
@@ -80,15 +85,21 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
 
 /// List conversations
 ///
-/// One folder, newest activity first.
+/// One folder, newest activity first. With `q`, those whose contact has this id of the customer's, this number, or a name
+/// that begins like this; in both folders unless one is named.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations", tag = "conversations",
     params(("inboxId" = String, Path), ("folder" = Option<String>, Query, description = "`inbox` (default) or `archived`"),
+        ("q" = Option<String>, Query, description = "Name, customer's own id, or number"),
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25"), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<ConversationView>), (status = 400, body = ProblemView),
-        (status = 404, body = ProblemView)))]
+        (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
 async fn list(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let member = access::member(request, &app.claims, &app.members).await?;
-    let (folder, limit) = (folder(request)?, input::limit(request)?);
+    let folder = folder(request)?;
+    if let Some(question) = search::question(request)? {
+        return search::search(app, now, request, &member, folder, question).await;
+    }
+    let (folder, limit) = (folder.unwrap_or(Folder::Inbox), input::limit(request)?);
     let scope = format!("conversations {} {}", member.membership.inbox, folder.as_str());
     let after = place(app, &member, &scope, request)?;
     let inbox = &member.membership.inbox;
@@ -164,10 +175,12 @@ fn place(
     cursor.map(|cursor| app.cursors.open(&member.principal, scope, cursor)).transpose()
 }
 
-fn folder(request: &Request) -> Result<Folder, Problem> {
+/// The folder that is asked for, if one is.
+fn folder(request: &Request) -> Result<Option<Folder>, Problem> {
     match input::query(request, "folder") {
-        None | Some("inbox") => Ok(Folder::Inbox),
-        Some("archived") => Ok(Folder::Archived),
+        None => Ok(None),
+        Some("inbox") => Ok(Some(Folder::Inbox)),
+        Some("archived") => Ok(Some(Folder::Archived)),
         Some(_) => Err(Problem::bad_field("?folder", "inbox or archived")),
     }
 }

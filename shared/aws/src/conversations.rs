@@ -59,6 +59,21 @@ impl Conversations {
         Ok(row.map(ConversationRow::conversation).transpose()?)
     }
 
+    /// Several conversations with their locks in one request, in no order; those that are not there are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn several(
+        &self,
+        organisation: &OrganisationId,
+        inbox: &InboxId,
+        conversations: &[ConversationId],
+    ) -> Result<Vec<Conversation>, StoreError> {
+        let keys = conversations.iter().map(|one| keys::conversation(organisation, inbox, one)).collect();
+        let rows: Vec<ConversationRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
+        Ok(rows.into_iter().map(ConversationRow::conversation).collect::<Result<_, _>>()?)
+    }
+
     /// A page of a folder: one query, and a read of each conversation of the page that somebody may hold, for the lock's
     /// end, which the index leaves out so that renewals cost one unit. `after` is the `next` of the page before.
     ///
