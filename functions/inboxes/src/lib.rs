@@ -7,7 +7,6 @@ mod draft;
 mod edit;
 mod members;
 mod numbers;
-mod out_of_office;
 mod wizard;
 
 use std::time::Duration;
@@ -15,8 +14,8 @@ use std::time::Duration;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     client::Aws, config::Environment, idempotency::UsedKeys, inboxes::Inboxes, locks::Locks,
-    members::Members, new_inboxes::NewInboxes, out_of_office::OutOfOffice, registrations::Registrations,
-    secrets::Secrets, table::Table, team_members::TeamMembers, teams::Teams,
+    members::Members, new_inboxes::NewInboxes, registrations::Registrations, secrets::Secrets, table::Table,
+    team_members::TeamMembers, teams::Teams,
 };
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::time::Timestamp;
@@ -39,7 +38,6 @@ pub struct App {
     new_inboxes: NewInboxes,
     registrations: Registrations,
     locks: Locks,
-    out_of_office: OutOfOffice,
     keys: UsedKeys,
 }
 
@@ -76,7 +74,6 @@ impl App {
             new_inboxes: NewInboxes::new(table.clone()),
             registrations: Registrations::new(table.clone()),
             locks: Locks::new(table.clone()),
-            out_of_office: OutOfOffice::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
         }
     }
@@ -92,8 +89,6 @@ pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) ->
         "GET /v1/inboxes/{inboxId}" => edit::read(app, &request).await,
         "PATCH /v1/inboxes/{inboxId}" => edit::change(app, now, chance, &request).await,
         "DELETE /v1/inboxes/{inboxId}" => edit::retire(app, now, chance, &request).await,
-        "GET /v1/inboxes/{inboxId}/out-of-office" => out_of_office::read(app, &request).await,
-        "PUT /v1/inboxes/{inboxId}/out-of-office" => out_of_office::replace(app, now, chance, &request).await,
         "GET /v1/inboxes/{inboxId}/members" => members::list(app, &request).await,
         "PUT /v1/inboxes/{inboxId}/members/{userId}" => members::put(app, now, chance, &request).await,
         "DELETE /v1/inboxes/{inboxId}/members/{userId}" => members::remove(app, now, chance, &request).await,
@@ -125,8 +120,6 @@ fn api_code_taken() -> Problem {
     edit::read,
     edit::change,
     edit::retire,
-    out_of_office::read,
-    out_of_office::replace,
     members::list,
     members::put,
     members::remove

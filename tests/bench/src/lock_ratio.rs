@@ -96,8 +96,11 @@ async fn through_the_sdk(client: &Client, scene: &Scene) -> Duration {
         .key("sk", text(scene.conversation.as_str()))
         .update_expression(
             "SET lockHolder = :holder, lockExpiresAt = :expires, lockIdleAt = :idle, \
-             fence = if_not_exists(fence, :zero) + :one, #read = :read REMOVE gsi2pk, gsi2sk",
+             fence = if_not_exists(fence, :zero) + :one, #read = :read, gsi3pk = :holding, gsi3sk = :held \
+             REMOVE gsi2pk, gsi2sk",
         )
+        .expression_attribute_values(":holding", text(&format!("{}#USER#{}", scene.organisation, scene.user)))
+        .expression_attribute_values(":held", text(&format!("{}#{}", scene.inbox, scene.conversation)))
         .condition_expression(
             "attribute_exists(pk) AND (attribute_not_exists(lockHolder) OR lockHolder.id = :me \
              OR lockExpiresAt < :skewed OR lockIdleAt < :skewed)",
@@ -111,7 +114,7 @@ async fn through_the_sdk(client: &Client, scene: &Scene) -> Duration {
         .expression_attribute_values(":skewed", number(now - 500))
         .expression_attribute_values(":zero", number(0))
         .expression_attribute_values(":one", number(1))
-        .return_values(ReturnValue::AllNew)
+        .return_values(ReturnValue::AllOld)
         .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
         .send()
         .await;

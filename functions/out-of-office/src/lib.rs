@@ -1,7 +1,16 @@
-//! Out of Office of an inbox: set by those who manage its team, and by the user of a personal one.
+//! Out of Office of an inbox: set by those who manage its team, and by the user of a personal one. `PUT` is idempotent: it
+//! sets what it names.
 
-use lambda_http::Request;
-use shared_aws::{audit::Deed, out_of_office::Saved};
+use lambda_http::{Body, Request, Response};
+use shared_aws::{
+    audit::Deed,
+    client::Aws,
+    config::{ConfigError, Environment},
+    inboxes::Inboxes,
+    members::Members,
+    out_of_office::{OutOfOffice, Saved},
+    table::Table,
+};
 use shared_domain::{
     inbox::InboxKind,
     out_of_office::{Draft, Schedule},
@@ -9,20 +18,63 @@ use shared_domain::{
 };
 use shared_http::{
     access::{self, InboxAccess},
+    caller::Claims,
     input,
     problem::Problem,
     reply::{self, Outcome},
     wire::{out_of_office::OutOfOfficeView, problem::ProblemView},
 };
 
-use crate::App;
+use utoipa::OpenApi;
+
+/// What the function uses.
+#[derive(Debug)]
+pub struct App {
+    claims: Claims,
+    members: Members,
+    inboxes: Inboxes,
+    out_of_office: OutOfOffice,
+}
+
+impl App {
+    /// Reads settings and makes clients.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming every setting that is wrong.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        let mut env = Environment::default();
+        let (name, claims) = (env.required("TABLE_NAME"), Claims::from_environment(&mut env));
+        env.finish()?;
+        Ok(Self::new(&Table::of(&Aws::from_environment()?, name), claims))
+    }
+
+    /// Over this table.
+    pub fn new(table: &Table, claims: Claims) -> Self {
+        Self {
+            claims,
+            members: Members::new(table.clone()),
+            inboxes: Inboxes::new(table.clone()),
+            out_of_office: OutOfOffice::new(table.clone()),
+        }
+    }
+}
+
+/// Answers one request. `chance` is random and tells deeds of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+    let outcome = match input::route(&request) {
+        "GET /v1/inboxes/{inboxId}/out-of-office" => read(app, &request).await,
+        "PUT /v1/inboxes/{inboxId}/out-of-office" => replace(app, now, chance, &request).await,
+        _ => Err(Problem::not_found()),
+    };
+    reply::finish(&reply::request_id(&request), outcome)
+}
 
 /// Read Out of Office
 ///
 /// For the inbox's members and for those who manage its team; `off` unless it was set.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/out-of-office", tag = "inboxes", params(("inboxId" = String, Path)),
     responses((status = 200, body = OutOfOfficeView), (status = 404, body = ProblemView)))]
-pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
+async fn read(app: &App, request: &Request) -> Outcome {
     let InboxAccess { inbox, .. } = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?;
     let saved = app.out_of_office.get(&inbox.organisation, &inbox.id).await?;
     let draft =
@@ -37,7 +89,7 @@ pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
     request_body = OutOfOfficeView,
     responses((status = 200, body = OutOfOfficeView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-pub(crate) async fn replace(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+async fn replace(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
     let access = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?;
     let own = access.member && access.inbox.kind == InboxKind::Personal;
     let InboxAccess { inbox, standing, .. } = if own { access } else { access.manager()? };
@@ -54,3 +106,8 @@ pub(crate) async fn replace(app: &App, now: Timestamp, chance: u64, request: &Re
     app.out_of_office.put(&inbox.organisation, &inbox.team, &inbox.id, &saved, &deed).await?;
     reply::json(200, &OutOfOfficeView::from(saved.draft))
 }
+
+/// This function's part of the OpenAPI document.
+#[derive(Debug, OpenApi)]
+#[openapi(paths(read, replace))]
+pub struct Api;
