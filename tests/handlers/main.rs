@@ -6,6 +6,7 @@
 mod delivery;
 mod inbound;
 mod inbox_sweep;
+mod keywords;
 mod reconcile;
 mod registration;
 mod relay;

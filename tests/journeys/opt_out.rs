@@ -99,6 +99,12 @@ async fn a_user_opts_a_contact_out_and_in() {
     let compose =
         json!({ "from": { "inboxId": inbox.id }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
     office.admin.post("/v1/messages", compose.clone()).await.problem(409, "opted_out");
+    let twin = json!({ "firstName": "Ola's twin", "mobileNumber": phone.number() });
+    let twin = office.admin.post(&contacts, twin).await.expect(201);
+    assert_eq!(twin["optedOut"], true, "an opt-out is the number's, whoever has it");
+    let number = json!({ "mobileNumber": Phone::new().number() });
+    let moved = format!("{contacts}/{}", twin["contactId"].as_str().unwrap());
+    assert_eq!(office.admin.patch(&moved, number).await.expect(200)["optedOut"], false);
     assert_eq!(office.admin.delete(&opt_out).await.expect(200)["optedOut"], false);
     office.admin.send("/v1/messages", compose).await.expect(202);
     let ledger = office.admin.get(&format!("{}/opt-outs", office.path())).await.expect(200);

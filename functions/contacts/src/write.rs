@@ -7,7 +7,8 @@ use shared_aws::contact_book::{Entry, Written};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, Id},
-    notice::{Notice, Subject},
+    notice::{Notice, Subject as News},
+    opt_out::Subject,
     time::Timestamp,
 };
 use shared_http::{
@@ -63,11 +64,11 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
         external_id,
         first_name,
         last_name,
-        number,
         assigned,
-        opted_out: before.as_ref().is_some_and(|met| met.contact.opted_out),
+        opted_out: is_out(app, &access, &number).await?,
         blocked: before.as_ref().is_some_and(|met| met.contact.blocked),
         provisional: false,
+        number,
     };
     let entry = Entry { contact, custom, version: 1 };
     let key = attempt.idempotency().map(|key| (key, now));
@@ -87,6 +88,16 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
     app.copies.spread(&access.organisation, access.team(), &entry.contact).await?;
     tell(app, &access, &entry.contact, now).await?;
     reply::json(201, &ContactView::of(&entry))
+}
+
+/// An opt-out is a number's, whoever has it.
+async fn is_out(
+    app: &App,
+    access: &TeamAccess,
+    number: &shared_domain::phone::PhoneNumber,
+) -> Result<bool, Problem> {
+    let subject = Subject::of_team(&access.organisation, access.team(), number);
+    Ok(app.opt_outs.any_out(&[subject]).await?)
 }
 
 /// A number that texted in before anybody knew it.
@@ -111,7 +122,7 @@ async fn made_before(app: &App, access: &TeamAccess, made: &str) -> Outcome {
 /// Told once, by the contact's id, and only where the team wants it.
 async fn tell(app: &App, access: &TeamAccess, contact: &Contact, now: Timestamp) -> Result<(), Problem> {
     let by = access.standing.user.id.clone();
-    let subject = Subject::ContactAdded { contact: contact.id.clone(), by };
+    let subject = News::ContactAdded { contact: contact.id.clone(), by };
     let settings = app.teams.notification_settings(&access.organisation, access.team()).await?;
     if settings.recipients(&subject).is_empty() {
         return Ok(());
@@ -183,6 +194,9 @@ async fn changed_by(
     let of_number = ContactId::provisional(access.team(), &before.contact.number);
     if before.contact.id == of_number && contact.number != before.contact.number {
         checks.fault("/mobileNumber", "the number that texted in: enter a new contact for another one");
+    }
+    if contact.number != before.contact.number {
+        contact.opted_out = is_out(app, access, &contact.number).await?;
     }
     contact.blocked = wanted.blocked.unwrap_or(contact.blocked);
     contact.provisional = false;

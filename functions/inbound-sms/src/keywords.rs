@@ -41,16 +41,22 @@ pub(crate) async fn act(app: &App, now: Timestamp, chance: u64, said: Said<'_>) 
     for _ in 0..3 {
         let standing = app.opt_outs.get(&subject).await?;
         let same_number = standing.stopped_at.contains(&said.inbox.id);
+        let is_new = standing.knows_nothing_of(said.message);
         let (keyword, answered) = (said.keyword, said.carrier_answered);
         let (change, reply) =
             match opt_out::after_keyword(&standing.state, keyword, same_number, app.answers, answered) {
-                Decision::Ordinary => return Ok(false),
+                Decision::Ordinary if is_new => return Ok(false),
+                Decision::Ordinary => (None, None), // a YES that has acted, and comes again
                 Decision::Keyword { change, reply } => (change, reply),
             };
-        let change = change.filter(|_| standing.knows_nothing_of(said.message));
         let done = match &change {
-            Some(change) => store(app, now, chance, said, &subject, &standing, change, reply).await?,
-            None => true,
+            Some(change) if is_new => {
+                store(app, now, chance, said, &subject, &standing, change, reply).await?
+            }
+            None if is_new && keyword == Keyword::Stop => {
+                app.opt_outs.note(&subject, &standing, said.message).await?
+            }
+            _ => true,
         };
         if !done {
             continue;

@@ -30,8 +30,9 @@ impl ContactCopies {
         Self { inboxes: Inboxes::new(table.clone()), table }
     }
 
-    /// Writes a contact to every conversation of its number in the team's inboxes: half a read unit for each inbox, and 2
-    /// write units for each conversation there is (itself, and the list that shows it). Gives how many there are.
+    /// Writes a contact to every conversation of its number in the team's inboxes: 1.5 read units for each inbox and one
+    /// for their list, and 2 write units for each conversation there is (itself, and the list that shows it). Gives how
+    /// many there are.
     ///
     /// # Errors
     /// [`StoreError`]; some copies may be written then, and asking again writes them all.

@@ -2,6 +2,8 @@
 //! `template.yaml` describes. Each test has a database of its own; time is an argument, so nothing sleeps.
 
 #[cfg(test)]
+mod contact_book;
+#[cfg(test)]
 mod conversations;
 #[cfg(test)]
 mod costs;
@@ -19,6 +21,10 @@ mod messages;
 mod new_inboxes;
 #[cfg(test)]
 mod notices;
+#[cfg(test)]
+mod opt_outs;
+#[cfg(test)]
+mod out_of_office;
 #[cfg(test)]
 mod registrations;
 #[cfg(test)]

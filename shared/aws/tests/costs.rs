@@ -3,13 +3,17 @@
 
 mod sizes;
 
+use std::collections::BTreeMap;
+
 use shared_aws::{
+    contact_book::{Entry, Written},
     conversations::Change,
     idempotency::Idempotency,
     inbound::Receipt,
     locks::Acquired,
     members::Home,
     new_inboxes::{Completed, Reserved},
+    opt_outs::Recorded,
     registrations::Turn,
     sends::{Acceptance, Accepted, Guard},
 };
@@ -20,7 +24,9 @@ use shared_domain::{
     inbox::{Inbox, InboxKind, Stage},
     lock::{FencingToken, Lease, LockPolicy, Person},
     membership::{Membership, Role, TeamRole},
-    message::{DeliveryState, Report},
+    message::{DeliveryState, Message, Report},
+    opt_out::{self, Answers, Decision, Keyword, Scope, Subject},
+    out_of_office::ClosedPeriod,
     registration::{CarrierReason, RegistrationStatus},
     team::Team,
 };
@@ -34,7 +40,7 @@ use crate::{
 };
 
 /// Operation, requests, read units, write units. A refusal's write unit is what DynamoDB charges for the condition.
-const BUDGET: [(&str, u32, f64, f64); 48] = [
+const BUDGET: [(&str, u32, f64, f64); 56] = [
     ("access check", 1, 0.5, 0.0),
     ("acquire, conversation unread", 2, 0.0, 5.0),
     ("acquire", 1, 0.0, 3.0),
@@ -83,6 +89,14 @@ const BUDGET: [(&str, u32, f64, f64); 48] = [
     ("inbox completed", 1, 0.0, 12.0),
     ("registration turned, approved", 1, 0.0, 10.0),
     ("registration turned, suspended", 1, 0.0, 10.0),
+    ("contact entered", 1, 0.0, 10.0),
+    ("contact changed, another name", 1, 0.0, 12.0),
+    ("contact spread, 3 inboxes and 2 conversations", 5, 5.5, 4.0),
+    ("Out of Office answer", 1, 0.0, 8.0),
+    ("opt-out by keyword with confirmation", 1, 0.0, 12.0),
+    ("keyword that changes nothing", 1, 0.0, 2.0),
+    ("opt-out asked before a send", 1, 1.0, 0.0),
+    ("opt-outs asked before a send, personal inbox", 1, 2.0, 0.0),
 ];
 
 /// An inbox with a list of contacts, and what was metered there.
@@ -384,6 +398,76 @@ fn new(place: usize) -> Inbox {
     Inbox { stage: Stage::Creating, creator: Some(ada().id), ..another_inbox(place) }
 }
 
+async fn contacts(ledger: &mut Ledger) {
+    let new = Entry { contact: contact(70), custom: BTreeMap::new(), version: 1 };
+    let mut renamed = Entry { version: 2, ..new.clone() };
+    renamed.contact.last_name = Some("Featherstonehaugh".into());
+    for (operation, before, after) in
+        [("contact entered", None, &new), ("contact changed, another name", Some(&new), &renamed)]
+    {
+        let write = async |desk: &Desk| {
+            desk.book.write(desk.organisation(), &desk.inbox.team, before, after, None).await.unwrap()
+        };
+        assert_eq!(ledger.note(operation, write).await, Written::Done);
+    }
+    for place in [200, 201] {
+        ledger.desk.inboxes.put(&another_inbox(place)).await.unwrap();
+    }
+    hear(&ledger.desk, 5, 60).await;
+    let text = incoming(&number(5), "SM5", WORDS);
+    ledger.desk.inbound.receive(&another_inbox(200), &text, seconds(61)).await.unwrap();
+    let renamed = Contact { last_name: Some("Featherstonehaugh".into()), ..contact(5) };
+    let spread = async |desk: &Desk| {
+        desk.copies.spread(desk.organisation(), &desk.inbox.team, &renamed).await.unwrap()
+    };
+    assert_eq!(ledger.note("contact spread, 3 inboxes and 2 conversations", spread).await, 2);
+}
+
+async fn opt_outs(ledger: &mut Ledger) {
+    let desk = &ledger.desk;
+    let (known, inbox) = (contact(5), desk.inbox.clone());
+    let subject = Subject::of(&inbox, &known.number);
+    let answer = |at| {
+        let text = desk.draft(&known.number, WORDS, &ada(), seconds(at));
+        Message { sender: None, automatic: true, regardless: true, ..text }
+    };
+    let (away, confirmation) = (answer(62), answer(64));
+    let stop = desk.hear(&known.number, "STOP", seconds(63)).await;
+    let period = ClosedPeriod { id: "auto-1800000000000".into(), since: seconds(0), until: None };
+    let given =
+        async |desk: &Desk| desk.out_of_office.answer(desk.organisation(), &period, &away).await.unwrap();
+    assert!(ledger.note("Out of Office answer", given).await);
+    let before = ledger.desk.opt_outs.get(&subject).await.unwrap();
+    let Decision::Keyword { change: Some(change), .. } =
+        opt_out::after_keyword(&before.state, Keyword::Stop, false, Answers::Product, false)
+    else {
+        panic!("STOP changes nothing")
+    };
+    let entry = change.entry(&subject, known.id.clone(), Some(stop.clone()), None, seconds(63));
+    let recorded = Recorded {
+        team: &inbox.team,
+        contact: &known,
+        entry: &entry,
+        inbox: Some(&inbox.id),
+        confirmation: Some(&confirmation),
+        told: false,
+    };
+    let record =
+        async |desk: &Desk| desk.opt_outs.record(&subject, &before, &change, recorded).await.unwrap();
+    assert!(ledger.note("opt-out by keyword with confirmation", record).await);
+    let out = ledger.desk.opt_outs.get(&subject).await.unwrap();
+    let note = async |desk: &Desk| desk.opt_outs.note(&subject, &out, &confirmation.id).await.unwrap();
+    assert!(ledger.note("keyword that changes nothing", note).await);
+    let personal = Subject { scope: Scope::Personal, ..subject.clone() };
+    for (operation, subjects) in [
+        ("opt-out asked before a send", &[subject.clone()][..]),
+        ("opt-outs asked before a send, personal inbox", &[subject.clone(), personal][..]),
+    ] {
+        let ask = async |desk: &Desk| desk.opt_outs.any_out(subjects).await.unwrap();
+        assert!(ledger.note(operation, ask).await);
+    }
+}
+
 async fn registration(ledger: &mut Ledger) {
     let desk = &ledger.desk;
     let (organisation, team) = (desk.organisation(), &desk.inbox.team);
@@ -424,6 +508,10 @@ async fn every_operation_costs_what_the_budget_says() {
     home(&mut list, 30, ["user with 30 inboxes", "30 inboxes and 3 teams"]).await;
     new_inbox(&mut list).await;
     registration(&mut list).await;
+    let mut people = Ledger { lines: list.lines, ..Ledger::open().await };
+    contacts(&mut people).await;
+    opt_outs(&mut people).await;
+    let list = people;
     print_table(&list.lines);
     let budget =
         BUDGET.map(|(operation, requests, read, write)| (operation, Bill::new(requests, read, write)));
