@@ -176,7 +176,8 @@ async fn whatever_stands_in_a_path_or_query_is_answered() {
             assert_eq!(nobody.get(&path).await.status, 401, "{path}");
         }
         let answer = amelia.get(&format!("/v1/inboxes/inb_frontdesk/conversations?q={id}&limit=1")).await;
-        assert_eq!(answer.status, 200, "{answer}");
+        let wanted = if id == long { 422 } else { 200 }; // a question is bounded
+        assert_eq!(answer.status, wanted, "{answer}");
         let answer = amelia.get(&format!("/v1/me?{id}={id}&{id}")).await;
         assert_eq!(answer.status, 200, "{answer}");
     }

@@ -171,20 +171,7 @@ impl OptOuts {
             transaction.put(key, &entry)?;
         }
         if matches!(subject.scope, Scope::Team(_)) {
-            let out = change.state.is_out();
-            transaction.update(keys::contact(organisation, with.team, &contact.id), |update| {
-                let update = update
-                    .condition_expression("attribute_exists(pk)")
-                    .expression_attribute_names("#out", "out")
-                    .expression_attribute_values(":one", number(1));
-                if out {
-                    update
-                        .update_expression("SET #out = :out ADD version :one")
-                        .expression_attribute_values(":out", AttributeValue::Bool(true))
-                } else {
-                    update.update_expression("REMOVE #out ADD version :one")
-                }
-            })?;
+            flagged(&mut transaction, organisation, with.team, contact, change.state.is_out())?;
         }
         if let Some(message) = with.confirmation {
             let at = keys::message(organisation, &message.conversation, &message.id);
@@ -249,8 +236,25 @@ impl OptOuts {
         team: &TeamId,
         number: &PhoneNumber,
     ) -> Result<(), StoreError> {
-        let contact = self.contacts.by_number_or_provisional(organisation, team, number).await?;
+        let mut contact = self.contacts.by_number_or_provisional(organisation, team, number).await?;
+        let opted_out = self.get(&Subject::of_team(organisation, team, number)).await?.state.is_out();
+        if contact.opted_out != opted_out {
+            contact.opted_out = opted_out;
+            self.flag(organisation, team, &contact).await?;
+        }
         self.copies.spread(organisation, team, &contact).await.map(|_| ())
+    }
+
+    /// An opt-out is the number's: of several contacts that share one, whichever is shown for it carries the flag.
+    async fn flag(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        contact: &Contact,
+    ) -> Result<(), StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        flagged(&mut transaction, organisation, team, contact, contact.opted_out)?;
+        transaction.commit().await.map(|_| ()) // gone meanwhile: nothing to flag
     }
 
     /// A team's ledger between two instants, newest first.
@@ -315,6 +319,29 @@ impl OptOuts {
         let rows: Vec<EntryRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
         Ok(Page { entries: rows.into_iter().map(EntryRow::entry).collect::<Result<_, _>>()?, next })
     }
+}
+
+/// Writes the flag of a contact that is there.
+fn flagged(
+    transaction: &mut Transaction<'_>,
+    organisation: &OrganisationId,
+    team: &TeamId,
+    contact: &Contact,
+    out: bool,
+) -> Result<usize, StoreError> {
+    transaction.update(keys::contact(organisation, team, &contact.id), |update| {
+        let update = update
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#out", "out")
+            .expression_attribute_values(":one", number(1));
+        if out {
+            update
+                .update_expression("SET #out = :out ADD version :one")
+                .expression_attribute_values(":out", AttributeValue::Bool(true))
+        } else {
+            update.update_expression("REMOVE #out ADD version :one")
+        }
+    })
 }
 
 fn key(subject: &Subject) -> Key {
