@@ -88,14 +88,7 @@ pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) ->
 
 /// Somebody else changed the same at this instant: the caller may ask again.
 fn changed() -> Problem {
-    Problem {
-        retry_after: Some(1),
-        ..Problem::new(
-            503,
-            "unavailable",
-            "The contact was changed at this instant by somebody else; try again.",
-        )
-    }
+    Problem::changed("The contact was changed at this instant by somebody else; try again.")
 }
 
 /// This function's part of the OpenAPI document.

@@ -82,8 +82,7 @@ async fn by_hand(app: &App, now: Timestamp, request: &Request, opt_out: bool) ->
 
 async fn is_told(app: &App, access: &TeamAccess, contact: &ContactId) -> Result<bool, Problem> {
     let news = News::OptOutChanged { contact: contact.clone(), opted_out: true };
-    let settings = app.teams.notification_settings(&access.organisation, access.team()).await?;
-    Ok(!settings.recipients(&news).is_empty())
+    Ok(app.teams.wants(&access.organisation, access.team(), &news).await?)
 }
 
 /// A contact's opt-outs

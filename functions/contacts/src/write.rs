@@ -123,8 +123,7 @@ async fn made_before(app: &App, access: &TeamAccess, made: &str) -> Outcome {
 async fn tell(app: &App, access: &TeamAccess, contact: &Contact, now: Timestamp) -> Result<(), Problem> {
     let by = access.standing.user.id.clone();
     let subject = News::ContactAdded { contact: contact.id.clone(), by };
-    let settings = app.teams.notification_settings(&access.organisation, access.team()).await?;
-    if settings.recipients(&subject).is_empty() {
+    if !app.teams.wants(&access.organisation, access.team(), &subject).await? {
         return Ok(());
     }
     let notice = Notice {

@@ -69,10 +69,7 @@ pub(crate) async fn act(app: &App, now: Timestamp, chance: u64, said: Said<'_>) 
         }
         return Ok(true);
     }
-    Err(Problem {
-        retry_after: Some(1),
-        ..Problem::new(503, "unavailable", "The opt-out changed at this instant; repeat.")
-    })
+    Err(Problem::changed("The opt-out changed at this instant; repeat."))
 }
 
 #[allow(clippy::too_many_arguments, reason = "one step of `act`, which has them all at hand")]
@@ -108,8 +105,7 @@ async fn store(
 /// Whether the team wants an e-mail about it.
 async fn is_told(app: &App, said: Said<'_>, contact: &Contact) -> Result<bool, Problem> {
     let news = News::OptOutChanged { contact: contact.id.clone(), opted_out: true };
-    let settings = app.teams.notification_settings(&said.inbox.organisation, &said.inbox.team).await?;
-    Ok(!settings.recipients(&news).is_empty())
+    Ok(app.teams.wants(&said.inbox.organisation, &said.inbox.team, &news).await?)
 }
 
 async fn confirmation(

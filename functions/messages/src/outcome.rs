@@ -48,14 +48,7 @@ fn accepted(message: &Message) -> Outcome {
 
 /// What stood against the text is gone by the time we look: the caller may ask again.
 fn changed() -> Problem {
-    Problem {
-        retry_after: Some(1),
-        ..Problem::new(
-            503,
-            "unavailable",
-            "The conversation changed at this instant; nothing was sent, try again.",
-        )
-    }
+    Problem::changed("The conversation changed at this instant; nothing was sent, try again.")
 }
 
 /// Media out is not taken yet; better refused than dropped.

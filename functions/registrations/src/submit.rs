@@ -205,8 +205,5 @@ fn problem(error: &CallError) -> Problem {
 
 /// It turned at this instant: the caller may ask again.
 fn changed() -> Problem {
-    Problem {
-        retry_after: Some(1),
-        ..Problem::new(503, "unavailable", "The registration changed at this instant; try again.")
-    }
+    Problem::changed("The registration changed at this instant; try again.")
 }

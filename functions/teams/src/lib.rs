@@ -92,10 +92,7 @@ fn unknown_user() -> Problem {
 
 /// Somebody else changed the same at this instant: the caller may ask again.
 fn changed() -> Problem {
-    Problem {
-        retry_after: Some(1),
-        ..Problem::new(503, "unavailable", "It was changed at this instant by somebody else; try again.")
-    }
+    Problem::changed("It was changed at this instant by somebody else; try again.")
 }
 
 /// This function's part of the OpenAPI document.

@@ -2,7 +2,7 @@
 
 use shared_domain::{
     ids::{OrganisationId, TeamId},
-    notice::NotificationSettings,
+    notice::{NotificationSettings, Subject},
     team::Team,
 };
 
@@ -150,6 +150,20 @@ impl Teams {
     ) -> Result<NotificationSettings, StoreError> {
         let row = self.table.get(keys::notification_settings(organisation, team), false).await?;
         Ok(row.unwrap_or_default())
+    }
+
+    /// Whether a team wants to be told of this by e-mail.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn wants(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        subject: &Subject,
+    ) -> Result<bool, StoreError> {
+        let settings = self.notification_settings(organisation, team).await?;
+        Ok(!settings.recipients(subject).is_empty())
     }
 
     /// Replaces the choice of e-mails.

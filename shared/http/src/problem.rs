@@ -45,6 +45,11 @@ impl Problem {
         Self::new(400, "malformed", detail)
     }
 
+    /// Somebody else changed the same at this instant, and nothing was written: the caller may ask again at once.
+    pub fn changed(detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(1), ..Self::new(503, "unavailable", detail) }
+    }
+
     /// A field that is missing or of the wrong type; `pointer` as in RFC 6901 (`/text`).
     pub fn bad_field(pointer: &str, detail: &str) -> Self {
         Self::malformed(format!("The request is not of the expected shape at {pointer}."))
