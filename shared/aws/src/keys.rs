@@ -40,11 +40,15 @@
 //! Everything that a request can name begins with the organisation of its principal. What does not is reached by a
 //! carrier's number or service, a verified token or our own schedules only.
 //!
-//! | index | pk | sk | lists |
+//! | index | partition | order | lists |
 //! |---|---|---|---|
-//! | `inbox-activity` | `org_#inb_#folder` | `millis#cnv_` | a folder by last activity |
-//! | `inbox-unread` | `org_#inb_` | `cnv_` | unread conversations, sparse, to be counted |
-//! | `held-locks` | `org_#USER#user` | `inb_#cnv_` | conversations that a user holds, sparse |
+//! | `inbox-activity` | `pk` of the inbox | `place`: `folder#millis#cnv_` | a folder by last activity |
+//! | `inbox-unread` | `unreadIn`: the same, only while unread | `place` | what is unread |
+//! | `inbox-assigned` | `assignedIn`: `org_#inb_#user`, only where the contact is assigned | `place` | what is assigned to a user |
+//! | `held-locks` | `heldBy`: `org_#USER#user`, only while held | `sk` | conversations that a user holds |
+//!
+//! A conversation's partitions never change with its activity, and its place never with its partitions. So whoever moves
+//! it sets one attribute and needs not know who reads it or to whom it is assigned.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
@@ -59,8 +63,10 @@ use crate::table::Item;
 
 /// The index that lists a folder by last activity.
 pub const INBOX_ACTIVITY: &str = "inbox-activity";
-/// The sparse index of unread conversations.
+/// The sparse index of unread conversations, by last activity.
 pub const INBOX_UNREAD: &str = "inbox-unread";
+/// The sparse index of conversations whose contact is assigned, by last activity.
+pub const INBOX_ASSIGNED: &str = "inbox-assigned";
 /// The sparse index of held locks, by holder.
 pub const HELD_LOCKS: &str = "held-locks";
 /// Outbox rows are spread over this many partitions; a conversation stays in one, so that its texts keep their order.
@@ -343,11 +349,6 @@ pub fn told(organisation: &OrganisationId, notice: &str, address: &str) -> Key {
     Key::new(format!("{organisation}#TOLD#{notice}"), digest)
 }
 
-/// Place in [`HELD_LOCKS`]: the inbox, then the conversation.
-pub fn held(inbox: &InboxId, conversation: &ConversationId) -> String {
-    format!("{inbox}#{conversation}")
-}
-
 /// Which inbox has one of our numbers.
 pub fn own_number(number: &PhoneNumber) -> Key {
     Key::new(format!("NUMBER#{}", number.as_str()), "NUMBER")
@@ -377,14 +378,30 @@ pub fn reconcile(message: &MessageId) -> Key {
     Key::new(RECONCILE, message.as_str())
 }
 
-/// Partition of a folder in [`INBOX_ACTIVITY`].
-pub fn folder_partition(organisation: &OrganisationId, inbox: &InboxId, folder: Folder) -> String {
-    format!("{organisation}#{inbox}#{}", folder.as_str())
+/// Partition of a user's assigned conversations in [`INBOX_ASSIGNED`].
+pub fn assigned_in(organisation: &OrganisationId, inbox: &InboxId, user: &UserId) -> String {
+    format!("{organisation}#{inbox}#{user}")
 }
 
-/// Place in a folder: thirteen digits of milliseconds sort as numbers until the year 2286.
-pub fn activity(at: Timestamp, conversation: &ConversationId) -> String {
-    format!("{:013}#{conversation}", at.millis())
+/// Where a folder begins in the lists.
+pub fn folder(folder: Folder) -> String {
+    format!("{}#", folder.as_str())
+}
+
+/// Place in the lists: thirteen digits of milliseconds sort as numbers until the year 2286.
+pub fn place(folder: Folder, at: Timestamp, conversation: &ConversationId) -> String {
+    format!("{}#{:013}#{conversation}", folder.as_str(), at.millis())
+}
+
+/// The parts of a [`place`]; nothing when it is none.
+pub fn place_parts(place: &str) -> Option<(Folder, Timestamp, ConversationId)> {
+    let mut parts = place.splitn(3, '#');
+    let folder = [Folder::Inbox, Folder::Archived].into_iter().find({
+        let word = parts.next()?;
+        move |folder| folder.as_str() == word
+    })?;
+    let at = Timestamp::from_millis(parts.next()?.parse().ok()?);
+    Some((folder, at, ConversationId::parse(parts.next()?).ok()?))
 }
 
 #[cfg(test)]
@@ -400,8 +417,21 @@ mod tests {
     #[test]
     fn places_in_a_folder_sort_by_time() {
         let cnv = ConversationId::parse("cnv_1").unwrap();
-        let early = activity(Timestamp::from_millis(999), &cnv);
-        let late = activity(Timestamp::from_millis(1_800_000_000_000), &cnv);
-        assert!(early < late);
+        let early = place(Folder::Inbox, Timestamp::from_millis(999), &cnv);
+        let late = place(Folder::Inbox, Timestamp::from_millis(1_800_000_000_000), &cnv);
+        assert!(early < late && late.starts_with(&folder(Folder::Inbox)));
+    }
+
+    #[test]
+    fn a_place_says_folder_and_time() {
+        let cnv = ConversationId::parse("cnv_1").unwrap();
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        let parts = place_parts(&place(Folder::Archived, at, &cnv));
+        assert_eq!(parts, Some((Folder::Archived, at, cnv)));
+        for none in
+            ["", "inbox", "inbox#", "trash#1#cnv_1", "inbox#x#cnv_1", "inbox#1#inb_1", "inbox#1#cnv_a b"]
+        {
+            assert_eq!(place_parts(none), None, "{none}");
+        }
     }
 }

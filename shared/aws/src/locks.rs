@@ -99,13 +99,12 @@ impl Locks {
             .update_expression(
                 "SET lockHolder = :holder, lockExpiresAt = :expires, lockIdleAt = :idle, \
                  fence = if_not_exists(fence, :zero) + :one, #read = :read, \
-                 gsi3pk = :holding, gsi3sk = :held REMOVE gsi2pk, gsi2sk",
+                 heldBy = :holding REMOVE unreadIn",
             )
             .expression_attribute_values(
                 ":holding",
                 text(keys::user_partition(thread.organisation, &user.id)),
             )
-            .expression_attribute_values(":held", text(keys::held(thread.inbox, thread.conversation)))
             .expression_attribute_names("#read", "read")
             .expression_attribute_values(":read", AttributeValue::Bool(true))
             .condition_expression(MAY_ACQUIRE)
@@ -193,7 +192,7 @@ impl Locks {
     ) -> Result<bool, StoreError> {
         let request = self
             .update(thread)
-            .update_expression("REMOVE lockHolder, lockExpiresAt, lockIdleAt, gsi3pk, gsi3sk")
+            .update_expression("REMOVE lockHolder, lockExpiresAt, lockIdleAt, heldBy")
             .condition_expression("lockHolder.id = :me AND fence = :token")
             .expression_attribute_values(":me", text(user))
             .expression_attribute_values(":token", number(token));
@@ -218,7 +217,7 @@ impl Locks {
         let request = self
             .update(thread)
             .update_expression(
-                "SET lockBroken = :broken REMOVE lockHolder, lockExpiresAt, lockIdleAt, gsi3pk, gsi3sk",
+                "SET lockBroken = :broken REMOVE lockHolder, lockExpiresAt, lockIdleAt, heldBy",
             )
             .condition_expression("attribute_exists(lockHolder) AND fence = :token")
             .expression_attribute_values(":token", number(held))
@@ -267,15 +266,20 @@ impl Locks {
             .query()
             .table_name(&self.table.name)
             .index_name(keys::HELD_LOCKS)
-            .key_condition_expression("gsi3pk = :user")
+            .key_condition_expression("heldBy = :user")
             .expression_attribute_values(":user", text(keys::user_partition(organisation, user)))
             .into_paginator()
             .items()
             .send()
             .collect::<Result<Vec<_>, _>>()
             .await?;
-        let places = items.iter().filter_map(|item| item.get("gsi3sk")?.as_s().ok()?.split_once('#'));
-        places.map(|(inbox, conversation)| Ok((parse_id(inbox)?, parse_id(conversation)?))).collect()
+        let attribute = |item: &'_ Item, name| item.get(name)?.as_s().ok().cloned();
+        let places = items.iter().filter_map(|item| Some((attribute(item, "pk")?, attribute(item, "sk")?)));
+        places
+            .map(|(inbox, conversation)| {
+                Ok((parse_id(inbox.split('#').nth(1).unwrap_or_default())?, parse_id(&conversation)?))
+            })
+            .collect()
     }
 
     async fn token_of(&self, thread: Thread<'_>, user: &UserId) -> Result<Option<FencingToken>, StoreError> {

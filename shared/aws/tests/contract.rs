@@ -14,6 +14,8 @@ mod faults;
 #[cfg(test)]
 mod inbound;
 #[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod locks;
 #[cfg(test)]
 mod messages;

@@ -19,7 +19,7 @@ use shared_aws::{
 };
 use shared_domain::{
     contact::Contact,
-    conversation::Folder,
+    conversation::{Filter, Folder},
     ids::{ConversationId, InboxId, MessageId, TeamId},
     inbox::{Inbox, InboxKind, Stage},
     lock::{FencingToken, Lease, LockPolicy, Person},
@@ -193,7 +193,7 @@ async fn inbound(ledger: &mut Ledger) {
     let conversation = ledger.conversation(1).await;
     let change = async |desk: &Desk, folder, read| {
         let change = Change { folder, read: Some(read) };
-        desk.conversations.change(desk.thread(&conversation), change, seconds(900)).await.unwrap();
+        desk.change(&conversation, change, seconds(900)).await;
     };
     ledger.note("inbound text, conversation unread", async |desk| hear(desk, 1, 10).await).await;
     change(&ledger.desk, None, true).await;
@@ -226,14 +226,7 @@ async fn sends(ledger: &mut Ledger) -> MessageId {
     let reply = async |desk: &Desk, words: &str, at, idempotency| {
         let message = desk.draft(&number(3), words, &ada, seconds(at));
         // It comes in again between two replies, so that each reply moves the conversation to Archived.
-        desk.conversations
-            .change(
-                desk.thread(&conversation),
-                Change { folder: Some(Folder::Inbox), read: None },
-                seconds(900),
-            )
-            .await
-            .unwrap();
+        desk.change(&conversation, Change { folder: Some(Folder::Inbox), read: None }, seconds(900)).await;
         let guard = Guard::Reply { lock: Some((&ada.id, token)), seen: Some(&message.id) };
         let (answer, bill) = desk.cost(desk.accept(&message, guard, idempotency)).await;
         (answer, bill, message.id)
@@ -297,9 +290,7 @@ async fn reads(ledger: &mut Ledger) {
     let first = conversations[0].clone();
     let get = async |desk: &Desk| desk.conversations.get(desk.thread(&first)).await.unwrap();
     ledger.note("conversation", get).await;
-    let list = async |desk: &Desk| {
-        desk.conversations.list(desk.organisation(), &desk.inbox.id, Folder::Inbox, 50, None).await.unwrap()
-    };
+    let list = async |desk: &Desk| desk.list(Folder::Inbox, &Filter::default(), 50, None).await.unwrap();
     assert_eq!(ledger.note("list page of 50", list).await.conversations.len(), 50);
     let wanted = [ledger.desk.inbox.id.clone()];
     let counted = ledger.desk.inboxes.with_teams(ledger.desk.organisation(), &wanted, &[]).await.unwrap();
@@ -318,9 +309,7 @@ async fn reads(ledger: &mut Ledger) {
     let history =
         async |desk: &Desk| desk.messages.history(desk.organisation(), &first, 25, None).await.unwrap();
     assert_eq!(ledger.note("history page of 25", history).await.messages.len(), 25);
-    let change = async |desk: &Desk, change| {
-        desk.conversations.change(desk.thread(&first), change, seconds(900)).await.unwrap()
-    };
+    let change = async |desk: &Desk, change| desk.change(&first, change, seconds(900)).await;
     let read = Change { folder: None, read: Some(true) };
     ledger.note("marked read", async |desk| change(desk, read).await).await;
     let archived = Change { folder: Some(Folder::Archived), read: None };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
-    conversation::{Conversation, Folder, LastMessage},
+    conversation::{Conversation, LastMessage},
     ids::{self, ConversationId, IdError, MessageId},
     lock::{Broken, FencingToken, Lease, LockState},
     message::{Delivery, DeliveryState, Direction, Media, Message, Report},
@@ -14,7 +14,7 @@ use shared_domain::{
 };
 
 use super::{PersonRow, RowError, id};
-use crate::keys::Key;
+use crate::keys::{Key, place_parts};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ContactRow {
@@ -97,8 +97,7 @@ pub(crate) struct ConversationRow {
     pub contact: ContactRow,
     pub last_message: LastMessageRow,
     pub read: bool,
-    pub gsi1pk: String,
-    pub gsi1sk: String,
+    pub place: String,
     pub last_inbound: Option<String>,
     #[serde(default)]
     pub delivery_failed: bool,
@@ -135,13 +134,12 @@ impl ConversationRow {
     pub(crate) fn conversation(self) -> Result<Conversation, RowError> {
         let lock = self.lock()?;
         let inbox = self.pk.split('#').nth(1).unwrap_or_default();
-        let archived = self.gsi1pk.ends_with(Folder::Archived.as_str());
-        let at = self.gsi1sk.split('#').next().and_then(|millis| millis.parse().ok()).unwrap_or(0);
+        let (folder, last_activity_at, _) = place_parts(&self.place).ok_or(RowError::Place)?;
         Ok(Conversation {
             id: id(&self.sk)?,
             inbox: id(inbox)?,
             contact: self.contact.contact()?,
-            folder: if archived { Folder::Archived } else { Folder::Inbox },
+            folder,
             read: self.read,
             last_message: LastMessage {
                 id: id(&self.last_message.id)?,
@@ -149,7 +147,7 @@ impl ConversationRow {
                 direction: self.last_message.dir,
                 created_at: self.last_message.at,
             },
-            last_activity_at: Timestamp::from_millis(at),
+            last_activity_at,
             last_inbound: self.last_inbound.as_deref().map(id).transpose()?,
             delivery_failed: self.delivery_failed,
             lock,

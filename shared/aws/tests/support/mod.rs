@@ -16,7 +16,10 @@ use shared_aws::{
     contact_book::ContactBook,
     contact_copies::ContactCopies,
     contacts::Contacts,
-    conversations::Conversations,
+    conversations::{
+        Change, Conversations,
+        lists::{Listing, Page},
+    },
     idempotency::{Idempotency, UsedKeys},
     inbound::{Inbound, Receipt},
     inboxes::Inboxes,
@@ -31,14 +34,14 @@ use shared_aws::{
     outbox::Outbox,
     registrations::Registrations,
     sends::{Acceptance, Accepted, Guard, Sends},
-    table::Table,
+    table::{StoreError, Table},
     team_members::TeamMembers,
     teams::Teams,
     unread::{Counter, Unread},
 };
 use shared_domain::{
     contact::Contact,
-    conversation::Conversation,
+    conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MessageId, OrganisationId},
     inbox::Inbox,
     lock::{Lease, LockPolicy, Person},
@@ -193,6 +196,29 @@ impl Desk {
     pub(crate) async fn look_at(&self, conversation: &ConversationId) -> Conversation {
         let found = self.conversations.get(self.thread(conversation)).await.unwrap();
         found.expect("the conversation is there")
+    }
+
+    /// Moves or marks a conversation by hand.
+    pub(crate) async fn change(
+        &self,
+        conversation: &ConversationId,
+        change: Change,
+        at: Timestamp,
+    ) -> Option<Conversation> {
+        let seen = self.conversations.get(self.thread(conversation)).await.unwrap()?;
+        self.conversations.change(self.organisation(), seen, change, at).await.unwrap()
+    }
+
+    /// A page of a list of the inbox.
+    pub(crate) async fn list(
+        &self,
+        folder: Folder,
+        filter: &Filter,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page, StoreError> {
+        let (organisation, inbox) = (self.organisation(), &self.inbox.id);
+        self.conversations.list(Listing { organisation, inbox, folder, filter }, limit, after).await
     }
 
     /// This user opens the conversation to answer.
