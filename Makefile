@@ -41,6 +41,7 @@ unit: ## Domain, contract and handler tests
 journeys: export LOCK_LEASE_SECONDS ?= 6
 journeys: export LOCK_IDLE_PROMPT_SECONDS ?= 9
 journeys: export LOCK_IDLE_RELEASE_SECONDS ?= 4
+journeys: export LOCKS_PER_USER ?= 12
 journeys: export RECONCILE_GRACE_SECONDS ?= 10
 journeys: ## Tests over HTTP against a local cloud of their own
 	$(call headline,Journeys over HTTP against the deployed template)

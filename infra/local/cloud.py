@@ -13,6 +13,7 @@ Settings (environment):
     LOCK_LEASE_SECONDS          60
     LOCK_IDLE_PROMPT_SECONDS    180
     LOCK_IDLE_RELEASE_SECONDS   60
+    LOCKS_PER_USER              5
     RECONCILE_GRACE_SECONDS     300
     REGISTRATION_POLL_SECONDS   30
     KEYWORD_REPLIES             product (the product confirms STOP, START, HELP), or carrier

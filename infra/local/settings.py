@@ -36,6 +36,7 @@ class Settings:
                 "LockRenewSeconds": max(1, lease // 3),
                 "LockIdlePromptSeconds": _whole("LOCK_IDLE_PROMPT_SECONDS", 180),
                 "LockIdleReleaseSeconds": _whole("LOCK_IDLE_RELEASE_SECONDS", 60),
+                "LocksPerUser": _whole("LOCKS_PER_USER", 5),
                 "ReconcileGraceSeconds": _whole("RECONCILE_GRACE_SECONDS", 300),
                 "RegistrationPollSeconds": _whole("REGISTRATION_POLL_SECONDS", 30),
                 "RegistrationRetrySeconds": 20,

@@ -65,12 +65,13 @@ fn named(source: &str, calls: &[&str]) -> BTreeSet<String> {
     calls.iter().flat_map(after).filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
 }
 
-const LOCK: [&str; 5] = [
+const LOCK: [&str; 6] = [
     "LOCK_LEASE_SECONDS",
     "LOCK_RENEW_SECONDS",
     "LOCK_IDLE_PROMPT_SECONDS",
     "LOCK_IDLE_RELEASE_SECONDS",
     "LOCK_SKEW_MILLIS",
+    "LOCKS_PER_USER",
 ];
 const CLAIMS: [&str; 3] = ["ORGANISATION_CLAIM", "USER_CLAIM", "DEFAULT_ORGANISATION"];
 

@@ -26,6 +26,7 @@
 //! | `org_#team_` | `EXT#id` | which contact has an id of the customer's | search, imports |
 //! | `org_#team_` | `FIND#name#con_` | a contact by its name | search by the beginning of a name |
 //! | `org_#USER#user` | `USER`, `team_`, `inb_` | user, roles, inboxes | `GET /v1/me`, in one query |
+//! | `org_#LOCKS#user` | `LOCKS` | which locks a user holds, as a set | each acquire; who loses access |
 //! | `org_#API#code` | `API` | inbox of an API code | sends by integrations |
 //! | `NUMBER#+1…` | `NUMBER` | inbox of one of our numbers | webhooks, which name no tenant but the number |
 //! | `CLIENT#id` | `CLIENT` | organisation of a machine client | tokens without an organisation claim |
@@ -45,7 +46,6 @@
 //! | `inbox-activity` | `pk` of the inbox | `place`: `folder#millis#cnv_` | a folder by last activity |
 //! | `inbox-unread` | `unreadIn`: the same, only while unread | `place` | what is unread |
 //! | `inbox-assigned` | `assignedIn`: `org_#inb_#user`, only where the contact is assigned | `place` | what is assigned to a user |
-//! | `held-locks` | `heldBy`: `org_#USER#user`, only while held | `sk` | conversations that a user holds |
 //!
 //! A conversation's partitions never change with its activity, and its place never with its partitions. So whoever moves
 //! it sets one attribute and needs not know who reads it or to whom it is assigned.
@@ -67,15 +67,13 @@ pub const INBOX_ACTIVITY: &str = "inbox-activity";
 pub const INBOX_UNREAD: &str = "inbox-unread";
 /// The sparse index of conversations whose contact is assigned, by last activity.
 pub const INBOX_ASSIGNED: &str = "inbox-assigned";
-/// The sparse index of held locks, by holder.
-pub const HELD_LOCKS: &str = "held-locks";
 /// Outbox rows are spread over this many partitions; a conversation stays in one, so that its texts keep their order.
 pub const OUTBOX_SHARDS: u64 = 4;
 /// Where outbox rows live; the stream's filter in the template names it as well.
 pub const OUTBOX_PREFIX: &str = "OUTBOX#";
 
 /// A primary key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Partition.
     pub pk: String,
@@ -251,6 +249,16 @@ pub fn user_team(organisation: &OrganisationId, user: &UserId, team: &TeamId) ->
 /// That a user is a member of an inbox, found from the user.
 pub fn user_inbox(organisation: &OrganisationId, user: &UserId, inbox: &InboxId) -> Key {
     Key::new(user_partition(organisation, user), inbox.as_str())
+}
+
+/// Which locks a user holds.
+pub fn held_locks(organisation: &OrganisationId, user: &UserId) -> Key {
+    Key::new(format!("{organisation}#LOCKS#{user}"), "LOCKS")
+}
+
+/// A lock in the set of [`held_locks`]: the inbox, then the conversation.
+pub fn held(inbox: &InboxId, conversation: &ConversationId) -> String {
+    format!("{inbox}#{conversation}")
 }
 
 /// Which inbox an API code names, whatever its case.

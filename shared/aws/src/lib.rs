@@ -13,6 +13,7 @@ pub mod contact_book;
 pub mod contact_copies;
 pub mod contacts;
 pub mod conversations;
+pub mod held_locks;
 pub mod idempotency;
 pub mod inbound;
 pub mod inboxes;

@@ -96,10 +96,8 @@ async fn through_the_sdk(client: &Client, scene: &Scene) -> Duration {
         .key("sk", text(scene.conversation.as_str()))
         .update_expression(
             "SET lockHolder = :holder, lockExpiresAt = :expires, lockIdleAt = :idle, \
-             fence = if_not_exists(fence, :zero) + :one, #read = :read, heldBy = :holding \
-             REMOVE unreadIn",
+             fence = if_not_exists(fence, :zero) + :one, #read = :read REMOVE unreadIn",
         )
-        .expression_attribute_values(":holding", text(&format!("{}#USER#{}", scene.organisation, scene.user)))
         .condition_expression(
             "attribute_exists(pk) AND (attribute_not_exists(lockHolder) OR lockHolder.id = :me \
              OR lockExpiresAt < :skewed OR lockIdleAt < :skewed)",

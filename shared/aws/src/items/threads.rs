@@ -66,17 +66,17 @@ impl ContactRow {
     }
 }
 
+/// The newest text. Its time is the conversation's last activity, which its place in the lists says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct LastMessageRow {
     pub id: String,
     pub text: String,
     pub dir: Direction,
-    pub at: Timestamp,
 }
 
 impl LastMessageRow {
     pub(crate) fn of(last: &LastMessage) -> Self {
-        Self { id: last.id.to_string(), text: last.text.clone(), dir: last.direction, at: last.created_at }
+        Self { id: last.id.to_string(), text: last.text.clone(), dir: last.direction }
     }
 }
 
@@ -145,7 +145,7 @@ impl ConversationRow {
                 id: id(&self.last_message.id)?,
                 text: self.last_message.text,
                 direction: self.last_message.dir,
-                created_at: self.last_message.at,
+                created_at: last_activity_at,
             },
             last_activity_at,
             last_inbound: self.last_inbound.as_deref().map(id).transpose()?,

@@ -221,14 +221,15 @@ impl Desk {
         self.conversations.list(Listing { organisation, inbox, folder, filter }, limit, after).await
     }
 
-    /// This user opens the conversation to answer.
+    /// This user opens the conversation to answer, however many others are open.
     pub(crate) async fn open_to_answer(
         &self,
         conversation: &ConversationId,
         user: &Person,
         at: Timestamp,
     ) -> Lease {
-        let acquired = self.locks.acquire(self.thread(conversation), user, at, &LockPolicy::default()).await;
+        let policy = LockPolicy { per_user: 1_000, ..LockPolicy::default() };
+        let acquired = self.locks.acquire(self.thread(conversation), user, at, &policy).await;
         match acquired.unwrap() {
             Acquired::Held(lease) => lease,
             other => panic!("{} did not get the lock: {other:?}", user.id),
