@@ -48,7 +48,7 @@ journeys: ## Tests over HTTP against a local cloud of their own
 	$(CLOUD) exec -- cargo test --workspace --test journeys
 
 .PHONY: bench
-bench: ## The lock's and the release bootstraps' figures, as ratios
+bench: ## The figures of lists, lock and release bootstraps, as ratios
 	$(call headline,Release build of the functions (slow))
 	cargo build --release $(addprefix -p ,$(notdir $(wildcard functions/*)))
 	$(call headline,Measuring)

@@ -14,6 +14,7 @@ mod compose;
 mod contacts;
 mod conventions;
 mod delivery;
+mod filters;
 mod folders;
 mod inbound;
 mod lock;

@@ -1,7 +1,6 @@
 //! One inbox at work, on a fresh table of an engine in this process.
 
 mod cast;
-mod meter;
 mod mortal;
 
 use std::collections::{BTreeMap, HashMap};
@@ -51,13 +50,11 @@ use shared_domain::{
 };
 
 use test_kit::engine::{Engine, TABLE};
+pub(crate) use test_kit::meter::{Bill, Meter};
 
-pub(crate) use self::{
-    cast::{
-        START, ada, another_inbox, ben, cleo, colleague, contact, deed, draft, incoming, membership, number,
-        seconds, shared_inbox, team_that_is, user,
-    },
-    meter::{Bill, Meter},
+pub(crate) use self::cast::{
+    START, ada, another_inbox, ben, cleo, colleague, contact, deed, draft, incoming, membership, number,
+    seconds, shared_inbox, team_that_is, user,
 };
 
 /// A row as it is stored.
