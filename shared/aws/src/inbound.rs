@@ -10,7 +10,8 @@
 //! | first, thread unread | 3 | 5 (claim 1, message 1, thread 1, its list entry moves 2) |
 //! | first, thread was read | 4 | 7 (the unread index gains an entry, and the inbox's counter grows) |
 //! | first text of a known contact | 5 and 2 reads | 7 (claim 1, message 1, thread not there 1, thread 1 and two index entries, counter 1) |
-//! | first text of an unknown number | 6 and 2 reads | 8 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries, counter 1) |
+//! | first text of an unknown number | 6 and 3 reads | 8 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries, counter 1) |
+//! | the same, told by e-mail | 6 and 3 reads | 11 (contact and notice are a transaction: 4) |
 //! | again | 2 | 1 (and 2 read units: message and thread) |
 
 use aws_sdk_dynamodb::{
@@ -173,11 +174,7 @@ impl Inbound {
             match refused {
                 None => return Ok(()),
                 Some(None) => {
-                    let number = &message.contact_number;
-                    let known = self
-                        .contacts
-                        .by_number_or_provisional(&inbox.organisation, &inbox.team, number)
-                        .await?;
+                    let known = self.contacts.of_text(inbox, message).await?;
                     contact = Some(ContactRow::of(&known));
                     left = Threading::OnTop;
                 }
