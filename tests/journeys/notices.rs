@@ -50,6 +50,10 @@ async fn a_text_of_an_unknown_number_is_told_once_to_each_address() {
         stack.mails_about(address, last.number()).await;
         let mails = stack.mails_to(address).await;
         let about = |phone: &Phone| mails.iter().filter(|mail| mail.text.contains(phone.number())).count();
-        assert_eq!([about(&unknown), about(&last), about(&known), about(&unheard)], [1, 1, 0, 0], "{address}");
+        assert_eq!(
+            [about(&unknown), about(&last), about(&known), about(&unheard)],
+            [1, 1, 0, 0],
+            "{address}"
+        );
     }
 }
