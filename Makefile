@@ -47,6 +47,13 @@ journeys: ## Tests over HTTP against a local cloud of their own
 	$(call headline,Journeys over HTTP against the deployed template)
 	$(CLOUD) exec -- cargo test --workspace --test journeys
 
+# The whole of what the tests run a part of; SEED=… runs one seed alone.
+.PHONY: campaign
+campaign: export CAMPAIGN = whole
+campaign: ## The lock at length: every interleaving, millions of cycles
+	$(call headline,Campaigns)
+	cargo test --workspace --test campaigns -- --nocapture
+
 .PHONY: bench
 bench: ## The figures of lists, lock and release bootstraps, as ratios
 	$(call headline,Release build of the functions (slow))

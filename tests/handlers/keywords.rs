@@ -44,28 +44,28 @@ const ROUTE: &str = "POST /webhooks/twilio/messages";
 const AWAY: &str = "We are closed until Monday.";
 
 /// So many seconds after the beginning of every test.
-fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000).plus(Duration::from_secs(seconds))
 }
 
-fn app(stage: &Stage) -> App {
+pub(crate) fn app(stage: &Stage) -> App {
     App::new(stage.table(), verifier(), ACCOUNT.into(), Answers::Product)
 }
 
 /// A text to one of our numbers.
 #[derive(Debug, Clone, Copy)]
-struct Said<'a> {
-    sid: u32,
-    to: &'a str,
-    words: &'a str,
-    more: &'a [(&'a str, &'a str)],
+pub(crate) struct Said<'a> {
+    pub(crate) sid: u32,
+    pub(crate) to: &'a str,
+    pub(crate) words: &'a str,
+    pub(crate) more: &'a [(&'a str, &'a str)],
 }
 
-const fn said(sid: u32, words: &str) -> Said<'_> {
+pub(crate) const fn said(sid: u32, words: &str) -> Said<'_> {
     Said { sid, to: "+12025550100", words, more: &[] }
 }
 
-async fn deliver(app: &App, now: Timestamp, said: Said<'_>) -> u16 {
+pub(crate) async fn deliver(app: &App, now: Timestamp, said: Said<'_>) -> u16 {
     handle(app, now, shared_aws::clock::chance(), webhook(said).request()).await.status().as_u16()
 }
 
@@ -87,22 +87,22 @@ fn webhook(said: Said<'_>) -> Event {
 }
 
 /// The carrier delivers it, and is content.
-async fn hear(stage: &Stage, now: Timestamp, said: Said<'_>) {
+pub(crate) async fn hear(stage: &Stage, now: Timestamp, said: Said<'_>) {
     assert_eq!(deliver(&app(stage), now, said).await, 200, "{said:?}");
 }
 
-fn opt_outs(stage: &Stage) -> OptOuts {
+pub(crate) fn opt_outs(stage: &Stage) -> OptOuts {
     OptOuts::new(stage.table())
 }
 
-async fn is_out(stage: &Stage) -> bool {
+pub(crate) async fn is_out(stage: &Stage) -> bool {
     let subject = Subject::of(&stage.account.inbox, &stage.contact);
     let standing = opt_outs(stage).get(&subject).await.unwrap();
     standing.state.is_out()
 }
 
 /// The team's ledger, newest first.
-async fn ledger(stage: &Stage) -> Vec<Entry> {
+pub(crate) async fn ledger(stage: &Stage) -> Vec<Entry> {
     let inbox = &stage.account.inbox;
     let all = (at(0), at(1_000_000));
     opt_outs(stage).of_team(&inbox.organisation, &inbox.team, all, 100, None).await.unwrap().entries
@@ -140,14 +140,18 @@ impl Intercept for Mortal {
     }
 }
 
-fn dying(stage: &Stage, requests: u32) -> App {
+/// The table as a host sees it that dies.
+pub(crate) fn mortal(stage: &Stage, requests: u32) -> Table {
     let config = stage.engine.aws.dynamodb_config().interceptor(Mortal(AtomicU32::new(requests))).build();
-    let table = Table::new(Dynamo::from_conf(config), TABLE);
-    App::new(table, verifier(), ACCOUNT.into(), Answers::Product)
+    Table::new(Dynamo::from_conf(config), TABLE)
+}
+
+pub(crate) fn dying(stage: &Stage, requests: u32) -> App {
+    App::new(mortal(stage, requests), verifier(), ACCOUNT.into(), Answers::Product)
 }
 
 /// Another inbox of the team.
-async fn another_inbox(stage: &Stage, kind: InboxKind) -> Inbox {
+pub(crate) async fn another_inbox(stage: &Stage, kind: InboxKind) -> Inbox {
     let inbox = Inbox {
         id: InboxId::parse("inb_2").unwrap(),
         kind,
@@ -170,7 +174,7 @@ async fn retire(stage: &Stage) {
 }
 
 /// Whether the copy on the conversation with this inbox says opted out.
-async fn shown_out(stage: &Stage, inbox: &Inbox) -> bool {
+pub(crate) async fn shown_out(stage: &Stage, inbox: &Inbox) -> bool {
     let id = ConversationId::of(&inbox.id, &stage.contact);
     let thread =
         shared_aws::locks::Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &id };

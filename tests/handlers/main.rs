@@ -11,6 +11,7 @@ mod reconcile;
 mod registration;
 mod relay;
 mod relay_notices;
+mod reviews;
 mod sender;
 mod stage;
 mod submission;

@@ -24,6 +24,7 @@ async fn stop_acts_at_once_and_start_opens_again() {
     carrier.text_in(&phone, &inbox.number, "Hello").await;
     carrier.text_in(&phone, &other.number, "Hello").await;
     let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
+    let calm = carrier.calm().await; // no fault of another journey strikes the confirmation
     carrier.text_in(&phone, &inbox.number, " Stop. ").await;
     let words = async |count: usize| {
         eventually("the confirmation", PATIENCE, async || {
@@ -33,6 +34,7 @@ async fn stop_acts_at_once_and_start_opens_again() {
         .await
     };
     assert!(words(1).await[0].contains("unsubscribed"));
+    drop(calm);
     let seen = thread.seen_by(&office.admin).await;
     assert_eq!(seen["contact"]["optedOut"], true);
     let second = stack.thread_in(&office.admin, &other.id, "inbox", &phone).await;
@@ -52,8 +54,10 @@ async fn stop_acts_at_once_and_start_opens_again() {
     carrier.text_in(&phone, &inbox.number, "STOP").await; // again: silence
     carrier.text_in(&phone, &other.number, "START").await; // not the number that STOP was texted to
     assert_eq!(thread.seen_by(&office.admin).await["contact"]["optedOut"], true);
+    let calm = carrier.calm().await;
     carrier.text_in(&phone, &inbox.number, "start").await;
     assert!(words(3).await[2].contains("subscribed again"));
+    drop(calm);
     assert_eq!(second.seen_by(&office.admin).await["contact"]["optedOut"], false);
     office.admin.send("/v1/messages", compose).await.expect(202);
 
@@ -148,4 +152,57 @@ async fn the_carriers_refusal_is_an_opt_out() {
         .post(&thread.messages(), json!({ "text": "Again", "lockToken": token }))
         .await
         .problem(409, "opted_out");
+}
+
+/// Product 7: "please stop texting me" is put up for review, not acted upon; a member of the inbox judges it, once.
+#[tokio::test]
+async fn a_wish_in_other_words_is_put_up_and_judged() {
+    let stack = Stack::open();
+    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Judges", "amelia").await);
+    let (inbox, phone, other) = (office.creates("Judged").await, Phone::new(), Phone::new());
+    office.is_registered(&carrier).await;
+    let reviews = format!("{}/opt-out-reviews", inbox.path());
+    let waiting = async || office.admin.get(&reviews).await.expect(200)["items"].as_array().unwrap().clone();
+    carrier.text_in(&phone, &inbox.number, "Please stop texting me!").await;
+    carrier.text_in(&other, &inbox.number, "can u stop sending these messages").await;
+    carrier.text_in(&other, &inbox.number, "I'll stop by tomorrow").await;
+    let [newer, older] = &waiting().await[..] else { panic!("not two") };
+    assert_eq!(older["text"], "Please stop texting me!");
+    assert_eq!(older["contact"]["phoneNumber"], phone.number());
+    let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
+    assert_eq!(older["conversationId"], thread.id);
+    assert_eq!(older["messageId"], thread.history(&office.admin).await[0]["messageId"]);
+    assert_eq!(thread.seen_by(&office.admin).await["contact"]["optedOut"], false, "not acted upon");
+
+    let page = office.admin.get(&format!("{reviews}?limit=1")).await.expect(200);
+    assert_eq!(page["items"][0], *newer);
+    let cursor = page["nextCursor"].as_str().unwrap();
+    let page = office.admin.get(&format!("{reviews}?limit=1&cursor={cursor}")).await.expect(200);
+    assert_eq!(page["items"][0], *older);
+
+    let wish = format!("{reviews}/{}", older["reviewId"].as_str().unwrap());
+    let (out, nothing) = (json!({ "decision": "opted_out" }), json!({ "decision": "dismissed" }));
+    for stranger in ["olivia", "nora", "zoe"] {
+        let stranger = stack.user(stranger); // the owner and other admins too: the texts are the members'
+        stranger.get(&reviews).await.problem(404, "not_found");
+        stranger.put(&wish, out.clone()).await.problem(404, "not_found");
+    }
+    let judged = office.admin.put(&wish, out.clone()).await.expect(200);
+    assert_eq!(judged["decided"]["decision"], "opted_out");
+    assert_eq!(judged["decided"]["by"]["userId"], "amelia");
+    assert_eq!(judged["contact"]["optedOut"], true);
+    assert_eq!(office.admin.put(&wish, out.clone()).await.expect(200), judged);
+    office.admin.put(&wish, nothing.clone()).await.problem(409, "already_decided");
+    let compose =
+        json!({ "from": { "inboxId": inbox.id }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
+    office.admin.post("/v1/messages", compose).await.problem(409, "opted_out");
+    let ledger = office.admin.get(&format!("{}/opt-outs", office.path())).await.expect(200);
+    assert_eq!(ledger["items"][0]["source"], "user");
+    assert_eq!(ledger["items"][0]["messageId"], older["messageId"]);
+
+    let other_wish = format!("{reviews}/{}", newer["reviewId"].as_str().unwrap());
+    let judged = office.admin.put(&other_wish, nothing).await.expect(200);
+    assert_eq!(judged["contact"]["optedOut"], false);
+    office.admin.put(&other_wish, out).await.problem(409, "already_decided");
+    assert!(waiting().await.is_empty());
 }

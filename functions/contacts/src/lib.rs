@@ -1,18 +1,21 @@
-//! Contacts of a team, for all its members: entered by hand, changed, removed, found.
+//! Contacts of a team, for all its members: entered by hand, changed, removed, found; and the texts of an inbox that may be
+//! wishes for no more texts, for the inbox's members.
 //!
-//! Creating is idempotent by `Idempotency-Key`. Every change is written to the contact first and to its copies on
+//! Creating is idempotent by `Idempotency-Key`, a decision about a text by the text. Every change is written to the contact first and to its copies on
 //! conversations afterwards; a request that broke off in between is mended by the next change, or by asking again.
 
 mod details;
 mod find;
 mod opt_out;
+mod review;
 mod write;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     client::Aws, config::Environment, contact_book::ContactBook, contact_copies::ContactCopies,
-    contacts::Contacts, idempotency::UsedKeys, members::Members, notices::Notices, opt_outs::OptOuts,
-    secrets::Secrets, table::Table, team_members::TeamMembers, teams::Teams,
+    contacts::Contacts, idempotency::UsedKeys, members::Members, notices::Notices,
+    opt_out_reviews::OptOutReviews, opt_outs::OptOuts, secrets::Secrets, table::Table,
+    team_members::TeamMembers, teams::Teams,
 };
 use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};
@@ -31,6 +34,7 @@ pub struct App {
     copies: ContactCopies,
     notices: Notices,
     opt_outs: OptOuts,
+    reviews: OptOutReviews,
     keys: UsedKeys,
 }
 
@@ -62,6 +66,7 @@ impl App {
             copies: ContactCopies::new(table.clone()),
             notices: Notices::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
+            reviews: OptOutReviews::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
         }
     }
@@ -81,6 +86,8 @@ pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) ->
         }
         "GET /v1/teams/{teamId}/contacts/{contactId}/opt-outs" => opt_out::of_contact(app, &request).await,
         "GET /v1/teams/{teamId}/opt-outs" => opt_out::of_team(app, now, &request).await,
+        "GET /v1/inboxes/{inboxId}/opt-out-reviews" => review::list(app, &request).await,
+        "PUT /v1/inboxes/{inboxId}/opt-out-reviews/{reviewId}" => review::decide(app, now, &request).await,
         _ => Err(Problem::not_found()),
     };
     reply::finish(&reply::request_id(&request), outcome)
@@ -102,6 +109,8 @@ fn changed() -> Problem {
     opt_out::out,
     opt_out::back_in,
     opt_out::of_contact,
-    opt_out::of_team
+    opt_out::of_team,
+    review::list,
+    review::decide
 ))]
 pub struct Api;

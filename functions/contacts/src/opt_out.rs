@@ -5,7 +5,7 @@ use std::fmt::Write;
 use lambda_http::{Body, Request, Response};
 use shared_aws::opt_outs::{Page as Ledger, Recorded};
 use shared_domain::{
-    ids::ContactId,
+    ids::{ContactId, OrganisationId, TeamId},
     import::export_safe,
     notice::Subject as News,
     opt_out::{self, Entry, Subject},
@@ -67,7 +67,7 @@ async fn by_hand(app: &App, now: Timestamp, request: &Request, opt_out: bool) ->
                     entry: &line,
                     inbox: None,
                     confirmation: None,
-                    told: is_told(app, &access, &contact.id).await?,
+                    told: is_told(app, organisation, team, &contact.id).await?,
                 };
                 app.opt_outs.record(&subject, &standing, &change, recorded).await?
             }
@@ -80,9 +80,15 @@ async fn by_hand(app: &App, now: Timestamp, request: &Request, opt_out: bool) ->
     Err(changed())
 }
 
-async fn is_told(app: &App, access: &TeamAccess, contact: &ContactId) -> Result<bool, Problem> {
+/// Whether the team wants an e-mail about it.
+pub(crate) async fn is_told(
+    app: &App,
+    organisation: &OrganisationId,
+    team: &TeamId,
+    contact: &ContactId,
+) -> Result<bool, Problem> {
     let news = News::OptOutChanged { contact: contact.clone(), opted_out: true };
-    Ok(app.teams.wants(&access.organisation, access.team(), &news).await?)
+    Ok(app.teams.wants(organisation, team, &news).await?)
 }
 
 /// A contact's opt-outs

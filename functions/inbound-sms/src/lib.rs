@@ -1,7 +1,8 @@
 //! Inbound texts from Twilio: verify, store, accept the Out of Office answer where there is one, acknowledge.
 //!
 //! Idempotent by `MessageSid`: a redelivery, however late, finds the claim of the first and stores nothing twice; an
-//! automatic answer is claimed by contact and closed period. The acknowledgement is `200` with empty TwiML only after the
+//! automatic answer is claimed by contact and closed period; a text that may be a wish for no more texts is put up for review
+//! under its own id. The acknowledgement is `200` with empty TwiML only after the
 //! durable writes; `503` tells the carrier to repeat.
 
 mod automatic;
@@ -15,6 +16,7 @@ use shared_aws::{
     contacts::Contacts,
     inbound::{Inbound, InboundText, Receipt},
     inboxes::Inboxes,
+    opt_out_reviews::{OptOutReviews, Place},
     opt_outs::OptOuts,
     out_of_office::OutOfOffice,
     secrets::Secrets,
@@ -22,7 +24,11 @@ use shared_aws::{
     teams::Teams,
 };
 use shared_carriers::twilio::{InboundMessage, Verifier};
-use shared_domain::{message::Media, opt_out::Answers, time::Timestamp};
+use shared_domain::{
+    message::Media,
+    opt_out::{Answers, wants_review},
+    time::Timestamp,
+};
 use shared_http::{
     problem::Problem,
     reply::{self, Outcome},
@@ -42,6 +48,7 @@ pub struct App {
     inbound: Inbound,
     out_of_office: OutOfOffice,
     opt_outs: OptOuts,
+    reviews: OptOutReviews,
     contacts: Contacts,
     teams: Teams,
     answers: Answers,
@@ -74,6 +81,7 @@ impl App {
             inbound: Inbound::new(table.clone()),
             out_of_office: OutOfOffice::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
+            reviews: OptOutReviews::new(table.clone()),
             contacts: Contacts::new(table.clone()),
             teams: Teams::new(table),
             answers,
@@ -128,7 +136,8 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
             message
         }
     };
-    let acted = match keywords::of(&inbound.body, inbound.opt_out_type.as_ref()) {
+    let keyword = keywords::of(&inbound.body, inbound.opt_out_type.as_ref());
+    let acted = match keyword {
         Some(keyword) => {
             let carrier_answered = inbound.opt_out_type.is_some();
             let said = Said { inbox: &inbox, from: &text.from, keyword, carrier_answered, message: &message };
@@ -136,6 +145,12 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
         }
         None => false,
     };
+    if keyword.is_none() && wants_review(&inbound.body) {
+        let place = Place { organisation: &inbox.organisation, team: &inbox.team, inbox: &inbox.id };
+        if app.reviews.put_up(place, &message, &text.from, &inbound.body).await? {
+            tracing::info!(inbox = %inbox.id, message_id = %message, "put up for review");
+        }
+    }
     if !acted {
         away::answer(app, now, chance, &inbox, &text.from, &inbound.body).await?;
     }

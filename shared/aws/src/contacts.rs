@@ -3,13 +3,18 @@
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, OrganisationId, TeamId},
+    inbox::Inbox,
+    message::Message,
+    notice::{Notice, Subject},
     phone::PhoneNumber,
 };
 
 use crate::{
-    items::{ContactRow, NumberRow, parse_id},
+    items::{ContactRow, NoticeRow, NumberRow, parse_id},
     keys,
     table::{StoreError, Table, row},
+    teams::Teams,
+    transaction::Transaction,
 };
 
 /// Contacts of teams.
@@ -70,17 +75,61 @@ impl Contacts {
         team: &TeamId,
         number: &PhoneNumber,
     ) -> Result<Contact, StoreError> {
-        use aws_sdk_dynamodb::operation::put_item::PutItemError;
         if let Some(known) = self.by_number(organisation, team, number).await? {
             return Ok(known);
         }
+        self.provisional(organisation, team, number, None).await
+    }
+
+    /// The contact of a number that texted in, made provisional when nobody knows it: 1 write unit when made, 4 with the
+    /// notice where the team wants one. Contact and notice are one transaction, so there is one notice for each contact
+    /// made this way, wherever a host dies: before it, and the text that comes again makes both; after it, and the contact
+    /// is known. The notice bears the text's id, and who was told is kept under that.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn of_text(&self, inbox: &Inbox, text: &Message) -> Result<Contact, StoreError> {
+        let (organisation, team, number) = (&inbox.organisation, &inbox.team, &text.contact_number);
+        if let Some(known) = self.by_number(organisation, team, number).await? {
+            return Ok(known);
+        }
+        let contact = ContactId::provisional(team, number);
+        let subject = Subject::UnknownContact { contact, inbox: inbox.id.clone() };
+        let wanted = Teams::new(self.table.clone()).wants(organisation, team, &subject).await?;
+        let notice = Notice {
+            id: format!("unknown-contact-{}", text.id),
+            organisation: organisation.clone(),
+            team: team.clone(),
+            subject,
+            at: text.created_at,
+            admins: Vec::new(),
+        };
+        self.provisional(organisation, team, number, wanted.then_some(&notice)).await
+    }
+
+    /// Makes a contact, and leaves a notice with it; nothing of both when somebody else has made it meanwhile.
+    async fn provisional(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        number: &PhoneNumber,
+        notice: Option<&Notice>,
+    ) -> Result<Contact, StoreError> {
+        use aws_sdk_dynamodb::operation::put_item::PutItemError;
         let contact = Contact::provisional(team, number);
+        let key = keys::contact(organisation, team, &contact.id);
+        if let Some(notice) = notice {
+            let mut transaction = Transaction::new(&self.table);
+            transaction.put_new(key, &ContactRow::of(&contact))?;
+            transaction.put(keys::notice(&notice.id), &NoticeRow::of(notice))?;
+            return transaction.commit().await.map(|_| contact);
+        }
         let put = self
             .table
             .client
             .put_item()
             .table_name(&self.table.name)
-            .set_item(Some(row(keys::contact(organisation, team, &contact.id), &ContactRow::of(&contact))?))
+            .set_item(Some(row(key, &ContactRow::of(&contact))?))
             .condition_expression("attribute_not_exists(pk)")
             .send()
             .await;

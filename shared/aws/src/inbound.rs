@@ -10,7 +10,8 @@
 //! | first, thread unread | 3 | 7 (claim 1, message 1, thread 1, its entries in the list and among the unread move, 2 each) |
 //! | first, thread was read | 4 | 7 (the list entry moves, the unread index gains one, and the inbox's counter grows) |
 //! | first text of a known contact | 5 and 2 reads | 7 (claim 1, message 1, thread not there 1, thread 1 and two index entries, counter 1) |
-//! | first text of an unknown number | 6 and 2 reads | 8 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries, counter 1) |
+//! | first text of an unknown number | 6 and 3 reads | 8 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries, counter 1) |
+//! | the same, told by e-mail | 6 and 3 reads | 11 (contact and notice are a transaction: 4) |
 //! | again | 2 | 1 (and 2 read units: message and thread) |
 //!
 //! Where the contact is assigned to a user, 2 more: its entry among the assigned moves, too (1 where it is new).
@@ -186,9 +187,7 @@ impl Inbound {
 
     /// The first text of a thread.
     async fn begin(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
-        let number = &message.contact_number;
-        let contact =
-            self.contacts.by_number_or_provisional(&inbox.organisation, &inbox.team, number).await?;
+        let contact = self.contacts.of_text(inbox, message).await?;
         let mut values = Self::newest(inbox, message)?;
         values.insert(":contact".into(), attribute(&ContactRow::of(&contact))?);
         let mut expression = format!("{IN_INBOX_UNREAD}, {NEWEST}, contact = :contact");

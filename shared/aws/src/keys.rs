@@ -31,6 +31,8 @@
 //! | `NUMBER#+1…` | `NUMBER` | inbox of one of our numbers | webhooks, which name no tenant but the number |
 //! | `CLIENT#id` | `CLIENT` | organisation of a machine client | tokens without an organisation claim |
 //! | `SERVICE#MG…` | `SERVICE` | team of a messaging service | registration events, which name no tenant but the service |
+//! | `org_#inb_` | `REVIEW#OPEN#rev_` | a text that may be a wish for no more texts | reviews that wait, newest first |
+//! | `org_#inb_` | `REVIEW#DONE#rev_` | the same with who decided what | that it is not put up again |
 //! | `OUTBOX#shard` | `msg_` | accepted and not yet queued | the stream (relay); the sweep |
 //! | `OUTBOX#MAIL` | notice | to be told by e-mail and not yet queued | the stream (relay); the sweep |
 //! | `org_#TOLD#notice` | digest of the address | one recipient of a notice was told | each e-mail; `ttl` |
@@ -54,7 +56,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 use shared_domain::{
     conversation::Folder,
-    ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
+    ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, ReviewId, TeamId, UserId},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -365,6 +367,19 @@ pub fn own_number(number: &PhoneNumber) -> Key {
 /// Whose a machine client is.
 pub fn machine_client(client: &str) -> Key {
     Key::new(format!("CLIENT#{client}"), "CLIENT")
+}
+
+/// Where the texts that wait for a review begin in an inbox's partition.
+pub const OPEN_REVIEWS: &str = "REVIEW#OPEN#";
+
+/// A text that waits for a review.
+pub fn open_review(organisation: &OrganisationId, inbox: &InboxId, review: &ReviewId) -> Key {
+    Key::new(inbox_partition(organisation, inbox), format!("{OPEN_REVIEWS}{review}"))
+}
+
+/// A text whose review is done.
+pub fn done_review(organisation: &OrganisationId, inbox: &InboxId, review: &ReviewId) -> Key {
+    Key::new(inbox_partition(organisation, inbox), format!("REVIEW#DONE#{review}"))
 }
 
 /// The partition of an outbox shard.

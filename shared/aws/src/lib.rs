@@ -25,6 +25,7 @@ pub mod members;
 pub mod messages;
 pub mod new_inboxes;
 pub mod notices;
+pub mod opt_out_reviews;
 pub mod opt_outs;
 pub mod out_of_office;
 pub mod outbox;

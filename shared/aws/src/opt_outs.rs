@@ -142,6 +142,18 @@ impl OptOuts {
         change: &Change,
         with: Recorded<'_>,
     ) -> Result<bool, StoreError> {
+        self.record_and(subject, before, change, with, |_| Ok(())).await
+    }
+
+    /// The same with more writes in its transaction.
+    pub(crate) async fn record_and(
+        &self,
+        subject: &Subject,
+        before: &Standing,
+        change: &Change,
+        with: Recorded<'_>,
+        also: impl FnOnce(&mut Transaction<'_>) -> Result<(), StoreError>,
+    ) -> Result<bool, StoreError> {
         let (organisation, contact) = (&subject.organisation, with.contact);
         let mut transaction = Transaction::new(&self.table);
         let mut stopped_at: Vec<String> = before.stopped_at.iter().map(ToString::to_string).collect();
@@ -197,6 +209,7 @@ impl OptOuts {
             };
             transaction.put(keys::notice(&notice.id), &NoticeRow::of(&notice))?;
         }
+        also(&mut transaction)?;
         Ok(transaction.commit().await?.is_done())
     }
 

@@ -24,6 +24,8 @@ mod new_inboxes;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
+mod opt_out_reviews;
+#[cfg(test)]
 mod opt_outs;
 #[cfg(test)]
 mod out_of_office;

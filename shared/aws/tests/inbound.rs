@@ -14,11 +14,12 @@ use shared_domain::{
     ids::{ConversationId, InboxId, MessageId},
     inbox::Inbox,
     message::{DeliveryState, Direction, Media, Message},
+    notice::{Mailing, Notice, NotificationSettings, Subject},
     time::Timestamp,
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Desk, ada, contact, incoming, number, seconds};
+use crate::support::{Desk, ada, ben, contact, deed, incoming, number, seconds};
 
 const CARRIER_ID: &str = "SM6f1c0e8d3b5a4f7e9d2c1b0a98765432";
 
@@ -271,4 +272,64 @@ async fn texts_to_two_inboxes_are_two_conversations_of_one_contact() {
     assert_eq!(history(&desk, &elsewhere).await.len(), 1);
     assert_eq!(desk.unread_in(&other.id).await, 1);
     assert_eq!(desk.unread().await, 1);
+}
+
+/// The team wants to know of unknown numbers.
+async fn curious(desk: &Desk) {
+    let unknown_contact = Mailing { enabled: true, recipients: vec!["desk@college.example".into()] };
+    let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
+    let ben = ben();
+    let deed = deed(&ben, "notifications.edit", "team", seconds(0));
+    desk.teams.choose_notifications(desk.organisation(), &desk.inbox.team, &settings, &deed).await.unwrap();
+}
+
+async fn told(desk: &Desk) -> Vec<Notice> {
+    desk.notices.left_behind(seconds(9_000)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn texts_of_an_unknown_number_at_once_and_again_leave_one_notice() {
+    let desk = Desk::open().await;
+    curious(&desk).await;
+    let text = |place: usize| incoming(&number(143), &format!("SM{:032}", place % 4), "Hi");
+    deliver_at_once(&desk, (0..12).map(|place| (text(place), seconds(place as u64))).collect()).await;
+    desk.hear(&number(143), "Anybody there?", seconds(100)).await;
+    let [notice] = &told(&desk).await[..] else { panic!("not one notice") };
+    let contact = Contact::provisional(&desk.inbox.team, &number(143)).id;
+    assert_eq!(notice.subject, Subject::UnknownContact { contact, inbox: desk.inbox.id.clone() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_dies_anywhere_leaves_one_notice_once_the_text_comes_again() {
+    let text = incoming(&number(143), CARRIER_ID, "Hi");
+    for requests in 0..20 {
+        let desk = Desk::open().await;
+        curious(&desk).await;
+        let host = Inbound::new(desk.mortal_host(requests));
+        let died = host.receive(&desk.inbox, &text, seconds(1)).await.is_err();
+        for again in [2, 3] {
+            receive(&desk, &text, seconds(again)).await;
+        }
+        let [notice] = &told(&desk).await[..] else { panic!("not one notice: {requests}") };
+        let message = history_ids(&desk, &desk.conversation_with(&number(143))).await;
+        assert_eq!(notice.id, format!("unknown-contact-{}", message[0]), "{requests}");
+        if !died {
+            assert!(requests > 6, "{requests}");
+            return;
+        }
+    }
+    panic!("it never lived");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_notice_of_who_is_known_nor_to_a_team_that_wants_none() {
+    let desk = Desk::open().await;
+    desk.hear(&number(1), "Hi", seconds(1)).await;
+    curious(&desk).await;
+    desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact(2)).await.unwrap();
+    desk.hear(&number(2), "Hi", seconds(2)).await;
+    let other = Inbox { id: InboxId::new(seconds(0), 44), ..desk.inbox.clone() };
+    let again = incoming(&number(1), CARRIER_ID, "To another inbox");
+    desk.inbound.receive(&other, &again, seconds(3)).await.unwrap();
+    assert_eq!(told(&desk).await, []);
 }

@@ -142,6 +142,8 @@ pub enum Conversation {}
 pub enum Message {}
 /// A person who is written to.
 pub enum Contact {}
+/// A text that people have to judge.
+pub enum Review {}
 
 impl Kind for Organisation {
     const PREFIX: &'static str = "org_";
@@ -164,6 +166,9 @@ impl Kind for Message {
 impl Kind for Contact {
     const PREFIX: &'static str = "con_";
 }
+impl Kind for Review {
+    const PREFIX: &'static str = "rev_";
+}
 
 /// Names an organisation: `org_…`.
 pub type OrganisationId = Id<Organisation>;
@@ -179,6 +184,8 @@ pub type ConversationId = Id<Conversation>;
 pub type MessageId = Id<Message>;
 /// Names a contact: `con_…`.
 pub type ContactId = Id<Contact>;
+/// Names a text that is up for review: `rev_…`, the rest as in the text's own id.
+pub type ReviewId = Id<Review>;
 
 impl ConversationId {
     /// The one conversation of this inbox with this number.
@@ -212,6 +219,29 @@ impl MessageId {
     pub fn conversation(&self) -> Option<ConversationId> {
         let thread = self.as_str().get(Message::PREFIX.len() + BODY..).filter(|t| t.len() == BODY)?;
         ConversationId::parse(&format!("{}{thread}", Conversation::PREFIX)).ok()
+    }
+
+    /// When it was made, to the millisecond, or `None` for a text that was never one of our ids.
+    pub fn made_at(&self) -> Option<Timestamp> {
+        let time = self.as_str().get(Message::PREFIX.len()..)?.get(..TIME_CHARACTERS)?;
+        let digit = |letter: u8| ALPHABET.iter().position(|known| *known == letter);
+        let digits = time.bytes().map(|letter| digit(letter).and_then(|digit| i64::try_from(digit).ok()));
+        let millis = digits.collect::<Option<Vec<_>>>()?.into_iter().fold(0, |all, digit| (all << 5) | digit);
+        Some(Timestamp::from_millis(millis))
+    }
+}
+
+impl ReviewId {
+    /// The one review of this text, and ids sort as those of the texts do: by time.
+    pub fn of(message: &MessageId) -> Self {
+        let body = message.as_str().trim_start_matches(Message::PREFIX);
+        Self::known(format!("{}{body}", Review::PREFIX).into())
+    }
+
+    /// The text that is up for review.
+    pub fn message(&self) -> MessageId {
+        let body = self.as_str().trim_start_matches(Review::PREFIX);
+        MessageId::known(format!("{}{body}", Message::PREFIX).into())
     }
 }
 
@@ -258,6 +288,9 @@ mod tests {
         let next = MessageId::in_conversation(&conversation, at(1_800_000_000_001), 0);
         assert!(first < next);
         assert_eq!(first.conversation(), Some(conversation));
-        assert_eq!(MessageId::parse("msg_short").unwrap().conversation(), None);
+        assert_eq!(first.made_at(), Some(at(1_800_000_000_000)));
+        assert_eq!(ReviewId::of(&first).message(), first);
+        let foreign = MessageId::parse("msg_short").unwrap();
+        assert_eq!((foreign.conversation(), foreign.made_at()), (None, None));
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 
 mod review;
 
-pub use review::wants_review;
+pub use review::{Decided, Review, Verdict, wants_review};
 
 /// A word that acts when it stands alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,6 +3,63 @@
 //! What is missed costs a person's patience and a fine; what is noticed wrongly costs a glance. So patterns are broad, and
 //! only what plainly means something else (*stop by*, *please don't stop*) is let pass.
 
+use crate::{
+    ids::{ConversationId, MessageId, ReviewId},
+    lock::Person,
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+
+/// A text that [may be a wish for no more texts](wants_review), as the members of its inbox judge it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// Made of the text's own id: a text is up for review once.
+    pub id: ReviewId,
+    /// The text.
+    pub message: MessageId,
+    /// Where it stands.
+    pub conversation: ConversationId,
+    /// Who wrote it.
+    pub number: PhoneNumber,
+    /// What it says.
+    pub text: String,
+    /// When it came in.
+    pub at: Timestamp,
+    /// What became of it; nothing while it waits.
+    pub decided: Option<Decided>,
+}
+
+/// What people make of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It was a wish for no more texts, and is honoured.
+    OptedOut,
+    /// It meant something else.
+    Dismissed,
+}
+
+impl Verdict {
+    /// The word of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OptedOut => "opted_out",
+            Self::Dismissed => "dismissed",
+        }
+    }
+}
+
+/// A decision about a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// What it was.
+    pub verdict: Verdict,
+    /// Whose.
+    pub by: Person,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Verbs of writing to somebody, as they follow *stop* or *quit*; and what is written.
 const WRITING: &[&str] = &[
     "texting",

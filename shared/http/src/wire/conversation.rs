@@ -34,7 +34,7 @@ pub struct ContactSummary {
 }
 
 impl ContactSummary {
-    fn of(contact: &Contact) -> Self {
+    pub(super) fn of(contact: &Contact) -> Self {
         Self {
             contact_id: contact.id.to_string(),
             external_id: contact.external_id.clone(),

@@ -9,6 +9,7 @@ pub mod inbox;
 pub mod lock;
 pub mod me;
 pub mod message;
+pub mod opt_out_review;
 pub mod out_of_office;
 pub mod problem;
 pub mod registration;

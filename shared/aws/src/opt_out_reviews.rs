@@ -1,0 +1,247 @@
+//! Texts that may be a wish for no more texts: put up for the members of their inbox, and judged once.
+//!
+//! A text stands under its own id in one of two places: it waits, or it is done. Putting up is one transaction that demands
+//! that it stands in neither, so a text that comes again, however late, is not put up again. Deciding moves it from the one
+//! place to the other, and opts the contact out, where that is the decision, in the same transaction: of two who decide at
+//! once one wins, and nobody finds a text that was called a wish and not honoured.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+use shared_domain::{
+    contact::Contact,
+    ids::{ConversationId, InboxId, MessageId, OrganisationId, ReviewId, TeamId},
+    opt_out::{Change, Decided, Review, Subject, Verdict},
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+
+use crate::{
+    items::{ConversationRow, PersonRow, parse_id},
+    keys,
+    opt_outs::{OptOuts, Recorded, Standing},
+    table::{Item, StoreError, Table, text},
+    transaction::Transaction,
+};
+
+/// Whose inbox.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The tenant.
+    pub organisation: &'a OrganisationId,
+    /// The inbox's team.
+    pub team: &'a TeamId,
+    /// The inbox.
+    pub inbox: &'a InboxId,
+}
+
+/// A review with the contact as the conversation shows it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The text and what became of it.
+    pub review: Review,
+    /// Who wrote it.
+    pub contact: Contact,
+}
+
+/// A page of those that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Newest first.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ReviewRow {
+    sk: String,
+    number: PhoneNumber,
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decided: Option<DecidedRow>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct DecidedRow {
+    verdict: Verdict,
+    by: PersonRow,
+    at: Timestamp,
+}
+
+/// Reviews.
+#[derive(Debug, Clone)]
+pub struct OptOutReviews {
+    table: Table,
+    opt_outs: OptOuts,
+}
+
+impl OptOutReviews {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self { opt_outs: OptOuts::new(table.clone()), table }
+    }
+
+    /// Puts a text up; `false` when it was put up before, whatever became of it. 4 write units for a text of one segment.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_up(
+        &self,
+        place: Place<'_>,
+        message: &MessageId,
+        number: &PhoneNumber,
+        words: &str,
+    ) -> Result<bool, StoreError> {
+        let id = ReviewId::of(message);
+        let key = keys::open_review(place.organisation, place.inbox, &id);
+        let row =
+            ReviewRow { sk: key.sk.clone(), number: number.clone(), text: words.to_owned(), decided: None };
+        let mut transaction = Transaction::new(&self.table);
+        transaction.put_new(key, &row)?;
+        transaction.holds(keys::done_review(place.organisation, place.inbox, &id), |check| {
+            check.condition_expression("attribute_not_exists(pk)")
+        })?;
+        Ok(transaction.commit().await?.is_done())
+    }
+
+    /// One review, waiting or done, read consistently: one request, 3 read units.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get(&self, place: Place<'_>, id: &ReviewId) -> Result<Option<Entry>, StoreError> {
+        let (organisation, inbox) = (place.organisation, place.inbox);
+        let Some(conversation) = id.message().conversation() else { return Ok(None) };
+        let found = vec![
+            keys::open_review(organisation, inbox, id),
+            keys::done_review(organisation, inbox, id),
+            keys::conversation(organisation, inbox, &conversation),
+        ];
+        let (threads, reviews): (Vec<Item>, Vec<Item>) =
+            self.table.batch_get(found, true).await?.into_iter().partition(is_thread);
+        let contacts = contacts(threads)?;
+        let row = reviews.into_iter().next().map(serde_dynamo::from_item::<_, ReviewRow>).transpose()?;
+        row.map(|row| Ok(entry(place, row.review()?, &contacts))).transpose()
+    }
+
+    /// A page of the texts that wait, newest first: two requests, half a read unit for each conversation of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open(&self, place: Place<'_>, limit: u16, after: Option<&str>) -> Result<Page, StoreError> {
+        let partition = keys::inbox_partition(place.organisation, place.inbox);
+        let start = after.map(|at| Item::from([("pk".into(), text(&partition)), ("sk".into(), text(at))]));
+        let found = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .key_condition_expression("pk = :inbox AND begins_with(sk, :open)")
+            .expression_attribute_values(":inbox", text(&partition))
+            .expression_attribute_values(":open", text(keys::OPEN_REVIEWS))
+            .scan_index_forward(false)
+            .limit(i32::from(limit))
+            .set_exclusive_start_key(start)
+            .send()
+            .await?;
+        let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
+        let rows: Vec<ReviewRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        let reviews = rows.into_iter().map(ReviewRow::review).collect::<Result<Vec<_>, _>>()?;
+        // Several texts of one conversation name it once: a batch with a key in it twice is refused.
+        let threads: BTreeSet<&ConversationId> = reviews.iter().map(|review| &review.conversation).collect();
+        let threads = threads.into_iter().map(|id| keys::conversation(place.organisation, place.inbox, id));
+        let contacts = contacts(self.table.batch_get(threads.collect(), false).await?)?;
+        let entries = reviews.into_iter().map(|review| entry(place, review, &contacts));
+        Ok(Page { entries: entries.collect(), next })
+    }
+
+    /// Ends a review without a change to where the number stands; `false` when somebody else ended it meanwhile: read it
+    /// again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end(
+        &self,
+        place: Place<'_>,
+        review: &Review,
+        decided: &Decided,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        moved(&mut transaction, place, review, decided)?;
+        Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Ends a review with the opt-out that it leads to, as [`OptOuts::record`] stores it; `false` when the review was ended
+    /// or the number stood elsewhere by then: read both again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_with_opt_out(
+        &self,
+        place: Place<'_>,
+        (review, decided): (&Review, &Decided),
+        subject: &Subject,
+        (before, change): (&Standing, &Change),
+        with: Recorded<'_>,
+    ) -> Result<bool, StoreError> {
+        let also = |transaction: &mut Transaction<'_>| moved(transaction, place, review, decided);
+        self.opt_outs.record_and(subject, before, change, with, also).await
+    }
+}
+
+/// From those that wait to those that are done.
+fn moved(
+    transaction: &mut Transaction<'_>,
+    place: Place<'_>,
+    review: &Review,
+    decided: &Decided,
+) -> Result<(), StoreError> {
+    let waiting = keys::open_review(place.organisation, place.inbox, &review.id);
+    transaction.delete_if(waiting, |delete| delete.condition_expression("attribute_exists(pk)"))?;
+    let done = keys::done_review(place.organisation, place.inbox, &review.id);
+    let row = ReviewRow {
+        sk: done.sk.clone(),
+        number: review.number.clone(),
+        text: review.text.clone(),
+        decided: Some(DecidedRow {
+            verdict: decided.verdict,
+            by: PersonRow::of(&decided.by),
+            at: decided.at,
+        }),
+    };
+    transaction.put_new(done, &row)?;
+    Ok(())
+}
+
+fn is_thread(item: &Item) -> bool {
+    item.contains_key("lastMessage")
+}
+
+/// The contacts of conversations.
+fn contacts(threads: Vec<Item>) -> Result<HashMap<ConversationId, Contact>, StoreError> {
+    let rows: Vec<ConversationRow> = serde_dynamo::from_items(threads)?;
+    rows.into_iter().map(|row| Ok((parse_id(&row.sk)?, row.contact.contact()?))).collect()
+}
+
+/// A conversation stands before its text is put up; should it ever not, the number says who wrote.
+fn entry(place: Place<'_>, review: Review, contacts: &HashMap<ConversationId, Contact>) -> Entry {
+    let contact = contacts.get(&review.conversation).cloned();
+    let contact = contact.unwrap_or_else(|| Contact::provisional(place.team, &review.number));
+    Entry { review, contact }
+}
+
+impl ReviewRow {
+    fn review(self) -> Result<Review, StoreError> {
+        let id: ReviewId = parse_id(self.sk.rsplit('#').next().unwrap_or_default())?;
+        let message = id.message();
+        let told = |what: &str| StoreError::Unreadable(format!("a review whose id tells no {what}"));
+        let conversation = message.conversation().ok_or_else(|| told("conversation"))?;
+        let at = message.made_at().ok_or_else(|| told("time"))?;
+        let decided = self.decided.map(|decided| {
+            let by = decided.by.person()?;
+            Ok::<_, StoreError>(Decided { verdict: decided.verdict, by, at: decided.at })
+        });
+        let (number, text) = (self.number, self.text);
+        Ok(Review { id, message, conversation, number, text, at, decided: decided.transpose()? })
+    }
+}

@@ -1,0 +1,159 @@
+//! The same office on a real engine, request by request: the conditions of the table and those of the simulation give the
+//! same answers, so that what the simulation shows is shown of the table.
+
+use std::time::Instant;
+
+use campaigns::simulation::{What, office, policy, run};
+use shared_aws::{
+    inbound::{Inbound, InboundText},
+    inboxes::Inboxes,
+    locks::{Acquired, Locks, Renewed, Thread},
+    sends::{Acceptance, Accepted, Guard, Sends},
+};
+use shared_domain::{
+    contact::Contact,
+    ids::{ConversationId, InboxId, MessageId, OrganisationId, TeamId},
+    inbox::{Inbox, InboxKind, Stage},
+    lock::{self, FencingToken, Lost, Person, Unlocked},
+    message::{Delivery, DeliveryState, Direction, Message},
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+use test_kit::engine::Engine;
+
+use crate::{chosen_seed, whole};
+
+/// Before every office begins.
+const BEFORE: Timestamp = Timestamp::from_millis(1_799_990_000_000);
+
+struct Desk {
+    inbox: Inbox,
+    numbers: Vec<PhoneNumber>,
+    locks: Locks,
+    sends: Sends,
+}
+
+impl Desk {
+    async fn open(conversations: usize) -> Self {
+        let table = Engine::start().await.table();
+        let inbox = Inbox {
+            organisation: OrganisationId::parse("org_1").unwrap(),
+            id: InboxId::parse("inb_1").unwrap(),
+            team: TeamId::parse("team_1").unwrap(),
+            kind: InboxKind::Shared,
+            name: "Front desk".into(),
+            color: "#336699".into(),
+            api_code: "FRONT".into(),
+            number: PhoneNumber::from_carrier("+12025550100").unwrap(),
+            number_sid: None,
+            voice_forwarding: None,
+            creator: None,
+            stage: Stage::Active,
+        };
+        Inboxes::new(table.clone()).put(&inbox).await.unwrap();
+        let numbers: Vec<_> = (0..conversations)
+            .map(|place| PhoneNumber::from_carrier(&format!("+1303555{place:04}")).unwrap())
+            .collect();
+        let inbound = Inbound::new(table.clone());
+        for (place, from) in numbers.iter().enumerate() {
+            let carrier_id = format!("SM{place:032}");
+            let (from, text) = (from.clone(), "Anybody there?".into());
+            let text = InboundText { carrier: "twilio", carrier_id, from, text, media: Vec::new() };
+            inbound.receive(&inbox, &text, BEFORE).await.unwrap();
+        }
+        Self { inbox, numbers, locks: Locks::new(table.clone()), sends: Sends::new(table) }
+    }
+
+    fn message(&self, conversation: usize, user: &Person, at: Timestamp, chance: u64) -> Message {
+        let number = self.numbers[conversation].clone();
+        let conversation = ConversationId::of(&self.inbox.id, &number);
+        Message {
+            id: MessageId::in_conversation(&conversation, at, chance),
+            conversation,
+            inbox: self.inbox.id.clone(),
+            team: self.inbox.team.clone(),
+            personal: false,
+            inbox_number: self.inbox.number.clone(),
+            contact_number: number,
+            direction: Direction::Outbound,
+            text: "Yes.".into(),
+            media: Vec::new(),
+            sender: Some(user.clone()),
+            automatic: false,
+            regardless: false,
+            created_at: at,
+            messaging_service: None,
+            carrier_id: None,
+            delivery: Delivery::beginning(DeliveryState::Queued, at),
+        }
+    }
+
+    /// The accepting transaction's answer, in the words of the rule.
+    async fn reply(
+        &self,
+        message: &Message,
+        user: &Person,
+        token: FencingToken,
+        at: Timestamp,
+    ) -> Result<(), Unlocked> {
+        let contact = Contact::provisional(&self.inbox.team, &message.contact_number);
+        let guard = Guard::Reply { lock: Some((&user.id, token)), seen: None };
+        let organisation = &self.inbox.organisation;
+        let wanted = Acceptance { organisation, message, contact: &contact, guard, idempotency: None };
+        match self.sends.accept(wanted).await.unwrap() {
+            Accepted::Stored => Ok(()),
+            Accepted::Refused(stood) => {
+                Err(lock::guard(&stood.unwrap().lock, &user.id, Some(token), at).unwrap_err())
+            }
+            Accepted::KeyTaken => panic!("there is no key"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
+async fn the_table_answers_as_the_simulation_does() {
+    let seeds = if whole() { (0..20).collect() } else { vec![9, 10, 14] };
+    let seeds = chosen_seed().map_or(seeds, |seed| vec![seed]);
+    let (begun, mut requests) = (Instant::now(), 0);
+    for seed in seeds {
+        let office = office(seed, 32, 12);
+        println!("on an engine, {office}");
+        let (desk, mut steps) = (Desk::open(office.conversations).await, Vec::new());
+        assert_eq!(run(office, |step| steps.push(step)).violation, None);
+        for (place, step) in steps.iter().enumerate() {
+            let id = ConversationId::of(&desk.inbox.id, &desk.numbers[step.conversation]);
+            let thread =
+                Thread { organisation: &desk.inbox.organisation, inbox: &desk.inbox.id, conversation: &id };
+            let (at, user, case) = (step.at, &step.user, format!("SEED={seed}, request {place}: {step:?}"));
+            match &step.what {
+                What::Acquire(answer) => {
+                    let given = desk.locks.acquire(thread, user, at, &policy()).await.unwrap();
+                    let told = match answer.clone() {
+                        Ok(lease) => Acquired::Held(lease),
+                        Err(denied) => Acquired::Denied(denied),
+                    };
+                    assert_eq!(given, told, "{case}");
+                }
+                What::Renew { token, active, answer } => {
+                    let given = desk.locks.renew(thread, &user.id, *token, *active, at, &policy()).await;
+                    let told = answer.clone().map_or_else(|lost: Lost| Renewed::Lost(lost), Renewed::Held);
+                    assert_eq!(given.unwrap(), told, "{case}");
+                }
+                What::Reply { token, answer } => {
+                    let message = desk.message(step.conversation, user, at, place as u64);
+                    assert_eq!(&desk.reply(&message, user, *token, at).await, answer, "{case}");
+                }
+                What::Release { token } => {
+                    assert!(desk.locks.release(thread, &user.id, *token).await.unwrap(), "{case}");
+                }
+                What::Break { token } => {
+                    assert!(desk.locks.break_lock(thread, user, *token).await.unwrap(), "{case}");
+                }
+            }
+        }
+        requests += steps.len();
+    }
+    println!("{requests} requests gave the same answers, in {:?}", begun.elapsed());
+    assert!(chosen_seed().is_some() || requests > 2_000);
+}

@@ -1,0 +1,22 @@
+//! Campaigns: what is promised, tried out at length. Each test runs a part; `make campaign` runs the whole. What draws on
+//! chance prints its seed, and `SEED=…` runs that one alone.
+
+#[cfg(test)]
+mod engine;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod simulation;
+
+/// Whether all of it is run.
+#[cfg(test)]
+fn whole() -> bool {
+    std::env::var("CAMPAIGN").is_ok_and(|campaign| campaign == "whole")
+}
+
+/// The one seed to be run.
+#[cfg(test)]
+fn chosen_seed() -> Option<u64> {
+    let seed = std::env::var("SEED").ok()?;
+    Some(seed.parse().expect("SEED is a whole number"))
+}
