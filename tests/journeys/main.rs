@@ -19,6 +19,7 @@ mod folders;
 mod inbound;
 mod lock;
 mod main_job;
+mod matrix;
 mod notices;
 mod opt_out;
 mod out_of_office;
