@@ -25,6 +25,8 @@
 //! | `org_#OPTOUT#scope#+1…` | `STATE` | who opted a number out, within a team or all personal inboxes | each keyword, each send |
 //! | `org_#team_` | `EXT#id` | which contact has an id of the customer's | search, imports |
 //! | `org_#team_` | `FIND#name#con_` | a contact by its name | search by the beginning of a name |
+//! | `org_#team_` | `tpl_` | canned response | list, sends by template |
+//! | `org_#team_` | `TPLNAME#name` | which canned response has a name | that names are one's alone |
 //! | `org_#USER#user` | `USER`, `team_`, `inb_` | user, roles, inboxes | `GET /v1/me`, in one query |
 //! | `org_#API#code` | `API` | inbox of an API code | sends by integrations |
 //! | `NUMBER#+1…` | `NUMBER` | inbox of one of our numbers | webhooks, which name no tenant but the number |
@@ -50,7 +52,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 use shared_domain::{
     conversation::Folder,
-    ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
+    ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, TeamId, TemplateId, UserId},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -185,6 +187,19 @@ pub const NAMES: &str = "FIND#";
 /// A contact by its name, in small letters.
 pub fn contact_name(organisation: &OrganisationId, team: &TeamId, name: &str, contact: &ContactId) -> Key {
     Key::new(team_partition(organisation, team), format!("{NAMES}{name}#{contact}"))
+}
+
+/// A canned response.
+pub fn template(organisation: &OrganisationId, team: &TeamId, template: &TemplateId) -> Key {
+    Key::new(team_partition(organisation, team), template.as_str())
+}
+
+/// Where the canned responses begin in a team's partition.
+pub const TEMPLATES: &str = "tpl_";
+
+/// Which canned response of a team has a name, in small letters.
+pub fn template_name(organisation: &OrganisationId, team: &TeamId, name: &str) -> Key {
+    Key::new(team_partition(organisation, team), format!("TPLNAME#{name}"))
 }
 
 /// Where a number stands within a scope: a team's id, or `PERSONAL`.

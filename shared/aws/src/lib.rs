@@ -36,5 +36,6 @@ pub mod table;
 pub mod team_members;
 pub mod teams;
 pub mod telemetry;
+pub mod templates;
 mod transaction;
 pub mod unread;

@@ -36,4 +36,6 @@ mod support;
 #[cfg(test)]
 mod teams;
 #[cfg(test)]
+mod templates;
+#[cfg(test)]
 mod unread;

@@ -16,11 +16,12 @@ use shared_aws::{
     opt_outs::Recorded,
     registrations::Turn,
     sends::{Acceptance, Accepted, Guard},
+    templates,
 };
 use shared_domain::{
     contact::Contact,
     conversation::Folder,
-    ids::{ConversationId, InboxId, MessageId, TeamId},
+    ids::{ConversationId, InboxId, MessageId, TeamId, TemplateId},
     inbox::{Inbox, InboxKind, Stage},
     lock::{FencingToken, Lease, LockPolicy, Person},
     membership::{Membership, Role, TeamRole},
@@ -29,6 +30,7 @@ use shared_domain::{
     out_of_office::ClosedPeriod,
     registration::{CarrierReason, RegistrationStatus},
     team::Team,
+    template::CannedResponse,
 };
 
 use crate::{
@@ -40,7 +42,7 @@ use crate::{
 };
 
 /// Operation, requests, read units, write units. A refusal's write unit is what DynamoDB charges for the condition.
-const BUDGET: [(&str, u32, f64, f64); 56] = [
+const BUDGET: [(&str, u32, f64, f64); 60] = [
     ("access check", 1, 0.5, 0.0),
     ("acquire, conversation unread", 2, 0.0, 5.0),
     ("acquire", 1, 0.0, 3.0),
@@ -97,6 +99,10 @@ const BUDGET: [(&str, u32, f64, f64); 56] = [
     ("keyword that changes nothing", 1, 0.0, 2.0),
     ("opt-out asked before a send", 1, 1.0, 0.0),
     ("opt-outs asked before a send, personal inbox", 1, 2.0, 0.0),
+    ("canned response made", 1, 0.0, 4.0),
+    ("canned response read", 1, 1.0, 0.0),
+    ("canned response changed", 1, 0.0, 2.0),
+    ("canned response renamed", 1, 0.0, 6.0),
 ];
 
 /// An inbox with a list of contacts, and what was metered there.
@@ -468,6 +474,30 @@ async fn opt_outs(ledger: &mut Ledger) {
     }
 }
 
+async fn templates(ledger: &mut Ledger) {
+    let templates = |desk: &Desk| desk.templates.clone();
+    let response = |name: &str| {
+        let text = "Hi {{firstName|there}}, the office is open from nine to five. {{senderName}}";
+        CannedResponse::parse(TemplateId::parse("tpl_01KB5Q8Z7M4T9XRA").unwrap(), name, text).unwrap()
+    };
+    let write = async |desk: &Desk, before: Option<&templates::Entry>, name: &str| {
+        let wanted = response(name);
+        let done = templates(desk).write(desk.organisation(), &desk.inbox.team, before, &wanted, None).await;
+        assert_eq!(done.unwrap(), templates::Written::Done);
+    };
+    let read = async |desk: &Desk| {
+        let id = response("x").id;
+        templates(desk).get(desk.organisation(), &desk.inbox.team, &id).await.unwrap().unwrap()
+    };
+    ledger.note("canned response made", async |desk| write(desk, None, "Office hours").await).await;
+    let made = ledger.note("canned response read", async |desk| read(desk).await).await;
+    ledger
+        .note("canned response changed", async |desk| write(desk, Some(&made), "Office hours").await)
+        .await;
+    let made = read(&ledger.desk).await;
+    ledger.note("canned response renamed", async |desk| write(desk, Some(&made), "Opening times").await).await;
+}
+
 async fn registration(ledger: &mut Ledger) {
     let desk = &ledger.desk;
     let (organisation, team) = (desk.organisation(), &desk.inbox.team);
@@ -511,6 +541,7 @@ async fn every_operation_costs_what_the_budget_says() {
     let mut people = Ledger { lines: list.lines, ..Ledger::open().await };
     contacts(&mut people).await;
     opt_outs(&mut people).await;
+    templates(&mut people).await;
     let list = people;
     print_table(&list.lines);
     let budget =

@@ -142,6 +142,10 @@ pub enum Conversation {}
 pub enum Message {}
 /// A person who is written to.
 pub enum Contact {}
+/// A canned response.
+pub enum Template {}
+/// A picture or another file of a message.
+pub enum Media {}
 
 impl Kind for Organisation {
     const PREFIX: &'static str = "org_";
@@ -164,6 +168,12 @@ impl Kind for Message {
 impl Kind for Contact {
     const PREFIX: &'static str = "con_";
 }
+impl Kind for Template {
+    const PREFIX: &'static str = "tpl_";
+}
+impl Kind for Media {
+    const PREFIX: &'static str = "med_";
+}
 
 /// Names an organisation: `org_…`.
 pub type OrganisationId = Id<Organisation>;
@@ -179,6 +189,10 @@ pub type ConversationId = Id<Conversation>;
 pub type MessageId = Id<Message>;
 /// Names a contact: `con_…`.
 pub type ContactId = Id<Contact>;
+/// Names a canned response: `tpl_…`.
+pub type TemplateId = Id<Template>;
+/// Names a picture or another file: `med_…`.
+pub type MediaId = Id<Media>;
 
 impl ConversationId {
     /// The one conversation of this inbox with this number.
@@ -212,6 +226,14 @@ impl MessageId {
     pub fn conversation(&self) -> Option<ConversationId> {
         let thread = self.as_str().get(Message::PREFIX.len() + BODY..).filter(|t| t.len() == BODY)?;
         ConversationId::parse(&format!("{}{thread}", Conversation::PREFIX)).ok()
+    }
+}
+
+impl MediaId {
+    /// A file of a message, by its place in it: the same however often the message comes in.
+    pub fn of(message: &MessageId, place: usize) -> Self {
+        let body = message.as_str().trim_start_matches(Message::PREFIX);
+        Self::known(format!("{}{body}{}", Media::PREFIX, base32(place as u128, 1)).into())
     }
 }
 

@@ -34,6 +34,7 @@ use shared_aws::{
     table::Table,
     team_members::TeamMembers,
     teams::Teams,
+    templates::Templates,
     unread::{Counter, Unread},
 };
 use shared_domain::{
@@ -84,6 +85,7 @@ pub(crate) struct Desk {
     pub(crate) copies: ContactCopies,
     pub(crate) opt_outs: OptOuts,
     pub(crate) out_of_office: OutOfOffice,
+    pub(crate) templates: Templates,
     meter: Meter,
     aws: Aws,
     /// Looks at the rows themselves, unmetered.
@@ -121,7 +123,8 @@ impl Desk {
             book: ContactBook::new(table.clone()),
             copies: ContactCopies::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
-            out_of_office: OutOfOffice::new(table),
+            out_of_office: OutOfOffice::new(table.clone()),
+            templates: Templates::new(table),
             meter,
             aws,
             client,
