@@ -15,6 +15,7 @@ use shared_aws::{
     contacts::Contacts,
     inbound::{Inbound, InboundText, Receipt},
     inboxes::Inboxes,
+    media::{MediaFiles, Waiting},
     opt_outs::OptOuts,
     out_of_office::OutOfOffice,
     secrets::Secrets,
@@ -22,7 +23,12 @@ use shared_aws::{
     teams::Teams,
 };
 use shared_carriers::twilio::{InboundMessage, Verifier};
-use shared_domain::{message::Media, opt_out::Answers, time::Timestamp};
+use shared_domain::{
+    ids::MediaId,
+    media::{Media, MediaState},
+    opt_out::Answers,
+    time::Timestamp,
+};
 use shared_http::{
     problem::Problem,
     reply::{self, Outcome},
@@ -40,6 +46,7 @@ pub struct App {
     account_sid: String,
     inboxes: Inboxes,
     inbound: Inbound,
+    files: MediaFiles,
     out_of_office: OutOfOffice,
     opt_outs: OptOuts,
     contacts: Contacts,
@@ -71,6 +78,7 @@ impl App {
             verifier,
             account_sid,
             inboxes: Inboxes::new(table.clone()),
+            files: MediaFiles::new(table.clone()),
             inbound: Inbound::new(table.clone()),
             out_of_office: OutOfOffice::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
@@ -116,7 +124,7 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
         carrier_id: inbound.message_sid.clone(),
         from: webhook::number(&inbound.from)?,
         text: inbound.body.clone(),
-        media: inbound.media.iter().cloned().map(media).collect(),
+        media: media(&inbound),
     };
     let message = match app.inbound.receive(&inbox, &text, now).await? {
         Receipt::Stored(message) => {
@@ -128,6 +136,11 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
             message
         }
     };
+    if !text.media.is_empty() {
+        // Also for a text that comes again: the files of one whose first delivery broke off here are copied as well.
+        let (organisation, files) = (inbox.organisation.clone(), text.media.len());
+        app.files.leave(&Waiting { organisation, message: message.clone(), files, at: now }).await?;
+    }
     let acted = match keywords::of(&inbound.body, inbound.opt_out_type.as_ref()) {
         Some(keyword) => {
             let carrier_answered = inbound.opt_out_type.is_some();
@@ -145,8 +158,15 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
 /// What Twilio signs as the path.
 const PATH: &str = "/webhooks/twilio/messages";
 
-fn media(media: shared_carriers::twilio::Media) -> Media {
-    Media { url: media.url, content_type: media.content_type }
+/// Files as they come: at the carrier, to be copied.
+fn media(inbound: &InboundMessage) -> Vec<Media> {
+    let numbered = inbound.media.iter().enumerate();
+    let pending = numbered.map(|(place, media)| Media {
+        id: MediaId::of_inbound(&inbound.message_sid, place),
+        content_type: Some(media.content_type.clone()),
+        state: MediaState::Pending { source: media.url.clone() },
+    });
+    pending.collect()
 }
 
 /// This function's part of the OpenAPI document.

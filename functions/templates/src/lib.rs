@@ -221,11 +221,9 @@ async fn render(app: &App, request: &Request) -> Outcome {
     reply::json(
         200,
         &match template.render(&values) {
-            Ok(text) => Rendered {
-                segments: Some(Segments::of(&text).count),
-                text: Some(text),
-                missing: Vec::new(),
-            },
+            Ok(text) => {
+                Rendered { segments: Some(Segments::of(&text).count), text: Some(text), missing: Vec::new() }
+            }
             Err(missing) => Rendered {
                 text: None,
                 segments: None,

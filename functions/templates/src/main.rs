@@ -1,6 +1,5 @@
 //! Wires the function; see its library for what it does.
 
-
 use shared_aws::{clock, telemetry};
 use templates::{App, handle};
 

@@ -34,6 +34,7 @@
 //! | `SERVICE#MG…` | `SERVICE` | team of a messaging service | registration events, which name no tenant but the service |
 //! | `OUTBOX#shard` | `msg_` | accepted and not yet queued | the stream (relay); the sweep |
 //! | `OUTBOX#MAIL` | notice | to be told by e-mail and not yet queued | the stream (relay); the sweep |
+//! | `OUTBOX#MEDIA` | `msg_` | an inbound text whose files are to be copied and not yet queued | the stream (relay); the sweep |
 //! | `org_#TOLD#notice` | digest of the address | one recipient of a notice was told | each e-mail; `ttl` |
 //! | `RECONCILE` | `msg_` | sent with an unknown answer | the reconciler |
 //! | `PENDING` | `org_#team_` | a registration that waits for the carrier | the poll |
@@ -345,6 +346,19 @@ pub const NOTICES: &str = "OUTBOX#MAIL";
 /// Whether a row of the outbox, as the stream shows it, is a notice.
 pub fn is_notice(image: &serde_dynamo::Item) -> bool {
     matches!(image.get("pk"), Some(serde_dynamo::AttributeValue::S(pk)) if pk == NOTICES)
+}
+
+/// The partition of inbound texts whose files wait for the queue.
+pub const MEDIA: &str = "OUTBOX#MEDIA";
+
+/// Whether a row of the outbox, as the stream shows it, is a text whose files are to be copied.
+pub fn is_media(image: &serde_dynamo::Item) -> bool {
+    matches!(image.get("pk"), Some(serde_dynamo::AttributeValue::S(pk)) if pk == MEDIA)
+}
+
+/// An inbound text whose files wait for the queue.
+pub fn media(message: &MessageId) -> Key {
+    Key::new(MEDIA, message.as_str())
 }
 
 /// A notice that waits for the queue.

@@ -21,6 +21,7 @@ pub mod items;
 pub mod keys;
 pub mod locks;
 pub mod mail;
+pub mod media;
 pub mod members;
 pub mod messages;
 pub mod new_inboxes;

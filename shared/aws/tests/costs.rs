@@ -491,11 +491,11 @@ async fn templates(ledger: &mut Ledger) {
     };
     ledger.note("canned response made", async |desk| write(desk, None, "Office hours").await).await;
     let made = ledger.note("canned response read", async |desk| read(desk).await).await;
-    ledger
-        .note("canned response changed", async |desk| write(desk, Some(&made), "Office hours").await)
-        .await;
+    ledger.note("canned response changed", async |desk| write(desk, Some(&made), "Office hours").await).await;
     let made = read(&ledger.desk).await;
-    ledger.note("canned response renamed", async |desk| write(desk, Some(&made), "Opening times").await).await;
+    ledger
+        .note("canned response renamed", async |desk| write(desk, Some(&made), "Opening times").await)
+        .await;
 }
 
 async fn registration(ledger: &mut Ledger) {

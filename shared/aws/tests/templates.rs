@@ -72,8 +72,7 @@ async fn a_team_s_list_goes_on_where_a_page_ended_and_holds_nothing_else() {
     let templates = Templates::new(desk.other_host());
     let (mut after, mut names) = (None, Vec::new());
     loop {
-        let page =
-            templates.page(desk.organisation(), &desk.inbox.team, 2, after.as_deref()).await.unwrap();
+        let page = templates.page(desk.organisation(), &desk.inbox.team, 2, after.as_deref()).await.unwrap();
         names.extend(page.entries.into_iter().map(|entry| entry.response.name));
         after = page.next;
         if after.is_none() {

@@ -230,10 +230,9 @@ impl MessageId {
 }
 
 impl MediaId {
-    /// A file of a message, by its place in it: the same however often the message comes in.
-    pub fn of(message: &MessageId, place: usize) -> Self {
-        let body = message.as_str().trim_start_matches(Message::PREFIX);
-        Self::known(format!("{}{body}{}", Media::PREFIX, base32(place as u128, 1)).into())
+    /// A file of a carrier's message, by its place there: the same however often the message comes in.
+    pub fn of_inbound(carrier_message_id: &str, place: usize) -> Self {
+        Self::from_digest(&Sha256::digest(format!("media {carrier_message_id} {place}")))
     }
 }
 

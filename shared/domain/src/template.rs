@@ -278,9 +278,8 @@ mod tests {
 
     #[test]
     fn a_canned_response_has_a_name_and_a_text_whose_fields_are_known() {
-        let parse = |name: &str, text: &str| {
-            CannedResponse::parse(TemplateId::parse("tpl_1").unwrap(), name, text)
-        };
+        let parse =
+            |name: &str, text: &str| CannedResponse::parse(TemplateId::parse("tpl_1").unwrap(), name, text);
         let kept = parse("  Office \t hours ", "Hi {{firstName|there}}").unwrap();
         assert_eq!((kept.name.as_str(), kept.folded_name().as_str()), ("Office hours", "office hours"));
         let faults = parse(" ", "{{nick}} and {{name}} {{firstName}}").unwrap_err();
