@@ -18,6 +18,8 @@ mod inbound;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod media;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod new_inboxes;

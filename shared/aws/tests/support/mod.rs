@@ -22,6 +22,7 @@ use shared_aws::{
     inboxes::Inboxes,
     keys::Key,
     locks::{Acquired, Locks, Thread},
+    media::MediaFiles,
     members::Members,
     messages::Messages,
     new_inboxes::NewInboxes,
@@ -86,6 +87,7 @@ pub(crate) struct Desk {
     pub(crate) opt_outs: OptOuts,
     pub(crate) out_of_office: OutOfOffice,
     pub(crate) templates: Templates,
+    pub(crate) files: MediaFiles,
     meter: Meter,
     aws: Aws,
     /// Looks at the rows themselves, unmetered.
@@ -124,6 +126,7 @@ impl Desk {
             copies: ContactCopies::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             out_of_office: OutOfOffice::new(table.clone()),
+            files: MediaFiles::new(table.clone()),
             templates: Templates::new(table),
             meter,
             aws,

@@ -32,6 +32,8 @@ pub struct MediaClient {
     api: Url,
     storage: Vec<String>,
     credentials: Credentials,
+    /// The API itself is of an inner network: a simulator's.
+    inner_too: bool,
 }
 
 /// A file as it came.
@@ -70,6 +72,7 @@ impl MediaClient {
         timeout: Duration,
     ) -> Result<Self, SetupError> {
         let api = Url::parse(&checked_base(base_url)?).map_err(|_| SetupError::BaseUrl)?;
+        let inner_too = is_inner_host(&api);
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(bundled_roots()?)
             .https_only(api.scheme() == "https")
@@ -77,11 +80,11 @@ impl MediaClient {
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .pool_max_idle_per_host(0)
-            .dns_resolver(Arc::new(Outside { inner_too: is_inner_host(&api) }))
+            .dns_resolver(Arc::new(Outside { inner_too }))
             .connect_timeout(timeout / 2)
             .timeout(timeout)
             .build()?;
-        Ok(Self { http, api, storage, credentials })
+        Ok(Self { http, api, storage, credentials, inner_too })
     }
 
     /// Fetches one file of at most `most` bytes.
@@ -108,6 +111,10 @@ impl MediaClient {
         let is_api = Some(&host) == self::host(&self.api).as_ref();
         if !(is_api || self.storage.contains(&host)) || !url.username().is_empty() || url.password().is_some()
         {
+            return Err(FetchError::Foreign);
+        }
+        // A name is looked at when it is looked up; an address that stands there itself is not looked up.
+        if is_inner_host(url) && !self.inner_too {
             return Err(FetchError::Foreign);
         }
         let mut request = self.http.request(Method::GET, url.clone());
