@@ -8,6 +8,7 @@ Settings (environment):
     PORT                        port of the API and the emulator, 4566 (run only)
     STATE_DIR                   where stack.json and logs go, .local (exec: .local/test)
     CARRIER_URL                 a carrier elsewhere; without it the carrier simulator is started
+    CARRIER_MEDIA_HOSTS         hosts (with port) that its addresses of files lead to, besides its own
     TWILIO_ACCOUNT_SID          account at the carrier, made up if not given
     TWILIO_AUTH_TOKEN           its token, made up if not given
     LOCK_LEASE_SECONDS          60

@@ -7,6 +7,7 @@ mod search;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
+    bucket::Bucket,
     client::Aws,
     config::Environment,
     contact_book::ContactBook,
@@ -31,7 +32,7 @@ use shared_http::{
     wire::{
         Page,
         conversation::{ConversationChange, ConversationView, ConversationsChange, ConversationsChanged},
-        message::MessageView,
+        message::{Links, MessageView},
         problem::ProblemView,
     },
 };
@@ -49,6 +50,7 @@ pub struct App {
     conversations: Conversations,
     contacts: ContactBook,
     messages: Messages,
+    bucket: Bucket,
 }
 
 impl App {
@@ -60,14 +62,15 @@ impl App {
         let mut env = Environment::default();
         let (name, secret, claims) =
             (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"), Claims::from_environment(&mut env));
+        let bucket = env.required("FILES_BUCKET");
         env.finish()?;
         let aws = Aws::from_environment()?;
         let cursors = Cursors::new(&Secrets::of(&aws).text(&secret).await?);
-        Ok(Self::new(Table::of(&aws, name), claims, cursors))
+        Ok(Self::new(Table::of(&aws, name), Bucket::new(&aws, &bucket), claims, cursors))
     }
 
-    /// Over this table.
-    pub fn new(table: Table, claims: Claims, cursors: Cursors) -> Self {
+    /// Over this table and bucket.
+    pub fn new(table: Table, bucket: Bucket, claims: Claims, cursors: Cursors) -> Self {
         Self {
             claims,
             cursors,
@@ -75,6 +78,7 @@ impl App {
             conversations: Conversations::new(table.clone()),
             contacts: ContactBook::new(table.clone()),
             messages: Messages::new(table),
+            bucket,
         }
     }
 }
@@ -86,7 +90,9 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
         "PATCH /v1/inboxes/{inboxId}/conversations" => change_many(app, now, &request).await,
         "GET /v1/inboxes/{inboxId}/conversations/{conversationId}" => read(app, now, &request).await,
         "PATCH /v1/inboxes/{inboxId}/conversations/{conversationId}" => change(app, now, &request).await,
-        "GET /v1/inboxes/{inboxId}/conversations/{conversationId}/messages" => history(app, &request).await,
+        "GET /v1/inboxes/{inboxId}/conversations/{conversationId}/messages" => {
+            history(app, now, &request).await
+        }
         _ => Err(Problem::not_found()),
     };
     reply::finish(&reply::request_id(&request), outcome)
@@ -165,7 +171,7 @@ async fn change_many(app: &App, now: Timestamp, request: &Request) -> Outcome {
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25"), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<MessageView>), (status = 400, body = ProblemView),
         (status = 404, body = ProblemView)))]
-async fn history(app: &App, request: &Request) -> Outcome {
+async fn history(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let member = access::member(request, &app.claims, &app.members).await?;
     let conversation = access::conversation(request)?;
     let found = app.conversations.get(member.thread(&conversation)).await?;
@@ -174,7 +180,8 @@ async fn history(app: &App, request: &Request) -> Outcome {
     let scope = format!("history {conversation}");
     let before = place(app, &member, &scope, request)?.and_then(|place| MessageId::parse(&place).ok());
     let page = app.messages.history(&member.organisation, &conversation, limit, before.as_ref()).await?;
-    let items = page.messages.iter().map(MessageView::of).collect();
+    let links = Links { bucket: &app.bucket, organisation: &member.organisation, now };
+    let items = page.messages.iter().map(|message| MessageView::of(message, &links)).collect();
     let next_cursor = page.next.map(|id| app.cursors.seal(&member.principal, &scope, id.as_str()));
     reply::json(200, &Page { items, next_cursor })
 }

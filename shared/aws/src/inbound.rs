@@ -24,7 +24,8 @@ use shared_domain::{
     conversation::{Folder, LastMessage, Threading, thread_inbound},
     ids::{ConversationId, MessageId},
     inbox::{Inbox, InboxKind},
-    message::{Delivery, DeliveryState, Direction, Media, Message},
+    media::Media,
+    message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
     time::Timestamp,
 };

@@ -25,6 +25,8 @@
 //! | `org_#OPTOUT#scope#+1…` | `STATE` | who opted a number out, within a team or all personal inboxes | each keyword, each send |
 //! | `org_#team_` | `EXT#id` | which contact has an id of the customer's | search, imports |
 //! | `org_#team_` | `FIND#name#con_` | a contact by its name | search by the beginning of a name |
+//! | `org_#team_` | `tpl_` | canned response | list, sends by template |
+//! | `org_#team_` | `TPLNAME#name` | which canned response has a name | that names are one's alone |
 //! | `org_#USER#user` | `USER`, `team_`, `inb_` | user, roles, inboxes | `GET /v1/me`, in one query |
 //! | `org_#LOCKS#user` | `LOCKS` | which locks a user holds, as a set | each acquire; who loses access |
 //! | `org_#API#code` | `API` | inbox of an API code | sends by integrations |
@@ -35,6 +37,7 @@
 //! | `org_#inb_` | `REVIEW#DONE#rev_` | the same with who decided what | that it is not put up again |
 //! | `OUTBOX#shard` | `msg_` | accepted and not yet queued | the stream (relay); the sweep |
 //! | `OUTBOX#MAIL` | notice | to be told by e-mail and not yet queued | the stream (relay); the sweep |
+//! | `OUTBOX#MEDIA` | `msg_` | an inbound text whose files are to be copied and not yet queued | the stream (relay); the sweep |
 //! | `org_#TOLD#notice` | digest of the address | one recipient of a notice was told | each e-mail; `ttl` |
 //! | `RECONCILE` | `msg_` | sent with an unknown answer | the reconciler |
 //! | `PENDING` | `org_#team_` | a registration that waits for the carrier | the poll |
@@ -56,7 +59,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 use shared_domain::{
     conversation::Folder,
-    ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, ReviewId, TeamId, UserId},
+    ids::{
+        ContactId, ConversationId, InboxId, MessageId, OrganisationId, ReviewId, TeamId, TemplateId, UserId,
+    },
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -191,6 +196,19 @@ pub const NAMES: &str = "FIND#";
 /// A contact by its name, in small letters.
 pub fn contact_name(organisation: &OrganisationId, team: &TeamId, name: &str, contact: &ContactId) -> Key {
     Key::new(team_partition(organisation, team), format!("{NAMES}{name}#{contact}"))
+}
+
+/// A canned response.
+pub fn template(organisation: &OrganisationId, team: &TeamId, template: &TemplateId) -> Key {
+    Key::new(team_partition(organisation, team), template.as_str())
+}
+
+/// Where the canned responses begin in a team's partition.
+pub const TEMPLATES: &str = "tpl_";
+
+/// Which canned response of a team has a name, in small letters.
+pub fn template_name(organisation: &OrganisationId, team: &TeamId, name: &str) -> Key {
+    Key::new(team_partition(organisation, team), format!("TPLNAME#{name}"))
 }
 
 /// Where a number stands within a scope: a team's id, or `PERSONAL`.
@@ -346,6 +364,19 @@ pub const NOTICES: &str = "OUTBOX#MAIL";
 /// Whether a row of the outbox, as the stream shows it, is a notice.
 pub fn is_notice(image: &serde_dynamo::Item) -> bool {
     matches!(image.get("pk"), Some(serde_dynamo::AttributeValue::S(pk)) if pk == NOTICES)
+}
+
+/// The partition of inbound texts whose files wait for the queue.
+pub const MEDIA: &str = "OUTBOX#MEDIA";
+
+/// Whether a row of the outbox, as the stream shows it, is a text whose files are to be copied.
+pub fn is_media(image: &serde_dynamo::Item) -> bool {
+    matches!(image.get("pk"), Some(serde_dynamo::AttributeValue::S(pk)) if pk == MEDIA)
+}
+
+/// An inbound text whose files wait for the queue.
+pub fn media(message: &MessageId) -> Key {
+    Key::new(MEDIA, message.as_str())
 }
 
 /// A notice that waits for the queue.

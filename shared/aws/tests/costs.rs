@@ -9,21 +9,24 @@ use shared_aws::{
     contact_book::{Entry, Written},
     conversations::Change,
     idempotency::Idempotency,
-    inbound::Receipt,
+    inbound::{InboundText, Receipt},
     locks::Acquired,
+    media::Waiting,
     members::Home,
     new_inboxes::{Completed, Reserved},
     opt_out_reviews::Place,
     opt_outs::Recorded,
     registrations::Turn,
     sends::{Acceptance, Accepted, Guard},
+    templates,
 };
 use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Filter, Folder},
-    ids::{ConversationId, InboxId, MessageId, ReviewId, TeamId},
+    ids::{ConversationId, InboxId, MediaId, MessageId, ReviewId, TeamId, TemplateId},
     inbox::{Inbox, InboxKind, Stage},
     lock::{FencingToken, Lease, LockPolicy, Person},
+    media::{Media, MediaState},
     membership::{Membership, Role, TeamRole},
     message::{DeliveryState, Message, Report},
     notice::{Mailing, NotificationSettings},
@@ -31,6 +34,7 @@ use shared_domain::{
     out_of_office::ClosedPeriod,
     registration::{CarrierReason, RegistrationStatus},
     team::Team,
+    template::CannedResponse,
 };
 
 use crate::{
@@ -112,6 +116,12 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("review with its contact", 1, 3.0, 0.0),
     ("review ended, dismissed", 1, 0.0, 4.0),
     ("review ended with the opt-out", 1, 0.0, 12.0),
+    ("files of a text left for the relay", 1, 0.0, 1.0),
+    ("outcome of a file", 1, 0.0, 1.0),
+    ("canned response made", 1, 0.0, 4.0),
+    ("canned response read", 1, 1.0, 0.0),
+    ("canned response changed", 1, 0.0, 2.0),
+    ("canned response renamed", 1, 0.0, 6.0),
 ];
 
 /// An inbox with a list of contacts, and what was metered there.
@@ -577,6 +587,51 @@ async fn reviews(ledger: &mut Ledger) {
     assert!(ledger.note("review ended with the opt-out", opt_out).await);
 }
 
+async fn files(ledger: &mut Ledger) {
+    let address = "https://api.twilio.com/2010-04-01/Accounts/AC0123456789abcdef0123456789abcdef/Messages/\
+         MM0123456789abcdef0123456789abcdef/Media/ME0123456789abcdef0123456789abcdef";
+    let file = |state: MediaState| {
+        let (id, content_type) = (MediaId::of_inbound("MM1", 0), Some("image/jpeg".into()));
+        Media { id, content_type, state }
+    };
+    let pending = file(MediaState::Pending { source: address.into() });
+    let text = InboundText { media: vec![pending], ..incoming(&number(7), "MM1", "Look") };
+    let received = ledger.desk.inbound.receive(&ledger.desk.inbox, &text, seconds(900)).await;
+    let Receipt::Stored(message) = received.unwrap() else { panic!("it came in before") };
+    let organisation = ledger.desk.organisation().clone();
+    let waiting = Waiting { organisation: organisation.clone(), message, files: 1, at: seconds(900) };
+    let files = |desk: &Desk| desk.files.clone();
+    let leave = async |desk: &Desk| files(desk).leave(&waiting).await.unwrap();
+    ledger.note("files of a text left for the relay", leave).await;
+    let (job, stored) = (waiting.jobs().remove(0), file(MediaState::Stored { size: 123_456 }));
+    let settle = async |desk: &Desk| files(desk).settle(&job, &stored).await.unwrap();
+    assert!(ledger.note("outcome of a file", settle).await);
+}
+
+async fn templates(ledger: &mut Ledger) {
+    let templates = |desk: &Desk| desk.templates.clone();
+    let response = |name: &str| {
+        let text = "Hi {{firstName|there}}, the office is open from nine to five. {{senderName}}";
+        CannedResponse::parse(TemplateId::parse("tpl_01KB5Q8Z7M4T9XRA").unwrap(), name, text).unwrap()
+    };
+    let write = async |desk: &Desk, before: Option<&templates::Entry>, name: &str| {
+        let wanted = response(name);
+        let done = templates(desk).write(desk.organisation(), &desk.inbox.team, before, &wanted, None).await;
+        assert_eq!(done.unwrap(), templates::Written::Done);
+    };
+    let read = async |desk: &Desk| {
+        let id = response("x").id;
+        templates(desk).get(desk.organisation(), &desk.inbox.team, &id).await.unwrap().unwrap()
+    };
+    ledger.note("canned response made", async |desk| write(desk, None, "Office hours").await).await;
+    let made = ledger.note("canned response read", async |desk| read(desk).await).await;
+    ledger.note("canned response changed", async |desk| write(desk, Some(&made), "Office hours").await).await;
+    let made = read(&ledger.desk).await;
+    ledger
+        .note("canned response renamed", async |desk| write(desk, Some(&made), "Opening times").await)
+        .await;
+}
+
 async fn registration(ledger: &mut Ledger) {
     let desk = &ledger.desk;
     let (organisation, team) = (desk.organisation(), &desk.inbox.team);
@@ -623,6 +678,8 @@ async fn every_operation_costs_what_the_budget_says() {
     contacts(&mut people).await;
     opt_outs(&mut people).await;
     reviews(&mut people).await;
+    files(&mut people).await;
+    templates(&mut people).await;
     let list = people;
     print_table(&list.lines);
     let bill = |&(operation, requests, read, write): &_| (operation, Bill::new(requests, read, write));

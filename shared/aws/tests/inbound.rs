@@ -11,9 +11,10 @@ use shared_aws::{
 use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Filter, Folder},
-    ids::{ConversationId, InboxId, MessageId},
+    ids::{ConversationId, InboxId, MediaId, MessageId},
     inbox::Inbox,
-    message::{DeliveryState, Direction, Media, Message},
+    media::{Media, MediaState},
+    message::{DeliveryState, Direction, Message},
     notice::{Mailing, Notice, NotificationSettings, Subject},
     time::Timestamp,
 };
@@ -48,8 +49,11 @@ async fn deliver_at_once(desk: &Desk, deliveries: Vec<(InboundText, Timestamp)>)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_text_begins_a_conversation_on_top_of_the_inbox_and_unread() {
     let desk = Desk::open().await;
-    let media =
-        vec![Media { url: "https://api.example.com/Media/ME1".into(), content_type: "image/jpeg".into() }];
+    let media = vec![Media {
+        id: MediaId::of_inbound("MM1", 0),
+        content_type: Some("image/jpeg".into()),
+        state: MediaState::Pending { source: "https://api.example.com/Media/ME1".into() },
+    }];
     let text = InboundText { media: media.clone(), ..incoming(&number(143), CARRIER_ID, "Here is my form") };
     let Receipt::Stored(id) = receive(&desk, &text, seconds(1)).await else { panic!("it is new") };
     let conversation = desk.conversation_with(&number(143));

@@ -19,7 +19,7 @@ pub(crate) use self::{
     },
     marks::{ClaimRow, KeyRow, NumberRow, OutboxRow},
     registrations::{AuditRow, NoticeRow, PurchaseRow, RegistrationRow, StepRow, TeamPointer},
-    threads::{BrokenRow, ContactRow, ConversationRow, LastMessageRow, MessageRow},
+    threads::{BrokenRow, ContactRow, ConversationRow, LastMessageRow, MediaRow, MessageRow},
 };
 use crate::table::StoreError;
 

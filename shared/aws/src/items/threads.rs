@@ -8,7 +8,8 @@ use shared_domain::{
     conversation::{Conversation, LastMessage},
     ids::{self, ConversationId, IdError, MessageId},
     lock::{Broken, FencingToken, Lease, LockState},
-    message::{Delivery, DeliveryState, Direction, Media, Message, Report},
+    media::{Media, MediaRefusal, MediaState},
+    message::{Delivery, DeliveryState, Direction, Message, Report},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -155,6 +156,59 @@ impl ConversationRow {
     }
 }
 
+/// A file of a message: `url` until it is ours, `size` from then on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MediaRow {
+    pub id: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    pub state: MediaPlace,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MediaPlace {
+    Pending,
+    Stored,
+    Refused,
+    Linked,
+}
+
+impl MediaRow {
+    pub(crate) fn of(media: &Media) -> Self {
+        let (state, url, size, reason) = match &media.state {
+            MediaState::Pending { source } => (MediaPlace::Pending, Some(source), None, None),
+            MediaState::Stored { size } => (MediaPlace::Stored, None, Some(*size), None),
+            MediaState::Refused { source, reason } => {
+                (MediaPlace::Refused, Some(source), None, Some(reason.as_str().to_owned()))
+            }
+            MediaState::Linked { url } => (MediaPlace::Linked, Some(url), None, None),
+        };
+        let (id, content_type) = (media.id.to_string(), media.content_type.clone());
+        Self { id, content_type, state, url: url.cloned(), size, reason }
+    }
+
+    pub(crate) fn media(self) -> Result<Media, RowError> {
+        let url = self.url.unwrap_or_default();
+        let state = match self.state {
+            MediaPlace::Pending => MediaState::Pending { source: url },
+            MediaPlace::Stored => MediaState::Stored { size: self.size.unwrap_or_default() },
+            MediaPlace::Refused => {
+                let reason = self.reason.as_deref().and_then(MediaRefusal::parse);
+                MediaState::Refused { source: url, reason: reason.unwrap_or(MediaRefusal::Unavailable) }
+            }
+            MediaPlace::Linked => MediaState::Linked { url },
+        };
+        Ok(Media { id: id(&self.id)?, content_type: self.content_type, state })
+    }
+}
+
 /// A message. `states` maps the name of a state to its report: adding one is a condition on that name alone.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -169,7 +223,7 @@ pub(crate) struct MessageRow {
     pub direction: Direction,
     pub text: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub media: Vec<Media>,
+    pub media: Vec<MediaRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender: Option<PersonRow>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -197,7 +251,7 @@ impl MessageRow {
             contact_number: message.contact_number.clone(),
             direction: message.direction,
             text: message.text.clone(),
-            media: message.media.clone(),
+            media: message.media.iter().map(MediaRow::of).collect(),
             sender: message.sender.as_ref().map(PersonRow::of),
             automatic: message.automatic,
             regardless: message.regardless,
@@ -231,7 +285,7 @@ impl MessageRow {
             contact_number: self.contact_number,
             direction: self.direction,
             text: self.text,
-            media: self.media,
+            media: self.media.into_iter().map(MediaRow::media).collect::<Result<_, _>>()?,
             sender: self.sender.map(PersonRow::person).transpose()?,
             automatic: self.automatic,
             regardless: self.regardless,

@@ -24,6 +24,7 @@ use shared_aws::{
     inboxes::Inboxes,
     keys::Key,
     locks::{Acquired, Locks, Thread},
+    media::MediaFiles,
     members::Members,
     messages::Messages,
     new_inboxes::NewInboxes,
@@ -37,6 +38,7 @@ use shared_aws::{
     table::{StoreError, Table},
     team_members::TeamMembers,
     teams::Teams,
+    templates::Templates,
     unread::{Counter, Unread},
 };
 use shared_domain::{
@@ -86,6 +88,8 @@ pub(crate) struct Desk {
     pub(crate) opt_outs: OptOuts,
     pub(crate) reviews: OptOutReviews,
     pub(crate) out_of_office: OutOfOffice,
+    pub(crate) templates: Templates,
+    pub(crate) files: MediaFiles,
     meter: Meter,
     aws: Aws,
     /// Looks at the rows themselves, unmetered.
@@ -124,7 +128,9 @@ impl Desk {
             copies: ContactCopies::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             reviews: OptOutReviews::new(table.clone()),
-            out_of_office: OutOfOffice::new(table),
+            out_of_office: OutOfOffice::new(table.clone()),
+            files: MediaFiles::new(table.clone()),
+            templates: Templates::new(table),
             meter,
             aws,
             client,
