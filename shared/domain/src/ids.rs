@@ -142,6 +142,8 @@ pub enum Conversation {}
 pub enum Message {}
 /// A person who is written to.
 pub enum Contact {}
+/// A file of contacts.
+pub enum Import {}
 
 impl Kind for Organisation {
     const PREFIX: &'static str = "org_";
@@ -164,6 +166,9 @@ impl Kind for Message {
 impl Kind for Contact {
     const PREFIX: &'static str = "con_";
 }
+impl Kind for Import {
+    const PREFIX: &'static str = "imp_";
+}
 
 /// Names an organisation: `org_…`.
 pub type OrganisationId = Id<Organisation>;
@@ -179,6 +184,8 @@ pub type ConversationId = Id<Conversation>;
 pub type MessageId = Id<Message>;
 /// Names a contact: `con_…`.
 pub type ContactId = Id<Contact>;
+/// Names an import: `imp_…`.
+pub type ImportId = Id<Import>;
 
 impl ConversationId {
     /// The one conversation of this inbox with this number.
@@ -191,6 +198,11 @@ impl ContactId {
     /// The contact that an unknown number becomes; the same however often and wherever it is met first.
     pub fn provisional(team: &TeamId, number: &PhoneNumber) -> Self {
         Self::from_digest(&Sha256::digest(format!("contact {team} {}", number.as_str())))
+    }
+
+    /// The contact that a row of an import makes; the same however often the row is read.
+    pub fn of_import(import: &ImportId, row: u64) -> Self {
+        Self::from_digest(&Sha256::digest(format!("contact {import} {row}")))
     }
 }
 
