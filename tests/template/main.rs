@@ -136,6 +136,7 @@ fn a_function_without_a_variable_for_it_has_no_right_to_it() {
         let may = |service: &str| actions.iter().any(|action| action.starts_with(service));
         assert_eq!(may("dynamodb:"), reads.contains("TABLE_NAME"), "{package}");
         assert_eq!(may("sqs:"), reads.iter().any(|name| name.ends_with("_QUEUE_URL")), "{package}");
+        assert_eq!(may("s3:"), reads.contains("FILES_BUCKET"), "{package}");
         assert_eq!(may("ses:"), reads.contains("MAIL_FROM"), "{package}");
         let secrets = reads.contains("CARRIER_SECRET") || reads.contains("SIGNING_SECRET");
         assert_eq!(may("secretsmanager:"), secrets, "{package}");
@@ -202,6 +203,23 @@ fn the_table_is_kept_safe_and_tidy() {
     assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
     assert_eq!(table["TimeToLiveSpecification"]["AttributeName"], "ttl");
     assert_eq!(table["StreamSpecification"]["StreamViewType"], "NEW_IMAGE");
+}
+
+#[test]
+fn files_are_private_encrypted_and_tidied_up() {
+    let files = &resources("AWS::S3::Bucket")["Files"];
+    let public = files["PublicAccessBlockConfiguration"].as_mapping().unwrap();
+    assert!(public.len() == 4 && public.values().all(|blocked| *blocked == true), "{public:?}");
+    let encryption = texts(&files["BucketEncryption"]["ServerSideEncryptionConfiguration"]);
+    assert_eq!(encryption, ["AES256"]);
+    let rules = files["LifecycleConfiguration"]["Rules"].as_sequence().unwrap();
+    let expires = |prefix: &str| {
+        let rule = rules.iter().find(|rule| rule["Prefix"] == prefix).unwrap();
+        rule["ExpirationInDays"].as_u64()
+    };
+    assert_eq!((expires("uploads/"), expires("media/")), (Some(7), None));
+    let policy = texts(&resources("AWS::S3::BucketPolicy")["FilesPolicy"]["PolicyDocument"]).join(" ");
+    assert!(policy.contains("Deny") && policy.contains("s3:*"), "{policy}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The only crate that names the AWS SDK: table, queue and secrets, in and out in domain types.
+//! The only crate that names the AWS SDK: table, queues, bucket, mail and secrets, in and out in domain types.
 //!
 //! One module per subject, each a struct over the [`table::Table`]; [`keys`] owns every key and lists the access
 //! patterns. Each operation reads as build → send → match: a failed condition is an answer, throttling and time-outs are
@@ -6,6 +6,7 @@
 //! counted in `tests/costs.rs`.
 
 pub mod audit;
+pub mod bucket;
 pub mod client;
 pub mod clock;
 pub mod config;

@@ -2,6 +2,8 @@
 //! `template.yaml` describes. Each test has a database of its own; time is an argument, so nothing sleeps.
 
 #[cfg(test)]
+mod bucket;
+#[cfg(test)]
 mod contact_book;
 #[cfg(test)]
 mod conversations;
