@@ -18,12 +18,14 @@ use std::collections::{HashMap, HashSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_domain::{
     ids::{ContactId, ConversationId, InboxId, OrganisationId, TeamId},
+    opt_out::Subject,
     phone::PhoneNumber,
 };
 
 use crate::{
     contact_book::{self, ContactBook, Entry},
     former_numbers::FormerNumbers,
+    imports::Left,
     inboxes::Inboxes,
     items::{NumberRow, parse_id},
     keys::{self, Key},
@@ -216,19 +218,16 @@ impl ContactBatches {
         Ok(found.iter().filter_map(number).collect())
     }
 
-    /// Settles numbers that contacts left for others: each contact's id, number, and whether it was blocked.
+    /// Settles numbers that contacts left for others.
     ///
     /// # Errors
     /// [`StoreError`]; asking again settles them all.
-    pub async fn leave(
-        &self,
-        of: Of<'_>,
-        left: Vec<(ContactId, PhoneNumber, bool)>,
-    ) -> Result<(), StoreError> {
-        let settle = |(contact, number, blocked): (ContactId, PhoneNumber, bool)| async move {
-            let subject = shared_domain::opt_out::Subject::of_team(of.organisation, of.team, &number);
+    pub async fn leave(&self, of: Of<'_>, left: Vec<Left>) -> Result<(), StoreError> {
+        let settle = |left: Left| async move {
+            let (contact, number) = (left.contact()?, &left.number);
+            let subject = Subject::of_team(of.organisation, of.team, number);
             let opted_out = self.opt_outs.get(&subject).await?.state.is_out();
-            self.former.leave(of.organisation, of.team, &contact, &number, (opted_out, blocked)).await
+            self.former.leave(of.organisation, of.team, &contact, number, (opted_out, left.blocked)).await
         };
         stream::iter(left).map(settle).buffer_unordered(AT_ONCE).try_collect().await
     }

@@ -319,9 +319,10 @@ pub(crate) fn entry_of(item: Item) -> Result<Entry, StoreError> {
     entry(serde_dynamo::from_item(item)?)
 }
 
-/// The row of a contact that is new.
+/// The row of a contact that nobody else writes yet.
 pub(crate) fn new_row(organisation: &OrganisationId, team: &TeamId, new: &Entry) -> Result<Item, StoreError> {
-    let content = EntryRow { contact: ContactRow::of(&new.contact), custom: new.custom.clone(), version: 1 };
+    let content =
+        EntryRow { contact: ContactRow::of(&new.contact), custom: new.custom.clone(), version: new.version };
     row(keys::contact(organisation, team, &new.contact.id), &content)
 }
 

@@ -4,11 +4,13 @@ use aws_sdk_sqs::types::builders::SendMessageBatchRequestEntryBuilder;
 
 use crate::client::Aws;
 
+mod import;
 mod mail;
 mod registration;
 mod send;
 
 pub use self::{
+    import::{ImportJob, ImportQueue},
     mail::MailQueue,
     registration::{RegistrationJob, RegistrationQueue},
     send::{SendJob, SendQueue},
