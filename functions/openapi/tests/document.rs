@@ -53,6 +53,7 @@ fn document() -> utoipa::openapi::OpenApi {
         inboxes::Api::openapi(),
         registrations::Api::openapi(),
         contacts::Api::openapi(),
+        contact_imports::Api::openapi(),
         out_of_office::Api::openapi(),
         conversations::Api::openapi(),
         conversation_lock::Api::openapi(),
