@@ -10,8 +10,8 @@ const ROWS: &str = "S-1,Ada,L,2025550141,yes,ben,\nS-2,Bo,M,2025550142,,,9\nS-7,
                     S-3,Cy,N,nope,,,\nS-2,Bob,M,2025550142,,,9\nS-4,Di,O,2025550144,,nobody,\nS-8,Eve,P,2025550141,,,\n\
                     S-9,Old,Name,2025550179,no,,\nS-5,Flo,Q,2025550145,yes,,\n";
 
-/// Every place where a host may die is a request; each third is enough to meet every step of every chunk.
-const STEP: usize = 3;
+/// Every place where a host may die is a request; each fourth is enough to meet every step of every chunk.
+const STEP: usize = 4;
 
 async fn set() -> Desk {
     let desk = Desk::open().await;
@@ -30,11 +30,12 @@ async fn wherever_a_host_dies_the_counts_are_exact_and_the_contacts_the_same() {
     let whole = undisturbed.read(&import, file.as_bytes()).await;
     assert_eq!(sums(&whole), [9, 4, 3, 0, 2]);
     let expected = undisturbed.rows().await;
-    for requests in (0..).step_by(1) {
+    for requests in (0..).step_by(STEP) {
         let desk = set().await;
         let import = desk.asked("imp_1").await;
         let first = Clock::at(10);
-        let died = desk.slice(&desk.mortal(requests), &import, file.as_bytes(), &|| first.now()).await.is_err();
+        let died =
+            desk.slice(&desk.mortal(requests), &import, file.as_bytes(), &|| first.now()).await.is_err();
         // The message comes again once the dead host's turn is over.
         let second = Clock::at(1000);
         let next = desk.slice(&desk.table(), &import, file.as_bytes(), &|| second.now()).await.unwrap();
@@ -62,7 +63,9 @@ async fn slices_of_any_number_come_to_the_same() {
     let import = desk.asked("imp_1").await;
     let clock = Clock::at(1);
     let mut slices = 1;
-    while desk.slice(&desk.table(), &import, file.as_bytes(), &|| clock.hurries()).await.unwrap() == Next::GoOn {
+    while desk.slice(&desk.table(), &import, file.as_bytes(), &|| clock.hurries()).await.unwrap()
+        == Next::GoOn
+    {
         let progress = desk.stored(&import).await;
         assert_eq!((progress.status, progress.counts.rows), (Status::Running, slices * 3));
         slices += 1;

@@ -233,11 +233,8 @@ impl Desk {
 
     pub(crate) async fn conversation(&self, with: &str) -> Option<Conversation> {
         let conversation = ConversationId::of(&self.inbox.id, &number(with));
-        let thread = Thread {
-            organisation: &self.organisation,
-            inbox: &self.inbox.id,
-            conversation: &conversation,
-        };
+        let thread =
+            Thread { organisation: &self.organisation, inbox: &self.inbox.id, conversation: &conversation };
         Conversations::new(self.table()).get(thread).await.unwrap()
     }
 

@@ -38,8 +38,7 @@ async fn bad_rows_never_stop_good_ones_and_are_told_by_row_and_column() {
                 S-6,A,B,2025550146,,,\n,,,,,,\n";
     let import = desk.import("imp_1", rows).await;
     assert_eq!(sums(&import), [6, 2, 0, 0, 4]);
-    let told: Vec<_> =
-        desk.faults(&import).await.into_iter().map(|fault| (fault.row, fault.field)).collect();
+    let told: Vec<_> = desk.faults(&import).await.into_iter().map(|fault| (fault.row, fault.field)).collect();
     let expected = [(3, "ContactId"), (4, "MobileNumber"), (4, "OptedOut"), (6, "StaffId"), (7, "")];
     assert_eq!(told, expected.map(|(row, field)| (row, field.to_owned())));
     assert!(desk.contact("S-4").await.is_none() && desk.contact("S-6").await.is_some());

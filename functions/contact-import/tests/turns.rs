@@ -31,7 +31,9 @@ async fn a_second_worker_goes_away_and_another_import_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_after_the_end_changes_nothing_and_one_beside_it_counts_nothing() {
     let desk = Desk::open().await;
-    let file = format!("{HEADER}S-1,A,B,2025550141,,,\nS-2,A,B,2025550142,,,\nS-3,A,B,2025550143,,,\nS-4,,,bad,,,\n");
+    let file = format!(
+        "{HEADER}S-1,A,B,2025550141,,,\nS-2,A,B,2025550142,,,\nS-3,A,B,2025550143,,,\nS-4,,,bad,,,\n"
+    );
     let import = desk.asked("imp_1").await;
     // Both see the turn as free, as if the first had overslept its own.
     let (early, late) = (Clock::at(1), Clock::at(1000));
@@ -98,7 +100,9 @@ async fn an_edit_by_hand_beside_an_import_is_not_lost() {
             let before = desk.contact("S-1").await.unwrap();
             let mut after = Entry { version: before.version + 1, ..before.clone() };
             after.contact.blocked = blocked;
-            while desk.book().write(&organisation, &team, Some(&before), &after, None).await.unwrap() != Written::Done {
+            while desk.book().write(&organisation, &team, Some(&before), &after, None).await.unwrap()
+                != Written::Done
+            {
                 return false; // refused, as by hand: the person reads again
             }
         }

@@ -11,8 +11,9 @@ mod write;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     client::Aws, config::Environment, contact_book::ContactBook, contact_copies::ContactCopies,
-    contacts::Contacts, former_numbers::FormerNumbers, idempotency::UsedKeys, members::Members, notices::Notices, opt_outs::OptOuts,
-    secrets::Secrets, table::Table, team_members::TeamMembers, teams::Teams,
+    contacts::Contacts, former_numbers::FormerNumbers, idempotency::UsedKeys, members::Members,
+    notices::Notices, opt_outs::OptOuts, secrets::Secrets, table::Table, team_members::TeamMembers,
+    teams::Teams,
 };
 use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};
