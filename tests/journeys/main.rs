@@ -15,6 +15,7 @@ mod contacts;
 mod conventions;
 mod delivery;
 mod folders;
+mod imports;
 mod inbound;
 mod lock;
 mod main_job;

@@ -126,7 +126,7 @@ pub(crate) fn draft(
     for contact in contacts {
         drafts.put(contact, &states, known);
     }
-    drafts.shown.retain(|number| known.numbers.get(number).is_some_and(|met| met.known));
+    drafts.shown.retain(|number| known.numbers.contains_key(number)); // others have no conversation
     drafts
 }
 

@@ -42,11 +42,9 @@ pub struct Of<'a> {
     pub team: &'a TeamId,
 }
 
-/// What the table holds of a number.
+/// What the table holds of a number that was met.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Met {
-    /// Whether it stands there at all: one that does not has no conversation.
-    pub known: bool,
     /// The provisional contact that it is.
     pub stranger: Option<Entry>,
     /// Where it stands with the team's opt-outs.
@@ -58,7 +56,7 @@ pub struct Met {
 pub struct Known {
     /// Contacts, by the customer's id.
     pub contacts: HashMap<String, Entry>,
-    /// Numbers; those that are not here were never met.
+    /// Numbers; those that are not here were never met, and have no conversation.
     pub numbers: HashMap<PhoneNumber, Met>,
 }
 
@@ -84,8 +82,9 @@ impl ContactBatches {
         }
     }
 
-    /// What is known of these ids and numbers, read consistently: a read unit for each id and three for each number, and
-    /// one or more for each contact there is. A hundred in one request.
+    /// What is known of these ids and numbers, read consistently: a read unit for each id and two for each number, one more
+    /// for each number that was met, and one or more for each contact there is. A hundred in one request. Opt-outs are asked
+    /// for where a number was met, since nobody can be opted out who was not.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -95,38 +94,34 @@ impl ContactBatches {
         ids: &HashSet<&str>,
         numbers: &HashSet<&PhoneNumber>,
     ) -> Result<Known, StoreError> {
-        let numbers: Vec<PhoneNumber> = numbers.iter().map(|number| (*number).clone()).collect();
-        let (contacts, places, standings) = tokio::try_join!(
-            self.by_external_ids(of, ids),
-            self.places(of, &numbers),
-            self.opt_outs.several(of.organisation, of.team, &numbers),
+        let (pointers, (pointed, mut strangers)) =
+            tokio::try_join!(self.pointers(of, ids), self.places(of, numbers))?;
+        let stranger_of = |number: &PhoneNumber| ContactId::provisional(of.team, number);
+        let met: Vec<PhoneNumber> = numbers
+            .iter()
+            .filter(|number| {
+                pointed.contains(number.as_str()) || strangers.contains_key(&stranger_of(number))
+            })
+            .map(|number| (*number).clone())
+            .collect();
+        let (contacts, mut standings) = tokio::try_join!(
+            self.entries(of, pointers),
+            self.opt_outs.several(of.organisation, of.team, &met),
         )?;
-        let (mut pointed, mut strangers) = places;
-        let mut known = Known { contacts, numbers: HashMap::new() };
-        for number in numbers {
-            let stranger = strangers.remove(&ContactId::provisional(of.team, &number));
-            let met = Met {
-                known: pointed.remove(number.as_str()) || stranger.is_some(),
-                stranger: stranger.filter(|stranger| stranger.contact.provisional),
-                standing: standings.get(&number).cloned().unwrap_or_default(),
-            };
-            known.numbers.insert(number, met);
-        }
-        Ok(known)
+        let named =
+            contacts.into_iter().filter_map(|entry| Some((entry.contact.external_id.clone()?, entry)));
+        let met = met.into_iter().map(|number| {
+            let stranger = strangers.remove(&stranger_of(&number));
+            let standing = standings.remove(&number).unwrap_or_default();
+            (number, Met { stranger: stranger.filter(|stranger| stranger.contact.provisional), standing })
+        });
+        Ok(Known { contacts: named.collect(), numbers: met.collect() })
     }
 
-    async fn by_external_ids(
-        &self,
-        of: Of<'_>,
-        ids: &HashSet<&str>,
-    ) -> Result<HashMap<String, Entry>, StoreError> {
+    async fn pointers(&self, of: Of<'_>, ids: &HashSet<&str>) -> Result<Vec<ContactId>, StoreError> {
         let asked = ids.iter().map(|id| keys::external_contact(of.organisation, of.team, id));
-        let pointers = self.table.get_many(asked.collect()).await?;
-        let pointers: Vec<NumberRow> = serde_dynamo::from_items(pointers)?;
-        let contacts = pointers.iter().map(|pointer| parse_id(&pointer.contact));
-        let entries = self.entries(of, contacts.collect::<Result<Vec<_>, _>>()?).await?;
-        let named = entries.into_iter().filter_map(|entry| Some((entry.contact.external_id.clone()?, entry)));
-        Ok(named.collect())
+        let pointers: Vec<NumberRow> = serde_dynamo::from_items(self.table.get_many(asked.collect()).await?)?;
+        pointers.iter().map(|pointer| parse_id(&pointer.contact)).collect()
     }
 
     async fn entries(&self, of: Of<'_>, ids: Vec<ContactId>) -> Result<Vec<Entry>, StoreError> {
@@ -139,7 +134,7 @@ impl ContactBatches {
     async fn places(
         &self,
         of: Of<'_>,
-        numbers: &[PhoneNumber],
+        numbers: &HashSet<&PhoneNumber>,
     ) -> Result<(HashSet<String>, HashMap<ContactId, Entry>), StoreError> {
         let pointers = numbers.iter().map(|number| keys::contact_number(of.organisation, of.team, number));
         let strangers = numbers.iter().map(|number| ContactId::provisional(of.team, number)).collect();

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a measurement whose ground breaks away should say so")]
 
 mod bootstraps;
+mod import_ratio;
 mod lock_ratio;
 mod runtime_api;
 mod scene;
@@ -47,6 +48,7 @@ async fn main() {
     let options = Options::parse();
     let scene = scene::Scene::set().await;
     let mut figures = vec![lock_ratio::measure(&scene).await];
+    figures.push(import_ratio::measure().await);
     figures.extend(bootstraps::sizes(&options.bootstraps));
     figures.extend(bootstraps::run(&scene, &options.bootstraps, options.invocations).await);
     println!("| figure | measured | goal | |\n|---|---|---|---|");
