@@ -85,13 +85,14 @@ impl App {
         let (time, max_receives) = (env.seconds("SLICE_SECONDS"), env.number("MAX_RECEIVES", 2));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        Ok(Self {
-            stores: Stores::new(&Table::of(&aws, name)),
-            bucket: Bucket::new(&aws, &bucket),
-            queue: ImportQueue::new(&aws, queue),
-            sizes: Sizes { time, ..Sizes::default() },
-            max_receives,
-        })
+        let (table, bucket) = (Table::of(&aws, name), Bucket::new(&aws, &bucket));
+        let sizes = Sizes { time, ..Sizes::default() };
+        Ok(Self::new(&table, bucket, ImportQueue::new(&aws, queue), sizes, max_receives))
+    }
+
+    /// Over this table, bucket and queue; an import is given up at this delivery.
+    pub fn new(table: &Table, bucket: Bucket, queue: ImportQueue, sizes: Sizes, max_receives: u32) -> Self {
+        Self { stores: Stores::new(table), bucket, queue, sizes, max_receives }
     }
 }
 

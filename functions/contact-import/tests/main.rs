@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "all of it is a test, its steps as well")]
 
 mod crashes;
+mod deliveries;
 mod desk;
 mod rows;
 mod turns;
