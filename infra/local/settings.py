@@ -43,6 +43,8 @@ class Settings:
                 "RegistrationPollSeconds": _whole("REGISTRATION_POLL_SECONDS", 30),
                 "RegistrationRetrySeconds": 20,
                 "PurchaseGraceSeconds": 60,
+                "ImportSliceSeconds": 2,  # so that a file of some thousand rows is read in several slices
+                "ImportRetrySeconds": 120,
                 "KeywordReplies": os.environ.get("KEYWORD_REPLIES") or "product",
                 "BrandSid": "BN00000000000000000000000000000000",
                 "MailFrom": "no-reply@shared-inbox.example",

@@ -16,6 +16,7 @@ mod conventions;
 mod delivery;
 mod filters;
 mod folders;
+mod imports;
 mod inbound;
 mod lock;
 mod main_job;

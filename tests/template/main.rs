@@ -123,7 +123,9 @@ fn rights_are_named_actions_on_named_resources() {
         for statement in statements(&function) {
             for text in texts(&statement["Action"]).iter().chain(&texts(&statement["Resource"])) {
                 // Files have no names that a template could tell: they are named by the folder that they are in.
-                let folder = ["${Files.Arn}/uploads/*", "${Files.Arn}/media/*"].contains(&text.as_str());
+                let folders =
+                    ["uploads", "media", "imports"].map(|folder| format!("${{Files.Arn}}/{folder}/*"));
+                let folder = folders.contains(&text);
                 assert!(folder || !text.contains('*'), "{package}: {text}");
             }
             assert!(!texts(&statement["Resource"]).is_empty(), "{package}: a statement names its resources");
@@ -194,6 +196,18 @@ fn workers_know_their_last_try_and_their_waits_fit_into_the_queues() {
 }
 
 #[test]
+fn the_reader_of_imports_knows_its_last_try_and_its_slices_end_before_it_does() {
+    let reader = &functions()["contact-import"];
+    let queue = &resources("AWS::SQS::Queue")["ImportQueue"];
+    let tries = reader["Environment"]["Variables"]["MAX_RECEIVES"].as_str().unwrap().to_owned();
+    assert_eq!(tries, queue["RedrivePolicy"]["maxReceiveCount"].as_u64().unwrap().to_string());
+    let timeout = reader["Timeout"].as_u64().unwrap();
+    let template = template();
+    assert!(template["Parameters"]["ImportRetrySeconds"]["MinValue"].as_u64().unwrap() >= timeout);
+    assert!(template["Parameters"]["ImportSliceSeconds"]["MaxValue"].as_u64().unwrap() * 2 <= timeout);
+}
+
+#[test]
 fn queue_and_stream_events_report_failures_one_by_one() {
     for (package, function) in functions() {
         let Some(events) = function["Events"].as_mapping() else { continue };
@@ -226,6 +240,9 @@ fn files_are_private_encrypted_and_tidied_up() {
         rule["ExpirationInDays"].as_u64()
     };
     assert_eq!((expires("uploads/"), expires("media/")), (Some(7), None));
+    assert_eq!(expires(shared_aws::imports::OBJECTS), Some(7));
+    let told = texts(&files["NotificationConfiguration"]);
+    assert!(told.contains(&shared_aws::imports::OBJECTS.to_owned()), "{told:?}");
     let policy = texts(&resources("AWS::S3::BucketPolicy")["FilesPolicy"]["PolicyDocument"]).join(" ");
     assert!(policy.contains("Deny") && policy.contains("s3:*"), "{policy}");
 }

@@ -13,8 +13,8 @@ mod write;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     client::Aws, config::Environment, contact_book::ContactBook, contact_copies::ContactCopies,
-    contacts::Contacts, idempotency::UsedKeys, members::Members, notices::Notices,
-    opt_out_reviews::OptOutReviews, opt_outs::OptOuts, secrets::Secrets, table::Table,
+    contacts::Contacts, former_numbers::FormerNumbers, idempotency::UsedKeys, members::Members,
+    notices::Notices, opt_out_reviews::OptOutReviews, opt_outs::OptOuts, secrets::Secrets, table::Table,
     team_members::TeamMembers, teams::Teams,
 };
 use shared_domain::time::Timestamp;
@@ -30,6 +30,7 @@ pub struct App {
     team_members: TeamMembers,
     teams: Teams,
     contacts: Contacts,
+    former_numbers: FormerNumbers,
     book: ContactBook,
     copies: ContactCopies,
     notices: Notices,
@@ -62,6 +63,7 @@ impl App {
             team_members: TeamMembers::new(table.clone()),
             teams: Teams::new(table.clone()),
             contacts: Contacts::new(table.clone()),
+            former_numbers: FormerNumbers::new(table.clone()),
             book: ContactBook::new(table.clone()),
             copies: ContactCopies::new(table.clone()),
             notices: Notices::new(table.clone()),

@@ -1,7 +1,5 @@
 //! Entering, changing and removing contacts.
 
-use std::collections::BTreeMap;
-
 use lambda_http::Request;
 use shared_aws::contact_book::{Entry, Written};
 use shared_domain::{
@@ -206,27 +204,11 @@ async fn changed_by(
     Ok(after)
 }
 
-/// A number that no contact has any more is a stranger's again, who stays opted out or blocked.
+/// A number that this contact has no more.
 async fn leave_behind(app: &App, access: &TeamAccess, old: &Contact) -> Result<(), Problem> {
     let (organisation, team) = (&access.organisation, access.team());
-    let other = app.contacts.by_number(organisation, team, &old.number).await?;
-    let now_shown = match other {
-        Some(other) if other.id != old.id => other,
-        _ => {
-            let stranger = Contact {
-                opted_out: old.opted_out,
-                blocked: old.blocked,
-                ..Contact::provisional(team, &old.number)
-            };
-            if stranger.opted_out || stranger.blocked {
-                let entry = Entry { contact: stranger.clone(), custom: BTreeMap::new(), version: 1 };
-                app.book.write(organisation, team, None, &entry, None).await?;
-            }
-            stranger
-        }
-    };
-    app.copies.spread(organisation, team, &now_shown).await?;
-    Ok(())
+    let kept = (old.opted_out, old.blocked);
+    Ok(app.former_numbers.leave(organisation, team, &old.id, &old.number, kept).await?)
 }
 
 /// Remove a contact

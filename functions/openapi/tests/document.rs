@@ -54,6 +54,7 @@ fn document() -> utoipa::openapi::OpenApi {
         inboxes::Api::openapi(),
         registrations::Api::openapi(),
         contacts::Api::openapi(),
+        contact_imports::Api::openapi(),
         out_of_office::Api::openapi(),
         templates::Api::openapi(),
         conversations::Api::openapi(),

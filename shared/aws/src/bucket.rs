@@ -3,6 +3,7 @@
 //! | where | what | how long |
 //! |---|---|---|
 //! | `uploads/` | what a browser puts there by a presigned address, until somebody takes it over | days |
+//! | `imports/` | files of contacts, while they are read | days |
 //! | `media/` | files of messages | for good; cheaper storage after some months |
 //!
 //! Nothing is tried a second time here. A presigned address is worth what the function's own rights are worth, and dies
@@ -178,6 +179,26 @@ impl Bucket {
         }
     }
 
+    /// [`Bucket::read`] of a file that still is what `etag` says; [`BucketError::Absent`] if it is not.
+    ///
+    /// # Errors
+    /// [`BucketError`].
+    pub async fn read_same(
+        &self,
+        key: &str,
+        etag: &str,
+        from: u64,
+        length: usize,
+        now: Timestamp,
+    ) -> Result<Vec<u8>, BucketError> {
+        let range = format!("bytes={from}-{}", from.saturating_add(length as u64).saturating_sub(1));
+        match self.call("GET", key, &[("range", &range), ("if-match", etag)], Vec::new(), length, now).await {
+            Ok((_, content)) => Ok(content),
+            Err(BucketError::Refused(code)) if code == "416" => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// An address by which anybody can read a file for as long as `lives` (whole seconds, a week at most).
     ///
     /// # Errors
@@ -213,6 +234,20 @@ impl Bucket {
         let size = size.to_string();
         let headers = [("content-type", content_type), ("content-length", size.as_str())];
         self.presigned("PUT", self.address(key), &headers, lives, now)
+    }
+
+    /// [`Bucket::presigned_put`] for a file of any size: whoever reads it has to look how large it is.
+    ///
+    /// # Errors
+    /// [`BucketError::Refused`] when it cannot be signed.
+    pub fn presigned_put_of_any_size(
+        &self,
+        key: &str,
+        content_type: &str,
+        lives: Duration,
+        now: Timestamp,
+    ) -> Result<String, BucketError> {
+        self.presigned("PUT", self.address(key), &[("content-type", content_type)], lives, now)
     }
 
     fn address(&self, key: &str) -> String {

@@ -22,7 +22,7 @@ use crate::{
     idempotency::Idempotency,
     items::{ContactRow, NumberRow, parse_id},
     keys,
-    table::{Item, StoreError, Table, number, text},
+    table::{Item, StoreError, Table, number, row, text},
     transaction::Transaction,
 };
 
@@ -214,7 +214,8 @@ impl ContactBook {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// The pointer from a number may have gone to another contact since.
+    /// The pointer from a number may have gone to another contact since. Where it has not, it stays, and names the stranger
+    /// whom the number would be: that it was met tells imports to look for its conversations.
     async fn forget_number(
         &self,
         organisation: &OrganisationId,
@@ -225,9 +226,9 @@ impl ContactBook {
         let key = keys::contact_number(organisation, team, &contact.number);
         let pointer: Option<NumberRow> = self.table.get(key.clone(), true).await?;
         if pointer.is_some_and(|pointer| pointer.contact == contact.id.as_str()) {
-            transaction.delete_if(key, |delete| {
-                delete
-                    .condition_expression("contact = :me")
+            let stranger = ContactId::provisional(team, &contact.number);
+            transaction.put_if(key, &NumberRow { contact: stranger.to_string() }, |put| {
+                put.condition_expression("contact = :me")
                     .expression_attribute_values(":me", text(&contact.id))
             })?;
         }
@@ -313,6 +314,18 @@ fn at_version(version: u64) -> &'static str {
     }
 }
 
+/// A contact out of its row.
+pub(crate) fn entry_of(item: Item) -> Result<Entry, StoreError> {
+    entry(serde_dynamo::from_item(item)?)
+}
+
+/// The row of a contact that nobody else writes yet.
+pub(crate) fn new_row(organisation: &OrganisationId, team: &TeamId, new: &Entry) -> Result<Item, StoreError> {
+    let content =
+        EntryRow { contact: ContactRow::of(&new.contact), custom: new.custom.clone(), version: new.version };
+    row(keys::contact(organisation, team, &new.contact.id), &content)
+}
+
 fn entry(row: EntryRow) -> Result<Entry, StoreError> {
     Ok(Entry { contact: row.contact.contact()?, custom: row.custom, version: row.version })
 }
@@ -323,7 +336,7 @@ fn folded(name: &str) -> String {
 }
 
 /// Both ways round; one where there is only one name, none where there is none.
-fn names(contact: &Contact) -> Vec<String> {
+pub(crate) fn names(contact: &Contact) -> Vec<String> {
     let first = contact.first_name.as_deref().unwrap_or_default();
     let last = contact.last_name.as_deref().unwrap_or_default();
     let mut names = vec![folded(&format!("{first} {last}")), folded(&format!("{last} {first}"))];

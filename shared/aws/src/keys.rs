@@ -24,6 +24,9 @@
 //! | `org_#con_` | `OUT#millis` | the same | ledger of the contact |
 //! | `org_#OPTOUT#scope#+1…` | `STATE` | who opted a number out, within a team or all personal inboxes | each keyword, each send |
 //! | `org_#team_` | `EXT#id` | which contact has an id of the customer's | search, imports |
+//! | `org_#team_` | `imp_` | an import of contacts: its file, how far it came, its counts; `ttl` | report, its worker; latest imports |
+//! | `org_#team_` | `IMPORTING` | which import of the team is being worked on | its worker |
+//! | `org_#imp_` | `ERRORS#row#part` | faults of rows, some hundred in one; `ttl` | report |
 //! | `org_#team_` | `FIND#name#con_` | a contact by its name | search by the beginning of a name |
 //! | `org_#team_` | `tpl_` | canned response | list, sends by template |
 //! | `org_#team_` | `TPLNAME#name` | which canned response has a name | that names are one's alone |
@@ -60,7 +63,8 @@ use sha2::{Digest, Sha256};
 use shared_domain::{
     conversation::Folder,
     ids::{
-        ContactId, ConversationId, InboxId, MessageId, OrganisationId, ReviewId, TeamId, TemplateId, UserId,
+        ContactId, ConversationId, ImportId, InboxId, MessageId, OrganisationId, ReviewId, TeamId,
+        TemplateId, UserId,
     },
     phone::PhoneNumber,
     time::Timestamp,
@@ -209,6 +213,35 @@ pub const TEMPLATES: &str = "tpl_";
 /// Which canned response of a team has a name, in small letters.
 pub fn template_name(organisation: &OrganisationId, team: &TeamId, name: &str) -> Key {
     Key::new(team_partition(organisation, team), format!("TPLNAME#{name}"))
+}
+
+/// An import of contacts.
+pub fn contact_import(organisation: &OrganisationId, team: &TeamId, import: &ImportId) -> Key {
+    Key::new(team_partition(organisation, team), import.as_str())
+}
+
+/// Where the imports begin in a team's partition.
+pub const IMPORTS: &str = "imp_";
+
+/// Which import of a team is being worked on.
+pub fn importing(organisation: &OrganisationId, team: &TeamId) -> Key {
+    Key::new(team_partition(organisation, team), "IMPORTING")
+}
+
+/// The partition of an import's faults.
+pub fn import_partition(organisation: &OrganisationId, import: &ImportId) -> String {
+    format!("{organisation}#{import}")
+}
+
+/// Where faults of this row, and of those after it, stand.
+pub fn import_errors_from(row: u64) -> String {
+    format!("ERRORS#{row:09}")
+}
+
+/// Faults of the rows from this one on, in parts.
+pub fn import_errors(organisation: &OrganisationId, import: &ImportId, row: u64, part: usize) -> Key {
+    let place = format!("{}#{part:04}", import_errors_from(row));
+    Key::new(import_partition(organisation, import), place)
 }
 
 /// Where a number stands within a scope: a team's id, or `PERSONAL`.

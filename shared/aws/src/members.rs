@@ -167,6 +167,20 @@ impl Members {
         Ok(row.map(UserRow::user).transpose()?)
     }
 
+    /// Several users at once; who is none is not among them. Half a read unit each.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn users(
+        &self,
+        organisation: &OrganisationId,
+        users: &[UserId],
+    ) -> Result<Vec<User>, StoreError> {
+        let keys = users.iter().map(|user| keys::user(organisation, user)).collect();
+        let rows: Vec<UserRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
+        Ok(rows.into_iter().map(UserRow::user).collect::<Result<_, _>>()?)
+    }
+
     /// A user with teams and inboxes, in one query; read consistently, since rights are taken from it.
     ///
     /// # Errors

@@ -5,6 +5,8 @@
 //! The contact's copies on conversations follow; the sender asks once more before it calls the carrier, so that a text
 //! that was accepted at the same instant loses.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
@@ -116,9 +118,29 @@ impl OptOuts {
     /// [`StoreError`].
     pub async fn get(&self, subject: &Subject) -> Result<Standing, StoreError> {
         let row: Option<StateRow> = self.table.get(key(subject), true).await?;
-        let row = row.unwrap_or_default();
-        let stopped_at = row.stopped_at.iter().map(|inbox| parse_id(inbox)).collect::<Result<_, _>>()?;
-        Ok(Standing { state: row.state, stopped_at, last: row.last, version: row.version })
+        row.unwrap_or_default().standing()
+    }
+
+    /// Where many numbers stand with a team, read consistently: a read unit each. Who is not among them is opted in.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(crate) async fn several(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        numbers: &[PhoneNumber],
+    ) -> Result<HashMap<PhoneNumber, Standing>, StoreError> {
+        let asked = numbers.iter().map(|number| key(&Subject::of_team(organisation, team, number)));
+        let found = self.table.get_many(asked.collect()).await?;
+        let standing = |item: Item| {
+            let pk = item.get("pk").and_then(|pk| pk.as_s().ok());
+            let number = pk.and_then(|pk| pk.rsplit('#').next()).unwrap_or_default();
+            let number = PhoneNumber::from_carrier(number)
+                .map_err(|_| StoreError::Unreadable("a number in a key".into()))?;
+            Ok((number, serde_dynamo::from_item::<_, StateRow>(item)?.standing()?))
+        };
+        found.into_iter().map(standing).collect()
     }
 
     /// Whether any of these numbers and scopes is opted out: one request, a read unit each.
@@ -249,8 +271,23 @@ impl OptOuts {
         team: &TeamId,
         number: &PhoneNumber,
     ) -> Result<(), StoreError> {
-        let mut contact = self.contacts.by_number_or_provisional(organisation, team, number).await?;
-        let opted_out = self.get(&Subject::of_team(organisation, team, number)).await?.state.is_out();
+        let contact = self.contacts.by_number_or_provisional(organisation, team, number).await?;
+        self.show(organisation, team, contact).await
+    }
+
+    /// Brings a contact's flag, and its copies on conversations, up to where its number stands: for who knows which contact
+    /// is shown for the number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn show(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        mut contact: Contact,
+    ) -> Result<(), StoreError> {
+        let subject = Subject::of_team(organisation, team, &contact.number);
+        let opted_out = self.get(&subject).await?.state.is_out();
         if contact.opted_out != opted_out {
             contact.opted_out = opted_out;
             self.flag(organisation, team, &contact).await?;
@@ -331,6 +368,13 @@ impl OptOuts {
         let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
         let rows: Vec<EntryRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
         Ok(Page { entries: rows.into_iter().map(EntryRow::entry).collect::<Result<_, _>>()?, next })
+    }
+}
+
+impl StateRow {
+    fn standing(self) -> Result<Standing, StoreError> {
+        let stopped_at = self.stopped_at.iter().map(|inbox| parse_id(inbox)).collect::<Result<_, _>>()?;
+        Ok(Standing { state: self.state, stopped_at, last: self.last, version: self.version })
     }
 }
 

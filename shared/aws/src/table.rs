@@ -1,13 +1,14 @@
 //! The one table, and what can go wrong with it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
-    types::{AttributeValue, CancellationReason},
+    types::{AttributeValue, CancellationReason, PutRequest, WriteRequest},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::keys::Key;
@@ -135,6 +136,75 @@ impl Table {
         }
         Ok(found)
     }
+}
+
+/// Requests of one kind that a function has under way at once, where it reads or writes very many items.
+pub(crate) const AT_ONCE: usize = 8;
+/// `BatchGetItem` takes at most so many.
+const READ_AT_ONCE: usize = 100;
+/// `BatchWriteItem` takes at most so many.
+const WRITTEN_AT_ONCE: usize = 25;
+/// Tries of a request among very many, with growing pauses of half a minute in all: a partition that is written as fast as
+/// it can be throttles now and then.
+const TRIES: u32 = 20;
+
+/// Very many items: with patience, since whoever needs them is in no hurry.
+impl Table {
+    /// Many items at once, read consistently, in no order.
+    pub(crate) async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Item>, StoreError> {
+        let parts: Vec<Vec<Key>> = keys.chunks(READ_AT_ONCE).map(<[Key]>::to_vec).collect();
+        let read = |part: Vec<Key>| async move {
+            for again in 0..TRIES {
+                match self.batch_get(part.clone(), true).await {
+                    Err(StoreError::Unavailable(_)) => pause(again).await,
+                    answer => return answer,
+                }
+            }
+            Err(StoreError::Unavailable("throttled for too long".into()))
+        };
+        stream::iter(parts).map(read).buffer_unordered(AT_ONCE).try_concat().await
+    }
+
+    /// Writes many items as they are, whatever was there, in no order. No two of 25 in a row may have the same key.
+    pub(crate) async fn put_many(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        let mut parts = Vec::with_capacity(items.len() / WRITTEN_AT_ONCE + 1);
+        let mut items = items.into_iter().peekable();
+        while items.peek().is_some() {
+            let part = items.by_ref().take(WRITTEN_AT_ONCE).map(written).collect::<Result<Vec<_>, _>>()?;
+            parts.push(part);
+        }
+        let parts = stream::iter(parts).map(|part| self.put_part(part));
+        parts.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn put_part(&self, mut part: Vec<WriteRequest>) -> Result<(), StoreError> {
+        for again in 0..TRIES {
+            let request = HashMap::from([(self.name.clone(), part.clone())]);
+            match self.client.batch_write_item().set_request_items(Some(request)).send().await {
+                Ok(sent) => match sent.unprocessed_items.and_then(|mut rest| rest.remove(&self.name)) {
+                    Some(rest) if !rest.is_empty() => part = rest,
+                    _ => return Ok(()),
+                },
+                Err(error) => match error.into() {
+                    StoreError::Unavailable(_) => {}
+                    refused => return Err(refused),
+                },
+            }
+            pause(again).await;
+        }
+        Err(StoreError::Unavailable("throttled for too long".into()))
+    }
+}
+
+fn written(item: Item) -> Result<WriteRequest, StoreError> {
+    let put = PutRequest::builder().set_item(Some(item)).build();
+    let put = put.map_err(|_| StoreError::Refused("no item".into()))?;
+    Ok(WriteRequest::builder().put_request(put).build())
+}
+
+async fn pause(again: u32) {
+    let pause = Duration::from_millis(50) * 2_u32.pow(again.min(5));
+    tokio::time::sleep(pause).await;
 }
 
 /// Key and content as one row.

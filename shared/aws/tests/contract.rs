@@ -14,6 +14,8 @@ mod directory;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod inbound;
 #[cfg(test)]
 mod lists;

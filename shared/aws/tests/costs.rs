@@ -6,9 +6,11 @@ mod sizes;
 use std::collections::BTreeMap;
 
 use shared_aws::{
+    contact_batches::{ContactBatches, Of},
     contact_book::{Entry, Written},
     conversations::Change,
     idempotency::Idempotency,
+    imports::Imports,
     inbound::{InboundText, Receipt},
     locks::Acquired,
     media::Waiting,
@@ -38,7 +40,7 @@ use shared_domain::{
 };
 
 use crate::{
-    registrations,
+    imports, registrations,
     support::{
         Bill, Desk, ada, another_inbox, ben, cleo, contact, deed, incoming, membership, number, seconds,
         team_that_is, user,
@@ -122,6 +124,12 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("canned response read", 1, 1.0, 0.0),
     ("canned response changed", 1, 0.0, 2.0),
     ("canned response renamed", 1, 0.0, 6.0),
+    ("import asked for", 1, 0.0, 4.0),
+    ("import's turn taken", 1, 0.0, 1.0),
+    ("100 rows looked up, all new", 3, 300.0, 0.0),
+    ("import's chunk begun", 1, 0.0, 2.0),
+    ("100 contacts created", 20, 0.0, 500.0),
+    ("100 rows looked up, all known", 5, 500.0, 0.0),
 ];
 
 /// An inbox with a list of contacts, and what was metered there.
@@ -657,6 +665,40 @@ async fn registration(ledger: &mut Ledger) {
     }
 }
 
+async fn imports(ledger: &mut Ledger) {
+    let store = |desk: &Desk| Imports::new(desk.metered());
+    let batches = |desk: &Desk| ContactBatches::new(desk.metered());
+    let mut import = imports::asked(&ledger.desk, "imp_01KB5Q8Z7M4T9XRA");
+    let (person, id) = (ada(), import.id.to_string());
+    let deed = deed(&person, "contacts.import", &id, seconds(70));
+    let ask = async |desk: &Desk| store(desk).create(&import, &deed, None).await.unwrap();
+    assert!(ledger.note("import asked for", ask).await);
+    let turn =
+        async |desk: &Desk| store(desk).take_turn(&import, 1, seconds(70), seconds(200)).await.unwrap();
+    assert_eq!(ledger.note("import's turn taken", turn).await, shared_aws::imports::Turn::Mine);
+    let new: Vec<Entry> = (300..400)
+        .map(|place| Entry { contact: contact(place), custom: BTreeMap::new(), version: 1 })
+        .collect();
+    let ids = new.iter().filter_map(|entry| entry.contact.external_id.as_deref()).collect();
+    let numbers = new.iter().map(|entry| &entry.contact.number).collect();
+    let look_up = async |desk: &Desk| {
+        let of = Of { organisation: desk.organisation(), team: &desk.inbox.team };
+        batches(desk).look_up(of, &ids, &numbers).await.unwrap()
+    };
+    assert!(ledger.note("100 rows looked up, all new", look_up).await.contacts.is_empty());
+    imports::begin(&mut import);
+    let begun = ledger.desk.metered();
+    let (advanced, bill) = ledger.desk.cost(Imports::new(begun).advance(&mut import, &[])).await;
+    assert!(advanced.unwrap());
+    ledger.lines.push(("import's chunk begun", bill));
+    let create = async |desk: &Desk| {
+        let of = Of { organisation: desk.organisation(), team: &desk.inbox.team };
+        batches(desk).create(of, &new.iter().collect::<Vec<_>>()).await.unwrap();
+    };
+    ledger.note("100 contacts created", create).await;
+    assert_eq!(ledger.note("100 rows looked up, all known", look_up).await.contacts.len(), 100);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_costs_what_the_budget_says() {
     let mut ledger = Ledger::open().await;
@@ -680,6 +722,7 @@ async fn every_operation_costs_what_the_budget_says() {
     reviews(&mut people).await;
     files(&mut people).await;
     templates(&mut people).await;
+    imports(&mut people).await;
     let list = people;
     print_table(&list.lines);
     let bill = |&(operation, requests, read, write): &_| (operation, Bill::new(requests, read, write));

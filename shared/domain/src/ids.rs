@@ -148,6 +148,8 @@ pub enum Review {}
 pub enum Template {}
 /// A picture or another file of a message.
 pub enum Media {}
+/// A file of contacts.
+pub enum Import {}
 
 impl Kind for Organisation {
     const PREFIX: &'static str = "org_";
@@ -179,6 +181,9 @@ impl Kind for Template {
 impl Kind for Media {
     const PREFIX: &'static str = "med_";
 }
+impl Kind for Import {
+    const PREFIX: &'static str = "imp_";
+}
 
 /// Names an organisation: `org_…`.
 pub type OrganisationId = Id<Organisation>;
@@ -200,6 +205,8 @@ pub type ReviewId = Id<Review>;
 pub type TemplateId = Id<Template>;
 /// Names a picture or another file: `med_…`.
 pub type MediaId = Id<Media>;
+/// Names an import: `imp_…`.
+pub type ImportId = Id<Import>;
 
 impl ConversationId {
     /// The one conversation of this inbox with this number.
@@ -212,6 +219,11 @@ impl ContactId {
     /// The contact that an unknown number becomes; the same however often and wherever it is met first.
     pub fn provisional(team: &TeamId, number: &PhoneNumber) -> Self {
         Self::from_digest(&Sha256::digest(format!("contact {team} {}", number.as_str())))
+    }
+
+    /// The contact that a row of an import makes; the same however often the row is read.
+    pub fn of_import(import: &ImportId, row: u64) -> Self {
+        Self::from_digest(&Sha256::digest(format!("contact {import} {row}")))
     }
 }
 

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a measurement whose ground breaks away should say so")]
 
 mod bootstraps;
+mod import_ratio;
 mod list_ratio;
 mod lock_ratio;
 mod runtime_api;
@@ -30,9 +31,9 @@ struct Options {
     /// Conversations of the large inbox.
     #[arg(long, default_value_t = 1_000_000)]
     conversations: usize,
-    /// Only the lists, which need no bootstraps.
+    /// Only lists and import, which need no bootstraps.
     #[arg(long)]
-    lists_only: bool,
+    tables_only: bool,
 }
 
 /// One line of the table.
@@ -53,7 +54,8 @@ impl Figure {
 async fn main() {
     let options = Options::parse();
     let mut figures = list_ratio::measure(options.conversations).await;
-    if !options.lists_only {
+    figures.push(import_ratio::measure().await);
+    if !options.tables_only {
         let scene = scene::Scene::set().await;
         figures.push(lock_ratio::measure(&scene).await);
         figures.extend(bootstraps::sizes(&options.bootstraps));

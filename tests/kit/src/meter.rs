@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::{
     error::BoxError,
     operation::{
         batch_get_item::{BatchGetItemInput, BatchGetItemOutput},
+        batch_write_item::{BatchWriteItemInput, BatchWriteItemOutput},
         delete_item::{DeleteItemInput, DeleteItemOutput},
         get_item::{GetItemInput, GetItemOutput},
         put_item::{PutItemError, PutItemInput, PutItemOutput},
@@ -60,6 +61,8 @@ impl Bill {
             self.reads(got.consumed_capacity());
         } else if let Some(queried) = output.downcast_ref::<QueryOutput>() {
             self.reads(queried.consumed_capacity());
+        } else if let Some(put) = output.downcast_ref::<BatchWriteItemOutput>() {
+            self.writes(put.consumed_capacity());
         } else if let Some(put) = output.downcast_ref::<PutItemOutput>() {
             self.writes(put.consumed_capacity());
         } else if let Some(updated) = output.downcast_ref::<UpdateItemOutput>() {
@@ -174,6 +177,7 @@ fn return_consumed_capacity(input: &mut Input) -> Option<&mut Option<ReturnConsu
     field_of!(
         GetItemInput,
         BatchGetItemInput,
+        BatchWriteItemInput,
         QueryInput,
         PutItemInput,
         UpdateItemInput,

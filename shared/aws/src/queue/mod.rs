@@ -4,12 +4,14 @@ use aws_sdk_sqs::types::builders::SendMessageBatchRequestEntryBuilder;
 
 use crate::client::Aws;
 
+mod import;
 mod mail;
 mod media;
 mod registration;
 mod send;
 
 pub use self::{
+    import::{ImportJob, ImportQueue},
     mail::MailQueue,
     media::{MediaJob, MediaQueue},
     registration::{RegistrationJob, RegistrationQueue},

@@ -148,6 +148,12 @@ impl Desk {
         Table::new(Client::from_conf(config), TABLE)
     }
 
+    /// The table through the meter, for stores that a desk does not have.
+    pub(crate) fn metered(&self) -> Table {
+        let config = self.aws.dynamodb_config().interceptor(self.meter.clone()).build();
+        Table::new(Client::from_conf(config), TABLE)
+    }
+
     pub(crate) fn organisation(&self) -> &OrganisationId {
         &self.inbox.organisation
     }

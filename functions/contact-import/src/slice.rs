@@ -1,0 +1,325 @@
+//! One slice: as many chunks as its time allows.
+
+use std::{collections::HashMap, time::Duration};
+
+use shared_aws::{
+    bucket::BucketError,
+    imports::{Begun, Counts, Import, Place, Status, Turn},
+};
+use shared_domain::{
+    ids::UserId,
+    import::{Columns, Encoding, MOST_ERRORS, Refusal, Report, Row, RowFault, Staff},
+    lock::Person,
+    time::Timestamp,
+};
+
+use crate::{
+    Again, Stores,
+    drafts::{self, Drafts, Numbered},
+    rows::{LONGEST_ROW, Next as Read, Rows},
+    survey::{NotImported, Survey, columns, too_long},
+    write,
+};
+
+/// How much at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// A slice begins no chunk after so long.
+    pub time: Duration,
+    /// Rows of a chunk.
+    pub chunk: usize,
+    /// Bytes that are read at once.
+    pub piece: usize,
+    /// A turn ends after so long, should its worker die: longer than a function lives.
+    pub turn: Duration,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(45), chunk: 500, piece: 1024 * 1024, turn: Duration::from_secs(150) }
+    }
+}
+
+/// Where the bytes of a file come from: its etag and size, and a part of it as long as it has that etag.
+#[derive(Debug)]
+pub struct Bytes<H, R> {
+    /// Etag and size.
+    pub head: H,
+    /// At most so many bytes of the content with this etag, from this place on; none behind its end.
+    pub read: R,
+}
+
+/// What becomes of the import after a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// It is over, or another worker is at it.
+    Over,
+    /// It goes on at once.
+    GoOn,
+    /// It goes on after a pause.
+    Later,
+}
+
+/// Works on an import until it is over or the time is up.
+///
+/// # Errors
+/// [`Again`] when nothing came of it.
+pub async fn slice<H, R>(
+    stores: &Stores,
+    mut import: Import,
+    bytes: &Bytes<H, R>,
+    clock: &(impl Fn() -> Timestamp + Sync),
+    worker: u64,
+    sizes: Sizes,
+) -> Result<Next, Again>
+where
+    H: AsyncFn() -> Result<(String, u64), BucketError>,
+    R: AsyncFn(&str, u64, usize) -> Result<Vec<u8>, BucketError>,
+{
+    let begun = clock();
+    match stores.imports.take_turn(&import, worker, begun, begun.plus(sizes.turn)).await? {
+        Turn::Mine => {}
+        Turn::SameImport => return Ok(Next::Over),
+        Turn::AnotherImport => return Ok(Next::Later),
+    }
+    let before = import.done;
+    let until = begun.plus(sizes.time);
+    let worked = work(stores, &mut import, bytes, clock, until, sizes).await;
+    // Before the import is queued again: a worker that finds the turn taken by the same import goes away.
+    stores.imports.end_turn(&import, worker).await?;
+    match worked {
+        Err(Again::Overtaken) => Ok(Next::Over), // whoever overtook has a message of their own
+        Err(Again::Store(_) | Again::Bucket(_)) if import.done != before => Ok(Next::Later),
+        worked => worked,
+    }
+}
+
+async fn work<H, R>(
+    stores: &Stores,
+    import: &mut Import,
+    bytes: &Bytes<H, R>,
+    clock: &(impl Fn() -> Timestamp + Sync),
+    until: Timestamp,
+    sizes: Sizes,
+) -> Result<Next, Again>
+where
+    H: AsyncFn() -> Result<(String, u64), BucketError>,
+    R: AsyncFn(&str, u64, usize) -> Result<Vec<u8>, BucketError>,
+{
+    match read(stores, import, bytes, clock, until, sizes).await {
+        Ok(next) => Ok(next),
+        Err(Stop::Again(again)) => Err(again),
+        Err(Stop::Not(not)) => {
+            tracing::info!(team = %import.team, import = %import.id, "not imported");
+            let refusal = Refusal { row: 1, field: String::new(), reason: not.reason.clone() };
+            let faults = if not.header { vec![refusal] } else { Vec::new() };
+            import.counts.errors += faults.len();
+            import.done.row = import.done.row.max(1); // faults are shown up to here
+            import.end(Status::Failed, Some(not.reason), clock());
+            advance(stores, import, &faults).await?;
+            Ok(Next::Over)
+        }
+    }
+}
+
+/// Why reading stops.
+enum Stop {
+    /// To be tried again.
+    Again(Again),
+    /// For good.
+    Not(NotImported),
+}
+
+impl<E: Into<Again>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Again(error.into())
+    }
+}
+
+impl From<NotImported> for Stop {
+    fn from(not: NotImported) -> Self {
+        Self::Not(not)
+    }
+}
+
+async fn read<H, R>(
+    stores: &Stores,
+    import: &mut Import,
+    bytes: &Bytes<H, R>,
+    clock: &(impl Fn() -> Timestamp + Sync),
+    until: Timestamp,
+    sizes: Sizes,
+) -> Result<Next, Stop>
+where
+    H: AsyncFn() -> Result<(String, u64), BucketError>,
+    R: AsyncFn(&str, u64, usize) -> Result<Vec<u8>, BucketError>,
+{
+    if import.file.is_none() {
+        look_through(stores, import, bytes, sizes).await?;
+    }
+    let Some(file) = import.file.clone() else { return Ok(Next::Over) };
+    let content = async |from, length| match (bytes.read)(&file.etag, from, length).await {
+        Err(BucketError::Absent) => Err(Stop::Not(NotImported {
+            reason: "the file was replaced or removed while it was read".into(),
+            header: false,
+        })),
+        answer => answer.map_err(Stop::from),
+    };
+    let encoding = file.encoding();
+    let mut rows = Rows::after(Place::default());
+    step(&mut rows, &content, LONGEST_ROW).await?;
+    let columns = columns(encoding, rows.fields())?;
+    if import.done.offset == 0 {
+        import.done = rows.place();
+    }
+    let mut rows = Rows::after(import.done);
+    let mut staff = HashMap::new();
+    loop {
+        let repeated = import.begun.as_ref().map(|begun| begun.end);
+        let clears = import.clear_missing_assignments;
+        let mut chunk = Vec::with_capacity(sizes.chunk);
+        let mut ended = false;
+        while !ended && wanted(&chunk, rows.place(), repeated, sizes) {
+            ended = !step(&mut rows, &content, sizes.piece).await?;
+            if !ended && let Some(row) = parsed(&rows, &columns, encoding, clears) {
+                chunk.push((rows.place().row, row));
+            }
+        }
+        meet(stores, import, &mut staff, &chunk).await?;
+        let known = write::look_up(stores, import, &chunk).await?;
+        let drafts = drafts::draft(import, chunk, &known, &staff, repeated.is_some());
+        if repeated.is_none() {
+            begin(stores, import, &drafts, rows.place()).await?;
+        }
+        if !import.dry_run {
+            write::all(stores, import, drafts, &known, &staff, clock()).await?;
+        }
+        import.settle();
+        if ended {
+            import.end(Status::Completed, None, clock());
+            advance(stores, import, &[]).await?;
+            tracing::info!(
+                metric = "import_completed", team = %import.team, import = %import.id, rows = import.counts.rows,
+                refused = import.counts.refused, dry_run = import.dry_run, "completed"
+            );
+            return Ok(Next::Over);
+        }
+        if clock() >= until {
+            advance(stores, import, &[]).await?;
+            return Ok(Next::GoOn);
+        }
+    }
+}
+
+/// Whether the chunk goes on: to where it was begun before, or until it is full.
+fn wanted(chunk: &[Numbered], place: Place, repeated: Option<Place>, sizes: Sizes) -> bool {
+    match repeated {
+        Some(end) => place.offset < end.offset,
+        None => chunk.len() < sizes.chunk,
+    }
+}
+
+/// Goes to the next row; `false` at the end of the file.
+async fn step(
+    rows: &mut Rows,
+    content: &impl AsyncFn(u64, usize) -> Result<Vec<u8>, Stop>,
+    piece: usize,
+) -> Result<bool, Stop> {
+    loop {
+        match rows.next() {
+            Read::Row => return Ok(true),
+            Read::End => return Ok(false),
+            Read::TooLong => return Err(too_long(rows.place().row + 1).into()),
+            Read::Piece => rows.feed(content(rows.wants(), piece).await?),
+        }
+    }
+}
+
+/// The row, unless nothing stands in it.
+fn parsed(
+    rows: &Rows,
+    columns: &Columns,
+    encoding: Encoding,
+    clears: bool,
+) -> Option<Result<Row, Vec<RowFault>>> {
+    let texts = rows.texts(encoding);
+    let fields: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+    if Columns::is_blank(fields.iter().copied()) {
+        return None;
+    }
+    let row = columns.row(&fields).map(|row| match row.staff {
+        Staff::Absent if clears => Row { staff: Staff::Blank, ..row },
+        _ => row,
+    });
+    Some(row)
+}
+
+async fn look_through<H, R>(
+    stores: &Stores,
+    import: &mut Import,
+    bytes: &Bytes<H, R>,
+    sizes: Sizes,
+) -> Result<(), Stop>
+where
+    H: AsyncFn() -> Result<(String, u64), BucketError>,
+    R: AsyncFn(&str, u64, usize) -> Result<Vec<u8>, BucketError>,
+{
+    let (etag, size) = (bytes.head)().await?;
+    let mut survey = Survey::of(size)?;
+    loop {
+        let piece = (bytes.read)(&etag, survey.wants(), sizes.piece).await?;
+        if survey.feed(piece)? {
+            break;
+        }
+    }
+    import.file = Some(survey.finish(etag, size)?);
+    import.status = Status::Running;
+    Ok(advance(stores, import, &[]).await?)
+}
+
+/// Learns who the users are that rows assign.
+async fn meet(
+    stores: &Stores,
+    import: &Import,
+    staff: &mut HashMap<UserId, Person>,
+    chunk: &[Numbered],
+) -> Result<(), Again> {
+    if staff.len() > 10_000 {
+        staff.clear(); // memory stays flat
+    }
+    let mut unknown: Vec<UserId> = Vec::new();
+    for (_, row) in chunk {
+        if let Ok(Row { staff: Staff::Is(user), .. }) = row
+            && !staff.contains_key(user)
+            && !unknown.contains(user)
+        {
+            unknown.push(user.clone());
+        }
+    }
+    for user in stores.members.users(&import.organisation, &unknown).await? {
+        staff.insert(user.id.clone(), Person { id: user.id, name: user.name });
+    }
+    Ok(())
+}
+
+/// Notes what is about to be written, and what it counts.
+async fn begin(stores: &Stores, import: &mut Import, drafts: &Drafts, end: Place) -> Result<(), Again> {
+    let Report { rows, created, updated, unchanged, refused, errors, errors_beyond } = &drafts.report;
+    let room = MOST_ERRORS.saturating_sub(import.counts.errors);
+    let kept = errors.len().min(room);
+    let counts = Counts {
+        rows: *rows,
+        created: *created,
+        updated: *updated,
+        unchanged: *unchanged,
+        refused: *refused,
+        errors: kept,
+        errors_beyond: errors_beyond + (errors.len() - kept) as u64,
+    };
+    import.begun = Some(Begun { end, counts, left: drafts.left.clone() });
+    advance(stores, import, &errors[..kept]).await
+}
+
+async fn advance(stores: &Stores, import: &mut Import, faults: &[Refusal]) -> Result<(), Again> {
+    if stores.imports.advance(import, faults).await? { Ok(()) } else { Err(Again::Overtaken) }
+}

@@ -1,0 +1,137 @@
+//! Queue messages: a file that was put, an import that goes on, one that fails too often, and what is none.
+
+use std::sync::{Arc, Mutex};
+
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::Response,
+};
+use contact_import::{App, Sizes, handle};
+use shared_aws::{
+    bucket::Bucket,
+    client::Aws,
+    imports::{Import, Status},
+    queue::{ImportJob, ImportQueue},
+};
+
+use crate::desk::{Clock, Desk, HEADER, SMALL, sums};
+
+/// A bucket with one file, and a queue that remembers what it got; without a file the bucket is down.
+#[derive(Clone)]
+struct Cloud {
+    file: Option<Arc<Vec<u8>>>,
+    queued: Arc<Mutex<Vec<String>>>,
+}
+
+impl Cloud {
+    async fn start(file: Option<&[u8]>) -> (Self, Aws) {
+        let cloud = Self { file: file.map(|file| Arc::new(file.to_vec())), queued: Arc::default() };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(answer).with_state(cloud.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        (cloud, Aws::loopback(endpoint))
+    }
+}
+
+async fn answer(State(cloud): State<Cloud>, request: Request) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let answer = Response::builder().header("etag", "\"1\"");
+    if head.headers.contains_key("x-amz-target") {
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        cloud.queued.lock().unwrap().push(String::from_utf8(body.to_vec()).unwrap());
+        let sent = r#"{"Successful":[{"Id":"0","MessageId":"m","MD5OfMessageBody":""}],"Failed":[]}"#;
+        return answer.header("content-type", "application/x-amz-json-1.0").body(sent.into()).unwrap();
+    }
+    let Some(file) = &cloud.file else { return answer.status(503).body(Body::empty()).unwrap() };
+    if head.method == "HEAD" {
+        return answer.header("content-length", file.len()).body(Body::empty()).unwrap();
+    }
+    assert_eq!(head.headers["if-match"], "\"1\"");
+    let range =
+        head.headers["range"].to_str().unwrap().strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+    let (from, last): (usize, usize) = (range.0.parse().unwrap(), range.1.parse().unwrap());
+    if from >= file.len() {
+        return answer.status(416).body(Body::empty()).unwrap();
+    }
+    let part = file[from..(last + 1).min(file.len())].to_vec();
+    answer.status(206).body(part.into()).unwrap()
+}
+
+fn app(desk: &Desk, aws: &Aws, sizes: Sizes) -> App {
+    let queue = ImportQueue::new(aws, "http://queue.example/imports");
+    App::new(&desk.table(), Bucket::new(aws, "files"), queue, sizes, 3)
+}
+
+fn put(import: &Import) -> String {
+    let key = import.object();
+    format!(
+        r#"{{"Records":[{{"eventName":"ObjectCreated:Put","s3":{{"object":{{"key":"{key}","size":1}}}}}}]}}"#
+    )
+}
+
+async fn deliver(app: &App, body: &str, receives: u32) -> usize {
+    let mut message = SqsMessage::default();
+    message.message_id = Some("m-1".into());
+    message.body = Some(body.to_owned());
+    message.attributes.insert("ApproximateReceiveCount".into(), receives.to_string());
+    let mut event = SqsEvent::default();
+    event.records.push(message);
+    let clock = Clock::at(1);
+    handle(app, &|| clock.hurries(), &shared_aws::clock::chance, event).await.batch_item_failures.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_put_is_read_in_slices_that_queue_each_other() {
+    let desk = Desk::open().await;
+    let import = desk.asked("imp_1").await;
+    let rows: String = (0..7).map(|row| format!("S-{row},A,B,202555014{row},,,\n")).collect();
+    let (cloud, aws) = Cloud::start(Some(format!("{HEADER}{rows}").as_bytes())).await;
+    let app = app(&desk, &aws, SMALL);
+    let mut body = put(&import);
+    for slice in 1..=3 {
+        assert_eq!(deliver(&app, &body, 1).await, 0);
+        let queued = cloud.queued.lock().unwrap().clone();
+        assert_eq!(queued.len(), slice.min(2), "{queued:?}");
+        body = ImportJob {
+            organisation: import.organisation.clone(),
+            team: import.team.clone(),
+            import: import.id.clone(),
+        }
+        .body();
+        assert!(queued.iter().all(|one| one.contains("imp_1")));
+    }
+    let done = desk.stored(&import).await;
+    assert_eq!((done.status, sums(&done)), (Status::Completed, [7, 7, 0, 0, 0]));
+    assert_eq!(deliver(&app, &put(&import), 1).await, 0, "once more");
+    assert_eq!(desk.stored(&import).await, done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_now_comes_again_and_is_marked_failed_at_its_last_delivery() {
+    let desk = Desk::open().await;
+    let import = desk.asked("imp_1").await;
+    let (_, aws) = Cloud::start(None).await;
+    let app = app(&desk, &aws, SMALL);
+    for receives in 1..3 {
+        assert_eq!(deliver(&app, &put(&import), receives).await, 1);
+        assert_eq!(desk.stored(&import).await.status, Status::Queued);
+    }
+    assert_eq!(deliver(&app, &put(&import), 3).await, 1, "to the dead letters");
+    let failed = desk.stored(&import).await;
+    assert!(failed.status == Status::Failed && failed.reason.unwrap().contains("once more"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_import_is_left_to_people_and_what_is_gone_is_nothing() {
+    let desk = Desk::open().await;
+    let (_, aws) = Cloud::start(None).await;
+    let app = app(&desk, &aws, SMALL);
+    assert_eq!(deliver(&app, "{}", 1).await, 1);
+    let gone = r#"{"organisationId":"org_1","teamId":"team_1","importId":"imp_9"}"#;
+    assert_eq!(deliver(&app, gone, 1).await, 0);
+    assert_eq!(deliver(&app, r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#, 1).await, 0);
+}

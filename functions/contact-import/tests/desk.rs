@@ -1,0 +1,294 @@
+//! A team with an inbox and two users, and files to be imported.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicI64, AtomicU32, Ordering},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeSerializationInterceptorContextRef,
+    },
+    error::BoxError,
+    types::AttributeValue,
+};
+use contact_import::{Again, Bytes, Next, Sizes, Stores, slice};
+use shared_aws::{
+    audit::Deed,
+    bucket::BucketError,
+    contact_book::{ContactBook, Entry},
+    conversations::Conversations,
+    imports::{Counts, Import, Imports, Place, Status},
+    inbound::{Inbound, InboundText},
+    inboxes::Inboxes,
+    locks::Thread,
+    members::Members,
+    opt_outs::OptOuts,
+    table::Table,
+};
+use shared_domain::{
+    conversation::Conversation,
+    ids::{ConversationId, ImportId, InboxId, OrganisationId, TeamId, UserId},
+    import::Refusal,
+    inbox::{Inbox, InboxKind, Stage},
+    membership::User,
+    opt_out::Subject,
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+use test_kit::engine::{Engine, TABLE};
+
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+pub(crate) const HEADER: &str = "ContactId,FirstName,LastName,MobileNumber,OptedOut,StaffId,Bus\n";
+/// Small, so that a few rows are several chunks.
+pub(crate) const SMALL: Sizes = Sizes {
+    time: std::time::Duration::from_secs(45),
+    chunk: 3,
+    piece: 64,
+    turn: std::time::Duration::from_secs(150),
+};
+
+/// Reads the same instant until it is told otherwise.
+pub(crate) struct Clock(AtomicI64);
+
+impl Clock {
+    pub(crate) fn at(seconds: i64) -> Self {
+        Self(AtomicI64::new(START.millis() + seconds * 1000))
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Whoever looks again finds it a minute later.
+    pub(crate) fn hurries(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.fetch_add(60_000, Ordering::Relaxed))
+    }
+}
+
+pub(crate) struct Desk {
+    pub(crate) engine: Engine,
+    pub(crate) organisation: OrganisationId,
+    pub(crate) inbox: Inbox,
+    client: Client,
+    imports: AtomicI64,
+}
+
+/// Lets so many requests through, and none after them.
+#[derive(Debug)]
+struct Mortal(AtomicU32);
+
+impl Intercept for Mortal {
+    fn name(&self) -> &'static str {
+        "mortal"
+    }
+
+    fn read_before_serialization(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(|_| ()).map_err(|_| "this host is dead".into())
+    }
+}
+
+impl Desk {
+    pub(crate) async fn open() -> Self {
+        let engine = Engine::start().await;
+        let organisation = OrganisationId::parse("org_1").unwrap();
+        let inbox = Inbox {
+            organisation: organisation.clone(),
+            id: InboxId::parse("inb_1").unwrap(),
+            team: TeamId::parse("team_1").unwrap(),
+            kind: InboxKind::Shared,
+            name: "Front desk".into(),
+            color: "#336699".into(),
+            api_code: "FRONT".into(),
+            number: PhoneNumber::from_carrier("+12025550100").unwrap(),
+            number_sid: None,
+            voice_forwarding: None,
+            creator: None,
+            stage: Stage::Active,
+        };
+        Inboxes::new(engine.table()).put(&inbox).await.unwrap();
+        let client = Client::from_conf(engine.aws.dynamodb_config().build());
+        let desk = Self { engine, organisation, inbox, client, imports: AtomicI64::new(1) };
+        for name in ["ada", "ben"] {
+            let id = UserId::parse(name).unwrap();
+            let user = User { id, name: name.to_uppercase(), email: String::new(), owner: false };
+            Members::new(desk.table()).put_user(&desk.organisation, &user).await.unwrap();
+        }
+        desk
+    }
+
+    pub(crate) fn table(&self) -> Table {
+        self.engine.table()
+    }
+
+    /// The table as a host sees it that dies once it has sent so many requests.
+    pub(crate) fn mortal(&self, requests: u32) -> Table {
+        let mortal = Mortal(AtomicU32::new(requests));
+        Table::new(Client::from_conf(self.engine.aws.dynamodb_config().interceptor(mortal).build()), TABLE)
+    }
+
+    pub(crate) fn team(&self) -> &TeamId {
+        &self.inbox.team
+    }
+
+    pub(crate) fn book(&self) -> ContactBook {
+        ContactBook::new(self.table())
+    }
+
+    /// An import that waits for its file.
+    pub(crate) async fn asked(&self, id: &str) -> Import {
+        self.asked_with(id, |_| {}).await
+    }
+
+    pub(crate) async fn asked_with(&self, id: &str, choose: impl FnOnce(&mut Import)) -> Import {
+        let by = UserId::parse("ada").unwrap();
+        let mut import = Import {
+            id: ImportId::parse(id).unwrap(),
+            organisation: self.organisation.clone(),
+            team: self.team().clone(),
+            by: by.clone(),
+            at: START,
+            dry_run: false,
+            clear_missing_assignments: false,
+            status: Status::Queued,
+            reason: None,
+            file: None,
+            done: Place::default(),
+            counts: Counts::default(),
+            begun: None,
+            finished_at: None,
+            version: 1,
+        };
+        choose(&mut import);
+        let deed = Deed { actor: &by, action: "contacts.import", target: id, at: START, chance: 1 };
+        assert!(Imports::new(self.table()).create(&import, &deed, None).await.unwrap());
+        import
+    }
+
+    pub(crate) async fn stored(&self, import: &Import) -> Import {
+        let imports = Imports::new(self.table());
+        imports.get(&self.organisation, self.team(), &import.id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn faults(&self, import: &Import) -> Vec<Refusal> {
+        Imports::new(self.table()).faults(&self.stored(import).await).await.unwrap()
+    }
+
+    /// One slice by a host that sees the table so.
+    pub(crate) async fn slice(
+        &self,
+        table: &Table,
+        import: &Import,
+        file: &[u8],
+        clock: &(impl Fn() -> Timestamp + Sync),
+    ) -> Result<Next, Again> {
+        let bytes = Bytes {
+            head: async || Ok(("\"1\"".to_owned(), file.len() as u64)),
+            read: async |_: &str, from: u64, length: usize| {
+                let from = usize::try_from(from).unwrap();
+                Ok::<_, BucketError>(file[from.min(file.len())..].iter().take(length).copied().collect())
+            },
+        };
+        let import = self.stored(import).await;
+        slice(&Stores::new(table), import, &bytes, clock, shared_aws::clock::chance(), SMALL).await
+    }
+
+    /// All slices; gives the report.
+    pub(crate) async fn read(&self, import: &Import, file: &[u8]) -> Import {
+        let clock = Clock::at(self.imports.fetch_add(1, Ordering::Relaxed));
+        assert_eq!(self.slice(&self.table(), import, file, &|| clock.now()).await.unwrap(), Next::Over);
+        self.stored(import).await
+    }
+
+    /// Asks for an import of these rows and does it.
+    pub(crate) async fn import(&self, id: &str, rows: &str) -> Import {
+        let import = self.asked(id).await;
+        let done = self.read(&import, format!("{HEADER}{rows}").as_bytes()).await;
+        assert_eq!(done.status, Status::Completed);
+        done
+    }
+
+    pub(crate) async fn contact(&self, external_id: &str) -> Option<Entry> {
+        self.book().by_external_id(&self.organisation, self.team(), external_id).await.unwrap()
+    }
+
+    pub(crate) async fn hear(&self, from: &str, words: &str, seconds: i64) {
+        let text = InboundText {
+            carrier: "twilio",
+            carrier_id: format!("SM{seconds}{from}"),
+            from: number(from),
+            text: words.to_owned(),
+            media: Vec::new(),
+        };
+        let at = Timestamp::from_millis(START.millis() + seconds * 1000);
+        Inbound::new(self.table()).receive(&self.inbox, &text, at).await.unwrap();
+    }
+
+    pub(crate) async fn conversation(&self, with: &str) -> Option<Conversation> {
+        let conversation = ConversationId::of(&self.inbox.id, &number(with));
+        let thread =
+            Thread { organisation: &self.organisation, inbox: &self.inbox.id, conversation: &conversation };
+        Conversations::new(self.table()).get(thread).await.unwrap()
+    }
+
+    pub(crate) async fn is_out(&self, of: &str) -> bool {
+        let subject = Subject::of_team(&self.organisation, self.team(), &number(of));
+        OptOuts::new(self.table()).any_out(&[subject]).await.unwrap()
+    }
+
+    /// All rows but those of imports themselves, without what tells when they were written.
+    pub(crate) async fn rows(&self) -> BTreeMap<(String, String), String> {
+        let scanned = self.client.scan().table_name(TABLE).into_paginator().items().send();
+        let items = scanned.collect::<Result<Vec<_>, _>>().await.unwrap();
+        let mut rows = BTreeMap::new();
+        for mut item in items {
+            let part = |name: &str| item[name].as_s().unwrap().clone();
+            let (pk, mut sk) = (part("pk"), part("sk"));
+            if sk.starts_with("imp_") || pk.contains("#AUDIT") {
+                continue;
+            }
+            if let Some(ledger) = sk.strip_prefix("OUT#") {
+                sk = format!("OUT#{}", ledger.split('#').nth(1).unwrap_or_default());
+            }
+            for passing in ["at", "version", "until", "ttl"] {
+                item.remove(passing);
+            }
+            item.remove("sk");
+            let content = canonical(&AttributeValue::M(item));
+            while rows.contains_key(&(pk.clone(), sk.clone())) {
+                sk.push('+'); // lines of one ledger come in their order
+            }
+            rows.insert((pk, sk), content);
+        }
+        rows
+    }
+}
+
+/// Maps by their names, so that equal values are equal texts.
+fn canonical(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::M(map) => {
+            let sorted: BTreeMap<_, _> = map.iter().map(|(name, value)| (name, canonical(value))).collect();
+            format!("{sorted:?}")
+        }
+        AttributeValue::L(list) => format!("{:?}", list.iter().map(canonical).collect::<Vec<_>>()),
+        other => format!("{other:?}"),
+    }
+}
+
+pub(crate) fn number(text: &str) -> PhoneNumber {
+    PhoneNumber::parse(text).unwrap()
+}
+
+/// Rows read, created, updated, unchanged, refused.
+pub(crate) fn sums(import: &Import) -> [u64; 5] {
+    let counts = import.counts;
+    [counts.rows, counts.created, counts.updated, counts.unchanged, counts.refused]
+}

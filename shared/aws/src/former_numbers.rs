@@ -1,0 +1,63 @@
+//! What becomes of a number that its contact leaves, for another number or for good: whoever else has it is shown on its
+//! conversations, and otherwise it is a stranger's again, who stays opted out or blocked.
+
+use std::collections::BTreeMap;
+
+use shared_domain::{
+    contact::Contact,
+    ids::{ContactId, OrganisationId, TeamId},
+    phone::PhoneNumber,
+};
+
+use crate::{
+    contact_book::{ContactBook, Entry},
+    contact_copies::ContactCopies,
+    contacts::Contacts,
+    table::{StoreError, Table},
+};
+
+/// Numbers that were left.
+#[derive(Debug, Clone)]
+pub struct FormerNumbers {
+    contacts: Contacts,
+    book: ContactBook,
+    copies: ContactCopies,
+}
+
+impl FormerNumbers {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self {
+            contacts: Contacts::new(table.clone()),
+            book: ContactBook::new(table.clone()),
+            copies: ContactCopies::new(table),
+        }
+    }
+
+    /// Settles a number that `contact` had and has no more. Idempotent.
+    ///
+    /// # Errors
+    /// [`StoreError`]; asking again settles it.
+    pub async fn leave(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        contact: &ContactId,
+        number: &PhoneNumber,
+        (opted_out, blocked): (bool, bool),
+    ) -> Result<(), StoreError> {
+        let other = self.contacts.by_number(organisation, team, number).await?;
+        let now_shown = match other {
+            Some(other) if other.id != *contact => other,
+            _ => {
+                let stranger = Contact { opted_out, blocked, ..Contact::provisional(team, number) };
+                if opted_out || blocked {
+                    let entry = Entry { contact: stranger.clone(), custom: BTreeMap::new(), version: 1 };
+                    self.book.write(organisation, team, None, &entry, None).await?;
+                }
+                stranger
+            }
+        };
+        self.copies.spread(organisation, team, &now_shown).await.map(|_| ())
+    }
+}

@@ -1,0 +1,131 @@
+//! An import of new contacts against the bare writing of the rows that it leaves: the same rows, 25 in a `BatchWriteItem`,
+//! as many requests at once, each time on a fresh engine.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, PutRequest, WriteRequest},
+};
+use contact_import::{Bytes, Next, Sizes, Stores, slice};
+use futures_util::{StreamExt, stream};
+use shared_aws::{
+    audit::Deed,
+    bucket::BucketError,
+    clock,
+    imports::{Counts, Import, Imports, Place, Status},
+};
+use shared_domain::ids::{Id, OrganisationId, TeamId, UserId};
+use test_kit::engine::{Engine, TABLE};
+
+use crate::Figure;
+
+const ROWS: usize = 10_000;
+const ROUNDS: usize = 5;
+/// As the import does.
+const AT_ONCE: usize = 8;
+
+pub(crate) async fn measure() -> Figure {
+    let file = file();
+    let mut ratios = Vec::new();
+    let mut last = (Duration::ZERO, Duration::ZERO);
+    for round in 0..=ROUNDS {
+        let (imported, rows) = import(&file).await;
+        let bare = write(rows).await;
+        last = (imported, bare);
+        if round > 0 {
+            ratios.push(bare.as_secs_f64() / imported.as_secs_f64()); // the first round warms up
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    let ratio = ratios[ROUNDS / 2];
+    let value = format!(
+        "{ratio:.2} (rounds {:.2}–{:.2}; last {:.0} and {:.0} rows/s)",
+        ratios[0],
+        ratios[ROUNDS - 1],
+        ROWS as f64 / last.0.as_secs_f64(),
+        ROWS as f64 / last.1.as_secs_f64(),
+    );
+    let what =
+        format!("import of {ROWS} new contacts, rate ÷ that of bare `BatchWriteItem`s of the same rows");
+    Figure::new(what, value, "≥ 0.90", ratio >= 0.90)
+}
+
+fn file() -> Vec<u8> {
+    let mut file = String::from("ContactId,FirstName,LastName,MobileNumber,StaffId,Bus\n");
+    for row in 0..ROWS {
+        file.push_str(&format!("S-2026-{row:06},Maximiliana {row},Oyelaran,(907) 334-{row:04},,12\n"));
+    }
+    file.into_bytes()
+}
+
+/// Imports the file; gives the time and the contacts' rows.
+async fn import(file: &[u8]) -> (Duration, Vec<HashMap<String, AttributeValue>>) {
+    let engine = Engine::start().await;
+    let by = UserId::parse("ada").unwrap();
+    let now = clock::now();
+    let import = Import {
+        id: Id::new(now, 1),
+        organisation: OrganisationId::parse("org_1").unwrap(),
+        team: TeamId::parse("team_1").unwrap(),
+        by: by.clone(),
+        at: now,
+        dry_run: false,
+        clear_missing_assignments: false,
+        status: Status::Queued,
+        reason: None,
+        file: None,
+        done: Place::default(),
+        counts: Counts::default(),
+        begun: None,
+        finished_at: None,
+        version: 1,
+    };
+    let deed = Deed { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, chance: 1 };
+    assert!(Imports::new(engine.table()).create(&import, &deed, None).await.unwrap());
+    let bytes = Bytes {
+        head: async || Ok(("e".to_owned(), file.len() as u64)),
+        read: async |_: &str, from: u64, length: usize| {
+            let from = usize::try_from(from).unwrap();
+            Ok::<_, BucketError>(file[from.min(file.len())..].iter().take(length).copied().collect())
+        },
+    };
+    let sizes = Sizes { time: Duration::from_secs(600), turn: Duration::from_secs(900), ..Sizes::default() };
+    let stores = Stores::new(&engine.table());
+    let begun = Instant::now();
+    let next = slice(&stores, import, &bytes, &clock::now, 1, sizes).await;
+    let took = begun.elapsed();
+    assert_eq!(next.unwrap(), Next::Over);
+    let client = Client::from_conf(engine.aws.dynamodb_config().build());
+    let scanned = client.scan().table_name(TABLE).into_paginator().items().send();
+    let mut rows = scanned.collect::<Result<Vec<_>, _>>().await.unwrap();
+    rows.retain(|row| {
+        row["pk"].as_s().unwrap() == "org_1#team_1" && !row["sk"].as_s().unwrap().starts_with("imp_")
+    });
+    assert_eq!(rows.len(), 5 * ROWS);
+    (took, rows)
+}
+
+async fn write(rows: Vec<HashMap<String, AttributeValue>>) -> Duration {
+    let engine = Engine::start().await;
+    let client = Client::from_conf(engine.aws.dynamodb_config().build());
+    let begun = Instant::now();
+    let put = |row| {
+        WriteRequest::builder()
+            .put_request(PutRequest::builder().set_item(Some(row)).build().unwrap())
+            .build()
+    };
+    let mut rows = rows.into_iter();
+    let parts = std::iter::from_fn(|| {
+        let part: Vec<WriteRequest> = rows.by_ref().take(25).map(put).collect();
+        (!part.is_empty()).then_some(part)
+    });
+    let writes = stream::iter(parts).map(|part| client.batch_write_item().request_items(TABLE, part).send());
+    let left: Vec<_> = writes.buffer_unordered(AT_ONCE).collect().await;
+    let took = begun.elapsed();
+    assert!(left.iter().all(|sent| sent.as_ref().unwrap().unprocessed_items().is_none_or(HashMap::is_empty)));
+    took
+}
