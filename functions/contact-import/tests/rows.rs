@@ -2,6 +2,7 @@
 
 use shared_aws::{
     contact_book::{Entry, Written},
+    former_numbers::FormerNumbers,
     imports::Status,
     opt_outs::OptOuts,
 };
@@ -124,7 +125,10 @@ async fn a_contact_that_changes_its_number_leaves_the_old_conversation() {
     // A number that was removed with its contact is met again.
     let bo = desk.contact("S-2").await.unwrap();
     desk.hear("2025550145", "Hi", 2).await;
-    assert!(desk.book().remove(&desk.organisation, desk.team(), &bo).await.unwrap());
+    let (organisation, team, number) = (&desk.organisation, desk.team(), &bo.contact.number);
+    assert!(desk.book().remove(organisation, team, &bo).await.unwrap());
+    let former = FormerNumbers::new(desk.table());
+    former.leave(organisation, team, &bo.contact.id, number, (false, false)).await.unwrap();
     desk.import("imp_3", "S-9,New,Bo,2025550145,,,\n").await;
     let shown = desk.conversation("2025550145").await.unwrap().contact;
     assert_eq!(shown.external_id.as_deref(), Some("S-9"));

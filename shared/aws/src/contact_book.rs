@@ -214,8 +214,7 @@ impl ContactBook {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// The pointer from a number may have gone to another contact since. Where it has not, it stays, and names the stranger
-    /// whom the number would be: that it was met tells imports to look for its conversations.
+    /// The pointer from a number may have gone to another contact since.
     async fn forget_number(
         &self,
         organisation: &OrganisationId,
@@ -226,9 +225,9 @@ impl ContactBook {
         let key = keys::contact_number(organisation, team, &contact.number);
         let pointer: Option<NumberRow> = self.table.get(key.clone(), true).await?;
         if pointer.is_some_and(|pointer| pointer.contact == contact.id.as_str()) {
-            let stranger = ContactId::provisional(team, &contact.number);
-            transaction.put_if(key, &NumberRow { contact: stranger.to_string() }, |put| {
-                put.condition_expression("contact = :me")
+            transaction.delete_if(key, |delete| {
+                delete
+                    .condition_expression("contact = :me")
                     .expression_attribute_values(":me", text(&contact.id))
             })?;
         }

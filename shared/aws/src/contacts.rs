@@ -1,5 +1,6 @@
 //! Contacts of a team: by id, and by number.
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, OrganisationId, TeamId},
@@ -137,6 +138,35 @@ impl Contacts {
             Ok(_) => Ok(contact),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(contact),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    /// Points a number that no contact has at the stranger whom it would be, so that it is known as one that was met.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn remember(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        number: &PhoneNumber,
+    ) -> Result<(), StoreError> {
+        let pointer = NumberRow { contact: ContactId::provisional(team, number).to_string() };
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(row(keys::contact_number(organisation, team, number), &pointer)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
                 _ => Err(error.into()),
             },
         }

@@ -1,5 +1,6 @@
 //! What becomes of a number that its contact leaves, for another number or for good: whoever else has it is shown on its
-//! conversations, and otherwise it is a stranger's again, who stays opted out or blocked.
+//! conversations, and otherwise it is a stranger's again, who stays opted out or blocked. A number with conversations is
+//! remembered: imports look for conversations only where a number was met.
 
 use std::collections::BTreeMap;
 
@@ -58,6 +59,9 @@ impl FormerNumbers {
                 stranger
             }
         };
-        self.copies.spread(organisation, team, &now_shown).await.map(|_| ())
+        if self.copies.spread(organisation, team, &now_shown).await? > 0 {
+            self.contacts.remember(organisation, team, number).await?;
+        }
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use shared_aws::{
     contact_book::{Entry, Written},
     conversations::Change,
     idempotency::Idempotency,
-    imports::Imports,
+    imports::{Imports, Turn as ImportTurn},
     inbound::{InboundText, Receipt},
     locks::Acquired,
     media::Waiting,
@@ -675,7 +675,7 @@ async fn imports(ledger: &mut Ledger) {
     assert!(ledger.note("import asked for", ask).await);
     let turn =
         async |desk: &Desk| store(desk).take_turn(&import, 1, seconds(70), seconds(200)).await.unwrap();
-    assert_eq!(ledger.note("import's turn taken", turn).await, shared_aws::imports::Turn::Mine);
+    assert_eq!(ledger.note("import's turn taken", turn).await, ImportTurn::Mine);
     let new: Vec<Entry> = (300..400)
         .map(|place| Entry { contact: contact(place), custom: BTreeMap::new(), version: 1 })
         .collect();

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use shared_aws::{
     contact_batches::{ContactBatches, Of},
     contact_book::Entry,
+    former_numbers::FormerNumbers,
     imports::{Begun, Counts, Import, Imports, Place, Status, Turn},
 };
 use shared_domain::{
@@ -134,7 +135,10 @@ async fn what_rows_speak_of_is_found_and_a_number_stays_met_when_its_contact_goe
     desk.hear(&number(2), "Hello", seconds(1)).await;
     let gone = Entry { contact: contact(3), custom: BTreeMap::new(), version: 1 };
     desk.book.write(organisation, team, None, &gone, None).await.unwrap();
+    desk.hear(&number(3), "Hello", seconds(2)).await;
     assert!(desk.book.remove(organisation, team, &gone).await.unwrap());
+    let former = FormerNumbers::new(desk.other_host());
+    former.leave(organisation, team, &gone.contact.id, &number(3), (false, false)).await.unwrap();
     assert_eq!(desk.contacts.by_number(organisation, team, &number(3)).await.unwrap(), None);
     let of = Of { organisation, team };
     let numbers: Vec<_> = (1..5).map(number).collect();
