@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::{
     Client,
+    config::timeout::TimeoutConfig,
     types::{AttributeValue, PutRequest, WriteRequest},
 };
 use shared_aws::{
@@ -28,7 +29,7 @@ use crate::Figure;
 const SMALL: usize = 1_000;
 const PAIRS: usize = 300;
 const WARM: usize = 20;
-const WRITERS: usize = 8;
+const WRITERS: usize = 2;
 const START: i64 = 1_800_000_000_000;
 
 struct Lists {
@@ -42,7 +43,8 @@ pub(crate) async fn measure(large: usize) -> Vec<Figure> {
     let organisation = OrganisationId::new(Timestamp::from_millis(START), 1);
     let inbox = |place| InboxId::new(Timestamp::from_millis(START), place);
     let (few, many) = (inbox(2), inbox(3));
-    let client = Client::from_conf(engine.aws.dynamodb_config().build());
+    let patient = engine.aws.dynamodb_config().timeout_config(TimeoutConfig::disabled());
+    let client = Client::from_conf(patient.build());
     fill(&client, &organisation, &few, SMALL).await;
     println!("loading {large} conversations (some minutes)");
     let begun = Instant::now();
