@@ -66,7 +66,7 @@ pub(crate) async fn all(
     });
     opted.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     // Of a chunk that was begun before: what its first reading noted, since its contacts may have left by now.
-    let noted = import.begun.as_ref().map(|begun| begun.left.clone()).unwrap_or(left);
+    let noted = import.begun.as_ref().map_or(left, |begun| begun.left.clone());
     stores.batches.leave(team, noted).await?;
     stores.batches.show(team, &shown).await?;
     Ok(())

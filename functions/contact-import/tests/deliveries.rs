@@ -88,7 +88,8 @@ async fn deliver(app: &App, body: &str, receives: u32) -> usize {
 async fn a_file_that_was_put_is_read_in_slices_that_queue_each_other() {
     let desk = Desk::open().await;
     let import = desk.asked("imp_1").await;
-    let rows: String = (0..7).map(|row| format!("S-{row},A,B,202555014{row},,,\n")).collect();
+    let rows = "S-1,A,B,2025550141,,,\nS-2,A,B,2025550142,,,\nS-3,A,B,2025550143,,,\nS-4,A,B,2025550144,,,\n\
+                S-5,A,B,2025550145,,,\nS-6,A,B,2025550146,,,\nS-7,A,B,2025550147,,,\n";
     let (cloud, aws) = Cloud::start(Some(format!("{HEADER}{rows}").as_bytes())).await;
     let app = app(&desk, &aws, SMALL);
     let mut body = put(&import);

@@ -23,11 +23,13 @@ pub struct ImportJob {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Wire {
-    organisation_id: String,
-    team_id: String,
-    import_id: String,
+    #[serde(rename = "organisationId")]
+    organisation: String,
+    #[serde(rename = "teamId")]
+    team: String,
+    #[serde(rename = "importId")]
+    import: String,
 }
 
 #[derive(Deserialize)]
@@ -69,7 +71,7 @@ impl ImportJob {
         let body: Body =
             serde_json::from_str(body).map_err(|error| NotAJob(format!("JSON, {:?}", error.classify())))?;
         match body {
-            Body::Job(wire) => Ok(vec![Self::of([&wire.organisation_id, &wire.team_id, &wire.import_id])?]),
+            Body::Job(wire) => Ok(vec![Self::of([&wire.organisation, &wire.team, &wire.import])?]),
             Body::Files { records } => {
                 records.iter().map(|record| Self::of_object(&record.s3.object.key)).collect()
             }
@@ -103,9 +105,9 @@ impl ImportJob {
     /// Never: ids are always JSON.
     pub fn body(&self) -> String {
         let wire = Wire {
-            organisation_id: self.organisation.to_string(),
-            team_id: self.team.to_string(),
-            import_id: self.import.to_string(),
+            organisation: self.organisation.to_string(),
+            team: self.team.to_string(),
+            import: self.import.to_string(),
         };
         serde_json::to_string(&wire).expect("three texts are always JSON")
     }
