@@ -11,7 +11,7 @@ use shared_aws::{
     client::Aws,
     clock,
     media::{MediaFiles, stored_at},
-    queue::{MailQueue, MediaQueue, SendQueue},
+    queue::{MailQueue, MediaJob, MediaQueue, SendQueue},
 };
 use shared_carriers::twilio::{Credentials, FetchError, MediaClient};
 use shared_domain::{
@@ -22,6 +22,7 @@ use shared_domain::{
 };
 
 use crate::{
+    relay_notices::Queue,
     shelf::Shelf,
     stage::{ACCOUNT, Carrier, Stage, TOKEN, callbacks, json as body_of, no_bucket, now, signed, verifier},
 };
@@ -232,13 +233,11 @@ async fn a_text_with_files_waits_for_the_relay_and_one_without_does_not() {
     assert!(MediaFiles::new(without.table()).left_behind(later).await.unwrap().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_relay_reads_files_to_copy_and_keeps_the_row_while_the_queue_is_down() {
-    let stage = Stage::set().await;
-    let message = comes_in(&stage, &[("https://api.twilio.com/a", "image/png")]).await;
+/// The stream shows the row that a text with three files left.
+fn inserted(message: &Message) -> dynamodb::Event {
     let image = json!({
         "pk": { "S": "OUTBOX#MEDIA" }, "sk": { "S": message.id.as_str() }, "org": { "S": "org_1" },
-        "files": { "N": "1" }, "at": { "N": "1795341600000" },
+        "files": { "N": "3" }, "at": { "N": "1795341600000" },
     });
     let record = json!({
         "eventID": "1", "eventName": "INSERT", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
@@ -248,21 +247,65 @@ async fn the_relay_reads_files_to_copy_and_keeps_the_row_while_the_queue_is_down
             "NewImage": image, "SequenceNumber": "1", "SizeBytes": 100, "StreamViewType": "NEW_IMAGE",
         },
     });
-    let event = || serde_json::from_value::<dynamodb::Event>(json!({ "Records": [record] })).unwrap();
-    let rows = outbox_relay::rows(event());
-    assert_eq!((rows.media.len(), rows.texts.len(), rows.notices.len()), (1, 0, 0));
-    assert_eq!(rows.media[0].jobs()[0].message, message.id);
+    serde_json::from_value(json!({ "Records": [record] })).unwrap()
+}
 
-    let nowhere = Aws::loopback("http://127.0.0.1:9");
-    let relay = outbox_relay::App::new(
-        &stage.table(),
-        SendQueue::new(&nowhere, "http://127.0.0.1:9/queue.fifo"),
-        MailQueue::new(&nowhere, "http://127.0.0.1:9/mail"),
-        MediaQueue::new(&nowhere, "http://127.0.0.1:9/media"),
-    );
-    assert!(outbox_relay::handle(&relay, event()).await.is_err());
-    let left = MediaFiles::new(stage.table()).left_behind(now().plus(Duration::from_mins(5))).await.unwrap();
-    assert_eq!(left.len(), 1);
+const DOWN: &str = "http://127.0.0.1:9";
+
+fn media_queue(url: &str) -> MediaQueue {
+    MediaQueue::new(&Aws::loopback(url), format!("{url}/media"))
+}
+
+fn other_queues() -> (SendQueue, MailQueue) {
+    let nowhere = Aws::loopback(DOWN);
+    (SendQueue::new(&nowhere, format!("{DOWN}/queue.fifo")), MailQueue::new(&nowhere, format!("{DOWN}/mail")))
+}
+
+fn relay(stage: &Stage, queue: &str) -> outbox_relay::App {
+    let (texts, mail) = other_queues();
+    outbox_relay::App::new(&stage.table(), texts, mail, media_queue(queue))
+}
+
+/// How many texts the sweep would find in five minutes.
+async fn waiting(stage: &Stage) -> usize {
+    let later = now().plus(Duration::from_mins(5));
+    MediaFiles::new(stage.table()).left_behind(later).await.unwrap().len()
+}
+
+fn places(queue: &Queue) -> Vec<usize> {
+    queue.bodies().iter().map(|body| MediaJob::parse(body).unwrap().place).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_relay_makes_a_job_of_each_file_and_removes_the_row_when_all_are_queued() {
+    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    let message = comes_in(&stage, &[("https://api.twilio.com/a", "image/png"); 3]).await;
+    assert!(outbox_relay::handle(&relay(&stage, DOWN), inserted(&message)).await.is_err());
+    queue.refuse(&["1"]);
+    assert!(outbox_relay::handle(&relay(&stage, &queue.url), inserted(&message)).await.is_err());
+    assert_eq!((places(&queue), waiting(&stage).await), (vec![0, 2], 1), "half of them is not enough");
+    queue.refuse(&[]);
+    outbox_relay::handle(&relay(&stage, &queue.url), inserted(&message)).await.unwrap();
+    assert_eq!((places(&queue), waiting(&stage).await), (vec![0, 2, 0, 1, 2], 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweep_queues_files_that_the_stream_lost() {
+    let (stage, queue, carrier) = (Stage::set().await, Queue::open().await, Carrier::open().await);
+    comes_in(&stage, &[("https://api.twilio.com/a", "image/png"); 2]).await;
+    let sweep = |url: &str| {
+        let (texts, mail) = other_queues();
+        let queues = send_reconcile::Queues { texts, mail, media: media_queue(url) };
+        let carrier = carrier.client(Duration::from_secs(5));
+        send_reconcile::App::new(stage.table(), carrier, queues, Duration::from_secs(300))
+    };
+    let later = now().plus(Duration::from_mins(5));
+    let tally = send_reconcile::handle(&sweep(&queue.url), now()).await.unwrap();
+    assert_eq!((tally.queued, waiting(&stage).await), (0, 1), "the stream has a minute");
+    let tally = send_reconcile::handle(&sweep(DOWN), later).await.unwrap();
+    assert_eq!((tally.failed, waiting(&stage).await), (1, 1));
+    let tally = send_reconcile::handle(&sweep(&queue.url), later).await.unwrap();
+    assert_eq!((tally.queued, places(&queue), waiting(&stage).await), (1, vec![0, 1], 0));
 }
 
 const COMPOSE: &str = "POST /v1/messages";
@@ -394,11 +437,7 @@ async fn the_carrier_s_address_of_a_file_is_shown_to_nobody() {
         },
         ..message.media[1].clone()
     };
-    let job = shared_aws::queue::MediaJob {
-        organisation: stage.organisation().clone(),
-        message: message.id.clone(),
-        place: 1,
-    };
+    let job = MediaJob { organisation: stage.organisation().clone(), message: message.id.clone(), place: 1 };
     assert!(MediaFiles::new(stage.table()).settle(&job, &refused).await.unwrap());
     let read =
         test_kit::gateway::Event::new("GET /v1/messages/{messageId}", &[("messageId", message.id.as_str())]);

@@ -28,14 +28,14 @@ const DOWN: &str = "http://127.0.0.1:9";
 
 /// A queue that takes every entry but those with the ids that it refuses.
 #[derive(Clone)]
-struct Queue {
-    url: String,
+pub(crate) struct Queue {
+    pub(crate) url: String,
     refused: Arc<Mutex<Vec<&'static str>>>,
     bodies: Arc<Mutex<Vec<String>>>,
 }
 
 impl Queue {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let queue = Self { url, refused: Arc::default(), bodies: Arc::default() };
@@ -60,8 +60,13 @@ impl Queue {
         Json(json!({ "Successful": taken, "Failed": failed }))
     }
 
-    fn refuse(&self, ids: &[&'static str]) {
+    pub(crate) fn refuse(&self, ids: &[&'static str]) {
         *self.refused.lock().unwrap() = ids.to_vec();
+    }
+
+    /// What it took, in its order.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        self.bodies.lock().unwrap().clone()
     }
 
     fn notices(&self) -> Vec<Notice> {

@@ -28,8 +28,12 @@ impl Shelf {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shelf = Self { url, files: Arc::default(), writes: Arc::default() };
+        let answer =
+            async |State(shelf): State<Self>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+                shelf.answer(&method, &uri, &headers, body)
+            };
         let router = Router::new()
-            .fallback(Self::answer)
+            .fallback(answer)
             .layer(axum::extract::DefaultBodyLimit::disable())
             .with_state(shelf.clone());
         tokio::spawn(async { axum::serve(listener, router).await });
@@ -54,19 +58,13 @@ impl Shelf {
         self.files.lock().unwrap().insert(key.to_owned(), file);
     }
 
-    async fn answer(
-        State(shelf): State<Self>,
-        method: Method,
-        uri: Uri,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Response<Body> {
+    fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Response<Body> {
         let key = uri.path().trim_start_matches("/files/").to_owned();
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut files = shelf.files.lock().unwrap();
+        let mut files = self.files.lock().unwrap();
         let answer = Response::builder();
-        let answer = if method == Method::PUT {
-            *shelf.writes.lock().unwrap() += 1;
+        let answer = if *method == Method::PUT {
+            *self.writes.lock().unwrap() += 1;
             match header("x-amz-copy-source") {
                 Some(source) => {
                     let file = files.get(source.trim_start_matches("files/")).cloned();
@@ -90,7 +88,7 @@ impl Shelf {
                 .header("content-type", content_type)
                 .header("content-length", content.len())
                 .header("etag", etag(content))
-                .body(if method == Method::HEAD { Body::empty() } else { Body::from(content.clone()) })
+                .body(if *method == Method::HEAD { Body::empty() } else { Body::from(content.clone()) })
         } else {
             answer.status(StatusCode::NOT_FOUND).body(Body::empty())
         };

@@ -133,7 +133,7 @@ async fn limits_folders_and_bodies_out_of_bounds_are_refused_with_what_is_wrong(
     }
     amelia.post(&thread.messages(), json!({ "text": "Hi", "lockToken": "1" })).await.points_at("/lockToken");
     amelia.post(&thread.messages(), json!({ "text": "Hi", "lockToken": -1 })).await.points_at("/lockToken");
-    amelia.post(&thread.messages(), json!({ "text": "Hi", "media": [{}] })).await.points_at("/media/0/url");
+    amelia.post(&thread.messages(), json!({ "text": "Hi", "media": [{}] })).await.points_at("/media/0");
     assert_eq!(thread.texts(&amelia).await, ["Hello"]);
 }
 

@@ -150,10 +150,9 @@ async fn media_and_every_letter_of_a_text_are_kept() {
     );
     assert_eq!((&history[0]["state"], &history[0]["media"]), (&json!("received"), &json!([])));
     assert_eq!(history[1]["text"], "");
-    assert_eq!(
-        history[1]["media"],
-        json!([{ "url": photo.1, "contentType": "image/png" }, { "url": film.1, "contentType": "video/mp4" }])
-    );
+    let kinds: Vec<_> = (0..2).map(|place| &history[1]["media"][place]["contentType"]).collect();
+    assert_eq!(kinds, ["image/png", "video/mp4"], "in the carrier's order");
+    assert!(!history[1].to_string().contains("media.example"), "no address of theirs is shown");
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn a_canned_response_is_written_by_an_admin_and_sent_by_a_member() {
     });
     let accepted = amelia.send("/v1/messages", compose).await.expect(202);
     assert_eq!(accepted["text"], json!(wanted));
-    assert_eq!(carrier.words_on(&phone).await, [wanted.clone()]);
+    assert_eq!(carrier.words_on(&phone).await, std::slice::from_ref(&wanted));
 
     // The same in a reply, by whoever holds the conversation.
     let thread = stack.thread_from(&phone, "Thanks").await;

@@ -39,7 +39,9 @@ impl CannedResponse {
         if text.trim().is_empty() || text.chars().count() > LONGEST_TEXT {
             fault("/text", format!("1 to {LONGEST_TEXT} characters"));
         } else if let Err(wrong) = Template::parse(text) {
-            wrong.iter().for_each(|wrong| fault("/text", wrong.to_string()));
+            for wrong in wrong {
+                fault("/text", wrong.to_string());
+            }
         }
         if faults.is_empty() { Ok(Self { id, name, text: text.to_owned() }) } else { Err(faults) }
     }

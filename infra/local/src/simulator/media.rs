@@ -28,7 +28,7 @@ const PICTURE: [u8; 69] = [
 const CARD: &str = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Anna\r\nEND:VCARD\r\n";
 const PAGE: &str = "<!DOCTYPE html><html><body><script>alert(1)</script></body></html>";
 /// A megabyte, sent over and over without a length.
-const MEGABYTE: [u8; 1 << 20] = [7; 1 << 20];
+static MEGABYTE: [u8; 1 << 20] = [7; 1 << 20];
 const LARGE_MEGABYTES: usize = 17;
 
 /// What a file is.

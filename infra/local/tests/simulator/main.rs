@@ -8,6 +8,7 @@ mod events;
 mod faults;
 mod inbound;
 mod listing;
+mod media;
 mod numbers;
 mod page;
 mod program;

@@ -136,7 +136,7 @@ pub(crate) async fn read(request: reqwest::RequestBuilder) -> reqwest::Result<(u
     Ok((response.status().as_u16(), response.json().await?))
 }
 
-/// A client without TLS roots of the machine and without its proxies.
+/// A client without TLS roots of the machine and without its proxies, which follows no redirect.
 pub(crate) fn client() -> reqwest::Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -144,7 +144,8 @@ pub(crate) fn client() -> reqwest::Client {
         .expect("ring has the default protocol versions")
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().expect("fixed settings")
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
+    builder.redirect(reqwest::redirect::Policy::none()).build().expect("fixed settings")
 }
 
 /// A request that the product received.
