@@ -8,89 +8,19 @@ use campaigns::{
     simulation::{Office, Step, What, office, policy, run},
 };
 use shared_aws::{
-    inbound::{Inbound, InboundText},
-    inboxes::Inboxes,
-    locks::{Acquired, Locks, Renewed, Thread},
-    sends::{Acceptance, Accepted, Guard, Sends},
+    locks::{Acquired, Renewed, Thread},
+    sends::{Acceptance, Accepted, Guard},
 };
 use shared_domain::{
     contact::Contact,
-    ids::{ConversationId, InboxId, MessageId, OrganisationId, TeamId},
-    inbox::{Inbox, InboxKind, Stage},
     lock::{self, FencingToken, Person, Unlocked},
-    message::{Delivery, DeliveryState, Direction, Message},
-    phone::PhoneNumber,
+    message::Message,
     time::Timestamp,
 };
-use test_kit::engine::Engine;
 
-use crate::{chosen_seed, whole};
-
-/// Before every office begins.
-const BEFORE: Timestamp = Timestamp::from_millis(1_799_990_000_000);
-
-struct Desk {
-    inbox: Inbox,
-    numbers: Vec<PhoneNumber>,
-    locks: Locks,
-    sends: Sends,
-}
+use crate::{chosen_seed, desk::Desk, whole};
 
 impl Desk {
-    async fn open(conversations: usize) -> Self {
-        let table = Engine::start().await.table();
-        let inbox = Inbox {
-            organisation: OrganisationId::parse("org_1").unwrap(),
-            id: InboxId::parse("inb_1").unwrap(),
-            team: TeamId::parse("team_1").unwrap(),
-            kind: InboxKind::Shared,
-            name: "Front desk".into(),
-            color: "#336699".into(),
-            api_code: "FRONT".into(),
-            number: PhoneNumber::from_carrier("+12025550100").unwrap(),
-            number_sid: None,
-            voice_forwarding: None,
-            creator: None,
-            stage: Stage::Active,
-        };
-        Inboxes::new(table.clone()).put(&inbox).await.unwrap();
-        let numbers: Vec<_> = (0..conversations)
-            .map(|place| PhoneNumber::from_carrier(&format!("+1303555{place:04}")).unwrap())
-            .collect();
-        let inbound = Inbound::new(table.clone());
-        for (place, from) in numbers.iter().enumerate() {
-            let carrier_id = format!("SM{place:032}");
-            let (from, text) = (from.clone(), "Anybody there?".into());
-            let text = InboundText { carrier: "twilio", carrier_id, from, text, media: Vec::new() };
-            inbound.receive(&inbox, &text, BEFORE).await.unwrap();
-        }
-        Self { inbox, numbers, locks: Locks::new(table.clone()), sends: Sends::new(table) }
-    }
-
-    fn message(&self, conversation: usize, user: &Person, at: Timestamp, chance: u64) -> Message {
-        let number = self.numbers[conversation].clone();
-        let conversation = ConversationId::of(&self.inbox.id, &number);
-        Message {
-            id: MessageId::in_conversation(&conversation, at, chance),
-            conversation,
-            inbox: self.inbox.id.clone(),
-            team: self.inbox.team.clone(),
-            personal: false,
-            inbox_number: self.inbox.number.clone(),
-            contact_number: number,
-            direction: Direction::Outbound,
-            text: "Yes.".into(),
-            media: Vec::new(),
-            sender: Some(user.clone()),
-            automatic: false,
-            regardless: false,
-            created_at: at,
-            messaging_service: None,
-            carrier_id: None,
-            delivery: Delivery::beginning(DeliveryState::Queued, at),
-        }
-    }
-
     /// The accepting transaction's answer, in the words of the rule.
     async fn reply(
         &self,
@@ -116,6 +46,7 @@ impl Desk {
 /// Sends what an office sends to an engine, until an answer differs; gives how many were the same, and what differed.
 async fn compared(office: Office) -> (usize, Option<String>) {
     let (desk, mut steps) = (Desk::open(office.conversations).await, Vec::new());
+    desk.hears_from_all().await;
     let _ = run(office, |step| steps.push(step)).violation; // an office without a term has one, and its answers are told
     for (place, step) in steps.iter().enumerate() {
         if !desk.agrees(step, place as u64).await {
@@ -127,7 +58,7 @@ async fn compared(office: Office) -> (usize, Option<String>) {
 
 impl Desk {
     async fn agrees(&self, step: &Step, chance: u64) -> bool {
-        let id = ConversationId::of(&self.inbox.id, &self.numbers[step.conversation]);
+        let id = self.conversation(step.conversation);
         let (organisation, inbox) = (&self.inbox.organisation, &self.inbox.id);
         let thread = Thread { organisation, inbox, conversation: &id };
         let (at, user) = (step.at, &step.user);
