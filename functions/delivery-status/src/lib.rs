@@ -2,8 +2,8 @@
 //!
 //! Idempotent by message and state: a report that is repeated, late or out of order is one conditional write that
 //! changes nothing but what a host that died had left undone in the thread, and the state shown never goes backwards. A
-//! report can be here before the sender has written the
-//! carrier's id; our own id in the address finds the message all the same.
+//! report can be here before the sender has written the carrier's id; our own id in the address finds the message all the
+//! same.
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
