@@ -41,6 +41,7 @@ unit: ## Domain, contract and handler tests
 journeys: export LOCK_LEASE_SECONDS ?= 6
 journeys: export LOCK_IDLE_PROMPT_SECONDS ?= 9
 journeys: export LOCK_IDLE_RELEASE_SECONDS ?= 4
+journeys: export LOCKS_PER_USER ?= 12
 journeys: export RECONCILE_GRACE_SECONDS ?= 10
 journeys: ## Tests over HTTP against a local cloud of their own
 	$(call headline,Journeys over HTTP against the deployed template)
@@ -55,7 +56,7 @@ campaign: ## What is promised, tried at length (ONLY=, SEED=)
 	cargo test --workspace --test campaigns -- --nocapture $(ONLY)
 
 .PHONY: bench
-bench: ## The lock's and the release bootstraps' figures, as ratios
+bench: ## The figures of lists, lock and release bootstraps, as ratios
 	$(call headline,Release build of the functions (slow))
 	cargo build --release $(addprefix -p ,$(notdir $(wildcard functions/*)))
 	$(call headline,Measuring)

@@ -8,11 +8,13 @@ Settings (environment):
     PORT                        port of the API and the emulator, 4566 (run only)
     STATE_DIR                   where stack.json and logs go, .local (exec: .local/test)
     CARRIER_URL                 a carrier elsewhere; without it the carrier simulator is started
+    CARRIER_MEDIA_HOSTS         hosts (with port) that its addresses of files lead to, besides its own
     TWILIO_ACCOUNT_SID          account at the carrier, made up if not given
     TWILIO_AUTH_TOKEN           its token, made up if not given
     LOCK_LEASE_SECONDS          60
     LOCK_IDLE_PROMPT_SECONDS    180
     LOCK_IDLE_RELEASE_SECONDS   60
+    LOCKS_PER_USER              5
     RECONCILE_GRACE_SECONDS     300
     REGISTRATION_POLL_SECONDS   30
     KEYWORD_REPLIES             product (the product confirms STOP, START, HELP), or carrier

@@ -61,6 +61,7 @@ class Emulator:
             "TMPDIR": str(self._scratch),  # unpacked code; removed with the folder
             "HOME": str(self._scratch),
             "PRODUCT_LOG": str(product_log),
+            "RIGHTS_LOG": str(state / "rights.jsonl"),
             "RUST_BACKTRACE": "1",
             "GATEWAY_PORT": str(port),
             "BIND_HOST": HOST,
@@ -69,7 +70,7 @@ class Emulator:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
         }
-        program = [sys.executable, str(Path(__file__).with_name("logged_ministack.py"))]
+        program = [sys.executable, str(Path(__file__).with_name("observed_ministack.py"))]
         self.child = Child("the emulator", program, environment, state / "emulator.log")
 
     def await_ready(self) -> None:

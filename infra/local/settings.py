@@ -17,6 +17,7 @@ class Settings:
     port: int
     state: Path
     foreign_carrier: str | None
+    media_hosts: str | None
     account_sid: str
     auth_token: str
     parameters: dict[str, str | int]  # of template.yaml
@@ -29,6 +30,7 @@ class Settings:
             port=free_port() if for_tests else _whole("PORT", 4566),
             state=ROOT / (os.environ.get("STATE_DIR") or (".local/test" if for_tests else ".local")),
             foreign_carrier=(os.environ.get("CARRIER_URL") or "").rstrip("/") or None,
+            media_hosts=os.environ.get("CARRIER_MEDIA_HOSTS") or None,
             account_sid=os.environ.get("TWILIO_ACCOUNT_SID") or f"AC{secrets.token_hex(16)}",
             auth_token=os.environ.get("TWILIO_AUTH_TOKEN") or secrets.token_hex(16),
             parameters={
@@ -36,6 +38,7 @@ class Settings:
                 "LockRenewSeconds": max(1, lease // 3),
                 "LockIdlePromptSeconds": _whole("LOCK_IDLE_PROMPT_SECONDS", 180),
                 "LockIdleReleaseSeconds": _whole("LOCK_IDLE_RELEASE_SECONDS", 60),
+                "LocksPerUser": _whole("LOCKS_PER_USER", 5),
                 "ReconcileGraceSeconds": _whole("RECONCILE_GRACE_SECONDS", 300),
                 "RegistrationPollSeconds": _whole("REGISTRATION_POLL_SECONDS", 30),
                 "RegistrationRetrySeconds": 20,
@@ -45,6 +48,7 @@ class Settings:
                 "MailFrom": "no-reply@shared-inbox.example",
                 "SendRetrySeconds": 25,  # just above the sender's timeout: nobody wants to wait for two minutes here
                 "TokenHours": 24,
+                "MediaRetrySeconds": 30,
                 "CorsOrigins": "http://localhost:3000,http://127.0.0.1:3000",
             },
         )

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import build
 import deploy
@@ -87,6 +88,8 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
         "PublicBaseUrl": api,
         "CarrierBaseUrl": carrier,
         "CarrierMessagingUrl": carrier,
+        # The simulator's storage host is itself under another name.
+        "CarrierMediaHosts": settings.media_hosts or urlsplit(carrier).netloc.replace("127.0.0.1", "localhost"),
     }
     secret = template.load()["Parameters"]["CarrierSecretName"]["Default"]
     login = {"user": settings.account_sid, "password": settings.auth_token}

@@ -102,7 +102,7 @@ async fn media_and_unknown_fields_do_no_harm() {
     let answer = handle(&app(stage.table()), now(), 7, signed(ROUTE, "", &form, TOKEN).request()).await;
     assert_eq!(answer.status(), 200);
     let media = &stage.history().await[0].media;
-    assert!(!media.is_empty() && media[0].content_type.starts_with("image/"));
+    assert!(!media.is_empty() && media[0].content_type.as_deref().unwrap().starts_with("image/"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,7 +38,7 @@ use shared_domain::{
 use test_kit::{engine::TABLE, gateway::Event};
 use tokio::task::JoinSet;
 
-use crate::stage::{ACCOUNT, Carrier, Stage, TOKEN, callbacks, signed, verifier};
+use crate::stage::{ACCOUNT, Carrier, Stage, TOKEN, callbacks, no_bucket, signed, verifier};
 
 const ROUTE: &str = "POST /webhooks/twilio/messages";
 const AWAY: &str = "We are closed until Monday.";
@@ -349,7 +349,13 @@ async fn a_stop_to_a_personal_inbox_leaves_the_team_alone() {
 }
 
 async fn work(stage: &Stage, carrier: &Carrier, message: &MessageId) {
-    let app = outbound_send::App::new(stage.table(), carrier.client(Duration::from_secs(5)), callbacks(), 3);
+    let app = outbound_send::App::new(
+        stage.table(),
+        no_bucket(),
+        carrier.client(Duration::from_secs(5)),
+        callbacks(),
+        3,
+    );
     let body = json!({ "organisationId": stage.organisation().as_str(), "messageId": message.as_str() });
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [{
         "messageId": "a", "receiptHandle": "r", "body": body.to_string(), "md5OfBody": "",

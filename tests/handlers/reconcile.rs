@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use send_reconcile::{App, Tally, handle};
+use send_reconcile::{App, Queues, Tally, handle};
 use shared_aws::{
     client::Aws,
     messages::Messages,
-    queue::{MailQueue, SendQueue},
+    queue::{MailQueue, MediaQueue, SendQueue},
 };
 use shared_carriers::twilio::{SendMessage, SendOutcome};
 use shared_domain::{
@@ -20,9 +20,13 @@ use crate::stage::{Carrier, Stage, now};
 const GRACE: Duration = Duration::from_secs(300);
 
 fn app(stage: &Stage, carrier: &Carrier) -> App {
-    let queue = SendQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/queue.fifo");
-    let mail = MailQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/mail");
-    App::new(stage.table(), carrier.client(Duration::from_secs(2)), queue, mail, GRACE)
+    let nowhere = Aws::loopback("http://127.0.0.1:9");
+    let queues = Queues {
+        texts: SendQueue::new(&nowhere, "http://127.0.0.1:9/queue.fifo"),
+        mail: MailQueue::new(&nowhere, "http://127.0.0.1:9/mail"),
+        media: MediaQueue::new(&nowhere, "http://127.0.0.1:9/media"),
+    };
+    App::new(stage.table(), carrier.client(Duration::from_secs(2)), queues, GRACE)
 }
 
 /// A send whose answer was lost at this time.

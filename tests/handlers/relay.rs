@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shared_aws::{
     client::Aws,
     outbox::SWEEP_AFTER,
-    queue::{MailQueue, SendQueue},
+    queue::{MailQueue, MediaQueue, SendQueue},
 };
 
 use crate::stage::{Stage, now};
@@ -51,7 +51,8 @@ async fn a_queue_that_does_not_answer_fails_the_invocation_and_the_row_stays_for
     let id = stage.accepted("hello", long_ago).await;
     let queue = SendQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/queue.fifo");
     let mail = MailQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/mail");
-    let app = App::new(&stage.table(), queue, mail);
+    let media = MediaQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/media");
+    let app = App::new(&stage.table(), queue, mail, media);
     let failed = handle(&app, event(vec![record("INSERT", id.as_str(), Some("org_1"))])).await.unwrap_err();
     assert_eq!((failed.failed, failed.all), (1, 1));
     let left = stage.outbox().left_behind(now()).await.unwrap();

@@ -13,7 +13,7 @@ use shared_aws::{
     client::Aws,
     notices::Notices,
     outbox::SWEEP_AFTER,
-    queue::{MailQueue, SendQueue},
+    queue::{MailQueue, MediaQueue, SendQueue},
 };
 use shared_domain::{
     ids::{ContactId, UserId},
@@ -73,17 +73,22 @@ fn mail(url: &str) -> MailQueue {
     MailQueue::new(&Aws::loopback(url), format!("{url}/mail"))
 }
 
+fn media(url: &str) -> MediaQueue {
+    MediaQueue::new(&Aws::loopback(url), format!("{url}/media"))
+}
+
 fn sends(url: &str) -> SendQueue {
     SendQueue::new(&Aws::loopback(url), format!("{url}/queue.fifo"))
 }
 
 fn relay(stage: &Stage, queue: &str) -> App {
-    App::new(&stage.table(), sends(DOWN), mail(queue))
+    App::new(&stage.table(), sends(DOWN), mail(queue), media(DOWN))
 }
 
 fn reconcile(stage: &Stage, carrier: &Carrier, queue: &str) -> send_reconcile::App {
     let carrier = carrier.client(Duration::from_secs(2));
-    send_reconcile::App::new(stage.table(), carrier, sends(DOWN), mail(queue), Duration::from_secs(300))
+    let queues = send_reconcile::Queues { texts: sends(DOWN), mail: mail(queue), media: media(DOWN) };
+    send_reconcile::App::new(stage.table(), carrier, queues, Duration::from_secs(300))
 }
 
 fn notice(stage: &Stage, id: &str, subject: Subject, at: Timestamp) -> Notice {

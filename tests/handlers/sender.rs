@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use shared_aws::{clock, messages::Messages};
 use shared_domain::{ids::MessageId, message::DeliveryState};
 
-use crate::stage::{Carrier, Stage, callbacks, now};
+use crate::stage::{Carrier, Stage, callbacks, no_bucket, now};
 
 const TRIES: u32 = 3;
 
 fn app(stage: &Stage, carrier: &Carrier) -> App {
-    App::new(stage.table(), carrier.client(Duration::from_millis(400)), callbacks(), TRIES)
+    App::new(stage.table(), no_bucket(), carrier.client(Duration::from_millis(400)), callbacks(), TRIES)
 }
 
 fn job(stage: &Stage, message: &MessageId) -> String {
@@ -137,7 +137,13 @@ async fn what_is_not_understood_comes_again_until_the_dead_letters_and_holds_up_
 async fn a_store_that_is_down_before_the_call_means_no_call() {
     let (stage, carrier) = (Stage::set().await, Carrier::open().await);
     let id = stage.accepted("hello", now()).await;
-    let app = App::new(Stage::dead_table(), carrier.client(Duration::from_secs(1)), callbacks(), TRIES);
+    let app = App::new(
+        Stage::dead_table(),
+        no_bucket(),
+        carrier.client(Duration::from_secs(1)),
+        callbacks(),
+        TRIES,
+    );
     assert_eq!(deliver(&app, vec![record("a", "g", &job(&stage, &id), 1)]).await, ["a"]);
     assert_eq!(carrier.taken(&stage.contact).await, 0);
 }

@@ -6,6 +6,7 @@ use lambda_http::{Body, Response};
 use local_cloud::simulator::{self, Settings};
 use serde_json::Value;
 use shared_aws::{
+    bucket::Bucket,
     contacts::Contacts,
     conversations::Conversations,
     inboxes::{Account, Inboxes},
@@ -186,6 +187,11 @@ impl Stage {
     }
 }
 
+/// A bucket that does not answer; addresses are signed without it.
+pub(crate) fn no_bucket() -> Bucket {
+    Bucket::new(&shared_aws::client::Aws::loopback("http://127.0.0.1:9"), "files")
+}
+
 pub(crate) fn verifier() -> Verifier {
     Verifier::new(BASE, vec![TOKEN.into(), "previous-token".into()]).unwrap()
 }
@@ -212,7 +218,7 @@ pub(crate) fn json(answer: &Response<Body>) -> Value {
 
 /// The simulator, and a client for it.
 pub(crate) struct Carrier {
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Carrier {
@@ -239,6 +245,15 @@ impl Carrier {
         let url = format!("{}/_twilio/simulate/fault", self.url);
         let answer = client.post(url).basic_auth(ACCOUNT, Some(TOKEN)).form(&form).send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.status());
+    }
+
+    /// The addresses of files that a text was sent with.
+    pub(crate) async fn media_of(&self, sid: &str) -> Vec<String> {
+        let _ = rustls::crypto::ring::default_provider().install_default(); // once is enough
+        let url = format!("{}/_twilio/simulate/message-media", self.url);
+        let request = reqwest::Client::new().post(url).basic_auth(ACCOUNT, Some(TOKEN));
+        let answer: Value = request.form(&[("MessageSid", sid)]).send().await.unwrap().json().await.unwrap();
+        serde_json::from_value(answer["mediaUrls"].clone()).unwrap()
     }
 
     /// Texts that the carrier took for this number.

@@ -6,13 +6,13 @@ use shared_domain::registration::RegistrationStatus;
 use shared_http::caller::Claims;
 use test_kit::gateway::Event;
 
-use crate::stage::{Stage, json, now};
+use crate::stage::{Stage, json, no_bucket, now};
 
 const REPLY: &str = "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages";
 const COMPOSE: &str = "POST /v1/messages";
 
 fn app(stage: &Stage) -> App {
-    App::new(stage.table(), Claims::standard(), Limits { reply: 1500, compose: 306 })
+    App::new(stage.table(), no_bucket(), Claims::standard(), Limits { reply: 1500, compose: 306 })
 }
 
 fn reply(stage: &Stage, body: &Value) -> Event {
@@ -99,15 +99,6 @@ async fn a_contact_who_opted_out_or_is_blocked_is_not_written_to() {
         assert_eq!((status, &problem["code"]), (409, &json!(code)));
         assert!(stage.history().await.is_empty());
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn media_is_refused_and_not_dropped() {
-    let stage = Stage::set().await;
-    let body = json!({ "from": { "inboxId": "inb_1" }, "to": { "phoneNumber": "+12025550143" }, "text": "see",
-                       "media": [{ "url": "https://pictures.example/1.png" }] });
-    let (status, problem) = send(&app(&stage), compose(&body)).await;
-    assert_eq!((status, &problem["code"]), (422, &json!("media_unsupported")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -177,15 +177,3 @@ async fn a_personal_text_to_somebody_who_wrote_to_the_desk_leaves_the_desk_alone
     ben.get(&personal.path()).await.problem(404, "not_found");
     assert_eq!(shared.texts(&ben).await, ["To the desk"]);
 }
-
-#[tokio::test]
-async fn media_is_refused_rather_than_dropped() {
-    let stack = Stack::open();
-    let (amelia, desk, phone) = (stack.user("amelia"), stack.desk(), Phone::new());
-    let text = json!({
-        "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Look",
-        "media": [{ "url": "https://media.example/photo.png" }],
-    });
-    amelia.send(COMPOSE, text).await.problem(422, "media_unsupported");
-    assert!(stack.carrier().shown_on(&phone).await.is_empty());
-}

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use product_tests::{Answer, Client, PATIENCE, Phone, Stack, Thread, eventually, wait};
+use product_tests::{Answer, Client, Office, PATIENCE, Phone, Stack, Thread, eventually, wait};
 use serde_json::{Value, json};
 
 fn instant(value: &Value) -> Timestamp {
@@ -316,4 +316,43 @@ async fn a_personal_inbox_has_no_lock_and_is_answered_without_one() {
     assert_eq!(ben.get(&thread.can_send()).await.expect(200)["allowed"], true);
     ben.send(&thread.messages(), json!({ "text": "Hi" })).await.expect(202);
     assert_eq!(stack.carrier().words_on(&phone).await, ["Hi"]);
+}
+
+/// Product 5: at most so many locks for one user, so that nobody locks a whole queue.
+#[tokio::test]
+async fn one_user_holds_a_few_locks_at_a_time_and_gets_another_by_leaving_one() {
+    let stack = Stack::open();
+    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Locks", "farid").await);
+    let inbox = office.creates("Locks").await;
+    office.is_registered(&carrier).await;
+    let mut threads = Vec::new();
+    let mut open = Vec::new();
+    let refused = loop {
+        let phone = Phone::new();
+        carrier.text_in(&phone, &inbox.number, "Hello").await;
+        let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
+        for (thread, token) in &open {
+            renew(&office.admin, thread, *token, true).await.expect(200);
+        }
+        let answer = office.admin.post(&thread.lock(), Value::Null).await;
+        threads.push(thread.clone());
+        if answer.status != 200 {
+            break answer;
+        }
+        open.push((thread, answer.expect(200)["token"].as_u64().expect("a token")));
+        assert!(open.len() <= 100, "there is no end");
+    };
+    assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));
+    let refused = refused.problem(429, "too_many_locks");
+    assert_eq!(refused["limit"], open.len());
+    assert_eq!(refused["held"].as_array().map(Vec::len), Some(open.len()));
+    let last = threads.last().expect("the refused one");
+    let seen = last.seen_by(&office.admin).await;
+    assert_eq!((&seen["lock"], &seen["read"]), (&Value::Null, &json!(false)), "nothing happened to it");
+    let (first, token) = &open[0];
+    first.acquired_by(&office.admin).await; // a reload is no more
+    let again = first.acquired_by(&office.admin).await;
+    assert!(again > *token);
+    first.released_by(&office.admin, again).await;
+    last.acquired_by(&office.admin).await;
 }

@@ -112,6 +112,12 @@ impl Carrier {
         self.shown_on(phone).await.into_iter().map(|text| text.body).collect()
     }
 
+    /// The addresses of files that a text was sent with.
+    pub async fn media_of(&self, sid: &str) -> Vec<String> {
+        let mut answer = self.control("message-media", &[("MessageSid", sid)]).await;
+        serde_json::from_value(answer["mediaUrls"].take()).expect("addresses")
+    }
+
     /// The network reports a state, with an error code if it is a failure; gives the product's answer.
     pub async fn reports(&self, sid: &str, status: &str, code: Option<u32>) -> u16 {
         let code = code.map(|code| code.to_string());

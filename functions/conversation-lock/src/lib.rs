@@ -82,11 +82,13 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
 
 /// Acquire
 ///
-/// Opens a conversation to answer it. The same user acquiring again gets a new token, and the old one dies.
+/// Opens a conversation to answer it. The same user acquiring again gets a new token, and the old one dies. One user holds
+/// a few locks at a time (`LocksPerUser`).
 #[utoipa::path(post, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", tag = "lock",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)),
     responses((status = 200, body = HeldLock), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
-        (status = 423, description = "A colleague is responding: `holder`, `expiresAt`", body = ProblemView)))]
+        (status = 423, description = "A colleague is responding: `holder`, `expiresAt`", body = ProblemView),
+        (status = 429, description = "As many locks as one may have: `limit`, `held`", body = ProblemView)))]
 async fn acquire(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let (member, conversation) = shared_inbox(app, request).await?;
     let acquired =
@@ -94,6 +96,7 @@ async fn acquire(app: &App, now: Timestamp, request: &Request) -> Outcome {
     match acquired {
         Acquired::Held(lease) => reply::json(200, &HeldLock::of(&lease, now, &app.policy)),
         Acquired::Denied(denied) => Err(refusal::locked(&denied)),
+        Acquired::TooMany(held) => Err(refusal::too_many_locks(&held, app.policy.per_user, now)),
         Acquired::NoConversation => Err(Problem::not_found()),
     }
 }

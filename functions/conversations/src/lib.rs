@@ -1,11 +1,13 @@
-//! Conversations of an inbox: lists by folder, one conversation, its history, and changes by hand.
+//! Conversations of an inbox: lists, one conversation, its history, and changes by hand, also of many at once.
 //!
 //! `PATCH` is idempotent: it sets what it names.
 
+mod list;
 mod search;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
+    bucket::Bucket,
     client::Aws,
     config::Environment,
     contact_book::ContactBook,
@@ -15,7 +17,11 @@ use shared_aws::{
     secrets::Secrets,
     table::Table,
 };
-use shared_domain::{conversation::Folder, ids::MessageId, time::Timestamp};
+use shared_domain::{
+    conversation::Folder,
+    ids::{ConversationId, MessageId},
+    time::Timestamp,
+};
 use shared_http::{
     access::{self, MemberAccess},
     caller::Claims,
@@ -25,12 +31,15 @@ use shared_http::{
     reply::{self, Outcome},
     wire::{
         Page,
-        conversation::{ConversationChange, ConversationView},
-        message::MessageView,
+        conversation::{ConversationChange, ConversationView, ConversationsChange, ConversationsChanged},
+        message::{Links, MessageView},
         problem::ProblemView,
     },
 };
 use utoipa::OpenApi;
+
+/// The most conversations that one request changes.
+const MOST_AT_ONCE: usize = 100;
 
 /// What the function uses.
 #[derive(Debug)]
@@ -41,6 +50,7 @@ pub struct App {
     conversations: Conversations,
     contacts: ContactBook,
     messages: Messages,
+    bucket: Bucket,
 }
 
 impl App {
@@ -52,14 +62,15 @@ impl App {
         let mut env = Environment::default();
         let (name, secret, claims) =
             (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"), Claims::from_environment(&mut env));
+        let bucket = env.required("FILES_BUCKET");
         env.finish()?;
         let aws = Aws::from_environment()?;
         let cursors = Cursors::new(&Secrets::of(&aws).text(&secret).await?);
-        Ok(Self::new(Table::of(&aws, name), claims, cursors))
+        Ok(Self::new(Table::of(&aws, name), Bucket::new(&aws, &bucket), claims, cursors))
     }
 
-    /// Over this table.
-    pub fn new(table: Table, claims: Claims, cursors: Cursors) -> Self {
+    /// Over this table and bucket.
+    pub fn new(table: Table, bucket: Bucket, claims: Claims, cursors: Cursors) -> Self {
         Self {
             claims,
             cursors,
@@ -67,6 +78,7 @@ impl App {
             conversations: Conversations::new(table.clone()),
             contacts: ContactBook::new(table.clone()),
             messages: Messages::new(table),
+            bucket,
         }
     }
 }
@@ -74,40 +86,16 @@ impl App {
 /// Answers one request.
 pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
     let outcome = match input::route(&request) {
-        "GET /v1/inboxes/{inboxId}/conversations" => list(app, now, &request).await,
+        "GET /v1/inboxes/{inboxId}/conversations" => list::list(app, now, &request).await,
+        "PATCH /v1/inboxes/{inboxId}/conversations" => change_many(app, now, &request).await,
         "GET /v1/inboxes/{inboxId}/conversations/{conversationId}" => read(app, now, &request).await,
         "PATCH /v1/inboxes/{inboxId}/conversations/{conversationId}" => change(app, now, &request).await,
-        "GET /v1/inboxes/{inboxId}/conversations/{conversationId}/messages" => history(app, &request).await,
+        "GET /v1/inboxes/{inboxId}/conversations/{conversationId}/messages" => {
+            history(app, now, &request).await
+        }
         _ => Err(Problem::not_found()),
     };
     reply::finish(&reply::request_id(&request), outcome)
-}
-
-/// List conversations
-///
-/// One folder, newest activity first. With `q`, those whose contact has this id of the customer's, this number, or a name
-/// that begins like this; in both folders unless one is named.
-#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations", tag = "conversations",
-    params(("inboxId" = String, Path), ("folder" = Option<String>, Query, description = "`inbox` (default) or `archived`"),
-        ("q" = Option<String>, Query, description = "Name, customer's own id, or number"),
-        ("limit" = Option<u16>, Query, description = "1 to 100, default 25"), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<ConversationView>), (status = 400, body = ProblemView),
-        (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-async fn list(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let member = access::member(request, &app.claims, &app.members).await?;
-    let folder = folder(request)?;
-    if let Some(question) = search::question(request)? {
-        return search::search(app, now, request, &member, folder, question).await;
-    }
-    let (folder, limit) = (folder.unwrap_or(Folder::Inbox), input::limit(request)?);
-    let scope = format!("conversations {} {}", member.membership.inbox, folder.as_str());
-    let after = place(app, &member, &scope, request)?;
-    let inbox = &member.membership.inbox;
-    let page = app.conversations.list(&member.organisation, inbox, folder, limit, after.as_deref()).await?;
-    let items =
-        page.conversations.iter().map(|conversation| ConversationView::of(conversation, now)).collect();
-    let next_cursor = page.next.map(|place| app.cursors.seal(&member.principal, &scope, &place));
-    reply::json(200, &Page { items, next_cursor })
 }
 
 /// Read a conversation
@@ -133,14 +121,46 @@ async fn read(app: &App, now: Timestamp, request: &Request) -> Outcome {
 async fn change(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let member = access::member(request, &app.claims, &app.members).await?;
     let conversation = access::conversation(request)?;
-    let thread = member.thread(&conversation);
-    if app.conversations.get(thread).await?.is_none() {
-        return Err(Problem::not_found()); // decided before the shape of the body
-    }
+    let found = app.conversations.get(member.thread(&conversation)).await?;
+    let found = found.ok_or_else(Problem::not_found)?; // decided before the shape of the body
     let wanted: ConversationChange = input::body(request)?;
     let change = Change { folder: wanted.folder.map(Folder::from), read: wanted.read };
-    let changed = app.conversations.change(thread, change, now).await?;
+    let changed = app.conversations.change(&member.organisation, found, change, now).await?;
     reply::json(200, &ConversationView::of(&changed.ok_or_else(Problem::not_found)?, now))
+}
+
+/// Archive, bring back, mark read or unread: many at once
+///
+/// Up to 100 conversations of the inbox. What is absent stays as it is; those that are not there are named.
+#[utoipa::path(patch, path = "/v1/inboxes/{inboxId}/conversations", tag = "conversations",
+    params(("inboxId" = String, Path)), request_body = ConversationsChange,
+    responses((status = 200, body = ConversationsChanged), (status = 400, body = ProblemView),
+        (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
+async fn change_many(app: &App, now: Timestamp, request: &Request) -> Outcome {
+    let member = access::member(request, &app.claims, &app.members).await?;
+    let wanted: ConversationsChange = input::body(request)?;
+    if !(1..=MOST_AT_ONCE).contains(&wanted.conversation_ids.len()) {
+        return Err(Problem::invalid(&[("/conversationIds".into(), "1 to 100 conversations")]));
+    }
+    let (mut ids, mut missing) = (Vec::new(), Vec::new());
+    for id in wanted.conversation_ids {
+        match ConversationId::parse(&id) {
+            Ok(id) if ids.contains(&id) => {}
+            Ok(id) => ids.push(id),
+            Err(_) => missing.push(id),
+        }
+    }
+    let change = Change { folder: wanted.folder.map(Folder::from), read: wanted.read };
+    let (organisation, inbox) = (&member.organisation, &member.membership.inbox);
+    let mut changed = app.conversations.change_many(organisation, inbox, &ids, change, now).await?;
+    let mut items = Vec::new();
+    for id in ids {
+        match changed.iter().position(|conversation| conversation.id == id) {
+            Some(place) => items.push(ConversationView::of(&changed.swap_remove(place), now)),
+            None => missing.push(id.to_string()),
+        }
+    }
+    reply::json(200, &ConversationsChanged { items, missing })
 }
 
 /// History of a conversation
@@ -151,7 +171,7 @@ async fn change(app: &App, now: Timestamp, request: &Request) -> Outcome {
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25"), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<MessageView>), (status = 400, body = ProblemView),
         (status = 404, body = ProblemView)))]
-async fn history(app: &App, request: &Request) -> Outcome {
+async fn history(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let member = access::member(request, &app.claims, &app.members).await?;
     let conversation = access::conversation(request)?;
     let found = app.conversations.get(member.thread(&conversation)).await?;
@@ -160,7 +180,8 @@ async fn history(app: &App, request: &Request) -> Outcome {
     let scope = format!("history {conversation}");
     let before = place(app, &member, &scope, request)?.and_then(|place| MessageId::parse(&place).ok());
     let page = app.messages.history(&member.organisation, &conversation, limit, before.as_ref()).await?;
-    let items = page.messages.iter().map(MessageView::of).collect();
+    let links = Links { bucket: &app.bucket, organisation: &member.organisation, now };
+    let items = page.messages.iter().map(|message| MessageView::of(message, &links)).collect();
     let next_cursor = page.next.map(|id| app.cursors.seal(&member.principal, &scope, id.as_str()));
     reply::json(200, &Page { items, next_cursor })
 }
@@ -175,17 +196,7 @@ fn place(
     cursor.map(|cursor| app.cursors.open(&member.principal, scope, cursor)).transpose()
 }
 
-/// The folder that is asked for, if one is.
-fn folder(request: &Request) -> Result<Option<Folder>, Problem> {
-    match input::query(request, "folder") {
-        None => Ok(None),
-        Some("inbox") => Ok(Some(Folder::Inbox)),
-        Some("archived") => Ok(Some(Folder::Archived)),
-        Some(_) => Err(Problem::bad_field("?folder", "inbox or archived")),
-    }
-}
-
 /// This function's part of the OpenAPI document.
 #[derive(Debug, OpenApi)]
-#[openapi(paths(list, read, change, history))]
+#[openapi(paths(list::list, read, change, change_many, history))]
 pub struct Api;

@@ -6,7 +6,7 @@
 use lambda_http::Request;
 use shared_aws::contact_book::Page as Contacts;
 use shared_domain::{
-    conversation::{Conversation, Folder},
+    conversation::{Conversation, Filter, Folder},
     ids::ConversationId,
     phone::PhoneNumber,
     time::Timestamp,
@@ -32,13 +32,15 @@ pub(crate) fn question(request: &Request) -> Result<Option<&str>, Problem> {
     Ok(question)
 }
 
-/// A page of what fits, latest activity first within the page; in one folder where one is named, otherwise in both.
+/// A page of what fits question and filter, latest activity first within the page; in one folder where one is named,
+/// otherwise in both.
 pub(crate) async fn search(
     app: &App,
     now: Timestamp,
     request: &Request,
     member: &MemberAccess,
     folder: Option<Folder>,
+    filter: &Filter,
     question: &str,
 ) -> Outcome {
     let limit = input::limit(request)?;
@@ -48,7 +50,9 @@ pub(crate) async fn search(
     let inbox = &member.membership.inbox;
     let ids: Vec<_> = found.numbers.iter().map(|number| ConversationId::of(inbox, number)).collect();
     let mut conversations = app.conversations.several(&member.organisation, inbox, &ids).await?;
-    conversations.retain(|conversation| folder.is_none_or(|folder| conversation.folder == folder));
+    conversations.retain(|conversation| {
+        folder.is_none_or(|folder| conversation.folder == folder) && filter.admits(conversation)
+    });
     conversations.sort_by_key(|conversation: &Conversation| std::cmp::Reverse(conversation.last_activity_at));
     let items = conversations.iter().map(|conversation| ConversationView::of(conversation, now)).collect();
     let next_cursor = found.next.map(|next| app.cursors.seal(&member.principal, &scope, &next));

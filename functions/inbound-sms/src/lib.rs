@@ -16,6 +16,7 @@ use shared_aws::{
     contacts::Contacts,
     inbound::{Inbound, InboundText, Receipt},
     inboxes::Inboxes,
+    media::{MediaFiles, Waiting},
     opt_out_reviews::{OptOutReviews, Place},
     opt_outs::OptOuts,
     out_of_office::OutOfOffice,
@@ -25,7 +26,8 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{InboundMessage, Verifier};
 use shared_domain::{
-    message::Media,
+    ids::MediaId,
+    media::{Media, MediaState},
     opt_out::{Answers, wants_review},
     time::Timestamp,
 };
@@ -46,6 +48,7 @@ pub struct App {
     account_sid: String,
     inboxes: Inboxes,
     inbound: Inbound,
+    files: MediaFiles,
     out_of_office: OutOfOffice,
     opt_outs: OptOuts,
     reviews: OptOutReviews,
@@ -78,6 +81,7 @@ impl App {
             verifier,
             account_sid,
             inboxes: Inboxes::new(table.clone()),
+            files: MediaFiles::new(table.clone()),
             inbound: Inbound::new(table.clone()),
             out_of_office: OutOfOffice::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
@@ -124,7 +128,7 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
         carrier_id: inbound.message_sid.clone(),
         from: webhook::number(&inbound.from)?,
         text: inbound.body.clone(),
-        media: inbound.media.iter().cloned().map(media).collect(),
+        media: media(&inbound),
     };
     let message = match app.inbound.receive(&inbox, &text, now).await? {
         Receipt::Stored(message) => {
@@ -136,6 +140,11 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
             message
         }
     };
+    if !text.media.is_empty() {
+        // Also for a text that comes again: the files of one whose first delivery broke off here are copied as well.
+        let (organisation, files) = (inbox.organisation.clone(), text.media.len());
+        app.files.leave(&Waiting { organisation, message: message.clone(), files, at: now }).await?;
+    }
     let keyword = keywords::of(&inbound.body, inbound.opt_out_type.as_ref());
     let acted = match keyword {
         Some(keyword) => {
@@ -160,8 +169,15 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
 /// What Twilio signs as the path.
 const PATH: &str = "/webhooks/twilio/messages";
 
-fn media(media: shared_carriers::twilio::Media) -> Media {
-    Media { url: media.url, content_type: media.content_type }
+/// Files as they come: at the carrier, to be copied.
+fn media(inbound: &InboundMessage) -> Vec<Media> {
+    let numbered = inbound.media.iter().enumerate();
+    let pending = numbered.map(|(place, media)| Media {
+        id: MediaId::of_inbound(&inbound.message_sid, place),
+        content_type: Some(media.content_type.clone()),
+        state: MediaState::Pending { source: media.url.clone() },
+    });
+    pending.collect()
 }
 
 /// This function's part of the OpenAPI document.

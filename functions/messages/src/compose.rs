@@ -29,7 +29,7 @@ use shared_http::{
     },
 };
 
-use crate::{App, draft, heeding_personal_opt_outs, outcome};
+use crate::{App, content::Wanted, draft, heeding_personal_opt_outs, outcome};
 
 /// Compose
 ///
@@ -39,13 +39,13 @@ use crate::{App, draft, heeding_personal_opt_outs, outcome};
     responses((status = 202, body = MessageView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, description = "No such account or contact for you", body = ProblemView),
         (status = 409, description = "Retired, registration incomplete, blocked or opted out", body = ProblemView),
-        (status = 422, description = "Too long, empty, no number, or the key with another body", body = ProblemView),
+        (status = 422, description = "Too long, empty, no number, a file or canned response that cannot be sent, or the key with another body", body = ProblemView),
         (status = 423, description = "A colleague is responding there", body = ProblemView)))]
 pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
     let caller = caller::any(request, &app.claims, &app.members).await?;
-    let wanted: Compose = input::body(request)?;
-    outcome::without_media(&wanted.media)?;
-    let (account, sender) = account(app, &caller, &wanted.from).await?;
+    let Compose { from, to, text, template_id, media } = input::body(request)?;
+    let content = Wanted::parse(text, template_id, media)?;
+    let (account, sender) = account(app, &caller, &from).await?;
     let attempt = Attempt {
         organisation: caller.organisation(),
         principal: caller.principal(),
@@ -59,7 +59,7 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
     if let Some(reason) = sending::reasons_against_account(from).first() {
         return Err(refusal::refused(reason));
     }
-    let target = target(app, &account, &wanted.to).await?;
+    let target = target(app, &account, &to).await?;
     let against = |contact: &Contact, thread: Option<&Conversation>| {
         sending::reasons_against_compose(from, contact, thread, caller.user(), now)
     };
@@ -68,11 +68,14 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
     let stranger = Contact::provisional(&account.team.id, &target.number);
     let heeding = known.unwrap_or(&stranger).clone();
     let heeding = heeding_personal_opt_outs(app, &account.inbox, heeding).await?;
-    let mut reasons = against(&heeding, existing.as_ref());
-    reasons.extend(sending::reason_against_text(&wanted.text, false, app.limits.compose));
-    if let Some(reason) = reasons.first() {
+    if let Some(reason) = against(&heeding, existing.as_ref()).first() {
         return Err(refusal::refused(reason));
     }
+    let text = content.text(app, caller.organisation(), &account.team.id, &heeding, sender.as_ref()).await?;
+    if let Some(reason) = sending::reason_against_text(&text, content.has_files(), app.limits.compose) {
+        return Err(refusal::refused(&reason));
+    }
+    let media = content.media(app, now, chance, &account.inbox).await?;
     let contact = match known {
         Some(contact) => contact.clone(),
         None => {
@@ -80,7 +83,7 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
             app.contacts.by_number_or_provisional(organisation, team, &target.number).await?
         }
     };
-    let message = draft::outbound(&account, &target.number, sender, wanted.text, now, chance);
+    let message = draft::outbound(&account, &target.number, sender, text, media, now, chance);
     let acceptance = Acceptance {
         organisation: caller.organisation(),
         message: &message,

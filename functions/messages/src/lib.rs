@@ -1,18 +1,22 @@
-//! Texts out: reply, compose, read one, and whether one may reply.
+//! Texts out: reply, compose, read one, whether one may reply, and files to send.
 //!
 //! Accepting a text is one transaction with all its guards; accepted means durably stored. Idempotent by
 //! `Idempotency-Key`: the same key and body is answered as the first time was. Without one, a repeated reply is a second
 //! text, as with a telephone.
 
 mod compose;
+mod content;
 mod draft;
 mod outcome;
 mod reply_to;
+mod upload;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
+    bucket::Bucket,
     client::Aws,
     config::{ConfigError, Environment},
+    contact_book::ContactBook,
     contacts::Contacts,
     conversations::Conversations,
     idempotency::UsedKeys,
@@ -22,10 +26,11 @@ use shared_aws::{
     opt_outs::OptOuts,
     sends::Sends,
     table::Table,
+    templates::Templates,
 };
 use shared_domain::{
     contact::Contact,
-    ids::MessageId,
+    ids::{MessageId, OrganisationId},
     inbox::{Inbox, InboxKind},
     opt_out::Subject,
     time::Timestamp,
@@ -35,7 +40,10 @@ use shared_http::{
     input,
     problem::Problem,
     reply::{self, Outcome},
-    wire::{message::MessageView, problem::ProblemView},
+    wire::{
+        message::{Links, MessageView},
+        problem::ProblemView,
+    },
 };
 use utoipa::OpenApi;
 
@@ -56,11 +64,14 @@ pub struct App {
     members: Members,
     inboxes: Inboxes,
     contacts: Contacts,
+    book: ContactBook,
+    templates: Templates,
     conversations: Conversations,
     messages: Messages,
     sends: Sends,
     keys: UsedKeys,
     opt_outs: OptOuts,
+    bucket: Bucket,
 }
 
 impl App {
@@ -72,24 +83,34 @@ impl App {
         let mut env = Environment::default();
         let (name, claims) = (env.required("TABLE_NAME"), Claims::from_environment(&mut env));
         let limits = Limits { reply: env.number("REPLY_LIMIT", 1), compose: env.number("COMPOSE_LIMIT", 1) };
+        let bucket = env.required("FILES_BUCKET");
         env.finish()?;
-        Ok(Self::new(Table::of(&Aws::from_environment()?, name), claims, limits))
+        let aws = Aws::from_environment()?;
+        Ok(Self::new(Table::of(&aws, name), Bucket::new(&aws, &bucket), claims, limits))
     }
 
-    /// Over this table.
-    pub fn new(table: Table, claims: Claims, limits: Limits) -> Self {
+    /// Over this table and bucket.
+    pub fn new(table: Table, bucket: Bucket, claims: Claims, limits: Limits) -> Self {
         Self {
             claims,
             limits,
             members: Members::new(table.clone()),
             inboxes: Inboxes::new(table.clone()),
             contacts: Contacts::new(table.clone()),
+            book: ContactBook::new(table.clone()),
+            templates: Templates::new(table.clone()),
+            bucket,
             conversations: Conversations::new(table.clone()),
             messages: Messages::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             sends: Sends::new(table),
         }
+    }
+
+    /// Addresses of files, for somebody of this organisation who may see them.
+    fn links<'a>(&'a self, organisation: &'a OrganisationId, now: Timestamp) -> Links<'a> {
+        Links { bucket: &self.bucket, organisation, now }
     }
 }
 
@@ -103,7 +124,8 @@ pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) ->
             reply_to::can_send(app, now, &request).await
         }
         "POST /v1/messages" => compose::compose(app, now, chance, &request).await,
-        "GET /v1/messages/{messageId}" => read(app, &request).await,
+        "GET /v1/messages/{messageId}" => read(app, now, &request).await,
+        "POST /v1/inboxes/{inboxId}/media" => upload::place(app, now, chance, &request).await,
         _ => Err(Problem::not_found()),
     };
     reply::finish(&reply::request_id(&request), outcome)
@@ -114,7 +136,7 @@ pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) ->
 /// With its delivery history, for members of its inbox. A machine reads what machines of its organisation have sent.
 #[utoipa::path(get, path = "/v1/messages/{messageId}", tag = "messages", params(("messageId" = String, Path)),
     responses((status = 200, body = MessageView), (status = 404, body = ProblemView)))]
-async fn read(app: &App, request: &Request) -> Outcome {
+async fn read(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let caller = caller::any(request, &app.claims, &app.members).await?;
     let id: MessageId = input::path_id(request, "messageId")?;
     let message = app.messages.get(caller.organisation(), &id).await?.ok_or_else(Problem::not_found)?;
@@ -122,7 +144,10 @@ async fn read(app: &App, request: &Request) -> Outcome {
         Some(user) => app.members.membership(caller.organisation(), &message.inbox, user).await?.is_some(),
         None => message.is_from_machine(),
     };
-    if may_read { reply::json(200, &MessageView::of(&message)) } else { Err(Problem::not_found()) }
+    if !may_read {
+        return Err(Problem::not_found());
+    }
+    reply::json(200, &MessageView::of(&message, &app.links(caller.organisation(), now)))
 }
 
 /// A personal inbox also heeds an opt-out from all personal inboxes, which no contact of a team shows: 1 read unit there,
@@ -137,5 +162,5 @@ async fn heeding_personal_opt_outs(app: &App, inbox: &Inbox, contact: Contact) -
 
 /// This function's part of the OpenAPI document.
 #[derive(Debug, OpenApi)]
-#[openapi(paths(reply_to::reply, reply_to::can_send, compose::compose, read))]
+#[openapi(paths(reply_to::reply, reply_to::can_send, compose::compose, read, upload::place))]
 pub struct Api;

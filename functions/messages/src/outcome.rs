@@ -6,7 +6,7 @@ use shared_http::{
     idempotency::Attempt,
     problem::Problem,
     reply::{self, Outcome},
-    wire::message::{MessageView, OutgoingMedia},
+    wire::message::MessageView,
 };
 
 use crate::App;
@@ -20,7 +20,7 @@ pub(crate) async fn repeated(
     let Some(made) = attempt.recalled(&app.keys, now).await? else { return Ok(None) };
     let Ok(id) = MessageId::parse(&made) else { return Ok(None) };
     let message = app.messages.get(attempt.organisation, &id).await?;
-    Ok(message.map(|message| accepted(&message)))
+    Ok(message.map(|message| accepted(app, now, attempt, &message)))
 }
 
 /// The answer to an acceptance; `refused` says why a guard did not hold.
@@ -35,27 +35,18 @@ pub(crate) async fn answer(
     match outcome {
         Accepted::Stored => {
             tracing::info!(message_id = %message.id, segments = message.segments(), "accepted");
-            accepted(message)
+            accepted(app, now, attempt, message)
         }
         Accepted::Refused(conversation) => Err(refused(conversation).unwrap_or_else(changed)),
         Accepted::KeyTaken => repeated(app, now, attempt).await?.unwrap_or_else(|| Err(changed())),
     }
 }
 
-fn accepted(message: &Message) -> Outcome {
-    reply::json(202, &MessageView::as_accepted(message))
+fn accepted(app: &App, now: Timestamp, attempt: &Attempt<'_>, message: &Message) -> Outcome {
+    reply::json(202, &MessageView::as_accepted(message, &app.links(attempt.organisation, now)))
 }
 
 /// What stood against the text is gone by the time we look: the caller may ask again.
 fn changed() -> Problem {
     Problem::changed("The conversation changed at this instant; nothing was sent, try again.")
-}
-
-/// Media out is not taken yet; better refused than dropped.
-pub(crate) fn without_media(media: &[OutgoingMedia]) -> Result<(), Problem> {
-    if media.is_empty() {
-        Ok(())
-    } else {
-        Err(Problem::unprocessable("media_unsupported", "/media", "Media cannot be sent yet."))
-    }
 }

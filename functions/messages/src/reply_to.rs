@@ -26,7 +26,7 @@ use shared_http::{
     },
 };
 
-use crate::{App, draft, heeding_personal_opt_outs, outcome};
+use crate::{App, content::Wanted, draft, heeding_personal_opt_outs, outcome};
 
 /// Reply
 ///
@@ -37,12 +37,13 @@ use crate::{App, draft, heeding_personal_opt_outs, outcome};
     responses((status = 202, body = MessageView), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
         (status = 409, description = "Retired, registration incomplete, unseen text, blocked or opted out", body = ProblemView),
         (status = 412, description = "`lock_required` or `lock_lost`", body = ProblemView),
-        (status = 422, description = "Too long, empty, or the key with another body", body = ProblemView),
+        (status = 422, description = "Too long, empty, a file or canned response that cannot be sent, or the key with another body", body = ProblemView),
         (status = 423, description = "A colleague is responding", body = ProblemView)))]
 pub(crate) async fn reply(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
     let (member, conversation) = conversation(app, request).await?;
-    let wanted: Reply = input::body(request)?;
-    outcome::without_media(&wanted.media)?;
+    let mut wanted: Reply = input::body(request)?;
+    let content =
+        Wanted::parse(wanted.text.take(), wanted.template_id.take(), std::mem::take(&mut wanted.media))?;
     let attempt = Attempt {
         organisation: &member.organisation,
         principal: member.principal.clone(),
@@ -56,13 +57,16 @@ pub(crate) async fn reply(app: &App, now: Timestamp, chance: u64, request: &Requ
     let account = account(app, &member).await?;
     let conversation = heeding(app, &account, conversation).await?;
     let guard = guard(&member, &wanted, seen.as_ref());
-    let mut against = reasons(&account, &conversation, &guard, now);
-    against.extend(sending::reason_against_text(&wanted.text, false, app.limits.reply));
-    if let Some(reason) = against.first() {
-        return Err(explained(app, &member, reason).await?);
+    if let Some(reason) = reasons(&account, &conversation, &guard, now).first() {
+        return Err(explained(app, &member, now, reason).await?);
     }
-    let sender = Some(member.membership.user.clone());
-    let message = draft::outbound(&account, &conversation.contact.number, sender, wanted.text, now, chance);
+    let (contact, sender) = (&conversation.contact, &member.membership.user);
+    let text = content.text(app, &member.organisation, &account.team.id, contact, Some(sender)).await?;
+    if let Some(reason) = sending::reason_against_text(&text, content.has_files(), app.limits.reply) {
+        return Err(refusal::refused(&reason));
+    }
+    let media = content.media(app, now, chance, &account.inbox).await?;
+    let message = draft::outbound(&account, &contact.number, Some(sender.clone()), text, media, now, chance);
     let acceptance = Acceptance {
         organisation: &member.organisation,
         message: &message,
@@ -153,10 +157,16 @@ fn reasons(
 }
 
 /// A refusal because of an unseen text carries that text.
-async fn explained(app: &App, member: &MemberAccess, reason: &Reason) -> Result<Problem, Problem> {
+async fn explained(
+    app: &App,
+    member: &MemberAccess,
+    now: Timestamp,
+    reason: &Reason,
+) -> Result<Problem, Problem> {
     let problem = refusal::refused(reason);
     let Reason::Unseen(id) = reason else { return Ok(problem) };
     let unseen = app.messages.get(&member.organisation, id).await?;
-    let view = unseen.and_then(|message| serde_json::to_value(MessageView::of(&message)).ok());
+    let links = app.links(&member.organisation, now);
+    let view = unseen.and_then(|message| serde_json::to_value(MessageView::of(&message, &links)).ok());
     Ok(problem.with("unseenMessage", view.unwrap_or_default()))
 }

@@ -17,11 +17,13 @@ use std::{collections::HashSet, time::Duration};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
+    bucket::{Bucket, BucketError, Shown},
     client::Aws,
     config::Environment,
     contacts::Contacts,
     conversations::Conversations,
     locks::Thread,
+    media::stored_at,
     messages::{Claim, Messages},
     opt_outs::{OptOuts, Recorded},
     outbox::Outbox,
@@ -34,6 +36,7 @@ use shared_carriers::{
     twilio::{Client, Credentials, Refusal, SendMessage, SendOutcome},
 };
 use shared_domain::{
+    media::{Media, MediaState},
     message::{DeliveryState, Message, Report},
     opt_out::{self, Scope, Subject},
     time::Timestamp,
@@ -41,6 +44,9 @@ use shared_domain::{
 
 /// The carrier is given so long to answer; the queue's visibility time-out is longer than a batch of such waits.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// So long the carrier may fetch a file that a text names.
+const MEDIA_LINK_LIVES: Duration = Duration::from_hours(1);
 
 /// What the function uses.
 #[derive(Debug)]
@@ -52,6 +58,7 @@ pub struct App {
     outbox: Outbox,
     contacts: Contacts,
     opt_outs: OptOuts,
+    bucket: Bucket,
     max_receives: u32,
 }
 
@@ -65,6 +72,7 @@ impl App {
         let (name, base) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
         let (carrier, signing) = (env.required("CARRIER_SECRET"), env.required("SIGNING_SECRET"));
         let (carrier_url, max_receives) = (env.required("CARRIER_BASE_URL"), env.number("MAX_RECEIVES", 1));
+        let bucket = env.required("FILES_BUCKET");
         env.finish()?;
         let aws = Aws::from_environment()?;
         let secrets = Secrets::of(&aws);
@@ -73,12 +81,19 @@ impl App {
         let credentials = Credentials { account_sid: secret.account_sid, username, password };
         let callbacks = StatusCallbacks::new(base, &secrets.text(&signing).await?);
         let carrier = Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?;
-        Ok(Self::new(Table::of(&aws, name), carrier, callbacks, max_receives))
+        Ok(Self::new(Table::of(&aws, name), Bucket::new(&aws, &bucket), carrier, callbacks, max_receives))
     }
 
-    /// Over this table and carrier.
-    pub fn new(table: Table, carrier: Client, callbacks: StatusCallbacks, max_receives: u32) -> Self {
+    /// Over this table, bucket and carrier.
+    pub fn new(
+        table: Table,
+        bucket: Bucket,
+        carrier: Client,
+        callbacks: StatusCallbacks,
+        max_receives: u32,
+    ) -> Self {
         Self {
+            bucket,
             carrier,
             callbacks,
             messages: Messages::new(table.clone()),
@@ -150,7 +165,10 @@ async fn one(
             if !message.regardless && opted_out_since(app, &job, &message).await? {
                 return fail(app, clock(), &job, &message, lost_to_an_opt_out()).await;
             }
-            let answer = app.carrier.send(&wire(app, &job, &message)).await;
+            let answer = match wire(app, clock(), &job, &message) {
+                Ok(wire) => app.carrier.send(&wire).await,
+                Err(error) => SendOutcome::Refused(without_its_files(&error)),
+            };
             let last_try = receives(record) >= app.max_receives;
             record_answer(app, clock(), attempt, &job, &message, answer, last_try).await
         }
@@ -175,15 +193,22 @@ fn receives(record: &SqsMessage) -> u32 {
     attribute(record, "ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
-fn wire(app: &App, job: &SendJob, message: &Message) -> SendMessage {
-    SendMessage {
+fn wire(app: &App, now: Timestamp, job: &SendJob, message: &Message) -> Result<SendMessage, BucketError> {
+    let address = |media: &Media| match &media.state {
+        MediaState::Linked { url } => Ok(url.clone()),
+        MediaState::Stored { .. } | MediaState::Pending { .. } | MediaState::Refused { .. } => {
+            let key = stored_at(&job.organisation, &message.inbox, &media.id);
+            app.bucket.presigned_get(&key, Shown::Inline, MEDIA_LINK_LIVES, now)
+        }
+    };
+    Ok(SendMessage {
         to: message.contact_number.as_str().to_owned(),
         from: message.inbox_number.as_str().to_owned(),
         body: message.text.clone(),
-        media_urls: message.media.iter().map(|media| media.url.clone()).collect(),
+        media_urls: message.media.iter().map(address).collect::<Result<_, _>>()?,
         status_callback: app.callbacks.url(job.organisation.as_str(), job.message.as_str()),
         messaging_service_sid: message.messaging_service.clone(),
-    }
+    })
 }
 
 async fn record_answer(
@@ -210,6 +235,19 @@ async fn record_answer(
         }
         SendOutcome::Refused(refusal) => fail(app, now, job, message, refusal).await,
         SendOutcome::Unknown { why } => ask_the_carrier(app, now, job, &why.to_string()).await,
+    }
+}
+
+/// What stands in the history of a text whose files cannot be named to the carrier: better failed than sent without them.
+fn without_its_files(error: &BucketError) -> Refusal {
+    tracing::error!(%error, "no address for a file");
+    Refusal {
+        code: None,
+        http_status: None,
+        reason: "The files of this text are not within reach; it was not sent.".into(),
+        retryable: true,
+        opted_out: false,
+        account_fault: false,
     }
 }
 

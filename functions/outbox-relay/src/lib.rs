@@ -1,6 +1,7 @@
-//! The transactional outbox's way out: table stream → send queue, and mail queue.
+//! The transactional outbox's way out: table stream → send queue, mail queue and media queue.
 //!
-//! Texts are idempotent by the message id, which is the queue's deduplication id; notices by who was told of them. Every record of a batch is tried; if one failed
+//! Texts are idempotent by the message id, which is the queue's deduplication id; notices by who was told of them, files by their
+//! state on the message. Every record of a batch is tried; if one failed
 //! the invocation fails and the whole batch comes again, and what was queued already is swallowed. Should the stream
 //! give up on a batch, its row is still there, and the sweep of `send-reconcile` queues it.
 
@@ -9,9 +10,10 @@ use shared_aws::{
     client::Aws,
     config::{ConfigError, Environment},
     keys,
+    media::{MediaFiles, Waiting},
     notices::Notices,
     outbox::{Entry, Outbox},
-    queue::{MailQueue, SendQueue},
+    queue::{MailQueue, MediaQueue, SendQueue},
     table::{StoreError, Table},
 };
 use shared_domain::notice::Notice;
@@ -21,8 +23,10 @@ use shared_domain::notice::Notice;
 pub struct App {
     outbox: Outbox,
     notices: Notices,
+    files: MediaFiles,
     queue: SendQueue,
     mail: MailQueue,
+    media: MediaQueue,
 }
 
 /// Some records could not be relayed; the stream brings the batch again.
@@ -43,15 +47,23 @@ impl App {
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let (name, queue) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
-        let mail = env.required("MAIL_QUEUE_URL");
+        let (mail, media) = (env.required("MAIL_QUEUE_URL"), env.required("MEDIA_QUEUE_URL"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        Ok(Self::new(&Table::of(&aws, name), SendQueue::new(&aws, queue), MailQueue::new(&aws, mail)))
+        let (queue, mail) = (SendQueue::new(&aws, queue), MailQueue::new(&aws, mail));
+        Ok(Self::new(&Table::of(&aws, name), queue, mail, MediaQueue::new(&aws, media)))
     }
 
     /// Over this table and these queues.
-    pub fn new(table: &Table, queue: SendQueue, mail: MailQueue) -> Self {
-        Self { outbox: Outbox::new(table.clone()), notices: Notices::new(table.clone()), queue, mail }
+    pub fn new(table: &Table, queue: SendQueue, mail: MailQueue, media: MediaQueue) -> Self {
+        Self {
+            outbox: Outbox::new(table.clone()),
+            notices: Notices::new(table.clone()),
+            files: MediaFiles::new(table.clone()),
+            queue,
+            mail,
+            media,
+        }
     }
 }
 
@@ -60,7 +72,7 @@ impl App {
 /// # Errors
 /// [`NotRelayed`] when any row is not in the queue.
 pub async fn handle(app: &App, event: Event) -> Result<(), NotRelayed> {
-    let Rows { texts, notices } = rows(event);
+    let Rows { texts, notices, media } = rows(event);
     let mut failed = 0;
     for (entry, answer) in texts.iter().zip(app.queue.enqueue(&texts).await) {
         match answer {
@@ -80,7 +92,17 @@ pub async fn handle(app: &App, event: Event) -> Result<(), NotRelayed> {
             }
         }
     }
-    let all = texts.len() + notices.len();
+    for waiting in &media {
+        let answers = app.media.enqueue(&waiting.jobs()).await;
+        match answers.into_iter().find_map(Result::err) {
+            None => kept(app.files.remove(&waiting.message).await, waiting.message.as_str()),
+            Some(error) => {
+                failed += 1;
+                tracing::error!(message_id = %waiting.message, %error, "files not queued");
+            }
+        }
+    }
+    let all = texts.len() + notices.len() + media.len();
     tracing::info!(rows = all, failed, "relayed");
     if failed == 0 { Ok(()) } else { Err(NotRelayed { failed, all }) }
 }
@@ -99,6 +121,8 @@ pub struct Rows {
     pub texts: Vec<Entry>,
     /// Notices to be told.
     pub notices: Vec<Notice>,
+    /// Inbound texts whose files are to be copied.
+    pub media: Vec<Waiting>,
 }
 
 /// The outbox rows that were inserted. A record that is none will never become one: it is noted and passed over.
@@ -117,6 +141,8 @@ fn sort(record: EventRecord, rows: &mut Rows) -> Result<(), StoreError> {
     let image = record.change.new_image;
     if keys::is_notice(&image) {
         rows.notices.push(Notices::of_image(image)?);
+    } else if keys::is_media(&image) {
+        rows.media.push(MediaFiles::of_image(image)?);
     } else {
         rows.texts.push(Outbox::entry(image)?);
     }

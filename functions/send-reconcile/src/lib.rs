@@ -11,10 +11,11 @@ use shared_aws::{
     config::Environment,
     conversations::Conversations,
     locks::Thread,
+    media::MediaFiles,
     messages::Messages,
     notices::Notices,
     outbox::{Entry, Outbox},
-    queue::{MailQueue, SendQueue},
+    queue::{MailQueue, MediaQueue, SendQueue},
     secrets::Secrets,
     table::{StoreError, Table},
 };
@@ -34,13 +35,24 @@ const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct App {
     carrier: Client,
-    queue: SendQueue,
-    mail: MailQueue,
+    queues: Queues,
     outbox: Outbox,
     notices: Notices,
+    files: MediaFiles,
     messages: Messages,
     conversations: Conversations,
     grace: Duration,
+}
+
+/// Where the sweep takes what was left behind.
+#[derive(Debug)]
+pub struct Queues {
+    /// Texts to be sent.
+    pub texts: SendQueue,
+    /// Notices to be told.
+    pub mail: MailQueue,
+    /// Files to be copied.
+    pub media: MediaQueue,
 }
 
 /// What one run did.
@@ -64,7 +76,7 @@ impl App {
     pub async fn from_environment() -> Result<Self, lambda_runtime::Error> {
         let mut env = Environment::default();
         let (name, queue) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
-        let mail = env.required("MAIL_QUEUE_URL");
+        let (mail, media) = (env.required("MAIL_QUEUE_URL"), env.required("MEDIA_QUEUE_URL"));
         let (secret, carrier_url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
         let grace = env.seconds("RECONCILE_GRACE_SECONDS");
         env.finish()?;
@@ -73,16 +85,20 @@ impl App {
         let (username, password) = secret.api_login();
         let credentials = Credentials { account_sid: secret.account_sid, username, password };
         let carrier = Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?;
-        let (queue, mail) = (SendQueue::new(&aws, queue), MailQueue::new(&aws, mail));
-        Ok(Self::new(Table::of(&aws, name), carrier, queue, mail, grace))
+        let queues = Queues {
+            texts: SendQueue::new(&aws, queue),
+            mail: MailQueue::new(&aws, mail),
+            media: MediaQueue::new(&aws, media),
+        };
+        Ok(Self::new(Table::of(&aws, name), carrier, queues, grace))
     }
 
     /// Over this table, carrier and queues.
-    pub fn new(table: Table, carrier: Client, queue: SendQueue, mail: MailQueue, grace: Duration) -> Self {
+    pub fn new(table: Table, carrier: Client, queues: Queues, grace: Duration) -> Self {
         Self {
             carrier,
-            queue,
-            mail,
+            queues,
+            files: MediaFiles::new(table.clone()),
             notices: Notices::new(table.clone()),
             outbox: Outbox::new(table.clone()),
             messages: Messages::new(table.clone()),
@@ -115,7 +131,7 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
 
 async fn sweep(app: &App, now: Timestamp, tally: &mut Tally) -> Result<(), StoreError> {
     let left_behind = app.outbox.left_behind(now).await?;
-    let answers = app.queue.enqueue(&left_behind).await;
+    let answers = app.queues.texts.enqueue(&left_behind).await;
     for (entry, answer) in left_behind.iter().zip(answers) {
         match answer {
             Ok(()) => {
@@ -129,7 +145,7 @@ async fn sweep(app: &App, now: Timestamp, tally: &mut Tally) -> Result<(), Store
         }
     }
     let notices = app.notices.left_behind(now).await?;
-    for (notice, answer) in notices.iter().zip(app.mail.enqueue(&notices).await) {
+    for (notice, answer) in notices.iter().zip(app.queues.mail.enqueue(&notices).await) {
         match answer {
             Ok(()) => {
                 app.notices.remove(&notice.id).await?;
@@ -138,6 +154,19 @@ async fn sweep(app: &App, now: Timestamp, tally: &mut Tally) -> Result<(), Store
             Err(error) => {
                 tally.failed += 1;
                 tracing::error!(notice = notice.id, %error, "not queued");
+            }
+        }
+    }
+    for waiting in app.files.left_behind(now).await? {
+        let answers = app.queues.media.enqueue(&waiting.jobs()).await;
+        match answers.into_iter().find_map(Result::err) {
+            None => {
+                app.files.remove(&waiting.message).await?;
+                tally.queued += 1;
+            }
+            Some(error) => {
+                tally.failed += 1;
+                tracing::error!(message_id = %waiting.message, %error, "files not queued");
             }
         }
     }

@@ -3,16 +3,17 @@
 //! Reading the system's root certificates and the default credential chain are the largest parts of a cold start; a
 //! function in Lambda needs neither.
 
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig},
     operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
 };
 use aws_smithy_http_client::{
-    Builder,
+    Builder, Connector,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::{
+    http::{HttpConnectorSettings, SharedHttpConnector},
     interceptors::context::InterceptorContext,
     retries::classifiers::{ClassifyRetry, RetryAction},
 };
@@ -26,9 +27,9 @@ const AMAZON_ROOTS: &str = include_str!("../roots/amazon.pem");
 #[derive(Debug, Clone)]
 pub struct Aws {
     http: SharedHttpClient,
-    region: Region,
-    credentials: SharedCredentialsProvider,
-    endpoint: Option<String>,
+    pub(crate) region: Region,
+    pub(crate) credentials: Credentials,
+    pub(crate) endpoint: Option<String>,
 }
 
 impl Aws {
@@ -45,12 +46,7 @@ impl Aws {
             Credentials::new(key, secret, env.optional("AWS_SESSION_TOKEN"), None, "environment");
         let endpoint = env.optional("AWS_ENDPOINT_URL");
         env.finish()?;
-        Ok(Self {
-            http: https_client(),
-            region: Region::new(region),
-            credentials: SharedCredentialsProvider::new(credentials),
-            endpoint,
-        })
+        Ok(Self { http: https_client(), region: Region::new(region), credentials, endpoint })
     }
 
     /// A client of an endpoint without TLS, with made-up credentials: an engine on loopback.
@@ -58,9 +54,7 @@ impl Aws {
         Self {
             http: Builder::new().build_http(),
             region: Region::from_static("us-east-1"),
-            credentials: SharedCredentialsProvider::new(Credentials::new(
-                "test", "test", None, None, "loopback",
-            )),
+            credentials: Credentials::new("test", "test", None, None, "loopback"),
             endpoint: Some(endpoint.into()),
         }
     }
@@ -130,10 +124,29 @@ fn timeouts() -> TimeoutConfig {
 }
 
 fn https_client() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(amazon_roots()).build_https()
+}
+
+/// What carries requests that no client of the SDK makes. Each gets a connection of its own: a function may be frozen for
+/// longer than the other side keeps one open, and nobody here repeats a request that went into a dead one.
+pub(crate) fn connector() -> SharedHttpConnector {
+    let settings = HttpConnectorSettings::builder()
+        .connect_timeout(Duration::from_secs(1))
+        .read_timeout(Duration::from_secs(5))
+        .build();
+    SharedHttpConnector::new(
+        Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(amazon_roots())
+            .connector_settings(settings)
+            .pool_max_idle_per_host(0)
+            .build(),
+    )
+}
+
+fn amazon_roots() -> TlsContext {
     let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS.as_bytes());
-    let tls =
-        TlsContext::builder().with_trust_store(roots).build().expect("the bundled roots are well formed");
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https()
+    TlsContext::builder().with_trust_store(roots).build().expect("the bundled roots are well formed")
 }
 
 /// Two writes met on one item and neither condition failed: worth another try at once.

@@ -59,6 +59,7 @@ impl Environment {
             idle_prompt: self.seconds("LOCK_IDLE_PROMPT_SECONDS"),
             idle_release: self.seconds("LOCK_IDLE_RELEASE_SECONDS"),
             skew: Duration::from_millis(self.number("LOCK_SKEW_MILLIS", 0)),
+            per_user: self.number("LOCKS_PER_USER", 1),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
     inboxes::Inboxes,
     items::{ContactRow, ConversationRow},
     keys::{self, Key},
-    table::{Item, StoreError, Table, attribute},
+    table::{Item, StoreError, Table, attribute, text},
 };
 
 /// Copies of contacts.
@@ -31,8 +31,8 @@ impl ContactCopies {
     }
 
     /// Writes a contact to every conversation of its number in the team's inboxes: 1.5 read units for each inbox and one
-    /// for their list, and 2 write units for each conversation there is (itself, and the list that shows it). Gives how
-    /// many there are.
+    /// for their list, and 2 write units for each conversation there is (itself, and the list that shows it), 1 or 2 more
+    /// where it is or was assigned or is unread, for those lists. Gives how many there are.
     ///
     /// # Errors
     /// [`StoreError`]; some copies may be written then, and asking again writes them all.
@@ -47,29 +47,30 @@ impl ContactCopies {
             keys::conversation(organisation, &inbox.id, &ConversationId::of(&inbox.id, &contact.number))
         });
         let found = self.table.batch_get(conversations.collect(), true).await?;
-        let copy = attribute(&ContactRow::of(contact))?;
         let mut written = 0;
         for item in found {
-            let key = serde_dynamo::from_item::<_, ConversationRow>(item)?.key();
-            written += usize::from(self.write(key, copy.clone()).await?);
+            let row: ConversationRow = serde_dynamo::from_item(item)?;
+            let mut values = Item::from([(":contact".into(), attribute(&ContactRow::of(contact))?)]);
+            let mut expression = "SET contact = :contact REMOVE assignedIn";
+            if let Some(user) = &contact.assigned {
+                expression = "SET contact = :contact, assignedIn = :assigned";
+                values.insert(":assigned".into(), text(format!("{}#{}", row.pk, user.id)));
+            }
+            written += usize::from(self.write(row.key(), expression, values).await?);
         }
         Ok(written)
     }
 
-    async fn write(
-        &self,
-        key: Key,
-        copy: aws_sdk_dynamodb::types::AttributeValue,
-    ) -> Result<bool, StoreError> {
+    async fn write(&self, key: Key, expression: &str, values: Item) -> Result<bool, StoreError> {
         let updated = self
             .table
             .client
             .update_item()
             .table_name(&self.table.name)
             .set_key(Some(key.into_item()))
-            .update_expression("SET contact = :contact")
+            .update_expression(expression)
             .condition_expression("attribute_exists(pk)")
-            .set_expression_attribute_values(Some(Item::from([(":contact".into(), copy)])))
+            .set_expression_attribute_values(Some(values))
             .send()
             .await;
         match updated {

@@ -1,9 +1,12 @@
-//! Conversations: lists by folder, one conversation, folder and read state by hand.
+//! Conversations: one or several, folder and read state by hand. [`lists`] has the lists.
+
+pub mod lists;
 
 use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValue},
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
+use futures_util::StreamExt;
 use shared_domain::{
     conversation::{Conversation, Folder},
     ids::{ConversationId, InboxId, MessageId, OrganisationId},
@@ -11,27 +14,21 @@ use shared_domain::{
 };
 
 use crate::{
-    items::{ConversationRow, parse_id},
-    keys::{self, Key},
+    items::ConversationRow,
+    keys,
     locks::Thread,
     table::{Item, StoreError, Table, text},
     unread::Unread,
 };
+
+/// How many of many are changed at the same time.
+const AT_A_TIME: usize = 8;
 
 /// Conversations of inboxes.
 #[derive(Debug, Clone)]
 pub struct Conversations {
     table: Table,
     unread: Unread,
-}
-
-/// A page of a folder, newest first.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// At most as many as asked for.
-    pub conversations: Vec<Conversation>,
-    /// Where the next page begins, if there may be one.
-    pub next: Option<String>,
 }
 
 /// What to change by hand; what is absent stays.
@@ -74,88 +71,97 @@ impl Conversations {
         Ok(rows.into_iter().map(ConversationRow::conversation).collect::<Result<_, _>>()?)
     }
 
-    /// A page of a folder: one query, and a read of each conversation of the page that somebody may hold, for the lock's
-    /// end, which the index leaves out so that renewals cost one unit. `after` is the `next` of the page before.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn list(
-        &self,
-        organisation: &OrganisationId,
-        inbox: &InboxId,
-        folder: Folder,
-        limit: u16,
-        after: Option<&str>,
-    ) -> Result<Page, StoreError> {
-        let partition = keys::folder_partition(organisation, inbox, folder);
-        let start = after.map(|place| start_key(organisation, inbox, &partition, place)).transpose()?;
-        let queried = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .index_name(keys::INBOX_ACTIVITY)
-            .key_condition_expression("gsi1pk = :folder")
-            .expression_attribute_values(":folder", text(partition))
-            .scan_index_forward(false)
-            .limit(i32::from(limit))
-            .set_exclusive_start_key(start)
-            .send()
-            .await?;
-        let next =
-            queried.last_evaluated_key.as_ref().and_then(|key| key.get("gsi1sk")?.as_s().ok().cloned());
-        let rows: Vec<ConversationRow> = serde_dynamo::from_items(queried.items.unwrap_or_default())?;
-        let held = rows.iter().filter(|row| row.lock_holder.is_some()).map(ConversationRow::key).collect();
-        let mut conversations =
-            rows.into_iter().map(ConversationRow::conversation).collect::<Result<Vec<_>, _>>()?;
-        self.add_locks(held, &mut conversations).await?;
-        Ok(Page { conversations, next })
-    }
-
-    /// An index row names a holder and no times; the conversation itself has both.
-    async fn add_locks(&self, held: Vec<Key>, page: &mut [Conversation]) -> Result<(), StoreError> {
-        for item in self.table.batch_get(held, false).await? {
-            let row: ConversationRow = serde_dynamo::from_item(item)?;
-            let lock = row.lock()?;
-            if let Some(listed) = page.iter_mut().find(|listed| listed.id.as_str() == row.sk) {
-                listed.lock = lock;
-            }
-        }
-        Ok(())
-    }
-
-    /// Moves or marks by hand: 1 write unit and the index's (an entry that moves costs 2), and 1 for the inbox's counter
-    /// where the conversation was not marked so before. `None` when it is not there.
+    /// Moves or marks by hand: 1 write unit and those of each list that shows it (an entry that moves costs 2), and 1 for
+    /// the inbox's counter where the conversation was not marked so before. `seen` is the conversation as the caller has
+    /// it: a move keeps its time, so it holds only while nothing else moved it, and is tried anew otherwise. `None` when it
+    /// is not there.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn change(
         &self,
-        thread: Thread<'_>,
+        organisation: &OrganisationId,
+        seen: Conversation,
         change: Change,
         now: Timestamp,
     ) -> Result<Option<Conversation>, StoreError> {
-        let mut set = Vec::new();
-        let mut remove = "";
+        let inbox = seen.inbox.clone();
+        let Some(settled) = self.settle(organisation, seen, change).await? else { return Ok(None) };
+        if settled.more_unread != 0 {
+            self.unread.count(organisation, &inbox, settled.more_unread, now).await?;
+        }
+        Ok(Some(settled.conversation))
+    }
+
+    /// The same for many of an inbox, some at a time, and one count for all. Gives those that are there, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`], after all were tried; asking again changes the rest.
+    pub async fn change_many(
+        &self,
+        organisation: &OrganisationId,
+        inbox: &InboxId,
+        conversations: &[ConversationId],
+        change: Change,
+        now: Timestamp,
+    ) -> Result<Vec<Conversation>, StoreError> {
+        let found = self.several(organisation, inbox, conversations).await?;
+        let changes = found.into_iter().map(|seen| self.settle(organisation, seen, change));
+        let done: Vec<_> = futures_util::stream::iter(changes).buffer_unordered(AT_A_TIME).collect().await;
+        let more_unread: i64 = done.iter().flatten().flatten().map(|settled| settled.more_unread).sum();
+        if more_unread != 0 {
+            self.unread.count(organisation, inbox, more_unread, now).await?;
+        }
+        let settled = done.into_iter().filter_map(Result::transpose);
+        settled.map(|settled| Ok(settled?.conversation)).collect()
+    }
+
+    /// Tries a change until nothing moves in between, and counts nothing.
+    async fn settle(
+        &self,
+        organisation: &OrganisationId,
+        mut seen: Conversation,
+        change: Change,
+    ) -> Result<Option<Settled>, StoreError> {
+        let (inbox, id) = (seen.inbox.clone(), seen.id.clone());
+        let thread = Thread { organisation, inbox: &inbox, conversation: &id };
+        for _ in 0..4 {
+            match self.try_change(thread, &seen, change).await? {
+                Tried::Done(before) => return Ok(Some(Settled::of(*before, change))),
+                Tried::Moved(moved) => seen = *moved,
+                Tried::Absent => return Ok(None),
+            }
+        }
+        Err(StoreError::Unavailable("the conversation kept moving".into()))
+    }
+
+    async fn try_change(
+        &self,
+        thread: Thread<'_>,
+        seen: &Conversation,
+        change: Change,
+    ) -> Result<Tried, StoreError> {
+        let (mut set, mut remove) = (Vec::new(), "");
+        let mut condition = "attribute_exists(pk)";
         let mut values = Item::new();
         if let Some(folder) = change.folder {
-            set.push("gsi1pk = :folder");
-            let partition = keys::folder_partition(thread.organisation, thread.inbox, folder);
-            values.insert(":folder".into(), text(partition));
+            let place = |folder| text(keys::place(folder, seen.last_activity_at, &seen.id));
+            set.push("place = :place");
+            condition = "place = :seen";
+            values.extend([(":place".into(), place(folder)), (":seen".into(), place(seen.folder))]);
         }
         if let Some(read) = change.read {
             set.push("#read = :read");
             values.insert(":read".into(), AttributeValue::Bool(read));
             if read {
-                remove = " REMOVE gsi2pk, gsi2sk";
+                remove = " REMOVE unreadIn";
             } else {
-                set.push("gsi2pk = :inbox, gsi2sk = sk");
-                values
-                    .insert(":inbox".into(), text(keys::inbox_partition(thread.organisation, thread.inbox)));
+                set.push("unreadIn = pk");
             }
         }
         if set.is_empty() {
-            return self.get(thread).await;
+            let found = self.get(thread).await?;
+            return Ok(found.map_or(Tried::Absent, |found| Tried::Done(Box::new(found))));
         }
         let updated = self
             .table
@@ -166,31 +172,22 @@ impl Conversations {
                 keys::conversation(thread.organisation, thread.inbox, thread.conversation).into_item(),
             ))
             .update_expression(format!("SET {}{remove}", set.join(", ")))
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression(condition)
             .set_expression_attribute_names(
                 change.read.map(|_| [("#read".to_owned(), "read".to_owned())].into()),
             )
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match updated {
-            Ok(updated) => {
-                let mut row: ConversationRow =
-                    serde_dynamo::from_item(updated.attributes.unwrap_or_default())?;
-                let was_read = row.read;
-                row.read = change.read.unwrap_or(was_read);
-                if let Some(folder) = change.folder {
-                    row.gsi1pk = keys::folder_partition(thread.organisation, thread.inbox, folder);
-                }
-                if row.read != was_read {
-                    let by = if row.read { -1 } else { 1 };
-                    self.unread.count(thread.organisation, thread.inbox, by, now).await?;
-                }
-                Ok(Some(row.conversation()?))
-            }
+            Ok(updated) => Ok(Tried::Done(conversation(updated.attributes.unwrap_or_default())?)),
             Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
+                    Some(item) => Ok(Tried::Moved(conversation(item.clone())?)),
+                    None => Ok(Tried::Absent),
+                },
                 _ => Err(error.into()),
             },
         }
@@ -232,17 +229,31 @@ impl Conversations {
     }
 }
 
-/// The index key that a page ended at, from its place in the folder.
-fn start_key(
-    organisation: &OrganisationId,
-    inbox: &InboxId,
-    partition: &str,
-    place: &str,
-) -> Result<Item, StoreError> {
-    let conversation = place.split('#').nth(1).unwrap_or_default();
-    let conversation: ConversationId = parse_id(conversation)?;
-    let mut key = keys::conversation(organisation, inbox, &conversation).into_item();
-    key.insert("gsi1pk".into(), text(partition));
-    key.insert("gsi1sk".into(), text(place));
-    Ok(key)
+/// A change that is done.
+struct Settled {
+    /// As it is now.
+    conversation: Conversation,
+    /// What it adds to the inbox's counter.
+    more_unread: i64,
+}
+
+impl Settled {
+    fn of(before: Conversation, change: Change) -> Self {
+        let (read, folder) = (change.read.unwrap_or(before.read), change.folder.unwrap_or(before.folder));
+        let more_unread = i64::from(before.read) - i64::from(read);
+        Self { conversation: Conversation { read, folder, ..before }, more_unread }
+    }
+}
+
+/// How a change by hand went.
+enum Tried {
+    /// The conversation as it was before.
+    Done(Box<Conversation>),
+    /// The conversation as it is now.
+    Moved(Box<Conversation>),
+    Absent,
+}
+
+fn conversation(item: Item) -> Result<Box<Conversation>, StoreError> {
+    Ok(Box::new(serde_dynamo::from_item::<_, ConversationRow>(item)?.conversation()?))
 }

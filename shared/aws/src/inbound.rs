@@ -7,12 +7,14 @@
 //!
 //! | delivery | requests | write units |
 //! |---|---|---|
-//! | first, thread unread | 3 | 5 (claim 1, message 1, thread 1, its list entry moves 2) |
-//! | first, thread was read | 4 | 7 (the unread index gains an entry, and the inbox's counter grows) |
+//! | first, thread unread | 3 | 7 (claim 1, message 1, thread 1, its entries in the list and among the unread move, 2 each) |
+//! | first, thread was read | 4 | 7 (the list entry moves, the unread index gains one, and the inbox's counter grows) |
 //! | first text of a known contact | 5 and 2 reads | 7 (claim 1, message 1, thread not there 1, thread 1 and two index entries, counter 1) |
 //! | first text of an unknown number | 6 and 3 reads | 8 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries, counter 1) |
 //! | the same, told by e-mail | 6 and 3 reads | 11 (contact and notice are a transaction: 4) |
 //! | again | 2 | 1 (and 2 read units: message and thread) |
+//!
+//! Where the contact is assigned to a user, 2 more: its entry among the assigned moves, too (1 where it is new).
 
 use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, update_item::UpdateItemError},
@@ -22,7 +24,8 @@ use shared_domain::{
     conversation::{Folder, LastMessage, Threading, thread_inbound},
     ids::{ConversationId, MessageId},
     inbox::{Inbox, InboxKind},
-    message::{Delivery, DeliveryState, Direction, Media, Message},
+    media::Media,
+    message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -89,7 +92,7 @@ impl Inbound {
             None => {
                 let message = message(inbox, text, conversation, id.clone(), now);
                 self.put(inbox, &message).await?;
-                self.thread(inbox, &message, Threading::OnTop, true).await?;
+                self.thread(inbox, &message, Seen::NOTHING, true).await?;
                 Ok(Receipt::Stored(id))
             }
             Some(claim) => {
@@ -143,7 +146,7 @@ impl Inbound {
         if missing {
             self.put(inbox, message).await?;
         }
-        self.thread(inbox, message, threading(thread, &message.id)?, missing).await
+        self.thread(inbox, message, Seen::of(thread, &message.id)?, missing).await
     }
 
     /// The message row. Put as it is: its content is the same however often it is put, until a report is added, and
@@ -159,77 +162,96 @@ impl Inbound {
         &self,
         inbox: &Inbox,
         message: &Message,
-        mut left: Threading,
+        mut seen: Seen,
         stored_now: bool,
     ) -> Result<(), StoreError> {
-        let mut contact = None;
         for _ in 0..4 {
-            let refused = match left {
+            let refused = match seen.left {
                 Threading::Done => return Ok(()),
                 Threading::Overtaken if !stored_now => return Ok(()),
-                Threading::Overtaken => self.bring_back(inbox, message).await?,
-                Threading::OnTop => self.put_on_top(inbox, message, contact.as_ref()).await?,
-                Threading::Below => self.put_below(inbox, message).await?,
+                Threading::Overtaken => self.bring_back(inbox, message, &seen).await?,
+                Threading::OnTop => self.put_on_top(inbox, message).await?,
+                Threading::Below => self.put_below(inbox, message, &seen).await?,
             };
-            match refused {
+            let thread = match refused {
                 None => return Ok(()),
-                Some(None) => {
-                    let known = self.contacts.of_text(inbox, message).await?;
-                    contact = Some(ContactRow::of(&known));
-                    left = Threading::OnTop;
-                }
-                Some(thread) => left = threading(thread, &message.id)?,
-            }
+                Some(None) => match self.begin(inbox, message).await? {
+                    None => return Ok(()),
+                    Some(begun_meanwhile) => begun_meanwhile,
+                },
+                Some(thread) => thread,
+            };
+            seen = Seen::of(thread, &message.id)?;
         }
         Err(StoreError::Unavailable("the thread kept changing".into()))
     }
 
-    async fn put_on_top(
+    /// The first text of a thread.
+    async fn begin(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
+        let contact = self.contacts.of_text(inbox, message).await?;
+        let mut values = Self::newest(inbox, message)?;
+        values.insert(":contact".into(), attribute(&ContactRow::of(&contact))?);
+        let mut expression = format!("{IN_INBOX_UNREAD}, {NEWEST}, contact = :contact");
+        if let Some(user) = &contact.assigned {
+            expression.push_str(", assignedIn = :assigned");
+            let assigned = keys::assigned_in(&inbox.organisation, &inbox.id, &user.id);
+            values.insert(":assigned".into(), text(assigned));
+        }
+        self.update(inbox, message, expression, "attribute_not_exists(pk)".into(), values).await
+    }
+
+    async fn put_on_top(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
+        let values = Self::newest(inbox, message)?;
+        let expression = format!("{IN_INBOX_UNREAD}, {NEWEST}");
+        let condition = format!("lastMessage.id < :message AND {NEWEST_INBOUND}");
+        self.update(inbox, message, expression, condition, values).await
+    }
+
+    async fn put_below(
         &self,
         inbox: &Inbox,
         message: &Message,
-        contact: Option<&ContactRow>,
+        seen: &Seen,
     ) -> Result<Option<Option<Item>>, StoreError> {
-        let contact_part =
-            if contact.is_some() { ", contact = if_not_exists(contact, :contact)" } else { "" };
-        let exists = if contact.is_some() { "attribute_not_exists(pk) OR" } else { "" };
-        let mut values = Self::values(inbox, message);
-        values.insert(":last".into(), attribute(&LastMessageRow::of(&LastMessage::of(message)))?);
-        values.insert(":place".into(), text(keys::activity(message.created_at, &message.conversation)));
-        if let Some(contact) = contact {
-            values.insert(":contact".into(), attribute(contact)?);
-        }
-        self.update(
-            inbox,
-            message,
-            format!("{IN_INBOX_UNREAD}, lastInbound = :message, lastMessage = :last, gsi1sk = :place{contact_part}"),
-            format!("{exists} (lastMessage.id < :message AND {NEWEST_INBOUND})"),
-            values,
-        )
-        .await
-    }
-
-    async fn put_below(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
+        let mut values = Self::where_it_stands(inbox, message, seen);
+        values.insert(":message".into(), text(&message.id));
         let expression = format!("{IN_INBOX_UNREAD}, lastInbound = :message");
-        let condition = format!("attribute_exists(pk) AND {NEWEST_INBOUND}");
-        self.update(inbox, message, expression, condition, Self::values(inbox, message)).await
+        let condition = format!("place = :seen AND {NEWEST_INBOUND}");
+        self.update(inbox, message, expression, condition, values).await
     }
 
     /// Unread in the inbox again, below what overtook it.
-    async fn bring_back(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
-        let mut values = Self::values(inbox, message);
-        values.remove(":message");
-        self.update(inbox, message, IN_INBOX_UNREAD.into(), "attribute_exists(pk)".into(), values).await
+    async fn bring_back(
+        &self,
+        inbox: &Inbox,
+        message: &Message,
+        seen: &Seen,
+    ) -> Result<Option<Option<Item>>, StoreError> {
+        let values = Self::where_it_stands(inbox, message, seen);
+        self.update(inbox, message, IN_INBOX_UNREAD.into(), "place = :seen".into(), values).await
     }
 
-    fn values(inbox: &Inbox, message: &Message) -> Item {
+    /// On top of the inbox, with the message as the newest of the thread.
+    fn newest(inbox: &Inbox, message: &Message) -> Result<Item, StoreError> {
+        let mut values = Self::unread_at(inbox, message, message.created_at);
+        values.insert(":message".into(), text(&message.id));
+        values.insert(":last".into(), attribute(&LastMessageRow::of(&LastMessage::of(message)))?);
+        Ok(values)
+    }
+
+    /// In the inbox, at the time that it has.
+    fn where_it_stands(inbox: &Inbox, message: &Message, seen: &Seen) -> Item {
+        let mut values = Self::unread_at(inbox, message, seen.last_activity_at);
+        values.insert(":seen".into(), text(&seen.place));
+        values
+    }
+
+    fn unread_at(inbox: &Inbox, message: &Message, last_activity_at: Timestamp) -> Item {
         let folder = Folder::after(Direction::Inbound);
         Item::from([
-            (":message".into(), text(&message.id)),
-            (":folder".into(), text(keys::folder_partition(&inbox.organisation, &inbox.id, folder))),
+            (":place".into(), text(keys::place(folder, last_activity_at, &message.conversation))),
             (":inbox".into(), text(keys::inbox_partition(&inbox.organisation, &inbox.id))),
             (":unread".into(), AttributeValue::Bool(false)),
-            (":thread".into(), text(&message.conversation)),
         ])
     }
 
@@ -259,7 +281,7 @@ impl Inbound {
             .await;
         match updated {
             Ok(updated) => {
-                let was_unread = updated.attributes.is_some_and(|before| before.contains_key("gsi2pk"));
+                let was_unread = updated.attributes.is_some_and(|before| before.contains_key("unreadIn"));
                 if !was_unread {
                     self.unread.count(&inbox.organisation, &inbox.id, 1, message.created_at).await?;
                 }
@@ -275,16 +297,35 @@ impl Inbound {
     }
 }
 
-const IN_INBOX_UNREAD: &str = "SET #read = :unread, gsi1pk = :folder, gsi2pk = :inbox, gsi2sk = :thread";
+const IN_INBOX_UNREAD: &str = "SET #read = :unread, unreadIn = :inbox, place = :place";
+
+const NEWEST: &str = "lastInbound = :message, lastMessage = :last";
 
 /// The newest inbound text of a thread only moves forward, whatever the clocks of hosts do.
 const NEWEST_INBOUND: &str = "(attribute_not_exists(lastInbound) OR lastInbound < :message)";
 
-fn threading(thread: Option<Item>, message: &MessageId) -> Result<Threading, StoreError> {
-    let Some(item) = thread else { return Ok(Threading::OnTop) };
-    let row: ConversationRow = serde_dynamo::from_item(item)?;
-    let conversation = row.conversation()?;
-    Ok(thread_inbound(Some((&conversation.last_message, conversation.last_inbound.as_ref())), message))
+/// A thread as it stood when it was looked at, and what is left to do there. A write that keeps its time holds only while
+/// the thread still stands in that place.
+struct Seen {
+    left: Threading,
+    place: String,
+    last_activity_at: Timestamp,
+}
+
+impl Seen {
+    /// What most first deliveries can assume.
+    const NOTHING: Self =
+        Self { left: Threading::OnTop, place: String::new(), last_activity_at: Timestamp::from_millis(0) };
+
+    fn of(thread: Option<Item>, message: &MessageId) -> Result<Self, StoreError> {
+        let Some(item) = thread else { return Ok(Self::NOTHING) };
+        let row: ConversationRow = serde_dynamo::from_item(item)?;
+        let place = row.place.clone();
+        let conversation = row.conversation()?;
+        let stands = (&conversation.last_message, conversation.last_inbound.as_ref());
+        let left = thread_inbound(Some(stands), message);
+        Ok(Self { left, place, last_activity_at: conversation.last_activity_at })
+    }
 }
 
 fn message(

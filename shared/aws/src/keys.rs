@@ -25,7 +25,10 @@
 //! | `org_#OPTOUT#scope#+1…` | `STATE` | who opted a number out, within a team or all personal inboxes | each keyword, each send |
 //! | `org_#team_` | `EXT#id` | which contact has an id of the customer's | search, imports |
 //! | `org_#team_` | `FIND#name#con_` | a contact by its name | search by the beginning of a name |
+//! | `org_#team_` | `tpl_` | canned response | list, sends by template |
+//! | `org_#team_` | `TPLNAME#name` | which canned response has a name | that names are one's alone |
 //! | `org_#USER#user` | `USER`, `team_`, `inb_` | user, roles, inboxes | `GET /v1/me`, in one query |
+//! | `org_#LOCKS#user` | `LOCKS` | which locks a user holds, as a set | each acquire; who loses access |
 //! | `org_#API#code` | `API` | inbox of an API code | sends by integrations |
 //! | `NUMBER#+1…` | `NUMBER` | inbox of one of our numbers | webhooks, which name no tenant but the number |
 //! | `CLIENT#id` | `CLIENT` | organisation of a machine client | tokens without an organisation claim |
@@ -34,6 +37,7 @@
 //! | `org_#inb_` | `REVIEW#DONE#rev_` | the same with who decided what | that it is not put up again |
 //! | `OUTBOX#shard` | `msg_` | accepted and not yet queued | the stream (relay); the sweep |
 //! | `OUTBOX#MAIL` | notice | to be told by e-mail and not yet queued | the stream (relay); the sweep |
+//! | `OUTBOX#MEDIA` | `msg_` | an inbound text whose files are to be copied and not yet queued | the stream (relay); the sweep |
 //! | `org_#TOLD#notice` | digest of the address | one recipient of a notice was told | each e-mail; `ttl` |
 //! | `RECONCILE` | `msg_` | sent with an unknown answer | the reconciler |
 //! | `PENDING` | `org_#team_` | a registration that waits for the carrier | the poll |
@@ -42,17 +46,22 @@
 //! Everything that a request can name begins with the organisation of its principal. What does not is reached by a
 //! carrier's number or service, a verified token or our own schedules only.
 //!
-//! | index | pk | sk | lists |
+//! | index | partition | order | lists |
 //! |---|---|---|---|
-//! | `inbox-activity` | `org_#inb_#folder` | `millis#cnv_` | a folder by last activity |
-//! | `inbox-unread` | `org_#inb_` | `cnv_` | unread conversations, sparse, to be counted |
-//! | `held-locks` | `org_#USER#user` | `inb_#cnv_` | conversations that a user holds, sparse |
+//! | `inbox-activity` | `pk` of the inbox | `place`: `folder#millis#cnv_` | a folder by last activity |
+//! | `inbox-unread` | `unreadIn`: the same, only while unread | `place` | what is unread |
+//! | `inbox-assigned` | `assignedIn`: `org_#inb_#user`, only where the contact is assigned | `place` | what is assigned to a user |
+//!
+//! A conversation's partitions never change with its activity, and its place never with its partitions. So whoever moves
+//! it sets one attribute and needs not know who reads it or to whom it is assigned.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 use shared_domain::{
     conversation::Folder,
-    ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, ReviewId, TeamId, UserId},
+    ids::{
+        ContactId, ConversationId, InboxId, MessageId, OrganisationId, ReviewId, TeamId, TemplateId, UserId,
+    },
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -61,17 +70,17 @@ use crate::table::Item;
 
 /// The index that lists a folder by last activity.
 pub const INBOX_ACTIVITY: &str = "inbox-activity";
-/// The sparse index of unread conversations.
+/// The sparse index of unread conversations, by last activity.
 pub const INBOX_UNREAD: &str = "inbox-unread";
-/// The sparse index of held locks, by holder.
-pub const HELD_LOCKS: &str = "held-locks";
+/// The sparse index of conversations whose contact is assigned, by last activity.
+pub const INBOX_ASSIGNED: &str = "inbox-assigned";
 /// Outbox rows are spread over this many partitions; a conversation stays in one, so that its texts keep their order.
 pub const OUTBOX_SHARDS: u64 = 4;
 /// Where outbox rows live; the stream's filter in the template names it as well.
 pub const OUTBOX_PREFIX: &str = "OUTBOX#";
 
 /// A primary key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Partition.
     pub pk: String,
@@ -189,6 +198,19 @@ pub fn contact_name(organisation: &OrganisationId, team: &TeamId, name: &str, co
     Key::new(team_partition(organisation, team), format!("{NAMES}{name}#{contact}"))
 }
 
+/// A canned response.
+pub fn template(organisation: &OrganisationId, team: &TeamId, template: &TemplateId) -> Key {
+    Key::new(team_partition(organisation, team), template.as_str())
+}
+
+/// Where the canned responses begin in a team's partition.
+pub const TEMPLATES: &str = "tpl_";
+
+/// Which canned response of a team has a name, in small letters.
+pub fn template_name(organisation: &OrganisationId, team: &TeamId, name: &str) -> Key {
+    Key::new(team_partition(organisation, team), format!("TPLNAME#{name}"))
+}
+
 /// Where a number stands within a scope: a team's id, or `PERSONAL`.
 pub fn opt_out(organisation: &OrganisationId, scope: &str, number: &PhoneNumber) -> Key {
     Key::new(format!("{organisation}#OPTOUT#{scope}#{}", number.as_str()), "STATE")
@@ -247,6 +269,16 @@ pub fn user_team(organisation: &OrganisationId, user: &UserId, team: &TeamId) ->
 /// That a user is a member of an inbox, found from the user.
 pub fn user_inbox(organisation: &OrganisationId, user: &UserId, inbox: &InboxId) -> Key {
     Key::new(user_partition(organisation, user), inbox.as_str())
+}
+
+/// Which locks a user holds.
+pub fn held_locks(organisation: &OrganisationId, user: &UserId) -> Key {
+    Key::new(format!("{organisation}#LOCKS#{user}"), "LOCKS")
+}
+
+/// A lock in the set of [`held_locks`]: the inbox, then the conversation.
+pub fn held(inbox: &InboxId, conversation: &ConversationId) -> String {
+    format!("{inbox}#{conversation}")
 }
 
 /// Which inbox an API code names, whatever its case.
@@ -334,6 +366,19 @@ pub fn is_notice(image: &serde_dynamo::Item) -> bool {
     matches!(image.get("pk"), Some(serde_dynamo::AttributeValue::S(pk)) if pk == NOTICES)
 }
 
+/// The partition of inbound texts whose files wait for the queue.
+pub const MEDIA: &str = "OUTBOX#MEDIA";
+
+/// Whether a row of the outbox, as the stream shows it, is a text whose files are to be copied.
+pub fn is_media(image: &serde_dynamo::Item) -> bool {
+    matches!(image.get("pk"), Some(serde_dynamo::AttributeValue::S(pk)) if pk == MEDIA)
+}
+
+/// An inbound text whose files wait for the queue.
+pub fn media(message: &MessageId) -> Key {
+    Key::new(MEDIA, message.as_str())
+}
+
 /// A notice that waits for the queue.
 pub fn notice(id: &str) -> Key {
     Key::new(NOTICES, id)
@@ -343,11 +388,6 @@ pub fn notice(id: &str) -> Key {
 pub fn told(organisation: &OrganisationId, notice: &str, address: &str) -> Key {
     let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(address.to_lowercase()));
     Key::new(format!("{organisation}#TOLD#{notice}"), digest)
-}
-
-/// Place in [`HELD_LOCKS`]: the inbox, then the conversation.
-pub fn held(inbox: &InboxId, conversation: &ConversationId) -> String {
-    format!("{inbox}#{conversation}")
 }
 
 /// Which inbox has one of our numbers.
@@ -392,14 +432,30 @@ pub fn reconcile(message: &MessageId) -> Key {
     Key::new(RECONCILE, message.as_str())
 }
 
-/// Partition of a folder in [`INBOX_ACTIVITY`].
-pub fn folder_partition(organisation: &OrganisationId, inbox: &InboxId, folder: Folder) -> String {
-    format!("{organisation}#{inbox}#{}", folder.as_str())
+/// Partition of a user's assigned conversations in [`INBOX_ASSIGNED`].
+pub fn assigned_in(organisation: &OrganisationId, inbox: &InboxId, user: &UserId) -> String {
+    format!("{organisation}#{inbox}#{user}")
 }
 
-/// Place in a folder: thirteen digits of milliseconds sort as numbers until the year 2286.
-pub fn activity(at: Timestamp, conversation: &ConversationId) -> String {
-    format!("{:013}#{conversation}", at.millis())
+/// Where a folder begins in the lists.
+pub fn folder(folder: Folder) -> String {
+    format!("{}#", folder.as_str())
+}
+
+/// Place in the lists: thirteen digits of milliseconds sort as numbers until the year 2286.
+pub fn place(folder: Folder, at: Timestamp, conversation: &ConversationId) -> String {
+    format!("{}#{:013}#{conversation}", folder.as_str(), at.millis())
+}
+
+/// The parts of a [`place`]; nothing when it is none.
+pub fn place_parts(place: &str) -> Option<(Folder, Timestamp, ConversationId)> {
+    let mut parts = place.splitn(3, '#');
+    let folder = [Folder::Inbox, Folder::Archived].into_iter().find({
+        let word = parts.next()?;
+        move |folder| folder.as_str() == word
+    })?;
+    let at = Timestamp::from_millis(parts.next()?.parse().ok()?);
+    Some((folder, at, ConversationId::parse(parts.next()?).ok()?))
 }
 
 #[cfg(test)]
@@ -415,8 +471,21 @@ mod tests {
     #[test]
     fn places_in_a_folder_sort_by_time() {
         let cnv = ConversationId::parse("cnv_1").unwrap();
-        let early = activity(Timestamp::from_millis(999), &cnv);
-        let late = activity(Timestamp::from_millis(1_800_000_000_000), &cnv);
-        assert!(early < late);
+        let early = place(Folder::Inbox, Timestamp::from_millis(999), &cnv);
+        let late = place(Folder::Inbox, Timestamp::from_millis(1_800_000_000_000), &cnv);
+        assert!(early < late && late.starts_with(&folder(Folder::Inbox)));
+    }
+
+    #[test]
+    fn a_place_says_folder_and_time() {
+        let cnv = ConversationId::parse("cnv_1").unwrap();
+        let at = Timestamp::from_millis(1_800_000_000_000);
+        let parts = place_parts(&place(Folder::Archived, at, &cnv));
+        assert_eq!(parts, Some((Folder::Archived, at, cnv)));
+        for none in
+            ["", "inbox", "inbox#", "trash#1#cnv_1", "inbox#x#cnv_1", "inbox#1#inb_1", "inbox#1#cnv_a b"]
+        {
+            assert_eq!(place_parts(none), None, "{none}");
+        }
     }
 }

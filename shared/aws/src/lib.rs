@@ -1,4 +1,4 @@
-//! The only crate that names the AWS SDK: table, queue and secrets, in and out in domain types.
+//! The only crate that names the AWS SDK: table, queues, bucket, mail and secrets, in and out in domain types.
 //!
 //! One module per subject, each a struct over the [`table::Table`]; [`keys`] owns every key and lists the access
 //! patterns. Each operation reads as build → send → match: a failed condition is an answer, throttling and time-outs are
@@ -6,6 +6,7 @@
 //! counted in `tests/costs.rs`.
 
 pub mod audit;
+pub mod bucket;
 pub mod client;
 pub mod clock;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod contact_book;
 pub mod contact_copies;
 pub mod contacts;
 pub mod conversations;
+pub mod held_locks;
 pub mod idempotency;
 pub mod inbound;
 pub mod inboxes;
@@ -20,6 +22,7 @@ pub mod items;
 pub mod keys;
 pub mod locks;
 pub mod mail;
+pub mod media;
 pub mod members;
 pub mod messages;
 pub mod new_inboxes;
@@ -36,5 +39,6 @@ pub mod table;
 pub mod team_members;
 pub mod teams;
 pub mod telemetry;
+pub mod templates;
 mod transaction;
 pub mod unread;

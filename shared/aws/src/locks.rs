@@ -3,11 +3,12 @@
 //!
 //! | operation | requests | write units |
 //! |---|---|---|
-//! | acquire, release, break | 1 | 3 (the conversation, the list index, which shows who is responding, and the index of held locks) |
-//! | takeover | 1 | 4 (the held lock moves from one holder to the other) |
+//! | acquire, takeover, release, break | 2 | 3 (the conversation, the list, which shows who is responding, and the holder's set) |
 //! | acquire again by the holder | 1 | 1 |
-//! | acquire of an unread conversation | 2 | 5 (opening marks it read: its entry among the unread goes, and the inbox counts one less) |
+//! | acquire of an unread conversation | 3 | 5 (opening marks it read: its entry among the unread goes, and the inbox counts one less) |
 //! | refused acquire, renew, refused renew | 1 | 1 |
+//!
+//! 1 more for each that changes who is responding where the contact is assigned to a user, whose list shows it, too.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -22,7 +23,8 @@ use shared_domain::{
 };
 
 use crate::{
-    items::{BrokenRow, ConversationRow, PersonRow, parse_id},
+    held_locks::{HeldLock, HeldLocks},
+    items::{BrokenRow, ConversationRow, PersonRow},
     keys,
     table::{Item, StoreError, Table, attribute, number, text},
     unread::Unread,
@@ -52,6 +54,7 @@ pub struct Thread<'a> {
 pub struct Locks {
     table: Table,
     unread: Unread,
+    held: HeldLocks,
 }
 
 /// The answer to an acquire.
@@ -61,6 +64,8 @@ pub enum Acquired {
     Held(Lease),
     /// A colleague has it.
     Denied(Denied),
+    /// The caller has as many others as one may have: these.
+    TooMany(Vec<HeldLock>),
     /// There is no such conversation.
     NoConversation,
 }
@@ -79,7 +84,7 @@ pub enum Renewed {
 impl Locks {
     /// In this table.
     pub fn new(table: Table) -> Self {
-        Self { unread: Unread::new(table.clone()), table }
+        Self { unread: Unread::new(table.clone()), held: HeldLocks::new(table.clone()), table }
     }
 
     /// Takes the lock, takes it over, or takes it again; the token grows with each. Opening marks the conversation read.
@@ -98,14 +103,8 @@ impl Locks {
             .return_values(ReturnValue::AllOld)
             .update_expression(
                 "SET lockHolder = :holder, lockExpiresAt = :expires, lockIdleAt = :idle, \
-                 fence = if_not_exists(fence, :zero) + :one, #read = :read, \
-                 gsi3pk = :holding, gsi3sk = :held REMOVE gsi2pk, gsi2sk",
+                 fence = if_not_exists(fence, :zero) + :one, #read = :read REMOVE unreadIn",
             )
-            .expression_attribute_values(
-                ":holding",
-                text(keys::user_partition(thread.organisation, &user.id)),
-            )
-            .expression_attribute_values(":held", text(keys::held(thread.inbox, thread.conversation)))
             .expression_attribute_names("#read", "read")
             .expression_attribute_values(":read", AttributeValue::Bool(true))
             .condition_expression(MAY_ACQUIRE)
@@ -119,15 +118,13 @@ impl Locks {
         match request.send().await {
             Ok(done) => {
                 let before: ConversationRow = serde_dynamo::from_item(done.attributes.unwrap_or_default())?;
-                if !before.read {
-                    self.count_one_less(thread, now).await;
-                }
-                Ok(Acquired::Held(Lease {
+                let lease = Lease {
                     holder: user.clone(),
                     token: before.fence.next(),
                     expires_at: policy.lease_end(now),
                     idle_release_at: policy.idle_end(now),
-                }))
+                };
+                self.keep(thread, &before, lease, now, policy).await
             }
             Err(error) => match refused(error)? {
                 Some(state) => match lock::acquire(&state, user, now, policy) {
@@ -139,10 +136,74 @@ impl Locks {
         }
     }
 
+    /// Enters a new lock into its holder's set, or gives it back when the set is full: then the conversation stands as it
+    /// was before, unread if it was unread.
+    async fn keep(
+        &self,
+        thread: Thread<'_>,
+        before: &ConversationRow,
+        lease: Lease,
+        now: Timestamp,
+        policy: &LockPolicy,
+    ) -> Result<Acquired, StoreError> {
+        let user = &lease.holder.id;
+        let mine = |old: &Lease| old.holder.id == *user && old.live(now);
+        if before.lock()?.lease.as_ref().is_some_and(mine) {
+            return Ok(Acquired::Held(lease));
+        }
+        match self.held.add(thread, user, policy.per_user, now).await {
+            Ok(Ok(())) => {
+                if !before.read {
+                    self.count_one_less(thread, now).await;
+                }
+                Ok(Acquired::Held(lease))
+            }
+            Ok(Err(held)) => {
+                self.give_back(thread, before, &lease).await?;
+                Ok(Acquired::TooMany(held))
+            }
+            Err(error) => {
+                self.give_back(thread, before, &lease).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn give_back(
+        &self,
+        thread: Thread<'_>,
+        before: &ConversationRow,
+        lease: &Lease,
+    ) -> Result<(), StoreError> {
+        let removed = "REMOVE lockHolder, lockExpiresAt, lockIdleAt";
+        let mut request = self
+            .update(thread)
+            .condition_expression("lockHolder.id = :me AND fence = :token")
+            .expression_attribute_values(":me", text(&lease.holder.id))
+            .expression_attribute_values(":token", number(lease.token));
+        request = if before.read {
+            request.update_expression(removed)
+        } else {
+            request
+                .update_expression(format!("SET #read = :unread, unreadIn = pk {removed}"))
+                .expression_attribute_names("#read", "read")
+                .expression_attribute_values(":unread", AttributeValue::Bool(false))
+        };
+        send(request).await.map(|_| ())
+    }
+
     /// The lock is held, whether or not this is counted: a counter that is one off is counted anew.
     async fn count_one_less(&self, thread: Thread<'_>, now: Timestamp) {
         if let Err(error) = self.unread.count(thread.organisation, thread.inbox, -1, now).await {
             tracing::warn!(inbox = %thread.inbox, %error, "opened, and still counted as unread");
+        }
+    }
+
+    /// The lock is gone, whether or not its holder's set says so: what is gone is cleared away when the set is full.
+    async fn forget(&self, thread: Thread<'_>, holder: &UserId) {
+        let gone = [(thread.inbox.clone(), thread.conversation.clone())];
+        if let Err(error) = self.held.remove(thread.organisation, holder, &gone).await {
+            tracing::warn!(inbox = %thread.inbox, %error, "released, and still in the holder's set");
         }
     }
 
@@ -193,18 +254,22 @@ impl Locks {
     ) -> Result<bool, StoreError> {
         let request = self
             .update(thread)
-            .update_expression("REMOVE lockHolder, lockExpiresAt, lockIdleAt, gsi3pk, gsi3sk")
+            .update_expression("REMOVE lockHolder, lockExpiresAt, lockIdleAt")
             .condition_expression("lockHolder.id = :me AND fence = :token")
             .expression_attribute_values(":me", text(user))
             .expression_attribute_values(":token", number(token));
-        Ok(match send(request).await? {
-            Outcome::Done(_) | Outcome::Refused(_) => true,
-            Outcome::Absent => false,
-        })
+        match send(request).await? {
+            Outcome::Done(_) => {
+                self.forget(thread, user).await;
+                Ok(true)
+            }
+            Outcome::Refused(_) => Ok(true),
+            Outcome::Absent => Ok(false),
+        }
     }
 
-    /// Takes the lock away from whoever has it, and remembers who did, for the holder's next renewal. Nothing happens
-    /// when that lock is gone already; `false` when there is no such conversation.
+    /// Takes the lock away from whoever has it, and remembers who did, for the holder's next renewal. Nothing happens when
+    /// that lock is gone already; `false` when there is no such conversation.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -217,20 +282,25 @@ impl Locks {
         let broken = BrokenRow { token: held, by: PersonRow::of(by) };
         let request = self
             .update(thread)
-            .update_expression(
-                "SET lockBroken = :broken REMOVE lockHolder, lockExpiresAt, lockIdleAt, gsi3pk, gsi3sk",
-            )
+            .return_values(ReturnValue::AllOld)
+            .update_expression("SET lockBroken = :broken REMOVE lockHolder, lockExpiresAt, lockIdleAt")
             .condition_expression("attribute_exists(lockHolder) AND fence = :token")
             .expression_attribute_values(":token", number(held))
             .expression_attribute_values(":broken", attribute(&broken)?);
-        Ok(match send(request).await? {
-            Outcome::Done(_) | Outcome::Refused(_) => true,
-            Outcome::Absent => false,
-        })
+        match send(request).await? {
+            Outcome::Done(before) => {
+                if let Some(lease) = before.lease {
+                    self.forget(thread, &lease.holder.id).await;
+                }
+                Ok(true)
+            }
+            Outcome::Refused(_) => Ok(true),
+            Outcome::Absent => Ok(false),
+        }
     }
 
-    /// Takes every lock away that a user holds in these inboxes, as somebody who lost access to them must not hold one.
-    /// One query, and 3 write units a lock.
+    /// Takes every lock away that a user holds in these inboxes, as somebody who lost access to them must not hold one:
+    /// 1 read unit, and 1 more and 3 write units a lock.
     ///
     /// # Errors
     /// [`StoreError`]; what was not reached ends with its lease, since it cannot be renewed without access.
@@ -241,48 +311,12 @@ impl Locks {
         inboxes: &[InboxId],
         by: &Person,
     ) -> Result<usize, StoreError> {
-        let mut broken = 0;
-        for (inbox, conversation) in self.held_by(organisation, user).await? {
-            if !inboxes.contains(&inbox) {
-                continue;
-            }
-            let thread = Thread { organisation, inbox: &inbox, conversation: &conversation };
-            if let Some(token) = self.token_of(thread, user).await? {
-                self.break_lock(thread, by, token).await?;
-                broken += 1;
-            }
+        let held = self.held.of(organisation, user, inboxes).await?;
+        for lock in &held {
+            let thread = Thread { organisation, inbox: &lock.inbox, conversation: &lock.conversation };
+            self.break_lock(thread, by, lock.lease.token).await?;
         }
-        Ok(broken)
-    }
-
-    /// The conversations that a user holds, as the index knows them.
-    async fn held_by(
-        &self,
-        organisation: &OrganisationId,
-        user: &UserId,
-    ) -> Result<Vec<(InboxId, ConversationId)>, StoreError> {
-        let items = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .index_name(keys::HELD_LOCKS)
-            .key_condition_expression("gsi3pk = :user")
-            .expression_attribute_values(":user", text(keys::user_partition(organisation, user)))
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await?;
-        let places = items.iter().filter_map(|item| item.get("gsi3sk")?.as_s().ok()?.split_once('#'));
-        places.map(|(inbox, conversation)| Ok((parse_id(inbox)?, parse_id(conversation)?))).collect()
-    }
-
-    async fn token_of(&self, thread: Thread<'_>, user: &UserId) -> Result<Option<FencingToken>, StoreError> {
-        let key = keys::conversation(thread.organisation, thread.inbox, thread.conversation);
-        let row: Option<ConversationRow> = self.table.get(key, true).await?;
-        let lease = row.map(|row| row.lock()).transpose()?.and_then(|state| state.lease);
-        Ok(lease.filter(|lease| lease.holder.id == *user).map(|lease| lease.token))
+        Ok(held.len())
     }
 
     fn update(&self, thread: Thread<'_>) -> UpdateItemFluentBuilder {
@@ -298,6 +332,7 @@ impl Locks {
 }
 
 enum Outcome {
+    /// The lock as it was asked for: after the write, or before it.
     Done(LockState),
     Refused(LockState),
     Absent,

@@ -2,7 +2,7 @@
 //!
 //! The conversation (with its guards: lock, nothing unseen, not blocked, not opted out), the message, its outbox row and,
 //! where one was given, the idempotency key. 8 write units: 2 for each of the three rows and 2 for the list entry that
-//! moves to Archived; 10 with an idempotency key.
+//! moves to Archived; 2 more with an idempotency key, and 2 where the contact is assigned to a user, whose list moves too.
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
@@ -132,29 +132,31 @@ impl Sends {
 
     fn thread(&self, wanted: &Acceptance<'_>) -> Result<Update, StoreError> {
         let (organisation, message) = (wanted.organisation, wanted.message);
-        let folder = keys::folder_partition(organisation, &message.inbox, Folder::after(Direction::Outbound));
-        let update = Update::builder()
+        let folder = Folder::after(Direction::Outbound);
+        let place = keys::place(folder, message.created_at, &message.conversation);
+        let mut update = Update::builder()
             .table_name(&self.table.name)
             .set_key(Some(
                 keys::conversation(organisation, &message.inbox, &message.conversation).into_item(),
             ))
-            .update_expression(
-                "SET lastMessage = :last, lastOutbound = :message, gsi1pk = :folder, gsi1sk = :place, \
-                 #read = if_not_exists(#read, :read), contact = if_not_exists(contact, :contact) \
-                 REMOVE deliveryFailed",
-            )
             .expression_attribute_names("#read", "read")
             .expression_attribute_names("#out", "out")
             .expression_attribute_values(":last", attribute(&LastMessageRow::of(&LastMessage::of(message)))?)
             .expression_attribute_values(":message", text(&message.id))
-            .expression_attribute_values(":folder", text(folder))
-            .expression_attribute_values(
-                ":place",
-                text(keys::activity(message.created_at, &message.conversation)),
-            )
+            .expression_attribute_values(":place", text(place))
             .expression_attribute_values(":read", AttributeValue::Bool(true))
             .expression_attribute_values(":contact", attribute(&ContactRow::of(wanted.contact))?)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut assigned = "";
+        if let (Guard::Compose { .. }, Some(user)) = (wanted.guard, &wanted.contact.assigned) {
+            assigned = ", assignedIn = if_not_exists(assignedIn, :assigned)";
+            let listed = keys::assigned_in(organisation, &message.inbox, &user.id);
+            update = update.expression_attribute_values(":assigned", text(listed));
+        }
+        update = update.update_expression(format!(
+            "SET lastMessage = :last, lastOutbound = :message, place = :place, #read = if_not_exists(#read, :read), \
+             contact = if_not_exists(contact, :contact){assigned} REMOVE deliveryFailed"
+        ));
         guarded(update, wanted.guard, message.created_at).build().map_err(unbuilt)
     }
 

@@ -58,7 +58,7 @@ impl Unread {
         Self { table }
     }
 
-    /// One more, or one less. Nothing happens when the inbox is not there.
+    /// So many more, or less. Nothing happens when the inbox is not there.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -66,7 +66,7 @@ impl Unread {
         &self,
         organisation: &OrganisationId,
         inbox: &InboxId,
-        by: i8,
+        by: i64,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let update = self
@@ -124,7 +124,7 @@ impl Unread {
                 .query()
                 .table_name(&self.table.name)
                 .index_name(keys::INBOX_UNREAD)
-                .key_condition_expression("gsi2pk = :inbox")
+                .key_condition_expression("unreadIn = :inbox")
                 .expression_attribute_values(":inbox", text(keys::inbox_partition(organisation, inbox)))
                 .select(Select::Count)
                 .set_exclusive_start_key(start)

@@ -2,6 +2,8 @@
 //! `template.yaml` describes. Each test has a database of its own; time is an argument, so nothing sleeps.
 
 #[cfg(test)]
+mod bucket;
+#[cfg(test)]
 mod contact_book;
 #[cfg(test)]
 mod conversations;
@@ -14,7 +16,11 @@ mod faults;
 #[cfg(test)]
 mod inbound;
 #[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod locks;
+#[cfg(test)]
+mod media;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
@@ -35,5 +41,7 @@ mod sends;
 mod support;
 #[cfg(test)]
 mod teams;
+#[cfg(test)]
+mod templates;
 #[cfg(test)]
 mod unread;

@@ -6,7 +6,7 @@ use shared_aws::{
     table::StoreError,
 };
 use shared_domain::{
-    conversation::{Conversation, Folder},
+    conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, MessageId},
     lock::{Lease, LockPolicy},
 };
@@ -14,7 +14,7 @@ use shared_domain::{
 use crate::support::{Desk, START, ada, ben, contact, number, seconds};
 
 async fn list(desk: &Desk, folder: Folder) -> Vec<Conversation> {
-    let page = desk.conversations.list(desk.organisation(), &desk.inbox.id, folder, 50, None).await.unwrap();
+    let page = desk.list(folder, &Filter::default(), 50, None).await.unwrap();
     page.conversations
 }
 
@@ -26,14 +26,7 @@ async fn listed(desk: &Desk, folder: Folder) -> Vec<ConversationId> {
 async fn pages(desk: &Desk, limit: u16, mut meanwhile: impl AsyncFnMut(usize)) -> Vec<ConversationId> {
     let (mut seen, mut after, mut page_count) = (Vec::new(), None, 0);
     loop {
-        let page = desk.conversations.list(
-            desk.organisation(),
-            &desk.inbox.id,
-            Folder::Inbox,
-            limit,
-            after.as_deref(),
-        );
-        let page = page.await.unwrap();
+        let page = desk.list(Folder::Inbox, &Filter::default(), limit, after.as_deref()).await.unwrap();
         assert!(page.conversations.len() <= usize::from(limit));
         seen.extend(page.conversations.into_iter().map(|conversation| conversation.id));
         assert!(seen.len() <= 100, "the pages never end");
@@ -47,7 +40,7 @@ async fn pages(desk: &Desk, limit: u16, mut meanwhile: impl AsyncFnMut(usize)) -
 }
 
 async fn change(desk: &Desk, conversation: &ConversationId, change: Change) -> Option<Conversation> {
-    desk.conversations.change(desk.thread(conversation), change, seconds(500)).await.unwrap()
+    desk.change(conversation, change, seconds(500)).await
 }
 
 fn to(folder: Folder) -> Change {
@@ -114,10 +107,9 @@ async fn what_moves_between_two_pages_disturbs_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_is_no_place_is_refused() {
     let desk = Desk::open().await;
-    for place in ["", "1800000000000", "1800000000000#inb_1", "x#cnv_a b"] {
-        let listed =
-            desk.conversations.list(desk.organisation(), &desk.inbox.id, Folder::Inbox, 5, Some(place));
-        assert!(matches!(listed.await, Err(StoreError::Refused(_))), "{place:?}");
+    for place in ["", "inbox#1800000000000", "inbox#1800000000000#inb_1", "archived#1800000000000#cnv_1"] {
+        let listed = desk.list(Folder::Inbox, &Filter::default(), 5, Some(place)).await;
+        assert!(matches!(listed, Err(StoreError::Refused(_))), "{place:?}");
     }
 }
 

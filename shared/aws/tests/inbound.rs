@@ -10,10 +10,11 @@ use shared_aws::{
 };
 use shared_domain::{
     contact::Contact,
-    conversation::{Conversation, Folder},
-    ids::{ConversationId, InboxId, MessageId},
+    conversation::{Conversation, Filter, Folder},
+    ids::{ConversationId, InboxId, MediaId, MessageId},
     inbox::Inbox,
-    message::{DeliveryState, Direction, Media, Message},
+    media::{Media, MediaState},
+    message::{DeliveryState, Direction, Message},
     notice::{Mailing, Notice, NotificationSettings, Subject},
     time::Timestamp,
 };
@@ -48,8 +49,11 @@ async fn deliver_at_once(desk: &Desk, deliveries: Vec<(InboundText, Timestamp)>)
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_text_begins_a_conversation_on_top_of_the_inbox_and_unread() {
     let desk = Desk::open().await;
-    let media =
-        vec![Media { url: "https://api.example.com/Media/ME1".into(), content_type: "image/jpeg".into() }];
+    let media = vec![Media {
+        id: MediaId::of_inbound("MM1", 0),
+        content_type: Some("image/jpeg".into()),
+        state: MediaState::Pending { source: "https://api.example.com/Media/ME1".into() },
+    }];
     let text = InboundText { media: media.clone(), ..incoming(&number(143), CARRIER_ID, "Here is my form") };
     let Receipt::Stored(id) = receive(&desk, &text, seconds(1)).await else { panic!("it is new") };
     let conversation = desk.conversation_with(&number(143));
@@ -72,14 +76,8 @@ async fn the_same_text_again_is_a_duplicate_and_writes_nothing() {
     let text = incoming(&number(143), CARRIER_ID, "Hello?");
     let Receipt::Stored(id) = receive(&desk, &text, seconds(1)).await else { panic!("it is new") };
     let conversation = desk.conversation_with(&number(143));
-    desk.conversations
-        .change(
-            desk.thread(&conversation),
-            Change { folder: Some(Folder::Archived), read: Some(true) },
-            seconds(900),
-        )
-        .await
-        .unwrap();
+    desk.change(&conversation, Change { folder: Some(Folder::Archived), read: Some(true) }, seconds(900))
+        .await;
     let rows = desk.rows().await;
     assert_eq!(receive(&desk, &text, seconds(30)).await, Receipt::Duplicate(id));
     assert_eq!(desk.rows().await, rows, "not even unread again, since somebody has read and archived it");
@@ -158,7 +156,7 @@ async fn texts_at_one_instant_end_in_one_conversation_and_all_are_kept() {
         (&ids[0], Some(&ids[0])),
         "the highest id"
     );
-    let listed = desk.conversations.list(desk.organisation(), &desk.inbox.id, Folder::Inbox, 10, None).await;
+    let listed = desk.list(Folder::Inbox, &Filter::default(), 10, None).await;
     assert_eq!(listed.unwrap().conversations.len(), 1);
 }
 
@@ -171,10 +169,7 @@ async fn an_older_text_that_comes_after_a_reply_goes_below_it_and_is_still_unrea
     let token = desk.open_to_answer(&conversation, &ada(), seconds(15)).await.token;
     let guard = Guard::Reply { lock: Some((&ada().id, token)), seen: seen.as_ref() };
     assert_eq!(desk.accept(&reply, guard, None).await, Accepted::Stored);
-    desk.conversations
-        .change(desk.thread(&conversation), Change { read: Some(true), ..Change::default() }, seconds(900))
-        .await
-        .unwrap();
+    desk.change(&conversation, Change { read: Some(true), ..Change::default() }, seconds(900)).await;
 
     let late = desk.hear(&number(143), "And on Saturday?", seconds(10)).await;
     let thread = desk.look_at(&conversation).await;
@@ -202,7 +197,7 @@ async fn a_text_that_was_overtaken_and_answered_past_is_brought_back_unread() {
     assert_eq!((thread.last_message.id, thread.last_inbound), (reply.id, Some(newer)));
 
     let archived = Change { folder: Some(Folder::Archived), read: Some(true) };
-    desk.conversations.change(desk.thread(&conversation), archived, seconds(900)).await.unwrap();
+    desk.change(&conversation, archived, seconds(900)).await;
     assert!(matches!(receive(&desk, &late, seconds(30)).await, Receipt::Duplicate(_)));
     let thread = desk.look_at(&conversation).await;
     assert_eq!((thread.folder, thread.read), (Folder::Archived, true), "a redelivery changes nothing");
@@ -260,7 +255,7 @@ async fn a_text_brings_a_read_and_archived_conversation_back_unread() {
     let desk = Desk::open().await;
     let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
     let done = Change { folder: Some(Folder::Archived), read: Some(true) };
-    desk.conversations.change(desk.thread(&conversation), done, seconds(900)).await.unwrap();
+    desk.change(&conversation, done, seconds(900)).await;
     assert_eq!(desk.unread().await, 0);
     desk.hear(&number(143), "One more thing", seconds(1).plus(Duration::from_millis(1))).await;
     let thread = desk.look_at(&conversation).await;

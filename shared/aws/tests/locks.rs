@@ -1,5 +1,6 @@
 //! The lock in the table: each rule of [`shared_domain::lock`], restated as a condition, gives the same answer.
 
+mod cap;
 mod race;
 mod walk;
 

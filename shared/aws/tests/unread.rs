@@ -26,12 +26,12 @@ async fn both(desk: &Desk) -> (u64, u64) {
 
 async fn mark(desk: &Desk, conversation: &ConversationId, read: bool, at: Timestamp) {
     let change = Change { folder: None, read: Some(read) };
-    desk.conversations.change(desk.thread(conversation), change, at).await.unwrap();
+    desk.change(conversation, change, at).await;
 }
 
 async fn file(desk: &Desk, conversation: &ConversationId, folder: Folder, at: Timestamp) {
     let change = Change { folder: Some(folder), read: None };
-    desk.conversations.change(desk.thread(conversation), change, at).await.unwrap();
+    desk.change(conversation, change, at).await;
 }
 
 /// A host died between marking and counting: the counter is one too high.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     contact::Contact,
-    ids::{ConversationId, InboxId, MessageId},
+    ids::{ConversationId, InboxId, MessageId, UserId},
     lock::LockState,
     message::{Direction, Message},
     time::Timestamp,
@@ -115,6 +115,24 @@ impl Conversation {
     pub fn unseen_by(&self, last_seen: Option<&MessageId>) -> Option<&MessageId> {
         let newest = self.last_inbound.as_ref()?;
         last_seen.filter(|seen| *seen < newest).map(|_| newest)
+    }
+}
+
+/// What a list shows of a folder. The parts combine, and an absent one lets everything through.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Only contacts that are assigned to this user.
+    pub assigned: Option<UserId>,
+    /// Only what is read (`true`), or unread (`false`).
+    pub read: Option<bool>,
+}
+
+impl Filter {
+    /// Whether it shows this conversation.
+    pub fn admits(&self, conversation: &Conversation) -> bool {
+        let assigned = conversation.contact.assigned.as_ref().map(|person| &person.id);
+        self.assigned.as_ref().is_none_or(|wanted| assigned == Some(wanted))
+            && self.read.is_none_or(|wanted| conversation.read == wanted)
     }
 }
 

@@ -144,6 +144,10 @@ pub enum Message {}
 pub enum Contact {}
 /// A text that people have to judge.
 pub enum Review {}
+/// A canned response.
+pub enum Template {}
+/// A picture or another file of a message.
+pub enum Media {}
 
 impl Kind for Organisation {
     const PREFIX: &'static str = "org_";
@@ -169,6 +173,12 @@ impl Kind for Contact {
 impl Kind for Review {
     const PREFIX: &'static str = "rev_";
 }
+impl Kind for Template {
+    const PREFIX: &'static str = "tpl_";
+}
+impl Kind for Media {
+    const PREFIX: &'static str = "med_";
+}
 
 /// Names an organisation: `org_…`.
 pub type OrganisationId = Id<Organisation>;
@@ -186,6 +196,10 @@ pub type MessageId = Id<Message>;
 pub type ContactId = Id<Contact>;
 /// Names a text that is up for review: `rev_…`, the rest as in the text's own id.
 pub type ReviewId = Id<Review>;
+/// Names a canned response: `tpl_…`.
+pub type TemplateId = Id<Template>;
+/// Names a picture or another file: `med_…`.
+pub type MediaId = Id<Media>;
 
 impl ConversationId {
     /// The one conversation of this inbox with this number.
@@ -242,6 +256,13 @@ impl ReviewId {
     pub fn message(&self) -> MessageId {
         let body = self.as_str().trim_start_matches(Review::PREFIX);
         MessageId::known(format!("{}{body}", Message::PREFIX).into())
+    }
+}
+
+impl MediaId {
+    /// A file of a carrier's message, by its place there: the same however often the message comes in.
+    pub fn of_inbound(carrier_message_id: &str, place: usize) -> Self {
+        Self::from_digest(&Sha256::digest(format!("media {carrier_message_id} {place}")))
     }
 }
 

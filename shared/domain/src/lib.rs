@@ -40,6 +40,7 @@ pub mod ids;
 pub mod import;
 pub mod inbox;
 pub mod lock;
+pub mod media;
 pub mod membership;
 pub mod message;
 pub mod notice;

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ids::UserId, time::Timestamp};
 
-/// The times of the lock; stack parameters, all of a second or more except the skew.
+/// The times of the lock, stack parameters, all of a second or more except the skew; and how many one may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LockPolicy {
     /// How long a lock lives without a renewal.
@@ -35,6 +35,8 @@ pub struct LockPolicy {
     pub idle_release: Duration,
     /// The bound on the difference of two hosts' clocks.
     pub skew: Duration,
+    /// How many locks one user may hold at a time, so that nobody locks a whole queue.
+    pub per_user: usize,
 }
 
 impl Default for LockPolicy {
@@ -45,6 +47,7 @@ impl Default for LockPolicy {
             idle_prompt: Duration::from_secs(180),
             idle_release: Duration::from_secs(60),
             skew: Duration::from_millis(500),
+            per_user: 5,
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{ConversationId, InboxId, MessageId, TeamId},
     lock::Person,
+    media::Media,
     phone::PhoneNumber,
     segment::Segments,
     time::Timestamp,
@@ -160,16 +161,6 @@ impl Delivery {
         all.sort_by_key(|(state, report)| (report.at, state.rank()));
         all
     }
-}
-
-/// A picture or another file of an MMS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Media {
-    /// Where the carrier keeps it.
-    pub url: String,
-    /// Its MIME type.
-    pub content_type: String,
 }
 
 /// One text of a conversation.

@@ -6,7 +6,49 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use crate::{contact::Contact, import::LONGEST_CUSTOM_NAME, lock::Person};
+use crate::{contact::Contact, ids::TemplateId, import::LONGEST_CUSTOM_NAME, lock::Person};
+
+/// Longest name of a canned response, in characters.
+pub const LONGEST_NAME: usize = 80;
+/// Longest text of one, in characters: what a carrier takes at once.
+pub const LONGEST_TEXT: usize = 1600;
+
+/// A canned response of a team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CannedResponse {
+    /// Its id.
+    pub id: TemplateId,
+    /// What it is chosen by; one of the team's alone, whatever the case.
+    pub name: String,
+    /// A [`Template`].
+    pub text: String,
+}
+
+impl CannedResponse {
+    /// Takes what a person entered; blanks around and within the name are tidied up.
+    ///
+    /// # Errors
+    /// Each field that makes no sense, with a sentence.
+    pub fn parse(id: TemplateId, name: &str, text: &str) -> Result<Self, Vec<(String, String)>> {
+        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut faults = Vec::new();
+        let mut fault = |field: &str, wanted: String| faults.push((field.to_owned(), wanted));
+        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
+            fault("/name", format!("1 to {LONGEST_NAME} characters on one line"));
+        }
+        if text.trim().is_empty() || text.chars().count() > LONGEST_TEXT {
+            fault("/text", format!("1 to {LONGEST_TEXT} characters"));
+        } else if let Err(wrong) = Template::parse(text) {
+            wrong.iter().for_each(|wrong| fault("/text", wrong.to_string()));
+        }
+        if faults.is_empty() { Ok(Self { id, name, text: text.to_owned() }) } else { Err(faults) }
+    }
+
+    /// The name as names are compared.
+    pub fn folded_name(&self) -> String {
+        self.name.to_lowercase()
+    }
+}
 
 /// A merge field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -232,6 +274,21 @@ mod tests {
 
     fn custom(fields: &[(&str, &str)]) -> BTreeMap<String, String> {
         fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_canned_response_has_a_name_and_a_text_whose_fields_are_known() {
+        let parse =
+            |name: &str, text: &str| CannedResponse::parse(TemplateId::parse("tpl_1").unwrap(), name, text);
+        let kept = parse("  Office \t hours ", "Hi {{firstName|there}}").unwrap();
+        assert_eq!((kept.name.as_str(), kept.folded_name().as_str()), ("Office hours", "office hours"));
+        let faults = parse(" ", "{{nick}} and {{name}} {{firstName}}").unwrap_err();
+        let fields: Vec<_> = faults.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(fields, ["/name", "/text", "/text"]);
+        assert!(faults[1].1.contains("\"nick\"") && faults[2].1.contains("\"name\""), "{faults:?}");
+        assert!(parse(&"n".repeat(80), &"t".repeat(1600)).is_ok());
+        assert_eq!(parse(&"n".repeat(81), &"t".repeat(1601)).unwrap_err().len(), 2);
+        assert_eq!(parse("Empty", " \n").unwrap_err().len(), 1);
     }
 
     fn values<'a>(first_name: Option<&'a str>, custom: &'a BTreeMap<String, String>) -> Values<'a> {

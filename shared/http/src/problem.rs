@@ -2,7 +2,7 @@
 //! `requestId`, and the data of that error.
 
 use serde_json::{Map, Value, json};
-use shared_aws::table::StoreError;
+use shared_aws::{bucket::BucketError, table::StoreError};
 
 /// Where the codes are explained; the code is appended.
 const TYPES: &str = "https://shared-inbox.dev/problems/";
@@ -115,6 +115,27 @@ impl From<StoreError> for Problem {
                 ..Self::new(503, "unavailable", "The database is busy; nothing is lost, try again shortly.")
             },
             StoreError::Refused(_) | StoreError::Unreadable(_) => Self {
+                cause,
+                ..Self::new(500, "internal", "Something is wrong on our side; it has been noted.")
+            },
+        }
+    }
+}
+
+impl From<BucketError> for Problem {
+    fn from(error: BucketError) -> Self {
+        let cause = Some(error.to_string());
+        match error {
+            BucketError::Unavailable(_) => Self {
+                retry_after: Some(1),
+                cause,
+                ..Self::new(
+                    503,
+                    "unavailable",
+                    "The files are not within reach; nothing is lost, try again shortly.",
+                )
+            },
+            BucketError::Absent | BucketError::Refused(_) => Self {
                 cause,
                 ..Self::new(500, "internal", "Something is wrong on our side; it has been noted.")
             },

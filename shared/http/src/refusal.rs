@@ -1,9 +1,11 @@
 //! From the rules' refusals to problems: the one table of which reason has which status and data.
 
 use serde_json::{Value, json};
+use shared_aws::held_locks::HeldLock;
 use shared_domain::{
     lock::{Denied, Loss, Lost, Person, Unlocked},
     sending::Reason,
+    time::Timestamp,
 };
 
 use crate::problem::Problem;
@@ -17,6 +19,20 @@ pub fn locked(denied: &Denied) -> Problem {
     Problem::new(423, "locked", format!("{} is responding.", denied.holder.name))
         .with("holder", holder(&denied.holder))
         .with("expiresAt", denied.expires_at.to_string())
+}
+
+/// The caller holds as many locks as one may hold: `429`, worth another try when the first of them may have ended.
+pub fn too_many_locks(held: &[HeldLock], most: usize, now: Timestamp) -> Problem {
+    let first_end = held.iter().map(|lock| lock.lease.ends_at()).min().unwrap_or(now);
+    let wait = first_end.millis().saturating_sub(now.millis()).unsigned_abs().div_ceil(1000).max(1);
+    let shown = held.iter().map(|lock| {
+        json!({ "inboxId": lock.inbox.as_str(), "conversationId": lock.conversation.as_str(),
+            "expiresAt": lock.lease.ends_at().to_string() })
+    });
+    let detail = format!("You are responding in {most} conversations already; leave one of them first.");
+    let problem =
+        Problem { retry_after: u32::try_from(wait).ok(), ..Problem::new(429, "too_many_locks", detail) };
+    problem.with("limit", most).with("held", shown.collect::<Value>())
 }
 
 /// The token that was shown is not the current one: `412`.

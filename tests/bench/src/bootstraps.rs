@@ -95,6 +95,7 @@ async fn start(scene: &Scene, folder: &Path) -> (Child, RuntimeApi) {
         .env("LOCK_IDLE_PROMPT_SECONDS", "180")
         .env("LOCK_IDLE_RELEASE_SECONDS", "60")
         .env("LOCK_SKEW_MILLIS", "500")
+        .env("LOCKS_PER_USER", "5")
         .stderr(Stdio::null())
         .spawn()
         .expect("the release bootstraps are built first: make bench does");

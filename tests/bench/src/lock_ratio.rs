@@ -96,11 +96,8 @@ async fn through_the_sdk(client: &Client, scene: &Scene) -> Duration {
         .key("sk", text(scene.conversation.as_str()))
         .update_expression(
             "SET lockHolder = :holder, lockExpiresAt = :expires, lockIdleAt = :idle, \
-             fence = if_not_exists(fence, :zero) + :one, #read = :read, gsi3pk = :holding, gsi3sk = :held \
-             REMOVE gsi2pk, gsi2sk",
+             fence = if_not_exists(fence, :zero) + :one, #read = :read REMOVE unreadIn",
         )
-        .expression_attribute_values(":holding", text(&format!("{}#USER#{}", scene.organisation, scene.user)))
-        .expression_attribute_values(":held", text(&format!("{}#{}", scene.inbox, scene.conversation)))
         .condition_expression(
             "attribute_exists(pk) AND (attribute_not_exists(lockHolder) OR lockHolder.id = :me \
              OR lockExpiresAt < :skewed OR lockIdleAt < :skewed)",

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a measurement whose ground breaks away should say so")]
 
 mod bootstraps;
+mod list_ratio;
 mod lock_ratio;
 mod runtime_api;
 mod scene;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Measures the lock's handler and the release bootstraps.
+/// Measures the lock's handler, the lists of a large inbox, and the release bootstraps.
 #[derive(Parser)]
 #[command(version, about)]
 struct Options {
@@ -26,6 +27,12 @@ struct Options {
     /// Invocations before the memory of a bootstrap is read.
     #[arg(long, default_value_t = 10_000)]
     invocations: u32,
+    /// Conversations of the large inbox.
+    #[arg(long, default_value_t = 1_000_000)]
+    conversations: usize,
+    /// Only the lists, which need no bootstraps.
+    #[arg(long)]
+    lists_only: bool,
 }
 
 /// One line of the table.
@@ -45,10 +52,13 @@ impl Figure {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
-    let scene = scene::Scene::set().await;
-    let mut figures = vec![lock_ratio::measure(&scene).await];
-    figures.extend(bootstraps::sizes(&options.bootstraps));
-    figures.extend(bootstraps::run(&scene, &options.bootstraps, options.invocations).await);
+    let mut figures = list_ratio::measure(options.conversations).await;
+    if !options.lists_only {
+        let scene = scene::Scene::set().await;
+        figures.push(lock_ratio::measure(&scene).await);
+        figures.extend(bootstraps::sizes(&options.bootstraps));
+        figures.extend(bootstraps::run(&scene, &options.bootstraps, options.invocations).await);
+    }
     println!("| figure | measured | goal | |\n|---|---|---|---|");
     for Figure { what, value, goal, holds } in figures {
         println!("| {what} | {value} | {goal} | {} |", if holds { "holds" } else { "**does not hold**" });

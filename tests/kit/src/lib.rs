@@ -1,5 +1,5 @@
 //! What tests below the journeys stand on: a DynamoDB engine in the process, with the table that `template.yaml`
-//! describes, and events as the HTTP API sends them.
+//! describes, a meter of what it is asked, and events as the HTTP API sends them.
 
 #![allow(
     clippy::missing_panics_doc,
@@ -9,4 +9,5 @@
 
 pub mod engine;
 pub mod gateway;
+pub mod meter;
 mod template;

@@ -12,7 +12,6 @@ use shared_aws::{
     conversations::{Change, Conversations},
     inbound::{Inbound, InboundText},
     inboxes::Inboxes,
-    locks::Thread,
     members::Members,
     registrations::Registrations,
     table::{StoreError, Table},
@@ -360,10 +359,12 @@ impl Seed {
 
     async fn archive(&self, inbox: &Inbox, contact: &PhoneNumber) -> Result<(), StoreError> {
         let conversation = ConversationId::of(&inbox.id, contact);
-        let thread =
-            Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &conversation };
         let change = Change { folder: Some(Folder::Archived), read: Some(true) };
-        self.conversations.change(thread, change, clock::now()).await.map(|_| ())
+        let (organisation, now) = (&inbox.organisation, clock::now());
+        self.conversations
+            .change_many(organisation, &inbox.id, &[conversation], change, now)
+            .await
+            .map(|_| ())
     }
 }
 

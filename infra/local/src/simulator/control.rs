@@ -2,9 +2,10 @@
 //!
 //! | route | fields | answer |
 //! |---|---|---|
-//! | `inbound-message` | `To`, `From`, `Body`, `MediaUrl` or `MediaUrl0`…, `MediaContentType0`…, `OptOutType`, `MessagingServiceSid`, `MessageSid` | `messageSid` and the webhook's |
+//! | `inbound-message` | `To`, `From`, `Body`, `Media` (`media`: a word for each file), `MediaUrl` or `MediaUrl0`…, `MediaContentType0`…, `OptOutType`, `MessagingServiceSid`, `MessageSid` | `messageSid` and the webhook's |
 //! | `inbound-call` | `To`, `From`, `CallSid` | `callSid` and the webhook's; its body is the TwiML |
 //! | `message-status` | `MessageSid`, `Status`, `ErrorCode` | `messageSid`, `status` and the callback's |
+//! | `message-media` | `MessageSid` | `messageSid` and `mediaUrls`: the addresses that it came with |
 //! | `campaign-status` | `MessagingServiceSid`, `Status`, `ErrorCode`, `Notify` (true) | `messagingServiceSid`, `campaignSid`, `status`, `eventIds` and the sinks' (`campaign_control`) |
 //! | `redeliver-event` | `EventId`, `Count` (1) | `eventId` and the sinks' (`campaign_control`) |
 //! | `fault` | `Kind`, `Count` (1), `On` (`messages`) | `kind`, `count`, `on` (`fault`) |
@@ -28,6 +29,7 @@ use super::fault::{Fault, Faults, Target};
 use super::form::Fields;
 use super::inbound;
 use super::message::{Direction, Status};
+use super::site::Site;
 use super::webhook::{Answer, Params, Retries};
 
 /// What became of a webhook, in the answer of a control route.
@@ -73,9 +75,10 @@ pub(super) struct StatusTold {
 /// A text comes in, or comes in again. It is kept even when the webhook fails.
 pub(super) async fn inbound_message(
     State(carrier): State<Arc<Carrier>>,
+    site: Site,
     Form(fields): Form<Fields>,
 ) -> Result<Json<MessageDelivered>, Failure> {
-    let (message_sid, params) = receive(&carrier, &fields)?;
+    let (message_sid, params) = receive(&carrier, &site, &fields)?;
     let url = format!("{}/webhooks/twilio/messages", carrier.settings.webhook_base);
     let answer = carrier.webhooks.post(&url, &params, Retries::ALL).await;
     tracing::info!(
@@ -99,6 +102,17 @@ pub(super) async fn inbound_call(
     let answer = carrier.webhooks.post(&url, &params, Retries::NONE).await;
     tracing::info!(call.sid = call_sid, answer = answer.status, "a call came in");
     Ok(Json(CallAnswered { call_sid, outcome: answer.into() }))
+}
+
+/// The files of a message, as their addresses came: the carrier would fetch them now.
+pub(super) async fn message_media(
+    State(carrier): State<Arc<Carrier>>,
+    Form(fields): Form<Fields>,
+) -> Result<Json<Value>, Failure> {
+    let message_sid = fields.required("MessageSid")?;
+    let log = carrier.log();
+    let message = log.get(message_sid).ok_or_else(|| Failure::not_found(message_sid))?;
+    Ok(Json(json!({ "messageSid": message_sid, "mediaUrls": message.media_urls })))
 }
 
 /// A message enters a state, and its callback goes out now.
@@ -141,7 +155,7 @@ pub(super) async fn fault(
 }
 
 /// The sid and the form of a text: those of the first time when the sid is known.
-fn receive(carrier: &Carrier, fields: &Fields) -> Result<(String, Params), Failure> {
+fn receive(carrier: &Carrier, site: &Site, fields: &Fields) -> Result<(String, Params), Failure> {
     let mut log = carrier.log();
     let before = fields.get("MessageSid").and_then(|sid| log.get(sid));
     if let Some(message) = before {
@@ -152,7 +166,7 @@ fn receive(carrier: &Carrier, fields: &Fields) -> Result<(String, Params), Failu
             }
         };
     }
-    let (message, form) = inbound::message(fields, &carrier.settings.account_sid, Timestamp::now())?;
+    let (message, form) = inbound::message(fields, &carrier.settings.account_sid, site, Timestamp::now())?;
     let sid = message.sid.clone();
     log.add(message);
     Ok((sid, form))

@@ -4,8 +4,10 @@ use jiff::Timestamp;
 
 use super::failure::Failure;
 use super::form::Fields;
+use super::media::{Kind, address};
 use super::message::{Direction, Message, Status};
 use super::sid;
+use super::site::Site;
 use super::webhook::Params;
 
 /// A file in an inbound text.
@@ -15,10 +17,21 @@ struct Media {
 }
 
 /// A new inbound text and its webhook form, from the fields of the control route.
-pub(super) fn message(fields: &Fields, account: &str, now: Timestamp) -> Result<(Message, Params), Failure> {
-    let media = media(fields);
+pub(super) fn message(
+    fields: &Fields,
+    account: &str,
+    site: &Site,
+    now: Timestamp,
+) -> Result<(Message, Params), Failure> {
+    let kinds = fields.all("Media").map(Kind::parse).collect::<Result<Vec<_>, _>>()?;
+    let mut media = media(fields);
+    let sid = message_sid(fields, media.is_empty() && kinds.is_empty())?;
+    media.extend(kinds.into_iter().map(|kind| Media {
+        url: address(site, account, &sid, &kind.sid()),
+        content_type: kind.announced().to_owned(),
+    }));
     let mut message = Message {
-        sid: message_sid(fields, &media)?,
+        sid,
         direction: Direction::Inbound { webhook: Vec::new() },
         from: Some(fields.required("From")?.to_owned()),
         to: fields.required("To")?.to_owned(),
@@ -84,11 +97,11 @@ fn message_form(message: &Message, fields: &Fields, media: &[Media], account: &s
 }
 
 /// The sid that is asked for, or a new one.
-fn message_sid(fields: &Fields, media: &[Media]) -> Result<String, Failure> {
+fn message_sid(fields: &Fields, is_text: bool) -> Result<String, Failure> {
     match fields.get("MessageSid") {
         Some(given) if sid::is_valid(given, &["SM", "MM"]) => Ok(given.to_owned()),
         Some(_) => Err(Failure::parameter("MessageSid is not SM or MM and 32 hexadecimal digits".to_owned())),
-        None => Ok(sid::new(if media.is_empty() { "SM" } else { "MM" })),
+        None => Ok(sid::new(if is_text { "SM" } else { "MM" })),
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `POST /2010-04-01/Accounts/{sid}/Messages.json` | send (`messages`, `send_request`) |
 //! | `GET /2010-04-01/Accounts/{sid}/Messages.json` | list, newest first (`message_list`) |
 //! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}.json` | one message |
+//! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media/{sid}` | a file of an inbound text, by way of a storage host (`media`) |
 //! | `GET /2010-04-01/Accounts/{sid}/AvailablePhoneNumbers/{US,CA}/Local.json` | search (`available_numbers`) |
 //! | `GET`, `POST /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json` | list, buy (`numbers`) |
 //! | `GET`, `POST`, `DELETE …/IncomingPhoneNumbers/{sid}.json` | one number: fetch, update, release |
@@ -20,10 +21,10 @@
 //! | `GET`, `POST /v1/a2p/BrandRegistrations`; `GET …/{sid}` | brands (`brands`) |
 //! | `GET`, `POST /v1/Sinks`; `GET`, `POST`, `DELETE /v1/Sinks/{sid}` | where events go (`sinks`, `event_delivery`) |
 //! | `GET`, `POST /v1/Subscriptions`; `GET`, `DELETE /v1/Subscriptions/{sid}` | which of them (`subscriptions`, `event_type`) |
-//! | `POST /_twilio/simulate/{inbound-message,inbound-call,message-status,campaign-status,redeliver-event,fault}` | what a person or a test wants to happen (`control`, `campaign_control`) |
+//! | `POST /_twilio/simulate/{inbound-message,inbound-call,message-status,message-media,campaign-status,redeliver-event,fault}` | what a person or a test wants to happen (`control`, `campaign_control`) |
 //! | `GET /` | the texts, for a person to watch (`phone_page`) |
 //!
-//! Twilio's hosts (`api`, `messaging`, `events`) are all this one. All but the page ask for Basic auth with account and
+//! Twilio's hosts (`api`, `messaging`, `events`, storage) are all this one. All but the page and the storage ask for Basic auth with account and
 //! token. Shapes follow Twilio's OpenAPI description; tests hold them to it. A request logs sids and states, never a
 //! number or a text.
 
@@ -48,6 +49,7 @@ mod fault_strike;
 mod form;
 mod holdings;
 mod inbound;
+mod media;
 mod message;
 mod message_filter;
 mod message_list;

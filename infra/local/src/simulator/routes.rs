@@ -8,7 +8,7 @@ use axum::{Router, middleware};
 
 use super::failure::Failure;
 use super::{
-    Carrier, auth, available_numbers, brands, campaign_control, campaigns, control, fault_strike,
+    Carrier, auth, available_numbers, brands, campaign_control, campaigns, control, fault_strike, media,
     message_list, messages, numbers, phone_page, service_numbers, services, sinks, subscriptions,
 };
 
@@ -22,7 +22,11 @@ pub(super) fn router(carrier: Arc<Carrier>) -> Router {
         .fallback(async |uri: Uri| Failure::not_found(uri.path()))
         .layer(middleware::from_fn_with_state(Arc::clone(&carrier), fault_strike::strike))
         .layer(middleware::from_fn_with_state(Arc::clone(&carrier), auth::require_account));
-    Router::new().route("/", get(phone_page::show)).merge(guarded).with_state(carrier)
+    Router::new()
+        .route("/", get(phone_page::show))
+        .route("/storage/{account}/{file}", get(media::storage))
+        .merge(guarded)
+        .with_state(carrier)
 }
 
 /// What Twilio serves at `api.twilio.com`.
@@ -31,6 +35,7 @@ fn accounts() -> Router<Arc<Carrier>> {
     Router::new()
         .route(&below("Messages.json"), get(message_list::list).post(messages::create))
         .route(&below("Messages/{file}"), get(messages::fetch))
+        .route(&below("Messages/{message}/Media/{file}"), get(media::redirect))
         .route(&below("AvailablePhoneNumbers/{country}/Local.json"), get(available_numbers::search))
         .route(&below("IncomingPhoneNumbers.json"), get(numbers::list).post(numbers::buy))
         .route(
@@ -74,6 +79,7 @@ fn controls() -> Router<Arc<Carrier>> {
         .route(&below("inbound-message"), post(control::inbound_message))
         .route(&below("inbound-call"), post(control::inbound_call))
         .route(&below("message-status"), post(control::message_status))
+        .route(&below("message-media"), post(control::message_media))
         .route(&below("campaign-status"), post(campaign_control::campaign_status))
         .route(&below("redeliver-event"), post(campaign_control::redeliver_event))
         .route(&below("fault"), post(control::fault))

@@ -14,6 +14,12 @@ impl Site {
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
+
+    /// The same place under another name.
+    pub(super) fn under(&self, name: &str) -> Self {
+        let port = self.0.rsplit_once(':').map_or("80", |(_, port)| port);
+        Self(format!("http://{name}:{port}"))
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Site {

@@ -19,17 +19,19 @@ pub(crate) use self::{
     },
     marks::{ClaimRow, KeyRow, NumberRow, OutboxRow},
     registrations::{AuditRow, NoticeRow, PurchaseRow, RegistrationRow, StepRow, TeamPointer},
-    threads::{BrokenRow, ContactRow, ConversationRow, LastMessageRow, MessageRow},
+    threads::{BrokenRow, ContactRow, ConversationRow, LastMessageRow, MediaRow, MessageRow},
 };
 use crate::table::StoreError;
 
-/// An id or number in a row that is none.
+/// An id, number or place in a row that is none.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RowError {
     #[error("id: {0}")]
     Id(#[from] IdError),
     #[error("number: {0}")]
     Number(#[from] PhoneNumberError),
+    #[error("place in a list")]
+    Place,
 }
 
 impl From<RowError> for StoreError {

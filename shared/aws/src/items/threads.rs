@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
-    conversation::{Conversation, Folder, LastMessage},
+    conversation::{Conversation, LastMessage},
     ids::{self, ConversationId, IdError, MessageId},
     lock::{Broken, FencingToken, Lease, LockState},
-    message::{Delivery, DeliveryState, Direction, Media, Message, Report},
+    media::{Media, MediaRefusal, MediaState},
+    message::{Delivery, DeliveryState, Direction, Message, Report},
     phone::PhoneNumber,
     time::Timestamp,
 };
 
 use super::{PersonRow, RowError, id};
-use crate::keys::Key;
+use crate::keys::{Key, place_parts};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ContactRow {
@@ -66,17 +67,17 @@ impl ContactRow {
     }
 }
 
+/// The newest text. Its time is the conversation's last activity, which its place in the lists says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct LastMessageRow {
     pub id: String,
     pub text: String,
     pub dir: Direction,
-    pub at: Timestamp,
 }
 
 impl LastMessageRow {
     pub(crate) fn of(last: &LastMessage) -> Self {
-        Self { id: last.id.to_string(), text: last.text.clone(), dir: last.direction, at: last.created_at }
+        Self { id: last.id.to_string(), text: last.text.clone(), dir: last.direction }
     }
 }
 
@@ -97,8 +98,7 @@ pub(crate) struct ConversationRow {
     pub contact: ContactRow,
     pub last_message: LastMessageRow,
     pub read: bool,
-    pub gsi1pk: String,
-    pub gsi1sk: String,
+    pub place: String,
     pub last_inbound: Option<String>,
     #[serde(default)]
     pub delivery_failed: bool,
@@ -135,25 +135,77 @@ impl ConversationRow {
     pub(crate) fn conversation(self) -> Result<Conversation, RowError> {
         let lock = self.lock()?;
         let inbox = self.pk.split('#').nth(1).unwrap_or_default();
-        let archived = self.gsi1pk.ends_with(Folder::Archived.as_str());
-        let at = self.gsi1sk.split('#').next().and_then(|millis| millis.parse().ok()).unwrap_or(0);
+        let (folder, last_activity_at, _) = place_parts(&self.place).ok_or(RowError::Place)?;
         Ok(Conversation {
             id: id(&self.sk)?,
             inbox: id(inbox)?,
             contact: self.contact.contact()?,
-            folder: if archived { Folder::Archived } else { Folder::Inbox },
+            folder,
             read: self.read,
             last_message: LastMessage {
                 id: id(&self.last_message.id)?,
                 text: self.last_message.text,
                 direction: self.last_message.dir,
-                created_at: self.last_message.at,
+                created_at: last_activity_at,
             },
-            last_activity_at: Timestamp::from_millis(at),
+            last_activity_at,
             last_inbound: self.last_inbound.as_deref().map(id).transpose()?,
             delivery_failed: self.delivery_failed,
             lock,
         })
+    }
+}
+
+/// A file of a message: `url` until it is ours, `size` from then on.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MediaRow {
+    pub id: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    pub state: MediaPlace,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MediaPlace {
+    Pending,
+    Stored,
+    Refused,
+    Linked,
+}
+
+impl MediaRow {
+    pub(crate) fn of(media: &Media) -> Self {
+        let (state, url, size, reason) = match &media.state {
+            MediaState::Pending { source } => (MediaPlace::Pending, Some(source), None, None),
+            MediaState::Stored { size } => (MediaPlace::Stored, None, Some(*size), None),
+            MediaState::Refused { source, reason } => {
+                (MediaPlace::Refused, Some(source), None, Some(reason.as_str().to_owned()))
+            }
+            MediaState::Linked { url } => (MediaPlace::Linked, Some(url), None, None),
+        };
+        let (id, content_type) = (media.id.to_string(), media.content_type.clone());
+        Self { id, content_type, state, url: url.cloned(), size, reason }
+    }
+
+    pub(crate) fn media(self) -> Result<Media, RowError> {
+        let url = self.url.unwrap_or_default();
+        let state = match self.state {
+            MediaPlace::Pending => MediaState::Pending { source: url },
+            MediaPlace::Stored => MediaState::Stored { size: self.size.unwrap_or_default() },
+            MediaPlace::Refused => {
+                let reason = self.reason.as_deref().and_then(MediaRefusal::parse);
+                MediaState::Refused { source: url, reason: reason.unwrap_or(MediaRefusal::Unavailable) }
+            }
+            MediaPlace::Linked => MediaState::Linked { url },
+        };
+        Ok(Media { id: id(&self.id)?, content_type: self.content_type, state })
     }
 }
 
@@ -171,7 +223,7 @@ pub(crate) struct MessageRow {
     pub direction: Direction,
     pub text: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub media: Vec<Media>,
+    pub media: Vec<MediaRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender: Option<PersonRow>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -199,7 +251,7 @@ impl MessageRow {
             contact_number: message.contact_number.clone(),
             direction: message.direction,
             text: message.text.clone(),
-            media: message.media.clone(),
+            media: message.media.iter().map(MediaRow::of).collect(),
             sender: message.sender.as_ref().map(PersonRow::of),
             automatic: message.automatic,
             regardless: message.regardless,
@@ -233,7 +285,7 @@ impl MessageRow {
             contact_number: self.contact_number,
             direction: self.direction,
             text: self.text,
-            media: self.media,
+            media: self.media.into_iter().map(MediaRow::media).collect::<Result<_, _>>()?,
             sender: self.sender.map(PersonRow::person).transpose()?,
             automatic: self.automatic,
             regardless: self.regardless,

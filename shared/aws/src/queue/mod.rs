@@ -5,11 +5,13 @@ use aws_sdk_sqs::types::builders::SendMessageBatchRequestEntryBuilder;
 use crate::client::Aws;
 
 mod mail;
+mod media;
 mod registration;
 mod send;
 
 pub use self::{
     mail::MailQueue,
+    media::{MediaJob, MediaQueue},
     registration::{RegistrationJob, RegistrationQueue},
     send::{SendJob, SendQueue},
 };

@@ -39,7 +39,7 @@ fn winners(answers: &[Acquired]) -> Vec<&Lease> {
     for answer in answers {
         match answer {
             Acquired::Held(lease) => won.push(lease),
-            Acquired::Denied(_) | Acquired::NoConversation => {}
+            Acquired::Denied(_) | Acquired::TooMany(_) | Acquired::NoConversation => {}
         }
     }
     won

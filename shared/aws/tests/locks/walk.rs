@@ -55,6 +55,7 @@ fn policy() -> impl Strategy<Value = LockPolicy> {
     prop_oneof![Just(25), Just(40), Just(180)].prop_map(move |prompt| LockPolicy {
         idle_prompt: Duration::from_secs(prompt),
         idle_release,
+        per_user: 1_000, // all walks are the same users'
         ..LockPolicy::default()
     })
 }

@@ -1,7 +1,6 @@
 //! One inbox at work, on a fresh table of an engine in this process.
 
 mod cast;
-mod meter;
 mod mortal;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,12 +15,16 @@ use shared_aws::{
     contact_book::ContactBook,
     contact_copies::ContactCopies,
     contacts::Contacts,
-    conversations::Conversations,
+    conversations::{
+        Change, Conversations,
+        lists::{Listing, Page},
+    },
     idempotency::{Idempotency, UsedKeys},
     inbound::{Inbound, Receipt},
     inboxes::Inboxes,
     keys::Key,
     locks::{Acquired, Locks, Thread},
+    media::MediaFiles,
     members::Members,
     messages::Messages,
     new_inboxes::NewInboxes,
@@ -32,14 +35,15 @@ use shared_aws::{
     outbox::Outbox,
     registrations::Registrations,
     sends::{Acceptance, Accepted, Guard, Sends},
-    table::Table,
+    table::{StoreError, Table},
     team_members::TeamMembers,
     teams::Teams,
+    templates::Templates,
     unread::{Counter, Unread},
 };
 use shared_domain::{
     contact::Contact,
-    conversation::Conversation,
+    conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MessageId, OrganisationId},
     inbox::Inbox,
     lock::{Lease, LockPolicy, Person},
@@ -49,13 +53,11 @@ use shared_domain::{
 };
 
 use test_kit::engine::{Engine, TABLE};
+pub(crate) use test_kit::meter::{Bill, Meter};
 
-pub(crate) use self::{
-    cast::{
-        START, ada, another_inbox, ben, cleo, colleague, contact, deed, draft, incoming, membership, number,
-        seconds, shared_inbox, team_that_is, user,
-    },
-    meter::{Bill, Meter},
+pub(crate) use self::cast::{
+    START, ada, another_inbox, ben, cleo, colleague, contact, deed, draft, incoming, membership, number,
+    seconds, shared_inbox, team_that_is, user,
 };
 
 /// A row as it is stored.
@@ -86,6 +88,8 @@ pub(crate) struct Desk {
     pub(crate) opt_outs: OptOuts,
     pub(crate) reviews: OptOutReviews,
     pub(crate) out_of_office: OutOfOffice,
+    pub(crate) templates: Templates,
+    pub(crate) files: MediaFiles,
     meter: Meter,
     aws: Aws,
     /// Looks at the rows themselves, unmetered.
@@ -124,7 +128,9 @@ impl Desk {
             copies: ContactCopies::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             reviews: OptOutReviews::new(table.clone()),
-            out_of_office: OutOfOffice::new(table),
+            out_of_office: OutOfOffice::new(table.clone()),
+            files: MediaFiles::new(table.clone()),
+            templates: Templates::new(table),
             meter,
             aws,
             client,
@@ -198,14 +204,38 @@ impl Desk {
         found.expect("the conversation is there")
     }
 
-    /// This user opens the conversation to answer.
+    /// Moves or marks a conversation by hand.
+    pub(crate) async fn change(
+        &self,
+        conversation: &ConversationId,
+        change: Change,
+        at: Timestamp,
+    ) -> Option<Conversation> {
+        let seen = self.conversations.get(self.thread(conversation)).await.unwrap()?;
+        self.conversations.change(self.organisation(), seen, change, at).await.unwrap()
+    }
+
+    /// A page of a list of the inbox.
+    pub(crate) async fn list(
+        &self,
+        folder: Folder,
+        filter: &Filter,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page, StoreError> {
+        let (organisation, inbox) = (self.organisation(), &self.inbox.id);
+        self.conversations.list(Listing { organisation, inbox, folder, filter }, limit, after).await
+    }
+
+    /// This user opens the conversation to answer, however many others are open.
     pub(crate) async fn open_to_answer(
         &self,
         conversation: &ConversationId,
         user: &Person,
         at: Timestamp,
     ) -> Lease {
-        let acquired = self.locks.acquire(self.thread(conversation), user, at, &LockPolicy::default()).await;
+        let policy = LockPolicy { per_user: 1_000, ..LockPolicy::default() };
+        let acquired = self.locks.acquire(self.thread(conversation), user, at, &policy).await;
         match acquired.unwrap() {
             Acquired::Held(lease) => lease,
             other => panic!("{} did not get the lock: {other:?}", user.id),

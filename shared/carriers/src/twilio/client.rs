@@ -148,7 +148,7 @@ impl Client {
     }
 }
 
-fn checked_base(url: &str) -> Result<String, SetupError> {
+pub(super) fn checked_base(url: &str) -> Result<String, SetupError> {
     let url = url.trim_end_matches('/');
     let parsed = Url::parse(url).map_err(|_| SetupError::BaseUrl)?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.query().is_some() || parsed.fragment().is_some()
@@ -159,7 +159,7 @@ fn checked_base(url: &str) -> Result<String, SetupError> {
 }
 
 /// Mozilla's roots and ring, given by hand: the default reads the system's roots from disk at start.
-fn bundled_roots() -> Result<ClientConfig, rustls::Error> {
+pub(super) fn bundled_roots() -> Result<ClientConfig, rustls::Error> {
     let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())

@@ -14,6 +14,8 @@ mod events;
 #[cfg(test)]
 mod lookup;
 #[cfg(test)]
+mod media;
+#[cfg(test)]
 mod numbers;
 #[cfg(test)]
 mod properties;

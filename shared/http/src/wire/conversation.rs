@@ -142,3 +142,25 @@ pub struct ConversationChange {
     /// Mark read or unread.
     pub read: Option<bool>,
 }
+
+/// What to change of many at once; what is absent stays.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConversationsChange {
+    /// Which ones of the inbox: 1 to 100.
+    #[schema(min_items = 1, max_items = 100)]
+    pub conversation_ids: Vec<String>,
+    /// Archive or bring back.
+    pub folder: Option<FolderName>,
+    /// Mark read or unread.
+    pub read: Option<bool>,
+}
+
+/// What became of many.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConversationsChanged {
+    /// As they are now, in the order they were named.
+    pub items: Vec<ConversationView>,
+    /// Those that are not in this inbox.
+    pub missing: Vec<String>,
+}

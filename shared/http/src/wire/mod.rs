@@ -14,6 +14,7 @@ pub mod out_of_office;
 pub mod problem;
 pub mod registration;
 pub mod team;
+pub mod template;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]

@@ -30,17 +30,18 @@ use aws_smithy_runtime_api::client::interceptors::context::{Error, Input, Output
 
 /// What some calls cost together.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Bill {
+pub struct Bill {
     /// Requests on the wire, retries included.
-    pub(crate) requests: u32,
+    pub requests: u32,
     /// Read units.
-    pub(crate) read: f64,
+    pub read: f64,
     /// Write units, those of the indexes included.
-    pub(crate) write: f64,
+    pub write: f64,
 }
 
 impl Bill {
-    pub(crate) fn new(requests: u32, read: f64, write: f64) -> Self {
+    /// So many requests, read units and write units.
+    pub fn new(requests: u32, read: f64, write: f64) -> Self {
         Self { requests, read, write }
     }
 
@@ -106,10 +107,11 @@ impl fmt::Display for Bill {
 
 /// Asks for the consumed capacity of every operation, and adds it up.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Meter(Arc<Mutex<Bill>>);
+pub struct Meter(Arc<Mutex<Bill>>);
 
 impl Meter {
-    pub(crate) fn bill(&self) -> Bill {
+    /// All since the beginning.
+    pub fn bill(&self) -> Bill {
         *self.0.lock().unwrap()
     }
 }

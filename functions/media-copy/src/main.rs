@@ -1,0 +1,13 @@
+//! Wires the function; see its library for what it does.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use media_copy::{App, handle};
+use shared_aws::{clock, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::start();
+    let app = &App::from_environment().await?;
+    let copy = async |event: LambdaEvent<_>| Ok::<_, Error>(handle(app, clock::now, event.payload).await);
+    lambda_runtime::run(service_fn(copy)).await
+}

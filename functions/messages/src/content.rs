@@ -1,0 +1,162 @@
+//! What a text consists of: words, as written or merged from a canned response, and files.
+
+use futures_util::future::try_join_all;
+use shared_aws::media::{stored_at, uploaded_at};
+use shared_domain::{
+    contact::Contact,
+    ids::{MediaId, OrganisationId, TeamId, TemplateId},
+    inbox::Inbox,
+    lock::Person,
+    media::{LONGEST_LINK, MOST_FILES, Media, MediaState, check_outgoing, plain_type},
+    template::{Template, Values},
+    time::Timestamp,
+};
+use shared_http::{problem::Problem, wire::message::OutgoingMedia};
+
+use crate::App;
+
+/// What a request asks to be sent, of the right shape.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    words: Words,
+    files: Vec<File>,
+}
+
+#[derive(Debug)]
+enum Words {
+    Written(String),
+    Template(String),
+}
+
+#[derive(Debug)]
+enum File {
+    Uploaded(MediaId),
+    Linked(String),
+}
+
+impl Wanted {
+    /// Either a text or a template; neither only with files.
+    pub(crate) fn parse(
+        text: Option<String>,
+        template: Option<String>,
+        media: Vec<OutgoingMedia>,
+    ) -> Result<Self, Problem> {
+        let words = match (text, template) {
+            (Some(text), None) => Words::Written(text),
+            (None, Some(template)) => Words::Template(template),
+            (None, None) if !media.is_empty() => Words::Written(String::new()),
+            (None, None) => return Err(Problem::bad_field("/text", "missing")),
+            (Some(_), Some(_)) => {
+                return Err(Problem::bad_field("/templateId", "either text or templateId"));
+            }
+        };
+        if media.len() > MOST_FILES {
+            return Err(invalid("/media", &format!("at most {MOST_FILES} files")));
+        }
+        let files = media.into_iter().enumerate().map(|(place, media)| file(place, media));
+        Ok(Self { words, files: files.collect::<Result<_, _>>()? })
+    }
+
+    pub(crate) fn has_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// The words for this contact, from this sender: with a template 2 read units, otherwise nothing is asked.
+    pub(crate) async fn text(
+        &self,
+        app: &App,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        contact: &Contact,
+        sender: Option<&Person>,
+    ) -> Result<String, Problem> {
+        let template = match &self.words {
+            Words::Written(text) => return Ok(text.clone()),
+            Words::Template(template) => template,
+        };
+        let unknown =
+            || Problem::unprocessable("unknown_template", "/templateId", "no canned response of the team");
+        let id = TemplateId::parse(template).map_err(|_| unknown())?;
+        let entry = app.templates.get(organisation, team, &id).await?.ok_or_else(unknown)?;
+        let template = Template::parse(&entry.response.text).map_err(|_| unknown())?;
+        let entry = app.book.get(organisation, team, &contact.id).await?;
+        let custom = entry.map(|entry| entry.custom).unwrap_or_default();
+        let missing = match template.render(&Values::of(contact, &custom, sender)) {
+            Ok(text) => return Ok(text),
+            Err(missing) => missing,
+        };
+        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let told = "The canned response has fields that this contact has no value for.";
+        Err(Problem::unprocessable("template_incomplete", "/templateId", told).with("missing", missing))
+    }
+
+    /// The files, those that were uploaded checked and taken over: from then on nobody outside can change them.
+    pub(crate) async fn media(
+        &self,
+        app: &App,
+        now: Timestamp,
+        chance: u64,
+        inbox: &Inbox,
+    ) -> Result<Vec<Media>, Problem> {
+        let numbered = self.files.iter().enumerate();
+        try_join_all(numbered.map(async |(place, file)| match file {
+            File::Uploaded(id) => take_over(app, now, inbox, id, place).await,
+            File::Linked(url) => Ok(Media {
+                id: MediaId::new(now, chance.wrapping_add(place as u64)),
+                content_type: None,
+                state: MediaState::Linked { url: url.clone() },
+            }),
+        }))
+        .await
+    }
+}
+
+fn file(place: usize, media: OutgoingMedia) -> Result<File, Problem> {
+    let pointer = format!("/media/{place}");
+    let named = match media {
+        OutgoingMedia::Named(named) | OutgoingMedia::At { url: named } => named,
+    };
+    if let Ok(id) = MediaId::parse(&named) {
+        return Ok(File::Uploaded(id));
+    }
+    let address = named.parse::<lambda_http::http::Uri>().ok();
+    let authority = address.filter(|uri| uri.scheme_str() == Some("https")).and_then(|uri| {
+        let authority = uri.authority()?.as_str();
+        (!authority.contains('@')).then(|| authority.to_owned())
+    });
+    if authority.is_none() || named.len() > LONGEST_LINK {
+        return Err(invalid(&pointer, "the id of an uploaded file, or an https:// address"));
+    }
+    Ok(File::Linked(named))
+}
+
+async fn take_over(
+    app: &App,
+    now: Timestamp,
+    inbox: &Inbox,
+    id: &MediaId,
+    place: usize,
+) -> Result<Media, Problem> {
+    let pointer = format!("/media/{place}");
+    let missing = || {
+        let told = "no file of this id was uploaded to this inbox in the last days";
+        Problem::unprocessable("media_not_uploaded", &pointer, told)
+    };
+    let from = uploaded_at(&inbox.organisation, &inbox.id, id);
+    let head = app.bucket.head(&from, now).await?.ok_or_else(missing)?;
+    let content_type = plain_type(&head.content_type);
+    check_outgoing(&content_type, head.size).map_err(|fault| invalid(&pointer, &fault.to_string()))?;
+    let to = stored_at(&inbox.organisation, &inbox.id, id);
+    match app.bucket.copy(&from, &head.etag, &to, now).await {
+        Ok(()) => {}
+        Err(shared_aws::bucket::BucketError::Absent) => return Err(missing()),
+        Err(error) => return Err(error.into()),
+    }
+    let state = MediaState::Stored { size: head.size };
+    Ok(Media { id: id.clone(), content_type: Some(content_type), state })
+}
+
+/// A file that cannot be sent.
+pub(crate) fn invalid(pointer: &str, detail: &str) -> Problem {
+    Problem::unprocessable("media_invalid", pointer, detail)
+}

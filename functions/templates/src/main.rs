@@ -1,0 +1,11 @@
+//! Wires the function; see its library for what it does.
+
+use shared_aws::{clock, telemetry};
+use templates::{App, handle};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::start();
+    let app = App::from_environment().await?;
+    shared_http::serve::serve(|request| handle(&app, clock::now(), clock::chance(), request)).await
+}

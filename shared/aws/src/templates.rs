@@ -1,0 +1,202 @@
+//! Canned responses of a team, each with a row that keeps its name one's alone.
+
+use serde::{Deserialize, Serialize};
+use shared_domain::{
+    ids::{OrganisationId, TeamId, TemplateId},
+    template::CannedResponse,
+    time::Timestamp,
+};
+
+use crate::{
+    idempotency::Idempotency,
+    items::parse_id,
+    keys,
+    table::{Item, StoreError, Table, number, text},
+    transaction::Transaction,
+};
+
+/// A canned response as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The canned response.
+    pub response: CannedResponse,
+    /// Grows with each change: whoever changes says which one they read.
+    pub version: u64,
+}
+
+/// A page of canned responses, those made first first.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// At most as many as asked for.
+    pub entries: Vec<Entry>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is stored.
+    Done,
+    /// Another one of the team has this name.
+    NameTaken,
+    /// Somebody else changed or removed it meanwhile.
+    Changed,
+    /// The idempotency key was used meanwhile.
+    KeyTaken,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct TemplateRow {
+    sk: String,
+    name: String,
+    text: String,
+    version: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct NameRow {
+    template: String,
+}
+
+/// Canned responses.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    table: Table,
+}
+
+impl Templates {
+    /// In this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// One, read consistently: 1 read unit.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn get(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        template: &TemplateId,
+    ) -> Result<Option<Entry>, StoreError> {
+        let row: Option<TemplateRow> =
+            self.table.get(keys::template(organisation, team, template), true).await?;
+        row.map(entry).transpose()
+    }
+
+    /// A page of a team's, in one query.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn page(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page, StoreError> {
+        let partition = keys::team_partition(organisation, team);
+        let start =
+            after.map(|place| Item::from([("pk".into(), text(&partition)), ("sk".into(), text(place))]));
+        let found = self
+            .table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .key_condition_expression("pk = :team AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":team", text(&partition))
+            .expression_attribute_values(":prefix", text(keys::TEMPLATES))
+            .limit(i32::from(limit))
+            .set_exclusive_start_key(start)
+            .send()
+            .await?;
+        let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
+        let rows: Vec<TemplateRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        Ok(Page { entries: rows.into_iter().map(entry).collect::<Result<_, _>>()?, next })
+    }
+
+    /// Writes one. `before` is what was read, nothing for a new one. 2 write units with the name as it was, 4 for a new
+    /// one, 6 for one with another name; 2 more with an idempotency key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn write(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        before: Option<&Entry>,
+        after: &CannedResponse,
+        key: Option<(Idempotency<'_>, Timestamp)>,
+    ) -> Result<Written, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        let version = before.map_or(0, |before| before.version);
+        let row = TemplateRow {
+            sk: after.id.to_string(),
+            name: after.name.clone(),
+            text: after.text.clone(),
+            version: version + 1,
+        };
+        let at = keys::template(organisation, team, &after.id);
+        if before.is_some() {
+            transaction.put_if(at, &row, |put| {
+                put.condition_expression("version = :version")
+                    .expression_attribute_values(":version", number(version))
+            })?;
+        } else {
+            transaction.put_new(at, &row)?;
+        }
+        let old_name = before.map(|before| before.response.folded_name());
+        let mut named = None;
+        if old_name.as_ref() != Some(&after.folded_name()) {
+            let name = NameRow { template: after.id.to_string() };
+            let place = keys::template_name(organisation, team, &after.folded_name());
+            named = Some(transaction.put_new(place, &name)?);
+            if let Some(old) = old_name {
+                transaction.delete(keys::template_name(organisation, team, &old))?;
+            }
+        }
+        let used = match key {
+            Some((key, now)) => {
+                Some(transaction.add(key.part(&self.table, organisation, after.id.as_str(), now)?))
+            }
+            None => None,
+        };
+        let committed = transaction.commit().await?;
+        Ok(if committed.is_done() {
+            Written::Done
+        } else if used.is_some_and(|place| committed.refused_at(place)) {
+            Written::KeyTaken
+        } else if named.is_some_and(|place| committed.refused_at(place)) {
+            Written::NameTaken
+        } else {
+            Written::Changed
+        })
+    }
+
+    /// Removes one with its name; `false` when it was changed meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn remove(
+        &self,
+        organisation: &OrganisationId,
+        team: &TeamId,
+        read: &Entry,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.delete_if(keys::template(organisation, team, &read.response.id), |delete| {
+            delete
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", number(read.version))
+        })?;
+        transaction.delete(keys::template_name(organisation, team, &read.response.folded_name()))?;
+        Ok(transaction.commit().await?.is_done())
+    }
+}
+
+fn entry(row: TemplateRow) -> Result<Entry, StoreError> {
+    let response = CannedResponse { id: parse_id(&row.sk)?, name: row.name, text: row.text };
+    Ok(Entry { response, version: row.version })
+}

@@ -1,0 +1,291 @@
+//! Lists with filters: each shows exactly what [`Filter::admits`], in the order of activity, whatever happens meanwhile.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use proptest::{
+    collection::vec,
+    prelude::*,
+    test_runner::{Config, RngSeed, TestCaseError, TestRunner},
+};
+use shared_aws::{conversations::Change, sends::Guard};
+use shared_domain::{
+    contact::Contact,
+    conversation::{Conversation, Filter, Folder},
+    ids::ConversationId,
+    lock::Person,
+    time::Timestamp,
+};
+
+use crate::support::{Desk, START, ada, ben, cleo, contact, number, seconds};
+
+const FOLDERS: [Folder; 2] = [Folder::Inbox, Folder::Archived];
+
+/// Every combination: anybody's, Ada's, Ben's; any, read, unread.
+fn filters() -> impl Iterator<Item = Filter> {
+    let assigned = [None, Some(ada().id), Some(ben().id)];
+    let states = [None, Some(true), Some(false)];
+    assigned
+        .into_iter()
+        .flat_map(move |assigned| states.map(|read| Filter { assigned: assigned.clone(), read }))
+}
+
+/// A whole list, page by page.
+async fn listed(desk: &Desk, folder: Folder, filter: &Filter, limit: u16) -> Vec<Conversation> {
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = desk.list(folder, filter, limit, after.as_deref()).await.unwrap();
+        assert!(page.conversations.len() <= usize::from(limit), "a page of {limit}");
+        seen.extend(page.conversations);
+        assert!(seen.len() <= 1000, "the pages never end");
+        after = page.next;
+        if after.is_none() {
+            return seen;
+        }
+    }
+}
+
+async fn assign(desk: &Desk, place: usize, user: Option<Person>) {
+    let known = Contact { assigned: user, ..contact(place) };
+    desk.contacts.put(desk.organisation(), &desk.inbox.team, &known).await.unwrap();
+    desk.inboxes.put(&desk.inbox).await.unwrap();
+    desk.copies.spread(desk.organisation(), &desk.inbox.team, &known).await.unwrap();
+}
+
+fn ids(conversations: &[Conversation]) -> Vec<ConversationId> {
+    conversations.iter().map(|conversation| conversation.id.clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_filter_shows_its_own_and_together_they_combine() {
+    let desk = Desk::open().await;
+    let mut all = Vec::new();
+    for place in 0..4 {
+        let user = if place < 2 { ada() } else { ben() };
+        assign(&desk, place, Some(user)).await;
+        all.push(desk.conversation_begun_by(&number(place), seconds(place as u64)).await);
+    }
+    let mark = Change { folder: None, read: Some(true) };
+    desk.change(&all[0], mark, seconds(100)).await;
+    desk.change(&all[2], mark, seconds(100)).await;
+    let shown = async |assigned: Option<Person>, read| {
+        let filter = Filter { assigned: assigned.map(|user| user.id), read };
+        ids(&listed(&desk, Folder::Inbox, &filter, 50).await)
+    };
+    let expected = |places: &[usize]| -> Vec<_> { places.iter().map(|place| all[*place].clone()).collect() };
+    assert_eq!(shown(None, None).await, expected(&[3, 2, 1, 0]));
+    assert_eq!(shown(Some(ada()), None).await, expected(&[1, 0]));
+    assert_eq!(shown(None, Some(true)).await, expected(&[2, 0]));
+    assert_eq!(shown(None, Some(false)).await, expected(&[3, 1]));
+    assert_eq!(shown(Some(ada()), Some(true)).await, expected(&[0]));
+    assert_eq!(shown(Some(ben()), Some(false)).await, expected(&[3]));
+    assert!(shown(Some(cleo()), None).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_assignment_reaches_the_lists_and_none_leaves_them() {
+    let desk = Desk::open().await;
+    let conversation = desk.conversation_begun_by(&number(7), seconds(0)).await;
+    let of = async |user: Person| {
+        let filter = Filter { assigned: Some(user.id), read: None };
+        ids(&listed(&desk, Folder::Inbox, &filter, 50).await)
+    };
+    assign(&desk, 7, Some(ada())).await;
+    assert_eq!((of(ada()).await, of(ben()).await), (vec![conversation.clone()], vec![]));
+    assign(&desk, 7, Some(ben())).await;
+    assert_eq!((of(ada()).await, of(ben()).await), (vec![], vec![conversation]));
+    assign(&desk, 7, None).await;
+    assert_eq!((of(ada()).await, of(ben()).await), (vec![], vec![]));
+}
+
+/// The text composed to somebody assigned begins a conversation that is listed as assigned.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_composed_text_begins_an_assigned_conversation() {
+    let desk = Desk::open().await;
+    let known = Contact { assigned: Some(ben()), ..contact(8) };
+    let message = desk.draft(&number(8), "See you on Friday.", &ada(), seconds(1));
+    let wanted = shared_aws::sends::Acceptance {
+        organisation: desk.organisation(),
+        message: &message,
+        contact: &known,
+        guard: Guard::Compose { user: Some(&ada().id) },
+        idempotency: None,
+    };
+    desk.sends.accept(wanted).await.unwrap();
+    let filter = Filter { assigned: Some(ben().id), read: Some(true) };
+    assert_eq!(ids(&listed(&desk, Folder::Archived, &filter, 5).await), [message.conversation]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_filled_although_the_filter_passes_over_many() {
+    let desk = Desk::open().await;
+    let mut all = Vec::new();
+    for place in 0..12 {
+        all.push(desk.conversation_begun_by(&number(place), seconds(place as u64)).await);
+    }
+    let mark = Change { folder: None, read: Some(true) };
+    for place in [0, 1, 2] {
+        desk.change(&all[place], mark, seconds(100)).await; // the oldest
+    }
+    let read = Filter { assigned: None, read: Some(true) };
+    let page = desk.list(Folder::Inbox, &read, 4, None).await.unwrap();
+    assert_eq!(ids(&page.conversations), [2, 1, 0].map(|place| all[place].clone()));
+    let (page, bill) = desk.cost(desk.list(Folder::Inbox, &read, 2, None)).await;
+    let page = page.unwrap();
+    assert_eq!((page.conversations.len(), bill.requests), (0, 4), "four queries, and no more");
+    let rest = desk.list(Folder::Inbox, &read, 2, page.next.as_deref()).await.unwrap();
+    assert_eq!(ids(&rest.conversations), [2, 1].map(|place| all[place].clone()));
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Hear,
+    Open { by_ada: bool },
+    Mark { read: bool },
+    File { archived: bool },
+    Compose,
+    Assign { to: Option<bool> },
+}
+
+fn step(contacts: usize) -> impl Strategy<Value = (usize, What, u64)> {
+    let what = prop_oneof![
+        3 => Just(What::Hear),
+        1 => any::<bool>().prop_map(|by_ada| What::Open { by_ada }),
+        2 => any::<bool>().prop_map(|read| What::Mark { read }),
+        1 => any::<bool>().prop_map(|archived| What::File { archived }),
+        1 => Just(What::Compose),
+        2 => any::<Option<bool>>().prop_map(|to| What::Assign { to }),
+    ];
+    (0..contacts, what, 1..90_u64)
+}
+
+async fn take(desk: &Desk, place: usize, what: What, now: Timestamp) {
+    let conversation = desk.conversation_with(&number(place));
+    match what {
+        What::Hear => {
+            desk.hear(&number(place), "Hello?", now).await;
+        }
+        What::Open { by_ada } => {
+            let user = if by_ada { ada() } else { ben() };
+            let policy = shared_domain::lock::LockPolicy::default();
+            desk.locks.acquire(desk.thread(&conversation), &user, now, &policy).await.unwrap();
+        }
+        What::Mark { read } => {
+            desk.change(&conversation, Change { folder: None, read: Some(read) }, now).await;
+        }
+        What::File { archived } => {
+            let folder = FOLDERS[usize::from(archived)];
+            desk.change(&conversation, Change { folder: Some(folder), read: None }, now).await;
+        }
+        What::Compose => {
+            let message = desk.draft(&number(place), "See you on Friday.", &ada(), now);
+            desk.accept(&message, Guard::Compose { user: Some(&cleo().id) }, None).await;
+        }
+        What::Assign { to } => assign(desk, place, to.map(|to_ada| if to_ada { ada() } else { ben() })).await,
+    }
+}
+
+const CONTACTS: usize = 6;
+
+async fn walk(steps: Vec<(usize, What, u64)>) -> Result<(), TestCaseError> {
+    let desk = Desk::open().await;
+    let mut now = START;
+    for (place, what, later) in steps {
+        now = now.plus(Duration::from_secs(later));
+        take(&desk, place, what, now).await;
+    }
+    let mut all = Vec::new();
+    for place in 0..CONTACTS {
+        let conversation = desk.conversation_with(&number(place));
+        all.extend(desk.conversations.get(desk.thread(&conversation)).await.unwrap());
+    }
+    all.sort_by_key(|one| std::cmp::Reverse((one.last_activity_at, one.id.clone())));
+    for folder in FOLDERS {
+        for filter in filters() {
+            let fits = |one: &&Conversation| one.folder == folder && filter.admits(one);
+            let expected: Vec<_> = all.iter().filter(fits).map(|one| one.id.clone()).collect();
+            for limit in [1, 2, 50] {
+                let shown = ids(&listed(&desk, folder, &filter, limit).await);
+                prop_assert_eq!(&shown, &expected, "{:?} of {:?} by {}", filter, folder, limit);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_list_shows_what_its_filter_admits_after_every_walk() {
+    let seed = match Config::default().rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => shared_aws::clock::chance(),
+    };
+    let config =
+        Config { cases: 24, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let walked =
+        TestRunner::new(config).run(&vec(step(CONTACTS), 1..=40), |steps| runtime.block_on(walk(steps)));
+    walked.unwrap_or_else(|failure| panic!("{failure}\nthe same walks again: PROPTEST_RNG_SEED={seed}"));
+}
+
+/// While some conversations move about, a reader who goes through the pages sees each of the others once, and each page
+/// in the order of activity.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pages_keep_their_order_while_conversations_move_about() {
+    const STILL: usize = 30;
+    const BUSY: usize = 10;
+    let desk = Desk::open().await;
+    let mut still = Vec::new();
+    for place in 0..STILL + BUSY {
+        if place % 2 == 0 {
+            assign(&desk, place, Some(ada())).await;
+        }
+        let conversation = desk.conversation_begun_by(&number(place), seconds(place as u64)).await;
+        if place % 4 != 3 {
+            still.push((place, conversation));
+        }
+    }
+    let busy: Vec<usize> = (0..STILL + BUSY).filter(|place| place % 4 == 3).collect();
+    let seed = shared_aws::clock::chance();
+    println!("seed {seed}");
+    let moving = async {
+        let mut state = seed;
+        for turn in 0..120_u64 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let place = busy[usize::try_from(state >> 33).unwrap() % busy.len()];
+            let what = [
+                What::Hear,
+                What::Mark { read: true },
+                What::File { archived: true },
+                What::Compose,
+                What::Mark { read: false },
+                What::Open { by_ada: true },
+            ][usize::try_from(state >> 40).unwrap() % 6];
+            take(&desk, place, what, seconds(1000 + turn)).await;
+        }
+    };
+    let reading = async {
+        for filter in filters().chain(filters()) {
+            let mut seen: Vec<ConversationId> = Vec::new();
+            let mut after = None;
+            loop {
+                let page = desk.list(Folder::Inbox, &filter, 7, after.as_deref()).await.unwrap();
+                let times: Vec<_> = page.conversations.iter().map(|one| one.last_activity_at).collect();
+                assert!(times.is_sorted_by(|newer, older| newer >= older), "seed {seed}: {times:?}");
+                seen.extend(ids(&page.conversations));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            let unmoved: BTreeSet<_> = still.iter().map(|(_, id)| id).collect();
+            let shown: Vec<_> = seen.into_iter().filter(|id| unmoved.contains(id)).collect();
+            let admitted = |place: &usize| {
+                filter.read != Some(true)
+                    && filter.assigned.as_ref().is_none_or(|user| *user == ada().id && place % 2 == 0)
+            };
+            let fitting = still.iter().rev().filter(|(place, _)| admitted(place));
+            let expected: Vec<_> = fitting.map(|(_, id)| id.clone()).collect();
+            assert_eq!(shown, expected, "seed {seed}: {filter:?}");
+        }
+    };
+    tokio::join!(moving, reading);
+}

@@ -1,0 +1,198 @@
+//! A page of 50 conversations of an inbox with a million of them against one with a thousand, through every filter, page
+//! by page in turn (ABBA). Both stand in one table, whose rows are as long as real ones.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeValue, PutRequest, WriteRequest},
+};
+use shared_aws::{
+    conversations::{Conversations, lists::Listing},
+    keys,
+    table::Table,
+};
+use shared_domain::{
+    conversation::{Filter, Folder},
+    ids::{ConversationId, InboxId, OrganisationId, UserId},
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+use test_kit::{
+    engine::{Engine, TABLE},
+    meter::{Bill, Meter},
+};
+
+use crate::Figure;
+
+const SMALL: usize = 1_000;
+const PAIRS: usize = 300;
+const WARM: usize = 20;
+const WRITERS: usize = 8;
+const START: i64 = 1_800_000_000_000;
+
+struct Lists {
+    organisation: OrganisationId,
+    conversations: Conversations,
+    meter: Meter,
+}
+
+pub(crate) async fn measure(large: usize) -> Vec<Figure> {
+    let engine = Engine::start().await;
+    let organisation = OrganisationId::new(Timestamp::from_millis(START), 1);
+    let inbox = |place| InboxId::new(Timestamp::from_millis(START), place);
+    let (few, many) = (inbox(2), inbox(3));
+    let client = Client::from_conf(engine.aws.dynamodb_config().build());
+    fill(&client, &organisation, &few, SMALL).await;
+    println!("loading {large} conversations (some minutes)");
+    let begun = Instant::now();
+    fill(&client, &organisation, &many, large).await;
+    println!("loaded in {:.0} s", begun.elapsed().as_secs_f64());
+    let meter = Meter::default();
+    let metered = Client::from_conf(engine.aws.dynamodb_config().interceptor(meter.clone()).build());
+    let conversations = Conversations::new(Table::new(metered, TABLE));
+    let lists = Lists { organisation, conversations, meter };
+    let mut figures = Vec::new();
+    for (name, filter) in filters() {
+        figures.push(lists.compare(name, &filter, &few, &many, large).await);
+    }
+    figures
+}
+
+fn filters() -> [(&'static str, Filter); 6] {
+    let user = UserId::parse("staff-1042").ok();
+    let filter = |assigned: bool, read| Filter { assigned: user.clone().filter(|_| assigned), read };
+    [
+        ("all", filter(false, None)),
+        ("unread", filter(false, Some(false))),
+        ("read", filter(false, Some(true))),
+        ("assigned", filter(true, None)),
+        ("assigned and unread", filter(true, Some(false))),
+        ("assigned and read", filter(true, Some(true))),
+    ]
+}
+
+impl Lists {
+    async fn compare(
+        &self,
+        name: &str,
+        filter: &Filter,
+        few: &InboxId,
+        many: &InboxId,
+        large: usize,
+    ) -> Figure {
+        let (mut small_times, mut large_times) = (Vec::new(), Vec::new());
+        let mut bills = (Bill::default(), Bill::default());
+        for pair in 0..WARM + PAIRS {
+            let order = if pair % 2 == 0 { [few, many] } else { [many, few] };
+            for inbox in order {
+                let (took, bill) = self.page(inbox, filter).await;
+                let (times, kept) = if inbox == few {
+                    (&mut small_times, &mut bills.0)
+                } else {
+                    (&mut large_times, &mut bills.1)
+                };
+                *kept = bill;
+                if pair >= WARM {
+                    times.push(took);
+                }
+            }
+        }
+        let (small, great) = (median(&mut small_times), median(&mut large_times));
+        let ratio = great.as_secs_f64() / small.as_secs_f64();
+        let same = bills.0.read.to_bits() == bills.1.read.to_bits() && bills.0.requests == bills.1.requests;
+        let value = format!(
+            "{ratio:.2} ({:.0} µs and {:.0} µs); {} and {} read units in {} and {} queries",
+            small.as_secs_f64() * 1e6,
+            great.as_secs_f64() * 1e6,
+            bills.0.read,
+            bills.1.read,
+            bills.0.requests,
+            bills.1.requests,
+        );
+        let what = format!("list page of 50, {name}: {large} conversations ÷ {SMALL}, p50");
+        Figure::new(what, value, "≤ 1.2, same units", ratio <= 1.2 && same && bills.0.read <= 3.0)
+    }
+
+    async fn page(&self, inbox: &InboxId, filter: &Filter) -> (Duration, Bill) {
+        let listing = Listing { organisation: &self.organisation, inbox, folder: Folder::Inbox, filter };
+        let before = self.meter.bill();
+        let begun = Instant::now();
+        let page = self.conversations.list(listing, 50, None).await.unwrap();
+        let took = begun.elapsed();
+        assert!(!page.conversations.is_empty(), "there is something to list");
+        (took, self.meter.bill() - before)
+    }
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// Every second conversation is unread, every fourth read or unread one is assigned to the user who asks.
+async fn fill(client: &Client, organisation: &OrganisationId, inbox: &InboxId, how_many: usize) {
+    let batches: Vec<usize> = (0..how_many).step_by(25).collect();
+    let share = batches.len().div_ceil(WRITERS);
+    let mut writers = tokio::task::JoinSet::new();
+    for part in batches.chunks(share) {
+        let (client, part) = (client.clone(), part.to_vec());
+        let (organisation, inbox) = (organisation.clone(), inbox.clone());
+        writers.spawn(async move {
+            for first in part {
+                let rows = (first..(first + 25).min(how_many)).map(|place| {
+                    let put = PutRequest::builder().set_item(Some(row(&organisation, &inbox, place)));
+                    WriteRequest::builder().put_request(put.build().unwrap()).build()
+                });
+                client.batch_write_item().request_items(TABLE, rows.collect()).send().await.unwrap();
+            }
+        });
+    }
+    while let Some(written) = writers.join_next().await {
+        written.unwrap();
+    }
+}
+
+fn row(
+    organisation: &OrganisationId,
+    inbox: &InboxId,
+    place: usize,
+) -> std::collections::HashMap<String, AttributeValue> {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let map = |fields: &[(&str, AttributeValue)]| {
+        AttributeValue::M(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
+    };
+    let number = PhoneNumber::from_carrier(&format!("+1202{:07}", 2_000_000 + place)).unwrap();
+    let id = ConversationId::of(inbox, &number);
+    let partition = keys::inbox_partition(organisation, inbox);
+    let at = Timestamp::from_millis(START + i64::try_from(place).unwrap());
+    let (unread, mine) = (place % 2 == 0, place % 8 < 4);
+    let user = UserId::parse(if mine { "staff-1042" } else { "staff-1043" }).unwrap();
+    let person = map(&[("id", text(user.as_str())), ("name", text("Ada Oyelaran"))]);
+    let contact = map(&[
+        ("id", text("con_0123456789ABCDEF")),
+        ("ext", text(&format!("S-{place:07}"))),
+        ("first", text("Maximilian")),
+        ("last", text("Featherstone")),
+        ("number", text(number.as_str())),
+        ("assigned", person),
+    ]);
+    let last = map(&[
+        ("id", text(&format!("msg_{:012}0123456789ABCDEF", place))),
+        ("text", text(&"a".repeat(60))),
+        ("dir", text("inbound")),
+    ]);
+    let mut row = std::collections::HashMap::from([
+        ("pk".to_owned(), text(&partition)),
+        ("sk".to_owned(), text(id.as_str())),
+        ("place".to_owned(), text(&keys::place(Folder::Inbox, at, &id))),
+        ("contact".to_owned(), contact),
+        ("lastMessage".to_owned(), last),
+        ("read".to_owned(), AttributeValue::Bool(!unread)),
+        ("assignedIn".to_owned(), text(&keys::assigned_in(organisation, inbox, &user))),
+    ]);
+    if unread {
+        row.insert("unreadIn".to_owned(), text(&partition));
+    }
+    row
+}

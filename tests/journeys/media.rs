@@ -1,0 +1,207 @@
+//! Pictures and other files: in from the customer's phone, out from a member's desk.
+
+use product_tests::{Client, PATIENCE, Phone, Stack, Thread, eventually};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// A text with files comes in: a word for each, as the carrier's simulator knows them.
+async fn pictured(stack: &Stack, files: &[&str]) -> Thread {
+    let (phone, desk) = (Phone::new(), stack.desk());
+    let mut fields = vec![("From", phone.number()), ("To", &desk.phone_number), ("Body", "Look at these")];
+    fields.extend(files.iter().map(|file| ("Media", *file)));
+    let posted = stack.carrier().text_in_with(&fields).await;
+    assert_eq!(posted.webhook_status, Some(200), "{posted:?}");
+    stack.thread_in(&stack.user("amelia"), &desk.inbox_id, "inbox", &phone).await
+}
+
+/// The files of the thread's first text, once none of them is pending.
+async fn settled(thread: &Thread, member: &Client) -> Value {
+    eventually("the files are copied or refused", PATIENCE, async || {
+        let media = thread.history(member).await[0]["media"].take();
+        let pending = media.as_array().expect("files").iter().any(|file| file["state"] == "pending");
+        (!pending).then_some(media)
+    })
+    .await
+}
+
+async fn fetched(member: &Client, url: &str) -> (u16, String, String, Vec<u8>) {
+    let answer = member.request_to(Method::GET, url).send().await.expect("an answer");
+    let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap_or("").to_owned());
+    let (kind, shown) = (header("content-type"), header("content-disposition"));
+    let status = answer.status().as_u16();
+    let bytes = answer.bytes().await.expect("bytes").to_vec();
+    (status, kind.unwrap_or_default(), shown.unwrap_or_default(), bytes)
+}
+
+/// ◆ product 6: inbound media is copied to our bucket, no hot-linking of carrier URLs, size and type checked.
+#[tokio::test]
+async fn pictures_of_customers_are_copied_and_shown_by_addresses_that_end() {
+    let stack = Stack::open();
+    let amelia = stack.user("amelia");
+    let thread = pictured(&stack, &["picture", "card"]).await;
+    let media = settled(&thread, &amelia).await;
+    let (picture, card) = (&media[0], &media[1]);
+    assert_eq!(
+        (&picture["state"], &picture["contentType"]),
+        (&json!("stored"), &json!("image/png")),
+        "{media}"
+    );
+    let (status, kind, shown, bytes) = fetched(&amelia, picture["url"].as_str().expect("an address")).await;
+    assert_eq!((status, kind.as_str(), shown.as_str()), (200, "image/png", "inline"));
+    assert!(bytes.starts_with(b"\x89PNG") && picture["size"] == bytes.len(), "the carrier's bytes");
+    let (status, _, shown, bytes) = fetched(&amelia, card["url"].as_str().expect("an address")).await;
+    assert_eq!((status, shown.as_str()), (200, "attachment"), "nothing runs in the page");
+    assert!(bytes.starts_with(b"BEGIN:VCARD"));
+
+    let url = picture["url"].as_str().expect("an address");
+    let bare = url.split('?').next().expect("an address");
+    assert_eq!(fetched(&amelia, bare).await.0, 403, "unsigned");
+    let longer = url.replace("X-Amz-Expires=600", "X-Amz-Expires=86400");
+    assert_eq!(fetched(&amelia, &longer).await.0, 403, "the end is signed");
+    assert!(
+        picture["expiresAt"].as_str().expect("an end")
+            > thread.history(&amelia).await[0]["createdAt"].as_str().expect("a time")
+    );
+    let history = thread.history(&amelia).await[0].to_string();
+    assert!(!history.contains("/2010-04-01/"), "no address of the carrier's: {history}");
+    let id = thread.history(&amelia).await[0]["messageId"].clone();
+    let read = amelia.message(id.as_str().expect("an id")).await;
+    assert_eq!(
+        (&read["media"][0]["state"], &read["media"][0]["mediaId"]),
+        (&json!("stored"), &picture["mediaId"])
+    );
+}
+
+/// ◆ product 6: size and type checked; what is refused is refused with its reason, and the text stays.
+#[tokio::test]
+async fn what_is_too_large_of_a_wrong_type_or_elsewhere_is_refused_with_its_reason() {
+    let stack = Stack::open();
+    let amelia = stack.user("amelia");
+    let thread = pictured(&stack, &["page", "large", "elsewhere", "gone", "picture"]).await;
+    let media = settled(&thread, &amelia).await;
+    let reasons: Vec<_> = (0..4).map(|place| media[place]["reason"].as_str().unwrap_or("none")).collect();
+    assert_eq!(reasons, ["not_what_it_says", "too_large", "foreign_address", "gone"], "{media}");
+    assert!((0..4).all(|place| media[place]["state"] == "refused" && media[place]["url"] == Value::Null));
+    assert_eq!(media[4]["state"], "stored", "one bad file spoils no other");
+    assert_eq!(thread.texts(&amelia).await, ["Look at these"]);
+}
+
+/// ◆ product 2: others see nothing.
+#[tokio::test]
+async fn files_are_for_members_of_the_inbox_alone() {
+    let stack = Stack::open();
+    let thread = pictured(&stack, &["picture"]).await;
+    settled(&thread, &stack.user("amelia")).await;
+    let message = thread.history(&stack.user("amelia")).await[0]["messageId"].clone();
+    let message = format!("/v1/messages/{}", message.as_str().expect("an id"));
+    let upload = format!("/v1/inboxes/{}/media", thread.inbox);
+    for stranger in ["nora", "zoe"] {
+        let stranger = stack.user(stranger);
+        stranger.get(&thread.messages()).await.problem(404, "not_found");
+        stranger.get(&message).await.problem(404, "not_found");
+        let file = json!({ "contentType": "image/png", "size": 5 });
+        stranger.post(&upload, file).await.problem(404, "not_found");
+    }
+}
+
+/// ◆ product 6: the same text twice is one, and so are its files.
+#[tokio::test]
+async fn a_text_that_comes_again_brings_its_files_once() {
+    let stack = Stack::open();
+    let (amelia, carrier, phone, desk) = (stack.user("amelia"), stack.carrier(), Phone::new(), stack.desk());
+    let fields = [("From", phone.number()), ("To", desk.phone_number.as_str()), ("Media", "picture")];
+    let sid = carrier.text_in_with(&fields).await.message_sid;
+    let again = [("MessageSid", sid.as_str())];
+    assert_eq!(carrier.text_in_with(&again).await.webhook_status, Some(200));
+    let thread = stack.thread_in(&amelia, &desk.inbox_id, "inbox", &phone).await;
+    let first = settled(&thread, &amelia).await;
+    assert_eq!(carrier.text_in_with(&again).await.webhook_status, Some(200));
+    let history = thread.history(&amelia).await;
+    assert_eq!((history.len(), history[0]["media"].as_array().map(Vec::len)), (1, Some(1)));
+    assert_eq!(
+        (&history[0]["media"][0]["mediaId"], &first[0]["state"]),
+        (&first[0]["mediaId"], &json!("stored"))
+    );
+}
+
+const DOT: &[u8] = b"\x89PNG\r\n\x1a\nnot much of a picture";
+
+/// ◆ product 6: MMS out. Uploaded by a presigned request, named in a reply, fetched by the carrier.
+#[tokio::test]
+async fn a_picture_is_uploaded_sent_and_fetched_by_the_carrier() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let thread = stack.new_thread("Send me the map").await;
+    let places = format!("/v1/inboxes/{}/media", thread.inbox);
+    let place = ben.post(&places, json!({ "contentType": "image/png", "size": DOT.len() })).await.expect(201);
+    let url = place["upload"]["url"].as_str().expect("an address");
+    let put = async |content_type: &str, bytes: &'static [u8]| {
+        let request = ben.request_to(Method::PUT, url).header("content-type", content_type).body(bytes);
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    assert_eq!(put("text/html", DOT).await, 403, "the type is signed");
+    assert_eq!(put("image/png", b"longer than what was announced, by far").await, 403, "and so is the size");
+
+    let calm = carrier.calm().await;
+    let token = thread.acquired_by(&ben).await;
+    let reply = json!({ "media": [place["mediaId"]], "lockToken": token });
+    let refused = ben.post(&thread.messages(), reply.clone()).await.problem(422, "media_not_uploaded");
+    assert_eq!(refused["errors"][0]["pointer"], "/media/0");
+    assert_eq!(put("image/png", DOT).await, 200);
+    let answer = ben.post(&thread.messages(), reply).await;
+    let accepted = answer.expect(202);
+    assert_eq!((&accepted["segments"], &accepted["media"][0]["state"]), (&json!(1), &json!("stored")));
+    ben.leaves(&answer).await;
+    drop(calm);
+    thread.released_by(&ben, token).await;
+
+    let shown = carrier.shown_on(&thread.phone).await;
+    let media = carrier.media_of(&shown[0].sid).await;
+    let (status, kind, _, bytes) = fetched(&ben, &media[0]).await;
+    assert_eq!((status, kind.as_str(), bytes.as_slice()), (200, "image/png", DOT));
+    let seen = fetched(&ben, accepted["media"][0]["url"].as_str().expect("an address")).await;
+    assert_eq!(seen.3, DOT, "and the history shows it");
+    // Another inbox cannot send it.
+    let elsewhere = json!({
+        "from": { "inboxId": "inb_ben" }, "to": { "phoneNumber": thread.phone.number() },
+        "media": [place["mediaId"]],
+    });
+    ben.post("/v1/messages", elsewhere).await.problem(422, "media_not_uploaded");
+}
+
+/// ◆ product 6: an address that the carrier fetches itself; integrations send those, too.
+#[tokio::test]
+async fn an_address_is_handed_on_to_the_carrier_as_it_is() {
+    let stack = Stack::open();
+    let (carrier, amelia, desk, phone) = (stack.carrier(), stack.user("amelia"), stack.desk(), Phone::new());
+    let picture = "https://pictures.example/map.png?size=2";
+    let text = json!({
+        "from": { "apiCode": desk.api_code }, "to": { "phoneNumber": phone.number() }, "text": "The map",
+        "media": [picture, { "url": picture }],
+    });
+    let calm = carrier.calm().await;
+    let accepted = stack.machine().post("/v1/messages", text.clone()).await;
+    assert_eq!(accepted.expect(202)["media"][1]["url"], picture);
+    stack.machine().leaves(&accepted).await;
+    drop(calm);
+    let shown = carrier.shown_on(&phone).await;
+    assert_eq!(carrier.media_of(&shown[0].sid).await, [picture, picture]);
+    assert_eq!(shown[0].body, "The map");
+    for (media, pointer) in [
+        (json!(["http://pictures.example/map.png"]), "/media/0"),
+        (json!([picture, "med_"]), "/media/1"),
+        (json!(vec![picture; 11]), "/media"),
+    ] {
+        let mut odd = text.clone();
+        odd["media"] = media;
+        let refused = amelia.post("/v1/messages", odd).await.problem(422, "media_invalid");
+        assert_eq!(refused["errors"][0]["pointer"], pointer);
+    }
+    for file in [
+        json!({ "contentType": "text/html", "size": 5 }),
+        json!({ "contentType": "image/png", "size": 5_000_001 }),
+    ] {
+        let places = format!("/v1/inboxes/{}/media", desk.inbox_id);
+        amelia.post(&places, file).await.problem(422, "media_invalid");
+    }
+}

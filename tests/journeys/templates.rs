@@ -1,0 +1,98 @@
+//! Canned responses: one list for the team, filled in for each contact.
+
+use product_tests::{Phone, Stack};
+use serde_json::{Value, json};
+
+/// ◆ product 8: templates (canned responses) per team, from the list to the phone.
+#[tokio::test]
+async fn a_canned_response_is_written_by_an_admin_and_sent_by_a_member() {
+    let stack = Stack::open();
+    let (carrier, owner, amelia, desk) =
+        (stack.carrier(), stack.user("olivia"), stack.user("amelia"), stack.desk());
+    let phone = Phone::new();
+    let team = format!("/v1/teams/{}", desk.team_id);
+    let templates = format!("{team}/templates");
+    let name = format!("Welcome {}", phone.number());
+    let body = json!({ "name": name, "text": "Hi {{firstName}}, {{custom.Campus|the office}} is open. {{senderName}}" });
+    let made = owner.post(&templates, body.clone()).await.expect(201);
+    let path = format!("{templates}/{}", made["templateId"].as_str().expect("an id"));
+    owner.post(&templates, body.clone()).await.problem(409, "template_name_taken");
+    amelia.post(&templates, body).await.problem(403, "admin_required");
+    let unknown = json!({ "name": "Odd", "text": "Hi {{nickname}}" });
+    let refused = owner.post(&templates, unknown).await.problem(422, "invalid_fields");
+    assert_eq!(refused["errors"][0]["pointer"], "/text");
+
+    let contact =
+        json!({ "firstName": "Noor", "mobileNumber": phone.number(), "custom": { "Campus": "North" } });
+    let contact = amelia.post(&format!("{team}/contacts"), contact).await.expect(201);
+    let render = json!({ "contactId": contact["contactId"] });
+    let wanted = format!("Hi Noor, North is open. {}", amelia.name);
+    let shown = amelia.post(&format!("{path}/render"), render).await.expect(200);
+    assert_eq!((&shown["text"], &shown["segments"]), (&json!(wanted), &json!(1)));
+
+    let compose = json!({
+        "from": { "inboxId": desk.inbox_id }, "to": { "contactId": contact["contactId"] },
+        "templateId": made["templateId"],
+    });
+    let accepted = amelia.send("/v1/messages", compose).await.expect(202);
+    assert_eq!(accepted["text"], json!(wanted));
+    assert_eq!(carrier.words_on(&phone).await, [wanted.clone()]);
+
+    // The same in a reply, by whoever holds the conversation.
+    let thread = stack.thread_from(&phone, "Thanks").await;
+    let ben = stack.user("ben");
+    let calm = carrier.calm().await;
+    let token = thread.acquired_by(&ben).await;
+    let both = json!({ "templateId": made["templateId"], "text": "Hi", "lockToken": token });
+    ben.post(&thread.messages(), both).await.points_at("/templateId");
+    let reply = json!({ "templateId": made["templateId"], "lockToken": token });
+    let accepted = ben.post(&thread.messages(), reply).await;
+    assert_eq!(accepted.expect(202)["text"], json!(wanted.replace(&amelia.name, &ben.name)));
+    ben.leaves(&accepted).await;
+    drop(calm);
+    thread.released_by(&ben, token).await;
+
+    // Who has no value for a field is not written to with a hole in the text.
+    let stranger = json!({
+        "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": Phone::new().number() },
+        "templateId": made["templateId"],
+    });
+    let refused = amelia.post("/v1/messages", stranger).await.problem(422, "template_incomplete");
+    assert_eq!(refused["missing"], json!(["firstName"]));
+
+    owner.patch(&path, json!({ "text": "{{firstName}}: closed" })).await.expect(200);
+    assert_eq!(amelia.get(&path).await.expect(200)["text"], "{{firstName}}: closed");
+    owner.delete(&path).await.expect(204);
+    amelia.get(&path).await.problem(404, "not_found");
+    let compose = json!({
+        "from": { "inboxId": desk.inbox_id }, "to": { "contactId": contact["contactId"] },
+        "templateId": made["templateId"],
+    });
+    amelia.post("/v1/messages", compose).await.problem(422, "unknown_template");
+}
+
+/// ◆ product 1: what is a team's is nobody else's, not even its existence.
+#[tokio::test]
+async fn another_organisation_sees_no_canned_response() {
+    let stack = Stack::open();
+    let (owner, desk) = (stack.user("olivia"), stack.desk());
+    let templates = format!("/v1/teams/{}/templates", desk.team_id);
+    let name = format!("Private {}", Phone::new().number());
+    let made = owner.post(&templates, json!({ "name": name, "text": "Ours" })).await.expect(201);
+    let path = format!("{templates}/{}", made["templateId"].as_str().expect("an id"));
+    for stranger in ["nora", "zoe"] {
+        let stranger = stack.user(stranger);
+        stranger.get(&templates).await.problem(404, "not_found");
+        stranger.get(&path).await.problem(404, "not_found");
+        stranger.delete(&path).await.problem(404, "not_found");
+        stranger
+            .post(&format!("{path}/render"), json!({ "contactId": "con_demo01" }))
+            .await
+            .problem(404, "not_found");
+    }
+    let page = stack.user("amelia").get(&format!("{templates}?limit=100")).await.expect(200);
+    let names: Vec<&Value> =
+        page["items"].as_array().expect("items").iter().map(|one| &one["name"]).collect();
+    assert!(names.contains(&&json!(name)), "{names:?}");
+    owner.delete(&path).await.expect(204);
+}
