@@ -5,7 +5,10 @@ use shared_aws::messages::Messages;
 use shared_domain::message::{DeliveryState, Report};
 use test_kit::gateway::Event;
 
-use crate::stage::{Stage, TOKEN, callbacks, now, signed, verifier};
+use crate::{
+    keywords::mortal,
+    stage::{Stage, TOKEN, callbacks, now, signed, verifier},
+};
 
 const ROUTE: &str = "POST /webhooks/twilio/status";
 const SID: &str = "SM99999999999999999999999999999999";
@@ -59,6 +62,24 @@ async fn a_failure_shows_its_code_and_in_the_thread_until_the_text_arrives_after
     assert!(stage.conversation().await.unwrap().delivery_failed);
     handle(&app, now(), callback(&query, "delivered", "").request()).await;
     assert!(!stage.conversation().await.unwrap().delivery_failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_comes_again_shows_what_a_host_that_died_had_not_shown_yet() {
+    for requests in 0..9 {
+        let stage = Stage::set().await;
+        let id = stage.accepted("hello", now()).await;
+        let query = query(&stage, id.as_str());
+        let dying = App::new(mortal(&stage, requests), verifier(), callbacks());
+        let died = handle(&dying, now(), callback(&query, "undelivered", "30003").request()).await.status();
+        handle(&app(&stage), now(), callback(&query, "undelivered", "30003").request()).await;
+        assert!(stage.conversation().await.unwrap().delivery_failed, "{requests}");
+        if died == 200 {
+            assert!(requests > 1, "{requests}");
+            return;
+        }
+    }
+    panic!("it never lived");
 }
 
 #[tokio::test(flavor = "multi_thread")]

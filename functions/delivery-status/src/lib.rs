@@ -1,8 +1,9 @@
 //! Delivery reports from Twilio.
 //!
 //! Idempotent by message and state: a report that is repeated, late or out of order is one conditional write that
-//! changes nothing, and the state shown never goes backwards. A report can be here before the sender has written the
-//! carrier's id; our own id in the address finds the message all the same.
+//! changes nothing but what a host that died had left undone in the thread, and the state shown never goes backwards. A
+//! report can be here before the sender has written the carrier's id; our own id in the address finds the message all the
+//! same.
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
@@ -104,8 +105,10 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let report = report(&callback, now);
     let sid = Some(callback.message_sid.as_str());
     match app.messages.report(&organisation, &message, state, &report, sid).await? {
-        Reported::Added(message) => show_in_thread(app, &organisation, &message, state).await?,
-        Reported::Known => {}
+        // A report that comes again may be of a host that died before it marked the thread.
+        Reported::Added(message) | Reported::Known(message) => {
+            show_in_thread(app, &organisation, *message, state).await?;
+        }
         Reported::NoMessage => {
             tracing::warn!(metric = "unknown_message", message_id = %message, "a report for no message of ours");
         }
@@ -162,19 +165,29 @@ fn report(callback: &StatusCallback, now: Timestamp) -> Report {
     }
 }
 
-/// A failure shows in lists, and so does its end when the text arrives after all.
+/// A failure shows in lists, and so does its end when the text arrives after all. Of two reports at once either may mark the
+/// thread last, so whoever has marked it looks whether the message still stands where it stood.
 async fn show_in_thread(
     app: &App,
     organisation: &OrganisationId,
-    message: &Message,
+    mut message: Message,
     reported: DeliveryState,
 ) -> Result<(), Problem> {
-    let state = message.delivery.state();
-    let cured = reported == DeliveryState::Delivered
-        && message.delivery.history().iter().any(|(s, _)| s.is_failure());
-    if state == reported && (state.is_failure() || cured) {
+    if !reported.is_failure() && reported != DeliveryState::Delivered {
+        return Ok(());
+    }
+    // A failure ends at most once: the second look is the last.
+    for _ in 0..2 {
+        if !message.delivery.history().iter().any(|(state, _)| state.is_failure()) {
+            return Ok(());
+        }
+        let failed = message.delivery.state().is_failure();
         let thread = Thread { organisation, inbox: &message.inbox, conversation: &message.conversation };
-        app.conversations.mark_delivery(thread, &message.id, state.is_failure()).await?;
+        app.conversations.mark_delivery(thread, &message.id, failed).await?;
+        match app.messages.get(organisation, &message.id).await? {
+            Some(now) if now.delivery.state().is_failure() != failed => message = now,
+            _ => return Ok(()),
+        }
     }
     Ok(())
 }

@@ -48,8 +48,8 @@ pub struct History {
 pub enum Reported {
     /// It is new; this is the message with it.
     Added(Box<Message>),
-    /// That state was reported before.
-    Known,
+    /// That state was reported before; this is the message as it stands.
+    Known(Box<Message>),
     /// There is no such message.
     NoMessage,
 }
@@ -146,7 +146,7 @@ impl Messages {
         };
         Ok(match send(request).await? {
             Outcome::Done(message) => Reported::Added(message),
-            Outcome::Refused(_) => Reported::Known,
+            Outcome::Refused(message) => Reported::Known(message),
             Outcome::Absent => Reported::NoMessage,
         })
     }

@@ -81,8 +81,11 @@ async fn a_report_is_added_once_and_the_first_of_a_state_stays() {
         (message.delivery.state(), message.carrier_id.as_deref()),
         (DeliveryState::Sent, Some(CARRIER_ID))
     );
-    assert_eq!(report(&desk, &id, DeliveryState::Sent, 20).await, Reported::Known);
+    let Reported::Known(known) = report(&desk, &id, DeliveryState::Sent, 20).await else {
+        panic!("it is not new")
+    };
     let message = look_at(&desk, &id).await;
+    assert_eq!(*known, message);
     assert_eq!(message.delivery.report(DeliveryState::Sent), Some(&Report::at(seconds(10))));
 }
 

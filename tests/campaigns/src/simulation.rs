@@ -346,12 +346,9 @@ impl Run {
 
     fn acquired(&mut self, event: Event, answer: Result<Lease, Denied>) {
         let Event { who, conversation, twin, .. } = event;
-        let lease = match answer {
-            Ok(lease) => lease,
-            Err(_) => {
-                self.denied(event);
-                return;
-            }
+        let Ok(lease) = answer else {
+            self.denied(event);
+            return;
         };
         self.tally.granted += 1;
         let (token, end) = (lease.token.get(), lease.ends_at().millis());

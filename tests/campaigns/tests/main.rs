@@ -2,11 +2,19 @@
 //! chance prints its seed, and `SEED=…` runs that one alone.
 
 #[cfg(test)]
+mod deliveries;
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod engine;
+#[cfg(test)]
+mod inbound;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod twilio;
 
 /// Whether all of it is run.
 #[cfg(test)]
