@@ -244,12 +244,17 @@ async fn uploads(office: &Office, wish: Value, file: Vec<u8>) -> Value {
     let accepted = office.admin.post(&imports(office), wish).await.expect(202);
     assert_eq!(accepted["status"], "queued");
     let upload = &accepted["upload"];
-    assert!(upload["expiresAt"].as_str().is_some_and(|at| at > accepted["createdAt"].as_str().unwrap()));
-    let mut request = office
-        .admin
-        .request_to(upload["method"].as_str().unwrap().parse().unwrap(), upload["url"].as_str().unwrap());
-    for (name, value) in upload["headers"].as_object().unwrap() {
-        request = request.header(name, value.as_str().unwrap());
+    assert!(
+        upload["expiresAt"]
+            .as_str()
+            .is_some_and(|at| at > accepted["createdAt"].as_str().expect("as promised"))
+    );
+    let mut request = office.admin.request_to(
+        upload["method"].as_str().expect("as promised").parse().expect("as promised"),
+        upload["url"].as_str().expect("as promised"),
+    );
+    for (name, value) in upload["headers"].as_object().expect("as promised") {
+        request = request.header(name, value.as_str().expect("as promised"));
     }
     let stored = client::read("PUT".into(), request.body(file)).await;
     assert_eq!(stored.status, 200, "{stored}");

@@ -1,7 +1,7 @@
 //! Every route of the API against everybody who has no business there. The routes come from the API's own document: one
 //! that has no row here makes the journey fail.
 
-use product_tests::{Client, Office, Phone, Stack};
+use product_tests::{Client, Office, Phone, Stack, client};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -45,6 +45,7 @@ const ROUTES: &[(&str, &str, Guard)] = &[
     ("DELETE", "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", Inbox),
     ("GET", "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages", Inbox),
     ("POST", "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages", Inbox),
+    ("POST", "/v1/inboxes/{inboxId}/media", Inbox),
     ("GET", "/v1/inboxes/{inboxId}/members", InboxSettings),
     ("PUT", "/v1/inboxes/{inboxId}/members/{userId}", InboxManagers),
     ("DELETE", "/v1/inboxes/{inboxId}/members/{userId}", InboxManagers),
@@ -61,6 +62,9 @@ const ROUTES: &[(&str, &str, Guard)] = &[
     ("GET", "/v1/teams/{teamId}", Team),
     ("PATCH", "/v1/teams/{teamId}", TeamManagers),
     ("GET", "/v1/teams/{teamId}/audit", TeamManagers),
+    ("GET", "/v1/teams/{teamId}/contact-imports", TeamManagers),
+    ("POST", "/v1/teams/{teamId}/contact-imports", TeamManagers),
+    ("GET", "/v1/teams/{teamId}/contact-imports/{importId}", TeamManagers),
     ("GET", "/v1/teams/{teamId}/contacts", Team),
     ("POST", "/v1/teams/{teamId}/contacts", Team),
     ("GET", "/v1/teams/{teamId}/contacts/{contactId}", Team),
@@ -80,6 +84,12 @@ const ROUTES: &[(&str, &str, Guard)] = &[
     ("GET", "/v1/teams/{teamId}/opt-outs", Team),
     ("GET", "/v1/teams/{teamId}/registration", Team),
     ("POST", "/v1/teams/{teamId}/registration", TeamManagers),
+    ("GET", "/v1/teams/{teamId}/templates", Team),
+    ("POST", "/v1/teams/{teamId}/templates", TeamManagers),
+    ("GET", "/v1/teams/{teamId}/templates/{templateId}", Team),
+    ("PATCH", "/v1/teams/{teamId}/templates/{templateId}", TeamManagers),
+    ("DELETE", "/v1/teams/{teamId}/templates/{templateId}", TeamManagers),
+    ("POST", "/v1/teams/{teamId}/templates/{templateId}/render", Team),
     ("POST", "/webhooks/twilio/messages", Carrier),
     ("POST", "/webhooks/twilio/registrations", Carrier),
     ("POST", "/webhooks/twilio/status", Carrier),
@@ -107,11 +117,10 @@ impl Asker {
         match guard {
             Open | SignedIn => None,
             Carrier => Some(403),
-            Inbox => Some(404),
             InboxSettings | InboxManagers => (!self.manages).then_some(404),
             Team => (!self.of_the_team).then_some(404),
             TeamManagers if self.of_the_team => (!self.manages).then_some(403),
-            TeamManagers => Some(404),
+            Inbox | TeamManagers => Some(404),
         }
     }
 }
@@ -142,7 +151,17 @@ impl Scene {
         let contact = text(&thread.seen_by(&office.admin).await["contact"]["contactId"]);
         let reviews =
             office.admin.get(&format!("/v1/inboxes/{}/opt-out-reviews", inbox.id)).await.expect(200);
+        let template = json!({ "name": "Hours", "text": "From nine to five." });
+        let templates = format!("{}/templates", office.path());
+        let template = text(&office.admin.post(&templates, template).await.expect(201)["templateId"]);
+        let imports = format!("{}/contact-imports?dryRun=true", office.path());
+        let file = "ContactId,FirstName,LastName,MobileNumber\n";
+        let request =
+            office.admin.request(Method::POST, &imports).header("content-type", "text/csv").body(file);
+        let import = text(&client::read("an import".to_owned(), request).await.expect(202)["importId"]);
         let ids = vec![
+            ("templateId", template),
+            ("importId", import),
             ("inboxId", inbox.id),
             ("conversationId", thread.id),
             ("messageId", message),

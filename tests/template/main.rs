@@ -125,7 +125,7 @@ fn rights_are_named_actions_on_named_resources() {
                 // Files have no names that a template could tell: they are named by the folder that they are in.
                 let folders =
                     ["uploads", "media", "imports"].map(|folder| format!("${{Files.Arn}}/{folder}/*"));
-                let folder = folders.contains(&text);
+                let folder = folders.contains(text);
                 assert!(folder || !text.contains('*'), "{package}: {text}");
             }
             assert!(!texts(&statement["Resource"]).is_empty(), "{package}: a statement names its resources");

@@ -235,7 +235,7 @@ async fn pages_keep_their_order_while_conversations_move_about() {
     let desk = Desk::open().await;
     let mut still = Vec::new();
     for place in 0..STILL + BUSY {
-        if place % 2 == 0 {
+        if place.is_multiple_of(2) {
             assign(&desk, place, Some(ada())).await;
         }
         let conversation = desk.conversation_begun_by(&number(place), seconds(place as u64)).await;
@@ -245,7 +245,6 @@ async fn pages_keep_their_order_while_conversations_move_about() {
     }
     let busy: Vec<usize> = (0..STILL + BUSY).filter(|place| place % 4 == 3).collect();
     let seed = shared_aws::clock::chance();
-    println!("seed {seed}");
     let moving = async {
         let mut state = seed;
         for turn in 0..120_u64 {
@@ -280,7 +279,7 @@ async fn pages_keep_their_order_while_conversations_move_about() {
             let shown: Vec<_> = seen.into_iter().filter(|id| unmoved.contains(id)).collect();
             let admitted = |place: &usize| {
                 filter.read != Some(true)
-                    && filter.assigned.as_ref().is_none_or(|user| *user == ada().id && place % 2 == 0)
+                    && filter.assigned.as_ref().is_none_or(|user| *user == ada().id && place.is_multiple_of(2))
             };
             let fitting = still.iter().rev().filter(|(place, _)| admitted(place));
             let expected: Vec<_> = fitting.map(|(_, id)| id.clone()).collect();

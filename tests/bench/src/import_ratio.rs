@@ -57,7 +57,7 @@ pub(crate) async fn measure() -> Figure {
 fn file() -> Vec<u8> {
     let mut file = String::from("ContactId,FirstName,LastName,MobileNumber,StaffId,Bus\n");
     for row in 0..ROWS {
-        file.push_str(&format!("S-2026-{row:06},Maximiliana {row},Oyelaran,(907) 334-{row:04},,12\n"));
+        file += &format!("S-2026-{row:06},Maximiliana {row},Oyelaran,(907) 334-{row:04},,12\n");
     }
     file.into_bytes()
 }

@@ -168,7 +168,7 @@ fn row(
     let id = ConversationId::of(inbox, &number);
     let partition = keys::inbox_partition(organisation, inbox);
     let at = Timestamp::from_millis(START + i64::try_from(place).unwrap());
-    let (unread, mine) = (place % 2 == 0, place % 8 < 4);
+    let (unread, mine) = (place.is_multiple_of(2), place % 8 < 4);
     let user = UserId::parse(if mine { "staff-1042" } else { "staff-1043" }).unwrap();
     let person = map(&[("id", text(user.as_str())), ("name", text("Ada Oyelaran"))]);
     let contact = map(&[
@@ -180,7 +180,7 @@ fn row(
         ("assigned", person),
     ]);
     let last = map(&[
-        ("id", text(&format!("msg_{:012}0123456789ABCDEF", place))),
+        ("id", text(&format!("msg_{place:012}0123456789ABCDEF"))),
         ("text", text(&"a".repeat(60))),
         ("dir", text("inbound")),
     ]);
