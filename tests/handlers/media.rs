@@ -191,13 +191,11 @@ async fn what_the_carrier_or_the_bucket_does_not_give_comes_again_and_can_be_had
     assert!(!deliver(&without_bucket, &message, 0, 1).await);
     assert!(matches!(state(&stage, 0).await, MediaState::Pending { .. }));
 
-    let down = client_of("http://127.0.0.1:9", vec![carrier.url.replace("http://", "")], TOKEN);
     let app = App::new(&stage.table(), shelf.bucket(), client_of(&carrier.url, Vec::new(), "wrong"), TRIES);
     assert!(!deliver(&app, &message, 0, 1).await);
     assert!(matches!(state(&stage, 0).await, MediaState::Pending { .. }));
     assert!(!deliver(&app, &message, 0, TRIES).await, "it ends among the dead letters");
     assert_eq!(reason(&state(&stage, 0).await), Some(MediaRefusal::Unavailable), "and people see why");
-    drop(down);
 
     let app = App::new(&stage.table(), shelf.bucket(), client(&carrier), TRIES);
     assert!(deliver(&app, &message, 0, 1).await, "taken up again by hand");
