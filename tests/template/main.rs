@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "all of it is a test, its steps as well")]
 
+mod readme;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -279,7 +279,10 @@ async fn pages_keep_their_order_while_conversations_move_about() {
             let shown: Vec<_> = seen.into_iter().filter(|id| unmoved.contains(id)).collect();
             let admitted = |place: &usize| {
                 filter.read != Some(true)
-                    && filter.assigned.as_ref().is_none_or(|user| *user == ada().id && place.is_multiple_of(2))
+                    && filter
+                        .assigned
+                        .as_ref()
+                        .is_none_or(|user| *user == ada().id && place.is_multiple_of(2))
             };
             let fitting = still.iter().rev().filter(|(place, _)| admitted(place));
             let expected: Vec<_> = fitting.map(|(_, id)| id.clone()).collect();
