@@ -46,6 +46,7 @@ journeys: export RECONCILE_GRACE_SECONDS ?= 10
 journeys: ## Tests over HTTP against a local cloud of their own
 	$(call headline,Journeys over HTTP against the deployed template)
 	$(CLOUD) exec -- cargo test --workspace --test journeys
+	cargo test --workspace --test rights
 
 # The whole of what the tests run a part of. ONLY=model|simulation|engine|deliveries|inbound takes one campaign, SEED=… one
 # seed; a hundred thousand inbound texts take hours on two cores.
