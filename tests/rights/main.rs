@@ -111,7 +111,8 @@ fn right(line: &str) -> Option<Right> {
 }
 
 fn used() -> BTreeSet<Right> {
-    let file = env::var("RIGHTS_FILE").unwrap_or_else(|_| ".local/test/rights.jsonl".into());
+    let state = env::var("STATE_DIR").unwrap_or_else(|_| ".local/test".into());
+    let file = format!("{state}/rights.jsonl");
     let lines = fs::read_to_string(format!("{ROOT}/{file}"))
         .unwrap_or_else(|error| panic!("{file}: {error}; `make journeys` writes it"));
     lines.lines().filter_map(right).collect()

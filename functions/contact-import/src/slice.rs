@@ -174,28 +174,42 @@ where
     }
     let mut rows = Rows::after(import.done);
     let mut staff = HashMap::new();
+    let reading = Reading { content: &content, columns: &columns, encoding, sizes };
+    let repeated = import.begun.as_ref().map(|begun| begun.end);
+    let mut chunk = reading.chunk(&mut rows, repeated, import.clear_missing_assignments).await?;
+    meet(stores, import, &mut staff, &chunk.rows).await?;
+    let mut known = write::look_up(stores, import, &chunk.rows).await?;
     loop {
-        let repeated = import.begun.as_ref().map(|begun| begun.end);
-        let clears = import.clear_missing_assignments;
-        let mut chunk = Vec::with_capacity(sizes.chunk);
-        let mut ended = false;
-        while !ended && wanted(&chunk, rows.place(), repeated, sizes) {
-            ended = !step(&mut rows, &content, sizes.piece).await?;
-            if !ended && let Some(row) = parsed(&rows, &columns, encoding, clears) {
-                chunk.push((rows.place().row, row));
+        let Chunk { rows: numbered, end, last } = chunk;
+        let repeated = import.begun.is_some();
+        let drafts = drafts::draft(import, numbered, &known, &staff, repeated);
+        if !repeated {
+            begin(stores, import, &drafts, end).await?;
+        }
+        let next = if last {
+            None
+        } else {
+            Some(reading.chunk(&mut rows, None, import.clear_missing_assignments).await?)
+        };
+        let ahead = next.as_ref().map_or(&[][..], |next| &next.rows);
+        meet(stores, import, &mut staff, ahead).await?;
+        // What comes next is looked up while this is written, and once more where both speak of the same. What was begun
+        // before may have written more than it would now.
+        let stale = !import.dry_run && (repeated || drafts.touched().any_of(ahead));
+        let written = async {
+            let import = &*import;
+            if import.dry_run {
+                return Ok(());
             }
-        }
-        meet(stores, import, &mut staff, &chunk).await?;
-        let known = write::look_up(stores, import, &chunk).await?;
-        let drafts = drafts::draft(import, chunk, &known, &staff, repeated.is_some());
-        if repeated.is_none() {
-            begin(stores, import, &drafts, rows.place()).await?;
-        }
-        if !import.dry_run {
-            write::all(stores, import, drafts, &known, &staff, clock()).await?;
+            write::all(stores, import, drafts, &known, &staff, clock()).await
+        };
+        let looked = async { write::look_up(stores, import, ahead).await.map_err(Again::from) };
+        let ((), mut found) = tokio::try_join!(written, looked)?;
+        if stale {
+            found = write::look_up(stores, import, ahead).await?;
         }
         import.settle();
-        if ended {
+        let Some(next) = next else {
             import.end(Status::Completed, None, clock());
             advance(stores, import, &[]).await?;
             tracing::info!(
@@ -203,11 +217,44 @@ where
                 refused = import.counts.refused, dry_run = import.dry_run, "completed"
             );
             return Ok(Next::Over);
-        }
+        };
         if clock() >= until {
             advance(stores, import, &[]).await?;
             return Ok(Next::GoOn);
         }
+        (chunk, known) = (next, found);
+    }
+}
+
+/// Rows that are written together.
+struct Chunk {
+    rows: Vec<Numbered>,
+    /// Where it ends.
+    end: Place,
+    /// Whether the file ends there, too.
+    last: bool,
+}
+
+/// How the rows of a file are read.
+struct Reading<'a, C> {
+    content: &'a C,
+    columns: &'a Columns,
+    encoding: Encoding,
+    sizes: Sizes,
+}
+
+impl<C: AsyncFn(u64, usize) -> Result<Vec<u8>, Stop>> Reading<'_, C> {
+    /// The next rows: to where they were begun before, or as many as a chunk has.
+    async fn chunk(&self, rows: &mut Rows, repeated: Option<Place>, clears: bool) -> Result<Chunk, Stop> {
+        let mut chunk = Vec::with_capacity(self.sizes.chunk);
+        let mut last = false;
+        while !last && wanted(&chunk, rows.place(), repeated, self.sizes) {
+            last = !step(rows, self.content, self.sizes.piece).await?;
+            if !last && let Some(row) = parsed(rows, self.columns, self.encoding, clears) {
+                chunk.push((rows.place().row, row));
+            }
+        }
+        Ok(Chunk { rows: chunk, end: rows.place(), last })
     }
 }
 
