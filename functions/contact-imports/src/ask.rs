@@ -32,7 +32,7 @@ const UPLOAD_LIVES: Duration = Duration::from_hours(1);
 /// What files are stored as.
 const CSV: &str = "text/csv";
 /// What browsers call a CSV file, beside its proper name: that of the program that opens it.
-const ALSO_CSV: [&str; 2] = ["application/csv", "application/vnd.ms-excel"];
+const ALSO_CSV: [&str; 3] = ["application/csv", "application/octet-stream", "application/vnd.ms-excel"];
 
 /// What a request brings.
 enum Brought<'a> {
@@ -44,9 +44,9 @@ enum Brought<'a> {
 
 /// Import contacts
 ///
-/// For admins of the team and the owner. With `text/csv` the body is the file, up to 5 MB, in UTF-8 (for other encodings
-/// take the upload: the gateway repairs text that is no UTF-8, and its rows would be refused). With `application/json`
-/// the answer brings an address for up to 40 MB and 100,000 rows, in UTF-8 or Windows-1252; putting the file there begins
+/// For admins of the team and the owner. With `text/csv` the body is the file, up to 5 MB, in UTF-8; a file in Windows-1252
+/// is sent as `application/octet-stream`, since the gateway repairs text that is no UTF-8, and those rows would be refused.
+/// With `application/json` the answer brings an address for up to 40 MB and 100,000 rows, in UTF-8 or Windows-1252; putting the file there begins
 /// the import. The report is then asked for by its id.
 ///
 /// Columns, in any order: `ContactId` or `StudentId`, `FirstName`, `LastName`, `MobileNumber`; perhaps `OptedOut` and
@@ -61,7 +61,7 @@ enum Brought<'a> {
     params(("teamId" = String, Path), ("dryRun" = Option<bool>, Query),
         ("clearMissingAssignments" = Option<bool>, Query, description = "with `text/csv`: a file without the column `StaffId` clears assignments"),
         ("Idempotency-Key" = Option<String>, Header)),
-    request_body(content((String = "text/csv"), (ImportWish = "application/json"))),
+    request_body(content((String = "text/csv"), (Vec<u8> = "application/octet-stream"), (ImportWish = "application/json"))),
     responses((status = 202, body = ImportView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 413, body = ProblemView), (status = 415, body = ProblemView),
         (status = 422, description = "`bad_header`, `not_importable`", body = ProblemView)))]
