@@ -57,29 +57,29 @@ pub(crate) struct Drafts {
 
 /// What a chunk writes to, by what a row would speak of.
 #[derive(Debug, Default)]
-pub(crate) struct Touched<'a> {
-    ids: HashSet<&'a str>,
-    numbers: HashSet<&'a PhoneNumber>,
+pub(crate) struct Touched {
+    ids: HashSet<String>,
+    numbers: HashSet<PhoneNumber>,
 }
 
-impl Touched<'_> {
+impl Touched {
     /// Whether one of these rows speaks of it.
     pub(crate) fn any_of(&self, rows: &[Numbered]) -> bool {
         let mut rows = rows.iter().filter_map(|(_, row)| row.as_ref().ok());
-        rows.any(|row| self.ids.contains(row.external_id.as_str()) || self.numbers.contains(&row.number))
+        rows.any(|row| self.ids.contains(&row.external_id) || self.numbers.contains(&row.number))
     }
 }
 
 impl Drafts {
     /// What is written to.
-    pub(crate) fn touched(&self) -> Touched<'_> {
+    pub(crate) fn touched(&self) -> Touched {
         let changed = self.changed.iter().flat_map(|change| [&change.before, &change.after]);
         let entries = || self.created.iter().chain(&self.strangers).chain(changed.clone());
         let left = self.left.iter().map(|left| &left.number);
         let numbers = entries().map(|entry| &entry.contact.number).chain(self.opt_outs.keys());
         Touched {
-            ids: entries().filter_map(|entry| entry.contact.external_id.as_deref()).collect(),
-            numbers: numbers.chain(left).chain(&self.shown).collect(),
+            ids: entries().filter_map(|entry| entry.contact.external_id.clone()).collect(),
+            numbers: numbers.chain(left).chain(&self.shown).cloned().collect(),
         }
     }
 }

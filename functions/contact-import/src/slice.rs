@@ -15,11 +15,14 @@ use shared_domain::{
 
 use crate::{
     Again, Stores,
-    drafts::{self, Drafts, Numbered},
+    drafts::{self, Drafts, Numbered, Touched},
     rows::{LONGEST_ROW, Next as Read, Rows},
     survey::{NotImported, Survey, columns, too_long},
     write,
 };
+
+/// Users that are remembered between chunks.
+const MOST_STAFF: usize = 10_000;
 
 /// How much at once.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +87,7 @@ where
     }
     let before = import.done;
     let until = begun.plus(sizes.time);
-    let worked = work(stores, &mut import, bytes, clock, until, sizes).await;
+    let worked = Box::pin(work(stores, &mut import, bytes, clock, until, sizes)).await;
     // Before the import is queued again: a worker that finds the turn taken by the same import goes away.
     stores.imports.end_turn(&import, worker).await?;
     match worked {
@@ -176,8 +179,9 @@ where
     let mut staff = HashMap::new();
     let reading = Reading { content: &content, columns: &columns, encoding, sizes };
     let repeated = import.begun.as_ref().map(|begun| begun.end);
-    let mut chunk = reading.chunk(&mut rows, repeated, import.clear_missing_assignments).await?;
-    meet(stores, import, &mut staff, &chunk.rows).await?;
+    let clears = import.clear_missing_assignments;
+    let mut chunk = reading.chunk(&mut rows, repeated, clears).await?;
+    staff.extend(meet(stores, import, &staff, &chunk.rows).await?);
     let mut known = write::look_up(stores, import, &chunk.rows).await?;
     loop {
         let Chunk { rows: numbered, end, last } = chunk;
@@ -186,30 +190,28 @@ where
         if !repeated {
             begin(stores, import, &drafts, end).await?;
         }
-        let next = if last {
-            None
-        } else {
-            Some(reading.chunk(&mut rows, None, import.clear_missing_assignments).await?)
-        };
-        let ahead = next.as_ref().map_or(&[][..], |next| &next.rows);
-        meet(stores, import, &mut staff, ahead).await?;
-        // What comes next is looked up while this is written, and once more where both speak of the same. What was begun
-        // before may have written more than it would now.
-        let stale = !import.dry_run && (repeated || drafts.touched().any_of(ahead));
+        // What comes next is read and looked up while this is written, and looked up once more where both speak of the
+        // same. What was begun before may have written more than it would now.
+        let touched = if import.dry_run { Touched::default() } else { drafts.touched() };
         let written = async {
             let import = &*import;
             if import.dry_run {
                 return Ok(());
             }
-            write::all(stores, import, drafts, &known, &staff, clock()).await
+            write::all(stores, import, drafts, &known, &staff, clock()).await.map_err(Stop::from)
         };
-        let looked = async { write::look_up(stores, import, ahead).await.map_err(Again::from) };
-        let ((), mut found) = tokio::try_join!(written, looked)?;
-        if stale {
-            found = write::look_up(stores, import, ahead).await?;
-        }
+        let looked = async {
+            if last {
+                return Ok(None);
+            }
+            let next = reading.chunk(&mut rows, None, clears).await?;
+            let people = meet(stores, import, &staff, &next.rows).await?;
+            let found = write::look_up(stores, import, &next.rows).await?;
+            Ok(Some((next, people, found)))
+        };
+        let ((), next) = tokio::try_join!(written, looked)?;
         import.settle();
-        let Some(next) = next else {
+        let Some((next, people, mut found)) = next else {
             import.end(Status::Completed, None, clock());
             advance(stores, import, &[]).await?;
             tracing::info!(
@@ -222,6 +224,14 @@ where
             advance(stores, import, &[]).await?;
             return Ok(Next::GoOn);
         }
+        if !import.dry_run && (repeated || touched.any_of(&next.rows)) {
+            found = write::look_up(stores, import, &next.rows).await?;
+        }
+        if staff.len() > MOST_STAFF {
+            staff.clear(); // memory stays flat
+            staff.extend(meet(stores, import, &staff, &next.rows).await?);
+        }
+        staff.extend(people);
         (chunk, known) = (next, found);
     }
 }
@@ -324,16 +334,13 @@ where
     Ok(advance(stores, import, &[]).await?)
 }
 
-/// Learns who the users are that rows assign.
+/// Users that these rows assign and nobody has met yet.
 async fn meet(
     stores: &Stores,
     import: &Import,
-    staff: &mut HashMap<UserId, Person>,
+    staff: &HashMap<UserId, Person>,
     chunk: &[Numbered],
-) -> Result<(), Again> {
-    if staff.len() > 10_000 {
-        staff.clear(); // memory stays flat
-    }
+) -> Result<Vec<(UserId, Person)>, Again> {
     let mut unknown: Vec<UserId> = Vec::new();
     for (_, row) in chunk {
         if let Ok(Row { staff: Staff::Is(user), .. }) = row
@@ -343,10 +350,8 @@ async fn meet(
             unknown.push(user.clone());
         }
     }
-    for user in stores.members.users(&import.organisation, &unknown).await? {
-        staff.insert(user.id.clone(), Person { id: user.id, name: user.name });
-    }
-    Ok(())
+    let users = stores.members.users(&import.organisation, &unknown).await?;
+    Ok(users.into_iter().map(|user| (user.id.clone(), Person { id: user.id, name: user.name })).collect())
 }
 
 /// Notes what is about to be written, and what it counts.

@@ -116,7 +116,7 @@ async fn a_composed_text_begins_an_assigned_conversation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_is_filled_although_the_filter_passes_over_many() {
+async fn a_page_is_one_query_and_looks_further_only_where_nothing_fits() {
     let desk = Desk::open().await;
     let mut all = Vec::new();
     for place in 0..12 {
@@ -132,8 +132,11 @@ async fn a_page_is_filled_although_the_filter_passes_over_many() {
     let (page, bill) = desk.cost(desk.list(Folder::Inbox, &read, 2, None)).await;
     let page = page.unwrap();
     assert_eq!((page.conversations.len(), bill.requests), (0, 4), "four queries, and no more");
-    let rest = desk.list(Folder::Inbox, &read, 2, page.next.as_deref()).await.unwrap();
-    assert_eq!(ids(&rest.conversations), [2, 1].map(|place| all[place].clone()));
+    let (rest, bill) = desk.cost(desk.list(Folder::Inbox, &read, 2, page.next.as_deref())).await;
+    let rest = rest.unwrap();
+    assert_eq!((ids(&rest.conversations), bill.requests), (vec![all[2].clone()], 1), "short, and one query");
+    let last = desk.list(Folder::Inbox, &read, 2, rest.next.as_deref()).await.unwrap();
+    assert_eq!(ids(&last.conversations), [1, 0].map(|place| all[place].clone()));
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -10,11 +10,11 @@
 //! | assigned and unread, Inbox | `inbox-assigned` | by `read` |
 //! | assigned and unread, Archived, where little is unread | `inbox-unread` | by the assigned user |
 //!
-//! A page is one query of as many entries as were asked for, so it costs the same however large the inbox is. Where a
-//! filter leaves the page short, up to three queries more fill it; what is still short then has a next page.
+//! A page is one query of as many entries as were asked for, so it costs the same however large the inbox is. A filter may
+//! leave it short; only where it leaves nothing, up to three queries more look for something.
 //!
-//! Exact indexes for every combination would be two more: 2 write units for each on every text and every reply, to save
-//! a query on lists of which most entries fit.
+//! Exact indexes for every combination would be two more: 2 write units for each on every text and every reply, to fill
+//! pages of lists of which most entries fit.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -30,7 +30,7 @@ use crate::{
     table::{Item, StoreError, text},
 };
 
-/// The most queries for one page.
+/// The most queries for a page on which nothing would stand.
 const MOST_QUERIES: usize = 4;
 
 /// What is listed.
@@ -68,27 +68,18 @@ impl Conversations {
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
         let source = Source::of(listing);
-        let limit = usize::from(limit);
         let mut rows: Vec<ConversationRow> = Vec::new();
         let mut next = after.map(str::to_owned);
         for _ in 0..MOST_QUERIES {
             let start = next.as_deref().map(|place| source.start(listing, place)).transpose()?;
             let request =
                 self.table.client.query().table_name(&self.table.name).set_exclusive_start_key(start);
-            let queried = source
-                .ask(request, listing.folder)
-                .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-                .send()
-                .await?;
+            let queried = source.ask(request, listing.folder).limit(i32::from(limit)).send().await?;
             rows.extend(serde_dynamo::from_items::<_, ConversationRow>(queried.items.unwrap_or_default())?);
             next = queried.last_evaluated_key.as_ref().and_then(|key| key.get("place")?.as_s().ok().cloned());
-            if next.is_none() || rows.len() >= limit {
+            if next.is_none() || !rows.is_empty() {
                 break;
             }
-        }
-        if rows.len() > limit {
-            rows.truncate(limit);
-            next = rows.last().map(|row| row.place.clone());
         }
         let held = rows.iter().filter(|row| row.lock_holder.is_some()).map(ConversationRow::key).collect();
         let mut conversations =
