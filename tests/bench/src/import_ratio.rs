@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fmt::Write,
     time::{Duration, Instant},
 };
 
@@ -57,7 +58,7 @@ pub(crate) async fn measure() -> Figure {
 fn file() -> Vec<u8> {
     let mut file = String::from("ContactId,FirstName,LastName,MobileNumber,StaffId,Bus\n");
     for row in 0..ROWS {
-        file.push_str(&format!("S-2026-{row:06},Maximiliana {row},Oyelaran,(907) 334-{row:04},,12\n"));
+        writeln!(file, "S-2026-{row:06},Maximiliana {row},Oyelaran,(907) 334-{row:04},,12").unwrap();
     }
     file.into_bytes()
 }
