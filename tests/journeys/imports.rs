@@ -285,7 +285,7 @@ async fn uploads(office: &Office, wish: Value, file: Vec<u8>) -> Value {
 async fn a_large_file_is_uploaded_and_read_in_the_background() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Upload", "amelia").await;
-    let rows = 2_500_u64;
+    let rows = 4_500_u64;
     let mut file = HEADER.as_bytes().to_vec();
     for row in 0..rows {
         let line = format!(

@@ -39,7 +39,12 @@ pub struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { time: Duration::from_secs(45), chunk: 500, piece: 1024 * 1024, turn: Duration::from_secs(150) }
+        Self {
+            time: Duration::from_secs(45),
+            chunk: 1_000,
+            piece: 1024 * 1024,
+            turn: Duration::from_secs(150),
+        }
     }
 }
 
