@@ -22,7 +22,7 @@ use crate::{
     idempotency::Idempotency,
     items::{ContactRow, NumberRow, parse_id},
     keys,
-    table::{Item, StoreError, Table, number, row, text},
+    table::{Item, Order, StoreError, Table, number, row, text},
     transaction::Transaction,
 };
 
@@ -245,7 +245,8 @@ impl ContactBook {
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
-        let (items, next) = self.range(organisation, team, keys::CONTACTS, limit, after).await?;
+        let partition = keys::team_partition(organisation, team);
+        let (items, next) = self.table.page(partition, keys::CONTACTS, Order::Rising, limit, after).await?;
         let rows: Vec<EntryRow> = serde_dynamo::from_items(items)?;
         Ok(Page { entries: rows.into_iter().map(entry).collect::<Result<_, _>>()?, next })
     }
@@ -263,7 +264,8 @@ impl ContactBook {
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
         let prefix = format!("{}{}", keys::NAMES, folded(beginning));
-        let (items, next) = self.range(organisation, team, &prefix, limit, after).await?;
+        let partition = keys::team_partition(organisation, team);
+        let (items, next) = self.table.page(partition, &prefix, Order::Rising, limit, after).await?;
         let pointers: Vec<NumberRow> = serde_dynamo::from_items(items)?;
         let ids = pointers.iter().map(|pointer| parse_id(&pointer.contact));
         let mut ids = ids.collect::<Result<Vec<ContactId>, _>>()?;
@@ -274,33 +276,6 @@ impl ContactBook {
         let mut entries = rows.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         entries.sort_by_key(|entry| ids.iter().position(|id| *id == entry.contact.id));
         Ok(Page { entries, next })
-    }
-
-    async fn range(
-        &self,
-        organisation: &OrganisationId,
-        team: &TeamId,
-        prefix: &str,
-        limit: u16,
-        after: Option<&str>,
-    ) -> Result<(Vec<Item>, Option<String>), StoreError> {
-        let partition = keys::team_partition(organisation, team);
-        let start =
-            after.map(|place| Item::from([("pk".into(), text(&partition)), ("sk".into(), text(place))]));
-        let found = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :team AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":team", text(&partition))
-            .expression_attribute_values(":prefix", text(prefix))
-            .limit(i32::from(limit))
-            .set_exclusive_start_key(start)
-            .send()
-            .await?;
-        let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
-        Ok((found.items.unwrap_or_default(), next))
     }
 }
 

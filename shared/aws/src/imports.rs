@@ -24,7 +24,7 @@ use crate::{
     idempotency::Idempotency,
     items::parse_id,
     keys,
-    table::{Item, StoreError, Table, number, text},
+    table::{Order, StoreError, Table, number, text},
     transaction::Transaction,
 };
 
@@ -335,23 +335,8 @@ impl Imports {
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
         let partition = keys::team_partition(organisation, team);
-        let start =
-            after.map(|place| Item::from([("pk".into(), text(&partition)), ("sk".into(), text(place))]));
-        let found = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :team AND begins_with(sk, :imports)")
-            .expression_attribute_values(":team", text(&partition))
-            .expression_attribute_values(":imports", text(keys::IMPORTS))
-            .scan_index_forward(false)
-            .limit(i32::from(limit))
-            .set_exclusive_start_key(start)
-            .send()
-            .await?;
-        let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
-        let rows: Vec<ImportRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        let (items, next) = self.table.page(partition, keys::IMPORTS, Order::Falling, limit, after).await?;
+        let rows: Vec<ImportRow> = serde_dynamo::from_items(items)?;
         Ok(Page { imports: rows.into_iter().map(ImportRow::import).collect::<Result<_, _>>()?, next })
     }
 

@@ -1,5 +1,5 @@
 //! The lock in the table: each operation one `UpdateItem` on the conversation, whose refusal returns the item, so that
-//! the answer needs no read. The conditions restate [`shared_domain::lock`]; `tests/locks.rs` holds both together.
+//! the answer needs no read; after it, [`crate::held_locks`] is told of what was gained or given up. The conditions restate [`shared_domain::lock`]; `tests/locks.rs` holds both together.
 //!
 //! | operation | requests | write units |
 //! |---|---|---|

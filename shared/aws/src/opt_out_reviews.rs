@@ -20,7 +20,7 @@ use crate::{
     items::{ConversationRow, PersonRow, parse_id},
     keys,
     opt_outs::{OptOuts, Recorded, Standing},
-    table::{Item, StoreError, Table, text},
+    table::{Item, Order, StoreError, Table},
     transaction::Transaction,
 };
 
@@ -130,22 +130,9 @@ impl OptOutReviews {
     /// [`StoreError`].
     pub async fn open(&self, place: Place<'_>, limit: u16, after: Option<&str>) -> Result<Page, StoreError> {
         let partition = keys::inbox_partition(place.organisation, place.inbox);
-        let start = after.map(|at| Item::from([("pk".into(), text(&partition)), ("sk".into(), text(at))]));
-        let found = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :inbox AND begins_with(sk, :open)")
-            .expression_attribute_values(":inbox", text(&partition))
-            .expression_attribute_values(":open", text(keys::OPEN_REVIEWS))
-            .scan_index_forward(false)
-            .limit(i32::from(limit))
-            .set_exclusive_start_key(start)
-            .send()
-            .await?;
-        let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
-        let rows: Vec<ReviewRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        let (items, next) =
+            self.table.page(partition, keys::OPEN_REVIEWS, Order::Falling, limit, after).await?;
+        let rows: Vec<ReviewRow> = serde_dynamo::from_items(items)?;
         let reviews = rows.into_iter().map(ReviewRow::review).collect::<Result<Vec<_>, _>>()?;
         // Several texts of one conversation name it once: a batch with a key in it twice is refused.
         let threads: BTreeSet<&ConversationId> = reviews.iter().map(|review| &review.conversation).collect();

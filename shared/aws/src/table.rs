@@ -80,6 +80,15 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
     }
 }
 
+/// The order of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// By the key.
+    Rising,
+    /// The other way round: the newest first, where the key is a time.
+    Falling,
+}
+
 impl Table {
     /// Over this client.
     pub fn new(client: Client, name: impl Into<String>) -> Self {
@@ -112,6 +121,33 @@ impl Table {
     pub(crate) async fn put<T: Serialize>(&self, key: Key, item: &T) -> Result<(), StoreError> {
         self.client.put_item().table_name(&self.name).set_item(Some(row(key, item)?)).send().await?;
         Ok(())
+    }
+
+    /// A page of the rows of a partition that begin like this, and where the next one begins, if there may be one.
+    pub(crate) async fn page(
+        &self,
+        partition: String,
+        beginning: &str,
+        order: Order,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<(Vec<Item>, Option<String>), StoreError> {
+        let start =
+            after.map(|place| Item::from([("pk".into(), text(&partition)), ("sk".into(), text(place))]));
+        let found = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :partition AND begins_with(sk, :beginning)")
+            .expression_attribute_values(":partition", text(partition))
+            .expression_attribute_values(":beginning", text(beginning))
+            .scan_index_forward(order == Order::Rising)
+            .limit(i32::from(limit))
+            .set_exclusive_start_key(start)
+            .send()
+            .await?;
+        let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
+        Ok((found.items.unwrap_or_default(), next))
     }
 
     /// Several items at once, in no order; asks again for what the store left out.

@@ -11,7 +11,7 @@ use crate::{
     idempotency::Idempotency,
     items::parse_id,
     keys,
-    table::{Item, StoreError, Table, number, text},
+    table::{Order, StoreError, Table, number},
     transaction::Transaction,
 };
 
@@ -98,22 +98,8 @@ impl Templates {
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
         let partition = keys::team_partition(organisation, team);
-        let start =
-            after.map(|place| Item::from([("pk".into(), text(&partition)), ("sk".into(), text(place))]));
-        let found = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :team AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":team", text(&partition))
-            .expression_attribute_values(":prefix", text(keys::TEMPLATES))
-            .limit(i32::from(limit))
-            .set_exclusive_start_key(start)
-            .send()
-            .await?;
-        let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
-        let rows: Vec<TemplateRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        let (items, next) = self.table.page(partition, keys::TEMPLATES, Order::Rising, limit, after).await?;
+        let rows: Vec<TemplateRow> = serde_dynamo::from_items(items)?;
         Ok(Page { entries: rows.into_iter().map(entry).collect::<Result<_, _>>()?, next })
     }
 
