@@ -22,7 +22,6 @@ use shared_domain::{
 };
 
 use crate::{
-    relay_notices::Queue,
     shelf::Shelf,
     stage::{ACCOUNT, Carrier, Stage, TOKEN, callbacks, json as body_of, no_bucket, now, signed, verifier},
 };

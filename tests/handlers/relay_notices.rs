@@ -1,12 +1,8 @@
 //! `outbox-relay` and `send-reconcile`: notices on their way to the mail queue.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use aws_lambda_events::event::dynamodb::Event;
-use axum::{Json, Router, extract::State};
 use outbox_relay::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::{
@@ -22,56 +18,14 @@ use shared_domain::{
     time::Timestamp,
 };
 
+use test_kit::queue::Queue;
+
 use crate::stage::{Carrier, Stage, now};
 
 const DOWN: &str = "http://127.0.0.1:9";
 
-/// A queue that takes every entry but those with the ids that it refuses.
-#[derive(Clone)]
-pub(crate) struct Queue {
-    pub(crate) url: String,
-    refused: Arc<Mutex<Vec<&'static str>>>,
-    bodies: Arc<Mutex<Vec<String>>>,
-}
-
-impl Queue {
-    pub(crate) async fn open() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let queue = Self { url, refused: Arc::default(), bodies: Arc::default() };
-        let take = async |State(queue): State<Self>, body: String| queue.take(&body);
-        let router = Router::new().fallback(take).with_state(queue.clone());
-        tokio::spawn(async { axum::serve(listener, router).await });
-        queue
-    }
-
-    fn take(&self, body: &str) -> Json<Value> {
-        let body: Value = serde_json::from_str(body).unwrap();
-        let refused = self.refused.lock().unwrap().clone();
-        let (mut taken, mut failed) = (Vec::new(), Vec::new());
-        for entry in body["Entries"].as_array().unwrap() {
-            if refused.iter().any(|id| entry["Id"] == *id) {
-                failed.push(json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
-            } else {
-                self.bodies.lock().unwrap().push(entry["MessageBody"].as_str().unwrap().to_owned());
-                taken.push(json!({ "Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": "0" }));
-            }
-        }
-        Json(json!({ "Successful": taken, "Failed": failed }))
-    }
-
-    pub(crate) fn refuse(&self, ids: &[&'static str]) {
-        *self.refused.lock().unwrap() = ids.to_vec();
-    }
-
-    /// What it took, in its order.
-    pub(crate) fn bodies(&self) -> Vec<String> {
-        self.bodies.lock().unwrap().clone()
-    }
-
-    fn notices(&self) -> Vec<Notice> {
-        self.bodies.lock().unwrap().iter().map(|body| Notices::of_text(body).unwrap()).collect()
-    }
+fn told(queue: &Queue) -> Vec<Notice> {
+    queue.bodies().iter().map(|body| Notices::of_text(body).unwrap()).collect()
 }
 
 fn mail(url: &str) -> MailQueue {
@@ -187,7 +141,7 @@ async fn a_notice_goes_to_the_mail_queue_as_it_was_left_and_its_row_is_removed()
     let records = inserted(&stage).await;
     assert_eq!(records.len(), 5);
     handle(&relay(&stage, &queue.url), event(records)).await.unwrap();
-    assert_eq!((queue.notices(), waiting(&stage).await), (notices, Vec::new()));
+    assert_eq!((told(&queue), waiting(&stage).await), (notices, Vec::new()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +155,7 @@ async fn a_row_that_goes_or_cannot_be_read_is_passed_over() {
     records[1]["dynamodb"]["NewImage"]["kind"] = json!({ "S": "something else" });
     records[1]["dynamodb"]["NewImage"]["at"] = json!({ "S": "never" });
     handle(&relay(&stage, &queue.url), event(records)).await.unwrap();
-    let names: Vec<_> = queue.notices().into_iter().map(|notice| notice.id).collect();
+    let names: Vec<_> = told(&queue).into_iter().map(|notice| notice.id).collect();
     assert_eq!((names.as_slice(), waiting(&stage).await.len()), (&["c-suspended".to_owned()][..], 4));
 }
 
@@ -223,7 +177,7 @@ async fn one_notice_that_the_queue_refuses_stays_and_the_others_go() {
     queue.refuse(&["1"]);
     let records = inserted(&stage).await;
     let failed = handle(&relay(&stage, &queue.url), event(records.clone())).await.unwrap_err();
-    assert_eq!((failed.failed, failed.all, queue.notices().len()), (1, 5, 4));
+    assert_eq!((failed.failed, failed.all, told(&queue).len()), (1, 5, 4));
     let names: Vec<_> = waiting(&stage).await.into_iter().map(|notice| notice.id).collect();
     assert_eq!(names, ["b-rejected"]);
     queue.refuse(&[]);
@@ -245,7 +199,7 @@ async fn a_text_that_is_not_queued_holds_up_no_notice() {
     text["dynamodb"]["NewImage"] = image;
     records.insert(0, text);
     let failed = handle(&relay(&stage, &queue.url), event(records)).await.unwrap_err();
-    assert_eq!((failed.failed, failed.all, queue.notices().len()), (1, 6, 5));
+    assert_eq!((failed.failed, failed.all, told(&queue).len()), (1, 6, 5));
     assert_eq!(waiting(&stage).await, []);
 }
 
@@ -266,7 +220,7 @@ async fn what_the_stream_left_behind_is_queued_by_the_sweep_after_its_time() {
     assert_eq!(run(&queue.url, late).await, (4, 1));
     queue.refuse(&[]);
     assert_eq!((run(&queue.url, late).await, run(&queue.url, late).await), ((1, 0), (0, 0)));
-    let mut told = queue.notices();
+    let mut told = told(&queue);
     told.sort_by(|one, other| one.id.cmp(&other.id));
     assert_eq!((told, waiting(&stage).await), (notices, Vec::new()));
 }

@@ -1,9 +1,6 @@
 //! A registered team with one shared inbox, one member and a contact, and the carrier simulator.
 
-use std::time::Duration;
-
 use lambda_http::{Body, Response};
-use local_cloud::simulator::{self, Settings};
 use serde_json::Value;
 use shared_aws::{
     bucket::Bucket,
@@ -20,7 +17,7 @@ use shared_aws::{
 };
 use shared_carriers::{
     callback::StatusCallbacks,
-    twilio::{Client, Credentials, Verifier, signature},
+    twilio::{Verifier, signature},
 };
 use shared_domain::{
     contact::Contact,
@@ -35,11 +32,10 @@ use shared_domain::{
     team::Team,
     time::Timestamp,
 };
+pub(crate) use test_kit::carrier::{ACCOUNT, Carrier, TOKEN};
 use test_kit::{engine::Engine, gateway::Event};
 
 pub(crate) const BASE: &str = "https://inbox.example";
-pub(crate) const ACCOUNT: &str = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-pub(crate) const TOKEN: &str = "test-token";
 pub(crate) const SIGNING: &str = "signing-secret";
 
 pub(crate) struct Stage {
@@ -214,51 +210,4 @@ pub(crate) fn signed(route: &'static str, query: &str, form: &str, token: &str) 
 pub(crate) fn json(answer: &Response<Body>) -> Value {
     let body: &[u8] = answer.body();
     serde_json::from_slice(body).unwrap_or(Value::Null)
-}
-
-/// The simulator, and a client for it.
-pub(crate) struct Carrier {
-    pub(crate) url: String,
-}
-
-impl Carrier {
-    pub(crate) async fn open() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let mut settings = Settings::new(ACCOUNT, TOKEN, "http://127.0.0.1:9");
-        settings.step = Duration::from_millis(1);
-        settings.hold = Duration::from_secs(5);
-        tokio::spawn(simulator::serve(listener, settings));
-        Self { url }
-    }
-
-    pub(crate) fn client(&self, timeout: Duration) -> Client {
-        let credentials =
-            Credentials { account_sid: ACCOUNT.into(), username: ACCOUNT.into(), password: TOKEN.into() };
-        Client::new(&self.url, credentials, timeout).unwrap()
-    }
-
-    pub(crate) async fn fault(&self, kind: &str, count: &str) {
-        let _ = rustls::crypto::ring::default_provider().install_default(); // once is enough
-        let client = reqwest::Client::new();
-        let form = [("Kind", kind), ("Count", count)];
-        let url = format!("{}/_twilio/simulate/fault", self.url);
-        let answer = client.post(url).basic_auth(ACCOUNT, Some(TOKEN)).form(&form).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.status());
-    }
-
-    /// The addresses of files that a text was sent with.
-    pub(crate) async fn media_of(&self, sid: &str) -> Vec<String> {
-        let _ = rustls::crypto::ring::default_provider().install_default(); // once is enough
-        let url = format!("{}/_twilio/simulate/message-media", self.url);
-        let request = reqwest::Client::new().post(url).basic_auth(ACCOUNT, Some(TOKEN));
-        let answer: Value = request.form(&[("MessageSid", sid)]).send().await.unwrap().json().await.unwrap();
-        serde_json::from_value(answer["mediaUrls"].clone()).unwrap()
-    }
-
-    /// Texts that the carrier took for this number.
-    pub(crate) async fn taken(&self, to: &PhoneNumber) -> usize {
-        let client = self.client(Duration::from_secs(5));
-        client.find_messages(to.as_str(), "+12025550100", jiff::Timestamp::UNIX_EPOCH).await.unwrap().len()
-    }
 }

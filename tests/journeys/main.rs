@@ -13,6 +13,7 @@ mod carrier_trouble;
 mod compose;
 mod contacts;
 mod conventions;
+mod dead_letters;
 mod delivery;
 mod filters;
 mod folders;

@@ -1,6 +1,6 @@
 //! What the journeys are told with: the running stack, its users, the carrier with its phones, and patience.
 //!
-//! Everything here talks HTTP and nothing else, so a journey sees what a front end or a carrier sees. A helper that does
+//! Everything here but the operator talks HTTP and nothing else, so a journey sees what a front end or a carrier sees. A helper that does
 //! not get what the journey needs panics with the request and the answer.
 
 #![allow(clippy::missing_panics_doc, reason = "a helper that panics is a test that fails")]
@@ -10,6 +10,7 @@ pub mod carrier;
 pub mod client;
 pub mod mail;
 pub mod office;
+pub mod operator;
 pub mod phone;
 pub mod stack;
 pub mod thread;
@@ -20,6 +21,7 @@ pub use carrier::Carrier;
 pub use client::Client;
 pub use mail::Mail;
 pub use office::{Office, Shared};
+pub use operator::{Operator, Waiting};
 pub use phone::Phone;
 pub use shared_carriers::twilio::signature::sign_json;
 pub use stack::{Inbox, Stack};

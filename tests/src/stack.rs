@@ -1,6 +1,7 @@
 //! The running system, as the local cloud describes it in `stack.json`.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -50,6 +51,14 @@ struct Document {
     inboxes: Vec<Inbox>,
     inspect: Inspect,
     log: PathBuf,
+    aws: Inside,
+}
+
+/// What an operator needs.
+#[derive(Debug, Deserialize)]
+struct Inside {
+    environment: BTreeMap<String, String>,
+    outputs: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,8 +74,10 @@ struct Account {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct User {
     id: String,
+    organisation_id: String,
     name: String,
     token: String,
 }
@@ -97,6 +108,20 @@ impl Stack {
     /// The token of a user.
     pub fn token_of(&self, id: &str) -> &str {
         &self.find_user(id).token
+    }
+
+    /// The organisation of the demo data that most journeys are about.
+    pub fn organisation(&self) -> &str {
+        &self.find_user("olivia").organisation_id
+    }
+
+    /// One of the template's outputs.
+    pub fn output(&self, name: &str) -> &str {
+        self.document.aws.outputs.get(name).unwrap_or_else(|| panic!("no output {name}"))
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.document.aws.environment["AWS_ENDPOINT_URL"]
     }
 
     /// The secret that signs webhooks.

@@ -9,9 +9,8 @@ use lambda_http::{Body, Request, Response};
 use shared_aws::{
     client::Aws,
     config::Environment,
-    conversations::Conversations,
+    deliveries::Deliveries,
     inboxes::Inboxes,
-    locks::Thread,
     messages::{Messages, Reported},
     secrets::Secrets,
     table::Table,
@@ -22,7 +21,7 @@ use shared_carriers::{
 };
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganisationId},
-    message::{DeliveryState, Message, Report},
+    message::{DeliveryState, Report},
     time::Timestamp,
 };
 use shared_http::{
@@ -40,7 +39,7 @@ pub struct App {
     callbacks: StatusCallbacks,
     inboxes: Inboxes,
     messages: Messages,
-    conversations: Conversations,
+    deliveries: Deliveries,
 }
 
 impl App {
@@ -67,7 +66,7 @@ impl App {
             callbacks,
             inboxes: Inboxes::new(table.clone()),
             messages: Messages::new(table.clone()),
-            conversations: Conversations::new(table),
+            deliveries: Deliveries::new(table),
         }
     }
 }
@@ -104,14 +103,8 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     };
     let report = report(&callback, now);
     let sid = Some(callback.message_sid.as_str());
-    match app.messages.report(&organisation, &message, state, &report, sid).await? {
-        // A report that comes again may be of a host that died before it marked the thread.
-        Reported::Added(message) | Reported::Known(message) => {
-            show_in_thread(app, &organisation, *message, state).await?;
-        }
-        Reported::NoMessage => {
-            tracing::warn!(metric = "unknown_message", message_id = %message, "a report for no message of ours");
-        }
+    if app.deliveries.report(&organisation, &message, state, &report, sid).await? == Reported::NoMessage {
+        tracing::warn!(metric = "unknown_message", message_id = %message, "a report for no message of ours");
     }
     Ok(webhook::acknowledged())
 }
@@ -163,33 +156,6 @@ fn report(callback: &StatusCallback, now: Timestamp) -> Report {
         code: callback.error_code.map(|code| code.to_string()),
         detail: callback.error_code.map(|code| error_code::sentence(code).into_owned()),
     }
-}
-
-/// A failure shows in lists, and so does its end when the text arrives after all. Of two reports at once either may mark the
-/// thread last, so whoever has marked it looks whether the message still stands where it stood.
-async fn show_in_thread(
-    app: &App,
-    organisation: &OrganisationId,
-    mut message: Message,
-    reported: DeliveryState,
-) -> Result<(), Problem> {
-    if !reported.is_failure() && reported != DeliveryState::Delivered {
-        return Ok(());
-    }
-    // A failure ends at most once: the second look is the last.
-    for _ in 0..2 {
-        if !message.delivery.history().iter().any(|(state, _)| state.is_failure()) {
-            return Ok(());
-        }
-        let failed = message.delivery.state().is_failure();
-        let thread = Thread { organisation, inbox: &message.inbox, conversation: &message.conversation };
-        app.conversations.mark_delivery(thread, &message.id, failed).await?;
-        match app.messages.get(organisation, &message.id).await? {
-            Some(now) if now.delivery.state().is_failure() != failed => message = now,
-            _ => return Ok(()),
-        }
-    }
-    Ok(())
 }
 
 /// This function's part of the OpenAPI document.

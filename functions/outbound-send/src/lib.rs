@@ -21,8 +21,7 @@ use shared_aws::{
     client::Aws,
     config::Environment,
     contacts::Contacts,
-    conversations::Conversations,
-    locks::Thread,
+    deliveries::Deliveries,
     media::stored_at,
     messages::{Claim, Messages},
     opt_outs::{OptOuts, Recorded},
@@ -54,7 +53,7 @@ pub struct App {
     carrier: Client,
     callbacks: StatusCallbacks,
     messages: Messages,
-    conversations: Conversations,
+    deliveries: Deliveries,
     outbox: Outbox,
     contacts: Contacts,
     opt_outs: OptOuts,
@@ -97,7 +96,7 @@ impl App {
             carrier,
             callbacks,
             messages: Messages::new(table.clone()),
-            conversations: Conversations::new(table.clone()),
+            deliveries: Deliveries::new(table.clone()),
             outbox: Outbox::new(table.clone()),
             contacts: Contacts::new(table.clone()),
             opt_outs: OptOuts::new(table),
@@ -173,7 +172,8 @@ async fn one(
             record_answer(app, clock(), attempt, &job, &message, answer, last_try).await
         }
         Claim::Interrupted(_) => ask_the_carrier(app, clock(), &job, "an attempt to send it broke off").await,
-        Claim::Settled => Ok(()),
+        // Also what a worker that died after its report has not shown.
+        Claim::Settled(message) => Ok(app.deliveries.show(&job.organisation, &message).await?),
         Claim::NoMessage => Err(Again::NotUnderstood(format!("{} is not there", job.message))),
     }
 }
@@ -223,7 +223,7 @@ async fn record_answer(
     match answer {
         SendOutcome::Accepted { sid, .. } => {
             let report = Report::at(now);
-            app.messages
+            app.deliveries
                 .report(&job.organisation, &job.message, DeliveryState::Sent, &report, Some(&sid))
                 .await?;
             tracing::info!(message_id = %job.message, carrier_id = sid, "sent");
@@ -311,13 +311,7 @@ async fn fail(
     }
     let report =
         Report { at: now, code: refusal.code.map(|code| code.to_string()), detail: Some(refusal.reason) };
-    app.messages.report(&job.organisation, &job.message, DeliveryState::Failed, &report, None).await?;
-    let thread = Thread {
-        organisation: &job.organisation,
-        inbox: &message.inbox,
-        conversation: &message.conversation,
-    };
-    app.conversations.mark_delivery(thread, &job.message, true).await?;
+    app.deliveries.report(&job.organisation, &job.message, DeliveryState::Failed, &report, None).await?;
     Ok(())
 }
 
@@ -327,6 +321,6 @@ async fn ask_the_carrier(app: &App, now: Timestamp, job: &SendJob, why: &str) ->
     app.outbox.ask_about(&job.organisation, &job.message, now).await?;
     let detail = "The carrier's answer was lost; we are asking it whether it has the text.";
     let report = Report { at: now, code: None, detail: Some(detail.into()) };
-    app.messages.report(&job.organisation, &job.message, DeliveryState::Unknown, &report, None).await?;
+    app.deliveries.report(&job.organisation, &job.message, DeliveryState::Unknown, &report, None).await?;
     Ok(())
 }

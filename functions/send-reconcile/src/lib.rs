@@ -9,8 +9,7 @@ use std::time::Duration;
 use shared_aws::{
     client::Aws,
     config::Environment,
-    conversations::Conversations,
-    locks::Thread,
+    deliveries::Deliveries,
     media::MediaFiles,
     messages::Messages,
     notices::Notices,
@@ -40,7 +39,7 @@ pub struct App {
     notices: Notices,
     files: MediaFiles,
     messages: Messages,
-    conversations: Conversations,
+    deliveries: Deliveries,
     grace: Duration,
 }
 
@@ -102,7 +101,7 @@ impl App {
             notices: Notices::new(table.clone()),
             outbox: Outbox::new(table.clone()),
             messages: Messages::new(table.clone()),
-            conversations: Conversations::new(table),
+            deliveries: Deliveries::new(table),
             grace,
         }
     }
@@ -188,13 +187,14 @@ async fn settle(app: &App, now: Timestamp, entry: &Entry) -> Result<bool, NotSet
         return Ok(true);
     };
     if message.delivery.state().is_settled() {
+        app.deliveries.show(&entry.organisation, &message).await?; // of a run that died after its report, too
         app.outbox.answered(&entry.message).await?;
         return Ok(true);
     }
     match at_the_carrier(app, entry, &message).await? {
         Some(found) => taken(app, now, entry, &found).await?,
         None if now < entry.at.plus(app.grace) => return Ok(false),
-        None => never_taken(app, now, entry, &message).await?,
+        None => never_taken(app, now, entry).await?,
     }
     app.outbox.answered(&entry.message).await?;
     Ok(true)
@@ -243,21 +243,15 @@ async fn taken(app: &App, now: Timestamp, entry: &Entry, found: &CarrierMessage)
         code: found.error_code.map(|code| code.to_string()),
         detail: found.error_code.map(|code| error_code::sentence(code).into_owned()),
     };
-    app.messages.report(&entry.organisation, &entry.message, state, &report, Some(&found.sid)).await?;
+    app.deliveries.report(&entry.organisation, &entry.message, state, &report, Some(&found.sid)).await?;
     tracing::info!(message_id = %entry.message, carrier_id = found.sid, "found at the carrier");
     Ok(())
 }
 
-async fn never_taken(app: &App, now: Timestamp, entry: &Entry, message: &Message) -> Result<(), StoreError> {
+async fn never_taken(app: &App, now: Timestamp, entry: &Entry) -> Result<(), StoreError> {
     let detail = "The carrier has no record of this text, so it was not sent. You may send it again.";
     let report = Report { at: now, code: Some("not_accepted".into()), detail: Some(detail.into()) };
-    app.messages.report(&entry.organisation, &entry.message, DeliveryState::Failed, &report, None).await?;
-    let thread = Thread {
-        organisation: &entry.organisation,
-        inbox: &message.inbox,
-        conversation: &message.conversation,
-    };
-    app.conversations.mark_delivery(thread, &entry.message, true).await?;
+    app.deliveries.report(&entry.organisation, &entry.message, DeliveryState::Failed, &report, None).await?;
     tracing::warn!(message_id = %entry.message, "unknown to the carrier");
     Ok(())
 }

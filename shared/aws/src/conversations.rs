@@ -193,8 +193,9 @@ impl Conversations {
         }
     }
 
-    /// Says in the thread whether our newest text (`message`) failed: 1 write unit and 1 for the index. Nothing happens
-    /// when a newer text of ours stands there.
+    /// Says in the thread whether our newest text (`message`) failed, or arrived after all: 1 write unit and 1 for each list.
+    /// Nothing happens when a newer text of ours stands there. What arrived never fails again, so that of two reports at once,
+    /// and of a request that was stuck on its way, none takes the thread back.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -204,21 +205,20 @@ impl Conversations {
         message: &MessageId,
         failed: bool,
     ) -> Result<(), StoreError> {
-        let expression = if failed { "SET deliveryFailed = :failed" } else { "REMOVE deliveryFailed" };
-        let mut request = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(
-                keys::conversation(thread.organisation, thread.inbox, thread.conversation).into_item(),
-            ))
-            .update_expression(expression)
-            .condition_expression("lastOutbound = :message")
-            .expression_attribute_values(":message", text(message));
-        if failed {
-            request = request.expression_attribute_values(":failed", AttributeValue::Bool(true));
-        }
+        let key = keys::conversation(thread.organisation, thread.inbox, thread.conversation);
+        let update = self.table.client.update_item().table_name(&self.table.name);
+        let mut request =
+            update.set_key(Some(key.into_item())).expression_attribute_values(":message", text(message));
+        request = if failed {
+            request
+                .update_expression("SET deliveryFailed = :failed")
+                .condition_expression("lastOutbound = :message AND (attribute_not_exists(arrived) OR arrived <> :message)")
+                .expression_attribute_values(":failed", AttributeValue::Bool(true))
+        } else {
+            request
+                .update_expression("SET arrived = :message REMOVE deliveryFailed")
+                .condition_expression("lastOutbound = :message")
+        };
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {

@@ -149,11 +149,26 @@ impl Inbound {
         self.thread(inbox, message, Seen::of(thread, &message.id)?, missing).await
     }
 
-    /// The message row. Put as it is: its content is the same however often it is put, until a report is added, and
-    /// inbound texts get none.
+    /// The message row, unless it is there: a request that was stuck on its way takes nothing back of what came after it, such
+    /// as the outcome of a file.
     async fn put(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
         let key = keys::message(&inbox.organisation, &message.conversation, &message.id);
-        self.table.put(key, &MessageRow::of(message)).await
+        let put = self
+            .table
+            .client
+            .put_item()
+            .table_name(&self.table.name)
+            .set_item(Some(row(key, &MessageRow::of(message))?))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(error.into()),
+            },
+        }
     }
 
     /// Brings the thread up to the message. Each try is one conditional write whose refusal tells what is left.

@@ -15,6 +15,7 @@ pub mod contact_book;
 pub mod contact_copies;
 pub mod contacts;
 pub mod conversations;
+pub mod deliveries;
 pub mod former_numbers;
 pub mod held_locks;
 pub mod idempotency;

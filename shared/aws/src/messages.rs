@@ -62,7 +62,7 @@ pub enum Claim {
     /// An earlier attempt claimed it and never wrote an outcome: nobody knows whether the carrier has it.
     Interrupted(Box<Message>),
     /// It has its outcome.
-    Settled,
+    Settled(Box<Message>),
     /// There is no such message.
     NoMessage,
 }
@@ -171,7 +171,7 @@ impl Messages {
             .expression_attribute_values(":report", attribute(&Report::at(now))?);
         Ok(match send(request).await? {
             Outcome::Done(message) => Claim::Yours(message),
-            Outcome::Refused(message) if message.delivery.state().is_settled() => Claim::Settled,
+            Outcome::Refused(message) if message.delivery.state().is_settled() => Claim::Settled(message),
             Outcome::Refused(message) => Claim::Interrupted(message),
             Outcome::Absent => Claim::NoMessage,
         })

@@ -157,7 +157,7 @@ async fn one_attempt_claims_a_message_and_another_learns_that_it_was_interrupted
     report(&desk, &id, DeliveryState::Unknown, 6).await;
     assert!(matches!(claim(&desk, &id, 3).await, Claim::Interrupted(_)), "the carrier is being asked");
     report(&desk, &id, DeliveryState::Sent, 7).await;
-    assert_eq!(claim(&desk, &id, 4).await, Claim::Settled);
+    assert!(matches!(claim(&desk, &id, 4).await, Claim::Settled(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +168,8 @@ async fn a_message_that_has_its_outcome_is_claimed_by_nobody() {
         let desk = Desk::open().await;
         let id = queued(&desk).await.id;
         report(&desk, &id, outcome, 1).await;
-        assert_eq!(claim(&desk, &id, 1).await, Claim::Settled, "{outcome:?} came before any claim");
+        let claimed = claim(&desk, &id, 1).await;
+        assert!(matches!(claimed, Claim::Settled(_)), "{outcome:?} came before any claim");
         assert_eq!(look_at(&desk, &id).await.delivery.state(), outcome);
     }
 }

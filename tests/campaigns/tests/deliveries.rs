@@ -1,14 +1,16 @@
 //! A delivery state never goes backwards: reports early, late, twice, shuffled, and at once, by the rule and by the
-//! webhook over an engine, with the sender's own outcome among them.
+//! webhook over an engine of which a tenth of the requests go wrong, with the sender's own outcome among them.
 
 use std::{sync::Arc, time::Duration, time::Instant};
 
 use delivery_status::{App, handle};
 use shared_aws::{
     conversations::Conversations,
+    deliveries::Deliveries,
     locks::Thread,
     messages::Messages,
     sends::{Acceptance, Accepted, Guard},
+    table::Table,
 };
 use shared_domain::{
     contact::Contact,
@@ -17,6 +19,7 @@ use shared_domain::{
     message::{Delivery, DeliveryState, Message, Report},
     time::Timestamp,
 };
+use test_kit::faults::Faults;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -142,14 +145,35 @@ impl Told {
     }
 }
 
-async fn tell(desk: &Desk, app: &App, told: &Told, word: Option<&'static str>, at: Timestamp) {
+/// So often something comes again before it is given up.
+const PATIENCE: u32 = 50;
+/// Of a hundred requests to the table so many go wrong.
+const STORM: u8 = 10;
+
+/// Where the carrier's callbacks and the sender's own outcome are told.
+struct Host {
+    app: App,
+    deliveries: Deliveries,
+}
+
+impl Host {
+    fn open(table: &Table) -> Self {
+        let app = App::new(table.clone(), verifier(), callbacks());
+        Self { app, deliveries: Deliveries::new(table.clone()) }
+    }
+}
+
+async fn tell(desk: &Desk, host: &Host, told: &Told, word: Option<&'static str>, at: Timestamp) {
     let sid = format!("SM{:032}", told.contact);
     let id = &told.message.id;
     let Some(word) = word else {
-        let messages = Messages::new(desk.table());
-        let sent = Report::at(at);
-        messages.report(&desk.inbox.organisation, id, DeliveryState::Sent, &sent, Some(&sid)).await.unwrap();
-        return;
+        let (organisation, sent) = (&desk.inbox.organisation, Report::at(at));
+        for _ in 0..PATIENCE {
+            if host.deliveries.report(organisation, id, DeliveryState::Sent, &sent, Some(&sid)).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the queue gave up");
     };
     let address = callbacks().url(desk.inbox.organisation.as_str(), id.as_str());
     let query = address.split_once('?').unwrap().1;
@@ -165,8 +189,8 @@ async fn tell(desk: &Desk, app: &App, told: &Told, word: Option<&'static str>, a
         fields.push(("ErrorCode", "30003"));
     }
     let event = webhook("POST /webhooks/twilio/status", query, &fields);
-    for _ in 0..20 {
-        match handle(app, at, event.request()).await.status().as_u16() {
+    for _ in 0..PATIENCE {
+        match handle(&host.app, at, event.request()).await.status().as_u16() {
             200 => return,
             500..=599 => {}
             other => panic!("{other}"),
@@ -182,7 +206,7 @@ async fn state(desk: &Desk, told: &Told) -> DeliveryState {
 }
 
 /// Accepts the text and tells all that is told of it, one after the other or all at once.
-async fn live(desk: Arc<Desk>, told: Told, at_once: bool) {
+async fn live(desk: Arc<Desk>, table: Table, told: Told, at_once: bool) -> Arc<Told> {
     let contact = Contact::provisional(&desk.inbox.team, &told.message.contact_number);
     let wanted = Acceptance {
         organisation: &desk.inbox.organisation,
@@ -193,23 +217,28 @@ async fn live(desk: Arc<Desk>, told: Told, at_once: bool) {
     };
     assert_eq!(desk.sends.accept(wanted).await.unwrap(), Accepted::Stored);
     let (desk, told) = (desk.clone(), Arc::new(told));
-    let app = Arc::new(App::new(desk.table(), verifier(), callbacks()));
+    let host = Arc::new(Host::open(&table));
     let (mut hosts, mut reached) = (JoinSet::new(), 1);
     for (order, word) in told.words.clone().into_iter().enumerate() {
-        let (desk, app, told) = (desk.clone(), app.clone(), told.clone());
+        let (desk, host, told) = (desk.clone(), host.clone(), told.clone());
         // Each host's clock is off in its own way.
         let at = later(10_000 + (order as u64 * 7_919) % 5_000);
         if at_once {
-            hosts.spawn(async move { tell(&desk, &app, &told, word, at).await });
+            hosts.spawn(async move { tell(&desk, &host, &told, word, at).await });
         } else {
-            tell(&desk, &app, &told, word, at).await;
+            tell(&desk, &host, &told, word, at).await;
             let now = place(state(&desk, &told).await);
             assert!(now >= reached, "{:?}: from {reached} to {now}", told.words);
             reached = now;
         }
     }
     hosts.join_all().await;
-    let state = state(&desk, &told).await;
+    told
+}
+
+/// It ended as far as it was reported, and the list shows it so.
+async fn judge(desk: &Desk, told: &Told) {
+    let state = state(desk, told).await;
     assert_eq!(place(state), told.furthest(), "{:?}: {state:?}", told.words);
     let id = desk.conversation(told.contact);
     let thread = Thread { organisation: &desk.inbox.organisation, inbox: &desk.inbox.id, conversation: &id };
@@ -225,17 +254,24 @@ async fn no_callback_takes_a_state_back() {
     for seed in seeds {
         let begun = Instant::now();
         println!("SEED={seed}: {messages} messages");
-        let desk = Arc::new(Desk::open(messages).await);
+        let (desk, faults) = (Arc::new(Desk::open(messages).await), Faults::seeded(seed));
+        let table = faults.table(&desk.engine);
+        faults.strike(STORM);
         let mut chance = fastrand::Rng::with_seed(seed);
-        let mut lives = JoinSet::new();
+        let (mut lives, mut over) = (JoinSet::new(), Vec::new());
         for contact in 0..messages {
             if lives.len() >= 8 {
-                lives.join_next().await.unwrap().unwrap();
+                over.push(lives.join_next().await.unwrap().unwrap());
             }
             let told = Told::draw(&desk, contact, &mut chance);
-            lives.spawn(live(desk.clone(), told, contact % 2 == 0));
+            lives.spawn(live(desk.clone(), table.clone(), told, contact % 2 == 0));
         }
-        lives.join_all().await;
-        println!("SEED={seed}: in {:?}", begun.elapsed());
+        over.extend(lives.join_all().await);
+        faults.strike(0);
+        tokio::time::sleep(Duration::from_secs(1)).await; // what is stuck on its way arrives
+        for told in over {
+            judge(&desk, &told).await;
+        }
+        println!("SEED={seed}: {:?}, in {:?}", faults.struck(), begun.elapsed());
     }
 }

@@ -2,6 +2,8 @@
 //! chance prints its seed, and `SEED=…` runs that one alone.
 
 #[cfg(test)]
+mod contention;
+#[cfg(test)]
 mod deliveries;
 #[cfg(test)]
 mod desk;
@@ -11,6 +13,8 @@ mod engine;
 mod inbound;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod sends;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

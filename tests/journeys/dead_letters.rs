@@ -1,0 +1,113 @@
+//! A message that nobody can work at ends among the dead letters, after as many tries as the queue's policy has, and holds up
+//! nobody else; mended and moved back, it is as good as any other.
+//!
+//! This journey waits for the queue's pauses, some two minutes in all.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use product_tests::{PATIENCE, Phone, Stack, eventually};
+use serde_json::{Value, json};
+use shared_aws::keys;
+use shared_domain::ids::{MessageId, OrganisationId};
+
+/// `maxReceiveCount` of the send queue in template.yaml, which a test holds to `MAX_RECEIVES`.
+const TRIES: usize = 5;
+/// Longer than so many pauses of the queue.
+const ALL_TRIES: Duration = Duration::from_secs(240);
+
+/// A text that was sent, copied under an id of its own as if it had just been accepted.
+struct Copy {
+    organisation: OrganisationId,
+    id: MessageId,
+    row: std::collections::HashMap<String, AttributeValue>,
+}
+
+impl Copy {
+    async fn of(table: &Client, name: &str, organisation: &str, sent: &str) -> Self {
+        let (organisation, sent) = (OrganisationId::parse(organisation).unwrap(), MessageId::parse(sent).unwrap());
+        let conversation = sent.conversation().unwrap();
+        let found = keys::message(&organisation, &conversation, &sent);
+        let (pk, sk) = (AttributeValue::S(found.pk), AttributeValue::S(found.sk));
+        let got = table.get_item().table_name(name).key("pk", pk).key("sk", sk).send().await.unwrap();
+        let mut row = got.item.expect("the text that was sent");
+        let (now, chance) = (shared_aws::clock::now(), shared_aws::clock::chance());
+        let id = MessageId::in_conversation(&conversation, now, chance);
+        let queued = AttributeValue::M([("at".into(), AttributeValue::N(now.millis().to_string()))].into());
+        row.insert("sk".into(), AttributeValue::S(id.to_string()));
+        row.insert("states".into(), AttributeValue::M([("queued".into(), queued)].into()));
+        row.remove("claim");
+        row.remove("carrierId");
+        Self { organisation, id, row }
+    }
+
+    fn job(&self) -> String {
+        json!({ "organisationId": self.organisation.as_str(), "messageId": self.id.as_str() }).to_string()
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_ends_among_the_dead_letters_holds_up_nobody_and_can_be_taken_up() {
+    let stack = Stack::open();
+    let (carrier, ben, operator) = (stack.carrier(), stack.user("ben"), stack.operator());
+    let table = Client::from_conf(operator.aws.dynamodb_config().build());
+    let compose = async |phone: &Phone, text: &str| {
+        let from = json!({ "inboxId": stack.desk().inbox_id });
+        let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
+        let accepted = ben.post("/v1/messages", body).await;
+        accepted.expect(202)["messageId"].as_str().expect("an id").to_owned()
+    };
+    let phone = Phone::new();
+    let sent = compose(&phone, "Once").await;
+    ben.message_in(&sent, "delivered").await;
+    let name = stack.output("TableName");
+    let lost = Copy::of(&table, name, stack.organisation(), &sent).await;
+
+    // Not JSON, no job of this version, and a job whose message is not there.
+    let bodies = ["not JSON".to_owned(), json!({ "version": 9, "what": "later" }).to_string(), lost.job()];
+    let mut poison = Vec::new();
+    for (place, body) in bodies.iter().enumerate() {
+        let group = format!("poison {place} {}", phone.number());
+        poison.push(operator.queues("SendQueueUrl", &group, body).await);
+    }
+    let tries = |id: &str| {
+        let log = stack.log();
+        log.lines().filter(|line| line.contains(id) && line.contains("comes again")).count()
+    };
+    eventually("the sender has met it", PATIENCE, async || (tries(&poison[0]) > 0).then_some(())).await;
+
+    // Others go on, while it comes again and again.
+    let others: Vec<Phone> = (0..5).map(|_| Phone::new()).collect();
+    for other in &others {
+        let text = compose(other, "Meanwhile").await;
+        ben.message_in(&text, "delivered").await;
+    }
+    assert!(poison.iter().all(|id| tries(id) < TRIES), "it was given up before the others were through");
+
+    let mut dead: Vec<Value> = Vec::new();
+    let letter = eventually("all of it is among the dead letters", ALL_TRIES, async || {
+        for found in operator.looks_into("SendDeadLettersUrl").await {
+            if poison.contains(&found.id) && !dead.contains(&json!(found.id)) {
+                dead.push(json!(found.id));
+            }
+            if dead.len() == poison.len() && found.id == poison[2] {
+                return Some(found);
+            }
+        }
+        None
+    })
+    .await;
+    for id in &poison {
+        assert_eq!(tries(id), TRIES, "tries of {id}");
+    }
+
+    // The message is there after all; the operator moves its job back.
+    assert!(carrier.words_on(&phone).await == ["Once"]);
+    table.put_item().table_name(name).set_item(Some(lost.row.clone())).send().await.unwrap();
+    let calm = carrier.calm().await;
+    operator.redrives("SendDeadLettersUrl", "SendQueueUrl", &letter).await;
+    ben.message_in(lost.id.as_str(), "delivered").await;
+    drop(calm);
+    assert_eq!(carrier.words_on(&phone).await, ["Once", "Once"]);
+    assert_eq!(tries(&letter.id), TRIES);
+}
