@@ -21,6 +21,8 @@ use shared_domain::{
     opt_out::Answers,
 };
 
+use test_kit::queue::Queue;
+
 use crate::{
     shelf::Shelf,
     stage::{ACCOUNT, Carrier, Stage, TOKEN, callbacks, json as body_of, no_bucket, now, signed, verifier},

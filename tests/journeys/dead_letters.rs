@@ -25,7 +25,8 @@ struct Copy {
 
 impl Copy {
     async fn of(table: &Client, name: &str, organisation: &str, sent: &str) -> Self {
-        let (organisation, sent) = (OrganisationId::parse(organisation).unwrap(), MessageId::parse(sent).unwrap());
+        let (organisation, sent) =
+            (OrganisationId::parse(organisation).unwrap(), MessageId::parse(sent).unwrap());
         let conversation = sent.conversation().unwrap();
         let found = keys::message(&organisation, &conversation, &sent);
         let (pk, sk) = (AttributeValue::S(found.pk), AttributeValue::S(found.sk));

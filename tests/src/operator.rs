@@ -40,7 +40,8 @@ impl Operator<'_> {
     /// The messages of a queue that nobody works at; they are hidden for a moment.
     pub async fn looks_into(&self, queue: &str) -> Vec<Waiting> {
         let received = self.aws.sqs().receive_message().queue_url(self.stack.output(queue));
-        let received = received.max_number_of_messages(10).visibility_timeout(1).send().await.expect("a queue");
+        let received =
+            received.max_number_of_messages(10).visibility_timeout(1).send().await.expect("a queue");
         let text = |text: Option<String>| text.unwrap_or_default();
         let messages = received.messages.unwrap_or_default().into_iter();
         messages

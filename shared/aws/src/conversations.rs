@@ -212,7 +212,9 @@ impl Conversations {
         request = if failed {
             request
                 .update_expression("SET deliveryFailed = :failed")
-                .condition_expression("lastOutbound = :message AND (attribute_not_exists(arrived) OR arrived <> :message)")
+                .condition_expression(
+                    "lastOutbound = :message AND (attribute_not_exists(arrived) OR arrived <> :message)",
+                )
                 .expression_attribute_values(":failed", AttributeValue::Bool(true))
         } else {
             request

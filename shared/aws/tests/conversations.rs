@@ -214,7 +214,7 @@ async fn only_the_newest_text_of_ours_says_whether_delivery_failed() {
     let first = composed(&desk, 0).await;
     assert!(mark(&first, true).await);
     assert!(!mark(&first, false).await, "delivered after all");
-    assert!(mark(&first, true).await);
+    assert!(!mark(&first, true).await, "what arrived never fails again, however late somebody says so");
     let second = composed(&desk, 10).await;
     assert!(!desk.look_at(&conversation).await.delivery_failed, "a new text of ours begins anew");
     assert!(!mark(&first, true).await, "the older text says nothing any more");

@@ -220,7 +220,8 @@ async fn stored(ring: &Ring) -> std::collections::BTreeSet<String> {
         let mut before = None;
         loop {
             let id = ring.desk.conversation(contact);
-            let page = messages.history(&ring.desk.inbox.organisation, &id, 100, before.as_ref()).await.unwrap();
+            let page =
+                messages.history(&ring.desk.inbox.organisation, &id, 100, before.as_ref()).await.unwrap();
             all.extend(page.messages.iter().map(|message| message.id.to_string()));
             before = page.next;
             if before.is_none() {

@@ -169,7 +169,8 @@ async fn tell(desk: &Desk, host: &Host, told: &Told, word: Option<&'static str>,
     let Some(word) = word else {
         let (organisation, sent) = (&desk.inbox.organisation, Report::at(at));
         for _ in 0..PATIENCE {
-            if host.deliveries.report(organisation, id, DeliveryState::Sent, &sent, Some(&sid)).await.is_ok() {
+            if host.deliveries.report(organisation, id, DeliveryState::Sent, &sent, Some(&sid)).await.is_ok()
+            {
                 return;
             }
         }

@@ -33,12 +33,7 @@ use test_kit::{
     queue::Queue,
 };
 
-use crate::{
-    chosen_seed,
-    desk::Desk,
-    twilio::callbacks,
-    whole,
-};
+use crate::{chosen_seed, desk::Desk, twilio::callbacks, whole};
 
 /// `maxReceiveCount` of the send queue.
 const TRIES: u32 = 5;
@@ -62,7 +57,13 @@ struct Case {
 
 const NONE: &str = "none";
 
-const fn case(what: &'static str, first: &'static str, then: &'static str, ends: DeliveryState, copies: usize) -> Case {
+const fn case(
+    what: &'static str,
+    first: &'static str,
+    then: &'static str,
+    ends: DeliveryState,
+    copies: usize,
+) -> Case {
     Case { what, first, then, unreachable: false, ends, copies }
 }
 
@@ -169,8 +170,7 @@ impl Line {
     async fn verdict(&self, message: &Message) -> Result<(DeliveryState, usize), String> {
         let organisation = &self.desk.inbox.organisation;
         let found = Messages::new(self.desk.table()).get(organisation, &message.id).await.unwrap().unwrap();
-        let thread =
-            Thread { organisation, inbox: &message.inbox, conversation: &message.conversation };
+        let thread = Thread { organisation, inbox: &message.inbox, conversation: &message.conversation };
         let shown = Conversations::new(self.desk.table()).get(thread).await.unwrap().unwrap().delivery_failed;
         let (state, copies) = (found.delivery.state(), self.carrier.taken(&message.contact_number).await);
         match (state, copies) {
@@ -245,7 +245,13 @@ async fn each_answer_of_the_carrier_ends_as_the_table_says() {
             assert_eq!(line.verdict(message).await, Ok((case.ends, case.copies)), "{}", case.what);
         }
         assert!(line.is_empty().await, "{}", case.what);
-        println!("{}: {texts} texts {:?} with {} copies, in {:?}", case.what, case.ends, case.copies, begun.elapsed());
+        println!(
+            "{}: {texts} texts {:?} with {} copies, in {:?}",
+            case.what,
+            case.ends,
+            case.copies,
+            begun.elapsed()
+        );
     }
 }
 
@@ -324,12 +330,15 @@ async fn wherever_a_host_dies_a_text_is_sent_once_or_known_to_have_failed() {
         for nth in 1.. {
             let before = kills;
             for _ in 0..times {
-                let (message, killed) = walk(&line, contact, fault, host, nth).await;
+                let (message, killed) = Box::pin(walk(&line, contact, fault, host, nth)).await;
                 contact += 1;
                 kills += u32::from(killed);
                 let end = line.verdict(&message).await;
                 assert!(end.is_ok(), "{host:?} died at point {nth} after {fault}: {end:?}");
-                assert!(line.is_empty().await, "{host:?} died at point {nth} after {fault}: something is left");
+                assert!(
+                    line.is_empty().await,
+                    "{host:?} died at point {nth} after {fault}: something is left"
+                );
                 *ends.entry(format!("{:?}", end.unwrap().0)).or_default() += 1;
             }
             if kills == before {
@@ -376,7 +385,8 @@ async fn in_a_storm_every_text_is_sent_once_or_known_to_have_failed() {
 
 /// Relays and sends in the storm; gives how often a host was killed. What dies here comes again in the calm.
 async fn storm(line: &Arc<Line>, accepted: &[Message], chance: &mut fastrand::Rng) -> u32 {
-    const MOODS: [&str; 6] = [NONE, "refuse:21211", "rate-limit", "error-before", "error-after", "timeout-after"];
+    const MOODS: [&str; 6] =
+        [NONE, "refuse:21211", "rate-limit", "error-before", "error-after", "timeout-after"];
     let mut kills = 0;
     for batch in accepted.chunks(AT_ONCE) {
         line.carrier.fault(MOODS[chance.usize(0..MOODS.len())], "3").await;
@@ -386,7 +396,8 @@ async fn storm(line: &Arc<Line>, accepted: &[Message], chance: &mut fastrand::Rn
             kills += u32::from(killed_at(chance.usize(1..12), relayed).await.is_none());
         }
         let jobs = line.queue.drain();
-        let twice = jobs.iter().chain(&jobs).map(|job| (job.clone(), chance.usize(1..40), chance.u32(1..TRIES)));
+        let twice =
+            jobs.iter().chain(&jobs).map(|job| (job.clone(), chance.usize(1..40), chance.u32(1..TRIES)));
         let deaths = stream::iter(twice.collect::<Vec<_>>()).map(|(job, nth, receives)| {
             let line = line.clone();
             async move {

@@ -189,7 +189,8 @@ fn conflict(operation: &str) -> HttpResponse {
 
 /// An error as DynamoDB words it.
 fn refusal(status: u16, code: &str, more: &str) -> HttpResponse {
-    let body = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"on demand"{more}}}"#);
+    let body =
+        format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"on demand"{more}}}"#);
     let status = StatusCode::try_from(status).expect("a status of HTTP");
     let mut response = HttpResponse::new(status, SdkBody::from(body));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
