@@ -32,7 +32,7 @@ async function handle(event) {
       ExpressionAttributeNames: { "#read": "read" },
       ExpressionAttributeValues: {
         ":me": { S: user },
-        ":holder": { M: { id: { S: user }, name: member.Item.name } },
+        ":holder": member.Item.user,
         ":expires": number(now + 60000),
         ":idle": number(now + 240000),
         ":skewed": number(now - 500),

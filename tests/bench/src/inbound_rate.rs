@@ -20,8 +20,6 @@ use crate::{
 };
 
 const CLIENTS: usize = 16;
-/// Of each client.
-const TEXTS: usize = 100;
 const ROUNDS: usize = 5;
 
 /// What one run of all clients gave.
@@ -30,16 +28,17 @@ struct Run {
     p99: Duration,
 }
 
-pub(crate) async fn measure() -> Figure {
-    let writes = record().await;
+/// With so many texts of each client.
+pub(crate) async fn measure(texts: usize) -> Figure {
+    let writes = record(texts).await;
     let mut runs = Vec::new();
     for round in 0..=ROUNDS {
         let (one, other) = if round % 2 == 0 {
-            let handled = through_the_handler().await;
+            let handled = through_the_handler(texts).await;
             (handled, through_the_sdk(&writes).await)
         } else {
             let bare = through_the_sdk(&writes).await;
-            (through_the_handler().await, bare)
+            (through_the_handler(texts).await, bare)
         };
         if round > 0 {
             runs.push((one, other)); // the first round warms up
@@ -80,17 +79,17 @@ fn app(table: Table) -> App {
 }
 
 /// The writes of each text of each client.
-async fn record() -> Vec<Vec<Vec<Call>>> {
+async fn record(texts: usize) -> Vec<Vec<Vec<Call>>> {
     let (scene, tape) = (stage().await, Tape::default());
     let app = app(scene.watched(tape.clone()));
     let mut clients = Vec::new();
     for client in 0..CLIENTS {
-        let mut texts = Vec::new();
-        for nth in 1..=TEXTS {
+        let mut calls = Vec::new();
+        for nth in 1..=texts {
             deliver(&app, &scene, client, nth).await;
-            texts.push(tape.take().into_iter().filter(Call::writes).collect());
+            calls.push(tape.take().into_iter().filter(Call::writes).collect());
         }
-        clients.push(texts);
+        clients.push(calls);
     }
     clients
 }
@@ -104,14 +103,14 @@ async fn deliver(app: &App, scene: &Scene, client: usize, nth: usize) -> Duratio
     took
 }
 
-async fn through_the_handler() -> Run {
+async fn through_the_handler(texts: usize) -> Run {
     let scene = stage().await;
     let app = Arc::new(app(scene.engine.table()));
     let clients = (0..CLIENTS).map(|client| {
         let (app, scene) = (app.clone(), scene.clone());
         async move {
             let mut times = Vec::new();
-            for nth in 1..=TEXTS {
+            for nth in 1..=texts {
                 times.push(deliver(&app, &scene, client, nth).await);
             }
             times

@@ -19,17 +19,16 @@ use crate::{
 };
 
 const ROUNDS: usize = 5;
-const CYCLES: usize = 400;
 const STEPS: [&str; 3] = ["acquire", "renew", "release"];
 /// The only conversation.
 const PLACE: usize = 0;
 
-pub(crate) async fn measure() -> Vec<Figure> {
+pub(crate) async fn measure(cycles: usize) -> Vec<Figure> {
     let (seen, scene, again) = (stage().await, stage().await, stage().await);
-    let mut tape = record(&seen).await.into_iter();
+    let mut tape = record(&seen, cycles).await.into_iter();
     let app = app(scene.engine.table());
     let client = Client::from_conf(again.engine.aws.dynamodb_config().build());
-    let measured = rounds::<2, 3>(ROUNDS, CYCLES, async |who| match who {
+    let measured = rounds::<2, 3>(ROUNDS, cycles, async |who| match who {
         0 => cycle(&app, &scene, || ()).await.map(|(took, ())| took),
         _ => replay(&client, tape.next().unwrap()).await,
     })
@@ -54,14 +53,14 @@ fn app(table: Table) -> App {
 }
 
 /// What the handler asks in as many cycles as the rounds have.
-async fn record(scene: &Scene) -> Vec<[Vec<Call>; 3]> {
+async fn record(scene: &Scene, cycles: usize) -> Vec<[Vec<Call>; 3]> {
     let tape = Tape::default();
     let app = app(scene.watched(tape.clone()));
-    let mut cycles = Vec::new();
-    for _ in 0..(ROUNDS + 1) * CYCLES {
-        cycles.push(cycle(&app, scene, || tape.take()).await.map(|(_, calls)| calls));
+    let mut recorded = Vec::new();
+    for _ in 0..(ROUNDS + 1) * cycles {
+        recorded.push(cycle(&app, scene, || tape.take()).await.map(|(_, calls)| calls));
     }
-    cycles
+    recorded
 }
 
 /// Each step's time, and what is to be noted after it.

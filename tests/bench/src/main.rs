@@ -32,6 +32,9 @@ struct Options {
     /// Folder of the release bootstraps.
     #[arg(long, default_value = "target/release")]
     bootstraps: PathBuf,
+    /// Calls of each contestant in a round, and a quarter as many texts of each client; fewer for a quick look.
+    #[arg(long, default_value_t = 400)]
+    turns: usize,
     /// Invocations before the memory of a bootstrap is read.
     #[arg(long, default_value_t = 10_000)]
     invocations: u32,
@@ -83,20 +86,22 @@ async fn main() {
     let (options, prices) = (Options::parse(), Prices::read());
     let mut figures = Vec::new();
     for family in Family::value_variants().iter().copied().filter(|family| options.wants(*family)) {
-        println!("measuring: {family:?}");
+        eprintln!("measuring: {family:?}");
+        let before = figures.len();
         match family {
-            Family::Lock => figures.extend(lock_ratio::measure().await),
-            Family::Peers => figures.extend(peers::measure().await),
+            Family::Lock => figures.extend(lock_ratio::measure(options.turns).await),
+            Family::Peers => figures.extend(peers::measure(options.turns).await),
             Family::Starts => {
                 figures.extend(starts::measure(&options.bootstraps, options.invocations).await);
             }
-            Family::Inbound => figures.push(inbound_rate::measure().await),
+            Family::Inbound => figures.push(inbound_rate::measure(options.turns / 4).await),
             Family::Decision => figures.push(decision::measure().await),
             Family::Lists => figures.extend(list_ratio::measure(options.conversations).await),
             Family::Import => figures.push(import_ratio::measure().await),
             Family::Sizes => figures.extend(sizes::measure(&options.bootstraps)),
             Family::Costs => figures.extend(money::measure(&prices).await),
         }
+        figures[before..].iter().for_each(|figure| eprintln!("{figure}"));
     }
     println!("\n{}", report::table(&figures));
     if let Some(path) = options.write {

@@ -38,7 +38,6 @@ pub(crate) const INSTALLED: &str = ".local/bench";
 pub(crate) const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 
 const ROUNDS: usize = 5;
-const TURNS: usize = 200;
 const LEASE: Duration = Duration::from_secs(2);
 const TRIALS: usize = 20;
 
@@ -50,7 +49,7 @@ struct Peer {
 
 impl Peer {
     fn start(mut command: Command) -> Self {
-        let command = command.env("PEERS", absolute(INSTALLED)).env("AWS_EC2_METADATA_DISABLED", "true");
+        let command = command.env("PEERS", absolute(INSTALLED)).env("NODE_NO_WARNINGS", "1");
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
         let mut process = started.expect("tests/bench/peers/install.sh installs the peers");
         let (asked, answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
@@ -86,7 +85,7 @@ pub(crate) fn absolute(path: impl AsRef<Path>) -> std::path::PathBuf {
     std::path::absolute(path).unwrap()
 }
 
-pub(crate) async fn measure() -> Vec<Figure> {
+pub(crate) async fn measure(turns: usize) -> Vec<Figure> {
     let scene = Scene::set().await;
     for place in 0..=TRIALS {
         scene.know(place, true).await;
@@ -100,15 +99,15 @@ pub(crate) async fn measure() -> Vec<Figure> {
     let mut pypi = Command::new(python());
     pypi.arg(format!("{SCRIPTS}/lock_client.py")).args([&scene.engine.endpoint, "pypi-locks"]);
     let (mut npm, mut pypi) = (Peer::start(npm), Peer::start(pypi));
-    let mut figures = acquire(&scene, &mut npm, &mut pypi).await;
+    let mut figures = acquire(&scene, turns, &mut npm, &mut pypi).await;
     figures.push(takeover(&scene, &mut npm, &mut pypi).await);
     figures
 }
 
-async fn acquire(scene: &Scene, npm: &mut Peer, pypi: &mut Peer) -> Vec<Figure> {
+async fn acquire(scene: &Scene, turns: usize, npm: &mut Peer, pypi: &mut Peer) -> Vec<Figure> {
     let app = App::new(scene.engine.table(), Claims::standard(), LockPolicy::default());
     let mut key = 0;
-    let measured = rounds::<3, 1>(ROUNDS, TURNS, async |who| {
+    let measured = rounds::<3, 1>(ROUNDS, turns, async |who| {
         key += 1;
         [match who {
             0 => handled(&app, scene).await,

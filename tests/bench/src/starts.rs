@@ -5,12 +5,14 @@
 use std::{
     fs,
     path::Path,
+    pin::pin,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use product_bench::scene::Scene;
 use test_kit::engine::TABLE;
+use tokio::time::timeout;
 
 use crate::{
     figure::Figure,
@@ -65,7 +67,7 @@ impl Starts<'_> {
         let api = self.api().await;
         let begun = Instant::now();
         let mut child = self.start(who, &api);
-        api.until(1).await;
+        answers(&mut child, &api, 1).await;
         let took = [begun.elapsed(), on_processor(&child)];
         end(&mut child);
         took
@@ -76,10 +78,10 @@ impl Starts<'_> {
         for who in 0..RUNTIMES.len() {
             let api = self.api().await;
             let mut child = self.start(who, &api);
-            api.until(WARM).await;
+            answers(&mut child, &api, WARM).await;
             resident.push(resident_mebibytes(&child));
             if who == 0 {
-                api.until(WARM.max(invocations)).await;
+                answers(&mut child, &api, WARM.max(invocations)).await;
                 resident.push(resident_mebibytes(&child));
             }
             end(&mut child);
@@ -109,6 +111,7 @@ impl Starts<'_> {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("PEERS", absolute(INSTALLED))
+            .env("NODE_NO_WARNINGS", "1") // of the end of this Node
             .env("AWS_LAMBDA_RUNTIME_API", &api.address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "conversation-lock")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
@@ -138,6 +141,14 @@ fn script(program: impl AsRef<std::ffi::OsStr>, name: &str) -> Command {
     let mut command = Command::new(program);
     command.arg(format!("{SCRIPTS}/{name}"));
     command
+}
+
+/// Waits for so many in all.
+async fn answers(child: &mut Child, api: &RuntimeApi, many: u32) {
+    let mut answered = pin!(api.until(many));
+    while timeout(Duration::from_secs(1), &mut answered).await.is_err() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended instead of answering; its reason is above");
+    }
 }
 
 fn end(child: &mut Child) {

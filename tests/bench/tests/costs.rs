@@ -1,6 +1,8 @@
 //! What each flow asks of AWS, exactly, and what a million of it costs at the prices of `infra/prices.yaml`. A count that
 //! grows fails here; so does one that shrinks, until the table says so.
 
+#![allow(clippy::print_stdout, reason = "with --nocapture it tells where each unit goes")]
+
 use product_bench::costs::{Flow, flows, idle, prices::Prices};
 
 /// Flow; requests of the HTTP API; invocations; requests of the queue; requests, read units and write units of the table;
