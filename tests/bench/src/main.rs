@@ -57,7 +57,7 @@ struct Options {
 enum Family {
     /// The lock's handler against its bare requests.
     Lock,
-    /// The lock against lock clients of npm and PyPI, which `tests/bench/peers/install.sh` installs.
+    /// The lock against lock clients of others, which `tests/bench/peers/install.sh` installs.
     Peers,
     /// Start to first answer and memory of the release bootstrap `conversation-lock`, and of Node and Python.
     Starts,
