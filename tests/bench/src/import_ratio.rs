@@ -22,7 +22,7 @@ use shared_aws::{
 use shared_domain::ids::{Id, OrganisationId, TeamId, UserId};
 use test_kit::engine::{Engine, TABLE};
 
-use crate::Figure;
+use crate::figure::Figure;
 
 const ROWS: usize = 10_000;
 const ROUNDS: usize = 5;

@@ -24,7 +24,7 @@ use test_kit::{
     meter::{Bill, Meter},
 };
 
-use crate::Figure;
+use crate::figure::Figure;
 
 const SMALL: usize = 1_000;
 const PAIRS: usize = 300;

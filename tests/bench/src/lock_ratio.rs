@@ -1,121 +1,95 @@
-//! The acquire handler against the same two calls through the bare SDK, call by call in turn (ABBA), five rounds.
+//! Acquire, renew and release through the handler against the same requests through the bare SDK: the access check, the
+//! write of the conversation and, but for renewals, that of its holder's set. Cycle by cycle in turn.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
-use conversation_lock::App;
-use shared_aws::clock;
+use aws_sdk_dynamodb::Client;
+use conversation_lock::{App, handle};
+use product_bench::scene::{Scene, answered};
+use serde_json::Value;
+use shared_aws::{clock, table::Table};
 use shared_domain::lock::LockPolicy;
 use shared_http::caller::Claims;
-use test_kit::engine::TABLE;
+use test_kit::gateway::Event;
 
-use crate::{Figure, scene::Scene};
+use crate::{
+    figure::Figure,
+    rounds::rounds,
+    tape::{Call, Tape},
+};
 
 const ROUNDS: usize = 5;
-const PAIRS: usize = 400;
+const STEPS: [&str; 3] = ["acquire", "renew", "release"];
+/// The only conversation.
+const PLACE: usize = 0;
 
-pub(crate) async fn measure(scene: &Scene) -> Figure {
-    let app = App::new(scene.engine.table(), Claims::standard(), LockPolicy::default());
-    let client = Client::from_conf(scene.engine.aws.dynamodb_config().build());
-    let mut ratios = Vec::new();
-    let mut medians = (Duration::ZERO, Duration::ZERO);
-    for round in 0..=ROUNDS {
-        let (mut handler, mut bare) = (Vec::new(), Vec::new());
-        for pair in 0..PAIRS {
-            if pair % 2 == 0 {
-                handler.push(through_the_handler(&app, scene).await);
-                bare.push(through_the_sdk(&client, scene).await);
-            } else {
-                bare.push(through_the_sdk(&client, scene).await);
-                handler.push(through_the_handler(&app, scene).await);
-            }
-        }
-        medians = (median(&mut handler), median(&mut bare));
-        if round > 0 {
-            ratios.push(medians.0.as_secs_f64() / medians.1.as_secs_f64()); // the first round warms up
-        }
+pub(crate) async fn measure(cycles: usize) -> Vec<Figure> {
+    let (seen, scene, again) = (stage().await, stage().await, stage().await);
+    let mut tape = record(&seen, cycles).await.into_iter();
+    let app = app(scene.engine.table());
+    let client = Client::from_conf(again.engine.aws.dynamodb_config().build());
+    let measured = rounds::<2, 3>(ROUNDS, cycles, async |who| match who {
+        0 => cycle(&app, &scene, || ()).await.map(|(took, ())| took),
+        _ => replay(&client, tape.next().unwrap()).await,
+    })
+    .await;
+    let figures = STEPS.into_iter().enumerate().map(|(step, name)| {
+        let ratio = measured.ratio(step, 0, 1);
+        let what = format!("lock {name}, handler ÷ its requests through the bare SDK, p50");
+        Figure::new(what, ratio.to_string(), "≤ 1.25", ratio.median <= 1.25)
+    });
+    figures.collect()
+}
+
+async fn stage() -> Scene {
+    let scene = Scene::set().await;
+    scene.know(PLACE, true).await;
+    scene.heard(PLACE).await;
+    scene
+}
+
+fn app(table: Table) -> App {
+    App::new(table, Claims::standard(), LockPolicy::default())
+}
+
+/// What the handler asks in as many cycles as the rounds have.
+async fn record(scene: &Scene, cycles: usize) -> Vec<[Vec<Call>; 3]> {
+    let tape = Tape::default();
+    let app = app(scene.watched(tape.clone()));
+    let mut recorded = Vec::new();
+    for _ in 0..(ROUNDS + 1) * cycles {
+        recorded.push(cycle(&app, scene, || tape.take()).await.map(|(_, calls)| calls));
     }
-    ratios.sort_by(f64::total_cmp);
-    let ratio = ratios[ROUNDS / 2];
-    let value = format!(
-        "{ratio:.2} (rounds {:.2}–{:.2}; last medians {:.0} µs and {:.0} µs)",
-        ratios[0],
-        ratios[ROUNDS - 1],
-        medians.0.as_secs_f64() * 1e6,
-        medians.1.as_secs_f64() * 1e6,
-    );
-    Figure::new(
-        "lock acquire, handler ÷ bare access read and `UpdateItem`, p50",
-        value,
-        "≤ 1.25",
-        ratio <= 1.25,
-    )
+    recorded
 }
 
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+/// Each step's time, and what is to be noted after it.
+async fn cycle<T>(app: &App, scene: &Scene, mut after: impl FnMut() -> T) -> [(Duration, T); 3] {
+    let (held, acquired) = step(app, scene.acquire(PLACE, &scene.ada), 200).await;
+    let acquired = (acquired, after());
+    let token = held["token"].as_u64().unwrap();
+    let (_, renewed) = step(app, scene.renew(PLACE, &scene.ada, token), 200).await;
+    let renewed = (renewed, after());
+    let (_, released) = step(app, scene.release(PLACE, &scene.ada, token), 204).await;
+    [acquired, renewed, (released, after())]
 }
 
-async fn through_the_handler(app: &App, scene: &Scene) -> Duration {
-    let request = scene.acquire().request();
+async fn step(app: &App, event: Event, status: u16) -> (Value, Duration) {
+    let request = event.request();
     let begun = Instant::now();
-    let answer = conversation_lock::handle(app, clock::now(), request).await;
+    let answer = handle(app, clock::now(), request).await;
     let took = begun.elapsed();
-    assert_eq!(answer.status(), 200);
-    took
+    (answered(&answer, status), took)
 }
 
-/// The same read and the same write, expression by expression.
-async fn through_the_sdk(client: &Client, scene: &Scene) -> Duration {
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    let number = |number: i64| AttributeValue::N(number.to_string());
-    let begun = Instant::now();
-    let partition = format!("{}#{}", scene.organisation, scene.inbox);
-    let member = client
-        .get_item()
-        .table_name(TABLE)
-        .key("pk", text(&partition))
-        .key("sk", text(&format!("MEMBER#{}", scene.user)))
-        .consistent_read(false)
-        .send()
-        .await;
-    let now = clock::now().millis();
-    let holder =
-        HashMap::from([("id".into(), text(scene.user.as_str())), ("name".into(), text("Ada Oyelaran"))]);
-    let updated = client
-        .update_item()
-        .table_name(TABLE)
-        .key("pk", text(&partition))
-        .key("sk", text(scene.conversation.as_str()))
-        .update_expression(
-            "SET lockHolder = :holder, lockExpiresAt = :expires, lockIdleAt = :idle, \
-             fence = if_not_exists(fence, :zero) + :one, #read = :read REMOVE unreadIn",
-        )
-        .condition_expression(
-            "attribute_exists(pk) AND (attribute_not_exists(lockHolder) OR lockHolder.id = :me \
-             OR lockExpiresAt < :skewed OR lockIdleAt < :skewed)",
-        )
-        .expression_attribute_names("#read", "read")
-        .expression_attribute_values(":read", AttributeValue::Bool(true))
-        .expression_attribute_values(":me", text(scene.user.as_str()))
-        .expression_attribute_values(":holder", AttributeValue::M(holder))
-        .expression_attribute_values(":expires", number(now + 60_000))
-        .expression_attribute_values(":idle", number(now + 240_000))
-        .expression_attribute_values(":skewed", number(now - 500))
-        .expression_attribute_values(":zero", number(0))
-        .expression_attribute_values(":one", number(1))
-        .return_values(ReturnValue::AllOld)
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-        .send()
-        .await;
-    let took = begun.elapsed();
-    assert!(member.unwrap().item.is_some() && updated.unwrap().attributes.is_some());
-    took
+async fn replay(client: &Client, cycle: [Vec<Call>; 3]) -> [Duration; 3] {
+    let mut times = [Duration::ZERO; 3];
+    for (took, calls) in times.iter_mut().zip(cycle) {
+        let begun = Instant::now();
+        for call in calls {
+            call.send(client).await;
+        }
+        *took = begun.elapsed();
+    }
+    times
 }

@@ -1,6 +1,7 @@
-//! Counts what the stores ask of the table: requests, read units, write units.
+//! Counts what the stores ask of the table: requests, read units, write units; all together, and for each request and index.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     fmt,
     ops::Sub,
     sync::{Arc, Mutex},
@@ -25,9 +26,10 @@ use aws_sdk_dynamodb::{
         transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput, TransactWriteItemsOutput},
         update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput},
     },
-    types::{ConsumedCapacity, ReturnConsumedCapacity},
+    types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, TransactWriteItem},
 };
 use aws_smithy_runtime_api::client::interceptors::context::{Error, Input, Output};
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
 /// What some calls cost together.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -108,14 +110,108 @@ impl fmt::Display for Bill {
     }
 }
 
+/// What one request cost, and where.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Charge {
+    /// Partition and sort key of each item that it names; none for a query.
+    pub items: Vec<(String, String)>,
+    /// The whole request.
+    pub bill: Bill,
+    /// Of its units, those of each index.
+    pub indexes: BTreeMap<String, f64>,
+}
+
+impl Charge {
+    fn of(items: Vec<(String, String)>, output: Result<&Output, &Error>) -> Self {
+        let mut charge = Self { items, bill: Bill::new(1, 0.0, 0.0), ..Self::default() };
+        match output {
+            Ok(output) => {
+                charge.bill.answered(output);
+                for consumed in consumed(output) {
+                    for (index, capacity) in consumed.global_secondary_indexes().into_iter().flatten() {
+                        *charge.indexes.entry(index.clone()).or_default() +=
+                            capacity.capacity_units().unwrap_or_default();
+                    }
+                }
+            }
+            Err(error) => charge.bill.refused(error),
+        }
+        charge
+    }
+}
+
+type Item = HashMap<String, AttributeValue>;
+
+/// What a request names, kept until its answer.
+#[derive(Debug, Clone)]
+struct Named(Vec<(String, String)>);
+
+impl Storable for Named {
+    type Storer = StoreReplace<Self>;
+}
+
+/// The items that a request names by their keys.
+fn items(input: &Input) -> Vec<(String, String)> {
+    let mut keys: Vec<Option<&Item>> = Vec::new();
+    if let Some(get) = input.downcast_ref::<GetItemInput>() {
+        keys.push(get.key());
+    } else if let Some(get) = input.downcast_ref::<BatchGetItemInput>() {
+        keys.extend(get.request_items().into_iter().flatten().flat_map(|(_, of)| of.keys()).map(Some));
+    } else if let Some(put) = input.downcast_ref::<PutItemInput>() {
+        keys.push(put.item());
+    } else if let Some(update) = input.downcast_ref::<UpdateItemInput>() {
+        keys.push(update.key());
+    } else if let Some(delete) = input.downcast_ref::<DeleteItemInput>() {
+        keys.push(delete.key());
+    } else if let Some(write) = input.downcast_ref::<TransactWriteItemsInput>() {
+        keys.extend(write.transact_items().iter().map(key));
+    }
+    let part = |item: &Item, name: &str| item.get(name).and_then(|part| part.as_s().ok()).cloned();
+    let both = |item: &Item| Some((part(item, "pk")?, part(item, "sk")?));
+    keys.into_iter().flatten().filter_map(both).collect()
+}
+
+fn key(write: &TransactWriteItem) -> Option<&Item> {
+    let put = write.put().map(aws_sdk_dynamodb::types::Put::item);
+    let update = write.update().map(aws_sdk_dynamodb::types::Update::key);
+    let delete = write.delete().map(aws_sdk_dynamodb::types::Delete::key);
+    let check = write.condition_check().map(aws_sdk_dynamodb::types::ConditionCheck::key);
+    put.or(update).or(delete).or(check)
+}
+
+/// What an answer says about its cost, where an index can have a part in it.
+fn consumed(output: &Output) -> Vec<&ConsumedCapacity> {
+    if let Some(queried) = output.downcast_ref::<QueryOutput>() {
+        queried.consumed_capacity().into_iter().collect()
+    } else if let Some(put) = output.downcast_ref::<PutItemOutput>() {
+        put.consumed_capacity().into_iter().collect()
+    } else if let Some(updated) = output.downcast_ref::<UpdateItemOutput>() {
+        updated.consumed_capacity().into_iter().collect()
+    } else if let Some(deleted) = output.downcast_ref::<DeleteItemOutput>() {
+        deleted.consumed_capacity().into_iter().collect()
+    } else if let Some(written) = output.downcast_ref::<TransactWriteItemsOutput>() {
+        written.consumed_capacity().iter().collect()
+    } else {
+        Vec::new()
+    }
+}
+
 /// Asks for the consumed capacity of every operation, and adds it up.
 #[derive(Debug, Clone, Default)]
-pub struct Meter(Arc<Mutex<Bill>>);
+pub struct Meter {
+    bill: Arc<Mutex<Bill>>,
+    charges: Arc<Mutex<Vec<Charge>>>,
+}
 
 impl Meter {
     /// All since the beginning.
     pub fn bill(&self) -> Bill {
-        *self.0.lock().unwrap()
+        *self.bill.lock().unwrap()
+    }
+
+    /// Each request that was answered since the charges were last taken; one that was repeated is told once.
+    pub fn take_charges(&self) -> Vec<Charge> {
+        std::mem::take(&mut self.charges.lock().unwrap())
     }
 }
 
@@ -128,8 +224,9 @@ impl Intercept for Meter {
         &self,
         context: &mut BeforeSerializationInterceptorContextMut<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        bag.interceptor_state().store_put(Named(items(context.input())));
         if let Some(wanted) = return_consumed_capacity(context.input_mut()) {
             *wanted = Some(ReturnConsumedCapacity::Indexes);
         }
@@ -142,7 +239,7 @@ impl Intercept for Meter {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.lock().unwrap().requests += 1;
+        self.bill.lock().unwrap().requests += 1;
         Ok(())
     }
 
@@ -150,17 +247,22 @@ impl Intercept for Meter {
         &self,
         context: &AfterDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let mut bill = self.0.lock().unwrap();
-        match context.output_or_error() {
+        let answer = match context.output_or_error() {
+            Ok(output) => Ok(output),
+            Err(error) => match error.as_operation_error() {
+                Some(error) => Err(error),
+                None => return Ok(()),
+            },
+        };
+        let mut bill = self.bill.lock().unwrap();
+        match answer {
             Ok(output) => bill.answered(output),
-            Err(error) => {
-                if let Some(error) = error.as_operation_error() {
-                    bill.refused(error);
-                }
-            }
+            Err(error) => bill.refused(error),
         }
+        let named = bag.load::<Named>().map(|named| named.0.clone()).unwrap_or_default();
+        self.charges.lock().unwrap().push(Charge::of(named, answer));
         Ok(())
     }
 }

@@ -1,0 +1,223 @@
+//! The flows, driven through the real handlers over a metered table. The contact is assigned to a user where nothing else is
+//! said, as imports leave most of them.
+
+use lambda_http::{Body, Response};
+use serde_json::{Value, json};
+use shared_aws::{
+    bucket::Bucket,
+    client::Aws,
+    clock, keys,
+    queue::{MailQueue, MediaQueue, SendQueue},
+};
+use shared_carriers::callback::StatusCallbacks;
+use shared_domain::{
+    ids::{MessageId, OrganisationId},
+    lock::{LockPolicy, Person},
+    opt_out::Answers,
+};
+use shared_http::caller::Claims;
+use test_kit::{gateway::Event, meter::Meter};
+
+use super::{Count, Flow, Step, prices::Prices, stand_ins};
+use crate::scene::{ACCOUNT, BASE, Scene, WORDS, answered, signed, verifier};
+
+const INBOUND: f64 = 4.00;
+const OUTBOUND: f64 = 10.00;
+const LOCK: f64 = 1.90;
+
+/// One request of the HTTP API, answered by one function.
+const REQUEST: Count = Count {
+    gateway: 1,
+    invocations: 1.0,
+    queued: 0.0,
+    polled: 0.0,
+    carrier: 0,
+    table: test_kit::meter::Bill { requests: 0, read: 0.0, write: 0.0 },
+};
+
+/// All of them.
+pub async fn all(prices: &Prices) -> Vec<Flow> {
+    let stage = Stage::set().await;
+    let mut flows = stage.inbound().await;
+    flows.push(stage.outbound(prices).await);
+    flows.extend(stage.lock().await);
+    flows
+}
+
+struct Stage {
+    scene: Scene,
+    meter: Meter,
+    inbound: inbound_sms::App,
+    lock: conversation_lock::App,
+    delivery: delivery_status::App,
+    messages: messages::App,
+}
+
+fn callbacks() -> StatusCallbacks {
+    StatusCallbacks::new(BASE, "signing-secret")
+}
+
+fn bucket() -> Bucket {
+    Bucket::new(&Aws::loopback("http://127.0.0.1:9"), "files")
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let (scene, meter) = (Scene::set().await, Meter::default());
+        let table = scene.watched(meter.clone());
+        let limits = messages::Limits { reply: 1500, compose: 306 };
+        Self {
+            inbound: inbound_sms::App::new(table.clone(), verifier(), ACCOUNT.into(), Answers::Carrier),
+            lock: conversation_lock::App::new(table.clone(), Claims::standard(), LockPolicy::default()),
+            delivery: delivery_status::App::new(table.clone(), verifier(), callbacks()),
+            messages: messages::App::new(table, bucket(), Claims::standard(), limits),
+            scene,
+            meter,
+        }
+    }
+
+    fn organisation(&self) -> &OrganisationId {
+        &self.scene.inbox.organisation
+    }
+
+    /// What a handler asked that answered one request.
+    fn request(&self, function: &'static str, answer: &Response<Body>, status: u16) -> (Step, Value) {
+        let body = answered(answer, status);
+        (Step::metered(function, &self.meter, REQUEST), body)
+    }
+
+    async fn text(&self, place: usize, nth: usize) -> Step {
+        let request = self.scene.text(place, nth).request();
+        let answer = inbound_sms::handle(&self.inbound, clock::now(), 1, request).await;
+        self.request("inbound-sms", &answer, 200).0
+    }
+
+    async fn inbound(&self) -> Vec<Flow> {
+        for (place, assigned) in [(1, true), (2, false)] {
+            self.scene.know(place, assigned).await;
+            self.scene.heard(place).await;
+        }
+        let mut flows = Vec::new();
+        for (name, place, nth) in [
+            ("inbound text, conversation unread", 1, 1),
+            ("the same where nobody is assigned", 2, 1),
+            ("inbound text, first of an unknown number", 3, 1),
+            ("inbound text again", 1, 1),
+        ] {
+            flows.push(Flow { name, goal: INBOUND, steps: vec![self.text(place, nth).await] });
+        }
+        flows
+    }
+
+    async fn locked(&self, event: Event, status: u16) -> (Step, Value) {
+        let answer = conversation_lock::handle(&self.lock, clock::now(), event.request()).await;
+        self.request("conversation-lock", &answer, status)
+    }
+
+    async fn lock(&self) -> Vec<Flow> {
+        let (scene, ada, ben) = (&self.scene, &self.scene.ada, &self.scene.ben);
+        scene.know(4, true).await;
+        scene.heard(4).await;
+        let (unread, held) = self.locked(scene.acquire(4, ada), 200).await;
+        self.locked(scene.release(4, ada, token(&held)), 204).await;
+        let (acquire, held) = self.locked(scene.acquire(4, ada), 200).await;
+        let (renew, _) = self.locked(scene.renew(4, ada, token(&held)), 200).await;
+        let (refused, _) = self.locked(scene.acquire(4, ben), 423).await;
+        let (release, _) = self.locked(scene.release(4, ada, token(&held)), 204).await;
+        let flow = |name, step| Flow { name, goal: LOCK, steps: vec![step] };
+        vec![
+            flow("lock acquired", acquire),
+            flow("lock acquired, conversation unread", unread),
+            flow("lock renewed", renew),
+            flow("lock refused", refused),
+            flow("lock released", release),
+        ]
+    }
+
+    async fn outbound(&self, prices: &Prices) -> Flow {
+        let (scene, ada) = (&self.scene, &self.scene.ada);
+        scene.know(5, true).await;
+        let seen = scene.heard(5).await;
+        let (_, held) = self.locked(scene.acquire(5, ada), 200).await;
+        let (accepted, message) = self.reply(ada, &seen, token(&held)).await;
+        let message = MessageId::parse(message["messageId"].as_str().unwrap()).unwrap();
+        let relayed = self.relay(&message, prices).await;
+        let sent = self.send(&message).await;
+        let mut steps = vec![accepted, relayed, sent];
+        for status in ["sent", "delivered"] {
+            steps.push(self.callback(&message, status).await);
+        }
+        Flow { name: "outbound reply, with two callbacks", goal: OUTBOUND, steps }
+    }
+
+    async fn reply(&self, user: &Person, seen: &MessageId, token: u64) -> (Step, Value) {
+        let route = "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages";
+        let body = json!({ "text": WORDS, "lockToken": token, "lastSeenMessageId": seen.as_str() });
+        let request = self.scene.call(route, 5, user).json(&body).request();
+        let answer = messages::handle(&self.messages, clock::now(), clock::chance(), request).await;
+        self.request("messages", &answer, 202)
+    }
+
+    async fn relay(&self, message: &MessageId, prices: &Prices) -> Step {
+        let queue = stand_ins::Queue::open().await;
+        let (texts, other) = (SendQueue::new(&queue.aws(), &queue.url), "http://127.0.0.1:9");
+        let (mail, media) = (MailQueue::new(&queue.aws(), other), MediaQueue::new(&queue.aws(), other));
+        let app = outbox_relay::App::new(&self.scene.watched(self.meter.clone()), texts, mail, media);
+        let key = keys::outbox(&message.conversation().unwrap(), message);
+        let image = json!({
+            "pk": { "S": key.pk }, "sk": { "S": key.sk }, "at": { "N": clock::now().millis().to_string() },
+            "org": { "S": self.organisation().as_str() },
+        });
+        let record = json!({
+            "eventID": "1", "eventName": "INSERT", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
+            "awsRegion": "us-east-1", "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/s",
+            "dynamodb": {
+                "ApproximateCreationDateTime": 1_795_341_600, "Keys": { "pk": image["pk"], "sk": image["sk"] },
+                "NewImage": image, "SequenceNumber": "1", "SizeBytes": 100, "StreamViewType": "NEW_IMAGE",
+            },
+        });
+        let event = serde_json::from_value(json!({ "Records": [record] })).unwrap();
+        outbox_relay::handle(&app, event).await.unwrap();
+        let invocations = 1.0 / prices.assumptions.texts_per_relay;
+        let known =
+            Count { invocations, queued: f64::from(queue.requests()) * invocations, ..Count::default() };
+        Step::metered("outbox-relay", &self.meter, known)
+    }
+
+    async fn send(&self, message: &MessageId) -> Step {
+        let table = self.scene.watched(self.meter.clone());
+        let app = outbound_send::App::new(table, bucket(), stand_ins::carrier().await, callbacks(), 5);
+        let job = json!({ "organisationId": self.organisation().as_str(), "messageId": message.as_str() });
+        let record = json!({
+            "messageId": "1", "receiptHandle": "r", "body": job.to_string(), "md5OfBody": "",
+            "messageAttributes": {},
+            "attributes": { "ApproximateReceiveCount": "1", "MessageGroupId": "g", "MessageDeduplicationId": "1",
+                            "SequenceNumber": "1", "SentTimestamp": "1795341600000" },
+            "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:send.fifo",
+            "awsRegion": "us-east-1",
+        });
+        let event = serde_json::from_value(json!({ "Records": [record] })).unwrap();
+        let answer = outbound_send::handle(&app, clock::now, clock::chance, event).await;
+        assert!(answer.batch_item_failures.is_empty());
+        // A batch is one text: its receive and its delete are asked by what polls the queue.
+        let known = Count { invocations: 1.0, polled: 2.0, carrier: 1, ..Count::default() };
+        Step::metered("outbound-send", &self.meter, known)
+    }
+
+    async fn callback(&self, message: &MessageId, status: &str) -> Step {
+        let url = callbacks().url(self.organisation().as_str(), message.as_str());
+        let query = url.split_once('?').unwrap().1;
+        let sid = "SM99999999999999999999999999999999";
+        let form = format!(
+            "MessageSid={sid}&SmsSid={sid}&MessageStatus={status}&SmsStatus={status}&From=%2B12025550100\
+             &To=%2B12025560005&AccountSid={ACCOUNT}&ApiVersion=2010-04-01"
+        );
+        let request = signed("POST /webhooks/twilio/status", query, &form).request();
+        let answer = delivery_status::handle(&self.delivery, clock::now(), request).await;
+        self.request("delivery-status", &answer, 200).0
+    }
+}
+
+fn token(held: &Value) -> u64 {
+    held["token"].as_u64().unwrap()
+}

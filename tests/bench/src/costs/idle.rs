@@ -1,0 +1,164 @@
+//! What a month costs in which nothing happens, from the template: queues that are polled, functions on a schedule, secrets;
+//! and what its alarms cost.
+
+use std::time::Duration;
+
+use serde_norway::Value;
+use shared_aws::{
+    clock,
+    queue::{MailQueue, MediaQueue, RegistrationQueue, SendQueue},
+};
+use test_kit::meter::Meter;
+
+use super::{Count, Step, prices::Prices, stand_ins};
+use crate::scene::Scene;
+
+const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
+
+/// The plan for a month.
+pub const GOAL: f64 = 1.50;
+
+/// A part of the month's bill.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// In words.
+    pub what: String,
+    /// Dollars.
+    pub dollars: f64,
+}
+
+/// The month.
+#[derive(Debug)]
+pub struct Month {
+    /// What it consists of.
+    pub lines: Vec<Line>,
+    /// Beside it: people may want more of them, or none.
+    pub alarms: Line,
+}
+
+impl Month {
+    /// Without alarms.
+    pub fn dollars(&self) -> f64 {
+        self.lines.iter().map(|line| line.dollars).sum()
+    }
+}
+
+/// Counts it.
+pub async fn month(prices: &Prices) -> Month {
+    let text = std::fs::read_to_string(TEMPLATE).unwrap();
+    let template: Value = serde_norway::from_str(&text).unwrap();
+    let mut lines = polled_queues(&template, prices);
+    lines.extend(schedules(&template, prices).await);
+    // One more than the template's: the carrier's, which is made before it.
+    let secrets = of_type(&template, "AWS::SecretsManager::Secret").count() + 1;
+    lines.push(line(format!("{secrets} secrets"), count(secrets) * prices.per_month.secret));
+    let alarms = of_type(&template, "AWS::CloudWatch::Alarm").count();
+    let alarms = line(format!("{alarms} alarms"), count(alarms) * prices.per_month.alarm);
+    Month { lines, alarms }
+}
+
+fn line(what: String, dollars: f64) -> Line {
+    Line { what, dollars }
+}
+
+fn count(things: usize) -> f64 {
+    f64::from(u32::try_from(things).unwrap())
+}
+
+fn resources(template: &Value) -> impl Iterator<Item = (&Value, &Value)> {
+    template["Resources"].as_mapping().unwrap().iter()
+}
+
+fn of_type<'a>(template: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    resources(template).map(|(_, resource)| resource).filter(move |resource| resource["Type"] == kind)
+}
+
+/// Events of functions that are of this type, with the function's package.
+fn events<'a>(template: &'a Value, kind: &'a str) -> Vec<(&'a str, &'a Value)> {
+    let functions = of_type(template, "AWS::Serverless::Function");
+    let of = |function: &'a Value| {
+        let package = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap();
+        let events = function["Properties"]["Events"].as_mapping().into_iter().flatten();
+        let wanted = events.filter(move |(_, event)| event["Type"] == kind);
+        wanted.map(move |(_, event)| (package, &event["Properties"]))
+    };
+    functions.flat_map(of).collect()
+}
+
+fn polled_queues(template: &Value, prices: &Prices) -> Vec<Line> {
+    let assumed = &prices.assumptions;
+    let polls = assumed.pollers_per_queue * assumed.polls_per_minute * assumed.minutes_per_month / 1e6;
+    let is_fifo = |properties: &Value| {
+        let Value::Tagged(queue) = &properties["Queue"] else { panic!("a queue of the template") };
+        let named = queue.value.as_str().unwrap().trim_end_matches(".Arn");
+        template["Resources"][named]["Properties"]["FifoQueue"] == true
+    };
+    let (fifo, standard): (Vec<_>, Vec<_>) =
+        events(template, "SQS").into_iter().partition(|(_, properties)| is_fifo(properties));
+    let (fifo, standard) = (fifo.len(), standard.len());
+    vec![
+        line(
+            format!("{fifo} FIFO queue, polled"),
+            count(fifo) * polls * prices.per_million.fifo_queue_requests,
+        ),
+        line(
+            format!("{standard} other queues, polled"),
+            count(standard) * polls * prices.per_million.queue_requests,
+        ),
+    ]
+}
+
+/// One run of each scheduled function where there is nothing to do, as often as the template says.
+async fn schedules(template: &Value, prices: &Prices) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (package, properties) in events(template, "Schedule") {
+        let minutes: f64 = match properties["Schedule"].as_str().unwrap() {
+            "rate(1 minute)" => 1.0,
+            "rate(5 minutes)" => 5.0,
+            other => panic!("{other} is news here"),
+        };
+        let runs = prices.assumptions.minutes_per_month / minutes;
+        let run = run(package).await.count;
+        let what = format!(
+            "`{package}`, {runs} runs of {} requests and {} read units",
+            run.table.requests, run.table.read
+        );
+        lines.push(line(what, run.dollars_per_million(prices) * runs / 1e6));
+    }
+    lines
+}
+
+async fn run(package: &str) -> Step {
+    let (scene, meter, now) = (Scene::set().await, Meter::default(), clock::now());
+    let (table, queue) = (scene.watched(meter.clone()), stand_ins::Queue::open().await);
+    let (aws, url) = (queue.aws(), queue.url.as_str());
+    let function = match package {
+        "send-reconcile" => {
+            let queues = send_reconcile::Queues {
+                texts: SendQueue::new(&aws, url),
+                mail: MailQueue::new(&aws, url),
+                media: MediaQueue::new(&aws, url),
+            };
+            let grace = Duration::from_secs(300);
+            let app = send_reconcile::App::new(table, stand_ins::carrier().await, queues, grace);
+            assert_eq!(send_reconcile::handle(&app, now).await.unwrap(), send_reconcile::Tally::default());
+            "send-reconcile"
+        }
+        "registration-poll" => {
+            let queue = RegistrationQueue::new(&aws, url);
+            let app = registration_poll::App::new(table, queue, Duration::from_secs(900));
+            let done = registration_poll::handle(&app, now).await.unwrap();
+            assert_eq!(done, registration_poll::Tally::default());
+            "registration-poll"
+        }
+        "inbox-reconcile" => {
+            let carrier = stand_ins::carrier().await;
+            let app = inbox_reconcile::App::new(&table, carrier, Duration::from_secs(900));
+            assert_eq!(inbox_reconcile::handle(&app, now).await.unwrap(), inbox_reconcile::Tally::default());
+            "inbox-reconcile"
+        }
+        other => panic!("{other} runs on a schedule, and is not counted here"),
+    };
+    assert_eq!(queue.requests(), 0, "{function} had nothing to queue");
+    Step::metered(function, &meter, Count { invocations: 1.0, ..Count::default() })
+}

@@ -1,0 +1,61 @@
+//! What stands in for the queue and the carrier.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Json, Router, extract::State};
+use local_cloud::simulator::{self, Settings};
+use serde_json::{Value, json};
+use shared_aws::client::Aws;
+use shared_carriers::twilio::{Client, Credentials};
+
+use crate::scene::{ACCOUNT, TOKEN};
+
+/// A queue that takes everything and counts the requests.
+#[derive(Clone)]
+pub(super) struct Queue {
+    pub(super) url: String,
+    requests: Arc<AtomicU32>,
+}
+
+impl Queue {
+    pub(super) async fn open() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let queue = Self { url, requests: Arc::default() };
+        let router = Router::new().fallback(take).with_state(queue.clone());
+        tokio::spawn(async { axum::serve(listener, router).await });
+        queue
+    }
+
+    pub(super) fn aws(&self) -> Aws {
+        Aws::loopback(&self.url)
+    }
+
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+async fn take(State(queue): State<Queue>, body: String) -> Json<Value> {
+    queue.requests.fetch_add(1, Ordering::SeqCst);
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let taken = body["Entries"].as_array().unwrap().iter();
+    let taken = taken.map(|entry| json!({ "Id": entry["Id"], "MessageId": "1", "MD5OfMessageBody": "0" }));
+    Json(json!({ "Successful": taken.collect::<Vec<_>>(), "Failed": [] }))
+}
+
+/// The simulator, and a client for it.
+pub(super) async fn carrier() -> Client {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(simulator::serve(listener, Settings::new(ACCOUNT, TOKEN, "http://127.0.0.1:9")));
+    let credentials =
+        Credentials { account_sid: ACCOUNT.into(), username: ACCOUNT.into(), password: TOKEN.into() };
+    Client::new(&url, credentials, Duration::from_secs(5)).unwrap()
+}

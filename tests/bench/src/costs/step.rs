@@ -1,0 +1,146 @@
+//! One invocation of a function: what it asked of AWS, counted where the handler asks.
+
+use std::iter::Sum;
+
+use test_kit::meter::{Bill, Charge, Meter};
+
+use super::prices::Prices;
+
+/// What is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Count {
+    /// Requests of the HTTP API.
+    pub gateway: u32,
+    /// Invocations of functions.
+    pub invocations: f64,
+    /// Requests of the send queue that functions make.
+    pub queued: f64,
+    /// Those that are made for them: receives and deletes.
+    pub polled: f64,
+    /// Texts handed to the carrier.
+    pub carrier: u32,
+    /// Requests and units of the table.
+    pub table: Bill,
+}
+
+impl Sum for Count {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::default(), |sum, count| Self {
+            gateway: sum.gateway + count.gateway,
+            invocations: sum.invocations + count.invocations,
+            queued: sum.queued + count.queued,
+            polled: sum.polled + count.polled,
+            carrier: sum.carrier + count.carrier,
+            table: Bill::new(
+                sum.table.requests + count.table.requests,
+                sum.table.read + count.table.read,
+                sum.table.write + count.table.write,
+            ),
+        })
+    }
+}
+
+impl Count {
+    /// Requests of the send queue.
+    pub fn queue(&self) -> f64 {
+        self.queued + self.polled
+    }
+
+    /// How long functions are billed for it.
+    fn billed_millis(&self, prices: &Prices) -> f64 {
+        let assumed = &prices.assumptions;
+        f64::from(self.table.requests * assumed.dynamodb_millis + self.carrier * assumed.carrier_millis)
+            + self.queued * f64::from(assumed.queue_millis)
+            + self.invocations * f64::from(assumed.own_millis)
+    }
+
+    /// Dollars, a million times.
+    pub fn dollars_per_million(&self, prices: &Prices) -> f64 {
+        let price = &prices.per_million;
+        let seconds = self.billed_millis(prices) / 1000.0;
+        let gigabytes = f64::from(prices.assumptions.memory_megabytes) / 1024.0;
+        f64::from(self.gateway) * price.gateway_requests
+            + self.invocations * price.invocations
+            + seconds * gigabytes * prices.lambda_gigabyte_second * 1e6
+            + self.queue() * price.fifo_queue_requests
+            + self.table.read * price.read_units
+            + self.table.write * price.write_units
+    }
+}
+
+/// One invocation.
+#[derive(Debug)]
+pub struct Step {
+    /// The function.
+    pub function: &'static str,
+    /// What it asked.
+    pub count: Count,
+    /// Where the units of the table went.
+    pub parts: Vec<Part>,
+}
+
+/// A part of the table's units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Which item or index.
+    pub what: String,
+    /// Read units, or write units.
+    pub is_read: bool,
+    /// How many.
+    pub units: f64,
+}
+
+impl Step {
+    /// What the meter counted since it was last asked, and what else the invocation is known to need.
+    pub(super) fn metered(function: &'static str, meter: &Meter, known: Count) -> Self {
+        let charges = meter.take_charges();
+        let table = charges.iter().fold(Bill::default(), |sum, charge| {
+            let bill = charge.bill;
+            Bill::new(sum.requests + bill.requests, sum.read + bill.read, sum.write + bill.write)
+        });
+        let parts = charges.iter().flat_map(parts).collect();
+        Self { function, count: Count { table, ..known }, parts }
+    }
+}
+
+/// A transaction costs each of its items alike, so that the table's share is split among them.
+fn parts(charge: &Charge) -> Vec<Part> {
+    let in_indexes: f64 = charge.indexes.values().sum();
+    #[expect(clippy::cast_precision_loss, reason = "a hundred items at most")]
+    let items = charge.items.len().max(1) as f64;
+    let is_read = charge.bill.read > 0.0;
+    let part = |what: String, units: f64| Part { what, is_read, units };
+    let share = (if is_read { charge.bill.read } else { charge.bill.write } - in_indexes) / items;
+    let mut names: Vec<String> = charge.items.iter().map(|(pk, sk)| name(pk, sk).to_owned()).collect();
+    if names.is_empty() {
+        names.push("query".into());
+    }
+    let mut parts: Vec<Part> = names.into_iter().map(|name| part(name, share)).collect();
+    parts.extend(charge.indexes.iter().map(|(index, units)| part(format!("`{index}`"), *units)));
+    parts
+}
+
+/// What an item is, by its keys.
+fn name(pk: &str, sk: &str) -> &'static str {
+    let known = [
+        ("MEMBER#", "access check"),
+        ("AWAY", "Out of Office"),
+        ("INBOX", "inbox"),
+        ("TEAM", "team"),
+        ("NOTIFY", "notification settings"),
+        ("CLAIM", "carrier's id"),
+        ("LOCKS", "holder's set"),
+        ("cnv_", "conversation"),
+        ("con_", "contact"),
+        ("NUMBER#", "contact by number"),
+        ("STATE", "opt-out"),
+    ];
+    if pk.starts_with("OUTBOX#") {
+        return "outbox row";
+    }
+    if sk.starts_with("msg_") {
+        return "message";
+    }
+    let found = known.into_iter().find(|(start, _)| sk.starts_with(start));
+    found.map_or("inbox by number", |(_, name)| name)
+}

@@ -1,0 +1,59 @@
+//! An inbound text without I/O: the event as JSON, the signature, the form, the numbers and ids, and what is to be done.
+
+use std::{fs, hint::black_box, path::Path};
+
+use criterion::Criterion;
+use product_bench::scene::{Scene, verifier};
+use shared_carriers::twilio::{InboundMessage, Verifier};
+use shared_domain::{
+    conversation::{LastMessage, Threading, thread_inbound},
+    ids::{ConversationId, InboxId, MessageId},
+    opt_out::{keyword, wants_review},
+    time::Timestamp,
+};
+use shared_http::webhook;
+
+use crate::figure::Figure;
+
+const NAME: &str = "inbound-decision";
+
+/// Where criterion keeps its samples.
+const FOLDER: &str = "target/criterion";
+
+pub(crate) async fn measure() -> Figure {
+    let scene = Scene::set().await;
+    let (event, inbox, verifier) = (scene.text(1, 1).event().to_string(), scene.inbox.id.clone(), verifier());
+    let decide = || decide(black_box(&event), black_box(&inbox), &verifier);
+    assert_eq!(decide(), (Threading::OnTop, false, false));
+    let folder = Path::new(FOLDER);
+    Criterion::default()
+        .without_plots()
+        .output_directory(folder)
+        .bench_function(NAME, |bencher| bencher.iter(decide));
+    let micros = median_micros(folder);
+    Figure::new(
+        "event, signature, form and decision of an inbound text, no I/O, p50",
+        format!("{micros:.1} µs"),
+        "≤ 100 µs",
+        micros <= 100.0,
+    )
+}
+
+fn decide(event: &str, inbox: &InboxId, verifier: &Verifier) -> (Threading, bool, bool) {
+    let request = lambda_http::request::from_str(event).unwrap();
+    let body = webhook::twilio_body(verifier, "/webhooks/twilio/messages", &request).unwrap();
+    let inbound = InboundMessage::parse(body).unwrap();
+    let (from, _to) = (webhook::number(&inbound.from).unwrap(), webhook::number(&inbound.to).unwrap());
+    let conversation = ConversationId::of(inbox, &from);
+    let id =
+        MessageId::of_inbound(&conversation, Timestamp::from_millis(1_795_341_600_000), &inbound.message_sid);
+    let stands: Option<(&LastMessage, Option<&MessageId>)> = None;
+    (thread_inbound(stands, &id), keyword(&inbound.body).is_some(), wants_review(&inbound.body))
+}
+
+fn median_micros(folder: &Path) -> f64 {
+    let estimates = fs::read_to_string(folder.join(NAME).join("new/estimates.json"))
+        .expect("criterion keeps its estimates");
+    let estimates: serde_json::Value = serde_json::from_str(&estimates).unwrap();
+    estimates["median"]["point_estimate"].as_f64().unwrap() / 1000.0
+}

@@ -1,0 +1,40 @@
+//! One line of the table.
+
+use std::fmt;
+
+/// One line of the table.
+pub(crate) struct Figure {
+    what: String,
+    value: String,
+    goal: String,
+    /// Nothing where there is no goal.
+    holds: Option<bool>,
+}
+
+impl Figure {
+    pub(crate) fn new(
+        what: impl Into<String>,
+        value: impl Into<String>,
+        goal: impl Into<String>,
+        holds: bool,
+    ) -> Self {
+        Self { what: what.into(), value: value.into(), goal: goal.into(), holds: Some(holds) }
+    }
+
+    /// What is only told.
+    pub(crate) fn told(what: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { what: what.into(), value: value.into(), goal: String::new(), holds: None }
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, value, goal, holds } = self;
+        let verdict = match holds {
+            Some(true) => "holds",
+            Some(false) => "**does not hold**",
+            None => "",
+        };
+        write!(f, "| {what} | {value} | {goal} | {verdict} |")
+    }
+}

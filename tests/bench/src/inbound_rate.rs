@@ -1,0 +1,155 @@
+//! Inbound texts from sixteen clients at once, from the signed webhook to the durable rows, against the writes alone through
+//! the bare SDK: the same writes, as many clients, each time on a fresh engine.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use aws_sdk_dynamodb::Client;
+use inbound_sms::{App, handle};
+use product_bench::scene::{ACCOUNT, Scene, answered, verifier};
+use shared_aws::{clock, table::Table};
+use shared_domain::opt_out::Answers;
+use tokio::task::JoinSet;
+
+use crate::{
+    figure::Figure,
+    rounds::readable,
+    tape::{Call, Tape},
+};
+
+const CLIENTS: usize = 16;
+const ROUNDS: usize = 5;
+
+/// What one run of all clients gave.
+struct Run {
+    rate: f64,
+    p99: Duration,
+}
+
+/// With so many texts of each client.
+pub(crate) async fn measure(texts: usize) -> Figure {
+    let writes = record(texts).await;
+    let mut runs = Vec::new();
+    for round in 0..=ROUNDS {
+        let (one, other) = if round % 2 == 0 {
+            let handled = through_the_handler(texts).await;
+            (handled, through_the_sdk(&writes).await)
+        } else {
+            let bare = through_the_sdk(&writes).await;
+            (through_the_handler(texts).await, bare)
+        };
+        if round > 0 {
+            runs.push((one, other)); // the first round warms up
+        }
+    }
+    runs.sort_by(|one, other| (one.0.rate / one.1.rate).total_cmp(&(other.0.rate / other.1.rate)));
+    let ratio = |run: &(Run, Run)| run.0.rate / run.1.rate;
+    let middle = &runs[ROUNDS / 2];
+    let value = format!(
+        "{:.2} (rounds {:.2}–{:.2}; {:.0} texts/s with p99 {} ÷ {:.0}/s with {})",
+        ratio(middle),
+        ratio(&runs[0]),
+        ratio(&runs[ROUNDS - 1]),
+        middle.0.rate,
+        readable(middle.0.p99),
+        middle.1.rate,
+        readable(middle.1.p99),
+    );
+    Figure::told(
+        format!(
+            "inbound texts at {CLIENTS} clients, webhook to durable rows, rate ÷ that of the bare writes"
+        ),
+        value,
+    )
+}
+
+async fn stage() -> Arc<Scene> {
+    let scene = Scene::set().await;
+    for client in 0..CLIENTS {
+        scene.know(client, true).await;
+        scene.heard(client).await;
+    }
+    Arc::new(scene)
+}
+
+fn app(table: Table) -> App {
+    App::new(table, verifier(), ACCOUNT.into(), Answers::Carrier)
+}
+
+/// The writes of each text of each client.
+async fn record(texts: usize) -> Vec<Vec<Vec<Call>>> {
+    let (scene, tape) = (stage().await, Tape::default());
+    let app = app(scene.watched(tape.clone()));
+    let mut clients = Vec::new();
+    for client in 0..CLIENTS {
+        let mut calls = Vec::new();
+        for nth in 1..=texts {
+            deliver(&app, &scene, client, nth).await;
+            calls.push(tape.take().into_iter().filter(Call::writes).collect());
+        }
+        clients.push(calls);
+    }
+    clients
+}
+
+async fn deliver(app: &App, scene: &Scene, client: usize, nth: usize) -> Duration {
+    let request = scene.text(client, nth).request();
+    let begun = Instant::now();
+    let answer = handle(app, clock::now(), clock::chance(), request).await;
+    let took = begun.elapsed();
+    answered(&answer, 200);
+    took
+}
+
+async fn through_the_handler(texts: usize) -> Run {
+    let scene = stage().await;
+    let app = Arc::new(app(scene.engine.table()));
+    let clients = (0..CLIENTS).map(|client| {
+        let (app, scene) = (app.clone(), scene.clone());
+        async move {
+            let mut times = Vec::new();
+            for nth in 1..=texts {
+                times.push(deliver(&app, &scene, client, nth).await);
+            }
+            times
+        }
+    });
+    all_at_once(clients).await
+}
+
+async fn through_the_sdk(writes: &[Vec<Vec<Call>>]) -> Run {
+    let scene = stage().await;
+    let client = Client::from_conf(scene.engine.aws.dynamodb_config().build());
+    let clients = writes.iter().map(|texts| {
+        let (client, texts) = (client.clone(), texts.clone());
+        async move {
+            let mut times = Vec::new();
+            for calls in texts {
+                let begun = Instant::now();
+                for call in calls {
+                    call.send(&client).await;
+                }
+                times.push(begun.elapsed());
+            }
+            times
+        }
+    });
+    all_at_once(clients).await
+}
+
+async fn all_at_once(
+    clients: impl Iterator<Item = impl Future<Output = Vec<Duration>> + Send + 'static>,
+) -> Run {
+    let clients: Vec<_> = clients.collect();
+    let begun = Instant::now();
+    let mut running: JoinSet<_> = clients.into_iter().collect();
+    let mut times = Vec::new();
+    while let Some(done) = running.join_next().await {
+        times.extend(done.unwrap());
+    }
+    let took = begun.elapsed();
+    times.sort();
+    Run { rate: times.len() as f64 / took.as_secs_f64(), p99: times[times.len() * 99 / 100] }
+}

@@ -1,0 +1,35 @@
+//! What flows and an idle month cost, as lines of the table.
+
+use product_bench::costs::{flows, idle, prices::Prices};
+
+use crate::figure::Figure;
+
+pub(crate) async fn measure(prices: &Prices) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    for flow in flows::all(prices).await {
+        let (dollars, total) = (flow.dollars(prices), flow.total());
+        let what = format!("a million of: {}", flow.name);
+        let value = format!(
+            "${dollars:.2}; {} write and {} read units: {}",
+            total.table.write,
+            total.table.read,
+            flow.parts()
+        );
+        figures.push(Figure::new(what, value, format!("≤ ${:.2}", flow.goal), dollars <= flow.goal));
+    }
+    let month = idle::month(prices).await;
+    let mut parts: Vec<String> =
+        month.lines.iter().map(|line| format!("{} ${:.2}", line.what, line.dollars)).collect();
+    parts.sort();
+    let (dollars, goal) = (month.dollars(), idle::GOAL);
+    let value = format!("${dollars:.2}: {}", parts.join(", "));
+    figures.push(Figure::new(
+        "a month in which nothing happens",
+        value,
+        format!("≤ ${goal:.2}"),
+        dollars <= goal,
+    ));
+    let alarms = format!("${:.2} more", month.alarms.dollars);
+    figures.push(Figure::told(format!("the same, its {}", month.alarms.what), alarms));
+    figures
+}

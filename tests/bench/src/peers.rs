@@ -1,0 +1,211 @@
+//! The lock against two lock clients of the field, on the same engine over loopback HTTP, call by call in turn: a free lock
+//! acquired, and the wait for the lock of a holder that died. Each measures in its own process, without the way to it.
+
+use std::{
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType},
+};
+use conversation_lock::App;
+use futures_util::future::join_all;
+use product_bench::scene::{Scene, answered};
+use serde_json::Value;
+use shared_aws::{
+    clock,
+    locks::{Acquired, Locks, Thread},
+};
+use shared_domain::{ids::ConversationId, lock::LockPolicy, time::Timestamp};
+use shared_http::caller::Claims;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time::sleep,
+};
+
+use crate::{
+    figure::Figure,
+    rounds::{median, rounds},
+};
+
+/// Where `tests/bench/peers/install.sh` puts what it installs.
+pub(crate) const INSTALLED: &str = ".local/bench";
+/// The scripts.
+pub(crate) const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
+
+const ROUNDS: usize = 5;
+const LEASE: Duration = Duration::from_secs(2);
+const TRIALS: usize = 10;
+
+struct Peer {
+    _process: Child,
+    asked: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Peer {
+    fn start(mut command: Command) -> Self {
+        let command = command.env("PEERS", absolute(INSTALLED)).env("NODE_NO_WARNINGS", "1");
+        let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
+        let mut process = started.expect("tests/bench/peers/install.sh installs the peers");
+        let (asked, answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        Self { _process: process, asked, answers: BufReader::new(answers).lines() }
+    }
+
+    async fn ask(&mut self, line: &str) -> Value {
+        self.asked.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        let answer = self.answers.next_line().await.unwrap();
+        serde_json::from_str(&answer.expect("the peer lives; its reason is above")).unwrap()
+    }
+
+    async fn acquire(&mut self, key: u64) -> Duration {
+        let micros = self.ask(&format!("acquire key-{key}")).await["micros"].as_f64().unwrap();
+        Duration::from_secs_f64(micros / 1e6)
+    }
+
+    /// The median wait as a part of the lease.
+    async fn takeover(&mut self, how: &str) -> f64 {
+        let answer = self.ask(&format!("{how} {TRIALS} {}", LEASE.as_millis())).await;
+        let millis = answer["millis"].as_array().unwrap().iter();
+        let millis = millis.map(|wait| Duration::from_secs_f64(wait.as_f64().unwrap() / 1000.0));
+        median(&mut millis.collect::<Vec<_>>()).as_secs_f64() / LEASE.as_secs_f64()
+    }
+}
+
+/// `python3` with what was installed for it.
+pub(crate) fn python() -> std::path::PathBuf {
+    absolute(INSTALLED).join("python/bin/python3")
+}
+
+pub(crate) fn absolute(path: impl AsRef<Path>) -> std::path::PathBuf {
+    std::path::absolute(path).unwrap()
+}
+
+pub(crate) async fn measure(turns: usize) -> Vec<Figure> {
+    let scene = Scene::set().await;
+    for place in 0..=TRIALS {
+        scene.know(place, true).await;
+        scene.heard(place).await;
+    }
+    let client = Client::from_conf(scene.engine.aws.dynamodb_config().build());
+    create_table(&client, "npm-locks", &["id"]).await;
+    create_table(&client, "pypi-locks", &["lock_key", "sort_key"]).await;
+    let mut npm = Command::new("node");
+    npm.arg(format!("{SCRIPTS}/lock_client.cjs")).args([&scene.engine.endpoint, "npm-locks"]);
+    let mut pypi = Command::new(python());
+    pypi.arg(format!("{SCRIPTS}/lock_client.py")).args([&scene.engine.endpoint, "pypi-locks"]);
+    let (mut npm, mut pypi) = (Peer::start(npm), Peer::start(pypi));
+    let mut figures = acquire(&scene, turns, &mut npm, &mut pypi).await;
+    figures.push(takeover(&scene, &mut npm, &mut pypi).await);
+    figures
+}
+
+async fn acquire(scene: &Scene, turns: usize, npm: &mut Peer, pypi: &mut Peer) -> Vec<Figure> {
+    let app = App::new(scene.engine.table(), Claims::standard(), LockPolicy::default());
+    let locks = Locks::new(scene.engine.table());
+    let mut key = 0;
+    let measured = rounds::<4, 1>(ROUNDS, turns, async |who| {
+        key += 1;
+        [match who {
+            0 => handled(&app, scene).await,
+            1 => npm.acquire(key).await,
+            2 => pypi.acquire(key).await,
+            _ => stored(&locks, scene).await,
+        }]
+    })
+    .await;
+    let figure = |who, peer: &str, goal| {
+        let ratio = measured.ratio(0, 0, who);
+        let what = format!("acquire of a free lock, handler with access check ÷ {peer}, p50");
+        let alone = measured.ratio(0, 3, who).median;
+        let value = format!("{ratio}; the lock alone, which is what the other does, {alone:.2}");
+        Figure::new(what, value, format!("≤ {goal}"), ratio.median <= goal)
+    };
+    vec![figure(1, "npm `dynamodb-lock-client`", 0.5), figure(2, "PyPI `python-dynamodb-lock`", 0.25)]
+}
+
+async fn handled(app: &App, scene: &Scene) -> Duration {
+    let request = scene.acquire(0, &scene.ada).request();
+    let begun = Instant::now();
+    let answer = conversation_lock::handle(app, clock::now(), request).await;
+    let took = begun.elapsed();
+    let token = answered(&answer, 200)["token"].as_u64().unwrap();
+    let request = scene.release(0, &scene.ada, token).request();
+    answered(&conversation_lock::handle(app, clock::now(), request).await, 204);
+    took
+}
+
+/// The lock without the check of who may.
+async fn stored(locks: &Locks, scene: &Scene) -> Duration {
+    let conversation = scene.conversation(0);
+    let (thread, policy) = (thread(scene, &conversation), LockPolicy::default());
+    let begun = Instant::now();
+    let held = locks.acquire(thread, &scene.ada, clock::now(), &policy).await.unwrap();
+    let took = begun.elapsed();
+    let Acquired::Held(lease) = held else { panic!("{held:?}") };
+    assert!(locks.release(thread, &scene.ada.id, lease.token).await.unwrap());
+    took
+}
+
+async fn takeover(scene: &Scene, npm: &mut Peer, pypi: &mut Peer) -> Figure {
+    let policy = LockPolicy { lease: LEASE, per_user: TRIALS, ..LockPolicy::default() };
+    let locks = Locks::new(scene.engine.table());
+    let mut waits = join_all((1..=TRIALS).map(|place| wait(scene, &locks, &policy, place))).await;
+    let ours = median(&mut waits);
+    let part = (ours.as_secs_f64() - policy.skew.as_secs_f64()) / LEASE.as_secs_f64();
+    let (npm_waits, trusting) = (npm.takeover("takeover").await, npm.takeover("takeover-trusting").await);
+    let pypi_waits = pypi.takeover("takeover").await;
+    Figure::new(
+        format!(
+            "wait for the lock of a holder that died, from the end of its lease ({} s), p50 of {TRIALS}, in leases",
+            LEASE.as_secs()
+        ),
+        format!(
+            "{part:.3} and the allowance for skew (`LockSkewMillis`, {} ms); npm {npm_waits:.2} ({trusting:.2} with \
+             `trustLocalTime`, which allows for no skew), PyPI {pypi_waits:.2}",
+            policy.skew.as_millis()
+        ),
+        "≤ 0.02 and the allowance",
+        part <= 0.02,
+    )
+}
+
+/// A colleague asks at the end of the lease, is told so, and asks again when the allowance is over.
+async fn wait(scene: &Scene, locks: &Locks, policy: &LockPolicy, place: usize) -> Duration {
+    let conversation = scene.conversation(place);
+    let thread = thread(scene, &conversation);
+    let held = locks.acquire(thread, &scene.ada, clock::now(), policy).await.unwrap();
+    let Acquired::Held(lease) = held else { panic!("{held:?}") };
+    until(lease.expires_at).await;
+    let refused = locks.acquire(thread, &scene.ben, clock::now(), policy).await.unwrap();
+    assert!(matches!(refused, Acquired::Denied(_)), "the allowance for skew is not over: {refused:?}");
+    until(lease.expires_at.plus(policy.skew).plus(Duration::from_millis(1))).await;
+    let taken = locks.acquire(thread, &scene.ben, clock::now(), policy).await.unwrap();
+    assert!(matches!(taken, Acquired::Held(_)), "{taken:?}");
+    Duration::from_millis(u64::try_from(clock::now().millis() - lease.expires_at.millis()).unwrap())
+}
+
+async fn until(at: Timestamp) {
+    let left = at.millis() - clock::now().millis();
+    sleep(Duration::from_millis(u64::try_from(left).unwrap_or(0))).await;
+}
+
+fn thread<'a>(scene: &'a Scene, conversation: &'a ConversationId) -> Thread<'a> {
+    Thread { organisation: &scene.inbox.organisation, inbox: &scene.inbox.id, conversation }
+}
+
+async fn create_table(client: &Client, name: &str, keys: &[&str]) {
+    let mut request = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    for (key, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
+        let attribute = AttributeDefinition::builder().attribute_name(*key);
+        let part = KeySchemaElement::builder().attribute_name(*key).key_type(kind);
+        request = request
+            .attribute_definitions(attribute.attribute_type(ScalarAttributeType::S).build().unwrap())
+            .key_schema(part.build().unwrap());
+    }
+    request.send().await.unwrap();
+}

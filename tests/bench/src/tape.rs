@@ -1,0 +1,111 @@
+//! Requests that a handler was seen to make, to be made again without it: the bare calls that it is measured against are
+//! the handler's own, to the byte, whatever becomes of the code.
+
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{ConfigBag, Intercept, interceptors::BeforeSerializationInterceptorContextRef},
+    error::BoxError,
+    operation::{
+        batch_get_item::BatchGetItemInput, get_item::GetItemInput, put_item::PutItemInput, query::QueryInput,
+        update_item::UpdateItemInput,
+    },
+};
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(crate) enum Call {
+    Get(GetItemInput),
+    BatchGet(BatchGetItemInput),
+    Query(QueryInput),
+    Put(PutItemInput),
+    Update(UpdateItemInput),
+}
+
+/// What was asked since it was last taken.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tape(Arc<Mutex<Vec<Call>>>);
+
+impl Tape {
+    pub(crate) fn take(&self) -> Vec<Call> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Intercept for Tape {
+    fn name(&self) -> &'static str {
+        "tape"
+    }
+
+    fn read_before_execution(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let input = context.input();
+        let call = (input.downcast_ref().cloned().map(Call::Get))
+            .or_else(|| input.downcast_ref().cloned().map(Call::BatchGet))
+            .or_else(|| input.downcast_ref().cloned().map(Call::Query))
+            .or_else(|| input.downcast_ref().cloned().map(Call::Put))
+            .or_else(|| input.downcast_ref().cloned().map(Call::Update));
+        self.0.lock().unwrap().push(call.expect("a request that can be made again"));
+        Ok(())
+    }
+}
+
+impl Call {
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Self::Put(_) | Self::Update(_))
+    }
+
+    /// Makes it; the table must stand as it stood.
+    pub(crate) async fn send(self, client: &Client) {
+        match self {
+            Self::Get(get) => {
+                let request = client.get_item().set_table_name(get.table_name).set_key(get.key);
+                request.set_consistent_read(get.consistent_read).send().await.unwrap();
+            }
+            Self::BatchGet(get) => {
+                client.batch_get_item().set_request_items(get.request_items).send().await.unwrap();
+            }
+            Self::Query(query) => {
+                let request = client
+                    .query()
+                    .set_table_name(query.table_name)
+                    .set_index_name(query.index_name)
+                    .set_key_condition_expression(query.key_condition_expression)
+                    .set_expression_attribute_values(query.expression_attribute_values)
+                    .set_scan_index_forward(query.scan_index_forward)
+                    .set_limit(query.limit);
+                request.send().await.unwrap();
+            }
+            Self::Put(put) => {
+                let request = client
+                    .put_item()
+                    .set_table_name(put.table_name)
+                    .set_item(put.item)
+                    .set_condition_expression(put.condition_expression)
+                    .set_return_values_on_condition_check_failure(
+                        put.return_values_on_condition_check_failure,
+                    );
+                request.send().await.unwrap();
+            }
+            Self::Update(update) => {
+                let request = client
+                    .update_item()
+                    .set_table_name(update.table_name)
+                    .set_key(update.key)
+                    .set_update_expression(update.update_expression)
+                    .set_condition_expression(update.condition_expression)
+                    .set_expression_attribute_names(update.expression_attribute_names)
+                    .set_expression_attribute_values(update.expression_attribute_values)
+                    .set_return_values(update.return_values)
+                    .set_return_values_on_condition_check_failure(
+                        update.return_values_on_condition_check_failure,
+                    );
+                request.send().await.unwrap();
+            }
+        }
+    }
+}

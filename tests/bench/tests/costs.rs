@@ -1,0 +1,77 @@
+//! What each flow asks of AWS, exactly, and what a million of it costs at the prices of `infra/prices.yaml`. A count that
+//! grows fails here; so does one that shrinks, until the table says so.
+
+#![allow(clippy::print_stdout, reason = "with --nocapture it tells where each unit goes")]
+
+use product_bench::costs::{Flow, flows, idle, prices::Prices};
+
+/// Flow; requests of the HTTP API; invocations; requests of the queue; requests, read units and write units of the table;
+/// dollars for a million.
+type Line = (&'static str, u32, f64, f64, u32, f64, f64, &'static str);
+
+const FLOWS: &[Line] = &[
+    ("inbound text, conversation unread", 1, 1.0, 0.0, 6, 1.5, 9.0, "7.12"),
+    ("the same where nobody is assigned", 1, 1.0, 0.0, 6, 1.5, 7.0, "5.87"),
+    ("inbound text, first of an unknown number", 1, 1.0, 0.0, 12, 3.0, 8.0, "6.78"),
+    ("inbound text again", 1, 1.0, 0.0, 5, 3.5, 1.0, "2.35"),
+    ("outbound reply, with two callbacks", 3, 5.0, 3.0, 11, 4.5, 15.0, "16.34"),
+    ("lock acquired", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
+    ("lock acquired, conversation unread", 1, 1.0, 0.0, 4, 0.5, 6.0, "5.08"),
+    ("lock renewed", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92"),
+    ("lock refused", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92"),
+    ("lock released", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
+];
+
+/// What a month costs in which nothing happens, and what its alarms cost.
+const MONTH: (&str, &str) = ("2.21", "3.70");
+
+fn line(flow: &Flow, prices: &Prices) -> Line {
+    let total = flow.total();
+    let dollars = format!("{:.2}", flow.dollars(prices)).leak();
+    let table = total.table;
+    (
+        flow.name,
+        total.gateway,
+        total.invocations,
+        total.queue(),
+        table.requests,
+        table.read,
+        table.write,
+        dollars,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_flow_costs_what_is_written_here() {
+    let prices = Prices::read();
+    let flows = flows::all(&prices).await;
+    for flow in &flows {
+        for step in &flow.steps {
+            println!("{}: {} {:?}", flow.name, step.function, step.count);
+        }
+        println!("{:?},\n  {}", line(flow, &prices), flow.parts());
+    }
+    let counted: Vec<Line> = flows.iter().map(|flow| line(flow, &prices)).collect();
+    assert_eq!(counted, FLOWS);
+}
+
+#[test]
+fn the_memory_that_is_paid_for_is_the_templates() {
+    let template =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
+    let template: serde_norway::Value = serde_norway::from_str(&template).unwrap();
+    let megabytes = u64::from(Prices::read().assumptions.memory_megabytes);
+    assert_eq!(template["Globals"]["Function"]["MemorySize"].as_u64(), Some(megabytes));
+    let other = template["Resources"].as_mapping().unwrap().iter();
+    let other = other.filter(|(_, resource)| !resource["Properties"]["MemorySize"].is_null());
+    let other: Vec<_> = other.map(|(name, _)| name.as_str().unwrap()).collect();
+    assert_eq!(other, ["ContactImportFunction"], "no flow passes through it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_in_which_nothing_happens_costs_what_is_written_here() {
+    let month = idle::month(&Prices::read()).await;
+    println!("{month:#?}");
+    let dollars = |dollars: f64| format!("{dollars:.2}");
+    assert_eq!((dollars(month.dollars()).as_str(), dollars(month.alarms.dollars).as_str()), MONTH);
+}
