@@ -8,9 +8,15 @@ mod desk;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod house;
+#[cfg(test)]
 mod inbound;
 #[cfg(test)]
+mod malformed;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
+mod signed;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
