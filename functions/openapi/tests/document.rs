@@ -67,7 +67,8 @@ impl Modify for Conventions {
                     RefOr::T(parameter) => parameter.name.as_str(),
                     RefOr::Ref(_) => "",
                 });
-                let is_bounded = names.into_iter().any(|name| ["limit", "cursor", "Idempotency-Key"].contains(&name));
+                let is_bounded =
+                    names.into_iter().any(|name| ["limit", "cursor", "Idempotency-Key"].contains(&name));
                 for (status, applies, description) in [
                     ("400", is_bounded || takes_a_body, "Of the wrong shape"),
                     ("403", signed_in, "The token names no user of an organisation, or not for you"),

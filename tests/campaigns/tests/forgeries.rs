@@ -10,8 +10,8 @@ use crate::{
     chosen_seed,
     house::{House, NUMBER, ORGANISATION, SERVICE, callbacks, now, tokens},
     signed::{
-        ACCOUNT, BASE, MESSAGES, PREVIOUS_TOKEN, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook, form, parameters,
-        signature,
+        ACCOUNT, BASE, MESSAGES, PREVIOUS_TOKEN, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook, form,
+        parameters, signature,
     },
     whole,
 };
@@ -23,7 +23,8 @@ const OTHER_KEY: &str = "another-account-s-token";
 fn genuine(route: &'static str, chance: &mut fastrand::Rng) -> Webhook {
     let (sid, call) = (format!("SM{:032x}", chance.u128(..)), format!("CA{:032x}", chance.u128(..)));
     let from = format!("+1303555{:04}", chance.u16(..10_000));
-    let text = ["Hi", "3 pm?", "Café, & more = less + 1%", " two  blanks ", "😀", "a\nb", ""][chance.usize(..7)];
+    let text =
+        ["Hi", "3 pm?", "Café, & more = less + 1%", " two  blanks ", "😀", "a\nb", ""][chance.usize(..7)];
     let fields: Vec<(&str, &str)> = match route {
         MESSAGES => vec![
             ("ToCountry", "US"),
@@ -90,7 +91,8 @@ fn spellings(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(&'static str
         all.push(("in another order", reordered));
         // Each byte escaped, which decodes to the same.
         let escaped = pairs.iter().fold(String::new(), |mut all, (name, value)| {
-            let escape = |bytes: &[u8]| bytes.iter().fold(String::new(), |all, byte| format!("{all}%{byte:02X}"));
+            let escape =
+                |bytes: &[u8]| bytes.iter().fold(String::new(), |all, byte| format!("{all}%{byte:02X}"));
             write!(all, "{}={}&", escape(name), escape(value)).unwrap();
             all
         });
@@ -149,7 +151,10 @@ fn forgeries(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(String, Webh
     }
     for other in ROUTES.iter().filter(|other| **other != webhook.route) {
         let path_of_other = other.split(' ').nth(1).unwrap();
-        with(&format!("for {other}"), webhook.clone().signed_for(&url.replacen(path, path_of_other, 1), TOKEN).signature);
+        with(
+            &format!("for {other}"),
+            webhook.clone().signed_for(&url.replacen(path, path_of_other, 1), TOKEN).signature,
+        );
     }
     for (what, spoilt) in [
         ("cut off", genuine[..genuine.len() - 1].to_owned()),
@@ -174,17 +179,23 @@ fn forgeries(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(String, Webh
     let mut request = |what: &str, webhook: Webhook| all.push((what.to_owned(), webhook));
     let keep = right.signature.clone();
     let other = genuine_of_another(webhook.route, chance);
-    request("the signature of another request", Webhook { signature: other.signature.clone(), ..webhook.clone() });
+    request(
+        "the signature of another request",
+        Webhook { signature: other.signature.clone(), ..webhook.clone() },
+    );
     if webhook.is_form() {
         altered_forms(webhook, &keep, chance, &mut request);
         request("as JSON", Webhook { content_type: Some("application/json".into()), ..right.clone() });
         request("without a type", Webhook { content_type: None, ..right.clone() });
         let hashed = webhook.clone().hashed();
-        request("a form that is covered by its hash alone", Webhook {
-            content_type: Some("application/json".into()),
-            signature: Some(signature(&url, None, TOKEN)),
-            ..hashed
-        });
+        request(
+            "a form that is covered by its hash alone",
+            Webhook {
+                content_type: Some("application/json".into()),
+                signature: Some(signature(&url, None, TOKEN)),
+                ..hashed
+            },
+        );
     } else {
         altered_events(webhook, &keep, &mut request);
     }
@@ -220,7 +231,9 @@ fn altered_forms(
     let pairs = parameters(&webhook.body);
     let texts: Vec<(String, String)> = pairs
         .iter()
-        .map(|(name, value)| (String::from_utf8(name.clone()).unwrap(), String::from_utf8(value.clone()).unwrap()))
+        .map(|(name, value)| {
+            (String::from_utf8(name.clone()).unwrap(), String::from_utf8(value.clone()).unwrap())
+        })
         .collect();
     let mut altered = |what: &str, pairs: &[(String, String)]| {
         let mut body = form_urlencoded::Serializer::new(String::new());
@@ -259,7 +272,8 @@ fn altered_forms(
     // Name and value are joined without a sign between them, so this moves the border.
     let mut moved = texts.clone();
     let (name, value) = moved[0].clone();
-    moved[0] = (format!("{name}{}", &value[..value.len().min(1)]), value.get(1..).unwrap_or_default().to_owned());
+    moved[0] =
+        (format!("{name}{}", &value[..value.len().min(1)]), value.get(1..).unwrap_or_default().to_owned());
     if moved[0].0 != name && webhook.route != MESSAGES {
         let needed = ["MessageSid", "CallSid"].contains(&name.as_str());
         // The signature agrees, as the carrier's scheme has it: what it then says is not enough to be taken.
@@ -269,19 +283,28 @@ fn altered_forms(
 
 fn altered_events(webhook: &Webhook, signature: &Option<String>, request: &mut impl FnMut(&str, Webhook)) {
     let right = Webhook { signature: signature.clone(), ..webhook.clone() };
-    let other = String::from_utf8(webhook.body.clone()).unwrap().replace("approved", "suspended").into_bytes();
+    let other =
+        String::from_utf8(webhook.body.clone()).unwrap().replace("approved", "suspended").into_bytes();
     request("another body", Webhook { body: other.clone(), ..right.clone() });
     request("another body with its hash", Webhook { body: other.clone(), ..right.clone() }.hashed());
     request("one byte more", Webhook { body: [&*webhook.body, b" "].concat(), ..right.clone() });
     request("no body", Webhook { body: Vec::new(), ..right.clone() });
     let unhashed = Webhook { query: String::new(), ..webhook.clone() };
     request("no hash", unhashed.clone().signed());
-    request("no hash, as a form", Webhook { content_type: Some(crate::signed::FORM.into()), ..unhashed }
-        .signed_for(&webhook.url(), TOKEN));
-    request("a hash of something else", Webhook { query: format!("bodySHA256={:064}", 0), ..webhook.clone() }.signed());
+    request(
+        "no hash, as a form",
+        Webhook { content_type: Some(crate::signed::FORM.into()), ..unhashed }
+            .signed_for(&webhook.url(), TOKEN),
+    );
+    request(
+        "a hash of something else",
+        Webhook { query: format!("bodySHA256={:064}", 0), ..webhook.clone() }.signed(),
+    );
     let twice = format!("{}&bodySHA256={:064}", webhook.query, 0);
-    request("the wrong hash first", Webhook { query: twice.split('&').rev().collect::<Vec<_>>().join("&"), ..webhook.clone() }
-        .signed());
+    request(
+        "the wrong hash first",
+        Webhook { query: twice.split('&').rev().collect::<Vec<_>>().join("&"), ..webhook.clone() }.signed(),
+    );
     request("an empty hash", Webhook { query: "bodySHA256=".into(), ..webhook.clone() }.signed());
     let basic = |text: &str| Some(format!("Basic {}", BASE64_STANDARD.encode(text)));
     for (what, authorization) in [
@@ -314,7 +337,10 @@ async fn run(house: &House, seed: u64, rounds: usize) -> (Vec<String>, usize, us
                 forged += 1;
                 let refused = done.as_ref().is_ok_and(|done| done.status == 403 && done.writes == 0);
                 if !refused {
-                    wrongs.push(format!("SEED={seed}: {route}: {what}: {:?}", done.map(|done| (done.status, done.writes))));
+                    wrongs.push(format!(
+                        "SEED={seed}: {route}: {what}: {:?}",
+                        done.map(|done| (done.status, done.writes))
+                    ));
                 }
             }
             if house.rows().await != before {
@@ -324,7 +350,10 @@ async fn run(house: &House, seed: u64, rounds: usize) -> (Vec<String>, usize, us
                 let done = house.answer(now(), &webhook.event()).await;
                 taken += 1;
                 if !done.as_ref().is_ok_and(|done| done.status == 200) {
-                    wrongs.push(format!("SEED={seed}: {route}: genuine, {what}: {:?}", done.map(|done| done.status)));
+                    wrongs.push(format!(
+                        "SEED={seed}: {route}: genuine, {what}: {:?}",
+                        done.map(|done| done.status)
+                    ));
                 }
             }
         }
@@ -352,7 +381,9 @@ fn this_campaign_signs_as_the_carrier_s_own_libraries_do() {
     let mut tried = 0;
     for vector in vectors["vectors"].as_array().unwrap().iter().filter(|vector| vector["valid"] == true) {
         let text = |name: &str| vector[name].as_str().unwrap_or_default();
-        let form = text("content_type").starts_with("application/x-www-form-urlencoded").then(|| text("raw_body").as_bytes());
+        let form = text("content_type")
+            .starts_with("application/x-www-form-urlencoded")
+            .then(|| text("raw_body").as_bytes());
         let made = signature(text("signed_url"), form, text("secret"));
         assert_eq!(made, vector["headers"]["X-Twilio-Signature"], "{}", text("id"));
         tried += 1;

@@ -14,12 +14,15 @@ use std::{
 
 use aws_sdk_dynamodb::{
     Client as Dynamo,
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::AfterDeserializationInterceptorContextRef},
+    config::{
+        ConfigBag, Intercept, RuntimeComponents, interceptors::AfterDeserializationInterceptorContextRef,
+    },
     error::BoxError,
     operation::{
         batch_write_item::BatchWriteItemOutput, delete_item::DeleteItemOutput, put_item::PutItemOutput,
         transact_write_items::TransactWriteItemsOutput, update_item::UpdateItemOutput,
     },
+    types::AttributeValue,
 };
 use axum::{Json, Router, body::Bytes, extract::State, http::StatusCode};
 use futures_util::FutureExt;
@@ -59,8 +62,9 @@ pub(crate) const OWNER: &str = "olga";
 pub(crate) const TEAM: &str = "team_1";
 pub(crate) const INBOX: &str = "inb_1";
 pub(crate) const NUMBER: &str = "+12025550100";
-/// Another team's inbox, and its number.
+/// Of another team's inbox.
 pub(crate) const OTHER_NUMBER: &str = "+12025550101";
+/// The messaging service of that team.
 pub(crate) const SERVICE: &str = "MGaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 pub(crate) const EVENTS_USER: &str = "events";
 pub(crate) const EVENTS_PASSWORD: &str = "Pa55word";
@@ -102,8 +106,7 @@ struct Stub {
 impl Stub {
     async fn open(answer: Value) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stub =
-            Self { url: format!("http://{}", listener.local_addr().unwrap()), heard: Arc::default() };
+        let stub = Self { url: format!("http://{}", listener.local_addr().unwrap()), heard: Arc::default() };
         let hear = async move |State(stub): State<Self>, method: axum::http::Method, body: Bytes| {
             let reads = method == "GET" || method == "HEAD";
             stub.heard.lock().unwrap().push((method.to_string(), body));
@@ -218,7 +221,7 @@ impl House {
             Teams::new(self.table()).put(&organisation, &team).await.unwrap();
             let registration = Registration {
                 status: RegistrationStatus::Approved,
-                messaging_service: (team.id.as_str() == TEAM).then(|| SERVICE.into()),
+                messaging_service: (team.id.as_str() == "team_2").then(|| SERVICE.into()),
                 ..Registration::default()
             };
             Registrations::new(self.table()).put(&organisation, &team.id, &registration).await.unwrap();
@@ -254,10 +257,11 @@ impl House {
     pub(crate) async fn answer(&self, now: Timestamp, event: &Value) -> Result<Done, String> {
         let before = self.writes();
         let answered = AssertUnwindSafe(async {
+            let route = event["routeKey"].as_str().unwrap_or_default();
             let event: LambdaRequest =
                 serde_json::from_value(event.clone()).map_err(|error| format!("no event: {error}"))?;
             let request = Request::from(serve::presentable(event));
-            Ok::<_, String>(self.hand_over(now, request).await)
+            Ok::<_, String>(self.hand_over(now, route, request).await)
         });
         let answer = answered.catch_unwind().await.map_err(|panic| words(&*panic))??;
         let content_type = answer.headers().get("content-type").and_then(|value| value.to_str().ok());
@@ -289,12 +293,11 @@ impl House {
         entries.filter_map(|entry| entry["MessageBody"].as_str().map(str::to_owned)).collect()
     }
 
-    async fn hand_over(&self, now: Timestamp, request: Request) -> Response<Body> {
+    async fn hand_over(&self, now: Timestamp, route: &str, request: Request) -> Response<Body> {
         let apps = &self.apps;
         // No two of these have the same beginning, of which ids are made.
         let chance = self.chance.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let route = shared_http::input::route(&request).to_owned();
-        match function_of(&route) {
+        match function_of(route) {
             "inbound-sms" => inbound_sms::handle(&apps.inbound_sms, now, chance, request).await,
             "delivery-status" => delivery_status::handle(&apps.delivery_status, now, request).await,
             "registration-status" => {
@@ -322,10 +325,23 @@ impl House {
         let items = client.scan().table_name(TABLE).into_paginator().items().send();
         let items = items.collect::<Result<Vec<_>, _>>().await.unwrap();
         let rows = items.into_iter().map(|item| {
-            let item: BTreeMap<_, _> = item.into_iter().collect();
-            (format!("{:?} {:?}", item["pk"], item["sk"]), format!("{item:?}"))
+            let key = |name: &str| item[name].as_s().unwrap().clone();
+            (format!("{} {}", key("pk"), key("sk")), alike(&AttributeValue::M(item)))
         });
         rows.collect()
+    }
+}
+
+/// The same text for the same value, in whatever order its parts come.
+fn alike(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::M(fields) => {
+            let fields: BTreeMap<_, _> = fields.iter().map(|(name, value)| (name, alike(value))).collect();
+            format!("{fields:?}")
+        }
+        AttributeValue::L(items) => format!("{:?}", items.iter().map(alike).collect::<Vec<_>>()),
+        AttributeValue::Ss(texts) => format!("{:?}", texts.iter().collect::<std::collections::BTreeSet<_>>()),
+        other => format!("{other:?}"),
     }
 }
 
@@ -348,7 +364,8 @@ pub(crate) fn function_of(route: &str) -> &'static str {
                 if let (Some(method), Some(path)) = (event["Method"].as_str(), event["Path"].as_str()) {
                     let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str();
                     let code = properties["CodeUri"].as_str().unwrap_or_default();
-                    let name = binary.unwrap_or_else(|| code.trim_end_matches('/').rsplit('/').next().unwrap());
+                    let name =
+                        binary.unwrap_or_else(|| code.trim_end_matches('/').rsplit('/').next().unwrap());
                     found.insert(format!("{} {path}", method.to_uppercase()), name.to_owned());
                 }
             }
@@ -383,12 +400,7 @@ fn apps(
     let login = EventStreamsLogin { user: EVENTS_USER.into(), password: EVENTS_PASSWORD.into() };
     let jobs = RegistrationQueue::new(&Aws::loopback(queue.url.clone()), format!("{}/queue", queue.url));
     Apps {
-        inbound_sms: inbound_sms::App::new(
-            table.clone(),
-            verifier.clone(),
-            ACCOUNT.into(),
-            Answers::Product,
-        ),
+        inbound_sms: inbound_sms::App::new(table.clone(), verifier.clone(), ACCOUNT.into(), Answers::Product),
         delivery_status: delivery_status::App::new(table.clone(), verifier.clone(), callbacks()),
         registration_status: registration_status::App::new(
             table.clone(),

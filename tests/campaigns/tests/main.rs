@@ -8,6 +8,10 @@ mod desk;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod forgeries;
+#[cfg(test)]
+mod fuzzed;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod inbound;
@@ -15,6 +19,8 @@ mod inbound;
 mod malformed;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod replays;
 #[cfg(test)]
 mod signed;
 #[cfg(test)]

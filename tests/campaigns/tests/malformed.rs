@@ -9,7 +9,9 @@ use test_kit::gateway::Event;
 use crate::{
     chosen_seed,
     house::{Done, House, INBOX, NUMBER, ORGANISATION, OWNER, SERVICE, TEAM, callbacks, now},
-    signed::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, VOICE, Webhook, form, parameters, signature, tokens_of},
+    signed::{
+        ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, VOICE, Webhook, form, parameters, signature, tokens_of,
+    },
     whole,
 };
 
@@ -66,7 +68,8 @@ impl Ids {
         let fields = text_fields("SM00000000000000000000000000000001", "please stop texting me");
         let webhook = Webhook::form(MESSAGES, "", form(&fields)).signed();
         assert_eq!(house.answer(now(), &webhook.event()).await.unwrap().status, 200);
-        let signed_in = |route: &'static str, ids: &[(&str, &str)]| Event::new(route, ids).user(ORGANISATION, OWNER);
+        let signed_in =
+            |route: &'static str, ids: &[(&str, &str)]| Event::new(route, ids).user(ORGANISATION, OWNER);
         let inbox: &[(&str, &str)] = &[("inboxId", INBOX)];
         let made = async |event: Event, pointer: &str| {
             let done = house.does(&event).await.json();
@@ -100,12 +103,18 @@ impl Ids {
     fn body(&self, route: &str) -> Option<Value> {
         let (contact, conversation) = (self.get("contactId"), self.get("conversationId"));
         Some(match route {
-            "PATCH /v1/inboxes/{inboxId}" => json!({ "name": "Desk", "color": "#112233", "voiceForwardingNumber": null }),
+            "PATCH /v1/inboxes/{inboxId}" => {
+                json!({ "name": "Desk", "color": "#112233", "voiceForwardingNumber": null })
+            }
             "PATCH /v1/inboxes/{inboxId}/conversations" => {
                 json!({ "conversationIds": [conversation], "folder": "archived", "read": true })
             }
-            "PATCH /v1/inboxes/{inboxId}/conversations/{conversationId}" => json!({ "folder": "inbox", "read": false }),
-            "PUT /v1/inboxes/{inboxId}/conversations/{conversationId}/lock" => json!({ "token": 1, "active": true }),
+            "PATCH /v1/inboxes/{inboxId}/conversations/{conversationId}" => {
+                json!({ "folder": "inbox", "read": false })
+            }
+            "PUT /v1/inboxes/{inboxId}/conversations/{conversationId}/lock" => {
+                json!({ "token": 1, "active": true })
+            }
             "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages" => json!({
                 "text": "Yes.", "lockToken": 1, "lastSeenMessageId": self.get("messageId"), "acceptUnseen": false,
                 "media": ["https://files.example/map.png"],
@@ -147,7 +156,9 @@ impl Ids {
                 "messageSamples": ["Your visit is on Friday at 3pm. Reply STOP to opt out.", "We got your question today."],
                 "hasEmbeddedLinks": false, "hasEmbeddedPhone": false,
             }),
-            "POST /v1/teams/{teamId}/templates" => json!({ "name": "Welcome", "text": "Hello {{firstName|there}}" }),
+            "POST /v1/teams/{teamId}/templates" => {
+                json!({ "name": "Welcome", "text": "Hello {{firstName|there}}" })
+            }
             "PATCH /v1/teams/{teamId}/templates/{templateId}" => json!({ "text": "Bye {{lastName|there}}" }),
             "POST /v1/teams/{teamId}/templates/{templateId}/render" => json!({ "contactId": contact }),
             _ => return None,
@@ -331,12 +342,18 @@ fn flood(chance: &mut fastrand::Rng) -> (Vec<u8>, &'static str) {
 
 fn odd_query(route: &Route, chance: &mut fastrand::Rng) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    let known = ["limit", "cursor", "q", "folder", "read", "assignedTo", "from", "to", "dryRun", "token", "force"];
+    let known =
+        ["limit", "cursor", "q", "folder", "read", "assignedTo", "from", "to", "dryRun", "token", "force"];
     for _ in 0..chance.usize(1..4) {
         let of_route = (!route.query.is_empty()).then(|| chance.usize(..route.query.len()));
         let name = of_route.map_or(known[chance.usize(..known.len())], |at| route.query[at].as_str());
         match chance.u8(..6) {
-            0 => drop(query.append_pair(name, ["0", "101", "-1", "1.0", "١", "0x10", " 5", "65537"][chance.usize(..8)])),
+            0 => {
+                drop(query.append_pair(
+                    name,
+                    ["0", "101", "-1", "1.0", "١", "0x10", " 5", "65537"][chance.usize(..8)],
+                ))
+            }
             1 => drop(query.append_pair(name, "true")),
             _ => drop(query.append_pair(name, &odd_text(chance))),
         }
@@ -468,7 +485,14 @@ fn list_case(chance: &mut fastrand::Rng) -> Case {
         2 => {}
         _ => what.push_str(scramble(&mut list, chance)),
     }
-    let types = ["text/csv", "text/csv; charset=utf-16", "application/octet-stream", "TEXT/CSV", "application/zip", ""];
+    let types = [
+        "text/csv",
+        "text/csv; charset=utf-16",
+        "application/octet-stream",
+        "TEXT/CSV",
+        "application/zip",
+        "",
+    ];
     let query = ["", "dryRun=true", "dryRun=perhaps", "clearMissingAssignments=1"][chance.usize(..4)];
     let mut event = Event::new(route, &[("teamId", TEAM)])
         .user(ORGANISATION, OWNER)
@@ -484,9 +508,20 @@ fn list_case(chance: &mut fastrand::Rng) -> Case {
 /// A broken webhook: half of them signed as they are, so that what is behind the signature meets them too.
 fn webhook_case(route: &'static str, ids: &Ids, chance: &mut fastrand::Rng) -> Case {
     let mut what = String::new();
-    let mut webhook = if route == REGISTRATIONS { events(chance, &mut what) } else { carrier_form(route, ids, chance, &mut what) };
+    let mut webhook = if route == REGISTRATIONS {
+        events(chance, &mut what)
+    } else {
+        carrier_form(route, ids, chance, &mut what)
+    };
     if chance.u8(..8) == 0 {
-        let types = ["text/plain", "application/json", "APPLICATION/X-WWW-FORM-URLENCODED", "multipart/form-data", "", "é"];
+        let types = [
+            "text/plain",
+            "application/json",
+            "APPLICATION/X-WWW-FORM-URLENCODED",
+            "multipart/form-data",
+            "",
+            "é",
+        ];
         webhook.content_type = Some(types[chance.usize(..types.len())].to_owned());
         write!(what, " as {:?}", webhook.content_type).unwrap();
     }
@@ -509,7 +544,9 @@ fn carrier_form(route: &'static str, ids: &Ids, chance: &mut fastrand::Rng, what
     let sid = format!("SM{:032x}", chance.u128(..));
     let call = format!("CA{:032x}", chance.u128(..));
     let names: &[&str] = match route {
-        MESSAGES => &["MessageSid", "AccountSid", "From", "To", "Body", "NumMedia", "MediaUrl0", "OptOutType"],
+        MESSAGES => {
+            &["MessageSid", "AccountSid", "From", "To", "Body", "NumMedia", "MediaUrl0", "OptOutType"]
+        }
         STATUS => &["MessageSid", "AccountSid", "MessageStatus", "ErrorCode", "From", "To"],
         _ => &["CallSid", "AccountSid", "From", "To", "Direction"],
     };
@@ -597,7 +634,9 @@ fn events(chance: &mut fastrand::Rng, what: &mut String) -> Webhook {
         0 => webhook.query = "bodySHA256=00".into(),
         1 => webhook.query.clear(),
         2 => webhook.authorization = None,
-        3 => webhook.authorization = Some(format!("Basic {}", odd_text(chance).replace(char::is_control, ""))),
+        3 => {
+            webhook.authorization = Some(format!("Basic {}", odd_text(chance).replace(char::is_control, "")))
+        }
         _ => {}
     }
     webhook
@@ -607,6 +646,9 @@ fn events(chance: &mut fastrand::Rng, what: &mut String) -> Webhook {
 fn wrong(routes: &[Route], case: &Case, done: &Done) -> Option<String> {
     let route = routes.iter().find(|route| route.key == case.route).unwrap();
     let status = done.status;
+    if status == 404 && case.event["rawPath"].as_str().unwrap_or_default().len() + case.query.len() > 10_000 {
+        return None; // longer than any address that the gateway takes: no route of ours
+    }
     if !route.answers.contains(&status) {
         return Some(format!("{status} is not among the documented {:?}", route.answers));
     }
@@ -617,7 +659,10 @@ fn wrong(routes: &[Route], case: &Case, done: &Done) -> Option<String> {
         return accepted_wrongly(route, case);
     }
     let problem = done.json();
-    if done.content_type != "application/problem+json" || problem["status"] != status || !problem["code"].is_string() {
+    if done.content_type != "application/problem+json"
+        || problem["status"] != status
+        || !problem["code"].is_string()
+    {
         return Some(format!("no problem document: {problem}"));
     }
     // Who is told that somebody else was first may have begun something, and given it up.
@@ -639,25 +684,31 @@ fn accepted_wrongly(route: &Route, case: &Case) -> Option<String> {
         }
     }
     let pairs = parameters(case.query.as_bytes());
-    let first = |name: &str| pairs.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value.as_slice());
+    let first =
+        |name: &str| pairs.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value.as_slice());
     let takes = |name: &str| route.query.iter().any(|known| known == name);
     if takes("cursor") && first("cursor").is_some() {
         return Some("accepted a cursor that was never given".into());
     }
     if let Some(limit) = first("limit").filter(|_| takes("limit")) {
-        let limit = std::str::from_utf8(limit).ok().and_then(|limit| limit.trim_start_matches('+').parse::<u8>().ok());
+        let limit = std::str::from_utf8(limit)
+            .ok()
+            .and_then(|limit| limit.trim_start_matches('+').parse::<u8>().ok());
         if !limit.is_some_and(|limit| (1..=100).contains(&limit)) {
             return Some("accepted a limit that is none".into());
         }
     }
     let webhook = case.webhook.as_ref()?;
     let form = webhook.is_form().then_some(&*webhook.body);
-    let genuine = tokens_of().any(|token| webhook.signature.as_deref() == Some(&*signature(&webhook.url(), form, token)));
+    let genuine = tokens_of()
+        .any(|token| webhook.signature.as_deref() == Some(&*signature(&webhook.url(), form, token)));
     if !genuine {
         return Some("accepted without a signature".into());
     }
     let fields = parameters(&webhook.body);
-    let field = |name: &str| fields.iter().find(|(key, _)| key == name.as_bytes()).map_or(&b""[..], |(_, value)| value);
+    let field = |name: &str| {
+        fields.iter().find(|(key, _)| key == name.as_bytes()).map_or(&b""[..], |(_, value)| value)
+    };
     let sid = |name: &str, begin: &[u8]| {
         let value = field(name);
         value.len() == 34 && value.starts_with(begin) && value[2..].iter().all(u8::is_ascii_hexdigit)
@@ -665,7 +716,8 @@ fn accepted_wrongly(route: &Route, case: &Case) -> Option<String> {
     let shaped = match route.key {
         MESSAGES | STATUS => sid("MessageSid", b"SM") || sid("MessageSid", b"MM"),
         VOICE => sid("CallSid", b"CA"),
-        _ => serde_json::from_slice::<Value>(&webhook.body).is_ok_and(|events| events.is_array() || events.is_object()),
+        _ => serde_json::from_slice::<Value>(&webhook.body)
+            .is_ok_and(|events| events.is_array() || events.is_object()),
     };
     (!shaped).then(|| "accepted without the ids that it needs".to_owned())
 }
@@ -707,7 +759,9 @@ async fn run(seed: u64, cases: usize, flaw: Flaw) -> (Vec<String>, BTreeMap<u16,
     for number in 0..cases {
         let route = &routes[chance.usize(..routes.len())];
         let case = match chance.u8(..10) {
-            0..3 => webhook_case([MESSAGES, STATUS, REGISTRATIONS, VOICE][chance.usize(..4)], &ids, &mut chance),
+            0..3 => {
+                webhook_case([MESSAGES, STATUS, REGISTRATIONS, VOICE][chance.usize(..4)], &ids, &mut chance)
+            }
             3 if chance.u8(..3) == 0 => list_case(&mut chance),
             _ if route.key.contains("/webhooks/") => webhook_case(route.key, &ids, &mut chance),
             _ => api_case(route, &ids, &mut chance),
@@ -729,20 +783,27 @@ async fn run(seed: u64, cases: usize, flaw: Flaw) -> (Vec<String>, BTreeMap<u16,
 
 #[test]
 fn every_route_has_a_request_to_break() {
-    let without: Vec<_> = routes().iter().filter(|route| crate::house::function_of(route.key) == "none").map(|route| route.key).collect();
+    let without: Vec<_> = routes()
+        .iter()
+        .filter(|route| crate::house::function_of(route.key) == "none")
+        .map(|route| route.key)
+        .collect();
     assert_eq!(without, Vec::<&str>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 async fn bad_input_is_refused_as_documented_and_stores_nothing() {
-    let (seeds, cases) = if whole() { (0..10, 1_000) } else { (0..2, 500) };
+    let (seeds, cases) = if whole() { (0..10, 1_000) } else { (0..2, 300) };
     let seeds: Vec<u64> = chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]);
     let waiting = Arc::new(std::sync::Mutex::new(seeds));
     let workers = (0..2).map(|_| {
         let waiting = waiting.clone();
         tokio::spawn(async move {
-            while let Some(seed) = { let next = waiting.lock().unwrap().pop(); next } {
+            while let Some(seed) = {
+                let next = waiting.lock().unwrap().pop();
+                next
+            } {
                 let begun = Instant::now();
                 let (found, statuses) = run(seed, cases, Flaw::None).await;
                 println!("SEED={seed}: {cases} requests in {:?}: {statuses:?}", begun.elapsed());
@@ -768,4 +829,107 @@ async fn a_function_that_takes_breaks_or_stores_bad_input_is_noticed() {
         let (found, _) = run(1, 300, flaw).await;
         assert!(found.iter().any(|found| found.contains(said)), "{flaw:?}: {found:?}");
     }
+}
+
+/// What somebody would like to set who may not.
+const WISHES: [&str; 18] = [
+    "teamId",
+    "organisationId",
+    "organisation",
+    "inboxId",
+    "userId",
+    "contactId",
+    "messageId",
+    "role",
+    "owner",
+    "fence",
+    "status",
+    "state",
+    "stage",
+    "kind",
+    "optedOut",
+    "blocked",
+    "provisional",
+    "createdAt",
+];
+
+/// The same with every wish that is no field of this body.
+fn with_wishes(body: &Value, route: &Route) -> Value {
+    let mut body = body.clone();
+    let fields = body.as_object_mut().unwrap();
+    for wish in WISHES {
+        let value = match wish {
+            "owner" | "optedOut" | "blocked" | "provisional" => json!(true),
+            "fence" => json!(999),
+            "role" => json!("admin"),
+            "status" => json!("approved"),
+            "state" => json!("delivered"),
+            _ => json!("org_2"),
+        };
+        let mut tried = Value::Object(fields.clone());
+        tried[wish] = json!([[]]); // nothing of ours is of this type, so a field of this name would be noticed
+        if !fields.contains_key(wish) && route.schema.as_ref().is_some_and(|schema| schema.is_valid(&tried)) {
+            fields.insert(wish.to_owned(), value);
+        }
+    }
+    for name in ["from", "to", "optOutChanged"] {
+        if let Some(inner) = body.get_mut(name).and_then(Value::as_object_mut) {
+            inner.insert("organisationId".into(), json!("org_2"));
+            inner.insert("role".into(), json!("admin"));
+        }
+    }
+    body
+}
+
+/// The table after each route has done what it is for, and how many did.
+async fn after_all(change: impl Fn(&Value, &Route) -> Value) -> (BTreeMap<String, String>, usize) {
+    let house = House::open().await;
+    let (ids, mut done_for) = (Ids::of(&house).await, 0);
+    for route in routes() {
+        let Some(body) = ids.body(route.key) else { continue };
+        let pairs: Vec<_> = route.ids.iter().map(|name| (*name, ids.get(name))).collect();
+        if route.key.contains("/lock") || route.key.ends_with("{conversationId}/messages") {
+            let lock = Event::new("POST /v1/inboxes/{inboxId}/conversations/{conversationId}/lock", &pairs);
+            assert_eq!(house.does(&lock.user(ORGANISATION, OWNER)).await.status, 200);
+        }
+        let mut body = change(&body, &route);
+        if let Some(token) =
+            body.get_mut("lockToken").or(route.key.contains("/lock").then_some(&mut json!(1)))
+        {
+            *token = json!(2); // the second that was given
+        }
+        let event = Event::new(route.key, &pairs).user(ORGANISATION, OWNER).json(&body);
+        done_for += usize::from(house.does(&event).await.status < 300);
+    }
+    // The carrier's ids of what it sold are its own.
+    let rows = house.rows().await.into_iter().filter(|(key, _)| !key.contains("PN"));
+    (rows.collect(), done_for)
+}
+
+/// Whatever else is in a body is as if it were not there: the table is the same, row by row.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fields_that_nobody_asked_for_change_nothing() {
+    let (plain, done) = after_all(|body, _| body.clone()).await;
+    let (wished, as_many) = after_all(with_wishes).await;
+    assert_eq!(done, as_many);
+    assert!(done >= 15, "{done}");
+    let other: Vec<_> = wished.iter().filter(|(key, row)| plain.get(*key) != Some(row)).collect();
+    assert_eq!(other, Vec::new());
+    assert_eq!(plain.len(), wished.len());
+    assert!(!wished.values().any(|row| row.contains("org_2")));
+}
+
+/// A field that is one would be noticed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_that_is_stored_is_noticed() {
+    let (plain, _) = after_all(|body, _| body.clone()).await;
+    let named = |body: &Value, _: &Route| {
+        let mut body = body.clone();
+        if let Some(name) = body.get_mut("firstName") {
+            *name = json!("org_2");
+        }
+        body
+    };
+    let (other, _) = after_all(named).await;
+    assert!(other.iter().any(|(key, row)| plain.get(key) != Some(row)));
 }
