@@ -49,7 +49,8 @@ fn a_canary_in_a_line_would_be_found() {
         let planted =
             canaries.iter().find(|canary| canary.kind == kind).unwrap_or_else(|| panic!("no {kind}"));
         let line = format!(r#"{{"level":"DEBUG","fields":{{"message":"got {}"}}}}"#, planted.value);
-        let found = found(&canaries, &format!("{log}\n{line}"));
+        let longer = format!("{log}\n{line}");
+        let found = found(&canaries, &longer);
         assert!(found.iter().any(|(canary, in_line)| canary == planted && *in_line == line), "{kind}");
     }
 }

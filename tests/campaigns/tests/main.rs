@@ -2,6 +2,8 @@
 //! chance prints its seed, and `SEED=…` runs that one alone.
 
 #[cfg(test)]
+mod canaries;
+#[cfg(test)]
 mod deliveries;
 #[cfg(test)]
 mod desk;

@@ -349,13 +349,11 @@ fn odd_query(route: &Route, chance: &mut fastrand::Rng) -> String {
         let name = of_route.map_or(known[chance.usize(..known.len())], |at| route.query[at].as_str());
         match chance.u8(..6) {
             0 => {
-                drop(query.append_pair(
-                    name,
-                    ["0", "101", "-1", "1.0", "١", "0x10", " 5", "65537"][chance.usize(..8)],
-                ))
+                let none = ["0", "101", "-1", "1.0", "١", "0x10", " 5", "65537"];
+                query.append_pair(name, chance.choice(none).unwrap());
             }
-            1 => drop(query.append_pair(name, "true")),
-            _ => drop(query.append_pair(name, &odd_text(chance))),
+            1 => _ = query.append_pair(name, "true"),
+            _ => _ = query.append_pair(name, &odd_text(chance)),
         }
     }
     let mut query = query.finish();
