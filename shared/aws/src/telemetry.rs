@@ -77,7 +77,13 @@ fn tell(panic: &PanicHookInfo<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fs};
+    use std::{
+        collections::BTreeSet,
+        fs,
+        io::Write,
+        panic,
+        sync::{Arc, Mutex},
+    };
 
     use tracing::Level;
 
@@ -111,5 +117,35 @@ mod tests {
         assert!(
             !few.would_enable("lambda_runtime", &Level::INFO) && !few.would_enable("teams", &Level::INFO)
         );
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_tells_its_place_and_not_its_words() {
+        let lines = Lines::default();
+        let to = lines.clone();
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(tell));
+        let ended =
+            tracing::subscriber::with_default(subscriber(LevelFilter::INFO, move || to.clone()), || {
+                panic::catch_unwind(|| panic!("canary +12025550143"))
+            });
+        panic::set_hook(before);
+        assert!(ended.is_err());
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("telemetry.rs") && !text.contains("2025550143"), "{text}");
     }
 }

@@ -185,7 +185,7 @@ impl House {
     pub(crate) async fn open_with(base: &str, tokens: Vec<String>) -> Self {
         let engine = Engine::start().await;
         let ledger = Ledger::default();
-        let config = engine.aws.dynamodb_config().interceptor(ledger.clone()).build();
+        let config = patient(&engine).interceptor(ledger.clone()).build();
         let table = Table::new(Dynamo::from_conf(config), TABLE);
         let queue = Stub::open(json!({ "Successful": [], "Failed": [] })).await;
         let bucket = Stub::open(json!({})).await;
@@ -321,7 +321,7 @@ impl House {
 
     /// All rows of the table, by their keys.
     pub(crate) async fn rows(&self) -> BTreeMap<String, String> {
-        let client = Dynamo::from_conf(self.engine.aws.dynamodb_config().build());
+        let client = Dynamo::from_conf(patient(&self.engine).build());
         let items = client.scan().table_name(TABLE).into_paginator().items().send();
         let items = items.collect::<Result<Vec<_>, _>>().await.unwrap();
         let rows = items.into_iter().map(|item| {
@@ -330,6 +330,12 @@ impl House {
         });
         rows.collect()
     }
+}
+
+/// A client that waits: that a machine is busy is no fault of what is tried.
+fn patient(engine: &Engine) -> aws_sdk_dynamodb::config::Builder {
+    let patience = TimeoutConfig::builder().operation_timeout(Duration::from_mins(2)).build();
+    engine.aws.dynamodb_config().timeout_config(patience)
 }
 
 /// The same text for the same value, in whatever order its parts come.

@@ -899,8 +899,12 @@ async fn after_all(change: impl Fn(&Value, &Route) -> Value) -> (BTreeMap<String
         let event = Event::new(route.key, &pairs).user(ORGANISATION, OWNER).json(&body);
         done_for += usize::from(house.does(&event).await.status < 300);
     }
-    // The carrier's ids of what it sold are its own.
-    let rows = house.rows().await.into_iter().filter(|(key, _)| !key.contains("PN"));
+    // The carrier's id of the number that it sold is another each time.
+    let bare = |row: String| match row.find("PN") {
+        Some(at) if row.len() > at + 34 => format!("{}{}", &row[..at], &row[at + 34..]),
+        _ => row,
+    };
+    let rows = house.rows().await.into_iter().map(|(key, row)| (key, bare(row)));
     (rows.collect(), done_for)
 }
 
