@@ -46,8 +46,10 @@ fn nothing_that_went_through_the_product_stands_in_its_log() {
 fn a_canary_in_a_line_would_be_found() {
     let (canaries, log) = (canaries(), log());
     for kind in ["text", "authorization", "user's e-mail"] {
-        let planted =
-            canaries.iter().find(|canary| canary.kind == kind).unwrap_or_else(|| panic!("no {kind}"));
+        let planted = canaries
+            .iter()
+            .find(|canary| canary.kind == kind && (kind != "text" || canary.value.contains(' ')))
+            .unwrap_or_else(|| panic!("no {kind}"));
         let line = format!(r#"{{"level":"DEBUG","fields":{{"message":"got {}"}}}}"#, planted.value);
         let longer = format!("{log}\n{line}");
         let found = found(&canaries, &longer);

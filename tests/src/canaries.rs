@@ -100,7 +100,7 @@ fn state() -> Option<PathBuf> {
 /// Notes something.
 pub fn note(kind: &str, value: &str) {
     let value = value.trim();
-    if value.len() < SHORTEST {
+    if !is_telling(value) {
         return;
     }
     let Some(out) = &*OUT else { return };
@@ -201,6 +201,18 @@ fn of_value(name: &str, value: &Value, secret: bool) {
     }
 }
 
+/// What is short, or one word of letters alone, stands in a line by accident (`messages`, `registration`).
+fn is_telling(value: &str) -> bool {
+    value.len() >= SHORTEST && !value.bytes().all(|byte| byte.is_ascii_alphabetic()) && !is_id(value)
+}
+
+/// Digits within a longer run are part of an id.
+fn stands_alone(line: &[u8], from: usize, value: &str) -> bool {
+    let beside = [from.checked_sub(1), Some(from + value.len())];
+    let within = |at: &usize| line.get(*at).is_some_and(u8::is_ascii_alphanumeric);
+    !value.bytes().all(|byte| byte.is_ascii_digit()) || !beside.iter().flatten().any(within)
+}
+
 /// Ids of ours, and the carrier's, are what a log is made of.
 fn is_id(text: &str) -> bool {
     let ours = ["org_", "team_", "inb_", "cnv_", "msg_", "con_", "imp_", "tpl_", "med_", "rev_", "usr_"];
@@ -212,7 +224,7 @@ fn is_id(text: &str) -> bool {
 /// Those that stand in a text, each with the line that holds it: one pass, however many there are.
 pub fn found<'text>(canaries: &BTreeSet<Canary>, text: &'text str) -> Vec<(Canary, &'text str)> {
     let mut by_beginning: HashMap<&[u8], Vec<&Canary>> = HashMap::new();
-    for canary in canaries.iter().filter(|canary| canary.value.len() >= SHORTEST) {
+    for canary in canaries.iter().filter(|canary| is_telling(&canary.value)) {
         by_beginning.entry(&canary.value.as_bytes()[..SHORTEST]).or_default().push(canary);
     }
     let mut found = Vec::new();
@@ -220,7 +232,9 @@ pub fn found<'text>(canaries: &BTreeSet<Canary>, text: &'text str) -> Vec<(Canar
         for at in 0..line.len().saturating_sub(SHORTEST - 1) {
             let rest = &line.as_bytes()[at..];
             let here = by_beginning.get(&rest[..SHORTEST]).into_iter().flatten();
-            let whole = here.filter(|canary| rest.starts_with(canary.value.as_bytes()));
+            let whole = here.filter(|canary| {
+                rest.starts_with(canary.value.as_bytes()) && stands_alone(line.as_bytes(), at, &canary.value)
+            });
             found.extend(whole.map(|canary| ((*canary).clone(), line)));
         }
     }
