@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::{
     Client as Dynamo,
     config::{
         ConfigBag, Intercept, RuntimeComponents, interceptors::AfterDeserializationInterceptorContextRef,
+        timeout::TimeoutConfig,
     },
     error::BoxError,
     operation::{
