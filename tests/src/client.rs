@@ -4,7 +4,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::{
-    Answer, PATIENCE, Thread,
+    Answer, PATIENCE, Thread, canaries,
     carrier::{self, Calm},
     eventually,
 };
@@ -149,8 +149,10 @@ impl Client {
 
 /// Sends a request and reads all of the answer.
 pub async fn read(name: String, request: RequestBuilder) -> Answer {
+    canaries::of_request(&request);
     let answer = request.send().await.unwrap_or_else(|error| panic!("{name}: no answer: {error}"));
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     let body = answer.text().await.unwrap_or_else(|error| panic!("{name}: half an answer: {error}"));
+    canaries::of_answer(&body);
     Answer { request: name, status, headers, body }
 }

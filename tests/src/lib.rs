@@ -6,6 +6,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a helper that panics is a test that fails")]
 
 pub mod answer;
+pub mod canaries;
 pub mod carrier;
 pub mod client;
 pub mod mail;

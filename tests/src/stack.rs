@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{Carrier, Client, Phone, Thread, thread};
+use crate::{Carrier, Client, Phone, Thread, canaries, thread};
 
 const HOW_TO_RUN: &str = "journeys need a local cloud: run `make journeys`, or give STACK_FILE the path of the \
      stack.json of one that runs";
@@ -79,6 +79,7 @@ struct User {
     id: String,
     organisation_id: String,
     name: String,
+    email: String,
     token: String,
 }
 
@@ -96,7 +97,22 @@ impl Stack {
             .unwrap_or_else(|error| panic!("{}: {error}; {HOW_TO_RUN}", file.display()));
         let document =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        Self { document, http: http() }
+        let stack = Self { document, http: http() };
+        stack.note_what_is_secret();
+        stack
+    }
+
+    /// What opens it, and who is in it.
+    fn note_what_is_secret(&self) {
+        let document: &Document = &self.document;
+        canaries::note("carrier's auth token", &document.twilio.auth_token);
+        for user in &document.users {
+            canaries::note("user's token", &user.token);
+            canaries::note("user's name", &user.name);
+            canaries::note("user's e-mail", &user.email);
+        }
+        document.machines.iter().for_each(|machine| canaries::note("machine's token", &machine.token));
+        document.inboxes.iter().for_each(|inbox| canaries::note("inbox's number", &inbox.phone_number));
     }
 
     /// A user of the demo data, by id.

@@ -16,7 +16,7 @@ use shared_http::problem::Problem;
 
 use crate::{App, automatic};
 
-/// Answers where that is wanted and allowed.
+/// Answers where that is wanted and allowed. `now` is when the text came first.
 pub(crate) async fn answer(
     app: &App,
     now: Timestamp,
@@ -30,6 +30,10 @@ pub(crate) async fn answer(
         tracing::error!(inbox = %inbox.id, metric = "unreadable_schedule", "Out of Office is not what it should be");
         return Ok(());
     };
+    // A text that comes again says nothing of hours that were set after it came first.
+    if saved.saved_at > now {
+        return Ok(());
+    }
     let Some(period) = out_of_office::closed_period(&schedule, now, saved.saved_at) else { return Ok(()) };
     let conversation = ConversationId::of(&inbox.id, from);
     let what = Inbound {

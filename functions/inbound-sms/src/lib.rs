@@ -145,12 +145,14 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
         let (organisation, files) = (inbox.organisation.clone(), text.media.len());
         app.files.leave(&Waiting { organisation, message: message.clone(), files, at: now }).await?;
     }
+    // What follows belongs to the instant at which the text came first: a repetition, however late, asks for nothing new.
+    let received = message.made_at().unwrap_or(now);
     let keyword = keywords::of(&inbound.body, inbound.opt_out_type.as_ref());
     let acted = match keyword {
         Some(keyword) => {
             let carrier_answered = inbound.opt_out_type.is_some();
             let said = Said { inbox: &inbox, from: &text.from, keyword, carrier_answered, message: &message };
-            keywords::act(app, now, chance, said).await?
+            keywords::act(app, received, chance, said).await?
         }
         None => false,
     };
@@ -161,7 +163,7 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
         }
     }
     if !acted {
-        away::answer(app, now, chance, &inbox, &text.from, &inbound.body).await?;
+        away::answer(app, received, chance, &inbox, &text.from, &inbound.body).await?;
     }
     Ok(webhook::acknowledged())
 }

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    openapi::{
+        Content, Ref, RefOr, ResponseBuilder,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+    },
 };
 
 #[derive(OpenApi)]
@@ -48,6 +51,44 @@ impl Modify for BearerToken {
     }
 }
 
+/// What any route of its kind may answer, beside what is its own.
+struct Conventions;
+
+impl Modify for Conventions {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            let operations =
+                [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                let signed_in = path.starts_with("/v1/");
+                let takes_a_body = operation.request_body.is_some();
+                let parameters = operation.parameters.iter().flatten();
+                let names = parameters.map(|parameter| match parameter {
+                    RefOr::T(parameter) => parameter.name.as_str(),
+                    RefOr::Ref(_) => "",
+                });
+                let is_bounded =
+                    names.into_iter().any(|name| ["limit", "cursor", "Idempotency-Key"].contains(&name));
+                for (status, applies, description) in [
+                    ("400", is_bounded || takes_a_body, "Of the wrong shape"),
+                    ("403", signed_in, "The token names no user of an organisation, or not for you"),
+                    ("413", takes_a_body, "The body is too large"),
+                    ("503", signed_in, "The database is busy, or somebody changed the same: repeat"),
+                ] {
+                    if applies && !operation.responses.responses.contains_key(status) {
+                        let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+                        let response = ResponseBuilder::new()
+                            .description(description)
+                            .content("application/json", problem)
+                            .build();
+                        operation.responses.responses.insert(status.to_owned(), response.into());
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn document() -> utoipa::openapi::OpenApi {
     let mut document = teams::Api::openapi();
     for part in [
@@ -71,6 +112,7 @@ fn document() -> utoipa::openapi::OpenApi {
     let mut whole = Whole::openapi();
     whole.merge(document);
     BearerToken.modify(&mut whole);
+    Conventions.modify(&mut whole);
     whole
 }
 

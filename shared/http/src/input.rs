@@ -63,13 +63,44 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
         return Err(Problem::new(413, "too_large", "The body is larger than 64 KiB."));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value: Object<T> = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let said = error.inner().to_string();
         let missing = missing_field(&said).map(|field| format!("/{field}")).unwrap_or_default();
         Problem::bad_field(&format!("{}{missing}", pointer(error.path())), shape(error.inner()))
     })?;
     reader.end().map_err(|_| Problem::malformed("There is something after the JSON document."))?;
-    Ok(value)
+    Ok(value.0)
+}
+
+/// What is read from an object alone.
+struct Object<T>(T);
+
+impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Object<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object(deserializer).map(Self)
+    }
+}
+
+/// For a field that is an object: what is derived would take a list as well, its items for the fields in their order.
+///
+/// # Errors
+/// What `T` says of an object, and any other type.
+pub fn object<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    struct Fields<T>(std::marker::PhantomData<T>);
+    impl<'de, T: serde::Deserialize<'de>> serde::de::Visitor<'de> for Fields<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+            T::deserialize(serde::de::value::MapAccessDeserializer::new(fields))
+        }
+    }
+    deserializer.deserialize_map(Fields(std::marker::PhantomData))
 }
 
 /// For a field that may be absent (stays as it is) or null (goes): `Option<Option<T>>` with a default.
@@ -117,6 +148,7 @@ mod tests {
     #[derive(Debug, serde::Deserialize)]
     struct Wanted {
         #[allow(dead_code, reason = "read by serde alone")]
+        #[serde(deserialize_with = "object")]
         to: To,
     }
     #[derive(Debug, serde::Deserialize)]
@@ -141,6 +173,12 @@ mod tests {
         assert_eq!(refused("{").status, 400);
         assert_eq!(refused(r#"{"to":{"number":"1"}} x"#).status, 400);
         assert_eq!(refused(&" ".repeat(MAX_BODY_BYTES + 1)).status, 413);
+    }
+
+    #[test]
+    fn a_list_is_no_object_whose_fields_have_an_order() {
+        assert_eq!(refused(r#"[{"number":"1"}]"#).status, 400);
+        assert_eq!(refused(r#"{"to":["1"]}"#).data["errors"][0]["pointer"], "/to");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! chance prints its seed, and `SEED=…` runs that one alone.
 
 #[cfg(test)]
+mod canaries;
+#[cfg(test)]
 mod contention;
 #[cfg(test)]
 mod deliveries;
@@ -10,11 +12,23 @@ mod desk;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod forgeries;
+#[cfg(test)]
+mod fuzzed;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
 mod inbound;
+#[cfg(test)]
+mod malformed;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod replays;
+#[cfg(test)]
 mod sends;
+#[cfg(test)]
+mod signed;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

@@ -16,6 +16,7 @@ use shared_domain::{
 use utoipa::ToSchema;
 
 use super::UserName;
+use crate::input::object;
 
 /// How long the address of a file is good for. It is made anew with every answer.
 const LINK_LIVES: Duration = Duration::from_mins(10);
@@ -281,8 +282,10 @@ pub struct Recipient {
 #[serde(rename_all = "camelCase")]
 pub struct Compose {
     /// The account; there is no default.
+    #[serde(deserialize_with = "object")]
     pub from: Account,
     /// The recipient.
+    #[serde(deserialize_with = "object")]
     pub to: Recipient,
     /// At most 306 characters, unless the stack says otherwise; may be absent or empty where there is media.
     pub text: Option<String>,

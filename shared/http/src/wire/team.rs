@@ -9,6 +9,8 @@ use shared_domain::{
 };
 use utoipa::ToSchema;
 
+use crate::input::object;
+
 /// A team as somebody in it sees it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -128,10 +130,13 @@ impl MailingView {
 #[serde(rename_all = "camelCase")]
 pub struct NotificationSettingsView {
     /// A contact opted out or in again, not by an import.
+    #[serde(deserialize_with = "object")]
     pub opt_out_changed: MailingView,
     /// An unknown number texted in.
+    #[serde(deserialize_with = "object")]
     pub unknown_contact: MailingView,
     /// A contact was added by hand.
+    #[serde(deserialize_with = "object")]
     pub contact_added: MailingView,
 }
 

@@ -1,0 +1,220 @@
+//! A body for each parser of what others send. None may panic, whatever the bytes; and what was understood has to hold.
+
+use std::collections::BTreeMap;
+
+use shared_aws::queue::{ImportJob, MediaJob, RegistrationJob, SendJob};
+use shared_carriers::twilio::{
+    InboundMessage, IncomingCall, StatusCallback, parse_events,
+    signature::{sign, verify_url},
+    voice,
+};
+use shared_domain::{
+    import::{self, Columns, export_safe},
+    media, opt_out,
+    phone::PhoneNumber,
+    segment::Segments,
+    settings,
+    template::{Template, Values},
+};
+use shared_http::cursor::Cursors;
+
+/// A parser's body.
+pub type Body = fn(&[u8]);
+
+/// All of them, by the names of their seeds and targets.
+pub const ALL: [(&str, Body); 13] = [
+    ("inbound_form", inbound_form),
+    ("status_form", status_form),
+    ("voice_form", voice_form),
+    ("registration_events", registration_events),
+    ("signature", signature),
+    ("contact_list", contact_list),
+    ("contact_row", contact_row),
+    ("keyword", keyword),
+    ("phone", phone),
+    ("cursor", cursor),
+    ("queue_jobs", queue_jobs),
+    ("template", template),
+    ("segments", segments),
+];
+
+fn is_sid(text: &str, beginnings: &[&str]) -> bool {
+    text.len() == 34 && beginnings.iter().any(|beginning| text.starts_with(beginning)) && text.is_ascii()
+}
+
+/// An inbound text.
+pub fn inbound_form(bytes: &[u8]) {
+    let Ok(message) = InboundMessage::parse(bytes) else { return };
+    assert!(is_sid(&message.message_sid, &["SM", "MM"]) && is_sid(&message.account_sid, &["AC"]));
+    assert!(message.media.len() <= 10 && !message.from.contains(char::is_control));
+    let is_number = message.from.starts_with('+') && PhoneNumber::from_carrier(&message.from).is_ok();
+    assert!(!is_number || !format!("{message:?}").contains(&message.from), "a number would stand in a log");
+    let _ =
+        (opt_out::keyword(&message.body), opt_out::wants_review(&message.body), Segments::of(&message.body));
+    for media in &message.media {
+        let _ = media::plain_type(&media.content_type);
+    }
+}
+
+/// A delivery report.
+pub fn status_form(bytes: &[u8]) {
+    let Ok(callback) = StatusCallback::parse(bytes) else { return };
+    assert!(is_sid(&callback.message_sid, &["SM", "MM"]));
+    assert_ne!(callback.error_code, Some(0));
+    let _ = callback.status.carrier_state();
+}
+
+/// A call.
+pub fn voice_form(bytes: &[u8]) {
+    if let Ok(call) = IncomingCall::parse(bytes) {
+        assert!(is_sid(&call.call_sid, &["CA"]));
+        // Whatever is said or rung stands within its element and its attribute.
+        let twiml = voice::dial(&call.to, &call.from);
+        assert_eq!((twiml.matches('<').count(), twiml.matches('>').count()), (7, 7), "{twiml}");
+    }
+    let twiml = voice::announcement(&String::from_utf8_lossy(bytes));
+    assert_eq!(twiml.matches('<').count(), 6, "{twiml}");
+}
+
+/// Registration events.
+pub fn registration_events(bytes: &[u8]) {
+    let Ok(batch) = parse_events(bytes) else { return };
+    assert!(batch.events.len() + batch.unreadable <= 1_000);
+    for event in batch.events {
+        assert!(
+            (1..=64).contains(&event.id.len()) && event.error_codes.len() <= 20 && event.reasons.len() <= 20
+        );
+    }
+}
+
+/// The signature of a form: what was signed is taken, and nothing else.
+pub fn signature(bytes: &[u8]) {
+    const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
+    let url = "https://inbox.example/webhooks/twilio/messages";
+    let text = String::from_utf8_lossy(bytes);
+    assert!(verify_url(url, FORM, bytes, Some(&text), &["key"]).is_err());
+    assert!(verify_url(&text, FORM, bytes, Some("AAAAAAAAAAAAAAAAAAAAAAAAAAA="), &["key"]).is_err());
+    let signed = sign(url, &[("Body", &text)], "key");
+    let mut form = b"Body=".to_vec();
+    text.bytes().for_each(|byte| form.extend_from_slice(format!("%{byte:02x}").as_bytes()));
+    if form.len() <= 64 * 1024 {
+        assert!(verify_url(url, FORM, &form, Some(&signed), &["other", "key"]).is_ok());
+        assert!(verify_url(url, FORM, &form, Some(&signed), &["other"]).is_err());
+    }
+}
+
+/// A list of contacts: how it is written, its header, where its rows end.
+pub fn contact_list(bytes: &[u8]) {
+    let (looked, again) = (contact_import::look(bytes), contact_import::look(bytes));
+    assert_eq!(looked, again);
+    if let Ok(text) = import::decode(bytes) {
+        let _ = Columns::parse(text.lines().next().unwrap_or_default().split(','));
+    }
+}
+
+/// A row of such a list.
+pub fn contact_row(bytes: &[u8]) {
+    let header = ["ContactId", "FirstName", "LastName", "MobileNumber", "OptedOut", "StaffId", "Course"];
+    let columns = Columns::parse(header).expect("a header");
+    let text = String::from_utf8_lossy(bytes);
+    let fields: Vec<&str> = text.split(',').collect();
+    if let Ok(row) = columns.row(&fields) {
+        assert!(!format!("{row:?}").is_empty());
+    }
+    let safe = export_safe(&text);
+    assert!(!safe.starts_with(['=', '+', '-', '@', '\t', '\r']), "a spreadsheet would calculate {safe:?}");
+    let _ =
+        (settings::name(&text), settings::email(&text), settings::color(&text), settings::api_code(&text));
+}
+
+/// STOP, START, HELP.
+pub fn keyword(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let found = opt_out::keyword(&text);
+    assert_eq!(opt_out::keyword(&format!(" {text}\n")), found, "blanks around it change nothing");
+    if text.is_ascii() {
+        assert_eq!(opt_out::keyword(&text.to_uppercase()), found);
+        assert_eq!(opt_out::keyword(&text.to_lowercase()), found);
+    }
+    let _ = opt_out::wants_review(&text);
+}
+
+/// Numbers, as people write them and as carriers send them.
+pub fn phone(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(number) = PhoneNumber::parse(&text) {
+        let e164 = number.as_str();
+        assert!(e164.bytes().skip(1).all(|byte| byte.is_ascii_digit()) && e164.len() <= 16, "{e164}");
+        assert!(PhoneNumber::from_carrier(e164).as_ref() == Ok(&number), "it stays what it is");
+        assert!(!format!("{number:?}").contains(&e164[1..]), "it stands in no log");
+    }
+    if let Ok(number) = PhoneNumber::from_carrier(&text) {
+        assert_eq!(number.as_str(), text);
+    }
+}
+
+/// A place in a list.
+pub fn cursor(bytes: &[u8]) {
+    let cursors = Cursors::new("secret");
+    let text = String::from_utf8_lossy(bytes);
+    assert!(cursors.open("ada", "inbox", &text).is_err(), "a cursor that was not given");
+    let sealed = cursors.seal("ada", "inbox", &text);
+    assert_eq!(cursors.open("ada", "inbox", &sealed).ok().as_deref(), Some(&*text));
+    assert!(cursors.open("ada", &text, &sealed).is_err() || text == "inbox");
+    assert!(cursors.open(&text, "inbox", &sealed).is_err() || text == "ada");
+}
+
+/// What comes from a queue.
+pub fn queue_jobs(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let _ = SendJob::parse(&text);
+    let _ = ImportJob::parse(&text);
+    if let Ok(job) = MediaJob::parse(&text) {
+        assert!(MediaJob::parse(&job.body()).is_ok_and(|again| again.body() == job.body()));
+    }
+    if let Ok(job) = RegistrationJob::parse(&text) {
+        assert!(RegistrationJob::parse(&job.body()).is_ok_and(|again| again.body() == job.body()));
+    }
+}
+
+/// A canned response: with a value for each field it is a text, and no value is taken for a field.
+pub fn template(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Ok(template) = Template::parse(&text) else { return };
+    let names = template.fields().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let custom: BTreeMap<String, String> = names
+        .iter()
+        .filter_map(|name| name.strip_prefix("custom."))
+        .map(|name| (name.to_owned(), "{{lastName}}".to_owned()))
+        .collect();
+    let value = Some("{{firstName}}");
+    let values = Values {
+        first_name: value,
+        last_name: value,
+        contact_id: value,
+        sender_name: value,
+        custom: &custom,
+    };
+    let rendered = template.render(&values).expect("each field has a value");
+    if !names.is_empty() {
+        assert!(rendered.contains("{{firstName}}") || rendered.contains("{{lastName}}"), "{rendered}");
+    }
+    let nobody = Values {
+        first_name: None,
+        last_name: None,
+        contact_id: None,
+        sender_name: None,
+        custom: &BTreeMap::new(),
+    };
+    if let Err(missing) = template.render(&nobody) {
+        assert!(!missing.is_empty());
+    }
+}
+
+/// How a text is billed.
+pub fn segments(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let whole = Segments::of(&text);
+    assert_eq!(whole, Segments::of(&text));
+    assert!(Segments::of(&format!("{text}a")).count >= whole.count, "more is never billed as less");
+}
