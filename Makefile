@@ -8,6 +8,8 @@ TOOLS := .local/tools
 BIN := $(CURDIR)/$(TOOLS)/bin
 CLOUD := python3 infra/local/cloud.py
 DENY_VERSION := 0.20.2
+FUZZ_VERSION := 0.13.2
+SECONDS_EACH ?= 60
 STAGE ?= dev
 REGION ?= us-east-1
 
@@ -47,21 +49,34 @@ journeys: ## Tests over HTTP against a local cloud of their own
 	$(call headline,Journeys over HTTP against the deployed template)
 	$(CLOUD) exec -- cargo test --workspace --test journeys
 	cargo test --workspace --test rights
+	cargo test --workspace --test canaries
 
-# The whole of what the tests run a part of. ONLY=contention|deliveries|engine|forgeries|inbound|malformed|model|replays|sends|simulation
-# takes one campaign, SEED=… one seed of it.
+# The whole of what the tests run a part of. ONLY= takes one campaign: canaries|contention|deliveries|engine|forgeries|fuzzed|inbound|
+# malformed|model|replays|sends|simulation; SEED= one seed of it.
 .PHONY: campaign
 campaign: export CAMPAIGN = whole
 campaign: ## What is promised, tried at length: about an hour (ONLY=, SEED=)
 	$(call headline,Campaigns)
 	cargo test --workspace --test campaigns -- --nocapture --test-threads 1 $(ONLY)
 
+# Each parser of what others send, searched by coverage. ONLY= takes one target of tests/fuzz/fuzz_targets.
+.PHONY: fuzz
+fuzz: export RUSTC_BOOTSTRAP = 1
+fuzz: $(TOOLS)/bin/cargo-fuzz ## Parsers, searched by coverage: a minute each (ONLY=, SECONDS_EACH=)
+	@for target in $(or $(ONLY),$(notdir $(basename $(wildcard tests/fuzz/fuzz_targets/*.rs)))); do \
+	  mkdir -p tests/fuzz/corpus/$$target; \
+	  $(BIN)/cargo-fuzz fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target tests/fuzz/corpus/$$target \
+	    tests/fuzz/seeds/$$target -- -max_total_time=$(SECONDS_EACH) -max_len=65536 || exit 1; done
+
+# BENCH= gives options: cargo run --release -p product-bench -- --help lists them.
 .PHONY: bench
-bench: ## The figures of lists, lock and release bootstraps, as ratios
+bench: ## Every figure in one table, with peers beside it; writes BENCHMARKS.md (an hour)
+	$(call headline,Lock clients and handlers to measure against)
+	tests/bench/peers/install.sh
 	$(call headline,Release build of the functions (slow))
 	cargo build --release $(addprefix -p ,$(notdir $(wildcard functions/*)))
 	$(call headline,Measuring)
-	cargo run --release -p product-bench
+	cargo run --release -p product-bench -- --write BENCHMARKS.md $(BENCH)
 
 .PHONY: openapi
 openapi: ## Writes functions/openapi/openapi.json anew from the functions
@@ -104,3 +119,7 @@ $(TOOLS)/.ready: infra/tools-requirements.txt
 $(TOOLS)/bin/cargo-deny: | $(TOOLS)/.ready
 	$(call headline,cargo-deny (once, some minutes))
 	cargo install cargo-deny --locked --version $(DENY_VERSION) --root $(TOOLS)
+
+$(TOOLS)/bin/cargo-fuzz: | $(TOOLS)/.ready
+	$(call headline,cargo-fuzz (once, some minutes))
+	cargo install cargo-fuzz --locked --version $(FUZZ_VERSION) --root $(TOOLS)
