@@ -175,6 +175,13 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_that_is_no_utf8_counts_within_64_kib_and_not_after() {
+        let followed = |bytes: usize| Encoding::of(&["é".repeat(bytes / 2).as_bytes(), b"\xe9"].concat());
+        assert_eq!(followed(65_534), Ok(Encoding::Windows1252));
+        assert_eq!(followed(65_536), Ok(Encoding::Utf8));
+    }
+
+    #[test]
     fn what_is_no_csv_is_known_by_its_first_bytes_however_they_are_cut() {
         let mut detector = Detector::default();
         assert_eq!(detector.feed(b"PK"), Ok(false));
