@@ -52,9 +52,13 @@ def main(folders):
     outcomes = [
         (outcome["scenario"]["Mutant"], outcome["summary"])
         for folder in folders
-        for outcome in json.loads((pathlib.Path(folder) / "outcomes.json").read_text())["outcomes"]
+        for file in pathlib.Path(folder).glob("outcomes.json")  # none where a run was of another package
+        for outcome in json.loads(file.read_text())["outcomes"]
         if outcome["scenario"] != "Baseline"
     ]
+    if not outcomes:
+        print("no mutants were tried")
+        return 1
     survivors, equivalent = known()
     files, missed = defaultdict(Counter), Counter()
     for mutant, summary in outcomes:
