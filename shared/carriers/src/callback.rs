@@ -127,4 +127,10 @@ mod tests {
         assert_eq!(callbacks().subject(""), Subject::Unnamed);
         assert_eq!(callbacks().subject("a=b"), Subject::Unnamed);
     }
+
+    #[test]
+    fn the_secret_is_not_shown() {
+        let shown = format!("{:?}", callbacks());
+        assert_eq!(shown, r#"StatusCallbacks { base_url: "https://inbox.example", .. }"#);
+    }
 }

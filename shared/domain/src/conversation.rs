@@ -218,4 +218,78 @@ mod tests {
         assert_eq!(preview("short"), "short");
         assert_eq!(preview(&"a".repeat(PREVIEW_BYTES)).len(), PREVIEW_BYTES);
     }
+
+    #[test]
+    fn a_long_text_keeps_as_much_as_fits_before_the_ellipsis() {
+        assert_eq!(preview(&"a".repeat(PREVIEW_BYTES + 1)), "a".repeat(97) + "…");
+        assert_eq!(preview(&"é".repeat(80)), "é".repeat(48) + "…", "the 97th byte is within a character");
+    }
+
+    #[test]
+    fn an_answered_thread_that_a_new_text_reaches_has_it_on_top() {
+        let answered = last(9, Direction::Outbound);
+        assert_eq!(thread_inbound(Some((&answered, Some(&message(8)))), &message(10)), Threading::OnTop);
+        let answered_by_a_fast_clock = last(11, Direction::Outbound);
+        assert_eq!(
+            thread_inbound(Some((&answered_by_a_fast_clock, Some(&message(8)))), &message(10)),
+            Threading::Below
+        );
+    }
+
+    #[test]
+    fn a_thread_that_shows_a_text_and_does_not_count_it_as_inbound_is_written_again() {
+        let text = message(10);
+        assert_eq!(thread_inbound(Some((&last(10, Direction::Inbound), None)), &text), Threading::OnTop);
+    }
+
+    #[test]
+    fn folders_have_the_words_of_the_api_and_follow_the_direction() {
+        assert_eq!((Folder::Inbox.as_str(), Folder::Archived.as_str()), ("inbox", "archived"));
+        assert_eq!(Folder::after(Direction::Inbound), Folder::Inbox);
+        assert_eq!(Folder::after(Direction::Outbound), Folder::Archived);
+    }
+
+    fn conversation(assigned: Option<&str>, read: bool) -> Conversation {
+        let (inbox, team) = (InboxId::parse("inb_1").unwrap(), crate::ids::TeamId::parse("team_1").unwrap());
+        let number = PhoneNumber::from_carrier("+12025550143").unwrap();
+        let person =
+            |id: &str| crate::lock::Person { id: UserId::parse(id).unwrap(), name: id.to_uppercase() };
+        Conversation {
+            id: ConversationId::of(&inbox, &number),
+            inbox,
+            contact: Contact { assigned: assigned.map(person), ..Contact::provisional(&team, &number) },
+            folder: Folder::Inbox,
+            read,
+            last_message: last(10, Direction::Inbound),
+            last_activity_at: Timestamp::from_millis(10),
+            last_inbound: Some(message(10)),
+            delivery_failed: false,
+            lock: LockState::default(),
+        }
+    }
+
+    #[test]
+    fn a_writer_has_seen_the_newest_text_when_theirs_is_that_one_or_later() {
+        let thread = conversation(None, false);
+        assert_eq!(thread.unseen_by(Some(&message(9))), Some(&message(10)));
+        assert_eq!(thread.unseen_by(Some(&message(10))), None);
+        assert_eq!(thread.unseen_by(Some(&message(11))), None);
+        assert_eq!(thread.unseen_by(None), None, "nothing is guarded");
+        assert_eq!(Conversation { last_inbound: None, ..thread }.unseen_by(Some(&message(9))), None);
+    }
+
+    #[test]
+    fn a_list_shows_what_all_parts_of_its_filter_let_through() {
+        let ada = UserId::parse("ada").unwrap();
+        let admitted = |assigned: Option<&UserId>, read| {
+            let filter = Filter { assigned: assigned.cloned(), read };
+            [("ada", false), ("ada", true), ("ben", false), ("", false)]
+                .map(|(of, read)| filter.admits(&conversation(Some(of).filter(|of| !of.is_empty()), read)))
+        };
+        assert_eq!(admitted(None, None), [true, true, true, true]);
+        assert_eq!(admitted(Some(&ada), None), [true, true, false, false]);
+        assert_eq!(admitted(None, Some(false)), [true, false, true, true]);
+        assert_eq!(admitted(None, Some(true)), [false, true, false, false]);
+        assert_eq!(admitted(Some(&ada), Some(false)), [true, false, false, false]);
+    }
 }

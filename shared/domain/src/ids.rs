@@ -326,4 +326,51 @@ mod tests {
         let foreign = MessageId::parse("msg_short").unwrap();
         assert_eq!((foreign.conversation(), foreign.made_at()), (None, None));
     }
+
+    #[test]
+    fn derived_ids_stay_what_they_are_since_they_are_stored() {
+        let inbox = InboxId::parse("inb_1").unwrap();
+        let number = PhoneNumber::from_carrier("+12025550143").unwrap();
+        let conversation = ConversationId::of(&inbox, &number);
+        assert_eq!(conversation.as_str(), "cnv_XRY652NM11ZE478R");
+        let team = TeamId::parse("team_1").unwrap();
+        assert_eq!(ContactId::provisional(&team, &number).as_str(), "con_MD3WWC5XCR8FZWXP");
+        let import = ImportId::parse("imp_1").unwrap();
+        assert_eq!(ContactId::of_import(&import, 2).as_str(), "con_KED5MRC4RWM7836C");
+        let text = MessageId::of_inbound(&conversation, at(1_800_000_000_000), "SM1");
+        assert_eq!(text.as_str(), "msg_01MCC5RM00415Z4XXRY652NM11ZE478R");
+        assert_eq!(ReviewId::of(&text).as_str(), text.as_str().replace("msg_", "rev_"));
+        assert_eq!(MediaId::of_inbound("SM1", 0).as_str(), "med_59FC8K5SE1P5EKEE");
+    }
+
+    #[test]
+    fn an_id_has_at_most_64_characters_and_something_after_its_prefix() {
+        assert!(UserId::parse(&"a".repeat(64)).is_ok());
+        assert!(InboxId::parse("inb_a").is_ok());
+        assert_eq!(InboxId::parse("a"), Err(IdError::Prefix("inb_")));
+        assert_eq!(InboxId::parse("abcdef"), Err(IdError::Prefix("inb_")));
+    }
+
+    #[test]
+    fn ids_are_equal_sorted_hashed_and_shown_as_their_texts() {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        let (a, b) = (UserId::parse("a").unwrap(), UserId::parse("b").unwrap());
+        assert!(a == a.clone() && a != b && a < b);
+        assert_eq!(a.partial_cmp(&b), Some(std::cmp::Ordering::Less));
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+        assert_ne!(hasher.hash_one(&a), hasher.hash_one(&b));
+        assert_eq!((format!("{a}"), format!("{a:?}")), ("a".to_owned(), "a".to_owned()));
+    }
+
+    #[test]
+    fn a_text_with_letters_that_no_made_id_has_tells_no_time() {
+        let conversation = ConversationId::parse("cnv_0000000000000000").unwrap();
+        let made = MessageId::in_conversation(&conversation, at(33), 0);
+        assert_eq!(made.as_str(), "msg_00000000110000000000000000000000");
+        assert_eq!(made.made_at(), Some(at(33)));
+        let foreign = MessageId::parse("msg_000000001U0000000000000000000000").unwrap();
+        assert_eq!(foreign.made_at(), None);
+        let longer = MessageId::parse("msg_000000001100000000000000000000000").unwrap();
+        assert_eq!(longer.conversation(), None);
+    }
 }

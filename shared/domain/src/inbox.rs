@@ -79,3 +79,47 @@ impl Inbox {
             }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inbox(kind: InboxKind, stage: Stage) -> Inbox {
+        Inbox {
+            organisation: OrganisationId::parse("org_1").unwrap(),
+            id: InboxId::parse("inb_1").unwrap(),
+            team: TeamId::parse("team_1").unwrap(),
+            kind,
+            name: "Front desk".into(),
+            color: "#336699".into(),
+            api_code: "FRONT".into(),
+            number: PhoneNumber::from_carrier("+12025550100").unwrap(),
+            number_sid: None,
+            voice_forwarding: None,
+            creator: None,
+            stage,
+        }
+    }
+
+    #[test]
+    fn a_shared_inbox_is_shown_once_its_team_may_send_and_a_personal_one_at_once() {
+        let shared = inbox(InboxKind::Shared, Stage::Active);
+        assert!(shared.is_visible(RegistrationStatus::Approved));
+        assert!(!shared.is_visible(RegistrationStatus::Pending));
+        assert!(inbox(InboxKind::Personal, Stage::Active).is_visible(RegistrationStatus::NotStarted));
+    }
+
+    #[test]
+    fn an_inbox_that_is_being_made_or_is_retired_is_not_shown() {
+        for stage in [Stage::Creating, Stage::Retired] {
+            for kind in [InboxKind::Shared, InboxKind::Personal] {
+                assert!(!inbox(kind, stage).is_visible(RegistrationStatus::Approved), "{kind:?} {stage:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn kinds_have_the_words_of_the_api() {
+        assert_eq!((InboxKind::Shared.as_str(), InboxKind::Personal.as_str()), ("shared", "personal"));
+    }
+}

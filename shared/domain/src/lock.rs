@@ -442,4 +442,51 @@ mod tests {
         assert_eq!(guard(&held_by("ben"), &ben, None, START), Err(Unlocked::Required));
         assert_eq!(guard(&held_by("ben"), &ben, Some(FencingToken::new(1)), START), Ok(()));
     }
+
+    #[test]
+    fn tokens_are_counted_and_written_as_numbers() {
+        let token = FencingToken::new(9);
+        assert_eq!((token.get(), token.next(), token.to_string().as_str()), (9, FencingToken::new(10), "9"));
+    }
+
+    #[test]
+    fn a_token_serves_nobody_but_its_holder() {
+        let lost = current(&held_by("ada"), &person("ben").id, FencingToken::new(1), START).unwrap_err();
+        let ada = Denied { holder: person("ada"), expires_at: seconds(60) };
+        assert_eq!(lost, Lost { loss: Loss::Taken, now_held_by: Some(ada) });
+    }
+
+    #[test]
+    fn a_break_is_told_to_the_token_that_was_broken_and_to_no_later_one() {
+        let broken = Some(Broken { token: FencingToken::new(1), by: person("eve") });
+        let state = LockState { broken, fence: FencingToken::new(1), lease: None };
+        let again = acquire(&state, &person("ada"), seconds(1), &policy()).unwrap();
+        let state = LockState { fence: again.token, lease: Some(again), ..state };
+        let loss = |token, at| current(&state, &person("ada").id, FencingToken::new(token), at).unwrap_err();
+        assert_eq!(loss(1, seconds(2)).loss, Loss::Broken(person("eve")));
+        assert_eq!(loss(2, seconds(61)).loss, Loss::Expired);
+    }
+
+    #[test]
+    fn a_lock_is_held_until_its_end_and_not_at_it() {
+        let (state, ben) = (held_by("ada"), person("ben").id);
+        let last = seconds(60).minus(Duration::from_millis(1));
+        assert_eq!(held_by_another(&state, &ben, last).unwrap().expires_at, seconds(60));
+        assert_eq!(held_by_another(&state, &ben, seconds(60)), None);
+    }
+
+    #[test]
+    fn each_loss_has_its_word() {
+        let all = [
+            (Loss::Expired, "expired"),
+            (Loss::Idle, "idle"),
+            (Loss::Superseded, "superseded"),
+            (Loss::Released, "released"),
+            (Loss::Broken(person("eve")), "broken"),
+            (Loss::Taken, "taken"),
+        ];
+        for (loss, word) in all {
+            assert_eq!(loss.code(), word);
+        }
+    }
 }

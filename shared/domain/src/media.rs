@@ -301,4 +301,39 @@ mod tests {
         }
         assert_eq!(MediaRefusal::parse("other"), None);
     }
+
+    #[test]
+    fn what_is_at_the_carrier_or_was_unavailable_is_still_to_be_fetched() {
+        let source = || "https://api.twilio.com/media".to_owned();
+        let refused = |reason| MediaState::Refused { source: source(), reason };
+        assert_eq!(MediaState::Pending { source: source() }.to_fetch(), Some(source().as_str()));
+        assert_eq!(refused(MediaRefusal::Unavailable).to_fetch(), Some(source().as_str()));
+        for reason in MediaRefusal::ALL.into_iter().filter(|reason| *reason != MediaRefusal::Unavailable) {
+            assert_eq!(refused(reason).to_fetch(), None, "{reason:?}");
+        }
+        assert_eq!(MediaState::Stored { size: 1 }.to_fetch(), None);
+        assert_eq!(MediaState::Linked { url: source() }.to_fetch(), None);
+    }
+
+    #[test]
+    fn reasons_have_the_words_of_the_api() {
+        let words = MediaRefusal::ALL.map(MediaRefusal::as_str);
+        assert_eq!(
+            words,
+            [
+                "unsupported_type",
+                "not_what_it_says",
+                "too_large",
+                "empty",
+                "foreign_address",
+                "gone",
+                "unavailable"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_largest_file_from_a_carrier_has_sixteen_megabytes() {
+        assert_eq!(MOST_BYTES_IN, 16_777_216);
+    }
 }

@@ -100,4 +100,18 @@ mod tests {
         assert!(!may_appoint(false, Some(Role::Member), Role::Member));
         assert!(!manages(false, None));
     }
+
+    #[test]
+    fn the_owner_and_the_teams_admins_manage_it_and_nobody_else() {
+        assert!(
+            manages(true, None) && manages(true, Some(Role::Member)) && manages(false, Some(Role::Admin))
+        );
+        assert!(!manages(false, None) && !manages(false, Some(Role::Member)));
+        assert!(may_appoint(true, None, Role::Member) && !may_appoint(false, None, Role::Member));
+    }
+
+    #[test]
+    fn roles_have_the_words_of_the_api() {
+        assert_eq!((Role::Admin.as_str(), Role::Member.as_str()), ("admin", "member"));
+    }
 }

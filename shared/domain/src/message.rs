@@ -270,6 +270,83 @@ mod tests {
         assert_eq!(delivery.history().len(), 2);
     }
 
+    #[test]
+    fn states_and_directions_have_the_words_of_the_api() {
+        let words = ALL.map(DeliveryState::as_str);
+        assert_eq!(words, ["queued", "sending", "unknown", "sent", "failed", "undelivered", "delivered"]);
+        assert_eq!(DeliveryState::Received.as_str(), "received");
+        assert_eq!((Direction::Inbound.as_str(), Direction::Outbound.as_str()), ("inbound", "outbound"));
+    }
+
+    #[test]
+    fn a_text_is_settled_once_the_carrier_has_it_or_it_failed() {
+        let settled = ALL.map(DeliveryState::is_settled);
+        assert_eq!(settled, [false, false, false, true, true, true, true]);
+        let failed = ALL.map(DeliveryState::is_failure);
+        assert_eq!(failed, [false, false, false, false, true, true, false]);
+        assert!(!DeliveryState::Received.is_settled() && !DeliveryState::Received.is_failure());
+    }
+
+    #[test]
+    fn the_first_report_of_a_state_stays_and_the_history_is_in_the_order_they_came() {
+        let at = Timestamp::from_millis;
+        let mut delivery = Delivery::beginning(DeliveryState::Queued, at(0));
+        delivery.add(DeliveryState::Sent, Report::at(at(1)));
+        delivery.add(DeliveryState::Sending, Report::at(at(2)));
+        delivery.add(DeliveryState::Sent, Report::at(at(3)));
+        let history: Vec<_> = delivery.history().iter().map(|(state, report)| (*state, report.at)).collect();
+        assert_eq!(
+            history,
+            [(DeliveryState::Queued, at(0)), (DeliveryState::Sent, at(1)), (DeliveryState::Sending, at(2))]
+        );
+        assert_eq!(delivery.report(DeliveryState::Sent), Some(&Report::at(at(1))));
+        assert_eq!(delivery.report(DeliveryState::Failed), None);
+    }
+
+    fn message() -> Message {
+        let (inbox, team) = (InboxId::parse("inb_1").unwrap(), TeamId::parse("team_1").unwrap());
+        let number = PhoneNumber::from_carrier("+12025550143").unwrap();
+        let conversation = ConversationId::of(&inbox, &number);
+        Message {
+            id: MessageId::in_conversation(&conversation, Timestamp::from_millis(1), 0),
+            conversation,
+            inbox,
+            team,
+            personal: false,
+            inbox_number: PhoneNumber::from_carrier("+12025550100").unwrap(),
+            contact_number: number,
+            direction: Direction::Outbound,
+            text: "a".repeat(161),
+            media: Vec::new(),
+            sender: None,
+            automatic: false,
+            regardless: false,
+            created_at: Timestamp::from_millis(1),
+            messaging_service: None,
+            carrier_id: None,
+            delivery: Delivery::default(),
+        }
+    }
+
+    #[test]
+    fn a_text_that_nobody_and_no_rule_sent_is_a_machines() {
+        let ada = Person { id: crate::ids::UserId::parse("ada").unwrap(), name: "Ada".into() };
+        assert!(message().is_from_machine());
+        assert!(!Message { direction: Direction::Inbound, ..message() }.is_from_machine());
+        assert!(!Message { sender: Some(ada), ..message() }.is_from_machine());
+        assert!(!Message { automatic: true, ..message() }.is_from_machine());
+    }
+
+    #[test]
+    fn a_text_with_files_is_billed_as_one_segment() {
+        assert_eq!(message().segments(), 2);
+        let url = "https://clinic.example/map.png".into();
+        let state = crate::media::MediaState::Linked { url };
+        let id = crate::ids::MediaId::parse("med_1").unwrap();
+        let media = vec![Media { id, content_type: None, state }];
+        assert_eq!(Message { media, ..message() }.segments(), 1);
+    }
+
     proptest! {
         #[test]
         fn a_state_never_goes_backwards(reports in proptest::collection::vec(0..ALL.len(), 0..12)) {

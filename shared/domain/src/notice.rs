@@ -133,4 +133,40 @@ mod tests {
             Some(Subject::RegistrationApproved)
         );
     }
+
+    #[test]
+    fn each_kind_of_mail_goes_to_its_own_addresses_and_a_registrations_to_none() {
+        let mailing = |to: &str| Mailing { enabled: true, recipients: vec![to.into()] };
+        let settings = NotificationSettings {
+            opt_out_changed: mailing("out@clinic.example"),
+            unknown_contact: mailing("unknown@clinic.example"),
+            contact_added: mailing("added@clinic.example"),
+        };
+        let contact = ContactId::parse("con_1").unwrap();
+        let (inbox, by) = (InboxId::parse("inb_1").unwrap(), UserId::parse("ada").unwrap());
+        for (subject, address) in [
+            (
+                Subject::OptOutChanged { contact: contact.clone(), opted_out: true },
+                Some("out@clinic.example"),
+            ),
+            (Subject::UnknownContact { contact: contact.clone(), inbox }, Some("unknown@clinic.example")),
+            (Subject::ContactAdded { contact, by }, Some("added@clinic.example")),
+            (Subject::RegistrationApproved, None),
+            (Subject::RegistrationRejected(Vec::new()), None),
+            (Subject::RegistrationSuspended(Vec::new()), None),
+        ] {
+            let recipients = settings.recipients(&subject);
+            assert_eq!(recipients.first().map(String::as_str), address, "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_and_a_suspension_are_told_with_their_reasons() {
+        let reasons = vec![CarrierReason { code: 30_909, detail: "No opt-in.".into() }];
+        let rejected = Subject::of_registration(RegistrationStatus::Rejected, &reasons);
+        assert_eq!(rejected, Some(Subject::RegistrationRejected(reasons.clone())));
+        let suspended = Subject::of_registration(RegistrationStatus::Suspended, &reasons);
+        assert_eq!(suspended, Some(Subject::RegistrationSuspended(reasons)));
+        assert_eq!(Subject::of_registration(RegistrationStatus::NotStarted, &[]), None);
+    }
 }

@@ -129,4 +129,44 @@ mod tests {
         let number = PhoneNumber::from_carrier("+12025550143").unwrap();
         assert_eq!(format!("{number:?}"), "PhoneNumber(…)");
     }
+
+    #[test]
+    fn lengths_are_those_of_e164_and_of_short_codes() {
+        for (text, known) in [
+            ("+123456", false),
+            ("+1234567", true),
+            ("+123456789012345", true),
+            ("+1234567890123456", false),
+            ("12", false),
+            ("123", true),
+            ("012", true),
+            ("12345678", true),
+            ("123456789", false),
+        ] {
+            assert_eq!(PhoneNumber::from_carrier(text).is_ok(), known, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_north_american_number_has_ten_digits_and_plausible_codes() {
+        for (national, plausible) in [
+            ("2025550143", true),
+            ("9999999999", true),
+            ("1025550143", false),
+            ("2021550143", false),
+            ("202555014", false),
+            ("20255501433", false),
+        ] {
+            assert_eq!(plausible_north_american(national), plausible, "{national}");
+            let text = format!("+1{national}");
+            let error = (!plausible).then_some(PhoneNumberError::NotAssigned);
+            assert_eq!(PhoneNumber::parse(&text).err(), error, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_notation_has_at_most_forty_bytes() {
+        assert!(PhoneNumber::parse(&format!("{:>40}", "2025550143")).is_ok());
+        assert!(PhoneNumber::parse(&format!("{:>41}", "2025550143")).is_err());
+    }
 }

@@ -257,4 +257,54 @@ mod tests {
             Some(Reason::TooLong { characters: 307, limit: 306, segments: 3 })
         );
     }
+
+    #[test]
+    fn who_sends_although_something_newer_came_in_is_not_asked_again() {
+        let (inbox, user) = (inbox(InboxKind::Personal), ada().id);
+        let thread = conversation();
+        let seen = MessageId::in_conversation(&thread.id, Timestamp::from_millis(1), 0);
+        let from = From { inbox: &inbox, registration: RegistrationStatus::Approved };
+        let shown = guard(&user, None, Some(&seen));
+        let unseen = Reason::Unseen(thread.last_inbound.clone().unwrap());
+        assert_eq!(reasons_against_reply(from, &thread, &shown, NOW), vec![unseen]);
+        let accepting = ReplyGuard { accept_unseen: true, ..shown };
+        assert_eq!(reasons_against_reply(from, &thread, &accepting, NOW), vec![]);
+    }
+
+    #[test]
+    fn a_machine_composes_nothing_while_anybody_holds() {
+        let inbox = inbox(InboxKind::Shared);
+        let mut thread = conversation();
+        let lease = acquire(&thread.lock, &ada(), NOW, &LockPolicy::default()).unwrap();
+        let (end, denied) = (lease.ends_at(), lock::Denied { holder: ada(), expires_at: lease.ends_at() });
+        thread.lock = LockState::held(lease);
+        let from = From { inbox: &inbox, registration: RegistrationStatus::Approved };
+        let against = |now| reasons_against_compose(from, &thread.contact, Some(&thread), None, now);
+        assert_eq!(against(NOW), vec![Reason::Lock(Unlocked::Held(denied))]);
+        assert_eq!(against(end), vec![]);
+        assert_eq!(reasons_against_compose(from, &thread.contact, None, None, NOW), vec![]);
+    }
+
+    #[test]
+    fn a_text_is_composed_under_the_rules_of_its_contact() {
+        let inbox = inbox(InboxKind::Shared);
+        let contact = Contact { opted_out: true, ..conversation().contact };
+        let from = From { inbox: &inbox, registration: RegistrationStatus::Suspended };
+        let suspended = Reason::RegistrationIncomplete(RegistrationStatus::Suspended);
+        let reasons = reasons_against_compose(from, &contact, None, None, NOW);
+        assert_eq!(reasons, vec![suspended, Reason::OptedOut]);
+    }
+
+    #[test]
+    fn only_an_active_inbox_sends() {
+        for (stage, reasons) in [
+            (Stage::Creating, vec![Reason::InboxRetired]),
+            (Stage::Active, vec![]),
+            (Stage::Retired, vec![Reason::InboxRetired]),
+        ] {
+            let inbox = Inbox { stage, ..inbox(InboxKind::Personal) };
+            let from = From { inbox: &inbox, registration: RegistrationStatus::NotStarted };
+            assert_eq!(reasons_against_account(from), reasons, "{stage:?}");
+        }
+    }
 }

@@ -123,4 +123,14 @@ mod tests {
             assert_eq!(email(bad), Err(EMAIL), "{bad:?}");
         }
     }
+
+    #[test]
+    fn limits_hold_to_the_last_character() {
+        let address = |length: usize| format!("a@{}.example", "b".repeat(length - 10));
+        assert!(name("x").is_ok());
+        assert!(api_code("ab").is_ok() && api_code(&"x".repeat(40)).is_ok());
+        assert!(email(&address(60)).is_ok() && email("adä@clinic.example").is_err());
+        assert_eq!(api_code_of("ab", 0, 7), "ab");
+        assert_eq!(api_code_of("Front desk", 2, 0x1_0000), "front-desk-0000");
+    }
 }

@@ -72,4 +72,22 @@ mod tests {
         assert_eq!(Timestamp::from_millis(1_999).seconds(), 1);
         assert_eq!(Timestamp::from_millis(-1).seconds(), -1);
     }
+
+    #[test]
+    fn a_written_instant_is_read_back_and_nothing_else_is_one() {
+        let instant = Timestamp::from_millis(1_795_341_600_007);
+        assert_eq!(Timestamp::parse("2026-11-22T11:00:00.007+01:00"), Some(instant));
+        assert_eq!(Timestamp::parse(&instant.to_string()), Some(instant));
+        assert_eq!(Timestamp::parse("2026-11-22"), None);
+        assert_eq!((instant.millis(), instant.seconds()), (1_795_341_600_007, 1_795_341_600));
+    }
+
+    #[test]
+    fn later_and_earlier_are_to_the_millisecond_and_stop_at_the_ends_of_time() {
+        let instant = Timestamp::from_millis(10_000);
+        assert_eq!(instant.plus(Duration::from_millis(1_500)), Timestamp::from_millis(11_500));
+        assert_eq!(instant.minus(Duration::from_millis(1_500)), Timestamp::from_millis(8_500));
+        assert_eq!(instant.plus(Duration::MAX), Timestamp::from_millis(i64::MAX));
+        assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9223372036854775807ms");
+    }
 }

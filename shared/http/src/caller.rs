@@ -165,3 +165,140 @@ impl<'a> Token<'a> {
         listed || self.claim("scope").is_some_and(|scopes| scopes.split(' ').any(|scope| scope == wanted))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::request;
+    use serde_json::{Value, json};
+    use test_kit::{engine::Engine, gateway::Event};
+
+    use super::*;
+
+    fn event(claims: Value) -> Event {
+        Event::new("GET /v1/me", &[]).claims(claims)
+    }
+
+    fn caller(organisation: &str, user: &str) -> UserCaller {
+        UserCaller {
+            organisation: OrganisationId::parse(organisation).unwrap(),
+            user: UserId::parse(user).unwrap(),
+        }
+    }
+
+    fn with_default() -> Claims {
+        Claims { default_organisation: Some("org_9".into()), ..Claims::standard() }
+    }
+
+    #[test]
+    fn a_token_names_its_organisation_and_user() {
+        let request = Event::new("GET /v1/me", &[]).user("org_1", "ada").request();
+        assert_eq!(user(&request, &Claims::standard()), Ok(caller("org_1", "ada")));
+        assert_eq!(user(&request, &with_default()), Ok(caller("org_1", "ada")), "its own comes first");
+    }
+
+    #[test]
+    fn without_a_user_claim_the_user_is_the_subject_and_the_organisation_may_be_the_deployments() {
+        for claims in [
+            json!({ "sub": "ada" }),
+            json!({ "sub": "ada", "custom:user_id": "", "custom:organisation_id": "" }),
+            json!({ "sub": "ada", "client_id": "the-app" }),
+            json!({ "sub": "ada", "azp": "the-app" }),
+        ] {
+            let request = event(claims.clone()).request();
+            assert_eq!(user(&request, &with_default()), Ok(caller("org_9", "ada")), "{claims}");
+            let problem = user(&request, &Claims::standard()).unwrap_err();
+            assert_eq!((problem.status, problem.code), (403, "user_required"), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_user_claim_makes_a_user_of_whatever_client_it_came_by() {
+        let claims = json!({ "sub": "client-1", "client_id": "client-1", "custom:organisation_id": "org_1",
+            "custom:user_id": "ada" });
+        assert_eq!(user(&event(claims).request(), &Claims::standard()), Ok(caller("org_1", "ada")));
+    }
+
+    #[test]
+    fn a_token_that_names_no_user_of_an_organisation_is_refused() {
+        for claims in [
+            json!({}),
+            json!({ "custom:organisation_id": "org_1" }),
+            json!({ "custom:organisation_id": "org_1", "sub": "" }),
+            json!({ "custom:organisation_id": "team_1", "custom:user_id": "ada" }),
+            json!({ "custom:organisation_id": "org_1", "custom:user_id": "a#b" }),
+            json!({ "custom:organisation_id": "org_1", "sub": "client-1", "client_id": "client-1" }),
+            json!({ "custom:organisation_id": "org_1", "client_id": "client-1" }),
+            json!({ "custom:organisation_id": "org_1", "azp": "client-1" }),
+        ] {
+            let problem = user(&event(claims.clone()).request(), &Claims::standard()).unwrap_err();
+            assert_eq!((problem.status, problem.code), (403, "user_required"), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_verified_token_is_refused() {
+        let problem = user(&Event::new("GET /v1/me", &[]).request(), &with_default()).unwrap_err();
+        assert_eq!((problem.status, problem.code), (403, "user_required"));
+        assert_eq!(problem.detail, "the request came without a verified token");
+    }
+
+    #[test]
+    fn callers_are_told_apart_by_kind_organisation_and_name() {
+        let one = Caller::User(caller("org_1", "ada"));
+        let machine =
+            MachineCaller { organisation: caller("org_1", "ada").organisation, client: "ada".into() };
+        let other = Caller::Machine(machine);
+        assert_eq!(
+            (one.principal().as_str(), other.principal().as_str()),
+            ("user org_1 ada", "machine org_1 ada")
+        );
+        assert_eq!((one.organisation().as_str(), other.organisation().as_str()), ("org_1", "org_1"));
+        assert_eq!((one.user().map(UserId::as_str), other.user()), (Some("ada"), None));
+    }
+
+    /// A machine's request, with the scopes as the gateway lists them and as the token has them.
+    fn machine(listed: Value, scope: &str) -> Request {
+        let mut event = event(json!({ "sub": "client-1", "client_id": "client-1", "scope": scope })).event();
+        event["requestContext"]["authorizer"]["jwt"]["scopes"] = listed;
+        request::from_str(&event.to_string()).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_known_machine_with_the_scope_to_send_is_a_caller() {
+        let members = Members::new(Engine::start().await.table());
+        let organisation = OrganisationId::parse("org_1").unwrap();
+        let claims = Claims::standard();
+        let unknown = any(&machine(Value::Null, SEND_SCOPE), &claims, &members).await.unwrap_err();
+        assert_eq!((unknown.status, unknown.code), (403, "user_required"));
+        members.put_machine("client-1", &organisation).await.unwrap();
+        for (listed, scope, sends) in [
+            (Value::Null, SEND_SCOPE, true),
+            (Value::Null, "openid shared-inbox/send", true),
+            (json!([SEND_SCOPE]), "", true),
+            (json!(["openid", SEND_SCOPE]), "openid", true),
+            (Value::Null, "", false),
+            (json!(["openid"]), "openid", false),
+            (Value::Null, "shared-inbox/send-all", false),
+        ] {
+            let caller = any(&machine(listed, scope), &claims, &members).await;
+            if sends {
+                let machine = MachineCaller { organisation: organisation.clone(), client: "client-1".into() };
+                assert_eq!(caller, Ok(Caller::Machine(machine)), "{scope}");
+            } else {
+                assert_eq!(caller.unwrap_err().code, "scope_missing", "{scope}");
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_user_is_a_caller_and_nobody_is_none() {
+        let members = Members::new(Engine::start().await.table());
+        let claims = Claims::standard();
+        let request = Event::new("GET /v1/me", &[]).user("org_1", "ada").request();
+        assert_eq!(any(&request, &claims, &members).await, Ok(Caller::User(caller("org_1", "ada"))));
+        for nobody in [Event::new("GET /v1/me", &[]), event(json!({ "sub": "ada" }))] {
+            let problem = any(&nobody.request(), &claims, &members).await.unwrap_err();
+            assert_eq!((problem.status, problem.code), (403, "user_required"));
+        }
+    }
+}

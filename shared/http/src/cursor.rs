@@ -84,4 +84,27 @@ mod tests {
             assert!(cursors.open("ada", "inbox", text).is_err());
         }
     }
+
+    #[test]
+    fn a_cursor_is_sealed_by_sixteen_bytes_before_its_place() {
+        let cursors = Cursors::new("secret");
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(cursors.seal("ada", "inbox", "place")).unwrap();
+        assert_eq!((sealed.len(), &sealed[SEAL_BYTES..]), (21, &b"place"[..]));
+        let of_the_end = cursors.seal("ada", "inbox", "");
+        assert_eq!(cursors.open("ada", "inbox", &of_the_end).unwrap(), "");
+        let cut = BASE64_URL_SAFE_NO_PAD.encode(&sealed[..SEAL_BYTES - 1]);
+        assert_eq!(cursors.open("ada", "inbox", &cut).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn the_parts_of_a_seal_do_not_run_into_each_other() {
+        let cursors = Cursors::new("secret");
+        let cursor = cursors.seal("user org_1 ada", "inbox", "place");
+        assert!(cursors.open("user org_1 adai", "nbox", &cursor).is_err());
+    }
+
+    #[test]
+    fn the_secret_is_not_shown() {
+        assert_eq!(format!("{:?}", Cursors::new("secret")), "Cursors(…)");
+    }
 }

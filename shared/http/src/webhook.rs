@@ -108,3 +108,106 @@ pub fn acknowledged() -> Response<Body> {
 pub fn twiml(instructions: impl Into<Body>) -> Response<Body> {
     reply::response(200, "text/xml", instructions)
 }
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::http;
+    use shared_carriers::twilio::{
+        MAX_BODY_BYTES,
+        signature::{sign, sign_json},
+    };
+
+    use super::*;
+
+    const BASE: &str = "https://inbox.example";
+    const PATH: &str = "/webhooks/twilio/messages";
+    const FORM: &str = "application/x-www-form-urlencoded";
+
+    fn verifier() -> Verifier {
+        Verifier::new(BASE, vec!["token".into()]).unwrap()
+    }
+
+    fn request(uri: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request {
+        let request = headers
+            .iter()
+            .fold(http::Request::post(uri), |request, (name, value)| request.header(*name, *value));
+        request.body(body.into()).unwrap()
+    }
+
+    fn said<T: fmt::Debug>(answer: Result<T, Problem>) -> (u16, &'static str) {
+        let problem = answer.unwrap_err();
+        (problem.status, problem.code)
+    }
+
+    #[test]
+    fn the_body_of_a_signed_form_is_given_as_it_came() {
+        let signature = sign(&format!("{BASE}{PATH}?x=1"), &[("Body", "Hi")], "token");
+        let headers = [("content-type", FORM), ("x-twilio-signature", &signature)];
+        // The gateway's own address is none of the signature's business.
+        let genuine = request("https://gateway.example/prod/other?x=1", &headers, "Body=Hi");
+        assert_eq!(twilio_body(&verifier(), PATH, &genuine), Ok(&b"Body=Hi"[..]));
+        for (uri, headers, body) in [
+            ("https://gateway.example/?x=1", &headers[..], "Body=Ho"),
+            ("https://gateway.example/?x=2", &headers[..], "Body=Hi"),
+            ("https://gateway.example/?x=1", &headers[..1], "Body=Hi"),
+            ("https://gateway.example/?x=1", &headers[1..], "Body=Hi"),
+        ] {
+            let forged = request(uri, headers, body);
+            assert_eq!(said(twilio_body(&verifier(), PATH, &forged)), (403, "signature"), "{uri} {body}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_no_carrier_sends_is_too_large() {
+        let headers = [("content-type", FORM), ("x-twilio-signature", "AAAA")];
+        let large = request("/", &headers, "a".repeat(MAX_BODY_BYTES + 1));
+        assert_eq!(said(twilio_body(&verifier(), PATH, &large)), (413, "too_large"));
+    }
+
+    #[test]
+    fn events_have_to_bring_the_login_and_the_signature() {
+        let login =
+            EventsLogin::new(&EventStreamsLogin { user: "Aladdin".into(), password: "open sesame".into() });
+        let (url, signature) = sign_json(&format!("{BASE}{PATH}"), b"[]", "token");
+        let uri = url.replace(BASE, "https://gateway.example");
+        let proofs = [
+            ("content-type", "application/json"),
+            ("x-twilio-signature", &signature),
+            ("authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ];
+        let events = |login: Option<&EventsLogin>, headers: &[(&str, &str)], body: &'static str| {
+            twilio_events(&verifier(), login, PATH, &request(&uri, headers, body)).map(<[u8]>::to_vec)
+        };
+        assert_eq!(events(Some(&login), &proofs, "[]"), Ok(b"[]".to_vec()));
+        assert_eq!(said(events(None, &proofs, "[]")), (403, "signature"), "no login was agreed on");
+        assert_eq!(said(events(Some(&login), &proofs[..2], "[]")), (403, "signature"), "no login was shown");
+        let unsigned = [proofs[0], proofs[2]];
+        assert_eq!(said(events(Some(&login), &unsigned, "[]")), (403, "signature"));
+        assert_eq!(said(events(Some(&login), &proofs, "[1]")), (403, "signature"), "another body");
+    }
+
+    #[test]
+    fn a_login_is_not_shown() {
+        let login =
+            EventsLogin::new(&EventStreamsLogin { user: "Aladdin".into(), password: "open sesame".into() });
+        assert_eq!(format!("{login:?}"), "EventsLogin(…)");
+    }
+
+    #[test]
+    fn a_number_that_the_carrier_does_not_send_is_malformed() {
+        assert_eq!(number("+12025550143").unwrap().as_str(), "+12025550143");
+        assert_eq!(said(number("anonymous")), (400, "malformed"));
+    }
+
+    #[test]
+    fn the_carrier_is_answered_in_its_own_language() {
+        let answer = acknowledged();
+        assert_eq!((answer.status().as_u16(), answer.body()), (200, &Body::from(EMPTY_TWIML)));
+        assert_eq!(answer.headers()["content-type"], "text/xml");
+        let answer = twiml("<Response><Hangup/></Response>");
+        assert_eq!(
+            (answer.status().as_u16(), answer.body()),
+            (200, &Body::from("<Response><Hangup/></Response>"))
+        );
+    }
+}

@@ -43,6 +43,8 @@ mod tests {
         assert_eq!(spellings("http://a.test?q"), ["http://a.test?q", "http://a.test:80?q"]);
         assert_eq!(spellings("https://u:p@a.test/"), ["https://u:p@a.test/", "https://u:p@a.test:443/"]);
         assert_eq!(spellings("https://[::1]/"), ["https://[::1]/", "https://[::1]:443/"]);
+        let no_password = "https://u:@a.test/";
+        assert_eq!(spellings(no_password), [no_password, "https://u:@a.test:443/"], "the colon is no port's");
     }
 
     #[test]

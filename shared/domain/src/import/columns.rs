@@ -213,4 +213,13 @@ mod tests {
         assert!(fault.separator && fault.to_string().contains("semicolons"));
         assert!(!parse("").unwrap_err().separator);
     }
+
+    #[test]
+    fn the_name_of_a_custom_field_has_at_most_sixty_characters_that_can_be_shown() {
+        let with = |name: &str| parse(&format!("ContactId,FirstName,LastName,MobileNumber,{name}"));
+        assert!(with(&"ü".repeat(60)).is_ok());
+        for bad in ["ü".repeat(61), "a\u{7}b".into(), "a\u{fffd}b".into()] {
+            assert_eq!(with(&bad).unwrap_err().misnamed, [5], "{bad:?}");
+        }
+    }
 }

@@ -29,6 +29,8 @@ pub enum NotText {
 }
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
+/// Bytes that tell a file that is no text.
+const LONGEST_MAGIC: usize = 4;
 /// Bytes looked at, from the first one on that is not ASCII.
 const LOOKED_AT: usize = 64 * 1024;
 
@@ -37,7 +39,6 @@ const LOOKED_AT: usize = 64 * 1024;
 #[derive(Debug, Clone, Default)]
 pub struct Detector {
     head: Vec<u8>,
-    past_head: bool,
     kept: Vec<u8>,
 }
 
@@ -48,11 +49,9 @@ impl Detector {
     /// # Errors
     /// [`NotText`].
     pub fn feed(&mut self, chunk: &[u8]) -> Result<bool, NotText> {
-        if !self.past_head {
-            self.head.extend(chunk.iter().take(8 - self.head.len().min(8)));
-            refuse_magic(&self.head)?;
-            self.past_head = self.head.len() >= 8;
-        }
+        let room = LONGEST_MAGIC.saturating_sub(self.head.len());
+        self.head.extend(chunk.iter().take(room));
+        refuse_magic(&self.head)?;
         if chunk.contains(&0) {
             return Err(NotText::Binary);
         }
@@ -163,6 +162,32 @@ mod tests {
         assert_eq!(Encoding::of(b"caf\xc3"), Ok(Encoding::Windows1252), "cut off at the end of the file");
         let mixed = [cut.as_bytes(), b"\xe9"].concat();
         assert!(decode(&mixed).unwrap().ends_with('\u{fffd}'));
+    }
+
+    #[test]
+    fn a_detector_has_seen_enough_after_64_kib_and_is_not_moved_by_what_follows() {
+        let mut detector = Detector::default();
+        assert_eq!(detector.feed(b"Name,Bus"), Ok(false));
+        assert_eq!(detector.feed("é".as_bytes()), Ok(false));
+        assert_eq!(detector.feed("é".repeat(LOOKED_AT / 2).as_bytes()), Ok(true));
+        assert_eq!(detector.feed(b"\xe9"), Ok(true));
+        assert_eq!(detector.finish(), Encoding::Utf8);
+    }
+
+    #[test]
+    fn a_byte_that_is_no_utf8_counts_within_64_kib_and_not_after() {
+        let followed = |bytes: usize| Encoding::of(&["é".repeat(bytes / 2).as_bytes(), b"\xe9"].concat());
+        assert_eq!(followed(65_534), Ok(Encoding::Windows1252));
+        assert_eq!(followed(65_536), Ok(Encoding::Utf8));
+    }
+
+    #[test]
+    fn what_is_no_csv_is_known_by_its_first_bytes_however_they_are_cut() {
+        let mut detector = Detector::default();
+        assert_eq!(detector.feed(b"PK"), Ok(false));
+        assert_eq!(detector.feed(b"\x03\x04"), Err(NotText::Archive));
+        assert_eq!(Encoding::of(b"PK\x05\x06"), Err(NotText::Archive), "an empty one");
+        assert_eq!(Encoding::of(b"a PK\x03\x04"), Ok(Encoding::Utf8), "in the middle of a text");
     }
 
     proptest! {

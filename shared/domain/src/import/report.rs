@@ -121,6 +121,14 @@ mod tests {
     }
 
     #[test]
+    fn faults_that_a_part_only_counted_are_counted_in_the_whole() {
+        let beyond = |errors_beyond| Report { errors_beyond, ..Report::default() };
+        let mut whole = beyond(2);
+        whole.add(beyond(3));
+        assert_eq!(whole, beyond(5));
+    }
+
+    #[test]
     fn it_is_written_as_the_api_says() {
         let json = serde_json::to_value(one(2, 0)).unwrap();
         assert_eq!(json["created"], 1);

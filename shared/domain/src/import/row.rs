@@ -280,7 +280,9 @@ mod tests {
         for bad in ["2.02556E+09", "2.0255501E+09", "1.2025550143e10", "2025550143E0"] {
             assert_eq!(number(bad), Err(SHORTENED), "{bad}");
         }
-        for bad in ["", "none", "202-555-0143 ext 5", "202-555-0143x5", "555-0143", "72975"] {
+        for bad in
+            ["", "none", "202-555-0143 ext 5", "202-555-0143x5", "555-0143", "72975", "2025550143e", "E5"]
+        {
             assert_eq!(number(bad), Err(NUMBER), "{bad}");
         }
     }

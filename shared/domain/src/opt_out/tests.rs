@@ -145,12 +145,20 @@ fn free_wording_is_noticed_and_small_talk_is_not() {
         "ok thanks",
         "yes",
         "remove me from the Friday shift",
+        "can you stop by with the updates",
+        "No, I want your messages",
+        "longer messages are fine",
         "STOP",
         "Unsubscribe!",
     ];
     for text in negative {
         assert!(!wants_review(text), "{text:?}");
     }
+}
+
+#[test]
+fn verdicts_have_the_words_of_the_api() {
+    assert_eq!((Verdict::OptedOut.as_str(), Verdict::Dismissed.as_str()), ("opted_out", "dismissed"));
 }
 
 fn out(sources: &[Source]) -> State {
@@ -280,6 +288,37 @@ fn confirmations_are_one_segment_that_names_the_team() {
     assert!(help_text("Café “Zoë” [2]").starts_with("Café \"Zoe\" (2): "));
     assert!(start_text("受付").starts_with("Team texting: "));
     assert!(help_text(&"Long name ".repeat(8)).contains("...: "));
+}
+
+#[test]
+fn a_name_is_kept_whole_as_long_as_one_segment_holds_it() {
+    for text in [stop_text, start_text, help_text] {
+        let room = 161 - text("n").len();
+        let (fits, longer) = ("n".repeat(room), "n".repeat(room + 1));
+        assert!(text(&fits).starts_with(&format!("{fits}: ")) && text(&fits).len() == 160);
+        let cut = format!("{}...: ", "n".repeat(room - 3));
+        assert!(text(&longer).starts_with(&cut) && text(&longer).len() == 160);
+    }
+}
+
+#[test]
+fn a_name_is_written_in_characters_of_one_septet() {
+    for (name, plain) in [
+        ("Front\u{a0}desk", "Front desk"),
+        ("Zoë’s „Łódź“ — {A|B}", "Zoe's \"Lodz\" - (A-B)"),
+        ("A^B€C\\D 受付", "ABCD"),
+        ("Crème brûlée", "Crème brulée"),
+    ] {
+        assert!(stop_text(name).starts_with(&format!("{plain}: ")), "{}", stop_text(name));
+    }
+}
+
+#[test]
+fn a_keyword_that_is_stretched_beyond_forty_bytes_is_none() {
+    let stretched = |bytes: usize| format!("opt{}out", "-".repeat(bytes - 6));
+    assert_eq!(keyword(&stretched(40)), Some(Keyword::Stop));
+    assert_eq!(keyword(&stretched(41)), None);
+    assert_eq!(keyword(&stretched(42)), None);
 }
 
 fn inbox(organisation: &str, team: &str, kind: InboxKind) -> Inbox {

@@ -84,6 +84,7 @@ fn without_hours_auto_is_one_period_and_round_the_clock_is_none() {
     let never = schedule(Mode::Auto, "UTC", &[("mon", &[])], &[]);
     let period = closed_period(&never, at("2026-11-23T12:00:00Z"), SAVED).unwrap();
     assert_eq!((period.since, period.until), (SAVED, None));
+    assert_eq!(period.id, format!("closed-{}", SAVED.millis()));
     let day: &[(&str, &str)] = &[("12:00", "24:00"), ("00:00", "12:00")];
     let always: Vec<_> = DAYS.iter().map(|(name, _)| (*name, day)).collect();
     let always = schedule(Mode::Auto, "UTC", &always, &["2026-12-25"]);
@@ -129,6 +130,24 @@ fn hours_in_a_skipped_or_repeated_hour_follow_the_wall_clock() {
 }
 
 #[test]
+fn an_edge_that_the_clock_skips_is_where_the_clock_changes() {
+    // 8 March 2026, 07:00 UTC: 02:00 EST is 03:00 EDT.
+    let change = at("2026-03-08T07:00:00Z");
+    let opens = schedule(Mode::Auto, "America/New_York", &[("sun", &[("02:30", "04:00")])], &[]);
+    assert_eq!(closed_period(&opens, at("2026-03-08T06:00:00Z"), SAVED).unwrap().until, Some(change));
+    let closes = schedule(Mode::Auto, "America/New_York", &[("sun", &[("01:00", "02:30")])], &[]);
+    assert_eq!(closed_period(&closes, at("2026-03-08T12:00:00Z"), SAVED).unwrap().since, change);
+}
+
+#[test]
+fn settings_tell_their_mode_and_message() {
+    for (mode, word) in [(Mode::Off, "off"), (Mode::On, "on"), (Mode::Auto, "auto")] {
+        let kept = schedule(mode, "UTC", OFFICE, &[]);
+        assert_eq!((kept.mode(), kept.mode().as_str(), kept.message()), (mode, word, "We are closed."));
+    }
+}
+
+#[test]
 fn every_fault_is_told_at_once() {
     let bad = Draft {
         message: " ".into(),
@@ -161,6 +180,28 @@ fn every_fault_is_told_at_once() {
         "/holidays/3",
     ];
     assert_eq!(pointers, all);
+}
+
+#[test]
+fn a_day_has_up_to_twelve_ranges_of_times_that_a_clock_shows() {
+    let times: Vec<(String, String)> =
+        (0..12).map(|hour| (clock(hour * 60), clock(hour * 60 + 30))).collect();
+    let with = |ranges: Vec<(String, String)>| {
+        let hours = WrittenHours::from([("mon".to_owned(), ranges)]);
+        Schedule::parse(&Draft { hours, ..draft(Mode::Auto, "UTC", &[], &[]) })
+    };
+    assert!(with(times.clone()).is_ok());
+    assert!(with([times, vec![("23:00".into(), "23:30".into())]].concat()).is_err());
+    assert!(with(vec![("09:00".into(), "09:59".into())]).is_ok());
+    assert!(with(vec![("09:00".into(), "09:60".into())]).is_err());
+}
+
+#[test]
+fn a_holiday_is_written_with_its_hyphens() {
+    assert!(Schedule::parse(&draft(Mode::Auto, "UTC", &[], &["2026-12-25"])).is_ok());
+    for bad in ["20261225", "2026-12-25 ", "2026-W52-5"] {
+        assert!(Schedule::parse(&draft(Mode::Auto, "UTC", &[], &[bad])).is_err(), "{bad}");
+    }
 }
 
 #[test]

@@ -438,4 +438,55 @@ mod tests {
         ];
         assert_eq!(pointers, all);
     }
+
+    #[test]
+    fn states_and_sources_have_the_words_of_the_api() {
+        let words = [NotStarted, Pending, Approved, Rejected, Suspended].map(RegistrationStatus::as_str);
+        assert_eq!(words, ["not_started", "pending", "approved", "rejected", "suspended"]);
+        assert_eq!(
+            [Source::Callback, Source::Poll, Source::User].map(Source::as_str),
+            ["callback", "poll", "user"]
+        );
+    }
+
+    #[test]
+    fn a_web_address_has_a_scheme_and_a_host_and_nothing_that_cannot_be_shown() {
+        for good in [
+            "https://clinic.example",
+            "http://clinic.example/a?b",
+            &format!("https://{}.example", "a".repeat(504)),
+        ] {
+            assert!(is_web_address(good), "{good}");
+        }
+        for bad in [
+            "clinic.example",
+            "ftp://clinic.example",
+            "https://clinic",
+            "https://clinic .example",
+            "https://clinic.example/\u{7}",
+            &format!("https://{}.example", "a".repeat(505)),
+        ] {
+            assert!(!is_web_address(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_registration_is_with_the_carriers_once_it_has_a_campaign() {
+        let pending = Registration { status: Pending, ..Registration::default() };
+        assert_eq!((pending.is_submitted(), pending.notice()), (false, notice(Pending, false)));
+        let submitted = Registration { campaign: Some("QE1".into()), ..pending };
+        assert_eq!((submitted.is_submitted(), submitted.notice()), (true, notice(Pending, true)));
+        assert_ne!(notice(Pending, true), notice(Pending, false));
+        assert_eq!(Registration { status: Approved, ..submitted }.notice(), None);
+    }
+
+    #[test]
+    fn what_happened_at_the_instant_of_the_newest_thing_known_still_counts() {
+        let known = Registration { as_of: Timestamp::from_millis(10), ..Registration::default() };
+        assert!(
+            known.is_older_than(Timestamp::from_millis(10))
+                && known.is_older_than(Timestamp::from_millis(11))
+        );
+        assert!(!known.is_older_than(Timestamp::from_millis(9)));
+    }
 }

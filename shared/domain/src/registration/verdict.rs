@@ -312,6 +312,8 @@ mod tests {
         let verified = record(CampaignState::Verified, 50);
         let line = noted(look(Approved, Some(&suspended), std::slice::from_ref(&lifting), &verified));
         assert_eq!(line.detail.as_deref(), Some(OLDER));
+        let at_that_instant = Step { at: at(200), ..lifting.clone() };
+        assert_eq!(turned(look(Approved, Some(&suspended), &[at_that_instant], &verified)).to, Suspended);
         let of_a_number = Step { detail: Some("One of the team's numbers has joined.".into()), ..lifting };
         let due = turned(look(Approved, Some(&suspended), &[of_a_number], &verified));
         assert_eq!(due.to, Suspended);
