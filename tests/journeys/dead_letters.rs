@@ -26,11 +26,12 @@ struct Copy {
 impl Copy {
     async fn of(table: &Client, name: &str, organisation: &str, sent: &str) -> Self {
         let (organisation, sent) =
-            (OrganisationId::parse(organisation).unwrap(), MessageId::parse(sent).unwrap());
-        let conversation = sent.conversation().unwrap();
+            (OrganisationId::parse(organisation).expect("an id"), MessageId::parse(sent).expect("an id"));
+        let conversation = sent.conversation().expect("an id of ours");
         let found = keys::message(&organisation, &conversation, &sent);
         let (pk, sk) = (AttributeValue::S(found.pk), AttributeValue::S(found.sk));
-        let got = table.get_item().table_name(name).key("pk", pk).key("sk", sk).send().await.unwrap();
+        let got =
+            table.get_item().table_name(name).key("pk", pk).key("sk", sk).send().await.expect("the table");
         let mut row = got.item.expect("the text that was sent");
         let (now, chance) = (shared_aws::clock::now(), shared_aws::clock::chance());
         let id = MessageId::in_conversation(&conversation, now, chance);

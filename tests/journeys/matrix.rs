@@ -97,6 +97,7 @@ const ROUTES: &[(&str, &str, Guard)] = &[
 ];
 
 /// One of those who ask.
+#[expect(clippy::struct_excessive_bools, reason = "what somebody is; each goes with any of the others")]
 struct Asker {
     client: Client,
     who: &'static str,
@@ -302,7 +303,7 @@ async fn whoever_may_does(scene: &Scene) -> usize {
                 cells += 1;
             } else if takes_a_body {
                 let path = scene.path(template);
-                let method = Method::from_bytes(method.as_bytes()).unwrap();
+                let method = Method::from_bytes(method.as_bytes()).expect("a method");
                 let answer = asker.client.call(method.clone(), &path, Some(json!(["no object"]))).await;
                 // A list of contacts is asked for by an object, and registered teams submit nothing more.
                 assert!(matches!(answer.status, 400 | 409), "{}: {method} {template}: {answer}", asker.who);
@@ -313,9 +314,13 @@ async fn whoever_may_does(scene: &Scene) -> usize {
     cells
 }
 
+/// Where an id goes: what it is called, the request, given the id, and those of others.
+type Place<'a> = (&'static str, Method, Box<dyn Fn(&str) -> (String, Option<Value>) + 'a>, Vec<String>);
+
 /// Every id that a body, a query or a second place in a path holds: somebody else's is answered as nobody's, and nothing of
 /// theirs is touched.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a list of places, one after the other")]
 async fn somebody_else_s_id_is_as_good_as_none() {
     let stack = Stack::open();
     let scene = Scene::set(&stack).await;
@@ -331,8 +336,6 @@ async fn somebody_else_s_id_is_as_good_as_none() {
         body[name] = value;
         body
     };
-    // Where the id goes, given the id.
-    type Place<'a> = (&'static str, Method, Box<dyn Fn(&str) -> (String, Option<Value>) + 'a>, Vec<String>);
     let text = |to: Value| json!({ "from": { "inboxId": inbox }, "to": to, "text": "Hi" });
     let reply = json!({ "text": "Hi", "lockToken": token });
     let contacts = format!("{team}/contacts");

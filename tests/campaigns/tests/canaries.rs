@@ -44,6 +44,7 @@ impl<'writer> MakeWriter<'writer> for Lines {
 const PHONE: &str = "+13035550187";
 
 /// Requests that hold all of these, and what to look for: each is sent as it is, and once more with something broken.
+#[expect(clippy::too_many_lines, reason = "a list of requests, one after the other")]
 fn requests() -> (Vec<serde_json::Value>, Vec<String>) {
     let mut canaries = vec![
         PHONE.to_owned(),
@@ -76,8 +77,8 @@ fn requests() -> (Vec<serde_json::Value>, Vec<String>) {
     let [key, cursor, media, file, csv, sid, proof, signature, login, city] = &others;
     let link = format!("https://files.example/{media}");
     let user = |route: &'static str, ids: &[(&str, &str)]| Event::new(route, ids).user(ORGANISATION, OWNER);
-    let (in_team, in_inbox): ([(&str, &str); 1], [(&str, &str); 1]) =
-        ([("teamId", TEAM)], [("inboxId", INBOX)]);
+    let in_team = [("teamId", TEAM)];
+    let in_inbox = [("inboxId", INBOX)];
     let mailing = json!({ "enabled": true, "recipients": [email] });
     let list = format!("ContactId,FirstName,LastName,MobileNumber\n{csv},{first},{last},{PHONE}\n");
     for event in [

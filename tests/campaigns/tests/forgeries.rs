@@ -184,7 +184,7 @@ fn forgeries(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(String, Webh
         Webhook { signature: other.signature.clone(), ..webhook.clone() },
     );
     if webhook.is_form() {
-        altered_forms(webhook, &keep, chance, &mut request);
+        altered_forms(webhook, keep.as_ref(), chance, &mut request);
         request("as JSON", Webhook { content_type: Some("application/json".into()), ..right.clone() });
         request("without a type", Webhook { content_type: None, ..right.clone() });
         let hashed = webhook.clone().hashed();
@@ -197,7 +197,7 @@ fn forgeries(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(String, Webh
             },
         );
     } else {
-        altered_events(webhook, &keep, &mut request);
+        altered_events(webhook, keep.as_ref(), &mut request);
     }
     if webhook.route == STATUS && !webhook.query.is_empty() {
         // Signed by the carrier's key, of which a former employee may know: the proof in the address is ours.
@@ -224,7 +224,7 @@ fn genuine_of_another(route: &'static str, chance: &mut fastrand::Rng) -> Webhoo
 
 fn altered_forms(
     webhook: &Webhook,
-    signature: &Option<String>,
+    signature: Option<&String>,
     chance: &mut fastrand::Rng,
     request: &mut impl FnMut(&str, Webhook),
 ) {
@@ -241,7 +241,7 @@ fn altered_forms(
         let body = body.finish().into_bytes();
         // Blanks around a text are part of it; where there are none to trim, nothing was changed.
         if parameters(&body) != parameters(&webhook.body) {
-            request(what, Webhook { body, signature: signature.clone(), ..webhook.clone() });
+            request(what, Webhook { body, signature: signature.cloned(), ..webhook.clone() });
         }
     };
     for place in 0..texts.len() {
@@ -260,7 +260,9 @@ fn altered_forms(
         altered(&format!("with {name} in small letters"), &renamed);
     }
     let mut trimmed = texts.clone();
-    trimmed.iter_mut().for_each(|(_, value)| *value = value.trim().to_owned());
+    for (_, value) in &mut trimmed {
+        *value = value.trim().to_owned();
+    }
     altered("trimmed", &trimmed);
     let without_empty: Vec<_> = texts.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
     altered("without what is empty", &without_empty);
@@ -281,8 +283,8 @@ fn altered_forms(
     }
 }
 
-fn altered_events(webhook: &Webhook, signature: &Option<String>, request: &mut impl FnMut(&str, Webhook)) {
-    let right = Webhook { signature: signature.clone(), ..webhook.clone() };
+fn altered_events(webhook: &Webhook, signature: Option<&String>, request: &mut impl FnMut(&str, Webhook)) {
+    let right = Webhook { signature: signature.cloned(), ..webhook.clone() };
     let other =
         String::from_utf8(webhook.body.clone()).unwrap().replace("approved", "suspended").into_bytes();
     request("another body", Webhook { body: other.clone(), ..right.clone() });

@@ -51,12 +51,7 @@ fn choked_on(
 ) -> Option<Vec<u8>> {
     let mut chance = fastrand::Rng::with_seed(seed);
     let bred = (0..tries).map(|_| bred(seeds, &mut chance));
-    seeds
-        .to_vec()
-        .into_iter()
-        .chain([Vec::new()])
-        .chain(bred)
-        .find(|bytes| catch_unwind(|| body(bytes)).is_err())
+    seeds.iter().cloned().chain([Vec::new()]).chain(bred).find(|bytes| catch_unwind(|| body(bytes)).is_err())
 }
 
 #[test]

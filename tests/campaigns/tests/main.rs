@@ -1,6 +1,14 @@
 //! Campaigns: what is promised, tried out at length. Each test runs a part; `make campaign` runs the whole. What draws on
 //! chance prints its seed, and `SEED=…` runs that one alone.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::large_futures,
+        reason = "whole handlers stand in them, and a test's stack is large enough"
+    )
+)]
+
 #[cfg(test)]
 mod canaries;
 #[cfg(test)]

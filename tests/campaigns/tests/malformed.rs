@@ -524,7 +524,7 @@ fn webhook_case(route: &'static str, ids: &Ids, chance: &mut fastrand::Rng) -> C
         write!(what, " as {:?}", webhook.content_type).unwrap();
     }
     if chance.u8(..10) == 0 {
-        webhook.query.push_str(&format!("&x={}", chance.u8(..)));
+        write!(webhook.query, "&x={}", chance.u8(..)).unwrap();
     }
     let signed = chance.bool();
     if signed {
@@ -633,7 +633,7 @@ fn events(chance: &mut fastrand::Rng, what: &mut String) -> Webhook {
         1 => webhook.query.clear(),
         2 => webhook.authorization = None,
         3 => {
-            webhook.authorization = Some(format!("Basic {}", odd_text(chance).replace(char::is_control, "")))
+            webhook.authorization = Some(format!("Basic {}", odd_text(chance).replace(char::is_control, "")));
         }
         _ => {}
     }
@@ -798,10 +798,9 @@ async fn bad_input_is_refused_as_documented_and_stores_nothing() {
     let workers = (0..2).map(|_| {
         let waiting = waiting.clone();
         tokio::spawn(async move {
-            while let Some(seed) = {
+            loop {
                 let next = waiting.lock().unwrap().pop();
-                next
-            } {
+                let Some(seed) = next else { return };
                 let begun = Instant::now();
                 let (found, statuses) = run(seed, cases, Flaw::None).await;
                 println!("SEED={seed}: {cases} requests in {:?}: {statuses:?}", begun.elapsed());
