@@ -9,6 +9,7 @@ BIN := $(CURDIR)/$(TOOLS)/bin
 CLOUD := python3 infra/local/cloud.py
 DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
+MUTANTS_VERSION := 27.1.0
 SECONDS_EACH ?= 60
 STAGE ?= dev
 REGION ?= us-east-1
@@ -68,6 +69,22 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Parsers, searched by coverage: a minute each (O
 	  $(BIN)/cargo-fuzz fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target tests/fuzz/corpus/$$target \
 	    tests/fuzz/seeds/$$target -- -max_total_time=$(SECONDS_EACH) -max_len=65536 || exit 1; done
 
+# One change after the other to rules, signatures and access checks; ONLY= takes files whose names contain it. A package at a
+# time: together they would give the dependencies other features, and all of them another build.
+.PHONY: mutants
+mutants: export CARGO_PROFILE_DEV_DEBUG = 0
+mutants: export PROPTEST_CASES = 32
+mutants: export CARGO_TARGET_DIR = $(CURDIR)/target/mutants
+mutants: $(TOOLS)/bin/cargo-mutants ## Changes to the code that no test notices: about an hour (ONLY=lock.rs)
+	$(call headline,Mutants)
+	rm -rf .local/mutants
+	for package in shared-domain shared-carriers shared-http; do \
+	  mkdir -p .local/mutants/$$package; \
+	  $(BIN)/cargo-mutants mutants --no-shuffle -p $$package $(if $(ONLY),-F '$(ONLY)') -o .local/mutants/$$package; \
+	  case $$? in 0|2|3) ;; *) exit 1 ;; esac; \
+	done
+	python3 tests/mutants/check.py .local/mutants/*/mutants.out
+
 # BENCH= gives options: cargo run --release -p product-bench -- --help lists them.
 .PHONY: bench
 bench: ## Every figure in one table, with peers beside it; writes BENCHMARKS.md (an hour)
@@ -123,3 +140,7 @@ $(TOOLS)/bin/cargo-deny: | $(TOOLS)/.ready
 $(TOOLS)/bin/cargo-fuzz: | $(TOOLS)/.ready
 	$(call headline,cargo-fuzz (once, some minutes))
 	cargo install cargo-fuzz --locked --version $(FUZZ_VERSION) --root $(TOOLS)
+
+$(TOOLS)/bin/cargo-mutants: | $(TOOLS)/.ready
+	$(call headline,cargo-mutants (once, some minutes))
+	cargo install cargo-mutants --locked --version $(MUTANTS_VERSION) --root $(TOOLS)
