@@ -101,11 +101,16 @@ impl Office {
         self.admin.put(&self.member(user), json!({ "role": "member" })).await.expect(200);
     }
 
+    /// What the admin is offered for this query, while no journey makes the sale of numbers fail.
+    pub async fn offers(&self, query: &str) -> Value {
+        let _open = MARKET.read().await;
+        self.admin.get(&format!("/v1/numbers/available?{query}")).await.expect(200)
+    }
+
     /// A number that the carrier offers now and that no other journey is offered.
     pub async fn free_number(&self) -> String {
         let exchange = 300 + EXCHANGE.fetch_add(1, Ordering::Relaxed) % 600;
-        let path = format!("/v1/numbers/available?areaCode=628&prefix={exchange}&limit=1");
-        let found = self.admin.get(&path).await.expect(200);
+        let found = self.offers(&format!("areaCode=628&prefix={exchange}&limit=1")).await;
         found["items"][0]["phoneNumber"].as_str().expect("an offer").to_owned()
     }
 
