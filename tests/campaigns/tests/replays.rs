@@ -163,6 +163,8 @@ async fn run(seed: u64, replays: usize, alike: bool) -> (Vec<String>, usize) {
             posts.push(event(&mut chance, at));
         }
     }
+    // In the order of their times: who texts START and then STOP has stopped, and a repetition of the first is older.
+    posts.sort_by_key(|post| post.at);
     let mut firsts = Vec::new();
     for post in &posts {
         let done = house.answer(post.at, &post.webhook.event()).await.unwrap();

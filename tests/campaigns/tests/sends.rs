@@ -39,8 +39,10 @@ use crate::{chosen_seed, desk::Desk, twilio::callbacks, whole};
 /// `maxReceiveCount` of the send queue.
 const TRIES: u32 = 5;
 const GRACE: Duration = Duration::from_secs(300);
-/// The sender waits so long for the carrier.
+/// The sender waits so long for the carrier: a moment where it may be in vain, and long where each answer counts, however busy
+/// the machine is.
 const PATIENCE: Duration = Duration::from_millis(300);
+const LONG_PATIENCE: Duration = Duration::from_secs(10);
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// What the carrier does with the tries of a text, and what becomes of the text.
@@ -97,6 +99,7 @@ struct Around {
     table: Table,
     queue: String,
     carrier: String,
+    patience: Duration,
 }
 
 impl Around {
@@ -112,7 +115,7 @@ impl Around {
 
     fn sender(&self) -> outbound_send::App {
         let bucket = Bucket::new(&Aws::loopback(NOWHERE), "files");
-        let client = client_of(&self.carrier, PATIENCE);
+        let client = client_of(&self.carrier, self.patience);
         outbound_send::App::new(self.table.clone(), bucket, client, callbacks(), TRIES)
     }
 
@@ -148,7 +151,7 @@ impl Line {
     /// What hosts reach that live on.
     fn around(&self) -> Around {
         let (queue, carrier) = (self.queue.url.clone(), self.carrier.url.clone());
-        Around { table: self.table.clone(), queue, carrier }
+        Around { table: self.table.clone(), queue, carrier, patience: PATIENCE }
     }
 
     /// What a host reaches that dies at the `nth` point.
@@ -156,7 +159,8 @@ impl Line {
         let table = Gate::open(&self.desk.engine.endpoint, life).await;
         let queue = Gate::open(&self.queue.url, life).await.url;
         let carrier = Gate::open(&self.carrier.url, life).await.url;
-        Around { table: Table::of(&Aws::loopback(table.url), TABLE), queue, carrier }
+        let table = Table::of(&Aws::loopback(table.url), TABLE);
+        Around { table, queue, carrier, patience: PATIENCE }
     }
 
     fn relay(&self) -> outbox_relay::App {
@@ -266,7 +270,9 @@ async fn each_answer_of_the_carrier_ends_as_the_table_says() {
             outbox_relay::handle(&relay, line.shown(&message)).await.unwrap();
             accepted.push(message);
         }
-        let sender = line.sender(if case.unreachable { NOWHERE } else { &line.carrier.url });
+        let carrier = if case.unreachable { NOWHERE } else { &line.carrier.url };
+        let patience = if case.first == "timeout-after" { PATIENCE } else { LONG_PATIENCE };
+        let sender = Around { carrier: carrier.to_owned(), patience, ..line.around() }.sender();
         let mut jobs = line.queue.drain();
         assert_eq!(jobs.len(), texts);
         for receives in 1..=TRIES {
