@@ -1,6 +1,5 @@
 //! Contacts of a team: by id, and by number.
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, OrganisationId, TeamId},
@@ -13,7 +12,7 @@ use shared_domain::{
 use crate::{
     items::{ContactRow, NoticeRow, NumberRow, parse_id},
     keys,
-    table::{StoreError, Table, row},
+    table::{StoreError, Table},
     teams::Teams,
     transaction::Transaction,
 };
@@ -116,7 +115,6 @@ impl Contacts {
         number: &PhoneNumber,
         notice: Option<&Notice>,
     ) -> Result<Contact, StoreError> {
-        use aws_sdk_dynamodb::operation::put_item::PutItemError;
         let contact = Contact::provisional(team, number);
         let key = keys::contact(organisation, team, &contact.id);
         if let Some(notice) = notice {
@@ -125,22 +123,7 @@ impl Contacts {
             transaction.put(keys::notice(&notice.id), &NoticeRow::of(notice))?;
             return transaction.commit().await.map(|_| contact);
         }
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(row(key, &ContactRow::of(&contact))?))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        match put {
-            Ok(_) => Ok(contact),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(contact),
-                _ => Err(error.into()),
-            },
-        }
+        self.table.put_new(key, &ContactRow::of(&contact)).await.map(|()| contact)
     }
 
     /// Points a number that no contact has at the stranger whom it would be, so that it is known as one that was met.
@@ -154,22 +137,7 @@ impl Contacts {
         number: &PhoneNumber,
     ) -> Result<(), StoreError> {
         let pointer = NumberRow { contact: ContactId::provisional(team, number).to_string() };
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(row(keys::contact_number(organisation, team, number), &pointer)?))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        match put {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(error.into()),
-            },
-        }
+        self.table.put_new(keys::contact_number(organisation, team, number), &pointer).await
     }
 
     /// Writes a contact and points its number at it.

@@ -153,22 +153,7 @@ impl Inbound {
     /// as the outcome of a file.
     async fn put(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
         let key = keys::message(&inbox.organisation, &message.conversation, &message.id);
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(row(key, &MessageRow::of(message))?))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        match put {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(error.into()),
-            },
-        }
+        self.table.put_new(key, &MessageRow::of(message)).await
     }
 
     /// Brings the thread up to the message. Each try is one conditional write whose refusal tells what is left.

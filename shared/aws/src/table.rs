@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
+    operation::put_item::PutItemError,
     types::{AttributeValue, CancellationReason, PutRequest, WriteRequest},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -121,6 +122,18 @@ impl Table {
     pub(crate) async fn put<T: Serialize>(&self, key: Key, item: &T) -> Result<(), StoreError> {
         self.client.put_item().table_name(&self.name).set_item(Some(row(key, item)?)).send().await?;
         Ok(())
+    }
+
+    /// Writes one item unless there is one already, which stays: 1 write unit either way.
+    pub(crate) async fn put_new<T: Serialize>(&self, key: Key, item: &T) -> Result<(), StoreError> {
+        let put = self.client.put_item().table_name(&self.name).set_item(Some(row(key, item)?));
+        match put.condition_expression("attribute_not_exists(pk)").send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(error.into()),
+            },
+        }
     }
 
     /// A page of the rows of a partition that begin like this, and where the next one begins, if there may be one.
