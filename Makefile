@@ -53,12 +53,12 @@ journeys: ## Tests over HTTP against a local cloud of their own
 	cargo test --workspace --test canaries
 
 # The whole of what the tests run a part of. ONLY= takes one campaign: canaries|contention|deliveries|engine|forgeries|fuzzed|inbound|
-# malformed|model|replays|sends|simulation; SEED= one seed of it.
+# malformed|model|replays|sends|simulation|wishes; SEED= one seed of it.
 .PHONY: campaign
 campaign: export CAMPAIGN = whole
 campaign: ## What is promised, tried at length: an hour or two (ONLY=, SEED=)
 	$(call headline,Campaigns)
-	cargo test --workspace --test campaigns -- --nocapture --test-threads 1 $(ONLY)
+	cargo test --workspace --test campaigns -- --nocapture $(ONLY)
 
 # Each parser of what others send, searched by coverage. ONLY= takes one target of tests/fuzz/fuzz_targets.
 .PHONY: fuzz

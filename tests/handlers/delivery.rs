@@ -3,12 +3,9 @@
 use delivery_status::{App, handle};
 use shared_aws::messages::Messages;
 use shared_domain::message::{DeliveryState, Report};
-use test_kit::gateway::Event;
+use test_kit::{gateway::Event, mortal::mortal_host};
 
-use crate::{
-    keywords::mortal,
-    stage::{Stage, TOKEN, callbacks, now, signed, verifier},
-};
+use crate::stage::{Stage, TOKEN, callbacks, now, signed, verifier};
 
 const ROUTE: &str = "POST /webhooks/twilio/status";
 const SID: &str = "SM99999999999999999999999999999999";
@@ -70,7 +67,7 @@ async fn a_report_that_comes_again_shows_what_a_host_that_died_had_not_shown_yet
         let stage = Stage::set().await;
         let id = stage.accepted("hello", now()).await;
         let query = query(&stage, id.as_str());
-        let dying = App::new(mortal(&stage, requests), verifier(), callbacks());
+        let dying = App::new(mortal_host(&stage.engine.aws, requests), verifier(), callbacks());
         let died = handle(&dying, now(), callback(&query, "undelivered", "30003").request()).await.status();
         handle(&app(&stage), now(), callback(&query, "undelivered", "30003").request()).await;
         assert!(stage.conversation().await.unwrap().delivery_failed, "{requests}");

@@ -94,7 +94,7 @@ async fn a_sweep_that_broke_off_anywhere_is_finished_by_the_next() {
         let before = office.rows().await;
         let event = create("dan", "team_2", &wish("back", 2001)).header("idempotency-key", "k-1");
         broken_off(&office, &event, &LOST_SERVICE).await;
-        let dying = App::new(&office.fused(through), office.carrier.client(PATIENT), GRACE);
+        let dying = App::new(&office.mortal(through), office.carrier.client(PATIENT), GRACE);
         let done = handle(&dying, much_later()).await;
         sweep(&office, much_later()).await;
         assert_eq!((office.rows().await, office.carrier.owned().await.len()), (before, 0), "{through}");

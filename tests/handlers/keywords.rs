@@ -1,19 +1,9 @@
 //! `inbound-sms` and `outbound-send` together: STOP, START, HELP, and Out of Office, each text also twice, late and on a
 //! host that dies.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use aws_sdk_dynamodb::{
-    Client as Dynamo,
-    config::{
-        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeSerializationInterceptorContextRef,
-    },
-    error::BoxError,
-};
 use inbound_sms::{App, handle};
 use serde_json::json;
 use shared_aws::{
@@ -21,7 +11,6 @@ use shared_aws::{
     inboxes::Inboxes,
     opt_outs::OptOuts,
     out_of_office::{OutOfOffice, Saved},
-    table::Table,
     teams::Teams,
 };
 use shared_domain::{
@@ -35,7 +24,7 @@ use shared_domain::{
     team::Team,
     time::Timestamp,
 };
-use test_kit::{engine::TABLE, gateway::Event};
+use test_kit::{gateway::Event, mortal::mortal_host};
 use tokio::task::JoinSet;
 
 use crate::stage::{ACCOUNT, Carrier, Stage, TOKEN, callbacks, no_bucket, signed, verifier};
@@ -120,34 +109,8 @@ async fn answers(stage: &Stage) -> Vec<String> {
     ours.into_iter().map(|message| message.text.clone()).collect()
 }
 
-/// A host that dies once it has sent so many requests.
-#[derive(Debug)]
-struct Mortal(AtomicU32);
-
-impl Intercept for Mortal {
-    fn name(&self) -> &'static str {
-        "mortal"
-    }
-
-    fn read_before_serialization(
-        &self,
-        _: &BeforeSerializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        left.map(|_| ()).map_err(|_| "this host is dead".into())
-    }
-}
-
-/// The table as a host sees it that dies.
-pub(crate) fn mortal(stage: &Stage, requests: u32) -> Table {
-    let config = stage.engine.aws.dynamodb_config().interceptor(Mortal(AtomicU32::new(requests))).build();
-    Table::new(Dynamo::from_conf(config), TABLE)
-}
-
-pub(crate) fn dying(stage: &Stage, requests: u32) -> App {
-    App::new(mortal(stage, requests), verifier(), ACCOUNT.into(), Answers::Product)
+pub(crate) fn dying(stage: &Stage, requests: usize) -> App {
+    App::new(mortal_host(&stage.engine.aws, requests), verifier(), ACCOUNT.into(), Answers::Product)
 }
 
 /// Another inbox of the team.

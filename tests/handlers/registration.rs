@@ -31,10 +31,11 @@ use shared_domain::{
     time::Timestamp,
 };
 use shared_http::webhook::EventsLogin;
-use test_kit::gateway::Event;
+use test_kit::{gateway::Event, queue::Queue};
 
 use crate::stage::{ACCOUNT, BASE, Stage, TOKEN, json as body_of, now, verifier};
 
+const NOWHERE: &str = "http://127.0.0.1:9";
 const ROUTE: &str = "POST /webhooks/twilio/registrations";
 const USER: &str = "events";
 const PASSWORD: &str = "Pa55word";
@@ -90,32 +91,13 @@ impl Stub {
     }
 }
 
-/// The registration queue: it takes everything that it is not told to refuse.
-struct Queue(Stub);
+/// The registration queue there, or nowhere.
+fn at_queue(url: &str) -> RegistrationQueue {
+    RegistrationQueue::new(&Aws::loopback(url), format!("{url}/queue"))
+}
 
-impl Queue {
-    async fn open() -> Self {
-        Self(Stub::open(200, json!({ "Successful": [], "Failed": [] })).await)
-    }
-
-    fn refuse(&self, id: &str) {
-        let failed = json!({ "Id": id, "Code": "InternalError", "SenderFault": false });
-        self.0.says(200, json!({ "Successful": [], "Failed": [failed] }));
-    }
-
-    fn client(&self) -> RegistrationQueue {
-        RegistrationQueue::new(&Aws::loopback(self.0.url.clone()), format!("{}/queue", self.0.url))
-    }
-
-    fn closed() -> RegistrationQueue {
-        RegistrationQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/queue")
-    }
-
-    fn jobs(&self) -> Vec<RegistrationJob> {
-        let asked = self.0.asked();
-        let entries = asked.iter().flat_map(|batch| batch["Entries"].as_array().unwrap());
-        entries.map(|entry| RegistrationJob::parse(entry["MessageBody"].as_str().unwrap()).unwrap()).collect()
-    }
+fn jobs(queue: &Queue) -> Vec<RegistrationJob> {
+    queue.bodies().iter().map(|body| RegistrationJob::parse(body).unwrap()).collect()
 }
 
 /// A stage whose team has submitted its campaign, a day before the recorded instant.
@@ -244,12 +226,12 @@ mod status {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_batch_of_two_is_two_jobs_in_their_order_with_either_signature() {
         let (stage, queue) = (submitted().await, Queue::open().await);
-        let app = app(&stage, queue.client());
+        let app = app(&stage, at_queue(&queue.url));
         let with_user_info = BASE.replace("://", &format!("://{USER}:{PASSWORD}@"));
         for base in [BASE, &with_user_info] {
             assert_eq!(post(&app, &signed(base, BATCH, TOKEN)).await, (200, json!({})), "{base}");
         }
-        let jobs = queue.jobs();
+        let jobs = jobs(&queue);
         assert_eq!(jobs.len(), 4, "told twice, queued twice");
         assert_eq!(jobs[..2], jobs[2..]);
         let told = |job: &RegistrationJob| job.announcement.clone().unwrap();
@@ -265,7 +247,7 @@ mod status {
     #[tokio::test(flavor = "multi_thread")]
     async fn either_proof_missing_or_wrong_queues_nothing() {
         let (stage, queue) = (submitted().await, Queue::open().await);
-        let app = app(&stage, queue.client());
+        let app = app(&stage, at_queue(&queue.url));
         let genuine = signed(BASE, APPROVED, TOKEN);
         let elsewhere = BASE.replace("://", "://events:other@");
         let forged = [
@@ -283,15 +265,15 @@ mod status {
             let (status, problem) = post(&app, &event).await;
             assert_eq!((status, &problem["code"]), (403, &json!("signature")));
         }
-        let unset = App::new(stage.table(), verifier(), None, ACCOUNT.into(), queue.client());
+        let unset = App::new(stage.table(), verifier(), None, ACCOUNT.into(), at_queue(&queue.url));
         assert_eq!(post(&unset, &genuine).await.0, 403, "without a login of ours nobody comes in");
-        assert_eq!(queue.jobs(), []);
+        assert_eq!(jobs(&queue), []);
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_concerns_no_registration_of_ours_is_taken_without_effect() {
         let (stage, queue) = (submitted().await, Queue::open().await);
-        let app = app(&stage, queue.client());
+        let app = app(&stage, at_queue(&queue.url));
         let bodies = [
             APPROVED.replace(SERVICE, "MGbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
             APPROVED.replace(ACCOUNT, "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
@@ -306,7 +288,7 @@ mod status {
         for body in bodies {
             assert_eq!(post(&app, &signed(BASE, &body, TOKEN)).await, (200, json!({})), "{body}");
         }
-        assert_eq!(queue.0.asked(), Vec::<Value>::new());
+        assert_eq!(queue.bodies(), Vec::<String>::new());
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -319,10 +301,10 @@ mod status {
         }
         let before = now();
         assert_eq!(
-            post(&app(&stage, queue.client()), &signed(BASE, &events.to_string(), TOKEN)).await.0,
+            post(&app(&stage, at_queue(&queue.url)), &signed(BASE, &events.to_string(), TOKEN)).await.0,
             200
         );
-        let told = queue.jobs()[0].announcement.clone().unwrap();
+        let told = jobs(&queue)[0].announcement.clone().unwrap();
         assert!(before <= told.at && told.at <= now());
         assert_eq!((told.what, told.codes), (Announced::Failed, vec![30886]));
     }
@@ -330,7 +312,7 @@ mod status {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_is_no_json_is_a_400_and_what_is_too_large_a_413() {
         let (stage, queue) = (submitted().await, Queue::open().await);
-        let app = app(&stage, queue.client());
+        let app = app(&stage, at_queue(&queue.url));
         for body in ["not JSON", "7", ""] {
             assert_eq!(post(&app, &signed(BASE, body, TOKEN)).await.0, 400, "{body}");
         }
@@ -344,13 +326,13 @@ mod status {
     #[tokio::test(flavor = "multi_thread")]
     async fn what_was_not_queued_or_looked_up_is_never_answered_with_2xx() {
         let (stage, queue) = (submitted().await, Queue::open().await);
-        queue.refuse("1");
+        queue.refuse(&["1"]);
         let event = signed(BASE, BATCH, TOKEN);
-        assert_eq!(post(&app(&stage, queue.client()), &event).await.0, 503, "one of two");
-        assert_eq!(post(&app(&stage, Queue::closed()), &event).await.0, 503);
+        assert_eq!(post(&app(&stage, at_queue(&queue.url)), &event).await.0, 503, "one of two");
+        assert_eq!(post(&app(&stage, at_queue(NOWHERE)), &event).await.0, 503);
         let login = EventStreamsLogin { user: USER.into(), password: PASSWORD.into() };
         let login = Some(EventsLogin::new(&login));
-        let dead = App::new(Stage::dead_table(), verifier(), login, ACCOUNT.into(), queue.client());
+        let dead = App::new(Stage::dead_table(), verifier(), login, ACCOUNT.into(), at_queue(&queue.url));
         assert_eq!(post(&dead, &event).await.0, 503);
     }
 }
@@ -552,7 +534,7 @@ mod check {
             carrier.says(status, answer);
             assert!(!deliver(&stage, &app, event("EZ2", 1, Announced::Approved)).await, "{status}");
         }
-        let nobody = Stub { url: "http://127.0.0.1:9".into(), ..carrier.clone() };
+        let nobody = Stub { url: NOWHERE.into(), ..carrier.clone() };
         assert!(!deliver(&stage, &self::app(&stage, &nobody), None).await);
         assert_eq!((status(&stage).await, steps(&stage).await.len()), (RegistrationStatus::Pending, 0));
     }
@@ -618,7 +600,7 @@ mod poll {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_registration_that_waits_is_asked_about_once_per_interval() {
         let (stage, queue) = (submitted().await, Queue::open().await);
-        let app = App::new(stage.table(), queue.client(), INTERVAL);
+        let app = App::new(stage.table(), at_queue(&queue.url), INTERVAL);
         let (queued, not_due) =
             (Tally { queued: 1, ..Tally::default() }, Tally { not_due: 1, ..Tally::default() });
         let begin = now();
@@ -626,25 +608,25 @@ mod poll {
         assert_eq!(handle(&app, begin).await.unwrap(), queued);
         assert_eq!(handle(&app, almost).await.unwrap(), not_due);
         assert_eq!(handle(&app, begin.plus(INTERVAL)).await.unwrap(), queued);
-        let jobs = queue.jobs();
+        let jobs = jobs(&queue);
         assert_eq!((jobs.len(), &jobs[0].team, &jobs[0].announcement), (2, &stage.account.team.id, &None));
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_the_queue_did_not_take_is_asked_about_in_the_next_run() {
         let (stage, queue) = (submitted().await, Queue::open().await);
-        let app = App::new(stage.table(), Queue::closed(), INTERVAL);
+        let app = App::new(stage.table(), at_queue(NOWHERE), INTERVAL);
         assert_eq!(handle(&app, now()).await.unwrap(), Tally { failed: 1, ..Tally::default() });
-        let app = App::new(stage.table(), queue.client(), INTERVAL);
+        let app = App::new(stage.table(), at_queue(&queue.url), INTERVAL);
         assert_eq!(handle(&app, now()).await.unwrap().queued, 1);
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn nobody_waits_before_a_submission_and_a_dead_store_is_an_error() {
         let (stage, queue) = (Stage::set().await, Queue::open().await);
-        let app = App::new(stage.table(), queue.client(), INTERVAL);
+        let app = App::new(stage.table(), at_queue(&queue.url), INTERVAL);
         assert_eq!(handle(&app, now()).await.unwrap(), Tally::default());
-        assert_eq!(queue.0.asked(), Vec::<Value>::new());
-        assert!(handle(&App::new(Stage::dead_table(), queue.client(), INTERVAL), now()).await.is_err());
+        assert_eq!(queue.bodies(), Vec::<String>::new());
+        assert!(handle(&App::new(Stage::dead_table(), at_queue(&queue.url), INTERVAL), now()).await.is_err());
     }
 }

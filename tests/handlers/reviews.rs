@@ -10,7 +10,7 @@ use shared_domain::{
     opt_out::{Entry, Source, Subject},
 };
 use shared_http::{caller::Claims, cursor::Cursors};
-use test_kit::gateway::Event;
+use test_kit::{gateway::Event, mortal::mortal_host};
 
 use crate::{
     keywords::{
@@ -166,7 +166,7 @@ async fn a_host_that_dies_while_it_decides_has_honoured_what_it_decided() {
         let stage = Stage::set().await;
         let review = put_up(&stage).await;
         let mortal =
-            App::new(&crate::keywords::mortal(&stage, requests), Claims::standard(), Cursors::new("secret"));
+            App::new(&mortal_host(&stage.engine.aws, requests), Claims::standard(), Cursors::new("secret"));
         let (died, _) = ask(&mortal, 20, &judged("ada", &review, "opted_out")).await;
         assert_eq!(waiting(&stage).await.is_empty(), is_out(&stage).await, "{requests}");
         let (status, answer) = ask(&app(&stage), 30, &judged("ada", &review, "opted_out")).await;

@@ -357,7 +357,7 @@ async fn a_removal_that_broke_off_anywhere_is_done_to_its_end_when_it_is_asked_f
         let conversation = texted(&office, &front, 1).await;
         let thread = Thread { organisation: &organisation, inbox: &front.id, conversation: &conversation };
         locks.acquire(thread, &bob, now(), &policy).await.unwrap();
-        let (status, _) = ask(&app_over(&office.fused(through)), &remove("ada", "team_1", "bob")).await;
+        let (status, _) = ask(&app_over(&office.mortal(through)), &remove("ada", "team_1", "bob")).await;
         assert!(status == 204 || status >= 500, "{through}: {status}");
         assert_eq!(ask(&app(&office), &remove("ada", "team_1", "bob")).await.0, 204, "{through}");
         let rows = office.rows().await;

@@ -6,11 +6,7 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::{
-    Client as Dynamo,
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
-    error::BoxError,
-};
+use aws_sdk_dynamodb::Client as Dynamo;
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, response::IntoResponse};
 use inboxes::{App, handle};
 use local_cloud::simulator::{self, Settings};
@@ -39,6 +35,7 @@ use shared_http::caller::Claims;
 use test_kit::{
     engine::{Engine, TABLE},
     gateway::Event,
+    mortal::mortal_host,
 };
 use tokio::sync::Notify;
 
@@ -114,16 +111,14 @@ impl Office {
     }
 
     /// The table over a client that dies after so many requests.
-    pub(crate) fn fused(&self, through: usize) -> Table {
-        let fuse = Fuse(Arc::new(Mutex::new(through)));
-        let config = self.engine.aws.dynamodb_config().interceptor(fuse).build();
-        Table::new(Dynamo::from_conf(config), TABLE)
+    pub(crate) fn mortal(&self, through: usize) -> Table {
+        mortal_host(&self.engine.aws, through)
     }
 
     /// The function on a host that dies after so many requests to the table.
     pub(crate) fn dying(&self, through: usize) -> App {
         let carrier = self.carrier.client(PATIENT);
-        App::new(&self.fused(through), Claims::standard(), carrier, BASE.into())
+        App::new(&self.mortal(through), Claims::standard(), carrier, BASE.into())
     }
 
     /// The function, on a host of its own.
@@ -161,27 +156,6 @@ impl Office {
             value.as_s().unwrap().clone()
         };
         items.iter().map(|item| format!("{} {}", key(item, "pk"), key(item, "sk"))).collect()
-    }
-}
-
-/// Lets so many requests to the table through, and no more.
-#[derive(Debug, Clone)]
-struct Fuse(Arc<Mutex<usize>>);
-
-impl Intercept for Fuse {
-    fn name(&self) -> &'static str {
-        "fuse"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let mut left = self.0.lock().unwrap();
-        *left = left.checked_sub(1).ok_or("the fuse has blown")?;
-        Ok(())
     }
 }
 

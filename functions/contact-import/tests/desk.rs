@@ -2,17 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicI64, AtomicU32, Ordering},
+    sync::atomic::{AtomicI64, Ordering},
 };
 
-use aws_sdk_dynamodb::{
-    Client,
-    config::{
-        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeSerializationInterceptorContextRef,
-    },
-    error::BoxError,
-    types::AttributeValue,
-};
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use contact_import::{Again, Bytes, Next, Sizes, Stores, slice};
 use shared_aws::{
     audit::Deed,
@@ -37,7 +30,10 @@ use shared_domain::{
     phone::PhoneNumber,
     time::Timestamp,
 };
-use test_kit::engine::{Engine, TABLE};
+use test_kit::{
+    engine::{Engine, TABLE},
+    mortal::mortal_host,
+};
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 pub(crate) const HEADER: &str = "ContactId,FirstName,LastName,MobileNumber,OptedOut,StaffId,Bus\n";
@@ -75,26 +71,6 @@ pub(crate) struct Desk {
     imports: AtomicI64,
 }
 
-/// Lets so many requests through, and none after them.
-#[derive(Debug)]
-struct Mortal(AtomicU32);
-
-impl Intercept for Mortal {
-    fn name(&self) -> &'static str {
-        "mortal"
-    }
-
-    fn read_before_serialization(
-        &self,
-        _: &BeforeSerializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        left.map(|_| ()).map_err(|_| "this host is dead".into())
-    }
-}
-
 impl Desk {
     pub(crate) async fn open() -> Self {
         let engine = Engine::start().await;
@@ -129,9 +105,8 @@ impl Desk {
     }
 
     /// The table as a host sees it that dies once it has sent so many requests.
-    pub(crate) fn mortal(&self, requests: u32) -> Table {
-        let mortal = Mortal(AtomicU32::new(requests));
-        Table::new(Client::from_conf(self.engine.aws.dynamodb_config().interceptor(mortal).build()), TABLE)
+    pub(crate) fn mortal(&self, requests: usize) -> Table {
+        mortal_host(&self.engine.aws, requests)
     }
 
     pub(crate) fn team(&self) -> &TeamId {

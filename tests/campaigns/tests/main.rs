@@ -10,9 +10,13 @@
 )]
 
 #[cfg(test)]
+mod broken;
+#[cfg(test)]
 mod canaries;
 #[cfg(test)]
 mod contention;
+#[cfg(test)]
+mod contract;
 #[cfg(test)]
 mod deliveries;
 #[cfg(test)]
@@ -41,6 +45,8 @@ mod signed;
 mod simulation;
 #[cfg(test)]
 mod twilio;
+#[cfg(test)]
+mod wishes;
 
 /// Whether all of it is run.
 #[cfg(test)]

@@ -9,13 +9,23 @@ use std::{
     task::Poll,
 };
 
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeSerializationInterceptorContextRef,
+    },
+    error::BoxError,
+};
 use axum::{
     Router,
     body::Bytes,
     extract::State,
     http::{HeaderMap, Method, StatusCode, Uri, header},
 };
+use shared_aws::{client::Aws, table::Table};
 use tokio::sync::Notify;
+
+use crate::engine::TABLE;
 
 /// The points at which a host depends on others, counted over all its gates: when a request of it has come and is not yet
 /// passed on, and when the answer has come and is not yet given. At the chosen one it dies. Clones share the count.
@@ -100,6 +110,33 @@ async fn pass(
     let body = answer.bytes().await.unwrap_or_default();
     passage.life.point().await;
     (status, headers, body)
+}
+
+/// The table as a host sees it that dies once it has sent so many requests: all that follow fail before they are sent.
+#[must_use]
+pub fn mortal_host(aws: &Aws, requests: usize) -> Table {
+    let config = aws.dynamodb_config().interceptor(Left(AtomicUsize::new(requests))).build();
+    Table::new(Client::from_conf(config), TABLE)
+}
+
+/// How many requests a host will still send.
+#[derive(Debug)]
+struct Left(AtomicUsize);
+
+impl Intercept for Left {
+    fn name(&self) -> &'static str {
+        "requests left"
+    }
+
+    fn read_before_serialization(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        before.map(|_| ()).map_err(|_| "this host is dead".into())
+    }
 }
 
 /// Runs `work` and drops it where it waits for the `nth` time. `None` when it died. How often it waits depends on how quickly it

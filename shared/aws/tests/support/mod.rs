@@ -1,7 +1,6 @@
 //! One inbox at work, on a fresh table of an engine in this process.
 
 mod cast;
-mod mortal;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -143,9 +142,8 @@ impl Desk {
     }
 
     /// The table as a host sees it that dies once it has sent so many requests.
-    pub(crate) fn mortal_host(&self, requests: u32) -> Table {
-        let config = self.aws.dynamodb_config().interceptor(mortal::Mortal::after(requests)).build();
-        Table::new(Client::from_conf(config), TABLE)
+    pub(crate) fn mortal_host(&self, requests: usize) -> Table {
+        test_kit::mortal::mortal_host(&self.aws, requests)
     }
 
     /// The table through the meter, for stores that a desk does not have.

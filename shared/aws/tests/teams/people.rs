@@ -262,7 +262,7 @@ async fn a_removal_that_broke_off_anywhere_is_done_to_its_end_when_it_is_asked_f
         let broken = remove_by(&desk, &dying, &before).await;
         assert!(broken.is_err(), "after {requests} requests");
         let left = home(&desk, &ada()).await.unwrap();
-        let still_there = 90_usize.saturating_sub(40 * requests as usize);
+        let still_there = 90_usize.saturating_sub(40 * requests);
         assert_eq!(left.inboxes.len(), still_there, "after {requests} requests");
         assert_eq!(left.teams.len(), usize::from(requests < 4), "the team goes last");
         assert_eq!(remove(&desk, &left).await.len(), still_there);

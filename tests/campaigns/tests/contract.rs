@@ -1,0 +1,175 @@
+//! The routes of the API's document, things in the table for their ids, and a body with which each does what it is for.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use test_kit::gateway::Event;
+
+use crate::{
+    house::{House, INBOX, NUMBER, ORGANISATION, OWNER, TEAM, now},
+    signed::{ACCOUNT, MESSAGES, Webhook, form},
+};
+
+/// What the API's document says of a route.
+pub(crate) struct Route {
+    /// `POST /v1/teams`
+    pub(crate) key: &'static str,
+    pub(crate) answers: Vec<u16>,
+    /// What a JSON body looks like.
+    pub(crate) schema: Option<jsonschema::Validator>,
+    /// Names of parameters in the path.
+    pub(crate) ids: Vec<&'static str>,
+    /// Names of those in the query.
+    pub(crate) query: Vec<String>,
+}
+
+/// Every route of the document, and nothing besides.
+pub(crate) fn routes() -> Vec<Route> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../functions/openapi/openapi.json");
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut routes = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let key: &'static str = format!("{} {path}", method.to_uppercase()).leak();
+            let names = |place: &str| {
+                let all = operation["parameters"].as_array().into_iter().flatten();
+                let here = all.filter(|parameter| parameter["in"] == place);
+                here.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+            };
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let schema = (!schema.is_null() && !key.contains("/webhooks/")).then(|| {
+                let whole = json!({ "components": document["components"], "allOf": [schema] });
+                jsonschema::validator_for(&whole).unwrap()
+            });
+            let answers = operation["responses"].as_object().unwrap().keys();
+            routes.push(Route {
+                key,
+                answers: answers.map(|status| status.parse().unwrap()).collect(),
+                schema,
+                ids: names("path").into_iter().map(|name| &*name.leak()).collect(),
+                query: names("query"),
+            });
+        }
+    }
+    routes
+}
+
+/// Ids of things that are there.
+pub(crate) struct Ids(BTreeMap<&'static str, String>);
+
+impl Ids {
+    /// Makes one of each.
+    pub(crate) async fn of(house: &House) -> Self {
+        let fields = text_fields("SM00000000000000000000000000000001", "please stop texting me");
+        let webhook = Webhook::form(MESSAGES, "", form(&fields)).signed();
+        assert_eq!(house.answer(now(), &webhook.event()).await.unwrap().status, 200);
+        let signed_in =
+            |route: &'static str, ids: &[(&str, &str)]| Event::new(route, ids).user(ORGANISATION, OWNER);
+        let inbox: &[(&str, &str)] = &[("inboxId", INBOX)];
+        let made = async |event: Event, pointer: &str| {
+            let done = house.does(&event).await.json();
+            done.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{done}")).to_owned()
+        };
+        let list = signed_in("GET /v1/inboxes/{inboxId}/conversations", inbox).query("folder=inbox");
+        let team: &[(&str, &str)] = &[("teamId", TEAM)];
+        let template = json!({ "name": "Hours", "text": "From nine to five, {{firstName|there}}." });
+        let imports = signed_in("POST /v1/teams/{teamId}/contact-imports", team);
+        let mut ids = BTreeMap::from([
+            ("inboxId", INBOX.to_owned()),
+            ("teamId", TEAM.to_owned()),
+            ("userId", OWNER.to_owned()),
+            ("conversationId", made(list.clone(), "/items/0/conversationId").await),
+            ("messageId", made(list.clone(), "/items/0/lastMessage/messageId").await),
+            ("contactId", made(list, "/items/0/contact/contactId").await),
+        ]);
+        let reviews = signed_in("GET /v1/inboxes/{inboxId}/opt-out-reviews", inbox);
+        ids.insert("reviewId", made(reviews, "/items/0/reviewId").await);
+        let templates = signed_in("POST /v1/teams/{teamId}/templates", team).json(&template);
+        ids.insert("templateId", made(templates, "/templateId").await);
+        ids.insert("importId", made(imports.json(&json!({})), "/importId").await);
+        Self(ids)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.0.get(name).unwrap_or_else(|| panic!("no id for {name}"))
+    }
+
+    /// A body with which a route does what it is for.
+    pub(crate) fn body(&self, route: &str) -> Option<Value> {
+        let (contact, conversation) = (self.get("contactId"), self.get("conversationId"));
+        Some(match route {
+            "PATCH /v1/inboxes/{inboxId}" => {
+                json!({ "name": "Desk", "color": "#112233", "voiceForwardingNumber": null })
+            }
+            "PATCH /v1/inboxes/{inboxId}/conversations" => {
+                json!({ "conversationIds": [conversation], "folder": "archived", "read": true })
+            }
+            "PATCH /v1/inboxes/{inboxId}/conversations/{conversationId}" => {
+                json!({ "folder": "inbox", "read": false })
+            }
+            "PUT /v1/inboxes/{inboxId}/conversations/{conversationId}/lock" => {
+                json!({ "token": 1, "active": true })
+            }
+            "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages" => json!({
+                "text": "Yes.", "lockToken": 1, "lastSeenMessageId": self.get("messageId"), "acceptUnseen": false,
+                "media": ["https://files.example/map.png"],
+            }),
+            "POST /v1/inboxes/{inboxId}/media" => json!({ "contentType": "image/png", "size": 1000 }),
+            "PUT /v1/inboxes/{inboxId}/opt-out-reviews/{reviewId}" => json!({ "decision": "dismissed" }),
+            "PUT /v1/inboxes/{inboxId}/out-of-office" => json!({
+                "mode": "auto", "message": "Closed.", "timeZone": "America/New_York",
+                "hours": { "mon": [["09:00", "12:00"]] }, "holidays": ["2026-12-25"],
+            }),
+            "POST /v1/messages" => json!({
+                "from": { "inboxId": INBOX }, "to": { "contactId": contact }, "text": "Hi.",
+                "media": [{ "url": "https://files.example/map.png" }],
+            }),
+            "POST /v1/teams" | "PATCH /v1/teams/{teamId}" => json!({ "name": "Night desk" }),
+            "POST /v1/teams/{teamId}/contact-imports" => json!({ "clearMissingAssignments": true }),
+            "POST /v1/teams/{teamId}/contacts" => json!({
+                "externalId": "S-1", "firstName": "Ada", "lastName": "King", "mobileNumber": "(907) 334-0001",
+                "assignedUserId": OWNER, "custom": { "Course": "Maths" },
+            }),
+            "PATCH /v1/teams/{teamId}/contacts/{contactId}" => {
+                json!({ "firstName": "Ada", "assignedUserId": null, "custom": {} })
+            }
+            "POST /v1/teams/{teamId}/inboxes" => json!({
+                "name": "Second desk", "apiCode": "SECOND", "color": "#336699", "phoneNumber": "+14155550123",
+                "voiceForwardingNumber": "+12025550188", "memberIds": [OWNER],
+            }),
+            "PUT /v1/teams/{teamId}/members/{userId}" => {
+                json!({ "role": "admin", "name": "Olga", "email": "olga@clinic.example" })
+            }
+            "PUT /v1/teams/{teamId}/notification-settings" => {
+                let mailing = json!({ "enabled": true, "recipients": ["desk@clinic.example"] });
+                json!({ "optOutChanged": mailing, "unknownContact": mailing, "contactAdded": mailing })
+            }
+            "POST /v1/teams/{teamId}/registration" => json!({
+                "useCase": "LOW_VOLUME",
+                "description": "Answers of our desk to people who wrote to us or asked for an appointment.",
+                "messageFlow": "People give their mobile number on the form and tick the box for texts.",
+                "messageSamples": ["Your visit is on Friday at 3pm. Reply STOP to opt out.", "We got your question today."],
+                "hasEmbeddedLinks": false, "hasEmbeddedPhone": false,
+            }),
+            "POST /v1/teams/{teamId}/templates" => {
+                json!({ "name": "Welcome", "text": "Hello {{firstName|there}}" })
+            }
+            "PATCH /v1/teams/{teamId}/templates/{templateId}" => json!({ "text": "Bye {{lastName|there}}" }),
+            "POST /v1/teams/{teamId}/templates/{templateId}/render" => json!({ "contactId": contact }),
+            _ => return None,
+        })
+    }
+}
+
+fn text_fields(sid: &'static str, text: &'static str) -> Vec<(&'static str, &'static str)> {
+    vec![
+        ("MessageSid", sid),
+        ("AccountSid", ACCOUNT),
+        ("From", "+12025550143"),
+        ("To", NUMBER),
+        ("Body", text),
+        ("NumMedia", "1"),
+        ("MediaUrl0", "https://api.twilio.com/media/ME1"),
+        ("MediaContentType0", "image/png"),
+    ]
+}

@@ -1,0 +1,120 @@
+//! A team with one of everything, and everybody around it: who may, and who has no business there.
+
+use product_tests::{Answer, Client, Office, Phone, Stack, client};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// One of those who ask.
+#[expect(clippy::struct_excessive_bools, reason = "what somebody is; each goes with any of the others")]
+pub(crate) struct Asker {
+    pub(crate) client: Client,
+    pub(crate) who: &'static str,
+    /// A member of the team without the inbox.
+    pub(crate) of_the_team: bool,
+    /// Manages the team.
+    pub(crate) manages: bool,
+    /// A member of the inbox.
+    pub(crate) of_the_inbox: bool,
+    /// Not a user, but a program that may send.
+    pub(crate) machine: bool,
+}
+
+impl Asker {
+    pub(crate) fn outsider(client: Client, who: &'static str) -> Self {
+        Self { client, who, of_the_team: false, manages: false, of_the_inbox: false, machine: false }
+    }
+}
+
+/// A team with a conversation, a contact, a text that waits for a review; and everybody around it.
+pub(crate) struct Scene {
+    pub(crate) office: Office,
+    pub(crate) askers: Vec<Asker>,
+    pub(crate) ids: Vec<(&'static str, String)>,
+}
+
+impl Scene {
+    pub(crate) async fn set(stack: &Stack) -> Self {
+        let (carrier, office) = (stack.carrier(), Office::open(stack, "Matrix", "amelia").await);
+        let (owner, phone) = (stack.user("olivia"), Phone::new());
+        let inbox = office.creates("Matrix").await;
+        office.is_registered(&carrier).await;
+        owner.put(&office.member("carla"), json!({ "role": "admin" })).await.expect(200);
+        for user in ["ben", "dev", "erin"] {
+            office.employs(user).await;
+        }
+        office.admin.put(&inbox.member("dev"), Value::Null).await.expect(200);
+        office.admin.put(&inbox.member("erin"), Value::Null).await.expect(200);
+        office.admin.delete(&office.member("erin")).await.expect(204);
+        carrier.text_in(&phone, &inbox.number, "please stop texting me").await;
+        let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
+        let text = |value: &Value| value.as_str().expect("an id").to_owned();
+        let message = text(&thread.history(&office.admin).await[0]["messageId"]);
+        let contact = text(&thread.seen_by(&office.admin).await["contact"]["contactId"]);
+        let reviews =
+            office.admin.get(&format!("/v1/inboxes/{}/opt-out-reviews", inbox.id)).await.expect(200);
+        let template = json!({ "name": "Hours", "text": "From nine to five." });
+        let templates = format!("{}/templates", office.path());
+        let template = text(&office.admin.post(&templates, template).await.expect(201)["templateId"]);
+        let imports = format!("{}/contact-imports?dryRun=true", office.path());
+        let file = "ContactId,FirstName,LastName,MobileNumber\n";
+        let request =
+            office.admin.request(Method::POST, &imports).header("content-type", "text/csv").body(file);
+        let import = text(&client::read("an import".to_owned(), request).await.expect(202)["importId"]);
+        let ids = vec![
+            ("templateId", template),
+            ("importId", import),
+            ("inboxId", inbox.id),
+            ("conversationId", thread.id),
+            ("messageId", message),
+            ("contactId", contact),
+            ("reviewId", text(&reviews["items"][0]["reviewId"])),
+            ("teamId", office.team.clone()),
+            ("userId", "ben".to_owned()),
+        ];
+        let askers = vec![
+            Asker {
+                of_the_team: true,
+                ..Asker::outsider(stack.user("ben"), "a colleague without the inbox")
+            },
+            Asker { of_the_team: true, of_the_inbox: true, ..Asker::outsider(stack.user("dev"), "a member") },
+            Asker {
+                of_the_team: true,
+                manages: true,
+                ..Asker::outsider(stack.user("carla"), "an admin who is no member")
+            },
+            Asker { machine: true, ..Asker::outsider(stack.machine(), "a program") },
+            Asker::outsider(stack.user("nora"), "an admin of another team"),
+            Asker::outsider(stack.user("zoe"), "the owner of another organisation"),
+            Asker::outsider(stack.user("erin"), "who was removed"),
+        ];
+        Self { office, askers, ids }
+    }
+
+    pub(crate) fn path(&self, template: &str) -> String {
+        self.path_with(template, str::to_owned)
+    }
+
+    pub(crate) fn path_with(&self, template: &str, id_for: impl Fn(&str) -> String) -> String {
+        let path = self
+            .ids
+            .iter()
+            .fold(template.to_owned(), |path, (name, id)| path.replace(&format!("{{{name}}}"), &id_for(id)));
+        assert!(!path.contains('{'), "an id is missing for {path}");
+        path
+    }
+}
+
+/// An answer without what is another each time.
+pub(crate) fn bare(answer: &Answer) -> (u16, Value) {
+    let mut body = answer.json();
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove("requestId");
+    }
+    (answer.status, body)
+}
+
+/// Another id of the same kind, which nobody has given to anything.
+pub(crate) fn nobodys(id: &str) -> String {
+    let (prefix, _) = id.split_once('_').unwrap_or(("", ""));
+    if prefix.is_empty() { "nobody-at-all".to_owned() } else { format!("{prefix}_0000000000000000") }
+}
