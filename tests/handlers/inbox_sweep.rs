@@ -16,8 +16,9 @@ use shared_domain::{
 use tokio::sync::Notify;
 
 use crate::{
+    office::{Office, PATIENT, Then, nobody},
     stage::now,
-    wizard::{LOST_SERVICE, Office, PATIENT, Then, ask, broken_off, create, nobody, wish},
+    wizard::{LOST_SERVICE, ask, broken_off, create, wish},
 };
 
 const GRACE: Duration = Duration::from_secs(900);

@@ -8,6 +8,7 @@ mod inbound;
 mod inbox_sweep;
 mod keywords;
 mod media;
+mod office;
 mod reconcile;
 mod registration;
 mod relay;

@@ -12,8 +12,9 @@ use test_kit::gateway::Event;
 use tokio::sync::Notify;
 
 use crate::{
+    office::{Office, PATIENT, Then, nobody, org, team},
     stage::{json as body_of, now},
-    wizard::{self, Office, PATIENT, Then, create, nobody, org, pointers, team, wish},
+    wizard::{self, create, pointers, wish},
 };
 
 const SUBMIT: &str = "POST /v1/teams/{teamId}/registration";

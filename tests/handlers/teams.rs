@@ -34,8 +34,9 @@ use teams::{App, handle};
 use test_kit::{engine::TABLE, gateway::Event};
 
 use crate::{
+    office::{Office, org, team, user},
     stage::{json as body_of, now},
-    wizard::{Office, org, pointers, team, user},
+    wizard::pointers,
 };
 
 fn app(office: &Office) -> App {

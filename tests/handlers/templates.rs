@@ -14,8 +14,8 @@ use templates::{App, handle};
 use test_kit::gateway::Event;
 
 use crate::{
+    office::{Office, org, team},
     stage::{Stage, json as body_of, no_bucket, now},
-    wizard::{Office, org, team},
 };
 
 const LIST: &str = "GET /v1/teams/{teamId}/templates";
