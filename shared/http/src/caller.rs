@@ -14,6 +14,9 @@ use crate::{input::gateway, problem::Problem};
 /// The scope that lets a machine send.
 pub const SEND_SCOPE: &str = "shared-inbox/send";
 
+/// In characters.
+const LONGEST_CLIENT_ID: usize = 255;
+
 /// Which claims say what: `ORGANISATION_CLAIM`, `USER_CLAIM`, `DEFAULT_ORGANISATION`.
 #[derive(Debug, Clone)]
 pub struct Claims {
@@ -126,12 +129,19 @@ pub async fn any(request: &Request, claims: &Claims, members: &Members) -> Resul
         Err(refused) => refused,
     };
     let Some(token) = Token::of(request) else { return Err(refused) };
-    let Some(client) = token.machine_client() else { return Err(refused) };
+    let Some(client) = token.machine_client().filter(|client| is_client_id(client)) else {
+        return Err(refused);
+    };
     if !token.has_scope(SEND_SCOPE) {
         return Err(Problem::forbidden("scope_missing", format!("the token lacks the scope {SEND_SCOPE}")));
     }
     let organisation = members.machine(client).await?.ok_or(refused)?;
     Ok(Caller::Machine(MachineCaller { organisation, client: client.to_owned() }))
+}
+
+/// Whether it may be a client's id: printable, as RFC 6749 has it (appendix A.1), and not longer than fits into a key.
+fn is_client_id(text: &str) -> bool {
+    text.len() <= LONGEST_CLIENT_ID && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn no_user() -> Problem {
@@ -254,6 +264,28 @@ mod tests {
         );
         assert_eq!((one.organisation().as_str(), other.organisation().as_str()), ("org_1", "org_1"));
         assert_eq!((one.user().map(UserId::as_str), other.user()), (Some("ada"), None));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_client_id_that_no_issuer_gives_is_nobodys_and_is_not_looked_up() {
+        let organisation = OrganisationId::parse("org_1").unwrap();
+        let members = Members::new(Engine::start().await.table());
+        let ask = async |client: &str| {
+            let claims = json!({ "client_id": client, "scope": SEND_SCOPE });
+            any(&event(claims).request(), &Claims::standard(), &members).await
+        };
+        let longest = "a".repeat(255);
+        for known in [longest.as_str(), " ~", "\u{7f}", "a\u{1f}", "é", &"a".repeat(256)] {
+            members.put_machine(known, &organisation).await.unwrap();
+        }
+        for client in [&longest, " ~"] {
+            assert!(ask(client).await.is_ok(), "{client:?}");
+        }
+        // The last is longer than any key: looking it up would be an error.
+        for client in ["\u{7f}", "a\u{1f}", "é", &"a".repeat(256), &"é".repeat(1_025)] {
+            let problem = ask(client).await.unwrap_err();
+            assert_eq!((problem.status, problem.code), (403, "user_required"), "{client:?}");
+        }
     }
 
     /// A machine's request, with the scopes as the gateway lists them and as the token has them.
