@@ -62,7 +62,9 @@ pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
     if bytes.len() > MAX_BODY_BYTES {
         return Err(Problem::new(413, "too_large", "The body is larger than 64 KiB."));
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    // The parser looks at no letters of what nobody asks for.
+    let text = str::from_utf8(bytes).map_err(|_| Problem::malformed("The body is not UTF-8, as JSON is."))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
     let value: Object<T> = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let said = error.inner().to_string();
         let missing = missing_field(&said).map(|field| format!("/{field}")).unwrap_or_default();
@@ -173,6 +175,16 @@ mod tests {
         assert_eq!(refused("{").status, 400);
         assert_eq!(refused(r#"{"to":{"number":"1"}} x"#).status, 400);
         assert_eq!(refused(&" ".repeat(MAX_BODY_BYTES + 1)).status, 413);
+    }
+
+    #[test]
+    fn bytes_that_are_no_letters_are_refused_also_where_nobody_reads() {
+        for bytes in
+            [&b"{\"to\":{\"number\":\"1\"},\"x\":\"\xff\"}"[..], b"{\"to\":{\"number\":\"1\"},\"\xff\":1}"]
+        {
+            let problem = body::<Wanted>(&Request::new(Body::from(bytes))).unwrap_err();
+            assert_eq!((problem.status, problem.code), (400, "malformed"));
+        }
     }
 
     #[test]
