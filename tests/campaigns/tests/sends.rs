@@ -154,13 +154,18 @@ impl Line {
         Around { table: self.table.clone(), queue, carrier, patience: PATIENCE }
     }
 
-    /// What a host reaches that dies at the `nth` point.
-    async fn around_until(&self, life: &Life) -> Around {
+    /// What a host reaches until the end of its life, as long as the gates stand.
+    async fn around_until(&self, life: &Life) -> (Around, [Gate; 3]) {
         let table = Gate::open(&self.desk.engine.endpoint, life).await;
-        let queue = Gate::open(&self.queue.url, life).await.url;
-        let carrier = Gate::open(&self.carrier.url, life).await.url;
-        let table = Table::of(&Aws::loopback(table.url), TABLE);
-        Around { table, queue, carrier, patience: PATIENCE }
+        let queue = Gate::open(&self.queue.url, life).await;
+        let carrier = Gate::open(&self.carrier.url, life).await;
+        let around = Around {
+            table: Table::of(&Aws::loopback(&table.url), TABLE),
+            queue: queue.url.clone(),
+            carrier: carrier.url.clone(),
+            patience: PATIENCE,
+        };
+        (around, [table, queue, carrier])
     }
 
     fn relay(&self) -> outbox_relay::App {
@@ -312,7 +317,7 @@ const ON_ITS_WAY: Duration = Duration::from_millis(20);
 async fn walk(line: &Line, contact: usize, fault: &str, dies: Host, nth: usize) -> (Message, bool) {
     let message = line.accept(contact).await;
     let life = Life::until(nth);
-    let mortal = line.around_until(&life).await;
+    let (mortal, _gates) = line.around_until(&life).await;
     let mut killed = false;
 
     if dies == Host::Relay {

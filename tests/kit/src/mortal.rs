@@ -23,7 +23,7 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, Uri, header},
 };
 use shared_aws::{client::Aws, table::Table};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::engine::TABLE;
 
@@ -65,11 +65,18 @@ impl Life {
     }
 }
 
-/// What a host reaches another service through.
+/// What a host reaches another service through; closed when dropped, so that thousands of hosts can die one after the other.
 #[derive(Debug)]
 pub struct Gate {
     /// Where it answers.
     pub url: String,
+    server: JoinHandle<()>,
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
 }
 
 #[derive(Clone)]
@@ -80,7 +87,7 @@ struct Passage {
 }
 
 impl Gate {
-    /// In front of the service at this address, on a free port; ends with the runtime.
+    /// In front of the service at this address, on a free port.
     pub async fn open(to: &str, life: &Life) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default(); // once is enough
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -88,8 +95,8 @@ impl Gate {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let passage = Passage { to: to.to_owned(), life: life.clone(), http };
         let router = Router::new().fallback(pass).with_state(passage);
-        tokio::spawn(async { axum::serve(listener, router).await });
-        Self { url }
+        let server = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+        Self { url, server }
     }
 }
 
