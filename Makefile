@@ -56,7 +56,7 @@ journeys: ## Tests over HTTP against a local cloud of their own
 # malformed|model|replays|sends|simulation|wishes; SEED= one seed of it.
 .PHONY: campaign
 campaign: export CAMPAIGN = whole
-campaign: ## What is promised, tried at length: an hour or two (ONLY=, SEED=)
+campaign: ## What is promised, tried at length: about 45 minutes (ONLY=, SEED=)
 	$(call headline,Campaigns)
 	cargo test --workspace --test campaigns -- --nocapture $(ONLY)
 
