@@ -110,7 +110,7 @@ lint: $(TOOLS)/.ready ## Format, clippy, the template
 	$(BIN)/sam validate --lint --region $(REGION)
 
 .PHONY: deny
-deny: $(TOOLS)/bin/cargo-deny ## Licences, sources and advisories of all dependencies
+deny: $(TOOLS)/bin/cargo-deny ## Licenses, sources and advisories of all dependencies
 	$(BIN)/cargo-deny check
 
 # --- On AWS

@@ -24,7 +24,7 @@ def _token(cognito, pool: str, client: str, user: dict) -> str:
         "email": user["email"],
         "email_verified": "true",
         "name": user["name"],
-        "custom:organisation_id": user["organisationId"],
+        "custom:organization_id": user["organizationId"],
         "custom:user_id": user["id"],
     }
     password = f"{secrets.token_urlsafe(16)}aA1"

@@ -23,7 +23,7 @@ fn form(status: &str, error: &str) -> String {
 }
 
 fn query(stage: &Stage, message: &str) -> String {
-    callbacks().url(stage.organisation().as_str(), message).split_once('?').unwrap().1.to_owned()
+    callbacks().url(stage.organization().as_str(), message).split_once('?').unwrap().1.to_owned()
 }
 
 fn callback(query: &str, status: &str, error: &str) -> Event {
@@ -85,7 +85,7 @@ async fn a_callback_without_our_parameters_is_found_by_the_carriers_id() {
     let id = stage.accepted("hello", now()).await;
     let messages = Messages::new(stage.table());
     let sent = Report::at(now());
-    messages.report(stage.organisation(), &id, DeliveryState::Sent, &sent, Some(SID)).await.unwrap();
+    messages.report(stage.organization(), &id, DeliveryState::Sent, &sent, Some(SID)).await.unwrap();
     let answer = handle(&app(&stage), now(), callback("", "delivered", "").request()).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(stage.message(&id).await.delivery.state(), DeliveryState::Delivered);
@@ -97,7 +97,7 @@ async fn a_forged_proof_changes_nothing_and_an_unknown_message_or_state_is_ignor
     let id = stage.accepted("hello", now()).await;
     let app = app(&stage);
     let genuine = query(&stage, id.as_str());
-    let forged = format!("organisation=org_1&message={id}&proof={}", "0".repeat(64));
+    let forged = format!("organization=org_1&message={id}&proof={}", "0".repeat(64));
     assert_eq!(handle(&app, now(), callback(&forged, "delivered", "").request()).await.status(), 403);
     let unsigned = Event::new(ROUTE, &[]).query(&genuine).form(&form("delivered", ""));
     assert_eq!(handle(&app, now(), unsigned.request()).await.status(), 403);

@@ -94,7 +94,7 @@ pub(crate) async fn is_out(stage: &Stage) -> bool {
 pub(crate) async fn ledger(stage: &Stage) -> Vec<Entry> {
     let inbox = &stage.account.inbox;
     let all = (at(0), at(1_000_000));
-    opt_outs(stage).of_team(&inbox.organisation, &inbox.team, all, 100, None).await.unwrap().entries
+    opt_outs(stage).of_team(&inbox.organization, &inbox.team, all, 100, None).await.unwrap().entries
 }
 
 /// What was answered by itself, oldest first; each of it stands in the outbox once.
@@ -128,7 +128,7 @@ pub(crate) async fn another_inbox(stage: &Stage, kind: InboxKind) -> Inbox {
 
 async fn register(stage: &Stage, registration: RegistrationStatus) {
     let team = Team { registration, ..stage.account.team.clone() };
-    Teams::new(stage.table()).put(stage.organisation(), &team).await.unwrap();
+    Teams::new(stage.table()).put(stage.organization(), &team).await.unwrap();
 }
 
 async fn retire(stage: &Stage) {
@@ -140,7 +140,7 @@ async fn retire(stage: &Stage) {
 pub(crate) async fn shown_out(stage: &Stage, inbox: &Inbox) -> bool {
     let id = ConversationId::of(&inbox.id, &stage.contact);
     let thread =
-        shared_aws::locks::Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &id };
+        shared_aws::locks::Thread { organization: &inbox.organization, inbox: &inbox.id, conversation: &id };
     let found = shared_aws::conversations::Conversations::new(stage.table()).get(thread).await.unwrap();
     found.unwrap().contact.opted_out
 }
@@ -319,7 +319,7 @@ async fn work(stage: &Stage, carrier: &Carrier, message: &MessageId) {
         callbacks(),
         3,
     );
-    let body = json!({ "organisationId": stage.organisation().as_str(), "messageId": message.as_str() });
+    let body = json!({ "organizationId": stage.organization().as_str(), "messageId": message.as_str() });
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [{
         "messageId": "a", "receiptHandle": "r", "body": body.to_string(), "md5OfBody": "",
         "messageAttributes": {}, "attributes": { "ApproximateReceiveCount": "1", "MessageGroupId": "g" },
@@ -385,7 +385,7 @@ async fn close_since(stage: &Stage, saved_at: Timestamp) {
     };
     let saved = Saved { draft, saved_at };
     let settings = OutOfOffice::new(stage.table());
-    settings.put(&inbox.organisation, &inbox.team, &inbox.id, &saved, &deed).await.unwrap();
+    settings.put(&inbox.organization, &inbox.team, &inbox.id, &saved, &deed).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -76,7 +76,7 @@ fn text(files: &[(&str, &str)]) -> test_kit::gateway::Event {
 }
 
 async fn deliver(app: &App, message: &Message, place: usize, receives: u32) -> bool {
-    let body = json!({ "organisationId": "org_1", "messageId": message.id.as_str(), "place": place });
+    let body = json!({ "organizationId": "org_1", "messageId": message.id.as_str(), "place": place });
     deliver_body(app, &body.to_string(), receives).await
 }
 
@@ -121,7 +121,7 @@ async fn a_file_is_copied_once_however_often_it_is_told() {
     let files = shelf.files();
     let stored = |place: usize| {
         let id = &message.media[place].id;
-        files[&stored_at(stage.organisation(), &stage.account.inbox.id, id)].clone()
+        files[&stored_at(stage.organization(), &stage.account.inbox.id, id)].clone()
     };
     assert_eq!(stored(0).0, "image/png");
     assert!(stored(0).1.starts_with(b"\x89PNG"));
@@ -371,7 +371,7 @@ async fn an_uploaded_file_is_taken_over_and_reaches_the_carrier_as_an_address_th
         TRIES,
     );
     let record = json!({
-        "messageId": "1", "body": json!({ "organisationId": "org_1", "messageId": message.id.as_str() }).to_string(),
+        "messageId": "1", "body": json!({ "organizationId": "org_1", "messageId": message.id.as_str() }).to_string(),
         "attributes": { "ApproximateReceiveCount": "1", "MessageGroupId": "g" }, "messageAttributes": {},
     });
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [record] })).unwrap();
@@ -436,7 +436,7 @@ async fn the_carrier_s_address_of_a_file_is_shown_to_nobody() {
         },
         ..message.media[1].clone()
     };
-    let job = MediaJob { organisation: stage.organisation().clone(), message: message.id.clone(), place: 1 };
+    let job = MediaJob { organization: stage.organization().clone(), message: message.id.clone(), place: 1 };
     assert!(MediaFiles::new(stage.table()).settle(&job, &refused).await.unwrap());
     let read =
         test_kit::gateway::Event::new("GET /v1/messages/{messageId}", &[("messageId", message.id.as_str())]);

@@ -1,4 +1,4 @@
-//! An organisation with teams and without inboxes, and a carrier whose calls can fail or wait.
+//! An organization with teams and without inboxes, and a carrier whose calls can fail or wait.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::{
-    ids::{InboxId, OrganisationId, TeamId, UserId},
+    ids::{InboxId, OrganizationId, TeamId, UserId},
     inbox::Inbox,
     membership::{Role, TeamRole, User},
     registration::{Registration, RegistrationStatus},
@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 
 use crate::stage::{ACCOUNT, BASE, TOKEN};
 
-/// An organisation without inboxes, and a carrier. `team_1` has not begun its registration, `team_2` may send. `olga` owns
+/// An organization without inboxes, and a carrier. `team_1` has not begun its registration, `team_2` may send. `olga` owns
 /// it; `ada` is admin and `bob` member of `team_1`, `dan` admin and `cyn` and `eve` members of `team_2`. `zoe` owns
 /// `org_2`, whose `team_9` has begun nothing.
 pub(crate) struct Office {
@@ -42,8 +42,8 @@ pub(crate) struct Office {
     pub(crate) service: String,
 }
 
-pub(crate) fn org(id: &str) -> OrganisationId {
-    OrganisationId::parse(id).unwrap()
+pub(crate) fn org(id: &str) -> OrganizationId {
+    OrganizationId::parse(id).unwrap()
 }
 
 pub(crate) fn team(id: &str) -> TeamId {
@@ -78,19 +78,19 @@ impl Office {
         office
     }
 
-    pub(crate) async fn team(&self, organisation: &str, id: &str, name: &str, status: RegistrationStatus) {
+    pub(crate) async fn team(&self, organization: &str, id: &str, name: &str, status: RegistrationStatus) {
         let team = Team { id: team(id), name: name.into(), registration: status, messaging_service: None };
-        Teams::new(self.table()).put(&org(organisation), &team).await.unwrap();
+        Teams::new(self.table()).put(&org(organization), &team).await.unwrap();
     }
 
-    pub(crate) async fn person(&self, organisation: &str, id: &str, owner: bool, roles: &[(&str, Role)]) {
-        let (organisation, members) = (org(organisation), Members::new(self.table()));
+    pub(crate) async fn person(&self, organization: &str, id: &str, owner: bool, roles: &[(&str, Role)]) {
+        let (organization, members) = (org(organization), Members::new(self.table()));
         let email = format!("{id}@clinic.example");
         let person = User { id: user(id), name: id.to_uppercase(), email, owner };
-        members.put_user(&organisation, &person).await.unwrap();
+        members.put_user(&organization, &person).await.unwrap();
         for (of, role) in roles {
             let role = TeamRole { team: team(of), role: *role };
-            members.put_role(&organisation, &person, &role).await.unwrap();
+            members.put_role(&organization, &person, &role).await.unwrap();
         }
     }
 

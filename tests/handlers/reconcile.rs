@@ -33,10 +33,10 @@ fn app(stage: &Stage, carrier: &Carrier) -> App {
 async fn lost(stage: &Stage, text: &str, at: Timestamp) -> MessageId {
     let id = stage.accepted(text, at).await;
     let messages = Messages::new(stage.table());
-    messages.claim(stage.organisation(), &id, 1, at).await.unwrap();
-    stage.outbox().ask_about(stage.organisation(), &id, at).await.unwrap();
+    messages.claim(stage.organization(), &id, 1, at).await.unwrap();
+    stage.outbox().ask_about(stage.organization(), &id, at).await.unwrap();
     let unknown = Report::at(at);
-    messages.report(stage.organisation(), &id, DeliveryState::Unknown, &unknown, None).await.unwrap();
+    messages.report(stage.organization(), &id, DeliveryState::Unknown, &unknown, None).await.unwrap();
     id
 }
 
@@ -105,7 +105,7 @@ async fn a_report_that_came_meanwhile_needs_no_question() {
     let delivered = Report::at(now());
     let messages = Messages::new(stage.table());
     messages
-        .report(stage.organisation(), &id, DeliveryState::Delivered, &delivered, Some("SM1"))
+        .report(stage.organization(), &id, DeliveryState::Delivered, &delivered, Some("SM1"))
         .await
         .unwrap();
     assert_eq!(handle(&app(&stage, &carrier), now()).await.unwrap().settled, 1);

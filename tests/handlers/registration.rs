@@ -107,12 +107,12 @@ fn jobs(queue: &Queue) -> Vec<RegistrationJob> {
 /// A stage whose team has submitted its campaign, a day before the recorded instant.
 async fn submitted() -> Stage {
     let stage = Stage::set().await;
-    let (organisation, team) = (stage.organisation(), &stage.account.team.id);
+    let (organization, team) = (stage.organization(), &stage.account.team.id);
     admit(&stage, "ada", Role::Admin).await;
     admit(&stage, "bob", Role::Member).await;
     let registrations = registrations(&stage);
-    registrations.remember_service(organisation, team, SERVICE).await.unwrap();
-    let from = registrations.get(organisation, team).await.unwrap();
+    registrations.remember_service(organization, team, SERVICE).await.unwrap();
+    let from = registrations.get(organization, team).await.unwrap();
     let details = Submission {
         use_case: "LOW_VOLUME".into(),
         description: "Replies of our front desk to people who asked for an appointment.".into(),
@@ -147,7 +147,7 @@ async fn submitted() -> Stage {
         at: as_of,
         chance: 1,
     };
-    assert!(registrations.submitted(organisation, team, &from, submitted, &deed, None).await.unwrap());
+    assert!(registrations.submitted(organization, team, &from, submitted, &deed, None).await.unwrap());
     stage
 }
 
@@ -159,7 +159,7 @@ async fn admit(stage: &Stage, user: &str, role: Role) {
         owner: false,
     };
     let role = TeamRole { team: stage.account.team.id.clone(), role };
-    Members::new(stage.table()).put_role(stage.organisation(), &user, &role).await.unwrap();
+    Members::new(stage.table()).put_role(stage.organization(), &user, &role).await.unwrap();
 }
 
 fn registrations(stage: &Stage) -> Registrations {
@@ -167,13 +167,13 @@ fn registrations(stage: &Stage) -> Registrations {
 }
 
 async fn registration(stage: &Stage) -> Registration {
-    registrations(stage).get(stage.organisation(), &stage.account.team.id).await.unwrap()
+    registrations(stage).get(stage.organization(), &stage.account.team.id).await.unwrap()
 }
 
 /// Where the registration stands, in its own row and in the team's, which agree.
 async fn status(stage: &Stage) -> RegistrationStatus {
     let account = Inboxes::new(stage.table());
-    let account = account.account(stage.organisation(), &stage.account.inbox.id).await.unwrap().unwrap();
+    let account = account.account(stage.organization(), &stage.account.inbox.id).await.unwrap().unwrap();
     let registration = registration(stage).await.status;
     assert_eq!(account.team.registration, registration);
     registration
@@ -181,8 +181,8 @@ async fn status(stage: &Stage) -> RegistrationStatus {
 
 /// The timeline without the submission, oldest first.
 async fn steps(stage: &Stage) -> Vec<Step> {
-    let (organisation, team) = (stage.organisation(), &stage.account.team.id);
-    let mut steps = registrations(stage).timeline(organisation, team).await.unwrap();
+    let (organization, team) = (stage.organization(), &stage.account.team.id);
+    let mut steps = registrations(stage).timeline(organization, team).await.unwrap();
     steps.retain(|step| step.source != Source::User);
     steps.reverse();
     steps

@@ -11,12 +11,12 @@ use shared_aws::{
 
 use crate::stage::{Stage, now};
 
-fn record(name: &str, message: &str, organisation: Option<&str>) -> Value {
+fn record(name: &str, message: &str, organization: Option<&str>) -> Value {
     let mut image = json!({
         "pk": { "S": "OUTBOX#1" }, "sk": { "S": message }, "at": { "N": "1795341600000" },
     });
-    if let Some(organisation) = organisation {
-        image["org"] = json!({ "S": organisation });
+    if let Some(organization) = organization {
+        image["org"] = json!({ "S": organization });
     }
     json!({
         "eventID": "1", "eventName": name, "eventVersion": "1.1", "eventSource": "aws:dynamodb",

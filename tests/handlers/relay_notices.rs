@@ -53,7 +53,7 @@ fn reconcile(stage: &Stage, carrier: &Carrier, queue: &str) -> send_reconcile::A
 fn notice(stage: &Stage, id: &str, subject: Subject, at: Timestamp) -> Notice {
     Notice {
         id: id.into(),
-        organisation: stage.organisation().clone(),
+        organization: stage.organization().clone(),
         team: stage.account.team.id.clone(),
         subject,
         at,

@@ -63,7 +63,7 @@ async fn curious(stage: &Stage) {
         Deed { actor: &stage.user.id, action: "notifications.edit", target: "team_1", at: at(0), chance: 7 };
     let team = &stage.account.team.id;
     Teams::new(stage.table())
-        .choose_notifications(stage.organisation(), team, &settings, &deed)
+        .choose_notifications(stage.organization(), team, &settings, &deed)
         .await
         .unwrap();
 }
@@ -112,7 +112,7 @@ async fn a_host_that_dies_anywhere_leaves_one_review_once_the_carrier_repeats() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wish_that_is_honoured_opts_out_by_that_user_and_waits_no_longer() {
+async fn a_wish_that_is_honored_opts_out_by_that_user_and_waits_no_longer() {
     let stage = Stage::set().await;
     curious(&stage).await;
     let review = put_up(&stage).await;
@@ -161,7 +161,7 @@ async fn what_is_dismissed_changes_nothing_else() {
 
 /// Deciding is one transaction: whoever dies has decided all of it or nothing, and asking again does the rest.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_dies_while_it_decides_has_honoured_what_it_decided() {
+async fn a_host_that_dies_while_it_decides_has_honored_what_it_decided() {
     for requests in 0..30 {
         let stage = Stage::set().await;
         let review = put_up(&stage).await;
@@ -182,7 +182,7 @@ async fn a_host_that_dies_while_it_decides_has_honoured_what_it_decided() {
     panic!("it never lived");
 }
 
-/// Somebody else has opted the contact out before: the wish is honoured already, and is no more news.
+/// Somebody else has opted the contact out before: the wish is honored already, and is no more news.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_of_somebody_who_is_out_already_ends_without_a_line() {
     let stage = Stage::set().await;
@@ -205,7 +205,7 @@ async fn a_wish_to_a_personal_inbox_is_judged_by_its_user_and_blocks_the_team() 
         team: personal.team.clone(),
         user: stage.user.clone(),
     };
-    shared_aws::members::Members::new(stage.table()).add(stage.organisation(), &member).await.unwrap();
+    shared_aws::members::Members::new(stage.table()).add(stage.organization(), &member).await.unwrap();
     hear(&stage, at(10), Said { to: "+12025550200", ..said(1, WISH) }).await;
     assert_eq!(waiting(&stage).await, [Value::Null; 0], "not that of the shared inbox");
     let parameters = [("inboxId", "inb_2")];
@@ -214,7 +214,7 @@ async fn a_wish_to_a_personal_inbox_is_judged_by_its_user_and_blocks_the_team() 
     let parameters = [("inboxId", "inb_2"), ("reviewId", review)];
     let wish = Event::new(JUDGE, &parameters).user("org_1", "ada").json(&json!({ "decision": "opted_out" }));
     assert_eq!(ask(&app(&stage), 30, &wish).await.0, 200);
-    let team = Subject::of_team(stage.organisation(), &personal.team, &stage.contact);
+    let team = Subject::of_team(stage.organization(), &personal.team, &stage.contact);
     assert!(OptOuts::new(stage.table()).get(&team).await.unwrap().state.is_out());
 }
 
@@ -229,7 +229,7 @@ async fn nobody_but_a_member_sees_or_judges_and_what_makes_no_sense_is_refused()
         owner: true,
     };
     let members = shared_aws::members::Members::new(stage.table());
-    members.put_user(stage.organisation(), &owner).await.unwrap();
+    members.put_user(stage.organization(), &owner).await.unwrap();
     for stranger in ["ben", "olga"] {
         assert_eq!(ask(&app(&stage), 20, &list(stranger)).await.0, 404, "{stranger}");
         let wish = judged(stranger, &review, "opted_out");

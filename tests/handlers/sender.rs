@@ -17,7 +17,7 @@ fn app(stage: &Stage, carrier: &Carrier) -> App {
 }
 
 fn job(stage: &Stage, message: &MessageId) -> String {
-    json!({ "organisationId": stage.organisation().as_str(), "messageId": message.as_str() }).to_string()
+    json!({ "organizationId": stage.organization().as_str(), "messageId": message.as_str() }).to_string()
 }
 
 fn record(id: &str, group: &str, body: &str, receives: u32) -> Value {
@@ -110,7 +110,7 @@ async fn a_lost_answer_is_unknown_is_asked_about_and_never_sent_again() {
 async fn an_attempt_that_broke_off_is_unknown_without_a_second_call() {
     let (stage, carrier) = (Stage::set().await, Carrier::open().await);
     let id = stage.accepted("hello", now()).await;
-    Messages::new(stage.table()).claim(stage.organisation(), &id, 7, now()).await.unwrap();
+    Messages::new(stage.table()).claim(stage.organization(), &id, 7, now()).await.unwrap();
     assert!(deliver(&app(&stage, &carrier), vec![record("a", "g", &job(&stage, &id), 2)]).await.is_empty());
     assert_eq!(state(&stage, &id).await, DeliveryState::Unknown);
     assert_eq!(carrier.taken(&stage.contact).await, 0);
@@ -120,7 +120,7 @@ async fn an_attempt_that_broke_off_is_unknown_without_a_second_call() {
 async fn what_is_not_understood_comes_again_until_the_dead_letters_and_holds_up_its_group_alone() {
     let (stage, carrier) = (Stage::set().await, Carrier::open().await);
     let (first, second) = (stage.accepted("one", now()).await, stage.accepted("two", now()).await);
-    let nobody = json!({ "organisationId": "org_1", "messageId": second.as_str().replace("msg_0", "msg_1") });
+    let nobody = json!({ "organizationId": "org_1", "messageId": second.as_str().replace("msg_0", "msg_1") });
     let records = vec![
         record("poison", "g1", "not JSON", 1),
         record("behind", "g1", &job(&stage, &first), 1),

@@ -22,7 +22,7 @@ use shared_carriers::{
 use shared_domain::{
     contact::Contact,
     conversation::Conversation,
-    ids::{ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
+    ids::{ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
     inbox::{self, Inbox, InboxKind},
     lock::{LockPolicy, Person},
     membership::Membership,
@@ -52,7 +52,7 @@ pub(crate) fn now() -> Timestamp {
 impl Stage {
     pub(crate) async fn set() -> Self {
         let engine = Engine::start().await;
-        let organisation = OrganisationId::parse("org_1").unwrap();
+        let organization = OrganizationId::parse("org_1").unwrap();
         let team = Team {
             id: TeamId::parse("team_1").unwrap(),
             name: "Front".into(),
@@ -60,7 +60,7 @@ impl Stage {
             messaging_service: None,
         };
         let inbox = Inbox {
-            organisation: organisation.clone(),
+            organization: organization.clone(),
             id: InboxId::parse("inb_1").unwrap(),
             team: team.id.clone(),
             kind: InboxKind::Shared,
@@ -75,7 +75,7 @@ impl Stage {
         };
         let user = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
         let inboxes = Inboxes::new(engine.table());
-        Teams::new(engine.table()).put(&organisation, &team).await.unwrap();
+        Teams::new(engine.table()).put(&organization, &team).await.unwrap();
         inboxes.put(&inbox).await.unwrap();
         let member = Membership {
             inbox: inbox.id.clone(),
@@ -83,7 +83,7 @@ impl Stage {
             team: team.id.clone(),
             user: user.clone(),
         };
-        Members::new(engine.table()).add(&organisation, &member).await.unwrap();
+        Members::new(engine.table()).add(&organization, &member).await.unwrap();
         let contact = PhoneNumber::from_carrier("+12025550143").unwrap();
         Self { engine, account: Account { inbox, team }, user, contact }
     }
@@ -97,8 +97,8 @@ impl Stage {
         Table::of(&shared_aws::client::Aws::loopback("http://127.0.0.1:9"), "none")
     }
 
-    pub(crate) fn organisation(&self) -> &OrganisationId {
-        &self.account.inbox.organisation
+    pub(crate) fn organization(&self) -> &OrganizationId {
+        &self.account.inbox.organization
     }
 
     pub(crate) fn conversation_id(&self) -> ConversationId {
@@ -111,23 +111,23 @@ impl Stage {
     }
 
     pub(crate) fn thread<'a>(&'a self, conversation: &'a ConversationId) -> Thread<'a> {
-        Thread { organisation: self.organisation(), inbox: &self.account.inbox.id, conversation }
+        Thread { organization: self.organization(), inbox: &self.account.inbox.id, conversation }
     }
 
     pub(crate) async fn history(&self) -> Vec<Message> {
         let messages = Messages::new(self.table());
-        messages.history(self.organisation(), &self.conversation_id(), 100, None).await.unwrap().messages
+        messages.history(self.organization(), &self.conversation_id(), 100, None).await.unwrap().messages
     }
 
     pub(crate) async fn message(&self, id: &MessageId) -> Message {
-        Messages::new(self.table()).get(self.organisation(), id).await.unwrap().unwrap()
+        Messages::new(self.table()).get(self.organization(), id).await.unwrap().unwrap()
     }
 
     /// Puts the contact on the team's list.
     pub(crate) async fn know(&self, change: impl FnOnce(&mut Contact)) {
         let mut contact = Contact::provisional(&self.account.team.id, &self.contact);
         change(&mut contact);
-        Contacts::new(self.table()).put(self.organisation(), &self.account.team.id, &contact).await.unwrap();
+        Contacts::new(self.table()).put(self.organization(), &self.account.team.id, &contact).await.unwrap();
     }
 
     /// A text of ours, accepted: message, conversation and outbox row.
@@ -154,7 +154,7 @@ impl Stage {
         };
         let contact = Contact::provisional(&self.account.team.id, &self.contact);
         let wanted = Acceptance {
-            organisation: self.organisation(),
+            organization: self.organization(),
             message: &message,
             contact: &contact,
             guard: Guard::Compose { user: Some(&self.user.id) },
@@ -175,7 +175,7 @@ impl Stage {
     }
 
     pub(crate) fn entry(&self, message: &MessageId, at: Timestamp) -> Entry {
-        Entry { organisation: self.organisation().clone(), message: message.clone(), at }
+        Entry { organization: self.organization().clone(), message: message.clone(), at }
     }
 
     pub(crate) fn outbox(&self) -> Outbox {

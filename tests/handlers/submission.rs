@@ -89,8 +89,8 @@ fn lines(view: &Value) -> Vec<&str> {
 }
 
 async fn turn(office: &Office, to: RegistrationStatus, reasons: &[CarrierReason]) {
-    let (organisation, of) = (org("org_1"), team("team_1"));
-    let from = office.registrations().get(&organisation, &of).await.unwrap();
+    let (organization, of) = (org("org_1"), team("team_1"));
+    let from = office.registrations().get(&organization, &of).await.unwrap();
     let at = now();
     let step = Step {
         id: format!("EZ-{}", to.as_str()),
@@ -102,7 +102,7 @@ async fn turn(office: &Office, to: RegistrationStatus, reasons: &[CarrierReason]
         by: None,
     };
     let turn = Turn { to, as_of: at, reasons, step: &step, admins: Vec::new() };
-    assert!(office.registrations().turn(&organisation, &of, &from, turn).await.unwrap());
+    assert!(office.registrations().turn(&organization, &of, &from, turn).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,7 +101,7 @@ fn person(role: &str, name: &str) -> Value {
 async fn inbox(office: &Office, id: &str, of: &str, kind: InboxKind, members: &[&str]) -> Inbox {
     let serial: u32 = id.bytes().map(u32::from).sum();
     let inbox = Inbox {
-        organisation: org("org_1"),
+        organization: org("org_1"),
         id: InboxId::parse(id).unwrap(),
         team: team(of),
         kind,
@@ -235,7 +235,7 @@ async fn addresses_are_shown_to_those_who_manage_the_team() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_new_in_the_organisation_needs_a_name_and_an_address() {
+async fn who_is_new_in_the_organization_needs_a_name_and_an_address() {
     let office = Office::set().await;
     let (app, before) = (app(&office), office.rows().await);
     for (body, status, expected) in [
@@ -303,11 +303,11 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
     let back = inbox(&office, "inb_back", "team_2", InboxKind::Shared, &["bob", "cyn"]).await;
     let (locks, policy) = (Locks::new(office.table()), LockPolicy::default());
     let bob = Person { id: user("bob"), name: "Bob".into() };
-    let organisation = org("org_1");
+    let organization = org("org_1");
     let mut held = Vec::new();
     for inbox in [&front, &back] {
         let conversation = texted(&office, inbox, 1).await;
-        let thread = Thread { organisation: &organisation, inbox: &inbox.id, conversation: &conversation };
+        let thread = Thread { organization: &organization, inbox: &inbox.id, conversation: &conversation };
         let Acquired::Held(lease) = locks.acquire(thread, &bob, now(), &policy).await.unwrap() else {
             panic!("free")
         };
@@ -315,7 +315,7 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
     }
     let taken = async |place: usize, who: &str| {
         let (inbox, conversation, _) = &held[place];
-        let thread = Thread { organisation: &organisation, inbox, conversation };
+        let thread = Thread { organization: &organization, inbox, conversation };
         let person = Person { id: user(who), name: who.into() };
         matches!(locks.acquire(thread, &person, now(), &policy).await.unwrap(), Acquired::Held(_))
     };
@@ -325,7 +325,7 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
     assert!(taken(0, "ada").await, "at once");
     assert!(!taken(1, "cyn").await, "the other team's is left alone");
     let (inbox, conversation, token) = &held[0];
-    let thread = Thread { organisation: &organisation, inbox, conversation };
+    let thread = Thread { organization: &organization, inbox, conversation };
     let renewed = locks.renew(thread, &bob.id, *token, true, now(), &policy).await.unwrap();
     assert!(matches!(renewed, Renewed::Lost(_)), "{renewed:?}");
 
@@ -350,13 +350,13 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removal_that_broke_off_anywhere_is_done_to_its_end_when_it_is_asked_for_again() {
-    let (organisation, bob) = (org("org_1"), Person { id: user("bob"), name: "Bob".into() });
+    let (organization, bob) = (org("org_1"), Person { id: user("bob"), name: "Bob".into() });
     for through in 0.. {
         let office = Office::set().await;
         let front = inbox(&office, "inb_front", "team_1", InboxKind::Shared, &["bob", "ada"]).await;
         let (locks, policy) = (Locks::new(office.table()), LockPolicy::default());
         let conversation = texted(&office, &front, 1).await;
-        let thread = Thread { organisation: &organisation, inbox: &front.id, conversation: &conversation };
+        let thread = Thread { organization: &organization, inbox: &front.id, conversation: &conversation };
         locks.acquire(thread, &bob, now(), &policy).await.unwrap();
         let (status, _) = ask(&app_over(&office.mortal(through)), &remove("ada", "team_1", "bob")).await;
         assert!(status == 204 || status >= 500, "{through}: {status}");
@@ -382,7 +382,7 @@ async fn outsiders_find_no_team_whatever_they_ask() {
     let office = Office::set().await;
     let (app, before) = (app(&office), office.rows().await);
     let settings = json!({});
-    for (organisation, who) in [("org_1", "dan"), ("org_1", "nobody"), ("org_2", "zoe")] {
+    for (organization, who) in [("org_1", "dan"), ("org_1", "nobody"), ("org_2", "zoe")] {
         let parameters = [("teamId", "team_1"), ("userId", "bob")];
         for route in [
             "GET /v1/teams/{teamId}",
@@ -395,7 +395,7 @@ async fn outsiders_find_no_team_whatever_they_ask() {
             "GET /v1/teams/{teamId}/notification-settings",
             "PUT /v1/teams/{teamId}/notification-settings",
         ] {
-            let event = Event::new(route, &parameters).user(organisation, who).json(&settings);
+            let event = Event::new(route, &parameters).user(organization, who).json(&settings);
             assert_eq!(ask(&app, &event).await.0, 404, "{route} {who}");
         }
     }
@@ -403,7 +403,7 @@ async fn outsiders_find_no_team_whatever_they_ask() {
         assert_eq!(ask(&app, &of_team("GET /v1/teams/{teamId}", who, "team_none")).await.0, 404, "{who}");
     }
     let theirs = of_team("GET /v1/teams/{teamId}", "olga", "team_9");
-    assert_eq!(ask(&app, &theirs).await.0, 404, "of another organisation");
+    assert_eq!(ask(&app, &theirs).await.0, 404, "of another organization");
     assert_eq!(office.rows().await, before);
 }
 
@@ -591,15 +591,15 @@ async fn unread_conversations_are_counted_and_one_less_when_one_is_opened() {
     }
     texted(&office, &other, 1).await;
     assert_eq!(count(now()).await, [3, 1], "conversations");
-    let organisation = org("org_1");
-    let thread = Thread { organisation: &organisation, inbox: &back.id, conversation: &first };
+    let organization = org("org_1");
+    let thread = Thread { organization: &organization, inbox: &back.id, conversation: &first };
     let cyn = Person { id: user("cyn"), name: "Cyn".into() };
     let opened = Locks::new(office.table()).acquire(thread, &cyn, now(), &LockPolicy::default()).await;
     assert!(matches!(opened.unwrap(), Acquired::Held(_)));
     assert_eq!(count(now()).await, [2, 1]);
     // A process that died between its two writes leaves the counter one off; it is put right once it is quiet.
     let unread = shared_aws::unread::Unread::new(office.table());
-    unread.count(&organisation, &back.id, 1, now()).await.unwrap();
+    unread.count(&organization, &back.id, 1, now()).await.unwrap();
     assert_eq!(count(now()).await, [3, 1]);
     let quiet = now().plus(Duration::from_secs(61));
     assert_eq!(count(quiet).await, [2, 1]);

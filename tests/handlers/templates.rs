@@ -152,7 +152,7 @@ async fn a_text_is_made_of_a_template_for_its_contact_and_sender() {
         let id = shared_domain::ids::TemplateId::parse(id).unwrap();
         let name = id.to_string();
         let response = shared_domain::template::CannedResponse::parse(id, &name, text).unwrap();
-        templates.write(stage.organisation(), &stage.account.team.id, None, &response, None).await.unwrap();
+        templates.write(stage.organization(), &stage.account.team.id, None, &response, None).await.unwrap();
     };
     template("tpl_hi", "Hi {{firstName}} of {{custom.Campus}}, {{senderName}} here").await;
     template("tpl_gap", "Dear {{lastName}}").await;

@@ -64,7 +64,7 @@ async fn checks_are_told_in_their_order() {
     let mut team = stage.account.team.clone();
     team.registration = RegistrationStatus::Suspended;
     let teams = shared_aws::teams::Teams::new(stage.table());
-    teams.put(stage.organisation(), &team).await.unwrap();
+    teams.put(stage.organization(), &team).await.unwrap();
     let (status, problem) = send(&app, reply(&stage, &json!({ "text": "hi" }))).await;
     assert_eq!(
         (status, &problem["code"]),
@@ -78,9 +78,9 @@ async fn somebody_who_is_no_member_finds_nothing_whatever_the_body() {
     let stage = Stage::set().await;
     stage.accepted("first", now()).await;
     let app = app(&stage);
-    for (organisation, user) in [("org_1", "ben"), ("org_2", "ada")] {
-        let stranger = reply(&stage, &json!("no object at all")).user(organisation, user);
-        assert_eq!(send(&app, stranger).await.0, 404, "{organisation} {user}");
+    for (organization, user) in [("org_1", "ben"), ("org_2", "ada")] {
+        let stranger = reply(&stage, &json!("no object at all")).user(organization, user);
+        assert_eq!(send(&app, stranger).await.0, 404, "{organization} {user}");
     }
 }
 
@@ -115,7 +115,7 @@ async fn a_machine_needs_the_scope_and_a_known_client() {
     assert_eq!(send(&app, machine("")).await.0, 403);
     assert_eq!(send(&app, machine("shared-inbox/send")).await.0, 403, "a client that nobody entered");
     let members = shared_aws::members::Members::new(stage.table());
-    members.put_machine("client-1", stage.organisation()).await.unwrap();
+    members.put_machine("client-1", stage.organization()).await.unwrap();
     let (status, message) = send(&app, machine("shared-inbox/send")).await;
     assert_eq!((status, &message["sender"]), (202, &Value::Null), "{message}");
 }

@@ -126,7 +126,7 @@ async fn every_field_that_makes_no_sense_is_named_at_once_and_nothing_is_made() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_are_not_forwarded_to_a_number_of_ours_of_whatever_organisation() {
+async fn calls_are_not_forwarded_to_a_number_of_ours_of_whatever_organization() {
     let office = Office::set().await;
     let app = office.app();
     assert_eq!(ask(&app, &create("ada", "team_1", &wish("ours", 2001))).await.0, 201);
@@ -399,7 +399,7 @@ async fn an_api_code_or_number_that_two_want_at_one_instant_goes_to_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_code_is_taken_whatever_its_case_and_in_its_organisation_alone() {
+async fn an_api_code_is_taken_whatever_its_case_and_in_its_organization_alone() {
     let office = Office::set().await;
     let app = office.app();
     assert_eq!(ask(&app, &create("ada", "team_1", &wish("Front", 2001))).await.0, 201);
@@ -554,7 +554,7 @@ async fn a_retired_inbox_gives_its_number_back_when_asked_and_keeps_its_api_code
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_who_is_removed_holds_no_lock_wherever_the_removal_broke_off() {
-    let (organisation, policy) = (org("org_1"), LockPolicy::default());
+    let (organization, policy) = (org("org_1"), LockPolicy::default());
     let [cyn, dan] = ["cyn", "dan"].map(|id| Person { id: user(id), name: id.to_uppercase() });
     for through in 0.. {
         let office = Office::set().await;
@@ -567,7 +567,7 @@ async fn a_member_who_is_removed_holds_no_lock_wherever_the_removal_broke_off() 
         let (carrier_id, text, media) = ("SM1".into(), "hello".into(), Vec::new());
         let text = InboundText { carrier: "twilio", carrier_id, from, text, media };
         Inbound::new(office.table()).receive(&inbox, &text, now()).await.unwrap();
-        let thread = Thread { organisation: &organisation, inbox: &inbox.id, conversation: &conversation };
+        let thread = Thread { organization: &organization, inbox: &inbox.id, conversation: &conversation };
         let locks = Locks::new(office.table());
         let held = locks.acquire(thread, &cyn, now(), &policy).await.unwrap();
         assert!(matches!(held, Acquired::Held(_)), "{held:?}");
@@ -579,7 +579,7 @@ async fn a_member_who_is_removed_holds_no_lock_wherever_the_removal_broke_off() 
         assert_eq!(ended, 204, "{through}");
         let taken = locks.acquire(thread, &dan, now(), &policy).await.unwrap();
         assert!(matches!(taken, Acquired::Held(_)), "{through}: {taken:?}");
-        let members = Members::new(office.table()).list(&organisation, &inbox.id).await.unwrap();
+        let members = Members::new(office.table()).list(&organization, &inbox.id).await.unwrap();
         assert_eq!(members.iter().map(|member| member.user.id.as_str()).collect::<Vec<_>>(), ["dan"]);
         let rows = office.rows().await;
         assert_eq!(rows.iter().filter(|row| row.contains("#AUDIT")).count(), 2, "{through}: made, removed");

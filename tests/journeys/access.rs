@@ -69,7 +69,7 @@ async fn to_everybody_who_is_no_member_an_inbox_does_not_exist() {
     let stack = Stack::open();
     let ben = stack.user("ben");
     let (thread, message, seen) = conversation(&stack, &ben).await;
-    // The owner of another organisation, and an admin of another team of this one.
+    // The owner of another organization, and an admin of another team of this one.
     for intruder in ["zoe", "nora"] {
         let intruder = stack.user(intruder);
         try_everything(&intruder, &thread, &message, |answer| {

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use product_tests::{PATIENCE, Phone, Stack, eventually};
 use serde_json::{Value, json};
 use shared_aws::keys;
-use shared_domain::ids::{MessageId, OrganisationId};
+use shared_domain::ids::{MessageId, OrganizationId};
 
 /// `maxReceiveCount` of the send queue in template.yaml, which a test holds to `MAX_RECEIVES`.
 const TRIES: usize = 5;
@@ -18,17 +18,17 @@ const ALL_TRIES: Duration = Duration::from_secs(240);
 
 /// A text that was sent, copied under an id of its own as if it had just been accepted.
 struct Copy {
-    organisation: OrganisationId,
+    organization: OrganizationId,
     id: MessageId,
     row: std::collections::HashMap<String, AttributeValue>,
 }
 
 impl Copy {
-    async fn of(table: &Client, name: &str, organisation: &str, sent: &str) -> Self {
-        let (organisation, sent) =
-            (OrganisationId::parse(organisation).expect("an id"), MessageId::parse(sent).expect("an id"));
+    async fn of(table: &Client, name: &str, organization: &str, sent: &str) -> Self {
+        let (organization, sent) =
+            (OrganizationId::parse(organization).expect("an id"), MessageId::parse(sent).expect("an id"));
         let conversation = sent.conversation().expect("an id of ours");
-        let found = keys::message(&organisation, &conversation, &sent);
+        let found = keys::message(&organization, &conversation, &sent);
         let (pk, sk) = (AttributeValue::S(found.pk), AttributeValue::S(found.sk));
         let got =
             table.get_item().table_name(name).key("pk", pk).key("sk", sk).send().await.expect("the table");
@@ -40,11 +40,11 @@ impl Copy {
         row.insert("states".into(), AttributeValue::M([("queued".into(), queued)].into()));
         row.remove("claim");
         row.remove("carrierId");
-        Self { organisation, id, row }
+        Self { organization, id, row }
     }
 
     fn job(&self) -> String {
-        json!({ "organisationId": self.organisation.as_str(), "messageId": self.id.as_str() }).to_string()
+        json!({ "organizationId": self.organization.as_str(), "messageId": self.id.as_str() }).to_string()
     }
 }
 
@@ -63,7 +63,7 @@ async fn what_cannot_be_sent_ends_among_the_dead_letters_holds_up_nobody_and_can
     let sent = compose(&phone, "Once").await;
     ben.message_in(&sent, "delivered").await;
     let name = stack.output("TableName");
-    let lost = Copy::of(&table, name, stack.organisation(), &sent).await;
+    let lost = Copy::of(&table, name, stack.organization(), &sent).await;
 
     // Not JSON, no job of this version, and a job whose message is not there.
     let bodies = ["not JSON".to_owned(), json!({ "version": 9, "what": "later" }).to_string(), lost.job()];

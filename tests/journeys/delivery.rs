@@ -126,8 +126,8 @@ async fn a_report_with_a_forged_proof_or_signature_is_refused_and_changes_nothin
     let before = ben.message(&message).await;
     let fields = [("MessageSid", &*sid), ("AccountSid", carrier.account()), ("MessageStatus", "failed")];
     for query in [
-        format!("organisation=org_brightside&message={message}&proof={}", "0".repeat(64)),
-        format!("organisation=org_brightside&message={message}"),
+        format!("organization=org_brightside&message={message}&proof={}", "0".repeat(64)),
+        format!("organization=org_brightside&message={message}"),
         format!("message={message}"),
     ] {
         carrier.webhook(&format!("{STATUS}?{query}"), &fields).await.problem(403, "signature");

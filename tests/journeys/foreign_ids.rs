@@ -222,7 +222,7 @@ async fn somebody_else_s_id_is_as_good_as_none() {
     assert_eq!(theirs.seen().await, before, "nothing of theirs was touched");
 }
 
-/// Things of another team and of another organisation.
+/// Things of another team and of another organization.
 struct Theirs {
     /// Who sees them, and through which office.
     people: Vec<(Client, Stuff)>,
@@ -342,7 +342,7 @@ async fn an_idempotency_key_serves_its_owner_in_one_place() {
     let contact = json!({ "firstName": "Ada", "mobileNumber": Phone::new().number() });
     let made = admin.post_once(&contacts, &key, &contact).await.expect(201);
     assert!(made["contactId"].is_string(), "{made}");
-    // Of another organisation, with the same body: she gets nothing of it.
+    // Of another organization, with the same body: she gets nothing of it.
     let zoe = stack.user("zoe").post_once(&contacts, &key, &contact).await;
     zoe.problem(404, "not_found");
 }

@@ -118,7 +118,7 @@ async fn a_user_opts_a_contact_out_and_in() {
     stack.user("dev").put(&opt_out, Value::Null).await.problem(404, "not_found");
 }
 
-/// Product 7: STOP to a personal inbox blocks all personal inboxes of the organisation, and no shared one.
+/// Product 7: STOP to a personal inbox blocks all personal inboxes of the organization, and no shared one.
 #[tokio::test]
 async fn stop_to_a_personal_inbox_holds_for_all_personal_inboxes() {
     let stack = Stack::open();

@@ -84,7 +84,7 @@ impl Scene {
             },
             Asker { machine: true, ..Asker::outsider(stack.machine(), "a program") },
             Asker::outsider(stack.user("nora"), "an admin of another team"),
-            Asker::outsider(stack.user("zoe"), "the owner of another organisation"),
+            Asker::outsider(stack.user("zoe"), "the owner of another organization"),
             Asker::outsider(stack.user("erin"), "who was removed"),
         ];
         Self { office, askers, ids }

@@ -73,7 +73,7 @@ async fn a_canned_response_is_written_by_an_admin_and_sent_by_a_member() {
 
 /// ◆ product 1: what is a team's is nobody else's, not even its existence.
 #[tokio::test]
-async fn another_organisation_sees_no_canned_response() {
+async fn another_organization_sees_no_canned_response() {
     let stack = Stack::open();
     let (owner, desk) = (stack.user("olivia"), stack.desk());
     let templates = format!("/v1/teams/{}/templates", desk.team_id);

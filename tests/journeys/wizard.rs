@@ -24,7 +24,7 @@ async fn creating_an_inbox_is_for_admins_alone() {
     }
 }
 
-/// ◆ product 2: name, API code, team, colour; a number by area code and exchange; voice forwarding; confirm. The API code
+/// ◆ product 2: name, API code, team, color; a number by area code and exchange; voice forwarding; confirm. The API code
 /// is generated and editable, and the team is preset where there is only one.
 #[tokio::test]
 async fn the_wizard_goes_step_by_step() {
@@ -86,7 +86,7 @@ async fn the_wizard_goes_step_by_step() {
     }
 }
 
-/// ◆ product 2: name, colour and number are required; every field that makes no sense is named.
+/// ◆ product 2: name, color and number are required; every field that makes no sense is named.
 #[tokio::test]
 async fn every_field_is_checked() {
     let stack = Stack::open();
@@ -112,7 +112,7 @@ async fn every_field_is_checked() {
     }
 }
 
-/// Product 2: an API code is unique in the organisation, also for two admins at one instant.
+/// Product 2: an API code is unique in the organization, also for two admins at one instant.
 #[tokio::test]
 async fn of_two_admins_with_one_api_code_one_wins() {
     let stack = Stack::open();
@@ -250,11 +250,11 @@ async fn a_carrier_that_is_down_leaves_nothing_half_made() {
     office.creates_as(&wish).await; // same number, same API code
 }
 
-/// ◆ product 2: colour and name are shown to members alone; admins edit them all the same.
+/// ◆ product 2: color and name are shown to members alone; admins edit them all the same.
 #[tokio::test]
 async fn name_and_colour_are_shown_to_members_alone() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Colours", "amelia").await;
+    let office = Office::open(&stack, "Colors", "amelia").await;
     let made = office.creates("Blue").await;
     let owner = stack.user("olivia"); // manages every team, and is no member here
     let seen = owner.get(&made.path()).await.expect(200);

@@ -66,7 +66,7 @@ pub struct Office {
 }
 
 impl Office {
-    /// A new team of the first organisation, made by its owner, with this admin.
+    /// A new team of the first organization, made by its owner, with this admin.
     pub async fn open(stack: &Stack, name: &str, admin: &str) -> Self {
         let owner = stack.user("olivia");
         let made = owner.post("/v1/teams", json!({ "name": name })).await.expect(201);
@@ -96,7 +96,7 @@ impl Office {
         format!("{}/registration", self.path())
     }
 
-    /// Makes a user of the organisation a member.
+    /// Makes a user of the organization a member.
     pub async fn employs(&self, user: &str) {
         self.admin.put(&self.member(user), json!({ "role": "member" })).await.expect(200);
     }

@@ -77,7 +77,7 @@ struct Account {
 #[serde(rename_all = "camelCase")]
 struct User {
     id: String,
-    organisation_id: String,
+    organization_id: String,
     name: String,
     email: String,
     token: String,
@@ -126,9 +126,9 @@ impl Stack {
         &self.find_user(id).token
     }
 
-    /// The organisation of the demo data that most journeys are about.
-    pub fn organisation(&self) -> &str {
-        &self.find_user("olivia").organisation_id
+    /// The organization of the demo data that most journeys are about.
+    pub fn organization(&self) -> &str {
+        &self.find_user("olivia").organization_id
     }
 
     /// One of the template's outputs.
@@ -149,7 +149,7 @@ impl Stack {
         self.document.users.iter().find(|user| user.id == id).unwrap_or_else(|| panic!("no user {id}"))
     }
 
-    /// The machine of the first organisation.
+    /// The machine of the first organization.
     pub fn machine(&self) -> Client {
         self.bearer(Some(self.document.machines[0].token.clone()))
     }

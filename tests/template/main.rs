@@ -75,7 +75,7 @@ const LOCK: [&str; 6] = [
     "LOCK_SKEW_MILLIS",
     "LOCKS_PER_USER",
 ];
-const CLAIMS: [&str; 3] = ["ORGANISATION_CLAIM", "USER_CLAIM", "DEFAULT_ORGANISATION"];
+const CLAIMS: [&str; 3] = ["ORGANIZATION_CLAIM", "USER_CLAIM", "DEFAULT_ORGANIZATION"];
 
 fn read_by(package: &str) -> BTreeSet<String> {
     let source = sources(package);

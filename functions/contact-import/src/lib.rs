@@ -164,7 +164,7 @@ async fn work(
     worker: u64,
     job: &ImportJob,
 ) -> Result<Next, Again> {
-    let found = app.stores.imports.get(&job.organisation, &job.team, &job.import).await?;
+    let found = app.stores.imports.get(&job.organization, &job.team, &job.import).await?;
     let Some(import) = found.filter(|import| !import.status.is_over()) else { return Ok(Next::Over) };
     let object = import.object();
     let bytes = Bytes {
@@ -186,7 +186,7 @@ fn receives(record: &SqsMessage) -> u32 {
 
 /// The last delivery marks the import, and tries nothing: what ended the others may have been the end of the process.
 async fn give_up(app: &App, now: Timestamp, job: &ImportJob) -> Result<(), Again> {
-    let found = app.stores.imports.get(&job.organisation, &job.team, &job.import).await?;
+    let found = app.stores.imports.get(&job.organization, &job.team, &job.import).await?;
     let Some(mut import) = found.filter(|import| !import.status.is_over()) else { return Ok(()) };
     let row = import.done.row;
     let reason = format!(

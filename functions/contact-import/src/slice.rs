@@ -355,7 +355,7 @@ async fn meet(
             unknown.push(user.clone());
         }
     }
-    let users = stores.members.users(&import.organisation, &unknown).await?;
+    let users = stores.members.users(&import.organization, &unknown).await?;
     Ok(users.into_iter().map(|user| (user.id.clone(), Person { id: user.id, name: user.name })).collect())
 }
 

@@ -30,7 +30,7 @@ const AT_ONCE: usize = 8;
 const TRIES: u32 = 5;
 
 fn of(import: &Import) -> Of<'_> {
-    Of { organisation: &import.organisation, team: &import.team }
+    Of { organization: &import.organization, team: &import.team }
 }
 
 /// What is known of all that a chunk speaks of.
@@ -86,13 +86,13 @@ async fn update(
     staff: &HashMap<UserId, Person>,
 ) -> Result<(), StoreError> {
     let Change { mut before, mut after, rows } = change;
-    let (organisation, team) = (&import.organisation, &import.team);
+    let (organization, team) = (&import.organization, &import.team);
     for _ in 0..TRIES {
-        match stores.book.write(organisation, team, Some(&before), &after, None).await? {
+        match stores.book.write(organization, team, Some(&before), &after, None).await? {
             Written::Done => return Ok(()),
             Written::Changed | Written::ExternalIdTaken | Written::KeyTaken => {}
         }
-        let found = stores.book.get(organisation, team, &before.contact.id).await?;
+        let found = stores.book.get(organization, team, &before.contact.id).await?;
         let Some(found) = found else { return Ok(()) }; // removed by hand meanwhile: it stays removed
         let Some(next) = drafts::again(import, &found, &rows, staff) else { return Ok(()) };
         (before, after) = (found, next);
@@ -108,7 +108,7 @@ async fn record(
     mut standing: Standing,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let subject = Subject::of_team(&import.organisation, &import.team, &wish.number);
+    let subject = Subject::of_team(&import.organization, &import.team, &wish.number);
     let contact = Contact { id: wish.contact.clone(), ..Contact::provisional(&import.team, &wish.number) };
     for _ in 0..TRIES {
         let Some(change) = opt_out::after_import(&standing.state, wish.out) else { return Ok(()) };
@@ -124,7 +124,7 @@ async fn record(
         if stores.opt_outs.record(&subject, &standing, &change, recorded).await? {
             return Ok(());
         }
-        let found: Option<Entry> = stores.book.get(&import.organisation, &import.team, &wish.contact).await?;
+        let found: Option<Entry> = stores.book.get(&import.organization, &import.team, &wish.contact).await?;
         if found.is_none() {
             return Ok(()); // removed by hand meanwhile, and its flag with it
         }

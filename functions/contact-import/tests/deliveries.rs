@@ -98,7 +98,7 @@ async fn a_file_that_was_put_is_read_in_slices_that_queue_each_other() {
         let queued = cloud.queued.lock().unwrap().clone();
         assert_eq!(queued.len(), slice.min(2), "{queued:?}");
         body = ImportJob {
-            organisation: import.organisation.clone(),
+            organization: import.organization.clone(),
             team: import.team.clone(),
             import: import.id.clone(),
         }
@@ -132,7 +132,7 @@ async fn what_is_no_import_is_left_to_people_and_what_is_gone_is_nothing() {
     let (_, aws) = Cloud::start(None).await;
     let app = app(&desk, &aws, SMALL);
     assert_eq!(deliver(&app, "{}", 1).await, 1);
-    let gone = r#"{"organisationId":"org_1","teamId":"team_1","importId":"imp_9"}"#;
+    let gone = r#"{"organizationId":"org_1","teamId":"team_1","importId":"imp_9"}"#;
     assert_eq!(deliver(&app, gone, 1).await, 0);
     assert_eq!(deliver(&app, r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#, 1).await, 0);
 }

@@ -22,7 +22,7 @@ use shared_aws::{
 };
 use shared_domain::{
     conversation::Conversation,
-    ids::{ConversationId, ImportId, InboxId, OrganisationId, TeamId, UserId},
+    ids::{ConversationId, ImportId, InboxId, OrganizationId, TeamId, UserId},
     import::Refusal,
     inbox::{Inbox, InboxKind, Stage},
     membership::User,
@@ -65,7 +65,7 @@ impl Clock {
 
 pub(crate) struct Desk {
     pub(crate) engine: Engine,
-    pub(crate) organisation: OrganisationId,
+    pub(crate) organization: OrganizationId,
     pub(crate) inbox: Inbox,
     client: Client,
     imports: AtomicI64,
@@ -74,9 +74,9 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) async fn open() -> Self {
         let engine = Engine::start().await;
-        let organisation = OrganisationId::parse("org_1").unwrap();
+        let organization = OrganizationId::parse("org_1").unwrap();
         let inbox = Inbox {
-            organisation: organisation.clone(),
+            organization: organization.clone(),
             id: InboxId::parse("inb_1").unwrap(),
             team: TeamId::parse("team_1").unwrap(),
             kind: InboxKind::Shared,
@@ -91,11 +91,11 @@ impl Desk {
         };
         Inboxes::new(engine.table()).put(&inbox).await.unwrap();
         let client = Client::from_conf(engine.aws.dynamodb_config().build());
-        let desk = Self { engine, organisation, inbox, client, imports: AtomicI64::new(1) };
+        let desk = Self { engine, organization, inbox, client, imports: AtomicI64::new(1) };
         for name in ["ada", "ben"] {
             let id = UserId::parse(name).unwrap();
             let user = User { id, name: name.to_uppercase(), email: String::new(), owner: false };
-            Members::new(desk.table()).put_user(&desk.organisation, &user).await.unwrap();
+            Members::new(desk.table()).put_user(&desk.organization, &user).await.unwrap();
         }
         desk
     }
@@ -126,7 +126,7 @@ impl Desk {
         let by = UserId::parse("ada").unwrap();
         let mut import = Import {
             id: ImportId::parse(id).unwrap(),
-            organisation: self.organisation.clone(),
+            organization: self.organization.clone(),
             team: self.team().clone(),
             by: by.clone(),
             at: START,
@@ -149,7 +149,7 @@ impl Desk {
 
     pub(crate) async fn stored(&self, import: &Import) -> Import {
         let imports = Imports::new(self.table());
-        imports.get(&self.organisation, self.team(), &import.id).await.unwrap().unwrap()
+        imports.get(&self.organization, self.team(), &import.id).await.unwrap().unwrap()
     }
 
     pub(crate) async fn faults(&self, import: &Import) -> Vec<Refusal> {
@@ -191,7 +191,7 @@ impl Desk {
     }
 
     pub(crate) async fn contact(&self, external_id: &str) -> Option<Entry> {
-        self.book().by_external_id(&self.organisation, self.team(), external_id).await.unwrap()
+        self.book().by_external_id(&self.organization, self.team(), external_id).await.unwrap()
     }
 
     pub(crate) async fn hear(&self, from: &str, words: &str, seconds: i64) {
@@ -209,12 +209,12 @@ impl Desk {
     pub(crate) async fn conversation(&self, with: &str) -> Option<Conversation> {
         let conversation = ConversationId::of(&self.inbox.id, &number(with));
         let thread =
-            Thread { organisation: &self.organisation, inbox: &self.inbox.id, conversation: &conversation };
+            Thread { organization: &self.organization, inbox: &self.inbox.id, conversation: &conversation };
         Conversations::new(self.table()).get(thread).await.unwrap()
     }
 
     pub(crate) async fn is_out(&self, of: &str) -> bool {
-        let subject = Subject::of_team(&self.organisation, self.team(), &number(of));
+        let subject = Subject::of_team(&self.organization, self.team(), &number(of));
         OptOuts::new(self.table()).any_out(&[subject]).await.unwrap()
     }
 

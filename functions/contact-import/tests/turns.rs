@@ -46,7 +46,7 @@ async fn a_delivery_after_the_end_changes_nothing_and_one_beside_it_counts_nothi
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
     let done = desk.stored(&import).await;
     assert_eq!((done.status, sums(&done)), (Status::Completed, [4, 3, 0, 0, 1]));
-    let all = desk.book().page(&desk.organisation, desk.team(), 10, None).await.unwrap();
+    let all = desk.book().page(&desk.organization, desk.team(), 10, None).await.unwrap();
     assert_eq!(all.entries.len(), 3);
 }
 
@@ -91,7 +91,7 @@ async fn a_file_that_is_replaced_while_it_is_read_ends_its_import() {
 async fn an_edit_by_hand_beside_an_import_is_not_lost() {
     let desk = Desk::open().await;
     desk.import("imp_0", "S-1,Ada,L,2025550141,,,old\n").await;
-    let (organisation, team) = (desk.organisation.clone(), desk.team().clone());
+    let (organization, team) = (desk.organization.clone(), desk.team().clone());
     let import = desk.asked("imp_1").await;
     let file = format!("{HEADER}S-1,Ada,King,2025550141,,,\n");
     // People block the contact, again and again, while the import changes its name.
@@ -100,7 +100,7 @@ async fn an_edit_by_hand_beside_an_import_is_not_lost() {
             let before = desk.contact("S-1").await.unwrap();
             let mut after = Entry { version: before.version + 1, ..before.clone() };
             after.contact.blocked = blocked;
-            let written = desk.book().write(&organisation, &team, Some(&before), &after, None).await.unwrap();
+            let written = desk.book().write(&organization, &team, Some(&before), &after, None).await.unwrap();
             if written != Written::Done {
                 return false; // refused, as by hand: the person reads again
             }

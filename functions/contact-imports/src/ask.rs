@@ -79,7 +79,7 @@ pub(crate) async fn ask(app: &App, now: Timestamp, chance: u64, request: &Reques
         }
     };
     let attempt = Attempt {
-        organisation: &access.organisation,
+        organization: &access.organization,
         principal: access.principal.clone(),
         route: format!("contact-imports {} {dry_run} {clears}", access.team()),
         key: idempotency::key(request)?,
@@ -102,7 +102,7 @@ async fn create(
     let by = access.standing.user.id.clone();
     let import = Import {
         id: Id::new(now, chance),
-        organisation: access.organisation.clone(),
+        organization: access.organization.clone(),
         team: access.team().clone(),
         by: by.clone(),
         at: now,
@@ -129,7 +129,7 @@ async fn create(
 
 async fn made_before(app: &App, access: &TeamAccess, made: &str) -> Result<Import, Problem> {
     let id = ImportId::parse(made).map_err(|_| Problem::not_found())?;
-    let import = app.imports.get(&access.organisation, access.team(), &id).await?;
+    let import = app.imports.get(&access.organization, access.team(), &id).await?;
     import.ok_or_else(Problem::not_found)
 }
 

@@ -22,7 +22,7 @@ use crate::App;
 pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let id: ImportId = input::path_id(request, "importId")?;
-    let import = app.imports.get(&access.organisation, access.team(), &id).await?;
+    let import = app.imports.get(&access.organization, access.team(), &id).await?;
     reply::json(200, &view(app, &import.ok_or_else(Problem::not_found)?).await?)
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
     let scope = format!("contact-imports {}", access.team());
     let cursor = input::query(request, "cursor");
     let after = cursor.map(|cursor| app.cursors.open(&access.principal, &scope, cursor)).transpose()?;
-    let found = app.imports.page(&access.organisation, access.team(), limit, after.as_deref()).await?;
+    let found = app.imports.page(&access.organization, access.team(), limit, after.as_deref()).await?;
     let items = found.imports.iter().map(|import| ImportView::of(import, Vec::new())).collect();
     let next_cursor = found.next.map(|place| app.cursors.seal(&access.principal, &scope, &place));
     reply::json(200, &Page { items, next_cursor })

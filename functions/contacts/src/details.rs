@@ -60,7 +60,7 @@ impl Checks {
     ) -> Result<Option<Person>, Problem> {
         let Some(text) = text else { return Ok(None) };
         let member = match UserId::parse(text) {
-            Ok(user) => app.team_members.get(&access.organisation, access.team(), &user).await?,
+            Ok(user) => app.team_members.get(&access.organization, access.team(), &user).await?,
             Err(_) => None,
         };
         let person = member.map(|member| member.user).ok_or("the User ID of a member of the team");

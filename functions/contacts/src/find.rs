@@ -35,14 +35,14 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
     let scope = format!("contacts {} {}", access.team(), question.unwrap_or_default());
     let cursor = input::query(request, "cursor");
     let after = cursor.map(|cursor| app.cursors.open(&access.principal, &scope, cursor)).transpose()?;
-    let (organisation, team) = (&access.organisation, access.team());
+    let (organization, team) = (&access.organization, access.team());
     let found = match question {
-        None => app.book.page(organisation, team, limit, after.as_deref()).await?,
+        None => app.book.page(organization, team, limit, after.as_deref()).await?,
         Some(question) => {
             let exact = if after.is_none() { exact(app, &access, question).await? } else { None };
             match exact {
                 Some(entry) => Found { entries: vec![entry], next: None },
-                None => app.book.by_name(organisation, team, question, limit, after.as_deref()).await?,
+                None => app.book.by_name(organization, team, question, limit, after.as_deref()).await?,
             }
         }
     };
@@ -52,13 +52,13 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
 }
 
 async fn exact(app: &App, access: &TeamAccess, question: &str) -> Result<Option<Entry>, Problem> {
-    let (organisation, team) = (&access.organisation, access.team());
-    if let Some(entry) = app.book.by_external_id(organisation, team, question).await? {
+    let (organization, team) = (&access.organization, access.team());
+    if let Some(entry) = app.book.by_external_id(organization, team, question).await? {
         return Ok(Some(entry));
     }
     let Ok(number) = PhoneNumber::parse(question) else { return Ok(None) };
-    match app.contacts.by_number(organisation, team, &number).await? {
-        Some(contact) => Ok(app.book.get(organisation, team, &contact.id).await?),
+    match app.contacts.by_number(organization, team, &number).await? {
+        Some(contact) => Ok(app.book.get(organization, team, &contact.id).await?),
         None => Ok(None),
     }
 }
@@ -77,6 +77,6 @@ pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
 /// The contact in the path.
 pub(crate) async fn in_path(app: &App, access: &TeamAccess, request: &Request) -> Result<Entry, Problem> {
     let contact: ContactId = input::path_id(request, "contactId")?;
-    let entry = app.book.get(&access.organisation, access.team(), &contact).await?;
+    let entry = app.book.get(&access.organization, access.team(), &contact).await?;
     entry.ok_or_else(Problem::not_found)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use lambda_http::{Body, Request, Response};
 use shared_aws::opt_outs::{Page as Ledger, Recorded};
 use shared_domain::{
-    ids::{ContactId, OrganisationId, TeamId},
+    ids::{ContactId, OrganizationId, TeamId},
     import::export_safe,
     notice::Subject as News,
     opt_out::{self, Entry, Subject},
@@ -50,11 +50,11 @@ pub(crate) async fn back_in(app: &App, now: Timestamp, request: &Request) -> Out
 
 async fn by_hand(app: &App, now: Timestamp, request: &Request, opt_out: bool) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?;
-    let (organisation, team) = (&access.organisation, access.team());
+    let (organization, team) = (&access.organization, access.team());
     for _ in 0..3 {
         let entry = in_path(app, &access, request).await?;
         let contact = &entry.contact;
-        let subject = Subject::of_team(organisation, team, &contact.number);
+        let subject = Subject::of_team(organization, team, &contact.number);
         let standing = app.opt_outs.get(&subject).await?;
         let stored = match opt_out::after_user(&standing.state, opt_out) {
             None => true,
@@ -67,13 +67,13 @@ async fn by_hand(app: &App, now: Timestamp, request: &Request, opt_out: bool) ->
                     entry: &line,
                     inbox: None,
                     confirmation: None,
-                    told: is_told(app, organisation, team, &contact.id).await?,
+                    told: is_told(app, organization, team, &contact.id).await?,
                 };
                 app.opt_outs.record(&subject, &standing, &change, recorded).await?
             }
         };
         if stored {
-            app.opt_outs.spread(organisation, team, &contact.number).await?;
+            app.opt_outs.spread(organization, team, &contact.number).await?;
             return reply::json(200, &ContactView::of(&in_path(app, &access, request).await?));
         }
     }
@@ -83,12 +83,12 @@ async fn by_hand(app: &App, now: Timestamp, request: &Request, opt_out: bool) ->
 /// Whether the team wants an e-mail about it.
 pub(crate) async fn is_told(
     app: &App,
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     team: &TeamId,
     contact: &ContactId,
 ) -> Result<bool, Problem> {
     let news = News::OptOutChanged { contact: contact.clone(), opted_out: true };
-    Ok(app.teams.wants(organisation, team, &news).await?)
+    Ok(app.teams.wants(organization, team, &news).await?)
 }
 
 /// A contact's opt-outs
@@ -103,7 +103,7 @@ pub(crate) async fn of_contact(app: &App, request: &Request) -> Outcome {
     let scope = format!("opt-outs {contact}");
     let after = place(app, &access, &scope, request)?;
     let limit = limit(request)?;
-    let ledger = app.opt_outs.of_contact(&access.organisation, &contact, limit, after.as_deref()).await?;
+    let ledger = app.opt_outs.of_contact(&access.organization, &contact, limit, after.as_deref()).await?;
     answer(app, &access, &scope, request, ledger)
 }
 
@@ -130,7 +130,7 @@ pub(crate) async fn of_team(app: &App, now: Timestamp, request: &Request) -> Out
     let limit = limit(request)?;
     let ledger = app
         .opt_outs
-        .of_team(&access.organisation, access.team(), (from, to), limit, after.as_deref())
+        .of_team(&access.organization, access.team(), (from, to), limit, after.as_deref())
         .await?;
     answer(app, &access, &scope, request, ledger)
 }

@@ -26,7 +26,7 @@ use crate::{App, changed, opt_out::is_told};
 
 fn place(access: &MemberAccess) -> Place<'_> {
     let membership = &access.membership;
-    Place { organisation: &access.organisation, team: &membership.team, inbox: &membership.inbox }
+    Place { organization: &access.organization, team: &membership.team, inbox: &membership.inbox }
 }
 
 /// Texts that may be opt-outs
@@ -67,8 +67,8 @@ pub(crate) async fn decide(app: &App, now: Timestamp, request: &Request) -> Outc
         };
         if stored {
             if verdict == Verdict::OptedOut {
-                let (organisation, team) = (&access.organisation, &access.membership.team);
-                app.opt_outs.spread(organisation, team, &review.number).await?;
+                let (organization, team) = (&access.organization, &access.membership.team);
+                app.opt_outs.spread(organization, team, &review.number).await?;
             }
             return reply::json(200, &OptOutReviewView::of(&waiting_or_done(app, &access, &id).await?));
         }
@@ -96,7 +96,7 @@ async fn store(
     let place = place(access);
     let user = &access.membership.user;
     let decided = Decided { verdict, by: user.clone(), at: now };
-    let subject = Subject::of_team(place.organisation, place.team, &review.number);
+    let subject = Subject::of_team(place.organization, place.team, &review.number);
     let standing = app.opt_outs.get(&subject).await?;
     let change = match verdict {
         Verdict::OptedOut => opt_out::after_user(&standing.state, true),
@@ -104,7 +104,7 @@ async fn store(
     };
     let Some(change) = change else { return Ok(app.reviews.end(place, review, &decided).await?) };
     let contact =
-        app.contacts.by_number_or_provisional(place.organisation, place.team, &review.number).await?;
+        app.contacts.by_number_or_provisional(place.organization, place.team, &review.number).await?;
     let (message, by) = (Some(review.message.clone()), Some(user.id.clone()));
     let entry = change.entry(&subject, contact.id.clone(), message, by, now);
     let recorded = Recorded {
@@ -113,7 +113,7 @@ async fn store(
         entry: &entry,
         inbox: None,
         confirmation: None,
-        told: is_told(app, place.organisation, place.team, &contact.id).await?,
+        told: is_told(app, place.organization, place.team, &contact.id).await?,
     };
     let decision = (review, &decided);
     Ok(app.reviews.end_with_opt_out(place, decision, &subject, (&standing, &change), recorded).await?)

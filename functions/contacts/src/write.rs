@@ -39,7 +39,7 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
     let access = access::team(request, &app.claims, &app.members).await?;
     let wanted: NewContact = input::body(request)?;
     let attempt = Attempt {
-        organisation: &access.organisation,
+        organization: &access.organization,
         principal: access.principal.clone(),
         route: format!("contacts {}", access.team()),
         key: idempotency::key(request)?,
@@ -70,7 +70,7 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
     };
     let entry = Entry { contact, custom, version: 1 };
     let key = attempt.idempotency().map(|key| (key, now));
-    let written = app.book.write(&access.organisation, access.team(), None, &entry, key).await?;
+    let written = app.book.write(&access.organization, access.team(), None, &entry, key).await?;
     match written {
         Written::Done => {}
         Written::ExternalIdTaken => return Err(external_id_taken()),
@@ -81,9 +81,9 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
         }
     }
     if let Some(met) = before {
-        app.book.remove(&access.organisation, access.team(), &met).await?;
+        app.book.remove(&access.organization, access.team(), &met).await?;
     }
-    app.copies.spread(&access.organisation, access.team(), &entry.contact).await?;
+    app.copies.spread(&access.organization, access.team(), &entry.contact).await?;
     tell(app, &access, &entry.contact, now).await?;
     reply::json(201, &ContactView::of(&entry))
 }
@@ -94,7 +94,7 @@ async fn is_out(
     access: &TeamAccess,
     number: &shared_domain::phone::PhoneNumber,
 ) -> Result<bool, Problem> {
-    let subject = Subject::of_team(&access.organisation, access.team(), number);
+    let subject = Subject::of_team(&access.organization, access.team(), number);
     Ok(app.opt_outs.any_out(&[subject]).await?)
 }
 
@@ -105,15 +105,15 @@ async fn met_before(
     number: &shared_domain::phone::PhoneNumber,
 ) -> Result<Option<Entry>, Problem> {
     let id = ContactId::provisional(access.team(), number);
-    let met = app.book.get(&access.organisation, access.team(), &id).await?;
+    let met = app.book.get(&access.organization, access.team(), &id).await?;
     Ok(met.filter(|met| met.contact.provisional))
 }
 
 async fn made_before(app: &App, access: &TeamAccess, made: &str) -> Outcome {
     let id = ContactId::parse(made).map_err(|_| Problem::not_found())?;
     let entry =
-        app.book.get(&access.organisation, access.team(), &id).await?.ok_or_else(Problem::not_found)?;
-    app.copies.spread(&access.organisation, access.team(), &entry.contact).await?;
+        app.book.get(&access.organization, access.team(), &id).await?.ok_or_else(Problem::not_found)?;
+    app.copies.spread(&access.organization, access.team(), &entry.contact).await?;
     reply::json(201, &ContactView::of(&entry))
 }
 
@@ -121,12 +121,12 @@ async fn made_before(app: &App, access: &TeamAccess, made: &str) -> Outcome {
 async fn tell(app: &App, access: &TeamAccess, contact: &Contact, now: Timestamp) -> Result<(), Problem> {
     let by = access.standing.user.id.clone();
     let subject = News::ContactAdded { contact: contact.id.clone(), by };
-    if !app.teams.wants(&access.organisation, access.team(), &subject).await? {
+    if !app.teams.wants(&access.organization, access.team(), &subject).await? {
         return Ok(());
     }
     let notice = Notice {
         id: format!("contact-added-{}", contact.id),
-        organisation: access.organisation.clone(),
+        organization: access.organization.clone(),
         team: access.team().clone(),
         subject,
         at: now,
@@ -149,9 +149,9 @@ pub(crate) async fn change(app: &App, request: &Request) -> Outcome {
     for _ in 0..3 {
         let before = in_path(app, &access, request).await?;
         let after = changed_by(app, &access, &before, &wanted).await?;
-        match app.book.write(&access.organisation, access.team(), Some(&before), &after, None).await? {
+        match app.book.write(&access.organization, access.team(), Some(&before), &after, None).await? {
             Written::Done => {
-                app.copies.spread(&access.organisation, access.team(), &after.contact).await?;
+                app.copies.spread(&access.organization, access.team(), &after.contact).await?;
                 if before.contact.number != after.contact.number {
                     leave_behind(app, &access, &before.contact).await?;
                 }
@@ -206,9 +206,9 @@ async fn changed_by(
 
 /// A number that this contact has no more.
 async fn leave_behind(app: &App, access: &TeamAccess, old: &Contact) -> Result<(), Problem> {
-    let (organisation, team) = (&access.organisation, access.team());
+    let (organization, team) = (&access.organization, access.team());
     let kept = (old.opted_out, old.blocked);
-    Ok(app.former_numbers.leave(organisation, team, &old.id, &old.number, kept).await?)
+    Ok(app.former_numbers.leave(organization, team, &old.id, &old.number, kept).await?)
 }
 
 /// Remove a contact
@@ -230,7 +230,7 @@ pub(crate) async fn remove(app: &App, request: &Request) -> Outcome {
                 "This number opted out or is blocked; forgetting that would let it be texted again.",
             ));
         }
-        if app.book.remove(&access.organisation, access.team(), &entry).await? {
+        if app.book.remove(&access.organization, access.team(), &entry).await? {
             leave_behind(app, &access, contact).await?;
             return reply::no_content();
         }

@@ -153,11 +153,11 @@ async fn break_lock(app: &App, now: Timestamp, request: &Request) -> Outcome {
 
 async fn require_admin(app: &App, request: &Request, member: &MemberAccess) -> Result<(), Problem> {
     let caller = caller::user(request, &app.claims)?;
-    let role = app.members.role(&caller.organisation, &member.membership.team, &caller.user).await?;
+    let role = app.members.role(&caller.organization, &member.membership.team, &caller.user).await?;
     if role.is_some_and(|role| role.role == Role::Admin) {
         return Ok(());
     }
-    let owner = app.members.user(&caller.organisation, &caller.user).await?.is_some_and(|user| user.owner);
+    let owner = app.members.user(&caller.organization, &caller.user).await?.is_some_and(|user| user.owner);
     if owner {
         Ok(())
     } else {

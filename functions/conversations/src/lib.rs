@@ -125,7 +125,7 @@ async fn change(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let found = found.ok_or_else(Problem::not_found)?; // decided before the shape of the body
     let wanted: ConversationChange = input::body(request)?;
     let change = Change { folder: wanted.folder.map(Folder::from), read: wanted.read };
-    let changed = app.conversations.change(&member.organisation, found, change, now).await?;
+    let changed = app.conversations.change(&member.organization, found, change, now).await?;
     reply::json(200, &ConversationView::of(&changed.ok_or_else(Problem::not_found)?, now))
 }
 
@@ -151,8 +151,8 @@ async fn change_many(app: &App, now: Timestamp, request: &Request) -> Outcome {
         }
     }
     let change = Change { folder: wanted.folder.map(Folder::from), read: wanted.read };
-    let (organisation, inbox) = (&member.organisation, &member.membership.inbox);
-    let mut changed = app.conversations.change_many(organisation, inbox, &ids, change, now).await?;
+    let (organization, inbox) = (&member.organization, &member.membership.inbox);
+    let mut changed = app.conversations.change_many(organization, inbox, &ids, change, now).await?;
     let mut items = Vec::new();
     for id in ids {
         match changed.iter().position(|conversation| conversation.id == id) {
@@ -179,8 +179,8 @@ async fn history(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let limit = input::limit(request)?;
     let scope = format!("history {conversation}");
     let before = place(app, &member, &scope, request)?.and_then(|place| MessageId::parse(&place).ok());
-    let page = app.messages.history(&member.organisation, &conversation, limit, before.as_ref()).await?;
-    let links = Links { bucket: &app.bucket, organisation: &member.organisation, now };
+    let page = app.messages.history(&member.organization, &conversation, limit, before.as_ref()).await?;
+    let links = Links { bucket: &app.bucket, organization: &member.organization, now };
     let items = page.messages.iter().map(|message| MessageView::of(message, &links)).collect();
     let next_cursor = page.next.map(|id| app.cursors.seal(&member.principal, &scope, id.as_str()));
     reply::json(200, &Page { items, next_cursor })

@@ -37,10 +37,10 @@ pub(crate) async fn list(app: &App, now: Timestamp, request: &Request) -> Outcom
         return search::search(app, now, request, &member, folder, &filter, question).await;
     }
     let (folder, limit) = (folder.unwrap_or(Folder::Inbox), input::limit(request)?);
-    let (organisation, inbox) = (&member.organisation, &member.membership.inbox);
+    let (organization, inbox) = (&member.organization, &member.membership.inbox);
     let scope = format!("conversations {inbox} {} {filter:?}", folder.as_str());
     let after = place(app, &member, &scope, request)?;
-    let listing = Listing { organisation, inbox, folder, filter: &filter };
+    let listing = Listing { organization, inbox, folder, filter: &filter };
     let page = app.conversations.list(listing, limit, after.as_deref()).await?;
     let items =
         page.conversations.iter().map(|conversation| ConversationView::of(conversation, now)).collect();

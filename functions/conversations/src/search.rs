@@ -49,7 +49,7 @@ pub(crate) async fn search(
     let found = numbers(app, member, question, limit, after.as_deref()).await?;
     let inbox = &member.membership.inbox;
     let ids: Vec<_> = found.numbers.iter().map(|number| ConversationId::of(inbox, number)).collect();
-    let mut conversations = app.conversations.several(&member.organisation, inbox, &ids).await?;
+    let mut conversations = app.conversations.several(&member.organization, inbox, &ids).await?;
     conversations.retain(|conversation| {
         folder.is_none_or(|folder| conversation.folder == folder) && filter.admits(conversation)
     });
@@ -71,16 +71,16 @@ async fn numbers(
     limit: u16,
     after: Option<&str>,
 ) -> Result<Found, Problem> {
-    let (organisation, team) = (&member.organisation, &member.membership.team);
+    let (organization, team) = (&member.organization, &member.membership.team);
     if after.is_none() {
-        if let Some(entry) = app.contacts.by_external_id(organisation, team, question).await? {
+        if let Some(entry) = app.contacts.by_external_id(organization, team, question).await? {
             return Ok(Found { numbers: vec![entry.contact.number], next: None });
         }
         if let Ok(number) = PhoneNumber::parse(question) {
             return Ok(Found { numbers: vec![number], next: None });
         }
     }
-    let Contacts { entries, next } = app.contacts.by_name(organisation, team, question, limit, after).await?;
+    let Contacts { entries, next } = app.contacts.by_name(organization, team, question, limit, after).await?;
     let mut numbers: Vec<_> = entries.into_iter().map(|entry| entry.contact.number).collect();
     numbers.sort();
     numbers.dedup();

@@ -20,7 +20,7 @@ use shared_carriers::{
     twilio::{CarrierState, StatusCallback, Verifier, error_code},
 };
 use shared_domain::{
-    ids::{ConversationId, MessageId, OrganisationId},
+    ids::{ConversationId, MessageId, OrganizationId},
     message::{DeliveryState, Report},
     time::Timestamp,
 };
@@ -81,7 +81,7 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
 ///
 /// Form body, signed over the public address, with our message id and its proof in the query.
 #[utoipa::path(post, path = "/webhooks/twilio/status", tag = "carriers",
-    params(("organisation" = Option<String>, Query), ("message" = Option<String>, Query), ("proof" = Option<String>, Query)),
+    params(("organization" = Option<String>, Query), ("message" = Option<String>, Query), ("proof" = Option<String>, Query)),
     request_body(content_type = "application/x-www-form-urlencoded", content = String),
     responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),
         (status = 403, description = "The signature or proof is missing or wrong", body = ProblemView),
@@ -90,7 +90,7 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let body = webhook::twilio_body(&app.verifier, STATUS_PATH, request)?;
     let callback = StatusCallback::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
     let subject = app.callbacks.subject(request.uri().query().unwrap_or_default());
-    let Some((organisation, message)) = find(app, subject, &callback).await? else {
+    let Some((organization, message)) = find(app, subject, &callback).await? else {
         tracing::warn!(
             metric = "unknown_message",
             carrier_id = callback.message_sid,
@@ -103,7 +103,7 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     };
     let report = report(&callback, now);
     let sid = Some(callback.message_sid.as_str());
-    if app.deliveries.report(&organisation, &message, state, &report, sid).await? == Reported::NoMessage {
+    if app.deliveries.report(&organization, &message, state, &report, sid).await? == Reported::NoMessage {
         tracing::warn!(metric = "unknown_message", message_id = %message, "a report for no message of ours");
     }
     Ok(webhook::acknowledged())
@@ -113,10 +113,10 @@ async fn find(
     app: &App,
     subject: Subject,
     callback: &StatusCallback,
-) -> Result<Option<(OrganisationId, MessageId)>, Problem> {
+) -> Result<Option<(OrganizationId, MessageId)>, Problem> {
     match subject {
-        Subject::Ours { organisation, message } => {
-            let ids = OrganisationId::parse(&organisation).ok().zip(MessageId::parse(&message).ok());
+        Subject::Ours { organization, message } => {
+            let ids = OrganizationId::parse(&organization).ok().zip(MessageId::parse(&message).ok());
             Ok(ids)
         }
         Subject::Unnamed => by_carrier_id(app, callback).await,
@@ -131,13 +131,13 @@ async fn find(
 async fn by_carrier_id(
     app: &App,
     callback: &StatusCallback,
-) -> Result<Option<(OrganisationId, MessageId)>, Problem> {
+) -> Result<Option<(OrganizationId, MessageId)>, Problem> {
     let (Some(from), Some(to)) = (&callback.from, &callback.to) else { return Ok(None) };
     let (from, to) = (webhook::number(from)?, webhook::number(to)?);
     let Some(inbox) = app.inboxes.by_number(&from).await? else { return Ok(None) };
     let conversation = ConversationId::of(&inbox.id, &to);
-    let found = app.messages.by_carrier_id(&inbox.organisation, &conversation, &callback.message_sid).await?;
-    Ok(found.map(|message| (inbox.organisation, message.id)))
+    let found = app.messages.by_carrier_id(&inbox.organization, &conversation, &callback.message_sid).await?;
+    Ok(found.map(|message| (inbox.organization, message.id)))
 }
 
 /// The carrier's early states all prove one thing: it has taken the message.

@@ -137,7 +137,7 @@ async fn addresses(app: &App, notice: &Notice) -> Result<Vec<String>, StoreError
         subject @ (Subject::OptOutChanged { .. }
         | Subject::UnknownContact { .. }
         | Subject::ContactAdded { .. }) => {
-            let settings = app.teams.notification_settings(&notice.organisation, &notice.team).await?;
+            let settings = app.teams.notification_settings(&notice.organization, &notice.team).await?;
             settings.recipients(subject).to_vec()
         }
     };
@@ -150,7 +150,7 @@ async fn addresses(app: &App, notice: &Notice) -> Result<Vec<String>, StoreError
 async fn addresses_of_admins(app: &App, notice: &Notice) -> Result<Vec<String>, StoreError> {
     let mut addresses = Vec::with_capacity(notice.admins.len());
     for admin in &notice.admins {
-        let user = app.members.user(&notice.organisation, admin).await?;
+        let user = app.members.user(&notice.organization, admin).await?;
         addresses.extend(user.map(|user| user.email));
     }
     Ok(addresses)
@@ -187,7 +187,7 @@ async fn tell(app: &App, now: Timestamp, notice: &Notice, addresses: &[String]) 
     for address in addresses {
         let mail =
             Mail { to: address.clone(), subject: subject.clone(), text: text.clone(), html: html.clone() };
-        match app.notices.claim(&notice.organisation, &notice.id, address, now).await {
+        match app.notices.claim(&notice.organization, &notice.id, address, now).await {
             Ok(true) => send(app, notice, &mail, &mut tally).await,
             Ok(false) => tally.earlier += 1,
             Err(error) => {
@@ -235,7 +235,7 @@ async fn send(app: &App, notice: &Notice, mail: &Mail, tally: &mut Tally) {
 /// A claim that stays though nothing was sent looks to the next delivery like any other: nobody will be told.
 async fn give_back(app: &App, notice: &Notice, address: &str, tally: &mut Tally) {
     tally.untold += 1;
-    if let Err(error) = app.notices.give_back(&notice.organisation, &notice.id, address).await {
+    if let Err(error) = app.notices.give_back(&notice.organization, &notice.id, address).await {
         tracing::error!(
             notice = notice.id,
             metric = "mail_unknown",

@@ -38,8 +38,8 @@ impl Writer {
 
     /// The letter of a notice: one to three reads.
     pub(crate) async fn letter(&self, notice: &Notice) -> Result<Letter, StoreError> {
-        let organisation = &notice.organisation;
-        let team = self.teams.get(organisation, &notice.team).await?.map(|team| team.name);
+        let organization = &notice.organization;
+        let team = self.teams.get(organization, &notice.team).await?.map(|team| team.name);
         let about = match &notice.subject {
             Subject::RegistrationApproved => About::RegistrationApproved,
             Subject::RegistrationRejected(reasons) => {
@@ -54,7 +54,7 @@ impl Writer {
             }
             Subject::UnknownContact { contact, inbox } => {
                 let number = self.contact(notice, contact).await?.map(|contact| contact.number);
-                let inbox = self.inboxes.get(organisation, inbox).await?.map(|inbox| inbox.name);
+                let inbox = self.inboxes.get(organization, inbox).await?.map(|inbox| inbox.name);
                 About::UnknownContact {
                     number: known(
                         number.map(|number| number.as_str().to_owned()),
@@ -65,7 +65,7 @@ impl Writer {
             }
             Subject::ContactAdded { contact, by } => {
                 let contact = self.contact(notice, contact).await?.as_ref().map(name_or_number);
-                let by = self.members.user(organisation, by).await?.map(|user| user.name);
+                let by = self.members.user(organization, by).await?.map(|user| user.name);
                 About::ContactAdded {
                     contact: or_gone_contact(contact),
                     by: known(by, "somebody who is no longer a user"),
@@ -76,7 +76,7 @@ impl Writer {
     }
 
     async fn contact(&self, notice: &Notice, contact: &ContactId) -> Result<Option<Contact>, StoreError> {
-        self.contacts.get(&notice.organisation, &notice.team, contact).await
+        self.contacts.get(&notice.organization, &notice.team, contact).await
     }
 }
 

@@ -20,7 +20,7 @@ use shared_aws::{
 };
 use shared_domain::{
     contact::Contact,
-    ids::{InboxId, OrganisationId, TeamId, UserId},
+    ids::{InboxId, OrganizationId, TeamId, UserId},
     inbox::{self, Inbox, InboxKind},
     membership::User,
     notice::{Notice, NotificationSettings, Subject},
@@ -39,7 +39,7 @@ pub(crate) fn now() -> Timestamp {
 
 pub(crate) struct Stage {
     engine: Engine,
-    pub(crate) organisation: OrganisationId,
+    pub(crate) organization: OrganizationId,
     pub(crate) team: TeamId,
     pub(crate) inbox: InboxId,
     pub(crate) contact: Contact,
@@ -48,7 +48,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) async fn set() -> Self {
         let engine = Engine::start().await;
-        let organisation = OrganisationId::parse("org_1").unwrap();
+        let organization = OrganizationId::parse("org_1").unwrap();
         let team = Team {
             id: TeamId::parse("team_1").unwrap(),
             name: "Front".into(),
@@ -56,7 +56,7 @@ impl Stage {
             messaging_service: None,
         };
         let inbox = Inbox {
-            organisation: organisation.clone(),
+            organization: organization.clone(),
             id: InboxId::parse("inb_1").unwrap(),
             team: team.id.clone(),
             kind: InboxKind::Shared,
@@ -71,9 +71,9 @@ impl Stage {
         };
         let number = PhoneNumber::from_carrier("+12025550143").unwrap();
         let contact = Contact::provisional(&team.id, &number);
-        Teams::new(engine.table()).put(&organisation, &team).await.unwrap();
+        Teams::new(engine.table()).put(&organization, &team).await.unwrap();
         Inboxes::new(engine.table()).put(&inbox).await.unwrap();
-        let stage = Self { engine, organisation, team: team.id, inbox: inbox.id, contact };
+        let stage = Self { engine, organization, team: team.id, inbox: inbox.id, contact };
         stage.contact(&stage.contact).await;
         stage
     }
@@ -88,7 +88,7 @@ impl Stage {
     }
 
     pub(crate) async fn contact(&self, contact: &Contact) {
-        Contacts::new(self.table()).put(&self.organisation, &self.team, contact).await.unwrap();
+        Contacts::new(self.table()).put(&self.organization, &self.team, contact).await.unwrap();
     }
 
     /// Users, each with an address of their name.
@@ -103,7 +103,7 @@ impl Stage {
     pub(crate) async fn user(&self, name: &str, email: &str) -> UserId {
         let id = UserId::parse(name).unwrap();
         let user = User { id: id.clone(), name: name.to_uppercase(), email: email.into(), owner: false };
-        Members::new(self.table()).put_user(&self.organisation, &user).await.unwrap();
+        Members::new(self.table()).put_user(&self.organization, &user).await.unwrap();
         id
     }
 
@@ -117,13 +117,13 @@ impl Stage {
             chance: 1,
         };
         let teams = Teams::new(self.table());
-        teams.choose_notifications(&self.organisation, &self.team, settings, &deed).await.unwrap();
+        teams.choose_notifications(&self.organization, &self.team, settings, &deed).await.unwrap();
     }
 
     pub(crate) fn notice(&self, subject: Subject, admins: Vec<UserId>) -> Notice {
         Notice {
             id: "not_1".into(),
-            organisation: self.organisation.clone(),
+            organization: self.organization.clone(),
             team: self.team.clone(),
             subject,
             at: now(),

@@ -25,7 +25,7 @@ pub(crate) async fn answer(
     from: &PhoneNumber,
     words: &str,
 ) -> Result<(), Problem> {
-    let Some(saved) = app.out_of_office.get(&inbox.organisation, &inbox.id).await? else { return Ok(()) };
+    let Some(saved) = app.out_of_office.get(&inbox.organization, &inbox.id).await? else { return Ok(()) };
     let Ok(schedule) = Schedule::parse(&saved.draft) else {
         tracing::error!(inbox = %inbox.id, metric = "unreadable_schedule", "Out of Office is not what it should be");
         return Ok(());
@@ -42,11 +42,11 @@ pub(crate) async fn answer(
         from_own_number: app.inboxes.is_ours(from).await?,
         short_code: !from.as_str().starts_with('+'),
     };
-    let recent = app.out_of_office.recent(&inbox.organisation, &inbox.id, &conversation, now).await?;
+    let recent = app.out_of_office.recent(&inbox.organization, &inbox.id, &conversation, now).await?;
     if !out_of_office::should_answer(Some(&period), &what, recent) {
         return Ok(());
     }
-    let Some(account) = app.inboxes.account(&inbox.organisation, &inbox.id).await? else { return Ok(()) };
+    let Some(account) = app.inboxes.account(&inbox.organization, &inbox.id).await? else { return Ok(()) };
     if !automatic::may_send(&account) {
         return Ok(());
     }
@@ -55,7 +55,7 @@ pub(crate) async fn answer(
 }
 
 async fn send(app: &App, account: &Account, period: &ClosedPeriod, message: &Message) -> Result<(), Problem> {
-    let answered = app.out_of_office.answer(&account.inbox.organisation, period, message).await?;
+    let answered = app.out_of_office.answer(&account.inbox.organization, period, message).await?;
     if answered {
         tracing::info!(inbox = %account.inbox.id, message_id = %message.id, "answered out of office");
     }

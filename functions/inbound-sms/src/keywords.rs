@@ -62,7 +62,7 @@ pub(crate) async fn act(app: &App, now: Timestamp, chance: u64, said: Said<'_>) 
             continue;
         }
         if matches!(subject.scope, Scope::Team(_)) {
-            app.opt_outs.spread(&subject.organisation, &said.inbox.team, said.from).await?;
+            app.opt_outs.spread(&subject.organization, &said.inbox.team, said.from).await?;
         }
         if reply == Some(Reply::Help) {
             help(app, now, chance, said).await?;
@@ -83,8 +83,8 @@ async fn store(
     change: &Change,
     reply: Option<Reply>,
 ) -> Result<bool, Problem> {
-    let (organisation, team) = (&subject.organisation, &said.inbox.team);
-    let contact = app.contacts.by_number_or_provisional(organisation, team, said.from).await?;
+    let (organization, team) = (&subject.organization, &said.inbox.team);
+    let contact = app.contacts.by_number_or_provisional(organization, team, said.from).await?;
     let confirmation = confirmation(app, now, chance, said, reply).await?;
     let entry = change.entry(subject, contact.id.clone(), Some(said.message.clone()), None, now);
     let recorded = Recorded {
@@ -105,7 +105,7 @@ async fn store(
 /// Whether the team wants an e-mail about it.
 async fn is_told(app: &App, said: Said<'_>, contact: &Contact) -> Result<bool, Problem> {
     let news = News::OptOutChanged { contact: contact.id.clone(), opted_out: true };
-    Ok(app.teams.wants(&said.inbox.organisation, &said.inbox.team, &news).await?)
+    Ok(app.teams.wants(&said.inbox.organization, &said.inbox.team, &news).await?)
 }
 
 async fn confirmation(
@@ -131,12 +131,12 @@ async fn help(app: &App, now: Timestamp, chance: u64, said: Said<'_>) -> Result<
     let text = automatic::text(&account, said.from, &opt_out::help_text(&account.team.name), now, chance);
     let hour =
         ClosedPeriod { id: format!("help-{}", now.millis().div_euclid(HOUR)), since: now, until: None };
-    app.out_of_office.answer(&said.inbox.organisation, &hour, &text).await?;
+    app.out_of_office.answer(&said.inbox.organization, &hour, &text).await?;
     Ok(())
 }
 
 async fn sender(app: &App, said: Said<'_>) -> Result<Option<Account>, Problem> {
-    let account = app.inboxes.account(&said.inbox.organisation, &said.inbox.id).await?;
+    let account = app.inboxes.account(&said.inbox.organization, &said.inbox.id).await?;
     Ok(account.filter(automatic::may_send))
 }
 

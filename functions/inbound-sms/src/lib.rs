@@ -142,8 +142,8 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
     };
     if !text.media.is_empty() {
         // Also for a text that comes again: the files of one whose first delivery broke off here are copied as well.
-        let (organisation, files) = (inbox.organisation.clone(), text.media.len());
-        app.files.leave(&Waiting { organisation, message: message.clone(), files, at: now }).await?;
+        let (organization, files) = (inbox.organization.clone(), text.media.len());
+        app.files.leave(&Waiting { organization, message: message.clone(), files, at: now }).await?;
     }
     // What follows belongs to the instant at which the text came first: a repetition, however late, asks for nothing new.
     let received = message.made_at().unwrap_or(now);
@@ -157,7 +157,7 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
         None => false,
     };
     if keyword.is_none() && wants_review(&inbound.body) {
-        let place = Place { organisation: &inbox.organisation, team: &inbox.team, inbox: &inbox.id };
+        let place = Place { organization: &inbox.organization, team: &inbox.team, inbox: &inbox.id };
         if app.reviews.put_up(place, &message, &text.from, &inbound.body).await? {
             tracing::info!(inbox = %inbox.id, message_id = %message, "put up for review");
         }

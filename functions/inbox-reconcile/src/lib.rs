@@ -108,7 +108,7 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
 /// The reservation goes before the number: a retry that comes at this instant finds no reservation to complete, and gives
 /// back what it may have bought itself.
 async fn look_after(app: &App, purchase: &Purchase, tally: &mut Tally) -> Result<(), NotDone> {
-    let account = app.inboxes.account(&purchase.organisation, &purchase.inbox).await?;
+    let account = app.inboxes.account(&purchase.organization, &purchase.inbox).await?;
     if let Some(account) = account {
         if account.inbox.stage != Stage::Creating {
             return Ok(app.new_inboxes.settle(purchase).await?);

@@ -54,7 +54,7 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
     let wanted: NewInbox = input::body(request)?;
     let dry_run = input::query(request, "dryRun") == Some("true");
     let attempt = Attempt {
-        organisation: &access.organisation,
+        organization: &access.organization,
         principal: access.principal.clone(),
         route: format!("inboxes {}", access.team()),
         key: idempotency::key(request)?,
@@ -95,16 +95,16 @@ async fn begun_before(
     made: Option<&str>,
 ) -> Result<Option<Account>, Problem> {
     let Some(id) = made.and_then(|made| InboxId::parse(made).ok()) else { return Ok(None) };
-    Ok(app.inboxes.account(&access.organisation, &id).await?)
+    Ok(app.inboxes.account(&access.organization, &id).await?)
 }
 
 async fn dry(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, chance: u64) -> Outcome {
     let code = match &draft.api_code {
-        Some(code) if app.inboxes.has_api_code(&access.organisation, code).await? => {
+        Some(code) if app.inboxes.has_api_code(&access.organization, code).await? => {
             return Err(api_code_taken());
         }
         Some(code) => code.clone(),
-        None => free_api_code(app, &access.organisation, &draft.name, chance).await?,
+        None => free_api_code(app, &access.organization, &draft.name, chance).await?,
     };
     if app.inboxes.is_ours(&draft.number).await? {
         return Err(numbers::unavailable(app, &draft.number).await);
@@ -128,7 +128,7 @@ async fn reserve(
         let code = match &draft.api_code {
             Some(code) => code.clone(),
             None => {
-                free_api_code(app, &access.organisation, &draft.name, chance.rotate_left(round * 16)).await?
+                free_api_code(app, &access.organization, &draft.name, chance.rotate_left(round * 16)).await?
             }
         };
         let inbox = inbox(access, draft, code, now, chance);
@@ -145,7 +145,7 @@ async fn reserve(
 
 fn inbox(access: &TeamAccess, draft: &Draft, api_code: String, now: Timestamp, chance: u64) -> Inbox {
     Inbox {
-        organisation: access.organisation.clone(),
+        organization: access.organization.clone(),
         id: Id::new(now, chance),
         team: access.team().clone(),
         kind: InboxKind::Shared,
@@ -183,7 +183,7 @@ async fn finish(
 /// A submission that made the team's messaging service meanwhile has put the numbers of the inboxes in use into it: this
 /// one either was in use by then, or finds the service now. A retry with the same key tries once more.
 async fn join_late(app: &App, access: &TeamAccess, sid: &str, joined: Option<&str>) -> Result<(), Problem> {
-    let registration = app.registrations.get(&access.organisation, access.team()).await?;
+    let registration = app.registrations.get(&access.organization, access.team()).await?;
     match registration.messaging_service {
         Some(service) if joined != Some(service.as_str()) => {
             let added = app.carrier.add_number(&service, sid).await;
@@ -283,7 +283,7 @@ async fn complete(
                 return created(app, 201, inbox, &team, true, opens).await;
             }
             Completed::RegistrationBegun => {
-                let now_there = app.teams.get(&access.organisation, access.team()).await?;
+                let now_there = app.teams.get(&access.organization, access.team()).await?;
                 team = now_there.ok_or_else(Problem::not_found)?;
             }
             Completed::NotReserved => return settled_otherwise(app, access, inbox, sid).await,
@@ -294,7 +294,7 @@ async fn complete(
 
 /// Another request completed the reservation, or the sweep undid it: then the number goes back.
 async fn settled_otherwise(app: &App, access: &TeamAccess, inbox: &Inbox, sid: &str) -> Outcome {
-    let there = app.inboxes.account(&access.organisation, &inbox.id).await?;
+    let there = app.inboxes.account(&access.organization, &inbox.id).await?;
     if let Some(account) = there {
         return created(app, 201, &account.inbox, &account.team, true, false).await;
     }
@@ -307,7 +307,7 @@ async fn created(app: &App, status: u16, inbox: &Inbox, team: &Team, member: boo
     if opens {
         team.registration = RegistrationStatus::Pending;
     }
-    let details = app.registrations.get(&inbox.organisation, &team.id).await?;
+    let details = app.registrations.get(&inbox.organization, &team.id).await?;
     let registration = RegistrationSummary::of(&team, details.is_submitted());
     let notice = registration.notice;
     let mut inbox = InboxView::of(inbox, true);

@@ -1,7 +1,7 @@
 //! What was entered in the wizard, checked field by field.
 
 use shared_domain::{
-    ids::{OrganisationId, UserId},
+    ids::{OrganizationId, UserId},
     inbox::{Inbox, InboxKind},
     lock::Person,
     membership::Membership,
@@ -101,7 +101,7 @@ async fn members(
         faults.push(("/memberIds".into(), "at most 40; add more afterwards"));
         return Ok(Vec::new());
     }
-    let team = app.team_members.list(&access.organisation, access.team()).await?;
+    let team = app.team_members.list(&access.organization, access.team()).await?;
     let creator = &access.standing.user.id;
     let mut found: Vec<Person> = Vec::new();
     for (index, wanted) in wanted.iter().enumerate() {
@@ -129,16 +129,16 @@ pub(crate) fn memberships(inbox: &Inbox, creator: Person, members: &[Person]) ->
         .collect()
 }
 
-/// An API code made of a name that no inbox of the organisation has at this instant.
+/// An API code made of a name that no inbox of the organization has at this instant.
 pub(crate) async fn free_api_code(
     app: &App,
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     name: &str,
     chance: u64,
 ) -> Result<String, Problem> {
     for attempt in 0..4 {
         let code = settings::api_code_of(name, attempt, chance >> (8 * attempt));
-        if !app.inboxes.has_api_code(organisation, &code).await? {
+        if !app.inboxes.has_api_code(organization, &code).await? {
             return Ok(code);
         }
     }
@@ -148,7 +148,7 @@ pub(crate) async fn free_api_code(
 /// The same for an inbox that is being made already: its own number and code are no faults of it, and whoever was chosen
 /// and has left the team meanwhile is left out.
 pub(crate) async fn check_begun(app: &App, access: &TeamAccess, wanted: NewInbox) -> Result<Draft, Problem> {
-    let team = app.team_members.list(&access.organisation, access.team()).await?;
+    let team = app.team_members.list(&access.organization, access.team()).await?;
     let complete = access.standing.team.registration.is_complete();
     let chosen = |id: &String| team.iter().any(|member| member.user.id.as_str() == id) && complete;
     let member_ids = wanted.member_ids.into_iter().filter(chosen).collect();

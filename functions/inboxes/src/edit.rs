@@ -33,8 +33,8 @@ use crate::{
     responses((status = 200, body = Page<InboxView>), (status = 404, body = ProblemView)))]
 pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?;
-    let inboxes = app.inboxes.of_team(&access.organisation, access.team()).await?;
-    let home = app.members.home(&access.organisation, &access.standing.user.id).await?;
+    let inboxes = app.inboxes.of_team(&access.organization, access.team()).await?;
+    let home = app.members.home(&access.organization, &access.standing.user.id).await?;
     let own: Vec<InboxId> =
         home.map(|home| home.inboxes.into_iter().map(|of_user| of_user.inbox).collect()).unwrap_or_default();
     let registration = access.standing.team.registration;
@@ -49,7 +49,7 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
 
 /// Read an inbox
 ///
-/// Its settings, for its members and for those who manage its team. Name and colour are shown to members alone.
+/// Its settings, for its members and for those who manage its team. Name and color are shown to members alone.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}", tag = "inboxes", params(("inboxId" = String, Path)),
     responses((status = 200, body = InboxView), (status = 404, body = ProblemView)))]
 pub(crate) async fn read(app: &App, request: &Request) -> Outcome {

@@ -103,7 +103,7 @@ fn changed() -> Problem {
 }
 
 fn api_code_taken() -> Problem {
-    Problem::new(409, "api_code_taken", "Another inbox of the organisation has this API code.")
+    Problem::new(409, "api_code_taken", "Another inbox of the organization has this API code.")
         .with_error("/apiCode", "taken")
 }
 

@@ -20,7 +20,7 @@ use crate::{App, draft::members_wait};
     responses((status = 200, body = Page<InboxMemberView>), (status = 404, body = ProblemView)))]
 pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
     let access = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?;
-    let members = app.members.list(&access.inbox.organisation, &access.inbox.id).await?;
+    let members = app.members.list(&access.inbox.organization, &access.inbox.id).await?;
     let items = members.iter().map(|member| InboxMemberView::of(&member.user)).collect();
     reply::json(200, &Page::<InboxMemberView> { items, next_cursor: None })
 }
@@ -42,7 +42,7 @@ pub(crate) async fn put(app: &App, now: Timestamp, chance: u64, request: &Reques
         return Err(members_wait().with("registration", registration.as_str()));
     }
     let inbox = &access.inbox;
-    let colleague = app.team_members.get(&inbox.organisation, &inbox.team, &user).await?;
+    let colleague = app.team_members.get(&inbox.organization, &inbox.team, &user).await?;
     let colleague = colleague.ok_or_else(Problem::not_found)?;
     let member = Membership {
         inbox: inbox.id.clone(),
@@ -51,7 +51,7 @@ pub(crate) async fn put(app: &App, now: Timestamp, chance: u64, request: &Reques
         user: colleague.user,
     };
     let deed = deed(&access, "inbox_member.add", &user, now, chance);
-    match app.members.admit(&inbox.organisation, &member, &deed).await? {
+    match app.members.admit(&inbox.organization, &member, &deed).await? {
         Added::Done => reply::json(200, &InboxMemberView::of(&member.user)),
         Added::NotInTeam => Err(Problem::not_found()),
         Added::RegistrationIncomplete => Err(members_wait()),
@@ -72,13 +72,13 @@ pub(crate) async fn remove(app: &App, now: Timestamp, chance: u64, request: &Req
     let access = shared(app, request).await?;
     let user: UserId = input::path_id(request, "userId")?;
     let inbox = &access.inbox;
-    if app.members.membership(&inbox.organisation, &inbox.id, &user).await?.is_some() {
+    if app.members.membership(&inbox.organization, &inbox.id, &user).await?.is_some() {
         let deed = deed(&access, "inbox_member.remove", &user, now, chance);
-        app.members.dismiss(&inbox.organisation, &inbox.team, &inbox.id, &user, &deed).await?;
+        app.members.dismiss(&inbox.organization, &inbox.team, &inbox.id, &user, &deed).await?;
     }
     // Also when the membership is ended already: that removal may have broken off before the locks.
     let by = access.standing.person();
-    app.locks.break_all_of(&inbox.organisation, &user, std::slice::from_ref(&inbox.id), &by).await?;
+    app.locks.break_all_of(&inbox.organization, &user, std::slice::from_ref(&inbox.id), &by).await?;
     reply::no_content()
 }
 

@@ -30,7 +30,7 @@ const SUGGESTIONS: u16 = 5;
         (status = 503, description = "The carrier does not answer", body = ProblemView)))]
 pub(crate) async fn available(app: &App, request: &Request) -> Outcome {
     let caller = caller::user(request, &app.claims)?;
-    let home = app.members.home(&caller.organisation, &caller.user).await?;
+    let home = app.members.home(&caller.organization, &caller.user).await?;
     home.filter(manages_any)
         .ok_or_else(|| Problem::forbidden("admin_required", "Only admins of a team look for numbers."))?;
     let search = search(request)?;

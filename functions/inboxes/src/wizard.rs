@@ -27,21 +27,21 @@ const TEAMS: u16 = 100;
     responses((status = 200, body = InboxWizard), (status = 403, body = ProblemView), (status = 422, body = ProblemView)))]
 pub(crate) async fn wizard(app: &App, chance: u64, request: &Request) -> Outcome {
     let caller = caller::user(request, &app.claims)?;
-    let home = app.members.home(&caller.organisation, &caller.user).await?;
+    let home = app.members.home(&caller.organization, &caller.user).await?;
     let home = home
         .filter(manages_any)
         .ok_or_else(|| Problem::forbidden("admin_required", "Only admins of a team create inboxes."))?;
     let name = input::query(request, "name").map(settings::name).transpose();
     let name = name.map_err(|fault| Problem::invalid(&[("?name".into(), fault)]))?;
     let teams = if home.user.owner {
-        app.teams.page(&caller.organisation, TEAMS, None).await?.teams
+        app.teams.page(&caller.organization, TEAMS, None).await?.teams
     } else {
         let own = home.teams.iter().filter(|role| role.role == Role::Admin);
         let own: Vec<TeamId> = own.map(|role| role.team.clone()).collect();
-        app.teams.several(&caller.organisation, &own).await?
+        app.teams.several(&caller.organization, &own).await?
     };
     let api_code = match name {
-        Some(name) => Some(free_api_code(app, &caller.organisation, &name, chance).await?),
+        Some(name) => Some(free_api_code(app, &caller.organization, &name, chance).await?),
         None => None,
     };
     let only = match teams.as_slice() {

@@ -105,7 +105,7 @@ async fn one(app: &App, clock: &impl Fn() -> Timestamp, record: &SqsMessage) -> 
     let job = MediaJob::parse(record.body.as_deref().unwrap_or_default())
         .map_err(|error| Again::NotUnderstood(error.to_string()))?;
     let not_there = || Again::NotUnderstood(format!("{} has no file {}", job.message, job.place));
-    let message = app.messages.get(&job.organisation, &job.message).await?.ok_or_else(not_there)?;
+    let message = app.messages.get(&job.organization, &job.message).await?.ok_or_else(not_there)?;
     let media = message.media.get(job.place).ok_or_else(not_there)?;
     let Some(source) = media.state.to_fetch() else { return Ok(()) };
     let copied = copy(app, clock, &job, &message, media, source).await;
@@ -145,7 +145,7 @@ async fn copy(
     let content_type =
         judge(announced, found(&fetched.content), &fetched.content).map_err(NotCopied::Never)?;
     let size = fetched.content.len() as u64;
-    let key = stored_at(&job.organisation, &message.inbox, &media.id);
+    let key = stored_at(&job.organization, &message.inbox, &media.id);
     let put = app.bucket.put(&key, &content_type, fetched.content, clock()).await;
     put.map_err(|error| NotCopied::Later(error.into()))?;
     Ok(Media { content_type: Some(content_type), state: MediaState::Stored { size }, ..media.clone() })

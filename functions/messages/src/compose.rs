@@ -47,7 +47,7 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
     let content = Wanted::parse(text, template_id, media)?;
     let (account, sender) = account(app, &caller, &from).await?;
     let attempt = Attempt {
-        organisation: caller.organisation(),
+        organization: caller.organization(),
         principal: caller.principal(),
         route: "compose".into(),
         key: idempotency::key(request)?,
@@ -71,7 +71,7 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
     if let Some(reason) = against(&heeding, existing.as_ref()).first() {
         return Err(refusal::refused(reason));
     }
-    let text = content.text(app, caller.organisation(), &account.team.id, &heeding, sender.as_ref()).await?;
+    let text = content.text(app, caller.organization(), &account.team.id, &heeding, sender.as_ref()).await?;
     if let Some(reason) = sending::reason_against_text(&text, content.has_files(), app.limits.compose) {
         return Err(refusal::refused(&reason));
     }
@@ -79,13 +79,13 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
     let contact = match known {
         Some(contact) => contact.clone(),
         None => {
-            let (organisation, team) = (caller.organisation(), &account.team.id);
-            app.contacts.by_number_or_provisional(organisation, team, &target.number).await?
+            let (organization, team) = (caller.organization(), &account.team.id);
+            app.contacts.by_number_or_provisional(organization, team, &target.number).await?
         }
     };
     let message = draft::outbound(&account, &target.number, sender, text, media, now, chance);
     let acceptance = Acceptance {
-        organisation: caller.organisation(),
+        organization: caller.organization(),
         message: &message,
         contact: &contact,
         guard: Guard::Compose { user: caller.user() },
@@ -98,7 +98,7 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
     .await
 }
 
-/// The account, for a member of it or a machine of its organisation; and who stands as the sender.
+/// The account, for a member of it or a machine of its organization; and who stands as the sender.
 async fn account(app: &App, caller: &Caller, from: &From) -> Result<(Account, Option<Person>), Problem> {
     let inbox = match (&from.inbox_id, &from.api_code) {
         (Some(inbox), None) => InboxId::parse(inbox).map_err(|_| Problem::not_found())?,
@@ -108,11 +108,11 @@ async fn account(app: &App, caller: &Caller, from: &From) -> Result<(Account, Op
     let sender = match caller {
         Caller::Machine(_) => None,
         Caller::User(user) => {
-            let member = app.members.membership(&user.organisation, &inbox, &user.user).await?;
+            let member = app.members.membership(&user.organization, &inbox, &user.user).await?;
             Some(member.ok_or_else(Problem::not_found)?.user)
         }
     };
-    let account = app.inboxes.account(caller.organisation(), &inbox).await?;
+    let account = app.inboxes.account(caller.organization(), &inbox).await?;
     Ok((account.ok_or_else(Problem::not_found)?, sender))
 }
 
@@ -120,7 +120,7 @@ async fn inbox_of_code(app: &App, caller: &Caller, code: &str) -> Result<InboxId
     if code.is_empty() || code.len() > 64 || code.contains('#') {
         return Err(Problem::not_found());
     }
-    let inbox = app.inboxes.by_api_code(caller.organisation(), code).await?;
+    let inbox = app.inboxes.by_api_code(caller.organization(), code).await?;
     Ok(inbox.ok_or_else(Problem::not_found)?.id)
 }
 
@@ -130,18 +130,18 @@ struct Target {
 }
 
 async fn target(app: &App, account: &Account, to: &Recipient) -> Result<Target, Problem> {
-    let (organisation, team) = (&account.inbox.organisation, &account.team.id);
+    let (organization, team) = (&account.inbox.organization, &account.team.id);
     match (&to.contact_id, &to.phone_number) {
         (Some(contact), None) => {
             let id = ContactId::parse(contact).map_err(|_| Problem::not_found())?;
-            let contact = app.contacts.get(organisation, team, &id).await?.ok_or_else(Problem::not_found)?;
+            let contact = app.contacts.get(organization, team, &id).await?.ok_or_else(Problem::not_found)?;
             Ok(Target { number: contact.number.clone(), contact: Some(contact) })
         }
         (None, Some(number)) => {
             let number = PhoneNumber::parse(number).map_err(|error| {
                 Problem::unprocessable("invalid_number", "/to/phoneNumber", &error.to_string())
             })?;
-            let contact = app.contacts.by_number(organisation, team, &number).await?;
+            let contact = app.contacts.by_number(organization, team, &number).await?;
             Ok(Target { number, contact })
         }
         _ => Err(Problem::bad_field("/to", "either contactId or phoneNumber")),
@@ -155,7 +155,7 @@ async fn existing(
 ) -> Result<Option<Conversation>, Problem> {
     let conversation = ConversationId::of(&account.inbox.id, number);
     let thread = Thread {
-        organisation: &account.inbox.organisation,
+        organization: &account.inbox.organization,
         inbox: &account.inbox.id,
         conversation: &conversation,
     };

@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 use shared_aws::media::{stored_at, uploaded_at};
 use shared_domain::{
     contact::Contact,
-    ids::{MediaId, OrganisationId, TeamId, TemplateId},
+    ids::{MediaId, OrganizationId, TeamId, TemplateId},
     inbox::Inbox,
     lock::Person,
     media::{LONGEST_LINK, MOST_FILES, Media, MediaState, check_outgoing, plain_type},
@@ -65,7 +65,7 @@ impl Wanted {
     pub(crate) async fn text(
         &self,
         app: &App,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         contact: &Contact,
         sender: Option<&Person>,
@@ -77,9 +77,9 @@ impl Wanted {
         let unknown =
             || Problem::unprocessable("unknown_template", "/templateId", "no canned response of the team");
         let id = TemplateId::parse(template).map_err(|_| unknown())?;
-        let entry = app.templates.get(organisation, team, &id).await?.ok_or_else(unknown)?;
+        let entry = app.templates.get(organization, team, &id).await?.ok_or_else(unknown)?;
         let template = Template::parse(&entry.response.text).map_err(|_| unknown())?;
-        let entry = app.book.get(organisation, team, &contact.id).await?;
+        let entry = app.book.get(organization, team, &contact.id).await?;
         let custom = entry.map(|entry| entry.custom).unwrap_or_default();
         let missing = match template.render(&Values::of(contact, &custom, sender)) {
             Ok(text) => return Ok(text),
@@ -142,11 +142,11 @@ async fn take_over(
         let told = "no file of this id was uploaded to this inbox in the last days";
         Problem::unprocessable("media_not_uploaded", &pointer, told)
     };
-    let from = uploaded_at(&inbox.organisation, &inbox.id, id);
+    let from = uploaded_at(&inbox.organization, &inbox.id, id);
     let head = app.bucket.head(&from, now).await?.ok_or_else(missing)?;
     let content_type = plain_type(&head.content_type);
     check_outgoing(&content_type, head.size).map_err(|fault| invalid(&pointer, &fault.to_string()))?;
-    let to = stored_at(&inbox.organisation, &inbox.id, id);
+    let to = stored_at(&inbox.organization, &inbox.id, id);
     match app.bucket.copy(&from, &head.etag, &to, now).await {
         Ok(()) => {}
         Err(shared_aws::bucket::BucketError::Absent) => return Err(missing()),

@@ -30,7 +30,7 @@ use shared_aws::{
 };
 use shared_domain::{
     contact::Contact,
-    ids::{MessageId, OrganisationId},
+    ids::{MessageId, OrganizationId},
     inbox::{Inbox, InboxKind},
     opt_out::Subject,
     time::Timestamp,
@@ -108,9 +108,9 @@ impl App {
         }
     }
 
-    /// Addresses of files, for somebody of this organisation who may see them.
-    fn links<'a>(&'a self, organisation: &'a OrganisationId, now: Timestamp) -> Links<'a> {
-        Links { bucket: &self.bucket, organisation, now }
+    /// Addresses of files, for somebody of this organization who may see them.
+    fn links<'a>(&'a self, organization: &'a OrganizationId, now: Timestamp) -> Links<'a> {
+        Links { bucket: &self.bucket, organization, now }
     }
 }
 
@@ -133,21 +133,21 @@ pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) ->
 
 /// Read a message
 ///
-/// With its delivery history, for members of its inbox. A machine reads what machines of its organisation have sent.
+/// With its delivery history, for members of its inbox. A machine reads what machines of its organization have sent.
 #[utoipa::path(get, path = "/v1/messages/{messageId}", tag = "messages", params(("messageId" = String, Path)),
     responses((status = 200, body = MessageView), (status = 404, body = ProblemView)))]
 async fn read(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let caller = caller::any(request, &app.claims, &app.members).await?;
     let id: MessageId = input::path_id(request, "messageId")?;
-    let message = app.messages.get(caller.organisation(), &id).await?.ok_or_else(Problem::not_found)?;
+    let message = app.messages.get(caller.organization(), &id).await?.ok_or_else(Problem::not_found)?;
     let may_read = match caller.user() {
-        Some(user) => app.members.membership(caller.organisation(), &message.inbox, user).await?.is_some(),
+        Some(user) => app.members.membership(caller.organization(), &message.inbox, user).await?.is_some(),
         None => message.is_from_machine(),
     };
     if !may_read {
         return Err(Problem::not_found());
     }
-    reply::json(200, &MessageView::of(&message, &app.links(caller.organisation(), now)))
+    reply::json(200, &MessageView::of(&message, &app.links(caller.organization(), now)))
 }
 
 /// A personal inbox also heeds an opt-out from all personal inboxes, which no contact of a team shows: 1 read unit there,

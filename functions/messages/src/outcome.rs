@@ -19,7 +19,7 @@ pub(crate) async fn repeated(
 ) -> Result<Option<Outcome>, Problem> {
     let Some(made) = attempt.recalled(&app.keys, now).await? else { return Ok(None) };
     let Ok(id) = MessageId::parse(&made) else { return Ok(None) };
-    let message = app.messages.get(attempt.organisation, &id).await?;
+    let message = app.messages.get(attempt.organization, &id).await?;
     Ok(message.map(|message| accepted(app, now, attempt, &message)))
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn answer(
 }
 
 fn accepted(app: &App, now: Timestamp, attempt: &Attempt<'_>, message: &Message) -> Outcome {
-    reply::json(202, &MessageView::as_accepted(message, &app.links(attempt.organisation, now)))
+    reply::json(202, &MessageView::as_accepted(message, &app.links(attempt.organization, now)))
 }
 
 /// What stood against the text is gone by the time we look: the caller may ask again.

@@ -45,7 +45,7 @@ pub(crate) async fn reply(app: &App, now: Timestamp, chance: u64, request: &Requ
     let content =
         Wanted::parse(wanted.text.take(), wanted.template_id.take(), std::mem::take(&mut wanted.media))?;
     let attempt = Attempt {
-        organisation: &member.organisation,
+        organization: &member.organization,
         principal: member.principal.clone(),
         route: format!("reply {}", conversation.id),
         key: idempotency::key(request)?,
@@ -61,14 +61,14 @@ pub(crate) async fn reply(app: &App, now: Timestamp, chance: u64, request: &Requ
         return Err(explained(app, &member, now, reason).await?);
     }
     let (contact, sender) = (&conversation.contact, &member.membership.user);
-    let text = content.text(app, &member.organisation, &account.team.id, contact, Some(sender)).await?;
+    let text = content.text(app, &member.organization, &account.team.id, contact, Some(sender)).await?;
     if let Some(reason) = sending::reason_against_text(&text, content.has_files(), app.limits.reply) {
         return Err(refusal::refused(&reason));
     }
     let media = content.media(app, now, chance, &account.inbox).await?;
     let message = draft::outbound(&account, &contact.number, Some(sender.clone()), text, media, now, chance);
     let acceptance = Acceptance {
-        organisation: &member.organisation,
+        organization: &member.organization,
         message: &message,
         contact: &conversation.contact,
         guard: Guard::Reply {
@@ -124,7 +124,7 @@ async fn heeding(app: &App, account: &Account, conversation: Conversation) -> Re
 }
 
 async fn account(app: &App, member: &MemberAccess) -> Result<Account, Problem> {
-    let account = app.inboxes.account(&member.organisation, &member.membership.inbox).await?;
+    let account = app.inboxes.account(&member.organization, &member.membership.inbox).await?;
     account.ok_or_else(Problem::not_found)
 }
 
@@ -165,8 +165,8 @@ async fn explained(
 ) -> Result<Problem, Problem> {
     let problem = refusal::refused(reason);
     let Reason::Unseen(id) = reason else { return Ok(problem) };
-    let unseen = app.messages.get(&member.organisation, id).await?;
-    let links = app.links(&member.organisation, now);
+    let unseen = app.messages.get(&member.organization, id).await?;
+    let links = app.links(&member.organization, now);
     let view = unseen.and_then(|message| serde_json::to_value(MessageView::of(&message, &links)).ok());
     Ok(problem.with("unseenMessage", view.unwrap_or_default()))
 }

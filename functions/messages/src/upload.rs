@@ -43,7 +43,7 @@ pub(crate) async fn place(app: &App, now: Timestamp, chance: u64, request: &Requ
         invalid(pointer, &fault.to_string())
     })?;
     let id = MediaId::new(now, chance);
-    let key = uploaded_at(&member.organisation, &member.membership.inbox, &id);
+    let key = uploaded_at(&member.organization, &member.membership.inbox, &id);
     let url = app.bucket.presigned_put(&key, &content_type, wanted.size, UPLOAD_LIVES, now)?;
     let headers = BTreeMap::from([("content-type", content_type)]);
     let upload = Upload { url, method: "PUT", headers };

@@ -71,7 +71,7 @@ impl Modify for Conventions {
                     names.into_iter().any(|name| ["limit", "cursor", "Idempotency-Key"].contains(&name));
                 for (status, applies, description) in [
                     ("400", is_bounded || takes_a_body, "Of the wrong shape"),
-                    ("403", signed_in, "The token names no user of an organisation, or not for you"),
+                    ("403", signed_in, "The token names no user of an organization, or not for you"),
                     ("413", takes_a_body, "The body is too large"),
                     ("503", signed_in, "The database is busy, or somebody changed the same: repeat"),
                 ] {

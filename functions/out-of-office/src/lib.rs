@@ -76,7 +76,7 @@ pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) ->
     responses((status = 200, body = OutOfOfficeView), (status = 404, body = ProblemView)))]
 async fn read(app: &App, request: &Request) -> Outcome {
     let InboxAccess { inbox, .. } = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?;
-    let saved = app.out_of_office.get(&inbox.organisation, &inbox.id).await?;
+    let saved = app.out_of_office.get(&inbox.organization, &inbox.id).await?;
     let draft =
         saved.map_or_else(|| Draft { time_zone: "UTC".into(), ..Draft::default() }, |saved| saved.draft);
     reply::json(200, &OutOfOfficeView::from(draft))
@@ -96,14 +96,14 @@ async fn replace(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
     let wanted: OutOfOfficeView = input::body(request)?;
     let schedule = Schedule::parse(&Draft::from(wanted)).map_err(|faults| Problem::invalid(&faults))?;
     let draft = schedule.draft();
-    let before = app.out_of_office.get(&inbox.organisation, &inbox.id).await?;
+    let before = app.out_of_office.get(&inbox.organization, &inbox.id).await?;
     // Saved again without a change of mode, what was switched on stays on since then: nobody is answered a second time.
     let saved_at =
         before.filter(|before| before.draft.mode == draft.mode).map_or(now, |before| before.saved_at);
     let saved = Saved { draft, saved_at };
     let (actor, target) = (&standing.user.id, inbox.id.as_str());
     let deed = Deed { actor, action: "out_of_office.edit", target, at: now, chance };
-    app.out_of_office.put(&inbox.organisation, &inbox.team, &inbox.id, &saved, &deed).await?;
+    app.out_of_office.put(&inbox.organization, &inbox.team, &inbox.id, &saved, &deed).await?;
     reply::json(200, &OutOfOfficeView::from(saved.draft))
 }
 

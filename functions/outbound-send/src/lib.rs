@@ -159,7 +159,7 @@ async fn one(
 ) -> Result<(), Again> {
     let job = SendJob::parse(record.body.as_deref().unwrap_or_default())
         .map_err(|error| Again::NotUnderstood(error.to_string()))?;
-    match app.messages.claim(&job.organisation, &job.message, attempt, clock()).await? {
+    match app.messages.claim(&job.organization, &job.message, attempt, clock()).await? {
         Claim::Yours(message) => {
             if !message.regardless && opted_out_since(app, &job, &message).await? {
                 return fail(app, clock(), &job, &message, lost_to_an_opt_out()).await;
@@ -173,7 +173,7 @@ async fn one(
         }
         Claim::Interrupted(_) => ask_the_carrier(app, clock(), &job, "an attempt to send it broke off").await,
         // Also what a worker that died after its report has not shown.
-        Claim::Settled(message) => Ok(app.deliveries.show(&job.organisation, &message).await?),
+        Claim::Settled(message) => Ok(app.deliveries.show(&job.organization, &message).await?),
         Claim::NoMessage => Err(Again::NotUnderstood(format!("{} is not there", job.message))),
     }
 }
@@ -181,10 +181,10 @@ async fn one(
 /// Whether the contact opted out since the text was accepted: then the text loses.
 async fn opted_out_since(app: &App, job: &SendJob, message: &Message) -> Result<bool, StoreError> {
     let number = &message.contact_number;
-    let mut subjects = vec![Subject::of_team(&job.organisation, &message.team, number)];
+    let mut subjects = vec![Subject::of_team(&job.organization, &message.team, number)];
     if message.personal {
         let scope = Scope::Personal;
-        subjects.push(Subject { organisation: job.organisation.clone(), scope, number: number.clone() });
+        subjects.push(Subject { organization: job.organization.clone(), scope, number: number.clone() });
     }
     app.opt_outs.any_out(&subjects).await
 }
@@ -197,7 +197,7 @@ fn wire(app: &App, now: Timestamp, job: &SendJob, message: &Message) -> Result<S
     let address = |media: &Media| match &media.state {
         MediaState::Linked { url } => Ok(url.clone()),
         MediaState::Stored { .. } | MediaState::Pending { .. } | MediaState::Refused { .. } => {
-            let key = stored_at(&job.organisation, &message.inbox, &media.id);
+            let key = stored_at(&job.organization, &message.inbox, &media.id);
             app.bucket.presigned_get(&key, Shown::Inline, MEDIA_LINK_LIVES, now)
         }
     };
@@ -206,7 +206,7 @@ fn wire(app: &App, now: Timestamp, job: &SendJob, message: &Message) -> Result<S
         from: message.inbox_number.as_str().to_owned(),
         body: message.text.clone(),
         media_urls: message.media.iter().map(address).collect::<Result<_, _>>()?,
-        status_callback: app.callbacks.url(job.organisation.as_str(), job.message.as_str()),
+        status_callback: app.callbacks.url(job.organization.as_str(), job.message.as_str()),
         messaging_service_sid: message.messaging_service.clone(),
     })
 }
@@ -224,13 +224,13 @@ async fn record_answer(
         SendOutcome::Accepted { sid, .. } => {
             let report = Report::at(now);
             app.deliveries
-                .report(&job.organisation, &job.message, DeliveryState::Sent, &report, Some(&sid))
+                .report(&job.organization, &job.message, DeliveryState::Sent, &report, Some(&sid))
                 .await?;
             tracing::info!(message_id = %job.message, carrier_id = sid, "sent");
             Ok(())
         }
         SendOutcome::Refused(refusal) if refusal.retryable && !last_try => {
-            app.messages.unclaim(&job.organisation, &job.message, attempt).await?;
+            app.messages.unclaim(&job.organization, &job.message, attempt).await?;
             Err(Again::Carrier)
         }
         SendOutcome::Refused(refusal) => fail(app, now, job, message, refusal).await,
@@ -272,10 +272,10 @@ async fn carrier_says_opted_out(
     message: &Message,
 ) -> Result<(), Again> {
     let number = &message.contact_number;
-    let subject = Subject::of_team(&job.organisation, &message.team, number);
+    let subject = Subject::of_team(&job.organization, &message.team, number);
     let standing = app.opt_outs.get(&subject).await?;
     let Some(change) = opt_out::after_carrier_refusal(&standing.state) else { return Ok(()) };
-    let contact = app.contacts.by_number_or_provisional(&job.organisation, &message.team, number).await?;
+    let contact = app.contacts.by_number_or_provisional(&job.organization, &message.team, number).await?;
     let entry = change.entry(&subject, contact.id.clone(), Some(job.message.clone()), None, now);
     let recorded = Recorded {
         team: &message.team,
@@ -286,7 +286,7 @@ async fn carrier_says_opted_out(
         told: false,
     };
     if app.opt_outs.record(&subject, &standing, &change, recorded).await? {
-        app.opt_outs.spread(&job.organisation, &message.team, number).await?;
+        app.opt_outs.spread(&job.organization, &message.team, number).await?;
     }
     Ok(())
 }
@@ -311,16 +311,16 @@ async fn fail(
     }
     let report =
         Report { at: now, code: refusal.code.map(|code| code.to_string()), detail: Some(refusal.reason) };
-    app.deliveries.report(&job.organisation, &job.message, DeliveryState::Failed, &report, None).await?;
+    app.deliveries.report(&job.organization, &job.message, DeliveryState::Failed, &report, None).await?;
     Ok(())
 }
 
 /// First the row that makes the reconciler ask, then the state that people see: a crash between both asks once too often.
 async fn ask_the_carrier(app: &App, now: Timestamp, job: &SendJob, why: &str) -> Result<(), Again> {
     tracing::warn!(message_id = %job.message, why, metric = "send_unknown", "nobody knows whether the carrier has it");
-    app.outbox.ask_about(&job.organisation, &job.message, now).await?;
+    app.outbox.ask_about(&job.organization, &job.message, now).await?;
     let detail = "The carrier's answer was lost; we are asking it whether it has the text.";
     let report = Report { at: now, code: None, detail: Some(detail.into()) };
-    app.deliveries.report(&job.organisation, &job.message, DeliveryState::Unknown, &report, None).await?;
+    app.deliveries.report(&job.organization, &job.message, DeliveryState::Unknown, &report, None).await?;
     Ok(())
 }

@@ -112,9 +112,9 @@ async fn one(app: &App, clock: &impl Fn() -> Timestamp, record: &SqsMessage) -> 
 
 /// One look; `false` when the registration turned meanwhile, so that all of it has to be looked at again.
 async fn look(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<bool, Again> {
-    let registration = app.registrations.get(&job.organisation, &job.team).await?;
+    let registration = app.registrations.get(&job.organization, &job.team).await?;
     let timeline = match &job.announcement {
-        Some(_) => app.registrations.timeline(&job.organisation, &job.team).await?,
+        Some(_) => app.registrations.timeline(&job.organization, &job.team).await?,
         None => Vec::new(),
     };
     let announcement = job.announcement.clone().map(|told| as_told_first(told, &timeline));
@@ -166,13 +166,13 @@ fn without_a_look(registration: &Registration, told: &Announcement) -> Option<St
 }
 
 async fn note(app: &App, job: &RegistrationJob, line: &Step) -> Result<bool, Again> {
-    app.registrations.note(&job.organisation, &job.team, line).await?;
+    app.registrations.note(&job.organization, &job.team, line).await?;
     tracing::info!(team = %job.team, event = line.id, status = line.status.as_str(), "noted");
     Ok(true)
 }
 
 async fn turn(app: &App, job: &RegistrationJob, from: &Registration, due: Due) -> Result<bool, Again> {
-    let admins = app.members.admins(&job.organisation, &job.team).await?;
+    let admins = app.members.admins(&job.organization, &job.team).await?;
     let turn = Turn {
         to: due.to,
         as_of: due.as_of,
@@ -180,7 +180,7 @@ async fn turn(app: &App, job: &RegistrationJob, from: &Registration, due: Due) -
         step: &due.step,
         admins: admins.into_iter().map(|admin| admin.user.id).collect(),
     };
-    let turned = app.registrations.turn(&job.organisation, &job.team, from, turn).await?;
+    let turned = app.registrations.turn(&job.organization, &job.team, from, turn).await?;
     if turned {
         let (before, now) = (from.status.as_str(), due.to.as_str());
         tracing::info!(metric = "registration_turned", team = %job.team, before, now, "turned");

@@ -82,7 +82,7 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
 
 fn job(waiting: &Waiting) -> RegistrationJob {
     RegistrationJob {
-        organisation: waiting.organisation.clone(),
+        organization: waiting.organization.clone(),
         team: waiting.team.clone(),
         announcement: None,
     }

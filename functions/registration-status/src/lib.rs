@@ -17,7 +17,7 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{ComplianceEvent, EventKind, EventsError, Verifier, parse_events};
 use shared_domain::{
-    ids::{OrganisationId, TeamId},
+    ids::{OrganizationId, TeamId},
     registration::{Announced, Announcement},
     time::Timestamp,
 };
@@ -124,14 +124,14 @@ async fn jobs(
     now: Timestamp,
     events: Vec<ComplianceEvent>,
 ) -> Result<Vec<RegistrationJob>, StoreError> {
-    let mut owners: HashMap<String, Option<(OrganisationId, TeamId)>> = HashMap::new();
+    let mut owners: HashMap<String, Option<(OrganizationId, TeamId)>> = HashMap::new();
     let mut jobs = Vec::new();
     for event in events {
         let Some(what) = announced(&event) else { continue };
         match owner(app, &mut owners, &event).await? {
-            Some((organisation, team)) => {
+            Some((organization, team)) => {
                 let announcement = Some(announcement(event, what, now));
-                jobs.push(RegistrationJob { organisation, team, announcement });
+                jobs.push(RegistrationJob { organization, team, announcement });
             }
             None => tracing::warn!(
                 metric = "registration_event_unknown",
@@ -147,9 +147,9 @@ async fn jobs(
 /// Whose registration it is; each service is looked up once.
 async fn owner(
     app: &App,
-    owners: &mut HashMap<String, Option<(OrganisationId, TeamId)>>,
+    owners: &mut HashMap<String, Option<(OrganizationId, TeamId)>>,
     event: &ComplianceEvent,
-) -> Result<Option<(OrganisationId, TeamId)>, StoreError> {
+) -> Result<Option<(OrganizationId, TeamId)>, StoreError> {
     let is_ours = event.account_sid.as_ref().is_none_or(|account| *account == app.account_sid);
     let Some(service) = event.messaging_service_sid.as_ref().filter(|_| is_ours) else { return Ok(None) };
     if let Some(owner) = owners.get(service) {

@@ -91,8 +91,8 @@ async fn read(app: &App, request: &Request) -> Outcome {
 }
 
 async fn view(app: &App, access: &TeamAccess) -> Result<RegistrationView, Problem> {
-    let registration = app.registrations.get(&access.organisation, access.team()).await?;
-    let timeline = app.registrations.timeline(&access.organisation, access.team()).await?;
+    let registration = app.registrations.get(&access.organization, access.team()).await?;
+    let timeline = app.registrations.timeline(&access.organization, access.team()).await?;
     // Teams that were set up without a campaign of ours carry their state alone.
     let registration = shared_domain::registration::Registration {
         status: access.standing.team.registration,

@@ -40,7 +40,7 @@ pub(crate) async fn submit(app: &App, now: Timestamp, chance: u64, request: &Req
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let wanted: CampaignDetails = input::body(request)?;
     let attempt = Attempt {
-        organisation: &access.organisation,
+        organization: &access.organization,
         principal: access.principal.clone(),
         route: format!("registration {}", access.team()),
         key: idempotency::key(request)?,
@@ -53,7 +53,7 @@ pub(crate) async fn submit(app: &App, now: Timestamp, chance: u64, request: &Req
     if !faults.is_empty() {
         return Err(Problem::invalid(&faults));
     }
-    let registration = app.registrations.get(&access.organisation, access.team()).await?;
+    let registration = app.registrations.get(&access.organization, access.team()).await?;
     let status = access.standing.team.registration;
     if !status.takes_submission(registration.is_submitted()) {
         return Err(Problem::new(
@@ -89,7 +89,7 @@ pub(crate) async fn submit(app: &App, now: Timestamp, chance: u64, request: &Req
     let deed = Deed { actor, action: "registration.submit", target: access.team().as_str(), at: now, chance };
     let done = app
         .registrations
-        .submitted(&access.organisation, access.team(), &from, submitted, &deed, attempt.idempotency())
+        .submitted(&access.organization, access.team(), &from, submitted, &deed, attempt.idempotency())
         .await?;
     if !done && attempt.recalled(&app.keys, now).await?.is_none() {
         return Err(changed());
@@ -116,7 +116,7 @@ async fn at_the_carrier(
         Some(service) => service.clone(),
         None => messaging_service(app, access).await?,
     };
-    let inboxes = app.inboxes.of_team(&access.organisation, access.team()).await?;
+    let inboxes = app.inboxes.of_team(&access.organization, access.team()).await?;
     let shared = inboxes.iter().filter(|inbox| inbox.kind == InboxKind::Shared);
     for sid in shared.filter_map(|inbox| inbox.number_sid.as_deref()) {
         app.carrier.add_number(&service, sid).await.map_err(|error| problem(&error))?;
@@ -145,13 +145,13 @@ async fn create_campaign(app: &App, service: &str, details: &Details) -> Result<
 /// Made under a name of ours, by which it is found again. Of two that are made at one instant the one counts that was
 /// remembered first; the other stays empty.
 async fn messaging_service(app: &App, access: &TeamAccess) -> Result<String, Problem> {
-    let name = format!("{} {}", access.organisation, access.team());
+    let name = format!("{} {}", access.organization, access.team());
     let found = app.carrier.find_service(&name).await.map_err(|error| problem(&error))?;
     let service = match found {
         Some(service) => service,
         None => app.carrier.create_service(&name).await.map_err(|error| problem(&error))?,
     };
-    Ok(app.registrations.settle_service(&access.organisation, access.team(), &service.sid).await?)
+    Ok(app.registrations.settle_service(&access.organization, access.team(), &service.sid).await?)
 }
 
 fn details(brand: &str, submission: &Submission) -> Details {

@@ -182,12 +182,12 @@ enum NotSettled {
 
 /// Whether the message has its outcome now.
 async fn settle(app: &App, now: Timestamp, entry: &Entry) -> Result<bool, NotSettled> {
-    let Some(message) = app.messages.get(&entry.organisation, &entry.message).await? else {
+    let Some(message) = app.messages.get(&entry.organization, &entry.message).await? else {
         app.outbox.answered(&entry.message).await?;
         return Ok(true);
     };
     if message.delivery.state().is_settled() {
-        app.deliveries.show(&entry.organisation, &message).await?; // of a run that died after its report, too
+        app.deliveries.show(&entry.organization, &message).await?; // of a run that died after its report, too
         app.outbox.answered(&entry.message).await?;
         return Ok(true);
     }
@@ -227,7 +227,7 @@ async fn belongs_to_another(
     candidate: &CarrierMessage,
 ) -> Result<bool, StoreError> {
     let owner =
-        app.messages.by_carrier_id(&entry.organisation, &message.conversation, &candidate.sid).await?;
+        app.messages.by_carrier_id(&entry.organization, &message.conversation, &candidate.sid).await?;
     Ok(owner.is_some_and(|owner| owner.id != message.id))
 }
 
@@ -243,7 +243,7 @@ async fn taken(app: &App, now: Timestamp, entry: &Entry, found: &CarrierMessage)
         code: found.error_code.map(|code| code.to_string()),
         detail: found.error_code.map(|code| error_code::sentence(code).into_owned()),
     };
-    app.deliveries.report(&entry.organisation, &entry.message, state, &report, Some(&found.sid)).await?;
+    app.deliveries.report(&entry.organization, &entry.message, state, &report, Some(&found.sid)).await?;
     tracing::info!(message_id = %entry.message, carrier_id = found.sid, "found at the carrier");
     Ok(())
 }
@@ -251,7 +251,7 @@ async fn taken(app: &App, now: Timestamp, entry: &Entry, found: &CarrierMessage)
 async fn never_taken(app: &App, now: Timestamp, entry: &Entry) -> Result<(), StoreError> {
     let detail = "The carrier has no record of this text, so it was not sent. You may send it again.";
     let report = Report { at: now, code: Some("not_accepted".into()), detail: Some(detail.into()) };
-    app.deliveries.report(&entry.organisation, &entry.message, DeliveryState::Failed, &report, None).await?;
+    app.deliveries.report(&entry.organization, &entry.message, DeliveryState::Failed, &report, None).await?;
     tracing::warn!(message_id = %entry.message, "unknown to the carrier");
     Ok(())
 }

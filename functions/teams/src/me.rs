@@ -3,7 +3,7 @@
 use lambda_http::Request;
 use shared_aws::{members::Home, unread::Counter};
 use shared_domain::{
-    ids::{InboxId, OrganisationId, TeamId},
+    ids::{InboxId, OrganizationId, TeamId},
     inbox::{Inbox, Stage},
     registration::RegistrationStatus,
     team::Team,
@@ -32,13 +32,13 @@ use crate::App;
     responses((status = 200, body = Me), (status = 403, body = ProblemView)))]
 pub(crate) async fn me(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let caller = caller::user(request, &app.claims)?;
-    let home = app.members.home(&caller.organisation, &caller.user).await?;
+    let home = app.members.home(&caller.organization, &caller.user).await?;
     let home = home.ok_or_else(|| Problem::forbidden("user_required", "This user is not known here."))?;
     let (inboxes, teams) =
-        app.inboxes.with_teams(&caller.organisation, &inboxes(&home), &teams(&home)).await?;
+        app.inboxes.with_teams(&caller.organization, &inboxes(&home), &teams(&home)).await?;
     let mut shown: Vec<_> = inboxes.into_iter().filter(|(inbox, _)| is_shown(inbox, &teams)).collect();
     shown.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
-    let recounted = recount_one(app, &caller.organisation, &shown, now).await?;
+    let recounted = recount_one(app, &caller.organization, &shown, now).await?;
     let accounts = shown.into_iter().map(|(inbox, counter)| {
         let anew = recounted.as_ref().filter(|(id, _)| *id == inbox.id).map(|(_, unread)| *unread);
         account(inbox, anew.unwrap_or_else(|| counter.unread()))
@@ -69,14 +69,14 @@ fn is_shown(inbox: &Inbox, teams: &[Team]) -> bool {
 /// At most one a request, so that what a request costs does not grow with the accounts.
 async fn recount_one(
     app: &App,
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     shown: &[(Inbox, Counter)],
     now: Timestamp,
 ) -> Result<Option<(InboxId, u64)>, Problem> {
     let Some((inbox, counter)) = shown.iter().find(|(_, counter)| counter.wants_recount(now)) else {
         return Ok(None);
     };
-    let unread = app.unread.recount(organisation, &inbox.id, *counter, now).await?;
+    let unread = app.unread.recount(organization, &inbox.id, *counter, now).await?;
     Ok(Some((inbox.id.clone(), unread)))
 }
 

@@ -1,4 +1,4 @@
-//! Members of a team. Admins are made by the organisation's owner, members by admins as well. Who is removed has no
+//! Members of a team. Admins are made by the organization's owner, members by admins as well. Who is removed has no
 //! access from that instant, and holds no lock.
 
 use lambda_http::Request;
@@ -31,7 +31,7 @@ use crate::{App, changed};
     responses((status = 200, body = Page<TeamMemberView>), (status = 404, body = ProblemView)))]
 pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?;
-    let members = app.team_members.list(&access.organisation, access.team()).await?;
+    let members = app.team_members.list(&access.organization, access.team()).await?;
     let manages = access.standing.manages();
     let items = members.iter().map(|member| TeamMemberView::of(member, manages)).collect();
     reply::json(200, &Page { items, next_cursor: None })
@@ -46,15 +46,15 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
 pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?;
     let user: UserId = input::path_id(request, "userId")?;
-    let member = app.team_members.get(&access.organisation, access.team(), &user).await?;
+    let member = app.team_members.get(&access.organization, access.team(), &user).await?;
     let member = member.ok_or_else(Problem::not_found)?;
     reply::json(200, &TeamMemberView::of(&member, access.standing.manages()))
 }
 
 /// Add or change a member
 ///
-/// By those who manage the team; the role of an admin is given and taken by the organisation's owner. Who is new in the
-/// organisation needs a name and an address. Idempotent by the user.
+/// By those who manage the team; the role of an admin is given and taken by the organization's owner. Who is new in the
+/// organization needs a name and an address. Idempotent by the user.
 #[utoipa::path(put, path = "/v1/teams/{teamId}/members/{userId}", tag = "teams",
     params(("teamId" = String, Path), ("userId" = String, Path)), request_body = MemberDetails,
     responses((status = 200, body = TeamMemberView), (status = 400, body = ProblemView),
@@ -65,7 +65,7 @@ pub(crate) async fn put(app: &App, now: Timestamp, chance: u64, request: &Reques
     let wanted: MemberDetails = input::body(request)?;
     let role = Role::from(wanted.role);
     for _ in 0..3 {
-        let home = app.members.home(&access.organisation, &user).await?;
+        let home = app.members.home(&access.organization, &user).await?;
         let before = home.as_ref().and_then(|home| home.role(access.team()));
         for appointed in [Some(role), before].into_iter().flatten() {
             may_appoint(&access, appointed)?;
@@ -74,7 +74,7 @@ pub(crate) async fn put(app: &App, now: Timestamp, chance: u64, request: &Reques
         let actor = &access.standing.user.id;
         let deed = Deed { actor, action: "member.put", target: user.id.as_str(), at: now, chance };
         let put =
-            app.team_members.put(&access.organisation, access.team(), &user, role, home.as_ref(), &deed);
+            app.team_members.put(&access.organization, access.team(), &user, role, home.as_ref(), &deed);
         if put.await? {
             let person = Person { id: user.id, name: user.name };
             let member = TeamMember { user: person, email: user.email, role };
@@ -94,11 +94,11 @@ fn may_appoint(access: &TeamAccess, role: Role) -> Result<(), Problem> {
     if membership::may_appoint(access.standing.user.owner, access.standing.role, role) {
         Ok(())
     } else {
-        Err(Problem::forbidden("owner_required", "Only the organisation's owner makes and removes admins."))
+        Err(Problem::forbidden("owner_required", "Only the organization's owner makes and removes admins."))
     }
 }
 
-/// The user with the name and address that were wished for; who is in the organisation already keeps what is absent.
+/// The user with the name and address that were wished for; who is in the organization already keeps what is absent.
 fn user_of(
     access: &TeamAccess,
     id: &UserId,
@@ -114,7 +114,7 @@ fn user_of(
         let read = match (given, kept) {
             (Some(given), _) => read(given),
             (None, Some(kept)) => Ok(kept.clone()),
-            (None, None) => Err("needed for who is new in the organisation"),
+            (None, None) => Err("needed for who is new in the organization"),
         };
         read.map_err(|fault| faults.push((pointer.to_owned(), fault))).unwrap_or_default()
     };
@@ -140,7 +140,7 @@ fn may_rename(access: &TeamAccess, home: &Home) -> Result<(), Problem> {
     } else {
         Err(Problem::forbidden(
             "owner_required",
-            "This user belongs to other teams as well; the organisation's owner changes name and address.",
+            "This user belongs to other teams as well; the organization's owner changes name and address.",
         ))
     }
 }
@@ -154,7 +154,7 @@ fn may_rename(access: &TeamAccess, home: &Home) -> Result<(), Problem> {
 pub(crate) async fn remove(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let user: UserId = input::path_id(request, "userId")?;
-    let Some(home) = app.members.home(&access.organisation, &user).await? else {
+    let Some(home) = app.members.home(&access.organization, &user).await? else {
         return reply::no_content();
     };
     let role = home.role(access.team());
@@ -164,13 +164,13 @@ pub(crate) async fn remove(app: &App, now: Timestamp, chance: u64, request: &Req
     if role.is_some() || home.inboxes.iter().any(|membership| membership.team == *access.team()) {
         let actor = &access.standing.user.id;
         let deed = Deed { actor, action: "member.remove", target: user.as_str(), at: now, chance };
-        app.team_members.remove(&access.organisation, access.team(), &home, &deed).await?;
+        app.team_members.remove(&access.organization, access.team(), &home, &deed).await?;
     }
     // In all of the team's inboxes: when a removal broke off, no membership is left to tell which they were.
-    let inboxes = app.inboxes.of_team(&access.organisation, access.team()).await?;
+    let inboxes = app.inboxes.of_team(&access.organization, access.team()).await?;
     let inboxes: Vec<InboxId> = inboxes.into_iter().map(|inbox| inbox.id).collect();
     let by = access.standing.person();
-    let released = app.locks.break_all_of(&access.organisation, &user, &inboxes, &by).await?;
+    let released = app.locks.break_all_of(&access.organization, &user, &inboxes, &by).await?;
     tracing::info!(team = %access.team(), released, "member removed");
     reply::no_content()
 }

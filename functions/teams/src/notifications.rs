@@ -28,7 +28,7 @@ use crate::App;
         (status = 404, body = ProblemView)))]
 pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    let settings = app.teams.notification_settings(&access.organisation, access.team()).await?;
+    let settings = app.teams.notification_settings(&access.organization, access.team()).await?;
     reply::json(200, &NotificationSettingsView::of(&settings))
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn replace(app: &App, now: Timestamp, chance: u64, request: &Re
     }
     let (actor, target) = (&access.standing.user.id, access.team().as_str());
     let deed = Deed { actor, action: "notifications.edit", target, at: now, chance };
-    app.teams.choose_notifications(&access.organisation, access.team(), &settings, &deed).await?;
+    app.teams.choose_notifications(&access.organization, access.team(), &settings, &deed).await?;
     reply::json(200, &NotificationSettingsView::of(&settings))
 }
 

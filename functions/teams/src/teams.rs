@@ -26,13 +26,13 @@ use crate::{App, unknown_user};
 
 /// List teams
 ///
-/// The owner sees all of the organisation's, everybody else their own.
+/// The owner sees all of the organization's, everybody else their own.
 #[utoipa::path(get, path = "/v1/teams", tag = "teams",
     params(("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<TeamView>), (status = 403, body = ProblemView)))]
 pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
     let caller = caller::user(request, &app.claims)?;
-    let home = app.members.home(&caller.organisation, &caller.user).await?.ok_or_else(unknown_user)?;
+    let home = app.members.home(&caller.organization, &caller.user).await?.ok_or_else(unknown_user)?;
     let limit = input::limit(request)?;
     let principal = caller.principal();
     let after = match input::query(request, "cursor") {
@@ -42,10 +42,10 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
         None => None,
     };
     let page = if home.user.owner {
-        app.teams.page(&caller.organisation, limit, after.as_ref()).await?
+        app.teams.page(&caller.organization, limit, after.as_ref()).await?
     } else {
         let own: Vec<TeamId> = home.teams.iter().map(|role| role.team.clone()).collect();
-        shared_aws::teams::Page { teams: app.teams.several(&caller.organisation, &own).await?, next: None }
+        shared_aws::teams::Page { teams: app.teams.several(&caller.organization, &own).await?, next: None }
     };
     let items = page.teams.iter().map(|team| TeamView::of(team, home.role(&team.id))).collect();
     let next_cursor = page.next.map(|next| app.cursors.seal(&principal, LIST, next.as_str()));
@@ -56,21 +56,21 @@ const LIST: &str = "teams";
 
 /// Create a team
 ///
-/// By the organisation's owner.
+/// By the organization's owner.
 #[utoipa::path(post, path = "/v1/teams", tag = "teams", params(("Idempotency-Key" = Option<String>, Header)),
     request_body = TeamDetails,
     responses((status = 201, body = TeamView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 422, body = ProblemView)))]
 pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
     let caller = caller::user(request, &app.claims)?;
-    let user = app.members.user(&caller.organisation, &caller.user).await?.ok_or_else(unknown_user)?;
+    let user = app.members.user(&caller.organization, &caller.user).await?.ok_or_else(unknown_user)?;
     if !user.owner {
-        return Err(Problem::forbidden("owner_required", "Only the organisation's owner creates teams."));
+        return Err(Problem::forbidden("owner_required", "Only the organization's owner creates teams."));
     }
     let wanted: TeamDetails = input::body(request)?;
     let name = settings::name(&wanted.name).map_err(|fault| Problem::invalid(&[("/name".into(), fault)]))?;
     let attempt = Attempt {
-        organisation: &caller.organisation,
+        organization: &caller.organization,
         principal: caller.principal(),
         route: "teams".into(),
         key: idempotency::key(request)?,
@@ -85,7 +85,7 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
         messaging_service: None,
     };
     let deed = Deed { actor: &caller.user, action: "team.create", target: team.id.as_str(), at: now, chance };
-    if app.teams.create(&caller.organisation, &team, &deed, attempt.idempotency()).await? {
+    if app.teams.create(&caller.organization, &team, &deed, attempt.idempotency()).await? {
         return reply::json(201, &TeamView::of(&team, None));
     }
     match attempt.recalled(&app.keys, now).await? {
@@ -96,13 +96,13 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
 
 async fn made_before(app: &App, attempt: &Attempt<'_>, made: &str) -> Outcome {
     let id = TeamId::parse(made).map_err(|_| Problem::not_found())?;
-    let team = app.teams.get(attempt.organisation, &id).await?.ok_or_else(Problem::not_found)?;
+    let team = app.teams.get(attempt.organization, &id).await?.ok_or_else(Problem::not_found)?;
     reply::json(201, &TeamView::of(&team, None))
 }
 
 /// Read a team
 ///
-/// For its members and the organisation's owner.
+/// For its members and the organization's owner.
 #[utoipa::path(get, path = "/v1/teams/{teamId}", tag = "teams", params(("teamId" = String, Path)),
     responses((status = 200, body = TeamView), (status = 404, body = ProblemView)))]
 pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
@@ -112,7 +112,7 @@ pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
 
 /// Edit a team
 ///
-/// By its admins and the organisation's owner.
+/// By its admins and the organization's owner.
 #[utoipa::path(patch, path = "/v1/teams/{teamId}", tag = "teams", params(("teamId" = String, Path)),
     request_body = TeamChange,
     responses((status = 200, body = TeamView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
@@ -125,7 +125,7 @@ pub(crate) async fn change(app: &App, now: Timestamp, chance: u64, request: &Req
         team.name = settings::name(&name).map_err(|fault| Problem::invalid(&[("/name".into(), fault)]))?;
         let actor = &access.standing.user.id;
         let deed = Deed { actor, action: "team.edit", target: team.id.as_str(), at: now, chance };
-        if !app.teams.rename(&access.organisation, &team.id, &team.name, &deed).await? {
+        if !app.teams.rename(&access.organization, &team.id, &team.name, &deed).await? {
             return Err(Problem::not_found());
         }
     }
@@ -145,7 +145,7 @@ pub(crate) async fn audit(app: &App, request: &Request) -> Outcome {
     let scope = format!("audit {}", access.team());
     let cursor = input::query(request, "cursor");
     let after = cursor.map(|cursor| app.cursors.open(&access.principal, &scope, cursor)).transpose()?;
-    let page = app.audit.page(&access.organisation, access.team(), limit, after.as_deref()).await?;
+    let page = app.audit.page(&access.organization, access.team(), limit, after.as_deref()).await?;
     let items = page.entries.iter().map(AuditEntryView::of).collect();
     let next_cursor = page.next.map(|place| app.cursors.seal(&access.principal, &scope, &place));
     reply::json(200, &Page { items, next_cursor })

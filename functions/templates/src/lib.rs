@@ -101,7 +101,7 @@ async fn list(app: &App, request: &Request) -> Outcome {
     let scope = format!("templates {}", access.team());
     let cursor = input::query(request, "cursor");
     let after = cursor.map(|cursor| app.cursors.open(&access.principal, &scope, cursor)).transpose()?;
-    let found = app.templates.page(&access.organisation, access.team(), limit, after.as_deref()).await?;
+    let found = app.templates.page(&access.organization, access.team(), limit, after.as_deref()).await?;
     let items = found.entries.iter().map(|entry| TemplateView::of(&entry.response)).collect();
     let next_cursor = found.next.map(|place| app.cursors.seal(&access.principal, &scope, &place));
     reply::json(200, &Page { items, next_cursor })
@@ -119,7 +119,7 @@ async fn create(app: &App, now: Timestamp, chance: u64, request: &Request) -> Ou
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let wanted: NewTemplate = input::body(request)?;
     let attempt = Attempt {
-        organisation: &access.organisation,
+        organization: &access.organization,
         principal: access.principal.clone(),
         route: format!("templates {}", access.team()),
         key: idempotency::key(request)?,
@@ -129,7 +129,7 @@ async fn create(app: &App, now: Timestamp, chance: u64, request: &Request) -> Ou
     }
     let response = parse(Id::new(now, chance), &wanted.name, &wanted.text)?;
     let key = attempt.idempotency().map(|key| (key, now));
-    match app.templates.write(&access.organisation, access.team(), None, &response, key).await? {
+    match app.templates.write(&access.organization, access.team(), None, &response, key).await? {
         Written::Done => reply::json(201, &TemplateView::of(&response)),
         Written::NameTaken => Err(name_taken()),
         Written::Changed => Err(changed()),
@@ -142,7 +142,7 @@ async fn create(app: &App, now: Timestamp, chance: u64, request: &Request) -> Ou
 
 async fn made_before(app: &App, access: &TeamAccess, made: &str) -> Outcome {
     let id = TemplateId::parse(made).map_err(|_| Problem::not_found())?;
-    let entry = app.templates.get(&access.organisation, access.team(), &id).await?;
+    let entry = app.templates.get(&access.organization, access.team(), &id).await?;
     reply::json(201, &TemplateView::of(&entry.ok_or_else(Problem::not_found)?.response))
 }
 
@@ -175,7 +175,7 @@ async fn change(app: &App, request: &Request) -> Outcome {
         let name = wanted.name.as_deref().unwrap_or(&old.name);
         let response = parse(old.id.clone(), name, wanted.text.as_deref().unwrap_or(&old.text))?;
         let written =
-            app.templates.write(&access.organisation, access.team(), Some(&before), &response, None).await?;
+            app.templates.write(&access.organization, access.team(), Some(&before), &response, None).await?;
         match written {
             Written::Done => return reply::json(200, &TemplateView::of(&response)),
             Written::NameTaken => return Err(name_taken()),
@@ -195,7 +195,7 @@ async fn remove(app: &App, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     for _ in 0..3 {
         let entry = in_path(app, &access, request).await?;
-        if app.templates.remove(&access.organisation, access.team(), &entry).await? {
+        if app.templates.remove(&access.organization, access.team(), &entry).await? {
             return reply::no_content();
         }
     }
@@ -213,7 +213,7 @@ async fn render(app: &App, request: &Request) -> Outcome {
     let entry = in_path(app, &access, request).await?;
     let wanted: Render = input::body(request)?;
     let contact = ContactId::parse(&wanted.contact_id).map_err(|_| Problem::not_found())?;
-    let contact = app.contacts.get(&access.organisation, access.team(), &contact).await?;
+    let contact = app.contacts.get(&access.organization, access.team(), &contact).await?;
     let contact = contact.ok_or_else(Problem::not_found)?;
     let template = Template::parse(&entry.response.text).map_err(|faults| invalid("/text", &faults))?;
     let sender = access.standing.person();
@@ -236,7 +236,7 @@ async fn render(app: &App, request: &Request) -> Outcome {
 /// The canned response in the path.
 async fn in_path(app: &App, access: &TeamAccess, request: &Request) -> Result<Entry, Problem> {
     let template: TemplateId = input::path_id(request, "templateId")?;
-    let entry = app.templates.get(&access.organisation, access.team(), &template).await?;
+    let entry = app.templates.get(&access.organization, access.team(), &template).await?;
     entry.ok_or_else(Problem::not_found)
 }
 

@@ -1,7 +1,7 @@
 //! What admins did, per team: written in the transaction that does it.
 
 use shared_domain::{
-    ids::{OrganisationId, TeamId, UserId},
+    ids::{OrganizationId, TeamId, UserId},
     time::Timestamp,
 };
 
@@ -31,7 +31,7 @@ impl Deed<'_> {
     pub(crate) fn write(
         &self,
         transaction: &mut Transaction<'_>,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
     ) -> Result<usize, StoreError> {
         let id = format!("{:08x}", self.chance & 0xffff_ffff);
@@ -42,7 +42,7 @@ impl Deed<'_> {
             action: self.action.to_owned(),
             target: self.target.to_owned(),
         };
-        transaction.put(keys::audit(organisation, team, self.at, &id), &row)
+        transaction.put(keys::audit(organization, team, self.at, &id), &row)
     }
 }
 
@@ -86,12 +86,12 @@ impl Audit {
     /// [`StoreError`].
     pub async fn page(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
-        let partition = keys::audit_partition(organisation, team);
+        let partition = keys::audit_partition(organization, team);
         let start = after.map(|place| {
             [("pk".to_owned(), text(&partition)), ("sk".to_owned(), text(place))].into_iter().collect()
         });

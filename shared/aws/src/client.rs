@@ -174,7 +174,7 @@ impl ClassifyRetry for TransactionConflict {
 }
 
 fn is_conflict_alone(error: &TransactWriteItemsError) -> bool {
-    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return false };
-    let has = |code: &str| cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code));
+    let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return false };
+    let has = |code: &str| canceled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code));
     has("TransactionConflict") && !has("ConditionalCheckFailed")
 }

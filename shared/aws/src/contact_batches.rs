@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_domain::{
-    ids::{ContactId, ConversationId, InboxId, OrganisationId, TeamId},
+    ids::{ContactId, ConversationId, InboxId, OrganizationId, TeamId},
     opt_out::Subject,
     phone::PhoneNumber,
 };
@@ -37,7 +37,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct Of<'a> {
     /// The tenant.
-    pub organisation: &'a OrganisationId,
+    pub organization: &'a OrganizationId,
     /// The team.
     pub team: &'a TeamId,
 }
@@ -106,7 +106,7 @@ impl ContactBatches {
             .collect();
         let (contacts, mut standings) = tokio::try_join!(
             self.entries(of, pointers),
-            self.opt_outs.several(of.organisation, of.team, &met),
+            self.opt_outs.several(of.organization, of.team, &met),
         )?;
         let named =
             contacts.into_iter().filter_map(|entry| Some((entry.contact.external_id.clone()?, entry)));
@@ -119,14 +119,14 @@ impl ContactBatches {
     }
 
     async fn pointers(&self, of: Of<'_>, ids: &HashSet<&str>) -> Result<Vec<ContactId>, StoreError> {
-        let asked = ids.iter().map(|id| keys::external_contact(of.organisation, of.team, id));
+        let asked = ids.iter().map(|id| keys::external_contact(of.organization, of.team, id));
         let pointers: Vec<NumberRow> = serde_dynamo::from_items(self.table.get_many(asked.collect()).await?)?;
         pointers.iter().map(|pointer| parse_id(&pointer.contact)).collect()
     }
 
     async fn entries(&self, of: Of<'_>, ids: Vec<ContactId>) -> Result<Vec<Entry>, StoreError> {
         let ids: HashSet<ContactId> = ids.into_iter().collect();
-        let asked = ids.iter().map(|id| keys::contact(of.organisation, of.team, id));
+        let asked = ids.iter().map(|id| keys::contact(of.organization, of.team, id));
         self.table.get_many(asked.collect()).await?.into_iter().map(contact_book::entry_of).collect()
     }
 
@@ -136,7 +136,7 @@ impl ContactBatches {
         of: Of<'_>,
         numbers: &HashSet<&PhoneNumber>,
     ) -> Result<(HashSet<String>, HashMap<ContactId, Entry>), StoreError> {
-        let pointers = numbers.iter().map(|number| keys::contact_number(of.organisation, of.team, number));
+        let pointers = numbers.iter().map(|number| keys::contact_number(of.organization, of.team, number));
         let strangers = numbers.iter().map(|number| ContactId::provisional(of.team, number)).collect();
         let (pointers, strangers) =
             tokio::try_join!(self.table.get_many(pointers.collect()), self.entries(of, strangers))?;
@@ -165,7 +165,7 @@ impl ContactBatches {
     /// # Errors
     /// [`StoreError`].
     pub async fn merge(&self, of: Of<'_>, strangers: &[&Entry]) -> Result<(), StoreError> {
-        let removals = stream::iter(strangers).map(|entry| self.book.remove(of.organisation, of.team, entry));
+        let removals = stream::iter(strangers).map(|entry| self.book.remove(of.organization, of.team, entry));
         removals.buffer_unordered(AT_ONCE).try_for_each(|_| async { Ok(()) }).await
     }
 
@@ -179,16 +179,16 @@ impl ContactBatches {
             return Ok(());
         }
         let inboxes: Vec<InboxId> =
-            self.inboxes.of_team(of.organisation, of.team).await?.into_iter().map(|inbox| inbox.id).collect();
+            self.inboxes.of_team(of.organization, of.team).await?.into_iter().map(|inbox| inbox.id).collect();
         let texted = self.with_conversations(of, &inboxes, numbers).await?;
-        let asked = texted.iter().map(|number| keys::contact_number(of.organisation, of.team, number));
+        let asked = texted.iter().map(|number| keys::contact_number(of.organization, of.team, number));
         let pointers = self.table.get_many(asked.collect()).await?;
         let pointers: Vec<NumberRow> = serde_dynamo::from_items(pointers)?;
         let ids = pointers.iter().map(|pointer| parse_id(&pointer.contact)).collect::<Result<Vec<_>, _>>()?;
         let shown = self.entries(of, ids).await?;
         let shown = shown.into_iter().filter(|entry| texted.contains(&entry.contact.number));
         let spread =
-            stream::iter(shown).map(|entry| self.opt_outs.show(of.organisation, of.team, entry.contact));
+            stream::iter(shown).map(|entry| self.opt_outs.show(of.organization, of.team, entry.contact));
         spread.buffer_unordered(AT_ONCE).try_collect().await
     }
 
@@ -202,7 +202,7 @@ impl ContactBatches {
         for number in numbers {
             for inbox in inboxes {
                 let conversation = ConversationId::of(inbox, number);
-                places.insert(keys::conversation(of.organisation, inbox, &conversation), number);
+                places.insert(keys::conversation(of.organization, inbox, &conversation), number);
             }
         }
         let found = self.table.get_many(places.keys().cloned().collect()).await?;
@@ -220,9 +220,9 @@ impl ContactBatches {
     pub async fn leave(&self, of: Of<'_>, left: Vec<Left>) -> Result<(), StoreError> {
         let settle = |left: Left| async move {
             let (contact, number) = (left.contact()?, &left.number);
-            let subject = Subject::of_team(of.organisation, of.team, number);
+            let subject = Subject::of_team(of.organization, of.team, number);
             let opted_out = self.opt_outs.get(&subject).await?.state.is_out();
-            self.former.leave(of.organisation, of.team, &contact, number, (opted_out, left.blocked)).await
+            self.former.leave(of.organization, of.team, &contact, number, (opted_out, left.blocked)).await
         };
         stream::iter(left).map(settle).buffer_unordered(AT_ONCE).try_collect().await
     }
@@ -230,17 +230,17 @@ impl ContactBatches {
 
 /// The rows of a new contact, as [`ContactBook::write`] would leave them.
 fn rows_of(of: Of<'_>, entry: &Entry, shown: bool) -> Result<Vec<Item>, StoreError> {
-    let (organisation, team, contact) = (of.organisation, of.team, &entry.contact);
+    let (organization, team, contact) = (of.organization, of.team, &entry.contact);
     let pointer = NumberRow { contact: contact.id.to_string() };
-    let mut rows = vec![contact_book::new_row(organisation, team, entry)?];
+    let mut rows = vec![contact_book::new_row(organization, team, entry)?];
     if let Some(id) = &contact.external_id {
-        rows.push(row(keys::external_contact(organisation, team, id), &pointer)?);
+        rows.push(row(keys::external_contact(organization, team, id), &pointer)?);
     }
     if shown {
-        rows.push(row(keys::contact_number(organisation, team, &contact.number), &pointer)?);
+        rows.push(row(keys::contact_number(organization, team, &contact.number), &pointer)?);
     }
     for name in contact_book::names(contact) {
-        rows.push(row(keys::contact_name(organisation, team, &name, &contact.id), &pointer)?);
+        rows.push(row(keys::contact_name(organization, team, &name, &contact.id), &pointer)?);
     }
     Ok(rows)
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, OrganisationId, TeamId},
+    ids::{ContactId, OrganizationId, TeamId},
     time::Timestamp,
 };
 
@@ -92,11 +92,11 @@ impl ContactBook {
     /// [`StoreError`].
     pub async fn get(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         contact: &ContactId,
     ) -> Result<Option<Entry>, StoreError> {
-        let row: Option<EntryRow> = self.table.get(keys::contact(organisation, team, contact), true).await?;
+        let row: Option<EntryRow> = self.table.get(keys::contact(organization, team, contact), true).await?;
         row.map(entry).transpose()
     }
 
@@ -106,14 +106,14 @@ impl ContactBook {
     /// [`StoreError`].
     pub async fn by_external_id(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         external_id: &str,
     ) -> Result<Option<Entry>, StoreError> {
-        let key = keys::external_contact(organisation, team, external_id);
+        let key = keys::external_contact(organization, team, external_id);
         let pointer: Option<NumberRow> = self.table.get(key, false).await?;
         match pointer {
-            Some(pointer) => self.get(organisation, team, &parse_id(&pointer.contact)?).await,
+            Some(pointer) => self.get(organization, team, &parse_id(&pointer.contact)?).await,
             None => Ok(None),
         }
     }
@@ -124,7 +124,7 @@ impl ContactBook {
     /// [`StoreError`].
     pub async fn write(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         before: Option<&Entry>,
         after: &Entry,
@@ -135,7 +135,7 @@ impl ContactBook {
         let version = before.map_or(0, |before| before.version);
         let row =
             EntryRow { contact: ContactRow::of(contact), custom: after.custom.clone(), version: version + 1 };
-        let at = keys::contact(organisation, team, &contact.id);
+        let at = keys::contact(organization, team, &contact.id);
         if before.is_some() {
             transaction.put_if(at, &row, |put| {
                 put.condition_expression(at_version(version))
@@ -145,32 +145,32 @@ impl ContactBook {
             transaction.put_new(at, &row)?;
         }
         let pointer = NumberRow { contact: contact.id.to_string() };
-        transaction.put(keys::contact_number(organisation, team, &contact.number), &pointer)?;
+        transaction.put(keys::contact_number(organization, team, &contact.number), &pointer)?;
         let old = before.map(|before| &before.contact);
         if let Some(old) = old.filter(|old| old.number != contact.number) {
-            self.forget_number(organisation, team, old, &mut transaction).await?;
+            self.forget_number(organization, team, old, &mut transaction).await?;
         }
         let mut taken = None;
         let old_external = old.and_then(|old| old.external_id.as_deref());
         if old_external != contact.external_id.as_deref() {
             if let Some(id) = &contact.external_id {
-                let key = keys::external_contact(organisation, team, id);
+                let key = keys::external_contact(organization, team, id);
                 taken = Some(transaction.put_new(key, &pointer)?);
             }
             if let Some(id) = old_external {
-                transaction.delete(keys::external_contact(organisation, team, id))?;
+                transaction.delete(keys::external_contact(organization, team, id))?;
             }
         }
         let (before, now) = (old.map(names).unwrap_or_default(), names(contact));
         for name in before.iter().filter(|name| !now.contains(name)) {
-            transaction.delete(keys::contact_name(organisation, team, name, &contact.id))?;
+            transaction.delete(keys::contact_name(organization, team, name, &contact.id))?;
         }
         for name in now.iter().filter(|name| !before.contains(name)) {
-            transaction.put(keys::contact_name(organisation, team, name, &contact.id), &pointer)?;
+            transaction.put(keys::contact_name(organization, team, name, &contact.id), &pointer)?;
         }
         let used = match key {
             Some((key, now)) => {
-                Some(transaction.add(key.part(&self.table, organisation, contact.id.as_str(), now)?))
+                Some(transaction.add(key.part(&self.table, organization, contact.id.as_str(), now)?))
             }
             None => None,
         };
@@ -193,23 +193,23 @@ impl ContactBook {
     /// [`StoreError`].
     pub async fn remove(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         entry: &Entry,
     ) -> Result<bool, StoreError> {
         let contact = &entry.contact;
         let mut transaction = Transaction::new(&self.table);
-        transaction.delete_if(keys::contact(organisation, team, &contact.id), |delete| {
+        transaction.delete_if(keys::contact(organization, team, &contact.id), |delete| {
             delete
                 .condition_expression(at_version(entry.version))
                 .expression_attribute_values(":version", number(entry.version))
         })?;
-        self.forget_number(organisation, team, contact, &mut transaction).await?;
+        self.forget_number(organization, team, contact, &mut transaction).await?;
         if let Some(id) = &contact.external_id {
-            transaction.delete(keys::external_contact(organisation, team, id))?;
+            transaction.delete(keys::external_contact(organization, team, id))?;
         }
         for name in names(contact) {
-            transaction.delete(keys::contact_name(organisation, team, &name, &contact.id))?;
+            transaction.delete(keys::contact_name(organization, team, &name, &contact.id))?;
         }
         Ok(transaction.commit().await?.is_done())
     }
@@ -217,12 +217,12 @@ impl ContactBook {
     /// The pointer from a number may have gone to another contact since.
     async fn forget_number(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         contact: &Contact,
         transaction: &mut Transaction<'_>,
     ) -> Result<(), StoreError> {
-        let key = keys::contact_number(organisation, team, &contact.number);
+        let key = keys::contact_number(organization, team, &contact.number);
         let pointer: Option<NumberRow> = self.table.get(key.clone(), true).await?;
         if pointer.is_some_and(|pointer| pointer.contact == contact.id.as_str()) {
             transaction.delete_if(key, |delete| {
@@ -240,12 +240,12 @@ impl ContactBook {
     /// [`StoreError`].
     pub async fn page(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
-        let partition = keys::team_partition(organisation, team);
+        let partition = keys::team_partition(organization, team);
         let (items, next) = self.table.page(partition, keys::CONTACTS, Order::Rising, limit, after).await?;
         let rows: Vec<EntryRow> = serde_dynamo::from_items(items)?;
         Ok(Page { entries: rows.into_iter().map(entry).collect::<Result<_, _>>()?, next })
@@ -257,21 +257,21 @@ impl ContactBook {
     /// [`StoreError`].
     pub async fn by_name(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         beginning: &str,
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
         let prefix = format!("{}{}", keys::NAMES, folded(beginning));
-        let partition = keys::team_partition(organisation, team);
+        let partition = keys::team_partition(organization, team);
         let (items, next) = self.table.page(partition, &prefix, Order::Rising, limit, after).await?;
         let pointers: Vec<NumberRow> = serde_dynamo::from_items(items)?;
         let ids = pointers.iter().map(|pointer| parse_id(&pointer.contact));
         let mut ids = ids.collect::<Result<Vec<ContactId>, _>>()?;
         let mut seen = std::collections::HashSet::new();
         ids.retain(|id| seen.insert(id.clone()));
-        let keys = ids.iter().map(|id| keys::contact(organisation, team, id)).collect();
+        let keys = ids.iter().map(|id| keys::contact(organization, team, id)).collect();
         let rows: Vec<EntryRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
         let mut entries = rows.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         entries.sort_by_key(|entry| ids.iter().position(|id| *id == entry.contact.id));
@@ -294,10 +294,10 @@ pub(crate) fn entry_of(item: Item) -> Result<Entry, StoreError> {
 }
 
 /// The row of a contact that nobody else writes yet.
-pub(crate) fn new_row(organisation: &OrganisationId, team: &TeamId, new: &Entry) -> Result<Item, StoreError> {
+pub(crate) fn new_row(organization: &OrganizationId, team: &TeamId, new: &Entry) -> Result<Item, StoreError> {
     let content =
         EntryRow { contact: ContactRow::of(&new.contact), custom: new.custom.clone(), version: new.version };
-    row(keys::contact(organisation, team, &new.contact.id), &content)
+    row(keys::contact(organization, team, &new.contact.id), &content)
 }
 
 fn entry(row: EntryRow) -> Result<Entry, StoreError> {

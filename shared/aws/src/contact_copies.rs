@@ -7,7 +7,7 @@
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use shared_domain::{
     contact::Contact,
-    ids::{ConversationId, OrganisationId, TeamId},
+    ids::{ConversationId, OrganizationId, TeamId},
 };
 
 use crate::{
@@ -38,13 +38,13 @@ impl ContactCopies {
     /// [`StoreError`]; some copies may be written then, and asking again writes them all.
     pub async fn spread(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         contact: &Contact,
     ) -> Result<usize, StoreError> {
-        let inboxes = self.inboxes.of_team(organisation, team).await?;
+        let inboxes = self.inboxes.of_team(organization, team).await?;
         let conversations = inboxes.iter().map(|inbox| {
-            keys::conversation(organisation, &inbox.id, &ConversationId::of(&inbox.id, &contact.number))
+            keys::conversation(organization, &inbox.id, &ConversationId::of(&inbox.id, &contact.number))
         });
         let found = self.table.batch_get(conversations.collect(), true).await?;
         let mut written = 0;

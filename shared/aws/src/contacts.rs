@@ -2,7 +2,7 @@
 
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, OrganisationId, TeamId},
+    ids::{ContactId, OrganizationId, TeamId},
     inbox::Inbox,
     message::Message,
     notice::{Notice, Subject},
@@ -35,12 +35,12 @@ impl Contacts {
     /// [`StoreError`].
     pub async fn get(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         contact: &ContactId,
     ) -> Result<Option<Contact>, StoreError> {
         let row: Option<ContactRow> =
-            self.table.get(keys::contact(organisation, team, contact), false).await?;
+            self.table.get(keys::contact(organization, team, contact), false).await?;
         Ok(row.map(ContactRow::contact).transpose()?)
     }
 
@@ -50,17 +50,17 @@ impl Contacts {
     /// [`StoreError`].
     pub async fn by_number(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         number: &PhoneNumber,
     ) -> Result<Option<Contact>, StoreError> {
         let pointer: Option<NumberRow> =
-            self.table.get(keys::contact_number(organisation, team, number), false).await?;
+            self.table.get(keys::contact_number(organization, team, number), false).await?;
         let id = match pointer {
             Some(pointer) => parse_id(&pointer.contact)?,
             None => ContactId::provisional(team, number),
         };
-        let contact = self.get(organisation, team, &id).await?;
+        let contact = self.get(organization, team, &id).await?;
         Ok(contact.filter(|contact| contact.number == *number))
     }
 
@@ -71,14 +71,14 @@ impl Contacts {
     /// [`StoreError`].
     pub async fn by_number_or_provisional(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         number: &PhoneNumber,
     ) -> Result<Contact, StoreError> {
-        if let Some(known) = self.by_number(organisation, team, number).await? {
+        if let Some(known) = self.by_number(organization, team, number).await? {
             return Ok(known);
         }
-        self.provisional(organisation, team, number, None).await
+        self.provisional(organization, team, number, None).await
     }
 
     /// The contact of a number that texted in, made provisional when nobody knows it: 1 write unit when made, 4 with the
@@ -89,34 +89,34 @@ impl Contacts {
     /// # Errors
     /// [`StoreError`].
     pub async fn of_text(&self, inbox: &Inbox, text: &Message) -> Result<Contact, StoreError> {
-        let (organisation, team, number) = (&inbox.organisation, &inbox.team, &text.contact_number);
-        if let Some(known) = self.by_number(organisation, team, number).await? {
+        let (organization, team, number) = (&inbox.organization, &inbox.team, &text.contact_number);
+        if let Some(known) = self.by_number(organization, team, number).await? {
             return Ok(known);
         }
         let contact = ContactId::provisional(team, number);
         let subject = Subject::UnknownContact { contact, inbox: inbox.id.clone() };
-        let wanted = Teams::new(self.table.clone()).wants(organisation, team, &subject).await?;
+        let wanted = Teams::new(self.table.clone()).wants(organization, team, &subject).await?;
         let notice = Notice {
             id: format!("unknown-contact-{}", text.id),
-            organisation: organisation.clone(),
+            organization: organization.clone(),
             team: team.clone(),
             subject,
             at: text.created_at,
             admins: Vec::new(),
         };
-        self.provisional(organisation, team, number, wanted.then_some(&notice)).await
+        self.provisional(organization, team, number, wanted.then_some(&notice)).await
     }
 
     /// Makes a contact, and leaves a notice with it; nothing of both when somebody else has made it meanwhile.
     async fn provisional(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         number: &PhoneNumber,
         notice: Option<&Notice>,
     ) -> Result<Contact, StoreError> {
         let contact = Contact::provisional(team, number);
-        let key = keys::contact(organisation, team, &contact.id);
+        let key = keys::contact(organization, team, &contact.id);
         if let Some(notice) = notice {
             let mut transaction = Transaction::new(&self.table);
             transaction.put_new(key, &ContactRow::of(&contact))?;
@@ -132,12 +132,12 @@ impl Contacts {
     /// [`StoreError`].
     pub async fn remember(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         number: &PhoneNumber,
     ) -> Result<(), StoreError> {
         let pointer = NumberRow { contact: ContactId::provisional(team, number).to_string() };
-        self.table.put_new(keys::contact_number(organisation, team, number), &pointer).await
+        self.table.put_new(keys::contact_number(organization, team, number), &pointer).await
     }
 
     /// Writes a contact and points its number at it.
@@ -146,12 +146,12 @@ impl Contacts {
     /// [`StoreError`].
     pub async fn put(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         contact: &Contact,
     ) -> Result<(), StoreError> {
-        self.table.put(keys::contact(organisation, team, &contact.id), &ContactRow::of(contact)).await?;
+        self.table.put(keys::contact(organization, team, &contact.id), &ContactRow::of(contact)).await?;
         let pointer = NumberRow { contact: contact.id.to_string() };
-        self.table.put(keys::contact_number(organisation, team, &contact.number), &pointer).await
+        self.table.put(keys::contact_number(organization, team, &contact.number), &pointer).await
     }
 }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
 use futures_util::StreamExt;
 use shared_domain::{
     conversation::{Conversation, Folder},
-    ids::{ConversationId, InboxId, MessageId, OrganisationId},
+    ids::{ConversationId, InboxId, MessageId, OrganizationId},
     time::Timestamp,
 };
 
@@ -51,7 +51,7 @@ impl Conversations {
     /// # Errors
     /// [`StoreError`].
     pub async fn get(&self, thread: Thread<'_>) -> Result<Option<Conversation>, StoreError> {
-        let key = keys::conversation(thread.organisation, thread.inbox, thread.conversation);
+        let key = keys::conversation(thread.organization, thread.inbox, thread.conversation);
         let row: Option<ConversationRow> = self.table.get(key, true).await?;
         Ok(row.map(ConversationRow::conversation).transpose()?)
     }
@@ -62,11 +62,11 @@ impl Conversations {
     /// [`StoreError`].
     pub async fn several(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inbox: &InboxId,
         conversations: &[ConversationId],
     ) -> Result<Vec<Conversation>, StoreError> {
-        let keys = conversations.iter().map(|one| keys::conversation(organisation, inbox, one)).collect();
+        let keys = conversations.iter().map(|one| keys::conversation(organization, inbox, one)).collect();
         let rows: Vec<ConversationRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
         Ok(rows.into_iter().map(ConversationRow::conversation).collect::<Result<_, _>>()?)
     }
@@ -80,15 +80,15 @@ impl Conversations {
     /// [`StoreError`].
     pub async fn change(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         seen: Conversation,
         change: Change,
         now: Timestamp,
     ) -> Result<Option<Conversation>, StoreError> {
         let inbox = seen.inbox.clone();
-        let Some(settled) = self.settle(organisation, seen, change).await? else { return Ok(None) };
+        let Some(settled) = self.settle(organization, seen, change).await? else { return Ok(None) };
         if settled.more_unread != 0 {
-            self.unread.count(organisation, &inbox, settled.more_unread, now).await?;
+            self.unread.count(organization, &inbox, settled.more_unread, now).await?;
         }
         Ok(Some(settled.conversation))
     }
@@ -99,18 +99,18 @@ impl Conversations {
     /// [`StoreError`], after all were tried; asking again changes the rest.
     pub async fn change_many(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inbox: &InboxId,
         conversations: &[ConversationId],
         change: Change,
         now: Timestamp,
     ) -> Result<Vec<Conversation>, StoreError> {
-        let found = self.several(organisation, inbox, conversations).await?;
-        let changes = found.into_iter().map(|seen| self.settle(organisation, seen, change));
+        let found = self.several(organization, inbox, conversations).await?;
+        let changes = found.into_iter().map(|seen| self.settle(organization, seen, change));
         let done: Vec<_> = futures_util::stream::iter(changes).buffer_unordered(AT_A_TIME).collect().await;
         let more_unread: i64 = done.iter().flatten().flatten().map(|settled| settled.more_unread).sum();
         if more_unread != 0 {
-            self.unread.count(organisation, inbox, more_unread, now).await?;
+            self.unread.count(organization, inbox, more_unread, now).await?;
         }
         let settled = done.into_iter().filter_map(Result::transpose);
         settled.map(|settled| Ok(settled?.conversation)).collect()
@@ -119,12 +119,12 @@ impl Conversations {
     /// Tries a change until nothing moves in between, and counts nothing.
     async fn settle(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         mut seen: Conversation,
         change: Change,
     ) -> Result<Option<Settled>, StoreError> {
         let (inbox, id) = (seen.inbox.clone(), seen.id.clone());
-        let thread = Thread { organisation, inbox: &inbox, conversation: &id };
+        let thread = Thread { organization, inbox: &inbox, conversation: &id };
         for _ in 0..4 {
             match self.try_change(thread, &seen, change).await? {
                 Tried::Done(before) => return Ok(Some(Settled::of(*before, change))),
@@ -169,7 +169,7 @@ impl Conversations {
             .update_item()
             .table_name(&self.table.name)
             .set_key(Some(
-                keys::conversation(thread.organisation, thread.inbox, thread.conversation).into_item(),
+                keys::conversation(thread.organization, thread.inbox, thread.conversation).into_item(),
             ))
             .update_expression(format!("SET {}{remove}", set.join(", ")))
             .condition_expression(condition)
@@ -205,7 +205,7 @@ impl Conversations {
         message: &MessageId,
         failed: bool,
     ) -> Result<(), StoreError> {
-        let key = keys::conversation(thread.organisation, thread.inbox, thread.conversation);
+        let key = keys::conversation(thread.organization, thread.inbox, thread.conversation);
         let update = self.table.client.update_item().table_name(&self.table.name);
         let mut request =
             update.set_key(Some(key.into_item())).expression_attribute_values(":message", text(message));

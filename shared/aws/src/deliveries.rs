@@ -6,7 +6,7 @@
 //! reported as delivered, and never the other way round: that order is held by the thread itself.
 
 use shared_domain::{
-    ids::{MessageId, OrganisationId},
+    ids::{MessageId, OrganizationId},
     message::{DeliveryState, Message, Report},
 };
 
@@ -36,17 +36,17 @@ impl Deliveries {
     /// [`StoreError`]: the same report again does the rest.
     pub async fn report(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         id: &MessageId,
         state: DeliveryState,
         report: &Report,
         carrier_id: Option<&str>,
     ) -> Result<Reported, StoreError> {
-        let reported = self.messages.report(organisation, id, state, report, carrier_id).await?;
+        let reported = self.messages.report(organization, id, state, report, carrier_id).await?;
         if let Reported::Added(message) | Reported::Known(message) = &reported
             && (state.is_failure() || state == DeliveryState::Delivered)
         {
-            self.show(organisation, message).await?;
+            self.show(organization, message).await?;
         }
         Ok(reported)
     }
@@ -55,12 +55,12 @@ impl Deliveries {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn show(&self, organisation: &OrganisationId, message: &Message) -> Result<(), StoreError> {
+    pub async fn show(&self, organization: &OrganizationId, message: &Message) -> Result<(), StoreError> {
         if !message.delivery.history().iter().any(|(state, _)| state.is_failure()) {
             return Ok(());
         }
         let failed = message.delivery.state().is_failure();
-        let thread = Thread { organisation, inbox: &message.inbox, conversation: &message.conversation };
+        let thread = Thread { organization, inbox: &message.inbox, conversation: &message.conversation };
         self.conversations.mark_delivery(thread, &message.id, failed).await
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, OrganisationId, TeamId},
+    ids::{ContactId, OrganizationId, TeamId},
     phone::PhoneNumber,
 };
 
@@ -41,26 +41,26 @@ impl FormerNumbers {
     /// [`StoreError`]; asking again settles it.
     pub async fn leave(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         contact: &ContactId,
         number: &PhoneNumber,
         (opted_out, blocked): (bool, bool),
     ) -> Result<(), StoreError> {
-        let other = self.contacts.by_number(organisation, team, number).await?;
+        let other = self.contacts.by_number(organization, team, number).await?;
         let now_shown = match other {
             Some(other) if other.id != *contact => other,
             _ => {
                 let stranger = Contact { opted_out, blocked, ..Contact::provisional(team, number) };
                 if opted_out || blocked {
                     let entry = Entry { contact: stranger.clone(), custom: BTreeMap::new(), version: 1 };
-                    self.book.write(organisation, team, None, &entry, None).await?;
+                    self.book.write(organization, team, None, &entry, None).await?;
                 }
                 stranger
             }
         };
-        if self.copies.spread(organisation, team, &now_shown).await? > 0 {
-            self.contacts.remember(organisation, team, number).await?;
+        if self.copies.spread(organization, team, &now_shown).await? > 0 {
+            self.contacts.remember(organization, team, number).await?;
         }
         Ok(())
     }

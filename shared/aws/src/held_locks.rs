@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
 };
 use serde::Deserialize;
 use shared_domain::{
-    ids::{ConversationId, InboxId, OrganisationId, UserId},
+    ids::{ConversationId, InboxId, OrganizationId, UserId},
     lock::Lease,
     time::Timestamp,
 };
@@ -74,18 +74,18 @@ impl HeldLocks {
     ) -> Result<Result<(), Vec<HeldLock>>, StoreError> {
         let Some(full) = self.try_add(thread, user, most).await? else { return Ok(Ok(())) };
         let named = full.locks()?;
-        let live = self.live(thread.organisation, user, &named, now).await?;
+        let live = self.live(thread.organization, user, &named, now).await?;
         if live.len() >= most {
             return Ok(Err(live));
         }
         let is_live =
             |held: &&Held| live.iter().any(|lock| (&lock.inbox, &lock.conversation) == (&held.0, &held.1));
         let gone: Vec<Held> = named.iter().filter(|held| !is_live(held)).cloned().collect();
-        self.remove(thread.organisation, user, &gone).await?;
+        self.remove(thread.organization, user, &gone).await?;
         match self.try_add(thread, user, most).await? {
             None => Ok(Ok(())),
             Some(full_again) => {
-                Ok(Err(self.live(thread.organisation, user, &full_again.locks()?, now).await?))
+                Ok(Err(self.live(thread.organization, user, &full_again.locks()?, now).await?))
             }
         }
     }
@@ -103,7 +103,7 @@ impl HeldLocks {
             .client
             .update_item()
             .table_name(&self.table.name)
-            .set_key(Some(keys::held_locks(thread.organisation, user).into_item()))
+            .set_key(Some(keys::held_locks(thread.organization, user).into_item()))
             .update_expression("ADD held :added")
             .condition_expression(
                 "attribute_not_exists(held) OR size(held) < :most OR contains(held, :place)",
@@ -128,7 +128,7 @@ impl HeldLocks {
     /// Takes locks out of the set: 1 write unit.
     pub(crate) async fn remove(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         user: &UserId,
         gone: &[Held],
     ) -> Result<(), StoreError> {
@@ -140,7 +140,7 @@ impl HeldLocks {
             .client
             .update_item()
             .table_name(&self.table.name)
-            .set_key(Some(keys::held_locks(organisation, user).into_item()))
+            .set_key(Some(keys::held_locks(organization, user).into_item()))
             .update_expression("DELETE held :gone")
             .expression_attribute_values(":gone", AttributeValue::Ss(gone))
             .send()
@@ -151,35 +151,35 @@ impl HeldLocks {
     /// What the user holds in these inboxes, as the conversations themselves say: 1 read unit for the set and 1 for each.
     pub(crate) async fn of(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         user: &UserId,
         inboxes: &[InboxId],
     ) -> Result<Vec<HeldLock>, StoreError> {
-        let row: Option<HeldRow> = self.table.get(keys::held_locks(organisation, user), true).await?;
+        let row: Option<HeldRow> = self.table.get(keys::held_locks(organization, user), true).await?;
         let mut named = row.unwrap_or_default().locks()?;
         named.retain(|(inbox, _)| inboxes.contains(inbox));
-        self.held(organisation, user, &named).await
+        self.held(organization, user, &named).await
     }
 
     async fn live(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         user: &UserId,
         named: &[Held],
         now: Timestamp,
     ) -> Result<Vec<HeldLock>, StoreError> {
-        let mut held = self.held(organisation, user, named).await?;
+        let mut held = self.held(organization, user, named).await?;
         held.retain(|lock| lock.lease.live(now));
         Ok(held)
     }
 
     async fn held(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         user: &UserId,
         named: &[Held],
     ) -> Result<Vec<HeldLock>, StoreError> {
-        let key = |(inbox, conversation): &Held| keys::conversation(organisation, inbox, conversation);
+        let key = |(inbox, conversation): &Held| keys::conversation(organization, inbox, conversation);
         let found: Vec<Item> = self.table.batch_get(named.iter().map(key).collect(), true).await?;
         let mut leases = HashMap::new();
         for item in found {

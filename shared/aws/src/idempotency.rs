@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-use shared_domain::{ids::OrganisationId, time::Timestamp};
+use shared_domain::{ids::OrganizationId, time::Timestamp};
 
 use crate::{
     items::KeyRow,
@@ -39,15 +39,15 @@ pub struct Remembered {
 }
 
 impl Idempotency<'_> {
-    pub(crate) fn key(&self, organisation: &OrganisationId) -> Key {
-        keys::idempotency(organisation, self.principal, self.route, self.key)
+    pub(crate) fn key(&self, organization: &OrganizationId) -> Key {
+        keys::idempotency(organization, self.principal, self.route, self.key)
     }
 
     /// The write that uses the key up, unless somebody did.
     pub(crate) fn part(
         &self,
         table: &Table,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         made: &str,
         now: Timestamp,
     ) -> Result<TransactWriteItem, StoreError> {
@@ -55,7 +55,7 @@ impl Idempotency<'_> {
         let remembered = KeyRow { body: self.body.to_owned(), made: made.to_owned(), ttl };
         let put = Put::builder()
             .table_name(&table.name)
-            .set_item(Some(row(self.key(organisation), &remembered)?))
+            .set_item(Some(row(self.key(organization), &remembered)?))
             .condition_expression("attribute_not_exists(pk) OR #ttl < :now")
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":now", number(now.seconds()));
@@ -81,11 +81,11 @@ impl UsedKeys {
     /// [`StoreError`].
     pub async fn recall(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         given: Idempotency<'_>,
         now: Timestamp,
     ) -> Result<Option<Remembered>, StoreError> {
-        let row: Option<KeyRow> = self.table.get(given.key(organisation), true).await?;
+        let row: Option<KeyRow> = self.table.get(given.key(organization), true).await?;
         let row = row.filter(|row| row.ttl >= now.seconds());
         Ok(row.map(|row| Remembered { body: row.body, made: row.made }))
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::operation::{delete_item::DeleteItemError, update_item::UpdateItemError};
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{ContactId, ImportId, OrganisationId, TeamId, UserId},
+    ids::{ContactId, ImportId, OrganizationId, TeamId, UserId},
     import::{Encoding, Refusal},
     phone::PhoneNumber,
     time::Timestamp,
@@ -167,7 +167,7 @@ pub struct Import {
     /// Its id.
     pub id: ImportId,
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// Whose contacts.
     pub team: TeamId,
     /// Who asked for it.
@@ -212,7 +212,7 @@ impl Import {
 
     /// Where its file stands in the bucket.
     pub fn object(&self) -> String {
-        format!("{}{}/{}/{}.csv", OBJECTS, self.organisation, self.team, self.id)
+        format!("{}{}/{}/{}.csv", OBJECTS, self.organization, self.team, self.id)
     }
 }
 
@@ -301,9 +301,9 @@ impl Imports {
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.put_new(key_of(import), &ImportRow::of(import))?;
-        deed.write(&mut transaction, &import.organisation, &import.team)?;
+        deed.write(&mut transaction, &import.organization, &import.team)?;
         if let Some(key) = key {
-            transaction.add(key.part(&self.table, &import.organisation, import.id.as_str(), import.at)?);
+            transaction.add(key.part(&self.table, &import.organization, import.id.as_str(), import.at)?);
         }
         Ok(transaction.commit().await?.is_done())
     }
@@ -314,11 +314,11 @@ impl Imports {
     /// [`StoreError`].
     pub async fn get(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         import: &ImportId,
     ) -> Result<Option<Import>, StoreError> {
-        let key = keys::contact_import(organisation, team, import);
+        let key = keys::contact_import(organization, team, import);
         let row: Option<ImportRow> = self.table.get(key, true).await?;
         row.map(ImportRow::import).transpose()
     }
@@ -329,12 +329,12 @@ impl Imports {
     /// [`StoreError`].
     pub async fn page(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
-        let partition = keys::team_partition(organisation, team);
+        let partition = keys::team_partition(organization, team);
         let (items, next) = self.table.page(partition, keys::IMPORTS, Order::Falling, limit, after).await?;
         let rows: Vec<ImportRow> = serde_dynamo::from_items(items)?;
         Ok(Page { imports: rows.into_iter().map(ImportRow::import).collect::<Result<_, _>>()?, next })
@@ -356,7 +356,7 @@ impl Imports {
             .key_condition_expression("pk = :import AND sk BETWEEN :first AND :after")
             .expression_attribute_values(
                 ":import",
-                text(keys::import_partition(&import.organisation, &import.id)),
+                text(keys::import_partition(&import.organization, &import.id)),
             )
             .expression_attribute_values(":first", text(keys::import_errors_from(0)))
             .expression_attribute_values(":after", text(keys::import_errors_from(import.done.row + 1)))
@@ -386,7 +386,7 @@ impl Imports {
         })?;
         for (part, some) in faults.chunks(FAULTS_IN_A_ROW).enumerate() {
             let first = faults.first().map_or(0, |fault| fault.row);
-            let key = keys::import_errors(&import.organisation, &import.id, first, part);
+            let key = keys::import_errors(&import.organization, &import.id, first, part);
             transaction.put(key, &FaultsRow { faults: some.to_vec(), ttl: row.ttl })?;
         }
         let written = transaction.commit().await?.is_done();
@@ -410,7 +410,7 @@ impl Imports {
             .client
             .update_item()
             .table_name(&self.table.name)
-            .set_key(Some(keys::importing(&import.organisation, &import.team).into_item()))
+            .set_key(Some(keys::importing(&import.organization, &import.team).into_item()))
             .update_expression("SET #import = :import, #worker = :worker, #until = :until")
             .condition_expression("attribute_not_exists(pk) OR #worker = :worker OR #until < :now")
             .expression_attribute_names("#import", "import")
@@ -444,7 +444,7 @@ impl Imports {
             .client
             .delete_item()
             .table_name(&self.table.name)
-            .set_key(Some(keys::importing(&import.organisation, &import.team).into_item()))
+            .set_key(Some(keys::importing(&import.organization, &import.team).into_item()))
             .condition_expression("#worker = :worker")
             .expression_attribute_names("#worker", "worker")
             .expression_attribute_values(":worker", number(worker))
@@ -461,14 +461,14 @@ impl Imports {
 }
 
 fn key_of(import: &Import) -> keys::Key {
-    keys::contact_import(&import.organisation, &import.team, &import.id)
+    keys::contact_import(&import.organization, &import.team, &import.id)
 }
 
 impl ImportRow {
     fn of(import: &Import) -> Self {
         Self {
             id: import.id.to_string(),
-            org: import.organisation.to_string(),
+            org: import.organization.to_string(),
             team: import.team.to_string(),
             by: import.by.to_string(),
             at: import.at,
@@ -489,7 +489,7 @@ impl ImportRow {
     fn import(self) -> Result<Import, StoreError> {
         Ok(Import {
             id: parse_id(&self.id)?,
-            organisation: parse_id(&self.org)?,
+            organization: parse_id(&self.org)?,
             team: parse_id(&self.team)?,
             by: parse_id(&self.by)?,
             at: self.at,

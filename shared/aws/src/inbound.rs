@@ -112,7 +112,7 @@ impl Inbound {
         id: &MessageId,
         now: Timestamp,
     ) -> Result<Option<ClaimRow>, StoreError> {
-        let key = keys::inbound_claim(&inbox.organisation, text.carrier, &text.carrier_id);
+        let key = keys::inbound_claim(&inbox.organization, text.carrier, &text.carrier_id);
         let put = self
             .table
             .client
@@ -137,8 +137,8 @@ impl Inbound {
 
     /// Does what an earlier delivery left undone: mostly nothing.
     async fn resume(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
-        let message_key = keys::message(&inbox.organisation, &message.conversation, &message.id);
-        let thread_key = keys::conversation(&inbox.organisation, &inbox.id, &message.conversation);
+        let message_key = keys::message(&inbox.organization, &message.conversation, &message.id);
+        let thread_key = keys::conversation(&inbox.organization, &inbox.id, &message.conversation);
         let found = self.table.batch_get(vec![message_key, thread_key.clone()], true).await?;
         let is_thread = |item: &&Item| item.get("sk").and_then(|sk| sk.as_s().ok()) == Some(&thread_key.sk);
         let thread = found.iter().find(is_thread).cloned();
@@ -152,7 +152,7 @@ impl Inbound {
     /// The message row, unless it is there: a request that was stuck on its way takes nothing back of what came after it, such
     /// as the outcome of a file.
     async fn put(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
-        let key = keys::message(&inbox.organisation, &message.conversation, &message.id);
+        let key = keys::message(&inbox.organization, &message.conversation, &message.id);
         self.table.put_new(key, &MessageRow::of(message)).await
     }
 
@@ -194,7 +194,7 @@ impl Inbound {
         let mut expression = format!("{IN_INBOX_UNREAD}, {NEWEST}, contact = :contact");
         if let Some(user) = &contact.assigned {
             expression.push_str(", assignedIn = :assigned");
-            let assigned = keys::assigned_in(&inbox.organisation, &inbox.id, &user.id);
+            let assigned = keys::assigned_in(&inbox.organization, &inbox.id, &user.id);
             values.insert(":assigned".into(), text(assigned));
         }
         self.update(inbox, message, expression, "attribute_not_exists(pk)".into(), values).await
@@ -250,7 +250,7 @@ impl Inbound {
         let folder = Folder::after(Direction::Inbound);
         Item::from([
             (":place".into(), text(keys::place(folder, last_activity_at, &message.conversation))),
-            (":inbox".into(), text(keys::inbox_partition(&inbox.organisation, &inbox.id))),
+            (":inbox".into(), text(keys::inbox_partition(&inbox.organization, &inbox.id))),
             (":unread".into(), AttributeValue::Bool(false)),
         ])
     }
@@ -264,7 +264,7 @@ impl Inbound {
         condition: String,
         values: Item,
     ) -> Result<Option<Option<Item>>, StoreError> {
-        let key = keys::conversation(&inbox.organisation, &inbox.id, &message.conversation);
+        let key = keys::conversation(&inbox.organization, &inbox.id, &message.conversation);
         let updated = self
             .table
             .client
@@ -283,7 +283,7 @@ impl Inbound {
             Ok(updated) => {
                 let was_unread = updated.attributes.is_some_and(|before| before.contains_key("unreadIn"));
                 if !was_unread {
-                    self.unread.count(&inbox.organisation, &inbox.id, 1, message.created_at).await?;
+                    self.unread.count(&inbox.organization, &inbox.id, 1, message.created_at).await?;
                 }
                 Ok(None)
             }

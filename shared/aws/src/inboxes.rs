@@ -1,7 +1,7 @@
 //! Inboxes and the teams that own them.
 
 use shared_domain::{
-    ids::{InboxId, OrganisationId, TeamId},
+    ids::{InboxId, OrganizationId, TeamId},
     inbox::{Inbox, InboxKind, Stage},
     phone::PhoneNumber,
     team::Team,
@@ -45,7 +45,7 @@ impl Account {
 pub enum Edited {
     /// As wished.
     Done,
-    /// Another inbox of the organisation has the API code.
+    /// Another inbox of the organization has the API code.
     ApiCodeTaken,
     /// It was edited or retired meanwhile: read it again.
     Changed,
@@ -71,26 +71,26 @@ impl Inboxes {
     /// [`StoreError`].
     pub async fn by_api_code(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         code: &str,
     ) -> Result<Option<Inbox>, StoreError> {
-        let named = self.follow(self.table.get(keys::api_code(organisation, code), false).await?).await?;
+        let named = self.follow(self.table.get(keys::api_code(organization, code), false).await?).await?;
         Ok(named.filter(|inbox| inbox.stage != Stage::Creating))
     }
 
-    /// Whether an inbox of the organisation, one that is being made included, has this API code.
+    /// Whether an inbox of the organization, one that is being made included, has this API code.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn has_api_code(&self, organisation: &OrganisationId, code: &str) -> Result<bool, StoreError> {
-        let pointer: Option<InboxPointer> = self.table.get(keys::api_code(organisation, code), false).await?;
+    pub async fn has_api_code(&self, organization: &OrganizationId, code: &str) -> Result<bool, StoreError> {
+        let pointer: Option<InboxPointer> = self.table.get(keys::api_code(organization, code), false).await?;
         Ok(pointer.is_some())
     }
 
     async fn follow(&self, pointer: Option<InboxPointer>) -> Result<Option<Inbox>, StoreError> {
         let Some(pointer) = pointer else { return Ok(None) };
-        let (organisation, inbox) = pointer.target()?;
-        self.get(&organisation, &inbox).await
+        let (organization, inbox) = pointer.target()?;
+        self.get(&organization, &inbox).await
     }
 
     /// One inbox.
@@ -99,10 +99,10 @@ impl Inboxes {
     /// [`StoreError`].
     pub async fn get(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inbox: &InboxId,
     ) -> Result<Option<Inbox>, StoreError> {
-        let row: Option<InboxRow> = self.table.get(keys::inbox(organisation, inbox), false).await?;
+        let row: Option<InboxRow> = self.table.get(keys::inbox(organization, inbox), false).await?;
         Ok(row.map(InboxRow::inbox).transpose()?)
     }
 
@@ -112,12 +112,12 @@ impl Inboxes {
     /// [`StoreError`].
     pub async fn account(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inbox: &InboxId,
     ) -> Result<Option<Account>, StoreError> {
-        let row: Option<InboxRow> = self.table.get(keys::inbox(organisation, inbox), true).await?;
+        let row: Option<InboxRow> = self.table.get(keys::inbox(organization, inbox), true).await?;
         let Some(inbox) = row.map(InboxRow::inbox).transpose()? else { return Ok(None) };
-        let team: Option<TeamRow> = self.table.get(keys::team(organisation, &inbox.team), true).await?;
+        let team: Option<TeamRow> = self.table.get(keys::team(organization, &inbox.team), true).await?;
         Ok(team.map(TeamRow::team).transpose()?.map(|team| Account { inbox, team }))
     }
 
@@ -127,12 +127,12 @@ impl Inboxes {
     /// [`StoreError`].
     pub async fn with_teams(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inboxes: &[InboxId],
         teams: &[TeamId],
     ) -> Result<(Vec<(Inbox, Counter)>, Vec<Team>), StoreError> {
-        let inboxes = inboxes.iter().map(|inbox| keys::inbox(organisation, inbox));
-        let keys = inboxes.chain(teams.iter().map(|team| keys::team(organisation, team))).collect();
+        let inboxes = inboxes.iter().map(|inbox| keys::inbox(organization, inbox));
+        let keys = inboxes.chain(teams.iter().map(|team| keys::team(organization, team))).collect();
         let items = self.table.batch_get(keys, false).await?;
         let is_team = |item: &crate::table::Item| item.get("sk") == Some(&text("TEAM"));
         let (teams, inboxes): (Vec<_>, Vec<_>) = items.into_iter().partition(is_team);
@@ -150,7 +150,7 @@ impl Inboxes {
     /// [`StoreError`].
     pub async fn of_team(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
     ) -> Result<Vec<Inbox>, StoreError> {
         let items = self
@@ -159,7 +159,7 @@ impl Inboxes {
             .query()
             .table_name(&self.table.name)
             .key_condition_expression("pk = :team AND begins_with(sk, :inboxes)")
-            .expression_attribute_values(":team", text(keys::team_partition(organisation, team)))
+            .expression_attribute_values(":team", text(keys::team_partition(organization, team)))
             .expression_attribute_values(":inboxes", text("inb_"))
             .consistent_read(true)
             .into_paginator()
@@ -169,13 +169,13 @@ impl Inboxes {
             .await?;
         let places = items.iter().filter_map(|item| item.get("sk")?.as_s().ok());
         let ids = places.map(|id| parse_id(id)).collect::<Result<Vec<_>, _>>()?;
-        let (counted, _) = self.with_teams(organisation, &ids, &[]).await?;
+        let (counted, _) = self.with_teams(organization, &ids, &[]).await?;
         let mut inboxes: Vec<_> = counted.into_iter().map(|(inbox, _)| inbox).collect();
         inboxes.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(inboxes)
     }
 
-    /// Whether one of our inboxes, of whatever organisation, has this number.
+    /// Whether one of our inboxes, of whatever organization, has this number.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -184,15 +184,15 @@ impl Inboxes {
         Ok(pointer.is_some())
     }
 
-    /// Changes what may be edited: name, colour, API code, forwarding number. `before` is the inbox as it was read.
+    /// Changes what may be edited: name, color, API code, forwarding number. `before` is the inbox as it was read.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn edit(&self, before: &Inbox, after: &Inbox, deed: &Deed<'_>) -> Result<Edited, StoreError> {
-        let organisation = &before.organisation;
+        let organization = &before.organization;
         let mut transaction = Transaction::new(&self.table);
         let forwarding = after.voice_forwarding.as_ref().map(attribute).transpose()?;
-        transaction.update(keys::inbox(organisation, &before.id), |update| {
+        transaction.update(keys::inbox(organization, &before.id), |update| {
             let update = update
                 .condition_expression("apiCode = :before AND stage = :active")
                 .expression_attribute_names("#name", "name")
@@ -211,13 +211,13 @@ impl Inboxes {
             }
         })?;
         let (old, new) =
-            (keys::api_code(organisation, &before.api_code), keys::api_code(organisation, &after.api_code));
+            (keys::api_code(organization, &before.api_code), keys::api_code(organization, &after.api_code));
         let mut code = None;
         if old != new {
             code = Some(transaction.put_new(new, &InboxPointer::of(before))?);
             transaction.delete(old)?;
         }
-        deed.write(&mut transaction, organisation, &before.team)?;
+        deed.write(&mut transaction, organization, &before.team)?;
         let committed = transaction.commit().await?;
         Ok(if committed.is_done() {
             Edited::Done
@@ -234,14 +234,14 @@ impl Inboxes {
     /// [`StoreError`].
     pub async fn retire(&self, inbox: &Inbox, deed: &Deed<'_>) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.update(keys::inbox(&inbox.organisation, &inbox.id), |update| {
+        transaction.update(keys::inbox(&inbox.organization, &inbox.id), |update| {
             update
                 .update_expression("SET stage = :retired")
                 .condition_expression("stage = :active")
                 .expression_attribute_values(":retired", text("retired"))
                 .expression_attribute_values(":active", text("active"))
         })?;
-        deed.write(&mut transaction, &inbox.organisation, &inbox.team)?;
+        deed.write(&mut transaction, &inbox.organization, &inbox.team)?;
         transaction.commit().await.map(|_| ())
     }
 
@@ -251,14 +251,14 @@ impl Inboxes {
     /// [`StoreError`].
     pub async fn number_released(&self, inbox: &Inbox, deed: &Deed<'_>) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.update(keys::inbox(&inbox.organisation, &inbox.id), |update| {
+        transaction.update(keys::inbox(&inbox.organization, &inbox.id), |update| {
             update
                 .update_expression("REMOVE numberSid")
                 .condition_expression("stage = :retired AND attribute_exists(numberSid)")
                 .expression_attribute_values(":retired", text("retired"))
         })?;
         transaction.delete(keys::own_number(&inbox.number))?;
-        deed.write(&mut transaction, &inbox.organisation, &inbox.team)?;
+        deed.write(&mut transaction, &inbox.organization, &inbox.team)?;
         transaction.commit().await.map(|_| ())
     }
 
@@ -267,12 +267,12 @@ impl Inboxes {
     /// # Errors
     /// [`StoreError`].
     pub async fn put(&self, inbox: &Inbox) -> Result<(), StoreError> {
-        let organisation = &inbox.organisation;
+        let organization = &inbox.organization;
         let pointer = InboxPointer::of(inbox);
-        self.table.put(keys::inbox(organisation, &inbox.id), &InboxRow::of(inbox)).await?;
+        self.table.put(keys::inbox(organization, &inbox.id), &InboxRow::of(inbox)).await?;
         self.table.put(keys::own_number(&inbox.number), &pointer).await?;
-        let team = TeamPointer::of(organisation, &inbox.team);
-        self.table.put(keys::team_inbox(organisation, &inbox.team, &inbox.id), &team).await?;
-        self.table.put(keys::api_code(organisation, &inbox.api_code), &pointer).await
+        let team = TeamPointer::of(organization, &inbox.team);
+        self.table.put(keys::team_inbox(organization, &inbox.team, &inbox.id), &team).await?;
+        self.table.put(keys::api_code(organization, &inbox.api_code), &pointer).await
     }
 }

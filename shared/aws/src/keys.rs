@@ -34,7 +34,7 @@
 //! | `org_#LOCKS#user` | `LOCKS` | which locks a user holds, as a set | each acquire; who loses access |
 //! | `org_#API#code` | `API` | inbox of an API code | sends by integrations |
 //! | `NUMBER#+1…` | `NUMBER` | inbox of one of our numbers | webhooks, which name no tenant but the number |
-//! | `CLIENT#id` | `CLIENT` | organisation of a machine client | tokens without an organisation claim |
+//! | `CLIENT#id` | `CLIENT` | organization of a machine client | tokens without an organization claim |
 //! | `SERVICE#MG…` | `SERVICE` | team of a messaging service | registration events, which name no tenant but the service |
 //! | `org_#inb_` | `REVIEW#OPEN#rev_` | a text that may be a wish for no more texts | reviews that wait, newest first |
 //! | `org_#inb_` | `REVIEW#DONE#rev_` | the same with who decided what | that it is not put up again |
@@ -46,7 +46,7 @@
 //! | `PENDING` | `org_#team_` | a registration that waits for the carrier | the poll |
 //! | `PURCHASE` | `org_#inb_` | an inbox whose number is being bought | the sweep of what was left half made |
 //!
-//! Everything that a request can name begins with the organisation of its principal. What does not is reached by a
+//! Everything that a request can name begins with the organization of its principal. What does not is reached by a
 //! carrier's number or service, a verified token or our own schedules only.
 //!
 //! | index | partition | order | lists |
@@ -63,7 +63,7 @@ use sha2::{Digest, Sha256};
 use shared_domain::{
     conversation::Folder,
     ids::{
-        ContactId, ConversationId, ImportId, InboxId, MessageId, OrganisationId, ReviewId, TeamId,
+        ContactId, ConversationId, ImportId, InboxId, MessageId, OrganizationId, ReviewId, TeamId,
         TemplateId, UserId,
     },
     phone::PhoneNumber,
@@ -103,18 +103,18 @@ impl Key {
 }
 
 /// The partition of an inbox: itself, members, conversations.
-pub fn inbox_partition(organisation: &OrganisationId, inbox: &InboxId) -> String {
-    format!("{organisation}#{inbox}")
+pub fn inbox_partition(organization: &OrganizationId, inbox: &InboxId) -> String {
+    format!("{organization}#{inbox}")
 }
 
 /// An inbox.
-pub fn inbox(organisation: &OrganisationId, inbox: &InboxId) -> Key {
-    Key::new(inbox_partition(organisation, inbox), "INBOX")
+pub fn inbox(organization: &OrganizationId, inbox: &InboxId) -> Key {
+    Key::new(inbox_partition(organization, inbox), "INBOX")
 }
 
 /// An inbox's Out of Office.
-pub fn out_of_office(organisation: &OrganisationId, inbox: &InboxId) -> Key {
-    Key::new(inbox_partition(organisation, inbox), "AWAY")
+pub fn out_of_office(organization: &OrganizationId, inbox: &InboxId) -> Key {
+    Key::new(inbox_partition(organization, inbox), "AWAY")
 }
 
 /// Where the automatic answers to a contact begin in an inbox's partition.
@@ -124,113 +124,113 @@ pub fn answers(conversation: &ConversationId) -> String {
 
 /// That a contact was answered in a closed period.
 pub fn answered(
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     inbox: &InboxId,
     conversation: &ConversationId,
     period: &str,
 ) -> Key {
-    Key::new(inbox_partition(organisation, inbox), format!("{}{period}", answers(conversation)))
+    Key::new(inbox_partition(organization, inbox), format!("{}{period}", answers(conversation)))
 }
 
 /// A membership.
-pub fn member(organisation: &OrganisationId, inbox: &InboxId, user: &UserId) -> Key {
-    Key::new(inbox_partition(organisation, inbox), format!("{INBOX_MEMBERS}{user}"))
+pub fn member(organization: &OrganizationId, inbox: &InboxId, user: &UserId) -> Key {
+    Key::new(inbox_partition(organization, inbox), format!("{INBOX_MEMBERS}{user}"))
 }
 
 /// Where the members begin in an inbox's partition.
 pub const INBOX_MEMBERS: &str = "MEMBER#";
 
 /// A conversation.
-pub fn conversation(organisation: &OrganisationId, inbox: &InboxId, conversation: &ConversationId) -> Key {
-    Key::new(inbox_partition(organisation, inbox), conversation.as_str())
+pub fn conversation(organization: &OrganizationId, inbox: &InboxId, conversation: &ConversationId) -> Key {
+    Key::new(inbox_partition(organization, inbox), conversation.as_str())
 }
 
 /// The partition of a thread's messages.
-pub fn thread_partition(organisation: &OrganisationId, conversation: &ConversationId) -> String {
-    format!("{organisation}#{conversation}")
+pub fn thread_partition(organization: &OrganizationId, conversation: &ConversationId) -> String {
+    format!("{organization}#{conversation}")
 }
 
 /// A message.
-pub fn message(organisation: &OrganisationId, conversation: &ConversationId, message: &MessageId) -> Key {
-    Key::new(thread_partition(organisation, conversation), message.as_str())
+pub fn message(organization: &OrganizationId, conversation: &ConversationId, message: &MessageId) -> Key {
+    Key::new(thread_partition(organization, conversation), message.as_str())
 }
 
 /// The claim on an inbound text, by the carrier's own id: what makes the webhook idempotent.
-pub fn inbound_claim(organisation: &OrganisationId, carrier: &str, carrier_id: &str) -> Key {
-    Key::new(format!("{organisation}#SID#{carrier}#{carrier_id}"), "CLAIM")
+pub fn inbound_claim(organization: &OrganizationId, carrier: &str, carrier_id: &str) -> Key {
+    Key::new(format!("{organization}#SID#{carrier}#{carrier_id}"), "CLAIM")
 }
 
 /// An idempotency key of one principal on one route.
-pub fn idempotency(organisation: &OrganisationId, principal: &str, route: &str, key: &str) -> Key {
+pub fn idempotency(organization: &OrganizationId, principal: &str, route: &str, key: &str) -> Key {
     let mut digest = Sha256::new();
     for part in [principal, route, key] {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
     let digest = data_encoding::HEXLOWER.encode(&digest.finalize());
-    Key::new(format!("{organisation}#KEY#{digest}"), "KEY")
+    Key::new(format!("{organization}#KEY#{digest}"), "KEY")
 }
 
 /// The partition of a team: itself, contacts, their numbers.
-pub fn team_partition(organisation: &OrganisationId, team: &TeamId) -> String {
-    format!("{organisation}#{team}")
+pub fn team_partition(organization: &OrganizationId, team: &TeamId) -> String {
+    format!("{organization}#{team}")
 }
 
 /// A team.
-pub fn team(organisation: &OrganisationId, team: &TeamId) -> Key {
-    Key::new(team_partition(organisation, team), "TEAM")
+pub fn team(organization: &OrganizationId, team: &TeamId) -> Key {
+    Key::new(team_partition(organization, team), "TEAM")
 }
 
 /// A contact.
-pub fn contact(organisation: &OrganisationId, team: &TeamId, contact: &ContactId) -> Key {
-    Key::new(team_partition(organisation, team), contact.as_str())
+pub fn contact(organization: &OrganizationId, team: &TeamId, contact: &ContactId) -> Key {
+    Key::new(team_partition(organization, team), contact.as_str())
 }
 
 /// Where the contacts begin in a team's partition.
 pub const CONTACTS: &str = "con_";
 
 /// Which contact of a team has this id of the customer's.
-pub fn external_contact(organisation: &OrganisationId, team: &TeamId, external_id: &str) -> Key {
-    Key::new(team_partition(organisation, team), format!("EXT#{external_id}"))
+pub fn external_contact(organization: &OrganizationId, team: &TeamId, external_id: &str) -> Key {
+    Key::new(team_partition(organization, team), format!("EXT#{external_id}"))
 }
 
 /// Where the names begin in a team's partition.
 pub const NAMES: &str = "FIND#";
 
 /// A contact by its name, in small letters.
-pub fn contact_name(organisation: &OrganisationId, team: &TeamId, name: &str, contact: &ContactId) -> Key {
-    Key::new(team_partition(organisation, team), format!("{NAMES}{name}#{contact}"))
+pub fn contact_name(organization: &OrganizationId, team: &TeamId, name: &str, contact: &ContactId) -> Key {
+    Key::new(team_partition(organization, team), format!("{NAMES}{name}#{contact}"))
 }
 
 /// A canned response.
-pub fn template(organisation: &OrganisationId, team: &TeamId, template: &TemplateId) -> Key {
-    Key::new(team_partition(organisation, team), template.as_str())
+pub fn template(organization: &OrganizationId, team: &TeamId, template: &TemplateId) -> Key {
+    Key::new(team_partition(organization, team), template.as_str())
 }
 
 /// Where the canned responses begin in a team's partition.
 pub const TEMPLATES: &str = "tpl_";
 
 /// Which canned response of a team has a name, in small letters.
-pub fn template_name(organisation: &OrganisationId, team: &TeamId, name: &str) -> Key {
-    Key::new(team_partition(organisation, team), format!("TPLNAME#{name}"))
+pub fn template_name(organization: &OrganizationId, team: &TeamId, name: &str) -> Key {
+    Key::new(team_partition(organization, team), format!("TPLNAME#{name}"))
 }
 
 /// An import of contacts.
-pub fn contact_import(organisation: &OrganisationId, team: &TeamId, import: &ImportId) -> Key {
-    Key::new(team_partition(organisation, team), import.as_str())
+pub fn contact_import(organization: &OrganizationId, team: &TeamId, import: &ImportId) -> Key {
+    Key::new(team_partition(organization, team), import.as_str())
 }
 
 /// Where the imports begin in a team's partition.
 pub const IMPORTS: &str = "imp_";
 
 /// Which import of a team is being worked on.
-pub fn importing(organisation: &OrganisationId, team: &TeamId) -> Key {
-    Key::new(team_partition(organisation, team), "IMPORTING")
+pub fn importing(organization: &OrganizationId, team: &TeamId) -> Key {
+    Key::new(team_partition(organization, team), "IMPORTING")
 }
 
 /// The partition of an import's faults.
-pub fn import_partition(organisation: &OrganisationId, import: &ImportId) -> String {
-    format!("{organisation}#{import}")
+pub fn import_partition(organization: &OrganizationId, import: &ImportId) -> String {
+    format!("{organization}#{import}")
 }
 
 /// Where faults of this row, and of those after it, stand.
@@ -239,19 +239,19 @@ pub fn import_errors_from(row: u64) -> String {
 }
 
 /// Faults of the rows from this one on, in parts.
-pub fn import_errors(organisation: &OrganisationId, import: &ImportId, row: u64, part: usize) -> Key {
+pub fn import_errors(organization: &OrganizationId, import: &ImportId, row: u64, part: usize) -> Key {
     let place = format!("{}#{part:04}", import_errors_from(row));
-    Key::new(import_partition(organisation, import), place)
+    Key::new(import_partition(organization, import), place)
 }
 
 /// Where a number stands within a scope: a team's id, or `PERSONAL`.
-pub fn opt_out(organisation: &OrganisationId, scope: &str, number: &PhoneNumber) -> Key {
-    Key::new(format!("{organisation}#OPTOUT#{scope}#{}", number.as_str()), "STATE")
+pub fn opt_out(organization: &OrganizationId, scope: &str, number: &PhoneNumber) -> Key {
+    Key::new(format!("{organization}#OPTOUT#{scope}#{}", number.as_str()), "STATE")
 }
 
 /// The partition of a contact's own ledger.
-pub fn contact_partition(organisation: &OrganisationId, contact: &ContactId) -> String {
-    format!("{organisation}#{contact}")
+pub fn contact_partition(organization: &OrganizationId, contact: &ContactId) -> String {
+    format!("{organization}#{contact}")
 }
 
 /// Place in a ledger of opt-outs.
@@ -266,47 +266,47 @@ pub fn opt_outs_end() -> String {
 
 /// A line of a team's ledger of opt-outs.
 pub fn opt_out_of_team(
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     team: &TeamId,
     at: Timestamp,
     contact: &ContactId,
 ) -> Key {
-    Key::new(team_partition(organisation, team), format!("{}#{contact}", opt_outs_at(at)))
+    Key::new(team_partition(organization, team), format!("{}#{contact}", opt_outs_at(at)))
 }
 
 /// A line of a contact's ledger of opt-outs.
-pub fn opt_out_of_contact(organisation: &OrganisationId, contact: &ContactId, at: Timestamp) -> Key {
-    Key::new(contact_partition(organisation, contact), opt_outs_at(at))
+pub fn opt_out_of_contact(organization: &OrganizationId, contact: &ContactId, at: Timestamp) -> Key {
+    Key::new(contact_partition(organization, contact), opt_outs_at(at))
 }
 
 /// Which contact of a team has a number.
-pub fn contact_number(organisation: &OrganisationId, team: &TeamId, number: &PhoneNumber) -> Key {
-    Key::new(team_partition(organisation, team), format!("NUMBER#{}", number.as_str()))
+pub fn contact_number(organization: &OrganizationId, team: &TeamId, number: &PhoneNumber) -> Key {
+    Key::new(team_partition(organization, team), format!("NUMBER#{}", number.as_str()))
 }
 
 /// The partition of a user: itself, roles, inboxes.
-pub fn user_partition(organisation: &OrganisationId, user: &UserId) -> String {
-    format!("{organisation}#USER#{user}")
+pub fn user_partition(organization: &OrganizationId, user: &UserId) -> String {
+    format!("{organization}#USER#{user}")
 }
 
 /// A user.
-pub fn user(organisation: &OrganisationId, user: &UserId) -> Key {
-    Key::new(user_partition(organisation, user), "USER")
+pub fn user(organization: &OrganizationId, user: &UserId) -> Key {
+    Key::new(user_partition(organization, user), "USER")
 }
 
 /// A user's role in a team.
-pub fn user_team(organisation: &OrganisationId, user: &UserId, team: &TeamId) -> Key {
-    Key::new(user_partition(organisation, user), team.as_str())
+pub fn user_team(organization: &OrganizationId, user: &UserId, team: &TeamId) -> Key {
+    Key::new(user_partition(organization, user), team.as_str())
 }
 
 /// That a user is a member of an inbox, found from the user.
-pub fn user_inbox(organisation: &OrganisationId, user: &UserId, inbox: &InboxId) -> Key {
-    Key::new(user_partition(organisation, user), inbox.as_str())
+pub fn user_inbox(organization: &OrganizationId, user: &UserId, inbox: &InboxId) -> Key {
+    Key::new(user_partition(organization, user), inbox.as_str())
 }
 
 /// Which locks a user holds.
-pub fn held_locks(organisation: &OrganisationId, user: &UserId) -> Key {
-    Key::new(format!("{organisation}#LOCKS#{user}"), "LOCKS")
+pub fn held_locks(organization: &OrganizationId, user: &UserId) -> Key {
+    Key::new(format!("{organization}#LOCKS#{user}"), "LOCKS")
 }
 
 /// A lock in the set of [`held_locks`]: the inbox, then the conversation.
@@ -315,59 +315,59 @@ pub fn held(inbox: &InboxId, conversation: &ConversationId) -> String {
 }
 
 /// Which inbox an API code names, whatever its case.
-pub fn api_code(organisation: &OrganisationId, code: &str) -> Key {
-    Key::new(format!("{organisation}#API#{}", code.to_ascii_lowercase()), "API")
+pub fn api_code(organization: &OrganizationId, code: &str) -> Key {
+    Key::new(format!("{organization}#API#{}", code.to_ascii_lowercase()), "API")
 }
 
-/// The partition of an organisation's teams.
-pub fn teams_partition(organisation: &OrganisationId) -> String {
-    format!("{organisation}#TEAMS")
+/// The partition of an organization's teams.
+pub fn teams_partition(organization: &OrganizationId) -> String {
+    format!("{organization}#TEAMS")
 }
 
 /// That a team exists.
-pub fn listed_team(organisation: &OrganisationId, team: &TeamId) -> Key {
-    Key::new(teams_partition(organisation), team.as_str())
+pub fn listed_team(organization: &OrganizationId, team: &TeamId) -> Key {
+    Key::new(teams_partition(organization), team.as_str())
 }
 
 /// A user as a member of a team, found from the team.
-pub fn team_member(organisation: &OrganisationId, team: &TeamId, user: &UserId) -> Key {
-    Key::new(team_partition(organisation, team), format!("{TEAM_MEMBERS}{user}"))
+pub fn team_member(organization: &OrganizationId, team: &TeamId, user: &UserId) -> Key {
+    Key::new(team_partition(organization, team), format!("{TEAM_MEMBERS}{user}"))
 }
 
 /// Where the members begin in a team's partition.
 pub const TEAM_MEMBERS: &str = "USER#";
 
 /// That an inbox is a team's.
-pub fn team_inbox(organisation: &OrganisationId, team: &TeamId, inbox: &InboxId) -> Key {
-    Key::new(team_partition(organisation, team), inbox.as_str())
+pub fn team_inbox(organization: &OrganizationId, team: &TeamId, inbox: &InboxId) -> Key {
+    Key::new(team_partition(organization, team), inbox.as_str())
 }
 
 /// A team's registration.
-pub fn registration(organisation: &OrganisationId, team: &TeamId) -> Key {
-    Key::new(team_partition(organisation, team), "REGISTRATION")
+pub fn registration(organization: &OrganizationId, team: &TeamId) -> Key {
+    Key::new(team_partition(organization, team), "REGISTRATION")
 }
 
 /// A step of a registration. The same event at the same instant is the same step.
-pub fn step(organisation: &OrganisationId, team: &TeamId, at: Timestamp, id: &str) -> Key {
-    Key::new(team_partition(organisation, team), format!("{STEPS}{:013}#{id}", at.millis()))
+pub fn step(organization: &OrganizationId, team: &TeamId, at: Timestamp, id: &str) -> Key {
+    Key::new(team_partition(organization, team), format!("{STEPS}{:013}#{id}", at.millis()))
 }
 
 /// Where the steps begin in a team's partition.
 pub const STEPS: &str = "STEP#";
 
 /// A team's choice of e-mails.
-pub fn notification_settings(organisation: &OrganisationId, team: &TeamId) -> Key {
-    Key::new(team_partition(organisation, team), "NOTIFY")
+pub fn notification_settings(organization: &OrganizationId, team: &TeamId) -> Key {
+    Key::new(team_partition(organization, team), "NOTIFY")
 }
 
 /// The partition of a team's audit trail.
-pub fn audit_partition(organisation: &OrganisationId, team: &TeamId) -> String {
-    format!("{organisation}#{team}#AUDIT")
+pub fn audit_partition(organization: &OrganizationId, team: &TeamId) -> String {
+    format!("{organization}#{team}#AUDIT")
 }
 
 /// A line of the audit trail.
-pub fn audit(organisation: &OrganisationId, team: &TeamId, at: Timestamp, id: &str) -> Key {
-    Key::new(audit_partition(organisation, team), format!("{:013}#{id}", at.millis()))
+pub fn audit(organization: &OrganizationId, team: &TeamId, at: Timestamp, id: &str) -> Key {
+    Key::new(audit_partition(organization, team), format!("{:013}#{id}", at.millis()))
 }
 
 /// Whose a messaging service is.
@@ -379,16 +379,16 @@ pub fn messaging_service(sid: &str) -> Key {
 pub const PENDING: &str = "PENDING";
 
 /// A registration that waits for the carrier.
-pub fn pending_registration(organisation: &OrganisationId, team: &TeamId) -> Key {
-    Key::new(PENDING, format!("{organisation}#{team}"))
+pub fn pending_registration(organization: &OrganizationId, team: &TeamId) -> Key {
+    Key::new(PENDING, format!("{organization}#{team}"))
 }
 
 /// The partition of inboxes whose number is being bought.
 pub const PURCHASE: &str = "PURCHASE";
 
 /// An inbox whose number is being bought.
-pub fn purchase(organisation: &OrganisationId, inbox: &InboxId) -> Key {
-    Key::new(PURCHASE, format!("{organisation}#{inbox}"))
+pub fn purchase(organization: &OrganizationId, inbox: &InboxId) -> Key {
+    Key::new(PURCHASE, format!("{organization}#{inbox}"))
 }
 
 /// The partition of notices that wait for the queue.
@@ -418,9 +418,9 @@ pub fn notice(id: &str) -> Key {
 }
 
 /// That one recipient was told of a notice.
-pub fn told(organisation: &OrganisationId, notice: &str, address: &str) -> Key {
+pub fn told(organization: &OrganizationId, notice: &str, address: &str) -> Key {
     let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(address.to_lowercase()));
-    Key::new(format!("{organisation}#TOLD#{notice}"), digest)
+    Key::new(format!("{organization}#TOLD#{notice}"), digest)
 }
 
 /// Which inbox has one of our numbers.
@@ -437,13 +437,13 @@ pub fn machine_client(client: &str) -> Key {
 pub const OPEN_REVIEWS: &str = "REVIEW#OPEN#";
 
 /// A text that waits for a review.
-pub fn open_review(organisation: &OrganisationId, inbox: &InboxId, review: &ReviewId) -> Key {
-    Key::new(inbox_partition(organisation, inbox), format!("{OPEN_REVIEWS}{review}"))
+pub fn open_review(organization: &OrganizationId, inbox: &InboxId, review: &ReviewId) -> Key {
+    Key::new(inbox_partition(organization, inbox), format!("{OPEN_REVIEWS}{review}"))
 }
 
 /// A text whose review is done.
-pub fn done_review(organisation: &OrganisationId, inbox: &InboxId, review: &ReviewId) -> Key {
-    Key::new(inbox_partition(organisation, inbox), format!("REVIEW#DONE#{review}"))
+pub fn done_review(organization: &OrganizationId, inbox: &InboxId, review: &ReviewId) -> Key {
+    Key::new(inbox_partition(organization, inbox), format!("REVIEW#DONE#{review}"))
 }
 
 /// The partition of an outbox shard.
@@ -466,8 +466,8 @@ pub fn reconcile(message: &MessageId) -> Key {
 }
 
 /// Partition of a user's assigned conversations in [`INBOX_ASSIGNED`].
-pub fn assigned_in(organisation: &OrganisationId, inbox: &InboxId, user: &UserId) -> String {
-    format!("{organisation}#{inbox}#{user}")
+pub fn assigned_in(organization: &OrganizationId, inbox: &InboxId, user: &UserId) -> String {
+    format!("{organization}#{inbox}#{user}")
 }
 
 /// Where a folder begins in the lists.
@@ -497,7 +497,7 @@ mod tests {
 
     #[test]
     fn parts_of_an_idempotency_key_cannot_flow_into_each_other() {
-        let org = OrganisationId::parse("org_1").unwrap();
+        let org = OrganizationId::parse("org_1").unwrap();
         assert_ne!(idempotency(&org, "ab", "c", "d"), idempotency(&org, "a", "bc", "d"));
     }
 

@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use shared_domain::{
-    ids::{ConversationId, InboxId, OrganisationId, UserId},
+    ids::{ConversationId, InboxId, OrganizationId, UserId},
     lock::{self, Denied, FencingToken, Lease, LockPolicy, LockState, Lost, Person},
     time::Timestamp,
 };
@@ -42,7 +42,7 @@ pub(crate) const IS_CURRENT: &str =
 #[derive(Debug, Clone, Copy)]
 pub struct Thread<'a> {
     /// The tenant.
-    pub organisation: &'a OrganisationId,
+    pub organization: &'a OrganizationId,
     /// The inbox.
     pub inbox: &'a InboxId,
     /// The conversation.
@@ -194,7 +194,7 @@ impl Locks {
 
     /// The lock is held, whether or not this is counted: a counter that is one off is counted anew.
     async fn count_one_less(&self, thread: Thread<'_>, now: Timestamp) {
-        if let Err(error) = self.unread.count(thread.organisation, thread.inbox, -1, now).await {
+        if let Err(error) = self.unread.count(thread.organization, thread.inbox, -1, now).await {
             tracing::warn!(inbox = %thread.inbox, %error, "opened, and still counted as unread");
         }
     }
@@ -202,7 +202,7 @@ impl Locks {
     /// The lock is gone, whether or not its holder's set says so: what is gone is cleared away when the set is full.
     async fn forget(&self, thread: Thread<'_>, holder: &UserId) {
         let gone = [(thread.inbox.clone(), thread.conversation.clone())];
-        if let Err(error) = self.held.remove(thread.organisation, holder, &gone).await {
+        if let Err(error) = self.held.remove(thread.organization, holder, &gone).await {
             tracing::warn!(inbox = %thread.inbox, %error, "released, and still in the holder's set");
         }
     }
@@ -306,21 +306,21 @@ impl Locks {
     /// [`StoreError`]; what was not reached ends with its lease, since it cannot be renewed without access.
     pub async fn break_all_of(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         user: &UserId,
         inboxes: &[InboxId],
         by: &Person,
     ) -> Result<usize, StoreError> {
-        let held = self.held.of(organisation, user, inboxes).await?;
+        let held = self.held.of(organization, user, inboxes).await?;
         for lock in &held {
-            let thread = Thread { organisation, inbox: &lock.inbox, conversation: &lock.conversation };
+            let thread = Thread { organization, inbox: &lock.inbox, conversation: &lock.conversation };
             self.break_lock(thread, by, lock.lease.token).await?;
         }
         Ok(held.len())
     }
 
     fn update(&self, thread: Thread<'_>) -> UpdateItemFluentBuilder {
-        let key = keys::conversation(thread.organisation, thread.inbox, thread.conversation);
+        let key = keys::conversation(thread.organization, thread.inbox, thread.conversation);
         self.table
             .client
             .update_item()

@@ -7,7 +7,7 @@
 use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::AttributeValue};
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{InboxId, MediaId, MessageId, OrganisationId},
+    ids::{InboxId, MediaId, MessageId, OrganizationId},
     media::Media,
     time::Timestamp,
 };
@@ -24,20 +24,20 @@ use crate::{
 const SWEEP_LIMIT: i32 = 50;
 
 /// Where a file of a message is in the bucket.
-pub fn stored_at(organisation: &OrganisationId, inbox: &InboxId, media: &MediaId) -> String {
-    format!("media/{organisation}/{inbox}/{media}")
+pub fn stored_at(organization: &OrganizationId, inbox: &InboxId, media: &MediaId) -> String {
+    format!("media/{organization}/{inbox}/{media}")
 }
 
 /// Where a file is put that a member wants to send.
-pub fn uploaded_at(organisation: &OrganisationId, inbox: &InboxId, media: &MediaId) -> String {
-    format!("uploads/{organisation}/{inbox}/{media}")
+pub fn uploaded_at(organization: &OrganizationId, inbox: &InboxId, media: &MediaId) -> String {
+    format!("uploads/{organization}/{inbox}/{media}")
 }
 
 /// An inbound text whose files are to be copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// The text.
     pub message: MessageId,
     /// How many files it has.
@@ -50,7 +50,7 @@ impl Waiting {
     /// A job for each file.
     pub fn jobs(&self) -> Vec<MediaJob> {
         let job = |place| MediaJob {
-            organisation: self.organisation.clone(),
+            organization: self.organization.clone(),
             message: self.message.clone(),
             place,
         };
@@ -92,7 +92,7 @@ impl MediaFiles {
     /// [`StoreError`].
     pub async fn leave(&self, waiting: &Waiting) -> Result<(), StoreError> {
         let row = WaitingRow {
-            org: waiting.organisation.to_string(),
+            org: waiting.organization.to_string(),
             sk: waiting.message.to_string(),
             files: waiting.files,
             at: waiting.at,
@@ -137,14 +137,14 @@ impl MediaFiles {
     /// # Errors
     /// [`StoreError`].
     pub async fn settle(&self, job: &MediaJob, media: &Media) -> Result<bool, StoreError> {
-        let MediaJob { organisation, message, place } = job;
+        let MediaJob { organization, message, place } = job;
         let Some(conversation) = message.conversation() else { return Ok(false) };
         let updated = self
             .table
             .client
             .update_item()
             .table_name(&self.table.name)
-            .set_key(Some(keys::message(organisation, &conversation, message).into_item()))
+            .set_key(Some(keys::message(organization, &conversation, message).into_item()))
             .update_expression(format!("SET media[{place}] = :file"))
             .condition_expression(format!("media[{place}].id = :id AND media[{place}].#state <> :stored"))
             .expression_attribute_names("#state", "state")
@@ -165,7 +165,7 @@ impl MediaFiles {
 
 fn waiting(row: WaitingRow) -> Result<Waiting, StoreError> {
     Ok(Waiting {
-        organisation: parse_id(&row.org)?,
+        organization: parse_id(&row.org)?,
         message: parse_id(&row.sk)?,
         files: row.files,
         at: row.at,

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{InboxId, OrganisationId, TeamId, UserId},
+    ids::{InboxId, OrganizationId, TeamId, UserId},
     lock::Person,
     membership::{self, Membership, Role, TeamMember, TeamRole, User},
     registration::RegistrationStatus,
@@ -104,11 +104,11 @@ impl Members {
     /// [`StoreError`].
     pub async fn membership(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inbox: &InboxId,
         user: &UserId,
     ) -> Result<Option<Membership>, StoreError> {
-        let row: Option<MemberRow> = self.table.get(keys::member(organisation, inbox, user), false).await?;
+        let row: Option<MemberRow> = self.table.get(keys::member(organization, inbox, user), false).await?;
         Ok(row.map(MemberRow::membership).transpose()?)
     }
 
@@ -118,12 +118,12 @@ impl Members {
     /// [`StoreError`].
     pub async fn role(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         user: &UserId,
     ) -> Result<Option<TeamRole>, StoreError> {
         let row: Option<TeamRoleRow> =
-            self.table.get(keys::user_team(organisation, user, team), false).await?;
+            self.table.get(keys::user_team(organization, user, team), false).await?;
         Ok(row.map(TeamRoleRow::role).transpose()?)
     }
 
@@ -134,14 +134,14 @@ impl Members {
     /// [`StoreError`].
     pub async fn standing(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         user: &UserId,
     ) -> Result<Option<Standing>, StoreError> {
         let keys = vec![
-            keys::user(organisation, user),
-            keys::user_team(organisation, user, team),
-            keys::team(organisation, team),
+            keys::user(organization, user),
+            keys::user_team(organization, user, team),
+            keys::team(organization, team),
         ];
         let (mut person, mut role, mut found) = (None, None, None);
         for item in self.table.batch_get(keys, false).await? {
@@ -160,10 +160,10 @@ impl Members {
     /// [`StoreError`].
     pub async fn user(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         user: &UserId,
     ) -> Result<Option<User>, StoreError> {
-        let row: Option<UserRow> = self.table.get(keys::user(organisation, user), false).await?;
+        let row: Option<UserRow> = self.table.get(keys::user(organization, user), false).await?;
         Ok(row.map(UserRow::user).transpose()?)
     }
 
@@ -173,10 +173,10 @@ impl Members {
     /// [`StoreError`].
     pub async fn users(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         users: &[UserId],
     ) -> Result<Vec<User>, StoreError> {
-        let keys = users.iter().map(|user| keys::user(organisation, user)).collect();
+        let keys = users.iter().map(|user| keys::user(organization, user)).collect();
         let rows: Vec<UserRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
         Ok(rows.into_iter().map(UserRow::user).collect::<Result<_, _>>()?)
     }
@@ -187,7 +187,7 @@ impl Members {
     /// [`StoreError`].
     pub async fn home(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         user: &UserId,
     ) -> Result<Option<Home>, StoreError> {
         let pages = self
@@ -196,7 +196,7 @@ impl Members {
             .query()
             .table_name(&self.table.name)
             .key_condition_expression("pk = :user")
-            .expression_attribute_values(":user", text(keys::user_partition(organisation, user)))
+            .expression_attribute_values(":user", text(keys::user_partition(organization, user)))
             .consistent_read(true)
             .into_paginator()
             .items()
@@ -221,7 +221,7 @@ impl Members {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn machine(&self, client: &str) -> Result<Option<OrganisationId>, StoreError> {
+    pub async fn machine(&self, client: &str) -> Result<Option<OrganizationId>, StoreError> {
         let row: Option<MachineRow> = self.table.get(keys::machine_client(client), false).await?;
         row.map(|row| parse_id(&row.org)).transpose()
     }
@@ -230,8 +230,8 @@ impl Members {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put_user(&self, organisation: &OrganisationId, user: &User) -> Result<(), StoreError> {
-        self.table.put(keys::user(organisation, &user.id), &UserRow::of(user)).await
+    pub async fn put_user(&self, organization: &OrganizationId, user: &User) -> Result<(), StoreError> {
+        self.table.put(keys::user(organization, &user.id), &UserRow::of(user)).await
     }
 
     /// Gives a user a role in a team, for seeds and tests.
@@ -240,15 +240,15 @@ impl Members {
     /// [`StoreError`].
     pub async fn put_role(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         user: &User,
         role: &TeamRole,
     ) -> Result<(), StoreError> {
         let person = Person { id: user.id.clone(), name: user.name.clone() };
         let member = TeamMember { user: person, email: user.email.clone(), role: role.role };
-        let key = keys::team_member(organisation, &role.team, &user.id);
+        let key = keys::team_member(organization, &role.team, &user.id);
         self.table.put(key, &TeamMemberRow::of(&member)).await?;
-        self.table.put(keys::user_team(organisation, &user.id, &role.team), &TeamRoleRow::of(role)).await
+        self.table.put(keys::user_team(organization, &user.id, &role.team), &TeamRoleRow::of(role)).await
     }
 
     /// Everybody in an inbox, by user id.
@@ -257,7 +257,7 @@ impl Members {
     /// [`StoreError`].
     pub async fn list(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inbox: &InboxId,
     ) -> Result<Vec<Membership>, StoreError> {
         let items = self
@@ -266,7 +266,7 @@ impl Members {
             .query()
             .table_name(&self.table.name)
             .key_condition_expression("pk = :inbox AND begins_with(sk, :members)")
-            .expression_attribute_values(":inbox", text(keys::inbox_partition(organisation, inbox)))
+            .expression_attribute_values(":inbox", text(keys::inbox_partition(organization, inbox)))
             .expression_attribute_values(":members", text(keys::INBOX_MEMBERS))
             .consistent_read(true)
             .into_paginator()
@@ -285,24 +285,24 @@ impl Members {
     /// [`StoreError`].
     pub async fn admit(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         member: &Membership,
         deed: &Deed<'_>,
     ) -> Result<Added, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        let in_team = transaction.exists(keys::team_member(organisation, &member.team, &member.user.id))?;
-        let registered = transaction.holds(keys::team(organisation, &member.team), |check| {
+        let in_team = transaction.exists(keys::team_member(organization, &member.team, &member.user.id))?;
+        let registered = transaction.holds(keys::team(organization, &member.team), |check| {
             check
                 .condition_expression("registration = :approved")
                 .expression_attribute_values(":approved", text(RegistrationStatus::Approved.as_str()))
         })?;
-        let active = transaction.holds(keys::inbox(organisation, &member.inbox), |check| {
+        let active = transaction.holds(keys::inbox(organization, &member.inbox), |check| {
             check
                 .condition_expression("stage = :active")
                 .expression_attribute_values(":active", text("active"))
         })?;
-        write(&mut transaction, organisation, member)?;
-        deed.write(&mut transaction, organisation, &member.team)?;
+        write(&mut transaction, organization, member)?;
+        deed.write(&mut transaction, organization, &member.team)?;
         let committed = transaction.commit().await?;
         Ok(if committed.refused_at(active) {
             Added::InboxNotActive
@@ -321,16 +321,16 @@ impl Members {
     /// [`StoreError`].
     pub async fn dismiss(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         inbox: &InboxId,
         user: &UserId,
         deed: &Deed<'_>,
     ) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.delete(keys::member(organisation, inbox, user))?;
-        transaction.delete(keys::user_inbox(organisation, user, inbox))?;
-        deed.write(&mut transaction, organisation, team)?;
+        transaction.delete(keys::member(organization, inbox, user))?;
+        transaction.delete(keys::user_inbox(organization, user, inbox))?;
+        deed.write(&mut transaction, organization, team)?;
         transaction.commit().await.map(|_| ())
     }
 
@@ -338,29 +338,29 @@ impl Members {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn add(&self, organisation: &OrganisationId, member: &Membership) -> Result<(), StoreError> {
+    pub async fn add(&self, organization: &OrganizationId, member: &Membership) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        write(&mut transaction, organisation, member)?;
+        write(&mut transaction, organization, member)?;
         transaction.commit().await.map(|_| ())
     }
 
-    /// Makes a machine client act for an organisation.
+    /// Makes a machine client act for an organization.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put_machine(&self, client: &str, organisation: &OrganisationId) -> Result<(), StoreError> {
-        self.table.put(keys::machine_client(client), &MachineRow { org: organisation.to_string() }).await
+    pub async fn put_machine(&self, client: &str, organization: &OrganizationId) -> Result<(), StoreError> {
+        self.table.put(keys::machine_client(client), &MachineRow { org: organization.to_string() }).await
     }
 }
 
 /// Both rows of a membership.
 pub(crate) fn write(
     transaction: &mut Transaction<'_>,
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     member: &Membership,
 ) -> Result<(), StoreError> {
     let of_user = UserInboxRow { inbox: member.inbox.to_string(), team: member.team.to_string() };
-    transaction.put(keys::user_inbox(organisation, &member.user.id, &member.inbox), &of_user)?;
-    transaction.put(keys::member(organisation, &member.inbox, &member.user.id), &MemberRow::of(member))?;
+    transaction.put(keys::user_inbox(organization, &member.user.id, &member.inbox), &of_user)?;
+    transaction.put(keys::member(organization, &member.inbox, &member.user.id), &MemberRow::of(member))?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use shared_domain::{
-    ids::{ConversationId, MessageId, OrganisationId},
+    ids::{ConversationId, MessageId, OrganizationId},
     message::{DeliveryState, Message, Report},
     time::Timestamp,
 };
@@ -79,12 +79,12 @@ impl Messages {
     /// [`StoreError`].
     pub async fn get(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         id: &MessageId,
     ) -> Result<Option<Message>, StoreError> {
         let Some(conversation) = id.conversation() else { return Ok(None) };
         let row: Option<MessageRow> =
-            self.table.get(keys::message(organisation, &conversation, id), true).await?;
+            self.table.get(keys::message(organization, &conversation, id), true).await?;
         Ok(row.map(MessageRow::message).transpose()?)
     }
 
@@ -94,19 +94,19 @@ impl Messages {
     /// [`StoreError`].
     pub async fn history(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         conversation: &ConversationId,
         limit: u16,
         before: Option<&MessageId>,
     ) -> Result<History, StoreError> {
-        let start = before.map(|id| keys::message(organisation, conversation, id).into_item());
+        let start = before.map(|id| keys::message(organization, conversation, id).into_item());
         let queried = self
             .table
             .client
             .query()
             .table_name(&self.table.name)
             .key_condition_expression("pk = :thread")
-            .expression_attribute_values(":thread", text(keys::thread_partition(organisation, conversation)))
+            .expression_attribute_values(":thread", text(keys::thread_partition(organization, conversation)))
             .scan_index_forward(false)
             .limit(i32::from(limit))
             .set_exclusive_start_key(start)
@@ -125,13 +125,13 @@ impl Messages {
     /// [`StoreError`].
     pub async fn report(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         id: &MessageId,
         state: DeliveryState,
         report: &Report,
         carrier_id: Option<&str>,
     ) -> Result<Reported, StoreError> {
-        let Some(request) = self.update(organisation, id) else { return Ok(Reported::NoMessage) };
+        let Some(request) = self.update(organization, id) else { return Ok(Reported::NoMessage) };
         let mut request = request
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(states.#state)")
             .expression_attribute_names("#state", state.as_str())
@@ -158,12 +158,12 @@ impl Messages {
     /// [`StoreError`].
     pub async fn claim(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         id: &MessageId,
         attempt: u64,
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
-        let Some(request) = self.update(organisation, id) else { return Ok(Claim::NoMessage) };
+        let Some(request) = self.update(organization, id) else { return Ok(Claim::NoMessage) };
         let request = request
             .update_expression("SET claim = :attempt, states.sending = :report")
             .condition_expression(MAY_CLAIM)
@@ -183,11 +183,11 @@ impl Messages {
     /// [`StoreError`].
     pub async fn unclaim(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         id: &MessageId,
         attempt: u64,
     ) -> Result<(), StoreError> {
-        let Some(request) = self.update(organisation, id) else { return Ok(()) };
+        let Some(request) = self.update(organization, id) else { return Ok(()) };
         let request = request
             .update_expression("REMOVE claim, states.sending")
             .condition_expression("claim = :attempt")
@@ -201,17 +201,17 @@ impl Messages {
     /// [`StoreError`].
     pub async fn by_carrier_id(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         conversation: &ConversationId,
         carrier_id: &str,
     ) -> Result<Option<Message>, StoreError> {
-        let newest = self.history(organisation, conversation, 100, None).await?;
+        let newest = self.history(organization, conversation, 100, None).await?;
         let known = |message: &Message| message.carrier_id.as_deref() == Some(carrier_id);
         Ok(newest.messages.into_iter().find(known))
     }
 
-    fn update(&self, organisation: &OrganisationId, id: &MessageId) -> Option<UpdateItemFluentBuilder> {
-        let key = keys::message(organisation, &id.conversation()?, id);
+    fn update(&self, organization: &OrganizationId, id: &MessageId) -> Option<UpdateItemFluentBuilder> {
+        let key = keys::message(organization, &id.conversation()?, id);
         let update =
             self.table.client.update_item().table_name(&self.table.name).set_key(Some(key.into_item()));
         Some(

@@ -11,7 +11,7 @@
 //! sweep, which gives the number back. [`NewInboxes::undo`] removes what `reserve` wrote, and never an active inbox.
 
 use shared_domain::{
-    ids::{InboxId, OrganisationId},
+    ids::{InboxId, OrganizationId},
     inbox::Inbox,
     membership::Membership,
     phone::PhoneNumber,
@@ -37,7 +37,7 @@ const SWEEP_LIMIT: i32 = 50;
 pub enum Reserved {
     /// It stands; the number may be bought.
     Done,
-    /// Another inbox of the organisation has the API code.
+    /// Another inbox of the organization has the API code.
     ApiCodeTaken,
     /// An inbox of ours has the number.
     NumberTaken,
@@ -69,7 +69,7 @@ pub enum Bought {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purchase {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// The inbox, whose id the number bears at the carrier.
     pub inbox: InboxId,
     /// The number.
@@ -100,23 +100,23 @@ impl NewInboxes {
         key: Option<Idempotency<'_>>,
         now: Timestamp,
     ) -> Result<Reserved, StoreError> {
-        let organisation = &inbox.organisation;
+        let organization = &inbox.organization;
         let pointer = InboxPointer::of(inbox);
         let mut transaction = Transaction::new(&self.table);
-        let code = transaction.put_new(keys::api_code(organisation, &inbox.api_code), &pointer)?;
+        let code = transaction.put_new(keys::api_code(organization, &inbox.api_code), &pointer)?;
         let number = transaction.put_new(keys::own_number(&inbox.number), &pointer)?;
-        transaction.put_new(keys::inbox(organisation, &inbox.id), &InboxRow::of(inbox))?;
+        transaction.put_new(keys::inbox(organization, &inbox.id), &InboxRow::of(inbox))?;
         let purchase = PurchaseRow {
-            org: organisation.to_string(),
+            org: organization.to_string(),
             inbox: inbox.id.to_string(),
             number: inbox.number.clone(),
             at: now,
-            key: key.map(|key| key.key(organisation).pk),
+            key: key.map(|key| key.key(organization).pk),
         };
-        transaction.put(keys::purchase(organisation, &inbox.id), &purchase)?;
+        transaction.put(keys::purchase(organization, &inbox.id), &purchase)?;
         let used = match key {
             Some(key) => {
-                Some(transaction.add(key.part(&self.table, organisation, inbox.id.as_str(), now)?))
+                Some(transaction.add(key.part(&self.table, organization, inbox.id.as_str(), now)?))
             }
             None => None,
         };
@@ -147,9 +147,9 @@ impl NewInboxes {
         opening: Option<&Step>,
         deed: &Deed<'_>,
     ) -> Result<Completed, StoreError> {
-        let organisation = &inbox.organisation;
+        let organization = &inbox.organization;
         let mut transaction = Transaction::new(&self.table);
-        let reserved = transaction.update(keys::inbox(organisation, &inbox.id), |update| {
+        let reserved = transaction.update(keys::inbox(organization, &inbox.id), |update| {
             update
                 .update_expression("SET stage = :active, numberSid = :sid")
                 .condition_expression("stage = :creating")
@@ -157,15 +157,15 @@ impl NewInboxes {
                 .expression_attribute_values(":creating", text("creating"))
                 .expression_attribute_values(":sid", text(number_sid))
         })?;
-        transaction.delete(keys::purchase(organisation, &inbox.id))?;
-        let pointer = TeamPointer::of(organisation, &inbox.team);
-        transaction.put(keys::team_inbox(organisation, &inbox.team, &inbox.id), &pointer)?;
+        transaction.delete(keys::purchase(organization, &inbox.id))?;
+        let pointer = TeamPointer::of(organization, &inbox.team);
+        transaction.put(keys::team_inbox(organization, &inbox.team, &inbox.id), &pointer)?;
         for member in first {
-            members::write(&mut transaction, organisation, member)?;
+            members::write(&mut transaction, organization, member)?;
         }
-        deed.write(&mut transaction, organisation, &inbox.team)?;
+        deed.write(&mut transaction, organization, &inbox.team)?;
         if let Some(step) = opening {
-            registrations::open(&mut transaction, organisation, &inbox.team, step)?;
+            registrations::open(&mut transaction, organization, &inbox.team, step)?;
         }
         let committed = transaction.commit().await?;
         Ok(if committed.is_done() {
@@ -183,19 +183,19 @@ impl NewInboxes {
     /// # Errors
     /// [`StoreError`].
     pub async fn undo(&self, inbox: &Inbox, after: Bought) -> Result<bool, StoreError> {
-        let organisation = &inbox.organisation;
+        let organization = &inbox.organization;
         let purchase: Option<PurchaseRow> =
-            self.table.get(keys::purchase(organisation, &inbox.id), true).await?;
+            self.table.get(keys::purchase(organization, &inbox.id), true).await?;
         let mut transaction = Transaction::new(&self.table);
-        transaction.delete_if(keys::inbox(organisation, &inbox.id), |delete| {
+        transaction.delete_if(keys::inbox(organization, &inbox.id), |delete| {
             delete
                 .condition_expression("stage = :creating")
                 .expression_attribute_values(":creating", text("creating"))
         })?;
         transaction.delete(keys::own_number(&inbox.number))?;
-        transaction.delete(keys::api_code(organisation, &inbox.api_code))?;
+        transaction.delete(keys::api_code(organization, &inbox.api_code))?;
         if after == Bought::SurelyNot {
-            transaction.delete(keys::purchase(organisation, &inbox.id))?;
+            transaction.delete(keys::purchase(organization, &inbox.id))?;
         }
         if let Some(pk) = purchase.and_then(|purchase| purchase.key) {
             transaction.delete(Key { pk, sk: "KEY".into() })?;
@@ -221,7 +221,7 @@ impl NewInboxes {
         let rows: Vec<PurchaseRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
         let purchase = |row: PurchaseRow| {
             Ok(Purchase {
-                organisation: parse_id(&row.org)?,
+                organization: parse_id(&row.org)?,
                 inbox: parse_id(&row.inbox)?,
                 number: row.number,
                 at: row.at,
@@ -236,7 +236,7 @@ impl NewInboxes {
     /// [`StoreError`].
     pub async fn settle(&self, purchase: &Purchase) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.delete(keys::purchase(&purchase.organisation, &purchase.inbox))?;
+        transaction.delete(keys::purchase(&purchase.organization, &purchase.inbox))?;
         transaction.commit().await.map(|_| ())
     }
 }

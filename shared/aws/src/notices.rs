@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use serde::{Deserialize, Serialize};
-use shared_domain::{ids::OrganisationId, notice::Notice, time::Timestamp};
+use shared_domain::{ids::OrganizationId, notice::Notice, time::Timestamp};
 
 use crate::{
     items::NoticeRow,
@@ -111,7 +111,7 @@ impl Notices {
     /// [`StoreError`].
     pub async fn claim(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         notice: &str,
         address: &str,
         now: Timestamp,
@@ -123,7 +123,7 @@ impl Notices {
             .client
             .put_item()
             .table_name(&self.table.name)
-            .set_item(Some(row(keys::told(organisation, notice, address), &claim)?))
+            .set_item(Some(row(keys::told(organization, notice, address), &claim)?))
             .condition_expression("attribute_not_exists(pk) OR #by = :by")
             .expression_attribute_names("#by", "by")
             .expression_attribute_values(":by", number(by))
@@ -144,11 +144,11 @@ impl Notices {
     /// [`StoreError`].
     pub async fn give_back(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         notice: &str,
         address: &str,
     ) -> Result<(), StoreError> {
-        let key = keys::told(organisation, notice, address).into_item();
+        let key = keys::told(organization, notice, address).into_item();
         self.table.client.delete_item().table_name(&self.table.name).set_key(Some(key)).send().await?;
         Ok(())
     }

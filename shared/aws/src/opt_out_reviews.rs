@@ -3,14 +3,14 @@
 //! A text stands under its own id in one of two places: it waits, or it is done. Putting up is one transaction that demands
 //! that it stands in neither, so a text that comes again, however late, is not put up again. Deciding moves it from the one
 //! place to the other, and opts the contact out, where that is the decision, in the same transaction: of two who decide at
-//! once one wins, and nobody finds a text that was called a wish and not honoured.
+//! once one wins, and nobody finds a text that was called a wish and not honored.
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
-    ids::{ConversationId, InboxId, MessageId, OrganisationId, ReviewId, TeamId},
+    ids::{ConversationId, InboxId, MessageId, OrganizationId, ReviewId, TeamId},
     opt_out::{Change, Decided, Review, Subject, Verdict},
     phone::PhoneNumber,
     time::Timestamp,
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
     /// The tenant.
-    pub organisation: &'a OrganisationId,
+    pub organization: &'a OrganizationId,
     /// The inbox's team.
     pub team: &'a TeamId,
     /// The inbox.
@@ -94,12 +94,12 @@ impl OptOutReviews {
         words: &str,
     ) -> Result<bool, StoreError> {
         let id = ReviewId::of(message);
-        let key = keys::open_review(place.organisation, place.inbox, &id);
+        let key = keys::open_review(place.organization, place.inbox, &id);
         let row =
             ReviewRow { sk: key.sk.clone(), number: number.clone(), text: words.to_owned(), decided: None };
         let mut transaction = Transaction::new(&self.table);
         transaction.put_new(key, &row)?;
-        transaction.holds(keys::done_review(place.organisation, place.inbox, &id), |check| {
+        transaction.holds(keys::done_review(place.organization, place.inbox, &id), |check| {
             check.condition_expression("attribute_not_exists(pk)")
         })?;
         Ok(transaction.commit().await?.is_done())
@@ -110,12 +110,12 @@ impl OptOutReviews {
     /// # Errors
     /// [`StoreError`].
     pub async fn get(&self, place: Place<'_>, id: &ReviewId) -> Result<Option<Entry>, StoreError> {
-        let (organisation, inbox) = (place.organisation, place.inbox);
+        let (organization, inbox) = (place.organization, place.inbox);
         let Some(conversation) = id.message().conversation() else { return Ok(None) };
         let found = vec![
-            keys::open_review(organisation, inbox, id),
-            keys::done_review(organisation, inbox, id),
-            keys::conversation(organisation, inbox, &conversation),
+            keys::open_review(organization, inbox, id),
+            keys::done_review(organization, inbox, id),
+            keys::conversation(organization, inbox, &conversation),
         ];
         let (threads, reviews): (Vec<Item>, Vec<Item>) =
             self.table.batch_get(found, true).await?.into_iter().partition(is_thread);
@@ -129,14 +129,14 @@ impl OptOutReviews {
     /// # Errors
     /// [`StoreError`].
     pub async fn open(&self, place: Place<'_>, limit: u16, after: Option<&str>) -> Result<Page, StoreError> {
-        let partition = keys::inbox_partition(place.organisation, place.inbox);
+        let partition = keys::inbox_partition(place.organization, place.inbox);
         let (items, next) =
             self.table.page(partition, keys::OPEN_REVIEWS, Order::Falling, limit, after).await?;
         let rows: Vec<ReviewRow> = serde_dynamo::from_items(items)?;
         let reviews = rows.into_iter().map(ReviewRow::review).collect::<Result<Vec<_>, _>>()?;
         // Several texts of one conversation name it once: a batch with a key in it twice is refused.
         let threads: BTreeSet<&ConversationId> = reviews.iter().map(|review| &review.conversation).collect();
-        let threads = threads.into_iter().map(|id| keys::conversation(place.organisation, place.inbox, id));
+        let threads = threads.into_iter().map(|id| keys::conversation(place.organization, place.inbox, id));
         let contacts = contacts(self.table.batch_get(threads.collect(), false).await?)?;
         let entries = reviews.into_iter().map(|review| entry(place, review, &contacts));
         Ok(Page { entries: entries.collect(), next })
@@ -183,9 +183,9 @@ fn moved(
     review: &Review,
     decided: &Decided,
 ) -> Result<(), StoreError> {
-    let waiting = keys::open_review(place.organisation, place.inbox, &review.id);
+    let waiting = keys::open_review(place.organization, place.inbox, &review.id);
     transaction.delete_if(waiting, |delete| delete.condition_expression("attribute_exists(pk)"))?;
-    let done = keys::done_review(place.organisation, place.inbox, &review.id);
+    let done = keys::done_review(place.organization, place.inbox, &review.id);
     let row = ReviewRow {
         sk: done.sk.clone(),
         number: review.number.clone(),

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, InboxId, MessageId, OrganisationId, TeamId},
+    ids::{ContactId, InboxId, MessageId, OrganizationId, TeamId},
     message::Message,
     notice::{Notice, Subject as News},
     opt_out::{Change, Entry, Scope, Source, State, Subject},
@@ -127,11 +127,11 @@ impl OptOuts {
     /// [`StoreError`].
     pub(crate) async fn several(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         numbers: &[PhoneNumber],
     ) -> Result<HashMap<PhoneNumber, Standing>, StoreError> {
-        let asked = numbers.iter().map(|number| key(&Subject::of_team(organisation, team, number)));
+        let asked = numbers.iter().map(|number| key(&Subject::of_team(organization, team, number)));
         let found = self.table.get_many(asked.collect()).await?;
         let standing = |item: Item| {
             let pk = item.get("pk").and_then(|pk| pk.as_s().ok());
@@ -176,7 +176,7 @@ impl OptOuts {
         with: Recorded<'_>,
         also: impl FnOnce(&mut Transaction<'_>) -> Result<(), StoreError>,
     ) -> Result<bool, StoreError> {
-        let (organisation, contact) = (&subject.organisation, with.contact);
+        let (organization, contact) = (&subject.organization, with.contact);
         let mut transaction = Transaction::new(&self.table);
         let mut stopped_at: Vec<String> = before.stopped_at.iter().map(ToString::to_string).collect();
         if !change.state.is_out_by(Source::Keyword) {
@@ -199,19 +199,19 @@ impl OptOuts {
         })?;
         let entry = EntryRow::of(with.team, with.entry);
         for key in [
-            keys::opt_out_of_team(organisation, with.team, with.entry.at, &contact.id),
-            keys::opt_out_of_contact(organisation, &contact.id, with.entry.at),
+            keys::opt_out_of_team(organization, with.team, with.entry.at, &contact.id),
+            keys::opt_out_of_contact(organization, &contact.id, with.entry.at),
         ] {
             transaction.put(key, &entry)?;
         }
         if matches!(subject.scope, Scope::Team(_)) {
-            flagged(&mut transaction, organisation, with.team, contact, change.state.is_out())?;
+            flagged(&mut transaction, organization, with.team, contact, change.state.is_out())?;
         }
         if let Some(message) = with.confirmation {
-            let at = keys::message(organisation, &message.conversation, &message.id);
+            let at = keys::message(organization, &message.conversation, &message.id);
             transaction.put_new(at, &MessageRow::of(message))?;
             let outbox = OutboxRow {
-                org: organisation.to_string(),
+                org: organization.to_string(),
                 sk: message.id.to_string(),
                 at: message.created_at,
             };
@@ -220,7 +220,7 @@ impl OptOuts {
         if with.told && change.turned {
             let notice = Notice {
                 id: format!("opt-out-{}-{}", contact.id, with.entry.at.millis()),
-                organisation: organisation.clone(),
+                organization: organization.clone(),
                 team: with.team.clone(),
                 subject: News::OptOutChanged {
                     contact: contact.id.clone(),
@@ -267,12 +267,12 @@ impl OptOuts {
     /// [`StoreError`].
     pub async fn spread(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         number: &PhoneNumber,
     ) -> Result<(), StoreError> {
-        let contact = self.contacts.by_number_or_provisional(organisation, team, number).await?;
-        self.show(organisation, team, contact).await
+        let contact = self.contacts.by_number_or_provisional(organization, team, number).await?;
+        self.show(organization, team, contact).await
     }
 
     /// Brings a contact's flag, and its copies on conversations, up to where its number stands: for who knows which contact
@@ -282,28 +282,28 @@ impl OptOuts {
     /// [`StoreError`].
     pub async fn show(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         mut contact: Contact,
     ) -> Result<(), StoreError> {
-        let subject = Subject::of_team(organisation, team, &contact.number);
+        let subject = Subject::of_team(organization, team, &contact.number);
         let opted_out = self.get(&subject).await?.state.is_out();
         if contact.opted_out != opted_out {
             contact.opted_out = opted_out;
-            self.flag(organisation, team, &contact).await?;
+            self.flag(organization, team, &contact).await?;
         }
-        self.copies.spread(organisation, team, &contact).await.map(|_| ())
+        self.copies.spread(organization, team, &contact).await.map(|_| ())
     }
 
     /// An opt-out is the number's: of several contacts that share one, whichever is shown for it carries the flag.
     async fn flag(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         contact: &Contact,
     ) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        flagged(&mut transaction, organisation, team, contact, contact.opted_out)?;
+        flagged(&mut transaction, organization, team, contact, contact.opted_out)?;
         transaction.commit().await.map(|_| ()) // gone meanwhile: nothing to flag
     }
 
@@ -313,13 +313,13 @@ impl OptOuts {
     /// [`StoreError`].
     pub async fn of_team(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         (from, to): (Timestamp, Timestamp),
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
-        let partition = keys::team_partition(organisation, team);
+        let partition = keys::team_partition(organization, team);
         self.page(partition, (keys::opt_outs_at(from), keys::opt_outs_at(to)), limit, after).await
     }
 
@@ -329,12 +329,12 @@ impl OptOuts {
     /// [`StoreError`].
     pub async fn of_contact(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         contact: &ContactId,
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
-        let partition = keys::contact_partition(organisation, contact);
+        let partition = keys::contact_partition(organization, contact);
         let all = (keys::opt_outs_at(Timestamp::from_millis(0)), keys::opt_outs_end());
         self.page(partition, all, limit, after).await
     }
@@ -381,12 +381,12 @@ impl StateRow {
 /// Writes the flag of a contact that is there.
 fn flagged(
     transaction: &mut Transaction<'_>,
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     team: &TeamId,
     contact: &Contact,
     out: bool,
 ) -> Result<usize, StoreError> {
-    transaction.update(keys::contact(organisation, team, &contact.id), |update| {
+    transaction.update(keys::contact(organization, team, &contact.id), |update| {
         let update = update
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#out", "out")
@@ -406,7 +406,7 @@ fn key(subject: &Subject) -> Key {
         Scope::Team(team) => team.as_str(),
         Scope::Personal => "PERSONAL",
     };
-    keys::opt_out(&subject.organisation, scope, &subject.number)
+    keys::opt_out(&subject.organization, scope, &subject.number)
 }
 
 impl EntryRow {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::Select;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{ConversationId, InboxId, OrganisationId, TeamId},
+    ids::{ConversationId, InboxId, OrganizationId, TeamId},
     message::Message,
     out_of_office::{ClosedPeriod, Draft},
     time::Timestamp,
@@ -64,10 +64,10 @@ impl OutOfOffice {
     /// [`StoreError`].
     pub async fn get(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inbox: &InboxId,
     ) -> Result<Option<Saved>, StoreError> {
-        self.table.get(keys::out_of_office(organisation, inbox), false).await
+        self.table.get(keys::out_of_office(organization, inbox), false).await
     }
 
     /// Replaces an inbox's settings.
@@ -76,15 +76,15 @@ impl OutOfOffice {
     /// [`StoreError`].
     pub async fn put(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         inbox: &InboxId,
         saved: &Saved,
         deed: &Deed<'_>,
     ) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.put(keys::out_of_office(organisation, inbox), saved)?;
-        deed.write(&mut transaction, organisation, team)?;
+        transaction.put(keys::out_of_office(organization, inbox), saved)?;
+        deed.write(&mut transaction, organization, team)?;
         transaction.commit().await.map(|_| ())
     }
 
@@ -94,7 +94,7 @@ impl OutOfOffice {
     /// [`StoreError`].
     pub async fn recent(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inbox: &InboxId,
         conversation: &ConversationId,
         now: Timestamp,
@@ -107,7 +107,7 @@ impl OutOfOffice {
             .key_condition_expression("pk = :inbox AND begins_with(sk, :answers)")
             .filter_expression("#at > :since")
             .expression_attribute_names("#at", "at")
-            .expression_attribute_values(":inbox", text(keys::inbox_partition(organisation, inbox)))
+            .expression_attribute_values(":inbox", text(keys::inbox_partition(organization, inbox)))
             .expression_attribute_values(":answers", text(keys::answers(conversation)))
             .expression_attribute_values(":since", number(now.minus(RECENT).millis()))
             .select(Select::Count)
@@ -123,7 +123,7 @@ impl OutOfOffice {
     /// [`StoreError`].
     pub async fn answer(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         period: &ClosedPeriod,
         message: &Message,
     ) -> Result<bool, StoreError> {
@@ -134,13 +134,13 @@ impl OutOfOffice {
             ttl: message.created_at.plus(REMEMBERED).seconds(),
         };
         let outbox =
-            OutboxRow { org: organisation.to_string(), sk: message.id.to_string(), at: message.created_at };
+            OutboxRow { org: organization.to_string(), sk: message.id.to_string(), at: message.created_at };
         let mut transaction = Transaction::new(&self.table);
-        transaction.put_new(keys::answered(organisation, inbox, conversation, &period.id), &claim)?;
+        transaction.put_new(keys::answered(organization, inbox, conversation, &period.id), &claim)?;
         transaction
-            .put_new(keys::message(organisation, conversation, &message.id), &MessageRow::of(message))?;
+            .put_new(keys::message(organization, conversation, &message.id), &MessageRow::of(message))?;
         transaction.put_new(keys::outbox(conversation, &message.id), &outbox)?;
-        transaction.holds(keys::conversation(organisation, inbox, conversation), |check| {
+        transaction.holds(keys::conversation(organization, inbox, conversation), |check| {
             check
                 .condition_expression(format!("attribute_exists(pk) AND {MAY_BE_TEXTED}"))
                 .expression_attribute_names("#out", "out")

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use shared_domain::{
-    ids::{MessageId, OrganisationId},
+    ids::{MessageId, OrganizationId},
     time::Timestamp,
 };
 
@@ -25,7 +25,7 @@ const SWEEP_LIMIT: i32 = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// The message.
     pub message: MessageId,
     /// Since when.
@@ -80,11 +80,11 @@ impl Outbox {
     /// [`StoreError`].
     pub async fn ask_about(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         message: &MessageId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let row = OutboxRow { org: organisation.to_string(), sk: message.to_string(), at: now };
+        let row = OutboxRow { org: organization.to_string(), sk: message.to_string(), at: now };
         self.table.put(keys::reconcile(message), &row).await
     }
 
@@ -132,5 +132,5 @@ impl Outbox {
 }
 
 fn entry(row: OutboxRow) -> Result<Entry, StoreError> {
-    Ok(Entry { organisation: parse_id(&row.org)?, message: parse_id(&row.sk)?, at: row.at })
+    Ok(Entry { organization: parse_id(&row.org)?, message: parse_id(&row.sk)?, at: row.at })
 }

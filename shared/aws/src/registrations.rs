@@ -6,7 +6,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
-    ids::{OrganisationId, TeamId, UserId},
+    ids::{OrganizationId, TeamId, UserId},
     notice::{Notice, Subject},
     registration::{CarrierReason, Registration, RegistrationStatus, Step, Submission},
     time::Timestamp,
@@ -63,7 +63,7 @@ pub struct Submitted<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// The team.
     pub team: TeamId,
     /// When the carrier was asked last.
@@ -88,11 +88,11 @@ impl Registrations {
     /// [`StoreError`].
     pub async fn get(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
     ) -> Result<Registration, StoreError> {
         let row: Option<RegistrationRow> =
-            self.table.get(keys::registration(organisation, team), true).await?;
+            self.table.get(keys::registration(organization, team), true).await?;
         Ok(row.map(RegistrationRow::registration).unwrap_or_default())
     }
 
@@ -102,7 +102,7 @@ impl Registrations {
     /// [`StoreError`].
     pub async fn timeline(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
     ) -> Result<Vec<Step>, StoreError> {
         let found = self
@@ -111,7 +111,7 @@ impl Registrations {
             .query()
             .table_name(&self.table.name)
             .key_condition_expression("pk = :team AND begins_with(sk, :steps)")
-            .expression_attribute_values(":team", text(keys::team_partition(organisation, team)))
+            .expression_attribute_values(":team", text(keys::team_partition(organization, team)))
             .expression_attribute_values(":steps", text(keys::STEPS))
             .consistent_read(true)
             .scan_index_forward(false)
@@ -126,7 +126,7 @@ impl Registrations {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn by_service(&self, sid: &str) -> Result<Option<(OrganisationId, TeamId)>, StoreError> {
+    pub async fn by_service(&self, sid: &str) -> Result<Option<(OrganizationId, TeamId)>, StoreError> {
         let row: Option<TeamPointer> = self.table.get(keys::messaging_service(sid), false).await?;
         Ok(row.map(|row| row.target()).transpose()?)
     }
@@ -137,11 +137,11 @@ impl Registrations {
     /// [`StoreError`].
     pub async fn remember_service(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         sid: &str,
     ) -> Result<(), StoreError> {
-        match self.service_is(organisation, team, sid, None).await? {
+        match self.service_is(organization, team, sid, None).await? {
             Committed::Done => Ok(()),
             Committed::Refused(_) => Err(no_such_team()),
         }
@@ -154,28 +154,28 @@ impl Registrations {
     /// [`StoreError`].
     pub async fn settle_service(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         sid: &str,
     ) -> Result<String, StoreError> {
         let first = "attribute_not_exists(service) OR service = :service";
-        if self.service_is(organisation, team, sid, Some(first)).await?.is_done() {
+        if self.service_is(organization, team, sid, Some(first)).await?.is_done() {
             return Ok(sid.to_owned());
         }
-        self.get(organisation, team).await?.messaging_service.ok_or_else(no_such_team)
+        self.get(organization, team).await?.messaging_service.ok_or_else(no_such_team)
     }
 
     async fn service_is(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         sid: &str,
         condition: Option<&str>,
     ) -> Result<Committed, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        let pointer = TeamPointer::of(organisation, team);
+        let pointer = TeamPointer::of(organization, team);
         transaction.put(keys::messaging_service(sid), &pointer)?;
-        transaction.update(keys::registration(organisation, team), |update| {
+        transaction.update(keys::registration(organization, team), |update| {
             update
                 .update_expression(
                     "SET service = :service, #status = if_not_exists(#status, :begun), \
@@ -187,7 +187,7 @@ impl Registrations {
                 .expression_attribute_values(":begun", text(RegistrationStatus::NotStarted.as_str()))
                 .expression_attribute_values(":zero", number(0))
         })?;
-        transaction.update(keys::team(organisation, team), |update| {
+        transaction.update(keys::team(organization, team), |update| {
             update
                 .update_expression("SET messagingService = :service")
                 .condition_expression("attribute_exists(pk)")
@@ -203,7 +203,7 @@ impl Registrations {
     /// [`StoreError`].
     pub async fn submitted(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         from: &Registration,
         submitted: Submitted<'_>,
@@ -212,7 +212,7 @@ impl Registrations {
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         let submission = attribute(submitted.submission)?;
-        transaction.update(keys::registration(organisation, team), |update| {
+        transaction.update(keys::registration(organization, team), |update| {
             unturned(update, from)
                 .condition_expression(format!("attribute_not_exists(pk) OR ({UNTURNED})"))
                 .update_expression(
@@ -226,14 +226,14 @@ impl Registrations {
                 .expression_attribute_values(":campaign", text(submitted.campaign))
                 .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
         })?;
-        team_is(&mut transaction, organisation, team, RegistrationStatus::Pending)?;
+        team_is(&mut transaction, organization, team, RegistrationStatus::Pending)?;
         let step = submitted.step;
-        transaction.put(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?;
-        let waiting = TeamPointer::of(organisation, team);
-        transaction.put(keys::pending_registration(organisation, team), &waiting)?;
-        deed.write(&mut transaction, organisation, team)?;
+        transaction.put(keys::step(organization, team, step.at, &step.id), &StepRow::of(step))?;
+        let waiting = TeamPointer::of(organization, team);
+        transaction.put(keys::pending_registration(organization, team), &waiting)?;
+        deed.write(&mut transaction, organization, team)?;
         if let Some(key) = key {
-            transaction.add(key.part(&self.table, organisation, submitted.campaign, deed.at)?);
+            transaction.add(key.part(&self.table, organization, submitted.campaign, deed.at)?);
         }
         Ok(transaction.commit().await?.is_done())
     }
@@ -246,33 +246,33 @@ impl Registrations {
     /// [`StoreError`].
     pub async fn turn(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         from: &Registration,
         turn: Turn<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         let reasons = attribute(&turn.reasons)?;
-        transaction.update(keys::registration(organisation, team), |update| {
+        transaction.update(keys::registration(organization, team), |update| {
             unturned(update, from)
                 .update_expression("SET #status = :to, asOf = :at, reasons = :reasons")
                 .expression_attribute_values(":to", text(turn.to.as_str()))
                 .expression_attribute_values(":at", number(turn.as_of.millis()))
                 .expression_attribute_values(":reasons", reasons)
         })?;
-        team_is(&mut transaction, organisation, team, turn.to)?;
+        team_is(&mut transaction, organization, team, turn.to)?;
         let step = turn.step;
-        transaction.put(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?;
-        let waiting = keys::pending_registration(organisation, team);
+        transaction.put(keys::step(organization, team, step.at, &step.id), &StepRow::of(step))?;
+        let waiting = keys::pending_registration(organization, team);
         if goes_on_waiting(turn.to) {
-            transaction.put(waiting, &TeamPointer::of(organisation, team))?;
+            transaction.put(waiting, &TeamPointer::of(organization, team))?;
         } else {
             transaction.delete(waiting)?;
         }
         if let Some(subject) = Subject::of_registration(turn.to, turn.reasons) {
             let notice = Notice {
                 id: format!("{team}-{}-{}", step.at.millis(), step.id),
-                organisation: organisation.clone(),
+                organization: organization.clone(),
                 team: team.clone(),
                 subject,
                 at: step.at,
@@ -290,7 +290,7 @@ impl Registrations {
     /// [`StoreError`].
     pub async fn note(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         step: &Step,
     ) -> Result<(), StoreError> {
@@ -300,7 +300,7 @@ impl Registrations {
             .client
             .put_item()
             .table_name(&self.table.name)
-            .set_item(Some(row(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?))
+            .set_item(Some(row(keys::step(organization, team, step.at, &step.id), &StepRow::of(step))?))
             .condition_expression("attribute_not_exists(pk)")
             .send()
             .await;
@@ -333,8 +333,8 @@ impl Registrations {
         while all.len() < POLL_LIMIT {
             let Some(item) = rows.next().await else { return Ok(all) };
             let row: TeamPointer = serde_dynamo::from_item(item?)?;
-            let (organisation, team) = row.target()?;
-            all.push(Waiting { organisation, team, asked: row.asked });
+            let (organization, team) = row.target()?;
+            all.push(Waiting { organization, team, asked: row.asked });
         }
         tracing::warn!(
             metric = "registrations_waiting_full",
@@ -350,7 +350,7 @@ impl Registrations {
     /// [`StoreError`].
     pub async fn asked(&self, waiting: &Waiting, now: Timestamp) -> Result<(), StoreError> {
         use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-        let key = keys::pending_registration(&waiting.organisation, &waiting.team);
+        let key = keys::pending_registration(&waiting.organization, &waiting.team);
         let update = self
             .table
             .client
@@ -377,14 +377,14 @@ impl Registrations {
     /// [`StoreError`].
     pub async fn put(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         registration: &Registration,
     ) -> Result<(), StoreError> {
-        let key = keys::registration(organisation, team);
+        let key = keys::registration(organization, team);
         self.table.put(key, &RegistrationRow::of(registration)).await?;
         match &registration.messaging_service {
-            Some(sid) => self.remember_service(organisation, team, sid).await,
+            Some(sid) => self.remember_service(organization, team, sid).await,
             None => Ok(()),
         }
     }
@@ -397,19 +397,19 @@ fn no_such_team() -> StoreError {
 /// Begins a registration within the transaction that makes a team's first shared inbox.
 pub(crate) fn open(
     transaction: &mut Transaction<'_>,
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     team: &TeamId,
     step: &Step,
 ) -> Result<usize, StoreError> {
-    transaction.update(keys::registration(organisation, team), |update| {
+    transaction.update(keys::registration(organization, team), |update| {
         update
             .update_expression("SET #status = :pending, asOf = :at")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", text(RegistrationStatus::Pending.as_str()))
             .expression_attribute_values(":at", number(step.at.millis()))
     })?;
-    transaction.put(keys::step(organisation, team, step.at, &step.id), &StepRow::of(step))?;
-    transaction.update(keys::team(organisation, team), |update| {
+    transaction.put(keys::step(organization, team, step.at, &step.id), &StepRow::of(step))?;
+    transaction.update(keys::team(organization, team), |update| {
         update
             .update_expression("SET registration = :pending")
             .condition_expression("registration = :not_started")
@@ -421,11 +421,11 @@ pub(crate) fn open(
 /// The team's copy of the state, which decides about sends.
 fn team_is(
     transaction: &mut Transaction<'_>,
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     team: &TeamId,
     status: RegistrationStatus,
 ) -> Result<usize, StoreError> {
-    transaction.update(keys::team(organisation, team), |update| {
+    transaction.update(keys::team(organization, team), |update| {
         update
             .update_expression("SET registration = :status")
             .condition_expression("attribute_exists(pk)")

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
 use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Folder, LastMessage},
-    ids::{MessageId, OrganisationId, UserId},
+    ids::{MessageId, OrganizationId, UserId},
     lock::FencingToken,
     message::{Direction, Message},
     time::Timestamp,
@@ -59,7 +59,7 @@ pub enum Guard<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Acceptance<'a> {
     /// The tenant.
-    pub organisation: &'a OrganisationId,
+    pub organization: &'a OrganizationId,
     /// The message, queued.
     pub message: &'a Message,
     /// Who receives it, for a conversation that begins with it.
@@ -99,27 +99,27 @@ impl Sends {
     /// # Errors
     /// [`StoreError`]: it is then not known to be accepted; with the same key the caller may ask again.
     pub async fn accept(&self, wanted: Acceptance<'_>) -> Result<Accepted, StoreError> {
-        let (organisation, message) = (wanted.organisation, wanted.message);
+        let (organization, message) = (wanted.organization, wanted.message);
         let outbox =
-            OutboxRow { org: organisation.to_string(), sk: message.id.to_string(), at: message.created_at };
+            OutboxRow { org: organization.to_string(), sk: message.id.to_string(), at: message.created_at };
         let mut parts = vec![
             TransactWriteItem::builder().update(self.thread(&wanted)?).build(),
             self.new_row(
-                keys::message(organisation, &message.conversation, &message.id),
+                keys::message(organization, &message.conversation, &message.id),
                 &MessageRow::of(message),
             )?,
             self.new_row(keys::outbox(&message.conversation, &message.id), &outbox)?,
         ];
         if let Some(given) = wanted.idempotency {
-            parts.push(given.part(&self.table, organisation, message.id.as_str(), message.created_at)?);
+            parts.push(given.part(&self.table, organization, message.id.as_str(), message.created_at)?);
         }
         let sent = self.table.client.transact_write_items().set_transact_items(Some(parts)).send().await;
         let Err(error) = sent else { return Ok(Accepted::Stored) };
-        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error()
         else {
             return Err(error.into());
         };
-        let reasons = cancelled.cancellation_reasons();
+        let reasons = canceled.cancellation_reasons();
         if condition_failed(reasons.get(3)) {
             return Ok(Accepted::KeyTaken);
         }
@@ -131,13 +131,13 @@ impl Sends {
     }
 
     fn thread(&self, wanted: &Acceptance<'_>) -> Result<Update, StoreError> {
-        let (organisation, message) = (wanted.organisation, wanted.message);
+        let (organization, message) = (wanted.organization, wanted.message);
         let folder = Folder::after(Direction::Outbound);
         let place = keys::place(folder, message.created_at, &message.conversation);
         let mut update = Update::builder()
             .table_name(&self.table.name)
             .set_key(Some(
-                keys::conversation(organisation, &message.inbox, &message.conversation).into_item(),
+                keys::conversation(organization, &message.inbox, &message.conversation).into_item(),
             ))
             .expression_attribute_names("#read", "read")
             .expression_attribute_names("#out", "out")
@@ -150,7 +150,7 @@ impl Sends {
         let mut assigned = "";
         if let (Guard::Compose { .. }, Some(user)) = (wanted.guard, &wanted.contact.assigned) {
             assigned = ", assignedIn = if_not_exists(assignedIn, :assigned)";
-            let listed = keys::assigned_in(organisation, &message.inbox, &user.id);
+            let listed = keys::assigned_in(organization, &message.inbox, &user.id);
             update = update.expression_attribute_values(":assigned", text(listed));
         }
         update = update.update_expression(format!(

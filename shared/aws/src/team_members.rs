@@ -2,7 +2,7 @@
 //! the team's inboxes from them.
 
 use shared_domain::{
-    ids::{InboxId, OrganisationId, TeamId, UserId},
+    ids::{InboxId, OrganizationId, TeamId, UserId},
     lock::Person,
     membership::{Role, TeamMember, TeamRole, User},
 };
@@ -39,7 +39,7 @@ impl TeamMembers {
     /// [`StoreError`].
     pub async fn list(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
     ) -> Result<Vec<TeamMember>, StoreError> {
         let items = self
@@ -48,7 +48,7 @@ impl TeamMembers {
             .query()
             .table_name(&self.table.name)
             .key_condition_expression("pk = :team AND begins_with(sk, :members)")
-            .expression_attribute_values(":team", text(keys::team_partition(organisation, team)))
+            .expression_attribute_values(":team", text(keys::team_partition(organization, team)))
             .expression_attribute_values(":members", text(keys::TEAM_MEMBERS))
             .consistent_read(true)
             .into_paginator()
@@ -66,10 +66,10 @@ impl TeamMembers {
     /// [`StoreError`].
     pub async fn admins(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
     ) -> Result<Vec<TeamMember>, StoreError> {
-        let mut members = self.list(organisation, team).await?;
+        let mut members = self.list(organization, team).await?;
         members.retain(|member| member.role == Role::Admin);
         Ok(members)
     }
@@ -80,12 +80,12 @@ impl TeamMembers {
     /// [`StoreError`].
     pub async fn get(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         user: &UserId,
     ) -> Result<Option<TeamMember>, StoreError> {
         let row: Option<TeamMemberRow> =
-            self.table.get(keys::team_member(organisation, team, user), false).await?;
+            self.table.get(keys::team_member(organization, team, user), false).await?;
         Ok(row.map(TeamMemberRow::member).transpose()?)
     }
 
@@ -98,7 +98,7 @@ impl TeamMembers {
     /// [`StoreError`].
     pub async fn put(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         user: &User,
         role: Role,
@@ -107,7 +107,7 @@ impl TeamMembers {
     ) -> Result<bool, StoreError> {
         let person = Person { id: user.id.clone(), name: user.name.clone() };
         let renamed = home.filter(|home| home.user.name != user.name || home.user.email != user.email);
-        let places = renamed.map(|home| places(organisation, team, home)).unwrap_or_default();
+        let places = renamed.map(|home| places(organization, team, home)).unwrap_or_default();
         let (ahead, last) = places.split_at(places.len().saturating_sub(PLACES_AT_ONCE));
         for some in ahead.chunks(PLACES_AT_ONCE) {
             let mut transaction = Transaction::new(&self.table);
@@ -119,8 +119,8 @@ impl TeamMembers {
             }
         }
         let mut transaction = Transaction::new(&self.table);
-        transaction.exists(keys::team(organisation, team))?;
-        transaction.update(keys::user(organisation, &user.id), |update| {
+        transaction.exists(keys::team(organization, team))?;
+        transaction.update(keys::user(organization, &user.id), |update| {
             update
                 .update_expression(
                     "SET id = :id, #name = :name, email = :email, #owner = if_not_exists(#owner, :owner)",
@@ -137,7 +137,7 @@ impl TeamMembers {
         })?;
         let as_role = TeamRoleRow::of(&TeamRole { team: team.clone(), role });
         let before = home.and_then(|home| home.role(team));
-        transaction.put_if(keys::user_team(organisation, &user.id, team), &as_role, |put| match before {
+        transaction.put_if(keys::user_team(organization, &user.id, team), &as_role, |put| match before {
             Some(role) => put
                 .condition_expression("#role = :before")
                 .expression_attribute_names("#role", "role")
@@ -145,8 +145,8 @@ impl TeamMembers {
             None => put.condition_expression("attribute_not_exists(pk)"),
         })?;
         let member = TeamMember { user: person.clone(), email: user.email.clone(), role };
-        transaction.put(keys::team_member(organisation, team, &user.id), &TeamMemberRow::of(&member))?;
-        deed.write(&mut transaction, organisation, team)?;
+        transaction.put(keys::team_member(organization, team, &user.id), &TeamMemberRow::of(&member))?;
+        deed.write(&mut transaction, organization, team)?;
         for place in last {
             show(&mut transaction, place, user)?;
         }
@@ -161,22 +161,22 @@ impl TeamMembers {
     /// [`StoreError`].
     pub async fn remove(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         home: &Home,
         deed: &Deed<'_>,
     ) -> Result<Vec<InboxId>, StoreError> {
         let user = &home.user.id;
         let mut inboxes = inboxes_of(team, home);
-        self.leave(organisation, user, &inboxes).await?;
+        self.leave(organization, user, &inboxes).await?;
         let mut transaction = Transaction::new(&self.table);
-        transaction.delete(keys::team_member(organisation, team, user))?;
-        transaction.delete(keys::user_team(organisation, user, team))?;
-        deed.write(&mut transaction, organisation, team)?;
+        transaction.delete(keys::team_member(organization, team, user))?;
+        transaction.delete(keys::user_team(organization, user, team))?;
+        deed.write(&mut transaction, organization, team)?;
         transaction.commit().await?;
-        if let Some(home) = Members::new(self.table.clone()).home(organisation, user).await? {
+        if let Some(home) = Members::new(self.table.clone()).home(organization, user).await? {
             let given_meanwhile = inboxes_of(team, &home);
-            self.leave(organisation, user, &given_meanwhile).await?;
+            self.leave(organization, user, &given_meanwhile).await?;
             inboxes.extend(given_meanwhile);
         }
         Ok(inboxes)
@@ -184,15 +184,15 @@ impl TeamMembers {
 
     async fn leave(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         user: &UserId,
         inboxes: &[InboxId],
     ) -> Result<(), StoreError> {
         for some in inboxes.chunks(INBOXES_AT_ONCE) {
             let mut transaction = Transaction::new(&self.table);
             for inbox in some {
-                transaction.delete(keys::member(organisation, inbox, user))?;
-                transaction.delete(keys::user_inbox(organisation, user, inbox))?;
+                transaction.delete(keys::member(organization, inbox, user))?;
+                transaction.delete(keys::user_inbox(organization, user, inbox))?;
             }
             transaction.commit().await?;
         }
@@ -214,12 +214,12 @@ enum Place {
 }
 
 /// Every row that shows a user, but for those of this team.
-fn places(organisation: &OrganisationId, team: &TeamId, home: &Home) -> Vec<Place> {
+fn places(organization: &OrganizationId, team: &TeamId, home: &Home) -> Vec<Place> {
     let user = &home.user.id;
     let teams = home.teams.iter().filter(|role| role.team != *team);
-    let teams = teams.map(|role| Place::Team(keys::team_member(organisation, &role.team, user)));
+    let teams = teams.map(|role| Place::Team(keys::team_member(organization, &role.team, user)));
     let inboxes = home.inboxes.iter();
-    let inboxes = inboxes.map(|membership| Place::Inbox(keys::member(organisation, &membership.inbox, user)));
+    let inboxes = inboxes.map(|membership| Place::Inbox(keys::member(organization, &membership.inbox, user)));
     teams.chain(inboxes).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Teams, and which e-mails they want.
 
 use shared_domain::{
-    ids::{OrganisationId, TeamId},
+    ids::{OrganizationId, TeamId},
     notice::{NotificationSettings, Subject},
     team::Team,
 };
@@ -15,13 +15,13 @@ use crate::{
     transaction::{Committed, Transaction},
 };
 
-/// Teams of organisations.
+/// Teams of organizations.
 #[derive(Debug, Clone)]
 pub struct Teams {
     table: Table,
 }
 
-/// A page of an organisation's teams.
+/// A page of an organization's teams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// In the order in which they were made.
@@ -42,10 +42,10 @@ impl Teams {
     /// [`StoreError`].
     pub async fn get(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
     ) -> Result<Option<Team>, StoreError> {
-        let row: Option<TeamRow> = self.table.get(keys::team(organisation, team), false).await?;
+        let row: Option<TeamRow> = self.table.get(keys::team(organization, team), false).await?;
         Ok(row.map(TeamRow::team).transpose()?)
     }
 
@@ -55,34 +55,34 @@ impl Teams {
     /// [`StoreError`].
     pub async fn several(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         teams: &[TeamId],
     ) -> Result<Vec<Team>, StoreError> {
-        let keys = teams.iter().map(|team| keys::team(organisation, team)).collect();
+        let keys = teams.iter().map(|team| keys::team(organization, team)).collect();
         let rows: Vec<TeamRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
         let mut teams = rows.into_iter().map(TeamRow::team).collect::<Result<Vec<_>, _>>()?;
         teams.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(teams)
     }
 
-    /// A page of all teams of the organisation: two requests.
+    /// A page of all teams of the organization: two requests.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn page(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         limit: u16,
         after: Option<&TeamId>,
     ) -> Result<Page, StoreError> {
-        let start = after.map(|team| keys::listed_team(organisation, team).into_item());
+        let start = after.map(|team| keys::listed_team(organization, team).into_item());
         let found = self
             .table
             .client
             .query()
             .table_name(&self.table.name)
-            .key_condition_expression("pk = :organisation")
-            .expression_attribute_values(":organisation", text(keys::teams_partition(organisation)))
+            .key_condition_expression("pk = :organization")
+            .expression_attribute_values(":organization", text(keys::teams_partition(organization)))
             .limit(i32::from(limit))
             .set_exclusive_start_key(start)
             .send()
@@ -91,7 +91,7 @@ impl Teams {
         let rows: Vec<TeamPointer> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
         let ids = rows.iter().map(|row| Ok(row.target()?.1)).collect::<Result<Vec<_>, StoreError>>()?;
         let next = ids.last().cloned().filter(|_| more);
-        Ok(Page { teams: self.several(organisation, &ids).await?, next })
+        Ok(Page { teams: self.several(organization, &ids).await?, next })
     }
 
     /// Makes a team. Idempotent by the key it is given; `false` when that key is used up by now.
@@ -100,18 +100,18 @@ impl Teams {
     /// [`StoreError`].
     pub async fn create(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &Team,
         deed: &Deed<'_>,
         key: Option<Idempotency<'_>>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.put_new(keys::team(organisation, &team.id), &TeamRow::of(team))?;
-        let pointer = TeamPointer::of(organisation, &team.id);
-        transaction.put(keys::listed_team(organisation, &team.id), &pointer)?;
-        deed.write(&mut transaction, organisation, &team.id)?;
+        transaction.put_new(keys::team(organization, &team.id), &TeamRow::of(team))?;
+        let pointer = TeamPointer::of(organization, &team.id);
+        transaction.put(keys::listed_team(organization, &team.id), &pointer)?;
+        deed.write(&mut transaction, organization, &team.id)?;
         if let Some(key) = key {
-            transaction.add(key.part(&self.table, organisation, team.id.as_str(), deed.at)?);
+            transaction.add(key.part(&self.table, organization, team.id.as_str(), deed.at)?);
         }
         Ok(transaction.commit().await?.is_done())
     }
@@ -122,20 +122,20 @@ impl Teams {
     /// [`StoreError`].
     pub async fn rename(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         name: &str,
         deed: &Deed<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.update(keys::team(organisation, team), |update| {
+        transaction.update(keys::team(organization, team), |update| {
             update
                 .update_expression("SET #name = :name")
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_names("#name", "name")
                 .expression_attribute_values(":name", text(name))
         })?;
-        deed.write(&mut transaction, organisation, team)?;
+        deed.write(&mut transaction, organization, team)?;
         Ok(transaction.commit().await? == Committed::Done)
     }
 
@@ -145,10 +145,10 @@ impl Teams {
     /// [`StoreError`].
     pub async fn notification_settings(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
     ) -> Result<NotificationSettings, StoreError> {
-        let row = self.table.get(keys::notification_settings(organisation, team), false).await?;
+        let row = self.table.get(keys::notification_settings(organization, team), false).await?;
         Ok(row.unwrap_or_default())
     }
 
@@ -158,11 +158,11 @@ impl Teams {
     /// [`StoreError`].
     pub async fn wants(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         subject: &Subject,
     ) -> Result<bool, StoreError> {
-        let settings = self.notification_settings(organisation, team).await?;
+        let settings = self.notification_settings(organization, team).await?;
         Ok(!settings.recipients(subject).is_empty())
     }
 
@@ -172,14 +172,14 @@ impl Teams {
     /// [`StoreError`].
     pub async fn choose_notifications(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         settings: &NotificationSettings,
         deed: &Deed<'_>,
     ) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.put(keys::notification_settings(organisation, team), settings)?;
-        deed.write(&mut transaction, organisation, team)?;
+        transaction.put(keys::notification_settings(organization, team), settings)?;
+        deed.write(&mut transaction, organization, team)?;
         transaction.commit().await.map(|_| ())
     }
 
@@ -187,9 +187,9 @@ impl Teams {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put(&self, organisation: &OrganisationId, team: &Team) -> Result<(), StoreError> {
-        let pointer = TeamPointer::of(organisation, &team.id);
-        self.table.put(keys::listed_team(organisation, &team.id), &pointer).await?;
-        self.table.put(keys::team(organisation, &team.id), &TeamRow::of(team)).await
+    pub async fn put(&self, organization: &OrganizationId, team: &Team) -> Result<(), StoreError> {
+        let pointer = TeamPointer::of(organization, &team.id);
+        self.table.put(keys::listed_team(organization, &team.id), &pointer).await?;
+        self.table.put(keys::team(organization, &team.id), &TeamRow::of(team)).await
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{OrganisationId, TeamId, TemplateId},
+    ids::{OrganizationId, TeamId, TemplateId},
     template::CannedResponse,
     time::Timestamp,
 };
@@ -77,12 +77,12 @@ impl Templates {
     /// [`StoreError`].
     pub async fn get(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         template: &TemplateId,
     ) -> Result<Option<Entry>, StoreError> {
         let row: Option<TemplateRow> =
-            self.table.get(keys::template(organisation, team, template), true).await?;
+            self.table.get(keys::template(organization, team, template), true).await?;
         row.map(entry).transpose()
     }
 
@@ -92,12 +92,12 @@ impl Templates {
     /// [`StoreError`].
     pub async fn page(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
-        let partition = keys::team_partition(organisation, team);
+        let partition = keys::team_partition(organization, team);
         let (items, next) = self.table.page(partition, keys::TEMPLATES, Order::Rising, limit, after).await?;
         let rows: Vec<TemplateRow> = serde_dynamo::from_items(items)?;
         Ok(Page { entries: rows.into_iter().map(entry).collect::<Result<_, _>>()?, next })
@@ -110,7 +110,7 @@ impl Templates {
     /// [`StoreError`].
     pub async fn write(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         before: Option<&Entry>,
         after: &CannedResponse,
@@ -124,7 +124,7 @@ impl Templates {
             text: after.text.clone(),
             version: version + 1,
         };
-        let at = keys::template(organisation, team, &after.id);
+        let at = keys::template(organization, team, &after.id);
         if before.is_some() {
             transaction.put_if(at, &row, |put| {
                 put.condition_expression("version = :version")
@@ -137,15 +137,15 @@ impl Templates {
         let mut named = None;
         if old_name.as_ref() != Some(&after.folded_name()) {
             let name = NameRow { template: after.id.to_string() };
-            let place = keys::template_name(organisation, team, &after.folded_name());
+            let place = keys::template_name(organization, team, &after.folded_name());
             named = Some(transaction.put_new(place, &name)?);
             if let Some(old) = old_name {
-                transaction.delete(keys::template_name(organisation, team, &old))?;
+                transaction.delete(keys::template_name(organization, team, &old))?;
             }
         }
         let used = match key {
             Some((key, now)) => {
-                Some(transaction.add(key.part(&self.table, organisation, after.id.as_str(), now)?))
+                Some(transaction.add(key.part(&self.table, organization, after.id.as_str(), now)?))
             }
             None => None,
         };
@@ -167,17 +167,17 @@ impl Templates {
     /// [`StoreError`].
     pub async fn remove(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         read: &Entry,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.delete_if(keys::template(organisation, team, &read.response.id), |delete| {
+        transaction.delete_if(keys::template(organization, team, &read.response.id), |delete| {
             delete
                 .condition_expression("version = :version")
                 .expression_attribute_values(":version", number(read.version))
         })?;
-        transaction.delete(keys::template_name(organisation, team, &read.response.folded_name()))?;
+        transaction.delete(keys::template_name(organization, team, &read.response.folded_name()))?;
         Ok(transaction.commit().await?.is_done())
     }
 }

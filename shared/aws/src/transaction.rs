@@ -121,11 +121,11 @@ impl<'t> Transaction<'t> {
     pub(crate) async fn commit(self) -> Result<Committed, StoreError> {
         let sent = self.table.client.transact_write_items().set_transact_items(Some(self.parts)).send().await;
         let Err(error) = sent else { return Ok(Committed::Done) };
-        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error()
         else {
             return Err(error.into());
         };
-        let reasons = cancelled.cancellation_reasons().iter().enumerate();
+        let reasons = canceled.cancellation_reasons().iter().enumerate();
         let refused: Vec<_> =
             reasons.filter(|(_, reason)| condition_failed(Some(reason))).map(|(place, _)| place).collect();
         if refused.is_empty() { Err(error.into()) } else { Ok(Committed::Refused(refused)) }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::Select};
 use serde::Deserialize;
 use shared_domain::{
-    ids::{InboxId, OrganisationId},
+    ids::{InboxId, OrganizationId},
     time::Timestamp,
 };
 
@@ -64,7 +64,7 @@ impl Unread {
     /// [`StoreError`].
     pub async fn count(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inbox: &InboxId,
         by: i64,
         now: Timestamp,
@@ -74,7 +74,7 @@ impl Unread {
             .client
             .update_item()
             .table_name(&self.table.name)
-            .set_key(Some(keys::inbox(organisation, inbox).into_item()))
+            .set_key(Some(keys::inbox(organization, inbox).into_item()))
             .update_expression("SET unreadChanged = :now ADD unread :by")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":now", number(now.millis()))
@@ -91,18 +91,18 @@ impl Unread {
     /// [`StoreError`].
     pub async fn recount(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         inbox: &InboxId,
         seen: Counter,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let unread = self.in_index(organisation, inbox).await?;
+        let unread = self.in_index(organization, inbox).await?;
         let update = self
             .table
             .client
             .update_item()
             .table_name(&self.table.name)
-            .set_key(Some(keys::inbox(organisation, inbox).into_item()))
+            .set_key(Some(keys::inbox(organization, inbox).into_item()))
             .update_expression("SET unread = :unread, unreadRecounted = :now")
             .condition_expression("unreadChanged = :seen")
             .expression_attribute_values(":unread", number(unread))
@@ -114,7 +114,7 @@ impl Unread {
         Ok(unread)
     }
 
-    async fn in_index(&self, organisation: &OrganisationId, inbox: &InboxId) -> Result<u64, StoreError> {
+    async fn in_index(&self, organization: &OrganizationId, inbox: &InboxId) -> Result<u64, StoreError> {
         let mut total = 0;
         let mut start = None;
         loop {
@@ -125,7 +125,7 @@ impl Unread {
                 .table_name(&self.table.name)
                 .index_name(keys::INBOX_UNREAD)
                 .key_condition_expression("unreadIn = :inbox")
-                .expression_attribute_values(":inbox", text(keys::inbox_partition(organisation, inbox)))
+                .expression_attribute_values(":inbox", text(keys::inbox_partition(organization, inbox)))
                 .select(Select::Count)
                 .set_exclusive_start_key(start)
                 .send()

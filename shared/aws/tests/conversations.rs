@@ -116,7 +116,7 @@ async fn a_cursor_that_is_no_place_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_shows_what_the_conversation_itself_shows() {
     let desk = Desk::open().await;
-    desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact(143)).await.unwrap();
+    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(143)).await.unwrap();
     desk.hear(&number(143), &"Is there still a place? ".repeat(10), seconds(3)).await;
     let conversation = desk.conversation_with(&number(143));
     let whole = desk.look_at(&conversation).await;

@@ -142,7 +142,7 @@ impl Ledger {
     async fn open() -> Self {
         let desk = Desk::open().await;
         for place in 0..60 {
-            desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact(place)).await.unwrap();
+            desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(place)).await.unwrap();
         }
         Self { desk, lines: Vec::new() }
     }
@@ -168,10 +168,10 @@ async fn access_check(ledger: &mut Ledger) {
     let desk = &ledger.desk;
     let (inbox, team) = (desk.inbox.id.clone(), desk.inbox.team.clone());
     let member = Membership { inbox, kind: InboxKind::Shared, team, user: ada() };
-    desk.members.add(desk.organisation(), &member).await.unwrap();
+    desk.members.add(desk.organization(), &member).await.unwrap();
     let found = ledger
         .note("access check", async |desk| {
-            desk.members.membership(desk.organisation(), &desk.inbox.id, &ada().id).await.unwrap()
+            desk.members.membership(desk.organization(), &desk.inbox.id, &ada().id).await.unwrap()
         })
         .await;
     assert_eq!(found, Some(member));
@@ -278,21 +278,21 @@ async fn sends(ledger: &mut Ledger) -> MessageId {
     assert!(matches!(answer, Accepted::Refused(_)));
     ledger.lines.push(("reply, refused", bill));
     let alone = Contact { assigned: None, ..contact(58) };
-    ledger.desk.contacts.put(ledger.desk.organisation(), &ledger.desk.inbox.team, &alone).await.unwrap();
+    ledger.desk.contacts.put(ledger.desk.organization(), &ledger.desk.inbox.team, &alone).await.unwrap();
     let unassigned = ledger.conversation(58).await;
     let token = ledger.desk.open_to_answer(&unassigned, &ada, seconds(60)).await.token;
     let message = ledger.desk.draft(&number(58), WORDS, &ada, seconds(61));
     let guard = Guard::Reply { lock: Some((&ada.id, token)), seen: Some(&message.id) };
     let alone = ledger.note("reply, nobody assigned", async |desk| desk.accept(&message, guard, None).await);
     assert_eq!(alone.await, Accepted::Stored);
-    let recall = async |desk: &Desk| desk.keys.recall(desk.organisation(), given, seconds(13)).await.unwrap();
+    let recall = async |desk: &Desk| desk.keys.recall(desk.organization(), given, seconds(13)).await.unwrap();
     ledger.note("idempotency key looked up", recall).await;
     let message = ledger.desk.draft(&number(4), WORDS, &ada, seconds(14));
     let compose = async |desk: &Desk| {
-        let organisation = desk.organisation();
+        let organization = desk.organization();
         let (known, guard): (Contact, _) = (contact(4), Guard::Compose { user: Some(&ada.id) });
         let wanted =
-            Acceptance { organisation, message: &message, contact: &known, guard, idempotency: None };
+            Acceptance { organization, message: &message, contact: &known, guard, idempotency: None };
         desk.sends.accept(wanted).await.unwrap()
     };
     assert_eq!(ledger.note("compose, new conversation", compose).await, Accepted::Stored);
@@ -303,14 +303,14 @@ async fn way_to_the_phone(ledger: &mut Ledger, message: &MessageId) {
     let entry = ledger.desk.outbox.left_behind(seconds(600)).await.unwrap().pop().unwrap();
     ledger.note("outbox row removed", async |desk| desk.outbox.remove(&entry).await.unwrap()).await;
     let claim =
-        async |desk: &Desk| desk.messages.claim(desk.organisation(), message, 1, seconds(15)).await.unwrap();
+        async |desk: &Desk| desk.messages.claim(desk.organization(), message, 1, seconds(15)).await.unwrap();
     ledger.note("claim by the sender", claim).await;
     let report = async |desk: &Desk, state, code: Option<&str>| {
         let detail =
             code.map(|_| "The number cannot receive texts: it is a landline or out of service.".to_owned());
         let report = Report { at: seconds(16), code: code.map(str::to_owned), detail };
         let carrier_id = Some("SM0123456789abcdef0123456789abcdef");
-        desk.messages.report(desk.organisation(), message, state, &report, carrier_id).await.unwrap()
+        desk.messages.report(desk.organization(), message, state, &report, carrier_id).await.unwrap()
     };
     ledger.note("outcome of the send", async |desk| report(desk, DeliveryState::Sent, None).await).await;
     let failed = async |desk: &Desk| report(desk, DeliveryState::Undelivered, Some("30006")).await;
@@ -334,10 +334,10 @@ async fn reads(ledger: &mut Ledger) {
     let list = async |desk: &Desk| desk.list(Folder::Inbox, &Filter::default(), 50, None).await.unwrap();
     assert_eq!(ledger.note("list page of 50", list).await.conversations.len(), 50);
     let wanted = [ledger.desk.inbox.id.clone()];
-    let counted = ledger.desk.inboxes.with_teams(ledger.desk.organisation(), &wanted, &[]).await.unwrap();
+    let counted = ledger.desk.inboxes.with_teams(ledger.desk.organization(), &wanted, &[]).await.unwrap();
     let (inbox, counter) = counted.0[0].clone();
     let recount = async |desk: &Desk| {
-        desk.unread.recount(desk.organisation(), &inbox.id, counter, seconds(900)).await.unwrap()
+        desk.unread.recount(desk.organization(), &inbox.id, counter, seconds(900)).await.unwrap()
     };
     assert_eq!(ledger.note("unread counted anew, 50", recount).await, 50);
     for conversation in &conversations[..5] {
@@ -348,10 +348,10 @@ async fn reads(ledger: &mut Ledger) {
         ledger.desk.hear(&number(0), WORDS, seconds(at)).await;
     }
     let history =
-        async |desk: &Desk| desk.messages.history(desk.organisation(), &first, 25, None).await.unwrap();
+        async |desk: &Desk| desk.messages.history(desk.organization(), &first, 25, None).await.unwrap();
     assert_eq!(ledger.note("history page of 25", history).await.messages.len(), 25);
     let change = async |desk: &Desk, seen: Conversation, change| {
-        desk.conversations.change(desk.organisation(), seen, change, seconds(900)).await.unwrap()
+        desk.conversations.change(desk.organization(), seen, change, seconds(900)).await.unwrap()
     };
     let seen = ledger.desk.look_at(&first).await;
     let read = Change { folder: None, read: Some(true) };
@@ -365,7 +365,7 @@ async fn filtered_lists(ledger: &mut Ledger) {
     let desk = &ledger.desk;
     let team = &desk.inbox.team;
     let unassigned = Contact { assigned: None, ..contact(59) };
-    desk.contacts.put(desk.organisation(), team, &unassigned).await.unwrap();
+    desk.contacts.put(desk.organization(), team, &unassigned).await.unwrap();
     hear(desk, 59, 300).await;
     ledger
         .note("inbound text, conversation unread, nobody assigned", async |desk| hear(desk, 59, 301).await)
@@ -373,7 +373,7 @@ async fn filtered_lists(ledger: &mut Ledger) {
     for place in 0..50 {
         let desk = &ledger.desk;
         let known = Contact { assigned: Some(ada()), ..contact(place) };
-        desk.contacts.put(desk.organisation(), &desk.inbox.team, &known).await.unwrap();
+        desk.contacts.put(desk.organization(), &desk.inbox.team, &known).await.unwrap();
         hear(desk, place, 400 + place as u64).await;
     }
     let page = async |desk: &Desk, assigned: Option<Person>, read| {
@@ -392,7 +392,7 @@ async fn filtered_lists(ledger: &mut Ledger) {
     let read = Change { folder: None, read: Some(true) };
     let desk = &ledger.desk;
     desk.conversations
-        .change_many(desk.organisation(), &desk.inbox.id, &all, read, seconds(900))
+        .change_many(desk.organization(), &desk.inbox.id, &all, read, seconds(900))
         .await
         .unwrap();
     let operation = "list page of 50, read";
@@ -402,40 +402,40 @@ async fn filtered_lists(ledger: &mut Ledger) {
 /// A user of three teams who is a member of so many inboxes, read as `GET /v1/me` reads.
 async fn home(ledger: &mut Ledger, inboxes: usize, [query, batch]: [&'static str; 2]) {
     let desk = &ledger.desk;
-    let organisation = desk.organisation();
-    desk.members.put_user(organisation, &user(&cleo())).await.unwrap();
+    let organization = desk.organization();
+    desk.members.put_user(organization, &user(&cleo())).await.unwrap();
     for place in 0..3 {
         let team =
             Team { id: TeamId::new(seconds(0), 33 + place), ..team_that_is(RegistrationStatus::Approved) };
-        desk.teams.put(organisation, &team).await.unwrap();
+        desk.teams.put(organization, &team).await.unwrap();
         let role = TeamRole { team: team.id, role: Role::Member };
-        desk.members.put_role(organisation, &user(&cleo()), &role).await.unwrap();
+        desk.members.put_role(organization, &user(&cleo()), &role).await.unwrap();
     }
     for place in 0..inboxes {
         let inbox = Inbox { team: TeamId::new(seconds(0), 33 + place as u64 % 3), ..another_inbox(place) };
         desk.inboxes.put(&inbox).await.unwrap();
-        desk.members.add(organisation, &membership(&inbox, &cleo())).await.unwrap();
+        desk.members.add(organization, &membership(&inbox, &cleo())).await.unwrap();
     }
-    let read = async |desk: &Desk| desk.members.home(desk.organisation(), &cleo().id).await.unwrap();
+    let read = async |desk: &Desk| desk.members.home(desk.organization(), &cleo().id).await.unwrap();
     let home: Home = ledger.note(query, read).await.unwrap();
     assert_eq!((home.teams.len(), home.inboxes.len()), (3, inboxes));
     let wanted: Vec<InboxId> = home.inboxes.into_iter().map(|of_user| of_user.inbox).collect();
     let teams: Vec<TeamId> = home.teams.into_iter().map(|role| role.team).collect();
     let read =
-        async |desk: &Desk| desk.inboxes.with_teams(desk.organisation(), &wanted, &teams).await.unwrap();
+        async |desk: &Desk| desk.inboxes.with_teams(desk.organization(), &wanted, &teams).await.unwrap();
     let (found, teams) = ledger.note(batch, read).await;
     assert_eq!((found.len(), teams.len()), (inboxes, 3));
 }
 
 async fn new_inbox(ledger: &mut Ledger) {
     let desk = &ledger.desk;
-    let (organisation, team) = (desk.organisation(), team_that_is(RegistrationStatus::NotStarted));
-    desk.teams.put(organisation, &team).await.unwrap();
-    desk.members.put_user(organisation, &user(&ada())).await.unwrap();
+    let (organization, team) = (desk.organization(), team_that_is(RegistrationStatus::NotStarted));
+    desk.teams.put(organization, &team).await.unwrap();
+    desk.members.put_user(organization, &user(&ada())).await.unwrap();
     let role = TeamRole { team: team.id.clone(), role: Role::Admin };
-    desk.members.put_role(organisation, &user(&ada()), &role).await.unwrap();
+    desk.members.put_role(organization, &user(&ada()), &role).await.unwrap();
     let standing =
-        async |desk: &Desk| desk.members.standing(desk.organisation(), &team.id, &ada().id).await.unwrap();
+        async |desk: &Desk| desk.members.standing(desk.organization(), &team.id, &ada().id).await.unwrap();
     assert!(ledger.note("standing in a team", standing).await.unwrap().manages());
     let key = Idempotency {
         principal: "staff-104217",
@@ -478,7 +478,7 @@ async fn contacts(ledger: &mut Ledger) {
         [("contact entered", None, &new), ("contact changed, another name", Some(&new), &renamed)]
     {
         let write = async |desk: &Desk| {
-            desk.book.write(desk.organisation(), &desk.inbox.team, before, after, None).await.unwrap()
+            desk.book.write(desk.organization(), &desk.inbox.team, before, after, None).await.unwrap()
         };
         assert_eq!(ledger.note(operation, write).await, Written::Done);
     }
@@ -490,7 +490,7 @@ async fn contacts(ledger: &mut Ledger) {
     ledger.desk.inbound.receive(&another_inbox(200), &text, seconds(61)).await.unwrap();
     let renamed = Contact { last_name: Some("Featherstonehaugh".into()), ..contact(5) };
     let spread = async |desk: &Desk| {
-        desk.copies.spread(desk.organisation(), &desk.inbox.team, &renamed).await.unwrap()
+        desk.copies.spread(desk.organization(), &desk.inbox.team, &renamed).await.unwrap()
     };
     assert_eq!(ledger.note("contact spread, 3 inboxes and 2 conversations", spread).await, 2);
 }
@@ -507,7 +507,7 @@ async fn opt_outs(ledger: &mut Ledger) {
     let stop = desk.hear(&known.number, "STOP", seconds(63)).await;
     let period = ClosedPeriod { id: "auto-1800000000000".into(), since: seconds(0), until: None };
     let given =
-        async |desk: &Desk| desk.out_of_office.answer(desk.organisation(), &period, &away).await.unwrap();
+        async |desk: &Desk| desk.out_of_office.answer(desk.organization(), &period, &away).await.unwrap();
     assert!(ledger.note("Out of Office answer", given).await);
     let before = ledger.desk.opt_outs.get(&subject).await.unwrap();
     let Decision::Keyword { change: Some(change), .. } =
@@ -542,15 +542,15 @@ async fn opt_outs(ledger: &mut Ledger) {
 
 async fn reviews(ledger: &mut Ledger) {
     let desk = &ledger.desk;
-    let (organisation, inbox) = (desk.organisation().clone(), desk.inbox.clone());
+    let (organization, inbox) = (desk.organization().clone(), desk.inbox.clone());
     let unknown_contact = Mailing { enabled: true, recipients: vec!["desk@college.example".into()] };
     let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
     let ada = ada();
     let deed = deed(&ada, "notifications.edit", "team", seconds(0));
-    desk.teams.choose_notifications(&organisation, &inbox.team, &settings, &deed).await.unwrap();
+    desk.teams.choose_notifications(&organization, &inbox.team, &settings, &deed).await.unwrap();
     let operation = "inbound text, first of an unknown number, told";
     ledger.note(operation, async |desk| hear(desk, 998, 70).await).await;
-    let place = Place { organisation: &organisation, team: &inbox.team, inbox: &inbox.id };
+    let place = Place { organization: &organization, team: &inbox.team, inbox: &inbox.id };
     let mut texts = Vec::new();
     for who in 20..45 {
         let text = ledger.desk.hear(&number(who), WORDS, seconds(100 + who as u64)).await;
@@ -574,7 +574,7 @@ async fn reviews(ledger: &mut Ledger) {
     let end = async |desk: &Desk| desk.reviews.end(place, &review, &decided).await.unwrap();
     assert!(ledger.note("review ended, dismissed", end).await);
     let (review, known) = (get(&ledger.desk, place, &texts[1]).await, contact(21));
-    let subject = Subject::of_team(&organisation, &inbox.team, &known.number);
+    let subject = Subject::of_team(&organization, &inbox.team, &known.number);
     let before = ledger.desk.opt_outs.get(&subject).await.unwrap();
     let change = opt_out::after_user(&before.state, true).unwrap();
     let (text, by) = (Some(texts[1].clone()), Some(ada.id.clone()));
@@ -606,8 +606,8 @@ async fn files(ledger: &mut Ledger) {
     let text = InboundText { media: vec![pending], ..incoming(&number(7), "MM1", "Look") };
     let received = ledger.desk.inbound.receive(&ledger.desk.inbox, &text, seconds(900)).await;
     let Receipt::Stored(message) = received.unwrap() else { panic!("it came in before") };
-    let organisation = ledger.desk.organisation().clone();
-    let waiting = Waiting { organisation: organisation.clone(), message, files: 1, at: seconds(900) };
+    let organization = ledger.desk.organization().clone();
+    let waiting = Waiting { organization: organization.clone(), message, files: 1, at: seconds(900) };
     let files = |desk: &Desk| desk.files.clone();
     let leave = async |desk: &Desk| files(desk).leave(&waiting).await.unwrap();
     ledger.note("files of a text left for the relay", leave).await;
@@ -624,12 +624,12 @@ async fn templates(ledger: &mut Ledger) {
     };
     let write = async |desk: &Desk, before: Option<&templates::Entry>, name: &str| {
         let wanted = response(name);
-        let done = templates(desk).write(desk.organisation(), &desk.inbox.team, before, &wanted, None).await;
+        let done = templates(desk).write(desk.organization(), &desk.inbox.team, before, &wanted, None).await;
         assert_eq!(done.unwrap(), templates::Written::Done);
     };
     let read = async |desk: &Desk| {
         let id = response("x").id;
-        templates(desk).get(desk.organisation(), &desk.inbox.team, &id).await.unwrap().unwrap()
+        templates(desk).get(desk.organization(), &desk.inbox.team, &id).await.unwrap().unwrap()
     };
     ledger.note("canned response made", async |desk| write(desk, None, "Office hours").await).await;
     let made = ledger.note("canned response read", async |desk| read(desk).await).await;
@@ -642,9 +642,9 @@ async fn templates(ledger: &mut Ledger) {
 
 async fn registration(ledger: &mut Ledger) {
     let desk = &ledger.desk;
-    let (organisation, team) = (desk.organisation(), &desk.inbox.team);
+    let (organization, team) = (desk.organization(), &desk.inbox.team);
     let service = "MG0123456789abcdef0123456789abcdef";
-    desk.registrations.remember_service(organisation, team, service).await.unwrap();
+    desk.registrations.remember_service(organization, team, service).await.unwrap();
     registrations::submit(desk, seconds(2)).await;
     let reasons = [CarrierReason {
         code: 30_909,
@@ -655,11 +655,11 @@ async fn registration(ledger: &mut Ledger) {
         ("registration turned, suspended", RegistrationStatus::Suspended, &reasons[..], 4),
     ] {
         let step = registrations::step("EZ0123456789abcdef0123456789abcdef", to, seconds(at));
-        let from = ledger.desk.registrations.get(ledger.desk.organisation(), &ledger.desk.inbox.team).await;
+        let from = ledger.desk.registrations.get(ledger.desk.organization(), &ledger.desk.inbox.team).await;
         let from = from.unwrap();
         let turn = async |desk: &Desk| {
             let turn = Turn { to, as_of: step.at, reasons, step: &step, admins: vec![ada().id, cleo().id] };
-            desk.registrations.turn(desk.organisation(), &desk.inbox.team, &from, turn).await.unwrap()
+            desk.registrations.turn(desk.organization(), &desk.inbox.team, &from, turn).await.unwrap()
         };
         assert!(ledger.note(operation, turn).await);
     }
@@ -682,7 +682,7 @@ async fn imports(ledger: &mut Ledger) {
     let ids = new.iter().filter_map(|entry| entry.contact.external_id.as_deref()).collect();
     let numbers = new.iter().map(|entry| &entry.contact.number).collect();
     let look_up = async |desk: &Desk| {
-        let of = Of { organisation: desk.organisation(), team: &desk.inbox.team };
+        let of = Of { organization: desk.organization(), team: &desk.inbox.team };
         batches(desk).look_up(of, &ids, &numbers).await.unwrap()
     };
     assert!(ledger.note("100 rows looked up, all new", look_up).await.contacts.is_empty());
@@ -692,7 +692,7 @@ async fn imports(ledger: &mut Ledger) {
     assert!(advanced.unwrap());
     ledger.lines.push(("import's chunk begun", bill));
     let create = async |desk: &Desk| {
-        let of = Of { organisation: desk.organisation(), team: &desk.inbox.team };
+        let of = Of { organization: desk.organization(), team: &desk.inbox.team };
         batches(desk).create(of, &new.iter().collect::<Vec<_>>()).await.unwrap();
     };
     ledger.note("100 contacts created", create).await;

@@ -3,7 +3,7 @@
 use shared_aws::members::UserInbox;
 use shared_domain::{
     contact::Contact,
-    ids::{InboxId, OrganisationId, TeamId},
+    ids::{InboxId, OrganizationId, TeamId},
     inbox::{Inbox, InboxKind},
     lock::Person,
     membership::{Membership, Role, TeamRole, User},
@@ -13,8 +13,8 @@ use shared_domain::{
 
 use crate::support::{Desk, ada, ben, contact, number, seconds};
 
-fn stranger() -> OrganisationId {
-    OrganisationId::new(seconds(0), 99)
+fn stranger() -> OrganizationId {
+    OrganizationId::new(seconds(0), 99)
 }
 
 fn team(desk: &Desk) -> Team {
@@ -36,13 +36,13 @@ fn membership(desk: &Desk) -> Membership {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_inbox_is_found_by_its_number_and_within_its_organisation_by_id_and_code() {
+async fn an_inbox_is_found_by_its_number_and_within_its_organization_by_id_and_code() {
     let desk = Desk::open().await;
     desk.inboxes.put(&desk.inbox).await.unwrap();
     let found = Some(desk.inbox.clone());
     assert_eq!(desk.inboxes.by_number(&desk.inbox.number).await.unwrap(), found);
-    assert_eq!(desk.inboxes.get(desk.organisation(), &desk.inbox.id).await.unwrap(), found);
-    assert_eq!(desk.inboxes.by_api_code(desk.organisation(), "ADMISSIONS").await.unwrap(), found);
+    assert_eq!(desk.inboxes.get(desk.organization(), &desk.inbox.id).await.unwrap(), found);
+    assert_eq!(desk.inboxes.by_api_code(desk.organization(), "ADMISSIONS").await.unwrap(), found);
     assert_eq!(desk.inboxes.by_number(&number(1)).await.unwrap(), None);
     assert_eq!(desk.inboxes.get(&stranger(), &desk.inbox.id).await.unwrap(), None);
     assert_eq!(desk.inboxes.by_api_code(&stranger(), "ADMISSIONS").await.unwrap(), None);
@@ -60,32 +60,32 @@ async fn an_account_is_an_inbox_with_its_team() {
     };
     desk.inboxes.put(&desk.inbox).await.unwrap();
     desk.inboxes.put(&other).await.unwrap();
-    let account = desk.inboxes.account(desk.organisation(), &desk.inbox.id).await.unwrap();
+    let account = desk.inboxes.account(desk.organization(), &desk.inbox.id).await.unwrap();
     assert_eq!(account, None, "a team nobody wrote has no account");
-    desk.teams.put(desk.organisation(), &team(&desk)).await.unwrap();
-    let account = desk.inboxes.account(desk.organisation(), &desk.inbox.id).await.unwrap().unwrap();
+    desk.teams.put(desk.organization(), &team(&desk)).await.unwrap();
+    let account = desk.inboxes.account(desk.organization(), &desk.inbox.id).await.unwrap().unwrap();
     assert_eq!((account.inbox, account.team), (desk.inbox.clone(), team(&desk)));
     let wanted = [desk.inbox.id.clone(), other.id.clone(), InboxId::new(seconds(0), 46)];
     let team_ids = [desk.inbox.team.clone()];
-    let (counted, teams) = desk.inboxes.with_teams(desk.organisation(), &wanted, &team_ids).await.unwrap();
+    let (counted, teams) = desk.inboxes.with_teams(desk.organization(), &wanted, &team_ids).await.unwrap();
     let mut inboxes: Vec<_> = counted.into_iter().map(|(inbox, _)| inbox).collect();
     inboxes.sort_by(|one, other| one.id.cmp(&other.id));
     assert_eq!((inboxes, teams), (vec![desk.inbox.clone(), other], vec![team(&desk)]));
-    let nothing = desk.inboxes.with_teams(desk.organisation(), &[], &[]).await.unwrap();
+    let nothing = desk.inboxes.with_teams(desk.organization(), &[], &[]).await.unwrap();
     assert_eq!(nothing, (Vec::new(), Vec::new()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_membership_opens_one_inbox_to_one_user_of_one_organisation() {
+async fn a_membership_opens_one_inbox_to_one_user_of_one_organization() {
     let desk = Desk::open().await;
-    desk.members.add(desk.organisation(), &membership(&desk)).await.unwrap();
-    let check = async |organisation: OrganisationId, inbox: InboxId, user: Person| {
-        desk.members.membership(&organisation, &inbox, &user.id).await.unwrap()
+    desk.members.add(desk.organization(), &membership(&desk)).await.unwrap();
+    let check = async |organization: OrganizationId, inbox: InboxId, user: Person| {
+        desk.members.membership(&organization, &inbox, &user.id).await.unwrap()
     };
-    let (organisation, inbox) = (desk.organisation().clone(), desk.inbox.id.clone());
-    assert_eq!(check(organisation.clone(), inbox.clone(), ada()).await, Some(membership(&desk)));
-    assert_eq!(check(organisation.clone(), inbox.clone(), ben()).await, None);
-    assert_eq!(check(organisation, InboxId::new(seconds(0), 46), ada()).await, None);
+    let (organization, inbox) = (desk.organization().clone(), desk.inbox.id.clone());
+    assert_eq!(check(organization.clone(), inbox.clone(), ada()).await, Some(membership(&desk)));
+    assert_eq!(check(organization.clone(), inbox.clone(), ben()).await, None);
+    assert_eq!(check(organization, InboxId::new(seconds(0), 46), ada()).await, None);
     assert_eq!(check(stranger(), inbox, ada()).await, None);
 }
 
@@ -95,28 +95,28 @@ async fn a_user_s_home_has_roles_and_inboxes() {
     let user =
         User { id: ada().id, name: ada().name, email: "ada.oyelaran@college.example".into(), owner: true };
     let role = TeamRole { team: desk.inbox.team.clone(), role: Role::Admin };
-    desk.members.add(desk.organisation(), &membership(&desk)).await.unwrap();
-    desk.members.put_role(desk.organisation(), &user, &role).await.unwrap();
+    desk.members.add(desk.organization(), &membership(&desk)).await.unwrap();
+    desk.members.put_role(desk.organization(), &user, &role).await.unwrap();
     assert_eq!(
-        desk.members.home(desk.organisation(), &user.id).await.unwrap(),
+        desk.members.home(desk.organization(), &user.id).await.unwrap(),
         None,
         "roles alone are no user"
     );
-    desk.members.put_user(desk.organisation(), &user).await.unwrap();
-    let home = desk.members.home(desk.organisation(), &user.id).await.unwrap().unwrap();
+    desk.members.put_user(desk.organization(), &user).await.unwrap();
+    let home = desk.members.home(desk.organization(), &user.id).await.unwrap().unwrap();
     assert_eq!((home.user, home.teams), (user.clone(), vec![role.clone()]));
     let inbox = UserInbox { inbox: desk.inbox.id.clone(), team: desk.inbox.team.clone() };
     assert_eq!(home.inboxes, [inbox]);
-    assert_eq!(desk.members.user(desk.organisation(), &user.id).await.unwrap(), Some(user.clone()));
-    assert_eq!(desk.members.role(desk.organisation(), &role.team, &user.id).await.unwrap(), Some(role));
+    assert_eq!(desk.members.user(desk.organization(), &user.id).await.unwrap(), Some(user.clone()));
+    assert_eq!(desk.members.role(desk.organization(), &role.team, &user.id).await.unwrap(), Some(role));
     assert_eq!(desk.members.home(&stranger(), &user.id).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_client_belongs_to_one_organisation() {
+async fn a_machine_client_belongs_to_one_organization() {
     let desk = Desk::open().await;
-    desk.members.put_machine("5h1c0u4l6nb2pq8v", desk.organisation()).await.unwrap();
-    assert_eq!(desk.members.machine("5h1c0u4l6nb2pq8v").await.unwrap().as_ref(), Some(desk.organisation()));
+    desk.members.put_machine("5h1c0u4l6nb2pq8v", desk.organization()).await.unwrap();
+    assert_eq!(desk.members.machine("5h1c0u4l6nb2pq8v").await.unwrap().as_ref(), Some(desk.organization()));
     assert_eq!(desk.members.machine("unheard").await.unwrap(), None);
 }
 
@@ -124,10 +124,10 @@ async fn a_machine_client_belongs_to_one_organisation() {
 async fn a_contact_is_found_by_id_and_number_in_its_team_alone() {
     let desk = Desk::open().await;
     let known = contact(143);
-    desk.contacts.put(desk.organisation(), &desk.inbox.team, &known).await.unwrap();
-    let get = async |team: &TeamId| desk.contacts.get(desk.organisation(), team, &known.id).await.unwrap();
+    desk.contacts.put(desk.organization(), &desk.inbox.team, &known).await.unwrap();
+    let get = async |team: &TeamId| desk.contacts.get(desk.organization(), team, &known.id).await.unwrap();
     let by_number = async |team: &TeamId| {
-        desk.contacts.by_number(desk.organisation(), team, &known.number).await.unwrap()
+        desk.contacts.by_number(desk.organization(), team, &known.number).await.unwrap()
     };
     assert_eq!(
         (get(&desk.inbox.team).await, by_number(&desk.inbox.team).await),
@@ -142,11 +142,11 @@ async fn who_is_entered_after_texting_in_is_found_by_number_from_then_on() {
     let desk = Desk::open().await;
     let find = async || {
         let team = &desk.inbox.team;
-        desk.contacts.by_number_or_provisional(desk.organisation(), team, &number(143)).await.unwrap()
+        desk.contacts.by_number_or_provisional(desk.organization(), team, &number(143)).await.unwrap()
     };
     let provisional = Contact::provisional(&desk.inbox.team, &number(143));
     assert_eq!(find().await, provisional);
     assert_eq!(find().await, provisional);
-    desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact(143)).await.unwrap();
+    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(143)).await.unwrap();
     assert_eq!(find().await, contact(143));
 }

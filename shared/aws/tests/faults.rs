@@ -69,9 +69,9 @@ impl Service {
         let message = draft(&inbox, &number(143), SECRET, &ada(), seconds(0));
         let contact = Contact::provisional(&inbox.team, &number(143));
         let guard = Guard::Compose { user: None };
-        let organisation = &inbox.organisation;
+        let organization = &inbox.organization;
         let wanted =
-            Acceptance { organisation, message: &message, contact: &contact, guard, idempotency: None };
+            Acceptance { organization, message: &message, contact: &contact, guard, idempotency: None };
         Sends::new(self.table()).accept(wanted).await
     }
 }
@@ -93,7 +93,7 @@ fn error(status: u16, code: &str) -> Answer {
     said(status, &json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": SECRET}))
 }
 
-fn cancelled(codes: &[&str]) -> Answer {
+fn canceled(codes: &[&str]) -> Answer {
     let reasons: Vec<Value> = codes.iter().map(|code| json!({"Code": code, "Message": SECRET})).collect();
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
     said(400, &json!({"__type": kind, "Message": SECRET, "CancellationReasons": reasons}))
@@ -102,7 +102,7 @@ fn cancelled(codes: &[&str]) -> Answer {
 async fn acquire(table: Table) -> Result<Acquired, StoreError> {
     let inbox = shared_inbox();
     let conversation = ConversationId::of(&inbox.id, &number(143));
-    let thread = Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &conversation };
+    let thread = Thread { organization: &inbox.organization, inbox: &inbox.id, conversation: &conversation };
     Locks::new(table).acquire(thread, &ada(), seconds(0), &LockPolicy::default()).await
 }
 
@@ -111,7 +111,7 @@ async fn held_row() -> Answer {
     let desk = Desk::open().await;
     let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
     desk.open_to_answer(&conversation, &ada(), seconds(0)).await;
-    let key = keys::conversation(desk.organisation(), &desk.inbox.id, &conversation);
+    let key = keys::conversation(desk.organization(), &desk.inbox.id, &conversation);
     said(200, &json!({"Attributes": wire(desk.row(key).await.unwrap())}))
 }
 
@@ -180,7 +180,7 @@ async fn an_update_that_meets_a_transaction_is_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_meets_another_is_tried_again() {
-    let conflict = cancelled(&["TransactionConflict", "None", "None"]);
+    let conflict = canceled(&["TransactionConflict", "None", "None"]);
     let service = Service::that_answers([conflict.clone(), said(200, &json!({}))]).await;
     assert_eq!(service.accept().await.unwrap(), Accepted::Stored);
     assert_eq!(service.asked(), 2);
@@ -192,7 +192,7 @@ async fn a_transaction_that_meets_another_is_tried_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_guard_is_an_answer_though_another_part_met_a_conflict() {
     let service =
-        Service::that_answers([cancelled(&["ConditionalCheckFailed", "TransactionConflict", "None"])]).await;
+        Service::that_answers([canceled(&["ConditionalCheckFailed", "TransactionConflict", "None"])]).await;
     assert_eq!(service.accept().await.unwrap(), Accepted::Refused(None));
     assert_eq!(service.asked(), 1);
 }
@@ -202,7 +202,7 @@ async fn a_transaction_still_in_progress_or_throttled_is_unavailable() {
     let in_progress = error(400, "TransactionInProgressException");
     let service = Service::that_answers([in_progress]).await;
     assert_eq!(unavailable(service.accept().await), "TransactionInProgressException");
-    let throttled = cancelled(&["None", "ThrottlingError", "None"]);
+    let throttled = canceled(&["None", "ThrottlingError", "None"]);
     let service = Service::that_answers([throttled]).await;
     unavailable(service.accept().await);
 }
@@ -211,7 +211,7 @@ async fn a_transaction_still_in_progress_or_throttled_is_unavailable() {
 async fn what_a_batch_leaves_out_is_asked_for_again() {
     let desk = Desk::open().await;
     desk.inboxes.put(&desk.inbox).await.unwrap();
-    let key = keys::inbox(desk.organisation(), &desk.inbox.id);
+    let key = keys::inbox(desk.organization(), &desk.inbox.id);
     let wire_key = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}});
     let left_out =
         said(200, &json!({"Responses": {}, "UnprocessedKeys": {"contract": {"Keys": [wire_key]}}}));
@@ -219,11 +219,11 @@ async fn what_a_batch_leaves_out_is_asked_for_again() {
     let service = Service::that_answers([left_out.clone(), left_out.clone(), given]).await;
     let wanted = [desk.inbox.id.clone()];
     let (found, _) =
-        Inboxes::new(service.table()).with_teams(desk.organisation(), &wanted, &[]).await.unwrap();
+        Inboxes::new(service.table()).with_teams(desk.organization(), &wanted, &[]).await.unwrap();
     assert_eq!((found.len(), service.asked()), (1, 3));
     let service = Service::that_answers([left_out]).await;
     let asked = Inboxes::new(service.table());
-    unavailable(asked.with_teams(desk.organisation(), &wanted, &[]).await);
+    unavailable(asked.with_teams(desk.organization(), &wanted, &[]).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,7 +262,7 @@ async fn a_call_that_can_never_succeed_is_refused_at_once() {
         let Err(StoreError::Refused(why)) = service.acquire().await else { panic!("{code} is not refused") };
         assert_eq!((why.as_str(), service.asked()), (code, 1));
     }
-    let service = Service::that_answers([cancelled(&["None", "ValidationError", "None"])]).await;
+    let service = Service::that_answers([canceled(&["None", "ValidationError", "None"])]).await;
     assert!(service.accept().await.is_err());
     assert_eq!(service.asked(), 1);
 }
@@ -284,7 +284,7 @@ async fn no_error_repeats_what_stands_in_an_item() {
         error(400, "ValidationException"),
         error(400, "ThrottlingException"),
         error(500, "InternalServerError"),
-        cancelled(&["None", "ValidationError", "None"]),
+        canceled(&["None", "ValidationError", "None"]),
         (400, SECRET.to_owned()),
     ] {
         let service = Service::that_answers([answer]).await;
@@ -298,7 +298,7 @@ async fn no_error_repeats_what_stands_in_an_item() {
 async fn a_row_that_cannot_be_read_is_an_error_that_does_not_repeat_it() {
     let desk = Desk::open().await;
     let id = desk.hear(&number(143), SECRET, seconds(0)).await;
-    let key = keys::message(desk.organisation(), &id.conversation().unwrap(), &id);
+    let key = keys::message(desk.organization(), &id.conversation().unwrap(), &id);
     let row = desk.row(key).await.unwrap();
     for attribute in ["direction", "at", "states", "sender", "media", "inbox"] {
         let mut bad = row.clone();
@@ -310,5 +310,5 @@ async fn a_row_that_cannot_be_read_is_an_error_that_does_not_repeat_it() {
 }
 
 async fn get(desk: &Desk, id: &MessageId) -> Result<(), StoreError> {
-    desk.messages.get(desk.organisation(), id).await.map(drop)
+    desk.messages.get(desk.organization(), id).await.map(drop)
 }

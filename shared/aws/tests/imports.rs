@@ -21,7 +21,7 @@ use crate::support::{Desk, ada, contact, deed, number, seconds};
 pub(crate) fn asked(desk: &Desk, id: &str) -> Import {
     Import {
         id: ImportId::parse(id).unwrap(),
-        organisation: desk.organisation().clone(),
+        organization: desk.organization().clone(),
         team: desk.inbox.team.clone(),
         by: ada().id,
         at: seconds(0),
@@ -63,7 +63,7 @@ async fn of_two_workers_one_begins_a_chunk() {
     let (first, second) =
         tokio::join!(imports.advance(&mut one, &faults), imports.advance(&mut other, &faults));
     assert_ne!(first.unwrap(), second.unwrap());
-    let stored = imports.get(desk.organisation(), &desk.inbox.team, &import.id).await.unwrap().unwrap();
+    let stored = imports.get(desk.organization(), &desk.inbox.team, &import.id).await.unwrap().unwrap();
     assert_eq!((stored.version, stored.begun), (2, one.begun));
     assert_eq!(stored.counts, Counts::default(), "begun is not done");
 }
@@ -82,7 +82,7 @@ async fn faults_are_shown_once_their_rows_are_done() {
     import.settle();
     assert!(imports.advance(&mut import, &[]).await.unwrap());
     assert_eq!(imports.faults(&import).await.unwrap(), faults);
-    let listed = imports.page(desk.organisation(), &desk.inbox.team, 10, None).await.unwrap();
+    let listed = imports.page(desk.organization(), &desk.inbox.team, 10, None).await.unwrap();
     assert_eq!((listed.imports, listed.next), (vec![import], None));
 }
 
@@ -115,10 +115,10 @@ async fn contacts_that_are_made_in_batches_are_those_that_are_entered_by_hand() 
     };
     let entries: Vec<Entry> = (0..30).map(entry).collect();
     for entry in &entries {
-        let (organisation, team) = (by_hand.organisation(), &by_hand.inbox.team);
-        by_hand.book.write(organisation, team, None, entry, None).await.unwrap();
+        let (organization, team) = (by_hand.organization(), &by_hand.inbox.team);
+        by_hand.book.write(organization, team, None, entry, None).await.unwrap();
     }
-    let of = Of { organisation: in_batches.organisation(), team: &in_batches.inbox.team };
+    let of = Of { organization: in_batches.organization(), team: &in_batches.inbox.team };
     let batches = ContactBatches::new(in_batches.other_host());
     for _ in 0..2 {
         batches.create(of, &entries.iter().collect::<Vec<_>>()).await.unwrap();
@@ -129,18 +129,18 @@ async fn contacts_that_are_made_in_batches_are_those_that_are_entered_by_hand() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_rows_speak_of_is_found_and_a_number_stays_met_when_its_contact_goes() {
     let desk = Desk::open().await;
-    let (organisation, team) = (desk.organisation(), &desk.inbox.team);
+    let (organization, team) = (desk.organization(), &desk.inbox.team);
     let known = Entry { contact: contact(1), custom: BTreeMap::new(), version: 1 };
-    desk.book.write(organisation, team, None, &known, None).await.unwrap();
+    desk.book.write(organization, team, None, &known, None).await.unwrap();
     desk.hear(&number(2), "Hello", seconds(1)).await;
     let gone = Entry { contact: contact(3), custom: BTreeMap::new(), version: 1 };
-    desk.book.write(organisation, team, None, &gone, None).await.unwrap();
+    desk.book.write(organization, team, None, &gone, None).await.unwrap();
     desk.hear(&number(3), "Hello", seconds(2)).await;
-    assert!(desk.book.remove(organisation, team, &gone).await.unwrap());
+    assert!(desk.book.remove(organization, team, &gone).await.unwrap());
     let former = FormerNumbers::new(desk.other_host());
-    former.leave(organisation, team, &gone.contact.id, &number(3), (false, false)).await.unwrap();
-    assert_eq!(desk.contacts.by_number(organisation, team, &number(3)).await.unwrap(), None);
-    let of = Of { organisation, team };
+    former.leave(organization, team, &gone.contact.id, &number(3), (false, false)).await.unwrap();
+    assert_eq!(desk.contacts.by_number(organization, team, &number(3)).await.unwrap(), None);
+    let of = Of { organization, team };
     let numbers: Vec<_> = (1..5).map(number).collect();
     let ids = HashSet::from(["S-2026-000001", "S-2026-000003", "nobody"]);
     let batches = ContactBatches::new(desk.other_host());

@@ -29,7 +29,7 @@ async fn receive(desk: &Desk, text: &InboundText, at: Timestamp) -> Receipt {
 }
 
 async fn history(desk: &Desk, conversation: &ConversationId) -> Vec<Message> {
-    desk.messages.history(desk.organisation(), conversation, 50, None).await.unwrap().messages
+    desk.messages.history(desk.organization(), conversation, 50, None).await.unwrap().messages
 }
 
 async fn history_ids(desk: &Desk, conversation: &ConversationId) -> Vec<MessageId> {
@@ -57,7 +57,7 @@ async fn a_first_text_begins_a_conversation_on_top_of_the_inbox_and_unread() {
     let text = InboundText { media: media.clone(), ..incoming(&number(143), CARRIER_ID, "Here is my form") };
     let Receipt::Stored(id) = receive(&desk, &text, seconds(1)).await else { panic!("it is new") };
     let conversation = desk.conversation_with(&number(143));
-    let stored = desk.messages.get(desk.organisation(), &id).await.unwrap().unwrap();
+    let stored = desk.messages.get(desk.organization(), &id).await.unwrap().unwrap();
     assert_eq!((stored.direction, stored.text.as_str()), (Direction::Inbound, "Here is my form"));
     assert_eq!((stored.media, stored.created_at), (media, seconds(1)));
     assert_eq!(
@@ -102,13 +102,13 @@ async fn overlapping_deliveries_of_one_text_store_it_once() {
 async fn deliver_again_after(desk: &Desk, lost_message: bool) -> (Conversation, Vec<Message>) {
     let text = incoming(&number(143), CARRIER_ID, "The second one");
     let conversation = desk.conversation_with(&number(143));
-    let thread_key = keys::conversation(desk.organisation(), &desk.inbox.id, &conversation);
+    let thread_key = keys::conversation(desk.organization(), &desk.inbox.id, &conversation);
     let before = desk.row(thread_key.clone()).await;
-    let inbox_before = desk.row(keys::inbox(desk.organisation(), &desk.inbox.id)).await.unwrap();
+    let inbox_before = desk.row(keys::inbox(desk.organization(), &desk.inbox.id)).await.unwrap();
     let Receipt::Stored(id) = receive(desk, &text, seconds(10)).await else { panic!("it is new") };
     desk.put(inbox_before).await;
     if lost_message {
-        desk.forget(keys::message(desk.organisation(), &conversation, &id)).await;
+        desk.forget(keys::message(desk.organization(), &conversation, &id)).await;
     }
     match before {
         Some(row) => desk.put(row).await,
@@ -235,7 +235,7 @@ async fn an_unknown_number_becomes_one_provisional_contact() {
     let text = |place: usize| incoming(&number(143), &format!("SM{place:032}"), "Hi");
     deliver_at_once(&desk, (0..6).map(|place| (text(place), seconds(place as u64))).collect()).await;
     let unknown = Contact::provisional(&desk.inbox.team, &number(143));
-    let found = desk.contacts.by_number(desk.organisation(), &desk.inbox.team, &number(143)).await.unwrap();
+    let found = desk.contacts.by_number(desk.organization(), &desk.inbox.team, &number(143)).await.unwrap();
     assert_eq!(found, Some(unknown.clone()));
     assert_eq!(desk.look_at(&desk.conversation_with(&number(143))).await.contact, unknown);
     let contacts = desk.rows().await.into_keys().filter(|(_, sk)| sk.starts_with("con_")).count();
@@ -245,7 +245,7 @@ async fn an_unknown_number_becomes_one_provisional_contact() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_of_the_team_s_list_brings_its_contact_along() {
     let desk = Desk::open().await;
-    desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact(143)).await.unwrap();
+    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(143)).await.unwrap();
     let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
     assert_eq!(desk.look_at(&conversation).await.contact, contact(143));
 }
@@ -284,7 +284,7 @@ async fn curious(desk: &Desk) {
     let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
     let ben = ben();
     let deed = deed(&ben, "notifications.edit", "team", seconds(0));
-    desk.teams.choose_notifications(desk.organisation(), &desk.inbox.team, &settings, &deed).await.unwrap();
+    desk.teams.choose_notifications(desk.organization(), &desk.inbox.team, &settings, &deed).await.unwrap();
 }
 
 async fn told(desk: &Desk) -> Vec<Notice> {
@@ -330,7 +330,7 @@ async fn no_notice_of_who_is_known_nor_to_a_team_that_wants_none() {
     let desk = Desk::open().await;
     desk.hear(&number(1), "Hi", seconds(1)).await;
     curious(&desk).await;
-    desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact(2)).await.unwrap();
+    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(2)).await.unwrap();
     desk.hear(&number(2), "Hi", seconds(2)).await;
     let other = Inbox { id: InboxId::new(seconds(0), 44), ..desk.inbox.clone() };
     let again = incoming(&number(1), CARRIER_ID, "To another inbox");

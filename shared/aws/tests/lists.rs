@@ -46,9 +46,9 @@ async fn listed(desk: &Desk, folder: Folder, filter: &Filter, limit: u16) -> Vec
 
 async fn assign(desk: &Desk, place: usize, user: Option<Person>) {
     let known = Contact { assigned: user, ..contact(place) };
-    desk.contacts.put(desk.organisation(), &desk.inbox.team, &known).await.unwrap();
+    desk.contacts.put(desk.organization(), &desk.inbox.team, &known).await.unwrap();
     desk.inboxes.put(&desk.inbox).await.unwrap();
-    desk.copies.spread(desk.organisation(), &desk.inbox.team, &known).await.unwrap();
+    desk.copies.spread(desk.organization(), &desk.inbox.team, &known).await.unwrap();
 }
 
 fn ids(conversations: &[Conversation]) -> Vec<ConversationId> {
@@ -104,7 +104,7 @@ async fn a_composed_text_begins_an_assigned_conversation() {
     let known = Contact { assigned: Some(ben()), ..contact(8) };
     let message = desk.draft(&number(8), "See you on Friday.", &ada(), seconds(1));
     let wanted = shared_aws::sends::Acceptance {
-        organisation: desk.organisation(),
+        organization: desk.organization(),
         message: &message,
         contact: &known,
         guard: Guard::Compose { user: Some(&ada().id) },

@@ -39,7 +39,7 @@ async fn text_with_files(desk: &Desk) -> MessageId {
 }
 
 fn job(desk: &Desk, message: &MessageId, place: usize) -> MediaJob {
-    MediaJob { organisation: desk.organisation().clone(), message: message.clone(), place }
+    MediaJob { organization: desk.organization().clone(), message: message.clone(), place }
 }
 
 fn stored(place: usize) -> Media {
@@ -56,12 +56,12 @@ async fn what_is_stored_stays_so_and_what_was_refused_may_still_be_had() {
         ..pending(1)
     };
     assert!(files.settle(&job(&desk, &message, 1), &refused).await.unwrap());
-    let media = desk.messages.get(desk.organisation(), &message).await.unwrap().unwrap().media;
+    let media = desk.messages.get(desk.organization(), &message).await.unwrap().unwrap().media;
     assert_eq!(media, [pending(0), refused.clone()], "each file for itself");
     assert!(files.settle(&job(&desk, &message, 1), &stored(1)).await.unwrap());
     assert!(!files.settle(&job(&desk, &message, 1), &refused).await.unwrap());
     assert!(!files.settle(&job(&desk, &message, 1), &stored(1)).await.unwrap(), "once");
-    let media = desk.messages.get(desk.organisation(), &message).await.unwrap().unwrap().media;
+    let media = desk.messages.get(desk.organization(), &message).await.unwrap().unwrap().media;
     assert_eq!(media, [pending(0), stored(1)]);
 }
 
@@ -84,8 +84,8 @@ async fn a_text_whose_files_the_stream_lost_is_found_by_the_sweep_until_it_is_qu
     let desk = Desk::open().await;
     let files = MediaFiles::new(desk.other_host());
     let message = text_with_files(&desk).await;
-    let organisation = desk.organisation().clone();
-    let waiting = Waiting { organisation, message: message.clone(), files: 2, at: seconds(0) };
+    let organization = desk.organization().clone();
+    let waiting = Waiting { organization, message: message.clone(), files: 2, at: seconds(0) };
     files.leave(&waiting).await.unwrap();
     files.leave(&waiting).await.unwrap();
     assert!(files.left_behind(seconds(60)).await.unwrap().is_empty());

@@ -5,7 +5,7 @@ use shared_aws::{
     sends::{Accepted, Guard},
 };
 use shared_domain::{
-    ids::{MessageId, OrganisationId},
+    ids::{MessageId, OrganizationId},
     message::{DeliveryState, Message, Report},
 };
 
@@ -23,26 +23,26 @@ async fn queued(desk: &Desk) -> Message {
 
 async fn report(desk: &Desk, id: &MessageId, state: DeliveryState, at: u64) -> Reported {
     let report = Report::at(seconds(at));
-    desk.messages.report(desk.organisation(), id, state, &report, Some(CARRIER_ID)).await.unwrap()
+    desk.messages.report(desk.organization(), id, state, &report, Some(CARRIER_ID)).await.unwrap()
 }
 
 async fn claim(desk: &Desk, id: &MessageId, attempt: u64) -> Claim {
-    desk.messages.claim(desk.organisation(), id, attempt, seconds(5)).await.unwrap()
+    desk.messages.claim(desk.organization(), id, attempt, seconds(5)).await.unwrap()
 }
 
 async fn look_at(desk: &Desk, id: &MessageId) -> Message {
-    desk.messages.get(desk.organisation(), id).await.unwrap().expect("the message is there")
+    desk.messages.get(desk.organization(), id).await.unwrap().expect("the message is there")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_is_found_by_its_id_alone_and_only_in_its_organisation() {
+async fn a_message_is_found_by_its_id_alone_and_only_in_its_organization() {
     let desk = Desk::open().await;
     let message = queued(&desk).await;
     assert_eq!(look_at(&desk, &message.id).await, message);
-    let stranger = OrganisationId::new(seconds(0), 99);
+    let stranger = OrganizationId::new(seconds(0), 99);
     assert_eq!(desk.messages.get(&stranger, &message.id).await.unwrap(), None);
     let never_ours = MessageId::parse("msg_short").unwrap();
-    assert_eq!(desk.messages.get(desk.organisation(), &never_ours).await.unwrap(), None);
+    assert_eq!(desk.messages.get(desk.organization(), &never_ours).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +57,7 @@ async fn a_history_is_read_page_by_page_newest_first_while_new_texts_come_in() {
     let mut before = None;
     loop {
         let page =
-            desk.messages.history(desk.organisation(), &conversation, 3, before.as_ref()).await.unwrap();
+            desk.messages.history(desk.organization(), &conversation, 3, before.as_ref()).await.unwrap();
         assert!(page.messages.len() <= 3);
         read.extend(page.messages.into_iter().map(|message| message.id));
         assert!(read.len() <= written.len(), "a text came twice: {read:?}");
@@ -116,12 +116,12 @@ async fn a_failure_keeps_its_code_and_sentence_and_the_first_carrier_id() {
         ..Report::at(seconds(1))
     };
     let reported =
-        desk.messages.report(desk.organisation(), &id, DeliveryState::Failed, &failure, None).await;
+        desk.messages.report(desk.organization(), &id, DeliveryState::Failed, &failure, None).await;
     assert!(matches!(reported.unwrap(), Reported::Added(_)));
     report(&desk, &id, DeliveryState::Sent, 2).await;
     let later = Report::at(seconds(3));
     let other = Some("SMother");
-    desk.messages.report(desk.organisation(), &id, DeliveryState::Unknown, &later, other).await.unwrap();
+    desk.messages.report(desk.organization(), &id, DeliveryState::Unknown, &later, other).await.unwrap();
     let message = look_at(&desk, &id).await;
     assert_eq!(message.delivery.report(DeliveryState::Failed), Some(&failure));
     assert_eq!(
@@ -138,7 +138,7 @@ async fn a_report_of_a_message_that_is_not_there_makes_none() {
     for id in [id, unreadable] {
         assert_eq!(report(&desk, &id, DeliveryState::Sent, 1).await, Reported::NoMessage);
         assert_eq!(claim(&desk, &id, 1).await, Claim::NoMessage);
-        desk.messages.unclaim(desk.organisation(), &id, 1).await.unwrap();
+        desk.messages.unclaim(desk.organization(), &id, 1).await.unwrap();
     }
     assert!(desk.rows().await.is_empty());
 }
@@ -179,9 +179,9 @@ async fn a_claim_given_back_is_another_attempt_s() {
     let desk = Desk::open().await;
     let id = queued(&desk).await.id;
     claim(&desk, &id, 1).await;
-    desk.messages.unclaim(desk.organisation(), &id, 2).await.unwrap();
+    desk.messages.unclaim(desk.organization(), &id, 2).await.unwrap();
     assert!(matches!(claim(&desk, &id, 3).await, Claim::Interrupted(_)), "only the claimant gives it back");
-    desk.messages.unclaim(desk.organisation(), &id, 1).await.unwrap();
+    desk.messages.unclaim(desk.organization(), &id, 1).await.unwrap();
     assert_eq!(look_at(&desk, &id).await.delivery.state(), DeliveryState::Queued);
     assert!(matches!(claim(&desk, &id, 3).await, Claim::Yours(_)));
 }
@@ -196,7 +196,7 @@ async fn the_carrier_s_id_names_a_message_among_the_newest_hundred() {
         desk.hear(&number(143), "Again", seconds(at)).await;
     }
     let find = async |id: &str| {
-        let found = desk.messages.by_carrier_id(desk.organisation(), &conversation, id).await.unwrap();
+        let found = desk.messages.by_carrier_id(desk.organization(), &conversation, id).await.unwrap();
         found.map(|message| message.id)
     };
     assert_eq!(find(&carrier_id).await, Some(oldest));

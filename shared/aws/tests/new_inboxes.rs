@@ -43,7 +43,7 @@ fn opening(place: usize) -> Step {
 /// A desk whose team is in this state.
 async fn desk_of(registration: RegistrationStatus) -> Desk {
     let desk = Desk::open().await;
-    desk.teams.put(desk.organisation(), &team_that_is(registration)).await.unwrap();
+    desk.teams.put(desk.organization(), &team_that_is(registration)).await.unwrap();
     desk
 }
 
@@ -90,11 +90,11 @@ async fn complete(desk: &Desk, inbox: &Inbox, opening: Option<&Step>) -> Complet
 }
 
 async fn found(desk: &Desk, inbox: &InboxId) -> Option<Inbox> {
-    desk.inboxes.get(desk.organisation(), inbox).await.unwrap()
+    desk.inboxes.get(desk.organization(), inbox).await.unwrap()
 }
 
 async fn members(desk: &Desk, inbox: &Inbox) -> Vec<Membership> {
-    desk.members.list(desk.organisation(), &inbox.id).await.unwrap()
+    desk.members.list(desk.organization(), &inbox.id).await.unwrap()
 }
 
 type Rows = BTreeMap<(String, String), Row>;
@@ -137,21 +137,21 @@ async fn of_sixteen_with_one_key_one_reserves_and_the_key_says_which() {
     let inboxes: Vec<_> = (0..RIVALS).map(wanted).collect();
     let answers = everybody_reserves(&desk, &inboxes, Some(KEY)).await;
     let winner = only_winner(&desk, before, &inboxes, &answers, Reserved::KeyTaken, 5).await;
-    let remembered = desk.keys.recall(desk.organisation(), KEY, seconds(1)).await.unwrap().unwrap();
+    let remembered = desk.keys.recall(desk.organization(), KEY, seconds(1)).await.unwrap().unwrap();
     assert_eq!((remembered.made.as_str(), remembered.body.as_str()), (winner.id.as_str(), KEY.body));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_or_number_of_an_inbox_in_use_is_taken_and_another_organisation_has_codes_of_its_own() {
+async fn a_code_or_number_of_an_inbox_in_use_is_taken_and_another_organization_has_codes_of_its_own() {
     let desk = Desk::open().await;
     let same_code = Inbox { api_code: "admissions".into(), ..wanted(1) };
     assert_eq!(reserve(&desk, &same_code, None).await, Reserved::ApiCodeTaken);
     let same_number = Inbox { number: desk.inbox.number.clone(), ..wanted(1) };
     assert_eq!(reserve(&desk, &same_number, None).await, Reserved::NumberTaken);
-    let organisation = shared_domain::ids::OrganisationId::new(seconds(0), 99);
-    let elsewhere = Inbox { organisation: organisation.clone(), ..same_code };
+    let organization = shared_domain::ids::OrganizationId::new(seconds(0), 99);
+    let elsewhere = Inbox { organization: organization.clone(), ..same_code };
     assert_eq!(reserve(&desk, &elsewhere, None).await, Reserved::Done);
-    let same_number = Inbox { organisation, api_code: "other".into(), ..same_number };
+    let same_number = Inbox { organization, api_code: "other".into(), ..same_number };
     assert_eq!(reserve(&desk, &same_number, None).await, Reserved::NumberTaken, "a number is the world's");
 }
 
@@ -171,12 +171,12 @@ async fn a_reserved_number_stores_texts_and_the_inbox_stays_unknown_to_integrati
     let inbox = wanted(1);
     reserve(&desk, &inbox, None).await;
     assert_eq!(desk.inboxes.by_number(&inbox.number).await.unwrap(), Some(inbox.clone()));
-    assert!(desk.inboxes.has_api_code(desk.organisation(), &inbox.api_code).await.unwrap());
-    assert_eq!(desk.inboxes.by_api_code(desk.organisation(), &inbox.api_code).await.unwrap(), None);
-    let of_team = desk.inboxes.of_team(desk.organisation(), &inbox.team).await.unwrap();
+    assert!(desk.inboxes.has_api_code(desk.organization(), &inbox.api_code).await.unwrap());
+    assert_eq!(desk.inboxes.by_api_code(desk.organization(), &inbox.api_code).await.unwrap(), None);
+    let of_team = desk.inboxes.of_team(desk.organization(), &inbox.team).await.unwrap();
     assert_eq!(of_team, std::slice::from_ref(&desk.inbox));
     let purchase = Purchase {
-        organisation: inbox.organisation.clone(),
+        organization: inbox.organization.clone(),
         inbox: inbox.id.clone(),
         number: inbox.number.clone(),
         at: seconds(0),
@@ -194,14 +194,14 @@ async fn a_completed_inbox_is_in_use_with_its_members_and_its_count_of_what_came
     assert_eq!(complete(&desk, &inbox, None).await, Completed::Done);
     let in_use = Inbox { stage: Stage::Active, number_sid: Some(SID.into()), ..inbox.clone() };
     assert_eq!(found(&desk, &inbox.id).await.as_ref(), Some(&in_use));
-    let code = desk.inboxes.by_api_code(desk.organisation(), &inbox.api_code).await.unwrap();
+    let code = desk.inboxes.by_api_code(desk.organization(), &inbox.api_code).await.unwrap();
     assert_eq!(code.as_ref(), Some(&in_use));
-    assert!(desk.inboxes.of_team(desk.organisation(), &inbox.team).await.unwrap().contains(&in_use));
+    assert!(desk.inboxes.of_team(desk.organization(), &inbox.team).await.unwrap().contains(&in_use));
     assert_eq!(members(&desk, &inbox).await, [membership(&inbox, &ada()), membership(&inbox, &ben())]);
     assert_eq!(desk.unread_in(&inbox.id).await, 1);
     assert_eq!(desk.new_inboxes.unsettled().await.unwrap(), []);
     assert_eq!(desk.trail().await.len(), 1);
-    let registration = desk.registrations.get(desk.organisation(), &inbox.team).await.unwrap();
+    let registration = desk.registrations.get(desk.organization(), &inbox.team).await.unwrap();
     assert_eq!(registration.status, RegistrationStatus::NotStarted, "nothing was to be opened");
 }
 
@@ -252,13 +252,13 @@ async fn of_eight_first_inboxes_completed_at_once_one_begins_the_registration() 
         assert_eq!(found(&desk, &inbox.id).await.unwrap().stage, Stage::Creating);
         assert_eq!(members(&desk, inbox).await, []);
     }
-    let (organisation, team) = (desk.organisation(), &desk.inbox.team);
-    let timeline = desk.registrations.timeline(organisation, team).await.unwrap();
+    let (organization, team) = (desk.organization(), &desk.inbox.team);
+    let timeline = desk.registrations.timeline(organization, team).await.unwrap();
     assert_eq!(timeline.len(), 1);
     assert_eq!(timeline[0].id, done[0].0.id.as_str());
-    let registration = desk.registrations.get(organisation, team).await.unwrap();
+    let registration = desk.registrations.get(organization, team).await.unwrap();
     assert_eq!((registration.status, registration.as_of), (RegistrationStatus::Pending, seconds(10)));
-    let team = desk.teams.get(organisation, team).await.unwrap().unwrap();
+    let team = desk.teams.get(organization, team).await.unwrap().unwrap();
     assert_eq!(team.registration, RegistrationStatus::Pending);
     for (inbox, _) in &begun {
         assert_eq!(complete(&desk, inbox, None).await, Completed::Done);
@@ -269,11 +269,11 @@ async fn of_eight_first_inboxes_completed_at_once_one_begins_the_registration() 
 #[tokio::test(flavor = "multi_thread")]
 async fn beginning_a_registration_keeps_the_messaging_service_that_was_made_before() {
     let desk = desk_of(RegistrationStatus::NotStarted).await;
-    let (organisation, team) = (desk.organisation(), &desk.inbox.team);
-    desk.registrations.remember_service(organisation, team, "MG1").await.unwrap();
+    let (organization, team) = (desk.organization(), &desk.inbox.team);
+    desk.registrations.remember_service(organization, team, "MG1").await.unwrap();
     reserve(&desk, &wanted(1), None).await;
     assert_eq!(complete(&desk, &wanted(1), Some(&opening(1))).await, Completed::Done);
-    let registration = desk.registrations.get(organisation, team).await.unwrap();
+    let registration = desk.registrations.get(organization, team).await.unwrap();
     assert_eq!(registration.messaging_service.as_deref(), Some("MG1"));
     assert_eq!(registration.status, RegistrationStatus::Pending);
 }
@@ -357,7 +357,7 @@ async fn an_inbox_that_is_completed_and_undone_at_once_is_wholly_in_use_or_wholl
             assert_eq!(members(&desk, &inbox).await.len(), 2);
             // The next round needs the key.
             desk.forget(shared_aws::keys::idempotency(
-                desk.organisation(),
+                desk.organization(),
                 KEY.principal,
                 KEY.route,
                 KEY.key,

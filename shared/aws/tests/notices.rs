@@ -17,9 +17,9 @@ use crate::support::{Desk, ada, ben, seconds};
 const ADDRESS: &str = "Front.Desk@college.example";
 
 fn notice(desk: &Desk, id: &str, subject: Subject) -> Notice {
-    let (organisation, team) = (desk.organisation().clone(), desk.inbox.team.clone());
+    let (organization, team) = (desk.organization().clone(), desk.inbox.team.clone());
     let admins = vec![ada().id, ben().id];
-    Notice { id: id.to_owned(), organisation, team, subject, at: seconds(0), admins }
+    Notice { id: id.to_owned(), organization, team, subject, at: seconds(0), admins }
 }
 
 fn every_subject() -> [Subject; 7] {
@@ -42,9 +42,9 @@ async fn of_sixteen_who_would_tell_one_recipient_at_one_instant_one_does() {
     let desk = Desk::open().await;
     let mut tellers = JoinSet::new();
     for _ in 0..16 {
-        let (notices, organisation) = (Notices::new(desk.other_host()), desk.organisation().clone());
+        let (notices, organization) = (Notices::new(desk.other_host()), desk.organization().clone());
         tellers.spawn(
-            async move { notices.claim(&organisation, "notice-1", ADDRESS, seconds(0)).await.unwrap() },
+            async move { notices.claim(&organization, "notice-1", ADDRESS, seconds(0)).await.unwrap() },
         );
     }
     let told = tellers.join_all().await;
@@ -55,7 +55,7 @@ async fn of_sixteen_who_would_tell_one_recipient_at_one_instant_one_does() {
 async fn a_recipient_is_one_whatever_the_case_of_the_address_and_each_notice_is_its_own() {
     let desk = Desk::open().await;
     let claim = async |notice: &str, address: &str| {
-        desk.notices.claim(desk.organisation(), notice, address, seconds(0)).await.unwrap()
+        desk.notices.claim(desk.organization(), notice, address, seconds(0)).await.unwrap()
     };
     assert!(claim("notice-1", ADDRESS).await);
     assert!(!claim("notice-1", &ADDRESS.to_lowercase()).await);
@@ -68,10 +68,10 @@ async fn a_recipient_is_one_whatever_the_case_of_the_address_and_each_notice_is_
 async fn a_claim_that_was_given_back_is_another_s() {
     let desk = Desk::open().await;
     let claim =
-        async |at| desk.notices.claim(desk.organisation(), "notice-1", ADDRESS, seconds(at)).await.unwrap();
+        async |at| desk.notices.claim(desk.organization(), "notice-1", ADDRESS, seconds(at)).await.unwrap();
     assert!(claim(0).await);
     assert!(!claim(1).await);
-    desk.notices.give_back(desk.organisation(), "notice-1", ADDRESS).await.unwrap();
+    desk.notices.give_back(desk.organization(), "notice-1", ADDRESS).await.unwrap();
     assert!(desk.rows().await.is_empty());
     assert!(claim(2).await);
     assert!(!claim(3).await);

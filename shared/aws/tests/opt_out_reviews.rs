@@ -1,4 +1,4 @@
-//! Texts that may be wishes for no more texts: put up once, judged once, and honoured in the same instant.
+//! Texts that may be wishes for no more texts: put up once, judged once, and honored in the same instant.
 
 use shared_aws::{
     opt_out_reviews::{Entry, OptOutReviews, Page, Place},
@@ -17,12 +17,12 @@ use crate::support::{Desk, ada, ben, contact, number, seconds};
 const WORDS: &str = "please stop texting me";
 
 fn place(desk: &Desk) -> Place<'_> {
-    Place { organisation: desk.organisation(), team: &desk.inbox.team, inbox: &desk.inbox.id }
+    Place { organization: desk.organization(), team: &desk.inbox.team, inbox: &desk.inbox.id }
 }
 
 /// Somebody of the list says it.
 async fn said(desk: &Desk, who: usize, at: Timestamp) -> MessageId {
-    desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact(who)).await.unwrap();
+    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(who)).await.unwrap();
     desk.hear(&number(who), WORDS, at).await
 }
 
@@ -47,7 +47,7 @@ fn decided(verdict: Verdict, by: Person, at: u64) -> Decided {
 }
 
 async fn opt_out(reviews: &OptOutReviews, desk: &Desk, review: &Review, by: Person) -> bool {
-    let subject = Subject::of_team(desk.organisation(), &desk.inbox.team, &review.number);
+    let subject = Subject::of_team(desk.organization(), &desk.inbox.team, &review.number);
     let standing = desk.opt_outs.get(&subject).await.unwrap();
     let change = after_user(&standing.state, true).expect("it was open");
     let (known, at) = (contact(1), seconds(50));
@@ -67,7 +67,7 @@ async fn opt_out(reviews: &OptOutReviews, desk: &Desk, review: &Review, by: Pers
 }
 
 async fn is_out(desk: &Desk) -> bool {
-    let subject = Subject::of_team(desk.organisation(), &desk.inbox.team, &number(1));
+    let subject = Subject::of_team(desk.organization(), &desk.inbox.team, &number(1));
     desk.opt_outs.get(&subject).await.unwrap().state.is_out_by(Source::User)
 }
 
@@ -80,7 +80,7 @@ async fn a_text_is_put_up_once_whoever_comes_at_once_and_again() {
         let (reviews, inbox, message) =
             (OptOutReviews::new(desk.other_host()), desk.inbox.clone(), message.clone());
         hosts.spawn(async move {
-            let place = Place { organisation: &inbox.organisation, team: &inbox.team, inbox: &inbox.id };
+            let place = Place { organization: &inbox.organization, team: &inbox.team, inbox: &inbox.id };
             reviews.put_up(place, &message, &number(1), WORDS).await.unwrap()
         });
     }
@@ -136,7 +136,7 @@ async fn of_two_who_decide_at_once_one_wins_and_the_opt_out_goes_with_the_decisi
         assert_eq!((decision.verdict == Verdict::OptedOut, is_out(&desk).await), (out, out));
         let all = (seconds(0), seconds(99));
         let ledger =
-            desk.opt_outs.of_team(desk.organisation(), &desk.inbox.team, all, 9, None).await.unwrap();
+            desk.opt_outs.of_team(desk.organization(), &desk.inbox.team, all, 9, None).await.unwrap();
         let lines: Vec<_> = ledger.entries.iter().map(|line| (line.source, line.message.clone())).collect();
         assert_eq!(lines, if out { vec![(Source::User, Some(message))] } else { vec![] });
     }

@@ -16,7 +16,7 @@ use crate::support::{Desk, ada, contact, draft, number, seconds, shared_inbox};
 /// The front desk, with somebody on its list.
 async fn desk() -> Desk {
     let desk = Desk::open().await;
-    desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact(1)).await.unwrap();
+    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(1)).await.unwrap();
     desk
 }
 
@@ -62,7 +62,7 @@ async fn standing(desk: &Desk, inbox: &Inbox) -> Standing {
 }
 
 async fn flag(desk: &Desk) -> bool {
-    let found = desk.contacts.get(desk.organisation(), &desk.inbox.team, &contact(1).id).await;
+    let found = desk.contacts.get(desk.organization(), &desk.inbox.team, &contact(1).id).await;
     found.unwrap().unwrap().opted_out
 }
 
@@ -73,7 +73,7 @@ async fn say(desk: &Desk, inbox: &Inbox, keyword: Keyword, at: Timestamp) {
 
 async fn ledger(desk: &Desk, from: Timestamp, to: Timestamp, limit: u16, after: Option<&str>) -> Page {
     let team = &desk.inbox.team;
-    desk.opt_outs.of_team(desk.organisation(), team, (from, to), limit, after).await.unwrap()
+    desk.opt_outs.of_team(desk.organization(), team, (from, to), limit, after).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -97,7 +97,7 @@ async fn of_sixteen_identical_changes_one_is_recorded_with_one_line_and_one_conf
     let lines = ledger(&desk, seconds(0), seconds(100), 50, None).await.entries;
     assert_eq!(lines.len(), 1);
     let conversation = desk.conversation_with(&number(1));
-    let history = desk.messages.history(desk.organisation(), &conversation, 50, None).await.unwrap();
+    let history = desk.messages.history(desk.organization(), &conversation, 50, None).await.unwrap();
     assert_eq!(history.messages.len(), 1);
     let waiting = desk.outbox.left_behind(seconds(10_000)).await.unwrap();
     assert_eq!(waiting.len(), 1);
@@ -134,7 +134,7 @@ async fn nothing_is_recorded_of_a_contact_that_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_teams_opt_out_is_the_contacts_and_a_personal_one_is_not() {
     let desk = desk().await;
-    let version = async || desk.book.get(desk.organisation(), &desk.inbox.team, &contact(1).id).await;
+    let version = async || desk.book.get(desk.organization(), &desk.inbox.team, &contact(1).id).await;
     let first = version().await.unwrap().unwrap().version;
     say(&desk, &personal(), Keyword::Stop, seconds(10)).await;
     assert!(standing(&desk, &personal()).await.state.is_out());
@@ -228,8 +228,8 @@ async fn ledgers_are_read_newest_first_between_instants_and_page_by_page() {
         }
     }
     for _ in 0..4 {
-        let (id, organisation) = (contact(1).id, desk.organisation());
-        let page = desk.opt_outs.of_contact(organisation, &id, 2, place.as_deref()).await.unwrap();
+        let (id, organization) = (contact(1).id, desk.organization());
+        let page = desk.opt_outs.of_contact(organization, &id, 2, place.as_deref()).await.unwrap();
         own.extend(times(&page));
         place = page.next;
         if place.is_none() {
@@ -238,6 +238,6 @@ async fn ledgers_are_read_newest_first_between_instants_and_page_by_page() {
     }
     assert_eq!((seen, after), (times(&all), None));
     assert_eq!((own, place), (times(&all), None));
-    let nobody = desk.opt_outs.of_contact(desk.organisation(), &contact(2).id, 50, None).await.unwrap();
+    let nobody = desk.opt_outs.of_contact(desk.organization(), &contact(2).id, 50, None).await.unwrap();
     assert_eq!(nobody.entries, []);
 }

@@ -16,12 +16,12 @@ fn answer(at: Timestamp) -> Message {
 }
 
 async fn say(desk: &Desk, of: &str, at: Timestamp) -> bool {
-    desk.out_of_office.answer(desk.organisation(), &period(of), &answer(at)).await.unwrap()
+    desk.out_of_office.answer(desk.organization(), &period(of), &answer(at)).await.unwrap()
 }
 
 async fn recent(desk: &Desk, now: Timestamp) -> u32 {
     let conversation = desk.conversation_with(&number(1));
-    desk.out_of_office.recent(desk.organisation(), &desk.inbox.id, &conversation, now).await.unwrap()
+    desk.out_of_office.recent(desk.organization(), &desk.inbox.id, &conversation, now).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -31,9 +31,9 @@ async fn of_sixteen_answers_at_one_instant_one_is_accepted() {
     let (before, rows) = (desk.look_at(&conversation).await, desk.rows().await.len());
     let mut rivals = JoinSet::new();
     for place in 0..16 {
-        let (away, organisation) = (OutOfOffice::new(desk.other_host()), desk.organisation().clone());
+        let (away, organization) = (OutOfOffice::new(desk.other_host()), desk.organization().clone());
         rivals.spawn(async move {
-            away.answer(&organisation, &period("on-1"), &answer(seconds(10 + place))).await.unwrap()
+            away.answer(&organization, &period("on-1"), &answer(seconds(10 + place))).await.unwrap()
         });
     }
     assert_eq!(rivals.join_all().await.into_iter().filter(|done| *done).count(), 1);
@@ -58,7 +58,7 @@ async fn answers_of_the_last_hour_are_counted_for_each_contact() {
         assert_eq!(recent(&desk, now).await, wanted, "{now:?}");
     }
     let other = desk.conversation_with(&number(2));
-    let of_other = desk.out_of_office.recent(desk.organisation(), &desk.inbox.id, &other, seconds(30)).await;
+    let of_other = desk.out_of_office.recent(desk.organization(), &desk.inbox.id, &other, seconds(30)).await;
     assert_eq!(of_other.unwrap(), 0);
 }
 
@@ -66,7 +66,7 @@ async fn answers_of_the_last_hour_are_counted_for_each_contact() {
 async fn who_opted_out_is_blocked_or_never_wrote_gets_none() {
     for contact in [Contact { opted_out: true, ..contact(1) }, Contact { blocked: true, ..contact(1) }] {
         let desk = Desk::open().await;
-        desk.contacts.put(desk.organisation(), &desk.inbox.team, &contact).await.unwrap();
+        desk.contacts.put(desk.organization(), &desk.inbox.team, &contact).await.unwrap();
         desk.conversation_begun_by(&number(1), seconds(1)).await;
         let rows = desk.rows().await;
         assert!(!say(&desk, "on-1", seconds(10)).await);

@@ -36,7 +36,7 @@ impl Answering {
 
     async fn somebody(asker: &Contact) -> Self {
         let desk = Desk::open().await;
-        desk.contacts.put(desk.organisation(), &desk.inbox.team, asker).await.unwrap();
+        desk.contacts.put(desk.organization(), &desk.inbox.team, asker).await.unwrap();
         let question = desk.hear(&asker.number, "Is the office open on Friday?", seconds(0)).await;
         let conversation = desk.conversation_with(&asker.number);
         let token = desk.open_to_answer(&conversation, &ada(), seconds(5)).await.token;
@@ -73,7 +73,7 @@ async fn a_reply_under_the_lock_is_stored_with_its_outbox_row_and_archives_the_c
     let before = desk.look_at(&answering.conversation).await;
     let reply = answering.reply(10);
     assert_eq!(desk.accept(&reply, answering.guard(), None).await, Accepted::Stored);
-    assert_eq!(desk.messages.get(desk.organisation(), &reply.id).await.unwrap(), Some(reply.clone()));
+    assert_eq!(desk.messages.get(desk.organization(), &reply.id).await.unwrap(), Some(reply.clone()));
     assert!(desk.row(keys::outbox(&reply.conversation, &reply.id)).await.is_some());
     let after = desk.look_at(&answering.conversation).await;
     assert_eq!(after.last_message.id, reply.id);
@@ -180,7 +180,7 @@ async fn a_composed_text_begins_a_conversation_archived_and_read() {
     let message = desk.draft(&number(143), "Your appointment is on Friday.", &ada(), seconds(3));
     let known = contact(143);
     let wanted = Acceptance {
-        organisation: desk.organisation(),
+        organization: desk.organization(),
         message: &message,
         contact: &known,
         guard: Guard::Compose { user: Some(&ada().id) },

@@ -13,12 +13,12 @@ fn response(place: usize, name: &str, text: &str) -> CannedResponse {
 
 async fn write(desk: &Desk, before: Option<&Entry>, after: &CannedResponse) -> Written {
     let templates = Templates::new(desk.other_host());
-    templates.write(desk.organisation(), &desk.inbox.team, before, after, None).await.unwrap()
+    templates.write(desk.organization(), &desk.inbox.team, before, after, None).await.unwrap()
 }
 
 async fn get(desk: &Desk, id: &TemplateId) -> Option<Entry> {
     let templates = Templates::new(desk.other_host());
-    templates.get(desk.organisation(), &desk.inbox.team, id).await.unwrap()
+    templates.get(desk.organization(), &desk.inbox.team, id).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,8 +40,8 @@ async fn a_name_is_one_s_alone_and_free_again_when_it_is_given_up() {
     assert_eq!(write(&desk, Some(&read), &response(1, "Office hours", "x")).await, Written::NameTaken);
 
     let templates = Templates::new(desk.other_host());
-    assert!(templates.remove(desk.organisation(), &desk.inbox.team, &read).await.unwrap());
-    assert!(!templates.remove(desk.organisation(), &desk.inbox.team, &read).await.unwrap());
+    assert!(templates.remove(desk.organization(), &desk.inbox.team, &read).await.unwrap());
+    assert!(!templates.remove(desk.organization(), &desk.inbox.team, &read).await.unwrap());
     assert_eq!(get(&desk, &hours.id).await, None);
     assert_eq!(write(&desk, None, &response(3, "Times", "x")).await, Written::Done);
 }
@@ -52,10 +52,10 @@ async fn of_many_who_ask_for_a_name_at_once_one_gets_it() {
     let mut asking = JoinSet::new();
     for place in 0..8 {
         let templates = Templates::new(desk.other_host());
-        let (organisation, team) = (desk.organisation().clone(), desk.inbox.team.clone());
+        let (organization, team) = (desk.organization().clone(), desk.inbox.team.clone());
         asking.spawn(async move {
             let wanted = response(place, "Welcome", "Hello");
-            templates.write(&organisation, &team, None, &wanted, None).await.unwrap()
+            templates.write(&organization, &team, None, &wanted, None).await.unwrap()
         });
     }
     let answers = asking.join_all().await;
@@ -72,7 +72,7 @@ async fn a_team_s_list_goes_on_where_a_page_ended_and_holds_nothing_else() {
     let templates = Templates::new(desk.other_host());
     let (mut after, mut names) = (None, Vec::new());
     loop {
-        let page = templates.page(desk.organisation(), &desk.inbox.team, 2, after.as_deref()).await.unwrap();
+        let page = templates.page(desk.organization(), &desk.inbox.team, 2, after.as_deref()).await.unwrap();
         names.extend(page.entries.into_iter().map(|entry| entry.response.name));
         after = page.next;
         if after.is_none() {

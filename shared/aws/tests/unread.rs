@@ -17,7 +17,7 @@ const CONTACTS: usize = 4;
 /// What the sparse index says. The counter is left alone: nobody saw it as it is.
 async fn in_index(desk: &Desk) -> u64 {
     let unseen = Counter::default();
-    desk.unread.recount(desk.organisation(), &desk.inbox.id, unseen, START).await.unwrap()
+    desk.unread.recount(desk.organization(), &desk.inbox.id, unseen, START).await.unwrap()
 }
 
 async fn both(desk: &Desk) -> (u64, u64) {
@@ -36,7 +36,7 @@ async fn file(desk: &Desk, conversation: &ConversationId, folder: Folder, at: Ti
 
 /// A host died between marking and counting: the counter is one too high.
 async fn one_off(desk: &Desk, at: Timestamp) {
-    desk.unread.count(desk.organisation(), &desk.inbox.id, 1, at).await.unwrap();
+    desk.unread.count(desk.organization(), &desk.inbox.id, 1, at).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,9 +69,9 @@ async fn an_inbox_that_is_not_there_is_not_counted() {
     let desk = Desk::open().await;
     let before = desk.all_rows().await;
     let nowhere = shared_domain::ids::InboxId::new(START, 999);
-    desk.unread.count(desk.organisation(), &nowhere, 1, seconds(0)).await.unwrap();
+    desk.unread.count(desk.organization(), &nowhere, 1, seconds(0)).await.unwrap();
     let seen = Counter::default();
-    assert_eq!(desk.unread.recount(desk.organisation(), &nowhere, seen, seconds(0)).await.unwrap(), 0);
+    assert_eq!(desk.unread.recount(desk.organization(), &nowhere, seen, seconds(0)).await.unwrap(), 0);
     assert_eq!(desk.all_rows().await, before);
 }
 
@@ -84,7 +84,7 @@ async fn a_counter_that_is_one_off_is_right_again_once_the_inbox_was_quiet_for_a
     let seen = desk.counter_of(&desk.inbox.id).await;
     assert!(!seen.wants_recount(seconds(61)));
     assert!(seen.wants_recount(seconds(62)));
-    let counted = desk.unread.recount(desk.organisation(), &desk.inbox.id, seen, seconds(62)).await.unwrap();
+    let counted = desk.unread.recount(desk.organization(), &desk.inbox.id, seen, seconds(62)).await.unwrap();
     assert_eq!((counted, both(&desk).await), (1, (1, 1)));
     let seen = desk.counter_of(&desk.inbox.id).await;
     assert!(!seen.wants_recount(seconds(100_000)), "once, until it moves again");
@@ -99,11 +99,11 @@ async fn a_counter_that_moves_while_it_is_counted_anew_is_left_alone() {
     one_off(&desk, seconds(1)).await;
     let seen = desk.counter_of(&desk.inbox.id).await;
     desk.hear(&number(2), "Hello!", seconds(62)).await;
-    let counted = desk.unread.recount(desk.organisation(), &desk.inbox.id, seen, seconds(62)).await.unwrap();
+    let counted = desk.unread.recount(desk.organization(), &desk.inbox.id, seen, seconds(62)).await.unwrap();
     assert_eq!((counted, both(&desk).await), (2, (3, 2)), "who asks is told right, the counter waits");
     let seen = desk.counter_of(&desk.inbox.id).await;
     assert!(!seen.wants_recount(seconds(122)));
-    desk.unread.recount(desk.organisation(), &desk.inbox.id, seen, seconds(123)).await.unwrap();
+    desk.unread.recount(desk.organization(), &desk.inbox.id, seen, seconds(123)).await.unwrap();
     assert_eq!(both(&desk).await, (2, 2));
 }
 

@@ -1,4 +1,4 @@
-//! The address a carrier reports delivery to: it carries our organisation and message ids, and a proof that we wrote
+//! The address a carrier reports delivery to: it carries our organization and message ids, and a proof that we wrote
 //! them, so that a callback finds its message before the carrier's id is known, and nobody makes up another.
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -23,10 +23,10 @@ impl std::fmt::Debug for StatusCallbacks {
 /// What the query of a callback says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
-    /// Our organisation and message ids, proven.
+    /// Our organization and message ids, proven.
     Ours {
         /// The tenant.
-        organisation: String,
+        organization: String,
         /// The message.
         message: String,
     },
@@ -43,10 +43,10 @@ impl StatusCallbacks {
     }
 
     /// The address for one message.
-    pub fn url(&self, organisation: &str, message: &str) -> String {
-        let proof = data_encoding::HEXLOWER.encode(&self.mac(organisation, message).finalize().into_bytes());
+    pub fn url(&self, organization: &str, message: &str) -> String {
+        let proof = data_encoding::HEXLOWER.encode(&self.mac(organization, message).finalize().into_bytes());
         let query = form_urlencoded::Serializer::new(String::new())
-            .append_pair("organisation", organisation)
+            .append_pair("organization", organization)
             .append_pair("message", message)
             .append_pair("proof", &proof)
             .finish();
@@ -57,23 +57,23 @@ impl StatusCallbacks {
     pub fn subject(&self, query: &str) -> Subject {
         let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
         let value = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref());
-        match (value("organisation"), value("message"), value("proof")) {
+        match (value("organization"), value("message"), value("proof")) {
             (None, None, None) => Subject::Unnamed,
-            (Some(organisation), Some(message), Some(proof)) if self.proves(organisation, message, proof) => {
-                Subject::Ours { organisation: organisation.to_owned(), message: message.to_owned() }
+            (Some(organization), Some(message), Some(proof)) if self.proves(organization, message, proof) => {
+                Subject::Ours { organization: organization.to_owned(), message: message.to_owned() }
             }
             _ => Subject::Forged,
         }
     }
 
-    fn proves(&self, organisation: &str, message: &str, proof: &str) -> bool {
+    fn proves(&self, organization: &str, message: &str, proof: &str) -> bool {
         let proof = data_encoding::HEXLOWER.decode(proof.as_bytes());
-        proof.is_ok_and(|proof| self.mac(organisation, message).verify_slice(&proof).is_ok())
+        proof.is_ok_and(|proof| self.mac(organization, message).verify_slice(&proof).is_ok())
     }
 
-    fn mac(&self, organisation: &str, message: &str) -> Hmac<Sha256> {
+    fn mac(&self, organization: &str, message: &str) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes a key of any length");
-        for part in ["status callback", organisation, message] {
+        for part in ["status callback", organization, message] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }
@@ -97,9 +97,9 @@ mod tests {
     fn an_address_that_we_wrote_names_its_message() {
         let url = callbacks().url("org_1", "msg_1");
         assert!(url.starts_with(
-            "https://inbox.example/webhooks/twilio/status?organisation=org_1&message=msg_1&proof="
+            "https://inbox.example/webhooks/twilio/status?organization=org_1&message=msg_1&proof="
         ));
-        let ours = Subject::Ours { organisation: "org_1".into(), message: "msg_1".into() };
+        let ours = Subject::Ours { organization: "org_1".into(), message: "msg_1".into() };
         assert_eq!(callbacks().subject(query(&url)), ours);
     }
 
@@ -110,8 +110,8 @@ mod tests {
             query(&url).replace("msg_1", "msg_2"),
             query(&url).replace("org_1", "org_2"),
             "message=msg_1".to_owned(),
-            "organisation=org_1&message=msg_1&proof=00".to_owned(),
-            "organisation=org_1&message=msg_1&proof=é".to_owned(),
+            "organization=org_1&message=msg_1&proof=00".to_owned(),
+            "organization=org_1&message=msg_1&proof=é".to_owned(),
         ];
         for query in forged {
             assert_eq!(callbacks().subject(&query), Subject::Forged, "{query}");

@@ -129,8 +129,8 @@ impl<K> fmt::Debug for Id<K> {
 }
 
 /// The tenant.
-pub enum Organisation {}
-/// A part of an organisation that owns inboxes and contacts.
+pub enum Organization {}
+/// A part of an organization that owns inboxes and contacts.
 pub enum Team {}
 /// A person who signs in.
 pub enum User {}
@@ -151,7 +151,7 @@ pub enum Media {}
 /// A file of contacts.
 pub enum Import {}
 
-impl Kind for Organisation {
+impl Kind for Organization {
     const PREFIX: &'static str = "org_";
 }
 impl Kind for Team {
@@ -185,11 +185,11 @@ impl Kind for Import {
     const PREFIX: &'static str = "imp_";
 }
 
-/// Names an organisation: `org_…`.
-pub type OrganisationId = Id<Organisation>;
+/// Names an organization: `org_…`.
+pub type OrganizationId = Id<Organization>;
 /// Names a team: `team_…`.
 pub type TeamId = Id<Team>;
-/// Names a user: the customer's own *User ID*, unique in the organisation.
+/// Names a user: the customer's own *User ID*, unique in the organization.
 pub type UserId = Id<User>;
 /// Names an inbox: `inb_…`.
 pub type InboxId = Id<Inbox>;

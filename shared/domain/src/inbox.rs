@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{InboxId, OrganisationId, TeamId, UserId},
+    ids::{InboxId, OrganizationId, TeamId, UserId},
     phone::PhoneNumber,
     registration::RegistrationStatus,
 };
@@ -44,7 +44,7 @@ pub enum Stage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbox {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// Its id.
     pub id: InboxId,
     /// The team that owns it.
@@ -55,7 +55,7 @@ pub struct Inbox {
     pub name: String,
     /// Shown to members; `#rrggbb`.
     pub color: String,
-    /// Names the inbox for integrations; unique in the organisation.
+    /// Names the inbox for integrations; unique in the organization.
     pub api_code: String,
     /// What texts go out from.
     pub number: PhoneNumber,
@@ -86,7 +86,7 @@ mod tests {
 
     fn inbox(kind: InboxKind, stage: Stage) -> Inbox {
         Inbox {
-            organisation: OrganisationId::parse("org_1").unwrap(),
+            organization: OrganizationId::parse("org_1").unwrap(),
             id: InboxId::parse("inb_1").unwrap(),
             team: TeamId::parse("team_1").unwrap(),
             kind,

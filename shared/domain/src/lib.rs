@@ -17,7 +17,7 @@
 //! | [`template`] | canned responses with merge fields |
 //! | [`registration`] | the A2P 10DLC campaign of a team: its states, what the carrier asks for |
 //! | [`notice`] | what is told by e-mail, and to whom |
-//! | [`settings`] | names, colours, API codes and addresses, as people enter them |
+//! | [`settings`] | names, colors, API codes and addresses, as people enter them |
 //!
 //! ```
 //! use shared_domain::lock::{Denied, LockPolicy, LockState, Person, acquire};

@@ -1,5 +1,5 @@
 //! Who may do what. Members of an inbox read and answer there; to everybody else it does not exist. Admins of its team
-//! and the organisation's owner manage it, and read its conversations only as members.
+//! and the organization's owner manage it, and read its conversations only as members.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ pub struct TeamRole {
     pub role: Role,
 }
 
-/// A user of the organisation.
+/// A user of the organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The User ID.
@@ -47,7 +47,7 @@ pub struct User {
     pub name: String,
     /// Where e-mail goes.
     pub email: String,
-    /// Owns the organisation.
+    /// Owns the organization.
     pub owner: bool,
 }
 
@@ -75,7 +75,7 @@ pub struct TeamMember {
     pub role: Role,
 }
 
-/// Whether somebody manages a team: the organisation's owner, and the team's admins.
+/// Whether somebody manages a team: the organization's owner, and the team's admins.
 pub fn manages(owner: bool, role: Option<Role>) -> bool {
     owner || role == Some(Role::Admin)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ContactId, InboxId, OrganisationId, TeamId, UserId},
+    ids::{ContactId, InboxId, OrganizationId, TeamId, UserId},
     registration::{CarrierReason, RegistrationStatus},
     time::Timestamp,
 };
@@ -58,7 +58,7 @@ pub struct Notice {
     /// Names it: whoever gets it gets it once under this name.
     pub id: String,
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// The team.
     pub team: TeamId,
     /// What.

@@ -1,10 +1,10 @@
 //! Opt-out: the words that act by themselves, whom they hold for, and who opened or closed what.
 //!
 //! Sources: the carriers' word lists (`tests/fixtures/common/opt_out_keywords.json`), CTIA's *Messaging Principles*, and
-//! 47 CFR 64.1200(a)(10): revocation by any reasonable means, honoured at once, one confirmation allowed.
+//! 47 CFR 64.1200(a)(10): revocation by any reasonable means, honored at once, one confirmation allowed.
 //!
 //! - A word [alone in the text](keyword) acts. Other wording is put up [for review](wants_review), never acted upon.
-//! - An opt-out holds for a [`Subject`]: a number, within a [`Scope`] of one organisation.
+//! - An opt-out holds for a [`Subject`]: a number, within a [`Scope`] of one organization.
 //! - Each [`Source`] closes for itself. START opens what STOP closed on the same number, and nothing that a user, an
 //!   import or the carrier closed; a user's opt-in is new consent and opens all.
 //! - Every change is an [`Entry`] of the ledger. What changes nothing leaves no entry and gets no confirmation.
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ContactId, MessageId, OrganisationId, TeamId, UserId},
+    ids::{ContactId, MessageId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind},
     phone::PhoneNumber,
     segment::{Encoding, Segments},
@@ -99,12 +99,12 @@ impl Keyword {
     }
 }
 
-/// How far an opt-out reaches within an organisation.
+/// How far an opt-out reaches within an organization.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// Every inbox of the team, its users' personal ones among them.
     Team(TeamId),
-    /// Every personal inbox of the organisation, whatever its team.
+    /// Every personal inbox of the organization, whatever its team.
     Personal,
 }
 
@@ -130,7 +130,7 @@ impl Scope {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// How far it reaches.
     pub scope: Scope,
     /// The contact's number.
@@ -140,17 +140,17 @@ pub struct Subject {
 impl Subject {
     /// What a keyword from this number to this inbox is about.
     pub fn of(inbox: &Inbox, number: &PhoneNumber) -> Self {
-        Self { organisation: inbox.organisation.clone(), scope: Scope::of(inbox), number: number.clone() }
+        Self { organization: inbox.organization.clone(), scope: Scope::of(inbox), number: number.clone() }
     }
 
     /// What a user, or an import, of a team closes and opens.
-    pub fn of_team(organisation: &OrganisationId, team: &TeamId, number: &PhoneNumber) -> Self {
-        Self { organisation: organisation.clone(), scope: Scope::Team(team.clone()), number: number.clone() }
+    pub fn of_team(organization: &OrganizationId, team: &TeamId, number: &PhoneNumber) -> Self {
+        Self { organization: organization.clone(), scope: Scope::Team(team.clone()), number: number.clone() }
     }
 
     /// Everything whose opt-out stops a text from this inbox to this number: ask for each.
     pub fn all_against(inbox: &Inbox, number: &PhoneNumber) -> Vec<Self> {
-        let team = Self::of_team(&inbox.organisation, &inbox.team, number);
+        let team = Self::of_team(&inbox.organization, &inbox.team, number);
         match inbox.kind {
             InboxKind::Shared => vec![team],
             InboxKind::Personal => vec![team, Self::of(inbox, number)],

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::{
         conversation::{Folder, LastMessage},
-        ids::{ConversationId, InboxId, OrganisationId, TeamId},
+        ids::{ConversationId, InboxId, OrganizationId, TeamId},
         lock::{LockPolicy, LockState, Person, acquire},
         message::Direction,
         phone::PhoneNumber,
@@ -146,7 +146,7 @@ mod tests {
 
     fn inbox(kind: InboxKind) -> Inbox {
         Inbox {
-            organisation: OrganisationId::parse("org_1").unwrap(),
+            organization: OrganizationId::parse("org_1").unwrap(),
             id: InboxId::parse("inb_1").unwrap(),
             team: TeamId::parse("team_1").unwrap(),
             kind,

@@ -1,10 +1,10 @@
-//! What people enter for teams, users and inboxes, each with its limits: a name, a colour, an API code, an address.
+//! What people enter for teams, users and inboxes, each with its limits: a name, a color, an API code, an address.
 
 /// A field that makes no sense: what is expected instead, as a sentence for people.
 pub type Fault = &'static str;
 
 const NAME: Fault = "1 to 80 characters without control characters";
-const COLOR: Fault = "a colour as #rrggbb";
+const COLOR: Fault = "a color as #rrggbb";
 const API_CODE: Fault = "2 to 40 letters, digits, or any of - _ . and a letter or digit first";
 const EMAIL: Fault = "an e-mail address";
 
@@ -18,7 +18,7 @@ pub fn name(text: &str) -> Result<String, Fault> {
     fits.then(|| text.to_owned()).ok_or(NAME)
 }
 
-/// A colour, in small letters.
+/// A color, in small letters.
 ///
 /// # Errors
 /// [`Fault`].
@@ -28,7 +28,7 @@ pub fn color(text: &str) -> Result<String, Fault> {
     hex.map(|hex| format!("#{}", hex.to_ascii_lowercase())).ok_or(COLOR)
 }
 
-/// A code that names an inbox for integrations. It is kept as written, and unique in the organisation whatever the case.
+/// A code that names an inbox for integrations. It is kept as written, and unique in the organization whatever the case.
 ///
 /// # Errors
 /// [`Fault`].

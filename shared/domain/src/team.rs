@@ -1,8 +1,8 @@
-//! Teams: parts of an organisation that own inboxes, contacts and one A2P 10DLC registration.
+//! Teams: parts of an organization that own inboxes, contacts and one A2P 10DLC registration.
 
 use crate::{ids::TeamId, registration::RegistrationStatus};
 
-/// A part of an organisation.
+/// A part of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {
     /// Its id.

@@ -8,7 +8,7 @@ use shared_aws::{
     members::{Members, Standing},
 };
 use shared_domain::{
-    ids::{ConversationId, InboxId, OrganisationId, TeamId},
+    ids::{ConversationId, InboxId, OrganizationId, TeamId},
     inbox::{Inbox, Stage},
     membership::Membership,
 };
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct MemberAccess {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// A name for cursors and keys.
     pub principal: String,
     /// The membership, with the user's name.
@@ -33,7 +33,7 @@ pub struct MemberAccess {
 impl MemberAccess {
     /// A conversation of the inbox.
     pub fn thread<'a>(&'a self, conversation: &'a ConversationId) -> Thread<'a> {
-        Thread { organisation: &self.organisation, inbox: &self.membership.inbox, conversation }
+        Thread { organization: &self.organization, inbox: &self.membership.inbox, conversation }
     }
 }
 
@@ -44,9 +44,9 @@ impl MemberAccess {
 pub async fn member(request: &Request, claims: &Claims, members: &Members) -> Result<MemberAccess, Problem> {
     let caller = caller::user(request, claims)?;
     let inbox: InboxId = path_id(request, "inboxId")?;
-    let membership = members.membership(&caller.organisation, &inbox, &caller.user).await?;
+    let membership = members.membership(&caller.organization, &inbox, &caller.user).await?;
     let membership = membership.ok_or_else(Problem::not_found)?;
-    Ok(MemberAccess { principal: caller.principal(), organisation: caller.organisation, membership })
+    Ok(MemberAccess { principal: caller.principal(), organization: caller.organization, membership })
 }
 
 /// The conversation in the path; a text that is no id names nothing.
@@ -57,11 +57,11 @@ pub fn conversation(request: &Request) -> Result<ConversationId, Problem> {
     path_id(request, "conversationId")
 }
 
-/// Somebody who asks for something in a team they belong to, or whose organisation they own.
+/// Somebody who asks for something in a team they belong to, or whose organization they own.
 #[derive(Debug, Clone)]
 pub struct TeamAccess {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// A name for cursors and keys.
     pub principal: String,
     /// Who, with which rights, in which team.
@@ -94,10 +94,10 @@ fn admin_required() -> Problem {
 pub async fn team(request: &Request, claims: &Claims, members: &Members) -> Result<TeamAccess, Problem> {
     let caller = caller::user(request, claims)?;
     let team: TeamId = path_id(request, "teamId")?;
-    let standing = members.standing(&caller.organisation, &team, &caller.user).await?;
+    let standing = members.standing(&caller.organization, &team, &caller.user).await?;
     let standing = standing.filter(|standing| standing.user.owner || standing.role.is_some());
     let standing = standing.ok_or_else(Problem::not_found)?;
-    Ok(TeamAccess { principal: caller.principal(), organisation: caller.organisation, standing })
+    Ok(TeamAccess { principal: caller.principal(), organization: caller.organization, standing })
 }
 
 /// Somebody who asks about an inbox itself, not about what was written there.
@@ -133,11 +133,11 @@ pub async fn inbox(
 ) -> Result<InboxAccess, Problem> {
     let caller = caller::user(request, claims)?;
     let id: InboxId = path_id(request, "inboxId")?;
-    let found = inboxes.get(&caller.organisation, &id).await?;
+    let found = inboxes.get(&caller.organization, &id).await?;
     let inbox = found.filter(|inbox| inbox.stage != Stage::Creating).ok_or_else(Problem::not_found)?;
-    let standing = members.standing(&caller.organisation, &inbox.team, &caller.user).await?;
+    let standing = members.standing(&caller.organization, &inbox.team, &caller.user).await?;
     let standing = standing.ok_or_else(Problem::not_found)?;
-    let member = members.membership(&caller.organisation, &id, &caller.user).await?.is_some();
+    let member = members.membership(&caller.organization, &id, &caller.user).await?.is_some();
     if member || standing.manages() {
         Ok(InboxAccess { inbox, member, standing })
     } else {
@@ -161,15 +161,15 @@ mod tests {
 
     use super::*;
 
-    /// `olga` owns the organisation, `ada` is admin of `team_1`, `bob` and `cyn` work there, `dan` is admin of `team_2`.
+    /// `olga` owns the organization, `ada` is admin of `team_1`, `bob` and `cyn` work there, `dan` is admin of `team_2`.
     /// `inb_1` of `team_1` is in use with `bob` in it, `inb_2` is being made.
     struct Office {
         members: Members,
         inboxes: Inboxes,
     }
 
-    fn org() -> OrganisationId {
-        OrganisationId::parse("org_1").unwrap()
+    fn org() -> OrganizationId {
+        OrganizationId::parse("org_1").unwrap()
     }
 
     fn team_id(id: &str) -> TeamId {
@@ -178,7 +178,7 @@ mod tests {
 
     fn inbox_of_team_1(id: &str, stage: Stage) -> Inbox {
         Inbox {
-            organisation: org(),
+            organization: org(),
             id: InboxId::parse(id).unwrap(),
             team: team_id("team_1"),
             kind: InboxKind::Shared,
@@ -253,7 +253,7 @@ mod tests {
     async fn what_was_written_in_an_inbox_is_for_its_members_alone() {
         let office = Office::open().await;
         let bob = office.member("bob", "inb_1").await.unwrap();
-        assert_eq!((bob.organisation.as_str(), bob.principal.as_str()), ("org_1", "user org_1 bob"));
+        assert_eq!((bob.organization.as_str(), bob.principal.as_str()), ("org_1", "user org_1 bob"));
         assert_eq!(bob.membership.user.name, "BOB");
         for who in ["cyn", "ada", "olga", "dan", "nobody"] {
             assert_eq!(said(office.member(who, "inb_1").await), (404, "not_found"), "{who}");
@@ -271,7 +271,7 @@ mod tests {
         };
         let id = asked("cnv_1").unwrap();
         let thread = bob.thread(&id);
-        let names = (thread.organisation.as_str(), thread.inbox.as_str(), thread.conversation.as_str());
+        let names = (thread.organization.as_str(), thread.inbox.as_str(), thread.conversation.as_str());
         assert_eq!(names, ("org_1", "inb_1", "cnv_1"));
         assert_eq!(said(asked("msg_1")), (404, "not_found"));
     }
@@ -281,7 +281,7 @@ mod tests {
         let office = Office::open().await;
         for who in ["bob", "ada", "olga"] {
             let access = office.team(who, "team_1").await.unwrap();
-            assert_eq!((access.team().as_str(), access.organisation.as_str()), ("team_1", "org_1"));
+            assert_eq!((access.team().as_str(), access.organization.as_str()), ("team_1", "org_1"));
             assert_eq!(access.principal, format!("user org_1 {who}"));
         }
         for (who, team) in [("dan", "team_1"), ("bob", "team_2"), ("nobody", "team_1"), ("olga", "team_3")] {

@@ -1,13 +1,13 @@
 //! Who calls: a user or a machine, as the gateway's JWT authorizer verified it.
 //!
-//! Claims: `sub`; the organisation and the user id come from configurable claims (`custom:organisation_id` and
+//! Claims: `sub`; the organization and the user id come from configurable claims (`custom:organization_id` and
 //! `custom:user_id` by default, as the template's own user pool issues them). Without a user claim the user is `sub`;
-//! without an organisation claim it is the deployment's default organisation, if it has one. A token with a `client_id`
-//! and scopes, and neither claim, is a machine's; its organisation stands in the table under the client id.
+//! without an organization claim it is the deployment's default organization, if it has one. A token with a `client_id`
+//! and scopes, and neither claim, is a machine's; its organization stands in the table under the client id.
 
 use lambda_http::Request;
 use shared_aws::{config::Environment, members::Members};
-use shared_domain::ids::{OrganisationId, UserId};
+use shared_domain::ids::{OrganizationId, UserId};
 
 use crate::{input::gateway, problem::Problem};
 
@@ -17,39 +17,39 @@ pub const SEND_SCOPE: &str = "shared-inbox/send";
 /// In characters.
 const LONGEST_CLIENT_ID: usize = 255;
 
-/// Which claims say what: `ORGANISATION_CLAIM`, `USER_CLAIM`, `DEFAULT_ORGANISATION`.
+/// Which claims say what: `ORGANIZATION_CLAIM`, `USER_CLAIM`, `DEFAULT_ORGANIZATION`.
 #[derive(Debug, Clone)]
 pub struct Claims {
-    organisation: String,
+    organization: String,
     user: String,
-    default_organisation: Option<String>,
+    default_organization: Option<String>,
 }
 
 impl Claims {
     /// Reads the names of the claims.
     pub fn from_environment(env: &mut Environment) -> Self {
         Self {
-            organisation: env.required("ORGANISATION_CLAIM"),
+            organization: env.required("ORGANIZATION_CLAIM"),
             user: env.required("USER_CLAIM"),
-            default_organisation: env.optional("DEFAULT_ORGANISATION"),
+            default_organization: env.optional("DEFAULT_ORGANIZATION"),
         }
     }
 
     /// Names as the template sets them.
     pub fn standard() -> Self {
         Self {
-            organisation: "custom:organisation_id".into(),
+            organization: "custom:organization_id".into(),
             user: "custom:user_id".into(),
-            default_organisation: None,
+            default_organization: None,
         }
     }
 }
 
-/// A user of an organisation.
+/// A user of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserCaller {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// Who.
     pub user: UserId,
 }
@@ -57,15 +57,15 @@ pub struct UserCaller {
 impl UserCaller {
     /// A name for keys and cursors that no other caller has.
     pub fn principal(&self) -> String {
-        format!("user {} {}", self.organisation, self.user)
+        format!("user {} {}", self.organization, self.user)
     }
 }
 
-/// A machine of an organisation.
+/// A machine of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineCaller {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// Its client id at the issuer.
     pub client: String,
 }
@@ -81,10 +81,10 @@ pub enum Caller {
 
 impl Caller {
     /// The tenant.
-    pub fn organisation(&self) -> &OrganisationId {
+    pub fn organization(&self) -> &OrganizationId {
         match self {
-            Self::User(user) => &user.organisation,
-            Self::Machine(machine) => &machine.organisation,
+            Self::User(user) => &user.organization,
+            Self::Machine(machine) => &machine.organization,
         }
     }
 
@@ -100,7 +100,7 @@ impl Caller {
     pub fn principal(&self) -> String {
         match self {
             Self::User(user) => user.principal(),
-            Self::Machine(machine) => format!("machine {} {}", machine.organisation, machine.client),
+            Self::Machine(machine) => format!("machine {} {}", machine.organization, machine.client),
         }
     }
 }
@@ -108,15 +108,15 @@ impl Caller {
 /// The user who calls.
 ///
 /// # Errors
-/// `403` when the token is valid and names no user of an organisation.
+/// `403` when the token is valid and names no user of an organization.
 pub fn user(request: &Request, claims: &Claims) -> Result<UserCaller, Problem> {
     let token = Token::of(request).ok_or_else(no_token)?;
-    let named = token.claim(&claims.organisation).or(claims.default_organisation.as_deref());
+    let named = token.claim(&claims.organization).or(claims.default_organization.as_deref());
     let machine = token.claim(&claims.user).is_none() && token.machine_client().is_some();
-    let organisation = named.filter(|_| !machine).ok_or_else(no_user)?;
+    let organization = named.filter(|_| !machine).ok_or_else(no_user)?;
     let user = token.claim(&claims.user).or_else(|| token.claim("sub")).ok_or_else(no_user)?;
-    let organisation = OrganisationId::parse(organisation).map_err(|_| no_user())?;
-    Ok(UserCaller { organisation, user: UserId::parse(user).map_err(|_| no_user())? })
+    let organization = OrganizationId::parse(organization).map_err(|_| no_user())?;
+    Ok(UserCaller { organization, user: UserId::parse(user).map_err(|_| no_user())? })
 }
 
 /// The user or machine who calls; a machine costs a read.
@@ -135,8 +135,8 @@ pub async fn any(request: &Request, claims: &Claims, members: &Members) -> Resul
     if !token.has_scope(SEND_SCOPE) {
         return Err(Problem::forbidden("scope_missing", format!("the token lacks the scope {SEND_SCOPE}")));
     }
-    let organisation = members.machine(client).await?.ok_or(refused)?;
-    Ok(Caller::Machine(MachineCaller { organisation, client: client.to_owned() }))
+    let organization = members.machine(client).await?.ok_or(refused)?;
+    Ok(Caller::Machine(MachineCaller { organization, client: client.to_owned() }))
 }
 
 /// Whether it may be a client's id: printable, as RFC 6749 has it (appendix A.1), and not longer than fits into a key.
@@ -145,7 +145,7 @@ fn is_client_id(text: &str) -> bool {
 }
 
 fn no_user() -> Problem {
-    Problem::forbidden("user_required", "this token names no user of an organisation")
+    Problem::forbidden("user_required", "this token names no user of an organization")
 }
 
 fn no_token() -> Problem {
@@ -188,29 +188,29 @@ mod tests {
         Event::new("GET /v1/me", &[]).claims(claims)
     }
 
-    fn caller(organisation: &str, user: &str) -> UserCaller {
+    fn caller(organization: &str, user: &str) -> UserCaller {
         UserCaller {
-            organisation: OrganisationId::parse(organisation).unwrap(),
+            organization: OrganizationId::parse(organization).unwrap(),
             user: UserId::parse(user).unwrap(),
         }
     }
 
     fn with_default() -> Claims {
-        Claims { default_organisation: Some("org_9".into()), ..Claims::standard() }
+        Claims { default_organization: Some("org_9".into()), ..Claims::standard() }
     }
 
     #[test]
-    fn a_token_names_its_organisation_and_user() {
+    fn a_token_names_its_organization_and_user() {
         let request = Event::new("GET /v1/me", &[]).user("org_1", "ada").request();
         assert_eq!(user(&request, &Claims::standard()), Ok(caller("org_1", "ada")));
         assert_eq!(user(&request, &with_default()), Ok(caller("org_1", "ada")), "its own comes first");
     }
 
     #[test]
-    fn without_a_user_claim_the_user_is_the_subject_and_the_organisation_may_be_the_deployments() {
+    fn without_a_user_claim_the_user_is_the_subject_and_the_organization_may_be_the_deployments() {
         for claims in [
             json!({ "sub": "ada" }),
-            json!({ "sub": "ada", "custom:user_id": "", "custom:organisation_id": "" }),
+            json!({ "sub": "ada", "custom:user_id": "", "custom:organization_id": "" }),
             json!({ "sub": "ada", "client_id": "the-app" }),
             json!({ "sub": "ada", "azp": "the-app" }),
         ] {
@@ -223,22 +223,22 @@ mod tests {
 
     #[test]
     fn a_user_claim_makes_a_user_of_whatever_client_it_came_by() {
-        let claims = json!({ "sub": "client-1", "client_id": "client-1", "custom:organisation_id": "org_1",
+        let claims = json!({ "sub": "client-1", "client_id": "client-1", "custom:organization_id": "org_1",
             "custom:user_id": "ada" });
         assert_eq!(user(&event(claims).request(), &Claims::standard()), Ok(caller("org_1", "ada")));
     }
 
     #[test]
-    fn a_token_that_names_no_user_of_an_organisation_is_refused() {
+    fn a_token_that_names_no_user_of_an_organization_is_refused() {
         for claims in [
             json!({}),
-            json!({ "custom:organisation_id": "org_1" }),
-            json!({ "custom:organisation_id": "org_1", "sub": "" }),
-            json!({ "custom:organisation_id": "team_1", "custom:user_id": "ada" }),
-            json!({ "custom:organisation_id": "org_1", "custom:user_id": "a#b" }),
-            json!({ "custom:organisation_id": "org_1", "sub": "client-1", "client_id": "client-1" }),
-            json!({ "custom:organisation_id": "org_1", "client_id": "client-1" }),
-            json!({ "custom:organisation_id": "org_1", "azp": "client-1" }),
+            json!({ "custom:organization_id": "org_1" }),
+            json!({ "custom:organization_id": "org_1", "sub": "" }),
+            json!({ "custom:organization_id": "team_1", "custom:user_id": "ada" }),
+            json!({ "custom:organization_id": "org_1", "custom:user_id": "a#b" }),
+            json!({ "custom:organization_id": "org_1", "sub": "client-1", "client_id": "client-1" }),
+            json!({ "custom:organization_id": "org_1", "client_id": "client-1" }),
+            json!({ "custom:organization_id": "org_1", "azp": "client-1" }),
         ] {
             let problem = user(&event(claims.clone()).request(), &Claims::standard()).unwrap_err();
             assert_eq!((problem.status, problem.code), (403, "user_required"), "{claims}");
@@ -253,22 +253,22 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_told_apart_by_kind_organisation_and_name() {
+    fn callers_are_told_apart_by_kind_organization_and_name() {
         let one = Caller::User(caller("org_1", "ada"));
         let machine =
-            MachineCaller { organisation: caller("org_1", "ada").organisation, client: "ada".into() };
+            MachineCaller { organization: caller("org_1", "ada").organization, client: "ada".into() };
         let other = Caller::Machine(machine);
         assert_eq!(
             (one.principal().as_str(), other.principal().as_str()),
             ("user org_1 ada", "machine org_1 ada")
         );
-        assert_eq!((one.organisation().as_str(), other.organisation().as_str()), ("org_1", "org_1"));
+        assert_eq!((one.organization().as_str(), other.organization().as_str()), ("org_1", "org_1"));
         assert_eq!((one.user().map(UserId::as_str), other.user()), (Some("ada"), None));
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_client_id_that_no_issuer_gives_is_nobodys_and_is_not_looked_up() {
-        let organisation = OrganisationId::parse("org_1").unwrap();
+        let organization = OrganizationId::parse("org_1").unwrap();
         let members = Members::new(Engine::start().await.table());
         let ask = async |client: &str| {
             let claims = json!({ "client_id": client, "scope": SEND_SCOPE });
@@ -276,7 +276,7 @@ mod tests {
         };
         let longest = "a".repeat(255);
         for known in [longest.as_str(), " ~", "\u{7f}", "a\u{1f}", "é", &"a".repeat(256)] {
-            members.put_machine(known, &organisation).await.unwrap();
+            members.put_machine(known, &organization).await.unwrap();
         }
         for client in [&longest, " ~"] {
             assert!(ask(client).await.is_ok(), "{client:?}");
@@ -298,11 +298,11 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_known_machine_with_the_scope_to_send_is_a_caller() {
         let members = Members::new(Engine::start().await.table());
-        let organisation = OrganisationId::parse("org_1").unwrap();
+        let organization = OrganizationId::parse("org_1").unwrap();
         let claims = Claims::standard();
         let unknown = any(&machine(Value::Null, SEND_SCOPE), &claims, &members).await.unwrap_err();
         assert_eq!((unknown.status, unknown.code), (403, "user_required"));
-        members.put_machine("client-1", &organisation).await.unwrap();
+        members.put_machine("client-1", &organization).await.unwrap();
         for (listed, scope, sends) in [
             (Value::Null, SEND_SCOPE, true),
             (Value::Null, "openid shared-inbox/send", true),
@@ -314,7 +314,7 @@ mod tests {
         ] {
             let caller = any(&machine(listed, scope), &claims, &members).await;
             if sends {
-                let machine = MachineCaller { organisation: organisation.clone(), client: "client-1".into() };
+                let machine = MachineCaller { organization: organization.clone(), client: "client-1".into() };
                 assert_eq!(caller, Ok(Caller::Machine(machine)), "{scope}");
             } else {
                 assert_eq!(caller.unwrap_err().code, "scope_missing", "{scope}");

@@ -3,7 +3,7 @@
 use lambda_http::Request;
 use sha2::{Digest, Sha256};
 use shared_aws::idempotency::{Idempotency, UsedKeys};
-use shared_domain::{ids::OrganisationId, time::Timestamp};
+use shared_domain::{ids::OrganizationId, time::Timestamp};
 
 use crate::problem::Problem;
 
@@ -38,7 +38,7 @@ pub fn key(request: &Request) -> Result<Option<IdempotencyKey>, Problem> {
 #[derive(Debug)]
 pub struct Attempt<'a> {
     /// The tenant.
-    pub organisation: &'a OrganisationId,
+    pub organization: &'a OrganizationId,
     /// Whose key it is.
     pub principal: String,
     /// On which route, with the ids in its path: one key serves one place.
@@ -60,7 +60,7 @@ impl Attempt<'_> {
     /// `422` when the key came with another body before.
     pub async fn recalled(&self, keys: &UsedKeys, now: Timestamp) -> Result<Option<String>, Problem> {
         let Some(given) = self.idempotency() else { return Ok(None) };
-        match keys.recall(self.organisation, given, now).await? {
+        match keys.recall(self.organization, given, now).await? {
             Some(remembered) if remembered.body != given.body => Err(reused()),
             remembered => Ok(remembered.map(|remembered| remembered.made)),
         }

@@ -12,9 +12,9 @@ const dynamodb = new DynamoDBClient({});
 
 async function handle(event) {
   const { claims } = event.requestContext.authorizer.jwt;
-  const [organisation, user] = [claims["custom:organisation_id"], claims["custom:user_id"]];
+  const [organization, user] = [claims["custom:organization_id"], claims["custom:user_id"]];
   const { inboxId, conversationId } = event.pathParameters;
-  const pk = { S: `${organisation}#${inboxId}` };
+  const pk = { S: `${organization}#${inboxId}` };
   const member = await dynamodb.send(new GetItemCommand({ TableName, Key: { pk, sk: { S: `MEMBER#${user}` } } }));
   if (!member.Item) return { statusCode: 404, body: "" };
   const now = Date.now();

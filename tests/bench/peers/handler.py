@@ -14,9 +14,9 @@ dynamodb = boto3.client("dynamodb")
 
 def handle(event):
     claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
-    organisation, user = claims["custom:organisation_id"], claims["custom:user_id"]
+    organization, user = claims["custom:organization_id"], claims["custom:user_id"]
     place = event["pathParameters"]
-    pk = {"S": f"{organisation}#{place['inboxId']}"}
+    pk = {"S": f"{organization}#{place['inboxId']}"}
     member = dynamodb.get_item(TableName=TABLE, Key={"pk": pk, "sk": {"S": f"MEMBER#{user}"}}).get("Item")
     if not member:
         return {"statusCode": 404, "body": ""}

@@ -19,7 +19,7 @@ use shared_aws::{
     clock,
     imports::{Counts, Import, Imports, Place, Status},
 };
-use shared_domain::ids::{Id, OrganisationId, TeamId, UserId};
+use shared_domain::ids::{Id, OrganizationId, TeamId, UserId};
 use test_kit::engine::{Engine, TABLE};
 
 use crate::figure::Figure;
@@ -70,7 +70,7 @@ async fn import(file: &[u8]) -> (Duration, Vec<HashMap<String, AttributeValue>>)
     let now = clock::now();
     let import = Import {
         id: Id::new(now, 1),
-        organisation: OrganisationId::parse("org_1").unwrap(),
+        organization: OrganizationId::parse("org_1").unwrap(),
         team: TeamId::parse("team_1").unwrap(),
         by: by.clone(),
         at: now,

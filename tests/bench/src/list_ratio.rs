@@ -15,7 +15,7 @@ use shared_aws::{
 };
 use shared_domain::{
     conversation::{Filter, Folder},
-    ids::{ConversationId, InboxId, OrganisationId, UserId},
+    ids::{ConversationId, InboxId, OrganizationId, UserId},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -33,27 +33,27 @@ const WRITERS: usize = 2;
 const START: i64 = 1_800_000_000_000;
 
 struct Lists {
-    organisation: OrganisationId,
+    organization: OrganizationId,
     conversations: Conversations,
     meter: Meter,
 }
 
 pub(crate) async fn measure(large: usize) -> Vec<Figure> {
     let engine = Engine::start().await;
-    let organisation = OrganisationId::new(Timestamp::from_millis(START), 1);
+    let organization = OrganizationId::new(Timestamp::from_millis(START), 1);
     let inbox = |place| InboxId::new(Timestamp::from_millis(START), place);
     let (few, many) = (inbox(2), inbox(3));
     let patient = engine.aws.dynamodb_config().timeout_config(TimeoutConfig::disabled());
     let client = Client::from_conf(patient.build());
-    fill(&client, &organisation, &few, SMALL).await;
+    fill(&client, &organization, &few, SMALL).await;
     println!("loading {large} conversations (some minutes)");
     let begun = Instant::now();
-    fill(&client, &organisation, &many, large).await;
+    fill(&client, &organization, &many, large).await;
     println!("loaded in {:.0} s", begun.elapsed().as_secs_f64());
     let meter = Meter::default();
     let metered = Client::from_conf(engine.aws.dynamodb_config().interceptor(meter.clone()).build());
     let conversations = Conversations::new(Table::new(metered, TABLE));
-    let lists = Lists { organisation, conversations, meter };
+    let lists = Lists { organization, conversations, meter };
     let mut figures = Vec::new();
     for (name, filter) in filters() {
         figures.push(lists.compare(name, &filter, &few, &many, large).await);
@@ -117,7 +117,7 @@ impl Lists {
     }
 
     async fn page(&self, inbox: &InboxId, filter: &Filter) -> (Duration, Bill) {
-        let listing = Listing { organisation: &self.organisation, inbox, folder: Folder::Inbox, filter };
+        let listing = Listing { organization: &self.organization, inbox, folder: Folder::Inbox, filter };
         let before = self.meter.bill();
         let begun = Instant::now();
         let page = self.conversations.list(listing, 50, None).await.unwrap();
@@ -133,17 +133,17 @@ fn median(times: &mut [Duration]) -> Duration {
 }
 
 /// Every second conversation is unread, every fourth read or unread one is assigned to the user who asks.
-async fn fill(client: &Client, organisation: &OrganisationId, inbox: &InboxId, how_many: usize) {
+async fn fill(client: &Client, organization: &OrganizationId, inbox: &InboxId, how_many: usize) {
     let batches: Vec<usize> = (0..how_many).step_by(25).collect();
     let share = batches.len().div_ceil(WRITERS);
     let mut writers = tokio::task::JoinSet::new();
     for part in batches.chunks(share) {
         let (client, part) = (client.clone(), part.to_vec());
-        let (organisation, inbox) = (organisation.clone(), inbox.clone());
+        let (organization, inbox) = (organization.clone(), inbox.clone());
         writers.spawn(async move {
             for first in part {
                 let rows = (first..(first + 25).min(how_many)).map(|place| {
-                    let put = PutRequest::builder().set_item(Some(row(&organisation, &inbox, place)));
+                    let put = PutRequest::builder().set_item(Some(row(&organization, &inbox, place)));
                     WriteRequest::builder().put_request(put.build().unwrap()).build()
                 });
                 client.batch_write_item().request_items(TABLE, rows.collect()).send().await.unwrap();
@@ -156,7 +156,7 @@ async fn fill(client: &Client, organisation: &OrganisationId, inbox: &InboxId, h
 }
 
 fn row(
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     inbox: &InboxId,
     place: usize,
 ) -> std::collections::HashMap<String, AttributeValue> {
@@ -166,7 +166,7 @@ fn row(
     };
     let number = PhoneNumber::from_carrier(&format!("+1202{:07}", 2_000_000 + place)).unwrap();
     let id = ConversationId::of(inbox, &number);
-    let partition = keys::inbox_partition(organisation, inbox);
+    let partition = keys::inbox_partition(organization, inbox);
     let at = Timestamp::from_millis(START + i64::try_from(place).unwrap());
     let (unread, mine) = (place.is_multiple_of(2), place % 8 < 4);
     let user = UserId::parse(if mine { "staff-1042" } else { "staff-1043" }).unwrap();
@@ -191,7 +191,7 @@ fn row(
         ("contact".to_owned(), contact),
         ("lastMessage".to_owned(), last),
         ("read".to_owned(), AttributeValue::Bool(!unread)),
-        ("assignedIn".to_owned(), text(&keys::assigned_in(organisation, inbox, &user))),
+        ("assignedIn".to_owned(), text(&keys::assigned_in(organization, inbox, &user))),
     ]);
     if unread {
         row.insert("unreadIn".to_owned(), text(&partition));

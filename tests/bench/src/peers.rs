@@ -195,7 +195,7 @@ async fn until(at: Timestamp) {
 }
 
 fn thread<'a>(scene: &'a Scene, conversation: &'a ConversationId) -> Thread<'a> {
-    Thread { organisation: &scene.inbox.organisation, inbox: &scene.inbox.id, conversation }
+    Thread { organization: &scene.inbox.organization, inbox: &scene.inbox.id, conversation }
 }
 
 async fn create_table(client: &Client, name: &str, keys: &[&str]) {

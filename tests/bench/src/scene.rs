@@ -15,7 +15,7 @@ use shared_aws::{
 use shared_carriers::twilio::{Verifier, signature};
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
+    ids::{ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
     lock::Person,
     membership::Membership,
@@ -61,7 +61,7 @@ impl Scene {
     pub async fn set() -> Self {
         let engine = Engine::start().await;
         let inbox = Inbox {
-            organisation: OrganisationId::new(LONG_AGO, 1),
+            organization: OrganizationId::new(LONG_AGO, 1),
             id: InboxId::new(LONG_AGO, 2),
             team: TeamId::new(LONG_AGO, 3),
             kind: InboxKind::Shared,
@@ -82,7 +82,7 @@ impl Scene {
         };
         let person = |id, name: &str| Person { id: UserId::parse(id).unwrap(), name: name.into() };
         let (ada, ben) = (person("staff-1042", "Ada Oyelaran"), person("staff-1043", "Ben Featherstone"));
-        Teams::new(engine.table()).put(&inbox.organisation, &team).await.unwrap();
+        Teams::new(engine.table()).put(&inbox.organization, &team).await.unwrap();
         Inboxes::new(engine.table()).put(&inbox).await.unwrap();
         for user in [&ada, &ben] {
             let member = Membership {
@@ -91,7 +91,7 @@ impl Scene {
                 team: inbox.team.clone(),
                 user: user.clone(),
             };
-            Members::new(engine.table()).add(&inbox.organisation, &member).await.unwrap();
+            Members::new(engine.table()).add(&inbox.organization, &member).await.unwrap();
         }
         Self { engine, inbox, ada, ben }
     }
@@ -115,7 +115,7 @@ impl Scene {
             provisional: false,
         };
         Contacts::new(self.engine.table())
-            .put(&self.inbox.organisation, &self.inbox.team, &contact)
+            .put(&self.inbox.organization, &self.inbox.team, &contact)
             .await
             .unwrap();
     }
@@ -143,7 +143,7 @@ impl Scene {
     pub fn call(&self, route: &'static str, place: usize, user: &Person) -> Event {
         let conversation = self.conversation(place);
         let parameters = [("inboxId", self.inbox.id.as_str()), ("conversationId", conversation.as_str())];
-        Event::new(route, &parameters).user(self.inbox.organisation.as_str(), user.id.as_str())
+        Event::new(route, &parameters).user(self.inbox.organization.as_str(), user.id.as_str())
     }
 
     /// Acquires the lock.

@@ -122,7 +122,7 @@ impl Starts<'_> {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_ENDPOINT_URL", &self.scene.engine.endpoint)
             .env("TABLE_NAME", TABLE)
-            .env("ORGANISATION_CLAIM", "custom:organisation_id")
+            .env("ORGANIZATION_CLAIM", "custom:organization_id")
             .env("USER_CLAIM", "custom:user_id")
             .env("LOCK_LEASE_SECONDS", "60")
             .env("LOCK_RENEW_SECONDS", "20")

@@ -149,7 +149,7 @@ impl Lock {
             idle_prompt: ticks_of(IDLE - 1),
             idle_release: TICK,
             skew: ticks_of(SKEW),
-            per_user: 1_000, // the cap is not what is modelled
+            per_user: 1_000, // the cap is not what is modeled
         };
         Self { users, ticks, acquisitions, conditions: Conditions { policy, without } }
     }

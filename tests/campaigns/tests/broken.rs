@@ -7,7 +7,7 @@ use test_kit::gateway::Event;
 
 use crate::{
     contract::{Ids, Route},
-    house::{NUMBER, ORGANISATION, OWNER, SERVICE, TEAM, callbacks},
+    house::{NUMBER, ORGANIZATION, OWNER, SERVICE, TEAM, callbacks},
     signed::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, Webhook},
 };
 
@@ -222,10 +222,10 @@ pub(crate) fn api_case(route: &Route, ids: &Ids, chance: &mut fastrand::Rng) -> 
     event = match chance.u8(..40) {
         0 => event,
         1 => event.user(&odd_text(chance), OWNER),
-        2 => event.user(ORGANISATION, &odd_text(chance)),
+        2 => event.user(ORGANIZATION, &odd_text(chance)),
         3 => event.claims(json!({})),
         4 => event.claims(json!({ "client_id": odd_text(chance), "scope": "shared-inbox/send" })),
-        _ => event.user(ORGANISATION, OWNER),
+        _ => event.user(ORGANIZATION, OWNER),
     };
     let query = if chance.u8(..3) == 0 { odd_query(route, chance) } else { String::new() };
     if !query.is_empty() {
@@ -325,7 +325,7 @@ pub(crate) fn list_case(chance: &mut fastrand::Rng) -> Case {
     ];
     let query = ["", "dryRun=true", "dryRun=perhaps", "clearMissingAssignments=1"][chance.usize(..4)];
     let mut event = Event::new(route, &[("teamId", TEAM)])
-        .user(ORGANISATION, OWNER)
+        .user(ORGANIZATION, OWNER)
         .query(query)
         .header("content-type", types[chance.usize(..types.len())])
         .raw(&*list);
@@ -415,14 +415,14 @@ fn carrier_form(route: &'static str, ids: &Ids, chance: &mut fastrand::Rng, what
     }
     let query = match chance.u8(..6) {
         _ if route != STATUS => String::new(),
-        0 => format!("organisation={}", odd_query_text(chance)),
-        1 => format!("organisation=org_1&message={}&proof=00", odd_query_text(chance)),
+        0 => format!("organization={}", odd_query_text(chance)),
+        1 => format!("organization=org_1&message={}&proof=00", odd_query_text(chance)),
         // Ours, with a message that is none.
         2 => {
             let text = odd_text(chance);
-            callbacks().url(ORGANISATION, &text).split_once('?').unwrap().1.to_owned()
+            callbacks().url(ORGANIZATION, &text).split_once('?').unwrap().1.to_owned()
         }
-        _ => callbacks().url(ORGANISATION, ids.get("messageId")).split_once('?').unwrap().1.to_owned(),
+        _ => callbacks().url(ORGANIZATION, ids.get("messageId")).split_once('?').unwrap().1.to_owned(),
     };
     Webhook::form(route, &query, body)
 }

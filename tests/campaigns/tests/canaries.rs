@@ -14,7 +14,7 @@ use tracing::instrument::WithSubscriber;
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
 use crate::{
-    house::{House, INBOX, NUMBER, ORGANISATION, OWNER, SERVICE, TEAM, callbacks, now},
+    house::{House, INBOX, NUMBER, ORGANIZATION, OWNER, SERVICE, TEAM, callbacks, now},
     signed::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook, form},
 };
 
@@ -76,7 +76,7 @@ fn requests() -> (Vec<serde_json::Value>, Vec<String>) {
     let [reply, compose, body, away, template_text, question, refused] = &texts;
     let [key, cursor, media, file, csv, sid, proof, signature, login, city] = &others;
     let link = format!("https://files.example/{media}");
-    let user = |route: &'static str, ids: &[(&str, &str)]| Event::new(route, ids).user(ORGANISATION, OWNER);
+    let user = |route: &'static str, ids: &[(&str, &str)]| Event::new(route, ids).user(ORGANIZATION, OWNER);
     let in_team = [("teamId", TEAM)];
     let in_inbox = [("inboxId", INBOX)];
     let mailing = json!({ "enabled": true, "recipients": [email] });
@@ -152,7 +152,7 @@ fn requests() -> (Vec<serde_json::Value>, Vec<String>) {
         ("From", PHONE),
         ("To", NUMBER),
     ];
-    let ours = callbacks().url(ORGANISATION, "msg_1");
+    let ours = callbacks().url(ORGANIZATION, "msg_1");
     let event = json!([{ "id": "EZ1", "type": "com.twilio.messaging.compliance.campaign-registration.campaign-failure",
         "data": { "messagingservicesid": SERVICE, "failureReason": refused, "accountsid": ACCOUNT } }]);
     for webhook in [
@@ -160,7 +160,7 @@ fn requests() -> (Vec<serde_json::Value>, Vec<String>) {
         Webhook::form(MESSAGES, "", form(&stop)),
         Webhook::form(MESSAGES, "", form(&[("MessageSid", sid), ("Body", body), ("From", PHONE)])),
         Webhook::form(STATUS, ours.split_once('?').unwrap().1, form(&report)),
-        Webhook::form(STATUS, &format!("organisation=org_1&message=msg_1&proof={proof}"), form(&report)),
+        Webhook::form(STATUS, &format!("organization=org_1&message=msg_1&proof={proof}"), form(&report)),
         Webhook::form(VOICE, "", form(&call)),
         Webhook::events(event.to_string()),
         Webhook::events(refused.as_bytes()),

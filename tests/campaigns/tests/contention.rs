@@ -101,8 +101,8 @@ impl Contender {
         let policy = LockPolicy { per_user: 100, ..LockPolicy::default() };
         let (me, conversation) = (person(self.number), self.chance.usize(0..ring.desk.numbers.len()));
         let id = ring.desk.conversation(conversation);
-        let (organisation, inbox) = (&ring.desk.inbox.organisation, &ring.desk.inbox.id);
-        let thread = Thread { organisation, inbox, conversation: &id };
+        let (organization, inbox) = (&ring.desk.inbox.organization, &ring.desk.inbox.id);
+        let thread = Thread { organization, inbox, conversation: &id };
         ring.millis.fetch_add(self.chance.u64(0..LEASE_MILLIS / 64), Ordering::SeqCst);
         let acquired = self.locks.acquire(thread, &me, self.now(ring), &policy).await;
         let Ok(Acquired::Held(lease)) = acquired else { return };
@@ -137,7 +137,7 @@ impl Contender {
 
     async fn accept(&self, ring: &Ring, message: &Message, me: &Person, token: FencingToken) -> bool {
         let wanted = Acceptance {
-            organisation: &ring.desk.inbox.organisation,
+            organization: &ring.desk.inbox.organization,
             message,
             contact: &Contact::provisional(&ring.desk.inbox.team, &message.contact_number),
             guard: Guard::Reply { lock: Some((&me.id, token)), seen: None },
@@ -221,7 +221,7 @@ async fn stored(ring: &Ring) -> std::collections::BTreeSet<String> {
         loop {
             let id = ring.desk.conversation(contact);
             let page =
-                messages.history(&ring.desk.inbox.organisation, &id, 100, before.as_ref()).await.unwrap();
+                messages.history(&ring.desk.inbox.organization, &id, 100, before.as_ref()).await.unwrap();
             all.extend(page.messages.iter().map(|message| message.id.to_string()));
             before = page.next;
             if before.is_none() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use test_kit::gateway::Event;
 
 use crate::{
-    house::{House, INBOX, NUMBER, ORGANISATION, OWNER, TEAM, now},
+    house::{House, INBOX, NUMBER, ORGANIZATION, OWNER, TEAM, now},
     signed::{ACCOUNT, MESSAGES, Webhook, form},
 };
 
@@ -64,7 +64,7 @@ impl Ids {
         let webhook = Webhook::form(MESSAGES, "", form(&fields)).signed();
         assert_eq!(house.answer(now(), &webhook.event()).await.unwrap().status, 200);
         let signed_in =
-            |route: &'static str, ids: &[(&str, &str)]| Event::new(route, ids).user(ORGANISATION, OWNER);
+            |route: &'static str, ids: &[(&str, &str)]| Event::new(route, ids).user(ORGANIZATION, OWNER);
         let inbox: &[(&str, &str)] = &[("inboxId", INBOX)];
         let made = async |event: Event, pointer: &str| {
             let done = house.does(&event).await.json();

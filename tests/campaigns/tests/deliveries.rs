@@ -167,16 +167,16 @@ async fn tell(desk: &Desk, host: &Host, told: &Told, word: Option<&'static str>,
     let sid = format!("SM{:032}", told.contact);
     let id = &told.message.id;
     let Some(word) = word else {
-        let (organisation, sent) = (&desk.inbox.organisation, Report::at(at));
+        let (organization, sent) = (&desk.inbox.organization, Report::at(at));
         for _ in 0..PATIENCE {
-            if host.deliveries.report(organisation, id, DeliveryState::Sent, &sent, Some(&sid)).await.is_ok()
+            if host.deliveries.report(organization, id, DeliveryState::Sent, &sent, Some(&sid)).await.is_ok()
             {
                 return;
             }
         }
         panic!("the queue gave up");
     };
-    let address = callbacks().url(desk.inbox.organisation.as_str(), id.as_str());
+    let address = callbacks().url(desk.inbox.organization.as_str(), id.as_str());
     let query = address.split_once('?').unwrap().1;
     let (from, to) = (desk.inbox.number.as_str(), desk.numbers[told.contact].as_str());
     let mut fields = vec![
@@ -202,7 +202,7 @@ async fn tell(desk: &Desk, host: &Host, told: &Told, word: Option<&'static str>,
 
 async fn state(desk: &Desk, told: &Told) -> DeliveryState {
     let messages = Messages::new(desk.table());
-    let found = messages.get(&desk.inbox.organisation, &told.message.id).await.unwrap();
+    let found = messages.get(&desk.inbox.organization, &told.message.id).await.unwrap();
     found.unwrap().delivery.state()
 }
 
@@ -210,7 +210,7 @@ async fn state(desk: &Desk, told: &Told) -> DeliveryState {
 async fn live(desk: Arc<Desk>, table: Table, told: Told, at_once: bool) -> Arc<Told> {
     let contact = Contact::provisional(&desk.inbox.team, &told.message.contact_number);
     let wanted = Acceptance {
-        organisation: &desk.inbox.organisation,
+        organization: &desk.inbox.organization,
         message: &told.message,
         contact: &contact,
         guard: Guard::Compose { user: None },
@@ -242,7 +242,7 @@ async fn judge(desk: &Desk, told: &Told) {
     let state = state(desk, told).await;
     assert_eq!(place(state), told.furthest(), "{:?}: {state:?}", told.words);
     let id = desk.conversation(told.contact);
-    let thread = Thread { organisation: &desk.inbox.organisation, inbox: &desk.inbox.id, conversation: &id };
+    let thread = Thread { organization: &desk.inbox.organization, inbox: &desk.inbox.id, conversation: &id };
     let shown = Conversations::new(desk.table()).get(thread).await.unwrap().unwrap();
     assert_eq!(shown.delivery_failed, state.is_failure(), "the list shows {:?}: {state:?}", told.words);
 }

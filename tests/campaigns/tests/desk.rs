@@ -9,7 +9,7 @@ use shared_aws::{
     teams::Teams,
 };
 use shared_domain::{
-    ids::{ConversationId, InboxId, MessageId, OrganisationId, TeamId},
+    ids::{ConversationId, InboxId, MessageId, OrganizationId, TeamId},
     inbox::{Inbox, InboxKind, Stage},
     lock::Person,
     message::{Delivery, DeliveryState, Direction, Message},
@@ -42,7 +42,7 @@ impl Desk {
             messaging_service: None,
         };
         let inbox = Inbox {
-            organisation: OrganisationId::parse("org_1").unwrap(),
+            organization: OrganizationId::parse("org_1").unwrap(),
             id: InboxId::parse("inb_1").unwrap(),
             team: team.id.clone(),
             kind: InboxKind::Shared,
@@ -56,7 +56,7 @@ impl Desk {
             stage: Stage::Active,
         };
         let table = engine.table();
-        Teams::new(table.clone()).put(&inbox.organisation, &team).await.unwrap();
+        Teams::new(table.clone()).put(&inbox.organization, &team).await.unwrap();
         Inboxes::new(table.clone()).put(&inbox).await.unwrap();
         let numbers = (0..contacts)
             .map(|place| {

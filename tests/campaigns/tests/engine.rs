@@ -31,8 +31,8 @@ impl Desk {
     ) -> Result<(), Unlocked> {
         let contact = Contact::provisional(&self.inbox.team, &message.contact_number);
         let guard = Guard::Reply { lock: Some((&user.id, token)), seen: None };
-        let organisation = &self.inbox.organisation;
-        let wanted = Acceptance { organisation, message, contact: &contact, guard, idempotency: None };
+        let organization = &self.inbox.organization;
+        let wanted = Acceptance { organization, message, contact: &contact, guard, idempotency: None };
         match self.sends.accept(wanted).await.unwrap() {
             Accepted::Stored => Ok(()),
             Accepted::Refused(stood) => {
@@ -59,8 +59,8 @@ async fn compared(office: Office) -> (usize, Option<String>) {
 impl Desk {
     async fn agrees(&self, step: &Step, chance: u64) -> bool {
         let id = self.conversation(step.conversation);
-        let (organisation, inbox) = (&self.inbox.organisation, &self.inbox.id);
-        let thread = Thread { organisation, inbox, conversation: &id };
+        let (organization, inbox) = (&self.inbox.organization, &self.inbox.id);
+        let thread = Thread { organization, inbox, conversation: &id };
         let (at, user) = (step.at, &step.user);
         match &step.what {
             What::Acquire(answer) => {

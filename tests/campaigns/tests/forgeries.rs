@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chosen_seed,
-    house::{House, NUMBER, ORGANISATION, SERVICE, callbacks, now, tokens},
+    house::{House, NUMBER, ORGANIZATION, SERVICE, callbacks, now, tokens},
     signed::{
         ACCOUNT, BASE, MESSAGES, PREVIOUS_TOKEN, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook, form,
         parameters, signature,
@@ -63,7 +63,7 @@ fn genuine(route: &'static str, chance: &mut fastrand::Rng) -> Webhook {
     };
     let query = match route {
         STATUS if chance.bool() => {
-            callbacks().url(ORGANISATION, "msg_1").split_once('?').unwrap().1.to_owned()
+            callbacks().url(ORGANIZATION, "msg_1").split_once('?').unwrap().1.to_owned()
         }
         _ => String::new(),
     };

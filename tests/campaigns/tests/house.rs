@@ -39,7 +39,7 @@ use shared_carriers::{
     twilio::{Client, Credentials, Verifier},
 };
 use shared_domain::{
-    ids::{InboxId, OrganisationId, TeamId, UserId},
+    ids::{InboxId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
     lock::{LockPolicy, Person},
     membership::{Membership, Role, TeamRole, User},
@@ -57,8 +57,8 @@ use test_kit::{
 
 use crate::signed::{ACCOUNT, BASE, PREVIOUS_TOKEN, TOKEN};
 
-pub(crate) const ORGANISATION: &str = "org_1";
-/// Owns the organisation, and is a member of everything.
+pub(crate) const ORGANIZATION: &str = "org_1";
+/// Owns the organization, and is a member of everything.
 pub(crate) const OWNER: &str = "olga";
 pub(crate) const TEAM: &str = "team_1";
 pub(crate) const INBOX: &str = "inb_1";
@@ -202,7 +202,7 @@ impl House {
     }
 
     async fn furnish(&self) {
-        let organisation = OrganisationId::parse(ORGANISATION).unwrap();
+        let organization = OrganizationId::parse(ORGANIZATION).unwrap();
         let teams = [(TEAM, INBOX, NUMBER, "FRONT"), ("team_2", "inb_2", OTHER_NUMBER, "BACK")];
         let owner = User {
             id: UserId::parse(OWNER).unwrap(),
@@ -211,7 +211,7 @@ impl House {
             owner: true,
         };
         let members = Members::new(self.table());
-        members.put_user(&organisation, &owner).await.unwrap();
+        members.put_user(&organization, &owner).await.unwrap();
         for (team, inbox, number, code) in teams {
             let team = Team {
                 id: TeamId::parse(team).unwrap(),
@@ -219,17 +219,17 @@ impl House {
                 registration: RegistrationStatus::Approved,
                 messaging_service: None,
             };
-            Teams::new(self.table()).put(&organisation, &team).await.unwrap();
+            Teams::new(self.table()).put(&organization, &team).await.unwrap();
             let registration = Registration {
                 status: RegistrationStatus::Approved,
                 messaging_service: (team.id.as_str() == "team_2").then(|| SERVICE.into()),
                 ..Registration::default()
             };
-            Registrations::new(self.table()).put(&organisation, &team.id, &registration).await.unwrap();
+            Registrations::new(self.table()).put(&organization, &team.id, &registration).await.unwrap();
             let role = TeamRole { team: team.id.clone(), role: Role::Admin };
-            members.put_role(&organisation, &owner, &role).await.unwrap();
+            members.put_role(&organization, &owner, &role).await.unwrap();
             let inbox = Inbox {
-                organisation: organisation.clone(),
+                organization: organization.clone(),
                 id: InboxId::parse(inbox).unwrap(),
                 team: team.id.clone(),
                 kind: InboxKind::Shared,
@@ -249,7 +249,7 @@ impl House {
                 team: team.id.clone(),
                 user: Person { id: owner.id.clone(), name: owner.name.clone() },
             };
-            members.add(&organisation, &member).await.unwrap();
+            members.add(&organization, &member).await.unwrap();
         }
     }
 

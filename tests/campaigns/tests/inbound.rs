@@ -120,7 +120,7 @@ async fn stored(desk: &Desk) -> BTreeMap<String, usize> {
         let mut before = None;
         loop {
             let id = desk.conversation(contact);
-            let page = messages.history(&desk.inbox.organisation, &id, 100, before.as_ref()).await.unwrap();
+            let page = messages.history(&desk.inbox.organization, &id, 100, before.as_ref()).await.unwrap();
             for message in page.messages {
                 *counts.entry(message.text).or_insert(0) += 1;
             }
@@ -136,13 +136,13 @@ async fn stored(desk: &Desk) -> BTreeMap<String, usize> {
 /// Every thread shows its newest text, unread; gives how many there are.
 async fn threads(desk: &Desk) -> u64 {
     let (messages, conversations) = (Messages::new(desk.table()), Conversations::new(desk.table()));
-    let (organisation, inbox) = (&desk.inbox.organisation, &desk.inbox.id);
+    let (organization, inbox) = (&desk.inbox.organization, &desk.inbox.id);
     let mut threads = 0;
     for contact in 0..desk.numbers.len() {
         let id = desk.conversation(contact);
-        let thread = Thread { organisation, inbox, conversation: &id };
+        let thread = Thread { organization, inbox, conversation: &id };
         let Some(conversation) = conversations.get(thread).await.unwrap() else { continue };
-        let newest = messages.history(organisation, &id, 1, None).await.unwrap().messages.pop().unwrap().id;
+        let newest = messages.history(organization, &id, 1, None).await.unwrap().messages.pop().unwrap().id;
         assert_eq!(conversation.last_message.id, newest);
         assert_eq!((conversation.last_inbound, conversation.read), (Some(newest), false));
         threads += 1;
@@ -153,13 +153,13 @@ async fn threads(desk: &Desk) -> u64 {
 /// The inbox's unread conversations, as whoever looks after a quiet minute is told: a host that lost an answer may have counted
 /// twice or not at all until then.
 async fn counted(desk: &Desk) -> u64 {
-    let (organisation, inbox) = (&desk.inbox.organisation, &desk.inbox.id);
+    let (organization, inbox) = (&desk.inbox.organization, &desk.inbox.id);
     let wanted = [inbox.clone()];
-    let (inboxes, _) = Inboxes::new(desk.table()).with_teams(organisation, &wanted, &[]).await.unwrap();
+    let (inboxes, _) = Inboxes::new(desk.table()).with_teams(organization, &wanted, &[]).await.unwrap();
     let later = BEFORE.plus(Duration::from_hours(1));
     assert!(inboxes[0].1.wants_recount(later));
-    Unread::new(desk.table()).recount(organisation, inbox, inboxes[0].1, later).await.unwrap();
-    let (inboxes, _) = Inboxes::new(desk.table()).with_teams(organisation, &wanted, &[]).await.unwrap();
+    Unread::new(desk.table()).recount(organization, inbox, inboxes[0].1, later).await.unwrap();
+    let (inboxes, _) = Inboxes::new(desk.table()).with_teams(organization, &wanted, &[]).await.unwrap();
     inboxes[0].1.unread()
 }
 

@@ -9,7 +9,7 @@ use test_kit::gateway::Event;
 
 use crate::{
     chosen_seed,
-    house::{House, INBOX, NUMBER, ORGANISATION, OTHER_NUMBER, OWNER, SERVICE, TEAM, callbacks, now},
+    house::{House, INBOX, NUMBER, ORGANIZATION, OTHER_NUMBER, OWNER, SERVICE, TEAM, callbacks, now},
     signed::{ACCOUNT, MESSAGES, STATUS, VOICE, Webhook, form, parameters},
     whole,
 };
@@ -42,13 +42,13 @@ async fn away(house: &House) {
     let hours = json!({ "mode": "auto", "message": "We are closed.", "timeZone": "America/New_York",
         "hours": { "mon": [["09:00", "10:00"]], "thu": [["09:00", "10:00"]] }, "holidays": [] });
     let event = Event::new("PUT /v1/inboxes/{inboxId}/out-of-office", &[("inboxId", INBOX)])
-        .user(ORGANISATION, OWNER)
+        .user(ORGANIZATION, OWNER)
         .json(&hours);
     assert_eq!(house.does(&event).await.status, 200);
     let mailing = json!({ "enabled": true, "recipients": ["desk@clinic.example"] });
     let settings = json!({ "optOutChanged": mailing, "unknownContact": mailing, "contactAdded": mailing });
     let event = Event::new("PUT /v1/teams/{teamId}/notification-settings", &[("teamId", TEAM)])
-        .user(ORGANISATION, OWNER)
+        .user(ORGANIZATION, OWNER)
         .json(&settings);
     assert_eq!(house.does(&event).await.status, 200);
 }
@@ -71,11 +71,11 @@ fn text(chance: &mut fastrand::Rng, number: usize, at: Timestamp) -> Post {
 async fn reports(house: &House, chance: &mut fastrand::Rng, at: Timestamp) -> Vec<Post> {
     let to = format!("+1406555{:04}", chance.u16(..10_000));
     let compose = json!({ "from": { "inboxId": INBOX }, "to": { "phoneNumber": to }, "text": "Your turn." });
-    let event = Event::new("POST /v1/messages", &[]).user(ORGANISATION, OWNER).json(&compose).event();
+    let event = Event::new("POST /v1/messages", &[]).user(ORGANIZATION, OWNER).json(&compose).event();
     let sent = house.answer(at, &event).await.unwrap();
     assert_eq!(sent.status, 202, "{}", sent.json());
     let (sent, sid) = (sent.json(), format!("SM{:032x}", chance.u128(..)));
-    let address = callbacks().url(ORGANISATION, sent["messageId"].as_str().unwrap());
+    let address = callbacks().url(ORGANIZATION, sent["messageId"].as_str().unwrap());
     let query = address.split_once('?').unwrap().1;
     let mut words = vec!["sent", "delivered"];
     if chance.bool() {

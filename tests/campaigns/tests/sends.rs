@@ -138,7 +138,7 @@ impl Line {
         let ada = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
         let message = self.desk.message(contact, &ada, clock::now(), clock::chance());
         let wanted = Acceptance {
-            organisation: &self.desk.inbox.organisation,
+            organization: &self.desk.inbox.organization,
             message: &message,
             contact: &Contact::provisional(&self.desk.inbox.team, &message.contact_number),
             guard: Guard::Compose { user: None },
@@ -184,7 +184,7 @@ impl Line {
     fn shown(&self, message: &Message) -> dynamodb::Event {
         let image = json!({
             "pk": { "S": "OUTBOX#1" }, "sk": { "S": message.id.as_str() },
-            "org": { "S": self.desk.inbox.organisation.as_str() },
+            "org": { "S": self.desk.inbox.organization.as_str() },
             "at": { "N": message.created_at.millis().to_string() },
         });
         let record = json!({
@@ -213,9 +213,9 @@ impl Line {
 
     /// Whether the text has come to an end that is true and that people see; otherwise what is wrong.
     async fn verdict(&self, message: &Message) -> Result<(DeliveryState, usize), String> {
-        let organisation = &self.desk.inbox.organisation;
-        let found = Messages::new(self.desk.table()).get(organisation, &message.id).await.unwrap().unwrap();
-        let thread = Thread { organisation, inbox: &message.inbox, conversation: &message.conversation };
+        let organization = &self.desk.inbox.organization;
+        let found = Messages::new(self.desk.table()).get(organization, &message.id).await.unwrap().unwrap();
+        let thread = Thread { organization, inbox: &message.inbox, conversation: &message.conversation };
         let shown = Conversations::new(self.desk.table()).get(thread).await.unwrap().unwrap().delivery_failed;
         let (state, copies) = (found.delivery.state(), self.carrier.taken(&message.contact_number).await);
         match (state, copies) {
@@ -496,7 +496,7 @@ async fn a_sender_that_simply_tries_again_would_be_noticed() {
 async fn forget_the_claim(line: &Line, message: &Message) {
     use aws_sdk_dynamodb::{Client, types::AttributeValue};
     let client = Client::from_conf(line.desk.engine.aws.dynamodb_config().build());
-    let key = shared_aws::keys::message(&line.desk.inbox.organisation, &message.conversation, &message.id);
+    let key = shared_aws::keys::message(&line.desk.inbox.organization, &message.conversation, &message.id);
     client
         .update_item()
         .table_name(test_kit::engine::TABLE)

@@ -7,14 +7,14 @@ use test_kit::gateway::Event;
 
 use crate::{
     contract::{Ids, Route, routes},
-    house::{House, ORGANISATION, OWNER},
+    house::{House, ORGANIZATION, OWNER},
 };
 
 /// What somebody would like to set who may not.
 const WISHES: [&str; 18] = [
     "teamId",
-    "organisationId",
-    "organisation",
+    "organizationId",
+    "organization",
     "inboxId",
     "userId",
     "contactId",
@@ -53,7 +53,7 @@ fn with_wishes(body: &Value, route: &Route) -> Value {
     }
     for name in ["from", "to", "optOutChanged"] {
         if let Some(inner) = body.get_mut(name).and_then(Value::as_object_mut) {
-            inner.insert("organisationId".into(), json!("org_2"));
+            inner.insert("organizationId".into(), json!("org_2"));
             inner.insert("role".into(), json!("admin"));
         }
     }
@@ -69,7 +69,7 @@ async fn after_all(change: impl Fn(&Value, &Route) -> Value) -> (BTreeMap<String
         let pairs: Vec<_> = route.ids.iter().map(|name| (*name, ids.get(name))).collect();
         if route.key.contains("/lock") || route.key.ends_with("{conversationId}/messages") {
             let lock = Event::new("POST /v1/inboxes/{inboxId}/conversations/{conversationId}/lock", &pairs);
-            assert_eq!(house.does(&lock.user(ORGANISATION, OWNER)).await.status, 200);
+            assert_eq!(house.does(&lock.user(ORGANIZATION, OWNER)).await.status, 200);
         }
         let mut body = change(&body, &route);
         if let Some(token) =
@@ -77,7 +77,7 @@ async fn after_all(change: impl Fn(&Value, &Route) -> Value) -> (BTreeMap<String
         {
             *token = json!(2); // the second that was given
         }
-        let event = Event::new(route.key, &pairs).user(ORGANISATION, OWNER).json(&body);
+        let event = Event::new(route.key, &pairs).user(ORGANIZATION, OWNER).json(&body);
         done_for += usize::from(house.does(&event).await.status < 300);
     }
     // The carrier's id of the number that it sold is another each time.

@@ -26,8 +26,8 @@ fn failure() -> Option<Announcement> {
 
 /// Delivers a job; whether it is done.
 async fn deliver(stage: &Stage, app: &App, announcement: Option<Announcement>) -> bool {
-    let (organisation, team) = (stage.organisation().clone(), stage.account.team.id.clone());
-    deliver_text(app, &RegistrationJob { organisation, team, announcement }.body()).await
+    let (organization, team) = (stage.organization().clone(), stage.account.team.id.clone());
+    deliver_text(app, &RegistrationJob { organization, team, announcement }.body()).await
 }
 
 async fn deliver_text(app: &App, body: &str) -> bool {

@@ -47,7 +47,7 @@ async fn a_batch_of_two_is_two_jobs_in_their_order_with_either_signature() {
         (told(&jobs[1]).id.as_str(), told(&jobs[1]).at),
         ("EZ00000000000000000000000000000002", at(0))
     );
-    assert_eq!((&jobs[0].organisation, &jobs[0].team), (stage.organisation(), &stage.account.team.id));
+    assert_eq!((&jobs[0].organization, &jobs[0].team), (stage.organization(), &stage.account.team.id));
     assert_eq!(status(&stage).await, RegistrationStatus::Pending, "the event itself approves nothing");
 }
 

@@ -39,9 +39,9 @@ impl Event {
 
     /// As a user whose token carries the standard claims.
     #[must_use]
-    pub fn user(self, organisation: &str, user: &str) -> Self {
+    pub fn user(self, organization: &str, user: &str) -> Self {
         self.claims(json!({
-            "sub": "2f1c", "custom:organisation_id": organisation, "custom:user_id": user, "token_use": "id",
+            "sub": "2f1c", "custom:organization_id": organization, "custom:user_id": user, "token_use": "id",
         }))
     }
 

@@ -77,7 +77,7 @@ impl Bill {
     }
 
     /// A refusal carries no figure, and DynamoDB charges it: one unit for the item that a condition was checked on, and
-    /// two for each item of a cancelled transaction, as if it had been written (rows here are below 1 KB).
+    /// two for each item of a canceled transaction, as if it had been written (rows here are below 1 KB).
     fn refused(&mut self, error: &Error) {
         let put = error.downcast_ref::<PutItemError>();
         let update = error.downcast_ref::<UpdateItemError>();
@@ -86,8 +86,8 @@ impl Bill {
         {
             self.write += 1.0;
         }
-        if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.downcast_ref() {
-            self.write += cancelled.cancellation_reasons().iter().map(|_| 2.0).sum::<f64>();
+        if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.downcast_ref() {
+            self.write += canceled.cancellation_reasons().iter().map(|_| 2.0).sum::<f64>();
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Demo data for the local cloud: a registered team with a shared inbox, a team that is not registered yet, and a second
-//! organisation, to show that nothing crosses. Prints what was made as one JSON document.
+//! organization, to show that nothing crosses. Prints what was made as one JSON document.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,7 +21,7 @@ use shared_carriers::twilio::{CampaignDetails, Client, Credentials, Purchase};
 use shared_domain::{
     contact::Contact,
     conversation::Folder,
-    ids::{ContactId, ConversationId, InboxId, OrganisationId, TeamId, UserId},
+    ids::{ContactId, ConversationId, InboxId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
     lock::Person,
     membership::{Membership, Role, TeamRole, User},
@@ -52,7 +52,7 @@ struct Options {
     /// Its token.
     #[arg(long)]
     auth_token: Option<String>,
-    /// Client id of the machine that sends for the first organisation.
+    /// Client id of the machine that sends for the first organization.
     #[arg(long)]
     machine_client_id: String,
 }
@@ -73,7 +73,7 @@ struct MadeUser {
     name: String,
     email: String,
     owner: bool,
-    organisation_id: String,
+    organization_id: String,
     teams: Vec<MadeRole>,
 }
 
@@ -88,7 +88,7 @@ struct MadeRole {
 #[serde(rename_all = "camelCase")]
 struct MadeMachine {
     client_id: String,
-    organisation_id: String,
+    organization_id: String,
 }
 
 #[derive(Serialize)]
@@ -139,7 +139,7 @@ const FRONT_DESK: [Plan; 8] = [
     plan("farid", "Farid Aziz", Role::Member),
 ];
 const NIGHT_DESK: [Plan; 1] = [plan("nora", "Nora Quist", Role::Admin)];
-const NEIGHBOURS: [Plan; 1] = [Plan { id: "zoe", name: "Zoe Lindqvist", owner: true, role: Role::Admin }];
+const NEIGHBORS: [Plan; 1] = [Plan { id: "zoe", name: "Zoe Lindqvist", owner: true, role: Role::Admin }];
 
 const FIRST_NAMES: [&str; 10] =
     ["Grace", "Hugo", "Iris", "Jonas", "Kira", "Liam", "Mona", "Noah", "Pia", "Quinn"];
@@ -172,7 +172,7 @@ async fn main() -> Result<(), Failure> {
         made: Made::default(),
     };
     seed.brightside(&options.machine_client_id).await?;
-    seed.neighbours().await?;
+    seed.neighbors().await?;
     #[allow(clippy::print_stdout, reason = "the document is what this program is for")]
     {
         println!("{}", serde_json::to_string(&seed.made)?);
@@ -182,40 +182,40 @@ async fn main() -> Result<(), Failure> {
 
 impl Seed {
     async fn brightside(&mut self, machine: &str) -> Result<(), Failure> {
-        let organisation = OrganisationId::parse("org_brightside")?;
+        let organization = OrganizationId::parse("org_brightside")?;
         let front = team("team_frontdesk", "Front desk", RegistrationStatus::Approved)?;
-        let people = self.team(&organisation, &front, &FRONT_DESK).await?;
-        let mut desk = inbox(&organisation, &front, "inb_frontdesk", InboxKind::Shared, "Front desk", 100)?;
+        let people = self.team(&organization, &front, &FRONT_DESK).await?;
+        let mut desk = inbox(&organization, &front, "inb_frontdesk", InboxKind::Shared, "Front desk", 100)?;
         desk.number_sid = self.buy(&desk).await?;
         self.inbox(&desk, &front, &people).await?;
         self.registered(&desk).await?;
         for (index, person) in people.iter().enumerate() {
             let id = format!("inb_{}", person.id);
-            let own = inbox(&organisation, &front, &id, InboxKind::Personal, &person.name, 101 + index)?;
+            let own = inbox(&organization, &front, &id, InboxKind::Personal, &person.name, 101 + index)?;
             self.inbox(&own, &front, std::slice::from_ref(person)).await?;
         }
-        self.contacts(&organisation, &front.id, &people[2..]).await?;
+        self.contacts(&organization, &front.id, &people[2..]).await?;
         self.conversations(&desk).await?;
 
         let night = team("team_nightdesk", "Night desk", RegistrationStatus::NotStarted)?;
-        let people = self.team(&organisation, &night, &NIGHT_DESK).await?;
+        let people = self.team(&organization, &night, &NIGHT_DESK).await?;
         let mut waiting =
-            inbox(&organisation, &night, "inb_nightdesk", InboxKind::Shared, "Night desk", 109)?;
+            inbox(&organization, &night, "inb_nightdesk", InboxKind::Shared, "Night desk", 109)?;
         waiting.number_sid = self.buy(&waiting).await?;
         self.inbox(&waiting, &night, &people).await?;
 
-        self.members.put_machine(machine, &organisation).await?;
+        self.members.put_machine(machine, &organization).await?;
         let machine =
-            MadeMachine { client_id: machine.to_owned(), organisation_id: organisation.to_string() };
+            MadeMachine { client_id: machine.to_owned(), organization_id: organization.to_string() };
         self.made.machines.push(machine);
         Ok(())
     }
 
-    async fn neighbours(&mut self) -> Result<(), Failure> {
-        let organisation = OrganisationId::parse("org_neighbours")?;
+    async fn neighbors(&mut self) -> Result<(), Failure> {
+        let organization = OrganizationId::parse("org_neighbors")?;
         let team = team("team_reception", "Reception", RegistrationStatus::Approved)?;
-        let people = self.team(&organisation, &team, &NEIGHBOURS).await?;
-        let reception = inbox(&organisation, &team, "inb_reception", InboxKind::Shared, "Reception", 199)?;
+        let people = self.team(&organization, &team, &NEIGHBORS).await?;
+        let reception = inbox(&organization, &team, "inb_reception", InboxKind::Shared, "Reception", 199)?;
         self.inbox(&reception, &team, &people).await
     }
 
@@ -233,7 +233,7 @@ impl Seed {
 
     /// A campaign that the carriers have approved, with the inbox's number.
     async fn registered(&mut self, inbox: &Inbox) -> Result<(), Failure> {
-        let (organisation, team, now) = (&inbox.organisation, &inbox.team, clock::now());
+        let (organization, team, now) = (&inbox.organization, &inbox.team, clock::now());
         let mut registration = Registration {
             status: RegistrationStatus::Approved,
             as_of: now,
@@ -241,14 +241,14 @@ impl Seed {
             ..Registration::default()
         };
         if let (Some(carrier), Some(number)) = (&self.carrier, &inbox.number_sid) {
-            let service = carrier.create_service(&format!("{organisation} {team}")).await?;
+            let service = carrier.create_service(&format!("{organization} {team}")).await?;
             carrier.add_number(&service.sid, number).await?;
             let campaign = carrier.create_campaign(&service.sid, &campaign_details(&self.brand)).await?;
             self.made.services.push(service.sid.clone());
             registration.messaging_service = Some(service.sid);
             registration.campaign = Some(campaign.sid);
         }
-        self.registrations.put(organisation, team, &registration).await?;
+        self.registrations.put(organization, team, &registration).await?;
         let step = Step {
             id: "demo".into(),
             status: RegistrationStatus::Approved,
@@ -258,34 +258,34 @@ impl Seed {
             detail: Some("Demo data: approved from the beginning.".into()),
             by: None,
         };
-        Ok(self.registrations.note(organisation, team, &step).await?)
+        Ok(self.registrations.note(organization, team, &step).await?)
     }
 
     async fn team(
         &mut self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &Team,
         plans: &[Plan],
     ) -> Result<Vec<Person>, Failure> {
-        self.teams.put(organisation, team).await?;
+        self.teams.put(organization, team).await?;
         let mut people = Vec::new();
         for plan in plans {
             let user = User {
                 id: UserId::parse(plan.id)?,
                 name: plan.name.to_owned(),
-                email: format!("{}@{}.example", plan.id, organisation.as_str().trim_start_matches("org_")),
+                email: format!("{}@{}.example", plan.id, organization.as_str().trim_start_matches("org_")),
                 owner: plan.owner,
             };
             let role = TeamRole { team: team.id.clone(), role: plan.role };
-            self.members.put_user(organisation, &user).await?;
-            self.members.put_role(organisation, &user, &role).await?;
+            self.members.put_user(organization, &user).await?;
+            self.members.put_role(organization, &user, &role).await?;
             people.push(Person { id: user.id.clone(), name: user.name.clone() });
             self.made.users.push(MadeUser {
                 id: user.id.to_string(),
                 name: user.name,
                 email: user.email,
                 owner: user.owner,
-                organisation_id: organisation.to_string(),
+                organization_id: organization.to_string(),
                 teams: vec![MadeRole { team_id: team.id.to_string(), role: plan.role.as_str() }],
             });
         }
@@ -301,7 +301,7 @@ impl Seed {
                 team: inbox.team.clone(),
                 user: user.clone(),
             };
-            self.members.add(&inbox.organisation, &member).await?;
+            self.members.add(&inbox.organization, &member).await?;
         }
         self.made.inboxes.push(MadeInbox {
             inbox_id: inbox.id.to_string(),
@@ -315,7 +315,7 @@ impl Seed {
 
     async fn contacts(
         &self,
-        organisation: &OrganisationId,
+        organization: &OrganizationId,
         team: &TeamId,
         staff: &[Person],
     ) -> Result<(), Failure> {
@@ -332,7 +332,7 @@ impl Seed {
                 provisional: false,
             };
             let entry = Entry { contact, custom: BTreeMap::new(), version: 1 };
-            self.contacts.write(organisation, team, None, &entry, None).await?;
+            self.contacts.write(organization, team, None, &entry, None).await?;
         }
         Ok(())
     }
@@ -360,9 +360,9 @@ impl Seed {
     async fn archive(&self, inbox: &Inbox, contact: &PhoneNumber) -> Result<(), StoreError> {
         let conversation = ConversationId::of(&inbox.id, contact);
         let change = Change { folder: Some(Folder::Archived), read: Some(true) };
-        let (organisation, now) = (&inbox.organisation, clock::now());
+        let (organization, now) = (&inbox.organization, clock::now());
         self.conversations
-            .change_many(organisation, &inbox.id, &[conversation], change, now)
+            .change_many(organization, &inbox.id, &[conversation], change, now)
             .await
             .map(|_| ())
     }
@@ -403,7 +403,7 @@ fn team(id: &str, name: &str, registration: RegistrationStatus) -> Result<Team, 
 }
 
 fn inbox(
-    organisation: &OrganisationId,
+    organization: &OrganizationId,
     team: &Team,
     id: &str,
     kind: InboxKind,
@@ -411,7 +411,7 @@ fn inbox(
     line: usize,
 ) -> Result<Inbox, Failure> {
     Ok(Inbox {
-        organisation: organisation.clone(),
+        organization: organization.clone(),
         id: InboxId::parse(id)?,
         team: team.id.clone(),
         kind,

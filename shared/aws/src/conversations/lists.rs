@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared_domain::{
     conversation::{Conversation, Filter, Folder},
-    ids::{InboxId, OrganisationId},
+    ids::{InboxId, OrganizationId},
 };
 
 use super::Conversations;
@@ -37,7 +37,7 @@ const MOST_QUERIES: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub struct Listing<'a> {
     /// The tenant.
-    pub organisation: &'a OrganisationId,
+    pub organization: &'a OrganizationId,
     /// The inbox.
     pub inbox: &'a InboxId,
     /// One of its folders.
@@ -112,8 +112,8 @@ struct Source {
 
 impl Source {
     fn of(listing: Listing<'_>) -> Self {
-        let Listing { organisation, inbox, folder, filter } = listing;
-        let whole = keys::inbox_partition(organisation, inbox);
+        let Listing { organization, inbox, folder, filter } = listing;
+        let whole = keys::inbox_partition(organization, inbox);
         let read = |read| ("#read = :left", AttributeValue::Bool(read));
         let assigned = filter.assigned.as_ref();
         let (index, partition, leaving) = match (assigned, filter.read) {
@@ -124,7 +124,7 @@ impl Source {
                 (keys::INBOX_UNREAD, ("unreadIn", whole), Some(("contact.assigned.id = :left", text(user))))
             }
             (Some(user), state) => {
-                let list = keys::assigned_in(organisation, inbox, user);
+                let list = keys::assigned_in(organization, inbox, user);
                 (keys::INBOX_ASSIGNED, ("assignedIn", list), state.map(read))
             }
         };
@@ -156,7 +156,7 @@ impl Source {
         if folder != listing.folder {
             return Err(no_place());
         }
-        let mut key = keys::conversation(listing.organisation, listing.inbox, &conversation).into_item();
+        let mut key = keys::conversation(listing.organization, listing.inbox, &conversation).into_item();
         key.insert("place".into(), text(place));
         key.insert(self.partition.0.into(), text(&self.partition.1));
         Ok(key)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{self, InboxId, OrganisationId},
+    ids::{self, InboxId, OrganizationId},
     inbox::{Inbox, InboxKind, Stage},
     membership::{Membership, Role, TeamMember, TeamRole, User},
     phone::PhoneNumber,
@@ -35,7 +35,7 @@ pub(crate) struct InboxRow {
 impl InboxRow {
     pub(crate) fn of(inbox: &Inbox) -> Self {
         Self {
-            org: inbox.organisation.to_string(),
+            org: inbox.organization.to_string(),
             id: inbox.id.to_string(),
             team: inbox.team.to_string(),
             kind: inbox.kind,
@@ -52,7 +52,7 @@ impl InboxRow {
 
     pub(crate) fn inbox(self) -> Result<Inbox, RowError> {
         Ok(Inbox {
-            organisation: id(&self.org)?,
+            organization: id(&self.org)?,
             id: id(&self.id)?,
             team: id(&self.team)?,
             kind: self.kind,
@@ -77,10 +77,10 @@ pub(crate) struct InboxPointer {
 
 impl InboxPointer {
     pub(crate) fn of(inbox: &Inbox) -> Self {
-        Self { org: inbox.organisation.to_string(), inbox: inbox.id.to_string() }
+        Self { org: inbox.organization.to_string(), inbox: inbox.id.to_string() }
     }
 
-    pub(crate) fn target(&self) -> Result<(OrganisationId, InboxId), RowError> {
+    pub(crate) fn target(&self) -> Result<(OrganizationId, InboxId), RowError> {
         Ok((id(&self.org)?, id(&self.inbox)?))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{OrganisationId, TeamId},
+    ids::{OrganizationId, TeamId},
     notice::{Notice, Subject},
     phone::PhoneNumber,
     registration::{CarrierReason, Registration, RegistrationStatus, Source, Step, Submission},
@@ -105,11 +105,11 @@ pub(crate) struct TeamPointer {
 }
 
 impl TeamPointer {
-    pub(crate) fn of(organisation: &OrganisationId, team: &TeamId) -> Self {
-        Self { org: organisation.to_string(), team: team.to_string(), asked: None }
+    pub(crate) fn of(organization: &OrganizationId, team: &TeamId) -> Self {
+        Self { org: organization.to_string(), team: team.to_string(), asked: None }
     }
 
-    pub(crate) fn target(&self) -> Result<(OrganisationId, TeamId), RowError> {
+    pub(crate) fn target(&self) -> Result<(OrganizationId, TeamId), RowError> {
         Ok((id(&self.org)?, id(&self.team)?))
     }
 }
@@ -181,7 +181,7 @@ impl NoticeRow {
         };
         Self {
             notice: notice.id.clone(),
-            org: notice.organisation.to_string(),
+            org: notice.organization.to_string(),
             team: notice.team.to_string(),
             subject,
             at: notice.at,
@@ -207,7 +207,7 @@ impl NoticeRow {
         let admins = self.admins.iter().map(|admin| id(admin)).collect::<Result<_, _>>()?;
         Ok(Notice {
             id: self.notice,
-            organisation: id(&self.org)?,
+            organization: id(&self.org)?,
             team: id(&self.team)?,
             subject,
             at: self.at,

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
-use shared_domain::ids::{ImportId, OrganisationId, TeamId};
+use shared_domain::ids::{ImportId, OrganizationId, TeamId};
 
 use super::{NotAJob, Queue, QueueError};
 use crate::{client::Aws, imports::OBJECTS};
 
-/// An import to go on with: `{"organisationId": "org_…", "teamId": "team_…", "importId": "imp_…"}`.
+/// An import to go on with: `{"organizationId": "org_…", "teamId": "team_…", "importId": "imp_…"}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportJob {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// The team.
     pub team: TeamId,
     /// The import.
@@ -24,8 +24,8 @@ pub struct ImportJob {
 
 #[derive(Serialize, Deserialize)]
 struct Wire {
-    #[serde(rename = "organisationId")]
-    organisation: String,
+    #[serde(rename = "organizationId")]
+    organization: String,
     #[serde(rename = "teamId")]
     team: String,
     #[serde(rename = "importId")]
@@ -71,7 +71,7 @@ impl ImportJob {
         let body: Body =
             serde_json::from_str(body).map_err(|error| NotAJob(format!("JSON, {:?}", error.classify())))?;
         match body {
-            Body::Job(wire) => Ok(vec![Self::of([&wire.organisation, &wire.team, &wire.import])?]),
+            Body::Job(wire) => Ok(vec![Self::of([&wire.organization, &wire.team, &wire.import])?]),
             Body::Files { records } => {
                 records.iter().map(|record| Self::of_object(&record.s3.object.key)).collect()
             }
@@ -84,16 +84,16 @@ impl ImportJob {
     fn of_object(key: &str) -> Result<Self, NotAJob> {
         let ids = key.strip_prefix(OBJECTS).and_then(|ids| ids.strip_suffix(".csv"));
         let ids: Vec<&str> = ids.unwrap_or_default().split('/').collect();
-        let [organisation, team, import] = ids[..] else {
+        let [organization, team, import] = ids[..] else {
             return Err(NotAJob("a file of another name".into()));
         };
-        Self::of([organisation, team, import])
+        Self::of([organization, team, import])
     }
 
-    fn of([organisation, team, import]: [&str; 3]) -> Result<Self, NotAJob> {
+    fn of([organization, team, import]: [&str; 3]) -> Result<Self, NotAJob> {
         let refused = |error: shared_domain::ids::IdError| NotAJob(error.to_string());
         Ok(Self {
-            organisation: OrganisationId::parse(organisation).map_err(refused)?,
+            organization: OrganizationId::parse(organization).map_err(refused)?,
             team: TeamId::parse(team).map_err(refused)?,
             import: ImportId::parse(import).map_err(refused)?,
         })
@@ -105,7 +105,7 @@ impl ImportJob {
     /// Never: ids are always JSON.
     pub fn body(&self) -> String {
         let wire = Wire {
-            organisation: self.organisation.to_string(),
+            organization: self.organization.to_string(),
             team: self.team.to_string(),
             import: self.import.to_string(),
         };
@@ -142,7 +142,7 @@ mod tests {
 
     fn job() -> ImportJob {
         ImportJob {
-            organisation: OrganisationId::parse("org_1").unwrap(),
+            organization: OrganizationId::parse("org_1").unwrap(),
             team: TeamId::parse("team_1").unwrap(),
             import: ImportId::parse("imp_1").unwrap(),
         }
@@ -166,7 +166,7 @@ mod tests {
     fn s3s_test_is_nothing_to_do_and_another_shape_is_refused() {
         let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"b"}"#;
         assert_eq!(ImportJob::parse(test).unwrap(), []);
-        for body in ["", "{}", "[]", r#"{"Event":"other"}"#, r#"{"organisationId":"org_1"}"#] {
+        for body in ["", "{}", "[]", r#"{"Event":"other"}"#, r#"{"organizationId":"org_1"}"#] {
             assert!(ImportJob::parse(body).is_err(), "{body}");
         }
     }

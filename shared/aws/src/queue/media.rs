@@ -3,16 +3,16 @@
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
-use shared_domain::ids::{MessageId, OrganisationId};
+use shared_domain::ids::{MessageId, OrganizationId};
 
 use super::{NotAJob, Queue, QueueError};
 use crate::client::Aws;
 
-/// A file to copy, as it travels: `{"organisationId": "org_…", "messageId": "msg_…", "place": 0}`.
+/// A file to copy, as it travels: `{"organizationId": "org_…", "messageId": "msg_…", "place": 0}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaJob {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// The message.
     pub message: MessageId,
     /// Which of its files, from 0.
@@ -22,7 +22,7 @@ pub struct MediaJob {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
-    organisation_id: String,
+    organization_id: String,
     message_id: String,
     place: usize,
 }
@@ -35,8 +35,8 @@ impl MediaJob {
     pub fn parse(body: &str) -> Result<Self, NotAJob> {
         let wire: Wire =
             serde_json::from_str(body).map_err(|error| NotAJob(format!("JSON, {:?}", error.classify())))?;
-        match (OrganisationId::parse(&wire.organisation_id), MessageId::parse(&wire.message_id)) {
-            (Ok(organisation), Ok(message)) => Ok(Self { organisation, message, place: wire.place }),
+        match (OrganizationId::parse(&wire.organization_id), MessageId::parse(&wire.message_id)) {
+            (Ok(organization), Ok(message)) => Ok(Self { organization, message, place: wire.place }),
             (Err(error), _) | (_, Err(error)) => Err(NotAJob(error.to_string())),
         }
     }
@@ -47,7 +47,7 @@ impl MediaJob {
     /// Never: texts and numbers are always JSON.
     pub fn body(&self) -> String {
         let wire = Wire {
-            organisation_id: self.organisation.to_string(),
+            organization_id: self.organization.to_string(),
             message_id: self.message.to_string(),
             place: self.place,
         };
@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn a_job_is_read_as_it_was_written_and_another_shape_is_refused() {
-        let organisation = OrganisationId::parse("org_1").unwrap();
-        let job = MediaJob { organisation, message: MessageId::parse("msg_1").unwrap(), place: 9 };
+        let organization = OrganizationId::parse("org_1").unwrap();
+        let job = MediaJob { organization, message: MessageId::parse("msg_1").unwrap(), place: 9 };
         assert_eq!(MediaJob::parse(&job.body()).unwrap(), job);
-        for body in ["", "{}", "[]", r#"{"organisationId":"org_1","messageId":"msg_1","place":-1}"#] {
+        for body in ["", "{}", "[]", r#"{"organizationId":"org_1","messageId":"msg_1","place":-1}"#] {
             assert!(MediaJob::parse(body).is_err(), "{body}");
         }
     }

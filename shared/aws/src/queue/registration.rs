@@ -4,7 +4,7 @@
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{OrganisationId, TeamId},
+    ids::{OrganizationId, TeamId},
     registration::Announcement,
 };
 
@@ -12,11 +12,11 @@ use super::{NotAJob, Queue, QueueError};
 use crate::client::Aws;
 
 /// A registration to look at:
-/// `{"organisationId": "org_…", "teamId": "team_…", "announcement": {"id", "at", "what", "codes"}?}`.
+/// `{"organizationId": "org_…", "teamId": "team_…", "announcement": {"id", "at", "what", "codes"}?}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationJob {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// The team.
     pub team: TeamId,
     /// What the carrier announced; nothing when we ask of our own accord.
@@ -26,7 +26,7 @@ pub struct RegistrationJob {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
-    organisation_id: String,
+    organization_id: String,
     team_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     announcement: Option<Announcement>,
@@ -40,8 +40,8 @@ impl RegistrationJob {
     pub fn parse(body: &str) -> Result<Self, NotAJob> {
         let wire: Wire =
             serde_json::from_str(body).map_err(|error| NotAJob(format!("JSON, {:?}", error.classify())))?;
-        match (OrganisationId::parse(&wire.organisation_id), TeamId::parse(&wire.team_id)) {
-            (Ok(organisation), Ok(team)) => Ok(Self { organisation, team, announcement: wire.announcement }),
+        match (OrganizationId::parse(&wire.organization_id), TeamId::parse(&wire.team_id)) {
+            (Ok(organization), Ok(team)) => Ok(Self { organization, team, announcement: wire.announcement }),
             (Err(error), _) | (_, Err(error)) => Err(NotAJob(error.to_string())),
         }
     }
@@ -52,7 +52,7 @@ impl RegistrationJob {
     /// Never: ids, texts and numbers are always JSON.
     pub fn body(&self) -> String {
         let wire = Wire {
-            organisation_id: self.organisation.to_string(),
+            organization_id: self.organization.to_string(),
             team_id: self.team.to_string(),
             announcement: self.announcement.clone(),
         };
@@ -93,14 +93,14 @@ mod tests {
             codes: vec![30886],
         };
         let mut job = RegistrationJob {
-            organisation: OrganisationId::parse("org_1").unwrap(),
+            organization: OrganizationId::parse("org_1").unwrap(),
             team: TeamId::parse("team_1").unwrap(),
             announcement: Some(announcement),
         };
         assert_eq!(RegistrationJob::parse(&job.body()).unwrap(), job);
         job.announcement = None;
         assert_eq!(RegistrationJob::parse(&job.body()).unwrap(), job);
-        for body in ["", "{}", "[]", r#"{"organisationId":"org_1","teamId":"inb_1"}"#] {
+        for body in ["", "{}", "[]", r#"{"organizationId":"org_1","teamId":"inb_1"}"#] {
             assert!(RegistrationJob::parse(body).is_err(), "{body}");
         }
     }

@@ -4,17 +4,17 @@
 
 use aws_sdk_sqs::types::{SendMessageBatchRequestEntry, builders::SendMessageBatchRequestEntryBuilder};
 use serde::{Deserialize, Serialize};
-use shared_domain::ids::{MessageId, OrganisationId};
+use shared_domain::ids::{MessageId, OrganizationId};
 
 use super::{NotAJob, Queue, QueueError};
 use crate::{client::Aws, outbox::Entry};
 
-/// A message to send, as it travels: `{"organisationId": "org_…", "messageId": "msg_…"}`. More fields may come; they are
+/// A message to send, as it travels: `{"organizationId": "org_…", "messageId": "msg_…"}`. More fields may come; they are
 /// ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendJob {
     /// The tenant.
-    pub organisation: OrganisationId,
+    pub organization: OrganizationId,
     /// The message.
     pub message: MessageId,
 }
@@ -22,7 +22,7 @@ pub struct SendJob {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
-    organisation_id: String,
+    organization_id: String,
     message_id: String,
 }
 
@@ -34,17 +34,17 @@ impl SendJob {
     pub fn parse(body: &str) -> Result<Self, NotAJob> {
         let wire: Wire =
             serde_json::from_str(body).map_err(|error| NotAJob(format!("JSON, {:?}", error.classify())))?;
-        let organisation = OrganisationId::parse(&wire.organisation_id);
+        let organization = OrganizationId::parse(&wire.organization_id);
         let message = MessageId::parse(&wire.message_id);
-        match (organisation, message) {
-            (Ok(organisation), Ok(message)) => Ok(Self { organisation, message }),
+        match (organization, message) {
+            (Ok(organization), Ok(message)) => Ok(Self { organization, message }),
             (Err(error), _) | (_, Err(error)) => Err(NotAJob(error.to_string())),
         }
     }
 
     fn body(entry: &Entry) -> String {
         let wire =
-            Wire { organisation_id: entry.organisation.to_string(), message_id: entry.message.to_string() };
+            Wire { organization_id: entry.organization.to_string(), message_id: entry.message.to_string() };
         serde_json::to_string(&wire).expect("two texts are always JSON")
     }
 }
@@ -79,9 +79,9 @@ mod tests {
 
     #[test]
     fn a_job_with_more_fields_is_read_and_another_shape_is_refused() {
-        let job = SendJob::parse(r#"{"organisationId":"org_1","messageId":"msg_1","later":1}"#).unwrap();
+        let job = SendJob::parse(r#"{"organizationId":"org_1","messageId":"msg_1","later":1}"#).unwrap();
         assert_eq!(job.message.as_str(), "msg_1");
-        for body in ["", "{}", "[]", r#"{"organisationId":"org_1","messageId":"cnv_1"}"#] {
+        for body in ["", "{}", "[]", r#"{"organizationId":"org_1","messageId":"cnv_1"}"#] {
             assert!(SendJob::parse(body).is_err(), "{body}");
         }
     }

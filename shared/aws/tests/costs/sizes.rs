@@ -31,7 +31,7 @@ fn value_size(value: &AttributeValue) -> usize {
 async fn a_conversation_with_everything_in_it_is_one_write_unit() {
     let desk = Desk::open().await;
     let asker = contact(9 + 30); // the longest name of the list
-    desk.contacts.put(desk.organisation(), &desk.inbox.team, &asker).await.unwrap();
+    desk.contacts.put(desk.organization(), &desk.inbox.team, &asker).await.unwrap();
     desk.hear(&asker.number, WORDS, seconds(0)).await;
     let conversation = desk.conversation_with(&asker.number);
     let holder = Person { name: "Alexandra Konstantinopoulou-Castellanos".into(), ..ada() };
@@ -43,7 +43,7 @@ async fn a_conversation_with_everything_in_it_is_one_write_unit() {
     desk.accept(&reply, guard, None).await;
     desk.conversations.mark_delivery(desk.thread(&conversation), &reply.id, true).await.unwrap();
     desk.hear(&asker.number, WORDS, seconds(4)).await;
-    let row = desk.row(keys::conversation(desk.organisation(), &desk.inbox.id, &conversation)).await.unwrap();
+    let row = desk.row(keys::conversation(desk.organization(), &desk.inbox.id, &conversation)).await.unwrap();
     assert!(size(&row) <= 1024, "{} bytes: {row:?}", size(&row));
 }
 
@@ -52,7 +52,7 @@ async fn a_text_of_one_segment_with_its_whole_way_to_the_phone_is_one_write_unit
     let desk = Desk::open().await;
     let message = desk.draft(&number(143), WORDS, &ada(), seconds(0));
     desk.accept(&message, Guard::Compose { user: None }, None).await;
-    desk.messages.claim(desk.organisation(), &message.id, u64::MAX, seconds(1)).await.unwrap();
+    desk.messages.claim(desk.organization(), &message.id, u64::MAX, seconds(1)).await.unwrap();
     let failure = Report {
         at: seconds(2),
         code: Some("30006".into()),
@@ -62,8 +62,8 @@ async fn a_text_of_one_segment_with_its_whole_way_to_the_phone_is_one_write_unit
         [DeliveryState::Unknown, DeliveryState::Sent, DeliveryState::Undelivered, DeliveryState::Delivered]
     {
         let carrier_id = Some("SM0123456789abcdef0123456789abcdef");
-        desk.messages.report(desk.organisation(), &message.id, state, &failure, carrier_id).await.unwrap();
+        desk.messages.report(desk.organization(), &message.id, state, &failure, carrier_id).await.unwrap();
     }
-    let row = desk.row(keys::message(desk.organisation(), &message.conversation, &message.id)).await.unwrap();
+    let row = desk.row(keys::message(desk.organization(), &message.conversation, &message.id)).await.unwrap();
     assert!(size(&row) <= 1024, "{} bytes: {row:?}", size(&row));
 }

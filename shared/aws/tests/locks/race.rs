@@ -27,7 +27,7 @@ async fn everybody_acquires(
         let (inbox, conversation) = (desk.inbox.clone(), conversation.clone());
         contenders.spawn(async move {
             let thread =
-                Thread { organisation: &inbox.organisation, inbox: &inbox.id, conversation: &conversation };
+                Thread { organization: &inbox.organization, inbox: &inbox.id, conversation: &conversation };
             locks.acquire(thread, &user, at, &LockPolicy::default()).await.unwrap()
         });
     }

@@ -15,7 +15,7 @@ use crate::support::{Desk, ada, number, seconds};
 const INSTANT: Duration = Duration::from_millis(1);
 
 fn entry(desk: &Desk, message: &Message) -> Entry {
-    Entry { organisation: desk.organisation().clone(), message: message.id.clone(), at: message.created_at }
+    Entry { organization: desk.organization().clone(), message: message.id.clone(), at: message.created_at }
 }
 
 /// Texts to several people, accepted one second after the other.
@@ -39,7 +39,7 @@ async fn the_stream_s_image_of_an_outbox_row_names_tenant_and_message() {
     let image = desk.row(keys::outbox(&reply.conversation, &reply.id)).await.unwrap();
     assert!(image["pk"].as_s().unwrap().starts_with(keys::OUTBOX_PREFIX), "the stream's filter goes by it");
     assert_eq!(Outbox::entry(image.into()).unwrap(), entry(desk, &reply));
-    let message = desk.row(keys::message(desk.organisation(), &reply.conversation, &reply.id)).await.unwrap();
+    let message = desk.row(keys::message(desk.organization(), &reply.conversation, &reply.id)).await.unwrap();
     assert!(Outbox::entry(message.into()).is_err(), "a message is no outbox row");
 }
 
@@ -66,7 +66,7 @@ async fn an_entry_that_is_queued_is_removed_and_removing_it_twice_is_removing_it
     desk.outbox.remove(&first).await.unwrap();
     desk.outbox.remove(&first).await.unwrap();
     assert_eq!(desk.outbox.left_behind(seconds(600)).await.unwrap(), [second]);
-    assert!(desk.messages.get(desk.organisation(), &messages[0].id).await.unwrap().is_some());
+    assert!(desk.messages.get(desk.organization(), &messages[0].id).await.unwrap().is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +74,7 @@ async fn sends_with_an_unknown_answer_wait_in_their_order_until_the_carrier_has_
     let desk = Desk::open().await;
     let messages = accepted(&desk, 3).await;
     for message in messages.iter().rev() {
-        desk.outbox.ask_about(desk.organisation(), &message.id, message.created_at).await.unwrap();
+        desk.outbox.ask_about(desk.organization(), &message.id, message.created_at).await.unwrap();
     }
     desk.outbox.answered(&messages[1].id).await.unwrap();
     desk.outbox.answered(&messages[1].id).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared_aws::{audit::Deed, inbound::InboundText};
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, ConversationId, InboxId, MessageId, OrganisationId, TeamId, UserId},
+    ids::{ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
     lock::Person,
     membership::{Membership, User},
@@ -53,7 +53,7 @@ pub(crate) fn number(place: usize) -> PhoneNumber {
 /// The inbox of the front desk.
 pub(crate) fn shared_inbox() -> Inbox {
     Inbox {
-        organisation: OrganisationId::new(START, 11),
+        organization: OrganizationId::new(START, 11),
         id: InboxId::new(START, 22),
         team: TeamId::new(START, 33),
         kind: InboxKind::Shared,
@@ -89,7 +89,7 @@ pub(crate) fn team_that_is(registration: RegistrationStatus) -> Team {
     }
 }
 
-/// A person as a user of the organisation.
+/// A person as a user of the organization.
 pub(crate) fn user(person: &Person) -> User {
     let email = format!("{}@college.example", person.id);
     User { id: person.id.clone(), name: person.name.clone(), email, owner: false }

@@ -43,7 +43,7 @@ use shared_aws::{
 use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Filter, Folder},
-    ids::{ConversationId, InboxId, MessageId, OrganisationId},
+    ids::{ConversationId, InboxId, MessageId, OrganizationId},
     inbox::Inbox,
     lock::{Lease, LockPolicy, Person},
     message::Message,
@@ -152,8 +152,8 @@ impl Desk {
         Table::new(Client::from_conf(config), TABLE)
     }
 
-    pub(crate) fn organisation(&self) -> &OrganisationId {
-        &self.inbox.organisation
+    pub(crate) fn organization(&self) -> &OrganizationId {
+        &self.inbox.organization
     }
 
     pub(crate) fn conversation_with(&self, number: &PhoneNumber) -> ConversationId {
@@ -161,7 +161,7 @@ impl Desk {
     }
 
     pub(crate) fn thread<'a>(&'a self, conversation: &'a ConversationId) -> Thread<'a> {
-        Thread { organisation: &self.inbox.organisation, inbox: &self.inbox.id, conversation }
+        Thread { organization: &self.inbox.organization, inbox: &self.inbox.id, conversation }
     }
 
     /// What the inbox's counter says.
@@ -177,13 +177,13 @@ impl Desk {
     /// An inbox's counter.
     pub(crate) async fn counter_of(&self, inbox: &InboxId) -> Counter {
         let wanted = [inbox.clone()];
-        let (inboxes, _) = self.inboxes.with_teams(self.organisation(), &wanted, &[]).await.unwrap();
+        let (inboxes, _) = self.inboxes.with_teams(self.organization(), &wanted, &[]).await.unwrap();
         inboxes[0].1
     }
 
     /// What was done in the team, newest first.
     pub(crate) async fn trail(&self) -> Vec<Entry> {
-        self.audit.page(self.organisation(), &self.inbox.team, 100, None).await.unwrap().entries
+        self.audit.page(self.organization(), &self.inbox.team, 100, None).await.unwrap().entries
     }
 
     /// A text comes in; its carrier id is made of sender and time.
@@ -216,7 +216,7 @@ impl Desk {
         at: Timestamp,
     ) -> Option<Conversation> {
         let seen = self.conversations.get(self.thread(conversation)).await.unwrap()?;
-        self.conversations.change(self.organisation(), seen, change, at).await.unwrap()
+        self.conversations.change(self.organization(), seen, change, at).await.unwrap()
     }
 
     /// A page of a list of the inbox.
@@ -227,8 +227,8 @@ impl Desk {
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page, StoreError> {
-        let (organisation, inbox) = (self.organisation(), &self.inbox.id);
-        self.conversations.list(Listing { organisation, inbox, folder, filter }, limit, after).await
+        let (organization, inbox) = (self.organization(), &self.inbox.id);
+        self.conversations.list(Listing { organization, inbox, folder, filter }, limit, after).await
     }
 
     /// This user opens the conversation to answer, however many others are open.
@@ -259,8 +259,8 @@ impl Desk {
         idempotency: Option<Idempotency<'_>>,
     ) -> Accepted {
         let contact = Contact::provisional(&message.team, &message.contact_number);
-        let organisation = self.organisation();
-        let wanted = Acceptance { organisation, message, contact: &contact, guard, idempotency };
+        let organization = self.organization();
+        let wanted = Acceptance { organization, message, contact: &contact, guard, idempotency };
         self.sends.accept(wanted).await.unwrap()
     }
 

@@ -24,7 +24,7 @@ async fn admit(desk: &Desk, inbox: &Inbox, person: &Person) -> Added {
 
 async fn admit_by(members: &Members, inbox: &Inbox, person: &Person) -> Added {
     let deed = deed(person, "inbox.admit", inbox.id.as_str(), seconds(10));
-    members.admit(&inbox.organisation, &membership(inbox, person), &deed).await.unwrap()
+    members.admit(&inbox.organization, &membership(inbox, person), &deed).await.unwrap()
 }
 
 async fn in_team(desk: &Desk, person: &Person) {
@@ -37,7 +37,7 @@ async fn who_is_admitted_is_found_from_inbox_and_user_and_being_admitted_twice_i
     in_team(&desk, &ada()).await;
     for _ in 0..2 {
         assert_eq!(admit(&desk, &desk.inbox, &ada()).await, Added::Done);
-        let members = desk.members.list(desk.organisation(), &desk.inbox.id).await.unwrap();
+        let members = desk.members.list(desk.organization(), &desk.inbox.id).await.unwrap();
         assert_eq!(members, [membership(&desk.inbox, &ada())]);
         let of_user = UserInbox { inbox: desk.inbox.id.clone(), team: desk.inbox.team.clone() };
         assert_eq!(home(&desk, &ada()).await.unwrap().inboxes, [of_user]);
@@ -53,7 +53,7 @@ async fn who_is_dismissed_has_no_way_in_from_either_side() {
     for at in [11, 12] {
         let deed = deed(&ben, "inbox.dismiss", desk.inbox.id.as_str(), seconds(at));
         let (team, inbox) = (&desk.inbox.team, &desk.inbox.id);
-        desk.members.dismiss(desk.organisation(), team, inbox, &ada().id, &deed).await.unwrap();
+        desk.members.dismiss(desk.organization(), team, inbox, &ada().id, &deed).await.unwrap();
         assert_eq!(is_in(&desk, inbox, &ada()).await, None);
         assert_eq!(home(&desk, &ada()).await.unwrap().inboxes, []);
     }
@@ -72,7 +72,7 @@ async fn refused(desk: &Desk, inbox: &Inbox) -> Added {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_not_of_the_team_is_not_admitted() {
     let desk = desk().await;
-    desk.members.put_user(desk.organisation(), &user(&ada())).await.unwrap();
+    desk.members.put_user(desk.organization(), &user(&ada())).await.unwrap();
     assert_eq!(refused(&desk, &desk.inbox).await, Added::NotInTeam);
 }
 
@@ -86,10 +86,10 @@ async fn nobody_is_admitted_while_the_team_may_not_send() {
         RegistrationStatus::Rejected,
         RegistrationStatus::Suspended,
     ] {
-        desk.teams.put(desk.organisation(), &team_that_is(status)).await.unwrap();
+        desk.teams.put(desk.organization(), &team_that_is(status)).await.unwrap();
         assert_eq!(refused(&desk, &desk.inbox).await, Added::RegistrationIncomplete, "{status:?}");
     }
-    desk.teams.put(desk.organisation(), &team_that_is(RegistrationStatus::Approved)).await.unwrap();
+    desk.teams.put(desk.organization(), &team_that_is(RegistrationStatus::Approved)).await.unwrap();
     assert_eq!(admit(&desk, &desk.inbox, &ada()).await, Added::Done);
 }
 
@@ -109,7 +109,7 @@ async fn nobody_is_admitted_to_an_inbox_that_is_not_in_use_or_not_there() {
 async fn of_several_reasons_the_most_lasting_is_told() {
     let desk = Desk::open().await;
     let status = RegistrationStatus::Suspended;
-    desk.teams.put(desk.organisation(), &team_that_is(status)).await.unwrap();
+    desk.teams.put(desk.organization(), &team_that_is(status)).await.unwrap();
     assert_eq!(refused(&desk, &desk.inbox).await, Added::RegistrationIncomplete, "nor of the team");
     assert_eq!(refused(&desk, &another_inbox(2)).await, Added::InboxNotActive, "nor registered");
 }
@@ -128,7 +128,7 @@ async fn suspend(registrations: Registrations, inbox: Inbox, from: Registration)
         by: None,
     };
     let turn = Turn { to: status, as_of: at, reasons: &[], step: &step, admins: Vec::new() };
-    registrations.turn(&inbox.organisation, &inbox.team, &from, turn).await.unwrap()
+    registrations.turn(&inbox.organization, &inbox.team, &from, turn).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -142,9 +142,9 @@ async fn a_suspension_among_admissions_divides_them_and_lets_nobody_in_after_it(
         let inbox = another_inbox(round);
         desk.inboxes.put(&inbox).await.unwrap();
         let approved = RegistrationStatus::Approved;
-        desk.teams.put(desk.organisation(), &team_that_is(approved)).await.unwrap();
+        desk.teams.put(desk.organization(), &team_that_is(approved)).await.unwrap();
         let from = Registration { status: approved, as_of: seconds(round as u64), ..Registration::default() };
-        desk.registrations.put(desk.organisation(), &inbox.team, &from).await.unwrap();
+        desk.registrations.put(desk.organization(), &inbox.team, &from).await.unwrap();
         let mut admissions = JoinSet::new();
         for person in people.clone() {
             let (members, inbox) = (Members::new(desk.other_host()), inbox.clone());
@@ -185,7 +185,7 @@ async fn whoever_is_admitted_and_removed_at_once_is_out_at_the_end() {
         let other = TeamMembers::new(desk.other_host());
         let ben = ben();
         let deed = deed(&ben, "member.remove", person.id.as_str(), seconds(30));
-        other.remove(desk.organisation(), &desk.inbox.team, &read_before, &deed).await.unwrap();
+        other.remove(desk.organization(), &desk.inbox.team, &read_before, &deed).await.unwrap();
         let added = admission.await.unwrap();
         assert!(matches!(added, Added::Done | Added::NotInTeam), "{added:?}");
         assert_eq!(is_in(&desk, &desk.inbox.id, &person).await, None, "{added:?}");

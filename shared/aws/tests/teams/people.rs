@@ -15,12 +15,12 @@ use crate::support::{Desk, ada, another_inbox, ben, cleo, deed, membership, seco
 /// A desk whose team may send.
 pub(super) async fn desk() -> Desk {
     let desk = Desk::open().await;
-    desk.teams.put(desk.organisation(), &team_that_is(RegistrationStatus::Approved)).await.unwrap();
+    desk.teams.put(desk.organization(), &team_that_is(RegistrationStatus::Approved)).await.unwrap();
     desk
 }
 
 pub(super) async fn home(desk: &Desk, person: &Person) -> Option<Home> {
-    desk.members.home(desk.organisation(), &person.id).await.unwrap()
+    desk.members.home(desk.organization(), &person.id).await.unwrap()
 }
 
 /// Becomes a member of the team as a user who was read before.
@@ -34,12 +34,12 @@ async fn put_from(
 ) -> Result<bool, StoreError> {
     let cleo = cleo();
     let deed = deed(&cleo, "member.put", user.id.as_str(), seconds(20));
-    store.put(desk.organisation(), team, user, role, home, &deed).await
+    store.put(desk.organization(), team, user, role, home, &deed).await
 }
 
 /// Becomes a member as things stand now.
 pub(super) async fn put(desk: &Desk, team: &TeamId, user: &User, role: Role) -> bool {
-    let home = desk.members.home(desk.organisation(), &user.id).await.unwrap();
+    let home = desk.members.home(desk.organization(), &user.id).await.unwrap();
     put_from(desk, &desk.team_members, team, user, role, home.as_ref()).await.unwrap()
 }
 
@@ -50,11 +50,11 @@ pub(super) async fn remove(desk: &Desk, home: &Home) -> Vec<InboxId> {
 async fn remove_by(desk: &Desk, store: &TeamMembers, home: &Home) -> Result<Vec<InboxId>, StoreError> {
     let cleo = cleo();
     let deed = deed(&cleo, "member.remove", home.user.id.as_str(), seconds(30));
-    store.remove(desk.organisation(), &desk.inbox.team, home, &deed).await
+    store.remove(desk.organization(), &desk.inbox.team, home, &deed).await
 }
 
 pub(super) async fn is_in(desk: &Desk, inbox: &InboxId, person: &Person) -> Option<Membership> {
-    desk.members.membership(desk.organisation(), inbox, &person.id).await.unwrap()
+    desk.members.membership(desk.organization(), inbox, &person.id).await.unwrap()
 }
 
 /// A member of the desk's team and of so many of its inboxes.
@@ -63,7 +63,7 @@ async fn member_of_inboxes(desk: &Desk, person: &Person, how_many: usize) -> Vec
     let mut inboxes = Vec::new();
     for place in 0..how_many {
         let inbox = another_inbox(place);
-        desk.members.add(desk.organisation(), &membership(&inbox, person)).await.unwrap();
+        desk.members.add(desk.organization(), &membership(&inbox, person)).await.unwrap();
         inboxes.push(inbox.id);
     }
     inboxes
@@ -72,38 +72,38 @@ async fn member_of_inboxes(desk: &Desk, person: &Person, how_many: usize) -> Vec
 /// A member of another team too, with an inbox there.
 async fn member_elsewhere(desk: &Desk, person: &Person) -> (Team, Membership) {
     let other = another_team(7);
-    desk.teams.put(desk.organisation(), &other).await.unwrap();
+    desk.teams.put(desk.organization(), &other).await.unwrap();
     assert!(put(desk, &other.id, &user(person), Role::Admin).await);
     let elsewhere = Membership { team: other.id.clone(), ..membership(&another_inbox(777), person) };
-    desk.members.add(desk.organisation(), &elsewhere).await.unwrap();
+    desk.members.add(desk.organization(), &elsewhere).await.unwrap();
     (other, elsewhere)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_becomes_a_member_is_found_from_team_and_user_and_has_a_standing() {
     let desk = desk().await;
-    let (organisation, team) = (desk.organisation(), &desk.inbox.team);
-    let standing = async || desk.members.standing(organisation, team, &ada().id).await.unwrap();
+    let (organization, team) = (desk.organization(), &desk.inbox.team);
+    let standing = async || desk.members.standing(organization, team, &ada().id).await.unwrap();
     assert_eq!(standing().await, None);
     assert!(put(&desk, team, &user(&ada()), Role::Admin).await);
     assert!(put(&desk, team, &user(&ben()), Role::Member).await);
     let member = |person: Person, role| TeamMember { email: user(&person).email, user: person, role };
     let (first, second) = (member(ada(), Role::Admin), member(ben(), Role::Member));
-    assert_eq!(desk.team_members.list(organisation, team).await.unwrap(), [first.clone(), second]);
-    assert_eq!(desk.team_members.admins(organisation, team).await.unwrap(), std::slice::from_ref(&first));
-    assert_eq!(desk.team_members.get(organisation, team, &ada().id).await.unwrap(), Some(first));
-    assert_eq!(desk.team_members.get(organisation, team, &cleo().id).await.unwrap(), None);
+    assert_eq!(desk.team_members.list(organization, team).await.unwrap(), [first.clone(), second]);
+    assert_eq!(desk.team_members.admins(organization, team).await.unwrap(), std::slice::from_ref(&first));
+    assert_eq!(desk.team_members.get(organization, team, &ada().id).await.unwrap(), Some(first));
+    assert_eq!(desk.team_members.get(organization, team, &cleo().id).await.unwrap(), None);
     let role = TeamRole { team: team.clone(), role: Role::Admin };
     let expected = Home { user: user(&ada()), teams: vec![role], inboxes: Vec::new() };
     assert_eq!(home(&desk, &ada()).await, Some(expected));
     let standing = standing().await.unwrap();
     assert_eq!((standing.role, standing.person(), standing.manages()), (Some(Role::Admin), ada(), true));
     assert_eq!(standing.team, team_that_is(RegistrationStatus::Approved));
-    let elsewhere = desk.members.standing(organisation, &another_team(1).id, &ada().id).await.unwrap();
+    let elsewhere = desk.members.standing(organization, &another_team(1).id, &ada().id).await.unwrap();
     assert_eq!(elsewhere, None, "there is no such team");
-    desk.teams.put(organisation, &another_team(1)).await.unwrap();
+    desk.teams.put(organization, &another_team(1)).await.unwrap();
     let elsewhere =
-        desk.members.standing(organisation, &another_team(1).id, &ada().id).await.unwrap().unwrap();
+        desk.members.standing(organization, &another_team(1).id, &ada().id).await.unwrap().unwrap();
     assert_eq!((elsewhere.role, elsewhere.manages()), (None, false));
     assert_eq!(desk.trail().await.len(), 2);
 }
@@ -111,23 +111,23 @@ async fn who_becomes_a_member_is_found_from_team_and_user_and_has_a_standing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_role_changes_nothing_else_and_nobody_becomes_the_owner_by_being_a_member() {
     let desk = desk().await;
-    let (organisation, team) = (desk.organisation(), &desk.inbox.team);
+    let (organization, team) = (desk.organization(), &desk.inbox.team);
     let owner = User { owner: true, ..user(&ada()) };
-    desk.members.put_user(organisation, &owner).await.unwrap();
+    desk.members.put_user(organization, &owner).await.unwrap();
     assert!(put(&desk, team, &user(&ada()), Role::Admin).await);
     assert!(put(&desk, team, &user(&ada()), Role::Member).await);
     let home = home(&desk, &ada()).await.unwrap();
     assert_eq!((home.user.owner, home.role(team)), (true, Some(Role::Member)));
     assert!(put(&desk, team, &user(&ben()), Role::Member).await);
     assert!(put(&desk, team, &User { owner: true, ..user(&ben()) }, Role::Admin).await);
-    let ben = desk.members.user(organisation, &ben().id).await.unwrap();
+    let ben = desk.members.user(organization, &ben().id).await.unwrap();
     assert_eq!(ben, Some(user(&crate::support::ben())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_is_refused_when_it_was_given_by_what_the_user_was_before() {
     let desk = desk().await;
-    let (organisation, team) = (desk.organisation(), &desk.inbox.team);
+    let (organization, team) = (desk.organization(), &desk.inbox.team);
     let stranger = home(&desk, &ada()).await;
     assert!(put(&desk, team, &user(&ada()), Role::Member).await);
     let member = home(&desk, &ada()).await;
@@ -143,21 +143,21 @@ async fn a_role_is_refused_when_it_was_given_by_what_the_user_was_before() {
     assert_eq!(desk.all_rows().await, before);
     remove(&desk, &admin).await;
     assert!(!stale(Some(&admin)).await);
-    assert_eq!(desk.members.role(organisation, team, &ada().id).await.unwrap(), None);
+    assert_eq!(desk.members.role(organization, team, &ada().id).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_name_and_address_go_to_every_team_and_inbox() {
     let desk = desk().await;
-    let organisation = desk.organisation();
+    let organization = desk.organization();
     let inboxes = member_of_inboxes(&desk, &ada(), 3).await;
     let (other, elsewhere) = member_elsewhere(&desk, &ada()).await;
     let married =
         User { name: "Ada Oyelaran-Kim".into(), email: "ada.kim@college.example".into(), ..user(&ada()) };
     assert!(put(&desk, &desk.inbox.team, &married, Role::Member).await);
-    assert_eq!(desk.members.user(organisation, &ada().id).await.unwrap(), Some(married.clone()));
+    assert_eq!(desk.members.user(organization, &ada().id).await.unwrap(), Some(married.clone()));
     for (team, role) in [(&desk.inbox.team, Role::Member), (&other.id, Role::Admin)] {
-        let shown = desk.team_members.get(organisation, team, &ada().id).await.unwrap().unwrap();
+        let shown = desk.team_members.get(organization, team, &ada().id).await.unwrap().unwrap();
         assert_eq!((&shown.user.name, &shown.email, shown.role), (&married.name, &married.email, role));
     }
     for inbox in inboxes.iter().chain([&elsewhere.inbox]) {
@@ -175,14 +175,14 @@ async fn nobody_becomes_a_member_of_a_team_that_is_not_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_name_is_refused_when_a_place_that_showed_the_old_one_went_meanwhile() {
     let desk = desk().await;
-    let organisation = desk.organisation();
+    let organization = desk.organization();
     let inboxes = member_of_inboxes(&desk, &ada(), 2).await;
     let (other, _) = member_elsewhere(&desk, &ada()).await;
     let stale = home(&desk, &ada()).await;
     let renamed = User { name: "Ada Kim".into(), ..user(&ada()) };
     let cleo = cleo();
     let deed = deed(&cleo, "inbox.dismiss", "x", seconds(21));
-    desk.members.dismiss(organisation, &desk.inbox.team, &inboxes[0], &ada().id, &deed).await.unwrap();
+    desk.members.dismiss(organization, &desk.inbox.team, &inboxes[0], &ada().id, &deed).await.unwrap();
     let refused = async |stale: Option<&Home>| {
         let before = desk.all_rows().await;
         let team = &desk.inbox.team;
@@ -193,7 +193,7 @@ async fn another_name_is_refused_when_a_place_that_showed_the_old_one_went_meanw
     assert!(refused(stale.as_ref()).await, "an inbox went");
     let stale = home(&desk, &ada()).await;
     let of_other = stale.clone().unwrap();
-    desk.team_members.remove(organisation, &other.id, &of_other, &deed).await.unwrap();
+    desk.team_members.remove(organization, &other.id, &of_other, &deed).await.unwrap();
     assert!(refused(stale.as_ref()).await, "a team went");
     assert!(put(&desk, &desk.inbox.team, &renamed, Role::Member).await, "read again, it is done");
     assert_eq!(is_in(&desk, &inboxes[0], &ada()).await, None, "and nothing came back");
@@ -229,7 +229,7 @@ async fn a_renaming_that_broke_off_is_done_to_its_end_when_it_is_asked_for_again
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_a_team_leaves_its_ninety_inboxes_and_stays_in_other_teams() {
     let desk = desk().await;
-    let organisation = desk.organisation();
+    let organization = desk.organization();
     let mut inboxes = member_of_inboxes(&desk, &ada(), 90).await;
     let (other, elsewhere) = member_elsewhere(&desk, &ada()).await;
     member_of_inboxes(&desk, &ben(), 2).await;
@@ -247,8 +247,8 @@ async fn who_leaves_a_team_leaves_its_ninety_inboxes_and_stays_in_other_teams() 
     assert_eq!((teams, inboxes), (vec![&other.id], vec![&elsewhere.inbox]));
     assert_eq!(is_in(&desk, &elsewhere.inbox, &ada()).await, Some(elsewhere));
     let team = &desk.inbox.team;
-    assert_eq!(desk.team_members.get(organisation, team, &ada().id).await.unwrap(), None);
-    assert_eq!(desk.members.role(organisation, team, &ada().id).await.unwrap(), None);
+    assert_eq!(desk.team_members.get(organization, team, &ada().id).await.unwrap(), None);
+    assert_eq!(desk.members.role(organization, team, &ada().id).await.unwrap(), None);
     assert_eq!(desk.trail().await[0].action, "member.remove");
 }
 

@@ -55,7 +55,7 @@ pub enum VerifierError {
     EmptyToken,
 }
 
-/// What of a request goes into its signature. Everything as it came: nothing decoded, nothing normalised.
+/// What of a request goes into its signature. Everything as it came: nothing decoded, nothing normalized.
 #[derive(Clone, Copy)]
 pub struct SignedRequest<'a> {
     /// The path with its leading slash and its percent-encoding.

@@ -49,7 +49,7 @@ pub struct Changes {
     pub custom: BTreeMap<String, Option<String>>,
 }
 
-/// What a row does to the contact with its contact id. `staff` is the user whom the row assigns, as the organisation knows
+/// What a row does to the contact with its contact id. `staff` is the user whom the row assigns, as the organization knows
 /// it, or `None` when it knows no such user (or the row assigns nobody). The opt-out state of a number that only now comes
 /// to the contact is read by the caller: `existing.opt_out` has to be that of the row's number.
 ///

@@ -33,7 +33,7 @@ pub struct Review {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It was a wish for no more texts, and is honoured.
+    /// It was a wish for no more texts, and is honored.
     OptedOut,
     /// It meant something else.
     Dismissed,

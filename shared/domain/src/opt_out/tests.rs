@@ -321,9 +321,9 @@ fn a_keyword_that_is_stretched_beyond_forty_bytes_is_none() {
     assert_eq!(keyword(&stretched(42)), None);
 }
 
-fn inbox(organisation: &str, team: &str, kind: InboxKind) -> Inbox {
+fn inbox(organization: &str, team: &str, kind: InboxKind) -> Inbox {
     Inbox {
-        organisation: OrganisationId::parse(organisation).unwrap(),
+        organization: OrganizationId::parse(organization).unwrap(),
         id: InboxId::parse("inb_1").unwrap(),
         team: TeamId::parse(team).unwrap(),
         kind,
@@ -421,23 +421,23 @@ proptest! {
     fn an_opt_out_never_leaks_out_of_its_scope(
         stops in prop::collection::vec((0_u8..2, 0_u8..3, any::<bool>(), 0_u8..2), 0..6),
     ) {
-        let inbox_of = |organisation: u8, team: u8, shared: bool| {
+        let inbox_of = |organization: u8, team: u8, shared: bool| {
             let kind = if shared { InboxKind::Shared } else { InboxKind::Personal };
-            // Team ids repeat between organisations on purpose.
-            inbox(&format!("org_{organisation}"), &format!("team_{team}"), kind)
+            // Team ids repeat between organizations on purpose.
+            inbox(&format!("org_{organization}"), &format!("team_{team}"), kind)
         };
         let closed: BTreeSet<Subject> = stops
             .iter()
-            .map(|(organisation, team, shared, last)| Subject::of(&inbox_of(*organisation, *team, *shared), &number(*last)))
+            .map(|(organization, team, shared, last)| Subject::of(&inbox_of(*organization, *team, *shared), &number(*last)))
             .collect();
-        for organisation in 0..2 {
+        for organization in 0..2 {
             for team in 0..3 {
                 for (shared, last) in [(true, 0), (true, 1), (false, 0), (false, 1)] {
-                    let blocked = Subject::all_against(&inbox_of(organisation, team, shared), &number(last))
+                    let blocked = Subject::all_against(&inbox_of(organization, team, shared), &number(last))
                         .iter()
                         .any(|subject| closed.contains(subject));
                     let expected = stops.iter().any(|stop| {
-                        stop.0 == organisation && stop.3 == last && if stop.2 { stop.1 == team } else { !shared }
+                        stop.0 == organization && stop.3 == last && if stop.2 { stop.1 == team } else { !shared }
                     });
                     prop_assert_eq!(blocked, expected);
                 }

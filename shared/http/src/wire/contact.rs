@@ -71,7 +71,7 @@ pub struct OptOutEntryView {
     pub phone_number: String,
     /// `opted_out` or `opted_in`: where the contact stood after it.
     pub status: &'static str,
-    /// `team`, or `personal`: all personal inboxes of the organisation.
+    /// `team`, or `personal`: all personal inboxes of the organization.
     pub scope: &'static str,
     /// `keyword`, `user`, `import` or `carrier`.
     pub source: &'static str,

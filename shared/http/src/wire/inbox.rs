@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::input::nullable;
 
-/// An inbox: its settings. Name and colour are shown to members alone, and null to others who may manage it.
+/// An inbox: its settings. Name and color are shown to members alone, and null to others who may manage it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InboxView {
@@ -101,7 +101,7 @@ pub struct CreatedInbox {
 pub struct NewInbox {
     /// 1 to 80 characters.
     pub name: String,
-    /// Unique in the organisation; made of the name when absent.
+    /// Unique in the organization; made of the name when absent.
     pub api_code: Option<String>,
     /// `#rrggbb`.
     pub color: String,
@@ -122,7 +122,7 @@ pub struct InboxChange {
     pub name: Option<String>,
     /// `#rrggbb`.
     pub color: Option<String>,
-    /// Unique in the organisation.
+    /// Unique in the organization.
     pub api_code: Option<String>,
     /// Whom a call to the number rings; null: nobody.
     #[serde(default, deserialize_with = "nullable")]

@@ -13,7 +13,7 @@ pub struct MeUser {
     pub name: String,
     /// Where e-mail goes.
     pub email: String,
-    /// Owns the organisation.
+    /// Owns the organization.
     pub owner: bool,
 }
 

@@ -8,7 +8,7 @@ use shared_aws::{
     media::stored_at,
 };
 use shared_domain::{
-    ids::{InboxId, MediaId, OrganisationId},
+    ids::{InboxId, MediaId, OrganizationId},
     media::{Media, MediaState, is_shown},
     message::{DeliveryState, Message, Report},
     time::Timestamp,
@@ -27,7 +27,7 @@ pub struct Links<'a> {
     /// Where the files are.
     pub bucket: &'a Bucket,
     /// The tenant.
-    pub organisation: &'a OrganisationId,
+    pub organization: &'a OrganizationId,
     /// When the answer is made.
     pub now: Timestamp,
 }
@@ -36,7 +36,7 @@ impl Links<'_> {
     /// Pictures, sound and film for the page, everything else to be saved.
     fn to(&self, inbox: &InboxId, id: &MediaId, content_type: Option<&str>) -> Option<String> {
         let shown = if content_type.is_some_and(is_shown) { Shown::Inline } else { Shown::Attachment };
-        let key = stored_at(self.organisation, inbox, id);
+        let key = stored_at(self.organization, inbox, id);
         self.bucket.presigned_get(&key, shown, LINK_LIVES, self.now).ok()
     }
 }

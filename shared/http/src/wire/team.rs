@@ -19,7 +19,7 @@ pub struct TeamView {
     pub team_id: String,
     /// Its name.
     pub name: String,
-    /// The caller's role: `admin` or `member`; null for the organisation's owner where they have none.
+    /// The caller's role: `admin` or `member`; null for the organization's owner where they have none.
     #[schema(required)]
     pub role: Option<&'static str>,
     /// `not_started`, `pending`, `approved`, `rejected` or `suspended`.
@@ -71,7 +71,7 @@ impl From<RoleName> for Role {
     }
 }
 
-/// Somebody as a member of the team. Name and address are needed for who is new in the organisation, and stay as they are
+/// Somebody as a member of the team. Name and address are needed for who is new in the organization, and stay as they are
 /// where they are absent.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct MemberDetails {

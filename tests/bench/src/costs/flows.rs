@@ -11,7 +11,7 @@ use shared_aws::{
 };
 use shared_carriers::callback::StatusCallbacks;
 use shared_domain::{
-    ids::{MessageId, OrganisationId},
+    ids::{MessageId, OrganizationId},
     lock::{LockPolicy, Person},
     opt_out::Answers,
 };
@@ -76,8 +76,8 @@ impl Stage {
         }
     }
 
-    fn organisation(&self) -> &OrganisationId {
-        &self.scene.inbox.organisation
+    fn organization(&self) -> &OrganizationId {
+        &self.scene.inbox.organization
     }
 
     /// What a handler asked that answered one request.
@@ -166,7 +166,7 @@ impl Stage {
         let key = keys::outbox(&message.conversation().unwrap(), message);
         let image = json!({
             "pk": { "S": key.pk }, "sk": { "S": key.sk }, "at": { "N": clock::now().millis().to_string() },
-            "org": { "S": self.organisation().as_str() },
+            "org": { "S": self.organization().as_str() },
         });
         let record = json!({
             "eventID": "1", "eventName": "INSERT", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
@@ -187,7 +187,7 @@ impl Stage {
     async fn send(&self, message: &MessageId) -> Step {
         let table = self.scene.watched(self.meter.clone());
         let app = outbound_send::App::new(table, bucket(), stand_ins::carrier().await, callbacks(), 5);
-        let job = json!({ "organisationId": self.organisation().as_str(), "messageId": message.as_str() });
+        let job = json!({ "organizationId": self.organization().as_str(), "messageId": message.as_str() });
         let record = json!({
             "messageId": "1", "receiptHandle": "r", "body": job.to_string(), "md5OfBody": "",
             "messageAttributes": {},
@@ -205,7 +205,7 @@ impl Stage {
     }
 
     async fn callback(&self, message: &MessageId, status: &str) -> Step {
-        let url = callbacks().url(self.organisation().as_str(), message.as_str());
+        let url = callbacks().url(self.organization().as_str(), message.as_str());
         let query = url.split_once('?').unwrap().1;
         let sid = "SM99999999999999999999999999999999";
         let form = format!(
