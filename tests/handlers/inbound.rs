@@ -3,7 +3,7 @@
 use inbound_sms::{App, handle};
 use shared_aws::table::Table;
 use shared_domain::conversation::Folder;
-use shared_domain::opt_out::Answers;
+use shared_domain::opt_out::KeywordReplies;
 
 use crate::stage::{ACCOUNT, Stage, TOKEN, json, now, signed, verifier};
 
@@ -12,7 +12,7 @@ const SMS: &str = include_str!("../fixtures/twilio/inbound_sms.form");
 const MMS: &str = include_str!("../fixtures/twilio/inbound_mms.form");
 
 fn app(table: Table) -> App {
-    App::new(table, verifier(), ACCOUNT.into(), Answers::Product)
+    App::new(table, verifier(), ACCOUNT.into(), KeywordReplies::Product)
 }
 
 #[tokio::test(flavor = "multi_thread")]

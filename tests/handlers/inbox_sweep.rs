@@ -33,7 +33,7 @@ async fn sweep(office: &Office, at: Timestamp) -> Tally {
 }
 
 fn much_later() -> Timestamp {
-    now().plus(GRACE)
+    now() + GRACE
 }
 
 /// The carrier sells a number under an inbox's name, whoever asked for it and however long ago.
@@ -55,7 +55,7 @@ async fn an_abandoned_creation_waits_for_the_grace_time_and_is_undone_with_its_n
     let event = create("dan", "team_2", &wish("back", 2001)).header("idempotency-key", "k-1");
     let id = broken_off(&office, &event, &LOST_SERVICE).await;
     let waiting = Tally { waiting: 1, ..Tally::default() };
-    assert_eq!(sweep(&office, begin.plus(GRACE).minus(Duration::from_millis(1))).await, waiting);
+    assert_eq!(sweep(&office, begin + GRACE - Duration::from_millis(1)).await, waiting);
     assert_eq!(office.inbox(&id).await.unwrap().stage, Stage::Creating);
     assert_eq!(office.carrier.owned().await.len(), 1);
     let undone = Tally { undone: 1, released: 1, ..Tally::default() };

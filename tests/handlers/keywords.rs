@@ -7,7 +7,7 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use inbound_sms::{App, handle};
 use serde_json::json;
 use shared_aws::{
-    audit::Deed,
+    audit::AuditEvent,
     inboxes::Inboxes,
     opt_outs::OptOuts,
     out_of_office::{OutOfOffice, Saved},
@@ -17,7 +17,7 @@ use shared_domain::{
     ids::{ConversationId, InboxId, MessageId},
     inbox::{self, Inbox, InboxKind},
     message::{DeliveryState, Direction, Message},
-    opt_out::{Answers, Entry, Source, Subject, help_text, start_text, stop_text},
+    opt_out::{KeywordReplies, LedgerEntry, OptOutSource, OptOutSubject, help_text, start_text, stop_text},
     out_of_office::{Draft, Mode},
     phone::PhoneNumber,
     registration::RegistrationStatus,
@@ -34,11 +34,11 @@ const AWAY: &str = "We are closed until Monday.";
 
 /// So many seconds after the beginning of every test.
 pub(crate) fn at(seconds: u64) -> Timestamp {
-    Timestamp::from_millis(1_800_000_000_000).plus(Duration::from_secs(seconds))
+    Timestamp::from_millis(1_800_000_000_000) + Duration::from_secs(seconds)
 }
 
 pub(crate) fn app(stage: &Stage) -> App {
-    App::new(stage.table(), verifier(), ACCOUNT.into(), Answers::Product)
+    App::new(stage.table(), verifier(), ACCOUNT.into(), KeywordReplies::Product)
 }
 
 /// A text to one of our numbers.
@@ -55,7 +55,7 @@ pub(crate) const fn said(sid: u32, words: &str) -> Said<'_> {
 }
 
 pub(crate) async fn deliver(app: &App, now: Timestamp, said: Said<'_>) -> u16 {
-    handle(app, now, shared_aws::clock::chance(), webhook(said).request()).await.status().as_u16()
+    handle(app, now, shared_aws::clock::entropy(), webhook(said).request()).await.status().as_u16()
 }
 
 fn webhook(said: Said<'_>) -> Event {
@@ -85,13 +85,13 @@ pub(crate) fn opt_outs(stage: &Stage) -> OptOuts {
 }
 
 pub(crate) async fn is_out(stage: &Stage) -> bool {
-    let subject = Subject::of(&stage.account.inbox, &stage.contact);
+    let subject = OptOutSubject::of(&stage.account.inbox, &stage.contact);
     let standing = opt_outs(stage).get(&subject).await.unwrap();
     standing.state.is_out()
 }
 
 /// The team's ledger, newest first.
-pub(crate) async fn ledger(stage: &Stage) -> Vec<Entry> {
+pub(crate) async fn ledger(stage: &Stage) -> Vec<LedgerEntry> {
     let inbox = &stage.account.inbox;
     let all = (at(0), at(1_000_000));
     opt_outs(stage).of_team(&inbox.organization, &inbox.team, all, 100, None).await.unwrap().entries
@@ -103,14 +103,14 @@ async fn answers(stage: &Stage) -> Vec<String> {
     let ours: Vec<&Message> = history.iter().filter(|message| message.automatic).rev().collect();
     assert!(ours.iter().all(|message| message.direction == Direction::Outbound));
     let mut waiting: Vec<MessageId> =
-        stage.outbox().left_behind(at(1_000_000)).await.unwrap().into_iter().map(|row| row.message).collect();
+        stage.outbox().overdue(at(1_000_000)).await.unwrap().into_iter().map(|row| row.message).collect();
     waiting.sort();
     assert_eq!(waiting, ours.iter().map(|message| message.id.clone()).collect::<Vec<_>>());
     ours.into_iter().map(|message| message.text.clone()).collect()
 }
 
 pub(crate) fn dying(stage: &Stage, requests: usize) -> App {
-    App::new(mortal_host(&stage.engine.aws, requests), verifier(), ACCOUNT.into(), Answers::Product)
+    App::new(mortal_host(&stage.engine.aws, requests), verifier(), ACCOUNT.into(), KeywordReplies::Product)
 }
 
 /// Another inbox of the team.
@@ -139,8 +139,11 @@ async fn retire(stage: &Stage) {
 /// Whether the copy on the conversation with this inbox says opted out.
 pub(crate) async fn shown_out(stage: &Stage, inbox: &Inbox) -> bool {
     let id = ConversationId::of(&inbox.id, &stage.contact);
-    let thread =
-        shared_aws::locks::Thread { organization: &inbox.organization, inbox: &inbox.id, conversation: &id };
+    let thread = shared_aws::locks::ConversationKey {
+        organization: &inbox.organization,
+        inbox: &inbox.id,
+        conversation: &id,
+    };
     let found = shared_aws::conversations::Conversations::new(stage.table()).get(thread).await.unwrap();
     found.unwrap().contact.opted_out
 }
@@ -159,7 +162,7 @@ async fn stop_and_start_act_once_however_late_they_come_again() {
     hear(&stage, at(50), said(2, "START")).await;
     assert!(is_out(&stage).await, "a START that comes again after a later STOP");
     let lines: Vec<_> = ledger(&stage).await.iter().map(|line| (line.opted_out, line.source)).collect();
-    assert_eq!(lines, [true, false, true].map(|out| (out, Source::Keyword)));
+    assert_eq!(lines, [true, false, true].map(|out| (out, OptOutSource::Keyword)));
     assert_eq!(answers(&stage).await, [stop_text("Front"), start_text("Front"), stop_text("Front")]);
 }
 
@@ -226,7 +229,9 @@ async fn a_stop_delivered_many_times_at_once_is_confirmed_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_carrier_answers_it_is_recorded_in_silence() {
     let carrier_did = Said { more: &[("OptOutType", "STOP")], ..said(1, "arrete tout") };
-    for (answers_are, text) in [(Answers::Product, carrier_did), (Answers::Carrier, said(1, "STOP"))] {
+    for (answers_are, text) in
+        [(KeywordReplies::Product, carrier_did), (KeywordReplies::Carrier, said(1, "STOP"))]
+    {
         let stage = Stage::set().await;
         let app = App::new(stage.table(), verifier(), ACCOUNT.into(), answers_are);
         assert_eq!(deliver(&app, at(10), text).await, 200);
@@ -307,7 +312,7 @@ async fn a_stop_to_a_personal_inbox_leaves_the_team_alone() {
     hear(&stage, at(1), said(1, "Hello")).await;
     hear(&stage, at(2), Said { to: "+12025550200", ..said(2, "STOP") }).await;
     assert!(!is_out(&stage).await && !shown_out(&stage, &stage.account.inbox).await);
-    let subject = Subject::of(&personal, &stage.contact);
+    let subject = OptOutSubject::of(&personal, &stage.contact);
     assert!(opt_outs(&stage).get(&subject).await.unwrap().state.is_out());
 }
 
@@ -343,7 +348,7 @@ async fn a_text_accepted_at_the_instant_of_a_stop_never_reaches_the_carrier_and_
     assert!(message.delivery.report(DeliveryState::Failed).unwrap().detail.is_some());
     assert!(stage.conversation().await.unwrap().delivery_failed);
     let confirmation = stage.history().await.into_iter().find(|message| message.automatic).unwrap();
-    assert!(confirmation.regardless);
+    assert!(confirmation.bypass_opt_out);
     work(&stage, &carrier, &confirmation.id).await;
     assert_eq!(stage.message(&confirmation.id).await.delivery.state(), DeliveryState::Sent);
     assert_eq!(carrier.taken(&stage.contact).await, 1);
@@ -359,7 +364,7 @@ async fn a_refusal_that_says_opted_out_counts_as_one_and_start_does_not_undo_it(
     hear(&stage, at(200), said(1, "START")).await;
     assert!(is_out(&stage).await);
     let [line] = &ledger(&stage).await[..] else { panic!("not one line") };
-    assert_eq!((line.source, line.message.as_ref()), (Source::Carrier, Some(&refused)));
+    assert_eq!((line.source, line.message.as_ref()), (OptOutSource::Carrier, Some(&refused)));
     assert_eq!(stage.message(&refused).await.delivery.state(), DeliveryState::Failed);
 }
 
@@ -376,12 +381,12 @@ async fn close_since(stage: &Stage, saved_at: Timestamp) {
         ..Draft::default()
     };
     let inbox = &stage.account.inbox;
-    let deed = Deed {
+    let deed = AuditEvent {
         actor: &stage.user.id,
         action: "out-of-office.replace",
         target: inbox.id.as_str(),
         at: saved_at,
-        chance: 7,
+        entropy: 7,
     };
     let saved = Saved { draft, saved_at };
     let settings = OutOfOffice::new(stage.table());

@@ -16,9 +16,9 @@ use shared_aws::{
 use shared_carriers::twilio::{Credentials, FetchError, MediaClient};
 use shared_domain::{
     ids::MediaId,
-    media::{MOST_BYTES_IN, Media, MediaRefusal, MediaState},
+    media::{MAX_INBOUND_BYTES, Media, MediaRefusal, MediaState},
     message::Message,
-    opt_out::Answers,
+    opt_out::KeywordReplies,
 };
 
 use test_kit::queue::Queue;
@@ -55,7 +55,7 @@ const GONE: u8 = 5;
 
 /// A text with these files comes in: address and announced type of each.
 async fn comes_in(stage: &Stage, files: &[(&str, &str)]) -> Message {
-    let app = inbound_sms::App::new(stage.table(), verifier(), ACCOUNT.into(), Answers::Product);
+    let app = inbound_sms::App::new(stage.table(), verifier(), ACCOUNT.into(), KeywordReplies::Product);
     assert_eq!(inbound_sms::handle(&app, now(), 7, text(files).request()).await.status(), 200);
     stage.history().await.remove(0)
 }
@@ -172,13 +172,13 @@ async fn what_cannot_be_kept_is_refused_with_its_reason_and_not_asked_for_again(
 async fn credentials_are_shown_to_the_carrier_s_api_and_to_nobody_else() {
     let carrier = Carrier::open().await;
     // The storage host of the simulator refuses whoever shows any, so this arrives only without them.
-    let fetched = client(&carrier).fetch(&address(&carrier, PICTURE), MOST_BYTES_IN).await.unwrap();
+    let fetched = client(&carrier).fetch(&address(&carrier, PICTURE), MAX_INBOUND_BYTES).await.unwrap();
     assert_eq!(fetched.content_type.as_deref(), Some("image/png"));
     let wrong = client_of(&carrier.url, Vec::new(), "wrong");
-    let refused = wrong.fetch(&address(&carrier, PICTURE), MOST_BYTES_IN).await;
+    let refused = wrong.fetch(&address(&carrier, PICTURE), MAX_INBOUND_BYTES).await;
     assert_eq!(refused, Err(FetchError::Unavailable(Some(401))), "the API asks for them");
     let without_storage = client_of(&carrier.url, Vec::new(), TOKEN);
-    let refused = without_storage.fetch(&address(&carrier, PICTURE), MOST_BYTES_IN).await;
+    let refused = without_storage.fetch(&address(&carrier, PICTURE), MAX_INBOUND_BYTES).await;
     assert_eq!(refused, Err(FetchError::Foreign), "a redirect is held to the list as well");
     let small = client(&carrier).fetch(&address(&carrier, PICTURE), 10).await;
     assert_eq!(small, Err(FetchError::TooLarge));
@@ -218,18 +218,18 @@ async fn what_is_no_job_comes_again_until_the_dead_letters() {
 async fn a_text_with_files_waits_for_the_relay_and_one_without_does_not() {
     let stage = Stage::set().await;
     let message = comes_in(&stage, &[("https://api.twilio.com/a", "image/png"); 3]).await;
-    let later = now().plus(Duration::from_mins(5));
+    let later = now() + Duration::from_mins(5);
     let files = MediaFiles::new(stage.table());
-    let left = files.left_behind(later).await.unwrap();
+    let left = files.overdue(later).await.unwrap();
     assert_eq!(left.len(), 1);
     assert_eq!((&left[0].message, left[0].files), (&message.id, 3));
-    assert!(files.left_behind(now()).await.unwrap().is_empty(), "the stream brings it by itself");
+    assert!(files.overdue(now()).await.unwrap().is_empty(), "the stream brings it by itself");
     let jobs = left[0].jobs();
     assert_eq!(jobs.iter().map(|job| job.place).collect::<Vec<_>>(), [0, 1, 2]);
 
     let without = Stage::set().await;
     comes_in(&without, &[]).await;
-    assert!(MediaFiles::new(without.table()).left_behind(later).await.unwrap().is_empty());
+    assert!(MediaFiles::new(without.table()).overdue(later).await.unwrap().is_empty());
 }
 
 /// The stream shows the row that a text with three files left.
@@ -267,8 +267,8 @@ fn relay(stage: &Stage, queue: &str) -> outbox_relay::App {
 
 /// How many texts the sweep would find in five minutes.
 async fn waiting(stage: &Stage) -> usize {
-    let later = now().plus(Duration::from_mins(5));
-    MediaFiles::new(stage.table()).left_behind(later).await.unwrap().len()
+    let later = now() + Duration::from_mins(5);
+    MediaFiles::new(stage.table()).overdue(later).await.unwrap().len()
 }
 
 fn places(queue: &Queue) -> Vec<usize> {
@@ -298,7 +298,7 @@ async fn the_sweep_queues_files_that_the_stream_lost() {
         let carrier = carrier.client(Duration::from_secs(5));
         send_reconcile::App::new(stage.table(), carrier, queues, Duration::from_secs(300))
     };
-    let later = now().plus(Duration::from_mins(5));
+    let later = now() + Duration::from_mins(5);
     let tally = send_reconcile::handle(&sweep(&queue.url), now()).await.unwrap();
     assert_eq!((tally.queued, waiting(&stage).await), (0, 1), "the stream has a minute");
     let tally = send_reconcile::handle(&sweep(DOWN), later).await.unwrap();
@@ -322,7 +322,7 @@ fn compose(media: &Value) -> test_kit::gateway::Event {
 }
 
 async fn send(app: &messages::App, event: test_kit::gateway::Event) -> (u16, Value) {
-    let answer = messages::handle(app, now(), clock::chance(), event.request()).await;
+    let answer = messages::handle(app, now(), clock::entropy(), event.request()).await;
     (answer.status().as_u16(), body_of(&answer))
 }
 
@@ -375,7 +375,7 @@ async fn an_uploaded_file_is_taken_over_and_reaches_the_carrier_as_an_address_th
         "attributes": { "ApproximateReceiveCount": "1", "MessageGroupId": "g" }, "messageAttributes": {},
     });
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [record] })).unwrap();
-    outbound_send::handle(&sender, clock::now, clock::chance, event).await;
+    outbound_send::handle(&sender, clock::now, clock::entropy, event).await;
     let sid = stage.message(&message.id).await.carrier_id.unwrap();
     let sent = carrier.media_of(&sid).await;
     assert!(sent[0].contains(&format!("/files/media/org_1/inb_1/{id}?")), "{sent:?}");
@@ -437,7 +437,7 @@ async fn the_carrier_s_address_of_a_file_is_shown_to_nobody() {
         ..message.media[1].clone()
     };
     let job = MediaJob { organization: stage.organization().clone(), message: message.id.clone(), place: 1 };
-    assert!(MediaFiles::new(stage.table()).settle(&job, &refused).await.unwrap());
+    assert!(MediaFiles::new(stage.table()).resolve(&job, &refused).await.unwrap());
     let read =
         test_kit::gateway::Event::new("GET /v1/messages/{messageId}", &[("messageId", message.id.as_str())]);
     let (status, view) = send(&messages(&stage, no_bucket()), read.user("org_1", "ada")).await;

@@ -34,7 +34,7 @@ async fn lost(stage: &Stage, text: &str, at: Timestamp) -> MessageId {
     let id = stage.accepted(text, at).await;
     let messages = Messages::new(stage.table());
     messages.claim(stage.organization(), &id, 1, at).await.unwrap();
-    stage.outbox().ask_about(stage.organization(), &id, at).await.unwrap();
+    stage.outbox().mark_unknown(stage.organization(), &id, at).await.unwrap();
     let unknown = Report::at(at);
     messages.report(stage.organization(), &id, DeliveryState::Unknown, &unknown, None).await.unwrap();
     id
@@ -80,7 +80,7 @@ async fn a_text_that_the_carrier_does_not_know_stays_unknown_for_the_grace_time_
     let app = app(&stage, &carrier);
     assert_eq!(handle(&app, at).await.unwrap(), Tally { open: 1, ..Tally::default() });
     assert_eq!(state(&stage, &id).await, DeliveryState::Unknown);
-    assert_eq!(handle(&app, at.plus(GRACE)).await.unwrap().settled, 1);
+    assert_eq!(handle(&app, at + GRACE).await.unwrap().settled, 1);
     let message = stage.message(&id).await;
     assert_eq!(message.delivery.report(DeliveryState::Failed).unwrap().code.as_deref(), Some("not_accepted"));
     assert!(stage.conversation().await.unwrap().delivery_failed);
@@ -109,14 +109,14 @@ async fn a_report_that_came_meanwhile_needs_no_question() {
         .await
         .unwrap();
     assert_eq!(handle(&app(&stage, &carrier), now()).await.unwrap().settled, 1);
-    assert_eq!(stage.outbox().to_ask_about().await.unwrap(), []);
+    assert_eq!(stage.outbox().unknown().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_cannot_be_queued_is_counted_and_stays() {
     let (stage, carrier) = (Stage::set().await, Carrier::open().await);
-    let long_ago = now().minus(Duration::from_secs(600));
+    let long_ago = now() - Duration::from_secs(600);
     stage.accepted("hello", long_ago).await;
     assert_eq!(handle(&app(&stage, &carrier), now()).await.unwrap(), Tally { failed: 1, ..Tally::default() });
-    assert_eq!(stage.outbox().left_behind(now()).await.unwrap().len(), 1);
+    assert_eq!(stage.outbox().overdue(now()).await.unwrap().len(), 1);
 }

@@ -15,22 +15,23 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use registration_poll::Tally;
 use serde_json::{Value, json};
 use shared_aws::{
-    audit::Deed,
+    audit::AuditEvent,
     client::Aws,
     inboxes::Inboxes,
     members::Members,
     notices::Notices,
     queue::{RegistrationJob, RegistrationQueue},
-    registrations::{Registrations, Submitted, Waiting},
+    registrations::{PendingRegistration, Registrations, Submitted},
     secrets::EventStreamsLogin,
 };
 use shared_carriers::twilio::{Client, Credentials, signature::sign_json};
 use shared_domain::{
     ids::UserId,
     membership::{Role, TeamRole, User},
-    notice::{Notice, Subject},
+    notice::{Notification, NotificationKind},
     registration::{
-        Announced, Announcement, CarrierReason, Registration, RegistrationStatus, Source, Step, Submission,
+        CampaignEvent, CampaignSubmission, CampaignUpdate, CarrierReason, Registration, RegistrationStatus,
+        StepSource, TimelineStep,
     },
     time::Timestamp,
 };
@@ -113,7 +114,7 @@ async fn submitted() -> Stage {
     let registrations = registrations(&stage);
     registrations.remember_service(organization, team, SERVICE).await.unwrap();
     let from = registrations.get(organization, team).await.unwrap();
-    let details = Submission {
+    let details = CampaignSubmission {
         use_case: "LOW_VOLUME".into(),
         description: "Replies of our front desk to people who asked for an appointment.".into(),
         message_flow: "People give their mobile number on the paper form and tick the box.".into(),
@@ -124,11 +125,11 @@ async fn submitted() -> Stage {
         terms_url: None,
     };
     let as_of = at(-86_400);
-    let step = Step {
+    let step = TimelineStep {
         id: "submission".into(),
         status: RegistrationStatus::Pending,
         at: as_of,
-        source: Source::User,
+        source: StepSource::User,
         codes: Vec::new(),
         detail: None,
         by: Some(stage.user.id.clone()),
@@ -140,12 +141,12 @@ async fn submitted() -> Stage {
         as_of,
         step: &step,
     };
-    let deed = Deed {
+    let deed = AuditEvent {
         actor: &stage.user.id,
         action: "registration.submit",
         target: team.as_str(),
         at: as_of,
-        chance: 1,
+        entropy: 1,
     };
     assert!(registrations.submitted(organization, team, &from, submitted, &deed, None).await.unwrap());
     stage
@@ -180,18 +181,18 @@ async fn status(stage: &Stage) -> RegistrationStatus {
 }
 
 /// The timeline without the submission, oldest first.
-async fn steps(stage: &Stage) -> Vec<Step> {
+async fn steps(stage: &Stage) -> Vec<TimelineStep> {
     let (organization, team) = (stage.organization(), &stage.account.team.id);
     let mut steps = registrations(stage).timeline(organization, team).await.unwrap();
-    steps.retain(|step| step.source != Source::User);
+    steps.retain(|step| step.source != StepSource::User);
     steps.reverse();
     steps
 }
 
-async fn notices(stage: &Stage) -> Vec<Notice> {
-    Notices::new(stage.table()).left_behind(now().plus(Duration::from_hours(24))).await.unwrap()
+async fn notices(stage: &Stage) -> Vec<Notification> {
+    Notices::new(stage.table()).overdue(now() + Duration::from_hours(24)).await.unwrap()
 }
 
-async fn waiting(stage: &Stage) -> Vec<Waiting> {
-    registrations(stage).waiting().await.unwrap()
+async fn waiting(stage: &Stage) -> Vec<PendingRegistration> {
+    registrations(stage).pending().await.unwrap()
 }

@@ -47,7 +47,7 @@ fn inserted_rows_are_read_in_order_and_what_is_none_is_passed_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_does_not_answer_fails_the_invocation_and_the_row_stays_for_the_sweep() {
     let stage = Stage::set().await;
-    let long_ago = now().minus(SWEEP_AFTER).minus(SWEEP_AFTER);
+    let long_ago = now() - SWEEP_AFTER - SWEEP_AFTER;
     let id = stage.accepted("hello", long_ago).await;
     let queue = SendQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/queue.fifo");
     let mail = MailQueue::new(&Aws::loopback("http://127.0.0.1:9"), "http://127.0.0.1:9/mail");
@@ -55,6 +55,6 @@ async fn a_queue_that_does_not_answer_fails_the_invocation_and_the_row_stays_for
     let app = App::new(&stage.table(), queue, mail, media);
     let failed = handle(&app, event(vec![record("INSERT", id.as_str(), Some("org_1"))])).await.unwrap_err();
     assert_eq!((failed.failed, failed.all), (1, 1));
-    let left = stage.outbox().left_behind(now()).await.unwrap();
+    let left = stage.outbox().overdue(now()).await.unwrap();
     assert_eq!(left, [stage.entry(&id, long_ago)]);
 }

@@ -13,7 +13,7 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::{ContactId, UserId},
-    notice::{Notice, Subject},
+    notice::{Notification, NotificationKind},
     registration::CarrierReason,
     time::Timestamp,
 };
@@ -24,7 +24,7 @@ use crate::stage::{Carrier, Stage, now};
 
 const DOWN: &str = "http://127.0.0.1:9";
 
-fn told(queue: &Queue) -> Vec<Notice> {
+fn told(queue: &Queue) -> Vec<Notification> {
     queue.bodies().iter().map(|body| Notices::of_text(body).unwrap()).collect()
 }
 
@@ -50,8 +50,8 @@ fn reconcile(stage: &Stage, carrier: &Carrier, queue: &str) -> send_reconcile::A
     send_reconcile::App::new(stage.table(), carrier, queues, Duration::from_secs(300))
 }
 
-fn notice(stage: &Stage, id: &str, subject: Subject, at: Timestamp) -> Notice {
-    Notice {
+fn notice(stage: &Stage, id: &str, subject: NotificationKind, at: Timestamp) -> Notification {
+    Notification {
         id: id.into(),
         organization: stage.organization().clone(),
         team: stage.account.team.id.clone(),
@@ -62,20 +62,21 @@ fn notice(stage: &Stage, id: &str, subject: Subject, at: Timestamp) -> Notice {
 }
 
 /// One of each kind, as they stand in the table.
-async fn left(stage: &Stage, at: Timestamp) -> Vec<Notice> {
+async fn left(stage: &Stage, at: Timestamp) -> Vec<Notification> {
     let reasons = vec![CarrierReason { code: 30886, detail: "The description does not fit.".into() }];
     let contact = ContactId::parse("con_1").unwrap();
-    let added = Subject::ContactAdded { contact: contact.clone(), by: UserId::parse("ada").unwrap() };
-    let unknown = Subject::UnknownContact { contact, inbox: stage.account.inbox.id.clone() };
+    let added =
+        NotificationKind::ContactAdded { contact: contact.clone(), by: UserId::parse("ada").unwrap() };
+    let unknown = NotificationKind::UnknownContact { contact, inbox: stage.account.inbox.id.clone() };
     let notices = vec![
-        notice(stage, "a-approved", Subject::RegistrationApproved, at),
-        notice(stage, "b-rejected", Subject::RegistrationRejected(reasons.clone()), at),
-        notice(stage, "c-suspended", Subject::RegistrationSuspended(reasons), at),
+        notice(stage, "a-approved", NotificationKind::RegistrationApproved, at),
+        notice(stage, "b-rejected", NotificationKind::RegistrationRejected(reasons.clone()), at),
+        notice(stage, "c-suspended", NotificationKind::RegistrationSuspended(reasons), at),
         notice(stage, "d-added", added, at),
         notice(stage, "e-unknown", unknown, at),
     ];
     for notice in &notices {
-        Notices::new(stage.table()).leave(notice).await.unwrap();
+        Notices::new(stage.table()).enqueue(notice).await.unwrap();
     }
     notices
 }
@@ -129,9 +130,9 @@ fn event(records: Vec<Value>) -> Event {
     serde_json::from_value(json!({ "Records": records })).unwrap()
 }
 
-async fn waiting(stage: &Stage) -> Vec<Notice> {
-    let long_after = now().plus(SWEEP_AFTER).plus(SWEEP_AFTER);
-    Notices::new(stage.table()).left_behind(long_after).await.unwrap()
+async fn waiting(stage: &Stage) -> Vec<Notification> {
+    let long_after = now() + SWEEP_AFTER + SWEEP_AFTER;
+    Notices::new(stage.table()).overdue(long_after).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +168,7 @@ async fn a_queue_that_is_down_fails_the_invocation_and_the_row_is_found_again() 
     let failed = handle(&relay(&stage, DOWN), event(records)).await.unwrap_err();
     assert_eq!((failed.failed, failed.all), (5, 5));
     assert_eq!(waiting(&stage).await, notices);
-    assert_eq!(Notices::new(stage.table()).left_behind(now()).await.unwrap(), [], "not before its time");
+    assert_eq!(Notices::new(stage.table()).overdue(now()).await.unwrap(), [], "not before its time");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,8 +213,8 @@ async fn what_the_stream_left_behind_is_queued_by_the_sweep_after_its_time() {
         let tally = send_reconcile::handle(&reconcile(&stage, &carrier, queue), at).await.unwrap();
         (tally.queued, tally.failed)
     };
-    assert_eq!(run(&queue.url, at.plus(SWEEP_AFTER)).await, (0, 0), "the relay's still");
-    let late = at.plus(SWEEP_AFTER).plus(Duration::from_millis(1));
+    assert_eq!(run(&queue.url, at + SWEEP_AFTER).await, (0, 0), "the relay's still");
+    let late = at + SWEEP_AFTER + Duration::from_millis(1);
     assert_eq!(run(DOWN, late).await, (0, 5));
     assert_eq!(waiting(&stage).await, notices, "for the next run");
     queue.refuse(&["0"]);

@@ -2,12 +2,12 @@
 
 use contacts::App;
 use serde_json::{Value, json};
-use shared_aws::{audit::Deed, notices::Notices, opt_outs::OptOuts, teams::Teams};
+use shared_aws::{audit::AuditEvent, notices::Notices, opt_outs::OptOuts, teams::Teams};
 use shared_domain::{
     inbox::InboxKind,
     membership::User,
-    notice::{Mailing, NotificationSettings},
-    opt_out::{Entry, Source, Subject},
+    notice::{MailingPreference, NotificationSettings},
+    opt_out::{LedgerEntry, OptOutSource, OptOutSubject},
 };
 use shared_http::{caller::Claims, cursor::Cursors};
 use test_kit::{gateway::Event, mortal::mortal_host};
@@ -50,17 +50,22 @@ async fn waiting(stage: &Stage) -> Vec<Value> {
 }
 
 /// The wish came in; gives its review's id.
-async fn put_up(stage: &Stage) -> String {
+async fn open_review(stage: &Stage) -> String {
     hear(stage, at(10), said(1, WISH)).await;
     waiting(stage).await[0]["reviewId"].as_str().unwrap().to_owned()
 }
 
 /// The team's office wants every change of an opt-out by e-mail.
 async fn curious(stage: &Stage) {
-    let opt_out_changed = Mailing { enabled: true, recipients: vec!["desk@clinic.example".into()] };
+    let opt_out_changed = MailingPreference { enabled: true, recipients: vec!["desk@clinic.example".into()] };
     let settings = NotificationSettings { opt_out_changed, ..NotificationSettings::default() };
-    let deed =
-        Deed { actor: &stage.user.id, action: "notifications.edit", target: "team_1", at: at(0), chance: 7 };
+    let deed = AuditEvent {
+        actor: &stage.user.id,
+        action: "notifications.edit",
+        target: "team_1",
+        at: at(0),
+        entropy: 7,
+    };
     let team = &stage.account.team.id;
     Teams::new(stage.table())
         .choose_notifications(stage.organization(), team, &settings, &deed)
@@ -115,22 +120,22 @@ async fn a_host_that_dies_anywhere_leaves_one_review_once_the_carrier_repeats() 
 async fn a_wish_that_is_honored_opts_out_by_that_user_and_waits_no_longer() {
     let stage = Stage::set().await;
     curious(&stage).await;
-    let review = put_up(&stage).await;
+    let review = open_review(&stage).await;
     let (status, answer) = ask(&app(&stage), 20, &judged("ada", &review, "opted_out")).await;
     assert_eq!(status, 200, "{answer}");
     let decided = json!({ "decision": "opted_out", "by": { "userId": "ada", "name": "Ada" }, "at": at(20).to_string() });
     assert_eq!((&answer["decided"], &answer["contact"]["optedOut"]), (&decided, &json!(true)));
     assert!(is_out(&stage).await && shown_out(&stage, &stage.account.inbox).await);
-    let [Entry { source, message, user, opted_out, .. }] = &ledger(&stage).await[..] else {
+    let [LedgerEntry { source, message, user, opted_out, .. }] = &ledger(&stage).await[..] else {
         panic!("not one line")
     };
-    assert_eq!((*source, *opted_out), (Source::User, true));
+    assert_eq!((*source, *opted_out), (OptOutSource::User, true));
     assert_eq!(
         (message.as_ref().unwrap().as_str(), user.as_ref()),
         (answer["messageId"].as_str().unwrap(), Some(&stage.user.id))
     );
     assert_eq!(waiting(&stage).await, [Value::Null; 0]);
-    let notices = Notices::new(stage.table()).left_behind(at(9_000)).await.unwrap();
+    let notices = Notices::new(stage.table()).overdue(at(9_000)).await.unwrap();
     assert_eq!(notices.len(), 1);
 
     let again = ask(&app(&stage), 30, &judged("ada", &review, "opted_out")).await;
@@ -146,7 +151,7 @@ async fn a_wish_that_is_honored_opts_out_by_that_user_and_waits_no_longer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_dismissed_changes_nothing_else() {
     let stage = Stage::set().await;
-    let review = put_up(&stage).await;
+    let review = open_review(&stage).await;
     let (status, answer) = ask(&app(&stage), 20, &judged("ada", &review, "dismissed")).await;
     assert_eq!((status, &answer["decided"]["decision"]), (200, &json!("dismissed")));
     assert!(!is_out(&stage).await);
@@ -164,7 +169,7 @@ async fn what_is_dismissed_changes_nothing_else() {
 async fn a_host_that_dies_while_it_decides_has_honored_what_it_decided() {
     for requests in 0..30 {
         let stage = Stage::set().await;
-        let review = put_up(&stage).await;
+        let review = open_review(&stage).await;
         let mortal =
             App::new(&mortal_host(&stage.engine.aws, requests), Claims::standard(), Cursors::new("secret"));
         let (died, _) = ask(&mortal, 20, &judged("ada", &review, "opted_out")).await;
@@ -187,7 +192,7 @@ async fn a_host_that_dies_while_it_decides_has_honored_what_it_decided() {
 async fn a_wish_of_somebody_who_is_out_already_ends_without_a_line() {
     let stage = Stage::set().await;
     hear(&stage, at(5), said(8, "Remove me from your list")).await;
-    let review = put_up(&stage).await;
+    let review = open_review(&stage).await;
     let other = waiting(&stage).await[1]["reviewId"].as_str().unwrap().to_owned();
     assert_eq!(ask(&app(&stage), 20, &judged("ada", &review, "opted_out")).await.0, 200);
     assert_eq!(ask(&app(&stage), 30, &judged("ada", &other, "opted_out")).await.0, 200);
@@ -214,14 +219,14 @@ async fn a_wish_to_a_personal_inbox_is_judged_by_its_user_and_blocks_the_team() 
     let parameters = [("inboxId", "inb_2"), ("reviewId", review)];
     let wish = Event::new(JUDGE, &parameters).user("org_1", "ada").json(&json!({ "decision": "opted_out" }));
     assert_eq!(ask(&app(&stage), 30, &wish).await.0, 200);
-    let team = Subject::of_team(stage.organization(), &personal.team, &stage.contact);
+    let team = OptOutSubject::of_team(stage.organization(), &personal.team, &stage.contact);
     assert!(OptOuts::new(stage.table()).get(&team).await.unwrap().state.is_out());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_but_a_member_sees_or_judges_and_what_makes_no_sense_is_refused() {
     let stage = Stage::set().await;
-    let review = put_up(&stage).await;
+    let review = open_review(&stage).await;
     let owner = User {
         id: shared_domain::ids::UserId::parse("olga").unwrap(),
         name: "Olga".into(),
@@ -251,7 +256,7 @@ async fn nobody_but_a_member_sees_or_judges_and_what_makes_no_sense_is_refused()
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_text_that_comes_again_while_it_is_judged_is_not_revived() {
     let stage = Stage::set().await;
-    let review = put_up(&stage).await;
+    let review = open_review(&stage).await;
     let mut deliveries = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let app = inbound(&stage);

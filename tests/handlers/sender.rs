@@ -32,7 +32,7 @@ fn record(id: &str, group: &str, body: &str, receives: u32) -> Value {
 
 async fn deliver(app: &App, records: Vec<Value>) -> Vec<String> {
     let event: SqsEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
-    let SqsBatchResponse { batch_item_failures, .. } = handle(app, clock::now, clock::chance, event).await;
+    let SqsBatchResponse { batch_item_failures, .. } = handle(app, clock::now, clock::entropy, event).await;
     batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
 }
 
@@ -100,7 +100,7 @@ async fn a_lost_answer_is_unknown_is_asked_about_and_never_sent_again() {
             assert!(deliver(&app, vec![record("a", "g", &body, receives)]).await.is_empty(), "{fault}");
         }
         assert_eq!(state(&stage, &id).await, DeliveryState::Unknown, "{fault}");
-        let open = stage.outbox().to_ask_about().await.unwrap();
+        let open = stage.outbox().unknown().await.unwrap();
         assert_eq!(open.into_iter().map(|entry| entry.message).collect::<Vec<_>>(), [id], "{fault}");
         assert!(carrier.taken(&stage.contact).await <= 1, "{fault}");
     }

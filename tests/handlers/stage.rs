@@ -7,10 +7,10 @@ use shared_aws::{
     contacts::Contacts,
     conversations::Conversations,
     inboxes::{Account, Inboxes},
-    locks::{Acquired, Locks, Thread},
+    locks::{Acquired, ConversationKey, Locks},
     members::Members,
     messages::Messages,
-    outbox::{Entry, Outbox},
+    outbox::{Outbox, OutboxEntry},
     sends::{Acceptance, Accepted, Guard, Sends},
     table::Table,
     teams::Teams,
@@ -110,8 +110,8 @@ impl Stage {
         Conversations::new(self.table()).get(self.thread(&id)).await.unwrap()
     }
 
-    pub(crate) fn thread<'a>(&'a self, conversation: &'a ConversationId) -> Thread<'a> {
-        Thread { organization: self.organization(), inbox: &self.account.inbox.id, conversation }
+    pub(crate) fn thread<'a>(&'a self, conversation: &'a ConversationId) -> ConversationKey<'a> {
+        ConversationKey { organization: self.organization(), inbox: &self.account.inbox.id, conversation }
     }
 
     pub(crate) async fn history(&self) -> Vec<Message> {
@@ -134,7 +134,7 @@ impl Stage {
     pub(crate) async fn accepted(&self, text: &str, at: Timestamp) -> MessageId {
         let conversation = self.conversation_id();
         let message = Message {
-            id: MessageId::in_conversation(&conversation, at, shared_aws::clock::chance()),
+            id: MessageId::in_conversation(&conversation, at, shared_aws::clock::entropy()),
             conversation,
             inbox: self.account.inbox.id.clone(),
             team: self.account.team.id.clone(),
@@ -146,7 +146,7 @@ impl Stage {
             media: Vec::new(),
             sender: Some(self.user.clone()),
             automatic: false,
-            regardless: false,
+            bypass_opt_out: false,
             created_at: at,
             messaging_service: None,
             carrier_id: None,
@@ -174,8 +174,8 @@ impl Stage {
         }
     }
 
-    pub(crate) fn entry(&self, message: &MessageId, at: Timestamp) -> Entry {
-        Entry { organization: self.organization().clone(), message: message.clone(), at }
+    pub(crate) fn entry(&self, message: &MessageId, at: Timestamp) -> OutboxEntry {
+        OutboxEntry { organization: self.organization().clone(), message: message.clone(), at }
     }
 
     pub(crate) fn outbox(&self) -> Outbox {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use registrations::{App, handle};
 use serde_json::{Value, json};
-use shared_aws::registrations::Turn;
+use shared_aws::registrations::Transition;
 use shared_carriers::twilio::Client;
-use shared_domain::registration::{CarrierReason, RegistrationStatus, Source, Step};
+use shared_domain::registration::{CarrierReason, RegistrationStatus, StepSource, TimelineStep};
 use shared_http::caller::Claims;
 use test_kit::gateway::Event;
 use tokio::sync::Notify;
@@ -46,7 +46,7 @@ fn submit(user: &str, body: &Value) -> Event {
 }
 
 async fn ask(app: &App, event: &Event) -> (u16, Value) {
-    let answer = handle(app, now(), shared_aws::clock::chance(), event.request()).await;
+    let answer = handle(app, now(), shared_aws::clock::entropy(), event.request()).await;
     let mut body = body_of(&answer);
     body.as_object_mut().map(|body| body.remove("requestId"));
     (answer.status().as_u16(), body)
@@ -92,17 +92,17 @@ async fn turn(office: &Office, to: RegistrationStatus, reasons: &[CarrierReason]
     let (organization, of) = (org("org_1"), team("team_1"));
     let from = office.registrations().get(&organization, &of).await.unwrap();
     let at = now();
-    let step = Step {
+    let step = TimelineStep {
         id: format!("EZ-{}", to.as_str()),
         status: to,
         at,
-        source: Source::Callback,
+        source: StepSource::Callback,
         codes: reasons.iter().map(|reason| reason.code).collect(),
         detail: Some(to.as_str().to_owned()),
         by: None,
     };
-    let turn = Turn { to, as_of: at, reasons, step: &step, admins: Vec::new() };
-    assert!(office.registrations().turn(&organization, &of, &from, turn).await.unwrap());
+    let turn = Transition { to, as_of: at, reasons, step: &step, admins: Vec::new() };
+    assert!(office.registrations().transition(&organization, &of, &from, turn).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +130,7 @@ async fn a_submission_is_pending_under_the_carriers_names_with_the_teams_numbers
     assert_eq!(view["submission"], details());
     assert_eq!(office.carrier.joined(&services[0]).await, numbers);
     assert_eq!(lines(&view), ["Begun with the team's first shared inbox.", "Submitted."]);
-    let waiting = office.registrations().waiting().await.unwrap();
+    let waiting = office.registrations().pending().await.unwrap();
     assert_eq!(waiting.iter().map(|one| one.team.as_str()).collect::<Vec<_>>(), ["team_1"]);
     let whose = office.registrations().by_service(&services[0]).await.unwrap();
     assert_eq!(whose, Some((org("org_1"), team("team_1"))), "its events find the team");
@@ -266,7 +266,7 @@ async fn a_rejected_campaign_is_corrected_under_its_name_and_pending_again() {
         "Corrected and submitted again.",
     ];
     assert_eq!(lines(&view), told);
-    assert_eq!(office.registrations().waiting().await.unwrap().len(), 1);
+    assert_eq!(office.registrations().pending().await.unwrap().len(), 1);
     let row = office.registrations().get(&org("org_1"), &team("team_1")).await.unwrap();
     assert_eq!(row.reasons, [], "of the former details");
     assert_eq!(ask(&app, &event).await, (202, view));
@@ -308,7 +308,7 @@ async fn details_that_make_no_sense_are_named_at_once_and_reach_nobody() {
     }
     let (status, problem) = ask(&app, &submit("ada", &details())).await;
     assert_eq!((status, &problem["code"]), (503, &json!("carrier_unavailable")));
-    assert_eq!(office.registrations().waiting().await.unwrap(), []);
+    assert_eq!(office.registrations().pending().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use shared_aws::{
     inbound::{Inbound, InboundText},
     inboxes::Inboxes,
-    locks::{Acquired, Locks, Renewed, Thread},
+    locks::{Acquired, ConversationKey, Locks, Renewed},
     members::Members,
     table::Table,
     teams::Teams,
@@ -52,7 +52,7 @@ async fn ask(app: &App, event: &Event) -> (u16, Value) {
 }
 
 async fn ask_at(app: &App, event: &Event, at: Timestamp) -> (u16, Value) {
-    let answer = handle(app, at, shared_aws::clock::chance(), event.request()).await;
+    let answer = handle(app, at, shared_aws::clock::entropy(), event.request()).await;
     let mut body = body_of(&answer);
     body.as_object_mut().map(|body| body.remove("requestId"));
     (answer.status().as_u16(), body)
@@ -307,7 +307,8 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
     let mut held = Vec::new();
     for inbox in [&front, &back] {
         let conversation = texted(&office, inbox, 1).await;
-        let thread = Thread { organization: &organization, inbox: &inbox.id, conversation: &conversation };
+        let thread =
+            ConversationKey { organization: &organization, inbox: &inbox.id, conversation: &conversation };
         let Acquired::Held(lease) = locks.acquire(thread, &bob, now(), &policy).await.unwrap() else {
             panic!("free")
         };
@@ -315,7 +316,7 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
     }
     let taken = async |place: usize, who: &str| {
         let (inbox, conversation, _) = &held[place];
-        let thread = Thread { organization: &organization, inbox, conversation };
+        let thread = ConversationKey { organization: &organization, inbox, conversation };
         let person = Person { id: user(who), name: who.into() };
         matches!(locks.acquire(thread, &person, now(), &policy).await.unwrap(), Acquired::Held(_))
     };
@@ -325,7 +326,7 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
     assert!(taken(0, "ada").await, "at once");
     assert!(!taken(1, "cyn").await, "the other team's is left alone");
     let (inbox, conversation, token) = &held[0];
-    let thread = Thread { organization: &organization, inbox, conversation };
+    let thread = ConversationKey { organization: &organization, inbox, conversation };
     let renewed = locks.renew(thread, &bob.id, *token, true, now(), &policy).await.unwrap();
     assert!(matches!(renewed, Renewed::Lost(_)), "{renewed:?}");
 
@@ -356,7 +357,8 @@ async fn a_removal_that_broke_off_anywhere_is_done_to_its_end_when_it_is_asked_f
         let front = inbox(&office, "inb_front", "team_1", InboxKind::Shared, &["bob", "ada"]).await;
         let (locks, policy) = (Locks::new(office.table()), LockPolicy::default());
         let conversation = texted(&office, &front, 1).await;
-        let thread = Thread { organization: &organization, inbox: &front.id, conversation: &conversation };
+        let thread =
+            ConversationKey { organization: &organization, inbox: &front.id, conversation: &conversation };
         locks.acquire(thread, &bob, now(), &policy).await.unwrap();
         let (status, _) = ask(&app_over(&office.mortal(through)), &remove("ada", "team_1", "bob")).await;
         assert!(status == 204 || status >= 500, "{through}: {status}");
@@ -485,7 +487,7 @@ async fn the_audit_trail_shows_the_deeds_newest_first_page_by_page() {
         put("ada", "team_1", "bob", &json!({ "role": "member" })),
     ];
     for (seconds, event) in (0..).zip(&deeds) {
-        let (status, told) = ask_at(&app, event, begin.plus(Duration::from_secs(seconds))).await;
+        let (status, told) = ask_at(&app, event, begin + Duration::from_secs(seconds)).await;
         assert!(status < 300, "{told}");
     }
     assert_eq!(ask(&app, &put("bob", "team_1", "ida", &person("member", "Ida"))).await.0, 403, "no deed");
@@ -592,7 +594,7 @@ async fn unread_conversations_are_counted_and_one_less_when_one_is_opened() {
     texted(&office, &other, 1).await;
     assert_eq!(count(now()).await, [3, 1], "conversations");
     let organization = org("org_1");
-    let thread = Thread { organization: &organization, inbox: &back.id, conversation: &first };
+    let thread = ConversationKey { organization: &organization, inbox: &back.id, conversation: &first };
     let cyn = Person { id: user("cyn"), name: "Cyn".into() };
     let opened = Locks::new(office.table()).acquire(thread, &cyn, now(), &LockPolicy::default()).await;
     assert!(matches!(opened.unwrap(), Acquired::Held(_)));
@@ -601,7 +603,7 @@ async fn unread_conversations_are_counted_and_one_less_when_one_is_opened() {
     let unread = shared_aws::unread::Unread::new(office.table());
     unread.count(&organization, &back.id, 1, now()).await.unwrap();
     assert_eq!(count(now()).await, [3, 1]);
-    let quiet = now().plus(Duration::from_secs(61));
+    let quiet = now() + Duration::from_secs(61);
     assert_eq!(count(quiet).await, [2, 1]);
     assert_eq!(count(quiet).await, [2, 1]);
 }
@@ -661,7 +663,7 @@ async fn showing_oneself_costs_the_same_however_many_inboxes_there_are() {
         }
         assert_eq!(cost(now()).await, (upto, plain));
         // All counters are due to be counted anew: one at a time, and its correction is written.
-        let later = now().plus(Duration::from_secs(quiet));
+        let later = now() + Duration::from_secs(quiet);
         assert_eq!(cost(later).await, (upto, Asked { queries: 2, batches: 1, others: 1 }));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use shared_aws::contact_book::{ContactBook, Entry};
+use shared_aws::contact_book::{ContactBook, ContactEntry};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, MessageId},
@@ -30,7 +30,7 @@ fn app(office: &Office) -> App {
 }
 
 async fn ask(app: &App, event: &Event) -> (u16, Value) {
-    let answer = handle(app, now(), shared_aws::clock::chance(), event.request()).await;
+    let answer = handle(app, now(), shared_aws::clock::entropy(), event.request()).await;
     (answer.status().as_u16(), body_of(&answer))
 }
 
@@ -51,7 +51,7 @@ async fn known(table: shared_aws::table::Table, custom: &[(&str, &str)]) -> Cont
     };
     let custom: BTreeMap<_, _> =
         custom.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let entry = Entry { contact: contact.clone(), custom, version: 1 };
+    let entry = ContactEntry { contact: contact.clone(), custom, version: 1 };
     ContactBook::new(table).write(&org("org_1"), &team("team_1"), None, &entry, None).await.unwrap();
     contact
 }
@@ -161,7 +161,7 @@ async fn a_text_is_made_of_a_template_for_its_contact_and_sender() {
         let mut body = json!({ "from": { "inboxId": "inb_1" }, "to": { "phoneNumber": "+12025550143" } });
         body.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
         let event = Event::new("POST /v1/messages", &[]).user("org_1", "ada").json(&body);
-        let answer = messages::handle(&app, now(), shared_aws::clock::chance(), event.request()).await;
+        let answer = messages::handle(&app, now(), shared_aws::clock::entropy(), event.request()).await;
         (answer.status().as_u16(), body_of(&answer))
     };
     let (status, accepted) = compose(json!({ "templateId": "tpl_hi" })).await;

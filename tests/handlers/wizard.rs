@@ -6,7 +6,7 @@ use inboxes::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::{
     inbound::{Inbound, InboundText},
-    locks::{Acquired, Locks, Thread},
+    locks::{Acquired, ConversationKey, Locks},
     members::Members,
 };
 use shared_domain::{
@@ -38,7 +38,7 @@ pub(crate) fn create(user: &str, team: &str, wish: &Value) -> Event {
 }
 
 pub(crate) async fn ask(app: &App, event: &Event) -> (u16, Value) {
-    let answer = handle(app, now(), shared_aws::clock::chance(), event.request()).await;
+    let answer = handle(app, now(), shared_aws::clock::entropy(), event.request()).await;
     (answer.status().as_u16(), body_of(&answer))
 }
 
@@ -567,7 +567,8 @@ async fn a_member_who_is_removed_holds_no_lock_wherever_the_removal_broke_off() 
         let (carrier_id, text, media) = ("SM1".into(), "hello".into(), Vec::new());
         let text = InboundText { carrier: "twilio", carrier_id, from, text, media };
         Inbound::new(office.table()).receive(&inbox, &text, now()).await.unwrap();
-        let thread = Thread { organization: &organization, inbox: &inbox.id, conversation: &conversation };
+        let thread =
+            ConversationKey { organization: &organization, inbox: &inbox.id, conversation: &conversation };
         let locks = Locks::new(office.table());
         let held = locks.acquire(thread, &cyn, now(), &policy).await.unwrap();
         assert!(matches!(held, Acquired::Held(_)), "{held:?}");

@@ -17,7 +17,7 @@ use serde_json::Value;
 /// What was noted, beside `stack.json`.
 pub const FILE: &str = "canaries.jsonl";
 /// What is shorter stands in many a word by accident.
-const SHORTEST: usize = 8;
+const MIN_LENGTH: usize = 8;
 
 /// Something that must stand in no log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -203,7 +203,7 @@ fn of_value(name: &str, value: &Value, secret: bool) {
 
 /// What is short, or one word of letters alone, stands in a line by accident (`messages`, `registration`).
 fn is_telling(value: &str) -> bool {
-    value.len() >= SHORTEST && !value.bytes().all(|byte| byte.is_ascii_alphabetic()) && !is_id(value)
+    value.len() >= MIN_LENGTH && !value.bytes().all(|byte| byte.is_ascii_alphabetic()) && !is_id(value)
 }
 
 /// Digits within a longer run are part of an id.
@@ -225,13 +225,13 @@ fn is_id(text: &str) -> bool {
 pub fn found<'text>(canaries: &BTreeSet<Canary>, text: &'text str) -> Vec<(Canary, &'text str)> {
     let mut by_beginning: HashMap<&[u8], Vec<&Canary>> = HashMap::new();
     for canary in canaries.iter().filter(|canary| is_telling(&canary.value)) {
-        by_beginning.entry(&canary.value.as_bytes()[..SHORTEST]).or_default().push(canary);
+        by_beginning.entry(&canary.value.as_bytes()[..MIN_LENGTH]).or_default().push(canary);
     }
     let mut found = Vec::new();
     for line in text.lines() {
-        for at in 0..line.len().saturating_sub(SHORTEST - 1) {
+        for at in 0..line.len().saturating_sub(MIN_LENGTH - 1) {
             let rest = &line.as_bytes()[at..];
-            let here = by_beginning.get(&rest[..SHORTEST]).into_iter().flatten();
+            let here = by_beginning.get(&rest[..MIN_LENGTH]).into_iter().flatten();
             let whole = here.filter(|canary| {
                 rest.starts_with(canary.value.as_bytes()) && stands_alone(line.as_bytes(), at, &canary.value)
             });

@@ -20,9 +20,9 @@ const AREAS: [u64; 20] =
 
 /// Area and exchange of this run, and the line last given out.
 static RUN: LazyLock<(String, AtomicU64)> = LazyLock::new(|| {
-    let chance = RandomState::new().hash_one("a number");
-    let (area, exchange) = (AREAS[(chance % 20) as usize], 212 + chance / 20 % 88); // neither N11 nor 555
-    (format!("+1{area}{exchange}"), AtomicU64::new(chance / 2000))
+    let entropy = RandomState::new().hash_one("a number");
+    let (area, exchange) = (AREAS[(entropy % 20) as usize], 212 + entropy / 20 % 88); // neither N11 nor 555
+    (format!("+1{area}{exchange}"), AtomicU64::new(entropy / 2000))
 });
 
 impl Phone {

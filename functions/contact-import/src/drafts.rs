@@ -9,29 +9,29 @@ use std::{
 };
 
 use shared_aws::{
-    contact_batches::Known,
-    contact_book::Entry,
-    imports::{Import, Left},
+    contact_batches::Lookup,
+    contact_book::ContactEntry,
+    imports::{Import, ReleasedNumber},
 };
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, UserId},
-    import::{Changes, Existing, MOST_CUSTOM, Outcome, Report, Row, RowFault, Staff, Upsert, plan},
+    import::{Changes, Existing, MAX_CUSTOM_FIELDS, Outcome, Report, Row, RowError, Staff, Upsert, plan},
     lock::Person,
-    opt_out::{self, State},
+    opt_out::{self, OptOutState},
     phone::PhoneNumber,
 };
 
 /// A row of the file, read.
-pub(crate) type Numbered = (u64, Result<Row, Vec<RowFault>>);
+pub(crate) type Numbered = (u64, Result<Row, Vec<RowError>>);
 
 /// A contact that changes.
 #[derive(Debug)]
 pub(crate) struct Change {
     /// As it was read.
-    pub(crate) before: Entry,
+    pub(crate) before: ContactEntry,
     /// As it shall be.
-    pub(crate) after: Entry,
+    pub(crate) after: ContactEntry,
     /// The rows that say so.
     pub(crate) rows: Vec<Row>,
 }
@@ -42,15 +42,15 @@ pub(crate) struct Drafts {
     /// What the rows came to.
     pub(crate) report: Report,
     /// New contacts, in the order of the rows that named them last.
-    pub(crate) created: Vec<Entry>,
+    pub(crate) created: Vec<ContactEntry>,
     /// Contacts that change.
     pub(crate) changed: Vec<Change>,
     /// Numbers that are opted out or in, and the contacts in whose ledger it stands.
     pub(crate) opt_outs: BTreeMap<PhoneNumber, (ContactId, bool)>,
     /// Provisional contacts that became known ones.
-    pub(crate) strangers: Vec<Entry>,
+    pub(crate) strangers: Vec<ContactEntry>,
     /// Numbers that contacts leave for others.
-    pub(crate) left: Vec<Left>,
+    pub(crate) left: Vec<ReleasedNumber>,
     /// Numbers whose conversations, if there are any, show something new.
     pub(crate) shown: HashSet<PhoneNumber>,
 }
@@ -86,8 +86,8 @@ impl Drafts {
 
 #[derive(Debug)]
 struct Draft {
-    before: Option<Entry>,
-    now: Option<Entry>,
+    before: Option<ContactEntry>,
+    now: Option<ContactEntry>,
     rows: Vec<Row>,
     last: u64,
     /// A row of this chunk made it when the chunk was begun before; perhaps not all that finds it was written.
@@ -98,21 +98,21 @@ const KEEPS_ITS_NUMBER: &str =
     "this contact is the number that texted in: give its id to a new contact for another number";
 const TOO_MANY_FIELDS: &str = "with those that it has the contact would have more than 30 custom fields";
 
-fn fault(field: &str, reason: &'static str) -> RowFault {
-    RowFault { field: field.to_owned(), reason: Cow::Borrowed(reason) }
+fn fault(field: &str, reason: &'static str) -> RowError {
+    RowError { field: field.to_owned(), reason: Cow::Borrowed(reason) }
 }
 
 /// Drafts of a chunk. `repeated` says that some of it may have been written before: then every number is looked at again.
 pub(crate) fn draft(
     import: &Import,
     rows: Vec<Numbered>,
-    known: &Known,
+    known: &Lookup,
     staff: &HashMap<UserId, Person>,
     repeated: bool,
 ) -> Drafts {
     let mut drafts = Drafts::default();
     let mut contacts: HashMap<String, Draft> = HashMap::new();
-    let mut states: HashMap<PhoneNumber, State> = HashMap::new();
+    let mut states: HashMap<PhoneNumber, OptOutState> = HashMap::new();
     for (place, row) in rows {
         let row = match row {
             Ok(row) => row,
@@ -163,12 +163,12 @@ pub(crate) fn draft(
 fn taken(
     import: &Import,
     place: u64,
-    now: Option<&Entry>,
+    now: Option<&ContactEntry>,
     row: &Row,
-    state: &State,
+    state: &OptOutState,
     staff: &HashMap<UserId, Person>,
-    known: &Known,
-) -> Result<(Outcome, Entry, Option<bool>), RowFault> {
+    known: &Lookup,
+) -> Result<(Outcome, ContactEntry, Option<bool>), RowError> {
     let existing =
         now.map(|entry| Existing { contact: &entry.contact, custom: &entry.custom, opt_out: state });
     let person = match &row.staff {
@@ -186,7 +186,7 @@ fn taken(
                 provisional: false,
                 ..Contact::provisional(&import.team, &row.number)
             };
-            let mut entry = Entry { contact, custom: BTreeMap::new(), version: 1 };
+            let mut entry = ContactEntry { contact, custom: BTreeMap::new(), version: 1 };
             changes.apply(&mut entry.contact, &mut entry.custom);
             Ok((Outcome::Created, entry, changes.opted_out))
         }
@@ -201,14 +201,14 @@ fn taken(
     }
 }
 
-fn updated(import: &Import, now: &Entry, changes: &Changes) -> Result<Entry, RowFault> {
+fn updated(import: &Import, now: &ContactEntry, changes: &Changes) -> Result<ContactEntry, RowError> {
     let of_number = ContactId::provisional(&import.team, &now.contact.number);
     if changes.number.is_some() && now.contact.id == of_number {
         return Err(fault("MobileNumber", KEEPS_ITS_NUMBER));
     }
     let mut entry = now.clone();
     changes.apply(&mut entry.contact, &mut entry.custom);
-    if entry.custom.len() > MOST_CUSTOM.max(now.custom.len()) {
+    if entry.custom.len() > MAX_CUSTOM_FIELDS.max(now.custom.len()) {
         return Err(fault("", TOO_MANY_FIELDS));
     }
     entry.contact.provisional = false;
@@ -218,14 +218,14 @@ fn updated(import: &Import, now: &Entry, changes: &Changes) -> Result<Entry, Row
 /// The same rows on a contact that somebody changed meanwhile; `None` when nothing is left to change.
 pub(crate) fn again(
     import: &Import,
-    found: &Entry,
+    found: &ContactEntry,
     rows: &[Row],
     staff: &HashMap<UserId, Person>,
-) -> Option<Entry> {
+) -> Option<ContactEntry> {
     let mut entry = found.clone();
     for row in rows {
-        let state = State::default(); // opt-outs go their own way
-        if let Ok((_, next, _)) = taken(import, 0, Some(&entry), row, &state, staff, &Known::default()) {
+        let state = OptOutState::default(); // opt-outs go their own way
+        if let Ok((_, next, _)) = taken(import, 0, Some(&entry), row, &state, staff, &Lookup::default()) {
             entry = next;
         }
     }
@@ -233,13 +233,13 @@ pub(crate) fn again(
 }
 
 impl Drafts {
-    fn put(&mut self, draft: Draft, states: &HashMap<PhoneNumber, State>, known: &Known) {
+    fn put(&mut self, draft: Draft, states: &HashMap<PhoneNumber, OptOutState>, known: &Lookup) {
         let Some(mut now) = draft.now else { return };
         if draft.rows.is_empty() {
             return; // all its rows were refused
         }
         let number = now.contact.number.clone();
-        let out = states.get(&number).is_some_and(State::is_out);
+        let out = states.get(&number).is_some_and(OptOutState::is_out);
         if let Some(stranger) = known.numbers.get(&number).and_then(|met| met.stranger.as_ref())
             && stranger.contact.id != now.contact.id
             && !self.strangers.iter().any(|other| other.contact.id == stranger.contact.id)
@@ -262,7 +262,7 @@ impl Drafts {
                 if before.contact.number != now.contact.number {
                     now.contact.opted_out = out;
                     let old = before.contact.number.clone();
-                    self.left.push(Left::by(&before.contact.id, old, before.contact.blocked));
+                    self.left.push(ReleasedNumber::by(&before.contact.id, old, before.contact.blocked));
                 }
                 self.changed.push(Change { before, after: now, rows: draft.rows });
             }

@@ -24,7 +24,7 @@ use shared_aws::{
     config::Environment,
     contact_batches::ContactBatches,
     contact_book::ContactBook,
-    imports::{Imports, Status},
+    imports::{ImportStatus, Imports},
     members::Members,
     opt_outs::OptOuts,
     queue::{ImportJob, ImportQueue, NotAJob, QueueError},
@@ -34,7 +34,7 @@ use shared_domain::time::Timestamp;
 
 pub use self::{
     slice::{Bytes, Next, Sizes, slice},
-    survey::{LARGEST_FILE, MOST_ROWS, NotImported, look},
+    survey::{MAX_FILE_BYTES, MAX_ROWS, NotImported, look},
 };
 
 /// After a slice that got on and was then stopped by a busy store, and while another import of the team has its turn.
@@ -123,12 +123,12 @@ pub enum Again {
 pub async fn handle(
     app: &App,
     clock: &(impl Fn() -> Timestamp + Sync),
-    chance: &(impl Fn() -> u64 + Sync),
+    entropy: &(impl Fn() -> u64 + Sync),
     event: SqsEvent,
 ) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     for record in event.records {
-        if let Err(again) = one(app, clock, chance, &record).await {
+        if let Err(again) = one(app, clock, entropy, &record).await {
             tracing::warn!(queue_message = record.message_id, %again, "comes again");
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = record.message_id.unwrap_or_default();
@@ -141,7 +141,7 @@ pub async fn handle(
 async fn one(
     app: &App,
     clock: &(impl Fn() -> Timestamp + Sync),
-    chance: &(impl Fn() -> u64 + Sync),
+    entropy: &(impl Fn() -> u64 + Sync),
     record: &SqsMessage,
 ) -> Result<(), Again> {
     for job in ImportJob::parse(record.body.as_deref().unwrap_or_default())? {
@@ -149,7 +149,7 @@ async fn one(
             give_up(app, clock(), &job).await?;
             continue;
         }
-        match work(app, clock, chance(), &job).await? {
+        match work(app, clock, entropy(), &job).await? {
             Next::Over => {}
             Next::GoOn => app.queue.enqueue(&job, Duration::ZERO).await?,
             Next::Later => app.queue.enqueue(&job, PAUSE).await?,
@@ -192,10 +192,10 @@ async fn give_up(app: &App, now: Timestamp, job: &ImportJob) -> Result<(), Again
     let reason = format!(
         "reading broke off again and again after row {row}; what stands before it is done. Import the file once more"
     );
-    import.end(Status::Failed, Some(reason), now);
+    import.end(ImportStatus::Failed, Some(reason), now);
     if !app.stores.imports.advance(&mut import, &[]).await? {
         return Err(Again::Overtaken);
     }
-    tracing::error!(metric = "import_given_up", team = %job.team, import = %job.import, row, "given up");
+    tracing::error!(event = "import_given_up", team = %job.team, import = %job.import, row, "given up");
     Err(Again::GivenUp)
 }

@@ -4,12 +4,12 @@
 //! within quotes do not.
 
 use csv_core::{ReadRecordResult, Reader};
-use shared_aws::imports::Place;
+use shared_aws::imports::FilePosition;
 use shared_domain::import::{Encoding, HEADER_ROW};
 
 /// The longest row, in bytes: thirty custom fields of the longest kind are a quarter of it. A quote that is never closed
 /// would make one row of all that follows.
-pub(crate) const LONGEST_ROW: usize = 256 * 1024;
+pub(crate) const MAX_ROW_BYTES: usize = 256 * 1024;
 
 /// What comes next in a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) enum Next {
     Piece,
     /// There is nothing more.
     End,
-    /// The row is longer than [`LONGEST_ROW`]; nothing can be read after it.
+    /// The row is longer than [`MAX_ROW_BYTES`]; nothing can be read after it.
     TooLong,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Rows {
     /// The file's offset of the next byte that is taken.
     offset: u64,
     /// Where the last row ended.
-    place: Place,
+    place: FilePosition,
     row: u64,
     state: State,
     text: Vec<u8>,
@@ -58,7 +58,7 @@ enum State {
 
 impl Rows {
     /// The rows after this place. The header is among them at the beginning of a file.
-    pub(crate) fn after(place: Place) -> Self {
+    pub(crate) fn after(place: FilePosition) -> Self {
         Self {
             core: Reader::new(),
             piece: Vec::new(),
@@ -109,7 +109,7 @@ impl Rows {
                 State::Within => match self.read() {
                     ReadRecordResult::InputEmpty => return Next::Piece,
                     ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull
-                        if self.length > LONGEST_ROW =>
+                        if self.length > MAX_ROW_BYTES =>
                     {
                         return Next::TooLong;
                     }
@@ -128,12 +128,12 @@ impl Rows {
                         _ => {}
                     }
                     self.row = (self.row + 1).max(HEADER_ROW);
-                    self.place = Place { offset: self.offset, row: self.row };
+                    self.place = FilePosition { offset: self.offset, row: self.row };
                     self.state = State::Between { after_return: false };
                     return Next::Row;
                 }
             }
-            if self.length > LONGEST_ROW {
+            if self.length > MAX_ROW_BYTES {
                 return Next::TooLong;
             }
         }
@@ -169,7 +169,7 @@ impl Rows {
     }
 
     /// Where the row that was read last ended.
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> FilePosition {
         self.place
     }
 
@@ -193,7 +193,7 @@ mod tests {
 
     type Row = (u64, u64, Vec<String>);
 
-    fn read(place: Place, bytes: &[u8], piece: usize) -> (Vec<Row>, Next) {
+    fn read(place: FilePosition, bytes: &[u8], piece: usize) -> (Vec<Row>, Next) {
         let (mut rows, mut found) = (Rows::after(place), Vec::new());
         loop {
             match rows.next() {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     fn numbered(bytes: &[u8]) -> Vec<(u64, Vec<String>)> {
-        read(Place::default(), bytes, 7).0.into_iter().map(|(row, _, texts)| (row, texts)).collect()
+        read(FilePosition::default(), bytes, 7).0.into_iter().map(|(row, _, texts)| (row, texts)).collect()
     }
 
     #[test]
@@ -234,11 +234,11 @@ mod tests {
 
     #[test]
     fn a_quote_that_is_never_closed_ends_the_reading() {
-        let file = [b"a,b\n\"1,2\n".as_slice(), &vec![b'x'; 2 * LONGEST_ROW]].concat();
-        let (rows, end) = read(Place::default(), &file, 64 * 1024);
+        let file = [b"a,b\n\"1,2\n".as_slice(), &vec![b'x'; 2 * MAX_ROW_BYTES]].concat();
+        let (rows, end) = read(FilePosition::default(), &file, 64 * 1024);
         assert_eq!((rows.len(), end), (1, Next::TooLong));
-        let commas = vec![b','; 2 * LONGEST_ROW];
-        assert_eq!(read(Place::default(), &commas, 64 * 1024).1, Next::TooLong);
+        let commas = vec![b','; 2 * MAX_ROW_BYTES];
+        assert_eq!(read(FilePosition::default(), &commas, 64 * 1024).1, Next::TooLong);
     }
 
     proptest! {
@@ -247,13 +247,13 @@ mod tests {
             file in "([a\",\r\n]|ü|\"x\"|\r\n){0,60}", piece in 1_usize..9, cut in any::<prop::sample::Index>(),
         ) {
             let bytes = file.as_bytes();
-            let (whole, _) = read(Place::default(), bytes, 1000);
-            let (rows, _) = read(Place::default(), bytes, piece);
+            let (whole, _) = read(FilePosition::default(), bytes, 1000);
+            let (rows, _) = read(FilePosition::default(), bytes, piece);
             prop_assert_eq!(&rows, &whole);
             if !whole.is_empty() {
                 let at = cut.index(whole.len());
                 let (row, offset, _) = whole[at];
-                let (rest, _) = read(Place { offset, row }, bytes, piece);
+                let (rest, _) = read(FilePosition { offset, row }, bytes, piece);
                 prop_assert_eq!(&rest[..], &whole[at + 1..]);
             }
         }

@@ -4,11 +4,11 @@ use std::{collections::HashMap, time::Duration};
 
 use shared_aws::{
     bucket::BucketError,
-    imports::{Begun, Counts, Import, Place, Status, Turn},
+    imports::{FilePosition, Import, ImportCounts, ImportStatus, ImportTurn, PendingChunk},
 };
 use shared_domain::{
     ids::UserId,
-    import::{Columns, Encoding, MOST_ERRORS, Refusal, Report, Row, RowFault, Staff},
+    import::{Columns, Encoding, MAX_ERRORS, Refusal, Report, Row, RowError, Staff},
     lock::Person,
     time::Timestamp,
 };
@@ -16,13 +16,13 @@ use shared_domain::{
 use crate::{
     Again, Stores,
     drafts::{self, Drafts, Numbered, Touched},
-    rows::{LONGEST_ROW, Next as Read, Rows},
+    rows::{MAX_ROW_BYTES, Next as Read, Rows},
     survey::{NotImported, Survey, columns, too_long},
     write,
 };
 
 /// Users that are remembered between chunks.
-const MOST_STAFF: usize = 10_000;
+const MAX_CACHED_STAFF: usize = 10_000;
 
 /// How much at once.
 #[derive(Debug, Clone, Copy)]
@@ -85,13 +85,13 @@ where
     R: AsyncFn(&str, u64, usize) -> Result<Vec<u8>, BucketError>,
 {
     let begun = clock();
-    match stores.imports.take_turn(&import, worker, begun, begun.plus(sizes.turn)).await? {
-        Turn::Mine => {}
-        Turn::SameImport => return Ok(Next::Over),
-        Turn::AnotherImport => return Ok(Next::Later),
+    match stores.imports.take_turn(&import, worker, begun, begun + sizes.turn).await? {
+        ImportTurn::Mine => {}
+        ImportTurn::SameImport => return Ok(Next::Over),
+        ImportTurn::AnotherImport => return Ok(Next::Later),
     }
     let before = import.done;
-    let until = begun.plus(sizes.time);
+    let until = begun + sizes.time;
     let worked = Box::pin(work(stores, &mut import, bytes, clock, until, sizes)).await;
     // Before the import is queued again: a worker that finds the turn taken by the same import goes away.
     stores.imports.end_turn(&import, worker).await?;
@@ -123,7 +123,7 @@ where
             let faults = if not.header { vec![refusal] } else { Vec::new() };
             import.counts.errors += faults.len();
             import.done.row = import.done.row.max(1); // faults are shown up to here
-            import.end(Status::Failed, Some(not.reason), clock());
+            import.end(ImportStatus::Failed, Some(not.reason), clock());
             advance(stores, import, &faults).await?;
             Ok(Next::Over)
         }
@@ -174,8 +174,8 @@ where
         answer => answer.map_err(Stop::from),
     };
     let encoding = file.encoding();
-    let mut rows = Rows::after(Place::default());
-    step(&mut rows, &content, LONGEST_ROW).await?;
+    let mut rows = Rows::after(FilePosition::default());
+    step(&mut rows, &content, MAX_ROW_BYTES).await?;
     let columns = columns(encoding, rows.fields())?;
     if import.done.offset == 0 {
         import.done = rows.place();
@@ -215,12 +215,12 @@ where
             Ok(Some((next, people, found)))
         };
         let ((), next) = tokio::try_join!(written, looked)?;
-        import.settle();
+        import.finish_chunk();
         let Some((next, people, mut found)) = next else {
-            import.end(Status::Completed, None, clock());
+            import.end(ImportStatus::Completed, None, clock());
             advance(stores, import, &[]).await?;
             tracing::info!(
-                metric = "import_completed", team = %import.team, import = %import.id, rows = import.counts.rows,
+                event = "import_completed", team = %import.team, import = %import.id, rows = import.counts.rows,
                 refused = import.counts.refused, dry_run = import.dry_run, "completed"
             );
             return Ok(Next::Over);
@@ -232,7 +232,7 @@ where
         if !import.dry_run && (repeated || touched.any_of(&next.rows)) {
             found = write::look_up(stores, import, &next.rows).await?;
         }
-        if staff.len() > MOST_STAFF {
+        if staff.len() > MAX_CACHED_STAFF {
             staff.clear(); // memory stays flat
             staff.extend(meet(stores, import, &staff, &next.rows).await?);
         }
@@ -245,7 +245,7 @@ where
 struct Chunk {
     rows: Vec<Numbered>,
     /// Where it ends.
-    end: Place,
+    end: FilePosition,
     /// Whether the file ends there, too.
     last: bool,
 }
@@ -260,7 +260,12 @@ struct Reading<'a, C> {
 
 impl<C: AsyncFn(u64, usize) -> Result<Vec<u8>, Stop>> Reading<'_, C> {
     /// The next rows: to where they were begun before, or as many as a chunk has.
-    async fn chunk(&self, rows: &mut Rows, repeated: Option<Place>, clears: bool) -> Result<Chunk, Stop> {
+    async fn chunk(
+        &self,
+        rows: &mut Rows,
+        repeated: Option<FilePosition>,
+        clears: bool,
+    ) -> Result<Chunk, Stop> {
         let mut chunk = Vec::with_capacity(self.sizes.chunk);
         let mut last = false;
         while !last && wanted(&chunk, rows.place(), repeated, self.sizes) {
@@ -274,7 +279,7 @@ impl<C: AsyncFn(u64, usize) -> Result<Vec<u8>, Stop>> Reading<'_, C> {
 }
 
 /// Whether the chunk goes on: to where it was begun before, or until it is full.
-fn wanted(chunk: &[Numbered], place: Place, repeated: Option<Place>, sizes: Sizes) -> bool {
+fn wanted(chunk: &[Numbered], place: FilePosition, repeated: Option<FilePosition>, sizes: Sizes) -> bool {
     match repeated {
         Some(end) => place.offset < end.offset,
         None => chunk.len() < sizes.chunk,
@@ -303,7 +308,7 @@ fn parsed(
     columns: &Columns,
     encoding: Encoding,
     clears: bool,
-) -> Option<Result<Row, Vec<RowFault>>> {
+) -> Option<Result<Row, Vec<RowError>>> {
     let texts = rows.texts(encoding);
     let fields: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     if Columns::is_blank(fields.iter().copied()) {
@@ -335,7 +340,7 @@ where
         }
     }
     import.file = Some(survey.finish(etag, size)?);
-    import.status = Status::Running;
+    import.status = ImportStatus::Running;
     Ok(advance(stores, import, &[]).await?)
 }
 
@@ -360,11 +365,16 @@ async fn meet(
 }
 
 /// Notes what is about to be written, and what it counts.
-async fn begin(stores: &Stores, import: &mut Import, drafts: &Drafts, end: Place) -> Result<(), Again> {
+async fn begin(
+    stores: &Stores,
+    import: &mut Import,
+    drafts: &Drafts,
+    end: FilePosition,
+) -> Result<(), Again> {
     let Report { rows, created, updated, unchanged, refused, errors, errors_beyond } = &drafts.report;
-    let room = MOST_ERRORS.saturating_sub(import.counts.errors);
+    let room = MAX_ERRORS.saturating_sub(import.counts.errors);
     let kept = errors.len().min(room);
-    let counts = Counts {
+    let counts = ImportCounts {
         rows: *rows,
         created: *created,
         updated: *updated,
@@ -373,7 +383,7 @@ async fn begin(stores: &Stores, import: &mut Import, drafts: &Drafts, end: Place
         errors: kept,
         errors_beyond: errors_beyond + (errors.len() - kept) as u64,
     };
-    import.begun = Some(Begun { end, counts, left: drafts.left.clone() });
+    import.begun = Some(PendingChunk { end, counts, left: drafts.left.clone() });
     advance(stores, import, &errors[..kept]).await
 }
 

@@ -1,15 +1,15 @@
 //! The first reading of a file, before anything is written: how it is written, whether its header is right, and how many
 //! rows there are.
 
-use shared_aws::imports::{File, Place};
+use shared_aws::imports::{FilePosition, ImportFile};
 use shared_domain::import::{Columns, Detector, Encoding};
 
-use crate::rows::{LONGEST_ROW, Next, Rows};
+use crate::rows::{MAX_ROW_BYTES, Next, Rows};
 
 /// The most rows of a file.
-pub const MOST_ROWS: u64 = 100_000;
+pub const MAX_ROWS: u64 = 100_000;
 /// The largest file, in bytes: 400 for each of the most rows.
-pub const LARGEST_FILE: u64 = 40 * 1024 * 1024;
+pub const MAX_FILE_BYTES: u64 = 40 * 1024 * 1024;
 
 /// Why a file is not imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +48,12 @@ pub(crate) struct Survey {
 impl Survey {
     /// Of a file of this size.
     pub(crate) fn of(size: u64) -> Result<Self, NotImported> {
-        if size > LARGEST_FILE {
-            return Err(not(format!("the file has {size} bytes; at most {LARGEST_FILE} (40 MiB) are read")));
+        if size > MAX_FILE_BYTES {
+            return Err(not(format!(
+                "the file has {size} bytes; at most {MAX_FILE_BYTES} (40 MiB) are read"
+            )));
         }
-        let rows = Rows::after(Place::default());
+        let rows = Rows::after(FilePosition::default());
         Ok(Self { rows, detector: Detector::default(), header: None, count: 0 })
     }
 
@@ -75,8 +77,8 @@ impl Survey {
                 Next::Row => {
                     let blank = self.rows.fields().all(|field| field.iter().all(u8::is_ascii_whitespace));
                     self.count += u64::from(!blank);
-                    if self.count > MOST_ROWS {
-                        return Err(not(format!("the file has more than {MOST_ROWS} rows")));
+                    if self.count > MAX_ROWS {
+                        return Err(not(format!("the file has more than {MAX_ROWS} rows")));
                     }
                 }
             }
@@ -84,15 +86,15 @@ impl Survey {
     }
 
     /// What was found in a file that the bucket calls by this etag.
-    pub(crate) fn finish(self, etag: String, size: u64) -> Result<File, NotImported> {
+    pub(crate) fn finish(self, etag: String, size: u64) -> Result<ImportFile, NotImported> {
         let encoding = self.detector.finish();
         columns(encoding, self.header.unwrap_or_default().iter().map(Vec::as_slice))?;
-        Ok(File { etag, size, western: encoding == Encoding::Windows1252, rows: self.count })
+        Ok(ImportFile { etag, size, western: encoding == Encoding::Windows1252, rows: self.count })
     }
 }
 
 pub(crate) fn too_long(row: u64) -> NotImported {
-    not(format!("row {row} is longer than {} KiB: perhaps a quote is missing its end", LONGEST_ROW / 1024))
+    not(format!("row {row} is longer than {} KiB: perhaps a quote is missing its end", MAX_ROW_BYTES / 1024))
 }
 
 /// The columns that a header names.
@@ -111,14 +113,14 @@ mod tests {
 
     const HEADER: &[u8] = b"ContactId,FirstName,LastName,MobileNumber\n";
 
-    fn survey(bytes: &[u8]) -> Result<File, NotImported> {
+    fn survey(bytes: &[u8]) -> Result<ImportFile, NotImported> {
         let looked = look(bytes);
         let surveyed = in_pieces(bytes);
         assert_eq!(looked.err(), surveyed.as_ref().err().cloned());
         surveyed
     }
 
-    fn in_pieces(bytes: &[u8]) -> Result<File, NotImported> {
+    fn in_pieces(bytes: &[u8]) -> Result<ImportFile, NotImported> {
         let mut survey = Survey::of(bytes.len() as u64)?;
         for piece in bytes.chunks(5000).chain([[].as_slice()]) {
             survey.feed(piece.to_vec())?;
@@ -142,7 +144,7 @@ mod tests {
         assert!(survey(b"PK\x03\x04xxxxxxxx").unwrap_err().reason.contains("archive"));
         let many = [HEADER, "1,a,b,2025550143\n".repeat(100_001).as_bytes()].concat();
         assert!(survey(&many).unwrap_err().reason.contains("more than 100000 rows"));
-        assert!(Survey::of(LARGEST_FILE + 1).is_err());
+        assert!(Survey::of(MAX_FILE_BYTES + 1).is_err());
         let open = [HEADER, b"1,\"", "x\n".repeat(200_000).as_bytes()].concat();
         assert!(survey(&open).unwrap_err().reason.starts_with("row 2 is longer"));
     }

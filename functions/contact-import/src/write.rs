@@ -4,17 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_aws::{
-    contact_batches::{Known, Of},
-    contact_book::{Entry, Written},
+    contact_batches::{Lookup, TeamKey},
+    contact_book::{ContactEntry, ContactWrite},
     imports::Import,
-    opt_outs::{Recorded, Standing},
+    opt_outs::{OptOutRecord, OptOutWrite},
     table::StoreError,
 };
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, UserId},
     lock::Person,
-    opt_out::{self, Subject},
+    opt_out::{self, OptOutSubject},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -25,12 +25,12 @@ use crate::{
 };
 
 /// Transactions under way at once.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENCY: usize = 8;
 /// A contact that somebody else changes each time is tried so often.
 const TRIES: u32 = 5;
 
-fn of(import: &Import) -> Of<'_> {
-    Of { organization: &import.organization, team: &import.team }
+fn of(import: &Import) -> TeamKey<'_> {
+    TeamKey { organization: &import.organization, team: &import.team }
 }
 
 /// What is known of all that a chunk speaks of.
@@ -38,7 +38,7 @@ pub(crate) async fn look_up(
     stores: &Stores,
     import: &Import,
     chunk: &[Numbered],
-) -> Result<Known, StoreError> {
+) -> Result<Lookup, StoreError> {
     let rows = || chunk.iter().filter_map(|(_, row)| row.as_ref().ok());
     let ids: HashSet<&str> = rows().map(|row| row.external_id.as_str()).collect();
     let numbers: HashSet<&PhoneNumber> = rows().map(|row| &row.number).collect();
@@ -50,7 +50,7 @@ pub(crate) async fn all(
     stores: &Stores,
     import: &Import,
     drafts: Drafts,
-    known: &Known,
+    known: &Lookup,
     staff: &HashMap<UserId, Person>,
     now: Timestamp,
 ) -> Result<(), Again> {
@@ -58,17 +58,17 @@ pub(crate) async fn all(
     let Drafts { created, changed, opt_outs, strangers, left, shown, .. } = drafts;
     stores.batches.create(team, &created.iter().collect::<Vec<_>>()).await?;
     let changes = stream::iter(changed).map(|change| update(stores, import, change, staff));
-    changes.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    changes.buffer_unordered(MAX_CONCURRENCY).try_collect::<()>().await?;
     stores.batches.merge(team, &strangers.iter().collect::<Vec<_>>()).await?;
     let opted = stream::iter(opt_outs).map(|(number, (contact, out))| {
         let standing = known.numbers.get(&number).map(|met| met.standing.clone()).unwrap_or_default();
         record(stores, import, Wish { number, contact, out }, standing, now)
     });
-    opted.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    opted.buffer_unordered(MAX_CONCURRENCY).try_collect::<()>().await?;
     // Of a chunk that was begun before: what its first reading noted, since its contacts may have left by now.
     let noted = import.begun.as_ref().map_or(left, |begun| begun.left.clone());
-    stores.batches.leave(team, noted).await?;
-    stores.batches.show(team, &shown).await?;
+    stores.batches.release_numbers(team, noted).await?;
+    stores.batches.refresh_conversations(team, &shown).await?;
     Ok(())
 }
 
@@ -89,8 +89,8 @@ async fn update(
     let (organization, team) = (&import.organization, &import.team);
     for _ in 0..TRIES {
         match stores.book.write(organization, team, Some(&before), &after, None).await? {
-            Written::Done => return Ok(()),
-            Written::Changed | Written::ExternalIdTaken | Written::KeyTaken => {}
+            ContactWrite::Done => return Ok(()),
+            ContactWrite::Changed | ContactWrite::ExternalIdTaken | ContactWrite::KeyTaken => {}
         }
         let found = stores.book.get(organization, team, &before.contact.id).await?;
         let Some(found) = found else { return Ok(()) }; // removed by hand meanwhile: it stays removed
@@ -105,15 +105,15 @@ async fn record(
     stores: &Stores,
     import: &Import,
     wish: Wish,
-    mut standing: Standing,
+    mut standing: OptOutRecord,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let subject = Subject::of_team(&import.organization, &import.team, &wish.number);
+    let subject = OptOutSubject::of_team(&import.organization, &import.team, &wish.number);
     let contact = Contact { id: wish.contact.clone(), ..Contact::provisional(&import.team, &wish.number) };
     for _ in 0..TRIES {
         let Some(change) = opt_out::after_import(&standing.state, wish.out) else { return Ok(()) };
         let entry = change.entry(&subject, wish.contact.clone(), None, Some(import.by.clone()), now);
-        let recorded = Recorded {
+        let recorded = OptOutWrite {
             team: &import.team,
             contact: &contact,
             entry: &entry,
@@ -124,7 +124,8 @@ async fn record(
         if stores.opt_outs.record(&subject, &standing, &change, recorded).await? {
             return Ok(());
         }
-        let found: Option<Entry> = stores.book.get(&import.organization, &import.team, &wish.contact).await?;
+        let found: Option<ContactEntry> =
+            stores.book.get(&import.organization, &import.team, &wish.contact).await?;
         if found.is_none() {
             return Ok(()); // removed by hand meanwhile, and its flag with it
         }

@@ -1,7 +1,7 @@
 //! Hosts that die in the middle.
 
 use contact_import::Next;
-use shared_aws::imports::Status;
+use shared_aws::imports::ImportStatus;
 
 use crate::desk::{Clock, Desk, HEADER, sums};
 
@@ -41,7 +41,7 @@ async fn wherever_a_host_dies_the_counts_are_exact_and_the_contacts_the_same() {
         let next = desk.slice(&desk.table(), &import, file.as_bytes(), &|| second.now()).await.unwrap();
         assert_eq!(next, Next::Over);
         let after = desk.stored(&import).await;
-        assert_eq!(after.status, Status::Completed, "after {requests} requests");
+        assert_eq!(after.status, ImportStatus::Completed, "after {requests} requests");
         assert_eq!(after.counts, whole.counts, "after {requests} requests");
         assert_eq!(desk.faults(&import).await.len(), 2, "after {requests} requests");
         let rows = desk.rows().await;
@@ -67,7 +67,7 @@ async fn slices_of_any_number_come_to_the_same() {
         == Next::GoOn
     {
         let progress = desk.stored(&import).await;
-        assert_eq!((progress.status, progress.counts.rows), (Status::Running, slices * 3));
+        assert_eq!((progress.status, progress.counts.rows), (ImportStatus::Running, slices * 3));
         slices += 1;
     }
     assert_eq!(sums(&desk.stored(&import).await), [9, 4, 3, 0, 2]);

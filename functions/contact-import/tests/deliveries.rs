@@ -13,7 +13,7 @@ use contact_import::{App, Sizes, handle};
 use shared_aws::{
     bucket::Bucket,
     client::Aws,
-    imports::{Import, Status},
+    imports::{Import, ImportStatus},
     queue::{ImportJob, ImportQueue},
 };
 
@@ -81,7 +81,7 @@ async fn deliver(app: &App, body: &str, receives: u32) -> usize {
     let mut event = SqsEvent::default();
     event.records.push(message);
     let clock = Clock::at(1);
-    handle(app, &|| clock.hurries(), &shared_aws::clock::chance, event).await.batch_item_failures.len()
+    handle(app, &|| clock.hurries(), &shared_aws::clock::entropy, event).await.batch_item_failures.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +106,7 @@ async fn a_file_that_was_put_is_read_in_slices_that_queue_each_other() {
         assert!(queued.iter().all(|one| one.contains("imp_1")));
     }
     let done = desk.stored(&import).await;
-    assert_eq!((done.status, sums(&done)), (Status::Completed, [7, 7, 0, 0, 0]));
+    assert_eq!((done.status, sums(&done)), (ImportStatus::Completed, [7, 7, 0, 0, 0]));
     assert_eq!(deliver(&app, &put(&import), 1).await, 0, "once more");
     assert_eq!(desk.stored(&import).await, done);
 }
@@ -119,11 +119,11 @@ async fn what_cannot_be_read_now_comes_again_and_is_marked_failed_at_its_last_de
     let app = app(&desk, &aws, SMALL);
     for receives in 1..3 {
         assert_eq!(deliver(&app, &put(&import), receives).await, 1);
-        assert_eq!(desk.stored(&import).await.status, Status::Queued);
+        assert_eq!(desk.stored(&import).await.status, ImportStatus::Queued);
     }
     assert_eq!(deliver(&app, &put(&import), 3).await, 1, "to the dead letters");
     let failed = desk.stored(&import).await;
-    assert!(failed.status == Status::Failed && failed.reason.unwrap().contains("once more"));
+    assert!(failed.status == ImportStatus::Failed && failed.reason.unwrap().contains("once more"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

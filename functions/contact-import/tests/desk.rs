@@ -8,14 +8,14 @@ use std::{
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use contact_import::{Again, Bytes, Next, Sizes, Stores, slice};
 use shared_aws::{
-    audit::Deed,
+    audit::AuditEvent,
     bucket::BucketError,
-    contact_book::{ContactBook, Entry},
+    contact_book::{ContactBook, ContactEntry},
     conversations::Conversations,
-    imports::{Counts, Import, Imports, Place, Status},
+    imports::{FilePosition, Import, ImportCounts, ImportStatus, Imports},
     inbound::{Inbound, InboundText},
     inboxes::Inboxes,
-    locks::Thread,
+    locks::ConversationKey,
     members::Members,
     opt_outs::OptOuts,
     table::Table,
@@ -26,7 +26,7 @@ use shared_domain::{
     import::Refusal,
     inbox::{Inbox, InboxKind, Stage},
     membership::User,
-    opt_out::Subject,
+    opt_out::OptOutSubject,
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -132,17 +132,17 @@ impl Desk {
             at: START,
             dry_run: false,
             clear_missing_assignments: false,
-            status: Status::Queued,
+            status: ImportStatus::Queued,
             reason: None,
             file: None,
-            done: Place::default(),
-            counts: Counts::default(),
+            done: FilePosition::default(),
+            counts: ImportCounts::default(),
             begun: None,
             finished_at: None,
             version: 1,
         };
         choose(&mut import);
-        let deed = Deed { actor: &by, action: "contacts.import", target: id, at: START, chance: 1 };
+        let deed = AuditEvent { actor: &by, action: "contacts.import", target: id, at: START, entropy: 1 };
         assert!(Imports::new(self.table()).create(&import, &deed, None).await.unwrap());
         import
     }
@@ -172,7 +172,7 @@ impl Desk {
             },
         };
         let import = self.stored(import).await;
-        slice(&Stores::new(table), import, &bytes, clock, shared_aws::clock::chance(), SMALL).await
+        slice(&Stores::new(table), import, &bytes, clock, shared_aws::clock::entropy(), SMALL).await
     }
 
     /// All slices; gives the report.
@@ -186,11 +186,11 @@ impl Desk {
     pub(crate) async fn import(&self, id: &str, rows: &str) -> Import {
         let import = self.asked(id).await;
         let done = self.read(&import, format!("{HEADER}{rows}").as_bytes()).await;
-        assert_eq!(done.status, Status::Completed);
+        assert_eq!(done.status, ImportStatus::Completed);
         done
     }
 
-    pub(crate) async fn contact(&self, external_id: &str) -> Option<Entry> {
+    pub(crate) async fn contact(&self, external_id: &str) -> Option<ContactEntry> {
         self.book().by_external_id(&self.organization, self.team(), external_id).await.unwrap()
     }
 
@@ -208,13 +208,16 @@ impl Desk {
 
     pub(crate) async fn conversation(&self, with: &str) -> Option<Conversation> {
         let conversation = ConversationId::of(&self.inbox.id, &number(with));
-        let thread =
-            Thread { organization: &self.organization, inbox: &self.inbox.id, conversation: &conversation };
+        let thread = ConversationKey {
+            organization: &self.organization,
+            inbox: &self.inbox.id,
+            conversation: &conversation,
+        };
         Conversations::new(self.table()).get(thread).await.unwrap()
     }
 
     pub(crate) async fn is_out(&self, of: &str) -> bool {
-        let subject = Subject::of_team(&self.organization, self.team(), &number(of));
+        let subject = OptOutSubject::of_team(&self.organization, self.team(), &number(of));
         OptOuts::new(self.table()).any_out(&[subject]).await.unwrap()
     }
 

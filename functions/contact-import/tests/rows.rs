@@ -1,12 +1,12 @@
 //! What rows make of contacts.
 
 use shared_aws::{
-    contact_book::{Entry, Written},
+    contact_book::{ContactEntry, ContactWrite},
     former_numbers::FormerNumbers,
-    imports::Status,
+    imports::ImportStatus,
     opt_outs::OptOuts,
 };
-use shared_domain::{ids::ContactId, opt_out::Source};
+use shared_domain::{ids::ContactId, opt_out::OptOutSource};
 
 use crate::desk::{Desk, HEADER, sums};
 
@@ -81,10 +81,10 @@ async fn a_number_that_texted_in_becomes_the_imported_contact_with_its_history_o
     let stranger = ContactId::provisional(desk.team(), &crate::desk::number("2025550141"));
     let (organization, team) = (desk.organization.clone(), desk.team().clone());
     let met = desk.book().get(&organization, &team, &stranger).await.unwrap().unwrap();
-    let mut blocked = Entry { version: 1, ..met.clone() };
+    let mut blocked = ContactEntry { version: 1, ..met.clone() };
     blocked.contact.blocked = true;
     let written = desk.book().write(&organization, &team, Some(&met), &blocked, None).await.unwrap();
-    assert_eq!(written, Written::Done);
+    assert_eq!(written, ContactWrite::Done);
     desk.import("imp_1", "S-1,Ada,Lovelace,2025550141,yes,ben,\n").await;
     let known = desk.contact("S-1").await.unwrap().contact;
     assert!(known.blocked && known.opted_out && !known.provisional);
@@ -128,7 +128,7 @@ async fn a_contact_that_changes_its_number_leaves_the_old_conversation() {
     let (organization, team, number) = (&desk.organization, desk.team(), &bo.contact.number);
     assert!(desk.book().remove(organization, team, &bo).await.unwrap());
     let former = FormerNumbers::new(desk.table());
-    former.leave(organization, team, &bo.contact.id, number, (false, false)).await.unwrap();
+    former.release(organization, team, &bo.contact.id, number, (false, false)).await.unwrap();
     desk.import("imp_3", "S-9,New,Bo,2025550145,,,\n").await;
     let shown = desk.conversation("2025550145").await.unwrap().contact;
     assert_eq!(shown.external_id.as_deref(), Some("S-9"));
@@ -157,7 +157,7 @@ async fn opted_out_goes_through_the_ledger_with_its_source_and_tells_nobody() {
     let contact = desk.contact("S-1").await.unwrap().contact;
     let ledger = opt_outs.of_contact(&desk.organization, &contact.id, 10, None).await.unwrap().entries;
     let said: Vec<_> = ledger.iter().map(|line| (line.opted_out, line.source)).collect();
-    assert_eq!(said.last(), Some(&(true, Source::Import)));
+    assert_eq!(said.last(), Some(&(true, OptOutSource::Import)));
     assert_eq!(ledger.iter().filter_map(|line| line.user.as_ref()).count(), ledger.len());
     assert!(!desk.rows().await.keys().any(|(pk, _)| pk.starts_with("OUTBOX")), "no e-mail");
 }
@@ -167,7 +167,7 @@ async fn a_file_that_cannot_be_read_fails_with_its_reason() {
     let desk = Desk::open().await;
     let import = desk.asked("imp_1").await;
     let failed = desk.read(&import, b"Name,Phone\nA,1\n").await;
-    assert_eq!(failed.status, Status::Failed);
+    assert_eq!(failed.status, ImportStatus::Failed);
     let faults = desk.faults(&import).await;
     assert_eq!((faults[0].row, Some(&faults[0].reason)), (1, failed.reason.as_ref()));
     assert!(faults[0].reason.contains("missing: ContactId"));

@@ -2,8 +2,8 @@
 
 use contact_import::{Again, Next};
 use shared_aws::{
-    contact_book::{Entry, Written},
-    imports::{Imports, Status, Turn},
+    contact_book::{ContactEntry, ContactWrite},
+    imports::{ImportStatus, ImportTurn, Imports},
 };
 
 use crate::desk::{Clock, Desk, HEADER, START, sums};
@@ -13,19 +13,19 @@ async fn a_second_worker_goes_away_and_another_import_waits() {
     let desk = Desk::open().await;
     let (one, other) = (desk.asked("imp_1").await, desk.asked("imp_2").await);
     let imports = Imports::new(desk.table());
-    let until = START.plus(std::time::Duration::from_secs(150));
-    assert_eq!(imports.take_turn(&one, 1, START, until).await.unwrap(), Turn::Mine);
+    let until = START + std::time::Duration::from_secs(150);
+    assert_eq!(imports.take_turn(&one, 1, START, until).await.unwrap(), ImportTurn::Mine);
     let file = format!("{HEADER}S-1,A,B,2025550141,,,\n");
     let soon = Clock::at(1);
     let slice = async |import| desk.slice(&desk.table(), import, file.as_bytes(), &|| soon.now()).await;
     assert_eq!(slice(&one).await.unwrap(), Next::Over);
     assert_eq!(slice(&other).await.unwrap(), Next::Later);
-    assert_eq!(desk.stored(&one).await.status, Status::Queued);
+    assert_eq!(desk.stored(&one).await.status, ImportStatus::Queued);
     imports.end_turn(&one, 2).await.unwrap(); // not the holder
     assert_eq!(slice(&other).await.unwrap(), Next::Later);
     imports.end_turn(&one, 1).await.unwrap();
     assert_eq!(slice(&other).await.unwrap(), Next::Over);
-    assert_eq!(desk.stored(&other).await.status, Status::Completed);
+    assert_eq!(desk.stored(&other).await.status, ImportStatus::Completed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,7 +45,7 @@ async fn a_delivery_after_the_end_changes_nothing_and_one_beside_it_counts_nothi
     );
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
     let done = desk.stored(&import).await;
-    assert_eq!((done.status, sums(&done)), (Status::Completed, [4, 3, 0, 0, 1]));
+    assert_eq!((done.status, sums(&done)), (ImportStatus::Completed, [4, 3, 0, 0, 1]));
     let all = desk.book().page(&desk.organization, desk.team(), 10, None).await.unwrap();
     assert_eq!(all.entries.len(), 3);
 }
@@ -84,7 +84,7 @@ async fn a_file_that_is_replaced_while_it_is_read_ends_its_import() {
         slice(&stores, import.clone(), &bytes, &|| clock.now(), 1, crate::desk::SMALL).await;
     assert_eq!(ended.unwrap(), Next::Over);
     let failed = desk.stored(&import).await;
-    assert!(failed.status == Status::Failed && failed.reason.unwrap().contains("replaced"));
+    assert!(failed.status == ImportStatus::Failed && failed.reason.unwrap().contains("replaced"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,10 +98,10 @@ async fn an_edit_by_hand_beside_an_import_is_not_lost() {
     let edits = async {
         for blocked in [true, false, true] {
             let before = desk.contact("S-1").await.unwrap();
-            let mut after = Entry { version: before.version + 1, ..before.clone() };
+            let mut after = ContactEntry { version: before.version + 1, ..before.clone() };
             after.contact.blocked = blocked;
             let written = desk.book().write(&organization, &team, Some(&before), &after, None).await.unwrap();
-            if written != Written::Done {
+            if written != ContactWrite::Done {
                 return false; // refused, as by hand: the person reads again
             }
         }

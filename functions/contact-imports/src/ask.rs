@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lambda_http::Request;
 use shared_aws::{
-    audit::Deed,
-    imports::{Counts, Import, Place, Status},
+    audit::AuditEvent,
+    imports::{FilePosition, Import, ImportCounts, ImportStatus},
 };
 use shared_domain::{
     ids::{Id, ImportId},
@@ -26,9 +26,9 @@ use shared_http::{
 use crate::{App, bucket_failed, report};
 
 /// The largest file that comes with the request; the platform carries hardly more.
-const LARGEST_BODY: usize = 5 * 1024 * 1024;
+const MAX_BODY_BYTES: usize = 5 * 1024 * 1024;
 /// How long an address for an upload lives. One that was begun in time may go on.
-const UPLOAD_LIVES: Duration = Duration::from_hours(1);
+const UPLOAD_URL_TTL: Duration = Duration::from_hours(1);
 /// What files are stored as.
 const CSV: &str = "text/csv";
 /// What browsers call a CSV file, beside its proper name: that of the program that opens it.
@@ -65,7 +65,7 @@ enum Brought<'a> {
     responses((status = 202, body = ImportView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 413, body = ProblemView), (status = 415, body = ProblemView),
         (status = 422, description = "`bad_header`, `not_importable`", body = ProblemView)))]
-pub(crate) async fn ask(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn ask(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let (dry_run, clears) = (flag(request, "dryRun")?, flag(request, "clearMissingAssignments")?);
     let (brought, clears) = match brought(request)? {
@@ -86,7 +86,7 @@ pub(crate) async fn ask(app: &App, now: Timestamp, chance: u64, request: &Reques
     };
     let import = match attempt.recalled(&app.keys, now).await? {
         Some(made) => made_before(app, &access, &made).await?,
-        None => create(app, &access, &attempt, (dry_run, clears), now, chance).await?,
+        None => create(app, &access, &attempt, (dry_run, clears), now, entropy).await?,
     };
     answer(app, &import, &brought, now).await
 }
@@ -97,27 +97,28 @@ async fn create(
     attempt: &Attempt<'_>,
     (dry_run, clear_missing_assignments): (bool, bool),
     now: Timestamp,
-    chance: u64,
+    entropy: u64,
 ) -> Result<Import, Problem> {
     let by = access.standing.user.id.clone();
     let import = Import {
-        id: Id::new(now, chance),
+        id: Id::new(now, entropy),
         organization: access.organization.clone(),
         team: access.team().clone(),
         by: by.clone(),
         at: now,
         dry_run,
         clear_missing_assignments,
-        status: Status::Queued,
+        status: ImportStatus::Queued,
         reason: None,
         file: None,
-        done: Place::default(),
-        counts: Counts::default(),
+        done: FilePosition::default(),
+        counts: ImportCounts::default(),
         begun: None,
         finished_at: None,
         version: 1,
     };
-    let deed = Deed { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, chance };
+    let deed =
+        AuditEvent { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, entropy };
     if app.imports.create(&import, &deed, attempt.idempotency()).await? {
         return Ok(import);
     }
@@ -136,19 +137,19 @@ async fn made_before(app: &App, access: &TeamAccess, made: &str) -> Result<Impor
 /// The file goes to the bucket, or its owner gets the address. Once it is read neither is needed any more.
 async fn answer(app: &App, import: &Import, brought: &Brought<'_>, now: Timestamp) -> Outcome {
     let mut view = report::view(app, import).await?;
-    let waits = import.status == Status::Queued;
+    let waits = import.status == ImportStatus::Queued;
     match brought {
         Brought::File(file) if waits => {
             let stored = app.bucket.put(&import.object(), CSV, file.to_vec(), now).await;
             stored.map_err(|error| bucket_failed(&error))?;
         }
         Brought::Wish if waits => {
-            let url = app.bucket.presigned_put_of_any_size(&import.object(), CSV, UPLOAD_LIVES, now);
+            let url = app.bucket.presigned_put_of_any_size(&import.object(), CSV, UPLOAD_URL_TTL, now);
             view.upload = Some(UploadView {
                 url: url.map_err(|error| bucket_failed(&error))?,
                 method: "PUT",
                 headers: UploadHeaders { content_type: CSV },
-                expires_at: now.plus(UPLOAD_LIVES).to_string(),
+                expires_at: (now + UPLOAD_URL_TTL).to_string(),
             });
         }
         Brought::File(_) | Brought::Wish => {}
@@ -168,7 +169,7 @@ fn brought(request: &Request) -> Result<Brought<'_>, Problem> {
     let content_type = content_type.trim().to_ascii_lowercase();
     let bytes: &[u8] = request.body();
     if content_type == CSV || ALSO_CSV.contains(&content_type.as_str()) {
-        if bytes.len() > LARGEST_BODY {
+        if bytes.len() > MAX_BODY_BYTES {
             let detail = "The file is larger than 5 MB: ask for an upload, with an application/json body.";
             return Err(Problem::new(413, "too_large", detail));
         }

@@ -66,10 +66,10 @@ impl App {
     }
 }
 
-/// Answers one request. `chance` is random and tells imports of one instant apart.
-pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+/// Answers one request. `entropy` is random and tells imports of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
     let outcome = match input::route(&request) {
-        "POST /v1/teams/{teamId}/contact-imports" => ask::ask(app, now, chance, &request).await,
+        "POST /v1/teams/{teamId}/contact-imports" => ask::ask(app, now, entropy, &request).await,
         "GET /v1/teams/{teamId}/contact-imports" => report::list(app, &request).await,
         "GET /v1/teams/{teamId}/contact-imports/{importId}" => report::read(app, &request).await,
         _ => Err(Problem::not_found()),

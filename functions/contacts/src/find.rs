@@ -1,7 +1,7 @@
 //! Finding contacts: by the customer's own id, by number, by the beginning of a name, or all of them.
 
 use lambda_http::Request;
-use shared_aws::contact_book::{Entry, Page as Found};
+use shared_aws::contact_book::{ContactEntry, ContactPage};
 use shared_domain::{ids::ContactId, phone::PhoneNumber};
 use shared_http::{
     access::{self, TeamAccess},
@@ -41,7 +41,7 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
         Some(question) => {
             let exact = if after.is_none() { exact(app, &access, question).await? } else { None };
             match exact {
-                Some(entry) => Found { entries: vec![entry], next: None },
+                Some(entry) => ContactPage { entries: vec![entry], next: None },
                 None => app.book.by_name(organization, team, question, limit, after.as_deref()).await?,
             }
         }
@@ -51,7 +51,7 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
     reply::json(200, &Page { items, next_cursor })
 }
 
-async fn exact(app: &App, access: &TeamAccess, question: &str) -> Result<Option<Entry>, Problem> {
+async fn exact(app: &App, access: &TeamAccess, question: &str) -> Result<Option<ContactEntry>, Problem> {
     let (organization, team) = (&access.organization, access.team());
     if let Some(entry) = app.book.by_external_id(organization, team, question).await? {
         return Ok(Some(entry));
@@ -75,7 +75,11 @@ pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
 }
 
 /// The contact in the path.
-pub(crate) async fn in_path(app: &App, access: &TeamAccess, request: &Request) -> Result<Entry, Problem> {
+pub(crate) async fn in_path(
+    app: &App,
+    access: &TeamAccess,
+    request: &Request,
+) -> Result<ContactEntry, Problem> {
     let contact: ContactId = input::path_id(request, "contactId")?;
     let entry = app.book.get(&access.organization, access.team(), &contact).await?;
     entry.ok_or_else(Problem::not_found)

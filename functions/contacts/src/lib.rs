@@ -74,11 +74,11 @@ impl App {
     }
 }
 
-/// Answers one request. `chance` is random and tells contacts of one instant apart.
-pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+/// Answers one request. `entropy` is random and tells contacts of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
     let outcome = match input::route(&request) {
         "GET /v1/teams/{teamId}/contacts" => find::list(app, &request).await,
-        "POST /v1/teams/{teamId}/contacts" => write::create(app, now, chance, &request).await,
+        "POST /v1/teams/{teamId}/contacts" => write::create(app, now, entropy, &request).await,
         "GET /v1/teams/{teamId}/contacts/{contactId}" => find::read(app, &request).await,
         "PATCH /v1/teams/{teamId}/contacts/{contactId}" => write::change(app, &request).await,
         "DELETE /v1/teams/{teamId}/contacts/{contactId}" => write::remove(app, &request).await,

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use lambda_http::{Body, Request, Response};
-use shared_aws::opt_outs::{Page as Ledger, Recorded};
+use shared_aws::opt_outs::{LedgerPage, OptOutWrite};
 use shared_domain::{
     ids::{ContactId, OrganizationId, TeamId},
     import::export_safe,
-    notice::Subject as News,
-    opt_out::{self, Entry, Subject},
+    notice::NotificationKind,
+    opt_out::{self, LedgerEntry, OptOutSubject},
     time::Timestamp,
 };
 use shared_http::{
@@ -54,14 +54,14 @@ async fn by_hand(app: &App, now: Timestamp, request: &Request, opt_out: bool) ->
     for _ in 0..3 {
         let entry = in_path(app, &access, request).await?;
         let contact = &entry.contact;
-        let subject = Subject::of_team(organization, team, &contact.number);
+        let subject = OptOutSubject::of_team(organization, team, &contact.number);
         let standing = app.opt_outs.get(&subject).await?;
         let stored = match opt_out::after_user(&standing.state, opt_out) {
             None => true,
             Some(change) => {
                 let user = access.standing.user.id.clone();
                 let line = change.entry(&subject, contact.id.clone(), None, Some(user), now);
-                let recorded = Recorded {
+                let recorded = OptOutWrite {
                     team,
                     contact,
                     entry: &line,
@@ -73,7 +73,7 @@ async fn by_hand(app: &App, now: Timestamp, request: &Request, opt_out: bool) ->
             }
         };
         if stored {
-            app.opt_outs.spread(organization, team, &contact.number).await?;
+            app.opt_outs.sync_copies(organization, team, &contact.number).await?;
             return reply::json(200, &ContactView::of(&in_path(app, &access, request).await?));
         }
     }
@@ -87,7 +87,7 @@ pub(crate) async fn is_told(
     team: &TeamId,
     contact: &ContactId,
 ) -> Result<bool, Problem> {
-    let news = News::OptOutChanged { contact: contact.clone(), opted_out: true };
+    let news = NotificationKind::OptOutChanged { contact: contact.clone(), opted_out: true };
     Ok(app.teams.wants(organization, team, &news).await?)
 }
 
@@ -119,7 +119,7 @@ pub(crate) async fn of_contact(app: &App, request: &Request) -> Outcome {
 pub(crate) async fn of_team(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?;
     let from = instant(request, "from", Timestamp::from_millis(0))?;
-    let to = instant(request, "to", now.plus(std::time::Duration::from_hours(24)))?;
+    let to = instant(request, "to", now + std::time::Duration::from_hours(24))?;
     let scope = format!(
         "opt-outs {} {} {}",
         access.team(),
@@ -158,7 +158,7 @@ fn wants_csv(request: &Request) -> bool {
     accept.is_some_and(|accept| accept.contains("text/csv"))
 }
 
-fn answer(app: &App, access: &TeamAccess, scope: &str, request: &Request, ledger: Ledger) -> Outcome {
+fn answer(app: &App, access: &TeamAccess, scope: &str, request: &Request, ledger: LedgerPage) -> Outcome {
     let next_cursor = ledger.next.map(|place| app.cursors.seal(&access.principal, scope, &place));
     if wants_csv(request) {
         return Ok(csv(&ledger.entries, next_cursor));
@@ -168,7 +168,7 @@ fn answer(app: &App, access: &TeamAccess, scope: &str, request: &Request, ledger
 }
 
 /// RFC 4180, each cell in quotes, and none of them a formula to a spreadsheet.
-fn csv(entries: &[Entry], next_cursor: Option<String>) -> Response<Body> {
+fn csv(entries: &[LedgerEntry], next_cursor: Option<String>) -> Response<Body> {
     let mut text = String::from("at,contactId,phoneNumber,status,scope,source,messageId,userId\r\n");
     for entry in entries {
         let line = OptOutEntryView::of(entry);

@@ -2,12 +2,12 @@
 
 use lambda_http::Request;
 use shared_aws::{
-    opt_out_reviews::{Entry, Place},
-    opt_outs::Recorded,
+    opt_out_reviews::{InboxInTeam, ReviewEntry},
+    opt_outs::OptOutWrite,
 };
 use shared_domain::{
     ids::ReviewId,
-    opt_out::{self, Decided, Review, Subject, Verdict},
+    opt_out::{self, OptOutReview, OptOutSubject, ReviewOutcome, ReviewResolution},
     time::Timestamp,
 };
 use shared_http::{
@@ -24,9 +24,9 @@ use shared_http::{
 
 use crate::{App, changed, opt_out::is_told};
 
-fn place(access: &MemberAccess) -> Place<'_> {
+fn place(access: &MemberAccess) -> InboxInTeam<'_> {
     let membership = &access.membership;
-    Place { organization: &access.organization, team: &membership.team, inbox: &membership.inbox }
+    InboxInTeam { organization: &access.organization, team: &membership.team, inbox: &membership.inbox }
 }
 
 /// Texts that may be opt-outs
@@ -57,18 +57,18 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
 pub(crate) async fn decide(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let access = access::member(request, &app.claims, &app.members).await?;
     let id: ReviewId = input::path_id(request, "reviewId")?;
-    let verdict = Verdict::from(input::body::<ReviewDeciding>(request)?.decision);
+    let verdict = ReviewOutcome::from(input::body::<ReviewDeciding>(request)?.decision);
     for _ in 0..3 {
-        let Entry { review, .. } = waiting_or_done(app, &access, &id).await?;
+        let ReviewEntry { review, .. } = waiting_or_done(app, &access, &id).await?;
         let stored = match &review.decided {
             Some(before) if before.verdict != verdict => return Err(already(before)),
             Some(_) => true,
             None => store(app, now, &access, &review, verdict).await?,
         };
         if stored {
-            if verdict == Verdict::OptedOut {
+            if verdict == ReviewOutcome::OptedOut {
                 let (organization, team) = (&access.organization, &access.membership.team);
-                app.opt_outs.spread(organization, team, &review.number).await?;
+                app.opt_outs.sync_copies(organization, team, &review.number).await?;
             }
             return reply::json(200, &OptOutReviewView::of(&waiting_or_done(app, &access, &id).await?));
         }
@@ -76,11 +76,11 @@ pub(crate) async fn decide(app: &App, now: Timestamp, request: &Request) -> Outc
     Err(changed())
 }
 
-async fn waiting_or_done(app: &App, access: &MemberAccess, id: &ReviewId) -> Result<Entry, Problem> {
+async fn waiting_or_done(app: &App, access: &MemberAccess, id: &ReviewId) -> Result<ReviewEntry, Problem> {
     app.reviews.get(place(access), id).await?.ok_or_else(Problem::not_found)
 }
 
-fn already(before: &Decided) -> Problem {
+fn already(before: &ReviewResolution) -> Problem {
     let decided = serde_json::to_value(DecidedView::of(before)).unwrap_or_default();
     Problem::new(409, "already_decided", "Somebody decided otherwise before.").with("decided", decided)
 }
@@ -90,24 +90,24 @@ async fn store(
     app: &App,
     now: Timestamp,
     access: &MemberAccess,
-    review: &Review,
-    verdict: Verdict,
+    review: &OptOutReview,
+    verdict: ReviewOutcome,
 ) -> Result<bool, Problem> {
     let place = place(access);
     let user = &access.membership.user;
-    let decided = Decided { verdict, by: user.clone(), at: now };
-    let subject = Subject::of_team(place.organization, place.team, &review.number);
+    let decided = ReviewResolution { verdict, by: user.clone(), at: now };
+    let subject = OptOutSubject::of_team(place.organization, place.team, &review.number);
     let standing = app.opt_outs.get(&subject).await?;
     let change = match verdict {
-        Verdict::OptedOut => opt_out::after_user(&standing.state, true),
-        Verdict::Dismissed => None,
+        ReviewOutcome::OptedOut => opt_out::after_user(&standing.state, true),
+        ReviewOutcome::Dismissed => None,
     };
     let Some(change) = change else { return Ok(app.reviews.end(place, review, &decided).await?) };
     let contact =
         app.contacts.by_number_or_provisional(place.organization, place.team, &review.number).await?;
     let (message, by) = (Some(review.message.clone()), Some(user.id.clone()));
     let entry = change.entry(&subject, contact.id.clone(), message, by, now);
-    let recorded = Recorded {
+    let recorded = OptOutWrite {
         team: place.team,
         contact: &contact,
         entry: &entry,

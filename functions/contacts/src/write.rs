@@ -1,12 +1,12 @@
 //! Entering, changing and removing contacts.
 
 use lambda_http::Request;
-use shared_aws::contact_book::{Entry, Written};
+use shared_aws::contact_book::{ContactEntry, ContactWrite};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, Id},
-    notice::{Notice, Subject as News},
-    opt_out::Subject,
+    notice::{Notification, NotificationKind},
+    opt_out::OptOutSubject,
     time::Timestamp,
 };
 use shared_http::{
@@ -35,7 +35,7 @@ fn external_id_taken() -> Problem {
     params(("teamId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NewContact,
     responses((status = 201, body = ContactView), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
         (status = 409, description = "`external_id_taken`", body = ProblemView), (status = 422, body = ProblemView)))]
-pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn create(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?;
     let wanted: NewContact = input::body(request)?;
     let attempt = Attempt {
@@ -58,7 +58,7 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
     let number = number.ok_or_else(changed)?;
     let before = met_before(app, &access, &number).await?;
     let contact = Contact {
-        id: Id::new(now, chance),
+        id: Id::new(now, entropy),
         external_id,
         first_name,
         last_name,
@@ -68,14 +68,14 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
         provisional: false,
         number,
     };
-    let entry = Entry { contact, custom, version: 1 };
+    let entry = ContactEntry { contact, custom, version: 1 };
     let key = attempt.idempotency().map(|key| (key, now));
     let written = app.book.write(&access.organization, access.team(), None, &entry, key).await?;
     match written {
-        Written::Done => {}
-        Written::ExternalIdTaken => return Err(external_id_taken()),
-        Written::Changed => return Err(changed()),
-        Written::KeyTaken => {
+        ContactWrite::Done => {}
+        ContactWrite::ExternalIdTaken => return Err(external_id_taken()),
+        ContactWrite::Changed => return Err(changed()),
+        ContactWrite::KeyTaken => {
             let made = attempt.recalled(&app.keys, now).await?.ok_or_else(changed)?;
             return made_before(app, &access, &made).await;
         }
@@ -83,7 +83,7 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
     if let Some(met) = before {
         app.book.remove(&access.organization, access.team(), &met).await?;
     }
-    app.copies.spread(&access.organization, access.team(), &entry.contact).await?;
+    app.copies.sync_copies(&access.organization, access.team(), &entry.contact).await?;
     tell(app, &access, &entry.contact, now).await?;
     reply::json(201, &ContactView::of(&entry))
 }
@@ -94,7 +94,7 @@ async fn is_out(
     access: &TeamAccess,
     number: &shared_domain::phone::PhoneNumber,
 ) -> Result<bool, Problem> {
-    let subject = Subject::of_team(&access.organization, access.team(), number);
+    let subject = OptOutSubject::of_team(&access.organization, access.team(), number);
     Ok(app.opt_outs.any_out(&[subject]).await?)
 }
 
@@ -103,7 +103,7 @@ async fn met_before(
     app: &App,
     access: &TeamAccess,
     number: &shared_domain::phone::PhoneNumber,
-) -> Result<Option<Entry>, Problem> {
+) -> Result<Option<ContactEntry>, Problem> {
     let id = ContactId::provisional(access.team(), number);
     let met = app.book.get(&access.organization, access.team(), &id).await?;
     Ok(met.filter(|met| met.contact.provisional))
@@ -113,18 +113,18 @@ async fn made_before(app: &App, access: &TeamAccess, made: &str) -> Outcome {
     let id = ContactId::parse(made).map_err(|_| Problem::not_found())?;
     let entry =
         app.book.get(&access.organization, access.team(), &id).await?.ok_or_else(Problem::not_found)?;
-    app.copies.spread(&access.organization, access.team(), &entry.contact).await?;
+    app.copies.sync_copies(&access.organization, access.team(), &entry.contact).await?;
     reply::json(201, &ContactView::of(&entry))
 }
 
 /// Told once, by the contact's id, and only where the team wants it.
 async fn tell(app: &App, access: &TeamAccess, contact: &Contact, now: Timestamp) -> Result<(), Problem> {
     let by = access.standing.user.id.clone();
-    let subject = News::ContactAdded { contact: contact.id.clone(), by };
+    let subject = NotificationKind::ContactAdded { contact: contact.id.clone(), by };
     if !app.teams.wants(&access.organization, access.team(), &subject).await? {
         return Ok(());
     }
-    let notice = Notice {
+    let notice = Notification {
         id: format!("contact-added-{}", contact.id),
         organization: access.organization.clone(),
         team: access.team().clone(),
@@ -132,7 +132,7 @@ async fn tell(app: &App, access: &TeamAccess, contact: &Contact, now: Timestamp)
         at: now,
         admins: Vec::new(),
     };
-    Ok(app.notices.leave(&notice).await?)
+    Ok(app.notices.enqueue(&notice).await?)
 }
 
 /// Change a contact
@@ -150,15 +150,15 @@ pub(crate) async fn change(app: &App, request: &Request) -> Outcome {
         let before = in_path(app, &access, request).await?;
         let after = changed_by(app, &access, &before, &wanted).await?;
         match app.book.write(&access.organization, access.team(), Some(&before), &after, None).await? {
-            Written::Done => {
-                app.copies.spread(&access.organization, access.team(), &after.contact).await?;
+            ContactWrite::Done => {
+                app.copies.sync_copies(&access.organization, access.team(), &after.contact).await?;
                 if before.contact.number != after.contact.number {
                     leave_behind(app, &access, &before.contact).await?;
                 }
                 return reply::json(200, &ContactView::of(&after));
             }
-            Written::ExternalIdTaken => return Err(external_id_taken()),
-            Written::Changed | Written::KeyTaken => {}
+            ContactWrite::ExternalIdTaken => return Err(external_id_taken()),
+            ContactWrite::Changed | ContactWrite::KeyTaken => {}
         }
     }
     Err(changed())
@@ -167,11 +167,11 @@ pub(crate) async fn change(app: &App, request: &Request) -> Outcome {
 async fn changed_by(
     app: &App,
     access: &TeamAccess,
-    before: &Entry,
+    before: &ContactEntry,
     wanted: &ContactChange,
-) -> Result<Entry, Problem> {
+) -> Result<ContactEntry, Problem> {
     let mut checks = Checks::default();
-    let mut after = Entry { version: before.version + 1, ..before.clone() };
+    let mut after = ContactEntry { version: before.version + 1, ..before.clone() };
     let contact = &mut after.contact;
     if let Some(name) = &wanted.first_name {
         contact.first_name = checks.name("/firstName", name.as_deref());
@@ -208,7 +208,7 @@ async fn changed_by(
 async fn leave_behind(app: &App, access: &TeamAccess, old: &Contact) -> Result<(), Problem> {
     let (organization, team) = (&access.organization, access.team());
     let kept = (old.opted_out, old.blocked);
-    Ok(app.former_numbers.leave(organization, team, &old.id, &old.number, kept).await?)
+    Ok(app.former_numbers.release(organization, team, &old.id, &old.number, kept).await?)
 }
 
 /// Remove a contact

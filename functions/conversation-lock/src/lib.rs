@@ -9,7 +9,7 @@ use shared_aws::{
     client::Aws,
     config::{ConfigError, Environment},
     conversations::Conversations,
-    locks::{Acquired, Locks, Renewed, Thread},
+    locks::{Acquired, ConversationKey, Locks, Renewed},
     members::Members,
     table::Table,
 };
@@ -166,7 +166,11 @@ async fn require_admin(app: &App, request: &Request, member: &MemberAccess) -> R
 }
 
 /// `404` is decided before `400`: input of the wrong shape costs a look whether the conversation is there.
-async fn in_thread<T>(app: &App, thread: Thread<'_>, input: Result<T, Problem>) -> Result<T, Problem> {
+async fn in_thread<T>(
+    app: &App,
+    thread: ConversationKey<'_>,
+    input: Result<T, Problem>,
+) -> Result<T, Problem> {
     if input.is_err() && app.conversations.get(thread).await?.is_none() {
         return Err(Problem::not_found());
     }

@@ -11,7 +11,7 @@ use shared_aws::{
     client::Aws,
     config::Environment,
     contact_book::ContactBook,
-    conversations::{Change, Conversations},
+    conversations::{ConversationUpdate, Conversations},
     members::Members,
     messages::Messages,
     secrets::Secrets,
@@ -39,7 +39,7 @@ use shared_http::{
 use utoipa::OpenApi;
 
 /// The most conversations that one request changes.
-const MOST_AT_ONCE: usize = 100;
+const MAX_BULK_CONVERSATIONS: usize = 100;
 
 /// What the function uses.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ async fn change(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let found = app.conversations.get(member.thread(&conversation)).await?;
     let found = found.ok_or_else(Problem::not_found)?; // decided before the shape of the body
     let wanted: ConversationChange = input::body(request)?;
-    let change = Change { folder: wanted.folder.map(Folder::from), read: wanted.read };
+    let change = ConversationUpdate { folder: wanted.folder.map(Folder::from), read: wanted.read };
     let changed = app.conversations.change(&member.organization, found, change, now).await?;
     reply::json(200, &ConversationView::of(&changed.ok_or_else(Problem::not_found)?, now))
 }
@@ -139,7 +139,7 @@ async fn change(app: &App, now: Timestamp, request: &Request) -> Outcome {
 async fn change_many(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let member = access::member(request, &app.claims, &app.members).await?;
     let wanted: ConversationsChange = input::body(request)?;
-    if !(1..=MOST_AT_ONCE).contains(&wanted.conversation_ids.len()) {
+    if !(1..=MAX_BULK_CONVERSATIONS).contains(&wanted.conversation_ids.len()) {
         return Err(Problem::invalid(&[("/conversationIds".into(), "1 to 100 conversations")]));
     }
     let (mut ids, mut missing) = (Vec::new(), Vec::new());
@@ -150,7 +150,7 @@ async fn change_many(app: &App, now: Timestamp, request: &Request) -> Outcome {
             Err(_) => missing.push(id),
         }
     }
-    let change = Change { folder: wanted.folder.map(Folder::from), read: wanted.read };
+    let change = ConversationUpdate { folder: wanted.folder.map(Folder::from), read: wanted.read };
     let (organization, inbox) = (&member.organization, &member.membership.inbox);
     let mut changed = app.conversations.change_many(organization, inbox, &ids, change, now).await?;
     let mut items = Vec::new();

@@ -4,7 +4,7 @@
 //! read) for the contacts, and one request for their conversations, however large the inbox is.
 
 use lambda_http::Request;
-use shared_aws::contact_book::Page as Contacts;
+use shared_aws::contact_book::ContactPage;
 use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::ConversationId,
@@ -80,7 +80,8 @@ async fn numbers(
             return Ok(Found { numbers: vec![number], next: None });
         }
     }
-    let Contacts { entries, next } = app.contacts.by_name(organization, team, question, limit, after).await?;
+    let ContactPage { entries, next } =
+        app.contacts.by_name(organization, team, question, limit, after).await?;
     let mut numbers: Vec<_> = entries.into_iter().map(|entry| entry.contact.number).collect();
     numbers.sort();
     numbers.dedup();

@@ -92,7 +92,7 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let subject = app.callbacks.subject(request.uri().query().unwrap_or_default());
     let Some((organization, message)) = find(app, subject, &callback).await? else {
         tracing::warn!(
-            metric = "unknown_message",
+            event = "unknown_message",
             carrier_id = callback.message_sid,
             "a report for no message of ours"
         );
@@ -104,7 +104,7 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let report = report(&callback, now);
     let sid = Some(callback.message_sid.as_str());
     if app.deliveries.report(&organization, &message, state, &report, sid).await? == Reported::NoMessage {
-        tracing::warn!(metric = "unknown_message", message_id = %message, "a report for no message of ours");
+        tracing::warn!(event = "unknown_message", message_id = %message, "a report for no message of ours");
     }
     Ok(webhook::acknowledged())
 }
@@ -121,7 +121,7 @@ async fn find(
         }
         Subject::Unnamed => by_carrier_id(app, callback).await,
         Subject::Forged => {
-            tracing::warn!(metric = "webhook_refused", reason = "proof", path = STATUS_PATH, "refused");
+            tracing::warn!(event = "webhook_refused", reason = "proof", path = STATUS_PATH, "refused");
             Err(Problem::forbidden("signature", "The proof in the address is missing or wrong."))
         }
     }

@@ -7,8 +7,8 @@
 //! |---|---|
 //! | accepted | the claim stays |
 //! | surely not sent, may work later (429, a quota, no connection) | the claim is given back and the queue repeats; the other addresses stay claimed |
-//! | surely not sent, never will be | the claim stays; metric `mail_refused` |
-//! | lost (time-out, reset, 5xx) | the claim stays, never sent again; metric `mail_unknown` |
+//! | surely not sent, never will be | the claim stays; event `mail_refused` |
+//! | lost (time-out, reset, 5xx) | the claim stays, never sent again; event `mail_unknown` |
 //!
 //! A claim without an answer is an attempt that died: SES may have the e-mail, so it stays as well.
 
@@ -25,7 +25,7 @@ use shared_aws::{
     teams::Teams,
 };
 use shared_domain::{
-    notice::{Notice, Subject},
+    notice::{Notification, NotificationKind},
     time::Timestamp,
 };
 
@@ -96,7 +96,7 @@ pub async fn handle(app: &App, now: Timestamp, event: SqsEvent) -> SqsBatchRespo
         if let Err(again) = Box::pin(one(app, now, &record)).await {
             let queue_message = record.message_id.as_deref();
             if matches!(again, Again::NotUnderstood(_)) {
-                tracing::error!(metric = "unreadable_notice", queue_message, %again, "no notice");
+                tracing::error!(event = "unreadable_notice", queue_message, %again, "no notice");
             } else {
                 tracing::warn!(queue_message, %again, "comes again");
             }
@@ -129,14 +129,14 @@ async fn one(app: &App, now: Timestamp, record: &SqsMessage) -> Result<(), Again
 }
 
 /// Who is to be told, each once whatever the case of the letters: the claim does not tell it either.
-async fn addresses(app: &App, notice: &Notice) -> Result<Vec<String>, StoreError> {
+async fn addresses(app: &App, notice: &Notification) -> Result<Vec<String>, StoreError> {
     let mut addresses = match &notice.subject {
-        Subject::RegistrationApproved
-        | Subject::RegistrationRejected(_)
-        | Subject::RegistrationSuspended(_) => addresses_of_admins(app, notice).await?,
-        subject @ (Subject::OptOutChanged { .. }
-        | Subject::UnknownContact { .. }
-        | Subject::ContactAdded { .. }) => {
+        NotificationKind::RegistrationApproved
+        | NotificationKind::RegistrationRejected(_)
+        | NotificationKind::RegistrationSuspended(_) => addresses_of_admins(app, notice).await?,
+        subject @ (NotificationKind::OptOutChanged { .. }
+        | NotificationKind::UnknownContact { .. }
+        | NotificationKind::ContactAdded { .. }) => {
             let settings = app.teams.notification_settings(&notice.organization, &notice.team).await?;
             settings.recipients(subject).to_vec()
         }
@@ -147,7 +147,7 @@ async fn addresses(app: &App, notice: &Notice) -> Result<Vec<String>, StoreError
 }
 
 /// Where the notice's admins are reached now; who is no user any more is passed over.
-async fn addresses_of_admins(app: &App, notice: &Notice) -> Result<Vec<String>, StoreError> {
+async fn addresses_of_admins(app: &App, notice: &Notification) -> Result<Vec<String>, StoreError> {
     let mut addresses = Vec::with_capacity(notice.admins.len());
     for admin in &notice.admins {
         let user = app.members.user(&notice.organization, admin).await?;
@@ -157,14 +157,14 @@ async fn addresses_of_admins(app: &App, notice: &Notice) -> Result<Vec<String>, 
 }
 
 /// The word of a subject in logs, as it travels.
-fn kind(subject: &Subject) -> &'static str {
+fn kind(subject: &NotificationKind) -> &'static str {
     match subject {
-        Subject::RegistrationApproved => "registrationApproved",
-        Subject::RegistrationRejected(_) => "registrationRejected",
-        Subject::RegistrationSuspended(_) => "registrationSuspended",
-        Subject::OptOutChanged { .. } => "optOutChanged",
-        Subject::UnknownContact { .. } => "unknownContact",
-        Subject::ContactAdded { .. } => "contactAdded",
+        NotificationKind::RegistrationApproved => "registrationApproved",
+        NotificationKind::RegistrationRejected(_) => "registrationRejected",
+        NotificationKind::RegistrationSuspended(_) => "registrationSuspended",
+        NotificationKind::OptOutChanged { .. } => "optOutChanged",
+        NotificationKind::UnknownContact { .. } => "unknownContact",
+        NotificationKind::ContactAdded { .. } => "contactAdded",
     }
 }
 
@@ -180,7 +180,12 @@ struct Tally {
 }
 
 /// Tells every address, whatever became of the one before.
-async fn tell(app: &App, now: Timestamp, notice: &Notice, addresses: &[String]) -> Result<Tally, Again> {
+async fn tell(
+    app: &App,
+    now: Timestamp,
+    notice: &Notification,
+    addresses: &[String],
+) -> Result<Tally, Again> {
     let letter = app.writer.letter(notice).await?;
     let (subject, text, html) = (letter.subject(), letter.text()?, letter.html()?);
     let mut tally = Tally::default();
@@ -200,7 +205,7 @@ async fn tell(app: &App, now: Timestamp, notice: &Notice, addresses: &[String]) 
 }
 
 /// Sends to an address that is claimed.
-async fn send(app: &App, notice: &Notice, mail: &Mail, tally: &mut Tally) {
+async fn send(app: &App, notice: &Notification, mail: &Mail, tally: &mut Tally) {
     let notice_id = &notice.id;
     match app.mailer.send(mail).await {
         Sent::Accepted { id } => {
@@ -210,7 +215,7 @@ async fn send(app: &App, notice: &Notice, mail: &Mail, tally: &mut Tally) {
         Sent::Refused { code } => {
             tracing::error!(
                 notice = notice_id,
-                metric = "mail_refused",
+                event = "mail_refused",
                 code,
                 "an e-mail is refused for good"
             );
@@ -219,7 +224,7 @@ async fn send(app: &App, notice: &Notice, mail: &Mail, tally: &mut Tally) {
         Sent::Unknown { code } => {
             tracing::warn!(
                 notice = notice_id,
-                metric = "mail_unknown",
+                event = "mail_unknown",
                 code,
                 "nobody knows whether an e-mail went"
             );
@@ -233,12 +238,12 @@ async fn send(app: &App, notice: &Notice, mail: &Mail, tally: &mut Tally) {
 }
 
 /// A claim that stays though nothing was sent looks to the next delivery like any other: nobody will be told.
-async fn give_back(app: &App, notice: &Notice, address: &str, tally: &mut Tally) {
+async fn give_back(app: &App, notice: &Notification, address: &str, tally: &mut Tally) {
     tally.untold += 1;
     if let Err(error) = app.notices.give_back(&notice.organization, &notice.id, address).await {
         tracing::error!(
             notice = notice.id,
-            metric = "mail_unknown",
+            event = "mail_unknown",
             %error,
             "an e-mail was not sent, and its claim may stay"
         );

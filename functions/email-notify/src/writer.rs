@@ -10,7 +10,7 @@ use shared_aws::{
 use shared_domain::{
     contact::Contact,
     ids::ContactId,
-    notice::{Notice, Subject},
+    notice::{Notification, NotificationKind},
     registration::CarrierReason,
 };
 
@@ -37,22 +37,22 @@ impl Writer {
     }
 
     /// The letter of a notice: one to three reads.
-    pub(crate) async fn letter(&self, notice: &Notice) -> Result<Letter, StoreError> {
+    pub(crate) async fn letter(&self, notice: &Notification) -> Result<Letter, StoreError> {
         let organization = &notice.organization;
         let team = self.teams.get(organization, &notice.team).await?.map(|team| team.name);
         let about = match &notice.subject {
-            Subject::RegistrationApproved => About::RegistrationApproved,
-            Subject::RegistrationRejected(reasons) => {
+            NotificationKind::RegistrationApproved => About::RegistrationApproved,
+            NotificationKind::RegistrationRejected(reasons) => {
                 About::RegistrationRejected { reasons: one_line_each(reasons) }
             }
-            Subject::RegistrationSuspended(reasons) => {
+            NotificationKind::RegistrationSuspended(reasons) => {
                 About::RegistrationSuspended { reasons: one_line_each(reasons) }
             }
-            Subject::OptOutChanged { contact, opted_out } => {
+            NotificationKind::OptOutChanged { contact, opted_out } => {
                 let contact = self.contact(notice, contact).await?.as_ref().map(name_or_number);
                 About::OptOutChanged { contact: or_gone_contact(contact), opted_out: *opted_out }
             }
-            Subject::UnknownContact { contact, inbox } => {
+            NotificationKind::UnknownContact { contact, inbox } => {
                 let number = self.contact(notice, contact).await?.map(|contact| contact.number);
                 let inbox = self.inboxes.get(organization, inbox).await?.map(|inbox| inbox.name);
                 About::UnknownContact {
@@ -63,7 +63,7 @@ impl Writer {
                     inbox: known(inbox, "one of the team's inboxes"),
                 }
             }
-            Subject::ContactAdded { contact, by } => {
+            NotificationKind::ContactAdded { contact, by } => {
                 let contact = self.contact(notice, contact).await?.as_ref().map(name_or_number);
                 let by = self.members.user(organization, by).await?.map(|user| user.name);
                 About::ContactAdded {
@@ -75,7 +75,11 @@ impl Writer {
         Ok(Letter { team: known(team, "your team"), at: notice.at, about })
     }
 
-    async fn contact(&self, notice: &Notice, contact: &ContactId) -> Result<Option<Contact>, StoreError> {
+    async fn contact(
+        &self,
+        notice: &Notification,
+        contact: &ContactId,
+    ) -> Result<Option<Contact>, StoreError> {
         self.contacts.get(&notice.organization, &notice.team, contact).await
     }
 }

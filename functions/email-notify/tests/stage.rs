@@ -15,7 +15,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use shared_aws::{
-    audit::Deed, client::Aws, contacts::Contacts, inboxes::Inboxes, mail::Mailer, members::Members,
+    audit::AuditEvent, client::Aws, contacts::Contacts, inboxes::Inboxes, mail::Mailer, members::Members,
     notices::Notices, table::Table, teams::Teams,
 };
 use shared_domain::{
@@ -23,7 +23,7 @@ use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId, UserId},
     inbox::{self, Inbox, InboxKind},
     membership::User,
-    notice::{Notice, NotificationSettings, Subject},
+    notice::{Notification, NotificationKind, NotificationSettings},
     phone::PhoneNumber,
     registration::RegistrationStatus,
     team::Team,
@@ -109,19 +109,19 @@ impl Stage {
 
     pub(crate) async fn settings(&self, settings: &NotificationSettings) {
         let actor = UserId::parse("ada").unwrap();
-        let deed = Deed {
+        let deed = AuditEvent {
             actor: &actor,
             action: "notifications.choose",
             target: self.team.as_str(),
             at: now(),
-            chance: 1,
+            entropy: 1,
         };
         let teams = Teams::new(self.table());
         teams.choose_notifications(&self.organization, &self.team, settings, &deed).await.unwrap();
     }
 
-    pub(crate) fn notice(&self, subject: Subject, admins: Vec<UserId>) -> Notice {
-        Notice {
+    pub(crate) fn notice(&self, subject: NotificationKind, admins: Vec<UserId>) -> Notification {
+        Notification {
             id: "not_1".into(),
             organization: self.organization.clone(),
             team: self.team.clone(),
@@ -133,7 +133,7 @@ impl Stage {
 
     /// A notice as the queue brings it.
     pub(crate) fn approved(&self, admins: Vec<UserId>) -> String {
-        Notices::to_text(&self.notice(Subject::RegistrationApproved, admins))
+        Notices::to_text(&self.notice(NotificationKind::RegistrationApproved, admins))
     }
 }
 

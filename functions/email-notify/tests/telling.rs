@@ -7,7 +7,7 @@ use shared_aws::notices::Notices;
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, InboxId, TeamId, UserId},
-    notice::{Mailing, Notice, NotificationSettings, Subject},
+    notice::{MailingPreference, Notification, NotificationKind, NotificationSettings},
     phone::PhoneNumber,
     registration::CarrierReason,
 };
@@ -30,12 +30,12 @@ async fn deliver(app: &App, records: Vec<Value>) -> Vec<String> {
     batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
 }
 
-async fn tell(app: &App, notice: &Notice) -> Vec<String> {
+async fn tell(app: &App, notice: &Notification) -> Vec<String> {
     deliver(app, vec![record("a", &Notices::to_text(notice))]).await
 }
 
-fn mailing(enabled: bool, recipients: &[&str]) -> Mailing {
-    Mailing { enabled, recipients: recipients.iter().map(|address| (*address).into()).collect() }
+fn mailing(enabled: bool, recipients: &[&str]) -> MailingPreference {
+    MailingPreference { enabled, recipients: recipients.iter().map(|address| (*address).into()).collect() }
 }
 
 fn text(mail: &Value) -> &str {
@@ -76,7 +76,10 @@ async fn an_e_mail_has_sender_recipient_subject_and_both_bodies() {
     assert_eq!(mail["Destination"], json!({ "ToAddresses": ["ada@clinic.example"] }));
     assert_eq!(mail["ConfigurationSetName"], "team-mail");
     let simple = &mail["Content"]["Simple"];
-    assert_eq!(simple["Subject"], json!({ "Data": "Registration approved: Front", "Charset": "UTF-8" }));
+    assert_eq!(
+        simple["NotificationKind"],
+        json!({ "Data": "Registration approved: Front", "Charset": "UTF-8" })
+    );
     for (kind, beginning) in [("Text", "Registration approved: Front\n"), ("Html", "<!doctype html>")] {
         assert_eq!(simple["Body"][kind]["Charset"], "UTF-8");
         assert!(simple["Body"][kind]["Data"].as_str().unwrap().starts_with(beginning), "{kind}");
@@ -138,14 +141,16 @@ async fn other_notices_go_to_the_addresses_in_the_settings_and_only_when_they_ar
     let admins = stage.users(&["ada"]).await;
     let contact = stage.contact.id.clone();
     let subjects = [
-        Subject::OptOutChanged { contact: contact.clone(), opted_out: true },
-        Subject::UnknownContact { contact: contact.clone(), inbox: stage.inbox.clone() },
-        Subject::ContactAdded { contact, by: admins[0].clone() },
+        NotificationKind::OptOutChanged { contact: contact.clone(), opted_out: true },
+        NotificationKind::UnknownContact { contact: contact.clone(), inbox: stage.inbox.clone() },
+        NotificationKind::ContactAdded { contact, by: admins[0].clone() },
     ];
     let tell_all = async |turn: &str| {
         for (index, subject) in subjects.iter().enumerate() {
-            let notice =
-                Notice { id: format!("not_{turn}{index}"), ..stage.notice(subject.clone(), admins.clone()) };
+            let notice = Notification {
+                id: format!("not_{turn}{index}"),
+                ..stage.notice(subject.clone(), admins.clone())
+            };
             assert!(tell(&app, &notice).await.is_empty());
         }
     };
@@ -179,11 +184,13 @@ async fn names_are_told_as_they_are_when_the_e_mail_is_written() {
         Contact { first_name: Some("Jane\n".into()), last_name: Some("Doe".into()), ..stage.contact.clone() };
     stage.contact(&named).await;
     let (contact, by) = (named.id, UserId::parse("gone").unwrap());
-    let unknown = Subject::UnknownContact { contact: contact.clone(), inbox: stage.inbox.clone() };
+    let unknown = NotificationKind::UnknownContact { contact: contact.clone(), inbox: stage.inbox.clone() };
     assert!(tell(&app, &stage.notice(unknown, Vec::new())).await.is_empty());
     assert!(text(&ses.mails()[0]).contains("sent a text: +12025550143\n\nIt came to: Front desk\n"));
-    let added =
-        Notice { id: "not_2".into(), ..stage.notice(Subject::ContactAdded { contact, by }, Vec::new()) };
+    let added = Notification {
+        id: "not_2".into(),
+        ..stage.notice(NotificationKind::ContactAdded { contact, by }, Vec::new())
+    };
     assert!(tell(&app, &added).await.is_empty());
     let body = "A contact was added to Front: Jane Doe\n\nAdded by: somebody who is no longer a user\n";
     assert!(text(&ses.mails()[1]).contains(body));
@@ -202,17 +209,19 @@ async fn what_is_gone_meanwhile_is_told_in_neutral_words() {
     let number = PhoneNumber::from_carrier("+12025550199").unwrap();
     let contact = ContactId::provisional(&stage.team, &number);
     let inbox = InboxId::parse("inb_gone").unwrap();
-    let unknown = Subject::UnknownContact { contact: contact.clone(), inbox };
+    let unknown = NotificationKind::UnknownContact { contact: contact.clone(), inbox };
     assert!(tell(&app, &stage.notice(unknown, Vec::new())).await.is_empty());
     let body = "sent a text: a number no longer listed\n\nIt came to: one of the team's inboxes\n";
     assert!(text(&ses.mails()[0]).contains(body));
-    let out = Subject::OptOutChanged { contact, opted_out: false };
-    assert!(tell(&app, &Notice { id: "not_2".into(), ..stage.notice(out, Vec::new()) }).await.is_empty());
+    let out = NotificationKind::OptOutChanged { contact, opted_out: false };
+    assert!(
+        tell(&app, &Notification { id: "not_2".into(), ..stage.notice(out, Vec::new()) }).await.is_empty()
+    );
     assert!(text(&ses.mails()[1]).contains("texts from Front: a contact no longer listed\n"));
-    let gone = Notice {
+    let gone = Notification {
         id: "not_3".into(),
         team: TeamId::parse("team_gone").unwrap(),
-        ..stage.notice(Subject::RegistrationApproved, stage.users(&["ada"]).await)
+        ..stage.notice(NotificationKind::RegistrationApproved, stage.users(&["ada"]).await)
     };
     assert!(tell(&app, &gone).await.is_empty());
     assert!(text(&ses.mails()[2]).starts_with("Registration approved: your team\n"));
@@ -224,9 +233,12 @@ async fn the_carriers_reasons_are_told() {
     let app = App::new(stage.table(), mailer);
     let reasons = vec![CarrierReason { code: 30_897, detail: "The sample\r\nis disallowed.".into() }];
     let admins = stage.users(&["ada"]).await;
-    let subjects = [Subject::RegistrationRejected(reasons.clone()), Subject::RegistrationSuspended(reasons)];
+    let subjects = [
+        NotificationKind::RegistrationRejected(reasons.clone()),
+        NotificationKind::RegistrationSuspended(reasons),
+    ];
     for (index, subject) in subjects.into_iter().enumerate() {
-        let notice = Notice { id: format!("not_{index}"), ..stage.notice(subject, admins.clone()) };
+        let notice = Notification { id: format!("not_{index}"), ..stage.notice(subject, admins.clone()) };
         assert!(tell(&app, &notice).await.is_empty());
         assert!(text(&ses.mails()[index]).contains("\n- 30897: The sample is disallowed.\n"));
     }

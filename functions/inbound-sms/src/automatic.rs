@@ -18,11 +18,17 @@ pub(crate) fn may_send(account: &Account) -> bool {
 }
 
 /// An automatic text, a moment after what it answers, so that the history has them in this order.
-pub(crate) fn text(account: &Account, to: &PhoneNumber, words: &str, now: Timestamp, chance: u64) -> Message {
+pub(crate) fn text(
+    account: &Account,
+    to: &PhoneNumber,
+    words: &str,
+    now: Timestamp,
+    entropy: u64,
+) -> Message {
     let conversation = ConversationId::of(&account.inbox.id, to);
-    let at = now.plus(Duration::from_millis(1));
+    let at = now + Duration::from_millis(1);
     Message {
-        id: MessageId::in_conversation(&conversation, at, chance),
+        id: MessageId::in_conversation(&conversation, at, entropy),
         conversation,
         inbox: account.inbox.id.clone(),
         team: account.team.id.clone(),
@@ -34,7 +40,7 @@ pub(crate) fn text(account: &Account, to: &PhoneNumber, words: &str, now: Timest
         media: Vec::new(),
         sender: None,
         automatic: true,
-        regardless: false,
+        bypass_opt_out: false,
         created_at: at,
         messaging_service: account.messaging_service().map(str::to_owned),
         carrier_id: None,

@@ -20,14 +20,14 @@ use crate::{App, automatic};
 pub(crate) async fn answer(
     app: &App,
     now: Timestamp,
-    chance: u64,
+    entropy: u64,
     inbox: &Inbox,
     from: &PhoneNumber,
     words: &str,
 ) -> Result<(), Problem> {
     let Some(saved) = app.out_of_office.get(&inbox.organization, &inbox.id).await? else { return Ok(()) };
     let Ok(schedule) = Schedule::parse(&saved.draft) else {
-        tracing::error!(inbox = %inbox.id, metric = "unreadable_schedule", "Out of Office is not what it should be");
+        tracing::error!(inbox = %inbox.id, event = "unreadable_schedule", "Out of Office is not what it should be");
         return Ok(());
     };
     // A text that comes again says nothing of hours that were set after it came first.
@@ -50,7 +50,7 @@ pub(crate) async fn answer(
     if !automatic::may_send(&account) {
         return Ok(());
     }
-    let message = automatic::text(&account, from, schedule.message(), now, chance);
+    let message = automatic::text(&account, from, schedule.message(), now, entropy);
     send(app, &account, &period, &message).await
 }
 

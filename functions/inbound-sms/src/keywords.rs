@@ -4,7 +4,7 @@
 
 use shared_aws::{
     inboxes::Account,
-    opt_outs::{Recorded, Standing},
+    opt_outs::{OptOutRecord, OptOutWrite},
 };
 use shared_carriers::twilio::OptOutType;
 use shared_domain::{
@@ -12,8 +12,8 @@ use shared_domain::{
     ids::MessageId,
     inbox::Inbox,
     message::Message,
-    notice::Subject as News,
-    opt_out::{self, Change, Decision, Keyword, Reply, Scope, Subject},
+    notice::NotificationKind,
+    opt_out::{self, Keyword, KeywordDecision, KeywordReply, OptOutChange, OptOutSubject, Scope},
     out_of_office::ClosedPeriod,
     phone::PhoneNumber,
     time::Timestamp,
@@ -36,25 +36,25 @@ pub(crate) struct Said<'a> {
 }
 
 /// Acts on a keyword; `false` when it was an ordinary text after all (a YES from somebody who never opted out).
-pub(crate) async fn act(app: &App, now: Timestamp, chance: u64, said: Said<'_>) -> Result<bool, Problem> {
-    let subject = Subject::of(said.inbox, said.from);
+pub(crate) async fn act(app: &App, now: Timestamp, entropy: u64, said: Said<'_>) -> Result<bool, Problem> {
+    let subject = OptOutSubject::of(said.inbox, said.from);
     for _ in 0..3 {
         let standing = app.opt_outs.get(&subject).await?;
         let same_number = standing.stopped_at.contains(&said.inbox.id);
-        let is_new = standing.knows_nothing_of(said.message);
+        let is_new = standing.predates(said.message);
         let (keyword, answered) = (said.keyword, said.carrier_answered);
         let (change, reply) =
             match opt_out::after_keyword(&standing.state, keyword, same_number, app.answers, answered) {
-                Decision::Ordinary if is_new => return Ok(false),
-                Decision::Ordinary => (None, None), // a YES that has acted, and comes again
-                Decision::Keyword { change, reply } => (change, reply),
+                KeywordDecision::Ordinary if is_new => return Ok(false),
+                KeywordDecision::Ordinary => (None, None), // a YES that has acted, and comes again
+                KeywordDecision::Keyword { change, reply } => (change, reply),
             };
         let done = match &change {
             Some(change) if is_new => {
-                store(app, now, chance, said, &subject, &standing, change, reply).await?
+                store(app, now, entropy, said, &subject, &standing, change, reply).await?
             }
             None if is_new && keyword == Keyword::Stop => {
-                app.opt_outs.note(&subject, &standing, said.message).await?
+                app.opt_outs.record_message(&subject, &standing, said.message).await?
             }
             _ => true,
         };
@@ -62,10 +62,10 @@ pub(crate) async fn act(app: &App, now: Timestamp, chance: u64, said: Said<'_>) 
             continue;
         }
         if matches!(subject.scope, Scope::Team(_)) {
-            app.opt_outs.spread(&subject.organization, &said.inbox.team, said.from).await?;
+            app.opt_outs.sync_copies(&subject.organization, &said.inbox.team, said.from).await?;
         }
-        if reply == Some(Reply::Help) {
-            help(app, now, chance, said).await?;
+        if reply == Some(KeywordReply::Help) {
+            help(app, now, entropy, said).await?;
         }
         return Ok(true);
     }
@@ -76,18 +76,18 @@ pub(crate) async fn act(app: &App, now: Timestamp, chance: u64, said: Said<'_>) 
 async fn store(
     app: &App,
     now: Timestamp,
-    chance: u64,
+    entropy: u64,
     said: Said<'_>,
-    subject: &Subject,
-    standing: &Standing,
-    change: &Change,
-    reply: Option<Reply>,
+    subject: &OptOutSubject,
+    standing: &OptOutRecord,
+    change: &OptOutChange,
+    reply: Option<KeywordReply>,
 ) -> Result<bool, Problem> {
     let (organization, team) = (&subject.organization, &said.inbox.team);
     let contact = app.contacts.by_number_or_provisional(organization, team, said.from).await?;
-    let confirmation = confirmation(app, now, chance, said, reply).await?;
+    let confirmation = confirmation(app, now, entropy, said, reply).await?;
     let entry = change.entry(subject, contact.id.clone(), Some(said.message.clone()), None, now);
-    let recorded = Recorded {
+    let recorded = OptOutWrite {
         team,
         contact: &contact,
         entry: &entry,
@@ -104,31 +104,31 @@ async fn store(
 
 /// Whether the team wants an e-mail about it.
 async fn is_told(app: &App, said: Said<'_>, contact: &Contact) -> Result<bool, Problem> {
-    let news = News::OptOutChanged { contact: contact.id.clone(), opted_out: true };
+    let news = NotificationKind::OptOutChanged { contact: contact.id.clone(), opted_out: true };
     Ok(app.teams.wants(&said.inbox.organization, &said.inbox.team, &news).await?)
 }
 
 async fn confirmation(
     app: &App,
     now: Timestamp,
-    chance: u64,
+    entropy: u64,
     said: Said<'_>,
-    reply: Option<Reply>,
+    reply: Option<KeywordReply>,
 ) -> Result<Option<Message>, Problem> {
     let words: fn(&str) -> String = match reply {
-        Some(Reply::Stopped) => opt_out::stop_text,
-        Some(Reply::Started) => opt_out::start_text,
-        Some(Reply::Help) | None => return Ok(None),
+        Some(KeywordReply::Stopped) => opt_out::stop_text,
+        Some(KeywordReply::Started) => opt_out::start_text,
+        Some(KeywordReply::Help) | None => return Ok(None),
     };
     let Some(account) = sender(app, said).await? else { return Ok(None) };
-    let text = automatic::text(&account, said.from, &words(&account.team.name), now, chance);
-    Ok(Some(Message { regardless: true, ..text }))
+    let text = automatic::text(&account, said.from, &words(&account.team.name), now, entropy);
+    Ok(Some(Message { bypass_opt_out: true, ..text }))
 }
 
 /// The help text, once an hour.
-async fn help(app: &App, now: Timestamp, chance: u64, said: Said<'_>) -> Result<(), Problem> {
+async fn help(app: &App, now: Timestamp, entropy: u64, said: Said<'_>) -> Result<(), Problem> {
     let Some(account) = sender(app, said).await? else { return Ok(()) };
-    let text = automatic::text(&account, said.from, &opt_out::help_text(&account.team.name), now, chance);
+    let text = automatic::text(&account, said.from, &opt_out::help_text(&account.team.name), now, entropy);
     let hour =
         ClosedPeriod { id: format!("help-{}", now.millis().div_euclid(HOUR)), since: now, until: None };
     app.out_of_office.answer(&said.inbox.organization, &hour, &text).await?;

@@ -16,8 +16,8 @@ use shared_aws::{
     contacts::Contacts,
     inbound::{Inbound, InboundText, Receipt},
     inboxes::Inboxes,
-    media::{MediaFiles, Waiting},
-    opt_out_reviews::{OptOutReviews, Place},
+    media::{MediaFiles, PendingMedia},
+    opt_out_reviews::{InboxInTeam, OptOutReviews},
     opt_outs::OptOuts,
     out_of_office::OutOfOffice,
     secrets::Secrets,
@@ -28,7 +28,7 @@ use shared_carriers::twilio::{InboundMessage, Verifier};
 use shared_domain::{
     ids::MediaId,
     media::{Media, MediaState},
-    opt_out::{Answers, wants_review},
+    opt_out::{KeywordReplies, wants_review},
     time::Timestamp,
 };
 use shared_http::{
@@ -54,7 +54,7 @@ pub struct App {
     reviews: OptOutReviews,
     contacts: Contacts,
     teams: Teams,
-    answers: Answers,
+    answers: KeywordReplies,
 }
 
 impl App {
@@ -71,12 +71,12 @@ impl App {
         let aws = Aws::from_environment()?;
         let carrier = Secrets::of(&aws).carrier(&secret).await?;
         let verifier = Verifier::new(base, carrier.auth_tokens)?;
-        let answers = if replies == "product" { Answers::Product } else { Answers::Carrier };
+        let answers = if replies == "product" { KeywordReplies::Product } else { KeywordReplies::Carrier };
         Ok(Self::new(Table::of(&aws, name), verifier, carrier.account_sid, answers))
     }
 
     /// Over this table; `answers` says who confirms opt-outs.
-    pub fn new(table: Table, verifier: Verifier, account_sid: String, answers: Answers) -> Self {
+    pub fn new(table: Table, verifier: Verifier, account_sid: String, answers: KeywordReplies) -> Self {
         Self {
             verifier,
             account_sid,
@@ -94,8 +94,8 @@ impl App {
 }
 
 /// Answers one webhook.
-pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
-    let outcome = receive(app, now, chance, &request).await;
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
+    let outcome = receive(app, now, entropy, &request).await;
     reply::finish(&reply::request_id(&request), outcome)
 }
 
@@ -108,7 +108,7 @@ pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) ->
         (status = 403, description = "The signature is missing or wrong", body = ProblemView),
         (status = 404, description = "No inbox has this number", body = ProblemView),
         (status = 503, description = "Not stored: repeat", body = ProblemView)), security(()))]
-async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+async fn receive(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let body = webhook::twilio_body(&app.verifier, PATH, request)?;
     let inbound = InboundMessage::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
     if inbound.account_sid != app.account_sid {
@@ -117,7 +117,7 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
     let to = webhook::number(&inbound.to)?;
     let Some(inbox) = app.inboxes.by_number(&to).await? else {
         tracing::warn!(
-            metric = "unknown_number",
+            event = "unknown_number",
             carrier_id = inbound.message_sid,
             "a text for no inbox of ours"
         );
@@ -143,7 +143,7 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
     if !text.media.is_empty() {
         // Also for a text that comes again: the files of one whose first delivery broke off here are copied as well.
         let (organization, files) = (inbox.organization.clone(), text.media.len());
-        app.files.leave(&Waiting { organization, message: message.clone(), files, at: now }).await?;
+        app.files.enqueue(&PendingMedia { organization, message: message.clone(), files, at: now }).await?;
     }
     // What follows belongs to the instant at which the text came first: a repetition, however late, asks for nothing new.
     let received = message.made_at().unwrap_or(now);
@@ -152,18 +152,18 @@ async fn receive(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
         Some(keyword) => {
             let carrier_answered = inbound.opt_out_type.is_some();
             let said = Said { inbox: &inbox, from: &text.from, keyword, carrier_answered, message: &message };
-            keywords::act(app, received, chance, said).await?
+            keywords::act(app, received, entropy, said).await?
         }
         None => false,
     };
     if keyword.is_none() && wants_review(&inbound.body) {
-        let place = Place { organization: &inbox.organization, team: &inbox.team, inbox: &inbox.id };
-        if app.reviews.put_up(place, &message, &text.from, &inbound.body).await? {
+        let place = InboxInTeam { organization: &inbox.organization, team: &inbox.team, inbox: &inbox.id };
+        if app.reviews.open_review(place, &message, &text.from, &inbound.body).await? {
             tracing::info!(inbox = %inbox.id, message_id = %message, "put up for review");
         }
     }
     if !acted {
-        away::answer(app, received, chance, &inbox, &text.from, &inbound.body).await?;
+        away::answer(app, received, entropy, &inbox, &text.from, &inbound.body).await?;
     }
     Ok(webhook::acknowledged())
 }

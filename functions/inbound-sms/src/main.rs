@@ -7,5 +7,5 @@ use shared_aws::{clock, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
     let app = App::from_environment().await?;
-    shared_http::serve::serve(|request| handle(&app, clock::now(), clock::chance(), request)).await
+    shared_http::serve::serve(|request| handle(&app, clock::now(), clock::entropy(), request)).await
 }

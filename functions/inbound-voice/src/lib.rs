@@ -83,7 +83,7 @@ async fn receive(app: &App, request: &Request) -> Outcome {
         Err(_) => None, // a word or a SIP address is no number of ours
     };
     let Some(inbox) = inbox else {
-        tracing::warn!(metric = "unknown_number", carrier_id = call.call_sid, "a call for no inbox of ours");
+        tracing::warn!(event = "unknown_number", carrier_id = call.call_sid, "a call for no inbox of ours");
         return Ok(webhook::twiml(voice::reject()));
     };
     let instructions = match whom_to_ring(app, &inbox).await? {
@@ -102,7 +102,7 @@ async fn whom_to_ring<'a>(app: &App, inbox: &'a Inbox) -> Result<Option<&'a Phon
     let in_use = inbox.stage != Stage::Creating;
     let Some(forwarding) = inbox.voice_forwarding.as_ref().filter(|_| in_use) else { return Ok(None) };
     if app.inboxes.is_ours(forwarding).await? {
-        tracing::warn!(metric = "voice_loop", inbox = %inbox.id, "forwards to a number of ours");
+        tracing::warn!(event = "voice_loop", inbox = %inbox.id, "forwards to a number of ours");
         return Ok(None);
     }
     Ok(Some(forwarding))

@@ -86,7 +86,7 @@ impl App {
 pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     let mut tally = Tally::default();
     for purchase in app.new_inboxes.unsettled().await? {
-        if purchase.at.plus(app.grace) > now {
+        if purchase.at + app.grace > now {
             tally.waiting += 1;
             continue;
         }
@@ -111,7 +111,7 @@ async fn look_after(app: &App, purchase: &Purchase, tally: &mut Tally) -> Result
     let account = app.inboxes.account(&purchase.organization, &purchase.inbox).await?;
     if let Some(account) = account {
         if account.inbox.stage != Stage::Creating {
-            return Ok(app.new_inboxes.settle(purchase).await?);
+            return Ok(app.new_inboxes.mark_resolved(purchase).await?);
         }
         if !app.new_inboxes.undo(&account.inbox, Bought::Perhaps).await? {
             return Ok(()); // completed at this instant
@@ -123,5 +123,5 @@ async fn look_after(app: &App, purchase: &Purchase, tally: &mut Tally) -> Result
         app.carrier.release_number(&number.sid).await?;
         tally.released += 1;
     }
-    Ok(app.new_inboxes.settle(purchase).await?)
+    Ok(app.new_inboxes.mark_resolved(purchase).await?)
 }

@@ -6,7 +6,7 @@
 
 use lambda_http::Request;
 use shared_aws::{
-    audit::Deed,
+    audit::AuditEvent,
     inboxes::Account,
     new_inboxes::{Bought, Completed, Reserved},
 };
@@ -14,7 +14,7 @@ use shared_carriers::twilio::{CallError, Purchase, PurchaseError};
 use shared_domain::{
     ids::{Id, InboxId},
     inbox::{Inbox, InboxKind, Stage},
-    registration::{RegistrationStatus, Source, Step},
+    registration::{RegistrationStatus, StepSource, TimelineStep},
     team::Team,
     time::Timestamp,
 };
@@ -49,7 +49,7 @@ use crate::{
         (status = 409, description = "`api_code_taken`; `number_unavailable` with `suggestions`; `registration_incomplete` with members", body = ProblemView),
         (status = 422, body = ProblemView),
         (status = 503, description = "The carrier does not answer; the same key finishes what was begun", body = ProblemView)))]
-pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn create(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let wanted: NewInbox = input::body(request)?;
     let dry_run = input::query(request, "dryRun") == Some("true");
@@ -70,16 +70,16 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
             return created(app, 201, &inbox, &team, true, false).await;
         }
         let draft = draft::check_begun(app, &access, wanted).await?;
-        return finish(app, &access, &inbox, &draft, Begun::Before, now, chance).await;
+        return finish(app, &access, &inbox, &draft, Begun::Before, now, entropy).await;
     }
     let draft = draft::check(app, &access, wanted).await?;
     if dry_run {
-        return dry(app, &access, draft, now, chance).await;
+        return dry(app, &access, draft, now, entropy).await;
     }
-    let Some(inbox) = reserve(app, &access, &draft, &attempt, now, chance).await? else {
+    let Some(inbox) = reserve(app, &access, &draft, &attempt, now, entropy).await? else {
         return Err(changed()); // the same key at the same instant: the other request makes it
     };
-    finish(app, &access, &inbox, &draft, Begun::Now, now, chance).await
+    finish(app, &access, &inbox, &draft, Begun::Now, now, entropy).await
 }
 
 /// Whether this request has reserved the inbox itself, or finds what an earlier one left.
@@ -98,20 +98,20 @@ async fn begun_before(
     Ok(app.inboxes.account(&access.organization, &id).await?)
 }
 
-async fn dry(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, chance: u64) -> Outcome {
+async fn dry(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, entropy: u64) -> Outcome {
     let code = match &draft.api_code {
         Some(code) if app.inboxes.has_api_code(&access.organization, code).await? => {
             return Err(api_code_taken());
         }
         Some(code) => code.clone(),
-        None => free_api_code(app, &access.organization, &draft.name, chance).await?,
+        None => free_api_code(app, &access.organization, &draft.name, entropy).await?,
     };
     if app.inboxes.is_ours(&draft.number).await? {
         return Err(numbers::unavailable(app, &draft.number).await);
     }
     let team = &access.standing.team;
     let opens = team.registration == RegistrationStatus::NotStarted;
-    created(app, 200, &inbox(access, &draft, code, now, chance), team, false, opens).await
+    created(app, 200, &inbox(access, &draft, code, now, entropy), team, false, opens).await
 }
 
 /// An inbox in stage `creating` that nobody else can make any more. A code that was made of the name and is taken at this
@@ -122,16 +122,16 @@ async fn reserve(
     draft: &Draft,
     attempt: &Attempt<'_>,
     now: Timestamp,
-    chance: u64,
+    entropy: u64,
 ) -> Result<Option<Inbox>, Problem> {
     for round in 0..3 {
         let code = match &draft.api_code {
             Some(code) => code.clone(),
             None => {
-                free_api_code(app, &access.organization, &draft.name, chance.rotate_left(round * 16)).await?
+                free_api_code(app, &access.organization, &draft.name, entropy.rotate_left(round * 16)).await?
             }
         };
-        let inbox = inbox(access, draft, code, now, chance);
+        let inbox = inbox(access, draft, code, now, entropy);
         match app.new_inboxes.reserve(&inbox, attempt.idempotency(), now).await? {
             Reserved::Done => return Ok(Some(inbox)),
             Reserved::KeyTaken => return Ok(None),
@@ -143,10 +143,10 @@ async fn reserve(
     Err(changed())
 }
 
-fn inbox(access: &TeamAccess, draft: &Draft, api_code: String, now: Timestamp, chance: u64) -> Inbox {
+fn inbox(access: &TeamAccess, draft: &Draft, api_code: String, now: Timestamp, entropy: u64) -> Inbox {
     Inbox {
         organization: access.organization.clone(),
-        id: Id::new(now, chance),
+        id: Id::new(now, entropy),
         team: access.team().clone(),
         kind: InboxKind::Shared,
         name: draft.name.clone(),
@@ -168,14 +168,14 @@ async fn finish(
     draft: &Draft,
     begun: Begun,
     now: Timestamp,
-    chance: u64,
+    entropy: u64,
 ) -> Outcome {
     let sid = buy(app, inbox, begun).await?;
     let service = access.standing.team.messaging_service.as_deref();
     if let Some(service) = service {
         app.carrier.add_number(service, &sid).await.map_err(|error| carrier_problem(&error))?;
     }
-    let answer = complete(app, access, inbox, &sid, draft, now, chance).await?;
+    let answer = complete(app, access, inbox, &sid, draft, now, entropy).await?;
     join_late(app, access, &sid, service).await?;
     Ok(answer)
 }
@@ -258,17 +258,22 @@ async fn complete(
     sid: &str,
     draft: &Draft,
     now: Timestamp,
-    chance: u64,
+    entropy: u64,
 ) -> Outcome {
     let creator = access.standing.person();
     let first = draft::memberships(inbox, creator.clone(), &draft.members);
-    let deed =
-        Deed { actor: &creator.id, action: "inbox.create", target: inbox.id.as_str(), at: now, chance };
-    let opening = Step {
+    let deed = AuditEvent {
+        actor: &creator.id,
+        action: "inbox.create",
+        target: inbox.id.as_str(),
+        at: now,
+        entropy,
+    };
+    let opening = TimelineStep {
         id: inbox.id.to_string(),
         status: RegistrationStatus::Pending,
         at: now,
-        source: Source::User,
+        source: StepSource::User,
         codes: Vec::new(),
         detail: Some("Begun with the team's first shared inbox.".into()),
         by: Some(creator.id.clone()),

@@ -134,15 +134,15 @@ pub(crate) async fn free_api_code(
     app: &App,
     organization: &OrganizationId,
     name: &str,
-    chance: u64,
+    entropy: u64,
 ) -> Result<String, Problem> {
     for attempt in 0..4 {
-        let code = settings::api_code_of(name, attempt, chance >> (8 * attempt));
+        let code = settings::api_code_of(name, attempt, entropy >> (8 * attempt));
         if !app.inboxes.has_api_code(organization, &code).await? {
             return Ok(code);
         }
     }
-    Ok(settings::api_code_of(name, 4, chance ^ 0xa5a5))
+    Ok(settings::api_code_of(name, 4, entropy ^ 0xa5a5))
 }
 
 /// The same for an inbox that is being made already: its own number and code are no faults of it, and whoever was chosen

@@ -1,7 +1,7 @@
 //! Reading, editing and retiring inboxes.
 
 use lambda_http::Request;
-use shared_aws::{audit::Deed, inboxes::Edited};
+use shared_aws::{audit::AuditEvent, inboxes::Edited};
 use shared_domain::{
     ids::InboxId,
     inbox::{Inbox, InboxKind, Stage},
@@ -65,7 +65,7 @@ pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
     responses((status = 200, body = InboxView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 409, description = "`api_code_taken`, `inbox_retired`", body = ProblemView),
         (status = 422, body = ProblemView)))]
-pub(crate) async fn change(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn change(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let InboxAccess { inbox, member, standing } =
         access::inbox(request, &app.claims, &app.members, &app.inboxes).await?.manager()?;
     let wanted: InboxChange = input::body(request)?;
@@ -73,8 +73,13 @@ pub(crate) async fn change(app: &App, now: Timestamp, chance: u64, request: &Req
         return Err(Problem::new(409, "inbox_retired", "This inbox is retired and stays as it is."));
     }
     let after = changed_by(app, &inbox, &wanted).await?;
-    let deed =
-        Deed { actor: &standing.user.id, action: "inbox.edit", target: inbox.id.as_str(), at: now, chance };
+    let deed = AuditEvent {
+        actor: &standing.user.id,
+        action: "inbox.edit",
+        target: inbox.id.as_str(),
+        at: now,
+        entropy,
+    };
     match app.inboxes.edit(&inbox, &after, &deed).await? {
         Edited::Done => reply::json(200, &InboxView::of(&after, member)),
         Edited::ApiCodeTaken => Err(api_code_taken()),
@@ -114,20 +119,22 @@ async fn changed_by(app: &App, inbox: &Inbox, wanted: &InboxChange) -> Result<In
     responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView),
         (status = 409, description = "A personal inbox", body = ProblemView),
         (status = 503, description = "Retired, and the carrier does not answer about the number: ask again", body = ProblemView)))]
-pub(crate) async fn retire(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn retire(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?.manager()?;
     let (inbox, actor) = (&access.inbox, &access.standing.user.id);
     if inbox.kind == InboxKind::Personal {
         return Err(Problem::new(409, "personal_inbox", "A personal inbox stays with its user."));
     }
     let target = inbox.id.as_str();
-    app.inboxes.retire(inbox, &Deed { actor, action: "inbox.retire", target, at: now, chance }).await?;
+    app.inboxes
+        .retire(inbox, &AuditEvent { actor, action: "inbox.retire", target, at: now, entropy })
+        .await?;
     if input::query(request, "releaseNumber") == Some("true")
         && let Some(sid) = &inbox.number_sid
     {
         app.carrier.release_number(sid).await.map_err(|error| carrier_problem(&error))?;
-        let chance = chance.rotate_left(16);
-        let deed = Deed { actor, action: "number.release", target, at: now, chance };
+        let entropy = entropy.rotate_left(16);
+        let deed = AuditEvent { actor, action: "number.release", target, at: now, entropy };
         app.inboxes.number_released(inbox, &deed).await?;
     }
     reply::no_content()

@@ -79,19 +79,19 @@ impl App {
     }
 }
 
-/// Answers one request. `chance` is random and tells inboxes of one instant apart.
-pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+/// Answers one request. `entropy` is random and tells inboxes of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
     let outcome = match input::route(&request) {
-        "GET /v1/inbox-wizard" => wizard::wizard(app, chance, &request).await,
+        "GET /v1/inbox-wizard" => wizard::wizard(app, entropy, &request).await,
         "GET /v1/numbers/available" => numbers::available(app, &request).await,
         "GET /v1/teams/{teamId}/inboxes" => edit::list(app, &request).await,
-        "POST /v1/teams/{teamId}/inboxes" => create::create(app, now, chance, &request).await,
+        "POST /v1/teams/{teamId}/inboxes" => create::create(app, now, entropy, &request).await,
         "GET /v1/inboxes/{inboxId}" => edit::read(app, &request).await,
-        "PATCH /v1/inboxes/{inboxId}" => edit::change(app, now, chance, &request).await,
-        "DELETE /v1/inboxes/{inboxId}" => edit::retire(app, now, chance, &request).await,
+        "PATCH /v1/inboxes/{inboxId}" => edit::change(app, now, entropy, &request).await,
+        "DELETE /v1/inboxes/{inboxId}" => edit::retire(app, now, entropy, &request).await,
         "GET /v1/inboxes/{inboxId}/members" => members::list(app, &request).await,
-        "PUT /v1/inboxes/{inboxId}/members/{userId}" => members::put(app, now, chance, &request).await,
-        "DELETE /v1/inboxes/{inboxId}/members/{userId}" => members::remove(app, now, chance, &request).await,
+        "PUT /v1/inboxes/{inboxId}/members/{userId}" => members::put(app, now, entropy, &request).await,
+        "DELETE /v1/inboxes/{inboxId}/members/{userId}" => members::remove(app, now, entropy, &request).await,
         _ => Err(Problem::not_found()),
     };
     reply::finish(&reply::request_id(&request), outcome)

@@ -1,7 +1,7 @@
 //! Members of a shared inbox: added by those who manage its team once the team may send, and removed at any time.
 
 use lambda_http::Request;
-use shared_aws::{audit::Deed, members::Added};
+use shared_aws::{audit::AuditEvent, members::AddMemberOutcome};
 use shared_domain::{ids::UserId, inbox::InboxKind, membership::Membership, time::Timestamp};
 use shared_http::{
     access::{self, InboxAccess},
@@ -34,7 +34,7 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
     responses((status = 200, body = InboxMemberView), (status = 403, body = ProblemView),
         (status = 404, description = "No such inbox for you, or nobody of its team", body = ProblemView),
         (status = 409, description = "`registration_incomplete`, `inbox_retired`, `personal_inbox`", body = ProblemView)))]
-pub(crate) async fn put(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn put(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = shared(app, request).await?;
     let user: UserId = input::path_id(request, "userId")?;
     let registration = access.standing.team.registration;
@@ -50,12 +50,12 @@ pub(crate) async fn put(app: &App, now: Timestamp, chance: u64, request: &Reques
         team: inbox.team.clone(),
         user: colleague.user,
     };
-    let deed = deed(&access, "inbox_member.add", &user, now, chance);
+    let deed = deed(&access, "inbox_member.add", &user, now, entropy);
     match app.members.admit(&inbox.organization, &member, &deed).await? {
-        Added::Done => reply::json(200, &InboxMemberView::of(&member.user)),
-        Added::NotInTeam => Err(Problem::not_found()),
-        Added::RegistrationIncomplete => Err(members_wait()),
-        Added::InboxNotActive => {
+        AddMemberOutcome::Done => reply::json(200, &InboxMemberView::of(&member.user)),
+        AddMemberOutcome::NotInTeam => Err(Problem::not_found()),
+        AddMemberOutcome::RegistrationIncomplete => Err(members_wait()),
+        AddMemberOutcome::InboxNotActive => {
             Err(Problem::new(409, "inbox_retired", "This inbox is retired and takes no members."))
         }
     }
@@ -68,12 +68,12 @@ pub(crate) async fn put(app: &App, now: Timestamp, chance: u64, request: &Reques
     params(("inboxId" = String, Path), ("userId" = String, Path)),
     responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView),
         (status = 409, description = "`personal_inbox`", body = ProblemView)))]
-pub(crate) async fn remove(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn remove(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = shared(app, request).await?;
     let user: UserId = input::path_id(request, "userId")?;
     let inbox = &access.inbox;
     if app.members.membership(&inbox.organization, &inbox.id, &user).await?.is_some() {
-        let deed = deed(&access, "inbox_member.remove", &user, now, chance);
+        let deed = deed(&access, "inbox_member.remove", &user, now, entropy);
         app.members.dismiss(&inbox.organization, &inbox.team, &inbox.id, &user, &deed).await?;
     }
     // Also when the membership is ended already: that removal may have broken off before the locks.
@@ -97,7 +97,7 @@ fn deed<'a>(
     action: &'static str,
     user: &'a UserId,
     at: Timestamp,
-    chance: u64,
-) -> Deed<'a> {
-    Deed { actor: &access.standing.user.id, action, target: user.as_str(), at, chance }
+    entropy: u64,
+) -> AuditEvent<'a> {
+    AuditEvent { actor: &access.standing.user.id, action, target: user.as_str(), at, entropy }
 }

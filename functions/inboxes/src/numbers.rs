@@ -1,7 +1,7 @@
 //! Numbers that can be bought, as the carrier offers them: by area code, and optionally by exchange.
 
 use lambda_http::Request;
-use shared_aws::members::Home;
+use shared_aws::members::UserProfile;
 use shared_carriers::twilio::{AvailableNumber, CallError, Country, NumberSearch};
 use shared_domain::{membership::Role, phone::PhoneNumber};
 use shared_http::{
@@ -39,7 +39,7 @@ pub(crate) async fn available(app: &App, request: &Request) -> Outcome {
     reply::json(200, &Page::<AvailableNumberView> { items, next_cursor: None })
 }
 
-pub(crate) fn manages_any(home: &Home) -> bool {
+pub(crate) fn manages_any(home: &UserProfile) -> bool {
     home.user.owner || home.teams.iter().any(|role| role.role == Role::Admin)
 }
 

@@ -25,7 +25,7 @@ const TEAMS: u16 = 100;
 #[utoipa::path(get, path = "/v1/inbox-wizard", tag = "inboxes",
     params(("name" = Option<String>, Query, description = "The name that was entered")),
     responses((status = 200, body = InboxWizard), (status = 403, body = ProblemView), (status = 422, body = ProblemView)))]
-pub(crate) async fn wizard(app: &App, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn wizard(app: &App, entropy: u64, request: &Request) -> Outcome {
     let caller = caller::user(request, &app.claims)?;
     let home = app.members.home(&caller.organization, &caller.user).await?;
     let home = home
@@ -41,7 +41,7 @@ pub(crate) async fn wizard(app: &App, chance: u64, request: &Request) -> Outcome
         app.teams.several(&caller.organization, &own).await?
     };
     let api_code = match name {
-        Some(name) => Some(free_api_code(app, &caller.organization, &name, chance).await?),
+        Some(name) => Some(free_api_code(app, &caller.organization, &name, entropy).await?),
         None => None,
     };
     let only = match teams.as_slice() {

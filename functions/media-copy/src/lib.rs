@@ -20,7 +20,7 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{Credentials, FetchError, MediaClient};
 use shared_domain::{
-    media::{MOST_BYTES_IN, Media, MediaRefusal, MediaState, judge},
+    media::{MAX_INBOUND_BYTES, Media, MediaRefusal, MediaState, judge},
     message::Message,
     time::Timestamp,
 };
@@ -117,7 +117,7 @@ async fn one(app: &App, clock: &impl Fn() -> Timestamp, record: &SqsMessage) -> 
         }
         Err(NotCopied::Later(again)) => return Err(again),
     };
-    let settled = app.files.settle(&job, &outcome).await?;
+    let settled = app.files.resolve(&job, &outcome).await?;
     tracing::info!(message_id = %job.message, place = job.place, state = told(&outcome.state), settled, "copied");
     again.map_or(Ok(()), Err)
 }
@@ -135,7 +135,7 @@ async fn copy(
     media: &Media,
     source: &str,
 ) -> Result<Media, NotCopied> {
-    let fetched = app.carrier.fetch(source, MOST_BYTES_IN).await.map_err(|error| match error {
+    let fetched = app.carrier.fetch(source, MAX_INBOUND_BYTES).await.map_err(|error| match error {
         FetchError::Foreign => NotCopied::Never(MediaRefusal::Source),
         FetchError::Gone => NotCopied::Never(MediaRefusal::Gone),
         FetchError::TooLarge => NotCopied::Never(MediaRefusal::TooLarge),

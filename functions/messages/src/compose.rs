@@ -4,7 +4,7 @@
 use lambda_http::Request;
 use shared_aws::{
     inboxes::Account,
-    locks::Thread,
+    locks::ConversationKey,
     sends::{Acceptance, Guard},
 };
 use shared_domain::{
@@ -29,7 +29,7 @@ use shared_http::{
     },
 };
 
-use crate::{App, content::Wanted, draft, heeding_personal_opt_outs, outcome};
+use crate::{App, content::Wanted, draft, outcome, with_personal_opt_out};
 
 /// Compose
 ///
@@ -41,7 +41,7 @@ use crate::{App, content::Wanted, draft, heeding_personal_opt_outs, outcome};
         (status = 409, description = "Retired, registration incomplete, blocked or opted out", body = ProblemView),
         (status = 422, description = "Too long, empty, no number, a file or canned response that cannot be sent, or the key with another body", body = ProblemView),
         (status = 423, description = "A colleague is responding there", body = ProblemView)))]
-pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn compose(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let caller = caller::any(request, &app.claims, &app.members).await?;
     let Compose { from, to, text, template_id, media } = input::body(request)?;
     let content = Wanted::parse(text, template_id, media)?;
@@ -55,7 +55,7 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
     if let Some(answer) = outcome::repeated(app, now, &attempt).await? {
         return answer;
     }
-    let from = sending::From { inbox: &account.inbox, registration: account.team.registration };
+    let from = sending::SendingAccount { inbox: &account.inbox, registration: account.team.registration };
     if let Some(reason) = sending::reasons_against_account(from).first() {
         return Err(refusal::refused(reason));
     }
@@ -67,7 +67,7 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
     let known = target.contact.as_ref().or(existing.as_ref().map(|thread| &thread.contact));
     let stranger = Contact::provisional(&account.team.id, &target.number);
     let heeding = known.unwrap_or(&stranger).clone();
-    let heeding = heeding_personal_opt_outs(app, &account.inbox, heeding).await?;
+    let heeding = with_personal_opt_out(app, &account.inbox, heeding).await?;
     if let Some(reason) = against(&heeding, existing.as_ref()).first() {
         return Err(refusal::refused(reason));
     }
@@ -75,7 +75,7 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
     if let Some(reason) = sending::reason_against_text(&text, content.has_files(), app.limits.compose) {
         return Err(refusal::refused(&reason));
     }
-    let media = content.media(app, now, chance, &account.inbox).await?;
+    let media = content.media(app, now, entropy, &account.inbox).await?;
     let contact = match known {
         Some(contact) => contact.clone(),
         None => {
@@ -83,7 +83,7 @@ pub(crate) async fn compose(app: &App, now: Timestamp, chance: u64, request: &Re
             app.contacts.by_number_or_provisional(organization, team, &target.number).await?
         }
     };
-    let message = draft::outbound(&account, &target.number, sender, text, media, now, chance);
+    let message = draft::outbound(&account, &target.number, sender, text, media, now, entropy);
     let acceptance = Acceptance {
         organization: caller.organization(),
         message: &message,
@@ -154,7 +154,7 @@ async fn existing(
     number: &PhoneNumber,
 ) -> Result<Option<Conversation>, Problem> {
     let conversation = ConversationId::of(&account.inbox.id, number);
-    let thread = Thread {
+    let thread = ConversationKey {
         organization: &account.inbox.organization,
         inbox: &account.inbox.id,
         conversation: &conversation,

@@ -7,7 +7,7 @@ use shared_domain::{
     ids::{MediaId, OrganizationId, TeamId, TemplateId},
     inbox::Inbox,
     lock::Person,
-    media::{LONGEST_LINK, MOST_FILES, Media, MediaState, check_outgoing, plain_type},
+    media::{MAX_FILES, MAX_LINK_LENGTH, Media, MediaState, check_outgoing, plain_type},
     template::{Template, Values},
     time::Timestamp,
 };
@@ -50,8 +50,8 @@ impl Wanted {
                 return Err(Problem::bad_field("/templateId", "either text or templateId"));
             }
         };
-        if media.len() > MOST_FILES {
-            return Err(invalid("/media", &format!("at most {MOST_FILES} files")));
+        if media.len() > MAX_FILES {
+            return Err(invalid("/media", &format!("at most {MAX_FILES} files")));
         }
         let files = media.into_iter().enumerate().map(|(place, media)| file(place, media));
         Ok(Self { words, files: files.collect::<Result<_, _>>()? })
@@ -95,14 +95,14 @@ impl Wanted {
         &self,
         app: &App,
         now: Timestamp,
-        chance: u64,
+        entropy: u64,
         inbox: &Inbox,
     ) -> Result<Vec<Media>, Problem> {
         let numbered = self.files.iter().enumerate();
         try_join_all(numbered.map(async |(place, file)| match file {
             File::Uploaded(id) => take_over(app, now, inbox, id, place).await,
             File::Linked(url) => Ok(Media {
-                id: MediaId::new(now, chance.wrapping_add(place as u64)),
+                id: MediaId::new(now, entropy.wrapping_add(place as u64)),
                 content_type: None,
                 state: MediaState::Linked { url: url.clone() },
             }),
@@ -124,7 +124,7 @@ fn file(place: usize, media: OutgoingMedia) -> Result<File, Problem> {
         let authority = uri.authority()?.as_str();
         (!authority.contains('@')).then(|| authority.to_owned())
     });
-    if authority.is_none() || named.len() > LONGEST_LINK {
+    if authority.is_none() || named.len() > MAX_LINK_LENGTH {
         return Err(invalid(&pointer, "the id of an uploaded file, or an https:// address"));
     }
     Ok(File::Linked(named))

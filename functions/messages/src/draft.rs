@@ -19,11 +19,11 @@ pub(crate) fn outbound(
     text: String,
     media: Vec<Media>,
     now: Timestamp,
-    chance: u64,
+    entropy: u64,
 ) -> Message {
     let conversation = ConversationId::of(&account.inbox.id, number);
     Message {
-        id: MessageId::in_conversation(&conversation, now, chance),
+        id: MessageId::in_conversation(&conversation, now, entropy),
         conversation,
         inbox: account.inbox.id.clone(),
         team: account.team.id.clone(),
@@ -35,7 +35,7 @@ pub(crate) fn outbound(
         media,
         sender,
         automatic: false,
-        regardless: false,
+        bypass_opt_out: false,
         created_at: now,
         messaging_service: account.messaging_service().map(str::to_owned),
         carrier_id: None,

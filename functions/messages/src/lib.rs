@@ -32,7 +32,7 @@ use shared_domain::{
     contact::Contact,
     ids::{MessageId, OrganizationId},
     inbox::{Inbox, InboxKind},
-    opt_out::Subject,
+    opt_out::OptOutSubject,
     time::Timestamp,
 };
 use shared_http::{
@@ -114,18 +114,18 @@ impl App {
     }
 }
 
-/// Answers one request. `chance` is random and tells texts of one instant apart.
-pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+/// Answers one request. `entropy` is random and tells texts of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
     let outcome = match input::route(&request) {
         "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages" => {
-            reply_to::reply(app, now, chance, &request).await
+            reply_to::reply(app, now, entropy, &request).await
         }
         "GET /v1/inboxes/{inboxId}/conversations/{conversationId}/can-send" => {
             reply_to::can_send(app, now, &request).await
         }
-        "POST /v1/messages" => compose::compose(app, now, chance, &request).await,
+        "POST /v1/messages" => compose::compose(app, now, entropy, &request).await,
         "GET /v1/messages/{messageId}" => read(app, now, &request).await,
-        "POST /v1/inboxes/{inboxId}/media" => upload::place(app, now, chance, &request).await,
+        "POST /v1/inboxes/{inboxId}/media" => upload::place(app, now, entropy, &request).await,
         _ => Err(Problem::not_found()),
     };
     reply::finish(&reply::request_id(&request), outcome)
@@ -152,11 +152,11 @@ async fn read(app: &App, now: Timestamp, request: &Request) -> Outcome {
 
 /// A personal inbox also heeds an opt-out from all personal inboxes, which no contact of a team shows: 1 read unit there,
 /// and nothing for shared ones. What comes after this look, the sender sees.
-async fn heeding_personal_opt_outs(app: &App, inbox: &Inbox, contact: Contact) -> Result<Contact, Problem> {
+async fn with_personal_opt_out(app: &App, inbox: &Inbox, contact: Contact) -> Result<Contact, Problem> {
     if inbox.kind != InboxKind::Personal || contact.opted_out {
         return Ok(contact);
     }
-    let opted_out = app.opt_outs.any_out(&[Subject::of(inbox, &contact.number)]).await?;
+    let opted_out = app.opt_outs.any_out(&[OptOutSubject::of(inbox, &contact.number)]).await?;
     Ok(Contact { opted_out, ..contact })
 }
 

@@ -10,7 +10,7 @@ use shared_domain::{
     ids::MessageId,
     inbox::InboxKind,
     lock::FencingToken,
-    sending::{self, Reason, ReplyGuard},
+    sending::{self, ReplyGuard, SendRefusal},
     time::Timestamp,
 };
 use shared_http::{
@@ -26,7 +26,7 @@ use shared_http::{
     },
 };
 
-use crate::{App, content::Wanted, draft, heeding_personal_opt_outs, outcome};
+use crate::{App, content::Wanted, draft, outcome, with_personal_opt_out};
 
 /// Reply
 ///
@@ -39,7 +39,7 @@ use crate::{App, content::Wanted, draft, heeding_personal_opt_outs, outcome};
         (status = 412, description = "`lock_required` or `lock_lost`", body = ProblemView),
         (status = 422, description = "Too long, empty, a file or canned response that cannot be sent, or the key with another body", body = ProblemView),
         (status = 423, description = "A colleague is responding", body = ProblemView)))]
-pub(crate) async fn reply(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn reply(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let (member, conversation) = conversation(app, request).await?;
     let mut wanted: Reply = input::body(request)?;
     let content =
@@ -65,8 +65,8 @@ pub(crate) async fn reply(app: &App, now: Timestamp, chance: u64, request: &Requ
     if let Some(reason) = sending::reason_against_text(&text, content.has_files(), app.limits.reply) {
         return Err(refusal::refused(&reason));
     }
-    let media = content.media(app, now, chance, &account.inbox).await?;
-    let message = draft::outbound(&account, &contact.number, Some(sender.clone()), text, media, now, chance);
+    let media = content.media(app, now, entropy, &account.inbox).await?;
+    let message = draft::outbound(&account, &contact.number, Some(sender.clone()), text, media, now, entropy);
     let acceptance = Acceptance {
         organization: &member.organization,
         message: &message,
@@ -119,7 +119,7 @@ async fn conversation(app: &App, request: &Request) -> Result<(MemberAccess, Con
 
 async fn heeding(app: &App, account: &Account, conversation: Conversation) -> Result<Conversation, Problem> {
     let contact = conversation.contact.clone();
-    let contact = heeding_personal_opt_outs(app, &account.inbox, contact).await?;
+    let contact = with_personal_opt_out(app, &account.inbox, contact).await?;
     Ok(Conversation { contact, ..conversation })
 }
 
@@ -151,8 +151,8 @@ fn reasons(
     conversation: &Conversation,
     guard: &ReplyGuard<'_>,
     now: Timestamp,
-) -> Vec<Reason> {
-    let from = sending::From { inbox: &account.inbox, registration: account.team.registration };
+) -> Vec<SendRefusal> {
+    let from = sending::SendingAccount { inbox: &account.inbox, registration: account.team.registration };
     sending::reasons_against_reply(from, conversation, guard, now)
 }
 
@@ -161,10 +161,10 @@ async fn explained(
     app: &App,
     member: &MemberAccess,
     now: Timestamp,
-    reason: &Reason,
+    reason: &SendRefusal,
 ) -> Result<Problem, Problem> {
     let problem = refusal::refused(reason);
-    let Reason::Unseen(id) = reason else { return Ok(problem) };
+    let SendRefusal::Unseen(id) = reason else { return Ok(problem) };
     let unseen = app.messages.get(&member.organization, id).await?;
     let links = app.links(&member.organization, now);
     let view = unseen.and_then(|message| serde_json::to_value(MessageView::of(&message, &links)).ok());

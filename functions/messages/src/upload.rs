@@ -21,7 +21,7 @@ use shared_http::{
 use crate::{App, content::invalid};
 
 /// How long the upload may begin after the place was given.
-const UPLOAD_LIVES: Duration = Duration::from_mins(15);
+const UPLOAD_URL_TTL: Duration = Duration::from_mins(15);
 
 /// Prepare a file to send
 ///
@@ -31,7 +31,7 @@ const UPLOAD_LIVES: Duration = Duration::from_mins(15);
     request_body = NewMedia,
     responses((status = 201, body = MediaPlace), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
         (status = 422, description = "`media_invalid`: a type or size that carriers do not take", body = ProblemView)))]
-pub(crate) async fn place(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn place(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let member = access::member(request, &app.claims, &app.members).await?;
     let wanted: NewMedia = input::body(request)?;
     let content_type = plain_type(&wanted.content_type);
@@ -42,11 +42,11 @@ pub(crate) async fn place(app: &App, now: Timestamp, chance: u64, request: &Requ
         };
         invalid(pointer, &fault.to_string())
     })?;
-    let id = MediaId::new(now, chance);
+    let id = MediaId::new(now, entropy);
     let key = uploaded_at(&member.organization, &member.membership.inbox, &id);
-    let url = app.bucket.presigned_put(&key, &content_type, wanted.size, UPLOAD_LIVES, now)?;
+    let url = app.bucket.presigned_put(&key, &content_type, wanted.size, UPLOAD_URL_TTL, now)?;
     let headers = BTreeMap::from([("content-type", content_type)]);
     let upload = Upload { url, method: "PUT", headers };
-    let expires_at = now.plus(UPLOAD_LIVES).to_string();
+    let expires_at = (now + UPLOAD_URL_TTL).to_string();
     reply::json(201, &MediaPlace { media_id: id.to_string(), upload, expires_at })
 }

@@ -3,7 +3,7 @@
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    audit::Deed,
+    audit::AuditEvent,
     client::Aws,
     config::{ConfigError, Environment},
     inboxes::Inboxes,
@@ -59,11 +59,11 @@ impl App {
     }
 }
 
-/// Answers one request. `chance` is random and tells deeds of one instant apart.
-pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+/// Answers one request. `entropy` is random and tells deeds of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
     let outcome = match input::route(&request) {
         "GET /v1/inboxes/{inboxId}/out-of-office" => read(app, &request).await,
-        "PUT /v1/inboxes/{inboxId}/out-of-office" => replace(app, now, chance, &request).await,
+        "PUT /v1/inboxes/{inboxId}/out-of-office" => replace(app, now, entropy, &request).await,
         _ => Err(Problem::not_found()),
     };
     reply::finish(&reply::request_id(&request), outcome)
@@ -89,7 +89,7 @@ async fn read(app: &App, request: &Request) -> Outcome {
     request_body = OutOfOfficeView,
     responses((status = 200, body = OutOfOfficeView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-async fn replace(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+async fn replace(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?;
     let own = access.member && access.inbox.kind == InboxKind::Personal;
     let InboxAccess { inbox, standing, .. } = if own { access } else { access.manager()? };
@@ -102,7 +102,7 @@ async fn replace(app: &App, now: Timestamp, chance: u64, request: &Request) -> O
         before.filter(|before| before.draft.mode == draft.mode).map_or(now, |before| before.saved_at);
     let saved = Saved { draft, saved_at };
     let (actor, target) = (&standing.user.id, inbox.id.as_str());
-    let deed = Deed { actor, action: "out_of_office.edit", target, at: now, chance };
+    let deed = AuditEvent { actor, action: "out_of_office.edit", target, at: now, entropy };
     app.out_of_office.put(&inbox.organization, &inbox.team, &inbox.id, &saved, &deed).await?;
     reply::json(200, &OutOfOfficeView::from(saved.draft))
 }

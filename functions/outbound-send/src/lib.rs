@@ -24,7 +24,7 @@ use shared_aws::{
     deliveries::Deliveries,
     media::stored_at,
     messages::{Claim, Messages},
-    opt_outs::{OptOuts, Recorded},
+    opt_outs::{OptOutWrite, OptOuts},
     outbox::Outbox,
     queue::SendJob,
     secrets::Secrets,
@@ -37,7 +37,7 @@ use shared_carriers::{
 use shared_domain::{
     media::{Media, MediaState},
     message::{DeliveryState, Message, Report},
-    opt_out::{self, Scope, Subject},
+    opt_out::{self, OptOutSubject, Scope},
     time::Timestamp,
 };
 
@@ -45,7 +45,7 @@ use shared_domain::{
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// So long the carrier may fetch a file that a text names.
-const MEDIA_LINK_LIVES: Duration = Duration::from_hours(1);
+const MEDIA_URL_TTL: Duration = Duration::from_hours(1);
 
 /// What the function uses.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ pub enum Again {
 pub async fn handle(
     app: &App,
     clock: impl Fn() -> Timestamp,
-    chance: impl Fn() -> u64,
+    entropy: impl Fn() -> u64,
     event: SqsEvent,
 ) -> SqsBatchResponse {
     let mut held_up: HashSet<String> = HashSet::new();
@@ -134,7 +134,7 @@ pub async fn handle(
         let answer = if held_up.contains(&group) {
             Err(Again::Carrier)
         } else {
-            one(app, &clock, chance(), &record).await
+            one(app, &clock, entropy(), &record).await
         };
         if let Err(again) = answer {
             tracing::warn!(queue_message = record.message_id, %again, "comes again");
@@ -161,7 +161,7 @@ async fn one(
         .map_err(|error| Again::NotUnderstood(error.to_string()))?;
     match app.messages.claim(&job.organization, &job.message, attempt, clock()).await? {
         Claim::Yours(message) => {
-            if !message.regardless && opted_out_since(app, &job, &message).await? {
+            if !message.bypass_opt_out && opted_out_since(app, &job, &message).await? {
                 return fail(app, clock(), &job, &message, lost_to_an_opt_out()).await;
             }
             let answer = match wire(app, clock(), &job, &message) {
@@ -173,7 +173,9 @@ async fn one(
         }
         Claim::Interrupted(_) => ask_the_carrier(app, clock(), &job, "an attempt to send it broke off").await,
         // Also what a worker that died after its report has not shown.
-        Claim::Settled(message) => Ok(app.deliveries.show(&job.organization, &message).await?),
+        Claim::Settled(message) => {
+            Ok(app.deliveries.update_conversation(&job.organization, &message).await?)
+        }
         Claim::NoMessage => Err(Again::NotUnderstood(format!("{} is not there", job.message))),
     }
 }
@@ -181,10 +183,14 @@ async fn one(
 /// Whether the contact opted out since the text was accepted: then the text loses.
 async fn opted_out_since(app: &App, job: &SendJob, message: &Message) -> Result<bool, StoreError> {
     let number = &message.contact_number;
-    let mut subjects = vec![Subject::of_team(&job.organization, &message.team, number)];
+    let mut subjects = vec![OptOutSubject::of_team(&job.organization, &message.team, number)];
     if message.personal {
         let scope = Scope::Personal;
-        subjects.push(Subject { organization: job.organization.clone(), scope, number: number.clone() });
+        subjects.push(OptOutSubject {
+            organization: job.organization.clone(),
+            scope,
+            number: number.clone(),
+        });
     }
     app.opt_outs.any_out(&subjects).await
 }
@@ -198,7 +204,7 @@ fn wire(app: &App, now: Timestamp, job: &SendJob, message: &Message) -> Result<S
         MediaState::Linked { url } => Ok(url.clone()),
         MediaState::Stored { .. } | MediaState::Pending { .. } | MediaState::Refused { .. } => {
             let key = stored_at(&job.organization, &message.inbox, &media.id);
-            app.bucket.presigned_get(&key, Shown::Inline, MEDIA_LINK_LIVES, now)
+            app.bucket.presigned_get(&key, Shown::Inline, MEDIA_URL_TTL, now)
         }
     };
     Ok(SendMessage {
@@ -272,12 +278,12 @@ async fn carrier_says_opted_out(
     message: &Message,
 ) -> Result<(), Again> {
     let number = &message.contact_number;
-    let subject = Subject::of_team(&job.organization, &message.team, number);
+    let subject = OptOutSubject::of_team(&job.organization, &message.team, number);
     let standing = app.opt_outs.get(&subject).await?;
     let Some(change) = opt_out::after_carrier_refusal(&standing.state) else { return Ok(()) };
     let contact = app.contacts.by_number_or_provisional(&job.organization, &message.team, number).await?;
     let entry = change.entry(&subject, contact.id.clone(), Some(job.message.clone()), None, now);
-    let recorded = Recorded {
+    let recorded = OptOutWrite {
         team: &message.team,
         contact: &contact,
         entry: &entry,
@@ -286,7 +292,7 @@ async fn carrier_says_opted_out(
         told: false,
     };
     if app.opt_outs.record(&subject, &standing, &change, recorded).await? {
-        app.opt_outs.spread(&job.organization, &message.team, number).await?;
+        app.opt_outs.sync_copies(&job.organization, &message.team, number).await?;
     }
     Ok(())
 }
@@ -300,7 +306,7 @@ async fn fail(
 ) -> Result<(), Again> {
     if refusal.account_fault {
         tracing::error!(
-            metric = "carrier_account_fault",
+            event = "carrier_account_fault",
             code = refusal.code,
             "the carrier refuses our account"
         );
@@ -317,8 +323,8 @@ async fn fail(
 
 /// First the row that makes the reconciler ask, then the state that people see: a crash between both asks once too often.
 async fn ask_the_carrier(app: &App, now: Timestamp, job: &SendJob, why: &str) -> Result<(), Again> {
-    tracing::warn!(message_id = %job.message, why, metric = "send_unknown", "nobody knows whether the carrier has it");
-    app.outbox.ask_about(&job.organization, &job.message, now).await?;
+    tracing::warn!(message_id = %job.message, why, event = "send_unknown", "nobody knows whether the carrier has it");
+    app.outbox.mark_unknown(&job.organization, &job.message, now).await?;
     let detail = "The carrier's answer was lost; we are asking it whether it has the text.";
     let report = Report { at: now, code: None, detail: Some(detail.into()) };
     app.deliveries.report(&job.organization, &job.message, DeliveryState::Unknown, &report, None).await?;

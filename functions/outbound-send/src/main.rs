@@ -9,7 +9,7 @@ async fn main() -> Result<(), Error> {
     telemetry::start();
     let app = &App::from_environment().await?;
     let send = async |event: LambdaEvent<_>| {
-        Ok::<_, Error>(handle(app, clock::now, clock::chance, event.payload).await)
+        Ok::<_, Error>(handle(app, clock::now, clock::entropy, event.payload).await)
     };
     lambda_runtime::run(service_fn(send)).await
 }

@@ -10,13 +10,13 @@ use shared_aws::{
     client::Aws,
     config::{ConfigError, Environment},
     keys,
-    media::{MediaFiles, Waiting},
+    media::{MediaFiles, PendingMedia},
     notices::Notices,
-    outbox::{Entry, Outbox},
+    outbox::{Outbox, OutboxEntry},
     queue::{MailQueue, MediaQueue, SendQueue},
     table::{StoreError, Table},
 };
-use shared_domain::notice::Notice;
+use shared_domain::notice::Notification;
 
 /// What the function uses.
 #[derive(Debug)]
@@ -118,11 +118,11 @@ fn kept(removed: Result<(), StoreError>, row: &str) {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     /// Texts to be sent.
-    pub texts: Vec<Entry>,
+    pub texts: Vec<OutboxEntry>,
     /// Notices to be told.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<Notification>,
     /// Inbound texts whose files are to be copied.
-    pub media: Vec<Waiting>,
+    pub media: Vec<PendingMedia>,
 }
 
 /// The outbox rows that were inserted. A record that is none will never become one: it is noted and passed over.
@@ -131,7 +131,7 @@ pub fn rows(event: Event) -> Rows {
     for record in event.records.into_iter().filter(|record| record.event_name == "INSERT") {
         let id = record.event_id.clone();
         if let Err(error) = sort(record, &mut rows) {
-            tracing::error!(metric = "unreadable_outbox_row", record = id, %error, "passed over");
+            tracing::error!(event = "unreadable_outbox_row", record = id, %error, "passed over");
         }
     }
     rows

@@ -1,13 +1,13 @@
-//! The carrier's words about a campaign as [`shared_domain::registration::verdict`] takes them.
+//! The carrier's words about a campaign as [`shared_domain::registration::decision`] takes them.
 
 use shared_carriers::twilio::{Campaign, CampaignError, CampaignStatus, error_code};
 use shared_domain::{
-    registration::{CampaignState, CarrierReason, verdict::Record},
+    registration::{CampaignState, CarrierReason, decision::CampaignRecord},
     time::Timestamp,
 };
 
 /// The campaign's record.
-pub(crate) fn record(campaign: Campaign) -> Record {
+pub(crate) fn record(campaign: Campaign) -> CampaignRecord {
     let state = match campaign.status {
         CampaignStatus::Verified => CampaignState::Verified,
         CampaignStatus::Failed => CampaignState::Failed,
@@ -16,7 +16,7 @@ pub(crate) fn record(campaign: Campaign) -> Record {
             CampaignState::InReview
         }
     };
-    Record {
+    CampaignRecord {
         state,
         updated_at: campaign.updated_at.map(|at| Timestamp::from_millis(at.as_millisecond())),
         errors: campaign.errors.into_iter().filter_map(reason).collect(),

@@ -14,7 +14,7 @@ use shared_aws::{
     client::Aws,
     config::Environment,
     queue::{NotAJob, RegistrationJob},
-    registrations::{Registrations, Turn},
+    registrations::{Registrations, Transition},
     secrets::Secrets,
     table::{StoreError, Table},
     team_members::TeamMembers,
@@ -22,8 +22,8 @@ use shared_aws::{
 use shared_carriers::twilio::{CallError, Client, Credentials};
 use shared_domain::{
     registration::{
-        Announced, Announcement, CarrierReason, Registration, Step,
-        verdict::{self, Due, Look, Verdict},
+        CampaignEvent, CampaignUpdate, CarrierReason, Registration, TimelineStep,
+        decision::{self, DecisionInput, DueTransition, RegistrationDecision},
     },
     time::Timestamp,
 };
@@ -121,15 +121,15 @@ async fn look(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<bool, 
     if let Some(told) = &announcement
         && let Some(line) = without_a_look(&registration, told)
     {
-        if told.what == Announced::NumberFailed {
+        if told.what == CampaignUpdate::NumberFailed {
             let codes = &told.codes;
-            tracing::warn!(metric = "number_registration_failed", team = %job.team, ?codes, "a number failed");
+            tracing::warn!(event = "number_registration_failed", team = %job.team, ?codes, "a number failed");
         }
-        return note(app, job, &line).await;
+        return record_event(app, job, &line).await;
     }
     let (Some(service), Some(campaign)) = (&registration.messaging_service, &registration.campaign) else {
         return match &announcement {
-            Some(told) => note(app, job, &verdict::too_early(&registration, told)).await,
+            Some(told) => record_event(app, job, &decision::too_early(&registration, told)).await,
             None => Ok(true),
         };
     };
@@ -138,7 +138,7 @@ async fn look(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<bool, 
     let codes = announcement.iter().flat_map(|told| told.codes.iter().copied());
     let told: Vec<CarrierReason> = codes.map(carrier::in_our_words).collect();
     let announcement = announcement.as_ref();
-    let look = Look {
+    let look = DecisionInput {
         registration: &registration,
         announcement,
         told: &told,
@@ -146,50 +146,55 @@ async fn look(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<bool, 
         record: &record,
         now,
     };
-    match verdict::of(look) {
-        Verdict::Turn(due) => turn(app, job, &registration, due).await,
-        Verdict::Note(line) => note(app, job, &line).await,
-        Verdict::Nothing => Ok(true),
+    match decision::of(look) {
+        RegistrationDecision::Transition(due) => transition(app, job, &registration, due).await,
+        RegistrationDecision::RecordEvent(line) => record_event(app, job, &line).await,
+        RegistrationDecision::Nothing => Ok(true),
     }
 }
 
 /// An event that brings no time gets that of its arrival, and keeps the first: its line has one place.
-fn as_told_first(told: Announcement, timeline: &[Step]) -> Announcement {
+fn as_told_first(told: CampaignEvent, timeline: &[TimelineStep]) -> CampaignEvent {
     let first = timeline.iter().find(|step| step.id == told.id);
-    Announcement { at: first.map_or(told.at, |step| step.at), ..told }
+    CampaignEvent { at: first.map_or(told.at, |step| step.at), ..told }
 }
 
 /// The line of an event for which the carrier need not be asked.
-fn without_a_look(registration: &Registration, told: &Announcement) -> Option<Step> {
-    let too_late = || verdict::is_old(registration, told).then(|| verdict::too_late(registration, told));
-    verdict::of_number(registration, told).or_else(too_late)
+fn without_a_look(registration: &Registration, told: &CampaignEvent) -> Option<TimelineStep> {
+    let too_late = || decision::is_old(registration, told).then(|| decision::too_late(registration, told));
+    decision::of_number(registration, told).or_else(too_late)
 }
 
-async fn note(app: &App, job: &RegistrationJob, line: &Step) -> Result<bool, Again> {
-    app.registrations.note(&job.organization, &job.team, line).await?;
+async fn record_event(app: &App, job: &RegistrationJob, line: &TimelineStep) -> Result<bool, Again> {
+    app.registrations.record_event(&job.organization, &job.team, line).await?;
     tracing::info!(team = %job.team, event = line.id, status = line.status.as_str(), "noted");
     Ok(true)
 }
 
-async fn turn(app: &App, job: &RegistrationJob, from: &Registration, due: Due) -> Result<bool, Again> {
+async fn transition(
+    app: &App,
+    job: &RegistrationJob,
+    from: &Registration,
+    due: DueTransition,
+) -> Result<bool, Again> {
     let admins = app.members.admins(&job.organization, &job.team).await?;
-    let turn = Turn {
+    let turn = Transition {
         to: due.to,
         as_of: due.as_of,
         reasons: &due.reasons,
         step: &due.step,
         admins: admins.into_iter().map(|admin| admin.user.id).collect(),
     };
-    let turned = app.registrations.turn(&job.organization, &job.team, from, turn).await?;
+    let turned = app.registrations.transition(&job.organization, &job.team, from, turn).await?;
     if turned {
         let (before, now) = (from.status.as_str(), due.to.as_str());
-        tracing::info!(metric = "registration_turned", team = %job.team, before, now, "turned");
+        tracing::info!(event = "registration_turned", team = %job.team, before, now, "turned");
     }
     Ok(turned)
 }
 
 fn report(job: &RegistrationJob, error: &CallError) {
     if let CallError::Refused { code, http_status, .. } = error {
-        tracing::error!(metric = "registration_check_refused", team = %job.team, code, http_status, "refused");
+        tracing::error!(event = "registration_check_refused", team = %job.team, code, http_status, "refused");
     }
 }

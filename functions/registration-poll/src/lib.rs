@@ -10,7 +10,7 @@ use shared_aws::{
     client::Aws,
     config::{ConfigError, Environment},
     queue::{RegistrationJob, RegistrationQueue},
-    registrations::{Registrations, Waiting},
+    registrations::{PendingRegistration, Registrations},
     table::{StoreError, Table},
 };
 use shared_domain::time::Timestamp;
@@ -59,8 +59,9 @@ impl App {
 /// # Errors
 /// [`StoreError`] when the list itself cannot be read; a single registration that fails is counted and comes again.
 pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
-    let waiting = app.registrations.waiting().await?;
-    let is_due = |waiting: &Waiting| waiting.asked.is_none_or(|asked| asked.plus(app.interval) <= now);
+    let waiting = app.registrations.pending().await?;
+    let is_due =
+        |waiting: &PendingRegistration| waiting.asked.is_none_or(|asked| asked + app.interval <= now);
     let (due, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_due);
     let jobs: Vec<_> = due.iter().map(job).collect();
     let answers = app.queue.enqueue(&jobs).await;
@@ -69,7 +70,7 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
         if let Err(error) = answer {
             tally.failed += 1;
             tracing::error!(team = %waiting.team, %error, "not queued");
-        } else if let Err(error) = app.registrations.asked(waiting, now).await {
+        } else if let Err(error) = app.registrations.mark_polled(waiting, now).await {
             tally.failed += 1;
             tracing::warn!(team = %waiting.team, %error, "queued, and will be queued again by the next run");
         } else {
@@ -80,7 +81,7 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     Ok(tally)
 }
 
-fn job(waiting: &Waiting) -> RegistrationJob {
+fn job(waiting: &PendingRegistration) -> RegistrationJob {
     RegistrationJob {
         organization: waiting.organization.clone(),
         team: waiting.team.clone(),

@@ -18,7 +18,7 @@ use shared_aws::{
 use shared_carriers::twilio::{ComplianceEvent, EventKind, EventsError, Verifier, parse_events};
 use shared_domain::{
     ids::{OrganizationId, TeamId},
-    registration::{Announced, Announcement},
+    registration::{CampaignEvent, CampaignUpdate},
     time::Timestamp,
 };
 use shared_http::{
@@ -91,7 +91,7 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let batch = parse_events(body).map_err(unreadable)?;
     if batch.unreadable > 0 {
         let elements = batch.unreadable;
-        tracing::warn!(metric = "registration_event_unreadable", elements, "passed over what is no event");
+        tracing::warn!(event = "registration_event_unreadable", elements, "passed over what is no event");
     }
     let jobs = jobs(app, now, batch.events).await?;
     let answers = app.queue.enqueue(&jobs).await;
@@ -134,7 +134,7 @@ async fn jobs(
                 jobs.push(RegistrationJob { organization, team, announcement });
             }
             None => tracing::warn!(
-                metric = "registration_event_unknown",
+                event = "registration_event_unknown",
                 event = event.id,
                 service = event.messaging_service_sid,
                 "an event of no registration of ours"
@@ -160,35 +160,31 @@ async fn owner(
     Ok(owner)
 }
 
-fn announcement(event: ComplianceEvent, what: Announced, now: Timestamp) -> Announcement {
+fn announcement(event: ComplianceEvent, what: CampaignUpdate, now: Timestamp) -> CampaignEvent {
     let at = event.time.map_or(now, |time| Timestamp::from_millis(time.as_millisecond()));
-    Announcement { id: event.id, at, what, codes: event.error_codes }
+    CampaignEvent { id: event.id, at, what, codes: event.error_codes }
 }
 
 /// What an event says of a registration; what says nothing of one is noted in the log alone.
-fn announced(event: &ComplianceEvent) -> Option<Announced> {
+fn announced(event: &ComplianceEvent) -> Option<CampaignUpdate> {
     match event.kind {
-        EventKind::CampaignSubmitted => return Some(Announced::Submitted),
-        EventKind::CampaignApproved => return Some(Announced::Approved),
-        EventKind::CampaignFailure => return Some(Announced::Failed),
-        EventKind::CampaignSuspended => return Some(Announced::Suspended),
-        EventKind::NumberSuccessful => return Some(Announced::NumberRegistered),
-        EventKind::NumberFailed => return Some(Announced::NumberFailed),
+        EventKind::CampaignSubmitted => return Some(CampaignUpdate::Submitted),
+        EventKind::CampaignApproved => return Some(CampaignUpdate::Approved),
+        EventKind::CampaignFailure => return Some(CampaignUpdate::Failed),
+        EventKind::CampaignSuspended => return Some(CampaignUpdate::Suspended),
+        EventKind::NumberSuccessful => return Some(CampaignUpdate::NumberRegistered),
+        EventKind::NumberFailed => return Some(CampaignUpdate::NumberFailed),
         // A brand belongs to the operator, not to a team.
         EventKind::Brand(what) => {
             let codes = &event.error_codes;
-            tracing::warn!(metric = "brand_event", event = event.id, ?what, ?codes, "a brand's event");
+            tracing::warn!(event = "brand_event", event = event.id, ?what, ?codes, "a brand's event");
         }
         // Both leave somebody mute, and neither is a state that a team could act upon: for the operator.
         EventKind::CampaignDeleted => {
-            tracing::error!(metric = "campaign_deleted", event = event.id, "a campaign was deleted");
+            tracing::error!(event = "campaign_deleted", event = event.id, "a campaign was deleted");
         }
         EventKind::NumberDeregistered => {
-            tracing::warn!(
-                metric = "number_deregistered",
-                event = event.id,
-                "a number may not send any more"
-            );
+            tracing::warn!(event = "number_deregistered", event = event.id, "a number may not send any more");
         }
         EventKind::NumberPending | EventKind::Other => {
             tracing::info!(event = event.id, kind = ?event.kind, "an event without effect");

@@ -70,11 +70,11 @@ impl App {
     }
 }
 
-/// Answers one request. `chance` is random and tells steps of one instant apart.
-pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+/// Answers one request. `entropy` is random and tells steps of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
     let outcome = match input::route(&request) {
         "GET /v1/teams/{teamId}/registration" => read(app, &request).await,
-        "POST /v1/teams/{teamId}/registration" => submit::submit(app, now, chance, &request).await,
+        "POST /v1/teams/{teamId}/registration" => submit::submit(app, now, entropy, &request).await,
         _ => Err(Problem::not_found()),
     };
     reply::finish(&reply::request_id(&request), outcome)

@@ -4,11 +4,11 @@
 //! or a crash goes on where it stopped, and nothing is made twice. Nothing turns before the carrier has taken the details.
 
 use lambda_http::Request;
-use shared_aws::{audit::Deed, registrations::Submitted};
+use shared_aws::{audit::AuditEvent, registrations::Submitted};
 use shared_carriers::twilio::{CallError, Campaign, CampaignDetails as Details, CampaignStatus};
 use shared_domain::{
     inbox::InboxKind,
-    registration::{Registration, RegistrationStatus, Source, Step, Submission},
+    registration::{CampaignSubmission, Registration, RegistrationStatus, StepSource, TimelineStep},
     time::Timestamp,
 };
 use shared_http::{
@@ -36,7 +36,7 @@ use crate::{App, view};
         (status = 409, description = "`registration_submitted`: under review, approved or suspended; `brand_missing`", body = ProblemView),
         (status = 422, body = ProblemView),
         (status = 503, description = "The carrier does not answer: ask again, nothing is made twice", body = ProblemView)))]
-pub(crate) async fn submit(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn submit(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let wanted: CampaignDetails = input::body(request)?;
     let attempt = Attempt {
@@ -48,7 +48,7 @@ pub(crate) async fn submit(app: &App, now: Timestamp, chance: u64, request: &Req
     if attempt.recalled(&app.keys, now).await?.is_some() {
         return current(app, request).await;
     }
-    let submission = Submission::from(wanted);
+    let submission = CampaignSubmission::from(wanted);
     let faults = submission.faults();
     if !faults.is_empty() {
         return Err(Problem::invalid(&faults));
@@ -67,11 +67,11 @@ pub(crate) async fn submit(app: &App, now: Timestamp, chance: u64, request: &Req
     let (service, campaign) = at_the_carrier(app, &access, &registration, brand, &submission).await?;
     // As it was read before the carrier was asked: what turned since stands against this turn.
     let from = Registration { messaging_service: Some(service), ..registration };
-    let step = Step {
-        id: format!("submission-{:08x}", chance & 0xffff_ffff),
+    let step = TimelineStep {
+        id: format!("submission-{:08x}", entropy & 0xffff_ffff),
         status: RegistrationStatus::Pending,
         at: now,
-        source: Source::User,
+        source: StepSource::User,
         codes: Vec::new(),
         detail: Some(
             if from.is_submitted() { "Corrected and submitted again." } else { "Submitted." }.into(),
@@ -86,7 +86,8 @@ pub(crate) async fn submit(app: &App, now: Timestamp, chance: u64, request: &Req
         step: &step,
     };
     let actor = &access.standing.user.id;
-    let deed = Deed { actor, action: "registration.submit", target: access.team().as_str(), at: now, chance };
+    let deed =
+        AuditEvent { actor, action: "registration.submit", target: access.team().as_str(), at: now, entropy };
     let done = app
         .registrations
         .submitted(&access.organization, access.team(), &from, submitted, &deed, attempt.idempotency())
@@ -110,7 +111,7 @@ async fn at_the_carrier(
     access: &TeamAccess,
     registration: &Registration,
     brand: &str,
-    submission: &Submission,
+    submission: &CampaignSubmission,
 ) -> Result<(String, Campaign), Problem> {
     let service = match &registration.messaging_service {
         Some(service) => service.clone(),
@@ -154,7 +155,7 @@ async fn messaging_service(app: &App, access: &TeamAccess) -> Result<String, Pro
     Ok(app.registrations.settle_service(&access.organization, access.team(), &service.sid).await?)
 }
 
-fn details(brand: &str, submission: &Submission) -> Details {
+fn details(brand: &str, submission: &CampaignSubmission) -> Details {
     Details {
         brand_sid: brand.to_owned(),
         use_case: submission.use_case.clone(),

@@ -13,7 +13,7 @@ use shared_aws::{
     media::MediaFiles,
     messages::Messages,
     notices::Notices,
-    outbox::{Entry, Outbox},
+    outbox::{Outbox, OutboxEntry},
     queue::{MailQueue, MediaQueue, SendQueue},
     secrets::Secrets,
     table::{StoreError, Table},
@@ -114,7 +114,7 @@ impl App {
 pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     let mut tally = Tally::default();
     sweep(app, now, &mut tally).await?;
-    for entry in app.outbox.to_ask_about().await? {
+    for entry in app.outbox.unknown().await? {
         match settle(app, now, &entry).await {
             Ok(true) => tally.settled += 1,
             Ok(false) => tally.open += 1,
@@ -129,9 +129,9 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
 }
 
 async fn sweep(app: &App, now: Timestamp, tally: &mut Tally) -> Result<(), StoreError> {
-    let left_behind = app.outbox.left_behind(now).await?;
-    let answers = app.queues.texts.enqueue(&left_behind).await;
-    for (entry, answer) in left_behind.iter().zip(answers) {
+    let overdue = app.outbox.overdue(now).await?;
+    let answers = app.queues.texts.enqueue(&overdue).await;
+    for (entry, answer) in overdue.iter().zip(answers) {
         match answer {
             Ok(()) => {
                 app.outbox.remove(entry).await?;
@@ -143,7 +143,7 @@ async fn sweep(app: &App, now: Timestamp, tally: &mut Tally) -> Result<(), Store
             }
         }
     }
-    let notices = app.notices.left_behind(now).await?;
+    let notices = app.notices.overdue(now).await?;
     for (notice, answer) in notices.iter().zip(app.queues.mail.enqueue(&notices).await) {
         match answer {
             Ok(()) => {
@@ -156,7 +156,7 @@ async fn sweep(app: &App, now: Timestamp, tally: &mut Tally) -> Result<(), Store
             }
         }
     }
-    for waiting in app.files.left_behind(now).await? {
+    for waiting in app.files.overdue(now).await? {
         let answers = app.queues.media.enqueue(&waiting.jobs()).await;
         match answers.into_iter().find_map(Result::err) {
             None => {
@@ -181,34 +181,34 @@ enum NotSettled {
 }
 
 /// Whether the message has its outcome now.
-async fn settle(app: &App, now: Timestamp, entry: &Entry) -> Result<bool, NotSettled> {
+async fn settle(app: &App, now: Timestamp, entry: &OutboxEntry) -> Result<bool, NotSettled> {
     let Some(message) = app.messages.get(&entry.organization, &entry.message).await? else {
-        app.outbox.answered(&entry.message).await?;
+        app.outbox.mark_resolved(&entry.message).await?;
         return Ok(true);
     };
     if message.delivery.state().is_settled() {
-        app.deliveries.show(&entry.organization, &message).await?; // of a run that died after its report, too
-        app.outbox.answered(&entry.message).await?;
+        app.deliveries.update_conversation(&entry.organization, &message).await?; // of a run that died after its report, too
+        app.outbox.mark_resolved(&entry.message).await?;
         return Ok(true);
     }
     match at_the_carrier(app, entry, &message).await? {
         Some(found) => taken(app, now, entry, &found).await?,
-        None if now < entry.at.plus(app.grace) => return Ok(false),
+        None if now < entry.at + app.grace => return Ok(false),
         None => never_taken(app, now, entry).await?,
     }
-    app.outbox.answered(&entry.message).await?;
+    app.outbox.mark_resolved(&entry.message).await?;
     Ok(true)
 }
 
 /// The carrier's copy of this message: same numbers, same text, made when we tried, and not known to be another's.
 async fn at_the_carrier(
     app: &App,
-    entry: &Entry,
+    entry: &OutboxEntry,
     message: &Message,
 ) -> Result<Option<CarrierMessage>, NotSettled> {
     let tried =
         message.delivery.report(DeliveryState::Sending).map_or(message.created_at, |report| report.at);
-    let since = tried.minus(CLOCK_MARGIN);
+    let since = tried - CLOCK_MARGIN;
     let since = jiff::Timestamp::from_millisecond(since.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let (to, from) = (message.contact_number.as_str(), message.inbox_number.as_str());
     for candidate in app.carrier.find_messages(to, from, since).await? {
@@ -222,7 +222,7 @@ async fn at_the_carrier(
 
 async fn belongs_to_another(
     app: &App,
-    entry: &Entry,
+    entry: &OutboxEntry,
     message: &Message,
     candidate: &CarrierMessage,
 ) -> Result<bool, StoreError> {
@@ -231,7 +231,12 @@ async fn belongs_to_another(
     Ok(owner.is_some_and(|owner| owner.id != message.id))
 }
 
-async fn taken(app: &App, now: Timestamp, entry: &Entry, found: &CarrierMessage) -> Result<(), StoreError> {
+async fn taken(
+    app: &App,
+    now: Timestamp,
+    entry: &OutboxEntry,
+    found: &CarrierMessage,
+) -> Result<(), StoreError> {
     let state = match found.status.carrier_state() {
         Some(CarrierState::Delivered) => DeliveryState::Delivered,
         Some(CarrierState::Undelivered) => DeliveryState::Undelivered,
@@ -248,7 +253,7 @@ async fn taken(app: &App, now: Timestamp, entry: &Entry, found: &CarrierMessage)
     Ok(())
 }
 
-async fn never_taken(app: &App, now: Timestamp, entry: &Entry) -> Result<(), StoreError> {
+async fn never_taken(app: &App, now: Timestamp, entry: &OutboxEntry) -> Result<(), StoreError> {
     let detail = "The carrier has no record of this text, so it was not sent. You may send it again.";
     let report = Report { at: now, code: Some("not_accepted".into()), detail: Some(detail.into()) };
     app.deliveries.report(&entry.organization, &entry.message, DeliveryState::Failed, &report, None).await?;

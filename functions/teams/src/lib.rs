@@ -64,22 +64,22 @@ impl App {
     }
 }
 
-/// Answers one request. `chance` is random and tells teams of one instant apart.
-pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+/// Answers one request. `entropy` is random and tells teams of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
     let outcome = match input::route(&request) {
         "GET /v1/me" => me::me(app, now, &request).await,
         "GET /v1/teams" => teams::list(app, &request).await,
-        "POST /v1/teams" => teams::create(app, now, chance, &request).await,
+        "POST /v1/teams" => teams::create(app, now, entropy, &request).await,
         "GET /v1/teams/{teamId}" => teams::read(app, &request).await,
-        "PATCH /v1/teams/{teamId}" => teams::change(app, now, chance, &request).await,
+        "PATCH /v1/teams/{teamId}" => teams::change(app, now, entropy, &request).await,
         "GET /v1/teams/{teamId}/audit" => teams::audit(app, &request).await,
         "GET /v1/teams/{teamId}/members" => members::list(app, &request).await,
         "GET /v1/teams/{teamId}/members/{userId}" => members::read(app, &request).await,
-        "PUT /v1/teams/{teamId}/members/{userId}" => members::put(app, now, chance, &request).await,
-        "DELETE /v1/teams/{teamId}/members/{userId}" => members::remove(app, now, chance, &request).await,
+        "PUT /v1/teams/{teamId}/members/{userId}" => members::put(app, now, entropy, &request).await,
+        "DELETE /v1/teams/{teamId}/members/{userId}" => members::remove(app, now, entropy, &request).await,
         "GET /v1/teams/{teamId}/notification-settings" => notifications::read(app, &request).await,
         "PUT /v1/teams/{teamId}/notification-settings" => {
-            notifications::replace(app, now, chance, &request).await
+            notifications::replace(app, now, entropy, &request).await
         }
         _ => Err(Problem::not_found()),
     };

@@ -1,7 +1,7 @@
 //! `GET /v1/me`: all that a front end needs for navigation and Compose, and nothing more.
 
 use lambda_http::Request;
-use shared_aws::{members::Home, unread::Counter};
+use shared_aws::{members::UserProfile, unread::Counter};
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId},
     inbox::{Inbox, Stage},
@@ -46,12 +46,12 @@ pub(crate) async fn me(app: &App, now: Timestamp, request: &Request) -> Outcome 
     reply::json(200, &Me { accounts: accounts.collect(), ..without_accounts(home, &teams) })
 }
 
-fn inboxes(home: &Home) -> Vec<InboxId> {
+fn inboxes(home: &UserProfile) -> Vec<InboxId> {
     home.inboxes.iter().map(|of_user| of_user.inbox.clone()).collect()
 }
 
 /// Teams of the user's roles and inboxes.
-fn teams(home: &Home) -> Vec<TeamId> {
+fn teams(home: &UserProfile) -> Vec<TeamId> {
     let of_roles = home.teams.iter().map(|role| &role.team);
     let mut teams: Vec<_> =
         of_roles.chain(home.inboxes.iter().map(|of_user| &of_user.team)).cloned().collect();
@@ -93,7 +93,7 @@ fn account(inbox: Inbox, unread_count: u64) -> MeAccount {
     }
 }
 
-fn without_accounts(home: Home, teams: &[Team]) -> Me {
+fn without_accounts(home: UserProfile, teams: &[Team]) -> Me {
     let user = home.user;
     let named = home.teams.iter().filter_map(|role| {
         let team = teams.iter().find(|team| team.id == role.team)?;

@@ -2,7 +2,7 @@
 //! access from that instant, and holds no lock.
 
 use lambda_http::Request;
-use shared_aws::{audit::Deed, members::Home};
+use shared_aws::{audit::AuditEvent, members::UserProfile};
 use shared_domain::{
     ids::{InboxId, UserId},
     lock::Person,
@@ -59,7 +59,7 @@ pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
     params(("teamId" = String, Path), ("userId" = String, Path)), request_body = MemberDetails,
     responses((status = 200, body = TeamMemberView), (status = 400, body = ProblemView),
         (status = 403, body = ProblemView), (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-pub(crate) async fn put(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn put(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let user = user_to_be(request)?;
     let wanted: MemberDetails = input::body(request)?;
@@ -72,7 +72,7 @@ pub(crate) async fn put(app: &App, now: Timestamp, chance: u64, request: &Reques
         }
         let user = user_of(&access, &user, &wanted, home.as_ref())?;
         let actor = &access.standing.user.id;
-        let deed = Deed { actor, action: "member.put", target: user.id.as_str(), at: now, chance };
+        let deed = AuditEvent { actor, action: "member.put", target: user.id.as_str(), at: now, entropy };
         let put =
             app.team_members.put(&access.organization, access.team(), &user, role, home.as_ref(), &deed);
         if put.await? {
@@ -103,7 +103,7 @@ fn user_of(
     access: &TeamAccess,
     id: &UserId,
     wanted: &MemberDetails,
-    home: Option<&Home>,
+    home: Option<&UserProfile>,
 ) -> Result<User, Problem> {
     let known = home.map(|home| &home.user);
     let mut faults = Vec::new();
@@ -133,7 +133,7 @@ fn user_of(
 }
 
 /// Somebody's name and address show in all their teams: the owner changes them, and an admin of all of these teams.
-fn may_rename(access: &TeamAccess, home: &Home) -> Result<(), Problem> {
+fn may_rename(access: &TeamAccess, home: &UserProfile) -> Result<(), Problem> {
     let own_alone = !home.user.owner && home.teams.iter().all(|role| role.team == *access.team());
     if access.standing.user.owner || own_alone {
         Ok(())
@@ -151,7 +151,7 @@ fn may_rename(access: &TeamAccess, home: &Home) -> Result<(), Problem> {
 #[utoipa::path(delete, path = "/v1/teams/{teamId}/members/{userId}", tag = "teams",
     params(("teamId" = String, Path), ("userId" = String, Path)),
     responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]
-pub(crate) async fn remove(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn remove(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let user: UserId = input::path_id(request, "userId")?;
     let Some(home) = app.members.home(&access.organization, &user).await? else {
@@ -163,7 +163,7 @@ pub(crate) async fn remove(app: &App, now: Timestamp, chance: u64, request: &Req
     }
     if role.is_some() || home.inboxes.iter().any(|membership| membership.team == *access.team()) {
         let actor = &access.standing.user.id;
-        let deed = Deed { actor, action: "member.remove", target: user.as_str(), at: now, chance };
+        let deed = AuditEvent { actor, action: "member.remove", target: user.as_str(), at: now, entropy };
         app.team_members.remove(&access.organization, access.team(), &home, &deed).await?;
     }
     // In all of the team's inboxes: when a removal broke off, no membership is left to tell which they were.

@@ -1,9 +1,9 @@
 //! Which e-mails a team wants, and to whom.
 
 use lambda_http::Request;
-use shared_aws::audit::Deed;
+use shared_aws::audit::AuditEvent;
 use shared_domain::{
-    notice::{Mailing, NotificationSettings},
+    notice::{MailingPreference, NotificationSettings},
     settings,
     time::Timestamp,
 };
@@ -39,7 +39,7 @@ pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
     params(("teamId" = String, Path)), request_body = NotificationSettingsView,
     responses((status = 200, body = NotificationSettingsView), (status = 400, body = ProblemView),
         (status = 403, body = ProblemView), (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-pub(crate) async fn replace(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn replace(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let wanted: NotificationSettingsView = input::body(request)?;
     let mut faults = Vec::new();
@@ -52,15 +52,19 @@ pub(crate) async fn replace(app: &App, now: Timestamp, chance: u64, request: &Re
         return Err(Problem::invalid(&faults));
     }
     let (actor, target) = (&access.standing.user.id, access.team().as_str());
-    let deed = Deed { actor, action: "notifications.edit", target, at: now, chance };
+    let deed = AuditEvent { actor, action: "notifications.edit", target, at: now, entropy };
     app.teams.choose_notifications(&access.organization, access.team(), &settings, &deed).await?;
     reply::json(200, &NotificationSettingsView::of(&settings))
 }
 
-fn mailing(pointer: &str, wanted: &MailingView, faults: &mut Vec<(String, &'static str)>) -> Mailing {
+fn mailing(
+    pointer: &str,
+    wanted: &MailingView,
+    faults: &mut Vec<(String, &'static str)>,
+) -> MailingPreference {
     if wanted.recipients.len() > NotificationSettings::MAX_RECIPIENTS {
         faults.push((format!("{pointer}/recipients"), "at most 20 addresses"));
-        return Mailing::default();
+        return MailingPreference::default();
     }
     if wanted.enabled && wanted.recipients.is_empty() {
         faults.push((format!("{pointer}/recipients"), "at least one address while it is enabled"));
@@ -73,5 +77,5 @@ fn mailing(pointer: &str, wanted: &MailingView, faults: &mut Vec<(String, &'stat
             Err(fault) => faults.push((format!("{pointer}/recipients/{index}"), fault)),
         }
     }
-    Mailing { enabled: wanted.enabled, recipients }
+    MailingPreference { enabled: wanted.enabled, recipients }
 }

@@ -1,7 +1,7 @@
 //! Teams: made and named by the owner and by admins, read by their members.
 
 use lambda_http::Request;
-use shared_aws::audit::Deed;
+use shared_aws::audit::AuditEvent;
 use shared_domain::{
     ids::{Id, TeamId},
     registration::RegistrationStatus,
@@ -45,7 +45,10 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
         app.teams.page(&caller.organization, limit, after.as_ref()).await?
     } else {
         let own: Vec<TeamId> = home.teams.iter().map(|role| role.team.clone()).collect();
-        shared_aws::teams::Page { teams: app.teams.several(&caller.organization, &own).await?, next: None }
+        shared_aws::teams::TeamPage {
+            teams: app.teams.several(&caller.organization, &own).await?,
+            next: None,
+        }
     };
     let items = page.teams.iter().map(|team| TeamView::of(team, home.role(&team.id))).collect();
     let next_cursor = page.next.map(|next| app.cursors.seal(&principal, LIST, next.as_str()));
@@ -61,7 +64,7 @@ const LIST: &str = "teams";
     request_body = TeamDetails,
     responses((status = 201, body = TeamView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 422, body = ProblemView)))]
-pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn create(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let caller = caller::user(request, &app.claims)?;
     let user = app.members.user(&caller.organization, &caller.user).await?.ok_or_else(unknown_user)?;
     if !user.owner {
@@ -79,12 +82,13 @@ pub(crate) async fn create(app: &App, now: Timestamp, chance: u64, request: &Req
         return made_before(app, &attempt, &made).await;
     }
     let team = Team {
-        id: Id::new(now, chance),
+        id: Id::new(now, entropy),
         name,
         registration: RegistrationStatus::NotStarted,
         messaging_service: None,
     };
-    let deed = Deed { actor: &caller.user, action: "team.create", target: team.id.as_str(), at: now, chance };
+    let deed =
+        AuditEvent { actor: &caller.user, action: "team.create", target: team.id.as_str(), at: now, entropy };
     if app.teams.create(&caller.organization, &team, &deed, attempt.idempotency()).await? {
         return reply::json(201, &TeamView::of(&team, None));
     }
@@ -117,14 +121,14 @@ pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
     request_body = TeamChange,
     responses((status = 200, body = TeamView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-pub(crate) async fn change(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+pub(crate) async fn change(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let wanted: TeamChange = input::body(request)?;
     let mut team = access.standing.team.clone();
     if let Some(name) = wanted.name {
         team.name = settings::name(&name).map_err(|fault| Problem::invalid(&[("/name".into(), fault)]))?;
         let actor = &access.standing.user.id;
-        let deed = Deed { actor, action: "team.edit", target: team.id.as_str(), at: now, chance };
+        let deed = AuditEvent { actor, action: "team.edit", target: team.id.as_str(), at: now, entropy };
         if !app.teams.rename(&access.organization, &team.id, &team.name, &deed).await? {
             return Err(Problem::not_found());
         }

@@ -11,7 +11,7 @@ use shared_aws::{
     members::Members,
     secrets::Secrets,
     table::Table,
-    templates::{Entry, Templates, Written},
+    templates::{TemplateEntry, TemplateWrite, Templates},
 };
 use shared_domain::{
     ids::{ContactId, Id, TemplateId},
@@ -74,11 +74,11 @@ impl App {
     }
 }
 
-/// Answers one request. `chance` is random and tells templates of one instant apart.
-pub async fn handle(app: &App, now: Timestamp, chance: u64, request: Request) -> Response<Body> {
+/// Answers one request. `entropy` is random and tells templates of one instant apart.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
     let outcome = match input::route(&request) {
         "GET /v1/teams/{teamId}/templates" => list(app, &request).await,
-        "POST /v1/teams/{teamId}/templates" => create(app, now, chance, &request).await,
+        "POST /v1/teams/{teamId}/templates" => create(app, now, entropy, &request).await,
         "GET /v1/teams/{teamId}/templates/{templateId}" => read(app, &request).await,
         "PATCH /v1/teams/{teamId}/templates/{templateId}" => change(app, &request).await,
         "DELETE /v1/teams/{teamId}/templates/{templateId}" => remove(app, &request).await,
@@ -115,7 +115,7 @@ async fn list(app: &App, request: &Request) -> Outcome {
     responses((status = 201, body = TemplateView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 409, description = "`template_name_taken`", body = ProblemView),
         (status = 422, description = "An unknown merge field, or too long", body = ProblemView)))]
-async fn create(app: &App, now: Timestamp, chance: u64, request: &Request) -> Outcome {
+async fn create(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let wanted: NewTemplate = input::body(request)?;
     let attempt = Attempt {
@@ -127,13 +127,13 @@ async fn create(app: &App, now: Timestamp, chance: u64, request: &Request) -> Ou
     if let Some(made) = attempt.recalled(&app.keys, now).await? {
         return made_before(app, &access, &made).await;
     }
-    let response = parse(Id::new(now, chance), &wanted.name, &wanted.text)?;
+    let response = parse(Id::new(now, entropy), &wanted.name, &wanted.text)?;
     let key = attempt.idempotency().map(|key| (key, now));
     match app.templates.write(&access.organization, access.team(), None, &response, key).await? {
-        Written::Done => reply::json(201, &TemplateView::of(&response)),
-        Written::NameTaken => Err(name_taken()),
-        Written::Changed => Err(changed()),
-        Written::KeyTaken => {
+        TemplateWrite::Done => reply::json(201, &TemplateView::of(&response)),
+        TemplateWrite::NameTaken => Err(name_taken()),
+        TemplateWrite::Changed => Err(changed()),
+        TemplateWrite::KeyTaken => {
             let made = attempt.recalled(&app.keys, now).await?.ok_or_else(changed)?;
             made_before(app, &access, &made).await
         }
@@ -177,9 +177,9 @@ async fn change(app: &App, request: &Request) -> Outcome {
         let written =
             app.templates.write(&access.organization, access.team(), Some(&before), &response, None).await?;
         match written {
-            Written::Done => return reply::json(200, &TemplateView::of(&response)),
-            Written::NameTaken => return Err(name_taken()),
-            Written::Changed | Written::KeyTaken => {}
+            TemplateWrite::Done => return reply::json(200, &TemplateView::of(&response)),
+            TemplateWrite::NameTaken => return Err(name_taken()),
+            TemplateWrite::Changed | TemplateWrite::KeyTaken => {}
         }
     }
     Err(changed())
@@ -234,7 +234,7 @@ async fn render(app: &App, request: &Request) -> Outcome {
 }
 
 /// The canned response in the path.
-async fn in_path(app: &App, access: &TeamAccess, request: &Request) -> Result<Entry, Problem> {
+async fn in_path(app: &App, access: &TeamAccess, request: &Request) -> Result<TemplateEntry, Problem> {
     let template: TemplateId = input::path_id(request, "templateId")?;
     let entry = app.templates.get(&access.organization, access.team(), &template).await?;
     entry.ok_or_else(Problem::not_found)

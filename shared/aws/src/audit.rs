@@ -14,7 +14,7 @@ use crate::{
 
 /// What somebody is about to do.
 #[derive(Debug, Clone, Copy)]
-pub struct Deed<'a> {
+pub struct AuditEvent<'a> {
     /// Who.
     pub actor: &'a UserId,
     /// What, as `noun.verb`.
@@ -24,17 +24,17 @@ pub struct Deed<'a> {
     /// When.
     pub at: Timestamp,
     /// Tells deeds of one instant apart.
-    pub chance: u64,
+    pub entropy: u64,
 }
 
-impl Deed<'_> {
+impl AuditEvent<'_> {
     pub(crate) fn write(
         &self,
         transaction: &mut Transaction<'_>,
         organization: &OrganizationId,
         team: &TeamId,
     ) -> Result<usize, StoreError> {
-        let id = format!("{:08x}", self.chance & 0xffff_ffff);
+        let id = format!("{:08x}", self.entropy & 0xffff_ffff);
         let row = AuditRow {
             at: self.at,
             id: id.clone(),
@@ -48,7 +48,7 @@ impl Deed<'_> {
 
 /// What somebody did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
     /// Who.
@@ -61,9 +61,9 @@ pub struct Entry {
 
 /// A page of the trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct AuditPage {
     /// Newest first.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<AuditEntry>,
     /// Where the next page begins.
     pub next: Option<String>,
 }
@@ -90,7 +90,7 @@ impl Audit {
         team: &TeamId,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<AuditPage, StoreError> {
         let partition = keys::audit_partition(organization, team);
         let start = after.map(|place| {
             [("pk".to_owned(), text(&partition)), ("sk".to_owned(), text(place))].into_iter().collect()
@@ -110,8 +110,13 @@ impl Audit {
         let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
         let rows: Vec<AuditRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
         let entry = |row: AuditRow| {
-            Ok(Entry { at: row.at, actor: parse_id(&row.actor)?, action: row.action, target: row.target })
+            Ok(AuditEntry {
+                at: row.at,
+                actor: parse_id(&row.actor)?,
+                action: row.action,
+                target: row.target,
+            })
         };
-        Ok(Page { entries: rows.into_iter().map(entry).collect::<Result<_, StoreError>>()?, next })
+        Ok(AuditPage { entries: rows.into_iter().map(entry).collect::<Result<_, StoreError>>()?, next })
     }
 }

@@ -36,7 +36,7 @@ use shared_domain::time::Timestamp;
 use crate::client::{Aws, connector};
 
 /// One request, its body included. Below the ten seconds that a function of the API has.
-const WITHIN: Duration = Duration::from_secs(8);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 /// What S3 encodes in a key: all but the unreserved characters and the slash.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 /// And in a query.
@@ -302,7 +302,7 @@ impl Bucket {
             Ok((answer, content))
         };
         let unavailable = || BucketError::Unavailable("timed out".into());
-        tokio::time::timeout(WITHIN, exchange).await.map_err(|_| unavailable())?
+        tokio::time::timeout(REQUEST_TIMEOUT, exchange).await.map_err(|_| unavailable())?
     }
 
     fn request(
@@ -317,12 +317,12 @@ impl Bucket {
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         let signed = self.sign(method, address, headers, SignableBody::Bytes(&content), settings, now)?;
         let mut request = HttpRequest::new(SdkBody::from(content));
-        request.set_method(method).map_err(unmade)?;
-        request.set_uri(address).map_err(unmade)?;
+        request.set_method(method).map_err(request_error)?;
+        request.set_uri(address).map_err(request_error)?;
         let given = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let added = signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
         for (name, value) in given.chain(added) {
-            request.headers_mut().try_insert(name, value).map_err(unmade)?;
+            request.headers_mut().try_insert(name, value).map_err(request_error)?;
         }
         Ok(request)
     }
@@ -344,10 +344,11 @@ impl Bucket {
             .time(instant(now))
             .settings(settings)
             .build()
-            .map_err(unmade)?
+            .map_err(request_error)?
             .into();
         let request = SignableRequest::new(method, address, headers.iter().copied(), content);
-        let (instructions, _) = sign(request.map_err(unmade)?, &params).map_err(unmade)?.into_parts();
+        let (instructions, _) =
+            sign(request.map_err(request_error)?, &params).map_err(request_error)?.into_parts();
         Ok(instructions)
     }
 }
@@ -388,7 +389,7 @@ fn told(error: &aws_smithy_runtime_api::client::result::ConnectorError) -> Strin
     what.to_owned()
 }
 
-fn unmade<E>(_: E) -> BucketError {
+fn request_error<E>(_: E) -> BucketError {
     BucketError::Refused("the request could not be made".into())
 }
 

@@ -1,4 +1,4 @@
-//! The two things the rules may not reach for themselves: the time and chance. Read once per event, then passed on.
+//! The two things the rules may not reach for themselves: the time and entropy. Read once per event, then passed on.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +14,6 @@ pub fn now() -> Timestamp {
 ///
 /// # Panics
 /// When the system has no randomness to give, in which case nothing safe can be done.
-pub fn chance() -> u64 {
+pub fn entropy() -> u64 {
     getrandom::u64().expect("the operating system gives random bytes")
 }

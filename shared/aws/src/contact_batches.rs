@@ -18,24 +18,24 @@ use std::collections::{HashMap, HashSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_domain::{
     ids::{ContactId, ConversationId, InboxId, OrganizationId, TeamId},
-    opt_out::Subject,
+    opt_out::OptOutSubject,
     phone::PhoneNumber,
 };
 
 use crate::{
-    contact_book::{self, ContactBook, Entry},
+    contact_book::{self, ContactBook, ContactEntry},
     former_numbers::FormerNumbers,
-    imports::Left,
+    imports::ReleasedNumber,
     inboxes::Inboxes,
     items::{NumberRow, parse_id},
     keys::{self, Key},
-    opt_outs::{OptOuts, Standing},
-    table::{AT_ONCE, Item, StoreError, Table, row},
+    opt_outs::{OptOutRecord, OptOuts},
+    table::{Item, MAX_CONCURRENCY, StoreError, Table, row},
 };
 
 /// Whose contacts.
 #[derive(Debug, Clone, Copy)]
-pub struct Of<'a> {
+pub struct TeamKey<'a> {
     /// The tenant.
     pub organization: &'a OrganizationId,
     /// The team.
@@ -44,20 +44,20 @@ pub struct Of<'a> {
 
 /// What the table holds of a number that was met.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Met {
+pub struct KnownNumber {
     /// The provisional contact that it is.
-    pub stranger: Option<Entry>,
+    pub stranger: Option<ContactEntry>,
     /// Where it stands with the team's opt-outs.
-    pub standing: Standing,
+    pub standing: OptOutRecord,
 }
 
 /// What the table holds of what rows speak of.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub struct Lookup {
     /// Contacts, by the customer's id.
-    pub contacts: HashMap<String, Entry>,
+    pub contacts: HashMap<String, ContactEntry>,
     /// Numbers; those that are not here were never met, and have no conversation.
-    pub numbers: HashMap<PhoneNumber, Met>,
+    pub numbers: HashMap<PhoneNumber, KnownNumber>,
 }
 
 /// Contacts, many at once.
@@ -90,10 +90,10 @@ impl ContactBatches {
     /// [`StoreError`].
     pub async fn look_up(
         &self,
-        of: Of<'_>,
+        of: TeamKey<'_>,
         ids: &HashSet<&str>,
         numbers: &HashSet<&PhoneNumber>,
-    ) -> Result<Known, StoreError> {
+    ) -> Result<Lookup, StoreError> {
         let (pointers, (pointed, mut strangers)) =
             tokio::try_join!(self.pointers(of, ids), self.places(of, numbers))?;
         let stranger_of = |number: &PhoneNumber| ContactId::provisional(of.team, number);
@@ -113,18 +113,21 @@ impl ContactBatches {
         let met = met.into_iter().map(|number| {
             let stranger = strangers.remove(&stranger_of(&number));
             let standing = standings.remove(&number).unwrap_or_default();
-            (number, Met { stranger: stranger.filter(|stranger| stranger.contact.provisional), standing })
+            (
+                number,
+                KnownNumber { stranger: stranger.filter(|stranger| stranger.contact.provisional), standing },
+            )
         });
-        Ok(Known { contacts: named.collect(), numbers: met.collect() })
+        Ok(Lookup { contacts: named.collect(), numbers: met.collect() })
     }
 
-    async fn pointers(&self, of: Of<'_>, ids: &HashSet<&str>) -> Result<Vec<ContactId>, StoreError> {
+    async fn pointers(&self, of: TeamKey<'_>, ids: &HashSet<&str>) -> Result<Vec<ContactId>, StoreError> {
         let asked = ids.iter().map(|id| keys::external_contact(of.organization, of.team, id));
         let pointers: Vec<NumberRow> = serde_dynamo::from_items(self.table.get_many(asked.collect()).await?)?;
         pointers.iter().map(|pointer| parse_id(&pointer.contact)).collect()
     }
 
-    async fn entries(&self, of: Of<'_>, ids: Vec<ContactId>) -> Result<Vec<Entry>, StoreError> {
+    async fn entries(&self, of: TeamKey<'_>, ids: Vec<ContactId>) -> Result<Vec<ContactEntry>, StoreError> {
         let ids: HashSet<ContactId> = ids.into_iter().collect();
         let asked = ids.iter().map(|id| keys::contact(of.organization, of.team, id));
         self.table.get_many(asked.collect()).await?.into_iter().map(contact_book::entry_of).collect()
@@ -133,9 +136,9 @@ impl ContactBatches {
     /// Numbers that a pointer stands for, and the contacts that are made of a number.
     async fn places(
         &self,
-        of: Of<'_>,
+        of: TeamKey<'_>,
         numbers: &HashSet<&PhoneNumber>,
-    ) -> Result<(HashSet<String>, HashMap<ContactId, Entry>), StoreError> {
+    ) -> Result<(HashSet<String>, HashMap<ContactId, ContactEntry>), StoreError> {
         let pointers = numbers.iter().map(|number| keys::contact_number(of.organization, of.team, number));
         let strangers = numbers.iter().map(|number| ContactId::provisional(of.team, number)).collect();
         let (pointers, strangers) =
@@ -150,7 +153,7 @@ impl ContactBatches {
     ///
     /// # Errors
     /// [`StoreError`]; some may be written then, and asking again writes them all.
-    pub async fn create(&self, of: Of<'_>, entries: &[&Entry]) -> Result<(), StoreError> {
+    pub async fn create(&self, of: TeamKey<'_>, entries: &[&ContactEntry]) -> Result<(), StoreError> {
         let shown: HashMap<&PhoneNumber, &ContactId> =
             entries.iter().map(|entry| (&entry.contact.number, &entry.contact.id)).collect();
         let mut items = Vec::with_capacity(entries.len() * 5);
@@ -164,9 +167,9 @@ impl ContactBatches {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn merge(&self, of: Of<'_>, strangers: &[&Entry]) -> Result<(), StoreError> {
+    pub async fn merge(&self, of: TeamKey<'_>, strangers: &[&ContactEntry]) -> Result<(), StoreError> {
         let removals = stream::iter(strangers).map(|entry| self.book.remove(of.organization, of.team, entry));
-        removals.buffer_unordered(AT_ONCE).try_for_each(|_| async { Ok(()) }).await
+        removals.buffer_unordered(MAX_CONCURRENCY).try_for_each(|_| async { Ok(()) }).await
     }
 
     /// Brings conversations with these numbers up to the contact that is shown for each: those that have one alone.
@@ -174,7 +177,11 @@ impl ContactBatches {
     ///
     /// # Errors
     /// [`StoreError`]; asking again shows them all.
-    pub async fn show(&self, of: Of<'_>, numbers: &HashSet<PhoneNumber>) -> Result<(), StoreError> {
+    pub async fn refresh_conversations(
+        &self,
+        of: TeamKey<'_>,
+        numbers: &HashSet<PhoneNumber>,
+    ) -> Result<(), StoreError> {
         if numbers.is_empty() {
             return Ok(());
         }
@@ -187,14 +194,14 @@ impl ContactBatches {
         let ids = pointers.iter().map(|pointer| parse_id(&pointer.contact)).collect::<Result<Vec<_>, _>>()?;
         let shown = self.entries(of, ids).await?;
         let shown = shown.into_iter().filter(|entry| texted.contains(&entry.contact.number));
-        let spread =
-            stream::iter(shown).map(|entry| self.opt_outs.show(of.organization, of.team, entry.contact));
-        spread.buffer_unordered(AT_ONCE).try_collect().await
+        let spread = stream::iter(shown)
+            .map(|entry| self.opt_outs.refresh_contact(of.organization, of.team, entry.contact));
+        spread.buffer_unordered(MAX_CONCURRENCY).try_collect().await
     }
 
     async fn with_conversations(
         &self,
-        of: Of<'_>,
+        of: TeamKey<'_>,
         inboxes: &[InboxId],
         numbers: &HashSet<PhoneNumber>,
     ) -> Result<HashSet<PhoneNumber>, StoreError> {
@@ -217,19 +224,23 @@ impl ContactBatches {
     ///
     /// # Errors
     /// [`StoreError`]; asking again settles them all.
-    pub async fn leave(&self, of: Of<'_>, left: Vec<Left>) -> Result<(), StoreError> {
-        let settle = |left: Left| async move {
+    pub async fn release_numbers(
+        &self,
+        of: TeamKey<'_>,
+        left: Vec<ReleasedNumber>,
+    ) -> Result<(), StoreError> {
+        let settle = |left: ReleasedNumber| async move {
             let (contact, number) = (left.contact()?, &left.number);
-            let subject = Subject::of_team(of.organization, of.team, number);
+            let subject = OptOutSubject::of_team(of.organization, of.team, number);
             let opted_out = self.opt_outs.get(&subject).await?.state.is_out();
-            self.former.leave(of.organization, of.team, &contact, number, (opted_out, left.blocked)).await
+            self.former.release(of.organization, of.team, &contact, number, (opted_out, left.blocked)).await
         };
-        stream::iter(left).map(settle).buffer_unordered(AT_ONCE).try_collect().await
+        stream::iter(left).map(settle).buffer_unordered(MAX_CONCURRENCY).try_collect().await
     }
 }
 
 /// The rows of a new contact, as [`ContactBook::write`] would leave them.
-fn rows_of(of: Of<'_>, entry: &Entry, shown: bool) -> Result<Vec<Item>, StoreError> {
+fn rows_of(of: TeamKey<'_>, entry: &ContactEntry, shown: bool) -> Result<Vec<Item>, StoreError> {
     let (organization, team, contact) = (of.organization, of.team, &entry.contact);
     let pointer = NumberRow { contact: contact.id.to_string() };
     let mut rows = vec![contact_book::new_row(organization, team, entry)?];

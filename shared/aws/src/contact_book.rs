@@ -28,7 +28,7 @@ use crate::{
 
 /// What the table holds of a contact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct ContactEntry {
     /// The contact.
     pub contact: Contact,
     /// Fields of the customer's own.
@@ -39,16 +39,16 @@ pub struct Entry {
 
 /// A page of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct ContactPage {
     /// At most as many as asked for.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ContactEntry>,
     /// Where the next page begins.
     pub next: Option<String>,
 }
 
 /// The answer to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
+pub enum ContactWrite {
     /// As wished.
     Done,
     /// Another contact of the team has this id of the customer's.
@@ -95,7 +95,7 @@ impl ContactBook {
         organization: &OrganizationId,
         team: &TeamId,
         contact: &ContactId,
-    ) -> Result<Option<Entry>, StoreError> {
+    ) -> Result<Option<ContactEntry>, StoreError> {
         let row: Option<EntryRow> = self.table.get(keys::contact(organization, team, contact), true).await?;
         row.map(entry).transpose()
     }
@@ -109,7 +109,7 @@ impl ContactBook {
         organization: &OrganizationId,
         team: &TeamId,
         external_id: &str,
-    ) -> Result<Option<Entry>, StoreError> {
+    ) -> Result<Option<ContactEntry>, StoreError> {
         let key = keys::external_contact(organization, team, external_id);
         let pointer: Option<NumberRow> = self.table.get(key, false).await?;
         match pointer {
@@ -126,10 +126,10 @@ impl ContactBook {
         &self,
         organization: &OrganizationId,
         team: &TeamId,
-        before: Option<&Entry>,
-        after: &Entry,
+        before: Option<&ContactEntry>,
+        after: &ContactEntry,
         key: Option<(Idempotency<'_>, Timestamp)>,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<ContactWrite, StoreError> {
         let contact = &after.contact;
         let mut transaction = Transaction::new(&self.table);
         let version = before.map_or(0, |before| before.version);
@@ -176,13 +176,13 @@ impl ContactBook {
         };
         let committed = transaction.commit().await?;
         Ok(if committed.is_done() {
-            Written::Done
+            ContactWrite::Done
         } else if used.is_some_and(|place| committed.refused_at(place)) {
-            Written::KeyTaken
+            ContactWrite::KeyTaken
         } else if taken.is_some_and(|place| committed.refused_at(place)) {
-            Written::ExternalIdTaken
+            ContactWrite::ExternalIdTaken
         } else {
-            Written::Changed
+            ContactWrite::Changed
         })
     }
 
@@ -195,7 +195,7 @@ impl ContactBook {
         &self,
         organization: &OrganizationId,
         team: &TeamId,
-        entry: &Entry,
+        entry: &ContactEntry,
     ) -> Result<bool, StoreError> {
         let contact = &entry.contact;
         let mut transaction = Transaction::new(&self.table);
@@ -244,11 +244,12 @@ impl ContactBook {
         team: &TeamId,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<ContactPage, StoreError> {
         let partition = keys::team_partition(organization, team);
-        let (items, next) = self.table.page(partition, keys::CONTACTS, Order::Rising, limit, after).await?;
+        let (items, next) =
+            self.table.page(partition, keys::CONTACTS, Order::Ascending, limit, after).await?;
         let rows: Vec<EntryRow> = serde_dynamo::from_items(items)?;
-        Ok(Page { entries: rows.into_iter().map(entry).collect::<Result<_, _>>()?, next })
+        Ok(ContactPage { entries: rows.into_iter().map(entry).collect::<Result<_, _>>()?, next })
     }
 
     /// A page of the contacts whose name begins like this, either way round.
@@ -262,10 +263,10 @@ impl ContactBook {
         beginning: &str,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<ContactPage, StoreError> {
         let prefix = format!("{}{}", keys::NAMES, folded(beginning));
         let partition = keys::team_partition(organization, team);
-        let (items, next) = self.table.page(partition, &prefix, Order::Rising, limit, after).await?;
+        let (items, next) = self.table.page(partition, &prefix, Order::Ascending, limit, after).await?;
         let pointers: Vec<NumberRow> = serde_dynamo::from_items(items)?;
         let ids = pointers.iter().map(|pointer| parse_id(&pointer.contact));
         let mut ids = ids.collect::<Result<Vec<ContactId>, _>>()?;
@@ -275,7 +276,7 @@ impl ContactBook {
         let rows: Vec<EntryRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
         let mut entries = rows.into_iter().map(entry).collect::<Result<Vec<_>, _>>()?;
         entries.sort_by_key(|entry| ids.iter().position(|id| *id == entry.contact.id));
-        Ok(Page { entries, next })
+        Ok(ContactPage { entries, next })
     }
 }
 
@@ -289,19 +290,23 @@ fn at_version(version: u64) -> &'static str {
 }
 
 /// A contact out of its row.
-pub(crate) fn entry_of(item: Item) -> Result<Entry, StoreError> {
+pub(crate) fn entry_of(item: Item) -> Result<ContactEntry, StoreError> {
     entry(serde_dynamo::from_item(item)?)
 }
 
 /// The row of a contact that nobody else writes yet.
-pub(crate) fn new_row(organization: &OrganizationId, team: &TeamId, new: &Entry) -> Result<Item, StoreError> {
+pub(crate) fn new_row(
+    organization: &OrganizationId,
+    team: &TeamId,
+    new: &ContactEntry,
+) -> Result<Item, StoreError> {
     let content =
         EntryRow { contact: ContactRow::of(&new.contact), custom: new.custom.clone(), version: new.version };
     row(keys::contact(organization, team, &new.contact.id), &content)
 }
 
-fn entry(row: EntryRow) -> Result<Entry, StoreError> {
-    Ok(Entry { contact: row.contact.contact()?, custom: row.custom, version: row.version })
+fn entry(row: EntryRow) -> Result<ContactEntry, StoreError> {
+    Ok(ContactEntry { contact: row.contact.contact()?, custom: row.custom, version: row.version })
 }
 
 /// A name as it is searched: small letters, single blanks, and nothing that parts a key.

@@ -36,7 +36,7 @@ impl ContactCopies {
     ///
     /// # Errors
     /// [`StoreError`]; some copies may be written then, and asking again writes them all.
-    pub async fn spread(
+    pub async fn sync_copies(
         &self,
         organization: &OrganizationId,
         team: &TeamId,

@@ -5,12 +5,12 @@ use shared_domain::{
     ids::{ContactId, OrganizationId, TeamId},
     inbox::Inbox,
     message::Message,
-    notice::{Notice, Subject},
+    notice::{Notification, NotificationKind},
     phone::PhoneNumber,
 };
 
 use crate::{
-    items::{ContactRow, NoticeRow, NumberRow, parse_id},
+    items::{ContactRow, NotificationRow, NumberRow, parse_id},
     keys,
     table::{StoreError, Table},
     teams::Teams,
@@ -94,9 +94,9 @@ impl Contacts {
             return Ok(known);
         }
         let contact = ContactId::provisional(team, number);
-        let subject = Subject::UnknownContact { contact, inbox: inbox.id.clone() };
+        let subject = NotificationKind::UnknownContact { contact, inbox: inbox.id.clone() };
         let wanted = Teams::new(self.table.clone()).wants(organization, team, &subject).await?;
-        let notice = Notice {
+        let notice = Notification {
             id: format!("unknown-contact-{}", text.id),
             organization: organization.clone(),
             team: team.clone(),
@@ -113,14 +113,14 @@ impl Contacts {
         organization: &OrganizationId,
         team: &TeamId,
         number: &PhoneNumber,
-        notice: Option<&Notice>,
+        notice: Option<&Notification>,
     ) -> Result<Contact, StoreError> {
         let contact = Contact::provisional(team, number);
         let key = keys::contact(organization, team, &contact.id);
         if let Some(notice) = notice {
             let mut transaction = Transaction::new(&self.table);
             transaction.put_new(key, &ContactRow::of(&contact))?;
-            transaction.put(keys::notice(&notice.id), &NoticeRow::of(notice))?;
+            transaction.put(keys::notice(&notice.id), &NotificationRow::of(notice))?;
             return transaction.commit().await.map(|_| contact);
         }
         self.table.put_new(key, &ContactRow::of(&contact)).await.map(|()| contact)

@@ -16,7 +16,7 @@ use shared_domain::{
 use crate::{
     items::ConversationRow,
     keys,
-    locks::Thread,
+    locks::ConversationKey,
     table::{Item, StoreError, Table, text},
     unread::Unread,
 };
@@ -33,7 +33,7 @@ pub struct Conversations {
 
 /// What to change by hand; what is absent stays.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Change {
+pub struct ConversationUpdate {
     /// Where it is listed.
     pub folder: Option<Folder>,
     /// Read or unread.
@@ -50,7 +50,7 @@ impl Conversations {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn get(&self, thread: Thread<'_>) -> Result<Option<Conversation>, StoreError> {
+    pub async fn get(&self, thread: ConversationKey<'_>) -> Result<Option<Conversation>, StoreError> {
         let key = keys::conversation(thread.organization, thread.inbox, thread.conversation);
         let row: Option<ConversationRow> = self.table.get(key, true).await?;
         Ok(row.map(ConversationRow::conversation).transpose()?)
@@ -82,7 +82,7 @@ impl Conversations {
         &self,
         organization: &OrganizationId,
         seen: Conversation,
-        change: Change,
+        change: ConversationUpdate,
         now: Timestamp,
     ) -> Result<Option<Conversation>, StoreError> {
         let inbox = seen.inbox.clone();
@@ -102,7 +102,7 @@ impl Conversations {
         organization: &OrganizationId,
         inbox: &InboxId,
         conversations: &[ConversationId],
-        change: Change,
+        change: ConversationUpdate,
         now: Timestamp,
     ) -> Result<Vec<Conversation>, StoreError> {
         let found = self.several(organization, inbox, conversations).await?;
@@ -121,10 +121,10 @@ impl Conversations {
         &self,
         organization: &OrganizationId,
         mut seen: Conversation,
-        change: Change,
+        change: ConversationUpdate,
     ) -> Result<Option<Settled>, StoreError> {
         let (inbox, id) = (seen.inbox.clone(), seen.id.clone());
-        let thread = Thread { organization, inbox: &inbox, conversation: &id };
+        let thread = ConversationKey { organization, inbox: &inbox, conversation: &id };
         for _ in 0..4 {
             match self.try_change(thread, &seen, change).await? {
                 Tried::Done(before) => return Ok(Some(Settled::of(*before, change))),
@@ -137,9 +137,9 @@ impl Conversations {
 
     async fn try_change(
         &self,
-        thread: Thread<'_>,
+        thread: ConversationKey<'_>,
         seen: &Conversation,
-        change: Change,
+        change: ConversationUpdate,
     ) -> Result<Tried, StoreError> {
         let (mut set, mut remove) = (Vec::new(), "");
         let mut condition = "attribute_exists(pk)";
@@ -201,7 +201,7 @@ impl Conversations {
     /// [`StoreError`].
     pub async fn mark_delivery(
         &self,
-        thread: Thread<'_>,
+        thread: ConversationKey<'_>,
         message: &MessageId,
         failed: bool,
     ) -> Result<(), StoreError> {
@@ -240,7 +240,7 @@ struct Settled {
 }
 
 impl Settled {
-    fn of(before: Conversation, change: Change) -> Self {
+    fn of(before: Conversation, change: ConversationUpdate) -> Self {
         let (read, folder) = (change.read.unwrap_or(before.read), change.folder.unwrap_or(before.folder));
         let more_unread = i64::from(before.read) - i64::from(read);
         Self { conversation: Conversation { read, folder, ..before }, more_unread }

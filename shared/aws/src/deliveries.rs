@@ -12,7 +12,7 @@ use shared_domain::{
 
 use crate::{
     conversations::Conversations,
-    locks::Thread,
+    locks::ConversationKey,
     messages::{Messages, Reported},
     table::{StoreError, Table},
 };
@@ -46,7 +46,7 @@ impl Deliveries {
         if let Reported::Added(message) | Reported::Known(message) = &reported
             && (state.is_failure() || state == DeliveryState::Delivered)
         {
-            self.show(organization, message).await?;
+            self.update_conversation(organization, message).await?;
         }
         Ok(reported)
     }
@@ -55,12 +55,17 @@ impl Deliveries {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn show(&self, organization: &OrganizationId, message: &Message) -> Result<(), StoreError> {
+    pub async fn update_conversation(
+        &self,
+        organization: &OrganizationId,
+        message: &Message,
+    ) -> Result<(), StoreError> {
         if !message.delivery.history().iter().any(|(state, _)| state.is_failure()) {
             return Ok(());
         }
         let failed = message.delivery.state().is_failure();
-        let thread = Thread { organization, inbox: &message.inbox, conversation: &message.conversation };
+        let thread =
+            ConversationKey { organization, inbox: &message.inbox, conversation: &message.conversation };
         self.conversations.mark_delivery(thread, &message.id, failed).await
     }
 }

@@ -11,7 +11,7 @@ use shared_domain::{
 };
 
 use crate::{
-    contact_book::{ContactBook, Entry},
+    contact_book::{ContactBook, ContactEntry},
     contact_copies::ContactCopies,
     contacts::Contacts,
     table::{StoreError, Table},
@@ -39,7 +39,7 @@ impl FormerNumbers {
     ///
     /// # Errors
     /// [`StoreError`]; asking again settles it.
-    pub async fn leave(
+    pub async fn release(
         &self,
         organization: &OrganizationId,
         team: &TeamId,
@@ -53,13 +53,14 @@ impl FormerNumbers {
             _ => {
                 let stranger = Contact { opted_out, blocked, ..Contact::provisional(team, number) };
                 if opted_out || blocked {
-                    let entry = Entry { contact: stranger.clone(), custom: BTreeMap::new(), version: 1 };
+                    let entry =
+                        ContactEntry { contact: stranger.clone(), custom: BTreeMap::new(), version: 1 };
                     self.book.write(organization, team, None, &entry, None).await?;
                 }
                 stranger
             }
         };
-        if self.copies.spread(organization, team, &now_shown).await? > 0 {
+        if self.copies.sync_copies(organization, team, &now_shown).await? > 0 {
             self.contacts.remember(organization, team, number).await?;
         }
         Ok(())

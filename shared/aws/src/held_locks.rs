@@ -21,7 +21,7 @@ use shared_domain::{
 use crate::{
     items::{ConversationRow, parse_id},
     keys,
-    locks::Thread,
+    locks::ConversationKey,
     table::{Item, StoreError, Table, number, text},
 };
 
@@ -67,7 +67,7 @@ impl HeldLocks {
     /// gone is cleared away (a read unit each, and 2 write units).
     pub(crate) async fn add(
         &self,
-        thread: Thread<'_>,
+        thread: ConversationKey<'_>,
         user: &UserId,
         most: usize,
         now: Timestamp,
@@ -93,7 +93,7 @@ impl HeldLocks {
     /// The set that had no room, if it had none.
     async fn try_add(
         &self,
-        thread: Thread<'_>,
+        thread: ConversationKey<'_>,
         user: &UserId,
         most: usize,
     ) -> Result<Option<HeldRow>, StoreError> {

@@ -10,7 +10,7 @@ use crate::{
     items::KeyRow,
     keys::{self, Key},
     table::{StoreError, Table, number, row},
-    transaction::unbuilt,
+    transaction::build_error,
 };
 
 /// How long a key is remembered.
@@ -51,7 +51,7 @@ impl Idempotency<'_> {
         made: &str,
         now: Timestamp,
     ) -> Result<TransactWriteItem, StoreError> {
-        let ttl = now.plus(KEY_LIFETIME).seconds();
+        let ttl = (now + KEY_LIFETIME).seconds();
         let remembered = KeyRow { body: self.body.to_owned(), made: made.to_owned(), ttl };
         let put = Put::builder()
             .table_name(&table.name)
@@ -59,7 +59,7 @@ impl Idempotency<'_> {
             .condition_expression("attribute_not_exists(pk) OR #ttl < :now")
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":now", number(now.seconds()));
-        Ok(TransactWriteItem::builder().put(put.build().map_err(unbuilt)?).build())
+        Ok(TransactWriteItem::builder().put(put.build().map_err(build_error)?).build())
     }
 }
 

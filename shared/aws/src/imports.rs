@@ -20,7 +20,7 @@ use shared_domain::{
 };
 
 use crate::{
-    audit::Deed,
+    audit::AuditEvent,
     idempotency::Idempotency,
     items::parse_id,
     keys,
@@ -29,14 +29,14 @@ use crate::{
 };
 
 /// How long a report is kept.
-const KEPT: Duration = Duration::from_hours(90 * 24);
+const RETENTION: Duration = Duration::from_hours(90 * 24);
 /// Faults that stand in one row: far below 400 KB, however long the names of their columns.
 const FAULTS_IN_A_ROW: usize = 200;
 
 /// How far an import is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum ImportStatus {
     /// Waits for its file or its turn.
     Queued,
     /// Rows are read.
@@ -47,7 +47,7 @@ pub enum Status {
     Failed,
 }
 
-impl Status {
+impl ImportStatus {
     /// The word of the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl Status {
 
 /// The file as it was found when reading began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct File {
+pub struct ImportFile {
     /// The bucket's name for this very content: reading goes on only in the same.
     pub etag: String,
     /// Bytes.
@@ -77,7 +77,7 @@ pub struct File {
     pub rows: u64,
 }
 
-impl File {
+impl ImportFile {
     /// How the text is written.
     pub fn encoding(&self) -> Encoding {
         if self.western { Encoding::Windows1252 } else { Encoding::Utf8 }
@@ -86,7 +86,7 @@ impl File {
 
 /// A place between two rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Place {
+pub struct FilePosition {
     /// Bytes before it.
     pub offset: u64,
     /// The number of the row before it; the header is row 1.
@@ -95,7 +95,7 @@ pub struct Place {
 
 /// What rows came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counts {
+pub struct ImportCounts {
     /// Rows read.
     pub rows: u64,
     /// New contacts.
@@ -112,7 +112,7 @@ pub struct Counts {
     pub errors_beyond: u64,
 }
 
-impl std::ops::AddAssign for Counts {
+impl std::ops::AddAssign for ImportCounts {
     fn add_assign(&mut self, more: Self) {
         self.rows += more.rows;
         self.created += more.created;
@@ -126,7 +126,7 @@ impl std::ops::AddAssign for Counts {
 
 /// A number that a contact leaves for another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
+pub struct ReleasedNumber {
     contact: String,
     /// The number it had.
     pub number: PhoneNumber,
@@ -134,7 +134,7 @@ pub struct Left {
     pub blocked: bool,
 }
 
-impl Left {
+impl ReleasedNumber {
     /// By this contact.
     pub fn by(contact: &ContactId, number: PhoneNumber, blocked: bool) -> Self {
         Self { contact: contact.to_string(), number, blocked }
@@ -151,14 +151,14 @@ impl Left {
 
 /// A chunk of rows whose contacts may be written by now, in whole or in part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Begun {
+pub struct PendingChunk {
     /// Where it ends.
-    pub end: Place,
+    pub end: FilePosition,
     /// What its rows came to.
-    pub counts: Counts,
+    pub counts: ImportCounts,
     /// Numbers that its contacts leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<Left>,
+    pub left: Vec<ReleasedNumber>,
 }
 
 /// An import.
@@ -179,17 +179,17 @@ pub struct Import {
     /// A file without the column `StaffId` clears assignments.
     pub clear_missing_assignments: bool,
     /// How far it is.
-    pub status: Status,
+    pub status: ImportStatus,
     /// Why it failed.
     pub reason: Option<String>,
     /// The file, once reading began.
-    pub file: Option<File>,
+    pub file: Option<ImportFile>,
     /// All rows before this place are done.
-    pub done: Place,
+    pub done: FilePosition,
     /// What they came to.
-    pub counts: Counts,
+    pub counts: ImportCounts,
     /// The chunk after it, if it was begun.
-    pub begun: Option<Begun>,
+    pub begun: Option<PendingChunk>,
     /// When it was over.
     pub finished_at: Option<Timestamp>,
     /// Grows with each write: whoever writes says which one they read.
@@ -198,7 +198,7 @@ pub struct Import {
 
 impl Import {
     /// The same with its begun chunk done.
-    pub fn settle(&mut self) {
+    pub fn finish_chunk(&mut self) {
         if let Some(begun) = self.begun.take() {
             self.done = begun.end;
             self.counts += begun.counts;
@@ -206,7 +206,7 @@ impl Import {
     }
 
     /// The same, over.
-    pub fn end(&mut self, status: Status, reason: Option<String>, now: Timestamp) {
+    pub fn end(&mut self, status: ImportStatus, reason: Option<String>, now: Timestamp) {
         (self.status, self.reason, self.finished_at) = (status, reason, Some(now));
     }
 
@@ -221,7 +221,7 @@ pub const OBJECTS: &str = "imports/";
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum ImportTurn {
     /// The caller's.
     Mine,
     /// Another worker is at this very import.
@@ -232,7 +232,7 @@ pub enum Turn {
 
 /// A page of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct ImportPage {
     /// Latest first.
     pub imports: Vec<Import>,
     /// Where the next page begins.
@@ -251,15 +251,15 @@ struct ImportRow {
     dry_run: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     clears: bool,
-    status: Status,
+    status: ImportStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<File>,
-    done: Place,
-    counts: Counts,
+    file: Option<ImportFile>,
+    done: FilePosition,
+    counts: ImportCounts,
     #[serde(skip_serializing_if = "Option::is_none")]
-    begun: Option<Begun>,
+    begun: Option<PendingChunk>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_at: Option<Timestamp>,
     version: u64,
@@ -296,7 +296,7 @@ impl Imports {
     pub async fn create(
         &self,
         import: &Import,
-        deed: &Deed<'_>,
+        deed: &AuditEvent<'_>,
         key: Option<Idempotency<'_>>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
@@ -333,11 +333,12 @@ impl Imports {
         team: &TeamId,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<ImportPage, StoreError> {
         let partition = keys::team_partition(organization, team);
-        let (items, next) = self.table.page(partition, keys::IMPORTS, Order::Falling, limit, after).await?;
+        let (items, next) =
+            self.table.page(partition, keys::IMPORTS, Order::Descending, limit, after).await?;
         let rows: Vec<ImportRow> = serde_dynamo::from_items(items)?;
-        Ok(Page { imports: rows.into_iter().map(ImportRow::import).collect::<Result<_, _>>()?, next })
+        Ok(ImportPage { imports: rows.into_iter().map(ImportRow::import).collect::<Result<_, _>>()?, next })
     }
 
     /// The kept faults of the rows that are done, in their order.
@@ -404,7 +405,7 @@ impl Imports {
         worker: u64,
         now: Timestamp,
         until: Timestamp,
-    ) -> Result<Turn, StoreError> {
+    ) -> Result<ImportTurn, StoreError> {
         let taken = self
             .table
             .client
@@ -425,13 +426,13 @@ impl Imports {
             )
             .send()
             .await;
-        let Err(error) = taken else { return Ok(Turn::Mine) };
+        let Err(error) = taken else { return Ok(ImportTurn::Mine) };
         let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
             return Err(error.into());
         };
         let holder: Option<TurnRow> = failed.item().cloned().map(serde_dynamo::from_item).transpose()?;
         let same = holder.is_some_and(|holder| holder.import == import.id.as_str());
-        Ok(if same { Turn::SameImport } else { Turn::AnotherImport })
+        Ok(if same { ImportTurn::SameImport } else { ImportTurn::AnotherImport })
     }
 
     /// Gives the turn back, if it is still the caller's.
@@ -482,7 +483,7 @@ impl ImportRow {
             begun: import.begun.clone(),
             finished_at: import.finished_at,
             version: import.version,
-            ttl: import.at.plus(KEPT).seconds(),
+            ttl: (import.at + RETENTION).seconds(),
         }
     }
 

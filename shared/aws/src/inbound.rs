@@ -348,7 +348,7 @@ fn message(
         media: text.media.clone(),
         sender: None,
         automatic: false,
-        regardless: false,
+        bypass_opt_out: false,
         created_at: at,
         messaging_service: None,
         carrier_id: Some(text.carrier_id.clone()),

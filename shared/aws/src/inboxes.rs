@@ -8,7 +8,7 @@ use shared_domain::{
 };
 
 use crate::{
-    audit::Deed,
+    audit::AuditEvent,
     items::{InboxPointer, InboxRow, TeamPointer, TeamRow, parse_id},
     keys,
     table::{StoreError, Table, attribute, text},
@@ -188,7 +188,12 @@ impl Inboxes {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn edit(&self, before: &Inbox, after: &Inbox, deed: &Deed<'_>) -> Result<Edited, StoreError> {
+    pub async fn edit(
+        &self,
+        before: &Inbox,
+        after: &Inbox,
+        deed: &AuditEvent<'_>,
+    ) -> Result<Edited, StoreError> {
         let organization = &before.organization;
         let mut transaction = Transaction::new(&self.table);
         let forwarding = after.voice_forwarding.as_ref().map(attribute).transpose()?;
@@ -232,7 +237,7 @@ impl Inboxes {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn retire(&self, inbox: &Inbox, deed: &Deed<'_>) -> Result<(), StoreError> {
+    pub async fn retire(&self, inbox: &Inbox, deed: &AuditEvent<'_>) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.update(keys::inbox(&inbox.organization, &inbox.id), |update| {
             update
@@ -249,7 +254,7 @@ impl Inboxes {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn number_released(&self, inbox: &Inbox, deed: &Deed<'_>) -> Result<(), StoreError> {
+    pub async fn number_released(&self, inbox: &Inbox, deed: &AuditEvent<'_>) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.update(keys::inbox(&inbox.organization, &inbox.id), |update| {
             update

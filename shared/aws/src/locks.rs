@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganizationId, UserId},
-    lock::{self, Denied, FencingToken, Lease, LockPolicy, LockState, Lost, Person},
+    lock::{self, Denied, FencingToken, Lease, LockPolicy, LockState, LostLock, Person},
     time::Timestamp,
 };
 
@@ -40,7 +40,7 @@ pub(crate) const IS_CURRENT: &str =
 
 /// Which lock.
 #[derive(Debug, Clone, Copy)]
-pub struct Thread<'a> {
+pub struct ConversationKey<'a> {
     /// The tenant.
     pub organization: &'a OrganizationId,
     /// The inbox.
@@ -76,7 +76,7 @@ pub enum Renewed {
     /// The caller still has it.
     Held(Lease),
     /// The caller has lost it.
-    Lost(Lost),
+    Lost(LostLock),
     /// There is no such conversation.
     NoConversation,
 }
@@ -93,7 +93,7 @@ impl Locks {
     /// [`StoreError`]; that another holds it is an answer.
     pub async fn acquire(
         &self,
-        thread: Thread<'_>,
+        thread: ConversationKey<'_>,
         user: &Person,
         now: Timestamp,
         policy: &LockPolicy,
@@ -112,7 +112,7 @@ impl Locks {
             .expression_attribute_values(":holder", attribute(&PersonRow::of(user))?)
             .expression_attribute_values(":expires", number(policy.lease_end(now).millis()))
             .expression_attribute_values(":idle", number(policy.idle_end(now).millis()))
-            .expression_attribute_values(":skewed", number(now.minus(policy.skew).millis()))
+            .expression_attribute_values(":skewed", number((now - policy.skew).millis()))
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":one", number(1));
         match request.send().await {
@@ -140,7 +140,7 @@ impl Locks {
     /// was before, unread if it was unread.
     async fn keep(
         &self,
-        thread: Thread<'_>,
+        thread: ConversationKey<'_>,
         before: &ConversationRow,
         lease: Lease,
         now: Timestamp,
@@ -171,7 +171,7 @@ impl Locks {
 
     async fn give_back(
         &self,
-        thread: Thread<'_>,
+        thread: ConversationKey<'_>,
         before: &ConversationRow,
         lease: &Lease,
     ) -> Result<(), StoreError> {
@@ -193,14 +193,14 @@ impl Locks {
     }
 
     /// The lock is held, whether or not this is counted: a counter that is one off is counted anew.
-    async fn count_one_less(&self, thread: Thread<'_>, now: Timestamp) {
+    async fn count_one_less(&self, thread: ConversationKey<'_>, now: Timestamp) {
         if let Err(error) = self.unread.count(thread.organization, thread.inbox, -1, now).await {
             tracing::warn!(inbox = %thread.inbox, %error, "opened, and still counted as unread");
         }
     }
 
     /// The lock is gone, whether or not its holder's set says so: what is gone is cleared away when the set is full.
-    async fn forget(&self, thread: Thread<'_>, holder: &UserId) {
+    async fn forget(&self, thread: ConversationKey<'_>, holder: &UserId) {
         let gone = [(thread.inbox.clone(), thread.conversation.clone())];
         if let Err(error) = self.held.remove(thread.organization, holder, &gone).await {
             tracing::warn!(inbox = %thread.inbox, %error, "released, and still in the holder's set");
@@ -213,7 +213,7 @@ impl Locks {
     /// [`StoreError`]; a lost lock is an answer.
     pub async fn renew(
         &self,
-        thread: Thread<'_>,
+        thread: ConversationKey<'_>,
         user: &UserId,
         token: FencingToken,
         active: bool,
@@ -248,7 +248,7 @@ impl Locks {
     /// [`StoreError`].
     pub async fn release(
         &self,
-        thread: Thread<'_>,
+        thread: ConversationKey<'_>,
         user: &UserId,
         token: FencingToken,
     ) -> Result<bool, StoreError> {
@@ -275,7 +275,7 @@ impl Locks {
     /// [`StoreError`].
     pub async fn break_lock(
         &self,
-        thread: Thread<'_>,
+        thread: ConversationKey<'_>,
         by: &Person,
         held: FencingToken,
     ) -> Result<bool, StoreError> {
@@ -313,13 +313,14 @@ impl Locks {
     ) -> Result<usize, StoreError> {
         let held = self.held.of(organization, user, inboxes).await?;
         for lock in &held {
-            let thread = Thread { organization, inbox: &lock.inbox, conversation: &lock.conversation };
+            let thread =
+                ConversationKey { organization, inbox: &lock.inbox, conversation: &lock.conversation };
             self.break_lock(thread, by, lock.lease.token).await?;
         }
         Ok(held.len())
     }
 
-    fn update(&self, thread: Thread<'_>) -> UpdateItemFluentBuilder {
+    fn update(&self, thread: ConversationKey<'_>) -> UpdateItemFluentBuilder {
         let key = keys::conversation(thread.organization, thread.inbox, thread.conversation);
         self.table
             .client

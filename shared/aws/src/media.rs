@@ -35,7 +35,7 @@ pub fn uploaded_at(organization: &OrganizationId, inbox: &InboxId, media: &Media
 
 /// An inbound text whose files are to be copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct PendingMedia {
     /// The tenant.
     pub organization: OrganizationId,
     /// The text.
@@ -46,7 +46,7 @@ pub struct Waiting {
     pub at: Timestamp,
 }
 
-impl Waiting {
+impl PendingMedia {
     /// A job for each file.
     pub fn jobs(&self) -> Vec<MediaJob> {
         let job = |place| MediaJob {
@@ -82,7 +82,7 @@ impl MediaFiles {
     ///
     /// # Errors
     /// [`StoreError`] when the image is no such row.
-    pub fn of_image(image: serde_dynamo::Item) -> Result<Waiting, StoreError> {
+    pub fn of_image(image: serde_dynamo::Item) -> Result<PendingMedia, StoreError> {
         waiting(serde_dynamo::from_item(image)?)
     }
 
@@ -90,7 +90,7 @@ impl MediaFiles {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn leave(&self, waiting: &Waiting) -> Result<(), StoreError> {
+    pub async fn enqueue(&self, waiting: &PendingMedia) -> Result<(), StoreError> {
         let row = WaitingRow {
             org: waiting.organization.to_string(),
             sk: waiting.message.to_string(),
@@ -114,7 +114,7 @@ impl MediaFiles {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn left_behind(&self, now: Timestamp) -> Result<Vec<Waiting>, StoreError> {
+    pub async fn overdue(&self, now: Timestamp) -> Result<Vec<PendingMedia>, StoreError> {
         let found = self
             .table
             .client
@@ -127,7 +127,7 @@ impl MediaFiles {
             .await?;
         let rows: Vec<WaitingRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
         let mut texts = rows.into_iter().map(waiting).collect::<Result<Vec<_>, _>>()?;
-        texts.retain(|waiting| waiting.at < now.minus(SWEEP_AFTER));
+        texts.retain(|waiting| waiting.at < now - SWEEP_AFTER);
         Ok(texts)
     }
 
@@ -136,7 +136,7 @@ impl MediaFiles {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn settle(&self, job: &MediaJob, media: &Media) -> Result<bool, StoreError> {
+    pub async fn resolve(&self, job: &MediaJob, media: &Media) -> Result<bool, StoreError> {
         let MediaJob { organization, message, place } = job;
         let Some(conversation) = message.conversation() else { return Ok(false) };
         let updated = self
@@ -163,8 +163,8 @@ impl MediaFiles {
     }
 }
 
-fn waiting(row: WaitingRow) -> Result<Waiting, StoreError> {
-    Ok(Waiting {
+fn waiting(row: WaitingRow) -> Result<PendingMedia, StoreError> {
+    Ok(PendingMedia {
         organization: parse_id(&row.org)?,
         message: parse_id(&row.sk)?,
         files: row.files,

@@ -11,7 +11,7 @@ use shared_domain::{
 };
 
 use crate::{
-    audit::Deed,
+    audit::AuditEvent,
     items::{MemberRow, TeamMemberRow, TeamRoleRow, TeamRow, UserInboxRow, UserRow, parse_id},
     keys,
     table::{StoreError, Table, text},
@@ -26,7 +26,7 @@ pub struct Members {
 
 /// A user with all that hangs on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Home {
+pub struct UserProfile {
     /// The user.
     pub user: User,
     /// Teams and the role in each.
@@ -35,7 +35,7 @@ pub struct Home {
     pub inboxes: Vec<UserInbox>,
 }
 
-impl Home {
+impl UserProfile {
     /// The role in a team, if any.
     pub fn role(&self, team: &TeamId) -> Option<Role> {
         self.teams.iter().find(|role| role.team == *team).map(|role| role.role)
@@ -44,7 +44,7 @@ impl Home {
 
 /// What somebody is in a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct UserInTeam {
     /// Who.
     pub user: User,
     /// The role there, if any.
@@ -53,7 +53,7 @@ pub struct Standing {
     pub team: Team,
 }
 
-impl Standing {
+impl UserInTeam {
     /// Whether the user manages the team.
     pub fn manages(&self) -> bool {
         membership::manages(self.user.owner, self.role)
@@ -76,7 +76,7 @@ pub struct UserInbox {
 
 /// The answer to a wish for a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Added {
+pub enum AddMemberOutcome {
     /// A member now, or already.
     Done,
     /// The user does not belong to the inbox's team.
@@ -132,12 +132,12 @@ impl Members {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn standing(
+    pub async fn user_in_team(
         &self,
         organization: &OrganizationId,
         team: &TeamId,
         user: &UserId,
-    ) -> Result<Option<Standing>, StoreError> {
+    ) -> Result<Option<UserInTeam>, StoreError> {
         let keys = vec![
             keys::user(organization, user),
             keys::user_team(organization, user, team),
@@ -151,7 +151,7 @@ impl Members {
                 _ => role = Some(serde_dynamo::from_item::<_, TeamRoleRow>(item)?.role),
             }
         }
-        Ok(person.zip(found).map(|(user, team)| Standing { user, role, team }))
+        Ok(person.zip(found).map(|(user, team)| UserInTeam { user, role, team }))
     }
 
     /// One user.
@@ -189,7 +189,7 @@ impl Members {
         &self,
         organization: &OrganizationId,
         user: &UserId,
-    ) -> Result<Option<Home>, StoreError> {
+    ) -> Result<Option<UserProfile>, StoreError> {
         let pages = self
             .table
             .client
@@ -214,7 +214,7 @@ impl Members {
                 inboxes.push(UserInbox { inbox: parse_id(&row.inbox)?, team: parse_id(&row.team)? });
             }
         }
-        Ok(person.map(|user| Home { user, teams, inboxes }))
+        Ok(person.map(|user| UserProfile { user, teams, inboxes }))
     }
 
     /// Whose a machine client is.
@@ -287,8 +287,8 @@ impl Members {
         &self,
         organization: &OrganizationId,
         member: &Membership,
-        deed: &Deed<'_>,
-    ) -> Result<Added, StoreError> {
+        deed: &AuditEvent<'_>,
+    ) -> Result<AddMemberOutcome, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         let in_team = transaction.exists(keys::team_member(organization, &member.team, &member.user.id))?;
         let registered = transaction.holds(keys::team(organization, &member.team), |check| {
@@ -305,13 +305,13 @@ impl Members {
         deed.write(&mut transaction, organization, &member.team)?;
         let committed = transaction.commit().await?;
         Ok(if committed.refused_at(active) {
-            Added::InboxNotActive
+            AddMemberOutcome::InboxNotActive
         } else if committed.refused_at(registered) {
-            Added::RegistrationIncomplete
+            AddMemberOutcome::RegistrationIncomplete
         } else if committed.refused_at(in_team) {
-            Added::NotInTeam
+            AddMemberOutcome::NotInTeam
         } else {
-            Added::Done
+            AddMemberOutcome::Done
         })
     }
 
@@ -325,7 +325,7 @@ impl Members {
         team: &TeamId,
         inbox: &InboxId,
         user: &UserId,
-        deed: &Deed<'_>,
+        deed: &AuditEvent<'_>,
     ) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.delete(keys::member(organization, inbox, user))?;

@@ -15,12 +15,12 @@ use shared_domain::{
     inbox::Inbox,
     membership::Membership,
     phone::PhoneNumber,
-    registration::Step,
+    registration::TimelineStep,
     time::Timestamp,
 };
 
 use crate::{
-    audit::Deed,
+    audit::AuditEvent,
     idempotency::Idempotency,
     items::{InboxPointer, InboxRow, PurchaseRow, TeamPointer, parse_id},
     keys::{self, Key},
@@ -144,8 +144,8 @@ impl NewInboxes {
         inbox: &Inbox,
         number_sid: &str,
         first: &[Membership],
-        opening: Option<&Step>,
-        deed: &Deed<'_>,
+        opening: Option<&TimelineStep>,
+        deed: &AuditEvent<'_>,
     ) -> Result<Completed, StoreError> {
         let organization = &inbox.organization;
         let mut transaction = Transaction::new(&self.table);
@@ -234,7 +234,7 @@ impl NewInboxes {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn settle(&self, purchase: &Purchase) -> Result<(), StoreError> {
+    pub async fn mark_resolved(&self, purchase: &Purchase) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.delete(keys::purchase(&purchase.organization, &purchase.inbox))?;
         transaction.commit().await.map(|_| ())

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use serde::{Deserialize, Serialize};
-use shared_domain::{ids::OrganizationId, notice::Notice, time::Timestamp};
+use shared_domain::{ids::OrganizationId, notice::Notification, time::Timestamp};
 
 use crate::{
-    items::NoticeRow,
+    items::NotificationRow,
     keys,
     outbox::SWEEP_AFTER,
     table::{StoreError, Table, number, row, text},
 };
 
 /// How long it is remembered who was told. A queue message lives for days.
-const REMEMBERED: Duration = Duration::from_hours(90 * 24);
+const DEDUP_TTL: Duration = Duration::from_hours(90 * 24);
 /// Notices taken up in one sweep.
 const SWEEP_LIMIT: i32 = 50;
 
@@ -43,8 +43,8 @@ impl Notices {
     ///
     /// # Errors
     /// [`StoreError`] when the image is no notice.
-    pub fn of_image(image: serde_dynamo::Item) -> Result<Notice, StoreError> {
-        let row: NoticeRow = serde_dynamo::from_item(image)?;
+    pub fn of_image(image: serde_dynamo::Item) -> Result<Notification, StoreError> {
+        let row: NotificationRow = serde_dynamo::from_item(image)?;
         Ok(row.notice()?)
     }
 
@@ -52,8 +52,8 @@ impl Notices {
     ///
     /// # Errors
     /// [`StoreError::Unreadable`], without the content.
-    pub fn of_text(body: &str) -> Result<Notice, StoreError> {
-        let row: NoticeRow = serde_json::from_str(body)
+    pub fn of_text(body: &str) -> Result<Notification, StoreError> {
+        let row: NotificationRow = serde_json::from_str(body)
             .map_err(|error| StoreError::Unreadable(format!("JSON, {:?}", error.classify())))?;
         Ok(row.notice()?)
     }
@@ -62,16 +62,16 @@ impl Notices {
     ///
     /// # Panics
     /// Never: ids, texts and numbers are always JSON.
-    pub fn to_text(notice: &Notice) -> String {
-        serde_json::to_string(&NoticeRow::of(notice)).expect("a notice is always JSON")
+    pub fn to_text(notice: &Notification) -> String {
+        serde_json::to_string(&NotificationRow::of(notice)).expect("a notice is always JSON")
     }
 
     /// Leaves a notice for the relay: 1 write unit. Idempotent by the notice's id.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn leave(&self, notice: &Notice) -> Result<(), StoreError> {
-        self.table.put(keys::notice(&notice.id), &NoticeRow::of(notice)).await
+    pub async fn enqueue(&self, notice: &Notification) -> Result<(), StoreError> {
+        self.table.put(keys::notice(&notice.id), &NotificationRow::of(notice)).await
     }
 
     /// Removes a notice that is in the queue.
@@ -88,7 +88,7 @@ impl Notices {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn left_behind(&self, now: Timestamp) -> Result<Vec<Notice>, StoreError> {
+    pub async fn overdue(&self, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
         let found = self
             .table
             .client
@@ -99,9 +99,9 @@ impl Notices {
             .limit(SWEEP_LIMIT)
             .send()
             .await?;
-        let rows: Vec<NoticeRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
-        let mut notices = rows.into_iter().map(NoticeRow::notice).collect::<Result<Vec<_>, _>>()?;
-        notices.retain(|notice| notice.at < now.minus(SWEEP_AFTER));
+        let rows: Vec<NotificationRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
+        let mut notices = rows.into_iter().map(NotificationRow::notice).collect::<Result<Vec<_>, _>>()?;
+        notices.retain(|notice| notice.at < now - SWEEP_AFTER);
         Ok(notices)
     }
 
@@ -116,8 +116,8 @@ impl Notices {
         address: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let by = crate::clock::chance();
-        let claim = ToldRow { by, at: now, ttl: now.plus(REMEMBERED).seconds() };
+        let by = crate::clock::entropy();
+        let claim = ToldRow { by, at: now, ttl: (now + DEDUP_TTL).seconds() };
         let put = self
             .table
             .client

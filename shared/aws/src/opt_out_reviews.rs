@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
     ids::{ConversationId, InboxId, MessageId, OrganizationId, ReviewId, TeamId},
-    opt_out::{Change, Decided, Review, Subject, Verdict},
+    opt_out::{OptOutChange, OptOutReview, OptOutSubject, ReviewOutcome, ReviewResolution},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -19,14 +19,14 @@ use shared_domain::{
 use crate::{
     items::{ConversationRow, PersonRow, parse_id},
     keys,
-    opt_outs::{OptOuts, Recorded, Standing},
+    opt_outs::{OptOutRecord, OptOutWrite, OptOuts},
     table::{Item, Order, StoreError, Table},
     transaction::Transaction,
 };
 
 /// Whose inbox.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct InboxInTeam<'a> {
     /// The tenant.
     pub organization: &'a OrganizationId,
     /// The inbox's team.
@@ -37,18 +37,18 @@ pub struct Place<'a> {
 
 /// A review with the contact as the conversation shows it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct ReviewEntry {
     /// The text and what became of it.
-    pub review: Review,
+    pub review: OptOutReview,
     /// Who wrote it.
     pub contact: Contact,
 }
 
 /// A page of those that wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct ReviewPage {
     /// Newest first.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ReviewEntry>,
     /// Where the next page begins.
     pub next: Option<String>,
 }
@@ -64,7 +64,7 @@ struct ReviewRow {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct DecidedRow {
-    verdict: Verdict,
+    verdict: ReviewOutcome,
     by: PersonRow,
     at: Timestamp,
 }
@@ -86,9 +86,9 @@ impl OptOutReviews {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn put_up(
+    pub async fn open_review(
         &self,
-        place: Place<'_>,
+        place: InboxInTeam<'_>,
         message: &MessageId,
         number: &PhoneNumber,
         words: &str,
@@ -109,7 +109,11 @@ impl OptOutReviews {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn get(&self, place: Place<'_>, id: &ReviewId) -> Result<Option<Entry>, StoreError> {
+    pub async fn get(
+        &self,
+        place: InboxInTeam<'_>,
+        id: &ReviewId,
+    ) -> Result<Option<ReviewEntry>, StoreError> {
         let (organization, inbox) = (place.organization, place.inbox);
         let Some(conversation) = id.message().conversation() else { return Ok(None) };
         let found = vec![
@@ -128,10 +132,15 @@ impl OptOutReviews {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn open(&self, place: Place<'_>, limit: u16, after: Option<&str>) -> Result<Page, StoreError> {
+    pub async fn open(
+        &self,
+        place: InboxInTeam<'_>,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<ReviewPage, StoreError> {
         let partition = keys::inbox_partition(place.organization, place.inbox);
         let (items, next) =
-            self.table.page(partition, keys::OPEN_REVIEWS, Order::Falling, limit, after).await?;
+            self.table.page(partition, keys::OPEN_REVIEWS, Order::Descending, limit, after).await?;
         let rows: Vec<ReviewRow> = serde_dynamo::from_items(items)?;
         let reviews = rows.into_iter().map(ReviewRow::review).collect::<Result<Vec<_>, _>>()?;
         // Several texts of one conversation name it once: a batch with a key in it twice is refused.
@@ -139,7 +148,7 @@ impl OptOutReviews {
         let threads = threads.into_iter().map(|id| keys::conversation(place.organization, place.inbox, id));
         let contacts = contacts(self.table.batch_get(threads.collect(), false).await?)?;
         let entries = reviews.into_iter().map(|review| entry(place, review, &contacts));
-        Ok(Page { entries: entries.collect(), next })
+        Ok(ReviewPage { entries: entries.collect(), next })
     }
 
     /// Ends a review without a change to where the number stands; `false` when somebody else ended it meanwhile: read it
@@ -149,9 +158,9 @@ impl OptOutReviews {
     /// [`StoreError`].
     pub async fn end(
         &self,
-        place: Place<'_>,
-        review: &Review,
-        decided: &Decided,
+        place: InboxInTeam<'_>,
+        review: &OptOutReview,
+        decided: &ReviewResolution,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         moved(&mut transaction, place, review, decided)?;
@@ -165,11 +174,11 @@ impl OptOutReviews {
     /// [`StoreError`].
     pub async fn end_with_opt_out(
         &self,
-        place: Place<'_>,
-        (review, decided): (&Review, &Decided),
-        subject: &Subject,
-        (before, change): (&Standing, &Change),
-        with: Recorded<'_>,
+        place: InboxInTeam<'_>,
+        (review, decided): (&OptOutReview, &ReviewResolution),
+        subject: &OptOutSubject,
+        (before, change): (&OptOutRecord, &OptOutChange),
+        with: OptOutWrite<'_>,
     ) -> Result<bool, StoreError> {
         let also = |transaction: &mut Transaction<'_>| moved(transaction, place, review, decided);
         self.opt_outs.record_and(subject, before, change, with, also).await
@@ -179,9 +188,9 @@ impl OptOutReviews {
 /// From those that wait to those that are done.
 fn moved(
     transaction: &mut Transaction<'_>,
-    place: Place<'_>,
-    review: &Review,
-    decided: &Decided,
+    place: InboxInTeam<'_>,
+    review: &OptOutReview,
+    decided: &ReviewResolution,
 ) -> Result<(), StoreError> {
     let waiting = keys::open_review(place.organization, place.inbox, &review.id);
     transaction.delete_if(waiting, |delete| delete.condition_expression("attribute_exists(pk)"))?;
@@ -211,14 +220,18 @@ fn contacts(threads: Vec<Item>) -> Result<HashMap<ConversationId, Contact>, Stor
 }
 
 /// A conversation stands before its text is put up; should it ever not, the number says who wrote.
-fn entry(place: Place<'_>, review: Review, contacts: &HashMap<ConversationId, Contact>) -> Entry {
+fn entry(
+    place: InboxInTeam<'_>,
+    review: OptOutReview,
+    contacts: &HashMap<ConversationId, Contact>,
+) -> ReviewEntry {
     let contact = contacts.get(&review.conversation).cloned();
     let contact = contact.unwrap_or_else(|| Contact::provisional(place.team, &review.number));
-    Entry { review, contact }
+    ReviewEntry { review, contact }
 }
 
 impl ReviewRow {
-    fn review(self) -> Result<Review, StoreError> {
+    fn review(self) -> Result<OptOutReview, StoreError> {
         let id: ReviewId = parse_id(self.sk.rsplit('#').next().unwrap_or_default())?;
         let message = id.message();
         let told = |what: &str| StoreError::Unreadable(format!("a review whose id tells no {what}"));
@@ -226,9 +239,9 @@ impl ReviewRow {
         let at = message.made_at().ok_or_else(|| told("time"))?;
         let decided = self.decided.map(|decided| {
             let by = decided.by.person()?;
-            Ok::<_, StoreError>(Decided { verdict: decided.verdict, by, at: decided.at })
+            Ok::<_, StoreError>(ReviewResolution { verdict: decided.verdict, by, at: decided.at })
         });
         let (number, text) = (self.number, self.text);
-        Ok(Review { id, message, conversation, number, text, at, decided: decided.transpose()? })
+        Ok(OptOutReview { id, message, conversation, number, text, at, decided: decided.transpose()? })
     }
 }

@@ -13,8 +13,8 @@ use shared_domain::{
     contact::Contact,
     ids::{ContactId, InboxId, MessageId, OrganizationId, TeamId},
     message::Message,
-    notice::{Notice, Subject as News},
-    opt_out::{Change, Entry, Scope, Source, State, Subject},
+    notice::{Notification, NotificationKind},
+    opt_out::{LedgerEntry, OptOutChange, OptOutSource, OptOutState, OptOutSubject, Scope},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -22,7 +22,7 @@ use shared_domain::{
 use crate::{
     contact_copies::ContactCopies,
     contacts::Contacts,
-    items::{MessageRow, NoticeRow, OutboxRow, parse_id},
+    items::{MessageRow, NotificationRow, OutboxRow, parse_id},
     keys::{self, Key},
     table::{Item, StoreError, Table, number, text},
     transaction::Transaction,
@@ -30,31 +30,31 @@ use crate::{
 
 /// Where a number stands, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct OptOutRecord {
     /// Opted out by whom, if at all.
-    pub state: State,
+    pub state: OptOutState,
     /// The inboxes that STOP was texted to: START to one of them opens again.
     pub stopped_at: Vec<InboxId>,
     last: Option<String>,
     version: u64,
 }
 
-impl Standing {
+impl OptOutRecord {
     /// Whether no text of this age, and no newer one, has changed it: ids of messages sort by time.
-    pub fn knows_nothing_of(&self, message: &MessageId) -> bool {
+    pub fn predates(&self, message: &MessageId) -> bool {
         self.last.as_deref().is_none_or(|last| last < message.as_str())
     }
 }
 
 /// What goes with a change.
 #[derive(Debug, Clone, Copy)]
-pub struct Recorded<'a> {
+pub struct OptOutWrite<'a> {
     /// Whose ledger it stands in.
     pub team: &'a TeamId,
     /// The contact of the number in that team.
     pub contact: &'a Contact,
     /// The change's line.
-    pub entry: &'a Entry,
+    pub entry: &'a LedgerEntry,
     /// The inbox that a keyword was texted to.
     pub inbox: Option<&'a InboxId>,
     /// The confirmation, where one is due.
@@ -65,7 +65,7 @@ pub struct Recorded<'a> {
 
 #[derive(Debug, Serialize, Deserialize, Default)]
 struct StateRow {
-    state: State,
+    state: OptOutState,
     #[serde(default)]
     stopped_at: Vec<String>,
     /// The newest text that changed it.
@@ -82,7 +82,7 @@ struct EntryRow {
     opted_out: bool,
     personal: bool,
     team: String,
-    source: Source,
+    source: OptOutSource,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,9 +91,9 @@ struct EntryRow {
 
 /// A page of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct LedgerPage {
     /// Newest first.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<LedgerEntry>,
     /// Where the next page begins.
     pub next: Option<String>,
 }
@@ -116,7 +116,7 @@ impl OptOuts {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn get(&self, subject: &Subject) -> Result<Standing, StoreError> {
+    pub async fn get(&self, subject: &OptOutSubject) -> Result<OptOutRecord, StoreError> {
         let row: Option<StateRow> = self.table.get(key(subject), true).await?;
         row.unwrap_or_default().standing()
     }
@@ -130,8 +130,8 @@ impl OptOuts {
         organization: &OrganizationId,
         team: &TeamId,
         numbers: &[PhoneNumber],
-    ) -> Result<HashMap<PhoneNumber, Standing>, StoreError> {
-        let asked = numbers.iter().map(|number| key(&Subject::of_team(organization, team, number)));
+    ) -> Result<HashMap<PhoneNumber, OptOutRecord>, StoreError> {
+        let asked = numbers.iter().map(|number| key(&OptOutSubject::of_team(organization, team, number)));
         let found = self.table.get_many(asked.collect()).await?;
         let standing = |item: Item| {
             let pk = item.get("pk").and_then(|pk| pk.as_s().ok());
@@ -147,7 +147,7 @@ impl OptOuts {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn any_out(&self, subjects: &[Subject]) -> Result<bool, StoreError> {
+    pub async fn any_out(&self, subjects: &[OptOutSubject]) -> Result<bool, StoreError> {
         let found = self.table.batch_get(subjects.iter().map(key).collect(), true).await?;
         let rows: Vec<StateRow> = serde_dynamo::from_items(found)?;
         Ok(rows.iter().any(|row| row.state.is_out()))
@@ -159,10 +159,10 @@ impl OptOuts {
     /// [`StoreError`].
     pub async fn record(
         &self,
-        subject: &Subject,
-        before: &Standing,
-        change: &Change,
-        with: Recorded<'_>,
+        subject: &OptOutSubject,
+        before: &OptOutRecord,
+        change: &OptOutChange,
+        with: OptOutWrite<'_>,
     ) -> Result<bool, StoreError> {
         self.record_and(subject, before, change, with, |_| Ok(())).await
     }
@@ -170,22 +170,22 @@ impl OptOuts {
     /// The same with more writes in its transaction.
     pub(crate) async fn record_and(
         &self,
-        subject: &Subject,
-        before: &Standing,
-        change: &Change,
-        with: Recorded<'_>,
+        subject: &OptOutSubject,
+        before: &OptOutRecord,
+        change: &OptOutChange,
+        with: OptOutWrite<'_>,
         also: impl FnOnce(&mut Transaction<'_>) -> Result<(), StoreError>,
     ) -> Result<bool, StoreError> {
         let (organization, contact) = (&subject.organization, with.contact);
         let mut transaction = Transaction::new(&self.table);
         let mut stopped_at: Vec<String> = before.stopped_at.iter().map(ToString::to_string).collect();
-        if !change.state.is_out_by(Source::Keyword) {
+        if !change.state.is_out_by(OptOutSource::Keyword) {
             stopped_at.clear(); // whoever opened it
         } else if let Some(inbox) = with.inbox {
             stopped_at.retain(|at| at != inbox.as_str());
             stopped_at.push(inbox.to_string());
         }
-        let of_contact = with.entry.source == Source::Keyword;
+        let of_contact = with.entry.source == OptOutSource::Keyword;
         let last = with.entry.message.as_ref().filter(|_| of_contact).map(ToString::to_string);
         let row = StateRow {
             state: change.state.clone(),
@@ -218,18 +218,18 @@ impl OptOuts {
             transaction.put_new(keys::outbox(&message.conversation, &message.id), &outbox)?;
         }
         if with.told && change.turned {
-            let notice = Notice {
+            let notice = Notification {
                 id: format!("opt-out-{}-{}", contact.id, with.entry.at.millis()),
                 organization: organization.clone(),
                 team: with.team.clone(),
-                subject: News::OptOutChanged {
+                subject: NotificationKind::OptOutChanged {
                     contact: contact.id.clone(),
                     opted_out: change.state.is_out(),
                 },
                 at: with.entry.at,
                 admins: Vec::new(),
             };
-            transaction.put(keys::notice(&notice.id), &NoticeRow::of(&notice))?;
+            transaction.put(keys::notice(&notice.id), &NotificationRow::of(&notice))?;
         }
         also(&mut transaction)?;
         Ok(transaction.commit().await?.is_done())
@@ -240,10 +240,10 @@ impl OptOuts {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn note(
+    pub async fn record_message(
         &self,
-        subject: &Subject,
-        before: &Standing,
+        subject: &OptOutSubject,
+        before: &OptOutRecord,
         message: &MessageId,
     ) -> Result<bool, StoreError> {
         let row = StateRow {
@@ -265,14 +265,14 @@ impl OptOuts {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn spread(
+    pub async fn sync_copies(
         &self,
         organization: &OrganizationId,
         team: &TeamId,
         number: &PhoneNumber,
     ) -> Result<(), StoreError> {
         let contact = self.contacts.by_number_or_provisional(organization, team, number).await?;
-        self.show(organization, team, contact).await
+        self.refresh_contact(organization, team, contact).await
     }
 
     /// Brings a contact's flag, and its copies on conversations, up to where its number stands: for who knows which contact
@@ -280,19 +280,19 @@ impl OptOuts {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn show(
+    pub async fn refresh_contact(
         &self,
         organization: &OrganizationId,
         team: &TeamId,
         mut contact: Contact,
     ) -> Result<(), StoreError> {
-        let subject = Subject::of_team(organization, team, &contact.number);
+        let subject = OptOutSubject::of_team(organization, team, &contact.number);
         let opted_out = self.get(&subject).await?.state.is_out();
         if contact.opted_out != opted_out {
             contact.opted_out = opted_out;
             self.flag(organization, team, &contact).await?;
         }
-        self.copies.spread(organization, team, &contact).await.map(|_| ())
+        self.copies.sync_copies(organization, team, &contact).await.map(|_| ())
     }
 
     /// An opt-out is the number's: of several contacts that share one, whichever is shown for it carries the flag.
@@ -318,7 +318,7 @@ impl OptOuts {
         (from, to): (Timestamp, Timestamp),
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<LedgerPage, StoreError> {
         let partition = keys::team_partition(organization, team);
         self.page(partition, (keys::opt_outs_at(from), keys::opt_outs_at(to)), limit, after).await
     }
@@ -333,7 +333,7 @@ impl OptOuts {
         contact: &ContactId,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<LedgerPage, StoreError> {
         let partition = keys::contact_partition(organization, contact);
         let all = (keys::opt_outs_at(Timestamp::from_millis(0)), keys::opt_outs_end());
         self.page(partition, all, limit, after).await
@@ -345,9 +345,9 @@ impl OptOuts {
         (from, to): (String, String),
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<LedgerPage, StoreError> {
         if from > to {
-            return Ok(Page { entries: Vec::new(), next: None }); // the table refuses to be asked
+            return Ok(LedgerPage { entries: Vec::new(), next: None }); // the table refuses to be asked
         }
         let start =
             after.map(|place| Item::from([("pk".into(), text(&partition)), ("sk".into(), text(place))]));
@@ -367,14 +367,14 @@ impl OptOuts {
             .await?;
         let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
         let rows: Vec<EntryRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
-        Ok(Page { entries: rows.into_iter().map(EntryRow::entry).collect::<Result<_, _>>()?, next })
+        Ok(LedgerPage { entries: rows.into_iter().map(EntryRow::entry).collect::<Result<_, _>>()?, next })
     }
 }
 
 impl StateRow {
-    fn standing(self) -> Result<Standing, StoreError> {
+    fn standing(self) -> Result<OptOutRecord, StoreError> {
         let stopped_at = self.stopped_at.iter().map(|inbox| parse_id(inbox)).collect::<Result<_, _>>()?;
-        Ok(Standing { state: self.state, stopped_at, last: self.last, version: self.version })
+        Ok(OptOutRecord { state: self.state, stopped_at, last: self.last, version: self.version })
     }
 }
 
@@ -401,7 +401,7 @@ fn flagged(
     })
 }
 
-fn key(subject: &Subject) -> Key {
+fn key(subject: &OptOutSubject) -> Key {
     let scope = match &subject.scope {
         Scope::Team(team) => team.as_str(),
         Scope::Personal => "PERSONAL",
@@ -410,7 +410,7 @@ fn key(subject: &Subject) -> Key {
 }
 
 impl EntryRow {
-    fn of(team: &TeamId, entry: &Entry) -> Self {
+    fn of(team: &TeamId, entry: &LedgerEntry) -> Self {
         Self {
             at: entry.at,
             contact: entry.contact.to_string(),
@@ -424,9 +424,9 @@ impl EntryRow {
         }
     }
 
-    fn entry(self) -> Result<Entry, StoreError> {
+    fn entry(self) -> Result<LedgerEntry, StoreError> {
         let scope = if self.personal { Scope::Personal } else { Scope::Team(parse_id(&self.team)?) };
-        Ok(Entry {
+        Ok(LedgerEntry {
             at: self.at,
             contact: parse_id(&self.contact)?,
             number: self.number,

@@ -16,7 +16,7 @@ use shared_domain::{
 };
 
 use crate::{
-    audit::Deed,
+    audit::AuditEvent,
     items::{MessageRow, OutboxRow},
     keys,
     sends::MAY_BE_TEXTED,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A closed period is over by then, or its id will not come again.
-const REMEMBERED: Duration = Duration::from_hours(400 * 24);
+const DEDUP_TTL: Duration = Duration::from_hours(400 * 24);
 /// What the loop guard looks back at.
 const RECENT: Duration = Duration::from_hours(1);
 
@@ -80,7 +80,7 @@ impl OutOfOffice {
         team: &TeamId,
         inbox: &InboxId,
         saved: &Saved,
-        deed: &Deed<'_>,
+        deed: &AuditEvent<'_>,
     ) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.put(keys::out_of_office(organization, inbox), saved)?;
@@ -109,7 +109,7 @@ impl OutOfOffice {
             .expression_attribute_names("#at", "at")
             .expression_attribute_values(":inbox", text(keys::inbox_partition(organization, inbox)))
             .expression_attribute_values(":answers", text(keys::answers(conversation)))
-            .expression_attribute_values(":since", number(now.minus(RECENT).millis()))
+            .expression_attribute_values(":since", number((now - RECENT).millis()))
             .select(Select::Count)
             .send()
             .await?;
@@ -131,7 +131,7 @@ impl OutOfOffice {
         let claim = AnsweredRow {
             at: message.created_at,
             message: message.id.to_string(),
-            ttl: message.created_at.plus(REMEMBERED).seconds(),
+            ttl: (message.created_at + DEDUP_TTL).seconds(),
         };
         let outbox =
             OutboxRow { org: organization.to_string(), sk: message.id.to_string(), at: message.created_at };

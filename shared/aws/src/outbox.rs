@@ -23,7 +23,7 @@ const SWEEP_LIMIT: i32 = 100;
 
 /// A message that waits for the queue, or for the carrier's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct OutboxEntry {
     /// The tenant.
     pub organization: OrganizationId,
     /// The message.
@@ -48,7 +48,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`StoreError`] when the image is no outbox row.
-    pub fn entry(image: serde_dynamo::Item) -> Result<Entry, StoreError> {
+    pub fn entry(image: serde_dynamo::Item) -> Result<OutboxEntry, StoreError> {
         entry(serde_dynamo::from_item(image)?)
     }
 
@@ -56,7 +56,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn remove(&self, queued: &Entry) -> Result<(), StoreError> {
+    pub async fn remove(&self, queued: &OutboxEntry) -> Result<(), StoreError> {
         let Some(conversation) = queued.message.conversation() else { return Ok(()) };
         self.delete(keys::outbox(&conversation, &queued.message)).await
     }
@@ -65,12 +65,12 @@ impl Outbox {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn left_behind(&self, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
+    pub async fn overdue(&self, now: Timestamp) -> Result<Vec<OutboxEntry>, StoreError> {
         let mut stale = Vec::new();
         for shard in 0..keys::OUTBOX_SHARDS {
             stale.extend(self.partition(keys::outbox_partition(shard)).await?);
         }
-        stale.retain(|entry| entry.at < now.minus(SWEEP_AFTER));
+        stale.retain(|entry| entry.at < now - SWEEP_AFTER);
         Ok(stale)
     }
 
@@ -78,7 +78,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn ask_about(
+    pub async fn mark_unknown(
         &self,
         organization: &OrganizationId,
         message: &MessageId,
@@ -92,7 +92,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn to_ask_about(&self) -> Result<Vec<Entry>, StoreError> {
+    pub async fn unknown(&self) -> Result<Vec<OutboxEntry>, StoreError> {
         self.partition(keys::RECONCILE.to_owned()).await
     }
 
@@ -100,11 +100,11 @@ impl Outbox {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn answered(&self, message: &MessageId) -> Result<(), StoreError> {
+    pub async fn mark_resolved(&self, message: &MessageId) -> Result<(), StoreError> {
         self.delete(keys::reconcile(message)).await
     }
 
-    async fn partition(&self, partition: String) -> Result<Vec<Entry>, StoreError> {
+    async fn partition(&self, partition: String) -> Result<Vec<OutboxEntry>, StoreError> {
         let queried = self
             .table
             .client
@@ -131,6 +131,6 @@ impl Outbox {
     }
 }
 
-fn entry(row: OutboxRow) -> Result<Entry, StoreError> {
-    Ok(Entry { organization: parse_id(&row.org)?, message: parse_id(&row.sk)?, at: row.at })
+fn entry(row: OutboxRow) -> Result<OutboxEntry, StoreError> {
+    Ok(OutboxEntry { organization: parse_id(&row.org)?, message: parse_id(&row.sk)?, at: row.at })
 }

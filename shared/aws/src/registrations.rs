@@ -7,15 +7,15 @@
 use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
     ids::{OrganizationId, TeamId, UserId},
-    notice::{Notice, Subject},
-    registration::{CarrierReason, Registration, RegistrationStatus, Step, Submission},
+    notice::{Notification, NotificationKind},
+    registration::{CampaignSubmission, CarrierReason, Registration, RegistrationStatus, TimelineStep},
     time::Timestamp,
 };
 
 use crate::{
-    audit::Deed,
+    audit::AuditEvent,
     idempotency::Idempotency,
-    items::{NoticeRow, RegistrationRow, StepRow, TeamPointer},
+    items::{NotificationRow, RegistrationRow, StepRow, TeamPointer},
     keys,
     table::{StoreError, Table, attribute, number, row, text},
     transaction::{Committed, Transaction},
@@ -31,7 +31,7 @@ const TIMELINE_LIMIT: i32 = 100;
 
 /// A turn of a registration.
 #[derive(Debug, Clone)]
-pub struct Turn<'a> {
+pub struct Transition<'a> {
     /// Where it goes.
     pub to: RegistrationStatus,
     /// The instant of what it goes by, on the carrier's clock.
@@ -39,7 +39,7 @@ pub struct Turn<'a> {
     /// Why, if the carrier said so.
     pub reasons: &'a [CarrierReason],
     /// Its line in the timeline.
-    pub step: &'a Step,
+    pub step: &'a TimelineStep,
     /// The admins of this instant, who are told.
     pub admins: Vec<UserId>,
 }
@@ -48,7 +48,7 @@ pub struct Turn<'a> {
 #[derive(Debug, Clone)]
 pub struct Submitted<'a> {
     /// The details.
-    pub submission: &'a Submission,
+    pub submission: &'a CampaignSubmission,
     /// The brand they go under.
     pub brand: &'a str,
     /// What the carrier calls the campaign.
@@ -56,12 +56,12 @@ pub struct Submitted<'a> {
     /// When the carrier took them, on its clock.
     pub as_of: Timestamp,
     /// Their line in the timeline.
-    pub step: &'a Step,
+    pub step: &'a TimelineStep,
 }
 
 /// A registration that waits for the carrier.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct PendingRegistration {
     /// The tenant.
     pub organization: OrganizationId,
     /// The team.
@@ -104,7 +104,7 @@ impl Registrations {
         &self,
         organization: &OrganizationId,
         team: &TeamId,
-    ) -> Result<Vec<Step>, StoreError> {
+    ) -> Result<Vec<TimelineStep>, StoreError> {
         let found = self
             .table
             .client
@@ -207,7 +207,7 @@ impl Registrations {
         team: &TeamId,
         from: &Registration,
         submitted: Submitted<'_>,
-        deed: &Deed<'_>,
+        deed: &AuditEvent<'_>,
         key: Option<Idempotency<'_>>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
@@ -244,12 +244,12 @@ impl Registrations {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn turn(
+    pub async fn transition(
         &self,
         organization: &OrganizationId,
         team: &TeamId,
         from: &Registration,
-        turn: Turn<'_>,
+        turn: Transition<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         let reasons = attribute(&turn.reasons)?;
@@ -269,8 +269,8 @@ impl Registrations {
         } else {
             transaction.delete(waiting)?;
         }
-        if let Some(subject) = Subject::of_registration(turn.to, turn.reasons) {
-            let notice = Notice {
+        if let Some(subject) = NotificationKind::of_registration(turn.to, turn.reasons) {
+            let notice = Notification {
                 id: format!("{team}-{}-{}", step.at.millis(), step.id),
                 organization: organization.clone(),
                 team: team.clone(),
@@ -278,7 +278,7 @@ impl Registrations {
                 at: step.at,
                 admins: turn.admins,
             };
-            transaction.put(keys::notice(&notice.id), &NoticeRow::of(&notice))?;
+            transaction.put(keys::notice(&notice.id), &NotificationRow::of(&notice))?;
         }
         Ok(transaction.commit().await? == Committed::Done)
     }
@@ -288,11 +288,11 @@ impl Registrations {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn note(
+    pub async fn record_event(
         &self,
         organization: &OrganizationId,
         team: &TeamId,
-        step: &Step,
+        step: &TimelineStep,
     ) -> Result<(), StoreError> {
         use aws_sdk_dynamodb::operation::put_item::PutItemError;
         let put = self
@@ -317,7 +317,7 @@ impl Registrations {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+    pub async fn pending(&self) -> Result<Vec<PendingRegistration>, StoreError> {
         let mut rows = self
             .table
             .client
@@ -334,10 +334,10 @@ impl Registrations {
             let Some(item) = rows.next().await else { return Ok(all) };
             let row: TeamPointer = serde_dynamo::from_item(item?)?;
             let (organization, team) = row.target()?;
-            all.push(Waiting { organization, team, asked: row.asked });
+            all.push(PendingRegistration { organization, team, asked: row.asked });
         }
         tracing::warn!(
-            metric = "registrations_waiting_full",
+            event = "registrations_waiting_full",
             limit = POLL_LIMIT,
             "not all that wait are looked at"
         );
@@ -348,7 +348,7 @@ impl Registrations {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn asked(&self, waiting: &Waiting, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn mark_polled(&self, waiting: &PendingRegistration, now: Timestamp) -> Result<(), StoreError> {
         use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
         let key = keys::pending_registration(&waiting.organization, &waiting.team);
         let update = self
@@ -399,7 +399,7 @@ pub(crate) fn open(
     transaction: &mut Transaction<'_>,
     organization: &OrganizationId,
     team: &TeamId,
-    step: &Step,
+    step: &TimelineStep,
 ) -> Result<usize, StoreError> {
     transaction.update(keys::registration(organization, team), |update| {
         update

@@ -26,7 +26,7 @@ use crate::{
     keys::{self, Key},
     locks::IS_CURRENT,
     table::{Item, StoreError, Table, attribute, condition_failed, number, row, text},
-    transaction::unbuilt,
+    transaction::build_error,
 };
 
 /// [`shared_domain::lock::held_by_another`] is nobody.
@@ -157,7 +157,7 @@ impl Sends {
             "SET lastMessage = :last, lastOutbound = :message, place = :place, #read = if_not_exists(#read, :read), \
              contact = if_not_exists(contact, :contact){assigned} REMOVE deliveryFailed"
         ));
-        guarded(update, wanted.guard, message.created_at).build().map_err(unbuilt)
+        guarded(update, wanted.guard, message.created_at).build().map_err(build_error)
     }
 
     fn new_row<T: serde::Serialize>(&self, key: Key, item: &T) -> Result<TransactWriteItem, StoreError> {
@@ -165,7 +165,7 @@ impl Sends {
             .table_name(&self.table.name)
             .set_item(Some(row(key, item)?))
             .condition_expression("attribute_not_exists(pk)");
-        Ok(TransactWriteItem::builder().put(put.build().map_err(unbuilt)?).build())
+        Ok(TransactWriteItem::builder().put(put.build().map_err(build_error)?).build())
     }
 }
 

@@ -85,9 +85,9 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     /// By the key.
-    Rising,
+    Ascending,
     /// The other way round: the newest first, where the key is a time.
-    Falling,
+    Descending,
 }
 
 impl Table {
@@ -154,7 +154,7 @@ impl Table {
             .key_condition_expression("pk = :partition AND begins_with(sk, :beginning)")
             .expression_attribute_values(":partition", text(partition))
             .expression_attribute_values(":beginning", text(beginning))
-            .scan_index_forward(order == Order::Rising)
+            .scan_index_forward(order == Order::Ascending)
             .limit(i32::from(limit))
             .set_exclusive_start_key(start)
             .send()
@@ -188,11 +188,11 @@ impl Table {
 }
 
 /// Requests of one kind that a function has under way at once, where it reads or writes very many items.
-pub(crate) const AT_ONCE: usize = 8;
+pub(crate) const MAX_CONCURRENCY: usize = 8;
 /// `BatchGetItem` takes at most so many.
-const READ_AT_ONCE: usize = 100;
+const BATCH_GET_LIMIT: usize = 100;
 /// `BatchWriteItem` takes at most so many.
-const WRITTEN_AT_ONCE: usize = 25;
+const BATCH_WRITE_LIMIT: usize = 25;
 /// Tries of a request among very many, with growing pauses of half a minute in all: a partition that is written as fast as
 /// it can be throttles now and then.
 const TRIES: u32 = 20;
@@ -201,7 +201,7 @@ const TRIES: u32 = 20;
 impl Table {
     /// Many items at once, read consistently, in no order.
     pub(crate) async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Item>, StoreError> {
-        let parts: Vec<Vec<Key>> = keys.chunks(READ_AT_ONCE).map(<[Key]>::to_vec).collect();
+        let parts: Vec<Vec<Key>> = keys.chunks(BATCH_GET_LIMIT).map(<[Key]>::to_vec).collect();
         let read = |part: Vec<Key>| async move {
             for again in 0..TRIES {
                 match self.batch_get(part.clone(), true).await {
@@ -211,19 +211,19 @@ impl Table {
             }
             Err(StoreError::Unavailable("throttled for too long".into()))
         };
-        stream::iter(parts).map(read).buffer_unordered(AT_ONCE).try_concat().await
+        stream::iter(parts).map(read).buffer_unordered(MAX_CONCURRENCY).try_concat().await
     }
 
     /// Writes many items as they are, whatever was there, in no order. No two of 25 in a row may have the same key.
     pub(crate) async fn put_many(&self, items: Vec<Item>) -> Result<(), StoreError> {
-        let mut parts = Vec::with_capacity(items.len() / WRITTEN_AT_ONCE + 1);
+        let mut parts = Vec::with_capacity(items.len() / BATCH_WRITE_LIMIT + 1);
         let mut items = items.into_iter().peekable();
         while items.peek().is_some() {
-            let part = items.by_ref().take(WRITTEN_AT_ONCE).map(written).collect::<Result<Vec<_>, _>>()?;
+            let part = items.by_ref().take(BATCH_WRITE_LIMIT).map(written).collect::<Result<Vec<_>, _>>()?;
             parts.push(part);
         }
         let parts = stream::iter(parts).map(|part| self.put_part(part));
-        parts.buffer_unordered(AT_ONCE).try_collect().await
+        parts.buffer_unordered(MAX_CONCURRENCY).try_collect().await
     }
 
     async fn put_part(&self, mut part: Vec<WriteRequest>) -> Result<(), StoreError> {

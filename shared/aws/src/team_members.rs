@@ -8,18 +8,18 @@ use shared_domain::{
 };
 
 use crate::{
-    audit::Deed,
+    audit::AuditEvent,
     items::{PersonRow, TeamMemberRow, TeamRoleRow},
     keys::{self, Key},
-    members::{Home, Members},
+    members::{Members, UserProfile},
     table::{StoreError, Table, attribute, text},
     transaction::{Committed, Transaction},
 };
 
 /// Two rows each, within a transaction's 100.
-const INBOXES_AT_ONCE: usize = 40;
+const INBOXES_PER_TRANSACTION: usize = 40;
 /// One row each, beside those of the user, the team and the trail, within a transaction's 100.
-const PLACES_AT_ONCE: usize = 90;
+const PLACES_PER_TRANSACTION: usize = 90;
 
 /// Members of teams.
 #[derive(Debug, Clone)]
@@ -102,14 +102,14 @@ impl TeamMembers {
         team: &TeamId,
         user: &User,
         role: Role,
-        home: Option<&Home>,
-        deed: &Deed<'_>,
+        home: Option<&UserProfile>,
+        deed: &AuditEvent<'_>,
     ) -> Result<bool, StoreError> {
         let person = Person { id: user.id.clone(), name: user.name.clone() };
         let renamed = home.filter(|home| home.user.name != user.name || home.user.email != user.email);
         let places = renamed.map(|home| places(organization, team, home)).unwrap_or_default();
-        let (ahead, last) = places.split_at(places.len().saturating_sub(PLACES_AT_ONCE));
-        for some in ahead.chunks(PLACES_AT_ONCE) {
+        let (ahead, last) = places.split_at(places.len().saturating_sub(PLACES_PER_TRANSACTION));
+        for some in ahead.chunks(PLACES_PER_TRANSACTION) {
             let mut transaction = Transaction::new(&self.table);
             for place in some {
                 show(&mut transaction, place, user)?;
@@ -163,8 +163,8 @@ impl TeamMembers {
         &self,
         organization: &OrganizationId,
         team: &TeamId,
-        home: &Home,
-        deed: &Deed<'_>,
+        home: &UserProfile,
+        deed: &AuditEvent<'_>,
     ) -> Result<Vec<InboxId>, StoreError> {
         let user = &home.user.id;
         let mut inboxes = inboxes_of(team, home);
@@ -188,7 +188,7 @@ impl TeamMembers {
         user: &UserId,
         inboxes: &[InboxId],
     ) -> Result<(), StoreError> {
-        for some in inboxes.chunks(INBOXES_AT_ONCE) {
+        for some in inboxes.chunks(INBOXES_PER_TRANSACTION) {
             let mut transaction = Transaction::new(&self.table);
             for inbox in some {
                 transaction.delete(keys::member(organization, inbox, user))?;
@@ -200,7 +200,7 @@ impl TeamMembers {
     }
 }
 
-fn inboxes_of(team: &TeamId, home: &Home) -> Vec<InboxId> {
+fn inboxes_of(team: &TeamId, home: &UserProfile) -> Vec<InboxId> {
     let of_team = home.inboxes.iter().filter(|membership| membership.team == *team);
     of_team.map(|membership| membership.inbox.clone()).collect()
 }
@@ -214,7 +214,7 @@ enum Place {
 }
 
 /// Every row that shows a user, but for those of this team.
-fn places(organization: &OrganizationId, team: &TeamId, home: &Home) -> Vec<Place> {
+fn places(organization: &OrganizationId, team: &TeamId, home: &UserProfile) -> Vec<Place> {
     let user = &home.user.id;
     let teams = home.teams.iter().filter(|role| role.team != *team);
     let teams = teams.map(|role| Place::Team(keys::team_member(organization, &role.team, user)));

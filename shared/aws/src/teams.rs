@@ -2,12 +2,12 @@
 
 use shared_domain::{
     ids::{OrganizationId, TeamId},
-    notice::{NotificationSettings, Subject},
+    notice::{NotificationKind, NotificationSettings},
     team::Team,
 };
 
 use crate::{
-    audit::Deed,
+    audit::AuditEvent,
     idempotency::Idempotency,
     items::{TeamPointer, TeamRow},
     keys,
@@ -23,7 +23,7 @@ pub struct Teams {
 
 /// A page of an organization's teams.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct TeamPage {
     /// In the order in which they were made.
     pub teams: Vec<Team>,
     /// Where the next page begins.
@@ -74,7 +74,7 @@ impl Teams {
         organization: &OrganizationId,
         limit: u16,
         after: Option<&TeamId>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<TeamPage, StoreError> {
         let start = after.map(|team| keys::listed_team(organization, team).into_item());
         let found = self
             .table
@@ -91,7 +91,7 @@ impl Teams {
         let rows: Vec<TeamPointer> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
         let ids = rows.iter().map(|row| Ok(row.target()?.1)).collect::<Result<Vec<_>, StoreError>>()?;
         let next = ids.last().cloned().filter(|_| more);
-        Ok(Page { teams: self.several(organization, &ids).await?, next })
+        Ok(TeamPage { teams: self.several(organization, &ids).await?, next })
     }
 
     /// Makes a team. Idempotent by the key it is given; `false` when that key is used up by now.
@@ -102,7 +102,7 @@ impl Teams {
         &self,
         organization: &OrganizationId,
         team: &Team,
-        deed: &Deed<'_>,
+        deed: &AuditEvent<'_>,
         key: Option<Idempotency<'_>>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
@@ -125,7 +125,7 @@ impl Teams {
         organization: &OrganizationId,
         team: &TeamId,
         name: &str,
-        deed: &Deed<'_>,
+        deed: &AuditEvent<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.update(keys::team(organization, team), |update| {
@@ -160,7 +160,7 @@ impl Teams {
         &self,
         organization: &OrganizationId,
         team: &TeamId,
-        subject: &Subject,
+        subject: &NotificationKind,
     ) -> Result<bool, StoreError> {
         let settings = self.notification_settings(organization, team).await?;
         Ok(!settings.recipients(subject).is_empty())
@@ -175,7 +175,7 @@ impl Teams {
         organization: &OrganizationId,
         team: &TeamId,
         settings: &NotificationSettings,
-        deed: &Deed<'_>,
+        deed: &AuditEvent<'_>,
     ) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.put(keys::notification_settings(organization, team), settings)?;

@@ -72,7 +72,7 @@ fn written(level: LevelFilter) -> Targets {
 /// Where it happened, and not what: the words may be those of a value that was not expected.
 fn tell(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    tracing::error!(metric = "panic", place, "panicked");
+    tracing::error!(event = "panic", place, "panicked");
 }
 
 #[cfg(test)]

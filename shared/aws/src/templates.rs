@@ -17,7 +17,7 @@ use crate::{
 
 /// A canned response as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TemplateEntry {
     /// The canned response.
     pub response: CannedResponse,
     /// Grows with each change: whoever changes says which one they read.
@@ -26,16 +26,16 @@ pub struct Entry {
 
 /// A page of canned responses, those made first first.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub struct TemplatePage {
     /// At most as many as asked for.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<TemplateEntry>,
     /// Where the next page begins.
     pub next: Option<String>,
 }
 
 /// What became of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
+pub enum TemplateWrite {
     /// It is stored.
     Done,
     /// Another one of the team has this name.
@@ -80,7 +80,7 @@ impl Templates {
         organization: &OrganizationId,
         team: &TeamId,
         template: &TemplateId,
-    ) -> Result<Option<Entry>, StoreError> {
+    ) -> Result<Option<TemplateEntry>, StoreError> {
         let row: Option<TemplateRow> =
             self.table.get(keys::template(organization, team, template), true).await?;
         row.map(entry).transpose()
@@ -96,11 +96,12 @@ impl Templates {
         team: &TeamId,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<TemplatePage, StoreError> {
         let partition = keys::team_partition(organization, team);
-        let (items, next) = self.table.page(partition, keys::TEMPLATES, Order::Rising, limit, after).await?;
+        let (items, next) =
+            self.table.page(partition, keys::TEMPLATES, Order::Ascending, limit, after).await?;
         let rows: Vec<TemplateRow> = serde_dynamo::from_items(items)?;
-        Ok(Page { entries: rows.into_iter().map(entry).collect::<Result<_, _>>()?, next })
+        Ok(TemplatePage { entries: rows.into_iter().map(entry).collect::<Result<_, _>>()?, next })
     }
 
     /// Writes one. `before` is what was read, nothing for a new one. 2 write units with the name as it was, 4 for a new
@@ -112,10 +113,10 @@ impl Templates {
         &self,
         organization: &OrganizationId,
         team: &TeamId,
-        before: Option<&Entry>,
+        before: Option<&TemplateEntry>,
         after: &CannedResponse,
         key: Option<(Idempotency<'_>, Timestamp)>,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<TemplateWrite, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         let version = before.map_or(0, |before| before.version);
         let row = TemplateRow {
@@ -151,13 +152,13 @@ impl Templates {
         };
         let committed = transaction.commit().await?;
         Ok(if committed.is_done() {
-            Written::Done
+            TemplateWrite::Done
         } else if used.is_some_and(|place| committed.refused_at(place)) {
-            Written::KeyTaken
+            TemplateWrite::KeyTaken
         } else if named.is_some_and(|place| committed.refused_at(place)) {
-            Written::NameTaken
+            TemplateWrite::NameTaken
         } else {
-            Written::Changed
+            TemplateWrite::Changed
         })
     }
 
@@ -169,7 +170,7 @@ impl Templates {
         &self,
         organization: &OrganizationId,
         team: &TeamId,
-        read: &Entry,
+        read: &TemplateEntry,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.delete_if(keys::template(organization, team, &read.response.id), |delete| {
@@ -182,7 +183,7 @@ impl Templates {
     }
 }
 
-fn entry(row: TemplateRow) -> Result<Entry, StoreError> {
+fn entry(row: TemplateRow) -> Result<TemplateEntry, StoreError> {
     let response = CannedResponse { id: parse_id(&row.sk)?, name: row.name, text: row.text };
-    Ok(Entry { response, version: row.version })
+    Ok(TemplateEntry { response, version: row.version })
 }

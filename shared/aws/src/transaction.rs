@@ -64,7 +64,7 @@ impl<'t> Transaction<'t> {
         build: impl FnOnce(PutBuilder) -> PutBuilder,
     ) -> Result<usize, StoreError> {
         let put = Put::builder().table_name(&self.table.name).set_item(Some(row(key, item)?));
-        let put = build(put).build().map_err(unbuilt)?;
+        let put = build(put).build().map_err(build_error)?;
         Ok(self.add(TransactWriteItem::builder().put(put).build()))
     }
 
@@ -80,7 +80,7 @@ impl<'t> Transaction<'t> {
         build: impl FnOnce(DeleteBuilder) -> DeleteBuilder,
     ) -> Result<usize, StoreError> {
         let delete = Delete::builder().table_name(&self.table.name).set_key(Some(key.into_item()));
-        let delete = build(delete).build().map_err(unbuilt)?;
+        let delete = build(delete).build().map_err(build_error)?;
         Ok(self.add(TransactWriteItem::builder().delete(delete).build()))
     }
 
@@ -91,7 +91,7 @@ impl<'t> Transaction<'t> {
         build: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
     ) -> Result<usize, StoreError> {
         let update = Update::builder().table_name(&self.table.name).set_key(Some(key.into_item()));
-        let update = build(update).build().map_err(unbuilt)?;
+        let update = build(update).build().map_err(build_error)?;
         Ok(self.add(TransactWriteItem::builder().update(update).build()))
     }
 
@@ -108,7 +108,8 @@ impl<'t> Transaction<'t> {
     ) -> Result<usize, StoreError> {
         let check = ConditionCheck::builder().table_name(&self.table.name).set_key(Some(key.into_item()));
         let check = build(check);
-        Ok(self.add(TransactWriteItem::builder().condition_check(check.build().map_err(unbuilt)?).build()))
+        Ok(self
+            .add(TransactWriteItem::builder().condition_check(check.build().map_err(build_error)?).build()))
     }
 
     /// Adds a write that is built already.
@@ -132,6 +133,6 @@ impl<'t> Transaction<'t> {
     }
 }
 
-pub(crate) fn unbuilt(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
+pub(crate) fn build_error(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
     StoreError::Refused(error.to_string())
 }

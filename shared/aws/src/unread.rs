@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What is quiet for so long has nobody between its two writes.
-const QUIET: Duration = Duration::from_secs(60);
+const RECOUNT_DELAY: Duration = Duration::from_secs(60);
 
 /// The counter of one inbox, as it stands on its row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -42,7 +42,7 @@ impl Counter {
 
     /// Whether it was counted up or down since it was counted anew, and is quiet now.
     pub fn wants_recount(self, now: Timestamp) -> bool {
-        self.unread_changed > self.unread_recounted && self.unread_changed < now.minus(QUIET)
+        self.unread_changed > self.unread_recounted && self.unread_changed < now - RECOUNT_DELAY
     }
 }
 

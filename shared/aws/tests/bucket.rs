@@ -152,6 +152,6 @@ async fn presigned_addresses_are_the_bucket_s_own_and_say_when_they_end() {
     assert!(get.contains("/files/media/x?response-content-disposition=inline&"), "{get}");
     assert!(get.contains("X-Amz-Date=20260921T") && get.contains("X-Amz-Expires=300"), "{get}");
     assert_eq!(get, bucket.presigned_get("media/x", Shown::Inline, lives, NOW).unwrap());
-    let later = bucket.presigned_get("media/x", Shown::Inline, lives, NOW.plus(lives)).unwrap();
+    let later = bucket.presigned_get("media/x", Shown::Inline, lives, NOW + lives).unwrap();
     assert_ne!(get, later);
 }

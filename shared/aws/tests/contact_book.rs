@@ -2,40 +2,40 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared_aws::contact_book::{ContactBook, Entry, Written};
+use shared_aws::contact_book::{ContactBook, ContactEntry, ContactWrite};
 use shared_domain::{contact::Contact, ids::ContactId};
 use tokio::task::JoinSet;
 
 use crate::support::{Desk, another_inbox, contact, incoming, number, seconds};
 
 /// Somebody as they are entered.
-fn entered(contact: Contact) -> Entry {
+fn entered(contact: Contact) -> ContactEntry {
     let custom = BTreeMap::from([("Campus".to_owned(), "North".to_owned())]);
-    Entry { contact, custom, version: 1 }
+    ContactEntry { contact, custom, version: 1 }
 }
 
 /// The same after one more change.
-fn changed(before: &Entry, change: impl FnOnce(&mut Contact)) -> Entry {
-    let mut after = Entry { version: before.version + 1, ..before.clone() };
+fn changed(before: &ContactEntry, change: impl FnOnce(&mut Contact)) -> ContactEntry {
+    let mut after = ContactEntry { version: before.version + 1, ..before.clone() };
     change(&mut after.contact);
     after
 }
 
-async fn write(desk: &Desk, before: Option<&Entry>, after: &Entry) -> Written {
+async fn write(desk: &Desk, before: Option<&ContactEntry>, after: &ContactEntry) -> ContactWrite {
     desk.book.write(desk.organization(), &desk.inbox.team, before, after, None).await.unwrap()
 }
 
-async fn enter(desk: &Desk, contact: Contact) -> Entry {
+async fn enter(desk: &Desk, contact: Contact) -> ContactEntry {
     let entry = entered(contact);
-    assert_eq!(write(desk, None, &entry).await, Written::Done);
+    assert_eq!(write(desk, None, &entry).await, ContactWrite::Done);
     entry
 }
 
-async fn get(desk: &Desk, id: &ContactId) -> Option<Entry> {
+async fn get(desk: &Desk, id: &ContactId) -> Option<ContactEntry> {
     desk.book.get(desk.organization(), &desk.inbox.team, id).await.unwrap()
 }
 
-async fn remove(desk: &Desk, entry: &Entry) -> bool {
+async fn remove(desk: &Desk, entry: &ContactEntry) -> bool {
     desk.book.remove(desk.organization(), &desk.inbox.team, entry).await.unwrap()
 }
 
@@ -50,7 +50,7 @@ async fn places(desk: &Desk) -> BTreeSet<String> {
     desk.rows().await.into_keys().map(|(_, place)| place).collect()
 }
 
-fn of(entry: &Entry, finding: &[&str]) -> BTreeSet<String> {
+fn of(entry: &ContactEntry, finding: &[&str]) -> BTreeSet<String> {
     let id = entry.contact.id.as_str();
     let found = finding.iter().map(|place| place.replace('@', id));
     found.chain([id.to_owned()]).collect()
@@ -73,7 +73,7 @@ async fn exactly_the_rows_that_find_a_contact_come_change_and_go_with_it() {
     assert_eq!(places(&desk).await, rows);
     assert_eq!(get(&desk, &first.contact.id).await, Some(first.clone()));
     let renamed = changed(&first, |contact| contact.last_name = Some("O#Neil".into()));
-    assert_eq!(write(&desk, Some(&first), &renamed).await, Written::Done);
+    assert_eq!(write(&desk, Some(&first), &renamed).await, ContactWrite::Done);
     let names = ["FIND#liam o neil#@", "FIND#o neil liam#@"];
     let rows = of(&first, &[names[0], names[1], "EXT#S-2026-000000", "NUMBER#+12025550000"]);
     assert_eq!(places(&desk).await, rows);
@@ -82,7 +82,7 @@ async fn exactly_the_rows_that_find_a_contact_come_change_and_go_with_it() {
         contact.first_name = None;
         contact.external_id = Some("S-1".into());
     });
-    assert_eq!(write(&desk, Some(&renamed), &moved).await, Written::Done);
+    assert_eq!(write(&desk, Some(&renamed), &moved).await, ContactWrite::Done);
     assert_eq!(places(&desk).await, of(&first, &["FIND#o neil#@", "EXT#S-1", "NUMBER#+12025550077"]));
     assert_eq!(get(&desk, &first.contact.id).await, Some(moved.clone()));
     let team = &desk.inbox.team;
@@ -90,7 +90,7 @@ async fn exactly_the_rows_that_find_a_contact_come_change_and_go_with_it() {
     assert_eq!(by_id("S-1").await, Some(moved.clone()));
     assert_eq!(by_id("S-2026-000000").await, None);
     let nameless = changed(&moved, |contact| (contact.last_name, contact.external_id) = (None, None));
-    assert_eq!(write(&desk, Some(&moved), &nameless).await, Written::Done);
+    assert_eq!(write(&desk, Some(&moved), &nameless).await, ContactWrite::Done);
     assert_eq!(places(&desk).await, of(&first, &["NUMBER#+12025550077"]));
     assert!(remove(&desk, &nameless).await);
     assert_eq!(desk.rows().await, others);
@@ -116,8 +116,8 @@ async fn somebody_who_texted_in_is_entered_and_removed() {
     let met = get(&desk, &met.id).await.unwrap();
     assert_eq!(met.version, 0);
     let named = changed(&met, |contact| contact.first_name = Some("Wei".into()));
-    assert_eq!(write(&desk, Some(&met), &named).await, Written::Done);
-    assert_eq!(write(&desk, Some(&met), &named).await, Written::Changed);
+    assert_eq!(write(&desk, Some(&met), &named).await, ContactWrite::Done);
+    assert_eq!(write(&desk, Some(&met), &named).await, ContactWrite::Changed);
     assert!(!remove(&desk, &met).await);
     assert_eq!(places(&desk).await, of(&named, &["FIND#wei#@", "NUMBER#+12025550005"]));
     assert!(remove(&desk, &named).await);
@@ -137,8 +137,8 @@ async fn of_sixteen_contacts_with_one_id_of_the_customers_one_is_written() {
         });
     }
     let (done, refused): (Vec<_>, Vec<_>) =
-        rivals.join_all().await.into_iter().partition(|(_, written)| *written == Written::Done);
-    assert!(refused.iter().all(|(_, written)| *written == Written::ExternalIdTaken), "{refused:?}");
+        rivals.join_all().await.into_iter().partition(|(_, written)| *written == ContactWrite::Done);
+    assert!(refused.iter().all(|(_, written)| *written == ContactWrite::ExternalIdTaken), "{refused:?}");
     let [(winner, _)] = &done[..] else { panic!("not one: {done:?}") };
     let team = &desk.inbox.team;
     let named = desk.book.by_external_id(desk.organization(), team, "S-1").await.unwrap();
@@ -161,15 +161,15 @@ async fn of_sixteen_changes_of_what_was_read_one_is_written_and_what_is_old_remo
         });
     }
     let (done, refused): (Vec<_>, Vec<_>) =
-        rivals.join_all().await.into_iter().partition(|(_, written)| *written == Written::Done);
-    assert!(refused.iter().all(|(_, written)| *written == Written::Changed), "{refused:?}");
+        rivals.join_all().await.into_iter().partition(|(_, written)| *written == ContactWrite::Done);
+    assert!(refused.iter().all(|(_, written)| *written == ContactWrite::Changed), "{refused:?}");
     let [(winner, _)] = &done[..] else { panic!("not one: {done:?}") };
     assert_eq!(get(&desk, &before.contact.id).await.as_ref(), Some(winner));
     let rows = desk.rows().await;
     assert_eq!(rows.len(), 5);
     assert!(!remove(&desk, &before).await);
     let anew = changed(&before, |contact| contact.external_id = None);
-    assert_eq!(write(&desk, None, &anew).await, Written::Changed, "a new one with an id that is there");
+    assert_eq!(write(&desk, None, &anew).await, ContactWrite::Changed, "a new one with an id that is there");
     assert_eq!(desk.rows().await, rows);
 }
 
@@ -242,13 +242,13 @@ async fn a_number_shows_whom_it_was_written_for_last_and_loses_only_its_own() {
     let (one, two) = (enter(&desk, shared(1)).await, enter(&desk, shared(2)).await);
     assert_eq!(shown(&desk, 50).await.as_ref(), Some(&two.contact.id));
     let again = changed(&one, |contact| contact.first_name = Some("Ann".into()));
-    assert_eq!(write(&desk, Some(&one), &again).await, Written::Done);
+    assert_eq!(write(&desk, Some(&one), &again).await, ContactWrite::Done);
     assert_eq!(shown(&desk, 50).await.as_ref(), Some(&one.contact.id));
     assert!(remove(&desk, &two).await);
     assert_eq!(shown(&desk, 50).await.as_ref(), Some(&one.contact.id));
     let three = enter(&desk, shared(3)).await;
     let gone = changed(&again, |contact| contact.number = number(51));
-    assert_eq!(write(&desk, Some(&again), &gone).await, Written::Done);
+    assert_eq!(write(&desk, Some(&again), &gone).await, ContactWrite::Done);
     assert_eq!(shown(&desk, 50).await.as_ref(), Some(&three.contact.id));
     assert_eq!(shown(&desk, 51).await.as_ref(), Some(&one.contact.id));
     assert!(remove(&desk, &three).await);
@@ -268,7 +268,7 @@ async fn copies_are_written_where_a_conversation_is_and_nowhere_else() {
     let before = desk.all_rows().await;
     let known = Contact { blocked: true, ..contact(3) };
     for _ in 0..2 {
-        let spread = desk.copies.spread(desk.organization(), &desk.inbox.team, &known).await;
+        let spread = desk.copies.sync_copies(desk.organization(), &desk.inbox.team, &known).await;
         assert_eq!(spread.unwrap(), 2);
     }
     let after = desk.all_rows().await;

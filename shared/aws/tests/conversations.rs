@@ -1,7 +1,7 @@
 //! Conversations: lists by folder, who is responding, and what is moved or marked by hand.
 
 use shared_aws::{
-    conversations::Change,
+    conversations::ConversationUpdate,
     sends::{Accepted, Guard},
     table::StoreError,
 };
@@ -39,16 +39,20 @@ async fn pages(desk: &Desk, limit: u16, mut meanwhile: impl AsyncFnMut(usize)) -
     }
 }
 
-async fn change(desk: &Desk, conversation: &ConversationId, change: Change) -> Option<Conversation> {
+async fn change(
+    desk: &Desk,
+    conversation: &ConversationId,
+    change: ConversationUpdate,
+) -> Option<Conversation> {
     desk.change(conversation, change, seconds(500)).await
 }
 
-fn to(folder: Folder) -> Change {
-    Change { folder: Some(folder), read: None }
+fn to(folder: Folder) -> ConversationUpdate {
+    ConversationUpdate { folder: Some(folder), read: None }
 }
 
-fn read(read: bool) -> Change {
-    Change { folder: None, read: Some(read) }
+fn read(read: bool) -> ConversationUpdate {
+    ConversationUpdate { folder: None, read: Some(read) }
 }
 
 /// Conversations of so many numbers, the latest first.
@@ -173,7 +177,7 @@ async fn read_and_unread_are_counted_however_often_they_are_marked() {
         assert!(!change(&desk, &all[0], read(false)).await.unwrap().read);
         assert_eq!(desk.unread().await, 3);
     }
-    let both = Change { folder: Some(Folder::Archived), read: Some(true) };
+    let both = ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) };
     let changed = change(&desk, &all[2], both).await.unwrap();
     assert_eq!((changed.folder, changed.read), (Folder::Archived, true));
     assert_eq!(desk.unread().await, 2);
@@ -184,7 +188,7 @@ async fn a_change_of_nothing_gives_the_conversation_as_it_is() {
     let desk = Desk::open().await;
     let all = begun(&desk, 1).await;
     let rows = desk.rows().await;
-    let same = change(&desk, &all[0], Change::default()).await;
+    let same = change(&desk, &all[0], ConversationUpdate::default()).await;
     assert_eq!(same, Some(desk.look_at(&all[0]).await));
     assert_eq!(desk.rows().await, rows);
 }
@@ -194,7 +198,7 @@ async fn a_conversation_that_is_not_there_is_neither_found_nor_made() {
     let desk = Desk::open().await;
     let nowhere = desk.conversation_with(&number(999));
     assert_eq!(desk.conversations.get(desk.thread(&nowhere)).await.unwrap(), None);
-    for wanted in [to(Folder::Inbox), read(true), read(false), Change::default()] {
+    for wanted in [to(Folder::Inbox), read(true), read(false), ConversationUpdate::default()] {
         assert_eq!(change(&desk, &nowhere, wanted).await, None);
     }
     assert!(desk.rows().await.is_empty());

@@ -6,19 +6,19 @@ mod sizes;
 use std::collections::BTreeMap;
 
 use shared_aws::{
-    contact_batches::{ContactBatches, Of},
-    contact_book::{Entry, Written},
-    conversations::Change,
+    contact_batches::{ContactBatches, TeamKey},
+    contact_book::{ContactEntry, ContactWrite},
+    conversations::ConversationUpdate,
     idempotency::Idempotency,
-    imports::{Imports, Turn as ImportTurn},
+    imports::{ImportTurn, Imports},
     inbound::{InboundText, Receipt},
     locks::Acquired,
-    media::Waiting,
-    members::Home,
+    media::PendingMedia,
+    members::UserProfile,
     new_inboxes::{Completed, Reserved},
-    opt_out_reviews::Place,
-    opt_outs::Recorded,
-    registrations::Turn,
+    opt_out_reviews::InboxInTeam,
+    opt_outs::OptOutWrite,
+    registrations::Transition,
     sends::{Acceptance, Accepted, Guard},
     templates,
 };
@@ -31,8 +31,10 @@ use shared_domain::{
     media::{Media, MediaState},
     membership::{Membership, Role, TeamRole},
     message::{DeliveryState, Message, Report},
-    notice::{Mailing, NotificationSettings},
-    opt_out::{self, Answers, Decided, Decision, Keyword, Scope, Subject, Verdict},
+    notice::{MailingPreference, NotificationSettings},
+    opt_out::{
+        self, Keyword, KeywordDecision, KeywordReplies, OptOutSubject, ReviewOutcome, ReviewResolution, Scope,
+    },
     out_of_office::ClosedPeriod,
     registration::{CarrierReason, RegistrationStatus},
     team::Team,
@@ -225,7 +227,7 @@ async fn inbound(ledger: &mut Ledger) {
     ledger.note("inbox of a webhook's number", find).await;
     let conversation = ledger.conversation(1).await;
     let change = async |desk: &Desk, folder, read| {
-        let change = Change { folder, read: Some(read) };
+        let change = ConversationUpdate { folder, read: Some(read) };
         desk.change(&conversation, change, seconds(900)).await;
     };
     ledger.note("inbound text, conversation unread", async |desk| hear(desk, 1, 10).await).await;
@@ -259,7 +261,12 @@ async fn sends(ledger: &mut Ledger) -> MessageId {
     let reply = async |desk: &Desk, words: &str, at, idempotency| {
         let message = desk.draft(&number(3), words, &ada, seconds(at));
         // It comes in again between two replies, so that each reply moves the conversation to Archived.
-        desk.change(&conversation, Change { folder: Some(Folder::Inbox), read: None }, seconds(900)).await;
+        desk.change(
+            &conversation,
+            ConversationUpdate { folder: Some(Folder::Inbox), read: None },
+            seconds(900),
+        )
+        .await;
         let guard = Guard::Reply { lock: Some((&ada.id, token)), seen: Some(&message.id) };
         let (answer, bill) = desk.cost(desk.accept(&message, guard, idempotency)).await;
         (answer, bill, message.id)
@@ -300,7 +307,7 @@ async fn sends(ledger: &mut Ledger) -> MessageId {
 }
 
 async fn way_to_the_phone(ledger: &mut Ledger, message: &MessageId) {
-    let entry = ledger.desk.outbox.left_behind(seconds(600)).await.unwrap().pop().unwrap();
+    let entry = ledger.desk.outbox.overdue(seconds(600)).await.unwrap().pop().unwrap();
     ledger.note("outbox row removed", async |desk| desk.outbox.remove(&entry).await.unwrap()).await;
     let claim =
         async |desk: &Desk| desk.messages.claim(desk.organization(), message, 1, seconds(15)).await.unwrap();
@@ -354,9 +361,9 @@ async fn reads(ledger: &mut Ledger) {
         desk.conversations.change(desk.organization(), seen, change, seconds(900)).await.unwrap()
     };
     let seen = ledger.desk.look_at(&first).await;
-    let read = Change { folder: None, read: Some(true) };
+    let read = ConversationUpdate { folder: None, read: Some(true) };
     ledger.note("marked read", async |desk| change(desk, seen.clone(), read).await).await;
-    let archived = Change { folder: Some(Folder::Archived), read: None };
+    let archived = ConversationUpdate { folder: Some(Folder::Archived), read: None };
     ledger.note("archived by hand", async |desk| change(desk, seen.clone(), archived).await).await;
 }
 
@@ -389,7 +396,7 @@ async fn filtered_lists(ledger: &mut Ledger) {
         assert_eq!(ledger.note(operation, async |desk| page(desk, user.clone(), read).await).await, 50);
     }
     let all: Vec<_> = (0..50).map(|place| ledger.desk.conversation_with(&number(place))).collect();
-    let read = Change { folder: None, read: Some(true) };
+    let read = ConversationUpdate { folder: None, read: Some(true) };
     let desk = &ledger.desk;
     desk.conversations
         .change_many(desk.organization(), &desk.inbox.id, &all, read, seconds(900))
@@ -417,7 +424,7 @@ async fn home(ledger: &mut Ledger, inboxes: usize, [query, batch]: [&'static str
         desk.members.add(organization, &membership(&inbox, &cleo())).await.unwrap();
     }
     let read = async |desk: &Desk| desk.members.home(desk.organization(), &cleo().id).await.unwrap();
-    let home: Home = ledger.note(query, read).await.unwrap();
+    let home: UserProfile = ledger.note(query, read).await.unwrap();
     assert_eq!((home.teams.len(), home.inboxes.len()), (3, inboxes));
     let wanted: Vec<InboxId> = home.inboxes.into_iter().map(|of_user| of_user.inbox).collect();
     let teams: Vec<TeamId> = home.teams.into_iter().map(|role| role.team).collect();
@@ -434,8 +441,9 @@ async fn new_inbox(ledger: &mut Ledger) {
     desk.members.put_user(organization, &user(&ada())).await.unwrap();
     let role = TeamRole { team: team.id.clone(), role: Role::Admin };
     desk.members.put_role(organization, &user(&ada()), &role).await.unwrap();
-    let standing =
-        async |desk: &Desk| desk.members.standing(desk.organization(), &team.id, &ada().id).await.unwrap();
+    let standing = async |desk: &Desk| {
+        desk.members.user_in_team(desk.organization(), &team.id, &ada().id).await.unwrap()
+    };
     assert!(ledger.note("standing in a team", standing).await.unwrap().manages());
     let key = Idempotency {
         principal: "staff-104217",
@@ -471,8 +479,8 @@ fn new(place: usize) -> Inbox {
 }
 
 async fn contacts(ledger: &mut Ledger) {
-    let new = Entry { contact: contact(70), custom: BTreeMap::new(), version: 1 };
-    let mut renamed = Entry { version: 2, ..new.clone() };
+    let new = ContactEntry { contact: contact(70), custom: BTreeMap::new(), version: 1 };
+    let mut renamed = ContactEntry { version: 2, ..new.clone() };
     renamed.contact.last_name = Some("Featherstonehaugh".into());
     for (operation, before, after) in
         [("contact entered", None, &new), ("contact changed, another name", Some(&new), &renamed)]
@@ -480,7 +488,7 @@ async fn contacts(ledger: &mut Ledger) {
         let write = async |desk: &Desk| {
             desk.book.write(desk.organization(), &desk.inbox.team, before, after, None).await.unwrap()
         };
-        assert_eq!(ledger.note(operation, write).await, Written::Done);
+        assert_eq!(ledger.note(operation, write).await, ContactWrite::Done);
     }
     for place in [200, 201] {
         ledger.desk.inboxes.put(&another_inbox(place)).await.unwrap();
@@ -490,7 +498,7 @@ async fn contacts(ledger: &mut Ledger) {
     ledger.desk.inbound.receive(&another_inbox(200), &text, seconds(61)).await.unwrap();
     let renamed = Contact { last_name: Some("Featherstonehaugh".into()), ..contact(5) };
     let spread = async |desk: &Desk| {
-        desk.copies.spread(desk.organization(), &desk.inbox.team, &renamed).await.unwrap()
+        desk.copies.sync_copies(desk.organization(), &desk.inbox.team, &renamed).await.unwrap()
     };
     assert_eq!(ledger.note("contact spread, 3 inboxes and 2 conversations", spread).await, 2);
 }
@@ -498,10 +506,10 @@ async fn contacts(ledger: &mut Ledger) {
 async fn opt_outs(ledger: &mut Ledger) {
     let desk = &ledger.desk;
     let (known, inbox) = (contact(5), desk.inbox.clone());
-    let subject = Subject::of(&inbox, &known.number);
+    let subject = OptOutSubject::of(&inbox, &known.number);
     let answer = |at| {
         let text = desk.draft(&known.number, WORDS, &ada(), seconds(at));
-        Message { sender: None, automatic: true, regardless: true, ..text }
+        Message { sender: None, automatic: true, bypass_opt_out: true, ..text }
     };
     let (away, confirmation) = (answer(62), answer(64));
     let stop = desk.hear(&known.number, "STOP", seconds(63)).await;
@@ -510,13 +518,13 @@ async fn opt_outs(ledger: &mut Ledger) {
         async |desk: &Desk| desk.out_of_office.answer(desk.organization(), &period, &away).await.unwrap();
     assert!(ledger.note("Out of Office answer", given).await);
     let before = ledger.desk.opt_outs.get(&subject).await.unwrap();
-    let Decision::Keyword { change: Some(change), .. } =
-        opt_out::after_keyword(&before.state, Keyword::Stop, false, Answers::Product, false)
+    let KeywordDecision::Keyword { change: Some(change), .. } =
+        opt_out::after_keyword(&before.state, Keyword::Stop, false, KeywordReplies::Product, false)
     else {
         panic!("STOP changes nothing")
     };
     let entry = change.entry(&subject, known.id.clone(), Some(stop.clone()), None, seconds(63));
-    let recorded = Recorded {
+    let recorded = OptOutWrite {
         team: &inbox.team,
         contact: &known,
         entry: &entry,
@@ -528,9 +536,10 @@ async fn opt_outs(ledger: &mut Ledger) {
         async |desk: &Desk| desk.opt_outs.record(&subject, &before, &change, recorded).await.unwrap();
     assert!(ledger.note("opt-out by keyword with confirmation", record).await);
     let out = ledger.desk.opt_outs.get(&subject).await.unwrap();
-    let note = async |desk: &Desk| desk.opt_outs.note(&subject, &out, &confirmation.id).await.unwrap();
+    let note =
+        async |desk: &Desk| desk.opt_outs.record_message(&subject, &out, &confirmation.id).await.unwrap();
     assert!(ledger.note("keyword that changes nothing", note).await);
-    let personal = Subject { scope: Scope::Personal, ..subject.clone() };
+    let personal = OptOutSubject { scope: Scope::Personal, ..subject.clone() };
     for (operation, subjects) in [
         ("opt-out asked before a send", &[subject.clone()][..]),
         ("opt-outs asked before a send, personal inbox", &[subject.clone(), personal][..]),
@@ -543,43 +552,44 @@ async fn opt_outs(ledger: &mut Ledger) {
 async fn reviews(ledger: &mut Ledger) {
     let desk = &ledger.desk;
     let (organization, inbox) = (desk.organization().clone(), desk.inbox.clone());
-    let unknown_contact = Mailing { enabled: true, recipients: vec!["desk@college.example".into()] };
+    let unknown_contact =
+        MailingPreference { enabled: true, recipients: vec!["desk@college.example".into()] };
     let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
     let ada = ada();
     let deed = deed(&ada, "notifications.edit", "team", seconds(0));
     desk.teams.choose_notifications(&organization, &inbox.team, &settings, &deed).await.unwrap();
     let operation = "inbound text, first of an unknown number, told";
     ledger.note(operation, async |desk| hear(desk, 998, 70).await).await;
-    let place = Place { organization: &organization, team: &inbox.team, inbox: &inbox.id };
+    let place = InboxInTeam { organization: &organization, team: &inbox.team, inbox: &inbox.id };
     let mut texts = Vec::new();
     for who in 20..45 {
         let text = ledger.desk.hear(&number(who), WORDS, seconds(100 + who as u64)).await;
-        let put_up =
-            async |desk: &Desk| desk.reviews.put_up(place, &text, &number(who), WORDS).await.unwrap();
+        let open_review =
+            async |desk: &Desk| desk.reviews.open_review(place, &text, &number(who), WORDS).await.unwrap();
         if who == 20 {
-            assert!(ledger.note("text put up for review", put_up).await);
-            assert!(!ledger.note("text put up for review again", put_up).await);
+            assert!(ledger.note("text put up for review", open_review).await);
+            assert!(!ledger.note("text put up for review again", open_review).await);
         } else {
-            assert!(put_up(&ledger.desk).await);
+            assert!(open_review(&ledger.desk).await);
         }
         texts.push(text);
     }
     let open = async |desk: &Desk| desk.reviews.open(place, 25, None).await.unwrap();
     assert_eq!(ledger.note("reviews that wait, page of 25", open).await.entries.len(), 25);
-    let get = async |desk: &Desk, place: Place<'_>, text: &MessageId| {
+    let get = async |desk: &Desk, place: InboxInTeam<'_>, text: &MessageId| {
         desk.reviews.get(place, &ReviewId::of(text)).await.unwrap().unwrap().review
     };
     let review = ledger.note("review with its contact", async |desk| get(desk, place, &texts[0]).await).await;
-    let decided = Decided { verdict: Verdict::Dismissed, by: ada.clone(), at: seconds(200) };
+    let decided = ReviewResolution { verdict: ReviewOutcome::Dismissed, by: ada.clone(), at: seconds(200) };
     let end = async |desk: &Desk| desk.reviews.end(place, &review, &decided).await.unwrap();
     assert!(ledger.note("review ended, dismissed", end).await);
     let (review, known) = (get(&ledger.desk, place, &texts[1]).await, contact(21));
-    let subject = Subject::of_team(&organization, &inbox.team, &known.number);
+    let subject = OptOutSubject::of_team(&organization, &inbox.team, &known.number);
     let before = ledger.desk.opt_outs.get(&subject).await.unwrap();
     let change = opt_out::after_user(&before.state, true).unwrap();
     let (text, by) = (Some(texts[1].clone()), Some(ada.id.clone()));
     let entry = change.entry(&subject, known.id.clone(), text, by, seconds(200));
-    let with = Recorded {
+    let with = OptOutWrite {
         team: &inbox.team,
         contact: &known,
         entry: &entry,
@@ -587,7 +597,7 @@ async fn reviews(ledger: &mut Ledger) {
         confirmation: None,
         told: false,
     };
-    let decided = Decided { verdict: Verdict::OptedOut, ..decided };
+    let decided = ReviewResolution { verdict: ReviewOutcome::OptedOut, ..decided };
     let opt_out = async |desk: &Desk| {
         let (decision, state) = ((&review, &decided), (&before, &change));
         desk.reviews.end_with_opt_out(place, decision, &subject, state, with).await.unwrap()
@@ -607,12 +617,12 @@ async fn files(ledger: &mut Ledger) {
     let received = ledger.desk.inbound.receive(&ledger.desk.inbox, &text, seconds(900)).await;
     let Receipt::Stored(message) = received.unwrap() else { panic!("it came in before") };
     let organization = ledger.desk.organization().clone();
-    let waiting = Waiting { organization: organization.clone(), message, files: 1, at: seconds(900) };
+    let waiting = PendingMedia { organization: organization.clone(), message, files: 1, at: seconds(900) };
     let files = |desk: &Desk| desk.files.clone();
-    let leave = async |desk: &Desk| files(desk).leave(&waiting).await.unwrap();
+    let leave = async |desk: &Desk| files(desk).enqueue(&waiting).await.unwrap();
     ledger.note("files of a text left for the relay", leave).await;
     let (job, stored) = (waiting.jobs().remove(0), file(MediaState::Stored { size: 123_456 }));
-    let settle = async |desk: &Desk| files(desk).settle(&job, &stored).await.unwrap();
+    let settle = async |desk: &Desk| files(desk).resolve(&job, &stored).await.unwrap();
     assert!(ledger.note("outcome of a file", settle).await);
 }
 
@@ -622,10 +632,10 @@ async fn templates(ledger: &mut Ledger) {
         let text = "Hi {{firstName|there}}, the office is open from nine to five. {{senderName}}";
         CannedResponse::parse(TemplateId::parse("tpl_01KB5Q8Z7M4T9XRA").unwrap(), name, text).unwrap()
     };
-    let write = async |desk: &Desk, before: Option<&templates::Entry>, name: &str| {
+    let write = async |desk: &Desk, before: Option<&templates::TemplateEntry>, name: &str| {
         let wanted = response(name);
         let done = templates(desk).write(desk.organization(), &desk.inbox.team, before, &wanted, None).await;
-        assert_eq!(done.unwrap(), templates::Written::Done);
+        assert_eq!(done.unwrap(), templates::TemplateWrite::Done);
     };
     let read = async |desk: &Desk| {
         let id = response("x").id;
@@ -658,8 +668,9 @@ async fn registration(ledger: &mut Ledger) {
         let from = ledger.desk.registrations.get(ledger.desk.organization(), &ledger.desk.inbox.team).await;
         let from = from.unwrap();
         let turn = async |desk: &Desk| {
-            let turn = Turn { to, as_of: step.at, reasons, step: &step, admins: vec![ada().id, cleo().id] };
-            desk.registrations.turn(desk.organization(), &desk.inbox.team, &from, turn).await.unwrap()
+            let turn =
+                Transition { to, as_of: step.at, reasons, step: &step, admins: vec![ada().id, cleo().id] };
+            desk.registrations.transition(desk.organization(), &desk.inbox.team, &from, turn).await.unwrap()
         };
         assert!(ledger.note(operation, turn).await);
     }
@@ -676,13 +687,13 @@ async fn imports(ledger: &mut Ledger) {
     let turn =
         async |desk: &Desk| store(desk).take_turn(&import, 1, seconds(70), seconds(200)).await.unwrap();
     assert_eq!(ledger.note("import's turn taken", turn).await, ImportTurn::Mine);
-    let new: Vec<Entry> = (300..400)
-        .map(|place| Entry { contact: contact(place), custom: BTreeMap::new(), version: 1 })
+    let new: Vec<ContactEntry> = (300..400)
+        .map(|place| ContactEntry { contact: contact(place), custom: BTreeMap::new(), version: 1 })
         .collect();
     let ids = new.iter().filter_map(|entry| entry.contact.external_id.as_deref()).collect();
     let numbers = new.iter().map(|entry| &entry.contact.number).collect();
     let look_up = async |desk: &Desk| {
-        let of = Of { organization: desk.organization(), team: &desk.inbox.team };
+        let of = TeamKey { organization: desk.organization(), team: &desk.inbox.team };
         batches(desk).look_up(of, &ids, &numbers).await.unwrap()
     };
     assert!(ledger.note("100 rows looked up, all new", look_up).await.contacts.is_empty());
@@ -692,7 +703,7 @@ async fn imports(ledger: &mut Ledger) {
     assert!(advanced.unwrap());
     ledger.lines.push(("import's chunk begun", bill));
     let create = async |desk: &Desk| {
-        let of = Of { organization: desk.organization(), team: &desk.inbox.team };
+        let of = TeamKey { organization: desk.organization(), team: &desk.inbox.team };
         batches(desk).create(of, &new.iter().collect::<Vec<_>>()).await.unwrap();
     };
     ledger.note("100 contacts created", create).await;

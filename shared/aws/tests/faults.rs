@@ -14,7 +14,7 @@ use shared_aws::{
     client::Aws,
     inboxes::Inboxes,
     keys,
-    locks::{Acquired, Locks, Thread},
+    locks::{Acquired, ConversationKey, Locks},
     sends::{Acceptance, Accepted, Guard, Sends},
     table::{StoreError, Table},
 };
@@ -102,7 +102,8 @@ fn canceled(codes: &[&str]) -> Answer {
 async fn acquire(table: Table) -> Result<Acquired, StoreError> {
     let inbox = shared_inbox();
     let conversation = ConversationId::of(&inbox.id, &number(143));
-    let thread = Thread { organization: &inbox.organization, inbox: &inbox.id, conversation: &conversation };
+    let thread =
+        ConversationKey { organization: &inbox.organization, inbox: &inbox.id, conversation: &conversation };
     Locks::new(table).acquire(thread, &ada(), seconds(0), &LockPolicy::default()).await
 }
 

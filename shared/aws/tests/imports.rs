@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use shared_aws::{
-    contact_batches::{ContactBatches, Of},
-    contact_book::Entry,
+    contact_batches::{ContactBatches, TeamKey},
+    contact_book::ContactEntry,
     former_numbers::FormerNumbers,
-    imports::{Begun, Counts, Import, Imports, Place, Status, Turn},
+    imports::{FilePosition, Import, ImportCounts, ImportStatus, ImportTurn, Imports, PendingChunk},
 };
 use shared_domain::{
     contact::Contact,
@@ -27,11 +27,11 @@ pub(crate) fn asked(desk: &Desk, id: &str) -> Import {
         at: seconds(0),
         dry_run: false,
         clear_missing_assignments: false,
-        status: Status::Queued,
+        status: ImportStatus::Queued,
         reason: None,
         file: None,
-        done: Place::default(),
-        counts: Counts::default(),
+        done: FilePosition::default(),
+        counts: ImportCounts::default(),
         begun: None,
         finished_at: None,
         version: 1,
@@ -40,8 +40,9 @@ pub(crate) fn asked(desk: &Desk, id: &str) -> Import {
 
 /// Begins its first chunk.
 pub(crate) fn begin(import: &mut Import) {
-    let counts = Counts { rows: 100, created: 100, ..Counts::default() };
-    import.begun = Some(Begun { end: Place { offset: 9_000, row: 101 }, counts, left: Vec::new() });
+    let counts = ImportCounts { rows: 100, created: 100, ..ImportCounts::default() };
+    import.begun =
+        Some(PendingChunk { end: FilePosition { offset: 9_000, row: 101 }, counts, left: Vec::new() });
 }
 
 async fn created(desk: &Desk, id: &str) -> (Imports, Import) {
@@ -65,7 +66,7 @@ async fn of_two_workers_one_begins_a_chunk() {
     assert_ne!(first.unwrap(), second.unwrap());
     let stored = imports.get(desk.organization(), &desk.inbox.team, &import.id).await.unwrap().unwrap();
     assert_eq!((stored.version, stored.begun), (2, one.begun));
-    assert_eq!(stored.counts, Counts::default(), "begun is not done");
+    assert_eq!(stored.counts, ImportCounts::default(), "begun is not done");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +80,7 @@ async fn faults_are_shown_once_their_rows_are_done() {
     import.begun.as_mut().unwrap().counts.errors = faults.len();
     assert!(imports.advance(&mut import, &faults).await.unwrap());
     assert!(imports.faults(&import).await.unwrap().is_empty());
-    import.settle();
+    import.finish_chunk();
     assert!(imports.advance(&mut import, &[]).await.unwrap());
     assert_eq!(imports.faults(&import).await.unwrap(), faults);
     let listed = imports.page(desk.organization(), &desk.inbox.team, 10, None).await.unwrap();
@@ -94,31 +95,31 @@ async fn a_turn_is_one_workers_until_it_ends_by_time_or_is_given_back() {
     let take = async |import, worker, at| {
         imports.take_turn(import, worker, seconds(at), seconds(at + 100)).await.unwrap()
     };
-    assert_eq!(take(&one, 1, 0).await, Turn::Mine);
-    assert_eq!(take(&one, 1, 1).await, Turn::Mine);
-    assert_eq!(take(&one, 2, 2).await, Turn::SameImport);
-    assert_eq!(take(&other, 3, 101).await, Turn::AnotherImport, "exactly at its end");
-    assert_eq!(take(&other, 3, 102).await, Turn::Mine);
+    assert_eq!(take(&one, 1, 0).await, ImportTurn::Mine);
+    assert_eq!(take(&one, 1, 1).await, ImportTurn::Mine);
+    assert_eq!(take(&one, 2, 2).await, ImportTurn::SameImport);
+    assert_eq!(take(&other, 3, 101).await, ImportTurn::AnotherImport, "exactly at its end");
+    assert_eq!(take(&other, 3, 102).await, ImportTurn::Mine);
     imports.end_turn(&one, 1).await.unwrap(); // lost by now
-    assert_eq!(take(&one, 1, 103).await, Turn::AnotherImport);
+    assert_eq!(take(&one, 1, 103).await, ImportTurn::AnotherImport);
     imports.end_turn(&other, 3).await.unwrap();
-    assert_eq!(take(&one, 1, 103).await, Turn::Mine);
+    assert_eq!(take(&one, 1, 103).await, ImportTurn::Mine);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn contacts_that_are_made_in_batches_are_those_that_are_entered_by_hand() {
     let (by_hand, in_batches) = (Desk::open().await, Desk::open().await);
-    let entry = |place: usize| Entry {
+    let entry = |place: usize| ContactEntry {
         contact: contact(place),
         custom: BTreeMap::from([("Bus".to_owned(), place.to_string())]),
         version: 1,
     };
-    let entries: Vec<Entry> = (0..30).map(entry).collect();
+    let entries: Vec<ContactEntry> = (0..30).map(entry).collect();
     for entry in &entries {
         let (organization, team) = (by_hand.organization(), &by_hand.inbox.team);
         by_hand.book.write(organization, team, None, entry, None).await.unwrap();
     }
-    let of = Of { organization: in_batches.organization(), team: &in_batches.inbox.team };
+    let of = TeamKey { organization: in_batches.organization(), team: &in_batches.inbox.team };
     let batches = ContactBatches::new(in_batches.other_host());
     for _ in 0..2 {
         batches.create(of, &entries.iter().collect::<Vec<_>>()).await.unwrap();
@@ -130,17 +131,17 @@ async fn contacts_that_are_made_in_batches_are_those_that_are_entered_by_hand() 
 async fn what_rows_speak_of_is_found_and_a_number_stays_met_when_its_contact_goes() {
     let desk = Desk::open().await;
     let (organization, team) = (desk.organization(), &desk.inbox.team);
-    let known = Entry { contact: contact(1), custom: BTreeMap::new(), version: 1 };
+    let known = ContactEntry { contact: contact(1), custom: BTreeMap::new(), version: 1 };
     desk.book.write(organization, team, None, &known, None).await.unwrap();
     desk.hear(&number(2), "Hello", seconds(1)).await;
-    let gone = Entry { contact: contact(3), custom: BTreeMap::new(), version: 1 };
+    let gone = ContactEntry { contact: contact(3), custom: BTreeMap::new(), version: 1 };
     desk.book.write(organization, team, None, &gone, None).await.unwrap();
     desk.hear(&number(3), "Hello", seconds(2)).await;
     assert!(desk.book.remove(organization, team, &gone).await.unwrap());
     let former = FormerNumbers::new(desk.other_host());
-    former.leave(organization, team, &gone.contact.id, &number(3), (false, false)).await.unwrap();
+    former.release(organization, team, &gone.contact.id, &number(3), (false, false)).await.unwrap();
     assert_eq!(desk.contacts.by_number(organization, team, &number(3)).await.unwrap(), None);
-    let of = Of { organization, team };
+    let of = TeamKey { organization, team };
     let numbers: Vec<_> = (1..5).map(number).collect();
     let ids = HashSet::from(["S-2026-000001", "S-2026-000003", "nobody"]);
     let batches = ContactBatches::new(desk.other_host());

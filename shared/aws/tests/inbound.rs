@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared_aws::{
-    conversations::Change,
+    conversations::ConversationUpdate,
     inbound::{Inbound, InboundText, Receipt},
     keys,
     sends::{Accepted, Guard},
@@ -15,7 +15,7 @@ use shared_domain::{
     inbox::Inbox,
     media::{Media, MediaState},
     message::{DeliveryState, Direction, Message},
-    notice::{Mailing, Notice, NotificationSettings, Subject},
+    notice::{MailingPreference, Notification, NotificationKind, NotificationSettings},
     time::Timestamp,
 };
 use tokio::task::JoinSet;
@@ -76,8 +76,12 @@ async fn the_same_text_again_is_a_duplicate_and_writes_nothing() {
     let text = incoming(&number(143), CARRIER_ID, "Hello?");
     let Receipt::Stored(id) = receive(&desk, &text, seconds(1)).await else { panic!("it is new") };
     let conversation = desk.conversation_with(&number(143));
-    desk.change(&conversation, Change { folder: Some(Folder::Archived), read: Some(true) }, seconds(900))
-        .await;
+    desk.change(
+        &conversation,
+        ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) },
+        seconds(900),
+    )
+    .await;
     let rows = desk.rows().await;
     assert_eq!(receive(&desk, &text, seconds(30)).await, Receipt::Duplicate(id));
     assert_eq!(desk.rows().await, rows, "not even unread again, since somebody has read and archived it");
@@ -169,7 +173,12 @@ async fn an_older_text_that_comes_after_a_reply_goes_below_it_and_is_still_unrea
     let token = desk.open_to_answer(&conversation, &ada(), seconds(15)).await.token;
     let guard = Guard::Reply { lock: Some((&ada().id, token)), seen: seen.as_ref() };
     assert_eq!(desk.accept(&reply, guard, None).await, Accepted::Stored);
-    desk.change(&conversation, Change { read: Some(true), ..Change::default() }, seconds(900)).await;
+    desk.change(
+        &conversation,
+        ConversationUpdate { read: Some(true), ..ConversationUpdate::default() },
+        seconds(900),
+    )
+    .await;
 
     let late = desk.hear(&number(143), "And on Saturday?", seconds(10)).await;
     let thread = desk.look_at(&conversation).await;
@@ -196,7 +205,7 @@ async fn a_text_that_was_overtaken_and_answered_past_is_brought_back_unread() {
     assert_eq!((thread.folder, thread.read), (Folder::Inbox, false), "nobody has seen it");
     assert_eq!((thread.last_message.id, thread.last_inbound), (reply.id, Some(newer)));
 
-    let archived = Change { folder: Some(Folder::Archived), read: Some(true) };
+    let archived = ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) };
     desk.change(&conversation, archived, seconds(900)).await;
     assert!(matches!(receive(&desk, &late, seconds(30)).await, Receipt::Duplicate(_)));
     let thread = desk.look_at(&conversation).await;
@@ -254,10 +263,10 @@ async fn a_number_of_the_team_s_list_brings_its_contact_along() {
 async fn a_text_brings_a_read_and_archived_conversation_back_unread() {
     let desk = Desk::open().await;
     let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
-    let done = Change { folder: Some(Folder::Archived), read: Some(true) };
+    let done = ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) };
     desk.change(&conversation, done, seconds(900)).await;
     assert_eq!(desk.unread().await, 0);
-    desk.hear(&number(143), "One more thing", seconds(1).plus(Duration::from_millis(1))).await;
+    desk.hear(&number(143), "One more thing", seconds(1) + Duration::from_millis(1)).await;
     let thread = desk.look_at(&conversation).await;
     assert_eq!((thread.folder, thread.read), (Folder::Inbox, false));
     assert_eq!(desk.unread().await, 1);
@@ -280,15 +289,16 @@ async fn texts_to_two_inboxes_are_two_conversations_of_one_contact() {
 
 /// The team wants to know of unknown numbers.
 async fn curious(desk: &Desk) {
-    let unknown_contact = Mailing { enabled: true, recipients: vec!["desk@college.example".into()] };
+    let unknown_contact =
+        MailingPreference { enabled: true, recipients: vec!["desk@college.example".into()] };
     let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
     let ben = ben();
     let deed = deed(&ben, "notifications.edit", "team", seconds(0));
     desk.teams.choose_notifications(desk.organization(), &desk.inbox.team, &settings, &deed).await.unwrap();
 }
 
-async fn told(desk: &Desk) -> Vec<Notice> {
-    desk.notices.left_behind(seconds(9_000)).await.unwrap()
+async fn told(desk: &Desk) -> Vec<Notification> {
+    desk.notices.overdue(seconds(9_000)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -300,7 +310,7 @@ async fn texts_of_an_unknown_number_at_once_and_again_leave_one_notice() {
     desk.hear(&number(143), "Anybody there?", seconds(100)).await;
     let [notice] = &told(&desk).await[..] else { panic!("not one notice") };
     let contact = Contact::provisional(&desk.inbox.team, &number(143)).id;
-    assert_eq!(notice.subject, Subject::UnknownContact { contact, inbox: desk.inbox.id.clone() });
+    assert_eq!(notice.subject, NotificationKind::UnknownContact { contact, inbox: desk.inbox.id.clone() });
 }
 
 #[tokio::test(flavor = "multi_thread")]

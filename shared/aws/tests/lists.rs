@@ -7,7 +7,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed, TestCaseError, TestRunner},
 };
-use shared_aws::{conversations::Change, sends::Guard};
+use shared_aws::{conversations::ConversationUpdate, sends::Guard};
 use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Filter, Folder},
@@ -48,7 +48,7 @@ async fn assign(desk: &Desk, place: usize, user: Option<Person>) {
     let known = Contact { assigned: user, ..contact(place) };
     desk.contacts.put(desk.organization(), &desk.inbox.team, &known).await.unwrap();
     desk.inboxes.put(&desk.inbox).await.unwrap();
-    desk.copies.spread(desk.organization(), &desk.inbox.team, &known).await.unwrap();
+    desk.copies.sync_copies(desk.organization(), &desk.inbox.team, &known).await.unwrap();
 }
 
 fn ids(conversations: &[Conversation]) -> Vec<ConversationId> {
@@ -64,7 +64,7 @@ async fn each_filter_shows_its_own_and_together_they_combine() {
         assign(&desk, place, Some(user)).await;
         all.push(desk.conversation_begun_by(&number(place), seconds(place as u64)).await);
     }
-    let mark = Change { folder: None, read: Some(true) };
+    let mark = ConversationUpdate { folder: None, read: Some(true) };
     desk.change(&all[0], mark, seconds(100)).await;
     desk.change(&all[2], mark, seconds(100)).await;
     let shown = async |assigned: Option<Person>, read| {
@@ -122,7 +122,7 @@ async fn a_page_is_one_query_and_looks_further_only_where_nothing_fits() {
     for place in 0..12 {
         all.push(desk.conversation_begun_by(&number(place), seconds(place as u64)).await);
     }
-    let mark = Change { folder: None, read: Some(true) };
+    let mark = ConversationUpdate { folder: None, read: Some(true) };
     for place in [0, 1, 2] {
         desk.change(&all[place], mark, seconds(100)).await; // the oldest
     }
@@ -173,11 +173,11 @@ async fn take(desk: &Desk, place: usize, what: What, now: Timestamp) {
             desk.locks.acquire(desk.thread(&conversation), &user, now, &policy).await.unwrap();
         }
         What::Mark { read } => {
-            desk.change(&conversation, Change { folder: None, read: Some(read) }, now).await;
+            desk.change(&conversation, ConversationUpdate { folder: None, read: Some(read) }, now).await;
         }
         What::File { archived } => {
             let folder = FOLDERS[usize::from(archived)];
-            desk.change(&conversation, Change { folder: Some(folder), read: None }, now).await;
+            desk.change(&conversation, ConversationUpdate { folder: Some(folder), read: None }, now).await;
         }
         What::Compose => {
             let message = desk.draft(&number(place), "See you on Friday.", &ada(), now);
@@ -193,7 +193,7 @@ async fn walk(steps: Vec<(usize, What, u64)>) -> Result<(), TestCaseError> {
     let desk = Desk::open().await;
     let mut now = START;
     for (place, what, later) in steps {
-        now = now.plus(Duration::from_secs(later));
+        now = now + Duration::from_secs(later);
         take(&desk, place, what, now).await;
     }
     let mut all = Vec::new();
@@ -219,7 +219,7 @@ async fn walk(steps: Vec<(usize, What, u64)>) -> Result<(), TestCaseError> {
 fn every_list_shows_what_its_filter_admits_after_every_walk() {
     let seed = match Config::default().rng_seed {
         RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => shared_aws::clock::chance(),
+        RngSeed::Random => shared_aws::clock::entropy(),
     };
     let config =
         Config { cases: 24, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
@@ -247,7 +247,7 @@ async fn pages_keep_their_order_while_conversations_move_about() {
         }
     }
     let busy: Vec<usize> = (0..STILL + BUSY).filter(|place| place % 4 == 3).collect();
-    let seed = shared_aws::clock::chance();
+    let seed = shared_aws::clock::entropy();
     let moving = async {
         let mut state = seed;
         for turn in 0..120_u64 {

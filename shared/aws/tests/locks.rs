@@ -9,7 +9,7 @@ use std::time::Duration;
 use shared_aws::locks::{Acquired, Renewed};
 use shared_domain::{
     ids::{ConversationId, UserId},
-    lock::{Broken, Denied, FencingToken, Lease, LockPolicy, Loss, Lost, Person},
+    lock::{BrokenLock, Denied, FencingToken, Lease, LockPolicy, LossReason, LostLock, Person},
     time::Timestamp,
 };
 
@@ -47,7 +47,7 @@ impl Waiting {
         self.desk.locks.renew(thread, user, token, active, at, &policy()).await.unwrap()
     }
 
-    async fn loss(&self, user: &Person, token: FencingToken, at: Timestamp) -> Lost {
+    async fn loss(&self, user: &Person, token: FencingToken, at: Timestamp) -> LostLock {
         match self.renew(&user.id, token, true, at).await {
             Renewed::Lost(lost) => lost,
             other => panic!("the lock is not lost: {other:?}"),
@@ -96,9 +96,9 @@ async fn a_held_lock_is_denied_with_the_holder_and_the_end_and_stays_as_it_was()
 async fn an_expired_lock_is_another_s_only_once_the_skew_has_passed() {
     let waiting = Waiting::new().await;
     waiting.held_by(&ada(), seconds(0)).await;
-    let end = seconds(60).plus(policy().skew);
+    let end = seconds(60) + policy().skew;
     assert_eq!(waiting.acquire(&ben(), end).await, Acquired::Denied(denied(&ada(), seconds(60))));
-    assert_eq!(waiting.held_by(&ben(), end.plus(INSTANT)).await.token, FencingToken::new(2));
+    assert_eq!(waiting.held_by(&ben(), end + INSTANT).await.token, FencingToken::new(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,9 +111,9 @@ async fn an_idle_holder_loses_the_lock_to_another_though_it_was_renewed() {
             "at {at} s"
         );
     }
-    let end = seconds(240).plus(policy().skew);
+    let end = seconds(240) + policy().skew;
     assert_eq!(waiting.acquire(&ben(), end).await, Acquired::Denied(denied(&ada(), seconds(240))));
-    assert_eq!(waiting.held_by(&ben(), end.plus(INSTANT)).await.holder, ben());
+    assert_eq!(waiting.held_by(&ben(), end + INSTANT).await.holder, ben());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +124,7 @@ async fn the_same_user_acquires_again_with_a_new_token_and_the_old_one_dies() {
     assert_eq!((old.get(), new.get()), (1, 2));
     assert_eq!(
         waiting.loss(&ada(), old, seconds(6)).await,
-        Lost { loss: Loss::Superseded, now_held_by: None }
+        LostLock { loss: LossReason::Superseded, now_held_by: None }
     );
     assert!(matches!(waiting.renew(&ada().id, new, true, seconds(6)).await, Renewed::Held(_)));
 }
@@ -165,9 +165,9 @@ async fn a_renewal_one_instant_late_is_refused() {
     let token = waiting.held_by(&ada(), seconds(0)).await.token;
     assert_eq!(
         waiting.loss(&ada(), token, seconds(60)).await,
-        Lost { loss: Loss::Expired, now_held_by: None }
+        LostLock { loss: LossReason::Expired, now_held_by: None }
     );
-    let in_time = seconds(60).minus(INSTANT);
+    let in_time = seconds(60) - INSTANT;
     assert!(matches!(waiting.renew(&ada().id, token, true, in_time).await, Renewed::Held(_)));
 }
 
@@ -178,11 +178,8 @@ async fn nobody_renews_beyond_the_idle_release() {
     for at in [50, 100, 150, 200] {
         waiting.renew(&ada().id, token, false, seconds(at)).await;
     }
-    assert!(matches!(
-        waiting.renew(&ada().id, token, false, seconds(240).minus(INSTANT)).await,
-        Renewed::Held(_)
-    ));
-    assert_eq!(waiting.loss(&ada(), token, seconds(240)).await.loss, Loss::Idle);
+    assert!(matches!(waiting.renew(&ada().id, token, false, seconds(240) - INSTANT).await, Renewed::Held(_)));
+    assert_eq!(waiting.loss(&ada(), token, seconds(240)).await.loss, LossReason::Idle);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +187,7 @@ async fn who_comes_back_after_a_takeover_is_told_who_has_it_now() {
     let waiting = Waiting::new().await;
     let token = waiting.held_by(&ada(), seconds(0)).await.token;
     waiting.held_by(&ben(), seconds(61)).await;
-    let lost = Lost { loss: Loss::Taken, now_held_by: Some(denied(&ben(), seconds(121))) };
+    let lost = LostLock { loss: LossReason::Taken, now_held_by: Some(denied(&ben(), seconds(121))) };
     assert_eq!(waiting.loss(&ada(), token, seconds(62)).await, lost);
 }
 
@@ -198,8 +195,8 @@ async fn who_comes_back_after_a_takeover_is_told_who_has_it_now() {
 async fn a_guessed_token_renews_nothing() {
     let waiting = Waiting::new().await;
     let lease = waiting.held_by(&ada(), seconds(0)).await;
-    assert_eq!(waiting.loss(&ben(), lease.token, seconds(1)).await.loss, Loss::Taken);
-    assert_eq!(waiting.loss(&ada(), FencingToken::new(2), seconds(1)).await.loss, Loss::Superseded);
+    assert_eq!(waiting.loss(&ben(), lease.token, seconds(1)).await.loss, LossReason::Taken);
+    assert_eq!(waiting.loss(&ada(), FencingToken::new(2), seconds(1)).await.loss, LossReason::Superseded);
     assert_eq!(waiting.lease().await, Some(lease));
 }
 
@@ -211,7 +208,7 @@ async fn a_released_lock_is_free_at_once_and_its_token_is_spent() {
     assert_eq!(waiting.lease().await, None);
     assert_eq!(
         waiting.loss(&ada(), token, seconds(1)).await,
-        Lost { loss: Loss::Released, now_held_by: None }
+        LostLock { loss: LossReason::Released, now_held_by: None }
     );
     assert_eq!(waiting.held_by(&ben(), seconds(1)).await.token, FencingToken::new(2));
 }
@@ -241,12 +238,12 @@ async fn a_broken_lock_is_free_and_its_holder_is_told_who_broke_it() {
     let token = waiting.held_by(&ada(), seconds(0)).await.token;
     assert!(waiting.break_lock(&cleo(), token).await);
     let lock = waiting.desk.look_at(&waiting.conversation).await.lock;
-    assert_eq!((lock.lease, lock.broken), (None, Some(Broken { token, by: cleo() })));
-    let broken = Loss::Broken(cleo());
-    let lost = Lost { loss: broken.clone(), now_held_by: None };
+    assert_eq!((lock.lease, lock.broken), (None, Some(BrokenLock { token, by: cleo() })));
+    let broken = LossReason::Broken(cleo());
+    let lost = LostLock { loss: broken.clone(), now_held_by: None };
     assert_eq!(waiting.loss(&ada(), token, seconds(1)).await, lost);
     waiting.held_by(&ben(), seconds(2)).await;
-    let lost = Lost { loss: broken, now_held_by: Some(denied(&ben(), seconds(62))) };
+    let lost = LostLock { loss: broken, now_held_by: Some(denied(&ben(), seconds(62))) };
     assert_eq!(waiting.loss(&ada(), token, seconds(3)).await, lost);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared_aws::{
     inbound::{InboundText, Receipt},
-    media::{MediaFiles, Waiting},
+    media::{MediaFiles, PendingMedia},
     queue::MediaJob,
 };
 use shared_domain::{
@@ -55,12 +55,12 @@ async fn what_is_stored_stays_so_and_what_was_refused_may_still_be_had() {
         state: MediaState::Refused { source: SOURCE.into(), reason: MediaRefusal::Unavailable },
         ..pending(1)
     };
-    assert!(files.settle(&job(&desk, &message, 1), &refused).await.unwrap());
+    assert!(files.resolve(&job(&desk, &message, 1), &refused).await.unwrap());
     let media = desk.messages.get(desk.organization(), &message).await.unwrap().unwrap().media;
     assert_eq!(media, [pending(0), refused.clone()], "each file for itself");
-    assert!(files.settle(&job(&desk, &message, 1), &stored(1)).await.unwrap());
-    assert!(!files.settle(&job(&desk, &message, 1), &refused).await.unwrap());
-    assert!(!files.settle(&job(&desk, &message, 1), &stored(1)).await.unwrap(), "once");
+    assert!(files.resolve(&job(&desk, &message, 1), &stored(1)).await.unwrap());
+    assert!(!files.resolve(&job(&desk, &message, 1), &refused).await.unwrap());
+    assert!(!files.resolve(&job(&desk, &message, 1), &stored(1)).await.unwrap(), "once");
     let media = desk.messages.get(desk.organization(), &message).await.unwrap().unwrap().media;
     assert_eq!(media, [pending(0), stored(1)]);
 }
@@ -71,11 +71,11 @@ async fn a_job_for_what_is_not_there_writes_nothing() {
     let message = text_with_files(&desk).await;
     let files = MediaFiles::new(desk.other_host());
     let before = desk.all_rows().await;
-    assert!(!files.settle(&job(&desk, &message, 2), &stored(2)).await.unwrap(), "no third file");
-    assert!(!files.settle(&job(&desk, &message, 0), &stored(1)).await.unwrap(), "another file's outcome");
+    assert!(!files.resolve(&job(&desk, &message, 2), &stored(2)).await.unwrap(), "no third file");
+    assert!(!files.resolve(&job(&desk, &message, 0), &stored(1)).await.unwrap(), "another file's outcome");
     let nobody = MessageId::in_conversation(&desk.conversation_with(&number(9)), seconds(0), 7);
-    assert!(!files.settle(&job(&desk, &nobody, 0), &stored(0)).await.unwrap());
-    assert!(!files.settle(&job(&desk, &MessageId::parse("msg_1").unwrap(), 0), &stored(0)).await.unwrap());
+    assert!(!files.resolve(&job(&desk, &nobody, 0), &stored(0)).await.unwrap());
+    assert!(!files.resolve(&job(&desk, &MessageId::parse("msg_1").unwrap(), 0), &stored(0)).await.unwrap());
     assert_eq!(desk.all_rows().await, before);
 }
 
@@ -85,14 +85,14 @@ async fn a_text_whose_files_the_stream_lost_is_found_by_the_sweep_until_it_is_qu
     let files = MediaFiles::new(desk.other_host());
     let message = text_with_files(&desk).await;
     let organization = desk.organization().clone();
-    let waiting = Waiting { organization, message: message.clone(), files: 2, at: seconds(0) };
-    files.leave(&waiting).await.unwrap();
-    files.leave(&waiting).await.unwrap();
-    assert!(files.left_behind(seconds(60)).await.unwrap().is_empty());
-    let found = files.left_behind(seconds(0).plus(Duration::from_secs(61))).await.unwrap();
+    let waiting = PendingMedia { organization, message: message.clone(), files: 2, at: seconds(0) };
+    files.enqueue(&waiting).await.unwrap();
+    files.enqueue(&waiting).await.unwrap();
+    assert!(files.overdue(seconds(60)).await.unwrap().is_empty());
+    let found = files.overdue(seconds(0) + Duration::from_secs(61)).await.unwrap();
     assert_eq!(found, [waiting]);
     assert_eq!(found[0].jobs(), [job(&desk, &message, 0), job(&desk, &message, 1)]);
     files.remove(&message).await.unwrap();
     files.remove(&message).await.unwrap();
-    assert!(files.left_behind(seconds(600)).await.unwrap().is_empty());
+    assert!(files.overdue(seconds(600)).await.unwrap().is_empty());
 }

@@ -12,7 +12,7 @@ use shared_domain::{
     ids::InboxId,
     inbox::{Inbox, Stage},
     membership::Membership,
-    registration::{RegistrationStatus, Source, Step},
+    registration::{RegistrationStatus, StepSource, TimelineStep},
 };
 use tokio::task::JoinSet;
 
@@ -28,12 +28,12 @@ fn wanted(place: usize) -> Inbox {
     Inbox { stage: Stage::Creating, creator: Some(ada().id), ..another_inbox(place) }
 }
 
-fn opening(place: usize) -> Step {
-    Step {
+fn opening(place: usize) -> TimelineStep {
+    TimelineStep {
         id: wanted(place).id.to_string(),
         status: RegistrationStatus::Pending,
         at: seconds(10),
-        source: Source::User,
+        source: StepSource::User,
         codes: Vec::new(),
         detail: Some("Begun with the team's first shared inbox.".into()),
         by: Some(ada().id),
@@ -82,7 +82,7 @@ async fn only_winner<'a>(
     &inboxes[place]
 }
 
-async fn complete(desk: &Desk, inbox: &Inbox, opening: Option<&Step>) -> Completed {
+async fn complete(desk: &Desk, inbox: &Inbox, opening: Option<&TimelineStep>) -> Completed {
     let ada = ada();
     let deed = deed(&ada, "inbox.create", inbox.id.as_str(), seconds(10));
     let first = [membership(inbox, &ada), membership(inbox, &ben())];
@@ -219,7 +219,10 @@ async fn of_eight_who_complete_one_inbox_at_once_one_does() {
 }
 
 /// Each completes at one instant, from a host of its own.
-async fn everybody_completes(desk: &Desk, inboxes: Vec<(Inbox, Option<Step>)>) -> Vec<(Inbox, Completed)> {
+async fn everybody_completes(
+    desk: &Desk,
+    inboxes: Vec<(Inbox, Option<TimelineStep>)>,
+) -> Vec<(Inbox, Completed)> {
     let mut rivals = JoinSet::new();
     for (inbox, opening) in inboxes {
         let store = NewInboxes::new(desk.other_host());
@@ -304,8 +307,8 @@ async fn after_a_purchase_that_perhaps_happened_the_number_alone_is_watched_unti
     assert_eq!(left.iter().map(|(partition, _)| partition.as_str()).collect::<Vec<_>>(), ["PURCHASE"]);
     let purchases = desk.new_inboxes.unsettled().await.unwrap();
     assert_eq!(purchases.iter().map(|purchase| &purchase.number).collect::<Vec<_>>(), [&wanted(1).number]);
-    desk.new_inboxes.settle(&purchases[0]).await.unwrap();
-    desk.new_inboxes.settle(&purchases[0]).await.unwrap();
+    desk.new_inboxes.mark_resolved(&purchases[0]).await.unwrap();
+    desk.new_inboxes.mark_resolved(&purchases[0]).await.unwrap();
     assert_eq!(difference(&before, &desk.all_rows().await), []);
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared_aws::{client::Aws, notices::Notices, queue::MailQueue};
 use shared_domain::{
     ids::{ContactId, InboxId},
-    notice::{Notice, Subject},
+    notice::{Notification, NotificationKind},
     registration::CarrierReason,
 };
 use tokio::{net::TcpListener, task::JoinSet};
@@ -16,24 +16,27 @@ use crate::support::{Desk, ada, ben, seconds};
 
 const ADDRESS: &str = "Front.Desk@college.example";
 
-fn notice(desk: &Desk, id: &str, subject: Subject) -> Notice {
+fn notice(desk: &Desk, id: &str, subject: NotificationKind) -> Notification {
     let (organization, team) = (desk.organization().clone(), desk.inbox.team.clone());
     let admins = vec![ada().id, ben().id];
-    Notice { id: id.to_owned(), organization, team, subject, at: seconds(0), admins }
+    Notification { id: id.to_owned(), organization, team, subject, at: seconds(0), admins }
 }
 
-fn every_subject() -> [Subject; 7] {
+fn every_subject() -> [NotificationKind; 7] {
     let contact = ContactId::new(seconds(0), 5);
     let reason =
         CarrierReason { code: 30_909, detail: "The flow \"opt in\" is not described: ünclear.".into() };
     [
-        Subject::RegistrationApproved,
-        Subject::RegistrationRejected(vec![reason.clone(), CarrierReason { code: 0, ..reason.clone() }]),
-        Subject::RegistrationRejected(Vec::new()),
-        Subject::RegistrationSuspended(vec![reason]),
-        Subject::OptOutChanged { contact: contact.clone(), opted_out: true },
-        Subject::UnknownContact { contact: contact.clone(), inbox: InboxId::new(seconds(0), 6) },
-        Subject::ContactAdded { contact, by: ada().id },
+        NotificationKind::RegistrationApproved,
+        NotificationKind::RegistrationRejected(vec![
+            reason.clone(),
+            CarrierReason { code: 0, ..reason.clone() },
+        ]),
+        NotificationKind::RegistrationRejected(Vec::new()),
+        NotificationKind::RegistrationSuspended(vec![reason]),
+        NotificationKind::OptOutChanged { contact: contact.clone(), opted_out: true },
+        NotificationKind::UnknownContact { contact: contact.clone(), inbox: InboxId::new(seconds(0), 6) },
+        NotificationKind::ContactAdded { contact, by: ada().id },
     ]
 }
 
@@ -80,10 +83,10 @@ async fn a_claim_that_was_given_back_is_another_s() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_is_left_behind_once_a_minute_has_passed_and_until_it_is_removed() {
     let desk = Desk::open().await;
-    let left = notice(&desk, "notice-1", Subject::RegistrationApproved);
-    let behind = async |at| desk.notices.left_behind(seconds(at)).await.unwrap();
-    desk.notices.leave(&left).await.unwrap();
-    desk.notices.leave(&left).await.unwrap();
+    let left = notice(&desk, "notice-1", NotificationKind::RegistrationApproved);
+    let behind = async |at| desk.notices.overdue(seconds(at)).await.unwrap();
+    desk.notices.enqueue(&left).await.unwrap();
+    desk.notices.enqueue(&left).await.unwrap();
     assert_eq!(behind(60).await, []);
     assert_eq!(behind(61).await, std::slice::from_ref(&left));
     desk.notices.remove(&left.id).await.unwrap();
@@ -99,9 +102,9 @@ async fn every_subject_comes_back_from_the_table_as_it_was_left() {
     let all: Vec<_> =
         subjects.map(|(place, subject)| notice(&desk, &format!("notice-{place}"), subject)).collect();
     for one in &all {
-        desk.notices.leave(one).await.unwrap();
+        desk.notices.enqueue(one).await.unwrap();
     }
-    assert_eq!(desk.notices.left_behind(seconds(100)).await.unwrap(), all);
+    assert_eq!(desk.notices.overdue(seconds(100)).await.unwrap(), all);
 }
 
 /// What a queue was given, which takes everything.

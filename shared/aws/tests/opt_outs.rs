@@ -1,12 +1,15 @@
 //! Opt-outs: one of many at once, what is stored with it, and the ledgers.
 
-use shared_aws::opt_outs::{OptOuts, Page, Recorded, Standing};
+use shared_aws::opt_outs::{LedgerPage, OptOutRecord, OptOutWrite, OptOuts};
 use shared_domain::{
     contact::Contact,
     ids::MessageId,
     inbox::{Inbox, InboxKind},
     message::Message,
-    opt_out::{Answers, Change, Decision, Keyword, Source, State, Subject, after_keyword, after_user},
+    opt_out::{
+        Keyword, KeywordDecision, KeywordReplies, OptOutChange, OptOutSource, OptOutState, OptOutSubject,
+        after_keyword, after_user,
+    },
     time::Timestamp,
 };
 use tokio::task::JoinSet;
@@ -24,9 +27,9 @@ fn personal() -> Inbox {
     Inbox { kind: InboxKind::Personal, ..shared_inbox() }
 }
 
-fn said(standing: &Standing, keyword: Keyword) -> Change {
-    match after_keyword(&standing.state, keyword, true, Answers::Product, false) {
-        Decision::Keyword { change: Some(change), .. } => change,
+fn said(standing: &OptOutRecord, keyword: Keyword) -> OptOutChange {
+    match after_keyword(&standing.state, keyword, true, KeywordReplies::Product, false) {
+        KeywordDecision::Keyword { change: Some(change), .. } => change,
         other => panic!("nothing changes: {other:?}"),
     }
 }
@@ -38,15 +41,15 @@ fn text(at: Timestamp) -> MessageId {
 async fn record(
     opt_outs: &OptOuts,
     inbox: &Inbox,
-    (standing, change): (&Standing, &Change),
+    (standing, change): (&OptOutRecord, &OptOutChange),
     confirmation: Option<&Message>,
     at: Timestamp,
 ) -> bool {
-    let (subject, known): (_, Contact) = (Subject::of(inbox, &number(1)), contact(1));
-    let by_keyword = change.source == Source::Keyword;
+    let (subject, known): (_, Contact) = (OptOutSubject::of(inbox, &number(1)), contact(1));
+    let by_keyword = change.source == OptOutSource::Keyword;
     let entry = change.entry(&subject, known.id.clone(), by_keyword.then(|| text(at)), None, at);
     let inbox_of_keyword = by_keyword.then_some(&inbox.id);
-    let recorded = Recorded {
+    let recorded = OptOutWrite {
         team: &inbox.team,
         contact: &known,
         entry: &entry,
@@ -57,8 +60,8 @@ async fn record(
     opt_outs.record(&subject, standing, change, recorded).await.unwrap()
 }
 
-async fn standing(desk: &Desk, inbox: &Inbox) -> Standing {
-    desk.opt_outs.get(&Subject::of(inbox, &number(1))).await.unwrap()
+async fn standing(desk: &Desk, inbox: &Inbox) -> OptOutRecord {
+    desk.opt_outs.get(&OptOutSubject::of(inbox, &number(1))).await.unwrap()
 }
 
 async fn flag(desk: &Desk) -> bool {
@@ -71,7 +74,7 @@ async fn say(desk: &Desk, inbox: &Inbox, keyword: Keyword, at: Timestamp) {
     assert!(record(&desk.opt_outs, inbox, (&before, &said(&before, keyword)), None, at).await);
 }
 
-async fn ledger(desk: &Desk, from: Timestamp, to: Timestamp, limit: u16, after: Option<&str>) -> Page {
+async fn ledger(desk: &Desk, from: Timestamp, to: Timestamp, limit: u16, after: Option<&str>) -> LedgerPage {
     let team = &desk.inbox.team;
     desk.opt_outs.of_team(desk.organization(), team, (from, to), limit, after).await.unwrap()
 }
@@ -99,7 +102,7 @@ async fn of_sixteen_identical_changes_one_is_recorded_with_one_line_and_one_conf
     let conversation = desk.conversation_with(&number(1));
     let history = desk.messages.history(desk.organization(), &conversation, 50, None).await.unwrap();
     assert_eq!(history.messages.len(), 1);
-    let waiting = desk.outbox.left_behind(seconds(10_000)).await.unwrap();
+    let waiting = desk.outbox.overdue(seconds(10_000)).await.unwrap();
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].message, history.messages[0].id);
     assert_eq!(desk.rows().await.len(), before + 6, "state, two lines, text, outbox row and notice");
@@ -116,8 +119,8 @@ async fn what_was_read_before_a_change_writes_nothing() {
     for stale in [&old, &out] {
         let change = after_user(&stale.state, !stale.state.is_out()).unwrap();
         assert!(!record(&desk.opt_outs, &desk.inbox, (stale, &change), None, seconds(30)).await);
-        let subject = Subject::of(&desk.inbox, &number(1));
-        assert!(!desk.opt_outs.note(&subject, stale, &text(seconds(30))).await.unwrap());
+        let subject = OptOutSubject::of(&desk.inbox, &number(1));
+        assert!(!desk.opt_outs.record_message(&subject, stale, &text(seconds(30))).await.unwrap());
     }
     assert_eq!(desk.rows().await, rows);
 }
@@ -161,23 +164,23 @@ async fn the_inboxes_that_stop_was_texted_to_are_forgotten_once_it_is_open_whoev
             if by_user { after_user(&out.state, false).unwrap() } else { said(&out, Keyword::Start) };
         assert!(record(&desk.opt_outs, &desk.inbox, (&out, &change), None, seconds(20)).await);
         let open = standing(&desk, &desk.inbox).await;
-        assert_eq!((open.state, open.stopped_at), (State::default(), vec![]), "by user: {by_user}");
+        assert_eq!((open.state, open.stopped_at), (OptOutState::default(), vec![]), "by user: {by_user}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standing_knows_of_the_text_that_made_it_and_of_older_ones() {
     let desk = desk().await;
-    assert!(standing(&desk, &desk.inbox).await.knows_nothing_of(&text(seconds(0))));
+    assert!(standing(&desk, &desk.inbox).await.predates(&text(seconds(0))));
     say(&desk, &desk.inbox, Keyword::Stop, seconds(10)).await;
-    let knows = async |at| !standing(&desk, &desk.inbox).await.knows_nothing_of(&text(seconds(at)));
+    let knows = async |at| !standing(&desk, &desk.inbox).await.predates(&text(seconds(at)));
     assert!(knows(9).await && knows(10).await && !knows(11).await);
     let before = standing(&desk, &desk.inbox).await;
     let by_hand = after_user(&before.state, true).unwrap();
     assert!(record(&desk.opt_outs, &desk.inbox, (&before, &by_hand), None, seconds(20)).await);
     assert!(knows(10).await && !knows(11).await, "a change by hand is no text");
-    let (before, subject) = (standing(&desk, &desk.inbox).await, Subject::of(&desk.inbox, &number(1)));
-    assert!(desk.opt_outs.note(&subject, &before, &text(seconds(30))).await.unwrap());
+    let (before, subject) = (standing(&desk, &desk.inbox).await, OptOutSubject::of(&desk.inbox, &number(1)));
+    assert!(desk.opt_outs.record_message(&subject, &before, &text(seconds(30))).await.unwrap());
     assert!(knows(30).await && !knows(31).await);
     let after = standing(&desk, &desk.inbox).await;
     assert_eq!((after.state, after.stopped_at), (before.state, before.stopped_at));
@@ -187,9 +190,9 @@ async fn a_standing_knows_of_the_text_that_made_it_and_of_older_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn any_of_several_scopes_counts() {
     let desk = desk().await;
-    let subjects = Subject::all_against(&personal(), &number(1));
+    let subjects = OptOutSubject::all_that_stop(&personal(), &number(1));
     assert_eq!(subjects.len(), 2);
-    let any = async |subjects: &[Subject]| desk.opt_outs.any_out(subjects).await.unwrap();
+    let any = async |subjects: &[OptOutSubject]| desk.opt_outs.any_out(subjects).await.unwrap();
     assert!(!any(&subjects).await);
     say(&desk, &personal(), Keyword::Stop, seconds(10)).await;
     assert!(any(&subjects).await && !any(&subjects[..1]).await);
@@ -206,13 +209,16 @@ async fn ledgers_are_read_newest_first_between_instants_and_page_by_page() {
         say(&desk, &desk.inbox, Keyword::Stop, seconds(20 * round + 10)).await;
         say(&desk, &desk.inbox, Keyword::Start, seconds(20 * round + 20)).await;
     }
-    let times = |page: &Page| page.entries.iter().map(|line| line.at).collect::<Vec<_>>();
+    let times = |page: &LedgerPage| page.entries.iter().map(|line| line.at).collect::<Vec<_>>();
     let at = |all: &[u64]| all.iter().map(|at| seconds(*at)).collect::<Vec<_>>();
     let all = ledger(&desk, seconds(0), seconds(100), 50, None).await;
     assert_eq!(times(&all), at(&[60, 50, 40, 30, 20, 10]));
     let line = &all.entries[1];
     assert_eq!((&line.contact, &line.number, line.opted_out), (&contact(1).id, &number(1), true));
-    assert_eq!((line.source, &line.message, &line.user), (Source::Keyword, &Some(text(seconds(50))), &None));
+    assert_eq!(
+        (line.source, &line.message, &line.user),
+        (OptOutSource::Keyword, &Some(text(seconds(50))), &None)
+    );
     let some = ledger(&desk, seconds(20), seconds(50), 50, None).await;
     assert_eq!(times(&some), at(&[40, 30, 20]), "the end is not part of it");
     let backwards = ledger(&desk, seconds(50), seconds(20), 50, None).await;

@@ -38,7 +38,7 @@ async fn of_sixteen_answers_at_one_instant_one_is_accepted() {
     }
     assert_eq!(rivals.join_all().await.into_iter().filter(|done| *done).count(), 1);
     assert_eq!(desk.rows().await.len(), rows + 3, "the claim, the text and its outbox row");
-    assert_eq!(desk.outbox.left_behind(seconds(10_000)).await.unwrap().len(), 1);
+    assert_eq!(desk.outbox.overdue(seconds(10_000)).await.unwrap().len(), 1);
     assert_eq!(desk.look_at(&conversation).await, before, "nothing moves, and nothing is read");
     assert!(say(&desk, "on-2", seconds(40)).await, "another period");
     assert!(!say(&desk, "on-1", seconds(50)).await);

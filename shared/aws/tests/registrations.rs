@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use shared_aws::{
     idempotency::Idempotency,
     keys,
-    registrations::{POLL_LIMIT, Registrations, Submitted, Turn, Waiting},
+    registrations::{POLL_LIMIT, PendingRegistration, Registrations, Submitted, Transition},
     table::StoreError,
 };
 use shared_domain::{
     ids::TeamId,
-    notice::{Notice, Subject},
-    registration::{CarrierReason, Registration, RegistrationStatus, Source, Step, Submission},
+    notice::{Notification, NotificationKind},
+    registration::{
+        CampaignSubmission, CarrierReason, Registration, RegistrationStatus, StepSource, TimelineStep,
+    },
     time::Timestamp,
 };
 use tokio::task::JoinSet;
@@ -29,8 +31,8 @@ const KEY: Idempotency<'static> = Idempotency {
     body: "9f86d081",
 };
 
-fn submission() -> Submission {
-    Submission {
+fn submission() -> CampaignSubmission {
+    CampaignSubmission {
         use_case: "LOW_VOLUME".into(),
         description: "Replies of our front desk to applicants who asked about their documents.".into(),
         message_flow: "Applicants give their mobile number on the form and tick the box to be texted.".into(),
@@ -45,12 +47,12 @@ fn submission() -> Submission {
     }
 }
 
-pub(crate) fn step(id: &str, status: RegistrationStatus, at: Timestamp) -> Step {
-    Step {
+pub(crate) fn step(id: &str, status: RegistrationStatus, at: Timestamp) -> TimelineStep {
+    TimelineStep {
         id: id.to_owned(),
         status,
         at,
-        source: Source::Callback,
+        source: StepSource::Callback,
         codes: Vec::new(),
         detail: None,
         by: None,
@@ -62,12 +64,15 @@ fn reason() -> CarrierReason {
 }
 
 /// A turn by this event, told to Ada.
-fn turn<'a>(step: &'a Step, reasons: &'a [CarrierReason]) -> Turn<'a> {
-    Turn { to: step.status, as_of: step.at, reasons, step, admins: vec![ada().id] }
+fn turn<'a>(step: &'a TimelineStep, reasons: &'a [CarrierReason]) -> Transition<'a> {
+    Transition { to: step.status, as_of: step.at, reasons, step, admins: vec![ada().id] }
 }
 
 async fn submit_from(desk: &Desk, from: &Registration, at: Timestamp, key: Option<Idempotency<'_>>) -> bool {
-    let step = Step { source: Source::User, ..step(&format!("submission-{}", at.millis()), Pending, at) };
+    let step = TimelineStep {
+        source: StepSource::User,
+        ..step(&format!("submission-{}", at.millis()), Pending, at)
+    };
     let (submission, ada) = (submission(), ada());
     let submitted =
         Submitted { submission: &submission, brand: "BN1", campaign: CAMPAIGN, as_of: at, step: &step };
@@ -123,25 +128,25 @@ impl Team {
         submit_from(&self.desk, from, seconds(at), key).await
     }
 
-    async fn turn(&self, from: &Registration, step: &Step, reasons: &[CarrierReason]) -> bool {
-        self.store().turn(self.desk.organization(), self.id(), from, turn(step, reasons)).await.unwrap()
+    async fn transition(&self, from: &Registration, step: &TimelineStep, reasons: &[CarrierReason]) -> bool {
+        self.store().transition(self.desk.organization(), self.id(), from, turn(step, reasons)).await.unwrap()
     }
 
     /// A turn from what is stored now.
     async fn turns(&self, id: &str, to: RegistrationStatus, at: u64) {
-        assert!(self.turn(&self.now().await, &step(id, to, seconds(at)), &[]).await);
+        assert!(self.transition(&self.now().await, &step(id, to, seconds(at)), &[]).await);
     }
 
-    async fn timeline(&self) -> Vec<Step> {
+    async fn timeline(&self) -> Vec<TimelineStep> {
         self.store().timeline(self.desk.organization(), self.id()).await.unwrap()
     }
 
-    async fn notices(&self) -> Vec<Notice> {
-        self.desk.notices.left_behind(seconds(1_000_000)).await.unwrap()
+    async fn notices(&self) -> Vec<Notification> {
+        self.desk.notices.overdue(seconds(1_000_000)).await.unwrap()
     }
 
     async fn waits(&self) -> bool {
-        let waiting = self.store().waiting().await.unwrap();
+        let waiting = self.store().pending().await.unwrap();
         assert!(waiting.len() <= 1);
         !waiting.is_empty()
     }
@@ -171,8 +176,8 @@ async fn what_is_submitted_is_pending_with_its_details_and_waits_for_the_carrier
     assert_eq!(team.timeline().await.len(), 1);
     assert_eq!(team.desk.trail().await.len(), 1);
     let organization = team.desk.organization().clone();
-    let waiting = Waiting { organization, team: team.id().clone(), asked: None };
-    assert_eq!(team.store().waiting().await.unwrap(), [waiting]);
+    let waiting = PendingRegistration { organization, team: team.id().clone(), asked: None };
+    assert_eq!(team.store().pending().await.unwrap(), [waiting]);
     assert_eq!(team.notices().await, [], "that is no news");
 }
 
@@ -210,7 +215,7 @@ async fn details_keep_the_messaging_service_that_was_made_since_the_registration
 #[tokio::test(flavor = "multi_thread")]
 async fn corrected_details_forget_why_the_first_were_refused() {
     let team = Team::submitted().await;
-    assert!(team.turn(&team.now().await, &step("EZ1", Rejected, seconds(2)), &[reason()]).await);
+    assert!(team.transition(&team.now().await, &step("EZ1", Rejected, seconds(2)), &[reason()]).await);
     assert_eq!(team.now().await.reasons, [reason()]);
     assert!(team.submit(&team.now().await, 3, None).await);
     let again = team.now().await;
@@ -228,7 +233,7 @@ async fn of_sixteen_who_turn_it_at_one_instant_one_does_and_one_notice_is_left()
         let (organization, id) = (team.desk.organization().clone(), team.id().clone());
         rivals.spawn(async move {
             let step = step("EZ1", Approved, seconds(2));
-            store.turn(&organization, &id, &from, turn(&step, &[])).await.unwrap()
+            store.transition(&organization, &id, &from, turn(&step, &[])).await.unwrap()
         });
     }
     let turned = rivals.join_all().await;
@@ -237,7 +242,10 @@ async fn of_sixteen_who_turn_it_at_one_instant_one_does_and_one_notice_is_left()
     assert_eq!(team.timeline().await.len(), 2, "the submission, and one approval");
     let notices = team.notices().await;
     let [notice] = &notices[..] else { panic!("not one notice: {notices:?}") };
-    assert_eq!((&notice.subject, &notice.admins[..]), (&Subject::RegistrationApproved, &[ada().id][..]));
+    assert_eq!(
+        (&notice.subject, &notice.admins[..]),
+        (&NotificationKind::RegistrationApproved, &[ada().id][..])
+    );
     assert_eq!((&notice.team, notice.at), (team.id(), seconds(2)));
 }
 
@@ -247,9 +255,9 @@ async fn a_turn_from_a_stale_read_is_refused_and_leaves_nothing() {
     let stale = team.now().await;
     team.turns("EZ1", Approved, 2).await;
     let before = team.desk.all_rows().await;
-    assert!(!team.turn(&stale, &step("EZ2", Rejected, seconds(3)), &[reason()]).await);
+    assert!(!team.transition(&stale, &step("EZ2", Rejected, seconds(3)), &[reason()]).await);
     let same_state_older = Registration { status: Approved, ..stale };
-    assert!(!team.turn(&same_state_older, &step("EZ3", Suspended, seconds(4)), &[]).await);
+    assert!(!team.transition(&same_state_older, &step("EZ3", Suspended, seconds(4)), &[]).await);
     assert_eq!(team.desk.all_rows().await, before);
 }
 
@@ -257,10 +265,10 @@ async fn a_turn_from_a_stale_read_is_refused_and_leaves_nothing() {
 async fn a_turn_keeps_the_details_and_says_why() {
     let team = Team::submitted().await;
     let before = team.now().await;
-    assert!(team.turn(&before, &step("EZ1", Rejected, seconds(2)), &[reason()]).await);
+    assert!(team.transition(&before, &step("EZ1", Rejected, seconds(2)), &[reason()]).await);
     let after = Registration { status: Rejected, as_of: seconds(2), reasons: vec![reason()], ..before };
     assert_eq!((team.now().await, team.may_send().await), (after, Rejected));
-    assert_eq!(team.notices().await[0].subject, Subject::RegistrationRejected(vec![reason()]));
+    assert_eq!(team.notices().await[0].subject, NotificationKind::RegistrationRejected(vec![reason()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,7 +281,7 @@ async fn a_registration_of_a_team_that_is_not_there_neither_turns_nor_gets_a_ser
     assert!(matches!(refused, Err(StoreError::Refused(_))));
     let approval = step("EZ1", Approved, seconds(2));
     let from = Registration::default();
-    assert!(!desk.registrations.turn(organization, team, &from, turn(&approval, &[])).await.unwrap());
+    assert!(!desk.registrations.transition(organization, team, &from, turn(&approval, &[])).await.unwrap());
     assert!(desk.rows().await.is_empty());
 }
 
@@ -302,8 +310,8 @@ async fn a_note_keeps_its_first_words_and_moves_neither_state_nor_instant() {
     let team = Team::submitted().await;
     let before = team.now().await;
     let note = async |detail: &str| {
-        let line = Step { detail: Some(detail.into()), ..step("EZ1", Approved, seconds(500)) };
-        team.store().note(team.desk.organization(), team.id(), &line).await.unwrap();
+        let line = TimelineStep { detail: Some(detail.into()), ..step("EZ1", Approved, seconds(500)) };
+        team.store().record_event(team.desk.organization(), team.id(), &line).await.unwrap();
     };
     note("Its record says that the campaign is in review.").await;
     note("Its record says that the campaign has failed.").await;
@@ -318,17 +326,17 @@ async fn a_note_keeps_its_first_words_and_moves_neither_state_nor_instant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_of_the_timeline_comes_back_as_it_was_written_and_the_newest_hundred_are_shown() {
     let team = Team::submitted().await;
-    let full = Step {
+    let full = TimelineStep {
         codes: vec![30_909, 30_896],
         detail: Some("One of the team's numbers could not join the campaign.".into()),
         by: Some(ben().id),
-        source: Source::Poll,
+        source: StepSource::Poll,
         ..step("EZ0", Suspended, seconds(10_000))
     };
-    team.store().note(team.desk.organization(), team.id(), &full).await.unwrap();
+    team.store().record_event(team.desk.organization(), team.id(), &full).await.unwrap();
     for place in 0..110 {
         let line = step(&format!("EZ{place}"), Pending, seconds(100 + place));
-        team.store().note(team.desk.organization(), team.id(), &line).await.unwrap();
+        team.store().record_event(team.desk.organization(), team.id(), &line).await.unwrap();
     }
     let timeline = team.timeline().await;
     assert_eq!((timeline.len(), &timeline[0], &timeline[1].id), (100, &full, &"EZ109".to_owned()));
@@ -395,12 +403,12 @@ async fn of_sixteen_services_that_are_made_at_one_instant_one_is_kept_and_everyb
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_written_down_when_the_carrier_was_asked_while_it_waits_and_not_after() {
     let team = Team::submitted().await;
-    let waiting = team.store().waiting().await.unwrap().pop().unwrap();
-    team.store().asked(&waiting, seconds(60)).await.unwrap();
-    let asked = Waiting { asked: Some(seconds(60)), ..waiting.clone() };
-    assert_eq!(team.store().waiting().await.unwrap(), [asked]);
+    let waiting = team.store().pending().await.unwrap().pop().unwrap();
+    team.store().mark_polled(&waiting, seconds(60)).await.unwrap();
+    let asked = PendingRegistration { asked: Some(seconds(60)), ..waiting.clone() };
+    assert_eq!(team.store().pending().await.unwrap(), [asked]);
     team.turns("EZ1", Approved, 61).await;
-    team.store().asked(&waiting, seconds(120)).await.unwrap();
+    team.store().mark_polled(&waiting, seconds(120)).await.unwrap();
     assert!(!team.waits().await, "asking brings nothing back");
 }
 
@@ -426,7 +434,7 @@ async fn many_wait(desk: &Desk, how_many: usize) -> BTreeSet<TeamId> {
 async fn all_that_wait_are_listed_page_by_page() {
     let desk = Desk::open().await;
     let all = many_wait(&desk, 2_345).await;
-    let waiting = desk.registrations.waiting().await.unwrap();
+    let waiting = desk.registrations.pending().await.unwrap();
     assert_eq!(waiting.len(), all.len());
     assert_eq!(waiting.into_iter().map(|waiting| waiting.team).collect::<BTreeSet<_>>(), all);
 }
@@ -435,5 +443,5 @@ async fn all_that_wait_are_listed_page_by_page() {
 async fn a_list_that_has_no_end_is_read_to_its_documented_length() {
     let desk = Desk::open().await;
     many_wait(&desk, POLL_LIMIT + 30).await;
-    assert_eq!(desk.registrations.waiting().await.unwrap().len(), POLL_LIMIT);
+    assert_eq!(desk.registrations.pending().await.unwrap().len(), POLL_LIMIT);
 }

@@ -99,7 +99,7 @@ async fn a_reply_one_instant_after_the_lease_is_refused() {
     let answering = Answering::new().await;
     let shown = answering.refused(&answering.reply(65), answering.guard()).await;
     assert_eq!(shown.lock.live(seconds(65)), None);
-    let last = Message { created_at: seconds(65).minus(Duration::from_millis(1)), ..answering.reply(64) };
+    let last = Message { created_at: seconds(65) - Duration::from_millis(1), ..answering.reply(64) };
     assert_eq!(answering.desk.accept(&last, answering.guard(), None).await, Accepted::Stored);
 }
 

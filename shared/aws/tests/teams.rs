@@ -5,11 +5,11 @@ mod people;
 
 use shared_aws::{
     idempotency::Idempotency,
-    teams::{Page, Teams},
+    teams::{TeamPage, Teams},
 };
 use shared_domain::{
     ids::{OrganizationId, TeamId},
-    notice::{Mailing, NotificationSettings},
+    notice::{MailingPreference, NotificationSettings},
     registration::RegistrationStatus,
     team::Team,
 };
@@ -36,7 +36,7 @@ async fn create(desk: &Desk, team: &Team, key: Option<Idempotency<'_>>) -> bool 
     desk.teams.create(desk.organization(), team, &deed, key).await.unwrap()
 }
 
-async fn page(desk: &Desk, limit: u16, after: Option<&TeamId>) -> Page {
+async fn page(desk: &Desk, limit: u16, after: Option<&TeamId>) -> TeamPage {
     desk.teams.page(desk.organization(), limit, after).await.unwrap()
 }
 
@@ -46,7 +46,7 @@ async fn a_team_that_was_made_is_found_and_listed_and_in_its_trail() {
     let team = team_that_is(RegistrationStatus::NotStarted);
     assert!(create(&desk, &team, None).await);
     assert_eq!(desk.teams.get(desk.organization(), &team.id).await.unwrap(), Some(team.clone()));
-    assert_eq!(page(&desk, 10, None).await, Page { teams: vec![team.clone()], next: None });
+    assert_eq!(page(&desk, 10, None).await, TeamPage { teams: vec![team.clone()], next: None });
     let trail = desk.trail().await;
     let [entry] = &trail[..] else { panic!("not one line: {trail:?}") };
     assert_eq!((&entry.actor, entry.at), (&ada().id, seconds(0)));
@@ -134,10 +134,13 @@ async fn a_team_wants_no_e_mails_until_it_says_so_and_each_choice_replaces_the_l
     let read =
         async || desk.teams.notification_settings(desk.organization(), &desk.inbox.team).await.unwrap();
     assert_eq!(read().await, NotificationSettings::default());
-    let to = |address: &str| Mailing { enabled: true, recipients: vec![address.to_owned()] };
+    let to = |address: &str| MailingPreference { enabled: true, recipients: vec![address.to_owned()] };
     let first = NotificationSettings {
         opt_out_changed: to("desk@college.example"),
-        unknown_contact: Mailing { enabled: false, recipients: vec!["dean@college.example".into()] },
+        unknown_contact: MailingPreference {
+            enabled: false,
+            recipients: vec!["dean@college.example".into()],
+        },
         ..NotificationSettings::default()
     };
     let second = NotificationSettings { contact_added: to("ada@college.example"), ..Default::default() };

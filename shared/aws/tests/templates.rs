@@ -1,6 +1,6 @@
 //! Canned responses: a name is one's alone, whoever asks at once.
 
-use shared_aws::templates::{Entry, Templates, Written};
+use shared_aws::templates::{TemplateEntry, TemplateWrite, Templates};
 use shared_domain::{ids::TemplateId, template::CannedResponse};
 use tokio::task::JoinSet;
 
@@ -11,12 +11,12 @@ fn response(place: usize, name: &str, text: &str) -> CannedResponse {
     CannedResponse::parse(id, name, text).unwrap()
 }
 
-async fn write(desk: &Desk, before: Option<&Entry>, after: &CannedResponse) -> Written {
+async fn write(desk: &Desk, before: Option<&TemplateEntry>, after: &CannedResponse) -> TemplateWrite {
     let templates = Templates::new(desk.other_host());
     templates.write(desk.organization(), &desk.inbox.team, before, after, None).await.unwrap()
 }
 
-async fn get(desk: &Desk, id: &TemplateId) -> Option<Entry> {
+async fn get(desk: &Desk, id: &TemplateId) -> Option<TemplateEntry> {
     let templates = Templates::new(desk.other_host());
     templates.get(desk.organization(), &desk.inbox.team, id).await.unwrap()
 }
@@ -25,25 +25,25 @@ async fn get(desk: &Desk, id: &TemplateId) -> Option<Entry> {
 async fn a_name_is_one_s_alone_and_free_again_when_it_is_given_up() {
     let desk = Desk::open().await;
     let hours = response(1, "Office hours", "We open at nine.");
-    assert_eq!(write(&desk, None, &hours).await, Written::Done);
-    assert_eq!(write(&desk, None, &response(2, "OFFICE  hours", "Other")).await, Written::NameTaken);
+    assert_eq!(write(&desk, None, &hours).await, TemplateWrite::Done);
+    assert_eq!(write(&desk, None, &response(2, "OFFICE  hours", "Other")).await, TemplateWrite::NameTaken);
     let read = get(&desk, &hours.id).await.unwrap();
     let louder = response(1, "OFFICE HOURS", "We open at nine.");
-    assert_eq!(write(&desk, Some(&read), &louder).await, Written::Done, "its own name in another case");
-    assert_eq!(write(&desk, Some(&read), &hours).await, Written::Changed, "what was read is old");
+    assert_eq!(write(&desk, Some(&read), &louder).await, TemplateWrite::Done, "its own name in another case");
+    assert_eq!(write(&desk, Some(&read), &hours).await, TemplateWrite::Changed, "what was read is old");
 
     let read = get(&desk, &hours.id).await.unwrap();
     assert_eq!((read.response.name.as_str(), read.version), ("OFFICE HOURS", 2));
-    assert_eq!(write(&desk, Some(&read), &response(1, "Times", "At nine.")).await, Written::Done);
-    assert_eq!(write(&desk, None, &response(2, "Office hours", "Other")).await, Written::Done);
+    assert_eq!(write(&desk, Some(&read), &response(1, "Times", "At nine.")).await, TemplateWrite::Done);
+    assert_eq!(write(&desk, None, &response(2, "Office hours", "Other")).await, TemplateWrite::Done);
     let read = get(&desk, &hours.id).await.unwrap();
-    assert_eq!(write(&desk, Some(&read), &response(1, "Office hours", "x")).await, Written::NameTaken);
+    assert_eq!(write(&desk, Some(&read), &response(1, "Office hours", "x")).await, TemplateWrite::NameTaken);
 
     let templates = Templates::new(desk.other_host());
     assert!(templates.remove(desk.organization(), &desk.inbox.team, &read).await.unwrap());
     assert!(!templates.remove(desk.organization(), &desk.inbox.team, &read).await.unwrap());
     assert_eq!(get(&desk, &hours.id).await, None);
-    assert_eq!(write(&desk, None, &response(3, "Times", "x")).await, Written::Done);
+    assert_eq!(write(&desk, None, &response(3, "Times", "x")).await, TemplateWrite::Done);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,8 +59,12 @@ async fn of_many_who_ask_for_a_name_at_once_one_gets_it() {
         });
     }
     let answers = asking.join_all().await;
-    assert_eq!(answers.iter().filter(|answer| **answer == Written::Done).count(), 1, "{answers:?}");
-    assert_eq!(answers.iter().filter(|answer| **answer == Written::NameTaken).count(), 7, "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| **answer == TemplateWrite::Done).count(), 1, "{answers:?}");
+    assert_eq!(
+        answers.iter().filter(|answer| **answer == TemplateWrite::NameTaken).count(),
+        7,
+        "{answers:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed, TestCaseError, TestRunner},
 };
-use shared_aws::{conversations::Change, sends::Guard, unread::Counter};
+use shared_aws::{conversations::ConversationUpdate, sends::Guard, unread::Counter};
 use shared_domain::{conversation::Folder, ids::ConversationId, lock::LockPolicy, time::Timestamp};
 
 use crate::support::{Desk, START, ada, ben, number, seconds};
@@ -25,12 +25,12 @@ async fn both(desk: &Desk) -> (u64, u64) {
 }
 
 async fn mark(desk: &Desk, conversation: &ConversationId, read: bool, at: Timestamp) {
-    let change = Change { folder: None, read: Some(read) };
+    let change = ConversationUpdate { folder: None, read: Some(read) };
     desk.change(conversation, change, at).await;
 }
 
 async fn file(desk: &Desk, conversation: &ConversationId, folder: Folder, at: Timestamp) {
-    let change = Change { folder: Some(folder), read: None };
+    let change = ConversationUpdate { folder: Some(folder), read: None };
     desk.change(conversation, change, at).await;
 }
 
@@ -131,7 +131,7 @@ fn step() -> impl Strategy<Value = (usize, What, u64)> {
 async fn walk(desk: &Desk, steps: Vec<(usize, What, u64)>) -> Result<(), TestCaseError> {
     let mut now = START;
     for (place, what, later) in steps {
-        now = now.plus(std::time::Duration::from_secs(later));
+        now = now + std::time::Duration::from_secs(later);
         let contact = number(place);
         let conversation = desk.conversation_with(&contact);
         match what {
@@ -170,7 +170,7 @@ async fn walk(desk: &Desk, steps: Vec<(usize, What, u64)>) -> Result<(), TestCas
 fn counter_index_and_conversations_agree_on_every_walk() {
     let seed = match Config::default().rng_seed {
         RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => shared_aws::clock::chance(),
+        RngSeed::Random => shared_aws::clock::entropy(),
     };
     let config = Config {
         cases: WALKS,

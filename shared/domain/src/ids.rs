@@ -1,6 +1,6 @@
 //! Identifiers: a readable prefix, then a sortable body (`inb_01KB5Q8Z7M4T9XRA`).
 //!
-//! Made ids carry 10 characters of milliseconds and 6 of chance (Crockford base 32, as in a ULID, cut to the size that
+//! Made ids carry 10 characters of milliseconds and 6 of entropy (Crockford base 32, as in a ULID, cut to the size that
 //! keeps a list row small). A conversation's id is derived from its inbox and number, so that two texts at one instant
 //! meet in one conversation without a lookup. A message's id ends in its conversation's body, so that it can be read
 //! by its id alone. No id contains `#`, the separator of keys.
@@ -13,9 +13,9 @@ use crate::{phone::PhoneNumber, time::Timestamp};
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const TIME_CHARACTERS: usize = 10;
-const CHANCE_CHARACTERS: usize = 6;
-const BODY: usize = TIME_CHARACTERS + CHANCE_CHARACTERS;
-const LONGEST: usize = 64;
+const ENTROPY_CHARACTERS: usize = 6;
+const BODY: usize = TIME_CHARACTERS + ENTROPY_CHARACTERS;
+const MAX_LENGTH: usize = 64;
 
 /// What an [`Id`] is the name of.
 pub trait Kind {
@@ -49,7 +49,7 @@ impl<K: Kind> Id<K> {
     /// # Errors
     /// [`IdError`], one variant per way to fail.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        if text.is_empty() || text.len() > LONGEST {
+        if text.is_empty() || text.len() > MAX_LENGTH {
             return Err(IdError::Length);
         }
         if !text.starts_with(K::PREFIX) || text.len() == K::PREFIX.len() {
@@ -61,9 +61,9 @@ impl<K: Kind> Id<K> {
         Ok(Self::known(text.into()))
     }
 
-    /// A new id of this instant; `chance` should be random (30 bits of it are used).
-    pub fn new(now: Timestamp, chance: u64) -> Self {
-        Self::known(format!("{}{}", K::PREFIX, body(now, chance)).into())
+    /// A new id of this instant; `entropy` should be random (30 bits of it are used).
+    pub fn new(now: Timestamp, entropy: u64) -> Self {
+        Self::known(format!("{}{}", K::PREFIX, body(now, entropy)).into())
     }
 
     /// The id as text, prefix included.
@@ -81,9 +81,9 @@ impl<K: Kind> Id<K> {
     }
 }
 
-fn body(now: Timestamp, chance: u64) -> String {
+fn body(now: Timestamp, entropy: u64) -> String {
     let time = u128::try_from(now.millis()).unwrap_or(0);
-    base32(time, TIME_CHARACTERS) + &base32(u128::from(chance), CHANCE_CHARACTERS)
+    base32(time, TIME_CHARACTERS) + &base32(u128::from(entropy), ENTROPY_CHARACTERS)
 }
 
 /// The lowest `characters × 5` bits, most significant first, so that the text sorts as the number does.
@@ -229,16 +229,16 @@ impl ContactId {
 
 impl MessageId {
     /// A message of this conversation. Ids of one conversation sort by time.
-    pub fn in_conversation(conversation: &ConversationId, now: Timestamp, chance: u64) -> Self {
+    pub fn in_conversation(conversation: &ConversationId, now: Timestamp, entropy: u64) -> Self {
         let thread = conversation.as_str().trim_start_matches(Conversation::PREFIX);
-        Self::known(format!("{}{}{thread}", Message::PREFIX, body(now, chance)).into())
+        Self::known(format!("{}{}{thread}", Message::PREFIX, body(now, entropy)).into())
     }
 
-    /// The id of an inbound text: its chance part comes from the carrier's own id.
+    /// The id of an inbound text: its entropy part comes from the carrier's own id.
     pub fn of_inbound(conversation: &ConversationId, now: Timestamp, carrier_message_id: &str) -> Self {
         let digest = Sha256::digest(carrier_message_id);
-        let chance = digest.iter().take(8).fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
-        Self::in_conversation(conversation, now, chance)
+        let entropy = digest.iter().take(8).fold(0_u64, |all, byte| (all << 8) | u64::from(*byte));
+        Self::in_conversation(conversation, now, entropy)
     }
 
     /// The conversation that the message belongs to, or `None` for a text that was never one of our ids.

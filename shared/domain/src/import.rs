@@ -13,19 +13,19 @@ mod report;
 mod row;
 
 pub use cell::{export_safe, import_cell};
-pub use columns::{Columns, HeaderFault};
+pub use columns::{Columns, HeaderError};
 pub use encoding::{Detector, Encoding, NotText, decode, without_bom};
 pub use plan::{Changes, Existing, Upsert, plan};
-pub use report::{MOST_ERRORS, Outcome, Refusal, Report};
-pub use row::{Row, RowFault, Staff};
+pub use report::{MAX_ERRORS, Outcome, Refusal, Report};
+pub use row::{Row, RowError, Staff};
 
 /// The most custom fields that a file may bring.
-pub const MOST_CUSTOM: usize = 30;
+pub const MAX_CUSTOM_FIELDS: usize = 30;
 /// The longest name of a custom field, in characters.
-pub const LONGEST_CUSTOM_NAME: usize = 60;
+pub const MAX_CUSTOM_NAME_LENGTH: usize = 60;
 /// The longest value of a custom field, in characters.
-pub const LONGEST_CUSTOM_VALUE: usize = 500;
+pub const MAX_CUSTOM_VALUE_LENGTH: usize = 500;
 /// The longest contact id, in bytes.
-pub const LONGEST_EXTERNAL_ID: usize = 64;
+pub const MAX_EXTERNAL_ID_LENGTH: usize = 64;
 /// The row that the header is.
 pub const HEADER_ROW: u64 = 1;

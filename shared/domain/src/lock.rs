@@ -55,12 +55,12 @@ impl Default for LockPolicy {
 impl LockPolicy {
     /// The end of a lease that begins now.
     pub fn lease_end(&self, now: Timestamp) -> Timestamp {
-        now.plus(self.lease)
+        now + self.lease
     }
 
     /// The instant of release when nobody is active from now on.
     pub fn idle_end(&self, now: Timestamp) -> Timestamp {
-        now.plus(self.idle_prompt).plus(self.idle_release)
+        now + self.idle_prompt + self.idle_release
     }
 }
 
@@ -128,13 +128,13 @@ impl Lease {
 
     /// Whether the front end should ask if somebody is there.
     pub fn idle_prompt(&self, now: Timestamp, policy: &LockPolicy) -> bool {
-        now >= self.idle_release_at.minus(policy.idle_release)
+        now >= self.idle_release_at - policy.idle_release
     }
 }
 
 /// An admin took the lock away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+pub struct BrokenLock {
     /// The token that was broken.
     pub token: FencingToken,
     /// Who broke it.
@@ -149,7 +149,7 @@ pub struct LockState {
     /// The lease last given out, unless released or broken.
     pub lease: Option<Lease>,
     /// The last break, for the answer to the one who lost it.
-    pub broken: Option<Broken>,
+    pub broken: Option<BrokenLock>,
 }
 
 impl LockState {
@@ -185,7 +185,7 @@ pub fn acquire(
     policy: &LockPolicy,
 ) -> Result<Lease, Denied> {
     if let Some(lease) = &state.lease {
-        let free = lease.holder.id == user.id || lease.ends_at() < now.minus(policy.skew);
+        let free = lease.holder.id == user.id || lease.ends_at() < now - policy.skew;
         if !free {
             return Err(Denied { holder: lease.holder.clone(), expires_at: lease.ends_at() });
         }
@@ -200,7 +200,7 @@ pub fn acquire(
 
 /// Why a token is worth nothing any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Loss {
+pub enum LossReason {
     /// Nobody renewed in time.
     Expired,
     /// Renewed, but nobody was active.
@@ -215,7 +215,7 @@ pub enum Loss {
     Taken,
 }
 
-impl Loss {
+impl LossReason {
     /// The word of the API.
     pub fn code(&self) -> &'static str {
         match self {
@@ -231,9 +231,9 @@ impl Loss {
 
 /// The lock that was shown is not the current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lost {
+pub struct LostLock {
     /// What happened to it.
-    pub loss: Loss,
+    pub loss: LossReason,
     /// Who is responding now, and until when.
     pub now_held_by: Option<Denied>,
 }
@@ -241,13 +241,13 @@ pub struct Lost {
 /// The lease that this user and token name, if it is the current one and live.
 ///
 /// # Errors
-/// [`Lost`] with the reason and whoever holds it now.
+/// [`LostLock`] with the reason and whoever holds it now.
 pub fn current<'a>(
     state: &'a LockState,
     user: &UserId,
     token: FencingToken,
     now: Timestamp,
-) -> Result<&'a Lease, Lost> {
+) -> Result<&'a Lease, LostLock> {
     match &state.lease {
         Some(lease) if lease.holder.id == *user && lease.token == token && lease.live(now) => Ok(lease),
         _ => Err(lost(state, user, token, now)),
@@ -257,7 +257,7 @@ pub fn current<'a>(
 /// Extends the lease; activity also moves the idle release.
 ///
 /// # Errors
-/// [`Lost`]: a lock that ran out is acquired again, not renewed.
+/// [`LostLock`]: a lock that ran out is acquired again, not renewed.
 pub fn renew(
     state: &LockState,
     user: &UserId,
@@ -265,7 +265,7 @@ pub fn renew(
     active: bool,
     now: Timestamp,
     policy: &LockPolicy,
-) -> Result<Lease, Lost> {
+) -> Result<Lease, LostLock> {
     let lease = current(state, user, token, now)?;
     Ok(Lease {
         expires_at: policy.lease_end(now),
@@ -275,46 +275,47 @@ pub fn renew(
 }
 
 /// Says what became of a lock that is not the current one.
-pub fn lost(state: &LockState, user: &UserId, token: FencingToken, now: Timestamp) -> Lost {
+pub fn lost(state: &LockState, user: &UserId, token: FencingToken, now: Timestamp) -> LostLock {
     let others = state.live(now).filter(|lease| lease.holder.id != *user);
     let now_held_by =
         others.map(|lease| Denied { holder: lease.holder.clone(), expires_at: lease.ends_at() });
     let broken = state.broken.as_ref().filter(|broken| broken.token == token);
     let loss = match (&state.lease, broken) {
-        (_, Some(broken)) => Loss::Broken(broken.by.clone()),
-        (None, None) => Loss::Released,
-        (Some(lease), None) if lease.holder.id != *user => Loss::Taken,
-        (Some(lease), None) if lease.token != token => Loss::Superseded,
-        (Some(lease), None) if lease.idle_release_at <= now => Loss::Idle,
-        (Some(_), None) => Loss::Expired,
+        (_, Some(broken)) => LossReason::Broken(broken.by.clone()),
+        (None, None) => LossReason::Released,
+        (Some(lease), None) if lease.holder.id != *user => LossReason::Taken,
+        (Some(lease), None) if lease.token != token => LossReason::Superseded,
+        (Some(lease), None) if lease.idle_release_at <= now => LossReason::Idle,
+        (Some(_), None) => LossReason::Expired,
     };
-    Lost { loss, now_held_by }
+    LostLock { loss, now_held_by }
 }
 
 /// Why a reply without the current lock is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unlocked {
+pub enum LockViolation {
     /// No token was shown, and nobody else holds the lock.
-    Required,
+    TokenRequired,
     /// No token was shown, and a colleague is responding.
-    Held(Denied),
+    HeldByOther(Denied),
     /// The token that was shown is not the current one.
-    Lost(Lost),
+    LockLost(LostLock),
 }
 
 /// Checks what a reply shows against the lock.
 ///
 /// # Errors
-/// [`Unlocked`], one variant per answer of the API.
+/// [`LockViolation`], one variant per answer of the API.
 pub fn guard(
     state: &LockState,
     user: &UserId,
     token: Option<FencingToken>,
     now: Timestamp,
-) -> Result<(), Unlocked> {
+) -> Result<(), LockViolation> {
     match token {
-        Some(token) => current(state, user, token, now).map(|_| ()).map_err(Unlocked::Lost),
-        None => Err(held_by_another(state, user, now).map_or(Unlocked::Required, Unlocked::Held)),
+        Some(token) => current(state, user, token, now).map(|_| ()).map_err(LockViolation::LockLost),
+        None => Err(held_by_another(state, user, now)
+            .map_or(LockViolation::TokenRequired, LockViolation::HeldByOther)),
     }
 }
 
@@ -335,7 +336,7 @@ mod tests {
     }
 
     fn seconds(seconds: u64) -> Timestamp {
-        START.plus(Duration::from_secs(seconds))
+        START + Duration::from_secs(seconds)
     }
 
     fn held_by(id: &str) -> LockState {
@@ -361,9 +362,9 @@ mod tests {
     #[test]
     fn an_expired_lease_can_be_taken_by_another_once_the_skew_has_passed() {
         let state = held_by("ada");
-        let end = seconds(60).plus(policy().skew);
+        let end = seconds(60) + policy().skew;
         assert!(acquire(&state, &person("ben"), end, &policy()).is_err());
-        let taken = acquire(&state, &person("ben"), end.plus(Duration::from_millis(1)), &policy()).unwrap();
+        let taken = acquire(&state, &person("ben"), end + Duration::from_millis(1), &policy()).unwrap();
         assert_eq!(taken.token.get(), 2);
     }
 
@@ -376,7 +377,7 @@ mod tests {
         let ada = person("ada").id;
         assert_eq!(
             current(&state, &ada, FencingToken::new(1), seconds(2)).unwrap_err().loss,
-            Loss::Superseded
+            LossReason::Superseded
         );
         assert!(current(&state, &ada, FencingToken::new(2), seconds(2)).is_ok());
     }
@@ -390,9 +391,12 @@ mod tests {
     #[test]
     fn a_renewal_one_instant_late_is_refused() {
         let (state, ada, token) = (held_by("ada"), person("ada").id, FencingToken::new(1));
-        let last = seconds(60).minus(Duration::from_millis(1));
+        let last = seconds(60) - Duration::from_millis(1);
         assert!(renew(&state, &ada, token, true, last, &policy()).is_ok());
-        assert_eq!(renew(&state, &ada, token, true, seconds(60), &policy()).unwrap_err().loss, Loss::Expired);
+        assert_eq!(
+            renew(&state, &ada, token, true, seconds(60), &policy()).unwrap_err().loss,
+            LossReason::Expired
+        );
     }
 
     #[test]
@@ -406,7 +410,10 @@ mod tests {
             assert_eq!(lease.ends_at().min(seconds(240)), lease.ends_at(), "never beyond the idle release");
             state = LockState::held(lease);
         }
-        assert_eq!(renew(&state, &ada, token, true, seconds(240), &policy()).unwrap_err().loss, Loss::Idle);
+        assert_eq!(
+            renew(&state, &ada, token, true, seconds(240), &policy()).unwrap_err().loss,
+            LossReason::Idle
+        );
         assert!(acquire(&state, &person("ben"), seconds(241), &policy()).is_ok());
     }
 
@@ -423,23 +430,25 @@ mod tests {
         let token = FencingToken::new(1);
         let loss = |state: &LockState, at| current(state, &ada, token, at).unwrap_err();
         let released = LockState { fence: token, ..LockState::default() };
-        assert_eq!(loss(&released, START).loss, Loss::Released);
-        let broken = LockState { broken: Some(Broken { token, by: person("eve") }), ..released };
-        assert_eq!(loss(&broken, START).loss, Loss::Broken(person("eve")));
+        assert_eq!(loss(&released, START).loss, LossReason::Released);
+        let broken = LockState { broken: Some(BrokenLock { token, by: person("eve") }), ..released };
+        assert_eq!(loss(&broken, START).loss, LossReason::Broken(person("eve")));
         let taken =
             LockState::held(acquire(&held_by("ada"), &person("ben"), seconds(61), &policy()).unwrap());
         let lost = loss(&taken, seconds(62));
-        assert_eq!(lost.loss, Loss::Taken);
+        assert_eq!(lost.loss, LossReason::Taken);
         assert_eq!(lost.now_held_by.unwrap().holder, person("ben"));
     }
 
     #[test]
     fn a_reply_without_a_token_is_told_what_is_missing() {
         let ben = person("ben").id;
-        assert_eq!(guard(&LockState::default(), &ben, None, START), Err(Unlocked::Required));
-        let Err(Unlocked::Held(denied)) = guard(&held_by("ada"), &ben, None, START) else { panic!() };
+        assert_eq!(guard(&LockState::default(), &ben, None, START), Err(LockViolation::TokenRequired));
+        let Err(LockViolation::HeldByOther(denied)) = guard(&held_by("ada"), &ben, None, START) else {
+            panic!()
+        };
         assert_eq!(denied.holder, person("ada"));
-        assert_eq!(guard(&held_by("ben"), &ben, None, START), Err(Unlocked::Required));
+        assert_eq!(guard(&held_by("ben"), &ben, None, START), Err(LockViolation::TokenRequired));
         assert_eq!(guard(&held_by("ben"), &ben, Some(FencingToken::new(1)), START), Ok(()));
     }
 
@@ -453,24 +462,24 @@ mod tests {
     fn a_token_serves_nobody_but_its_holder() {
         let lost = current(&held_by("ada"), &person("ben").id, FencingToken::new(1), START).unwrap_err();
         let ada = Denied { holder: person("ada"), expires_at: seconds(60) };
-        assert_eq!(lost, Lost { loss: Loss::Taken, now_held_by: Some(ada) });
+        assert_eq!(lost, LostLock { loss: LossReason::Taken, now_held_by: Some(ada) });
     }
 
     #[test]
     fn a_break_is_told_to_the_token_that_was_broken_and_to_no_later_one() {
-        let broken = Some(Broken { token: FencingToken::new(1), by: person("eve") });
+        let broken = Some(BrokenLock { token: FencingToken::new(1), by: person("eve") });
         let state = LockState { broken, fence: FencingToken::new(1), lease: None };
         let again = acquire(&state, &person("ada"), seconds(1), &policy()).unwrap();
         let state = LockState { fence: again.token, lease: Some(again), ..state };
         let loss = |token, at| current(&state, &person("ada").id, FencingToken::new(token), at).unwrap_err();
-        assert_eq!(loss(1, seconds(2)).loss, Loss::Broken(person("eve")));
-        assert_eq!(loss(2, seconds(61)).loss, Loss::Expired);
+        assert_eq!(loss(1, seconds(2)).loss, LossReason::Broken(person("eve")));
+        assert_eq!(loss(2, seconds(61)).loss, LossReason::Expired);
     }
 
     #[test]
     fn a_lock_is_held_until_its_end_and_not_at_it() {
         let (state, ben) = (held_by("ada"), person("ben").id);
-        let last = seconds(60).minus(Duration::from_millis(1));
+        let last = seconds(60) - Duration::from_millis(1);
         assert_eq!(held_by_another(&state, &ben, last).unwrap().expires_at, seconds(60));
         assert_eq!(held_by_another(&state, &ben, seconds(60)), None);
     }
@@ -478,12 +487,12 @@ mod tests {
     #[test]
     fn each_loss_has_its_word() {
         let all = [
-            (Loss::Expired, "expired"),
-            (Loss::Idle, "idle"),
-            (Loss::Superseded, "superseded"),
-            (Loss::Released, "released"),
-            (Loss::Broken(person("eve")), "broken"),
-            (Loss::Taken, "taken"),
+            (LossReason::Expired, "expired"),
+            (LossReason::Idle, "idle"),
+            (LossReason::Superseded, "superseded"),
+            (LossReason::Released, "released"),
+            (LossReason::Broken(person("eve")), "broken"),
+            (LossReason::Taken, "taken"),
         ];
         for (loss, word) in all {
             assert_eq!(loss.code(), word);

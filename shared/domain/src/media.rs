@@ -9,15 +9,15 @@
 use crate::ids::MediaId;
 
 /// A text carries at most so many files.
-pub const MOST_FILES: usize = 10;
+pub const MAX_FILES: usize = 10;
 /// The largest file that is taken over from a carrier, in bytes.
-pub const MOST_BYTES_IN: u64 = 16 * 1024 * 1024;
+pub const MAX_INBOUND_BYTES: u64 = 16 * 1024 * 1024;
 /// The largest picture that carriers take, in bytes.
-pub const MOST_BYTES_OF_PICTURE_OUT: u64 = 5_000_000;
+pub const MAX_OUTBOUND_IMAGE_BYTES: u64 = 5_000_000;
 /// The largest other file that carriers take, in bytes.
-pub const MOST_BYTES_OUT: u64 = 500_000;
+pub const MAX_OUTBOUND_BYTES: u64 = 500_000;
 /// The longest address that a carrier is sent to.
-pub const LONGEST_LINK: usize = 2048;
+pub const MAX_LINK_LENGTH: usize = 2048;
 
 /// Shown by browsers as pictures.
 const PICTURES: &[&str] = &[
@@ -31,7 +31,7 @@ const PICTURES: &[&str] = &[
     "image/heif",
 ];
 /// Sound and film share containers, so one is not told from the other by its bytes.
-const SOUND_AND_FILM: &[&str] = &[
+const AUDIO_VIDEO: &[&str] = &[
     "audio/3gpp",
     "audio/3gpp2",
     "audio/aac",
@@ -57,8 +57,8 @@ const SOUND_AND_FILM: &[&str] = &[
 const DOCUMENTS: &[&str] = &["application/pdf"];
 const TEXTS: &[&str] =
     &["text/calendar", "text/csv", "text/directory", "text/plain", "text/vcard", "text/x-vcard"];
-/// Pictures that go out up to [`MOST_BYTES_OF_PICTURE_OUT`].
-const PICTURES_OUT: &[&str] = &["image/jpeg", "image/png", "image/gif"];
+/// Pictures that go out up to [`MAX_OUTBOUND_IMAGE_BYTES`].
+const OUTBOUND_IMAGES: &[&str] = &["image/jpeg", "image/png", "image/gif"];
 
 /// A picture or another file of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub enum MediaRefusal {
     Type,
     /// The bytes are not of the announced kind.
     Mismatch,
-    /// Larger than [`MOST_BYTES_IN`].
+    /// Larger than [`MAX_INBOUND_BYTES`].
     TooLarge,
     /// No bytes.
     Empty,
@@ -176,7 +176,7 @@ enum Kind {
 fn kind(content_type: &str) -> Option<Kind> {
     let kinds = [
         (PICTURES, Kind::Picture),
-        (SOUND_AND_FILM, Kind::SoundOrFilm),
+        (AUDIO_VIDEO, Kind::SoundOrFilm),
         (DOCUMENTS, Kind::Document),
         (TEXTS, Kind::Text),
     ];
@@ -232,7 +232,8 @@ pub enum NotSendable {
 /// [`NotSendable`].
 pub fn check_outgoing(content_type: &str, size: u64) -> Result<(), NotSendable> {
     kind(content_type).ok_or(NotSendable::Type)?;
-    let most = if PICTURES_OUT.contains(&content_type) { MOST_BYTES_OF_PICTURE_OUT } else { MOST_BYTES_OUT };
+    let most =
+        if OUTBOUND_IMAGES.contains(&content_type) { MAX_OUTBOUND_IMAGE_BYTES } else { MAX_OUTBOUND_BYTES };
     if (1..=most).contains(&size) { Ok(()) } else { Err(NotSendable::Size { most }) }
 }
 
@@ -334,6 +335,6 @@ mod tests {
 
     #[test]
     fn the_largest_file_from_a_carrier_has_sixteen_megabytes() {
-        assert_eq!(MOST_BYTES_IN, 16_777_216);
+        assert_eq!(MAX_INBOUND_BYTES, 16_777_216);
     }
 }

@@ -191,7 +191,7 @@ pub struct Message {
     /// Made by a rule, not by a person.
     pub automatic: bool,
     /// Goes out even to who opted out: the one confirmation that is allowed.
-    pub regardless: bool,
+    pub bypass_opt_out: bool,
     /// When we accepted or received it.
     pub created_at: Timestamp,
     /// The carrier's messaging service that it goes out by, whose campaign its number has joined.
@@ -320,7 +320,7 @@ mod tests {
             media: Vec::new(),
             sender: None,
             automatic: false,
-            regardless: false,
+            bypass_opt_out: false,
             created_at: Timestamp::from_millis(1),
             messaging_service: None,
             carrier_id: None,

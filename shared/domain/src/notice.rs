@@ -10,7 +10,7 @@ use crate::{
 
 /// What is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub enum NotificationKind {
     /// The campaign was approved: the team may send.
     RegistrationApproved,
     /// The campaign was refused.
@@ -40,7 +40,7 @@ pub enum Subject {
     },
 }
 
-impl Subject {
+impl NotificationKind {
     /// What admins are told when a registration comes into this state; nothing while it is only under way.
     pub fn of_registration(status: RegistrationStatus, reasons: &[CarrierReason]) -> Option<Self> {
         match status {
@@ -54,7 +54,7 @@ impl Subject {
 
 /// One thing to be told, once to each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub struct Notification {
     /// Names it: whoever gets it gets it once under this name.
     pub id: String,
     /// The tenant.
@@ -62,7 +62,7 @@ pub struct Notice {
     /// The team.
     pub team: TeamId,
     /// What.
-    pub subject: Subject,
+    pub subject: NotificationKind,
     /// When it happened.
     pub at: Timestamp,
     /// The admins of that instant, for what admins are told; nobody for what goes to addresses in the settings.
@@ -71,7 +71,7 @@ pub struct Notice {
 
 /// One kind of e-mail of a team: whether, and to whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mailing {
+pub struct MailingPreference {
     /// Sent at all.
     pub enabled: bool,
     /// To these addresses.
@@ -83,11 +83,11 @@ pub struct Mailing {
 #[serde(rename_all = "camelCase")]
 pub struct NotificationSettings {
     /// A contact's opt-out changed, not by an import.
-    pub opt_out_changed: Mailing,
+    pub opt_out_changed: MailingPreference,
     /// An unknown number texted in.
-    pub unknown_contact: Mailing,
+    pub unknown_contact: MailingPreference,
     /// A contact was added by hand.
-    pub contact_added: Mailing,
+    pub contact_added: MailingPreference,
 }
 
 impl NotificationSettings {
@@ -95,14 +95,14 @@ impl NotificationSettings {
     pub const MAX_RECIPIENTS: usize = 20;
 
     /// Who is to get a notice that goes by the settings; nobody for a registration's.
-    pub fn recipients(&self, subject: &Subject) -> &[String] {
+    pub fn recipients(&self, subject: &NotificationKind) -> &[String] {
         let mailing = match subject {
-            Subject::OptOutChanged { .. } => &self.opt_out_changed,
-            Subject::UnknownContact { .. } => &self.unknown_contact,
-            Subject::ContactAdded { .. } => &self.contact_added,
-            Subject::RegistrationApproved
-            | Subject::RegistrationRejected(_)
-            | Subject::RegistrationSuspended(_) => return &[],
+            NotificationKind::OptOutChanged { .. } => &self.opt_out_changed,
+            NotificationKind::UnknownContact { .. } => &self.unknown_contact,
+            NotificationKind::ContactAdded { .. } => &self.contact_added,
+            NotificationKind::RegistrationApproved
+            | NotificationKind::RegistrationRejected(_)
+            | NotificationKind::RegistrationSuspended(_) => return &[],
         };
         if mailing.enabled { &mailing.recipients } else { &[] }
     }
@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn a_mailing_that_is_switched_off_reaches_nobody() {
-        let mailing = Mailing { enabled: false, recipients: vec!["desk@clinic.example".into()] };
+        let mailing = MailingPreference { enabled: false, recipients: vec!["desk@clinic.example".into()] };
         let mut settings = NotificationSettings { contact_added: mailing, ..Default::default() };
-        let added = Subject::ContactAdded {
+        let added = NotificationKind::ContactAdded {
             contact: ContactId::parse("con_1").unwrap(),
             by: UserId::parse("ada").unwrap(),
         };
@@ -127,16 +127,16 @@ mod tests {
 
     #[test]
     fn a_registration_under_way_is_no_news() {
-        assert_eq!(Subject::of_registration(RegistrationStatus::Pending, &[]), None);
+        assert_eq!(NotificationKind::of_registration(RegistrationStatus::Pending, &[]), None);
         assert_eq!(
-            Subject::of_registration(RegistrationStatus::Approved, &[]),
-            Some(Subject::RegistrationApproved)
+            NotificationKind::of_registration(RegistrationStatus::Approved, &[]),
+            Some(NotificationKind::RegistrationApproved)
         );
     }
 
     #[test]
     fn each_kind_of_mail_goes_to_its_own_addresses_and_a_registrations_to_none() {
-        let mailing = |to: &str| Mailing { enabled: true, recipients: vec![to.into()] };
+        let mailing = |to: &str| MailingPreference { enabled: true, recipients: vec![to.into()] };
         let settings = NotificationSettings {
             opt_out_changed: mailing("out@clinic.example"),
             unknown_contact: mailing("unknown@clinic.example"),
@@ -146,14 +146,17 @@ mod tests {
         let (inbox, by) = (InboxId::parse("inb_1").unwrap(), UserId::parse("ada").unwrap());
         for (subject, address) in [
             (
-                Subject::OptOutChanged { contact: contact.clone(), opted_out: true },
+                NotificationKind::OptOutChanged { contact: contact.clone(), opted_out: true },
                 Some("out@clinic.example"),
             ),
-            (Subject::UnknownContact { contact: contact.clone(), inbox }, Some("unknown@clinic.example")),
-            (Subject::ContactAdded { contact, by }, Some("added@clinic.example")),
-            (Subject::RegistrationApproved, None),
-            (Subject::RegistrationRejected(Vec::new()), None),
-            (Subject::RegistrationSuspended(Vec::new()), None),
+            (
+                NotificationKind::UnknownContact { contact: contact.clone(), inbox },
+                Some("unknown@clinic.example"),
+            ),
+            (NotificationKind::ContactAdded { contact, by }, Some("added@clinic.example")),
+            (NotificationKind::RegistrationApproved, None),
+            (NotificationKind::RegistrationRejected(Vec::new()), None),
+            (NotificationKind::RegistrationSuspended(Vec::new()), None),
         ] {
             let recipients = settings.recipients(&subject);
             assert_eq!(recipients.first().map(String::as_str), address, "{subject:?}");
@@ -163,10 +166,10 @@ mod tests {
     #[test]
     fn a_refusal_and_a_suspension_are_told_with_their_reasons() {
         let reasons = vec![CarrierReason { code: 30_909, detail: "No opt-in.".into() }];
-        let rejected = Subject::of_registration(RegistrationStatus::Rejected, &reasons);
-        assert_eq!(rejected, Some(Subject::RegistrationRejected(reasons.clone())));
-        let suspended = Subject::of_registration(RegistrationStatus::Suspended, &reasons);
-        assert_eq!(suspended, Some(Subject::RegistrationSuspended(reasons)));
-        assert_eq!(Subject::of_registration(RegistrationStatus::NotStarted, &[]), None);
+        let rejected = NotificationKind::of_registration(RegistrationStatus::Rejected, &reasons);
+        assert_eq!(rejected, Some(NotificationKind::RegistrationRejected(reasons.clone())));
+        let suspended = NotificationKind::of_registration(RegistrationStatus::Suspended, &reasons);
+        assert_eq!(suspended, Some(NotificationKind::RegistrationSuspended(reasons)));
+        assert_eq!(NotificationKind::of_registration(RegistrationStatus::NotStarted, &[]), None);
     }
 }

@@ -4,10 +4,10 @@
 //! 47 CFR 64.1200(a)(10): revocation by any reasonable means, honored at once, one confirmation allowed.
 //!
 //! - A word [alone in the text](keyword) acts. Other wording is put up [for review](wants_review), never acted upon.
-//! - An opt-out holds for a [`Subject`]: a number, within a [`Scope`] of one organization.
-//! - Each [`Source`] closes for itself. START opens what STOP closed on the same number, and nothing that a user, an
+//! - An opt-out holds for a [`OptOutSubject`]: a number, within a [`Scope`] of one organization.
+//! - Each [`OptOutSource`] closes for itself. START opens what STOP closed on the same number, and nothing that a user, an
 //!   import or the carrier closed; a user's opt-in is new consent and opens all.
-//! - Every change is an [`Entry`] of the ledger. What changes nothing leaves no entry and gets no confirmation.
+//! - Every change is an [`LedgerEntry`] of the ledger. What changes nothing leaves no entry and gets no confirmation.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ use crate::{
 
 mod review;
 
-pub use review::{Decided, Review, Verdict, wants_review};
+pub use review::{OptOutReview, ReviewOutcome, ReviewResolution, wants_review};
 
 /// A word that acts when it stands alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Scope {
 
 /// What an opt-out holds for: a number, for it is phones that are texted, within a scope.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Subject {
+pub struct OptOutSubject {
     /// The tenant.
     pub organization: OrganizationId,
     /// How far it reaches.
@@ -137,7 +137,7 @@ pub struct Subject {
     pub number: PhoneNumber,
 }
 
-impl Subject {
+impl OptOutSubject {
     /// What a keyword from this number to this inbox is about.
     pub fn of(inbox: &Inbox, number: &PhoneNumber) -> Self {
         Self { organization: inbox.organization.clone(), scope: Scope::of(inbox), number: number.clone() }
@@ -149,7 +149,7 @@ impl Subject {
     }
 
     /// Everything whose opt-out stops a text from this inbox to this number: ask for each.
-    pub fn all_against(inbox: &Inbox, number: &PhoneNumber) -> Vec<Self> {
+    pub fn all_that_stop(inbox: &Inbox, number: &PhoneNumber) -> Vec<Self> {
         let team = Self::of_team(&inbox.organization, &inbox.team, number);
         match inbox.kind {
             InboxKind::Shared => vec![team],
@@ -161,7 +161,7 @@ impl Subject {
 /// Who opted a contact out or in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Source {
+pub enum OptOutSource {
     /// The contact, by a word.
     Keyword,
     /// Somebody of the team.
@@ -172,7 +172,7 @@ pub enum Source {
     Carrier,
 }
 
-impl Source {
+impl OptOutSource {
     /// The word of the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -186,7 +186,7 @@ impl Source {
 
 /// A line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct LedgerEntry {
     /// When.
     pub at: Timestamp,
     /// Who was opted out or in.
@@ -198,41 +198,41 @@ pub struct Entry {
     /// How far it reaches.
     pub scope: Scope,
     /// Who did it.
-    pub source: Source,
+    pub source: OptOutSource,
     /// The text that did it: the contact's, or ours that the carrier refused.
     pub message: Option<MessageId>,
     /// The user who did it.
     pub user: Option<UserId>,
 }
 
-/// Where a [`Subject`] stands: opted out by each of these, opted in when there are none.
+/// Where a [`OptOutSubject`] stands: opted out by each of these, opted in when there are none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct State(BTreeSet<Source>);
+pub struct OptOutState(BTreeSet<OptOutSource>);
 
-/// What a decision makes of a [`State`].
+/// What a decision makes of a [`OptOutState`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct OptOutChange {
     /// Where it stands afterwards.
-    pub state: State,
+    pub state: OptOutState,
     /// Who did it.
-    pub source: Source,
+    pub source: OptOutSource,
     /// Whether opted in became opted out or back: this is told by e-mail and in the ledger. Otherwise one more source, or
     /// one fewer, keeps closed what was closed; that is stored, and stands in the ledger as still opted out.
     pub turned: bool,
 }
 
-impl Change {
+impl OptOutChange {
     /// Its line of the ledger.
     pub fn entry(
         &self,
-        subject: &Subject,
+        subject: &OptOutSubject,
         contact: ContactId,
         message: Option<MessageId>,
         user: Option<UserId>,
         at: Timestamp,
-    ) -> Entry {
-        Entry {
+    ) -> LedgerEntry {
+        LedgerEntry {
             at,
             contact,
             number: subject.number.clone(),
@@ -245,9 +245,9 @@ impl Change {
     }
 }
 
-impl State {
+impl OptOutState {
     /// Opted out by these; opted in by none.
-    pub fn out_by(sources: impl IntoIterator<Item = Source>) -> Self {
+    pub fn out_by(sources: impl IntoIterator<Item = OptOutSource>) -> Self {
         Self(sources.into_iter().collect())
     }
 
@@ -257,28 +257,28 @@ impl State {
     }
 
     /// Whether this source is among those that closed.
-    pub fn is_out_by(&self, source: Source) -> bool {
+    pub fn is_out_by(&self, source: OptOutSource) -> bool {
         self.0.contains(&source)
     }
 
-    fn close(&self, source: Source) -> Option<Change> {
+    fn close(&self, source: OptOutSource) -> Option<OptOutChange> {
         let mut after = self.clone();
         after.0.insert(source).then(|| self.changed(after, source))
     }
 
-    fn open(&self, source: Source, opens: &[Source]) -> Option<Change> {
+    fn open(&self, source: OptOutSource, opens: &[OptOutSource]) -> Option<OptOutChange> {
         let after = Self(self.0.iter().copied().filter(|closed| !opens.contains(closed)).collect());
         (after != *self).then(|| self.changed(after, source))
     }
 
-    fn changed(&self, after: Self, source: Source) -> Change {
-        Change { turned: self.is_out() != after.is_out(), state: after, source }
+    fn changed(&self, after: Self, source: OptOutSource) -> OptOutChange {
+        OptOutChange { turned: self.is_out() != after.is_out(), state: after, source }
     }
 }
 
 /// Who answers keywords: a setting of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Answers {
+pub enum KeywordReplies {
     /// The carrier; we record and stay silent.
     #[default]
     Carrier,
@@ -286,7 +286,7 @@ pub enum Answers {
     Product,
 }
 
-impl Answers {
+impl KeywordReplies {
     /// The setting as the stack writes it.
     pub fn parse(word: &str) -> Option<Self> {
         match word {
@@ -299,7 +299,7 @@ impl Answers {
 
 /// The automatic text that a keyword gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reply {
+pub enum KeywordReply {
     /// [`stop_text`].
     Stopped,
     /// [`start_text`].
@@ -310,15 +310,15 @@ pub enum Reply {
 
 /// What an inbound text with a keyword leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub enum KeywordDecision {
     /// YES from somebody who did not opt out by keyword: a text like any other.
     Ordinary,
     /// A keyword: no other automatic answer goes out.
     Keyword {
         /// What is stored, where it changes anything.
-        change: Option<Change>,
+        change: Option<OptOutChange>,
         /// What is answered.
-        reply: Option<Reply>,
+        reply: Option<KeywordReply>,
     },
 }
 
@@ -329,48 +329,53 @@ pub enum Decision {
 /// confirmed when it turns opted out to opted in. HELP always gets the help text. `carrier_answered` is that the webhook
 /// says so (`OptOutType`): then we are silent, whatever the setting, and record all the same.
 pub fn after_keyword(
-    current: &State,
+    current: &OptOutState,
     keyword: Keyword,
     same_number: bool,
-    answers: Answers,
+    answers: KeywordReplies,
     carrier_answered: bool,
-) -> Decision {
+) -> KeywordDecision {
     let (change, reply) = match keyword {
-        Keyword::Help => (None, Some(Reply::Help)),
-        Keyword::Stop => (current.close(Source::Keyword), Some(Reply::Stopped)),
-        Keyword::Yes if !(same_number && current.is_out_by(Source::Keyword)) => return Decision::Ordinary,
+        Keyword::Help => (None, Some(KeywordReply::Help)),
+        Keyword::Stop => (current.close(OptOutSource::Keyword), Some(KeywordReply::Stopped)),
+        Keyword::Yes if !(same_number && current.is_out_by(OptOutSource::Keyword)) => {
+            return KeywordDecision::Ordinary;
+        }
         Keyword::Start | Keyword::Yes if same_number => {
-            (current.open(Source::Keyword, &[Source::Keyword]), Some(Reply::Started))
+            (current.open(OptOutSource::Keyword, &[OptOutSource::Keyword]), Some(KeywordReply::Started))
         }
         Keyword::Start | Keyword::Yes => (None, None),
     };
     let news = keyword == Keyword::Help || change.as_ref().is_some_and(|change| change.turned);
-    let ours = answers == Answers::Product && !carrier_answered;
-    Decision::Keyword { change, reply: reply.filter(|_| news && ours) }
+    let ours = answers == KeywordReplies::Product && !carrier_answered;
+    KeywordDecision::Keyword { change, reply: reply.filter(|_| news && ours) }
 }
 
 /// What somebody of the team does by hand. Opting in is the record of new consent and opens everything.
-pub fn after_user(current: &State, opt_out: bool) -> Option<Change> {
+pub fn after_user(current: &OptOutState, opt_out: bool) -> Option<OptOutChange> {
     if opt_out {
-        current.close(Source::User)
+        current.close(OptOutSource::User)
     } else {
-        current.open(Source::User, &[Source::Keyword, Source::User, Source::Import, Source::Carrier])
+        current.open(
+            OptOutSource::User,
+            &[OptOutSource::Keyword, OptOutSource::User, OptOutSource::Import, OptOutSource::Carrier],
+        )
     }
 }
 
 /// What the `OptedOut` cell of a row does. *No* opens what an import or a user closed. It is not consent of the person: a
 /// spreadsheet from before a STOP must not undo it, nor what the carrier refuses.
-pub fn after_import(current: &State, opt_out: bool) -> Option<Change> {
+pub fn after_import(current: &OptOutState, opt_out: bool) -> Option<OptOutChange> {
     if opt_out {
-        current.close(Source::Import)
+        current.close(OptOutSource::Import)
     } else {
-        current.open(Source::Import, &[Source::User, Source::Import])
+        current.open(OptOutSource::Import, &[OptOutSource::User, OptOutSource::Import])
     }
 }
 
 /// What a refusal by the carrier does, when its code [says opted out](refused_as_opted_out).
-pub fn after_carrier_refusal(current: &State) -> Option<Change> {
-    current.close(Source::Carrier)
+pub fn after_carrier_refusal(current: &OptOutState) -> Option<OptOutChange> {
+    current.close(OptOutSource::Carrier)
 }
 
 /// Whether a carrier's error code says that the person opted out: Twilio 21610, Telnyx 40300, Bandwidth 4775.
@@ -380,14 +385,14 @@ pub fn refused_as_opted_out(code: &str) -> bool {
 
 /// Confirms an opt-out: one segment in GSM-7, however the team is called.
 pub fn stop_text(team: &str) -> String {
-    signed(team, "You are unsubscribed and will get no more messages. Reply START to resubscribe.")
+    signed(team, "You are unsubscribed and will get no more messages. KeywordReply START to resubscribe.")
 }
 
 /// Confirms that texts come again: one segment in GSM-7.
 pub fn start_text(team: &str) -> String {
     signed(
         team,
-        "You are subscribed again. Reply HELP for help, STOP to unsubscribe. Msg & data rates may apply.",
+        "You are subscribed again. KeywordReply HELP for help, STOP to unsubscribe. Msg & data rates may apply.",
     )
 }
 
@@ -395,7 +400,7 @@ pub fn start_text(team: &str) -> String {
 pub fn help_text(team: &str) -> String {
     signed(
         team,
-        "Reply here to reach our staff, or STOP to unsubscribe. Msg frequency varies. Msg & data rates may apply.",
+        "KeywordReply here to reach our staff, or STOP to unsubscribe. Msg frequency varies. Msg & data rates may apply.",
     )
 }
 

@@ -58,13 +58,13 @@ const DAYS: [(&str, Weekday); 7] = [
 ];
 
 /// Enough for every break of a day.
-const MOST_RANGES: usize = 12;
+const MAX_RANGES: usize = 12;
 /// Enough for a year without a single working day.
-const MOST_HOLIDAYS: usize = 366;
-const LONGEST_MESSAGE: usize = 480;
+const MAX_HOLIDAYS: usize = 366;
+const MAX_MESSAGE_LENGTH: usize = 480;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// No closed stretch of a schedule that opens at all is longer: every holiday, a week around each end, and then some.
-const MOST_WINDOWS: usize = MOST_HOLIDAYS + 30;
+const MAX_WINDOWS: usize = MAX_HOLIDAYS + 30;
 
 /// Opening hours as people write them: `{"mon": [["09:00", "12:00"], ["13:00", "17:00"]]}`.
 pub type WrittenHours = BTreeMap<String, Vec<(String, String)>>;
@@ -224,7 +224,7 @@ impl Schedule {
     /// The first open instant after a closed one.
     fn opens_after(&self, closed: jiff::Timestamp) -> Option<jiff::Timestamp> {
         let mut from = closed;
-        for _ in 0..MOST_WINDOWS {
+        for _ in 0..MAX_WINDOWS {
             let to = from.checked_add(DAY).ok()?;
             let edges = self.edges(from, to);
             if let Some(edge) = edges.into_iter().find(|edge| self.is_open(*edge)) {
@@ -239,7 +239,7 @@ impl Schedule {
     fn closed_since(&self, closed: jiff::Timestamp) -> Option<jiff::Timestamp> {
         let just = SignedDuration::from_nanos(1);
         let mut to = closed.checked_add(just).ok()?;
-        for _ in 0..MOST_WINDOWS {
+        for _ in 0..MAX_WINDOWS {
             let from = to.checked_sub(DAY).ok()?;
             let begins =
                 |edge: &jiff::Timestamp| edge.checked_sub(just).is_ok_and(|before| self.is_open(before));
@@ -303,11 +303,11 @@ pub fn should_answer(period: Option<&ClosedPeriod>, what: &Inbound, recent_autom
 }
 
 /// Automatic texts of an inbox to one contact in an hour, at most: carriers cut loops off.
-pub const MOST_AUTOMATIC_PER_HOUR: u32 = 3;
+pub const MAX_AUTOMATIC_PER_HOUR: u32 = 3;
 
 /// Whether one more automatic text may go to a contact that got this many in the last hour.
 pub fn loop_guard(recent_automatic: u32) -> bool {
-    recent_automatic < MOST_AUTOMATIC_PER_HOUR
+    recent_automatic < MAX_AUTOMATIC_PER_HOUR
 }
 
 /// Whether a text is one of ours come back, whatever happened to its case and spaces.
@@ -317,7 +317,7 @@ pub fn echoes(text: &str, ours: &str) -> bool {
 }
 
 fn is_message(text: &str) -> bool {
-    (1..=LONGEST_MESSAGE).contains(&text.chars().count())
+    (1..=MAX_MESSAGE_LENGTH).contains(&text.chars().count())
         && !text.contains(|c: char| c.is_control() && c != '\n' && c != '\r')
 }
 
@@ -332,7 +332,7 @@ fn hours(written: &WrittenHours, faults: &mut Vec<Fault>) -> [Vec<Range>; 7] {
         let pointer = format!("/hours/{}", day.replace('~', "~0").replace('/', "~1"));
         match place {
             None => faults.push((pointer, "one of mon, tue, wed, thu, fri, sat, sun")),
-            Some(_) if ranges.len() > MOST_RANGES => faults.push((pointer, "at most 12 ranges")),
+            Some(_) if ranges.len() > MAX_RANGES => faults.push((pointer, "at most 12 ranges")),
             Some(place) => hours[place] = day_of(ranges, &pointer, faults),
         }
     }
@@ -364,7 +364,7 @@ fn day_of(written: &[(String, String)], pointer: &str, faults: &mut Vec<Fault>) 
 }
 
 fn holidays(written: &[String], faults: &mut Vec<Fault>) -> BTreeSet<Date> {
-    if written.len() > MOST_HOLIDAYS {
+    if written.len() > MAX_HOLIDAYS {
         faults.push(("/holidays".to_owned(), "at most 366 dates"));
         return BTreeSet::new();
     }

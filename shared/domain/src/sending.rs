@@ -8,7 +8,7 @@ use crate::{
     conversation::Conversation,
     ids::{MessageId, UserId},
     inbox::{Inbox, InboxKind, Stage},
-    lock::{self, FencingToken, Unlocked},
+    lock::{self, FencingToken, LockViolation},
     registration::RegistrationStatus,
     segment::Segments,
     time::Timestamp,
@@ -16,13 +16,13 @@ use crate::{
 
 /// A reason against sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
+pub enum SendRefusal {
     /// The inbox is retired, or not made yet.
     InboxRetired,
     /// The team's campaign is not approved.
     RegistrationIncomplete(RegistrationStatus),
     /// No lock, somebody else's lock, or a lost one.
-    Lock(Unlocked),
+    Lock(LockViolation),
     /// A newer inbound text stands in the thread.
     Unseen(MessageId),
     /// The team blocked the number.
@@ -44,7 +44,7 @@ pub enum Reason {
 
 /// The account a text goes out from.
 #[derive(Debug, Clone, Copy)]
-pub struct From<'a> {
+pub struct SendingAccount<'a> {
     /// The inbox.
     pub inbox: &'a Inbox,
     /// Its team's campaign.
@@ -66,18 +66,18 @@ pub struct ReplyGuard<'a> {
 
 /// All reasons against a reply, the first one first; empty when it may be sent.
 pub fn reasons_against_reply(
-    from: From<'_>,
+    from: SendingAccount<'_>,
     conversation: &Conversation,
     guard: &ReplyGuard<'_>,
     now: Timestamp,
-) -> Vec<Reason> {
+) -> Vec<SendRefusal> {
     let mut reasons = reasons_against_account(from);
     if from.inbox.kind == InboxKind::Shared {
         let held = lock::guard(&conversation.lock, guard.user, guard.token, now);
-        reasons.extend(held.err().map(Reason::Lock));
+        reasons.extend(held.err().map(SendRefusal::Lock));
     }
     if !guard.accept_unseen {
-        reasons.extend(conversation.unseen_by(guard.last_seen).cloned().map(Reason::Unseen));
+        reasons.extend(conversation.unseen_by(guard.last_seen).cloned().map(SendRefusal::Unseen));
     }
     reasons.extend(reasons_against_contact(&conversation.contact));
     reasons
@@ -85,12 +85,12 @@ pub fn reasons_against_reply(
 
 /// All reasons against a text composed to this contact; `conversation` where there is one already.
 pub fn reasons_against_compose(
-    from: From<'_>,
+    from: SendingAccount<'_>,
     contact: &Contact,
     conversation: Option<&Conversation>,
     user: Option<&UserId>,
     now: Timestamp,
-) -> Vec<Reason> {
+) -> Vec<SendRefusal> {
     let mut reasons = reasons_against_account(from);
     let held = conversation.and_then(|conversation| match user {
         Some(user) => lock::held_by_another(&conversation.lock, user, now),
@@ -99,33 +99,33 @@ pub fn reasons_against_compose(
             .live(now)
             .map(|lease| lock::Denied { holder: lease.holder.clone(), expires_at: lease.ends_at() }),
     });
-    reasons.extend(held.map(|denied| Reason::Lock(Unlocked::Held(denied))));
+    reasons.extend(held.map(|denied| SendRefusal::Lock(LockViolation::HeldByOther(denied))));
     reasons.extend(reasons_against_contact(contact));
     reasons
 }
 
 /// The reasons against the account itself, whoever is written to.
-pub fn reasons_against_account(from: From<'_>) -> Vec<Reason> {
+pub fn reasons_against_account(from: SendingAccount<'_>) -> Vec<SendRefusal> {
     let incomplete = from.inbox.kind == InboxKind::Shared && !from.registration.is_complete();
-    let retired = (from.inbox.stage != Stage::Active).then_some(Reason::InboxRetired);
+    let retired = (from.inbox.stage != Stage::Active).then_some(SendRefusal::InboxRetired);
     retired
         .into_iter()
-        .chain(incomplete.then_some(Reason::RegistrationIncomplete(from.registration)))
+        .chain(incomplete.then_some(SendRefusal::RegistrationIncomplete(from.registration)))
         .collect()
 }
 
-fn reasons_against_contact(contact: &Contact) -> Vec<Reason> {
-    let blocked = contact.blocked.then_some(Reason::Blocked);
-    blocked.into_iter().chain(contact.opted_out.then_some(Reason::OptedOut)).collect()
+fn reasons_against_contact(contact: &Contact) -> Vec<SendRefusal> {
+    let blocked = contact.blocked.then_some(SendRefusal::Blocked);
+    blocked.into_iter().chain(contact.opted_out.then_some(SendRefusal::OptedOut)).collect()
 }
 
 /// The reason against this text itself. Length is counted in characters, as people count.
-pub fn reason_against_text(text: &str, has_media: bool, limit: usize) -> Option<Reason> {
+pub fn reason_against_text(text: &str, has_media: bool, limit: usize) -> Option<SendRefusal> {
     let characters = text.chars().count();
     if text.trim().is_empty() && !has_media {
-        Some(Reason::Empty)
+        Some(SendRefusal::Empty)
     } else if characters > limit {
-        Some(Reason::TooLong { characters, limit, segments: Segments::of(text).count })
+        Some(SendRefusal::TooLong { characters, limit, segments: Segments::of(text).count })
     } else {
         None
     }
@@ -198,7 +198,7 @@ mod tests {
         let (inbox, user) = (inbox(InboxKind::Shared), ada());
         let mut thread = conversation();
         thread.lock = LockState::held(acquire(&thread.lock, &user, NOW, &LockPolicy::default()).unwrap());
-        let from = From { inbox: &inbox, registration: RegistrationStatus::Approved };
+        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Approved };
         assert_eq!(reasons_against_reply(from, &thread, &guard(&user.id, Some(1), None), NOW), vec![]);
     }
 
@@ -211,17 +211,17 @@ mod tests {
         thread.contact.blocked = true;
         let seen = MessageId::in_conversation(&thread.id, Timestamp::from_millis(1), 0);
         let user = ada().id;
-        let from = From { inbox: &inbox, registration: RegistrationStatus::Pending };
+        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Pending };
         let reasons = reasons_against_reply(from, &thread, &guard(&user, None, Some(&seen)), NOW);
         assert_eq!(
             reasons,
             vec![
-                Reason::InboxRetired,
-                Reason::RegistrationIncomplete(RegistrationStatus::Pending),
-                Reason::Lock(Unlocked::Required),
-                Reason::Unseen(thread.last_inbound.clone().unwrap()),
-                Reason::Blocked,
-                Reason::OptedOut,
+                SendRefusal::InboxRetired,
+                SendRefusal::RegistrationIncomplete(RegistrationStatus::Pending),
+                SendRefusal::Lock(LockViolation::TokenRequired),
+                SendRefusal::Unseen(thread.last_inbound.clone().unwrap()),
+                SendRefusal::Blocked,
+                SendRefusal::OptedOut,
             ]
         );
     }
@@ -230,7 +230,7 @@ mod tests {
     fn a_personal_inbox_needs_neither_lock_nor_campaign() {
         let inbox = inbox(InboxKind::Personal);
         let user = ada().id;
-        let from = From { inbox: &inbox, registration: RegistrationStatus::NotStarted };
+        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::NotStarted };
         assert_eq!(reasons_against_reply(from, &conversation(), &guard(&user, None, None), NOW), vec![]);
     }
 
@@ -239,22 +239,22 @@ mod tests {
         let inbox = inbox(InboxKind::Shared);
         let mut thread = conversation();
         thread.lock = LockState::held(acquire(&thread.lock, &ada(), NOW, &LockPolicy::default()).unwrap());
-        let from = From { inbox: &inbox, registration: RegistrationStatus::Approved };
+        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Approved };
         let ben = UserId::parse("ben").unwrap();
         let against =
             |user: &UserId| reasons_against_compose(from, &thread.contact, Some(&thread), Some(user), NOW);
-        assert!(matches!(against(&ben)[..], [Reason::Lock(Unlocked::Held(_))]));
+        assert!(matches!(against(&ben)[..], [SendRefusal::Lock(LockViolation::HeldByOther(_))]));
         assert_eq!(against(&ada().id), vec![]);
     }
 
     #[test]
     fn a_text_is_measured_in_characters_and_told_its_segments() {
-        assert_eq!(reason_against_text("  ", false, 306), Some(Reason::Empty));
+        assert_eq!(reason_against_text("  ", false, 306), Some(SendRefusal::Empty));
         assert_eq!(reason_against_text("", true, 306), None);
         assert_eq!(reason_against_text(&"é".repeat(306), false, 306), None);
         assert_eq!(
             reason_against_text(&"a".repeat(307), false, 306),
-            Some(Reason::TooLong { characters: 307, limit: 306, segments: 3 })
+            Some(SendRefusal::TooLong { characters: 307, limit: 306, segments: 3 })
         );
     }
 
@@ -263,9 +263,9 @@ mod tests {
         let (inbox, user) = (inbox(InboxKind::Personal), ada().id);
         let thread = conversation();
         let seen = MessageId::in_conversation(&thread.id, Timestamp::from_millis(1), 0);
-        let from = From { inbox: &inbox, registration: RegistrationStatus::Approved };
+        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Approved };
         let shown = guard(&user, None, Some(&seen));
-        let unseen = Reason::Unseen(thread.last_inbound.clone().unwrap());
+        let unseen = SendRefusal::Unseen(thread.last_inbound.clone().unwrap());
         assert_eq!(reasons_against_reply(from, &thread, &shown, NOW), vec![unseen]);
         let accepting = ReplyGuard { accept_unseen: true, ..shown };
         assert_eq!(reasons_against_reply(from, &thread, &accepting, NOW), vec![]);
@@ -278,9 +278,9 @@ mod tests {
         let lease = acquire(&thread.lock, &ada(), NOW, &LockPolicy::default()).unwrap();
         let (end, denied) = (lease.ends_at(), lock::Denied { holder: ada(), expires_at: lease.ends_at() });
         thread.lock = LockState::held(lease);
-        let from = From { inbox: &inbox, registration: RegistrationStatus::Approved };
+        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Approved };
         let against = |now| reasons_against_compose(from, &thread.contact, Some(&thread), None, now);
-        assert_eq!(against(NOW), vec![Reason::Lock(Unlocked::Held(denied))]);
+        assert_eq!(against(NOW), vec![SendRefusal::Lock(LockViolation::HeldByOther(denied))]);
         assert_eq!(against(end), vec![]);
         assert_eq!(reasons_against_compose(from, &thread.contact, None, None, NOW), vec![]);
     }
@@ -289,21 +289,21 @@ mod tests {
     fn a_text_is_composed_under_the_rules_of_its_contact() {
         let inbox = inbox(InboxKind::Shared);
         let contact = Contact { opted_out: true, ..conversation().contact };
-        let from = From { inbox: &inbox, registration: RegistrationStatus::Suspended };
-        let suspended = Reason::RegistrationIncomplete(RegistrationStatus::Suspended);
+        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Suspended };
+        let suspended = SendRefusal::RegistrationIncomplete(RegistrationStatus::Suspended);
         let reasons = reasons_against_compose(from, &contact, None, None, NOW);
-        assert_eq!(reasons, vec![suspended, Reason::OptedOut]);
+        assert_eq!(reasons, vec![suspended, SendRefusal::OptedOut]);
     }
 
     #[test]
     fn only_an_active_inbox_sends() {
         for (stage, reasons) in [
-            (Stage::Creating, vec![Reason::InboxRetired]),
+            (Stage::Creating, vec![SendRefusal::InboxRetired]),
             (Stage::Active, vec![]),
-            (Stage::Retired, vec![Reason::InboxRetired]),
+            (Stage::Retired, vec![SendRefusal::InboxRetired]),
         ] {
             let inbox = Inbox { stage, ..inbox(InboxKind::Personal) };
-            let from = From { inbox: &inbox, registration: RegistrationStatus::NotStarted };
+            let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::NotStarted };
             assert_eq!(reasons_against_account(from), reasons, "{stage:?}");
         }
     }

@@ -38,15 +38,15 @@ pub fn api_code(text: &str) -> Result<String, Fault> {
     (first && all && (2..=40).contains(&text.len())).then(|| text.to_owned()).ok_or(API_CODE)
 }
 
-/// An API code made of a name: `Front desk` → `front-desk`. The second and later `attempt`s end in chance, for when the
+/// An API code made of a name: `Front desk` → `front-desk`. The second and later `attempt`s end in entropy, for when the
 /// first is taken.
-pub fn api_code_of(name: &str, attempt: u32, chance: u64) -> String {
+pub fn api_code_of(name: &str, attempt: u32, entropy: u64) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let slug = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");
     let slug: String = slug.chars().take(32).collect();
     let slug = slug.trim_end_matches('-');
     let slug = if slug.len() < 2 { "inbox" } else { slug };
-    if attempt == 0 { slug.to_owned() } else { format!("{slug}-{:04x}", chance & 0xffff) }
+    if attempt == 0 { slug.to_owned() } else { format!("{slug}-{:04x}", entropy & 0xffff) }
 }
 
 /// An e-mail address.

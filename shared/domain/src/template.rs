@@ -6,12 +6,12 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use crate::{contact::Contact, ids::TemplateId, import::LONGEST_CUSTOM_NAME, lock::Person};
+use crate::{contact::Contact, ids::TemplateId, import::MAX_CUSTOM_NAME_LENGTH, lock::Person};
 
 /// Longest name of a canned response, in characters.
-pub const LONGEST_NAME: usize = 80;
+pub const MAX_NAME_LENGTH: usize = 80;
 /// Longest text of one, in characters: what a carrier takes at once.
-pub const LONGEST_TEXT: usize = 1600;
+pub const MAX_TEXT_LENGTH: usize = 1600;
 
 /// A canned response of a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +33,11 @@ impl CannedResponse {
         let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut faults = Vec::new();
         let mut fault = |field: &str, wanted: String| faults.push((field.to_owned(), wanted));
-        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
-            fault("/name", format!("1 to {LONGEST_NAME} characters on one line"));
+        if name.is_empty() || name.chars().count() > MAX_NAME_LENGTH || name.contains(char::is_control) {
+            fault("/name", format!("1 to {MAX_NAME_LENGTH} characters on one line"));
         }
-        if text.trim().is_empty() || text.chars().count() > LONGEST_TEXT {
-            fault("/text", format!("1 to {LONGEST_TEXT} characters"));
+        if text.trim().is_empty() || text.chars().count() > MAX_TEXT_LENGTH {
+            fault("/text", format!("1 to {MAX_TEXT_LENGTH} characters"));
         } else if let Err(wrong) = Template::parse(text) {
             for wrong in wrong {
                 fault("/text", wrong.to_string());
@@ -76,7 +76,7 @@ impl Field {
             "senderName" => Some(Self::SenderName),
             _ => {
                 let name = name.strip_prefix("custom.")?.trim();
-                let fits = (1..=LONGEST_CUSTOM_NAME).contains(&name.chars().count())
+                let fits = (1..=MAX_CUSTOM_NAME_LENGTH).contains(&name.chars().count())
                     && !name.contains(|c: char| c.is_control() || c == '{' || c == '}');
                 fits.then(|| Self::Custom(name.to_owned()))
             }

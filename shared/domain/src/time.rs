@@ -1,6 +1,10 @@
 //! Instants, to the millisecond.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    ops::{Add, Sub},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,16 +34,22 @@ impl Timestamp {
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
+}
 
-    /// This much later.
-    #[must_use]
-    pub fn plus(self, duration: Duration) -> Self {
+/// Saturates at the last representable instant.
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
+}
 
-    /// This much earlier.
-    #[must_use]
-    pub fn minus(self, duration: Duration) -> Self {
+/// Saturates at the first representable instant.
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(millis(duration)))
     }
 }
@@ -85,9 +95,9 @@ mod tests {
     #[test]
     fn later_and_earlier_are_to_the_millisecond_and_stop_at_the_ends_of_time() {
         let instant = Timestamp::from_millis(10_000);
-        assert_eq!(instant.plus(Duration::from_millis(1_500)), Timestamp::from_millis(11_500));
-        assert_eq!(instant.minus(Duration::from_millis(1_500)), Timestamp::from_millis(8_500));
-        assert_eq!(instant.plus(Duration::MAX), Timestamp::from_millis(i64::MAX));
+        assert_eq!(instant + Duration::from_millis(1_500), Timestamp::from_millis(11_500));
+        assert_eq!(instant - Duration::from_millis(1_500), Timestamp::from_millis(8_500));
+        assert_eq!(instant + Duration::MAX, Timestamp::from_millis(i64::MAX));
         assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), "9223372036854775807ms");
     }
 }

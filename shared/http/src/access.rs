@@ -4,8 +4,8 @@
 use lambda_http::Request;
 use shared_aws::{
     inboxes::Inboxes,
-    locks::Thread,
-    members::{Members, Standing},
+    locks::ConversationKey,
+    members::{Members, UserInTeam},
 };
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganizationId, TeamId},
@@ -32,8 +32,8 @@ pub struct MemberAccess {
 
 impl MemberAccess {
     /// A conversation of the inbox.
-    pub fn thread<'a>(&'a self, conversation: &'a ConversationId) -> Thread<'a> {
-        Thread { organization: &self.organization, inbox: &self.membership.inbox, conversation }
+    pub fn thread<'a>(&'a self, conversation: &'a ConversationId) -> ConversationKey<'a> {
+        ConversationKey { organization: &self.organization, inbox: &self.membership.inbox, conversation }
     }
 }
 
@@ -65,7 +65,7 @@ pub struct TeamAccess {
     /// A name for cursors and keys.
     pub principal: String,
     /// Who, with which rights, in which team.
-    pub standing: Standing,
+    pub standing: UserInTeam,
 }
 
 impl TeamAccess {
@@ -94,7 +94,7 @@ fn admin_required() -> Problem {
 pub async fn team(request: &Request, claims: &Claims, members: &Members) -> Result<TeamAccess, Problem> {
     let caller = caller::user(request, claims)?;
     let team: TeamId = path_id(request, "teamId")?;
-    let standing = members.standing(&caller.organization, &team, &caller.user).await?;
+    let standing = members.user_in_team(&caller.organization, &team, &caller.user).await?;
     let standing = standing.filter(|standing| standing.user.owner || standing.role.is_some());
     let standing = standing.ok_or_else(Problem::not_found)?;
     Ok(TeamAccess { principal: caller.principal(), organization: caller.organization, standing })
@@ -108,7 +108,7 @@ pub struct InboxAccess {
     /// Whether the caller is a member.
     pub member: bool,
     /// Who, with which rights, in the inbox's team.
-    pub standing: Standing,
+    pub standing: UserInTeam,
 }
 
 impl InboxAccess {
@@ -135,7 +135,7 @@ pub async fn inbox(
     let id: InboxId = path_id(request, "inboxId")?;
     let found = inboxes.get(&caller.organization, &id).await?;
     let inbox = found.filter(|inbox| inbox.stage != Stage::Creating).ok_or_else(Problem::not_found)?;
-    let standing = members.standing(&caller.organization, &inbox.team, &caller.user).await?;
+    let standing = members.user_in_team(&caller.organization, &inbox.team, &caller.user).await?;
     let standing = standing.ok_or_else(Problem::not_found)?;
     let member = members.membership(&caller.organization, &id, &caller.user).await?.is_some();
     if member || standing.manages() {

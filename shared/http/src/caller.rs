@@ -15,7 +15,7 @@ use crate::{input::gateway, problem::Problem};
 pub const SEND_SCOPE: &str = "shared-inbox/send";
 
 /// In characters.
-const LONGEST_CLIENT_ID: usize = 255;
+const MAX_CLIENT_ID_LENGTH: usize = 255;
 
 /// Which claims say what: `ORGANIZATION_CLAIM`, `USER_CLAIM`, `DEFAULT_ORGANIZATION`.
 #[derive(Debug, Clone)]
@@ -141,7 +141,7 @@ pub async fn any(request: &Request, claims: &Claims, members: &Members) -> Resul
 
 /// Whether it may be a client's id: printable, as RFC 6749 has it (appendix A.1), and not longer than fits into a key.
 fn is_client_id(text: &str) -> bool {
-    text.len() <= LONGEST_CLIENT_ID && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    text.len() <= MAX_CLIENT_ID_LENGTH && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn no_user() -> Problem {

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use shared_aws::held_locks::HeldLock;
 use shared_domain::{
-    lock::{Denied, Loss, Lost, Person, Unlocked},
-    sending::Reason,
+    lock::{Denied, LockViolation, LossReason, LostLock, Person},
+    sending::SendRefusal,
     time::Timestamp,
 };
 
@@ -36,14 +36,16 @@ pub fn too_many_locks(held: &[HeldLock], most: usize, now: Timestamp) -> Problem
 }
 
 /// The token that was shown is not the current one: `412`.
-pub fn lock_lost(lost: &Lost) -> Problem {
+pub fn lock_lost(lost: &LostLock) -> Problem {
     let (detail, by) = match &lost.loss {
-        Loss::Expired => ("The lock ran out without a renewal.", None),
-        Loss::Idle => ("The lock was released because nobody was active.", None),
-        Loss::Superseded => ("You have opened this conversation again since; that lock counts now.", None),
-        Loss::Released => ("The lock was released.", None),
-        Loss::Broken(by) => ("An admin took the lock away.", Some(by)),
-        Loss::Taken => ("A colleague took over after the lock had ended.", None),
+        LossReason::Expired => ("The lock ran out without a renewal.", None),
+        LossReason::Idle => ("The lock was released because nobody was active.", None),
+        LossReason::Superseded => {
+            ("You have opened this conversation again since; that lock counts now.", None)
+        }
+        LossReason::Released => ("The lock was released.", None),
+        LossReason::Broken(by) => ("An admin took the lock away.", Some(by)),
+        LossReason::Taken => ("A colleague took over after the lock had ended.", None),
     };
     let mut problem = Problem::new(412, "lock_lost", detail).with("reason", lost.loss.code());
     if let Some(by) = by {
@@ -57,41 +59,41 @@ pub fn lock_lost(lost: &Lost) -> Problem {
     }
 }
 
-fn unlocked(unlocked: &Unlocked) -> Problem {
+fn unlocked(unlocked: &LockViolation) -> Problem {
     match unlocked {
-        Unlocked::Required => {
+        LockViolation::TokenRequired => {
             Problem::new(412, "lock_required", "Open the conversation (acquire its lock) before you reply.")
         }
-        Unlocked::Held(denied) => locked(denied),
-        Unlocked::Lost(lost) => lock_lost(lost),
+        LockViolation::HeldByOther(denied) => locked(denied),
+        LockViolation::LockLost(lost) => lock_lost(lost),
     }
 }
 
 /// Why a text is not sent.
-pub fn refused(reason: &Reason) -> Problem {
+pub fn refused(reason: &SendRefusal) -> Problem {
     match reason {
-        Reason::InboxRetired => {
+        SendRefusal::InboxRetired => {
             Problem::new(409, "inbox_retired", "This inbox is retired and sends nothing.")
         }
-        Reason::RegistrationIncomplete(status) => Problem::new(
+        SendRefusal::RegistrationIncomplete(status) => Problem::new(
             409,
             "registration_incomplete",
             "The team's A2P 10DLC registration is not complete; nothing can be sent until it is.",
         )
         .with("registration", serde_json::to_value(status).unwrap_or(Value::Null)),
-        Reason::Lock(lock) => unlocked(lock),
-        Reason::Unseen(message) => Problem::new(
+        SendRefusal::Lock(lock) => unlocked(lock),
+        SendRefusal::Unseen(message) => Problem::new(
             409,
             "unseen_message",
             "A newer text came in that you have not seen; read it, or send with acceptUnseen.",
         )
         .with("unseenMessageId", message.as_str()),
-        Reason::Blocked => Problem::new(409, "blocked", "This number is blocked by your team."),
-        Reason::OptedOut => {
+        SendRefusal::Blocked => Problem::new(409, "blocked", "This number is blocked by your team."),
+        SendRefusal::OptedOut => {
             Problem::new(409, "opted_out", "This contact has opted out of texts from your team.")
         }
-        Reason::Empty => Problem::unprocessable("text_empty", "/text", "A text needs words or media."),
-        Reason::TooLong { characters, limit, segments } => Problem::unprocessable(
+        SendRefusal::Empty => Problem::unprocessable("text_empty", "/text", "A text needs words or media."),
+        SendRefusal::TooLong { characters, limit, segments } => Problem::unprocessable(
             "text_too_long",
             "/text",
             &format!(

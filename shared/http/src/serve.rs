@@ -26,7 +26,7 @@ const NOT_IN_QUERY: AsciiSet = CONTROLS
     .add(b'|')
     .add(b'}');
 /// The gateway takes 10 KiB, headers included; three times as much when encoded.
-const LONGEST_ADDRESS: usize = 32 * 1024;
+const MAX_ADDRESS_LENGTH: usize = 32 * 1024;
 
 /// Runs `handle` for each request until the environment ends.
 ///
@@ -57,7 +57,7 @@ pub fn presentable(mut event: LambdaRequest) -> LambdaRequest {
         let query = request.raw_query_string.take().unwrap_or_default();
         let fits = format!("/?{query}").parse::<Uri>().is_ok();
         let query = if fits { query } else { encoded(&query, &NOT_IN_QUERY) };
-        if path.len() + query.len() > LONGEST_ADDRESS {
+        if path.len() + query.len() > MAX_ADDRESS_LENGTH {
             request.request_context.route_key = None;
             request.raw_path = Some("/".into());
             request.raw_query_string = Some(String::new());

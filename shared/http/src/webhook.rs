@@ -13,7 +13,7 @@ use crate::{problem::Problem, reply};
 /// under the public base, whatever the gateway makes of it.
 ///
 /// # Errors
-/// `403`, counted by the log metric `webhook_refused`; `413` for a body that no carrier sends.
+/// `403`, counted by the log event `webhook_refused`; `413` for a body that no carrier sends.
 pub fn twilio_body<'a>(verifier: &Verifier, path: &str, request: &'a Request) -> Result<&'a [u8], Problem> {
     let signed = signed(path, request);
     verifier.verify(&signed).map_err(|reason| refused(path, reason, "64 KiB"))?;
@@ -56,11 +56,11 @@ pub fn twilio_events<'a>(
     let forbidden = || Problem::forbidden("signature", "The login or the signature is missing or wrong.");
     let Some(login) = login else {
         let why = "the carrier's secret has no eventStreams login";
-        tracing::error!(metric = "webhook_refused", why, path, "every event is refused");
+        tracing::error!(event = "webhook_refused", why, path, "every event is refused");
         return Err(forbidden());
     };
     if !login.credentials.matches(header(request, "authorization")) {
-        tracing::warn!(metric = "webhook_refused", reason = "the login is missing or wrong", path, "refused");
+        tracing::warn!(event = "webhook_refused", reason = "the login is missing or wrong", path, "refused");
         return Err(forbidden());
     }
     let signed = signed(path, request);
@@ -87,7 +87,7 @@ fn refused(path: &str, reason: SignatureError, limit: &str) -> Problem {
     if reason == SignatureError::BodyTooLarge {
         return Problem::new(413, "too_large", format!("The body is larger than {limit}."));
     }
-    tracing::warn!(metric = "webhook_refused", %reason, path, "refused");
+    tracing::warn!(event = "webhook_refused", %reason, path, "refused");
     Problem::forbidden("signature", "The signature is missing or wrong.")
 }
 

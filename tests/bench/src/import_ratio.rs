@@ -14,10 +14,10 @@ use aws_sdk_dynamodb::{
 use contact_import::{Bytes, Next, Sizes, Stores, slice};
 use futures_util::{StreamExt, stream};
 use shared_aws::{
-    audit::Deed,
+    audit::AuditEvent,
     bucket::BucketError,
     clock,
-    imports::{Counts, Import, Imports, Place, Status},
+    imports::{FilePosition, Import, ImportCounts, ImportStatus, Imports},
 };
 use shared_domain::ids::{Id, OrganizationId, TeamId, UserId};
 use test_kit::engine::{Engine, TABLE};
@@ -27,7 +27,7 @@ use crate::figure::Figure;
 const ROWS: usize = 10_000;
 const ROUNDS: usize = 5;
 /// As the import does.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENCY: usize = 8;
 
 pub(crate) async fn measure() -> Figure {
     let file = file();
@@ -76,16 +76,17 @@ async fn import(file: &[u8]) -> (Duration, Vec<HashMap<String, AttributeValue>>)
         at: now,
         dry_run: false,
         clear_missing_assignments: false,
-        status: Status::Queued,
+        status: ImportStatus::Queued,
         reason: None,
         file: None,
-        done: Place::default(),
-        counts: Counts::default(),
+        done: FilePosition::default(),
+        counts: ImportCounts::default(),
         begun: None,
         finished_at: None,
         version: 1,
     };
-    let deed = Deed { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, chance: 1 };
+    let deed =
+        AuditEvent { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, entropy: 1 };
     assert!(Imports::new(engine.table()).create(&import, &deed, None).await.unwrap());
     let bytes = Bytes {
         head: async || Ok(("e".to_owned(), file.len() as u64)),
@@ -125,7 +126,7 @@ async fn write(rows: Vec<HashMap<String, AttributeValue>>) -> Duration {
         (!part.is_empty()).then_some(part)
     });
     let writes = stream::iter(parts).map(|part| client.batch_write_item().request_items(TABLE, part).send());
-    let left: Vec<_> = writes.buffer_unordered(AT_ONCE).collect().await;
+    let left: Vec<_> = writes.buffer_unordered(MAX_CONCURRENCY).collect().await;
     let took = begun.elapsed();
     assert!(left.iter().all(|sent| sent.as_ref().unwrap().unprocessed_items().is_none_or(HashMap::is_empty)));
     took

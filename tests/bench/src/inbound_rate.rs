@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::Client;
 use inbound_sms::{App, handle};
 use product_bench::scene::{ACCOUNT, Scene, answered, verifier};
 use shared_aws::{clock, table::Table};
-use shared_domain::opt_out::Answers;
+use shared_domain::opt_out::KeywordReplies;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -75,7 +75,7 @@ async fn stage() -> Arc<Scene> {
 }
 
 fn app(table: Table) -> App {
-    App::new(table, verifier(), ACCOUNT.into(), Answers::Carrier)
+    App::new(table, verifier(), ACCOUNT.into(), KeywordReplies::Carrier)
 }
 
 /// The writes of each text of each client.
@@ -97,7 +97,7 @@ async fn record(texts: usize) -> Vec<Vec<Vec<Call>>> {
 async fn deliver(app: &App, scene: &Scene, client: usize, nth: usize) -> Duration {
     let request = scene.text(client, nth).request();
     let begun = Instant::now();
-    let answer = handle(app, clock::now(), clock::chance(), request).await;
+    let answer = handle(app, clock::now(), clock::entropy(), request).await;
     let took = begun.elapsed();
     answered(&answer, 200);
     took

@@ -17,7 +17,7 @@ use product_bench::scene::{Scene, answered};
 use serde_json::Value;
 use shared_aws::{
     clock,
-    locks::{Acquired, Locks, Thread},
+    locks::{Acquired, ConversationKey, Locks},
 };
 use shared_domain::{ids::ConversationId, lock::LockPolicy, time::Timestamp};
 use shared_http::caller::Claims;
@@ -183,7 +183,7 @@ async fn wait(scene: &Scene, locks: &Locks, policy: &LockPolicy, place: usize) -
     until(lease.expires_at).await;
     let refused = locks.acquire(thread, &scene.ben, clock::now(), policy).await.unwrap();
     assert!(matches!(refused, Acquired::Denied(_)), "the allowance for skew is not over: {refused:?}");
-    until(lease.expires_at.plus(policy.skew).plus(Duration::from_millis(1))).await;
+    until(lease.expires_at + policy.skew + Duration::from_millis(1)).await;
     let taken = locks.acquire(thread, &scene.ben, clock::now(), policy).await.unwrap();
     assert!(matches!(taken, Acquired::Held(_)), "{taken:?}");
     Duration::from_millis(u64::try_from(clock::now().millis() - lease.expires_at.millis()).unwrap())
@@ -194,8 +194,8 @@ async fn until(at: Timestamp) {
     sleep(Duration::from_millis(u64::try_from(left).unwrap_or(0))).await;
 }
 
-fn thread<'a>(scene: &'a Scene, conversation: &'a ConversationId) -> Thread<'a> {
-    Thread { organization: &scene.inbox.organization, inbox: &scene.inbox.id, conversation }
+fn thread<'a>(scene: &'a Scene, conversation: &'a ConversationId) -> ConversationKey<'a> {
+    ConversationKey { organization: &scene.inbox.organization, inbox: &scene.inbox.id, conversation }
 }
 
 async fn create_table(client: &Client, name: &str, keys: &[&str]) {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use shared_domain::{
     ids::UserId,
-    lock::{self, Broken, Denied, FencingToken, Lease, LockPolicy, LockState, Lost, Person, Unlocked},
+    lock::{
+        self, BrokenLock, Denied, FencingToken, Lease, LockPolicy, LockState, LockViolation, LostLock, Person,
+    },
     time::Timestamp,
 };
 
@@ -151,14 +153,14 @@ impl Conditions {
     /// [`lock::guard`] of a reply that shows a token.
     ///
     /// # Errors
-    /// [`Unlocked`].
+    /// [`LockViolation`].
     pub fn reply(
         &self,
         row: &LockState,
         user: &UserId,
         token: FencingToken,
         now: Timestamp,
-    ) -> Result<(), Unlocked> {
+    ) -> Result<(), LockViolation> {
         let (seen, user, token) = self.shown(&REPLY, row, user, token);
         lock::guard(&seen, &user, Some(token), now)
     }
@@ -166,7 +168,7 @@ impl Conditions {
     /// [`lock::renew`].
     ///
     /// # Errors
-    /// [`Lost`].
+    /// [`LostLock`].
     pub fn renew(
         &self,
         row: &mut LockState,
@@ -174,7 +176,7 @@ impl Conditions {
         token: FencingToken,
         active: bool,
         now: Timestamp,
-    ) -> Result<Lease, Lost> {
+    ) -> Result<Lease, LostLock> {
         let (seen, user, token) = self.shown(&RENEW, row, user, token);
         let mut renewed = lock::renew(&seen, &user, token, active, now, &self.policy)?;
         if let Some(before) = row.lease.as_ref().filter(|_| !active) {
@@ -200,7 +202,7 @@ impl Conditions {
         let broken = row.lease.is_some() && (row.fence == token || self.lacks(Term::BreakToken));
         if broken {
             row.lease = None;
-            row.broken = Some(Broken { token, by: by.clone() });
+            row.broken = Some(BrokenLock { token, by: by.clone() });
         }
         broken
     }

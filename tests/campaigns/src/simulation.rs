@@ -3,13 +3,13 @@
 //!
 //! A contender opens a conversation, reads a counter, does what people do, and with each reply writes the counter one
 //! higher than it read. The office knows by itself whose lock it is, so a reply under any other, a token that does not
-//! rise, and a counter that somebody else has moved are seen whatever the row says. All chance comes from the seed.
+//! rise, and a counter that somebody else has moved are seen whatever the row says. All entropy comes from the seed.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use shared_domain::{
     ids::UserId,
-    lock::{Denied, FencingToken, Lease, LockPolicy, LockState, Lost, Person, Unlocked},
+    lock::{Denied, FencingToken, Lease, LockPolicy, LockState, LockViolation, LostLock, Person},
     time::Timestamp,
 };
 
@@ -21,7 +21,7 @@ const SECOND: i64 = 1_000;
 /// How an office is set up.
 #[derive(Debug, Clone, Copy)]
 pub struct Office {
-    /// All chance comes from it.
+    /// All entropy comes from it.
     pub seed: u64,
     /// Front ends; four of each thirty-two are the second tab of somebody.
     pub contenders: usize,
@@ -81,14 +81,14 @@ pub enum What {
         /// Whether anything was done.
         active: bool,
         /// The answer.
-        answer: Result<Lease, Lost>,
+        answer: Result<Lease, LostLock>,
     },
     /// A reply.
     Reply {
         /// What is shown.
         token: FencingToken,
         /// The answer.
-        answer: Result<(), Unlocked>,
+        answer: Result<(), LockViolation>,
     },
     /// Leave.
     Release {
@@ -180,7 +180,7 @@ struct Grant {
 struct Run {
     office: Office,
     conditions: Conditions,
-    chance: fastrand::Rng,
+    entropy: fastrand::Rng,
     contenders: Vec<Contender>,
     conversations: Vec<Conversation>,
     events: BinaryHeap<Reverse<Event>>,
@@ -191,18 +191,18 @@ struct Run {
 
 impl Run {
     fn new(office: Office) -> Self {
-        let mut chance = fastrand::Rng::with_seed(office.seed);
+        let mut entropy = fastrand::Rng::with_seed(office.seed);
         let users = (office.contenders * 7).div_ceil(8);
-        let contender = |place: usize, chance: &mut fastrand::Rng| Contender {
+        let contender = |place: usize, entropy: &mut fastrand::Rng| Contender {
             user: Person { id: UserId::parse(&format!("user-{}", place % users)).unwrap(), name: "U".into() },
-            clock: chance.i64(-office.skew..=office.skew),
+            clock: entropy.i64(-office.skew..=office.skew),
             cycles: office.cycles,
             token: 0,
             counter: 0,
             left: 0,
             away: false,
         };
-        let contenders = (0..office.contenders).map(|place| contender(place, &mut chance)).collect();
+        let contenders = (0..office.contenders).map(|place| contender(place, &mut entropy)).collect();
         let mut run = Self {
             office,
             conditions: Conditions { policy: policy(), without: office.without },
@@ -212,10 +212,10 @@ impl Run {
             order: 0,
             now: START,
             tally: Tally::default(),
-            chance,
+            entropy,
         };
         for who in 0..office.contenders {
-            let later = run.chance.i64(0..10 * SECOND);
+            let later = run.entropy.i64(0..10 * SECOND);
             run.after(later, who, 0, Wish::Begin);
         }
         run
@@ -231,7 +231,7 @@ impl Run {
     }
 
     fn likely(&mut self, percent: u32) -> bool {
-        self.chance.u32(0..100) < percent
+        self.entropy.u32(0..100) < percent
     }
 
     /// Something happens so many milliseconds later; the clock is looked at now.
@@ -244,10 +244,10 @@ impl Run {
     /// Sends a request: mostly fast, sometimes late, sometimes twice.
     fn send(&mut self, who: usize, conversation: usize, wish: Wish) {
         let late = self.likely(3);
-        let delay = self.chance.i64(if late { 0..5 * SECOND } else { 1..80 });
+        let delay = self.entropy.i64(if late { 0..5 * SECOND } else { 1..80 });
         self.after(delay, who, conversation, wish);
         if self.likely(1) {
-            let again = delay + self.chance.i64(0..30 * SECOND);
+            let again = delay + self.entropy.i64(0..30 * SECOND);
             self.twin(again, who, conversation, wish);
         }
     }
@@ -332,15 +332,15 @@ impl Run {
         self.tally.cycles += 1;
         if self.likely(2) {
             // The host is another one, or its clock was set.
-            self.contenders[who].clock = self.chance.i64(-self.office.skew..=self.office.skew);
+            self.contenders[who].clock = self.entropy.i64(-self.office.skew..=self.office.skew);
         }
-        let conversation = self.chance.usize(0..self.conversations.len());
+        let conversation = self.entropy.usize(0..self.conversations.len());
         self.send(who, conversation, Wish::Acquire);
     }
 
     /// This cycle is over.
     fn next(&mut self, who: usize) {
-        let rest = self.chance.i64(0..40 * SECOND);
+        let rest = self.entropy.i64(0..40 * SECOND);
         self.after(rest, who, 0, Wish::Begin);
     }
 
@@ -381,12 +381,12 @@ impl Run {
             return;
         }
         let away = self.likely(3);
-        let left = self.chance.u32(if away { 10..30 } else { 0..4 });
+        let left = self.entropy.u32(if away { 10..30 } else { 0..4 });
         let contender = &mut self.contenders[who];
         (contender.token, contender.counter, contender.left, contender.away) = (token, counter, left, away);
         if self.likely(1) {
             let (admin, delay) =
-                (self.chance.usize(0..self.contenders.len()), self.chance.i64(0..60 * SECOND));
+                (self.entropy.usize(0..self.contenders.len()), self.entropy.i64(0..60 * SECOND));
             self.after(delay, admin, conversation, Wish::Break { token });
         }
         self.go_on(who, conversation, false);
@@ -407,7 +407,7 @@ impl Run {
         }
         if self.likely(1) {
             // Tokens are numbers, and can be guessed.
-            let wish = match self.chance.u32(0..3) {
+            let wish = match self.entropy.u32(0..3) {
                 0 => Wish::Renew { token, active: true },
                 1 => Wish::Reply { token, wrote },
                 _ => Wish::Release { token },
@@ -437,7 +437,7 @@ impl Run {
         }
     }
 
-    fn replied(&mut self, event: Event, token: u64, wrote: u64, answer: Result<(), Unlocked>) {
+    fn replied(&mut self, event: Event, token: u64, wrote: u64, answer: Result<(), LockViolation>) {
         let Event { who, conversation, read, .. } = event;
         let user = self.contenders[who].user.id.clone();
         let thread = &self.conversations[conversation];
@@ -469,9 +469,9 @@ impl Run {
                     grant.filter(|grant| self.contenders[grant.who].user.id != user && read < grant.end);
                 let holder = holder.map(|grant| &self.contenders[grant.who].user);
                 let named = match &refused {
-                    Unlocked::Lost(lost) => lost.now_held_by.as_ref().map(|denied| &denied.holder),
-                    Unlocked::Held(denied) => Some(&denied.holder),
-                    Unlocked::Required => None,
+                    LockViolation::LockLost(lost) => lost.now_held_by.as_ref().map(|denied| &denied.holder),
+                    LockViolation::HeldByOther(denied) => Some(&denied.holder),
+                    LockViolation::TokenRequired => None,
                 };
                 if holder != named {
                     self.wrong(format!("a refusal of token {token} names another holder"));
@@ -508,7 +508,7 @@ impl Run {
             return;
         }
         contender.left -= 1;
-        let thinking = self.chance.i64(SECOND..25 * SECOND);
+        let thinking = self.entropy.i64(SECOND..25 * SECOND);
         self.after(thinking, who, conversation, Wish::Think);
     }
 
@@ -524,7 +524,7 @@ impl Run {
             // Paused for one to five leases between looking at the clock and writing.
             self.tally.paused += 1;
             let lease = i64::try_from(policy().lease.as_millis()).unwrap();
-            let pause = self.chance.i64(lease..5 * lease);
+            let pause = self.entropy.i64(lease..5 * lease);
             self.after(pause, who, conversation, reply);
         } else {
             self.send(who, conversation, reply);

@@ -24,9 +24,9 @@ pub(crate) struct Case {
 }
 
 /// Texts that something has choked on somewhere.
-fn odd_text(chance: &mut fastrand::Rng) -> String {
-    let long = [65, 300, 1_025, 2_049, 5_000, 20_000][chance.usize(..6)];
-    match chance.u8(..26) {
+fn odd_text(entropy: &mut fastrand::Rng) -> String {
+    let long = [65, 300, 1_025, 2_049, 5_000, 20_000][entropy.usize(..6)];
+    match entropy.u8(..26) {
         0 => String::new(),
         1 => " ".into(),
         2 => "\0".into(),
@@ -49,15 +49,15 @@ fn odd_text(chance: &mut fastrand::Rng) -> String {
         19 => "99999999999999999999999999".into(),
         20 => "1e400".into(),
         21 => "+1202555".into(),
-        22 => "{{".repeat(chance.usize(1..50)),
+        22 => "{{".repeat(entropy.usize(1..50)),
         23 => "{{custom.}}{{firstName|".into(),
         24 => "<script>'\";--".into(),
-        _ => (0..chance.usize(1..40)).map(|_| chance.char(..)).collect(),
+        _ => (0..entropy.usize(1..40)).map(|_| entropy.char(..)).collect(),
     }
 }
 
-fn odd_value(chance: &mut fastrand::Rng) -> Value {
-    match chance.u8(..16) {
+fn odd_value(entropy: &mut fastrand::Rng) -> Value {
+    match entropy.u8(..16) {
         0 => Value::Null,
         1 => json!(true),
         2 => json!(-1),
@@ -70,43 +70,43 @@ fn odd_value(chance: &mut fastrand::Rng) -> Value {
         9 => json!(["x"]),
         10 => json!({ "x": { "y": 1 } }),
         11 => json!(vec![0; 2_000]),
-        _ => json!(odd_text(chance)),
+        _ => json!(odd_text(entropy)),
     }
 }
 
 /// Puts something odd into a random place of a document.
-fn disturb(value: &mut Value, chance: &mut fastrand::Rng) {
+fn disturb(value: &mut Value, entropy: &mut fastrand::Rng) {
     match value {
-        Value::Object(fields) if !fields.is_empty() && chance.u8(..8) > 0 => {
+        Value::Object(fields) if !fields.is_empty() && entropy.u8(..8) > 0 => {
             let names: Vec<String> = fields.keys().cloned().collect();
-            let name = &names[chance.usize(..names.len())];
-            match chance.u8(..8) {
+            let name = &names[entropy.usize(..names.len())];
+            match entropy.u8(..8) {
                 0 => drop(fields.remove(name)),
                 1 => {
                     let extra = ["teamId", "role", "owner", "fence", "status", "", "__proto__"];
-                    fields.insert((*chance.choice(extra).unwrap()).to_owned(), odd_value(chance));
+                    fields.insert((*entropy.choice(extra).unwrap()).to_owned(), odd_value(entropy));
                 }
-                2 => drop(fields.insert(odd_text(chance), odd_value(chance))),
-                _ => disturb(&mut fields[name], chance),
+                2 => drop(fields.insert(odd_text(entropy), odd_value(entropy))),
+                _ => disturb(&mut fields[name], entropy),
             }
         }
-        Value::Array(items) if !items.is_empty() && chance.bool() => {
-            let at = chance.usize(..items.len());
-            if chance.u8(..4) == 0 {
-                *items = vec![items[at].clone(); chance.usize(2..300)];
+        Value::Array(items) if !items.is_empty() && entropy.bool() => {
+            let at = entropy.usize(..items.len());
+            if entropy.u8(..4) == 0 {
+                *items = vec![items[at].clone(); entropy.usize(2..300)];
             } else {
-                disturb(&mut items[at], chance);
+                disturb(&mut items[at], entropy);
             }
         }
-        _ => *value = odd_value(chance),
+        _ => *value = odd_value(entropy),
     }
 }
 
 /// Breaks bytes.
-fn scramble(bytes: &mut Vec<u8>, chance: &mut fastrand::Rng) -> &'static str {
-    let at = chance.usize(..=bytes.len());
+fn scramble(bytes: &mut Vec<u8>, entropy: &mut fastrand::Rng) -> &'static str {
+    let at = entropy.usize(..=bytes.len());
     let insert = |bytes: &mut Vec<u8>, what: &[u8]| drop(bytes.splice(at..at, what.iter().copied()));
-    match chance.u8(..10) {
+    match entropy.u8(..10) {
         0 => {
             bytes.truncate(at);
             "cut off"
@@ -141,10 +141,10 @@ fn scramble(bytes: &mut Vec<u8>, chance: &mut fastrand::Rng) -> &'static str {
             "UTF-16"
         }
         _ => {
-            for _ in 0..chance.usize(1..6) {
+            for _ in 0..entropy.usize(1..6) {
                 if !bytes.is_empty() {
-                    let at = chance.usize(..bytes.len());
-                    bytes[at] = chance.u8(..);
+                    let at = entropy.usize(..bytes.len());
+                    bytes[at] = entropy.u8(..);
                 }
             }
             "other bytes"
@@ -153,8 +153,8 @@ fn scramble(bytes: &mut Vec<u8>, chance: &mut fastrand::Rng) -> &'static str {
 }
 
 /// A body that is too much.
-fn flood(chance: &mut fastrand::Rng) -> (Vec<u8>, &'static str) {
-    match chance.u8(..6) {
+fn flood(entropy: &mut fastrand::Rng) -> (Vec<u8>, &'static str) {
+    match entropy.u8(..6) {
         0 => (b"[".repeat(60_000), "60,000 lists"),
         1 => ([b"{\"a\":".repeat(10_000), b"1".to_vec(), b"}".repeat(10_000)].concat(), "10,000 objects"),
         2 => {
@@ -167,29 +167,29 @@ fn flood(chance: &mut fastrand::Rng) -> (Vec<u8>, &'static str) {
         3 => (b"{\"name\":\"x\",\"name\":\"y\",\"text\":\"x\",\"text\":\"y\"}".to_vec(), "fields twice"),
         4 => (vec![b' '; 64 * 1024 + 1], "64 KiB and one"),
         // The platform carries 6 MB with all that is around them; megabytes are slow to make, so they are rare.
-        _ if chance.u8(..12) == 0 => (vec![b'a'; 4_400_000], "all that an event holds"),
+        _ if entropy.u8(..12) == 0 => (vec![b'a'; 4_400_000], "all that an event holds"),
         _ => (vec![b'"'; 200_000], "200,000 quotes"),
     }
 }
 
-fn odd_query(route: &Route, chance: &mut fastrand::Rng) -> String {
+fn odd_query(route: &Route, entropy: &mut fastrand::Rng) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     let known =
         ["limit", "cursor", "q", "folder", "read", "assignedTo", "from", "to", "dryRun", "token", "force"];
-    for _ in 0..chance.usize(1..4) {
-        let of_route = (!route.query.is_empty()).then(|| chance.usize(..route.query.len()));
-        let name = of_route.map_or(known[chance.usize(..known.len())], |at| route.query[at].as_str());
-        match chance.u8(..6) {
+    for _ in 0..entropy.usize(1..4) {
+        let of_route = (!route.query.is_empty()).then(|| entropy.usize(..route.query.len()));
+        let name = of_route.map_or(known[entropy.usize(..known.len())], |at| route.query[at].as_str());
+        match entropy.u8(..6) {
             0 => {
                 let none = ["0", "101", "-1", "1.0", "١", "0x10", " 5", "65537"];
-                query.append_pair(name, chance.choice(none).unwrap());
+                query.append_pair(name, entropy.choice(none).unwrap());
             }
             1 => _ = query.append_pair(name, "true"),
-            _ => _ = query.append_pair(name, &odd_text(chance)),
+            _ => _ = query.append_pair(name, &odd_text(entropy)),
         }
     }
     let mut query = query.finish();
-    match chance.u8(..10) {
+    match entropy.u8(..10) {
         0 => query.push_str("&limit=%zz&cursor=%"),
         1 => query.push_str("&%00=%ff&=&&=&a"),
         2 => (0..10_000).for_each(|number| write!(query, "&p{number}=1").unwrap()),
@@ -201,52 +201,52 @@ fn odd_query(route: &Route, chance: &mut fastrand::Rng) -> String {
 }
 
 /// A broken request to a route of the API.
-pub(crate) fn api_case(route: &Route, ids: &Ids, chance: &mut fastrand::Rng) -> Case {
+pub(crate) fn api_case(route: &Route, ids: &Ids, entropy: &mut fastrand::Rng) -> Case {
     let mut what = String::new();
     // What would be removed is not there: the same things serve all cases.
     let removes = route.key.starts_with("DELETE") && !route.key.ends_with("/lock");
-    let breaks_ids = !route.ids.is_empty() && (removes || chance.u8(..5) == 0);
-    let broken = if breaks_ids { chance.usize(..route.ids.len()) } else { usize::MAX };
+    let breaks_ids = !route.ids.is_empty() && (removes || entropy.u8(..5) == 0);
+    let broken = if breaks_ids { entropy.usize(..route.ids.len()) } else { usize::MAX };
     let broken = if removes { route.ids.len() - 1 } else { broken };
     let values: Vec<String> = route
         .ids
         .iter()
         .enumerate()
-        .map(|(place, name)| if place == broken { odd_text(chance) } else { ids.get(name).to_owned() })
+        .map(|(place, name)| if place == broken { odd_text(entropy) } else { ids.get(name).to_owned() })
         .collect();
     let pairs: Vec<(&str, &str)> = route.ids.iter().copied().zip(values.iter().map(String::as_str)).collect();
     let mut event = Event::new(route.key, &pairs);
     if breaks_ids {
         write!(what, "{} is {:.40?}; ", route.ids[broken], values[broken]).unwrap();
     }
-    event = match chance.u8(..40) {
+    event = match entropy.u8(..40) {
         0 => event,
-        1 => event.user(&odd_text(chance), OWNER),
-        2 => event.user(ORGANIZATION, &odd_text(chance)),
+        1 => event.user(&odd_text(entropy), OWNER),
+        2 => event.user(ORGANIZATION, &odd_text(entropy)),
         3 => event.claims(json!({})),
-        4 => event.claims(json!({ "client_id": odd_text(chance), "scope": "shared-inbox/send" })),
+        4 => event.claims(json!({ "client_id": odd_text(entropy), "scope": "shared-inbox/send" })),
         _ => event.user(ORGANIZATION, OWNER),
     };
-    let query = if chance.u8(..3) == 0 { odd_query(route, chance) } else { String::new() };
+    let query = if entropy.u8(..3) == 0 { odd_query(route, entropy) } else { String::new() };
     if !query.is_empty() {
         write!(what, "?{query:.60}; ").unwrap();
         event = event.query(&query);
     }
-    if chance.u8(..8) == 0 {
-        let key = odd_text(chance).chars().filter(|letter| !letter.is_control()).collect::<String>();
+    if entropy.u8(..8) == 0 {
+        let key = odd_text(entropy).chars().filter(|letter| !letter.is_control()).collect::<String>();
         event = event.header("idempotency-key", &key);
     }
     let mut body = None;
     if let Some(mut sample) = ids.body(route.key) {
-        let bytes = match chance.u8(..10) {
+        let bytes = match entropy.u8(..10) {
             0 => {
-                let (bytes, how) = flood(chance);
+                let (bytes, how) = flood(entropy);
                 what.push_str(how);
                 bytes
             }
             1 | 2 => {
                 let mut bytes = sample.to_string().into_bytes();
-                what.push_str(scramble(&mut bytes, chance));
+                what.push_str(scramble(&mut bytes, entropy));
                 bytes
             }
             3 => {
@@ -254,14 +254,14 @@ pub(crate) fn api_case(route: &Route, ids: &Ids, chance: &mut fastrand::Rng) -> 
                 sample.to_string().into_bytes()
             }
             _ => {
-                for _ in 0..chance.usize(1..3) {
-                    disturb(&mut sample, chance);
+                for _ in 0..entropy.usize(1..3) {
+                    disturb(&mut sample, entropy);
                 }
                 write!(what, "{:.200}", sample.to_string()).unwrap();
                 sample.to_string().into_bytes()
             }
         };
-        let content_type = match chance.u8(..10) {
+        let content_type = match entropy.u8(..10) {
             0 => "text/plain",
             1 => "application/x-www-form-urlencoded",
             2 => "multipart/form-data; boundary=x",
@@ -272,16 +272,16 @@ pub(crate) fn api_case(route: &Route, ids: &Ids, chance: &mut fastrand::Rng) -> 
         body = Some(bytes);
     }
     let mut event = event.event();
-    if chance.u8(..30) == 0 {
-        disguise(&mut event, &mut body, chance, &mut what);
+    if entropy.u8(..30) == 0 {
+        disguise(&mut event, &mut body, entropy, &mut what);
     }
     Case { what, event, route: route.key, webhook: None, body, query }
 }
 
 /// The flag of base64 is wrong, or the body is not there at all.
-fn disguise(event: &mut Value, body: &mut Option<Vec<u8>>, chance: &mut fastrand::Rng, what: &mut String) {
+fn disguise(event: &mut Value, body: &mut Option<Vec<u8>>, entropy: &mut fastrand::Rng, what: &mut String) {
     let Some(bytes) = body.as_ref() else { return };
-    let text = match chance.u8(..3) {
+    let text = match entropy.u8(..3) {
         0 => {
             event["isBase64Encoded"] = json!(false);
             event["body"].as_str().unwrap_or_default().to_owned()
@@ -301,19 +301,19 @@ fn disguise(event: &mut Value, body: &mut Option<Vec<u8>>, chance: &mut fastrand
 }
 
 /// A broken list of contacts.
-pub(crate) fn list_case(chance: &mut fastrand::Rng) -> Case {
+pub(crate) fn list_case(entropy: &mut fastrand::Rng) -> Case {
     let route = "POST /v1/teams/{teamId}/contact-imports";
     let mut list = b"ContactId,FirstName,LastName,MobileNumber,StaffId,Course\r\n".to_vec();
-    for row in 0..chance.usize(..20) {
-        let cells: Vec<String> = (0..6).map(|_| format!("\"{}\"", odd_text(chance))).collect();
+    for row in 0..entropy.usize(..20) {
+        let cells: Vec<String> = (0..6).map(|_| format!("\"{}\"", odd_text(entropy))).collect();
         list.extend_from_slice(format!("{row},{}\r\n", cells.join(",")).as_bytes());
     }
     let mut what = "a list, ".to_owned();
-    match chance.u8(..5) {
+    match entropy.u8(..5) {
         0 => list = [b"PK\x03\x04".to_vec(), list].concat(),
         1 => list = b"a,b\n\"".iter().copied().chain(vec![b'x'; 300_000]).collect(),
         2 => {}
-        _ => what.push_str(scramble(&mut list, chance)),
+        _ => what.push_str(scramble(&mut list, entropy)),
     }
     let types = [
         "text/csv",
@@ -323,27 +323,27 @@ pub(crate) fn list_case(chance: &mut fastrand::Rng) -> Case {
         "application/zip",
         "",
     ];
-    let query = ["", "dryRun=true", "dryRun=perhaps", "clearMissingAssignments=1"][chance.usize(..4)];
+    let query = ["", "dryRun=true", "dryRun=perhaps", "clearMissingAssignments=1"][entropy.usize(..4)];
     let mut event = Event::new(route, &[("teamId", TEAM)])
         .user(ORGANIZATION, OWNER)
         .query(query)
-        .header("content-type", types[chance.usize(..types.len())])
+        .header("content-type", types[entropy.usize(..types.len())])
         .raw(&*list);
-    if chance.u8(..6) == 0 {
+    if entropy.u8(..6) == 0 {
         event = event.header("content-encoding", "gzip");
     }
     Case { what, event: event.event(), route, webhook: None, body: None, query: query.to_owned() }
 }
 
 /// A broken webhook: half of them signed as they are, so that what is behind the signature meets them too.
-pub(crate) fn webhook_case(route: &'static str, ids: &Ids, chance: &mut fastrand::Rng) -> Case {
+pub(crate) fn webhook_case(route: &'static str, ids: &Ids, entropy: &mut fastrand::Rng) -> Case {
     let mut what = String::new();
     let mut webhook = if route == REGISTRATIONS {
-        events(chance, &mut what)
+        events(entropy, &mut what)
     } else {
-        carrier_form(route, ids, chance, &mut what)
+        carrier_form(route, ids, entropy, &mut what)
     };
-    if chance.u8(..8) == 0 {
+    if entropy.u8(..8) == 0 {
         let types = [
             "text/plain",
             "application/json",
@@ -352,27 +352,27 @@ pub(crate) fn webhook_case(route: &'static str, ids: &Ids, chance: &mut fastrand
             "",
             "é",
         ];
-        webhook.content_type = Some(types[chance.usize(..types.len())].to_owned());
+        webhook.content_type = Some(types[entropy.usize(..types.len())].to_owned());
         write!(what, " as {:?}", webhook.content_type).unwrap();
     }
-    if chance.u8(..10) == 0 {
-        write!(webhook.query, "&x={}", chance.u8(..)).unwrap();
+    if entropy.u8(..10) == 0 {
+        write!(webhook.query, "&x={}", entropy.u8(..)).unwrap();
     }
-    let signed = chance.bool();
+    let signed = entropy.bool();
     if signed {
         webhook = webhook.signed();
         what.push_str(", signed");
-    } else if chance.bool() {
-        webhook.signature = Some(odd_text(chance).chars().filter(|letter| !letter.is_control()).collect());
+    } else if entropy.bool() {
+        webhook.signature = Some(odd_text(entropy).chars().filter(|letter| !letter.is_control()).collect());
     }
     let event = webhook.event();
     let query = webhook.query.clone();
     Case { what, event, route, webhook: Some(webhook), body: None, query }
 }
 
-fn carrier_form(route: &'static str, ids: &Ids, chance: &mut fastrand::Rng, what: &mut String) -> Webhook {
-    let sid = format!("SM{:032x}", chance.u128(..));
-    let call = format!("CA{:032x}", chance.u128(..));
+fn carrier_form(route: &'static str, ids: &Ids, entropy: &mut fastrand::Rng, what: &mut String) -> Webhook {
+    let sid = format!("SM{:032x}", entropy.u128(..));
+    let call = format!("CA{:032x}", entropy.u128(..));
     let names: &[&str] = match route {
         MESSAGES => {
             &["MessageSid", "AccountSid", "From", "To", "Body", "NumMedia", "MediaUrl0", "OptOutType"]
@@ -380,11 +380,11 @@ fn carrier_form(route: &'static str, ids: &Ids, chance: &mut fastrand::Rng, what
         STATUS => &["MessageSid", "AccountSid", "MessageStatus", "ErrorCode", "From", "To"],
         _ => &["CallSid", "AccountSid", "From", "To", "Direction"],
     };
-    let odd = chance.usize(..names.len() + 2);
+    let odd = entropy.usize(..names.len() + 2);
     let mut form = form_urlencoded::Serializer::new(String::new());
     for (place, name) in names.iter().enumerate() {
         let value: String = match *name {
-            _ if place == odd => odd_text(chance),
+            _ if place == odd => odd_text(entropy),
             "MessageSid" => sid.clone(),
             "CallSid" => call.clone(),
             "AccountSid" => ACCOUNT.into(),
@@ -400,26 +400,26 @@ fn carrier_form(route: &'static str, ids: &Ids, chance: &mut fastrand::Rng, what
         if place == odd {
             write!(what, "{name} is {value:.40?}; ").unwrap();
         }
-        if place != odd || chance.u8(..4) > 0 {
+        if place != odd || entropy.u8(..4) > 0 {
             form.append_pair(name, &value);
         }
     }
     let mut body = form.finish().into_bytes();
-    match chance.u8(..8) {
+    match entropy.u8(..8) {
         0 => (0..10_000).for_each(|number| body.extend_from_slice(format!("&p{number}=1").as_bytes())),
         1 => body.extend_from_slice(b"&Body=twice&From=%2B13035550100&MessageSid=SM1"),
         2 => body.extend_from_slice(&b"&Body=".repeat(20_000)),
-        3 => what.push_str(scramble(&mut body, chance)),
+        3 => what.push_str(scramble(&mut body, entropy)),
         4 => body.extend_from_slice(b"&Body=%ff%fe%00%zz%"),
         _ => {}
     }
-    let query = match chance.u8(..6) {
+    let query = match entropy.u8(..6) {
         _ if route != STATUS => String::new(),
-        0 => format!("organization={}", odd_query_text(chance)),
-        1 => format!("organization=org_1&message={}&proof=00", odd_query_text(chance)),
+        0 => format!("organization={}", odd_query_text(entropy)),
+        1 => format!("organization=org_1&message={}&proof=00", odd_query_text(entropy)),
         // Ours, with a message that is none.
         2 => {
-            let text = odd_text(chance);
+            let text = odd_text(entropy);
             callbacks().url(ORGANIZATION, &text).split_once('?').unwrap().1.to_owned()
         }
         _ => callbacks().url(ORGANIZATION, ids.get("messageId")).split_once('?').unwrap().1.to_owned(),
@@ -427,45 +427,46 @@ fn carrier_form(route: &'static str, ids: &Ids, chance: &mut fastrand::Rng, what
     Webhook::form(route, &query, body)
 }
 
-fn odd_query_text(chance: &mut fastrand::Rng) -> String {
-    form_urlencoded::byte_serialize(odd_text(chance).as_bytes()).collect()
+fn odd_query_text(entropy: &mut fastrand::Rng) -> String {
+    form_urlencoded::byte_serialize(odd_text(entropy).as_bytes()).collect()
 }
 
-fn events(chance: &mut fastrand::Rng, what: &mut String) -> Webhook {
+fn events(entropy: &mut fastrand::Rng, what: &mut String) -> Webhook {
     let mut events = json!([{
-        "id": format!("EZ{:032x}", chance.u128(..)),
+        "id": format!("EZ{:032x}", entropy.u128(..)),
         "type": "com.twilio.messaging.compliance.campaign-registration.campaign-approved",
         "time": "2026-11-22T10:00:00.000Z",
         "data": { "accountsid": ACCOUNT, "messagingservicesid": SERVICE, "timestamp": 1_795_341_600_000_i64,
             "campaignregistrationerrors": [{ "errorcode": 30897, "errordescription": "no" }] },
     }]);
-    let body = match chance.u8(..8) {
+    let body = match entropy.u8(..8) {
         0 => {
-            let (bytes, how) = flood(chance);
+            let (bytes, how) = flood(entropy);
             what.push_str(how);
             bytes
         }
         1 | 2 => {
             let mut bytes = events.to_string().into_bytes();
-            what.push_str(scramble(&mut bytes, chance));
+            what.push_str(scramble(&mut bytes, entropy));
             bytes
         }
         3 => json!(vec![events[0].clone(); 1_001]).to_string().into_bytes(),
         _ => {
-            for _ in 0..chance.usize(1..3) {
-                disturb(&mut events, chance);
+            for _ in 0..entropy.usize(1..3) {
+                disturb(&mut events, entropy);
             }
             write!(what, "{events:.200}").unwrap();
             events.to_string().into_bytes()
         }
     };
     let mut webhook = Webhook::events(body);
-    match chance.u8(..12) {
+    match entropy.u8(..12) {
         0 => webhook.query = "bodySHA256=00".into(),
         1 => webhook.query.clear(),
         2 => webhook.authorization = None,
         3 => {
-            webhook.authorization = Some(format!("Basic {}", odd_text(chance).replace(char::is_control, "")));
+            webhook.authorization =
+                Some(format!("Basic {}", odd_text(entropy).replace(char::is_control, "")));
         }
         _ => {}
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use shared_aws::{
-    locks::{Acquired, Locks, Thread},
+    locks::{Acquired, ConversationKey, Locks},
     messages::Messages,
     sends::{Acceptance, Accepted, Guard, Sends},
 };
@@ -66,7 +66,7 @@ impl Ring {
 
 struct Contender {
     number: u64,
-    chance: fastrand::Rng,
+    entropy: fastrand::Rng,
     skew_millis: i64,
     locks: Locks,
     sends: Sends,
@@ -78,13 +78,13 @@ fn person(number: u64) -> Person {
 
 impl Contender {
     fn enter(ring: &Ring, seed: u64, number: u64) -> Self {
-        let mut chance = fastrand::Rng::with_seed(seed * CONTENDERS + number);
+        let mut entropy = fastrand::Rng::with_seed(seed * CONTENDERS + number);
         let bound: i64 = [0, 2_000, 30_000, 300_000][usize::try_from(seed % 4).unwrap()];
         let table = ring.faults.table(&ring.desk.engine);
         Self {
             number,
-            skew_millis: chance.i64(-bound..=bound),
-            chance,
+            skew_millis: entropy.i64(-bound..=bound),
+            entropy,
             locks: Locks::new(table.clone()),
             sends: Sends::new(table),
         }
@@ -99,28 +99,28 @@ impl Contender {
     /// Acquires, replies a few times, perhaps long after the end of the lease, and leaves or does not.
     async fn cycle(&mut self, ring: &Ring) {
         let policy = LockPolicy { per_user: 100, ..LockPolicy::default() };
-        let (me, conversation) = (person(self.number), self.chance.usize(0..ring.desk.numbers.len()));
+        let (me, conversation) = (person(self.number), self.entropy.usize(0..ring.desk.numbers.len()));
         let id = ring.desk.conversation(conversation);
         let (organization, inbox) = (&ring.desk.inbox.organization, &ring.desk.inbox.id);
-        let thread = Thread { organization, inbox, conversation: &id };
-        ring.millis.fetch_add(self.chance.u64(0..LEASE_MILLIS / 64), Ordering::SeqCst);
+        let thread = ConversationKey { organization, inbox, conversation: &id };
+        ring.millis.fetch_add(self.entropy.u64(0..LEASE_MILLIS / 64), Ordering::SeqCst);
         let acquired = self.locks.acquire(thread, &me, self.now(ring), &policy).await;
         let Ok(Acquired::Held(lease)) = acquired else { return };
-        for _ in 0..self.chance.u8(0..3) {
-            if self.chance.u8(0..16) == 0 {
+        for _ in 0..self.entropy.u8(0..3) {
+            if self.entropy.u8(0..16) == 0 {
                 // Paused for up to five leases, or as far as the others' time goes.
-                ring.millis.fetch_add(self.chance.u64(0..5 * LEASE_MILLIS), Ordering::SeqCst);
+                ring.millis.fetch_add(self.entropy.u64(0..5 * LEASE_MILLIS), Ordering::SeqCst);
             }
             self.reply(ring, conversation, lease.token).await;
         }
-        if self.chance.u8(0..4) > 0 {
+        if self.entropy.u8(0..4) > 0 {
             let _ = self.locks.release(thread, &me.id, lease.token).await;
         }
     }
 
     async fn reply(&mut self, ring: &Ring, conversation: usize, token: FencingToken) {
         let me = person(self.number);
-        let message = ring.desk.message(conversation, &me, self.now(ring), self.chance.u64(..));
+        let message = ring.desk.message(conversation, &me, self.now(ring), self.entropy.u64(..));
         let begun = ring.next();
         let answer = self.accept(ring, &message, &me, token).await;
         let asked = Asked {

@@ -7,7 +7,7 @@ use delivery_status::{App, handle};
 use shared_aws::{
     conversations::Conversations,
     deliveries::Deliveries,
-    locks::Thread,
+    locks::ConversationKey,
     messages::Messages,
     sends::{Acceptance, Accepted, Guard},
     table::Table,
@@ -42,25 +42,25 @@ fn place(state: DeliveryState) -> u8 {
 }
 
 fn later(millis: u64) -> Timestamp {
-    BEFORE.plus(Duration::from_millis(millis))
+    BEFORE + Duration::from_millis(millis)
 }
 
 /// What is reported of one message, each a few times, in any order, by clocks that disagree.
-fn reports(chance: &mut fastrand::Rng) -> Vec<(DeliveryState, Report)> {
+fn reports(entropy: &mut fastrand::Rng) -> Vec<(DeliveryState, Report)> {
     let mut states = vec![DeliveryState::Sending];
     let possible =
         [DeliveryState::Unknown, DeliveryState::Sent, DeliveryState::Failed, DeliveryState::Undelivered];
-    states.extend(possible.into_iter().filter(|_| chance.bool()));
-    if chance.u8(0..3) > 0 {
+    states.extend(possible.into_iter().filter(|_| entropy.bool()));
+    if entropy.u8(0..3) > 0 {
         states.push(DeliveryState::Delivered);
     }
     let mut all = Vec::new();
     for state in states {
-        for _ in 0..chance.usize(1..=4) {
-            all.push((state, Report::at(later(chance.u64(0..5_000)))));
+        for _ in 0..entropy.usize(1..=4) {
+            all.push((state, Report::at(later(entropy.u64(0..5_000)))));
         }
     }
-    chance.shuffle(&mut all);
+    entropy.shuffle(&mut all);
     all
 }
 
@@ -70,11 +70,11 @@ fn walk(
     messages: u32,
     mut tell: impl FnMut(&mut Delivery, DeliveryState, Report) -> DeliveryState,
 ) -> Option<String> {
-    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut entropy = fastrand::Rng::with_seed(seed);
     for number in 0..messages {
         let mut delivery = Delivery::beginning(DeliveryState::Queued, BEFORE);
         let (mut reached, mut furthest) = (1, 1);
-        for (state, report) in reports(&mut chance) {
+        for (state, report) in reports(&mut entropy) {
             furthest = furthest.max(place(state));
             let now = place(tell(&mut delivery, state, report));
             if now < reached {
@@ -128,19 +128,19 @@ impl Told {
         self.words.iter().copied().map(place).max().unwrap_or(1)
     }
 
-    fn draw(desk: &Desk, contact: usize, chance: &mut fastrand::Rng) -> Self {
+    fn draw(desk: &Desk, contact: usize, entropy: &mut fastrand::Rng) -> Self {
         let ada = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
-        let message = desk.message(contact, &ada, later(contact as u64), chance.u64(..));
+        let message = desk.message(contact, &ada, later(contact as u64), entropy.u64(..));
         let mut words = vec![None, Some("queued"), Some("sent")];
-        match chance.u8(0..5) {
+        match entropy.u8(0..5) {
             0 => words.push(Some("failed")),
             1 => words.push(Some("undelivered")),
             2 => words.extend([Some("undelivered"), Some("delivered")]),
             3 => words.push(Some("delivered")),
             _ => {}
         }
-        words.extend(words.clone().into_iter().filter(|_| chance.bool()).collect::<Vec<_>>());
-        chance.shuffle(&mut words);
+        words.extend(words.clone().into_iter().filter(|_| entropy.bool()).collect::<Vec<_>>());
+        entropy.shuffle(&mut words);
         Self { message, contact, words }
     }
 }
@@ -242,7 +242,8 @@ async fn judge(desk: &Desk, told: &Told) {
     let state = state(desk, told).await;
     assert_eq!(place(state), told.furthest(), "{:?}: {state:?}", told.words);
     let id = desk.conversation(told.contact);
-    let thread = Thread { organization: &desk.inbox.organization, inbox: &desk.inbox.id, conversation: &id };
+    let thread =
+        ConversationKey { organization: &desk.inbox.organization, inbox: &desk.inbox.id, conversation: &id };
     let shown = Conversations::new(desk.table()).get(thread).await.unwrap().unwrap();
     assert_eq!(shown.delivery_failed, state.is_failure(), "the list shows {:?}: {state:?}", told.words);
 }
@@ -258,13 +259,13 @@ async fn no_callback_takes_a_state_back() {
         let (desk, faults) = (Arc::new(Desk::open(messages).await), Faults::seeded(seed));
         let table = faults.table(&desk.engine);
         faults.strike(STORM);
-        let mut chance = fastrand::Rng::with_seed(seed);
+        let mut entropy = fastrand::Rng::with_seed(seed);
         let (mut lives, mut over) = (JoinSet::new(), Vec::new());
         for contact in 0..messages {
             if lives.len() >= 8 {
                 over.push(lives.join_next().await.unwrap().unwrap());
             }
-            let told = Told::draw(&desk, contact, &mut chance);
+            let told = Told::draw(&desk, contact, &mut entropy);
             lives.spawn(live(desk.clone(), table.clone(), told, contact % 2 == 0));
         }
         over.extend(lives.join_all().await);

@@ -88,10 +88,10 @@ impl Desk {
     }
 
     /// A text of ours, not accepted yet.
-    pub(crate) fn message(&self, contact: usize, user: &Person, at: Timestamp, chance: u64) -> Message {
+    pub(crate) fn message(&self, contact: usize, user: &Person, at: Timestamp, entropy: u64) -> Message {
         let conversation = self.conversation(contact);
         Message {
-            id: MessageId::in_conversation(&conversation, at, chance),
+            id: MessageId::in_conversation(&conversation, at, entropy),
             conversation,
             inbox: self.inbox.id.clone(),
             team: self.inbox.team.clone(),
@@ -103,7 +103,7 @@ impl Desk {
             media: Vec::new(),
             sender: Some(user.clone()),
             automatic: false,
-            regardless: false,
+            bypass_opt_out: false,
             created_at: at,
             messaging_service: None,
             carrier_id: None,

@@ -8,12 +8,12 @@ use campaigns::{
     simulation::{Office, Step, What, office, policy, run},
 };
 use shared_aws::{
-    locks::{Acquired, Renewed, Thread},
+    locks::{Acquired, ConversationKey, Renewed},
     sends::{Acceptance, Accepted, Guard},
 };
 use shared_domain::{
     contact::Contact,
-    lock::{self, FencingToken, Person, Unlocked},
+    lock::{self, FencingToken, LockViolation, Person},
     message::Message,
     time::Timestamp,
 };
@@ -28,7 +28,7 @@ impl Desk {
         user: &Person,
         token: FencingToken,
         at: Timestamp,
-    ) -> Result<(), Unlocked> {
+    ) -> Result<(), LockViolation> {
         let contact = Contact::provisional(&self.inbox.team, &message.contact_number);
         let guard = Guard::Reply { lock: Some((&user.id, token)), seen: None };
         let organization = &self.inbox.organization;
@@ -57,10 +57,10 @@ async fn compared(office: Office) -> (usize, Option<String>) {
 }
 
 impl Desk {
-    async fn agrees(&self, step: &Step, chance: u64) -> bool {
+    async fn agrees(&self, step: &Step, entropy: u64) -> bool {
         let id = self.conversation(step.conversation);
         let (organization, inbox) = (&self.inbox.organization, &self.inbox.id);
-        let thread = Thread { organization, inbox, conversation: &id };
+        let thread = ConversationKey { organization, inbox, conversation: &id };
         let (at, user) = (step.at, &step.user);
         match &step.what {
             What::Acquire(answer) => {
@@ -72,7 +72,7 @@ impl Desk {
                 self.locks.renew(thread, &user.id, *token, *active, at, &policy()).await.unwrap() == told
             }
             What::Reply { token, answer } => {
-                let message = self.message(step.conversation, user, at, chance);
+                let message = self.message(step.conversation, user, at, entropy);
                 self.reply(&message, user, *token, at).await == *answer
             }
             // Neither says what it did; the answers that follow do.

@@ -20,11 +20,11 @@ const ROUTES: [&str; 4] = [MESSAGES, STATUS, REGISTRATIONS, VOICE];
 const OTHER_KEY: &str = "another-account-s-token";
 
 /// A webhook that is what it seems, but not signed yet; no two are the same.
-fn genuine(route: &'static str, chance: &mut fastrand::Rng) -> Webhook {
-    let (sid, call) = (format!("SM{:032x}", chance.u128(..)), format!("CA{:032x}", chance.u128(..)));
-    let from = format!("+1303555{:04}", chance.u16(..10_000));
+fn genuine(route: &'static str, entropy: &mut fastrand::Rng) -> Webhook {
+    let (sid, call) = (format!("SM{:032x}", entropy.u128(..)), format!("CA{:032x}", entropy.u128(..)));
+    let from = format!("+1303555{:04}", entropy.u16(..10_000));
     let text =
-        ["Hi", "3 pm?", "Café, & more = less + 1%", " two  blanks ", "😀", "a\nb", ""][chance.usize(..7)];
+        ["Hi", "3 pm?", "Café, & more = less + 1%", " two  blanks ", "😀", "a\nb", ""][entropy.usize(..7)];
     let fields: Vec<(&str, &str)> = match route {
         MESSAGES => vec![
             ("ToCountry", "US"),
@@ -53,7 +53,7 @@ fn genuine(route: &'static str, chance: &mut fastrand::Rng) -> Webhook {
         ],
         _ => {
             let event = json!([{
-                "id": format!("EZ{:032x}", chance.u128(..)),
+                "id": format!("EZ{:032x}", entropy.u128(..)),
                 "type": "com.twilio.messaging.compliance.campaign-registration.campaign-approved",
                 "time": "2026-11-22T10:00:00.000Z",
                 "data": { "accountsid": ACCOUNT, "messagingservicesid": SERVICE },
@@ -62,7 +62,7 @@ fn genuine(route: &'static str, chance: &mut fastrand::Rng) -> Webhook {
         }
     };
     let query = match route {
-        STATUS if chance.bool() => {
+        STATUS if entropy.bool() => {
             callbacks().url(ORGANIZATION, "msg_1").split_once('?').unwrap().1.to_owned()
         }
         _ => String::new(),
@@ -71,7 +71,7 @@ fn genuine(route: &'static str, chance: &mut fastrand::Rng) -> Webhook {
 }
 
 /// All ways in which the carrier may have signed a webhook, and in which it may be on the wire.
-fn spellings(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(&'static str, Webhook)> {
+fn spellings(webhook: &Webhook, entropy: &mut fastrand::Rng) -> Vec<(&'static str, Webhook)> {
     let url = webhook.url();
     let signed = |token| webhook.clone().signed_for(&url, token);
     let with_port = url.replacen("inbox.example", "inbox.example:443", 1);
@@ -82,7 +82,7 @@ fn spellings(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(&'static str
     ];
     if webhook.is_form() {
         let mut pairs = parameters(&webhook.body);
-        chance.shuffle(&mut pairs);
+        entropy.shuffle(&mut pairs);
         let mut body = form_urlencoded::Serializer::new(String::new());
         for (name, value) in &pairs {
             body.append_pair(std::str::from_utf8(name).unwrap(), std::str::from_utf8(value).unwrap());
@@ -112,7 +112,7 @@ fn spellings(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(&'static str
 }
 
 /// All ways to seem the carrier, of which none is to succeed.
-fn forgeries(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(String, Webhook)> {
+fn forgeries(webhook: &Webhook, entropy: &mut fastrand::Rng) -> Vec<(String, Webhook)> {
     let (url, path) = (webhook.url(), webhook.path());
     let right = webhook.clone().signed();
     let genuine = right.signature.clone().unwrap();
@@ -171,20 +171,20 @@ fn forgeries(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(String, Webh
         ("of nothing", BASE64_STANDARD.encode([])),
         ("in hexadecimal", data_encoding::HEXLOWER.encode(&BASE64_STANDARD.decode(&genuine).unwrap())),
         ("for the URL's alphabet", genuine.replace('+', "-").replace('/', "_").replace('=', "")),
-        ("with one bit more", flipped(&genuine, chance)),
+        ("with one bit more", flipped(&genuine, entropy)),
         ("a word", "sha1=".to_owned() + &genuine),
     ] {
         with(what, Some(spoilt));
     }
     let mut request = |what: &str, webhook: Webhook| all.push((what.to_owned(), webhook));
     let keep = right.signature.clone();
-    let other = genuine_of_another(webhook.route, chance);
+    let other = genuine_of_another(webhook.route, entropy);
     request(
         "the signature of another request",
         Webhook { signature: other.signature.clone(), ..webhook.clone() },
     );
     if webhook.is_form() {
-        altered_forms(webhook, keep.as_ref(), chance, &mut request);
+        altered_forms(webhook, keep.as_ref(), entropy, &mut request);
         request("as JSON", Webhook { content_type: Some("application/json".into()), ..right.clone() });
         request("without a type", Webhook { content_type: None, ..right.clone() });
         let hashed = webhook.clone().hashed();
@@ -211,21 +211,21 @@ fn forgeries(webhook: &Webhook, chance: &mut fastrand::Rng) -> Vec<(String, Webh
     all
 }
 
-fn flipped(signature: &str, chance: &mut fastrand::Rng) -> String {
+fn flipped(signature: &str, entropy: &mut fastrand::Rng) -> String {
     let mut bytes = BASE64_STANDARD.decode(signature).unwrap();
-    let at = chance.usize(..bytes.len());
-    bytes[at] ^= 1 << chance.u8(..8);
+    let at = entropy.usize(..bytes.len());
+    bytes[at] ^= 1 << entropy.u8(..8);
     BASE64_STANDARD.encode(bytes)
 }
 
-fn genuine_of_another(route: &'static str, chance: &mut fastrand::Rng) -> Webhook {
-    genuine(route, chance).signed()
+fn genuine_of_another(route: &'static str, entropy: &mut fastrand::Rng) -> Webhook {
+    genuine(route, entropy).signed()
 }
 
 fn altered_forms(
     webhook: &Webhook,
     signature: Option<&String>,
-    chance: &mut fastrand::Rng,
+    entropy: &mut fastrand::Rng,
     request: &mut impl FnMut(&str, Webhook),
 ) {
     let pairs = parameters(&webhook.body);
@@ -267,7 +267,7 @@ fn altered_forms(
     let without_empty: Vec<_> = texts.iter().filter(|(_, value)| !value.is_empty()).cloned().collect();
     altered("without what is empty", &without_empty);
     let mut more = texts.clone();
-    more.insert(chance.usize(..texts.len()), ("Body".into(), "Transfer the money.".into()));
+    more.insert(entropy.usize(..texts.len()), ("Body".into(), "Transfer the money.".into()));
     altered("with another Body before it", &more);
     more.push(("x".into(), String::new()));
     altered("with more", &more);
@@ -328,13 +328,13 @@ fn altered_events(webhook: &Webhook, signature: Option<&String>, request: &mut i
 
 /// What was wrongly taken or wrongly refused, and how many of each were tried.
 async fn run(house: &House, seed: u64, rounds: usize) -> (Vec<String>, usize, usize) {
-    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut entropy = fastrand::Rng::with_seed(seed);
     let (mut wrongs, mut forged, mut taken) = (Vec::new(), 0, 0);
     for _ in 0..rounds {
         for route in ROUTES {
-            let webhook = genuine(route, &mut chance);
+            let webhook = genuine(route, &mut entropy);
             let before = house.rows().await;
-            for (what, forgery) in forgeries(&webhook, &mut chance) {
+            for (what, forgery) in forgeries(&webhook, &mut entropy) {
                 let done = house.answer(now(), &forgery.event()).await;
                 forged += 1;
                 let refused = done.as_ref().is_ok_and(|done| done.status == 403 && done.writes == 0);
@@ -348,7 +348,7 @@ async fn run(house: &House, seed: u64, rounds: usize) -> (Vec<String>, usize, us
             if house.rows().await != before {
                 wrongs.push(format!("SEED={seed}: {route}: something is stored"));
             }
-            for (what, webhook) in spellings(&webhook, &mut chance) {
+            for (what, webhook) in spellings(&webhook, &mut entropy) {
                 let done = house.answer(now(), &webhook.event()).await;
                 taken += 1;
                 if !done.as_ref().is_ok_and(|done| done.status == 200) {
@@ -420,10 +420,10 @@ async fn another_address_is_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_that_looks_at_no_signature_is_noticed() {
     let house = House::open().await;
-    let mut chance = fastrand::Rng::with_seed(1);
+    let mut entropy = fastrand::Rng::with_seed(1);
     for route in [MESSAGES, VOICE] {
-        let webhook = genuine(route, &mut chance);
-        let (_, unsigned) = forgeries(&webhook, &mut chance).swap_remove(0);
+        let webhook = genuine(route, &mut entropy);
+        let (_, unsigned) = forgeries(&webhook, &mut entropy).swap_remove(0);
         let done = house.answer(now(), &unsigned.signed().event()).await.unwrap();
         assert_eq!(done.status, 200, "{route}");
     }

@@ -20,22 +20,22 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 }
 
 /// Another text, made of two.
-fn bred(seeds: &[Vec<u8>], chance: &mut fastrand::Rng) -> Vec<u8> {
-    let mut bytes = seeds[chance.usize(..seeds.len())].clone();
+fn bred(seeds: &[Vec<u8>], entropy: &mut fastrand::Rng) -> Vec<u8> {
+    let mut bytes = seeds[entropy.usize(..seeds.len())].clone();
     let words: [&[u8]; 12] =
         [b"\0", b"\xff\xfe", b"%", b"%ff", b"&", b"=", b"{{", b"}}", b"\"", b",", "é😀".as_bytes(), b"\r\n"];
-    for _ in 0..chance.usize(1..8) {
-        let at = chance.usize(..=bytes.len());
-        match chance.u8(..6) {
+    for _ in 0..entropy.usize(1..8) {
+        let at = entropy.usize(..=bytes.len());
+        match entropy.u8(..6) {
             0 => bytes.truncate(at),
-            1 => drop(bytes.splice(at..at, chance.choice(words).unwrap().iter().copied())),
+            1 => drop(bytes.splice(at..at, entropy.choice(words).unwrap().iter().copied())),
             2 => {
-                let other = &seeds[chance.usize(..seeds.len())];
-                drop(bytes.splice(at..at, other[..chance.usize(..=other.len())].iter().copied()));
+                let other = &seeds[entropy.usize(..seeds.len())];
+                drop(bytes.splice(at..at, other[..entropy.usize(..=other.len())].iter().copied()));
             }
-            3 => bytes = bytes.repeat(chance.usize(1..3)),
-            _ if at < bytes.len() => bytes[at] = chance.u8(..),
-            _ => bytes.push(chance.u8(..)),
+            3 => bytes = bytes.repeat(entropy.usize(1..3)),
+            _ if at < bytes.len() => bytes[at] = entropy.u8(..),
+            _ => bytes.push(entropy.u8(..)),
         }
         bytes.truncate(100_000);
     }
@@ -49,8 +49,8 @@ fn choked_on(
     tries: usize,
     body: impl Fn(&[u8]) + std::panic::RefUnwindSafe,
 ) -> Option<Vec<u8>> {
-    let mut chance = fastrand::Rng::with_seed(seed);
-    let bred = (0..tries).map(|_| bred(seeds, &mut chance));
+    let mut entropy = fastrand::Rng::with_seed(seed);
+    let bred = (0..tries).map(|_| bred(seeds, &mut entropy));
     seeds.iter().cloned().chain([Vec::new()]).chain(bred).find(|bytes| catch_unwind(|| body(bytes)).is_err())
 }
 

@@ -43,7 +43,7 @@ use shared_domain::{
     inbox::{Inbox, InboxKind, Stage},
     lock::{LockPolicy, Person},
     membership::{Membership, Role, TeamRole, User},
-    opt_out::Answers,
+    opt_out::KeywordReplies,
     phone::PhoneNumber,
     registration::{Registration, RegistrationStatus},
     team::Team,
@@ -145,7 +145,7 @@ pub(crate) struct House {
     ledger: Ledger,
     queue: Stub,
     bucket: Stub,
-    chance: AtomicU64,
+    entropy: AtomicU64,
 }
 
 /// What came of a request.
@@ -192,7 +192,7 @@ impl House {
         let bucket = Stub::open(json!({})).await;
         let carrier = simulator().await;
         let apps = apps(&table, &queue, &bucket, &carrier, base, tokens);
-        let house = Self { engine, apps, ledger, queue, bucket, chance: AtomicU64::new(1) };
+        let house = Self { engine, apps, ledger, queue, bucket, entropy: AtomicU64::new(1) };
         house.furnish().await;
         house
     }
@@ -297,24 +297,24 @@ impl House {
     async fn hand_over(&self, now: Timestamp, route: &str, request: Request) -> Response<Body> {
         let apps = &self.apps;
         // No two of these have the same beginning, of which ids are made.
-        let chance = self.chance.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let entropy = self.entropy.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         match function_of(route) {
-            "inbound-sms" => inbound_sms::handle(&apps.inbound_sms, now, chance, request).await,
+            "inbound-sms" => inbound_sms::handle(&apps.inbound_sms, now, entropy, request).await,
             "delivery-status" => delivery_status::handle(&apps.delivery_status, now, request).await,
             "registration-status" => {
                 registration_status::handle(&apps.registration_status, now, request).await
             }
             "inbound-voice" => inbound_voice::handle(&apps.inbound_voice, request).await,
-            "teams" => teams::handle(&apps.teams, now, chance, request).await,
-            "inboxes" => inboxes::handle(&apps.inboxes, now, chance, request).await,
-            "out-of-office" => out_of_office::handle(&apps.out_of_office, now, chance, request).await,
-            "registrations" => registrations::handle(&apps.registrations, now, chance, request).await,
-            "contacts" => contacts::handle(&apps.contacts, now, chance, request).await,
-            "contact-imports" => contact_imports::handle(&apps.contact_imports, now, chance, request).await,
-            "templates" => templates::handle(&apps.templates, now, chance, request).await,
+            "teams" => teams::handle(&apps.teams, now, entropy, request).await,
+            "inboxes" => inboxes::handle(&apps.inboxes, now, entropy, request).await,
+            "out-of-office" => out_of_office::handle(&apps.out_of_office, now, entropy, request).await,
+            "registrations" => registrations::handle(&apps.registrations, now, entropy, request).await,
+            "contacts" => contacts::handle(&apps.contacts, now, entropy, request).await,
+            "contact-imports" => contact_imports::handle(&apps.contact_imports, now, entropy, request).await,
+            "templates" => templates::handle(&apps.templates, now, entropy, request).await,
             "conversations" => conversations::handle(&apps.conversations, now, request).await,
             "conversation-lock" => conversation_lock::handle(&apps.lock, now, request).await,
-            "messages" => messages::handle(&apps.messages, now, chance, request).await,
+            "messages" => messages::handle(&apps.messages, now, entropy, request).await,
             "openapi" => openapi::handle(&request),
             other => panic!("no function {other} for {route}"),
         }
@@ -407,7 +407,12 @@ fn apps(
     let login = EventStreamsLogin { user: EVENTS_USER.into(), password: EVENTS_PASSWORD.into() };
     let jobs = RegistrationQueue::new(&Aws::loopback(queue.url.clone()), format!("{}/queue", queue.url));
     Apps {
-        inbound_sms: inbound_sms::App::new(table.clone(), verifier.clone(), ACCOUNT.into(), Answers::Product),
+        inbound_sms: inbound_sms::App::new(
+            table.clone(),
+            verifier.clone(),
+            ACCOUNT.into(),
+            KeywordReplies::Product,
+        ),
         delivery_status: delivery_status::App::new(table.clone(), verifier.clone(), callbacks()),
         registration_status: registration_status::App::new(
             table.clone(),

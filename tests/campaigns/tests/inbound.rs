@@ -11,9 +11,10 @@ use std::{
 
 use inbound_sms::{App, handle};
 use shared_aws::{
-    conversations::Conversations, inboxes::Inboxes, locks::Thread, messages::Messages, unread::Unread,
+    conversations::Conversations, inboxes::Inboxes, locks::ConversationKey, messages::Messages,
+    unread::Unread,
 };
-use shared_domain::{opt_out::Answers, phone::PhoneNumber, time::Timestamp};
+use shared_domain::{opt_out::KeywordReplies, phone::PhoneNumber, time::Timestamp};
 use test_kit::faults::Faults;
 use tokio::task::JoinSet;
 
@@ -54,17 +55,17 @@ async fn deliver(app: &App, delivery: &Delivery) -> u16 {
 
 /// All deliveries of so many texts, in the order in which they come. `stable` is that a repeated text keeps the carrier's id.
 fn deliveries(desk: &Desk, seed: u64, texts: usize, stable: bool) -> Vec<Delivery> {
-    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut entropy = fastrand::Rng::with_seed(seed);
     let mut all = Vec::new();
     for text in 0..texts {
-        let from = chance.choice(&desk.numbers).unwrap().clone();
-        for again in 0..chance.usize(1..=5) {
+        let from = entropy.choice(&desk.numbers).unwrap().clone();
+        for again in 0..entropy.usize(1..=5) {
             let sid = if stable { format!("SM{text:032}") } else { format!("SM{:032}", text * 10 + again) };
-            let at = BEFORE.plus(Duration::from_millis(chance.u64(0..600_000)));
+            let at = BEFORE + Duration::from_millis(entropy.u64(0..600_000));
             all.push(Delivery { text, sid, from: from.clone(), at });
         }
     }
-    chance.shuffle(&mut all);
+    entropy.shuffle(&mut all);
     all
 }
 
@@ -73,7 +74,7 @@ async fn deliver_once(desk: &Desk, faults: &Faults, all: Vec<Delivery>) -> Vec<D
     let (all, refused) = (Arc::new(Mutex::new(all)), Arc::new(Mutex::new(Vec::new())));
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        let app = App::new(faults.table(&desk.engine), verifier(), ACCOUNT.into(), Answers::Carrier);
+        let app = App::new(faults.table(&desk.engine), verifier(), ACCOUNT.into(), KeywordReplies::Carrier);
         let (all, refused) = (all.clone(), refused.clone());
         connections.spawn(async move {
             loop {
@@ -140,7 +141,7 @@ async fn threads(desk: &Desk) -> u64 {
     let mut threads = 0;
     for contact in 0..desk.numbers.len() {
         let id = desk.conversation(contact);
-        let thread = Thread { organization, inbox, conversation: &id };
+        let thread = ConversationKey { organization, inbox, conversation: &id };
         let Some(conversation) = conversations.get(thread).await.unwrap() else { continue };
         let newest = messages.history(organization, &id, 1, None).await.unwrap().messages.pop().unwrap().id;
         assert_eq!(conversation.last_message.id, newest);
@@ -156,7 +157,7 @@ async fn counted(desk: &Desk) -> u64 {
     let (organization, inbox) = (&desk.inbox.organization, &desk.inbox.id);
     let wanted = [inbox.clone()];
     let (inboxes, _) = Inboxes::new(desk.table()).with_teams(organization, &wanted, &[]).await.unwrap();
-    let later = BEFORE.plus(Duration::from_hours(1));
+    let later = BEFORE + Duration::from_hours(1);
     assert!(inboxes[0].1.wants_recount(later));
     Unread::new(desk.table()).recount(organization, inbox, inboxes[0].1, later).await.unwrap();
     let (inboxes, _) = Inboxes::new(desk.table()).with_teams(organization, &wanted, &[]).await.unwrap();

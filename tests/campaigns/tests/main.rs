@@ -1,5 +1,5 @@
 //! Campaigns: what is promised, tried out at length. Each test runs a part; `make campaign` runs the whole. What draws on
-//! chance prints its seed, and `SEED=…` runs that one alone.
+//! entropy prints its seed, and `SEED=…` runs that one alone.
 
 #![cfg_attr(
     test,

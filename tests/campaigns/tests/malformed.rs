@@ -127,17 +127,17 @@ impl Flaw {
 async fn run(seed: u64, cases: usize, flaw: Flaw) -> (Vec<String>, BTreeMap<u16, usize>) {
     let house = House::open().await;
     let ids = Ids::of(&house).await;
-    let (routes, mut chance) = (routes(), fastrand::Rng::with_seed(seed));
+    let (routes, mut entropy) = (routes(), fastrand::Rng::with_seed(seed));
     let (mut wrongs, mut statuses) = (Vec::new(), BTreeMap::new());
     for number in 0..cases {
-        let route = &routes[chance.usize(..routes.len())];
-        let case = match chance.u8(..10) {
+        let route = &routes[entropy.usize(..routes.len())];
+        let case = match entropy.u8(..10) {
             0..3 => {
-                webhook_case([MESSAGES, STATUS, REGISTRATIONS, VOICE][chance.usize(..4)], &ids, &mut chance)
+                webhook_case([MESSAGES, STATUS, REGISTRATIONS, VOICE][entropy.usize(..4)], &ids, &mut entropy)
             }
-            3 if chance.u8(..3) == 0 => list_case(&mut chance),
-            _ if route.key.contains("/webhooks/") => webhook_case(route.key, &ids, &mut chance),
-            _ => api_case(route, &ids, &mut chance),
+            3 if entropy.u8(..3) == 0 => list_case(&mut entropy),
+            _ if route.key.contains("/webhooks/") => webhook_case(route.key, &ids, &mut entropy),
+            _ => api_case(route, &ids, &mut entropy),
         };
         let done = flaw.spoil(&case, house.answer(now(), &case.event).await);
         let found = match &done {

@@ -53,11 +53,11 @@ async fn away(house: &House) {
     assert_eq!(house.does(&event).await.status, 200);
 }
 
-fn text(chance: &mut fastrand::Rng, number: usize, at: Timestamp) -> Post {
+fn text(entropy: &mut fastrand::Rng, number: usize, at: Timestamp) -> Post {
     let words = TEXTS[number % TEXTS.len()];
-    let sid = format!("SM{:032x}", chance.u128(..));
-    let from = format!("+1303555{:04}", chance.u16(..12));
-    let to = if chance.u8(..4) == 0 { OTHER_NUMBER } else { NUMBER };
+    let sid = format!("SM{:032x}", entropy.u128(..));
+    let from = format!("+1303555{:04}", entropy.u16(..12));
+    let to = if entropy.u8(..4) == 0 { OTHER_NUMBER } else { NUMBER };
     let mut fields =
         vec![("MessageSid", &*sid), ("AccountSid", ACCOUNT), ("From", &from), ("To", to), ("Body", words)];
     if words == "two photos" {
@@ -68,17 +68,17 @@ fn text(chance: &mut fastrand::Rng, number: usize, at: Timestamp) -> Post {
 }
 
 /// A text of ours goes out, and what is told of it comes in.
-async fn reports(house: &House, chance: &mut fastrand::Rng, at: Timestamp) -> Vec<Post> {
-    let to = format!("+1406555{:04}", chance.u16(..10_000));
+async fn reports(house: &House, entropy: &mut fastrand::Rng, at: Timestamp) -> Vec<Post> {
+    let to = format!("+1406555{:04}", entropy.u16(..10_000));
     let compose = json!({ "from": { "inboxId": INBOX }, "to": { "phoneNumber": to }, "text": "Your turn." });
     let event = Event::new("POST /v1/messages", &[]).user(ORGANIZATION, OWNER).json(&compose).event();
     let sent = house.answer(at, &event).await.unwrap();
     assert_eq!(sent.status, 202, "{}", sent.json());
-    let (sent, sid) = (sent.json(), format!("SM{:032x}", chance.u128(..)));
+    let (sent, sid) = (sent.json(), format!("SM{:032x}", entropy.u128(..)));
     let address = callbacks().url(ORGANIZATION, sent["messageId"].as_str().unwrap());
     let query = address.split_once('?').unwrap().1;
     let mut words = vec!["sent", "delivered"];
-    if chance.bool() {
+    if entropy.bool() {
         words = vec!["queued", "undelivered"];
     }
     let told = words.into_iter().map(|word| {
@@ -100,23 +100,23 @@ async fn reports(house: &House, chance: &mut fastrand::Rng, at: Timestamp) -> Ve
     told.collect()
 }
 
-fn call(chance: &mut fastrand::Rng, at: Timestamp) -> Post {
-    let sid = format!("CA{:032x}", chance.u128(..));
+fn call(entropy: &mut fastrand::Rng, at: Timestamp) -> Post {
+    let sid = format!("CA{:032x}", entropy.u128(..));
     let fields = [("CallSid", &*sid), ("AccountSid", ACCOUNT), ("From", "+13035550123"), ("To", NUMBER)];
     Post { webhook: Webhook::form(VOICE, "", form(&fields)).signed(), at, what: "a call".into() }
 }
 
-fn event(chance: &mut fastrand::Rng, at: Timestamp) -> Post {
-    let id = format!("EZ{:032x}", chance.u128(..));
+fn event(entropy: &mut fastrand::Rng, at: Timestamp) -> Post {
+    let id = format!("EZ{:032x}", entropy.u128(..));
     let body = json!([{ "id": id, "type": "com.twilio.messaging.compliance.campaign-registration.campaign-approved",
         "time": "2026-11-22T10:00:00.000Z", "data": { "accountsid": ACCOUNT, "messagingservicesid": SERVICE } }]);
     Post { webhook: Webhook::events(body.to_string()).signed(), at, what: "an event".into() }
 }
 
 /// The same to another address, whose signature it does not have.
-fn elsewhere(webhook: &Webhook, chance: &mut fastrand::Rng) -> Webhook {
+fn elsewhere(webhook: &Webhook, entropy: &mut fastrand::Rng) -> Webhook {
     let others = [MESSAGES, STATUS, VOICE];
-    let route = others[chance.usize(..others.len())];
+    let route = others[entropy.usize(..others.len())];
     if route != webhook.route && webhook.is_form() {
         return Webhook { route, ..webhook.clone() };
     }
@@ -152,15 +152,15 @@ fn lasting(rows: BTreeMap<String, String>) -> BTreeMap<String, String> {
 async fn run(seed: u64, replays: usize, alike: bool) -> (Vec<String>, usize) {
     let house = House::open().await;
     away(&house).await;
-    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut entropy = fastrand::Rng::with_seed(seed);
     let mut posts = Vec::new();
     for number in 0..36 {
-        let at = now().plus(Duration::from_secs(chance.u64(0..3_600)));
-        posts.push(text(&mut chance, number, at));
+        let at = now() + Duration::from_secs(entropy.u64(0..3_600));
+        posts.push(text(&mut entropy, number, at));
         if number % 6 == 0 {
-            posts.extend(reports(&house, &mut chance, at).await);
-            posts.push(call(&mut chance, at));
-            posts.push(event(&mut chance, at));
+            posts.extend(reports(&house, &mut entropy, at).await);
+            posts.push(call(&mut entropy, at));
+            posts.push(event(&mut entropy, at));
         }
     }
     // In the order of their times: who texts START and then STOP has stopped, and a repetition of the first is older.
@@ -174,11 +174,11 @@ async fn run(seed: u64, replays: usize, alike: bool) -> (Vec<String>, usize) {
     let (mut wrongs, mut before) = (Vec::new(), lasting(house.rows().await));
     let jobs: Vec<_> = house.queued();
     for number in 0..replays {
-        let place = chance.usize(..posts.len());
+        let place = entropy.usize(..posts.len());
         let (post, later) = (&posts[place], LATER[number % LATER.len()]);
-        let at = post.at.plus(Duration::from_secs(later));
+        let at = post.at + Duration::from_secs(later);
         let moved = number % 5 == 4;
-        let mut webhook = if moved { elsewhere(&post.webhook, &mut chance) } else { post.webhook.clone() };
+        let mut webhook = if moved { elsewhere(&post.webhook, &mut entropy) } else { post.webhook.clone() };
         if !alike && webhook.is_form() {
             webhook = renamed(&webhook, number);
         }

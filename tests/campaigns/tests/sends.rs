@@ -12,7 +12,7 @@ use shared_aws::{
     client::Aws,
     clock,
     conversations::Conversations,
-    locks::Thread,
+    locks::ConversationKey,
     messages::Messages,
     outbox::Outbox,
     queue::{MailQueue, MediaQueue, SendQueue},
@@ -136,7 +136,7 @@ impl Line {
 
     async fn accept(&self, contact: usize) -> Message {
         let ada = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
-        let message = self.desk.message(contact, &ada, clock::now(), clock::chance());
+        let message = self.desk.message(contact, &ada, clock::now(), clock::entropy());
         let wanted = Acceptance {
             organization: &self.desk.inbox.organization,
             message: &message,
@@ -215,7 +215,8 @@ impl Line {
     async fn verdict(&self, message: &Message) -> Result<(DeliveryState, usize), String> {
         let organization = &self.desk.inbox.organization;
         let found = Messages::new(self.desk.table()).get(organization, &message.id).await.unwrap().unwrap();
-        let thread = Thread { organization, inbox: &message.inbox, conversation: &message.conversation };
+        let thread =
+            ConversationKey { organization, inbox: &message.inbox, conversation: &message.conversation };
         let shown = Conversations::new(self.desk.table()).get(thread).await.unwrap().unwrap().delivery_failed;
         let (state, copies) = (found.delivery.state(), self.carrier.taken(&message.contact_number).await);
         match (state, copies) {
@@ -227,13 +228,13 @@ impl Line {
     /// Nothing waits for the relay, or for the carrier's word.
     async fn is_empty(&self) -> bool {
         let outbox = Outbox::new(self.desk.table());
-        let left = outbox.left_behind(after_the_grace_time()).await.unwrap();
-        left.is_empty() && outbox.to_ask_about().await.unwrap().is_empty()
+        let left = outbox.overdue(after_the_grace_time()).await.unwrap();
+        left.is_empty() && outbox.unknown().await.unwrap().is_empty()
     }
 }
 
 fn after_the_grace_time() -> Timestamp {
-    clock::now().plus(GRACE + Duration::from_secs(1))
+    clock::now() + (GRACE + Duration::from_secs(1))
 }
 
 /// Delivers a job; `false` when the queue must bring it again.
@@ -246,11 +247,11 @@ async fn deliver(app: &outbound_send::App, body: &str, receives: u32) -> bool {
         "awsRegion": "us-east-1",
     });
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [record] })).unwrap();
-    let answer = outbound_send::handle(app, clock::now, clock::chance, event).await;
+    let answer = outbound_send::handle(app, clock::now, clock::entropy, event).await;
     answer.batch_item_failures.is_empty()
 }
 
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENCY: usize = 8;
 
 /// Delivers all jobs once, many at a time; gives those that come again.
 async fn deliver_all(app: &outbound_send::App, jobs: Vec<String>, receives: u32) -> Vec<String> {
@@ -258,7 +259,7 @@ async fn deliver_all(app: &outbound_send::App, jobs: Vec<String>, receives: u32)
         let done = deliver(app, &job, receives).await;
         (!done).then_some(job)
     });
-    tries.buffer_unordered(AT_ONCE).filter_map(async |again| again).collect().await
+    tries.buffer_unordered(MAX_CONCURRENCY).filter_map(async |again| again).collect().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -415,8 +416,8 @@ async fn in_a_storm_every_text_is_sent_once_or_known_to_have_failed() {
             accepted.push(line.accept(contact).await);
         }
         faults.strike(10);
-        let mut chance = fastrand::Rng::with_seed(seed);
-        let kills = storm(&line, &accepted, &mut chance).await;
+        let mut entropy = fastrand::Rng::with_seed(seed);
+        let kills = storm(&line, &accepted, &mut entropy).await;
         faults.strike(0);
         line.carrier.fault(NONE, "1").await;
         tokio::time::sleep(Duration::from_secs(1)).await; // what is stuck on its way arrives
@@ -430,20 +431,20 @@ async fn in_a_storm_every_text_is_sent_once_or_known_to_have_failed() {
 }
 
 /// Relays and sends in the storm; gives how often a host was killed. What dies here comes again in the calm.
-async fn storm(line: &Arc<Line>, accepted: &[Message], chance: &mut fastrand::Rng) -> u32 {
+async fn storm(line: &Arc<Line>, accepted: &[Message], entropy: &mut fastrand::Rng) -> u32 {
     const MOODS: [&str; 6] =
         [NONE, "refuse:21211", "rate-limit", "error-before", "error-after", "timeout-after"];
     let mut kills = 0;
-    for batch in accepted.chunks(AT_ONCE) {
-        line.carrier.fault(MOODS[chance.usize(0..MOODS.len())], "3").await;
+    for batch in accepted.chunks(MAX_CONCURRENCY) {
+        line.carrier.fault(MOODS[entropy.usize(0..MOODS.len())], "3").await;
         for message in batch {
             let relay = line.relay();
             let relayed = outbox_relay::handle(&relay, line.shown(message));
-            kills += u32::from(killed_at(chance.usize(1..12), relayed).await.is_none());
+            kills += u32::from(killed_at(entropy.usize(1..12), relayed).await.is_none());
         }
         let jobs = line.queue.drain();
         let twice =
-            jobs.iter().chain(&jobs).map(|job| (job.clone(), chance.usize(1..40), chance.u32(1..TRIES)));
+            jobs.iter().chain(&jobs).map(|job| (job.clone(), entropy.usize(1..40), entropy.u32(1..TRIES)));
         let deaths = stream::iter(twice.collect::<Vec<_>>()).map(|(job, nth, receives)| {
             let line = line.clone();
             async move {
@@ -456,7 +457,7 @@ async fn storm(line: &Arc<Line>, accepted: &[Message], chance: &mut fastrand::Rn
                 u32::from(done.is_none())
             }
         });
-        kills += deaths.buffer_unordered(AT_ONCE).fold(0, async |sum, died| sum + died).await;
+        kills += deaths.buffer_unordered(MAX_CONCURRENCY).fold(0, async |sum, died| sum + died).await;
     }
     kills
 }

@@ -13,10 +13,10 @@ async fn a_registration_that_waits_is_asked_about_once_per_interval() {
     let (queued, not_due) =
         (Tally { queued: 1, ..Tally::default() }, Tally { not_due: 1, ..Tally::default() });
     let begin = now();
-    let almost = begin.plus(INTERVAL).minus(Duration::from_millis(1));
+    let almost = begin + INTERVAL - Duration::from_millis(1);
     assert_eq!(handle(&app, begin).await.unwrap(), queued);
     assert_eq!(handle(&app, almost).await.unwrap(), not_due);
-    assert_eq!(handle(&app, begin.plus(INTERVAL)).await.unwrap(), queued);
+    assert_eq!(handle(&app, begin + INTERVAL).await.unwrap(), queued);
     let jobs = jobs(&queue);
     assert_eq!((jobs.len(), &jobs[0].team, &jobs[0].announcement), (2, &stage.account.team.id, &None));
 }

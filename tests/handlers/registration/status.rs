@@ -42,7 +42,10 @@ async fn a_batch_of_two_is_two_jobs_in_their_order_with_either_signature() {
     assert_eq!(jobs.len(), 4, "told twice, queued twice");
     assert_eq!(jobs[..2], jobs[2..]);
     let told = |job: &RegistrationJob| job.announcement.clone().unwrap();
-    assert_eq!((told(&jobs[0]).what, told(&jobs[1]).what), (Announced::Submitted, Announced::Approved));
+    assert_eq!(
+        (told(&jobs[0]).what, told(&jobs[1]).what),
+        (CampaignUpdate::Submitted, CampaignUpdate::Approved)
+    );
     assert_eq!(
         (told(&jobs[1]).id.as_str(), told(&jobs[1]).at),
         ("EZ00000000000000000000000000000002", at(0))
@@ -113,7 +116,7 @@ async fn an_event_without_a_time_happened_now_and_one_without_an_account_counts(
     );
     let told = jobs(&queue)[0].announcement.clone().unwrap();
     assert!(before <= told.at && told.at <= now());
-    assert_eq!((told.what, told.codes), (Announced::Failed, vec![30886]));
+    assert_eq!((told.what, told.codes), (CampaignUpdate::Failed, vec![30886]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,7 +67,7 @@ pub struct Faults(Arc<Mutex<Weather>>);
 
 #[derive(Debug)]
 struct Weather {
-    chance: fastrand::Rng,
+    entropy: fastrand::Rng,
     percent: u8,
     struck: BTreeMap<Fault, u32>,
 }
@@ -76,8 +76,8 @@ impl Faults {
     /// None for now.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        let chance = fastrand::Rng::with_seed(seed);
-        Self(Arc::new(Mutex::new(Weather { chance, percent: 0, struck: BTreeMap::new() })))
+        let entropy = fastrand::Rng::with_seed(seed);
+        Self(Arc::new(Mutex::new(Weather { entropy, percent: 0, struck: BTreeMap::new() })))
     }
 
     /// From now on so many of a hundred requests go wrong.
@@ -105,10 +105,10 @@ impl Faults {
     fn draw(&self) -> Option<Fault> {
         let mut weather = self.0.lock().unwrap();
         let percent = weather.percent;
-        if weather.chance.u8(0..100) >= percent {
+        if weather.entropy.u8(0..100) >= percent {
             return None;
         }
-        let fault = FAULTS[weather.chance.usize(0..FAULTS.len())];
+        let fault = FAULTS[weather.entropy.usize(0..FAULTS.len())];
         *weather.struck.entry(fault).or_default() += 1;
         Some(fault)
     }

@@ -147,7 +147,7 @@ impl Intercept for Left {
 }
 
 /// Runs `work` and drops it where it waits for the `nth` time. `None` when it died. How often it waits depends on how quickly it
-/// is answered, so this is for chance; [`Life`] counts what is the same each time.
+/// is answered, so this is for entropy; [`Life`] counts what is the same each time.
 pub fn killed_at<T>(nth: usize, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
     let mut work = Box::pin(work);
     let mut waits = 0;

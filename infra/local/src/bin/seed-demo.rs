@@ -8,8 +8,8 @@ use serde::Serialize;
 use shared_aws::{
     client::Aws,
     clock,
-    contact_book::{ContactBook, Entry},
-    conversations::{Change, Conversations},
+    contact_book::{ContactBook, ContactEntry},
+    conversations::{ConversationUpdate, Conversations},
     inbound::{Inbound, InboundText},
     inboxes::Inboxes,
     members::Members,
@@ -26,7 +26,7 @@ use shared_domain::{
     lock::Person,
     membership::{Membership, Role, TeamRole, User},
     phone::PhoneNumber,
-    registration::{Registration, RegistrationStatus, Source, Step},
+    registration::{Registration, RegistrationStatus, StepSource, TimelineStep},
     team::Team,
 };
 
@@ -249,16 +249,16 @@ impl Seed {
             registration.campaign = Some(campaign.sid);
         }
         self.registrations.put(organization, team, &registration).await?;
-        let step = Step {
+        let step = TimelineStep {
             id: "demo".into(),
             status: RegistrationStatus::Approved,
             at: now,
-            source: Source::Callback,
+            source: StepSource::Callback,
             codes: Vec::new(),
             detail: Some("Demo data: approved from the beginning.".into()),
             by: None,
         };
-        Ok(self.registrations.note(organization, team, &step).await?)
+        Ok(self.registrations.record_event(organization, team, &step).await?)
     }
 
     async fn team(
@@ -331,7 +331,7 @@ impl Seed {
                 blocked: false,
                 provisional: false,
             };
-            let entry = Entry { contact, custom: BTreeMap::new(), version: 1 };
+            let entry = ContactEntry { contact, custom: BTreeMap::new(), version: 1 };
             self.contacts.write(organization, team, None, &entry, None).await?;
         }
         Ok(())
@@ -349,7 +349,7 @@ impl Seed {
                 media: Vec::new(),
             };
             let ago = Duration::from_mins(10 * (index as u64 + 1));
-            self.inbound.receive(inbox, &inbound, now.minus(ago)).await?;
+            self.inbound.receive(inbox, &inbound, now - ago).await?;
             if index >= 5 {
                 self.archive(inbox, &from).await?;
             }
@@ -359,7 +359,7 @@ impl Seed {
 
     async fn archive(&self, inbox: &Inbox, contact: &PhoneNumber) -> Result<(), StoreError> {
         let conversation = ConversationId::of(&inbox.id, contact);
-        let change = Change { folder: Some(Folder::Archived), read: Some(true) };
+        let change = ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) };
         let (organization, now) = (&inbox.organization, clock::now());
         self.conversations
             .change_many(organization, &inbox.id, &[conversation], change, now)

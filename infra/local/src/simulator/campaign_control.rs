@@ -16,7 +16,7 @@ use super::form::Fields;
 use super::service::Service;
 
 /// The most that one redelivery repeats an event.
-const MOST_REPEATS: usize = 100;
+const MAX_REPEATS: usize = 100;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -75,8 +75,8 @@ pub(super) async fn redeliver_event(
 ) -> Result<Json<EventRepeated>, Failure> {
     let event_id = fields.required("EventId")?.to_owned();
     let count = fields.whole("Count")?.unwrap_or(1);
-    if !(1..=MOST_REPEATS).contains(&count) {
-        return Err(Failure::parameter(format!("Count is not 1 to {MOST_REPEATS}")));
+    if !(1..=MAX_REPEATS).contains(&count) {
+        return Err(Failure::parameter(format!("Count is not 1 to {MAX_REPEATS}")));
     }
     let posts = {
         let holdings = carrier.holdings();

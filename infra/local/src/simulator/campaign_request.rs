@@ -61,7 +61,7 @@ const LENGTHS: [(&str, usize, usize); 6] = [
 ];
 
 /// Keywords of one kind, all together.
-const LONGEST_KEYWORDS: usize = 255;
+const MAX_KEYWORDS_LENGTH: usize = 255;
 
 /// Checks the form of a new campaign.
 pub(super) fn check_new(fields: &Fields) -> Result<(), Failure> {
@@ -98,8 +98,8 @@ fn check_lengths(fields: &Fields) -> Result<(), Failure> {
         return Err(wrong_length("MessageSamples are not 2 to 5".to_owned()));
     }
     for name in ["OptInKeywords", "OptOutKeywords", "HelpKeywords"] {
-        if fields.all(name).map(|keyword| keyword.chars().count()).sum::<usize>() > LONGEST_KEYWORDS {
-            return Err(wrong_length(format!("{name} are longer than {LONGEST_KEYWORDS} characters")));
+        if fields.all(name).map(|keyword| keyword.chars().count()).sum::<usize>() > MAX_KEYWORDS_LENGTH {
+            return Err(wrong_length(format!("{name} are longer than {MAX_KEYWORDS_LENGTH} characters")));
         }
     }
     Ok(())

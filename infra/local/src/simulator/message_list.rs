@@ -17,7 +17,7 @@ use super::message_filter::Filter;
 use super::message_log::MessageLog;
 
 const DEFAULT_PAGE_SIZE: usize = 50;
-const LARGEST_PAGE_SIZE: usize = 1000;
+const MAX_PAGE_SIZE: usize = 1000;
 
 /// What stands before the sid in a page token.
 const TOKEN_PREFIX: &str = "PA";
@@ -59,7 +59,7 @@ impl Page {
             None => None,
         };
         let size: usize = number("PageSize", DEFAULT_PAGE_SIZE)?;
-        Ok(Self { number: number("Page", 0)?, size: size.clamp(1, LARGEST_PAGE_SIZE), after })
+        Ok(Self { number: number("Page", 0)?, size: size.clamp(1, MAX_PAGE_SIZE), after })
     }
 
     /// The messages of the page, and whether more follow.

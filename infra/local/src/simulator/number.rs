@@ -10,7 +10,7 @@ use super::form::Fields;
 use super::send_request::all_digits;
 use super::sid;
 
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LENGTH: usize = 64;
 
 /// What a purchase and an update may set. Other fields of Twilio's are taken and forgotten.
 const ATTRIBUTES: [Attribute; 11] = [
@@ -60,8 +60,10 @@ impl Number {
 
     /// Sets what a form gives.
     pub(super) fn update(&mut self, fields: &Fields, now: Timestamp) -> Result<(), Failure> {
-        if fields.get("FriendlyName").is_some_and(|name| name.chars().count() > LONGEST_NAME) {
-            return Err(Failure::parameter(format!("FriendlyName is longer than {LONGEST_NAME} characters")));
+        if fields.get("FriendlyName").is_some_and(|name| name.chars().count() > MAX_NAME_LENGTH) {
+            return Err(Failure::parameter(format!(
+                "FriendlyName is longer than {MAX_NAME_LENGTH} characters"
+            )));
         }
         attribute::set(&ATTRIBUTES, fields, &mut self.attributes)?;
         self.updated = now;

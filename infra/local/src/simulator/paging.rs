@@ -10,11 +10,11 @@ use super::form::Fields;
 use super::site::Site;
 
 const DEFAULT_SIZE: usize = 50;
-const LARGEST_SIZE: usize = 1000;
+const MAX_PAGE_SIZE: usize = 1000;
 
 /// The size of a page as a list was asked for it, from 1 to 1000.
 pub(super) fn size(query: &Fields, default: usize) -> Result<usize, Failure> {
-    Ok(query.whole("PageSize")?.unwrap_or(default).clamp(1, LARGEST_SIZE))
+    Ok(query.whole("PageSize")?.unwrap_or(default).clamp(1, MAX_PAGE_SIZE))
 }
 
 /// The part of a list that is asked for.

@@ -11,9 +11,9 @@ use super::form::Fields;
 use super::message::{Direction, Message, Status};
 use super::sid;
 
-const LONGEST_BODY: usize = 1600;
-const MOST_MEDIA: usize = 10;
-const LONGEST_CALLBACK: usize = 4000;
+const MAX_BODY_LENGTH: usize = 1600;
+const MAX_MEDIA: usize = 10;
+const MAX_CALLBACK_LENGTH: usize = 4000;
 
 /// A send that Twilio would accept.
 pub(super) struct SendRequest {
@@ -70,7 +70,7 @@ impl SendRequest {
         let wrong_callback = self
             .status_callback
             .as_deref()
-            .is_some_and(|url| url.len() > LONGEST_CALLBACK || !is_web_address(url));
+            .is_some_and(|url| url.len() > MAX_CALLBACK_LENGTH || !is_web_address(url));
         [
             (self.from.is_none() && self.messaging_service_sid.is_none(), 21603),
             (wrong_from, 21606),
@@ -78,8 +78,8 @@ impl SendRequest {
             (self.from.as_ref() == Some(&self.to), 21266),
             (empty && self.messaging_service_sid.is_none(), 21602),
             (empty, 21619),
-            (self.body.chars().count() > LONGEST_BODY, 21617),
-            (self.media_urls.len() > MOST_MEDIA, 21623),
+            (self.body.chars().count() > MAX_BODY_LENGTH, 21617),
+            (self.media_urls.len() > MAX_MEDIA, 21623),
             (!self.media_urls.iter().all(|url| is_web_address(url)), 21620),
             (wrong_callback, 21609),
         ]

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The most queries for a page on which nothing would stand.
-const MOST_QUERIES: usize = 4;
+const MAX_QUERIES: usize = 4;
 
 /// What is listed.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,7 @@ pub struct Listing<'a> {
 
 /// A page of a folder, newest first.
 #[derive(Debug, Clone)]
-pub struct Page {
+pub struct ConversationPage {
     /// At most as many as asked for.
     pub conversations: Vec<Conversation>,
     /// Where the next page begins, if there may be one.
@@ -66,11 +66,11 @@ impl Conversations {
         listing: Listing<'_>,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<ConversationPage, StoreError> {
         let source = Source::of(listing);
         let mut rows: Vec<ConversationRow> = Vec::new();
         let mut next = after.map(str::to_owned);
-        for _ in 0..MOST_QUERIES {
+        for _ in 0..MAX_QUERIES {
             let start = next.as_deref().map(|place| source.start(listing, place)).transpose()?;
             let request =
                 self.table.client.query().table_name(&self.table.name).set_exclusive_start_key(start);
@@ -85,7 +85,7 @@ impl Conversations {
         let mut conversations =
             rows.into_iter().map(ConversationRow::conversation).collect::<Result<Vec<_>, _>>()?;
         self.add_locks(held, &mut conversations).await?;
-        Ok(Page { conversations, next })
+        Ok(ConversationPage { conversations, next })
     }
 
     /// An index row names a holder and no times; the conversation itself has both.

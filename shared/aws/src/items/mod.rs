@@ -18,7 +18,7 @@ pub(crate) use self::{
         InboxPointer, InboxRow, MemberRow, TeamMemberRow, TeamRoleRow, TeamRow, UserInboxRow, UserRow,
     },
     marks::{ClaimRow, KeyRow, NumberRow, OutboxRow},
-    registrations::{AuditRow, NoticeRow, PurchaseRow, RegistrationRow, StepRow, TeamPointer},
+    registrations::{AuditRow, NotificationRow, PurchaseRow, RegistrationRow, StepRow, TeamPointer},
     threads::{BrokenRow, ContactRow, ConversationRow, LastMessageRow, MediaRow, MessageRow},
 };
 use crate::table::StoreError;

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{OrganizationId, TeamId},
-    notice::{Notice, Subject},
+    notice::{Notification, NotificationKind},
     phone::PhoneNumber,
-    registration::{CarrierReason, Registration, RegistrationStatus, Source, Step, Submission},
+    registration::{
+        CampaignSubmission, CarrierReason, Registration, RegistrationStatus, StepSource, TimelineStep,
+    },
     time::Timestamp,
 };
 
@@ -17,7 +19,7 @@ pub(crate) struct RegistrationRow {
     pub status: RegistrationStatus,
     pub as_of: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub submission: Option<Submission>,
+    pub submission: Option<CampaignSubmission>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +61,7 @@ pub(crate) struct StepRow {
     pub id: String,
     pub status: RegistrationStatus,
     pub at: Timestamp,
-    pub source: Source,
+    pub source: StepSource,
     #[serde(default)]
     pub codes: Vec<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +71,7 @@ pub(crate) struct StepRow {
 }
 
 impl StepRow {
-    pub(crate) fn of(step: &Step) -> Self {
+    pub(crate) fn of(step: &TimelineStep) -> Self {
         Self {
             id: step.id.clone(),
             status: step.status,
@@ -81,8 +83,8 @@ impl StepRow {
         }
     }
 
-    pub(crate) fn step(self) -> Result<Step, RowError> {
-        Ok(Step {
+    pub(crate) fn step(self) -> Result<TimelineStep, RowError> {
+        Ok(TimelineStep {
             id: self.id,
             status: self.status,
             at: self.at,
@@ -138,7 +140,7 @@ pub(crate) struct PurchaseRow {
 
 /// A notice, in the table and in the queue.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct NoticeRow {
+pub(crate) struct NotificationRow {
     pub notice: String,
     pub org: String,
     pub team: String,
@@ -159,23 +161,23 @@ pub(crate) enum SubjectRow {
     ContactAdded { contact: String, by: String },
 }
 
-impl NoticeRow {
-    pub(crate) fn of(notice: &Notice) -> Self {
+impl NotificationRow {
+    pub(crate) fn of(notice: &Notification) -> Self {
         let subject = match &notice.subject {
-            Subject::RegistrationApproved => SubjectRow::RegistrationApproved,
-            Subject::RegistrationRejected(reasons) => {
+            NotificationKind::RegistrationApproved => SubjectRow::RegistrationApproved,
+            NotificationKind::RegistrationRejected(reasons) => {
                 SubjectRow::RegistrationRejected { reasons: reasons.clone() }
             }
-            Subject::RegistrationSuspended(reasons) => {
+            NotificationKind::RegistrationSuspended(reasons) => {
                 SubjectRow::RegistrationSuspended { reasons: reasons.clone() }
             }
-            Subject::OptOutChanged { contact, opted_out } => {
+            NotificationKind::OptOutChanged { contact, opted_out } => {
                 SubjectRow::OptOutChanged { contact: contact.to_string(), opted_out: *opted_out }
             }
-            Subject::UnknownContact { contact, inbox } => {
+            NotificationKind::UnknownContact { contact, inbox } => {
                 SubjectRow::UnknownContact { contact: contact.to_string(), inbox: inbox.to_string() }
             }
-            Subject::ContactAdded { contact, by } => {
+            NotificationKind::ContactAdded { contact, by } => {
                 SubjectRow::ContactAdded { contact: contact.to_string(), by: by.to_string() }
             }
         };
@@ -189,23 +191,23 @@ impl NoticeRow {
         }
     }
 
-    pub(crate) fn notice(self) -> Result<Notice, RowError> {
+    pub(crate) fn notice(self) -> Result<Notification, RowError> {
         let subject = match self.subject {
-            SubjectRow::RegistrationApproved => Subject::RegistrationApproved,
-            SubjectRow::RegistrationRejected { reasons } => Subject::RegistrationRejected(reasons),
-            SubjectRow::RegistrationSuspended { reasons } => Subject::RegistrationSuspended(reasons),
+            SubjectRow::RegistrationApproved => NotificationKind::RegistrationApproved,
+            SubjectRow::RegistrationRejected { reasons } => NotificationKind::RegistrationRejected(reasons),
+            SubjectRow::RegistrationSuspended { reasons } => NotificationKind::RegistrationSuspended(reasons),
             SubjectRow::OptOutChanged { contact, opted_out } => {
-                Subject::OptOutChanged { contact: id(&contact)?, opted_out }
+                NotificationKind::OptOutChanged { contact: id(&contact)?, opted_out }
             }
             SubjectRow::UnknownContact { contact, inbox } => {
-                Subject::UnknownContact { contact: id(&contact)?, inbox: id(&inbox)? }
+                NotificationKind::UnknownContact { contact: id(&contact)?, inbox: id(&inbox)? }
             }
             SubjectRow::ContactAdded { contact, by } => {
-                Subject::ContactAdded { contact: id(&contact)?, by: id(&by)? }
+                NotificationKind::ContactAdded { contact: id(&contact)?, by: id(&by)? }
             }
         };
         let admins = self.admins.iter().map(|admin| id(admin)).collect::<Result<_, _>>()?;
-        Ok(Notice {
+        Ok(Notification {
             id: self.notice,
             organization: id(&self.org)?,
             team: id(&self.team)?,

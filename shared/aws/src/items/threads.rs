@@ -7,7 +7,7 @@ use shared_domain::{
     contact::Contact,
     conversation::{Conversation, LastMessage},
     ids::{self, ConversationId, IdError, MessageId},
-    lock::{Broken, FencingToken, Lease, LockState},
+    lock::{BrokenLock, FencingToken, Lease, LockState},
     media::{Media, MediaRefusal, MediaState},
     message::{Delivery, DeliveryState, Direction, Message, Report},
     phone::PhoneNumber,
@@ -126,7 +126,7 @@ impl ConversationRow {
             _ => None,
         };
         let broken = match &self.lock_broken {
-            Some(row) => Some(Broken { token: row.token, by: row.by.clone().person()? }),
+            Some(row) => Some(BrokenLock { token: row.token, by: row.by.clone().person()? }),
             None => None,
         };
         Ok(LockState { fence: self.fence, lease, broken })
@@ -229,7 +229,7 @@ pub(crate) struct MessageRow {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub automatic: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub regardless: bool,
+    pub bypass_opt_out: bool,
     pub at: Timestamp,
     #[serde(rename = "service", skip_serializing_if = "Option::is_none")]
     pub messaging_service: Option<String>,
@@ -254,7 +254,7 @@ impl MessageRow {
             media: message.media.iter().map(MediaRow::of).collect(),
             sender: message.sender.as_ref().map(PersonRow::of),
             automatic: message.automatic,
-            regardless: message.regardless,
+            bypass_opt_out: message.bypass_opt_out,
             at: message.created_at,
             messaging_service: message.messaging_service.clone(),
             carrier_id: message.carrier_id.clone(),
@@ -288,7 +288,7 @@ impl MessageRow {
             media: self.media.into_iter().map(MediaRow::media).collect::<Result<_, _>>()?,
             sender: self.sender.map(PersonRow::person).transpose()?,
             automatic: self.automatic,
-            regardless: self.regardless,
+            bypass_opt_out: self.bypass_opt_out,
             created_at: self.at,
             messaging_service: self.messaging_service,
             carrier_id: self.carrier_id,

@@ -2,7 +2,7 @@
 //! table.
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use shared_domain::notice::Notice;
+use shared_domain::notice::Notification;
 
 use super::{Queue, QueueError};
 use crate::{client::Aws, notices::Notices};
@@ -18,9 +18,10 @@ impl MailQueue {
     }
 
     /// Queues notices; one answer for each. Every notice is tried.
-    pub async fn enqueue(&self, notices: &[Notice]) -> Vec<Result<(), QueueError>> {
-        let request =
-            |notice: &Notice| SendMessageBatchRequestEntry::builder().message_body(Notices::to_text(notice));
+    pub async fn enqueue(&self, notices: &[Notification]) -> Vec<Result<(), QueueError>> {
+        let request = |notice: &Notification| {
+            SendMessageBatchRequestEntry::builder().message_body(Notices::to_text(notice))
+        };
         self.0.put(notices, request).await
     }
 }

@@ -5,7 +5,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{OrganizationId, TeamId},
-    registration::Announcement,
+    registration::CampaignEvent,
 };
 
 use super::{NotAJob, Queue, QueueError};
@@ -20,7 +20,7 @@ pub struct RegistrationJob {
     /// The team.
     pub team: TeamId,
     /// What the carrier announced; nothing when we ask of our own accord.
-    pub announcement: Option<Announcement>,
+    pub announcement: Option<CampaignEvent>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -29,7 +29,7 @@ struct Wire {
     organization_id: String,
     team_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    announcement: Option<Announcement>,
+    announcement: Option<CampaignEvent>,
 }
 
 impl RegistrationJob {
@@ -80,16 +80,16 @@ impl RegistrationQueue {
 
 #[cfg(test)]
 mod tests {
-    use shared_domain::{registration::Announced, time::Timestamp};
+    use shared_domain::{registration::CampaignUpdate, time::Timestamp};
 
     use super::*;
 
     #[test]
     fn a_job_is_read_as_it_was_written_and_another_shape_is_refused() {
-        let announcement = Announcement {
+        let announcement = CampaignEvent {
             id: "EZ1".into(),
             at: Timestamp::from_millis(7),
-            what: Announced::Failed,
+            what: CampaignUpdate::Failed,
             codes: vec![30886],
         };
         let mut job = RegistrationJob {

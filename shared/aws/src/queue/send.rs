@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use shared_domain::ids::{MessageId, OrganizationId};
 
 use super::{NotAJob, Queue, QueueError};
-use crate::{client::Aws, outbox::Entry};
+use crate::{client::Aws, outbox::OutboxEntry};
 
 /// A message to send, as it travels: `{"organizationId": "org_…", "messageId": "msg_…"}`. More fields may come; they are
 /// ignored.
@@ -42,7 +42,7 @@ impl SendJob {
         }
     }
 
-    fn body(entry: &Entry) -> String {
+    fn body(entry: &OutboxEntry) -> String {
         let wire =
             Wire { organization_id: entry.organization.to_string(), message_id: entry.message.to_string() };
         serde_json::to_string(&wire).expect("two texts are always JSON")
@@ -60,12 +60,12 @@ impl SendQueue {
     }
 
     /// Queues entries in their order, as many at once as SQS takes; one answer for each. Every entry is tried.
-    pub async fn enqueue(&self, entries: &[Entry]) -> Vec<Result<(), QueueError>> {
+    pub async fn enqueue(&self, entries: &[OutboxEntry]) -> Vec<Result<(), QueueError>> {
         self.0.put(entries, request).await
     }
 }
 
-fn request(entry: &Entry) -> SendMessageBatchRequestEntryBuilder {
+fn request(entry: &OutboxEntry) -> SendMessageBatchRequestEntryBuilder {
     let group = entry.message.conversation().map(|conversation| conversation.to_string());
     SendMessageBatchRequestEntry::builder()
         .message_body(SendJob::body(entry))

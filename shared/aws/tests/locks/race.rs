@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shared_aws::locks::{Acquired, Locks, Thread};
+use shared_aws::locks::{Acquired, ConversationKey, Locks};
 use shared_domain::{
     ids::ConversationId,
     lock::{FencingToken, Lease, LockPolicy, Person},
@@ -26,8 +26,11 @@ async fn everybody_acquires(
         let (locks, user) = (Locks::new(desk.other_host()), user(place));
         let (inbox, conversation) = (desk.inbox.clone(), conversation.clone());
         contenders.spawn(async move {
-            let thread =
-                Thread { organization: &inbox.organization, inbox: &inbox.id, conversation: &conversation };
+            let thread = ConversationKey {
+                organization: &inbox.organization,
+                inbox: &inbox.id,
+                conversation: &conversation,
+            };
             locks.acquire(thread, &user, at, &LockPolicy::default()).await.unwrap()
         });
     }

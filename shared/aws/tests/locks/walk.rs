@@ -14,7 +14,7 @@ use proptest::{
 use shared_aws::locks::{Acquired, Renewed};
 use shared_domain::{
     ids::ConversationId,
-    lock::{self, Broken, FencingToken, LockPolicy, LockState, Person},
+    lock::{self, BrokenLock, FencingToken, LockPolicy, LockState, Person},
     time::Timestamp,
 };
 
@@ -116,7 +116,7 @@ impl Model {
 
     fn break_lock(&mut self, by: &Person, token: FencingToken) {
         if self.state.lease.take_if(|lease| lease.token == token).is_some() {
-            self.state.broken = Some(Broken { token, by: by.clone() });
+            self.state.broken = Some(BrokenLock { token, by: by.clone() });
         }
     }
 
@@ -176,7 +176,7 @@ async fn walk(
 fn rule_and_table_give_the_same_answers_on_every_walk() {
     let seed = match Config::default().rng_seed {
         RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => shared_aws::clock::chance(),
+        RngSeed::Random => shared_aws::clock::entropy(),
     };
     let config = Config {
         cases: WALKS,

@@ -86,10 +86,10 @@ async fn a_key_is_forgotten_after_its_lifetime_whether_or_not_the_row_is_still_t
     };
     let recall = async |at| desk.keys.recall(desk.organization(), GIVEN, at).await.unwrap();
     let (first, _) = compose(seconds(0)).await;
-    let last = seconds(0).plus(KEY_LIFETIME);
+    let last = seconds(0) + KEY_LIFETIME;
     assert_eq!(recall(last).await, Some(remembered(&first)));
     assert_eq!(compose(last).await.1, Accepted::KeyTaken);
-    let over = last.plus(Duration::from_secs(1));
+    let over = last + Duration::from_secs(1);
     assert_eq!(recall(over).await, None);
     let (second, answer) = compose(over).await;
     assert_eq!(answer, Accepted::Stored);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared_aws::{
     keys,
-    outbox::{Entry, Outbox, SWEEP_AFTER},
+    outbox::{Outbox, OutboxEntry, SWEEP_AFTER},
     sends::Guard,
 };
 use shared_domain::message::Message;
@@ -14,8 +14,12 @@ use crate::support::{Desk, ada, number, seconds};
 
 const INSTANT: Duration = Duration::from_millis(1);
 
-fn entry(desk: &Desk, message: &Message) -> Entry {
-    Entry { organization: desk.organization().clone(), message: message.id.clone(), at: message.created_at }
+fn entry(desk: &Desk, message: &Message) -> OutboxEntry {
+    OutboxEntry {
+        organization: desk.organization().clone(),
+        message: message.id.clone(),
+        at: message.created_at,
+    }
 }
 
 /// Texts to several people, accepted one second after the other.
@@ -48,13 +52,13 @@ async fn the_sweep_finds_what_was_left_for_longer_than_the_relay_needs() {
     let desk = Desk::open().await;
     let messages = accepted(&desk, 9).await;
     let found = async |at| {
-        let mut found = desk.outbox.left_behind(at).await.unwrap();
+        let mut found = desk.outbox.overdue(at).await.unwrap();
         found.sort_by_key(|entry| entry.at);
         found
     };
-    assert_eq!(found(seconds(0).plus(SWEEP_AFTER)).await, []);
-    assert_eq!(found(seconds(0).plus(SWEEP_AFTER).plus(INSTANT)).await, [entry(&desk, &messages[0])]);
-    let all: Vec<Entry> = messages.iter().map(|message| entry(&desk, message)).collect();
+    assert_eq!(found(seconds(0) + SWEEP_AFTER).await, []);
+    assert_eq!(found(seconds(0) + SWEEP_AFTER + INSTANT).await, [entry(&desk, &messages[0])]);
+    let all: Vec<OutboxEntry> = messages.iter().map(|message| entry(&desk, message)).collect();
     assert_eq!(found(seconds(600)).await, all, "from every shard");
 }
 
@@ -65,7 +69,7 @@ async fn an_entry_that_is_queued_is_removed_and_removing_it_twice_is_removing_it
     let [first, second] = [0, 1].map(|place| entry(&desk, &messages[place]));
     desk.outbox.remove(&first).await.unwrap();
     desk.outbox.remove(&first).await.unwrap();
-    assert_eq!(desk.outbox.left_behind(seconds(600)).await.unwrap(), [second]);
+    assert_eq!(desk.outbox.overdue(seconds(600)).await.unwrap(), [second]);
     assert!(desk.messages.get(desk.organization(), &messages[0].id).await.unwrap().is_some());
 }
 
@@ -74,10 +78,10 @@ async fn sends_with_an_unknown_answer_wait_in_their_order_until_the_carrier_has_
     let desk = Desk::open().await;
     let messages = accepted(&desk, 3).await;
     for message in messages.iter().rev() {
-        desk.outbox.ask_about(desk.organization(), &message.id, message.created_at).await.unwrap();
+        desk.outbox.mark_unknown(desk.organization(), &message.id, message.created_at).await.unwrap();
     }
-    desk.outbox.answered(&messages[1].id).await.unwrap();
-    desk.outbox.answered(&messages[1].id).await.unwrap();
-    let waiting = desk.outbox.to_ask_about().await.unwrap();
+    desk.outbox.mark_resolved(&messages[1].id).await.unwrap();
+    desk.outbox.mark_resolved(&messages[1].id).await.unwrap();
+    let waiting = desk.outbox.unknown().await.unwrap();
     assert_eq!(waiting, [0, 2].map(|place| entry(&desk, &messages[place])));
 }

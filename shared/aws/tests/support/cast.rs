@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared_aws::{audit::Deed, inbound::InboundText};
+use shared_aws::{audit::AuditEvent, inbound::InboundText};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
@@ -21,7 +21,7 @@ pub(crate) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// So long after the beginning.
 pub(crate) fn seconds(seconds: u64) -> Timestamp {
-    START.plus(Duration::from_secs(seconds))
+    START + Duration::from_secs(seconds)
 }
 
 fn person(id: &str, name: &str) -> Person {
@@ -101,8 +101,13 @@ pub(crate) fn membership(inbox: &Inbox, person: &Person) -> Membership {
 }
 
 /// Something that this person does.
-pub(crate) fn deed<'a>(by: &'a Person, action: &'static str, target: &'a str, at: Timestamp) -> Deed<'a> {
-    Deed { actor: &by.id, action, target, at, chance: shared_aws::clock::chance() }
+pub(crate) fn deed<'a>(
+    by: &'a Person,
+    action: &'static str,
+    target: &'a str,
+    at: Timestamp,
+) -> AuditEvent<'a> {
+    AuditEvent { actor: &by.id, action, target, at, entropy: shared_aws::clock::entropy() }
 }
 
 const FIRST_NAMES: [&str; 10] =
@@ -152,7 +157,7 @@ pub(crate) fn draft(inbox: &Inbox, to: &PhoneNumber, words: &str, by: &Person, a
         media: Vec::new(),
         sender: Some(by.clone()),
         automatic: false,
-        regardless: false,
+        bypass_opt_out: false,
         created_at: at,
         messaging_service: None,
         carrier_id: None,

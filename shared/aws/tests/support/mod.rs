@@ -9,20 +9,20 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, PutRequest, WriteRequest},
 };
 use shared_aws::{
-    audit::{Audit, Entry},
+    audit::{Audit, AuditEntry},
     client::Aws,
     contact_book::ContactBook,
     contact_copies::ContactCopies,
     contacts::Contacts,
     conversations::{
-        Change, Conversations,
-        lists::{Listing, Page},
+        ConversationUpdate, Conversations,
+        lists::{ConversationPage, Listing},
     },
     idempotency::{Idempotency, UsedKeys},
     inbound::{Inbound, Receipt},
     inboxes::Inboxes,
     keys::Key,
-    locks::{Acquired, Locks, Thread},
+    locks::{Acquired, ConversationKey, Locks},
     media::MediaFiles,
     members::Members,
     messages::Messages,
@@ -160,8 +160,8 @@ impl Desk {
         ConversationId::of(&self.inbox.id, number)
     }
 
-    pub(crate) fn thread<'a>(&'a self, conversation: &'a ConversationId) -> Thread<'a> {
-        Thread { organization: &self.inbox.organization, inbox: &self.inbox.id, conversation }
+    pub(crate) fn thread<'a>(&'a self, conversation: &'a ConversationId) -> ConversationKey<'a> {
+        ConversationKey { organization: &self.inbox.organization, inbox: &self.inbox.id, conversation }
     }
 
     /// What the inbox's counter says.
@@ -182,7 +182,7 @@ impl Desk {
     }
 
     /// What was done in the team, newest first.
-    pub(crate) async fn trail(&self) -> Vec<Entry> {
+    pub(crate) async fn trail(&self) -> Vec<AuditEntry> {
         self.audit.page(self.organization(), &self.inbox.team, 100, None).await.unwrap().entries
     }
 
@@ -212,7 +212,7 @@ impl Desk {
     pub(crate) async fn change(
         &self,
         conversation: &ConversationId,
-        change: Change,
+        change: ConversationUpdate,
         at: Timestamp,
     ) -> Option<Conversation> {
         let seen = self.conversations.get(self.thread(conversation)).await.unwrap()?;
@@ -226,7 +226,7 @@ impl Desk {
         filter: &Filter,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page, StoreError> {
+    ) -> Result<ConversationPage, StoreError> {
         let (organization, inbox) = (self.organization(), &self.inbox.id);
         self.conversations.list(Listing { organization, inbox, folder, filter }, limit, after).await
     }

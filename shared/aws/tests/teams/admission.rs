@@ -1,15 +1,15 @@
 //! Admission to an inbox: everything that must hold does hold at the instant of the write.
 
 use shared_aws::{
-    members::{Added, Members, UserInbox},
-    registrations::{Registrations, Turn},
+    members::{AddMemberOutcome, Members, UserInbox},
+    registrations::{Registrations, Transition},
     team_members::TeamMembers,
 };
 use shared_domain::{
     inbox::{Inbox, Stage},
     lock::Person,
     membership::Role,
-    registration::{Registration, RegistrationStatus, Source, Step},
+    registration::{Registration, RegistrationStatus, StepSource, TimelineStep},
 };
 use tokio::task::JoinSet;
 
@@ -18,11 +18,11 @@ use crate::support::{
     Desk, ada, another_inbox, ben, colleague, deed, membership, seconds, team_that_is, user,
 };
 
-async fn admit(desk: &Desk, inbox: &Inbox, person: &Person) -> Added {
+async fn admit(desk: &Desk, inbox: &Inbox, person: &Person) -> AddMemberOutcome {
     admit_by(&desk.members, inbox, person).await
 }
 
-async fn admit_by(members: &Members, inbox: &Inbox, person: &Person) -> Added {
+async fn admit_by(members: &Members, inbox: &Inbox, person: &Person) -> AddMemberOutcome {
     let deed = deed(person, "inbox.admit", inbox.id.as_str(), seconds(10));
     members.admit(&inbox.organization, &membership(inbox, person), &deed).await.unwrap()
 }
@@ -36,7 +36,7 @@ async fn who_is_admitted_is_found_from_inbox_and_user_and_being_admitted_twice_i
     let desk = desk().await;
     in_team(&desk, &ada()).await;
     for _ in 0..2 {
-        assert_eq!(admit(&desk, &desk.inbox, &ada()).await, Added::Done);
+        assert_eq!(admit(&desk, &desk.inbox, &ada()).await, AddMemberOutcome::Done);
         let members = desk.members.list(desk.organization(), &desk.inbox.id).await.unwrap();
         assert_eq!(members, [membership(&desk.inbox, &ada())]);
         let of_user = UserInbox { inbox: desk.inbox.id.clone(), team: desk.inbox.team.clone() };
@@ -62,7 +62,7 @@ async fn who_is_dismissed_has_no_way_in_from_either_side() {
 }
 
 /// The answer, and that nothing was written where it was a refusal.
-async fn refused(desk: &Desk, inbox: &Inbox) -> Added {
+async fn refused(desk: &Desk, inbox: &Inbox) -> AddMemberOutcome {
     let before = desk.all_rows().await;
     let answer = admit(desk, inbox, &ada()).await;
     assert_eq!(desk.all_rows().await, before);
@@ -73,7 +73,7 @@ async fn refused(desk: &Desk, inbox: &Inbox) -> Added {
 async fn who_is_not_of_the_team_is_not_admitted() {
     let desk = desk().await;
     desk.members.put_user(desk.organization(), &user(&ada())).await.unwrap();
-    assert_eq!(refused(&desk, &desk.inbox).await, Added::NotInTeam);
+    assert_eq!(refused(&desk, &desk.inbox).await, AddMemberOutcome::NotInTeam);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,10 +87,10 @@ async fn nobody_is_admitted_while_the_team_may_not_send() {
         RegistrationStatus::Suspended,
     ] {
         desk.teams.put(desk.organization(), &team_that_is(status)).await.unwrap();
-        assert_eq!(refused(&desk, &desk.inbox).await, Added::RegistrationIncomplete, "{status:?}");
+        assert_eq!(refused(&desk, &desk.inbox).await, AddMemberOutcome::RegistrationIncomplete, "{status:?}");
     }
     desk.teams.put(desk.organization(), &team_that_is(RegistrationStatus::Approved)).await.unwrap();
-    assert_eq!(admit(&desk, &desk.inbox, &ada()).await, Added::Done);
+    assert_eq!(admit(&desk, &desk.inbox, &ada()).await, AddMemberOutcome::Done);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,9 +100,9 @@ async fn nobody_is_admitted_to_an_inbox_that_is_not_in_use_or_not_there() {
     for stage in [Stage::Creating, Stage::Retired] {
         let inbox = Inbox { stage, ..another_inbox(1) };
         desk.inboxes.put(&inbox).await.unwrap();
-        assert_eq!(refused(&desk, &inbox).await, Added::InboxNotActive, "{stage:?}");
+        assert_eq!(refused(&desk, &inbox).await, AddMemberOutcome::InboxNotActive, "{stage:?}");
     }
-    assert_eq!(refused(&desk, &another_inbox(2)).await, Added::InboxNotActive);
+    assert_eq!(refused(&desk, &another_inbox(2)).await, AddMemberOutcome::InboxNotActive);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,25 +110,29 @@ async fn of_several_reasons_the_most_lasting_is_told() {
     let desk = Desk::open().await;
     let status = RegistrationStatus::Suspended;
     desk.teams.put(desk.organization(), &team_that_is(status)).await.unwrap();
-    assert_eq!(refused(&desk, &desk.inbox).await, Added::RegistrationIncomplete, "nor of the team");
-    assert_eq!(refused(&desk, &another_inbox(2)).await, Added::InboxNotActive, "nor registered");
+    assert_eq!(
+        refused(&desk, &desk.inbox).await,
+        AddMemberOutcome::RegistrationIncomplete,
+        "nor of the team"
+    );
+    assert_eq!(refused(&desk, &another_inbox(2)).await, AddMemberOutcome::InboxNotActive, "nor registered");
 }
 
 /// A suspension by event, over a connection of its own.
 async fn suspend(registrations: Registrations, inbox: Inbox, from: Registration) -> bool {
-    let at = from.as_of.plus(std::time::Duration::from_secs(1));
+    let at = from.as_of + std::time::Duration::from_secs(1);
     let status = RegistrationStatus::Suspended;
-    let step = Step {
+    let step = TimelineStep {
         id: "EZ1".into(),
         status,
         at,
-        source: Source::Callback,
+        source: StepSource::Callback,
         codes: Vec::new(),
         detail: None,
         by: None,
     };
-    let turn = Turn { to: status, as_of: at, reasons: &[], step: &step, admins: Vec::new() };
-    registrations.turn(&inbox.organization, &inbox.team, &from, turn).await.unwrap()
+    let turn = Transition { to: status, as_of: at, reasons: &[], step: &step, admins: Vec::new() };
+    registrations.transition(&inbox.organization, &inbox.team, &from, turn).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -153,11 +157,14 @@ async fn a_suspension_among_admissions_divides_them_and_lets_nobody_in_after_it(
         let registrations = Registrations::new(desk.other_host());
         let suspended = tokio::spawn(suspend(registrations, inbox.clone(), from));
         for (added, person) in admissions.join_all().await {
-            assert!(matches!(added, Added::Done | Added::RegistrationIncomplete), "{added:?}");
-            assert_eq!(is_in(&desk, &inbox.id, &person).await.is_some(), added == Added::Done);
+            assert!(
+                matches!(added, AddMemberOutcome::Done | AddMemberOutcome::RegistrationIncomplete),
+                "{added:?}"
+            );
+            assert_eq!(is_in(&desk, &inbox.id, &person).await.is_some(), added == AddMemberOutcome::Done);
         }
         assert!(suspended.await.unwrap(), "admissions hold up no suspension");
-        assert_eq!(admit(&desk, &inbox, &people[0]).await, Added::RegistrationIncomplete);
+        assert_eq!(admit(&desk, &inbox, &people[0]).await, AddMemberOutcome::RegistrationIncomplete);
     }
 }
 
@@ -166,7 +173,7 @@ async fn an_inbox_that_is_given_while_its_member_is_removed_from_the_team_goes_w
     let desk = desk().await;
     in_team(&desk, &ada()).await;
     let read_before = home(&desk, &ada()).await.unwrap();
-    assert_eq!(admit(&desk, &desk.inbox, &ada()).await, Added::Done);
+    assert_eq!(admit(&desk, &desk.inbox, &ada()).await, AddMemberOutcome::Done);
     assert_eq!(remove(&desk, &read_before).await, std::slice::from_ref(&desk.inbox.id));
     assert_eq!(is_in(&desk, &desk.inbox.id, &ada()).await, None);
     assert_eq!(home(&desk, &ada()).await.unwrap().inboxes, []);
@@ -187,7 +194,7 @@ async fn whoever_is_admitted_and_removed_at_once_is_out_at_the_end() {
         let deed = deed(&ben, "member.remove", person.id.as_str(), seconds(30));
         other.remove(desk.organization(), &desk.inbox.team, &read_before, &deed).await.unwrap();
         let added = admission.await.unwrap();
-        assert!(matches!(added, Added::Done | Added::NotInTeam), "{added:?}");
+        assert!(matches!(added, AddMemberOutcome::Done | AddMemberOutcome::NotInTeam), "{added:?}");
         assert_eq!(is_in(&desk, &desk.inbox.id, &person).await, None, "{added:?}");
         assert_eq!(home(&desk, &person).await.unwrap().inboxes, []);
     }

@@ -1,6 +1,6 @@
 //! Members of teams: their names go wherever they are shown, and who leaves takes nothing along.
 
-use shared_aws::{members::Home, table::StoreError, team_members::TeamMembers};
+use shared_aws::{members::UserProfile, table::StoreError, team_members::TeamMembers};
 use shared_domain::{
     ids::{InboxId, TeamId},
     lock::Person,
@@ -19,7 +19,7 @@ pub(super) async fn desk() -> Desk {
     desk
 }
 
-pub(super) async fn home(desk: &Desk, person: &Person) -> Option<Home> {
+pub(super) async fn home(desk: &Desk, person: &Person) -> Option<UserProfile> {
     desk.members.home(desk.organization(), &person.id).await.unwrap()
 }
 
@@ -30,7 +30,7 @@ async fn put_from(
     team: &TeamId,
     user: &User,
     role: Role,
-    home: Option<&Home>,
+    home: Option<&UserProfile>,
 ) -> Result<bool, StoreError> {
     let cleo = cleo();
     let deed = deed(&cleo, "member.put", user.id.as_str(), seconds(20));
@@ -43,11 +43,11 @@ pub(super) async fn put(desk: &Desk, team: &TeamId, user: &User, role: Role) -> 
     put_from(desk, &desk.team_members, team, user, role, home.as_ref()).await.unwrap()
 }
 
-pub(super) async fn remove(desk: &Desk, home: &Home) -> Vec<InboxId> {
+pub(super) async fn remove(desk: &Desk, home: &UserProfile) -> Vec<InboxId> {
     remove_by(desk, &desk.team_members, home).await.unwrap()
 }
 
-async fn remove_by(desk: &Desk, store: &TeamMembers, home: &Home) -> Result<Vec<InboxId>, StoreError> {
+async fn remove_by(desk: &Desk, store: &TeamMembers, home: &UserProfile) -> Result<Vec<InboxId>, StoreError> {
     let cleo = cleo();
     let deed = deed(&cleo, "member.remove", home.user.id.as_str(), seconds(30));
     store.remove(desk.organization(), &desk.inbox.team, home, &deed).await
@@ -83,7 +83,7 @@ async fn member_elsewhere(desk: &Desk, person: &Person) -> (Team, Membership) {
 async fn who_becomes_a_member_is_found_from_team_and_user_and_has_a_standing() {
     let desk = desk().await;
     let (organization, team) = (desk.organization(), &desk.inbox.team);
-    let standing = async || desk.members.standing(organization, team, &ada().id).await.unwrap();
+    let standing = async || desk.members.user_in_team(organization, team, &ada().id).await.unwrap();
     assert_eq!(standing().await, None);
     assert!(put(&desk, team, &user(&ada()), Role::Admin).await);
     assert!(put(&desk, team, &user(&ben()), Role::Member).await);
@@ -94,16 +94,16 @@ async fn who_becomes_a_member_is_found_from_team_and_user_and_has_a_standing() {
     assert_eq!(desk.team_members.get(organization, team, &ada().id).await.unwrap(), Some(first));
     assert_eq!(desk.team_members.get(organization, team, &cleo().id).await.unwrap(), None);
     let role = TeamRole { team: team.clone(), role: Role::Admin };
-    let expected = Home { user: user(&ada()), teams: vec![role], inboxes: Vec::new() };
+    let expected = UserProfile { user: user(&ada()), teams: vec![role], inboxes: Vec::new() };
     assert_eq!(home(&desk, &ada()).await, Some(expected));
     let standing = standing().await.unwrap();
     assert_eq!((standing.role, standing.person(), standing.manages()), (Some(Role::Admin), ada(), true));
     assert_eq!(standing.team, team_that_is(RegistrationStatus::Approved));
-    let elsewhere = desk.members.standing(organization, &another_team(1).id, &ada().id).await.unwrap();
+    let elsewhere = desk.members.user_in_team(organization, &another_team(1).id, &ada().id).await.unwrap();
     assert_eq!(elsewhere, None, "there is no such team");
     desk.teams.put(organization, &another_team(1)).await.unwrap();
     let elsewhere =
-        desk.members.standing(organization, &another_team(1).id, &ada().id).await.unwrap().unwrap();
+        desk.members.user_in_team(organization, &another_team(1).id, &ada().id).await.unwrap().unwrap();
     assert_eq!((elsewhere.role, elsewhere.manages()), (None, false));
     assert_eq!(desk.trail().await.len(), 2);
 }
@@ -134,7 +134,7 @@ async fn a_role_is_refused_when_it_was_given_by_what_the_user_was_before() {
     assert!(put(&desk, team, &user(&ada()), Role::Admin).await);
     let admin = home(&desk, &ada()).await.unwrap();
     let before = desk.all_rows().await;
-    let stale = async |home: Option<&Home>| {
+    let stale = async |home: Option<&UserProfile>| {
         let (store, ada) = (&desk.team_members, user(&ada()));
         put_from(&desk, store, team, &ada, Role::Member, home).await.unwrap()
     };
@@ -183,7 +183,7 @@ async fn another_name_is_refused_when_a_place_that_showed_the_old_one_went_meanw
     let cleo = cleo();
     let deed = deed(&cleo, "inbox.dismiss", "x", seconds(21));
     desk.members.dismiss(organization, &desk.inbox.team, &inboxes[0], &ada().id, &deed).await.unwrap();
-    let refused = async |stale: Option<&Home>| {
+    let refused = async |stale: Option<&UserProfile>| {
         let before = desk.all_rows().await;
         let team = &desk.inbox.team;
         let done = put_from(&desk, &desk.team_members, team, &renamed, Role::Member, stale).await.unwrap();

@@ -23,7 +23,7 @@ use reqwest::{
 use super::client::{Credentials, SetupError, bundled_roots, checked_base};
 
 /// Redirects that are followed, each looked at like the first address.
-const MOST_REDIRECTS: usize = 2;
+const MAX_REDIRECTS: usize = 2;
 
 /// Fetches files. Cheap to clone.
 #[derive(Clone)]
@@ -93,7 +93,7 @@ impl MediaClient {
     /// [`FetchError`].
     pub async fn fetch(&self, address: &str, most: u64) -> Result<Fetched, FetchError> {
         let mut url = Url::parse(address).map_err(|_| FetchError::Foreign)?;
-        for _ in 0..=MOST_REDIRECTS {
+        for _ in 0..=MAX_REDIRECTS {
             let response = self.ask(&url).await?;
             match response.status() {
                 StatusCode::OK => return content(response, most).await,

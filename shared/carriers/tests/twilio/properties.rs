@@ -20,7 +20,7 @@ fn borrowed(params: &[(String, String)]) -> Vec<(&str, &str)> {
     params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
-/// Bytes that look like a form more often than chance would have it.
+/// Bytes that look like a form more often than entropy would have it.
 fn form_like() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just(b"MessageSid=SM11111111111111111111111111111111".to_vec()),
@@ -39,7 +39,7 @@ fn form_like() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
-/// Bytes that look like a list of events more often than chance would have it.
+/// Bytes that look like a list of events more often than entropy would have it.
 fn events_like() -> impl Strategy<Value = Vec<u8>> {
     let leaf = prop_oneof![
         Just(r#""com.twilio.messaging.compliance.brand-registration.brand-failure""#.to_owned()),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{LONGEST_CUSTOM_NAME, MOST_CUSTOM, cell::import_cell};
+use super::{MAX_CUSTOM_FIELDS, MAX_CUSTOM_NAME_LENGTH, cell::import_cell};
 
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Columns {
 
 /// All that is wrong with a header. Its text says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, Default, thiserror::Error)]
-pub struct HeaderFault {
+pub struct HeaderError {
     /// Required columns that are not there.
     pub missing: Vec<&'static str>,
     /// Columns that are there twice (`ContactId` and `StudentId` are the same).
@@ -47,7 +47,7 @@ const REQUIRED: [(Column, &str); 4] = [
     (Column::MobileNumber, "MobileNumber"),
 ];
 
-impl fmt::Display for HeaderFault {
+impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "expected the columns ContactId (or StudentId), FirstName, LastName and MobileNumber, perhaps OptedOut and \
@@ -79,20 +79,20 @@ impl Columns {
     /// Reads a header. Case, spaces and underscores in names do not matter; the order neither.
     ///
     /// # Errors
-    /// [`HeaderFault`]: everything that is wrong, in one.
-    pub fn parse<'a>(header: impl IntoIterator<Item = &'a str>) -> Result<Self, HeaderFault> {
+    /// [`HeaderError`]: everything that is wrong, in one.
+    pub fn parse<'a>(header: impl IntoIterator<Item = &'a str>) -> Result<Self, HeaderError> {
         let names: Vec<String> = header.into_iter().map(|name| import_cell(name.trim()).to_owned()).collect();
         let all: Vec<Column> = names.iter().map(|name| column(name)).collect();
         let missing =
             REQUIRED.iter().filter(|(column, _)| !all.contains(column)).map(|(_, name)| *name).collect();
-        let fault = HeaderFault {
+        let fault = HeaderError {
             missing,
             duplicates: duplicates(&names, &all),
             misnamed: misnamed(&all),
-            too_many: Some(customs(&all).count()).filter(|count| *count > MOST_CUSTOM),
+            too_many: Some(customs(&all).count()).filter(|count| *count > MAX_CUSTOM_FIELDS),
             separator: names.len() == 1 && names[0].contains([';', '\t']),
         };
-        if fault == HeaderFault::default() { Ok(Self { names, all }) } else { Err(fault) }
+        if fault == HeaderError::default() { Ok(Self { names, all }) } else { Err(fault) }
     }
 
     /// The custom fields of the file.
@@ -144,7 +144,7 @@ fn duplicates(names: &[String], all: &[Column]) -> Vec<String> {
 fn misnamed(all: &[Column]) -> Vec<usize> {
     let wrong = |column: &Column| match column {
         Column::Custom(name) => {
-            name.chars().count() > LONGEST_CUSTOM_NAME
+            name.chars().count() > MAX_CUSTOM_NAME_LENGTH
                 || name.contains(|c: char| c.is_control() || c == '\u{fffd}')
         }
         _ => false,
@@ -156,7 +156,7 @@ fn misnamed(all: &[Column]) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    fn parse(header: &str) -> Result<Columns, HeaderFault> {
+    fn parse(header: &str) -> Result<Columns, HeaderError> {
         Columns::parse(header.split(','))
     }
 

@@ -30,7 +30,7 @@ pub enum NotText {
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Bytes that tell a file that is no text.
-const LONGEST_MAGIC: usize = 4;
+const MAX_MAGIC_LENGTH: usize = 4;
 /// Bytes looked at, from the first one on that is not ASCII.
 const LOOKED_AT: usize = 64 * 1024;
 
@@ -49,7 +49,7 @@ impl Detector {
     /// # Errors
     /// [`NotText`].
     pub fn feed(&mut self, chunk: &[u8]) -> Result<bool, NotText> {
-        let room = LONGEST_MAGIC.saturating_sub(self.head.len());
+        let room = MAX_MAGIC_LENGTH.saturating_sub(self.head.len());
         self.head.extend(chunk.iter().take(room));
         refuse_magic(&self.head)?;
         if chunk.contains(&0) {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::row::{NO_SUCH_USER, Row, RowFault, Staff};
+use super::row::{NO_SUCH_USER, Row, RowError, Staff};
 use crate::{
     contact::Contact,
     lock::Person,
-    opt_out::{self, State},
+    opt_out::{self, OptOutState},
     phone::PhoneNumber,
 };
 
@@ -18,7 +18,7 @@ pub struct Existing<'a> {
     /// Its custom fields.
     pub custom: &'a BTreeMap<String, String>,
     /// Where its number stands with the team's opt-outs.
-    pub opt_out: &'a State,
+    pub opt_out: &'a OptOutState,
 }
 
 /// What becomes of the contact.
@@ -55,12 +55,12 @@ pub struct Changes {
 ///
 /// # Errors
 /// The fault of the row, when it assigns somebody unknown.
-pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&Person>) -> Result<Upsert, RowFault> {
+pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&Person>) -> Result<Upsert, RowError> {
     let assigned = match (&row.staff, staff) {
         (Staff::Absent, _) => None,
         (Staff::Blank, _) => Some(None),
         (Staff::Is(wanted), Some(person)) if person.id == *wanted => Some(Some(person.clone())),
-        (Staff::Is(_), _) => return Err(RowFault::new("StaffId", NO_SUCH_USER)),
+        (Staff::Is(_), _) => return Err(RowError::new("StaffId", NO_SUCH_USER)),
     };
     let Some(Existing { contact, custom, opt_out }) = existing else {
         return Ok(Upsert::Create(created(row, assigned.flatten())));
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::{
         ids::{TeamId, UserId},
-        opt_out::Source,
+        opt_out::OptOutSource,
     };
 
     fn person(id: &str) -> Person {
@@ -166,12 +166,12 @@ mod tests {
         (contact, BTreeMap::from([("Bus".into(), "12".into()), ("Other".into(), "kept".into())]))
     }
 
-    fn planned(row: &Row, state: &State, staff: Option<&Person>) -> Result<Upsert, RowFault> {
+    fn planned(row: &Row, state: &OptOutState, staff: Option<&Person>) -> Result<Upsert, RowError> {
         let (contact, custom) = contact();
         plan(Some(Existing { contact: &contact, custom: &custom, opt_out: state }), row, staff)
     }
 
-    fn updated(row: &Row, state: &State, staff: Option<&Person>) -> Changes {
+    fn updated(row: &Row, state: &OptOutState, staff: Option<&Person>) -> Changes {
         match planned(row, state, staff) {
             Ok(Upsert::Update(changes)) => changes,
             other => panic!("{other:?}"),
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_row_that_says_what_is_known_changes_nothing() {
-        assert_eq!(planned(&row(), &State::default(), None), Ok(Upsert::Unchanged));
+        assert_eq!(planned(&row(), &OptOutState::default(), None), Ok(Upsert::Unchanged));
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
             custom: BTreeMap::from([("Bus".into(), None), ("Room".into(), Some("B".into()))]),
             ..row()
         };
-        let changes = updated(&other, &State::default(), None);
+        let changes = updated(&other, &OptOutState::default(), None);
         let expected = Changes {
             first_name: Some(None),
             last_name: Some(Some("L".into())),
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_blank_staff_id_clears_and_a_missing_column_leaves_alone() {
         let with = |staff| Row { staff, ..row() };
-        let state = State::default();
+        let state = OptOutState::default();
         assert_eq!(updated(&with(Staff::Blank), &state, None).assigned, Some(None));
         let ben = with(Staff::Is(person("ben").id));
         assert_eq!(planned(&ben, &state, Some(&person("ben"))), Ok(Upsert::Unchanged));
@@ -226,8 +226,9 @@ mod tests {
     #[test]
     fn opted_out_follows_the_rules_of_opt_outs() {
         let with = |opted_out| Row { opted_out, ..row() };
-        let (stopped, imported) = (State::out_by([Source::Keyword]), State::out_by([Source::Import]));
-        assert_eq!(updated(&with(Some(true)), &State::default(), None).opted_out, Some(true));
+        let (stopped, imported) =
+            (OptOutState::out_by([OptOutSource::Keyword]), OptOutState::out_by([OptOutSource::Import]));
+        assert_eq!(updated(&with(Some(true)), &OptOutState::default(), None).opted_out, Some(true));
         assert_eq!(updated(&with(Some(false)), &imported, None).opted_out, Some(false));
         assert_eq!(planned(&with(None), &imported, None), Ok(Upsert::Unchanged), "blank keeps");
         assert_eq!(
@@ -276,7 +277,7 @@ mod tests {
         #[test]
         fn the_same_row_twice_changes_nothing_more(first in rows(), row in rows()) {
             let ben = person("ben");
-            let (mut contact, mut custom, mut state) = (contact().0, BTreeMap::new(), State::default());
+            let (mut contact, mut custom, mut state) = (contact().0, BTreeMap::new(), OptOutState::default());
             for row in [&first, &row, &row] {
                 let existing = Existing { contact: &contact.clone(), custom: &custom.clone(), opt_out: &state.clone() };
                 let staff = matches!(row.staff, Staff::Is(_)).then_some(&ben);

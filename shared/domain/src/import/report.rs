@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::row::RowFault;
+use super::row::RowError;
 
 /// The most faults that a report keeps; more are only counted.
-pub const MOST_ERRORS: usize = 1000;
+pub const MAX_ERRORS: usize = 1000;
 
 /// What became of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct Report {
     pub unchanged: u64,
     /// Rows refused.
     pub refused: u64,
-    /// The first [`MOST_ERRORS`] faults, in the order of the rows.
+    /// The first [`MAX_ERRORS`] faults, in the order of the rows.
     pub errors: Vec<Refusal>,
     /// How many faults there are beyond those.
     pub errors_beyond: u64,
@@ -62,10 +62,10 @@ impl Report {
     }
 
     /// Counts a row that was refused, once, with all its faults.
-    pub fn refuse(&mut self, row: u64, faults: impl IntoIterator<Item = RowFault>) {
+    pub fn refuse(&mut self, row: u64, faults: impl IntoIterator<Item = RowError>) {
         self.rows += 1;
         self.refused += 1;
-        for RowFault { field, reason } in faults {
+        for RowError { field, reason } in faults {
             self.keep(Refusal { row, field, reason: reason.into_owned() });
         }
     }
@@ -82,7 +82,7 @@ impl Report {
     }
 
     fn keep(&mut self, error: Refusal) {
-        if self.errors.len() < MOST_ERRORS {
+        if self.errors.len() < MAX_ERRORS {
             self.errors.push(error);
         } else {
             self.errors_beyond += 1;
@@ -102,7 +102,7 @@ mod tests {
             0 => report.take(Outcome::Created),
             1 => report.take(Outcome::Updated),
             2 => report.take(Outcome::Unchanged),
-            _ => report.refuse(row, [RowFault::new("MobileNumber", "bad"), RowFault::new("", "worse")]),
+            _ => report.refuse(row, [RowError::new("MobileNumber", "bad"), RowError::new("", "worse")]),
         }
         report
     }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
-    LONGEST_CUSTOM_VALUE, LONGEST_EXTERNAL_ID,
+    MAX_CUSTOM_VALUE_LENGTH, MAX_EXTERNAL_ID_LENGTH,
     cell::import_cell,
     columns::{Column, Columns},
 };
@@ -41,14 +41,14 @@ pub struct Row {
 
 /// Why a row is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowFault {
+pub struct RowError {
     /// The column as the file calls it; empty when it is about the whole row.
     pub field: String,
     /// A sentence for people.
     pub reason: Cow<'static, str>,
 }
 
-impl RowFault {
+impl RowError {
     pub(super) fn new(field: &str, reason: &'static str) -> Self {
         Self { field: field.to_owned(), reason: Cow::Borrowed(reason) }
     }
@@ -76,17 +76,17 @@ impl Columns {
     /// Reads a row of the file.
     ///
     /// # Errors
-    /// All [`RowFault`]s, in the order of the columns.
-    pub fn row(&self, fields: &[&str]) -> Result<Row, Vec<RowFault>> {
+    /// All [`RowError`]s, in the order of the columns.
+    pub fn row(&self, fields: &[&str]) -> Result<Row, Vec<RowError>> {
         if fields.len() != self.count() {
             let reason = format!("{} columns instead of {}", fields.len(), self.count());
-            return Err(vec![RowFault { field: String::new(), reason: reason.into() }]);
+            return Err(vec![RowError { field: String::new(), reason: reason.into() }]);
         }
         let mut reading = Reading::default();
         let mut faults = Vec::new();
         for ((column, name), field) in self.all.iter().zip(&self.names).zip(fields) {
             if let Err(reason) = reading.take(column, import_cell(field.trim()).trim()) {
-                faults.push(RowFault::new(name, reason));
+                faults.push(RowError::new(name, reason));
             }
         }
         match (reading.external_id, reading.number) {
@@ -138,7 +138,7 @@ impl Reading {
 }
 
 fn external_id(cell: &str) -> Result<String, Fault> {
-    let fits = (1..=LONGEST_EXTERNAL_ID).contains(&cell.len()) && !cell.contains(char::is_control);
+    let fits = (1..=MAX_EXTERNAL_ID_LENGTH).contains(&cell.len()) && !cell.contains(char::is_control);
     fits.then(|| cell.to_owned()).ok_or(EXTERNAL_ID)
 }
 
@@ -177,7 +177,7 @@ fn staff(cell: &str) -> Result<Staff, Fault> {
 /// Line breaks and tabs, which cells with notes hold, become spaces.
 fn value(cell: &str) -> Result<Option<String>, Fault> {
     let line = cell.replace("\r\n", " ").replace(['\n', '\r', '\t'], " ");
-    let fits = line.chars().count() <= LONGEST_CUSTOM_VALUE && !line.contains(char::is_control);
+    let fits = line.chars().count() <= MAX_CUSTOM_VALUE_LENGTH && !line.contains(char::is_control);
     if line.is_empty() { Ok(None) } else { fits.then_some(Some(line)).ok_or(VALUE) }
 }
 
@@ -201,7 +201,7 @@ mod tests {
         .unwrap()
     }
 
-    fn row(fields: [&str; 8]) -> Result<Row, Vec<RowFault>> {
+    fn row(fields: [&str; 8]) -> Result<Row, Vec<RowError>> {
         columns().row(&fields)
     }
 
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn what_could_not_be_decoded_is_refused() {
         let faults = row(["S-7", "Ad\u{fffd}", "", "2025550143", "", "", "", ""]).unwrap_err();
-        assert_eq!(faults, [RowFault::new("FirstName", ENCODING)]);
+        assert_eq!(faults, [RowError::new("FirstName", ENCODING)]);
     }
 
     #[test]

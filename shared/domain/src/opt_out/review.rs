@@ -12,7 +12,7 @@ use crate::{
 
 /// A text that [may be a wish for no more texts](wants_review), as the members of its inbox judge it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Review {
+pub struct OptOutReview {
     /// Made of the text's own id: a text is up for review once.
     pub id: ReviewId,
     /// The text.
@@ -26,20 +26,20 @@ pub struct Review {
     /// When it came in.
     pub at: Timestamp,
     /// What became of it; nothing while it waits.
-    pub decided: Option<Decided>,
+    pub decided: Option<ReviewResolution>,
 }
 
 /// What people make of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum ReviewOutcome {
     /// It was a wish for no more texts, and is honored.
     OptedOut,
     /// It meant something else.
     Dismissed,
 }
 
-impl Verdict {
+impl ReviewOutcome {
     /// The word of the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -51,9 +51,9 @@ impl Verdict {
 
 /// A decision about a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decided {
+pub struct ReviewResolution {
     /// What it was.
-    pub verdict: Verdict,
+    pub verdict: ReviewOutcome,
     /// Whose.
     pub by: Person,
     /// When.

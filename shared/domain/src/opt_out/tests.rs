@@ -158,101 +158,114 @@ fn free_wording_is_noticed_and_small_talk_is_not() {
 
 #[test]
 fn verdicts_have_the_words_of_the_api() {
-    assert_eq!((Verdict::OptedOut.as_str(), Verdict::Dismissed.as_str()), ("opted_out", "dismissed"));
+    assert_eq!(
+        (ReviewOutcome::OptedOut.as_str(), ReviewOutcome::Dismissed.as_str()),
+        ("opted_out", "dismissed")
+    );
 }
 
-fn out(sources: &[Source]) -> State {
-    State::out_by(sources.iter().copied())
+fn out(sources: &[OptOutSource]) -> OptOutState {
+    OptOutState::out_by(sources.iter().copied())
 }
 
-fn decide(current: &State, keyword: Keyword) -> (Option<State>, Option<Reply>) {
-    match after_keyword(current, keyword, true, Answers::Product, false) {
-        Decision::Keyword { change, reply } => (change.map(|change| change.state), reply),
-        Decision::Ordinary => panic!("{keyword:?} is a keyword"),
+fn decide(current: &OptOutState, keyword: Keyword) -> (Option<OptOutState>, Option<KeywordReply>) {
+    match after_keyword(current, keyword, true, KeywordReplies::Product, false) {
+        KeywordDecision::Keyword { change, reply } => (change.map(|change| change.state), reply),
+        KeywordDecision::Ordinary => panic!("{keyword:?} is a keyword"),
     }
 }
 
 #[test]
 fn stop_closes_and_is_confirmed_once() {
-    let (closed, reply) = decide(&State::default(), Keyword::Stop);
-    assert_eq!((closed.as_ref(), reply), (Some(&out(&[Source::Keyword])), Some(Reply::Stopped)));
+    let (closed, reply) = decide(&OptOutState::default(), Keyword::Stop);
+    assert_eq!((closed.as_ref(), reply), (Some(&out(&[OptOutSource::Keyword])), Some(KeywordReply::Stopped)));
     assert_eq!(decide(&closed.unwrap(), Keyword::Stop), (None, None), "then silence");
-    let both = out(&[Source::Keyword, Source::User]);
-    assert_eq!(decide(&out(&[Source::User]), Keyword::Stop), (Some(both), None), "closed already");
+    let both = out(&[OptOutSource::Keyword, OptOutSource::User]);
+    assert_eq!(decide(&out(&[OptOutSource::User]), Keyword::Stop), (Some(both), None), "closed already");
 }
 
 #[test]
 fn start_opens_what_a_keyword_closed_and_nothing_else() {
     assert_eq!(
-        decide(&out(&[Source::Keyword]), Keyword::Start),
-        (Some(State::default()), Some(Reply::Started))
+        decide(&out(&[OptOutSource::Keyword]), Keyword::Start),
+        (Some(OptOutState::default()), Some(KeywordReply::Started))
     );
-    assert_eq!(decide(&State::default(), Keyword::Start), (None, None));
-    for source in [Source::User, Source::Import, Source::Carrier] {
+    assert_eq!(decide(&OptOutState::default(), Keyword::Start), (None, None));
+    for source in [OptOutSource::User, OptOutSource::Import, OptOutSource::Carrier] {
         assert_eq!(decide(&out(&[source]), Keyword::Start), (None, None), "{source:?}");
-        let both = out(&[source, Source::Keyword]);
+        let both = out(&[source, OptOutSource::Keyword]);
         assert_eq!(decide(&both, Keyword::Start), (Some(out(&[source])), None), "{source:?} holds");
     }
-    let elsewhere = after_keyword(&out(&[Source::Keyword]), Keyword::Start, false, Answers::Product, false);
-    assert_eq!(elsewhere, Decision::Keyword { change: None, reply: None });
+    let elsewhere =
+        after_keyword(&out(&[OptOutSource::Keyword]), Keyword::Start, false, KeywordReplies::Product, false);
+    assert_eq!(elsewhere, KeywordDecision::Keyword { change: None, reply: None });
 }
 
 #[test]
 fn yes_is_an_answer_like_any_other_unless_a_keyword_closed() {
-    let after = |state: &State, same| after_keyword(state, Keyword::Yes, same, Answers::Product, false);
+    let after =
+        |state: &OptOutState, same| after_keyword(state, Keyword::Yes, same, KeywordReplies::Product, false);
     assert_eq!(
-        decide(&out(&[Source::Keyword]), Keyword::Yes),
-        (Some(State::default()), Some(Reply::Started))
+        decide(&out(&[OptOutSource::Keyword]), Keyword::Yes),
+        (Some(OptOutState::default()), Some(KeywordReply::Started))
     );
-    assert_eq!(after(&State::default(), true), Decision::Ordinary);
-    assert_eq!(after(&out(&[Source::User, Source::Carrier]), true), Decision::Ordinary);
-    assert_eq!(after(&out(&[Source::Keyword]), false), Decision::Ordinary);
+    assert_eq!(after(&OptOutState::default(), true), KeywordDecision::Ordinary);
+    assert_eq!(after(&out(&[OptOutSource::User, OptOutSource::Carrier]), true), KeywordDecision::Ordinary);
+    assert_eq!(after(&out(&[OptOutSource::Keyword]), false), KeywordDecision::Ordinary);
 }
 
 #[test]
 fn who_answers_is_a_setting() {
-    assert_eq!(Answers::parse("product"), Some(Answers::Product));
-    assert_eq!(Answers::parse("carrier"), Some(Answers::default()));
-    assert_eq!(Answers::parse(""), None);
+    assert_eq!(KeywordReplies::parse("product"), Some(KeywordReplies::Product));
+    assert_eq!(KeywordReplies::parse("carrier"), Some(KeywordReplies::default()));
+    assert_eq!(KeywordReplies::parse(""), None);
 }
 
 #[test]
 fn help_is_always_answered_and_changes_nothing() {
-    for state in [State::default(), out(&[Source::Keyword]), out(&[Source::User])] {
-        assert_eq!(decide(&state, Keyword::Help), (None, Some(Reply::Help)));
+    for state in [OptOutState::default(), out(&[OptOutSource::Keyword]), out(&[OptOutSource::User])] {
+        assert_eq!(decide(&state, Keyword::Help), (None, Some(KeywordReply::Help)));
     }
 }
 
 #[test]
 fn where_the_carrier_answers_we_record_in_silence() {
     for (answers, carrier_answered) in
-        [(Answers::Carrier, false), (Answers::Carrier, true), (Answers::Product, true)]
+        [(KeywordReplies::Carrier, false), (KeywordReplies::Carrier, true), (KeywordReplies::Product, true)]
     {
-        let after = |state: &State, word| after_keyword(state, word, true, answers, carrier_answered);
-        let Decision::Keyword { change: Some(closed), reply: None } = after(&State::default(), Keyword::Stop)
+        let after = |state: &OptOutState, word| after_keyword(state, word, true, answers, carrier_answered);
+        let KeywordDecision::Keyword { change: Some(closed), reply: None } =
+            after(&OptOutState::default(), Keyword::Stop)
         else {
             panic!("recorded, and silent")
         };
         assert!(closed.turned && closed.state.is_out());
-        let Decision::Keyword { change: Some(opened), reply: None } = after(&closed.state, Keyword::Start)
+        let KeywordDecision::Keyword { change: Some(opened), reply: None } =
+            after(&closed.state, Keyword::Start)
         else {
             panic!("recorded, and silent")
         };
         assert!(opened.turned && !opened.state.is_out());
-        assert_eq!(after(&opened.state, Keyword::Help), Decision::Keyword { change: None, reply: None });
+        assert_eq!(
+            after(&opened.state, Keyword::Help),
+            KeywordDecision::Keyword { change: None, reply: None }
+        );
     }
 }
 
 #[test]
 fn a_user_opens_everything_and_an_import_not_what_the_person_or_the_carrier_closed() {
-    let all = out(&[Source::Keyword, Source::User, Source::Import, Source::Carrier]);
-    assert_eq!(after_user(&all, false).unwrap().state, State::default());
-    assert_eq!(after_import(&all, false).unwrap().state, out(&[Source::Keyword, Source::Carrier]));
-    assert_eq!(after_import(&out(&[Source::Keyword]), false), None);
-    assert_eq!(after_import(&out(&[Source::Import]), false).unwrap().state, State::default());
-    assert_eq!(after_user(&State::default(), false), None);
-    assert!(after_carrier_refusal(&State::default()).unwrap().turned);
-    assert_eq!(after_carrier_refusal(&out(&[Source::Carrier])), None);
+    let all = out(&[OptOutSource::Keyword, OptOutSource::User, OptOutSource::Import, OptOutSource::Carrier]);
+    assert_eq!(after_user(&all, false).unwrap().state, OptOutState::default());
+    assert_eq!(
+        after_import(&all, false).unwrap().state,
+        out(&[OptOutSource::Keyword, OptOutSource::Carrier])
+    );
+    assert_eq!(after_import(&out(&[OptOutSource::Keyword]), false), None);
+    assert_eq!(after_import(&out(&[OptOutSource::Import]), false).unwrap().state, OptOutState::default());
+    assert_eq!(after_user(&OptOutState::default(), false), None);
+    assert!(after_carrier_refusal(&OptOutState::default()).unwrap().turned);
+    assert_eq!(after_carrier_refusal(&out(&[OptOutSource::Carrier])), None);
     assert!(refused_as_opted_out("21610") && !refused_as_opted_out("30003") && !refused_as_opted_out(""));
 }
 
@@ -260,10 +273,10 @@ fn a_user_opens_everything_and_an_import_not_what_the_person_or_the_carrier_clos
 fn a_change_makes_its_line_of_the_ledger() {
     let office = inbox("org_1", "team_1", InboxKind::Shared);
     let phone = number(0);
-    let subject = Subject::of(&office, &phone);
+    let subject = OptOutSubject::of(&office, &phone);
     let contact = ContactId::provisional(&office.team, &phone);
     let at = Timestamp::from_millis(1);
-    let entry = after_user(&State::default(), true).unwrap().entry(
+    let entry = after_user(&OptOutState::default(), true).unwrap().entry(
         &subject,
         contact.clone(),
         None,
@@ -277,9 +290,9 @@ fn a_change_makes_its_line_of_the_ledger() {
 
 #[test]
 fn the_state_is_stored_as_a_list_of_sources() {
-    let state = out(&[Source::Carrier, Source::Keyword]);
+    let state = out(&[OptOutSource::Carrier, OptOutSource::Keyword]);
     assert_eq!(serde_json::to_string(&state).unwrap(), r#"["keyword","carrier"]"#);
-    assert_eq!(serde_json::from_str::<State>("[]").unwrap(), State::default());
+    assert_eq!(serde_json::from_str::<OptOutState>("[]").unwrap(), OptOutState::default());
 }
 
 #[test]
@@ -360,22 +373,22 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn apply(state: &State, event: Event) -> Option<Change> {
+fn apply(state: &OptOutState, event: Event) -> Option<OptOutChange> {
     match event {
-        Event::Word(word, same) => match after_keyword(state, word, same, Answers::Product, false) {
-            Decision::Keyword { change, reply } => {
+        Event::Word(word, same) => match after_keyword(state, word, same, KeywordReplies::Product, false) {
+            KeywordDecision::Keyword { change, reply } => {
                 let turned =
                     change.as_ref().filter(|change| change.turned).map(|change| change.state.is_out());
                 let expected = match (word, turned) {
-                    (Keyword::Help, _) => Some(Reply::Help),
-                    (_, Some(true)) => Some(Reply::Stopped),
-                    (_, Some(false)) => Some(Reply::Started),
+                    (Keyword::Help, _) => Some(KeywordReply::Help),
+                    (_, Some(true)) => Some(KeywordReply::Stopped),
+                    (_, Some(false)) => Some(KeywordReply::Started),
                     (_, None) => None,
                 };
                 assert_eq!(reply, expected, "an answer only to a turn, and to HELP");
                 change
             }
-            Decision::Ordinary => None,
+            KeywordDecision::Ordinary => None,
         },
         Event::User(out) => after_user(state, out),
         Event::Import(out) => after_import(state, out),
@@ -384,26 +397,27 @@ fn apply(state: &State, event: Event) -> Option<Change> {
 }
 
 /// The rule in other words: a source holds from its last closing event on, until an event that opens it.
-fn held(history: &[Event], source: Source) -> bool {
+fn held(history: &[Event], source: OptOutSource) -> bool {
     let verdict = |event: &Event| match (*event, source) {
-        (Event::Word(Keyword::Stop, _), Source::Keyword)
-        | (Event::User(true), Source::User)
-        | (Event::Import(true), Source::Import)
-        | (Event::Refused, Source::Carrier) => Some(true),
-        (Event::Word(Keyword::Start | Keyword::Yes, true), Source::Keyword)
-        | (Event::Import(false), Source::Import | Source::User)
+        (Event::Word(Keyword::Stop, _), OptOutSource::Keyword)
+        | (Event::User(true), OptOutSource::User)
+        | (Event::Import(true), OptOutSource::Import)
+        | (Event::Refused, OptOutSource::Carrier) => Some(true),
+        (Event::Word(Keyword::Start | Keyword::Yes, true), OptOutSource::Keyword)
+        | (Event::Import(false), OptOutSource::Import | OptOutSource::User)
         | (Event::User(false), _) => Some(false),
         _ => None,
     };
     history.iter().rev().find_map(verdict).unwrap_or(false)
 }
 
-const SOURCES: [Source; 4] = [Source::Keyword, Source::User, Source::Import, Source::Carrier];
+const SOURCES: [OptOutSource; 4] =
+    [OptOutSource::Keyword, OptOutSource::User, OptOutSource::Import, OptOutSource::Carrier];
 
 proptest! {
     #[test]
     fn the_state_is_what_the_history_says(history in prop::collection::vec(events(), 0..40)) {
-        let mut state = State::default();
+        let mut state = OptOutState::default();
         for (index, event) in history.iter().enumerate() {
             let change = apply(&state, *event);
             let expected = out(&SOURCES.into_iter().filter(|source| held(&history[..=index], *source)).collect::<Vec<_>>());
@@ -426,14 +440,14 @@ proptest! {
             // Team ids repeat between organizations on purpose.
             inbox(&format!("org_{organization}"), &format!("team_{team}"), kind)
         };
-        let closed: BTreeSet<Subject> = stops
+        let closed: BTreeSet<OptOutSubject> = stops
             .iter()
-            .map(|(organization, team, shared, last)| Subject::of(&inbox_of(*organization, *team, *shared), &number(*last)))
+            .map(|(organization, team, shared, last)| OptOutSubject::of(&inbox_of(*organization, *team, *shared), &number(*last)))
             .collect();
         for organization in 0..2 {
             for team in 0..3 {
                 for (shared, last) in [(true, 0), (true, 1), (false, 0), (false, 1)] {
-                    let blocked = Subject::all_against(&inbox_of(organization, team, shared), &number(last))
+                    let blocked = OptOutSubject::all_that_stop(&inbox_of(organization, team, shared), &number(last))
                         .iter()
                         .any(|subject| closed.contains(subject));
                     let expected = stops.iter().any(|stop| {

@@ -4,7 +4,7 @@
 //! The carrier's own record of the campaign decides, read afresh after every event; an event alone approves nothing. What
 //! happened before the newest thing we know stands in the timeline and changes nothing.
 
-pub mod verdict;
+pub mod decision;
 
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +90,7 @@ pub fn after(status: RegistrationStatus, seen: CampaignState) -> Option<Registra
 /// What an event of the carrier says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Announced {
+pub enum CampaignUpdate {
     /// The campaign is with the carriers.
     Submitted,
     /// The campaign may send.
@@ -105,7 +105,7 @@ pub enum Announced {
     NumberFailed,
 }
 
-impl Announced {
+impl CampaignUpdate {
     /// The state that a line of the timeline shows for it; that of the registration where it says nothing of it.
     pub fn status(self, current: RegistrationStatus) -> RegistrationStatus {
         match self {
@@ -120,13 +120,13 @@ impl Announced {
 
 /// An event of the carrier, as far as it concerns one registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Announcement {
+pub struct CampaignEvent {
     /// The carrier's id: the same event told twice is one.
     pub id: String,
     /// When it happened, by the carrier's clock.
     pub at: Timestamp,
     /// What it says.
-    pub what: Announced,
+    pub what: CampaignUpdate,
     /// The carrier's reason codes.
     #[serde(default)]
     pub codes: Vec<u32>,
@@ -134,9 +134,9 @@ pub struct Announcement {
 
 /// What the carrier's record says, given that it announced something since: a record that still says *verified* does not
 /// know of a suspension, which the carrier tells by event alone.
-pub fn seen(record: CampaignState, announced: Option<Announced>) -> CampaignState {
+pub fn seen(record: CampaignState, announced: Option<CampaignUpdate>) -> CampaignState {
     match (record, announced) {
-        (CampaignState::Verified, Some(Announced::Suspended)) => CampaignState::Suspended,
+        (CampaignState::Verified, Some(CampaignUpdate::Suspended)) => CampaignState::Suspended,
         (record, _) => record,
     }
 }
@@ -144,7 +144,7 @@ pub fn seen(record: CampaignState, announced: Option<Announced>) -> CampaignStat
 /// Who or what told of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Source {
+pub enum StepSource {
     /// An event of the carrier.
     Callback,
     /// Our own question.
@@ -153,7 +153,7 @@ pub enum Source {
     User,
 }
 
-impl Source {
+impl StepSource {
     /// The word of the API.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -166,7 +166,7 @@ impl Source {
 
 /// A line of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct TimelineStep {
     /// Makes the line unique: the carrier's event id, or one of ours.
     pub id: String,
     /// Where the registration stood after it.
@@ -174,7 +174,7 @@ pub struct Step {
     /// When it happened, by the clock of whoever told it.
     pub at: Timestamp,
     /// Who told.
-    pub source: Source,
+    pub source: StepSource,
     /// The carrier's reason codes.
     pub codes: Vec<u32>,
     /// A sentence for people.
@@ -186,7 +186,7 @@ pub struct Step {
 /// The campaign's details, as an admin submits them. Limits are the carrier's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Submission {
+pub struct CampaignSubmission {
     /// The carrier's word for the kind of traffic (`LOW_VOLUME`, `CUSTOMER_CARE`, …).
     pub use_case: String,
     /// What the campaign is for, 40 to 4096 characters.
@@ -207,7 +207,7 @@ pub struct Submission {
     pub terms_url: Option<String>,
 }
 
-impl Submission {
+impl CampaignSubmission {
     /// Every field that the carrier would refuse: a JSON pointer and what is expected.
     pub fn faults(&self) -> Vec<(String, &'static str)> {
         let mut faults = Vec::new();
@@ -256,7 +256,7 @@ pub struct Registration {
     /// The instant of the newest thing known, by the carrier's clock: what is older changes nothing.
     pub as_of: Timestamp,
     /// What was submitted last.
-    pub submission: Option<Submission>,
+    pub submission: Option<CampaignSubmission>,
     /// `MG…`: the messaging service, once made.
     pub messaging_service: Option<String>,
     /// `BN…`: the brand.
@@ -283,7 +283,7 @@ impl Default for Registration {
 
 impl Registration {
     /// Whether something of this instant may still change it.
-    pub fn is_older_than(&self, happened: Timestamp) -> bool {
+    pub fn accepts_update_at(&self, happened: Timestamp) -> bool {
         happened >= self.as_of
     }
 
@@ -391,15 +391,15 @@ mod tests {
 
     #[test]
     fn an_event_approves_nothing_and_suspends_what_the_record_does_not_know() {
-        assert_eq!(seen(InReview, Some(Announced::Approved)), InReview);
-        assert_eq!(seen(Failed, Some(Announced::Approved)), Failed);
-        assert_eq!(seen(Verified, Some(Announced::Failed)), Verified);
-        assert_eq!(seen(Verified, Some(Announced::Suspended)), Stopped);
+        assert_eq!(seen(InReview, Some(CampaignUpdate::Approved)), InReview);
+        assert_eq!(seen(Failed, Some(CampaignUpdate::Approved)), Failed);
+        assert_eq!(seen(Verified, Some(CampaignUpdate::Failed)), Verified);
+        assert_eq!(seen(Verified, Some(CampaignUpdate::Suspended)), Stopped);
         assert_eq!(seen(Verified, None), Verified);
     }
 
-    fn submission() -> Submission {
-        Submission {
+    fn submission() -> CampaignSubmission {
+        CampaignSubmission {
             use_case: "LOW_VOLUME".into(),
             description: "Replies of our front desk to people who asked for an appointment.".into(),
             message_flow: "People give their mobile number on the paper form and tick the box.".into(),
@@ -417,7 +417,7 @@ mod tests {
     #[test]
     fn every_field_that_the_carrier_would_refuse_is_named_at_once() {
         assert_eq!(submission().faults(), []);
-        let bad = Submission {
+        let bad = CampaignSubmission {
             use_case: "low volume".into(),
             description: "short".into(),
             message_flow: "x".repeat(2049),
@@ -444,7 +444,7 @@ mod tests {
         let words = [NotStarted, Pending, Approved, Rejected, Suspended].map(RegistrationStatus::as_str);
         assert_eq!(words, ["not_started", "pending", "approved", "rejected", "suspended"]);
         assert_eq!(
-            [Source::Callback, Source::Poll, Source::User].map(Source::as_str),
+            [StepSource::Callback, StepSource::Poll, StepSource::User].map(StepSource::as_str),
             ["callback", "poll", "user"]
         );
     }
@@ -484,9 +484,9 @@ mod tests {
     fn what_happened_at_the_instant_of_the_newest_thing_known_still_counts() {
         let known = Registration { as_of: Timestamp::from_millis(10), ..Registration::default() };
         assert!(
-            known.is_older_than(Timestamp::from_millis(10))
-                && known.is_older_than(Timestamp::from_millis(11))
+            known.accepts_update_at(Timestamp::from_millis(10))
+                && known.accepts_update_at(Timestamp::from_millis(11))
         );
-        assert!(!known.is_older_than(Timestamp::from_millis(9)));
+        assert!(!known.accepts_update_at(Timestamp::from_millis(9)));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shared_aws::contact_book::Entry;
+use shared_aws::contact_book::ContactEntry;
 use shared_domain::opt_out;
 use utoipa::ToSchema;
 
@@ -41,7 +41,7 @@ pub struct ContactView {
 
 impl ContactView {
     /// As the list has it.
-    pub fn of(entry: &Entry) -> Self {
+    pub fn of(entry: &ContactEntry) -> Self {
         let contact = &entry.contact;
         Self {
             contact_id: contact.id.to_string(),
@@ -85,7 +85,7 @@ pub struct OptOutEntryView {
 
 impl OptOutEntryView {
     /// Of a line of the ledger.
-    pub fn of(entry: &opt_out::Entry) -> Self {
+    pub fn of(entry: &opt_out::LedgerEntry) -> Self {
         let scope = match entry.scope {
             opt_out::Scope::Team(_) => "team",
             opt_out::Scope::Personal => "personal",

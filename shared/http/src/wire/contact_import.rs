@@ -1,7 +1,7 @@
 //! Imports of contacts.
 
 use serde::{Deserialize, Serialize};
-use shared_aws::imports::{Counts, Import};
+use shared_aws::imports::{Import, ImportCounts};
 use shared_domain::import::Refusal;
 use utoipa::ToSchema;
 
@@ -92,7 +92,7 @@ pub struct ImportWish {
 impl ImportView {
     /// As it stands, with these faults.
     pub fn of(import: &Import, errors: Vec<Refusal>) -> Self {
-        let Counts { rows, created, updated, unchanged, refused, errors_beyond, .. } = import.counts;
+        let ImportCounts { rows, created, updated, unchanged, refused, errors_beyond, .. } = import.counts;
         let error = |Refusal { row, field, reason }| ImportErrorView { row, field, reason };
         Self {
             import_id: import.id.to_string(),

@@ -19,7 +19,7 @@ use super::UserName;
 use crate::input::object;
 
 /// How long the address of a file is good for. It is made anew with every answer.
-const LINK_LIVES: Duration = Duration::from_mins(10);
+const MEDIA_URL_TTL: Duration = Duration::from_mins(10);
 
 /// Makes the addresses by which files are read, for somebody who may see the message.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ impl Links<'_> {
     fn to(&self, inbox: &InboxId, id: &MediaId, content_type: Option<&str>) -> Option<String> {
         let shown = if content_type.is_some_and(is_shown) { Shown::Inline } else { Shown::Attachment };
         let key = stored_at(self.organization, inbox, id);
-        self.bucket.presigned_get(&key, shown, LINK_LIVES, self.now).ok()
+        self.bucket.presigned_get(&key, shown, MEDIA_URL_TTL, self.now).ok()
     }
 }
 
@@ -84,7 +84,7 @@ impl MediaView {
             MediaState::Stored { size } => {
                 (view.state, view.size) = ("stored", Some(*size));
                 view.url = links.to(inbox, &media.id, media.content_type.as_deref());
-                view.expires_at = view.url.is_some().then(|| links.now.plus(LINK_LIVES).to_string());
+                view.expires_at = view.url.is_some().then(|| (links.now + MEDIA_URL_TTL).to_string());
             }
             MediaState::Refused { reason, .. } => {
                 (view.state, view.reason) = ("refused", Some(reason.as_str()));

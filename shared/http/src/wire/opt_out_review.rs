@@ -1,8 +1,8 @@
 //! Texts that may be a wish for no more texts.
 
 use serde::{Deserialize, Serialize};
-use shared_aws::opt_out_reviews::Entry;
-use shared_domain::opt_out::{Decided, Verdict};
+use shared_aws::opt_out_reviews::ReviewEntry;
+use shared_domain::opt_out::{ReviewOutcome, ReviewResolution};
 use utoipa::ToSchema;
 
 use super::{UserName, conversation::ContactSummary};
@@ -31,7 +31,7 @@ pub struct OptOutReviewView {
 
 impl OptOutReviewView {
     /// Of a review, with the contact as the conversation shows it.
-    pub fn of(entry: &Entry) -> Self {
+    pub fn of(entry: &ReviewEntry) -> Self {
         let review = &entry.review;
         Self {
             review_id: review.id.to_string(),
@@ -59,7 +59,7 @@ pub struct DecidedView {
 
 impl DecidedView {
     /// Of a decision.
-    pub fn of(decided: &Decided) -> Self {
+    pub fn of(decided: &ReviewResolution) -> Self {
         Self { decision: decided.verdict.as_str(), by: UserName::of(&decided.by), at: decided.at.to_string() }
     }
 }
@@ -74,7 +74,7 @@ pub enum ReviewDecision {
     Dismissed,
 }
 
-impl From<ReviewDecision> for Verdict {
+impl From<ReviewDecision> for ReviewOutcome {
     fn from(decision: ReviewDecision) -> Self {
         match decision {
             ReviewDecision::OptedOut => Self::OptedOut,

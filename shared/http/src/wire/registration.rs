@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::TeamId,
-    registration::{Registration, Step, Submission},
+    registration::{CampaignSubmission, Registration, TimelineStep},
 };
 use utoipa::ToSchema;
 
@@ -67,7 +67,7 @@ pub struct StepView {
 }
 
 impl StepView {
-    fn of(step: &Step) -> Self {
+    fn of(step: &TimelineStep) -> Self {
         Self {
             status: step.status.as_str(),
             at: step.at.to_string(),
@@ -103,7 +103,7 @@ pub struct CampaignDetails {
     pub terms_url: Option<String>,
 }
 
-impl From<CampaignDetails> for Submission {
+impl From<CampaignDetails> for CampaignSubmission {
     fn from(details: CampaignDetails) -> Self {
         Self {
             use_case: details.use_case,
@@ -118,8 +118,8 @@ impl From<CampaignDetails> for Submission {
     }
 }
 
-impl From<Submission> for CampaignDetails {
-    fn from(submission: Submission) -> Self {
+impl From<CampaignSubmission> for CampaignDetails {
+    fn from(submission: CampaignSubmission) -> Self {
         Self {
             use_case: submission.use_case,
             description: submission.description,
@@ -135,7 +135,12 @@ impl From<Submission> for CampaignDetails {
 
 impl RegistrationView {
     /// With the carrier's names and the details for those who manage the team.
-    pub fn of(team: &TeamId, registration: Registration, timeline: &[Step], for_manager: bool) -> Self {
+    pub fn of(
+        team: &TeamId,
+        registration: Registration,
+        timeline: &[TimelineStep],
+        for_manager: bool,
+    ) -> Self {
         Self {
             team_id: team.to_string(),
             status: registration.status.as_str(),

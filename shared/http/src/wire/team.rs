@@ -1,10 +1,10 @@
 //! Teams, their members, which e-mails they want, and what admins did.
 
 use serde::{Deserialize, Serialize};
-use shared_aws::audit::Entry;
+use shared_aws::audit::AuditEntry;
 use shared_domain::{
     membership::{Role, TeamMember},
-    notice::{Mailing, NotificationSettings},
+    notice::{MailingPreference, NotificationSettings},
     team::Team,
 };
 use utoipa::ToSchema;
@@ -120,7 +120,7 @@ pub struct MailingView {
 }
 
 impl MailingView {
-    fn of(mailing: &Mailing) -> Self {
+    fn of(mailing: &MailingPreference) -> Self {
         Self { enabled: mailing.enabled, recipients: mailing.recipients.clone() }
     }
 }
@@ -168,7 +168,7 @@ pub struct AuditEntryView {
 
 impl AuditEntryView {
     /// Of a line of the trail.
-    pub fn of(entry: &Entry) -> Self {
+    pub fn of(entry: &AuditEntry) -> Self {
         Self {
             at: entry.at.to_string(),
             user_id: entry.actor.to_string(),

@@ -13,7 +13,7 @@ use shared_carriers::callback::StatusCallbacks;
 use shared_domain::{
     ids::{MessageId, OrganizationId},
     lock::{LockPolicy, Person},
-    opt_out::Answers,
+    opt_out::KeywordReplies,
 };
 use shared_http::caller::Claims;
 use test_kit::{gateway::Event, meter::Meter};
@@ -67,7 +67,12 @@ impl Stage {
         let table = scene.watched(meter.clone());
         let limits = messages::Limits { reply: 1500, compose: 306 };
         Self {
-            inbound: inbound_sms::App::new(table.clone(), verifier(), ACCOUNT.into(), Answers::Carrier),
+            inbound: inbound_sms::App::new(
+                table.clone(),
+                verifier(),
+                ACCOUNT.into(),
+                KeywordReplies::Carrier,
+            ),
             lock: conversation_lock::App::new(table.clone(), Claims::standard(), LockPolicy::default()),
             delivery: delivery_status::App::new(table.clone(), verifier(), callbacks()),
             messages: messages::App::new(table, bucket(), Claims::standard(), limits),
@@ -154,7 +159,7 @@ impl Stage {
         let route = "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages";
         let body = json!({ "text": WORDS, "lockToken": token, "lastSeenMessageId": seen.as_str() });
         let request = self.scene.call(route, 5, user).json(&body).request();
-        let answer = messages::handle(&self.messages, clock::now(), clock::chance(), request).await;
+        let answer = messages::handle(&self.messages, clock::now(), clock::entropy(), request).await;
         self.request("messages", &answer, 202)
     }
 
@@ -197,7 +202,7 @@ impl Stage {
             "awsRegion": "us-east-1",
         });
         let event = serde_json::from_value(json!({ "Records": [record] })).unwrap();
-        let answer = outbound_send::handle(&app, clock::now, clock::chance, event).await;
+        let answer = outbound_send::handle(&app, clock::now, clock::entropy, event).await;
         assert!(answer.batch_item_failures.is_empty());
         // A batch is one text: its receive and its delete are asked by what polls the queue.
         let known = Count { invocations: 1.0, polled: 2.0, carrier: 1, ..Count::default() };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Announced, Announcement, CampaignState, CarrierReason, Registration, RegistrationStatus, Source, Step,
-    after, seen,
+    CampaignEvent, CampaignState, CampaignUpdate, CarrierReason, Registration, RegistrationStatus,
+    StepSource, TimelineStep, after, seen,
 };
 use crate::time::Timestamp;
 
@@ -17,7 +17,7 @@ const OLDER: &str = "Older than what is known; no effect.";
 
 /// The carrier's own record of a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct CampaignRecord {
     /// How the campaign stands.
     pub state: CampaignState,
     /// When the record changed last, where it says so.
@@ -28,24 +28,24 @@ pub struct Record {
 
 /// Everything that one look goes by.
 #[derive(Debug, Clone, Copy)]
-pub struct Look<'a> {
+pub struct DecisionInput<'a> {
     /// The registration as we know it.
     pub registration: &'a Registration,
     /// The event that made us look, if one did.
-    pub announcement: Option<&'a Announcement>,
+    pub announcement: Option<&'a CampaignEvent>,
     /// The event's codes in words.
     pub told: &'a [CarrierReason],
     /// The registration's newest steps.
-    pub timeline: &'a [Step],
+    pub timeline: &'a [TimelineStep],
     /// The carrier's record, read afresh.
-    pub record: &'a Record,
+    pub record: &'a CampaignRecord,
     /// The time.
     pub now: Timestamp,
 }
 
 /// A turn that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
+pub struct DueTransition {
     /// Where the registration goes.
     pub to: RegistrationStatus,
     /// The instant of what it goes by, on the carrier's clock.
@@ -53,64 +53,65 @@ pub struct Due {
     /// Why, if the carrier said so.
     pub reasons: Vec<CarrierReason>,
     /// Its line in the timeline.
-    pub step: Step,
+    pub step: TimelineStep,
 }
 
 /// What is to be done after a look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RegistrationDecision {
     /// The registration turns.
-    Turn(Due),
+    Transition(DueTransition),
     /// Nothing turns; the event gets its line.
-    Note(Step),
+    RecordEvent(TimelineStep),
     /// Nothing at all: we asked, and nothing is new.
     Nothing,
 }
 
 /// Whether something newer is known, so that the carrier need not be asked.
-pub fn is_old(registration: &Registration, announcement: &Announcement) -> bool {
-    !registration.is_older_than(announcement.at.plus(CLOCK_MARGIN))
+pub fn is_old(registration: &Registration, announcement: &CampaignEvent) -> bool {
+    !registration.accepts_update_at(announcement.at + CLOCK_MARGIN)
 }
 
 /// What the fresh record means, together with the event that made us look, if one did.
-pub fn of(look: Look<'_>) -> Verdict {
-    let Look { registration, announcement, timeline, record, .. } = look;
+pub fn of(look: DecisionInput<'_>) -> RegistrationDecision {
+    let DecisionInput { registration, announcement, timeline, record, .. } = look;
     let fresh = announcement.filter(|told| counts(registration, told, timeline));
     let state = seen(record.state, fresh.map(|told| told.what));
     match (next(registration, fresh, record, state), announcement) {
-        (Some(to), _) => Verdict::Turn(due(look, state, to)),
-        (None, Some(told)) => Verdict::Note(line(registration, told, fresh, record)),
-        (None, None) => Verdict::Nothing,
+        (Some(to), _) => RegistrationDecision::Transition(due(look, state, to)),
+        (None, Some(told)) => RegistrationDecision::RecordEvent(line(registration, told, fresh, record)),
+        (None, None) => RegistrationDecision::Nothing,
     }
 }
 
 /// Whether what an event says counts beside the record: it is the newest thing known. A suspension is believed without the
 /// record, so an approval after it that changed nothing, and so is in the timeline alone, also makes it old; a line about
 /// a number has words of its own.
-fn counts(registration: &Registration, told: &Announcement, timeline: &[Step]) -> bool {
-    let lifted = |step: &Step| {
-        let says_approved = step.source == Source::Callback && step.detail.is_none();
+fn counts(registration: &Registration, told: &CampaignEvent, timeline: &[TimelineStep]) -> bool {
+    let lifted = |step: &TimelineStep| {
+        let says_approved = step.source == StepSource::Callback && step.detail.is_none();
         says_approved && step.status == RegistrationStatus::Approved && step.at > told.at
     };
-    registration.is_older_than(told.at) && (told.what != Announced::Suspended || !timeline.iter().any(lifted))
+    registration.accepts_update_at(told.at)
+        && (told.what != CampaignUpdate::Suspended || !timeline.iter().any(lifted))
 }
 
 /// A record may not know of a suspension, so it lifts none unless it changed since, or a newer event says so.
 fn next(
     registration: &Registration,
-    fresh: Option<&Announcement>,
-    record: &Record,
+    fresh: Option<&CampaignEvent>,
+    record: &CampaignRecord,
     state: CampaignState,
 ) -> Option<RegistrationStatus> {
     let next = after(registration.status, state)?;
     let lifts = registration.status == RegistrationStatus::Suspended && next == RegistrationStatus::Approved;
     let changed = record.updated_at.is_some_and(|at| at > registration.as_of);
-    let announced = fresh.is_some_and(|told| told.what == Announced::Approved);
+    let announced = fresh.is_some_and(|told| told.what == CampaignUpdate::Approved);
     (!lifts || changed || announced).then_some(next)
 }
 
-fn due(look: Look<'_>, state: CampaignState, to: RegistrationStatus) -> Due {
-    let Look { registration, announcement, told, record, now, .. } = look;
+fn due(look: DecisionInput<'_>, state: CampaignState, to: RegistrationStatus) -> DueTransition {
+    let DecisionInput { registration, announcement, told, record, now, .. } = look;
     let codes = announcement.map_or(&[][..], |event| &event.codes);
     let reasons = reasons(record, to, told);
     let at = announcement.map_or(record.updated_at.unwrap_or(now), |event| event.at);
@@ -122,21 +123,21 @@ fn due(look: Look<'_>, state: CampaignState, to: RegistrationStatus) -> Due {
             all_codes.push(code);
         }
     }
-    let step = Step {
+    let step = TimelineStep {
         id: announcement.map_or_else(|| format!("poll-{}", at.millis()), |event| event.id.clone()),
         status: to,
         at,
-        source: if announcement.is_some() { Source::Callback } else { Source::Poll },
+        source: if announcement.is_some() { StepSource::Callback } else { StepSource::Poll },
         codes: all_codes,
         detail: reasons.first().map(|reason| reason.detail.clone()),
         by: None,
     };
-    Due { to, as_of: registration.as_of.max(at).max(updated_at.unwrap_or(at)), reasons, step }
+    DueTransition { to, as_of: registration.as_of.max(at).max(updated_at.unwrap_or(at)), reasons, step }
 }
 
 /// Why it was stopped: the record's words, else those for the event's codes. A record keeps what an earlier review found, so
 /// one that is not stopped itself gives no reason.
-fn reasons(record: &Record, to: RegistrationStatus, told: &[CarrierReason]) -> Vec<CarrierReason> {
+fn reasons(record: &CampaignRecord, to: RegistrationStatus, told: &[CarrierReason]) -> Vec<CarrierReason> {
     let is_stopped = matches!(record.state, CampaignState::Failed | CampaignState::Suspended);
     match to {
         RegistrationStatus::Rejected | RegistrationStatus::Suspended => {
@@ -153,10 +154,10 @@ fn reasons(record: &Record, to: RegistrationStatus, told: &[CarrierReason]) -> V
 /// approves nothing even then, and the poll finds what the record says in the end.
 fn line(
     registration: &Registration,
-    told: &Announcement,
-    fresh: Option<&Announcement>,
-    record: &Record,
-) -> Step {
+    told: &CampaignEvent,
+    fresh: Option<&CampaignEvent>,
+    record: &CampaignRecord,
+) -> TimelineStep {
     let current = registration.status;
     let says = told.what.status(current);
     if fresh.is_none() {
@@ -166,11 +167,11 @@ fn line(
         return noted(told, current, None);
     }
     let announced = match told.what {
-        Announced::Submitted => "a submission",
-        Announced::Approved => "an approval",
-        Announced::Failed => "a refusal",
-        Announced::Suspended => "a suspension",
-        Announced::NumberRegistered | Announced::NumberFailed => "something of a number",
+        CampaignUpdate::Submitted => "a submission",
+        CampaignUpdate::Approved => "an approval",
+        CampaignUpdate::Failed => "a refusal",
+        CampaignUpdate::Suspended => "a suspension",
+        CampaignUpdate::NumberRegistered | CampaignUpdate::NumberFailed => "something of a number",
     };
     let record = match record.state {
         CampaignState::InReview => "in review",
@@ -183,29 +184,32 @@ fn line(
 }
 
 /// The line of an event that came after something newer.
-pub fn too_late(registration: &Registration, told: &Announcement) -> Step {
+pub fn too_late(registration: &Registration, told: &CampaignEvent) -> TimelineStep {
     noted(told, told.what.status(registration.status), Some(OLDER.to_owned()))
 }
 
 /// The line of an event about a number, if it is one: it says nothing of the campaign.
-pub fn of_number(registration: &Registration, told: &Announcement) -> Option<Step> {
+pub fn of_number(registration: &Registration, told: &CampaignEvent) -> Option<TimelineStep> {
     let detail = match told.what {
-        Announced::NumberRegistered => "One of the team's numbers has joined the campaign.",
-        Announced::NumberFailed => "One of the team's numbers could not join the campaign.",
-        Announced::Submitted | Announced::Approved | Announced::Failed | Announced::Suspended => return None,
+        CampaignUpdate::NumberRegistered => "One of the team's numbers has joined the campaign.",
+        CampaignUpdate::NumberFailed => "One of the team's numbers could not join the campaign.",
+        CampaignUpdate::Submitted
+        | CampaignUpdate::Approved
+        | CampaignUpdate::Failed
+        | CampaignUpdate::Suspended => return None,
     };
     Some(noted(told, registration.status, Some(detail.to_owned())))
 }
 
 /// The line of an event that came before anything was submitted.
-pub fn too_early(registration: &Registration, told: &Announcement) -> Step {
+pub fn too_early(registration: &Registration, told: &CampaignEvent) -> TimelineStep {
     let detail = "Nothing has been submitted yet; no effect.".to_owned();
     noted(told, registration.status, Some(detail))
 }
 
-fn noted(told: &Announcement, status: RegistrationStatus, detail: Option<String>) -> Step {
+fn noted(told: &CampaignEvent, status: RegistrationStatus, detail: Option<String>) -> TimelineStep {
     let (id, codes) = (told.id.clone(), told.codes.clone());
-    Step { id, status, at: told.at, source: Source::Callback, codes, detail, by: None }
+    TimelineStep { id, status, at: told.at, source: StepSource::Callback, codes, detail, by: None }
 }
 
 #[cfg(test)]
@@ -225,23 +229,23 @@ mod tests {
         Registration { status, as_of: at(100), ..Registration::default() }
     }
 
-    fn event(what: Announced, seconds: i64) -> Announcement {
-        Announcement { id: "EZ1".into(), at: at(seconds), what, codes: vec![30_909] }
+    fn event(what: CampaignUpdate, seconds: i64) -> CampaignEvent {
+        CampaignEvent { id: "EZ1".into(), at: at(seconds), what, codes: vec![30_909] }
     }
 
-    fn record(state: CampaignState, updated_at: i64) -> Record {
-        Record { state, updated_at: Some(at(updated_at)), errors: Vec::new() }
+    fn record(state: CampaignState, updated_at: i64) -> CampaignRecord {
+        CampaignRecord { state, updated_at: Some(at(updated_at)), errors: Vec::new() }
     }
 
     fn look(
         status: RegistrationStatus,
-        event: Option<&Announcement>,
-        timeline: &[Step],
-        record: &Record,
-    ) -> Verdict {
+        event: Option<&CampaignEvent>,
+        timeline: &[TimelineStep],
+        record: &CampaignRecord,
+    ) -> RegistrationDecision {
         let registration = registration(status);
         let told = [reason(30_909)];
-        of(Look {
+        of(DecisionInput {
             registration: &registration,
             announcement: event,
             told: &told,
@@ -251,16 +255,16 @@ mod tests {
         })
     }
 
-    fn turned(verdict: Verdict) -> Due {
+    fn turned(verdict: RegistrationDecision) -> DueTransition {
         match verdict {
-            Verdict::Turn(due) => due,
+            RegistrationDecision::Transition(due) => due,
             other => panic!("it does not turn: {other:?}"),
         }
     }
 
-    fn noted(verdict: Verdict) -> Step {
+    fn noted(verdict: RegistrationDecision) -> TimelineStep {
         match verdict {
-            Verdict::Note(line) => line,
+            RegistrationDecision::RecordEvent(line) => line,
             other => panic!("it is not noted: {other:?}"),
         }
     }
@@ -269,27 +273,27 @@ mod tests {
     fn a_poll_turns_by_the_record_and_is_silent_where_nothing_is_new() {
         let due = turned(look(Pending, None, &[], &record(CampaignState::Verified, 200)));
         assert_eq!((due.to, due.as_of, due.reasons), (Approved, at(200), Vec::new()));
-        assert_eq!((due.step.source, due.step.at), (Source::Poll, at(200)));
-        let undated = Record { updated_at: None, ..record(CampaignState::Verified, 0) };
+        assert_eq!((due.step.source, due.step.at), (StepSource::Poll, at(200)));
+        let undated = CampaignRecord { updated_at: None, ..record(CampaignState::Verified, 0) };
         assert_eq!(turned(look(Pending, None, &[], &undated)).as_of, at(900));
         let verdict = look(Pending, None, &[], &record(CampaignState::InReview, 200));
-        assert_eq!(verdict, Verdict::Nothing);
+        assert_eq!(verdict, RegistrationDecision::Nothing);
     }
 
     #[test]
     fn an_event_approves_nothing_before_the_record_does() {
-        let approved = event(Announced::Approved, 200);
+        let approved = event(CampaignUpdate::Approved, 200);
         let line = noted(look(Pending, Some(&approved), &[], &record(CampaignState::InReview, 50)));
         assert_eq!((line.id.as_str(), line.status, line.codes), ("EZ1", Pending, vec![30_909]));
         let words = "The carrier announced an approval; its record says that the campaign is in review.";
         assert_eq!(line.detail.as_deref(), Some(words));
         let due = turned(look(Pending, Some(&approved), &[], &record(CampaignState::Verified, 199)));
-        assert_eq!((due.to, due.as_of, due.step.source), (Approved, at(200), Source::Callback));
+        assert_eq!((due.to, due.as_of, due.step.source), (Approved, at(200), StepSource::Callback));
     }
 
     #[test]
     fn a_suspension_is_believed_without_the_record_and_lifted_by_what_is_newer_alone() {
-        let suspended = event(Announced::Suspended, 200);
+        let suspended = event(CampaignUpdate::Suspended, 200);
         let verified = record(CampaignState::Verified, 500);
         let due = turned(look(Approved, Some(&suspended), &[], &verified));
         assert_eq!(
@@ -299,43 +303,48 @@ mod tests {
         );
         assert_eq!((due.reasons, due.step.codes), (vec![reason(30_909)], vec![30_909]));
         let unchanged = record(CampaignState::Verified, 100);
-        assert_eq!(look(Suspended, None, &[], &unchanged), Verdict::Nothing);
+        assert_eq!(look(Suspended, None, &[], &unchanged), RegistrationDecision::Nothing);
         assert_eq!(turned(look(Suspended, None, &[], &record(CampaignState::Verified, 101))).to, Approved);
-        let lifted = event(Announced::Approved, 200);
+        let lifted = event(CampaignUpdate::Approved, 200);
         assert_eq!(turned(look(Suspended, Some(&lifted), &[], &unchanged)).to, Approved);
     }
 
     #[test]
     fn a_suspension_that_comes_after_its_lifting_changes_nothing() {
-        let suspended = event(Announced::Suspended, 200);
-        let lifting = Step { detail: None, ..super::noted(&event(Announced::Approved, 300), Approved, None) };
+        let suspended = event(CampaignUpdate::Suspended, 200);
+        let lifting = TimelineStep {
+            detail: None,
+            ..super::noted(&event(CampaignUpdate::Approved, 300), Approved, None)
+        };
         let verified = record(CampaignState::Verified, 50);
         let line = noted(look(Approved, Some(&suspended), std::slice::from_ref(&lifting), &verified));
         assert_eq!(line.detail.as_deref(), Some(OLDER));
-        let at_that_instant = Step { at: at(200), ..lifting.clone() };
+        let at_that_instant = TimelineStep { at: at(200), ..lifting.clone() };
         assert_eq!(turned(look(Approved, Some(&suspended), &[at_that_instant], &verified)).to, Suspended);
-        let of_a_number = Step { detail: Some("One of the team's numbers has joined.".into()), ..lifting };
+        let of_a_number =
+            TimelineStep { detail: Some("One of the team's numbers has joined.".into()), ..lifting };
         let due = turned(look(Approved, Some(&suspended), &[of_a_number], &verified));
         assert_eq!(due.to, Suspended);
     }
 
     #[test]
     fn the_record_s_words_come_before_those_for_the_event_s_codes() {
-        let failed = event(Announced::Failed, 200);
-        let found = Record { errors: vec![reason(7), reason(0)], ..record(CampaignState::Failed, 199) };
+        let failed = event(CampaignUpdate::Failed, 200);
+        let found =
+            CampaignRecord { errors: vec![reason(7), reason(0)], ..record(CampaignState::Failed, 199) };
         let due = turned(look(Pending, Some(&failed), &[], &found));
         assert_eq!((due.to, due.reasons), (Rejected, vec![reason(7), reason(0)]));
         assert_eq!((due.step.codes, due.step.detail), (vec![7, 30_909], Some(reason(7).detail)));
         let silent = record(CampaignState::Failed, 199);
         assert_eq!(turned(look(Pending, Some(&failed), &[], &silent)).reasons, [reason(30_909)]);
-        let of_earlier = Record { errors: vec![reason(7)], ..record(CampaignState::Verified, 50) };
-        let suspended = event(Announced::Suspended, 200);
+        let of_earlier = CampaignRecord { errors: vec![reason(7)], ..record(CampaignState::Verified, 50) };
+        let suspended = event(CampaignUpdate::Suspended, 200);
         assert_eq!(turned(look(Approved, Some(&suspended), &[], &of_earlier)).reasons, [reason(30_909)]);
     }
 
     #[test]
     fn what_is_older_than_the_newest_thing_known_stands_in_the_timeline_alone() {
-        let (old, close) = (event(Announced::Suspended, 94), event(Announced::Suspended, 95));
+        let (old, close) = (event(CampaignUpdate::Suspended, 94), event(CampaignUpdate::Suspended, 95));
         assert!(is_old(&registration(Approved), &old));
         assert!(!is_old(&registration(Approved), &close), "clocks differ");
         let line = noted(look(Approved, Some(&close), &[], &record(CampaignState::Verified, 100)));
@@ -344,10 +353,15 @@ mod tests {
 
     #[test]
     fn an_event_about_a_number_says_nothing_of_the_campaign() {
-        for what in [Announced::NumberRegistered, Announced::NumberFailed] {
+        for what in [CampaignUpdate::NumberRegistered, CampaignUpdate::NumberFailed] {
             assert_eq!(of_number(&registration(Approved), &event(what, 200)).unwrap().status, Approved);
         }
-        for what in [Announced::Submitted, Announced::Approved, Announced::Failed, Announced::Suspended] {
+        for what in [
+            CampaignUpdate::Submitted,
+            CampaignUpdate::Approved,
+            CampaignUpdate::Failed,
+            CampaignUpdate::Suspended,
+        ] {
             assert_eq!(of_number(&registration(Approved), &event(what, 200)), None);
         }
     }
