@@ -8,8 +8,8 @@ use std::{
 
 use aws_sdk_dynamodb::Client as Dynamo;
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, response::IntoResponse};
+use carrier_simulator::Settings;
 use inboxes::App;
-use local_cloud::simulator::{self, Settings};
 use serde_json::Value;
 use shared_aws::{
     inboxes::Inboxes, members::Members, new_inboxes::NewInboxes, registrations::Registrations, table::Table,
@@ -182,7 +182,7 @@ impl Gate {
         let mut settings = Settings::new(ACCOUNT, TOKEN, "http://127.0.0.1:9");
         settings.step = Duration::from_millis(1);
         settings.hold = Duration::from_secs(3);
-        tokio::spawn(simulator::serve(listener, settings));
+        tokio::spawn(carrier_simulator::serve(listener, settings));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let gate = Self { url, behind, http: reqwest::Client::new(), trap: Arc::default() };

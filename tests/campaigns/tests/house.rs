@@ -26,9 +26,9 @@ use aws_sdk_dynamodb::{
     types::AttributeValue,
 };
 use axum::{Json, Router, body::Bytes, extract::State, http::StatusCode};
+use carrier_simulator::Settings;
 use futures_util::FutureExt;
 use lambda_http::{Body, Request, Response, request::LambdaRequest};
-use local_cloud::simulator::{self, Settings};
 use serde_json::{Value, json};
 use shared_aws::{
     bucket::Bucket, client::Aws, inboxes::Inboxes, members::Members, queue::RegistrationQueue,
@@ -387,7 +387,7 @@ async fn simulator() -> Client {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut settings = Settings::new(ACCOUNT, TOKEN, "http://127.0.0.1:9");
     settings.step = Duration::from_millis(1);
-    tokio::spawn(simulator::serve(listener, settings));
+    tokio::spawn(carrier_simulator::serve(listener, settings));
     let credentials =
         Credentials { account_sid: ACCOUNT.into(), username: ACCOUNT.into(), password: TOKEN.into() };
     Client::new(&url, credentials, Duration::from_secs(10)).unwrap().with_messaging_url(&url).unwrap()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local_cloud::simulator::{self, Settings};
+use carrier_simulator::Settings;
 use serde_json::Value;
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::phone::PhoneNumber;
@@ -29,7 +29,7 @@ impl Carrier {
         let mut settings = Settings::new(ACCOUNT, TOKEN, "http://127.0.0.1:9");
         settings.step = Duration::from_millis(1);
         settings.hold = Duration::from_secs(5);
-        tokio::spawn(simulator::serve(listener, settings));
+        tokio::spawn(carrier_simulator::serve(listener, settings));
         Self { url }
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{Json, Router, extract::State};
-use local_cloud::simulator::{self, Settings};
+use carrier_simulator::Settings;
 use serde_json::{Value, json};
 use shared_aws::client::Aws;
 use shared_carriers::twilio::{Client, Credentials};
@@ -54,7 +54,7 @@ async fn take(State(queue): State<Queue>, body: String) -> Json<Value> {
 pub(super) async fn carrier() -> Client {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(simulator::serve(listener, Settings::new(ACCOUNT, TOKEN, "http://127.0.0.1:9")));
+    tokio::spawn(carrier_simulator::serve(listener, Settings::new(ACCOUNT, TOKEN, "http://127.0.0.1:9")));
     let credentials =
         Credentials { account_sid: ACCOUNT.into(), username: ACCOUNT.into(), password: TOKEN.into() };
     Client::new(&url, credentials, Duration::from_secs(5)).unwrap()

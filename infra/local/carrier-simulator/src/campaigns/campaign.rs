@@ -1,0 +1,194 @@
+//! A US A2P campaign. Nothing here decides it: the control route `campaign-status` does.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::attribute::{self, Attributes};
+use crate::campaigns::request::{self, ATTRIBUTES};
+use crate::date::iso8601;
+use crate::failure::Failure;
+use crate::form::Fields;
+use crate::sid;
+use crate::site::Site;
+
+/// The states of a campaign. `SUSPENDED` is in no list of Twilio's, yet carriers do suspend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    InProgress,
+    Verified,
+    Failed,
+    Suspended,
+}
+
+impl Status {
+    const ALL: [Self; 4] = [Self::InProgress, Self::Verified, Self::Failed, Self::Suspended];
+
+    /// The state of a name on the wire.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+
+    /// The name on the wire.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "IN_PROGRESS",
+            Self::Verified => "VERIFIED",
+            Self::Failed => "FAILED",
+            Self::Suspended => "SUSPENDED",
+        }
+    }
+
+    /// Whether the registry has approved it, be it once.
+    fn is_registered(self) -> bool {
+        matches!(self, Self::Verified | Self::Suspended)
+    }
+}
+
+/// The campaign of a messaging service.
+pub(crate) struct Campaign {
+    pub(crate) sid: String,
+    /// What events call it, unlike the API.
+    pub(crate) event_sid: String,
+    /// What the registry calls it.
+    pub(crate) registry_id: String,
+    pub(crate) brand_sid: String,
+    pub(crate) usecase: String,
+    pub(crate) status: Status,
+    /// Why it failed.
+    pub(crate) error_code: Option<u32>,
+    pub(crate) created: Timestamp,
+    /// In whole seconds, as Twilio shows it, and later with each change: changes within one second move it ahead of
+    /// the clock.
+    pub(crate) updated: Timestamp,
+    attributes: Attributes,
+}
+
+impl Campaign {
+    /// A campaign as a form asks for it, in review.
+    pub(crate) fn submitted(fields: &Fields, now: Timestamp) -> Result<Self, Failure> {
+        request::check_new(fields)?;
+        let mut attributes = attribute::unset(&ATTRIBUTES);
+        attribute::set(&ATTRIBUTES, fields, &mut attributes)?;
+        let now = whole_seconds(now);
+        Ok(Self {
+            sid: sid::new("QE"),
+            event_sid: sid::new("CM"),
+            registry_id: format!("C{}", sid::random_hex()[..6].to_ascii_uppercase()),
+            brand_sid: fields.required("BrandRegistrationSid")?.to_owned(),
+            usecase: fields.required("UsAppToPersonUsecase")?.to_owned(),
+            status: Status::InProgress,
+            error_code: None,
+            created: now,
+            updated: now,
+            attributes,
+        })
+    }
+
+    /// Corrects a failed campaign, which is in review again then. Brand and use case stay what they are.
+    pub(crate) fn resubmit(&mut self, fields: &Fields, now: Timestamp) -> Result<(), Failure> {
+        match self.status {
+            Status::Failed => {}
+            Status::Suspended => return Err(Failure::of(21729)),
+            Status::InProgress | Status::Verified => {
+                return Err(Failure::parameter("Only a FAILED campaign can be updated".to_owned()));
+            }
+        }
+        request::check_update(fields)?;
+        attribute::set(&ATTRIBUTES, fields, &mut self.attributes)?;
+        self.enter(Status::InProgress, None, now);
+        Ok(())
+    }
+
+    /// Moves to a state, whichever it was in before.
+    pub(crate) fn enter(&mut self, status: Status, error_code: Option<u32>, now: Timestamp) {
+        (self.status, self.error_code) = (status, error_code);
+        self.updated = whole_seconds(now).max(self.updated);
+    }
+
+    /// The resource of the API.
+    pub(crate) fn resource(&self, service: &str, account: &str, site: &Site, shape: Shape) -> Value {
+        let registered = self.status.is_registered();
+        let rest = json!({
+            "sid": self.sid,
+            "account_sid": account,
+            "brand_registration_sid": self.brand_sid,
+            "messaging_service_sid": service,
+            "us_app_to_person_usecase": self.usecase,
+            "campaign_status": self.status.as_str(),
+            "campaign_id": registered.then_some(&self.registry_id),
+            "is_externally_registered": false,
+            "rate_limits": registered.then(|| json!({
+                "att": { "mps": 75, "msg_class": "T" },
+                "tmobile": { "brand_tier": "LOW" },
+            })),
+            "date_created": iso8601(self.created),
+            "date_updated": iso8601(self.updated),
+            "mock": false,
+            "errors": self.error_code.map(error).into_iter().collect::<Vec<_>>(),
+            "url": site.url(&format!("/v1/Services/{service}/Compliance/Usa2p/{}", self.sid)),
+        });
+        shape.of(attribute::resource(&self.attributes, rest))
+    }
+}
+
+/// Which version of the resource is asked for, by the header `X-Twilio-Api-Version`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Without the header.
+    First,
+    /// `v1.2`: with the two policy URLs.
+    WithPolicies,
+}
+
+impl Shape {
+    fn of(self, mut resource: Value) -> Value {
+        if self == Self::First
+            && let Some(resource) = resource.as_object_mut()
+        {
+            resource.remove("privacy_policy_url");
+            resource.remove("terms_and_conditions_url");
+        }
+        resource
+    }
+}
+
+/// One entry of `errors`. Only two codes have words and a field here: those of recorded answers.
+fn error(code: u32) -> Value {
+    let (description, field) = match code {
+        30886 => ("The campaign description does not fit the use case.", Some("USE_CASE_DESCRIPTION")),
+        30897 => (
+            "The campaign submission has been reviewed and it was rejected due to Disallowed Content.",
+            Some("MESSAGE_FLOW"),
+        ),
+        _ => ("The campaign submission has been reviewed and it was rejected.", None),
+    };
+    json!({
+        "error_code": code,
+        "description": description,
+        "url": format!("https://www.twilio.com/docs/api/errors/{code}"),
+        "fields": field.into_iter().collect::<Vec<_>>(),
+    })
+}
+
+fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn a_change_is_dated_in_whole_seconds_and_never_ahead_of_the_clock() {
+        let now: Timestamp = "2026-11-22T10:00:00.500Z".parse().unwrap();
+        let mut campaign = request::tests::campaign(now);
+        assert_eq!(iso8601(campaign.updated), "2026-11-22T10:00:00Z");
+        campaign.enter(Status::Failed, Some(30886), now);
+        campaign.enter(Status::InProgress, None, now);
+        assert_eq!(campaign.updated.to_string(), "2026-11-22T10:00:00Z");
+        campaign.enter(Status::Verified, None, now + SignedDuration::from_mins(1));
+        assert_eq!(campaign.updated.to_string(), "2026-11-22T10:01:00Z");
+    }
+}

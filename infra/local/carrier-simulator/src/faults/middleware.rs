@@ -1,0 +1,30 @@
+//! Where faults strike requests about numbers and services: around the whole request, so that what is accepted is done.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::Carrier;
+use crate::failure::Failure;
+use crate::faults::fault::{Fault, Target};
+
+/// Lets the request through, before or after its fault. One that fails by itself keeps its own answer.
+pub(crate) async fn apply(State(carrier): State<Arc<Carrier>>, request: Request, next: Next) -> Response {
+    let targets = Target::of(request.method(), request.uri().path());
+    let fault = carrier.faults().take_first(targets);
+    if let Some(refusal) = fault.and_then(Fault::refusal) {
+        tracing::info!(?fault, "a request was refused on demand");
+        return refusal.into_response();
+    }
+    let response = next.run(request).await;
+    match fault {
+        Some(Fault::ErrorAfter) if response.status().is_success() => Failure::of(20500).into_response(),
+        Some(Fault::TimeoutAfter) if response.status().is_success() => {
+            tokio::time::sleep(carrier.settings.hold).await;
+            response
+        }
+        _ => response,
+    }
+}

@@ -1,0 +1,4 @@
+//! Faults on demand.
+
+pub(crate) mod fault;
+pub(crate) mod middleware;

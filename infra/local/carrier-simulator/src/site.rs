@@ -1,0 +1,32 @@
+//! The address that a client knows the simulator by: resources of v1 name themselves by whole URLs.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::HOST;
+use axum::http::request::Parts;
+
+/// Scheme and host of the request.
+pub(crate) struct Site(String);
+
+impl Site {
+    /// The whole URL of a path here.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+
+    /// The same place under another name.
+    pub(crate) fn under(&self, name: &str) -> Self {
+        let port = self.0.rsplit_once(':').map_or("80", |(_, port)| port);
+        Self(format!("http://{name}:{port}"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Site {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        Ok(Self(format!("http://{host}")))
+    }
+}
