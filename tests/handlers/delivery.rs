@@ -1,7 +1,7 @@
 //! `delivery-status`
 
 use delivery_status::{App, handle};
-use shared_aws::messages::Messages;
+use shared_aws::messaging::Messages;
 use shared_domain::message::{DeliveryState, Report};
 use test_kit::{gateway::Event, mortal::mortal_host};
 

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use inbox_reconcile::{App, Tally, handle};
 use serde_json::json;
-use shared_aws::{
-    inboxes::Inboxes,
-    new_inboxes::{Purchase as Watched, Reserved},
-};
+use shared_aws::inbox::{Inboxes, Purchase as Watched, Reserved};
 use shared_carriers::twilio::{Client, Purchase};
 use shared_domain::{
     inbox::{Inbox, Stage},

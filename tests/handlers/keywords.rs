@@ -7,11 +7,9 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use inbound_sms::{App, handle};
 use serde_json::json;
 use shared_aws::{
-    audit::AuditEvent,
-    inboxes::Inboxes,
-    opt_outs::OptOuts,
-    out_of_office::{OutOfOffice, Saved},
-    teams::Teams,
+    inbox::{Inboxes, OutOfOffice, Saved},
+    opt_out::OptOuts,
+    team::{AuditEvent, Teams},
 };
 use shared_domain::{
     ids::{ConversationId, InboxId, MessageId},
@@ -139,12 +137,12 @@ async fn retire(stage: &Stage) {
 /// Whether the copy on the conversation with this inbox says opted out.
 pub(crate) async fn shown_out(stage: &Stage, inbox: &Inbox) -> bool {
     let id = ConversationId::of(&inbox.id, &stage.contact);
-    let thread = shared_aws::locks::ConversationKey {
+    let thread = shared_aws::conversation::ConversationKey {
         organization: &inbox.organization,
         inbox: &inbox.id,
         conversation: &id,
     };
-    let found = shared_aws::conversations::Conversations::new(stage.table()).get(thread).await.unwrap();
+    let found = shared_aws::conversation::Conversations::new(stage.table()).get(thread).await.unwrap();
     found.unwrap().contact.opted_out
 }
 

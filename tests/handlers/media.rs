@@ -7,11 +7,9 @@ use aws_lambda_events::event::{dynamodb, sqs::SqsEvent};
 use media_copy::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::{
-    bucket::Bucket,
-    client::Aws,
+    clients::{Aws, Bucket, MailQueue, MediaJob, MediaQueue, SendQueue},
     clock,
-    media::{MediaFiles, stored_at},
-    queue::{MailQueue, MediaJob, MediaQueue, SendQueue},
+    messaging::{MediaFiles, stored_at},
 };
 use shared_carriers::twilio::{Credentials, FetchError, MediaClient};
 use shared_domain::{

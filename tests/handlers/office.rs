@@ -12,8 +12,10 @@ use carrier_simulator::Settings;
 use inboxes::App;
 use serde_json::Value;
 use shared_aws::{
-    inboxes::Inboxes, members::Members, new_inboxes::NewInboxes, registrations::Registrations, table::Table,
-    teams::Teams,
+    inbox::{Inboxes, NewInboxes},
+    registration::Registrations,
+    table::Table,
+    team::{Members, Teams},
 };
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::{

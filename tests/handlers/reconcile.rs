@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use send_reconcile::{App, Queues, Tally, handle};
 use shared_aws::{
-    client::Aws,
-    messages::Messages,
-    queue::{MailQueue, MediaQueue, SendQueue},
+    clients::{Aws, MailQueue, MediaQueue, SendQueue},
+    messaging::Messages,
 };
 use shared_carriers::twilio::{SendMessage, SendOutcome};
 use shared_domain::{

@@ -15,14 +15,11 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use registration_poll::Tally;
 use serde_json::{Value, json};
 use shared_aws::{
-    audit::AuditEvent,
-    client::Aws,
-    inboxes::Inboxes,
-    members::Members,
-    notices::Notices,
-    queue::{RegistrationJob, RegistrationQueue},
-    registrations::{PendingRegistration, Registrations, Submitted},
-    secrets::EventStreamsLogin,
+    clients::{Aws, EventStreamsLogin, RegistrationJob, RegistrationQueue},
+    inbox::Inboxes,
+    notification::Notices,
+    registration::{PendingRegistration, Registrations, Submitted},
+    team::{AuditEvent, Members},
 };
 use shared_carriers::twilio::{Client, Credentials, signature::sign_json};
 use shared_domain::{

@@ -4,9 +4,8 @@ use aws_lambda_events::event::dynamodb::Event;
 use outbox_relay::{App, handle, rows};
 use serde_json::{Value, json};
 use shared_aws::{
-    client::Aws,
-    outbox::SWEEP_AFTER,
-    queue::{MailQueue, MediaQueue, SendQueue},
+    clients::{Aws, MailQueue, MediaQueue, SendQueue},
+    messaging::SWEEP_AFTER,
 };
 
 use crate::stage::{Stage, now};

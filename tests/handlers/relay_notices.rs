@@ -6,10 +6,9 @@ use aws_lambda_events::event::dynamodb::Event;
 use outbox_relay::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::{
-    client::Aws,
-    notices::Notices,
-    outbox::SWEEP_AFTER,
-    queue::{MailQueue, MediaQueue, SendQueue},
+    clients::{Aws, MailQueue, MediaQueue, SendQueue},
+    messaging::SWEEP_AFTER,
+    notification::Notices,
 };
 use shared_domain::{
     ids::{ContactId, UserId},

@@ -2,7 +2,11 @@
 
 use contacts::App;
 use serde_json::{Value, json};
-use shared_aws::{audit::AuditEvent, notices::Notices, opt_outs::OptOuts, teams::Teams};
+use shared_aws::{
+    notification::Notices,
+    opt_out::OptOuts,
+    team::{AuditEvent, Teams},
+};
 use shared_domain::{
     inbox::InboxKind,
     membership::User,
@@ -210,7 +214,7 @@ async fn a_wish_to_a_personal_inbox_is_judged_by_its_user_and_blocks_the_team() 
         team: personal.team.clone(),
         user: stage.user.clone(),
     };
-    shared_aws::members::Members::new(stage.table()).add(stage.organization(), &member).await.unwrap();
+    shared_aws::team::Members::new(stage.table()).add(stage.organization(), &member).await.unwrap();
     hear(&stage, at(10), Said { to: "+12025550200", ..said(1, WISH) }).await;
     assert_eq!(waiting(&stage).await, [Value::Null; 0], "not that of the shared inbox");
     let parameters = [("inboxId", "inb_2")];
@@ -233,7 +237,7 @@ async fn nobody_but_a_member_sees_or_judges_and_what_makes_no_sense_is_refused()
         email: "olga@clinic.example".into(),
         owner: true,
     };
-    let members = shared_aws::members::Members::new(stage.table());
+    let members = shared_aws::team::Members::new(stage.table());
     members.put_user(stage.organization(), &owner).await.unwrap();
     for stranger in ["ben", "olga"] {
         assert_eq!(ask(&app(&stage), 20, &list(stranger)).await.0, 404, "{stranger}");

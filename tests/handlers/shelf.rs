@@ -11,7 +11,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, Method, Response, StatusCode, Uri},
 };
-use shared_aws::{bucket::Bucket, client::Aws};
+use shared_aws::clients::{Aws, Bucket};
 
 type Files = BTreeMap<String, (String, Bytes)>;
 

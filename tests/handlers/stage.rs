@@ -3,17 +3,13 @@
 use lambda_http::{Body, Response};
 use serde_json::Value;
 use shared_aws::{
-    bucket::Bucket,
-    contacts::Contacts,
-    conversations::Conversations,
-    inboxes::{Account, Inboxes},
-    locks::{Acquired, ConversationKey, Locks},
-    members::Members,
-    messages::Messages,
-    outbox::{Outbox, OutboxEntry},
-    sends::{Acceptance, Accepted, Guard, Sends},
+    clients::Bucket,
+    contact::Contacts,
+    conversation::{Acquired, ConversationKey, Conversations, Locks},
+    inbox::{Account, Inboxes},
+    messaging::{Acceptance, Accepted, Guard, Messages, Outbox, OutboxEntry, Sends},
     table::Table,
-    teams::Teams,
+    team::{Members, Teams},
 };
 use shared_carriers::{
     callback::StatusCallbacks,
@@ -94,7 +90,7 @@ impl Stage {
 
     /// The same stage for a host whose table does not answer.
     pub(crate) fn dead_table() -> Table {
-        Table::of(&shared_aws::client::Aws::loopback("http://127.0.0.1:9"), "none")
+        Table::of(&shared_aws::clients::Aws::loopback("http://127.0.0.1:9"), "none")
     }
 
     pub(crate) fn organization(&self) -> &OrganizationId {
@@ -185,7 +181,7 @@ impl Stage {
 
 /// A bucket that does not answer; addresses are signed without it.
 pub(crate) fn no_bucket() -> Bucket {
-    Bucket::new(&shared_aws::client::Aws::loopback("http://127.0.0.1:9"), "files")
+    Bucket::new(&shared_aws::clients::Aws::loopback("http://127.0.0.1:9"), "files")
 }
 
 pub(crate) fn verifier() -> Verifier {

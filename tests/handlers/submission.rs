@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use registrations::{App, handle};
 use serde_json::{Value, json};
-use shared_aws::registrations::Transition;
+use shared_aws::registration::Transition;
 use shared_carriers::twilio::Client;
 use shared_domain::registration::{CarrierReason, RegistrationStatus, StepSource, TimelineStep};
 use shared_http::caller::Claims;

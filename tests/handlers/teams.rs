@@ -12,12 +12,11 @@ use aws_sdk_dynamodb::{
 };
 use serde_json::{Value, json};
 use shared_aws::{
-    inbound::{Inbound, InboundText},
-    inboxes::Inboxes,
-    locks::{Acquired, ConversationKey, Locks, Renewed},
-    members::Members,
+    conversation::{Acquired, ConversationKey, Locks, Renewed},
+    inbox::Inboxes,
+    messaging::{Inbound, InboundText},
     table::Table,
-    teams::Teams,
+    team::{Members, Teams},
 };
 use shared_domain::{
     ids::{ConversationId, InboxId},
@@ -600,7 +599,7 @@ async fn unread_conversations_are_counted_and_one_less_when_one_is_opened() {
     assert!(matches!(opened.unwrap(), Acquired::Held(_)));
     assert_eq!(count(now()).await, [2, 1]);
     // A process that died between its two writes leaves the counter one off; it is put right once it is quiet.
-    let unread = shared_aws::unread::Unread::new(office.table());
+    let unread = shared_aws::conversation::Unread::new(office.table());
     unread.count(&organization, &back.id, 1, now()).await.unwrap();
     assert_eq!(count(now()).await, [3, 1]);
     let quiet = now() + Duration::from_secs(61);

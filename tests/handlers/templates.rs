@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use shared_aws::contact_book::{ContactBook, ContactEntry};
+use shared_aws::contact::{ContactBook, ContactEntry};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, MessageId},
@@ -147,7 +147,7 @@ async fn a_text_is_made_of_a_template_for_its_contact_and_sender() {
     known(stage.table(), &[("Campus", "North")]).await;
     let limits = messages::Limits { reply: 1500, compose: 60 };
     let app = messages::App::new(stage.table(), no_bucket(), Claims::standard(), limits);
-    let templates = shared_aws::templates::Templates::new(stage.table());
+    let templates = shared_aws::template::Templates::new(stage.table());
     let template = async |id: &str, text: &str| {
         let id = shared_domain::ids::TemplateId::parse(id).unwrap();
         let name = id.to_string();

@@ -63,7 +63,7 @@ async fn checks_are_told_in_their_order() {
     assert_eq!((status, &problem["code"], &problem["segments"]), (422, &json!("text_too_long"), &json!(10)));
     let mut team = stage.account.team.clone();
     team.registration = RegistrationStatus::Suspended;
-    let teams = shared_aws::teams::Teams::new(stage.table());
+    let teams = shared_aws::team::Teams::new(stage.table());
     teams.put(stage.organization(), &team).await.unwrap();
     let (status, problem) = send(&app, reply(&stage, &json!({ "text": "hi" }))).await;
     assert_eq!(
@@ -114,7 +114,7 @@ async fn a_machine_needs_the_scope_and_a_known_client() {
     };
     assert_eq!(send(&app, machine("")).await.0, 403);
     assert_eq!(send(&app, machine("shared-inbox/send")).await.0, 403, "a client that nobody entered");
-    let members = shared_aws::members::Members::new(stage.table());
+    let members = shared_aws::team::Members::new(stage.table());
     members.put_machine("client-1", stage.organization()).await.unwrap();
     let (status, message) = send(&app, machine("shared-inbox/send")).await;
     assert_eq!((status, &message["sender"]), (202, &Value::Null), "{message}");

@@ -1,7 +1,7 @@
 //! `inbound-voice`
 
 use inbound_voice::{App, TEXTS_ONLY, handle};
-use shared_aws::{inboxes::Inboxes, table::Table};
+use shared_aws::{inbox::Inboxes, table::Table};
 use shared_domain::{
     ids::InboxId,
     inbox::{Inbox, Stage as InboxStage},

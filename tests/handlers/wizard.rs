@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, time::Duration};
 use inboxes::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::{
-    inbound::{Inbound, InboundText},
-    locks::{Acquired, ConversationKey, Locks},
-    members::Members,
+    conversation::{Acquired, ConversationKey, Locks},
+    messaging::{Inbound, InboundText},
+    team::Members,
 };
 use shared_domain::{
     ids::{ConversationId, InboxId},

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use product_tests::{PATIENCE, Phone, Stack, eventually};
 use serde_json::{Value, json};
-use shared_aws::keys;
+use shared_aws::table::keys;
 use shared_domain::ids::{MessageId, OrganizationId};
 
 /// `maxReceiveCount` of the send queue in template.yaml, which a test holds to `MAX_RECEIVES`.

@@ -1,6 +1,6 @@
 //! Who operates the stack: looks into queues and table, with the emulator's root rights.
 
-use shared_aws::client::Aws;
+use shared_aws::clients::Aws;
 
 use crate::Stack;
 

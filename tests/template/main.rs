@@ -242,9 +242,9 @@ fn files_are_private_encrypted_and_tidied_up() {
         rule["ExpirationInDays"].as_u64()
     };
     assert_eq!((expires("uploads/"), expires("media/")), (Some(7), None));
-    assert_eq!(expires(shared_aws::imports::OBJECTS), Some(7));
+    assert_eq!(expires(shared_aws::import::OBJECTS), Some(7));
     let told = texts(&files["NotificationConfiguration"]);
-    assert!(told.contains(&shared_aws::imports::OBJECTS.to_owned()), "{told:?}");
+    assert!(told.contains(&shared_aws::import::OBJECTS.to_owned()), "{told:?}");
     let policy = texts(&resources("AWS::S3::BucketPolicy")["FilesPolicy"]["PolicyDocument"]).join(" ");
     assert!(policy.contains("Deny") && policy.contains("s3:*"), "{policy}");
 }
@@ -254,7 +254,10 @@ fn the_relay_sees_outbox_rows_alone() {
     let relay = &functions()["outbox-relay"];
     let pattern = texts(&relay["Events"]["Outbox"]["Properties"]["FilterCriteria"]).concat();
     assert!(pattern.contains(r#""eventName":["INSERT"]"#), "{pattern}");
-    assert!(pattern.contains(&format!(r#""prefix":"{}""#, shared_aws::keys::OUTBOX_PREFIX)), "{pattern}");
+    assert!(
+        pattern.contains(&format!(r#""prefix":"{}""#, shared_aws::table::keys::OUTBOX_PREFIX)),
+        "{pattern}"
+    );
 }
 
 #[test]

@@ -9,9 +9,8 @@ use std::{
 };
 
 use shared_aws::{
-    contact_batches::Lookup,
-    contact_book::ContactEntry,
-    imports::{Import, ReleasedNumber},
+    contact::{ContactEntry, Lookup},
+    import::{Import, ReleasedNumber},
 };
 use shared_domain::{
     contact::Contact,

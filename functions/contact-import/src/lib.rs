@@ -2,7 +2,7 @@
 //!
 //! A file that is put into the bucket brings itself to the queue. The first slice looks through the whole file before
 //! anything is written; then rows are taken in chunks, each in the steps *read → look up → draft → begin → write → settle*
-//! ([`shared_aws::imports`] says why counts stay exact). When its time is up the slice puts the import back on the queue.
+//! ([`shared_aws::import`] says why counts stay exact). When its time is up the slice puts the import back on the queue.
 //!
 //! Idempotent by the condition of each chunk's beginning, which one worker meets, and by the contacts' ids: those of new
 //! ones are made of import and row. A message that comes twice, or while another worker is at the same import, changes
@@ -19,16 +19,13 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
-    bucket::{Bucket, BucketError},
-    client::Aws,
+    clients::{Aws, Bucket, BucketError, ImportJob, ImportQueue, NotAJob, QueueError},
     config::Environment,
-    contact_batches::ContactBatches,
-    contact_book::ContactBook,
-    imports::{ImportStatus, Imports},
-    members::Members,
-    opt_outs::OptOuts,
-    queue::{ImportJob, ImportQueue, NotAJob, QueueError},
+    contact::{ContactBatches, ContactBook},
+    import::{ImportStatus, Imports},
+    opt_out::OptOuts,
     table::{StoreError, Table},
+    team::Members,
 };
 use shared_domain::time::Timestamp;
 

@@ -4,7 +4,7 @@
 //! within quotes do not.
 
 use csv_core::{ReadRecordResult, Reader};
-use shared_aws::imports::FilePosition;
+use shared_aws::import::FilePosition;
 use shared_domain::import::{Encoding, HEADER_ROW};
 
 /// The longest row, in bytes: thirty custom fields of the longest kind are a quarter of it. A quote that is never closed

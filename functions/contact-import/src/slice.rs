@@ -3,8 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use shared_aws::{
-    bucket::BucketError,
-    imports::{FilePosition, Import, ImportCounts, ImportStatus, ImportTurn, PendingChunk},
+    clients::BucketError,
+    import::{FilePosition, Import, ImportCounts, ImportStatus, ImportTurn, PendingChunk},
 };
 use shared_domain::{
     ids::UserId,

@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_aws::{
-    contact_batches::{Lookup, TeamKey},
-    contact_book::{ContactEntry, ContactWrite},
-    imports::Import,
-    opt_outs::{OptOutRecord, OptOutWrite},
+    contact::{ContactEntry, ContactWrite, Lookup, TeamKey},
+    import::Import,
+    opt_out::{OptOutRecord, OptOutWrite},
     table::StoreError,
 };
 use shared_domain::{

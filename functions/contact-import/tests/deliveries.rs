@@ -11,10 +11,8 @@ use axum::{
 };
 use contact_import::{App, Sizes, handle};
 use shared_aws::{
-    bucket::Bucket,
-    client::Aws,
-    imports::{Import, ImportStatus},
-    queue::{ImportJob, ImportQueue},
+    clients::{Aws, Bucket, ImportJob, ImportQueue},
+    import::{Import, ImportStatus},
 };
 
 use crate::desk::{Clock, Desk, HEADER, SMALL, sums};

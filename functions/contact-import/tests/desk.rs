@@ -8,17 +8,15 @@ use std::{
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use contact_import::{Again, Bytes, Next, Sizes, Stores, slice};
 use shared_aws::{
-    audit::AuditEvent,
-    bucket::BucketError,
-    contact_book::{ContactBook, ContactEntry},
-    conversations::Conversations,
-    imports::{FilePosition, Import, ImportCounts, ImportStatus, Imports},
-    inbound::{Inbound, InboundText},
-    inboxes::Inboxes,
-    locks::ConversationKey,
-    members::Members,
-    opt_outs::OptOuts,
+    clients::BucketError,
+    contact::{ContactBook, ContactEntry},
+    conversation::{ConversationKey, Conversations},
+    import::{FilePosition, Import, ImportCounts, ImportStatus, Imports},
+    inbox::Inboxes,
+    messaging::{Inbound, InboundText},
+    opt_out::OptOuts,
     table::Table,
+    team::{AuditEvent, Members},
 };
 use shared_domain::{
     conversation::Conversation,

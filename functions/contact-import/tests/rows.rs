@@ -1,10 +1,9 @@
 //! What rows make of contacts.
 
 use shared_aws::{
-    contact_book::{ContactEntry, ContactWrite},
-    former_numbers::FormerNumbers,
-    imports::ImportStatus,
-    opt_outs::OptOuts,
+    contact::{ContactEntry, ContactWrite, FormerNumbers},
+    import::ImportStatus,
+    opt_out::OptOuts,
 };
 use shared_domain::{ids::ContactId, opt_out::OptOutSource};
 

@@ -2,8 +2,8 @@
 
 use contact_import::{Again, Next};
 use shared_aws::{
-    contact_book::{ContactEntry, ContactWrite},
-    imports::{ImportStatus, ImportTurn, Imports},
+    contact::{ContactEntry, ContactWrite},
+    import::{ImportStatus, ImportTurn, Imports},
 };
 
 use crate::desk::{Clock, Desk, HEADER, START, sums};
@@ -63,7 +63,7 @@ async fn a_worker_that_was_overtaken_writes_no_progress() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_replaced_while_it_is_read_ends_its_import() {
     use contact_import::{Bytes, Stores, slice};
-    use shared_aws::bucket::BucketError;
+    use shared_aws::clients::BucketError;
     let desk = Desk::open().await;
     let import = desk.asked("imp_1").await;
     let file = format!("{HEADER}{}", "S-1,A,B,2025550141,,,\n".repeat(20)).into_bytes();

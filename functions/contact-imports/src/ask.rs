@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lambda_http::Request;
 use shared_aws::{
-    audit::AuditEvent,
-    imports::{FilePosition, Import, ImportCounts, ImportStatus},
+    import::{FilePosition, Import, ImportCounts, ImportStatus},
+    team::AuditEvent,
 };
 use shared_domain::{
     ids::{Id, ImportId},

@@ -12,14 +12,11 @@ mod report;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    bucket::{Bucket, BucketError},
-    client::Aws,
+    clients::{Aws, Bucket, BucketError, Secrets},
     config::Environment,
-    idempotency::UsedKeys,
-    imports::Imports,
-    members::Members,
-    secrets::Secrets,
-    table::Table,
+    import::Imports,
+    table::{Table, UsedKeys},
+    team::Members,
 };
 use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};

@@ -1,7 +1,7 @@
 //! Finding contacts: by the customer's own id, by number, by the beginning of a name, or all of them.
 
 use lambda_http::Request;
-use shared_aws::contact_book::{ContactEntry, ContactPage};
+use shared_aws::contact::{ContactEntry, ContactPage};
 use shared_domain::{ids::ContactId, phone::PhoneNumber};
 use shared_http::{
     access::{self, TeamAccess},

@@ -12,10 +12,13 @@ mod write;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    client::Aws, config::Environment, contact_book::ContactBook, contact_copies::ContactCopies,
-    contacts::Contacts, former_numbers::FormerNumbers, idempotency::UsedKeys, members::Members,
-    notices::Notices, opt_out_reviews::OptOutReviews, opt_outs::OptOuts, secrets::Secrets, table::Table,
-    team_members::TeamMembers, teams::Teams,
+    clients::{Aws, Secrets},
+    config::Environment,
+    contact::{ContactBook, ContactCopies, Contacts, FormerNumbers},
+    notification::Notices,
+    opt_out::{OptOutReviews, OptOuts},
+    table::{Table, UsedKeys},
+    team::{Members, TeamMembers, Teams},
 };
 use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use lambda_http::{Body, Request, Response};
-use shared_aws::opt_outs::{LedgerPage, OptOutWrite};
+use shared_aws::opt_out::{LedgerPage, OptOutWrite};
 use shared_domain::{
     ids::{ContactId, OrganizationId, TeamId},
     import::export_safe,

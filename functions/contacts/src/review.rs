@@ -1,10 +1,7 @@
 //! Texts that may be a wish for no more texts: the members of the inbox, whose texts they are, judge them.
 
 use lambda_http::Request;
-use shared_aws::{
-    opt_out_reviews::{InboxInTeam, ReviewEntry},
-    opt_outs::OptOutWrite,
-};
+use shared_aws::opt_out::{InboxInTeam, OptOutWrite, ReviewEntry};
 use shared_domain::{
     ids::ReviewId,
     opt_out::{self, OptOutReview, OptOutSubject, ReviewOutcome, ReviewResolution},

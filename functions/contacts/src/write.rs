@@ -1,7 +1,7 @@
 //! Entering, changing and removing contacts.
 
 use lambda_http::Request;
-use shared_aws::contact_book::{ContactEntry, ContactWrite};
+use shared_aws::contact::{ContactEntry, ContactWrite};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, Id},

@@ -6,12 +6,11 @@
 
 use lambda_http::{Body, Request, Response, http::Method};
 use shared_aws::{
-    client::Aws,
+    clients::Aws,
     config::{ConfigError, Environment},
-    conversations::Conversations,
-    locks::{Acquired, ConversationKey, Locks, Renewed},
-    members::Members,
+    conversation::{Acquired, ConversationKey, Conversations, Locks, Renewed},
     table::Table,
+    team::Members,
 };
 use shared_domain::{
     ids::ConversationId,

@@ -7,15 +7,13 @@ mod search;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    bucket::Bucket,
-    client::Aws,
+    clients::{Aws, Bucket, Secrets},
     config::Environment,
-    contact_book::ContactBook,
-    conversations::{ConversationUpdate, Conversations},
-    members::Members,
-    messages::Messages,
-    secrets::Secrets,
+    contact::ContactBook,
+    conversation::{ConversationUpdate, Conversations},
+    messaging::Messages,
     table::Table,
+    team::Members,
 };
 use shared_domain::{
     conversation::Folder,

@@ -1,7 +1,7 @@
 //! The lists of an inbox.
 
 use lambda_http::Request;
-use shared_aws::conversations::lists::Listing;
+use shared_aws::conversation::Listing;
 use shared_domain::{
     conversation::{Filter, Folder},
     ids::UserId,

@@ -4,7 +4,7 @@
 //! read) for the contacts, and one request for their conversations, however large the inbox is.
 
 use lambda_http::Request;
-use shared_aws::contact_book::ContactPage;
+use shared_aws::contact::ContactPage;
 use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::ConversationId,

@@ -7,12 +7,10 @@
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, Secrets},
     config::Environment,
-    deliveries::Deliveries,
-    inboxes::Inboxes,
-    messages::{Messages, Reported},
-    secrets::Secrets,
+    inbox::Inboxes,
+    messaging::{Deliveries, Messages, Reported},
     table::Table,
 };
 use shared_carriers::{

@@ -16,13 +16,11 @@ use std::collections::HashSet;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, Mail, Mailer, Sent},
     config::{ConfigError, Environment},
-    mail::{Mail, Mailer, Sent},
-    members::Members,
-    notices::Notices,
+    notification::Notices,
     table::{StoreError, Table},
-    teams::Teams,
+    team::{Members, Teams},
 };
 use shared_domain::{
     notice::{Notification, NotificationKind},

@@ -1,11 +1,10 @@
 //! Gathers what an e-mail tells: names as they are when it is written. What is gone meanwhile is told in neutral words.
 
 use shared_aws::{
-    contacts::Contacts,
-    inboxes::Inboxes,
-    members::Members,
+    contact::Contacts,
+    inbox::Inboxes,
     table::{StoreError, Table},
-    teams::Teams,
+    team::{Members, Teams},
 };
 use shared_domain::{
     contact::Contact,

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use shared_aws::{
-    client::Aws,
-    mail::{Mail, Mailer, Sent},
-};
+use shared_aws::clients::{Aws, Mail, Mailer, Sent};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::stage::{FROM, Fault, Ses};

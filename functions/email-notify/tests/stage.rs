@@ -15,8 +15,12 @@ use axum::{
 };
 use serde_json::{Value, json};
 use shared_aws::{
-    audit::AuditEvent, client::Aws, contacts::Contacts, inboxes::Inboxes, mail::Mailer, members::Members,
-    notices::Notices, table::Table, teams::Teams,
+    clients::{Aws, Mailer},
+    contact::Contacts,
+    inbox::Inboxes,
+    notification::Notices,
+    table::Table,
+    team::{AuditEvent, Members, Teams},
 };
 use shared_domain::{
     contact::Contact,

@@ -3,7 +3,7 @@
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use email_notify::{App, handle};
 use serde_json::{Value, json};
-use shared_aws::notices::Notices;
+use shared_aws::notification::Notices;
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, InboxId, TeamId, UserId},

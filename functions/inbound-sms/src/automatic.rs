@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared_aws::inboxes::Account;
+use shared_aws::inbox::Account;
 use shared_domain::{
     ids::{ConversationId, MessageId},
     inbox::{InboxKind, Stage},

@@ -3,7 +3,7 @@
 //! At most one for each contact and closed period, however often the carrier repeats the text: the answer's transaction
 //! claims the period. Never to opt-out words, to machines, or to ourselves.
 
-use shared_aws::inboxes::Account;
+use shared_aws::inbox::Account;
 use shared_domain::{
     ids::ConversationId,
     inbox::Inbox,

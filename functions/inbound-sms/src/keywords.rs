@@ -3,8 +3,8 @@
 //! Idempotent by the text's id, which the state remembers: a text that comes again, or late, acts no second time.
 
 use shared_aws::{
-    inboxes::Account,
-    opt_outs::{OptOutRecord, OptOutWrite},
+    inbox::Account,
+    opt_out::{OptOutRecord, OptOutWrite},
 };
 use shared_carriers::twilio::OptOutType;
 use shared_domain::{

@@ -11,18 +11,14 @@ mod keywords;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, Secrets},
     config::Environment,
-    contacts::Contacts,
-    inbound::{Inbound, InboundText, Receipt},
-    inboxes::Inboxes,
-    media::{MediaFiles, PendingMedia},
-    opt_out_reviews::{InboxInTeam, OptOutReviews},
-    opt_outs::OptOuts,
-    out_of_office::OutOfOffice,
-    secrets::Secrets,
+    contact::Contacts,
+    inbox::{Inboxes, OutOfOffice},
+    messaging::{Inbound, InboundText, MediaFiles, PendingMedia, Receipt},
+    opt_out::{InboxInTeam, OptOutReviews, OptOuts},
     table::Table,
-    teams::Teams,
+    team::Teams,
 };
 use shared_carriers::twilio::{InboundMessage, Verifier};
 use shared_domain::{

@@ -5,10 +5,9 @@
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, Secrets},
     config::Environment,
-    inboxes::Inboxes,
-    secrets::Secrets,
+    inbox::Inboxes,
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::{IncomingCall, Verifier, voice};

@@ -8,11 +8,9 @@
 use std::time::Duration;
 
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, Secrets},
     config::Environment,
-    inboxes::Inboxes,
-    new_inboxes::{Bought, NewInboxes, Purchase},
-    secrets::Secrets,
+    inbox::{Bought, Inboxes, NewInboxes, Purchase},
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::{CallError, Client, Credentials};

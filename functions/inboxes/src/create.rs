@@ -6,9 +6,8 @@
 
 use lambda_http::Request;
 use shared_aws::{
-    audit::AuditEvent,
-    inboxes::Account,
-    new_inboxes::{Bought, Completed, Reserved},
+    inbox::{Account, Bought, Completed, Reserved},
+    team::AuditEvent,
 };
 use shared_carriers::twilio::{CallError, Purchase, PurchaseError};
 use shared_domain::{

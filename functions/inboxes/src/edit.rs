@@ -1,7 +1,7 @@
 //! Reading, editing and retiring inboxes.
 
 use lambda_http::Request;
-use shared_aws::{audit::AuditEvent, inboxes::Edited};
+use shared_aws::{inbox::Edited, team::AuditEvent};
 use shared_domain::{
     ids::InboxId,
     inbox::{Inbox, InboxKind, Stage},

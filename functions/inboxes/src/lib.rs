@@ -13,9 +13,13 @@ use std::time::Duration;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    client::Aws, config::Environment, idempotency::UsedKeys, inboxes::Inboxes, locks::Locks,
-    members::Members, new_inboxes::NewInboxes, registrations::Registrations, secrets::Secrets, table::Table,
-    team_members::TeamMembers, teams::Teams,
+    clients::{Aws, Secrets},
+    config::Environment,
+    conversation::Locks,
+    inbox::{Inboxes, NewInboxes},
+    registration::Registrations,
+    table::{Table, UsedKeys},
+    team::{Members, TeamMembers, Teams},
 };
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::time::Timestamp;

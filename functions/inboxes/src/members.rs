@@ -1,7 +1,7 @@
 //! Members of a shared inbox: added by those who manage its team once the team may send, and removed at any time.
 
 use lambda_http::Request;
-use shared_aws::{audit::AuditEvent, members::AddMemberOutcome};
+use shared_aws::team::{AddMemberOutcome, AuditEvent};
 use shared_domain::{ids::UserId, inbox::InboxKind, membership::Membership, time::Timestamp};
 use shared_http::{
     access::{self, InboxAccess},

@@ -1,7 +1,7 @@
 //! Numbers that can be bought, as the carrier offers them: by area code, and optionally by exchange.
 
 use lambda_http::Request;
-use shared_aws::members::UserProfile;
+use shared_aws::team::UserProfile;
 use shared_carriers::twilio::{AvailableNumber, CallError, Country, NumberSearch};
 use shared_domain::{membership::Role, phone::PhoneNumber};
 use shared_http::{

@@ -9,13 +9,9 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
-    bucket::{Bucket, BucketError},
-    client::Aws,
+    clients::{Aws, Bucket, BucketError, MediaJob, Secrets},
     config::Environment,
-    media::{MediaFiles, stored_at},
-    messages::Messages,
-    queue::MediaJob,
-    secrets::Secrets,
+    messaging::{MediaFiles, Messages, stored_at},
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::{Credentials, FetchError, MediaClient};

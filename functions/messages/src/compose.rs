@@ -3,9 +3,9 @@
 
 use lambda_http::Request;
 use shared_aws::{
-    inboxes::Account,
-    locks::ConversationKey,
-    sends::{Acceptance, Guard},
+    conversation::ConversationKey,
+    inbox::Account,
+    messaging::{Acceptance, Guard},
 };
 use shared_domain::{
     contact::Contact,

@@ -1,7 +1,7 @@
 //! What a text consists of: words, as written or merged from a canned response, and files.
 
 use futures_util::future::try_join_all;
-use shared_aws::media::{stored_at, uploaded_at};
+use shared_aws::messaging::{stored_at, uploaded_at};
 use shared_domain::{
     contact::Contact,
     ids::{MediaId, OrganizationId, TeamId, TemplateId},
@@ -149,7 +149,7 @@ async fn take_over(
     let to = stored_at(&inbox.organization, &inbox.id, id);
     match app.bucket.copy(&from, &head.etag, &to, now).await {
         Ok(()) => {}
-        Err(shared_aws::bucket::BucketError::Absent) => return Err(missing()),
+        Err(shared_aws::clients::BucketError::Absent) => return Err(missing()),
         Err(error) => return Err(error.into()),
     }
     let state = MediaState::Stored { size: head.size };

@@ -1,6 +1,6 @@
 //! A text as it begins its life.
 
-use shared_aws::inboxes::Account;
+use shared_aws::inbox::Account;
 use shared_domain::{
     ids::{ConversationId, MessageId},
     inbox::InboxKind,

@@ -13,20 +13,16 @@ mod upload;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    bucket::Bucket,
-    client::Aws,
+    clients::{Aws, Bucket},
     config::{ConfigError, Environment},
-    contact_book::ContactBook,
-    contacts::Contacts,
-    conversations::Conversations,
-    idempotency::UsedKeys,
-    inboxes::Inboxes,
-    members::Members,
-    messages::Messages,
-    opt_outs::OptOuts,
-    sends::Sends,
-    table::Table,
-    templates::Templates,
+    contact::{ContactBook, Contacts},
+    conversation::Conversations,
+    inbox::Inboxes,
+    messaging::{Messages, Sends},
+    opt_out::OptOuts,
+    table::{Table, UsedKeys},
+    team::Members,
+    template::Templates,
 };
 use shared_domain::{
     contact::Contact,

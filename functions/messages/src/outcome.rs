@@ -1,6 +1,6 @@
 //! From an acceptance to an answer; a repeated request to the answer of the first.
 
-use shared_aws::sends::Accepted;
+use shared_aws::messaging::Accepted;
 use shared_domain::{ids::MessageId, message::Message, time::Timestamp};
 use shared_http::{
     idempotency::Attempt,

@@ -2,8 +2,8 @@
 
 use lambda_http::Request;
 use shared_aws::{
-    inboxes::Account,
-    sends::{Acceptance, Guard},
+    inbox::Account,
+    messaging::{Acceptance, Guard},
 };
 use shared_domain::{
     conversation::Conversation,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use lambda_http::Request;
-use shared_aws::media::uploaded_at;
+use shared_aws::messaging::uploaded_at;
 use shared_domain::{
     ids::MediaId,
     media::{NotSendable, check_outgoing, plain_type},

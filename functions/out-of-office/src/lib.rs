@@ -3,13 +3,11 @@
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    audit::AuditEvent,
-    client::Aws,
+    clients::Aws,
     config::{ConfigError, Environment},
-    inboxes::Inboxes,
-    members::Members,
-    out_of_office::{OutOfOffice, Saved},
+    inbox::{Inboxes, OutOfOffice, Saved},
     table::Table,
+    team::{AuditEvent, Members},
 };
 use shared_domain::{
     inbox::InboxKind,

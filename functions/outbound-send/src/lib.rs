@@ -17,17 +17,11 @@ use std::{collections::HashSet, time::Duration};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
-    bucket::{Bucket, BucketError, Shown},
-    client::Aws,
+    clients::{Aws, Bucket, BucketError, Secrets, SendJob, Shown},
     config::Environment,
-    contacts::Contacts,
-    deliveries::Deliveries,
-    media::stored_at,
-    messages::{Claim, Messages},
-    opt_outs::{OptOutWrite, OptOuts},
-    outbox::Outbox,
-    queue::SendJob,
-    secrets::Secrets,
+    contact::Contacts,
+    messaging::{Claim, Deliveries, Messages, Outbox, stored_at},
+    opt_out::{OptOutWrite, OptOuts},
     table::{StoreError, Table},
 };
 use shared_carriers::{

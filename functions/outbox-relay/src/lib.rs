@@ -7,14 +7,11 @@
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, MailQueue, MediaQueue, SendQueue},
     config::{ConfigError, Environment},
-    keys,
-    media::{MediaFiles, PendingMedia},
-    notices::Notices,
-    outbox::{Outbox, OutboxEntry},
-    queue::{MailQueue, MediaQueue, SendQueue},
-    table::{StoreError, Table},
+    messaging::{MediaFiles, Outbox, OutboxEntry, PendingMedia},
+    notification::Notices,
+    table::{StoreError, Table, keys},
 };
 use shared_domain::notice::Notification;
 

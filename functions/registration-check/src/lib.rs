@@ -11,13 +11,11 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, NotAJob, RegistrationJob, Secrets},
     config::Environment,
-    queue::{NotAJob, RegistrationJob},
-    registrations::{Registrations, Transition},
-    secrets::Secrets,
+    registration::{Registrations, Transition},
     table::{StoreError, Table},
-    team_members::TeamMembers,
+    team::TeamMembers,
 };
 use shared_carriers::twilio::{CallError, Client, Credentials};
 use shared_domain::{

@@ -7,10 +7,9 @@
 use std::time::Duration;
 
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, RegistrationJob, RegistrationQueue},
     config::{ConfigError, Environment},
-    queue::{RegistrationJob, RegistrationQueue},
-    registrations::{PendingRegistration, Registrations},
+    registration::{PendingRegistration, Registrations},
     table::{StoreError, Table},
 };
 use shared_domain::time::Timestamp;

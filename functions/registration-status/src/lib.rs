@@ -8,11 +8,9 @@ use std::collections::HashMap;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, RegistrationJob, RegistrationQueue, Secrets},
     config::Environment,
-    queue::{RegistrationJob, RegistrationQueue},
-    registrations::Registrations,
-    secrets::Secrets,
+    registration::Registrations,
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::{ComplianceEvent, EventKind, EventsError, Verifier, parse_events};

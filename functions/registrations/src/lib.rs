@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    client::Aws, config::Environment, idempotency::UsedKeys, inboxes::Inboxes, members::Members,
-    registrations::Registrations, secrets::Secrets, table::Table,
+    clients::{Aws, Secrets},
+    config::Environment,
+    inbox::Inboxes,
+    registration::Registrations,
+    table::{Table, UsedKeys},
+    team::Members,
 };
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::time::Timestamp;

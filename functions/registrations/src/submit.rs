@@ -4,7 +4,7 @@
 //! or a crash goes on where it stopped, and nothing is made twice. Nothing turns before the carrier has taken the details.
 
 use lambda_http::Request;
-use shared_aws::{audit::AuditEvent, registrations::Submitted};
+use shared_aws::{registration::Submitted, team::AuditEvent};
 use shared_carriers::twilio::{CallError, Campaign, CampaignDetails as Details, CampaignStatus};
 use shared_domain::{
     inbox::InboxKind,

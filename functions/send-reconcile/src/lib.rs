@@ -7,15 +7,10 @@
 use std::time::Duration;
 
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, MailQueue, MediaQueue, Secrets, SendQueue},
     config::Environment,
-    deliveries::Deliveries,
-    media::MediaFiles,
-    messages::Messages,
-    notices::Notices,
-    outbox::{Outbox, OutboxEntry},
-    queue::{MailQueue, MediaQueue, SendQueue},
-    secrets::Secrets,
+    messaging::{Deliveries, MediaFiles, Messages, Outbox, OutboxEntry},
+    notification::Notices,
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::{

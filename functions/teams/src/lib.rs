@@ -9,9 +9,12 @@ mod teams;
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    audit::Audit, client::Aws, config::Environment, idempotency::UsedKeys, inboxes::Inboxes, locks::Locks,
-    members::Members, secrets::Secrets, table::Table, team_members::TeamMembers, teams::Teams,
-    unread::Unread,
+    clients::{Aws, Secrets},
+    config::Environment,
+    conversation::{Locks, Unread},
+    inbox::Inboxes,
+    table::{Table, UsedKeys},
+    team::{Audit, Members, TeamMembers, Teams},
 };
 use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};

@@ -1,7 +1,7 @@
 //! `GET /v1/me`: all that a front end needs for navigation and Compose, and nothing more.
 
 use lambda_http::Request;
-use shared_aws::{members::UserProfile, unread::Counter};
+use shared_aws::{conversation::Counter, team::UserProfile};
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId},
     inbox::{Inbox, Stage},

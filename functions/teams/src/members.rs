@@ -2,7 +2,7 @@
 //! access from that instant, and holds no lock.
 
 use lambda_http::Request;
-use shared_aws::{audit::AuditEvent, members::UserProfile};
+use shared_aws::team::{AuditEvent, UserProfile};
 use shared_domain::{
     ids::{InboxId, UserId},
     lock::Person,

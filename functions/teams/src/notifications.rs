@@ -1,7 +1,7 @@
 //! Which e-mails a team wants, and to whom.
 
 use lambda_http::Request;
-use shared_aws::audit::AuditEvent;
+use shared_aws::team::AuditEvent;
 use shared_domain::{
     notice::{MailingPreference, NotificationSettings},
     settings,

@@ -1,7 +1,7 @@
 //! Teams: made and named by the owner and by admins, read by their members.
 
 use lambda_http::Request;
-use shared_aws::audit::AuditEvent;
+use shared_aws::team::AuditEvent;
 use shared_domain::{
     ids::{Id, TeamId},
     registration::RegistrationStatus,
@@ -45,10 +45,7 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
         app.teams.page(&caller.organization, limit, after.as_ref()).await?
     } else {
         let own: Vec<TeamId> = home.teams.iter().map(|role| role.team.clone()).collect();
-        shared_aws::teams::TeamPage {
-            teams: app.teams.several(&caller.organization, &own).await?,
-            next: None,
-        }
+        shared_aws::team::TeamPage { teams: app.teams.several(&caller.organization, &own).await?, next: None }
     };
     let items = page.teams.iter().map(|team| TeamView::of(team, home.role(&team.id))).collect();
     let next_cursor = page.next.map(|next| app.cursors.seal(&principal, LIST, next.as_str()));

@@ -4,14 +4,12 @@
 
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    client::Aws,
+    clients::{Aws, Secrets},
     config::Environment,
-    contact_book::ContactBook,
-    idempotency::UsedKeys,
-    members::Members,
-    secrets::Secrets,
-    table::Table,
-    templates::{TemplateEntry, TemplateWrite, Templates},
+    contact::ContactBook,
+    table::{Table, UsedKeys},
+    team::Members,
+    template::{TemplateEntry, TemplateWrite, Templates},
 };
 use shared_domain::{
     ids::{ContactId, Id, TemplateId},

@@ -11,10 +11,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, Method, Response, StatusCode},
 };
-use shared_aws::{
-    bucket::{Bucket, BucketError, Head, Shown},
-    client::Aws,
-};
+use shared_aws::clients::{Aws, Bucket, BucketError, Head, Shown};
 use shared_domain::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared_aws::contact_book::{ContactBook, ContactEntry, ContactWrite};
+use shared_aws::contact::{ContactBook, ContactEntry, ContactWrite};
 use shared_domain::{contact::Contact, ids::ContactId};
 use tokio::task::JoinSet;
 

@@ -1,8 +1,8 @@
 //! Conversations: lists by folder, who is responding, and what is moved or marked by hand.
 
 use shared_aws::{
-    conversations::ConversationUpdate,
-    sends::{Accepted, Guard},
+    conversation::ConversationUpdate,
+    messaging::{Accepted, Guard},
     table::StoreError,
 };
 use shared_domain::{

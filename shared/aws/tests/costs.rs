@@ -6,21 +6,16 @@ mod sizes;
 use std::collections::BTreeMap;
 
 use shared_aws::{
-    contact_batches::{ContactBatches, TeamKey},
-    contact_book::{ContactEntry, ContactWrite},
-    conversations::ConversationUpdate,
-    idempotency::Idempotency,
-    imports::{ImportTurn, Imports},
-    inbound::{InboundText, Receipt},
-    locks::Acquired,
-    media::PendingMedia,
-    members::UserProfile,
-    new_inboxes::{Completed, Reserved},
-    opt_out_reviews::InboxInTeam,
-    opt_outs::OptOutWrite,
-    registrations::Transition,
-    sends::{Acceptance, Accepted, Guard},
-    templates,
+    contact::{ContactBatches, ContactEntry, ContactWrite, TeamKey},
+    conversation::{Acquired, ConversationUpdate},
+    import::{ImportTurn, Imports},
+    inbox::{Completed, Reserved},
+    messaging::{Acceptance, Accepted, Guard, InboundText, PendingMedia, Receipt},
+    opt_out::{InboxInTeam, OptOutWrite},
+    registration::Transition,
+    table::Idempotency,
+    team::UserProfile,
+    template,
 };
 use shared_domain::{
     contact::Contact,
@@ -632,10 +627,10 @@ async fn templates(ledger: &mut Ledger) {
         let text = "Hi {{firstName|there}}, the office is open from nine to five. {{senderName}}";
         CannedResponse::parse(TemplateId::parse("tpl_01KB5Q8Z7M4T9XRA").unwrap(), name, text).unwrap()
     };
-    let write = async |desk: &Desk, before: Option<&templates::TemplateEntry>, name: &str| {
+    let write = async |desk: &Desk, before: Option<&template::TemplateEntry>, name: &str| {
         let wanted = response(name);
         let done = templates(desk).write(desk.organization(), &desk.inbox.team, before, &wanted, None).await;
-        assert_eq!(done.unwrap(), templates::TemplateWrite::Done);
+        assert_eq!(done.unwrap(), template::TemplateWrite::Done);
     };
     let read = async |desk: &Desk| {
         let id = response("x").id;

@@ -1,6 +1,6 @@
 //! Who is who: inboxes and their teams, members and users, contacts, each found in the ways that requests name them.
 
-use shared_aws::members::UserInbox;
+use shared_aws::team::UserInbox;
 use shared_domain::{
     contact::Contact,
     ids::{InboxId, OrganizationId, TeamId},

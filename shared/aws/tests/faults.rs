@@ -11,12 +11,11 @@ use aws_sdk_dynamodb::{Client, config::timeout::TimeoutConfig, types::AttributeV
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse};
 use serde_json::{Value, json};
 use shared_aws::{
-    client::Aws,
-    inboxes::Inboxes,
-    keys,
-    locks::{Acquired, ConversationKey, Locks},
-    sends::{Acceptance, Accepted, Guard, Sends},
-    table::{StoreError, Table},
+    clients::Aws,
+    conversation::{Acquired, ConversationKey, Locks},
+    inbox::Inboxes,
+    messaging::{Acceptance, Accepted, Guard, Sends},
+    table::{StoreError, Table, keys},
 };
 use shared_domain::{
     contact::Contact,

@@ -4,10 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use shared_aws::{
-    contact_batches::{ContactBatches, TeamKey},
-    contact_book::ContactEntry,
-    former_numbers::FormerNumbers,
-    imports::{FilePosition, Import, ImportCounts, ImportStatus, ImportTurn, Imports, PendingChunk},
+    contact::{ContactBatches, ContactEntry, FormerNumbers, TeamKey},
+    import::{FilePosition, Import, ImportCounts, ImportStatus, ImportTurn, Imports, PendingChunk},
 };
 use shared_domain::{
     contact::Contact,

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use shared_aws::{
-    conversations::ConversationUpdate,
-    inbound::{Inbound, InboundText, Receipt},
-    keys,
-    sends::{Accepted, Guard},
+    conversation::ConversationUpdate,
+    messaging::{Accepted, Guard, Inbound, InboundText, Receipt},
+    table::keys,
 };
 use shared_domain::{
     contact::Contact,

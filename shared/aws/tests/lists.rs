@@ -7,7 +7,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed, TestCaseError, TestRunner},
 };
-use shared_aws::{conversations::ConversationUpdate, sends::Guard};
+use shared_aws::{conversation::ConversationUpdate, messaging::Guard};
 use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Filter, Folder},
@@ -103,7 +103,7 @@ async fn a_composed_text_begins_an_assigned_conversation() {
     let desk = Desk::open().await;
     let known = Contact { assigned: Some(ben()), ..contact(8) };
     let message = desk.draft(&number(8), "See you on Friday.", &ada(), seconds(1));
-    let wanted = shared_aws::sends::Acceptance {
+    let wanted = shared_aws::messaging::Acceptance {
         organization: desk.organization(),
         message: &message,
         contact: &known,

@@ -6,7 +6,7 @@ mod walk;
 
 use std::time::Duration;
 
-use shared_aws::locks::{Acquired, Renewed};
+use shared_aws::conversation::{Acquired, Renewed};
 use shared_domain::{
     ids::{ConversationId, UserId},
     lock::{BrokenLock, Denied, FencingToken, Lease, LockPolicy, LossReason, LostLock, Person},

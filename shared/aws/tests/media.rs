@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use shared_aws::{
-    inbound::{InboundText, Receipt},
-    media::{MediaFiles, PendingMedia},
-    queue::MediaJob,
+    clients::MediaJob,
+    messaging::{InboundText, MediaFiles, PendingMedia, Receipt},
 };
 use shared_domain::{
     ids::{MediaId, MessageId},

@@ -1,9 +1,6 @@
 //! Messages: the history of a thread, reports that come late, twice and out of order, and the claim of one sender.
 
-use shared_aws::{
-    messages::{Claim, Reported},
-    sends::{Accepted, Guard},
-};
+use shared_aws::messaging::{Accepted, Claim, Guard, Reported};
 use shared_domain::{
     ids::{MessageId, OrganizationId},
     message::{DeliveryState, Message, Report},

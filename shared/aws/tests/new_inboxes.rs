@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use shared_aws::{
-    idempotency::Idempotency,
-    inboxes::Inboxes,
-    new_inboxes::{Bought, Completed, NewInboxes, Purchase, Reserved},
-    table::StoreError,
+    inbox::{Bought, Completed, Inboxes, NewInboxes, Purchase, Reserved},
+    table::{Idempotency, StoreError},
 };
 use shared_domain::{
     ids::InboxId,
@@ -359,7 +357,7 @@ async fn an_inbox_that_is_completed_and_undone_at_once_is_wholly_in_use_or_wholl
             assert_eq!(in_use.map(|inbox| inbox.stage), Some(Stage::Active));
             assert_eq!(members(&desk, &inbox).await.len(), 2);
             // The next round needs the key.
-            desk.forget(shared_aws::keys::idempotency(
+            desk.forget(shared_aws::table::keys::idempotency(
                 desk.organization(),
                 KEY.principal,
                 KEY.route,

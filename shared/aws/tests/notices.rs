@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, extract::State};
 use serde_json::{Value, json};
-use shared_aws::{client::Aws, notices::Notices, queue::MailQueue};
+use shared_aws::{
+    clients::{Aws, MailQueue},
+    notification::Notices,
+};
 use shared_domain::{
     ids::{ContactId, InboxId},
     notice::{Notification, NotificationKind},

@@ -1,9 +1,6 @@
 //! Texts that may be wishes for no more texts: put up once, judged once, and honored in the same instant.
 
-use shared_aws::{
-    opt_out_reviews::{InboxInTeam, OptOutReviews, ReviewEntry, ReviewPage},
-    opt_outs::OptOutWrite,
-};
+use shared_aws::opt_out::{InboxInTeam, OptOutReviews, OptOutWrite, ReviewEntry, ReviewPage};
 use shared_domain::{
     ids::{MessageId, ReviewId},
     lock::Person,

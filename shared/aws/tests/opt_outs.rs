@@ -1,6 +1,6 @@
 //! Opt-outs: one of many at once, what is stored with it, and the ledgers.
 
-use shared_aws::opt_outs::{LedgerPage, OptOutRecord, OptOutWrite, OptOuts};
+use shared_aws::opt_out::{LedgerPage, OptOutRecord, OptOutWrite, OptOuts};
 use shared_domain::{
     contact::Contact,
     ids::MessageId,

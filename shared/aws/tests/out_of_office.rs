@@ -1,6 +1,6 @@
 //! Out of Office: one answer to a contact in a closed period.
 
-use shared_aws::out_of_office::OutOfOffice;
+use shared_aws::inbox::OutOfOffice;
 use shared_domain::{contact::Contact, message::Message, out_of_office::ClosedPeriod, time::Timestamp};
 use tokio::task::JoinSet;
 

@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 
 use shared_aws::{
-    idempotency::Idempotency,
-    keys,
-    registrations::{POLL_LIMIT, PendingRegistration, Registrations, Submitted, Transition},
-    table::StoreError,
+    registration::{POLL_LIMIT, PendingRegistration, Registrations, Submitted, Transition},
+    table::{Idempotency, StoreError, keys},
 };
 use shared_domain::{
     ids::TeamId,

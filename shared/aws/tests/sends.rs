@@ -7,8 +7,8 @@ mod outbox;
 use std::time::Duration;
 
 use shared_aws::{
-    keys,
-    sends::{Acceptance, Accepted, Guard},
+    messaging::{Acceptance, Accepted, Guard},
+    table::keys,
 };
 use shared_domain::{
     contact::Contact,

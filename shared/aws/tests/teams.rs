@@ -4,8 +4,8 @@ mod admission;
 mod people;
 
 use shared_aws::{
-    idempotency::Idempotency,
-    teams::{TeamPage, Teams},
+    table::Idempotency,
+    team::{TeamPage, Teams},
 };
 use shared_domain::{
     ids::{OrganizationId, TeamId},

@@ -1,6 +1,6 @@
 //! Canned responses: a name is one's alone, whoever asks at once.
 
-use shared_aws::templates::{TemplateEntry, TemplateWrite, Templates};
+use shared_aws::template::{TemplateEntry, TemplateWrite, Templates};
 use shared_domain::{ids::TemplateId, template::CannedResponse};
 use tokio::task::JoinSet;
 

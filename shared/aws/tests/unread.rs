@@ -5,7 +5,10 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed, TestCaseError, TestRunner},
 };
-use shared_aws::{conversations::ConversationUpdate, sends::Guard, unread::Counter};
+use shared_aws::{
+    conversation::{ConversationUpdate, Counter},
+    messaging::Guard,
+};
 use shared_domain::{conversation::Folder, ids::ConversationId, lock::LockPolicy, time::Timestamp};
 
 use crate::support::{Desk, START, ada, ben, number, seconds};

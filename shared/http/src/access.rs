@@ -3,9 +3,9 @@
 
 use lambda_http::Request;
 use shared_aws::{
-    inboxes::Inboxes,
-    locks::ConversationKey,
-    members::{Members, UserInTeam},
+    conversation::ConversationKey,
+    inbox::Inboxes,
+    team::{Members, UserInTeam},
 };
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganizationId, TeamId},
@@ -147,7 +147,7 @@ pub async fn inbox(
 
 #[cfg(test)]
 mod tests {
-    use shared_aws::teams::Teams;
+    use shared_aws::team::Teams;
     use shared_domain::{
         ids::UserId,
         inbox::InboxKind,

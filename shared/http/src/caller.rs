@@ -6,7 +6,7 @@
 //! and scopes, and neither claim, is a machine's; its organization stands in the table under the client id.
 
 use lambda_http::Request;
-use shared_aws::{config::Environment, members::Members};
+use shared_aws::{config::Environment, team::Members};
 use shared_domain::ids::{OrganizationId, UserId};
 
 use crate::{input::gateway, problem::Problem};

@@ -2,7 +2,7 @@
 
 use lambda_http::Request;
 use sha2::{Digest, Sha256};
-use shared_aws::idempotency::{Idempotency, UsedKeys};
+use shared_aws::table::{Idempotency, UsedKeys};
 use shared_domain::{ids::OrganizationId, time::Timestamp};
 
 use crate::problem::Problem;

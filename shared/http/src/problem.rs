@@ -2,7 +2,7 @@
 //! `requestId`, and the data of that error.
 
 use serde_json::{Map, Value, json};
-use shared_aws::{bucket::BucketError, table::StoreError};
+use shared_aws::{clients::BucketError, table::StoreError};
 
 /// Where the codes are explained; the code is appended.
 const TYPES: &str = "https://shared-inbox.dev/problems/";

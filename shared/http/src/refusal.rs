@@ -1,7 +1,7 @@
 //! From the rules' refusals to problems: the one table of which reason has which status and data.
 
 use serde_json::{Value, json};
-use shared_aws::held_locks::HeldLock;
+use shared_aws::conversation::HeldLock;
 use shared_domain::{
     lock::{Denied, LockViolation, LossReason, LostLock, Person},
     sending::SendRefusal,

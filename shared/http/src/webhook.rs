@@ -3,7 +3,7 @@
 use std::fmt;
 
 use lambda_http::{Body, Request, Response};
-use shared_aws::secrets::EventStreamsLogin;
+use shared_aws::clients::EventStreamsLogin;
 use shared_carriers::twilio::{BasicCredentials, EMPTY_TWIML, SignatureError, SignedRequest, Verifier};
 use shared_domain::phone::PhoneNumber;
 

@@ -1,5 +1,5 @@
 """The lock's acquire as a function for Python: the access check and one conditional write, in the smallest loop around the
-Runtime API. Expressions are those of shared/aws/src/locks.rs."""
+Runtime API. Expressions are those of shared/aws/src/conversation/locks.rs."""
 
 import http.client
 import json

@@ -14,10 +14,10 @@ use aws_sdk_dynamodb::{
 use contact_import::{Bytes, Next, Sizes, Stores, slice};
 use futures_util::{StreamExt, stream};
 use shared_aws::{
-    audit::AuditEvent,
-    bucket::BucketError,
+    clients::BucketError,
     clock,
-    imports::{FilePosition, Import, ImportCounts, ImportStatus, Imports},
+    import::{FilePosition, Import, ImportCounts, ImportStatus, Imports},
+    team::AuditEvent,
 };
 use shared_domain::ids::{Id, OrganizationId, TeamId, UserId};
 use test_kit::engine::{Engine, TABLE};

@@ -9,9 +9,8 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, PutRequest, WriteRequest},
 };
 use shared_aws::{
-    conversations::{Conversations, lists::Listing},
-    keys,
-    table::Table,
+    conversation::{Conversations, Listing},
+    table::{Table, keys},
 };
 use shared_domain::{
     conversation::{Filter, Folder},

@@ -17,7 +17,7 @@ use product_bench::scene::{Scene, answered};
 use serde_json::Value;
 use shared_aws::{
     clock,
-    locks::{Acquired, ConversationKey, Locks},
+    conversation::{Acquired, ConversationKey, Locks},
 };
 use shared_domain::{ids::ConversationId, lock::LockPolicy, time::Timestamp};
 use shared_http::caller::Claims;

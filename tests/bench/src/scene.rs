@@ -5,12 +5,11 @@ use aws_sdk_dynamodb::{Client, config::Intercept};
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
 use shared_aws::{
-    contacts::Contacts,
-    inbound::{Inbound, InboundText},
-    inboxes::Inboxes,
-    members::Members,
+    contact::Contacts,
+    inbox::Inboxes,
+    messaging::{Inbound, InboundText},
     table::Table,
-    teams::Teams,
+    team::{Members, Teams},
 };
 use shared_carriers::twilio::{Verifier, signature};
 use shared_domain::{

@@ -11,9 +11,8 @@ use std::{
 };
 
 use shared_aws::{
-    locks::{Acquired, ConversationKey, Locks},
-    messages::Messages,
-    sends::{Acceptance, Accepted, Guard, Sends},
+    conversation::{Acquired, ConversationKey, Locks},
+    messaging::{Acceptance, Accepted, Guard, Messages, Sends},
 };
 use shared_domain::{
     contact::Contact,

@@ -5,11 +5,8 @@ use std::{sync::Arc, time::Duration, time::Instant};
 
 use delivery_status::{App, handle};
 use shared_aws::{
-    conversations::Conversations,
-    deliveries::Deliveries,
-    locks::ConversationKey,
-    messages::Messages,
-    sends::{Acceptance, Accepted, Guard},
+    conversation::{ConversationKey, Conversations},
+    messaging::{Acceptance, Accepted, Deliveries, Guard, Messages},
     table::Table,
 };
 use shared_domain::{

@@ -1,12 +1,11 @@
 //! One inbox on a real engine.
 
 use shared_aws::{
-    inbound::{Inbound, InboundText},
-    inboxes::Inboxes,
-    locks::Locks,
-    sends::Sends,
+    conversation::Locks,
+    inbox::Inboxes,
+    messaging::{Inbound, InboundText, Sends},
     table::Table,
-    teams::Teams,
+    team::Teams,
 };
 use shared_domain::{
     ids::{ConversationId, InboxId, MessageId, OrganizationId, TeamId},

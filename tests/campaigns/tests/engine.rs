@@ -8,8 +8,8 @@ use campaigns::{
     simulation::{Office, Step, What, office, policy, run},
 };
 use shared_aws::{
-    locks::{Acquired, ConversationKey, Renewed},
-    sends::{Acceptance, Accepted, Guard},
+    conversation::{Acquired, ConversationKey, Renewed},
+    messaging::{Acceptance, Accepted, Guard},
 };
 use shared_domain::{
     contact::Contact,

@@ -31,8 +31,11 @@ use futures_util::FutureExt;
 use lambda_http::{Body, Request, Response, request::LambdaRequest};
 use serde_json::{Value, json};
 use shared_aws::{
-    bucket::Bucket, client::Aws, inboxes::Inboxes, members::Members, queue::RegistrationQueue,
-    registrations::Registrations, secrets::EventStreamsLogin, table::Table, teams::Teams,
+    clients::{Aws, Bucket, EventStreamsLogin, RegistrationQueue},
+    inbox::Inboxes,
+    registration::Registrations,
+    table::Table,
+    team::{Members, Teams},
 };
 use shared_carriers::{
     callback::StatusCallbacks,

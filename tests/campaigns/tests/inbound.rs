@@ -11,8 +11,9 @@ use std::{
 
 use inbound_sms::{App, handle};
 use shared_aws::{
-    conversations::Conversations, inboxes::Inboxes, locks::ConversationKey, messages::Messages,
-    unread::Unread,
+    conversation::{ConversationKey, Conversations, Unread},
+    inbox::Inboxes,
+    messaging::Messages,
 };
 use shared_domain::{opt_out::KeywordReplies, phone::PhoneNumber, time::Timestamp};
 use test_kit::faults::Faults;

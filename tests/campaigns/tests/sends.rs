@@ -8,15 +8,10 @@ use aws_lambda_events::event::{dynamodb, sqs::SqsEvent};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use shared_aws::{
-    bucket::Bucket,
-    client::Aws,
+    clients::{Aws, Bucket, MailQueue, MediaQueue, SendQueue},
     clock,
-    conversations::Conversations,
-    locks::ConversationKey,
-    messages::Messages,
-    outbox::Outbox,
-    queue::{MailQueue, MediaQueue, SendQueue},
-    sends::{Acceptance, Accepted, Guard},
+    conversation::{ConversationKey, Conversations},
+    messaging::{Acceptance, Accepted, Guard, Messages, Outbox},
     table::Table,
 };
 use shared_domain::{
@@ -497,7 +492,8 @@ async fn a_sender_that_simply_tries_again_would_be_noticed() {
 async fn forget_the_claim(line: &Line, message: &Message) {
     use aws_sdk_dynamodb::{Client, types::AttributeValue};
     let client = Client::from_conf(line.desk.engine.aws.dynamodb_config().build());
-    let key = shared_aws::keys::message(&line.desk.inbox.organization, &message.conversation, &message.id);
+    let key =
+        shared_aws::table::keys::message(&line.desk.inbox.organization, &message.conversation, &message.id);
     client
         .update_item()
         .table_name(test_kit::engine::TABLE)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared_aws::queue::{ImportJob, MediaJob, RegistrationJob, SendJob};
+use shared_aws::clients::{ImportJob, MediaJob, RegistrationJob, SendJob};
 use shared_carriers::twilio::{
     InboundMessage, IncomingCall, StatusCallback, parse_events,
     signature::{sign, verify_url},

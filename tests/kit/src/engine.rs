@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::Client;
 use dynoxide::Database;
-use shared_aws::{client::Aws, table::Table};
+use shared_aws::{clients::Aws, table::Table};
 
 use crate::template::create_table;
 

@@ -22,7 +22,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, Method, StatusCode, Uri, header},
 };
-use shared_aws::{client::Aws, table::Table};
+use shared_aws::{clients::Aws, table::Table};
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::engine::TABLE;

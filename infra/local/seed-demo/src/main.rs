@@ -6,16 +6,15 @@ use std::{collections::BTreeMap, time::Duration};
 use clap::Parser;
 use serde::Serialize;
 use shared_aws::{
-    client::Aws,
+    clients::Aws,
     clock,
-    contact_book::{ContactBook, ContactEntry},
-    conversations::{ConversationUpdate, Conversations},
-    inbound::{Inbound, InboundText},
-    inboxes::Inboxes,
-    members::Members,
-    registrations::Registrations,
+    contact::{ContactBook, ContactEntry},
+    conversation::{ConversationUpdate, Conversations},
+    inbox::Inboxes,
+    messaging::{Inbound, InboundText},
+    registration::Registrations,
     table::{StoreError, Table},
-    teams::Teams,
+    team::{Members, Teams},
 };
 use shared_carriers::twilio::{CampaignDetails, Client, Credentials, Purchase};
 use shared_domain::{

@@ -1,7 +1,7 @@
 //! The sizes that the budget stands on: a row of 1 KB costs one write unit, one byte more costs two.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use shared_aws::{keys, sends::Guard};
+use shared_aws::{messaging::Guard, table::keys};
 use shared_domain::{
     lock::Person,
     message::{DeliveryState, Report},

@@ -1,6 +1,6 @@
 //! At most so many locks for one user: strictly, also for requests at one instant.
 
-use shared_aws::locks::Acquired;
+use shared_aws::conversation::Acquired;
 use shared_domain::{
     ids::ConversationId,
     lock::{LockPolicy, Person},
@@ -84,7 +84,7 @@ async fn locks_that_ran_out_were_taken_over_or_broken_count_no_more() {
 async fn of_many_requests_at_one_instant_no_more_than_allowed_are_granted() {
     let desk = Desk::open().await;
     let all = conversations(&desk, 12).await;
-    let locks: Vec<_> = (0..12).map(|_| shared_aws::locks::Locks::new(desk.other_host())).collect();
+    let locks: Vec<_> = (0..12).map(|_| shared_aws::conversation::Locks::new(desk.other_host())).collect();
     let ada = ada();
     let asked = locks
         .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use shared_aws::locks::{Acquired, ConversationKey, Locks};
+use shared_aws::conversation::{Acquired, ConversationKey, Locks};
 use shared_domain::{
     ids::ConversationId,
     lock::{FencingToken, Lease, LockPolicy, Person},

@@ -1,5 +1,5 @@
 //! Random walks over both the rule and the table: the same answers, the same states, a token that only grows. This is
-//! what holds the conditions of `shared_aws::locks` to `shared_domain::lock`.
+//! what holds the conditions of `shared_aws::conversation` to `shared_domain::lock`.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -11,7 +11,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed, TestCaseError, TestRunner},
 };
-use shared_aws::locks::{Acquired, Renewed};
+use shared_aws::conversation::{Acquired, Renewed};
 use shared_domain::{
     ids::ConversationId,
     lock::{self, BrokenLock, FencingToken, LockPolicy, LockState, Person},

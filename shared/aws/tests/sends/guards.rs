@@ -1,6 +1,6 @@
 //! The transaction's conditions and the rule that answers `can-send` agree on every combination of lock and time.
 
-use shared_aws::sends::{Accepted, Guard};
+use shared_aws::messaging::{Accepted, Guard};
 use shared_domain::{
     ids::{ConversationId, UserId},
     lock::{FencingToken, LockPolicy},

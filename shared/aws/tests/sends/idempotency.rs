@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use shared_aws::{
-    idempotency::{Idempotency, KEY_LIFETIME, Remembered},
-    sends::{Acceptance, Accepted, Guard, Sends},
+    messaging::{Acceptance, Accepted, Guard, Sends},
+    table::{Idempotency, KEY_LIFETIME, Remembered},
 };
 use shared_domain::{contact::Contact, message::Message};
 use tokio::task::JoinSet;

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use shared_aws::{
-    keys,
-    outbox::{Outbox, OutboxEntry, SWEEP_AFTER},
-    sends::Guard,
+    messaging::{Guard, Outbox, OutboxEntry, SWEEP_AFTER},
+    table::keys,
 };
 use shared_domain::message::Message;
 

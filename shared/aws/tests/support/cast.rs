@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared_aws::{audit::AuditEvent, inbound::InboundText};
+use shared_aws::{messaging::InboundText, team::AuditEvent};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},

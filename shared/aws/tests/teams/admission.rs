@@ -1,9 +1,8 @@
 //! Admission to an inbox: everything that must hold does hold at the instant of the write.
 
 use shared_aws::{
-    members::{AddMemberOutcome, Members, UserInbox},
-    registrations::{Registrations, Transition},
-    team_members::TeamMembers,
+    registration::{Registrations, Transition},
+    team::{AddMemberOutcome, Members, TeamMembers, UserInbox},
 };
 use shared_domain::{
     inbox::{Inbox, Stage},

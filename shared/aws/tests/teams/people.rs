@@ -1,6 +1,9 @@
 //! Members of teams: their names go wherever they are shown, and who leaves takes nothing along.
 
-use shared_aws::{members::UserProfile, table::StoreError, team_members::TeamMembers};
+use shared_aws::{
+    table::StoreError,
+    team::{TeamMembers, UserProfile},
+};
 use shared_domain::{
     ids::{InboxId, TeamId},
     lock::Person,

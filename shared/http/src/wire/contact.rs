@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use shared_aws::contact_book::ContactEntry;
+use shared_aws::contact::ContactEntry;
 use shared_domain::opt_out;
 use utoipa::ToSchema;
 

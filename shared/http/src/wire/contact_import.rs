@@ -1,7 +1,7 @@
 //! Imports of contacts.
 
 use serde::{Deserialize, Serialize};
-use shared_aws::imports::{Import, ImportCounts};
+use shared_aws::import::{Import, ImportCounts};
 use shared_domain::import::Refusal;
 use utoipa::ToSchema;
 

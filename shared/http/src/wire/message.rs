@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared_aws::{
-    bucket::{Bucket, Shown},
-    media::stored_at,
+    clients::{Bucket, Shown},
+    messaging::stored_at,
 };
 use shared_domain::{
     ids::{InboxId, MediaId, OrganizationId},

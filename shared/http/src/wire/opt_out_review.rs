@@ -1,7 +1,7 @@
 //! Texts that may be a wish for no more texts.
 
 use serde::{Deserialize, Serialize};
-use shared_aws::opt_out_reviews::ReviewEntry;
+use shared_aws::opt_out::ReviewEntry;
 use shared_domain::opt_out::{ReviewOutcome, ReviewResolution};
 use utoipa::ToSchema;
 

@@ -1,7 +1,7 @@
 //! Teams, their members, which e-mails they want, and what admins did.
 
 use serde::{Deserialize, Serialize};
-use shared_aws::audit::AuditEntry;
+use shared_aws::team::AuditEntry;
 use shared_domain::{
     membership::{Role, TeamMember},
     notice::{MailingPreference, NotificationSettings},

@@ -4,10 +4,9 @@
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
 use shared_aws::{
-    bucket::Bucket,
-    client::Aws,
-    clock, keys,
-    queue::{MailQueue, MediaQueue, SendQueue},
+    clients::{Aws, Bucket, MailQueue, MediaQueue, SendQueue},
+    clock,
+    table::keys,
 };
 use shared_carriers::callback::StatusCallbacks;
 use shared_domain::{

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_norway::Value;
 use shared_aws::{
+    clients::{MailQueue, MediaQueue, RegistrationQueue, SendQueue},
     clock,
-    queue::{MailQueue, MediaQueue, RegistrationQueue, SendQueue},
 };
 use test_kit::meter::Meter;
 

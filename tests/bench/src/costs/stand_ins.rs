@@ -11,7 +11,7 @@ use std::{
 use axum::{Json, Router, extract::State};
 use carrier_simulator::Settings;
 use serde_json::{Value, json};
-use shared_aws::client::Aws;
+use shared_aws::clients::Aws;
 use shared_carriers::twilio::{Client, Credentials};
 
 use crate::scene::{ACCOUNT, TOKEN};

@@ -1,0 +1,18 @@
+//! AWS services other than the table: S3, SQS, SES and Secrets Manager.
+
+pub(crate) mod bucket;
+pub(crate) mod client;
+pub(crate) mod mail;
+pub(crate) mod queue;
+pub(crate) mod secrets;
+
+pub use self::{
+    bucket::{Bucket, BucketError, Head, Shown},
+    client::Aws,
+    mail::{Mail, Mailer, Sent},
+    queue::{
+        ImportJob, ImportQueue, MailQueue, MediaJob, MediaQueue, NotAJob, QueueError, RegistrationJob,
+        RegistrationQueue, SendJob, SendQueue,
+    },
+    secrets::{CarrierSecret, EventStreamsLogin, SecretError, Secrets},
+};

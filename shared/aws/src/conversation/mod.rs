@@ -1,0 +1,16 @@
+//! Conversations, the lists that show them, their locks and their unread counts.
+
+pub(crate) mod conversations;
+pub(crate) mod held_locks;
+pub(crate) mod lists;
+pub(crate) mod locks;
+pub(crate) mod rows;
+pub(crate) mod unread;
+
+pub use self::{
+    conversations::{ConversationUpdate, Conversations},
+    held_locks::HeldLock,
+    lists::{ConversationPage, Listing},
+    locks::{Acquired, ConversationKey, Locks, Renewed},
+    unread::{Counter, Unread},
+};

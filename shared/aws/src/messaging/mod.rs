@@ -1,0 +1,18 @@
+//! Messages and media in both directions, delivery states and the outbox.
+
+pub(crate) mod deliveries;
+pub(crate) mod inbound;
+pub(crate) mod media;
+pub(crate) mod messages;
+pub(crate) mod outbox;
+pub(crate) mod rows;
+pub(crate) mod sends;
+
+pub use self::{
+    deliveries::Deliveries,
+    inbound::{Inbound, InboundText, Receipt},
+    media::{MediaFiles, PendingMedia, stored_at, uploaded_at},
+    messages::{Claim, History, Messages, Reported},
+    outbox::{Outbox, OutboxEntry, SWEEP_AFTER},
+    sends::{Acceptance, Accepted, Guard, Sends},
+};
