@@ -53,7 +53,7 @@ pub(crate) const fn said(sid: u32, words: &str) -> Said<'_> {
 }
 
 pub(crate) async fn deliver(app: &App, now: Timestamp, said: Said<'_>) -> u16 {
-    handle(app, now, shared_aws::clock::entropy(), webhook(said).request()).await.status().as_u16()
+    handle(app, now, shared_lambda::clock::entropy(), webhook(said).request()).await.status().as_u16()
 }
 
 fn webhook(said: Said<'_>) -> Event {

@@ -8,7 +8,6 @@ use media_copy::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::{
     clients::{Aws, Bucket, MailQueue, MediaJob, MediaQueue, SendQueue},
-    clock,
     messaging::{MediaFiles, stored_at},
 };
 use shared_carriers::twilio::{Credentials, FetchError, MediaClient};
@@ -18,6 +17,7 @@ use shared_domain::{
     message::Message,
     opt_out::KeywordReplies,
 };
+use shared_lambda::clock;
 
 use test_kit::queue::Queue;
 

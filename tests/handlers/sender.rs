@@ -5,8 +5,9 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use outbound_send::{App, handle};
 use serde_json::{Value, json};
-use shared_aws::{clock, messaging::Messages};
+use shared_aws::messaging::Messages;
 use shared_domain::{ids::MessageId, message::DeliveryState};
+use shared_lambda::clock;
 
 use crate::stage::{Carrier, Stage, callbacks, no_bucket, now};
 

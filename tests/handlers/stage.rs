@@ -42,7 +42,7 @@ pub(crate) struct Stage {
 }
 
 pub(crate) fn now() -> Timestamp {
-    shared_aws::clock::now()
+    shared_lambda::clock::now()
 }
 
 impl Stage {
@@ -130,7 +130,7 @@ impl Stage {
     pub(crate) async fn accepted(&self, text: &str, at: Timestamp) -> MessageId {
         let conversation = self.conversation_id();
         let message = Message {
-            id: MessageId::in_conversation(&conversation, at, shared_aws::clock::entropy()),
+            id: MessageId::in_conversation(&conversation, at, shared_lambda::clock::entropy()),
             conversation,
             inbox: self.account.inbox.id.clone(),
             team: self.account.team.id.clone(),

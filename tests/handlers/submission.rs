@@ -46,7 +46,7 @@ fn submit(user: &str, body: &Value) -> Event {
 }
 
 async fn ask(app: &App, event: &Event) -> (u16, Value) {
-    let answer = handle(app, now(), shared_aws::clock::entropy(), event.request()).await;
+    let answer = handle(app, now(), shared_lambda::clock::entropy(), event.request()).await;
     let mut body = body_of(&answer);
     body.as_object_mut().map(|body| body.remove("requestId"));
     (answer.status().as_u16(), body)

@@ -51,7 +51,7 @@ async fn ask(app: &App, event: &Event) -> (u16, Value) {
 }
 
 async fn ask_at(app: &App, event: &Event, at: Timestamp) -> (u16, Value) {
-    let answer = handle(app, at, shared_aws::clock::entropy(), event.request()).await;
+    let answer = handle(app, at, shared_lambda::clock::entropy(), event.request()).await;
     let mut body = body_of(&answer);
     body.as_object_mut().map(|body| body.remove("requestId"));
     (answer.status().as_u16(), body)

@@ -30,7 +30,7 @@ fn app(office: &Office) -> App {
 }
 
 async fn ask(app: &App, event: &Event) -> (u16, Value) {
-    let answer = handle(app, now(), shared_aws::clock::entropy(), event.request()).await;
+    let answer = handle(app, now(), shared_lambda::clock::entropy(), event.request()).await;
     (answer.status().as_u16(), body_of(&answer))
 }
 
@@ -161,7 +161,7 @@ async fn a_text_is_made_of_a_template_for_its_contact_and_sender() {
         let mut body = json!({ "from": { "inboxId": "inb_1" }, "to": { "phoneNumber": "+12025550143" } });
         body.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
         let event = Event::new("POST /v1/messages", &[]).user("org_1", "ada").json(&body);
-        let answer = messages::handle(&app, now(), shared_aws::clock::entropy(), event.request()).await;
+        let answer = messages::handle(&app, now(), shared_lambda::clock::entropy(), event.request()).await;
         (answer.status().as_u16(), body_of(&answer))
     };
     let (status, accepted) = compose(json!({ "templateId": "tpl_hi" })).await;

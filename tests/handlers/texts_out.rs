@@ -26,7 +26,7 @@ fn compose(body: &Value) -> Event {
 }
 
 async fn send(app: &App, event: Event) -> (u16, Value) {
-    let answer = handle(app, now(), shared_aws::clock::entropy(), event.request()).await;
+    let answer = handle(app, now(), shared_lambda::clock::entropy(), event.request()).await;
     (answer.status().as_u16(), json(&answer))
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn create(user: &str, team: &str, wish: &Value) -> Event {
 }
 
 pub(crate) async fn ask(app: &App, event: &Event) -> (u16, Value) {
-    let answer = handle(app, now(), shared_aws::clock::entropy(), event.request()).await;
+    let answer = handle(app, now(), shared_lambda::clock::entropy(), event.request()).await;
     (answer.status().as_u16(), body_of(&answer))
 }
 

@@ -33,7 +33,7 @@ impl Copy {
         let got =
             table.get_item().table_name(name).key("pk", pk).key("sk", sk).send().await.expect("the table");
         let mut row = got.item.expect("the text that was sent");
-        let (now, entropy) = (shared_aws::clock::now(), shared_aws::clock::entropy());
+        let (now, entropy) = (shared_lambda::clock::now(), shared_lambda::clock::entropy());
         let id = MessageId::in_conversation(&conversation, now, entropy);
         let queued = AttributeValue::M([("at".into(), AttributeValue::N(now.millis().to_string()))].into());
         row.insert("sk".into(), AttributeValue::S(id.to_string()));

@@ -20,7 +20,6 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
     clients::{Aws, Bucket, BucketError, ImportJob, ImportQueue, NotAJob, QueueError},
-    config::Environment,
     contact::{ContactBatches, ContactBook},
     import::{ImportStatus, Imports},
     opt_out::OptOuts,
@@ -28,6 +27,7 @@ use shared_aws::{
     team::Members,
 };
 use shared_domain::time::Timestamp;
+use shared_lambda::config::Environment;
 
 pub use self::{
     slice::{Bytes, Next, Sizes, slice},

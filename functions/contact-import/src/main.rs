@@ -2,7 +2,7 @@
 
 use contact_import::{App, handle};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared_aws::{clock, telemetry};
+use shared_lambda::{clock, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

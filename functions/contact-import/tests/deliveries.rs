@@ -79,7 +79,7 @@ async fn deliver(app: &App, body: &str, receives: u32) -> usize {
     let mut event = SqsEvent::default();
     event.records.push(message);
     let clock = Clock::at(1);
-    handle(app, &|| clock.hurries(), &shared_aws::clock::entropy, event).await.batch_item_failures.len()
+    handle(app, &|| clock.hurries(), &shared_lambda::clock::entropy, event).await.batch_item_failures.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]

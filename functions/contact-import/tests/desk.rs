@@ -170,7 +170,7 @@ impl Desk {
             },
         };
         let import = self.stored(import).await;
-        slice(&Stores::new(table), import, &bytes, clock, shared_aws::clock::entropy(), SMALL).await
+        slice(&Stores::new(table), import, &bytes, clock, shared_lambda::clock::entropy(), SMALL).await
     }
 
     /// All slices; gives the report.

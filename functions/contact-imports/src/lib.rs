@@ -13,13 +13,13 @@ mod report;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Bucket, BucketError, Secrets},
-    config::Environment,
     import::Imports,
     table::{Table, UsedKeys},
     team::Members,
 };
 use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 /// What the function uses.

@@ -13,7 +13,6 @@ mod write;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
-    config::Environment,
     contact::{ContactBook, ContactCopies, Contacts, FormerNumbers},
     notification::Notices,
     opt_out::{OptOutReviews, OptOuts},
@@ -22,6 +21,7 @@ use shared_aws::{
 };
 use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 /// What the function uses.

@@ -7,7 +7,6 @@
 use lambda_http::{Body, Request, Response, http::Method};
 use shared_aws::{
     clients::Aws,
-    config::{ConfigError, Environment},
     conversation::{Acquired, ConversationKey, Conversations, Locks, Renewed},
     table::Table,
     team::Members,
@@ -28,6 +27,7 @@ use shared_http::{
     reply::{self, Outcome},
     wire::lock::{HeldLock, Renewal},
 };
+use shared_lambda::config::{ConfigError, Environment};
 use utoipa::OpenApi;
 
 /// What the function uses.

@@ -8,7 +8,6 @@ mod search;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Bucket, Secrets},
-    config::Environment,
     contact::ContactBook,
     conversation::{ConversationUpdate, Conversations},
     messaging::Messages,
@@ -34,6 +33,7 @@ use shared_http::{
         problem::ProblemView,
     },
 };
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 /// The most conversations that one request changes.

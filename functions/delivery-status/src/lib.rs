@@ -8,7 +8,6 @@
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
-    config::Environment,
     inbox::Inboxes,
     messaging::{Deliveries, Messages, Reported},
     table::Table,
@@ -28,6 +27,7 @@ use shared_http::{
     webhook,
     wire::problem::ProblemView,
 };
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 /// What the function uses.

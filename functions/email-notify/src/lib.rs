@@ -17,7 +17,6 @@ use std::collections::HashSet;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
     clients::{Aws, Mail, Mailer, Sent},
-    config::{ConfigError, Environment},
     notification::Notices,
     table::{StoreError, Table},
     team::{Members, Teams},
@@ -26,6 +25,7 @@ use shared_domain::{
     notice::{Notification, NotificationKind},
     time::Timestamp,
 };
+use shared_lambda::config::{ConfigError, Environment};
 
 pub mod letter;
 mod templates;

@@ -12,7 +12,6 @@ mod keywords;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
-    config::Environment,
     contact::Contacts,
     inbox::{Inboxes, OutOfOffice},
     messaging::{Inbound, InboundText, MediaFiles, PendingMedia, Receipt},
@@ -33,6 +32,7 @@ use shared_http::{
     webhook,
     wire::problem::ProblemView,
 };
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 use keywords::Said;

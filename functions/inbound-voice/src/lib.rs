@@ -6,7 +6,6 @@
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
-    config::Environment,
     inbox::Inboxes,
     table::{StoreError, Table},
 };
@@ -21,6 +20,7 @@ use shared_http::{
     webhook,
     wire::problem::ProblemView,
 };
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 /// What a caller hears whom nobody answers.

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use shared_aws::{
     clients::{Aws, Secrets},
-    config::Environment,
     inbox::{Bought, Inboxes, NewInboxes, Purchase},
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::{CallError, Client, Credentials};
 use shared_domain::{inbox::Stage, time::Timestamp};
+use shared_lambda::config::Environment;
 
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 

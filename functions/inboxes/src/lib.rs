@@ -14,7 +14,6 @@ use std::time::Duration;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
-    config::Environment,
     conversation::Locks,
     inbox::{Inboxes, NewInboxes},
     registration::Registrations,
@@ -24,6 +23,7 @@ use shared_aws::{
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, input, problem::Problem, reply};
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 /// How long one call to the carrier may take: three of them fit into a request.

@@ -10,7 +10,6 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
     clients::{Aws, Bucket, BucketError, MediaJob, Secrets},
-    config::Environment,
     messaging::{MediaFiles, Messages, stored_at},
     table::{StoreError, Table},
 };
@@ -20,6 +19,7 @@ use shared_domain::{
     message::Message,
     time::Timestamp,
 };
+use shared_lambda::config::Environment;
 
 /// The carrier and its storage are given so long for a file; the function lives a little longer.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(20);

@@ -14,7 +14,6 @@ mod upload;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Bucket},
-    config::{ConfigError, Environment},
     contact::{ContactBook, Contacts},
     conversation::Conversations,
     inbox::Inboxes,
@@ -41,6 +40,7 @@ use shared_http::{
         problem::ProblemView,
     },
 };
+use shared_lambda::config::{ConfigError, Environment};
 use utoipa::OpenApi;
 
 /// Characters that a text may have.

@@ -1,6 +1,6 @@
 //! Wires the function; see its library for what it does.
 
-use shared_aws::telemetry;
+use shared_lambda::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

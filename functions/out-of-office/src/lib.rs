@@ -4,7 +4,6 @@
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::Aws,
-    config::{ConfigError, Environment},
     inbox::{Inboxes, OutOfOffice, Saved},
     table::Table,
     team::{AuditEvent, Members},
@@ -22,6 +21,7 @@ use shared_http::{
     reply::{self, Outcome},
     wire::{out_of_office::OutOfOfficeView, problem::ProblemView},
 };
+use shared_lambda::config::{ConfigError, Environment};
 
 use utoipa::OpenApi;
 

@@ -18,7 +18,6 @@ use std::{collections::HashSet, time::Duration};
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
     clients::{Aws, Bucket, BucketError, Secrets, SendJob, Shown},
-    config::Environment,
     contact::Contacts,
     messaging::{Claim, Deliveries, Messages, Outbox, stored_at},
     opt_out::{OptOutWrite, OptOuts},
@@ -34,6 +33,7 @@ use shared_domain::{
     opt_out::{self, OptOutSubject, Scope},
     time::Timestamp,
 };
+use shared_lambda::config::Environment;
 
 /// The carrier is given so long to answer; the queue's visibility time-out is longer than a batch of such waits.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);

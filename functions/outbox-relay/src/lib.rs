@@ -8,12 +8,12 @@
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use shared_aws::{
     clients::{Aws, MailQueue, MediaQueue, SendQueue},
-    config::{ConfigError, Environment},
     messaging::{MediaFiles, Outbox, OutboxEntry, PendingMedia},
     notification::Notices,
     table::{StoreError, Table, keys},
 };
 use shared_domain::notice::Notification;
+use shared_lambda::config::{ConfigError, Environment};
 
 /// What the function uses.
 #[derive(Debug)]

@@ -12,7 +12,6 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
     clients::{Aws, NotAJob, RegistrationJob, Secrets},
-    config::Environment,
     registration::{Registrations, Transition},
     table::{StoreError, Table},
     team::TeamMembers,
@@ -25,6 +24,7 @@ use shared_domain::{
     },
     time::Timestamp,
 };
+use shared_lambda::config::Environment;
 
 mod carrier;
 

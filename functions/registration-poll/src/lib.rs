@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use shared_aws::{
     clients::{Aws, RegistrationJob, RegistrationQueue},
-    config::{ConfigError, Environment},
     registration::{PendingRegistration, Registrations},
     table::{StoreError, Table},
 };
 use shared_domain::time::Timestamp;
+use shared_lambda::config::{ConfigError, Environment};
 
 /// What the function uses.
 #[derive(Debug)]

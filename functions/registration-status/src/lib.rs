@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, RegistrationJob, RegistrationQueue, Secrets},
-    config::Environment,
     registration::Registrations,
     table::{StoreError, Table},
 };
@@ -25,6 +24,7 @@ use shared_http::{
     webhook::{self, EventsLogin},
     wire::problem::ProblemView,
 };
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 /// What the function uses.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
-    config::Environment,
     inbox::Inboxes,
     registration::Registrations,
     table::{Table, UsedKeys},
@@ -23,6 +22,7 @@ use shared_http::{
     reply::{self, Outcome},
     wire::{problem::ProblemView, registration::RegistrationView},
 };
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 /// How long one call to the carrier may take. A first submission needs three and one for each number.

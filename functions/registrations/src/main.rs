@@ -1,7 +1,7 @@
 //! Wires the function; see its library for what it does.
 
 use registrations::{App, handle};
-use shared_aws::{clock, telemetry};
+use shared_lambda::{clock, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use shared_aws::{
     clients::{Aws, MailQueue, MediaQueue, Secrets, SendQueue},
-    config::Environment,
     messaging::{Deliveries, MediaFiles, Messages, Outbox, OutboxEntry},
     notification::Notices,
     table::{StoreError, Table},
@@ -20,6 +19,7 @@ use shared_domain::{
     message::{DeliveryState, Message, Report},
     time::Timestamp,
 };
+use shared_lambda::config::Environment;
 
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Carriers stamp whole seconds, by their own clock.

@@ -10,7 +10,6 @@ mod teams;
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
-    config::Environment,
     conversation::{Locks, Unread},
     inbox::Inboxes,
     table::{Table, UsedKeys},
@@ -18,6 +17,7 @@ use shared_aws::{
 };
 use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 /// What the function uses.

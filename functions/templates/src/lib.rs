@@ -5,7 +5,6 @@
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
-    config::Environment,
     contact::ContactBook,
     table::{Table, UsedKeys},
     team::Members,
@@ -31,6 +30,7 @@ use shared_http::{
         template::{NewTemplate, Render, Rendered, TemplateChange, TemplateView},
     },
 };
+use shared_lambda::config::Environment;
 use utoipa::OpenApi;
 
 /// What the function uses.

@@ -1,6 +1,6 @@
 //! Wires the function; see its library for what it does.
 
-use shared_aws::{clock, telemetry};
+use shared_lambda::{clock, telemetry};
 use templates::{App, handle};
 
 #[tokio::main(flavor = "current_thread")]

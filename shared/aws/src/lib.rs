@@ -6,8 +6,6 @@
 //! comment and is counted in `tests/costs.rs`.
 
 pub mod clients;
-pub mod clock;
-pub mod config;
 pub mod contact;
 pub mod conversation;
 pub mod import;
@@ -18,5 +16,4 @@ pub mod opt_out;
 pub mod registration;
 pub mod table;
 pub mod team;
-pub mod telemetry;
 pub mod template;

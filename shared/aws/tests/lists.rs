@@ -219,7 +219,7 @@ async fn walk(steps: Vec<(usize, What, u64)>) -> Result<(), TestCaseError> {
 fn every_list_shows_what_its_filter_admits_after_every_walk() {
     let seed = match Config::default().rng_seed {
         RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => shared_aws::clock::entropy(),
+        RngSeed::Random => shared_lambda::clock::entropy(),
     };
     let config =
         Config { cases: 24, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
@@ -247,7 +247,7 @@ async fn pages_keep_their_order_while_conversations_move_about() {
         }
     }
     let busy: Vec<usize> = (0..STILL + BUSY).filter(|place| place % 4 == 3).collect();
-    let seed = shared_aws::clock::entropy();
+    let seed = shared_lambda::clock::entropy();
     let moving = async {
         let mut state = seed;
         for turn in 0..120_u64 {

@@ -173,7 +173,7 @@ async fn walk(desk: &Desk, steps: Vec<(usize, What, u64)>) -> Result<(), TestCas
 fn counter_index_and_conversations_agree_on_every_walk() {
     let seed = match Config::default().rng_seed {
         RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => shared_aws::clock::entropy(),
+        RngSeed::Random => shared_lambda::clock::entropy(),
     };
     let config = Config {
         cases: WALKS,

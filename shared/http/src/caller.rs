@@ -6,8 +6,9 @@
 //! and scopes, and neither claim, is a machine's; its organization stands in the table under the client id.
 
 use lambda_http::Request;
-use shared_aws::{config::Environment, team::Members};
+use shared_aws::team::Members;
 use shared_domain::ids::{OrganizationId, UserId};
+use shared_lambda::config::Environment;
 
 use crate::{input::gateway, problem::Problem};
 

@@ -15,11 +15,11 @@ use contact_import::{Bytes, Next, Sizes, Stores, slice};
 use futures_util::{StreamExt, stream};
 use shared_aws::{
     clients::BucketError,
-    clock,
     import::{FilePosition, Import, ImportCounts, ImportStatus, Imports},
     team::AuditEvent,
 };
 use shared_domain::ids::{Id, OrganizationId, TeamId, UserId};
+use shared_lambda::clock;
 use test_kit::engine::{Engine, TABLE};
 
 use crate::figure::Figure;

@@ -9,8 +9,9 @@ use std::{
 use aws_sdk_dynamodb::Client;
 use inbound_sms::{App, handle};
 use product_bench::scene::{ACCOUNT, Scene, answered, verifier};
-use shared_aws::{clock, table::Table};
+use shared_aws::table::Table;
 use shared_domain::opt_out::KeywordReplies;
+use shared_lambda::clock;
 use tokio::task::JoinSet;
 
 use crate::{

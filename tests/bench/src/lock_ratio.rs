@@ -7,9 +7,10 @@ use aws_sdk_dynamodb::Client;
 use conversation_lock::{App, handle};
 use product_bench::scene::{Scene, answered};
 use serde_json::Value;
-use shared_aws::{clock, table::Table};
+use shared_aws::table::Table;
 use shared_domain::lock::LockPolicy;
 use shared_http::caller::Claims;
+use shared_lambda::clock;
 use test_kit::gateway::Event;
 
 use crate::{

@@ -15,12 +15,10 @@ use conversation_lock::App;
 use futures_util::future::join_all;
 use product_bench::scene::{Scene, answered};
 use serde_json::Value;
-use shared_aws::{
-    clock,
-    conversation::{Acquired, ConversationKey, Locks},
-};
+use shared_aws::conversation::{Acquired, ConversationKey, Locks};
 use shared_domain::{ids::ConversationId, lock::LockPolicy, time::Timestamp};
 use shared_http::caller::Claims;
+use shared_lambda::clock;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::json;
-use shared_aws::telemetry;
+use shared_lambda::telemetry;
 use test_kit::gateway::Event;
 use tracing::instrument::WithSubscriber;
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};

@@ -9,7 +9,6 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use shared_aws::{
     clients::{Aws, Bucket, MailQueue, MediaQueue, SendQueue},
-    clock,
     conversation::{ConversationKey, Conversations},
     messaging::{Acceptance, Accepted, Guard, Messages, Outbox},
     table::Table,
@@ -21,6 +20,7 @@ use shared_domain::{
     message::{DeliveryState, Message},
     time::Timestamp,
 };
+use shared_lambda::clock;
 use test_kit::{
     carrier::{Carrier, client_of},
     engine::TABLE,

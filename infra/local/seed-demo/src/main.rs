@@ -7,7 +7,6 @@ use clap::Parser;
 use serde::Serialize;
 use shared_aws::{
     clients::Aws,
-    clock,
     contact::{ContactBook, ContactEntry},
     conversation::{ConversationUpdate, Conversations},
     inbox::Inboxes,
@@ -28,6 +27,7 @@ use shared_domain::{
     registration::{Registration, RegistrationStatus, StepSource, TimelineStep},
     team::Team,
 };
+use shared_lambda::clock;
 
 /// Writes demo data into an empty table.
 #[derive(Parser)]

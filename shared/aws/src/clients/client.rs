@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::{
 };
 use std::time::Duration;
 
-use crate::config::{ConfigError, Environment};
+use shared_lambda::config::{ConfigError, Environment};
 
 const AMAZON_ROOTS: &str = include_str!("../../roots/amazon.pem");
 

@@ -120,7 +120,7 @@ impl Notices {
         address: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let by = crate::clock::entropy();
+        let by = shared_lambda::clock::entropy();
         let claim = ToldRow { by, at: now, ttl: (now + DEDUP_TTL).seconds() };
         let put = self
             .table

@@ -176,7 +176,7 @@ async fn walk(
 fn rule_and_table_give_the_same_answers_on_every_walk() {
     let seed = match Config::default().rng_seed {
         RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => shared_aws::clock::entropy(),
+        RngSeed::Random => shared_lambda::clock::entropy(),
     };
     let config = Config {
         cases: WALKS,

@@ -107,7 +107,7 @@ pub(crate) fn deed<'a>(
     target: &'a str,
     at: Timestamp,
 ) -> AuditEvent<'a> {
-    AuditEvent { actor: &by.id, action, target, at, entropy: shared_aws::clock::entropy() }
+    AuditEvent { actor: &by.id, action, target, at, entropy: shared_lambda::clock::entropy() }
 }
 
 const FIRST_NAMES: [&str; 10] =

@@ -5,7 +5,6 @@ use lambda_http::{Body, Response};
 use serde_json::{Value, json};
 use shared_aws::{
     clients::{Aws, Bucket, MailQueue, MediaQueue, SendQueue},
-    clock,
     table::keys,
 };
 use shared_carriers::callback::StatusCallbacks;
@@ -15,6 +14,7 @@ use shared_domain::{
     opt_out::KeywordReplies,
 };
 use shared_http::caller::Claims;
+use shared_lambda::clock;
 use test_kit::{gateway::Event, meter::Meter};
 
 use super::{Count, Flow, Step, prices::Prices, stand_ins};

@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use serde_norway::Value;
-use shared_aws::{
-    clients::{MailQueue, MediaQueue, RegistrationQueue, SendQueue},
-    clock,
-};
+use shared_aws::clients::{MailQueue, MediaQueue, RegistrationQueue, SendQueue};
+use shared_lambda::clock;
 use test_kit::meter::Meter;
 
 use super::{Count, Step, prices::Prices, stand_ins};

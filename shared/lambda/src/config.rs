@@ -1,22 +1,22 @@
-//! Settings of a function, read once at start. Every variable that is missing or malformed is named in one error.
+//! Settings of a function, read once at start. One error names every variable that is missing or malformed.
 
 use std::{fmt::Display, str::FromStr, time::Duration};
 
 use shared_domain::lock::LockPolicy;
 
-/// Reads variables and remembers what is wrong with them.
+/// Reads environment variables and collects the problems it finds.
 #[derive(Debug, Default)]
 pub struct Environment {
     problems: Vec<String>,
 }
 
-/// What is wrong with the environment, all of it.
+/// Every problem found in the environment.
 #[derive(Debug, thiserror::Error)]
-#[error("the function's environment is not complete: {}", .0.join("; "))]
+#[error("the function's environment is incomplete: {}", .0.join("; "))]
 pub struct ConfigError(Vec<String>);
 
 impl Environment {
-    /// A variable that must be there and not empty.
+    /// Returns a variable that must be set and not empty.
     pub fn required(&mut self, name: &str) -> String {
         self.optional(name).unwrap_or_else(|| {
             self.problems.push(format!("{name} is missing"));
@@ -24,12 +24,12 @@ impl Environment {
         })
     }
 
-    /// A variable that may be absent or empty.
+    /// Returns a variable. `None` if it is unset or empty.
     pub fn optional(&self, name: &str) -> Option<String> {
         std::env::var(name).ok().filter(|value| !value.is_empty())
     }
 
-    /// A whole number, at least `least`.
+    /// Returns a whole number that must be at least `least`.
     pub fn number<N>(&mut self, name: &str, least: N) -> N
     where
         N: FromStr + PartialOrd + Copy + Display,
@@ -39,19 +39,19 @@ impl Environment {
             Ok(number) if number >= least => number,
             _ => {
                 if !text.is_empty() {
-                    self.problems.push(format!("{name} is no whole number of at least {least}"));
+                    self.problems.push(format!("{name} must be a whole number of at least {least}"));
                 }
                 least
             }
         }
     }
 
-    /// A time in whole seconds, at least one.
+    /// Returns a duration in whole seconds, at least one.
     pub fn seconds(&mut self, name: &str) -> Duration {
         Duration::from_secs(self.number(name, 1))
     }
 
-    /// The times of the lock: `LOCK_…`.
+    /// Returns the lock settings, `LOCK_…`.
     pub fn lock_policy(&mut self) -> LockPolicy {
         LockPolicy {
             lease: self.seconds("LOCK_LEASE_SECONDS"),
@@ -63,10 +63,7 @@ impl Environment {
         }
     }
 
-    /// Ends the reading.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every problem met.
+    /// Errors if any variable was missing or malformed.
     pub fn finish(self) -> Result<(), ConfigError> {
         if self.problems.is_empty() { Ok(()) } else { Err(ConfigError(self.problems)) }
     }

@@ -1,0 +1,20 @@
+//! The clock and the source of random numbers. Functions read them once per event and pass the values on, so that
+//! rules and tests get them as arguments.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use shared_domain::time::Timestamp;
+
+/// Returns the current time of this host.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Returns 64 random bits from the operating system.
+///
+/// # Panics
+/// If the operating system has no randomness. Nothing safe can be done without it.
+pub fn entropy() -> u64 {
+    getrandom::u64().expect("the operating system provides random bytes")
+}
