@@ -52,13 +52,13 @@ journeys: ## Tests over HTTP against a local cloud of their own
 	cargo test --workspace --test rights
 	cargo test --workspace --test canaries
 
-# The whole of what the tests run a part of. ONLY= takes one campaign: canaries|contention|deliveries|engine|forgeries|fuzzed|inbound|
-# malformed|model|replays|sends|simulation|wishes; SEED= one seed of it.
-.PHONY: campaign
-campaign: export CAMPAIGN = whole
-campaign: ## What is promised, tried at length: about 45 minutes (ONLY=, SEED=)
-	$(call headline,Campaigns)
-	cargo test --workspace --test campaigns -- --nocapture $(ONLY)
+# The randomized tests of `make test`, with more seeds and steps. ONLY= takes one: canaries|contention|deliveries|engine|
+# extra_fields|forgeries|fuzzed|inbound|lock_simulation|malformed|model|replays|sends; SEED= runs one seed.
+.PHONY: simulations
+simulations: export SIMULATION = full
+simulations: ## The long randomized tests in full: about 45 minutes (ONLY=, SEED=)
+	$(call headline,Simulations)
+	cargo test --workspace --test simulations -- --nocapture $(ONLY)
 
 # Each parser of what others send, searched by coverage. ONLY= takes one target of tests/fuzz/fuzz_targets.
 .PHONY: fuzz

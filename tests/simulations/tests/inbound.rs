@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 use crate::{
     chosen_seed,
     desk::{BEFORE, Desk},
+    full_run,
     twilio::{ACCOUNT, verifier, webhook},
-    whole,
 };
 
 const CONNECTIONS: usize = 16;
@@ -168,7 +168,7 @@ async fn counted(desk: &Desk) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 async fn each_text_is_stored_once_however_often_it_comes_and_whatever_the_table_does() {
-    let (seeds, texts) = if whole() { (0..5, 20_000) } else { (0..1, 250) };
+    let (seeds, texts) = if full_run() { (0..5, 20_000) } else { (0..1, 250) };
     let seeds: Vec<u64> = chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]);
     for seed in seeds {
         let begun = Instant::now();

@@ -1,11 +1,11 @@
-//! Campaigns: what is promised, tried out at length. Each test runs a part; `make campaign` runs the whole. What draws on
-//! entropy prints its seed, and `SEED=…` runs that one alone.
+//! Randomized tests of what the product guarantees. `make test` runs each at a small size and `make simulations` at its
+//! full size. Each run prints its seed, and `SEED=…` repeats a single one.
 
 #![cfg_attr(
     test,
     allow(
         clippy::large_futures,
-        reason = "whole handlers stand in them, and a test's stack is large enough"
+        reason = "the futures contain whole handlers, and the stack of a test is large enough"
     )
 )]
 
@@ -24,6 +24,8 @@ mod desk;
 #[cfg(test)]
 mod engine;
 #[cfg(test)]
+mod extra_fields;
+#[cfg(test)]
 mod forgeries;
 #[cfg(test)]
 mod fuzzed;
@@ -31,6 +33,8 @@ mod fuzzed;
 mod house;
 #[cfg(test)]
 mod inbound;
+#[cfg(test)]
+mod lock_simulation;
 #[cfg(test)]
 mod malformed;
 #[cfg(test)]
@@ -42,19 +46,15 @@ mod sends;
 #[cfg(test)]
 mod signed;
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod twilio;
-#[cfg(test)]
-mod wishes;
 
-/// Whether all of it is run.
+/// Whether every test runs at its full size, as `make simulations` does.
 #[cfg(test)]
-fn whole() -> bool {
-    std::env::var("CAMPAIGN").is_ok_and(|campaign| campaign == "whole")
+fn full_run() -> bool {
+    std::env::var("SIMULATION").is_ok_and(|size| size == "full")
 }
 
-/// The one seed to be run.
+/// The only seed to run, if `SEED` is set.
 #[cfg(test)]
 fn chosen_seed() -> Option<u64> {
     let seed = std::env::var("SEED").ok()?;

@@ -3,7 +3,7 @@
 
 use std::{fs, panic::catch_unwind, time::Instant};
 
-use crate::{chosen_seed, whole};
+use crate::{chosen_seed, full_run};
 
 #[path = "../../fuzz/src/bodies.rs"]
 #[expect(unreachable_pub, reason = "public to the targets")]
@@ -57,7 +57,7 @@ fn choked_on(
 #[test]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 fn no_parser_panics_and_what_is_understood_holds() {
-    let (begun, tries) = (Instant::now(), if whole() { 100_000 } else { 2_000 });
+    let (begun, tries) = (Instant::now(), if full_run() { 100_000 } else { 2_000 });
     let seed = chosen_seed().unwrap_or(0);
     println!("SEED={seed}: {tries} inputs for each of {} parsers", bodies::ALL.len());
     for (target, body) in bodies::ALL {

@@ -7,13 +7,12 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use crate::{
-    chosen_seed,
+    chosen_seed, full_run,
     house::{House, NUMBER, ORGANIZATION, SERVICE, callbacks, now, tokens},
     signed::{
         ACCOUNT, BASE, MESSAGES, PREVIOUS_TOKEN, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook, form,
         parameters, signature,
     },
-    whole,
 };
 
 const ROUTES: [&str; 4] = [MESSAGES, STATUS, REGISTRATIONS, VOICE];
@@ -366,7 +365,7 @@ async fn run(house: &House, seed: u64, rounds: usize) -> (Vec<String>, usize, us
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 async fn no_forged_webhook_is_taken_and_no_genuine_one_refused() {
-    let (seeds, rounds) = if whole() { (0..5, 4) } else { (0..1, 3) };
+    let (seeds, rounds) = if full_run() { (0..5, 4) } else { (0..1, 3) };
     let house = House::open().await;
     for seed in chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]) {
         let (wrongs, forged, taken) = run(&house, seed, rounds).await;
@@ -376,9 +375,9 @@ async fn no_forged_webhook_is_taken_and_no_genuine_one_refused() {
     }
 }
 
-/// The vectors of Twilio's own libraries, by the signing of this campaign: it is right about what is genuine.
+/// The vectors of Twilio's own libraries, checked against the signing used here.
 #[test]
-fn this_campaign_signs_as_the_carrier_s_own_libraries_do() {
+fn these_tests_sign_as_the_carrier_s_own_libraries_do() {
     let vectors: Value = serde_json::from_str(include_str!("../../fixtures/twilio/signatures.json")).unwrap();
     let mut tried = 0;
     for vector in vectors["vectors"].as_array().unwrap().iter().filter(|vector| vector["valid"] == true) {

@@ -8,10 +8,9 @@ use shared_domain::time::Timestamp;
 use test_kit::gateway::Event;
 
 use crate::{
-    chosen_seed,
+    chosen_seed, full_run,
     house::{House, INBOX, NUMBER, ORGANIZATION, OTHER_NUMBER, OWNER, SERVICE, TEAM, callbacks, now},
     signed::{ACCOUNT, MESSAGES, STATUS, VOICE, Webhook, form, parameters},
-    whole,
 };
 
 /// When somebody posts it again: at once, after six minutes, after a day and an hour, after eight days.
@@ -209,7 +208,7 @@ async fn run(seed: u64, replays: usize, alike: bool) -> (Vec<String>, usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 async fn what_comes_again_has_no_second_effect() {
-    let (seeds, replays) = if whole() { (0..5, 400) } else { (0..1, 200) };
+    let (seeds, replays) = if full_run() { (0..5, 400) } else { (0..1, 200) };
     for seed in chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]) {
         let (wrongs, tried) = run(seed, replays, true).await;
         println!("SEED={seed}: {tried} replays");

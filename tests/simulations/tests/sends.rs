@@ -29,7 +29,7 @@ use test_kit::{
     queue::Queue,
 };
 
-use crate::{chosen_seed, desk::Desk, twilio::callbacks, whole};
+use crate::{chosen_seed, desk::Desk, full_run, twilio::callbacks};
 
 /// `maxReceiveCount` of the send queue.
 const TRIES: u32 = 5;
@@ -260,7 +260,7 @@ async fn deliver_all(app: &outbound_send::App, jobs: Vec<String>, receives: u32)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "what was tried is part of what was found")]
 async fn each_answer_of_the_carrier_ends_as_the_table_says() {
-    let texts = if whole() { 1_000 } else { 8 };
+    let texts = if full_run() { 1_000 } else { 8 };
     for case in &CASES {
         let begun = Instant::now();
         let line = Line::open(texts).await;
@@ -355,7 +355,7 @@ async fn walk(line: &Line, contact: usize, fault: &str, dies: Host, nth: usize) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "how many points there are is part of what was found")]
 async fn wherever_a_host_dies_a_text_is_sent_once_or_known_to_have_failed() {
-    let times = if whole() { 50 } else { 1 };
+    let times = if full_run() { 50 } else { 1 };
     for (host, fault) in [
         (Host::Relay, NONE),
         (Host::Sender, NONE),
@@ -398,7 +398,7 @@ async fn wherever_a_host_dies_a_text_is_sent_once_or_known_to_have_failed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 async fn in_a_storm_every_text_is_sent_once_or_known_to_have_failed() {
-    let (seeds, texts) = if whole() { (0..5, 500) } else { (0..1, 40) };
+    let (seeds, texts) = if full_run() { (0..5, 500) } else { (0..1, 40) };
     for seed in chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]) {
         let begun = Instant::now();
         println!("SEED={seed}: {texts} texts in a storm");

@@ -3,10 +3,6 @@
 
 use std::time::Instant;
 
-use campaigns::{
-    conditions::Term,
-    simulation::{Office, Step, What, office, policy, run},
-};
 use shared_aws::{
     conversation::{Acquired, ConversationKey, Renewed},
     messaging::{Acceptance, Accepted, Guard},
@@ -17,8 +13,12 @@ use shared_domain::{
     message::Message,
     time::Timestamp,
 };
+use simulations::{
+    conditions::Term,
+    lock_simulation::{Office, Step, What, office, policy, run},
+};
 
-use crate::{chosen_seed, desk::Desk, whole};
+use crate::{chosen_seed, desk::Desk, full_run};
 
 impl Desk {
     /// The accepting transaction's answer, in the words of the rule.
@@ -85,7 +85,7 @@ impl Desk {
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 async fn the_table_answers_as_the_simulation_does() {
-    let seeds = if whole() { (0..20).collect() } else { vec![9, 10, 14] };
+    let seeds = if full_run() { (0..20).collect() } else { vec![9, 10, 14] };
     let seeds = chosen_seed().map_or(seeds, |seed| vec![seed]);
     let (begun, mut requests) = (Instant::now(), 0);
     for seed in seeds {

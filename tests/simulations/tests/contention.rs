@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use crate::{
     chosen_seed,
     desk::{BEFORE, Desk},
-    whole,
+    full_run,
 };
 
 const CONTENDERS: u64 = 32;
@@ -42,7 +42,7 @@ struct Asked {
     token: FencingToken,
     /// The answer was "stored".
     told: bool,
-    /// Between these two points of the campaign's one order of events.
+    /// Between these two points of the simulation's one order of events.
     begun: u64,
     ended: u64,
 }
@@ -234,7 +234,7 @@ async fn stored(ring: &Ring) -> std::collections::BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 async fn no_two_contenders_reply_under_one_lock() {
-    let (seeds, cycles) = if whole() { (0..4, 300) } else { (2..4, 15) };
+    let (seeds, cycles) = if full_run() { (0..4, 300) } else { (2..4, 15) };
     for seed in chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]) {
         for conversations in [1, 8, 64] {
             let begun = Instant::now();

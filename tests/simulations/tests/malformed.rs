@@ -9,9 +9,9 @@ use crate::{
     broken::{Case, api_case, list_case, webhook_case},
     chosen_seed,
     contract::{Ids, Route, routes},
+    full_run,
     house::{Done, House, now},
     signed::{MESSAGES, REGISTRATIONS, STATUS, VOICE, parameters, signature, tokens_of},
-    whole,
 };
 
 /// What is wrong with an answer, if anything is.
@@ -167,7 +167,7 @@ fn every_route_has_a_request_to_break() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 async fn bad_input_is_refused_as_documented_and_stores_nothing() {
-    let (seeds, cases) = if whole() { (0..10, 1_000) } else { (0..2, 300) };
+    let (seeds, cases) = if full_run() { (0..10, 1_000) } else { (0..2, 300) };
     let seeds: Vec<u64> = chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]);
     let waiting = Arc::new(std::sync::Mutex::new(seeds));
     let workers = (0..2).map(|_| {

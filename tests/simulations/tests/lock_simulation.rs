@@ -2,12 +2,12 @@
 
 use std::{thread, time::Instant};
 
-use campaigns::{
+use simulations::{
     conditions::Term,
-    simulation::{Office, Tally, office, run},
+    lock_simulation::{Office, Tally, office, run},
 };
 
-use crate::{chosen_seed, whole};
+use crate::{chosen_seed, full_run};
 
 fn without_watching(office: Office) -> Tally {
     run(office, |_| ())
@@ -17,7 +17,7 @@ fn without_watching(office: Office) -> Tally {
 #[test]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 fn nobody_replies_under_another_s_lock_however_wrong_the_clocks_are() {
-    let (seeds, cycles) = if whole() { (0..20, 10_000) } else { (0..20, 1_000) };
+    let (seeds, cycles) = if full_run() { (0..20, 10_000) } else { (0..20, 1_000) };
     let seeds: Vec<u64> = chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]);
     let begun = Instant::now();
     let halves: Vec<Vec<u64>> =

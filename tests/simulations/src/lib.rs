@@ -2,14 +2,14 @@
 //! simulated office with clocks that are wrong.
 //!
 //! Both stand on [`conditions`], which asks the rules of [`shared_domain::lock`] as the table's conditions do, and can
-//! leave out one term of them: a campaign that finds nothing wrong is worth what it finds when something is.
+//! leave out one term of them: a simulation that finds nothing is worth what it finds when a rule is broken.
 
 #![allow(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
-    reason = "a campaign whose ground breaks away should say so"
+    reason = "a simulation whose setup fails should panic"
 )]
 
 pub mod conditions;
+pub mod lock_simulation;
 pub mod model;
-pub mod simulation;

@@ -2,18 +2,18 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use campaigns::{
+use simulations::{
     conditions::Term,
     model::{Fault, Lock},
 };
 use stateright::{Checker, HasDiscoveries, Model};
 
-use crate::whole;
+use crate::full_run;
 
 #[test]
 #[expect(clippy::print_stdout, reason = "how much was tried is part of the result")]
 fn two_users_never_reply_under_one_lock_in_any_interleaving() {
-    let bounds = if whole() { [(2, 12, 6), (3, 9, 5)] } else { [(2, 7, 4), (3, 6, 3)] };
+    let bounds = if full_run() { [(2, 12, 6), (3, 9, 5)] } else { [(2, 7, 4), (3, 6, 3)] };
     for (users, ticks, acquisitions) in bounds {
         let begun = Instant::now();
         let lock = Lock::new(users, ticks, acquisitions, None);

@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 use crate::{
     chosen_seed,
     desk::{BEFORE, Desk},
+    full_run,
     twilio::{ACCOUNT, callbacks, verifier, webhook},
-    whole,
 };
 
 /// The lattice, stated once more: a failure and an undelivered text are as far as each other.
@@ -248,7 +248,7 @@ async fn judge(desk: &Desk, told: &Told) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
 async fn no_callback_takes_a_state_back() {
-    let (seeds, messages) = if whole() { (0..5, 2_000) } else { (0..1, 120) };
+    let (seeds, messages) = if full_run() { (0..5, 2_000) } else { (0..1, 120) };
     let seeds: Vec<u64> = chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]);
     for seed in seeds {
         let begun = Instant::now();
