@@ -137,7 +137,7 @@ async fn retire(stage: &Stage) {
 /// Whether the copy on the conversation with this inbox says opted out.
 pub(crate) async fn shown_out(stage: &Stage, inbox: &Inbox) -> bool {
     let id = ConversationId::of(&inbox.id, &stage.contact);
-    let thread = shared_aws::conversation::ConversationKey {
+    let thread = shared_domain::keys::ConversationKey {
         organization: &inbox.organization,
         inbox: &inbox.id,
         conversation: &id,

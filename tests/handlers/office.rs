@@ -21,9 +21,10 @@ use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId, UserId},
     inbox::Inbox,
-    membership::{Role, TeamRole, User},
+    membership::{Role, TeamRole},
     registration::{Registration, RegistrationStatus},
     team::Team,
+    user::User,
 };
 use shared_http::caller::Claims;
 use test_kit::{

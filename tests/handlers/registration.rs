@@ -24,13 +24,14 @@ use shared_aws::{
 use shared_carriers::twilio::{Client, Credentials, signature::sign_json};
 use shared_domain::{
     ids::UserId,
-    membership::{Role, TeamRole, User},
+    membership::{Role, TeamRole},
     notice::{Notification, NotificationKind},
     registration::{
         CampaignEvent, CampaignSubmission, CampaignUpdate, CarrierReason, Registration, RegistrationStatus,
         StepSource, TimelineStep,
     },
     time::Timestamp,
+    user::User,
 };
 use shared_http::webhook::EventsLogin;
 use test_kit::{gateway::Event, queue::Queue};

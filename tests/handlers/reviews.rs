@@ -9,9 +9,9 @@ use shared_aws::{
 };
 use shared_domain::{
     inbox::InboxKind,
-    membership::User,
     notice::{MailingPreference, NotificationSettings},
     opt_out::{LedgerEntry, OptOutSource, OptOutSubject},
+    user::User,
 };
 use shared_http::{caller::Claims, cursor::Cursors};
 use test_kit::{gateway::Event, mortal::mortal_host};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use shared_aws::{
     clients::Bucket,
     contact::Contacts,
-    conversation::{Acquired, ConversationKey, Conversations, Locks},
+    conversation::{Acquired, Conversations, Locks},
     inbox::{Account, Inboxes},
     messaging::{Acceptance, Accepted, Guard, Messages, Outbox, OutboxEntry, Sends},
     table::Table,
@@ -20,13 +20,15 @@ use shared_domain::{
     conversation::Conversation,
     ids::{ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
     inbox::{self, Inbox, InboxKind},
-    lock::{LockPolicy, Person},
+    keys::ConversationKey,
+    lock::LockPolicy,
     membership::Membership,
     message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
+    user::UserRef,
 };
 pub(crate) use test_kit::carrier::{ACCOUNT, Carrier, TOKEN};
 use test_kit::{engine::Engine, gateway::Event};
@@ -37,7 +39,7 @@ pub(crate) const SIGNING: &str = "signing-secret";
 pub(crate) struct Stage {
     pub(crate) engine: Engine,
     pub(crate) account: Account,
-    pub(crate) user: Person,
+    pub(crate) user: UserRef,
     pub(crate) contact: PhoneNumber,
 }
 
@@ -69,7 +71,7 @@ impl Stage {
             creator: None,
             stage: inbox::Stage::Active,
         };
-        let user = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
+        let user = UserRef { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
         let inboxes = Inboxes::new(engine.table());
         Teams::new(engine.table()).put(&organization, &team).await.unwrap();
         inboxes.put(&inbox).await.unwrap();

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::{
 };
 use serde_json::{Value, json};
 use shared_aws::{
-    conversation::{Acquired, ConversationKey, Locks, Renewed},
+    conversation::{Acquired, Locks, Renewed},
     inbox::Inboxes,
     messaging::{Inbound, InboundText},
     table::Table,
@@ -21,12 +21,14 @@ use shared_aws::{
 use shared_domain::{
     ids::{ConversationId, InboxId},
     inbox::{Inbox, InboxKind, Stage},
-    lock::{LockPolicy, Person},
+    keys::ConversationKey,
+    lock::LockPolicy,
     membership::{Membership, Role},
     phone::PhoneNumber,
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
+    user::UserRef,
 };
 use shared_http::{caller::Claims, cursor::Cursors};
 use teams::{App, handle};
@@ -115,7 +117,7 @@ async fn inbox(office: &Office, id: &str, of: &str, kind: InboxKind, members: &[
     };
     Inboxes::new(office.table()).put(&inbox).await.unwrap();
     for member in members {
-        let user = Person { id: user(member), name: member.to_uppercase() };
+        let user = UserRef { id: user(member), name: member.to_uppercase() };
         let membership = Membership { inbox: inbox.id.clone(), kind, team: team(of), user };
         Members::new(office.table()).add(&org("org_1"), &membership).await.unwrap();
     }
@@ -301,7 +303,7 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
     let front = inbox(&office, "inb_front", "team_1", InboxKind::Shared, &["bob", "ada"]).await;
     let back = inbox(&office, "inb_back", "team_2", InboxKind::Shared, &["bob", "cyn"]).await;
     let (locks, policy) = (Locks::new(office.table()), LockPolicy::default());
-    let bob = Person { id: user("bob"), name: "Bob".into() };
+    let bob = UserRef { id: user("bob"), name: "Bob".into() };
     let organization = org("org_1");
     let mut held = Vec::new();
     for inbox in [&front, &back] {
@@ -316,7 +318,7 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
     let taken = async |place: usize, who: &str| {
         let (inbox, conversation, _) = &held[place];
         let thread = ConversationKey { organization: &organization, inbox, conversation };
-        let person = Person { id: user(who), name: who.into() };
+        let person = UserRef { id: user(who), name: who.into() };
         matches!(locks.acquire(thread, &person, now(), &policy).await.unwrap(), Acquired::Held(_))
     };
     assert!(!taken(0, "ada").await && !taken(1, "cyn").await, "bob holds both");
@@ -350,7 +352,7 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removal_that_broke_off_anywhere_is_done_to_its_end_when_it_is_asked_for_again() {
-    let (organization, bob) = (org("org_1"), Person { id: user("bob"), name: "Bob".into() });
+    let (organization, bob) = (org("org_1"), UserRef { id: user("bob"), name: "Bob".into() });
     for through in 0.. {
         let office = Office::set().await;
         let front = inbox(&office, "inb_front", "team_1", InboxKind::Shared, &["bob", "ada"]).await;
@@ -368,7 +370,7 @@ async fn a_removal_that_broke_off_anywhere_is_done_to_its_end_when_it_is_asked_f
             rows.iter().filter(|row| row.contains("bob") && !stays.contains(&row.as_str())).collect();
         assert_eq!(left, Vec::<&String>::new(), "{through}");
         assert_eq!(rows.iter().filter(|row| row.contains("#AUDIT")).count(), 1, "{through}: told once");
-        let ada = Person { id: user("ada"), name: "Ada".into() };
+        let ada = UserRef { id: user("ada"), name: "Ada".into() };
         let taken = locks.acquire(thread, &ada, now(), &policy).await.unwrap();
         assert!(matches!(taken, Acquired::Held(_)), "{through}: {taken:?}");
         if status == 204 {
@@ -594,7 +596,7 @@ async fn unread_conversations_are_counted_and_one_less_when_one_is_opened() {
     assert_eq!(count(now()).await, [3, 1], "conversations");
     let organization = org("org_1");
     let thread = ConversationKey { organization: &organization, inbox: &back.id, conversation: &first };
-    let cyn = Person { id: user("cyn"), name: "Cyn".into() };
+    let cyn = UserRef { id: user("cyn"), name: "Cyn".into() };
     let opened = Locks::new(office.table()).acquire(thread, &cyn, now(), &LockPolicy::default()).await;
     assert!(matches!(opened.unwrap(), Acquired::Held(_)));
     assert_eq!(count(now()).await, [2, 1]);

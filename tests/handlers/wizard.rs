@@ -5,16 +5,18 @@ use std::{collections::BTreeSet, time::Duration};
 use inboxes::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::{
-    conversation::{Acquired, ConversationKey, Locks},
+    conversation::{Acquired, Locks},
     messaging::{Inbound, InboundText},
     team::Members,
 };
 use shared_domain::{
     ids::{ConversationId, InboxId},
     inbox::Stage,
-    lock::{LockPolicy, Person},
+    keys::ConversationKey,
+    lock::LockPolicy,
     phone::PhoneNumber,
     registration::RegistrationStatus,
+    user::UserRef,
 };
 use test_kit::gateway::Event;
 
@@ -555,7 +557,7 @@ async fn a_retired_inbox_gives_its_number_back_when_asked_and_keeps_its_api_code
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_who_is_removed_holds_no_lock_wherever_the_removal_broke_off() {
     let (organization, policy) = (org("org_1"), LockPolicy::default());
-    let [cyn, dan] = ["cyn", "dan"].map(|id| Person { id: user(id), name: id.to_uppercase() });
+    let [cyn, dan] = ["cyn", "dan"].map(|id| UserRef { id: user(id), name: id.to_uppercase() });
     for through in 0.. {
         let office = Office::set().await;
         let mut wanted = wish("back", 2001);

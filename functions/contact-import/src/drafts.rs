@@ -16,9 +16,9 @@ use shared_domain::{
     contact::Contact,
     ids::{ContactId, UserId},
     import::{Changes, Existing, MAX_CUSTOM_FIELDS, Outcome, Report, Row, RowError, Staff, Upsert, plan},
-    lock::Person,
     opt_out::{self, OptOutState},
     phone::PhoneNumber,
+    user::UserRef,
 };
 
 /// A row of the file, read.
@@ -106,7 +106,7 @@ pub(crate) fn draft(
     import: &Import,
     rows: Vec<Numbered>,
     known: &Lookup,
-    staff: &HashMap<UserId, Person>,
+    staff: &HashMap<UserId, UserRef>,
     repeated: bool,
 ) -> Drafts {
     let mut drafts = Drafts::default();
@@ -165,7 +165,7 @@ fn taken(
     now: Option<&ContactEntry>,
     row: &Row,
     state: &OptOutState,
-    staff: &HashMap<UserId, Person>,
+    staff: &HashMap<UserId, UserRef>,
     known: &Lookup,
 ) -> Result<(Outcome, ContactEntry, Option<bool>), RowError> {
     let existing =
@@ -219,7 +219,7 @@ pub(crate) fn again(
     import: &Import,
     found: &ContactEntry,
     rows: &[Row],
-    staff: &HashMap<UserId, Person>,
+    staff: &HashMap<UserId, UserRef>,
 ) -> Option<ContactEntry> {
     let mut entry = found.clone();
     for row in rows {

@@ -9,8 +9,8 @@ use shared_aws::{
 use shared_domain::{
     ids::UserId,
     import::{Columns, Encoding, MAX_ERRORS, Refusal, Report, Row, RowError, Staff},
-    lock::Person,
     time::Timestamp,
+    user::UserRef,
 };
 
 use crate::{
@@ -348,9 +348,9 @@ where
 async fn meet(
     stores: &Stores,
     import: &Import,
-    staff: &HashMap<UserId, Person>,
+    staff: &HashMap<UserId, UserRef>,
     chunk: &[Numbered],
-) -> Result<Vec<(UserId, Person)>, Again> {
+) -> Result<Vec<(UserId, UserRef)>, Again> {
     let mut unknown: Vec<UserId> = Vec::new();
     for (_, row) in chunk {
         if let Ok(Row { staff: Staff::Is(user), .. }) = row
@@ -361,7 +361,7 @@ async fn meet(
         }
     }
     let users = stores.members.users(&import.organization, &unknown).await?;
-    Ok(users.into_iter().map(|user| (user.id.clone(), Person { id: user.id, name: user.name })).collect())
+    Ok(users.into_iter().map(|user| (user.id.clone(), UserRef { id: user.id, name: user.name })).collect())
 }
 
 /// Notes what is about to be written, and what it counts.

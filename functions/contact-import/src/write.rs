@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_aws::{
-    contact::{ContactEntry, ContactWrite, Lookup, TeamKey},
+    contact::{ContactEntry, ContactWrite, Lookup},
     import::Import,
     opt_out::{OptOutRecord, OptOutWrite},
     table::StoreError,
@@ -12,10 +12,11 @@ use shared_aws::{
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, UserId},
-    lock::Person,
+    keys::TeamKey,
     opt_out::{self, OptOutSubject},
     phone::PhoneNumber,
     time::Timestamp,
+    user::UserRef,
 };
 
 use crate::{
@@ -50,7 +51,7 @@ pub(crate) async fn all(
     import: &Import,
     drafts: Drafts,
     known: &Lookup,
-    staff: &HashMap<UserId, Person>,
+    staff: &HashMap<UserId, UserRef>,
     now: Timestamp,
 ) -> Result<(), Again> {
     let team = of(import);
@@ -82,7 +83,7 @@ async fn update(
     stores: &Stores,
     import: &Import,
     change: Change,
-    staff: &HashMap<UserId, Person>,
+    staff: &HashMap<UserId, UserRef>,
 ) -> Result<(), StoreError> {
     let Change { mut before, mut after, rows } = change;
     let (organization, team) = (&import.organization, &import.team);

@@ -10,7 +10,7 @@ use contact_import::{Again, Bytes, Next, Sizes, Stores, slice};
 use shared_aws::{
     clients::BucketError,
     contact::{ContactBook, ContactEntry},
-    conversation::{ConversationKey, Conversations},
+    conversation::Conversations,
     import::{FilePosition, Import, ImportCounts, ImportStatus, Imports},
     inbox::Inboxes,
     messaging::{Inbound, InboundText},
@@ -23,10 +23,11 @@ use shared_domain::{
     ids::{ConversationId, ImportId, InboxId, OrganizationId, TeamId, UserId},
     import::Refusal,
     inbox::{Inbox, InboxKind, Stage},
-    membership::User,
+    keys::ConversationKey,
     opt_out::OptOutSubject,
     phone::PhoneNumber,
     time::Timestamp,
+    user::User,
 };
 use test_kit::{
     engine::{Engine, TABLE},

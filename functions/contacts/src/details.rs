@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shared_domain::{ids::UserId, lock::Person, phone::PhoneNumber, settings};
+use shared_domain::{ids::UserId, phone::PhoneNumber, settings, user::UserRef};
 use shared_http::{access::TeamAccess, problem::Problem};
 
 use crate::App;
@@ -57,7 +57,7 @@ impl Checks {
         app: &App,
         access: &TeamAccess,
         text: Option<&str>,
-    ) -> Result<Option<Person>, Problem> {
+    ) -> Result<Option<UserRef>, Problem> {
         let Some(text) = text else { return Ok(None) };
         let member = match UserId::parse(text) {
             Ok(user) => app.team_members.get(&access.organization, access.team(), &user).await?,

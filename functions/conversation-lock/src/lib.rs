@@ -7,13 +7,14 @@
 use lambda_http::{Body, Request, Response, http::Method};
 use shared_aws::{
     clients::Aws,
-    conversation::{Acquired, ConversationKey, Conversations, Locks, Renewed},
+    conversation::{Acquired, Conversations, Locks, Renewed},
     table::Table,
     team::Members,
 };
 use shared_domain::{
     ids::ConversationId,
     inbox::InboxKind,
+    keys::ConversationKey,
     lock::{FencingToken, LockPolicy},
     membership::Role,
     time::Timestamp,

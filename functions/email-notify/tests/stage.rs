@@ -26,12 +26,12 @@ use shared_domain::{
     contact::Contact,
     ids::{InboxId, OrganizationId, TeamId, UserId},
     inbox::{self, Inbox, InboxKind},
-    membership::User,
     notice::{Notification, NotificationKind, NotificationSettings},
     phone::PhoneNumber,
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
+    user::User,
 };
 use test_kit::engine::Engine;
 

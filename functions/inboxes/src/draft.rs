@@ -3,10 +3,10 @@
 use shared_domain::{
     ids::{OrganizationId, UserId},
     inbox::{Inbox, InboxKind},
-    lock::Person,
     membership::Membership,
     phone::PhoneNumber,
     settings,
+    user::UserRef,
 };
 use shared_http::{access::TeamAccess, problem::Problem, wire::inbox::NewInbox};
 
@@ -25,7 +25,7 @@ pub(crate) struct Draft {
     pub number: PhoneNumber,
     pub voice_forwarding: Option<PhoneNumber>,
     /// Beside the creator.
-    pub members: Vec<Person>,
+    pub members: Vec<UserRef>,
 }
 
 /// Checks every field, and that members are chosen only where there may be some.
@@ -93,7 +93,7 @@ async fn members(
     access: &TeamAccess,
     wanted: &[String],
     faults: &mut Vec<(String, &'static str)>,
-) -> Result<Vec<Person>, Problem> {
+) -> Result<Vec<UserRef>, Problem> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -103,7 +103,7 @@ async fn members(
     }
     let team = app.team_members.list(&access.organization, access.team()).await?;
     let creator = &access.standing.user.id;
-    let mut found: Vec<Person> = Vec::new();
+    let mut found: Vec<UserRef> = Vec::new();
     for (index, wanted) in wanted.iter().enumerate() {
         let member =
             UserId::parse(wanted).ok().and_then(|id| team.iter().find(|member| member.user.id == id));
@@ -117,7 +117,7 @@ async fn members(
 }
 
 /// The creator and the chosen members, as members of the inbox.
-pub(crate) fn memberships(inbox: &Inbox, creator: Person, members: &[Person]) -> Vec<Membership> {
+pub(crate) fn memberships(inbox: &Inbox, creator: UserRef, members: &[UserRef]) -> Vec<Membership> {
     let people = std::iter::once(creator).chain(members.iter().cloned());
     people
         .map(|user| Membership {

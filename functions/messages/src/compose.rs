@@ -3,7 +3,6 @@
 
 use lambda_http::Request;
 use shared_aws::{
-    conversation::ConversationKey,
     inbox::Account,
     messaging::{Acceptance, Guard},
 };
@@ -11,10 +10,11 @@ use shared_domain::{
     contact::Contact,
     conversation::Conversation,
     ids::{ContactId, ConversationId, InboxId},
-    lock::Person,
+    keys::ConversationKey,
     phone::PhoneNumber,
     sending,
     time::Timestamp,
+    user::UserRef,
 };
 use shared_http::{
     caller::{self, Caller},
@@ -99,7 +99,7 @@ pub(crate) async fn compose(app: &App, now: Timestamp, entropy: u64, request: &R
 }
 
 /// The account, for a member of it or a machine of its organization; and who stands as the sender.
-async fn account(app: &App, caller: &Caller, from: &From) -> Result<(Account, Option<Person>), Problem> {
+async fn account(app: &App, caller: &Caller, from: &From) -> Result<(Account, Option<UserRef>), Problem> {
     let inbox = match (&from.inbox_id, &from.api_code) {
         (Some(inbox), None) => InboxId::parse(inbox).map_err(|_| Problem::not_found())?,
         (None, Some(code)) => inbox_of_code(app, caller, code).await?,

@@ -6,10 +6,10 @@ use shared_domain::{
     contact::Contact,
     ids::{MediaId, OrganizationId, TeamId, TemplateId},
     inbox::Inbox,
-    lock::Person,
     media::{MAX_FILES, MAX_LINK_LENGTH, Media, MediaState, check_outgoing, plain_type},
     template::{Template, Values},
     time::Timestamp,
+    user::UserRef,
 };
 use shared_http::{problem::Problem, wire::message::OutgoingMedia};
 
@@ -68,7 +68,7 @@ impl Wanted {
         organization: &OrganizationId,
         team: &TeamId,
         contact: &Contact,
-        sender: Option<&Person>,
+        sender: Option<&UserRef>,
     ) -> Result<String, Problem> {
         let template = match &self.words {
             Words::Written(text) => return Ok(text.clone()),

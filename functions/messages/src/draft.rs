@@ -4,18 +4,18 @@ use shared_aws::inbox::Account;
 use shared_domain::{
     ids::{ConversationId, MessageId},
     inbox::InboxKind,
-    lock::Person,
     media::Media,
     message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
     time::Timestamp,
+    user::UserRef,
 };
 
 /// An outbound text of this account, queued.
 pub(crate) fn outbound(
     account: &Account,
     number: &PhoneNumber,
-    sender: Option<Person>,
+    sender: Option<UserRef>,
     text: String,
     media: Vec<Media>,
     now: Timestamp,

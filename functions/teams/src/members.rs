@@ -5,10 +5,10 @@ use lambda_http::Request;
 use shared_aws::team::{AuditEvent, UserProfile};
 use shared_domain::{
     ids::{InboxId, UserId},
-    lock::Person,
-    membership::{self, Role, TeamMember, User},
+    membership::{self, Role, TeamMember},
     settings,
     time::Timestamp,
+    user::{User, UserRef},
 };
 use shared_http::{
     access::{self, TeamAccess},
@@ -76,7 +76,7 @@ pub(crate) async fn put(app: &App, now: Timestamp, entropy: u64, request: &Reque
         let put =
             app.team_members.put(&access.organization, access.team(), &user, role, home.as_ref(), &deed);
         if put.await? {
-            let person = Person { id: user.id, name: user.name };
+            let person = UserRef { id: user.id, name: user.name };
             let member = TeamMember { user: person, email: user.email, role };
             return reply::json(200, &TeamMemberView::of(&member, true));
         }

@@ -6,7 +6,7 @@ mod sizes;
 use std::collections::BTreeMap;
 
 use shared_aws::{
-    contact::{ContactBatches, ContactEntry, ContactWrite, TeamKey},
+    contact::{ContactBatches, ContactEntry, ContactWrite},
     conversation::{Acquired, ConversationUpdate},
     import::{ImportTurn, Imports},
     inbox::{Completed, Reserved},
@@ -22,7 +22,8 @@ use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MediaId, MessageId, ReviewId, TeamId, TemplateId},
     inbox::{Inbox, InboxKind, Stage},
-    lock::{FencingToken, Lease, LockPolicy, Person},
+    keys::TeamKey,
+    lock::{FencingToken, Lease, LockPolicy},
     media::{Media, MediaState},
     membership::{Membership, Role, TeamRole},
     message::{DeliveryState, Message, Report},
@@ -34,6 +35,7 @@ use shared_domain::{
     registration::{CarrierReason, RegistrationStatus},
     team::Team,
     template::CannedResponse,
+    user::UserRef,
 };
 
 use crate::{
@@ -177,10 +179,10 @@ async fn access_check(ledger: &mut Ledger) {
 async fn locks(ledger: &mut Ledger) {
     let conversation = ledger.conversation(0).await;
     let policy = LockPolicy::default();
-    let acquire = async |desk: &Desk, user: Person, at| {
+    let acquire = async |desk: &Desk, user: UserRef, at| {
         desk.locks.acquire(desk.thread(&conversation), &user, seconds(at), &policy).await.unwrap()
     };
-    let renew = async |desk: &Desk, user: Person, token: FencingToken, at| {
+    let renew = async |desk: &Desk, user: UserRef, token: FencingToken, at| {
         let thread = desk.thread(&conversation);
         desk.locks.renew(thread, &user.id, token, true, seconds(at), &policy).await.unwrap()
     };
@@ -378,7 +380,7 @@ async fn filtered_lists(ledger: &mut Ledger) {
         desk.contacts.put(desk.organization(), &desk.inbox.team, &known).await.unwrap();
         hear(desk, place, 400 + place as u64).await;
     }
-    let page = async |desk: &Desk, assigned: Option<Person>, read| {
+    let page = async |desk: &Desk, assigned: Option<UserRef>, read| {
         let filter = Filter { assigned: assigned.map(|user| user.id), read };
         desk.list(Folder::Inbox, &filter, 50, None).await.unwrap().conversations.len()
     };

@@ -5,10 +5,10 @@ use shared_domain::{
     contact::Contact,
     ids::{InboxId, OrganizationId, TeamId},
     inbox::{Inbox, InboxKind},
-    lock::Person,
-    membership::{Membership, Role, TeamRole, User},
+    membership::{Membership, Role, TeamRole},
     registration::RegistrationStatus,
     team::Team,
+    user::{User, UserRef},
 };
 
 use crate::support::{Desk, ada, ben, contact, number, seconds};
@@ -79,7 +79,7 @@ async fn an_account_is_an_inbox_with_its_team() {
 async fn a_membership_opens_one_inbox_to_one_user_of_one_organization() {
     let desk = Desk::open().await;
     desk.members.add(desk.organization(), &membership(&desk)).await.unwrap();
-    let check = async |organization: OrganizationId, inbox: InboxId, user: Person| {
+    let check = async |organization: OrganizationId, inbox: InboxId, user: UserRef| {
         desk.members.membership(&organization, &inbox, &user.id).await.unwrap()
     };
     let (organization, inbox) = (desk.organization().clone(), desk.inbox.id.clone());

@@ -12,7 +12,7 @@ use axum::{Router, extract::State, http::StatusCode, response::IntoResponse};
 use serde_json::{Value, json};
 use shared_aws::{
     clients::Aws,
-    conversation::{Acquired, ConversationKey, Locks},
+    conversation::{Acquired, Locks},
     inbox::Inboxes,
     messaging::{Acceptance, Accepted, Guard, Sends},
     table::{StoreError, Table, keys},
@@ -20,6 +20,7 @@ use shared_aws::{
 use shared_domain::{
     contact::Contact,
     ids::{ConversationId, MessageId},
+    keys::ConversationKey,
     lock::LockPolicy,
 };
 use tokio::net::TcpListener;

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, HashSet};
 
 use shared_aws::{
-    contact::{ContactBatches, ContactEntry, FormerNumbers, TeamKey},
+    contact::{ContactBatches, ContactEntry, FormerNumbers},
     import::{FilePosition, Import, ImportCounts, ImportStatus, ImportTurn, Imports, PendingChunk},
 };
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, ImportId},
     import::Refusal,
+    keys::TeamKey,
 };
 
 use crate::support::{Desk, ada, contact, deed, number, seconds};

@@ -12,8 +12,8 @@ use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Filter, Folder},
     ids::ConversationId,
-    lock::Person,
     time::Timestamp,
+    user::UserRef,
 };
 
 use crate::support::{Desk, START, ada, ben, cleo, contact, number, seconds};
@@ -44,7 +44,7 @@ async fn listed(desk: &Desk, folder: Folder, filter: &Filter, limit: u16) -> Vec
     }
 }
 
-async fn assign(desk: &Desk, place: usize, user: Option<Person>) {
+async fn assign(desk: &Desk, place: usize, user: Option<UserRef>) {
     let known = Contact { assigned: user, ..contact(place) };
     desk.contacts.put(desk.organization(), &desk.inbox.team, &known).await.unwrap();
     desk.inboxes.put(&desk.inbox).await.unwrap();
@@ -67,7 +67,7 @@ async fn each_filter_shows_its_own_and_together_they_combine() {
     let mark = ConversationUpdate { folder: None, read: Some(true) };
     desk.change(&all[0], mark, seconds(100)).await;
     desk.change(&all[2], mark, seconds(100)).await;
-    let shown = async |assigned: Option<Person>, read| {
+    let shown = async |assigned: Option<UserRef>, read| {
         let filter = Filter { assigned: assigned.map(|user| user.id), read };
         ids(&listed(&desk, Folder::Inbox, &filter, 50).await)
     };
@@ -85,7 +85,7 @@ async fn each_filter_shows_its_own_and_together_they_combine() {
 async fn another_assignment_reaches_the_lists_and_none_leaves_them() {
     let desk = Desk::open().await;
     let conversation = desk.conversation_begun_by(&number(7), seconds(0)).await;
-    let of = async |user: Person| {
+    let of = async |user: UserRef| {
         let filter = Filter { assigned: Some(user.id), read: None };
         ids(&listed(&desk, Folder::Inbox, &filter, 50).await)
     };

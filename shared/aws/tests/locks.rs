@@ -9,8 +9,9 @@ use std::time::Duration;
 use shared_aws::conversation::{Acquired, Renewed};
 use shared_domain::{
     ids::{ConversationId, UserId},
-    lock::{BrokenLock, Denied, FencingToken, Lease, LockPolicy, LossReason, LostLock, Person},
+    lock::{BrokenLock, Denied, FencingToken, Lease, LockPolicy, LossReason, LostLock},
     time::Timestamp,
+    user::UserRef,
 };
 
 use crate::support::{Desk, ada, ben, cleo, number, seconds};
@@ -34,11 +35,11 @@ impl Waiting {
         Self { desk, conversation }
     }
 
-    async fn acquire(&self, user: &Person, at: Timestamp) -> Acquired {
+    async fn acquire(&self, user: &UserRef, at: Timestamp) -> Acquired {
         self.desk.locks.acquire(self.desk.thread(&self.conversation), user, at, &policy()).await.unwrap()
     }
 
-    async fn held_by(&self, user: &Person, at: Timestamp) -> Lease {
+    async fn held_by(&self, user: &UserRef, at: Timestamp) -> Lease {
         self.desk.open_to_answer(&self.conversation, user, at).await
     }
 
@@ -47,18 +48,18 @@ impl Waiting {
         self.desk.locks.renew(thread, user, token, active, at, &policy()).await.unwrap()
     }
 
-    async fn loss(&self, user: &Person, token: FencingToken, at: Timestamp) -> LostLock {
+    async fn loss(&self, user: &UserRef, token: FencingToken, at: Timestamp) -> LostLock {
         match self.renew(&user.id, token, true, at).await {
             Renewed::Lost(lost) => lost,
             other => panic!("the lock is not lost: {other:?}"),
         }
     }
 
-    async fn release(&self, user: &Person, token: FencingToken) -> bool {
+    async fn release(&self, user: &UserRef, token: FencingToken) -> bool {
         self.desk.locks.release(self.desk.thread(&self.conversation), &user.id, token).await.unwrap()
     }
 
-    async fn break_lock(&self, by: &Person, token: FencingToken) -> bool {
+    async fn break_lock(&self, by: &UserRef, token: FencingToken) -> bool {
         self.desk.locks.break_lock(self.desk.thread(&self.conversation), by, token).await.unwrap()
     }
 
@@ -67,7 +68,7 @@ impl Waiting {
     }
 }
 
-fn denied(holder: &Person, expires_at: Timestamp) -> Denied {
+fn denied(holder: &UserRef, expires_at: Timestamp) -> Denied {
     Denied { holder: holder.clone(), expires_at }
 }
 

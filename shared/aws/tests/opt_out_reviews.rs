@@ -3,9 +3,9 @@
 use shared_aws::opt_out::{InboxInTeam, OptOutReviews, OptOutWrite, ReviewEntry, ReviewPage};
 use shared_domain::{
     ids::{MessageId, ReviewId},
-    lock::Person,
     opt_out::{OptOutReview, OptOutSource, OptOutSubject, ReviewOutcome, ReviewResolution, after_user},
     time::Timestamp,
+    user::UserRef,
 };
 use tokio::task::JoinSet;
 
@@ -39,11 +39,11 @@ async fn found(desk: &Desk, message: &MessageId) -> ReviewEntry {
     desk.reviews.get(place(desk), &ReviewId::of(message)).await.unwrap().unwrap()
 }
 
-fn decided(verdict: ReviewOutcome, by: Person, at: u64) -> ReviewResolution {
+fn decided(verdict: ReviewOutcome, by: UserRef, at: u64) -> ReviewResolution {
     ReviewResolution { verdict, by, at: seconds(at) }
 }
 
-async fn opt_out(reviews: &OptOutReviews, desk: &Desk, review: &OptOutReview, by: Person) -> bool {
+async fn opt_out(reviews: &OptOutReviews, desk: &Desk, review: &OptOutReview, by: UserRef) -> bool {
     let subject = OptOutSubject::of_team(desk.organization(), &desk.inbox.team, &review.number);
     let standing = desk.opt_outs.get(&subject).await.unwrap();
     let change = after_user(&standing.state, true).expect("it was open");

@@ -14,8 +14,9 @@ use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Folder},
     ids::{ConversationId, MessageId},
-    lock::{FencingToken, LockPolicy, Person},
+    lock::{FencingToken, LockPolicy},
     message::{Direction, Message},
+    user::UserRef,
 };
 
 use crate::support::{Desk, ada, ben, contact, number, seconds, shared_inbox};
@@ -25,7 +26,7 @@ struct Answering {
     desk: Desk,
     conversation: ConversationId,
     question: MessageId,
-    ada: Person,
+    ada: UserRef,
     token: FencingToken,
 }
 

@@ -176,7 +176,7 @@ async fn a_trail_is_read_newest_first_page_by_page_and_deeds_of_one_instant_are_
     let mut at_once = seen[..2].to_vec();
     at_once.sort();
     let line =
-        |target: &str, by: &shared_domain::lock::Person, at| (target.to_owned(), by.id.clone(), seconds(at));
+        |target: &str, by: &shared_domain::user::UserRef, at| (target.to_owned(), by.id.clone(), seconds(at));
     assert_eq!(at_once, [line("c", &ada, 3), line("d", &ben, 3)]);
     assert_eq!(seen[2..], [line("b", &ben, 2), line("a", &ada, 1)]);
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     ids::{ContactId, TeamId},
-    lock::Person,
     phone::PhoneNumber,
+    user::UserRef,
 };
 
 /// A person of a team's list (its key says which team), or a number that texted in before anybody knew it.
@@ -20,7 +20,7 @@ pub struct Contact {
     /// Where texts go.
     pub number: PhoneNumber,
     /// Whom the import assigned.
-    pub assigned: Option<Person>,
+    pub assigned: Option<UserRef>,
     /// Wants no texts from the team.
     pub opted_out: bool,
     /// The team wants no exchange with this number.

@@ -253,7 +253,7 @@ mod tests {
         let (inbox, team) = (InboxId::parse("inb_1").unwrap(), crate::ids::TeamId::parse("team_1").unwrap());
         let number = PhoneNumber::from_carrier("+12025550143").unwrap();
         let person =
-            |id: &str| crate::lock::Person { id: UserId::parse(id).unwrap(), name: id.to_uppercase() };
+            |id: &str| crate::user::UserRef { id: UserId::parse(id).unwrap(), name: id.to_uppercase() };
         Conversation {
             id: ConversationId::of(&inbox, &number),
             inbox,

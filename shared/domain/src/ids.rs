@@ -7,6 +7,7 @@
 
 use std::{fmt, hash::Hash, marker::PhantomData};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest, Sha256};
 
 use crate::{phone::PhoneNumber, time::Timestamp};
@@ -49,6 +50,11 @@ impl<K: Kind> Id<K> {
     /// # Errors
     /// [`IdError`], one variant per way to fail.
     pub fn parse(text: &str) -> Result<Self, IdError> {
+        Self::check(text)?;
+        Ok(Self::known(text.into()))
+    }
+
+    fn check(text: &str) -> Result<(), IdError> {
         if text.is_empty() || text.len() > MAX_LENGTH {
             return Err(IdError::Length);
         }
@@ -58,7 +64,7 @@ impl<K: Kind> Id<K> {
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b)) {
             return Err(IdError::Character);
         }
-        Ok(Self::known(text.into()))
+        Ok(())
     }
 
     /// A new id of this instant; `entropy` should be random (30 bits of it are used).
@@ -125,6 +131,22 @@ impl<K> fmt::Display for Id<K> {
 impl<K> fmt::Debug for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+/// Written as its text.
+impl<K> Serialize for Id<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+/// Read with the checks of [`Id::parse`], so that a stored item with an invalid id is an error, not a wrong id.
+impl<'de, K: Kind> Deserialize<'de> for Id<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::check(&text).map_err(D::Error::custom)?;
+        Ok(Self::known(text.into()))
     }
 }
 
@@ -349,6 +371,22 @@ mod tests {
         assert!(InboxId::parse("inb_a").is_ok());
         assert_eq!(InboxId::parse("a"), Err(IdError::Prefix("inb_")));
         assert_eq!(InboxId::parse("abcdef"), Err(IdError::Prefix("inb_")));
+    }
+
+    #[test]
+    fn an_id_is_serialized_as_its_text_and_checked_when_it_is_read() {
+        let id = InboxId::parse("inb_1").unwrap();
+        assert_eq!(serde_json::to_value(&id).unwrap(), "inb_1");
+        assert_eq!(serde_json::from_str::<InboxId>(r#""inb_1""#).unwrap(), id);
+        for (json, message) in [
+            (r#""inb_a#b""#, "an id holds letters, digits and any of - _ . @ only"),
+            (r#""cnv_1""#, r#"this id begins with "inb_""#),
+            (r#""""#, "an id has 1 to 64 characters"),
+        ] {
+            let error = serde_json::from_str::<InboxId>(json).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+        assert!(serde_json::from_str::<InboxId>("7").is_err());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::UserId, time::Timestamp};
+use crate::{ids::UserId, time::Timestamp, user::UserRef};
 
 /// The times of the lock, stack parameters, all of a second or more except the skew; and how many one may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,20 +93,11 @@ impl fmt::Display for FencingToken {
     }
 }
 
-/// A user as others see them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
-    /// The User ID.
-    pub id: UserId,
-    /// The name to show.
-    pub name: String,
-}
-
 /// A lock that somebody has, live or run out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     /// Who has it.
-    pub holder: Person,
+    pub holder: UserRef,
     /// What a renewal, a release or a reply must show.
     pub token: FencingToken,
     /// Its end when no renewal comes.
@@ -138,7 +129,7 @@ pub struct BrokenLock {
     /// The token that was broken.
     pub token: FencingToken,
     /// Who broke it.
-    pub by: Person,
+    pub by: UserRef,
 }
 
 /// All that a conversation knows of its lock.
@@ -169,7 +160,7 @@ impl LockState {
 #[error("{} is responding", holder.id)]
 pub struct Denied {
     /// Who is responding.
-    pub holder: Person,
+    pub holder: UserRef,
     /// When that ends unless renewed.
     pub expires_at: Timestamp,
 }
@@ -180,7 +171,7 @@ pub struct Denied {
 /// [`Denied`] while another's lease may be live on any clock within the skew.
 pub fn acquire(
     state: &LockState,
-    user: &Person,
+    user: &UserRef,
     now: Timestamp,
     policy: &LockPolicy,
 ) -> Result<Lease, Denied> {
@@ -210,7 +201,7 @@ pub enum LossReason {
     /// Given back.
     Released,
     /// An admin took it away.
-    Broken(Person),
+    Broken(UserRef),
     /// It had ended, and a colleague has it now.
     Taken,
 }
@@ -331,8 +322,8 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-    fn person(id: &str) -> Person {
-        Person { id: UserId::parse(id).unwrap(), name: id.to_uppercase() }
+    fn person(id: &str) -> UserRef {
+        UserRef { id: UserId::parse(id).unwrap(), name: id.to_uppercase() }
     }
 
     fn seconds(seconds: u64) -> Timestamp {

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{InboxId, TeamId, UserId},
+    ids::{InboxId, TeamId},
     inbox::InboxKind,
-    lock::Person,
+    user::UserRef,
 };
 
 /// What a user is in one team.
@@ -38,19 +38,6 @@ pub struct TeamRole {
     pub role: Role,
 }
 
-/// A user of the organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// The User ID.
-    pub id: UserId,
-    /// The name to show.
-    pub name: String,
-    /// Where e-mail goes.
-    pub email: String,
-    /// Owns the organization.
-    pub owner: bool,
-}
-
 /// A user's right to read and answer in one inbox: all that the access check reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
@@ -61,14 +48,14 @@ pub struct Membership {
     /// Its team.
     pub team: TeamId,
     /// The member.
-    pub user: Person,
+    pub user: UserRef,
 }
 
 /// A user as a member of a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TeamMember {
     /// The user.
-    pub user: Person,
+    pub user: UserRef,
     /// Where e-mail goes.
     pub email: String,
     /// The role.

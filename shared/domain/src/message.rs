@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{ConversationId, InboxId, MessageId, TeamId},
-    lock::Person,
     media::Media,
     phone::PhoneNumber,
     segment::Segments,
     time::Timestamp,
+    user::UserRef,
 };
 
 /// Which way a text went.
@@ -187,7 +187,7 @@ pub struct Message {
     /// Media of an MMS.
     pub media: Vec<Media>,
     /// Who sent it; nobody for an inbound text or a machine's.
-    pub sender: Option<Person>,
+    pub sender: Option<UserRef>,
     /// Made by a rule, not by a person.
     pub automatic: bool,
     /// Goes out even to who opted out: the one confirmation that is allowed.
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_text_that_nobody_and_no_rule_sent_is_a_machines() {
-        let ada = Person { id: crate::ids::UserId::parse("ada").unwrap(), name: "Ada".into() };
+        let ada = UserRef { id: crate::ids::UserId::parse("ada").unwrap(), name: "Ada".into() };
         assert!(message().is_from_machine());
         assert!(!Message { direction: Direction::Inbound, ..message() }.is_from_machine());
         assert!(!Message { sender: Some(ada), ..message() }.is_from_machine());

@@ -385,14 +385,14 @@ pub fn refused_as_opted_out(code: &str) -> bool {
 
 /// Confirms an opt-out: one segment in GSM-7, however the team is called.
 pub fn stop_text(team: &str) -> String {
-    signed(team, "You are unsubscribed and will get no more messages. KeywordReply START to resubscribe.")
+    signed(team, "You are unsubscribed and will get no more messages. Reply START to resubscribe.")
 }
 
 /// Confirms that texts come again: one segment in GSM-7.
 pub fn start_text(team: &str) -> String {
     signed(
         team,
-        "You are subscribed again. KeywordReply HELP for help, STOP to unsubscribe. Msg & data rates may apply.",
+        "You are subscribed again. Reply HELP for help, STOP to unsubscribe. Msg & data rates may apply.",
     )
 }
 
@@ -400,7 +400,7 @@ pub fn start_text(team: &str) -> String {
 pub fn help_text(team: &str) -> String {
     signed(
         team,
-        "KeywordReply here to reach our staff, or STOP to unsubscribe. Msg frequency varies. Msg & data rates may apply.",
+        "Reply here to reach our staff, or STOP to unsubscribe. Msg frequency varies. Msg & data rates may apply.",
     )
 }
 

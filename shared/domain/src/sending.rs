@@ -137,9 +137,10 @@ mod tests {
     use crate::{
         conversation::{Folder, LastMessage},
         ids::{ConversationId, InboxId, OrganizationId, TeamId},
-        lock::{LockPolicy, LockState, Person, acquire},
+        lock::{LockPolicy, LockState, acquire},
         message::Direction,
         phone::PhoneNumber,
+        user::UserRef,
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -185,8 +186,8 @@ mod tests {
         }
     }
 
-    fn ada() -> Person {
-        Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() }
+    fn ada() -> UserRef {
+        UserRef { id: UserId::parse("ada").unwrap(), name: "Ada".into() }
     }
 
     fn guard<'a>(user: &'a UserId, token: Option<u64>, last_seen: Option<&'a MessageId>) -> ReplyGuard<'a> {

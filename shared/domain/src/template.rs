@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use crate::{contact::Contact, ids::TemplateId, import::MAX_CUSTOM_NAME_LENGTH, lock::Person};
+use crate::{contact::Contact, ids::TemplateId, import::MAX_CUSTOM_NAME_LENGTH, user::UserRef};
 
 /// Longest name of a canned response, in characters.
 pub const MAX_NAME_LENGTH: usize = 80;
@@ -147,7 +147,7 @@ impl<'a> Values<'a> {
     pub fn of(
         contact: &'a Contact,
         custom: &'a BTreeMap<String, String>,
-        sender: Option<&'a Person>,
+        sender: Option<&'a UserRef>,
     ) -> Self {
         Self {
             first_name: contact.first_name.as_deref(),

@@ -3,13 +3,13 @@
 
 use lambda_http::Request;
 use shared_aws::{
-    conversation::ConversationKey,
     inbox::Inboxes,
     team::{Members, UserInTeam},
 };
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganizationId, TeamId},
     inbox::{Inbox, Stage},
+    keys::ConversationKey,
     membership::Membership,
 };
 
@@ -151,11 +151,11 @@ mod tests {
     use shared_domain::{
         ids::UserId,
         inbox::InboxKind,
-        lock::Person,
-        membership::{Role, TeamRole, User},
+        membership::{Role, TeamRole},
         phone::PhoneNumber,
         registration::RegistrationStatus,
         team::Team,
+        user::{User, UserRef},
     };
     use test_kit::{engine::Engine, gateway::Event};
 
@@ -212,7 +212,7 @@ mod tests {
                 office.inboxes.put(&inbox_of_team_1(id, stage)).await.unwrap();
             }
             let inbox = InboxId::parse("inb_1").unwrap();
-            let user = Person { id: UserId::parse("bob").unwrap(), name: "BOB".into() };
+            let user = UserRef { id: UserId::parse("bob").unwrap(), name: "BOB".into() };
             let bob = Membership { inbox, kind: InboxKind::Shared, team: team_id("team_1"), user };
             office.members.add(&org(), &bob).await.unwrap();
             office

@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 use shared_aws::conversation::HeldLock;
 use shared_domain::{
-    lock::{Denied, LockViolation, LossReason, LostLock, Person},
+    lock::{Denied, LockViolation, LossReason, LostLock},
     sending::SendRefusal,
     time::Timestamp,
+    user::UserRef,
 };
 
 use crate::problem::Problem;
 
-fn holder(person: &Person) -> Value {
+fn holder(person: &UserRef) -> Value {
     json!({ "id": person.id.as_str(), "name": person.name })
 }
 

@@ -15,8 +15,8 @@ use conversation_lock::App;
 use futures_util::future::join_all;
 use product_bench::scene::{Scene, answered};
 use serde_json::Value;
-use shared_aws::conversation::{Acquired, ConversationKey, Locks};
-use shared_domain::{ids::ConversationId, lock::LockPolicy, time::Timestamp};
+use shared_aws::conversation::{Acquired, Locks};
+use shared_domain::{ids::ConversationId, keys::ConversationKey, lock::LockPolicy, time::Timestamp};
 use shared_http::caller::Claims;
 use shared_lambda::clock;
 use tokio::{

@@ -16,12 +16,12 @@ use shared_domain::{
     contact::Contact,
     ids::{ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
-    lock::Person,
     membership::Membership,
     phone::PhoneNumber,
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
+    user::UserRef,
 };
 use test_kit::{
     engine::{Engine, TABLE},
@@ -50,9 +50,9 @@ pub struct Scene {
     /// The shared inbox.
     pub inbox: Inbox,
     /// Who answers in it.
-    pub ada: Person,
+    pub ada: UserRef,
     /// A colleague.
-    pub ben: Person,
+    pub ben: UserRef,
 }
 
 impl Scene {
@@ -79,7 +79,7 @@ impl Scene {
             registration: RegistrationStatus::Approved,
             messaging_service: None,
         };
-        let person = |id, name: &str| Person { id: UserId::parse(id).unwrap(), name: name.into() };
+        let person = |id, name: &str| UserRef { id: UserId::parse(id).unwrap(), name: name.into() };
         let (ada, ben) = (person("staff-1042", "Ada Oyelaran"), person("staff-1043", "Ben Featherstone"));
         Teams::new(engine.table()).put(&inbox.organization, &team).await.unwrap();
         Inboxes::new(engine.table()).put(&inbox).await.unwrap();
@@ -139,25 +139,25 @@ impl Scene {
     }
 
     /// Calls a route below a conversation.
-    pub fn call(&self, route: &'static str, place: usize, user: &Person) -> Event {
+    pub fn call(&self, route: &'static str, place: usize, user: &UserRef) -> Event {
         let conversation = self.conversation(place);
         let parameters = [("inboxId", self.inbox.id.as_str()), ("conversationId", conversation.as_str())];
         Event::new(route, &parameters).user(self.inbox.organization.as_str(), user.id.as_str())
     }
 
     /// Acquires the lock.
-    pub fn acquire(&self, place: usize, user: &Person) -> Event {
+    pub fn acquire(&self, place: usize, user: &UserRef) -> Event {
         self.call("POST /v1/inboxes/{inboxId}/conversations/{conversationId}/lock", place, user)
     }
 
     /// Renews it, as somebody who is at work.
-    pub fn renew(&self, place: usize, user: &Person, token: u64) -> Event {
+    pub fn renew(&self, place: usize, user: &UserRef, token: u64) -> Event {
         let body = json!({ "token": token, "active": true });
         self.call("PUT /v1/inboxes/{inboxId}/conversations/{conversationId}/lock", place, user).json(&body)
     }
 
     /// Gives it back.
-    pub fn release(&self, place: usize, user: &Person, token: u64) -> Event {
+    pub fn release(&self, place: usize, user: &UserRef, token: u64) -> Event {
         let route = "DELETE /v1/inboxes/{inboxId}/conversations/{conversationId}/lock";
         self.call(route, place, user).query(&format!("token={token}"))
     }

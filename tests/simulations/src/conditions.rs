@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use shared_domain::{
     ids::UserId,
-    lock::{
-        self, BrokenLock, Denied, FencingToken, Lease, LockPolicy, LockState, LockViolation, LostLock, Person,
-    },
+    lock::{self, BrokenLock, Denied, FencingToken, Lease, LockPolicy, LockState, LockViolation, LostLock},
     time::Timestamp,
+    user::UserRef,
 };
 
 /// A term of a condition, or a property of the token, that can be left out.
@@ -126,11 +125,11 @@ impl Conditions {
     ///
     /// # Errors
     /// [`Denied`].
-    pub fn acquire(&self, row: &mut LockState, user: &Person, now: Timestamp) -> Result<Lease, Denied> {
+    pub fn acquire(&self, row: &mut LockState, user: &UserRef, now: Timestamp) -> Result<Lease, Denied> {
         let (mut seen, mut policy, mut asks) = (row.clone(), self.policy, user.clone());
         match (&mut seen.lease, self.without) {
             (None, Some(Term::FreeWhenHeldByNobody)) => {
-                let nobody = Person { id: UserId::parse("nobody").unwrap(), name: String::new() };
+                let nobody = UserRef { id: UserId::parse("nobody").unwrap(), name: String::new() };
                 return Err(Denied { holder: nobody, expires_at: now });
             }
             (Some(_), Some(Term::FreeToItsHolder)) => asks.id = UserId::parse("stranger").unwrap(),
@@ -198,7 +197,7 @@ impl Conditions {
     }
 
     /// Takes the lock away if it is this one: `attribute_exists(lockHolder) AND fence = :token`.
-    pub fn break_lock(&self, row: &mut LockState, by: &Person, token: FencingToken) -> bool {
+    pub fn break_lock(&self, row: &mut LockState, by: &UserRef, token: FencingToken) -> bool {
         let broken = row.lease.is_some() && (row.fence == token || self.lacks(Term::BreakToken));
         if broken {
             row.lease = None;

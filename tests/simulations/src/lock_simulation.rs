@@ -9,8 +9,9 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use shared_domain::{
     ids::UserId,
-    lock::{Denied, FencingToken, Lease, LockPolicy, LockState, LockViolation, LostLock, Person},
+    lock::{Denied, FencingToken, Lease, LockPolicy, LockState, LockViolation, LostLock},
     time::Timestamp,
+    user::UserRef,
 };
 
 use crate::conditions::{Conditions, Term};
@@ -64,7 +65,7 @@ pub struct Step {
     /// What the clock of the host showed.
     pub at: Timestamp,
     /// Who.
-    pub user: Person,
+    pub user: UserRef,
     /// What, and the answer.
     pub what: What,
 }
@@ -148,7 +149,7 @@ struct Event {
 /// A front end.
 #[derive(Debug)]
 struct Contender {
-    user: Person,
+    user: UserRef,
     clock: i64,
     cycles: u32,
     token: u64,
@@ -194,7 +195,10 @@ impl Run {
         let mut entropy = fastrand::Rng::with_seed(office.seed);
         let users = (office.contenders * 7).div_ceil(8);
         let contender = |place: usize, entropy: &mut fastrand::Rng| Contender {
-            user: Person { id: UserId::parse(&format!("user-{}", place % users)).unwrap(), name: "U".into() },
+            user: UserRef {
+                id: UserId::parse(&format!("user-{}", place % users)).unwrap(),
+                name: "U".into(),
+            },
             clock: entropy.i64(-office.skew..=office.skew),
             cycles: office.cycles,
             token: 0,

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use shared_domain::{
     ids::UserId,
-    lock::{FencingToken, Lease, LockPolicy, LockState, Person},
+    lock::{FencingToken, Lease, LockPolicy, LockState},
     time::Timestamp,
+    user::UserRef,
 };
 use stateright::{Model, Property};
 
@@ -340,14 +341,14 @@ fn instant(ticks: i64) -> Timestamp {
     Timestamp::from_millis(ticks)
 }
 
-fn person(user: u8) -> Person {
-    Person {
+fn person(user: u8) -> UserRef {
+    UserRef {
         id: UserId::parse(["ada", "ben", "cleo"].get(usize::from(user)).unwrap_or(&"eve")).unwrap(),
         name: String::new(),
     }
 }
 
-fn user(person: &Person) -> u8 {
+fn user(person: &UserRef) -> u8 {
     match person.id.as_str() {
         "ada" => 0,
         "ben" => 1,

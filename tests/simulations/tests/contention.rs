@@ -11,15 +11,17 @@ use std::{
 };
 
 use shared_aws::{
-    conversation::{Acquired, ConversationKey, Locks},
+    conversation::{Acquired, Locks},
     messaging::{Acceptance, Accepted, Guard, Messages, Sends},
 };
 use shared_domain::{
     contact::Contact,
     ids::UserId,
-    lock::{FencingToken, LockPolicy, Person},
+    keys::ConversationKey,
+    lock::{FencingToken, LockPolicy},
     message::Message,
     time::Timestamp,
+    user::UserRef,
 };
 use test_kit::faults::Faults;
 use tokio::task::JoinSet;
@@ -71,8 +73,8 @@ struct Contender {
     sends: Sends,
 }
 
-fn person(number: u64) -> Person {
-    Person { id: UserId::parse(&format!("user-{number}")).unwrap(), name: format!("User {number}") }
+fn person(number: u64) -> UserRef {
+    UserRef { id: UserId::parse(&format!("user-{number}")).unwrap(), name: format!("User {number}") }
 }
 
 impl Contender {
@@ -134,7 +136,7 @@ impl Contender {
         ring.asked.lock().unwrap().push(asked);
     }
 
-    async fn accept(&self, ring: &Ring, message: &Message, me: &Person, token: FencingToken) -> bool {
+    async fn accept(&self, ring: &Ring, message: &Message, me: &UserRef, token: FencingToken) -> bool {
         let wanted = Acceptance {
             organization: &ring.desk.inbox.organization,
             message,

@@ -5,16 +5,17 @@ use std::{sync::Arc, time::Duration, time::Instant};
 
 use delivery_status::{App, handle};
 use shared_aws::{
-    conversation::{ConversationKey, Conversations},
+    conversation::Conversations,
     messaging::{Acceptance, Accepted, Deliveries, Guard, Messages},
     table::Table,
 };
 use shared_domain::{
     contact::Contact,
     ids::UserId,
-    lock::Person,
+    keys::ConversationKey,
     message::{Delivery, DeliveryState, Message, Report},
     time::Timestamp,
+    user::UserRef,
 };
 use test_kit::faults::Faults;
 use tokio::task::JoinSet;
@@ -126,7 +127,7 @@ impl Told {
     }
 
     fn draw(desk: &Desk, contact: usize, entropy: &mut fastrand::Rng) -> Self {
-        let ada = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
+        let ada = UserRef { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
         let message = desk.message(contact, &ada, later(contact as u64), entropy.u64(..));
         let mut words = vec![None, Some("queued"), Some("sent")];
         match entropy.u8(0..5) {

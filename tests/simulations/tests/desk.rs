@@ -10,12 +10,12 @@ use shared_aws::{
 use shared_domain::{
     ids::{ConversationId, InboxId, MessageId, OrganizationId, TeamId},
     inbox::{Inbox, InboxKind, Stage},
-    lock::Person,
     message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
+    user::UserRef,
 };
 use test_kit::engine::Engine;
 
@@ -87,7 +87,7 @@ impl Desk {
     }
 
     /// A text of ours, not accepted yet.
-    pub(crate) fn message(&self, contact: usize, user: &Person, at: Timestamp, entropy: u64) -> Message {
+    pub(crate) fn message(&self, contact: usize, user: &UserRef, at: Timestamp, entropy: u64) -> Message {
         let conversation = self.conversation(contact);
         Message {
             id: MessageId::in_conversation(&conversation, at, entropy),

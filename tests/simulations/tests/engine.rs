@@ -4,14 +4,16 @@
 use std::time::Instant;
 
 use shared_aws::{
-    conversation::{Acquired, ConversationKey, Renewed},
+    conversation::{Acquired, Renewed},
     messaging::{Acceptance, Accepted, Guard},
 };
 use shared_domain::{
     contact::Contact,
-    lock::{self, FencingToken, LockViolation, Person},
+    keys::ConversationKey,
+    lock::{self, FencingToken, LockViolation},
     message::Message,
     time::Timestamp,
+    user::UserRef,
 };
 use simulations::{
     conditions::Term,
@@ -25,7 +27,7 @@ impl Desk {
     async fn reply(
         &self,
         message: &Message,
-        user: &Person,
+        user: &UserRef,
         token: FencingToken,
         at: Timestamp,
     ) -> Result<(), LockViolation> {

@@ -44,13 +44,14 @@ use shared_carriers::{
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
-    lock::{LockPolicy, Person},
-    membership::{Membership, Role, TeamRole, User},
+    lock::LockPolicy,
+    membership::{Membership, Role, TeamRole},
     opt_out::KeywordReplies,
     phone::PhoneNumber,
     registration::{Registration, RegistrationStatus},
     team::Team,
     time::Timestamp,
+    user::{User, UserRef},
 };
 use shared_http::{caller::Claims, cursor::Cursors, serve, webhook::EventsLogin};
 use test_kit::{
@@ -250,7 +251,7 @@ impl House {
                 inbox: inbox.id.clone(),
                 kind: inbox.kind,
                 team: team.id.clone(),
-                user: Person { id: owner.id.clone(), name: owner.name.clone() },
+                user: UserRef { id: owner.id.clone(), name: owner.name.clone() },
             };
             members.add(&organization, &member).await.unwrap();
         }

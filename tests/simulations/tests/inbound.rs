@@ -11,11 +11,11 @@ use std::{
 
 use inbound_sms::{App, handle};
 use shared_aws::{
-    conversation::{ConversationKey, Conversations, Unread},
+    conversation::{Conversations, Unread},
     inbox::Inboxes,
     messaging::Messages,
 };
-use shared_domain::{opt_out::KeywordReplies, phone::PhoneNumber, time::Timestamp};
+use shared_domain::{keys::ConversationKey, opt_out::KeywordReplies, phone::PhoneNumber, time::Timestamp};
 use test_kit::faults::Faults;
 use tokio::task::JoinSet;
 

@@ -9,16 +9,17 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use shared_aws::{
     clients::{Aws, Bucket, MailQueue, MediaQueue, SendQueue},
-    conversation::{ConversationKey, Conversations},
+    conversation::Conversations,
     messaging::{Acceptance, Accepted, Guard, Messages, Outbox},
     table::Table,
 };
 use shared_domain::{
     contact::Contact,
     ids::UserId,
-    lock::Person,
+    keys::ConversationKey,
     message::{DeliveryState, Message},
     time::Timestamp,
+    user::UserRef,
 };
 use shared_lambda::clock;
 use test_kit::{
@@ -130,7 +131,7 @@ impl Line {
     }
 
     async fn accept(&self, contact: usize) -> Message {
-        let ada = Person { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
+        let ada = UserRef { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
         let message = self.desk.message(contact, &ada, clock::now(), clock::entropy());
         let wanted = Acceptance {
             organization: &self.desk.inbox.organization,

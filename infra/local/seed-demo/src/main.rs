@@ -21,11 +21,11 @@ use shared_domain::{
     conversation::Folder,
     ids::{ContactId, ConversationId, InboxId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
-    lock::Person,
-    membership::{Membership, Role, TeamRole, User},
+    membership::{Membership, Role, TeamRole},
     phone::PhoneNumber,
     registration::{Registration, RegistrationStatus, StepSource, TimelineStep},
     team::Team,
+    user::{User, UserRef},
 };
 use shared_lambda::clock;
 
@@ -265,7 +265,7 @@ impl Seed {
         organization: &OrganizationId,
         team: &Team,
         plans: &[Plan],
-    ) -> Result<Vec<Person>, Failure> {
+    ) -> Result<Vec<UserRef>, Failure> {
         self.teams.put(organization, team).await?;
         let mut people = Vec::new();
         for plan in plans {
@@ -278,7 +278,7 @@ impl Seed {
             let role = TeamRole { team: team.id.clone(), role: plan.role };
             self.members.put_user(organization, &user).await?;
             self.members.put_role(organization, &user, &role).await?;
-            people.push(Person { id: user.id.clone(), name: user.name.clone() });
+            people.push(UserRef { id: user.id.clone(), name: user.name.clone() });
             self.made.users.push(MadeUser {
                 id: user.id.to_string(),
                 name: user.name,
@@ -291,7 +291,7 @@ impl Seed {
         Ok(people)
     }
 
-    async fn inbox(&mut self, inbox: &Inbox, team: &Team, people: &[Person]) -> Result<(), Failure> {
+    async fn inbox(&mut self, inbox: &Inbox, team: &Team, people: &[UserRef]) -> Result<(), Failure> {
         self.inboxes.put(inbox).await?;
         for user in people {
             let member = Membership {
@@ -316,7 +316,7 @@ impl Seed {
         &self,
         organization: &OrganizationId,
         team: &TeamId,
-        staff: &[Person],
+        staff: &[UserRef],
     ) -> Result<(), Failure> {
         for index in 0..50 {
             let contact = Contact {

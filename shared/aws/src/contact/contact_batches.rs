@@ -17,7 +17,8 @@ use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_domain::{
-    ids::{ContactId, ConversationId, InboxId, OrganizationId, TeamId},
+    ids::{ContactId, ConversationId, InboxId},
+    keys::TeamKey,
     opt_out::OptOutSubject,
     phone::PhoneNumber,
 };
@@ -39,15 +40,6 @@ use crate::{
         requests::{MAX_CONCURRENCY, Table, row},
     },
 };
-
-/// Whose contacts.
-#[derive(Debug, Clone, Copy)]
-pub struct TeamKey<'a> {
-    /// The tenant.
-    pub organization: &'a OrganizationId,
-    /// The team.
-    pub team: &'a TeamId,
-}
 
 /// What the table holds of a number that was met.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -8,7 +8,7 @@ pub(crate) mod former_numbers;
 pub(crate) mod rows;
 
 pub use self::{
-    contact_batches::{ContactBatches, KnownNumber, Lookup, TeamKey},
+    contact_batches::{ContactBatches, KnownNumber, Lookup},
     contact_book::{ContactBook, ContactEntry, ContactPage, ContactWrite},
     contact_copies::ContactCopies,
     contacts::Contacts,

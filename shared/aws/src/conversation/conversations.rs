@@ -8,11 +8,12 @@ use futures_util::StreamExt;
 use shared_domain::{
     conversation::{Conversation, Folder},
     ids::{ConversationId, InboxId, MessageId, OrganizationId},
+    keys::ConversationKey,
     time::Timestamp,
 };
 
 use crate::{
-    conversation::{locks::ConversationKey, rows::ConversationRow, unread::Unread},
+    conversation::{rows::ConversationRow, unread::Unread},
     table::{
         error::StoreError,
         item::{Item, text},

@@ -14,12 +14,13 @@ use aws_sdk_dynamodb::{
 use serde::Deserialize;
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganizationId, UserId},
+    keys::ConversationKey,
     lock::Lease,
     time::Timestamp,
 };
 
 use crate::{
-    conversation::{locks::ConversationKey, rows::ConversationRow},
+    conversation::rows::ConversationRow,
     table::{
         error::StoreError,
         item::{Item, number, text},

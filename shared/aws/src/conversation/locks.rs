@@ -17,9 +17,11 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use shared_domain::{
-    ids::{ConversationId, InboxId, OrganizationId, UserId},
-    lock::{self, Denied, FencingToken, Lease, LockPolicy, LockState, LostLock, Person},
+    ids::{InboxId, OrganizationId, UserId},
+    keys::ConversationKey,
+    lock::{self, Denied, FencingToken, Lease, LockPolicy, LockState, LostLock},
     time::Timestamp,
+    user::UserRef,
 };
 
 use crate::{
@@ -44,17 +46,6 @@ const MAY_ACQUIRE: &str = "attribute_exists(pk) AND (attribute_not_exists(lockHo
 /// [`lock::current`]: mine, this token, and neither end reached.
 pub(crate) const IS_CURRENT: &str =
     "lockHolder.id = :me AND fence = :token AND lockExpiresAt > :now AND lockIdleAt > :now";
-
-/// Which lock.
-#[derive(Debug, Clone, Copy)]
-pub struct ConversationKey<'a> {
-    /// The tenant.
-    pub organization: &'a OrganizationId,
-    /// The inbox.
-    pub inbox: &'a InboxId,
-    /// The conversation.
-    pub conversation: &'a ConversationId,
-}
 
 /// Locks of conversations.
 #[derive(Debug, Clone)]
@@ -101,7 +92,7 @@ impl Locks {
     pub async fn acquire(
         &self,
         thread: ConversationKey<'_>,
-        user: &Person,
+        user: &UserRef,
         now: Timestamp,
         policy: &LockPolicy,
     ) -> Result<Acquired, StoreError> {
@@ -283,7 +274,7 @@ impl Locks {
     pub async fn break_lock(
         &self,
         thread: ConversationKey<'_>,
-        by: &Person,
+        by: &UserRef,
         held: FencingToken,
     ) -> Result<bool, StoreError> {
         let broken = BrokenRow { token: held, by: PersonRow::of(by) };
@@ -316,7 +307,7 @@ impl Locks {
         organization: &OrganizationId,
         user: &UserId,
         inboxes: &[InboxId],
-        by: &Person,
+        by: &UserRef,
     ) -> Result<usize, StoreError> {
         let held = self.held.of(organization, user, inboxes).await?;
         for lock in &held {

@@ -11,6 +11,6 @@ pub use self::{
     conversations::{ConversationUpdate, Conversations},
     held_locks::HeldLock,
     lists::{ConversationPage, Listing},
-    locks::{Acquired, ConversationKey, Locks, Renewed},
+    locks::{Acquired, Locks, Renewed},
     unread::{Counter, Unread},
 };

@@ -7,11 +7,12 @@
 
 use shared_domain::{
     ids::{MessageId, OrganizationId},
+    keys::ConversationKey,
     message::{DeliveryState, Message, Report},
 };
 
 use crate::{
-    conversation::{conversations::Conversations, locks::ConversationKey},
+    conversation::conversations::Conversations,
     messaging::messages::{Messages, Reported},
     table::{error::StoreError, requests::Table},
 };

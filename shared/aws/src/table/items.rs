@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{Id, IdError, Kind},
-    lock::Person,
     phone::PhoneNumberError,
+    user::UserRef,
 };
 
 use crate::table::error::StoreError;
@@ -38,12 +38,12 @@ pub(crate) struct PersonRow {
 }
 
 impl PersonRow {
-    pub(crate) fn of(person: &Person) -> Self {
+    pub(crate) fn of(person: &UserRef) -> Self {
         Self { id: person.id.to_string(), name: person.name.clone() }
     }
 
-    pub(crate) fn person(self) -> Result<Person, RowError> {
-        Ok(Person { id: id(&self.id)?, name: self.name })
+    pub(crate) fn person(self) -> Result<UserRef, RowError> {
+        Ok(UserRef { id: id(&self.id)?, name: self.name })
     }
 }
 

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId, UserId},
-    lock::Person,
-    membership::{self, Membership, Role, TeamMember, TeamRole, User},
+    membership::{self, Membership, Role, TeamMember, TeamRole},
     registration::RegistrationStatus,
     team::Team,
+    user::{User, UserRef},
 };
 
 use crate::{
@@ -62,8 +62,8 @@ impl UserInTeam {
     }
 
     /// The user as others see them.
-    pub fn person(&self) -> Person {
-        Person { id: self.user.id.clone(), name: self.user.name.clone() }
+    pub fn person(&self) -> UserRef {
+        UserRef { id: self.user.id.clone(), name: self.user.name.clone() }
     }
 }
 
@@ -246,7 +246,7 @@ impl Members {
         user: &User,
         role: &TeamRole,
     ) -> Result<(), StoreError> {
-        let person = Person { id: user.id.clone(), name: user.name.clone() };
+        let person = UserRef { id: user.id.clone(), name: user.name.clone() };
         let member = TeamMember { user: person, email: user.email.clone(), role: role.role };
         let key = keys::team_member(organization, &role.team, &user.id);
         self.table.put(key, &TeamMemberRow::of(&member)).await?;

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{self, OrganizationId, TeamId},
     inbox::InboxKind,
-    membership::{Membership, Role, TeamMember, TeamRole, User},
+    membership::{Membership, Role, TeamMember, TeamRole},
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
+    user::User,
 };
 
 use crate::table::items::{PersonRow, RowError, id};

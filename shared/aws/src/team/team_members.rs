@@ -3,8 +3,8 @@
 
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId, UserId},
-    lock::Person,
-    membership::{Role, TeamMember, TeamRole, User},
+    membership::{Role, TeamMember, TeamRole},
+    user::{User, UserRef},
 };
 
 use crate::{
@@ -112,7 +112,7 @@ impl TeamMembers {
         home: Option<&UserProfile>,
         deed: &AuditEvent<'_>,
     ) -> Result<bool, StoreError> {
-        let person = Person { id: user.id.clone(), name: user.name.clone() };
+        let person = UserRef { id: user.id.clone(), name: user.name.clone() };
         let renamed = home.filter(|home| home.user.name != user.name || home.user.email != user.email);
         let places = renamed.map(|home| places(organization, team, home)).unwrap_or_default();
         let (ahead, last) = places.split_at(places.len().saturating_sub(PLACES_PER_TRANSACTION));
@@ -232,7 +232,7 @@ fn places(organization: &OrganizationId, team: &TeamId, home: &UserProfile) -> V
 
 /// Shows a user's name, and the address where it belongs, if the row is still there.
 fn show(transaction: &mut Transaction<'_>, place: &Place, user: &User) -> Result<usize, StoreError> {
-    let person = attribute(&PersonRow::of(&Person { id: user.id.clone(), name: user.name.clone() }))?;
+    let person = attribute(&PersonRow::of(&UserRef { id: user.id.clone(), name: user.name.clone() }))?;
     let (key, set) = match place {
         Place::Team(key) => (key, "SET #user = :person, email = :email"),
         Place::Inbox(key) => (key, "SET #user = :person"),

@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared_aws::{messaging::Guard, table::keys};
 use shared_domain::{
-    lock::Person,
     message::{DeliveryState, Report},
+    user::UserRef,
 };
 
 use super::WORDS;
@@ -34,7 +34,7 @@ async fn a_conversation_with_everything_in_it_is_one_write_unit() {
     desk.contacts.put(desk.organization(), &desk.inbox.team, &asker).await.unwrap();
     desk.hear(&asker.number, WORDS, seconds(0)).await;
     let conversation = desk.conversation_with(&asker.number);
-    let holder = Person { name: "Alexandra Konstantinopoulou-Castellanos".into(), ..ada() };
+    let holder = UserRef { name: "Alexandra Konstantinopoulou-Castellanos".into(), ..ada() };
     let broken = desk.open_to_answer(&conversation, &holder, seconds(1)).await.token;
     desk.locks.break_lock(desk.thread(&conversation), &holder, broken).await.unwrap();
     let token = desk.open_to_answer(&conversation, &holder, seconds(2)).await.token;

@@ -1,11 +1,7 @@
 //! At most so many locks for one user: strictly, also for requests at one instant.
 
 use shared_aws::conversation::Acquired;
-use shared_domain::{
-    ids::ConversationId,
-    lock::{LockPolicy, Person},
-    time::Timestamp,
-};
+use shared_domain::{ids::ConversationId, lock::LockPolicy, time::Timestamp, user::UserRef};
 
 use crate::support::{Desk, ada, ben, cleo, number, seconds};
 
@@ -26,7 +22,7 @@ async fn conversations(desk: &Desk, how_many: usize) -> Vec<ConversationId> {
     all
 }
 
-async fn acquire(desk: &Desk, conversation: &ConversationId, user: &Person, at: Timestamp) -> Acquired {
+async fn acquire(desk: &Desk, conversation: &ConversationId, user: &UserRef, at: Timestamp) -> Acquired {
     desk.locks.acquire(desk.thread(conversation), user, at, &POLICY).await.unwrap()
 }
 

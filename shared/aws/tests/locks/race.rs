@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use shared_aws::conversation::{Acquired, ConversationKey, Locks};
+use shared_aws::conversation::{Acquired, Locks};
 use shared_domain::{
     ids::ConversationId,
-    lock::{FencingToken, Lease, LockPolicy, Person},
+    keys::ConversationKey,
+    lock::{FencingToken, Lease, LockPolicy},
     time::Timestamp,
+    user::UserRef,
 };
 use tokio::task::JoinSet;
 
@@ -18,7 +20,7 @@ const CONTENDERS: usize = 32;
 async fn everybody_acquires(
     desk: &Desk,
     conversation: &ConversationId,
-    user: impl Fn(usize) -> Person,
+    user: impl Fn(usize) -> UserRef,
     at: Timestamp,
 ) -> Vec<Acquired> {
     let mut contenders = JoinSet::new();

@@ -14,8 +14,9 @@ use proptest::{
 use shared_aws::conversation::{Acquired, Renewed};
 use shared_domain::{
     ids::ConversationId,
-    lock::{self, BrokenLock, FencingToken, LockPolicy, LockState, Person},
+    lock::{self, BrokenLock, FencingToken, LockPolicy, LockState},
     time::Timestamp,
+    user::UserRef,
 };
 
 use crate::support::{Desk, START, ada, ben, cleo, number};
@@ -89,7 +90,7 @@ impl Model {
         FencingToken::new(self.state.fence.get().saturating_sub(ago))
     }
 
-    fn acquire(&mut self, user: &Person, policy: &LockPolicy) -> Acquired {
+    fn acquire(&mut self, user: &UserRef, policy: &LockPolicy) -> Acquired {
         match lock::acquire(&self.state, user, self.now, policy) {
             Ok(lease) => {
                 self.state.fence = lease.token;
@@ -100,7 +101,7 @@ impl Model {
         }
     }
 
-    fn renew(&mut self, user: &Person, token: FencingToken, active: bool, policy: &LockPolicy) -> Renewed {
+    fn renew(&mut self, user: &UserRef, token: FencingToken, active: bool, policy: &LockPolicy) -> Renewed {
         match lock::renew(&self.state, &user.id, token, active, self.now, policy) {
             Ok(lease) => {
                 self.state.lease = Some(lease.clone());
@@ -110,11 +111,11 @@ impl Model {
         }
     }
 
-    fn release(&mut self, user: &Person, token: FencingToken) {
+    fn release(&mut self, user: &UserRef, token: FencingToken) {
         self.state.lease.take_if(|lease| lease.holder.id == user.id && lease.token == token);
     }
 
-    fn break_lock(&mut self, by: &Person, token: FencingToken) {
+    fn break_lock(&mut self, by: &UserRef, token: FencingToken) {
         if self.state.lease.take_if(|lease| lease.token == token).is_some() {
             self.state.broken = Some(BrokenLock { token, by: by.clone() });
         }

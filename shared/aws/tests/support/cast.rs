@@ -7,13 +7,13 @@ use shared_domain::{
     contact::Contact,
     ids::{ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
-    lock::Person,
-    membership::{Membership, User},
+    membership::Membership,
     message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
+    user::{User, UserRef},
 };
 
 /// When every test begins.
@@ -24,24 +24,24 @@ pub(crate) fn seconds(seconds: u64) -> Timestamp {
     START + Duration::from_secs(seconds)
 }
 
-fn person(id: &str, name: &str) -> Person {
-    Person { id: UserId::parse(id).unwrap(), name: name.to_owned() }
+fn person(id: &str, name: &str) -> UserRef {
+    UserRef { id: UserId::parse(id).unwrap(), name: name.to_owned() }
 }
 
-pub(crate) fn ada() -> Person {
+pub(crate) fn ada() -> UserRef {
     person("staff-104217", "Ada Oyelaran")
 }
 
-pub(crate) fn ben() -> Person {
+pub(crate) fn ben() -> UserRef {
     person("staff-104388", "Benjamin Castellanos")
 }
 
-pub(crate) fn cleo() -> Person {
+pub(crate) fn cleo() -> UserRef {
     person("staff-100912", "Cleo Van der Meer")
 }
 
 /// One of many.
-pub(crate) fn colleague(place: usize) -> Person {
+pub(crate) fn colleague(place: usize) -> UserRef {
     person(&format!("staff-{:06}", 200_000 + place), &format!("Colleague {place}"))
 }
 
@@ -90,19 +90,19 @@ pub(crate) fn team_that_is(registration: RegistrationStatus) -> Team {
 }
 
 /// A person as a user of the organization.
-pub(crate) fn user(person: &Person) -> User {
+pub(crate) fn user(person: &UserRef) -> User {
     let email = format!("{}@college.example", person.id);
     User { id: person.id.clone(), name: person.name.clone(), email, owner: false }
 }
 
 /// This person as a member of this inbox.
-pub(crate) fn membership(inbox: &Inbox, person: &Person) -> Membership {
+pub(crate) fn membership(inbox: &Inbox, person: &UserRef) -> Membership {
     Membership { inbox: inbox.id.clone(), kind: inbox.kind, team: inbox.team.clone(), user: person.clone() }
 }
 
 /// Something that this person does.
 pub(crate) fn deed<'a>(
-    by: &'a Person,
+    by: &'a UserRef,
     action: &'static str,
     target: &'a str,
     at: Timestamp,
@@ -142,7 +142,7 @@ pub(crate) fn contact(place: usize) -> Contact {
 }
 
 /// A text of ours, queued.
-pub(crate) fn draft(inbox: &Inbox, to: &PhoneNumber, words: &str, by: &Person, at: Timestamp) -> Message {
+pub(crate) fn draft(inbox: &Inbox, to: &PhoneNumber, words: &str, by: &UserRef, at: Timestamp) -> Message {
     let conversation = ConversationId::of(&inbox.id, to);
     Message {
         id: MessageId::in_conversation(&conversation, at, 7),

@@ -12,8 +12,7 @@ use shared_aws::{
     clients::Aws,
     contact::{ContactBook, ContactCopies, Contacts},
     conversation::{
-        Acquired, ConversationKey, ConversationPage, ConversationUpdate, Conversations, Counter, Listing,
-        Locks, Unread,
+        Acquired, ConversationPage, ConversationUpdate, Conversations, Counter, Listing, Locks, Unread,
     },
     inbox::{Inboxes, NewInboxes, OutOfOffice},
     messaging::{Acceptance, Accepted, Guard, Inbound, MediaFiles, Messages, Outbox, Receipt, Sends},
@@ -29,10 +28,12 @@ use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MessageId, OrganizationId},
     inbox::Inbox,
-    lock::{Lease, LockPolicy, Person},
+    keys::ConversationKey,
+    lock::{Lease, LockPolicy},
     message::Message,
     phone::PhoneNumber,
     time::Timestamp,
+    user::UserRef,
 };
 
 use test_kit::engine::{Engine, TABLE};
@@ -219,7 +220,7 @@ impl Desk {
     pub(crate) async fn open_to_answer(
         &self,
         conversation: &ConversationId,
-        user: &Person,
+        user: &UserRef,
         at: Timestamp,
     ) -> Lease {
         let policy = LockPolicy { per_user: 1_000, ..LockPolicy::default() };
@@ -231,7 +232,7 @@ impl Desk {
     }
 
     /// A text of ours, queued.
-    pub(crate) fn draft(&self, to: &PhoneNumber, words: &str, by: &Person, at: Timestamp) -> Message {
+    pub(crate) fn draft(&self, to: &PhoneNumber, words: &str, by: &UserRef, at: Timestamp) -> Message {
         draft(&self.inbox, to, words, by, at)
     }
 

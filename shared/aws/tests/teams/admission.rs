@@ -6,9 +6,9 @@ use shared_aws::{
 };
 use shared_domain::{
     inbox::{Inbox, Stage},
-    lock::Person,
     membership::Role,
     registration::{Registration, RegistrationStatus, StepSource, TimelineStep},
+    user::UserRef,
 };
 use tokio::task::JoinSet;
 
@@ -17,16 +17,16 @@ use crate::support::{
     Desk, ada, another_inbox, ben, colleague, deed, membership, seconds, team_that_is, user,
 };
 
-async fn admit(desk: &Desk, inbox: &Inbox, person: &Person) -> AddMemberOutcome {
+async fn admit(desk: &Desk, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome {
     admit_by(&desk.members, inbox, person).await
 }
 
-async fn admit_by(members: &Members, inbox: &Inbox, person: &Person) -> AddMemberOutcome {
+async fn admit_by(members: &Members, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome {
     let deed = deed(person, "inbox.admit", inbox.id.as_str(), seconds(10));
     members.admit(&inbox.organization, &membership(inbox, person), &deed).await.unwrap()
 }
 
-async fn in_team(desk: &Desk, person: &Person) {
+async fn in_team(desk: &Desk, person: &UserRef) {
     assert!(put(desk, &desk.inbox.team, &user(person), Role::Member).await);
 }
 

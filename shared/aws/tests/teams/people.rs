@@ -6,10 +6,10 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::{InboxId, TeamId},
-    lock::Person,
-    membership::{Membership, Role, TeamMember, TeamRole, User},
+    membership::{Membership, Role, TeamMember, TeamRole},
     registration::RegistrationStatus,
     team::Team,
+    user::{User, UserRef},
 };
 
 use super::another_team;
@@ -22,7 +22,7 @@ pub(super) async fn desk() -> Desk {
     desk
 }
 
-pub(super) async fn home(desk: &Desk, person: &Person) -> Option<UserProfile> {
+pub(super) async fn home(desk: &Desk, person: &UserRef) -> Option<UserProfile> {
     desk.members.home(desk.organization(), &person.id).await.unwrap()
 }
 
@@ -56,12 +56,12 @@ async fn remove_by(desk: &Desk, store: &TeamMembers, home: &UserProfile) -> Resu
     store.remove(desk.organization(), &desk.inbox.team, home, &deed).await
 }
 
-pub(super) async fn is_in(desk: &Desk, inbox: &InboxId, person: &Person) -> Option<Membership> {
+pub(super) async fn is_in(desk: &Desk, inbox: &InboxId, person: &UserRef) -> Option<Membership> {
     desk.members.membership(desk.organization(), inbox, &person.id).await.unwrap()
 }
 
 /// A member of the desk's team and of so many of its inboxes.
-async fn member_of_inboxes(desk: &Desk, person: &Person, how_many: usize) -> Vec<InboxId> {
+async fn member_of_inboxes(desk: &Desk, person: &UserRef, how_many: usize) -> Vec<InboxId> {
     assert!(put(desk, &desk.inbox.team, &user(person), Role::Member).await);
     let mut inboxes = Vec::new();
     for place in 0..how_many {
@@ -73,7 +73,7 @@ async fn member_of_inboxes(desk: &Desk, person: &Person, how_many: usize) -> Vec
 }
 
 /// A member of another team too, with an inbox there.
-async fn member_elsewhere(desk: &Desk, person: &Person) -> (Team, Membership) {
+async fn member_elsewhere(desk: &Desk, person: &UserRef) -> (Team, Membership) {
     let other = another_team(7);
     desk.teams.put(desk.organization(), &other).await.unwrap();
     assert!(put(desk, &other.id, &user(person), Role::Admin).await);
@@ -90,7 +90,7 @@ async fn who_becomes_a_member_is_found_from_team_and_user_and_has_a_standing() {
     assert_eq!(standing().await, None);
     assert!(put(&desk, team, &user(&ada()), Role::Admin).await);
     assert!(put(&desk, team, &user(&ben()), Role::Member).await);
-    let member = |person: Person, role| TeamMember { email: user(&person).email, user: person, role };
+    let member = |person: UserRef, role| TeamMember { email: user(&person).email, user: person, role };
     let (first, second) = (member(ada(), Role::Admin), member(ben(), Role::Member));
     assert_eq!(desk.team_members.list(organization, team).await.unwrap(), [first.clone(), second]);
     assert_eq!(desk.team_members.admins(organization, team).await.unwrap(), std::slice::from_ref(&first));

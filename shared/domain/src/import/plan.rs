@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::row::{NO_SUCH_USER, Row, RowError, Staff};
 use crate::{
     contact::Contact,
-    lock::Person,
     opt_out::{self, OptOutState},
     phone::PhoneNumber,
+    user::UserRef,
 };
 
 /// The contact of the team with the row's contact id.
@@ -42,7 +42,7 @@ pub struct Changes {
     /// Another number. What is known of opt-outs belongs to the number, not to the contact: see the new number's.
     pub number: Option<PhoneNumber>,
     /// Another user, or nobody any more.
-    pub assigned: Option<Option<Person>>,
+    pub assigned: Option<Option<UserRef>>,
     /// Opted out by this row (`true`), or what an import or user closed is opened (`false`).
     pub opted_out: Option<bool>,
     /// Custom fields set, or cleared.
@@ -55,7 +55,7 @@ pub struct Changes {
 ///
 /// # Errors
 /// The fault of the row, when it assigns somebody unknown.
-pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&Person>) -> Result<Upsert, RowError> {
+pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&UserRef>) -> Result<Upsert, RowError> {
     let assigned = match (&row.staff, staff) {
         (Staff::Absent, _) => None,
         (Staff::Blank, _) => Some(None),
@@ -81,7 +81,7 @@ pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&Person>) -
     Ok(if changes == Changes::default() { Upsert::Unchanged } else { Upsert::Update(changes) })
 }
 
-fn created(row: &Row, assigned: Option<Person>) -> Changes {
+fn created(row: &Row, assigned: Option<UserRef>) -> Changes {
     Changes {
         first_name: Some(row.first_name.clone()),
         last_name: Some(row.last_name.clone()),
@@ -135,8 +135,8 @@ mod tests {
         opt_out::OptOutSource,
     };
 
-    fn person(id: &str) -> Person {
-        Person { id: UserId::parse(id).unwrap(), name: id.to_uppercase() }
+    fn person(id: &str) -> UserRef {
+        UserRef { id: UserId::parse(id).unwrap(), name: id.to_uppercase() }
     }
 
     fn number(last: u8) -> PhoneNumber {
@@ -166,12 +166,12 @@ mod tests {
         (contact, BTreeMap::from([("Bus".into(), "12".into()), ("Other".into(), "kept".into())]))
     }
 
-    fn planned(row: &Row, state: &OptOutState, staff: Option<&Person>) -> Result<Upsert, RowError> {
+    fn planned(row: &Row, state: &OptOutState, staff: Option<&UserRef>) -> Result<Upsert, RowError> {
         let (contact, custom) = contact();
         plan(Some(Existing { contact: &contact, custom: &custom, opt_out: state }), row, staff)
     }
 
-    fn updated(row: &Row, state: &OptOutState, staff: Option<&Person>) -> Changes {
+    fn updated(row: &Row, state: &OptOutState, staff: Option<&UserRef>) -> Changes {
         match planned(row, state, staff) {
             Ok(Upsert::Update(changes)) => changes,
             other => panic!("{other:?}"),

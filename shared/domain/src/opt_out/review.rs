@@ -5,9 +5,9 @@
 
 use crate::{
     ids::{ConversationId, MessageId, ReviewId},
-    lock::Person,
     phone::PhoneNumber,
     time::Timestamp,
+    user::UserRef,
 };
 
 /// A text that [may be a wish for no more texts](wants_review), as the members of its inbox judge it.
@@ -55,7 +55,7 @@ pub struct ReviewResolution {
     /// What it was.
     pub verdict: ReviewOutcome,
     /// Whose.
-    pub by: Person,
+    pub by: UserRef,
     /// When.
     pub at: Timestamp,
 }

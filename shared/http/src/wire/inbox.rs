@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     inbox::{Inbox, Stage},
-    lock::Person,
     registration::notice,
     team::Team,
+    user::UserRef,
 };
 use utoipa::ToSchema;
 
@@ -142,7 +142,7 @@ pub struct InboxMemberView {
 
 impl InboxMemberView {
     /// Of a person.
-    pub fn of(person: &Person) -> Self {
+    pub fn of(person: &UserRef) -> Self {
         Self { user_id: person.id.to_string(), name: person.name.clone() }
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    lock::{Lease, LockPolicy, Person},
+    lock::{Lease, LockPolicy},
     time::Timestamp,
+    user::UserRef,
 };
 use utoipa::ToSchema;
 
@@ -18,7 +19,7 @@ pub struct Holder {
 
 impl Holder {
     /// Of a person.
-    pub fn of(person: &Person) -> Self {
+    pub fn of(person: &UserRef) -> Self {
         Self { id: person.id.to_string(), name: person.name.clone() }
     }
 }

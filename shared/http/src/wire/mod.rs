@@ -40,7 +40,7 @@ pub struct UserName {
 
 impl UserName {
     /// Of a person.
-    pub fn of(person: &shared_domain::lock::Person) -> Self {
+    pub fn of(person: &shared_domain::user::UserRef) -> Self {
         Self { user_id: person.id.to_string(), name: person.name.clone() }
     }
 }

@@ -10,8 +10,9 @@ use shared_aws::{
 use shared_carriers::callback::StatusCallbacks;
 use shared_domain::{
     ids::{MessageId, OrganizationId},
-    lock::{LockPolicy, Person},
+    lock::LockPolicy,
     opt_out::KeywordReplies,
+    user::UserRef,
 };
 use shared_http::caller::Claims;
 use shared_lambda::clock;
@@ -154,7 +155,7 @@ impl Stage {
         Flow { name: "outbound reply, with two callbacks", goal: OUTBOUND, steps }
     }
 
-    async fn reply(&self, user: &Person, seen: &MessageId, token: u64) -> (Step, Value) {
+    async fn reply(&self, user: &UserRef, seen: &MessageId, token: u64) -> (Step, Value) {
         let route = "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages";
         let body = json!({ "text": WORDS, "lockToken": token, "lastSeenMessageId": seen.as_str() });
         let request = self.scene.call(route, 5, user).json(&body).request();

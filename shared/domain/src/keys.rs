@@ -1,0 +1,54 @@
+//! Typed keys: the ids that together name one team, inbox or conversation.
+//!
+//! An id is unique within its parent only as far as the product is concerned; what is stored under it is always reached
+//! through the organization, so that one organization can never read another's data. Keys are borrowed and cheap to copy.
+//!
+//! ```
+//! use shared_domain::ids::{InboxId, OrganizationId};
+//! use shared_domain::keys::InboxKey;
+//!
+//! let (organization, inbox) = (OrganizationId::parse("org_1").unwrap(), InboxId::parse("inb_1").unwrap());
+//! let key = InboxKey { organization: &organization, inbox: &inbox };
+//! assert_eq!(key.inbox.as_str(), "inb_1");
+//! ```
+
+use crate::ids::{ConversationId, InboxId, OrganizationId, TeamId};
+
+/// Names a team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub struct TeamKey<'a> {
+    pub organization: &'a OrganizationId,
+    pub team: &'a TeamId,
+}
+
+/// Names an inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub struct InboxKey<'a> {
+    pub organization: &'a OrganizationId,
+    pub inbox: &'a InboxId,
+}
+
+/// Names a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub struct ConversationKey<'a> {
+    pub organization: &'a OrganizationId,
+    pub inbox: &'a InboxId,
+    pub conversation: &'a ConversationId,
+}
+
+impl<'a> InboxKey<'a> {
+    /// The key of a conversation of this inbox.
+    pub fn conversation(self, conversation: &'a ConversationId) -> ConversationKey<'a> {
+        ConversationKey { organization: self.organization, inbox: self.inbox, conversation }
+    }
+}
+
+impl<'a> ConversationKey<'a> {
+    /// The key of the conversation's inbox.
+    pub fn inbox_key(self) -> InboxKey<'a> {
+        InboxKey { organization: self.organization, inbox: self.inbox }
+    }
+}
