@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "all of it is a test, its steps as well")]
 
-mod readme;
+mod docs;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -165,7 +165,7 @@ fn without_a_look(registration: &Registration, told: &CampaignEvent) -> Option<T
 
 async fn record_event(app: &App, job: &RegistrationJob, line: &TimelineStep) -> Result<bool, Again> {
     app.registrations.record_event(&job.organization, &job.team, line).await?;
-    tracing::info!(team = %job.team, event = line.id, status = line.status.as_str(), "noted");
+    tracing::info!(team = %job.team, carrier_event = line.id, status = line.status.as_str(), "noted");
     Ok(true)
 }
 

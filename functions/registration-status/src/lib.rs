@@ -133,7 +133,7 @@ async fn jobs(
             }
             None => tracing::warn!(
                 event = "registration_event_unknown",
-                event = event.id,
+                carrier_event = event.id,
                 service = event.messaging_service_sid,
                 "an event of no registration of ours"
             ),
@@ -175,17 +175,21 @@ fn announced(event: &ComplianceEvent) -> Option<CampaignUpdate> {
         // A brand belongs to the operator, not to a team.
         EventKind::Brand(what) => {
             let codes = &event.error_codes;
-            tracing::warn!(event = "brand_event", event = event.id, ?what, ?codes, "a brand's event");
+            tracing::warn!(event = "brand_event", carrier_event = event.id, ?what, ?codes, "a brand's event");
         }
         // Both leave somebody mute, and neither is a state that a team could act upon: for the operator.
         EventKind::CampaignDeleted => {
-            tracing::error!(event = "campaign_deleted", event = event.id, "a campaign was deleted");
+            tracing::error!(event = "campaign_deleted", carrier_event = event.id, "a campaign was deleted");
         }
         EventKind::NumberDeregistered => {
-            tracing::warn!(event = "number_deregistered", event = event.id, "a number may not send any more");
+            tracing::warn!(
+                event = "number_deregistered",
+                carrier_event = event.id,
+                "a number may not send any more"
+            );
         }
         EventKind::NumberPending | EventKind::Other => {
-            tracing::info!(event = event.id, kind = ?event.kind, "an event without effect");
+            tracing::info!(carrier_event = event.id, kind = ?event.kind, "an event without effect");
         }
     }
     None

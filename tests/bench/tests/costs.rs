@@ -4,22 +4,23 @@
 #![allow(clippy::print_stdout, reason = "with --nocapture it tells where each unit goes")]
 
 use product_bench::costs::{Flow, flows, idle, prices::Prices};
+use test_kit::docs::assert_block;
 
 /// Flow; requests of the HTTP API; invocations; requests of the queue; requests, read units and write units of the table;
 /// dollars for a million.
 type Line = (&'static str, u32, f64, f64, u32, f64, f64, &'static str);
 
 const FLOWS: &[Line] = &[
-    ("inbound text, conversation unread", 1, 1.0, 0.0, 6, 1.5, 9.0, "7.12"),
-    ("the same where nobody is assigned", 1, 1.0, 0.0, 6, 1.5, 7.0, "5.87"),
-    ("inbound text, first of an unknown number", 1, 1.0, 0.0, 12, 3.0, 8.0, "6.78"),
-    ("inbound text again", 1, 1.0, 0.0, 5, 3.5, 1.0, "2.35"),
-    ("outbound reply, with two callbacks", 3, 5.0, 3.0, 11, 4.5, 15.0, "16.34"),
-    ("lock acquired", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
-    ("lock acquired, conversation unread", 1, 1.0, 0.0, 4, 0.5, 6.0, "5.08"),
-    ("lock renewed", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92"),
-    ("lock refused", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92"),
-    ("lock released", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
+    ("inbound message, unread conversation with assigned user", 1, 1.0, 0.0, 6, 1.5, 9.0, "7.12"),
+    ("inbound message, unread conversation without assigned user", 1, 1.0, 0.0, 6, 1.5, 7.0, "5.87"),
+    ("inbound message, first of an unknown number", 1, 1.0, 0.0, 12, 3.0, 8.0, "6.78"),
+    ("inbound message, redelivered", 1, 1.0, 0.0, 5, 3.5, 1.0, "2.35"),
+    ("reply, with two delivery reports", 3, 5.0, 3.0, 11, 4.5, 15.0, "16.34"),
+    ("acquire a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
+    ("acquire a lock, unread conversation", 1, 1.0, 0.0, 4, 0.5, 6.0, "5.08"),
+    ("renew a lock", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92"),
+    ("acquire, refused", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92"),
+    ("release a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
 ];
 
 /// What a month costs in which nothing happens, and what its alarms cost.
@@ -53,6 +54,14 @@ async fn every_flow_costs_what_is_written_here() {
     }
     let counted: Vec<Line> = flows.iter().map(|flow| line(flow, &prices)).collect();
     assert_eq!(counted, FLOWS);
+    assert_block("ARCHITECTURE.md", "flows", &table(&flows, &prices));
+}
+
+fn table(flows: &[Flow], prices: &Prices) -> String {
+    let head = "| One million of | Costs | Planned |\n|---|---|---|\n".to_owned();
+    flows.iter().fold(head, |table, flow| {
+        table + &format!("| {} | ${:.2} | ${:.2} |\n", flow.name, flow.dollars(prices), flow.goal)
+    })
 }
 
 #[test]

@@ -9,6 +9,7 @@
 )]
 
 pub mod carrier;
+pub mod docs;
 pub mod engine;
 pub mod faults;
 pub mod gateway;

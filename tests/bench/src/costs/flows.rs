@@ -104,10 +104,10 @@ impl Stage {
         }
         let mut flows = Vec::new();
         for (name, place, nth) in [
-            ("inbound text, conversation unread", 1, 1),
-            ("the same where nobody is assigned", 2, 1),
-            ("inbound text, first of an unknown number", 3, 1),
-            ("inbound text again", 1, 1),
+            ("inbound message, unread conversation with assigned user", 1, 1),
+            ("inbound message, unread conversation without assigned user", 2, 1),
+            ("inbound message, first of an unknown number", 3, 1),
+            ("inbound message, redelivered", 1, 1),
         ] {
             flows.push(Flow { name, goal: INBOUND, steps: vec![self.text(place, nth).await] });
         }
@@ -131,11 +131,11 @@ impl Stage {
         let (release, _) = self.locked(scene.release(4, ada, token(&held)), 204).await;
         let flow = |name, step| Flow { name, goal: LOCK, steps: vec![step] };
         vec![
-            flow("lock acquired", acquire),
-            flow("lock acquired, conversation unread", unread),
-            flow("lock renewed", renew),
-            flow("lock refused", refused),
-            flow("lock released", release),
+            flow("acquire a lock", acquire),
+            flow("acquire a lock, unread conversation", unread),
+            flow("renew a lock", renew),
+            flow("acquire, refused", refused),
+            flow("release a lock", release),
         ]
     }
 
@@ -152,7 +152,7 @@ impl Stage {
         for status in ["sent", "delivered"] {
             steps.push(self.callback(&message, status).await);
         }
-        Flow { name: "outbound reply, with two callbacks", goal: OUTBOUND, steps }
+        Flow { name: "reply, with two delivery reports", goal: OUTBOUND, steps }
     }
 
     async fn reply(&self, user: &UserRef, seen: &MessageId, token: u64) -> (Step, Value) {

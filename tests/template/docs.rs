@@ -1,0 +1,158 @@
+//! The documentation against the repository: the features name tests that exist, and links lead to files.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::ROOT;
+
+fn read(page: &str) -> String {
+    fs::read_to_string(format!("{ROOT}/{page}")).unwrap()
+}
+
+/// File and name of each journey that the list of features links.
+fn journeys_of_features() -> Vec<(String, String)> {
+    let page = read("docs/features.md");
+    let links = page.split("[`").skip(1).filter_map(|rest| rest.split_once("`](../tests/journeys/"));
+    links.map(|(name, rest)| (rest.split(')').next().unwrap().to_owned(), name.to_owned())).collect()
+}
+
+fn journey_source(file: &str) -> String {
+    fs::read_to_string(format!("{ROOT}/tests/journeys/{file}")).unwrap_or_default()
+}
+
+#[test]
+fn every_feature_links_a_journey_that_exists() {
+    let linked = journeys_of_features();
+    assert!(linked.len() > 40, "{linked:?}");
+    for (file, name) in linked {
+        assert!(journey_source(&file).contains(&format!("async fn {name}()")), "{name} is not in {file}");
+    }
+}
+
+#[test]
+fn every_area_of_the_first_customers_requirements_has_features() {
+    let files = fs::read_dir(format!("{ROOT}/tests/journeys")).unwrap();
+    let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let listed: BTreeSet<_> = journeys_of_features().into_iter().map(|(file, _)| file).collect();
+    let missing: Vec<_> =
+        files.filter(|file| journey_source(file).contains('◆') && !listed.contains(file)).collect();
+    assert_eq!(missing, ["teams.rs"], "membership is covered by docs/guarantees.md");
+}
+
+/// Every page, relative to the root.
+fn pages() -> Vec<String> {
+    let markdown = |folder: &str| {
+        let entries = fs::read_dir(format!("{ROOT}/{folder}")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let names = names.filter(|name| name.ends_with(".md"));
+        names.map(|name| format!("{folder}{name}")).collect::<Vec<_>>()
+    };
+    ["", "docs/", "infra/"].into_iter().flat_map(markdown).collect()
+}
+
+/// Targets of the links of a page, without code blocks.
+fn links(text: &str) -> Vec<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    let targets = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.map(str::to_owned).collect()
+}
+
+/// The anchors of a page, as GitHub makes them from headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let prose: String = text.split("```").step_by(2).collect();
+    let headings = prose.lines().filter_map(|line| line.strip_prefix('#'));
+    headings
+        .map(|heading| {
+            let heading = heading.trim_start_matches('#').trim().to_lowercase();
+            let kept = heading.chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-' || *c == '_');
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_to_a_file_and_a_heading() {
+    let mut broken = Vec::new();
+    let mut checked = 0;
+    for page in pages() {
+        let text = read(&page);
+        let folder = Path::new(ROOT).join(&page).parent().unwrap().to_owned();
+        for link in links(&text).into_iter().filter(|link| !link.contains("://")) {
+            checked += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if file.is_empty() { Path::new(ROOT).join(&page) } else { folder.join(file) };
+            let has_heading = || anchors(&fs::read_to_string(&target).unwrap()).contains(anchor);
+            if !target.exists() || !(anchor.is_empty() || has_heading()) {
+                broken.push(format!("{page}: {link}"));
+            }
+        }
+    }
+    assert!(checked > 60, "{checked} links");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The sources of the functions and what they share, without tests.
+fn sources() -> Vec<(PathBuf, String)> {
+    fn collect(folder: &Path, into: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, into);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                into.push((path.clone(), fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    let mut all = Vec::new();
+    for parent in ["functions", "shared"] {
+        for package in fs::read_dir(format!("{ROOT}/{parent}")).unwrap() {
+            collect(&package.unwrap().path().join("src"), &mut all);
+        }
+    }
+    all
+}
+
+/// Values of the field `event` in the log lines of a source.
+fn logged_events(source: &str) -> Vec<&str> {
+    let calls = ["trace!(", "debug!(", "info!(", "warn!(", "error!("];
+    let calls = calls
+        .iter()
+        .flat_map(|call| source.split(&format!("tracing::{call}")[..]).skip(1).collect::<Vec<_>>());
+    let fields = calls.filter_map(|rest| rest.split(");").next());
+    fields
+        .flat_map(|fields| fields.split(" event = ").skip(1).chain(fields.strip_prefix("event = ")))
+        .collect()
+}
+
+#[test]
+fn the_logging_page_lists_the_events_of_the_code() {
+    let mut logged = BTreeSet::new();
+    for (path, source) in sources() {
+        for value in logged_events(&source) {
+            let name = value.strip_prefix('"').and_then(|rest| rest.split('"').next());
+            logged.insert(
+                name.unwrap_or_else(|| panic!("an event without a name in {}", path.display())).to_owned(),
+            );
+        }
+    }
+    let page = read("docs/logging.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let listed: BTreeSet<_> = rows.map(|row| row.split('`').next().unwrap().to_owned()).collect();
+    assert_eq!(listed, logged, "the left side is docs/logging.md");
+}
+
+#[test]
+fn every_metric_filter_counts_an_event_of_the_logging_page() {
+    let marked = |line: &str| line.strip_prefix("| `").filter(|row| row.contains('🔔')).map(str::to_owned);
+    let page = read("docs/logging.md");
+    let listed: BTreeSet<_> =
+        page.lines().filter_map(marked).map(|row| row.split('`').next().unwrap().to_owned()).collect();
+    let filters = super::resources("AWS::Logs::MetricFilter");
+    let patterns = filters.values().filter_map(|filter| filter["FilterPattern"].as_str());
+    let counted = patterns.filter_map(|pattern| pattern.split("event = \"").nth(1));
+    let counted: BTreeSet<_> = counted.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
+    assert_eq!(listed, counted, "the left side is docs/logging.md");
+}
