@@ -122,7 +122,7 @@ async fn a_spreadsheets_file_is_read_and_bad_rows_are_told() {
         .map(|error| (error["row"].as_u64().unwrap(), error["field"].as_str().unwrap()))
         .collect();
     assert_eq!(told, [(3, "Mobile Number"), (5, ""), (7, "Contact ID")]);
-    assert_eq!(report["errors"][1]["reason"], "4 columns instead of 5");
+    assert_eq!(report["errors"][1]["reason"], "expected 5 columns, found 4");
     let zoe = found(&office, "S-1").await;
     assert_eq!((&zoe["firstName"], &zoe["lastName"]), (&json!("Zoë"), &json!("O\"Hara")));
     assert_eq!(

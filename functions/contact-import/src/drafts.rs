@@ -8,21 +8,21 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
 };
 
-use shared_aws::{
-    contact::{ContactEntry, Lookup},
-    import::{Import, ReleasedNumber},
-};
+use shared_aws::contact::{ContactEntry, Lookup};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, UserId},
-    import::{Changes, Existing, MAX_CUSTOM_FIELDS, Outcome, Report, Row, RowError, Staff, Upsert, plan},
+    import::{
+        CellError, Changes, ChunkReport, Existing, Import, MAX_CUSTOM_FIELDS, Outcome, ReleasedNumber, Row,
+        Staff, Upsert, plan,
+    },
     opt_out::{self, OptOutState},
     phone::PhoneNumber,
     user::UserRef,
 };
 
 /// A row of the file, read.
-pub(crate) type Numbered = (u64, Result<Row, Vec<RowError>>);
+pub(crate) type Numbered = (u64, Result<Row, Vec<CellError>>);
 
 /// A contact that changes.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Change {
 #[derive(Debug, Default)]
 pub(crate) struct Drafts {
     /// What the rows came to.
-    pub(crate) report: Report,
+    pub(crate) report: ChunkReport,
     /// New contacts, in the order of the rows that named them last.
     pub(crate) created: Vec<ContactEntry>,
     /// Contacts that change.
@@ -97,8 +97,8 @@ const KEEPS_ITS_NUMBER: &str =
     "this contact is the number that texted in: give its id to a new contact for another number";
 const TOO_MANY_FIELDS: &str = "with those that it has the contact would have more than 30 custom fields";
 
-fn fault(field: &str, reason: &'static str) -> RowError {
-    RowError { field: field.to_owned(), reason: Cow::Borrowed(reason) }
+fn fault(field: &str, reason: &'static str) -> CellError {
+    CellError { column: field.to_owned(), reason: Cow::Borrowed(reason) }
 }
 
 /// Drafts of a chunk. `repeated` says that some of it may have been written before: then every number is looked at again.
@@ -134,7 +134,7 @@ pub(crate) fn draft(
         match taken(import, place, contact.now.as_ref(), &row, state, staff, known) {
             Err(fault) => drafts.report.refuse(place, [fault]),
             Ok((outcome, next, opted_out)) => {
-                drafts.report.take(outcome);
+                drafts.report.accept(outcome);
                 if let Some(out) = opted_out
                     && let Some(change) = opt_out::after_import(state, out)
                 {
@@ -167,7 +167,7 @@ fn taken(
     state: &OptOutState,
     staff: &HashMap<UserId, UserRef>,
     known: &Lookup,
-) -> Result<(Outcome, ContactEntry, Option<bool>), RowError> {
+) -> Result<(Outcome, ContactEntry, Option<bool>), CellError> {
     let existing =
         now.map(|entry| Existing { contact: &entry.contact, custom: &entry.custom, opt_out: state });
     let person = match &row.staff {
@@ -200,7 +200,7 @@ fn taken(
     }
 }
 
-fn updated(import: &Import, now: &ContactEntry, changes: &Changes) -> Result<ContactEntry, RowError> {
+fn updated(import: &Import, now: &ContactEntry, changes: &Changes) -> Result<ContactEntry, CellError> {
     let of_number = ContactId::provisional(&import.team, &now.contact.number);
     if changes.number.is_some() && now.contact.id == of_number {
         return Err(fault("MobileNumber", KEEPS_ITS_NUMBER));
@@ -261,7 +261,11 @@ impl Drafts {
                 if before.contact.number != now.contact.number {
                     now.contact.opted_out = out;
                     let old = before.contact.number.clone();
-                    self.left.push(ReleasedNumber::by(&before.contact.id, old, before.contact.blocked));
+                    self.left.push(ReleasedNumber {
+                        contact: before.contact.id.clone(),
+                        number: old,
+                        blocked: before.contact.blocked,
+                    });
                 }
                 self.changed.push(Change { before, after: now, rows: draft.rows });
             }

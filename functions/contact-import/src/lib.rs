@@ -21,7 +21,7 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use shared_aws::{
     clients::{Aws, Bucket, BucketError, ImportJob, ImportQueue, NotAJob, QueueError},
     contact::{ContactBatches, ContactBook},
-    import::{ImportStatus, Imports},
+    import::{Imports, object_key},
     opt_out::OptOuts,
     table::{StoreError, Table},
     team::Members,
@@ -163,7 +163,7 @@ async fn work(
 ) -> Result<Next, Again> {
     let found = app.stores.imports.get(&job.organization, &job.team, &job.import).await?;
     let Some(import) = found.filter(|import| !import.status.is_over()) else { return Ok(Next::Over) };
-    let object = import.object();
+    let object = object_key(&import);
     let bytes = Bytes {
         head: async || {
             let head = app.bucket.head(&object, clock()).await?.ok_or(BucketError::Absent)?;
@@ -189,7 +189,7 @@ async fn give_up(app: &App, now: Timestamp, job: &ImportJob) -> Result<(), Again
     let reason = format!(
         "reading broke off again and again after row {row}; what stands before it is done. Import the file once more"
     );
-    import.end(ImportStatus::Failed, Some(reason), now);
+    import.fail(reason, now);
     if !app.stores.imports.advance(&mut import, &[]).await? {
         return Err(Again::Overtaken);
     }

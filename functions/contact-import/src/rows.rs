@@ -4,8 +4,7 @@
 //! within quotes do not.
 
 use csv_core::{ReadRecordResult, Reader};
-use shared_aws::import::FilePosition;
-use shared_domain::import::{Encoding, HEADER_ROW};
+use shared_domain::import::{Encoding, FilePosition, HEADER_ROW};
 
 /// The longest row, in bytes: thirty custom fields of the longest kind are a quarter of it. A quote that is never closed
 /// would make one row of all that follows.

@@ -2,13 +2,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use shared_aws::{
-    clients::BucketError,
-    import::{FilePosition, Import, ImportCounts, ImportStatus, ImportTurn, PendingChunk},
-};
+use shared_aws::{clients::BucketError, import::ImportTurn};
 use shared_domain::{
     ids::UserId,
-    import::{Columns, Encoding, MAX_ERRORS, Refusal, Report, Row, RowError, Staff},
+    import::{CellError, Columns, Encoding, FilePosition, Import, Row, RowError, Staff},
     time::Timestamp,
     user::UserRef,
 };
@@ -119,12 +116,13 @@ where
         Err(Stop::Again(again)) => Err(again),
         Err(Stop::Not(not)) => {
             tracing::info!(team = %import.team, import = %import.id, "not imported");
-            let refusal = Refusal { row: 1, field: String::new(), reason: not.reason.clone() };
-            let faults = if not.header { vec![refusal] } else { Vec::new() };
-            import.counts.errors += faults.len();
-            import.done.row = import.done.row.max(1); // faults are shown up to here
-            import.end(ImportStatus::Failed, Some(not.reason), clock());
-            advance(stores, import, &faults).await?;
+            let errors = if not.header {
+                vec![import.fail_at_header(not.reason, clock())]
+            } else {
+                import.fail(not.reason, clock());
+                Vec::new()
+            };
+            advance(stores, import, &errors).await?;
             Ok(Next::Over)
         }
     }
@@ -183,14 +181,14 @@ where
     let mut rows = Rows::after(import.done);
     let mut staff = HashMap::new();
     let reading = Reading { content: &content, columns: &columns, encoding, sizes };
-    let repeated = import.begun.as_ref().map(|begun| begun.end);
+    let repeated = import.pending.as_ref().map(|chunk| chunk.end);
     let clears = import.clear_missing_assignments;
     let mut chunk = reading.chunk(&mut rows, repeated, clears).await?;
     staff.extend(meet(stores, import, &staff, &chunk.rows).await?);
     let mut known = write::look_up(stores, import, &chunk.rows).await?;
     loop {
         let Chunk { rows: numbered, end, last } = chunk;
-        let repeated = import.begun.is_some();
+        let repeated = import.pending.is_some();
         let drafts = drafts::draft(import, numbered, &known, &staff, repeated);
         if !repeated {
             begin(stores, import, &drafts, end).await?;
@@ -217,7 +215,7 @@ where
         let ((), next) = tokio::try_join!(written, looked)?;
         import.finish_chunk();
         let Some((next, people, mut found)) = next else {
-            import.end(ImportStatus::Completed, None, clock());
+            import.complete(clock());
             advance(stores, import, &[]).await?;
             tracing::info!(
                 event = "import_completed", team = %import.team, import = %import.id, rows = import.counts.rows,
@@ -308,7 +306,7 @@ fn parsed(
     columns: &Columns,
     encoding: Encoding,
     clears: bool,
-) -> Option<Result<Row, Vec<RowError>>> {
+) -> Option<Result<Row, Vec<CellError>>> {
     let texts = rows.texts(encoding);
     let fields: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     if Columns::is_blank(fields.iter().copied()) {
@@ -339,8 +337,7 @@ where
             break;
         }
     }
-    import.file = Some(survey.finish(etag, size)?);
-    import.status = ImportStatus::Running;
+    import.start(survey.finish(etag, size)?);
     Ok(advance(stores, import, &[]).await?)
 }
 
@@ -371,22 +368,10 @@ async fn begin(
     drafts: &Drafts,
     end: FilePosition,
 ) -> Result<(), Again> {
-    let Report { rows, created, updated, unchanged, refused, errors, errors_beyond } = &drafts.report;
-    let room = MAX_ERRORS.saturating_sub(import.counts.errors);
-    let kept = errors.len().min(room);
-    let counts = ImportCounts {
-        rows: *rows,
-        created: *created,
-        updated: *updated,
-        unchanged: *unchanged,
-        refused: *refused,
-        errors: kept,
-        errors_beyond: errors_beyond + (errors.len() - kept) as u64,
-    };
-    import.begun = Some(PendingChunk { end, counts, left: drafts.left.clone() });
-    advance(stores, import, &errors[..kept]).await
+    let errors = import.begin_chunk(end, drafts.report.clone(), drafts.left.clone());
+    advance(stores, import, &errors).await
 }
 
-async fn advance(stores: &Stores, import: &mut Import, faults: &[Refusal]) -> Result<(), Again> {
+async fn advance(stores: &Stores, import: &mut Import, faults: &[RowError]) -> Result<(), Again> {
     if stores.imports.advance(import, faults).await? { Ok(()) } else { Err(Again::Overtaken) }
 }

@@ -1,8 +1,7 @@
 //! The first reading of a file, before anything is written: how it is written, whether its header is right, and how many
 //! rows there are.
 
-use shared_aws::import::{FilePosition, ImportFile};
-use shared_domain::import::{Columns, Detector, Encoding};
+use shared_domain::import::{Columns, Detector, Encoding, FilePosition, ImportFile};
 
 use crate::rows::{MAX_ROW_BYTES, Next, Rows};
 

@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_aws::{
     contact::{ContactEntry, ContactWrite, Lookup},
-    import::Import,
     opt_out::{OptOutRecord, OptOutWrite},
     table::StoreError,
 };
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, UserId},
+    import::Import,
     keys::TeamKey,
     opt_out::{self, OptOutSubject},
     phone::PhoneNumber,
@@ -66,7 +66,7 @@ pub(crate) async fn all(
     });
     opted.buffer_unordered(MAX_CONCURRENCY).try_collect::<()>().await?;
     // Of a chunk that was begun before: what its first reading noted, since its contacts may have left by now.
-    let noted = import.begun.as_ref().map_or(left, |begun| begun.left.clone());
+    let noted = import.pending.as_ref().map_or(left, |chunk| chunk.released.clone());
     stores.batches.release_numbers(team, noted).await?;
     stores.batches.refresh_conversations(team, &shown).await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Hosts that die in the middle.
 
 use contact_import::Next;
-use shared_aws::import::ImportStatus;
+use shared_domain::import::ImportStatus;
 
 use crate::desk::{Clock, Desk, HEADER, sums};
 

@@ -12,8 +12,9 @@ use axum::{
 use contact_import::{App, Sizes, handle};
 use shared_aws::{
     clients::{Aws, Bucket, ImportJob, ImportQueue},
-    import::{Import, ImportStatus},
+    import::object_key,
 };
+use shared_domain::import::{Import, ImportStatus};
 
 use crate::desk::{Clock, Desk, HEADER, SMALL, sums};
 
@@ -65,7 +66,7 @@ fn app(desk: &Desk, aws: &Aws, sizes: Sizes) -> App {
 }
 
 fn put(import: &Import) -> String {
-    let key = import.object();
+    let key = object_key(&import);
     format!(
         r#"{{"Records":[{{"eventName":"ObjectCreated:Put","s3":{{"object":{{"key":"{key}","size":1}}}}}}]}}"#
     )

@@ -11,7 +11,7 @@ use shared_aws::{
     clients::BucketError,
     contact::{ContactBook, ContactEntry},
     conversation::Conversations,
-    import::{FilePosition, Import, ImportCounts, ImportStatus, Imports},
+    import::Imports,
     inbox::Inboxes,
     messaging::{Inbound, InboundText},
     opt_out::OptOuts,
@@ -21,9 +21,9 @@ use shared_aws::{
 use shared_domain::{
     conversation::Conversation,
     ids::{ConversationId, ImportId, InboxId, OrganizationId, TeamId, UserId},
-    import::Refusal,
+    import::{Import, ImportOptions, ImportStatus, RowError},
     inbox::{Inbox, InboxKind, Stage},
-    keys::ConversationKey,
+    keys::{ConversationKey, TeamKey},
     opt_out::OptOutSubject,
     phone::PhoneNumber,
     time::Timestamp,
@@ -123,23 +123,13 @@ impl Desk {
 
     pub(crate) async fn asked_with(&self, id: &str, choose: impl FnOnce(&mut Import)) -> Import {
         let by = UserId::parse("ada").unwrap();
-        let mut import = Import {
-            id: ImportId::parse(id).unwrap(),
-            organization: self.organization.clone(),
-            team: self.team().clone(),
-            by: by.clone(),
-            at: START,
-            dry_run: false,
-            clear_missing_assignments: false,
-            status: ImportStatus::Queued,
-            reason: None,
-            file: None,
-            done: FilePosition::default(),
-            counts: ImportCounts::default(),
-            begun: None,
-            finished_at: None,
-            version: 1,
-        };
+        let mut import = Import::queued(
+            ImportId::parse(id).unwrap(),
+            TeamKey { organization: &self.organization, team: self.team() },
+            by.clone(),
+            ImportOptions::default(),
+            START,
+        );
         choose(&mut import);
         let deed = AuditEvent { actor: &by, action: "contacts.import", target: id, at: START, entropy: 1 };
         assert!(Imports::new(self.table()).create(&import, &deed, None).await.unwrap());
@@ -151,7 +141,7 @@ impl Desk {
         imports.get(&self.organization, self.team(), &import.id).await.unwrap().unwrap()
     }
 
-    pub(crate) async fn faults(&self, import: &Import) -> Vec<Refusal> {
+    pub(crate) async fn faults(&self, import: &Import) -> Vec<RowError> {
         Imports::new(self.table()).faults(&self.stored(import).await).await.unwrap()
     }
 

@@ -2,10 +2,9 @@
 
 use shared_aws::{
     contact::{ContactEntry, ContactWrite, FormerNumbers},
-    import::ImportStatus,
     opt_out::OptOuts,
 };
-use shared_domain::{ids::ContactId, opt_out::OptOutSource};
+use shared_domain::{ids::ContactId, import::ImportStatus, opt_out::OptOutSource};
 
 use crate::desk::{Desk, HEADER, sums};
 

@@ -3,8 +3,9 @@
 use contact_import::{Again, Next};
 use shared_aws::{
     contact::{ContactEntry, ContactWrite},
-    import::{ImportStatus, ImportTurn, Imports},
+    import::{ImportTurn, Imports},
 };
+use shared_domain::import::ImportStatus;
 
 use crate::desk::{Clock, Desk, HEADER, START, sums};
 

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use lambda_http::Request;
-use shared_aws::{
-    import::{FilePosition, Import, ImportCounts, ImportStatus},
-    team::AuditEvent,
-};
+use shared_aws::{import::object_key, team::AuditEvent};
 use shared_domain::{
     ids::{Id, ImportId},
+    import::{Import, ImportOptions, ImportStatus},
+    keys::TeamKey,
     time::Timestamp,
 };
 use shared_http::{
@@ -78,6 +77,7 @@ pub(crate) async fn ask(app: &App, now: Timestamp, entropy: u64, request: &Reque
             (Brought::Wish, clears || wish.clear_missing_assignments)
         }
     };
+    let options = ImportOptions { dry_run, clear_missing_assignments: clears };
     let attempt = Attempt {
         organization: &access.organization,
         principal: access.principal.clone(),
@@ -86,7 +86,7 @@ pub(crate) async fn ask(app: &App, now: Timestamp, entropy: u64, request: &Reque
     };
     let import = match attempt.recalled(&app.keys, now).await? {
         Some(made) => made_before(app, &access, &made).await?,
-        None => create(app, &access, &attempt, (dry_run, clears), now, entropy).await?,
+        None => create(app, &access, &attempt, options, now, entropy).await?,
     };
     answer(app, &import, &brought, now).await
 }
@@ -95,28 +95,18 @@ async fn create(
     app: &App,
     access: &TeamAccess,
     attempt: &Attempt<'_>,
-    (dry_run, clear_missing_assignments): (bool, bool),
+    options: ImportOptions,
     now: Timestamp,
     entropy: u64,
 ) -> Result<Import, Problem> {
     let by = access.standing.user.id.clone();
-    let import = Import {
-        id: Id::new(now, entropy),
-        organization: access.organization.clone(),
-        team: access.team().clone(),
-        by: by.clone(),
-        at: now,
-        dry_run,
-        clear_missing_assignments,
-        status: ImportStatus::Queued,
-        reason: None,
-        file: None,
-        done: FilePosition::default(),
-        counts: ImportCounts::default(),
-        begun: None,
-        finished_at: None,
-        version: 1,
-    };
+    let import = Import::queued(
+        Id::new(now, entropy),
+        TeamKey { organization: &access.organization, team: access.team() },
+        by.clone(),
+        options,
+        now,
+    );
     let deed =
         AuditEvent { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, entropy };
     if app.imports.create(&import, &deed, attempt.idempotency()).await? {
@@ -140,11 +130,11 @@ async fn answer(app: &App, import: &Import, brought: &Brought<'_>, now: Timestam
     let waits = import.status == ImportStatus::Queued;
     match brought {
         Brought::File(file) if waits => {
-            let stored = app.bucket.put(&import.object(), CSV, file.to_vec(), now).await;
+            let stored = app.bucket.put(&object_key(import), CSV, file.to_vec(), now).await;
             stored.map_err(|error| bucket_failed(&error))?;
         }
         Brought::Wish if waits => {
-            let url = app.bucket.presigned_put_of_any_size(&import.object(), CSV, UPLOAD_URL_TTL, now);
+            let url = app.bucket.presigned_put_of_any_size(&object_key(import), CSV, UPLOAD_URL_TTL, now);
             view.upload = Some(UploadView {
                 url: url.map_err(|error| bucket_failed(&error))?,
                 method: "PUT",

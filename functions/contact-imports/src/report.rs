@@ -1,8 +1,7 @@
 //! Reports of imports.
 
 use lambda_http::Request;
-use shared_aws::import::Import;
-use shared_domain::ids::ImportId;
+use shared_domain::{ids::ImportId, import::Import};
 use shared_http::{
     access, input,
     problem::Problem,

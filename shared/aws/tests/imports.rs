@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use shared_aws::{
     contact::{ContactBatches, ContactEntry, FormerNumbers},
-    import::{FilePosition, Import, ImportCounts, ImportStatus, ImportTurn, Imports, PendingChunk},
+    import::{ImportTurn, Imports},
 };
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, ImportId},
-    import::Refusal,
+    import::{FilePosition, Import, ImportCounts, ImportOptions, PendingChunk, RowError},
     keys::TeamKey,
 };
 
@@ -18,30 +18,20 @@ use crate::support::{Desk, ada, contact, deed, number, seconds};
 
 /// An import that waits for its file.
 pub(crate) fn asked(desk: &Desk, id: &str) -> Import {
-    Import {
-        id: ImportId::parse(id).unwrap(),
-        organization: desk.organization().clone(),
-        team: desk.inbox.team.clone(),
-        by: ada().id,
-        at: seconds(0),
-        dry_run: false,
-        clear_missing_assignments: false,
-        status: ImportStatus::Queued,
-        reason: None,
-        file: None,
-        done: FilePosition::default(),
-        counts: ImportCounts::default(),
-        begun: None,
-        finished_at: None,
-        version: 1,
-    }
+    Import::queued(
+        ImportId::parse(id).unwrap(),
+        TeamKey { organization: desk.organization(), team: &desk.inbox.team },
+        ada().id,
+        ImportOptions::default(),
+        seconds(0),
+    )
 }
 
 /// Begins its first chunk.
 pub(crate) fn begin(import: &mut Import) {
     let counts = ImportCounts { rows: 100, created: 100, ..ImportCounts::default() };
-    import.begun =
-        Some(PendingChunk { end: FilePosition { offset: 9_000, row: 101 }, counts, left: Vec::new() });
+    import.pending =
+        Some(PendingChunk { end: FilePosition { offset: 9_000, row: 101 }, counts, released: Vec::new() });
 }
 
 async fn created(desk: &Desk, id: &str) -> (Imports, Import) {
@@ -59,24 +49,24 @@ async fn of_two_workers_one_begins_a_chunk() {
     let (mut one, mut other) = (import.clone(), import.clone());
     begin(&mut one);
     begin(&mut other);
-    let faults = [Refusal { row: 7, field: "StaffId".into(), reason: "no user".into() }];
+    let faults = [RowError { row: 7, field: "StaffId".into(), reason: "no user".into() }];
     let (first, second) =
         tokio::join!(imports.advance(&mut one, &faults), imports.advance(&mut other, &faults));
     assert_ne!(first.unwrap(), second.unwrap());
     let stored = imports.get(desk.organization(), &desk.inbox.team, &import.id).await.unwrap().unwrap();
-    assert_eq!((stored.version, stored.begun), (2, one.begun));
-    assert_eq!(stored.counts, ImportCounts::default(), "begun is not done");
+    assert_eq!((stored.version, stored.pending), (2, one.pending));
+    assert_eq!(stored.counts, ImportCounts::default(), "a pending chunk is not counted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_are_shown_once_their_rows_are_done() {
     let desk = Desk::open().await;
     let (imports, mut import) = created(&desk, "imp_1").await;
-    let fault = |row| Refusal { row, field: "x".repeat(240), reason: "y".repeat(120) };
+    let fault = |row| RowError { row, field: "x".repeat(240), reason: "y".repeat(120) };
     let faults: Vec<_> = (2..1002).map(fault).collect();
     begin(&mut import);
-    import.begun.as_mut().unwrap().end.row = 1001;
-    import.begun.as_mut().unwrap().counts.errors = faults.len();
+    import.pending.as_mut().unwrap().end.row = 1001;
+    import.pending.as_mut().unwrap().counts.errors = faults.len();
     assert!(imports.advance(&mut import, &faults).await.unwrap());
     assert!(imports.faults(&import).await.unwrap().is_empty());
     import.finish_chunk();

@@ -13,12 +13,12 @@ use aws_sdk_dynamodb::{
 };
 use contact_import::{Bytes, Next, Sizes, Stores, slice};
 use futures_util::{StreamExt, stream};
-use shared_aws::{
-    clients::BucketError,
-    import::{FilePosition, Import, ImportCounts, ImportStatus, Imports},
-    team::AuditEvent,
+use shared_aws::{clients::BucketError, import::Imports, team::AuditEvent};
+use shared_domain::{
+    ids::{Id, OrganizationId, TeamId, UserId},
+    import::{Import, ImportOptions},
+    keys::TeamKey,
 };
-use shared_domain::ids::{Id, OrganizationId, TeamId, UserId};
 use shared_lambda::clock;
 use test_kit::engine::{Engine, TABLE};
 
@@ -68,23 +68,15 @@ async fn import(file: &[u8]) -> (Duration, Vec<HashMap<String, AttributeValue>>)
     let engine = Engine::start().await;
     let by = UserId::parse("ada").unwrap();
     let now = clock::now();
-    let import = Import {
-        id: Id::new(now, 1),
-        organization: OrganizationId::parse("org_1").unwrap(),
-        team: TeamId::parse("team_1").unwrap(),
-        by: by.clone(),
-        at: now,
-        dry_run: false,
-        clear_missing_assignments: false,
-        status: ImportStatus::Queued,
-        reason: None,
-        file: None,
-        done: FilePosition::default(),
-        counts: ImportCounts::default(),
-        begun: None,
-        finished_at: None,
-        version: 1,
-    };
+    let organization = OrganizationId::parse("org_1").unwrap();
+    let team = TeamId::parse("team_1").unwrap();
+    let import = Import::queued(
+        Id::new(now, 1),
+        TeamKey { organization: &organization, team: &team },
+        by.clone(),
+        ImportOptions::default(),
+        now,
+    );
     let deed =
         AuditEvent { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, entropy: 1 };
     assert!(Imports::new(engine.table()).create(&import, &deed, None).await.unwrap());

@@ -18,6 +18,7 @@ use std::collections::{HashMap, HashSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_domain::{
     ids::{ContactId, ConversationId, InboxId},
+    import::ReleasedNumber,
     keys::TeamKey,
     opt_out::OptOutSubject,
     phone::PhoneNumber,
@@ -29,7 +30,6 @@ use crate::{
         former_numbers::FormerNumbers,
         rows::NumberRow,
     },
-    import::imports::ReleasedNumber,
     inbox::inboxes::Inboxes,
     opt_out::opt_outs::{OptOutRecord, OptOuts},
     table::{
@@ -229,7 +229,7 @@ impl ContactBatches {
         left: Vec<ReleasedNumber>,
     ) -> Result<(), StoreError> {
         let settle = |left: ReleasedNumber| async move {
-            let (contact, number) = (left.contact()?, &left.number);
+            let (contact, number) = (left.contact, &left.number);
             let subject = OptOutSubject::of_team(of.organization, of.team, number);
             let opted_out = self.opt_outs.get(&subject).await?.state.is_out();
             self.former.release(of.organization, of.team, &contact, number, (opted_out, left.blocked)).await

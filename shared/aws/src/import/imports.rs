@@ -1,21 +1,16 @@
-//! Imports of contacts: the report of each, how far its worker came, and whose turn it is in a team.
+//! Imports of contacts: their progress and errors, and which import of a team is being processed. The rules are in
+//! [`shared_domain::import`].
 //!
-//! A worker takes a file in chunks. Before it writes a chunk's contacts it notes here how far the chunk goes and what it
-//! counts ([`Import::begun`]), on the condition that nobody noted anything since it read. So the counts of a chunk are those
-//! of its first reading, once, whatever is repeated: a worker that finds a chunk begun writes its contacts again, which
-//! changes nothing where they stand, and counts nothing.
-//!
-//! One import of a team is worked on at a time, since two files could both make a contact that neither knew. The turn ends
-//! by time, should a worker die; the counts do not rest on it.
+//! One import of a team is processed at a time, because two files could both create a contact that neither knows yet. A
+//! worker's turn expires, in case the worker dies; the counts do not depend on it.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::{delete_item::DeleteItemError, update_item::UpdateItemError};
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{ContactId, ImportId, OrganizationId, TeamId, UserId},
-    import::{Encoding, Refusal},
-    phone::PhoneNumber,
+    ids::{ImportId, OrganizationId, TeamId},
+    import::{FilePosition, Import, ImportCounts, ImportFile, ImportStatus, PendingChunk, RowError},
     time::Timestamp,
 };
 
@@ -37,191 +32,13 @@ const RETENTION: Duration = Duration::from_hours(90 * 24);
 /// Faults that stand in one row: far below 400 KB, however long the names of their columns.
 const FAULTS_IN_A_ROW: usize = 200;
 
-/// How far an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ImportStatus {
-    /// Waits for its file or its turn.
-    Queued,
-    /// Rows are read.
-    Running,
-    /// All rows were read.
-    Completed,
-    /// It ended before its last row; `reason` says why.
-    Failed,
-}
-
-impl ImportStatus {
-    /// The word of the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Nothing changes any more.
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed)
-    }
-}
-
-/// The file as it was found when reading began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImportFile {
-    /// The bucket's name for this very content: reading goes on only in the same.
-    pub etag: String,
-    /// Bytes.
-    pub size: u64,
-    /// Written in Windows-1252 instead of UTF-8.
-    pub western: bool,
-    /// Rows with something in them, the header not counted.
-    pub rows: u64,
-}
-
-impl ImportFile {
-    /// How the text is written.
-    pub fn encoding(&self) -> Encoding {
-        if self.western { Encoding::Windows1252 } else { Encoding::Utf8 }
-    }
-}
-
-/// A place between two rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct FilePosition {
-    /// Bytes before it.
-    pub offset: u64,
-    /// The number of the row before it; the header is row 1.
-    pub row: u64,
-}
-
-/// What rows came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ImportCounts {
-    /// Rows read.
-    pub rows: u64,
-    /// New contacts.
-    pub created: u64,
-    /// Contacts that changed.
-    pub updated: u64,
-    /// Rows that said what was known.
-    pub unchanged: u64,
-    /// Rows refused.
-    pub refused: u64,
-    /// Faults that are kept.
-    pub errors: usize,
-    /// Faults beyond those.
-    pub errors_beyond: u64,
-}
-
-impl std::ops::AddAssign for ImportCounts {
-    fn add_assign(&mut self, more: Self) {
-        self.rows += more.rows;
-        self.created += more.created;
-        self.updated += more.updated;
-        self.unchanged += more.unchanged;
-        self.refused += more.refused;
-        self.errors += more.errors;
-        self.errors_beyond += more.errors_beyond;
-    }
-}
-
-/// A number that a contact leaves for another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReleasedNumber {
-    contact: String,
-    /// The number it had.
-    pub number: PhoneNumber,
-    /// Whether the team wanted no exchange with it.
-    pub blocked: bool,
-}
-
-impl ReleasedNumber {
-    /// By this contact.
-    pub fn by(contact: &ContactId, number: PhoneNumber, blocked: bool) -> Self {
-        Self { contact: contact.to_string(), number, blocked }
-    }
-
-    /// Who had it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn contact(&self) -> Result<ContactId, StoreError> {
-        parse_id(&self.contact)
-    }
-}
-
-/// A chunk of rows whose contacts may be written by now, in whole or in part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PendingChunk {
-    /// Where it ends.
-    pub end: FilePosition,
-    /// What its rows came to.
-    pub counts: ImportCounts,
-    /// Numbers that its contacts leave.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<ReleasedNumber>,
-}
-
-/// An import.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Import {
-    /// Its id.
-    pub id: ImportId,
-    /// The tenant.
-    pub organization: OrganizationId,
-    /// Whose contacts.
-    pub team: TeamId,
-    /// Who asked for it.
-    pub by: UserId,
-    /// When.
-    pub at: Timestamp,
-    /// Nothing is written, but for the report.
-    pub dry_run: bool,
-    /// A file without the column `StaffId` clears assignments.
-    pub clear_missing_assignments: bool,
-    /// How far it is.
-    pub status: ImportStatus,
-    /// Why it failed.
-    pub reason: Option<String>,
-    /// The file, once reading began.
-    pub file: Option<ImportFile>,
-    /// All rows before this place are done.
-    pub done: FilePosition,
-    /// What they came to.
-    pub counts: ImportCounts,
-    /// The chunk after it, if it was begun.
-    pub begun: Option<PendingChunk>,
-    /// When it was over.
-    pub finished_at: Option<Timestamp>,
-    /// Grows with each write: whoever writes says which one they read.
-    pub version: u64,
-}
-
-impl Import {
-    /// The same with its begun chunk done.
-    pub fn finish_chunk(&mut self) {
-        if let Some(begun) = self.begun.take() {
-            self.done = begun.end;
-            self.counts += begun.counts;
-        }
-    }
-
-    /// The same, over.
-    pub fn end(&mut self, status: ImportStatus, reason: Option<String>, now: Timestamp) {
-        (self.status, self.reason, self.finished_at) = (status, reason, Some(now));
-    }
-
-    /// Where its file stands in the bucket.
-    pub fn object(&self) -> String {
-        format!("{}{}/{}/{}.csv", OBJECTS, self.organization, self.team, self.id)
-    }
-}
-
 /// Where files of imports begin in the bucket; the template's rights and events name it as well.
 pub const OBJECTS: &str = "imports/";
+
+/// The key of an import's file in the bucket.
+pub fn object_key(import: &Import) -> String {
+    format!("{OBJECTS}{}/{}/{}.csv", import.organization, import.team, import.id)
+}
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,7 +89,7 @@ struct ImportRow {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct FaultsRow {
-    faults: Vec<Refusal>,
+    faults: Vec<RowError>,
     ttl: i64,
 }
 
@@ -349,7 +166,7 @@ impl Imports {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn faults(&self, import: &Import) -> Result<Vec<Refusal>, StoreError> {
+    pub async fn faults(&self, import: &Import) -> Result<Vec<RowError>, StoreError> {
         if import.counts.errors == 0 {
             return Ok(Vec::new());
         }
@@ -380,7 +197,7 @@ impl Imports {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn advance(&self, import: &mut Import, faults: &[Refusal]) -> Result<bool, StoreError> {
+    pub async fn advance(&self, import: &mut Import, faults: &[RowError]) -> Result<bool, StoreError> {
         let before = import.version;
         let mut row = ImportRow::of(import);
         row.version = before + 1;
@@ -484,7 +301,7 @@ impl ImportRow {
             file: import.file.clone(),
             done: import.done,
             counts: import.counts,
-            begun: import.begun.clone(),
+            begun: import.pending.clone(),
             finished_at: import.finished_at,
             version: import.version,
             ttl: (import.at + RETENTION).seconds(),
@@ -505,7 +322,7 @@ impl ImportRow {
             file: self.file,
             done: self.done,
             counts: self.counts,
-            begun: self.begun,
+            pending: self.begun,
             finished_at: self.finished_at,
             version: self.version,
         })

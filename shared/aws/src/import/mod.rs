@@ -2,7 +2,4 @@
 
 pub(crate) mod imports;
 
-pub use self::imports::{
-    FilePosition, Import, ImportCounts, ImportFile, ImportPage, ImportStatus, ImportTurn, Imports, OBJECTS,
-    PendingChunk, ReleasedNumber,
-};
+pub use self::imports::{ImportPage, ImportTurn, Imports, OBJECTS, object_key};

@@ -15,7 +15,7 @@ pub(super) enum Column {
     Staff,
     Custom(String),
     /// A column without a name, as spreadsheets leave them at the edge: its cells have to be blank.
-    Nameless,
+    Unnamed,
 }
 
 /// The columns of a file, in its order.
@@ -126,14 +126,14 @@ fn column(name: &str) -> Column {
         "mobilenumber" => Column::MobileNumber,
         "optedout" => Column::OptedOut,
         "staffid" => Column::Staff,
-        "" => Column::Nameless,
+        "" => Column::Unnamed,
         _ => Column::Custom(name.to_owned()),
     }
 }
 
 fn duplicates(names: &[String], all: &[Column]) -> Vec<String> {
     let same = |one: &Column, other: &Column| match (one, other) {
-        (Column::Nameless, _) => false,
+        (Column::Unnamed, _) => false,
         (Column::Custom(one), Column::Custom(other)) => folded(one) == folded(other),
         (one, other) => one == other,
     };
@@ -172,7 +172,7 @@ mod tests {
             Column::ExternalId,
             Column::Staff,
             Column::OptedOut,
-            Column::Nameless,
+            Column::Unnamed,
         ];
         assert_eq!(columns.all, all);
         assert_eq!(columns.count(), 8);

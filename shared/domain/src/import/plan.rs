@@ -1,8 +1,8 @@
-//! What a row changes.
+//! What a row changes about its contact.
 
 use std::collections::BTreeMap;
 
-use super::row::{NO_SUCH_USER, Row, RowError, Staff};
+use super::row::{CellError, NO_SUCH_USER, Row, Staff};
 use crate::{
     contact::Contact,
     opt_out::{self, OptOutState},
@@ -10,67 +10,66 @@ use crate::{
     user::UserRef,
 };
 
-/// The contact of the team with the row's contact id.
+/// The team's contact that has the row's contact id.
 #[derive(Debug, Clone, Copy)]
 pub struct Existing<'a> {
-    /// As it is stored.
+    /// As stored.
     pub contact: &'a Contact,
-    /// Its custom fields.
+    /// Its custom fields, as stored.
     pub custom: &'a BTreeMap<String, String>,
-    /// Where its number stands with the team's opt-outs.
+    /// The opt-out state of the row's number in the team. If the row brings a new number, the caller reads that one's.
     pub opt_out: &'a OptOutState,
 }
 
-/// What becomes of the contact.
+/// What happens to the contact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Upsert {
-    /// A new one, made of these.
+    /// A new contact is created from these values.
     Create(Changes),
-    /// These change, and nothing else.
+    /// These values change.
     Update(Changes),
-    /// The row says what is known.
+    /// The contact already is as the row says.
     Unchanged,
 }
 
-/// What a row changes; absent is what stays.
+/// The changes of a row. `None` leaves a value as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changes {
-    /// Given name, or none any more.
+    /// The new given name; `Some(None)` clears it.
     pub first_name: Option<Option<String>>,
-    /// Family name, or none any more.
+    /// The new family name; `Some(None)` clears it.
     pub last_name: Option<Option<String>>,
-    /// Another number. What is known of opt-outs belongs to the number, not to the contact: see the new number's.
+    /// The new number. Opt-outs belong to numbers, not to contacts, so the new number has a state of its own.
     pub number: Option<PhoneNumber>,
-    /// Another user, or nobody any more.
+    /// The new assigned user; `Some(None)` clears the assignment.
     pub assigned: Option<Option<UserRef>>,
-    /// Opted out by this row (`true`), or what an import or user closed is opened (`false`).
+    /// `true` opts the number out; `false` lifts an opt-out made by an import or a user.
     pub opted_out: Option<bool>,
-    /// Custom fields set, or cleared.
+    /// Custom fields to set, or to clear (`None`).
     pub custom: BTreeMap<String, Option<String>>,
 }
 
-/// What a row does to the contact with its contact id. `staff` is the user whom the row assigns, as the organization knows
-/// it, or `None` when it knows no such user (or the row assigns nobody). The opt-out state of a number that only now comes
-/// to the contact is read by the caller: `existing.opt_out` has to be that of the row's number.
+/// Plans what a row changes. `existing` is the contact with the row's contact id, if there is one. `staff` is the user that
+/// the row assigns, or `None` if it assigns none or the organization has no such user.
 ///
 /// # Errors
-/// The fault of the row, when it assigns somebody unknown.
-pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&UserRef>) -> Result<Upsert, RowError> {
+/// [`CellError`] if the row assigns an unknown user.
+pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&UserRef>) -> Result<Upsert, CellError> {
     let assigned = match (&row.staff, staff) {
         (Staff::Absent, _) => None,
         (Staff::Blank, _) => Some(None),
-        (Staff::Is(wanted), Some(person)) if person.id == *wanted => Some(Some(person.clone())),
-        (Staff::Is(_), _) => return Err(RowError::new("StaffId", NO_SUCH_USER)),
+        (Staff::Is(id), Some(user)) if user.id == *id => Some(Some(user.clone())),
+        (Staff::Is(_), _) => return Err(CellError::new("StaffId", NO_SUCH_USER)),
     };
     let Some(Existing { contact, custom, opt_out }) = existing else {
         return Ok(Upsert::Create(created(row, assigned.flatten())));
     };
     let changes = Changes {
-        first_name: differs(&contact.first_name, &row.first_name),
-        last_name: differs(&contact.last_name, &row.last_name),
-        number: differs(&contact.number, &row.number),
+        first_name: changed(&contact.first_name, &row.first_name),
+        last_name: changed(&contact.last_name, &row.last_name),
+        number: changed(&contact.number, &row.number),
         assigned: assigned.filter(|assigned| *assigned != contact.assigned),
-        opted_out: row.opted_out.filter(|wanted| opt_out::after_import(opt_out, *wanted).is_some()),
+        opted_out: row.opted_out.filter(|out| opt_out::after_import(opt_out, *out).is_some()),
         custom: row
             .custom
             .iter()
@@ -97,12 +96,12 @@ fn created(row: &Row, assigned: Option<UserRef>) -> Changes {
     }
 }
 
-fn differs<T: Clone + PartialEq>(kept: &T, wanted: &T) -> Option<T> {
-    (kept != wanted).then(|| wanted.clone())
+fn changed<T: Clone + PartialEq>(stored: &T, new: &T) -> Option<T> {
+    (stored != new).then(|| new.clone())
 }
 
 impl Changes {
-    /// Writes the changes into a contact and its custom fields; opt-outs are written by way of their state.
+    /// Applies the changes to a contact and its custom fields. Opt-outs are applied to their own state.
     pub fn apply(&self, contact: &mut Contact, custom: &mut BTreeMap<String, String>) {
         if let Some(name) = &self.first_name {
             contact.first_name.clone_from(name);
@@ -135,7 +134,7 @@ mod tests {
         opt_out::OptOutSource,
     };
 
-    fn person(id: &str) -> UserRef {
+    fn user(id: &str) -> UserRef {
         UserRef { id: UserId::parse(id).unwrap(), name: id.to_uppercase() }
     }
 
@@ -159,14 +158,14 @@ mod tests {
         let contact = Contact {
             external_id: Some("S-7".into()),
             first_name: Some("Ada".into()),
-            assigned: Some(person("ben")),
+            assigned: Some(user("ben")),
             provisional: false,
             ..Contact::provisional(&TeamId::parse("team_1").unwrap(), &number(3))
         };
         (contact, BTreeMap::from([("Bus".into(), "12".into()), ("Other".into(), "kept".into())]))
     }
 
-    fn planned(row: &Row, state: &OptOutState, staff: Option<&UserRef>) -> Result<Upsert, RowError> {
+    fn planned(row: &Row, state: &OptOutState, staff: Option<&UserRef>) -> Result<Upsert, CellError> {
         let (contact, custom) = contact();
         plan(Some(Existing { contact: &contact, custom: &custom, opt_out: state }), row, staff)
     }
@@ -179,12 +178,12 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_says_what_is_known_changes_nothing() {
+    fn a_row_that_says_what_is_stored_changes_nothing() {
         assert_eq!(planned(&row(), &OptOutState::default(), None), Ok(Upsert::Unchanged));
     }
 
     #[test]
-    fn only_what_differs_changes() {
+    fn only_values_that_differ_change() {
         let other = Row {
             first_name: None,
             last_name: Some("L".into()),
@@ -208,39 +207,43 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_staff_id_clears_and_a_missing_column_leaves_alone() {
+    fn a_blank_staff_id_clears_the_assignment_and_a_missing_column_leaves_it() {
         let with = |staff| Row { staff, ..row() };
         let state = OptOutState::default();
         assert_eq!(updated(&with(Staff::Blank), &state, None).assigned, Some(None));
-        let ben = with(Staff::Is(person("ben").id));
-        assert_eq!(planned(&ben, &state, Some(&person("ben"))), Ok(Upsert::Unchanged));
-        let cy = with(Staff::Is(person("cy").id));
-        assert_eq!(updated(&cy, &state, Some(&person("cy"))).assigned, Some(Some(person("cy"))));
-        for unknown in [None, Some(person("ben"))] {
-            let fault = planned(&cy, &state, unknown.as_ref()).unwrap_err();
-            assert_eq!((fault.field.as_str(), fault.reason.as_ref()), ("StaffId", "no user with this id"));
+        let ben = with(Staff::Is(user("ben").id));
+        assert_eq!(planned(&ben, &state, Some(&user("ben"))), Ok(Upsert::Unchanged));
+        let cy = with(Staff::Is(user("cy").id));
+        assert_eq!(updated(&cy, &state, Some(&user("cy"))).assigned, Some(Some(user("cy"))));
+        for unknown in [None, Some(user("ben"))] {
+            let error = planned(&cy, &state, unknown.as_ref()).unwrap_err();
+            assert_eq!((error.column.as_str(), error.reason.as_ref()), ("StaffId", "no user with this id"));
         }
         assert!(plan(None, &cy, None).is_err());
     }
 
     #[test]
-    fn opted_out_follows_the_rules_of_opt_outs() {
+    fn opted_out_follows_the_rules_for_opt_outs() {
         let with = |opted_out| Row { opted_out, ..row() };
         let (stopped, imported) =
             (OptOutState::out_by([OptOutSource::Keyword]), OptOutState::out_by([OptOutSource::Import]));
         assert_eq!(updated(&with(Some(true)), &OptOutState::default(), None).opted_out, Some(true));
         assert_eq!(updated(&with(Some(false)), &imported, None).opted_out, Some(false));
-        assert_eq!(planned(&with(None), &imported, None), Ok(Upsert::Unchanged), "blank keeps");
+        assert_eq!(
+            planned(&with(None), &imported, None),
+            Ok(Upsert::Unchanged),
+            "a blank cell changes nothing"
+        );
         assert_eq!(
             planned(&with(Some(false)), &stopped, None),
             Ok(Upsert::Unchanged),
-            "STOP is the person's"
+            "only the contact can undo STOP"
         );
         assert_eq!(planned(&with(Some(true)), &imported, None), Ok(Upsert::Unchanged));
     }
 
     #[test]
-    fn a_new_contact_is_made_of_what_the_row_says() {
+    fn a_new_contact_is_created_from_the_row() {
         let row = Row { opted_out: Some(false), staff: Staff::Blank, ..row() };
         let expected = Changes {
             first_name: Some(Some("Ada".into())),
@@ -258,7 +261,7 @@ mod tests {
 
     fn rows() -> impl Strategy<Value = Row> {
         let text = || prop::option::of("[a-c]{1,2}");
-        let staff = prop::sample::select(vec![Staff::Absent, Staff::Blank, Staff::Is(person("ben").id)]);
+        let staff = prop::sample::select(vec![Staff::Absent, Staff::Blank, Staff::Is(user("ben").id)]);
         let custom = prop::collection::btree_map("[x-z]", text(), 0..3);
         (text(), text(), 0_u8..3, prop::option::of(any::<bool>()), staff, custom).prop_map(
             |(first_name, last_name, last, opted_out, staff, custom)| Row {
@@ -275,8 +278,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_same_row_twice_changes_nothing_more(first in rows(), row in rows()) {
-            let ben = person("ben");
+        fn the_same_row_again_changes_nothing(first in rows(), row in rows()) {
+            let ben = user("ben");
             let (mut contact, mut custom, mut state) = (contact().0, BTreeMap::new(), OptOutState::default());
             for row in [&first, &row, &row] {
                 let existing = Existing { contact: &contact.clone(), custom: &custom.clone(), opt_out: &state.clone() };

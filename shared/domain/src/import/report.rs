@@ -1,91 +1,99 @@
-//! The report of an import: counts, and why rows were refused.
+//! What rows amounted to: counts, and why rows were refused.
+
+use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-use super::row::RowError;
+use super::row::CellError;
 
-/// The most faults that a report keeps; more are only counted.
+/// How many errors an import keeps. Further ones are only counted.
 pub const MAX_ERRORS: usize = 1000;
 
-/// What became of a row.
+/// What an accepted row did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// A new contact.
+    /// It created a contact.
     Created,
-    /// A contact changed.
+    /// It changed a contact.
     Updated,
-    /// Nothing new.
+    /// The contact already was as the row says.
     Unchanged,
 }
 
-/// Why a row was refused.
+/// Why a row was refused. A row may have several errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// Counted from the header, which is row 1.
+pub struct RowError {
+    /// As a spreadsheet counts: the header is row 1.
     pub row: u64,
-    /// The column, or nothing.
+    /// The column as named in the file; empty if the error concerns the whole row.
     pub field: String,
-    /// A sentence for people.
+    /// A sentence for the user.
     pub reason: String,
 }
 
-/// The counts of an import, or of a part of one. `rows` is the sum of the four that follow it; the header and rows
-/// without anything in them are not counted.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    /// Rows read.
+/// Counts of an import, or of a chunk of it. `rows` is the sum of `created`, `updated`, `unchanged` and `refused`. The
+/// header and blank rows are not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the other names say it all")]
+pub struct ImportCounts {
     pub rows: u64,
-    /// New contacts.
     pub created: u64,
-    /// Contacts that changed.
     pub updated: u64,
-    /// Rows that said what was known.
     pub unchanged: u64,
-    /// Rows refused.
     pub refused: u64,
-    /// The first [`MAX_ERRORS`] faults, in the order of the rows.
-    pub errors: Vec<Refusal>,
-    /// How many faults there are beyond those.
+    /// Errors that are kept.
+    pub errors: usize,
+    /// Errors beyond [`MAX_ERRORS`], which are only counted.
     pub errors_beyond: u64,
 }
 
-impl Report {
-    /// Counts a row that was taken.
-    pub fn take(&mut self, outcome: Outcome) {
-        self.rows += 1;
+impl AddAssign for ImportCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.created += other.created;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.refused += other.refused;
+        self.errors += other.errors;
+        self.errors_beyond += other.errors_beyond;
+    }
+}
+
+/// What the rows of a chunk amounted to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ChunkReport {
+    /// `counts.errors` is the length of `errors`.
+    pub counts: ImportCounts,
+    /// The first [`MAX_ERRORS`] errors, in the order of the rows.
+    pub errors: Vec<RowError>,
+}
+
+impl ChunkReport {
+    /// Counts a row that was accepted.
+    pub fn accept(&mut self, outcome: Outcome) {
+        self.counts.rows += 1;
         match outcome {
-            Outcome::Created => self.created += 1,
-            Outcome::Updated => self.updated += 1,
-            Outcome::Unchanged => self.unchanged += 1,
+            Outcome::Created => self.counts.created += 1,
+            Outcome::Updated => self.counts.updated += 1,
+            Outcome::Unchanged => self.counts.unchanged += 1,
         }
     }
 
-    /// Counts a row that was refused, once, with all its faults.
-    pub fn refuse(&mut self, row: u64, faults: impl IntoIterator<Item = RowError>) {
-        self.rows += 1;
-        self.refused += 1;
-        for RowError { field, reason } in faults {
-            self.keep(Refusal { row, field, reason: reason.into_owned() });
+    /// Counts a row that was refused: once, with all its errors.
+    pub fn refuse(&mut self, row: u64, errors: impl IntoIterator<Item = CellError>) {
+        self.counts.rows += 1;
+        self.counts.refused += 1;
+        for CellError { column, reason } in errors {
+            self.keep(RowError { row, field: column, reason: reason.into_owned() });
         }
     }
 
-    /// Adds the report of the part that follows.
-    pub fn add(&mut self, next: Self) {
-        self.rows += next.rows;
-        self.created += next.created;
-        self.updated += next.updated;
-        self.unchanged += next.unchanged;
-        self.refused += next.refused;
-        self.errors_beyond += next.errors_beyond;
-        next.errors.into_iter().for_each(|error| self.keep(error));
-    }
-
-    fn keep(&mut self, error: Refusal) {
+    fn keep(&mut self, error: RowError) {
         if self.errors.len() < MAX_ERRORS {
             self.errors.push(error);
+            self.counts.errors += 1;
         } else {
-            self.errors_beyond += 1;
+            self.counts.errors_beyond += 1;
         }
     }
 }
@@ -96,60 +104,84 @@ mod tests {
 
     use super::*;
 
-    fn one(row: u64, kind: u8) -> Report {
-        let mut report = Report::default();
+    fn add(report: &mut ChunkReport, row: u64, kind: u8) {
         match kind {
-            0 => report.take(Outcome::Created),
-            1 => report.take(Outcome::Updated),
-            2 => report.take(Outcome::Unchanged),
-            _ => report.refuse(row, [RowError::new("MobileNumber", "bad"), RowError::new("", "worse")]),
+            0 => report.accept(Outcome::Created),
+            1 => report.accept(Outcome::Updated),
+            2 => report.accept(Outcome::Unchanged),
+            _ => report.refuse(row, [CellError::new("MobileNumber", "bad"), CellError::new("", "worse")]),
         }
-        report
     }
 
     #[test]
-    fn a_thousand_faults_are_kept_and_the_rest_counted() {
-        let mut report = Report::default();
+    fn a_thousand_errors_are_kept_and_the_rest_counted() {
+        let mut report = ChunkReport::default();
         for row in 2..802 {
-            report.add(one(row, 3));
+            add(&mut report, row, 3);
         }
-        assert_eq!(
-            (report.rows, report.refused, report.errors.len(), report.errors_beyond),
-            (800, 800, 1000, 600)
-        );
-        assert_eq!(report.errors[0], Refusal { row: 2, field: "MobileNumber".into(), reason: "bad".into() });
+        let ImportCounts { rows, refused, errors, errors_beyond, .. } = report.counts;
+        assert_eq!((rows, refused, errors, errors_beyond), (800, 800, 1000, 600));
+        assert_eq!(report.errors.len(), 1000);
+        assert_eq!(report.errors[0], RowError { row: 2, field: "MobileNumber".into(), reason: "bad".into() });
     }
 
     #[test]
-    fn faults_that_a_part_only_counted_are_counted_in_the_whole() {
-        let beyond = |errors_beyond| Report { errors_beyond, ..Report::default() };
-        let mut whole = beyond(2);
-        whole.add(beyond(3));
-        assert_eq!(whole, beyond(5));
+    fn every_count_of_a_chunk_is_added_to_the_import() {
+        let one = ImportCounts {
+            rows: 10,
+            created: 1,
+            updated: 2,
+            unchanged: 3,
+            refused: 4,
+            errors: 5,
+            errors_beyond: 6,
+        };
+        let mut all = one;
+        all += one;
+        let twice = ImportCounts {
+            rows: 20,
+            created: 2,
+            updated: 4,
+            unchanged: 6,
+            refused: 8,
+            errors: 10,
+            errors_beyond: 12,
+        };
+        assert_eq!(all, twice);
     }
 
     #[test]
-    fn it_is_written_as_the_api_says() {
-        let json = serde_json::to_value(one(2, 0)).unwrap();
-        assert_eq!(json["created"], 1);
-        assert_eq!(json["errorsBeyond"], 0);
-        assert_eq!(serde_json::from_value::<Report>(json).unwrap(), one(2, 0));
+    fn counts_are_stored_under_the_names_they_always_had() {
+        let mut report = ChunkReport::default();
+        add(&mut report, 2, 0);
+        let json = serde_json::to_value(report.counts).unwrap();
+        let expected = serde_json::json!({
+            "rows": 1, "created": 1, "updated": 0, "unchanged": 0, "refused": 0, "errors": 0, "errors_beyond": 0,
+        });
+        assert_eq!(json, expected);
+        assert_eq!(serde_json::from_value::<ImportCounts>(json).unwrap(), report.counts);
     }
 
     proptest! {
         #[test]
-        fn parts_add_up_to_the_whole(kinds in prop::collection::vec(0_u8..4, 0..1500), cut in any::<prop::sample::Index>()) {
-            let whole = |kinds: &[(u64, u8)]| kinds.iter().fold(Report::default(), |mut all, (row, kind)| {
-                all.add(one(*row, *kind));
-                all
-            });
+        fn the_counts_of_chunks_add_up_to_the_whole(
+            kinds in prop::collection::vec(0_u8..4, 0..1500),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let report = |kinds: &[(u64, u8)]| {
+                let mut report = ChunkReport::default();
+                kinds.iter().for_each(|(row, kind)| add(&mut report, *row, *kind));
+                report
+            };
             let kinds: Vec<(u64, u8)> = (2..).zip(kinds).collect();
             let (head, tail) = kinds.split_at(cut.index(kinds.len() + 1));
-            let mut parts = whole(head);
-            parts.add(whole(tail));
-            let all = whole(&kinds);
-            prop_assert_eq!(all.rows, all.created + all.updated + all.unchanged + all.refused);
-            prop_assert_eq!(parts, all);
+            let (whole, mut parts) = (report(&kinds).counts, report(head).counts);
+            parts += report(tail).counts;
+            prop_assert_eq!(whole.rows, whole.created + whole.updated + whole.unchanged + whole.refused);
+            let total = |counts: &ImportCounts| counts.errors as u64 + counts.errors_beyond;
+            prop_assert_eq!(total(&parts), total(&whole));
+            let without_errors = |counts| ImportCounts { errors: 0, errors_beyond: 0, ..counts };
+            prop_assert_eq!(without_errors(parts), without_errors(whole));
         }
     }
 }

@@ -1,4 +1,7 @@
-//! A row: what it says of one contact.
+//! A row of the file: what it says about one contact.
+//!
+//! Cells are read leniently where the meaning is clear (`Yes`, `y`, `1`; any notation of a phone number) and refused with a
+//! reason where it is not. All errors of a row are reported at once.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -9,66 +12,67 @@ use super::{
 };
 use crate::{ids::UserId, phone::PhoneNumber, settings};
 
-/// What the `StaffId` column says.
+/// What the `StaffId` column says about the assigned user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Staff {
-    /// There is no such column: assignments stay.
+    /// The file has no such column: the assignment stays.
     Absent,
-    /// The cell is blank: nobody is assigned.
+    /// The cell is blank: the assignment is cleared.
     Blank,
     /// This user is assigned.
     Is(UserId),
 }
 
-/// What a row says.
+/// A row that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// The customer's own id of the contact.
     pub external_id: String,
-    /// Given name; blank is none.
+    /// `None` if blank.
     pub first_name: Option<String>,
-    /// Family name; blank is none.
+    /// `None` if blank.
     pub last_name: Option<String>,
-    /// Where texts go.
+    /// The contact's number.
     pub number: PhoneNumber,
-    /// What `OptedOut` says; blank or no such column says nothing.
+    /// `None` if the cell is blank or the file has no such column.
     pub opted_out: Option<bool>,
-    /// Whom the contact is assigned to.
+    /// The assigned user.
     pub staff: Staff,
-    /// The custom fields of the file; a blank cell clears its field.
+    /// Custom fields by name. `None` is a blank cell, which clears the field.
     pub custom: BTreeMap<String, Option<String>>,
 }
 
-/// Why a row is refused.
+/// Why a cell, and with it its row, is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowError {
-    /// The column as the file calls it; empty when it is about the whole row.
-    pub field: String,
-    /// A sentence for people.
+pub struct CellError {
+    /// The column as named in the file; empty if the error concerns the whole row.
+    pub column: String,
+    /// A sentence for the user.
     pub reason: Cow<'static, str>,
 }
 
-impl RowError {
-    pub(super) fn new(field: &str, reason: &'static str) -> Self {
-        Self { field: field.to_owned(), reason: Cow::Borrowed(reason) }
+impl CellError {
+    /// An error in this column.
+    pub fn new(column: &str, reason: &'static str) -> Self {
+        Self { column: column.to_owned(), reason: Cow::Borrowed(reason) }
     }
 }
 
-/// What a cell breaks.
-type Fault = &'static str;
+type Reason = &'static str;
 
-const EXTERNAL_ID: Fault = "an id of 1 to 64 characters without control characters is expected";
-const NAME: Fault = "at most 80 characters without control characters are expected";
-const NUMBER: Fault = "not a phone number";
-const SHORTENED: Fault = "the spreadsheet shortened this number: format the column as text, and save again";
-const OPTED_OUT: Fault = "yes, true, y, 1, no, false, n, 0 or nothing is expected";
-const VALUE: Fault = "at most 500 characters without control characters are expected";
-const ENCODING: Fault = "holds characters that cannot be read: save the file as UTF-8";
-const NAMELESS: Fault = "this column has no name";
-pub(super) const NO_SUCH_USER: Fault = "no user with this id";
+const EXTERNAL_ID: Reason = "expected an id of 1 to 64 characters without control characters";
+const NAME: Reason = "expected at most 80 characters without control characters";
+const NUMBER: Reason = "not a phone number";
+const SHORTENED: Reason =
+    "the spreadsheet shortened this number: format the column as text and save the file again";
+const OPTED_OUT: Reason = "expected yes, true, y, 1, no, false, n, 0, or a blank cell";
+const VALUE: Reason = "expected at most 500 characters without control characters";
+const ENCODING: Reason = "contains unreadable characters: save the file as UTF-8";
+const UNNAMED: Reason = "this cell has a value, but its column has no name";
+pub(super) const NO_SUCH_USER: Reason = "no user with this id";
 
 impl Columns {
-    /// Whether nothing at all stands in a row, as at the end of many a spreadsheet: such rows are skipped.
+    /// Whether all fields of a row are blank, as in the last rows of many spreadsheets. Such rows are skipped.
     pub fn is_blank<'a>(fields: impl IntoIterator<Item = &'a str>) -> bool {
         fields.into_iter().all(|field| field.trim().is_empty())
     }
@@ -76,36 +80,36 @@ impl Columns {
     /// Reads a row of the file.
     ///
     /// # Errors
-    /// All [`RowError`]s, in the order of the columns.
-    pub fn row(&self, fields: &[&str]) -> Result<Row, Vec<RowError>> {
+    /// Every [`CellError`], in the order of the columns.
+    pub fn row(&self, fields: &[&str]) -> Result<Row, Vec<CellError>> {
         if fields.len() != self.count() {
-            let reason = format!("{} columns instead of {}", fields.len(), self.count());
-            return Err(vec![RowError { field: String::new(), reason: reason.into() }]);
+            let reason = format!("expected {} columns, found {}", self.count(), fields.len());
+            return Err(vec![CellError { column: String::new(), reason: reason.into() }]);
         }
-        let mut reading = Reading::default();
-        let mut faults = Vec::new();
+        let mut cells = Cells::default();
+        let mut errors = Vec::new();
         for ((column, name), field) in self.all.iter().zip(&self.names).zip(fields) {
-            if let Err(reason) = reading.take(column, import_cell(field.trim()).trim()) {
-                faults.push(RowError::new(name, reason));
+            if let Err(reason) = cells.read(column, import_cell(field.trim()).trim()) {
+                errors.push(CellError::new(name, reason));
             }
         }
-        match (reading.external_id, reading.number) {
-            (Some(external_id), Some(number)) if faults.is_empty() => Ok(Row {
+        match (cells.external_id, cells.number) {
+            (Some(external_id), Some(number)) if errors.is_empty() => Ok(Row {
                 external_id,
                 number,
-                first_name: reading.first_name,
-                last_name: reading.last_name,
-                opted_out: reading.opted_out,
-                staff: reading.staff.unwrap_or(Staff::Absent),
-                custom: reading.custom,
+                first_name: cells.first_name,
+                last_name: cells.last_name,
+                opted_out: cells.opted_out,
+                staff: cells.staff.unwrap_or(Staff::Absent),
+                custom: cells.custom,
             }),
-            _ => Err(faults),
+            _ => Err(errors),
         }
     }
 }
 
 #[derive(Default)]
-struct Reading {
+struct Cells {
     external_id: Option<String>,
     first_name: Option<String>,
     last_name: Option<String>,
@@ -115,8 +119,8 @@ struct Reading {
     custom: BTreeMap<String, Option<String>>,
 }
 
-impl Reading {
-    fn take(&mut self, column: &Column, cell: &str) -> Result<(), Fault> {
+impl Cells {
+    fn read(&mut self, column: &Column, cell: &str) -> Result<(), Reason> {
         if cell.contains('\u{fffd}') {
             return Err(ENCODING);
         }
@@ -130,34 +134,34 @@ impl Reading {
             Column::Custom(name) => {
                 self.custom.insert(name.clone(), value(cell)?);
             }
-            Column::Nameless if cell.is_empty() => {}
-            Column::Nameless => return Err(NAMELESS),
+            Column::Unnamed if cell.is_empty() => {}
+            Column::Unnamed => return Err(UNNAMED),
         }
         Ok(())
     }
 }
 
-fn external_id(cell: &str) -> Result<String, Fault> {
+fn external_id(cell: &str) -> Result<String, Reason> {
     let fits = (1..=MAX_EXTERNAL_ID_LENGTH).contains(&cell.len()) && !cell.contains(char::is_control);
     fits.then(|| cell.to_owned()).ok_or(EXTERNAL_ID)
 }
 
-fn name(cell: &str) -> Result<Option<String>, Fault> {
+fn name(cell: &str) -> Result<Option<String>, Reason> {
     if cell.is_empty() { Ok(None) } else { settings::name(cell).map(Some).map_err(|_| NAME) }
 }
 
-/// `2.0256E+09` is what a spreadsheet makes of a long number in a narrow column: its digits are lost.
-fn number(cell: &str) -> Result<PhoneNumber, Fault> {
+/// Spreadsheets show a long number in a narrow column as `2.0256E+09`, and save it that way: the digits are lost.
+fn number(cell: &str) -> Result<PhoneNumber, Reason> {
     let digits =
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'+');
     match cell.split_once(['e', 'E']) {
         Some((mantissa, exponent)) if digits(mantissa) && digits(exponent) => Err(SHORTENED),
-        _ if cell.contains(char::is_alphabetic) => Err(NUMBER), // an extension cannot be texted
+        _ if cell.contains(char::is_alphabetic) => Err(NUMBER), // an extension cannot receive messages
         _ => PhoneNumber::parse(cell).map_err(|_| NUMBER),
     }
 }
 
-fn opted_out(cell: &str) -> Result<Option<bool>, Fault> {
+fn opted_out(cell: &str) -> Result<Option<bool>, Reason> {
     match cell.to_ascii_lowercase().as_str() {
         "" => Ok(None),
         "yes" | "true" | "y" | "1" => Ok(Some(true)),
@@ -166,7 +170,7 @@ fn opted_out(cell: &str) -> Result<Option<bool>, Fault> {
     }
 }
 
-fn staff(cell: &str) -> Result<Staff, Fault> {
+fn staff(cell: &str) -> Result<Staff, Reason> {
     if cell.is_empty() {
         Ok(Staff::Blank)
     } else {
@@ -174,8 +178,8 @@ fn staff(cell: &str) -> Result<Staff, Fault> {
     }
 }
 
-/// Line breaks and tabs, which cells with notes hold, become spaces.
-fn value(cell: &str) -> Result<Option<String>, Fault> {
+/// Line breaks and tabs, as in cells with notes, become spaces.
+fn value(cell: &str) -> Result<Option<String>, Reason> {
     let line = cell.replace("\r\n", " ").replace(['\n', '\r', '\t'], " ");
     let fits = line.chars().count() <= MAX_CUSTOM_VALUE_LENGTH && !line.contains(char::is_control);
     if line.is_empty() { Ok(None) } else { fits.then_some(Some(line)).ok_or(VALUE) }
@@ -201,14 +205,14 @@ mod tests {
         .unwrap()
     }
 
-    fn row(fields: [&str; 8]) -> Result<Row, Vec<RowError>> {
+    fn row(fields: [&str; 8]) -> Result<Row, Vec<CellError>> {
         columns().row(&fields)
     }
 
     const ADA: [&str; 8] = [" S-7 ", "Ada", " Lovelace", "(202) 555-0143", "", "", "", ""];
 
     #[test]
-    fn a_row_says_what_its_cells_say() {
+    fn a_row_is_read_from_its_cells() {
         let read = row(["S-7", "Ada", "", "'+1 202 555 0143", "Yes", "ben", "B 12", " "]).unwrap();
         assert_eq!(read.external_id, "S-7");
         assert_eq!((read.first_name.as_deref(), read.last_name), (Some("Ada"), None));
@@ -222,14 +226,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_column_is_not_a_blank_one() {
+    fn a_missing_column_differs_from_a_blank_cell() {
         let columns = Columns::parse(["LastName", "FirstName", "StudentId", "mobile_number"]).unwrap();
         let read = columns.row(&["Lovelace", "Ada", "S-7", "2025550143"]).unwrap();
         assert_eq!((read.staff, read.opted_out, read.custom.len()), (Staff::Absent, None, 0));
     }
 
     #[test]
-    fn opted_out_is_read_in_its_notations() {
+    fn opted_out_is_read_in_all_its_notations() {
         for (cell, expected) in [
             ("YES", Some(true)),
             ("true", Some(true)),
@@ -249,11 +253,12 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_a_row_is_told() {
+    fn all_errors_of_a_row_are_reported_in_the_order_of_the_columns() {
         let long = "x".repeat(501);
-        let faults = row(["", &long[..81], "a\u{7}b", "555-0143", "maybe", "no such#user", &long, "lost"])
+        let errors = row(["", &long[..81], "a\u{7}b", "555-0143", "maybe", "no such#user", &long, "lost"])
             .unwrap_err();
-        let told: Vec<_> = faults.iter().map(|fault| (fault.field.as_str(), fault.reason.as_ref())).collect();
+        let reported: Vec<_> =
+            errors.iter().map(|error| (error.column.as_str(), error.reason.as_ref())).collect();
         let all = [
             ("ContactId", EXTERNAL_ID),
             ("FirstName", NAME),
@@ -262,21 +267,24 @@ mod tests {
             ("OptedOut", OPTED_OUT),
             ("StaffId", NO_SUCH_USER),
             ("Bus", VALUE),
-            ("", NAMELESS),
+            ("", UNNAMED),
         ];
-        assert_eq!(told, all);
+        assert_eq!(reported, all);
     }
 
     #[test]
-    fn too_many_or_too_few_columns_are_told_with_their_count() {
-        let faults = columns().row(&ADA[..7]).unwrap_err();
-        assert_eq!((faults[0].field.as_str(), faults[0].reason.as_ref()), ("", "7 columns instead of 8"));
+    fn a_row_with_too_many_or_too_few_columns_is_refused_with_both_counts() {
+        let errors = columns().row(&ADA[..7]).unwrap_err();
+        assert_eq!(
+            (errors[0].column.as_str(), errors[0].reason.as_ref()),
+            ("", "expected 8 columns, found 7")
+        );
         assert!(columns().row(&[ADA.as_slice(), &[""]].concat()).is_err());
         assert!(Columns::is_blank(["", " ", "\u{a0}"]) && !Columns::is_blank(["", "x"]));
     }
 
     #[test]
-    fn what_a_spreadsheet_made_of_a_number_is_no_number() {
+    fn a_number_that_a_spreadsheet_shortened_is_refused_with_that_reason() {
         for bad in ["2.02556E+09", "2.0255501E+09", "1.2025550143e10", "2025550143E0"] {
             assert_eq!(number(bad), Err(SHORTENED), "{bad}");
         }
@@ -288,13 +296,13 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_decoded_is_refused() {
-        let faults = row(["S-7", "Ad\u{fffd}", "", "2025550143", "", "", "", ""]).unwrap_err();
-        assert_eq!(faults, [RowError::new("FirstName", ENCODING)]);
+    fn a_cell_that_could_not_be_decoded_is_refused() {
+        let errors = row(["S-7", "Ad\u{fffd}", "", "2025550143", "", "", "", ""]).unwrap_err();
+        assert_eq!(errors, [CellError::new("FirstName", ENCODING)]);
     }
 
     #[test]
-    fn a_note_of_several_lines_becomes_one() {
+    fn a_note_of_several_lines_becomes_one_line() {
         assert_eq!(value("a\r\nb\nc\td"), Ok(Some("a b c d".into())));
         assert_eq!(value("bell\u{7}"), Err(VALUE));
         assert_eq!(value(&"ü".repeat(500)), Ok(Some("ü".repeat(500))));
@@ -302,11 +310,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_cells_make_a_row_or_faults(cells in prop::collection::vec(".{0,90}", 8)) {
+        fn any_cells_give_a_row_or_errors(cells in prop::collection::vec(".{0,90}", 8)) {
             let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
             match columns().row(&cells) {
                 Ok(row) => prop_assert!(!row.external_id.is_empty()),
-                Err(faults) => prop_assert!(!faults.is_empty()),
+                Err(errors) => prop_assert!(!errors.is_empty()),
             }
         }
     }

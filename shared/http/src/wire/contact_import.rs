@@ -1,8 +1,7 @@
 //! Imports of contacts.
 
 use serde::{Deserialize, Serialize};
-use shared_aws::import::{Import, ImportCounts};
-use shared_domain::import::Refusal;
+use shared_domain::import::{Import, ImportCounts, RowError};
 use utoipa::ToSchema;
 
 /// An import, or what it would do: its report so far.
@@ -91,9 +90,9 @@ pub struct ImportWish {
 
 impl ImportView {
     /// As it stands, with these faults.
-    pub fn of(import: &Import, errors: Vec<Refusal>) -> Self {
+    pub fn of(import: &Import, errors: Vec<RowError>) -> Self {
         let ImportCounts { rows, created, updated, unchanged, refused, errors_beyond, .. } = import.counts;
-        let error = |Refusal { row, field, reason }| ImportErrorView { row, field, reason };
+        let error = |RowError { row, field, reason }| ImportErrorView { row, field, reason };
         Self {
             import_id: import.id.to_string(),
             status: import.status.as_str(),
