@@ -31,7 +31,7 @@ run: ## The whole system on this machine, until Ctrl-C (no Docker)
 	@exec $(CLOUD) run
 
 .PHONY: test
-test: lint unit journeys ## All checks and tests, from fast to whole
+test: lint unit journeys tour ## All checks and tests, from fast to whole
 
 .PHONY: unit
 unit: ## Domain, contract and handler tests
@@ -51,6 +51,11 @@ journeys: ## Tests over HTTP against a local cloud of their own
 	$(CLOUD) exec -- cargo test --workspace --test journeys
 	cargo test --workspace --test rights
 	cargo test --workspace --test canaries
+
+.PHONY: tour
+tour: ## The commands of README.md and docs/, typed into bash and zsh
+	$(call headline,Tour of the documentation)
+	$(CLOUD) exec -- python3 tests/tour/check.py
 
 # The randomized tests of `make test`, with more seeds and steps. ONLY= takes one: canaries|contention|deliveries|engine|
 # extra_fields|forgeries|fuzzed|inbound|lock_simulation|malformed|model|replays|sends; SEED= runs one seed.

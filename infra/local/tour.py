@@ -68,7 +68,9 @@ def carrier(path: str, *fields: str) -> None:
 
 
 def emails() -> None:
-    print(call("GET", stack()["inspect"]["emails"], {}, None))
+    sent = json.loads(call("GET", stack()["inspect"]["emails"], {}, None))["messages"].values()
+    newest_first = sorted((mail for mails in sent for mail in mails), key=lambda mail: -mail["Timestamp"])
+    print(json.dumps([{"to": mail["To"][0], "subject": mail["Subject"], "text": mail["BodyText"]} for mail in newest_first]))
 
 
 def call(method: str, url: str, headers: dict, data: bytes | None) -> str:

@@ -84,3 +84,22 @@ async fn a_month_in_which_nothing_happens_costs_what_is_written_here() {
     let dollars = |dollars: f64| format!("{dollars:.2}");
     assert_eq!((dollars(month.dollars()).as_str(), dollars(month.alarms.dollars).as_str()), MONTH);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_gives_the_costs() {
+    let prices = Prices::read();
+    let flows = flows::all(&prices).await;
+    let dollars = |name: &str| flows.iter().find(|flow| flow.name == name).unwrap().dollars(&prices);
+    let inbound = dollars("inbound message, unread conversation with assigned user");
+    let reply = dollars("reply, with two delivery reports");
+    let month = idle::month(&prices).await;
+    let (idle, alarms) = (month.dollars(), month.alarms.dollars);
+    let table = format!(
+        "| | Cost in {} at list prices, without Twilio |\n|---|---|\n\
+        | one month without traffic | ${idle:.2}, and ${alarms:.2} for the alarms |\n\
+        | one million inbound messages | ${inbound:.2} |\n\
+        | one million replies with delivery reports | ${reply:.2} |\n",
+        prices.region
+    );
+    assert_block("README.md", "costs", &table);
+}
