@@ -49,8 +49,42 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 def load() -> dict:
-    """template.yaml as plain data."""
-    return yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader)
+    """template.yaml as plain data, with its loops expanded."""
+    template = _expand_loops(yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader))
+    template["Transform"].remove("AWS::LanguageExtensions")
+    return template
+
+
+def _expand_loops(node):
+    """Expands `Fn::ForEach` as the transform AWS::LanguageExtensions does, which the emulator does not have."""
+    if isinstance(node, list):
+        return [_expand_loops(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    expanded = {}
+    for key, value in node.items():
+        if key.startswith("Fn::ForEach::"):
+            identifier, collection, body = value
+            for item in collection:
+                expanded |= _expand_loops(_replace(identifier, item, body))
+        else:
+            expanded[key] = _expand_loops(value)
+    return expanded
+
+
+def _replace(identifier: str, item: str, node):
+    """Replaces the identifier of a loop. A `Fn::Sub` without other variables becomes a plain string."""
+    if isinstance(node, str):
+        return node.replace(f"${{{identifier}}}", item)
+    if isinstance(node, list):
+        return [_replace(identifier, item, element) for element in node]
+    if not isinstance(node, dict):
+        return node
+    if node == {"Ref": identifier}:
+        return item
+    replaced = {_replace(identifier, item, key): _replace(identifier, item, value) for key, value in node.items()}
+    text = replaced.get("Fn::Sub")
+    return text if isinstance(text, str) and "${" not in text else replaced
 
 
 def _functions(template: dict) -> dict[str, dict]:

@@ -1,7 +1,7 @@
-//! What the template grants is what the functions use: no more, no less. The local cloud writes down each right that a
-//! role makes use of while the journeys run (`rights.jsonl` beside its `stack.json`); `make journeys` compares.
+//! The template grants the rights that the functions use and no others. While the journeys run, the local cloud
+//! records each right that a role uses in `rights.jsonl`. `make journeys` runs this comparison afterwards.
 
-#![allow(clippy::unwrap_used, reason = "all of it is a test, its steps as well")]
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
 use std::{collections::BTreeSet, env, fs};
 
@@ -10,16 +10,16 @@ use serde_norway::Value;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// Function, action, resource; functions and resources by their names in the template.
+/// Function, action and resource. Functions and resources have their logical IDs.
 type Right = (String, String, String);
 
-/// Rights that no journey needs, and what does. Handler tests show the need of each.
-const BEYOND_JOURNEYS: [(&str, &str, &str, &str); 14] = [
+/// Rights that no journey uses, with the reason. Handler tests cover each.
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 14] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
         "Table",
-        "gives a claim back when an e-mail was surely not sent",
+        "releases the claim of an e-mail that was not sent",
     ),
     ("InboxReconcileFunction", "dynamodb:Query", "Table", "runs every five minutes"),
     ("InboxReconcileFunction", "dynamodb:GetItem", "Table", "the same"),
@@ -29,14 +29,14 @@ const BEYOND_JOURNEYS: [(&str, &str, &str, &str); 14] = [
         "MessagesFunction",
         "s3:ListBucket",
         "Files",
-        "turns a missing upload's 403 into 404; the emulator asks for no right",
+        "makes S3 answer 404 for a missing upload; the emulator does not require it",
     ),
     ("SendReconcileFunction", "sqs:SendMessage", "SendQueue", "queues what the stream lost"),
     ("SendReconcileFunction", "sqs:SendMessage", "MailQueue", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "MediaQueue", "the same"),
     ("SendReconcileFunction", "dynamodb:DeleteItem", "Table", "the same"),
-    ("SendReconcileFunction", "dynamodb:UpdateItem", "Table", "settles what the carrier was asked for"),
-    ("RegistrationPollFunction", "dynamodb:Query", "Table", "a journey's poll may find nothing to ask"),
+    ("SendReconcileFunction", "dynamodb:UpdateItem", "Table", "stores the outcome that the carrier reports"),
+    ("RegistrationPollFunction", "dynamodb:Query", "Table", "a poll may find nothing that is due"),
     ("RegistrationPollFunction", "dynamodb:UpdateItem", "Table", "the same"),
     ("RegistrationPollFunction", "sqs:SendMessage", "RegistrationQueue", "the same"),
 ];
@@ -51,8 +51,9 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-/// `Table.Arn` → `Table`, `${Table.Arn}/index/x` → `Table/index/x`, `arn:…:${CarrierSecretName}-??????` → `CarrierSecretName`.
-fn named(resource: &str) -> String {
+/// `Table.Arn` → `Table`, `${Table.Arn}/index/x` → `Table/index/x`,
+/// `arn:…:${CarrierSecretName}-??????` → `CarrierSecretName`.
+fn resource_name(resource: &str) -> String {
     if resource.starts_with("arn:") {
         return resource.rsplit("${").next().unwrap().split('}').next().unwrap().to_owned();
     }
@@ -62,8 +63,7 @@ fn named(resource: &str) -> String {
 }
 
 fn granted() -> BTreeSet<Right> {
-    let template: Value =
-        serde_norway::from_str(&fs::read_to_string(format!("{ROOT}/template.yaml")).unwrap()).unwrap();
+    let template = test_kit::template::read();
     let mut granted = BTreeSet::new();
     for (name, resource) in template["Resources"].as_mapping().unwrap() {
         if resource["Type"] != "AWS::Serverless::Function" {
@@ -73,7 +73,8 @@ fn granted() -> BTreeSet<Right> {
             for statement in policy["Statement"].as_sequence().unwrap() {
                 for action in texts(&statement["Action"]) {
                     let mail = action.starts_with("ses:").then(|| vec!["mail".to_owned()]);
-                    let resources = || texts(&statement["Resource"]).iter().map(|text| named(text)).collect();
+                    let resources =
+                        || texts(&statement["Resource"]).iter().map(|text| resource_name(text)).collect();
                     for resource in mail.unwrap_or_else(resources) {
                         granted.insert((name.as_str().unwrap().to_owned(), action.clone(), resource));
                     }
@@ -84,9 +85,11 @@ fn granted() -> BTreeSet<Right> {
     granted
 }
 
-/// The name in the template of a resource whose name the stack made of it: `shared-inbox-<name>-<13 hexadecimal digits>…`.
-fn logical(made: &str) -> Option<(&str, &str)> {
-    let rest = &made[made.find("shared-inbox-")? + "shared-inbox-".len()..];
+/// The logical ID in a physical name and the rest of the name:
+/// `shared-inbox-<logical ID>-<13 hexadecimal digits>…`.
+fn logical_id(physical_name: &str) -> Option<(&str, &str)> {
+    let start = physical_name.find("shared-inbox-")? + "shared-inbox-".len();
+    let rest = &physical_name[start..];
     let (name, rest) = rest.split_once('-')?;
     Some((name, &rest[rest.find(|letter: char| !letter.is_ascii_hexdigit()).unwrap_or(rest.len())..]))
 }
@@ -94,7 +97,7 @@ fn logical(made: &str) -> Option<(&str, &str)> {
 fn right(line: &str) -> Option<Right> {
     let used: Json = serde_json::from_str(line).unwrap();
     let [role, action, resource] = ["role", "action", "resource"].map(|name| used[name].as_str().unwrap());
-    let function = logical(role.rsplit('/').next()?)?.0.strip_suffix("Role")?;
+    let function = logical_id(role.rsplit('/').next()?)?.0.strip_suffix("Role")?;
     let resource = if action.starts_with("ses:") {
         "mail".to_owned()
     } else if let Some(object) = resource.strip_prefix("arn:aws:s3:::") {
@@ -103,10 +106,10 @@ fn right(line: &str) -> Option<Right> {
     } else if resource.contains(":secret:shared-inbox/carrier") {
         "CarrierSecretName".to_owned()
     } else {
-        let (name, rest) = logical(resource)?;
+        let (name, rest) = logical_id(resource)?;
         format!("{name}{}", if rest.starts_with("/index/") { rest } else { "" })
     };
-    let action = action.replace("SendMessageBatch", "SendMessage"); // one right covers both
+    let action = action.replace("SendMessageBatch", "SendMessage"); // sqs:SendMessage covers both
     Some((function.to_owned(), action, resource))
 }
 
@@ -119,15 +122,15 @@ fn used() -> BTreeSet<Right> {
 }
 
 #[test]
-fn functions_use_what_they_are_granted_and_nothing_else() {
+fn functions_use_all_granted_rights_and_no_others() {
     let (granted, used) = (granted(), used());
     assert!(granted.len() > 60 && used.len() > 60, "{} granted, {} used", granted.len(), used.len());
-    let beyond = BEYOND_JOURNEYS
+    let exceptions = NOT_USED_BY_JOURNEYS
         .map(|(function, action, resource, _)| (function.to_owned(), action.to_owned(), resource.to_owned()));
-    let idle: Vec<_> = granted.difference(&used).filter(|right| !beyond.contains(right)).collect();
-    assert_eq!(idle, Vec::<&Right>::new(), "granted, and used by no journey");
+    let unused: Vec<_> = granted.difference(&used).filter(|right| !exceptions.contains(right)).collect();
+    assert_eq!(unused, Vec::<&Right>::new(), "granted, but used by no journey");
     let denied: Vec<_> = used.difference(&granted).collect();
-    assert_eq!(denied, Vec::<&Right>::new(), "used, and not granted by the template");
-    let gone: Vec<_> = beyond.iter().filter(|right| !granted.contains(right)).collect();
-    assert_eq!(gone, Vec::<&Right>::new(), "listed here, and not granted any more");
+    assert_eq!(denied, Vec::<&Right>::new(), "used, but not granted by the template");
+    let obsolete: Vec<_> = exceptions.iter().filter(|right| !granted.contains(right)).collect();
+    assert_eq!(obsolete, Vec::<&Right>::new(), "listed here, but no longer granted");
 }

@@ -7,13 +7,24 @@ use shared_domain::lock::LockPolicy;
 /// Reads environment variables and collects the problems it finds.
 #[derive(Debug, Default)]
 pub struct Environment {
+    names: Vec<String>,
     problems: Vec<String>,
 }
 
 /// Every problem found in the environment.
 #[derive(Debug, thiserror::Error)]
-#[error("the function's environment is incomplete: {}", .0.join("; "))]
-pub struct ConfigError(Vec<String>);
+#[error("the function's environment is incomplete: {}", .problems.join("; "))]
+pub struct ConfigError {
+    names: Vec<String>,
+    problems: Vec<String>,
+}
+
+impl ConfigError {
+    /// Returns the names of all variables that were read, including the optional ones.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
 
 impl Environment {
     /// Returns a variable that must be set and not empty.
@@ -25,7 +36,8 @@ impl Environment {
     }
 
     /// Returns a variable. `None` if it is unset or empty.
-    pub fn optional(&self, name: &str) -> Option<String> {
+    pub fn optional(&mut self, name: &str) -> Option<String> {
+        self.names.push(name.to_owned());
         std::env::var(name).ok().filter(|value| !value.is_empty())
     }
 
@@ -65,7 +77,8 @@ impl Environment {
 
     /// Errors if any variable was missing or malformed.
     pub fn finish(self) -> Result<(), ConfigError> {
-        if self.problems.is_empty() { Ok(()) } else { Err(ConfigError(self.problems)) }
+        let Self { names, problems } = self;
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { names, problems }) }
     }
 }
 

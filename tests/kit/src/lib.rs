@@ -16,4 +16,4 @@ pub mod gateway;
 pub mod meter;
 pub mod mortal;
 pub mod queue;
-mod template;
+pub mod template;

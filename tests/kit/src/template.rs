@@ -1,4 +1,5 @@
-//! The table as `template.yaml` describes it, so that keys, indexes and projections are written once.
+//! `template.yaml` with its loops expanded, and its table, so that keys, indexes and projections are defined
+//! once.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -8,7 +9,7 @@ use aws_sdk_dynamodb::{
     },
 };
 use serde::Deserialize;
-use serde_norway::Value;
+use serde_norway::{Mapping, Value, value::TaggedValue};
 
 const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
 
@@ -58,10 +59,58 @@ struct TimeToLive {
     enabled: bool,
 }
 
-/// The properties of the template's one table. Read as a tree first, which keeps tags such as `!Ref` as they are.
+/// Returns the template after `Fn::ForEach` is expanded, as the transform `AWS::LanguageExtensions` does it.
+/// Tags such as `!Ref` are kept.
+pub fn read() -> Value {
+    let text = std::fs::read_to_string(TEMPLATE).expect("the workspace has a template.yaml");
+    expand_loops(serde_norway::from_str(&text).expect("template.yaml is YAML"))
+}
+
+fn expand_loops(value: Value) -> Value {
+    let Value::Mapping(entries) = value else { return value };
+    let mut expanded = Mapping::new();
+    for (key, value) in entries {
+        let is_loop = key.as_str().is_some_and(|key| key.starts_with("Fn::ForEach::"));
+        if !is_loop {
+            expanded.insert(key, expand_loops(value));
+            continue;
+        }
+        let identifier = value[0].as_str().expect("a loop has an identifier");
+        for item in value[1].as_sequence().expect("a loop has a collection") {
+            let item = item.as_str().expect("collections hold strings");
+            let Value::Mapping(body) = replace(identifier, item, &value[2]) else {
+                panic!("the body of a loop is a mapping")
+            };
+            expanded.extend(body);
+        }
+    }
+    Value::Mapping(expanded)
+}
+
+/// Replaces the identifier of a loop. A `!Sub` without other variables becomes a plain string.
+fn replace(identifier: &str, item: &str, value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace(&format!("${{{identifier}}}"), item)),
+        Value::Sequence(values) => values.iter().map(|value| replace(identifier, item, value)).collect(),
+        Value::Mapping(entries) => {
+            let replace = |value| replace(identifier, item, value);
+            Value::Mapping(entries.iter().map(|(key, value)| (replace(key), replace(value))).collect())
+        }
+        Value::Tagged(tagged) if tagged.tag == "Ref" && tagged.value == identifier => item.into(),
+        Value::Tagged(tagged) => {
+            let value = replace(identifier, item, &tagged.value);
+            if tagged.tag == "Sub" && value.as_str().is_some_and(|text| !text.contains("${")) {
+                return value;
+            }
+            Value::Tagged(Box::new(TaggedValue { tag: tagged.tag.clone(), value }))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+/// The properties of the template's only table.
 fn table() -> TableProperties {
-    let text = std::fs::read_to_string(TEMPLATE).expect("template.yaml stands at the root of the workspace");
-    let template: Value = serde_norway::from_str(&text).expect("template.yaml is YAML");
+    let template = read();
     let resources =
         template.get("Resources").and_then(Value::as_mapping).expect("the template has resources");
     let is_table =
@@ -104,7 +153,7 @@ fn index(index: &Index) -> GlobalSecondaryIndex {
         .unwrap()
 }
 
-/// Makes the table, without its stream: nothing here reads it, and it would make every write slow.
+/// Creates the table without its stream: no test reads it, and it would slow down every write.
 pub(crate) async fn create_table(client: &Client, name: &str) {
     let table = table();
     client

@@ -6,12 +6,10 @@ use std::time::Duration;
 use serde_norway::Value;
 use shared_aws::clients::{MailQueue, MediaQueue, RegistrationQueue, SendQueue};
 use shared_lambda::clock;
-use test_kit::meter::Meter;
+use test_kit::{meter::Meter, template};
 
 use super::{Count, Step, prices::Prices, stand_ins};
 use crate::scene::Scene;
-
-const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml");
 
 /// The plan for a month.
 pub const GOAL: f64 = 1.50;
@@ -43,8 +41,7 @@ impl Month {
 
 /// Counts it.
 pub async fn month(prices: &Prices) -> Month {
-    let text = std::fs::read_to_string(TEMPLATE).unwrap();
-    let template: Value = serde_norway::from_str(&text).unwrap();
+    let template = template::read();
     let mut lines = polled_queues(&template, prices);
     lines.extend(schedules(&template, prices).await);
     // One more than the template's: the carrier's, which is made before it.

@@ -1,0 +1,105 @@
+//! Environment variables: the template sets those that the functions read. With an empty environment each
+//! function refuses to start, and its error has the names of all variables that it reads.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+};
+
+use shared_lambda::config::ConfigError;
+
+use crate::{functions, packages, template, texts};
+
+type Names = BTreeSet<String>;
+
+fn names<App>(started: Result<App, impl Into<Box<dyn Error + Send + Sync>>>) -> Names {
+    let Err(error) = started else { panic!("started with an empty environment") };
+    let error = error.into();
+    error
+        .downcast_ref::<ConfigError>()
+        .expect("the environment is checked first")
+        .names()
+        .iter()
+        .cloned()
+        .collect()
+}
+
+/// The variables that each function reads, by package.
+pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
+    BTreeMap::from([
+        ("contact-import", names(contact_import::App::from_environment())),
+        ("contact-imports", names(contact_imports::App::from_environment().await)),
+        ("contacts", names(contacts::App::from_environment().await)),
+        ("conversation-lock", names(conversation_lock::App::from_environment())),
+        ("conversations", names(conversations::App::from_environment().await)),
+        ("delivery-status", names(delivery_status::App::from_environment().await)),
+        ("email-notify", names(email_notify::App::from_environment())),
+        ("inbound-sms", names(inbound_sms::App::from_environment().await)),
+        ("inbound-voice", names(inbound_voice::App::from_environment().await)),
+        ("inbox-reconcile", names(inbox_reconcile::App::from_environment().await)),
+        ("inboxes", names(inboxes::App::from_environment().await)),
+        ("media-copy", names(media_copy::App::from_environment().await)),
+        ("messages", names(messages::App::from_environment())),
+        ("openapi", Names::new()),
+        ("out-of-office", names(out_of_office::App::from_environment())),
+        ("outbound-send", names(outbound_send::App::from_environment().await)),
+        ("outbox-relay", names(outbox_relay::App::from_environment())),
+        ("registration-check", names(registration_check::App::from_environment().await)),
+        ("registration-poll", names(registration_poll::App::from_environment())),
+        ("registration-status", names(registration_status::App::from_environment().await)),
+        ("registrations", names(registrations::App::from_environment().await)),
+        ("send-reconcile", names(send_reconcile::App::from_environment().await)),
+        ("teams", names(teams::App::from_environment().await)),
+        ("templates", names(templates::App::from_environment().await)),
+    ])
+}
+
+fn names_in(function: &serde_norway::Value) -> Names {
+    let variables = function["Environment"]["Variables"].as_mapping().cloned().unwrap_or_default();
+    variables.keys().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+/// Variables that the template sets for all functions, except the log level, which is read by shared-lambda.
+fn common() -> Names {
+    let mut names = names_in(&template()["Globals"]["Function"]);
+    assert!(names.remove("RUST_LOG"));
+    names
+}
+
+#[tokio::test]
+async fn the_variables_of_every_package_are_known() {
+    assert_eq!(
+        read_by_functions().await.keys().map(|&package| package.to_owned()).collect::<Names>(),
+        packages()
+    );
+}
+
+#[tokio::test]
+async fn a_function_sets_the_variables_that_it_reads_and_no_other() {
+    let (common, read) = (common(), read_by_functions().await);
+    for (package, function) in functions() {
+        let expected: Names = read[package.as_str()].difference(&common).cloned().collect();
+        assert_eq!(names_in(&function), expected, "{package}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_for_all_functions_is_read_by_many() {
+    let read = read_by_functions().await;
+    for name in common() {
+        let readers = read.values().filter(|names| names.contains(&name)).count();
+        assert!(readers >= 10, "{name} is read by {readers} functions");
+    }
+}
+
+#[test]
+fn no_variable_holds_a_secret() {
+    for (package, function) in functions() {
+        for value in texts(&function["Environment"]["Variables"]) {
+            assert!(
+                !value.contains("{{resolve:"),
+                "{package}: everyone who can view the function can read a resolved secret"
+            );
+        }
+    }
+}
