@@ -156,3 +156,37 @@ fn every_metric_filter_counts_an_event_of_the_logging_page() {
     let counted: BTreeSet<_> = counted.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
     assert_eq!(listed, counted, "the left side is docs/logging.md");
 }
+
+/// Parameter and default of each setting that infra/README.md lists.
+fn documented_settings() -> Vec<(String, String)> {
+    let page = read("infra/README.md");
+    let table = page.split("## Settings").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let cells =
+        rows.map(|row| row.split(" | ").map(|cell| cell.trim_matches([' ', '|'])).collect::<Vec<_>>());
+    let pairs = cells.flat_map(|cells| {
+        let names = cells[0].split(", ").map(|name| name.trim_matches('`').to_owned());
+        names.zip(cells[1].split(", ").map(str::to_owned)).collect::<Vec<_>>()
+    });
+    pairs.collect()
+}
+
+#[test]
+fn the_settings_of_the_operation_page_are_the_parameters_of_the_template() {
+    let template = super::template();
+    let parameters = template["Parameters"].as_mapping().unwrap();
+    let documented = documented_settings();
+    let names: BTreeSet<_> = documented.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, parameters.keys().map(|name| name.as_str().unwrap()).collect());
+    for (name, shown) in &documented {
+        let default = match &parameters[name.as_str()]["Default"] {
+            serde_norway::Value::Null => "none".to_owned(),
+            serde_norway::Value::Number(number) => number.to_string(),
+            text => text.as_str().unwrap().to_owned(),
+        };
+        // Long defaults are described in words.
+        let described = shown.starts_with("Twilio");
+        let shown = if shown == "empty" { "" } else { shown.trim_matches('`') };
+        assert!(described || shown == default, "{name}: the page says {shown:?}, the template {default:?}");
+    }
+}
