@@ -72,22 +72,35 @@ pub(crate) struct StatusTold {
     outcome: Outcome,
 }
 
-/// A text comes in, or comes in again. It is kept even when the webhook fails.
+/// A phone sends a message, or an earlier message's webhook is delivered again. The message is kept even if the
+/// webhook fails.
 pub(crate) async fn inbound_message(
     State(carrier): State<Arc<Carrier>>,
     site: Site,
     Form(fields): Form<Fields>,
 ) -> Result<Json<MessageDelivered>, Failure> {
-    let (message_sid, params) = receive(&carrier, &site, &fields)?;
-    let url = format!("{}/webhooks/twilio/messages", carrier.settings.webhook_base);
-    let answer = carrier.webhooks.post(&url, &params, Retries::ALL).await;
-    tracing::info!(
-        message.sid = message_sid,
-        answer = answer.status,
-        attempts = answer.attempts,
-        "a text came in"
-    );
+    let (message_sid, answer) = carrier.deliver_message(&site, &fields).await?;
     Ok(Json(MessageDelivered { message_sid, outcome: answer.into() }))
+}
+
+impl Carrier {
+    /// Records an inbound message and posts it to the product. Returns its sid and the product's answer.
+    pub(crate) async fn deliver_message(
+        &self,
+        site: &Site,
+        fields: &Fields,
+    ) -> Result<(String, Answer), Failure> {
+        let (message_sid, params) = receive(self, site, fields)?;
+        let url = format!("{}/webhooks/twilio/messages", self.settings.webhook_base);
+        let answer = self.webhooks.post(&url, &params, Retries::ALL).await;
+        tracing::info!(
+            message.sid = message_sid,
+            answer = answer.status,
+            attempts = answer.attempts,
+            "inbound message delivered"
+        );
+        Ok((message_sid, answer))
+    }
 }
 
 /// A call comes in; it is rung once.
@@ -152,6 +165,18 @@ pub(crate) async fn fault(
     }
     tracing::info!(?fault, ?target, count, "a fault was set");
     Ok(Json(json!({ "kind": kind, "count": count, "on": fields.get("On") })))
+}
+
+/// Names a number on the phone page.
+pub(crate) async fn name(
+    State(carrier): State<Arc<Carrier>>,
+    Form(fields): Form<Fields>,
+) -> Result<Json<Value>, Failure> {
+    let number = fields.required("PhoneNumber")?;
+    let name = fields.get("Name").unwrap_or_default();
+    let is_inbox = fields.flag("Inbox")?.unwrap_or(false);
+    carrier.resources().names.set(number, name, is_inbox);
+    Ok(Json(json!({ "phoneNumber": number, "name": name, "inbox": is_inbox })))
 }
 
 /// The sid and the form of a text: those of the first time when the sid is known.

@@ -72,6 +72,11 @@ impl Failure {
         Self { message, ..Self::of(code) }
     }
 
+    /// The sentence for people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// `401`, code 20003.
     pub(crate) fn unauthenticated() -> Self {
         Self::of(20003)

@@ -6,6 +6,7 @@ use crate::events::event::EventLog;
 use crate::events::sink::Sink;
 use crate::events::subscription::Subscription;
 use crate::numbers::number::Number;
+use crate::phone_page::names::Names;
 use crate::services::service::Service;
 
 /// Numbers, services with their campaigns, brands, and who hears of events.
@@ -17,6 +18,7 @@ pub(crate) struct Resources {
     pub(crate) sinks: Vec<Sink>,
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) events: EventLog,
+    pub(crate) names: Names,
 }
 
 impl Resources {

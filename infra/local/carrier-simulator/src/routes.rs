@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 
@@ -26,7 +26,11 @@ pub(crate) fn router(carrier: Arc<Carrier>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&carrier), fault_middleware::apply))
         .layer(middleware::from_fn_with_state(Arc::clone(&carrier), auth::require_account));
     Router::new()
-        .route("/", get(phone_page::show))
+        .route("/", get(phone_page::show).post(phone_page::send))
+        .route("/conversations", get(phone_page::show_conversations))
+        .route("/help", get(phone_page::help))
+        .route("/phones.css", get(phone_page::style))
+        .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
         .route("/storage/{account}/{file}", get(media::storage))
         .merge(guarded)
         .with_state(carrier)
@@ -86,4 +90,5 @@ fn controls() -> Router<Arc<Carrier>> {
         .route(&below("campaign-status"), post(campaign_control::campaign_status))
         .route(&below("redeliver-event"), post(campaign_control::redeliver_event))
         .route(&below("fault"), post(control::fault))
+        .route(&below("name"), post(control::name))
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::failure::Failure;
 use crate::form::Fields;
-use crate::messages::media::{Kind, address};
+use crate::messages::media::{Kind, file_url};
 use crate::messages::message::{Direction, Message, Status};
 use crate::sid;
 use crate::site::Site;
@@ -27,7 +27,7 @@ pub(crate) fn message(
     let mut media = media(fields);
     let sid = message_sid(fields, media.is_empty() && kinds.is_empty())?;
     media.extend(kinds.into_iter().map(|kind| Media {
-        url: address(site, account, &sid, &kind.sid()),
+        url: file_url(site, account, &sid, &kind.sid()),
         content_type: kind.announced().to_owned(),
     }));
     let mut message = Message {

@@ -1,8 +1,8 @@
-//! Files of inbound texts, as Twilio serves them: under the message, for who shows the account, by way of a storage host that
-//! refuses whoever shows anything.
+//! Attachments of inbound messages. As at Twilio, their URLs need the account's credentials and redirect to a storage
+//! host, which refuses requests with credentials.
 //!
-//! The control route's field `Media` takes a word for each file. What a file is stands in its sid, so nothing is kept; the
-//! storage host is this one under another name (`localhost`).
+//! The field `Media` of the control route names the kind of each file. The kind is a digit of the file's sid, so no file
+//! is stored. The storage host is this server under the name `localhost`.
 
 use std::sync::Arc;
 
@@ -17,30 +17,22 @@ use crate::failure::Failure;
 use crate::site::Site;
 use crate::{Carrier, sid};
 
-/// A green dot.
-const PICTURE: [u8; 69] = [
-    0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0x00, 0x00, 0x00, 0x0D, 0x49, 0x48, 0x44, 0x52, 0x00,
-    0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x02, 0x00, 0x00, 0x00, 0x90, 0x77, 0x53, 0xDE, 0x00,
-    0x00, 0x00, 0x0C, 0x49, 0x44, 0x41, 0x54, 0x78, 0xDA, 0x63, 0x60, 0x58, 0x10, 0x00, 0x00, 0x01, 0x94,
-    0x00, 0xF1, 0x8A, 0xB8, 0x5E, 0x93, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60,
-    0x82,
-];
+/// A small landscape, 160 by 120 pixels.
+const PICTURE: &[u8] = include_bytes!("../../assets/landscape.png");
 const CARD: &str = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Anna\r\nEND:VCARD\r\n";
 const PAGE: &str = "<!DOCTYPE html><html><body><script>alert(1)</script></body></html>";
-/// A megabyte, sent over and over without a length.
+/// One megabyte of the large file, which is sent without a content length.
 static MEGABYTE: [u8; 1 << 20] = [7; 1 << 20];
 const LARGE_MEGABYTES: usize = 17;
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A PNG.
     Picture,
-    /// A contact card.
     Card,
-    /// HTML that says it is a PNG.
+    /// HTML with the content type of a PNG.
     Page,
-    /// More than anybody wants.
+    /// Larger than the product's size limit.
     Large,
     /// A redirect to a host that is not the carrier's.
     Elsewhere,
@@ -49,25 +41,46 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [(&'static str, Self); 6] = [
-        ("picture", Self::Picture),
-        ("card", Self::Card),
-        ("page", Self::Page),
-        ("large", Self::Large),
-        ("elsewhere", Self::Elsewhere),
-        ("gone", Self::Gone),
-    ];
+    const ALL: [Self; 6] = [Self::Picture, Self::Card, Self::Page, Self::Large, Self::Elsewhere, Self::Gone];
 
-    /// Reads a word of the control route.
+    /// Every kind, ordinary ones first.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter()
+    }
+
+    /// Reads a value of the field `Media`.
     pub(crate) fn parse(word: &str) -> Result<Self, Failure> {
-        let known = Self::ALL.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind);
-        known.ok_or_else(|| {
-            let words: Vec<_> = Self::ALL.iter().map(|(word, _)| *word).collect();
-            Failure::parameter(format!("Media is one of {}", words.join(", ")))
+        Self::all().find(|kind| kind.word() == word).ok_or_else(|| {
+            let words: Vec<_> = Self::all().map(Self::word).collect();
+            Failure::parameter(format!("Media must be one of {}", words.join(", ")))
         })
     }
 
-    /// What the webhook says it is.
+    /// The value of the field `Media`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Picture => "picture",
+            Self::Card => "card",
+            Self::Page => "page",
+            Self::Large => "large",
+            Self::Elsewhere => "elsewhere",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// The kind in words, for the phone page.
+    pub(crate) fn description(self) -> &'static str {
+        match self {
+            Self::Picture => "Picture",
+            Self::Card => "Contact card",
+            Self::Page => "Web page that claims to be a picture",
+            Self::Large => "Video of 17 MB",
+            Self::Elsewhere => "Redirect to a host outside the carrier",
+            Self::Gone => "File that the carrier has deleted",
+        }
+    }
+
+    /// The content type in the webhook and in the response.
     pub(crate) fn announced(self) -> &'static str {
         match self {
             Self::Card => "text/x-vcard",
@@ -76,24 +89,32 @@ impl Kind {
         }
     }
 
-    /// A new sid, whose first digit says what the file is.
+    /// A new sid. Its first digit is the kind's index.
     pub(crate) fn sid(self) -> String {
-        let place = Self::ALL.iter().position(|(_, kind)| *kind == self).unwrap_or_default();
-        format!("ME{place}{}", &sid::random_hex()[1..])
+        let index = Self::all().position(|kind| kind == self).unwrap_or_default();
+        format!("ME{index}{}", &sid::random_hex()[1..])
     }
 
     fn of(sid: &str) -> Option<Self> {
         let digit = sid.strip_prefix("ME")?.chars().next()?.to_digit(10)?;
-        Self::ALL.get(digit as usize).map(|(_, kind)| *kind)
+        Self::all().nth(digit as usize)
     }
 }
 
-/// Where a file of a message is.
-pub(crate) fn address(site: &Site, account: &str, message: &str, file: &str) -> String {
+/// Reads the URL of a file of this simulator: returns its path on the storage host, and its kind.
+pub(crate) fn file_of(url: &str) -> Option<(String, Kind)> {
+    let (_, path) = url.split_once("/2010-04-01/Accounts/")?;
+    let (account, rest) = path.split_once("/Messages/")?;
+    let (_, file) = rest.split_once("/Media/")?;
+    Kind::of(file).map(|kind| (format!("/storage/{account}/{file}"), kind))
+}
+
+/// The URL of a file of a message.
+pub(crate) fn file_url(site: &Site, account: &str, message: &str, file: &str) -> String {
     site.url(&format!("/2010-04-01/Accounts/{account}/Messages/{message}/Media/{file}"))
 }
 
-/// Leads on to the storage host.
+/// `GET …/Messages/{sid}/Media/{sid}`: redirects to the storage host.
 pub(crate) async fn redirect(
     State(carrier): State<Arc<Carrier>>,
     Path((account, _, file)): Path<(String, String, String)>,
@@ -109,7 +130,7 @@ pub(crate) async fn redirect(
     Ok((StatusCode::TEMPORARY_REDIRECT, [(LOCATION, location)]).into_response())
 }
 
-/// The storage host: open, and closed to credentials, as the real one is.
+/// `GET /storage/{account}/{sid}`: serves the file without credentials, and refuses requests that have them.
 pub(crate) async fn storage(Path((_, file)): Path<(String, String)>, headers: HeaderMap) -> Response {
     if headers.contains_key(AUTHORIZATION) {
         return (StatusCode::BAD_REQUEST, "Only one auth mechanism allowed").into_response();
@@ -122,7 +143,7 @@ pub(crate) async fn storage(Path((_, file)): Path<(String, String)>, headers: He
             let megabyte = || Ok::<_, std::convert::Infallible>(Bytes::from_static(&MEGABYTE));
             Body::from_stream(stream::iter((0..LARGE_MEGABYTES).map(move |_| megabyte())))
         }
-        Kind::Picture | Kind::Elsewhere | Kind::Gone => Body::from(&PICTURE[..]),
+        Kind::Picture | Kind::Elsewhere | Kind::Gone => Body::from(PICTURE),
     };
     ([(CONTENT_TYPE, kind.announced())], body).into_response()
 }

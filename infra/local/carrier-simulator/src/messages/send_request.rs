@@ -93,7 +93,7 @@ fn recipient(fields: &Fields) -> Result<String, Failure> {
     if is_e164(to) { Ok(to.to_owned()) } else { Err(Failure::of(21211)) }
 }
 
-fn is_e164(number: &str) -> bool {
+pub(crate) fn is_e164(number: &str) -> bool {
     number.strip_prefix('+').is_some_and(|digits| {
         (7..=15).contains(&digits.len()) && all_digits(digits) && !digits.starts_with('0')
     })

@@ -1,131 +1,248 @@
-//! The phone: a page that shows every text, newest conversation first, for a person to watch.
+//! The phone page: all customers' phones in one place, to read messages and to send them.
 //!
-//! It is seen from the phone's side: what the person wrote stands on the right, what the product sent on the left.
+//! | route | shows |
+//! |---|---|
+//! | `GET /`, `GET /?phone=+1…` | a form that sends a message, beside the conversations of all phones or of one |
+//! | `POST /` | sends the form's message to the product |
+//! | `GET /conversations`, with the same query | the conversations: a frame of `/` that reloads itself |
+//! | `GET /help` | the control routes |
+//!
+//! The pages need no credentials and run no script. Only the frame reloads, so text typed into the form is kept.
 
-use std::fmt::Write;
+pub(crate) mod conversations;
+pub(crate) mod names;
+
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use axum::response::{Html, IntoResponse};
+use askama::Template;
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ORIGIN, REFERRER_POLICY};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use url::Url;
 
 use crate::Carrier;
-use crate::messages::log::MessageLog;
-use crate::messages::message::Message;
+use crate::form::Fields;
+use crate::messages::media::Kind;
+use crate::messages::send_request::is_e164;
+use crate::site::Site;
+use conversations::{Conversation, conversations};
 
-/// How many texts are shown.
-const SHOWN: usize = 500;
+const STYLE: &str = include_str!("../../templates/phones.css");
 
-const HEAD: &str = r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="2">
-<title>The phone</title>
-<style>
-:root { color-scheme: light dark; font: 16px/1.45 system-ui, sans-serif; --line: #8884; --theirs: #8883; --mine: #0a6cff; }
-body { max-width: 44rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.25rem; margin: 0; }
-h2 { font-size: 1rem; margin: 0 0 .75rem; font-variant-numeric: tabular-nums; }
-h2 small, footer, .hint { font-weight: 400; opacity: .7; }
-section { border: 1px solid var(--line); border-radius: .75rem; padding: 1rem; margin: 1.25rem 0; }
-article { margin: .5rem 0; max-width: 80%; width: fit-content; }
-article p { margin: 0; padding: .45rem .8rem; border-radius: 1rem; background: var(--theirs); white-space: pre-wrap; overflow-wrap: anywhere; }
-article.mine { margin-left: auto; }
-article.mine p { background: var(--mine); color: #fff; }
-footer { font-size: .75rem; padding: .1rem .8rem; }
-article.mine footer { text-align: right; }
-</style>
-</head>
-<body>
-<h1>The phone</h1>
-<p class="hint">Texts between the product and the phones of this carrier simulator. The page renews itself.</p>
-"#;
-
-/// `GET /`. Open to everyone on this machine; it runs and loads nothing.
-pub(crate) async fn show(State(carrier): State<Arc<Carrier>>) -> impl IntoResponse {
-    let headers = [
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    let page = render(&carrier.log());
-    (headers, Html(page))
+/// What the query of a page asks for. Empty values count as absent.
+#[derive(Default, Deserialize)]
+pub(crate) struct View {
+    phone: Option<String>,
+    inbox: Option<String>,
+    /// The status that the product's webhook answered the sent message with; `none` if it did not answer.
+    webhook: Option<String>,
 }
 
-/// Texts between one of the product's numbers and one phone, newest first.
-struct Thread<'a> {
-    product: &'a str,
-    phone: &'a str,
-    messages: Vec<&'a Message>,
+/// What is in the form's fields.
+#[derive(Default)]
+struct Draft {
+    phone: String,
+    inbox: String,
+    text: String,
 }
 
-fn render(log: &MessageLog) -> String {
-    let threads = threads(log);
-    let mut page = HEAD.to_owned();
-    if threads.is_empty() {
-        page.push_str("<p>No text yet.</p>\n");
+struct Notice {
+    text: String,
+    is_warning: bool,
+}
+
+/// A number that the form offers.
+struct Choice {
+    number: String,
+    name: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "phones.html")]
+struct PhonesPage {
+    phone: Option<String>,
+    draft: Draft,
+    phones: Vec<Choice>,
+    inboxes: Vec<Choice>,
+    attachments: Vec<Kind>,
+    notice: Option<Notice>,
+    frame_query: String,
+}
+
+#[derive(Template)]
+#[template(path = "conversations.html")]
+struct ConversationsPage<'a> {
+    conversations: Vec<Conversation<'a>>,
+    product_origin: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "help.html")]
+struct HelpPage {
+    base: String,
+    attachments: Vec<Kind>,
+    hold_seconds: u64,
+}
+
+/// `GET /`.
+pub(crate) async fn show(State(carrier): State<Arc<Carrier>>, Query(view): Query<View>) -> Response {
+    let phone = view.phone.filter(|phone| !phone.is_empty());
+    let draft = Draft {
+        phone: phone.clone().unwrap_or_default(),
+        inbox: view.inbox.unwrap_or_default(),
+        text: String::new(),
+    };
+    phones_page(&carrier, StatusCode::OK, phone, draft, view.webhook.as_deref().map(Notice::of_webhook))
+}
+
+/// `POST /`: sends a message as the control route `inbound-message` does. Only this page's own form may: other sites
+/// in the same browser can also post here, but not under this origin.
+pub(crate) async fn send(
+    State(carrier): State<Arc<Carrier>>,
+    site: Site,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Response {
+    let field = |name| fields.get(name).unwrap_or_default().to_owned();
+    let (phone, draft) =
+        (field("From"), Draft { phone: field("From"), inbox: field("To"), text: field("Body") });
+    let refused = |status, text: &str, draft: Draft| {
+        phones_page(&carrier, status, None, draft, Some(Notice::warning(text)))
+    };
+    if headers.get(ORIGIN).is_some_and(|origin| *origin != site.url("")) {
+        return refused(StatusCode::FORBIDDEN, "Send messages with the form of this page.", draft);
     }
-    for thread in &threads {
-        render_thread(&mut page, thread);
+    if !is_e164(&draft.phone) || !is_e164(&draft.inbox) {
+        let text = "Enter both numbers in international format, such as +12025550123.";
+        return refused(StatusCode::BAD_REQUEST, text, draft);
     }
-    page.push_str("</body>\n</html>\n");
-    page
+    if draft.text.is_empty() && fields.get("Media").is_none() {
+        return refused(StatusCode::BAD_REQUEST, "Enter a message or choose an attachment.", draft);
+    }
+    // The product knows the simulator by this address, whatever name the browser used.
+    match carrier.deliver_message(&site.under("127.0.0.1"), &fields).await {
+        Ok((_, answer)) => {
+            let status = answer.status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+            let query = query(&[("phone", &phone), ("inbox", &draft.inbox), ("webhook", &status)]);
+            Redirect::to(&format!("/{query}")).into_response()
+        }
+        Err(failure) => refused(StatusCode::BAD_REQUEST, failure.message(), draft),
+    }
 }
 
-/// Threads in the order of their newest text.
-fn threads(log: &MessageLog) -> Vec<Thread<'_>> {
-    let mut threads: Vec<Thread<'_>> = Vec::new();
-    for message in log.newest().take(SHOWN) {
-        let sender = message.from.as_deref().unwrap_or("a messaging service");
-        let (product, phone) =
-            if message.is_inbound() { (message.to.as_str(), sender) } else { (sender, message.to.as_str()) };
-        match threads.iter_mut().find(|thread| thread.product == product && thread.phone == phone) {
-            Some(thread) => thread.messages.push(message),
-            None => threads.push(Thread { product, phone, messages: vec![message] }),
+/// `GET /conversations`.
+pub(crate) async fn show_conversations(
+    State(carrier): State<Arc<Carrier>>,
+    Query(view): Query<View>,
+) -> Response {
+    let origin = product_origin(&carrier.settings.webhook_base);
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self' {origin}; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'self'"
+    );
+    let (log, resources) = (carrier.log(), carrier.resources());
+    let phone = view.phone.as_deref().filter(|phone| !phone.is_empty());
+    let conversations = conversations(&log, &resources.names, phone);
+    page(StatusCode::OK, &policy, &ConversationsPage { conversations, product_origin: &origin })
+}
+
+/// `GET /help`.
+pub(crate) async fn help(State(carrier): State<Arc<Carrier>>, site: Site) -> Response {
+    let policy =
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let attachments = Kind::all().collect();
+    let hold_seconds = carrier.settings.hold.as_secs();
+    page(StatusCode::OK, policy, &HelpPage { base: site.url(""), attachments, hold_seconds })
+}
+
+/// `GET /phones.css`.
+pub(crate) async fn style() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "max-age=3600")], STYLE)
+}
+
+impl Notice {
+    fn warning(text: &str) -> Self {
+        Self { text: text.to_owned(), is_warning: true }
+    }
+
+    fn of_webhook(status: &str) -> Self {
+        match status.parse::<u16>() {
+            Ok(200..=299) => {
+                Self { text: "Message sent. The product received it.".to_owned(), is_warning: false }
+            }
+            Ok(status) => Self::warning(&format!(
+                "Message sent, but the product did not accept it: its webhook answered with status {status}."
+            )),
+            Err(_) => Self::warning("Message sent, but the product's webhook did not answer."),
         }
     }
-    threads
 }
 
-fn render_thread(page: &mut String, thread: &Thread<'_>) {
-    let (phone, product) = (escape(thread.phone), escape(thread.product));
-    put(page, format_args!("<section>\n<h2>{phone} <small>with {product}</small></h2>\n"));
-    for message in thread.messages.iter().rev() {
-        render_message(page, message);
+fn phones_page(
+    carrier: &Carrier,
+    status: StatusCode,
+    phone: Option<String>,
+    mut draft: Draft,
+    notice: Option<Notice>,
+) -> Response {
+    let policy = "default-src 'none'; style-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; \
+                  frame-ancestors 'none'";
+    let (phones, inboxes) = choices(carrier, &draft.inbox);
+    if draft.inbox.is_empty()
+        && let Some(first) = inboxes.first()
+    {
+        draft.inbox.clone_from(&first.number);
     }
-    page.push_str("</section>\n");
+    let frame_query = phone.as_deref().map(|phone| query(&[("phone", phone)])).unwrap_or_default();
+    let attachments = Kind::all().collect();
+    page(status, policy, &PhonesPage { phone, draft, phones, inboxes, attachments, notice, frame_query })
 }
 
-fn render_message(page: &mut String, message: &Message) {
-    let class = if message.is_inbound() { "mine" } else { "theirs" };
-    let (text, time) = (escape(&message.body), message.created.strftime("%H:%M:%S"));
-    put(page, format_args!("<article class=\"{class}\"><p>{text}"));
-    for url in &message.media_urls {
-        put(page, format_args!("\n[{}]", escape(url)));
-    }
-    put(page, format_args!("</p><footer>{time} UTC, {}", message.status.as_str()));
-    if let Some(code) = message.error_code {
-        put(page, format_args!(" ({code})"));
-    }
-    page.push_str("</footer></article>\n");
+/// The phones and inboxes that the form offers: those with a name, those with messages, and the account's numbers.
+fn choices(carrier: &Carrier, chosen_inbox: &str) -> (Vec<Choice>, Vec<Choice>) {
+    let (log, resources) = (carrier.log(), carrier.resources());
+    let names = &resources.names;
+    let found = conversations(&log, names, None);
+    let phones = names.phones().chain(found.iter().map(|conversation| conversation.phone));
+    let inboxes = names
+        .inboxes()
+        .chain(resources.numbers.iter().map(|number| number.e164.as_str()))
+        .chain(found.iter().map(|conversation| conversation.inbox))
+        .chain([chosen_inbox]);
+    let choose = |numbers: Vec<&str>| {
+        let mut choices: Vec<Choice> = Vec::new();
+        for number in numbers.into_iter().filter(|number| is_e164(number)) {
+            if choices.iter().all(|choice| choice.number != number) {
+                choices
+                    .push(Choice { number: number.to_owned(), name: names.get(number).map(str::to_owned) });
+            }
+        }
+        choices
+    };
+    (choose(phones.collect()), choose(inboxes.collect()))
 }
 
-fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
-    page.write_fmt(text).expect("a string takes all text");
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
+fn page(status: StatusCode, policy: &str, template: &impl Template) -> Response {
+    let headers =
+        [(CONTENT_SECURITY_POLICY, policy), (CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "same-origin")];
+    match template.render() {
+        Ok(html) => (status, headers, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "page not rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
-    escaped
+}
+
+/// A query with its question mark.
+fn query(pairs: &[(&str, &str)]) -> String {
+    format!("?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+}
+
+/// Scheme, host and port of the product's public URL, where its media are.
+fn product_origin(webhook_base: &str) -> String {
+    Url::parse(webhook_base).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Status callbacks, and statuses told by hand.
 
 use crate::schema::assert_message;
-use crate::stage::{PHONE, PRODUCT, Received, Stage, form_fixture};
+use crate::support::{PHONE, PRODUCT, Received, TestSimulator, form_fixture};
 
 fn statuses(received: &[Received]) -> Vec<&str> {
     received.iter().map(|callback| callback.field("MessageStatus")).collect()
@@ -9,28 +9,28 @@ fn statuses(received: &[Received]) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_text_is_called_back_in_order_and_each_callback_is_signed() {
-    let stage = Stage::open().await;
-    let message = stage.send_text("Hello").await;
-    let received = stage.product.receives(4).await;
+    let simulator = TestSimulator::start().await;
+    let message = simulator.send_text("Hello").await;
+    let received = simulator.product.await_requests(4).await;
     assert_eq!(statuses(&received), ["queued", "sending", "sent", "delivered"]);
     for callback in &received {
         assert_eq!(callback.path, "/webhooks/twilio/status?m=msg_1&sig=a%2Fb");
-        assert!(callback.is_signed(&stage.product.base));
+        assert!(callback.is_signed(&simulator.product.base));
         assert_eq!(callback.field("MessageSid"), message["sid"]);
     }
-    let delivered = stage.reaches(message["sid"].as_str().unwrap(), "delivered").await;
+    let delivered = simulator.await_status(message["sid"].as_str().unwrap(), "delivered").await;
     assert!(delivered["date_sent"].is_string());
     assert_message(&delivered);
 }
 
 #[tokio::test]
 async fn callbacks_have_the_recorded_fields() {
-    let stage = Stage::open().await;
-    let callback = stage.product.status_callback();
+    let simulator = TestSimulator::start().await;
+    let callback = simulator.product.status_callback();
     let service = "MGaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let fields = [("To", PHONE), ("From", PRODUCT), ("MessagingServiceSid", service), ("Body", "Hello")];
-    let (_, message) = stage.send(&[&fields[..], &[("StatusCallback", &callback)]].concat()).await;
-    let received = stage.product.receives(4).await;
+    let (_, message) = simulator.send(&[&fields[..], &[("StatusCallback", &callback)]].concat()).await;
+    let received = simulator.product.await_requests(4).await;
     for (callback, status) in received.iter().zip(["queued", "sending", "sent", "delivered"]) {
         let mut recorded = form_fixture(&format!("status_{status}.form"));
         for (name, value) in &mut recorded {
@@ -47,29 +47,34 @@ async fn callbacks_have_the_recorded_fields() {
 
 #[tokio::test]
 async fn a_text_without_a_callback_url_goes_its_way_unheard() {
-    let stage = Stage::open().await;
-    let (_, message) = stage.send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello")]).await;
-    stage.reaches(message["sid"].as_str().unwrap(), "delivered").await;
-    assert!(stage.product.received().is_empty());
+    let simulator = TestSimulator::start().await;
+    let (_, message) = simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello")]).await;
+    simulator.await_status(message["sid"].as_str().unwrap(), "delivered").await;
+    assert!(simulator.product.received().is_empty());
 }
 
 #[tokio::test]
 async fn a_refused_callback_is_not_tried_again() {
-    let stage = Stage::open().await;
-    stage.product.will_answer(&[500, 403]);
-    stage.send_text("Hello").await;
-    assert_eq!(statuses(&stage.product.receives(4).await), ["queued", "sending", "sent", "delivered"]);
+    let simulator = TestSimulator::start().await;
+    simulator.product.answer_next_with(&[500, 403]);
+    simulator.send_text("Hello").await;
+    assert_eq!(
+        statuses(&simulator.product.await_requests(4).await),
+        ["queued", "sending", "sent", "delivered"]
+    );
 }
 
 #[tokio::test]
 async fn a_connection_override_has_a_refused_callback_tried_again() {
-    let stage = Stage::open().await;
-    stage.product.will_answer(&[500]);
-    let callback = format!("{}/webhooks/twilio/status#rc=2&rp=5xx", stage.product.base);
-    stage.send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello"), ("StatusCallback", &callback)]).await;
-    let received = stage.product.receives(5).await;
+    let simulator = TestSimulator::start().await;
+    simulator.product.answer_next_with(&[500]);
+    let callback = format!("{}/webhooks/twilio/status#rc=2&rp=5xx", simulator.product.base);
+    simulator
+        .send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello"), ("StatusCallback", &callback)])
+        .await;
+    let received = simulator.product.await_requests(5).await;
     assert_eq!(statuses(&received), ["queued", "queued", "sending", "sent", "delivered"]);
-    assert!(received.iter().all(|callback| callback.is_signed(&stage.product.base)));
+    assert!(received.iter().all(|callback| callback.is_signed(&simulator.product.base)));
     assert_eq!(
         received[0].header("i-twilio-idempotency-token"),
         received[1].header("i-twilio-idempotency-token")
@@ -82,64 +87,67 @@ async fn a_connection_override_has_a_refused_callback_tried_again() {
 
 #[tokio::test]
 async fn a_status_told_by_hand_is_called_back_at_once_and_recorded() {
-    let stage = Stage::open().await;
-    stage.control("fault", &[("Kind", "silent")]).await;
-    let message = stage.send_text("Hello").await;
+    let simulator = TestSimulator::start().await;
+    simulator.control("fault", &[("Kind", "silent")]).await;
+    let message = simulator.send_text("Hello").await;
     let sid = message["sid"].as_str().unwrap();
-    let (status, told) = stage
+    let (status, told) = simulator
         .control("message-status", &[("MessageSid", sid), ("Status", "undelivered"), ("ErrorCode", "30003")])
         .await;
     assert_eq!((status, &told["webhookStatus"], &told["attempts"]), (200, &200.into(), &1.into()));
-    let received = stage.product.received();
+    let received = simulator.product.received();
     assert_eq!(statuses(&received), ["undelivered"]);
     assert_eq!(received[0].field("ErrorCode"), "30003");
-    assert!(received[0].is_signed(&stage.product.base));
-    let recorded = stage.reaches(sid, "undelivered").await;
+    assert!(received[0].is_signed(&simulator.product.base));
+    let recorded = simulator.await_status(sid, "undelivered").await;
     assert_eq!(recorded["error_code"], 30003);
     assert_message(&recorded);
 }
 
 #[tokio::test]
 async fn statuses_told_by_hand_may_come_twice_and_in_any_order() {
-    let stage = Stage::open().await;
-    stage.control("fault", &[("Kind", "silent")]).await;
-    let message = stage.send_text("Hello").await;
+    let simulator = TestSimulator::start().await;
+    simulator.control("fault", &[("Kind", "silent")]).await;
+    let message = simulator.send_text("Hello").await;
     for status in ["delivered", "delivered", "sent"] {
-        stage
+        simulator
             .control(
                 "message-status",
                 &[("MessageSid", message["sid"].as_str().unwrap()), ("Status", status)],
             )
             .await;
     }
-    assert_eq!(statuses(&stage.product.received()), ["delivered", "delivered", "sent"]);
+    assert_eq!(statuses(&simulator.product.received()), ["delivered", "delivered", "sent"]);
 }
 
 #[tokio::test]
 async fn a_callback_that_nobody_takes_is_tried_four_times() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let closed = closed_port().await;
-    stage.control("fault", &[("Kind", "silent")]).await;
-    let (_, message) =
-        stage.send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello"), ("StatusCallback", &closed)]).await;
+    simulator.control("fault", &[("Kind", "silent")]).await;
+    let (_, message) = simulator
+        .send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello"), ("StatusCallback", &closed)])
+        .await;
     let sid = message["sid"].as_str().unwrap();
-    let (status, told) = stage.control("message-status", &[("MessageSid", sid), ("Status", "failed")]).await;
+    let (status, told) =
+        simulator.control("message-status", &[("MessageSid", sid), ("Status", "failed")]).await;
     assert_eq!((status, &told["attempts"]), (200, &4.into()));
     assert!(told["webhookStatus"].is_null());
 }
 
 #[tokio::test]
 async fn a_status_needs_a_known_message_and_a_known_name() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let unknown = format!("SM{}", "0".repeat(32));
-    let (status, _) = stage.control("message-status", &[("MessageSid", &unknown), ("Status", "sent")]).await;
+    let (status, _) =
+        simulator.control("message-status", &[("MessageSid", &unknown), ("Status", "sent")]).await;
     assert_eq!(status, 404);
-    let message = stage.send_text("Hello").await;
+    let message = simulator.send_text("Hello").await;
     let sid = message["sid"].as_str().unwrap();
     for fields in
         [&[("MessageSid", sid), ("Status", "gone")][..], &[("MessageSid", sid)], &[("Status", "sent")]]
     {
-        assert_eq!(stage.control("message-status", fields).await.0, 400);
+        assert_eq!(simulator.control("message-status", fields).await.0, 400);
     }
 }
 

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use shared_carriers::twilio::signature::verify_url;
 
 use crate::registration::{CAMPAIGN, TOLD, sid};
-use crate::stage::{Received, Stage, TOKEN, json_fixture};
+use crate::support::{Received, TOKEN, TestSimulator, json_fixture};
 
 /// A service with a campaign in review, which the sink has heard of.
-async fn in_review(stage: &Stage) -> String {
-    let service = stage.new_service().await;
-    stage.new_campaign(&service).await;
-    stage.product.receives(1).await;
+async fn in_review(simulator: &TestSimulator) -> String {
+    let service = simulator.new_service().await;
+    simulator.new_campaign(&service).await;
+    simulator.product.await_requests(1).await;
     service
 }
 
@@ -61,24 +61,25 @@ fn assert_recorded(event: &Value, recorded: &str, service: &str) {
 
 #[tokio::test]
 async fn from_a_search_to_a_verified_number_the_sink_hears_of_each_step() {
-    let stage = Stage::open().await;
-    stage.new_sink(true).await;
-    let (_, found) = stage.get(&Stage::account("AvailablePhoneNumbers/US/Local.json?AreaCode=202")).await;
-    let number = stage.buy(found["available_phone_numbers"][0]["phone_number"].as_str().unwrap()).await;
-    let service = stage.new_service().await;
-    stage.add_number(&service, &number).await;
-    stage.new_campaign(&service).await;
-    stage.product.receives(1).await;
+    let simulator = TestSimulator::start().await;
+    simulator.new_sink(true).await;
+    let (_, found) =
+        simulator.get(&TestSimulator::account("AvailablePhoneNumbers/US/Local.json?AreaCode=202")).await;
+    let number = simulator.buy(found["available_phone_numbers"][0]["phone_number"].as_str().unwrap()).await;
+    let service = simulator.new_service().await;
+    simulator.add_number(&service, &number).await;
+    simulator.new_campaign(&service).await;
+    simulator.product.await_requests(1).await;
 
-    let decided = stage.decide(&service, "VERIFIED", &[]).await;
+    let decided = simulator.decide(&service, "VERIFIED", &[]).await;
     assert_eq!((&decided["webhookStatus"], &decided["attempts"]), (&200.into(), &1.into()));
-    let late = stage.buy("+12025552500").await;
-    stage.add_number(&service, &late).await;
-    let received = stage.product.receives(3).await;
+    let late = simulator.buy("+12025552500").await;
+    simulator.add_number(&service, &late).await;
+    let received = simulator.product.await_requests(3).await;
     let expected = [&["campaign-submitted"][..], &["campaign-approved", "successful"], &["successful"]];
     assert_eq!(kinds(&received), expected);
     for post in &received {
-        assert_genuine(post, &stage.product.base);
+        assert_genuine(post, &simulator.product.base);
     }
 
     let told = received[1].events();
@@ -93,15 +94,15 @@ async fn from_a_search_to_a_verified_number_the_sink_hears_of_each_step() {
 
 #[tokio::test]
 async fn a_failure_a_correction_and_a_suspension_are_told() {
-    let stage = Stage::open().await;
-    stage.new_sink(true).await;
-    let service = in_review(&stage).await;
-    let failed = stage.decide(&service, "FAILED", &[("ErrorCode", "30886")]).await;
+    let simulator = TestSimulator::start().await;
+    simulator.new_sink(true).await;
+    let service = in_review(&simulator).await;
+    let failed = simulator.decide(&service, "FAILED", &[("ErrorCode", "30886")]).await;
     let path = format!("/v1/Services/{service}/Compliance/Usa2p/{}", failed["campaignSid"].as_str().unwrap());
-    assert_eq!(stage.post_to(&path, &CAMPAIGN).await.0, 200);
-    stage.product.receives(3).await;
-    stage.decide(&service, "SUSPENDED", &[]).await;
-    let received = stage.product.receives(4).await;
+    assert_eq!(simulator.post_to(&path, &CAMPAIGN).await.0, 200);
+    simulator.product.await_requests(3).await;
+    simulator.decide(&service, "SUSPENDED", &[]).await;
+    let received = simulator.product.await_requests(4).await;
     let expected =
         [["campaign-submitted"], ["campaign-failure"], ["campaign-submitted"], ["campaign-suspended"]];
     assert_eq!(kinds(&received), expected);
@@ -113,13 +114,13 @@ async fn a_failure_a_correction_and_a_suspension_are_told() {
 
 #[tokio::test]
 async fn numbers_are_told_once_when_the_campaign_becomes_verified() {
-    let stage = Stage::open().await;
-    stage.new_sink(true).await;
-    let service = in_review(&stage).await;
-    let number = stage.buy("+12025552000").await;
-    stage.add_number(&service, &number).await;
+    let simulator = TestSimulator::start().await;
+    simulator.new_sink(true).await;
+    let service = in_review(&simulator).await;
+    let number = simulator.buy("+12025552000").await;
+    simulator.add_number(&service, &number).await;
     for status in ["VERIFIED", "VERIFIED", "SUSPENDED", "VERIFIED"] {
-        stage.decide(&service, status, &[]).await;
+        simulator.decide(&service, status, &[]).await;
     }
     let expected = [
         &["campaign-submitted"][..],
@@ -128,104 +129,104 @@ async fn numbers_are_told_once_when_the_campaign_becomes_verified() {
         &["campaign-suspended"],
         &["campaign-approved", "successful"],
     ];
-    assert_eq!(kinds(&stage.product.received()), expected);
+    assert_eq!(kinds(&simulator.product.received()), expected);
 }
 
 #[tokio::test]
 async fn a_sink_without_batches_gets_each_event_alone() {
-    let stage = Stage::open().await;
-    stage.new_sink(false).await;
-    let service = in_review(&stage).await;
-    let number = stage.buy("+12025552000").await;
-    stage.add_number(&service, &number).await;
-    let decided = stage.decide(&service, "VERIFIED", &[]).await;
+    let simulator = TestSimulator::start().await;
+    simulator.new_sink(false).await;
+    let service = in_review(&simulator).await;
+    let number = simulator.buy("+12025552000").await;
+    simulator.add_number(&service, &number).await;
+    let decided = simulator.decide(&service, "VERIFIED", &[]).await;
     assert_eq!(decided["attempts"], 2);
     assert_eq!(
-        kinds(&stage.product.received()),
+        kinds(&simulator.product.received()),
         [["campaign-submitted"], ["campaign-approved"], ["successful"]]
     );
 }
 
 #[tokio::test]
 async fn only_subscribed_types_are_told_and_nothing_to_nobody() {
-    let stage = Stage::open().await;
-    let service = stage.new_service().await;
-    stage.new_campaign(&service).await;
-    let unheard = stage.decide(&service, "FAILED", &[]).await;
+    let simulator = TestSimulator::start().await;
+    let service = simulator.new_service().await;
+    simulator.new_campaign(&service).await;
+    let unheard = simulator.decide(&service, "FAILED", &[]).await;
     assert_eq!((&unheard["webhookStatus"], &unheard["attempts"]), (&Value::Null, &0.into()));
     assert_eq!(unheard["eventIds"].as_array().unwrap().len(), 1);
 
-    let destination = json!({ "destination": format!("{}/events", stage.product.base) }).to_string();
+    let destination = json!({ "destination": format!("{}/events", simulator.product.base) }).to_string();
     let fields =
         [("Description", "A2P"), ("SinkType", "webhook"), ("SinkConfiguration", destination.as_str())];
-    let sink = sid(&stage.make("/v1/Sinks", &fields).await);
-    stage.decide(&service, "FAILED", &[]).await;
-    let subscription = sid(&stage.subscribe(&sink, &TOLD[1..2]).await);
-    stage.decide(&service, "FAILED", &[]).await;
-    assert!(stage.product.received().is_empty());
-    stage.decide(&service, "VERIFIED", &[]).await;
-    assert_eq!(kinds(&stage.product.received()), [["campaign-approved"]]);
-    assert_eq!(stage.product.received()[0].header("authorization"), "");
-    stage.delete(&format!("/v1/Subscriptions/{subscription}")).await;
-    stage.decide(&service, "VERIFIED", &[]).await;
-    assert_eq!(stage.product.received().len(), 1);
+    let sink = sid(&simulator.create("/v1/Sinks", &fields).await);
+    simulator.decide(&service, "FAILED", &[]).await;
+    let subscription = sid(&simulator.subscribe(&sink, &TOLD[1..2]).await);
+    simulator.decide(&service, "FAILED", &[]).await;
+    assert!(simulator.product.received().is_empty());
+    simulator.decide(&service, "VERIFIED", &[]).await;
+    assert_eq!(kinds(&simulator.product.received()), [["campaign-approved"]]);
+    assert_eq!(simulator.product.received()[0].header("authorization"), "");
+    simulator.delete(&format!("/v1/Subscriptions/{subscription}")).await;
+    simulator.decide(&service, "VERIFIED", &[]).await;
+    assert_eq!(simulator.product.received().len(), 1);
 }
 
 #[tokio::test]
 async fn without_notice_only_the_resource_changes() {
-    let stage = Stage::open().await;
-    stage.new_sink(true).await;
-    let service = in_review(&stage).await;
-    let decided = stage.decide(&service, "VERIFIED", &[("Notify", "false")]).await;
+    let simulator = TestSimulator::start().await;
+    simulator.new_sink(true).await;
+    let service = in_review(&simulator).await;
+    let decided = simulator.decide(&service, "VERIFIED", &[("Notify", "false")]).await;
     assert_eq!((&decided["eventIds"], &decided["attempts"]), (&json!([]), &0.into()));
-    let (_, list) = stage.get(&format!("/v1/Services/{service}/Compliance/Usa2p")).await;
+    let (_, list) = simulator.get(&format!("/v1/Services/{service}/Compliance/Usa2p")).await;
     assert_eq!(list["compliance"][0]["campaign_status"], "VERIFIED");
-    assert_eq!(stage.product.received().len(), 1);
+    assert_eq!(simulator.product.received().len(), 1);
 }
 
 #[tokio::test]
 async fn an_event_that_is_not_taken_comes_again_and_the_pauses_grow() {
-    let stage = Stage::open().await;
-    stage.new_sink(true).await;
-    let service = in_review(&stage).await;
-    stage.product.will_answer(&[500, 404, 204]);
+    let simulator = TestSimulator::start().await;
+    simulator.new_sink(true).await;
+    let service = in_review(&simulator).await;
+    simulator.product.answer_next_with(&[500, 404, 204]);
     let start = Instant::now();
-    let decided = stage.decide(&service, "VERIFIED", &[]).await;
+    let decided = simulator.decide(&service, "VERIFIED", &[]).await;
     assert!(start.elapsed() >= Duration::from_millis(1500), "half a second, then a whole one");
     assert_eq!((&decided["webhookStatus"], &decided["attempts"]), (&204.into(), &3.into()));
-    let received = stage.product.received();
+    let received = simulator.product.received();
     assert_eq!(received.len(), 4);
     assert!(received[2..].iter().all(|post| post.body == received[1].body && post.path == received[1].path));
 }
 
 #[tokio::test]
 async fn an_event_that_nobody_takes_is_given_up_after_four_tries() {
-    let stage = Stage::open().await;
-    stage.new_sink(true).await;
-    let service = in_review(&stage).await;
-    stage.product.will_answer(&[503; 4]);
-    let decided = stage.decide(&service, "VERIFIED", &[]).await;
+    let simulator = TestSimulator::start().await;
+    simulator.new_sink(true).await;
+    let service = in_review(&simulator).await;
+    simulator.product.answer_next_with(&[503; 4]);
+    let decided = simulator.decide(&service, "VERIFIED", &[]).await;
     assert_eq!((&decided["webhookStatus"], &decided["attempts"]), (&503.into(), &4.into()));
-    assert_eq!(stage.product.received().len(), 5);
+    assert_eq!(simulator.product.received().len(), 5);
 }
 
 #[tokio::test]
 async fn an_event_can_be_told_again_with_the_same_id_and_time() {
-    let stage = Stage::open().await;
-    stage.new_sink(true).await;
-    let service = in_review(&stage).await;
-    let number = stage.buy("+12025552000").await;
-    stage.add_number(&service, &number).await;
-    let decided = stage.decide(&service, "VERIFIED", &[]).await;
+    let simulator = TestSimulator::start().await;
+    simulator.new_sink(true).await;
+    let service = in_review(&simulator).await;
+    let number = simulator.buy("+12025552000").await;
+    simulator.add_number(&service, &number).await;
+    let decided = simulator.decide(&service, "VERIFIED", &[]).await;
     let event = decided["eventIds"][0].as_str().unwrap();
-    let (status, again) = stage.control("redeliver-event", &[("EventId", event), ("Count", "2")]).await;
+    let (status, again) = simulator.control("redeliver-event", &[("EventId", event), ("Count", "2")]).await;
     assert_eq!((status, &again["eventId"], &again["attempts"]), (200, &event.into(), &2.into()));
     assert_eq!(again["webhookStatus"], 200);
-    let received = stage.product.received();
+    let received = simulator.product.received();
     assert_eq!(received.len(), 4);
     for post in &received[2..] {
         assert_eq!(post.events(), received[1].events()[..1]);
-        assert_genuine(post, &stage.product.base);
+        assert_genuine(post, &simulator.product.base);
     }
     for wrong in [
         &[("EventId", "EZ1")][..],
@@ -233,8 +234,8 @@ async fn an_event_can_be_told_again_with_the_same_id_and_time() {
         &[("EventId", event), ("Count", "0")],
         &[("EventId", event), ("Count", "101")],
     ] {
-        let (status, _) = stage.control("redeliver-event", wrong).await;
+        let (status, _) = simulator.control("redeliver-event", wrong).await;
         assert_eq!(status, if wrong == [("EventId", "EZ1")] { 404 } else { 400 }, "{wrong:?}");
     }
-    assert_eq!(stage.product.received().len(), 4);
+    assert_eq!(simulator.product.received().len(), 4);
 }

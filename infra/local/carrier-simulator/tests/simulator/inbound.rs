@@ -1,7 +1,7 @@
 //! Texts and calls that come in.
 
 use crate::schema::assert_message;
-use crate::stage::{PHONE, PRODUCT, Stage, TWIML, form_fixture};
+use crate::support::{PHONE, PRODUCT, TWIML, TestSimulator, form_fixture};
 
 /// Fields that every recorded form of the same kind has with other values.
 const OWN: [&str; 3] = ["MessageSid", "SmsSid", "SmsMessageSid"];
@@ -14,7 +14,7 @@ fn sorted(mut fields: Vec<(String, String)>) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn a_text_comes_in_as_recorded_and_signed() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     for recorded in
         ["inbound_sms.form", "inbound_sms_emoji_two_segments.form", "inbound_stop_advanced_opt_out.form"]
     {
@@ -24,12 +24,12 @@ async fn a_text_comes_in_as_recorded_and_signed() {
             .filter(|(name, _)| ["To", "From", "Body", "OptOutType"].contains(&name.as_str()))
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let (status, answer) = stage.control("inbound-message", &fields).await;
+        let (status, answer) = simulator.control("inbound-message", &fields).await;
         assert_eq!((status, &answer["webhookStatus"], &answer["attempts"]), (200, &200.into(), &1.into()));
         assert_eq!(answer["webhookBody"], TWIML);
-        let webhook = stage.product.received().pop().unwrap();
+        let webhook = simulator.product.received().pop().unwrap();
         assert_eq!(webhook.path, "/webhooks/twilio/messages");
-        assert!(webhook.is_signed(&stage.product.base));
+        assert!(webhook.is_signed(&simulator.product.base));
         assert!(OWN.iter().all(|name| webhook.field(name) == answer["messageSid"]));
         assert_eq!(sorted(webhook.fields), sorted(recorded));
     }
@@ -37,43 +37,43 @@ async fn a_text_comes_in_as_recorded_and_signed() {
 
 #[tokio::test]
 async fn spaces_around_a_text_are_kept() {
-    let stage = Stage::open().await;
-    stage.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "  yes  ")]).await;
-    assert_eq!(stage.product.received()[0].field("Body"), "  yes  ");
+    let simulator = TestSimulator::start().await;
+    simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "  yes  ")]).await;
+    assert_eq!(simulator.product.received()[0].field("Body"), "  yes  ");
 }
 
 #[tokio::test]
 async fn media_come_in_as_recorded() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let recorded = form_fixture("inbound_mms.form");
     let fields: Vec<(&str, &str)> = recorded
         .iter()
         .filter(|(name, _)| ["To", "From", "Body"].contains(&name.as_str()) || name.starts_with("Media"))
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    let (_, answer) = stage.control("inbound-message", &fields).await;
+    let (_, answer) = simulator.control("inbound-message", &fields).await;
     assert!(answer["messageSid"].as_str().unwrap().starts_with("MM"));
-    let webhook = stage.product.received().pop().unwrap();
-    assert!(webhook.is_signed(&stage.product.base));
+    let webhook = simulator.product.received().pop().unwrap();
+    assert!(webhook.is_signed(&simulator.product.base));
     assert_eq!(sorted(webhook.fields), sorted(recorded));
 }
 
 #[tokio::test]
 async fn media_may_have_no_text_and_no_named_type() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let card = "https://media.example.com/anna.vcf?x=1.png";
-    stage.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("MediaUrl", card)]).await;
-    let webhook = &stage.product.received()[0];
+    simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("MediaUrl", card)]).await;
+    let webhook = &simulator.product.received()[0];
     assert_eq!((webhook.field("Body"), webhook.field("NumMedia")), ("", "1"));
     assert_eq!((webhook.field("MediaUrl0"), webhook.field("MediaContentType0")), (card, "text/x-vcard"));
 }
 
 #[tokio::test]
 async fn a_text_stands_in_the_list_as_inbound() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let (_, answer) =
-        stage.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "Hi")]).await;
-    let list = stage.list(&[("From", PHONE)]).await;
+        simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "Hi")]).await;
+    let list = simulator.list(&[("From", PHONE)]).await;
     let message = &list["messages"][0];
     assert_eq!((&message["sid"], &message["direction"]), (&answer["messageSid"], &"inbound".into()));
     assert_eq!((&message["status"], &message["body"]), (&"received".into(), &"Hi".into()));
@@ -82,69 +82,69 @@ async fn a_text_stands_in_the_list_as_inbound() {
 
 #[tokio::test]
 async fn a_known_sid_delivers_the_same_form_again() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let (_, first) =
-        stage.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "Hi")]).await;
+        simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "Hi")]).await;
     let sid = first["messageSid"].as_str().unwrap();
-    let (status, again) = stage.control("inbound-message", &[("MessageSid", sid)]).await;
+    let (status, again) = simulator.control("inbound-message", &[("MessageSid", sid)]).await;
     assert_eq!((status, &again["messageSid"]), (200, &first["messageSid"]));
-    let received = stage.product.received();
+    let received = simulator.product.received();
     assert_eq!(received[0].fields, received[1].fields);
-    assert!(received[1].is_signed(&stage.product.base));
-    assert_eq!(stage.list(&[]).await["messages"].as_array().unwrap().len(), 1);
+    assert!(received[1].is_signed(&simulator.product.base));
+    assert_eq!(simulator.list(&[]).await["messages"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_sid_may_be_chosen_but_not_that_of_a_text_that_was_sent() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let chosen = format!("SM{}", "5".repeat(32));
     let fields = [("MessageSid", chosen.as_str()), ("To", PRODUCT), ("From", PHONE), ("Body", "Hi")];
-    assert_eq!(stage.control("inbound-message", &fields).await.1["messageSid"], chosen);
-    let sent = stage.send_text("Hello").await;
+    assert_eq!(simulator.control("inbound-message", &fields).await.1["messageSid"], chosen);
+    let sent = simulator.send_text("Hello").await;
     for sid in [sent["sid"].as_str().unwrap(), "SM5"] {
         let fields = [("MessageSid", sid), ("To", PRODUCT), ("From", PHONE)];
-        assert_eq!(stage.control("inbound-message", &fields).await.0, 400);
+        assert_eq!(simulator.control("inbound-message", &fields).await.0, 400);
     }
 }
 
 #[tokio::test]
 async fn a_webhook_is_tried_again_after_5xx_but_not_after_4xx() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let fields = [("To", PRODUCT), ("From", PHONE), ("Body", "Hi")];
-    stage.product.will_answer(&[500, 503]);
-    let (_, answer) = stage.control("inbound-message", &fields).await;
+    simulator.product.answer_next_with(&[500, 503]);
+    let (_, answer) = simulator.control("inbound-message", &fields).await;
     assert_eq!((&answer["webhookStatus"], &answer["attempts"]), (&200.into(), &3.into()));
-    let received = stage.product.received();
+    let received = simulator.product.received();
     assert!(received.iter().all(|webhook| webhook.fields == received[0].fields));
     let token = received[0].header("i-twilio-idempotency-token");
     assert!(received.iter().all(|webhook| webhook.header("i-twilio-idempotency-token") == token));
 
-    stage.product.will_answer(&[503, 503, 503, 503]);
-    let (_, answer) = stage.control("inbound-message", &fields).await;
+    simulator.product.answer_next_with(&[503, 503, 503, 503]);
+    let (_, answer) = simulator.control("inbound-message", &fields).await;
     assert_eq!((&answer["webhookStatus"], &answer["attempts"]), (&503.into(), &4.into()));
 
-    stage.product.will_answer(&[403]);
-    let (_, answer) = stage.control("inbound-message", &fields).await;
+    simulator.product.answer_next_with(&[403]);
+    let (_, answer) = simulator.control("inbound-message", &fields).await;
     assert_eq!((&answer["webhookStatus"], &answer["attempts"]), (&403.into(), &1.into()));
 }
 
 #[tokio::test]
 async fn a_text_needs_both_numbers() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     for fields in [[("To", PRODUCT), ("Body", "Hi")], [("From", PHONE), ("Body", "Hi")]] {
-        assert_eq!(stage.control("inbound-message", &fields).await.0, 400);
+        assert_eq!(simulator.control("inbound-message", &fields).await.0, 400);
     }
-    assert!(stage.product.received().is_empty());
+    assert!(simulator.product.received().is_empty());
 }
 
 #[tokio::test]
 async fn a_call_comes_in_as_recorded_and_gives_the_twiml() {
-    let stage = Stage::open().await;
-    let (status, answer) = stage.control("inbound-call", &[("To", PRODUCT), ("From", PHONE)]).await;
+    let simulator = TestSimulator::start().await;
+    let (status, answer) = simulator.control("inbound-call", &[("To", PRODUCT), ("From", PHONE)]).await;
     assert_eq!((status, &answer["webhookStatus"], &answer["webhookBody"]), (200, &200.into(), &TWIML.into()));
-    let webhook = stage.product.received().pop().unwrap();
+    let webhook = simulator.product.received().pop().unwrap();
     assert_eq!(webhook.path, "/webhooks/twilio/voice");
-    assert!(webhook.is_signed(&stage.product.base));
+    assert!(webhook.is_signed(&simulator.product.base));
     let mut recorded = form_fixture("voice_inbound.form");
     recorded.retain(|(name, _)| name != "CallSid");
     let mut fields = webhook.fields;
@@ -154,7 +154,7 @@ async fn a_call_comes_in_as_recorded_and_gives_the_twiml() {
 
 #[tokio::test]
 async fn a_control_route_that_nobody_knows_is_not_there() {
-    let stage = Stage::open().await;
-    let (status, failure) = stage.control("earthquake", &[("Status", "VERIFIED")]).await;
+    let simulator = TestSimulator::start().await;
+    let (status, failure) = simulator.control("earthquake", &[("Status", "VERIFIED")]).await;
     assert_eq!((status, &failure["code"]), (404, &20404.into()));
 }

@@ -7,7 +7,7 @@ use jiff::fmt::rfc2822;
 use serde_json::Value;
 
 use crate::schema::assert_list;
-use crate::stage::{PHONE, PRODUCT, Stage};
+use crate::support::{PHONE, PRODUCT, TestSimulator};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -16,19 +16,19 @@ fn bodies(list: &Value) -> Vec<&str> {
 }
 
 /// Five texts out, `1` to `5`, all delivered.
-async fn five_texts(stage: &Stage) {
+async fn five_texts(simulator: &TestSimulator) {
     for text in ["1", "2", "3", "4", "5"] {
-        let message = stage.send_text(text).await;
-        stage.reaches(message["sid"].as_str().unwrap(), "delivered").await;
+        let message = simulator.send_text(text).await;
+        simulator.await_status(message["sid"].as_str().unwrap(), "delivered").await;
     }
 }
 
 #[tokio::test]
 async fn messages_stand_newest_first_in_both_directions() {
-    let stage = Stage::open().await;
-    stage.send_text("out").await;
-    stage.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "in")]).await;
-    let list = stage.list(&[]).await;
+    let simulator = TestSimulator::start().await;
+    simulator.send_text("out").await;
+    simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "in")]).await;
+    let list = simulator.list(&[]).await;
     assert_list(&list);
     assert_eq!(bodies(&list), ["in", "out"]);
     assert_eq!((&list["page"], &list["page_size"], &list["end"]), (&0.into(), &50.into(), &1.into()));
@@ -37,22 +37,22 @@ async fn messages_stand_newest_first_in_both_directions() {
 
 #[tokio::test]
 async fn numbers_filter() {
-    let stage = Stage::open().await;
-    stage.send_text("out").await;
-    stage.send(&[("To", "+12025550144"), ("From", PRODUCT), ("Body", "another")]).await;
-    stage.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "in")]).await;
-    assert_eq!(bodies(&stage.list(&[("To", PHONE), ("From", PRODUCT)]).await), ["out"]);
-    assert_eq!(bodies(&stage.list(&[("From", PRODUCT)]).await), ["another", "out"]);
-    assert_eq!(bodies(&stage.list(&[("To", PRODUCT)]).await), ["in"]);
-    assert!(bodies(&stage.list(&[("To", "+12025550199")]).await).is_empty());
+    let simulator = TestSimulator::start().await;
+    simulator.send_text("out").await;
+    simulator.send(&[("To", "+12025550144"), ("From", PRODUCT), ("Body", "another")]).await;
+    simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "in")]).await;
+    assert_eq!(bodies(&simulator.list(&[("To", PHONE), ("From", PRODUCT)]).await), ["out"]);
+    assert_eq!(bodies(&simulator.list(&[("From", PRODUCT)]).await), ["another", "out"]);
+    assert_eq!(bodies(&simulator.list(&[("To", PRODUCT)]).await), ["in"]);
+    assert!(bodies(&simulator.list(&[("To", "+12025550199")]).await).is_empty());
 }
 
 #[tokio::test]
 async fn dates_filter_by_day_and_by_instant() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let before = Timestamp::now();
-    let message = stage.send_text("now").await;
-    let delivered = stage.reaches(message["sid"].as_str().unwrap(), "delivered").await;
+    let message = simulator.send_text("now").await;
+    let delivered = simulator.await_status(message["sid"].as_str().unwrap(), "delivered").await;
     let sent = rfc2822::parse(delivered["date_sent"].as_str().unwrap()).unwrap().timestamp();
     let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
     let (yesterday, today, tomorrow) = (day(sent - DAY), day(sent), day(sent + DAY));
@@ -71,44 +71,44 @@ async fn dates_filter_by_day_and_by_instant() {
         (&[("DateSent>", &yesterday), ("DateSent<", &tomorrow), ("To", PHONE)], 1),
     ];
     for (query, expected) in cases {
-        assert_eq!(bodies(&stage.list(query).await).len(), expected, "{query:?}");
+        assert_eq!(bodies(&simulator.list(query).await).len(), expected, "{query:?}");
     }
 }
 
 #[tokio::test]
 async fn a_date_that_cannot_be_read_is_refused() {
-    let stage = Stage::open().await;
-    let path = stage.messages().replace(&stage.base, "");
+    let simulator = TestSimulator::start().await;
+    let path = simulator.messages().replace(&simulator.base, "");
     for query in ["DateSent=yesterday", "DateSent%3E=2026-13-01", "PageSize=many", "PageToken=PAnone"] {
-        assert_eq!(stage.get(&format!("{path}?{query}")).await.0, 400, "{query}");
+        assert_eq!(simulator.get(&format!("{path}?{query}")).await.0, 400, "{query}");
     }
 }
 
 #[tokio::test]
 async fn pages_follow_each_other_though_texts_arrive_meanwhile() {
-    let stage = Stage::open().await;
-    five_texts(&stage).await;
-    let first = stage.list(&[("From", PRODUCT), ("PageSize", "2")]).await;
+    let simulator = TestSimulator::start().await;
+    five_texts(&simulator).await;
+    let first = simulator.list(&[("From", PRODUCT), ("PageSize", "2")]).await;
     assert_list(&first);
     assert_eq!(bodies(&first), ["5", "4"]);
-    stage.send_text("6").await;
+    simulator.send_text("6").await;
 
-    let (_, second) = stage.get(first["next_page_uri"].as_str().unwrap()).await;
+    let (_, second) = simulator.get(first["next_page_uri"].as_str().unwrap()).await;
     assert_list(&second);
     assert_eq!((bodies(&second), &second["page"], &second["start"]), (vec!["3", "2"], &1.into(), &2.into()));
-    let (_, third) = stage.get(second["next_page_uri"].as_str().unwrap()).await;
+    let (_, third) = simulator.get(second["next_page_uri"].as_str().unwrap()).await;
     assert_eq!((bodies(&third), &third["next_page_uri"]), (vec!["1"], &Value::Null));
-    let (_, back) = stage.get(third["first_page_uri"].as_str().unwrap()).await;
+    let (_, back) = simulator.get(third["first_page_uri"].as_str().unwrap()).await;
     assert_eq!(bodies(&back), ["6", "5"]);
     assert!(second["previous_page_uri"].is_string());
 }
 
 #[tokio::test]
 async fn a_page_may_be_asked_for_by_number() {
-    let stage = Stage::open().await;
-    five_texts(&stage).await;
-    assert_eq!(bodies(&stage.list(&[("PageSize", "2"), ("Page", "2")]).await), ["1"]);
-    let beyond = stage.list(&[("PageSize", "2"), ("Page", "9")]).await;
+    let simulator = TestSimulator::start().await;
+    five_texts(&simulator).await;
+    assert_eq!(bodies(&simulator.list(&[("PageSize", "2"), ("Page", "2")]).await), ["1"]);
+    let beyond = simulator.list(&[("PageSize", "2"), ("Page", "9")]).await;
     assert!(bodies(&beyond).is_empty() && beyond["next_page_uri"].is_null());
     assert_list(&beyond);
 }

@@ -18,4 +18,4 @@ mod schema;
 mod sending;
 mod services;
 mod sinks;
-mod stage;
+mod support;

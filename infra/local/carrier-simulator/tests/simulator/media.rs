@@ -1,13 +1,13 @@
 //! Files of inbound texts, as Twilio serves them.
 
-use crate::stage::{ACCOUNT, PHONE, PRODUCT, Stage, TOKEN, client};
+use crate::support::{ACCOUNT, PHONE, PRODUCT, TOKEN, TestSimulator, client};
 
-async fn addresses(stage: &Stage, words: &[&str]) -> Vec<String> {
+async fn addresses(simulator: &TestSimulator, words: &[&str]) -> Vec<String> {
     let mut fields = vec![("To", PRODUCT), ("From", PHONE)];
     fields.extend(words.iter().map(|word| ("Media", *word)));
-    let (status, _) = stage.control("inbound-message", &fields).await;
+    let (status, _) = simulator.control("inbound-message", &fields).await;
     assert_eq!(status, 200);
-    let webhook = stage.product.received().pop().unwrap();
+    let webhook = simulator.product.received().pop().unwrap();
     assert_eq!(webhook.field("NumMedia"), words.len().to_string());
     (0..words.len()).map(|place| webhook.field(&format!("MediaUrl{place}")).to_owned()).collect()
 }
@@ -23,9 +23,9 @@ async fn get(url: &str, login: Option<(&str, &str)>) -> reqwest::Response {
 
 #[tokio::test]
 async fn a_file_asks_for_credentials_and_leads_to_a_host_that_refuses_them() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let login = Some((ACCOUNT, TOKEN));
-    let url = &addresses(&stage, &["picture"]).await[0];
+    let url = &addresses(&simulator, &["picture"]).await[0];
     assert_eq!(get(url, None).await.status(), 401);
     let redirect = get(url, login).await;
     assert_eq!(redirect.status(), 307);
@@ -42,9 +42,9 @@ async fn a_file_asks_for_credentials_and_leads_to_a_host_that_refuses_them() {
 
 #[tokio::test]
 async fn files_that_nobody_should_take_are_served_on_demand() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let login = Some((ACCOUNT, TOKEN));
-    let urls = addresses(&stage, &["page", "large", "elsewhere", "gone", "card"]).await;
+    let urls = addresses(&simulator, &["page", "large", "elsewhere", "gone", "card"]).await;
     let mut locations = Vec::new();
     for url in &urls {
         let answer = get(url, login).await;
@@ -59,19 +59,19 @@ async fn files_that_nobody_should_take_are_served_on_demand() {
     assert_eq!(locations[3].0, 404);
     assert!(get(&locations[4].1, None).await.text().await.unwrap().starts_with("BEGIN:VCARD"));
     let (status, _) =
-        stage.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Media", "virus")]).await;
+        simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Media", "virus")]).await;
     assert_eq!(status, 400);
 }
 
 #[tokio::test]
 async fn the_addresses_that_a_text_was_sent_with_are_told() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let urls = ["https://pictures.example/1.png", "https://pictures.example/2.png"];
     let fields = [("To", PHONE), ("From", PRODUCT), ("MediaUrl", urls[0]), ("MediaUrl", urls[1])];
-    let (status, sent) = stage.send(&fields).await;
+    let (status, sent) = simulator.send(&fields).await;
     assert_eq!(status, 201);
     let sid = sent["sid"].as_str().unwrap();
-    let (_, told) = stage.control("message-media", &[("MessageSid", sid)]).await;
+    let (_, told) = simulator.control("message-media", &[("MessageSid", sid)]).await;
     assert_eq!(told["mediaUrls"], serde_json::json!(urls));
-    assert_eq!(stage.control("message-media", &[("MessageSid", "SM1")]).await.0, 404);
+    assert_eq!(simulator.control("message-media", &[("MessageSid", "SM1")]).await.0, 404);
 }

@@ -4,24 +4,24 @@ use serde_json::Value;
 
 use crate::registration::sid;
 use crate::schema::{Api, assert_answer, assert_available_number};
-use crate::stage::{ACCOUNT, Stage, form_fixture, json_fixture};
+use crate::support::{ACCOUNT, TestSimulator, form_fixture, json_fixture};
 
 const LIST: &str = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers.json";
 const ONE: &str = "/2010-04-01/Accounts/{AccountSid}/IncomingPhoneNumbers/{Sid}.json";
 
-async fn found(stage: &Stage, query: &str) -> Vec<String> {
-    let (status, answer) = stage.get(&search(query)).await;
+async fn found(simulator: &TestSimulator, query: &str) -> Vec<String> {
+    let (status, answer) = simulator.get(&search(query)).await;
     assert_eq!(status, 200, "{answer}");
     let numbers = answer["available_phone_numbers"].as_array().unwrap();
     numbers.iter().map(|number| number["phone_number"].as_str().unwrap().to_owned()).collect()
 }
 
 fn search(query: &str) -> String {
-    Stage::account(&format!("AvailablePhoneNumbers/US/Local.json?{query}"))
+    TestSimulator::account(&format!("AvailablePhoneNumbers/US/Local.json?{query}"))
 }
 
-async fn owned(stage: &Stage, query: &str) -> Vec<Value> {
-    let (status, list) = stage.get(&format!("{}?{query}", Stage::numbers())).await;
+async fn owned(simulator: &TestSimulator, query: &str) -> Vec<Value> {
+    let (status, list) = simulator.get(&format!("{}?{query}", TestSimulator::numbers())).await;
     assert_eq!(status, 200, "{list}");
     assert_answer(Api::Account, &format!("GET {LIST}"), 200, &list);
     list["incoming_phone_numbers"].as_array().unwrap().clone()
@@ -29,8 +29,8 @@ async fn owned(stage: &Stage, query: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_search_has_the_recorded_shape() {
-    let stage = Stage::open().await;
-    let (_, answer) = stage.get(&search("AreaCode=202&SmsEnabled=true")).await;
+    let simulator = TestSimulator::start().await;
+    let (_, answer) = simulator.get(&search("AreaCode=202&SmsEnabled=true")).await;
     let recorded = json_fixture("numbers_search_response.json");
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&answer), names(&recorded));
@@ -43,36 +43,39 @@ async fn a_search_has_the_recorded_shape() {
         number[name] = recorded["available_phone_numbers"][0][name].clone();
     }
     assert_eq!(number, recorded["available_phone_numbers"][0]);
-    let (_, elsewhere) = stage.get(&search("AreaCode=415")).await;
+    let (_, elsewhere) = simulator.get(&search("AreaCode=415")).await;
     assert_available_number(&elsewhere["available_phone_numbers"][0]);
-    assert_eq!(stage.get(&search("AreaCode=999")).await.1["available_phone_numbers"], Value::Array(vec![]));
+    assert_eq!(
+        simulator.get(&search("AreaCode=999")).await.1["available_phone_numbers"],
+        Value::Array(vec![])
+    );
 }
 
 #[tokio::test]
 async fn a_search_goes_by_area_code_and_pattern_and_is_as_long_as_asked_for() {
-    let stage = Stage::open().await;
-    assert_eq!(found(&stage, "AreaCode=202").await.len(), 30);
-    assert_eq!(found(&stage, "AreaCode=202&PageSize=2").await, ["+12025552000", "+12025552001"]);
-    assert_eq!(found(&stage, "Contains=%2B1415777&PageSize=1").await, ["+14157772000"]);
-    assert_eq!(found(&stage, "Contains=202777****&PageSize=1").await, ["+12027772000"]);
-    assert_eq!(found(&stage, "AreaCode=202&PageSize=5000").await.len(), 1000);
+    let simulator = TestSimulator::start().await;
+    assert_eq!(found(&simulator, "AreaCode=202").await.len(), 30);
+    assert_eq!(found(&simulator, "AreaCode=202&PageSize=2").await, ["+12025552000", "+12025552001"]);
+    assert_eq!(found(&simulator, "Contains=%2B1415777&PageSize=1").await, ["+14157772000"]);
+    assert_eq!(found(&simulator, "Contains=202777****&PageSize=1").await, ["+12027772000"]);
+    assert_eq!(found(&simulator, "AreaCode=202&PageSize=5000").await.len(), 1000);
     for query in ["AreaCode=999", "AreaCode=102", "AreaCode=x", "AreaCode=202&Contains=%2B1415"] {
-        assert!(found(&stage, query).await.is_empty(), "{query}");
+        assert!(found(&simulator, query).await.is_empty(), "{query}");
     }
-    assert_eq!(stage.get(&search("Contains=2")).await.0, 400);
-    assert_eq!(stage.get(&search("PageSize=many")).await.0, 400);
-    let canada = Stage::account("AvailablePhoneNumbers/CA/Local.json?AreaCode=416");
-    assert_eq!(stage.get(&canada).await.1["available_phone_numbers"][0]["iso_country"], "CA");
-    assert_eq!(stage.get(&Stage::account("AvailablePhoneNumbers/FR/Local.json")).await.0, 404);
+    assert_eq!(simulator.get(&search("Contains=2")).await.0, 400);
+    assert_eq!(simulator.get(&search("PageSize=many")).await.0, 400);
+    let canada = TestSimulator::account("AvailablePhoneNumbers/CA/Local.json?AreaCode=416");
+    assert_eq!(simulator.get(&canada).await.1["available_phone_numbers"][0]["iso_country"], "CA");
+    assert_eq!(simulator.get(&TestSimulator::account("AvailablePhoneNumbers/FR/Local.json")).await.0, 404);
 }
 
 #[tokio::test]
 async fn a_purchase_has_the_recorded_properties() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let recorded = json_fixture("number_purchase_response_201.json");
     let form = form_fixture("number_purchase_request.form");
     let form: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let number = stage.make(&Stage::numbers(), &form).await;
+    let number = simulator.create(&TestSimulator::numbers(), &form).await;
     assert_answer(Api::Account, &format!("POST {LIST}"), 201, &number);
     for (name, value) in recorded.as_object().unwrap() {
         match name.as_str() {
@@ -80,61 +83,63 @@ async fn a_purchase_has_the_recorded_properties() {
             _ => assert_eq!(&number[name], value, "{name}"),
         }
     }
-    let (status, fetched) = stage.get(number["uri"].as_str().unwrap()).await;
+    let (status, fetched) = simulator.get(number["uri"].as_str().unwrap()).await;
     assert_eq!((status, &fetched), (200, &number));
     assert_answer(Api::Account, &format!("GET {ONE}"), 200, &fetched);
 }
 
 #[tokio::test]
 async fn a_number_is_owned_once_until_it_is_released() {
-    let stage = Stage::open().await;
-    let number = stage.buy("+12025552000").await;
-    assert_eq!(found(&stage, "AreaCode=202&PageSize=1").await, ["+12025552001"]);
-    let (status, failure) = stage.post_to(&Stage::numbers(), &[("PhoneNumber", "+12025552000")]).await;
+    let simulator = TestSimulator::start().await;
+    let number = simulator.buy("+12025552000").await;
+    assert_eq!(found(&simulator, "AreaCode=202&PageSize=1").await, ["+12025552001"]);
+    let (status, failure) =
+        simulator.post_to(&TestSimulator::numbers(), &[("PhoneNumber", "+12025552000")]).await;
     assert_eq!((status, failure), (400, json_fixture("number_purchase_error_400_21422.json")));
-    assert_eq!(stage.delete(&Stage::number(&number)).await, (204, Value::Null));
-    assert_eq!(stage.delete(&Stage::number(&number)).await, (404, 20404.into()));
-    assert_eq!(stage.get(&Stage::number(&number)).await.0, 404);
-    assert_eq!(found(&stage, "AreaCode=202&PageSize=1").await, ["+12025552000"]);
-    assert_ne!(stage.buy("+12025552000").await, number);
+    assert_eq!(simulator.delete(&TestSimulator::number(&number)).await, (204, Value::Null));
+    assert_eq!(simulator.delete(&TestSimulator::number(&number)).await, (404, 20404.into()));
+    assert_eq!(simulator.get(&TestSimulator::number(&number)).await.0, 404);
+    assert_eq!(found(&simulator, "AreaCode=202&PageSize=1").await, ["+12025552000"]);
+    assert_ne!(simulator.buy("+12025552000").await, number);
 }
 
 #[tokio::test]
 async fn some_numbers_cannot_be_bought() {
-    let stage = Stage::open().await;
-    let (status, gone) = stage.post_to(&Stage::numbers(), &[("PhoneNumber", "+12025550000")]).await;
+    let simulator = TestSimulator::start().await;
+    let (status, gone) =
+        simulator.post_to(&TestSimulator::numbers(), &[("PhoneNumber", "+12025550000")]).await;
     assert_eq!((status, gone), (400, json_fixture("number_purchase_error_400_21422.json")));
     for wrong in ["", "2025552000", "+442025552000", "+1202555200", "+11025552000"] {
-        let (status, failure) = stage.post_to(&Stage::numbers(), &[("PhoneNumber", wrong)]).await;
+        let (status, failure) = simulator.post_to(&TestSimulator::numbers(), &[("PhoneNumber", wrong)]).await;
         assert_eq!((status, &failure["code"]), (400, &21421.into()), "{wrong}");
     }
     let long = "n".repeat(65);
     for wrong in [("FriendlyName", long.as_str()), ("SmsUrl", "mailto:a"), ("VoiceMethod", "PUT")] {
         let fields = [("PhoneNumber", "+12025552000"), wrong];
-        assert_eq!(stage.post_to(&Stage::numbers(), &fields).await.0, 400, "{wrong:?}");
+        assert_eq!(simulator.post_to(&TestSimulator::numbers(), &fields).await.0, 400, "{wrong:?}");
     }
-    assert!(owned(&stage, "").await.is_empty());
+    assert!(owned(&simulator, "").await.is_empty());
 }
 
 #[tokio::test]
 async fn a_number_that_was_never_listed_can_be_bought_and_found_by_number_and_name() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let desk = [("PhoneNumber", "+14155550100"), ("FriendlyName", "Desk")];
-    let desk = sid(&stage.make(&Stage::numbers(), &desk).await);
-    stage.buy("+14155550101").await;
-    let all = owned(&stage, "").await;
+    let desk = sid(&simulator.create(&TestSimulator::numbers(), &desk).await);
+    simulator.buy("+14155550101").await;
+    let all = owned(&simulator, "").await;
     assert_eq!(
         all.iter().map(|number| &number["phone_number"]).collect::<Vec<_>>(),
         ["+14155550101", "+14155550100"]
     );
     for query in ["PhoneNumber=%2B14155550100", "FriendlyName=Desk"] {
-        let found = owned(&stage, query).await;
+        let found = owned(&simulator, query).await;
         assert_eq!(found.iter().map(sid).collect::<Vec<_>>(), [desk.as_str()], "{query}");
     }
-    assert!(owned(&stage, "FriendlyName=Des").await.is_empty());
+    assert!(owned(&simulator, "FriendlyName=Des").await.is_empty());
 
-    let (_, first) = stage.get(&format!("{}?PageSize=1", Stage::numbers())).await;
-    let (_, second) = stage.get(first["next_page_uri"].as_str().unwrap()).await;
+    let (_, first) = simulator.get(&format!("{}?PageSize=1", TestSimulator::numbers())).await;
+    let (_, second) = simulator.get(first["next_page_uri"].as_str().unwrap()).await;
     assert_answer(Api::Account, &format!("GET {LIST}"), 200, &second);
     assert_eq!((sid(&second["incoming_phone_numbers"][0]), &second["next_page_uri"]), (desk, &Value::Null));
     assert_eq!((&second["start"], &second["page"]), (&1.into(), &1.into()));
@@ -142,12 +147,12 @@ async fn a_number_that_was_never_listed_can_be_bought_and_found_by_number_and_na
 
 #[tokio::test]
 async fn an_update_sets_what_it_gives_and_empties_what_it_gives_empty() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let fields =
         [("PhoneNumber", "+12025552000"), ("SmsUrl", "https://hooks.test/sms"), ("FriendlyName", "Desk")];
-    let number = sid(&stage.make(&Stage::numbers(), &fields).await);
+    let number = sid(&simulator.create(&TestSimulator::numbers(), &fields).await);
     let change = [("SmsUrl", ""), ("VoiceUrl", "https://hooks.test/voice"), ("VoiceMethod", "GET")];
-    let (status, updated) = stage.post_to(&Stage::number(&number), &change).await;
+    let (status, updated) = simulator.post_to(&TestSimulator::number(&number), &change).await;
     assert_eq!(status, 200);
     assert_answer(Api::Account, &format!("POST {ONE}"), 200, &updated);
     assert_eq!((&updated["sms_url"], &updated["friendly_name"]), (&Value::Null, &"Desk".into()));
@@ -155,19 +160,22 @@ async fn an_update_sets_what_it_gives_and_empties_what_it_gives_empty() {
         (&updated["voice_url"], &updated["voice_method"]),
         (&"https://hooks.test/voice".into(), &"GET".into())
     );
-    assert_eq!(stage.post_to(&Stage::number(&number), &[("SmsMethod", "PUT")]).await.0, 400);
-    assert_eq!(stage.post_to(&Stage::number("PN1"), &[]).await.0, 404);
+    assert_eq!(simulator.post_to(&TestSimulator::number(&number), &[("SmsMethod", "PUT")]).await.0, 400);
+    assert_eq!(simulator.post_to(&TestSimulator::number("PN1"), &[]).await.0, 404);
 }
 
 #[tokio::test]
 async fn anothers_numbers_do_not_exist() {
-    let stage = Stage::open().await;
-    let number = stage.buy("+12025552000").await;
+    let simulator = TestSimulator::start().await;
+    let number = simulator.buy("+12025552000").await;
     let other = |path: &str| path.replace(ACCOUNT, "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
-    for path in [search("AreaCode=202"), Stage::numbers(), Stage::number(&number)] {
-        assert_eq!(stage.get(&other(&path)).await.0, 404, "{path}");
+    for path in [search("AreaCode=202"), TestSimulator::numbers(), TestSimulator::number(&number)] {
+        assert_eq!(simulator.get(&other(&path)).await.0, 404, "{path}");
     }
-    assert_eq!(stage.post_to(&other(&Stage::numbers()), &[("PhoneNumber", "+12025552001")]).await.0, 404);
-    assert_eq!(stage.post_to(&other(&Stage::number(&number)), &[]).await.0, 404);
-    assert_eq!(stage.delete(&other(&Stage::number(&number))).await.0, 404);
+    assert_eq!(
+        simulator.post_to(&other(&TestSimulator::numbers()), &[("PhoneNumber", "+12025552001")]).await.0,
+        404
+    );
+    assert_eq!(simulator.post_to(&other(&TestSimulator::number(&number)), &[]).await.0, 404);
+    assert_eq!(simulator.delete(&other(&TestSimulator::number(&number))).await.0, 404);
 }

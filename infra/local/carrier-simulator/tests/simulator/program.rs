@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::stage::{ACCOUNT, PHONE, PRODUCT, TOKEN, client, read};
+use crate::support::{ACCOUNT, PHONE, PRODUCT, TOKEN, client, read};
 
 fn start(arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_carrier-simulator"))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::support::TestSimulator;
 
 pub(crate) const BRAND: &str = "BNaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -43,7 +43,7 @@ pub(crate) fn sid(resource: &Value) -> String {
     resource["sid"].as_str().expect("a resource with a sid").to_owned()
 }
 
-impl Stage {
+impl TestSimulator {
     pub(crate) fn numbers() -> String {
         Self::account("IncomingPhoneNumbers.json")
     }
@@ -53,19 +53,19 @@ impl Stage {
     }
 
     pub(crate) async fn buy(&self, number: &str) -> String {
-        sid(&self.make(&Self::numbers(), &[("PhoneNumber", number)]).await)
+        sid(&self.create(&Self::numbers(), &[("PhoneNumber", number)]).await)
     }
 
     pub(crate) async fn new_service(&self) -> String {
-        sid(&self.make("/v1/Services", &[("FriendlyName", "Front desk")]).await)
+        sid(&self.create("/v1/Services", &[("FriendlyName", "Front desk")]).await)
     }
 
     pub(crate) async fn add_number(&self, service: &str, number: &str) -> Value {
-        self.make(&format!("/v1/Services/{service}/PhoneNumbers"), &[("PhoneNumberSid", number)]).await
+        self.create(&format!("/v1/Services/{service}/PhoneNumbers"), &[("PhoneNumberSid", number)]).await
     }
 
     pub(crate) async fn new_campaign(&self, service: &str) -> String {
-        sid(&self.make(&format!("/v1/Services/{service}/Compliance/Usa2p"), &CAMPAIGN).await)
+        sid(&self.create(&format!("/v1/Services/{service}/Compliance/Usa2p"), &CAMPAIGN).await)
     }
 
     pub(crate) async fn decide(&self, service: &str, status: &str, more: &[(&str, &str)]) -> Value {
@@ -82,7 +82,7 @@ impl Stage {
             json!({ "destination": destination, "method": "POST", "batch_events": in_batches }).to_string();
         let fields =
             [("Description", "A2P"), ("SinkType", "webhook"), ("SinkConfiguration", configuration.as_str())];
-        let sink = sid(&self.make("/v1/Sinks", &fields).await);
+        let sink = sid(&self.create("/v1/Sinks", &fields).await);
         self.subscribe(&sink, &TOLD).await;
         sink
     }
@@ -91,7 +91,7 @@ impl Stage {
         let types: Vec<_> = types.iter().map(|name| type_version(name, 1)).collect();
         let mut fields = vec![("Description", "A2P"), ("SinkSid", sink)];
         fields.extend(types.iter().map(|text| ("Types", text.as_str())));
-        self.make("/v1/Subscriptions", &fields).await
+        self.create("/v1/Subscriptions", &fields).await
     }
 }
 

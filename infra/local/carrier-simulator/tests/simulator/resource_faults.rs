@@ -2,23 +2,24 @@
 
 use serde_json::Value;
 
-use crate::stage::{ACCOUNT, HOLD, PHONE, PRODUCT, Stage, TOKEN, client, read};
+use crate::support::{ACCOUNT, HOLD, PHONE, PRODUCT, TOKEN, TestSimulator, client, read};
 
 const NUMBER: [(&str, &str); 1] = [("PhoneNumber", "+12025552000")];
 const SERVICE: [(&str, &str); 1] = [("FriendlyName", "Desk")];
 
-async fn set(stage: &Stage, kind: &str, target: &str, count: &str) {
-    let (status, answer) = stage.control("fault", &[("Kind", kind), ("On", target), ("Count", count)]).await;
+async fn set(simulator: &TestSimulator, kind: &str, target: &str, count: &str) {
+    let (status, answer) =
+        simulator.control("fault", &[("Kind", kind), ("On", target), ("Count", count)]).await;
     assert_eq!((status, &answer["on"]), (200, &target.into()), "{answer}");
 }
 
-async fn owned(stage: &Stage) -> usize {
-    stage.get(&Stage::numbers()).await.1["incoming_phone_numbers"].as_array().unwrap().len()
+async fn owned(simulator: &TestSimulator) -> usize {
+    simulator.get(&TestSimulator::numbers()).await.1["incoming_phone_numbers"].as_array().unwrap().len()
 }
 
 #[tokio::test]
 async fn refusing_faults_on_purchases_buy_nothing_and_let_all_else_through() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let cases = [
         ("refuse", 400, 21422),
         ("refuse:21421", 400, 21421),
@@ -26,95 +27,98 @@ async fn refusing_faults_on_purchases_buy_nothing_and_let_all_else_through() {
         ("error-before", 500, 20500),
     ];
     for (kind, status, code) in cases {
-        set(&stage, kind, "purchases", "1").await;
-        assert_eq!(owned(&stage).await, 0);
-        assert_eq!(stage.get(&Stage::account("AvailablePhoneNumbers/US/Local.json")).await.0, 200);
-        assert_eq!(stage.send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello")]).await.0, 201);
-        let (answer, failure) = stage.post_to(&Stage::numbers(), &NUMBER).await;
+        set(&simulator, kind, "purchases", "1").await;
+        assert_eq!(owned(&simulator).await, 0);
+        assert_eq!(
+            simulator.get(&TestSimulator::account("AvailablePhoneNumbers/US/Local.json")).await.0,
+            200
+        );
+        assert_eq!(simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello")]).await.0, 201);
+        let (answer, failure) = simulator.post_to(&TestSimulator::numbers(), &NUMBER).await;
         assert_eq!((answer, &failure["code"]), (status, &code.into()), "{kind}");
-        assert_eq!(owned(&stage).await, 0);
+        assert_eq!(owned(&simulator).await, 0);
     }
-    stage.buy(NUMBER[0].1).await;
+    simulator.buy(NUMBER[0].1).await;
 }
 
 #[tokio::test]
 async fn a_fault_on_numbers_strikes_search_listing_purchase_and_release() {
-    let stage = Stage::open().await;
-    let number = stage.buy("+12025552001").await;
-    set(&stage, "rate-limit", "numbers", "5").await;
-    let search = Stage::account("AvailablePhoneNumbers/US/Local.json?AreaCode=202");
-    assert_eq!(stage.get(&search).await.0, 429);
-    assert_eq!(stage.get(&Stage::numbers()).await.0, 429);
-    assert_eq!(stage.post_to(&Stage::numbers(), &NUMBER).await.0, 429);
-    assert_eq!(stage.get(&Stage::number(&number)).await.0, 429);
-    assert_eq!(stage.delete(&Stage::number(&number)).await, (429, 20429.into()));
-    assert_eq!(stage.get("/v1/Services").await.0, 200);
-    assert_eq!(owned(&stage).await, 1);
+    let simulator = TestSimulator::start().await;
+    let number = simulator.buy("+12025552001").await;
+    set(&simulator, "rate-limit", "numbers", "5").await;
+    let search = TestSimulator::account("AvailablePhoneNumbers/US/Local.json?AreaCode=202");
+    assert_eq!(simulator.get(&search).await.0, 429);
+    assert_eq!(simulator.get(&TestSimulator::numbers()).await.0, 429);
+    assert_eq!(simulator.post_to(&TestSimulator::numbers(), &NUMBER).await.0, 429);
+    assert_eq!(simulator.get(&TestSimulator::number(&number)).await.0, 429);
+    assert_eq!(simulator.delete(&TestSimulator::number(&number)).await, (429, 20429.into()));
+    assert_eq!(simulator.get("/v1/Services").await.0, 200);
+    assert_eq!(owned(&simulator).await, 1);
 }
 
 #[tokio::test]
 async fn an_error_after_acceptance_leaves_what_was_made_but_no_refusal_becomes_one() {
-    let stage = Stage::open().await;
-    set(&stage, "error-after", "purchases", "2").await;
-    let (status, failure) = stage.post_to(&Stage::numbers(), &NUMBER).await;
+    let simulator = TestSimulator::start().await;
+    set(&simulator, "error-after", "purchases", "2").await;
+    let (status, failure) = simulator.post_to(&TestSimulator::numbers(), &NUMBER).await;
     assert_eq!((status, &failure["code"]), (500, &20500.into()));
-    assert_eq!(owned(&stage).await, 1);
-    let (status, failure) = stage.post_to(&Stage::numbers(), &NUMBER).await;
+    assert_eq!(owned(&simulator).await, 1);
+    let (status, failure) = simulator.post_to(&TestSimulator::numbers(), &NUMBER).await;
     assert_eq!((status, &failure["code"]), (400, &21422.into()));
 
-    set(&stage, "error-after", "services", "1").await;
-    assert_eq!(stage.post_to("/v1/Services", &SERVICE).await.0, 500);
-    assert_eq!(stage.get("/v1/Services").await.1["services"].as_array().unwrap().len(), 1);
+    set(&simulator, "error-after", "services", "1").await;
+    assert_eq!(simulator.post_to("/v1/Services", &SERVICE).await.0, 500);
+    assert_eq!(simulator.get("/v1/Services").await.1["services"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_time_out_after_acceptance_leaves_what_was_made() {
-    let stage = Stage::open().await;
-    set(&stage, "timeout-after", "services", "1").await;
-    let request = client().post(format!("{}/v1/Services", stage.base)).form(&SERVICE);
+    let simulator = TestSimulator::start().await;
+    set(&simulator, "timeout-after", "services", "1").await;
+    let request = client().post(format!("{}/v1/Services", simulator.base)).form(&SERVICE);
     let impatient = read(request.basic_auth(ACCOUNT, Some(TOKEN)).timeout(HOLD / 3)).await;
     assert!(impatient.is_err_and(|error| error.is_timeout()));
-    assert_eq!(stage.get("/v1/Services").await.1["services"].as_array().unwrap().len(), 1);
+    assert_eq!(simulator.get("/v1/Services").await.1["services"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn a_fault_on_services_strikes_all_below_them_and_nothing_else() {
-    let stage = Stage::open().await;
-    let service = stage.new_service().await;
-    set(&stage, "refuse:20429", "services", "3").await;
+    let simulator = TestSimulator::start().await;
+    let service = simulator.new_service().await;
+    set(&simulator, "refuse:20429", "services", "3").await;
     for path in ["", "/PhoneNumbers", "/Compliance/Usa2p"] {
-        assert_eq!(stage.get("/v1/a2p/BrandRegistrations").await.0, 200);
-        assert_eq!(stage.get("/v1/Sinks").await.0, 200);
-        assert_eq!(stage.get(&format!("/v1/Services/{service}{path}")).await.0, 429);
+        assert_eq!(simulator.get("/v1/a2p/BrandRegistrations").await.0, 200);
+        assert_eq!(simulator.get("/v1/Sinks").await.0, 200);
+        assert_eq!(simulator.get(&format!("/v1/Services/{service}{path}")).await.0, 429);
     }
-    assert_eq!(stage.get("/v1/Services").await.0, 200);
+    assert_eq!(simulator.get("/v1/Services").await.0, 200);
 }
 
 #[tokio::test]
 async fn none_ends_the_faults_of_its_target_or_all() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     for target in ["messages", "purchases", "services"] {
-        set(&stage, "rate-limit", target, "9").await;
+        set(&simulator, "rate-limit", target, "9").await;
     }
-    set(&stage, "none", "services", "1").await;
-    assert_eq!(stage.get("/v1/Services").await.0, 200);
-    assert_eq!(stage.post_to(&Stage::numbers(), &NUMBER).await.0, 429);
+    set(&simulator, "none", "services", "1").await;
+    assert_eq!(simulator.get("/v1/Services").await.0, 200);
+    assert_eq!(simulator.post_to(&TestSimulator::numbers(), &NUMBER).await.0, 429);
     let text = [("To", PHONE), ("From", PRODUCT), ("Body", "Hello")];
-    assert_eq!(stage.send(&text).await.0, 429);
-    let (_, answer) = stage.control("fault", &[("Kind", "none")]).await;
+    assert_eq!(simulator.send(&text).await.0, 429);
+    let (_, answer) = simulator.control("fault", &[("Kind", "none")]).await;
     assert_eq!(answer["on"], Value::Null);
-    assert_eq!(stage.post_to(&Stage::numbers(), &NUMBER).await.0, 201);
-    assert_eq!(stage.send(&text).await.0, 201);
+    assert_eq!(simulator.post_to(&TestSimulator::numbers(), &NUMBER).await.0, 201);
+    assert_eq!(simulator.send(&text).await.0, 201);
     for wrong in [&[("Kind", "refuse"), ("On", "brands")][..], &[("Kind", "silent"), ("On", "numbers")]] {
-        assert_eq!(stage.control("fault", wrong).await.0, 400);
+        assert_eq!(simulator.control("fault", wrong).await.0, 400);
     }
 }
 
 #[tokio::test]
 async fn who_is_not_the_account_uses_up_no_fault() {
-    let stage = Stage::open().await;
-    set(&stage, "rate-limit", "services", "1").await;
-    let stranger = client().get(format!("{}/v1/Services", stage.base)).send().await.unwrap();
+    let simulator = TestSimulator::start().await;
+    set(&simulator, "rate-limit", "services", "1").await;
+    let stranger = client().get(format!("{}/v1/Services", simulator.base)).send().await.unwrap();
     assert_eq!(stranger.status(), 401);
-    assert_eq!(stage.get("/v1/Services").await.0, 429);
+    assert_eq!(simulator.get("/v1/Services").await.0, 429);
 }

@@ -3,7 +3,7 @@
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
-use crate::stage::json_fixture;
+use crate::support::json_fixture;
 
 /// Twilio's hosts, each with a description of its own.
 #[derive(Debug, Clone, Copy)]

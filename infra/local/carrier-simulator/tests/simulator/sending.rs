@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use crate::schema::assert_message;
-use crate::stage::{ACCOUNT, PHONE, PRODUCT, Stage, TOKEN, client, json_fixture, read};
+use crate::support::{ACCOUNT, PHONE, PRODUCT, TOKEN, TestSimulator, client, json_fixture, read};
 
 #[tokio::test]
 async fn an_accepted_text_is_answered_as_recorded() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let recorded = json_fixture("send_response_201_queued.json");
     let text = recorded["body"].as_str().unwrap();
-    let (status, mut message) = stage.send(&[("To", PHONE), ("From", PRODUCT), ("Body", text)]).await;
+    let (status, mut message) = simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", text)]).await;
     assert_eq!(status, 201);
     assert_message(&message);
     let sid = message["sid"].as_str().unwrap().to_owned();
@@ -23,25 +23,25 @@ async fn an_accepted_text_is_answered_as_recorded() {
 
 #[tokio::test]
 async fn a_messaging_service_accepts_first_and_counts_segments_later() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let service = "MGaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let fields = [("To", PHONE), ("From", PRODUCT), ("MessagingServiceSid", service), ("Body", "Hello")];
-    let (status, message) = stage.send(&fields).await;
+    let (status, message) = simulator.send(&fields).await;
     assert_eq!(
         (status, &message["status"], &message["num_segments"]),
         (201, &"accepted".into(), &"0".into())
     );
     assert_message(&message);
-    let delivered = stage.reaches(message["sid"].as_str().unwrap(), "delivered").await;
+    let delivered = simulator.await_status(message["sid"].as_str().unwrap(), "delivered").await;
     assert_eq!((&delivered["num_segments"], &delivered["from"]), (&"1".into(), &PRODUCT.into()));
 }
 
 #[tokio::test]
 async fn a_text_with_media_has_another_sid_and_counts_its_files() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let media = "https://media.example.com/plan.png?sig=abc";
     let fields = [("To", PHONE), ("From", PRODUCT), ("MediaUrl", media), ("MediaUrl", media)];
-    let (status, message) = stage.send(&fields).await;
+    let (status, message) = simulator.send(&fields).await;
     assert_eq!((status, &message["num_media"]), (201, &"2".into()));
     assert!(message["sid"].as_str().unwrap().starts_with("MM"));
     assert_message(&message);
@@ -49,7 +49,7 @@ async fn a_text_with_media_has_another_sid_and_counts_its_files() {
 
 #[tokio::test]
 async fn a_wrong_send_is_refused_with_twilios_code() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let long = "a".repeat(1601);
     let media = ("MediaUrl", "https://media.example.com/a.png");
     let (to, from, body) = (("To", PHONE), ("From", PRODUCT), ("Body", "Hello"));
@@ -71,55 +71,55 @@ async fn a_wrong_send_is_refused_with_twilios_code() {
         (21609, &[to, from, body, ("StatusCallback", "/status")]),
     ];
     for (code, fields) in cases {
-        let (status, failure) = stage.send(fields).await;
+        let (status, failure) = simulator.send(fields).await;
         assert_eq!((status, &failure["code"], &failure["status"]), (400, &code.into(), &400.into()));
     }
-    assert_eq!(stage.list(&[]).await["messages"], Value::Array(Vec::new()));
+    assert_eq!(simulator.list(&[]).await["messages"], Value::Array(Vec::new()));
 }
 
 #[tokio::test]
 async fn failures_read_as_recorded() {
-    let stage = Stage::open().await;
-    let (_, failure) = stage.send(&[("To", "nobody"), ("From", PRODUCT), ("Body", "Hello")]).await;
+    let simulator = TestSimulator::start().await;
+    let (_, failure) = simulator.send(&[("To", "nobody"), ("From", PRODUCT), ("Body", "Hello")]).await;
     assert_eq!(failure, json_fixture("send_error_400_21211.json"));
-    let (_, failure) = stage.send(&[("To", PHONE), ("From", PRODUCT), ("Body", &"a".repeat(1601))]).await;
+    let (_, failure) = simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", &"a".repeat(1601))]).await;
     assert_eq!(failure, json_fixture("send_error_400_21617.json"));
 }
 
 #[tokio::test]
 async fn sixteen_hundred_characters_are_not_too_many() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let (status, message) =
-        stage.send(&[("To", PHONE), ("From", PRODUCT), ("Body", &"\u{1f44b}".repeat(1600))]).await;
+        simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", &"\u{1f44b}".repeat(1600))]).await;
     assert_eq!((status, &message["num_segments"]), (201, &"49".into()));
 }
 
 #[tokio::test]
 async fn without_the_right_credentials_nothing_is_told_or_done() {
-    let stage = Stage::open().await;
-    let control = format!("{}/_twilio/simulate/fault", stage.base);
-    let unknown = format!("{}/2010-04-01/Accounts/{ACCOUNT}/Calls.json", stage.base);
-    for url in [stage.messages(), control, unknown] {
+    let simulator = TestSimulator::start().await;
+    let control = format!("{}/_twilio/simulate/fault", simulator.base);
+    let unknown = format!("{}/2010-04-01/Accounts/{ACCOUNT}/Calls.json", simulator.base);
+    for url in [simulator.messages(), control, unknown] {
         for request in [client().post(&url), client().post(&url).basic_auth(ACCOUNT, Some("another token"))] {
             let (status, failure) = read(request.form(&[("Kind", "refuse")])).await.unwrap();
             assert_eq!((status, failure), (401, json_fixture("send_error_401_20003.json")));
         }
     }
-    stage.send_text("Hello").await;
+    simulator.send_text("Hello").await;
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_not_found() {
-    let stage = Stage::open().await;
+    let simulator = TestSimulator::start().await;
     let unknown = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/SM{}.json", "0".repeat(32));
     let another = format!("/2010-04-01/Accounts/AC{}/Messages.json", "b".repeat(32));
     let calls = format!("/2010-04-01/Accounts/{ACCOUNT}/Calls.json");
     for path in [&unknown, &another, &calls] {
-        let (status, failure) = stage.get(path).await;
+        let (status, failure) = simulator.get(path).await;
         assert_eq!((status, &failure["code"], &failure["status"]), (404, &20404.into(), &404.into()));
         assert_eq!(failure["message"], format!("The requested resource {path} was not found"));
     }
-    let url = format!("{}{another}", stage.base);
+    let url = format!("{}{another}", simulator.base);
     let (status, _) =
         read(client().post(url).form(&[("To", PHONE)]).basic_auth(ACCOUNT, Some(TOKEN))).await.unwrap();
     assert_eq!(status, 404);

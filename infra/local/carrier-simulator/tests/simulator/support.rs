@@ -26,15 +26,15 @@ pub(crate) const TWIML: &str = "<Response/>";
 pub(crate) const HOLD: Duration = Duration::from_millis(600);
 
 /// Everything a test needs, on ports of its own.
-pub(crate) struct Stage {
+pub(crate) struct TestSimulator {
     pub(crate) base: String,
-    pub(crate) product: Product,
+    pub(crate) product: FakeProduct,
     client: reqwest::Client,
 }
 
-impl Stage {
-    pub(crate) async fn open() -> Self {
-        let product = Product::open().await;
+impl TestSimulator {
+    pub(crate) async fn start() -> Self {
+        let product = FakeProduct::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("a bound port"));
         let mut settings = Settings::new(ACCOUNT, TOKEN, &product.base);
@@ -94,7 +94,7 @@ impl Stage {
     }
 
     /// What a form makes.
-    pub(crate) async fn make(&self, path: &str, fields: &[(&str, &str)]) -> Value {
+    pub(crate) async fn create(&self, path: &str, fields: &[(&str, &str)]) -> Value {
         let (status, made) = self.post_to(path, fields).await;
         assert_eq!(status, 201, "{made}");
         made
@@ -116,7 +116,7 @@ impl Stage {
     }
 
     /// Waits until a message is in a state.
-    pub(crate) async fn reaches(&self, sid: &str, status: &str) -> Value {
+    pub(crate) async fn await_status(&self, sid: &str, status: &str) -> Value {
         let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/{sid}.json");
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
@@ -183,25 +183,25 @@ impl Received {
 }
 
 #[derive(Default)]
-struct Book {
+struct Exchange {
     received: Vec<Received>,
     answers: VecDeque<StatusCode>,
 }
 
 /// The other end of the webhooks.
-pub(crate) struct Product {
+pub(crate) struct FakeProduct {
     pub(crate) base: String,
-    book: Arc<Mutex<Book>>,
+    exchange: Arc<Mutex<Exchange>>,
 }
 
-impl Product {
-    async fn open() -> Self {
-        let book = Arc::new(Mutex::new(Book::default()));
+impl FakeProduct {
+    async fn start() -> Self {
+        let exchange = Arc::new(Mutex::new(Exchange::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("a bound port"));
-        let router = Router::new().fallback(receive).with_state(Arc::clone(&book));
+        let router = Router::new().fallback(receive).with_state(Arc::clone(&exchange));
         tokio::spawn(async { axum::serve(listener, router).await });
-        Self { base, book }
+        Self { base, exchange }
     }
 
     pub(crate) fn status_callback(&self) -> String {
@@ -209,17 +209,17 @@ impl Product {
     }
 
     /// The next requests are answered so, the ones after them with 200.
-    pub(crate) fn will_answer(&self, answers: &[u16]) {
+    pub(crate) fn answer_next_with(&self, answers: &[u16]) {
         let answers = answers.iter().map(|status| StatusCode::from_u16(*status).expect("a status"));
-        self.book.lock().expect("no test panicked here").answers.extend(answers);
+        self.exchange.lock().expect("no test panicked here").answers.extend(answers);
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
-        self.book.lock().expect("no test panicked here").received.clone()
+        self.exchange.lock().expect("no test panicked here").received.clone()
     }
 
     /// Waits for that many requests.
-    pub(crate) async fn receives(&self, count: usize) -> Vec<Received> {
+    pub(crate) async fn await_requests(&self, count: usize) -> Vec<Received> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let received = self.received();
@@ -232,7 +232,7 @@ impl Product {
     }
 }
 
-async fn receive(State(book): State<Arc<Mutex<Book>>>, request: Request) -> Response<Body> {
+async fn receive(State(exchange): State<Arc<Mutex<Exchange>>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.expect("a small body");
     let received = Received {
@@ -241,9 +241,9 @@ async fn receive(State(book): State<Arc<Mutex<Book>>>, request: Request) -> Resp
         fields: form_urlencoded::parse(&body).into_owned().collect(),
         body: body.to_vec(),
     };
-    let mut book = book.lock().expect("no test panicked here");
-    book.received.push(received);
-    let status = book.answers.pop_front().unwrap_or(StatusCode::OK);
+    let mut exchange = exchange.lock().expect("no test panicked here");
+    exchange.received.push(received);
+    let status = exchange.answers.pop_front().unwrap_or(StatusCode::OK);
     Response::builder()
         .status(status)
         .header("content-type", "text/xml")
