@@ -8,9 +8,8 @@ use crate::phone_page::names::Names;
 /// Older messages are not searched for conversations.
 const MAX_MESSAGES_READ: usize = 2000;
 
-/// Messages shown of each conversation, of all phones and of one phone.
-const MAX_MESSAGES_OF_ALL: usize = 6;
-const MAX_MESSAGES_OF_ONE: usize = 200;
+/// Messages shown of each conversation, so that the newest ones fit on the screen.
+const MAX_MESSAGES_SHOWN: usize = 6;
 
 const MAX_CONVERSATIONS: usize = 50;
 
@@ -26,13 +25,15 @@ pub(crate) struct Conversation<'a> {
     pub(crate) hidden: usize,
 }
 
-/// Returns the conversations, of all phones or of one, with the newest message first.
+/// Returns the conversations of all phones or of one, the one with the newest message first. Each has its newest
+/// messages, or all with `with_history`.
 pub(crate) fn conversations<'a>(
     log: &'a MessageLog,
     names: &'a Names,
     phone: Option<&str>,
+    with_history: bool,
 ) -> Vec<Conversation<'a>> {
-    let max_messages = if phone.is_some() { MAX_MESSAGES_OF_ONE } else { MAX_MESSAGES_OF_ALL };
+    let max_messages = if with_history { MAX_MESSAGES_READ } else { MAX_MESSAGES_SHOWN };
     let mut found: Vec<Conversation<'a>> = Vec::new();
     for message in log.newest().take(MAX_MESSAGES_READ) {
         let (from, to) = ends(message);
@@ -77,6 +78,11 @@ impl<'a> Conversation<'a> {
     /// The query that shows this phone alone, with the form filled in.
     pub(crate) fn query(&self) -> String {
         super::query(&[("phone", self.phone), ("inbox", self.inbox)])
+    }
+
+    /// The page with all messages of this phone.
+    pub(crate) fn history_url(&self) -> String {
+        format!("/conversations{}", super::query(&[("phone", self.phone), ("history", "true")]))
     }
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `GET /`, `GET /?phone=+1…` | a form that sends a message, beside the conversations of all phones or of one |
 //! | `POST /` | sends the form's message to the product |
-//! | `GET /conversations`, with the same query | the conversations: a frame of `/` that reloads itself |
+//! | `GET /conversations` | the conversations: a frame of `/` that reloads itself, unless it shows a history |
 //! | `GET /help` | the control routes |
 //!
 //! The pages need no credentials and run no script. Only the frame reloads, so text typed into the form is kept.
@@ -39,6 +39,8 @@ pub(crate) struct View {
     inbox: Option<String>,
     /// The status that the product's webhook answered the sent message with; `none` if it did not answer.
     webhook: Option<String>,
+    /// Given to show all messages of the phone.
+    history: Option<String>,
 }
 
 /// What is in the form's fields.
@@ -77,6 +79,8 @@ struct PhonesPage {
 struct ConversationsPage<'a> {
     conversations: Vec<Conversation<'a>>,
     product_origin: &'a str,
+    is_live: bool,
+    live_url: String,
 }
 
 #[derive(Template)]
@@ -145,8 +149,14 @@ pub(crate) async fn show_conversations(
     );
     let (log, resources) = (carrier.log(), carrier.resources());
     let phone = view.phone.as_deref().filter(|phone| !phone.is_empty());
-    let conversations = conversations(&log, &resources.names, phone);
-    page(StatusCode::OK, &policy, &ConversationsPage { conversations, product_origin: &origin })
+    let is_live = view.history.is_none();
+    let live_url = format!("/conversations{}", phone_query(phone));
+    let conversations = conversations(&log, &resources.names, phone, !is_live);
+    page(
+        StatusCode::OK,
+        &policy,
+        &ConversationsPage { conversations, product_origin: &origin, is_live, live_url },
+    )
 }
 
 /// `GET /help`.
@@ -196,7 +206,7 @@ fn phones_page(
     {
         draft.inbox.clone_from(&first.number);
     }
-    let frame_query = phone.as_deref().map(|phone| query(&[("phone", phone)])).unwrap_or_default();
+    let frame_query = phone_query(phone.as_deref());
     let attachments = Kind::all().collect();
     page(status, policy, &PhonesPage { phone, draft, phones, inboxes, attachments, notice, frame_query })
 }
@@ -205,7 +215,7 @@ fn phones_page(
 fn choices(carrier: &Carrier, chosen_inbox: &str) -> (Vec<Choice>, Vec<Choice>) {
     let (log, resources) = (carrier.log(), carrier.resources());
     let names = &resources.names;
-    let found = conversations(&log, names, None);
+    let found = conversations(&log, names, None, false);
     let phones = names.phones().chain(found.iter().map(|conversation| conversation.phone));
     let inboxes = names
         .inboxes()
@@ -235,6 +245,10 @@ fn page(status: StatusCode, policy: &str, template: &impl Template) -> Response 
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+fn phone_query(phone: Option<&str>) -> String {
+    phone.map(|phone| query(&[("phone", phone)])).unwrap_or_default()
 }
 
 /// A query with its question mark.

@@ -163,16 +163,20 @@ async fn the_newest_conversation_comes_first_and_one_phone_can_be_seen_alone() {
 }
 
 #[tokio::test]
-async fn a_long_conversation_is_shortened_among_others_and_whole_alone() {
+async fn a_long_conversation_shows_its_newest_messages_and_its_history_on_request() {
     let simulator = TestSimulator::start().await;
     for number in 0..9 {
         let text = format!("number {number}");
         simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", &text)]).await;
     }
-    let all = conversations(&simulator).await;
-    assert!(!all.contains("number 2") && all.contains("number 3") && all.contains("3 older messages"));
-    let one = page(&simulator, "/conversations?phone=%2B12025550143").await;
-    assert!(one.contains("number 0") && !one.contains("older messages"));
+    let newest = conversations(&simulator).await;
+    assert!(!newest.contains("number 2") && newest.contains("number 3"));
+    let history = "/conversations?phone=%2B12025550143&history=true";
+    assert!(newest.contains("Show 3 older messages"), "{newest}");
+    assert!(newest.replace("&#38;", "&").contains(history), "{newest}");
+    let all = page(&simulator, history).await;
+    assert!(all.contains("number 0") && !all.contains("older messages"));
+    assert!(!all.contains("http-equiv"), "a reload would lose the reader's place");
 }
 
 #[tokio::test]
