@@ -1,4 +1,4 @@
-"""Builds the bootstraps and packs them as Lambda wants them."""
+"""Builds the functions and packs each as a Lambda deployment package."""
 
 import hashlib
 import json
@@ -9,58 +9,84 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from console import CloudError
 from prerequisites import ROOT
 from processes import Child
-from say import Trouble, say
-
-
-@dataclass(frozen=True)
-class Package:
-    """A function's code, ready for upload."""
-
-    path: Path
-    key: str  # carries the content's hash, so that changed code is a changed template
-
 
 TOOLS = ["carrier-simulator", "seed-demo"]
 
 
-def build(binaries: list[str]) -> Path:
-    """Builds the functions, the carrier simulator and the demo data; gives the folder with the programs."""
-    say("building the functions (the first time takes minutes)")
-    # There are no examples; asking for them makes cargo choose the dependencies' features as `cargo test --workspace`
-    # does, so that the tests and the functions share one build of the AWS SDK.
-    wanted = [flag for name in [*binaries, *TOOLS] for flag in ("--bin", name)]
-    command = ["cargo", "build", "--workspace", "--examples", *wanted]
-    code, _ = Child.finish("cargo", command, dict(os.environ), cwd=ROOT)
+@dataclass(frozen=True)
+class Package:
+    """A deployment package."""
+
+    path: Path
+    key: str  # contains a hash of the content, so that changed code changes the template
+
+
+class Build:
+    """A running cargo build of the functions, the carrier simulator and the demo data."""
+
+    def __init__(self):
+        binaries = [*TOOLS, *_function_binaries(_workspace())]
+        selected = [flag for name in binaries for flag in ("--bin", name)]
+        # The workspace has no examples. With --examples, cargo chooses the same features for dependencies as
+        # `cargo test --workspace`, so the tests and the functions share one build of the AWS SDK.
+        command = ["cargo", "build", "--workspace", "--examples", *selected]
+        self.child = Child("cargo", command, dict(os.environ), cwd=ROOT)
+
+    def wait(self) -> None:
+        """Returns when the build is finished."""
+        if self.child.process.wait() != 0:
+            raise CloudError("the build failed; see cargo's messages above")
+
+
+def programs_folder() -> Path:
+    """The folder with the built programs."""
+    return Path(_workspace()["target_directory"]) / "debug"
+
+
+def _workspace() -> dict:
+    command = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
+    code, text = Child.finish("cargo", command, dict(os.environ), cwd=ROOT)
     if code != 0:
-        raise Trouble("the build failed (cargo's own words stand above)")
-    about = ["cargo", "metadata", "--format-version", "1", "--no-deps"]
-    _, text = Child.finish("cargo", about, dict(os.environ), cwd=ROOT)
-    return Path(json.loads(text)["target_directory"]) / "debug"
+        raise CloudError("cargo cannot read the workspace; see its messages above")
+    return json.loads(text)
+
+
+def _function_binaries(workspace: dict) -> list[str]:
+    """The binaries of all packages under functions/."""
+    folder = ROOT / "functions"
+    return [
+        target["name"]
+        for package in workspace["packages"]
+        if folder in Path(package["manifest_path"]).parents
+        for target in package["targets"]
+        if "bin" in target["kind"]
+    ]
 
 
 def pack(programs: Path, binaries: list[str], folder: Path) -> dict[str, Package]:
-    """One zip per function, holding its stripped program as `bootstrap`. Unchanged programs keep their zip."""
+    """Writes one zip file for each function, with its stripped program as `bootstrap`. Unchanged programs keep theirs."""
     folder.mkdir(parents=True, exist_ok=True)
     return {name: _pack_one(programs / name, folder / f"{name}.zip") for name in binaries}
 
 
 def _pack_one(program: Path, target: Path) -> Package:
     if not program.exists():
-        raise Trouble(f"the build made no program {program.name}; does its package build a binary of that name?")
+        raise CloudError(f"the build made no program {program.name}; does its package have a binary of that name?")
     built = program.stat()
     if not target.exists() or target.stat().st_mtime_ns != built.st_mtime_ns:
-        bare = target.with_suffix(".bootstrap")
-        shutil.copyfile(program, bare)
-        if shutil.which("strip"):  # a debug build is mostly symbols
-            subprocess.run(["strip", str(bare)], capture_output=True)
+        stripped = target.with_suffix(".bootstrap")
+        shutil.copyfile(program, stripped)
+        if shutil.which("strip"):  # most of a debug build is symbols
+            subprocess.run(["strip", str(stripped)], capture_output=True)
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as package:
             entry = zipfile.ZipInfo("bootstrap")
             entry.external_attr = 0o755 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
-            package.writestr(entry, bare.read_bytes(), compresslevel=1)
-        bare.unlink()
+            package.writestr(entry, stripped.read_bytes(), compresslevel=1)
+        stripped.unlink()
         os.utime(target, ns=(built.st_atime_ns, built.st_mtime_ns))
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
     return Package(target, f"{program.name}/{digest}.zip")

@@ -1,4 +1,4 @@
-"""Starts the carrier simulator, unless the carrier is somewhere else."""
+"""Starts and controls the carrier simulator."""
 
 import base64
 import json
@@ -9,25 +9,26 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from emulator import HOST, free_port
+from console import CloudError
+from ports import HOST, free_port, is_taken
 from processes import Child
 from settings import Settings
-from say import Trouble
 
-READY_SECONDS = 15
+READY_TIMEOUT = 15  # seconds
 _CAMPAIGN = "com.twilio.messaging.compliance.campaign-registration"
 _NUMBER = "com.twilio.messaging.compliance.number-registration"
-EVENTS = [
-    *(f"{_CAMPAIGN}.campaign-{word}" for word in ("submitted", "approved", "failure", "suspended")),
-    *(f"{_NUMBER}.{word}" for word in ("pending", "successful", "failed")),
+EVENT_TYPES = [
+    *(f"{_CAMPAIGN}.campaign-{name}" for name in ("submitted", "approved", "failure", "suspended")),
+    *(f"{_NUMBER}.{name}" for name in ("pending", "successful", "failed")),
 ]
 
 
 class Simulator:
-    """Our own small Twilio."""
+    """The carrier simulator: Twilio's API on this machine."""
 
     def __init__(self, program: Path, settings: Settings, webhook_base: str):
-        port = free_port()
+        preferred = settings.carrier_port
+        port = preferred if preferred and not is_taken(preferred) else free_port()
         self.url = f"http://{HOST}:{port}"
         self.account = (settings.account_sid, settings.auth_token)
         log = settings.state / "carrier.log"
@@ -38,7 +39,7 @@ class Simulator:
         self.child = Child("the carrier simulator", command, environment, log)
 
     def subscribe(self, api: str, login: dict[str, str]) -> None:
-        """Has registration events posted to the product, as an operator does once at Twilio."""
+        """Subscribes the product to registration events, as an operator does once at Twilio."""
         scheme, rest = api.split("://", 1)
         destination = f"{scheme}://{login['user']}:{login['password']}@{rest}/webhooks/twilio/registrations"
         configuration = {"destination": destination, "method": "POST", "batch_events": True}
@@ -50,13 +51,18 @@ class Simulator:
                 "SinkConfiguration": json.dumps(configuration),
             },
         )
-        types = [("Types", json.dumps({"type": kind, "schema_version": 1})) for kind in EVENTS]
+        types = [("Types", json.dumps({"type": name, "schema_version": 1})) for name in EVENT_TYPES]
         self._post("/v1/Subscriptions", [("Description", "shared-inbox"), ("SinkSid", sink["sid"]), *types])
 
-    def approve(self, service: str) -> None:
-        """Approves a campaign without telling the product, which knows."""
+    def approve_campaign(self, service: str) -> None:
+        """Approves the campaign of a messaging service without an event: the demo data has it as approved."""
         fields = {"MessagingServiceSid": service, "Status": "VERIFIED", "Notify": "false"}
         self._post("/_twilio/simulate/campaign-status", fields)
+
+    def name_number(self, number: str, name: str, is_inbox: bool) -> None:
+        """Shows a name with a phone number on the phone page."""
+        fields = {"PhoneNumber": number, "Name": name, "Inbox": str(is_inbox).lower()}
+        self._post("/_twilio/simulate/name", fields)
 
     def _post(self, path: str, fields) -> dict:
         credentials = base64.b64encode(f"{self.account[0]}:{self.account[1]}".encode()).decode()
@@ -66,15 +72,16 @@ class Simulator:
             headers={"Authorization": f"Basic {credentials}"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=READY_SECONDS) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as refused:
-            raise Trouble(f"the carrier simulator refused {path}: {refused.read().decode(errors='replace')}") from None
+            with urllib.request.urlopen(request, timeout=READY_TIMEOUT) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            text = error.read().decode(errors="replace")
+            raise CloudError(f"the carrier simulator refused {path}: {text}") from None
 
     def await_ready(self) -> None:
-        """Returns once it says that it listens."""
-        deadline = time.monotonic() + READY_SECONDS
+        """Returns when the simulator listens."""
+        deadline = time.monotonic() + READY_TIMEOUT
         while "listening on" not in self.child.tail(100):
             if self.child.exit_code is not None or time.monotonic() > deadline:
-                raise Trouble(f"the carrier simulator did not start; its last lines:\n{self.child.tail()}")
+                raise CloudError(f"the carrier simulator did not start; its last lines:\n{self.child.tail()}")
             time.sleep(0.05)

@@ -1,25 +1,27 @@
 #!/usr/bin/env python3
-"""The local cloud: builds the functions, starts an AWS emulator, deploys template.yaml, seeds demo data.
+"""The local cloud: builds the functions, starts an AWS emulator and a carrier simulator, deploys template.yaml and adds
+demo data. It needs Python, Rust and a C compiler, but neither Docker nor an AWS account.
 
-    cloud.py run             stays in the foreground until Ctrl-C
-    cloud.py exec -- CMD…    the same on a free port around one command; its exit code is the answer
+    cloud.py run             runs until Ctrl-C
+    cloud.py exec -- CMD…    runs one command against a local cloud of its own; exits with the command's exit code
 
-Settings (environment):
-    PORT                        port of the API and the emulator, 4566 (run only)
-    STATE_DIR                   where stack.json and logs go, .local (exec: .local/test)
-    CARRIER_URL                 a carrier elsewhere; without it the carrier simulator is started
-    CARRIER_MEDIA_HOSTS         hosts (with port) that its addresses of files lead to, besides its own
-    TWILIO_ACCOUNT_SID          account at the carrier, made up if not given
-    TWILIO_AUTH_TOKEN           its token, made up if not given
-    LOCK_LEASE_SECONDS          60
-    LOCK_IDLE_PROMPT_SECONDS    180
-    LOCK_IDLE_RELEASE_SECONDS   60
-    LOCKS_PER_USER              5
-    RECONCILE_GRACE_SECONDS     300
-    REGISTRATION_POLL_SECONDS   30
-    KEYWORD_REPLIES             product (the product confirms STOP, START, HELP), or carrier
-
-This file needs nothing but Python: it checks what the machine has, makes a private virtualenv and goes on in it.
+Settings (environment variables, with their defaults):
+    PORT                        port of the API and the emulator (4566; run only)
+    CARRIER_PORT                port of the carrier simulator and its phone page (PORT + 1 if free; run only)
+    STATE_DIR                   folder of stack.json and the logs (.local; exec: .local/test)
+    CARRIER_URL                 another carrier's URL (none: the carrier simulator is started)
+    CARRIER_MEDIA_HOSTS         hosts, with ports, of that carrier's media URLs, besides its own host
+    TWILIO_ACCOUNT_SID          account at the carrier (random)
+    TWILIO_AUTH_TOKEN           token of the account (random)
+    CORS_ORIGINS                origins of browser front ends, separated by commas (any origin on localhost and
+                                127.0.0.1)
+    LOCK_LEASE_SECONDS          lease of a conversation lock (60)
+    LOCK_IDLE_PROMPT_SECONDS    time without activity before the user is asked (180)
+    LOCK_IDLE_RELEASE_SECONDS   time without an answer before the lock is released (60)
+    LOCKS_PER_USER              conversations that one user can lock at a time (5)
+    RECONCILE_GRACE_SECONDS     age of a message before the sweep looks it up at the carrier (300)
+    REGISTRATION_POLL_SECONDS   interval between checks of pending registrations (30)
+    KEYWORD_REPLIES             who confirms STOP, START and HELP: product or carrier (product)
 """
 
 import argparse
@@ -30,39 +32,57 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import build  # noqa: E402
+import console  # noqa: E402
 import prerequisites  # noqa: E402
 import processes  # noqa: E402
-from say import Trouble, say  # noqa: E402
+from console import CloudError, progress  # noqa: E402
+from settings import Settings  # noqa: E402
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="run|exec")
-    verbs.add_parser("run", help="run until Ctrl-C")
-    wrap = verbs.add_parser("exec", help="run one command against a local cloud of its own")
-    wrap.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD…")
+    commands = parser.add_subparsers(dest="verb", required=True, metavar="run|exec")
+    commands.add_parser("run", help="run until Ctrl-C")
+    execute = commands.add_parser("exec", help="run one command against a local cloud of its own")
+    execute.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD…")
     arguments = parser.parse_args()
     command = None
     if arguments.verb == "exec":
         command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
         if not command or not shutil.which(command[0]):
-            parser.error(f"no command {command[0]}" if command else "exec needs a command: cloud.py exec -- CMD…")
+            parser.error(f"command not found: {command[0]}" if command else "exec needs a command: cloud.py exec -- CMD…")
 
     processes.stop_on_signals()
     try:
-        prerequisites.check()
-        python = prerequisites.virtualenv()
-        if Path(sys.prefix).resolve() != python.parent.parent.resolve():
-            os.execv(python, [str(python), *sys.argv])
+        settings = Settings.read(for_tests=command is not None)
+        if not console.IS_PREPARED:
+            prerequisites.check()
+            settings.check_port()
+            _prepare()
+            os.environ[console.STARTED_VARIABLE] = str(console.STARTED)
+            os.execv(prerequisites.PYTHON, [str(prerequisites.PYTHON), *sys.argv])
         import stack  # needs the virtualenv
 
-        return stack.run(command)
-    except Trouble as trouble:
-        say(f"cannot go on: {trouble}")
+        return stack.run(command, settings)
+    except CloudError as error:
+        progress(f"error: {error}")
         return 1
     except processes.Stopped as stopped:
-        say("stopped")
+        progress("stopped")
         return 0 if command is None else 128 + stopped.number
+
+
+def _prepare() -> None:
+    """Builds the programs and, at the same time, creates the virtualenv: one needs the processor, the other the network."""
+    progress("building the functions (the first build takes about 10 minutes on two cores, later ones seconds)")
+    building = build.Build()
+    try:
+        prerequisites.create_virtualenv()
+        building.wait()
+    except BaseException:
+        building.child.stop()
+        raise
 
 
 if __name__ == "__main__":

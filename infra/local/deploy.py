@@ -1,4 +1,4 @@
-"""Deploys template.yaml to the emulator, and makes sure that nothing of it was lost on the way."""
+"""Deploys template.yaml to the emulator, and checks that the emulator serves all of it."""
 
 import json
 import uuid
@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError, WaiterError
 
 import template as templates
 from build import Package
+from console import CloudError
 from emulator import Emulator
-from say import Trouble
 
 STACK = "shared-inbox"
 BUCKET = "shared-inbox-code"
@@ -18,23 +18,23 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAN
 
 @dataclass(frozen=True)
 class Deployment:
-    """What came out: the template's outputs, and the name of each resource."""
+    """The outputs of the stack, and the physical name of each resource."""
 
     outputs: dict[str, str]
     resources: dict[str, str]
 
     def of_type(self, template: dict, kind: str) -> dict[str, str]:
-        """Physical names of a template's resources of one type."""
+        """Physical names of the resources of one type, by logical name."""
         return {n: self.resources[n] for n, r in template["Resources"].items() if r["Type"] == kind and n in self.resources}
 
 
 def create_secret(emulator: Emulator, name: str, content: dict) -> None:
-    """The carrier's account, which must be there before the deploy."""
+    """Creates the secret with the carrier's account. The stack expects it to exist."""
     emulator.client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(content))
 
 
 def upload(emulator: Emulator, packages: dict[str, Package]) -> None:
-    """Puts the functions' code where the deploy finds it."""
+    """Uploads the deployment packages."""
     s3 = emulator.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     for package in packages.values():
@@ -42,7 +42,7 @@ def upload(emulator: Emulator, packages: dict[str, Package]) -> None:
 
 
 def deploy(emulator: Emulator, parameters: dict[str, str | int], packages: dict[str, Package]) -> Deployment:
-    """Deploys and checks."""
+    """Deploys the template and checks the result."""
     formation = emulator.client("cloudformation")
     filled = templates.fill(templates.load(), parameters, BUCKET, packages)
     native = templates.expand(_processed(emulator, formation, filled))
@@ -53,7 +53,7 @@ def deploy(emulator: Emulator, parameters: dict[str, str | int], packages: dict[
             StackName=STACK, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300}
         )
     except WaiterError:
-        raise Trouble(f"the emulator refused the stack: {_failures(formation)}") from None
+        raise CloudError(f"the emulator refused the stack: {_failures(formation)}") from None
     outputs = formation.describe_stacks(StackName=STACK)["Stacks"][0].get("Outputs", [])
     resources = formation.describe_stack_resources(StackName=STACK)["StackResources"]
     deployment = Deployment(
@@ -66,7 +66,7 @@ def deploy(emulator: Emulator, parameters: dict[str, str | int], packages: dict[
 
 
 def _processed(emulator: Emulator, formation, template: dict) -> dict:
-    """The template after the SAM transform, taken from a change set that is never executed."""
+    """Returns the template after the SAM transform. The change set that makes it is not executed."""
     change = _change_set(emulator, formation, template)
     body = formation.get_template(StackName=STACK, ChangeSetName=change, TemplateStage="Processed")["TemplateBody"]
     formation.delete_change_set(StackName=STACK, ChangeSetName=change)
@@ -75,7 +75,7 @@ def _processed(emulator: Emulator, formation, template: dict) -> dict:
 
 def _change_set(emulator: Emulator, formation, template: dict) -> str:
     name = f"local-{uuid.uuid4().hex[:8]}"
-    # Over the bucket, since the expanded template is longer than a call may carry.
+    # From the bucket: the expanded template is longer than a request allows.
     emulator.client("s3").put_object(Bucket=BUCKET, Key=f"{name}.json", Body=json.dumps(template).encode())
     try:
         formation.create_change_set(
@@ -88,11 +88,11 @@ def _change_set(emulator: Emulator, formation, template: dict) -> str:
         formation.get_waiter("change_set_create_complete").wait(
             StackName=STACK, ChangeSetName=name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 150}
         )
-    except WaiterError as failed:
-        reason = str(failed.last_response.get("StatusReason", failed))
-        raise Trouble(f"the emulator refused the template: {reason[-500:]}") from None
-    except ClientError as failed:
-        raise Trouble(f"the emulator refused the template: {failed.response['Error']['Message'][-500:]}") from None
+    except WaiterError as error:
+        reason = str(error.last_response.get("StatusReason", error))
+        raise CloudError(f"the emulator refused the template: {reason[-500:]}") from None
+    except ClientError as error:
+        raise CloudError(f"the emulator refused the template: {error.response['Error']['Message'][-500:]}") from None
     return name
 
 
@@ -107,7 +107,7 @@ def _failures(formation) -> str:
 
 
 def _expire_items(emulator: Emulator, template: dict, deployment: Deployment) -> None:
-    """The emulator's stack engine forgets a table's TTL; its table service knows it."""
+    """Sets the TTL of tables. The emulator's CloudFormation ignores it; its DynamoDB supports it."""
     tables = emulator.client("dynamodb")
     for logical, name in deployment.of_type(template, "AWS::DynamoDB::Table").items():
         if expiry := template["Resources"][logical]["Properties"].get("TimeToLiveSpecification"):
@@ -115,7 +115,7 @@ def _expire_items(emulator: Emulator, template: dict, deployment: Deployment) ->
 
 
 def _check_routes(emulator: Emulator) -> None:
-    """The emulator has dropped routes in silence before: compare what it serves with what the template asks for."""
+    """Compares the routes that the emulator serves with the template: it has silently dropped routes before."""
     gateway = emulator.client("apigatewayv2")
     served = {
         templates.Route(r["RouteKey"], r.get("AuthorizationType", "NONE"), tuple(sorted(r.get("AuthorizationScopes", []))))
@@ -124,9 +124,9 @@ def _check_routes(emulator: Emulator) -> None:
     }
     wanted = templates.routes(templates.load())
     if served != wanted:
-        lost, foreign = sorted(wanted - served), sorted(served - wanted)
-        raise Trouble(f"the emulator does not serve the template's routes; missing: {lost}, unexpected: {foreign}")
+        missing, unexpected = sorted(wanted - served), sorted(served - wanted)
+        raise CloudError(f"the emulator does not serve the template's routes; missing: {missing}, unexpected: {unexpected}")
     for authorizer in gateway.get_authorizers(ApiId=templates.API_ID)["Items"]:
         jwt = authorizer["JwtConfiguration"]
         if not jwt.get("Issuer") or not jwt.get("Audience"):
-            raise Trouble(f"authorizer {authorizer['Name']} has no issuer or audience: every token would be refused")
+            raise CloudError(f"authorizer {authorizer['Name']} has no issuer or audience, so it would refuse every token")

@@ -1,8 +1,7 @@
-"""Starts the emulator on loopback, with permissions enforced and nothing of this machine's environment."""
+"""Starts the AWS emulator on loopback. It enforces permissions and does not see this machine's environment."""
 
 import os
 import shutil
-import socket
 import sys
 import time
 import urllib.error
@@ -12,34 +11,16 @@ from pathlib import Path
 import boto3
 from botocore.config import Config
 
+from console import CloudError
+from ports import HOST
 from processes import Child
-from say import Trouble
 
 REGION = "us-east-1"
-HOST = "127.0.0.1"
-READY_SECONDS = 60
-
-
-def free_port() -> int:
-    """A port nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
-
-
-def is_taken(port: int) -> bool:
-    """Whether somebody listens there already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-    return False
+READY_TIMEOUT = 60  # seconds
 
 
 class Emulator:
-    """One ministack, its address and its clients."""
+    """A running ministack."""
 
     def __init__(self, port: int, state: Path, product_log: Path):
         self.url = f"http://{HOST}:{port}"
@@ -47,18 +28,18 @@ class Emulator:
             "AWS_ENDPOINT_URL": self.url,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": "test",  # the emulator's root
+            "AWS_ACCESS_KEY_ID": "test",  # the root user of the emulator
             "AWS_SECRET_ACCESS_KEY": "test",
         }
         self._scratch = state / "emulator"
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir(parents=True)
-        # The functions inherit this environment. Without AWS_ENDPOINT_URL in it they would call the real AWS.
+        # The functions inherit this environment. Without AWS_ENDPOINT_URL they would call AWS itself.
         environment = {
             **self.operator,
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
-            "TMPDIR": str(self._scratch),  # unpacked code; removed with the folder
+            "TMPDIR": str(self._scratch),  # for unpacked code; removed with the folder
             "HOME": str(self._scratch),
             "PRODUCT_LOG": str(product_log),
             "RIGHTS_LOG": str(state / "rights.jsonl"),
@@ -70,25 +51,25 @@ class Emulator:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
         }
-        program = [sys.executable, str(Path(__file__).with_name("observed_ministack.py"))]
+        program = [sys.executable, str(Path(__file__).with_name("emulator_process.py"))]
         self.child = Child("the emulator", program, environment, state / "emulator.log")
 
     def await_ready(self) -> None:
-        """Returns once it answers."""
-        deadline = time.monotonic() + READY_SECONDS
+        """Returns when the emulator answers."""
+        deadline = time.monotonic() + READY_TIMEOUT
         while True:
             if self.child.exit_code is not None:
-                raise Trouble(f"the emulator ended at its start; its last lines:\n{self.child.tail()}")
+                raise CloudError(f"the emulator did not start; its last lines:\n{self.child.tail()}")
             try:
                 with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=2):
                     return
             except (urllib.error.URLError, OSError):
                 if time.monotonic() > deadline:
-                    raise Trouble(f"the emulator did not answer within {READY_SECONDS} s, see {self.child.log}") from None
+                    raise CloudError(f"the emulator did not answer within {READY_TIMEOUT} s, see {self.child.log}") from None
                 time.sleep(0.1)
 
     def client(self, service: str):
-        """An SDK client with the operator's rights."""
+        """An SDK client with the permissions of the operator."""
         return boto3.client(
             service,
             endpoint_url=self.url,
@@ -99,6 +80,6 @@ class Emulator:
         )
 
     def stop(self) -> None:
-        """Ends it with all functions, and removes their unpacked code."""
-        self.child.stop(patience=1.0)  # it would wait for our own open connections; nothing in it is kept
+        """Stops the emulator with all functions, and removes their unpacked code."""
+        self.child.stop(patience=1.0)  # it waits for open connections; it has no state to save
         shutil.rmtree(self._scratch, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Child processes, each with a process group of its own, and how all of them end with the local cloud."""
+"""Child processes. Each has its own process group, and all of them end with the local cloud."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Stopped(BaseException):
-    """Somebody wants the local cloud to end."""
+    """A signal asked the local cloud to stop."""
 
     def __init__(self, number: int):
         super().__init__(number)
@@ -21,7 +21,7 @@ class Stopped(BaseException):
 
 
 def stop_on_signals() -> None:
-    """From now on Ctrl-C, SIGTERM and a closed terminal raise Stopped, once: tidying up is not interrupted."""
+    """Makes Ctrl-C, SIGTERM and a closed terminal raise Stopped once. Later signals do not interrupt the cleanup."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def stop(number, _frame):
@@ -34,7 +34,7 @@ def stop_on_signals() -> None:
 
 
 def _end_with_parent() -> None:
-    """In a new child: end even when the local cloud is killed and can tidy nothing up (Linux only)."""
+    """Runs in a new child: makes it end even if the local cloud is killed without a cleanup (Linux only)."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_DFL)
     if _LIBC:
@@ -42,7 +42,7 @@ def _end_with_parent() -> None:
 
 
 class Child:
-    """A running program and everything it has started. With a log its output goes there, else it is ours."""
+    """A running program with everything that it starts. Its output goes to the log, or to the terminal without one."""
 
     def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path | None = None, **more):
         self.name = name
@@ -62,7 +62,7 @@ class Child:
 
     @classmethod
     def finish(cls, name: str, command: list[str], environment: dict[str, str], **more) -> tuple[int, str]:
-        """Runs a program to its end: exit code and standard output. Interrupted, it is ended with all it started."""
+        """Runs a program to its end. Returns its exit code and standard output. An exception stops the program."""
         child = cls(name, command, environment, stdout=subprocess.PIPE, text=True, **more)
         try:
             output, _ = child.process.communicate()
@@ -73,20 +73,20 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """`None` while the program runs."""
         return self.process.poll()
 
     def tail(self, lines: int = 15) -> str:
-        """The last lines it wrote to its log."""
+        """The last lines of the log."""
         if not self.log or not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def stop(self, patience: float = 5.0) -> None:
-        """Ends the whole group: politely, and after so many seconds not."""
+        """Stops the whole process group: with SIGTERM, and after `patience` seconds with SIGKILL."""
         self._signal(signal.SIGTERM)
         deadline = time.monotonic() + patience
-        while time.monotonic() < deadline and self._group_lives():
+        while time.monotonic() < deadline and self._group_is_alive():
             time.sleep(0.05)
         self._signal(signal.SIGKILL)
         self.process.wait()
@@ -97,8 +97,8 @@ class Child:
         except (ProcessLookupError, PermissionError):
             pass
 
-    def _group_lives(self) -> bool:
-        self.process.poll()  # collects it, so that it does not count as living
+    def _group_is_alive(self) -> bool:
+        self.process.poll()  # collects the exit code, so that a finished process does not count as alive
         try:
             os.killpg(self.process.pid, 0)
         except (ProcessLookupError, PermissionError):

@@ -1,22 +1,31 @@
-"""What can be set from outside; cloud.py lists it for people."""
+"""The settings of a local cloud. cloud.py --help describes them."""
 
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator import free_port
+from console import CloudError
+from ports import free_port, is_taken
 from prerequisites import ROOT
-from say import Trouble
+
+# Any origin on this machine. The port may be any: see emulator_process.py.
+LOCAL_ORIGINS = ",".join(
+    f"{scheme}://{host}{port}"
+    for scheme in ("http", "https")
+    for host in ("localhost", "127.0.0.1")
+    for port in ("", ":*")
+)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One local cloud's settings."""
+    """The settings of one local cloud."""
 
     port: int
+    carrier_port: int | None  # None: any free port
     state: Path
-    foreign_carrier: str | None
+    carrier_url: str | None  # None: the carrier simulator
     media_hosts: str | None
     account_sid: str
     auth_token: str
@@ -24,12 +33,14 @@ class Settings:
 
     @staticmethod
     def read(for_tests: bool) -> "Settings":
-        """From the environment. Tests get a free port and a folder of their own."""
+        """Reads the environment. A cloud for tests gets free ports and its own folder."""
         lease = _whole("LOCK_LEASE_SECONDS", 60)
+        port = free_port() if for_tests else _whole("PORT", 4566)
         return Settings(
-            port=free_port() if for_tests else _whole("PORT", 4566),
+            port=port,
+            carrier_port=None if for_tests else _whole("CARRIER_PORT", port + 1),
             state=ROOT / (os.environ.get("STATE_DIR") or (".local/test" if for_tests else ".local")),
-            foreign_carrier=(os.environ.get("CARRIER_URL") or "").rstrip("/") or None,
+            carrier_url=(os.environ.get("CARRIER_URL") or "").rstrip("/") or None,
             media_hosts=os.environ.get("CARRIER_MEDIA_HOSTS") or None,
             account_sid=os.environ.get("TWILIO_ACCOUNT_SID") or f"AC{secrets.token_hex(16)}",
             auth_token=os.environ.get("TWILIO_AUTH_TOKEN") or secrets.token_hex(16),
@@ -43,23 +54,28 @@ class Settings:
                 "RegistrationPollSeconds": _whole("REGISTRATION_POLL_SECONDS", 30),
                 "RegistrationRetrySeconds": 20,
                 "PurchaseGraceSeconds": 60,
-                "ImportSliceSeconds": 2,  # so that a file of some thousand rows is read in several slices
+                "ImportSliceSeconds": 2,  # so that some thousand rows take several slices
                 "ImportRetrySeconds": 120,
                 "KeywordReplies": os.environ.get("KEYWORD_REPLIES") or "product",
                 "BrandSid": "BN00000000000000000000000000000000",
                 "MailFrom": "no-reply@shared-inbox.example",
-                "SendRetrySeconds": 25,  # just above the sender's timeout: nobody wants to wait for two minutes here
+                "SendRetrySeconds": 25,  # just above the sender's timeout, so that retries are soon visible
                 "TokenHours": 24,
                 "MediaRetrySeconds": 30,
-                "CorsOrigins": "http://localhost:3000,http://127.0.0.1:3000",
+                "CorsOrigins": os.environ.get("CORS_ORIGINS") or LOCAL_ORIGINS,
             },
         )
+
+    def check_port(self) -> None:
+        """Fails if the port is in use, before a build of several minutes."""
+        if is_taken(self.port):
+            raise CloudError(f"port {self.port} is in use; stop the program that uses it, or choose a port with PORT=…")
 
 
 def _whole(name: str, default: int) -> int:
     text = os.environ.get(name) or str(default)
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise Trouble(f"{name} must be a whole number from 1, not {text!r}")
+        raise CloudError(f"{name} must be a whole number of 1 or more, not {text!r}")
     return int(text)
 
 

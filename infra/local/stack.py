@@ -1,9 +1,10 @@
-"""The local cloud from start to stop. stack.json, in the state folder, is there as long as it is ready."""
+"""Runs the local cloud. While it is ready, its state folder contains stack.json."""
 
 import contextlib
 import fcntl
 import json
 import os
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,16 +14,16 @@ from urllib.parse import urlsplit
 
 import build
 import deploy
-import people
 import template
+import tokens
 from carrier import Simulator
-from emulator import Emulator, is_taken
+from console import CloudError, progress
+from emulator import Emulator
 from prerequisites import ROOT
 from processes import Child
-from say import Trouble, say
 from settings import Settings
 
-HEALTHY_SECONDS = 20
+HEALTH_TIMEOUT = 20  # seconds
 
 
 @dataclass(frozen=True)
@@ -34,26 +35,27 @@ class Ready:
     file: Path
 
 
-def run(command: list[str] | None) -> int:
-    """Runs until a signal comes, or around `command`; gives the exit code."""
+def run(command: list[str] | None, settings: Settings) -> int:
+    """Runs until a signal comes, or until `command` ends. Returns the exit code."""
     with contextlib.ExitStack() as cleanup:
-        ready = _start(Settings.read(for_tests=command is not None), cleanup)
+        ready = _start(settings, cleanup)
         if command is not None:
-            return _around(command, ready, cleanup)
-        print(_what_to_try(ready.document, ready.file, simulated=len(ready.children) > 1), flush=True)
+            return _run_command(command, ready, cleanup)
+        print(_ready_message(ready.document, ready.file, is_simulated=settings.carrier_url is None), flush=True)
         return _watch(ready.children)
 
 
 def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
-    """Brings everything up. Whatever is started is also handed to `cleanup`."""
+    """Starts everything, and registers what has to be stopped with `cleanup`."""
     settings.state.mkdir(parents=True, exist_ok=True)
     lock = cleanup.enter_context(open(settings.state / "lock", "w"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise Trouble(f"a local cloud runs from {settings.state} already; stop it, or give STATE_DIR and PORT") from None
-    if is_taken(settings.port):
-        raise Trouble(f"port {settings.port} is taken; stop what uses it, or choose another with PORT=…")
+        raise CloudError(
+            f"a local cloud already runs in {settings.state}; stop it, or choose another STATE_DIR and PORT"
+        ) from None
+    settings.check_port()
     file = settings.state / "stack.json"
     cleanup.callback(file.unlink, missing_ok=True)
     file.unlink(missing_ok=True)
@@ -61,34 +63,34 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
     log.write_bytes(b"")
 
     binaries = template.binaries(template.load())
-    programs = build.build(binaries)
+    programs = build.programs_folder()
+    progress("packing the functions")
     packages = build.pack(programs, binaries, settings.state / "code")
 
-    begin = time.monotonic()
-    say("starting the emulator")
+    progress("starting the AWS emulator")
     emulator = Emulator(settings.port, settings.state, log)
     cleanup.callback(emulator.stop)
     emulator.await_ready()
     children = [emulator.child]
 
     api = f"{emulator.url}/_aws/execute-api/{template.API_ID}"
-    carrier = settings.foreign_carrier
+    carrier = settings.carrier_url
     if carrier is None:
-        say("starting the carrier simulator")
+        progress("starting the carrier simulator")
         simulator = Simulator(programs / "carrier-simulator", settings, api)
         cleanup.callback(simulator.child.stop)
         simulator.await_ready()
         children.append(simulator.child)
         carrier = simulator.url
 
-    say("deploying template.yaml")
+    progress("deploying template.yaml (about 10 seconds)")
     parameters = {
         **settings.parameters,
         "Architecture": "arm64" if os.uname().machine in ("arm64", "aarch64") else "x86_64",
         "PublicBaseUrl": api,
         "CarrierBaseUrl": carrier,
         "CarrierMessagingUrl": carrier,
-        # The simulator's storage host is itself under another name.
+        # The storage host of the simulator is the simulator itself, under another name.
         "CarrierMediaHosts": settings.media_hosts or urlsplit(carrier).netloc.replace("127.0.0.1", "localhost"),
     }
     secret = template.load()["Parameters"]["CarrierSecretName"]["Default"]
@@ -100,48 +102,52 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
     deployment = deploy.deploy(emulator, parameters, packages)
     _await_healthy(api, log)
 
-    if settings.foreign_carrier is None:
+    if settings.carrier_url is None:
         simulator.subscribe(api, login)
-    say("seeding demo data")
-    seed = _seed(programs / "seed-demo", emulator, deployment, settings, None if settings.foreign_carrier else carrier)
-    for service in seed["services"]:
-        simulator.approve(service)
+    progress("seeding demo data")
+    seed = _seed(programs / "seed-demo", emulator, deployment, settings, None if settings.carrier_url else carrier)
+    if settings.carrier_url is None:
+        for service in seed["services"]:
+            simulator.approve_campaign(service)
+        for named in seed["names"]:
+            simulator.name_number(named["phoneNumber"], named["name"], named["inbox"])
+    progress("signing in the demo users")
     document = {
         "apiUrl": api,
         "webhookBaseUrl": api,
         "carrierUrl": carrier,
         "twilio": {"accountSid": settings.account_sid, "authToken": settings.auth_token, "eventStreams": login},
         "inspect": {"emails": f"{emulator.url}/_ministack/ses/messages"},
-        "users": people.sign_in_users(emulator, deployment, seed["users"]),
-        "machines": people.sign_in_machines(emulator, deployment, seed["machines"]),
+        "users": tokens.sign_in_users(emulator, deployment, seed["users"]),
+        "machines": tokens.sign_in_machines(emulator, deployment, seed["machines"]),
         "log": os.path.relpath(log, ROOT),
         "inboxes": seed["inboxes"],
-        "aws": {  # for looking inside: any AWS client can use it
+        "aws": {  # for any AWS client
             "environment": emulator.operator,
             "outputs": deployment.outputs,
             "functions": deployment.of_type(template.load(), "AWS::Serverless::Function"),
         },
     }
     _write(file, document)
-    say(f"ready, {time.monotonic() - begin:.1f} s after the build")
+    progress("ready")
     return Ready(children, document, file)
 
 
 def _await_healthy(api: str, log: Path) -> None:
-    deadline = time.monotonic() + HEALTHY_SECONDS
+    deadline = time.monotonic() + HEALTH_TIMEOUT
     while True:
         try:
-            with urllib.request.urlopen(f"{api}/healthz", timeout=HEALTHY_SECONDS):
+            with urllib.request.urlopen(f"{api}/healthz", timeout=HEALTH_TIMEOUT):
                 return
-        except (urllib.error.URLError, OSError) as failed:
+        except (urllib.error.URLError, OSError) as error:
             if time.monotonic() > deadline:
-                raise Trouble(f"GET {api}/healthz fails ({failed}); the functions' words are in {log}") from None
+                raise CloudError(f"GET {api}/healthz fails ({error}); the log of the functions is {log}") from None
             time.sleep(0.2)
 
 
 def _seed(program: Path, emulator: Emulator, deployment: deploy.Deployment, settings: Settings, carrier: str | None) -> dict:
-    """Demo data by the product's own code; it answers with what it has made. Numbers and the campaign of the registered
-    team are made at the carrier too, if it is ours."""
+    """Adds demo data and returns a description of it. With the carrier simulator, the numbers and the campaign of the
+    registered team are also created there."""
     command = [str(program), "--endpoint-url", emulator.url, "--table", deployment.outputs["TableName"]]
     command += ["--machine-client-id", deployment.outputs["MachineClientId"]]
     command += ["--brand-sid", settings.parameters["BrandSid"]]
@@ -149,12 +155,12 @@ def _seed(program: Path, emulator: Emulator, deployment: deploy.Deployment, sett
         command += ["--carrier-url", carrier, "--account-sid", settings.account_sid, "--auth-token", settings.auth_token]
     code, output = Child.finish("seed-demo", command, {"PATH": os.defpath, **emulator.operator})
     if code != 0:
-        raise Trouble(f"seed-demo failed with exit code {code} (its own words stand above)")
+        raise CloudError(f"seed-demo failed with exit code {code}; see its messages above")
     return json.loads(output)
 
 
 def _write(file: Path, document: dict) -> None:
-    """Whole or not at all; for the eyes of this user, as it holds tokens."""
+    """Writes the file in one step. Only this user can read it, because it contains tokens."""
     draft = file.with_suffix(".json.new")
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
@@ -162,51 +168,62 @@ def _write(file: Path, document: dict) -> None:
 
 
 def _watch(children: list[Child]) -> int:
-    """Stays until a signal comes (an exception) or a child is gone."""
-    while not (dead := [child for child in children if child.exit_code is not None]):
+    """Waits until a child ends. A signal raises an exception."""
+    while not (ended := [child for child in children if child.exit_code is not None]):
         time.sleep(0.2)
-    return _died(dead[0])
+    return _report_end(ended[0])
 
 
-def _around(command: list[str], ready: Ready, cleanup: contextlib.ExitStack) -> int:
-    """Runs the command while the cloud lives."""
-    guest = Child(command[0], command, {**os.environ, "STACK_FILE": str(ready.file)})
-    cleanup.callback(guest.stop)
-    while guest.exit_code is None:
-        for child in ready.children:
-            if child.exit_code is not None:
-                return _died(child)
+def _run_command(command: list[str], ready: Ready, cleanup: contextlib.ExitStack) -> int:
+    """Runs the command while the cloud runs. Returns the exit code."""
+    child = Child(command[0], command, {**os.environ, "STACK_FILE": str(ready.file)})
+    cleanup.callback(child.stop)
+    while child.exit_code is None:
+        for service in ready.children:
+            if service.exit_code is not None:
+                return _report_end(service)
         time.sleep(0.05)
-    return guest.exit_code if guest.exit_code >= 0 else 128 - guest.exit_code
+    return child.exit_code if child.exit_code >= 0 else 128 - child.exit_code
 
 
-def _died(child: Child) -> int:
-    say(f"{child.name} has ended by itself (exit code {child.exit_code}); its last lines, from {child.log}:")
-    say(child.tail())
+def _report_end(child: Child) -> int:
+    progress(f"error: {child.name} ended unexpectedly (exit code {child.exit_code}); the last lines of {child.log}:")
+    print(child.tail(), file=sys.stderr, flush=True)
     return 1
 
 
-def _what_to_try(document: dict, file: Path, simulated: bool) -> str:
-    """A few lines for whoever has just started it."""
-    twilio, api = document["twilio"], document["apiUrl"]
-    inbox = next((i for i in document["inboxes"] if i["registered"]), None)
-    names = ", ".join(f"{u['name']} ({u['id']}{', owner' if u['owner'] else ''})" for u in document["users"])
-    shown = os.path.relpath(file, ROOT)
-    number = inbox["phoneNumber"] if inbox else "+1…"
-    member = next((n for n, u in enumerate(document["users"]) if not u["owner"] and u["teams"]), 0)
-    text_in = f"""
-    curl -u {twilio["accountSid"]}:{twilio["authToken"]} {document["carrierUrl"]}/_twilio/simulate/inbound-message \\
-      -d To={number.replace("+", "%2B")} -d From=%2B12025550123 -d Body=Hello"""
+def _ready_message(document: dict, file: Path, is_simulated: bool) -> str:
+    """What the local cloud consists of, and what to try."""
+    api = document["apiUrl"]
+    inbox = next(inbox for inbox in document["inboxes"] if inbox["registered"])
+    index, member = next(
+        (index, user)
+        for index, user in enumerate(document["users"])
+        if not user["owner"] and any(team["teamId"] == inbox["teamId"] and team["role"] == "member" for team in user["teams"])
+    )
+    stack = os.path.relpath(file, ROOT)
+    phones = f"Phones   {document['carrierUrl']}/" if is_simulated else f"Carrier  {document['carrierUrl']}"
+    first = (
+        f"Open the phone page and send a message to {inbox['phoneNumber']}."
+        if is_simulated
+        else f"Text {inbox['phoneNumber']}."
+    )
     return f"""
+  The local cloud is ready.
+
+  {phones}
   API      {api}
-  carrier  {document["carrierUrl"]}
-  users    {names}
-  details  {shown} (tokens, inboxes), log {document["log"]}
+  Details  {stack} (users, tokens, inboxes, URLs)
+  Log      {document["log"]}
 
-  {"A customer texts in, and a member" if simulated else "A member"} of the team looks at the shared inbox:
-    API={api}
-    TOKEN=$(python3 -c "import json; print(json.load(open('{shown}'))['users'][{member}]['token'])"){text_in if simulated else ""}
-    curl -H "Authorization: Bearer $TOKEN" $API/v1/me
-    curl -H "Authorization: Bearer $TOKEN" "$API/v1/inboxes/{inbox["inboxId"] if inbox else "…"}/conversations?folder=inbox"
+  Try it:
 
-  Ctrl-C stops it all."""
+  1. {first}
+  2. List the conversations of that inbox as {member["name"]}:
+
+     API={api}
+     TOKEN=$(python3 -c "import json; print(json.load(open('{stack}'))['users'][{index}]['token'])")
+     curl -H "Authorization: Bearer $TOKEN" "$API/v1/inboxes/{inbox["inboxId"]}/conversations?folder=inbox"
+
+  README.md continues with a tour. Ctrl-C stops everything.
+"""

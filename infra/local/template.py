@@ -1,7 +1,6 @@
-"""Reads template.yaml and makes it fit for the emulator, which does not import the OpenAPI body of a SAM HTTP API.
+"""Reads template.yaml and adapts it to the emulator, which does not import the OpenAPI body of a SAM HTTP API.
 
-The way: fill() the template, let the emulator's own SAM transform process it, expand() the outcome, deploy that.
-Nothing of the template is written a second time here.
+The steps: fill() the template, have the emulator's SAM transform process it, expand() the result, deploy that.
 """
 
 import hashlib
@@ -12,15 +11,15 @@ from dataclasses import dataclass
 import yaml
 
 from build import Package
+from console import CloudError
 from prerequisites import ROOT
-from say import Trouble
 
-API_ID = "shared-inbox"  # the emulator lets the API's id be chosen, so its address is known before the deploy
+API_ID = "shared-inbox"  # chosen here, so that the API's URL is known before the deployment
 
 
 @dataclass(frozen=True, order=True)
 class Route:
-    """What must be reachable: method and path, who may call it, and the scopes asked for."""
+    """A route of the API: method and path, its authorization, and the scopes it requires."""
 
     key: str
     authorization: str  # JWT or NONE
@@ -28,7 +27,7 @@ class Route:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms."""
+    """Loads YAML with CloudFormation's short forms, such as `!Ref`."""
 
 
 def _short_form(loader, suffix, node):
@@ -49,7 +48,7 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 def load() -> dict:
-    """template.yaml as plain data, with its loops expanded."""
+    """Returns template.yaml as plain data, with its loops expanded."""
     template = _expand_loops(yaml.load((ROOT / "template.yaml").read_text(), Loader=_Loader))
     template["Transform"].remove("AWS::LanguageExtensions")
     return template
@@ -96,12 +95,12 @@ def _binary(function: dict) -> str:
 
 
 def binaries(template: dict) -> list[str]:
-    """The programs that the functions run."""
+    """The program names of the functions."""
     return [_binary(function) for function in _functions(template).values()]
 
 
 def routes(template: dict) -> set[Route]:
-    """Every route the functions' events ask for."""
+    """The routes in the events of the functions."""
     apis = [r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::HttpApi"]
     default = apis[0].get("Auth", {}).get("DefaultAuthorizer", "NONE")
     found = set()
@@ -117,9 +116,9 @@ def routes(template: dict) -> set[Route]:
 
 
 def fill(template: dict, parameters: dict[str, str | int], bucket: str, packages: dict[str, Package]) -> dict:
-    """Puts in the wished values and the uploaded code.
+    """Sets the parameters and the uploaded code.
 
-    Values go into each parameter's Default: the emulator's SAM transform sees nothing else.
+    The values become the defaults of the parameters, because the emulator's SAM transform reads only those.
     """
     for name, value in parameters.items():
         template["Parameters"][name]["Default"] = value
@@ -130,7 +129,7 @@ def fill(template: dict, parameters: dict[str, str | int], bucket: str, packages
 
 
 def expand(processed: dict) -> dict:
-    """Turns the processed template's OpenAPI bodies into native routes, integrations and authorizers."""
+    """Replaces the OpenAPI bodies of the processed template by route, integration and authorizer resources."""
     resources = processed["Resources"]
     _allow_plain_http(resources)
     for name in [n for n, r in resources.items() if r["Type"] == "AWS::ApiGatewayV2::Api"]:
@@ -138,13 +137,13 @@ def expand(processed: dict) -> dict:
             _expand_api(resources, name)
     for resource in resources.values():
         if resource["Type"] == "AWS::IAM::Role":
-            _fit_rights(resource["Properties"])
+            _adapt_permissions(resource["Properties"])
     processed.pop("Transform", None)
     return processed
 
 
 def _allow_plain_http(resources: dict) -> None:
-    """There is no TLS on loopback, and the emulator enforces the bucket policies that demand it."""
+    """Removes bucket policy statements that require TLS: there is none on loopback."""
     for name in [n for n, r in resources.items() if r["Type"] == "AWS::S3::BucketPolicy"]:
         document = resources[name]["Properties"]["PolicyDocument"]
         document["Statement"] = [s for s in document["Statement"] if "aws:SecureTransport" not in json.dumps(s)]
@@ -158,7 +157,7 @@ def _expand_api(resources: dict, name: str) -> None:
     properties.pop("FailOnWarnings", None)
     properties.update(Name=body["info"]["title"], ProtocolType="HTTP", Tags={"ms-custom-id": API_ID})
     if cors := body.get("x-amazon-apigateway-cors"):
-        properties["CorsConfiguration"] = cors  # its lower camel case is what the emulator reads
+        properties["CorsConfiguration"] = cors  # the emulator reads the same lower camel case
     for scheme, definition in body.get("components", {}).get("securitySchemes", {}).items():
         resources[f"{name}Authorizer{scheme}"] = _authorizer(name, scheme, definition["x-amazon-apigateway-authorizer"])
     for path, methods in body["paths"].items():
@@ -169,7 +168,7 @@ def _expand_api(resources: dict, name: str) -> None:
 
 def _authorizer(api: str, name: str, definition: dict) -> dict:
     if definition["type"] != "jwt":
-        raise Trouble(f"the local cloud knows JWT authorizers only; {name} is of type {definition['type']}")
+        raise CloudError(f"the local cloud supports only JWT authorizers; {name} has type {definition['type']}")
     jwt = definition["jwtConfiguration"]
     return {
         "Type": "AWS::ApiGatewayV2::Authorizer",
@@ -186,7 +185,7 @@ def _authorizer(api: str, name: str, definition: dict) -> dict:
 def _add_route(resources: dict, api: str, key: str, operation: dict) -> None:
     integration = operation["x-amazon-apigateway-integration"]
     if integration["type"] != "aws_proxy":
-        raise Trouble(f"the local cloud knows function integrations only; {key} has {integration['type']}")
+        raise CloudError(f"the local cloud supports only function integrations; {key} has {integration['type']}")
     name = f"{api}Route{hashlib.sha256(key.encode()).hexdigest()[:10]}"
     route = {
         "ApiId": {"Ref": api},
@@ -214,8 +213,8 @@ def _add_route(resources: dict, api: str, key: str, operation: dict) -> None:
 _BATCHED = re.compile(r"^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)$")
 
 
-def _fit_rights(role: dict) -> None:
-    """The emulator asks for sqs:SendMessageBatch, which in AWS sqs:SendMessage covers, and for ses:SendEmail on everything."""
+def _adapt_permissions(role: dict) -> None:
+    """Adapts policies: the emulator wants its own action for batches (AWS does not) and ses:SendEmail on all resources."""
     for policy in role.get("Policies", []):
         for statement in policy["PolicyDocument"]["Statement"]:
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]

@@ -1,5 +1,5 @@
-//! Demo data for the local cloud: a registered team with a shared inbox, a team that is not registered yet, and a second
-//! organization, to show that nothing crosses. Prints what was made as one JSON document.
+//! Adds demo data to the local cloud: a registered team with a shared inbox, a team without a registration, and a
+//! second organization that sees nothing of the first. Prints a description of the data as one JSON document.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -29,75 +29,85 @@ use shared_domain::{
 };
 use shared_lambda::clock;
 
-/// Writes demo data into an empty table.
+/// Adds demo data to an empty table
 #[derive(Parser)]
 #[command(version, about)]
 struct Options {
-    /// Where DynamoDB answers.
+    /// URL of DynamoDB
     #[arg(long)]
     endpoint_url: String,
-    /// The stack's table.
+    /// Name of the stack's table
     #[arg(long)]
     table: String,
-    /// The brand of the registered team's campaign.
+    /// Brand of the registered team's campaign
     #[arg(long)]
     brand_sid: String,
-    /// A carrier simulator at which numbers and the campaign are made too; without it they stand in the table alone.
+    /// URL of a carrier simulator, to create the numbers and the campaign there as well
     #[arg(long, requires = "account_sid", requires = "auth_token")]
     carrier_url: Option<String>,
-    /// Account at the simulator.
+    /// Account at the carrier simulator
     #[arg(long)]
     account_sid: Option<String>,
-    /// Its token.
+    /// Token of the account
     #[arg(long)]
     auth_token: Option<String>,
-    /// Client id of the machine that sends for the first organization.
+    /// Client id of the machine that sends for the first organization
     #[arg(long)]
     machine_client_id: String,
 }
 
 #[derive(Serialize, Default)]
-struct Made {
-    users: Vec<MadeUser>,
-    machines: Vec<MadeMachine>,
-    inboxes: Vec<MadeInbox>,
-    /// Messaging services whose campaign the carrier is to approve.
+struct Output {
+    users: Vec<UserOutput>,
+    machines: Vec<MachineOutput>,
+    inboxes: Vec<InboxOutput>,
+    /// Messaging services whose campaign the carrier has to approve.
     services: Vec<String>,
+    /// Names for the phone page of the carrier simulator.
+    names: Vec<NameOutput>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MadeUser {
+struct UserOutput {
     id: String,
     name: String,
     email: String,
     owner: bool,
     organization_id: String,
-    teams: Vec<MadeRole>,
+    teams: Vec<RoleOutput>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MadeRole {
+struct RoleOutput {
     team_id: String,
     role: &'static str,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MadeMachine {
+struct MachineOutput {
     client_id: String,
     organization_id: String,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct MadeInbox {
+struct InboxOutput {
     inbox_id: String,
     api_code: String,
     phone_number: String,
     team_id: String,
     registered: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NameOutput {
+    phone_number: String,
+    name: String,
+    inbox: bool,
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -112,33 +122,33 @@ struct Seed {
     registrations: Registrations,
     carrier: Option<Client>,
     brand: String,
-    made: Made,
+    output: Output,
 }
 
-/// A user to be.
-struct Plan {
+struct DemoUser {
     id: &'static str,
     name: &'static str,
     owner: bool,
     role: Role,
 }
 
-const fn plan(id: &'static str, name: &'static str, role: Role) -> Plan {
-    Plan { id, name, owner: false, role }
+const fn demo_user(id: &'static str, name: &'static str, role: Role) -> DemoUser {
+    DemoUser { id, name, owner: false, role }
 }
 
-const FRONT_DESK: [Plan; 8] = [
-    Plan { id: "olivia", name: "Olivia Owens", owner: true, role: Role::Admin },
-    plan("adam", "Adam Adler", Role::Admin),
-    plan("amelia", "Amelia Hart", Role::Member),
-    plan("ben", "Ben Okafor", Role::Member),
-    plan("carla", "Carla Mendez", Role::Member),
-    plan("dev", "Dev Patel", Role::Member),
-    plan("erin", "Erin Walsh", Role::Member),
-    plan("farid", "Farid Aziz", Role::Member),
+const FRONT_DESK: [DemoUser; 8] = [
+    DemoUser { id: "olivia", name: "Olivia Owens", owner: true, role: Role::Admin },
+    demo_user("adam", "Adam Adler", Role::Admin),
+    demo_user("amelia", "Amelia Hart", Role::Member),
+    demo_user("ben", "Ben Okafor", Role::Member),
+    demo_user("carla", "Carla Mendez", Role::Member),
+    demo_user("dev", "Dev Patel", Role::Member),
+    demo_user("erin", "Erin Walsh", Role::Member),
+    demo_user("farid", "Farid Aziz", Role::Member),
 ];
-const NIGHT_DESK: [Plan; 1] = [plan("nora", "Nora Quist", Role::Admin)];
-const NEIGHBORS: [Plan; 1] = [Plan { id: "zoe", name: "Zoe Lindqvist", owner: true, role: Role::Admin }];
+const NIGHT_DESK: [DemoUser; 1] = [demo_user("nora", "Nora Quist", Role::Admin)];
+const NEIGHBORS: [DemoUser; 1] =
+    [DemoUser { id: "zoe", name: "Zoe Lindqvist", owner: true, role: Role::Admin }];
 
 const FIRST_NAMES: [&str; 10] =
     ["Grace", "Hugo", "Iris", "Jonas", "Kira", "Liam", "Mona", "Noah", "Pia", "Quinn"];
@@ -147,11 +157,11 @@ const TEXTS: [&str; 8] = [
     "Hi, is the 3 pm appointment still free?",
     "Can I bring my son along on Thursday?",
     "Running ten minutes late, sorry!",
-    "Which form do I need for the enrolment?",
+    "Which form do I need to enroll?",
     "Thank you, see you tomorrow.",
     "Is the office open on Monday?",
-    "I did not get the e-mail with the link.",
-    "Could somebody call me back, please?",
+    "I did not get the email with the link.",
+    "Could someone call me back, please?",
 ];
 
 #[tokio::main(flavor = "current_thread")]
@@ -166,60 +176,61 @@ async fn main() -> Result<(), Failure> {
         conversations: Conversations::new(table.clone()),
         inbound: Inbound::new(table.clone()),
         registrations: Registrations::new(table),
-        carrier: carrier(&options)?,
+        carrier: carrier_client(&options)?,
         brand: options.brand_sid,
-        made: Made::default(),
+        output: Output::default(),
     };
-    seed.brightside(&options.machine_client_id).await?;
-    seed.neighbors().await?;
-    #[allow(clippy::print_stdout, reason = "the document is what this program is for")]
+    seed.add_brightside(&options.machine_client_id).await?;
+    seed.add_neighbors().await?;
+    #[allow(clippy::print_stdout, reason = "standard output is the result of this program")]
     {
-        println!("{}", serde_json::to_string(&seed.made)?);
+        println!("{}", serde_json::to_string(&seed.output)?);
     }
     Ok(())
 }
 
 impl Seed {
-    async fn brightside(&mut self, machine: &str) -> Result<(), Failure> {
+    async fn add_brightside(&mut self, machine: &str) -> Result<(), Failure> {
         let organization = OrganizationId::parse("org_brightside")?;
         let front = team("team_frontdesk", "Front desk", RegistrationStatus::Approved)?;
-        let people = self.team(&organization, &front, &FRONT_DESK).await?;
-        let mut desk = inbox(&organization, &front, "inb_frontdesk", InboxKind::Shared, "Front desk", 100)?;
-        desk.number_sid = self.buy(&desk).await?;
-        self.inbox(&desk, &front, &people).await?;
-        self.registered(&desk).await?;
+        let people = self.add_team(&organization, &front, &FRONT_DESK).await?;
+        let mut front_desk =
+            inbox(&organization, &front, "inb_frontdesk", InboxKind::Shared, "Front desk", 100)?;
+        front_desk.number_sid = self.buy_number(&front_desk).await?;
+        self.add_inbox(&front_desk, &front, &people).await?;
+        self.add_registration(&front_desk).await?;
         for (index, person) in people.iter().enumerate() {
             let id = format!("inb_{}", person.id);
             let own = inbox(&organization, &front, &id, InboxKind::Personal, &person.name, 101 + index)?;
-            self.inbox(&own, &front, std::slice::from_ref(person)).await?;
+            self.add_inbox(&own, &front, std::slice::from_ref(person)).await?;
         }
-        self.contacts(&organization, &front.id, &people[2..]).await?;
-        self.conversations(&desk).await?;
+        self.add_contacts(&organization, &front.id, &people[2..]).await?;
+        self.add_conversations(&front_desk).await?;
 
         let night = team("team_nightdesk", "Night desk", RegistrationStatus::NotStarted)?;
-        let people = self.team(&organization, &night, &NIGHT_DESK).await?;
+        let people = self.add_team(&organization, &night, &NIGHT_DESK).await?;
         let mut waiting =
             inbox(&organization, &night, "inb_nightdesk", InboxKind::Shared, "Night desk", 109)?;
-        waiting.number_sid = self.buy(&waiting).await?;
-        self.inbox(&waiting, &night, &people).await?;
+        waiting.number_sid = self.buy_number(&waiting).await?;
+        self.add_inbox(&waiting, &night, &people).await?;
 
         self.members.put_machine(machine, &organization).await?;
         let machine =
-            MadeMachine { client_id: machine.to_owned(), organization_id: organization.to_string() };
-        self.made.machines.push(machine);
+            MachineOutput { client_id: machine.to_owned(), organization_id: organization.to_string() };
+        self.output.machines.push(machine);
         Ok(())
     }
 
-    async fn neighbors(&mut self) -> Result<(), Failure> {
+    async fn add_neighbors(&mut self) -> Result<(), Failure> {
         let organization = OrganizationId::parse("org_neighbors")?;
         let team = team("team_reception", "Reception", RegistrationStatus::Approved)?;
-        let people = self.team(&organization, &team, &NEIGHBORS).await?;
+        let people = self.add_team(&organization, &team, &NEIGHBORS).await?;
         let reception = inbox(&organization, &team, "inb_reception", InboxKind::Shared, "Reception", 199)?;
-        self.inbox(&reception, &team, &people).await
+        self.add_inbox(&reception, &team, &people).await
     }
 
-    /// The number, bought at the simulator.
-    async fn buy(&self, inbox: &Inbox) -> Result<Option<String>, Failure> {
+    /// Buys the inbox's number at the simulator, if there is one.
+    async fn buy_number(&self, inbox: &Inbox) -> Result<Option<String>, Failure> {
         let Some(carrier) = &self.carrier else { return Ok(None) };
         let purchase = Purchase {
             phone_number: inbox.number.as_str().to_owned(),
@@ -230,8 +241,8 @@ impl Seed {
         Ok(Some(carrier.buy_number(&purchase).await?.sid))
     }
 
-    /// A campaign that the carriers have approved, with the inbox's number.
-    async fn registered(&mut self, inbox: &Inbox) -> Result<(), Failure> {
+    /// Adds an approved campaign that contains the inbox's number.
+    async fn add_registration(&mut self, inbox: &Inbox) -> Result<(), Failure> {
         let (organization, team, now) = (&inbox.organization, &inbox.team, clock::now());
         let mut registration = Registration {
             status: RegistrationStatus::Approved,
@@ -243,7 +254,7 @@ impl Seed {
             let service = carrier.create_service(&format!("{organization} {team}")).await?;
             carrier.add_number(&service.sid, number).await?;
             let campaign = carrier.create_campaign(&service.sid, &campaign_details(&self.brand)).await?;
-            self.made.services.push(service.sid.clone());
+            self.output.services.push(service.sid.clone());
             registration.messaging_service = Some(service.sid);
             registration.campaign = Some(campaign.sid);
         }
@@ -254,44 +265,44 @@ impl Seed {
             at: now,
             source: StepSource::Callback,
             codes: Vec::new(),
-            detail: Some("Demo data: approved from the beginning.".into()),
+            detail: Some("Demo data: created as approved.".into()),
             by: None,
         };
         Ok(self.registrations.record_event(organization, team, &step).await?)
     }
 
-    async fn team(
+    async fn add_team(
         &mut self,
         organization: &OrganizationId,
         team: &Team,
-        plans: &[Plan],
+        users: &[DemoUser],
     ) -> Result<Vec<UserRef>, Failure> {
         self.teams.put(organization, team).await?;
         let mut people = Vec::new();
-        for plan in plans {
+        for planned in users {
             let user = User {
-                id: UserId::parse(plan.id)?,
-                name: plan.name.to_owned(),
-                email: format!("{}@{}.example", plan.id, organization.as_str().trim_start_matches("org_")),
-                owner: plan.owner,
+                id: UserId::parse(planned.id)?,
+                name: planned.name.to_owned(),
+                email: format!("{}@{}.example", planned.id, organization.as_str().trim_start_matches("org_")),
+                owner: planned.owner,
             };
-            let role = TeamRole { team: team.id.clone(), role: plan.role };
+            let role = TeamRole { team: team.id.clone(), role: planned.role };
             self.members.put_user(organization, &user).await?;
             self.members.put_role(organization, &user, &role).await?;
             people.push(UserRef { id: user.id.clone(), name: user.name.clone() });
-            self.made.users.push(MadeUser {
+            self.output.users.push(UserOutput {
                 id: user.id.to_string(),
                 name: user.name,
                 email: user.email,
                 owner: user.owner,
                 organization_id: organization.to_string(),
-                teams: vec![MadeRole { team_id: team.id.to_string(), role: plan.role.as_str() }],
+                teams: vec![RoleOutput { team_id: team.id.to_string(), role: planned.role.as_str() }],
             });
         }
         Ok(people)
     }
 
-    async fn inbox(&mut self, inbox: &Inbox, team: &Team, people: &[UserRef]) -> Result<(), Failure> {
+    async fn add_inbox(&mut self, inbox: &Inbox, team: &Team, people: &[UserRef]) -> Result<(), Failure> {
         self.inboxes.put(inbox).await?;
         for user in people {
             let member = Membership {
@@ -302,18 +313,23 @@ impl Seed {
             };
             self.members.add(&inbox.organization, &member).await?;
         }
-        self.made.inboxes.push(MadeInbox {
+        self.output.inboxes.push(InboxOutput {
             inbox_id: inbox.id.to_string(),
             api_code: inbox.api_code.clone(),
             phone_number: inbox.number.as_str().to_owned(),
             team_id: inbox.team.to_string(),
             registered: team.registration.is_complete(),
         });
+        self.output.names.push(NameOutput {
+            phone_number: inbox.number.as_str().to_owned(),
+            name: inbox.name.clone(),
+            inbox: true,
+        });
         Ok(())
     }
 
-    async fn contacts(
-        &self,
+    async fn add_contacts(
+        &mut self,
         organization: &OrganizationId,
         team: &TeamId,
         staff: &[UserRef],
@@ -330,13 +346,18 @@ impl Seed {
                 blocked: false,
                 provisional: false,
             };
+            self.output.names.push(NameOutput {
+                phone_number: contact.number.as_str().to_owned(),
+                name: format!("{} {}", FIRST_NAMES[index % 10], LAST_NAMES[index / 10]),
+                inbox: false,
+            });
             let entry = ContactEntry { contact, custom: BTreeMap::new(), version: 1 };
             self.contacts.write(organization, team, None, &entry, None).await?;
         }
         Ok(())
     }
 
-    async fn conversations(&self, inbox: &Inbox) -> Result<(), Failure> {
+    async fn add_conversations(&self, inbox: &Inbox) -> Result<(), Failure> {
         let now = clock::now();
         for (index, text) in TEXTS.iter().enumerate() {
             let from = contact_number(index)?;
@@ -367,7 +388,7 @@ impl Seed {
     }
 }
 
-fn carrier(options: &Options) -> Result<Option<Client>, Failure> {
+fn carrier_client(options: &Options) -> Result<Option<Client>, Failure> {
     let (Some(url), Some(account), Some(token)) =
         (&options.carrier_url, &options.account_sid, &options.auth_token)
     else {
@@ -383,12 +404,12 @@ fn campaign_details(brand: &str) -> CampaignDetails {
     CampaignDetails {
         brand_sid: brand.to_owned(),
         use_case: "LOW_VOLUME".into(),
-        description: "Answers of a front desk to people who have written or asked for an appointment.".into(),
+        description: "Replies of a front desk to people who wrote to it or asked for an appointment.".into(),
         message_flow: "People give their mobile number at the desk and tick the box for text messages."
             .into(),
         message_samples: vec![
             "Brightside: your visit is on Friday at 3pm. Reply STOP to opt out.".into(),
-            "Brightside: we have got your question and will answer today.".into(),
+            "Brightside: we received your question and will answer today.".into(),
         ],
         has_embedded_links: false,
         has_embedded_phone: false,

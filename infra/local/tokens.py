@@ -1,4 +1,4 @@
-"""Signs the demo users and machines in: their tokens are what the API is called with."""
+"""Signs in the demo users and machines, and returns the tokens that they call the API with."""
 
 import base64
 import json
@@ -7,13 +7,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from console import CloudError
 from deploy import Deployment
 from emulator import Emulator
-from say import Trouble
 
 
 def sign_in_users(emulator: Emulator, deployment: Deployment, users: list[dict]) -> list[dict]:
-    """Each user with an id token in `token`."""
+    """Returns each user with an ID token in `token`."""
     cognito = emulator.client("cognito-idp")
     pool, client = deployment.outputs["UserPoolId"], deployment.outputs["WebClientId"]
     return [{**user, "token": _token(cognito, pool, client, user)} for user in users]
@@ -35,17 +35,17 @@ def _token(cognito, pool: str, client: str, user: dict) -> str:
         UserAttributes=[{"Name": name, "Value": value} for name, value in attributes.items()],
     )
     cognito.admin_set_user_password(UserPoolId=pool, Username=user["email"], Password=password, Permanent=True)
-    answer = cognito.admin_initiate_auth(
+    response = cognito.admin_initiate_auth(
         UserPoolId=pool,
         ClientId=client,
         AuthFlow="ADMIN_USER_PASSWORD_AUTH",
         AuthParameters={"USERNAME": user["email"], "PASSWORD": password},
     )
-    return answer["AuthenticationResult"]["IdToken"]
+    return response["AuthenticationResult"]["IdToken"]
 
 
 def sign_in_machines(emulator: Emulator, deployment: Deployment, machines: list[dict]) -> list[dict]:
-    """Each machine with an access token in `token`, by client credentials."""
+    """Returns each machine with an access token in `token`, obtained with its client credentials."""
     pool = deployment.outputs["UserPoolId"]
     cognito = emulator.client("cognito-idp")
     return [{**machine, "token": _machine_token(emulator, cognito, pool, machine["clientId"])} for machine in machines]
@@ -62,7 +62,7 @@ def _machine_token(emulator: Emulator, cognito, pool: str, client: str) -> str:
         },
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)["access_token"]
-    except urllib.error.HTTPError as refused:
-        raise Trouble(f"the emulator gave no machine token: {refused.read().decode(errors='replace')}") from None
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)["access_token"]
+    except urllib.error.HTTPError as error:
+        raise CloudError(f"the emulator did not return a machine token: {error.read().decode(errors='replace')}") from None
