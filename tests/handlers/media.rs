@@ -259,8 +259,9 @@ fn other_queues() -> (SendQueue, MailQueue) {
 }
 
 fn relay(stage: &Stage, queue: &str) -> outbox_relay::App {
-    let (texts, mail) = other_queues();
-    outbox_relay::App::new(&stage.table(), texts, mail, media_queue(queue))
+    let (messages, notifications) = other_queues();
+    let queues = outbox_relay::Queues { messages, notifications, media: media_queue(queue) };
+    outbox_relay::App::new(&stage.table(), queues)
 }
 
 /// How many texts the sweep would find in five minutes.
@@ -291,8 +292,8 @@ async fn the_sweep_queues_files_that_the_stream_lost() {
     let (stage, queue, carrier) = (Stage::set().await, Queue::open().await, Carrier::open().await);
     comes_in(&stage, &[("https://api.twilio.com/a", "image/png"); 2]).await;
     let sweep = |url: &str| {
-        let (texts, mail) = other_queues();
-        let queues = send_reconcile::Queues { texts, mail, media: media_queue(url) };
+        let (messages, notifications) = other_queues();
+        let queues = send_reconcile::Queues { messages, notifications, media: media_queue(url) };
         let carrier = carrier.client(Duration::from_secs(5));
         send_reconcile::App::new(stage.table(), carrier, queues, Duration::from_secs(300))
     };

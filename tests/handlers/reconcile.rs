@@ -21,8 +21,8 @@ const GRACE: Duration = Duration::from_secs(300);
 fn app(stage: &Stage, carrier: &Carrier) -> App {
     let nowhere = Aws::loopback("http://127.0.0.1:9");
     let queues = Queues {
-        texts: SendQueue::new(&nowhere, "http://127.0.0.1:9/queue.fifo"),
-        mail: MailQueue::new(&nowhere, "http://127.0.0.1:9/mail"),
+        messages: SendQueue::new(&nowhere, "http://127.0.0.1:9/queue.fifo"),
+        notifications: MailQueue::new(&nowhere, "http://127.0.0.1:9/mail"),
         media: MediaQueue::new(&nowhere, "http://127.0.0.1:9/media"),
     };
     App::new(stage.table(), carrier.client(Duration::from_secs(2)), queues, GRACE)
@@ -65,7 +65,7 @@ async fn a_text_that_the_carrier_has_is_sent() {
     let id = lost(&stage, "hello", now()).await;
     let sid = at_the_carrier(&stage, &carrier, "hello").await;
     let app = app(&stage, &carrier);
-    assert_eq!(handle(&app, now()).await.unwrap(), Tally { settled: 1, ..Tally::default() });
+    assert_eq!(handle(&app, now()).await.unwrap(), Tally { resolved: 1, ..Tally::default() });
     assert!(state(&stage, &id).await >= DeliveryState::Sent);
     assert_eq!(stage.message(&id).await.carrier_id, Some(sid));
     assert_eq!(handle(&app, now()).await.unwrap(), Tally::default(), "asked once");
@@ -79,7 +79,7 @@ async fn a_text_that_the_carrier_does_not_know_stays_unknown_for_the_grace_time_
     let app = app(&stage, &carrier);
     assert_eq!(handle(&app, at).await.unwrap(), Tally { open: 1, ..Tally::default() });
     assert_eq!(state(&stage, &id).await, DeliveryState::Unknown);
-    assert_eq!(handle(&app, at + GRACE).await.unwrap().settled, 1);
+    assert_eq!(handle(&app, at + GRACE).await.unwrap().resolved, 1);
     let message = stage.message(&id).await;
     assert_eq!(message.delivery.report(DeliveryState::Failed).unwrap().code.as_deref(), Some("not_accepted"));
     assert!(stage.conversation().await.unwrap().delivery_failed);
@@ -92,7 +92,7 @@ async fn one_copy_at_the_carrier_settles_one_of_two_equal_texts() {
     let (one, two) = (lost(&stage, "same", at).await, lost(&stage, "same", at).await);
     at_the_carrier(&stage, &carrier, "same").await;
     let app = app(&stage, &carrier);
-    assert_eq!(handle(&app, at).await.unwrap(), Tally { settled: 1, open: 1, ..Tally::default() });
+    assert_eq!(handle(&app, at).await.unwrap(), Tally { resolved: 1, open: 1, ..Tally::default() });
     let states = [state(&stage, &one).await, state(&stage, &two).await];
     assert!(states.contains(&DeliveryState::Unknown), "{states:?}");
 }
@@ -107,7 +107,7 @@ async fn a_report_that_came_meanwhile_needs_no_question() {
         .report(stage.organization(), &id, DeliveryState::Delivered, &delivered, Some("SM1"))
         .await
         .unwrap();
-    assert_eq!(handle(&app(&stage, &carrier), now()).await.unwrap().settled, 1);
+    assert_eq!(handle(&app(&stage, &carrier), now()).await.unwrap().resolved, 1);
     assert_eq!(stage.outbox().unknown().await.unwrap(), []);
 }
 

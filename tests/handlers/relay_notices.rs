@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_lambda_events::event::dynamodb::Event;
-use outbox_relay::{App, handle};
+use outbox_relay::{App, Queues, handle};
 use serde_json::{Value, json};
 use shared_aws::{
     clients::{Aws, MailQueue, MediaQueue, SendQueue},
@@ -40,12 +40,13 @@ fn sends(url: &str) -> SendQueue {
 }
 
 fn relay(stage: &Stage, queue: &str) -> App {
-    App::new(&stage.table(), sends(DOWN), mail(queue), media(DOWN))
+    let queues = Queues { messages: sends(DOWN), notifications: mail(queue), media: media(DOWN) };
+    App::new(&stage.table(), queues)
 }
 
 fn reconcile(stage: &Stage, carrier: &Carrier, queue: &str) -> send_reconcile::App {
     let carrier = carrier.client(Duration::from_secs(2));
-    let queues = send_reconcile::Queues { texts: sends(DOWN), mail: mail(queue), media: media(DOWN) };
+    let queues = Queues { messages: sends(DOWN), notifications: mail(queue), media: media(DOWN) };
     send_reconcile::App::new(stage.table(), carrier, queues, Duration::from_secs(300))
 }
 

@@ -17,7 +17,6 @@ mod write;
 
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
     clients::{Aws, Bucket, BucketError, ImportJob, ImportQueue, NotAJob, QueueError},
     contact::{ContactBatches, ContactBook},
@@ -27,7 +26,11 @@ use shared_aws::{
     team::Members,
 };
 use shared_domain::time::Timestamp;
-use shared_lambda::config::Environment;
+use shared_lambda::{
+    Error,
+    config::Environment,
+    queue::{self, Record, SqsBatchResponse, SqsEvent},
+};
 
 pub use self::{
     slice::{Bytes, Next, Sizes, slice},
@@ -75,7 +78,7 @@ impl App {
     ///
     /// # Errors
     /// Every setting that is wrong.
-    pub fn from_environment() -> Result<Self, lambda_runtime::Error> {
+    pub fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, bucket, queue) =
             (env.required("TABLE_NAME"), env.required("FILES_BUCKET"), env.required("IMPORT_QUEUE_URL"));
@@ -123,26 +126,17 @@ pub async fn handle(
     entropy: &(impl Fn() -> u64 + Sync),
     event: SqsEvent,
 ) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    for record in event.records {
-        if let Err(again) = one(app, clock, entropy, &record).await {
-            tracing::warn!(queue_message = record.message_id, %again, "comes again");
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = record.message_id.unwrap_or_default();
-            response.batch_item_failures.push(failure);
-        }
-    }
-    response
+    queue::each_record(event, async |record| Ok(one(app, clock, entropy, record).await?)).await
 }
 
 async fn one(
     app: &App,
     clock: &(impl Fn() -> Timestamp + Sync),
     entropy: &(impl Fn() -> u64 + Sync),
-    record: &SqsMessage,
+    record: Record<'_>,
 ) -> Result<(), Again> {
-    for job in ImportJob::parse(record.body.as_deref().unwrap_or_default())? {
-        if receives(record) >= app.max_receives {
+    for job in ImportJob::parse(record.body)? {
+        if record.receive_count >= app.max_receives {
             give_up(app, clock(), &job).await?;
             continue;
         }
@@ -174,11 +168,6 @@ async fn work(
         },
     };
     slice(&app.stores, import, &bytes, clock, worker, app.sizes).await
-}
-
-fn receives(record: &SqsMessage) -> u32 {
-    let count = record.attributes.get("ApproximateReceiveCount");
-    count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
 /// The last delivery marks the import, and tries nothing: what ended the others may have been the end of the process.

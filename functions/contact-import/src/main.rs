@@ -1,15 +1,11 @@
 //! Wires the function; see its library for what it does.
 
 use contact_import::{App, handle};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use shared_lambda::{clock, telemetry};
+use shared_lambda::{Error, clock, run, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::start();
     let app = &App::from_environment()?;
-    let read = async |event: LambdaEvent<_>| {
-        Ok::<_, Error>(handle(app, &clock::now, &clock::entropy, event.payload).await)
-    };
-    lambda_runtime::run(service_fn(read)).await
+    run(async |event| Ok(handle(app, &clock::now, &clock::entropy, event).await)).await
 }

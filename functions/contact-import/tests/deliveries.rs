@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use axum::{
     Router,
     body::Body,
@@ -10,11 +9,13 @@ use axum::{
     http::Response,
 };
 use contact_import::{App, Sizes, handle};
+use serde_json::json;
 use shared_aws::{
     clients::{Aws, Bucket, ImportJob, ImportQueue},
     import::object_key,
 };
 use shared_domain::import::{Import, ImportStatus};
+use shared_lambda::queue::SqsEvent;
 
 use crate::desk::{Clock, Desk, HEADER, SMALL, sums};
 
@@ -73,12 +74,11 @@ fn put(import: &Import) -> String {
 }
 
 async fn deliver(app: &App, body: &str, receives: u32) -> usize {
-    let mut message = SqsMessage::default();
-    message.message_id = Some("m-1".into());
-    message.body = Some(body.to_owned());
-    message.attributes.insert("ApproximateReceiveCount".into(), receives.to_string());
-    let mut event = SqsEvent::default();
-    event.records.push(message);
+    let record = json!({
+        "messageId": "m-1", "body": body, "messageAttributes": {},
+        "attributes": { "ApproximateReceiveCount": receives.to_string() },
+    });
+    let event: SqsEvent = serde_json::from_value(json!({ "Records": [record] })).unwrap();
     let clock = Clock::at(1);
     handle(app, &|| clock.hurries(), &shared_lambda::clock::entropy, event).await.batch_item_failures.len()
 }

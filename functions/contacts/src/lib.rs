@@ -11,6 +11,7 @@ mod review;
 mod write;
 
 use lambda_http::{Body, Request, Response};
+use shared_app::opt_out::OptOutWorkflow;
 use shared_aws::{
     clients::{Aws, Secrets},
     contact::{ContactBook, ContactCopies, Contacts, FormerNumbers},
@@ -37,6 +38,7 @@ pub struct App {
     book: ContactBook,
     copies: ContactCopies,
     notices: Notices,
+    opt_out: OptOutWorkflow,
     opt_outs: OptOuts,
     reviews: OptOutReviews,
     keys: UsedKeys,
@@ -70,6 +72,7 @@ impl App {
             book: ContactBook::new(table.clone()),
             copies: ContactCopies::new(table.clone()),
             notices: Notices::new(table.clone()),
+            opt_out: OptOutWorkflow::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             reviews: OptOutReviews::new(table.clone()),
             keys: UsedKeys::new(table.clone()),

@@ -3,11 +3,10 @@
 use std::fmt::Write;
 
 use lambda_http::{Body, Request, Response};
-use shared_aws::opt_out::{LedgerPage, OptOutWrite};
+use shared_app::opt_out::{self as opt_out_workflow, OptOutRequest};
+use shared_aws::opt_out::LedgerPage;
 use shared_domain::{
-    ids::{ContactId, OrganizationId, TeamId},
     import::export_safe,
-    notice::NotificationKind,
     opt_out::{self, LedgerEntry, OptOutSubject},
     time::Timestamp,
 };
@@ -50,45 +49,23 @@ pub(crate) async fn back_in(app: &App, now: Timestamp, request: &Request) -> Out
 
 async fn by_hand(app: &App, now: Timestamp, request: &Request, opt_out: bool) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?;
-    let (organization, team) = (&access.organization, access.team());
-    for _ in 0..3 {
-        let entry = in_path(app, &access, request).await?;
-        let contact = &entry.contact;
-        let subject = OptOutSubject::of_team(organization, team, &contact.number);
-        let standing = app.opt_outs.get(&subject).await?;
-        let stored = match opt_out::after_user(&standing.state, opt_out) {
-            None => true,
-            Some(change) => {
-                let user = access.standing.user.id.clone();
-                let line = change.entry(&subject, contact.id.clone(), None, Some(user), now);
-                let recorded = OptOutWrite {
-                    team,
-                    contact,
-                    entry: &line,
-                    inbox: None,
-                    confirmation: None,
-                    told: is_told(app, organization, team, &contact.id).await?,
-                };
-                app.opt_outs.record(&subject, &standing, &change, recorded).await?
-            }
-        };
-        if stored {
-            app.opt_outs.sync_copies(organization, team, &contact.number).await?;
-            return reply::json(200, &ContactView::of(&in_path(app, &access, request).await?));
-        }
+    let contact = in_path(app, &access, request).await?.contact;
+    let subject = OptOutSubject::of_team(&access.organization, access.team(), &contact.number);
+    let change = OptOutRequest {
+        subject: &subject,
+        team: access.team(),
+        contact: Some(&contact.id),
+        message: None,
+        user: Some(&access.standing.user.id),
+        notify: true,
+        at: now,
+    };
+    let changed_state = app.opt_out.apply(&change, |state| opt_out::after_user(state, opt_out)).await?;
+    let entry = in_path(app, &access, request).await?;
+    match changed_state {
+        opt_out_workflow::Outcome::Done => reply::json(200, &ContactView::of(&entry)),
+        opt_out_workflow::Outcome::ContactChanged | opt_out_workflow::Outcome::Contended => Err(changed()),
     }
-    Err(changed())
-}
-
-/// Whether the team wants an e-mail about it.
-pub(crate) async fn is_told(
-    app: &App,
-    organization: &OrganizationId,
-    team: &TeamId,
-    contact: &ContactId,
-) -> Result<bool, Problem> {
-    let news = NotificationKind::OptOutChanged { contact: contact.clone(), opted_out: true };
-    Ok(app.teams.wants(organization, team, &news).await?)
 }
 
 /// A contact's opt-outs

@@ -1,10 +1,11 @@
 //! Texts that may be a wish for no more texts: the members of the inbox, whose texts they are, judge them.
 
 use lambda_http::Request;
-use shared_aws::opt_out::{InboxInTeam, OptOutWrite, ReviewEntry};
+use shared_app::opt_out::ReviewUpdate;
+use shared_aws::opt_out::InboxInTeam;
 use shared_domain::{
     ids::ReviewId,
-    opt_out::{self, OptOutReview, OptOutSubject, ReviewOutcome, ReviewResolution},
+    opt_out::{ReviewOutcome, ReviewResolution},
     time::Timestamp,
 };
 use shared_http::{
@@ -19,7 +20,7 @@ use shared_http::{
     },
 };
 
-use crate::{App, changed, opt_out::is_told};
+use crate::{App, changed};
 
 fn place(access: &MemberAccess) -> InboxInTeam<'_> {
     let membership = &access.membership;
@@ -55,63 +56,20 @@ pub(crate) async fn decide(app: &App, now: Timestamp, request: &Request) -> Outc
     let access = access::member(request, &app.claims, &app.members).await?;
     let id: ReviewId = input::path_id(request, "reviewId")?;
     let verdict = ReviewOutcome::from(input::body::<ReviewDeciding>(request)?.decision);
-    for _ in 0..3 {
-        let ReviewEntry { review, .. } = waiting_or_done(app, &access, &id).await?;
-        let stored = match &review.decided {
-            Some(before) if before.verdict != verdict => return Err(already(before)),
-            Some(_) => true,
-            None => store(app, now, &access, &review, verdict).await?,
-        };
-        if stored {
-            if verdict == ReviewOutcome::OptedOut {
-                let (organization, team) = (&access.organization, &access.membership.team);
-                app.opt_outs.sync_copies(organization, team, &review.number).await?;
-            }
-            return reply::json(200, &OptOutReviewView::of(&waiting_or_done(app, &access, &id).await?));
+    let resolution = ReviewResolution { verdict, by: access.membership.user.clone(), at: now };
+    match app.opt_out.resolve_review(place(&access), &id, &resolution).await? {
+        ReviewUpdate::Done => {
+            let entry = app.reviews.get(place(&access), &id).await?.ok_or_else(Problem::not_found)?;
+            reply::json(200, &OptOutReviewView::of(&entry))
         }
+        ReviewUpdate::NoReview => Err(Problem::not_found()),
+        ReviewUpdate::ResolvedOtherwise(earlier) => Err(already_reviewed(&earlier)),
+        ReviewUpdate::Contended => Err(changed()),
     }
-    Err(changed())
 }
 
-async fn waiting_or_done(app: &App, access: &MemberAccess, id: &ReviewId) -> Result<ReviewEntry, Problem> {
-    app.reviews.get(place(access), id).await?.ok_or_else(Problem::not_found)
-}
-
-fn already(before: &ReviewResolution) -> Problem {
-    let decided = serde_json::to_value(DecidedView::of(before)).unwrap_or_default();
-    Problem::new(409, "already_decided", "Somebody decided otherwise before.").with("decided", decided)
-}
-
-/// Stores a decision; `false` when something stood elsewhere by then.
-async fn store(
-    app: &App,
-    now: Timestamp,
-    access: &MemberAccess,
-    review: &OptOutReview,
-    verdict: ReviewOutcome,
-) -> Result<bool, Problem> {
-    let place = place(access);
-    let user = &access.membership.user;
-    let decided = ReviewResolution { verdict, by: user.clone(), at: now };
-    let subject = OptOutSubject::of_team(place.organization, place.team, &review.number);
-    let standing = app.opt_outs.get(&subject).await?;
-    let change = match verdict {
-        ReviewOutcome::OptedOut => opt_out::after_user(&standing.state, true),
-        ReviewOutcome::Dismissed => None,
-    };
-    let Some(change) = change else { return Ok(app.reviews.end(place, review, &decided).await?) };
-    let contact =
-        app.contacts.by_number_or_provisional(place.organization, place.team, &review.number).await?;
-    let (message, by) = (Some(review.message.clone()), Some(user.id.clone()));
-    let entry = change.entry(&subject, contact.id.clone(), message, by, now);
-    let recorded = OptOutWrite {
-        team: place.team,
-        contact: &contact,
-        entry: &entry,
-        inbox: None,
-        confirmation: None,
-        told: is_told(app, place.organization, place.team, &contact.id).await?,
-    };
-    let decision = (review, &decided);
-    Ok(app.reviews.end_with_opt_out(place, decision, &subject, (&standing, &change), recorded).await?)
+fn already_reviewed(earlier: &ReviewResolution) -> Problem {
+    let decided = serde_json::to_value(DecidedView::of(earlier)).unwrap_or_default();
+    Problem::new(409, "already_decided", "This message has already been reviewed with a different outcome.")
+        .with("decided", decided)
 }

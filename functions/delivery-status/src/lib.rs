@@ -1,11 +1,11 @@
 //! Delivery reports from Twilio.
 //!
-//! Idempotent by message and state: a report that is repeated, late or out of order is one conditional write that
-//! changes nothing but what a host that died had left undone in the thread, and the state shown never goes backwards. A
-//! report can be here before the sender has written the carrier's id; our own id in the address finds the message all the
-//! same.
+//! Idempotent by message and state: each report is one conditional write. A repeated, late or reordered report changes
+//! nothing but what a broken delivery missed, and the delivery state never goes backwards. A report may arrive before the
+//! sender has stored the carrier's id; the message id in the callback address still finds the message.
 
 use lambda_http::{Body, Request, Response};
+use shared_app::{carrier, delivery_report, delivery_state};
 use shared_aws::{
     clients::{Aws, Secrets},
     inbox::Inboxes,
@@ -14,11 +14,10 @@ use shared_aws::{
 };
 use shared_carriers::{
     callback::{STATUS_PATH, StatusCallbacks, Subject},
-    twilio::{CarrierState, StatusCallback, Verifier, error_code},
+    twilio::{StatusCallback, Verifier},
 };
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
-    message::{DeliveryState, Report},
     time::Timestamp,
 };
 use shared_http::{
@@ -27,7 +26,7 @@ use shared_http::{
     webhook,
     wire::problem::ProblemView,
 };
-use shared_lambda::config::Environment;
+use shared_lambda::{Error, config::Environment};
 use utoipa::OpenApi;
 
 /// What the function uses.
@@ -41,23 +40,20 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and secrets, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+    /// Reads settings and secrets, and creates clients.
+    pub async fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, base) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
-        let (carrier, signing) = (env.required("CARRIER_SECRET"), env.required("SIGNING_SECRET"));
+        let (secret, signing) = (env.required("CARRIER_SECRET"), env.required("SIGNING_SECRET"));
         env.finish()?;
         let aws = Aws::from_environment()?;
         let secrets = Secrets::of(&aws);
-        let verifier = Verifier::new(base.clone(), secrets.carrier(&carrier).await?.auth_tokens)?;
+        let account = carrier::webhook_account(&secrets, &secret, &base).await?;
         let callbacks = StatusCallbacks::new(base, &secrets.text(&signing).await?);
-        Ok(Self::new(Table::of(&aws, name), verifier, callbacks))
+        Ok(Self::new(Table::of(&aws, name), account.verifier, callbacks))
     }
 
-    /// Over this table.
+    #[expect(missing_docs, reason = "the name says it all")]
     pub fn new(table: Table, verifier: Verifier, callbacks: StatusCallbacks) -> Self {
         Self {
             verifier,
@@ -77,13 +73,13 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
 
 /// Delivery report from Twilio
 ///
-/// Form body, signed over the public address, with our message id and its proof in the query.
+/// The form body is signed over the public address. The query holds the message id and its proof.
 #[utoipa::path(post, path = "/webhooks/twilio/status", tag = "carriers",
     params(("organization" = Option<String>, Query), ("message" = Option<String>, Query), ("proof" = Option<String>, Query)),
     request_body(content_type = "application/x-www-form-urlencoded", content = String),
     responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),
         (status = 403, description = "The signature or proof is missing or wrong", body = ProblemView),
-        (status = 503, description = "Not stored: repeat", body = ProblemView)), security(()))]
+        (status = 503, description = "Not stored: deliver again", body = ProblemView)), security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let body = webhook::twilio_body(&app.verifier, STATUS_PATH, request)?;
     let callback = StatusCallback::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
@@ -92,17 +88,17 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
         tracing::warn!(
             event = "unknown_message",
             carrier_id = callback.message_sid,
-            "a report for no message of ours"
+            "no message for this delivery report"
         );
         return Ok(webhook::acknowledged());
     };
     let Some(state) = callback.status.carrier_state().map(delivery_state) else {
-        return Ok(webhook::acknowledged()); // a state that is news to us: accepted and ignored
+        return Ok(webhook::acknowledged()); // a state that this product does not know
     };
-    let report = report(&callback, now);
+    let report = delivery_report(callback.error_code, now);
     let sid = Some(callback.message_sid.as_str());
     if app.deliveries.report(&organization, &message, state, &report, sid).await? == Reported::NoMessage {
-        tracing::warn!(event = "unknown_message", message_id = %message, "a report for no message of ours");
+        tracing::warn!(event = "unknown_message", message_id = %message, "no message for this delivery report");
     }
     Ok(webhook::acknowledged())
 }
@@ -119,13 +115,18 @@ async fn find(
         }
         Subject::Unnamed => by_carrier_id(app, callback).await,
         Subject::Forged => {
-            tracing::warn!(event = "webhook_refused", reason = "proof", path = STATUS_PATH, "refused");
+            tracing::warn!(
+                event = "webhook_refused",
+                reason = "proof",
+                path = STATUS_PATH,
+                "webhook refused"
+            );
             Err(Problem::forbidden("signature", "The proof in the address is missing or wrong."))
         }
     }
 }
 
-/// Number of the inbox and number of the contact name the conversation; its newest messages are looked through.
+/// Finds a message by the carrier's id. The two numbers name the conversation, whose newest messages are searched.
 async fn by_carrier_id(
     app: &App,
     callback: &StatusCallback,
@@ -136,24 +137,6 @@ async fn by_carrier_id(
     let conversation = ConversationId::of(&inbox.id, &to);
     let found = app.messages.by_carrier_id(&inbox.organization, &conversation, &callback.message_sid).await?;
     Ok(found.map(|message| (inbox.organization, message.id)))
-}
-
-/// The carrier's early states all prove one thing: it has taken the message.
-fn delivery_state(state: CarrierState) -> DeliveryState {
-    match state {
-        CarrierState::Queued | CarrierState::Sending | CarrierState::Sent => DeliveryState::Sent,
-        CarrierState::Delivered => DeliveryState::Delivered,
-        CarrierState::Undelivered => DeliveryState::Undelivered,
-        CarrierState::Failed => DeliveryState::Failed,
-    }
-}
-
-fn report(callback: &StatusCallback, now: Timestamp) -> Report {
-    Report {
-        at: now,
-        code: callback.error_code.map(|code| code.to_string()),
-        detail: callback.error_code.map(|code| error_code::sentence(code).into_owned()),
-    }
 }
 
 /// This function's part of the OpenAPI document.

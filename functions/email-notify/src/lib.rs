@@ -1,20 +1,19 @@
-//! Tells teams by e-mail: mail queue → SES.
+//! Notifies teams by e-mail: mail queue → SES.
 //!
-//! Exactly one e-mail for each address and notice, by a claim that is made before the e-mail goes out: of all deliveries
-//! of a queue message one sends to an address. SES's answer is one of four:
+//! Idempotent by notification and address: a claim is written before the e-mail is sent, so of all deliveries of a queue
+//! message one sends to an address. SES's answer is one of four:
 //!
 //! | answer | what follows |
 //! |---|---|
-//! | accepted | the claim stays |
-//! | surely not sent, may work later (429, a quota, no connection) | the claim is given back and the queue repeats; the other addresses stay claimed |
-//! | surely not sent, never will be | the claim stays; event `mail_refused` |
-//! | lost (time-out, reset, 5xx) | the claim stays, never sent again; event `mail_unknown` |
+//! | accepted | the claim is kept |
+//! | not sent, may succeed later (429, a quota, no connection) | the claim is removed and the queue retries |
+//! | not sent, cannot succeed | the claim is kept; event `mail_refused` |
+//! | lost (timeout, reset, 5xx) | the claim is kept and the e-mail never sent again; event `mail_unknown` |
 //!
-//! A claim without an answer is an attempt that died: SES may have the e-mail, so it stays as well.
+//! A claim without an answer is an attempt that died. SES may have the e-mail, so the claim is kept as well.
 
 use std::collections::HashSet;
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared_aws::{
     clients::{Aws, Mail, Mailer, Sent},
     notification::Notices,
@@ -25,7 +24,10 @@ use shared_domain::{
     notice::{Notification, NotificationKind},
     time::Timestamp,
 };
-use shared_lambda::config::{ConfigError, Environment};
+use shared_lambda::{
+    config::{ConfigError, Environment},
+    queue::{self, Record, RecordError, SqsBatchResponse, SqsEvent},
+};
 
 pub mod letter;
 mod templates;
@@ -44,10 +46,7 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and makes clients.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming every setting that is wrong.
+    /// Reads settings and creates clients.
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let (name, from) = (env.required("TABLE_NAME"), env.required("MAIL_FROM"));
@@ -57,7 +56,7 @@ impl App {
         Ok(Self::new(Table::of(&aws, name), Mailer::new(&aws, from, configuration_set)))
     }
 
-    /// Over this table and mailer.
+    #[expect(missing_docs, reason = "the name says it all")]
     pub fn new(table: Table, mailer: Mailer) -> Self {
         Self {
             mailer,
@@ -69,64 +68,46 @@ impl App {
     }
 }
 
-/// Why a queue message should come again.
+/// Why a notification is not finished. The queue delivers it again.
 #[derive(Debug, thiserror::Error)]
-pub enum Again {
-    /// The database did not answer before anything was sent.
+enum NotifyError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Not a notice: it ends among the dead letters, where a person looks.
-    #[error("not understood: {0}")]
-    NotUnderstood(StoreError),
-    /// The e-mail could not be written.
     #[error(transparent)]
     NotWritten(#[from] letter::NotWritten),
-    /// Some were surely not told and may be told later.
-    #[error("{0} addresses are still to be told")]
-    Untold(usize),
+    #[error("{0} addresses are still to be notified")]
+    Unsent(usize),
 }
 
-/// Tells one batch of notices. A notice that fails is reported alone; the others go on.
+/// Sends the e-mails of one batch of notifications.
 pub async fn handle(app: &App, now: Timestamp, event: SqsEvent) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    for record in event.records {
-        // In a box: calls of the SDK lie so deep in one another that the compiler meets its limit in `main`.
-        if let Err(again) = Box::pin(one(app, now, &record)).await {
-            let queue_message = record.message_id.as_deref();
-            if matches!(again, Again::NotUnderstood(_)) {
-                tracing::error!(event = "unreadable_notice", queue_message, %again, "no notice");
-            } else {
-                tracing::warn!(queue_message, %again, "comes again");
-            }
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = record.message_id.unwrap_or_default();
-            response.batch_item_failures.push(failure);
-        }
-    }
-    response
+    let notify = async |record: Record<'_>| {
+        let notice = Notices::of_text(record.body).map_err(RecordError::unreadable)?;
+        Ok(notify(app, now, &notice).await?)
+    };
+    queue::each_record(event, notify).await
 }
 
-async fn one(app: &App, now: Timestamp, record: &SqsMessage) -> Result<(), Again> {
-    let body = record.body.as_deref().unwrap_or_default();
-    let notice = Notices::of_text(body).map_err(Again::NotUnderstood)?;
-    let addresses = addresses(app, &notice).await?;
+async fn notify(app: &App, now: Timestamp, notice: &Notification) -> Result<(), NotifyError> {
+    let addresses = addresses(app, notice).await?;
     let tally =
-        if addresses.is_empty() { Tally::default() } else { tell(app, now, &notice, &addresses).await? };
+        if addresses.is_empty() { Tally::default() } else { send_all(app, now, notice, &addresses).await? };
     tracing::info!(
-        notice = notice.id,
+        event = "notification_sent",
+        notification = notice.id,
         kind = kind(&notice.subject),
         addresses = addresses.len(),
         sent = tally.sent,
         earlier = tally.earlier,
         refused = tally.refused,
         unknown = tally.unknown,
-        untold = tally.untold,
-        "told"
+        unsent = tally.unsent,
+        "notification processed"
     );
-    if tally.untold == 0 { Ok(()) } else { Err(Again::Untold(tally.untold)) }
+    if tally.unsent == 0 { Ok(()) } else { Err(NotifyError::Unsent(tally.unsent)) }
 }
 
-/// Who is to be told, each once whatever the case of the letters: the claim does not tell it either.
+/// Returns the addresses to notify, each once. Upper and lower case are the same address, as they are for the claim.
 async fn addresses(app: &App, notice: &Notification) -> Result<Vec<String>, StoreError> {
     let mut addresses = match &notice.subject {
         NotificationKind::RegistrationApproved
@@ -144,7 +125,7 @@ async fn addresses(app: &App, notice: &Notification) -> Result<Vec<String>, Stor
     Ok(addresses)
 }
 
-/// Where the notice's admins are reached now; who is no user any more is passed over.
+/// Returns the current addresses of the notification's admins. Former users are skipped.
 async fn addresses_of_admins(app: &App, notice: &Notification) -> Result<Vec<String>, StoreError> {
     let mut addresses = Vec::with_capacity(notice.admins.len());
     for admin in &notice.admins {
@@ -154,7 +135,7 @@ async fn addresses_of_admins(app: &App, notice: &Notification) -> Result<Vec<Str
     Ok(addresses)
 }
 
-/// The word of a subject in logs, as it travels.
+/// Returns the name of a kind in logs, which is also its name in the queue.
 fn kind(subject: &NotificationKind) -> &'static str {
     match subject {
         NotificationKind::RegistrationApproved => "registrationApproved",
@@ -166,24 +147,25 @@ fn kind(subject: &NotificationKind) -> &'static str {
     }
 }
 
-/// What became of a notice's addresses, counted.
+/// How many addresses had each outcome.
 #[derive(Debug, Default)]
 struct Tally {
     sent: usize,
-    /// Claimed in an earlier delivery, or by another worker at this moment.
+    /// Claimed by an earlier delivery or by another worker.
     earlier: usize,
     refused: usize,
     unknown: usize,
-    untold: usize,
+    /// To be retried.
+    unsent: usize,
 }
 
-/// Tells every address, whatever became of the one before.
-async fn tell(
+/// Sends to every address. A failure does not stop the others.
+async fn send_all(
     app: &App,
     now: Timestamp,
     notice: &Notification,
     addresses: &[String],
-) -> Result<Tally, Again> {
+) -> Result<Tally, NotifyError> {
     let letter = app.writer.letter(notice).await?;
     let (subject, text, html) = (letter.subject(), letter.text()?, letter.html()?);
     let mut tally = Tally::default();
@@ -194,56 +176,51 @@ async fn tell(
             Ok(true) => send(app, notice, &mail, &mut tally).await,
             Ok(false) => tally.earlier += 1,
             Err(error) => {
-                tracing::warn!(notice = notice.id, %error, "an address could not be claimed");
-                tally.untold += 1;
+                tracing::warn!(event = "mail_not_claimed", notification = notice.id, %error, "address not claimed");
+                tally.unsent += 1;
             }
         }
     }
     Ok(tally)
 }
 
-/// Sends to an address that is claimed.
+/// Sends to a claimed address.
 async fn send(app: &App, notice: &Notification, mail: &Mail, tally: &mut Tally) {
     let notice_id = &notice.id;
     match app.mailer.send(mail).await {
         Sent::Accepted { id } => {
-            tracing::debug!(notice = notice_id, mail = id, "accepted");
+            tracing::debug!(event = "mail_accepted", notification = notice_id, mail = id, "e-mail accepted");
             tally.sent += 1;
         }
         Sent::Refused { code } => {
-            tracing::error!(
-                notice = notice_id,
-                event = "mail_refused",
-                code,
-                "an e-mail is refused for good"
-            );
+            tracing::error!(notification = notice_id, event = "mail_refused", code, "e-mail refused");
             tally.refused += 1;
         }
         Sent::Unknown { code } => {
             tracing::warn!(
-                notice = notice_id,
+                notification = notice_id,
                 event = "mail_unknown",
                 code,
-                "nobody knows whether an e-mail went"
+                "the answer of the mail service is unknown"
             );
             tally.unknown += 1;
         }
         Sent::NotSent { code } => {
-            tracing::warn!(notice = notice_id, code, "an e-mail was not sent");
-            give_back(app, notice, &mail.to, tally).await;
+            tracing::warn!(event = "mail_not_sent", notification = notice_id, code, "e-mail not sent");
+            release_claim(app, notice, &mail.to, tally).await;
         }
     }
 }
 
-/// A claim that stays though nothing was sent looks to the next delivery like any other: nobody will be told.
-async fn give_back(app: &App, notice: &Notification, address: &str, tally: &mut Tally) {
-    tally.untold += 1;
+/// If the claim cannot be removed, the next delivery takes the e-mail for sent.
+async fn release_claim(app: &App, notice: &Notification, address: &str, tally: &mut Tally) {
+    tally.unsent += 1;
     if let Err(error) = app.notices.give_back(&notice.organization, &notice.id, address).await {
         tracing::error!(
-            notice = notice.id,
+            notification = notice.id,
             event = "mail_unknown",
             %error,
-            "an e-mail was not sent, and its claim may stay"
+            "e-mail not sent and its claim not removed"
         );
     }
 }

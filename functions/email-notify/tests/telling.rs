@@ -1,6 +1,5 @@
 //! Who is told of a notice, and how often.
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use email_notify::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::notification::Notices;
@@ -11,6 +10,7 @@ use shared_domain::{
     phone::PhoneNumber,
     registration::CarrierReason,
 };
+use shared_lambda::queue::{SqsBatchResponse, SqsEvent};
 
 use crate::stage::{FROM, Fault, Ses, Stage, now};
 
@@ -76,10 +76,7 @@ async fn an_e_mail_has_sender_recipient_subject_and_both_bodies() {
     assert_eq!(mail["Destination"], json!({ "ToAddresses": ["ada@clinic.example"] }));
     assert_eq!(mail["ConfigurationSetName"], "team-mail");
     let simple = &mail["Content"]["Simple"];
-    assert_eq!(
-        simple["NotificationKind"],
-        json!({ "Data": "Registration approved: Front", "Charset": "UTF-8" })
-    );
+    assert_eq!(simple["Subject"], json!({ "Data": "Registration approved: Front", "Charset": "UTF-8" }));
     for (kind, beginning) in [("Text", "Registration approved: Front\n"), ("Html", "<!doctype html>")] {
         assert_eq!(simple["Body"][kind]["Charset"], "UTF-8");
         assert!(simple["Body"][kind]["Data"].as_str().unwrap().starts_with(beginning), "{kind}");

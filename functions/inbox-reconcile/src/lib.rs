@@ -1,20 +1,21 @@
-//! Every few minutes: undo the inboxes that were begun and abandoned.
+//! Every few minutes: undoes inbox creations that were abandoned.
 //!
-//! A creation that died, or whose carrier went away, leaves a reservation and perhaps a number that costs money. After a
-//! grace time, in which a retry with the same key completes it, the number is given back and the reservation removed.
-//! A number belongs to a reservation when it bears the inbox's id at the carrier. Idempotent: releasing what is released
-//! and removing what is gone are nothing.
+//! A creation that died leaves a reservation and perhaps a number that costs money. During a grace period a retry with the
+//! same idempotency key completes it. After that the number is released and the reservation removed. A number belongs to a
+//! reservation if its name at the carrier is the inbox's id. Idempotent: releasing a number or removing a reservation that
+//! is gone does nothing.
 
 use std::time::Duration;
 
+use shared_app::carrier;
 use shared_aws::{
     clients::{Aws, Secrets},
     inbox::{Bought, Inboxes, NewInboxes, Purchase},
     table::{StoreError, Table},
 };
-use shared_carriers::twilio::{CallError, Client, Credentials};
+use shared_carriers::twilio::{CallError, Client};
 use shared_domain::{inbox::Stage, time::Timestamp};
-use shared_lambda::config::Environment;
+use shared_lambda::{Error, config::Environment};
 
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -30,19 +31,18 @@ pub struct App {
 /// What one run did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Creations that were undone.
+    /// Reservations that were removed.
     pub undone: usize,
-    /// Numbers that were given back.
+    /// Numbers that were released.
     pub released: usize,
-    /// Creations that have their grace time still.
+    /// Creations within their grace period.
     pub waiting: usize,
-    /// What could not be done this time.
+    /// Creations that could not be undone. The next run tries again.
     pub failed: usize,
 }
 
-/// One creation could not be looked after this time.
 #[derive(Debug, thiserror::Error)]
-enum NotDone {
+enum UndoError {
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error("{0}")]
@@ -50,23 +50,18 @@ enum NotDone {
 }
 
 impl App {
-    /// Reads settings and the carrier's secret, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_runtime::Error> {
+    /// Reads settings and secrets, and creates clients.
+    pub async fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, secret) = (env.required("TABLE_NAME"), env.required("CARRIER_SECRET"));
         let (url, grace) = (env.required("CARRIER_BASE_URL"), env.seconds("PURCHASE_GRACE_SECONDS"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let account = Secrets::of(&aws).carrier(&secret).await?;
-        let (username, password) = account.api_login();
-        let credentials = Credentials { account_sid: account.account_sid, username, password };
+        let credentials = carrier::credentials(&Secrets::of(&aws), &secret).await?;
         Ok(Self::new(&Table::of(&aws, name), Client::new(&url, credentials, CARRIER_TIMEOUT)?, grace))
     }
 
-    /// Over this table and carrier.
+    /// A creation is undone after `grace`.
     pub fn new(table: &Table, carrier: Client, grace: Duration) -> Self {
         Self {
             carrier,
@@ -77,10 +72,7 @@ impl App {
     }
 }
 
-/// One run.
-///
-/// # Errors
-/// [`StoreError`] when the list of what is under way could not be read.
+/// Does one run. Errors if the list of creations cannot be read.
 pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     let mut tally = Tally::default();
     for purchase in app.new_inboxes.unsettled().await? {
@@ -88,31 +80,32 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
             tally.waiting += 1;
             continue;
         }
-        if let Err(error) = look_after(app, &purchase, &mut tally).await {
+        if let Err(error) = undo(app, &purchase, &mut tally).await {
             tally.failed += 1;
-            tracing::error!(inbox = %purchase.inbox, %error, "an abandoned creation stays for now");
+            tracing::error!(event = "inbox_creation_not_undone", inbox = %purchase.inbox, %error, "abandoned inbox creation not undone");
         }
     }
     tracing::info!(
+        event = "inboxes_reconciled",
         undone = tally.undone,
         released = tally.released,
         waiting = tally.waiting,
         failed = tally.failed,
-        "swept"
+        "inbox creations reconciled"
     );
     Ok(tally)
 }
 
-/// The reservation goes before the number: a retry that comes at this instant finds no reservation to complete, and gives
-/// back what it may have bought itself.
-async fn look_after(app: &App, purchase: &Purchase, tally: &mut Tally) -> Result<(), NotDone> {
+/// The reservation is removed before the number: a retry at the same time then finds no reservation to complete, and
+/// releases the number that it may have bought.
+async fn undo(app: &App, purchase: &Purchase, tally: &mut Tally) -> Result<(), UndoError> {
     let account = app.inboxes.account(&purchase.organization, &purchase.inbox).await?;
     if let Some(account) = account {
         if account.inbox.stage != Stage::Creating {
             return Ok(app.new_inboxes.mark_resolved(purchase).await?);
         }
         if !app.new_inboxes.undo(&account.inbox, Bought::Perhaps).await? {
-            return Ok(()); // completed at this instant
+            return Ok(()); // completed at the same time
         }
         tally.undone += 1;
     }

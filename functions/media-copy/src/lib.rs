@@ -1,27 +1,31 @@
-//! Copies files of inbound texts from the carrier into our bucket, one a job.
+//! Copies media files of inbound messages from the carrier to the files bucket, one file per job.
 //!
-//! Idempotent by message and place: the file's name in the bucket is its id, what is stored is not fetched again, and what
-//! is stored stays so. What can never be taken over is written down as refused, with the reason. What the carrier does not
-//! give comes again; after the last try it is shown as refused, and the job lies among the dead letters, from where it can
-//! be taken up once the carrier gives it.
+//! Idempotent by message and place: the file's key in the bucket is its id, and a stored file is not fetched again. A file
+//! that can never be copied is recorded as refused, with the reason. If the carrier is unavailable the queue retries. After
+//! the last delivery the file is recorded as refused and the job goes to the dead-letter queue, from where an operator can
+//! redrive it.
 
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use shared_app::carrier;
 use shared_aws::{
-    clients::{Aws, Bucket, BucketError, MediaJob, Secrets},
+    clients::{Aws, Bucket, MediaJob, Secrets},
     messaging::{MediaFiles, Messages, stored_at},
-    table::{StoreError, Table},
+    table::Table,
 };
-use shared_carriers::twilio::{Credentials, FetchError, MediaClient};
+use shared_carriers::twilio::{FetchError, MediaClient};
 use shared_domain::{
     media::{MAX_INBOUND_BYTES, Media, MediaRefusal, MediaState, judge},
     message::Message,
     time::Timestamp,
 };
-use shared_lambda::config::Environment;
+use shared_lambda::{
+    Error,
+    config::Environment,
+    queue::{self, Record, RecordError, SqsBatchResponse, SqsEvent},
+};
 
-/// The carrier and its storage are given so long for a file; the function lives a little longer.
+/// How long the carrier and its storage may take for a file. The function times out a little later.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the function uses.
@@ -35,26 +39,21 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and the carrier's secret, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_runtime::Error> {
+    /// Reads settings and secrets, and creates clients.
+    pub async fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, bucket) = (env.required("TABLE_NAME"), env.required("FILES_BUCKET"));
         let (secret, carrier_url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
         let (hosts, max_receives) = (env.required("CARRIER_MEDIA_HOSTS"), env.number("MAX_RECEIVES", 1));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let secret = Secrets::of(&aws).carrier(&secret).await?;
-        let (username, password) = secret.api_login();
-        let credentials = Credentials { account_sid: secret.account_sid, username, password };
+        let credentials = carrier::credentials(&Secrets::of(&aws), &secret).await?;
         let hosts = hosts.split(',').map(|host| host.trim().to_ascii_lowercase()).collect();
         let carrier = MediaClient::new(&carrier_url, hosts, credentials, CARRIER_TIMEOUT)?;
         Ok(Self::new(&Table::of(&aws, name), Bucket::new(&aws, &bucket), carrier, max_receives))
     }
 
-    /// Over this table, bucket and carrier.
+    /// A job is given up at delivery number `max_receives`.
     pub fn new(table: &Table, bucket: Bucket, carrier: MediaClient, max_receives: u32) -> Self {
         Self {
             carrier,
@@ -66,64 +65,37 @@ impl App {
     }
 }
 
-/// Why a job should come again.
-#[derive(Debug, thiserror::Error)]
-pub enum Again {
-    /// The database did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The bucket did not take it.
-    #[error(transparent)]
-    Bucket(#[from] BucketError),
-    /// The carrier did not give it.
-    #[error(transparent)]
-    Carrier(#[from] FetchError),
-    /// Not a job, or a job for a file that is not there: it ends among the dead letters, where a person looks.
-    #[error("not understood: {0}")]
-    NotUnderstood(String),
-}
-
-/// Copies the files of one batch, each for itself.
+/// Copies the files of one batch.
 pub async fn handle(app: &App, clock: impl Fn() -> Timestamp, event: SqsEvent) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    for record in event.records {
-        if let Err(again) = one(app, &clock, &record).await {
-            tracing::warn!(queue_message = record.message_id, %again, "comes again");
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = record.message_id.unwrap_or_default();
-            response.batch_item_failures.push(failure);
-        }
-    }
-    response
+    queue::each_record(event, async |record| copy(app, &clock, record).await).await
 }
 
-async fn one(app: &App, clock: &impl Fn() -> Timestamp, record: &SqsMessage) -> Result<(), Again> {
-    let job = MediaJob::parse(record.body.as_deref().unwrap_or_default())
-        .map_err(|error| Again::NotUnderstood(error.to_string()))?;
-    let not_there = || Again::NotUnderstood(format!("{} has no file {}", job.message, job.place));
-    let message = app.messages.get(&job.organization, &job.message).await?.ok_or_else(not_there)?;
-    let media = message.media.get(job.place).ok_or_else(not_there)?;
+async fn copy(app: &App, clock: &impl Fn() -> Timestamp, record: Record<'_>) -> Result<(), RecordError> {
+    let job = MediaJob::parse(record.body).map_err(RecordError::unreadable)?;
+    let no_file = || RecordError::unreadable(format!("{} has no file {}", job.message, job.place));
+    let message = app.messages.get(&job.organization, &job.message).await?.ok_or_else(no_file)?;
+    let media = message.media.get(job.place).ok_or_else(no_file)?;
     let Some(source) = media.state.to_fetch() else { return Ok(()) };
-    let copied = copy(app, clock, &job, &message, media, source).await;
-    let (outcome, again) = match copied {
+    let (outcome, retry) = match fetch_and_store(app, clock, &job, &message, media, source).await {
         Ok(stored) => (stored, None),
         Err(NotCopied::Never(reason)) => (refused(media, source, reason), None),
-        Err(NotCopied::Later(again)) if receives(record) >= app.max_receives => {
-            (refused(media, source, MediaRefusal::Unavailable), Some(again))
+        Err(NotCopied::Later(error)) if record.receive_count >= app.max_receives => {
+            (refused(media, source, MediaRefusal::Unavailable), Some(error))
         }
-        Err(NotCopied::Later(again)) => return Err(again),
+        Err(NotCopied::Later(error)) => return Err(error),
     };
-    let settled = app.files.resolve(&job, &outcome).await?;
-    tracing::info!(message_id = %job.message, place = job.place, state = told(&outcome.state), settled, "copied");
-    again.map_or(Ok(()), Err)
+    let recorded = app.files.resolve(&job, &outcome).await?;
+    let state = state_name(&outcome.state);
+    tracing::info!(event = "media_copied", message_id = %job.message, place = job.place, state, recorded, "media file processed");
+    retry.map_or(Ok(()), Err)
 }
 
 enum NotCopied {
     Never(MediaRefusal),
-    Later(Again),
+    Later(RecordError),
 }
 
-async fn copy(
+async fn fetch_and_store(
     app: &App,
     clock: &impl Fn() -> Timestamp,
     job: &MediaJob,
@@ -139,7 +111,7 @@ async fn copy(
     })?;
     let announced = media.content_type.as_deref().or(fetched.content_type.as_deref()).unwrap_or_default();
     let content_type =
-        judge(announced, found(&fetched.content), &fetched.content).map_err(NotCopied::Never)?;
+        judge(announced, detected_type(&fetched.content), &fetched.content).map_err(NotCopied::Never)?;
     let size = fetched.content.len() as u64;
     let key = stored_at(&job.organization, &message.inbox, &media.id);
     let put = app.bucket.put(&key, &content_type, fetched.content, clock()).await;
@@ -147,9 +119,9 @@ async fn copy(
     Ok(Media { content_type: Some(content_type), state: MediaState::Stored { size }, ..media.clone() })
 }
 
-/// What the first bytes say. Phones still send films in the container of the third generation, which the library passes
-/// over.
-fn found(content: &[u8]) -> Option<&'static str> {
+/// Returns the content type that the first bytes show. Phones still send video in 3GP containers, which `infer` does not
+/// recognize in every form.
+fn detected_type(content: &[u8]) -> Option<&'static str> {
     let known = infer::get(content).map(|kind| kind.mime_type());
     known.or_else(|| content.get(4..10).filter(|brand| *brand == b"ftyp3g").map(|_| "video/3gpp"))
 }
@@ -158,15 +130,10 @@ fn refused(media: &Media, source: &str, reason: MediaRefusal) -> Media {
     Media { state: MediaState::Refused { source: source.to_owned(), reason }, ..media.clone() }
 }
 
-fn told(state: &MediaState) -> &'static str {
+fn state_name(state: &MediaState) -> &'static str {
     match state {
         MediaState::Stored { .. } => "stored",
         MediaState::Refused { reason, .. } => reason.as_str(),
         MediaState::Pending { .. } | MediaState::Linked { .. } => "untouched",
     }
-}
-
-fn receives(record: &SqsMessage) -> u32 {
-    let count = record.attributes.get("ApproximateReceiveCount");
-    count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }

@@ -1,4 +1,4 @@
-//! The carrier's words about a campaign as [`shared_domain::registration::decision`] takes them.
+//! Converts the carrier's campaign record into the input of [`shared_domain::registration::decision`].
 
 use shared_carriers::twilio::{Campaign, CampaignError, CampaignStatus, error_code};
 use shared_domain::{
@@ -6,7 +6,6 @@ use shared_domain::{
     time::Timestamp,
 };
 
-/// The campaign's record.
 pub(crate) fn record(campaign: Campaign) -> CampaignRecord {
     let state = match campaign.status {
         CampaignStatus::Verified => CampaignState::Verified,
@@ -26,12 +25,12 @@ pub(crate) fn record(campaign: Campaign) -> CampaignRecord {
 fn reason(CampaignError { code, description, .. }: CampaignError) -> Option<CarrierReason> {
     match (code, description.is_empty()) {
         (0, true) => None,
-        (code, true) => Some(in_our_words(code)),
+        (code, true) => Some(known_reason(code)),
         (code, false) => Some(CarrierReason { code, detail: description }),
     }
 }
 
-/// A reason of which the carrier told the code alone.
-pub(crate) fn in_our_words(code: u32) -> CarrierReason {
+/// Returns the reason for a code that the carrier does not explain.
+pub(crate) fn known_reason(code: u32) -> CarrierReason {
     CarrierReason { code, detail: error_code::sentence(code).into_owned() }
 }

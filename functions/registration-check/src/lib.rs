@@ -1,22 +1,22 @@
-//! Looks at registrations anew: registration queue → carrier → table.
+//! Checks registrations: registration queue → carrier → table.
 //!
-//! The carrier's record, read afresh, decides; an event only makes us look, and its own word counts for a suspension
-//! alone, which the record may not know of.
+//! The carrier's current record decides. An event only triggers the check; its own content counts for suspensions, which
+//! the record does not show.
 //!
-//! Idempotent by the event's id, which is the key of its line in the timeline, and by the condition of the turn, which
-//! holds only while nothing turned since the registration was read: looking twice changes nothing, and the notice to the
-//! admins, written with the turn, is one.
+//! Idempotent by the event's id, which is the key of its step in the timeline, and by the condition of the transition,
+//! which fails if the registration changed since it was read. Checking twice changes nothing, and the notification of the
+//! admins is written in the transaction of the transition, so there is one.
 
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use shared_app::carrier as carrier_setup;
 use shared_aws::{
-    clients::{Aws, NotAJob, RegistrationJob, Secrets},
+    clients::{Aws, RegistrationJob, Secrets},
     registration::{Registrations, Transition},
     table::{StoreError, Table},
     team::TeamMembers,
 };
-use shared_carriers::twilio::{CallError, Client, Credentials};
+use shared_carriers::twilio::{CallError, Client};
 use shared_domain::{
     registration::{
         CampaignEvent, CampaignUpdate, CarrierReason, Registration, TimelineStep,
@@ -24,14 +24,18 @@ use shared_domain::{
     },
     time::Timestamp,
 };
-use shared_lambda::config::Environment;
+use shared_lambda::{
+    Error,
+    config::Environment,
+    queue::{self, Record, RecordError, SqsBatchResponse, SqsEvent},
+};
 
 mod carrier;
 
-/// The carrier is given so long to answer: all looks at a registration end within the function's time. The queue asks again.
+/// How long the carrier may take to answer. All attempts fit into the function's timeout.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(5);
-/// A registration that turns under our hands is looked at so often before the queue brings it again.
-const LOOKS: u32 = 3;
+/// How often a registration that keeps changing is checked before the queue delivers the job again.
+const MAX_ATTEMPTS: u32 = 3;
 
 /// What the function uses.
 #[derive(Debug)]
@@ -42,101 +46,84 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and secrets, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_runtime::Error> {
+    /// Reads settings and secrets, and creates clients.
+    pub async fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, secret) = (env.required("TABLE_NAME"), env.required("CARRIER_SECRET"));
         let (carrier_url, messaging_url) =
             (env.required("CARRIER_BASE_URL"), env.required("CARRIER_MESSAGING_URL"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let secret = Secrets::of(&aws).carrier(&secret).await?;
-        let (username, password) = secret.api_login();
-        let credentials = Credentials { account_sid: secret.account_sid, username, password };
+        let credentials = carrier_setup::credentials(&Secrets::of(&aws), &secret).await?;
         let carrier =
             Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?.with_messaging_url(&messaging_url)?;
         Ok(Self::new(Table::of(&aws, name), carrier))
     }
 
-    /// Over this table and carrier.
+    #[expect(missing_docs, reason = "the name says it all")]
     pub fn new(table: Table, carrier: Client) -> Self {
         Self { carrier, registrations: Registrations::new(table.clone()), members: TeamMembers::new(table) }
     }
 }
 
-/// Why a queue message should come again.
+/// Why a registration was not checked. The queue delivers the job again.
 #[derive(Debug, thiserror::Error)]
-pub enum Again {
-    /// The database did not answer.
+enum CheckError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The carrier did not say how the campaign stands.
     #[error(transparent)]
     Carrier(#[from] CallError),
-    /// It turned each time while it was looked at.
-    #[error("the registration turned while it was looked at")]
-    Turning,
-    /// It ends among the dead letters, where a person looks.
-    #[error(transparent)]
-    NotUnderstood(#[from] NotAJob),
+    #[error("the registration changed in every attempt")]
+    Contended,
 }
 
-/// Looks at one batch. Each record stands for itself: their order does not matter.
+/// Checks the registrations of one batch. Their order does not matter.
 pub async fn handle(app: &App, clock: impl Fn() -> Timestamp, event: SqsEvent) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    for record in event.records {
-        if let Err(again) = one(app, &clock, &record).await {
-            tracing::warn!(queue_message = record.message_id, %again, "comes again");
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = record.message_id.unwrap_or_default();
-            response.batch_item_failures.push(failure);
-        }
-    }
-    response
+    let check = async |record: Record<'_>| {
+        let job = RegistrationJob::parse(record.body).map_err(RecordError::unreadable)?;
+        Ok(check(app, &clock, &job).await?)
+    };
+    queue::each_record(event, check).await
 }
 
-async fn one(app: &App, clock: &impl Fn() -> Timestamp, record: &SqsMessage) -> Result<(), Again> {
-    let job = RegistrationJob::parse(record.body.as_deref().unwrap_or_default())?;
-    for _ in 0..LOOKS {
-        if look(app, clock(), &job).await? {
+async fn check(app: &App, clock: &impl Fn() -> Timestamp, job: &RegistrationJob) -> Result<(), CheckError> {
+    for _ in 0..MAX_ATTEMPTS {
+        if attempt(app, clock(), job).await? {
             return Ok(());
         }
     }
-    Err(Again::Turning)
+    Err(CheckError::Contended)
 }
 
-/// One look; `false` when the registration turned meanwhile, so that all of it has to be looked at again.
-async fn look(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<bool, Again> {
+/// Makes one attempt. `false` if the registration changed since it was read.
+async fn attempt(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<bool, CheckError> {
     let registration = app.registrations.get(&job.organization, &job.team).await?;
     let timeline = match &job.announcement {
         Some(_) => app.registrations.timeline(&job.organization, &job.team).await?,
         None => Vec::new(),
     };
-    let announcement = job.announcement.clone().map(|told| as_told_first(told, &timeline));
-    if let Some(told) = &announcement
-        && let Some(line) = without_a_look(&registration, told)
+    let announcement = job.announcement.clone().map(|event| with_first_time(event, &timeline));
+    if let Some(event) = &announcement
+        && let Some(step) = step_without_check(&registration, event)
     {
-        if told.what == CampaignUpdate::NumberFailed {
-            let codes = &told.codes;
-            tracing::warn!(event = "number_registration_failed", team = %job.team, ?codes, "a number failed");
+        if event.what == CampaignUpdate::NumberFailed {
+            let codes = &event.codes;
+            tracing::warn!(event = "number_registration_failed", team = %job.team, ?codes, "number registration failed");
         }
-        return record_event(app, job, &line).await;
+        return record_event(app, job, &step).await;
     }
     let (Some(service), Some(campaign)) = (&registration.messaging_service, &registration.campaign) else {
         return match &announcement {
-            Some(told) => record_event(app, job, &decision::too_early(&registration, told)).await,
+            Some(event) => record_event(app, job, &decision::too_early(&registration, event)).await,
             None => Ok(true),
         };
     };
     let record = app.carrier.fetch_campaign(service, campaign).await;
-    let record = carrier::record(record.inspect_err(|error| report(job, error))?);
-    let codes = announcement.iter().flat_map(|told| told.codes.iter().copied());
-    let told: Vec<CarrierReason> = codes.map(carrier::in_our_words).collect();
+    let record = carrier::record(record.inspect_err(|error| log_refusal(job, error))?);
+    let codes = announcement.iter().flat_map(|event| event.codes.iter().copied());
+    let told: Vec<CarrierReason> = codes.map(carrier::known_reason).collect();
     let announcement = announcement.as_ref();
-    let look = DecisionInput {
+    let input = DecisionInput {
         registration: &registration,
         announcement,
         told: &told,
@@ -144,28 +131,29 @@ async fn look(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<bool, 
         record: &record,
         now,
     };
-    match decision::of(look) {
+    match decision::of(input) {
         RegistrationDecision::Transition(due) => transition(app, job, &registration, due).await,
-        RegistrationDecision::RecordEvent(line) => record_event(app, job, &line).await,
+        RegistrationDecision::RecordEvent(step) => record_event(app, job, &step).await,
         RegistrationDecision::Nothing => Ok(true),
     }
 }
 
-/// An event that brings no time gets that of its arrival, and keeps the first: its line has one place.
-fn as_told_first(told: CampaignEvent, timeline: &[TimelineStep]) -> CampaignEvent {
-    let first = timeline.iter().find(|step| step.id == told.id);
-    CampaignEvent { at: first.map_or(told.at, |step| step.at), ..told }
+/// An event without a time gets the time of its arrival. If it arrives again it keeps the first time, so that its step has
+/// one place in the timeline.
+fn with_first_time(event: CampaignEvent, timeline: &[TimelineStep]) -> CampaignEvent {
+    let first = timeline.iter().find(|step| step.id == event.id);
+    CampaignEvent { at: first.map_or(event.at, |step| step.at), ..event }
 }
 
-/// The line of an event for which the carrier need not be asked.
-fn without_a_look(registration: &Registration, told: &CampaignEvent) -> Option<TimelineStep> {
-    let too_late = || decision::is_old(registration, told).then(|| decision::too_late(registration, told));
-    decision::of_number(registration, told).or_else(too_late)
+/// Returns the step of an event for which the carrier need not be asked.
+fn step_without_check(registration: &Registration, event: &CampaignEvent) -> Option<TimelineStep> {
+    let too_late = || decision::is_old(registration, event).then(|| decision::too_late(registration, event));
+    decision::of_number(registration, event).or_else(too_late)
 }
 
-async fn record_event(app: &App, job: &RegistrationJob, line: &TimelineStep) -> Result<bool, Again> {
-    app.registrations.record_event(&job.organization, &job.team, line).await?;
-    tracing::info!(team = %job.team, carrier_event = line.id, status = line.status.as_str(), "noted");
+async fn record_event(app: &App, job: &RegistrationJob, step: &TimelineStep) -> Result<bool, CheckError> {
+    app.registrations.record_event(&job.organization, &job.team, step).await?;
+    tracing::info!(event = "registration_event_recorded", team = %job.team, carrier_event = step.id, status = step.status.as_str(), "registration event recorded");
     Ok(true)
 }
 
@@ -174,25 +162,25 @@ async fn transition(
     job: &RegistrationJob,
     from: &Registration,
     due: DueTransition,
-) -> Result<bool, Again> {
+) -> Result<bool, CheckError> {
     let admins = app.members.admins(&job.organization, &job.team).await?;
-    let turn = Transition {
+    let transition = Transition {
         to: due.to,
         as_of: due.as_of,
         reasons: &due.reasons,
         step: &due.step,
         admins: admins.into_iter().map(|admin| admin.user.id).collect(),
     };
-    let turned = app.registrations.transition(&job.organization, &job.team, from, turn).await?;
-    if turned {
+    let changed = app.registrations.transition(&job.organization, &job.team, from, transition).await?;
+    if changed {
         let (before, now) = (from.status.as_str(), due.to.as_str());
-        tracing::info!(event = "registration_turned", team = %job.team, before, now, "turned");
+        tracing::info!(event = "registration_turned", team = %job.team, before, now, "registration status changed");
     }
-    Ok(turned)
+    Ok(changed)
 }
 
-fn report(job: &RegistrationJob, error: &CallError) {
+fn log_refusal(job: &RegistrationJob, error: &CallError) {
     if let CallError::Refused { code, http_status, .. } = error {
-        tracing::error!(event = "registration_check_refused", team = %job.team, code, http_status, "refused");
+        tracing::error!(event = "registration_check_refused", team = %job.team, code, http_status, "the carrier refused the registration check");
     }
 }

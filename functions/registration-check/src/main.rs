@@ -1,13 +1,11 @@
 //! Wires the function; see its library for what it does.
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
 use registration_check::{App, handle};
-use shared_lambda::{clock, telemetry};
+use shared_lambda::{Error, clock, run, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::start();
     let app = &App::from_environment().await?;
-    let check = async |event: LambdaEvent<_>| Ok::<_, Error>(handle(app, clock::now, event.payload).await);
-    lambda_runtime::run(service_fn(check)).await
+    run(async |event| Ok(handle(app, clock::now, event).await)).await
 }

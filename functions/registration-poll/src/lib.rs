@@ -1,8 +1,8 @@
-//! On a schedule: queues the registrations that wait for the carrier and were not asked about of late, so that a lost
-//! event delays a registration and never blocks it.
+//! On a schedule: queues a check of each registration that waits for the carrier and was not checked recently, so that a lost
+//! event delays a registration and does not block it.
 //!
-//! Idempotent, since looking at a registration twice changes nothing: a run that broke off before it noted what it queued
-//! makes the next one queue it again.
+//! Idempotent, because checking a registration twice changes nothing. If a run dies before it marks what it queued, the
+//! next run queues it again.
 
 use std::time::Duration;
 
@@ -25,19 +25,16 @@ pub struct App {
 /// What one run did.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Registrations that are in the queue.
+    /// Registrations whose check was queued.
     pub queued: usize,
-    /// Registrations that were asked about too recently.
+    /// Registrations that were checked recently.
     pub not_due: usize,
-    /// Registrations that the queue did not take, or whose asking could not be noted.
+    /// Registrations that were not queued, or could not be marked. The next run tries again.
     pub failed: usize,
 }
 
 impl App {
-    /// Reads settings and makes clients.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming every setting that is wrong.
+    /// Reads settings and creates clients.
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let (name, queue) = (env.required("TABLE_NAME"), env.required("REGISTRATION_QUEUE_URL"));
@@ -47,16 +44,13 @@ impl App {
         Ok(Self::new(Table::of(&aws, name), RegistrationQueue::new(&aws, queue), interval))
     }
 
-    /// Over this table and queue; the carrier is asked about each registration once per interval.
+    /// Each registration is checked once per `interval`.
     pub fn new(table: Table, queue: RegistrationQueue, interval: Duration) -> Self {
         Self { registrations: Registrations::new(table), queue, interval }
     }
 }
 
-/// One run.
-///
-/// # Errors
-/// [`StoreError`] when the list itself cannot be read; a single registration that fails is counted and comes again.
+/// Does one run. Errors if the list of registrations cannot be read.
 pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     let waiting = app.registrations.pending().await?;
     let is_due =
@@ -68,15 +62,21 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     for (waiting, answer) in due.iter().zip(answers) {
         if let Err(error) = answer {
             tally.failed += 1;
-            tracing::error!(team = %waiting.team, %error, "not queued");
+            tracing::error!(event = "registration_check_not_queued", team = %waiting.team, %error, "registration check not queued");
         } else if let Err(error) = app.registrations.mark_polled(waiting, now).await {
             tally.failed += 1;
-            tracing::warn!(team = %waiting.team, %error, "queued, and will be queued again by the next run");
+            tracing::warn!(event = "registration_poll_not_marked", team = %waiting.team, %error, "registration check queued but not marked");
         } else {
             tally.queued += 1;
         }
     }
-    tracing::info!(queued = tally.queued, not_due = tally.not_due, failed = tally.failed, "polled");
+    tracing::info!(
+        event = "registrations_polled",
+        queued = tally.queued,
+        not_due = tally.not_due,
+        failed = tally.failed,
+        "registrations polled"
+    );
     Ok(tally)
 }
 

@@ -1,12 +1,13 @@
-//! Registration events from Twilio's Event Streams: verify, queue, answer. What an event means is found out behind the
-//! queue, where the carrier's own record decides.
+//! Registration events from Twilio's Event Streams: verify, parse, find the teams, queue, acknowledge. `registration-check`
+//! reads the queue and decides what an event means.
 //!
-//! Idempotent by the event's id, which travels with the job: an event told twice is queued twice and is one line of the
-//! timeline. `503` tells the carrier to repeat the whole batch, which it does for hours.
+//! Idempotent by the event's id, which travels with the job: an event that is delivered twice is queued twice and is one
+//! step of the timeline. `503` makes the carrier deliver the whole batch again, which it does for hours.
 
 use std::collections::HashMap;
 
 use lambda_http::{Body, Request, Response};
+use shared_app::carrier;
 use shared_aws::{
     clients::{Aws, RegistrationJob, RegistrationQueue, Secrets},
     registration::Registrations,
@@ -24,7 +25,7 @@ use shared_http::{
     webhook::{self, EventsLogin},
     wire::problem::ProblemView,
 };
-use shared_lambda::config::Environment;
+use shared_lambda::{Error, config::Environment};
 use utoipa::OpenApi;
 
 /// What the function uses.
@@ -38,24 +39,20 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and secrets, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
-    pub async fn from_environment() -> Result<Self, lambda_http::Error> {
+    /// Reads settings and secrets, and creates clients.
+    pub async fn from_environment() -> Result<Self, Error> {
         let mut env = Environment::default();
         let (name, base) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
         let (secret, queue) = (env.required("CARRIER_SECRET"), env.required("REGISTRATION_QUEUE_URL"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let carrier = Secrets::of(&aws).carrier(&secret).await?;
-        let login = carrier.event_streams.as_ref().map(EventsLogin::new);
-        let verifier = Verifier::new(base, carrier.auth_tokens)?;
+        let account = carrier::webhook_account(&Secrets::of(&aws), &secret, &base).await?;
+        let login = account.event_streams.as_ref().map(EventsLogin::new);
         let queue = RegistrationQueue::new(&aws, queue);
-        Ok(Self::new(Table::of(&aws, name), verifier, login, carrier.account_sid, queue))
+        Ok(Self::new(Table::of(&aws, name), account.verifier, login, account.account_sid, queue))
     }
 
-    /// Over this table and queue. Without a login every event is refused.
+    /// Without a login, every event is refused.
     pub fn new(
         table: Table,
         verifier: Verifier,
@@ -75,38 +72,47 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
 
 /// Registration events from Twilio
 ///
-/// An array of `CloudEvents`, with the login of the sink's address and signed over it by `bodySHA256`. Events that concern
-/// no registration of ours are taken and have no effect.
+/// An array of `CloudEvents`, with the login of the sink's address and a signature over `bodySHA256`. Events of other
+/// registrations are accepted and have no effect.
 #[utoipa::path(post, path = "/webhooks/twilio/registrations", tag = "carriers",
     request_body(content_type = "application/json", content = Vec<Object>),
-    responses((status = 200, description = "Taken", content_type = "application/json", body = Object),
+    responses((status = 200, description = "Accepted", content_type = "application/json", body = Object),
         (status = 400, body = ProblemView),
         (status = 403, description = "The login or the signature is missing or wrong", body = ProblemView),
         (status = 413, body = ProblemView),
-        (status = 503, description = "Not all of it was taken: repeat", body = ProblemView)), security(()))]
+        (status = 503, description = "Not all events were accepted: deliver again", body = ProblemView)), security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let body = webhook::twilio_events(&app.verifier, app.login.as_ref(), PATH, request)?;
     let batch = parse_events(body).map_err(unreadable)?;
     if batch.unreadable > 0 {
         let elements = batch.unreadable;
-        tracing::warn!(event = "registration_event_unreadable", elements, "passed over what is no event");
+        tracing::warn!(
+            event = "registration_event_unreadable",
+            elements,
+            "unreadable registration events skipped"
+        );
     }
     let jobs = jobs(app, now, batch.events).await?;
     let answers = app.queue.enqueue(&jobs).await;
     let mut failed = 0;
     for error in answers.into_iter().filter_map(Result::err) {
         failed += 1;
-        tracing::error!(%error, "not queued");
+        tracing::error!(event = "registration_event_not_queued", %error, "registration event not queued");
     }
-    tracing::info!(queued = jobs.len() - failed, failed, "taken");
+    tracing::info!(
+        event = "registration_events_queued",
+        queued = jobs.len() - failed,
+        failed,
+        "registration events queued"
+    );
     if failed > 0 {
-        let busy = Problem::new(503, "unavailable", "The queue is busy; post the events again shortly.");
+        let busy = Problem::new(503, "unavailable", "The queue is unavailable. Deliver the events again.");
         return Err(Problem { retry_after: Some(1), ..busy });
     }
     reply::json(200, &serde_json::json!({}))
 }
 
-/// What Twilio signs as the path.
+/// The path that Twilio signs.
 const PATH: &str = "/webhooks/twilio/registrations";
 
 fn unreadable(error: EventsError) -> Problem {
@@ -116,7 +122,7 @@ fn unreadable(error: EventsError) -> Problem {
     }
 }
 
-/// The events that concern registrations of ours, in their order.
+/// Returns a job for each event of a known registration, in their order.
 async fn jobs(
     app: &App,
     now: Timestamp,
@@ -135,14 +141,14 @@ async fn jobs(
                 event = "registration_event_unknown",
                 carrier_event = event.id,
                 service = event.messaging_service_sid,
-                "an event of no registration of ours"
+                "no team has the messaging service of this event"
             ),
         }
     }
     Ok(jobs)
 }
 
-/// Whose registration it is; each service is looked up once.
+/// Returns whose registration an event is about. Each messaging service is looked up once.
 async fn owner(
     app: &App,
     owners: &mut HashMap<String, Option<(OrganizationId, TeamId)>>,
@@ -163,7 +169,7 @@ fn announcement(event: ComplianceEvent, what: CampaignUpdate, now: Timestamp) ->
     CampaignEvent { id: event.id, at, what, codes: event.error_codes }
 }
 
-/// What an event says of a registration; what says nothing of one is noted in the log alone.
+/// Returns what an event says about a registration. Other events are only logged.
 fn announced(event: &ComplianceEvent) -> Option<CampaignUpdate> {
     match event.kind {
         EventKind::CampaignSubmitted => return Some(CampaignUpdate::Submitted),
@@ -175,21 +181,31 @@ fn announced(event: &ComplianceEvent) -> Option<CampaignUpdate> {
         // A brand belongs to the operator, not to a team.
         EventKind::Brand(what) => {
             let codes = &event.error_codes;
-            tracing::warn!(event = "brand_event", carrier_event = event.id, ?what, ?codes, "a brand's event");
+            tracing::warn!(
+                event = "brand_event",
+                carrier_event = event.id,
+                ?what,
+                ?codes,
+                "brand event received"
+            );
         }
-        // Both leave somebody mute, and neither is a state that a team could act upon: for the operator.
+        // Both stop a number from sending, and a team cannot act on either. The operator must.
         EventKind::CampaignDeleted => {
-            tracing::error!(event = "campaign_deleted", carrier_event = event.id, "a campaign was deleted");
+            tracing::error!(
+                event = "campaign_deleted",
+                carrier_event = event.id,
+                "campaign deleted at the carrier"
+            );
         }
         EventKind::NumberDeregistered => {
             tracing::warn!(
                 event = "number_deregistered",
                 carrier_event = event.id,
-                "a number may not send any more"
+                "number deregistered at the carrier"
             );
         }
         EventKind::NumberPending | EventKind::Other => {
-            tracing::info!(carrier_event = event.id, kind = ?event.kind, "an event without effect");
+            tracing::info!(event = "registration_event_ignored", carrier_event = event.id, kind = ?event.kind, "registration event without effect");
         }
     }
     None

@@ -47,6 +47,8 @@ impl fmt::Debug for RecordError {
     }
 }
 
+// Handlers are boxed: the futures of the SDK nest so deeply that `main` would exceed the compiler's limit.
+
 /// Handles the records of a standard queue one after the other and reports those that failed.
 pub async fn each_record(
     event: SqsEvent,
@@ -54,7 +56,7 @@ pub async fn each_record(
 ) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     for message in event.records {
-        if let Err(error) = handle(Record::of(&message)).await {
+        if let Err(error) = Box::pin(handle(Record::of(&message))).await {
             log(&message, &error);
             report(&mut response, message);
         }
@@ -79,7 +81,7 @@ pub async fn each_record_in_order(
                 "returning queue message"
             );
             report(&mut response, message);
-        } else if let Err(error) = handle(Record::of(&message)).await {
+        } else if let Err(error) = Box::pin(handle(Record::of(&message))).await {
             log(&message, &error);
             failed_groups.insert(group.to_owned());
             report(&mut response, message);

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration, time::Instant};
 
 use aws_lambda_events::event::{dynamodb, sqs::SqsEvent};
 use futures_util::{StreamExt, stream};
+use outbox_relay::Queues;
 use serde_json::{Value, json};
 use shared_aws::{
     clients::{Aws, Bucket, MailQueue, MediaQueue, SendQueue},
@@ -99,14 +100,17 @@ struct Around {
 }
 
 impl Around {
-    fn queues(&self) -> (SendQueue, MailQueue, MediaQueue) {
+    fn queues(&self) -> Queues {
         let (aws, url) = (Aws::loopback(&self.queue), format!("{}/queue.fifo", self.queue));
-        (SendQueue::new(&aws, &url), MailQueue::new(&aws, &url), MediaQueue::new(&aws, &url))
+        Queues {
+            messages: SendQueue::new(&aws, &url),
+            notifications: MailQueue::new(&aws, &url),
+            media: MediaQueue::new(&aws, &url),
+        }
     }
 
     fn relay(&self) -> outbox_relay::App {
-        let (texts, mail, media) = self.queues();
-        outbox_relay::App::new(&self.table, texts, mail, media)
+        outbox_relay::App::new(&self.table, self.queues())
     }
 
     fn sender(&self) -> outbound_send::App {
@@ -116,8 +120,7 @@ impl Around {
     }
 
     fn reconciler(&self) -> send_reconcile::App {
-        let (texts, mail, media) = self.queues();
-        let queues = send_reconcile::Queues { texts, mail, media };
+        let queues = self.queues();
         let carrier = client_of(&self.carrier, Duration::from_secs(5));
         send_reconcile::App::new(self.table.clone(), carrier, queues, GRACE)
     }
@@ -200,7 +203,7 @@ impl Line {
         for at in [clock::now(), after_the_grace_time()] {
             loop {
                 let tally = send_reconcile::handle(&app, at).await.unwrap();
-                if tally.settled == 0 {
+                if tally.resolved == 0 {
                     break;
                 }
             }

@@ -165,9 +165,13 @@ impl Stage {
 
     async fn relay(&self, message: &MessageId, prices: &Prices) -> Step {
         let queue = stand_ins::Queue::open().await;
-        let (texts, other) = (SendQueue::new(&queue.aws(), &queue.url), "http://127.0.0.1:9");
-        let (mail, media) = (MailQueue::new(&queue.aws(), other), MediaQueue::new(&queue.aws(), other));
-        let app = outbox_relay::App::new(&self.scene.watched(self.meter.clone()), texts, mail, media);
+        let (messages, other) = (SendQueue::new(&queue.aws(), &queue.url), "http://127.0.0.1:9");
+        let (notifications, media) =
+            (MailQueue::new(&queue.aws(), other), MediaQueue::new(&queue.aws(), other));
+        let app = outbox_relay::App::new(
+            &self.scene.watched(self.meter.clone()),
+            outbox_relay::Queues { messages, notifications, media },
+        );
         let key = keys::outbox(&message.conversation().unwrap(), message);
         let image = json!({
             "pk": { "S": key.pk }, "sk": { "S": key.sk }, "at": { "N": clock::now().millis().to_string() },

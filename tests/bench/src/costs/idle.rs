@@ -130,8 +130,8 @@ async fn run(package: &str) -> Step {
     let function = match package {
         "send-reconcile" => {
             let queues = send_reconcile::Queues {
-                texts: SendQueue::new(&aws, url),
-                mail: MailQueue::new(&aws, url),
+                messages: SendQueue::new(&aws, url),
+                notifications: MailQueue::new(&aws, url),
                 media: MediaQueue::new(&aws, url),
             };
             let grace = Duration::from_secs(300);

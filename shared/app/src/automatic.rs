@@ -1,4 +1,4 @@
-//! Texts that a rule of ours sends, and whether the account may send at all.
+//! Messages that a rule sends.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use shared_domain::{
     time::Timestamp,
 };
 
-/// What is retired or not registered sends nothing, by itself either.
+/// Whether an inbox may send. A retired inbox sends nothing, nor does a shared inbox whose team is not registered.
 pub(crate) fn may_send(account: &Account) -> bool {
     account.inbox.stage == Stage::Active
         && (account.inbox.kind == InboxKind::Personal || account.team.registration.is_complete())
 }
 
-/// An automatic text, a moment after what it answers, so that the history has them in this order.
-pub(crate) fn text(
+/// Returns an automatic message, dated a millisecond after the message it answers so that they sort in this order.
+pub(crate) fn message(
     account: &Account,
     to: &PhoneNumber,
-    words: &str,
-    now: Timestamp,
+    text: &str,
+    answered_at: Timestamp,
     entropy: u64,
 ) -> Message {
     let conversation = ConversationId::of(&account.inbox.id, to);
-    let at = now + Duration::from_millis(1);
+    let at = answered_at + Duration::from_millis(1);
     Message {
         id: MessageId::in_conversation(&conversation, at, entropy),
         conversation,
@@ -36,7 +36,7 @@ pub(crate) fn text(
         inbox_number: account.inbox.number.clone(),
         contact_number: to.clone(),
         direction: Direction::Outbound,
-        text: words.to_owned(),
+        text: text.to_owned(),
         media: Vec::new(),
         sender: None,
         automatic: true,

@@ -1,0 +1,143 @@
+//! Taking in an inbound message: store it, request copies of its media, apply a keyword, open an opt-out review, reply if
+//! the inbox is closed.
+//!
+//! Idempotent by the carrier's message id: a repeated delivery finds the stored message, and each step that a broken
+//! delivery missed is done then. Every step counts from the time at which the message was first received.
+
+use shared_aws::{
+    messaging::{Inbound, InboundText, MediaFiles, PendingMedia, Receipt},
+    opt_out::{InboxInTeam, OptOutReviews},
+    table::{StoreError, Table},
+};
+use shared_carriers::twilio::OptOutType;
+use shared_domain::{
+    ids::MessageId,
+    inbox::Inbox,
+    opt_out::{KeywordReplies, wants_review},
+    time::Timestamp,
+};
+
+use crate::{
+    keyword::{KeywordMessage, KeywordOutcome, Keywords, keyword_of},
+    out_of_office::OutOfOfficeReplies,
+};
+
+/// Why a message was not taken in completely. The carrier must deliver it again.
+#[derive(Debug, thiserror::Error)]
+pub enum InboundError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the opt-out changed in every attempt")]
+    Contended,
+}
+
+/// The workflow of inbound messages.
+#[derive(Debug, Clone)]
+pub struct InboundWorkflow {
+    inbound: Inbound,
+    media: MediaFiles,
+    keywords: Keywords,
+    reviews: OptOutReviews,
+    out_of_office: OutOfOfficeReplies,
+}
+
+impl InboundWorkflow {
+    /// `replies` says who answers keywords.
+    pub fn new(table: &Table, replies: KeywordReplies) -> Self {
+        Self {
+            inbound: Inbound::new(table.clone()),
+            media: MediaFiles::new(table.clone()),
+            keywords: Keywords::new(table, replies),
+            reviews: OptOutReviews::new(table.clone()),
+            out_of_office: OutOfOfficeReplies::new(table),
+        }
+    }
+
+    /// Takes in a message for `inbox`. `opt_out_type` is the keyword that the carrier recognized and answered.
+    pub async fn take_in(
+        &self,
+        now: Timestamp,
+        entropy: u64,
+        inbox: &Inbox,
+        text: &InboundText,
+        opt_out_type: Option<&OptOutType>,
+    ) -> Result<(), InboundError> {
+        let message = self.store(inbox, text, now).await?;
+        self.request_media(inbox, &message, text.media.len(), now).await?;
+        let at = message.made_at().unwrap_or(now);
+        let keyword = keyword_of(&text.text, opt_out_type);
+        let is_keyword = match keyword {
+            Some(keyword) => {
+                let carrier_answered = opt_out_type.is_some();
+                let (from, message) = (&text.from, &message);
+                self.apply_keyword(KeywordMessage {
+                    inbox,
+                    from,
+                    keyword,
+                    carrier_answered,
+                    message,
+                    at,
+                    entropy,
+                })
+                .await?
+            }
+            None => false,
+        };
+        if keyword.is_none() && wants_review(&text.text) {
+            self.open_review(inbox, &message, text).await?;
+        }
+        if !is_keyword {
+            self.out_of_office.reply(inbox, &text.from, &text.text, at, entropy).await?;
+        }
+        Ok(())
+    }
+
+    async fn store(
+        &self,
+        inbox: &Inbox,
+        text: &InboundText,
+        now: Timestamp,
+    ) -> Result<MessageId, StoreError> {
+        let (message, repeated) = match self.inbound.receive(inbox, text, now).await? {
+            Receipt::Stored(message) => (message, false),
+            Receipt::Duplicate(message) => (message, true),
+        };
+        tracing::info!(event = "message_received", inbox = %inbox.id, message_id = %message, repeated, "message stored");
+        Ok(message)
+    }
+
+    async fn request_media(
+        &self,
+        inbox: &Inbox,
+        message: &MessageId,
+        files: usize,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if files == 0 {
+            return Ok(());
+        }
+        let (organization, message) = (inbox.organization.clone(), message.clone());
+        self.media.enqueue(&PendingMedia { organization, message, files, at: now }).await
+    }
+
+    async fn apply_keyword(&self, text: KeywordMessage<'_>) -> Result<bool, InboundError> {
+        match self.keywords.apply(text).await? {
+            KeywordOutcome::Handled => Ok(true),
+            KeywordOutcome::NotAKeyword => Ok(false),
+            KeywordOutcome::Contended => Err(InboundError::Contended),
+        }
+    }
+
+    async fn open_review(
+        &self,
+        inbox: &Inbox,
+        message: &MessageId,
+        text: &InboundText,
+    ) -> Result<(), StoreError> {
+        let place = InboxInTeam { organization: &inbox.organization, team: &inbox.team, inbox: &inbox.id };
+        if self.reviews.open_review(place, message, &text.from, &text.text).await? {
+            tracing::info!(event = "review_opened", inbox = %inbox.id, message_id = %message, "opt-out review opened");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! STOP, START and HELP: the change of the opt-out and the one confirmation.
+//!
+//! Idempotent by the id of the message, which the opt-out's state remembers: a message that is delivered again, or late,
+//! changes nothing.
+
+use shared_aws::{
+    inbox::{Account, Inboxes, OutOfOffice},
+    opt_out::OptOutRecord,
+    table::{StoreError, Table},
+};
+use shared_carriers::twilio::OptOutType;
+use shared_domain::{
+    ids::MessageId,
+    inbox::Inbox,
+    message::Message,
+    opt_out::{
+        self, Keyword, KeywordDecision, KeywordReplies, KeywordReply, OptOutChange, OptOutSubject, Scope,
+    },
+    out_of_office::ClosedPeriod,
+    phone::PhoneNumber,
+    time::Timestamp,
+};
+
+use crate::{
+    automatic,
+    opt_out::{MAX_ATTEMPTS, OptOutRequest, OptOutWorkflow, Together},
+};
+
+const HOUR_MILLIS: i64 = 3_600_000;
+
+/// An inbound message with a keyword.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeywordMessage<'a> {
+    pub(crate) inbox: &'a Inbox,
+    pub(crate) from: &'a PhoneNumber,
+    pub(crate) keyword: Keyword,
+    /// Whether the carrier has already answered it.
+    pub(crate) carrier_answered: bool,
+    pub(crate) message: &'a MessageId,
+    /// When the message was first received.
+    pub(crate) at: Timestamp,
+    pub(crate) entropy: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeywordOutcome {
+    Handled,
+    /// An ordinary message, such as YES from a contact who never opted out.
+    NotAKeyword,
+    /// The opt-out changed in every attempt.
+    Contended,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Keywords {
+    opt_outs: OptOutWorkflow,
+    inboxes: Inboxes,
+    out_of_office: OutOfOffice,
+    replies: KeywordReplies,
+}
+
+/// Returns the keyword of a message. The carrier's reading comes first, because its customer may have set other words.
+pub(crate) fn keyword_of(text: &str, opt_out_type: Option<&OptOutType>) -> Option<Keyword> {
+    match opt_out_type {
+        Some(OptOutType::Stop) => Some(Keyword::Stop),
+        Some(OptOutType::Start) => Some(Keyword::Start),
+        Some(OptOutType::Help) => Some(Keyword::Help),
+        Some(OptOutType::Other(_)) | None => opt_out::keyword(text),
+    }
+}
+
+impl Keywords {
+    pub(crate) fn new(table: &Table, replies: KeywordReplies) -> Self {
+        Self {
+            opt_outs: OptOutWorkflow::new(table.clone()),
+            inboxes: Inboxes::new(table.clone()),
+            out_of_office: OutOfOffice::new(table.clone()),
+            replies,
+        }
+    }
+
+    pub(crate) async fn apply(&self, text: KeywordMessage<'_>) -> Result<KeywordOutcome, StoreError> {
+        let subject = OptOutSubject::of(text.inbox, text.from);
+        let store = &self.opt_outs.opt_outs;
+        for _ in 0..MAX_ATTEMPTS {
+            let record = store.get(&subject).await?;
+            let is_new = record.predates(text.message);
+            let (change, reply) = match self.decide(&record, text) {
+                KeywordDecision::Ordinary if is_new => return Ok(KeywordOutcome::NotAKeyword),
+                KeywordDecision::Ordinary => (None, None), // a YES that was applied, delivered again
+                KeywordDecision::Keyword { change, reply } => (change, reply),
+            };
+            let stored = match &change {
+                Some(change) if is_new => self.record(text, &subject, &record, change, reply).await?,
+                None if is_new && text.keyword == Keyword::Stop => {
+                    store.record_message(&subject, &record, text.message).await?
+                }
+                _ => true,
+            };
+            if !stored {
+                continue;
+            }
+            if matches!(subject.scope, Scope::Team(_)) {
+                store.sync_copies(&subject.organization, &text.inbox.team, text.from).await?;
+            }
+            if reply == Some(KeywordReply::Help) {
+                self.send_help(text).await?;
+            }
+            return Ok(KeywordOutcome::Handled);
+        }
+        Ok(KeywordOutcome::Contended)
+    }
+
+    fn decide(&self, record: &OptOutRecord, text: KeywordMessage<'_>) -> KeywordDecision {
+        let same_number = record.stopped_at.contains(&text.inbox.id);
+        opt_out::after_keyword(&record.state, text.keyword, same_number, self.replies, text.carrier_answered)
+    }
+
+    async fn record(
+        &self,
+        text: KeywordMessage<'_>,
+        subject: &OptOutSubject,
+        before: &OptOutRecord,
+        change: &OptOutChange,
+        reply: Option<KeywordReply>,
+    ) -> Result<bool, StoreError> {
+        let request = OptOutRequest {
+            subject,
+            team: &text.inbox.team,
+            contact: None,
+            message: Some(text.message),
+            user: None,
+            notify: true,
+            at: text.at,
+        };
+        let confirmation = self.confirmation(text, reply).await?;
+        let together = Together::Keyword { inbox: &text.inbox.id, confirmation: confirmation.as_ref() };
+        let stored = self.opt_outs.record(&request, before, change, together).await?;
+        if stored {
+            let opted_out = change.state.is_out();
+            tracing::info!(event = "opt_out_changed", inbox = %text.inbox.id, opted_out, "opt-out changed by keyword");
+        }
+        Ok(stored)
+    }
+
+    async fn confirmation(
+        &self,
+        text: KeywordMessage<'_>,
+        reply: Option<KeywordReply>,
+    ) -> Result<Option<Message>, StoreError> {
+        let words: fn(&str) -> String = match reply {
+            Some(KeywordReply::Stopped) => opt_out::stop_text,
+            Some(KeywordReply::Started) => opt_out::start_text,
+            Some(KeywordReply::Help) | None => return Ok(None),
+        };
+        let Some(account) = self.sending_account(text).await? else { return Ok(None) };
+        let message =
+            automatic::message(&account, text.from, &words(&account.team.name), text.at, text.entropy);
+        Ok(Some(Message { bypass_opt_out: true, ..message }))
+    }
+
+    /// Sends the help text, at most once an hour to each contact.
+    async fn send_help(&self, text: KeywordMessage<'_>) -> Result<(), StoreError> {
+        let Some(account) = self.sending_account(text).await? else { return Ok(()) };
+        let words = opt_out::help_text(&account.team.name);
+        let message = automatic::message(&account, text.from, &words, text.at, text.entropy);
+        let hour = text.at.millis().div_euclid(HOUR_MILLIS);
+        let hour = ClosedPeriod { id: format!("help-{hour}"), since: text.at, until: None };
+        self.out_of_office.answer(&text.inbox.organization, &hour, &message).await?;
+        Ok(())
+    }
+
+    async fn sending_account(&self, text: KeywordMessage<'_>) -> Result<Option<Account>, StoreError> {
+        let account = self.inboxes.account(&text.inbox.organization, &text.inbox.id).await?;
+        Ok(account.filter(automatic::may_send))
+    }
+}

@@ -1,0 +1,21 @@
+//! The workflows of the product, each once. A workflow reads what a rule of `shared_domain` needs, applies the rule, and
+//! writes the outcome through the stores of `shared_aws` or calls the carrier.
+//!
+//! Nothing here knows a Lambda event, an HTTP request or an SDK type: functions parse events, call one workflow, and turn
+//! its outcome into a reply. Time and random numbers are arguments.
+
+#![allow(missing_docs, reason = "constructors, fields and variants whose names say it all")]
+
+pub mod carrier;
+pub mod inbound;
+pub mod opt_out;
+pub mod outbox;
+pub mod reconcile;
+pub mod send;
+
+mod automatic;
+mod delivery;
+mod keyword;
+mod out_of_office;
+
+pub use delivery::{delivery_report, delivery_state};

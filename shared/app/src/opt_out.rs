@@ -1,0 +1,245 @@
+//! Changing opt-outs: read the state, apply a rule, record the change with its ledger entry, update the copies on
+//! conversations. If the state changes in between, the rule is applied again to the new state.
+//!
+//! Idempotent: a rule that finds nothing to change writes nothing, and updating copies twice has the effect of once.
+
+use shared_aws::{
+    contact::Contacts,
+    opt_out::{InboxInTeam, OptOutRecord, OptOutReviews, OptOutWrite, OptOuts},
+    table::{StoreError, Table},
+    team::Teams,
+};
+use shared_domain::{
+    contact::Contact,
+    ids::{ContactId, InboxId, MessageId, ReviewId, TeamId, UserId},
+    message::Message,
+    notice::NotificationKind,
+    opt_out::{
+        self, OptOutChange, OptOutReview, OptOutState, OptOutSubject, ReviewOutcome, ReviewResolution,
+    },
+    time::Timestamp,
+};
+
+/// How often a change is tried before it is reported as [`Outcome::Contended`].
+pub(crate) const MAX_ATTEMPTS: u32 = 5;
+
+/// A change of an opt-out, whatever causes it.
+#[derive(Debug, Clone, Copy)]
+pub struct OptOutRequest<'a> {
+    pub subject: &'a OptOutSubject,
+    /// The team whose ledger records the change.
+    pub team: &'a TeamId,
+    /// The contact that the ledger names. `None` for the contact that the team sees for the number.
+    pub contact: Option<&'a ContactId>,
+    /// The message that caused the change.
+    pub message: Option<&'a MessageId>,
+    /// The user who made the change.
+    pub user: Option<&'a UserId>,
+    /// Whether the team is notified if it has chosen so.
+    pub notify: bool,
+    pub at: Timestamp,
+}
+
+/// The outcome of an [`OptOutRequest`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// The change is recorded, or there was nothing to change.
+    Done,
+    /// The contact of the request was removed or has another number now.
+    ContactChanged,
+    /// The state changed in every attempt.
+    Contended,
+}
+
+/// The outcome of resolving a review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum ReviewUpdate {
+    Done,
+    NoReview,
+    /// The review was resolved before, with another outcome.
+    ResolvedOtherwise(ReviewResolution),
+    /// The review or the opt-out changed in every attempt.
+    Contended,
+}
+
+/// What is stored in the same transaction as a change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Together<'a> {
+    Nothing,
+    Keyword { inbox: &'a InboxId, confirmation: Option<&'a Message> },
+    Review { place: InboxInTeam<'a>, review: &'a OptOutReview, resolution: &'a ReviewResolution },
+}
+
+/// The workflow of opt-outs.
+#[derive(Debug, Clone)]
+pub struct OptOutWorkflow {
+    pub(crate) opt_outs: OptOuts,
+    reviews: OptOutReviews,
+    contacts: Contacts,
+    teams: Teams,
+}
+
+impl OptOutWorkflow {
+    pub fn new(table: Table) -> Self {
+        Self {
+            opt_outs: OptOuts::new(table.clone()),
+            reviews: OptOutReviews::new(table.clone()),
+            contacts: Contacts::new(table.clone()),
+            teams: Teams::new(table),
+        }
+    }
+
+    /// Applies a rule to the state of the subject, and updates the contact's copies on conversations. Copies are updated
+    /// even if nothing changed, because an earlier attempt may have ended before it updated them.
+    pub async fn apply(
+        &self,
+        request: &OptOutRequest<'_>,
+        rule: impl Fn(&OptOutState) -> Option<OptOutChange>,
+    ) -> Result<Outcome, StoreError> {
+        let record = self.opt_outs.get(request.subject).await?;
+        let outcome = self.apply_to(record, request, rule).await?;
+        if outcome == Outcome::Done {
+            self.sync_copies(request).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Applies a rule to a state that the caller has read. The caller updates the copies on conversations.
+    pub async fn apply_to(
+        &self,
+        mut record: OptOutRecord,
+        request: &OptOutRequest<'_>,
+        rule: impl Fn(&OptOutState) -> Option<OptOutChange>,
+    ) -> Result<Outcome, StoreError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(change) = rule(&record.state) else { return Ok(Outcome::Done) };
+            if self.record(request, &record, &change, Together::Nothing).await? {
+                return Ok(Outcome::Done);
+            }
+            if self.contact_changed(request).await? {
+                return Ok(Outcome::ContactChanged);
+            }
+            record = self.opt_outs.get(request.subject).await?;
+        }
+        Ok(Outcome::Contended)
+    }
+
+    /// Resolves a review. If its outcome is an opt-out, the contact is opted out in the same transaction. Resolving a
+    /// review again with the same outcome changes nothing.
+    pub async fn resolve_review(
+        &self,
+        place: InboxInTeam<'_>,
+        id: &ReviewId,
+        resolution: &ReviewResolution,
+    ) -> Result<ReviewUpdate, StoreError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let Some(entry) = self.reviews.get(place, id).await? else { return Ok(ReviewUpdate::NoReview) };
+            let review = entry.review;
+            let subject = OptOutSubject::of_team(place.organization, place.team, &review.number);
+            let request = OptOutRequest {
+                subject: &subject,
+                team: place.team,
+                contact: None,
+                message: Some(&review.message),
+                user: Some(&resolution.by.id),
+                notify: true,
+                at: resolution.at,
+            };
+            let stored = match &review.decided {
+                Some(earlier) if earlier.verdict != resolution.verdict => {
+                    return Ok(ReviewUpdate::ResolvedOtherwise(earlier.clone()));
+                }
+                Some(_) => true,
+                None => self.close_review(&request, place, &review, resolution).await?,
+            };
+            if stored {
+                if resolution.verdict == ReviewOutcome::OptedOut {
+                    self.sync_copies(&request).await?;
+                }
+                return Ok(ReviewUpdate::Done);
+            }
+        }
+        Ok(ReviewUpdate::Contended)
+    }
+
+    async fn close_review(
+        &self,
+        request: &OptOutRequest<'_>,
+        place: InboxInTeam<'_>,
+        review: &OptOutReview,
+        resolution: &ReviewResolution,
+    ) -> Result<bool, StoreError> {
+        let record = self.opt_outs.get(request.subject).await?;
+        let change = match resolution.verdict {
+            ReviewOutcome::OptedOut => opt_out::after_user(&record.state, true),
+            ReviewOutcome::Dismissed => None,
+        };
+        match change {
+            None => self.reviews.end(place, review, resolution).await,
+            Some(change) => {
+                let together = Together::Review { place, review, resolution };
+                self.record(request, &record, &change, together).await
+            }
+        }
+    }
+
+    /// Records a change. `false` if the state or the contact changed since `before` was read.
+    pub(crate) async fn record(
+        &self,
+        request: &OptOutRequest<'_>,
+        before: &OptOutRecord,
+        change: &OptOutChange,
+        together: Together<'_>,
+    ) -> Result<bool, StoreError> {
+        let subject = request.subject;
+        let contact = self.contact(request).await?;
+        let (message, user) = (request.message.cloned(), request.user.cloned());
+        let entry = change.entry(subject, contact.id.clone(), message, user, request.at);
+        let told = request.notify && change.turned && self.wants_notification(request, &contact.id).await?;
+        let (inbox, confirmation) = match together {
+            Together::Keyword { inbox, confirmation } => (Some(inbox), confirmation),
+            Together::Nothing | Together::Review { .. } => (None, None),
+        };
+        let write =
+            OptOutWrite { team: request.team, contact: &contact, entry: &entry, inbox, confirmation, told };
+        match together {
+            Together::Review { place, review, resolution } => {
+                let closed = (review, resolution);
+                self.reviews.end_with_opt_out(place, closed, subject, (before, change), write).await
+            }
+            Together::Nothing | Together::Keyword { .. } => {
+                self.opt_outs.record(subject, before, change, write).await
+            }
+        }
+    }
+
+    async fn contact(&self, request: &OptOutRequest<'_>) -> Result<Contact, StoreError> {
+        let (organization, number) = (&request.subject.organization, &request.subject.number);
+        match request.contact {
+            Some(id) => Ok(Contact { id: id.clone(), ..Contact::provisional(request.team, number) }),
+            None => self.contacts.by_number_or_provisional(organization, request.team, number).await,
+        }
+    }
+
+    async fn contact_changed(&self, request: &OptOutRequest<'_>) -> Result<bool, StoreError> {
+        let Some(id) = request.contact else { return Ok(false) };
+        let contact = self.contacts.get(&request.subject.organization, request.team, id).await?;
+        Ok(contact.is_none_or(|contact| contact.number != request.subject.number))
+    }
+
+    async fn wants_notification(
+        &self,
+        request: &OptOutRequest<'_>,
+        contact: &ContactId,
+    ) -> Result<bool, StoreError> {
+        let kind = NotificationKind::OptOutChanged { contact: contact.clone(), opted_out: true };
+        self.teams.wants(&request.subject.organization, request.team, &kind).await
+    }
+
+    async fn sync_copies(&self, request: &OptOutRequest<'_>) -> Result<(), StoreError> {
+        let subject = request.subject;
+        self.opt_outs.sync_copies(&subject.organization, request.team, &subject.number).await
+    }
+}

@@ -1,0 +1,250 @@
+//! Sending an accepted message to the carrier.
+//!
+//! Idempotent by the claim on the message: of all deliveries of a queue message, one calls the carrier.
+//!
+//! | the carrier's answer | what follows |
+//! |---|---|
+//! | accepted | `sent`, with the carrier's id |
+//! | none: the contact opted out since the message was accepted | `failed` |
+//! | not sent, may succeed later (429, no connection) | the claim is given back and the queue retries; `failed` on the last delivery |
+//! | not sent, cannot succeed | `failed`, with the carrier's code |
+//! | lost (timeout, reset, 5xx) | `unknown`: `reconcile` asks the carrier, and the message is never sent again |
+//!
+//! A claim without an outcome is an attempt that died. The message becomes `unknown` as well, because the carrier may have
+//! accepted it.
+
+use std::time::Duration;
+
+use shared_aws::{
+    clients::{Bucket, BucketError, SendJob, Shown},
+    messaging::{Claim, Deliveries, Messages, Outbox, stored_at},
+    opt_out::OptOuts,
+    table::{StoreError, Table},
+};
+use shared_carriers::{
+    callback::StatusCallbacks,
+    twilio::{Client, Refusal, SendMessage, SendOutcome},
+};
+use shared_domain::{
+    media::{Media, MediaState},
+    message::{DeliveryState, Message, Report},
+    opt_out::{self, OptOutSubject, Scope},
+    time::Timestamp,
+};
+
+use crate::opt_out::{OptOutRequest, OptOutWorkflow};
+
+/// How long the carrier may fetch a file of a message.
+const MEDIA_URL_TTL: Duration = Duration::from_hours(1);
+
+/// Why a message was not sent. The queue delivers it again.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the carrier did not accept the message")]
+    NotAccepted,
+    #[error("{0} does not exist")]
+    NoMessage(String),
+}
+
+/// One attempt to send a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// Identifies the attempt in the message's claim.
+    pub id: u64,
+    /// Whether the queue delivers the message no more: a temporary refusal is final then.
+    pub is_last: bool,
+}
+
+/// The workflow of outbound messages.
+#[derive(Debug)]
+pub struct SendWorkflow {
+    carrier: Client,
+    callbacks: StatusCallbacks,
+    messages: Messages,
+    deliveries: Deliveries,
+    outbox: Outbox,
+    opt_outs: OptOuts,
+    opt_out_changes: OptOutWorkflow,
+    bucket: Bucket,
+}
+
+impl SendWorkflow {
+    pub fn new(table: Table, bucket: Bucket, carrier: Client, callbacks: StatusCallbacks) -> Self {
+        Self {
+            carrier,
+            callbacks,
+            messages: Messages::new(table.clone()),
+            deliveries: Deliveries::new(table.clone()),
+            outbox: Outbox::new(table.clone()),
+            opt_outs: OptOuts::new(table.clone()),
+            opt_out_changes: OptOutWorkflow::new(table),
+            bucket,
+        }
+    }
+
+    /// Sends a message if no other attempt has.
+    pub async fn send(
+        &self,
+        clock: impl Fn() -> Timestamp,
+        attempt: Attempt,
+        job: &SendJob,
+    ) -> Result<(), SendError> {
+        match self.messages.claim(&job.organization, &job.message, attempt.id, clock()).await? {
+            Claim::Yours(message) => {
+                if !message.bypass_opt_out && self.opted_out_since(job, &message).await? {
+                    return self.fail(clock(), job, &message, refused_by_opt_out()).await;
+                }
+                let answer = match self.request(clock(), job, &message) {
+                    Ok(request) => self.carrier.send(&request).await,
+                    Err(error) => SendOutcome::Refused(refused_without_media(&error)),
+                };
+                self.record_answer(clock(), attempt, job, &message, answer).await
+            }
+            Claim::Interrupted(_) => self.mark_unknown(clock(), job, "an earlier attempt died").await,
+            // An attempt may have died between its report and the conversation's update.
+            Claim::Settled(message) => {
+                Ok(self.deliveries.update_conversation(&job.organization, &message).await?)
+            }
+            Claim::NoMessage => Err(SendError::NoMessage(job.message.to_string())),
+        }
+    }
+
+    async fn opted_out_since(&self, job: &SendJob, message: &Message) -> Result<bool, StoreError> {
+        let number = &message.contact_number;
+        let mut subjects = vec![OptOutSubject::of_team(&job.organization, &message.team, number)];
+        if message.personal {
+            let (organization, number) = (job.organization.clone(), number.clone());
+            subjects.push(OptOutSubject { organization, scope: Scope::Personal, number });
+        }
+        self.opt_outs.any_out(&subjects).await
+    }
+
+    fn request(&self, now: Timestamp, job: &SendJob, message: &Message) -> Result<SendMessage, BucketError> {
+        let url = |media: &Media| match &media.state {
+            MediaState::Linked { url } => Ok(url.clone()),
+            MediaState::Stored { .. } | MediaState::Pending { .. } | MediaState::Refused { .. } => {
+                let key = stored_at(&job.organization, &message.inbox, &media.id);
+                self.bucket.presigned_get(&key, Shown::Inline, MEDIA_URL_TTL, now)
+            }
+        };
+        Ok(SendMessage {
+            to: message.contact_number.as_str().to_owned(),
+            from: message.inbox_number.as_str().to_owned(),
+            body: message.text.clone(),
+            media_urls: message.media.iter().map(url).collect::<Result<_, _>>()?,
+            status_callback: self.callbacks.url(job.organization.as_str(), job.message.as_str()),
+            messaging_service_sid: message.messaging_service.clone(),
+        })
+    }
+
+    async fn record_answer(
+        &self,
+        now: Timestamp,
+        attempt: Attempt,
+        job: &SendJob,
+        message: &Message,
+        answer: SendOutcome,
+    ) -> Result<(), SendError> {
+        match answer {
+            SendOutcome::Accepted { sid, .. } => {
+                let report = Report::at(now);
+                self.report(job, DeliveryState::Sent, &report, Some(&sid)).await?;
+                tracing::info!(event = "message_sent", message_id = %job.message, carrier_id = sid, "message sent");
+                Ok(())
+            }
+            SendOutcome::Refused(refusal) if refusal.retryable && !attempt.is_last => {
+                self.messages.unclaim(&job.organization, &job.message, attempt.id).await?;
+                Err(SendError::NotAccepted)
+            }
+            SendOutcome::Refused(refusal) => self.fail(now, job, message, refusal).await,
+            SendOutcome::Unknown { why } => self.mark_unknown(now, job, &why.to_string()).await,
+        }
+    }
+
+    async fn fail(
+        &self,
+        now: Timestamp,
+        job: &SendJob,
+        message: &Message,
+        refusal: Refusal,
+    ) -> Result<(), SendError> {
+        let code = refusal.code;
+        if refusal.account_fault {
+            tracing::error!(event = "carrier_account_fault", code, "the carrier refuses the account");
+        }
+        tracing::warn!(event = "message_failed", message_id = %job.message, code, "message failed");
+        if refusal.opted_out {
+            self.opt_out_at_carrier(now, job, message).await?;
+        }
+        let report =
+            Report { at: now, code: code.map(|code| code.to_string()), detail: Some(refusal.reason) };
+        self.report(job, DeliveryState::Failed, &report, None).await?;
+        Ok(())
+    }
+
+    /// Records an opt-out that the carrier knows and we do not. If the state keeps changing, the next refusal records it.
+    async fn opt_out_at_carrier(
+        &self,
+        now: Timestamp,
+        job: &SendJob,
+        message: &Message,
+    ) -> Result<(), StoreError> {
+        let subject = OptOutSubject::of_team(&job.organization, &message.team, &message.contact_number);
+        let request = OptOutRequest {
+            subject: &subject,
+            team: &message.team,
+            contact: None,
+            message: Some(&job.message),
+            user: None,
+            notify: false,
+            at: now,
+        };
+        let outcome = self.opt_out_changes.apply(&request, opt_out::after_carrier_refusal).await?;
+        tracing::info!(event = "opt_out_at_carrier", message_id = %job.message, ?outcome, "the carrier reports an opt-out");
+        Ok(())
+    }
+
+    /// The item that makes `reconcile` ask the carrier is written before the state that people see. If the function dies in
+    /// between, the carrier is asked once too often.
+    async fn mark_unknown(&self, now: Timestamp, job: &SendJob, why: &str) -> Result<(), SendError> {
+        tracing::warn!(event = "send_unknown", message_id = %job.message, why, "the carrier's answer is unknown");
+        self.outbox.mark_unknown(&job.organization, &job.message, now).await?;
+        let detail = "The carrier's answer was lost. We are asking whether it has the message.";
+        let report = Report { at: now, code: None, detail: Some(detail.into()) };
+        self.report(job, DeliveryState::Unknown, &report, None).await?;
+        Ok(())
+    }
+
+    async fn report(
+        &self,
+        job: &SendJob,
+        state: DeliveryState,
+        report: &Report,
+        carrier_id: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.deliveries.report(&job.organization, &job.message, state, report, carrier_id).await?;
+        Ok(())
+    }
+}
+
+fn refused_without_media(error: &BucketError) -> Refusal {
+    tracing::error!(event = "media_url_failed", %error, "no URL for a media file");
+    Refusal { retryable: true, ..refusal("The files of this message are not available. It was not sent.") }
+}
+
+fn refused_by_opt_out() -> Refusal {
+    refusal("The contact opted out before the message was sent. It was not sent.")
+}
+
+fn refusal(reason: &str) -> Refusal {
+    Refusal {
+        code: None,
+        http_status: None,
+        reason: reason.into(),
+        retryable: false,
+        opted_out: false,
+        account_fault: false,
+    }
+}
