@@ -190,3 +190,12 @@ fn the_settings_of_the_operation_page_are_the_parameters_of_the_template() {
         assert!(described || shown == default, "{name}: the page says {shown:?}, the template {default:?}");
     }
 }
+
+#[test]
+fn the_operation_page_explains_every_alarm() {
+    let page = read("infra/README.md");
+    let rows = page.split("## Alarms").nth(1).unwrap().lines().filter(|line| line.starts_with("| `"));
+    let names = rows.flat_map(|row| row.split(" | ").next().unwrap().split(", "));
+    let explained: BTreeSet<_> = names.map(|name| name.trim_matches(['|', ' ', '`']).to_owned()).collect();
+    assert_eq!(explained, super::resources("AWS::CloudWatch::Alarm").into_keys().collect());
+}
