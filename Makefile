@@ -1,4 +1,4 @@
-# Commands of every day. `make` alone lists them.
+# Commands for development and deployment. `make` lists them.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -11,6 +11,7 @@ DENY_VERSION := 0.20.2
 FUZZ_VERSION := 0.13.2
 MUTANTS_VERSION := 27.1.0
 SECONDS_EACH ?= 60
+MINUTES ?= 10
 STAGE ?= dev
 REGION ?= us-east-1
 
@@ -19,34 +20,42 @@ export SAM_CLI_TELEMETRY := 0
 headline = @printf '\n== %s\n' "$(1)"
 
 .PHONY: help
-help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## Lists the commands
+	@awk -F ':.*## ' '/^# --- / { printf "\n%s\n", substr($$0, 7) } \
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo '  make run takes PORT, CARRIER_URL, LOCK_LEASE_SECONDS and more: python3 infra/local/cloud.py --help'
+	@echo 'Names in parentheses are settings: make properties MINUTES=30'
+	@echo 'Settings of the local cloud: python3 infra/local/cloud.py --help'
 
-# --- On this machine
+# --- Development
 
 .PHONY: run
-run: ## The whole system on this machine, until Ctrl-C (no Docker)
+run: ## Runs the whole system locally until Ctrl-C, without Docker
 	@exec $(CLOUD) run
 
+.PHONY: check
+check: ## Format, lints and fast tests of what differs from main: about a minute (BASE=)
+	@python3 tests/check.py
+
 .PHONY: test
-test: lint unit journeys tour ## All checks and tests, from fast to whole
+test: ## All checks and tests; the last lines name what failed and how to repeat it
+	@python3 tests/report.py $(MAKE) --no-print-directory lint unit journeys tour
 
 .PHONY: unit
-unit: ## Domain, contract and handler tests
-	$(call headline,Tests without the cloud)
-	cargo test --workspace --exclude product-tests
-	cargo test --workspace --test handlers --test template
+unit: ## Tests without the local cloud
+	$(call headline,Tests without the local cloud)
+	cargo test --workspace --exclude product-tests --no-fail-fast
+	cargo test --workspace --test handlers --test template --no-fail-fast
+	$(call headline,Property tests with kept seeds)
+	python3 tests/properties.py --kept
 
-# --workspace, so that dependencies keep the features, and with them the build, of the other tests.
 .PHONY: journeys
 journeys: export LOCK_LEASE_SECONDS ?= 6
 journeys: export LOCK_IDLE_PROMPT_SECONDS ?= 9
 journeys: export LOCK_IDLE_RELEASE_SECONDS ?= 4
 journeys: export LOCKS_PER_USER ?= 12
 journeys: export RECONCILE_GRACE_SECONDS ?= 10
-journeys: ## Tests over HTTP against a local cloud of their own
+journeys: ## Tests over HTTP against their own local cloud
 	$(call headline,Journeys over HTTP against the deployed template)
 	$(CLOUD) exec -- cargo test --workspace --test journeys
 	cargo test --workspace --test rights
@@ -61,26 +70,30 @@ tour: ## The commands of README.md and docs/, typed into bash and zsh
 # extra_fields|forgeries|fuzzed|inbound|lock_simulation|malformed|model|replays|sends; SEED= runs one seed.
 .PHONY: simulations
 simulations: export SIMULATION = full
-simulations: ## The long randomized tests in full: about 45 minutes (ONLY=, SEED=)
+simulations: ## Randomized tests at full size: about 45 minutes (ONLY=, SEED=)
 	$(call headline,Simulations)
 	cargo test --workspace --test simulations -- --nocapture $(ONLY)
 
-# Each parser of what others send, searched by coverage. ONLY= takes one target of tests/fuzz/fuzz_targets.
+# SEED= runs one seed. Seeds that fail are kept in tests/property-seeds.txt.
+.PHONY: properties
+properties: ## Property tests with fresh seeds (MINUTES=10, SEED=)
+	python3 tests/properties.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+# Fuzzes each parser of external input. ONLY= takes one target of tests/fuzz/fuzz_targets.
 .PHONY: fuzz
 fuzz: export RUSTC_BOOTSTRAP = 1
-fuzz: $(TOOLS)/bin/cargo-fuzz ## Parsers, searched by coverage: a minute each (ONLY=, SECONDS_EACH=)
+fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzzes the parsers: a minute each (ONLY=, SECONDS_EACH=60)
 	@for target in $(or $(ONLY),$(notdir $(basename $(wildcard tests/fuzz/fuzz_targets/*.rs)))); do \
 	  mkdir -p tests/fuzz/corpus/$$target; \
 	  $(BIN)/cargo-fuzz fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target tests/fuzz/corpus/$$target \
 	    tests/fuzz/seeds/$$target -- -max_total_time=$(SECONDS_EACH) -max_len=65536 || exit 1; done
 
-# One change after the other to rules, signatures and access checks; ONLY= takes files whose names contain it. A package at a
-# time: together they would give the dependencies other features, and all of them another build.
+# Changes the rules, the signatures and the access checks, one change at a time. ONLY= takes a part of a file name.
 .PHONY: mutants
 mutants: export CARGO_PROFILE_DEV_DEBUG = 0
 mutants: export PROPTEST_CASES = 32
 mutants: export CARGO_TARGET_DIR = $(CURDIR)/target/mutants
-mutants: $(TOOLS)/bin/cargo-mutants ## Changes to the code that no test notices: about an hour (ONLY=lock.rs)
+mutants: $(TOOLS)/bin/cargo-mutants ## Finds changes to the code that no test notices: about an hour (ONLY=)
 	$(call headline,Mutants)
 	rm -rf .local/mutants
 	for package in shared-domain shared-carriers shared-http; do \
@@ -90,10 +103,10 @@ mutants: $(TOOLS)/bin/cargo-mutants ## Changes to the code that no test notices:
 	done
 	python3 tests/mutants/check.py .local/mutants/*/mutants.out
 
-# BENCH= gives options: cargo run --release -p product-bench -- --help lists them.
+# BENCH= passes options. `cargo run --release -p product-bench -- --help` lists them.
 .PHONY: bench
-bench: ## Every figure in one table, with peers beside it; writes BENCHMARKS.md (an hour)
-	$(call headline,Lock clients and handlers to measure against)
+bench: ## Measures the product and comparable projects, and writes BENCHMARKS.md: about an hour (BENCH=)
+	$(call headline,Installing the projects to compare with)
 	tests/bench/peers/install.sh
 	$(call headline,Release build of the functions (slow))
 	cargo build --release $(addprefix -p ,$(notdir $(wildcard functions/*)))
@@ -101,13 +114,15 @@ bench: ## Every figure in one table, with peers beside it; writes BENCHMARKS.md 
 	cargo run --release -p product-bench -- --write BENCHMARKS.md $(BENCH)
 
 .PHONY: openapi
-openapi: ## Writes functions/openapi/openapi.json anew from the functions
+openapi: ## Writes functions/openapi/openapi.json from the code
 	UPDATE_OPENAPI=1 cargo test --workspace --test document
 
 .PHONY: lint
-lint: $(TOOLS)/.ready ## Format, clippy, the template
+lint: $(TOOLS)/.ready ## Format, Clippy, the template, features of the dependencies
 	$(call headline,Format)
 	cargo fmt --all --check
+	$(call headline,Features of the dependencies)
+	python3 tests/features/unify.py
 	$(call headline,Clippy)
 	cargo clippy --workspace --all-targets -- -D warnings
 	$(call headline,Template)
@@ -115,37 +130,37 @@ lint: $(TOOLS)/.ready ## Format, clippy, the template
 	$(BIN)/sam validate --lint --region $(REGION)
 
 .PHONY: deny
-deny: $(TOOLS)/bin/cargo-deny ## Licenses, sources and advisories of all dependencies
+deny: $(TOOLS)/bin/cargo-deny ## Licenses, sources and advisories of the dependencies
 	$(BIN)/cargo-deny check
 
-# --- On AWS
+# --- Deployment
 
 .PHONY: build
-build: $(TOOLS)/.ready ## The functions as they run on AWS (arm64, release)
+build: $(TOOLS)/.ready ## Builds the functions for AWS (arm64, release)
 	@rustup target list --installed 2>/dev/null | grep -qx aarch64-unknown-linux-gnu || \
-	  { echo 'The arm64 standard library of Rust is missing: rustup target add aarch64-unknown-linux-gnu'; exit 1; }
+	  { echo 'Install the Rust target for arm64: rustup target add aarch64-unknown-linux-gnu'; exit 1; }
 	PATH="$(BIN):$$PATH" $(BIN)/sam build --beta-features
 
 .PHONY: deploy
-deploy: build ## To AWS, asking for the settings: make deploy STAGE=dev|prod
+deploy: build ## Deploys to AWS and asks for the parameters (STAGE=dev|prod)
 	$(BIN)/sam deploy --guided --config-env $(STAGE)
 
-# --- Tools
+# Tools, installed into .local/tools
 
 $(TOOLS)/.ready: infra/tools-requirements.txt
-	$(call headline,Tools (once, about a minute))
+	$(call headline,Installing tools (once, about a minute))
 	python3 -m venv --clear $(TOOLS)
 	$(BIN)/python3 -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 $(TOOLS)/bin/cargo-deny: | $(TOOLS)/.ready
-	$(call headline,cargo-deny (once, some minutes))
+	$(call headline,Installing cargo-deny (once, some minutes))
 	cargo install cargo-deny --locked --version $(DENY_VERSION) --root $(TOOLS)
 
 $(TOOLS)/bin/cargo-fuzz: | $(TOOLS)/.ready
-	$(call headline,cargo-fuzz (once, some minutes))
+	$(call headline,Installing cargo-fuzz (once, some minutes))
 	cargo install cargo-fuzz --locked --version $(FUZZ_VERSION) --root $(TOOLS)
 
 $(TOOLS)/bin/cargo-mutants: | $(TOOLS)/.ready
-	$(call headline,cargo-mutants (once, some minutes))
+	$(call headline,Installing cargo-mutants (once, some minutes))
 	cargo install cargo-mutants --locked --version $(MUTANTS_VERSION) --root $(TOOLS)

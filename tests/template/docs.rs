@@ -47,7 +47,8 @@ fn pages() -> Vec<String> {
     let markdown = |folder: &str| {
         let entries = fs::read_dir(format!("{ROOT}/{folder}")).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let names = names.filter(|name| name.ends_with(".md"));
+        let names =
+            names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"));
         names.map(|name| format!("{folder}{name}")).collect::<Vec<_>>()
     };
     ["", "docs/", "infra/"].into_iter().flat_map(markdown).collect()

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, PutRequest, WriteRequest},
 };
+use proptest::test_runner::{Config, RngSeed};
 use shared_aws::{
     clients::Aws,
     contact::{ContactBook, ContactCopies, Contacts},
@@ -43,6 +44,14 @@ pub(crate) use self::cast::{
     START, ada, another_inbox, ben, cleo, colleague, contact, deed, draft, incoming, membership, number,
     seconds, shared_inbox, team_that_is, user,
 };
+
+/// The seed of random walks. `.cargo/config.toml` sets `PROPTEST_RNG_SEED`, and `make properties` draws others.
+pub(crate) fn seed() -> u64 {
+    match Config::default().rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => shared_lambda::clock::entropy(),
+    }
+}
 
 /// A row as it is stored.
 pub(crate) type Row = HashMap<String, AttributeValue>;
