@@ -2,7 +2,7 @@
 
 use lambda_http::Request;
 use shared_aws::contact::{ContactEntry, ContactPage};
-use shared_domain::{ids::ContactId, phone::PhoneNumber};
+use shared_domain::{field::FieldError, ids::ContactId, phone::PhoneNumber};
 use shared_http::{
     access::{self, TeamAccess},
     input,
@@ -30,7 +30,7 @@ pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
     let limit = input::limit(request)?;
     let question = input::query(request, "q").map(str::trim).filter(|question| !question.is_empty());
     if question.is_some_and(|question| question.chars().count() > MAX_QUESTION) {
-        return Err(Problem::invalid(&[("?q".into(), "at most 80 characters")]));
+        return Err(FieldError::new("?q", "at most 80 characters").into());
     }
     let scope = format!("contacts {} {}", access.team(), question.unwrap_or_default());
     let cursor = input::query(request, "cursor");

@@ -6,6 +6,7 @@ use lambda_http::{Body, Request, Response};
 use shared_app::opt_out::{self as opt_out_workflow, OptOutRequest};
 use shared_aws::opt_out::LedgerPage;
 use shared_domain::{
+    field::FieldError,
     import::export_safe,
     opt_out::{self, LedgerEntry, OptOutSubject},
     time::Timestamp,
@@ -114,8 +115,9 @@ pub(crate) async fn of_team(app: &App, now: Timestamp, request: &Request) -> Out
 
 fn instant(request: &Request, name: &str, default: Timestamp) -> Result<Timestamp, Problem> {
     let Some(text) = input::query(request, name) else { return Ok(default) };
-    let faulty = || Problem::invalid(&[(format!("?{name}"), "an instant, such as 2026-11-22T10:00:00Z")]);
-    Timestamp::parse(text).ok_or_else(faulty)
+    let instant = Timestamp::parse(text);
+    Ok(instant
+        .ok_or_else(|| FieldError::new(format!("?{name}"), "an instant, such as 2026-11-22T10:00:00Z"))?)
 }
 
 fn place(app: &App, access: &TeamAccess, scope: &str, request: &Request) -> Result<Option<String>, Problem> {

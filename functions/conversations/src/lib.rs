@@ -16,6 +16,7 @@ use shared_aws::{
 };
 use shared_domain::{
     conversation::Folder,
+    field::FieldError,
     ids::{ConversationId, MessageId},
     time::Timestamp,
 };
@@ -138,7 +139,7 @@ async fn change_many(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let member = access::member(request, &app.claims, &app.members).await?;
     let wanted: ConversationsChange = input::body(request)?;
     if !(1..=MAX_BULK_CONVERSATIONS).contains(&wanted.conversation_ids.len()) {
-        return Err(Problem::invalid(&[("/conversationIds".into(), "1 to 100 conversations")]));
+        return Err(FieldError::new("/conversationIds", "1 to 100 conversations").into());
     }
     let (mut ids, mut missing) = (Vec::new(), Vec::new());
     for id in wanted.conversation_ids {

@@ -7,6 +7,7 @@ use lambda_http::Request;
 use shared_aws::contact::ContactPage;
 use shared_domain::{
     conversation::{Conversation, Filter, Folder},
+    field::FieldError,
     ids::ConversationId,
     phone::PhoneNumber,
     time::Timestamp,
@@ -27,7 +28,7 @@ const MAX_QUESTION: usize = 80;
 pub(crate) fn question(request: &Request) -> Result<Option<&str>, Problem> {
     let question = input::query(request, "q").map(str::trim).filter(|question| !question.is_empty());
     if question.is_some_and(|question| question.chars().count() > MAX_QUESTION) {
-        return Err(Problem::invalid(&[("?q".into(), "at most 80 characters")]));
+        return Err(FieldError::new("?q", "at most 80 characters").into());
     }
     Ok(question)
 }

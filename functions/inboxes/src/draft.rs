@@ -1,6 +1,7 @@
 //! What was entered in the wizard, checked field by field.
 
 use shared_domain::{
+    field::{FieldError, FieldErrors},
     ids::{OrganizationId, UserId},
     inbox::{Inbox, InboxKind},
     membership::Membership,
@@ -34,23 +35,23 @@ pub(crate) async fn check(app: &App, access: &TeamAccess, wanted: NewInbox) -> R
     if !wanted.member_ids.is_empty() && !registration.is_complete() {
         return Err(members_wait().with("registration", registration.as_str()));
     }
-    let mut faults = Vec::new();
-    let name = kept(settings::name(&wanted.name), "/name", &mut faults);
-    let color = kept(settings::color(&wanted.color), "/color", &mut faults);
-    let api_code = wanted
-        .api_code
-        .map(|code| kept(settings::api_code(&code), "/apiCode", &mut faults).unwrap_or_default());
-    let number = kept(number(&wanted.phone_number), "/phoneNumber", &mut faults);
+    let mut errors = FieldErrors::default();
+    let name = errors.check(settings::name("/name", &wanted.name));
+    let color = errors.check(settings::color("/color", &wanted.color));
+    let api_code =
+        wanted.api_code.map(|code| errors.check(settings::api_code("/apiCode", &code)).unwrap_or_default());
+    let number = errors.check(number("/phoneNumber", &wanted.phone_number));
     let forwarding = match &wanted.voice_forwarding_number {
-        Some(text) => kept(forwarding(app, text, number.as_ref()).await?, FORWARDING, &mut faults),
+        Some(text) => errors.check(forwarding(app, text, number.as_ref()).await?),
         None => None,
     };
-    let members = members(app, access, &wanted.member_ids, &mut faults).await?;
+    let members = members(app, access, &wanted.member_ids, &mut errors).await?;
+    errors.finish()?;
     match (name, color, number) {
-        (Some(name), Some(color), Some(number)) if faults.is_empty() => {
+        (Some(name), Some(color), Some(number)) => {
             Ok(Draft { name, color, api_code, number, voice_forwarding: forwarding, members })
         }
-        _ => Err(Problem::invalid(&faults)),
+        _ => Err(Problem::invalid(&[])), // each that is missing has its error
     }
 }
 
@@ -65,16 +66,8 @@ pub(crate) fn members_wait() -> Problem {
     )
 }
 
-fn kept<T>(
-    read: Result<T, &'static str>,
-    pointer: &str,
-    faults: &mut Vec<(String, &'static str)>,
-) -> Option<T> {
-    read.map_err(|fault| faults.push((pointer.to_owned(), fault))).ok()
-}
-
-fn number(text: &str) -> Result<PhoneNumber, &'static str> {
-    PhoneNumber::parse(text).map_err(|_| "a phone number in E.164")
+fn number(pointer: &str, text: &str) -> Result<PhoneNumber, FieldError> {
+    PhoneNumber::parse(text).map_err(|_| FieldError::new(pointer, "a phone number in E.164"))
 }
 
 /// A number that calls may be forwarded to: any but our own, which would ring in a circle.
@@ -82,23 +75,27 @@ pub(crate) async fn forwarding(
     app: &App,
     text: &str,
     own: Option<&PhoneNumber>,
-) -> Result<Result<PhoneNumber, &'static str>, Problem> {
-    let Ok(number) = number(text) else { return Ok(Err("a phone number in E.164")) };
+) -> Result<Result<PhoneNumber, FieldError>, Problem> {
+    let number = match number(FORWARDING, text) {
+        Ok(number) => number,
+        Err(error) => return Ok(Err(error)),
+    };
     let ours = Some(&number) == own || app.inboxes.is_ours(&number).await?;
-    Ok(if ours { Err("not one of our own numbers: the call would ring in a circle") } else { Ok(number) })
+    let expected = "not one of our own numbers: the call would ring in a circle";
+    Ok(if ours { Err(FieldError::new(FORWARDING, expected)) } else { Ok(number) })
 }
 
 async fn members(
     app: &App,
     access: &TeamAccess,
     wanted: &[String],
-    faults: &mut Vec<(String, &'static str)>,
+    errors: &mut FieldErrors,
 ) -> Result<Vec<UserRef>, Problem> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
     if wanted.len() > MAX_MEMBERS {
-        faults.push(("/memberIds".into(), "at most 40; add more afterwards"));
+        errors.add("/memberIds", "at most 40; add more afterwards");
         return Ok(Vec::new());
     }
     let team = app.team_members.list(&access.organization, access.team()).await?;
@@ -108,7 +105,7 @@ async fn members(
         let member =
             UserId::parse(wanted).ok().and_then(|id| team.iter().find(|member| member.user.id == id));
         match member {
-            None => faults.push((format!("/memberIds/{index}"), "a member of the team")),
+            None => errors.add(format!("/memberIds/{index}"), "a member of the team"),
             Some(member) if member.user.id == *creator || found.contains(&member.user) => {}
             Some(member) => found.push(member.user.clone()),
         }

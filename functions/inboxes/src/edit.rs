@@ -3,6 +3,7 @@
 use lambda_http::Request;
 use shared_aws::{inbox::Edited, team::AuditEvent};
 use shared_domain::{
+    field::{FieldError, FieldErrors},
     ids::InboxId,
     inbox::{Inbox, InboxKind, Stage},
     settings,
@@ -20,11 +21,7 @@ use shared_http::{
     },
 };
 
-use crate::{
-    App, api_code_taken, changed,
-    draft::{FORWARDING, forwarding},
-    numbers::carrier_problem,
-};
+use crate::{App, api_code_taken, changed, draft::forwarding, numbers::carrier_problem};
 
 /// List a team's shared inboxes
 ///
@@ -89,24 +86,25 @@ pub(crate) async fn change(app: &App, now: Timestamp, entropy: u64, request: &Re
 
 async fn changed_by(app: &App, inbox: &Inbox, wanted: &InboxChange) -> Result<Inbox, Problem> {
     let mut after = inbox.clone();
-    let mut faults = Vec::new();
-    let mut set = |pointer: &str, place: &mut String, read: Option<Result<String, &'static str>>| match read {
-        Some(Ok(value)) => *place = value,
-        Some(Err(fault)) => faults.push((pointer.to_owned(), fault)),
-        None => {}
+    let mut errors = FieldErrors::default();
+    let mut set = |field: &mut String, value: Option<Result<String, FieldError>>| {
+        if let Some(value) = value.and_then(|value| errors.check(value)) {
+            *field = value;
+        }
     };
-    set("/name", &mut after.name, wanted.name.as_deref().map(settings::name));
-    set("/color", &mut after.color, wanted.color.as_deref().map(settings::color));
-    set("/apiCode", &mut after.api_code, wanted.api_code.as_deref().map(settings::api_code));
+    set(&mut after.name, wanted.name.as_deref().map(|text| settings::name("/name", text)));
+    set(&mut after.color, wanted.color.as_deref().map(|text| settings::color("/color", text)));
+    set(&mut after.api_code, wanted.api_code.as_deref().map(|text| settings::api_code("/apiCode", text)));
     match &wanted.voice_forwarding_number {
-        Some(Some(text)) => match forwarding(app, text, Some(&inbox.number)).await? {
-            Ok(number) => after.voice_forwarding = Some(number),
-            Err(fault) => faults.push((FORWARDING.to_owned(), fault)),
-        },
+        Some(Some(text)) => {
+            let number = errors.check(forwarding(app, text, Some(&inbox.number)).await?);
+            after.voice_forwarding = number.or(after.voice_forwarding);
+        }
         Some(None) => after.voice_forwarding = None,
         None => {}
     }
-    if faults.is_empty() { Ok(after) } else { Err(Problem::invalid(&faults)) }
+    errors.finish()?;
+    Ok(after)
 }
 
 /// Retire an inbox

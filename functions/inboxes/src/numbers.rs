@@ -3,7 +3,7 @@
 use lambda_http::Request;
 use shared_aws::team::UserProfile;
 use shared_carriers::twilio::{AvailableNumber, CallError, Country, NumberSearch};
-use shared_domain::{membership::Role, phone::PhoneNumber};
+use shared_domain::{field::FieldErrors, membership::Role, phone::PhoneNumber};
 use shared_http::{
     caller, input,
     problem::Problem,
@@ -44,12 +44,12 @@ pub(crate) fn manages_any(home: &UserProfile) -> bool {
 }
 
 fn search(request: &Request) -> Result<NumberSearch, Problem> {
-    let mut faults: Vec<(String, &str)> = Vec::new();
+    let mut errors = FieldErrors::default();
     let country = match input::query(request, "country").unwrap_or("US") {
         "US" => Country::UnitedStates,
         "CA" => Country::Canada,
         _ => {
-            faults.push(("?country".into(), "US or CA"));
+            errors.add("?country", "US or CA");
             Country::UnitedStates
         }
     };
@@ -68,17 +68,14 @@ fn search(request: &Request) -> Result<NumberSearch, Problem> {
     }
     let area_code = area_code.unwrap_or_default();
     if !is_code(&area_code) {
-        faults.push(("?areaCode".into(), "three digits, the first from 2 to 9"));
+        errors.add("?areaCode", "three digits, the first from 2 to 9");
     }
     let contradicts = given.is_some() && of_prefix.is_some_and(|code| code != area_code);
     if exchange.as_deref().is_some_and(|exchange| !is_code(exchange)) || contradicts {
-        faults.push(("?prefix".into(), "three digits, the first from 2 to 9, or the area code and these"));
+        errors.add("?prefix", "three digits, the first from 2 to 9, or the area code and these");
     }
-    if faults.is_empty() {
-        Ok(NumberSearch { country, area_code, exchange, limit: input::limit(request)? })
-    } else {
-        Err(Problem::invalid(&faults))
-    }
+    errors.finish()?;
+    Ok(NumberSearch { country, area_code, exchange, limit: input::limit(request)? })
 }
 
 /// An area code or exchange of the North American plan.

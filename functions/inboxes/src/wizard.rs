@@ -31,8 +31,7 @@ pub(crate) async fn wizard(app: &App, entropy: u64, request: &Request) -> Outcom
     let home = home
         .filter(manages_any)
         .ok_or_else(|| Problem::forbidden("admin_required", "Only admins of a team create inboxes."))?;
-    let name = input::query(request, "name").map(settings::name).transpose();
-    let name = name.map_err(|fault| Problem::invalid(&[("?name".into(), fault)]))?;
+    let name = input::query(request, "name").map(|text| settings::name("?name", text)).transpose()?;
     let teams = if home.user.owner {
         app.teams.page(&caller.organization, TEAMS, None).await?.teams
     } else {

@@ -92,7 +92,7 @@ async fn replace(app: &App, now: Timestamp, entropy: u64, request: &Request) -> 
     let own = access.member && access.inbox.kind == InboxKind::Personal;
     let InboxAccess { inbox, standing, .. } = if own { access } else { access.manager()? };
     let wanted: OutOfOfficeView = input::body(request)?;
-    let schedule = Schedule::parse(&Draft::from(wanted)).map_err(|faults| Problem::invalid(&faults))?;
+    let schedule = Schedule::parse(&Draft::from(wanted))?;
     let draft = schedule.draft();
     let before = app.out_of_office.get(&inbox.organization, &inbox.id).await?;
     // Saved again without a change of mode, what was switched on stays on since then: nobody is answered a second time.

@@ -49,10 +49,7 @@ pub(crate) async fn submit(app: &App, now: Timestamp, entropy: u64, request: &Re
         return current(app, request).await;
     }
     let submission = CampaignSubmission::from(wanted);
-    let faults = submission.faults();
-    if !faults.is_empty() {
-        return Err(Problem::invalid(&faults));
-    }
+    submission.check()?;
     let registration = app.registrations.get(&access.organization, access.team()).await?;
     let status = access.standing.team.registration;
     if !status.takes_submission(registration.is_submitted()) {

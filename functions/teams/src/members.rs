@@ -4,6 +4,7 @@
 use lambda_http::Request;
 use shared_aws::team::{AuditEvent, UserProfile};
 use shared_domain::{
+    field::{FieldError, FieldErrors},
     ids::{InboxId, UserId},
     membership::{self, Role, TeamMember},
     settings,
@@ -87,7 +88,7 @@ pub(crate) async fn put(app: &App, now: Timestamp, entropy: u64, request: &Reque
 /// An id that is none can be nobody's: it is the request that is wrong, since a user is made here.
 fn user_to_be(request: &Request) -> Result<UserId, Problem> {
     input::path_id(request, "userId")
-        .map_err(|_| Problem::invalid(&[("?userId".into(), "1 to 64 letters, digits, or any of - _ . @")]))
+        .map_err(|_| FieldError::new("?userId", "1 to 64 letters, digits, or any of - _ . @").into())
 }
 
 fn may_appoint(access: &TeamAccess, role: Role) -> Result<(), Problem> {
@@ -106,23 +107,23 @@ fn user_of(
     home: Option<&UserProfile>,
 ) -> Result<User, Problem> {
     let known = home.map(|home| &home.user);
-    let mut faults = Vec::new();
+    let mut errors = FieldErrors::default();
     let mut field = |pointer: &str,
                      given: Option<&String>,
-                     kept: Option<&String>,
-                     read: fn(&str) -> Result<String, &'static str>| {
-        let read = match (given, kept) {
-            (Some(given), _) => read(given),
-            (None, Some(kept)) => Ok(kept.clone()),
-            (None, None) => Err("needed for who is new in the organization"),
+                     stored: Option<&String>,
+                     parse: fn(&str, &str) -> Result<String, FieldError>| {
+        let value = match (given, stored) {
+            (Some(given), _) => parse(pointer, given),
+            (None, Some(stored)) => Ok(stored.clone()),
+            (None, None) => {
+                Err(FieldError::new(pointer, "required for a user who is new in the organization"))
+            }
         };
-        read.map_err(|fault| faults.push((pointer.to_owned(), fault))).unwrap_or_default()
+        errors.check(value).unwrap_or_default()
     };
     let name = field("/name", wanted.name.as_ref(), known.map(|user| &user.name), settings::name);
     let email = field("/email", wanted.email.as_ref(), known.map(|user| &user.email), settings::email);
-    if !faults.is_empty() {
-        return Err(Problem::invalid(&faults));
-    }
+    errors.finish()?;
     let user = User { id: id.clone(), name, email, owner: known.is_some_and(|user| user.owner) };
     match home {
         Some(home) if (&home.user.name, &home.user.email) != (&user.name, &user.email) => {

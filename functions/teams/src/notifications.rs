@@ -3,13 +3,13 @@
 use lambda_http::Request;
 use shared_aws::team::AuditEvent;
 use shared_domain::{
+    field::FieldErrors,
     notice::{MailingPreference, NotificationSettings},
     settings,
     time::Timestamp,
 };
 use shared_http::{
     access, input,
-    problem::Problem,
     reply::{self, Outcome},
     wire::{
         problem::ProblemView,
@@ -42,40 +42,33 @@ pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
 pub(crate) async fn replace(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let access = access::team(request, &app.claims, &app.members).await?.manager()?;
     let wanted: NotificationSettingsView = input::body(request)?;
-    let mut faults = Vec::new();
+    let mut errors = FieldErrors::default();
     let settings = NotificationSettings {
-        opt_out_changed: mailing("/optOutChanged", &wanted.opt_out_changed, &mut faults),
-        unknown_contact: mailing("/unknownContact", &wanted.unknown_contact, &mut faults),
-        contact_added: mailing("/contactAdded", &wanted.contact_added, &mut faults),
+        opt_out_changed: mailing("/optOutChanged", &wanted.opt_out_changed, &mut errors),
+        unknown_contact: mailing("/unknownContact", &wanted.unknown_contact, &mut errors),
+        contact_added: mailing("/contactAdded", &wanted.contact_added, &mut errors),
     };
-    if !faults.is_empty() {
-        return Err(Problem::invalid(&faults));
-    }
+    errors.finish()?;
     let (actor, target) = (&access.standing.user.id, access.team().as_str());
     let deed = AuditEvent { actor, action: "notifications.edit", target, at: now, entropy };
     app.teams.choose_notifications(&access.organization, access.team(), &settings, &deed).await?;
     reply::json(200, &NotificationSettingsView::of(&settings))
 }
 
-fn mailing(
-    pointer: &str,
-    wanted: &MailingView,
-    faults: &mut Vec<(String, &'static str)>,
-) -> MailingPreference {
+fn mailing(pointer: &str, wanted: &MailingView, errors: &mut FieldErrors) -> MailingPreference {
     if wanted.recipients.len() > NotificationSettings::MAX_RECIPIENTS {
-        faults.push((format!("{pointer}/recipients"), "at most 20 addresses"));
+        errors.add(format!("{pointer}/recipients"), "at most 20 addresses");
         return MailingPreference::default();
     }
     if wanted.enabled && wanted.recipients.is_empty() {
-        faults.push((format!("{pointer}/recipients"), "at least one address while it is enabled"));
+        errors.add(format!("{pointer}/recipients"), "at least one address while it is enabled");
     }
     let mut recipients: Vec<String> = Vec::new();
     for (index, address) in wanted.recipients.iter().enumerate() {
-        match settings::email(address) {
-            Ok(address) if recipients.iter().any(|known| known.eq_ignore_ascii_case(&address)) => {}
-            Ok(address) => recipients.push(address),
-            Err(fault) => faults.push((format!("{pointer}/recipients/{index}"), fault)),
-        }
+        let address = errors.check(settings::email(&format!("{pointer}/recipients/{index}"), address));
+        recipients.extend(
+            address.filter(|address| !recipients.iter().any(|known| known.eq_ignore_ascii_case(address))),
+        );
     }
     MailingPreference { enabled: wanted.enabled, recipients }
 }

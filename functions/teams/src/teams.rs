@@ -68,7 +68,7 @@ pub(crate) async fn create(app: &App, now: Timestamp, entropy: u64, request: &Re
         return Err(Problem::forbidden("owner_required", "Only the organization's owner creates teams."));
     }
     let wanted: TeamDetails = input::body(request)?;
-    let name = settings::name(&wanted.name).map_err(|fault| Problem::invalid(&[("/name".into(), fault)]))?;
+    let name = settings::name("/name", &wanted.name)?;
     let attempt = Attempt {
         organization: &caller.organization,
         principal: caller.principal(),
@@ -123,7 +123,7 @@ pub(crate) async fn change(app: &App, now: Timestamp, entropy: u64, request: &Re
     let wanted: TeamChange = input::body(request)?;
     let mut team = access.standing.team.clone();
     if let Some(name) = wanted.name {
-        team.name = settings::name(&name).map_err(|fault| Problem::invalid(&[("/name".into(), fault)]))?;
+        team.name = settings::name("/name", &name)?;
         let actor = &access.standing.user.id;
         let deed = AuditEvent { actor, action: "team.edit", target: team.id.as_str(), at: now, entropy };
         if !app.teams.rename(&access.organization, &team.id, &team.name, &deed).await? {

@@ -11,6 +11,7 @@ use shared_aws::{
     template::{TemplateEntry, TemplateWrite, Templates},
 };
 use shared_domain::{
+    field::FieldError,
     ids::{ContactId, Id, TemplateId},
     segment::Segments,
     template::{CannedResponse, Template, Values},
@@ -239,16 +240,11 @@ async fn in_path(app: &App, access: &TeamAccess, request: &Request) -> Result<Te
 }
 
 fn parse(id: TemplateId, name: &str, text: &str) -> Result<CannedResponse, Problem> {
-    CannedResponse::parse(id, name, text).map_err(|faults| {
-        let faults: Vec<_> = faults.iter().map(|(field, told)| (field.clone(), told.as_str())).collect();
-        Problem::invalid(&faults)
-    })
+    Ok(CannedResponse::parse(id, name, text)?)
 }
 
 fn invalid(pointer: &str, faults: &[impl ToString]) -> Problem {
-    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
-    let faults: Vec<_> = faults.iter().map(|told| (pointer.to_owned(), told.as_str())).collect();
-    Problem::invalid(&faults)
+    faults.iter().map(|fault| FieldError::new(pointer, fault.to_string())).collect::<Vec<_>>().into()
 }
 
 fn name_taken() -> Problem {

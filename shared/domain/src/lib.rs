@@ -18,6 +18,7 @@
 //! | [`template`] | canned responses with merge fields |
 //! | [`registration`] | the A2P 10DLC campaign of a team: its states, what the carrier asks for |
 //! | [`notice`] | what is told by e-mail, and to whom |
+//! | [`field`] | what is wrong with a field: where it is, what was expected |
 //! | [`settings`] | names, colors, API codes and addresses, as people enter them |
 //!
 //! ```
@@ -37,6 +38,7 @@
 
 pub mod contact;
 pub mod conversation;
+pub mod field;
 pub mod ids;
 pub mod import;
 pub mod inbox;

@@ -18,7 +18,10 @@ use jiff::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::time::Timestamp;
+use crate::{
+    field::{FieldError, FieldErrors},
+    time::Timestamp,
+};
 
 /// How an inbox answers when nobody is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,9 +46,6 @@ impl Mode {
         }
     }
 }
-
-/// What is wrong with a field: its JSON pointer, and what is expected there.
-pub type Fault = (String, &'static str);
 
 const DAYS: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),
@@ -124,28 +124,24 @@ impl Schedule {
     /// not overlap (in any order, `24:00` is an end), holidays are dates.
     ///
     /// # Errors
-    /// All [`Fault`]s at once.
-    pub fn parse(draft: &Draft) -> Result<Self, Vec<Fault>> {
-        let mut faults = Vec::new();
+    /// All [`FieldError`]s at once.
+    pub fn parse(draft: &Draft) -> Result<Self, Vec<FieldError>> {
+        let mut errors = FieldErrors::default();
         let message = draft.message.trim().to_owned();
         let needless = draft.mode == Mode::Off && message.is_empty();
         if !(needless || is_message(&message)) {
-            faults.push(("/message".to_owned(), "1 to 480 characters without control characters"));
+            errors.add("/message", "1 to 480 characters without control characters");
         }
         let zone = zone(&draft.time_zone);
         if zone.is_none() {
-            faults
-                .push(("/timeZone".to_owned(), "a time zone of the IANA database, such as America/New_York"));
+            errors.add("/timeZone", "a time zone of the IANA database, such as America/New_York");
         }
-        let hours = hours(&draft.hours, &mut faults);
-        let holidays = holidays(&draft.holidays, &mut faults);
-        match zone {
-            Some(zone) if faults.is_empty() => {
-                let zone_name = zone.iana_name().unwrap_or(&draft.time_zone).to_owned();
-                Ok(Self { mode: draft.mode, message, zone, zone_name, hours, holidays })
-            }
-            _ => Err(faults),
-        }
+        let hours = hours(&draft.hours, &mut errors);
+        let holidays = holidays(&draft.holidays, &mut errors);
+        errors.finish()?;
+        let zone = zone.unwrap_or(TimeZone::UTC); // without a zone there was an error
+        let zone_name = zone.iana_name().unwrap_or(&draft.time_zone).to_owned();
+        Ok(Self { mode: draft.mode, message, zone, zone_name, hours, holidays })
     }
 
     /// The settings in their tidy notation: parsed again, they are the same.
@@ -325,36 +321,37 @@ fn zone(name: &str) -> Option<TimeZone> {
     TimeZoneDatabase::bundled().get(name).ok().filter(|zone| zone.iana_name().is_some())
 }
 
-fn hours(written: &WrittenHours, faults: &mut Vec<Fault>) -> [Vec<Range>; 7] {
+fn hours(written: &WrittenHours, errors: &mut FieldErrors) -> [Vec<Range>; 7] {
     let mut hours: [Vec<Range>; 7] = Default::default();
     for (day, ranges) in written {
         let place = DAYS.iter().position(|(name, _)| name == day);
         let pointer = format!("/hours/{}", day.replace('~', "~0").replace('/', "~1"));
         match place {
-            None => faults.push((pointer, "one of mon, tue, wed, thu, fri, sat, sun")),
-            Some(_) if ranges.len() > MAX_RANGES => faults.push((pointer, "at most 12 ranges")),
-            Some(place) => hours[place] = day_of(ranges, &pointer, faults),
+            None => errors.add(pointer, "one of mon, tue, wed, thu, fri, sat, sun"),
+            Some(_) if ranges.len() > MAX_RANGES => errors.add(pointer, "at most 12 ranges"),
+            Some(place) => hours[place] = day_of(ranges, &pointer, errors),
         }
     }
     hours
 }
 
-fn day_of(written: &[(String, String)], pointer: &str, faults: &mut Vec<Fault>) -> Vec<Range> {
+fn day_of(written: &[(String, String)], pointer: &str, errors: &mut FieldErrors) -> Vec<Range> {
     let mut ranges: Vec<Range> = Vec::new();
     for (index, (start, end)) in written.iter().enumerate() {
         let pointer = format!("{pointer}/{index}");
         let (start, end) = (minutes(start).filter(|start| *start < 1440), minutes(end));
         if start.is_none() {
-            faults.push((format!("{pointer}/0"), "a time of the day, 00:00 to 23:59"));
+            errors.add(format!("{pointer}/0"), "a time of day, 00:00 to 23:59");
         }
         if end.is_none() {
-            faults.push((format!("{pointer}/1"), "a time of the day, 00:01 to 24:00"));
+            errors.add(format!("{pointer}/1"), "a time of day, 00:01 to 24:00");
         }
         let (Some(start), Some(end)) = (start, end) else { continue };
         if end <= start {
-            faults.push((pointer, "an end after the start; a night is two ranges, one on each day"));
+            errors
+                .add(pointer, "an end after the start; for hours past midnight, enter one range on each day");
         } else if ranges.iter().any(|other| start < other.end && other.start < end) {
-            faults.push((pointer, "a range that overlaps no other of the day"));
+            errors.add(pointer, "a range that does not overlap another one of the same day");
         } else {
             ranges.push(Range { start, end });
         }
@@ -363,9 +360,9 @@ fn day_of(written: &[(String, String)], pointer: &str, faults: &mut Vec<Fault>) 
     ranges
 }
 
-fn holidays(written: &[String], faults: &mut Vec<Fault>) -> BTreeSet<Date> {
+fn holidays(written: &[String], errors: &mut FieldErrors) -> BTreeSet<Date> {
     if written.len() > MAX_HOLIDAYS {
-        faults.push(("/holidays".to_owned(), "at most 366 dates"));
+        errors.add("/holidays", "at most 366 dates");
         return BTreeSet::new();
     }
     let mut holidays = BTreeSet::new();
@@ -375,7 +372,7 @@ fn holidays(written: &[String], faults: &mut Vec<Fault>) -> BTreeSet<Date> {
             Ok(date) if form => {
                 holidays.insert(date);
             }
-            _ => faults.push((format!("/holidays/{index}"), "a date, such as 2026-12-25")),
+            _ => errors.add(format!("/holidays/{index}"), "a date, such as 2026-12-25"),
         }
     }
     holidays

@@ -1,45 +1,56 @@
-//! What people enter for teams, users and inboxes, each with its limits: a name, a color, an API code, an address.
+//! Values that users enter for teams, users and inboxes: names, colors, API codes and e-mail addresses.
+//!
+//! ```
+//! use shared_domain::settings;
+//!
+//! assert_eq!(settings::color("/color", "#2F6F9F").as_deref(), Ok("#2f6f9f"));
+//! assert_eq!(settings::api_code_of("Front desk", 0, 7), "front-desk");
+//! let error = settings::email("/email", "ada@clinic").unwrap_err();
+//! assert_eq!((error.pointer.as_str(), error.expected.as_ref()), ("/email", "an e-mail address"));
+//! ```
 
-/// A field that makes no sense: what is expected instead, as a sentence for people.
-pub type Fault = &'static str;
+use crate::field::FieldError;
 
-const NAME: Fault = "1 to 80 characters without control characters";
-const COLOR: Fault = "a color as #rrggbb";
-const API_CODE: Fault = "2 to 40 letters, digits, or any of - _ . and a letter or digit first";
-const EMAIL: Fault = "an e-mail address";
+const NAME: &str = "1 to 80 characters without control characters";
+const COLOR: &str = "a color as #rrggbb";
+const API_CODE: &str = "2 to 40 letters, digits, or any of - _ . and a letter or digit first";
+const EMAIL: &str = "an e-mail address";
 
-/// A name of a team, user or inbox, trimmed.
+/// A name of a team, user, inbox or contact, trimmed.
 ///
 /// # Errors
-/// [`Fault`].
-pub fn name(text: &str) -> Result<String, Fault> {
+/// [`FieldError`] at `pointer` if it does not have 1 to 80 characters, or if one is a control character.
+pub fn name(pointer: &str, text: &str) -> Result<String, FieldError> {
     let text = text.trim();
     let fits = (1..=80).contains(&text.chars().count()) && !text.contains(char::is_control);
-    fits.then(|| text.to_owned()).ok_or(NAME)
+    fits.then(|| text.to_owned()).ok_or_else(|| FieldError::new(pointer, NAME))
 }
 
-/// A color, in small letters.
+/// A color as `#rrggbb`, in lowercase.
 ///
 /// # Errors
-/// [`Fault`].
-pub fn color(text: &str) -> Result<String, Fault> {
+/// [`FieldError`] at `pointer` for any other notation.
+pub fn color(pointer: &str, text: &str) -> Result<String, FieldError> {
     let hex =
         text.strip_prefix('#').filter(|hex| hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
-    hex.map(|hex| format!("#{}", hex.to_ascii_lowercase())).ok_or(COLOR)
+    let color = hex.map(|hex| format!("#{}", hex.to_ascii_lowercase()));
+    color.ok_or_else(|| FieldError::new(pointer, COLOR))
 }
 
-/// A code that names an inbox for integrations. It is kept as written, and unique in the organization whatever the case.
+/// A code by which integrations choose an inbox. It is stored as entered, and is unique in the organization regardless of
+/// case.
 ///
 /// # Errors
-/// [`Fault`].
-pub fn api_code(text: &str) -> Result<String, Fault> {
+/// [`FieldError`] at `pointer` if it cannot be part of a key and a URL.
+pub fn api_code(pointer: &str, text: &str) -> Result<String, FieldError> {
     let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     let all = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    (first && all && (2..=40).contains(&text.len())).then(|| text.to_owned()).ok_or(API_CODE)
+    let fits = first && all && (2..=40).contains(&text.len());
+    fits.then(|| text.to_owned()).ok_or_else(|| FieldError::new(pointer, API_CODE))
 }
 
-/// An API code made of a name: `Front desk` → `front-desk`. The second and later `attempt`s end in entropy, for when the
-/// first is taken.
+/// An API code derived from a name: `Front desk` → `front-desk`. If `attempt` is not 0, it ends in digits of `entropy`, for
+/// the case that the first code is taken.
 pub fn api_code_of(name: &str, attempt: u32, entropy: u64) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let slug = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");
@@ -49,67 +60,71 @@ pub fn api_code_of(name: &str, attempt: u32, entropy: u64) -> String {
     if attempt == 0 { slug.to_owned() } else { format!("{slug}-{:04x}", entropy & 0xffff) }
 }
 
-/// An e-mail address.
+/// An e-mail address, trimmed.
 ///
 /// # Errors
-/// [`Fault`].
-pub fn email(text: &str) -> Result<String, Fault> {
+/// [`FieldError`] at `pointer` unless it is a bare ASCII address with a domain name.
+pub fn email(pointer: &str, text: &str) -> Result<String, FieldError> {
     let text = text.trim();
     let options =
         email_address::Options::default().with_required_tld().without_display_text().without_domain_literal();
     let fits = text.len() <= 254
         && text.is_ascii()
         && email_address::EmailAddress::parse_with_options(text, options).is_ok();
-    fits.then(|| text.to_owned()).ok_or(EMAIL)
+    fits.then(|| text.to_owned()).ok_or_else(|| FieldError::new(pointer, EMAIL))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn expected<T>(value: Result<T, FieldError>) -> Option<String> {
+        value.err().map(|error| error.expected.into_owned())
+    }
+
     #[test]
     fn a_name_is_trimmed_and_bounded() {
-        assert_eq!(name("  Front desk ").as_deref(), Ok("Front desk"));
-        assert_eq!(name(&"ü".repeat(80)).map(|name| name.chars().count()), Ok(80));
+        assert_eq!(name("/name", "  Front desk ").as_deref(), Ok("Front desk"));
+        assert_eq!(name("/name", &"ü".repeat(80)).map(|name| name.chars().count()), Ok(80));
         for bad in ["", "   ", "a\nb", &"x".repeat(81)] {
-            assert_eq!(name(bad), Err(NAME), "{bad:?}");
+            assert_eq!(name("/name", bad), Err(FieldError::new("/name", NAME)), "{bad:?}");
         }
     }
 
     #[test]
-    fn a_colour_has_six_digits() {
-        assert_eq!(color("#2F6F9f").as_deref(), Ok("#2f6f9f"));
+    fn a_color_has_six_digits() {
+        assert_eq!(color("/color", "#2F6F9f").as_deref(), Ok("#2f6f9f"));
         for bad in ["", "2f6f9f", "#2f6f9", "#2f6f9g", "#2f6f9f0", "blue"] {
-            assert_eq!(color(bad), Err(COLOR), "{bad:?}");
+            assert_eq!(expected(color("/color", bad)).as_deref(), Some(COLOR), "{bad:?}");
         }
     }
 
     #[test]
-    fn an_api_code_can_stand_in_a_key_and_an_address() {
+    fn an_api_code_can_be_part_of_a_key_and_a_url() {
         for good in ["FRONTDESK", "front-desk_2.a", "a1"] {
-            assert_eq!(api_code(good).as_deref(), Ok(good));
+            assert_eq!(api_code("/apiCode", good).as_deref(), Ok(good));
         }
         for bad in ["", "a", "-ab", "a b", "a#b", "ä1", &"x".repeat(41)] {
-            assert_eq!(api_code(bad), Err(API_CODE), "{bad:?}");
+            assert_eq!(expected(api_code("/apiCode", bad)).as_deref(), Some(API_CODE), "{bad:?}");
         }
     }
 
     #[test]
-    fn an_api_code_made_of_a_name_is_always_one() {
+    fn an_api_code_derived_from_a_name_is_always_valid() {
         assert_eq!(api_code_of("Front desk", 0, 7), "front-desk");
         assert_eq!(api_code_of("Front desk", 1, 0xbeef), "front-desk-beef");
         assert_eq!(api_code_of("受付", 0, 7), "inbox");
         for text in ["", "--", "a", "Ärzte & Co.", &"long name ".repeat(9)] {
             for attempt in 0..3 {
                 let code = api_code_of(text, attempt, 0x1234_5678);
-                assert_eq!(api_code(&code).as_deref(), Ok(code.as_str()), "{text:?}");
+                assert_eq!(api_code("/apiCode", &code).as_deref(), Ok(code.as_str()), "{text:?}");
             }
         }
     }
 
     #[test]
-    fn an_address_is_one() {
-        assert_eq!(email(" ada@clinic.example ").as_deref(), Ok("ada@clinic.example"));
+    fn an_e_mail_address_is_bare_and_has_a_domain_name() {
+        assert_eq!(email("/email", " ada@clinic.example ").as_deref(), Ok("ada@clinic.example"));
         for bad in [
             "",
             "ada",
@@ -120,16 +135,16 @@ mod tests {
             "a b@clinic.example",
             "ada@clinic.example\r\nBcc: x@y.example",
         ] {
-            assert_eq!(email(bad), Err(EMAIL), "{bad:?}");
+            assert_eq!(expected(email("/email", bad)).as_deref(), Some(EMAIL), "{bad:?}");
         }
     }
 
     #[test]
     fn limits_hold_to_the_last_character() {
         let address = |length: usize| format!("a@{}.example", "b".repeat(length - 10));
-        assert!(name("x").is_ok());
-        assert!(api_code("ab").is_ok() && api_code(&"x".repeat(40)).is_ok());
-        assert!(email(&address(60)).is_ok() && email("adä@clinic.example").is_err());
+        assert!(name("/name", "x").is_ok());
+        assert!(api_code("/apiCode", "ab").is_ok() && api_code("/apiCode", &"x".repeat(40)).is_ok());
+        assert!(email("/email", &address(60)).is_ok() && email("/email", "adä@clinic.example").is_err());
         assert_eq!(api_code_of("ab", 0, 7), "ab");
         assert_eq!(api_code_of("Front desk", 2, 0x1_0000), "front-desk-0000");
     }

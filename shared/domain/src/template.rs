@@ -6,7 +6,13 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use crate::{contact::Contact, ids::TemplateId, import::MAX_CUSTOM_NAME_LENGTH, user::UserRef};
+use crate::{
+    contact::Contact,
+    field::{FieldError, FieldErrors},
+    ids::TemplateId,
+    import::MAX_CUSTOM_NAME_LENGTH,
+    user::UserRef,
+};
 
 /// Longest name of a canned response, in characters.
 pub const MAX_NAME_LENGTH: usize = 80;
@@ -28,22 +34,22 @@ impl CannedResponse {
     /// Takes what a person entered; blanks around and within the name are tidied up.
     ///
     /// # Errors
-    /// Each field that makes no sense, with a sentence.
-    pub fn parse(id: TemplateId, name: &str, text: &str) -> Result<Self, Vec<(String, String)>> {
+    /// All [`FieldError`]s at once.
+    pub fn parse(id: TemplateId, name: &str, text: &str) -> Result<Self, Vec<FieldError>> {
         let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-        let mut faults = Vec::new();
-        let mut fault = |field: &str, wanted: String| faults.push((field.to_owned(), wanted));
+        let mut errors = FieldErrors::default();
         if name.is_empty() || name.chars().count() > MAX_NAME_LENGTH || name.contains(char::is_control) {
-            fault("/name", format!("1 to {MAX_NAME_LENGTH} characters on one line"));
+            errors.add("/name", format!("1 to {MAX_NAME_LENGTH} characters on one line"));
         }
         if text.trim().is_empty() || text.chars().count() > MAX_TEXT_LENGTH {
-            fault("/text", format!("1 to {MAX_TEXT_LENGTH} characters"));
-        } else if let Err(wrong) = Template::parse(text) {
-            for wrong in wrong {
-                fault("/text", wrong.to_string());
+            errors.add("/text", format!("1 to {MAX_TEXT_LENGTH} characters"));
+        } else if let Err(invalid) = Template::parse(text) {
+            for error in invalid {
+                errors.add("/text", error.to_string());
             }
         }
-        if faults.is_empty() { Ok(Self { id, name, text: text.to_owned() }) } else { Err(faults) }
+        errors.finish()?;
+        Ok(Self { id, name, text: text.to_owned() })
     }
 
     /// The name as names are compared.
@@ -284,10 +290,11 @@ mod tests {
             |name: &str, text: &str| CannedResponse::parse(TemplateId::parse("tpl_1").unwrap(), name, text);
         let kept = parse("  Office \t hours ", "Hi {{firstName|there}}").unwrap();
         assert_eq!((kept.name.as_str(), kept.folded_name().as_str()), ("Office hours", "office hours"));
-        let faults = parse(" ", "{{nick}} and {{name}} {{firstName}}").unwrap_err();
-        let fields: Vec<_> = faults.iter().map(|(field, _)| field.as_str()).collect();
-        assert_eq!(fields, ["/name", "/text", "/text"]);
-        assert!(faults[1].1.contains("\"nick\"") && faults[2].1.contains("\"name\""), "{faults:?}");
+        let errors = parse(" ", "{{nick}} and {{name}} {{firstName}}").unwrap_err();
+        let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/name", "/text", "/text"]);
+        let names = errors[1].expected.contains("\"nick\"") && errors[2].expected.contains("\"name\"");
+        assert!(names, "{errors:?}");
         assert!(parse(&"n".repeat(80), &"t".repeat(1600)).is_ok());
         assert_eq!(parse(&"n".repeat(81), &"t".repeat(1601)).unwrap_err().len(), 2);
         assert_eq!(parse("Empty", " \n").unwrap_err().len(), 1);

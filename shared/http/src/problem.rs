@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 use shared_aws::{clients::BucketError, table::StoreError};
+use shared_domain::field::FieldError;
 
 /// Where the codes are explained; the code is appended.
 const TYPES: &str = "https://shared-inbox.dev/problems/";
@@ -62,13 +63,13 @@ impl Problem {
     }
 
     /// Fields of the right shape that make no sense, all at once: pointer and what is expected.
-    pub fn invalid(faults: &[(String, &str)]) -> Self {
-        let detail = match faults {
-            [(pointer, wanted)] => format!("{pointer} makes no sense: {wanted}."),
-            _ => format!("{} fields make no sense; `errors` names them.", faults.len()),
+    pub fn invalid(errors: &[FieldError]) -> Self {
+        let detail = match errors {
+            [FieldError { pointer, expected }] => format!("{pointer} makes no sense: {expected}."),
+            _ => format!("{} fields make no sense; `errors` names them.", errors.len()),
         };
-        let error = |(pointer, detail): &(String, &str)| json!({ "pointer": pointer, "detail": detail });
-        let errors: Vec<Value> = faults.iter().map(error).collect();
+        let error = |error: &FieldError| json!({ "pointer": error.pointer, "detail": error.expected });
+        let errors: Vec<Value> = errors.iter().map(error).collect();
         Self::new(422, "invalid_fields", detail).with("errors", errors)
     }
 
@@ -102,6 +103,18 @@ impl Problem {
         body.insert("code".into(), self.code.into());
         body.insert("requestId".into(), request_id.into());
         Value::Object(body)
+    }
+}
+
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Self {
+        Self::invalid(&[error])
+    }
+}
+
+impl From<Vec<FieldError>> for Problem {
+    fn from(errors: Vec<FieldError>) -> Self {
+        Self::invalid(&errors)
     }
 }
 

@@ -128,8 +128,12 @@ pub fn contact_row(bytes: &[u8]) {
         number || !safe.starts_with(['=', '+', '-', '@', '\t', '\r']),
         "a spreadsheet would calculate {safe:?}"
     );
-    let _ =
-        (settings::name(&text), settings::email(&text), settings::color(&text), settings::api_code(&text));
+    let _ = (
+        settings::name("", &text),
+        settings::email("", &text),
+        settings::color("", &text),
+        settings::api_code("", &text),
+    );
 }
 
 /// STOP, START, HELP.

@@ -6,11 +6,11 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
-    MAX_CUSTOM_VALUE_LENGTH, MAX_EXTERNAL_ID_LENGTH,
+    MAX_CUSTOM_VALUE_LENGTH,
     cell::import_cell,
     columns::{Column, Columns},
 };
-use crate::{ids::UserId, phone::PhoneNumber, settings};
+use crate::{contact, ids::UserId, phone::PhoneNumber, settings};
 
 /// What the `StaffId` column says about the assigned user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl Cells {
             return Err(ENCODING);
         }
         match column {
-            Column::ExternalId => self.external_id = Some(external_id(cell)?),
+            Column::ExternalId => self.external_id = Some(contact::external_id(cell).ok_or(EXTERNAL_ID)?),
             Column::FirstName => self.first_name = name(cell)?,
             Column::LastName => self.last_name = name(cell)?,
             Column::MobileNumber => self.number = Some(number(cell)?),
@@ -141,13 +141,8 @@ impl Cells {
     }
 }
 
-fn external_id(cell: &str) -> Result<String, Reason> {
-    let fits = (1..=MAX_EXTERNAL_ID_LENGTH).contains(&cell.len()) && !cell.contains(char::is_control);
-    fits.then(|| cell.to_owned()).ok_or(EXTERNAL_ID)
-}
-
 fn name(cell: &str) -> Result<Option<String>, Reason> {
-    if cell.is_empty() { Ok(None) } else { settings::name(cell).map(Some).map_err(|_| NAME) }
+    if cell.is_empty() { Ok(None) } else { settings::name("", cell).map(Some).map_err(|_| NAME) }
 }
 
 /// Spreadsheets show a long number in a narrow column as `2.0256E+09`, and save it that way: the digits are lost.

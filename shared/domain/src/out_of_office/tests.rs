@@ -164,7 +164,7 @@ fn every_fault_is_told_at_once() {
         )
     };
     let pointers: Vec<_> =
-        Schedule::parse(&bad).unwrap_err().into_iter().map(|(pointer, _)| pointer).collect();
+        Schedule::parse(&bad).unwrap_err().into_iter().map(|error| error.pointer).collect();
     let all = [
         "/message",
         "/timeZone",

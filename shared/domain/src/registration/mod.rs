@@ -8,7 +8,11 @@ pub mod decision;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ids::UserId, time::Timestamp};
+use crate::{
+    field::{FieldError, FieldErrors},
+    ids::UserId,
+    time::Timestamp,
+};
 
 /// The A2P 10DLC campaign of a team, as far as sending is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,12 +212,15 @@ pub struct CampaignSubmission {
 }
 
 impl CampaignSubmission {
-    /// Every field that the carrier would refuse: a JSON pointer and what is expected.
-    pub fn faults(&self) -> Vec<(String, &'static str)> {
-        let mut faults = Vec::new();
-        let mut check = |pointer: &str, holds: bool, wanted: &'static str| {
+    /// Checks every field against the carrier's limits.
+    ///
+    /// # Errors
+    /// Every field that the carrier would refuse.
+    pub fn check(&self) -> Result<(), Vec<FieldError>> {
+        let mut errors = FieldErrors::default();
+        let mut check = |pointer: &str, holds: bool, expected: &'static str| {
             if !holds {
-                faults.push((pointer.to_owned(), wanted));
+                errors.add(pointer, expected);
             }
         };
         let length = |text: &str, from: usize, to: usize| (from..=to).contains(&text.trim().chars().count());
@@ -235,7 +242,7 @@ impl CampaignSubmission {
         {
             check(pointer, url.as_deref().is_none_or(is_web_address), "an https address");
         }
-        faults
+        errors.finish()
     }
 }
 
@@ -416,7 +423,7 @@ mod tests {
 
     #[test]
     fn every_field_that_the_carrier_would_refuse_is_named_at_once() {
-        assert_eq!(submission().faults(), []);
+        assert_eq!(submission().check(), Ok(()));
         let bad = CampaignSubmission {
             use_case: "low volume".into(),
             description: "short".into(),
@@ -426,7 +433,7 @@ mod tests {
             terms_url: Some("javascript:alert(1)".into()),
             ..submission()
         };
-        let pointers: Vec<_> = bad.faults().into_iter().map(|(pointer, _)| pointer).collect();
+        let pointers: Vec<_> = bad.check().unwrap_err().into_iter().map(|error| error.pointer).collect();
         let all = [
             "/useCase",
             "/description",
