@@ -1,10 +1,12 @@
 //! The documentation against the repository: the features name tests that exist, and links lead to files.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
+
+use test_kit::docs::assert_block;
 
 use super::ROOT;
 
@@ -116,46 +118,73 @@ fn sources() -> Vec<(PathBuf, String)> {
     all
 }
 
-/// Values of the field `event` in the log lines of a source.
-fn logged_events(source: &str) -> Vec<&str> {
-    let calls = ["trace!(", "debug!(", "info!(", "warn!(", "error!("];
-    let calls = calls
-        .iter()
-        .flat_map(|call| source.split(&format!("tracing::{call}")[..]).skip(1).collect::<Vec<_>>());
-    let fields = calls.filter_map(|rest| rest.split(");").next());
-    fields
-        .flat_map(|fields| fields.split(" event = ").skip(1).chain(fields.strip_prefix("event = ")))
-        .collect()
+/// A kind of log line.
+#[derive(Default)]
+struct LoggedEvent {
+    levels: BTreeSet<String>,
+    messages: BTreeSet<String>,
+}
+
+/// The events in the log lines of the code, by name.
+fn logged_events() -> BTreeMap<String, LoggedEvent> {
+    let mut events: BTreeMap<String, LoggedEvent> = BTreeMap::new();
+    for (path, source) in sources() {
+        for call in source.split("tracing::").skip(1) {
+            let Some((level, rest)) = call.split_once("!(") else { continue };
+            if !["trace", "debug", "info", "warn", "error"].contains(&level) {
+                continue;
+            }
+            let fields = rest.split(");").next().unwrap();
+            let strings: Vec<&str> = fields.split('"').skip(1).step_by(2).collect();
+            let spaced = format!(" {}", fields.split_whitespace().collect::<Vec<_>>().join(" "));
+            let names: Vec<&str> = spaced.split(" event = ").skip(1).collect();
+            let Some(name) = names.first() else { continue };
+            assert_eq!(names.len(), 1, "a log line has one event in {}: {fields}", path.display());
+            let name = name
+                .strip_prefix('"')
+                .unwrap_or_else(|| panic!("an event has a name in {}: {fields}", path.display()));
+            let event = events.entry(name.split('"').next().unwrap().to_owned()).or_default();
+            event.levels.insert(level.to_owned());
+            event.messages.insert((*strings.last().unwrap()).to_owned());
+        }
+    }
+    events
+}
+
+/// Events that a metric filter of the template counts.
+fn counted_events() -> BTreeSet<String> {
+    let filters = super::resources("AWS::Logs::MetricFilter");
+    let patterns = filters.values().filter_map(|filter| filter["FilterPattern"].as_str());
+    let names = patterns.filter_map(|pattern| pattern.split("event = \"").nth(1));
+    names.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
 #[test]
 fn the_logging_page_lists_the_events_of_the_code() {
-    let mut logged = BTreeSet::new();
-    for (path, source) in sources() {
-        for value in logged_events(&source) {
-            let name = value.strip_prefix('"').and_then(|rest| rest.split('"').next());
-            logged.insert(
-                name.unwrap_or_else(|| panic!("an event without a name in {}", path.display())).to_owned(),
-            );
-        }
-    }
-    let page = read("docs/logging.md");
-    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
-    let listed: BTreeSet<_> = rows.map(|row| row.split('`').next().unwrap().to_owned()).collect();
-    assert_eq!(listed, logged, "the left side is docs/logging.md");
+    let (events, counted) = (logged_events(), counted_events());
+    let list =
+        |words: &BTreeSet<String>, separator| words.iter().cloned().collect::<Vec<_>>().join(separator);
+    let rows = events.iter().map(|(name, event)| {
+        let bell = if counted.contains(name) { " 🔔" } else { "" };
+        let (levels, messages) = (list(&event.levels, ", "), list(&event.messages, "; "));
+        format!("| `{name}`{bell} | {levels} | {messages} |\n")
+    });
+    let table = "| Event | Level | Message |\n|---|---|---|\n".to_owned() + &rows.collect::<String>();
+    assert_block("docs/logging.md", "events", &table);
+    assert!(
+        counted.iter().all(|name| events.contains_key(name)),
+        "every metric filter counts an event of the code"
+    );
 }
 
 #[test]
-fn every_metric_filter_counts_an_event_of_the_logging_page() {
-    let marked = |line: &str| line.strip_prefix("| `").filter(|row| row.contains('🔔')).map(str::to_owned);
+fn the_logging_page_explains_every_error() {
     let page = read("docs/logging.md");
-    let listed: BTreeSet<_> =
-        page.lines().filter_map(marked).map(|row| row.split('`').next().unwrap().to_owned()).collect();
-    let filters = super::resources("AWS::Logs::MetricFilter");
-    let patterns = filters.values().filter_map(|filter| filter["FilterPattern"].as_str());
-    let counted = patterns.filter_map(|pattern| pattern.split("event = \"").nth(1));
-    let counted: BTreeSet<_> = counted.map(|rest| rest.split('"').next().unwrap().to_owned()).collect();
-    assert_eq!(listed, counted, "the left side is docs/logging.md");
+    let rows = page.split("## Errors").nth(1).unwrap().lines().filter(|line| line.starts_with("| `"));
+    let names = rows.flat_map(|row| row.split(" | ").next().unwrap().split(", "));
+    let explained: BTreeSet<_> = names.map(|name| name.trim_matches(['|', ' ', '`']).to_owned()).collect();
+    let events = logged_events().into_iter().filter(|(_, event)| event.levels.contains("error"));
+    assert_eq!(explained, events.map(|(name, _)| name).collect());
 }
 
 /// Parameter and default of each setting that infra/README.md lists.
@@ -199,4 +228,21 @@ fn the_operation_page_explains_every_alarm() {
     let names = rows.flat_map(|row| row.split(" | ").next().unwrap().split(", "));
     let explained: BTreeSet<_> = names.map(|name| name.trim_matches(['|', ' ', '`']).to_owned()).collect();
     assert_eq!(explained, super::resources("AWS::CloudWatch::Alarm").into_keys().collect());
+}
+
+/// Prose that repeats a constant of the code: the page, its words, the source, and the line that sets the constant.
+const FIGURES: [(&str, &str, &str, &str); 4] = [
+    ("README.md", "Python 3.11 or newer", "infra/local/prerequisites.py", "MINIMUM_PYTHON = (3, 11)"),
+    ("CONTRIBUTING.md", "Python 3.11 or newer", "infra/local/prerequisites.py", "MINIMUM_PYTHON = (3, 11)"),
+    ("ARCHITECTURE.md", "**chunks** of 1,000", "functions/contact-import/src/slice.rs", "chunk: 1_000"),
+    ("docs/using-the-api.md", "For 48 hours", "shared/aws/src/table/idempotency.rs", "from_hours(48)"),
+];
+
+#[test]
+fn figures_in_prose_are_those_of_the_code() {
+    for (page, words, source, line) in FIGURES {
+        let prose = read(page).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(prose.contains(words), "{page} says {words:?}");
+        assert!(read(source).contains(line), "{source} has {line:?}, as {page} says");
+    }
 }
