@@ -1,7 +1,8 @@
-//! What a form may set of a resource, and the property that shows it.
+//! The attributes of a resource that forms can set: the form field, the JSON property, and the type of the
+//! value.
 //!
-//! A field that is not given leaves the property as it is. An empty text or URL empties it; any other empty field counts
-//! as not given.
+//! An absent field leaves the property unchanged. An empty text or URL sets the property to null. Other empty
+//! fields count as absent.
 
 use serde_json::{Map, Value};
 
@@ -9,35 +10,35 @@ use crate::failure::Failure;
 use crate::form::Fields;
 use crate::messages::send_request::is_web_address;
 
-/// The properties that forms set.
+/// The attributes of a resource, by property name.
 pub(crate) type Attributes = Map<String, Value>;
 
-/// One field of the form, its property and what it holds.
+/// A form field, its property, and the type of the value.
 pub(crate) struct Attribute(pub(crate) &'static str, pub(crate) &'static str, pub(crate) Kind);
 
-/// What an attribute holds, with its first value where that is not null.
+/// The type of an attribute, with its initial value if that is not null.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// Any text.
     Text,
     /// An `http` or `https` URL.
     Url,
-    /// `GET` or `POST`, which is the first.
+    /// `GET` or `POST`. The initial value is `POST`.
     Method,
-    /// `true` or `false`.
     Flag(bool),
-    /// A whole number.
     Whole(u32),
-    /// Texts, by repeating the field; all are replaced at once.
+    /// A list of texts from a repeated field. It is replaced as a whole.
     Texts(&'static [&'static str]),
 }
 
-/// A resource of which nothing was set yet.
-pub(crate) fn unset(attributes: &[Attribute]) -> Attributes {
-    attributes.iter().map(|Attribute(_, property, kind)| ((*property).to_owned(), first(*kind))).collect()
+/// The initial attributes.
+pub(crate) fn initial(attributes: &[Attribute]) -> Attributes {
+    attributes
+        .iter()
+        .map(|Attribute(_, property, kind)| ((*property).to_owned(), initial_value(*kind)))
+        .collect()
 }
 
-/// Sets what a form gives, or nothing when one field of it is wrong.
+/// Sets the attributes that the form has. Sets nothing if one of them is invalid.
 pub(crate) fn set(attributes: &[Attribute], fields: &Fields, set: &mut Attributes) -> Result<(), Failure> {
     let given: Vec<_> = attributes
         .iter()
@@ -49,7 +50,7 @@ pub(crate) fn set(attributes: &[Attribute], fields: &Fields, set: &mut Attribute
     Ok(())
 }
 
-/// The resource: what forms set, and the rest.
+/// The JSON resource: the attributes and the other properties.
 pub(crate) fn resource(attributes: &Attributes, rest: Value) -> Value {
     let mut resource = attributes.clone();
     if let Value::Object(rest) = rest {
@@ -58,7 +59,7 @@ pub(crate) fn resource(attributes: &Attributes, rest: Value) -> Value {
     Value::Object(resource)
 }
 
-fn first(kind: Kind) -> Value {
+fn initial_value(kind: Kind) -> Value {
     match kind {
         Kind::Text | Kind::Url => Value::Null,
         Kind::Method => "POST".into(),
@@ -73,13 +74,13 @@ fn read(field: &str, kind: Kind, fields: &Fields) -> Result<Option<Value>, Failu
         Kind::Text => Ok(fields.given(field).map(text)),
         Kind::Url => match fields.given(field) {
             Some(url) if !url.is_empty() && !is_web_address(url) => {
-                Err(Failure::parameter(format!("{field} is not an http or https URL")))
+                Err(Failure::parameter(format!("{field} must be an http or https URL")))
             }
             given => Ok(given.map(text)),
         },
         Kind::Method => match fields.get(field) {
             Some(method) if !matches!(method, "GET" | "POST") => {
-                Err(Failure::parameter(format!("{field} is neither GET nor POST")))
+                Err(Failure::parameter(format!("{field} must be GET or POST")))
             }
             given => Ok(given.map(Value::from)),
         },
@@ -116,8 +117,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_set_and_the_rest_stays() {
-        let mut attributes = unset(&ATTRIBUTES);
+    fn given_fields_are_set_and_absent_fields_stay() {
+        let mut attributes = initial(&ATTRIBUTES);
         let first = json!({ "name": null, "url": null, "method": "POST", "sticky": true, "period": 7, "words": ["STOP"] });
         assert_eq!(Value::Object(attributes.clone()), first);
         let fields = form(&[
@@ -139,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_field_sets_nothing() {
+    fn an_invalid_field_sets_nothing() {
         for wrong in [("Url", "mailto:a"), ("Method", "PUT"), ("Sticky", "maybe"), ("Period", "-1")] {
-            let mut attributes = unset(&ATTRIBUTES);
+            let mut attributes = initial(&ATTRIBUTES);
             assert!(
                 set(&ATTRIBUTES, &form(&[("Name", "Desk"), wrong]), &mut attributes).is_err(),
                 "{wrong:?}"
             );
-            assert_eq!(attributes, unset(&ATTRIBUTES));
+            assert_eq!(attributes, initial(&ATTRIBUTES));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Basic auth with the account's sid and token, and the account named in a path.
+//! Authentication with the account and its token, and the check of the account in a path.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use base64::engine::general_purpose::STANDARD;
 use crate::failure::Failure;
 use crate::{Carrier, Settings};
 
-/// Lets a request through when it shows the account and its token, else answers `401` with code 20003.
+/// Requires Basic authentication. Responds with `401` and code 20003 otherwise.
 pub(crate) async fn require_account(
     State(carrier): State<Arc<Carrier>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if shows_account(request.headers(), &carrier.settings) {
+    if has_credentials(request.headers(), &carrier.settings) {
         next.run(request).await
     } else {
         Failure::unauthenticated().into_response()
@@ -27,13 +27,13 @@ pub(crate) async fn require_account(
 }
 
 impl Carrier {
-    /// Another account's resources do not exist here.
-    pub(crate) fn own(&self, account: &str, path: &str) -> Result<(), Failure> {
+    /// Errors with 404 if a path names another account.
+    pub(crate) fn check_account(&self, account: &str, path: &str) -> Result<(), Failure> {
         if account == self.settings.account_sid { Ok(()) } else { Err(Failure::not_found(path)) }
     }
 }
 
-fn shows_account(headers: &HeaderMap, settings: &Settings) -> bool {
+fn has_credentials(headers: &HeaderMap, settings: &Settings) -> bool {
     let expected = format!("{}:{}", settings.account_sid, settings.auth_token);
     headers
         .get(AUTHORIZATION)

@@ -1,18 +1,10 @@
-//! Control routes: what a person or a test makes happen. They are ours, not Twilio's.
+//! Control routes: they make things happen that at Twilio come from phones and carriers.
+//! `templates/help.html` describes them with their fields; those of campaigns are in
+//! [`crate::campaigns::control`].
 //!
-//! | route | fields | answer |
-//! |---|---|---|
-//! | `inbound-message` | `To`, `From`, `Body`, `Media` (`media`: a word for each file), `MediaUrl` or `MediaUrl0`…, `MediaContentType0`…, `OptOutType`, `MessagingServiceSid`, `MessageSid` | `messageSid` and the webhook's |
-//! | `inbound-call` | `To`, `From`, `CallSid` | `callSid` and the webhook's; its body is the TwiML |
-//! | `message-status` | `MessageSid`, `Status`, `ErrorCode` | `messageSid`, `status` and the callback's |
-//! | `message-media` | `MessageSid` | `messageSid` and `mediaUrls`: the addresses that it came with |
-//! | `campaign-status` | `MessagingServiceSid`, `Status`, `ErrorCode`, `Notify` (true) | `messagingServiceSid`, `campaignSid`, `status`, `eventIds` and the sinks' (`campaign_control`) |
-//! | `redeliver-event` | `EventId`, `Count` (1) | `eventId` and the sinks' (`campaign_control`) |
-//! | `fault` | `Kind`, `Count` (1), `On` (`messages`) | `kind`, `count`, `on` (`fault`) |
-//!
-//! A webhook's part of an answer is `webhookStatus` (null when it never answered), `webhookBody` and `attempts`. Of
-//! several posts to sinks it is the first that failed, else the last, with the attempts of all. The sid of a text that
-//! came in before delivers the same form once more; nothing else is needed then.
+//! The response has the answer of the product's webhook: `webhookStatus` (null if it did not answer),
+//! `webhookBody` and `attempts`. If several sinks are notified, it is the first failure, else the last
+//! answer, with the attempts of all.
 
 use std::sync::Arc;
 
@@ -32,7 +24,7 @@ use crate::messages::message::{Direction, Status};
 use crate::site::Site;
 use crate::webhook::{Answer, Params, Retries};
 
-/// What became of a webhook, in the answer of a control route.
+/// The answer to a webhook, in the response of a control route.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Outcome {
@@ -65,15 +57,15 @@ pub(crate) struct CallAnswered {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct StatusTold {
+pub(crate) struct StatusSet {
     message_sid: String,
     status: &'static str,
     #[serde(flatten)]
     outcome: Outcome,
 }
 
-/// A phone sends a message, or an earlier message's webhook is delivered again. The message is kept even if the
-/// webhook fails.
+/// `POST /_twilio/simulate/inbound-message`: a phone sends a message, or an earlier message's webhook is
+/// delivered again. The message is kept even if the webhook fails.
 pub(crate) async fn inbound_message(
     State(carrier): State<Arc<Carrier>>,
     site: Site,
@@ -90,7 +82,7 @@ impl Carrier {
         site: &Site,
         fields: &Fields,
     ) -> Result<(String, Answer), Failure> {
-        let (message_sid, params) = receive(self, site, fields)?;
+        let (message_sid, params) = inbound_form(self, site, fields)?;
         let url = format!("{}/webhooks/twilio/messages", self.settings.webhook_base);
         let answer = self.webhooks.post(&url, &params, Retries::ALL).await;
         tracing::info!(
@@ -103,7 +95,7 @@ impl Carrier {
     }
 }
 
-/// A call comes in; it is rung once.
+/// `POST /_twilio/simulate/inbound-call`: a phone calls. The webhook is tried once.
 pub(crate) async fn inbound_call(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
@@ -113,11 +105,11 @@ pub(crate) async fn inbound_call(
         params.iter().find(|(name, _)| name == "CallSid").map(|(_, sid)| sid.clone()).unwrap_or_default();
     let url = format!("{}/webhooks/twilio/voice", carrier.settings.webhook_base);
     let answer = carrier.webhooks.post(&url, &params, Retries::NONE).await;
-    tracing::info!(call.sid = call_sid, answer = answer.status, "a call came in");
+    tracing::info!(call.sid = call_sid, answer = answer.status, "inbound call delivered");
     Ok(Json(CallAnswered { call_sid, outcome: answer.into() }))
 }
 
-/// The files of a message, as their addresses came: the carrier would fetch them now.
+/// `POST /_twilio/simulate/message-media`: returns the media URLs of a message.
 pub(crate) async fn message_media(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
@@ -128,16 +120,18 @@ pub(crate) async fn message_media(
     Ok(Json(json!({ "messageSid": message_sid, "mediaUrls": message.media_urls })))
 }
 
-/// A message enters a state, and its callback goes out now.
+/// `POST /_twilio/simulate/message-status`: sets the status of an outbound message and calls the product
+/// back.
 pub(crate) async fn message_status(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
-) -> Result<Json<StatusTold>, Failure> {
+) -> Result<Json<StatusSet>, Failure> {
     let message_sid = fields.required("MessageSid")?.to_owned();
-    let status = Status::parse(fields.required("Status")?)
-        .ok_or_else(|| Failure::parameter("Status is not a state of a message".to_owned()))?;
+    let status = Status::parse(fields.required("Status")?).ok_or_else(|| {
+        Failure::parameter("Status must be a status of Twilio messages, such as delivered".to_owned())
+    })?;
     let code = fields.whole("ErrorCode")?;
-    let callback = match carrier.log().tell(&message_sid, status, code, Timestamp::now()) {
+    let callback = match carrier.log().set_status(&message_sid, status, code, Timestamp::now()) {
         Some(message) => Callback::of(message, &carrier.settings.account_sid),
         None => return Err(Failure::not_found(&format!("/Messages/{message_sid}"))),
     };
@@ -146,11 +140,11 @@ pub(crate) async fn message_status(
         None => Answer { status: None, body: String::new(), attempts: 0 },
     };
     let status = status.as_str();
-    tracing::info!(message.sid = message_sid, status, answer = answer.status, "a status was told by hand");
-    Ok(Json(StatusTold { message_sid, status, outcome: answer.into() }))
+    tracing::info!(message.sid = message_sid, status, answer = answer.status, "message status set");
+    Ok(Json(StatusSet { message_sid, status, outcome: answer.into() }))
 }
 
-/// The next requests of a kind go wrong; `none` without `On` ends every fault.
+/// `POST /_twilio/simulate/fault`: the next requests fail. `none` without `On` ends all faults.
 pub(crate) async fn fault(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
@@ -163,11 +157,11 @@ pub(crate) async fn fault(
         (None, None) => *carrier.faults() = Faults::default(),
         (fault, target) => carrier.faults().set(target.unwrap_or_default(), fault, count),
     }
-    tracing::info!(?fault, ?target, count, "a fault was set");
+    tracing::info!(?fault, ?target, count, "fault set");
     Ok(Json(json!({ "kind": kind, "count": count, "on": fields.get("On") })))
 }
 
-/// Names a number on the phone page.
+/// `POST /_twilio/simulate/name`: names a number on the phone page.
 pub(crate) async fn name(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
@@ -179,15 +173,16 @@ pub(crate) async fn name(
     Ok(Json(json!({ "phoneNumber": number, "name": name, "inbox": is_inbox })))
 }
 
-/// The sid and the form of a text: those of the first time when the sid is known.
-fn receive(carrier: &Carrier, site: &Site, fields: &Fields) -> Result<(String, Params), Failure> {
+/// Returns the sid and the webhook form of an inbound message. If the sid is known, these are the earlier
+/// ones.
+fn inbound_form(carrier: &Carrier, site: &Site, fields: &Fields) -> Result<(String, Params), Failure> {
     let mut log = carrier.log();
-    let before = fields.get("MessageSid").and_then(|sid| log.get(sid));
-    if let Some(message) = before {
+    let earlier = fields.get("MessageSid").and_then(|sid| log.get(sid));
+    if let Some(message) = earlier {
         return match &message.direction {
             Direction::Inbound { webhook } => Ok((message.sid.clone(), webhook.clone())),
             Direction::Outbound { .. } => {
-                Err(Failure::parameter("MessageSid is of a text that was sent, not received".to_owned()))
+                Err(Failure::parameter("MessageSid must be the sid of an inbound message".to_owned()))
             }
         };
     }

@@ -1,6 +1,7 @@
-//! Twilio's error answer: `{"code", "message", "more_info", "status"}`.
+//! Twilio's error response: `{"code", "message", "more_info", "status"}`.
 //!
-//! Source: the error dictionary at twilio.com/docs/api/errors. Clients are to go by `code`; the HTTP status is mostly 400.
+//! Source: the error dictionary at twilio.com/docs/api/errors. Clients should use `code`, because the HTTP
+//! status is mostly 400.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -8,7 +9,7 @@ use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// A request that is not carried out, or is said not to be.
+/// An error response.
 #[derive(Debug)]
 pub(crate) struct Failure {
     status: StatusCode,
@@ -17,7 +18,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The failure that Twilio answers with a code; unknown codes are plain refusals.
+    /// The error with one of Twilio's codes. Unknown codes have a general message.
     pub(crate) fn of(code: u32) -> Self {
         let (status, message) = match code {
             20003 => (StatusCode::UNAUTHORIZED, "Authenticate"),
@@ -54,7 +55,7 @@ impl Failure {
             21422 => (StatusCode::BAD_REQUEST, "PhoneNumber is not available"),
             21705 => (StatusCode::BAD_REQUEST, "The Messaging Service is invalid"),
             21710 => (StatusCode::CONFLICT, "Phone Number or Short Code is already in the Messaging Service"),
-            21711 => (StatusCode::CONFLICT, "The Messaging Service has a US A2P campaign already"),
+            21711 => (StatusCode::CONFLICT, "The Messaging Service already has a US A2P campaign"),
             21712 => (
                 StatusCode::CONFLICT,
                 "Phone Number or Short Code is associated with another Messaging Service",
@@ -62,17 +63,17 @@ impl Failure {
             21717 => (StatusCode::BAD_REQUEST, "The Brand Registration SID is not registered or not valid"),
             21720 => (StatusCode::BAD_REQUEST, "The A2P use case is invalid"),
             21729 => (StatusCode::BAD_REQUEST, "Cannot perform operation on suspended campaign"),
-            _ => (StatusCode::BAD_REQUEST, "The request cannot be carried out"),
+            _ => (StatusCode::BAD_REQUEST, "The request was refused"),
         };
         Self { status, code, message: message.to_owned() }
     }
 
-    /// A failure of [`Self::of`] that names the field.
+    /// The error with a code and a message that names the field.
     pub(crate) fn naming(code: u32, message: String) -> Self {
         Self { message, ..Self::of(code) }
     }
 
-    /// The sentence for people.
+    /// The message for people.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
@@ -88,7 +89,7 @@ impl Failure {
         Self { status: StatusCode::NOT_FOUND, code: 20404, message }
     }
 
-    /// `400`, code 20001: a parameter outside the error dictionary of messages.
+    /// `400`, code 20001: an invalid parameter without a code of its own.
     pub(crate) fn parameter(message: String) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: 20001, message }
     }

@@ -1,32 +1,32 @@
-//! A carrier on loopback that speaks Twilio's own HTTP API for text messages, numbers and their registration.
+//! The carrier simulator: Twilio's HTTP API for messages, phone numbers and their registration, on loopback.
 //!
-//! It takes sends, reports their fate by signed status callbacks, and makes inbound texts and calls when told to. It
-//! sells numbers, keeps messaging services and campaigns, and tells sinks what becomes of them. It decides nothing: no
-//! keyword is answered, no recipient is opted out, no sender is checked for its owner, no campaign is approved but on
-//! demand (`campaign-status`). What goes wrong goes wrong on demand (`fault`), but for numbers that end in 0000, which
-//! are always gone. Everything is held in memory and forgotten at the end.
+//! It accepts messages and reports their delivery by signed status callbacks. Inbound messages and calls come
+//! from the phone page or from control routes. It sells numbers, keeps messaging services and campaigns, and
+//! delivers events to sinks. It has no rules of its own: it answers no keyword, opts nobody out, does not
+//! check who owns a sender, and approves a campaign only on request (`campaign-status`). Failures also happen
+//! only on request ([`faults`]), except that numbers ending in 0000 are never available. All state is in
+//! memory.
 //!
-//! | route | does |
+//! | route | module |
 //! |---|---|
-//! | `POST /2010-04-01/Accounts/{sid}/Messages.json` | send (`messages`, `send_request`) |
-//! | `GET /2010-04-01/Accounts/{sid}/Messages.json` | list, newest first (`message_list`) |
-//! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}.json` | one message |
-//! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}/Media/{sid}` | a file of an inbound text, by way of a storage host (`media`) |
-//! | `GET /2010-04-01/Accounts/{sid}/AvailablePhoneNumbers/{US,CA}/Local.json` | search (`available_numbers`) |
-//! | `GET`, `POST /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json` | list, buy (`numbers`) |
-//! | `GET`, `POST`, `DELETE …/IncomingPhoneNumbers/{sid}.json` | one number: fetch, update, release |
-//! | `GET`, `POST /v1/Services`; `GET`, `POST`, `DELETE /v1/Services/{sid}` | messaging services (`services`) |
-//! | `GET`, `POST …/PhoneNumbers`; `GET`, `DELETE …/PhoneNumbers/{sid}` | a service's numbers (`service_numbers`) |
-//! | `GET`, `POST …/Compliance/Usa2p`; `GET`, `POST`, `DELETE …/Compliance/Usa2p/{sid}` | a service's campaign (`campaigns`, `campaign_request`) |
-//! | `GET`, `POST /v1/a2p/BrandRegistrations`; `GET …/{sid}` | brands (`brands`) |
-//! | `GET`, `POST /v1/Sinks`; `GET`, `POST`, `DELETE /v1/Sinks/{sid}` | where events go (`sinks`, `event_delivery`) |
-//! | `GET`, `POST /v1/Subscriptions`; `GET`, `DELETE /v1/Subscriptions/{sid}` | which of them (`subscriptions`, `event_type`) |
-//! | `POST /_twilio/simulate/{inbound-message,inbound-call,message-status,message-media,campaign-status,redeliver-event,fault}` | what a person or a test wants to happen (`control`, `campaign_control`) |
-//! | `GET /` | the texts, for a person to watch (`phone_page`) |
+//! | `GET /`, `POST /`, `GET /conversations`, `GET /help`: pages for people | [`phone_page`] |
+//! | `POST /_twilio/simulate/…`: control routes, described at `/help` | [`control`], [`campaigns`] |
+//! | `GET`, `POST /2010-04-01/Accounts/{sid}/Messages.json`: list, send | [`messages`] |
+//! | `GET /2010-04-01/Accounts/{sid}/Messages/{sid}.json`, `…/Media/{sid}`: one message, one attachment | [`messages`] |
+//! | `GET /2010-04-01/Accounts/{sid}/AvailablePhoneNumbers/{US,CA}/Local.json`: search | [`numbers`] |
+//! | `GET`, `POST /2010-04-01/Accounts/{sid}/IncomingPhoneNumbers.json`: list, buy | [`numbers`] |
+//! | `GET`, `POST`, `DELETE …/IncomingPhoneNumbers/{sid}.json`: one number | [`numbers`] |
+//! | `GET`, `POST /v1/Services`; `GET`, `POST`, `DELETE /v1/Services/{sid}` | [`services`] |
+//! | `GET`, `POST /v1/Services/{sid}/PhoneNumbers`; `GET`, `DELETE …/PhoneNumbers/{sid}` | [`services`] |
+//! | `GET`, `POST /v1/Services/{sid}/Compliance/Usa2p`; `GET`, `POST`, `DELETE …/Usa2p/{sid}` | [`campaigns`] |
+//! | `GET`, `POST /v1/a2p/BrandRegistrations`; `GET …/{sid}` | [`campaigns`] |
+//! | `GET`, `POST /v1/Sinks`; `GET`, `POST`, `DELETE /v1/Sinks/{sid}` | [`events`] |
+//! | `GET`, `POST /v1/Subscriptions`; `GET`, `DELETE /v1/Subscriptions/{sid}` | [`events`] |
 //!
-//! Twilio's hosts (`api`, `messaging`, `events`, storage) are all this one. All but the page and the storage ask for Basic auth with account and
-//! token. Shapes follow Twilio's OpenAPI description; tests hold them to it. A request logs sids and states, never a
-//! number or a text.
+//! This server replaces all of Twilio's hosts (`api`, `messaging`, `events`, media storage). All routes
+//! except the pages and the media storage require Basic authentication with the account and its token.
+//! Responses have the shapes of Twilio's OpenAPI description, which the tests check. Logs contain sids and
+//! states, but no numbers and no texts.
 
 mod attribute;
 mod auth;
@@ -58,22 +58,22 @@ use messages::log::MessageLog;
 use resources::Resources;
 use webhook::Webhooks;
 
-/// What a simulator is started with.
+/// The settings of a simulator.
 pub struct Settings {
-    /// The one account it serves, `AC…`.
+    /// The only account, `AC…`.
     pub account_sid: String,
-    /// The account's password and the key of its signatures.
+    /// The password of the account, which is also the key of webhook signatures.
     pub auth_token: String,
-    /// Base URL of the inbound webhooks, without a slash at its end.
+    /// Base URL of the inbound webhooks, without a trailing slash.
     pub webhook_base: String,
     /// The pause before each of `queued`, `sending`, `sent`, `delivered`.
     pub step: Duration,
-    /// How long the fault `timeout-after` holds its answer back.
+    /// The delay of a response under the fault `timeout-after`.
     pub hold: Duration,
 }
 
 impl Settings {
-    /// Settings with the pace of the real program: delivered in 0.6 s, time-outs of 30 s.
+    /// Settings with the default timing: messages are delivered after 0.6 s, and timeouts take 30 s.
     pub fn new(account_sid: &str, auth_token: &str, webhook_base: &str) -> Self {
         Self {
             account_sid: account_sid.to_owned(),
@@ -86,14 +86,11 @@ impl Settings {
 }
 
 /// Serves on a bound listener until the task is dropped.
-///
-/// # Errors
-/// What the listener reports when it cannot go on.
 pub async fn serve(listener: TcpListener, settings: Settings) -> std::io::Result<()> {
     axum::serve(listener, routes::router(Arc::new(Carrier::new(settings)))).await
 }
 
-/// Everything the routes share.
+/// The state that all routes share.
 struct Carrier {
     settings: Settings,
     webhooks: Webhooks,
@@ -114,7 +111,7 @@ impl Carrier {
         }
     }
 
-    /// The messages. Never held across an await.
+    /// Locks the messages. Must not be held across an await.
     fn log(&self) -> MutexGuard<'_, MessageLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,7 +120,7 @@ impl Carrier {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Numbers, services and what else the account has. Never held across an await.
+    /// Locks the account's other resources. Must not be held across an await.
     fn resources(&self) -> MutexGuard<'_, Resources> {
         self.resources.lock().unwrap_or_else(PoisonError::into_inner)
     }

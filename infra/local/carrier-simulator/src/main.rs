@@ -1,4 +1,4 @@
-//! Starts the carrier simulator on loopback and says on standard output when it is ready.
+//! Starts the carrier simulator on loopback. Prints its URL on standard output when it is ready.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -11,26 +11,26 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
-/// A carrier on this machine that speaks Twilio's HTTP API for text messages, numbers and their registration.
+/// Simulates Twilio's HTTP API for messages, phone numbers and their registration on this machine
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Port on 127.0.0.1; 0 takes a free one
+    /// Port on 127.0.0.1; 0 chooses a free port
     #[arg(long, env = "CARRIER_PORT", default_value_t = 0)]
     port: u16,
-    /// The one account it serves
+    /// Account sid, the only account of the simulator
     #[arg(long, env = "TWILIO_ACCOUNT_SID", value_parser = account_sid)]
     account_sid: String,
-    /// Password of the account, and the key that signs webhooks
+    /// Token of the account: its password, and the key of webhook signatures
     #[arg(long, env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     auth_token: String,
-    /// Base URL that inbound texts and calls are posted to, below `/webhooks/twilio/`; signatures cover it as written
+    /// Base URL of the product; inbound messages and calls are posted to `/webhooks/twilio/` below it
     #[arg(long, env = "WEBHOOK_BASE_URL", value_parser = web_address)]
     webhook_base: String,
-    /// Milliseconds before each step of queued, sending, sent, delivered
+    /// Milliseconds before each of the statuses queued, sending, sent, and delivered
     #[arg(long, env = "CARRIER_STEP_MILLIS", default_value_t = 150)]
     step_millis: u64,
-    /// Seconds without an answer under the fault `timeout-after`
+    /// Seconds that a response is delayed under the fault `timeout-after`
     #[arg(long, env = "CARRIER_HOLD_SECONDS", default_value_t = 30)]
     hold_seconds: u64,
 }
@@ -51,7 +51,7 @@ async fn main() -> io::Result<()> {
 
     tokio::select! {
         served = carrier_simulator::serve(listener, settings(arguments)) => served,
-        _ = terminate.recv() => std::process::exit(0), // at once: nothing here is worth a farewell
+        _ = terminate.recv() => std::process::exit(0), // there is no state to save
         _ = interrupt.recv() => std::process::exit(0),
     }
 }
@@ -67,13 +67,13 @@ fn settings(arguments: Arguments) -> Settings {
 }
 
 fn account_sid(text: &str) -> Result<String, &'static str> {
-    if text.starts_with("AC") { Ok(text.to_owned()) } else { Err("an account SID begins with AC") }
+    if text.starts_with("AC") { Ok(text.to_owned()) } else { Err("an account sid starts with AC") }
 }
 
 fn web_address(text: &str) -> Result<String, &'static str> {
     let text = text.trim_end_matches('/');
     match url::Url::parse(text) {
         Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => Ok(text.to_owned()),
-        _ => Err("not an http or https URL"),
+        _ => Err("must be an http or https URL"),
     }
 }

@@ -1,6 +1,6 @@
-//! Pages by number, in both shapes: `start`, `end` and `…_uri` of 2010-04-01, and `meta` of v1.
+//! Pages by number, in the shapes of both APIs: `start`, `end` and `…_uri` in 2010-04-01, and `meta` in v1.
 //!
-//! Lists stand newest first, so what is made meanwhile shifts the pages after it.
+//! Lists are newest first, so a new resource shifts the following pages.
 
 use axum::http::Uri;
 use serde_json::{Value, json};
@@ -12,12 +12,12 @@ use crate::site::Site;
 const DEFAULT_SIZE: usize = 50;
 const MAX_PAGE_SIZE: usize = 1000;
 
-/// The size of a page as a list was asked for it, from 1 to 1000.
+/// The requested page size, from 1 to 1000.
 pub(crate) fn size(query: &Fields, default: usize) -> Result<usize, Failure> {
     Ok(query.whole("PageSize")?.unwrap_or(default).clamp(1, MAX_PAGE_SIZE))
 }
 
-/// The part of a list that is asked for.
+/// The requested page of a list.
 pub(crate) struct Paging<'a> {
     path: &'a str,
     query: &'a Fields,
@@ -32,7 +32,7 @@ impl<'a> Paging<'a> {
         Ok(Self { path: uri.path(), query, number, size: size(query, DEFAULT_SIZE)? })
     }
 
-    /// The page of a list of v1 under its key.
+    /// A page in the shape of v1. `key` is the name of the list.
     pub(crate) fn v1(&self, site: &Site, key: &str, list: impl Iterator<Item = Value>) -> Value {
         let (found, more) = self.part(list);
         json!({
@@ -49,7 +49,7 @@ impl<'a> Paging<'a> {
         })
     }
 
-    /// The page of a list of 2010-04-01 under its key.
+    /// A page in the shape of 2010-04-01. `key` is the name of the list.
     pub(crate) fn v2010(&self, key: &str, list: impl Iterator<Item = Value>) -> Value {
         let (found, more) = self.part(list);
         let start = self.number.saturating_mul(self.size);
@@ -66,7 +66,7 @@ impl<'a> Paging<'a> {
         })
     }
 
-    /// The page, and whether more follow.
+    /// The elements of the page, and whether more follow.
     fn part(&self, list: impl Iterator<Item = Value>) -> (Vec<Value>, bool) {
         let skipped = self.number.saturating_mul(self.size);
         let mut found: Vec<_> = list.skip(skipped).take(self.size + 1).collect();
@@ -83,7 +83,7 @@ impl<'a> Paging<'a> {
         more.then(|| self.link(self.number + 1))
     }
 
-    /// The same filters, another page.
+    /// The link to another page with the same filters.
     fn link(&self, number: usize) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.query.0.iter().filter(|(name, _)| !name.starts_with("Page")));

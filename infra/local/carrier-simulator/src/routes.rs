@@ -1,4 +1,4 @@
-//! Every route, by Twilio's host that has it.
+//! All routes, grouped by Twilio's hosts.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::numbers::available as available_numbers;
 use crate::services::phone_numbers as service_numbers;
 use crate::{Carrier, auth, campaigns, control, messages, numbers, phone_page, services};
 
-/// All of them. Faults strike only who shows the account.
+/// The routes of the simulator. Faults affect only authenticated requests.
 pub(crate) fn router(carrier: Arc<Carrier>) -> Router {
     let guarded = Router::new()
         .merge(accounts())
@@ -36,7 +36,7 @@ pub(crate) fn router(carrier: Arc<Carrier>) -> Router {
         .with_state(carrier)
 }
 
-/// What Twilio serves at `api.twilio.com`.
+/// Routes of `api.twilio.com`.
 fn accounts() -> Router<Arc<Carrier>> {
     let below = |path: &str| format!("/2010-04-01/Accounts/{{account}}/{path}");
     Router::new()
@@ -51,7 +51,7 @@ fn accounts() -> Router<Arc<Carrier>> {
         )
 }
 
-/// What Twilio serves at `messaging.twilio.com`.
+/// Routes of `messaging.twilio.com`.
 fn messaging() -> Router<Arc<Carrier>> {
     Router::new()
         .route("/v1/Services", get(services::list).post(services::create))
@@ -70,7 +70,7 @@ fn messaging() -> Router<Arc<Carrier>> {
         .route("/v1/a2p/BrandRegistrations/{brand}", get(brands::fetch))
 }
 
-/// What Twilio serves at `events.twilio.com`.
+/// Routes of `events.twilio.com`.
 fn events() -> Router<Arc<Carrier>> {
     Router::new()
         .route("/v1/Sinks", get(sinks::list).post(sinks::create))
@@ -79,7 +79,7 @@ fn events() -> Router<Arc<Carrier>> {
         .route("/v1/Subscriptions/{subscription}", get(subscriptions::fetch).delete(subscriptions::delete))
 }
 
-/// What is not Twilio's.
+/// Control routes, which Twilio does not have.
 fn controls() -> Router<Arc<Carrier>> {
     let below = |name: &str| format!("/_twilio/simulate/{name}");
     Router::new()

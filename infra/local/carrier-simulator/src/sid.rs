@@ -1,4 +1,4 @@
-//! Twilio's identifiers: two letters and 32 hexadecimal digits.
+//! Twilio's identifiers (sids): two letters and 32 hexadecimal digits.
 
 use data_encoding::HEXLOWER;
 
@@ -7,7 +7,7 @@ pub(crate) fn new(prefix: &str) -> String {
     format!("{prefix}{}", random_hex())
 }
 
-/// Whether a text has the form of a sid with one of these prefixes.
+/// Whether a text is a sid with one of these prefixes.
 pub(crate) fn is_valid(text: &str, prefixes: &[&str]) -> bool {
     prefixes
         .iter()
@@ -15,9 +15,9 @@ pub(crate) fn is_valid(text: &str, prefixes: &[&str]) -> bool {
         .any(|digits| digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
-/// 128 random bits in 32 digits.
+/// 32 random hexadecimal digits.
 pub(crate) fn random_hex() -> String {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    getrandom::fill(&mut bytes).expect("the operating system provides random bytes");
     HEXLOWER.encode(&bytes)
 }

@@ -1,4 +1,4 @@
-//! The address that a client knows the simulator by: resources of v1 name themselves by whole URLs.
+//! The URL that a client uses for the simulator. Resources of v1 contain their full URLs.
 
 use std::convert::Infallible;
 
@@ -10,12 +10,12 @@ use axum::http::request::Parts;
 pub(crate) struct Site(String);
 
 impl Site {
-    /// The whole URL of a path here.
+    /// The full URL of a path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.0)
     }
 
-    /// The same place under another name.
+    /// The same port under another host name.
     pub(crate) fn under(&self, name: &str) -> Self {
         let port = self.0.rsplit_once(':').map_or("80", |(_, port)| port);
         Self(format!("http://{name}:{port}"))

@@ -1,7 +1,7 @@
-//! Signed form posts to the customer, with Twilio's time limits and connection overrides.
+//! Signed form posts to the product, with Twilio's time limits and connection overrides.
 //!
-//! By default only a failed connection is tried again. A URL's fragment may say otherwise, as `#rc=3&rp=all` does; it is
-//! neither sent nor signed. A 4xx is an answer and is never tried again here. Source:
+//! By default, only failed connections are retried. The fragment of the URL can change that (`#rc=3&rp=all`).
+//! It is neither sent nor signed. A 4xx response is never retried. Source:
 //! twilio.com/docs/usage/webhooks/webhooks-connection-overrides.
 
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use crate::sid;
 /// Form fields in the order they are sent.
 pub(crate) type Params = Vec<(String, String)>;
 
-/// The pause before a second try; each further one is as much longer.
+/// The pause before the first retry. Each further pause is longer by the same amount.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What became of a post.
+/// The result of a post.
 pub(crate) struct Answer {
-    /// Of the last try; `None` when it got no answer.
+    /// Status of the last attempt. `None` if there was no response.
     pub(crate) status: Option<u16>,
-    /// Of the last try.
+    /// Body of the last attempt.
     pub(crate) body: String,
-    /// Tries made, at least one.
+    /// Number of attempts.
     pub(crate) attempts: u32,
 }
 
-/// What is tried again, and how often.
+/// Which failures are retried, and how often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Retries {
     count: u32,
@@ -37,15 +37,15 @@ pub(crate) struct Retries {
 }
 
 impl Retries {
-    /// One try.
+    /// No retries.
     pub(crate) const NONE: Self = Self { count: 0, server_errors: false };
-    /// Connections that fail.
+    /// Failed connections.
     pub(crate) const CONNECT: Self = Self { count: 3, server_errors: false };
-    /// Connections that fail, answers that do not come, and 5xx.
+    /// Failed connections, missing responses, and 5xx responses.
     pub(crate) const ALL: Self = Self { count: 3, server_errors: true };
 
-    /// What a fragment of connection overrides makes of this default.
-    fn overridden(self, fragment: &str) -> Self {
+    /// Applies the connection overrides in a fragment.
+    fn with_overrides(self, fragment: &str) -> Self {
         let given = |name| {
             form_urlencoded::parse(fragment.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
         };
@@ -56,7 +56,7 @@ impl Retries {
         Self { count, server_errors }
     }
 
-    fn again(self, outcome: &Result<(u16, String), reqwest::Error>) -> bool {
+    fn should_retry(self, outcome: &Result<(u16, String), reqwest::Error>) -> bool {
         match outcome {
             Ok((status, _)) => self.server_errors && *status >= 500,
             Err(error) => self.server_errors || error.is_connect(),
@@ -64,14 +64,14 @@ impl Retries {
     }
 }
 
-/// The client side of the simulator.
+/// The client that posts webhooks.
 pub(crate) struct Webhooks {
     pub(crate) client: reqwest::Client,
     pub(crate) token: String,
 }
 
 impl Webhooks {
-    /// Signs with the account's token. Goes straight to the address, past any proxy of the environment.
+    /// Creates a client that signs with the account's token and uses no proxy.
     pub(crate) fn new(token: &str) -> Self {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls())
@@ -81,20 +81,20 @@ impl Webhooks {
             .timeout(Duration::from_secs(15))
             .user_agent("TwilioProxy/1.1")
             .build()
-            .expect("the client is made of fixed settings");
+            .expect("the settings are fixed");
         Self { client, token: token.to_owned() }
     }
 
-    /// Posts a form until it is answered or the tries are used up. All tries carry one idempotency token.
+    /// Posts a form, with retries. All attempts have the same idempotency token.
     pub(crate) async fn post(&self, url: &str, params: &Params, retries: Retries) -> Answer {
         let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
-        let retries = retries.overridden(fragment);
+        let retries = retries.with_overrides(fragment);
         let token = sid::random_hex();
         let mut attempts = 0;
         loop {
             let outcome = self.post_once(url, params, &token).await;
             attempts += 1;
-            if attempts > retries.count || !retries.again(&outcome) {
+            if attempts > retries.count || !retries.should_retry(&outcome) {
                 return answer(outcome, attempts);
             }
             tokio::time::sleep(PAUSE * attempts).await;
@@ -120,12 +120,12 @@ impl Webhooks {
     }
 }
 
-/// The answer of the last of some tries.
+/// Turns the last attempt into an answer.
 pub(crate) fn answer(outcome: Result<(u16, String), reqwest::Error>, attempts: u32) -> Answer {
     match outcome {
         Ok((status, body)) => Answer { status: Some(status), body, attempts },
         Err(error) => {
-            tracing::warn!(attempts, error = %error.without_url(), "a webhook got no answer");
+            tracing::warn!(attempts, error = %error.without_url(), "webhook not answered");
             Answer { status: None, body: String::new(), attempts }
         }
     }
@@ -135,7 +135,7 @@ fn tls() -> ClientConfig {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("ring has the default protocol versions")
+        .expect("ring supports the default protocol versions")
         .with_root_certificates(roots)
         .with_no_client_auth()
 }
@@ -145,10 +145,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fragment_overrides_count_and_policy() {
-        assert_eq!(Retries::CONNECT.overridden(""), Retries::CONNECT);
-        assert_eq!(Retries::CONNECT.overridden("rc=3&rp=all"), Retries::ALL);
-        assert_eq!(Retries::CONNECT.overridden("rc=9&rp=ct,5xx"), Retries { count: 5, server_errors: true });
-        assert_eq!(Retries::ALL.overridden("rc=0&rp=ct"), Retries::NONE);
+    fn a_fragment_overrides_the_count_and_the_policy() {
+        assert_eq!(Retries::CONNECT.with_overrides(""), Retries::CONNECT);
+        assert_eq!(Retries::CONNECT.with_overrides("rc=3&rp=all"), Retries::ALL);
+        assert_eq!(
+            Retries::CONNECT.with_overrides("rc=9&rp=ct,5xx"),
+            Retries { count: 5, server_errors: true }
+        );
+        assert_eq!(Retries::ALL.with_overrides("rc=0&rp=ct"), Retries::NONE);
     }
 }

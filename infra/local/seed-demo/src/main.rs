@@ -1,5 +1,6 @@
-//! Adds demo data to the local cloud: a registered team with a shared inbox, a team without a registration, and a
-//! second organization that sees nothing of the first. Prints a description of the data as one JSON document.
+//! Adds demo data to the local cloud: a registered team with a shared inbox, a team without a registration,
+//! and a second organization that sees nothing of the first. Prints a description of the data as one JSON
+//! document.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A brand, approved as soon as it is registered.
+//! A brand. It is approved as soon as it is registered.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -9,7 +9,6 @@ use crate::form::Fields;
 use crate::sid;
 use crate::site::Site;
 
-/// A company as the registry knows it.
 pub(crate) struct Brand {
     pub(crate) sid: String,
     customer_profile: String,
@@ -21,7 +20,7 @@ pub(crate) struct Brand {
 }
 
 impl Brand {
-    /// A brand as a form asks for it.
+    /// Creates a brand from a form.
     pub(crate) fn new(fields: &Fields, now: Timestamp) -> Result<Self, Failure> {
         Ok(Self {
             sid: sid::new("BN"),
@@ -71,6 +70,6 @@ fn bundle(fields: &Fields, name: &str) -> Result<String, Failure> {
     if sid::is_valid(given, &["BU"]) {
         Ok(given.to_owned())
     } else {
-        Err(Failure::parameter(format!("{name} is not BU and 32 hexadecimal digits")))
+        Err(Failure::parameter(format!("{name} must be BU and 32 hexadecimal digits")))
     }
 }

@@ -1,4 +1,4 @@
-//! Brands over the API.
+//! Routes of brands.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ pub(crate) async fn create(
     Form(fields): Form<Fields>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let brand = Brand::new(&fields, Timestamp::now())?;
-    tracing::info!(brand.sid, "a brand was registered");
+    tracing::info!(brand.sid, "brand registered");
     let resource = brand.resource(&carrier.settings.account_sid, &site);
     carrier.resources().brands.push(brand);
     Ok((StatusCode::CREATED, Json(resource)))
 }
 
-/// `GET /v1/a2p/BrandRegistrations`, newest first. Its list is called `data`.
+/// `GET /v1/a2p/BrandRegistrations`, newest first. The list property is `data`.
 pub(crate) async fn list(
     State(carrier): State<Arc<Carrier>>,
     site: Site,

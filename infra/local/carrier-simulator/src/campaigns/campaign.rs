@@ -1,4 +1,4 @@
-//! A US A2P campaign. Nothing here decides it: the control route `campaign-status` does.
+//! A US A2P campaign. Its review ends only by the control route `campaign-status`.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::form::Fields;
 use crate::sid;
 use crate::site::Site;
 
-/// The states of a campaign. `SUSPENDED` is in no list of Twilio's, yet carriers do suspend.
+/// The statuses of a campaign. Twilio does not document `SUSPENDED`, but carriers do suspend campaigns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     InProgress,
@@ -23,12 +23,12 @@ pub(crate) enum Status {
 impl Status {
     const ALL: [Self; 4] = [Self::InProgress, Self::Verified, Self::Failed, Self::Suspended];
 
-    /// The state of a name on the wire.
+    /// Parses the name in the API.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// The name on the wire.
+    /// The name in the API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::InProgress => "IN_PROGRESS",
@@ -38,7 +38,7 @@ impl Status {
         }
     }
 
-    /// Whether the registry has approved it, be it once.
+    /// Whether the registry has ever approved the campaign.
     fn is_registered(self) -> bool {
         matches!(self, Self::Verified | Self::Suspended)
     }
@@ -47,27 +47,26 @@ impl Status {
 /// The campaign of a messaging service.
 pub(crate) struct Campaign {
     pub(crate) sid: String,
-    /// What events call it, unlike the API.
+    /// The sid in events, which differs from the sid in the API.
     pub(crate) event_sid: String,
-    /// What the registry calls it.
+    /// The id in the registry.
     pub(crate) registry_id: String,
     pub(crate) brand_sid: String,
     pub(crate) usecase: String,
     pub(crate) status: Status,
-    /// Why it failed.
+    /// Why the review failed.
     pub(crate) error_code: Option<u32>,
     pub(crate) created: Timestamp,
-    /// In whole seconds, as Twilio shows it, and later with each change: changes within one second move it ahead of
-    /// the clock.
+    /// In whole seconds, as Twilio returns it.
     pub(crate) updated: Timestamp,
     attributes: Attributes,
 }
 
 impl Campaign {
-    /// A campaign as a form asks for it, in review.
-    pub(crate) fn submitted(fields: &Fields, now: Timestamp) -> Result<Self, Failure> {
+    /// Creates a campaign from a form. It is under review.
+    pub(crate) fn submit(fields: &Fields, now: Timestamp) -> Result<Self, Failure> {
         request::check_new(fields)?;
-        let mut attributes = attribute::unset(&ATTRIBUTES);
+        let mut attributes = attribute::initial(&ATTRIBUTES);
         attribute::set(&ATTRIBUTES, fields, &mut attributes)?;
         let now = whole_seconds(now);
         Ok(Self {
@@ -84,7 +83,7 @@ impl Campaign {
         })
     }
 
-    /// Corrects a failed campaign, which is in review again then. Brand and use case stay what they are.
+    /// Corrects a failed campaign and puts it under review again. The brand and the use case do not change.
     pub(crate) fn resubmit(&mut self, fields: &Fields, now: Timestamp) -> Result<(), Failure> {
         match self.status {
             Status::Failed => {}
@@ -95,12 +94,12 @@ impl Campaign {
         }
         request::check_update(fields)?;
         attribute::set(&ATTRIBUTES, fields, &mut self.attributes)?;
-        self.enter(Status::InProgress, None, now);
+        self.set_status(Status::InProgress, None, now);
         Ok(())
     }
 
-    /// Moves to a state, whichever it was in before.
-    pub(crate) fn enter(&mut self, status: Status, error_code: Option<u32>, now: Timestamp) {
+    /// Sets the status. Any change is allowed.
+    pub(crate) fn set_status(&mut self, status: Status, error_code: Option<u32>, now: Timestamp) {
         (self.status, self.error_code) = (status, error_code);
         self.updated = whole_seconds(now).max(self.updated);
     }
@@ -127,21 +126,21 @@ impl Campaign {
             "errors": self.error_code.map(error).into_iter().collect::<Vec<_>>(),
             "url": site.url(&format!("/v1/Services/{service}/Compliance/Usa2p/{}", self.sid)),
         });
-        shape.of(attribute::resource(&self.attributes, rest))
+        shape.apply(attribute::resource(&self.attributes, rest))
     }
 }
 
-/// Which version of the resource is asked for, by the header `X-Twilio-Api-Version`.
+/// The version of the resource, from the header `X-Twilio-Api-Version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// Without the header.
     First,
-    /// `v1.2`: with the two policy URLs.
+    /// `v1.2`, with the two policy URLs.
     WithPolicies,
 }
 
 impl Shape {
-    fn of(self, mut resource: Value) -> Value {
+    fn apply(self, mut resource: Value) -> Value {
         if self == Self::First
             && let Some(resource) = resource.as_object_mut()
         {
@@ -152,7 +151,7 @@ impl Shape {
     }
 }
 
-/// One entry of `errors`. Only two codes have words and a field here: those of recorded answers.
+/// An element of `errors`. Only the two codes of recorded responses have their own description and field.
 fn error(code: u32) -> Value {
     let (description, field) = match code {
         30886 => ("The campaign description does not fit the use case.", Some("USE_CASE_DESCRIPTION")),
@@ -181,14 +180,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_dated_in_whole_seconds_and_never_ahead_of_the_clock() {
+    fn the_time_of_a_change_is_in_whole_seconds_and_never_in_the_future() {
         let now: Timestamp = "2026-11-22T10:00:00.500Z".parse().unwrap();
         let mut campaign = request::tests::campaign(now);
         assert_eq!(iso8601(campaign.updated), "2026-11-22T10:00:00Z");
-        campaign.enter(Status::Failed, Some(30886), now);
-        campaign.enter(Status::InProgress, None, now);
+        campaign.set_status(Status::Failed, Some(30886), now);
+        campaign.set_status(Status::InProgress, None, now);
         assert_eq!(campaign.updated.to_string(), "2026-11-22T10:00:00Z");
-        campaign.enter(Status::Verified, None, now + SignedDuration::from_mins(1));
+        campaign.set_status(Status::Verified, None, now + SignedDuration::from_mins(1));
         assert_eq!(campaign.updated.to_string(), "2026-11-22T10:01:00Z");
     }
 }

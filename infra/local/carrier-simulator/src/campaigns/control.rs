@@ -1,4 +1,4 @@
-//! Control routes of campaigns: what the carriers decide, and events that come twice.
+//! Control routes of campaigns: a decision of the carriers, and the redelivery of an event.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::failure::Failure;
 use crate::form::Fields;
 use crate::services::service::Service;
 
-/// The most that one redelivery repeats an event.
+/// The maximum `Count` of a redelivery.
 const MAX_REPEATS: usize = 100;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CampaignDecided {
+pub(crate) struct CampaignStatusSet {
     messaging_service_sid: String,
     campaign_sid: String,
     status: &'static str,
@@ -31,24 +31,25 @@ pub(crate) struct CampaignDecided {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct EventRepeated {
+pub(crate) struct EventRedelivered {
     event_id: String,
     #[serde(flatten)]
     outcome: Outcome,
 }
 
-/// A campaign enters a state, from whichever state, and the sinks hear of it before the answer. With `Notify=false`
-/// only the resource changes and no event is made.
+/// `POST /_twilio/simulate/campaign-status`: sets the status of a campaign and notifies the sinks before it
+/// responds. With `Notify=false` there is no event.
 pub(crate) async fn campaign_status(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
-) -> Result<Json<CampaignDecided>, Failure> {
+) -> Result<Json<CampaignStatusSet>, Failure> {
     let messaging_service_sid = fields.required("MessagingServiceSid")?.to_owned();
-    let status = Status::parse(fields.required("Status")?)
-        .ok_or_else(|| Failure::parameter("Status is not a state of a campaign".to_owned()))?;
+    let status = Status::parse(fields.required("Status")?).ok_or_else(|| {
+        Failure::parameter("Status must be VERIFIED, FAILED, IN_PROGRESS or SUSPENDED".to_owned())
+    })?;
     let code = fields.whole("ErrorCode")?;
     if code.is_some() && status != Status::Failed {
-        return Err(Failure::parameter("ErrorCode is for FAILED alone".to_owned()));
+        return Err(Failure::parameter("ErrorCode is only for FAILED".to_owned()));
     }
     let notify = fields.flag("Notify")?.unwrap_or(true);
     let (campaign_sid, event_ids, posts) = {
@@ -56,27 +57,28 @@ pub(crate) async fn campaign_status(
         let unknown = || Failure::not_found(&format!("/Services/{messaging_service_sid}/Compliance/Usa2p"));
         let service = resources.service_mut(&messaging_service_sid).ok_or_else(unknown)?;
         let (campaign_sid, mut events) =
-            decide(service, status, code, &carrier.settings.account_sid).ok_or_else(unknown)?;
+            set_status(service, status, code, &carrier.settings.account_sid).ok_or_else(unknown)?;
         events.truncate(if notify { events.len() } else { 0 });
         let event_ids: Vec<_> = events.iter().map(|event| event.id.clone()).collect();
         (campaign_sid, event_ids, resources.record(events))
     };
     let answer = carrier.post_now(posts).await;
     let status = status.as_str();
-    tracing::info!(campaign.sid = campaign_sid, status, answer = answer.status, "a campaign was decided");
+    tracing::info!(campaign.sid = campaign_sid, status, answer = answer.status, "campaign status set");
     let outcome = answer.into();
-    Ok(Json(CampaignDecided { messaging_service_sid, campaign_sid, status, event_ids, outcome }))
+    Ok(Json(CampaignStatusSet { messaging_service_sid, campaign_sid, status, event_ids, outcome }))
 }
 
-/// An event comes again, with the same id and time, to the sinks that are subscribed by now.
+/// `POST /_twilio/simulate/redeliver-event`: delivers an event again, with the same id and time, to the
+/// subscribed sinks.
 pub(crate) async fn redeliver_event(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
-) -> Result<Json<EventRepeated>, Failure> {
+) -> Result<Json<EventRedelivered>, Failure> {
     let event_id = fields.required("EventId")?.to_owned();
     let count = fields.whole("Count")?.unwrap_or(1);
     if !(1..=MAX_REPEATS).contains(&count) {
-        return Err(Failure::parameter(format!("Count is not 1 to {MAX_REPEATS}")));
+        return Err(Failure::parameter(format!("Count must be from 1 to {MAX_REPEATS}")));
     }
     let posts = {
         let resources = carrier.resources();
@@ -85,12 +87,13 @@ pub(crate) async fn redeliver_event(
         std::iter::repeat_n(event, count).flat_map(|event| resources.posts(&[event])).collect()
     };
     let answer = carrier.post_now(posts).await;
-    tracing::info!(event.id = event_id, count, answer = answer.status, "an event was told again");
-    Ok(Json(EventRepeated { event_id, outcome: answer.into() }))
+    tracing::info!(event.id = event_id, count, answer = answer.status, "event redelivered");
+    Ok(Json(EventRedelivered { event_id, outcome: answer.into() }))
 }
 
-/// The campaign's sid and what is to be told: of the campaign, and of each number when they may send from now on.
-fn decide(
+/// Sets the status of the campaign. Returns its sid and the events: one for the campaign and, if it becomes
+/// verified, one for each of its numbers.
+fn set_status(
     service: &mut Service,
     status: Status,
     code: Option<u32>,
@@ -99,7 +102,7 @@ fn decide(
     let now = Timestamp::now();
     let campaign = service.campaign.as_mut()?;
     let becomes_verified = status == Status::Verified && campaign.status != Status::Verified;
-    campaign.enter(status, code, now);
+    campaign.set_status(status, code, now);
     let mut events = vec![Event::campaign(campaign, &service.sid, account, now)];
     if becomes_verified {
         events.extend(service.members.iter().map(|member| {

@@ -1,4 +1,4 @@
-//! Campaigns over the API: one for each messaging service.
+//! A2P campaigns, one for each messaging service, and brands.
 
 pub(crate) mod brand;
 pub(crate) mod brands;
@@ -22,7 +22,8 @@ use crate::form::Fields;
 use crate::paging::Paging;
 use crate::site::Site;
 
-/// `POST /v1/Services/{sid}/Compliance/Usa2p`. Twilio's own code for a second campaign is not documented; 21711 is ours.
+/// `POST /v1/Services/{sid}/Compliance/Usa2p`. Twilio does not document the code for a second campaign; 21711
+/// is a guess.
 pub(crate) async fn create(
     State(carrier): State<Arc<Carrier>>,
     Path(service_sid): Path<String>,
@@ -36,11 +37,11 @@ pub(crate) async fn create(
     let (resource, posts) = {
         let mut resources = carrier.resources();
         let service = resources.service_mut(&service_sid).ok_or_else(|| Failure::not_found(uri.path()))?;
-        let campaign = Campaign::submitted(&fields, now)?;
+        let campaign = Campaign::submit(&fields, now)?;
         if service.campaign.is_some() {
             return Err(Failure::of(21711));
         }
-        tracing::info!(campaign.sid, service.sid, "a campaign was submitted");
+        tracing::info!(campaign.sid, service.sid, "campaign submitted");
         let resource = campaign.resource(&service_sid, account, &site, shape(&headers));
         let event = Event::campaign(&campaign, &service_sid, account, now);
         service.campaign = Some(campaign);
@@ -50,7 +51,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(resource)))
 }
 
-/// `GET /v1/Services/{sid}/Compliance/Usa2p`: one campaign or none. Its list is called `compliance`.
+/// `GET /v1/Services/{sid}/Compliance/Usa2p`: at most one campaign. The list property is `compliance`.
 pub(crate) async fn list(
     State(carrier): State<Arc<Carrier>>,
     Path(service_sid): Path<String>,
@@ -80,7 +81,8 @@ pub(crate) async fn fetch(
     Ok(Json(campaign.resource(&service_sid, &carrier.settings.account_sid, &site, shape(&headers))))
 }
 
-/// `POST /v1/Services/{sid}/Compliance/Usa2p/{sid}`: a failed campaign is corrected and in review again.
+/// `POST /v1/Services/{sid}/Compliance/Usa2p/{sid}`: corrects a failed campaign, which is then under review
+/// again.
 pub(crate) async fn update(
     State(carrier): State<Arc<Carrier>>,
     Path((service_sid, sid)): Path<(String, String)>,
@@ -97,7 +99,7 @@ pub(crate) async fn update(
         let campaign = service.and_then(|service| service.campaign.as_mut()).filter(|found| found.sid == sid);
         let campaign = campaign.ok_or_else(|| Failure::not_found(uri.path()))?;
         campaign.resubmit(&fields, now)?;
-        tracing::info!(campaign.sid, "a campaign was submitted again");
+        tracing::info!(campaign.sid, "campaign submitted again");
         let resource = campaign.resource(&service_sid, account, &site, shape(&headers));
         let event = Event::campaign(campaign, &service_sid, account, now);
         (resource, resources.record(vec![event]))
@@ -106,7 +108,8 @@ pub(crate) async fn update(
     Ok(Json(resource))
 }
 
-/// `DELETE /v1/Services/{sid}/Compliance/Usa2p/{sid}`: the service may have another then.
+/// `DELETE /v1/Services/{sid}/Compliance/Usa2p/{sid}`: deletes the campaign. The service can then have
+/// another.
 pub(crate) async fn delete(
     State(carrier): State<Arc<Carrier>>,
     Path((service_sid, sid)): Path<(String, String)>,
@@ -116,7 +119,7 @@ pub(crate) async fn delete(
     let service = resources.service_mut(&service_sid);
     let campaign = service.and_then(|service| service.campaign.take_if(|campaign| campaign.sid == sid));
     let campaign = campaign.ok_or_else(|| Failure::not_found(uri.path()))?;
-    tracing::info!(campaign.sid, "a campaign was deleted");
+    tracing::info!(campaign.sid, "campaign deleted");
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,15 +1,16 @@
-//! What a campaign has to say, checked as Twilio checks it.
+//! The validation of campaign forms, as Twilio does it.
 //!
-//! A missing field is code 21727, one of a wrong length 21728, a malformed brand 21717, a malformed use case 21720; the
-//! message names the field. Any brand of the right form is taken, known here or not: it is configuration. Source:
-//! `CreateUsAppToPerson` and `UpdateUsAppToPerson` of Twilio's OpenAPI description, and the error dictionary.
+//! A missing field has code 21727, a wrong length 21728, an invalid brand 21717, and an invalid use case
+//! 21720. The message names the field. Brands need not be registered here, because the product gets them from
+//! its configuration. Source: `CreateUsAppToPerson` and `UpdateUsAppToPerson` of Twilio's OpenAPI
+//! description, and the error dictionary.
 
 use crate::attribute::{Attribute, Kind};
 use crate::failure::Failure;
 use crate::form::Fields;
 use crate::sid;
 
-/// What a form may set, at first or in an update.
+/// The attributes that a new campaign and an update can set.
 pub(crate) const ATTRIBUTES: [Attribute; 16] = [
     Attribute("Description", "description", Kind::Text),
     Attribute("MessageFlow", "message_flow", Kind::Text),
@@ -29,7 +30,7 @@ pub(crate) const ATTRIBUTES: [Attribute; 16] = [
     Attribute("TermsAndConditionsUrl", "terms_and_conditions_url", Kind::Url),
 ];
 
-const NEEDED: [&str; 7] = [
+const REQUIRED: [&str; 7] = [
     "BrandRegistrationSid",
     "UsAppToPersonUsecase",
     "Description",
@@ -39,8 +40,8 @@ const NEEDED: [&str; 7] = [
     "HasEmbeddedPhone",
 ];
 
-/// An update needs two flags that a new campaign does not.
-const NEEDED_BY_UPDATE: [&str; 7] = [
+/// An update requires two flags that a new campaign does not.
+const REQUIRED_IN_UPDATE: [&str; 7] = [
     "Description",
     "MessageFlow",
     "MessageSamples",
@@ -50,7 +51,7 @@ const NEEDED_BY_UPDATE: [&str; 7] = [
     "DirectLending",
 ];
 
-/// Fields with the least and the most characters of each value.
+/// Fields with the minimum and maximum number of characters of each value.
 const LENGTHS: [(&str, usize, usize); 6] = [
     ("Description", 40, 4096),
     ("MessageFlow", 40, 2048),
@@ -60,12 +61,12 @@ const LENGTHS: [(&str, usize, usize); 6] = [
     ("HelpMessage", 20, 320),
 ];
 
-/// Keywords of one kind, all together.
+/// The maximum number of characters of all keywords of one kind.
 const MAX_KEYWORDS_LENGTH: usize = 255;
 
 /// Checks the form of a new campaign.
 pub(crate) fn check_new(fields: &Fields) -> Result<(), Failure> {
-    check_needed(fields, &NEEDED)?;
+    check_required(fields, &REQUIRED)?;
     if !fields.get("BrandRegistrationSid").is_some_and(|brand| sid::is_valid(brand, &["BN"])) {
         return Err(Failure::of(21717));
     }
@@ -77,29 +78,31 @@ pub(crate) fn check_new(fields: &Fields) -> Result<(), Failure> {
 
 /// Checks the form of an update.
 pub(crate) fn check_update(fields: &Fields) -> Result<(), Failure> {
-    check_needed(fields, &NEEDED_BY_UPDATE)?;
+    check_required(fields, &REQUIRED_IN_UPDATE)?;
     check_lengths(fields)
 }
 
-fn check_needed(fields: &Fields, needed: &[&str]) -> Result<(), Failure> {
-    match needed.iter().find(|name| fields.get(name).is_none()) {
+fn check_required(fields: &Fields, required: &[&str]) -> Result<(), Failure> {
+    match required.iter().find(|name| fields.get(name).is_none()) {
         Some(name) => Err(Failure::naming(21727, format!("Missing required parameter {name}"))),
         None => Ok(()),
     }
 }
 
 fn check_lengths(fields: &Fields) -> Result<(), Failure> {
-    for (name, least, most) in LENGTHS {
-        if fields.all(name).any(|text| !(least..=most).contains(&text.chars().count())) {
-            return Err(wrong_length(format!("{name} is not of {least} to {most} characters")));
+    for (name, min, max) in LENGTHS {
+        if fields.all(name).any(|text| !(min..=max).contains(&text.chars().count())) {
+            return Err(wrong_length(format!("{name} must have {min} to {max} characters")));
         }
     }
     if !(2..=5).contains(&fields.all("MessageSamples").count()) {
-        return Err(wrong_length("MessageSamples are not 2 to 5".to_owned()));
+        return Err(wrong_length("There must be 2 to 5 MessageSamples".to_owned()));
     }
     for name in ["OptInKeywords", "OptOutKeywords", "HelpKeywords"] {
         if fields.all(name).map(|keyword| keyword.chars().count()).sum::<usize>() > MAX_KEYWORDS_LENGTH {
-            return Err(wrong_length(format!("{name} are longer than {MAX_KEYWORDS_LENGTH} characters")));
+            return Err(wrong_length(format!(
+                "{name} can have at most {MAX_KEYWORDS_LENGTH} characters in total"
+            )));
         }
     }
     Ok(())
@@ -109,7 +112,7 @@ fn wrong_length(message: String) -> Failure {
     Failure::naming(21728, message)
 }
 
-/// `LOW_VOLUME` and its like; which of them there are is not asked.
+/// Whether the name has the form of a use case, such as `LOW_VOLUME`.
 fn is_usecase(name: &str) -> bool {
     name.bytes().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == b'_')
 }
@@ -139,30 +142,29 @@ pub(crate) mod tests {
         Fields(kept.chain(changes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
-    /// A campaign submitted at an instant.
     pub(crate) fn campaign(now: Timestamp) -> Campaign {
-        Campaign::submitted(&form(&[]), now).unwrap()
+        Campaign::submit(&form(&[]), now).unwrap()
     }
 
     #[test]
-    fn every_needed_field_is_needed() {
+    fn every_required_field_is_required() {
         assert!(check_new(&form(&[])).is_ok() && check_update(&form(&[])).is_ok());
-        for name in NEEDED {
+        for name in REQUIRED {
             assert!(check_new(&form(&[(name, "")])).is_err(), "{name}");
         }
-        for name in NEEDED_BY_UPDATE {
+        for name in REQUIRED_IN_UPDATE {
             assert!(check_update(&form(&[(name, "")])).is_err(), "{name}");
         }
     }
 
     #[test]
     fn lengths_are_checked_at_both_ends() {
-        for (name, least, most) in LENGTHS {
+        for (name, min, max) in LENGTHS {
             let is_fine = |length: usize| {
                 let text = "é".repeat(length);
                 check_new(&form(&[(name, &text), (name, &text)])).is_ok()
             };
-            assert_eq!([least - 1, least, most, most + 1].map(is_fine), [false, true, true, false], "{name}");
+            assert_eq!([min - 1, min, max, max + 1].map(is_fine), [false, true, true, false], "{name}");
         }
         let sample = "a".repeat(20);
         let is_fine =
@@ -174,7 +176,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_brand_and_a_use_case_have_a_form() {
+    fn an_invalid_brand_or_use_case_is_refused() {
         assert!(check_new(&form(&[("BrandRegistrationSid", "BN1")])).is_err());
         assert!(check_new(&form(&[("UsAppToPersonUsecase", "low volume")])).is_err());
     }

@@ -1,12 +1,12 @@
-//! Events of A2P compliance as Event Streams tells them: `CloudEvents` with keys of lower case in `data`.
+//! Events of A2P compliance as in Event Streams: `CloudEvents` with lowercase keys in `data`.
 //!
-//! | type, below `com.twilio.messaging.compliance.` | made when |
+//! | type, after `com.twilio.messaging.compliance.` | cause |
 //! |---|---|
-//! | `campaign-registration.campaign-submitted` | a campaign is made or updated, or told to be `IN_PROGRESS` |
-//! | `campaign-registration.campaign-approved` | it is told to be `VERIFIED` |
-//! | `campaign-registration.campaign-failure` | it is told to be `FAILED`; with `errorcode` where one was told |
-//! | `campaign-registration.campaign-suspended` | it is told to be `SUSPENDED` |
-//! | `number-registration.successful` | a number joins a service with a verified campaign; for all of a service when its campaign becomes so |
+//! | `campaign-registration.campaign-submitted` | a campaign is created, updated, or set to `IN_PROGRESS` |
+//! | `campaign-registration.campaign-approved` | the campaign is set to `VERIFIED` |
+//! | `campaign-registration.campaign-failure` | the campaign is set to `FAILED`; with `errorcode` if there is one |
+//! | `campaign-registration.campaign-suspended` | the campaign is set to `SUSPENDED` |
+//! | `number-registration.successful` | a number is added to a service with a verified campaign, or the campaign of its service becomes verified |
 
 use std::collections::VecDeque;
 
@@ -18,10 +18,10 @@ use crate::date::iso8601_millis;
 use crate::events::event_type::full_name;
 use crate::sid;
 
-/// How many events are remembered.
+/// Maximum number of events.
 const CAPACITY: usize = 1000;
 
-/// One event. Told again it is the same to the letter.
+/// An event. A redelivery has the same content.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) id: String,
@@ -30,7 +30,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// What has become of a campaign.
+    /// The event for the current status of a campaign.
     pub(crate) fn campaign(campaign: &Campaign, service: &str, account: &str, now: Timestamp) -> Self {
         let (step, schema, status) = match campaign.status {
             Status::InProgress => ("submitted", "CampaignRegistrationSubmitted/2", "in_progress"),
@@ -56,7 +56,7 @@ impl Event {
         Self::new(&format!("campaign-registration.campaign-{step}"), schema, service, data, now)
     }
 
-    /// A number of a verified campaign may send.
+    /// The event for a number that is registered.
     pub(crate) fn number_registered(
         number: &str,
         service: &str,
@@ -91,12 +91,12 @@ impl Event {
     }
 }
 
-/// The events of late, for a redelivery.
+/// The latest events, for redeliveries.
 #[derive(Default)]
 pub(crate) struct EventLog(VecDeque<Event>);
 
 impl EventLog {
-    /// Adds the newest event; the oldest is forgotten beyond a bound.
+    /// Adds an event. Beyond the limit, the oldest is removed.
     pub(crate) fn add(&mut self, event: Event) {
         self.0.push_back(event);
         if self.0.len() > CAPACITY {
@@ -104,7 +104,6 @@ impl EventLog {
         }
     }
 
-    /// The event of an id.
     pub(crate) fn get(&self, id: &str) -> Option<&Event> {
         self.0.iter().find(|event| event.id == id)
     }

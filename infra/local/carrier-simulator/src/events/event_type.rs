@@ -1,12 +1,14 @@
-//! The event types of A2P compliance that a subscription may name, all below `com.twilio.messaging.compliance.`.
+//! The event types of A2P compliance that a subscription may name, all after
+//! `com.twilio.messaging.compliance.`.
 //!
-//! Source: twilio.com/docs/events/event-types/a2p, which keeps suspensions apart and names only what is made of them
-//! (`suspended-campaign-delete-submitted`); `campaign-suspended` is ours. Most of these never come from here.
+//! Source: twilio.com/docs/events/event-types/a2p, which documents suspensions only by their follow-up
+//! (`suspended-campaign-delete-submitted`); `campaign-suspended` is a guess. The simulator sends only some of
+//! these types.
 
-/// What stands before every type.
+/// The prefix of all types.
 const PREFIX: &str = "com.twilio.messaging.compliance.";
 
-/// Versions that a schema of these types may have.
+/// The newest schema version of these types.
 const NEWEST_VERSION: u64 = 3;
 
 const TYPES: [&str; 18] = [
@@ -30,12 +32,12 @@ const TYPES: [&str; 18] = [
     "number-deregistration.failed",
 ];
 
-/// The whole name of a type.
+/// The full name of a type.
 pub(crate) fn full_name(name: &str) -> String {
     format!("{PREFIX}{name}")
 }
 
-/// Whether a subscription may name this type in this version; Twilio refuses others.
+/// Whether a subscription can have this type and version.
 pub(crate) fn is_known(full_name: &str, version: u64) -> bool {
     (1..=NEWEST_VERSION).contains(&version)
         && full_name.strip_prefix(PREFIX).is_some_and(|name| TYPES.contains(&name))

@@ -1,4 +1,4 @@
-//! A sink: where events are posted to. Only webhooks, and active at once.
+//! A sink, to which events are posted. Only webhooks are supported. A sink is active at once.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -11,33 +11,32 @@ use crate::messages::send_request::is_web_address;
 use crate::sid;
 use crate::site::Site;
 
-/// A webhook that takes events.
+/// A webhook that receives events.
 pub(crate) struct Sink {
     pub(crate) sid: String,
     pub(crate) destination: Destination,
-    /// All events of one cause go in one post, else each in its own.
+    /// Whether events with the same cause are posted together.
     pub(crate) in_batches: bool,
     description: String,
-    /// As it was given.
     configuration: Value,
     created: Timestamp,
     updated: Timestamp,
 }
 
 impl Sink {
-    /// A sink as a form asks for it. `SinkConfiguration` is JSON, `{"destination", "method", "batch_events"}`; the
-    /// method is `POST`, batches are the default.
+    /// Creates a sink from a form. `SinkConfiguration` is JSON: `{"destination", "method", "batch_events"}`.
+    /// The method must be `POST`, and batches are the default.
     pub(crate) fn new(fields: &Fields, now: Timestamp) -> Result<Self, Failure> {
         if fields.required("SinkType")? != "webhook" {
-            return Err(Failure::parameter("SinkType is not webhook, the only one here".to_owned()));
+            return Err(Failure::parameter("SinkType must be webhook".to_owned()));
         }
         let wrong = |what: &str| Failure::parameter(format!("SinkConfiguration {what}"));
         let configuration: Value =
-            serde_json::from_str(fields.required("SinkConfiguration")?).map_err(|_| wrong("is not JSON"))?;
+            serde_json::from_str(fields.required("SinkConfiguration")?).map_err(|_| wrong("must be JSON"))?;
         let destination = configuration["destination"].as_str().and_then(Destination::parse);
-        let destination = destination.ok_or_else(|| wrong("has no destination that is a URL"))?;
+        let destination = destination.ok_or_else(|| wrong("must have a URL as destination"))?;
         if !matches!(configuration["method"].as_str(), None | Some("POST" | "post")) {
-            return Err(wrong("has another method than POST"));
+            return Err(wrong("must have the method POST"));
         }
         Ok(Self {
             sid: sid::new("DG"),
@@ -50,7 +49,7 @@ impl Sink {
         })
     }
 
-    /// Sets the description, all that may change.
+    /// Sets the description. Nothing else can change.
     pub(crate) fn update(&mut self, fields: &Fields, now: Timestamp) -> Result<(), Failure> {
         fields.required("Description")?.clone_into(&mut self.description);
         self.updated = now;
@@ -74,13 +73,13 @@ impl Sink {
     }
 }
 
-/// A URL that may hold user info, which is sent as Basic auth and is no part of what is signed.
+/// A URL with optional user information, which is sent as Basic authentication and is not signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Destination {
-    /// With user info, without a fragment.
+    /// With user information, without a fragment.
     pub(crate) url: String,
-    /// Without user info, as it is signed.
-    pub(crate) address: String,
+    /// Without user information, as signed.
+    pub(crate) signed_url: String,
 }
 
 impl Destination {
@@ -89,9 +88,9 @@ impl Destination {
         let (scheme, rest) = url.split_once("://")?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let host = rest[..end].rfind('@').map_or(0, |at| at + 1);
-        let address = format!("{scheme}://{}", &rest[host..]);
-        Url::parse(&address).ok()?;
-        Some(Self { url: url.to_owned(), address })
+        let signed_url = format!("{scheme}://{}", &rest[host..]);
+        Url::parse(&signed_url).ok()?;
+        Some(Self { url: url.to_owned(), signed_url })
     }
 }
 
@@ -100,14 +99,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_info_is_no_part_of_the_address_that_is_signed() {
+    fn user_information_is_not_part_of_the_signed_url() {
         let cases = [
             ("http://user:p%40ss@127.0.0.1:9/events?a=1@2", "http://127.0.0.1:9/events?a=1@2"),
             ("https://hooks.test/a@b#rc=3", "https://hooks.test/a@b"),
             ("https://u@hooks.test", "https://hooks.test"),
         ];
-        for (url, address) in cases {
-            assert_eq!(Destination::parse(url).unwrap().address, address);
+        for (url, signed_url) in cases {
+            assert_eq!(Destination::parse(url).unwrap().signed_url, signed_url);
         }
         assert_eq!(Destination::parse("mailto:a@b"), None);
         assert_eq!(Destination::parse("http://"), None);

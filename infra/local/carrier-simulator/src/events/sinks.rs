@@ -1,4 +1,4 @@
-//! Sinks over the API.
+//! Routes of sinks.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) async fn create(
     Form(fields): Form<Fields>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let sink = Sink::new(&fields, Timestamp::now())?;
-    tracing::info!(sink.sid, "a sink was made");
+    tracing::info!(sink.sid, "sink created");
     let resource = sink.resource(&site);
     carrier.resources().sinks.push(sink);
     Ok((StatusCode::CREATED, Json(resource)))
@@ -74,7 +74,7 @@ pub(crate) async fn update(
     Ok(Json(sink.resource(&site)))
 }
 
-/// `DELETE /v1/Sinks/{sid}`: its subscriptions go with it.
+/// `DELETE /v1/Sinks/{sid}`: deletes the sink with its subscriptions.
 pub(crate) async fn delete(
     State(carrier): State<Arc<Carrier>>,
     Path(sid): Path<String>,
@@ -84,6 +84,6 @@ pub(crate) async fn delete(
     let at = resources.sinks.iter().position(|sink| sink.sid == sid);
     resources.sinks.remove(at.ok_or_else(|| Failure::not_found(uri.path()))?);
     resources.subscriptions.retain(|subscription| subscription.sink_sid != sid);
-    tracing::info!(sink.sid = sid, "a sink was deleted");
+    tracing::info!(sink.sid = sid, "sink deleted");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,4 @@
-//! A subscription: which types of events a sink is told.
+//! A subscription: the event types that a sink receives.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -11,7 +11,6 @@ use crate::form::Fields;
 use crate::sid;
 use crate::site::Site;
 
-/// Types of events on their way to a sink.
 pub(crate) struct Subscription {
     pub(crate) sid: String,
     pub(crate) sink_sid: String,
@@ -20,7 +19,7 @@ pub(crate) struct Subscription {
     created: Timestamp,
 }
 
-/// What one value of `Types` holds: an object, or an array of them.
+/// A value of `Types`: an object or an array of objects.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Given {
@@ -28,7 +27,7 @@ enum Given {
     Many(Vec<TypeVersion>),
 }
 
-/// `{"type", "schema_version"}`; the version may be left out.
+/// `{"type", "schema_version"}`. The version is optional.
 #[derive(Deserialize)]
 struct TypeVersion {
     #[serde(rename = "type")]
@@ -38,7 +37,7 @@ struct TypeVersion {
 }
 
 impl Subscription {
-    /// A subscription as a form asks for it; whether there is such a sink is for the caller to see.
+    /// Creates a subscription from a form. The caller checks that the sink exists.
     pub(crate) fn new(fields: &Fields, now: Timestamp) -> Result<Self, Failure> {
         Ok(Self {
             sid: sid::new("DF"),
@@ -49,12 +48,13 @@ impl Subscription {
         })
     }
 
-    /// Whether it names a type.
-    pub(crate) fn names(&self, kind: &str) -> bool {
+    /// Whether the subscription has an event type.
+    pub(crate) fn includes(&self, kind: &str) -> bool {
         self.types.iter().any(|named| named == kind)
     }
 
-    /// The resource of the API. The types stand in a resource of their own, which is not here.
+    /// The resource of the API. At Twilio, the types are in a resource of their own, which the simulator does
+    /// not have.
     pub(crate) fn resource(&self, account: &str, site: &Site) -> Value {
         let url = site.url(&format!("/v1/Subscriptions/{}", self.sid));
         json!({
@@ -76,14 +76,14 @@ fn types(fields: &Fields) -> Result<Vec<String>, Failure> {
     for text in fields.all("Types") {
         let given = serde_json::from_str(text);
         match given
-            .map_err(|_| Failure::parameter("Types is not JSON of type and schema_version".to_owned()))?
+            .map_err(|_| Failure::parameter("Types must be JSON with type and schema_version".to_owned()))?
         {
             Given::One(one) => types.push(one),
             Given::Many(many) => types.extend(many),
         }
     }
     match types.iter().find(|given| !event_type::is_known(&given.name, given.schema_version)) {
-        Some(_) => Err(Failure::parameter("Types has a type or a version that is not known".to_owned())),
+        Some(_) => Err(Failure::parameter("Types has an unknown type or version".to_owned())),
         None => Ok(types.into_iter().map(|given| given.name).collect()),
     }
 }

@@ -1,4 +1,4 @@
-//! Subscriptions over the API.
+//! Routes of subscriptions.
 
 use std::sync::Arc;
 
@@ -24,9 +24,9 @@ pub(crate) async fn create(
     let subscription = Subscription::new(&fields, Timestamp::now())?;
     let mut resources = carrier.resources();
     if resources.sink(&subscription.sink_sid).is_none() {
-        return Err(Failure::parameter("SinkSid is of no sink".to_owned()));
+        return Err(Failure::parameter("SinkSid must be the sid of a sink".to_owned()));
     }
-    tracing::info!(subscription.sid, sink.sid = subscription.sink_sid, "a sink was subscribed");
+    tracing::info!(subscription.sid, sink.sid = subscription.sink_sid, "subscription created");
     let resource = subscription.resource(&carrier.settings.account_sid, &site);
     resources.subscriptions.push(subscription);
     Ok((StatusCode::CREATED, Json(resource)))
@@ -72,6 +72,6 @@ pub(crate) async fn delete(
     let subscriptions = &mut carrier.resources().subscriptions;
     let at = subscriptions.iter().position(|subscription| subscription.sid == sid);
     subscriptions.remove(at.ok_or_else(|| Failure::not_found(uri.path()))?);
-    tracing::info!(subscription.sid = sid, "a subscription was deleted");
+    tracing::info!(subscription.sid = sid, "subscription deleted");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,22 +1,23 @@
-//! Faults on demand: what happens to the next sends, or to the next requests about numbers or services.
+//! Faults of the next requests, set by a control route.
 //!
-//! | kind | the request is | the answer is |
+//! | kind | request | response |
 //! |---|---|---|
-//! | `refuse`, `refuse:<code>` | refused | Twilio's failure of that code; if none is named, of the target's own |
+//! | `refuse`, `refuse:<code>` | refused | Twilio's error with that code, or with the default code of the target |
 //! | `rate-limit` | refused | 429, code 20429 |
 //! | `error-before` | lost | 500 |
-//! | `error-after` | carried out | 500 |
-//! | `timeout-after` | carried out | held back for 30 seconds |
-//! | `silent` | accepted, ends as `sent`; of messages alone | 201, but no status callback ever comes |
+//! | `error-after` | takes effect | 500 |
+//! | `timeout-after` | takes effect | delayed by 30 seconds |
+//! | `silent` | takes effect; messages only | 201, no status callbacks, final status `sent` |
 //!
-//! | `On` | strikes | code of `refuse` |
+//! | `On` | requests | default code of `refuse` |
 //! |---|---|---|
-//! | `messages`, and without `On` | sends | 21211 |
-//! | `numbers` | all below `AvailablePhoneNumbers` and `IncomingPhoneNumbers` | 21422 |
-//! | `purchases` | `POST …/IncomingPhoneNumbers.json` alone, and before `numbers` does | 21422 |
-//! | `services` | all below `/v1/Services`, campaigns and their numbers too | 20001 |
+//! | `messages` (default) | sending | 21211 |
+//! | `numbers` | everything below `AvailablePhoneNumbers` and `IncomingPhoneNumbers` | 21422 |
+//! | `purchases` | `POST …/IncomingPhoneNumbers.json`; takes precedence over `numbers` | 21422 |
+//! | `services` | everything below `/v1/Services`, including numbers and campaigns | 20001 |
 //!
-//! A new fault replaces the old one of its target. `none` with `On` ends that target's, without `On` it ends all.
+//! A new fault replaces the previous fault of its target. `none` ends the fault of its target, or all faults
+//! without `On`.
 
 use std::collections::BTreeMap;
 
@@ -24,33 +25,32 @@ use axum::http::Method;
 
 use crate::failure::Failure;
 
-/// What a fault strikes.
+/// The requests that a fault affects.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
-    /// Sends.
     #[default]
     Messages,
     /// Search, purchase, listing, change and release of numbers.
     Numbers,
-    /// Purchases alone.
     Purchases,
     /// Messaging services with their numbers and campaigns.
     Services,
 }
 
 impl Target {
-    /// The target as the control route names it.
+    /// Parses the field `On`.
     pub(crate) fn parse(name: &str) -> Result<Self, Failure> {
         match name {
             "messages" => Ok(Self::Messages),
             "numbers" => Ok(Self::Numbers),
             "purchases" => Ok(Self::Purchases),
             "services" => Ok(Self::Services),
-            _ => Err(Failure::parameter("On is nothing that a fault strikes".to_owned())),
+            _ => Err(Failure::parameter("On must be messages, numbers, purchases or services".to_owned())),
         }
     }
 
-    /// The targets that a request belongs to, narrowest first. Sends take their fault themselves.
+    /// The targets of a request, the most specific first. The route that sends messages handles its own
+    /// faults.
     pub(crate) fn of(method: &Method, path: &str) -> &'static [Self] {
         if path == "/v1/Services" || path.starts_with("/v1/Services/") {
             &[Self::Services]
@@ -72,21 +72,21 @@ impl Target {
     }
 }
 
-/// One way to go wrong.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Not accepted, with the code that says why.
+    /// Refused with a code.
     Refuse(u32),
-    /// Accepted, yet answered with 500.
+    /// Takes effect, but the response is 500.
     ErrorAfter,
-    /// Accepted, yet not answered in time.
+    /// Takes effect, but the response is late.
     TimeoutAfter,
-    /// Accepted and never heard of again.
+    /// Takes effect without status callbacks.
     Silent,
 }
 
 impl Fault {
-    /// The kind as the control route names it; `none` is no fault.
+    /// Parses the field `Kind`. `None` is the kind `none`.
     pub(crate) fn parse(kind: &str, target: Target) -> Result<Option<Self>, Failure> {
         let code = kind.strip_prefix("refuse:").and_then(|code| code.parse().ok());
         Ok(Some(match (kind, code) {
@@ -98,11 +98,11 @@ impl Fault {
             ("timeout-after", _) => Self::TimeoutAfter,
             ("silent", _) if target == Target::Messages => Self::Silent,
             (_, Some(code)) => Self::Refuse(code),
-            (_, None) => return Err(Failure::parameter("Kind is not a fault".to_owned())),
+            (_, None) => return Err(Failure::parameter("Kind must be a fault; see /help".to_owned())),
         }))
     }
 
-    /// The failure of a request that is not accepted.
+    /// The error of a refused request.
     pub(crate) fn refusal(self) -> Option<Failure> {
         match self {
             Self::Refuse(code) => Some(Failure::of(code)),
@@ -111,12 +111,12 @@ impl Fault {
     }
 }
 
-/// The faults in force, each with the number of requests it still applies to.
+/// The active faults, each with the number of requests that it still affects.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(BTreeMap<Target, (Fault, u32)>);
 
 impl Faults {
-    /// Replaces what was in force on a target.
+    /// Replaces the fault of a target.
     pub(crate) fn set(&mut self, target: Target, fault: Option<Fault>, count: u32) {
         match fault.filter(|_| count > 0) {
             Some(fault) => self.0.insert(target, (fault, count)),
@@ -124,7 +124,7 @@ impl Faults {
         };
     }
 
-    /// The fault of this request.
+    /// Returns the fault of this request, and counts it.
     pub(crate) fn take(&mut self, target: Target) -> Option<Fault> {
         let (fault, count) = self.0.remove(&target)?;
         self.set(target, Some(fault), count - 1);
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_applies_to_the_next_count_requests_of_its_target() {
+    fn a_fault_affects_the_next_requests_of_its_target() {
         let mut faults = Faults::default();
         faults.set(Target::Messages, Some(Fault::Silent), 2);
         assert_eq!(faults.take(Target::Numbers), None);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn none_clears_and_an_unknown_kind_is_refused() {
+    fn none_ends_a_fault_and_an_unknown_kind_is_refused() {
         let parse = |kind| Fault::parse(kind, Target::Messages);
         let mut faults = Faults::default();
         faults.set(Target::Messages, Some(Fault::Silent), 2);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_purchase_is_struck_by_its_own_fault_before_that_of_numbers() {
+    fn the_fault_of_purchases_takes_precedence_over_that_of_numbers() {
         let path = "/2010-04-01/Accounts/AC1/IncomingPhoneNumbers.json";
         let mut faults = Faults::default();
         faults.set(Target::Numbers, Some(Fault::ErrorAfter), 2);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn brands_and_sends_are_no_target_of_the_paths() {
+    fn paths_of_brands_and_messages_have_no_target() {
         for path in
             ["/v1/a2p/BrandRegistrations", "/v1/ServicesElse", "/2010-04-01/Accounts/AC1/Messages.json"]
         {

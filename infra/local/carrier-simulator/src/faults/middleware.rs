@@ -1,4 +1,4 @@
-//! Where faults strike requests about numbers and services: around the whole request, so that what is accepted is done.
+//! Applies faults to requests about numbers and services.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::Carrier;
 use crate::failure::Failure;
 use crate::faults::fault::{Fault, Target};
 
-/// Lets the request through, before or after its fault. One that fails by itself keeps its own answer.
+/// Applies the fault of a request, if there is one. A request that fails on its own keeps its error.
 pub(crate) async fn apply(State(carrier): State<Arc<Carrier>>, request: Request, next: Next) -> Response {
     let targets = Target::of(request.method(), request.uri().path());
     let fault = carrier.faults().take_first(targets);
     if let Some(refusal) = fault.and_then(Fault::refusal) {
-        tracing::info!(?fault, "a request was refused on demand");
+        tracing::info!(?fault, "request refused by a fault");
         return refusal.into_response();
     }
     let response = next.run(request).await;

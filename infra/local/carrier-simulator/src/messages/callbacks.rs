@@ -1,6 +1,7 @@
-//! Status callbacks: the way of a message, told step by step.
+//! Status callbacks: the delivery of a message, step by step.
 //!
-//! One message's callbacks go out one after the other, each after the one before was answered or given up.
+//! The callbacks of one message are sent in order. Each one waits until the previous one is answered or given
+//! up.
 
 use std::sync::Arc;
 
@@ -10,32 +11,32 @@ use crate::Carrier;
 use crate::messages::message::{Direction, Message, Status};
 use crate::webhook::{Answer, Params, Retries};
 
-/// Whether the customer hears of the steps.
+/// Whether the product is called back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Receipts {
-    /// Each step is called back, up to `delivered`.
-    Told,
-    /// No step is; without a receipt `sent` is the last word.
+    /// For each step up to `delivered`.
+    Sent,
+    /// Never. The last status is `sent`.
     Silent,
 }
 
 impl Receipts {
     fn steps(self) -> &'static [Status] {
         match self {
-            Self::Told => &[Status::Queued, Status::Sending, Status::Sent, Status::Delivered],
+            Self::Sent => &[Status::Queued, Status::Sending, Status::Sent, Status::Delivered],
             Self::Silent => &[Status::Queued, Status::Sending, Status::Sent],
         }
     }
 }
 
-/// A callback that is due.
+/// A status callback.
 pub(crate) struct Callback {
     url: String,
     params: Params,
 }
 
 impl Callback {
-    /// The callback of a message in its present state, if its sender wants any.
+    /// The callback for the current status. `None` if the message has no callback URL.
     pub(crate) fn of(message: &Message, account: &str) -> Option<Self> {
         match &message.direction {
             Direction::Outbound { status_callback: Some(url) } => {
@@ -45,21 +46,20 @@ impl Callback {
         }
     }
 
-    /// Posts it.
     pub(crate) async fn send(&self, carrier: &Carrier) -> Answer {
         carrier.webhooks.post(&self.url, &self.params, Retries::CONNECT).await
     }
 }
 
-/// Carries a message to its end. Stops where it is when somebody tells another status by hand.
-pub(crate) async fn carry(carrier: Arc<Carrier>, sid: String, receipts: Receipts) {
+/// Takes a message through its steps. Stops if a control route sets its status.
+pub(crate) async fn deliver(carrier: Arc<Carrier>, sid: String, receipts: Receipts) {
     for &status in receipts.steps() {
         tokio::time::sleep(carrier.settings.step).await;
         let callback = match carrier.log().step(&sid, status, Timestamp::now()) {
             Some(message) => Callback::of(message, &carrier.settings.account_sid),
             None => return,
         };
-        if receipts == Receipts::Told
+        if receipts == Receipts::Sent
             && let Some(callback) = callback
         {
             let answer = callback.send(&carrier).await;
@@ -67,7 +67,7 @@ pub(crate) async fn carry(carrier: Arc<Carrier>, sid: String, receipts: Receipts
                 message.sid = sid,
                 status = status.as_str(),
                 answer = answer.status,
-                "called back"
+                "status callback sent"
             );
         }
     }

@@ -1,8 +1,8 @@
-//! Which messages a list shows: by number, and by the date they were sent.
+//! The filters of the message list: numbers, and the date of sending.
 //!
-//! Dates are whole days in GMT (`2026-11-22`) or instants (RFC 3339, RFC 2822, or without a zone in GMT). `DateSent>` and
-//! `DateSent<` include the date itself; written as `DateSent>=2026-11-22` in a URL, the sign of equality is the one
-//! between name and value. A message that was not sent yet has no date and matches no date filter.
+//! A date is a day in GMT (`2026-11-22`) or an instant (RFC 3339, RFC 2822, or without a zone in GMT).
+//! `DateSent>` and `DateSent<` include the date. In a URL they appear as `DateSent>=2026-11-22`, where `=`
+//! separates name and value. A message that is not sent yet has no date and matches no date filter.
 
 use jiff::civil::{Date, DateTime};
 use jiff::fmt::rfc2822;
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::form::Fields;
 use crate::messages::message::Message;
 
-/// All that is asked of a message; what is `None` is not asked.
+/// The filters. `None` matches every message.
 pub(crate) struct Filter {
     to: Option<String>,
     from: Option<String>,
@@ -25,7 +25,7 @@ impl Filter {
     /// Reads `To`, `From`, `DateSent`, `DateSent>` and `DateSent<`.
     pub(crate) fn parse(query: &Fields) -> Result<Self, Failure> {
         let span =
-            |name| query.get(name).map(|text| span_of(text).ok_or_else(|| unreadable(name))).transpose();
+            |name| query.get(name).map(|text| span_of(text).ok_or_else(|| invalid_date(name))).transpose();
         let (on, since, until) = (span("DateSent")?, span("DateSent>")?, span("DateSent<")?);
         Ok(Self {
             to: query.get("To").map(str::to_owned),
@@ -35,8 +35,8 @@ impl Filter {
         })
     }
 
-    /// Whether a message is shown.
-    pub(crate) fn admits(&self, message: &Message) -> bool {
+    /// Whether a message matches.
+    pub(crate) fn matches(&self, message: &Message) -> bool {
         self.to.as_ref().is_none_or(|to| *to == message.to)
             && self.from.as_ref().is_none_or(|from| Some(from) == message.from.as_ref())
             && self.sent_from.is_none_or(|start| message.sent.is_some_and(|sent| sent >= start))
@@ -44,7 +44,7 @@ impl Filter {
     }
 }
 
-/// The day or the second that a text names, as its start and the start of what follows.
+/// The day or second in a text: its start and its exclusive end.
 fn span_of(text: &str) -> Option<(Timestamp, Timestamp)> {
     if text.len() == "2026-11-22".len() {
         let day: Date = text.parse().ok()?;
@@ -63,8 +63,8 @@ fn instant(text: &str) -> Option<Timestamp> {
         .or_else(|| rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()))
 }
 
-fn unreadable(name: &str) -> Failure {
-    Failure::parameter(format!("{name} is not a date"))
+fn invalid_date(name: &str) -> Failure {
+    Failure::parameter(format!("{name} must be a date"))
 }
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_and_the_known_spellings_of_an_instant_are_read() {
+    fn days_and_all_formats_of_an_instant_are_read() {
         assert_eq!(seconds("1970-01-02"), Some((86_400, 172_800)));
         for text in [
             "1970-01-01T00:01:00Z",
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_date() {
+    fn anything_else_is_not_a_date() {
         assert_eq!(seconds("yesterday"), None);
         assert_eq!(seconds("2026-13-01"), None);
     }

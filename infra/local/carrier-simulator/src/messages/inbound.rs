@@ -1,4 +1,4 @@
-//! Texts and calls that come in: the forms that Twilio posts for them.
+//! Inbound messages and calls: the forms that Twilio posts for them.
 
 use jiff::Timestamp;
 
@@ -10,13 +10,13 @@ use crate::sid;
 use crate::site::Site;
 use crate::webhook::Params;
 
-/// A file in an inbound text.
+/// An attachment.
 struct Media {
     url: String,
     content_type: String,
 }
 
-/// A new inbound text and its webhook form, from the fields of the control route.
+/// Creates an inbound message and its webhook form from the fields of the control route.
 pub(crate) fn message(
     fields: &Fields,
     account: &str,
@@ -43,14 +43,14 @@ pub(crate) fn message(
         created: now,
         updated: now,
         sent: Some(now),
-        told: false,
+        is_status_set: false,
     };
     let form = message_form(&message, fields, &media, account);
     message.direction = Direction::Inbound { webhook: form.clone() };
     Ok((message, form))
 }
 
-/// The form of an incoming call that rings.
+/// The webhook form of an inbound call.
 pub(crate) fn call(fields: &Fields, account: &str) -> Result<Params, Failure> {
     let (from, to) = (fields.required("From")?, fields.required("To")?);
     let sid = fields.get("CallSid").map_or_else(|| sid::new("CA"), str::to_owned);
@@ -96,22 +96,24 @@ fn message_form(message: &Message, fields: &Fields, media: &[Media], account: &s
     params
 }
 
-/// The sid that is asked for, or a new one.
+/// The sid in the fields, or a new one.
 fn message_sid(fields: &Fields, is_text: bool) -> Result<String, Failure> {
     match fields.get("MessageSid") {
         Some(given) if sid::is_valid(given, &["SM", "MM"]) => Ok(given.to_owned()),
-        Some(_) => Err(Failure::parameter("MessageSid is not SM or MM and 32 hexadecimal digits".to_owned())),
+        Some(_) => {
+            Err(Failure::parameter("MessageSid must be SM or MM and 32 hexadecimal digits".to_owned()))
+        }
         None => Ok(sid::new(if is_text { "SM" } else { "MM" })),
     }
 }
 
-/// The service that is asked for, or one that the account is taken to have.
+/// The messaging service in the fields, or a default one.
 fn messaging_service(fields: &Fields, account: &str) -> String {
     let own = || format!("MG{}", account.trim_start_matches("AC"));
     fields.get("MessagingServiceSid").map_or_else(own, str::to_owned)
 }
 
-/// `MediaUrl` (repeated) and `MediaUrl0` to `MediaUrl9`, with `MediaContentType{n}` where given.
+/// `MediaUrl` (repeated) and `MediaUrl0` to `MediaUrl9`, with `MediaContentType{n}` if given.
 fn media(fields: &Fields) -> Vec<Media> {
     let numbered = (0..10).filter_map(|index| {
         let url = fields.get(&format!("MediaUrl{index}"))?;
@@ -127,7 +129,7 @@ fn media(fields: &Fields) -> Vec<Media> {
         .collect()
 }
 
-/// By the ending of the file's name.
+/// The content type by file extension.
 fn content_type(url: &str) -> &'static str {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     match path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase().as_str() {
@@ -141,7 +143,7 @@ fn content_type(url: &str) -> &'static str {
     }
 }
 
-/// Where the numbers are: Washington for all of North America, nowhere for the rest.
+/// The places of the numbers: Washington for North America, empty for others.
 fn places(from: &str, to: &str) -> Params {
     [("From", from), ("To", to)]
         .into_iter()

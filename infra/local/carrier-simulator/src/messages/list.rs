@@ -1,6 +1,6 @@
-//! The list of messages: newest first, filtered by numbers and date, in pages.
+//! The list of messages, newest first, with filters and pages.
 //!
-//! A page's `next_page_uri` names the last message shown, so texts that arrive meanwhile shift nothing.
+//! `next_page_uri` names the last message of the page, so new messages do not shift the following pages.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::messages::message::Message;
 const DEFAULT_PAGE_SIZE: usize = 50;
 const MAX_PAGE_SIZE: usize = 1000;
 
-/// What stands before the sid in a page token.
+/// The prefix of page tokens. The sid of a message follows.
 const TOKEN_PREFIX: &str = "PA";
 
 /// `GET …/Messages.json`.
@@ -29,7 +29,7 @@ pub(crate) async fn list(
     uri: Uri,
     Query(query): Query<Fields>,
 ) -> Result<Json<Value>, Failure> {
-    carrier.own(&account, uri.path())?;
+    carrier.check_account(&account, uri.path())?;
     let filter = Filter::parse(&query)?;
     let page = Page::parse(&query)?;
     let log = carrier.log();
@@ -37,11 +37,11 @@ pub(crate) async fn list(
     Ok(Json(page.resource(&found, more, &account, &Links { path: uri.path(), query: &query })))
 }
 
-/// The part of the list that is asked for.
+/// The requested page.
 struct Page {
     number: usize,
     size: usize,
-    /// The last message of the page before.
+    /// The last message of the previous page.
     after: Option<String>,
 }
 
@@ -49,7 +49,7 @@ impl Page {
     fn parse(query: &Fields) -> Result<Self, Failure> {
         let number = |name, default| match query.get(name) {
             Some(text) => {
-                text.parse().map_err(|_| Failure::parameter(format!("{name} is not a whole number")))
+                text.parse().map_err(|_| Failure::parameter(format!("{name} must be a whole number")))
             }
             None => Ok(default),
         };
@@ -64,12 +64,12 @@ impl Page {
 
     /// The messages of the page, and whether more follow.
     fn of<'a>(&self, log: &'a MessageLog, filter: &Filter) -> Result<(Vec<&'a Message>, bool), Failure> {
-        let admitted = |message: &&Message| filter.admits(message);
+        let matching = |message: &&Message| filter.matches(message);
         let mut found: Vec<_> = if let Some(sid) = &self.after {
-            log.older_than(sid).ok_or_else(unknown_token)?.filter(admitted).take(self.size + 1).collect()
+            log.older_than(sid).ok_or_else(unknown_token)?.filter(matching).take(self.size + 1).collect()
         } else {
             let skipped = self.number.saturating_mul(self.size);
-            log.newest().filter(admitted).skip(skipped).take(self.size + 1).collect()
+            log.newest().filter(matching).skip(skipped).take(self.size + 1).collect()
         };
         let more = found.len() > self.size;
         found.truncate(self.size);
@@ -93,14 +93,14 @@ impl Page {
     }
 }
 
-/// The addresses of the list's pages, relative to the host.
+/// Links to the pages of the list, relative to the host.
 struct Links<'a> {
     path: &'a str,
     query: &'a Fields,
 }
 
 impl Links<'_> {
-    /// The same filters, another page.
+    /// The link to another page with the same filters.
     fn to(&self, number: usize, size: usize, after: Option<&str>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.query.0.iter().filter(|(name, _)| !name.starts_with("Page")));
@@ -113,5 +113,5 @@ impl Links<'_> {
 }
 
 fn unknown_token() -> Failure {
-    Failure::parameter("PageToken is not known".to_owned())
+    Failure::parameter("PageToken is unknown".to_owned())
 }

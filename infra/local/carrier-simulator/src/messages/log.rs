@@ -1,4 +1,4 @@
-//! The messages in the order they came, the oldest forgotten beyond a bound.
+//! The messages in order of arrival. Beyond a limit, the oldest are removed.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,10 +6,9 @@ use jiff::Timestamp;
 
 use crate::messages::message::{Message, Status};
 
-/// How many messages are remembered.
+/// Maximum number of messages.
 const CAPACITY: usize = 10_000;
 
-/// What the carrier remembers.
 #[derive(Debug, Default)]
 pub(crate) struct MessageLog {
     by_number: BTreeMap<u64, Message>,
@@ -30,31 +29,30 @@ impl MessageLog {
         }
     }
 
-    /// The message of a sid.
     pub(crate) fn get(&self, sid: &str) -> Option<&Message> {
         self.by_number.get(self.numbers.get(sid)?)
     }
 
-    /// Newest first.
+    /// The messages, newest first.
     pub(crate) fn newest(&self) -> impl Iterator<Item = &Message> {
         self.by_number.values().rev()
     }
 
-    /// Newest first, of those that came before the message of a sid; `None` when that one is unknown.
+    /// The messages before the one with this sid, newest first. `None` if the sid is unknown.
     pub(crate) fn older_than(&self, sid: &str) -> Option<impl Iterator<Item = &Message>> {
         let number = *self.numbers.get(sid)?;
         Some(self.by_number.range(..number).rev().map(|(_, message)| message))
     }
 
-    /// The next step of a message by itself; `None` when it is forgotten or its status was told by hand.
+    /// Takes a message to its next status. `None` if it was removed or a control route has set its status.
     pub(crate) fn step(&mut self, sid: &str, status: Status, now: Timestamp) -> Option<&Message> {
-        let message = self.get_mut(sid).filter(|message| !message.told)?;
-        message.enter(status, None, now);
+        let message = self.get_mut(sid).filter(|message| !message.is_status_set)?;
+        message.set_status(status, None, now);
         Some(message)
     }
 
-    /// A status told by hand. It ends the steps by itself.
-    pub(crate) fn tell(
+    /// Sets the status of an outbound message and ends its steps. `None` if the sid is unknown.
+    pub(crate) fn set_status(
         &mut self,
         sid: &str,
         status: Status,
@@ -62,8 +60,8 @@ impl MessageLog {
         now: Timestamp,
     ) -> Option<&Message> {
         let message = self.get_mut(sid).filter(|message| !message.is_inbound())?;
-        message.told = true;
-        message.enter(status, code, now);
+        message.is_status_set = true;
+        message.set_status(status, code, now);
         Some(message)
     }
 
@@ -91,12 +89,12 @@ mod tests {
             created: Timestamp::UNIX_EPOCH,
             updated: Timestamp::UNIX_EPOCH,
             sent: None,
-            told: false,
+            is_status_set: false,
         }
     }
 
     #[test]
-    fn the_oldest_message_is_forgotten_beyond_the_bound() {
+    fn the_oldest_message_is_removed_beyond_the_limit() {
         let mut log = MessageLog::default();
         (0..=CAPACITY).for_each(|number| log.add(message(number)));
         assert!(log.get(&message(0).sid).is_none());
@@ -106,12 +104,12 @@ mod tests {
     }
 
     #[test]
-    fn a_status_told_by_hand_ends_the_steps() {
+    fn setting_a_status_ends_the_steps() {
         let mut log = MessageLog::default();
         log.add(message(1));
         let (sid, now) = (message(1).sid, Timestamp::UNIX_EPOCH);
         assert!(log.step(&sid, Status::Sending, now).is_some());
-        assert!(log.tell(&sid, Status::Undelivered, Some(30003), now).is_some());
+        assert!(log.set_status(&sid, Status::Undelivered, Some(30003), now).is_some());
         assert!(log.step(&sid, Status::Delivered, now).is_none());
         assert_eq!(log.get(&sid).unwrap().status, Status::Undelivered);
     }

@@ -1,8 +1,8 @@
-//! Attachments of inbound messages. As at Twilio, their URLs need the account's credentials and redirect to a storage
-//! host, which refuses requests with credentials.
+//! Attachments of inbound messages. As at Twilio, their URLs need the account's credentials and redirect to a
+//! storage host, which refuses requests with credentials.
 //!
-//! The field `Media` of the control route names the kind of each file. The kind is a digit of the file's sid, so no file
-//! is stored. The storage host is this server under the name `localhost`.
+//! The field `Media` of the control route names the kind of each file. The kind is a digit of the file's sid,
+//! so no file is stored. The storage host is this server under the name `localhost`.
 
 use std::sync::Arc;
 
@@ -121,7 +121,7 @@ pub(crate) async fn redirect(
     uri: Uri,
     site: Site,
 ) -> Result<Response, Failure> {
-    carrier.own(&account, uri.path())?;
+    carrier.check_account(&account, uri.path())?;
     let location = match Kind::of(&file) {
         None | Some(Kind::Gone) => return Err(Failure::not_found(uri.path())),
         Some(Kind::Elsewhere) => "http://169.254.169.254/latest/meta-data/".to_owned(),

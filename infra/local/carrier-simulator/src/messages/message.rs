@@ -1,4 +1,4 @@
-//! A message as the carrier holds it, and as its API shows it.
+//! A message, and its resource in the API.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use shared_domain::segment::Segments;
 use crate::date::rfc2822;
 use crate::webhook::Params;
 
-/// The states of Twilio's messages.
+/// Twilio's message statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     Accepted,
@@ -42,12 +42,12 @@ impl Status {
         Self::PartiallyDelivered,
     ];
 
-    /// The state of a name on the wire.
+    /// Parses the name in the API.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// The name on the wire.
+    /// The name in the API.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -66,7 +66,7 @@ impl Status {
         }
     }
 
-    /// Whether a message in this state has left the carrier.
+    /// Whether a message with this status has left the carrier.
     fn has_left(self) -> bool {
         matches!(
             self,
@@ -80,21 +80,21 @@ impl Status {
     }
 }
 
-/// Where a message came from.
+/// The direction of a message.
 #[derive(Debug)]
 pub(crate) enum Direction {
-    /// Over the API; status callbacks go to the URL, if one was given.
+    /// Sent by the API, with the URL of status callbacks if it has one.
     Outbound { status_callback: Option<String> },
-    /// From a phone; the form of its webhook, kept for a redelivery.
+    /// Sent by a phone, with the form of its webhook for redeliveries.
     Inbound { webhook: Params },
 }
 
-/// One text in either direction.
+/// A message in either direction.
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) sid: String,
     pub(crate) direction: Direction,
-    /// `None` when a messaging service is to choose.
+    /// `None` if a messaging service chooses the sender.
     pub(crate) from: Option<String>,
     pub(crate) to: String,
     pub(crate) body: String,
@@ -105,13 +105,13 @@ pub(crate) struct Message {
     pub(crate) created: Timestamp,
     pub(crate) updated: Timestamp,
     pub(crate) sent: Option<Timestamp>,
-    /// A status told by hand ends the steps that come by themselves.
-    pub(crate) told: bool,
+    /// Whether a control route has set the status. The message then takes no further steps.
+    pub(crate) is_status_set: bool,
 }
 
 impl Message {
-    /// Moves to a state, whichever it was in before.
-    pub(crate) fn enter(&mut self, status: Status, error_code: Option<u32>, now: Timestamp) {
+    /// Sets the status. Any change is allowed.
+    pub(crate) fn set_status(&mut self, status: Status, error_code: Option<u32>, now: Timestamp) {
         self.status = status;
         self.error_code = error_code;
         self.updated = now;
@@ -120,12 +120,12 @@ impl Message {
         }
     }
 
-    /// Whether a phone sent it.
+    /// Whether a phone sent the message.
     pub(crate) fn is_inbound(&self) -> bool {
         matches!(self.direction, Direction::Inbound { .. })
     }
 
-    /// Segments on the air, at least one.
+    /// Number of segments, at least one.
     pub(crate) fn segments(&self) -> usize {
         Segments::of(&self.body).count
     }
@@ -159,7 +159,7 @@ impl Message {
     }
 }
 
-/// Twilio's short text for a delivery error.
+/// Twilio's message for a delivery error.
 fn error_message(code: u32) -> Option<&'static str> {
     Some(match code {
         30001 => "Queue overflow",

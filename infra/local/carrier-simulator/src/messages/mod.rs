@@ -1,4 +1,4 @@
-//! Sending a message, and asking for one.
+//! Messages: sending, delivery, listing, and inbound messages with their media.
 
 pub(crate) mod callbacks;
 pub(crate) mod filter;
@@ -24,17 +24,17 @@ use crate::form::Fields;
 use crate::messages::callbacks::Receipts;
 use crate::messages::send_request::SendRequest;
 
-/// `POST …/Messages.json`: accepts a text, tells its fate by status callbacks afterwards.
+/// `POST …/Messages.json`: accepts a message. Status callbacks report its delivery later.
 pub(crate) async fn create(
     State(carrier): State<Arc<Carrier>>,
     Path(account): Path<String>,
     uri: Uri,
     Form(fields): Form<Fields>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    carrier.own(&account, uri.path())?;
+    carrier.check_account(&account, uri.path())?;
     let fault = carrier.faults().take(Target::Messages);
     if let Some(refusal) = fault.and_then(Fault::refusal) {
-        tracing::info!(?fault, "a send was refused on demand");
+        tracing::info!(?fault, "message refused by a fault");
         return Err(refusal);
     }
     let created = accept(&carrier, &fields, fault)?;
@@ -52,7 +52,7 @@ pub(crate) async fn fetch(
     Path((account, file)): Path<(String, String)>,
     uri: Uri,
 ) -> Result<Json<Value>, Failure> {
-    carrier.own(&account, uri.path())?;
+    carrier.check_account(&account, uri.path())?;
     let sid = file.strip_suffix(".json").unwrap_or_default();
     let resource = carrier.log().get(sid).map(|message| message.resource(&account));
     resource.map(Json).ok_or_else(|| Failure::not_found(uri.path()))
@@ -62,9 +62,9 @@ fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Resu
     let message = SendRequest::parse(fields)?.accept(Timestamp::now());
     let sid = message.sid.clone();
     let resource = message.resource(&carrier.settings.account_sid);
-    tracing::info!(message.sid = sid, ?fault, "accepted a message");
+    tracing::info!(message.sid = sid, ?fault, "message accepted");
     carrier.log().add(message);
-    let receipts = if fault == Some(Fault::Silent) { Receipts::Silent } else { Receipts::Told };
-    tokio::spawn(callbacks::carry(Arc::clone(carrier), sid, receipts));
+    let receipts = if fault == Some(Fault::Silent) { Receipts::Silent } else { Receipts::Sent };
+    tokio::spawn(callbacks::deliver(Arc::clone(carrier), sid, receipts));
     Ok(resource)
 }

@@ -1,7 +1,7 @@
-//! What a send asks for, checked as Twilio checks it.
+//! The validation of outbound messages, as Twilio does it.
 //!
-//! Source: `CreateMessage` of Twilio's OpenAPI description and the error dictionary. Unlike Twilio, a status callback
-//! on this machine is fine, and any well-formed number is one's own.
+//! Source: `CreateMessage` of Twilio's OpenAPI description and the error dictionary. Unlike Twilio, a status
+//! callback can have a URL on this machine, and any valid number can be the sender.
 
 use jiff::Timestamp;
 use url::Url;
@@ -15,7 +15,7 @@ const MAX_BODY_LENGTH: usize = 1600;
 const MAX_MEDIA: usize = 10;
 const MAX_CALLBACK_LENGTH: usize = 4000;
 
-/// A send that Twilio would accept.
+/// A valid request to send a message.
 pub(crate) struct SendRequest {
     to: String,
     from: Option<String>,
@@ -26,7 +26,7 @@ pub(crate) struct SendRequest {
 }
 
 impl SendRequest {
-    /// Checks the fields of the form.
+    /// Reads and checks the fields of the form.
     pub(crate) fn parse(fields: &Fields) -> Result<Self, Failure> {
         let request = Self {
             to: recipient(fields)?,
@@ -36,13 +36,13 @@ impl SendRequest {
             media_urls: fields.all("MediaUrl").map(str::to_owned).collect(),
             status_callback: fields.get("StatusCallback").map(str::to_owned),
         };
-        match request.complaint() {
+        match request.error_code() {
             Some(code) => Err(Failure::of(code)),
             None => Ok(request),
         }
     }
 
-    /// The message it becomes: `accepted` by a messaging service, else `queued`.
+    /// Creates the message. Its status is `accepted` with a messaging service, else `queued`.
     pub(crate) fn accept(self, now: Timestamp) -> Message {
         Message {
             sid: sid::new(if self.media_urls.is_empty() { "SM" } else { "MM" }),
@@ -57,12 +57,12 @@ impl SendRequest {
             created: now,
             updated: now,
             sent: None,
-            told: false,
+            is_status_set: false,
         }
     }
 
-    /// The code of the first thing wrong with it.
-    fn complaint(&self) -> Option<u32> {
+    /// The code of the first error. `None` if the request is valid.
+    fn error_code(&self) -> Option<u32> {
         let wrong_from = self.from.as_deref().is_some_and(|from| !is_e164(from) && !is_short_code(from));
         let wrong_service =
             self.messaging_service_sid.as_deref().is_some_and(|service| !sid::is_valid(service, &["MG"]));
@@ -103,7 +103,7 @@ fn is_short_code(number: &str) -> bool {
     (5..=6).contains(&number.len()) && all_digits(number)
 }
 
-/// Whether all of a text is digits.
+/// Whether a text has only digits.
 pub(crate) fn all_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }

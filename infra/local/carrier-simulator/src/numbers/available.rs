@@ -1,9 +1,10 @@
-//! The search for numbers to buy. It is deterministic: the same question has the same answer until a number is bought.
+//! The search for available numbers. It is deterministic: a search returns the same numbers until one is
+//! bought.
 //!
-//! The numbers are `+1`, area code, exchange and a line from 2000 upwards, without those that are owned. The area code
-//! is `AreaCode`, else what `Contains` begins with, else 202; the exchange is what `Contains` says, else 555. Area code
-//! 999 has no numbers, nor has anything that is no area code. All other filters (`SmsEnabled`, `InRegion` …) are taken
-//! and ignored, and US area codes are not told from Canadian ones.
+//! A number consists of `+1`, an area code, an exchange, and a line from 2000 upward. Owned numbers are left
+//! out. The area code comes from `AreaCode`, else from the start of `Contains`, else it is 202. The exchange
+//! comes from `Contains`, else it is 555. Area code 999 and invalid area codes have no numbers. Other filters
+//! (`SmsEnabled`, `InRegion`) are ignored, and US area codes are not distinguished from Canadian ones.
 
 use std::sync::Arc;
 
@@ -15,14 +16,14 @@ use serde_json::{Value, json};
 use crate::Carrier;
 use crate::failure::Failure;
 use crate::form::Fields;
-use crate::numbers::number::{is_code, spoken};
+use crate::numbers::number::{is_code, national_format};
 use crate::numbers::pattern::NumberPattern;
 use crate::paging;
 
-/// As many as Twilio shows, whose documented default of 50 it does not keep.
+/// The number of results that Twilio returns, although it documents a default of 50.
 const DEFAULT_SIZE: usize = 30;
 
-/// An area code without numbers, for whoever wants an empty list.
+/// An area code without numbers, to get an empty list.
 const EMPTY_AREA: &str = "999";
 
 /// `GET …/AvailablePhoneNumbers/{US or CA}/Local.json`.
@@ -32,7 +33,7 @@ pub(crate) async fn search(
     uri: Uri,
     Query(query): Query<Fields>,
 ) -> Result<Json<Value>, Failure> {
-    carrier.own(&account, uri.path())?;
+    carrier.check_account(&account, uri.path())?;
     if !matches!(country.as_str(), "US" | "CA") {
         return Err(Failure::not_found(uri.path()));
     }
@@ -50,7 +51,7 @@ pub(crate) async fn search(
     })))
 }
 
-/// Every number that is like the search, owned or not.
+/// The numbers that match the search, including owned ones.
 fn numbers<'a>(
     area: Option<&str>,
     pattern: Option<&'a NumberPattern>,
@@ -62,17 +63,17 @@ fn numbers<'a>(
     let lines = if is_code(&area) && area != EMPTY_AREA { 2000..10_000 } else { 0..0 };
     lines
         .map(move |line| format!("+1{area}{exchange}{line}"))
-        .filter(move |number| pattern.is_none_or(|pattern| pattern.admits(number)))
+        .filter(move |number| pattern.is_none_or(|pattern| pattern.matches(number)))
 }
 
-/// The exchange that a pattern begins, filled up with fives.
+/// The exchange at the start of a pattern, completed with fives.
 fn exchange(leading: &str) -> String {
     let known: String = leading.chars().take(3).take_while(char::is_ascii_digit).collect();
     let exchange = format!("{known:5<3}");
     if is_code(&exchange) { exchange } else { "555".to_owned() }
 }
 
-/// The resource of the API. Of all places only Washington is known.
+/// The resource of the API. Only numbers in Washington have a place.
 fn resource(number: &str, country: &str) -> Value {
     let washington = number.starts_with("+1202");
     let known = |value: &'static str| washington.then_some(value);
@@ -80,7 +81,7 @@ fn resource(number: &str, country: &str) -> Value {
         "address_requirements": "none",
         "beta": false,
         "capabilities": { "mms": true, "sms": true, "voice": true },
-        "friendly_name": spoken(number),
+        "friendly_name": national_format(number),
         "iso_country": country,
         "lata": known("236"),
         "latitude": known("38.907200"),
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn area_code_and_exchange_come_from_the_search() {
+    fn the_area_code_and_the_exchange_come_from_the_search() {
         let cases = [
             (None, "", Some("+12025552000")),
             (Some("415"), "", Some("+14155552000")),

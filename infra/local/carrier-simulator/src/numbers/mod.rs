@@ -1,4 +1,4 @@
-//! Buying numbers, and what happens to those that are owned.
+//! Phone numbers: search, purchase, and management.
 
 pub(crate) mod available;
 pub(crate) mod number;
@@ -18,33 +18,34 @@ use crate::form::Fields;
 use crate::numbers::number::Number;
 use crate::paging::Paging;
 
-/// `POST …/IncomingPhoneNumbers.json`: any well-formed number that nobody owns, listed before or not.
+/// `POST …/IncomingPhoneNumbers.json`: buys any valid number that is not owned yet.
 pub(crate) async fn buy(
     State(carrier): State<Arc<Carrier>>,
     Path(account): Path<String>,
     uri: Uri,
     Form(fields): Form<Fields>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
-    carrier.own(&account, uri.path())?;
-    let number = Number::ordered(&fields, Timestamp::now())?;
+    carrier.check_account(&account, uri.path())?;
+    let number = Number::from_purchase(&fields, Timestamp::now())?;
     let mut resources = carrier.resources();
     if resources.owns(&number.e164) {
         return Err(Failure::of(21422));
     }
-    tracing::info!(number.sid, "a number was bought");
+    tracing::info!(number.sid, "number bought");
     let resource = number.resource(&account);
     resources.numbers.push(number);
     Ok((StatusCode::CREATED, Json(resource)))
 }
 
-/// `GET …/IncomingPhoneNumbers.json`, newest first, filtered by `PhoneNumber` and `FriendlyName` as a whole.
+/// `GET …/IncomingPhoneNumbers.json`, newest first. The filters `PhoneNumber` and `FriendlyName` match
+/// exactly.
 pub(crate) async fn list(
     State(carrier): State<Arc<Carrier>>,
     Path(account): Path<String>,
     uri: Uri,
     Query(query): Query<Fields>,
 ) -> Result<Json<Value>, Failure> {
-    carrier.own(&account, uri.path())?;
+    carrier.check_account(&account, uri.path())?;
     let (phone_number, name) = (query.get("PhoneNumber"), query.get("FriendlyName"));
     let resources = carrier.resources();
     let found = resources
@@ -63,7 +64,7 @@ pub(crate) async fn fetch(
     Path((account, file)): Path<(String, String)>,
     uri: Uri,
 ) -> Result<Json<Value>, Failure> {
-    carrier.own(&account, uri.path())?;
+    carrier.check_account(&account, uri.path())?;
     let resources = carrier.resources();
     let number = resources.number(sid(&file)).ok_or_else(|| Failure::not_found(uri.path()))?;
     Ok(Json(number.resource(&account)))
@@ -76,22 +77,22 @@ pub(crate) async fn update(
     uri: Uri,
     Form(fields): Form<Fields>,
 ) -> Result<Json<Value>, Failure> {
-    carrier.own(&account, uri.path())?;
+    carrier.check_account(&account, uri.path())?;
     let mut resources = carrier.resources();
     let number = resources.number_mut(sid(&file)).ok_or_else(|| Failure::not_found(uri.path()))?;
     number.update(&fields, Timestamp::now())?;
     Ok(Json(number.resource(&account)))
 }
 
-/// `DELETE …/IncomingPhoneNumbers/{sid}.json`: the number is free again, and in no service.
+/// `DELETE …/IncomingPhoneNumbers/{sid}.json`: releases the number and removes it from its service.
 pub(crate) async fn release(
     State(carrier): State<Arc<Carrier>>,
     Path((account, file)): Path<(String, String)>,
     uri: Uri,
 ) -> Result<StatusCode, Failure> {
-    carrier.own(&account, uri.path())?;
+    carrier.check_account(&account, uri.path())?;
     let number = carrier.resources().release(sid(&file)).ok_or_else(|| Failure::not_found(uri.path()))?;
-    tracing::info!(number.sid, "a number was released");
+    tracing::info!(number.sid, "number released");
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,4 +1,4 @@
-//! A number that the account owns.
+//! A phone number that the account owns.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::sid;
 
 const MAX_NAME_LENGTH: usize = 64;
 
-/// What a purchase and an update may set. Other fields of Twilio's are taken and forgotten.
+/// The attributes that a purchase and an update can set. Twilio's other fields are ignored.
 const ATTRIBUTES: [Attribute; 11] = [
     Attribute("FriendlyName", "friendly_name", Kind::Text),
     Attribute("SmsUrl", "sms_url", Kind::Url),
@@ -27,7 +27,7 @@ const ATTRIBUTES: [Attribute; 11] = [
     Attribute("StatusCallbackMethod", "status_callback_method", Kind::Method),
 ];
 
-/// An incoming phone number.
+/// A phone number of the account.
 pub(crate) struct Number {
     pub(crate) sid: String,
     /// `+12025552000`.
@@ -38,15 +38,15 @@ pub(crate) struct Number {
 }
 
 impl Number {
-    /// What a purchase asks for, if such a number could be had at all.
-    pub(crate) fn ordered(fields: &Fields, now: Timestamp) -> Result<Self, Failure> {
+    /// The number that a purchase asks for. Errors if the number is invalid or can never be bought.
+    pub(crate) fn from_purchase(fields: &Fields, now: Timestamp) -> Result<Self, Failure> {
         let phone_number = fields.get("PhoneNumber").filter(|number| is_well_formed(number));
         let phone_number = phone_number.ok_or_else(|| Failure::of(21421))?;
-        if is_gone(phone_number) {
+        if is_unavailable(phone_number) {
             return Err(Failure::of(21422));
         }
-        let mut attributes = attribute::unset(&ATTRIBUTES);
-        attributes.insert("friendly_name".to_owned(), spoken(phone_number).into());
+        let mut attributes = attribute::initial(&ATTRIBUTES);
+        attributes.insert("friendly_name".to_owned(), national_format(phone_number).into());
         let mut number = Self {
             sid: sid::new("PN"),
             e164: phone_number.to_owned(),
@@ -58,11 +58,11 @@ impl Number {
         Ok(number)
     }
 
-    /// Sets what a form gives.
+    /// Sets the attributes that the form has.
     pub(crate) fn update(&mut self, fields: &Fields, now: Timestamp) -> Result<(), Failure> {
         if fields.get("FriendlyName").is_some_and(|name| name.chars().count() > MAX_NAME_LENGTH) {
             return Err(Failure::parameter(format!(
-                "FriendlyName is longer than {MAX_NAME_LENGTH} characters"
+                "FriendlyName can have at most {MAX_NAME_LENGTH} characters"
             )));
         }
         attribute::set(&ATTRIBUTES, fields, &mut self.attributes)?;
@@ -70,7 +70,7 @@ impl Number {
         Ok(())
     }
 
-    /// The name that its owner gave it, or the number as it is spoken.
+    /// The name of the number; by default the number in national format.
     pub(crate) fn friendly_name(&self) -> Option<&str> {
         self.attributes.get("friendly_name").and_then(Value::as_str)
     }
@@ -107,8 +107,8 @@ impl Number {
     }
 }
 
-/// `(202) 555-2000`.
-pub(crate) fn spoken(phone_number: &str) -> String {
+/// The number in national format, `(202) 555-2000`.
+pub(crate) fn national_format(phone_number: &str) -> String {
     let digits = phone_number.trim_start_matches("+1");
     match (digits.get(..3), digits.get(3..6), digits.get(6..)) {
         (Some(area), Some(exchange), Some(line)) => format!("({area}) {exchange}-{line}"),
@@ -116,20 +116,20 @@ pub(crate) fn spoken(phone_number: &str) -> String {
     }
 }
 
-/// Three digits that an area code or an exchange may have: the first is neither 0 nor 1.
+/// Whether the text can be an area code or an exchange: three digits, the first from 2 to 9.
 pub(crate) fn is_code(digits: &str) -> bool {
     digits.len() == 3 && all_digits(digits) && !digits.starts_with(['0', '1'])
 }
 
-/// `+1`, an area code, an exchange and four digits.
+/// Whether the number is `+1`, an area code, an exchange, and four digits.
 fn is_well_formed(number: &str) -> bool {
     number.strip_prefix("+1").is_some_and(|digits| {
         digits.len() == 10 && all_digits(digits) && is_code(&digits[..3]) && is_code(&digits[3..6])
     })
 }
 
-/// Somebody else always was quicker to buy a number that ends in 0000.
-fn is_gone(number: &str) -> bool {
+/// Numbers ending in 0000 are never available, to test a purchase that comes too late.
+fn is_unavailable(number: &str) -> bool {
     number.ends_with("0000")
 }
 
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_ten_digits_after_one_and_its_codes_begin_with_two_or_more() {
+    fn a_number_is_plus_one_and_ten_digits_whose_codes_start_with_two_or_more() {
         assert!(is_well_formed("+12025550100"));
         for wrong in [
             "+1202555010",
@@ -151,6 +151,6 @@ mod tests {
         ] {
             assert!(!is_well_formed(wrong), "{wrong}");
         }
-        assert_eq!(spoken("+12025550100"), "(202) 555-0100");
+        assert_eq!(national_format("+12025550100"), "(202) 555-0100");
     }
 }

@@ -25,8 +25,8 @@ pub(crate) struct Conversation<'a> {
     pub(crate) hidden: usize,
 }
 
-/// Returns the conversations of all phones or of one, the one with the newest message first. Each has its newest
-/// messages, or all with `with_history`.
+/// Returns the conversations of all phones or of one, the one with the newest message first. Each has its
+/// newest messages, or all with `with_history`.
 pub(crate) fn conversations<'a>(
     log: &'a MessageLog,
     names: &'a Names,
@@ -95,8 +95,8 @@ pub(crate) struct Attachment {
 }
 
 impl Message {
-    /// The attachments as the page shows them. Images come from the simulator and the product alone, so that the page
-    /// loads nothing from other hosts.
+    /// The attachments as the page shows them. Images come from the simulator and the product alone, so that
+    /// the page loads nothing from other hosts.
     pub(crate) fn attachments(&self, product_origin: &str) -> Vec<Attachment> {
         self.media_urls
             .iter()

@@ -7,7 +7,8 @@
 //! | `GET /conversations` | the conversations: a frame of `/` that reloads itself, unless it shows a history |
 //! | `GET /help` | the control routes |
 //!
-//! The pages need no credentials and run no script. Only the frame reloads, so text typed into the form is kept.
+//! The pages need no credentials and run no script. Only the frame reloads, so text typed into the form is
+//! kept.
 
 pub(crate) mod conversations;
 pub(crate) mod names;
@@ -102,8 +103,8 @@ pub(crate) async fn show(State(carrier): State<Arc<Carrier>>, Query(view): Query
     phones_page(&carrier, StatusCode::OK, phone, draft, view.webhook.as_deref().map(Notice::of_webhook))
 }
 
-/// `POST /`: sends a message as the control route `inbound-message` does. Only this page's own form may: other sites
-/// in the same browser can also post here, but not under this origin.
+/// `POST /`: sends a message as the control route `inbound-message` does. Only this page's own form may:
+/// other sites in the same browser can also post here, but not under this origin.
 pub(crate) async fn send(
     State(carrier): State<Arc<Carrier>>,
     site: Site,
@@ -211,7 +212,8 @@ fn phones_page(
     page(status, policy, &PhonesPage { phone, draft, phones, inboxes, attachments, notice, frame_query })
 }
 
-/// The phones and inboxes that the form offers: those with a name, those with messages, and the account's numbers.
+/// The phones and inboxes that the form offers: those with a name, those with messages, and the account's
+/// numbers.
 fn choices(carrier: &Carrier, chosen_inbox: &str) -> (Vec<Choice>, Vec<Choice>) {
     let (log, resources) = (carrier.log(), carrier.resources());
     let names = &resources.names;

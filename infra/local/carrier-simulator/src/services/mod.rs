@@ -1,4 +1,4 @@
-//! Messaging services over the API.
+//! Messaging services and their numbers.
 
 pub(crate) mod phone_numbers;
 pub(crate) mod service;
@@ -25,7 +25,7 @@ pub(crate) async fn create(
     Form(fields): Form<Fields>,
 ) -> Result<(StatusCode, Json<Value>), Failure> {
     let service = Service::new(&fields, Timestamp::now())?;
-    tracing::info!(service.sid, "a messaging service was made");
+    tracing::info!(service.sid, "messaging service created");
     let resource = service.resource(&carrier.settings.account_sid, &site);
     carrier.resources().services.push(service);
     Ok((StatusCode::CREATED, Json(resource)))
@@ -70,7 +70,7 @@ pub(crate) async fn update(
     Ok(Json(service.resource(&carrier.settings.account_sid, &site)))
 }
 
-/// `DELETE /v1/Services/{sid}`: its campaign goes with it, its numbers stay with the account.
+/// `DELETE /v1/Services/{sid}`: deletes the service with its campaign. Its numbers stay in the account.
 pub(crate) async fn delete(
     State(carrier): State<Arc<Carrier>>,
     Path(sid): Path<String>,
@@ -79,6 +79,6 @@ pub(crate) async fn delete(
     let services = &mut carrier.resources().services;
     let at = services.iter().position(|service| service.sid == sid);
     let service = at.map(|at| services.remove(at)).ok_or_else(|| Failure::not_found(uri.path()))?;
-    tracing::info!(service.sid, "a messaging service was deleted");
+    tracing::info!(service.sid, "messaging service deleted");
     Ok(StatusCode::NO_CONTENT)
 }

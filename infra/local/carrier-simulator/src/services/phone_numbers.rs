@@ -1,4 +1,4 @@
-//! The numbers of a messaging service over the API.
+//! Routes of the numbers of a messaging service.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::form::Fields;
 use crate::paging::Paging;
 use crate::site::Site;
 
-/// `POST /v1/Services/{sid}/PhoneNumbers`: a number is in one service at most. It is registered at once when the
-/// service's campaign is verified, and an event says so.
+/// `POST /v1/Services/{sid}/PhoneNumbers`: adds a number, which can be in one service only. If the service's
+/// campaign is verified, the number is registered at once, with an event.
 pub(crate) async fn add(
     State(carrier): State<Arc<Carrier>>,
     Path(service_sid): Path<String>,
@@ -45,7 +45,7 @@ pub(crate) async fn add(
             .map(|campaign| Event::number_registered(number_sid, &service_sid, campaign, account, now));
         (resource, resources.record(event.into_iter().collect()))
     };
-    tracing::info!(service.sid = service_sid, number.sid = number_sid, "a number joined a service");
+    tracing::info!(service.sid = service_sid, number.sid = number_sid, "number added to a service");
     carrier.post_later(posts);
     Ok((StatusCode::CREATED, Json(resource)))
 }
@@ -82,7 +82,8 @@ pub(crate) async fn fetch(
     Ok(Json(member.resource(number, &service_sid, &carrier.settings.account_sid, &site)))
 }
 
-/// `DELETE /v1/Services/{sid}/PhoneNumbers/{sid}`: the number stays with the account.
+/// `DELETE /v1/Services/{sid}/PhoneNumbers/{sid}`: removes the number from the service. It stays in the
+/// account.
 pub(crate) async fn remove(
     State(carrier): State<Arc<Carrier>>,
     Path((service_sid, number_sid)): Path<(String, String)>,
@@ -91,6 +92,6 @@ pub(crate) async fn remove(
     let mut resources = carrier.resources();
     let removed = resources.service_mut(&service_sid).and_then(|service| service.remove(&number_sid));
     removed.ok_or_else(|| Failure::not_found(uri.path()))?;
-    tracing::info!(service.sid = service_sid, number.sid = number_sid, "a number left a service");
+    tracing::info!(service.sid = service_sid, number.sid = number_sid, "number removed from a service");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,4 @@
-//! A messaging service: its numbers and its campaign.
+//! A messaging service with its numbers and its campaign.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::numbers::number::Number;
 use crate::sid;
 use crate::site::Site;
 
-/// What a form may set.
+/// The attributes that a form can set.
 const ATTRIBUTES: [Attribute; 15] = [
     Attribute("FriendlyName", "friendly_name", Kind::Text),
     Attribute("InboundRequestUrl", "inbound_request_url", Kind::Url),
@@ -31,17 +31,15 @@ const ATTRIBUTES: [Attribute; 15] = [
     Attribute("Usecase", "usecase", Kind::Text),
 ];
 
-/// A number's place in a service.
+/// A number in a service.
 pub(crate) struct Member {
     pub(crate) number_sid: String,
     added: Timestamp,
 }
 
-/// A messaging service.
 pub(crate) struct Service {
     pub(crate) sid: String,
     pub(crate) members: Vec<Member>,
-    /// At most one.
     pub(crate) campaign: Option<Campaign>,
     attributes: Attributes,
     created: Timestamp,
@@ -49,14 +47,14 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// A service as a form asks for it.
+    /// Creates a service from a form.
     pub(crate) fn new(fields: &Fields, now: Timestamp) -> Result<Self, Failure> {
         fields.required("FriendlyName")?;
         let mut service = Self {
             sid: sid::new("MG"),
             members: Vec::new(),
             campaign: None,
-            attributes: attribute::unset(&ATTRIBUTES),
+            attributes: attribute::initial(&ATTRIBUTES),
             created: now,
             updated: now,
         };
@@ -64,31 +62,30 @@ impl Service {
         Ok(service)
     }
 
-    /// Sets what a form gives.
+    /// Sets the attributes that the form has.
     pub(crate) fn update(&mut self, fields: &Fields, now: Timestamp) -> Result<(), Failure> {
         attribute::set(&ATTRIBUTES, fields, &mut self.attributes)?;
         self.updated = now;
         Ok(())
     }
 
-    /// Takes a number in.
+    /// Adds a number.
     pub(crate) fn add(&mut self, number_sid: &str, now: Timestamp) -> &Member {
         self.members.push(Member { number_sid: number_sid.to_owned(), added: now });
         &self.members[self.members.len() - 1]
     }
 
-    /// Lets a number go; `None` when it was not there.
+    /// Removes a number. `None` if it is not in the service.
     pub(crate) fn remove(&mut self, number_sid: &str) -> Option<Member> {
         let at = self.members.iter().position(|member| member.number_sid == number_sid)?;
         Some(self.members.remove(at))
     }
 
-    /// The place of a number.
     pub(crate) fn member(&self, number_sid: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.number_sid == number_sid)
     }
 
-    /// The campaign, once the carriers have approved it.
+    /// The campaign, if it is verified.
     pub(crate) fn verified(&self) -> Option<&Campaign> {
         self.campaign.as_ref().filter(|campaign| campaign.status == Status::Verified)
     }

@@ -1,4 +1,4 @@
-//! Status callbacks, and statuses told by hand.
+//! Status callbacks, and statuses set by the control route.
 
 use crate::schema::assert_message;
 use crate::support::{PHONE, PRODUCT, Received, TestSimulator, form_fixture};
@@ -8,7 +8,7 @@ fn statuses(received: &[Received]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_text_is_called_back_in_order_and_each_callback_is_signed() {
+async fn status_callbacks_are_sent_in_order_and_signed() {
     let simulator = TestSimulator::start().await;
     let message = simulator.send_text("Hello").await;
     let received = simulator.product.await_requests(4).await;
@@ -46,7 +46,7 @@ async fn callbacks_have_the_recorded_fields() {
 }
 
 #[tokio::test]
-async fn a_text_without_a_callback_url_goes_its_way_unheard() {
+async fn a_message_without_a_callback_url_is_delivered_without_callbacks() {
     let simulator = TestSimulator::start().await;
     let (_, message) = simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello")]).await;
     simulator.await_status(message["sid"].as_str().unwrap(), "delivered").await;
@@ -54,7 +54,7 @@ async fn a_text_without_a_callback_url_goes_its_way_unheard() {
 }
 
 #[tokio::test]
-async fn a_refused_callback_is_not_tried_again() {
+async fn a_refused_callback_is_not_retried() {
     let simulator = TestSimulator::start().await;
     simulator.product.answer_next_with(&[500, 403]);
     simulator.send_text("Hello").await;
@@ -65,7 +65,7 @@ async fn a_refused_callback_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_connection_override_has_a_refused_callback_tried_again() {
+async fn a_connection_override_retries_a_refused_callback() {
     let simulator = TestSimulator::start().await;
     simulator.product.answer_next_with(&[500]);
     let callback = format!("{}/webhooks/twilio/status#rc=2&rp=5xx", simulator.product.base);
@@ -86,15 +86,15 @@ async fn a_connection_override_has_a_refused_callback_tried_again() {
 }
 
 #[tokio::test]
-async fn a_status_told_by_hand_is_called_back_at_once_and_recorded() {
+async fn a_status_that_is_set_is_called_back_at_once_and_recorded() {
     let simulator = TestSimulator::start().await;
     simulator.control("fault", &[("Kind", "silent")]).await;
     let message = simulator.send_text("Hello").await;
     let sid = message["sid"].as_str().unwrap();
-    let (status, told) = simulator
+    let (status, answer) = simulator
         .control("message-status", &[("MessageSid", sid), ("Status", "undelivered"), ("ErrorCode", "30003")])
         .await;
-    assert_eq!((status, &told["webhookStatus"], &told["attempts"]), (200, &200.into(), &1.into()));
+    assert_eq!((status, &answer["webhookStatus"], &answer["attempts"]), (200, &200.into(), &1.into()));
     let received = simulator.product.received();
     assert_eq!(statuses(&received), ["undelivered"]);
     assert_eq!(received[0].field("ErrorCode"), "30003");
@@ -105,7 +105,7 @@ async fn a_status_told_by_hand_is_called_back_at_once_and_recorded() {
 }
 
 #[tokio::test]
-async fn statuses_told_by_hand_may_come_twice_and_in_any_order() {
+async fn a_status_can_be_set_twice_and_in_any_order() {
     let simulator = TestSimulator::start().await;
     simulator.control("fault", &[("Kind", "silent")]).await;
     let message = simulator.send_text("Hello").await;
@@ -121,7 +121,7 @@ async fn statuses_told_by_hand_may_come_twice_and_in_any_order() {
 }
 
 #[tokio::test]
-async fn a_callback_that_nobody_takes_is_tried_four_times() {
+async fn a_callback_without_a_connection_is_tried_four_times() {
     let simulator = TestSimulator::start().await;
     let closed = closed_port().await;
     simulator.control("fault", &[("Kind", "silent")]).await;
@@ -129,10 +129,10 @@ async fn a_callback_that_nobody_takes_is_tried_four_times() {
         .send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello"), ("StatusCallback", &closed)])
         .await;
     let sid = message["sid"].as_str().unwrap();
-    let (status, told) =
+    let (status, answer) =
         simulator.control("message-status", &[("MessageSid", sid), ("Status", "failed")]).await;
-    assert_eq!((status, &told["attempts"]), (200, &4.into()));
-    assert!(told["webhookStatus"].is_null());
+    assert_eq!((status, &answer["attempts"]), (200, &4.into()));
+    assert!(answer["webhookStatus"].is_null());
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn a_status_needs_a_known_message_and_a_known_name() {
     }
 }
 
-/// A URL on this machine where nobody listens.
+/// A URL on this machine that nothing listens on.
 async fn closed_port() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     format!("http://{}/status", listener.local_addr().unwrap())

@@ -1,4 +1,4 @@
-//! Campaigns: one for each service, decided by hand.
+//! Campaigns and their review.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn campaigns(service: &str) -> String {
     format!("/v1/Services/{service}/Compliance/Usa2p")
 }
 
-/// A service and its campaign's path.
+/// Creates a service. Returns its sid and the path of its campaign.
 async fn submitted(simulator: &TestSimulator) -> (String, String) {
     let service = simulator.new_service().await;
     let path = format!("{}/{}", campaigns(&service), simulator.new_campaign(&service).await);
@@ -27,7 +27,7 @@ async fn fetched(simulator: &TestSimulator, path: &str) -> Value {
     campaign
 }
 
-/// What is random or of the clock, as it was recorded.
+/// Replaces random values and times by the recorded ones.
 fn assert_recorded(campaign: &Value, recorded: &str) {
     let mut campaign = campaign.clone();
     for (name, value) in json_fixture(recorded).as_object().unwrap() {
@@ -43,7 +43,7 @@ fn assert_recorded(campaign: &Value, recorded: &str) {
 }
 
 #[tokio::test]
-async fn a_campaign_is_in_review_until_it_is_decided_by_hand() {
+async fn a_campaign_is_under_review_until_its_status_is_set() {
     let simulator = TestSimulator::start().await;
     let service = simulator.new_service().await;
     let (status, campaign) = simulator.post_to(&campaigns(&service), &CAMPAIGN).await;
@@ -71,7 +71,7 @@ async fn a_campaign_is_in_review_until_it_is_decided_by_hand() {
 }
 
 #[tokio::test]
-async fn a_failed_campaign_is_corrected_and_in_review_again() {
+async fn a_corrected_campaign_is_under_review_again() {
     let simulator = TestSimulator::start().await;
     let (service, path) = submitted(&simulator).await;
     let first = fetched(&simulator, &path).await;
@@ -91,7 +91,7 @@ async fn a_failed_campaign_is_corrected_and_in_review_again() {
 }
 
 #[tokio::test]
-async fn only_a_failed_campaign_can_be_updated_and_only_as_a_whole() {
+async fn only_a_failed_campaign_can_be_updated_and_only_with_all_fields() {
     let simulator = TestSimulator::start().await;
     let (service, path) = submitted(&simulator).await;
     for (status, code) in [("IN_PROGRESS", 20001), ("VERIFIED", 20001), ("SUSPENDED", 21729)] {
@@ -112,7 +112,7 @@ async fn only_a_failed_campaign_can_be_updated_and_only_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_service_has_one_campaign_until_that_is_deleted() {
+async fn a_service_has_one_campaign_until_it_is_deleted() {
     let simulator = TestSimulator::start().await;
     let (service, path) = submitted(&simulator).await;
     let (status, failure) = simulator.post_to(&campaigns(&service), &CAMPAIGN).await;
@@ -129,7 +129,7 @@ async fn a_service_has_one_campaign_until_that_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_campaign_that_says_too_little_is_refused_by_the_name_of_the_field() {
+async fn an_incomplete_campaign_is_refused_with_the_name_of_the_field() {
     let simulator = TestSimulator::start().await;
     let service = simulator.new_service().await;
     let long = "a".repeat(2049);
@@ -160,7 +160,7 @@ async fn a_campaign_that_says_too_little_is_refused_by_the_name_of_the_field() {
 }
 
 #[tokio::test]
-async fn policies_are_shown_to_who_asks_for_the_newer_version() {
+async fn only_the_newer_version_has_the_policy_urls() {
     let simulator = TestSimulator::start().await;
     let service = simulator.new_service().await;
     let fields = campaign_with("PrivacyPolicyUrl", "https://clinic.test/privacy");
@@ -174,7 +174,7 @@ async fn policies_are_shown_to_who_asks_for_the_newer_version() {
 }
 
 #[tokio::test]
-async fn a_decision_needs_a_campaign_and_a_known_state() {
+async fn setting_a_status_needs_a_campaign_and_a_known_status() {
     let simulator = TestSimulator::start().await;
     let empty = simulator.new_service().await;
     for service in [&empty, "MG1"] {

@@ -1,4 +1,4 @@
-//! Events on their way to a sink: what they say, how they are signed, and that they come again.
+//! Events: content, signature, delivery and redelivery.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use shared_carriers::twilio::signature::verify_url;
 use crate::registration::{CAMPAIGN, TOLD, sid};
 use crate::support::{Received, TOKEN, TestSimulator, json_fixture};
 
-/// A service with a campaign in review, which the sink has heard of.
+/// Creates a service with a campaign under review, and waits for its event.
 async fn in_review(simulator: &TestSimulator) -> String {
     let service = simulator.new_service().await;
     simulator.new_campaign(&service).await;
@@ -18,13 +18,14 @@ async fn in_review(simulator: &TestSimulator) -> String {
     service
 }
 
-/// The kinds of all events that came, post by post.
+/// The types of all received events, by post.
 fn kinds(received: &[Received]) -> Vec<Vec<String>> {
     let kind = |event: Value| event["type"].as_str().unwrap().rsplit('.').next().unwrap().to_owned();
     received.iter().map(|post| post.events().into_iter().map(kind).collect()).collect()
 }
 
-/// Signed over the address without user info, covered by the hash, and with Basic from the first request.
+/// The signature covers the URL without user information and the hash of the body. Credentials are sent at
+/// once.
 fn assert_genuine(post: &Received, base: &str) {
     assert!(post.path.starts_with("/events?of=a2p&bodySHA256="), "{}", post.path);
     let url = format!("{base}{}", post.path);
@@ -36,7 +37,7 @@ fn assert_genuine(post: &Received, base: &str) {
     assert_eq!(post.header("content-type"), "application/json");
 }
 
-/// An event is the recorded one, but for ids and times.
+/// Checks that an event equals the recorded one, except for ids and times.
 fn assert_recorded(event: &Value, recorded: &str, service: &str) {
     let recorded = &json_fixture(recorded)[0];
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -60,7 +61,7 @@ fn assert_recorded(event: &Value, recorded: &str, service: &str) {
 }
 
 #[tokio::test]
-async fn from_a_search_to_a_verified_number_the_sink_hears_of_each_step() {
+async fn the_sink_receives_each_step_from_a_search_to_a_verified_number() {
     let simulator = TestSimulator::start().await;
     simulator.new_sink(true).await;
     let (_, found) =
@@ -82,18 +83,18 @@ async fn from_a_search_to_a_verified_number_the_sink_hears_of_each_step() {
         assert_genuine(post, &simulator.product.base);
     }
 
-    let told = received[1].events();
-    assert_eq!(decided["eventIds"], json!([told[0]["id"], told[1]["id"]]));
+    let events = received[1].events();
+    assert_eq!(decided["eventIds"], json!([events[0]["id"], events[1]["id"]]));
     assert_recorded(&received[0].events()[0], "events_campaign_submitted.json", &service);
-    assert_recorded(&told[0], "events_campaign_approved.json", &service);
-    assert_recorded(&told[1], "events_number_registration_successful.json", &service);
-    assert_eq!(told[1]["data"]["phonenumbersid"], number);
+    assert_recorded(&events[0], "events_campaign_approved.json", &service);
+    assert_recorded(&events[1], "events_number_registration_successful.json", &service);
+    assert_eq!(events[1]["data"]["phonenumbersid"], number);
     assert_eq!(received[2].events()[0]["data"]["phonenumbersid"], late);
-    assert_eq!(told[0]["data"]["campaignsid"], received[0].events()[0]["data"]["campaignsid"]);
+    assert_eq!(events[0]["data"]["campaignsid"], received[0].events()[0]["data"]["campaignsid"]);
 }
 
 #[tokio::test]
-async fn a_failure_a_correction_and_a_suspension_are_told() {
+async fn a_failure_a_correction_and_a_suspension_have_events() {
     let simulator = TestSimulator::start().await;
     simulator.new_sink(true).await;
     let service = in_review(&simulator).await;
@@ -113,7 +114,7 @@ async fn a_failure_a_correction_and_a_suspension_are_told() {
 }
 
 #[tokio::test]
-async fn numbers_are_told_once_when_the_campaign_becomes_verified() {
+async fn numbers_have_one_event_when_the_campaign_becomes_verified() {
     let simulator = TestSimulator::start().await;
     simulator.new_sink(true).await;
     let service = in_review(&simulator).await;
@@ -133,7 +134,7 @@ async fn numbers_are_told_once_when_the_campaign_becomes_verified() {
 }
 
 #[tokio::test]
-async fn a_sink_without_batches_gets_each_event_alone() {
+async fn a_sink_without_batches_receives_each_event_separately() {
     let simulator = TestSimulator::start().await;
     simulator.new_sink(false).await;
     let service = in_review(&simulator).await;
@@ -148,7 +149,7 @@ async fn a_sink_without_batches_gets_each_event_alone() {
 }
 
 #[tokio::test]
-async fn only_subscribed_types_are_told_and_nothing_to_nobody() {
+async fn only_subscribed_types_are_delivered() {
     let simulator = TestSimulator::start().await;
     let service = simulator.new_service().await;
     simulator.new_campaign(&service).await;
@@ -173,7 +174,7 @@ async fn only_subscribed_types_are_told_and_nothing_to_nobody() {
 }
 
 #[tokio::test]
-async fn without_notice_only_the_resource_changes() {
+async fn without_notification_only_the_resource_changes() {
     let simulator = TestSimulator::start().await;
     simulator.new_sink(true).await;
     let service = in_review(&simulator).await;
@@ -185,7 +186,7 @@ async fn without_notice_only_the_resource_changes() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_not_taken_comes_again_and_the_pauses_grow() {
+async fn a_refused_event_is_retried_after_growing_pauses() {
     let simulator = TestSimulator::start().await;
     simulator.new_sink(true).await;
     let service = in_review(&simulator).await;
@@ -200,7 +201,7 @@ async fn an_event_that_is_not_taken_comes_again_and_the_pauses_grow() {
 }
 
 #[tokio::test]
-async fn an_event_that_nobody_takes_is_given_up_after_four_tries() {
+async fn an_event_is_given_up_after_four_attempts() {
     let simulator = TestSimulator::start().await;
     simulator.new_sink(true).await;
     let service = in_review(&simulator).await;
@@ -211,7 +212,7 @@ async fn an_event_that_nobody_takes_is_given_up_after_four_tries() {
 }
 
 #[tokio::test]
-async fn an_event_can_be_told_again_with_the_same_id_and_time() {
+async fn an_event_can_be_redelivered_with_the_same_id_and_time() {
     let simulator = TestSimulator::start().await;
     simulator.new_sink(true).await;
     let service = in_review(&simulator).await;

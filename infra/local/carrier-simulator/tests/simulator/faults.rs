@@ -1,4 +1,4 @@
-//! Faults on demand.
+//! Faults of sending.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ async fn sent(simulator: &TestSimulator) -> usize {
 }
 
 #[tokio::test]
-async fn refusing_faults_store_nothing() {
+async fn a_refused_message_is_not_stored() {
     let simulator = TestSimulator::start().await;
     let cases = [
         ("refuse", 400, Some("send_error_400_21211.json")),
@@ -34,7 +34,7 @@ async fn refusing_faults_store_nothing() {
 }
 
 #[tokio::test]
-async fn a_fault_lasts_for_its_count_and_none_clears_it() {
+async fn a_fault_lasts_for_its_count_and_none_ends_it() {
     let simulator = TestSimulator::start().await;
     simulator.control("fault", &[("Kind", "rate-limit"), ("Count", "2")]).await;
     let statuses =
@@ -46,7 +46,7 @@ async fn a_fault_lasts_for_its_count_and_none_clears_it() {
 }
 
 #[tokio::test]
-async fn an_error_after_acceptance_leaves_a_text_that_is_delivered() {
+async fn after_an_error_the_accepted_message_is_delivered() {
     let simulator = TestSimulator::start().await;
     simulator.control("fault", &[("Kind", "error-after")]).await;
     let callback = simulator.product.status_callback();
@@ -57,7 +57,7 @@ async fn an_error_after_acceptance_leaves_a_text_that_is_delivered() {
 }
 
 #[tokio::test]
-async fn a_time_out_after_acceptance_leaves_a_text_that_is_delivered() {
+async fn after_a_timeout_the_accepted_message_is_delivered() {
     let simulator = TestSimulator::start().await;
     simulator.control("fault", &[("Kind", "timeout-after"), ("Count", "2")]).await;
     let request = || client().post(simulator.messages()).form(&TEXT).basic_auth(ACCOUNT, Some(TOKEN));
@@ -70,14 +70,16 @@ async fn a_time_out_after_acceptance_leaves_a_text_that_is_delivered() {
 }
 
 #[tokio::test]
-async fn a_silent_carrier_accepts_sends_and_says_nothing() {
+async fn a_silent_carrier_accepts_messages_and_sends_no_callbacks() {
     let simulator = TestSimulator::start().await;
     simulator.control("fault", &[("Kind", "silent")]).await;
     let silent = simulator.send_text("Hello").await;
     simulator.await_status(silent["sid"].as_str().unwrap(), "sent").await;
-    let told = simulator.send_text("Hello").await;
+    let message = simulator.send_text("Hello").await;
     simulator.product.await_requests(4).await;
-    assert!(simulator.product.received().iter().all(|callback| callback.field("MessageSid") == told["sid"]));
+    assert!(
+        simulator.product.received().iter().all(|callback| callback.field("MessageSid") == message["sid"])
+    );
     simulator.await_status(silent["sid"].as_str().unwrap(), "sent").await;
 }
 

@@ -1,9 +1,9 @@
-//! Texts and calls that come in.
+//! Inbound messages and calls.
 
 use crate::schema::assert_message;
 use crate::support::{PHONE, PRODUCT, TWIML, TestSimulator, form_fixture};
 
-/// Fields that every recorded form of the same kind has with other values.
+/// Fields whose values differ in every recorded form.
 const OWN: [&str; 3] = ["MessageSid", "SmsSid", "SmsMessageSid"];
 
 fn sorted(mut fields: Vec<(String, String)>) -> Vec<(String, String)> {
@@ -13,7 +13,7 @@ fn sorted(mut fields: Vec<(String, String)>) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_text_comes_in_as_recorded_and_signed() {
+async fn an_inbound_message_is_as_recorded_and_signed() {
     let simulator = TestSimulator::start().await;
     for recorded in
         ["inbound_sms.form", "inbound_sms_emoji_two_segments.form", "inbound_stop_advanced_opt_out.form"]
@@ -43,7 +43,7 @@ async fn spaces_around_a_text_are_kept() {
 }
 
 #[tokio::test]
-async fn media_come_in_as_recorded() {
+async fn inbound_media_are_as_recorded() {
     let simulator = TestSimulator::start().await;
     let recorded = form_fixture("inbound_mms.form");
     let fields: Vec<(&str, &str)> = recorded
@@ -59,7 +59,7 @@ async fn media_come_in_as_recorded() {
 }
 
 #[tokio::test]
-async fn media_may_have_no_text_and_no_named_type() {
+async fn media_can_have_no_text_and_no_content_type() {
     let simulator = TestSimulator::start().await;
     let card = "https://media.example.com/anna.vcf?x=1.png";
     simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("MediaUrl", card)]).await;
@@ -69,7 +69,7 @@ async fn media_may_have_no_text_and_no_named_type() {
 }
 
 #[tokio::test]
-async fn a_text_stands_in_the_list_as_inbound() {
+async fn an_inbound_message_is_listed_as_inbound() {
     let simulator = TestSimulator::start().await;
     let (_, answer) =
         simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "Hi")]).await;
@@ -95,7 +95,7 @@ async fn a_known_sid_delivers_the_same_form_again() {
 }
 
 #[tokio::test]
-async fn a_sid_may_be_chosen_but_not_that_of_a_text_that_was_sent() {
+async fn a_sid_can_be_chosen_but_not_that_of_an_outbound_message() {
     let simulator = TestSimulator::start().await;
     let chosen = format!("SM{}", "5".repeat(32));
     let fields = [("MessageSid", chosen.as_str()), ("To", PRODUCT), ("From", PHONE), ("Body", "Hi")];
@@ -108,7 +108,7 @@ async fn a_sid_may_be_chosen_but_not_that_of_a_text_that_was_sent() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_tried_again_after_5xx_but_not_after_4xx() {
+async fn a_webhook_is_retried_after_5xx_but_not_after_4xx() {
     let simulator = TestSimulator::start().await;
     let fields = [("To", PRODUCT), ("From", PHONE), ("Body", "Hi")];
     simulator.product.answer_next_with(&[500, 503]);
@@ -129,7 +129,7 @@ async fn a_webhook_is_tried_again_after_5xx_but_not_after_4xx() {
 }
 
 #[tokio::test]
-async fn a_text_needs_both_numbers() {
+async fn a_message_needs_both_numbers() {
     let simulator = TestSimulator::start().await;
     for fields in [[("To", PRODUCT), ("Body", "Hi")], [("From", PHONE), ("Body", "Hi")]] {
         assert_eq!(simulator.control("inbound-message", &fields).await.0, 400);
@@ -138,7 +138,7 @@ async fn a_text_needs_both_numbers() {
 }
 
 #[tokio::test]
-async fn a_call_comes_in_as_recorded_and_gives_the_twiml() {
+async fn an_inbound_call_is_as_recorded_and_returns_the_twiml() {
     let simulator = TestSimulator::start().await;
     let (status, answer) = simulator.control("inbound-call", &[("To", PRODUCT), ("From", PHONE)]).await;
     assert_eq!((status, &answer["webhookStatus"], &answer["webhookBody"]), (200, &200.into(), &TWIML.into()));
@@ -153,7 +153,7 @@ async fn a_call_comes_in_as_recorded_and_gives_the_twiml() {
 }
 
 #[tokio::test]
-async fn a_control_route_that_nobody_knows_is_not_there() {
+async fn an_unknown_control_route_is_not_found() {
     let simulator = TestSimulator::start().await;
     let (status, failure) = simulator.control("earthquake", &[("Status", "VERIFIED")]).await;
     assert_eq!((status, &failure["code"]), (404, &20404.into()));

@@ -15,7 +15,7 @@ fn bodies(list: &Value) -> Vec<&str> {
     list["messages"].as_array().unwrap().iter().map(|message| message["body"].as_str().unwrap()).collect()
 }
 
-/// Five texts out, `1` to `5`, all delivered.
+/// Sends five messages, `1` to `5`, and waits until they are delivered.
 async fn five_texts(simulator: &TestSimulator) {
     for text in ["1", "2", "3", "4", "5"] {
         let message = simulator.send_text(text).await;
@@ -24,7 +24,7 @@ async fn five_texts(simulator: &TestSimulator) {
 }
 
 #[tokio::test]
-async fn messages_stand_newest_first_in_both_directions() {
+async fn messages_in_both_directions_are_listed_newest_first() {
     let simulator = TestSimulator::start().await;
     simulator.send_text("out").await;
     simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "in")]).await;
@@ -36,7 +36,7 @@ async fn messages_stand_newest_first_in_both_directions() {
 }
 
 #[tokio::test]
-async fn numbers_filter() {
+async fn messages_are_filtered_by_number() {
     let simulator = TestSimulator::start().await;
     simulator.send_text("out").await;
     simulator.send(&[("To", "+12025550144"), ("From", PRODUCT), ("Body", "another")]).await;
@@ -48,7 +48,7 @@ async fn numbers_filter() {
 }
 
 #[tokio::test]
-async fn dates_filter_by_day_and_by_instant() {
+async fn messages_are_filtered_by_day_and_by_instant() {
     let simulator = TestSimulator::start().await;
     let before = Timestamp::now();
     let message = simulator.send_text("now").await;
@@ -76,7 +76,7 @@ async fn dates_filter_by_day_and_by_instant() {
 }
 
 #[tokio::test]
-async fn a_date_that_cannot_be_read_is_refused() {
+async fn an_invalid_date_is_refused() {
     let simulator = TestSimulator::start().await;
     let path = simulator.messages().replace(&simulator.base, "");
     for query in ["DateSent=yesterday", "DateSent%3E=2026-13-01", "PageSize=many", "PageToken=PAnone"] {
@@ -85,7 +85,7 @@ async fn a_date_that_cannot_be_read_is_refused() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_though_texts_arrive_meanwhile() {
+async fn pages_follow_each_other_while_messages_arrive() {
     let simulator = TestSimulator::start().await;
     five_texts(&simulator).await;
     let first = simulator.list(&[("From", PRODUCT), ("PageSize", "2")]).await;
@@ -104,7 +104,7 @@ async fn pages_follow_each_other_though_texts_arrive_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_page_may_be_asked_for_by_number() {
+async fn a_page_can_be_requested_by_number() {
     let simulator = TestSimulator::start().await;
     five_texts(&simulator).await;
     assert_eq!(bodies(&simulator.list(&[("PageSize", "2"), ("Page", "2")]).await), ["1"]);

@@ -1,4 +1,4 @@
-//! The carrier simulator over HTTP, as the product and a person at a terminal meet it.
+//! The carrier simulator over HTTP, and its program.
 
 #![allow(clippy::unwrap_used, reason = "all of it is a test, its steps that several tests share as well")]
 

@@ -1,4 +1,4 @@
-//! Files of inbound texts, as Twilio serves them.
+//! Attachments of inbound messages.
 
 use crate::support::{ACCOUNT, PHONE, PRODUCT, TOKEN, TestSimulator, client};
 
@@ -22,7 +22,7 @@ async fn get(url: &str, login: Option<(&str, &str)>) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn a_file_asks_for_credentials_and_leads_to_a_host_that_refuses_them() {
+async fn a_file_requires_credentials_and_redirects_to_a_host_that_refuses_them() {
     let simulator = TestSimulator::start().await;
     let login = Some((ACCOUNT, TOKEN));
     let url = &addresses(&simulator, &["picture"]).await[0];
@@ -41,7 +41,7 @@ async fn a_file_asks_for_credentials_and_leads_to_a_host_that_refuses_them() {
 }
 
 #[tokio::test]
-async fn files_that_nobody_should_take_are_served_on_demand() {
+async fn harmful_files_are_served_on_demand() {
     let simulator = TestSimulator::start().await;
     let login = Some((ACCOUNT, TOKEN));
     let urls = addresses(&simulator, &["page", "large", "elsewhere", "gone", "card"]).await;
@@ -64,14 +64,14 @@ async fn files_that_nobody_should_take_are_served_on_demand() {
 }
 
 #[tokio::test]
-async fn the_addresses_that_a_text_was_sent_with_are_told() {
+async fn the_media_urls_of_an_outbound_message_are_returned() {
     let simulator = TestSimulator::start().await;
     let urls = ["https://pictures.example/1.png", "https://pictures.example/2.png"];
     let fields = [("To", PHONE), ("From", PRODUCT), ("MediaUrl", urls[0]), ("MediaUrl", urls[1])];
     let (status, sent) = simulator.send(&fields).await;
     assert_eq!(status, 201);
     let sid = sent["sid"].as_str().unwrap();
-    let (_, told) = simulator.control("message-media", &[("MessageSid", sid)]).await;
-    assert_eq!(told["mediaUrls"], serde_json::json!(urls));
+    let (_, answer) = simulator.control("message-media", &[("MessageSid", sid)]).await;
+    assert_eq!(answer["mediaUrls"], serde_json::json!(urls));
     assert_eq!(simulator.control("message-media", &[("MessageSid", "SM1")]).await.0, 404);
 }

@@ -1,4 +1,4 @@
-//! The search for numbers, their purchase and their release.
+//! Searching, buying and releasing numbers.
 
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ async fn a_search_has_the_recorded_shape() {
 }
 
 #[tokio::test]
-async fn a_search_goes_by_area_code_and_pattern_and_is_as_long_as_asked_for() {
+async fn a_search_filters_by_area_code_and_pattern_and_respects_the_page_size() {
     let simulator = TestSimulator::start().await;
     assert_eq!(found(&simulator, "AreaCode=202").await.len(), 30);
     assert_eq!(found(&simulator, "AreaCode=202&PageSize=2").await, ["+12025552000", "+12025552001"]);
@@ -122,7 +122,7 @@ async fn some_numbers_cannot_be_bought() {
 }
 
 #[tokio::test]
-async fn a_number_that_was_never_listed_can_be_bought_and_found_by_number_and_name() {
+async fn a_number_outside_the_search_can_be_bought_and_found_by_number_and_name() {
     let simulator = TestSimulator::start().await;
     let desk = [("PhoneNumber", "+14155550100"), ("FriendlyName", "Desk")];
     let desk = sid(&simulator.create(&TestSimulator::numbers(), &desk).await);
@@ -146,7 +146,7 @@ async fn a_number_that_was_never_listed_can_be_bought_and_found_by_number_and_na
 }
 
 #[tokio::test]
-async fn an_update_sets_what_it_gives_and_empties_what_it_gives_empty() {
+async fn an_update_sets_given_fields_and_clears_empty_ones() {
     let simulator = TestSimulator::start().await;
     let fields =
         [("PhoneNumber", "+12025552000"), ("SmsUrl", "https://hooks.test/sms"), ("FriendlyName", "Desk")];
@@ -165,7 +165,7 @@ async fn an_update_sets_what_it_gives_and_empties_what_it_gives_empty() {
 }
 
 #[tokio::test]
-async fn anothers_numbers_do_not_exist() {
+async fn numbers_of_another_account_are_not_found() {
     let simulator = TestSimulator::start().await;
     let number = simulator.buy("+12025552000").await;
     let other = |path: &str| path.replace(ACCOUNT, "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");

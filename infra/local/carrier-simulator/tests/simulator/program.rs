@@ -1,4 +1,4 @@
-//! The program itself: its one line, its log, its end.
+//! The program: its output, its log, and its end.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +17,7 @@ fn start(arguments: &[&str]) -> Child {
 }
 
 #[tokio::test]
-async fn it_says_where_it_listens_logs_no_text_and_ends_at_once() {
+async fn it_prints_its_url_logs_no_text_and_ends_at_once() {
     for name in ["TERM", "INT"] {
         let mut program = start(&[
             "--port=0",
@@ -57,8 +57,8 @@ async fn it_says_where_it_listens_logs_no_text_and_ends_at_once() {
 
         let mut log = String::new();
         program.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        assert!(log.contains("accepted a message"));
-        assert!(log.contains("a number was bought") && log.contains("a sink was made"));
+        assert!(log.contains("message accepted"));
+        assert!(log.contains("number bought") && log.contains("sink created"));
         for private in
             [PHONE, PRODUCT, "+12025552000", "a secret text", "a secret name", "secret-word", TOKEN]
         {
@@ -68,7 +68,7 @@ async fn it_says_where_it_listens_logs_no_text_and_ends_at_once() {
 }
 
 #[test]
-fn help_names_every_setting_and_a_wrong_one_is_refused() {
+fn help_lists_every_setting_and_an_invalid_one_is_refused() {
     let help = start(&["--help"]).wait_with_output().unwrap();
     assert!(help.status.success());
     let help = String::from_utf8(help.stdout).unwrap();

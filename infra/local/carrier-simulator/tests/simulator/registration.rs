@@ -1,4 +1,4 @@
-//! Steps of a registration that several tests take: a number, a service, a campaign, a sink.
+//! Steps of a registration that several tests need: a number, a service, a campaign, and a sink.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::support::TestSimulator;
 
 pub(crate) const BRAND: &str = "BNaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// The types of events that a sink is told here.
+/// The event types that the sinks of the tests receive.
 pub(crate) const TOLD: [&str; 5] = [
     "campaign-registration.campaign-submitted",
     "campaign-registration.campaign-approved",
@@ -15,7 +15,7 @@ pub(crate) const TOLD: [&str; 5] = [
     "number-registration.successful",
 ];
 
-/// A campaign's form, the recorded campaign in its words.
+/// A campaign form with the values of the recorded campaign.
 pub(crate) const CAMPAIGN: [(&str, &str); 12] = [
     ("BrandRegistrationSid", BRAND),
     ("Description", "Replies of our front desk to people who wrote to us or asked for an appointment."),
@@ -34,7 +34,7 @@ pub(crate) const CAMPAIGN: [(&str, &str); 12] = [
     ("OptInKeywords", "START"),
 ];
 
-/// The form of a campaign with one field of it changed, or left out by an empty text.
+/// The campaign form with another value of one field. An empty value removes the field.
 pub(crate) fn campaign_with<'a>(name: &'a str, text: &'a str) -> Vec<(&'a str, &'a str)> {
     CAMPAIGN.into_iter().filter(|(given, _)| *given != name).chain([(name, text)]).collect()
 }
@@ -75,7 +75,7 @@ impl TestSimulator {
         decided
     }
 
-    /// A sink of the product below `/events`, subscribed to all that is told here.
+    /// Creates a sink of the product at `/events` with all event types of the tests.
     pub(crate) async fn new_sink(&self, in_batches: bool) -> String {
         let destination = self.product.base.replace("http://", "http://carrier:p%40ss@") + "/events?of=a2p";
         let configuration =
@@ -95,7 +95,7 @@ impl TestSimulator {
     }
 }
 
-/// One value of `Types`.
+/// A value of `Types`.
 pub(crate) fn type_version(name: &str, version: u64) -> String {
     json!({ "type": format!("com.twilio.messaging.compliance.{name}"), "schema_version": version })
         .to_string()

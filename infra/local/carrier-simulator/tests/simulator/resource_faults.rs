@@ -1,4 +1,4 @@
-//! Faults on numbers and services.
+//! Faults of requests about numbers and services.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ async fn owned(simulator: &TestSimulator) -> usize {
 }
 
 #[tokio::test]
-async fn refusing_faults_on_purchases_buy_nothing_and_let_all_else_through() {
+async fn a_refused_purchase_buys_nothing_and_other_requests_succeed() {
     let simulator = TestSimulator::start().await;
     let cases = [
         ("refuse", 400, 21422),
@@ -42,7 +42,7 @@ async fn refusing_faults_on_purchases_buy_nothing_and_let_all_else_through() {
 }
 
 #[tokio::test]
-async fn a_fault_on_numbers_strikes_search_listing_purchase_and_release() {
+async fn a_fault_on_numbers_affects_search_listing_purchase_and_release() {
     let simulator = TestSimulator::start().await;
     let number = simulator.buy("+12025552001").await;
     set(&simulator, "rate-limit", "numbers", "5").await;
@@ -57,7 +57,7 @@ async fn a_fault_on_numbers_strikes_search_listing_purchase_and_release() {
 }
 
 #[tokio::test]
-async fn an_error_after_acceptance_leaves_what_was_made_but_no_refusal_becomes_one() {
+async fn an_error_after_acceptance_keeps_the_resource_and_does_not_replace_a_refusal() {
     let simulator = TestSimulator::start().await;
     set(&simulator, "error-after", "purchases", "2").await;
     let (status, failure) = simulator.post_to(&TestSimulator::numbers(), &NUMBER).await;
@@ -72,7 +72,7 @@ async fn an_error_after_acceptance_leaves_what_was_made_but_no_refusal_becomes_o
 }
 
 #[tokio::test]
-async fn a_time_out_after_acceptance_leaves_what_was_made() {
+async fn a_timeout_after_acceptance_keeps_the_resource() {
     let simulator = TestSimulator::start().await;
     set(&simulator, "timeout-after", "services", "1").await;
     let request = client().post(format!("{}/v1/Services", simulator.base)).form(&SERVICE);
@@ -82,7 +82,7 @@ async fn a_time_out_after_acceptance_leaves_what_was_made() {
 }
 
 #[tokio::test]
-async fn a_fault_on_services_strikes_all_below_them_and_nothing_else() {
+async fn a_fault_on_services_affects_everything_below_them_and_nothing_else() {
     let simulator = TestSimulator::start().await;
     let service = simulator.new_service().await;
     set(&simulator, "refuse:20429", "services", "3").await;
@@ -95,7 +95,7 @@ async fn a_fault_on_services_strikes_all_below_them_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn none_ends_the_faults_of_its_target_or_all() {
+async fn none_ends_the_faults_of_one_target_or_all() {
     let simulator = TestSimulator::start().await;
     for target in ["messages", "purchases", "services"] {
         set(&simulator, "rate-limit", target, "9").await;
@@ -115,7 +115,7 @@ async fn none_ends_the_faults_of_its_target_or_all() {
 }
 
 #[tokio::test]
-async fn who_is_not_the_account_uses_up_no_fault() {
+async fn a_request_without_credentials_does_not_use_up_a_fault() {
     let simulator = TestSimulator::start().await;
     set(&simulator, "rate-limit", "services", "1").await;
     let stranger = client().get(format!("{}/v1/Services", simulator.base)).send().await.unwrap();

@@ -1,11 +1,11 @@
-//! Twilio's OpenAPI description, made strict: every property is there, and no other.
+//! Checks responses against Twilio's OpenAPI description, with every property required and no others allowed.
 
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 use crate::support::json_fixture;
 
-/// Twilio's hosts, each with a description of its own.
+/// Twilio's hosts. Each has its own description.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Api {
     Account,
@@ -23,7 +23,7 @@ pub(crate) fn assert_list(list: &Value) {
     assert_answer(Api::Account, "GET /2010-04-01/Accounts/{AccountSid}/Messages.json", 200, list);
 }
 
-/// Checks the answer of an operation, `POST /v1/Services`, in the words of the description.
+/// Checks the response of an operation, named as in the description: `POST /v1/Services`.
 pub(crate) fn assert_answer(api: Api, operation: &str, status: u16, answer: &Value) {
     let (method, path) = operation.split_once(' ').expect("a method and a path");
     let description = api.description();
@@ -33,8 +33,8 @@ pub(crate) fn assert_answer(api: Api, operation: &str, status: u16, answer: &Val
     assert_valid(api, &strict(schema.clone()), answer);
 }
 
-/// Checks one number of a search. The list around it is not checked: by Twilio's own examples it has no pages, though
-/// the schema describes them, and places are texts, though the schema has them as numbers.
+/// Checks one number of a search. The list around it is not checked: by Twilio's own examples it has no
+/// pages, though the schema describes them, and places are texts, though the schema has them as numbers.
 pub(crate) fn assert_available_number(number: &Value) {
     let name = "api.v2010.account.available_phone_number_country.available_phone_number_local";
     let mut schema = strict(Api::Account.description()["components"]["schemas"][name].clone());
@@ -72,8 +72,8 @@ fn validator(api: Api, schema: &Value) -> Validator {
     jsonschema::draft202012::new(&root).expect("a schema")
 }
 
-/// OpenAPI 3.0's `nullable` becomes a choice; an object has all of its properties and no others, but for one that is
-/// marked to leave out what is null.
+/// OpenAPI 3.0's `nullable` becomes a choice; an object has all of its properties and no others, but for one
+/// that is marked to leave out what is null.
 fn strict(schema: Value) -> Value {
     match schema {
         Value::Array(schemas) => schemas.into_iter().map(strict).collect(),
@@ -102,7 +102,7 @@ fn leaves_out_null(schema: &Map<String, Value>) -> bool {
 }
 
 #[test]
-fn the_recorded_answer_is_valid_and_a_wrong_one_is_not() {
+fn the_recorded_response_is_valid_and_a_wrong_one_is_not() {
     let recorded = json_fixture("send_response_201_queued.json");
     assert_message(&recorded);
     let schema = json!({ "$ref": "#/components/schemas/api.v2010.account.message" });

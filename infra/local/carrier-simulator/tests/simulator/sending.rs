@@ -6,7 +6,7 @@ use crate::schema::assert_message;
 use crate::support::{ACCOUNT, PHONE, PRODUCT, TOKEN, TestSimulator, client, json_fixture, read};
 
 #[tokio::test]
-async fn an_accepted_text_is_answered_as_recorded() {
+async fn an_accepted_message_has_the_recorded_response() {
     let simulator = TestSimulator::start().await;
     let recorded = json_fixture("send_response_201_queued.json");
     let text = recorded["body"].as_str().unwrap();
@@ -37,7 +37,7 @@ async fn a_messaging_service_accepts_first_and_counts_segments_later() {
 }
 
 #[tokio::test]
-async fn a_text_with_media_has_another_sid_and_counts_its_files() {
+async fn a_message_with_media_has_another_sid_and_counts_its_files() {
     let simulator = TestSimulator::start().await;
     let media = "https://media.example.com/plan.png?sig=abc";
     let fields = [("To", PHONE), ("From", PRODUCT), ("MediaUrl", media), ("MediaUrl", media)];
@@ -48,7 +48,7 @@ async fn a_text_with_media_has_another_sid_and_counts_its_files() {
 }
 
 #[tokio::test]
-async fn a_wrong_send_is_refused_with_twilios_code() {
+async fn an_invalid_message_is_refused_with_twilios_code() {
     let simulator = TestSimulator::start().await;
     let long = "a".repeat(1601);
     let media = ("MediaUrl", "https://media.example.com/a.png");
@@ -78,7 +78,7 @@ async fn a_wrong_send_is_refused_with_twilios_code() {
 }
 
 #[tokio::test]
-async fn failures_read_as_recorded() {
+async fn errors_are_as_recorded() {
     let simulator = TestSimulator::start().await;
     let (_, failure) = simulator.send(&[("To", "nobody"), ("From", PRODUCT), ("Body", "Hello")]).await;
     assert_eq!(failure, json_fixture("send_error_400_21211.json"));
@@ -87,7 +87,7 @@ async fn failures_read_as_recorded() {
 }
 
 #[tokio::test]
-async fn sixteen_hundred_characters_are_not_too_many() {
+async fn sixteen_hundred_characters_are_accepted() {
     let simulator = TestSimulator::start().await;
     let (status, message) =
         simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", &"\u{1f44b}".repeat(1600))]).await;
@@ -95,7 +95,7 @@ async fn sixteen_hundred_characters_are_not_too_many() {
 }
 
 #[tokio::test]
-async fn without_the_right_credentials_nothing_is_told_or_done() {
+async fn without_valid_credentials_nothing_is_returned_or_done() {
     let simulator = TestSimulator::start().await;
     let control = format!("{}/_twilio/simulate/fault", simulator.base);
     let unknown = format!("{}/2010-04-01/Accounts/{ACCOUNT}/Calls.json", simulator.base);
@@ -109,7 +109,7 @@ async fn without_the_right_credentials_nothing_is_told_or_done() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn unknown_resources_are_not_found() {
     let simulator = TestSimulator::start().await;
     let unknown = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/SM{}.json", "0".repeat(32));
     let another = format!("/2010-04-01/Accounts/AC{}/Messages.json", "b".repeat(32));

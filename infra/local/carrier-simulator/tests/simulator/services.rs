@@ -17,7 +17,7 @@ fn check(operation: &str, status: u16, answer: &(u16, Value)) {
 }
 
 #[tokio::test]
-async fn a_service_is_made_changed_fetched_and_deleted() {
+async fn a_service_is_created_changed_fetched_and_deleted() {
     let simulator = TestSimulator::start().await;
     let fields =
         [("FriendlyName", "Desk"), ("InboundRequestUrl", "https://hooks.test"), ("StickySender", "false")];
@@ -44,7 +44,7 @@ async fn a_service_is_made_changed_fetched_and_deleted() {
 }
 
 #[tokio::test]
-async fn lists_come_in_pages_that_lead_to_each_other() {
+async fn lists_have_pages_that_link_to_each_other() {
     let simulator = TestSimulator::start().await;
     let (first, second, third) =
         (simulator.new_service().await, simulator.new_service().await, simulator.new_service().await);
@@ -106,7 +106,7 @@ async fn a_number_is_in_one_service_at_most() {
 }
 
 #[tokio::test]
-async fn a_number_leaves_its_service_when_either_is_given_up() {
+async fn a_number_leaves_its_service_when_either_is_deleted() {
     let simulator = TestSimulator::start().await;
     let (number, service) = (simulator.buy("+12025552000").await, simulator.new_service().await);
     simulator.add_number(&service, &number).await;
@@ -146,7 +146,7 @@ async fn a_brand_is_approved_at_once() {
 }
 
 #[tokio::test]
-async fn the_new_routes_ask_for_the_account_too() {
+async fn every_route_requires_authentication() {
     let simulator = TestSimulator::start().await;
     let paths = ["/v1/Services", BRANDS, "/v1/Sinks", "/v1/Subscriptions", &TestSimulator::numbers()];
     for path in paths {

@@ -17,7 +17,7 @@ async fn make_sink(simulator: &TestSimulator, kind: &str, configuration: &str) -
 }
 
 #[tokio::test]
-async fn a_sink_is_made_described_fetched_and_deleted() {
+async fn a_sink_is_created_described_fetched_and_deleted() {
     let simulator = TestSimulator::start().await;
     let configuration =
         json!({ "destination": "http://u:p@127.0.0.1:1/e", "method": "POST", "batch_events": false });
@@ -38,7 +38,7 @@ async fn a_sink_is_made_described_fetched_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_sink_needs_a_webhook_that_can_be_posted_to() {
+async fn a_sink_needs_a_valid_webhook() {
     let simulator = TestSimulator::start().await;
     let fine = json!({ "destination": "https://hooks.test/e" }).to_string();
     assert_eq!(make_sink(&simulator, "kinesis", &fine).await.0, 400);
@@ -55,7 +55,7 @@ async fn a_sink_needs_a_webhook_that_can_be_posted_to() {
 }
 
 #[tokio::test]
-async fn sinks_and_subscriptions_are_listed_and_go_together() {
+async fn sinks_and_subscriptions_are_listed_and_deleted_together() {
     let simulator = TestSimulator::start().await;
     let fine = json!({ "destination": "https://hooks.test/e" }).to_string();
     let idle = sid(&make_sink(&simulator, "webhook", &fine).await.1);
@@ -84,7 +84,7 @@ async fn sinks_and_subscriptions_are_listed_and_go_together() {
 }
 
 #[tokio::test]
-async fn a_subscription_names_types_that_there_are() {
+async fn a_subscription_needs_known_event_types() {
     let simulator = TestSimulator::start().await;
     let sink = simulator.new_sink(true).await;
     let subscribe = async |sink: &str, types: &str| {

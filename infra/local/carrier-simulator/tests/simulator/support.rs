@@ -1,4 +1,4 @@
-//! A simulator, and a product that only writes down what it is sent.
+//! A running simulator, and a product that records what it receives.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -22,10 +22,10 @@ pub(crate) const PRODUCT: &str = "+12025550100";
 pub(crate) const PHONE: &str = "+12025550143";
 pub(crate) const TWIML: &str = "<Response/>";
 
-/// How long the fault `timeout-after` holds back here.
+/// The delay of the fault `timeout-after` in tests.
 pub(crate) const HOLD: Duration = Duration::from_millis(600);
 
-/// Everything a test needs, on ports of its own.
+/// A simulator with a product, each on a free port.
 pub(crate) struct TestSimulator {
     pub(crate) base: String,
     pub(crate) product: FakeProduct,
@@ -47,12 +47,12 @@ impl TestSimulator {
         format!("{}/2010-04-01/Accounts/{ACCOUNT}/Messages.json", self.base)
     }
 
-    /// Sends with the account's credentials.
+    /// Sends a message with the account's credentials.
     pub(crate) async fn send(&self, fields: &[(&str, &str)]) -> (u16, Value) {
         self.post(&self.messages(), fields).await
     }
 
-    /// A text that the carrier takes, with callbacks to the product.
+    /// Sends a valid message with status callbacks to the product.
     pub(crate) async fn send_text(&self, text: &str) -> Value {
         let callback = self.product.status_callback();
         let (status, message) = self
@@ -78,7 +78,7 @@ impl TestSimulator {
         list
     }
 
-    /// Asks for a path, or for a whole URL that the simulator gave.
+    /// Gets a full URL that the simulator returned.
     pub(crate) async fn get_url(&self, url: &str) -> (u16, Value) {
         self.get(url.strip_prefix(&self.base).expect("a URL of the simulator")).await
     }
@@ -93,14 +93,14 @@ impl TestSimulator {
         self.post(&format!("{}{path}", self.base), fields).await
     }
 
-    /// What a form makes.
+    /// Creates a resource from a form.
     pub(crate) async fn create(&self, path: &str, fields: &[(&str, &str)]) -> Value {
         let (status, made) = self.post_to(path, fields).await;
         assert_eq!(status, 201, "{made}");
         made
     }
 
-    /// The status of a deletion, and the code of its failure if it failed.
+    /// Deletes a resource. Returns the status and the error code, if any.
     pub(crate) async fn delete(&self, path: &str) -> (u16, Value) {
         let request = self.client.delete(format!("{}{path}", self.base)).basic_auth(ACCOUNT, Some(TOKEN));
         let response = request.send().await.expect("the simulator answers");
@@ -115,7 +115,7 @@ impl TestSimulator {
         read(request).await.expect("the simulator answers")
     }
 
-    /// Waits until a message is in a state.
+    /// Waits until a message has a status.
     pub(crate) async fn await_status(&self, sid: &str, status: &str) -> Value {
         let path = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/{sid}.json");
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -130,13 +130,13 @@ impl TestSimulator {
     }
 }
 
-/// Status and JSON body of an answer.
+/// Sends a request. Returns the status and the JSON body.
 pub(crate) async fn read(request: reqwest::RequestBuilder) -> reqwest::Result<(u16, Value)> {
     let response = request.send().await?;
     Ok((response.status().as_u16(), response.json().await?))
 }
 
-/// A client without TLS roots of the machine and without its proxies, which follows no redirect.
+/// A client without the TLS roots and proxies of this machine. It follows no redirects.
 pub(crate) fn client() -> reqwest::Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -166,12 +166,12 @@ impl Received {
         self.headers.get(name).map_or("", |value| value.to_str().expect("a header of ASCII"))
     }
 
-    /// The events of a post to a sink.
+    /// The events in the body.
     pub(crate) fn events(&self) -> Vec<Value> {
         serde_json::from_slice(&self.body).expect("an array of events")
     }
 
-    /// Computes the signature anew, over the address as the product knows it.
+    /// Whether the signature is right for the URL that the product knows.
     pub(crate) fn is_signed(&self, base: &str) -> bool {
         let mut sorted = self.fields.clone();
         sorted.sort();
@@ -188,7 +188,7 @@ struct Exchange {
     answers: VecDeque<StatusCode>,
 }
 
-/// The other end of the webhooks.
+/// A product that records webhooks.
 pub(crate) struct FakeProduct {
     pub(crate) base: String,
     exchange: Arc<Mutex<Exchange>>,
@@ -208,7 +208,7 @@ impl FakeProduct {
         format!("{}/webhooks/twilio/status?m=msg_1&sig=a%2Fb", self.base)
     }
 
-    /// The next requests are answered so, the ones after them with 200.
+    /// Sets the status of the next responses. All later ones have 200.
     pub(crate) fn answer_next_with(&self, answers: &[u16]) {
         let answers = answers.iter().map(|status| StatusCode::from_u16(*status).expect("a status"));
         self.exchange.lock().expect("no test panicked here").answers.extend(answers);
@@ -218,7 +218,7 @@ impl FakeProduct {
         self.exchange.lock().expect("no test panicked here").received.clone()
     }
 
-    /// Waits for that many requests.
+    /// Waits until the product has received a number of requests.
     pub(crate) async fn await_requests(&self, count: usize) -> Vec<Received> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
