@@ -177,7 +177,7 @@ async fn credentials_are_shown_to_the_carrier_s_api_and_to_nobody_else() {
     assert_eq!(refused, Err(FetchError::Unavailable(Some(401))), "the API asks for them");
     let without_storage = client_of(&carrier.url, Vec::new(), TOKEN);
     let refused = without_storage.fetch(&address(&carrier, PICTURE), MAX_INBOUND_BYTES).await;
-    assert_eq!(refused, Err(FetchError::Foreign), "a redirect is held to the list as well");
+    assert_eq!(refused, Err(FetchError::UntrustedHost), "a redirect is held to the list as well");
     let small = client(&carrier).fetch(&address(&carrier, PICTURE), 10).await;
     assert_eq!(small, Err(FetchError::TooLarge));
 }

@@ -13,7 +13,7 @@ use shared_aws::{
     table::Table,
 };
 use shared_carriers::{
-    callback::{STATUS_PATH, StatusCallbacks, Subject},
+    callback::{CallbackReference, STATUS_PATH, StatusCallbacks},
     twilio::{StatusCallback, Verifier},
 };
 use shared_domain::{
@@ -83,8 +83,8 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let body = webhook::twilio_body(&app.verifier, STATUS_PATH, request)?;
     let callback = StatusCallback::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
-    let subject = app.callbacks.subject(request.uri().query().unwrap_or_default());
-    let Some((organization, message)) = find(app, subject, &callback).await? else {
+    let reference = app.callbacks.reference(request.uri().query().unwrap_or_default());
+    let Some((organization, message)) = find(app, reference, &callback).await? else {
         tracing::warn!(
             event = "unknown_message",
             carrier_id = callback.message_sid,
@@ -105,16 +105,16 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
 
 async fn find(
     app: &App,
-    subject: Subject,
+    reference: CallbackReference,
     callback: &StatusCallback,
 ) -> Result<Option<(OrganizationId, MessageId)>, Problem> {
-    match subject {
-        Subject::Ours { organization, message } => {
+    match reference {
+        CallbackReference::Message { organization, message } => {
             let ids = OrganizationId::parse(&organization).ok().zip(MessageId::parse(&message).ok());
             Ok(ids)
         }
-        Subject::Unnamed => by_carrier_id(app, callback).await,
-        Subject::Forged => {
+        CallbackReference::Absent => by_carrier_id(app, callback).await,
+        CallbackReference::Forged => {
             tracing::warn!(
                 event = "webhook_refused",
                 reason = "proof",

@@ -104,7 +104,7 @@ async fn fetch_and_store(
     source: &str,
 ) -> Result<Media, NotCopied> {
     let fetched = app.carrier.fetch(source, MAX_INBOUND_BYTES).await.map_err(|error| match error {
-        FetchError::Foreign => NotCopied::Never(MediaRefusal::Source),
+        FetchError::UntrustedHost => NotCopied::Never(MediaRefusal::Source),
         FetchError::Gone => NotCopied::Never(MediaRefusal::Gone),
         FetchError::TooLarge => NotCopied::Never(MediaRefusal::TooLarge),
         FetchError::Unavailable(_) => NotCopied::Later(error.into()),

@@ -1,5 +1,6 @@
-//! The address a carrier reports delivery to: it carries our organization and message ids, and a proof that we wrote
-//! them, so that a callback finds its message before the carrier's id is known, and nobody makes up another.
+//! The URL that a carrier reports delivery to. It contains our organization and message ids, so that a
+//! callback finds its message before the carrier's id is known, and a proof that we wrote them, so that they
+//! cannot be forged.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -7,7 +8,7 @@ use sha2::Sha256;
 /// Path of the status callback, as the template routes it.
 pub const STATUS_PATH: &str = "/webhooks/twilio/status";
 
-/// Writes and checks callback addresses with a secret of the deployment.
+/// Creates and checks callback URLs with a secret of the deployment.
 #[derive(Clone)]
 pub struct StatusCallbacks {
     base_url: String,
@@ -20,29 +21,29 @@ impl std::fmt::Debug for StatusCallbacks {
     }
 }
 
-/// What the query of a callback says.
+/// The message that the query of a callback refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
-    /// Our organization and message ids, proven.
-    Ours {
-        /// The tenant.
+pub enum CallbackReference {
+    /// A message of ours, with a valid proof.
+    Message {
+        /// Organization id.
         organization: String,
-        /// The message.
+        /// Message id.
         message: String,
     },
-    /// No parameter of ours: the carrier's message id must do.
-    Unnamed,
-    /// Parameters of ours that we did not write.
+    /// None of our parameters. Use the carrier's message id.
+    Absent,
+    /// Our parameters without a valid proof.
     Forged,
 }
 
 impl StatusCallbacks {
-    /// Under this public address, without a slash at the end.
+    /// Creates URLs below this public base URL, which has no trailing slash.
     pub fn new(base_url: impl Into<String>, secret: &str) -> Self {
         Self { base_url: base_url.into(), secret: secret.as_bytes().to_vec() }
     }
 
-    /// The address for one message.
+    /// Returns the URL for one message.
     pub fn url(&self, organization: &str, message: &str) -> String {
         let proof = data_encoding::HEXLOWER.encode(&self.mac(organization, message).finalize().into_bytes());
         let query = form_urlencoded::Serializer::new(String::new())
@@ -53,16 +54,19 @@ impl StatusCallbacks {
         format!("{}{STATUS_PATH}?{query}", self.base_url)
     }
 
-    /// Reads the query of a callback.
-    pub fn subject(&self, query: &str) -> Subject {
+    /// Reads the query of a callback URL.
+    pub fn reference(&self, query: &str) -> CallbackReference {
         let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
         let value = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_ref());
         match (value("organization"), value("message"), value("proof")) {
-            (None, None, None) => Subject::Unnamed,
+            (None, None, None) => CallbackReference::Absent,
             (Some(organization), Some(message), Some(proof)) if self.proves(organization, message, proof) => {
-                Subject::Ours { organization: organization.to_owned(), message: message.to_owned() }
+                CallbackReference::Message {
+                    organization: organization.to_owned(),
+                    message: message.to_owned(),
+                }
             }
-            _ => Subject::Forged,
+            _ => CallbackReference::Forged,
         }
     }
 
@@ -94,17 +98,17 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_we_wrote_names_its_message() {
+    fn a_url_that_we_wrote_refers_to_its_message() {
         let url = callbacks().url("org_1", "msg_1");
         assert!(url.starts_with(
             "https://inbox.example/webhooks/twilio/status?organization=org_1&message=msg_1&proof="
         ));
-        let ours = Subject::Ours { organization: "org_1".into(), message: "msg_1".into() };
-        assert_eq!(callbacks().subject(query(&url)), ours);
+        let ours = CallbackReference::Message { organization: "org_1".into(), message: "msg_1".into() };
+        assert_eq!(callbacks().reference(query(&url)), ours);
     }
 
     #[test]
-    fn an_address_that_we_did_not_write_is_forged() {
+    fn a_url_that_we_did_not_write_is_forged() {
         let url = callbacks().url("org_1", "msg_1");
         let forged = [
             query(&url).replace("msg_1", "msg_2"),
@@ -114,18 +118,18 @@ mod tests {
             "organization=org_1&message=msg_1&proof=é".to_owned(),
         ];
         for query in forged {
-            assert_eq!(callbacks().subject(&query), Subject::Forged, "{query}");
+            assert_eq!(callbacks().reference(&query), CallbackReference::Forged, "{query}");
         }
         assert_eq!(
-            StatusCallbacks::new("https://inbox.example", "other").subject(query(&url)),
-            Subject::Forged
+            StatusCallbacks::new("https://inbox.example", "other").reference(query(&url)),
+            CallbackReference::Forged
         );
     }
 
     #[test]
-    fn an_address_without_our_parameters_names_nothing() {
-        assert_eq!(callbacks().subject(""), Subject::Unnamed);
-        assert_eq!(callbacks().subject("a=b"), Subject::Unnamed);
+    fn a_url_without_our_parameters_refers_to_no_message() {
+        assert_eq!(callbacks().reference(""), CallbackReference::Absent);
+        assert_eq!(callbacks().reference("a=b"), CallbackReference::Absent);
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Basic credentials, as an event sink sends them whose destination holds user information.
+//! Basic credentials. Twilio sends them to an event sink whose destination URL contains user information.
 //!
-//! Source: RFC 7617. Twilio sends them with the first request:
+//! Source: RFC 7617. Twilio sends them with the first request, without a challenge:
 //! <https://www.twilio.com/docs/events/webhook-quickstart>.
 
 use std::fmt;
@@ -9,23 +9,22 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// What the other side has to know.
+/// The expected credentials.
 #[derive(Clone)]
 pub struct BasicCredentials {
-    /// None when nobody can be told from everybody by them.
+    /// `None` if the credentials are unusable, so nothing matches.
     expected: Option<Vec<u8>>,
 }
 
 impl BasicCredentials {
-    /// With an empty password, or a colon in the user's name, nothing matches.
+    /// Creates the expected credentials. With an empty password or a colon in the user name, nothing matches.
     pub fn new(user: &str, password: &str) -> Self {
         let usable = !password.is_empty() && !user.contains(':');
         let tag = || mac(format!("{user}:{password}").as_bytes()).finalize().into_bytes().to_vec();
         Self { expected: usable.then(tag) }
     }
 
-    /// Whether the `Authorization` header holds these credentials. The time it takes does not depend on how much of
-    /// them is right.
+    /// Whether the `Authorization` header contains these credentials. Compares in constant time.
     pub fn matches(&self, authorization_header: Option<&str>) -> bool {
         let (Some(expected), Some(given)) = (&self.expected, authorization_header.and_then(given)) else {
             return false;
@@ -34,13 +33,13 @@ impl BasicCredentials {
     }
 }
 
-/// The user and password of the header, still in one.
+/// The `user:password` in the header.
 fn given(header: &str) -> Option<Vec<u8>> {
     let (scheme, token) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Basic").then(|| STANDARD.decode(token.trim()).ok())?
 }
 
-/// Digests are compared, so that both sides have one length.
+/// Digests are compared, so that both sides have the same length.
 fn mac(credentials: &[u8]) -> Hmac<Sha256> {
     let mac =
         Hmac::<Sha256>::new_from_slice(b"basic credentials").expect("an HMAC takes a key of any length");

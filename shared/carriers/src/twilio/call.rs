@@ -1,12 +1,12 @@
-//! One call of the parts that manage numbers, services and campaigns, and how it can end other than well.
+//! Calls that manage numbers, services and campaigns, and their errors.
 //!
 //! | what happened | error |
 //! |---|---|
-//! | no connection, 429, code 20429 | unavailable: surely nothing happened |
-//! | any other 4xx but 408 | refused |
-//! | no answer in time, connection lost, 5xx, 408, 3xx, a success that cannot be read | unknown: it may have happened |
+//! | no connection, 429, code 20429 | unavailable: nothing happened |
+//! | any 4xx except 408 | refused |
+//! | no answer in time, connection lost, 5xx, 408, 3xx, an unreadable success | unknown: it may have happened |
 //!
-//! None of these calls has an idempotency key, so what is unknown is looked up before it is tried again.
+//! These calls have no idempotency key, so an unknown result must be looked up before a retry.
 
 use std::fmt;
 
@@ -19,30 +19,31 @@ use super::prose;
 
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// Why a call that manages the account did not end well.
+/// Why a call failed.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// Surely nothing happened: no connection, or too many requests. The same call may be made later.
-    #[error("the carrier could not be reached or takes no more requests for now")]
+    /// Nothing happened: no connection, or too many requests. The call can be retried later.
+    #[error("the carrier could not be reached or accepts no more requests for now")]
     Unavailable,
-    /// It may have happened: no answer, a fault of the carrier, or an answer that cannot be read. To be looked up.
-    #[error("it is not known whether the carrier did what it was asked")]
+    /// It may have happened: no response, an error of the carrier, or an unreadable response. Must be looked
+    /// up.
+    #[error("it is unknown whether the carrier carried out the request")]
     Unknown,
-    /// Twilio said no.
+    /// Twilio refused the request.
     #[error("the carrier refused with status {http_status} and code {code:?}")]
     Refused {
-        /// Twilio's error code, when it gave one.
+        /// Twilio's error code, if there is one.
         code: Option<u32>,
-        /// The HTTP status; also 400 when an argument is no sid and so nothing was asked.
+        /// The HTTP status. Also 400 if an argument is not a valid sid, so no request was sent.
         http_status: u16,
-        /// Twilio's sentence in English, never empty, without anything that looks like a phone number: for the
-        /// admins, who may read their own words in it, and not for the log.
+        /// Twilio's message in English. Never empty, and without phone numbers. It is for admins, not for the
+        /// log, because it can quote what they entered.
         message: String,
     },
 }
 
 impl CallError {
-    /// Whether there is no such thing: status 404, code 20404.
+    /// Whether the resource does not exist: status 404 or code 20404.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { http_status: 404, .. } | Self::Refused { code: Some(20404), .. })
     }
@@ -60,7 +61,7 @@ impl CallError {
         Self::Refused { code, http_status, message }
     }
 
-    fn unasked(message: &str) -> Self {
+    fn not_sent(message: &str) -> Self {
         Self::Refused { code: None, http_status: 400, message: message.to_owned() }
     }
 }
@@ -71,26 +72,26 @@ struct RefusalWire {
     message: Option<String>,
 }
 
-/// Makes a call whose success says all.
-pub(crate) async fn done(request: RequestBuilder) -> Result<(), CallError> {
+/// Makes a call and ignores the body of a success.
+pub(crate) async fn execute(request: RequestBuilder) -> Result<(), CallError> {
     success(request).await.map(drop)
 }
 
-/// Makes a call that ends in something being gone: what was not there is gone as well.
-pub(crate) async fn gone(request: RequestBuilder) -> Result<(), CallError> {
-    match done(request).await {
+/// Makes a call that deletes a resource. Succeeds if the resource does not exist.
+pub(crate) async fn delete(request: RequestBuilder) -> Result<(), CallError> {
+    match execute(request).await {
         Err(error) if error.is_not_found() => Ok(()),
         ended => ended,
     }
 }
 
-/// Makes a call and reads its answer.
+/// Makes a call and parses its response.
 pub(crate) async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, CallError> {
     let body = success(request).await?.ok_or(CallError::Unknown)?;
     serde_json::from_slice(&body).map_err(|_| CallError::Unknown)
 }
 
-/// The body of a success, if it came whole.
+/// The body of a success. `None` if it is incomplete or too long.
 async fn success(request: RequestBuilder) -> Result<Option<Vec<u8>>, CallError> {
     let answer = Client::exchange(request, MAX_ANSWER_BYTES).await?;
     match answer.http_status {
@@ -102,16 +103,16 @@ async fn success(request: RequestBuilder) -> Result<Option<Vec<u8>>, CallError> 
     }
 }
 
-/// A sid on its way into an address: nothing else may get there.
+/// Checks a sid before it becomes part of a URL.
 pub(crate) fn in_path(sid: &str, shape: impl Fn(&str) -> bool) -> Result<&str, CallError> {
-    if shape(sid) { Ok(sid) } else { Err(CallError::unasked("The resource's identifier is malformed.")) }
+    if shape(sid) { Ok(sid) } else { Err(CallError::not_sent("The resource's identifier is malformed.")) }
 }
 
 impl From<NoAnswer> for CallError {
     fn from(no_answer: NoAnswer) -> Self {
         match no_answer {
             NoAnswer::Unreachable => Self::Unavailable,
-            NoAnswer::Unbuildable => Self::unasked("The request could not be written down."),
+            NoAnswer::Unbuildable => Self::not_sent("The request could not be built."),
             NoAnswer::TimedOut | NoAnswer::Disconnected => Self::Unknown,
         }
     }

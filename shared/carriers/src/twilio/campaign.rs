@@ -1,4 +1,4 @@
-//! A campaign as Twilio keeps it, and how far its review is.
+//! A campaign at Twilio, and the status of its review.
 //!
 //! Source: <https://www.twilio.com/docs/messaging/api/usapptoperson-resource>.
 
@@ -11,46 +11,46 @@ use serde_json::Value;
 use super::prose;
 use super::sid::is_campaign_sid;
 
-/// A campaign as Twilio keeps it.
+/// A campaign at Twilio.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Campaign {
-    /// `QE…`; events name campaigns by another sid (`CM…`).
+    /// `QE…`. Events use another sid (`CM…`).
     pub sid: String,
-    /// How far the review is.
+    /// The status of the review.
     pub status: CampaignStatus,
-    /// Its name in the registry of campaigns, once it has one.
+    /// The id in the campaign registry, once it has one.
     pub campaign_id: Option<String>,
-    /// Why it failed, or what an earlier review found.
+    /// The findings of the last or an earlier review.
     pub errors: Vec<CampaignError>,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Option<Timestamp>,
 }
 
-/// How far a campaign's review is.
+/// The status of a campaign's review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CampaignStatus {
     /// Submitted.
     Pending,
     /// Under review.
     InProgress,
-    /// May send, once its numbers are registered.
+    /// Approved. Its numbers can send once they are registered.
     Verified,
-    /// Rejected; may be corrected and submitted again.
+    /// Rejected. It can be corrected and submitted again.
     Failed,
-    /// May not send any more.
+    /// Can no longer send.
     Suspended,
-    /// A word that is new to us, or none.
+    /// An unknown status, or none.
     Other,
 }
 
-/// What a review found.
+/// A finding of a review.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CampaignError {
-    /// Twilio's code; 0 when it gave none.
+    /// Twilio's code. 0 if there is none.
     pub code: u32,
-    /// What is wrong, in English, for the admins; without anything that looks like a phone number.
+    /// What is wrong, in English, for admins. Phone numbers are removed.
     pub description: String,
-    /// The fields it is about, such as `MESSAGE_FLOW`.
+    /// The affected fields, such as `MESSAGE_FLOW`.
     pub fields: Vec<String>,
 }
 
@@ -67,7 +67,7 @@ impl From<&str> for CampaignStatus {
     }
 }
 
-/// A campaign, as every call answers it. All but the sid may be missing or null.
+/// A campaign in a response. Everything except the sid can be missing or null.
 #[derive(Deserialize)]
 pub(crate) struct CampaignWire {
     sid: String,
@@ -95,7 +95,7 @@ impl CampaignWire {
     }
 }
 
-/// The description of the API says nothing about an error's shape, so whatever there is of it is taken.
+/// Twilio does not document the shape of an error, so every property is optional.
 impl From<&Value> for CampaignError {
     fn from(error: &Value) -> Self {
         let fields = error["fields"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -1,9 +1,11 @@
-//! A2P 10DLC campaigns: what a Messaging Service sends and to whom, as the carriers in the US review it.
+//! A2P 10DLC campaigns. A campaign describes what a Messaging Service sends and to whom, and US carriers
+//! review it.
 //!
-//! A service has one campaign, so a campaign whose creation was not answered is found again by its service.
+//! A service has one campaign, so if the response to a creation is lost, the campaign can be found by its
+//! service.
 //!
-//! Every request names version 1.2 of the API: without it Twilio ignores the addresses of the privacy policy and of the
-//! terms, and the campaign is rejected for want of them.
+//! Every request asks for version 1.2 of the API. Without it, Twilio ignores the URLs of the privacy policy
+//! and of the terms, and the campaign is rejected because they are missing.
 //!
 //! Source: <https://www.twilio.com/docs/messaging/api/usapptoperson-resource>.
 
@@ -19,31 +21,31 @@ use super::sid::is_campaign_sid;
 
 const API_VERSION: (&str, &str) = ("X-Twilio-Api-Version", "v1.2");
 
-/// What is submitted for review. Twilio's limits are in characters.
+/// The details that are submitted for review. Limits are in characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CampaignDetails {
-    /// `BN…`: who stands for it.
+    /// `BN…`, the company that is responsible.
     pub brand_sid: String,
-    /// Twilio's word for the use, such as `LOW_VOLUME` or `CUSTOMER_CARE`.
+    /// Twilio's use case, such as `LOW_VOLUME` or `CUSTOMER_CARE`.
     pub use_case: String,
-    /// What is sent, 40 to 4096.
+    /// What is sent. 40 to 4096 characters.
     pub description: String,
-    /// How people agree to it, 40 to 2048.
+    /// How people opt in. 40 to 2048 characters.
     pub message_flow: String,
-    /// Two to five texts, 20 to 1024 each.
+    /// Two to five examples of 20 to 1024 characters.
     pub message_samples: Vec<String>,
-    /// Whether texts may hold links.
+    /// Whether messages can contain links.
     pub has_embedded_links: bool,
-    /// Whether texts may hold phone numbers.
+    /// Whether messages can contain phone numbers.
     pub has_embedded_phone: bool,
-    /// The address of the privacy policy.
+    /// URL of the privacy policy.
     pub privacy_policy_url: Option<String>,
-    /// The address of the terms and conditions.
+    /// URL of the terms and conditions.
     pub terms_url: Option<String>,
 }
 
 impl Client {
-    /// Submits a service's campaign, once.
+    /// Submits a service's campaign. Does not retry.
     pub async fn create_campaign(
         &self,
         service_sid: &str,
@@ -53,7 +55,7 @@ impl Client {
         read_campaign(request.form(&details.new_fields())).await
     }
 
-    /// Submits a failed campaign again with other details. Brand and use case stay as they are.
+    /// Corrects and resubmits a failed campaign. Its brand and use case do not change.
     pub async fn update_campaign(
         &self,
         service_sid: &str,
@@ -64,21 +66,21 @@ impl Client {
         read_campaign(request.form(&details.changed_fields())).await
     }
 
-    /// One campaign.
+    /// Fetches a campaign.
     pub async fn fetch_campaign(&self, service_sid: &str, sid: &str) -> Result<Campaign, CallError> {
         read_campaign(self.campaigns(Method::GET, service_sid, Some(sid))?).await
     }
 
-    /// The campaign of a service; none when it has none.
+    /// Finds the campaign of a service. `None` if it has none.
     pub async fn find_campaign(&self, service_sid: &str) -> Result<Option<Campaign>, CallError> {
         let page: PageWire = call::read(self.campaigns(Method::GET, service_sid, None)?).await?;
         let Some(wire) = page.compliance.into_iter().next() else { return Ok(None) };
         wire.into_campaign().map(Some).ok_or(CallError::Unknown)
     }
 
-    /// Takes a campaign out of the registry. One that is not there is out of it.
+    /// Deletes a campaign. Succeeds if it does not exist.
     pub async fn delete_campaign(&self, service_sid: &str, sid: &str) -> Result<(), CallError> {
-        call::gone(self.campaigns(Method::DELETE, service_sid, Some(sid))?).await
+        call::delete(self.campaigns(Method::DELETE, service_sid, Some(sid))?).await
     }
 
     fn campaigns(
@@ -108,7 +110,7 @@ impl CampaignDetails {
         fields
     }
 
-    /// The last two may be left out at first and not here; a team inbox is neither of them.
+    /// Unlike a new campaign, an update requires the last two fields. Neither applies to a shared inbox.
     fn changed_fields(&self) -> Vec<(&'static str, &str)> {
         let mut fields = self.common_fields();
         fields.extend([("AgeGated", "false"), ("DirectLending", "false")]);

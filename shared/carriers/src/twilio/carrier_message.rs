@@ -1,4 +1,4 @@
-//! A message as Twilio's lists and fetches show it.
+//! A message at Twilio, as returned by lists and lookups.
 
 use std::fmt;
 
@@ -8,28 +8,28 @@ use jiff::fmt::rfc2822;
 use super::status::MessageStatus;
 use super::wire::MessageWire;
 
-/// A message as Twilio keeps it.
+/// A message at Twilio.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CarrierMessage {
     /// `SM…` or `MM…`.
     pub sid: String,
     /// The recipient.
     pub to: Option<String>,
-    /// The sender; absent while a Messaging Service has not chosen one.
+    /// The sender. `None` until a Messaging Service has chosen one.
     pub from: Option<String>,
     /// The text.
     pub body: String,
     /// Its state.
     pub status: MessageStatus,
-    /// Why it failed or was not delivered.
+    /// The reason of a failure.
     pub error_code: Option<u32>,
-    /// When Twilio took it, to the second.
+    /// When Twilio accepted the message, to the second.
     pub date_created: Option<Timestamp>,
-    /// Which way it went.
+    /// The direction.
     pub direction: Direction,
 }
 
-/// Which way a message went, and from where.
+/// The direction and origin of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From a person to us.
@@ -38,14 +38,14 @@ pub enum Direction {
     OutboundApi,
     /// Sent during a call.
     OutboundCall,
-    /// Sent as the answer to a webhook.
+    /// Sent in the response to a webhook.
     OutboundReply,
-    /// A word that is new to us.
+    /// An unknown direction.
     Unknown,
 }
 
 impl CarrierMessage {
-    /// A message without a date that can be read is not dropped.
+    /// Whether the message is from this second or later. A message without a readable date counts as such.
     pub(crate) fn is_since(&self, instant: Timestamp) -> bool {
         self.date_created.is_none_or(|created| created.as_second() >= instant.as_second())
     }

@@ -1,5 +1,5 @@
-//! The HTTPS client: credentials, addresses, one exchange. What the answers mean is told in
-//! [`outcome`](super::outcome), [`lookup`](super::lookup) and [`call`](super::call).
+//! The HTTPS client: credentials, URLs, and one exchange. [`outcome`](super::outcome),
+//! [`lookup`](super::lookup) and [`call`](super::call) interpret the responses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use super::sid::is_account_sid;
 
-/// The longest that connecting may take, and never more than half of the whole: a connection that was not made is a
-/// message surely not sent, and it has to be told from an answer that did not come.
-const MAX_CONNECT: Duration = Duration::from_secs(5);
+/// The timeout for connecting, which is also at most half of the total timeout. A message without a
+/// connection was certainly not sent, which must be distinguishable from a missing response.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where the newer half of the API is, unless [`Client::with_messaging_url`] says otherwise.
+/// The default URL of the API for services and campaigns; see [`Client::with_messaging_url`].
 const MESSAGING_URL: &str = "https://messaging.twilio.com";
 
-/// Who calls the API.
+/// The credentials of the API.
 #[derive(Clone)]
 pub struct Credentials {
-    /// `AC…`: the account whose messages these are.
+    /// `AC…`, the account of the messages.
     pub account_sid: String,
-    /// The account's sid again, or better the sid of an API key (`SK…`).
+    /// The account's sid, or preferably the sid of an API key (`SK…`).
     pub username: String,
     /// The auth token, or the API key's secret.
     pub password: String,
@@ -30,11 +30,11 @@ pub struct Credentials {
 
 /// A client of Twilio's REST API for one account. Cheap to clone.
 ///
-/// Every call opens its own connection. A function may be frozen between two events for longer than the other side
-/// keeps a connection open, and a message written to a dead one would have to be called unknown.
+/// Every call opens its own connection. A function can be frozen between two events for longer than the other
+/// side keeps a connection open, and the result of a message written to a dead connection is unknown.
 ///
-/// Nothing is tried a second time here: the queue in front of the worker is the one layer that retries. Redirects are
-/// not followed, no proxy is read from the environment, and the trusted roots are those in the binary.
+/// The client does not retry: only the queue of the worker does. It follows no redirects, ignores the proxies
+/// in the environment, and trusts the root certificates in the binary.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -43,7 +43,7 @@ pub struct Client {
     credentials: Credentials,
 }
 
-/// Why a [`Client`] cannot be set up.
+/// Why a [`Client`] cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The base URL is not an `http` or `https` URL.
@@ -60,28 +60,28 @@ pub enum SetupError {
     Http(#[from] reqwest::Error),
 }
 
-/// An answer whose head was read.
+/// A response whose headers were read.
 pub(crate) struct Answer {
     pub(crate) http_status: u16,
-    /// None when it was cut short or was longer than allowed.
+    /// `None` if the body was incomplete or too long.
     pub(crate) body: Option<Vec<u8>>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoAnswer {
     /// No connection was made, so nothing was sent.
     Unreachable,
-    /// The request could not even be written down.
+    /// The request could not be built.
     Unbuildable,
-    /// The time was up, after connecting.
+    /// Timeout after connecting.
     TimedOut,
-    /// The connection broke, after connecting.
+    /// The connection was lost after connecting.
     Disconnected,
 }
 
 impl Client {
-    /// A client for `base_url` (`https://api.twilio.com`) that gives every call `timeout` in all.
+    /// Creates a client for `base_url` (`https://api.twilio.com`). `timeout` is the total time of a call.
     pub fn new(base_url: &str, credentials: Credentials, timeout: Duration) -> Result<Self, SetupError> {
         let base_url = checked_base(base_url)?;
         if !is_account_sid(&credentials.account_sid) {
@@ -93,33 +93,34 @@ impl Client {
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .pool_max_idle_per_host(0)
-            .connect_timeout((timeout / 2).min(MAX_CONNECT))
+            .connect_timeout((timeout / 2).min(CONNECT_TIMEOUT))
             .timeout(timeout)
             .build()?;
         Ok(Self { http, base_url, messaging_url: MESSAGING_URL.to_owned(), credentials })
     }
 
-    /// The same client with another address than `https://messaging.twilio.com` for services and campaigns.
+    /// Sets another URL than `https://messaging.twilio.com` for services and campaigns.
     pub fn with_messaging_url(self, messaging_url: &str) -> Result<Self, SetupError> {
         Ok(Self { messaging_url: checked_base(messaging_url)?, ..self })
     }
 
-    /// The address of one of the account's resources.
+    /// The URL of a resource of the account.
     pub(crate) fn account_url(&self, resource: &str) -> String {
         format!("{}/2010-04-01/Accounts/{}/{resource}", self.base_url, self.credentials.account_sid)
     }
 
-    /// The address of a page that a list names, which is a path on the same host.
+    /// The URL of the next page. Lists contain it as a path on the same host.
     pub(crate) fn page_url(&self, path_and_query: &str) -> Option<String> {
         path_and_query.starts_with('/').then(|| format!("{}{path_and_query}", self.base_url))
     }
 
-    /// The address of a resource of the newer half of the API.
+    /// The URL of a resource of the API for services and campaigns.
     pub(crate) fn messaging_url(&self, resource: &str) -> String {
         format!("{}/v1/{resource}", self.messaging_url)
     }
 
-    /// The address of a page that a newer list names, which is a whole URL: only its path and query are believed.
+    /// The URL of the next page. Lists contain it as a full URL, of which only the path and the query are
+    /// used.
     pub(crate) fn messaging_page_url(&self, url: &str) -> Option<String> {
         let url = Url::parse(url).ok()?;
         let path = Some(url.path()).filter(|path| path.starts_with("/v1/"))?;
@@ -133,7 +134,7 @@ impl Client {
             .basic_auth(&self.credentials.username, Some(&self.credentials.password))
     }
 
-    /// One exchange: the request out, the head and at most `max_bytes` of body in.
+    /// Sends a request and reads the response with at most `max_bytes` of body.
     pub(crate) async fn exchange(request: RequestBuilder, max_bytes: usize) -> Result<Answer, NoAnswer> {
         let mut response = request.send().await.map_err(|error| NoAnswer::from(&error))?;
         let http_status = response.status().as_u16();
@@ -158,7 +159,7 @@ pub(super) fn checked_base(url: &str) -> Result<String, SetupError> {
     Ok(url.to_owned())
 }
 
-/// Mozilla's roots and ring, given by hand: the default reads the system's roots from disk at start.
+/// TLS with Mozilla's roots and ring. The default would read the system's roots from disk at startup.
 pub(super) fn bundled_roots() -> Result<ClientConfig, rustls::Error> {
     let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));

@@ -1,22 +1,22 @@
-//! Twilio's error codes in words, and what a refused send call means for the message.
+//! Twilio's error codes: sentences for people, and the consequences for a message.
 //!
-//! The codes decide, not the HTTP status, which is 400 for most of them.
+//! Only the code matters, because the HTTP status is 400 for most codes.
 //! Source: <https://www.twilio.com/docs/api/errors>.
 
 use std::borrow::Cow;
 
-/// What a code of the send call means for the message and for us.
+/// The consequences of a refused message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefusalClass {
-    /// The same message may be taken later: too many requests (20429), the number's queue is full (21611).
+    /// The message can be accepted later: too many requests (20429), or the number's queue is full (21611).
     pub retryable: bool,
-    /// The recipient has opted out at the carrier (21610): to be recorded as an opt-out.
+    /// The recipient has opted out at the carrier (21610), which must be recorded as an opt-out.
     pub opted_out: bool,
-    /// The fault lies with our account or its set-up, so every message will meet it: an operator has to know.
+    /// The account or its setup is at fault, so all messages fail and an operator has to act.
     pub account_fault: bool,
 }
 
-/// Tells what a refusal with this code means.
+/// Returns the consequences of a refusal with this code.
 pub fn classify(code: u32) -> RefusalClass {
     RefusalClass {
         retryable: matches!(code, 20429 | 21611),
@@ -25,7 +25,7 @@ pub fn classify(code: u32) -> RefusalClass {
     }
 }
 
-/// What a code means, in a sentence for the person who sent the message.
+/// Describes a code in a sentence for the person who sent the message.
 pub fn sentence(code: u32) -> Cow<'static, str> {
     match known(code) {
         Some(sentence) => sentence.into(),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_full_queues_and_full_lines_are_tried_again() {
+    fn only_too_many_requests_and_full_queues_are_retried() {
         let retried: Vec<u32> = (0..70_000).filter(|code| classify(*code).retryable).collect();
         assert_eq!(retried, [20429, 21611]);
     }

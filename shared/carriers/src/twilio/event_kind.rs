@@ -1,4 +1,4 @@
-//! Twilio's names for the events of a registration, and what they say happened.
+//! The event types of registrations.
 //!
 //! Source: <https://www.twilio.com/docs/events/event-types-overview>, the part on A2P.
 
@@ -7,46 +7,46 @@ const PREFIX: &str = "com.twilio.messaging.compliance.";
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
-    /// A campaign is with the reviewers.
+    /// A campaign is under review.
     CampaignSubmitted,
-    /// A campaign may send, once its numbers are registered.
+    /// A campaign is approved. Its numbers can send once they are registered.
     CampaignApproved,
     /// A campaign could not be submitted, or was rejected.
     CampaignFailure,
-    /// A campaign is suspended: every name that has to do with campaigns and holds `suspend`.
+    /// A campaign is suspended: any type that contains `campaign` and `suspend`.
     CampaignSuspended,
-    /// A campaign is out of the registry.
+    /// A campaign is deleted from the registry.
     CampaignDeleted,
-    /// A number's registration has begun.
+    /// The registration of a number has started.
     NumberPending,
-    /// A number may send.
+    /// A number can send.
     NumberSuccessful,
-    /// A number's registration failed.
+    /// The registration of a number failed.
     NumberFailed,
-    /// A number may not send any more: its deregistration has begun, is done, or failed, all of which leave it mute.
+    /// A number can no longer send: its deregistration has started, finished, or failed.
     NumberDeregistered,
     /// Something happened to a brand.
     Brand(BrandEvent),
-    /// A name that is new to us. To be accepted and ignored.
+    /// An unknown type. Accept and ignore it.
     Other,
 }
 
 /// What happened to a brand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrandEvent {
-    /// In the registry.
+    /// The brand is in the registry.
     Registered,
-    /// Not in the registry.
+    /// The registration failed.
     Failure,
-    /// Its identity is confirmed.
+    /// The identity is verified.
     Verified,
-    /// In the registry, but its identity is not confirmed.
+    /// The identity is not verified.
     Unverified,
-    /// Vetted.
+    /// The vetting succeeded.
     VettedVerified,
-    /// Not vetted.
+    /// The vetting failed.
     SecondaryVettingFailure,
-    /// A word that is new to us.
+    /// An unknown event.
     Other,
 }
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_documented_name_says_what_happened() {
+    fn every_documented_type_is_read() {
         use EventKind::{
             Brand, CampaignApproved, CampaignDeleted, CampaignFailure, CampaignSubmitted, CampaignSuspended,
             NumberDeregistered, NumberFailed, NumberPending, NumberSuccessful,
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_other() {
+    fn other_types_are_other() {
         for name in [
             "",
             PREFIX,

@@ -1,12 +1,12 @@
-//! Event Streams: what Twilio tells by itself about brands, campaigns and numbers.
+//! Event Streams: events about brands, campaigns and numbers.
 //!
-//! A body is a JSON array of `CloudEvents`; one event alone is taken as well. The keys in an event's `data` are words
-//! without separators, mostly in small letters (`messagingservicesid`, but also `failureReason`). Events come at least
-//! once and in any order, and are a notice of change, not the state: that is read from the campaign
+//! A body is a JSON array of `CloudEvents`; a single event is also accepted. The keys in an event's `data`
+//! have no separators and are mostly lowercase (`messagingservicesid`, but also `failureReason`). Events
+//! arrive at least once and in any order. They announce changes; the state itself is read from the campaign
 //! ([`campaigns`](super::campaigns)).
 //!
-//! Twilio's own examples break its rules (a date as `datacontenttype`, no `time`), so whatever is there is taken, and
-//! nothing but an event's id and type has to be.
+//! Twilio's own examples break its rules (a date as `datacontenttype`, no `time`), so only the id and the
+//! type of an event are required.
 //!
 //! Source: <https://www.twilio.com/docs/messaging/compliance/a2p-10dlc/event-streams-setup>,
 //! <https://www.twilio.com/docs/events/event-types-overview>.
@@ -19,62 +19,62 @@ use serde_json::{Map, Value};
 use super::event_kind::EventKind;
 use super::{MAX_JSON_BYTES, prose};
 
-/// More events than this in one body are refused. Twilio's batches end at 64 KB.
+/// Maximum number of events in a body. Twilio's batches have at most 64 KB.
 const MAX_EVENTS: usize = 1000;
 
-/// Of the errors that an event names, no more are read.
+/// Maximum number of errors that are read from an event.
 const MAX_ERRORS: usize = 20;
 
-/// Longer than any sid.
+/// More than the length of any sid.
 const MAX_ID_BYTES: usize = 64;
 
-/// Why a body holds no events.
+/// Why a body has no readable events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EventsError {
     /// The body is longer than [`MAX_JSON_BYTES`].
     #[error("the body is longer than {MAX_JSON_BYTES} bytes")]
     TooLarge,
-    /// The body is not JSON, or neither a list nor an object.
+    /// The body is not a JSON array or object.
     #[error("the body is neither a list of events nor an event")]
     Malformed,
-    /// The body holds more than 1000 events.
-    #[error("the body holds more than {MAX_EVENTS} events")]
+    /// The body has more than 1000 events.
+    #[error("the body has more than {MAX_EVENTS} events")]
     TooMany,
 }
 
-/// What a body held.
+/// The events in a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventBatch {
-    /// The events, in their order; an event may be there twice.
+    /// The events in their order. An event can occur twice.
     pub events: Vec<ComplianceEvent>,
-    /// How many elements are no event: no object, or without an id or a type that can be used.
+    /// Number of elements that are not events: not an object, or without a valid id or type.
     pub unreadable: usize,
 }
 
-/// Something happened to a brand, a campaign or a number. Ids and sids have at most 64 characters of `A-Za-z0-9_-`.
+/// An event about a brand, a campaign or a number. Ids and sids have at most 64 characters of `A-Za-z0-9_-`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ComplianceEvent {
-    /// The key that makes a second delivery of the same event harmless.
+    /// Identifies the event, so that a second delivery has no effect.
     pub id: String,
     /// What happened.
     pub kind: EventKind,
-    /// When, by Twilio's clock.
+    /// When it happened, by Twilio's clock.
     pub time: Option<Timestamp>,
-    /// `AC…`: the account it happened in.
+    /// `AC…`, the account.
     pub account_sid: Option<String>,
-    /// `MG…`: the service whose campaign or number it is.
+    /// `MG…`, the service of the campaign or number.
     pub messaging_service_sid: Option<String>,
-    /// `BN…`: the brand it is or belongs to.
+    /// `BN…`, the brand itself or the brand of the campaign.
     pub brand_sid: Option<String>,
-    /// `PN…`: the number it is about.
+    /// `PN…`, the number.
     pub number_sid: Option<String>,
-    /// Twilio's codes for what went wrong.
+    /// Twilio's error codes.
     pub error_codes: Vec<u32>,
-    /// What went wrong, in English, for the admins; without anything that looks like a phone number.
+    /// What went wrong, in English, for admins. Phone numbers are removed.
     pub reasons: Vec<String>,
 }
 
-/// Reads the body of an event sink's webhook.
+/// Parses the body of an event sink's webhook.
 pub fn parse_events(body: &[u8]) -> Result<EventBatch, EventsError> {
     if body.len() > MAX_JSON_BYTES {
         return Err(EventsError::TooLarge);
@@ -111,12 +111,12 @@ impl ComplianceEvent {
     }
 }
 
-/// The value under a name, whatever its letter case.
+/// The value of a name, in any letter case.
 fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// A text that may become part of a key.
+/// A text that can become part of a key.
 fn key(value: &Value) -> Option<String> {
     let text = value.as_str()?;
     let usable = (1..=MAX_ID_BYTES).contains(&text.len())
@@ -124,14 +124,14 @@ fn key(value: &Value) -> Option<String> {
     usable.then(|| text.to_owned())
 }
 
-/// `time`, else the milliseconds in the data.
+/// The time of the event, else the timestamp in its data.
 fn time(event: &Map<String, Value>, data: &Map<String, Value>) -> Option<Timestamp> {
     let stated = event.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok());
     stated.or_else(|| Timestamp::from_millisecond(field(data, "timestamp")?.as_i64()?).ok())
 }
 
-/// Codes and reasons, wherever they stand: `errorcode`, `failurereason` (which may be the address of a code's page) and
-/// lists such as `brandregistrationerrors`, whose names for the same two things differ by their beginning.
+/// Error codes and reasons. They are in `errorcode`, in `failurereason` (which can be the URL of a code's
+/// page), and in lists such as `brandregistrationerrors`, whose properties have the same endings.
 fn errors(data: &Map<String, Value>) -> (Vec<u32>, Vec<String>) {
     let mut codes: Vec<u32> = Vec::new();
     let mut reasons = Vec::new();

@@ -1,5 +1,5 @@
-//! Form bodies, decoded once for the signature and once for the fields by the same rules, so that what was verified
-//! is what is read. The bytes are kept: a decoder that repairs broken UTF-8 would change the text that was signed.
+//! Form bodies. The signature and the fields use the same decoding, so that the verified text is the text
+//! that is read. Decoding keeps the bytes: repairing invalid UTF-8 would change the text that was signed.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use percent_encoding::percent_decode;
 use super::MAX_BODY_BYTES;
 use super::webhook::WebhookError;
 
-/// More parameters than this are refused. Twilio sends about thirty.
+/// Maximum number of parameters. Twilio sends about thirty.
 const MAX_PARAMETERS: usize = 500;
 
-/// Each name and value of a form, in its order: `+` is a space, `%2B` a plus, nothing is trimmed.
+/// The names and values of a form in order. `+` is a space and `%2B` a plus; nothing is trimmed.
 pub(crate) fn pairs(raw: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
     raw.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let mut sides = pair.splitn(2, |byte| *byte == b'=');
@@ -24,7 +24,7 @@ fn decode(raw: &[u8]) -> Vec<u8> {
     percent_decode(&spaced).collect()
 }
 
-/// The fields of a webhook by name. Of a name that comes twice the first value counts.
+/// The fields of a webhook by name. If a name repeats, the first value counts.
 pub(crate) struct Form(BTreeMap<String, String>);
 
 impl Form {
@@ -42,33 +42,33 @@ impl Form {
         Ok(Self(fields))
     }
 
-    /// The field's value; empty counts as absent.
+    /// The value of a field. An empty value counts as absent.
     pub(crate) fn optional(&mut self, name: &str) -> Option<String> {
         self.0.remove(name).filter(|value| !value.is_empty())
     }
 
-    /// The field's value, which has to be there and must not be empty.
+    /// The value of a required field.
     pub(crate) fn required(&mut self, name: &'static str) -> Result<String, WebhookError> {
         self.optional(name).ok_or(WebhookError::Missing(name))
     }
 
-    /// The field's value, which has to be there and to have a shape.
-    pub(crate) fn shaped(
+    /// The value of a required field with a certain format.
+    pub(crate) fn formatted(
         &mut self,
         name: &'static str,
-        shape: impl Fn(&str) -> bool,
+        is_valid: impl Fn(&str) -> bool,
     ) -> Result<String, WebhookError> {
         let value = self.required(name)?;
-        if shape(&value) { Ok(value) } else { Err(WebhookError::Malformed(name)) }
+        if is_valid(&value) { Ok(value) } else { Err(WebhookError::Malformed(name)) }
     }
 
-    /// The field's value as a number; absent when it is not one.
+    /// The value of a field as a number. `None` if it is not a number.
     pub(crate) fn number(&mut self, name: &str) -> Option<u32> {
         self.optional(name)?.parse().ok()
     }
 }
 
-/// What a person wrote must not be lost for a broken byte: it becomes U+FFFD.
+/// Invalid UTF-8 becomes U+FFFD, so that the text of a message is not lost.
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
 }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_escapes_and_broken_utf8_stay_as_they_came() {
+    fn invalid_escapes_and_invalid_utf8_are_kept() {
         assert_eq!(decoded(b"a=%ff%zz%4"), [(b"a".to_vec(), b"\xff%zz%4".to_vec())]);
     }
 

@@ -1,8 +1,8 @@
-//! Asking Twilio what it holds: the way to learn whether a message whose answer was lost was taken.
+//! Message lookups: they tell whether Twilio accepted a message whose response was lost.
 //!
-//! Finding a message proves that it was taken. Not finding it proves less: Twilio filters by the sender, which a
-//! Messaging Service may not have chosen yet. It is not asked by date: its filter goes by the date of sending, which a
-//! message that still waits in its queue does not have.
+//! A message that is found was accepted. A message that is not found may still have been accepted, because
+//! Twilio filters by sender, and a Messaging Service may not have chosen one yet. The lookup does not filter
+//! by date, because Twilio uses the date of sending, which a queued message does not have.
 
 use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder};
@@ -17,40 +17,41 @@ const PAGE_SIZE: &str = "200";
 const MAX_PAGES: usize = 10;
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Why Twilio could not be asked.
+/// Why a lookup failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
     /// No connection.
     #[error("the carrier could not be reached")]
     Unreachable,
-    /// No answer in time.
+    /// No response in time.
     #[error("the carrier did not answer in time")]
     TimedOut,
-    /// The connection broke.
+    /// The connection was lost.
     #[error("the connection was lost before the carrier answered")]
     Disconnected,
-    /// Any status but 200.
+    /// Any status except 200.
     #[error("the carrier answered with status {http_status} and code {code:?}")]
     Refused {
         /// The HTTP status.
         http_status: u16,
-        /// Twilio's error code, when it gave one.
+        /// Twilio's error code, if there is one.
         code: Option<u32>,
     },
-    /// The answer is not what the API is described to answer.
+    /// The response does not have the documented shape.
     #[error("the carrier's answer cannot be read")]
     Unreadable,
-    /// The list goes on after the last page that is read. Part of a list is not an answer.
+    /// The list has more pages than are read. A partial list is not a result.
     #[error("the carrier's list has more than {MAX_PAGES} pages")]
     TooManyPages,
-    /// What was asked for is not the sid of a message.
+    /// The argument is not the sid of a message.
     #[error("not the sid of a message")]
     InvalidSid,
 }
 
 impl Client {
-    /// The messages between two numbers that Twilio took at `sent_after` or later, to the second and by Twilio's
-    /// clock: leave a margin. The list is newest first, so reading ends at the first page that is older throughout.
+    /// Finds the messages between two numbers that Twilio accepted at `sent_after` or later. The comparison
+    /// is in whole seconds of Twilio's clock, so leave a margin. The list is newest first, and reading ends
+    /// at the first page with only older messages.
     pub async fn find_messages(
         &self,
         to: &str,
@@ -73,7 +74,7 @@ impl Client {
         Err(LookupError::TooManyPages)
     }
 
-    /// One message; none when Twilio does not know it.
+    /// Fetches a message. `None` if Twilio does not know it.
     pub async fn fetch_message(&self, sid: &str) -> Result<Option<CarrierMessage>, LookupError> {
         if !is_message_sid(sid) {
             return Err(LookupError::InvalidSid);

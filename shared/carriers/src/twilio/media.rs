@@ -1,8 +1,9 @@
-//! Files of inbound messages: one file, fetched from Twilio and nowhere else.
+//! Downloads of inbound media, from Twilio's hosts only.
 //!
-//! A file's address is under Twilio's API, may ask for Basic credentials and mostly leads on to a storage host, which must
-//! not see them. Whatever the webhook or a redirect names, only hosts of the given list are asked, only over the API's own
-//! scheme, and never at an address of an inner network, unless the API itself is there.
+//! The URL of a file belongs to Twilio's API. It can require Basic credentials and usually redirects to a
+//! storage host, which must not receive them. Whatever the webhook or a redirect contains, requests go only
+//! to the configured hosts, only with the scheme of the API, and never to a private network, unless the API
+//! itself is there.
 //!
 //! Source: <https://www.twilio.com/docs/messaging/api/media-resource>.
 
@@ -22,49 +23,50 @@ use reqwest::{
 
 use super::client::{Credentials, SetupError, bundled_roots, checked_base};
 
-/// Redirects that are followed, each looked at like the first address.
+/// Maximum number of redirects. Each one is checked like the first URL.
 const MAX_REDIRECTS: usize = 2;
 
-/// Fetches files. Cheap to clone.
+/// A client that downloads media. Cheap to clone.
 #[derive(Clone)]
 pub struct MediaClient {
     http: reqwest::Client,
     api: Url,
     storage: Vec<String>,
     credentials: Credentials,
-    /// The API itself is of an inner network: a simulator's.
-    inner_too: bool,
+    /// Whether private networks are allowed, because the API itself is in one (the simulator).
+    allows_private: bool,
 }
 
-/// A file as it came.
+/// A downloaded file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// What its sender says it is.
+    /// The `Content-Type` header.
     pub content_type: Option<String>,
-    /// All of it.
+    /// The whole content.
     pub content: Vec<u8>,
 }
 
-/// Why there is no file.
+/// Why a download failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// The address, or one that it leads to, is not the carrier's, or leads on too often.
-    #[error("not an address of the carrier's")]
-    Foreign,
-    /// The carrier does not have it any more.
-    #[error("the carrier does not have it")]
+    /// The URL or a redirect is not on a host of the carrier, or there are too many redirects.
+    #[error("the URL is not on a host of the carrier")]
+    UntrustedHost,
+    /// The carrier no longer has the file.
+    #[error("the carrier no longer has the file")]
     Gone,
-    /// Longer than was allowed.
-    #[error("longer than was allowed")]
+    /// The file is larger than allowed.
+    #[error("the file is larger than allowed")]
     TooLarge,
-    /// No answer, half an answer, or one that says that it may work later; our credentials may be wrong as well.
-    #[error("the carrier did not give it (HTTP status {0:?})")]
+    /// No response, an incomplete one, or a status after which a retry can succeed, including wrong
+    /// credentials.
+    #[error("the carrier did not return the file (HTTP status {0:?})")]
     Unavailable(Option<u16>),
 }
 
 impl MediaClient {
-    /// A client for files of `base_url` (`https://api.twilio.com`) and of the hosts that it leads to
-    /// (`mms.twiliocdn.com`, with a port where it is not the usual one). One file has `timeout` in all.
+    /// Creates a client for `base_url` (`https://api.twilio.com`) and its storage hosts (`mms.twiliocdn.com`,
+    /// with a port if it is not the default). `timeout` is the total time of a download.
     pub fn new(
         base_url: &str,
         storage: Vec<String>,
@@ -72,7 +74,7 @@ impl MediaClient {
         timeout: Duration,
     ) -> Result<Self, SetupError> {
         let api = Url::parse(&checked_base(base_url)?).map_err(|_| SetupError::BaseUrl)?;
-        let inner_too = is_inner_host(&api);
+        let allows_private = is_private_host(&api);
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(bundled_roots()?)
             .https_only(api.scheme() == "https")
@@ -80,42 +82,40 @@ impl MediaClient {
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .pool_max_idle_per_host(0)
-            .dns_resolver(Arc::new(Outside { inner_too }))
+            .dns_resolver(Arc::new(PublicResolver { allows_private }))
             .connect_timeout(timeout / 2)
             .timeout(timeout)
             .build()?;
-        Ok(Self { http, api, storage, credentials, inner_too })
+        Ok(Self { http, api, storage, credentials, allows_private })
     }
 
-    /// Fetches one file of at most `most` bytes.
-    ///
-    /// # Errors
-    /// [`FetchError`].
-    pub async fn fetch(&self, address: &str, most: u64) -> Result<Fetched, FetchError> {
-        let mut url = Url::parse(address).map_err(|_| FetchError::Foreign)?;
+    /// Downloads a file of at most `max_bytes`.
+    pub async fn fetch(&self, url: &str, max_bytes: u64) -> Result<Fetched, FetchError> {
+        let mut url = Url::parse(url).map_err(|_| FetchError::UntrustedHost)?;
         for _ in 0..=MAX_REDIRECTS {
-            let response = self.ask(&url).await?;
+            let response = self.request(&url).await?;
             match response.status() {
-                StatusCode::OK => return content(response, most).await,
+                StatusCode::OK => return content(response, max_bytes).await,
                 status if status.is_redirection() => url = next(&url, &response)?,
                 StatusCode::NOT_FOUND | StatusCode::GONE => return Err(FetchError::Gone),
                 status => return Err(FetchError::Unavailable(Some(status.as_u16()))),
             }
         }
-        Err(FetchError::Foreign)
+        Err(FetchError::UntrustedHost)
     }
 
-    /// The credentials go to the API alone.
-    async fn ask(&self, url: &Url) -> Result<Response, FetchError> {
-        let host = host(url).filter(|_| url.scheme() == self.api.scheme()).ok_or(FetchError::Foreign)?;
+    /// Sends the request, with credentials only to the API.
+    async fn request(&self, url: &Url) -> Result<Response, FetchError> {
+        let host =
+            host(url).filter(|_| url.scheme() == self.api.scheme()).ok_or(FetchError::UntrustedHost)?;
         let is_api = Some(&host) == self::host(&self.api).as_ref();
         if !(is_api || self.storage.contains(&host)) || !url.username().is_empty() || url.password().is_some()
         {
-            return Err(FetchError::Foreign);
+            return Err(FetchError::UntrustedHost);
         }
-        // A name is looked at when it is looked up; an address that stands there itself is not looked up.
-        if is_inner_host(url) && !self.inner_too {
-            return Err(FetchError::Foreign);
+        // Host names are checked by the resolver. IP addresses are not resolved, so they are checked here.
+        if is_private_host(url) && !self.allows_private {
+            return Err(FetchError::UntrustedHost);
         }
         let mut request = self.http.request(Method::GET, url.clone());
         if is_api {
@@ -126,7 +126,7 @@ impl MediaClient {
     }
 }
 
-/// Host and, where it is not the scheme's own, port.
+/// The host, with the port if it is not the default.
 fn host(url: &Url) -> Option<String> {
     let host = url.host_str()?;
     Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
@@ -134,18 +134,18 @@ fn host(url: &Url) -> Option<String> {
 
 fn next(url: &Url, response: &Response) -> Result<Url, FetchError> {
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-    url.join(location.ok_or(FetchError::Unavailable(None))?).map_err(|_| FetchError::Foreign)
+    url.join(location.ok_or(FetchError::Unavailable(None))?).map_err(|_| FetchError::UntrustedHost)
 }
 
-async fn content(mut response: Response, most: u64) -> Result<Fetched, FetchError> {
-    if response.content_length().is_some_and(|length| length > most) {
+async fn content(mut response: Response, max_bytes: u64) -> Result<Fetched, FetchError> {
+    if response.content_length().is_some_and(|length| length > max_bytes) {
         return Err(FetchError::TooLarge);
     }
     let header = response.headers().get("content-type").and_then(|header| header.to_str().ok());
     let content_type = header.map(str::to_owned);
     let mut content = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|_| FetchError::Unavailable(None))? {
-        if (content.len() + chunk.len()) as u64 > most {
+        if (content.len() + chunk.len()) as u64 > max_bytes {
             return Err(FetchError::TooLarge);
         }
         content.extend_from_slice(&chunk);
@@ -153,30 +153,30 @@ async fn content(mut response: Response, most: u64) -> Result<Fetched, FetchErro
     Ok(Fetched { content_type, content })
 }
 
-/// Finds addresses of the internet alone, unless the API itself is inside.
-struct Outside {
-    inner_too: bool,
+/// Resolves names to public addresses only, unless the API itself is in a private network.
+struct PublicResolver {
+    allows_private: bool,
 }
 
-impl Resolve for Outside {
+impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let inner_too = self.inner_too;
+        let allows_private = self.allows_private;
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let found: Vec<SocketAddr> =
-                found.filter(|address| inner_too || !is_inner(address.ip())).collect();
+                found.filter(|address| allows_private || !is_private(address.ip())).collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
 
-fn is_inner_host(url: &Url) -> bool {
+fn is_private_host(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(is_inner)
+    host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(is_private)
 }
 
-/// Not of the internet: this host, this network, somebody's own network, or for no single host.
-fn is_inner(address: IpAddr) -> bool {
+/// Whether an address is not on the public internet: loopback, link-local, private, multicast or reserved.
+fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [first, second, ..] = v4.octets();
@@ -191,7 +191,7 @@ fn is_inner(address: IpAddr) -> bool {
                 || first >= 240
         }
         IpAddr::V6(v6) => {
-            v6.to_ipv4().is_some_and(|v4| is_inner(IpAddr::V4(v4)))
+            v6.to_ipv4().is_some_and(|v4| is_private(IpAddr::V4(v4)))
                 || v6.is_loopback()
                 || v6.is_unspecified()
                 || v6.is_multicast()
@@ -218,8 +218,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inner_networks_are_told_from_the_internet() {
-        for inner in [
+    fn private_networks_are_distinguished_from_the_internet() {
+        for private in [
             "127.0.0.1",
             "10.1.2.3",
             "172.16.0.1",
@@ -234,10 +234,10 @@ mod tests {
             "::ffff:10.0.0.1",
             "::",
         ] {
-            assert!(is_inner(inner.parse().unwrap()), "{inner}");
+            assert!(is_private(private.parse().unwrap()), "{private}");
         }
-        for outer in ["3.5.8.13", "54.239.28.85", "2600:9000::1"] {
-            assert!(!is_inner(outer.parse().unwrap()), "{outer}");
+        for public in ["3.5.8.13", "54.239.28.85", "2600:9000::1"] {
+            assert!(!is_private(public.parse().unwrap()), "{public}");
         }
     }
 }

@@ -1,13 +1,14 @@
-//! Twilio: inbound texts and calls, delivery receipts, sending and looking up, numbers and their registration.
+//! Twilio: inbound messages and calls, delivery reports, sending and lookups, numbers and their registration.
 //!
-//! A webhook goes through [`signature`] first, on the raw body, then through [`webhook`], [`voice`] or [`events`]; an
-//! event sink's also through [`basic`]. The worker that sends uses [`client`] and [`send`], which ends in one
-//! [`outcome`]; what became of a send whose answer was lost is asked with [`lookup`].
+//! A webhook is first verified by [`signature`], on the raw body, and then parsed by [`webhook`], [`voice`]
+//! or [`events`]. Event sinks also check credentials with [`basic`]. The worker sends with [`client`] and
+//! [`send`]; the result is an [`outcome`]. If the response was lost, [`lookup`] finds out whether the message
+//! was accepted.
 //!
-//! Setting up a team uses [`number_search`], [`numbers`], [`services`] and [`campaigns`], whose calls fail in the ways
-//! of [`call`].
+//! [`number_search`], [`numbers`], [`services`] and [`campaigns`] set up a team. Their errors are in
+//! [`call`].
 //!
-//! Described by Twilio at <https://www.twilio.com/docs/messaging/guides/webhook-request>,
+//! Twilio's documentation: <https://www.twilio.com/docs/messaging/guides/webhook-request>,
 //! <https://www.twilio.com/docs/usage/webhooks/webhooks-security> and
 //! <https://www.twilio.com/docs/messaging/guides/track-outbound-message-status>.
 
@@ -58,9 +59,10 @@ pub use status::{CarrierState, MessageStatus};
 pub use voice::IncomingCall;
 pub use webhook::{EMPTY_TWIML, InboundMessage, Media, OptOutType, StatusCallback, WebhookError};
 
-/// The longest webhook form that is looked at, in bytes. Twilio's longest text (1600 characters, each at most 12
-/// bytes once encoded) with ten media links stays below half of it.
+/// Maximum length of a webhook form in bytes. Twilio's longest text (1600 characters of at most 12 encoded
+/// bytes) with ten media URLs takes less than half of it.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// The longest webhook body that is no form, in bytes. Twilio's batches of events end at 64 KB, by its own count.
+/// Maximum length of other webhook bodies in bytes. Twilio's batches of events have at most 64 KB, by its own
+/// count.
 pub const MAX_JSON_BYTES: usize = 256 * 1024;

@@ -1,5 +1,4 @@
-//! Looking for numbers that are for sale. A search reserves nothing, so a number that was found may be gone when it is
-//! bought.
+//! The search for available numbers. A search reserves nothing, so a number can be gone when it is bought.
 //!
 //! Source: <https://www.twilio.com/docs/phone-numbers/api/availablephonenumberlocal-resource>.
 
@@ -11,19 +10,19 @@ use serde::Deserialize;
 use super::call::{self, CallError};
 use super::client::Client;
 
-/// Twilio's longest page.
+/// Twilio's maximum page size.
 const MAX_RESULTS: u16 = 1000;
 
-/// What kind of number is wanted. All found can text and be called.
+/// A search for numbers. All results support messages and calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberSearch {
-    /// Where the number is.
+    /// The country of the numbers.
     pub country: Country,
-    /// The three digits after `+1`.
+    /// Area code, the three digits after `+1`.
     pub area_code: String,
-    /// The three digits after the area code.
+    /// Exchange, the three digits after the area code.
     pub exchange: Option<String>,
-    /// At most this many, 1 to 1000.
+    /// Maximum number of results, 1 to 1000.
     pub limit: u16,
 }
 
@@ -36,12 +35,12 @@ pub enum Country {
     Canada,
 }
 
-/// A number that could be bought when it was asked for.
+/// A number that was available at the time of the search.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AvailableNumber {
-    /// E.164.
+    /// The number in E.164 format.
     pub phone_number: String,
-    /// As people write it, such as `(202) 555-0100`; the E.164 form when Twilio does not say.
+    /// The number in national format, such as `(202) 555-0100`, or in E.164 format if Twilio has none.
     pub friendly_name: String,
     /// The city.
     pub locality: Option<String>,
@@ -49,16 +48,16 @@ pub struct AvailableNumber {
     pub region: Option<String>,
     /// The postal or ZIP code.
     pub postal_code: Option<String>,
-    /// Takes texts.
+    /// Whether the number supports text messages.
     pub sms: bool,
-    /// Takes files.
+    /// Whether the number supports media.
     pub mms: bool,
-    /// Takes calls.
+    /// Whether the number supports calls.
     pub voice: bool,
 }
 
 impl Client {
-    /// Local numbers that are for sale, the first page of them.
+    /// Returns the first page of available local numbers.
     pub async fn search_numbers(&self, search: &NumberSearch) -> Result<Vec<AvailableNumber>, CallError> {
         let limit = search.limit.clamp(1, MAX_RESULTS);
         let url = self.account_url(&format!("AvailablePhoneNumbers/{}/Local.json", search.country.code()));
@@ -78,7 +77,7 @@ impl Client {
 }
 
 impl Country {
-    /// As ISO 3166 has it.
+    /// The ISO 3166 code.
     pub fn code(self) -> &'static str {
         match self {
             Self::UnitedStates => "US",
@@ -102,7 +101,7 @@ struct AvailableWire {
     capabilities: Option<CapabilitiesWire>,
 }
 
-/// Twilio has written these names in small and in capital letters.
+/// Twilio uses these names in lowercase and in uppercase.
 #[derive(Default, Deserialize)]
 struct CapabilitiesWire {
     #[serde(default, alias = "SMS")]

@@ -1,7 +1,7 @@
-//! Numbers that are or become ours: buying, finding again, giving back.
+//! The account's numbers: purchase, lookup and release.
 //!
-//! A purchase costs money and is not idempotent: when its answer is lost, [`Client::owned_number`] tells whether it was
-//! made.
+//! A purchase costs money and is not idempotent. If its response is lost, [`Client::owned_number`] tells
+//! whether the number was bought.
 //!
 //! Source: <https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource>.
 
@@ -14,46 +14,46 @@ use super::call::{self, CallError};
 use super::client::Client;
 use super::sid::is_number_sid;
 
-/// The code of a purchase that came too late.
+/// The error code of a number that is no longer available.
 const NOT_AVAILABLE: u32 = 21422;
 
-/// A number to be bought, and where Twilio is to report what comes in on it, by `POST`.
+/// A number to buy, with the URLs of its webhooks. Twilio calls them by `POST`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Purchase {
-    /// E.164, as the search found it.
+    /// The number in E.164 format, as found by the search.
     pub phone_number: String,
-    /// A name for it, at most 64 characters.
+    /// The name at Twilio, at most 64 characters.
     pub friendly_name: String,
-    /// The webhook for texts.
+    /// The webhook for messages.
     pub sms_url: String,
     /// The webhook for calls.
     pub voice_url: String,
 }
 
-/// A number that is ours.
+/// A number of the account.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OwnedNumber {
     /// `PN…`.
     pub sid: String,
-    /// E.164.
+    /// The number in E.164 format.
     pub phone_number: String,
-    /// Its name at Twilio; empty when it has none.
+    /// The name at Twilio, or empty.
     pub friendly_name: String,
 }
 
 /// Why a number was not bought.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PurchaseError {
-    /// Somebody else has it now (21422): another one has to be found.
-    #[error("the number is not available any more")]
+    /// The number is no longer available (21422). Choose another one.
+    #[error("the number is no longer available")]
     Gone,
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Call(#[from] CallError),
 }
 
 impl Client {
-    /// Buys a number, once.
+    /// Buys a number. Does not retry.
     pub async fn buy_number(&self, purchase: &Purchase) -> Result<OwnedNumber, PurchaseError> {
         let url = self.account_url("IncomingPhoneNumbers.json");
         let request = self.request(Method::POST, &url).form(&purchase.fields());
@@ -64,7 +64,8 @@ impl Client {
         }
     }
 
-    /// The number if it is ours; none when it is not. Twilio's filter also finds parts of numbers, which do not count.
+    /// Finds a number of the account. `None` if the account does not own it. Twilio's filter also matches
+    /// parts of numbers; those results are ignored.
     pub async fn owned_number(&self, phone_number: &str) -> Result<Option<OwnedNumber>, CallError> {
         let url = self.account_url("IncomingPhoneNumbers.json");
         let request = self.request(Method::GET, &url).query(&[("PhoneNumber", phone_number)]);
@@ -75,11 +76,11 @@ impl Client {
         }
     }
 
-    /// Gives a number back for good. One that is not ours any more is given back as well.
+    /// Releases a number for good. Succeeds if the account does not own it.
     pub async fn release_number(&self, sid: &str) -> Result<(), CallError> {
         let sid = call::in_path(sid, is_number_sid)?;
         let url = self.account_url(&format!("IncomingPhoneNumbers/{sid}.json"));
-        call::gone(self.request(Method::DELETE, &url)).await
+        call::delete(self.request(Method::DELETE, &url)).await
     }
 }
 

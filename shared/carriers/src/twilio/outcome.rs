@@ -1,17 +1,19 @@
-//! The three possible ends of a send call.
+//! The three outcomes of sending a message.
 //!
-//! Twilio knows no idempotency key, so the ends are told apart by one question: can the message have been taken?
+//! Twilio has no idempotency keys, so the outcome depends on one question: can Twilio have accepted the
+//! message?
 //!
 //! | what happened | outcome |
 //! |---|---|
-//! | 2xx with a message's sid | accepted |
-//! | no connection (refused, no such host, TLS failed, connecting took too long) | refused, to be tried again |
-//! | 429, or code 20429 or 21611 | refused, to be tried again |
-//! | any other 4xx but 408 | refused for good |
-//! | no answer in time, connection lost after it was made | unknown |
-//! | 5xx, 408, 3xx, 2xx that cannot be read | unknown |
+//! | 2xx with the sid of a message | accepted |
+//! | no connection (refused, no such host, TLS failed, connecting took too long) | refused, can be retried |
+//! | 429, or code 20429 or 21611 | refused, can be retried |
+//! | any other 4xx except 408 | refused permanently |
+//! | no response in time, connection lost | unknown |
+//! | 5xx, 408, 3xx, unreadable 2xx | unknown |
 //!
-//! What is unknown is never sent again: it is looked up ([`lookup`](super::lookup)) or waits for its status callback.
+//! A message with an unknown outcome is never sent again. It is looked up ([`lookup`](super::lookup)) or
+//! waits for its status callback.
 
 use super::client::{Answer, NoAnswer};
 use super::error_code::{self, RefusalClass};
@@ -19,60 +21,60 @@ use super::sid::is_message_sid;
 use super::status::MessageStatus;
 use super::wire::{self, MessageWire};
 
-/// How a send call ended.
+/// The outcome of sending a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// Twilio has the message.
+    /// Twilio accepted the message.
     Accepted {
-        /// Its name from now on, `SM…` or `MM…`.
+        /// The sid, `SM…` or `MM…`.
         sid: String,
-        /// Its first state.
+        /// The first status.
         status: MessageStatus,
-        /// Its segments; 0 when not known yet, as with a Messaging Service.
+        /// Number of segments. 0 if unknown, as with a Messaging Service.
         num_segments: u32,
     },
-    /// The message was surely not taken.
+    /// Twilio did not accept the message.
     Refused(Refusal),
-    /// The message may have been taken. Not to be sent again.
+    /// Twilio may have accepted the message. Do not send it again.
     Unknown {
-        /// What is known about it.
+        /// The reason.
         why: LostAnswer,
     },
 }
 
-/// Why a message was surely not taken.
+/// Why a message was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Twilio's error code, when it gave one.
+    /// Twilio's error code, if there is one.
     pub code: Option<u32>,
-    /// The HTTP status; none when there was no connection.
+    /// The HTTP status. `None` if there was no connection.
     pub http_status: Option<u16>,
     /// The reason, in a sentence for the person who sent it.
     pub reason: String,
-    /// The same message may be taken later.
+    /// The message can be accepted later.
     pub retryable: bool,
     /// The recipient has opted out at the carrier.
     pub opted_out: bool,
-    /// The fault lies with our account or its set-up: an operator has to know.
+    /// The account or its setup is at fault, so an operator has to act.
     pub account_fault: bool,
 }
 
-/// Why it is not known whether a message was taken.
+/// Why it is unknown whether a message was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LostAnswer {
-    /// The connection was made, but there was no answer in time.
+    /// No response in time.
     #[error("the carrier did not answer in time")]
     TimedOut,
-    /// The connection was made and lost before the answer.
+    /// The connection was lost before the response.
     #[error("the connection was lost before the carrier answered")]
     Disconnected,
-    /// The carrier's fault, before or after it took the message.
+    /// An error of the carrier, before or after it accepted the message.
     #[error("the carrier answered with status {http_status}")]
     ServerFault {
         /// 5xx or 408.
         http_status: u16,
     },
-    /// A success without a message's sid.
+    /// A success without the sid of a message.
     #[error("the carrier's answer with status {http_status} cannot be read")]
     Unreadable {
         /// 2xx.
@@ -92,7 +94,7 @@ impl From<&Answer> for SendOutcome {
         let body = answer.body.as_deref();
         match http_status {
             200..=299 => {
-                Self::taken(body).unwrap_or(Self::Unknown { why: LostAnswer::Unreadable { http_status } })
+                Self::accepted(body).unwrap_or(Self::Unknown { why: LostAnswer::Unreadable { http_status } })
             }
             408 | 500.. => Self::Unknown { why: LostAnswer::ServerFault { http_status } },
             400..=499 => Self::Refused(Refusal::by_the_carrier(http_status, wire::error_code(body))),
@@ -117,7 +119,7 @@ impl From<NoAnswer> for SendOutcome {
 }
 
 impl SendOutcome {
-    fn taken(body: Option<&[u8]>) -> Option<Self> {
+    fn accepted(body: Option<&[u8]>) -> Option<Self> {
         let message: MessageWire = serde_json::from_slice(body?).ok()?;
         is_message_sid(&message.sid).then(|| Self::Accepted {
             sid: message.sid,

@@ -1,14 +1,14 @@
-//! Sentences that Twilio writes for people: why a call was refused, why a campaign was rejected. They may quote what
-//! we sent, so they are shown to admins without anything that looks like a phone number, and in part.
+//! Twilio's messages for people: why a call was refused or a campaign rejected. They can quote our request,
+//! so phone numbers are removed and the length is limited before admins see them.
 
 const MAX_CHARS: usize = 500;
 
-/// A number of this many digits may be somebody's. Twilio's error codes have five.
+/// Runs of at least this many digits can be phone numbers. Twilio's error codes have five.
 const PHONE_DIGITS: usize = 7;
 
 const REPLACEMENT: &str = "[number]";
 
-/// The sentence on one line, without phone numbers, at most 500 characters of it.
+/// Returns the text on one line, without phone numbers, and with at most 500 characters.
 pub(crate) fn cleaned(text: &str) -> String {
     let one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     without_numbers(one_line.trim()).chars().take(MAX_CHARS).collect()
@@ -19,7 +19,7 @@ fn without_numbers(text: &str) -> String {
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_numeric() || matches!(c, '+' | '(')) {
         let run = &rest[start..];
-        let run = &run[..run.find(|c| !is_of_a_number(c)).unwrap_or(run.len())];
+        let run = &run[..run.find(|c| !can_be_in_number(c)).unwrap_or(run.len())];
         let number = run.trim_end_matches(|c: char| !c.is_numeric());
         cleaned.push_str(&rest[..start]);
         let digits = number.chars().filter(|c| c.is_numeric()).count();
@@ -34,7 +34,7 @@ fn without_numbers(text: &str) -> String {
     cleaned + rest
 }
 
-fn is_of_a_number(c: char) -> bool {
+fn can_be_in_number(c: char) -> bool {
     c.is_numeric() || c.is_whitespace() || matches!(c, '+' | '(' | ')' | '-' | '.' | '\u{2010}'..='\u{2013}')
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_in_any_spelling_is_left_out() {
+    fn a_number_in_any_format_is_removed() {
         for (text, expected) in [
             ("The number +12025550143 is not valid", "The number [number] is not valid"),
             ("'(202) 555-0143' is taken.", "'[number]' is taken."),
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_counts_and_brackets_stay() {
+    fn codes_counts_and_brackets_are_kept() {
         for text in [
             "",
             "Error 21422: at most 400 numbers (see the documentation) + 2 more.",
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_is_one_line_and_bounded() {
+    fn a_text_becomes_one_line_of_limited_length() {
         assert_eq!(cleaned(" a\r\nb\0 "), "a  b");
         assert_eq!(cleaned(&"é".repeat(600)).chars().count(), MAX_CHARS);
     }

@@ -1,4 +1,4 @@
-//! Sending one message: one form, one call, one [`SendOutcome`].
+//! Sending a message. The result is a [`SendOutcome`].
 
 use std::fmt;
 
@@ -9,25 +9,25 @@ use super::outcome::SendOutcome;
 
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
-/// A message to be sent.
+/// A message to send.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SendMessage {
-    /// The recipient, E.164.
+    /// The recipient in E.164 format.
     pub to: String,
-    /// The inbox's number, E.164.
+    /// The inbox's number in E.164 format.
     pub from: String,
-    /// The text, at most 1600 characters; may be empty when there are files.
+    /// The text, at most 1600 characters. Can be empty if there are media.
     pub body: String,
-    /// Up to ten addresses that Twilio fetches files from, without credentials.
+    /// Up to ten URLs of media. Twilio downloads them without credentials.
     pub media_urls: Vec<String>,
-    /// Where Twilio reports what becomes of the message.
+    /// The URL of status callbacks.
     pub status_callback: String,
-    /// The campaign's Messaging Service, so that its rules apply.
+    /// The Messaging Service of the campaign.
     pub messaging_service_sid: Option<String>,
 }
 
 impl Client {
-    /// Sends the message, once.
+    /// Sends the message. Does not retry.
     pub async fn send(&self, message: &SendMessage) -> SendOutcome {
         let request = self.request(Method::POST, &self.account_url("Messages.json")).form(&message.fields());
         match Self::exchange(request, MAX_ANSWER_BYTES).await {

@@ -1,6 +1,6 @@
-//! Messaging Services: the pool of numbers that a campaign speaks for.
+//! Messaging Services: the pool of numbers of a campaign.
 //!
-//! A service has no key of ours; it is found again by its name, so a name is used once.
+//! A service is found by its name after a lost response, so each name is used only once.
 //!
 //! Source: <https://www.twilio.com/docs/messaging/api/service-resource>.
 
@@ -14,28 +14,28 @@ use super::sid::{is_number_sid, is_service_sid};
 const PAGE_SIZE: &str = "1000";
 const MAX_PAGES: usize = 20;
 
-/// The code of a number that is in this service already.
-const ALREADY_IN_IT: u32 = 21710;
+/// The error code of a number that is already in the service.
+const ALREADY_IN_SERVICE: u32 = 21710;
 
-/// A pool of numbers.
+/// A Messaging Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessagingService {
     /// `MG…`.
     pub sid: String,
-    /// Its name; empty when it has none.
+    /// The name, or empty.
     pub friendly_name: String,
 }
 
 impl Client {
-    /// Makes a service whose numbers keep their own webhooks.
+    /// Creates a service whose numbers keep their own webhooks.
     pub async fn create_service(&self, friendly_name: &str) -> Result<MessagingService, CallError> {
         let fields = [("FriendlyName", friendly_name), ("UseInboundWebhookOnNumber", "true")];
         let request = self.request(Method::POST, &self.messaging_url("Services")).form(&fields);
         call::read::<ServiceWire>(request).await?.into_service().ok_or(CallError::Unknown)
     }
 
-    /// The first service of exactly this name; none when there is none on any page. A list that does not end is
-    /// unknown.
+    /// Finds the first service with exactly this name. `None` if no page has one. Errors with `Unknown` if
+    /// the list has too many pages.
     pub async fn find_service(&self, friendly_name: &str) -> Result<Option<MessagingService>, CallError> {
         let first = self.messaging_url("Services");
         let mut request = self.request(Method::GET, &first).query(&[("PageSize", PAGE_SIZE)]);
@@ -52,28 +52,29 @@ impl Client {
         Err(CallError::Unknown)
     }
 
-    /// Puts a number into a service. One that is in it already (21710, or 409 without another code) is fine; one that
-    /// is in another service (21712) is refused.
+    /// Adds a number to a service. Succeeds if the number is already in the service (21710, or 409 without a
+    /// code). A number in another service is refused (21712).
     pub async fn add_number(&self, service_sid: &str, number_sid: &str) -> Result<(), CallError> {
         let number = call::in_path(number_sid, is_number_sid)?;
         let request = self.request(Method::POST, &self.service_url(service_sid, "PhoneNumbers")?);
-        match call::done(request.form(&[("PhoneNumberSid", number)])).await {
+        match call::execute(request.form(&[("PhoneNumberSid", number)])).await {
             Err(
-                CallError::Refused { code: Some(ALREADY_IN_IT), .. }
+                CallError::Refused { code: Some(ALREADY_IN_SERVICE), .. }
                 | CallError::Refused { code: None, http_status: 409, .. },
             ) => Ok(()),
             ended => ended,
         }
     }
 
-    /// Takes a number out of a service; it stays ours. One that is not in it is out of it.
+    /// Removes a number from a service. The account keeps the number. Succeeds if the number is not in the
+    /// service.
     pub async fn remove_number(&self, service_sid: &str, number_sid: &str) -> Result<(), CallError> {
         let number = call::in_path(number_sid, is_number_sid)?;
         let url = self.service_url(service_sid, &format!("PhoneNumbers/{number}"))?;
-        call::gone(self.request(Method::DELETE, &url)).await
+        call::delete(self.request(Method::DELETE, &url)).await
     }
 
-    /// The address of something that belongs to a service.
+    /// The URL of a resource of a service.
     pub(crate) fn service_url(&self, service_sid: &str, resource: &str) -> Result<String, CallError> {
         let service = call::in_path(service_sid, is_service_sid)?;
         Ok(self.messaging_url(&format!("Services/{service}/{resource}")))

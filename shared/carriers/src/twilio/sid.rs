@@ -1,36 +1,36 @@
-//! The shape of Twilio's identifiers: two letters for the kind, then 32 hexadecimal digits.
+//! Twilio's identifiers (sids): two letters for the kind, then 32 hexadecimal digits.
 
-/// Whether `text` has the shape of a message's sid: `SM…` for a text, `MM…` for one with media.
+/// Whether `text` is the sid of a message: `SM…`, or `MM…` with media.
 pub fn is_message_sid(text: &str) -> bool {
-    has_shape(text, "SM") || has_shape(text, "MM")
+    is_sid_of_kind(text, "SM") || is_sid_of_kind(text, "MM")
 }
 
-/// Whether `text` has the shape of an account's sid: `AC…`.
+/// Whether `text` is the sid of an account: `AC…`.
 pub fn is_account_sid(text: &str) -> bool {
-    has_shape(text, "AC")
+    is_sid_of_kind(text, "AC")
 }
 
-/// Whether `text` has the shape of the sid of a number that is ours: `PN…`.
+/// Whether `text` is the sid of a number of the account: `PN…`.
 pub fn is_number_sid(text: &str) -> bool {
-    has_shape(text, "PN")
+    is_sid_of_kind(text, "PN")
 }
 
-/// Whether `text` has the shape of a Messaging Service's sid: `MG…`.
+/// Whether `text` is the sid of a Messaging Service: `MG…`.
 pub fn is_service_sid(text: &str) -> bool {
-    has_shape(text, "MG")
+    is_sid_of_kind(text, "MG")
 }
 
-/// Whether `text` has the shape of a campaign's sid, as its resource has it: `QE…`.
+/// Whether `text` is the sid of a campaign in the API: `QE…`. Events use `CM…`.
 pub fn is_campaign_sid(text: &str) -> bool {
-    has_shape(text, "QE")
+    is_sid_of_kind(text, "QE")
 }
 
-/// Whether `text` has the shape of a call's sid: `CA…`.
+/// Whether `text` is the sid of a call: `CA…`.
 pub fn is_call_sid(text: &str) -> bool {
-    has_shape(text, "CA")
+    is_sid_of_kind(text, "CA")
 }
 
-fn has_shape(text: &str, kind: &str) -> bool {
+fn is_sid_of_kind(text: &str, kind: &str) -> bool {
     text.strip_prefix(kind)
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }

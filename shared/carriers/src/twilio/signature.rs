@@ -1,13 +1,14 @@
-//! `X-Twilio-Signature`: base64 of HMAC-SHA1, keyed with the account's auth token, over the URL and the parameters.
+//! `X-Twilio-Signature`: base64 of HMAC-SHA1, keyed with the account's auth token, over the URL and the
+//! parameters.
 //!
-//! - The URL is the one Twilio was given, so it is rebuilt from the configured public address and the raw path and
-//!   query, never taken from the request's own host.
-//! - A form adds its decoded parameters, sorted. Any other body adds nothing: the URL carries `bodySHA256`, and the
-//!   body has to have that digest. A body that neither way covers is refused.
-//! - There is no time in it: a replay is stopped by the message's id, not here.
+//! - The URL is the one that Twilio calls. It is rebuilt from the configured public base URL and the raw path and query,
+//!   and never taken from the request's host.
+//! - A form adds its decoded and sorted parameters. For any other body, the URL contains `bodySHA256`, which must be the
+//!   digest of the body. A body that the signature does not cover is refused.
+//! - A signature has no time. Message ids protect against replays.
 //!
-//! Source: <https://www.twilio.com/docs/usage/webhooks/webhooks-security>; the vectors of Twilio's own libraries are
-//! tests.
+//! Source: <https://www.twilio.com/docs/usage/webhooks/webhooks-security>. The tests use the vectors of
+//! Twilio's own libraries.
 
 use std::fmt;
 
@@ -17,60 +18,60 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-use super::signed_text::{body_hash, parameters, spellings};
+use super::signed_text::{body_hash, parameters, url_forms};
 use super::{MAX_BODY_BYTES, MAX_JSON_BYTES, form};
 
-/// Why a request is not taken for Twilio's. None of them says what the right signature would be.
+/// Why a request is not from Twilio. No variant reveals the expected signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// There is no signature header, or it is empty.
     #[error("the signature header is missing")]
     Missing,
-    /// The signature agrees with no spelling of the URL under any of the tokens.
-    #[error("the signature does not agree with the request")]
+    /// The signature matches no form of the URL with any of the tokens.
+    #[error("the signature does not match the request")]
     Mismatch,
-    /// The body is no form and the URL has no `bodySHA256` that would cover it.
+    /// The body is not a form, and the URL has no `bodySHA256`.
     #[error("the body is not covered by the signature: bodySHA256 is missing")]
     BodyHashMissing,
-    /// The URL is genuine, but the body is not the one it was signed for.
-    #[error("the body does not agree with bodySHA256")]
+    /// The URL is signed, but for another body.
+    #[error("the body does not match bodySHA256")]
     BodyHashMismatch,
-    /// The body is a form longer than [`MAX_BODY_BYTES`], or another body longer than [`MAX_JSON_BYTES`]; nothing was
-    /// computed.
-    #[error("the body is longer than {MAX_BODY_BYTES} bytes for a form or {MAX_JSON_BYTES} for another")]
+    /// The body is longer than [`MAX_BODY_BYTES`] for a form or [`MAX_JSON_BYTES`] for other bodies. The
+    /// signature was not computed.
+    #[error("the body is longer than {MAX_BODY_BYTES} bytes (form) or {MAX_JSON_BYTES} bytes (other)")]
     BodyTooLarge,
 }
 
-/// Why a [`Verifier`] cannot be set up.
+/// Why a [`Verifier`] cannot be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VerifierError {
-    /// The public address does not begin with `https://` or `http://`.
-    #[error("the public base URL must begin with https:// or http://")]
+    /// The public base URL does not start with `https://` or `http://`.
+    #[error("the public base URL must start with https:// or http://")]
     BaseUrl,
-    /// There are no tokens, or more than the current and the previous one.
-    #[error("one or two auth tokens are needed, not {0}")]
+    /// There are no tokens, or more than two.
+    #[error("expected one or two auth tokens, not {0}")]
     TokenCount(usize),
-    /// A token is empty, and everybody knows the empty key.
+    /// A token is empty, so anyone could sign with it.
     #[error("an auth token is empty")]
     EmptyToken,
 }
 
-/// What of a request goes into its signature. Everything as it came: nothing decoded, nothing normalized.
+/// The signed parts of a request, as received: neither decoded nor normalized.
 #[derive(Clone, Copy)]
 pub struct SignedRequest<'a> {
     /// The path with its leading slash and its percent-encoding.
     pub raw_path: &'a str,
-    /// The query without the question mark; absent and empty are the same.
+    /// The query without the question mark. `None` and empty are equivalent.
     pub raw_query: Option<&'a str>,
     /// The `Content-Type` header.
     pub content_type: Option<&'a str>,
     /// The `X-Twilio-Signature` header.
     pub signature: Option<&'a str>,
-    /// The body's bytes, after base64 where the gateway has put it on.
+    /// The bytes of the body, after the gateway's base64 is decoded.
     pub body: &'a [u8],
 }
 
-/// Tells Twilio's requests from others'.
+/// Verifies that requests are from Twilio.
 #[derive(Clone)]
 pub struct Verifier {
     public_base_url: String,
@@ -78,8 +79,8 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier for webhooks below `public_base_url` (a slash at its end does not matter), signed with the first of
-    /// `auth_tokens` or, while tokens are being rotated, the second.
+    /// Creates a verifier for webhooks below `public_base_url`, with or without a trailing slash. The
+    /// signature can use the first of `auth_tokens` or, during a rotation, the second.
     pub fn new(public_base_url: impl Into<String>, auth_tokens: Vec<String>) -> Result<Self, VerifierError> {
         let mut public_base_url = public_base_url.into();
         public_base_url.truncate(public_base_url.trim_end_matches('/').len());
@@ -95,14 +96,14 @@ impl Verifier {
         Ok(Self { public_base_url, auth_tokens })
     }
 
-    /// Whether the request was signed by the owner of one of the tokens, for this address and this body.
+    /// Verifies that the request was signed with one of the tokens, for this URL and body.
     pub fn verify(&self, request: &SignedRequest<'_>) -> Result<(), SignatureError> {
         self.verify_urls(&[self.url(request)], request)
     }
 
-    /// [`Self::verify`] for an event sink whose destination holds user information (`user:password`, with the
-    /// percent-encoding it has there): the signature may be over the address with it or without it. Whether the
-    /// request also brings it is for [`BasicCredentials`](super::BasicCredentials) to say.
+    /// Like [`Self::verify`], for an event sink whose destination URL has user information (`user:password`,
+    /// percent-encoded as in the URL). The signature can cover the URL with or without it.
+    /// [`BasicCredentials`](super::BasicCredentials) checks that the request has the credentials.
     pub fn verify_with_user_info(
         &self,
         request: &SignedRequest<'_>,
@@ -137,7 +138,7 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// [`Verifier::verify`] over a whole URL: the rule itself, without the question which URL it is.
+/// Verifies a request with a known full URL.
 pub fn verify_url(
     url: &str,
     content_type: Option<&str>,
@@ -148,7 +149,7 @@ pub fn verify_url(
     verify_any(&[url.to_owned()], content_type, body, signature, auth_tokens)
 }
 
-/// The rule over several URLs that differ only before their path.
+/// Verifies a request with several possible URLs, which differ only before the path.
 fn verify_any(
     urls: &[String],
     content_type: Option<&str>,
@@ -167,10 +168,10 @@ fn verify_any(
     }
     let parameters = if is_form { parameters(form::pairs(body).collect()) } else { Vec::new() };
     let signature = STANDARD.decode(signature).map_err(|_| SignatureError::Mismatch)?;
-    let urls: Vec<String> = urls.iter().flat_map(|url| spellings(url)).collect();
-    let agrees =
+    let urls: Vec<String> = urls.iter().flat_map(|url| url_forms(url)).collect();
+    let matches =
         |token: &str| urls.iter().any(|url| mac(url, &parameters, token).verify_slice(&signature).is_ok());
-    if !auth_tokens.iter().any(|token| agrees(token.as_ref())) {
+    if !auth_tokens.iter().any(|token| matches(token.as_ref())) {
         return Err(SignatureError::Mismatch);
     }
     match expected_hash {
@@ -181,13 +182,13 @@ fn verify_any(
     }
 }
 
-/// The signature of a form: for whoever plays Twilio's part.
+/// Signs a form, for simulators and tests.
 pub fn sign(url: &str, params: &[(&str, &str)], auth_token: &str) -> String {
     let pairs = params.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
     STANDARD.encode(mac(url, &parameters(pairs.collect()), auth_token).finalize().into_bytes())
 }
 
-/// The URL with the `bodySHA256` of a JSON body, and the signature to send with it.
+/// Signs a JSON body. Returns the URL with `bodySHA256`, and the signature.
 pub fn sign_json(url: &str, body: &[u8], auth_token: &str) -> (String, String) {
     let separator = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{separator}bodySHA256={}", hex_digest(body));

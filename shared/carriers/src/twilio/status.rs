@@ -1,62 +1,62 @@
-//! Twilio's words for the state of a message, and what they mean for ours.
+//! Twilio's message statuses, and the delivery states they correspond to.
 //!
-//! Source of the words: <https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks>.
+//! Source: <https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks>.
 
-/// How much of a word we do not know is kept, in characters.
+/// Maximum number of characters kept of an unknown status.
 const MAX_UNKNOWN_CHARS: usize = 32;
 
-/// The state of a message as Twilio says it.
+/// The status of a message at Twilio.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageStatus {
-    /// Taken by a Messaging Service that has not chosen a sender yet.
+    /// Accepted by a Messaging Service that has not chosen a sender yet.
     Accepted,
-    /// To be sent at a set time.
+    /// Will be sent at a set time.
     Scheduled,
-    /// Waiting its turn.
+    /// Waiting in the queue.
     Queued,
-    /// Being handed to the carrier's network.
+    /// Being passed to the carrier's network.
     Sending,
-    /// Taken by the carrier's network. Some networks never say more.
+    /// Accepted by the carrier's network. Some networks report nothing further.
     Sent,
-    /// On the handset.
+    /// Received by the handset.
     Delivered,
-    /// Not on the handset, by the network's word.
+    /// Not received by the handset, as reported by the network.
     Undelivered,
     /// Not sent.
     Failed,
-    /// Called off before it was sent.
+    /// Canceled before it was sent.
     Canceled,
-    /// Read; of other channels than SMS.
+    /// Read by the recipient. Not for SMS.
     Read,
-    /// An inbound message on its way.
+    /// An inbound message that is arriving.
     Receiving,
-    /// An inbound message that has come.
+    /// An inbound message that has arrived.
     Received,
-    /// A word that is new to us. To be accepted and ignored.
+    /// An unknown status. Accept and ignore it.
     Unknown(String),
 }
 
-/// The delivery states that a carrier can report, in the order they are passed through.
+/// The delivery states that a carrier can report, in their order.
 ///
-/// An event with a lower or equal rank does not change the state; that rule is the domain's.
+/// The domain ignores a report of an equal or earlier state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CarrierState {
-    /// The carrier has it.
+    /// The carrier has accepted the message.
     Queued,
-    /// The carrier is handing it on.
+    /// The carrier is passing the message to the network.
     Sending,
-    /// The network has it.
+    /// The network has accepted the message.
     Sent,
-    /// The handset has it.
+    /// The handset has received the message.
     Delivered,
-    /// The network could not deliver it.
+    /// The network could not deliver the message.
     Undelivered,
-    /// The carrier did not send it.
+    /// The carrier did not send the message.
     Failed,
 }
 
 impl MessageStatus {
-    /// The delivery state this word stands for; none for words about inbound messages and for unknown ones.
+    /// The corresponding delivery state. `None` for statuses of inbound messages and unknown ones.
     pub fn carrier_state(&self) -> Option<CarrierState> {
         match self {
             Self::Accepted | Self::Scheduled | Self::Queued => Some(CarrierState::Queued),
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_outbound_word_has_its_state() {
+    fn every_outbound_status_has_a_delivery_state() {
         use CarrierState::{Delivered, Failed, Queued, Sending, Sent, Undelivered};
         for (word, state) in [
             ("accepted", Queued),
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn other_words_have_none() {
+    fn other_statuses_have_none() {
         for word in ["receiving", "received", "partially_delivered", "DELIVERED", ""] {
             assert_eq!(MessageStatus::from(word).carrier_state(), None, "{word}");
         }
     }
 
     #[test]
-    fn an_unknown_word_is_kept_in_part() {
+    fn an_unknown_status_is_truncated() {
         let status = MessageStatus::from("é".repeat(100).as_str());
         assert_eq!(status, MessageStatus::Unknown("é".repeat(MAX_UNKNOWN_CHARS)));
     }

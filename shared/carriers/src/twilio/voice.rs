@@ -1,6 +1,6 @@
-//! Calls to one of our numbers: the webhook that tells of them, and the answers that say what becomes of them.
+//! Inbound calls: the webhook, and the TwiML responses.
 //!
-//! Twilio waits 15 s for the answer, which goes out as `text/xml`.
+//! Twilio waits 15 s for the response, whose content type is `text/xml`.
 //!
 //! Source: <https://www.twilio.com/docs/voice/twiml>.
 
@@ -13,37 +13,37 @@ use super::webhook::{WebhookError, is_address};
 
 const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
 
-/// How long the other phone rings before the call is given up.
+/// How long the forwarded call rings.
 const RING_SECONDS: u32 = 20;
 
-/// Somebody calls.
+/// An inbound call.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IncomingCall {
     /// `CA…`.
     pub call_sid: String,
-    /// `AC…`: the account the number belongs to.
+    /// `AC…`, the account of the number.
     pub account_sid: String,
-    /// Who calls, as Twilio says it: E.164, a word such as `anonymous`, or a SIP address. Empty when it does not say or
-    /// says what cannot be an address; a call is not refused for that.
+    /// The caller: an E.164 number, a word such as `anonymous`, or a SIP address. Empty if absent or invalid,
+    /// which is no reason to refuse a call.
     pub from: String,
-    /// Our number, E.164.
+    /// The called number in E.164 format.
     pub to: String,
 }
 
 impl IncomingCall {
-    /// Reads the form of a voice webhook.
+    /// Parses the form of a voice webhook.
     pub fn parse(body: &[u8]) -> Result<Self, WebhookError> {
         let mut form = Form::read(body)?;
         Ok(Self {
-            call_sid: form.shaped("CallSid", is_call_sid)?,
-            account_sid: form.shaped("AccountSid", is_account_sid)?,
+            call_sid: form.formatted("CallSid", is_call_sid)?,
+            account_sid: form.formatted("AccountSid", is_account_sid)?,
             from: form.optional("From").filter(|from| is_address(from)).unwrap_or_default(),
-            to: form.shaped("To", is_address)?,
+            to: form.formatted("To", is_address)?,
         })
     }
 }
 
-/// Rings at `forward_to` and shows `caller_id` there; without one (empty) the caller's own number.
+/// Forwards the call to `forward_to`, which sees `caller_id`, or the caller's own number if that is empty.
 pub fn dial(forward_to: &str, caller_id: &str) -> String {
     let shown = match caller_id {
         "" => String::new(),
@@ -55,12 +55,12 @@ pub fn dial(forward_to: &str, caller_id: &str) -> String {
     ))
 }
 
-/// Says a text and ends the call.
+/// Reads a text aloud and ends the call.
 pub fn announcement(text: &str) -> String {
     response(&format!("<Say>{}</Say><Hangup/>", escaped(text)))
 }
 
-/// Does not take the call, so that it costs nothing.
+/// Rejects the call, which costs nothing.
 pub fn reject() -> String {
     response("<Reject/>")
 }
@@ -69,7 +69,7 @@ fn response(verbs: &str) -> String {
     format!("{DECLARATION}<Response>{verbs}</Response>")
 }
 
-/// A text as it may stand in an element or an attribute. What no XML may hold is left out.
+/// Escapes a text for XML elements and attributes. Removes characters that XML does not allow.
 fn escaped(text: &str) -> String {
     let escape = |c: char| -> Cow<'static, str> {
         match c {

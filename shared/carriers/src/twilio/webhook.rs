@@ -1,7 +1,7 @@
-//! The bodies of Twilio's webhooks. They are read after their signature was checked.
+//! The bodies of Twilio's webhooks. Verify the signature before parsing.
 //!
-//! Twilio adds fields without notice, so what is not named here is ignored; what is not needed to keep a text is never
-//! a reason to refuse it, for a refused webhook is not sent again.
+//! Twilio adds fields without notice, so unknown fields are ignored. An optional field is never a reason to
+//! refuse a message, because a refused webhook is not sent again.
 
 use std::fmt;
 
@@ -9,16 +9,17 @@ use super::form::Form;
 use super::sid::{is_account_sid, is_message_sid};
 use super::status::MessageStatus;
 
-/// The answer that says nothing to the person who wrote. It goes out as `text/xml`: plain text would be sent to them.
+/// The response without a reply to the sender. Its content type is `text/xml`; plain text would be sent as a
+/// reply.
 pub const EMPTY_TWIML: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response></Response>"#;
 
-/// Twilio attaches at most this many files to a message; more are not read.
+/// Maximum number of media of a message.
 const MAX_MEDIA: usize = 10;
 
-/// Longer than any phone number, short code or channel address.
+/// More than the length of any phone number, short code or channel address.
 const MAX_ADDRESS_BYTES: usize = 128;
 
-/// Why a body is not a webhook that is understood.
+/// Why a body is not a valid webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
     /// The body is longer than [`MAX_BODY_BYTES`](super::MAX_BODY_BYTES).
@@ -27,85 +28,85 @@ pub enum WebhookError {
     /// The body has more than 500 parameters.
     #[error("the body has too many parameters")]
     TooManyParameters,
-    /// A field that is needed is missing or empty.
+    /// A required field is missing or empty.
     #[error("the field {0} is missing")]
     Missing(&'static str),
-    /// A field that is needed does not have its shape.
+    /// A required field has an invalid value.
     #[error("the field {0} is malformed")]
     Malformed(&'static str),
 }
 
-/// A text or media message from a person to one of our numbers.
+/// A message from a person to one of our numbers.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InboundMessage {
-    /// `SM…` or `MM…`: the key that makes a second delivery of the same message harmless.
+    /// `SM…` or `MM…`. Identifies the message, so that a second delivery has no effect.
     pub message_sid: String,
-    /// `AC…`: the account the number belongs to.
+    /// `AC…`, the account of the number.
     pub account_sid: String,
-    /// Who wrote: E.164, or a short code of 5 or 6 digits.
+    /// The sender: an E.164 number, or a short code of 5 or 6 digits.
     pub from: String,
-    /// Our number, E.164.
+    /// Our number in E.164 format.
     pub to: String,
-    /// The text, untrimmed; empty when only files were sent.
+    /// The text, not trimmed. Empty if there are only media.
     pub body: String,
-    /// The files, in their order; at most ten.
+    /// The media in their order, at most ten.
     pub media: Vec<Media>,
-    /// Set when the carrier took the text for a keyword and has answered it: then nothing of ours may answer.
+    /// Set if the carrier recognized and answered a keyword. The product must not answer it again.
     pub opt_out_type: Option<OptOutType>,
-    /// Segments the text came in; 1 when Twilio does not say.
+    /// Number of segments. 1 if absent.
     pub num_segments: u32,
-    /// `MG…`, when the number belongs to a Messaging Service.
+    /// `MG…`, if the number belongs to a Messaging Service.
     pub messaging_service_sid: Option<String>,
 }
 
-/// A file that came with a message.
+/// An attachment of a message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Media {
-    /// Where the carrier keeps it; fetching may need the account's credentials.
+    /// The URL at the carrier. It can require the account's credentials.
     pub url: String,
-    /// As the carrier says, such as `image/jpeg`; `application/octet-stream` when it does not.
+    /// The content type, such as `image/jpeg`. `application/octet-stream` if absent.
     pub content_type: String,
 }
 
-/// Which of its keywords the carrier saw and answered (Advanced Opt-Out only).
+/// The keyword that the carrier recognized and answered (Advanced Opt-Out only).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OptOutType {
-    /// The sender is blocked at the carrier now.
+    /// The carrier blocks messages to the sender.
     Stop,
-    /// The block is lifted.
+    /// The carrier no longer blocks messages to the sender.
     Start,
-    /// The help text was sent.
+    /// The carrier sent the help text.
     Help,
-    /// A keyword of a kind that is new to us; it was answered all the same.
+    /// An unknown kind of keyword, which the carrier also answered.
     Other(String),
 }
 
-/// What became of a message we sent.
+/// A status of an outbound message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StatusCallback {
-    /// The message, as the send call named it.
+    /// The sid of the message.
     pub message_sid: String,
-    /// The account it was sent from.
+    /// The account of the message.
     pub account_sid: String,
-    /// Its state. An unknown one is to be accepted and ignored.
+    /// The status. Accept and ignore an unknown one.
     pub status: MessageStatus,
-    /// Why it failed or was not delivered; [`error_code::sentence`](super::error_code::sentence) says it in words.
+    /// The reason of a failure; see [`error_code::sentence`](super::error_code::sentence).
     pub error_code: Option<u32>,
-    /// Our number; may be absent while a Messaging Service has not chosen one.
+    /// Our number. `None` until a Messaging Service has chosen one.
     pub from: Option<String>,
     /// The recipient.
     pub to: Option<String>,
 }
 
 impl InboundMessage {
-    /// Reads the form of an inbound message webhook.
+    /// Parses the form of an inbound message webhook.
     pub fn parse(body: &[u8]) -> Result<Self, WebhookError> {
         let mut form = Form::read(body)?;
         Ok(Self {
-            message_sid: form.shaped("MessageSid", is_message_sid)?,
-            account_sid: form.shaped("AccountSid", is_account_sid)?,
-            from: form.shaped("From", is_address)?,
-            to: form.shaped("To", is_address)?,
+            message_sid: form.formatted("MessageSid", is_message_sid)?,
+            account_sid: form.formatted("AccountSid", is_account_sid)?,
+            from: form.formatted("From", is_address)?,
+            to: form.formatted("To", is_address)?,
             body: form.optional("Body").unwrap_or_default(),
             media: media(&mut form),
             opt_out_type: form.optional("OptOutType").map(OptOutType::from),
@@ -116,12 +117,12 @@ impl InboundMessage {
 }
 
 impl StatusCallback {
-    /// Reads the form of a status callback.
+    /// Parses the form of a status callback.
     pub fn parse(body: &[u8]) -> Result<Self, WebhookError> {
         let mut form = Form::read(body)?;
         Ok(Self {
-            message_sid: form.shaped("MessageSid", is_message_sid)?,
-            account_sid: form.shaped("AccountSid", is_account_sid)?,
+            message_sid: form.formatted("MessageSid", is_message_sid)?,
+            account_sid: form.formatted("AccountSid", is_account_sid)?,
             status: MessageStatus::from(form.required("MessageStatus")?.as_str()),
             error_code: form.number("ErrorCode").filter(|code| *code != 0),
             from: form.optional("From"),
@@ -130,7 +131,7 @@ impl StatusCallback {
     }
 }
 
-/// `MediaUrl0` to `MediaUrl9`, those that are there: `NumMedia` is not believed.
+/// Reads `MediaUrl0` to `MediaUrl9`, regardless of `NumMedia`.
 fn media(form: &mut Form) -> Vec<Media> {
     let nth = |n| {
         let url = form.optional(&format!("MediaUrl{n}"))?;

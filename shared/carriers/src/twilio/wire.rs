@@ -1,8 +1,9 @@
-//! The JSON that Twilio's REST API answers with.
+//! JSON responses of Twilio's REST API.
 
 use serde::Deserialize;
 
-/// A message, as the send call, the list and the single fetch answer it. All but the sid may be missing or null.
+/// A message in the responses of sending, lists and lookups. Everything except the sid can be missing or
+/// null.
 #[derive(Deserialize)]
 pub(crate) struct MessageWire {
     pub(crate) sid: String,
@@ -28,18 +29,18 @@ pub(crate) struct MessageWire {
 #[derive(Deserialize)]
 pub(crate) struct PageWire {
     pub(crate) messages: Vec<MessageWire>,
-    /// Path and query of the next page, relative to the API's host.
+    /// Path and query of the next page.
     #[serde(default)]
     pub(crate) next_page_uri: Option<String>,
 }
 
-/// An error; its message may quote what we sent, so it is not read.
+/// An error. Its message is not read, because it can quote our request.
 #[derive(Deserialize)]
 struct ErrorWire {
     code: Option<u32>,
 }
 
-/// The code of an error answer, if it can be read.
+/// The code of an error response, if it can be read.
 pub(crate) fn error_code(body: Option<&[u8]>) -> Option<u32> {
     serde_json::from_slice::<ErrorWire>(body?).ok()?.code
 }

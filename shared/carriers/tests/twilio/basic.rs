@@ -1,4 +1,4 @@
-//! Every vector of Basic credentials, and what the vectors do not show.
+//! Basic credentials: the recorded vectors and further cases.
 
 use serde::Deserialize;
 use shared_carriers::twilio::BasicCredentials;
@@ -26,7 +26,7 @@ struct Headers {
 }
 
 #[test]
-fn every_vector_agrees() {
+fn every_vector_is_decided_correctly() {
     let Vectors { vectors } = serde_json::from_slice(&fixture("basic.json")).unwrap();
     assert_eq!(vectors.len(), 4);
     for vector in vectors {
@@ -45,7 +45,7 @@ fn the_scheme_is_read_in_any_letter_case() {
 }
 
 #[test]
-fn headers_that_are_none_do_not_match() {
+fn malformed_headers_do_not_match() {
     let credentials = BasicCredentials::new("Aladdin", "open sesame");
     for header in [
         "",
@@ -65,7 +65,7 @@ fn headers_that_are_none_do_not_match() {
 }
 
 #[test]
-fn credentials_that_tell_nobody_apart_match_nothing() {
+fn unusable_credentials_match_nothing() {
     // "user:" and "a:b:c"
     assert!(!BasicCredentials::new("user", "").matches(Some("Basic dXNlcjo=")));
     assert!(!BasicCredentials::new("a:b", "c").matches(Some("Basic YTpiOmM=")));

@@ -1,4 +1,4 @@
-//! Every class of answer that a call which manages the account can get, whichever call it is.
+//! Every kind of response to every call that manages the account.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn details() -> CampaignDetails {
     }
 }
 
-/// Every call once, by its name.
+/// Makes every call once. Returns the results by name.
 pub(crate) async fn every_call(carrier: &Client) -> Vec<(&'static str, Result<(), CallError>)> {
     let (service, number, campaign) = (sid("MG", 'a'), sid("PN", '1'), sid("QE", 'a'));
     let bought = match carrier.buy_number(&purchase()).await {
@@ -81,7 +81,7 @@ pub(crate) async fn every_call(carrier: &Client) -> Vec<(&'static str, Result<()
 
 const DELETIONS: [&str; 3] = ["release_number", "remove_number", "delete_campaign"];
 
-/// Calls whose success alone counts.
+/// Calls whose response body is ignored.
 const UNREAD: [&str; 4] = ["release_number", "add_number", "remove_number", "delete_campaign"];
 
 async fn answered(given: Answer) -> Vec<(&'static str, Result<(), CallError>)> {
@@ -92,7 +92,7 @@ async fn answered(given: Answer) -> Vec<(&'static str, Result<(), CallError>)> {
 }
 
 #[tokio::test]
-async fn too_many_requests_and_no_connection_mean_later() {
+async fn too_many_requests_and_a_missing_connection_mean_unavailable() {
     let mut ended = answered(answer(429, "slow down")).await;
     ended.extend(answered(answer(400, r#"{"code":20429,"message":"Too many requests"}"#)).await);
     ended.extend(every_call(&managing("http://carrier.invalid")).await);
@@ -102,7 +102,7 @@ async fn too_many_requests_and_no_connection_mean_later() {
 }
 
 #[tokio::test]
-async fn faults_of_the_carrier_leave_it_unknown() {
+async fn after_errors_of_the_carrier_the_result_is_unknown() {
     for status in [307, 408, 500, 502, 503, 504] {
         for (call, ended) in answered(answer(status, r#"{"code":20500}"#)).await {
             assert_eq!(ended, Err(CallError::Unknown), "{call} {status}");
@@ -111,7 +111,7 @@ async fn faults_of_the_carrier_leave_it_unknown() {
 }
 
 #[tokio::test]
-async fn a_success_that_cannot_be_read_leaves_it_unknown() {
+async fn after_an_unreadable_success_the_result_is_unknown() {
     for body in
         ["", "garbage", "{}", "[]", r#"{"sid":"XX1","phone_number":"+12025550100"}"#, r#"{"sid":null}"#]
     {
@@ -123,17 +123,17 @@ async fn a_success_that_cannot_be_read_leaves_it_unknown() {
 }
 
 #[tokio::test]
-async fn no_answer_in_time_leaves_it_unknown() {
+async fn after_a_timeout_the_result_is_unknown() {
     let server = Server::start([answer(201, "{}").after(Duration::from_secs(5))]).await;
     let hasty = impatient_client(&server.base_url, Duration::from_secs(1));
     assert_eq!(hasty.buy_number(&purchase()).await, Err(CallError::Unknown.into()));
     let hasty = hasty.with_messaging_url(&server.base_url).unwrap();
     assert_eq!(hasty.create_service("Team").await, Err(CallError::Unknown));
-    assert_eq!(server.requests().len(), 2, "they were taken");
+    assert_eq!(server.requests().len(), 2, "they were received");
 }
 
 #[tokio::test]
-async fn a_lost_connection_and_an_answer_cut_short_leave_it_unknown() {
+async fn after_a_lost_connection_or_an_incomplete_response_the_result_is_unknown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let carrier = client(&format!("http://{}", listener.local_addr().unwrap()));
     tokio::spawn(async move {
@@ -152,7 +152,7 @@ async fn a_lost_connection_and_an_answer_cut_short_leave_it_unknown() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_its_code_and_its_sentence() {
+async fn a_refusal_has_its_code_and_its_message() {
     let body = r#"{"code":20003,"message":"Authenticate, or call (202) 555-0143","more_info":"https://x","status":401}"#;
     for (call, ended) in answered(answer(401, body)).await {
         let error = ended.unwrap_err();
@@ -162,7 +162,7 @@ async fn a_refusal_has_its_code_and_its_sentence() {
 }
 
 #[tokio::test]
-async fn a_refusal_without_code_or_sentence_is_one_all_the_same() {
+async fn a_refusal_without_a_code_or_a_message_is_still_a_refusal() {
     for body in ["<html>", "", r#"{"code":null,"message":" "}"#, r#"{"code":"x"}"#] {
         for (call, ended) in answered(answer(403, body)).await {
             let sentence = "The carrier refused the request with status 403.";
@@ -172,7 +172,7 @@ async fn a_refusal_without_code_or_sentence_is_one_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_apart_and_needs_no_deleting() {
+async fn a_missing_resource_is_distinguished_and_counts_as_deleted() {
     for (status, body) in
         [(404, r#"{"code":20404,"message":"Not found"}"#), (404, ""), (400, r#"{"code":20404}"#)]
     {
@@ -187,7 +187,7 @@ async fn what_is_not_there_is_told_apart_and_needs_no_deleting() {
 }
 
 #[tokio::test]
-async fn what_is_no_sid_does_not_get_into_an_address() {
+async fn an_invalid_sid_does_not_become_part_of_a_url() {
     let server = Server::start([answer(204, "")]).await;
     let carrier = managing(&server.base_url);
     let (service, number) = (sid("MG", 'a'), sid("PN", '1'));
@@ -212,7 +212,7 @@ async fn what_is_no_sid_does_not_get_into_an_address() {
 }
 
 #[test]
-fn the_messaging_address_has_to_be_one() {
+fn the_messaging_url_must_be_valid() {
     for wrong in ["", "messaging.twilio.com", "ftp://messaging.twilio.com", "https://a.test?b=c"] {
         assert!(client("https://api.twilio.com").with_messaging_url(wrong).is_err(), "{wrong}");
     }

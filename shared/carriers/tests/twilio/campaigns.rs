@@ -123,7 +123,7 @@ async fn every_recorded_campaign_is_read() {
 }
 
 #[tokio::test]
-async fn absent_fields_and_new_words_are_read() {
+async fn absent_fields_and_unknown_statuses_are_read() {
     let bare = Campaign { updated_at: None, ..campaign(CampaignStatus::Other) };
     let sid = sid("QE", 'a');
     for (wire, expected) in [
@@ -155,7 +155,7 @@ async fn absent_fields_and_new_words_are_read() {
 }
 
 #[tokio::test]
-async fn the_campaign_of_a_service_is_the_first_of_the_list() {
+async fn the_campaign_of_a_service_is_the_first_in_the_list() {
     let recorded: Value = serde_json::from_slice(&fixture("usa2p_fetch_in_progress.json")).unwrap();
     let other = json!({ "sid": sid("QE", 'b') });
     let server = Server::start([
@@ -173,7 +173,7 @@ async fn the_campaign_of_a_service_is_the_first_of_the_list() {
 }
 
 #[tokio::test]
-async fn a_campaign_is_deleted_once_or_twice() {
+async fn a_campaign_can_be_deleted_twice() {
     let server = Server::start([answer(204, ""), answer(404, r#"{"code":20404}"#)]).await;
     let carrier = managing(&server.base_url);
     let sid = sid("QE", 'a');

@@ -1,4 +1,4 @@
-//! Every call against Twilio's own description of its API: no unknown parameter, and none missing that is required.
+//! Every call against Twilio's OpenAPI description: no unknown parameters and no missing required ones.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ fn described() -> Vec<(String, Value)> {
     paths.into_iter().flatten().collect()
 }
 
-/// Whether the path is this one, in which a name in braces stands for any part.
+/// Whether a path matches a template, in which a name in braces matches any part.
 fn is_at(path: &str, template: &str) -> bool {
     let parts: Vec<_> = path.split('/').collect();
     let names: Vec<_> = template.split('/').collect();
@@ -52,7 +52,7 @@ fn check(request: &Request, operation: &Value) {
 }
 
 #[tokio::test]
-async fn every_call_is_a_described_one() {
+async fn every_call_conforms_to_the_description() {
     let server = Server::start([answer(503, "")]).await;
     every_call(&managing(&server.base_url)).await;
     let described = described();

@@ -1,4 +1,4 @@
-//! Every recorded event, and what must not come through.
+//! The recorded events, and invalid ones.
 
 use serde_json::{Value, json};
 use shared_carriers::twilio::{
@@ -79,7 +79,7 @@ fn every_recorded_event_is_read() {
 }
 
 #[test]
-fn one_event_without_a_list_is_taken() {
+fn a_single_event_without_a_list_is_accepted() {
     let alone = batch(&json!({ "id": "EZ1", "type": "com.twilio.something.new" }));
     assert_eq!((alone.events.len(), alone.unreadable), (1, 0));
     assert_eq!((alone.events[0].kind, alone.events[0].time), (EventKind::Other, None));
@@ -87,7 +87,7 @@ fn one_event_without_a_list_is_taken() {
 }
 
 #[test]
-fn what_is_no_event_is_counted_and_loses_nothing_else() {
+fn unreadable_elements_are_counted_and_do_not_affect_others() {
     let good = json!({ "id": "EZ_1-a", "type": APPROVED, "data": "odd", "more": [1] });
     let read = batch(&json!([
         null,
@@ -113,7 +113,7 @@ fn what_is_no_event_is_counted_and_loses_nothing_else() {
 }
 
 #[test]
-fn the_time_is_stated_or_in_the_data() {
+fn the_time_is_in_the_event_or_in_its_data() {
     let at = |time: &Value, timestamp: &Value| {
         let data = json!({ "timestamp": timestamp });
         let read = batch(&json!([{ "id": "EZ1", "type": APPROVED, "time": time, "data": data }]));
@@ -174,7 +174,7 @@ fn codes_and_reasons_are_found_where_twilio_puts_them() {
 }
 
 #[test]
-fn sids_that_could_not_be_keys_are_absent() {
+fn invalid_sids_are_absent() {
     let named = event(&json!({ "accountSid": "AC1", "messagingServiceSid": "MG1", "phoneNumberSid": "PN1" }));
     assert_eq!((named.account_sid.as_deref(), named.number_sid.as_deref()), (Some("AC1"), Some("PN1")));
     let odd = event(
@@ -187,7 +187,7 @@ fn sids_that_could_not_be_keys_are_absent() {
 }
 
 #[test]
-fn bodies_that_hold_no_events_are_refused() {
+fn bodies_without_events_are_refused() {
     for body in ["", "null", "5", "\"text\"", "[", "{}{}", "\u{feff}[]"] {
         assert_eq!(parse_events(body.as_bytes()), Err(EventsError::Malformed), "{body}");
     }
@@ -196,7 +196,7 @@ fn bodies_that_hold_no_events_are_refused() {
 }
 
 #[test]
-fn the_length_of_a_body_and_its_list_is_bounded() {
+fn the_length_of_a_body_and_of_its_list_is_limited() {
     let list = |count: usize| format!("[{}]", vec!["0"; count].join(","));
     assert_eq!(parse_events(list(1000).as_bytes()).unwrap().unreadable, 1000);
     assert_eq!(parse_events(list(1001).as_bytes()), Err(EventsError::TooMany));

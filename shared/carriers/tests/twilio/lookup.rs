@@ -1,4 +1,4 @@
-//! Looking messages up, against a server on loopback.
+//! Message lookups, against a server on loopback.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn page(messages: &[Value], next_page_uri: Option<&str>) -> String {
 }
 
 #[tokio::test]
-async fn the_list_is_asked_by_numbers() {
+async fn the_list_is_filtered_by_numbers() {
     let server = Server::start([answer(200, page(&[], None))]).await;
     let found = client(&server.base_url).find_messages(TO, FROM, noon()).await;
     assert_eq!(found, Ok(vec![]));
@@ -46,7 +46,7 @@ async fn the_list_is_asked_by_numbers() {
 }
 
 #[tokio::test]
-async fn pages_are_followed_and_older_messages_dropped() {
+async fn pages_are_followed_and_older_messages_are_dropped() {
     let next = format!("{}?PageToken=abc&Page=1", list_path());
     let first =
         [message('1', "Sun, 22 Nov 2026 12:00:01 +0000"), message('2', "Sun, 22 Nov 2026 11:59:59 +0000")];
@@ -61,7 +61,7 @@ async fn pages_are_followed_and_older_messages_dropped() {
 }
 
 #[tokio::test]
-async fn reading_ends_at_a_page_that_is_older_throughout() {
+async fn reading_ends_at_a_page_with_only_older_messages() {
     let next = format!("{}?Page=1", list_path());
     let older = [message('1', "Sun, 22 Nov 2026 11:59:59 +0000")];
     let server = Server::start([answer(200, page(&older, Some(&next)))]).await;
@@ -70,7 +70,7 @@ async fn reading_ends_at_a_page_that_is_older_throughout() {
 }
 
 #[tokio::test]
-async fn a_list_without_end_is_no_answer() {
+async fn an_endless_list_is_an_error() {
     let server = Server::start([answer(200, page(&[], Some(&list_path())))]).await;
     let found = client(&server.base_url).find_messages(TO, FROM, noon()).await;
     assert_eq!(found, Err(LookupError::TooManyPages));
@@ -78,7 +78,7 @@ async fn a_list_without_end_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_host_is_not_asked_for() {
+async fn a_page_on_another_host_is_not_requested() {
     for elsewhere in ["https://elsewhere.test/", "@elsewhere.test/", ".elsewhere.test/"] {
         let server = Server::start([answer(200, page(&[], Some(elsewhere)))]).await;
         let found = client(&server.base_url).find_messages(TO, FROM, noon()).await;
@@ -88,7 +88,7 @@ async fn a_page_of_another_host_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn one_message_is_read_whole() {
+async fn a_message_is_read_completely() {
     let server = Server::start([answer(200, fixture_text("send_response_201_queued.json"))]).await;
     let message = client(&server.base_url).fetch_message(&sid('9')).await.unwrap().unwrap();
     assert_eq!(
@@ -103,7 +103,7 @@ async fn one_message_is_read_whole() {
 }
 
 #[tokio::test]
-async fn nulls_and_new_words_are_read() {
+async fn nulls_and_unknown_statuses_are_read() {
     let wire = json!({ "sid": sid('9'), "from": null, "to": null, "status": "lost", "error_code": 30007, "direction": "sideways" });
     let server = Server::start([answer(200, wire.to_string())]).await;
     let message = client(&server.base_url).fetch_message(&sid('9')).await.unwrap().unwrap();
@@ -122,7 +122,7 @@ async fn a_message_the_carrier_does_not_know_is_none() {
 }
 
 #[tokio::test]
-async fn every_other_answer_is_an_error() {
+async fn every_other_response_is_an_error() {
     let refused = |http_status, code| LookupError::Refused { http_status, code };
     for (status, body, expected) in [
         (401, fixture_text("send_error_401_20003.json"), refused(401, Some(20003))),
@@ -137,7 +137,7 @@ async fn every_other_answer_is_an_error() {
 }
 
 #[tokio::test]
-async fn no_answer_is_an_error() {
+async fn a_missing_response_is_an_error() {
     let slow = answer(200, page(&[], None)).after(Duration::from_secs(5));
     let server = Server::start([slow]).await;
     let hasty = impatient_client(&server.base_url, Duration::from_secs(1));

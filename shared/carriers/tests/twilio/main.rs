@@ -1,5 +1,5 @@
 //! The Twilio module against recorded bodies, the signature vectors of Twilio's own libraries, and a server on
-//! loopback that answers as told.
+//! loopback with prepared responses.
 
 #[cfg(test)]
 mod basic;

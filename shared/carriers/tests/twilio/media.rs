@@ -1,4 +1,4 @@
-//! Files: which hosts are asked, who sees the credentials, what ends a fetch.
+//! Media downloads: allowed hosts, credentials, and errors.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,11 +13,11 @@ use tokio::net::TcpListener;
 
 use crate::support::ACCOUNT;
 
-/// Answers with a redirect while it has one, then with a file; remembers who showed credentials.
+/// Responds with its prepared redirects, then with a file. Records which requests had credentials.
 #[derive(Clone)]
 struct Host {
     authority: String,
-    leads_to: Arc<Mutex<Vec<String>>>,
+    redirects_to: Arc<Mutex<Vec<String>>>,
     shown: Arc<Mutex<Vec<bool>>>,
 }
 
@@ -25,7 +25,7 @@ impl Host {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
-        let host = Self { authority, leads_to: Arc::default(), shown: Arc::default() };
+        let host = Self { authority, redirects_to: Arc::default(), shown: Arc::default() };
         let router = Router::new().fallback(Self::answer).with_state(host.clone());
         tokio::spawn(async { axum::serve(listener, router).await });
         host
@@ -33,7 +33,7 @@ impl Host {
 
     async fn answer(State(host): State<Self>, headers: HeaderMap) -> Response<Body> {
         host.shown.lock().unwrap().push(headers.contains_key(AUTHORIZATION));
-        let next = host.leads_to.lock().unwrap().pop();
+        let next = host.redirects_to.lock().unwrap().pop();
         match next {
             Some(next) if next == "slow" => {
                 tokio::time::sleep(Duration::from_secs(2)).await;
@@ -51,9 +51,9 @@ impl Host {
         format!("http://{}/file", self.authority)
     }
 
-    /// What its next answers are, the last one first.
-    fn leads_to(&self, next: &[&str]) {
-        *self.leads_to.lock().unwrap() = next.iter().map(|next| (*next).to_owned()).collect();
+    /// Sets the next responses, the last one first.
+    fn redirects_to(&self, next: &[&str]) {
+        *self.redirects_to.lock().unwrap() = next.iter().map(|next| (*next).to_owned()).collect();
     }
 
     fn shown(&self) -> Vec<bool> {
@@ -69,26 +69,26 @@ fn client(api: &str, storage: &[&str]) -> MediaClient {
 }
 
 #[tokio::test]
-async fn the_api_is_shown_credentials_and_the_storage_that_it_leads_to_is_not() {
+async fn the_api_receives_credentials_and_the_storage_host_does_not() {
     let (api, storage) = (Host::start().await, Host::start().await);
-    api.leads_to(&[&storage.url()]);
+    api.redirects_to(&[&storage.url()]);
     let client = client(&format!("http://{}", api.authority), &[&storage.authority]);
     let fetched = client.fetch(&api.url(), 100).await.unwrap();
     assert_eq!(fetched.content, b"a file");
     assert_eq!((api.shown(), storage.shown()), (vec![true], vec![false]));
-    // Straight from storage, as old addresses are, and back to the API.
-    storage.leads_to(&[&api.url()]);
+    // Directly from storage, like old URLs, with a redirect back to the API.
+    storage.redirects_to(&[&api.url()]);
     client.fetch(&storage.url(), 100).await.unwrap();
     assert_eq!((api.shown(), storage.shown()), (vec![true], vec![false]));
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_on_the_list_is_never_asked() {
+async fn a_host_that_is_not_listed_receives_no_request() {
     let (api, other) = (Host::start().await, Host::start().await);
     let client = client(&format!("http://{}", api.authority), &[]);
-    assert_eq!(client.fetch(&other.url(), 100).await, Err(FetchError::Foreign));
-    api.leads_to(&[&other.url()]);
-    assert_eq!(client.fetch(&api.url(), 100).await, Err(FetchError::Foreign));
+    assert_eq!(client.fetch(&other.url(), 100).await, Err(FetchError::UntrustedHost));
+    api.redirects_to(&[&other.url()]);
+    assert_eq!(client.fetch(&api.url(), 100).await, Err(FetchError::UntrustedHost));
     let port = api.authority.split(':').next_back().unwrap();
     for address in [
         format!("https://{}/file", api.authority),
@@ -100,40 +100,40 @@ async fn a_host_that_is_not_on_the_list_is_never_asked() {
         "data:text/plain,x".to_owned(),
         String::new(),
     ] {
-        assert_eq!(client.fetch(&address, 100).await, Err(FetchError::Foreign), "{address}");
+        assert_eq!(client.fetch(&address, 100).await, Err(FetchError::UntrustedHost), "{address}");
     }
     assert!(other.shown().is_empty());
     assert_eq!(api.shown().len(), 1);
 }
 
 #[tokio::test]
-async fn inner_addresses_are_not_asked_for_a_carrier_of_the_internet() {
-    let inner = Host::start().await;
-    let by_name = inner.authority.replace("127.0.0.1", "localhost");
-    let client = client("http://api.carrier.example", &[&by_name, &inner.authority]);
+async fn private_addresses_receive_no_request_if_the_carrier_is_public() {
+    let private = Host::start().await;
+    let by_name = private.authority.replace("127.0.0.1", "localhost");
+    let client = client("http://api.carrier.example", &[&by_name, &private.authority]);
     let refused = client.fetch(&format!("http://{by_name}/file"), 100).await;
-    assert!(matches!(refused, Err(FetchError::Foreign | FetchError::Unavailable(None))), "{refused:?}");
-    assert_eq!(client.fetch(&inner.url(), 100).await, Err(FetchError::Foreign));
-    assert!(inner.shown().is_empty());
+    assert!(matches!(refused, Err(FetchError::UntrustedHost | FetchError::Unavailable(None))), "{refused:?}");
+    assert_eq!(client.fetch(&private.url(), 100).await, Err(FetchError::UntrustedHost));
+    assert!(private.shown().is_empty());
 }
 
 #[tokio::test]
 async fn two_redirects_are_followed_and_a_third_is_not() {
     let api = Host::start().await;
     let client = client(&format!("http://{}", api.authority), &[]);
-    api.leads_to(&["/second", "/first"]);
+    api.redirects_to(&["/second", "/first"]);
     assert!(client.fetch(&api.url(), 100).await.is_ok());
     assert_eq!(api.shown().len(), 3);
-    api.leads_to(&["/third", "/second", "/first"]);
-    assert_eq!(client.fetch(&api.url(), 100).await, Err(FetchError::Foreign));
+    api.redirects_to(&["/third", "/second", "/first"]);
+    assert_eq!(client.fetch(&api.url(), 100).await, Err(FetchError::UntrustedHost));
     assert_eq!(api.shown().len(), 3);
 }
 
 #[tokio::test]
-async fn each_ending_is_told_apart() {
+async fn every_kind_of_error_is_distinguished() {
     let api = Host::start().await;
     let client = client(&format!("http://{}", api.authority), &[]);
-    for (answer, told) in [
+    for (answer, error) in [
         ("404", FetchError::Gone),
         ("410", FetchError::Gone),
         ("401", FetchError::Unavailable(Some(401))),
@@ -141,8 +141,8 @@ async fn each_ending_is_told_apart() {
         ("503", FetchError::Unavailable(Some(503))),
         ("slow", FetchError::Unavailable(None)),
     ] {
-        api.leads_to(&[answer]);
-        assert_eq!(client.fetch(&api.url(), 100).await, Err(told), "{answer}");
+        api.redirects_to(&[answer]);
+        assert_eq!(client.fetch(&api.url(), 100).await, Err(error), "{answer}");
     }
     assert_eq!(client.fetch(&api.url(), 5).await, Err(FetchError::TooLarge));
     assert!(client.fetch(&api.url(), 6).await.is_ok());

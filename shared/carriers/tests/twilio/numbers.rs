@@ -34,7 +34,7 @@ fn list(numbers: &[serde_json::Value]) -> String {
 }
 
 #[tokio::test]
-async fn a_search_asks_for_numbers_that_text_and_ring() {
+async fn a_search_asks_for_numbers_with_messages_and_calls() {
     let server = Server::start([answer(200, fixture_text("numbers_search_empty.json"))]).await;
     let carrier = managing(&server.base_url);
     assert_eq!(carrier.search_numbers(&search(None, 20)).await, Ok(vec![]));
@@ -70,7 +70,7 @@ async fn the_recorded_search_is_read_up_to_the_limit() {
 }
 
 #[tokio::test]
-async fn what_a_found_number_does_not_say_is_absent() {
+async fn missing_properties_of_a_number_are_absent() {
     let body = json!({ "available_phone_numbers": [
         { "phone_number": NUMBER, "capabilities": { "SMS": true, "MMS": false, "voice": true }, "locality": null },
         { "phone_number": "+12025550101" },
@@ -85,7 +85,7 @@ async fn what_a_found_number_does_not_say_is_absent() {
 }
 
 #[tokio::test]
-async fn a_purchase_is_the_recorded_one() {
+async fn a_purchase_request_is_as_recorded() {
     let server = Server::start([answer(201, fixture_text("number_purchase_response_201.json"))]).await;
     assert_eq!(managing(&server.base_url).buy_number(&purchase()).await, Ok(owned()));
     let request = &server.requests()[0];
@@ -97,7 +97,7 @@ async fn a_purchase_is_the_recorded_one() {
 }
 
 #[tokio::test]
-async fn a_number_that_somebody_else_bought_is_gone() {
+async fn a_number_that_someone_else_bought_is_gone() {
     let gone = fixture_text("number_purchase_error_400_21422.json");
     let other = r#"{"code":21421,"message":"+12025550100 is invalid"}"#;
     let server = Server::start([answer(400, gone), answer(400, other)]).await;
@@ -110,7 +110,7 @@ async fn a_number_that_somebody_else_bought_is_gone() {
 }
 
 #[tokio::test]
-async fn an_owned_number_is_found_by_the_whole_of_it() {
+async fn an_owned_number_is_found_only_by_the_full_number() {
     let ours = json!({ "sid": sid("PN", '1'), "phone_number": NUMBER, "friendly_name": "Front desk" });
     let longer = json!({ "sid": sid("PN", '2'), "phone_number": "+120255501000", "friendly_name": null });
     let server = Server::start([
@@ -131,7 +131,7 @@ async fn an_owned_number_is_found_by_the_whole_of_it() {
 }
 
 #[tokio::test]
-async fn a_number_is_released_once_or_twice() {
+async fn a_number_can_be_released_twice() {
     let server = Server::start([answer(204, ""), answer(404, r#"{"code":20404}"#)]).await;
     let carrier = managing(&server.base_url);
     let number = sid("PN", '1');

@@ -1,4 +1,4 @@
-//! What holds for every input.
+//! Properties that hold for every input.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn borrowed(params: &[(String, String)]) -> Vec<(&str, &str)> {
     params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
-/// Bytes that look like a form more often than entropy would have it.
+/// Bytes that look like a form more often than random bytes.
 fn form_like() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just(b"MessageSid=SM11111111111111111111111111111111".to_vec()),
@@ -39,7 +39,7 @@ fn form_like() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
-/// Bytes that look like a list of events more often than entropy would have it.
+/// Bytes that look like a list of events more often than random bytes.
 fn events_like() -> impl Strategy<Value = Vec<u8>> {
     let leaf = prop_oneof![
         Just(r#""com.twilio.messaging.compliance.brand-registration.brand-failure""#.to_owned()),
@@ -71,7 +71,7 @@ fn events_like() -> impl Strategy<Value = Vec<u8>> {
     json.prop_map(String::into_bytes)
 }
 
-/// What an XML reader would make of an escaped text: nothing in it may be a mark.
+/// Unescapes a text as an XML parser does. Fails if the text contains markup.
 fn unescaped(escaped: &str) -> String {
     assert!(!escaped.contains(['<', '>', '"', '\'']), "{escaped}");
     let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
@@ -99,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_to_a_call_is_well_formed_and_says_what_it_was_told(text in "\\PC*", number in "\\PC+") {
+    fn a_response_to_a_call_is_well_formed_and_contains_its_arguments(text in "\\PC*", number in "\\PC+") {
         let said = announcement(&text);
         let said = said.split_once("<Say>").unwrap().1.split_once("</Say><Hangup/></Response>").unwrap();
         prop_assert_eq!((unescaped(said.0), said.1), (text.clone(), ""));
@@ -125,7 +125,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_signed_is_verified(params in vec((".*", ".*"), 0..12), path in "[a-zA-Z0-9/%?&=._:@-]{0,30}") {
+    fn a_signed_form_is_verified(params in vec((".*", ".*"), 0..12), path in "[a-zA-Z0-9/%?&=._:@-]{0,30}") {
         let url = format!("https://hooks.example.com/{path}");
         let body = encoded(&params);
         let signature = sign(&url, &borrowed(&params), "token");
@@ -143,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_signed_as_json_is_verified(body in vec(any::<u8>(), 1..500), flip in any::<prop::sample::Index>()) {
+    fn a_signed_json_body_is_verified(body in vec(any::<u8>(), 1..500), flip in any::<prop::sample::Index>()) {
         let (url, signature) = sign_json("https://a.test/p", &body, "token");
         let json = Some("application/json");
         prop_assert_eq!(verify_url(&url, json, &body, Some(&signature), &["token"]), Ok(()));
@@ -154,7 +154,7 @@ proptest! {
     }
 
     #[test]
-    fn a_text_comes_through_as_it_was_written(text in ".{0,400}") {
+    fn a_text_is_read_unchanged(text in ".{0,400}") {
         let recorded = fixture_text("inbound_sms.form");
         let (body, rest) = (recorded.find("&Body=").unwrap(), recorded.find("&FromCountry=").unwrap());
         let text_field = encoded(&[("Body".into(), text.clone())]);

@@ -1,4 +1,4 @@
-//! Every end of a send call, against a server on loopback.
+//! Every outcome of sending, against a server on loopback.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn unknown(why: LostAnswer) -> SendOutcome {
     SendOutcome::Unknown { why }
 }
 
-/// Reads a whole request: its form ends in the status callback's path.
+/// Reads a whole request. Its form ends with the path of the status callback.
 async fn read_request(stream: &mut TcpStream) {
     let mut request = Vec::new();
     while !request.ends_with(b"%2Ftwilio%2Fstatus") {
@@ -53,7 +53,7 @@ async fn read_request(stream: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn the_request_is_the_recorded_one() {
+async fn the_request_is_as_recorded() {
     let server = Server::start([answer(201, fixture_text("send_response_201_queued.json"))]).await;
     let carrier = client(&format!("{}/", server.base_url));
     carrier.send(&message()).await;
@@ -74,7 +74,7 @@ async fn the_request_is_the_recorded_one() {
 }
 
 #[tokio::test]
-async fn several_files_go_without_a_text() {
+async fn several_media_are_sent_without_a_text() {
     let server = Server::start([answer(201, fixture_text("send_response_201_queued.json"))]).await;
     let media_urls = vec!["https://m.test/1".into(), "https://m.test/2".into()];
     client(&server.base_url).send(&SendMessage { body: String::new(), media_urls, ..message() }).await;
@@ -84,7 +84,7 @@ async fn several_files_go_without_a_text() {
 }
 
 #[tokio::test]
-async fn an_accepted_message_has_a_name_and_a_state() {
+async fn an_accepted_message_has_a_sid_and_a_status() {
     for (fixture, status, num_segments) in [
         ("send_response_201_queued.json", MessageStatus::Queued, 1),
         ("send_response_201_accepted_messaging_service.json", MessageStatus::Accepted, 0),
@@ -98,7 +98,7 @@ async fn an_accepted_message_has_a_name_and_a_state() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_by_its_code() {
+async fn a_refusal_is_classified_by_its_code() {
     for (fixture, http_status, code, retryable, opted_out, account_fault) in [
         ("send_error_400_21211.json", 400, 21211, false, false, false),
         ("send_error_400_21610.json", 400, 21610, false, true, false),
@@ -117,14 +117,14 @@ async fn a_refusal_is_told_by_its_code() {
 }
 
 #[tokio::test]
-async fn a_refusal_does_not_repeat_what_the_carrier_wrote() {
+async fn a_refusal_does_not_repeat_the_message_of_the_carrier() {
     let refusal =
         refusal(400, r#"{"code":21211,"message":"The 'To' number +12025550143 is not valid"}"#).await;
     assert_eq!(refusal.reason, "The recipient's number is not a valid phone number.");
 }
 
 #[tokio::test]
-async fn a_refusal_without_a_code_is_one_all_the_same() {
+async fn a_refusal_without_a_code_is_still_a_refusal() {
     let plain = refusal(403, "<html>").await;
     assert_eq!((plain.code, plain.retryable), (None, false));
     assert_eq!(plain.reason, "The carrier refused the message with status 403.");
@@ -133,7 +133,7 @@ async fn a_refusal_without_a_code_is_one_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_carrier_leaves_it_unknown() {
+async fn after_an_error_of_the_carrier_the_outcome_is_unknown() {
     for http_status in [408, 500, 502, 503, 504] {
         let expected = unknown(LostAnswer::ServerFault { http_status });
         assert_eq!(outcome(http_status, r#"{"code":20500,"status":500}"#).await, expected);
@@ -141,7 +141,7 @@ async fn a_fault_of_the_carrier_leaves_it_unknown() {
 }
 
 #[tokio::test]
-async fn a_success_that_cannot_be_read_leaves_it_unknown() {
+async fn after_an_unreadable_success_the_outcome_is_unknown() {
     let too_long = format!(r#"{{"sid":"{}","body":"{}"}}"#, sid(), "a".repeat(300_000));
     for body in ["garbage", "", "{}", r#"{"sid":"PN1"}"#, r#"{"sid":null}"#, &too_long] {
         let expected = unknown(LostAnswer::Unreadable { http_status: 201 });
@@ -155,7 +155,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn no_connection_is_used_twice() {
+async fn a_connection_is_never_reused() {
     let server = Server::start([answer(201, fixture_text("send_response_201_queued.json"))]).await;
     let carrier = client(&server.base_url);
     for sent in 1..=3 {
@@ -165,16 +165,16 @@ async fn no_connection_is_used_twice() {
 }
 
 #[tokio::test]
-async fn no_answer_in_time_leaves_it_unknown() {
+async fn after_a_timeout_the_outcome_is_unknown() {
     let queued = answer(201, fixture_text("send_response_201_queued.json")).after(Duration::from_secs(5));
     let server = Server::start([queued]).await;
     let outcome = impatient_client(&server.base_url, Duration::from_secs(1)).send(&message()).await;
     assert_eq!(outcome, unknown(LostAnswer::TimedOut));
-    assert_eq!(server.requests().len(), 1, "it was taken");
+    assert_eq!(server.requests().len(), 1, "it was received");
 }
 
 #[tokio::test]
-async fn a_connection_lost_after_the_request_leaves_it_unknown() {
+async fn after_a_connection_is_lost_the_outcome_is_unknown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     let taken = tokio::spawn(async move {
@@ -186,7 +186,7 @@ async fn a_connection_lost_after_the_request_leaves_it_unknown() {
 }
 
 #[tokio::test]
-async fn an_answer_cut_short_leaves_it_unknown() {
+async fn after_an_incomplete_response_the_outcome_is_unknown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -199,7 +199,7 @@ async fn an_answer_cut_short_leaves_it_unknown() {
 }
 
 #[tokio::test]
-async fn without_a_connection_it_was_surely_not_sent() {
+async fn without_a_connection_the_message_was_not_sent() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for base_url in [format!("http://{gone}"), "http://carrier.invalid".into()] {
         let outcome = client(&base_url).send(&message()).await;
@@ -210,7 +210,7 @@ async fn without_a_connection_it_was_surely_not_sent() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_does_not_end_is_no_connection() {
+async fn an_incomplete_handshake_is_no_connection() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("https://{}", silent.local_addr().unwrap());
     let outcome = impatient_client(&base_url, Duration::from_secs(2)).send(&message()).await;
@@ -218,7 +218,7 @@ async fn a_handshake_that_does_not_end_is_no_connection() {
 }
 
 #[test]
-fn a_client_needs_an_address_and_an_account() {
+fn a_client_needs_a_url_and_an_account() {
     let new = |base_url, account_sid: &str| {
         let credentials =
             Credentials { account_sid: account_sid.into(), username: "user".into(), password: "pass".into() };

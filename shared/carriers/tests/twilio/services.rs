@@ -20,7 +20,7 @@ fn page(services: &[Value], next_page_url: Option<&str>) -> String {
 }
 
 #[tokio::test]
-async fn a_service_leaves_the_numbers_their_webhooks() {
+async fn the_numbers_of_a_service_keep_their_webhooks() {
     let server = Server::start([answer(201, wire('a', "Team 1").to_string())]).await;
     let made = managing(&server.base_url).create_service("Team 1").await;
     assert_eq!(made, Ok(service('a', "Team 1")));
@@ -31,7 +31,7 @@ async fn a_service_leaves_the_numbers_their_webhooks() {
 }
 
 #[tokio::test]
-async fn a_service_is_found_by_its_whole_name_on_any_page() {
+async fn a_service_is_found_by_its_full_name_on_any_page() {
     let next = "https://messaging.twilio.com/v1/Services?PageSize=1000&Page=1&PageToken=PAMG1";
     let server = Server::start([
         answer(200, page(&[wire('a', "Team 12"), json!({ "sid": sid("MG", 'b') })], Some(next))),
@@ -48,7 +48,7 @@ async fn a_service_is_found_by_its_whole_name_on_any_page() {
 }
 
 #[tokio::test]
-async fn no_service_of_that_name_is_none() {
+async fn an_unknown_service_is_none() {
     for body in [page(&[wire('a', "Team 12")], None), json!({ "services": [] }).to_string()] {
         let server = Server::start([answer(200, body)]).await;
         assert_eq!(managing(&server.base_url).find_service("Team 1").await, Ok(None));
@@ -56,7 +56,7 @@ async fn no_service_of_that_name_is_none() {
 }
 
 #[tokio::test]
-async fn a_list_without_end_is_no_answer() {
+async fn an_endless_list_is_an_error() {
     let next = "https://messaging.twilio.com/v1/Services?Page=1";
     let server = Server::start([answer(200, page(&[], Some(next)))]).await;
     assert_eq!(managing(&server.base_url).find_service("Team 1").await, Err(CallError::Unknown));
@@ -64,7 +64,7 @@ async fn a_list_without_end_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_none_of_the_list_is_not_asked_for() {
+async fn a_page_outside_the_api_is_not_requested() {
     for elsewhere in ["https://elsewhere.test/", "/v1/Services", "@elsewhere.test/v1/", "https://a.test/v1"] {
         let server = Server::start([answer(200, page(&[], Some(elsewhere)))]).await;
         let found = managing(&server.base_url).find_service("Team 1").await;
@@ -74,7 +74,7 @@ async fn a_page_that_is_none_of_the_list_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_number_is_added_once_or_twice() {
+async fn a_number_can_be_added_twice() {
     let (service, number) = (sid("MG", 'a'), sid("PN", '1'));
     for (status, body) in [
         (201, json!({ "sid": number, "service_sid": service }).to_string()),
@@ -94,7 +94,7 @@ async fn a_number_is_added_once_or_twice() {
 }
 
 #[tokio::test]
-async fn a_number_of_another_service_is_refused() {
+async fn a_number_in_another_service_is_refused() {
     let body = r#"{"code":21712,"message":"Associated with another Messaging Service"}"#;
     let server = Server::start([answer(409, body)]).await;
     let added = managing(&server.base_url).add_number(&sid("MG", 'a'), &sid("PN", '1')).await;
@@ -103,7 +103,7 @@ async fn a_number_of_another_service_is_refused() {
 }
 
 #[tokio::test]
-async fn a_number_is_removed_once_or_twice() {
+async fn a_number_can_be_removed_twice() {
     let (service, number) = (sid("MG", 'a'), sid("PN", '1'));
     let server = Server::start([answer(204, ""), answer(404, r#"{"code":20404}"#)]).await;
     let carrier = managing(&server.base_url);

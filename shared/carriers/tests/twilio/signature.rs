@@ -1,4 +1,4 @@
-//! Every vector, and what the vectors do not show.
+//! Signatures: the recorded vectors and further cases.
 
 use serde::Deserialize;
 use shared_carriers::twilio::signature::{sign, sign_json, verify_url};
@@ -52,7 +52,7 @@ fn check(vector: &Vector) -> Result<(), SignatureError> {
 }
 
 #[test]
-fn every_vector_of_twilios_own_libraries_agrees() {
+fn every_vector_of_twilios_libraries_is_decided_correctly() {
     for vector in vectors() {
         let expected = match vector.id.as_str() {
             _ if vector.valid => Ok(()),
@@ -65,7 +65,7 @@ fn every_vector_of_twilios_own_libraries_agrees() {
 }
 
 #[test]
-fn signing_gives_the_signature_of_every_genuine_form() {
+fn signing_reproduces_every_valid_vector() {
     for vector in vectors() {
         let (Some(url), Some(params)) = (&vector.signed_url, &vector.params) else { continue };
         let params: Vec<_> = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -74,7 +74,7 @@ fn signing_gives_the_signature_of_every_genuine_form() {
 }
 
 #[test]
-fn any_change_to_a_genuine_vector_is_refused() {
+fn any_change_to_a_valid_vector_is_refused() {
     for vector in vectors().into_iter().filter(|vector| vector.valid) {
         for position in 0..vector.raw_body.len() {
             let mut body = vector.raw_body.clone().into_bytes();
@@ -115,7 +115,7 @@ fn the_url_is_the_public_base_with_the_raw_path_and_query() {
 }
 
 #[test]
-fn during_rotation_both_tokens_count_and_no_third() {
+fn during_a_rotation_only_the_two_tokens_are_accepted() {
     let verifier = Verifier::new("https://a.test", vec!["new".into(), "old".into()]).unwrap();
     for (token, expected) in [
         ("new", Ok(())),
@@ -136,7 +136,7 @@ fn during_rotation_both_tokens_count_and_no_third() {
 }
 
 #[test]
-fn a_json_body_has_to_be_the_one_the_url_names() {
+fn a_json_body_must_match_the_hash_in_the_url() {
     let body = br#"{"a":1}"#;
     let (url, signature) = sign_json("https://a.test/p?x=1", body, "token");
     let verify =
@@ -153,7 +153,7 @@ fn a_json_body_has_to_be_the_one_the_url_names() {
 }
 
 #[test]
-fn a_body_that_nothing_covers_is_refused() {
+fn a_body_that_the_signature_does_not_cover_is_refused() {
     let signature = sign("https://a.test/p", &[], "token");
     let verify = |content_type, body: &[u8]| {
         verify_url("https://a.test/p", content_type, body, Some(&signature), &["token"])
@@ -169,14 +169,14 @@ fn a_body_that_nothing_covers_is_refused() {
 }
 
 #[test]
-fn broken_utf8_is_signed_as_the_bytes_it_is() {
+fn invalid_utf8_is_signed_as_bytes() {
     let replaced = sign("https://a.test/p", &[("Body", "\u{fffd}")], "token");
     let answer = verify_url("https://a.test/p", Some(FORM), b"Body=%FF", Some(&replaced), &["token"]);
     assert_eq!(answer, Err(SignatureError::Mismatch));
 }
 
 #[test]
-fn signatures_that_are_none_are_refused() {
+fn malformed_signatures_are_refused() {
     let right = sign("https://a.test/p", &[], "token");
     for (header, expected) in [
         (None, SignatureError::Missing),
@@ -197,14 +197,14 @@ fn signatures_that_are_none_are_refused() {
 }
 
 #[test]
-fn a_body_over_the_limit_is_not_looked_at() {
+fn a_body_over_the_limit_is_refused() {
     let body = vec![b'a'; MAX_BODY_BYTES + 1];
     let answer = verify_url("https://a.test/p", Some(FORM), &body, Some("x"), &["token"]);
     assert_eq!(answer, Err(SignatureError::BodyTooLarge));
 }
 
 #[test]
-fn a_body_that_is_no_form_may_be_longer() {
+fn a_body_that_is_not_a_form_can_be_longer() {
     let verify = |length: usize| {
         let body = vec![b' '; length];
         let (url, signature) = sign_json("https://a.test/p", &body, "token");
@@ -216,7 +216,7 @@ fn a_body_that_is_no_form_may_be_longer() {
 }
 
 #[test]
-fn an_event_may_be_signed_with_or_without_the_user_information_of_its_address() {
+fn an_event_can_be_signed_with_or_without_the_user_information_of_its_url() {
     let verifier = Verifier::new("https://hooks.example.com", vec!["token".into()]).unwrap();
     let body = b"[]";
     for (signed, plain, with_user_info) in [
@@ -247,7 +247,7 @@ fn an_event_may_be_signed_with_or_without_the_user_information_of_its_address() 
 }
 
 #[test]
-fn a_verifier_needs_an_address_and_one_or_two_real_tokens() {
+fn a_verifier_needs_a_url_and_one_or_two_tokens() {
     let new = |url: &str, tokens: &[&str]| {
         Verifier::new(url, tokens.iter().map(ToString::to_string).collect()).err()
     };

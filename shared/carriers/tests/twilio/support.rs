@@ -1,4 +1,4 @@
-//! Fixtures, and a server that gives prepared answers and remembers what it was asked.
+//! Fixtures, and a server that gives prepared responses and records requests.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,7 +58,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server that gives these answers one after the other, and the last of them again and again.
+    /// Starts a server that gives these responses in order and repeats the last one.
     pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {

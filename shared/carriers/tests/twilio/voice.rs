@@ -1,4 +1,4 @@
-//! The recorded call, and answers that stay well-formed whatever is put into them.
+//! The recorded call, and well-formed TwiML responses.
 
 use shared_carriers::twilio::voice::{announcement, dial, reject};
 use shared_carriers::twilio::{IncomingCall, WebhookError};
@@ -25,7 +25,7 @@ fn the_recorded_call_is_read() {
 }
 
 #[test]
-fn a_call_is_taken_whoever_makes_it() {
+fn a_call_from_any_caller_is_accepted() {
     for (field, from) in [
         ("From=anonymous", "anonymous"),
         ("From=%2B266696687", "+266696687"),
@@ -40,7 +40,7 @@ fn a_call_is_taken_whoever_makes_it() {
 }
 
 #[test]
-fn a_field_that_is_needed_is_named_when_it_is_missing_or_malformed() {
+fn a_missing_or_malformed_required_field_is_named() {
     let body = fixture_text("voice_inbound.form");
     for field in ["CallSid", "AccountSid", "To"] {
         let without = format!("&{body}").replace(&format!("&{field}="), "&Other=");
@@ -51,7 +51,7 @@ fn a_field_that_is_needed_is_named_when_it_is_missing_or_malformed() {
 }
 
 #[test]
-fn a_call_is_put_through() {
+fn a_call_is_forwarded() {
     let verb = r#"<Dial timeout="20" answerOnBridge="true" callerId="+12025550100"><Number>+12025550177</Number></Dial>"#;
     assert_eq!(dial("+12025550177", "+12025550100"), format!("{HEAD}{verb}</Response>"));
     let verb = r#"<Dial timeout="20" answerOnBridge="true"><Number>+12025550177</Number></Dial>"#;
@@ -59,7 +59,7 @@ fn a_call_is_put_through() {
 }
 
 #[test]
-fn a_call_is_answered_or_not_taken() {
+fn a_call_is_answered_or_rejected() {
     assert_eq!(
         announcement("We are closed."),
         format!("{HEAD}<Say>We are closed.</Say><Hangup/></Response>")
@@ -68,7 +68,7 @@ fn a_call_is_answered_or_not_taken() {
 }
 
 #[test]
-fn marks_of_xml_are_escaped_and_what_no_xml_may_hold_is_left_out() {
+fn xml_is_escaped_and_invalid_characters_are_removed() {
     let said = announcement("A & B's \"<Hangup/>\" ]]>\0\u{1b}\u{fffe}\nCafé 👋");
     let text = "A &amp; B&apos;s &quot;&lt;Hangup/&gt;&quot; ]]&gt; Café 👋";
     assert_eq!(said, format!("{HEAD}<Say>{text}</Say><Hangup/></Response>"));

@@ -1,4 +1,4 @@
-//! Every recorded inbound message and status callback, and what must not come through.
+//! The recorded inbound messages and status callbacks, and invalid ones.
 
 use shared_carriers::twilio::{
     CarrierState, InboundMessage, MessageStatus, OptOutType, StatusCallback, WebhookError,
@@ -18,7 +18,7 @@ fn status(name: &str) -> StatusCallback {
 }
 
 #[test]
-fn every_recorded_inbound_text_is_read() {
+fn every_recorded_inbound_message_is_read() {
     let emoji = "👋 See you at the open house on Saturday, we will bring the papers along. Thanks!";
     for (name, sid_digit, body, segments, opt_out_type) in [
         ("sms", '1', "Hi, is the 3pm slot still free? Café or office?", 1, None),
@@ -47,7 +47,7 @@ fn every_recorded_inbound_text_is_read() {
 }
 
 #[test]
-fn files_come_in_their_order_with_their_types() {
+fn media_have_their_order_and_their_types() {
     let message = inbound("mms");
     assert_eq!((message.message_sid, message.body), (format!("MM{}", "4".repeat(32)), "two photos".into()));
     let base =
@@ -62,7 +62,7 @@ fn files_come_in_their_order_with_their_types() {
 }
 
 #[test]
-fn a_file_may_come_without_a_text() {
+fn media_can_come_without_a_text() {
     let message = inbound("mms_no_text");
     assert_eq!(message.body, "");
     let types: Vec<_> = message.media.iter().map(|file| file.content_type.as_str()).collect();
@@ -96,7 +96,7 @@ fn every_recorded_status_is_read() {
 }
 
 #[test]
-fn an_unknown_status_and_a_strange_error_code_are_accepted() {
+fn an_unknown_status_and_an_invalid_error_code_are_accepted() {
     let body = fixture_text("status_sent.form").replace("=sent", "=teleported") + "&ErrorCode=none";
     let callback = StatusCallback::parse(body.as_bytes()).unwrap();
     assert_eq!(callback.status, MessageStatus::Unknown("teleported".into()));
@@ -111,7 +111,7 @@ fn error_code_zero_is_none() {
 }
 
 #[test]
-fn a_field_that_is_needed_is_named_when_it_is_missing_or_malformed() {
+fn a_missing_or_malformed_required_field_is_named() {
     let body = fixture_text("inbound_sms.form");
     for field in ["MessageSid", "AccountSid", "From", "To"] {
         let without = format!("&{body}").replace(&format!("&{field}="), "&Other=");
@@ -128,7 +128,7 @@ fn a_field_that_is_needed_is_named_when_it_is_missing_or_malformed() {
 }
 
 #[test]
-fn a_text_is_kept_whatever_the_optional_fields_say() {
+fn invalid_optional_fields_do_not_lose_a_message() {
     let body = fixture_text("inbound_mms.form")
         .replace("NumMedia=2", "NumMedia=x")
         .replace("NumSegments=1", "NumSegments=-1");
@@ -138,7 +138,7 @@ fn a_text_is_kept_whatever_the_optional_fields_say() {
 }
 
 #[test]
-fn the_text_may_be_absent_and_its_bytes_broken() {
+fn the_text_can_be_absent_or_invalid_utf8() {
     let body = fixture_text("inbound_stop_no_opt_out_type.form");
     assert_eq!(InboundMessage::parse(body.replace("&Body=", "&Other=").as_bytes()).unwrap().body, "");
     let broken = InboundMessage::parse(body.replace("Body=STOP", "Body=a%FFb").as_bytes()).unwrap();
@@ -146,7 +146,7 @@ fn the_text_may_be_absent_and_its_bytes_broken() {
 }
 
 #[test]
-fn ten_files_are_read_and_no_eleventh() {
+fn at_most_ten_media_are_read() {
     let files =
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(|n| format!("&MediaUrl{n}=https://m.test/{n}")).concat();
     let message = InboundMessage::parse((fixture_text("inbound_sms.form") + &files).as_bytes()).unwrap();
@@ -156,7 +156,7 @@ fn ten_files_are_read_and_no_eleventh() {
 }
 
 #[test]
-fn a_gap_does_not_lose_the_files_after_it() {
+fn a_gap_does_not_lose_the_media_after_it() {
     let body = fixture_text("inbound_mms.form").replace("&MediaUrl0=", "&Other=");
     let message = InboundMessage::parse(body.as_bytes()).unwrap();
     assert_eq!(
