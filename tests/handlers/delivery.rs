@@ -3,7 +3,7 @@
 use delivery_status::{App, handle};
 use shared_aws::messaging::Messages;
 use shared_domain::message::{DeliveryState, Report};
-use test_kit::{gateway::Event, mortal::mortal_host};
+use test_kit::{crash::crashing_table, gateway::Event};
 
 use crate::stage::{Stage, TOKEN, callbacks, now, signed, verifier};
 
@@ -67,7 +67,7 @@ async fn a_report_that_comes_again_shows_what_a_host_that_died_had_not_shown_yet
         let stage = Stage::set().await;
         let id = stage.accepted("hello", now()).await;
         let query = query(&stage, id.as_str());
-        let dying = App::new(mortal_host(&stage.engine.aws, requests), verifier(), callbacks());
+        let dying = App::new(crashing_table(&stage.engine.aws, requests), verifier(), callbacks());
         let died = handle(&dying, now(), callback(&query, "undelivered", "30003").request()).await.status();
         handle(&app(&stage), now(), callback(&query, "undelivered", "30003").request()).await;
         assert!(stage.conversation().await.unwrap().delivery_failed, "{requests}");

@@ -22,7 +22,7 @@ use shared_domain::{
     team::Team,
     time::Timestamp,
 };
-use test_kit::{gateway::Event, mortal::mortal_host};
+use test_kit::{crash::crashing_table, gateway::Event};
 use tokio::task::JoinSet;
 
 use crate::stage::{ACCOUNT, Carrier, Stage, TOKEN, callbacks, no_bucket, signed, verifier};
@@ -108,7 +108,7 @@ async fn answers(stage: &Stage) -> Vec<String> {
 }
 
 pub(crate) fn dying(stage: &Stage, requests: usize) -> App {
-    App::new(mortal_host(&stage.engine.aws, requests), verifier(), ACCOUNT.into(), KeywordReplies::Product)
+    App::new(crashing_table(&stage.engine.aws, requests), verifier(), ACCOUNT.into(), KeywordReplies::Product)
 }
 
 /// Another inbox of the team.
@@ -318,7 +318,7 @@ async fn work(stage: &Stage, carrier: &Carrier, message: &MessageId) {
     let app = outbound_send::App::new(
         stage.table(),
         no_bucket(),
-        carrier.client(Duration::from_secs(5)),
+        carrier.client_with_timeout(Duration::from_secs(5)),
         callbacks(),
         3,
     );
@@ -336,11 +336,11 @@ async fn work(stage: &Stage, carrier: &Carrier, message: &MessageId) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_accepted_at_the_instant_of_a_stop_never_reaches_the_carrier_and_the_confirmation_does() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let lost = stage.accepted("Please come in.", at(10)).await;
     hear(&stage, at(10), said(1, "STOP")).await;
     work(&stage, &carrier, &lost).await;
-    assert_eq!(carrier.taken(&stage.contact).await, 0);
+    assert_eq!(carrier.accepted_messages(&stage.contact).await, 0);
     let message = stage.message(&lost).await;
     assert_eq!(message.delivery.state(), DeliveryState::Failed);
     assert!(message.delivery.report(DeliveryState::Failed).unwrap().detail.is_some());
@@ -349,12 +349,12 @@ async fn a_text_accepted_at_the_instant_of_a_stop_never_reaches_the_carrier_and_
     assert!(confirmation.bypass_opt_out);
     work(&stage, &carrier, &confirmation.id).await;
     assert_eq!(stage.message(&confirmation.id).await.delivery.state(), DeliveryState::Sent);
-    assert_eq!(carrier.taken(&stage.contact).await, 1);
+    assert_eq!(carrier.accepted_messages(&stage.contact).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_that_says_opted_out_counts_as_one_and_start_does_not_undo_it() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     carrier.fault("refuse:21610", "1").await;
     let refused = stage.accepted("Please come in.", at(10)).await;
     work(&stage, &carrier, &refused).await;

@@ -19,7 +19,7 @@ use shared_domain::{
 };
 use shared_lambda::clock;
 
-use test_kit::queue::Queue;
+use test_kit::queue::FakeQueue as Queue;
 
 use crate::{
     shelf::Shelf,
@@ -103,7 +103,7 @@ fn reason(state: &MediaState) -> Option<MediaRefusal> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_is_copied_once_however_often_it_is_told() {
-    let (stage, carrier, shelf) = (Stage::set().await, Carrier::open().await, Shelf::open().await);
+    let (stage, carrier, shelf) = (Stage::set().await, Carrier::start().await, Shelf::open().await);
     let message = comes_in(
         &stage,
         &[(&address(&carrier, PICTURE), "image/png"), (&address(&carrier, CARD), "text/x-vcard")],
@@ -139,7 +139,7 @@ async fn a_file_is_copied_once_however_often_it_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_kept_is_refused_with_its_reason_and_not_asked_for_again() {
-    let (stage, carrier, shelf) = (Stage::set().await, Carrier::open().await, Shelf::open().await);
+    let (stage, carrier, shelf) = (Stage::set().await, Carrier::start().await, Shelf::open().await);
     let foreign = "https://pictures.example/1.png";
     let beside = carrier.url.replace("127.0.0.1", "127.0.0.2");
     let with_user = carrier.url.replace("http://", "http://user:secret@");
@@ -168,7 +168,7 @@ async fn what_cannot_be_kept_is_refused_with_its_reason_and_not_asked_for_again(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_are_shown_to_the_carrier_s_api_and_to_nobody_else() {
-    let carrier = Carrier::open().await;
+    let carrier = Carrier::start().await;
     // The storage host of the simulator refuses whoever shows any, so this arrives only without them.
     let fetched = client(&carrier).fetch(&address(&carrier, PICTURE), MAX_INBOUND_BYTES).await.unwrap();
     assert_eq!(fetched.content_type.as_deref(), Some("image/png"));
@@ -184,7 +184,7 @@ async fn credentials_are_shown_to_the_carrier_s_api_and_to_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_carrier_or_the_bucket_does_not_give_comes_again_and_can_be_had_later() {
-    let (stage, carrier, shelf) = (Stage::set().await, Carrier::open().await, Shelf::open().await);
+    let (stage, carrier, shelf) = (Stage::set().await, Carrier::start().await, Shelf::open().await);
     let message = comes_in(&stage, &[(&address(&carrier, PICTURE), "image/png")]).await;
     let without_bucket = App::new(&stage.table(), no_bucket(), client(&carrier), TRIES);
     assert!(!deliver(&without_bucket, &message, 0, 1).await);
@@ -203,7 +203,7 @@ async fn what_the_carrier_or_the_bucket_does_not_give_comes_again_and_can_be_had
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_job_comes_again_until_the_dead_letters() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let message = comes_in(&stage, &[(&address(&carrier, PICTURE), "image/png")]).await;
     let app = App::new(&stage.table(), no_bucket(), client(&carrier), TRIES);
     assert!(!deliver(&app, &message, 1, 1).await, "it has one file");
@@ -276,7 +276,7 @@ fn places(queue: &Queue) -> Vec<usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_relay_makes_a_job_of_each_file_and_removes_the_row_when_all_are_queued() {
-    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    let (stage, queue) = (Stage::set().await, Queue::start().await);
     let message = comes_in(&stage, &[("https://api.twilio.com/a", "image/png"); 3]).await;
     assert!(outbox_relay::handle(&relay(&stage, DOWN), inserted(&message)).await.is_err());
     queue.refuse(&["1"]);
@@ -289,12 +289,12 @@ async fn the_relay_makes_a_job_of_each_file_and_removes_the_row_when_all_are_que
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sweep_queues_files_that_the_stream_lost() {
-    let (stage, queue, carrier) = (Stage::set().await, Queue::open().await, Carrier::open().await);
+    let (stage, queue, carrier) = (Stage::set().await, Queue::start().await, Carrier::start().await);
     comes_in(&stage, &[("https://api.twilio.com/a", "image/png"); 2]).await;
     let sweep = |url: &str| {
         let (messages, notifications) = other_queues();
         let queues = send_reconcile::Queues { messages, notifications, media: media_queue(url) };
-        let carrier = carrier.client(Duration::from_secs(5));
+        let carrier = carrier.client_with_timeout(Duration::from_secs(5));
         send_reconcile::App::new(stage.table(), carrier, queues, Duration::from_secs(300))
     };
     let later = now() + Duration::from_mins(5);
@@ -327,7 +327,7 @@ async fn send(app: &messages::App, event: test_kit::gateway::Event) -> (u16, Val
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_uploaded_file_is_taken_over_and_reaches_the_carrier_as_an_address_that_ends() {
-    let (stage, carrier, shelf) = (Stage::set().await, Carrier::open().await, Shelf::open().await);
+    let (stage, carrier, shelf) = (Stage::set().await, Carrier::start().await, Shelf::open().await);
     let app = messages(&stage, shelf.bucket());
     let upload = json!({ "contentType": "image/PNG", "size": 5 });
     let place =
@@ -365,7 +365,7 @@ async fn an_uploaded_file_is_taken_over_and_reaches_the_carrier_as_an_address_th
     let sender = outbound_send::App::new(
         stage.table(),
         shelf.bucket(),
-        carrier.client(Duration::from_secs(5)),
+        carrier.client_with_timeout(Duration::from_secs(5)),
         callbacks(),
         TRIES,
     );
@@ -376,7 +376,7 @@ async fn an_uploaded_file_is_taken_over_and_reaches_the_carrier_as_an_address_th
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [record] })).unwrap();
     outbound_send::handle(&sender, clock::now, clock::entropy, event).await;
     let sid = stage.message(&message.id).await.carrier_id.unwrap();
-    let sent = carrier.media_of(&sid).await;
+    let sent = carrier.media_urls(&sid).await;
     assert!(sent[0].contains(&format!("/files/media/org_1/inb_1/{id}?")), "{sent:?}");
     assert!(sent[0].contains("X-Amz-Expires=3600"), "{sent:?}");
     assert_eq!(sent[1], "https://pictures.example/2.png");

@@ -28,8 +28,8 @@ use shared_domain::{
 };
 use shared_http::caller::Claims;
 use test_kit::{
+    crash::crashing_table,
     engine::{Engine, TABLE},
-    mortal::mortal_host,
 };
 use tokio::sync::Notify;
 
@@ -103,7 +103,7 @@ impl Office {
 
     /// The table over a client that dies after so many requests.
     pub(crate) fn mortal(&self, through: usize) -> Table {
-        mortal_host(&self.engine.aws, through)
+        crashing_table(&self.engine.aws, through)
     }
 
     /// The function on a host that dies after so many requests to the table.

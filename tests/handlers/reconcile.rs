@@ -25,7 +25,7 @@ fn app(stage: &Stage, carrier: &Carrier) -> App {
         notifications: MailQueue::new(&nowhere, "http://127.0.0.1:9/mail"),
         media: MediaQueue::new(&nowhere, "http://127.0.0.1:9/media"),
     };
-    App::new(stage.table(), carrier.client(Duration::from_secs(2)), queues, GRACE)
+    App::new(stage.table(), carrier.client_with_timeout(Duration::from_secs(2)), queues, GRACE)
 }
 
 /// A send whose answer was lost at this time.
@@ -49,7 +49,7 @@ async fn at_the_carrier(stage: &Stage, carrier: &Carrier, text: &str) -> String 
         status_callback: "http://127.0.0.1:9/".into(),
         messaging_service_sid: None,
     };
-    match carrier.client(Duration::from_secs(2)).send(&message).await {
+    match carrier.client_with_timeout(Duration::from_secs(2)).send(&message).await {
         SendOutcome::Accepted { sid, .. } => sid,
         other => panic!("{other:?}"),
     }
@@ -61,7 +61,7 @@ async fn state(stage: &Stage, id: &MessageId) -> DeliveryState {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_the_carrier_has_is_sent() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let id = lost(&stage, "hello", now()).await;
     let sid = at_the_carrier(&stage, &carrier, "hello").await;
     let app = app(&stage, &carrier);
@@ -73,7 +73,7 @@ async fn a_text_that_the_carrier_has_is_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_the_carrier_does_not_know_stays_unknown_for_the_grace_time_and_then_fails() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let at = now();
     let id = lost(&stage, "hello", at).await;
     let app = app(&stage, &carrier);
@@ -87,7 +87,7 @@ async fn a_text_that_the_carrier_does_not_know_stays_unknown_for_the_grace_time_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_copy_at_the_carrier_settles_one_of_two_equal_texts() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let at = now();
     let (one, two) = (lost(&stage, "same", at).await, lost(&stage, "same", at).await);
     at_the_carrier(&stage, &carrier, "same").await;
@@ -99,7 +99,7 @@ async fn one_copy_at_the_carrier_settles_one_of_two_equal_texts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_came_meanwhile_needs_no_question() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let id = lost(&stage, "hello", now()).await;
     let delivered = Report::at(now());
     let messages = Messages::new(stage.table());
@@ -113,7 +113,7 @@ async fn a_report_that_came_meanwhile_needs_no_question() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_cannot_be_queued_is_counted_and_stays() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let long_ago = now() - Duration::from_secs(600);
     stage.accepted("hello", long_ago).await;
     assert_eq!(handle(&app(&stage, &carrier), now()).await.unwrap(), Tally { failed: 1, ..Tally::default() });

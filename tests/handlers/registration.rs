@@ -34,7 +34,7 @@ use shared_domain::{
     user::User,
 };
 use shared_http::webhook::EventsLogin;
-use test_kit::{gateway::Event, queue::Queue};
+use test_kit::{gateway::Event, queue::FakeQueue as Queue};
 
 use crate::stage::{ACCOUNT, BASE, Stage, TOKEN, json as body_of, now, verifier};
 

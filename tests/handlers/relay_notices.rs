@@ -17,7 +17,7 @@ use shared_domain::{
     time::Timestamp,
 };
 
-use test_kit::queue::Queue;
+use test_kit::queue::FakeQueue as Queue;
 
 use crate::stage::{Carrier, Stage, now};
 
@@ -45,7 +45,7 @@ fn relay(stage: &Stage, queue: &str) -> App {
 }
 
 fn reconcile(stage: &Stage, carrier: &Carrier, queue: &str) -> send_reconcile::App {
-    let carrier = carrier.client(Duration::from_secs(2));
+    let carrier = carrier.client_with_timeout(Duration::from_secs(2));
     let queues = Queues { messages: sends(DOWN), notifications: mail(queue), media: media(DOWN) };
     send_reconcile::App::new(stage.table(), carrier, queues, Duration::from_secs(300))
 }
@@ -137,7 +137,7 @@ async fn waiting(stage: &Stage) -> Vec<Notification> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_goes_to_the_mail_queue_as_it_was_left_and_its_row_is_removed() {
-    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    let (stage, queue) = (Stage::set().await, Queue::start().await);
     let notices = left(&stage, now()).await;
     let records = inserted(&stage).await;
     assert_eq!(records.len(), 5);
@@ -147,7 +147,7 @@ async fn a_notice_goes_to_the_mail_queue_as_it_was_left_and_its_row_is_removed()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_goes_or_cannot_be_read_is_passed_over() {
-    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    let (stage, queue) = (Stage::set().await, Queue::start().await);
     left(&stage, now()).await;
     let mut records = inserted(&stage).await;
     records.truncate(3);
@@ -173,7 +173,7 @@ async fn a_queue_that_is_down_fails_the_invocation_and_the_row_is_found_again() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_notice_that_the_queue_refuses_stays_and_the_others_go() {
-    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    let (stage, queue) = (Stage::set().await, Queue::start().await);
     left(&stage, now()).await;
     queue.refuse(&["1"]);
     let records = inserted(&stage).await;
@@ -188,7 +188,7 @@ async fn one_notice_that_the_queue_refuses_stays_and_the_others_go() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_that_is_not_queued_holds_up_no_notice() {
-    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    let (stage, queue) = (Stage::set().await, Queue::start().await);
     left(&stage, now()).await;
     let id = stage.accepted("hello", now()).await;
     let image = json!({
@@ -206,7 +206,7 @@ async fn a_text_that_is_not_queued_holds_up_no_notice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_stream_left_behind_is_queued_by_the_sweep_after_its_time() {
-    let (stage, queue, carrier) = (Stage::set().await, Queue::open().await, Carrier::open().await);
+    let (stage, queue, carrier) = (Stage::set().await, Queue::start().await, Carrier::start().await);
     let at = now();
     let notices = left(&stage, at).await;
     let run = async |queue: &str, at: Timestamp| {

@@ -14,7 +14,7 @@ use shared_domain::{
     user::User,
 };
 use shared_http::{caller::Claims, cursor::Cursors};
-use test_kit::{gateway::Event, mortal::mortal_host};
+use test_kit::{crash::crashing_table, gateway::Event};
 
 use crate::{
     keywords::{
@@ -174,8 +174,11 @@ async fn a_host_that_dies_while_it_decides_has_honored_what_it_decided() {
     for requests in 0..30 {
         let stage = Stage::set().await;
         let review = open_review(&stage).await;
-        let mortal =
-            App::new(&mortal_host(&stage.engine.aws, requests), Claims::standard(), Cursors::new("secret"));
+        let mortal = App::new(
+            &crashing_table(&stage.engine.aws, requests),
+            Claims::standard(),
+            Cursors::new("secret"),
+        );
         let (died, _) = ask(&mortal, 20, &judged("ada", &review, "opted_out")).await;
         assert_eq!(waiting(&stage).await.is_empty(), is_out(&stage).await, "{requests}");
         let (status, answer) = ask(&app(&stage), 30, &judged("ada", &review, "opted_out")).await;

@@ -14,7 +14,13 @@ use crate::stage::{Carrier, Stage, callbacks, no_bucket, now};
 const TRIES: u32 = 3;
 
 fn app(stage: &Stage, carrier: &Carrier) -> App {
-    App::new(stage.table(), no_bucket(), carrier.client(Duration::from_millis(400)), callbacks(), TRIES)
+    App::new(
+        stage.table(),
+        no_bucket(),
+        carrier.client_with_timeout(Duration::from_millis(400)),
+        callbacks(),
+        TRIES,
+    )
 }
 
 fn job(stage: &Stage, message: &MessageId) -> String {
@@ -43,7 +49,7 @@ async fn state(stage: &Stage, id: &MessageId) -> DeliveryState {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_is_sent_once_however_often_the_queue_delivers_it() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let id = stage.accepted("hello", now()).await;
     let app = app(&stage, &carrier);
     let body = job(&stage, &id);
@@ -52,12 +58,12 @@ async fn a_text_is_sent_once_however_often_the_queue_delivers_it() {
     }
     assert_eq!(state(&stage, &id).await, DeliveryState::Sent);
     assert!(stage.message(&id).await.carrier_id.is_some());
-    assert_eq!(carrier.taken(&stage.contact).await, 1);
+    assert_eq!(carrier.accepted_messages(&stage.contact).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_final_refusal_fails_with_the_carriers_code_and_shows_in_the_thread() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     carrier.fault("refuse:21610", "1").await;
     let id = stage.accepted("hello", now()).await;
     assert!(deliver(&app(&stage, &carrier), vec![record("a", "g", &job(&stage, &id), 1)]).await.is_empty());
@@ -68,7 +74,7 @@ async fn a_final_refusal_fails_with_the_carriers_code_and_shows_in_the_thread() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_requests_come_again_and_are_sent_once() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     carrier.fault("rate-limit", "1").await;
     let id = stage.accepted("hello", now()).await;
     let (app, body) = (app(&stage, &carrier), job(&stage, &id));
@@ -76,12 +82,12 @@ async fn too_many_requests_come_again_and_are_sent_once() {
     assert_eq!(state(&stage, &id).await, DeliveryState::Queued);
     assert!(deliver(&app, vec![record("a", "g", &body, 2)]).await.is_empty());
     assert_eq!(state(&stage, &id).await, DeliveryState::Sent);
-    assert_eq!(carrier.taken(&stage.contact).await, 1);
+    assert_eq!(carrier.accepted_messages(&stage.contact).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_try_ends_in_failed_and_not_among_the_dead_letters() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     carrier.fault("rate-limit", "1").await;
     let id = stage.accepted("hello", now()).await;
     assert!(
@@ -93,7 +99,7 @@ async fn the_last_try_ends_in_failed_and_not_among_the_dead_letters() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_unknown_is_asked_about_and_never_sent_again() {
     for fault in ["error-before", "error-after", "timeout-after"] {
-        let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+        let (stage, carrier) = (Stage::set().await, Carrier::start().await);
         carrier.fault(fault, "1").await;
         let id = stage.accepted("hello", now()).await;
         let (app, body) = (app(&stage, &carrier), job(&stage, &id));
@@ -103,23 +109,23 @@ async fn a_lost_answer_is_unknown_is_asked_about_and_never_sent_again() {
         assert_eq!(state(&stage, &id).await, DeliveryState::Unknown, "{fault}");
         let open = stage.outbox().unknown().await.unwrap();
         assert_eq!(open.into_iter().map(|entry| entry.message).collect::<Vec<_>>(), [id], "{fault}");
-        assert!(carrier.taken(&stage.contact).await <= 1, "{fault}");
+        assert!(carrier.accepted_messages(&stage.contact).await <= 1, "{fault}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_broke_off_is_unknown_without_a_second_call() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let id = stage.accepted("hello", now()).await;
     Messages::new(stage.table()).claim(stage.organization(), &id, 7, now()).await.unwrap();
     assert!(deliver(&app(&stage, &carrier), vec![record("a", "g", &job(&stage, &id), 2)]).await.is_empty());
     assert_eq!(state(&stage, &id).await, DeliveryState::Unknown);
-    assert_eq!(carrier.taken(&stage.contact).await, 0);
+    assert_eq!(carrier.accepted_messages(&stage.contact).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_understood_comes_again_until_the_dead_letters_and_holds_up_its_group_alone() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let (first, second) = (stage.accepted("one", now()).await, stage.accepted("two", now()).await);
     let nobody = json!({ "organizationId": "org_1", "messageId": second.as_str().replace("msg_0", "msg_1") });
     let records = vec![
@@ -136,15 +142,15 @@ async fn what_is_not_understood_comes_again_until_the_dead_letters_and_holds_up_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_down_before_the_call_means_no_call() {
-    let (stage, carrier) = (Stage::set().await, Carrier::open().await);
+    let (stage, carrier) = (Stage::set().await, Carrier::start().await);
     let id = stage.accepted("hello", now()).await;
     let app = App::new(
         Stage::dead_table(),
         no_bucket(),
-        carrier.client(Duration::from_secs(1)),
+        carrier.client_with_timeout(Duration::from_secs(1)),
         callbacks(),
         TRIES,
     );
     assert_eq!(deliver(&app, vec![record("a", "g", &job(&stage, &id), 1)]).await, ["a"]);
-    assert_eq!(carrier.taken(&stage.contact).await, 0);
+    assert_eq!(carrier.accepted_messages(&stage.contact).await, 0);
 }

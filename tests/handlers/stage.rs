@@ -30,7 +30,7 @@ use shared_domain::{
     time::Timestamp,
     user::UserRef,
 };
-pub(crate) use test_kit::carrier::{ACCOUNT, Carrier, TOKEN};
+pub(crate) use test_kit::carrier::{ACCOUNT, FakeCarrier as Carrier, TOKEN};
 use test_kit::{engine::Engine, gateway::Event};
 
 pub(crate) const BASE: &str = "https://inbox.example";

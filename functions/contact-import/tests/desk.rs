@@ -30,8 +30,8 @@ use shared_domain::{
     user::User,
 };
 use test_kit::{
+    crash::crashing_table,
     engine::{Engine, TABLE},
-    mortal::mortal_host,
 };
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -105,7 +105,7 @@ impl Desk {
 
     /// The table as a host sees it that dies once it has sent so many requests.
     pub(crate) fn mortal(&self, requests: usize) -> Table {
-        mortal_host(&self.engine.aws, requests)
+        crashing_table(&self.engine.aws, requests)
     }
 
     pub(crate) fn team(&self) -> &TeamId {

@@ -8,7 +8,7 @@ const INTERVAL: Duration = Duration::from_secs(900);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registration_that_waits_is_asked_about_once_per_interval() {
-    let (stage, queue) = (submitted().await, Queue::open().await);
+    let (stage, queue) = (submitted().await, Queue::start().await);
     let app = App::new(stage.table(), at_queue(&queue.url), INTERVAL);
     let (queued, not_due) =
         (Tally { queued: 1, ..Tally::default() }, Tally { not_due: 1, ..Tally::default() });
@@ -23,7 +23,7 @@ async fn a_registration_that_waits_is_asked_about_once_per_interval() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_queue_did_not_take_is_asked_about_in_the_next_run() {
-    let (stage, queue) = (submitted().await, Queue::open().await);
+    let (stage, queue) = (submitted().await, Queue::start().await);
     let app = App::new(stage.table(), at_queue(NOWHERE), INTERVAL);
     assert_eq!(handle(&app, now()).await.unwrap(), Tally { failed: 1, ..Tally::default() });
     let app = App::new(stage.table(), at_queue(&queue.url), INTERVAL);
@@ -32,7 +32,7 @@ async fn what_the_queue_did_not_take_is_asked_about_in_the_next_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_waits_before_a_submission_and_a_dead_store_is_an_error() {
-    let (stage, queue) = (Stage::set().await, Queue::open().await);
+    let (stage, queue) = (Stage::set().await, Queue::start().await);
     let app = App::new(stage.table(), at_queue(&queue.url), INTERVAL);
     assert_eq!(handle(&app, now()).await.unwrap(), Tally::default());
     assert_eq!(queue.bodies(), Vec::<String>::new());

@@ -32,7 +32,7 @@ async fn post(app: &App, event: &Event) -> (u16, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_two_is_two_jobs_in_their_order_with_either_signature() {
-    let (stage, queue) = (submitted().await, Queue::open().await);
+    let (stage, queue) = (submitted().await, Queue::start().await);
     let app = app(&stage, at_queue(&queue.url));
     let with_user_info = BASE.replace("://", &format!("://{USER}:{PASSWORD}@"));
     for base in [BASE, &with_user_info] {
@@ -56,7 +56,7 @@ async fn a_batch_of_two_is_two_jobs_in_their_order_with_either_signature() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn either_proof_missing_or_wrong_queues_nothing() {
-    let (stage, queue) = (submitted().await, Queue::open().await);
+    let (stage, queue) = (submitted().await, Queue::start().await);
     let app = app(&stage, at_queue(&queue.url));
     let genuine = signed(BASE, APPROVED, TOKEN);
     let elsewhere = BASE.replace("://", "://events:other@");
@@ -82,7 +82,7 @@ async fn either_proof_missing_or_wrong_queues_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_concerns_no_registration_of_ours_is_taken_without_effect() {
-    let (stage, queue) = (submitted().await, Queue::open().await);
+    let (stage, queue) = (submitted().await, Queue::start().await);
     let app = app(&stage, at_queue(&queue.url));
     let bodies = [
         APPROVED.replace(SERVICE, "MGbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
@@ -103,7 +103,7 @@ async fn what_concerns_no_registration_of_ours_is_taken_without_effect() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_without_a_time_happened_now_and_one_without_an_account_counts() {
-    let (stage, queue) = (submitted().await, Queue::open().await);
+    let (stage, queue) = (submitted().await, Queue::start().await);
     let mut events: Value = serde_json::from_str(FAILURE).unwrap();
     events[0].as_object_mut().unwrap().remove("time");
     for field in ["timestamp", "accountsid"] {
@@ -121,7 +121,7 @@ async fn an_event_without_a_time_happened_now_and_one_without_an_account_counts(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_json_is_a_400_and_what_is_too_large_a_413() {
-    let (stage, queue) = (submitted().await, Queue::open().await);
+    let (stage, queue) = (submitted().await, Queue::start().await);
     let app = app(&stage, at_queue(&queue.url));
     for body in ["not JSON", "7", ""] {
         assert_eq!(post(&app, &signed(BASE, body, TOKEN)).await.0, 400, "{body}");
@@ -135,7 +135,7 @@ async fn what_is_no_json_is_a_400_and_what_is_too_large_a_413() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_queued_or_looked_up_is_never_answered_with_2xx() {
-    let (stage, queue) = (submitted().await, Queue::open().await);
+    let (stage, queue) = (submitted().await, Queue::start().await);
     queue.refuse(&["1"]);
     let event = signed(BASE, BATCH, TOKEN);
     assert_eq!(post(&app(&stage, at_queue(&queue.url)), &event).await.0, 503, "one of two");

@@ -1,72 +1,228 @@
 //! The carrier simulator in the test process, and clients for it.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, Uri},
+};
 use carrier_simulator::Settings;
 use serde_json::Value;
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::phone::PhoneNumber;
+use tokio::sync::Notify;
 
-/// The one account of the simulator.
+use crate::{app::NO_SERVICE, build::INBOX_NUMBER};
+
+/// The only account of the simulator.
 pub const ACCOUNT: &str = "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-/// Its password, and the key of its signatures.
+/// The password of the account and the key of its signatures.
 pub const TOKEN: &str = "test-token";
-/// The number that tests send from.
-const OURS: &str = "+12025550100";
 
-/// The simulator. Its callbacks go nowhere: a test reports what it wants reported.
-#[derive(Debug)]
-pub struct Carrier {
-    /// Where it answers: `http://127.0.0.1:…`.
+/// Longer than any call of a test takes.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The carrier simulator. It sends no webhooks: a test delivers those it needs.
+#[derive(Debug, Clone)]
+pub struct FakeCarrier {
+    /// The endpoint: `http://127.0.0.1:…`.
     pub url: String,
+    http: reqwest::Client,
 }
 
-impl Carrier {
-    /// Starts on a free port; ends with the runtime.
-    pub async fn open() -> Self {
+impl FakeCarrier {
+    /// Starts on a free port. It ends with the runtime.
+    pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let mut settings = Settings::new(ACCOUNT, TOKEN, "http://127.0.0.1:9");
+        let mut settings = Settings::new(ACCOUNT, TOKEN, NO_SERVICE);
         settings.step = Duration::from_millis(1);
         settings.hold = Duration::from_secs(5);
         tokio::spawn(carrier_simulator::serve(listener, settings));
-        Self { url }
+        Self { url, http: http_client() }
     }
 
-    /// A client that waits so long for an answer.
-    pub fn client(&self, timeout: Duration) -> Client {
-        client_of(&self.url, timeout)
+    /// Returns a client that waits up to 10 seconds for an answer.
+    pub fn client(&self) -> Client {
+        client_at(&self.url, CLIENT_TIMEOUT)
     }
 
-    /// So many of the next sends go wrong in this way, by the simulator's own words.
+    /// Returns a client that waits up to `timeout` for an answer.
+    pub fn client_with_timeout(&self, timeout: Duration) -> Client {
+        client_at(&self.url, timeout)
+    }
+
+    /// Makes the next `count` sends fail with the simulator's fault `kind`.
     pub async fn fault(&self, kind: &str, count: &str) {
-        let answer = self.control("fault", &[("Kind", kind), ("Count", count)]).await;
-        assert!(answer.status().is_success(), "{}", answer.status());
+        self.control("fault", &[("Kind", kind), ("Count", count)]).await;
     }
 
-    /// The addresses of files that a text was sent with.
-    pub async fn media_of(&self, sid: &str) -> Vec<String> {
-        let answer: Value = self.control("message-media", &[("MessageSid", sid)]).await.json().await.unwrap();
+    /// Makes the next call of the group `on` (`purchases`, `numbers`, `services`) fail with the fault `kind`.
+    pub async fn fault_on(&self, on: &str, kind: &str) {
+        self.control("fault", &[("Kind", kind), ("Count", "1"), ("On", on)]).await;
+    }
+
+    /// Calls a control route of the simulator.
+    pub async fn control(&self, route: &str, form: &[(&str, &str)]) -> Value {
+        let url = format!("{}/_twilio/simulate/{route}", self.url);
+        let request = self.http.post(url).basic_auth(ACCOUNT, Some(TOKEN));
+        let response = request.form(form).send().await.unwrap();
+        let status = response.status();
+        let body = response.text().await.unwrap();
+        assert!(status.is_success(), "{status}: {body}");
+        serde_json::from_str(&body).unwrap_or_default()
+    }
+
+    /// Returns the media URLs that a message was sent with.
+    pub async fn media_urls(&self, sid: &str) -> Vec<String> {
+        let answer = self.control("message-media", &[("MessageSid", sid)]).await;
         serde_json::from_value(answer["mediaUrls"].clone()).unwrap()
     }
 
-    /// Texts that the carrier took for this number.
-    pub async fn taken(&self, to: &PhoneNumber) -> usize {
-        let client = self.client(Duration::from_secs(5));
-        client.find_messages(to.as_str(), OURS, jiff::Timestamp::UNIX_EPOCH).await.unwrap().len()
+    /// Returns how many messages from [`INBOX_NUMBER`] to this number were accepted.
+    pub async fn accepted_messages(&self, to: &PhoneNumber) -> usize {
+        let found = self.client().find_messages(to.as_str(), INBOX_NUMBER, jiff::Timestamp::UNIX_EPOCH).await;
+        found.unwrap().len()
     }
 
-    async fn control(&self, what: &str, form: &[(&str, &str)]) -> reqwest::Response {
-        let _ = rustls::crypto::ring::default_provider().install_default(); // once is enough
-        let url = format!("{}/_twilio/simulate/{what}", self.url);
-        let request = reqwest::Client::new().post(url).basic_auth(ACCOUNT, Some(TOKEN));
-        request.form(form).send().await.unwrap()
+    /// Returns the list `name` of a REST path.
+    pub async fn list(&self, path: &str, name: &str) -> Vec<Value> {
+        let url = format!("{}/{path}", self.url);
+        let response = self.http.get(url).basic_auth(ACCOUNT, Some(TOKEN)).send().await.unwrap();
+        let answer: Value = response.json().await.unwrap();
+        answer[name].as_array().unwrap().clone()
+    }
+
+    /// Returns the numbers that the account owns.
+    pub async fn owned_numbers(&self) -> Vec<Value> {
+        let path = format!("2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json");
+        self.list(&path, "incoming_phone_numbers").await
+    }
+
+    /// Returns the sorted sids of the numbers in a messaging service.
+    pub async fn service_numbers(&self, service: &str) -> Vec<String> {
+        let numbers = self.list(&format!("v1/Services/{service}/PhoneNumbers"), "phone_numbers").await;
+        let mut sids: Vec<_> =
+            numbers.iter().map(|number| number["sid"].as_str().unwrap().to_owned()).collect();
+        sids.sort();
+        sids
     }
 }
 
-/// A client of the simulator's account at this address, where perhaps nobody answers.
-pub fn client_of(url: &str, timeout: Duration) -> Client {
+/// Returns a client of the simulator's account at this URL, whether or not a service listens there.
+pub fn client_at(url: &str, timeout: Duration) -> Client {
     let credentials =
         Credentials { account_sid: ACCOUNT.into(), username: ACCOUNT.into(), password: TOKEN.into() };
-    Client::new(url, credentials, timeout).unwrap()
+    Client::new(url, credentials, timeout).unwrap().with_messaging_url(url).unwrap()
+}
+
+/// Returns a client of a carrier that does not answer.
+pub fn unreachable_client() -> Client {
+    client_at(NO_SERVICE, Duration::from_secs(1))
+}
+
+/// Returns a client that connects to loopback directly, whatever proxy the environment names.
+pub(crate) fn http_client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default(); // fails if it is already installed
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// A proxy in front of the carrier that can refuse or delay one chosen call.
+#[derive(Debug, Clone)]
+pub struct CarrierProxy {
+    url: String,
+    target: String,
+    http: reqwest::Client,
+    interception: Arc<Mutex<Option<Interception>>>,
+}
+
+#[derive(Debug)]
+struct Interception {
+    method: &'static str,
+    path_suffix: &'static str,
+    action: Action,
+}
+
+#[derive(Debug)]
+enum Action {
+    Refuse(u16, Value),
+    Delay { reached: Arc<Notify>, proceed: Arc<Notify> },
+}
+
+impl CarrierProxy {
+    /// Starts on a free port. It ends with the runtime.
+    pub async fn start(carrier: &FakeCarrier) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (target, http) = (carrier.url.clone(), carrier.http.clone());
+        let proxy = Self { url, target, http, interception: Arc::default() };
+        let router = Router::new().fallback(Self::forward).with_state(proxy.clone());
+        tokio::spawn(async { axum::serve(listener, router).await });
+        proxy
+    }
+
+    /// Returns a client that calls the carrier through this proxy.
+    pub fn client(&self) -> Client {
+        client_at(&self.url, CLIENT_TIMEOUT)
+    }
+
+    /// Answers the next call of `method` whose path ends with `path_suffix` without forwarding it.
+    pub fn refuse(&self, method: &'static str, path_suffix: &'static str, status: u16, body: Value) {
+        self.intercept(method, path_suffix, Action::Refuse(status, body));
+    }
+
+    /// Delays the next call of `method` whose path ends with `path_suffix`. Returns `reached`, notified when the call
+    /// arrives, and `proceed`, which the test notifies to let it through.
+    pub fn delay(&self, method: &'static str, path_suffix: &'static str) -> (Arc<Notify>, Arc<Notify>) {
+        let (reached, proceed) = (Arc::<Notify>::default(), Arc::<Notify>::default());
+        let action = Action::Delay { reached: Arc::clone(&reached), proceed: Arc::clone(&proceed) };
+        self.intercept(method, path_suffix, action);
+        (reached, proceed)
+    }
+
+    fn intercept(&self, method: &'static str, path_suffix: &'static str, action: Action) {
+        *self.interception.lock().unwrap() = Some(Interception { method, path_suffix, action });
+    }
+
+    /// Returns whether the chosen call came.
+    pub fn has_intercepted(&self) -> bool {
+        self.interception.lock().unwrap().is_none()
+    }
+
+    async fn forward(
+        State(proxy): State<Self>,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> (StatusCode, Vec<u8>) {
+        let matches = |chosen: &mut Interception| {
+            method.as_str() == chosen.method && uri.path().ends_with(chosen.path_suffix)
+        };
+        let interception = proxy.interception.lock().unwrap().take_if(matches);
+        match interception.map(|chosen| chosen.action) {
+            Some(Action::Refuse(status, body)) => {
+                return (StatusCode::from_u16(status).unwrap(), body.to_string().into_bytes());
+            }
+            Some(Action::Delay { reached, proceed }) => {
+                reached.notify_one();
+                proceed.notified().await;
+            }
+            None => {}
+        }
+        let url = format!("{}{uri}", proxy.target);
+        let mut request = proxy.http.request(method, url).body(body);
+        for name in ["authorization", "content-type", "x-twilio-api-version", "host"] {
+            if let Some(value) = headers.get(name) {
+                request = request.header(name, value);
+            }
+        }
+        let response = request.send().await.unwrap();
+        (response.status(), response.bytes().await.unwrap().to_vec())
+    }
 }

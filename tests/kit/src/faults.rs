@@ -1,6 +1,6 @@
-//! What no engine does by itself: throttling, conflicts of transactions, errors, connections that break before or after a
-//! write, answers that come too late and writes that come later still. It stands between the real SDK client and the engine,
-//! so that the client's own retries, time-outs and errors are those of the functions.
+//! Faults that an engine does not produce by itself: throttling, transaction conflicts, errors, connections that break before
+//! or after a write, late answers and delayed writes. They are injected between the real SDK client and the engine, so the
+//! client's own retries, timeouts and errors are those of a deployed function.
 
 use std::{
     collections::BTreeMap,
@@ -28,27 +28,27 @@ use shared_aws::table::Table;
 
 use crate::engine::{Engine, TABLE};
 
-/// A host with faults waits so long for one answer, and three times that for all attempts: what comes too late costs a
-/// campaign a moment, and no more.
-const PATIENCE: Duration = Duration::from_millis(60);
+/// How long a host waits for one answer. All attempts together have three times as long. It is short, so that late answers
+/// do not slow down a simulation.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(60);
 
-/// One way to go wrong.
+/// A way in which a request fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
-    /// 400 `ProvisionedThroughputExceededException`: not applied.
+    /// 400 `ProvisionedThroughputExceededException`. Not applied.
     Throttled,
-    /// A write meets a transaction, or a transaction another write: not applied. A read is throttled instead.
+    /// A transaction conflict. Not applied. Reads are throttled instead.
     Conflict,
-    /// 500 `InternalServerError`: not applied.
+    /// 500 `InternalServerError`. Not applied.
     Failed,
-    /// The connection breaks before the request: not applied.
+    /// The connection breaks before the request. Not applied.
     ResetBefore,
-    /// The connection breaks after the request: applied, and nobody was told.
+    /// The connection breaks after the request. Applied, and the answer is lost.
     ResetAfter,
-    /// Applied, and answered when nobody waits any more.
-    Late,
-    /// Applied later than the answer was waited for: a request that was stuck on its way.
-    Stuck,
+    /// Applied, and answered after the timeout.
+    AnsweredLate,
+    /// Applied after the timeout.
+    AppliedLate,
 }
 
 const FAULTS: [Fault; 7] = [
@@ -57,88 +57,88 @@ const FAULTS: [Fault; 7] = [
     Fault::Failed,
     Fault::ResetBefore,
     Fault::ResetAfter,
-    Fault::Late,
-    Fault::Stuck,
+    Fault::AnsweredLate,
+    Fault::AppliedLate,
 ];
 
-/// The weather between hosts and table: how often something goes wrong, drawn from a seed, and what did. Clones share it.
+/// Injects random faults into the requests of hosts. Clones share the state.
 #[derive(Debug, Clone)]
-pub struct Faults(Arc<Mutex<Weather>>);
+pub struct Faults(Arc<Mutex<State>>);
 
 #[derive(Debug)]
-struct Weather {
+struct State {
     entropy: fastrand::Rng,
     percent: u8,
-    struck: BTreeMap<Fault, u32>,
+    injected: BTreeMap<Fault, u32>,
 }
 
 impl Faults {
-    /// None for now.
+    /// Starts with no faults.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         let entropy = fastrand::Rng::with_seed(seed);
-        Self(Arc::new(Mutex::new(Weather { entropy, percent: 0, struck: BTreeMap::new() })))
+        Self(Arc::new(Mutex::new(State { entropy, percent: 0, injected: BTreeMap::new() })))
     }
 
-    /// From now on so many of a hundred requests go wrong.
-    pub fn strike(&self, percent: u8) {
+    /// Sets the percentage of requests that fail.
+    pub fn set_percent(&self, percent: u8) {
         self.0.lock().unwrap().percent = percent;
     }
 
-    /// What went wrong so far, and how often.
-    pub fn struck(&self) -> BTreeMap<Fault, u32> {
-        self.0.lock().unwrap().struck.clone()
+    /// Returns how often each fault was injected.
+    pub fn injected(&self) -> BTreeMap<Fault, u32> {
+        self.0.lock().unwrap().injected.clone()
     }
 
-    /// The table as a host in this weather sees it.
+    /// Returns the table of a host whose requests fail.
     #[must_use]
     pub fn table(&self, engine: &Engine) -> Table {
-        let patience = TimeoutConfig::builder()
-            .operation_attempt_timeout(PATIENCE)
-            .operation_timeout(3 * PATIENCE)
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(3 * ATTEMPT_TIMEOUT)
             .build();
-        let http = Stormy { faults: self.clone(), inner: Builder::new().build_http() };
-        let config = engine.aws.dynamodb_config().timeout_config(patience);
+        let http = FaultyHttpClient { faults: self.clone(), inner: Builder::new().build_http() };
+        let config = engine.aws.dynamodb_config().timeout_config(timeouts);
         Table::new(Client::from_conf(config.http_client(http).build()), TABLE)
     }
 
     fn draw(&self) -> Option<Fault> {
-        let mut weather = self.0.lock().unwrap();
-        let percent = weather.percent;
-        if weather.entropy.u8(0..100) >= percent {
+        let mut state = self.0.lock().unwrap();
+        let percent = state.percent;
+        if state.entropy.u8(0..100) >= percent {
             return None;
         }
-        let fault = FAULTS[weather.entropy.usize(0..FAULTS.len())];
-        *weather.struck.entry(fault).or_default() += 1;
+        let fault = FAULTS[state.entropy.usize(0..FAULTS.len())];
+        *state.injected.entry(fault).or_default() += 1;
         Some(fault)
     }
 }
 
-/// The SDK's own client with the weather around it.
+/// The HTTP client of the SDK with faults.
 #[derive(Debug)]
-struct Stormy {
+struct FaultyHttpClient {
     faults: Faults,
     inner: SharedHttpClient,
 }
 
-impl HttpClient for Stormy {
+impl HttpClient for FaultyHttpClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(Storm { faults: self.faults.clone(), inner })
+        SharedHttpConnector::new(FaultyConnector { faults: self.faults.clone(), inner })
     }
 }
 
 #[derive(Debug)]
-struct Storm {
+struct FaultyConnector {
     faults: Faults,
     inner: SharedHttpConnector,
 }
 
-impl HttpConnector for Storm {
+impl HttpConnector for FaultyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let Some(fault) = self.faults.draw() else { return self.inner.call(request) };
         let inner = self.inner.clone();
@@ -146,57 +146,57 @@ impl HttpConnector for Storm {
             match fault {
                 Fault::Throttled => Ok(throttled()),
                 Fault::Conflict => Ok(conflict(operation(&request))),
-                Fault::Failed => Ok(refusal(500, "InternalServerError", "")),
-                Fault::ResetBefore => Err(reset()),
-                Fault::ResetAfter => inner.call(request).await.and(Err(reset())),
-                Fault::Late => {
+                Fault::Failed => Ok(error_response(500, "InternalServerError", "")),
+                Fault::ResetBefore => Err(connection_reset()),
+                Fault::ResetAfter => inner.call(request).await.and(Err(connection_reset())),
+                Fault::AnsweredLate => {
                     let answer = inner.call(request).await;
-                    tokio::time::sleep(2 * PATIENCE).await;
+                    tokio::time::sleep(2 * ATTEMPT_TIMEOUT).await;
                     answer
                 }
-                Fault::Stuck => {
+                Fault::AppliedLate => {
                     tokio::spawn(async move {
-                        tokio::time::sleep(10 * PATIENCE).await;
+                        tokio::time::sleep(10 * ATTEMPT_TIMEOUT).await;
                         inner.call(request).await
                     });
-                    Err(reset())
+                    Err(connection_reset())
                 }
             }
         })
     }
 }
 
-/// `PutItem`, from `DynamoDB_20120810.PutItem`.
+/// Returns the operation of a request, for example `PutItem` of `DynamoDB_20120810.PutItem`.
 fn operation(request: &HttpRequest) -> &str {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
     target.split('.').nth(1).unwrap_or_default()
 }
 
 fn throttled() -> HttpResponse {
-    refusal(400, "ProvisionedThroughputExceededException", "")
+    error_response(400, "ProvisionedThroughputExceededException", "")
 }
 
 fn conflict(operation: &str) -> HttpResponse {
     match operation {
-        "PutItem" | "UpdateItem" | "DeleteItem" => refusal(400, "TransactionConflictException", ""),
+        "PutItem" | "UpdateItem" | "DeleteItem" => error_response(400, "TransactionConflictException", ""),
         "TransactWriteItems" => {
             let reasons = r#","CancellationReasons":[{"Code":"TransactionConflict"},{"Code":"None"}]"#;
-            refusal(400, "TransactionCanceledException", reasons)
+            error_response(400, "TransactionCanceledException", reasons)
         }
         _ => throttled(),
     }
 }
 
-/// An error as DynamoDB words it.
-fn refusal(status: u16, code: &str, more: &str) -> HttpResponse {
+/// Returns an error response of DynamoDB.
+fn error_response(status: u16, code: &str, more: &str) -> HttpResponse {
     let body =
-        format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"on demand"{more}}}"#);
-    let status = StatusCode::try_from(status).expect("a status of HTTP");
+        format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"injected"{more}}}"#);
+    let status = StatusCode::try_from(status).expect("a valid status");
     let mut response = HttpResponse::new(status, SdkBody::from(body));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
     response
 }
 
-fn reset() -> ConnectorError {
+fn connection_reset() -> ConnectorError {
     ConnectorError::io(io::Error::from(io::ErrorKind::ConnectionReset).into())
 }

@@ -1,10 +1,9 @@
-//! Events as the HTTP API sends them to a function (payload format 2.0), and requests made of them the way the runtime
-//! makes them.
+//! Events that the HTTP API sends to a function (payload format 2.0), and the requests that the runtime makes of them.
 
 use lambda_http::{Request, request};
 use serde_json::{Map, Value, json};
 
-/// An event to be, with what the test cares about.
+/// A builder of an event.
 #[derive(Debug, Clone)]
 pub struct Event {
     method: &'static str,
@@ -18,10 +17,10 @@ pub struct Event {
 }
 
 impl Event {
-    /// A call of a route: `"GET /v1/inboxes/{inboxId}"` with the values of its parameters.
+    /// Starts an event of a route such as `"GET /v1/inboxes/{inboxId}"`, with the values of its parameters.
     ///
     /// # Panics
-    /// When the route is not a method and a path.
+    /// If the route is not a method and a path.
     pub fn new(route: &'static str, parameters: &[(&str, &str)]) -> Self {
         let (method, template) = route.split_once(' ').expect("a method and a path");
         let fill = |path: String, (name, value): &(&str, &str)| path.replace(&format!("{{{name}}}"), value);
@@ -37,7 +36,7 @@ impl Event {
         }
     }
 
-    /// As a user whose token carries the standard claims.
+    /// Signs in a user with the standard claims.
     #[must_use]
     pub fn user(self, organization: &str, user: &str) -> Self {
         self.claims(json!({
@@ -45,47 +44,47 @@ impl Event {
         }))
     }
 
-    /// With these claims, all strings, as the gateway hands them over.
+    /// Sets the claims of the token. The gateway passes all values as strings.
     #[must_use]
     pub fn claims(mut self, claims: Value) -> Self {
         self.claims = Some(claims);
         self
     }
 
-    /// With this raw query.
+    /// Sets the raw query.
     #[must_use]
     pub fn query(mut self, query: &str) -> Self {
         query.clone_into(&mut self.query);
         self
     }
 
-    /// With this header.
+    /// Sets a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.insert(name.to_lowercase(), value.into());
         self
     }
 
-    /// With this JSON body.
+    /// Sets a JSON body.
     #[must_use]
     pub fn json(self, body: &Value) -> Self {
         self.header("content-type", "application/json").raw(body.to_string())
     }
 
-    /// With this form body, which the gateway sends in base64.
+    /// Sets a form body.
     #[must_use]
     pub fn form(self, body: &str) -> Self {
         self.header("content-type", "application/x-www-form-urlencoded").raw(body)
     }
 
-    /// With this body.
+    /// Sets the body. The event carries it as Base64.
     #[must_use]
     pub fn raw(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
 
-    /// The event as JSON.
+    /// Returns the event as JSON.
     pub fn event(&self) -> Value {
         use base64::{Engine, prelude::BASE64_STANDARD};
         let authorizer =
@@ -115,11 +114,11 @@ impl Event {
         })
     }
 
-    /// The request that a handler gets.
+    /// Returns the request that a handler gets.
     ///
     /// # Panics
-    /// When the runtime cannot read the event, which is a fault of this builder.
+    /// If the runtime cannot parse the event.
     pub fn request(&self) -> Request {
-        request::from_str(&self.event().to_string()).expect("an event of the HTTP API")
+        request::from_str(&self.event().to_string()).expect("a valid event of the HTTP API")
     }
 }

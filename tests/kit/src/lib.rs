@@ -1,19 +1,29 @@
-//! What tests below the journeys stand on: a DynamoDB engine in the process, with the table that `template.yaml`
-//! describes, a meter of what it is asked and faults on the way to it; the carrier simulator, a queue, hosts that die, and
-//! events as the HTTP API sends them.
+//! Fixtures for tests that run without the local cloud.
+//!
+//! [`build`] makes domain values with defaults, and [`TestApp`] starts every service that a function talks to: a DynamoDB
+//! engine with the table of `template.yaml`, the carrier simulator, an object store and a queue. [`gateway::Event`] makes
+//! the events of the HTTP API. [`faults`], [`crash`] and [`meter`] come between a client and its service: they make
+//! requests fail, stop a host, and count capacity units.
 
 #![allow(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
-    reason = "a test whose ground breaks away should say so"
+    reason = "a fixture that cannot be set up fails its test"
 )]
 
+pub mod app;
+pub mod build;
 pub mod carrier;
+pub mod clock;
+pub mod crash;
 pub mod docs;
 pub mod engine;
 pub mod faults;
 pub mod gateway;
 pub mod meter;
-pub mod mortal;
 pub mod queue;
+pub mod s3;
 pub mod template;
+pub mod twilio;
+
+pub use app::TestApp;

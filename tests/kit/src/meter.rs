@@ -1,4 +1,4 @@
-//! Counts what the stores ask of the table: requests, read units, write units; all together, and for each request and index.
+//! Counts the requests, read units and write units of a client, in total and for each request and index.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -31,19 +31,19 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::interceptors::context::{Error, Input, Output};
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
-/// What some calls cost together.
+/// The cost of some calls.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Bill {
-    /// Requests on the wire, retries included.
+    /// HTTP requests, retries included.
     pub requests: u32,
     /// Read units.
     pub read: f64,
-    /// Write units, those of the indexes included.
+    /// Write units, indexes included.
     pub write: f64,
 }
 
 impl Bill {
-    /// So many requests, read units and write units.
+    /// Returns a cost with these amounts.
     pub fn new(requests: u32, read: f64, write: f64) -> Self {
         Self { requests, read, write }
     }
@@ -76,8 +76,8 @@ impl Bill {
         }
     }
 
-    /// A refusal carries no figure, and DynamoDB charges it: one unit for the item that a condition was checked on, and
-    /// two for each item of a canceled transaction, as if it had been written (rows here are below 1 KB).
+    /// Adds a refused write. The answer contains no capacity, but DynamoDB charges it: one unit for the item of a failed
+    /// condition, and two for each item of a canceled transaction (items here are smaller than 1 KB).
     fn refused(&mut self, error: &Error) {
         let put = error.downcast_ref::<PutItemError>();
         let update = error.downcast_ref::<UpdateItemError>();
@@ -110,14 +110,14 @@ impl fmt::Display for Bill {
     }
 }
 
-/// What one request cost, and where.
+/// The cost of one request.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Charge {
-    /// Partition and sort key of each item that it names; none for a query.
+    /// Partition and sort key of each item it names. Empty for a query.
     pub items: Vec<(String, String)>,
-    /// The whole request.
+    /// The cost of the whole request.
     pub bill: Bill,
-    /// Of its units, those of each index.
+    /// The units of each index.
     pub indexes: BTreeMap<String, f64>,
 }
 
@@ -142,7 +142,7 @@ impl Charge {
 
 type Item = HashMap<String, AttributeValue>;
 
-/// What a request names, kept until its answer.
+/// The items of a request, stored until its answer.
 #[derive(Debug, Clone)]
 struct Named(Vec<(String, String)>);
 
@@ -150,7 +150,7 @@ impl Storable for Named {
     type Storer = StoreReplace<Self>;
 }
 
-/// The items that a request names by their keys.
+/// Returns the keys of the items that a request names.
 fn items(input: &Input) -> Vec<(String, String)> {
     let mut keys: Vec<Option<&Item>> = Vec::new();
     if let Some(get) = input.downcast_ref::<GetItemInput>() {
@@ -179,7 +179,7 @@ fn key(write: &TransactWriteItem) -> Option<&Item> {
     put.or(update).or(delete).or(check)
 }
 
-/// What an answer says about its cost, where an index can have a part in it.
+/// Returns the consumed capacity of operations that can use an index.
 fn consumed(output: &Output) -> Vec<&ConsumedCapacity> {
     if let Some(queried) = output.downcast_ref::<QueryOutput>() {
         queried.consumed_capacity().into_iter().collect()
@@ -196,7 +196,7 @@ fn consumed(output: &Output) -> Vec<&ConsumedCapacity> {
     }
 }
 
-/// Asks for the consumed capacity of every operation, and adds it up.
+/// Requests the consumed capacity of every operation and adds it up.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
     bill: Arc<Mutex<Bill>>,
@@ -204,12 +204,12 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// All since the beginning.
+    /// Returns the total.
     pub fn bill(&self) -> Bill {
         *self.bill.lock().unwrap()
     }
 
-    /// Each request that was answered since the charges were last taken; one that was repeated is told once.
+    /// Removes and returns the charges of all answered requests. A retried request is one charge.
     pub fn take_charges(&self) -> Vec<Charge> {
         std::mem::take(&mut self.charges.lock().unwrap())
     }

@@ -1,4 +1,4 @@
-//! The lock's operations on a row in memory, each under the condition that the table would check.
+//! The lock's operations on an item in memory, each under the condition that the table checks.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use shared_domain::{
     user::UserRef,
 };
 
-/// A term of a condition, or a property of the token, that can be left out.
+/// A term of a condition, or a property of the fencing token, that can be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Term {
-    /// Acquire: what nobody holds is free.
-    FreeWhenHeldByNobody,
-    /// Acquire: what I hold I get again.
-    FreeToItsHolder,
-    /// Acquire: free when the lease has ended.
-    FreeAfterLeaseEnd,
-    /// Acquire: free when the idle release has come.
-    FreeAfterIdleEnd,
-    /// Acquire: not before the skew has passed.
-    FreeAfterSkew,
-    /// Acquire: a colleague's live lease refuses.
-    NotAColleagues,
+    /// Acquire: a lock without a holder is free.
+    AcquireWhenFree,
+    /// Acquire: the holder can acquire again.
+    AcquireAgain,
+    /// Acquire: a lock is free after its lease.
+    AcquireAfterLease,
+    /// Acquire: a lock is free after its idle release.
+    AcquireAfterIdleRelease,
+    /// Acquire: a lock is free only after the clock skew has also passed.
+    AcquireAfterSkew,
+    /// Acquire: a live lease of another user refuses.
+    AcquireRefused,
     /// Reply: by the holder.
     ReplyHolder,
     /// Reply: with the current token.
     ReplyToken,
-    /// Reply: before the lease's end.
+    /// Reply: before the end of the lease.
     ReplyLeaseEnd,
     /// Reply: before the idle release.
     ReplyIdleEnd,
@@ -36,31 +36,31 @@ pub enum Term {
     RenewHolder,
     /// Renew: with the current token.
     RenewToken,
-    /// Renew: before the lease's end.
+    /// Renew: before the end of the lease.
     RenewLeaseEnd,
     /// Renew: before the idle release.
     RenewIdleEnd,
     /// Release: by the holder.
     ReleaseHolder,
-    /// Release: of the current token.
+    /// Release: with the current token.
     ReleaseToken,
-    /// Break: of the token that was seen.
+    /// Break: of the token that the admin saw.
     BreakToken,
-    /// Each acquisition makes the fence grow.
+    /// Each acquisition increments the fence.
     FenceGrows,
-    /// What tidies up after an end leaves the fence.
+    /// Deletion of an expired lock keeps the fence.
     FenceStays,
 }
 
 impl Term {
-    /// All of them.
+    /// All terms.
     pub const ALL: [Self; 19] = [
-        Self::FreeWhenHeldByNobody,
-        Self::FreeToItsHolder,
-        Self::FreeAfterLeaseEnd,
-        Self::FreeAfterIdleEnd,
-        Self::FreeAfterSkew,
-        Self::NotAColleagues,
+        Self::AcquireWhenFree,
+        Self::AcquireAgain,
+        Self::AcquireAfterLease,
+        Self::AcquireAfterIdleRelease,
+        Self::AcquireAfterSkew,
+        Self::AcquireRefused,
         Self::ReplyHolder,
         Self::ReplyToken,
         Self::ReplyLeaseEnd,
@@ -77,20 +77,20 @@ impl Term {
     ];
 }
 
-/// The conditions, whole or without one term. A term is left out by showing the rule a row, a user or a token for which
-/// it holds anyhow; what is decided is always the rule's decision.
+/// The conditions, complete or without one term. A term is left out by giving the rule an item, a user or a token for
+/// which the term is always true. The rule itself always decides.
 #[derive(Debug, Clone, Copy)]
 pub struct Conditions {
-    /// The lock's times.
+    /// The durations of the lock.
     pub policy: LockPolicy,
-    /// What is left out.
+    /// The term that is left out.
     pub without: Option<Term>,
 }
 
-/// An end that never comes.
+/// An end that is never reached.
 const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
 
-/// The terms of one condition on holder, token and both ends.
+/// The terms of a condition on holder, token and both ends.
 struct Terms {
     holder: Term,
     token: Term,
@@ -112,129 +112,129 @@ const RENEW: Terms = Terms {
 };
 
 impl Conditions {
-    /// All terms.
-    pub fn whole(policy: LockPolicy) -> Self {
+    /// Returns the complete conditions.
+    pub fn complete(policy: LockPolicy) -> Self {
         Self { policy, without: None }
     }
 
-    fn lacks(&self, term: Term) -> bool {
+    fn omits(&self, term: Term) -> bool {
         self.without == Some(term)
     }
 
-    /// [`lock::acquire`].
+    /// Applies [`lock::acquire`].
     ///
     /// # Errors
-    /// [`Denied`].
-    pub fn acquire(&self, row: &mut LockState, user: &UserRef, now: Timestamp) -> Result<Lease, Denied> {
-        let (mut seen, mut policy, mut asks) = (row.clone(), self.policy, user.clone());
+    /// If another user holds the lock.
+    pub fn acquire(&self, item: &mut LockState, user: &UserRef, now: Timestamp) -> Result<Lease, Denied> {
+        let (mut seen, mut policy, mut requester) = (item.clone(), self.policy, user.clone());
         match (&mut seen.lease, self.without) {
-            (None, Some(Term::FreeWhenHeldByNobody)) => {
-                let nobody = UserRef { id: UserId::parse("nobody").unwrap(), name: String::new() };
-                return Err(Denied { holder: nobody, expires_at: now });
+            (None, Some(Term::AcquireWhenFree)) => {
+                let other = UserRef { id: UserId::parse("nobody").unwrap(), name: String::new() };
+                return Err(Denied { holder: other, expires_at: now });
             }
-            (Some(_), Some(Term::FreeToItsHolder)) => asks.id = UserId::parse("stranger").unwrap(),
-            (Some(lease), Some(Term::FreeAfterLeaseEnd)) => lease.expires_at = NEVER,
-            (Some(lease), Some(Term::FreeAfterIdleEnd)) => lease.idle_release_at = NEVER,
-            (_, Some(Term::FreeAfterSkew)) => policy.skew = Duration::ZERO,
-            (_, Some(Term::NotAColleagues)) => seen.lease = None,
+            (Some(_), Some(Term::AcquireAgain)) => requester.id = UserId::parse("stranger").unwrap(),
+            (Some(lease), Some(Term::AcquireAfterLease)) => lease.expires_at = NEVER,
+            (Some(lease), Some(Term::AcquireAfterIdleRelease)) => lease.idle_release_at = NEVER,
+            (_, Some(Term::AcquireAfterSkew)) => policy.skew = Duration::ZERO,
+            (_, Some(Term::AcquireRefused)) => seen.lease = None,
             _ => {}
         }
-        let mut lease = lock::acquire(&seen, &asks, now, &policy)?;
+        let mut lease = lock::acquire(&seen, &requester, now, &policy)?;
         lease.holder = user.clone();
-        if self.lacks(Term::FenceGrows) {
-            lease.token = row.fence.max(FencingToken::new(1));
+        if self.omits(Term::FenceGrows) {
+            lease.token = item.fence.max(FencingToken::new(1));
         }
-        row.fence = lease.token;
-        row.lease = Some(lease.clone());
+        item.fence = lease.token;
+        item.lease = Some(lease.clone());
         Ok(lease)
     }
 
-    /// [`lock::guard`] of a reply that shows a token.
+    /// Applies [`lock::guard`] to a reply with a token.
     ///
     /// # Errors
-    /// [`LockViolation`].
+    /// If the lock does not allow the reply.
     pub fn reply(
         &self,
-        row: &LockState,
+        item: &LockState,
         user: &UserId,
         token: FencingToken,
         now: Timestamp,
     ) -> Result<(), LockViolation> {
-        let (seen, user, token) = self.shown(&REPLY, row, user, token);
+        let (seen, user, token) = self.given_to_rule(&REPLY, item, user, token);
         lock::guard(&seen, &user, Some(token), now)
     }
 
-    /// [`lock::renew`].
+    /// Applies [`lock::renew`].
     ///
     /// # Errors
-    /// [`LostLock`].
+    /// If the user has lost the lock.
     pub fn renew(
         &self,
-        row: &mut LockState,
+        item: &mut LockState,
         user: &UserId,
         token: FencingToken,
         active: bool,
         now: Timestamp,
     ) -> Result<Lease, LostLock> {
-        let (seen, user, token) = self.shown(&RENEW, row, user, token);
+        let (seen, user, token) = self.given_to_rule(&RENEW, item, user, token);
         let mut renewed = lock::renew(&seen, &user, token, active, now, &self.policy)?;
-        if let Some(before) = row.lease.as_ref().filter(|_| !active) {
+        if let Some(before) = item.lease.as_ref().filter(|_| !active) {
             renewed.idle_release_at = before.idle_release_at;
         }
-        row.lease = Some(renewed.clone());
+        item.lease = Some(renewed.clone());
         Ok(renewed)
     }
 
-    /// Gives the lock back if it is this one: `lockHolder.id = :me AND fence = :token`.
-    pub fn release(&self, row: &mut LockState, user: &UserId, token: FencingToken) -> bool {
-        let Some(lease) = &row.lease else { return false };
-        let holder = lease.holder.id == *user || self.lacks(Term::ReleaseHolder);
-        let released = holder && (row.fence == token || self.lacks(Term::ReleaseToken));
+    /// Releases the lock if the condition holds: `lockHolder.id = :me AND fence = :token`.
+    pub fn release(&self, item: &mut LockState, user: &UserId, token: FencingToken) -> bool {
+        let Some(lease) = &item.lease else { return false };
+        let holder = lease.holder.id == *user || self.omits(Term::ReleaseHolder);
+        let released = holder && (item.fence == token || self.omits(Term::ReleaseToken));
         if released {
-            row.lease = None;
+            item.lease = None;
         }
         released
     }
 
-    /// Takes the lock away if it is this one: `attribute_exists(lockHolder) AND fence = :token`.
-    pub fn break_lock(&self, row: &mut LockState, by: &UserRef, token: FencingToken) -> bool {
-        let broken = row.lease.is_some() && (row.fence == token || self.lacks(Term::BreakToken));
+    /// Breaks the lock if the condition holds: `attribute_exists(lockHolder) AND fence = :token`.
+    pub fn break_lock(&self, item: &mut LockState, by: &UserRef, token: FencingToken) -> bool {
+        let broken = item.lease.is_some() && (item.fence == token || self.omits(Term::BreakToken));
         if broken {
-            row.lease = None;
-            row.broken = Some(BrokenLock { token, by: by.clone() });
+            item.lease = None;
+            item.broken = Some(BrokenLock { token, by: by.clone() });
         }
         broken
     }
 
-    /// Somebody removes what has ended, at whatever time, as DynamoDB's time to live would. Nothing of ours does; should it
-    /// ever, the fence must stay.
-    pub fn tidy(&self, row: &mut LockState) {
-        row.lease = None;
-        if self.lacks(Term::FenceStays) {
-            row.fence = FencingToken::default();
+    /// Deletes an expired lock, as DynamoDB's time to live would. The product does not do this; if it ever does, the fence
+    /// must remain.
+    pub fn delete_expired(&self, item: &mut LockState) {
+        item.lease = None;
+        if self.omits(Term::FenceStays) {
+            item.fence = FencingToken::default();
         }
     }
 
-    /// Row, user and token as the rule sees them.
-    fn shown(
+    /// Returns item, user and token as they are given to the rule.
+    fn given_to_rule(
         &self,
         terms: &Terms,
-        row: &LockState,
+        item: &LockState,
         user: &UserId,
         token: FencingToken,
     ) -> (LockState, UserId, FencingToken) {
-        let (mut seen, mut user, mut token) = (row.clone(), user.clone(), token);
+        let (mut seen, mut user, mut token) = (item.clone(), user.clone(), token);
         if let Some(lease) = &mut seen.lease {
-            if self.lacks(terms.holder) {
+            if self.omits(terms.holder) {
                 user = lease.holder.id.clone();
             }
-            if self.lacks(terms.token) {
+            if self.omits(terms.token) {
                 token = lease.token;
             }
-            if self.lacks(terms.lease_end) {
+            if self.omits(terms.lease_end) {
                 lease.expires_at = NEVER;
             }
-            if self.lacks(terms.idle_end) {
+            if self.omits(terms.idle_end) {
                 lease.idle_release_at = NEVER;
             }
         }

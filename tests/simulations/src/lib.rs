@@ -1,8 +1,8 @@
-//! What is promised of the lock, tried out at length: every interleaving of a small model, and millions of cycles of a
-//! simulated office with clocks that are wrong.
+//! The conversation lock in simulation: [`model`] checks every interleaving of a small model, and [`lock_simulation`]
+//! runs millions of cycles of many users with wrong clocks.
 //!
-//! Both stand on [`conditions`], which asks the rules of [`shared_domain::lock`] as the table's conditions do, and can
-//! leave out one term of them: a simulation that finds nothing is worth what it finds when a rule is broken.
+//! Both use [`conditions`], which applies the rules of [`shared_domain::lock`] as the table's conditions do. Each term of
+//! a condition can be left out, to prove that the simulations notice it.
 
 #![allow(
     clippy::missing_panics_doc,

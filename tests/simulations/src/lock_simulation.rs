@@ -1,9 +1,9 @@
-//! An office in virtual time: many contenders for a few conversations, with clocks that are wrong and jump, requests that
-//! are late, come twice or whose answer is lost, and holders that are paused between looking at the clock and writing.
+//! Many users compete for a few conversations in virtual time. Clocks are wrong and jump. Requests are late, are sent
+//! twice, or lose their answer. Holders pause between reading the clock and writing.
 //!
-//! A contender opens a conversation, reads a counter, does what people do, and with each reply writes the counter one
-//! higher than it read. The office knows by itself whose lock it is, so a reply under any other, a token that does not
-//! rise, and a counter that somebody else has moved are seen whatever the row says. All entropy comes from the seed.
+//! A contender acquires the lock, reads a counter, works for some time, and increments the counter with each reply. The
+//! simulation tracks whose lock it is by itself, so it detects a reply under another lock, a token that does not increase,
+//! and a counter that another user has changed, whatever the item contains. All randomness comes from the seed.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -19,98 +19,74 @@ use crate::conditions::{Conditions, Term};
 const START: i64 = 1_800_000_000_000;
 const SECOND: i64 = 1_000;
 
-/// How an office is set up.
+/// The settings of one run.
 #[derive(Debug, Clone, Copy)]
-pub struct Office {
-    /// All entropy comes from it.
+pub struct Scenario {
+    /// The seed of all randomness.
     pub seed: u64,
-    /// Front ends; four of each thirty-two are the second tab of somebody.
+    /// The number of clients. Four of each 32 are a second browser tab of the same user.
     pub contenders: usize,
-    /// How often each of them opens a conversation.
+    /// How often each client tries to acquire a lock.
     pub cycles: u32,
-    /// Conversations.
+    /// The number of conversations.
     pub conversations: usize,
-    /// How far a clock is off, in either direction, in milliseconds.
+    /// The largest clock error in either direction, in milliseconds.
     pub skew: i64,
-    /// Left out of the conditions.
+    /// The term that is left out of the conditions.
     pub without: Option<Term>,
 }
 
-/// What happened.
+/// What happened in a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Conversations opened or refused.
+    /// Acquisitions tried.
     pub cycles: u64,
-    /// Locks given.
+    /// Locks granted.
     pub granted: u64,
     /// Locks refused.
     pub denied: u64,
-    /// Locks taken over after an end.
+    /// Locks taken over from another user after their end.
     pub taken_over: u64,
-    /// Replies taken.
+    /// Replies accepted.
     pub replies: u64,
-    /// Holders paused between looking at the clock and writing.
+    /// Replies with a pause between reading the clock and writing.
     pub paused: u64,
-    /// Replies under a lock that was somebody else's, or another, by then.
+    /// Replies tried without the current lock.
     pub stale: u64,
-    /// What must never happen, the first of it.
+    /// The first violation of a guarantee.
     pub violation: Option<String>,
 }
 
-/// A request as the table gets it, with the answer of the rule.
+/// A request to the table, with the answer of the rule.
 #[derive(Debug, Clone)]
-pub struct Step {
-    /// Which conversation.
+#[expect(missing_docs, reason = "the names of the fields say it all")]
+pub struct Request {
     pub conversation: usize,
-    /// What the clock of the host showed.
+    /// The time on the clock of the host.
     pub at: Timestamp,
-    /// Who.
     pub user: UserRef,
-    /// What, and the answer.
-    pub what: What,
+    pub operation: Operation,
 }
 
-/// Requests and answers.
+/// An operation on the lock and its answer.
 #[derive(Debug, Clone)]
-pub enum What {
-    /// Open to answer.
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum Operation {
     Acquire(Result<Lease, Denied>),
-    /// Still there.
-    Renew {
-        /// What is shown.
-        token: FencingToken,
-        /// Whether anything was done.
-        active: bool,
-        /// The answer.
-        answer: Result<Lease, LostLock>,
-    },
-    /// A reply.
-    Reply {
-        /// What is shown.
-        token: FencingToken,
-        /// The answer.
-        answer: Result<(), LockViolation>,
-    },
-    /// Leave.
-    Release {
-        /// What is shown.
-        token: FencingToken,
-    },
-    /// An admin takes it away.
-    Break {
-        /// What the admin saw.
-        token: FencingToken,
-    },
+    Renew { token: FencingToken, active: bool, answer: Result<Lease, LostLock> },
+    Reply { token: FencingToken, answer: Result<(), LockViolation> },
+    Release { token: FencingToken },
+    Break { token: FencingToken },
 }
 
-/// The stack's own times. How many locks one may have is not what is tried here.
+/// Returns the default durations. The limit of locks per user is out of scope and practically off.
 pub fn policy() -> LockPolicy {
     LockPolicy { per_user: 1_000, ..LockPolicy::default() }
 }
 
-/// Runs an office to its end, or to its first violation. Every request goes to `watch`.
-pub fn run(office: Office, mut watch: impl FnMut(Step)) -> Tally {
-    let mut run = Run::new(office);
+/// Runs a scenario to its end or to its first violation. Passes every request to `watch`.
+pub fn run(scenario: Scenario, mut watch: impl FnMut(Request)) -> Tally {
+    let mut run = Run::new(scenario);
     while let Some(Reverse(event)) = run.events.pop() {
         run.now = event.at;
         run.step(event, &mut watch);
@@ -121,20 +97,20 @@ pub fn run(office: Office, mut watch: impl FnMut(Step)) -> Tally {
     run.tally
 }
 
-/// What a contender is about to have applied.
+/// What a contender does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wish {
-    Begin,
+enum Action {
+    StartCycle,
     Acquire,
     Think,
     Renew { token: u64, active: bool },
-    Reply { token: u64, wrote: u64 },
+    Reply { token: u64, counter_after: u64 },
     Release { token: u64 },
     Break { token: u64 },
 }
 
-/// Something that happens at a true time. `read` is what the clock showed when the request was made. A twin is a request
-/// that the SDK sent twice: nobody waits for its answer.
+/// An action at a true time. `read` is the time on the contender's clock when it made the request. A duplicate is a
+/// request that the SDK sent again; its answer is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Event {
     at: i64,
@@ -142,30 +118,30 @@ struct Event {
     who: usize,
     conversation: usize,
     read: i64,
-    wish: Wish,
-    twin: bool,
+    action: Action,
+    duplicate: bool,
 }
 
-/// A front end.
+/// A client.
 #[derive(Debug)]
 struct Contender {
     user: UserRef,
     clock: i64,
     cycles: u32,
     token: u64,
-    /// The counter as it was read, or written, last.
+    /// The counter as this contender last read or wrote it.
     counter: u64,
     left: u32,
-    /// Keeps the lock without doing anything, and replies at last.
-    away: bool,
+    /// Keeps the lock without activity and replies at the end.
+    idle: bool,
 }
 
-/// A conversation, and what the office knows of it.
+/// A conversation, and what the simulation tracks about it.
 #[derive(Debug, Default)]
 struct Conversation {
-    row: LockState,
+    item: LockState,
     counter: u64,
-    /// Whose lock it is, by contender and token; and until when.
+    /// The current lock.
     grant: Option<Grant>,
     highest: u64,
     replied: Option<(u64, UserId)>,
@@ -179,7 +155,7 @@ struct Grant {
 }
 
 struct Run {
-    office: Office,
+    scenario: Scenario,
     conditions: Conditions,
     entropy: fastrand::Rng,
     contenders: Vec<Contender>,
@@ -191,261 +167,265 @@ struct Run {
 }
 
 impl Run {
-    fn new(office: Office) -> Self {
-        let mut entropy = fastrand::Rng::with_seed(office.seed);
-        let users = (office.contenders * 7).div_ceil(8);
+    fn new(scenario: Scenario) -> Self {
+        let mut entropy = fastrand::Rng::with_seed(scenario.seed);
+        let users = (scenario.contenders * 7).div_ceil(8);
         let contender = |place: usize, entropy: &mut fastrand::Rng| Contender {
             user: UserRef {
                 id: UserId::parse(&format!("user-{}", place % users)).unwrap(),
                 name: "U".into(),
             },
-            clock: entropy.i64(-office.skew..=office.skew),
-            cycles: office.cycles,
+            clock: entropy.i64(-scenario.skew..=scenario.skew),
+            cycles: scenario.cycles,
             token: 0,
             counter: 0,
             left: 0,
-            away: false,
+            idle: false,
         };
-        let contenders = (0..office.contenders).map(|place| contender(place, &mut entropy)).collect();
+        let contenders = (0..scenario.contenders).map(|place| contender(place, &mut entropy)).collect();
         let mut run = Self {
-            office,
-            conditions: Conditions { policy: policy(), without: office.without },
+            scenario,
+            conditions: Conditions { policy: policy(), without: scenario.without },
             contenders,
-            conversations: std::iter::repeat_with(Conversation::default).take(office.conversations).collect(),
+            conversations: std::iter::repeat_with(Conversation::default)
+                .take(scenario.conversations)
+                .collect(),
             events: BinaryHeap::new(),
             order: 0,
             now: START,
             tally: Tally::default(),
             entropy,
         };
-        for who in 0..office.contenders {
+        for who in 0..scenario.contenders {
             let later = run.entropy.i64(0..10 * SECOND);
-            run.after(later, who, 0, Wish::Begin);
+            run.schedule(later, who, 0, Action::StartCycle);
         }
         run
     }
 
-    fn wrong(&mut self, what: String) {
-        let (seed, now) = (self.office.seed, self.now - START);
-        self.tally.violation.get_or_insert(format!("{what}, {now} ms after the start; SEED={seed}"));
+    fn report(&mut self, violation: String) {
+        let (seed, now) = (self.scenario.seed, self.now - START);
+        self.tally.violation.get_or_insert(format!("{violation}, {now} ms after the start; SEED={seed}"));
     }
 
     fn clock(&self, who: usize) -> i64 {
         self.now + self.contenders[who].clock
     }
 
-    fn likely(&mut self, percent: u32) -> bool {
+    fn happens(&mut self, percent: u32) -> bool {
         self.entropy.u32(0..100) < percent
     }
 
-    /// Something happens so many milliseconds later; the clock is looked at now.
-    fn after(&mut self, delay: i64, who: usize, conversation: usize, wish: Wish) {
+    /// Schedules an action after `delay` milliseconds. The contender reads its clock now.
+    fn schedule(&mut self, delay: i64, who: usize, conversation: usize, action: Action) {
         self.order += 1;
         let (at, read, order) = (self.now + delay, self.clock(who), self.order);
-        self.events.push(Reverse(Event { at, order, who, conversation, read, wish, twin: false }));
+        self.events.push(Reverse(Event { at, order, who, conversation, read, action, duplicate: false }));
     }
 
-    /// Sends a request: mostly fast, sometimes late, sometimes twice.
-    fn send(&mut self, who: usize, conversation: usize, wish: Wish) {
-        let late = self.likely(3);
+    /// Sends a request: usually soon, sometimes late, sometimes twice.
+    fn send(&mut self, who: usize, conversation: usize, action: Action) {
+        let late = self.happens(3);
         let delay = self.entropy.i64(if late { 0..5 * SECOND } else { 1..80 });
-        self.after(delay, who, conversation, wish);
-        if self.likely(1) {
+        self.schedule(delay, who, conversation, action);
+        if self.happens(1) {
             let again = delay + self.entropy.i64(0..30 * SECOND);
-            self.twin(again, who, conversation, wish);
+            self.duplicate(again, who, conversation, action);
         }
     }
 
-    /// A request for whose answer nobody waits.
-    fn twin(&mut self, delay: i64, who: usize, conversation: usize, wish: Wish) {
+    /// Sends a request whose answer is ignored.
+    fn duplicate(&mut self, delay: i64, who: usize, conversation: usize, action: Action) {
         self.order += 1;
         let (at, read, order) = (self.now + delay, self.clock(who), self.order);
-        self.events.push(Reverse(Event { at, order, who, conversation, read, wish, twin: true }));
+        self.events.push(Reverse(Event { at, order, who, conversation, read, action, duplicate: true }));
     }
 
-    fn step(&mut self, event: Event, watch: &mut impl FnMut(Step)) {
-        let Event { who, conversation, read, wish, twin, .. } = event;
+    fn step(&mut self, event: Event, watch: &mut impl FnMut(Request)) {
+        let Event { who, conversation, read, action, duplicate, .. } = event;
         let (user, at) = (self.contenders[who].user.clone(), Timestamp::from_millis(read));
-        let tell = |what| Step { conversation, at, user: user.clone(), what };
-        match wish {
-            Wish::Begin => self.begin(who),
-            Wish::Think => self.think(who, conversation),
-            Wish::Acquire => {
-                let row = &mut self.conversations[conversation].row;
-                let answer = self.conditions.acquire(row, &user, at);
-                watch(tell(What::Acquire(answer.clone())));
-                self.acquired(event, answer);
+        let request = |operation| Request { conversation, at, user: user.clone(), operation };
+        match action {
+            Action::StartCycle => self.start_cycle(who),
+            Action::Think => self.handle_think(who, conversation),
+            Action::Acquire => {
+                let item = &mut self.conversations[conversation].item;
+                let answer = self.conditions.acquire(item, &user, at);
+                watch(request(Operation::Acquire(answer.clone())));
+                self.handle_acquired(event, answer);
             }
-            Wish::Renew { token, active } => {
+            Action::Renew { token, active } => {
                 let token = FencingToken::new(token);
-                let row = &mut self.conversations[conversation].row;
-                let answer = self.conditions.renew(row, &user.id, token, active, at);
-                watch(tell(What::Renew { token, active, answer: answer.clone() }));
+                let item = &mut self.conversations[conversation].item;
+                let answer = self.conditions.renew(item, &user.id, token, active, at);
+                watch(request(Operation::Renew { token, active, answer: answer.clone() }));
                 if let Ok(lease) = &answer {
-                    self.renewed(event, lease);
+                    self.handle_renewed(event, lease);
                 }
-                if !twin {
+                if !duplicate {
                     let lost = answer.is_err();
-                    self.go_on(who, conversation, lost);
+                    self.continue_cycle(who, conversation, lost);
                 }
             }
-            Wish::Reply { wrote, .. } if twin && self.conversations[conversation].counter >= wrote => {
-                // The message is there: the table refuses the twin by the message's own id.
+            Action::Reply { counter_after, .. }
+                if duplicate && self.conversations[conversation].counter >= counter_after =>
+            {
+                // The message is stored already: the table refuses the duplicate by its message id.
             }
-            Wish::Reply { token, wrote } => {
+            Action::Reply { token, counter_after } => {
                 let shown = FencingToken::new(token);
-                let row = &self.conversations[conversation].row;
-                let answer = self.conditions.reply(row, &user.id, shown, at);
-                watch(tell(What::Reply { token: shown, answer: answer.clone() }));
+                let item = &self.conversations[conversation].item;
+                let answer = self.conditions.reply(item, &user.id, shown, at);
+                watch(request(Operation::Reply { token: shown, answer: answer.clone() }));
                 let taken = answer.is_ok();
-                self.replied(event, token, wrote, answer);
-                if !twin {
-                    self.contenders[who].counter = wrote;
-                    self.go_on(who, conversation, !taken);
+                self.replied(event, token, counter_after, answer);
+                if !duplicate {
+                    self.contenders[who].counter = counter_after;
+                    self.continue_cycle(who, conversation, !taken);
                 }
             }
-            Wish::Release { token } => {
+            Action::Release { token } => {
                 let shown = FencingToken::new(token);
-                let row = &mut self.conversations[conversation].row;
-                let released = self.conditions.release(row, &user.id, shown);
-                watch(tell(What::Release { token: shown }));
+                let item = &mut self.conversations[conversation].item;
+                let released = self.conditions.release(item, &user.id, shown);
+                watch(request(Operation::Release { token: shown }));
                 if released {
-                    self.ended(conversation, token, Some(&user.id));
+                    self.end_lock(conversation, token, Some(&user.id));
                 }
-                if !twin {
-                    self.next(who);
+                if !duplicate {
+                    self.end_cycle(who);
                 }
             }
-            Wish::Break { token } => {
+            Action::Break { token } => {
                 let shown = FencingToken::new(token);
-                let row = &mut self.conversations[conversation].row;
-                let broken = self.conditions.break_lock(row, &user, shown);
-                watch(tell(What::Break { token: shown }));
+                let item = &mut self.conversations[conversation].item;
+                let broken = self.conditions.break_lock(item, &user, shown);
+                watch(request(Operation::Break { token: shown }));
                 if broken {
-                    self.ended(conversation, token, None);
+                    self.end_lock(conversation, token, None);
                 }
             }
         }
     }
 
-    fn begin(&mut self, who: usize) {
+    fn start_cycle(&mut self, who: usize) {
         if self.contenders[who].cycles == 0 {
             return;
         }
         self.contenders[who].cycles -= 1;
         self.tally.cycles += 1;
-        if self.likely(2) {
-            // The host is another one, or its clock was set.
-            self.contenders[who].clock = self.entropy.i64(-self.office.skew..=self.office.skew);
+        if self.happens(2) {
+            // The request goes to another host, or the clock was adjusted.
+            self.contenders[who].clock = self.entropy.i64(-self.scenario.skew..=self.scenario.skew);
         }
         let conversation = self.entropy.usize(0..self.conversations.len());
-        self.send(who, conversation, Wish::Acquire);
+        self.send(who, conversation, Action::Acquire);
     }
 
-    /// This cycle is over.
-    fn next(&mut self, who: usize) {
+    /// Ends this cycle and schedules the next.
+    fn end_cycle(&mut self, who: usize) {
         let rest = self.entropy.i64(0..40 * SECOND);
-        self.after(rest, who, 0, Wish::Begin);
+        self.schedule(rest, who, 0, Action::StartCycle);
     }
 
-    fn acquired(&mut self, event: Event, answer: Result<Lease, Denied>) {
-        let Event { who, conversation, twin, .. } = event;
+    fn handle_acquired(&mut self, event: Event, answer: Result<Lease, Denied>) {
+        let Event { who, conversation, duplicate, .. } = event;
         let Ok(lease) = answer else {
-            self.denied(event);
+            self.handle_denied(event);
             return;
         };
         self.tally.granted += 1;
         let (token, end) = (lease.token.get(), lease.ends_at().millis());
-        let thread = &self.conversations[conversation];
-        let before = thread.grant;
-        if token <= thread.highest {
-            self.wrong(format!("token {token} after {}", thread.highest));
+        let state = &self.conversations[conversation];
+        let before = state.grant;
+        if token <= state.highest {
+            self.report(format!("token {token} after {}", state.highest));
         }
         if let Some(before) = before
             && self.contenders[before.who].user.id != lease.holder.id
         {
             self.tally.taken_over += 1;
-            let bounded = u128::try_from(2 * self.office.skew).unwrap() <= policy().skew.as_millis();
+            let bounded = u128::try_from(2 * self.scenario.skew).unwrap() <= policy().skew.as_millis();
             if bounded && self.clock(before.who) < before.end {
-                self.wrong(format!(
-                    "token {token} was taken while another clock shows {} as live",
+                self.report(format!(
+                    "token {token} was granted while token {} is live on another clock",
                     before.token
                 ));
             }
         }
-        let thread = &mut self.conversations[conversation];
-        thread.highest = thread.highest.max(token);
-        thread.grant = Some(Grant { who, token, end });
-        let counter = thread.counter;
-        if twin {
+        let state = &mut self.conversations[conversation];
+        state.highest = state.highest.max(token);
+        state.grant = Some(Grant { who, token, end });
+        let counter = state.counter;
+        if duplicate {
             return;
         }
-        if self.likely(2) {
-            self.next(who); // the answer was lost, and nobody comes back for it
+        if self.happens(2) {
+            self.end_cycle(who); // the answer was lost and the user left
             return;
         }
-        let away = self.likely(3);
-        let left = self.entropy.u32(if away { 10..30 } else { 0..4 });
+        let idle = self.happens(3);
+        let left = self.entropy.u32(if idle { 10..30 } else { 0..4 });
         let contender = &mut self.contenders[who];
-        (contender.token, contender.counter, contender.left, contender.away) = (token, counter, left, away);
-        if self.likely(1) {
+        (contender.token, contender.counter, contender.left, contender.idle) = (token, counter, left, idle);
+        if self.happens(1) {
             let (admin, delay) =
                 (self.entropy.usize(0..self.contenders.len()), self.entropy.i64(0..60 * SECOND));
-            self.after(delay, admin, conversation, Wish::Break { token });
+            self.schedule(delay, admin, conversation, Action::Break { token });
         }
-        self.go_on(who, conversation, false);
+        self.continue_cycle(who, conversation, false);
     }
 
-    fn denied(&mut self, event: Event) {
-        let Event { who, conversation, read, twin, .. } = event;
+    fn handle_denied(&mut self, event: Event) {
+        let Event { who, conversation, read, duplicate, .. } = event;
         self.tally.denied += 1;
-        let thread = &self.conversations[conversation];
+        let state = &self.conversations[conversation];
         let skew = i64::try_from(policy().skew.as_millis()).unwrap();
         let user = &self.contenders[who].user.id;
-        let rightly = thread
+        let rightly = state
             .grant
             .is_some_and(|grant| self.contenders[grant.who].user.id != *user && grant.end >= read - skew);
-        let (token, wrote) = (thread.highest, thread.counter + 1);
+        let (token, counter_after) = (state.highest, state.counter + 1);
         if !rightly {
-            self.wrong("a lock was refused that nobody holds".into());
+            self.report("a free lock was refused".into());
         }
-        if self.likely(1) {
-            // Tokens are numbers, and can be guessed.
-            let wish = match self.entropy.u32(0..3) {
-                0 => Wish::Renew { token, active: true },
-                1 => Wish::Reply { token, wrote },
-                _ => Wish::Release { token },
+        if self.happens(1) {
+            // Tokens are numbers and can be guessed.
+            let action = match self.entropy.u32(0..3) {
+                0 => Action::Renew { token, active: true },
+                1 => Action::Reply { token, counter_after },
+                _ => Action::Release { token },
             };
-            self.twin(1, who, conversation, wish);
+            self.duplicate(1, who, conversation, action);
         }
-        if !twin {
-            self.next(who);
+        if !duplicate {
+            self.end_cycle(who);
         }
     }
 
-    fn renewed(&mut self, event: Event, lease: &Lease) {
+    fn handle_renewed(&mut self, event: Event, lease: &Lease) {
         let conversation = event.conversation;
         let end = lease.ends_at().millis();
         let user = &self.contenders[event.who].user.id;
-        let Wish::Renew { token, .. } = event.wish else { return };
+        let Action::Renew { token, .. } = event.action else { return };
         let contenders = &self.contenders;
         match &mut self.conversations[conversation].grant {
             Some(grant) if grant.token == token && contenders[grant.who].user.id == *user => {
                 let late = event.read >= grant.end;
                 grant.end = end;
                 if late {
-                    self.wrong(format!("token {token} was renewed after its end"));
+                    self.report(format!("token {token} was renewed after its end"));
                 }
             }
-            _ => self.wrong(format!("token {token} was renewed, and is not the lock")),
+            _ => self.report(format!("token {token} was renewed and is not the current lock")),
         }
     }
 
-    fn replied(&mut self, event: Event, token: u64, wrote: u64, answer: Result<(), LockViolation>) {
+    fn replied(&mut self, event: Event, token: u64, counter_after: u64, answer: Result<(), LockViolation>) {
         let Event { who, conversation, read, .. } = event;
         let user = self.contenders[who].user.id.clone();
-        let thread = &self.conversations[conversation];
-        let grant = thread.grant;
+        let state = &self.conversations[conversation];
+        let grant = state.grant;
         let mine = grant.filter(|grant| grant.token == token && self.contenders[grant.who].user.id == user);
         if mine.is_none() {
             self.tally.stale += 1;
@@ -453,21 +433,27 @@ impl Run {
         match answer {
             Ok(()) => {
                 self.tally.replies += 1;
-                let other = thread.replied.as_ref().is_some_and(|(under, by)| *under == token && *by != user);
+                let other = state.replied.as_ref().is_some_and(|(under, by)| *under == token && *by != user);
                 if other {
-                    self.wrong(format!("two users replied under token {token}"));
+                    self.report(format!("two users replied under token {token}"));
                 } else if mine.is_none_or(|grant| read >= grant.end) {
-                    self.wrong(format!("a reply under token {token} was taken, and it is not the lock"));
-                } else if self.conversations[conversation].counter + 1 != wrote {
-                    self.wrong(format!("a reply under token {token} was taken over another's"));
+                    self.report(format!(
+                        "a reply was accepted under token {token}, which is not the current lock"
+                    ));
+                } else if self.conversations[conversation].counter + 1 != counter_after {
+                    self.report(format!(
+                        "a reply under token {token} was accepted over that of another user"
+                    ));
                 }
-                let thread = &mut self.conversations[conversation];
-                thread.counter = wrote;
-                thread.replied = Some((token, user));
+                let state = &mut self.conversations[conversation];
+                state.counter = counter_after;
+                state.replied = Some((token, user));
             }
             Err(refused) => {
                 if mine.is_some_and(|grant| read < grant.end) {
-                    self.wrong(format!("a reply under token {token} was refused, and it is the lock"));
+                    self.report(format!(
+                        "a reply was refused under token {token}, which is the current lock"
+                    ));
                 }
                 let holder =
                     grant.filter(|grant| self.contenders[grant.who].user.id != user && read < grant.end);
@@ -478,58 +464,58 @@ impl Run {
                     LockViolation::TokenRequired => None,
                 };
                 if holder != named {
-                    self.wrong(format!("a refusal of token {token} names another holder"));
+                    self.report(format!("a refusal of token {token} names another holder"));
                 }
             }
         }
     }
 
-    /// A lock was given back or broken by somebody who named this token.
-    fn ended(&mut self, conversation: usize, token: u64, by: Option<&UserId>) {
+    /// Records that a request with this token released or broke the lock.
+    fn end_lock(&mut self, conversation: usize, token: u64, by: Option<&UserId>) {
         let grant = self.conversations[conversation].grant.take();
         let named = grant.is_some_and(|grant| {
             grant.token == token && by.is_none_or(|by| self.contenders[grant.who].user.id == *by)
         });
         if !named {
-            self.wrong(format!("token {token} ended a lock that is another"));
+            self.report(format!("token {token} ended another lock"));
         }
     }
 
-    /// Done with the lock, or some time passes before the next thing.
-    fn go_on(&mut self, who: usize, conversation: usize, lost: bool) {
+    /// Schedules the next action of the cycle, or its end.
+    fn continue_cycle(&mut self, who: usize, conversation: usize, lost: bool) {
         if lost {
-            self.next(who);
+            self.end_cycle(who);
             return;
         }
         let contender = &mut self.contenders[who];
         if contender.left == 0 {
             let token = contender.token;
-            if self.likely(75) {
-                self.send(who, conversation, Wish::Release { token });
+            if self.happens(75) {
+                self.send(who, conversation, Action::Release { token });
             } else {
-                self.next(who); // abandoned
+                self.end_cycle(who); // abandoned
             }
             return;
         }
         contender.left -= 1;
         let thinking = self.entropy.i64(SECOND..25 * SECOND);
-        self.after(thinking, who, conversation, Wish::Think);
+        self.schedule(thinking, who, conversation, Action::Think);
     }
 
-    fn think(&mut self, who: usize, conversation: usize) {
-        let Contender { token, counter, left, away, .. } = self.contenders[who];
-        if if away { left > 0 } else { self.likely(40) } {
-            let active = !away && self.likely(70);
-            self.send(who, conversation, Wish::Renew { token, active });
+    fn handle_think(&mut self, who: usize, conversation: usize) {
+        let Contender { token, counter, left, idle, .. } = self.contenders[who];
+        if if idle { left > 0 } else { self.happens(40) } {
+            let active = !idle && self.happens(70);
+            self.send(who, conversation, Action::Renew { token, active });
             return;
         }
-        let reply = Wish::Reply { token, wrote: counter + 1 };
-        if self.likely(4) {
-            // Paused for one to five leases between looking at the clock and writing.
+        let reply = Action::Reply { token, counter_after: counter + 1 };
+        if self.happens(4) {
+            // A pause of one to five leases between reading the clock and writing.
             self.tally.paused += 1;
             let lease = i64::try_from(policy().lease.as_millis()).unwrap();
             let pause = self.entropy.i64(lease..5 * lease);
-            self.after(pause, who, conversation, reply);
+            self.schedule(pause, who, conversation, reply);
         } else {
             self.send(who, conversation, reply);
         }
@@ -537,7 +523,7 @@ impl Run {
 }
 
 impl Tally {
-    /// Both together; the first violation of either.
+    /// Returns the sum of both, with the first violation.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -553,19 +539,18 @@ impl Tally {
     }
 }
 
-/// How far clocks are off and how many conversations there are, by seed: from clocks within the bound that the lock allows
-/// for to clocks six hundred times beyond it, and from one conversation to twice as many as contenders.
-pub fn office(seed: u64, contenders: usize, cycles: u32) -> Office {
+/// Returns the scenario of a seed. Clock errors range from half of the allowed skew to 300 s, and there are 1, 8 or 64
+/// conversations.
+pub fn scenario(seed: u64, contenders: usize, cycles: u32) -> Scenario {
     let bound = i64::try_from(policy().skew.as_millis()).unwrap();
     let skews = [bound / 2, 0, 2 * SECOND, 30 * SECOND, 300 * SECOND];
     let place = usize::try_from(seed % 60).unwrap();
     let skew = skews[place % skews.len()];
     let conversations = [1, 8, 64][place / skews.len() % 3];
-    Office { seed, contenders, cycles, conversations, skew, without: None }
+    Scenario { seed, contenders, cycles, conversations, skew, without: None }
 }
 
-/// For logs: what an office is like.
-impl std::fmt::Display for Office {
+impl std::fmt::Display for Scenario {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let skew = Duration::from_millis(self.skew.unsigned_abs());
         let Self { seed, contenders, cycles, conversations, .. } = self;

@@ -1,12 +1,12 @@
-//! The lock as a model that is checked in every interleaving: acquire, renew, reply, release, break, and what has ended
-//! tidied away, by a few users within a few ticks.
+//! A model of the lock that is checked in every interleaving: acquire, renew, reply, release, break and the deletion of an
+//! expired lock, by a few users within a few ticks.
 //!
-//! A request is any reading that a clock has shown by now, within the skew, and any token that was ever given out; it is
-//! applied at any instant, and any number of times. So a paused holder, a request that is late, that an SDK repeats, whose
-//! answer was lost, or whose token was guessed needs no action of its own: each of them is such a request.
+//! A request carries any time that a clock may have shown so far, within the skew, and any token ever issued. It can be
+//! applied at any moment and any number of times. Therefore a paused holder, a late request, a retry of the SDK, a lost
+//! answer and a guessed token need no actions of their own.
 //!
-//! Next to the row stands what the checker knows by itself: whose lock it is, until when, and which reply was taken last.
-//! The properties are about that, not about the row.
+//! Besides the item, the checker tracks whose lock it is, until when, and which reply was accepted last. The properties
+//! are about these facts and not about the item.
 
 use std::time::Duration;
 
@@ -20,128 +20,113 @@ use stateright::{Model, Property};
 
 use crate::conditions::{Conditions, Term};
 
-/// A tick is a millisecond here: the rule counts in milliseconds, and knows no others.
+/// One tick is a millisecond, the unit of the rule.
 const TICK: Duration = Duration::from_millis(1);
 const LEASE: i64 = 2;
 const IDLE: i64 = 3;
 const SKEW: i64 = 2;
 
-/// What can go wrong.
+/// A violation of a guarantee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Fault {
-    /// Two users' replies were taken under one token.
-    TwoReplied,
-    /// A reply was taken that does not show the current lock of its user.
+pub enum Violation {
+    /// Replies of two users were accepted under one token.
+    TwoUsersReplied,
+    /// A reply was accepted without the current lock of its user.
     ReplyWithoutLock,
-    /// A reply was taken after the end of the lock.
+    /// A reply was accepted after the end of the lock.
     ReplyAfterEnd,
-    /// A token was given out that is not above all before.
-    TokenDidNotRise,
-    /// A lock was renewed that is not the current one of its user.
+    /// A token was issued that is not greater than all earlier ones.
+    TokenNotIncreased,
+    /// A lock was renewed that is not the current lock of its user.
     RenewedWithoutLock,
     /// A lock was renewed after its end.
     RenewedAfterEnd,
-    /// A lock was taken while a clock within the skew still shows its holder that it is theirs.
-    TakenTooEarly,
-    /// A lock was refused that nobody, or the user, holds, or that ended for longer than the skew.
-    RefusedForNothing,
-    /// A lock was given back or broken by somebody who did not name it.
-    FreedByMistake,
+    /// A lock was acquired while its holder, whose clock is within the skew, may still use it.
+    AcquiredTooEarly,
+    /// A lock was refused that was free, held by the same user, or expired for longer than the skew.
+    RefusedWithoutReason,
+    /// A lock was released or broken by a request that named another one.
+    WrongLockEnded,
 }
 
-/// A lease, small.
+/// A lease in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Held {
+pub struct HeldLock {
     user: u8,
     token: u64,
     lease_end: i64,
     idle_end: i64,
 }
 
-impl Held {
+impl HeldLock {
     fn end(self) -> i64 {
         self.lease_end.min(self.idle_end)
     }
 }
 
-/// The row and what the checker knows.
+/// The item, and what the checker tracks by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct World {
-    /// True time, in ticks.
+pub struct ModelState {
+    /// The true time in ticks.
     now: i64,
     fence: u64,
-    row: Option<Held>,
-    /// Whose lock it is.
-    grant: Option<Held>,
-    /// The highest token given out.
+    item: Option<HeldLock>,
+    /// The current lock.
+    grant: Option<HeldLock>,
+    /// The highest token issued.
     highest: u64,
-    /// Token and user of the reply that was taken last.
+    /// Token and user of the last accepted reply.
     replied: Option<(u64, u8)>,
-    fault: Option<Fault>,
+    violation: Option<Violation>,
 }
 
-/// What may happen next. `at` is what the clock of the request's host showed.
+/// A step of the model. `at` is the time that the clock of the requesting host showed.
+#[expect(missing_docs, reason = "the names of the fields say it all")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
-    /// Time passes.
+pub enum Action {
+    /// One tick passes.
     Tick,
-    /// Somebody opens the conversation.
     Acquire {
-        /// Who.
         user: u8,
-        /// When, by that clock.
         at: i64,
     },
-    /// A front end says that it is still there.
     Renew {
-        /// Who.
         user: u8,
-        /// When, by that clock.
         at: i64,
-        /// What it shows.
         token: u64,
-        /// Whether somebody did anything.
         active: bool,
     },
-    /// A reply.
     Reply {
-        /// Who.
         user: u8,
-        /// When, by that clock.
         at: i64,
-        /// What it shows.
         token: u64,
     },
-    /// Somebody leaves.
     Release {
-        /// Who.
         user: u8,
-        /// What they show.
         token: u64,
     },
-    /// An admin breaks the lock they saw.
+    /// An admin breaks the lock with this token.
     Break {
-        /// Which.
         token: u64,
     },
-    /// What has ended is removed.
-    Tidy,
+    /// An expired lock is deleted.
+    DeleteExpired,
 }
 
-/// The lock, with bounds.
+/// The model with its bounds.
 #[derive(Debug, Clone)]
 pub struct Lock {
-    /// How many want it, at most 3.
+    /// The number of users, at most 3.
     pub users: u8,
-    /// How long it goes on.
+    /// The number of ticks.
     pub ticks: i64,
-    /// How many acquisitions.
+    /// The number of acquisitions.
     pub acquisitions: u64,
     conditions: Conditions,
 }
 
 impl Lock {
-    /// With these bounds; `without` leaves a term out.
+    /// Returns a model with these bounds. `without` is left out of the conditions.
     pub fn new(users: u8, ticks: i64, acquisitions: u64, without: Option<Term>) -> Self {
         let ticks_of = |count: i64| TICK * u32::try_from(count).unwrap();
         let policy = LockPolicy {
@@ -150,214 +135,224 @@ impl Lock {
             idle_prompt: ticks_of(IDLE - 1),
             idle_release: TICK,
             skew: ticks_of(SKEW),
-            per_user: 1_000, // the cap is not what is modeled
+            per_user: 1_000, // the limit per user is not modeled
         };
         Self { users, ticks, acquisitions, conditions: Conditions { policy, without } }
     }
 
-    /// Clocks show what is true or up to the skew more; a request may be as old as the world.
-    fn readings(world: &World) -> impl Iterator<Item = i64> + use<> {
-        0..=world.now + SKEW
+    /// The times that a request may carry: clocks are fast by up to the skew, and a request can be arbitrarily old.
+    fn possible_times(state: &ModelState) -> impl Iterator<Item = i64> + use<> {
+        0..=state.now + SKEW
     }
 
-    fn apply(&self, world: &World, deed: Deed) -> World {
-        let mut next = world.clone();
-        let mut row = state(world);
-        match deed {
-            Deed::Tick => next.now += 1,
-            Deed::Acquire { user, at } => {
-                let granted = self.conditions.acquire(&mut row, &person(user), instant(at)).ok();
-                next.judge_acquire(user, at, granted.map(|lease| lease.token.get()));
+    fn apply(&self, state: &ModelState, action: Action) -> ModelState {
+        let mut next = state.clone();
+        let mut item = lock_state(state);
+        match action {
+            Action::Tick => next.now += 1,
+            Action::Acquire { user, at } => {
+                let granted = self.conditions.acquire(&mut item, &user_ref(user), timestamp(at)).ok();
+                next.check_acquire(user, at, granted.map(|lease| lease.token.get()));
             }
-            Deed::Renew { user, at, token, active } => {
+            Action::Renew { user, at, token, active } => {
                 let shown = FencingToken::new(token);
-                let renewed =
-                    self.conditions.renew(&mut row, &person(user).id, shown, active, instant(at)).is_ok();
-                next.judge_renewal(user, at, token, active, renewed);
+                let renewed = self
+                    .conditions
+                    .renew(&mut item, &user_ref(user).id, shown, active, timestamp(at))
+                    .is_ok();
+                next.check_renewal(user, at, token, active, renewed);
             }
-            Deed::Reply { user, at, token } => {
+            Action::Reply { user, at, token } => {
                 let shown = FencingToken::new(token);
-                if self.conditions.reply(&row, &person(user).id, shown, instant(at)).is_ok() {
-                    next.judge_reply(user, at, token);
+                if self.conditions.reply(&item, &user_ref(user).id, shown, timestamp(at)).is_ok() {
+                    next.check_reply(user, at, token);
                 }
             }
-            Deed::Release { user, token } => {
-                if self.conditions.release(&mut row, &person(user).id, FencingToken::new(token)) {
-                    next.judge_end(|grant| (grant.user, grant.token) == (user, token));
+            Action::Release { user, token } => {
+                if self.conditions.release(&mut item, &user_ref(user).id, FencingToken::new(token)) {
+                    next.check_end(|grant| (grant.user, grant.token) == (user, token));
                 }
             }
-            Deed::Break { token } => {
-                if self.conditions.break_lock(&mut row, &person(9), FencingToken::new(token)) {
-                    next.judge_end(|grant| grant.token == token);
+            Action::Break { token } => {
+                if self.conditions.break_lock(&mut item, &user_ref(9), FencingToken::new(token)) {
+                    next.check_end(|grant| grant.token == token);
                 }
             }
-            Deed::Tidy => {
-                self.conditions.tidy(&mut row);
+            Action::DeleteExpired => {
+                self.conditions.delete_expired(&mut item);
                 next.grant = None;
             }
         }
-        next.fence = row.fence.get();
-        next.row = row.lease.as_ref().map(held);
+        next.fence = item.fence.get();
+        next.item = item.lease.as_ref().map(held_lock);
         next
     }
 }
 
-impl World {
-    fn wrong(&mut self, fault: Fault) {
-        self.fault.get_or_insert(fault);
+impl ModelState {
+    fn report(&mut self, violation: Violation) {
+        self.violation.get_or_insert(violation);
     }
 
-    fn judge_acquire(&mut self, user: u8, at: i64, token: Option<u64>) {
-        let colleague = self.grant.filter(|grant| grant.user != user);
+    fn check_acquire(&mut self, user: u8, at: i64, token: Option<u64>) {
+        let other = self.grant.filter(|grant| grant.user != user);
         let Some(token) = token else {
-            if colleague.is_none_or(|grant| grant.end() < at - SKEW) {
-                self.wrong(Fault::RefusedForNothing);
+            if other.is_none_or(|grant| grant.end() < at - SKEW) {
+                self.report(Violation::RefusedWithoutReason);
             }
             return;
         };
-        if colleague.is_some_and(|grant| grant.end() > self.now) {
-            self.wrong(Fault::TakenTooEarly);
+        if other.is_some_and(|grant| grant.end() > self.now) {
+            self.report(Violation::AcquiredTooEarly);
         }
         if token <= self.highest {
-            self.wrong(Fault::TokenDidNotRise);
+            self.report(Violation::TokenNotIncreased);
         }
         self.highest = self.highest.max(token);
-        self.grant = Some(Held { user, token, lease_end: at + LEASE, idle_end: at + IDLE });
+        self.grant = Some(HeldLock { user, token, lease_end: at + LEASE, idle_end: at + IDLE });
     }
 
-    fn judge_renewal(&mut self, user: u8, at: i64, token: u64, active: bool, renewed: bool) {
+    fn check_renewal(&mut self, user: u8, at: i64, token: u64, active: bool, renewed: bool) {
         let Some(grant) = self.grant.filter(|_| renewed) else {
             if renewed {
-                self.wrong(Fault::RenewedWithoutLock);
+                self.report(Violation::RenewedWithoutLock);
             }
             return;
         };
         if (grant.user, grant.token) != (user, token) {
-            self.wrong(Fault::RenewedWithoutLock);
+            self.report(Violation::RenewedWithoutLock);
         }
         if at >= grant.end() {
-            self.wrong(Fault::RenewedAfterEnd);
+            self.report(Violation::RenewedAfterEnd);
         }
         let idle_end = if active { at + IDLE } else { grant.idle_end };
-        self.grant = Some(Held { lease_end: at + LEASE, idle_end, ..grant });
+        self.grant = Some(HeldLock { lease_end: at + LEASE, idle_end, ..grant });
     }
 
-    fn judge_reply(&mut self, user: u8, at: i64, token: u64) {
+    fn check_reply(&mut self, user: u8, at: i64, token: u64) {
         if self.replied.is_some_and(|(under, by)| under == token && by != user) {
-            self.wrong(Fault::TwoReplied);
+            self.report(Violation::TwoUsersReplied);
         }
         match self.grant {
             Some(grant) if (grant.user, grant.token) == (user, token) => {
                 if at >= grant.end() {
-                    self.wrong(Fault::ReplyAfterEnd);
+                    self.report(Violation::ReplyAfterEnd);
                 }
             }
-            _ => self.wrong(Fault::ReplyWithoutLock),
+            _ => self.report(Violation::ReplyWithoutLock),
         }
         self.replied = Some((token, user));
     }
 
-    fn judge_end(&mut self, named: impl Fn(Held) -> bool) {
+    fn check_end(&mut self, named: impl Fn(HeldLock) -> bool) {
         if !self.grant.is_some_and(named) {
-            self.wrong(Fault::FreedByMistake);
+            self.report(Violation::WrongLockEnded);
         }
         self.grant = None;
     }
 }
 
 impl Model for Lock {
-    type State = World;
-    type Action = Deed;
+    type State = ModelState;
+    type Action = Action;
 
-    fn init_states(&self) -> Vec<World> {
-        vec![World { now: 0, fence: 0, row: None, grant: None, highest: 0, replied: None, fault: None }]
+    fn init_states(&self) -> Vec<ModelState> {
+        vec![ModelState {
+            now: 0,
+            fence: 0,
+            item: None,
+            grant: None,
+            highest: 0,
+            replied: None,
+            violation: None,
+        }]
     }
 
-    fn actions(&self, world: &World, deeds: &mut Vec<Deed>) {
-        if world.fault.is_some() {
+    fn actions(&self, state: &ModelState, actions: &mut Vec<Action>) {
+        if state.violation.is_some() {
             return;
         }
-        deeds.push(Deed::Tick);
-        if world.grant.is_some_and(|grant| grant.end() <= world.now) {
-            deeds.push(Deed::Tidy);
+        actions.push(Action::Tick);
+        if state.grant.is_some_and(|grant| grant.end() <= state.now) {
+            actions.push(Action::DeleteExpired);
         }
-        deeds.extend((1..=world.highest).map(|token| Deed::Break { token }));
+        actions.extend((1..=state.highest).map(|token| Action::Break { token }));
         for user in 0..self.users {
-            deeds.extend(Self::readings(world).map(|at| Deed::Acquire { user, at }));
-            for token in 1..=world.highest {
-                deeds.push(Deed::Release { user, token });
-                for at in Self::readings(world) {
-                    deeds.push(Deed::Reply { user, at, token });
-                    deeds.extend([true, false].map(|active| Deed::Renew { user, at, token, active }));
+            actions.extend(Self::possible_times(state).map(|at| Action::Acquire { user, at }));
+            for token in 1..=state.highest {
+                actions.push(Action::Release { user, token });
+                for at in Self::possible_times(state) {
+                    actions.push(Action::Reply { user, at, token });
+                    actions.extend([true, false].map(|active| Action::Renew { user, at, token, active }));
                 }
             }
         }
     }
 
-    fn next_state(&self, world: &World, deed: Deed) -> Option<World> {
-        let next = self.apply(world, deed);
-        (next != *world).then_some(next)
+    fn next_state(&self, state: &ModelState, action: Action) -> Option<ModelState> {
+        let next = self.apply(state, action);
+        (next != *state).then_some(next)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        fn never(name: &'static str, holds: fn(&Lock, &World) -> bool) -> Property<Lock> {
+        fn never(name: &'static str, holds: fn(&Lock, &ModelState) -> bool) -> Property<Lock> {
             Property::always(name, holds)
         }
         vec![
-            never("TwoReplied", |_, world| world.fault != Some(Fault::TwoReplied)),
-            never("ReplyWithoutLock", |_, world| world.fault != Some(Fault::ReplyWithoutLock)),
-            never("ReplyAfterEnd", |_, world| world.fault != Some(Fault::ReplyAfterEnd)),
-            never("TokenDidNotRise", |_, world| world.fault != Some(Fault::TokenDidNotRise)),
-            never("RenewedWithoutLock", |_, world| world.fault != Some(Fault::RenewedWithoutLock)),
-            never("RenewedAfterEnd", |_, world| world.fault != Some(Fault::RenewedAfterEnd)),
-            never("TakenTooEarly", |_, world| world.fault != Some(Fault::TakenTooEarly)),
-            never("RefusedForNothing", |_, world| world.fault != Some(Fault::RefusedForNothing)),
-            never("FreedByMistake", |_, world| world.fault != Some(Fault::FreedByMistake)),
-            // What the row says and what the checker knows are the same, or the checker looks at something else.
-            never("the row is what the checker knows", |_, world| {
-                world.fault.is_some() || (world.row == world.grant && world.fence == world.highest)
+            never("TwoReplied", |_, state| state.violation != Some(Violation::TwoUsersReplied)),
+            never("ReplyWithoutLock", |_, state| state.violation != Some(Violation::ReplyWithoutLock)),
+            never("ReplyAfterEnd", |_, state| state.violation != Some(Violation::ReplyAfterEnd)),
+            never("TokenDidNotRise", |_, state| state.violation != Some(Violation::TokenNotIncreased)),
+            never("RenewedWithoutLock", |_, state| state.violation != Some(Violation::RenewedWithoutLock)),
+            never("RenewedAfterEnd", |_, state| state.violation != Some(Violation::RenewedAfterEnd)),
+            never("TakenTooEarly", |_, state| state.violation != Some(Violation::AcquiredTooEarly)),
+            never("RefusedForNothing", |_, state| state.violation != Some(Violation::RefusedWithoutReason)),
+            never("FreedByMistake", |_, state| state.violation != Some(Violation::WrongLockEnded)),
+            // Otherwise the properties above would be about something else than the item.
+            never("the item agrees with the checker", |_, state| {
+                state.violation.is_some() || (state.item == state.grant && state.fence == state.highest)
             }),
-            // That the model goes where it should, so that nothing above holds for want of trying.
-            Property::sometimes("a later holder replies", |lock: &Self, world: &World| {
-                world.replied.is_some_and(|(token, _)| token == lock.acquisitions)
+            // The model reaches the interesting states, so the properties above are not vacuous.
+            Property::sometimes("a later holder replies", |lock: &Self, state: &ModelState| {
+                state.replied.is_some_and(|(token, _)| token == lock.acquisitions)
             }),
-            Property::sometimes("a renewed lock lives on", |_, world: &World| {
-                world.grant.is_some_and(|grant| {
-                    grant.token == 1 && world.now > LEASE + SKEW && grant.end() > world.now
+            Property::sometimes("a renewed lock outlives its first lease", |_, state: &ModelState| {
+                state.grant.is_some_and(|grant| {
+                    grant.token == 1 && state.now > LEASE + SKEW && grant.end() > state.now
                 })
             }),
-            Property::sometimes("idleness ends a lock whose lease goes on", |_, world: &World| {
-                world.grant.is_some_and(|grant| grant.idle_end <= world.now && world.now < grant.lease_end)
+            Property::sometimes("an idle release ends a lock before its lease", |_, state: &ModelState| {
+                state.grant.is_some_and(|grant| grant.idle_end <= state.now && state.now < grant.lease_end)
             }),
         ]
     }
 
-    fn within_boundary(&self, world: &World) -> bool {
-        world.now <= self.ticks && world.highest <= self.acquisitions
+    fn within_boundary(&self, state: &ModelState) -> bool {
+        state.now <= self.ticks && state.highest <= self.acquisitions
     }
 }
 
-fn instant(ticks: i64) -> Timestamp {
+fn timestamp(ticks: i64) -> Timestamp {
     Timestamp::from_millis(ticks)
 }
 
-fn person(user: u8) -> UserRef {
+fn user_ref(user: u8) -> UserRef {
     UserRef {
         id: UserId::parse(["ada", "ben", "cleo"].get(usize::from(user)).unwrap_or(&"eve")).unwrap(),
         name: String::new(),
     }
 }
 
-fn user(person: &UserRef) -> u8 {
-    match person.id.as_str() {
+fn user(user_ref: &UserRef) -> u8 {
+    match user_ref.id.as_str() {
         "ada" => 0,
         "ben" => 1,
         _ => 2,
     }
 }
 
-fn held(lease: &Lease) -> Held {
-    Held {
+fn held_lock(lease: &Lease) -> HeldLock {
+    HeldLock {
         user: user(&lease.holder),
         token: lease.token.get(),
         lease_end: lease.expires_at.millis(),
@@ -365,13 +360,13 @@ fn held(lease: &Lease) -> Held {
     }
 }
 
-/// The row as the rule knows it.
-fn state(world: &World) -> LockState {
-    let lease = world.row.map(|held| Lease {
-        holder: person(held.user),
-        token: FencingToken::new(held.token),
-        expires_at: instant(held.lease_end),
-        idle_release_at: instant(held.idle_end),
+/// Returns the item as the rule expects it.
+fn lock_state(state: &ModelState) -> LockState {
+    let lease = state.item.map(|lock| Lease {
+        holder: user_ref(lock.user),
+        token: FencingToken::new(lock.token),
+        expires_at: timestamp(lock.lease_end),
+        idle_release_at: timestamp(lock.idle_end),
     });
-    LockState { fence: FencingToken::new(world.fence), lease, broken: None }
+    LockState { fence: FencingToken::new(state.fence), lease, broken: None }
 }

@@ -1,6 +1,5 @@
-//! At any level: every function over HTTP, with the level at `trace`, writes down nothing of what people wrote, of their
-//! numbers, and of what opens something, whether it takes a request or refuses it. The subscriber is that of the deployed
-//! functions, which lets the libraries say nothing below `info`, whatever level is set.
+//! Logs contain no text of users, no phone numbers and no credentials, even at level `trace` and whether a request succeeds
+//! or fails. The subscriber is the one of the deployed functions, which limits libraries to `info` at any level.
 
 use std::{
     io::Write,
@@ -14,11 +13,11 @@ use tracing::instrument::WithSubscriber;
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
 use crate::{
-    house::{House, INBOX, NUMBER, ORGANIZATION, OWNER, SERVICE, TEAM, callbacks, now},
-    signed::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook, form},
+    api::{Api, INBOX, NUMBER, ORGANIZATION, OWNER, SERVICE, TEAM, now},
+    webhook::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, TOKEN, VOICE, Webhook, callbacks, form},
 };
 
-/// What the functions wrote.
+/// The log of the functions.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -43,8 +42,8 @@ impl<'writer> MakeWriter<'writer> for Lines {
 
 const PHONE: &str = "+13035550187";
 
-/// Requests that hold all of these, and what to look for: each is sent as it is, and once more with something broken.
-#[expect(clippy::too_many_lines, reason = "a list of requests, one after the other")]
+/// Returns requests that contain canaries, each also in an invalid variant, and the canaries.
+#[expect(clippy::too_many_lines, reason = "a list of requests")]
 fn requests() -> (Vec<serde_json::Value>, Vec<String>) {
     let mut canaries = vec![
         PHONE.to_owned(),
@@ -175,39 +174,39 @@ fn requests() -> (Vec<serde_json::Value>, Vec<String>) {
     (events, canaries)
 }
 
-async fn written(level: LevelFilter, also: impl Fn()) -> (String, Vec<String>, usize) {
-    let house = House::open().await;
+async fn log(level: LevelFilter, also: impl Fn()) -> (String, Vec<String>, usize) {
+    let api = Api::start().await;
     let (events, canaries) = requests();
     let lines = Lines::default();
-    let (mut taken, count) = (0, events.len());
+    let (mut succeeded, count) = (0, events.len());
     async {
         for event in &events {
-            taken += usize::from(house.answer(now(), event).await.unwrap().status < 300);
+            succeeded += usize::from(api.try_call(now(), event).await.unwrap().status < 300);
         }
         also();
     }
     .with_subscriber(telemetry::subscriber(level, lines.clone()))
     .await;
-    assert!(taken >= 15 && taken < count, "{taken} of {count} were taken");
+    assert!(succeeded >= 15 && succeeded < count, "{succeeded} of {count} succeeded");
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     (text, canaries, count)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn at_the_finest_level_nothing_of_people_is_written() {
-    let (text, canaries, requests) = written(LevelFilter::TRACE, || ()).await;
+async fn logs_at_trace_level_contain_no_personal_data() {
+    let (text, canaries, requests) = log(LevelFilter::TRACE, || ()).await;
     assert!(canaries.len() >= 40, "{}", canaries.len());
-    assert!(text.lines().count() >= requests, "each request leaves a line");
+    assert!(text.lines().count() >= requests, "each request is logged");
     for canary in &canaries {
         let line = text.lines().find(|line| line.contains(canary.as_str()));
         assert_eq!(line, None, "{canary}");
     }
 }
 
-/// A line of ours that says what somebody wrote is seen, however fine its level.
+/// The product logs a phone number at level `trace`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_canary_that_is_written_is_seen() {
+async fn a_logged_canary_is_found() {
     let planted = || tracing::trace!(target: "messages::compose", to = PHONE, "composing");
-    let (text, canaries, _) = written(LevelFilter::TRACE, planted).await;
+    let (text, canaries, _) = log(LevelFilter::TRACE, planted).await;
     assert!(canaries.iter().any(|canary| text.contains(canary.as_str())));
 }

@@ -1,8 +1,8 @@
-//! Promise 1, over HTTP: thirty-two contenders with clocks that are wrong acquire, reply, pause, leave or go away, all at
-//! once, on an engine, while some of the requests to it go wrong. What is stored in the end shows who replied under which token.
+//! Thirty-two users with wrong clocks acquire locks, reply, pause and leave concurrently, on an engine whose requests
+//! sometimes fail. The stored messages show who replied under which token.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -15,51 +15,47 @@ use shared_aws::{
     messaging::{Acceptance, Accepted, Guard, Messages, Sends},
 };
 use shared_domain::{
-    contact::Contact,
-    ids::UserId,
-    keys::ConversationKey,
     lock::{FencingToken, LockPolicy},
     message::Message,
     time::Timestamp,
     user::UserRef,
 };
-use test_kit::faults::Faults;
+use test_kit::{build, faults::Faults};
 use tokio::task::JoinSet;
 
 use crate::{
-    chosen_seed,
-    desk::{BEFORE, Desk},
-    full_run,
+    chosen_seed, full_run,
+    test_inbox::{START, TestInbox},
 };
 
 const CONTENDERS: u64 = 32;
 const LEASE_MILLIS: u64 = 60_000;
 
-/// A reply that was asked for, whatever was answered.
+/// A reply that a contender tried.
 #[derive(Debug, Clone)]
-struct Asked {
+struct Attempt {
     message: String,
     conversation: usize,
     user: u64,
     token: FencingToken,
-    /// The answer was "stored".
-    told: bool,
-    /// Between these two points of the simulation's one order of events.
-    begun: u64,
-    ended: u64,
+    /// Whether the answer was that the reply is stored.
+    reported_stored: bool,
+    /// Positions in the order of all events.
+    start: u64,
+    end: u64,
 }
 
 /// What all contenders share.
-struct Ring {
-    desk: Desk,
+struct Contest {
+    inbox: TestInbox,
     faults: Faults,
-    /// True time, moved on by whoever acts.
+    /// The true time. Contenders move it forward.
     millis: AtomicU64,
     order: AtomicU64,
-    asked: Mutex<Vec<Asked>>,
+    attempts: Mutex<Vec<Attempt>>,
 }
 
-impl Ring {
+impl Contest {
     fn next(&self) -> u64 {
         self.order.fetch_add(1, Ordering::SeqCst)
     }
@@ -73,15 +69,15 @@ struct Contender {
     sends: Sends,
 }
 
-fn person(number: u64) -> UserRef {
-    UserRef { id: UserId::parse(&format!("user-{number}")).unwrap(), name: format!("User {number}") }
+fn user(number: u64) -> UserRef {
+    build::user_ref(&format!("user-{number}"), &format!("User {number}"))
 }
 
 impl Contender {
-    fn enter(ring: &Ring, seed: u64, number: u64) -> Self {
+    fn new(contest: &Contest, seed: u64, number: u64) -> Self {
         let mut entropy = fastrand::Rng::with_seed(seed * CONTENDERS + number);
         let bound: i64 = [0, 2_000, 30_000, 300_000][usize::try_from(seed % 4).unwrap()];
-        let table = ring.faults.table(&ring.desk.engine);
+        let table = contest.faults.table(&contest.inbox.app.engine);
         Self {
             number,
             skew_millis: entropy.i64(-bound..=bound),
@@ -91,105 +87,109 @@ impl Contender {
         }
     }
 
-    /// What this contender's clock shows.
-    fn now(&self, ring: &Ring) -> Timestamp {
-        let true_millis = i64::try_from(ring.millis.load(Ordering::SeqCst)).unwrap();
-        Timestamp::from_millis(BEFORE.millis() + 1_000_000 + true_millis + self.skew_millis)
+    /// Returns the time on this contender's clock.
+    fn now(&self, contest: &Contest) -> Timestamp {
+        let true_millis = i64::try_from(contest.millis.load(Ordering::SeqCst)).unwrap();
+        Timestamp::from_millis(START.millis() + 1_000_000 + true_millis + self.skew_millis)
     }
 
-    /// Acquires, replies a few times, perhaps long after the end of the lease, and leaves or does not.
-    async fn cycle(&mut self, ring: &Ring) {
+    /// Acquires a lock, replies up to twice, perhaps long after the end of the lease, and usually releases the lock.
+    async fn cycle(&mut self, contest: &Contest) {
         let policy = LockPolicy { per_user: 100, ..LockPolicy::default() };
-        let (me, conversation) = (person(self.number), self.entropy.usize(0..ring.desk.numbers.len()));
-        let id = ring.desk.conversation(conversation);
-        let (organization, inbox) = (&ring.desk.inbox.organization, &ring.desk.inbox.id);
-        let thread = ConversationKey { organization, inbox, conversation: &id };
-        ring.millis.fetch_add(self.entropy.u64(0..LEASE_MILLIS / 64), Ordering::SeqCst);
-        let acquired = self.locks.acquire(thread, &me, self.now(ring), &policy).await;
+        let (me, conversation) = (user(self.number), self.entropy.usize(0..contest.inbox.numbers.len()));
+        let id = contest.inbox.conversation(conversation);
+        let key = contest.inbox.key(&id);
+        contest.millis.fetch_add(self.entropy.u64(0..LEASE_MILLIS / 64), Ordering::SeqCst);
+        let acquired = self.locks.acquire(key, &me, self.now(contest), &policy).await;
         let Ok(Acquired::Held(lease)) = acquired else { return };
         for _ in 0..self.entropy.u8(0..3) {
             if self.entropy.u8(0..16) == 0 {
-                // Paused for up to five leases, or as far as the others' time goes.
-                ring.millis.fetch_add(self.entropy.u64(0..5 * LEASE_MILLIS), Ordering::SeqCst);
+                // A pause of up to five leases.
+                contest.millis.fetch_add(self.entropy.u64(0..5 * LEASE_MILLIS), Ordering::SeqCst);
             }
-            self.reply(ring, conversation, lease.token).await;
+            self.reply(contest, conversation, lease.token).await;
         }
         if self.entropy.u8(0..4) > 0 {
-            let _ = self.locks.release(thread, &me.id, lease.token).await;
+            let _ = self.locks.release(key, &me.id, lease.token).await;
         }
     }
 
-    async fn reply(&mut self, ring: &Ring, conversation: usize, token: FencingToken) {
-        let me = person(self.number);
-        let message = ring.desk.message(conversation, &me, self.now(ring), self.entropy.u64(..));
-        let begun = ring.next();
-        let answer = self.accept(ring, &message, &me, token).await;
-        let asked = Asked {
+    async fn reply(&mut self, contest: &Contest, conversation: usize, token: FencingToken) {
+        let me = user(self.number);
+        let message = contest.inbox.message(conversation, &me, self.now(contest), self.entropy.u64(..));
+        let start = contest.next();
+        let reported_stored = self.accept(contest, &message, &me, token).await;
+        let attempt = Attempt {
             message: message.id.to_string(),
             conversation,
             user: self.number,
             token,
-            told: answer,
-            begun,
-            ended: ring.next(),
+            reported_stored,
+            start,
+            end: contest.next(),
         };
-        ring.asked.lock().unwrap().push(asked);
+        contest.attempts.lock().unwrap().push(attempt);
     }
 
-    async fn accept(&self, ring: &Ring, message: &Message, me: &UserRef, token: FencingToken) -> bool {
-        let wanted = Acceptance {
-            organization: &ring.desk.inbox.organization,
+    async fn accept(&self, contest: &Contest, message: &Message, me: &UserRef, token: FencingToken) -> bool {
+        let acceptance = Acceptance {
+            organization: contest.inbox.organization(),
             message,
-            contact: &Contact::provisional(&ring.desk.inbox.team, &message.contact_number),
+            contact: &contest.inbox.provisional_contact(message),
             guard: Guard::Reply { lock: Some((&me.id, token)), seen: None },
             idempotency: None,
         };
-        matches!(self.sends.accept(wanted).await, Ok(Accepted::Stored))
+        matches!(self.sends.accept(acceptance).await, Ok(Accepted::Stored))
     }
 }
 
-/// Lets them contend; gives the ring as it stands in the end.
-async fn contend(seed: u64, conversations: usize, cycles: u32, percent: u8) -> Arc<Ring> {
-    let desk = Desk::open(conversations).await;
-    desk.hears_from_all().await;
+/// Runs all contenders to their end.
+async fn contend(seed: u64, conversations: usize, cycles: u32, percent: u8) -> Arc<Contest> {
+    let inbox = TestInbox::start(conversations).await;
+    inbox.receive_from_all().await;
     let faults = Faults::seeded(seed);
-    let ring = Arc::new(Ring {
-        desk,
+    let contest = Arc::new(Contest {
+        inbox,
         faults,
         millis: AtomicU64::new(0),
         order: AtomicU64::new(0),
-        asked: Mutex::default(),
+        attempts: Mutex::default(),
     });
-    ring.faults.strike(percent);
+    contest.faults.set_percent(percent);
     let mut contenders = JoinSet::new();
     for number in 0..CONTENDERS {
-        let ring = ring.clone();
+        let contest = contest.clone();
         contenders.spawn(async move {
-            let mut contender = Contender::enter(&ring, seed, number);
+            let mut contender = Contender::new(&contest, seed, number);
             for _ in 0..cycles {
-                contender.cycle(&ring).await;
+                contender.cycle(&contest).await;
             }
         });
     }
     contenders.join_all().await;
-    ring.faults.strike(0);
-    tokio::time::sleep(Duration::from_secs(1)).await; // what is stuck on its way arrives
-    ring
+    contest.faults.set_percent(0);
+    tokio::time::sleep(Duration::from_secs(1)).await; // delayed writes arrive
+    contest
 }
 
-/// How many replies stand in the histories; or what is wrong with them.
-async fn judged(ring: &Ring) -> Result<usize, String> {
-    let asked = ring.asked.lock().unwrap().clone();
-    let mut stored = stored(ring).await;
-    let by_id: BTreeMap<&str, &Asked> = asked.iter().map(|asked| (asked.message.as_str(), asked)).collect();
-    if let Some(lost) = asked.iter().find(|asked| asked.told && !stored.contains(&asked.message)) {
-        return Err(format!("told to be stored, and is not: {lost:?}"));
+/// Returns how many replies are stored.
+///
+/// # Errors
+/// If they violate a guarantee.
+async fn check(contest: &Contest) -> Result<usize, String> {
+    let attempts = contest.attempts.lock().unwrap().clone();
+    let mut stored = stored(contest).await;
+    let by_id: BTreeMap<&str, &Attempt> =
+        attempts.iter().map(|attempt| (attempt.message.as_str(), attempt)).collect();
+    let is_lost = |attempt: &&Attempt| attempt.reported_stored && !stored.contains(&attempt.message);
+    if let Some(lost) = attempts.iter().find(is_lost) {
+        return Err(format!("reported as stored, but not stored: {lost:?}"));
     }
     stored.retain(|id| by_id.contains_key(id.as_str()));
-    let replies: Vec<&Asked> = stored.iter().map(|id| by_id[id.as_str()]).collect();
-    for conversation in 0..ring.desk.numbers.len() {
-        let mut here: Vec<&Asked> =
-            replies.iter().copied().filter(|asked| asked.conversation == conversation).collect();
+    let replies: Vec<&Attempt> = stored.iter().map(|id| by_id[id.as_str()]).collect();
+    for conversation in 0..contest.inbox.numbers.len() {
+        let mut here: Vec<&Attempt> =
+            replies.iter().copied().filter(|reply| reply.conversation == conversation).collect();
         let mut users = BTreeMap::new();
         for reply in &here {
             let first = *users.entry(reply.token).or_insert(reply.user);
@@ -197,32 +197,36 @@ async fn judged(ring: &Ring) -> Result<usize, String> {
                 return Err(format!("users {first} and {} both replied under {:?}", reply.user, reply.token));
             }
         }
-        // What was over before another began stands under no higher token.
-        here.sort_by_key(|asked| asked.ended);
+        // A reply that ended before another began has no higher token.
+        here.sort_by_key(|reply| reply.end);
         let mut highest: Vec<(u64, FencingToken)> = Vec::with_capacity(here.len());
         for reply in &here {
             let so_far = highest.last().map_or(reply.token, |(_, token)| (*token).max(reply.token));
-            highest.push((reply.ended, so_far));
+            highest.push((reply.end, so_far));
         }
         for reply in &here {
-            let before = highest.partition_point(|(ended, _)| *ended < reply.begun);
+            let before = highest.partition_point(|(end, _)| *end < reply.start);
             if before > 0 && highest[before - 1].1 > reply.token {
-                return Err(format!("{reply:?} was taken after one under {:?}", highest[before - 1].1));
+                return Err(format!(
+                    "{reply:?} was accepted after a reply under {:?}",
+                    highest[before - 1].1
+                ));
             }
         }
     }
     Ok(replies.len())
 }
 
-async fn stored(ring: &Ring) -> std::collections::BTreeSet<String> {
-    let messages = Messages::new(ring.desk.table());
-    let mut all = std::collections::BTreeSet::new();
-    for contact in 0..ring.desk.numbers.len() {
+/// Returns the ids of all stored messages.
+async fn stored(contest: &Contest) -> BTreeSet<String> {
+    let messages = Messages::new(contest.inbox.table());
+    let mut all = BTreeSet::new();
+    for contact in 0..contest.inbox.numbers.len() {
         let mut before = None;
         loop {
-            let id = ring.desk.conversation(contact);
+            let id = contest.inbox.conversation(contact);
             let page =
-                messages.history(&ring.desk.inbox.organization, &id, 100, before.as_ref()).await.unwrap();
+                messages.history(contest.inbox.organization(), &id, 100, before.as_ref()).await.unwrap();
             all.extend(page.messages.iter().map(|message| message.id.to_string()));
             before = page.next;
             if before.is_none() {
@@ -234,37 +238,38 @@ async fn stored(ring: &Ring) -> std::collections::BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
-async fn no_two_contenders_reply_under_one_lock() {
+#[expect(clippy::print_stdout, reason = "the seed repeats a failed run")]
+async fn no_two_users_reply_under_one_lock() {
     let (seeds, cycles) = if full_run() { (0..4, 300) } else { (2..4, 15) };
     for seed in chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]) {
         for conversations in [1, 8, 64] {
-            let begun = Instant::now();
-            let ring = contend(seed, conversations, cycles, 5).await;
-            let (replies, asked) = (judged(&ring).await, ring.asked.lock().unwrap().len());
+            let start = Instant::now();
+            let contest = contend(seed, conversations, cycles, 5).await;
+            let (replies, attempts) = (check(&contest).await, contest.attempts.lock().unwrap().len());
             println!(
-                "SEED={seed}: {CONTENDERS} x {cycles} cycles, {conversations} conversations: {replies:?} of {asked} \
+                "SEED={seed}: {CONTENDERS} x {cycles} cycles, {conversations} conversations: {replies:?} of {attempts} \
                  replies stored, {:?}, in {:?}",
-                ring.faults.struck(),
-                begun.elapsed()
+                contest.faults.injected(),
+                start.elapsed()
             );
             assert!(replies.as_ref().is_ok_and(|replies| *replies > 0), "SEED={seed}: {replies:?}");
         }
     }
 }
 
-/// Two users whose replies both stand under one token are noticed, and so is a reply under an older token than one before it.
+/// Replies of two users under one token are noticed, and so is a reply under an older token than an earlier reply.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hands_under_one_token_would_be_noticed() {
-    let ring = contend(0, 1, 15, 0).await;
-    let stored = stored(&ring).await;
-    let asked = ring.asked.lock().unwrap().clone();
-    let mut kept = asked.iter().enumerate().filter(|(_, asked)| stored.contains(&asked.message));
-    let (first, last) = (kept.next().unwrap().0, kept.next_back().unwrap().0);
-    assert!(judged(&ring).await.is_ok());
-    ring.asked.lock().unwrap()[last] =
-        Asked { user: asked[first].user + 1, token: asked[first].token, ..asked[last].clone() };
-    assert!(judged(&ring).await.unwrap_err().contains("both replied"));
-    ring.asked.lock().unwrap()[last] = Asked { token: FencingToken::default(), ..asked[last].clone() };
-    assert!(judged(&ring).await.unwrap_err().contains("was taken after"));
+async fn two_users_under_one_token_would_be_noticed() {
+    let contest = contend(0, 1, 15, 0).await;
+    let stored = stored(&contest).await;
+    let attempts = contest.attempts.lock().unwrap().clone();
+    let mut replies = attempts.iter().enumerate().filter(|(_, attempt)| stored.contains(&attempt.message));
+    let (first, last) = (replies.next().unwrap().0, replies.next_back().unwrap().0);
+    assert!(check(&contest).await.is_ok());
+    contest.attempts.lock().unwrap()[last] =
+        Attempt { user: attempts[first].user + 1, token: attempts[first].token, ..attempts[last].clone() };
+    assert!(check(&contest).await.unwrap_err().contains("both replied"));
+    contest.attempts.lock().unwrap()[last] =
+        Attempt { token: FencingToken::default(), ..attempts[last].clone() };
+    assert!(check(&contest).await.unwrap_err().contains("was accepted after"));
 }

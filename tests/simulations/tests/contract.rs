@@ -1,4 +1,4 @@
-//! The routes of the API's document, things in the table for their ids, and a body with which each does what it is for.
+//! The routes of the OpenAPI document, an entity for each of their path parameters, and a valid body for each route.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,24 @@ use serde_json::{Value, json};
 use test_kit::gateway::Event;
 
 use crate::{
-    house::{House, INBOX, NUMBER, ORGANIZATION, OWNER, TEAM, now},
-    signed::{ACCOUNT, MESSAGES, Webhook, form},
+    api::{Api, INBOX, NUMBER, ORGANIZATION, OWNER, TEAM, now},
+    webhook::{ACCOUNT, MESSAGES, Webhook, form},
 };
 
-/// What the API's document says of a route.
+/// A route as the OpenAPI document describes it.
 pub(crate) struct Route {
-    /// `POST /v1/teams`
+    /// Method and path, for example `POST /v1/teams`.
     pub(crate) key: &'static str,
-    pub(crate) answers: Vec<u16>,
-    /// What a JSON body looks like.
+    pub(crate) statuses: Vec<u16>,
+    /// The schema of the JSON body.
     pub(crate) schema: Option<jsonschema::Validator>,
-    /// Names of parameters in the path.
+    /// Names of the path parameters.
     pub(crate) ids: Vec<&'static str>,
-    /// Names of those in the query.
+    /// Names of the query parameters.
     pub(crate) query: Vec<String>,
 }
 
-/// Every route of the document, and nothing besides.
+/// Returns all routes of the document.
 pub(crate) fn routes() -> Vec<Route> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../functions/openapi/openapi.json");
     let document: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
@@ -38,13 +38,13 @@ pub(crate) fn routes() -> Vec<Route> {
             };
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
             let schema = (!schema.is_null() && !key.contains("/webhooks/")).then(|| {
-                let whole = json!({ "components": document["components"], "allOf": [schema] });
-                jsonschema::validator_for(&whole).unwrap()
+                let schema = json!({ "components": document["components"], "allOf": [schema] });
+                jsonschema::validator_for(&schema).unwrap()
             });
-            let answers = operation["responses"].as_object().unwrap().keys();
+            let statuses = operation["responses"].as_object().unwrap().keys();
             routes.push(Route {
                 key,
-                answers: answers.map(|status| status.parse().unwrap()).collect(),
+                statuses: statuses.map(|status| status.parse().unwrap()).collect(),
                 schema,
                 ids: names("path").into_iter().map(|name| &*name.leak()).collect(),
                 query: names("query"),
@@ -54,21 +54,21 @@ pub(crate) fn routes() -> Vec<Route> {
     routes
 }
 
-/// Ids of things that are there.
+/// Ids of existing entities by parameter name.
 pub(crate) struct Ids(BTreeMap<&'static str, String>);
 
 impl Ids {
-    /// Makes one of each.
-    pub(crate) async fn of(house: &House) -> Self {
+    /// Creates one entity of each kind.
+    pub(crate) async fn create(api: &Api) -> Self {
         let fields = text_fields("SM00000000000000000000000000000001", "please stop texting me");
         let webhook = Webhook::form(MESSAGES, "", form(&fields)).signed();
-        assert_eq!(house.answer(now(), &webhook.event()).await.unwrap().status, 200);
+        assert_eq!(api.try_call(now(), &webhook.event()).await.unwrap().status, 200);
         let signed_in =
             |route: &'static str, ids: &[(&str, &str)]| Event::new(route, ids).user(ORGANIZATION, OWNER);
         let inbox: &[(&str, &str)] = &[("inboxId", INBOX)];
-        let made = async |event: Event, pointer: &str| {
-            let done = house.does(&event).await.json();
-            done.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{done}")).to_owned()
+        let created = async |event: Event, pointer: &str| {
+            let body = api.call(&event).await.json();
+            body.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{body}")).to_owned()
         };
         let list = signed_in("GET /v1/inboxes/{inboxId}/conversations", inbox).query("folder=inbox");
         let team: &[(&str, &str)] = &[("teamId", TEAM)];
@@ -78,15 +78,15 @@ impl Ids {
             ("inboxId", INBOX.to_owned()),
             ("teamId", TEAM.to_owned()),
             ("userId", OWNER.to_owned()),
-            ("conversationId", made(list.clone(), "/items/0/conversationId").await),
-            ("messageId", made(list.clone(), "/items/0/lastMessage/messageId").await),
-            ("contactId", made(list, "/items/0/contact/contactId").await),
+            ("conversationId", created(list.clone(), "/items/0/conversationId").await),
+            ("messageId", created(list.clone(), "/items/0/lastMessage/messageId").await),
+            ("contactId", created(list, "/items/0/contact/contactId").await),
         ]);
         let reviews = signed_in("GET /v1/inboxes/{inboxId}/opt-out-reviews", inbox);
-        ids.insert("reviewId", made(reviews, "/items/0/reviewId").await);
+        ids.insert("reviewId", created(reviews, "/items/0/reviewId").await);
         let templates = signed_in("POST /v1/teams/{teamId}/templates", team).json(&template);
-        ids.insert("templateId", made(templates, "/templateId").await);
-        ids.insert("importId", made(imports.json(&json!({})), "/importId").await);
+        ids.insert("templateId", created(templates, "/templateId").await);
+        ids.insert("importId", created(imports.json(&json!({})), "/importId").await);
         Self(ids)
     }
 
@@ -94,7 +94,7 @@ impl Ids {
         self.0.get(name).unwrap_or_else(|| panic!("no id for {name}"))
     }
 
-    /// A body with which a route does what it is for.
+    /// Returns a valid body for a route. `None` if it has no body.
     pub(crate) fn body(&self, route: &str) -> Option<Value> {
         let (contact, conversation) = (self.get("contactId"), self.get("conversationId"));
         Some(match route {

@@ -1,7 +1,10 @@
-//! A delivery state never goes backwards: reports early, late, twice, shuffled, and at once, by the rule and by the
-//! webhook over an engine of which a tenth of the requests go wrong, with the sender's own outcome among them.
+//! A delivery state never goes backwards. Reports come early, late, twice, shuffled and concurrently: first to the rule,
+//! then to the webhook on an engine where a tenth of the requests fail, together with the outcome that the sender stores.
 
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use delivery_status::{App, handle};
 use shared_aws::{
@@ -10,25 +13,24 @@ use shared_aws::{
     table::Table,
 };
 use shared_domain::{
-    contact::Contact,
-    ids::UserId,
-    keys::ConversationKey,
     message::{Delivery, DeliveryState, Message, Report},
     time::Timestamp,
-    user::UserRef,
 };
-use test_kit::faults::Faults;
+use test_kit::{
+    build,
+    carrier::ACCOUNT,
+    faults::Faults,
+    twilio::{callbacks, signed_fields, verifier},
+};
 use tokio::task::JoinSet;
 
 use crate::{
-    chosen_seed,
-    desk::{BEFORE, Desk},
-    full_run,
-    twilio::{ACCOUNT, callbacks, verifier, webhook},
+    chosen_seed, full_run,
+    test_inbox::{START, TestInbox},
 };
 
-/// The lattice, stated once more: a failure and an undelivered text are as far as each other.
-fn place(state: DeliveryState) -> u8 {
+/// The order of the states, written independently of the domain. `failed` and `undelivered` are equally far.
+fn rank(state: DeliveryState) -> u8 {
     match state {
         DeliveryState::Received | DeliveryState::Queued => 1,
         DeliveryState::Sending => 2,
@@ -40,10 +42,10 @@ fn place(state: DeliveryState) -> u8 {
 }
 
 fn later(millis: u64) -> Timestamp {
-    BEFORE + Duration::from_millis(millis)
+    START + Duration::from_millis(millis)
 }
 
-/// What is reported of one message, each a few times, in any order, by clocks that disagree.
+/// Returns the reports about one message: each one to four times, shuffled, with times of different clocks.
 fn reports(entropy: &mut fastrand::Rng) -> Vec<(DeliveryState, Report)> {
     let mut states = vec![DeliveryState::Sending];
     let possible =
@@ -62,19 +64,19 @@ fn reports(entropy: &mut fastrand::Rng) -> Vec<(DeliveryState, Report)> {
     all
 }
 
-/// Tells each report to what keeps the state; says when a state goes back, or does not end as far as it was reported.
-fn walk(
+/// Applies reports with `apply`. Returns a violation if a state goes backwards or does not end at the furthest report.
+fn apply_reports(
     seed: u64,
     messages: u32,
-    mut tell: impl FnMut(&mut Delivery, DeliveryState, Report) -> DeliveryState,
+    mut apply: impl FnMut(&mut Delivery, DeliveryState, Report) -> DeliveryState,
 ) -> Option<String> {
     let mut entropy = fastrand::Rng::with_seed(seed);
     for number in 0..messages {
-        let mut delivery = Delivery::beginning(DeliveryState::Queued, BEFORE);
+        let mut delivery = Delivery::beginning(DeliveryState::Queued, START);
         let (mut reached, mut furthest) = (1, 1);
         for (state, report) in reports(&mut entropy) {
-            furthest = furthest.max(place(state));
-            let now = place(tell(&mut delivery, state, report));
+            furthest = furthest.max(rank(state));
+            let now = rank(apply(&mut delivery, state, report));
             if now < reached {
                 return Some(format!("SEED={seed}: message {number} went back from {reached} to {now}"));
             }
@@ -88,190 +90,199 @@ fn walk(
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
-fn no_report_takes_a_state_back() {
+#[expect(clippy::print_stdout, reason = "the seed repeats a failed run")]
+fn no_report_moves_a_state_backwards() {
     let seeds = chosen_seed().map_or_else(|| (0..5).collect(), |seed| vec![seed]);
     for seed in seeds {
         println!("SEED={seed}: 20000 messages");
-        let gone_back = walk(seed, 20_000, |delivery, state, report| {
+        let violation = apply_reports(seed, 20_000, |delivery, state, report| {
             delivery.add(state, report);
             delivery.state()
         });
-        assert_eq!(gone_back, None);
+        assert_eq!(violation, None);
     }
 }
 
-/// A state that is simply what was reported last goes back, and that is noticed.
+/// The last report replaces the state.
 #[test]
 fn a_state_that_is_overwritten_is_noticed() {
-    assert!(walk(0, 100, |_, state, _| state).is_some());
+    assert!(apply_reports(0, 100, |_, state, _| state).is_some());
 }
 
-/// One message with all that is told of it.
-struct Told {
+/// A message and the reports about it.
+struct ReportedMessage {
     message: Message,
     contact: usize,
-    /// As the carrier's callback has it; nothing for the sender's own outcome.
-    words: Vec<Option<&'static str>>,
+    /// The `MessageStatus` of each callback. `None` is the outcome that the sender stores.
+    statuses: Vec<Option<&'static str>>,
 }
 
-impl Told {
-    /// How far all of that takes it.
+impl ReportedMessage {
+    /// Returns the rank of the furthest report.
     fn furthest(&self) -> u8 {
-        let place = |word: Option<&str>| match word {
+        let rank = |status: Option<&str>| match status {
             Some("delivered") => 6,
             Some("undelivered" | "failed") => 5,
             _ => 4,
         };
-        self.words.iter().copied().map(place).max().unwrap_or(1)
+        self.statuses.iter().copied().map(rank).max().unwrap_or(1)
     }
 
-    fn draw(desk: &Desk, contact: usize, entropy: &mut fastrand::Rng) -> Self {
-        let ada = UserRef { id: UserId::parse("ada").unwrap(), name: "Ada".into() };
-        let message = desk.message(contact, &ada, later(contact as u64), entropy.u64(..));
-        let mut words = vec![None, Some("queued"), Some("sent")];
+    fn draw(inbox: &TestInbox, contact: usize, entropy: &mut fastrand::Rng) -> Self {
+        let message =
+            inbox.message(contact, &build::user_ref("ada", "Ada"), later(contact as u64), entropy.u64(..));
+        let mut statuses = vec![None, Some("queued"), Some("sent")];
         match entropy.u8(0..5) {
-            0 => words.push(Some("failed")),
-            1 => words.push(Some("undelivered")),
-            2 => words.extend([Some("undelivered"), Some("delivered")]),
-            3 => words.push(Some("delivered")),
+            0 => statuses.push(Some("failed")),
+            1 => statuses.push(Some("undelivered")),
+            2 => statuses.extend([Some("undelivered"), Some("delivered")]),
+            3 => statuses.push(Some("delivered")),
             _ => {}
         }
-        words.extend(words.clone().into_iter().filter(|_| entropy.bool()).collect::<Vec<_>>());
-        entropy.shuffle(&mut words);
-        Self { message, contact, words }
+        statuses.extend(statuses.clone().into_iter().filter(|_| entropy.bool()).collect::<Vec<_>>());
+        entropy.shuffle(&mut statuses);
+        Self { message, contact, statuses }
     }
 }
 
-/// So often something comes again before it is given up.
-const PATIENCE: u32 = 50;
-/// Of a hundred requests to the table so many go wrong.
-const STORM: u8 = 10;
+/// How often a report is repeated before the test fails.
+const MAX_ATTEMPTS: u32 = 50;
+/// The percentage of requests to the table that fail.
+const FAULT_PERCENT: u8 = 10;
 
-/// Where the carrier's callbacks and the sender's own outcome are told.
+/// A host that receives callbacks and stores outcomes of the sender.
 struct Host {
     app: App,
     deliveries: Deliveries,
 }
 
 impl Host {
-    fn open(table: &Table) -> Self {
+    fn new(table: &Table) -> Self {
         let app = App::new(table.clone(), verifier(), callbacks());
         Self { app, deliveries: Deliveries::new(table.clone()) }
     }
 }
 
-async fn tell(desk: &Desk, host: &Host, told: &Told, word: Option<&'static str>, at: Timestamp) {
-    let sid = format!("SM{:032}", told.contact);
-    let id = &told.message.id;
-    let Some(word) = word else {
-        let (organization, sent) = (&desk.inbox.organization, Report::at(at));
-        for _ in 0..PATIENCE {
+async fn report(
+    inbox: &TestInbox,
+    host: &Host,
+    reported: &ReportedMessage,
+    status: Option<&'static str>,
+    at: Timestamp,
+) {
+    let sid = format!("SM{:032}", reported.contact);
+    let id = &reported.message.id;
+    let Some(status) = status else {
+        let (organization, sent) = (inbox.organization(), Report::at(at));
+        for _ in 0..MAX_ATTEMPTS {
             if host.deliveries.report(organization, id, DeliveryState::Sent, &sent, Some(&sid)).await.is_ok()
             {
                 return;
             }
         }
-        panic!("the queue gave up");
+        panic!("the report was not stored");
     };
-    let address = callbacks().url(desk.inbox.organization.as_str(), id.as_str());
-    let query = address.split_once('?').unwrap().1;
-    let (from, to) = (desk.inbox.number.as_str(), desk.numbers[told.contact].as_str());
+    let url = callbacks().url(inbox.organization().as_str(), id.as_str());
+    let query = url.split_once('?').unwrap().1;
+    let (from, to) = (inbox.inbox().number.as_str(), inbox.numbers[reported.contact].as_str());
     let mut fields = vec![
         ("MessageSid", sid.as_str()),
-        ("MessageStatus", word),
+        ("MessageStatus", status),
         ("AccountSid", ACCOUNT),
         ("From", from),
         ("To", to),
     ];
-    if word.ends_with("delivered") && word != "delivered" {
+    if status == "undelivered" {
         fields.push(("ErrorCode", "30003"));
     }
-    let event = webhook("POST /webhooks/twilio/status", query, &fields);
-    for _ in 0..PATIENCE {
+    let event = signed_fields("POST /webhooks/twilio/status", query, &fields);
+    for _ in 0..MAX_ATTEMPTS {
         match handle(&host.app, at, event.request()).await.status().as_u16() {
             200 => return,
             500..=599 => {}
             other => panic!("{other}"),
         }
     }
-    panic!("the carrier gave up");
+    panic!("the callback was not accepted");
 }
 
-async fn state(desk: &Desk, told: &Told) -> DeliveryState {
-    let messages = Messages::new(desk.table());
-    let found = messages.get(&desk.inbox.organization, &told.message.id).await.unwrap();
+async fn state(inbox: &TestInbox, reported: &ReportedMessage) -> DeliveryState {
+    let messages = Messages::new(inbox.table());
+    let found = messages.get(inbox.organization(), &reported.message.id).await.unwrap();
     found.unwrap().delivery.state()
 }
 
-/// Accepts the text and tells all that is told of it, one after the other or all at once.
-async fn live(desk: Arc<Desk>, table: Table, told: Told, at_once: bool) -> Arc<Told> {
-    let contact = Contact::provisional(&desk.inbox.team, &told.message.contact_number);
-    let wanted = Acceptance {
-        organization: &desk.inbox.organization,
-        message: &told.message,
+/// Accepts the message and reports on it, one report after the other or all concurrently.
+async fn accept_and_report(
+    inbox: Arc<TestInbox>,
+    table: Table,
+    reported: ReportedMessage,
+    concurrently: bool,
+) -> Arc<ReportedMessage> {
+    let contact = inbox.provisional_contact(&reported.message);
+    let acceptance = Acceptance {
+        organization: inbox.organization(),
+        message: &reported.message,
         contact: &contact,
         guard: Guard::Compose { user: None },
         idempotency: None,
     };
-    assert_eq!(desk.sends.accept(wanted).await.unwrap(), Accepted::Stored);
-    let (desk, told) = (desk.clone(), Arc::new(told));
-    let host = Arc::new(Host::open(&table));
+    assert_eq!(inbox.sends.accept(acceptance).await.unwrap(), Accepted::Stored);
+    let reported = Arc::new(reported);
+    let host = Arc::new(Host::new(&table));
     let (mut hosts, mut reached) = (JoinSet::new(), 1);
-    for (order, word) in told.words.clone().into_iter().enumerate() {
-        let (desk, host, told) = (desk.clone(), host.clone(), told.clone());
-        // Each host's clock is off in its own way.
+    for (order, status) in reported.statuses.clone().into_iter().enumerate() {
+        let (inbox, host, reported) = (inbox.clone(), host.clone(), reported.clone());
+        // The clocks of the hosts disagree.
         let at = later(10_000 + (order as u64 * 7_919) % 5_000);
-        if at_once {
-            hosts.spawn(async move { tell(&desk, &host, &told, word, at).await });
+        if concurrently {
+            hosts.spawn(async move { report(&inbox, &host, &reported, status, at).await });
         } else {
-            tell(&desk, &host, &told, word, at).await;
-            let now = place(state(&desk, &told).await);
-            assert!(now >= reached, "{:?}: from {reached} to {now}", told.words);
+            report(&inbox, &host, &reported, status, at).await;
+            let now = rank(state(&inbox, &reported).await);
+            assert!(now >= reached, "{:?}: from {reached} to {now}", reported.statuses);
             reached = now;
         }
     }
     hosts.join_all().await;
-    told
+    reported
 }
 
-/// It ended as far as it was reported, and the list shows it so.
-async fn judge(desk: &Desk, told: &Told) {
-    let state = state(desk, told).await;
-    assert_eq!(place(state), told.furthest(), "{:?}: {state:?}", told.words);
-    let id = desk.conversation(told.contact);
-    let thread =
-        ConversationKey { organization: &desk.inbox.organization, inbox: &desk.inbox.id, conversation: &id };
-    let shown = Conversations::new(desk.table()).get(thread).await.unwrap().unwrap();
-    assert_eq!(shown.delivery_failed, state.is_failure(), "the list shows {:?}: {state:?}", told.words);
+/// Asserts that the state is the furthest one reported and that the conversation shows a failure.
+async fn assert_final_state(inbox: &TestInbox, reported: &ReportedMessage) {
+    let state = state(inbox, reported).await;
+    assert_eq!(rank(state), reported.furthest(), "{:?}: {state:?}", reported.statuses);
+    let id = inbox.conversation(reported.contact);
+    let conversation = Conversations::new(inbox.table()).get(inbox.key(&id)).await.unwrap().unwrap();
+    assert_eq!(conversation.delivery_failed, state.is_failure(), "{:?}: {state:?}", reported.statuses);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
-async fn no_callback_takes_a_state_back() {
+#[expect(clippy::print_stdout, reason = "the seed repeats a failed run")]
+async fn no_callback_moves_a_state_backwards() {
     let (seeds, messages) = if full_run() { (0..5, 2_000) } else { (0..1, 120) };
     let seeds: Vec<u64> = chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]);
     for seed in seeds {
-        let begun = Instant::now();
+        let start = Instant::now();
         println!("SEED={seed}: {messages} messages");
-        let (desk, faults) = (Arc::new(Desk::open(messages).await), Faults::seeded(seed));
-        let table = faults.table(&desk.engine);
-        faults.strike(STORM);
+        let (inbox, faults) = (Arc::new(TestInbox::start(messages).await), Faults::seeded(seed));
+        let table = faults.table(&inbox.app.engine);
+        faults.set_percent(FAULT_PERCENT);
         let mut entropy = fastrand::Rng::with_seed(seed);
-        let (mut lives, mut over) = (JoinSet::new(), Vec::new());
+        let (mut running, mut done) = (JoinSet::new(), Vec::new());
         for contact in 0..messages {
-            if lives.len() >= 8 {
-                over.push(lives.join_next().await.unwrap().unwrap());
+            if running.len() >= 8 {
+                done.push(running.join_next().await.unwrap().unwrap());
             }
-            let told = Told::draw(&desk, contact, &mut entropy);
-            lives.spawn(live(desk.clone(), table.clone(), told, contact % 2 == 0));
+            let reported = ReportedMessage::draw(&inbox, contact, &mut entropy);
+            running.spawn(accept_and_report(inbox.clone(), table.clone(), reported, contact % 2 == 0));
         }
-        over.extend(lives.join_all().await);
-        faults.strike(0);
-        tokio::time::sleep(Duration::from_secs(1)).await; // what is stuck on its way arrives
-        for told in over {
-            judge(&desk, &told).await;
+        done.extend(running.join_all().await);
+        faults.set_percent(0);
+        tokio::time::sleep(Duration::from_secs(1)).await; // delayed writes arrive
+        for reported in done {
+            assert_final_state(&inbox, &reported).await;
         }
-        println!("SEED={seed}: {:?}, in {:?}", faults.struck(), begun.elapsed());
+        println!("SEED={seed}: {:?}, in {:?}", faults.injected(), start.elapsed());
     }
 }

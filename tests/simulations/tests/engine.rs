@@ -1,5 +1,5 @@
-//! The same office on a real engine, request by request: the conditions of the table and those of the simulation give the
-//! same answers, so that what the simulation shows is shown of the table.
+//! The requests of the lock simulation on a real engine. The table gives the same answers as the simulation, so what the
+//! simulation proves is also true of the table.
 
 use std::time::Instant;
 
@@ -8,8 +8,6 @@ use shared_aws::{
     messaging::{Acceptance, Accepted, Guard},
 };
 use shared_domain::{
-    contact::Contact,
-    keys::ConversationKey,
     lock::{self, FencingToken, LockViolation},
     message::Message,
     time::Timestamp,
@@ -17,13 +15,13 @@ use shared_domain::{
 };
 use simulations::{
     conditions::Term,
-    lock_simulation::{Office, Step, What, office, policy, run},
+    lock_simulation::{Operation, Request, Scenario, policy, run, scenario},
 };
 
-use crate::{chosen_seed, desk::Desk, full_run};
+use crate::{chosen_seed, full_run, test_inbox::TestInbox};
 
-impl Desk {
-    /// The accepting transaction's answer, in the words of the rule.
+impl TestInbox {
+    /// Accepts a reply. A refusal is expressed as the rule expresses it.
     async fn reply(
         &self,
         message: &Message,
@@ -31,84 +29,88 @@ impl Desk {
         token: FencingToken,
         at: Timestamp,
     ) -> Result<(), LockViolation> {
-        let contact = Contact::provisional(&self.inbox.team, &message.contact_number);
+        let contact = self.provisional_contact(message);
         let guard = Guard::Reply { lock: Some((&user.id, token)), seen: None };
-        let organization = &self.inbox.organization;
-        let wanted = Acceptance { organization, message, contact: &contact, guard, idempotency: None };
-        match self.sends.accept(wanted).await.unwrap() {
+        let acceptance = Acceptance {
+            organization: self.organization(),
+            message,
+            contact: &contact,
+            guard,
+            idempotency: None,
+        };
+        match self.sends.accept(acceptance).await.unwrap() {
             Accepted::Stored => Ok(()),
-            Accepted::Refused(stood) => {
-                Err(lock::guard(&stood.unwrap().lock, &user.id, Some(token), at).unwrap_err())
+            Accepted::Refused(conversation) => {
+                Err(lock::guard(&conversation.unwrap().lock, &user.id, Some(token), at).unwrap_err())
             }
-            Accepted::KeyTaken => panic!("there is no key"),
+            Accepted::KeyTaken => panic!("there is no idempotency key"),
         }
     }
 }
 
-/// Sends what an office sends to an engine, until an answer differs; gives how many were the same, and what differed.
-async fn compared(office: Office) -> (usize, Option<String>) {
-    let (desk, mut steps) = (Desk::open(office.conversations).await, Vec::new());
-    desk.hears_from_all().await;
-    let _ = run(office, |step| steps.push(step)).violation; // an office without a term has one, and its answers are told
-    for (place, step) in steps.iter().enumerate() {
-        if !desk.agrees(step, place as u64).await {
-            return (place, Some(format!("{office}: request {place}, {step:?}")));
+/// Sends the requests of a simulation to an engine until an answer differs. Returns how many answers were equal, and the
+/// request whose answer differed.
+async fn compare(scenario: Scenario) -> (usize, Option<String>) {
+    let (inbox, mut requests) = (TestInbox::start(scenario.conversations).await, Vec::new());
+    inbox.receive_from_all().await;
+    run(scenario, |request| requests.push(request));
+    for (number, request) in requests.iter().enumerate() {
+        if !inbox.gives_same_answer(request, number as u64).await {
+            return (number, Some(format!("{scenario}: request {number}, {request:?}")));
         }
     }
-    (steps.len(), None)
+    (requests.len(), None)
 }
 
-impl Desk {
-    async fn agrees(&self, step: &Step, entropy: u64) -> bool {
-        let id = self.conversation(step.conversation);
-        let (organization, inbox) = (&self.inbox.organization, &self.inbox.id);
-        let thread = ConversationKey { organization, inbox, conversation: &id };
-        let (at, user) = (step.at, &step.user);
-        match &step.what {
-            What::Acquire(answer) => {
-                let told = answer.clone().map_or_else(Acquired::Denied, Acquired::Held);
-                self.locks.acquire(thread, user, at, &policy()).await.unwrap() == told
+impl TestInbox {
+    async fn gives_same_answer(&self, request: &Request, entropy: u64) -> bool {
+        let id = self.conversation(request.conversation);
+        let (key, at, user) = (self.key(&id), request.at, &request.user);
+        match &request.operation {
+            Operation::Acquire(answer) => {
+                let expected = answer.clone().map_or_else(Acquired::Denied, Acquired::Held);
+                self.locks.acquire(key, user, at, &policy()).await.unwrap() == expected
             }
-            What::Renew { token, active, answer } => {
-                let told = answer.clone().map_or_else(Renewed::Lost, Renewed::Held);
-                self.locks.renew(thread, &user.id, *token, *active, at, &policy()).await.unwrap() == told
+            Operation::Renew { token, active, answer } => {
+                let expected = answer.clone().map_or_else(Renewed::Lost, Renewed::Held);
+                self.locks.renew(key, &user.id, *token, *active, at, &policy()).await.unwrap() == expected
             }
-            What::Reply { token, answer } => {
-                let message = self.message(step.conversation, user, at, entropy);
+            Operation::Reply { token, answer } => {
+                let message = self.message(request.conversation, user, at, entropy);
                 self.reply(&message, user, *token, at).await == *answer
             }
-            // Neither says what it did; the answers that follow do.
-            What::Release { token } => self.locks.release(thread, &user.id, *token).await.unwrap(),
-            What::Break { token } => self.locks.break_lock(thread, user, *token).await.unwrap(),
+            // These do not return what they did. Later answers show it.
+            Operation::Release { token } => self.locks.release(key, &user.id, *token).await.unwrap(),
+            Operation::Break { token } => self.locks.break_lock(key, user, *token).await.unwrap(),
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
+#[expect(clippy::print_stdout, reason = "the seed repeats a failed run")]
 async fn the_table_answers_as_the_simulation_does() {
     let seeds = if full_run() { (0..20).collect() } else { vec![9, 10, 14] };
     let seeds = chosen_seed().map_or(seeds, |seed| vec![seed]);
-    let (begun, mut requests) = (Instant::now(), 0);
+    let (start, mut requests) = (Instant::now(), 0);
     for seed in seeds {
-        let office = office(seed, 32, 12);
-        println!("on an engine, {office}");
-        let (same, difference) = compared(office).await;
+        let scenario = scenario(seed, 32, 12);
+        println!("on an engine, {scenario}");
+        let (same, difference) = compare(scenario).await;
         assert_eq!(difference, None);
         requests += same;
     }
-    println!("{requests} requests gave the same answers, in {:?}", begun.elapsed());
+    println!("{requests} requests gave the same answers, in {:?}", start.elapsed());
     assert!(chosen_seed().is_some() || requests > 2_000);
 }
 
-/// A term that the simulation left out and the table has shows as a difference.
+/// The simulation leaves out a term that the table checks.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_term_that_only_one_of_both_has_is_noticed() {
-    for term in [Term::ReplyLeaseEnd, Term::FreeToItsHolder, Term::RenewToken] {
-        let offices = [9, 14].map(|seed| Office { without: Some(term), ..office(seed, 32, 12) });
+async fn a_term_that_the_simulation_leaves_out_is_noticed() {
+    for term in [Term::ReplyLeaseEnd, Term::AcquireAgain, Term::RenewToken] {
+        let scenarios = [9, 14].map(|seed| Scenario { without: Some(term), ..scenario(seed, 32, 12) });
         let mut noticed = false;
-        for office in offices {
-            noticed = noticed || compared(office).await.1.is_some();
+        for scenario in scenarios {
+            noticed = noticed || compare(scenario).await.1.is_some();
         }
         assert!(noticed, "{term:?}");
     }

@@ -1,12 +1,12 @@
-//! The bodies of the fuzz targets, over their seeds and what becomes of them: so that none of them rots, and every run finds
-//! what is found easily. `make fuzz` lets coverage guide the search.
+//! Runs the fuzz targets over their seeds and random changes of them, so that they keep compiling and every test run finds
+//! the simple failures. `make fuzz` searches with coverage guidance.
 
 use std::{fs, panic::catch_unwind, time::Instant};
 
 use crate::{chosen_seed, full_run};
 
 #[path = "../../fuzz/src/bodies.rs"]
-#[expect(unreachable_pub, reason = "public to the targets")]
+#[expect(unreachable_pub, reason = "the fuzz targets use it too")]
 mod bodies;
 
 const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds");
@@ -19,8 +19,8 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }
 
-/// Another text, made of two.
-fn bred(seeds: &[Vec<u8>], entropy: &mut fastrand::Rng) -> Vec<u8> {
+/// Returns a random mutation of the seeds.
+fn mutated(seeds: &[Vec<u8>], entropy: &mut fastrand::Rng) -> Vec<u8> {
     let mut bytes = seeds[entropy.usize(..seeds.len())].clone();
     let words: [&[u8]; 12] =
         [b"\0", b"\xff\xfe", b"%", b"%ff", b"&", b"=", b"{{", b"}}", b"\"", b",", "é😀".as_bytes(), b"\r\n"];
@@ -42,44 +42,48 @@ fn bred(seeds: &[Vec<u8>], entropy: &mut fastrand::Rng) -> Vec<u8> {
     bytes
 }
 
-/// The first input, if any, that a body does not bear.
-fn choked_on(
+/// Returns the first input that makes a body panic.
+fn failing_input(
     seeds: &[Vec<u8>],
     seed: u64,
     tries: usize,
     body: impl Fn(&[u8]) + std::panic::RefUnwindSafe,
 ) -> Option<Vec<u8>> {
     let mut entropy = fastrand::Rng::with_seed(seed);
-    let bred = (0..tries).map(|_| bred(seeds, &mut entropy));
-    seeds.iter().cloned().chain([Vec::new()]).chain(bred).find(|bytes| catch_unwind(|| body(bytes)).is_err())
+    let mutated = (0..tries).map(|_| mutated(seeds, &mut entropy));
+    seeds
+        .iter()
+        .cloned()
+        .chain([Vec::new()])
+        .chain(mutated)
+        .find(|bytes| catch_unwind(|| body(bytes)).is_err())
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
-fn no_parser_panics_and_what_is_understood_holds() {
-    let (begun, tries) = (Instant::now(), if full_run() { 100_000 } else { 2_000 });
+#[expect(clippy::print_stdout, reason = "the seed repeats a failed run")]
+fn no_parser_panics_and_parsed_values_are_valid() {
+    let (start, tries) = (Instant::now(), if full_run() { 100_000 } else { 2_000 });
     let seed = chosen_seed().unwrap_or(0);
     println!("SEED={seed}: {tries} inputs for each of {} parsers", bodies::ALL.len());
     for (target, body) in bodies::ALL {
-        let found = choked_on(&seeds(target), seed, tries, body);
+        let found = failing_input(&seeds(target), seed, tries, body);
         assert!(found.is_none(), "{target}: {}", found.unwrap_or_default().escape_ascii());
     }
-    println!("in {:?}", begun.elapsed());
+    println!("{:?}", start.elapsed());
 }
 
-/// A parser that cuts a text in the middle of a letter is found out.
+/// The parser cuts a text inside a UTF-8 character.
 #[test]
-fn a_parser_that_cuts_letters_is_found_out() {
+fn a_parser_that_splits_characters_would_be_noticed() {
     let cuts = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let _ = &text[..text.len().min(7)];
     };
-    assert!(choked_on(&seeds("keyword"), 0, 2_000, cuts).is_some());
+    assert!(failing_input(&seeds("keyword"), 0, 2_000, cuts).is_some());
 }
 
-/// Each body is a target of `make fuzz`, and each target has a body.
 #[test]
-fn each_body_has_its_target_and_its_seeds() {
+fn every_fuzz_body_has_a_target_and_seeds() {
     let mut targets: Vec<_> = fs::read_dir(format!("{SEEDS}/../fuzz_targets"))
         .unwrap()
         .map(|file| file.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())

@@ -10,7 +10,9 @@
 )]
 
 #[cfg(test)]
-mod broken;
+mod api;
+#[cfg(test)]
+mod broken_requests;
 #[cfg(test)]
 mod canaries;
 #[cfg(test)]
@@ -20,8 +22,6 @@ mod contract;
 #[cfg(test)]
 mod deliveries;
 #[cfg(test)]
-mod desk;
-#[cfg(test)]
 mod engine;
 #[cfg(test)]
 mod extra_fields;
@@ -29,8 +29,6 @@ mod extra_fields;
 mod forgeries;
 #[cfg(test)]
 mod fuzzed;
-#[cfg(test)]
-mod house;
 #[cfg(test)]
 mod inbound;
 #[cfg(test)]
@@ -44,9 +42,9 @@ mod replays;
 #[cfg(test)]
 mod sends;
 #[cfg(test)]
-mod signed;
+mod test_inbox;
 #[cfg(test)]
-mod twilio;
+mod webhook;
 
 /// Whether every test runs at its full size, as `make simulations` does.
 #[cfg(test)]

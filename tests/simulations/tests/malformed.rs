@@ -1,82 +1,84 @@
-//! Bad input gives a refusal that the API's document names, never a crash and never a 5xx, and a refusal stores nothing;
-//! what is accepted is what the document describes.
+//! Invalid requests get a documented error, never a panic or a 5xx, and store nothing. Accepted requests match the OpenAPI
+//! document.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use serde_json::Value;
 
 use crate::{
-    broken::{Case, api_case, list_case, webhook_case},
+    api::{Api, ApiResponse, now},
+    broken_requests::{Case, api_case, list_case, webhook_case},
     chosen_seed,
     contract::{Ids, Route, routes},
     full_run,
-    house::{Done, House, now},
-    signed::{MESSAGES, REGISTRATIONS, STATUS, VOICE, parameters, signature, tokens_of},
+    webhook::{MESSAGES, REGISTRATIONS, STATUS, VOICE, accepted_tokens, parameters, signature},
 };
 
-/// What is wrong with an answer, if anything is.
-fn wrong(routes: &[Route], case: &Case, done: &Done) -> Option<String> {
+/// Returns what is wrong with a response.
+fn find_failure(routes: &[Route], case: &Case, response: &ApiResponse) -> Option<String> {
     let route = routes.iter().find(|route| route.key == case.route).unwrap();
-    let status = done.status;
+    let status = response.status;
     if status == 404 && case.event["rawPath"].as_str().unwrap_or_default().len() + case.query.len() > 10_000 {
-        return None; // longer than any address that the gateway takes: no route of ours
+        return None; // longer than the gateway accepts
     }
-    if !route.answers.contains(&status) {
-        return Some(format!("{status} is not among the documented {:?}", route.answers));
+    if !route.statuses.contains(&status) {
+        return Some(format!("{status} is not documented; the route has {:?}", route.statuses));
     }
     if status >= 500 {
-        return Some(format!("{status} for what came in"));
+        return Some(format!("{status} for an invalid request"));
     }
     if status < 400 {
-        return accepted_wrongly(route, case);
+        return find_wrong_acceptance(route, case);
     }
-    let problem = done.json();
-    if done.content_type != "application/problem+json"
+    let problem = response.json();
+    if response.content_type != "application/problem+json"
         || problem["status"] != status
         || !problem["code"].is_string()
     {
-        return Some(format!("no problem document: {problem}"));
+        return Some(format!("not a problem document: {problem}"));
     }
-    // Who is told that somebody else was first may have begun something, and given it up.
-    (matches!(status, 400 | 401 | 403 | 404 | 413 | 415 | 422) && done.writes > 0)
-        .then(|| format!("{status}, and {} writes", done.writes))
+    // A 409 may follow writes that were rolled back.
+    (matches!(status, 400 | 401 | 403 | 404 | 413 | 415 | 422) && response.writes > 0)
+        .then(|| format!("{status} with {} writes", response.writes))
 }
 
-/// What was accepted has to be what the document describes.
-fn accepted_wrongly(route: &Route, case: &Case) -> Option<String> {
+/// Returns why an accepted request should have been refused.
+fn find_wrong_acceptance(route: &Route, case: &Case) -> Option<String> {
     if let (Some(schema), Some(body)) = (&route.schema, &case.body) {
-        let list = route.key.ends_with("/contact-imports"); // a list may be a list, whatever it holds
+        let csv = route.key.ends_with("/contact-imports"); // a CSV body is checked later, by the worker
         match serde_json::from_slice(body) {
             Ok(value) if schema.is_valid(&value) => {}
-            Ok(_) | Err(_) if list => {}
-            Ok(value) => return Some(format!("accepted, though not of the document's shape: {value:.200}")),
-            // Deeper than is read, or half a letter by its escape, is JSON all the same (RFC 8259) where nobody asks for it.
+            Ok(_) | Err(_) if csv => {}
+            Ok(value) => return Some(format!("accepted, but does not match the schema: {value:.200}")),
+            // Deep nesting and unpaired surrogates are valid JSON (RFC 8259), but this parser refuses them.
             Err(error)
-                if ["recursion limit", "hex escape"].iter().any(|said| error.to_string().contains(said)) => {}
-            Err(error) => return Some(format!("accepted, and no JSON: {error}")),
+                if ["recursion limit", "hex escape"]
+                    .iter()
+                    .any(|reason| error.to_string().contains(reason)) => {}
+            Err(error) => return Some(format!("accepted, but is not JSON: {error}")),
         }
     }
     let pairs = parameters(case.query.as_bytes());
     let first =
         |name: &str| pairs.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value.as_slice());
-    let takes = |name: &str| route.query.iter().any(|known| known == name);
-    if takes("cursor") && first("cursor").is_some() {
-        return Some("accepted a cursor that was never given".into());
+    let defines = |name: &str| route.query.iter().any(|known| known == name);
+    if defines("cursor") && first("cursor").is_some() {
+        return Some("accepted a cursor that was never issued".into());
     }
-    if let Some(limit) = first("limit").filter(|_| takes("limit")) {
+    if let Some(limit) = first("limit").filter(|_| defines("limit")) {
         let limit = std::str::from_utf8(limit)
             .ok()
             .and_then(|limit| limit.trim_start_matches('+').parse::<u8>().ok());
         if !limit.is_some_and(|limit| (1..=100).contains(&limit)) {
-            return Some("accepted a limit that is none".into());
+            return Some("accepted an invalid limit".into());
         }
     }
     let webhook = case.webhook.as_ref()?;
     let form = webhook.is_form().then_some(&*webhook.body);
-    let genuine = tokens_of()
+    let genuine = accepted_tokens()
         .any(|token| webhook.signature.as_deref() == Some(&*signature(&webhook.url(), form, token)));
     if !genuine {
-        return Some("accepted without a signature".into());
+        return Some("accepted without a valid signature".into());
     }
     let fields = parameters(&webhook.body);
     let field = |name: &str| {
@@ -86,49 +88,49 @@ fn accepted_wrongly(route: &Route, case: &Case) -> Option<String> {
         let value = field(name);
         value.len() == 34 && value.starts_with(begin) && value[2..].iter().all(u8::is_ascii_hexdigit)
     };
-    let shaped = match route.key {
+    let valid = match route.key {
         MESSAGES | STATUS => sid("MessageSid", b"SM") || sid("MessageSid", b"MM"),
         VOICE => sid("CallSid", b"CA"),
         _ => serde_json::from_slice::<Value>(&webhook.body)
             .is_ok_and(|events| events.is_array() || events.is_object()),
     };
-    (!shaped).then(|| "accepted without the ids that it needs".to_owned())
+    (!valid).then(|| "accepted without the required ids".to_owned())
 }
 
-/// A function that would be wrong.
+/// A defect that is injected into the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flaw {
+enum Defect {
     None,
-    /// Ends with a panic where there is a NUL.
+    /// Panics on NUL.
     Panics,
     /// Answers 500 instead of 400.
     Breaks,
-    /// Takes what it should refuse.
-    Takes,
-    /// Writes before it looks.
+    /// Accepts what it should refuse.
+    Accepts,
+    /// Writes before it validates.
     WritesFirst,
 }
 
-impl Flaw {
-    fn spoil(self, case: &Case, done: Result<Done, String>) -> Result<Done, String> {
-        let done = done?;
-        let refused = done.status == 400;
+impl Defect {
+    fn apply(self, case: &Case, response: Result<ApiResponse, String>) -> Result<ApiResponse, String> {
+        let response = response?;
+        let refused = response.status == 400;
         match self {
             Self::Panics if case.event.to_string().contains("\\u0000") => Err("panicked".into()),
-            Self::Breaks if refused => Ok(Done { status: 500, ..done }),
-            Self::Takes if refused => Ok(Done { status: 200, ..done }),
-            Self::WritesFirst if refused => Ok(Done { writes: 1, ..done }),
-            _ => Ok(done),
+            Self::Breaks if refused => Ok(ApiResponse { status: 500, ..response }),
+            Self::Accepts if refused => Ok(ApiResponse { status: 200, ..response }),
+            Self::WritesFirst if refused => Ok(ApiResponse { writes: 1, ..response }),
+            _ => Ok(response),
         }
     }
 }
 
-/// So many broken requests to all routes; what was answered wrongly, and how often which status came.
-async fn run(seed: u64, cases: usize, flaw: Flaw) -> (Vec<String>, BTreeMap<u16, usize>) {
-    let house = House::open().await;
-    let ids = Ids::of(&house).await;
+/// Sends random invalid requests to all routes. Returns the failures and how often each status occurred.
+async fn run(seed: u64, cases: usize, defect: Defect) -> (Vec<String>, BTreeMap<u16, usize>) {
+    let api = Api::start().await;
+    let ids = Ids::create(&api).await;
     let (routes, mut entropy) = (routes(), fastrand::Rng::with_seed(seed));
-    let (mut wrongs, mut statuses) = (Vec::new(), BTreeMap::new());
+    let (mut failures, mut statuses) = (Vec::new(), BTreeMap::new());
     for number in 0..cases {
         let route = &routes[entropy.usize(..routes.len())];
         let case = match entropy.u8(..10) {
@@ -139,34 +141,34 @@ async fn run(seed: u64, cases: usize, flaw: Flaw) -> (Vec<String>, BTreeMap<u16,
             _ if route.key.contains("/webhooks/") => webhook_case(route.key, &ids, &mut entropy),
             _ => api_case(route, &ids, &mut entropy),
         };
-        let done = flaw.spoil(&case, house.answer(now(), &case.event).await);
-        let found = match &done {
+        let response = defect.apply(&case, api.try_call(now(), &case.event).await);
+        let found = match &response {
             Err(panic) => Some(panic.clone()),
-            Ok(done) => {
-                *statuses.entry(done.status).or_insert(0) += 1;
-                wrong(&routes, &case, done)
+            Ok(response) => {
+                *statuses.entry(response.status).or_insert(0) += 1;
+                find_failure(&routes, &case, response)
             }
         };
         if let Some(found) = found {
-            wrongs.push(format!("SEED={seed}: case {number}: {}: {}: {found}", case.route, case.what));
+            failures.push(format!("SEED={seed}: case {number}: {}: {}: {found}", case.route, case.what));
         }
     }
-    (wrongs, statuses)
+    (failures, statuses)
 }
 
 #[test]
-fn every_route_has_a_request_to_break() {
+fn every_documented_route_has_a_function() {
     let without: Vec<_> = routes()
         .iter()
-        .filter(|route| crate::house::function_of(route.key) == "none")
+        .filter(|route| crate::api::function_of(route.key) == "none")
         .map(|route| route.key)
         .collect();
     assert_eq!(without, Vec::<&str>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
-async fn bad_input_is_refused_as_documented_and_stores_nothing() {
+#[expect(clippy::print_stdout, reason = "the seed repeats a failed run")]
+async fn invalid_requests_are_refused_as_documented_and_store_nothing() {
     let (seeds, cases) = if full_run() { (0..10, 1_000) } else { (0..2, 300) };
     let seeds: Vec<u64> = chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]);
     let waiting = Arc::new(std::sync::Mutex::new(seeds));
@@ -176,11 +178,11 @@ async fn bad_input_is_refused_as_documented_and_stores_nothing() {
             loop {
                 let next = waiting.lock().unwrap().pop();
                 let Some(seed) = next else { return };
-                let begun = Instant::now();
-                let (found, statuses) = run(seed, cases, Flaw::None).await;
-                println!("SEED={seed}: {cases} requests in {:?}: {statuses:?}", begun.elapsed());
+                let start = Instant::now();
+                let (found, statuses) = run(seed, cases, Defect::None).await;
+                println!("SEED={seed}: {cases} requests in {:?}: {statuses:?}", start.elapsed());
                 assert_eq!(found, Vec::<String>::new());
-                assert!(statuses.len() >= 8, "answers are of many kinds: {statuses:?}");
+                assert!(statuses.len() >= 8, "statuses vary: {statuses:?}");
             }
         })
     });
@@ -189,16 +191,16 @@ async fn bad_input_is_refused_as_documented_and_stores_nothing() {
     }
 }
 
-/// Each flaw is found within a few requests.
+/// Each injected defect is found within 300 requests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_that_takes_breaks_or_stores_bad_input_is_noticed() {
-    for (flaw, said) in [
-        (Flaw::Panics, "panicked"),
-        (Flaw::Breaks, "500"),
-        (Flaw::Takes, "accepted"),
-        (Flaw::WritesFirst, "writes"),
+async fn a_function_that_accepts_fails_on_or_stores_invalid_input_would_be_noticed() {
+    for (defect, message) in [
+        (Defect::Panics, "panicked"),
+        (Defect::Breaks, "500"),
+        (Defect::Accepts, "accepted"),
+        (Defect::WritesFirst, "writes"),
     ] {
-        let (found, _) = run(1, 300, flaw).await;
-        assert!(found.iter().any(|found| found.contains(said)), "{flaw:?}: {found:?}");
+        let (found, _) = run(1, 300, defect).await;
+        assert!(found.iter().any(|found| found.contains(message)), "{defect:?}: {found:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! What was genuine once and is posted again, a second or a week later, to the same address or to another: nothing in the
-//! table is another than after the first time, and nothing goes out again.
+//! Genuine webhooks are sent again, from a second to eight days later, to the same URL or to another. The table stays as it
+//! was, and nothing is sent a second time.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,15 +8,15 @@ use shared_domain::time::Timestamp;
 use test_kit::gateway::Event;
 
 use crate::{
+    api::{Api, INBOX, NUMBER, ORGANIZATION, OTHER_NUMBER, OWNER, SERVICE, TEAM, now},
     chosen_seed, full_run,
-    house::{House, INBOX, NUMBER, ORGANIZATION, OTHER_NUMBER, OWNER, SERVICE, TEAM, callbacks, now},
-    signed::{ACCOUNT, MESSAGES, STATUS, VOICE, Webhook, form, parameters},
+    webhook::{ACCOUNT, MESSAGES, STATUS, VOICE, Webhook, callbacks, form, parameters},
 };
 
-/// When somebody posts it again: at once, after six minutes, after a day and an hour, after eight days.
-const LATER: [u64; 4] = [1, 6 * 60, 25 * 3_600, 8 * 86_400];
+/// Delays of the replays in seconds: one second, six minutes, 25 hours, eight days.
+const DELAYS: [u64; 4] = [1, 6 * 60, 25 * 3_600, 8 * 86_400];
 
-/// What people write, and what each makes the product do.
+/// Texts that cause different effects.
 const TEXTS: [&str; 9] = [
     "Is it still free?",
     "STOP",
@@ -29,27 +29,27 @@ const TEXTS: [&str; 9] = [
     "Thanks!",
 ];
 
-/// A webhook and when it came first.
+/// A webhook and the time of its first delivery.
 struct Post {
     webhook: Webhook,
     at: Timestamp,
     what: String,
 }
 
-/// An office that is closed all day answers by itself, which a replay must not make it do again.
-async fn away(house: &House) {
+/// Turns on out-of-office messages and notifications, which a replay must not send again.
+async fn enable_automatic_messages(api: &Api) {
     let hours = json!({ "mode": "auto", "message": "We are closed.", "timeZone": "America/New_York",
         "hours": { "mon": [["09:00", "10:00"]], "thu": [["09:00", "10:00"]] }, "holidays": [] });
     let event = Event::new("PUT /v1/inboxes/{inboxId}/out-of-office", &[("inboxId", INBOX)])
         .user(ORGANIZATION, OWNER)
         .json(&hours);
-    assert_eq!(house.does(&event).await.status, 200);
+    assert_eq!(api.call(&event).await.status, 200);
     let mailing = json!({ "enabled": true, "recipients": ["desk@clinic.example"] });
     let settings = json!({ "optOutChanged": mailing, "unknownContact": mailing, "contactAdded": mailing });
     let event = Event::new("PUT /v1/teams/{teamId}/notification-settings", &[("teamId", TEAM)])
         .user(ORGANIZATION, OWNER)
         .json(&settings);
-    assert_eq!(house.does(&event).await.status, 200);
+    assert_eq!(api.call(&event).await.status, 200);
 }
 
 fn text(entropy: &mut fastrand::Rng, number: usize, at: Timestamp) -> Post {
@@ -66,26 +66,26 @@ fn text(entropy: &mut fastrand::Rng, number: usize, at: Timestamp) -> Post {
     Post { webhook: Webhook::form(MESSAGES, "", form(&fields)).signed(), at, what: format!("{words:?}") }
 }
 
-/// A text of ours goes out, and what is told of it comes in.
-async fn reports(house: &House, entropy: &mut fastrand::Rng, at: Timestamp) -> Vec<Post> {
+/// Sends a message and returns the delivery reports about it.
+async fn reports(api: &Api, entropy: &mut fastrand::Rng, at: Timestamp) -> Vec<Post> {
     let to = format!("+1406555{:04}", entropy.u16(..10_000));
     let compose = json!({ "from": { "inboxId": INBOX }, "to": { "phoneNumber": to }, "text": "Your turn." });
     let event = Event::new("POST /v1/messages", &[]).user(ORGANIZATION, OWNER).json(&compose).event();
-    let sent = house.answer(at, &event).await.unwrap();
-    assert_eq!(sent.status, 202, "{}", sent.json());
-    let (sent, sid) = (sent.json(), format!("SM{:032x}", entropy.u128(..)));
-    let address = callbacks().url(ORGANIZATION, sent["messageId"].as_str().unwrap());
-    let query = address.split_once('?').unwrap().1;
-    let mut words = vec!["sent", "delivered"];
+    let response = api.try_call(at, &event).await.unwrap();
+    assert_eq!(response.status, 202, "{}", response.json());
+    let (sent, sid) = (response.json(), format!("SM{:032x}", entropy.u128(..)));
+    let url = callbacks().url(ORGANIZATION, sent["messageId"].as_str().unwrap());
+    let query = url.split_once('?').unwrap().1;
+    let mut statuses = vec!["sent", "delivered"];
     if entropy.bool() {
-        words = vec!["queued", "undelivered"];
+        statuses = vec!["queued", "undelivered"];
     }
-    let told = words.into_iter().map(|word| {
-        let code = if word == "undelivered" { "30003" } else { "" };
+    let reports = statuses.into_iter().map(|status| {
+        let code = if status == "undelivered" { "30003" } else { "" };
         let fields = [
             ("MessageSid", &*sid),
             ("AccountSid", ACCOUNT),
-            ("MessageStatus", word),
+            ("MessageStatus", status),
             ("From", NUMBER),
             ("To", &to),
             ("ErrorCode", code),
@@ -93,10 +93,10 @@ async fn reports(house: &House, entropy: &mut fastrand::Rng, at: Timestamp) -> V
         Post {
             webhook: Webhook::form(STATUS, query, form(&fields)).signed(),
             at,
-            what: format!("a report of {word}"),
+            what: format!("a report of {status}"),
         }
     });
-    told.collect()
+    reports.collect()
 }
 
 fn call(entropy: &mut fastrand::Rng, at: Timestamp) -> Post {
@@ -112,14 +112,14 @@ fn event(entropy: &mut fastrand::Rng, at: Timestamp) -> Post {
     Post { webhook: Webhook::events(body.to_string()).signed(), at, what: "an event".into() }
 }
 
-/// The same to another address, whose signature it does not have.
-fn elsewhere(webhook: &Webhook, entropy: &mut fastrand::Rng) -> Webhook {
+/// Returns the webhook for another URL or inbox, with the signature of the original.
+fn redirected(webhook: &Webhook, entropy: &mut fastrand::Rng) -> Webhook {
     let others = [MESSAGES, STATUS, VOICE];
     let route = others[entropy.usize(..others.len())];
     if route != webhook.route && webhook.is_form() {
         return Webhook { route, ..webhook.clone() };
     }
-    // To the other inbox, whose number is in the form; events to another account's service are in their body.
+    // Forms go to the other inbox, and events to another messaging service.
     let swapped = |body: &str| {
         let other = SERVICE.replace('a', "b");
         body.replace("%2B12025550100", "%2B12025550109")
@@ -130,8 +130,8 @@ fn elsewhere(webhook: &Webhook, entropy: &mut fastrand::Rng) -> Webhook {
     Webhook { body, ..webhook.clone() }
 }
 
-/// The same under another id of the carrier's.
-fn renamed(webhook: &Webhook, number: usize) -> Webhook {
+/// Returns the webhook with another carrier id and a valid signature.
+fn with_new_id(webhook: &Webhook, number: usize) -> Webhook {
     let mut body = form_urlencoded::Serializer::new(String::new());
     for (name, value) in parameters(&webhook.body) {
         let (name, value) = (String::from_utf8(name).unwrap(), String::from_utf8(value).unwrap());
@@ -141,84 +141,91 @@ fn renamed(webhook: &Webhook, number: usize) -> Webhook {
     Webhook { body: body.finish().into_bytes(), ..webhook.clone() }.signed()
 }
 
-/// What may be another afterwards: files are left for the relay again, which may have been missed; behind it each is copied
-/// once.
-fn lasting(rows: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    rows.into_iter().filter(|(key, _)| !key.starts_with("OUTBOX#MEDIA")).collect()
+/// Removes the media outbox. A replay may add an entry again; the worker behind it copies each file once.
+fn without_media_outbox(items: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    items.into_iter().filter(|(key, _)| !key.starts_with("OUTBOX#MEDIA")).collect()
 }
 
-/// Posts all, then so many again; `alike` is that what comes again is the same. What had an effect, and how many came again.
-async fn run(seed: u64, replays: usize, alike: bool) -> (Vec<String>, usize) {
-    let house = House::open().await;
-    away(&house).await;
+/// Delivers all webhooks, then `replays` of them again, unchanged or with new ids. Returns the failures and the number of
+/// replays.
+async fn run(seed: u64, replays: usize, unchanged: bool) -> (Vec<String>, usize) {
+    let api = Api::start().await;
+    enable_automatic_messages(&api).await;
     let mut entropy = fastrand::Rng::with_seed(seed);
     let mut posts = Vec::new();
     for number in 0..36 {
         let at = now() + Duration::from_secs(entropy.u64(0..3_600));
         posts.push(text(&mut entropy, number, at));
         if number % 6 == 0 {
-            posts.extend(reports(&house, &mut entropy, at).await);
+            posts.extend(reports(&api, &mut entropy, at).await);
             posts.push(call(&mut entropy, at));
             posts.push(event(&mut entropy, at));
         }
     }
-    // In the order of their times: who texts START and then STOP has stopped, and a repetition of the first is older.
+    // In the order of time: a replayed START is older than a later STOP.
     posts.sort_by_key(|post| post.at);
-    let mut firsts = Vec::new();
+    let mut first_bodies = Vec::new();
     for post in &posts {
-        let done = house.answer(post.at, &post.webhook.event()).await.unwrap();
-        assert_eq!(done.status, 200, "{}: {}", post.what, done.json());
-        firsts.push(done.body);
+        let response = api.try_call(post.at, &post.webhook.event()).await.unwrap();
+        assert_eq!(response.status, 200, "{}: {}", post.what, response.json());
+        first_bodies.push(response.body);
     }
-    let (mut wrongs, mut before) = (Vec::new(), lasting(house.rows().await));
-    let jobs: Vec<_> = house.queued();
+    let (mut failures, mut before) = (Vec::new(), without_media_outbox(api.app.engine.items().await));
+    let jobs: Vec<_> = api.app.queue.bodies();
     for number in 0..replays {
         let place = entropy.usize(..posts.len());
-        let (post, later) = (&posts[place], LATER[number % LATER.len()]);
+        let (post, later) = (&posts[place], DELAYS[number % DELAYS.len()]);
         let at = post.at + Duration::from_secs(later);
-        let moved = number % 5 == 4;
-        let mut webhook = if moved { elsewhere(&post.webhook, &mut entropy) } else { post.webhook.clone() };
-        if !alike && webhook.is_form() {
-            webhook = renamed(&webhook, number);
+        let to_other_url = number % 5 == 4;
+        let mut webhook =
+            if to_other_url { redirected(&post.webhook, &mut entropy) } else { post.webhook.clone() };
+        if !unchanged && webhook.is_form() {
+            webhook = with_new_id(&webhook, number);
         }
-        let done = house.answer(at, &webhook.event()).await.unwrap();
-        let expected = if moved && alike && webhook.event() != post.webhook.event() { 403 } else { 200 };
-        if done.status != expected || (expected == 200 && alike && done.body != firsts[place]) {
-            wrongs.push(format!(
+        let response = api.try_call(at, &webhook.event()).await.unwrap();
+        let expected =
+            if to_other_url && unchanged && webhook.event() != post.webhook.event() { 403 } else { 200 };
+        if response.status != expected
+            || (expected == 200 && unchanged && response.body != first_bodies[place])
+        {
+            failures.push(format!(
                 "SEED={seed}: {} after {later} s: {} instead of {expected}",
-                post.what, done.status
+                post.what, response.status
             ));
         }
-        let rows = lasting(house.rows().await);
-        if rows != before {
-            let changed: Vec<_> =
-                rows.iter().filter(|(key, row)| before.get(*key) != Some(row)).map(|(key, _)| key).collect();
-            wrongs.push(format!("SEED={seed}: {} after {later} s changed {changed:?}", post.what));
-            before = rows;
+        let items = without_media_outbox(api.app.engine.items().await);
+        if items != before {
+            let changed: Vec<_> = items
+                .iter()
+                .filter(|(key, item)| before.get(*key) != Some(item))
+                .map(|(key, _)| key)
+                .collect();
+            failures.push(format!("SEED={seed}: {} after {later} s changed {changed:?}", post.what));
+            before = items;
         }
     }
-    // An event that comes again is queued again, as the same: behind the queue it is known by its id.
-    let again: Vec<_> = house.queued().into_iter().filter(|job| !jobs.contains(job)).collect();
-    if !again.is_empty() {
-        wrongs.push(format!("SEED={seed}: other jobs were queued: {again:?}"));
+    // A replayed event is queued again unchanged. Its consumer recognizes the id.
+    let new_jobs: Vec<_> = api.app.queue.bodies().into_iter().filter(|job| !jobs.contains(job)).collect();
+    if !new_jobs.is_empty() {
+        failures.push(format!("SEED={seed}: new jobs were queued: {new_jobs:?}"));
     }
-    (wrongs, replays)
+    (failures, replays)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "a seed that is not printed cannot be repeated")]
-async fn what_comes_again_has_no_second_effect() {
+#[expect(clippy::print_stdout, reason = "the seed repeats a failed run")]
+async fn a_replayed_webhook_has_no_second_effect() {
     let (seeds, replays) = if full_run() { (0..5, 400) } else { (0..1, 200) };
     for seed in chosen_seed().map_or_else(|| seeds.collect(), |seed| vec![seed]) {
-        let (wrongs, tried) = run(seed, replays, true).await;
+        let (failures, tried) = run(seed, replays, true).await;
         println!("SEED={seed}: {tried} replays");
-        assert_eq!(wrongs, Vec::<String>::new());
+        assert_eq!(failures, Vec::<String>::new());
     }
 }
 
-/// A carrier that gives a text another id when it comes again would have two texts of one, and it is noticed.
+/// The carrier repeats messages with new ids.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_effect_is_noticed() {
-    let (wrongs, _) = run(1, 12, false).await;
-    assert!(wrongs.iter().any(|wrong| wrong.contains("changed")), "{wrongs:?}");
+async fn a_second_effect_would_be_noticed() {
+    let (failures, _) = run(1, 12, false).await;
+    assert!(failures.iter().any(|failure| failure.contains("changed")), "{failures:?}");
 }

@@ -137,7 +137,7 @@ impl Desk {
 
     /// The table as a host sees it that dies once it has sent so many requests.
     pub(crate) fn mortal_host(&self, requests: usize) -> Table {
-        test_kit::mortal::mortal_host(&self.aws, requests)
+        test_kit::crash::crashing_table(&self.aws, requests)
     }
 
     /// The table through the meter, for stores that a desk does not have.

@@ -1,4 +1,4 @@
-//! Requests that are broken in some way, drawn by chance.
+//! Random invalid requests.
 
 use std::fmt::Write;
 
@@ -6,24 +6,25 @@ use serde_json::{Value, json};
 use test_kit::gateway::Event;
 
 use crate::{
+    api::{NUMBER, ORGANIZATION, OWNER, SERVICE, TEAM},
     contract::{Ids, Route},
-    house::{NUMBER, ORGANIZATION, OWNER, SERVICE, TEAM, callbacks},
-    signed::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, Webhook},
+    webhook::{ACCOUNT, MESSAGES, REGISTRATIONS, STATUS, Webhook, callbacks},
 };
 
-/// A request, broken in some way.
+/// An invalid request.
 pub(crate) struct Case {
+    /// A description for the output.
     pub(crate) what: String,
     pub(crate) event: Value,
     pub(crate) route: &'static str,
-    /// For a webhook: it was signed after it was broken.
+    /// The webhook, if the request is one. A signature is computed after the changes.
     pub(crate) webhook: Option<Webhook>,
-    /// The JSON body as it went out.
+    /// The JSON body as it was sent.
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) query: String,
 }
 
-/// Texts that something has choked on somewhere.
+/// Returns a text of a kind that often breaks parsers.
 fn odd_text(entropy: &mut fastrand::Rng) -> String {
     let long = [65, 300, 1_025, 2_049, 5_000, 20_000][entropy.usize(..6)];
     match entropy.u8(..26) {
@@ -74,8 +75,8 @@ fn odd_value(entropy: &mut fastrand::Rng) -> Value {
     }
 }
 
-/// Puts something odd into a random place of a document.
-fn disturb(value: &mut Value, entropy: &mut fastrand::Rng) {
+/// Replaces, removes or adds something in a random place of a document.
+fn mutate(value: &mut Value, entropy: &mut fastrand::Rng) {
     match value {
         Value::Object(fields) if !fields.is_empty() && entropy.u8(..8) > 0 => {
             let names: Vec<String> = fields.keys().cloned().collect();
@@ -87,7 +88,7 @@ fn disturb(value: &mut Value, entropy: &mut fastrand::Rng) {
                     fields.insert((*entropy.choice(extra).unwrap()).to_owned(), odd_value(entropy));
                 }
                 2 => drop(fields.insert(odd_text(entropy), odd_value(entropy))),
-                _ => disturb(&mut fields[name], entropy),
+                _ => mutate(&mut fields[name], entropy),
             }
         }
         Value::Array(items) if !items.is_empty() && entropy.bool() => {
@@ -95,14 +96,14 @@ fn disturb(value: &mut Value, entropy: &mut fastrand::Rng) {
             if entropy.u8(..4) == 0 {
                 *items = vec![items[at].clone(); entropy.usize(2..300)];
             } else {
-                disturb(&mut items[at], entropy);
+                mutate(&mut items[at], entropy);
             }
         }
         _ => *value = odd_value(entropy),
     }
 }
 
-/// Breaks bytes.
+/// Changes bytes. Returns a description.
 fn scramble(bytes: &mut Vec<u8>, entropy: &mut fastrand::Rng) -> &'static str {
     let at = entropy.usize(..=bytes.len());
     let insert = |bytes: &mut Vec<u8>, what: &[u8]| drop(bytes.splice(at..at, what.iter().copied()));
@@ -113,7 +114,7 @@ fn scramble(bytes: &mut Vec<u8>, entropy: &mut fastrand::Rng) -> &'static str {
         }
         1 => {
             insert(bytes, b"\xff\xfe\x80");
-            "no UTF-8"
+            "not UTF-8"
         }
         2 => {
             insert(bytes, b"\0");
@@ -121,7 +122,7 @@ fn scramble(bytes: &mut Vec<u8>, entropy: &mut fastrand::Rng) -> &'static str {
         }
         3 => {
             bytes.extend_from_slice(b" {}");
-            "something after it"
+            "trailing data"
         }
         4 => {
             insert(bytes, b"\\ud800");
@@ -133,7 +134,7 @@ fn scramble(bytes: &mut Vec<u8>, entropy: &mut fastrand::Rng) -> &'static str {
         }
         6 => {
             bytes.clear();
-            "nothing"
+            "empty"
         }
         7 => {
             let wide: Vec<u8> = bytes.iter().flat_map(|byte| [*byte, 0]).collect();
@@ -152,8 +153,8 @@ fn scramble(bytes: &mut Vec<u8>, entropy: &mut fastrand::Rng) -> &'static str {
     }
 }
 
-/// A body that is too much.
-fn flood(entropy: &mut fastrand::Rng) -> (Vec<u8>, &'static str) {
+/// Returns an excessive body and its description.
+fn excessive_body(entropy: &mut fastrand::Rng) -> (Vec<u8>, &'static str) {
     match entropy.u8(..6) {
         0 => (b"[".repeat(60_000), "60,000 lists"),
         1 => ([b"{\"a\":".repeat(10_000), b"1".to_vec(), b"}".repeat(10_000)].concat(), "10,000 objects"),
@@ -166,8 +167,8 @@ fn flood(entropy: &mut fastrand::Rng) -> (Vec<u8>, &'static str) {
         }
         3 => (b"{\"name\":\"x\",\"name\":\"y\",\"text\":\"x\",\"text\":\"y\"}".to_vec(), "fields twice"),
         4 => (vec![b' '; 64 * 1024 + 1], "64 KiB and one"),
-        // The platform carries 6 MB with all that is around them; megabytes are slow to make, so they are rare.
-        _ if entropy.u8(..12) == 0 => (vec![b'a'; 4_400_000], "all that an event holds"),
+        // The platform limit is 6 MB per event. Large bodies are slow, so they are rare.
+        _ if entropy.u8(..12) == 0 => (vec![b'a'; 4_400_000], "as large as an event can be"),
         _ => (vec![b'"'; 200_000], "200,000 quotes"),
     }
 }
@@ -200,10 +201,10 @@ fn odd_query(route: &Route, entropy: &mut fastrand::Rng) -> String {
     query
 }
 
-/// A broken request to a route of the API.
+/// Returns an invalid request to a route of the API.
 pub(crate) fn api_case(route: &Route, ids: &Ids, entropy: &mut fastrand::Rng) -> Case {
     let mut what = String::new();
-    // What would be removed is not there: the same things serve all cases.
+    // All cases share the same entities, so a DELETE gets an unknown id.
     let removes = route.key.starts_with("DELETE") && !route.key.ends_with("/lock");
     let breaks_ids = !route.ids.is_empty() && (removes || entropy.u8(..5) == 0);
     let broken = if breaks_ids { entropy.usize(..route.ids.len()) } else { usize::MAX };
@@ -240,7 +241,7 @@ pub(crate) fn api_case(route: &Route, ids: &Ids, entropy: &mut fastrand::Rng) ->
     if let Some(mut sample) = ids.body(route.key) {
         let bytes = match entropy.u8(..10) {
             0 => {
-                let (bytes, how) = flood(entropy);
+                let (bytes, how) = excessive_body(entropy);
                 what.push_str(how);
                 bytes
             }
@@ -255,7 +256,7 @@ pub(crate) fn api_case(route: &Route, ids: &Ids, entropy: &mut fastrand::Rng) ->
             }
             _ => {
                 for _ in 0..entropy.usize(1..3) {
-                    disturb(&mut sample, entropy);
+                    mutate(&mut sample, entropy);
                 }
                 write!(what, "{:.200}", sample.to_string()).unwrap();
                 sample.to_string().into_bytes()
@@ -273,13 +274,18 @@ pub(crate) fn api_case(route: &Route, ids: &Ids, entropy: &mut fastrand::Rng) ->
     }
     let mut event = event.event();
     if entropy.u8(..30) == 0 {
-        disguise(&mut event, &mut body, entropy, &mut what);
+        mislabel_encoding(&mut event, &mut body, entropy, &mut what);
     }
     Case { what, event, route: route.key, webhook: None, body, query }
 }
 
-/// The flag of base64 is wrong, or the body is not there at all.
-fn disguise(event: &mut Value, body: &mut Option<Vec<u8>>, entropy: &mut fastrand::Rng, what: &mut String) {
+/// Makes `isBase64Encoded` wrong.
+fn mislabel_encoding(
+    event: &mut Value,
+    body: &mut Option<Vec<u8>>,
+    entropy: &mut fastrand::Rng,
+    what: &mut String,
+) {
     let Some(bytes) = body.as_ref() else { return };
     let text = match entropy.u8(..3) {
         0 => {
@@ -292,15 +298,15 @@ fn disguise(event: &mut Value, body: &mut Option<Vec<u8>>, entropy: &mut fastran
         }
         _ => {
             event["isBase64Encoded"] = json!(true);
-            "!!! no base64 !!!".to_owned()
+            "!!! not base64 !!!".to_owned()
         }
     };
-    what.push_str(" (the flag of base64 is wrong)");
+    what.push_str(" (isBase64Encoded is wrong)");
     event["body"] = json!(text);
     *body = Some(text.into_bytes());
 }
 
-/// A broken list of contacts.
+/// Returns an invalid contact import.
 pub(crate) fn list_case(entropy: &mut fastrand::Rng) -> Case {
     let route = "POST /v1/teams/{teamId}/contact-imports";
     let mut list = b"ContactId,FirstName,LastName,MobileNumber,StaffId,Course\r\n".to_vec();
@@ -308,7 +314,7 @@ pub(crate) fn list_case(entropy: &mut fastrand::Rng) -> Case {
         let cells: Vec<String> = (0..6).map(|_| format!("\"{}\"", odd_text(entropy))).collect();
         list.extend_from_slice(format!("{row},{}\r\n", cells.join(",")).as_bytes());
     }
-    let mut what = "a list, ".to_owned();
+    let mut what = "a file, ".to_owned();
     match entropy.u8(..5) {
         0 => list = [b"PK\x03\x04".to_vec(), list].concat(),
         1 => list = b"a,b\n\"".iter().copied().chain(vec![b'x'; 300_000]).collect(),
@@ -335,7 +341,7 @@ pub(crate) fn list_case(entropy: &mut fastrand::Rng) -> Case {
     Case { what, event: event.event(), route, webhook: None, body: None, query: query.to_owned() }
 }
 
-/// A broken webhook: half of them signed as they are, so that what is behind the signature meets them too.
+/// Returns an invalid webhook. Half of them have a valid signature, so that the code behind the check is tested too.
 pub(crate) fn webhook_case(route: &'static str, ids: &Ids, entropy: &mut fastrand::Rng) -> Case {
     let mut what = String::new();
     let mut webhook = if route == REGISTRATIONS {
@@ -388,7 +394,7 @@ fn carrier_form(route: &'static str, ids: &Ids, entropy: &mut fastrand::Rng, wha
             "MessageSid" => sid.clone(),
             "CallSid" => call.clone(),
             "AccountSid" => ACCOUNT.into(),
-            // What we send goes from our number to theirs.
+            // Reports are about messages from the inbox to the contact.
             "From" if route == STATUS => NUMBER.into(),
             "To" if route == STATUS => "+12025550143".into(),
             "From" => "+12025550143".into(),
@@ -417,7 +423,7 @@ fn carrier_form(route: &'static str, ids: &Ids, entropy: &mut fastrand::Rng, wha
         _ if route != STATUS => String::new(),
         0 => format!("organization={}", odd_query_text(entropy)),
         1 => format!("organization=org_1&message={}&proof=00", odd_query_text(entropy)),
-        // Ours, with a message that is none.
+        // A valid proof for a text that is not a message id.
         2 => {
             let text = odd_text(entropy);
             callbacks().url(ORGANIZATION, &text).split_once('?').unwrap().1.to_owned()
@@ -441,7 +447,7 @@ fn events(entropy: &mut fastrand::Rng, what: &mut String) -> Webhook {
     }]);
     let body = match entropy.u8(..8) {
         0 => {
-            let (bytes, how) = flood(entropy);
+            let (bytes, how) = excessive_body(entropy);
             what.push_str(how);
             bytes
         }
@@ -453,7 +459,7 @@ fn events(entropy: &mut fastrand::Rng, what: &mut String) -> Webhook {
         3 => json!(vec![events[0].clone(); 1_001]).to_string().into_bytes(),
         _ => {
             for _ in 0..entropy.usize(1..3) {
-                disturb(&mut events, entropy);
+                mutate(&mut events, entropy);
             }
             write!(what, "{events:.200}").unwrap();
             events.to_string().into_bytes()

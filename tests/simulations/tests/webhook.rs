@@ -1,5 +1,5 @@
-//! Webhooks as Twilio posts them, by the bytes, and signed by what Twilio's page says: written anew here, so that the
-//! product's own signing is not what tells right from wrong.
+//! Webhooks as Twilio sends them. The signature is implemented a second time here, from Twilio's documentation, so that the
+//! tests do not depend on the product's own code.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -8,13 +8,13 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use test_kit::gateway::Event;
 
-use crate::house::{EVENTS_PASSWORD, EVENTS_USER};
+use crate::api::{EVENTS_PASSWORD, EVENTS_USER};
 
-pub(crate) use crate::twilio::ACCOUNT;
+pub(crate) use test_kit::{
+    carrier::{ACCOUNT, TOKEN},
+    twilio::{BASE_URL, PREVIOUS_TOKEN, callbacks},
+};
 
-pub(crate) const BASE: &str = "https://inbox.example";
-pub(crate) const TOKEN: &str = "test-token";
-pub(crate) const PREVIOUS_TOKEN: &str = "previous-token";
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 pub(crate) const JSON: &str = "application/json";
 
@@ -23,7 +23,7 @@ pub(crate) const STATUS: &str = "POST /webhooks/twilio/status";
 pub(crate) const REGISTRATIONS: &str = "POST /webhooks/twilio/registrations";
 pub(crate) const VOICE: &str = "POST /webhooks/twilio/voice";
 
-/// A webhook, as it goes over the wire.
+/// A webhook as it is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Webhook {
     pub(crate) route: &'static str,
@@ -35,7 +35,7 @@ pub(crate) struct Webhook {
 }
 
 impl Webhook {
-    /// A form, not signed yet.
+    /// Returns an unsigned form.
     pub(crate) fn form(route: &'static str, query: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             route,
@@ -47,7 +47,7 @@ impl Webhook {
         }
     }
 
-    /// Registration events, with the login and the hash of their body, not signed yet.
+    /// Returns unsigned registration events with the login and the hash of their body.
     pub(crate) fn events(body: impl Into<Vec<u8>>) -> Self {
         let login = BASE64_STANDARD.encode(format!("{EVENTS_USER}:{EVENTS_PASSWORD}"));
         let events = Self {
@@ -61,7 +61,7 @@ impl Webhook {
         events.hashed()
     }
 
-    /// With the hash of this body in the address.
+    /// Sets the hash of this body in the query.
     pub(crate) fn hashed(mut self) -> Self {
         let digest = Sha256::digest(&self.body);
         self.query = format!("bodySHA256={}", data_encoding::HEXLOWER.encode(&digest));
@@ -72,19 +72,19 @@ impl Webhook {
         self.route.split(' ').nth(1).unwrap()
     }
 
-    /// The address that it is posted to.
+    /// Returns the URL it is sent to.
     pub(crate) fn url(&self) -> String {
-        let question = if self.query.is_empty() { "" } else { "?" };
-        format!("{BASE}{}{question}{}", self.path(), self.query)
+        let question_mark = if self.query.is_empty() { "" } else { "?" };
+        format!("{BASE_URL}{}{question_mark}{}", self.path(), self.query)
     }
 
-    /// Signed as it is.
+    /// Signs it for its own URL with the current token.
     pub(crate) fn signed(self) -> Self {
         let url = self.url();
         self.signed_for(&url, TOKEN)
     }
 
-    /// Signed for this address, with this key.
+    /// Signs it for `url` with `token`.
     pub(crate) fn signed_for(mut self, url: &str, token: &str) -> Self {
         self.signature = Some(signature(url, self.is_form().then_some(&*self.body), token));
         self
@@ -111,7 +111,7 @@ impl Webhook {
     }
 }
 
-/// base64 of HMAC-SHA1 over the address and the parameters, sorted, of a form.
+/// Returns the Base64 of the HMAC-SHA1 over the URL and the sorted parameters of a form.
 pub(crate) fn signature(url: &str, form: Option<&[u8]>, token: &str) -> String {
     let mut mac = Hmac::<Sha1>::new_from_slice(token.as_bytes()).unwrap();
     mac.update(url.as_bytes());
@@ -125,7 +125,7 @@ pub(crate) fn signature(url: &str, form: Option<&[u8]>, token: &str) -> String {
     BASE64_STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// Names and values, decoded, in the order of the form.
+/// Returns the decoded names and values in the order of the form.
 pub(crate) fn parameters(form: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let pairs = form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
     let decoded = |text: &[u8]| {
@@ -153,12 +153,12 @@ pub(crate) fn parameters(form: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     pairs.map(split).collect()
 }
 
-/// A form of these fields.
+/// Returns a form with these fields.
 pub(crate) fn form(fields: &[(&str, &str)]) -> Vec<u8> {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
 }
 
-/// The keys that are in force.
-pub(crate) fn tokens_of() -> impl Iterator<Item = &'static str> {
+/// Returns the accepted tokens.
+pub(crate) fn accepted_tokens() -> impl Iterator<Item = &'static str> {
     [TOKEN, PREVIOUS_TOKEN].into_iter()
 }

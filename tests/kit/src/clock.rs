@@ -1,0 +1,37 @@
+//! A clock that a test sets.
+
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use shared_domain::time::Timestamp;
+
+/// Returns the same time until it is moved.
+#[derive(Debug)]
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    /// Starts at this time.
+    pub fn at(start: Timestamp) -> Self {
+        Self(AtomicI64::new(start.millis()))
+    }
+
+    /// Returns the current time.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Returns the current time and then moves it forward.
+    pub fn now_then_advance(&self, by: Duration) -> Timestamp {
+        let millis = i64::try_from(by.as_millis()).unwrap();
+        Timestamp::from_millis(self.0.fetch_add(millis, Ordering::Relaxed))
+    }
+}
+
+impl Default for TestClock {
+    /// Starts at 2026-09-21T14:13:20Z.
+    fn default() -> Self {
+        Self::at(Timestamp::from_millis(1_790_000_000_000))
+    }
+}

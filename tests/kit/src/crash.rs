@@ -1,0 +1,160 @@
+//! Hosts that crash in the middle of their work, as a killed process does: requests that were sent still take effect,
+//! and their answers are lost.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeSerializationInterceptorContextRef,
+    },
+    error::BoxError,
+};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, Uri, header},
+};
+use shared_aws::{clients::Aws, table::Table};
+use tokio::{sync::Notify, task::JoinHandle};
+
+use crate::{carrier::http_client, engine::TABLE};
+
+/// The point at which a host crashes. Points are counted over all its proxies: each request has one before it is
+/// forwarded and one before its answer is returned. Clones share the count.
+#[derive(Debug, Clone)]
+pub struct CrashPoint(Arc<Points>);
+
+#[derive(Debug)]
+struct Points {
+    left: AtomicUsize,
+    crash: Notify,
+}
+
+impl CrashPoint {
+    /// Crashes at the `nth` point, counted from 1.
+    #[must_use]
+    pub fn at(nth: usize) -> Self {
+        Self(Arc::new(Points { left: AtomicUsize::new(nth), crash: Notify::new() }))
+    }
+
+    /// Runs `work` on the host. `None` if the host crashes first.
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let work = Box::pin(work);
+        tokio::select! {
+            biased;
+            () = self.0.crash.notified() => None,
+            done = work => Some(done),
+        }
+    }
+
+    /// Counts one point. Never returns from the last one.
+    async fn pass(&self) {
+        let before = self.0.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if before.unwrap_or(0) <= 1 {
+            self.0.crash.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The connection of a host to another service. It closes when dropped, so that thousands of hosts can run one after
+/// the other.
+#[derive(Debug)]
+pub struct CrashingProxy {
+    /// The endpoint: `http://127.0.0.1:…`.
+    pub url: String,
+    server: JoinHandle<()>,
+}
+
+impl Drop for CrashingProxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Target {
+    url: String,
+    crash_point: CrashPoint,
+    http: reqwest::Client,
+}
+
+impl CrashingProxy {
+    /// Starts on a free port in front of the service at `url`.
+    pub async fn start(url: &str, crash_point: &CrashPoint) -> Self {
+        let target = Target { url: url.to_owned(), crash_point: crash_point.clone(), http: http_client() };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(forward).with_state(target);
+        let server = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+        Self { url, server }
+    }
+}
+
+async fn forward(
+    State(target): State<Target>,
+    method: Method,
+    uri: Uri,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, HeaderMap, Bytes) {
+    target.crash_point.pass().await;
+    headers.remove(header::HOST);
+    let url = format!("{}{uri}", target.url);
+    let response = target.http.request(method, url).headers(headers).body(body).send().await.unwrap();
+    let (status, mut headers) = (response.status(), response.headers().clone());
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.remove(header::CONTENT_LENGTH);
+    let body = response.bytes().await.unwrap_or_default();
+    target.crash_point.pass().await;
+    (status, headers, body)
+}
+
+/// Returns the table of a host that crashes after `requests` requests: all later ones fail before they are sent.
+#[must_use]
+pub fn crashing_table(aws: &Aws, requests: usize) -> Table {
+    let config = aws.dynamodb_config().interceptor(RequestLimit(AtomicUsize::new(requests))).build();
+    Table::new(Client::from_conf(config), TABLE)
+}
+
+/// How many requests the host still sends.
+#[derive(Debug)]
+struct RequestLimit(AtomicUsize);
+
+impl Intercept for RequestLimit {
+    fn name(&self) -> &'static str {
+        "request limit"
+    }
+
+    fn read_before_serialization(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        before.map(|_| ()).map_err(|_| "this host has crashed".into())
+    }
+}
+
+/// Runs `work` and drops it when it waits for the `nth` time. `None` if it was dropped. How often it waits depends on
+/// timing, so this suits random crashes; [`CrashPoint`] counts points that are the same in every run.
+pub fn dropped_at_wait<T>(nth: usize, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+    let mut work = Box::pin(work);
+    let mut waits = 0;
+    std::future::poll_fn(move |context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => {
+            waits += 1;
+            if waits >= nth { Poll::Ready(None) } else { Poll::Pending }
+        }
+    })
+}

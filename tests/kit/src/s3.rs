@@ -1,0 +1,100 @@
+//! An object store in memory. It does not check signatures; the emulator of the local cloud does.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, Method, Response, StatusCode, Uri},
+};
+use shared_aws::clients::{Aws, Bucket};
+
+/// Content type and bytes by key.
+pub type Objects = BTreeMap<String, (String, Bytes)>;
+
+/// A bucket named `files`. Clones share its objects.
+#[derive(Debug, Clone)]
+pub struct FakeS3 {
+    url: String,
+    objects: Arc<Mutex<Objects>>,
+    writes: Arc<Mutex<usize>>,
+}
+
+impl FakeS3 {
+    /// Starts on a free port. It ends with the runtime.
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let s3 = Self { url, objects: Arc::default(), writes: Arc::default() };
+        let answer =
+            async |State(s3): State<Self>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+                s3.answer(&method, &uri, &headers, body)
+            };
+        let router = Router::new().fallback(answer).layer(DefaultBodyLimit::disable()).with_state(s3.clone());
+        tokio::spawn(async { axum::serve(listener, router).await });
+        s3
+    }
+
+    /// Returns a client of the bucket.
+    pub fn bucket(&self) -> Bucket {
+        Bucket::new(&Aws::loopback(&self.url), "files")
+    }
+
+    /// Returns all objects.
+    pub fn objects(&self) -> Objects {
+        self.objects.lock().unwrap().clone()
+    }
+
+    /// Returns how many PUT requests came, copies and failed copies included.
+    pub fn writes(&self) -> usize {
+        *self.writes.lock().unwrap()
+    }
+
+    /// Stores an object without a request.
+    pub fn put(&self, key: &str, content_type: &str, content: &'static [u8]) {
+        let object = (content_type.to_owned(), Bytes::from_static(content));
+        self.objects.lock().unwrap().insert(key.to_owned(), object);
+    }
+
+    fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Response<Body> {
+        let key = uri.path().trim_start_matches("/files/").to_owned();
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut objects = self.objects.lock().unwrap();
+        let answer = Response::builder();
+        let answer = if *method == Method::PUT {
+            *self.writes.lock().unwrap() += 1;
+            if let Some(source) = header("x-amz-copy-source") {
+                let source = objects.get(source.trim_start_matches("files/")).cloned();
+                let expected = header("x-amz-copy-source-if-match");
+                match source.filter(|(_, content)| expected == Some(etag(content))) {
+                    Some(object) => {
+                        objects.insert(key, object);
+                        answer.body(Body::from("<CopyObjectResult/>"))
+                    }
+                    None => answer.status(StatusCode::PRECONDITION_FAILED).body(Body::empty()),
+                }
+            } else {
+                objects.insert(key, (header("content-type").unwrap_or_default(), body));
+                answer.body(Body::empty())
+            }
+        } else if let Some((content_type, content)) = objects.get(&key) {
+            answer
+                .header("content-type", content_type)
+                .header("content-length", content.len())
+                .header("etag", etag(content))
+                .body(if *method == Method::HEAD { Body::empty() } else { Body::from(content.clone()) })
+        } else {
+            answer.status(StatusCode::NOT_FOUND).body(Body::empty())
+        };
+        answer.unwrap()
+    }
+}
+
+/// An ETag by length. No two objects of a test have the same length.
+fn etag(content: &Bytes) -> String {
+    format!("\"{}\"", content.len())
+}

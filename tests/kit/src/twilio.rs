@@ -1,0 +1,43 @@
+//! Webhooks as Twilio signs them, and what checks them.
+
+use shared_carriers::{
+    callback::StatusCallbacks,
+    twilio::{Verifier, signature},
+};
+
+use crate::{carrier::TOKEN, gateway::Event};
+
+/// The public address of the API, which Twilio signs.
+pub const BASE_URL: &str = "https://inbox.example";
+/// The token before the last rotation. It is still accepted.
+pub const PREVIOUS_TOKEN: &str = "previous-token";
+/// The key that signs status callback URLs.
+pub const SIGNING_SECRET: &str = "signing-secret";
+
+/// Returns a verifier that accepts both tokens.
+pub fn verifier() -> Verifier {
+    Verifier::new(BASE_URL, vec![TOKEN.into(), PREVIOUS_TOKEN.into()]).unwrap()
+}
+
+/// Returns the signer of status callback URLs.
+pub fn callbacks() -> StatusCallbacks {
+    StatusCallbacks::new(BASE_URL, SIGNING_SECRET)
+}
+
+/// Returns a form webhook signed with `token` over the public URL, the query and the form.
+pub fn signed(route: &'static str, query: &str, form: &str, token: &str) -> Event {
+    let path = route.split(' ').nth(1).unwrap();
+    let question_mark = if query.is_empty() { "" } else { "?" };
+    let url = format!("{BASE_URL}{path}{question_mark}{query}");
+    let fields: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+    let fields: Vec<(&str, &str)> =
+        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let signature = signature::sign(&url, &fields, token);
+    Event::new(route, &[]).query(query).form(form).header("x-twilio-signature", &signature)
+}
+
+/// Returns a form webhook with these fields, signed with the current token.
+pub fn signed_fields(route: &'static str, query: &str, fields: &[(&str, &str)]) -> Event {
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    signed(route, query, &form, TOKEN)
+}
