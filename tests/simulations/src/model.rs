@@ -299,15 +299,17 @@ impl Model for Lock {
             Property::always(name, holds)
         }
         vec![
-            never("TwoReplied", |_, state| state.violation != Some(Violation::TwoUsersReplied)),
+            never("TwoUsersReplied", |_, state| state.violation != Some(Violation::TwoUsersReplied)),
             never("ReplyWithoutLock", |_, state| state.violation != Some(Violation::ReplyWithoutLock)),
             never("ReplyAfterEnd", |_, state| state.violation != Some(Violation::ReplyAfterEnd)),
-            never("TokenDidNotRise", |_, state| state.violation != Some(Violation::TokenNotIncreased)),
+            never("TokenNotIncreased", |_, state| state.violation != Some(Violation::TokenNotIncreased)),
             never("RenewedWithoutLock", |_, state| state.violation != Some(Violation::RenewedWithoutLock)),
             never("RenewedAfterEnd", |_, state| state.violation != Some(Violation::RenewedAfterEnd)),
-            never("TakenTooEarly", |_, state| state.violation != Some(Violation::AcquiredTooEarly)),
-            never("RefusedForNothing", |_, state| state.violation != Some(Violation::RefusedWithoutReason)),
-            never("FreedByMistake", |_, state| state.violation != Some(Violation::WrongLockEnded)),
+            never("AcquiredTooEarly", |_, state| state.violation != Some(Violation::AcquiredTooEarly)),
+            never("RefusedWithoutReason", |_, state| {
+                state.violation != Some(Violation::RefusedWithoutReason)
+            }),
+            never("WrongLockEnded", |_, state| state.violation != Some(Violation::WrongLockEnded)),
             // Otherwise the properties above would be about something else than the item.
             never("the item agrees with the checker", |_, state| {
                 state.violation.is_some() || (state.item == state.grant && state.fence == state.highest)
