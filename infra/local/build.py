@@ -67,7 +67,7 @@ def _function_binaries(workspace: dict) -> list[str]:
 
 
 def pack(programs: Path, binaries: list[str], folder: Path) -> dict[str, Package]:
-    """Writes one zip file for each function, with its stripped program as `bootstrap`. Unchanged programs keep theirs."""
+    """Writes one zip file for each function, with its stripped program as `bootstrap`. Skips unchanged programs."""
     folder.mkdir(parents=True, exist_ok=True)
     return {name: _pack_one(programs / name, folder / f"{name}.zip") for name in binaries}
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The local cloud: builds the functions, starts an AWS emulator and a carrier simulator, deploys template.yaml and adds
-demo data. It needs Python, Rust and a C compiler, but neither Docker nor an AWS account.
+"""The local cloud: builds the functions, starts an AWS emulator and a carrier simulator, deploys template.yaml
+and adds demo data. It needs Python, Rust and a C compiler, but neither Docker nor an AWS account.
 
     cloud.py run             runs until Ctrl-C
-    cloud.py exec -- CMD…    runs one command against a local cloud of its own; exits with the command's exit code
+    cloud.py exec -- CMD…    runs one command against its own local cloud; returns the command's exit code
 
 Settings (environment variables, with their defaults):
     PORT                        port of the API and the emulator (4566; run only)
@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def _prepare() -> None:
-    """Builds the programs and, at the same time, creates the virtualenv: one needs the processor, the other the network."""
+    """Builds the programs and creates the virtualenv at the same time: the latter mostly waits for downloads."""
     progress("building the functions (the first build takes about 10 minutes on two cores, later ones seconds)")
     building = build.Build()
     try:

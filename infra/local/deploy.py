@@ -115,7 +115,7 @@ def _expire_items(emulator: Emulator, template: dict, deployment: Deployment) ->
 
 
 def _check_routes(emulator: Emulator) -> None:
-    """Compares the routes that the emulator serves with the template: it has silently dropped routes before."""
+    """Compares the served routes with the template, because the emulator has silently dropped routes before."""
     gateway = emulator.client("apigatewayv2")
     served = {
         templates.Route(r["RouteKey"], r.get("AuthorizationType", "NONE"), tuple(sorted(r.get("AuthorizationScopes", []))))

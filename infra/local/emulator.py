@@ -1,4 +1,4 @@
-"""Starts the AWS emulator on loopback. It enforces permissions and does not see this machine's environment."""
+"""Starts the AWS emulator on loopback, with permissions enforced and without this machine's environment."""
 
 import os
 import shutil

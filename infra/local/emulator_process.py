@@ -1,9 +1,9 @@
 """The process of the emulator: ministack, with three changes.
 
-- Each line that a function writes is appended to PRODUCT_LOG at once. ministack itself shows the lines only in
+- Each line that a function writes is appended to PRODUCT_LOG at once. ministack shows the lines only in
   CloudWatch Logs, and only after the invocation.
-- Each permission that a role uses is written to RIGHTS_LOG once, as a line of JSON. A test compares the permissions
-  that the template grants with those that the functions use.
+- Each permission that a role uses is written to RIGHTS_LOG once, as a line of JSON. A test compares them with
+  the permissions that the template grants.
 - An allowed CORS origin can have any port (`http://localhost:*`), as in S3.
 
 All three replace internal functions of ministack, whose version is pinned in requirements.txt.

@@ -42,7 +42,7 @@ def _end_with_parent() -> None:
 
 
 class Child:
-    """A running program with everything that it starts. Its output goes to the log, or to the terminal without one."""
+    """A running program with everything that it starts. Its output goes to the log, if any, else to the terminal."""
 
     def __init__(self, name: str, command: list[str], environment: dict[str, str], log: Path | None = None, **more):
         self.name = name
@@ -62,7 +62,7 @@ class Child:
 
     @classmethod
     def finish(cls, name: str, command: list[str], environment: dict[str, str], **more) -> tuple[int, str]:
-        """Runs a program to its end. Returns its exit code and standard output. An exception stops the program."""
+        """Runs a program to its end, or stops it on an exception. Returns the exit code and standard output."""
         child = cls(name, command, environment, stdout=subprocess.PIPE, text=True, **more)
         try:
             output, _ = child.process.communicate()

@@ -146,8 +146,8 @@ def _await_healthy(api: str, log: Path) -> None:
 
 
 def _seed(program: Path, emulator: Emulator, deployment: deploy.Deployment, settings: Settings, carrier: str | None) -> dict:
-    """Adds demo data and returns a description of it. With the carrier simulator, the numbers and the campaign of the
-    registered team are also created there."""
+    """Adds demo data and returns a description of it. With the carrier simulator, the numbers and the campaign of
+    the registered team are also created there."""
     command = [str(program), "--endpoint-url", emulator.url, "--table", deployment.outputs["TableName"]]
     command += ["--machine-client-id", deployment.outputs["MachineClientId"]]
     command += ["--brand-sid", settings.parameters["BrandSid"]]

@@ -1,6 +1,6 @@
-"""Reads template.yaml and adapts it to the emulator, which does not import the OpenAPI body of a SAM HTTP API.
+"""Reads template.yaml and adapts it to the emulator, which ignores the OpenAPI body of a SAM HTTP API.
 
-The steps: fill() the template, have the emulator's SAM transform process it, expand() the result, deploy that.
+The steps: fill() the template, process it with the emulator's SAM transform, expand() the result, deploy it.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ def load() -> dict:
 
 
 def _expand_loops(node):
-    """Expands `Fn::ForEach` as the transform AWS::LanguageExtensions does, which the emulator does not have."""
+    """Expands `Fn::ForEach`, because the emulator does not have the transform AWS::LanguageExtensions."""
     if isinstance(node, list):
         return [_expand_loops(item) for item in node]
     if not isinstance(node, dict):
@@ -129,7 +129,7 @@ def fill(template: dict, parameters: dict[str, str | int], bucket: str, packages
 
 
 def expand(processed: dict) -> dict:
-    """Replaces the OpenAPI bodies of the processed template by route, integration and authorizer resources."""
+    """Replaces the OpenAPI bodies of the processed template by routes, integrations and authorizers."""
     resources = processed["Resources"]
     _allow_plain_http(resources)
     for name in [n for n, r in resources.items() if r["Type"] == "AWS::ApiGatewayV2::Api"]:
@@ -214,7 +214,7 @@ _BATCHED = re.compile(r"^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)
 
 
 def _adapt_permissions(role: dict) -> None:
-    """Adapts policies: the emulator wants its own action for batches (AWS does not) and ses:SendEmail on all resources."""
+    """Adapts policies: the emulator requires actions for batches (AWS does not) and ses:SendEmail on `*`."""
     for policy in role.get("Policies", []):
         for statement in policy["PolicyDocument"]["Statement"]:
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]

@@ -1,10 +1,10 @@
 //! `X-Twilio-Signature`: base64 of HMAC-SHA1, keyed with the account's auth token, over the URL and the
 //! parameters.
 //!
-//! - The URL is the one that Twilio calls. It is rebuilt from the configured public base URL and the raw path and query,
-//!   and never taken from the request's host.
-//! - A form adds its decoded and sorted parameters. For any other body, the URL contains `bodySHA256`, which must be the
-//!   digest of the body. A body that the signature does not cover is refused.
+//! - The URL is the one that Twilio calls. It is rebuilt from the configured public base URL and the raw path
+//!   and query, and never taken from the request's host.
+//! - A form adds its decoded and sorted parameters. For any other body, the URL contains `bodySHA256`, which
+//!   must be the digest of the body. A body that the signature does not cover is refused.
 //! - A signature has no time. Message ids protect against replays.
 //!
 //! Source: <https://www.twilio.com/docs/usage/webhooks/webhooks-security>. The tests use the vectors of

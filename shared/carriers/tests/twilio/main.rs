@@ -1,5 +1,5 @@
-//! The Twilio module against recorded bodies, the signature vectors of Twilio's own libraries, and a server on
-//! loopback with prepared responses.
+//! The Twilio module against recorded bodies, the signature vectors of Twilio's own libraries, and a server
+//! on loopback with prepared responses.
 
 #[cfg(test)]
 mod basic;
