@@ -129,7 +129,7 @@ async fn a_submission_is_pending_under_the_carriers_names_with_the_teams_numbers
     assert_eq!(view["carrier"], parts);
     assert_eq!(view["submission"], details());
     assert_eq!(office.carrier.joined(&services[0]).await, numbers);
-    assert_eq!(lines(&view), ["Begun with the team's first shared inbox.", "Submitted."]);
+    assert_eq!(lines(&view), ["Started with the team's first shared inbox.", "Submitted."]);
     let waiting = office.registrations().pending().await.unwrap();
     assert_eq!(waiting.iter().map(|one| one.team.as_str()).collect::<Vec<_>>(), ["team_1"]);
     let whose = office.registrations().by_service(&services[0]).await.unwrap();
@@ -260,7 +260,7 @@ async fn a_rejected_campaign_is_corrected_under_its_name_and_pending_again() {
     assert_eq!((campaigns.len(), &campaigns[0]["campaign_status"]), (1, &json!("IN_PROGRESS")));
     assert_eq!(campaigns[0]["description"], corrected["description"]);
     let told = [
-        "Begun with the team's first shared inbox.",
+        "Started with the team's first shared inbox.",
         "Submitted.",
         "rejected",
         "Corrected and submitted again.",

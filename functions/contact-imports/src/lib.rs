@@ -1,29 +1,29 @@
-//! Imports of contacts, for those who manage a team: asked for, and their reports. `contact-import` reads the files.
+//! Imports of contacts, for team admins: creating imports and reading their reports. `contact-import` reads the files.
 //!
-//! A small file comes with the request, is looked through at once, and stands in the bucket before the answer. A large one
-//! is put there by its owner, by an address that the answer brings. Either way it is the file in the bucket that begins the
-//! import.
+//! A small file comes with the request; it is validated at once and stored in the bucket before the response. A large file is
+//! uploaded by the client to a presigned URL. In both cases the object in the bucket starts the import.
 //!
-//! Idempotent by `Idempotency-Key`: a repetition finds the import it made, puts the same file there again as long as
-//! nobody reads it, or gives a fresh address.
+//! Idempotent by `Idempotency-Key`: a retry finds the import of the first request. Until the import starts, it stores the same
+//! file again, or returns a new URL.
 
-mod ask;
+mod create;
 mod report;
 
+use axum::{Router, extract::FromRef};
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
-    clients::{Aws, Bucket, BucketError, Secrets},
+    clients::{Aws, Bucket, Secrets},
     import::Imports,
     table::{Table, UsedKeys},
     team::Members,
 };
 use shared_domain::time::Timestamp;
-use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};
+use shared_http::{caller::Claims, cursor::Cursors, serve};
 use shared_lambda::config::Environment;
-use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// What the function uses.
-#[derive(Debug)]
+/// The function's clients and settings.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     claims: Claims,
     cursors: Cursors,
@@ -34,10 +34,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and the signing secret, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
+    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting, or with the
+    /// secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
@@ -50,7 +48,7 @@ impl App {
         Ok(Self::new(&Table::of(&aws, name), bucket, claims, Cursors::new(&signing)))
     }
 
-    /// Over this table and bucket.
+    /// Uses this table and bucket.
     pub fn new(table: &Table, bucket: Bucket, claims: Claims, cursors: Cursors) -> Self {
         Self {
             claims,
@@ -63,34 +61,17 @@ impl App {
     }
 }
 
-/// Answers one request. `entropy` is random and tells imports of one instant apart.
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(report::list, create::create)).routes(routes!(report::read))
+}
+
+/// The function's router.
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
+}
+
+/// Answers one request.
 pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    let outcome = match input::route(&request) {
-        "POST /v1/teams/{teamId}/contact-imports" => ask::ask(app, now, entropy, &request).await,
-        "GET /v1/teams/{teamId}/contact-imports" => report::list(app, &request).await,
-        "GET /v1/teams/{teamId}/contact-imports/{importId}" => report::read(app, &request).await,
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(&request), outcome)
+    serve::answer(&router(app.clone()), now, entropy, request).await
 }
-
-/// The bucket is as much part of the store as the table.
-fn bucket_failed(error: &BucketError) -> Problem {
-    let cause = Some(error.to_string());
-    match error {
-        BucketError::Unavailable(_) => Problem {
-            retry_after: Some(1),
-            cause,
-            ..Problem::new(503, "unavailable", "The file could not be stored; try again shortly.")
-        },
-        BucketError::Absent | BucketError::Refused(_) => Problem {
-            cause,
-            ..Problem::new(500, "internal", "Something is wrong on our side; it has been noted.")
-        },
-    }
-}
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(ask::ask, report::list, report::read))]
-pub struct Api;

@@ -1,11 +1,13 @@
 //! Reports of imports.
 
-use lambda_http::Request;
-use shared_domain::{ids::ImportId, import::Import};
+use axum::extract::State;
+use shared_domain::{ids, import::Import};
 use shared_http::{
-    access, input,
+    access::TeamAdmin,
+    json::Json,
+    page::PageRequest,
     problem::Problem,
-    reply::{self, Outcome},
+    request::PathId,
     wire::{Page, contact_import::ImportView, problem::ProblemView},
 };
 
@@ -13,36 +15,37 @@ use crate::App;
 
 /// Read an import's report
 ///
-/// For admins of the team and the owner: how far it is, what its rows came to, and why rows were refused. While it runs the
-/// counts grow by some hundred at once. Reports are kept for 90 days.
+/// For team admins and the organization's owner: the progress, the counts and the refused rows with their reasons. The counts
+/// grow in steps of some hundred rows while the import runs. Reports are kept for 90 days.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/contact-imports/{importId}", tag = "contacts",
     params(("teamId" = String, Path), ("importId" = String, Path)),
     responses((status = 200, body = ImportView), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]
-pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    let id: ImportId = input::path_id(request, "importId")?;
+pub(crate) async fn read(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    PathId(id): PathId<ids::Import>,
+) -> Result<Json<ImportView>, Problem> {
     let import = app.imports.get(&access.organization, access.team(), &id).await?;
-    reply::json(200, &view(app, &import.ok_or_else(Problem::not_found)?).await?)
+    Ok(Json(view(&app, &import.ok_or_else(Problem::not_found)?).await?))
 }
 
 /// List imports
 ///
-/// Latest first, without their errors; for admins of the team and the owner.
+/// Newest first, without the refused rows. For team admins and the organization's owner.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/contact-imports", tag = "contacts",
     params(("teamId" = String, Path), ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
         ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<ImportView>), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView)))]
-pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    let limit = input::limit(request)?;
-    let scope = format!("contact-imports {}", access.team());
-    let cursor = input::query(request, "cursor");
-    let after = cursor.map(|cursor| app.cursors.open(&access.principal, &scope, cursor)).transpose()?;
-    let found = app.imports.page(&access.organization, access.team(), limit, after.as_deref()).await?;
-    let items = found.imports.iter().map(|import| ImportView::of(import, Vec::new())).collect();
-    let next_cursor = found.next.map(|place| app.cursors.seal(&access.principal, &scope, &place));
-    reply::json(200, &Page { items, next_cursor })
+pub(crate) async fn list(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    page: PageRequest,
+) -> Result<Json<Page<ImportView>>, Problem> {
+    let page = page.of(&access.principal, format!("contact-imports {}", access.team()))?;
+    let found = app.imports.page(&access.organization, access.team(), page.limit, page.after()).await?;
+    let items = found.imports.iter().map(|import| ImportView::of(import, Vec::new()));
+    Ok(Json(page.response(items, found.next.as_deref())))
 }
 
 pub(crate) async fn view(app: &App, import: &Import) -> Result<ImportView, Problem> {

@@ -1,4 +1,4 @@
-//! What was entered of a contact, checked field by field.
+//! Validates the fields of a contact.
 
 use std::collections::BTreeMap;
 
@@ -14,19 +14,19 @@ use shared_http::{access::TeamAccess, problem::Problem};
 
 use crate::App;
 
-/// Collects faults, so that all of them are told at once.
+/// Parses fields and collects the errors, so that one problem lists all of them.
 #[derive(Debug, Default)]
-pub(crate) struct Checks {
+pub(crate) struct Fields {
     errors: FieldErrors,
 }
 
-impl Checks {
+impl Fields {
     pub(crate) fn name(&mut self, pointer: &str, text: Option<&str>) -> Option<String> {
         text.and_then(|text| self.errors.check(settings::name(pointer, text)))
     }
 
     pub(crate) fn number(&mut self, text: &str) -> Option<PhoneNumber> {
-        let expected = FieldError::new("/mobileNumber", "a phone number in any usual notation");
+        let expected = FieldError::new("/mobileNumber", "a phone number");
         self.errors.check(PhoneNumber::parse(text).map_err(|_| expected))
     }
 
@@ -42,7 +42,7 @@ impl Checks {
         fields
     }
 
-    /// Somebody of the team.
+    /// A member of the team.
     pub(crate) async fn assigned(
         &mut self,
         app: &App,
@@ -55,12 +55,12 @@ impl Checks {
             Err(_) => None,
         };
         let user = member.map(|member| member.user);
-        let expected = || FieldError::new("/assignedUserId", "the User ID of a member of the team");
+        let expected = || FieldError::new("/assignedUserId", "the user id of a member of the team");
         Ok(self.errors.check(user.ok_or_else(expected)))
     }
 
-    pub(crate) fn fault(&mut self, pointer: &str, wanted: &'static str) {
-        self.errors.add(pointer, wanted);
+    pub(crate) fn error(&mut self, pointer: &str, expected: &'static str) {
+        self.errors.add(pointer, expected);
     }
 
     pub(crate) fn finish(self) -> Result<(), Problem> {

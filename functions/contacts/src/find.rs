@@ -1,62 +1,60 @@
-//! Finding contacts: by the customer's own id, by number, by the beginning of a name, or all of them.
+//! Searching contacts by external id, phone number or the start of a name, and listing all of them.
 
-use lambda_http::Request;
+use axum::extract::{FromRequestParts, State};
+use lambda_http::http::request::Parts;
 use shared_aws::contact::{ContactEntry, ContactPage};
-use shared_domain::{field::FieldError, ids::ContactId, phone::PhoneNumber};
+use shared_domain::{
+    ids::{self, ContactId},
+    phone::PhoneNumber,
+};
 use shared_http::{
-    access::{self, TeamAccess},
-    input,
+    access::TeamAccess,
+    json::Json,
+    page::PageRequest,
     problem::Problem,
-    reply::{self, Outcome},
+    request::{PathId, Query},
     wire::{Page, contact::ContactView, problem::ProblemView},
 };
 
 use crate::App;
 
-/// The longest question that is looked up.
-const MAX_QUESTION: usize = 80;
-
 /// List contacts
 ///
-/// For the team's members. `q` finds an exact id of the customer's, a number in any usual notation, or the beginning of a
-/// name (`jo`, `smith`, `jo smith`, `smith jo`).
+/// For the team's members. `q` finds an exact external id, a phone number in any common format, or the start of a name
+/// (`jo`, `smith`, `jo smith`, `smith jo`).
 #[utoipa::path(get, path = "/v1/teams/{teamId}/contacts", tag = "contacts",
     params(("teamId" = String, Path), ("q" = Option<String>, Query), ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
         ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<ContactView>), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
         (status = 422, body = ProblemView)))]
-pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    let limit = input::limit(request)?;
-    let question = input::query(request, "q").map(str::trim).filter(|question| !question.is_empty());
-    if question.is_some_and(|question| question.chars().count() > MAX_QUESTION) {
-        return Err(FieldError::new("?q", "at most 80 characters").into());
-    }
-    let scope = format!("contacts {} {}", access.team(), question.unwrap_or_default());
-    let cursor = input::query(request, "cursor");
-    let after = cursor.map(|cursor| app.cursors.open(&access.principal, &scope, cursor)).transpose()?;
+pub(crate) async fn list(
+    State(app): State<App>,
+    access: TeamAccess,
+    query: Query,
+    page: PageRequest,
+) -> Result<Json<Page<ContactView>>, Problem> {
+    let term = query.search_term()?;
     let (organization, team) = (&access.organization, access.team());
-    let found = match question {
-        None => app.book.page(organization, team, limit, after.as_deref()).await?,
-        Some(question) => {
-            let exact = if after.is_none() { exact(app, &access, question).await? } else { None };
+    let page = page.of(&access.principal, format!("contacts {team} {}", term.unwrap_or_default()))?;
+    let found = match term {
+        None => app.book.page(organization, team, page.limit, page.after()).await?,
+        Some(term) => {
+            let exact = if page.after().is_none() { exact_match(&app, &access, term).await? } else { None };
             match exact {
                 Some(entry) => ContactPage { entries: vec![entry], next: None },
-                None => app.book.by_name(organization, team, question, limit, after.as_deref()).await?,
+                None => app.book.by_name(organization, team, term, page.limit, page.after()).await?,
             }
         }
     };
-    let items = found.entries.iter().map(ContactView::of).collect();
-    let next_cursor = found.next.map(|place| app.cursors.seal(&access.principal, &scope, &place));
-    reply::json(200, &Page { items, next_cursor })
+    Ok(Json(page.response(found.entries.iter().map(ContactView::of), found.next.as_deref())))
 }
 
-async fn exact(app: &App, access: &TeamAccess, question: &str) -> Result<Option<ContactEntry>, Problem> {
+async fn exact_match(app: &App, access: &TeamAccess, term: &str) -> Result<Option<ContactEntry>, Problem> {
     let (organization, team) = (&access.organization, access.team());
-    if let Some(entry) = app.book.by_external_id(organization, team, question).await? {
+    if let Some(entry) = app.book.by_external_id(organization, team, term).await? {
         return Ok(Some(entry));
     }
-    let Ok(number) = PhoneNumber::parse(question) else { return Ok(None) };
+    let Ok(number) = PhoneNumber::parse(term) else { return Ok(None) };
     match app.contacts.by_number(organization, team, &number).await? {
         Some(contact) => Ok(app.book.get(organization, team, &contact.id).await?),
         None => Ok(None),
@@ -69,18 +67,29 @@ async fn exact(app: &App, access: &TeamAccess, question: &str) -> Result<Option<
 #[utoipa::path(get, path = "/v1/teams/{teamId}/contacts/{contactId}", tag = "contacts",
     params(("teamId" = String, Path), ("contactId" = String, Path)),
     responses((status = 200, body = ContactView), (status = 404, body = ProblemView)))]
-pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    reply::json(200, &ContactView::of(&in_path(app, &access, request).await?))
+pub(crate) async fn read(ContactInPath(entry): ContactInPath) -> Json<ContactView> {
+    Json(ContactView::of(&entry))
 }
 
-/// The contact in the path.
-pub(crate) async fn in_path(
+/// The contact in the path, for a caller with access to its team. `404` if the team has no such contact.
+pub(crate) struct ContactInPath(pub(crate) ContactEntry);
+
+impl FromRequestParts<App> for ContactInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let access = TeamAccess::from_request_parts(parts, app).await?;
+        let PathId(contact) = PathId::<ids::Contact>::from_request_parts(parts, app).await?;
+        get(app, &access, &contact).await.map(Self)
+    }
+}
+
+/// Reads a contact of the team. Errors with `404` if there is none.
+pub(crate) async fn get(
     app: &App,
     access: &TeamAccess,
-    request: &Request,
+    contact: &ContactId,
 ) -> Result<ContactEntry, Problem> {
-    let contact: ContactId = input::path_id(request, "contactId")?;
-    let entry = app.book.get(&access.organization, access.team(), &contact).await?;
+    let entry = app.book.get(&access.organization, access.team(), contact).await?;
     entry.ok_or_else(Problem::not_found)
 }

@@ -1,8 +1,8 @@
-//! Contacts of a team, for all its members: entered by hand, changed, removed, found; and the texts of an inbox that may be
-//! wishes for no more texts, for the inbox's members.
+//! Contacts of a team, for all its members: create, edit, remove, search, opt out; and for the members of an inbox, the
+//! inbound messages that may be opt-out requests.
 //!
-//! Creating is idempotent by `Idempotency-Key`, a decision about a text by the text. Every change is written to the contact first and to its copies on
-//! conversations afterwards; a request that broke off in between is mended by the next change, or by asking again.
+//! Creating is idempotent by `Idempotency-Key`, a review by its id. A change is written to the contact first and to its copies
+//! in conversations afterwards. If a request stops in between, the next change or a retry updates the copies.
 
 mod details;
 mod find;
@@ -10,6 +10,7 @@ mod opt_out;
 mod review;
 mod write;
 
+use axum::{Router, extract::FromRef};
 use lambda_http::{Body, Request, Response};
 use shared_app::opt_out::OptOutWorkflow;
 use shared_aws::{
@@ -21,12 +22,12 @@ use shared_aws::{
     team::{Members, TeamMembers, Teams},
 };
 use shared_domain::time::Timestamp;
-use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};
+use shared_http::{caller::Claims, cursor::Cursors, problem::Problem, serve};
 use shared_lambda::config::Environment;
-use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// What the function uses.
-#[derive(Debug)]
+/// The function's clients and settings.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     claims: Claims,
     cursors: Cursors,
@@ -45,10 +46,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and the signing secret, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
+    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting, or with the
+    /// secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
@@ -59,7 +58,7 @@ impl App {
         Ok(Self::new(&Table::of(&aws, name), claims, Cursors::new(&signing)))
     }
 
-    /// Over this table.
+    /// Uses this table.
     pub fn new(table: &Table, claims: Claims, cursors: Cursors) -> Self {
         Self {
             claims,
@@ -80,45 +79,28 @@ impl App {
     }
 }
 
-/// Answers one request. `entropy` is random and tells contacts of one instant apart.
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(find::list, write::create))
+        .routes(routes!(find::read, write::update, write::remove))
+        .routes(routes!(opt_out::put, opt_out::delete))
+        .routes(routes!(opt_out::of_contact))
+        .routes(routes!(opt_out::of_team))
+        .routes(routes!(review::list))
+        .routes(routes!(review::resolve))
+}
+
+/// The function's router.
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
+}
+
+/// Answers one request.
 pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    let outcome = match input::route(&request) {
-        "GET /v1/teams/{teamId}/contacts" => find::list(app, &request).await,
-        "POST /v1/teams/{teamId}/contacts" => write::create(app, now, entropy, &request).await,
-        "GET /v1/teams/{teamId}/contacts/{contactId}" => find::read(app, &request).await,
-        "PATCH /v1/teams/{teamId}/contacts/{contactId}" => write::change(app, &request).await,
-        "DELETE /v1/teams/{teamId}/contacts/{contactId}" => write::remove(app, &request).await,
-        "PUT /v1/teams/{teamId}/contacts/{contactId}/opt-out" => opt_out::out(app, now, &request).await,
-        "DELETE /v1/teams/{teamId}/contacts/{contactId}/opt-out" => {
-            opt_out::back_in(app, now, &request).await
-        }
-        "GET /v1/teams/{teamId}/contacts/{contactId}/opt-outs" => opt_out::of_contact(app, &request).await,
-        "GET /v1/teams/{teamId}/opt-outs" => opt_out::of_team(app, now, &request).await,
-        "GET /v1/inboxes/{inboxId}/opt-out-reviews" => review::list(app, &request).await,
-        "PUT /v1/inboxes/{inboxId}/opt-out-reviews/{reviewId}" => review::decide(app, now, &request).await,
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(&request), outcome)
+    serve::answer(&router(app.clone()), now, entropy, request).await
 }
 
-/// Somebody else changed the same at this instant: the caller may ask again.
 fn changed() -> Problem {
-    Problem::changed("The contact was changed at this instant by somebody else; try again.")
+    Problem::changed("The contact was changed by another request at the same time. Try again.")
 }
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(
-    find::list,
-    find::read,
-    write::create,
-    write::change,
-    write::remove,
-    opt_out::out,
-    opt_out::back_in,
-    opt_out::of_contact,
-    opt_out::of_team,
-    review::list,
-    review::decide
-))]
-pub struct Api;

@@ -1,21 +1,28 @@
-//! Opt-outs by hand, and the ledgers of every change.
+//! Opting contacts out and in by hand, and the opt-out ledgers.
 
 use std::fmt::Write;
 
-use lambda_http::{Body, Request, Response};
-use shared_app::opt_out::{self as opt_out_workflow, OptOutRequest};
+use axum::{
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use lambda_http::http::request::Parts;
+use shared_app::opt_out::{OptOutRequest, Outcome};
 use shared_aws::opt_out::LedgerPage;
 use shared_domain::{
+    contact::Contact,
     field::FieldError,
     import::export_safe,
-    opt_out::{self, LedgerEntry, OptOutSubject},
+    opt_out::{self, OptOutSubject},
     time::Timestamp,
 };
 use shared_http::{
-    access::{self, TeamAccess},
-    input,
+    access::TeamAccess,
+    json::Json,
+    page::{ListPage, PageRequest},
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Now, Query},
     wire::{
         Page,
         contact::{ContactView, OptOutEntryView},
@@ -23,134 +30,168 @@ use shared_http::{
     },
 };
 
-use crate::{App, changed, find::in_path};
+use crate::{
+    App, changed,
+    find::{self, ContactInPath},
+};
 
-/// The most lines of one CSV answer: a page of a larger ledger is asked for by its cursor.
-const CSV_LINES: u16 = 100;
+/// The default number of entries in a CSV response.
+const DEFAULT_CSV_LIMIT: u16 = 100;
 
 /// Opt a contact out
 ///
-/// By any member of the team, for somebody who asked to stop in other words than a keyword. Idempotent.
+/// For the team's members, when a contact asked to stop in words other than a keyword. Idempotent.
 #[utoipa::path(put, path = "/v1/teams/{teamId}/contacts/{contactId}/opt-out", tag = "contacts",
     params(("teamId" = String, Path), ("contactId" = String, Path)),
     responses((status = 200, body = ContactView), (status = 404, body = ProblemView)))]
-pub(crate) async fn out(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    by_hand(app, now, request, true).await
+pub(crate) async fn put(
+    State(app): State<App>,
+    access: TeamAccess,
+    ContactInPath(entry): ContactInPath,
+    Now(now): Now,
+) -> Result<Json<ContactView>, Problem> {
+    set(&app, &access, &entry.contact, true, now).await
 }
 
 /// Opt a contact in again
 ///
-/// By any member of the team: the record of new consent, which opens whatever closed before. Idempotent.
+/// For the team's members: records new consent, which ends every earlier opt-out. Idempotent.
 #[utoipa::path(delete, path = "/v1/teams/{teamId}/contacts/{contactId}/opt-out", tag = "contacts",
     params(("teamId" = String, Path), ("contactId" = String, Path)),
     responses((status = 200, body = ContactView), (status = 404, body = ProblemView)))]
-pub(crate) async fn back_in(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    by_hand(app, now, request, false).await
+pub(crate) async fn delete(
+    State(app): State<App>,
+    access: TeamAccess,
+    ContactInPath(entry): ContactInPath,
+    Now(now): Now,
+) -> Result<Json<ContactView>, Problem> {
+    set(&app, &access, &entry.contact, false, now).await
 }
 
-async fn by_hand(app: &App, now: Timestamp, request: &Request, opt_out: bool) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    let contact = in_path(app, &access, request).await?.contact;
+async fn set(
+    app: &App,
+    access: &TeamAccess,
+    contact: &Contact,
+    opted_out: bool,
+    now: Timestamp,
+) -> Result<Json<ContactView>, Problem> {
     let subject = OptOutSubject::of_team(&access.organization, access.team(), &contact.number);
-    let change = OptOutRequest {
+    let request = OptOutRequest {
         subject: &subject,
         team: access.team(),
         contact: Some(&contact.id),
         message: None,
-        user: Some(&access.standing.user.id),
+        user: Some(&access.caller.user.id),
         notify: true,
         at: now,
     };
-    let changed_state = app.opt_out.apply(&change, |state| opt_out::after_user(state, opt_out)).await?;
-    let entry = in_path(app, &access, request).await?;
-    match changed_state {
-        opt_out_workflow::Outcome::Done => reply::json(200, &ContactView::of(&entry)),
-        opt_out_workflow::Outcome::ContactChanged | opt_out_workflow::Outcome::Contended => Err(changed()),
+    let outcome = app.opt_out.apply(&request, |state| opt_out::after_user(state, opted_out)).await?;
+    let entry = find::get(app, access, &contact.id).await?;
+    match outcome {
+        Outcome::Done => Ok(Json(ContactView::of(&entry))),
+        Outcome::ContactChanged | Outcome::Contended => Err(changed()),
     }
 }
 
-/// A contact's opt-outs
+/// List a contact's opt-outs
 ///
-/// Every change with its source, newest first; for the team's members. `Accept: text/csv` gives CSV.
+/// Every change with its source, newest first, for the team's members. `Accept: text/csv` returns CSV; the header
+/// `x-next-cursor` is then the cursor of the next page.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/contacts/{contactId}/opt-outs", tag = "contacts",
     params(("teamId" = String, Path), ("contactId" = String, Path), ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<OptOutEntryView>), (status = 404, body = ProblemView)))]
-pub(crate) async fn of_contact(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    let contact = in_path(app, &access, request).await?.contact.id;
-    let scope = format!("opt-outs {contact}");
-    let after = place(app, &access, &scope, request)?;
-    let limit = limit(request)?;
-    let ledger = app.opt_outs.of_contact(&access.organization, &contact, limit, after.as_deref()).await?;
-    answer(app, &access, &scope, request, ledger)
+pub(crate) async fn of_contact(
+    State(app): State<App>,
+    access: TeamAccess,
+    ContactInPath(entry): ContactInPath,
+    format: LedgerFormat,
+    page: PageRequest,
+) -> Result<Response, Problem> {
+    let contact = &entry.contact.id;
+    let page = format.page(page).of(&access.principal, format!("opt-outs {contact}"))?;
+    let ledger = app.opt_outs.of_contact(&access.organization, contact, page.limit, page.after()).await?;
+    Ok(format.response(&page, &ledger))
 }
 
-/// A team's opt-outs
+/// List a team's opt-outs
 ///
-/// Every change with its source, newest first, `from` (included) `to` (not included); for the team's members. `Accept:
-/// text/csv` gives CSV, whose next page is named by the header `x-next-cursor`.
+/// Every change with its source, newest first, since `from` and before `to`, for the team's members. `Accept: text/csv`
+/// returns CSV; the header `x-next-cursor` is then the cursor of the next page.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/opt-outs", tag = "contacts",
     params(("teamId" = String, Path), ("from" = Option<String>, Query), ("to" = Option<String>, Query),
         ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<OptOutEntryView>), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
         (status = 422, body = ProblemView)))]
-pub(crate) async fn of_team(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    let from = instant(request, "from", Timestamp::from_millis(0))?;
-    let to = instant(request, "to", now + std::time::Duration::from_hours(24))?;
-    let scope = format!(
-        "opt-outs {} {} {}",
-        access.team(),
-        from.millis(),
-        input::query(request, "to").unwrap_or_default()
-    );
-    let after = place(app, &access, &scope, request)?;
-    let limit = limit(request)?;
-    let ledger = app
-        .opt_outs
-        .of_team(&access.organization, access.team(), (from, to), limit, after.as_deref())
-        .await?;
-    answer(app, &access, &scope, request, ledger)
+pub(crate) async fn of_team(
+    State(app): State<App>,
+    access: TeamAccess,
+    Now(now): Now,
+    query: Query,
+    format: LedgerFormat,
+    page: PageRequest,
+) -> Result<Response, Problem> {
+    let from = instant(&query, "from", Timestamp::from_millis(0))?;
+    let to = instant(&query, "to", now + std::time::Duration::from_hours(24))?;
+    let team = access.team();
+    // Without `to`, the default moves with the time and is not part of the list's name.
+    let list = format!("opt-outs {team} {} {}", from.millis(), query.get("to").unwrap_or_default());
+    let page = format.page(page).of(&access.principal, list)?;
+    let ledger =
+        app.opt_outs.of_team(&access.organization, team, (from, to), page.limit, page.after()).await?;
+    Ok(format.response(&page, &ledger))
 }
 
-fn instant(request: &Request, name: &str, default: Timestamp) -> Result<Timestamp, Problem> {
-    let Some(text) = input::query(request, name) else { return Ok(default) };
-    let instant = Timestamp::parse(text);
-    Ok(instant
-        .ok_or_else(|| FieldError::new(format!("?{name}"), "an instant, such as 2026-11-22T10:00:00Z"))?)
+fn instant(query: &Query, name: &str, default: Timestamp) -> Result<Timestamp, Problem> {
+    let Some(text) = query.get(name) else { return Ok(default) };
+    let invalid = || FieldError::new(format!("?{name}"), "a timestamp, such as 2026-11-22T10:00:00Z");
+    Ok(Timestamp::parse(text).ok_or_else(invalid)?)
 }
 
-fn place(app: &App, access: &TeamAccess, scope: &str, request: &Request) -> Result<Option<String>, Problem> {
-    let cursor = input::query(request, "cursor");
-    cursor.map(|cursor| app.cursors.open(&access.principal, scope, cursor)).transpose()
+/// The format that the request accepts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LedgerFormat {
+    Json,
+    Csv,
 }
 
-fn limit(request: &Request) -> Result<u16, Problem> {
-    if wants_csv(request) && input::query(request, "limit").is_none() {
-        return Ok(CSV_LINES);
+impl FromRequestParts<App> for LedgerFormat {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        Ok(if accept.is_some_and(|accept| accept.contains("text/csv")) { Self::Csv } else { Self::Json })
     }
-    input::limit(request)
 }
 
-fn wants_csv(request: &Request) -> bool {
-    let accept = request.headers().get("accept").and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/csv"))
-}
-
-fn answer(app: &App, access: &TeamAccess, scope: &str, request: &Request, ledger: LedgerPage) -> Outcome {
-    let next_cursor = ledger.next.map(|place| app.cursors.seal(&access.principal, scope, &place));
-    if wants_csv(request) {
-        return Ok(csv(&ledger.entries, next_cursor));
+impl LedgerFormat {
+    fn page(self, page: PageRequest) -> PageRequest {
+        match self {
+            Self::Json => page,
+            Self::Csv => page.default_limit(DEFAULT_CSV_LIMIT),
+        }
     }
-    let items = ledger.entries.iter().map(OptOutEntryView::of).collect();
-    reply::json(200, &Page { items, next_cursor })
+
+    fn response(self, page: &ListPage, ledger: &LedgerPage) -> Response {
+        let items = ledger.entries.iter().map(OptOutEntryView::of);
+        let page = page.response(items, ledger.next.as_deref());
+        match self {
+            Self::Json => Json(page).into_response(),
+            Self::Csv => {
+                let content_type = HeaderValue::from_static("text/csv; charset=utf-8");
+                let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
+                if let Some(cursor) = page.next_cursor.and_then(|cursor| cursor.parse().ok()) {
+                    headers.insert("x-next-cursor", cursor);
+                }
+                (headers, csv(&page.items)).into_response()
+            }
+        }
+    }
 }
 
-/// RFC 4180, each cell in quotes, and none of them a formula to a spreadsheet.
-fn csv(entries: &[LedgerEntry], next_cursor: Option<String>) -> Response<Body> {
+/// CSV as in RFC 4180. Every cell is quoted, and none is a formula to a spreadsheet.
+fn csv(entries: &[OptOutEntryView]) -> String {
     let mut text = String::from("at,contactId,phoneNumber,status,scope,source,messageId,userId\r\n");
-    for entry in entries {
-        let line = OptOutEntryView::of(entry);
+    for line in entries {
         let cells = [
             line.at.as_str(),
             &line.contact_id,
@@ -164,9 +205,5 @@ fn csv(entries: &[LedgerEntry], next_cursor: Option<String>) -> Response<Body> {
         let cells = cells.map(|cell| format!("\"{}\"", export_safe(cell).replace('"', "\"\"")));
         let _ = write!(text, "{}\r\n", cells.join(","));
     }
-    let mut answer = reply::response(200, "text/csv; charset=utf-8", text);
-    if let Some(cursor) = next_cursor.and_then(|cursor| cursor.parse().ok()) {
-        answer.headers_mut().insert("x-next-cursor", cursor);
-    }
-    answer
+    text
 }

@@ -1,66 +1,67 @@
-//! Texts that may be a wish for no more texts: the members of the inbox, whose texts they are, judge them.
+//! Reviews: inbound messages that may be opt-out requests. The members of the inbox decide what they are.
 
-use lambda_http::Request;
+use axum::extract::State;
 use shared_app::opt_out::ReviewUpdate;
 use shared_aws::opt_out::InboxInTeam;
-use shared_domain::{
-    ids::ReviewId,
-    opt_out::{ReviewOutcome, ReviewResolution},
-    time::Timestamp,
-};
+use shared_domain::{ids, opt_out::ReviewResolution};
 use shared_http::{
-    access::{self, MemberAccess},
-    input,
+    access::InboxMember,
+    json::Json,
+    page::PageRequest,
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Now, PathId},
     wire::{
         Page,
-        opt_out_review::{DecidedView, OptOutReviewView, ReviewDeciding},
+        opt_out_review::{DecidedView, OptOutReviewView, ReviewRequest},
         problem::ProblemView,
     },
 };
 
 use crate::{App, changed};
 
-fn place(access: &MemberAccess) -> InboxInTeam<'_> {
-    let membership = &access.membership;
-    InboxInTeam { organization: &access.organization, team: &membership.team, inbox: &membership.inbox }
+fn inbox_in_team(member: &InboxMember) -> InboxInTeam<'_> {
+    let membership = &member.membership;
+    InboxInTeam { organization: &member.organization, team: &membership.team, inbox: &membership.inbox }
 }
 
-/// Texts that may be opt-outs
+/// List opt-out reviews
 ///
-/// Such as "please stop texting me": they wait for somebody to judge them. Newest first; for the inbox's members alone.
+/// Inbound messages that may be opt-out requests, such as "please stop texting me", until a member of the inbox decides.
+/// Newest first, for the inbox's members.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/opt-out-reviews", tag = "contacts",
     params(("inboxId" = String, Path), ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<OptOutReviewView>), (status = 400, body = ProblemView), (status = 404, body = ProblemView)))]
-pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
-    let access = access::member(request, &app.claims, &app.members).await?;
-    let scope = format!("opt-out reviews {}", access.membership.inbox);
-    let cursor = input::query(request, "cursor");
-    let after = cursor.map(|cursor| app.cursors.open(&access.principal, &scope, cursor)).transpose()?;
-    let page = app.reviews.open(place(&access), input::limit(request)?, after.as_deref()).await?;
-    let next_cursor = page.next.map(|place| app.cursors.seal(&access.principal, &scope, &place));
-    let items = page.entries.iter().map(OptOutReviewView::of).collect();
-    reply::json(200, &Page { items, next_cursor })
+pub(crate) async fn list(
+    State(app): State<App>,
+    member: InboxMember,
+    page: PageRequest,
+) -> Result<Json<Page<OptOutReviewView>>, Problem> {
+    let page = page.of(&member.principal, format!("opt-out reviews {}", member.membership.inbox))?;
+    let found = app.reviews.open(inbox_in_team(&member), page.limit, page.after()).await?;
+    Ok(Json(page.response(found.entries.iter().map(OptOutReviewView::of), found.next.as_deref())))
 }
 
-/// Judge a text that may be an opt-out
+/// Resolve an opt-out review
 ///
-/// `opted_out` opts the contact out, by the caller; `dismissed` changes nothing. Either way the text waits no longer. Deciding
-/// again in the same way gives the same answer.
+/// `opted_out` opts the contact out on your behalf; `dismissed` changes nothing. Both end the review. Repeating the same
+/// decision returns the same response.
 #[utoipa::path(put, path = "/v1/inboxes/{inboxId}/opt-out-reviews/{reviewId}", tag = "contacts",
-    params(("inboxId" = String, Path), ("reviewId" = String, Path)), request_body = ReviewDeciding,
+    params(("inboxId" = String, Path), ("reviewId" = String, Path)), request_body = ReviewRequest,
     responses((status = 200, body = OptOutReviewView), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
         (status = 409, description = "`already_decided`, with the decision", body = ProblemView)))]
-pub(crate) async fn decide(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let access = access::member(request, &app.claims, &app.members).await?;
-    let id: ReviewId = input::path_id(request, "reviewId")?;
-    let verdict = ReviewOutcome::from(input::body::<ReviewDeciding>(request)?.decision);
-    let resolution = ReviewResolution { verdict, by: access.membership.user.clone(), at: now };
-    match app.opt_out.resolve_review(place(&access), &id, &resolution).await? {
+pub(crate) async fn resolve(
+    State(app): State<App>,
+    member: InboxMember,
+    PathId(id): PathId<ids::Review>,
+    Now(now): Now,
+    Json(body): Json<ReviewRequest>,
+) -> Result<Json<OptOutReviewView>, Problem> {
+    let resolution =
+        ReviewResolution { verdict: body.decision.into(), by: member.membership.user.clone(), at: now };
+    match app.opt_out.resolve_review(inbox_in_team(&member), &id, &resolution).await? {
         ReviewUpdate::Done => {
-            let entry = app.reviews.get(place(&access), &id).await?.ok_or_else(Problem::not_found)?;
-            reply::json(200, &OptOutReviewView::of(&entry))
+            let entry = app.reviews.get(inbox_in_team(&member), &id).await?;
+            Ok(Json(OptOutReviewView::of(&entry.ok_or_else(Problem::not_found)?)))
         }
         ReviewUpdate::NoReview => Err(Problem::not_found()),
         ReviewUpdate::ResolvedOtherwise(earlier) => Err(already_reviewed(&earlier)),

@@ -1,10 +1,16 @@
 //! The lock on a conversation of a shared inbox: `POST` acquires, `PUT` renews, `DELETE` releases, or breaks with
 //! `?force=true`.
 //!
-//! Each operation is one conditional write after the access check. Idempotent by conversation and token: an acquire that
-//! is repeated gives a newer token to the same holder, a renewal extends again, a release of what is gone is a release.
+//! Each operation is one conditional write after the access check. All are idempotent by conversation and token: a repeated
+//! acquire gives the same holder a newer token, a repeated renewal extends the lease again, and releasing a lock that is
+//! gone succeeds.
 
-use lambda_http::{Body, Request, Response, http::Method};
+use axum::{
+    Router,
+    extract::{FromRef, FromRequestParts, State},
+    response::NoContent,
+};
+use lambda_http::{Body, Request, Response, http::request::Parts};
 use shared_aws::{
     clients::Aws,
     conversation::{Acquired, Conversations, Locks, Renewed},
@@ -12,27 +18,30 @@ use shared_aws::{
     team::Members,
 };
 use shared_domain::{
-    ids::ConversationId,
+    ids::{self, ConversationId},
     inbox::InboxKind,
     keys::ConversationKey,
     lock::{FencingToken, LockPolicy},
-    membership::Role,
     time::Timestamp,
 };
 use shared_http::{
-    access::{self, MemberAccess},
-    caller::{self, Claims},
-    input,
+    access::{self, InboxMember},
+    caller::Claims,
+    json::Json,
     problem::Problem,
     refusal,
-    reply::{self, Outcome},
-    wire::lock::{HeldLock, Renewal},
+    request::{Now, PathId, Query},
+    serve,
+    wire::{
+        lock::{HeldLock, Renewal},
+        problem::ProblemView,
+    },
 };
 use shared_lambda::config::{ConfigError, Environment};
-use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// What the function uses.
-#[derive(Debug)]
+/// The function's clients and settings.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     claims: Claims,
     members: Members,
@@ -42,10 +51,7 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and makes clients.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming every setting that is wrong.
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let (name, claims, policy) =
@@ -54,7 +60,7 @@ impl App {
         Ok(Self::new(Table::of(&Aws::from_environment()?, name), claims, policy))
     }
 
-    /// Over this table.
+    /// Uses this table.
     pub fn new(table: Table, claims: Claims, policy: LockPolicy) -> Self {
         Self {
             claims,
@@ -66,132 +72,141 @@ impl App {
     }
 }
 
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
-    let outcome = match *request.method() {
-        Method::POST => acquire(app, now, &request).await,
-        Method::PUT => renew(app, now, &request).await,
-        Method::DELETE if input::query(&request, "force") == Some("true") => {
-            break_lock(app, now, &request).await
-        }
-        Method::DELETE => release(app, &request).await,
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(&request), outcome)
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(acquire, renew, release))
 }
 
-/// Acquire
+/// The function's router.
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
+}
+
+/// Answers one request.
+pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
+    serve::answer(&router(app.clone()), now, 0, request).await
+}
+
+/// The caller as a member of a shared inbox, at one of its conversations, which may not exist.
+struct LockAccess {
+    member: InboxMember,
+    conversation: ConversationId,
+}
+
+impl LockAccess {
+    fn key(&self) -> ConversationKey<'_> {
+        self.member.conversation_key(&self.conversation)
+    }
+}
+
+impl FromRequestParts<App> for LockAccess {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let member = InboxMember::from_request_parts(parts, app).await?;
+        let PathId(conversation) = PathId::<ids::Conversation>::from_request_parts(parts, app).await?;
+        match member.membership.kind {
+            InboxKind::Shared => Ok(Self { member, conversation }),
+            InboxKind::Personal => {
+                Err(Problem::new(409, "no_lock", "A personal inbox belongs to one user and needs no lock."))
+            }
+        }
+    }
+}
+
+/// Acquire a lock
 ///
-/// Opens a conversation to answer it. The same user acquiring again gets a new token, and the old one dies. One user holds
-/// a few locks at a time (`LocksPerUser`).
+/// Locks a conversation so that you can reply. If you already hold the lock, you get a new token and the old one becomes
+/// invalid. A user can hold only a few locks at a time (`LocksPerUser`).
 #[utoipa::path(post, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", tag = "lock",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)),
     responses((status = 200, body = HeldLock), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
-        (status = 423, description = "A colleague is responding: `holder`, `expiresAt`", body = ProblemView),
-        (status = 429, description = "As many locks as one may have: `limit`, `held`", body = ProblemView)))]
-async fn acquire(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let (member, conversation) = shared_inbox(app, request).await?;
-    let acquired =
-        app.locks.acquire(member.thread(&conversation), &member.membership.user, now, &app.policy).await?;
-    match acquired {
-        Acquired::Held(lease) => reply::json(200, &HeldLock::of(&lease, now, &app.policy)),
+        (status = 423, description = "A teammate is responding: `holder`, `expiresAt`", body = ProblemView),
+        (status = 429, description = "You hold the maximum number of locks: `limit`, `held`", body = ProblemView)))]
+async fn acquire(
+    State(app): State<App>,
+    access: LockAccess,
+    Now(now): Now,
+) -> Result<Json<HeldLock>, Problem> {
+    let user = &access.member.membership.user;
+    match app.locks.acquire(access.key(), user, now, &app.policy).await? {
+        Acquired::Held(lease) => Ok(Json(HeldLock::of(&lease, now, &app.policy))),
         Acquired::Denied(denied) => Err(refusal::locked(&denied)),
         Acquired::TooMany(held) => Err(refusal::too_many_locks(&held, app.policy.per_user, now)),
         Acquired::NoConversation => Err(Problem::not_found()),
     }
 }
 
-/// Renew
+/// Renew a lock
 ///
-/// Says whether the user was active. `idlePrompt` means: ask whether somebody is there.
+/// Extends your lock and reports whether you were active since the last renewal. If `idlePrompt` is true, ask the user
+/// whether they are still working.
 #[utoipa::path(put, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", tag = "lock",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)), request_body = Renewal,
     responses((status = 200, body = HeldLock), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
         (status = 412, description = "`lock_lost`: `reason`, `holder`", body = ProblemView)))]
-async fn renew(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let (member, conversation) = shared_inbox(app, request).await?;
-    let thread = member.thread(&conversation);
-    let renewal: Renewal = in_thread(app, thread, input::body(request)).await?;
+async fn renew(
+    State(app): State<App>,
+    access: LockAccess,
+    Now(now): Now,
+    body: Result<Json<Renewal>, Problem>,
+) -> Result<Json<HeldLock>, Problem> {
+    let Json(renewal) = in_conversation(&app, access.key(), body).await?;
     let token = FencingToken::new(renewal.token);
-    let user = &member.membership.user.id;
-    match app.locks.renew(thread, user, token, renewal.active, now, &app.policy).await? {
-        Renewed::Held(lease) => reply::json(200, &HeldLock::of(&lease, now, &app.policy)),
+    let user = &access.member.membership.user.id;
+    match app.locks.renew(access.key(), user, token, renewal.active, now, &app.policy).await? {
+        Renewed::Held(lease) => Ok(Json(HeldLock::of(&lease, now, &app.policy))),
         Renewed::Lost(lost) => Err(refusal::lock_lost(&lost)),
         Renewed::NoConversation => Err(Problem::not_found()),
     }
 }
 
-/// Release
+/// Release a lock
 ///
-/// Gives the lock back; also when it is already gone. An admin of the team breaks somebody else's with `force=true`.
+/// Releases your lock. Succeeds if you no longer hold it. With `force=true`, an admin of the team or the organization's
+/// owner breaks a lock that someone else holds.
 #[utoipa::path(delete, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", tag = "lock",
     params(("inboxId" = String, Path), ("conversationId" = String, Path), ("token" = Option<u64>, Query),
         ("force" = Option<bool>, Query)),
     responses((status = 204), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView)))]
-async fn release(app: &App, request: &Request) -> Outcome {
-    let (member, conversation) = shared_inbox(app, request).await?;
-    let thread = member.thread(&conversation);
-    let token = input::query(request, "token").and_then(|text| text.parse().ok());
-    let token = token.ok_or_else(|| Problem::bad_field("?token", "the token of the lock, a whole number"));
-    let token = FencingToken::new(in_thread(app, thread, token).await?);
-    let there = app.locks.release(thread, &member.membership.user.id, token).await?;
-    if there { reply::no_content() } else { Err(Problem::not_found()) }
+async fn release(
+    State(app): State<App>,
+    access: LockAccess,
+    Now(now): Now,
+    query: Query,
+) -> Result<NoContent, Problem> {
+    if query.is_true("force") {
+        return break_lock(&app, &access, now).await;
+    }
+    let token = query.get("token").and_then(|text| text.parse().ok());
+    let token = token.ok_or_else(|| Problem::bad_field("?token", "the token of your lock, a whole number"));
+    let token = FencingToken::new(in_conversation(&app, access.key(), token).await?);
+    let exists = app.locks.release(access.key(), &access.member.membership.user.id, token).await?;
+    if exists { Ok(NoContent) } else { Err(Problem::not_found()) }
 }
 
-/// Breaks whatever lock there is. The break names the token it read, so a lock acquired meanwhile stays.
-async fn break_lock(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let (member, conversation) = shared_inbox(app, request).await?;
-    let thread = member.thread(&conversation);
-    let found = app.conversations.get(thread).await?.ok_or_else(Problem::not_found)?;
-    require_admin(app, request, &member).await?;
-    if let Some(lease) = found.lock.live(now) {
-        app.locks.break_lock(thread, &member.membership.user, lease.token).await?;
+/// Breaks the current lock, if there is one. The write names the token that was read, so a lock acquired since is kept.
+async fn break_lock(app: &App, access: &LockAccess, now: Timestamp) -> Result<NoContent, Problem> {
+    let conversation = app.conversations.get(access.key()).await?.ok_or_else(Problem::not_found)?;
+    let InboxMember { organization, membership, .. } = &access.member;
+    let caller = app.members.user_in_team(organization, &membership.team, &membership.user.id).await?;
+    access::require_admin(&caller.ok_or_else(Problem::admin_required)?)?;
+    if let Some(lease) = conversation.lock.live(now) {
+        app.locks.break_lock(access.key(), &membership.user, lease.token).await?;
     }
-    reply::no_content()
+    Ok(NoContent)
 }
 
-async fn require_admin(app: &App, request: &Request, member: &MemberAccess) -> Result<(), Problem> {
-    let caller = caller::user(request, &app.claims)?;
-    let role = app.members.role(&caller.organization, &member.membership.team, &caller.user).await?;
-    if role.is_some_and(|role| role.role == Role::Admin) {
-        return Ok(());
-    }
-    let owner = app.members.user(&caller.organization, &caller.user).await?.is_some_and(|user| user.owner);
-    if owner {
-        Ok(())
-    } else {
-        Err(Problem::forbidden("admin_required", "Only an admin of the team may break a lock."))
-    }
-}
-
-/// `404` is decided before `400`: input of the wrong shape costs a look whether the conversation is there.
-async fn in_thread<T>(
+/// Reports a conversation that does not exist before invalid input: `404` comes before `400`. The lock's own writes check
+/// that the conversation exists, so it is read only if the input is invalid.
+async fn in_conversation<T>(
     app: &App,
-    thread: ConversationKey<'_>,
+    key: ConversationKey<'_>,
     input: Result<T, Problem>,
 ) -> Result<T, Problem> {
-    if input.is_err() && app.conversations.get(thread).await?.is_none() {
+    if input.is_err() && app.conversations.get(key).await?.is_none() {
         return Err(Problem::not_found());
     }
     input
 }
-
-/// The member and the conversation; a personal inbox has no lock.
-async fn shared_inbox(app: &App, request: &Request) -> Result<(MemberAccess, ConversationId), Problem> {
-    let member = access::member(request, &app.claims, &app.members).await?;
-    let conversation = access::conversation(request)?;
-    match member.membership.kind {
-        InboxKind::Shared => Ok((member, conversation)),
-        InboxKind::Personal => {
-            Err(Problem::new(409, "no_lock", "A personal inbox has one user and needs no lock."))
-        }
-    }
-}
-
-use shared_http::wire::problem::ProblemView;
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(acquire, renew, release))]
-pub struct Api;

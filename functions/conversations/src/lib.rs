@@ -1,10 +1,14 @@
-//! Conversations of an inbox: lists, one conversation, its history, and changes by hand, also of many at once.
+//! Conversations of an inbox: lists, search, one conversation, its history, and archiving or marking one or many.
 //!
-//! `PATCH` is idempotent: it sets what it names.
+//! `PATCH` is idempotent: it sets the fields of the request.
 
 mod list;
 mod search;
 
+use axum::{
+    Router,
+    extract::{FromRef, State},
+};
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Bucket, Secrets},
@@ -21,12 +25,14 @@ use shared_domain::{
     time::Timestamp,
 };
 use shared_http::{
-    access::{self, MemberAccess},
+    access::{ConversationAccess, InboxMember},
     caller::Claims,
     cursor::Cursors,
-    input,
+    json::Json,
+    page::PageRequest,
     problem::Problem,
-    reply::{self, Outcome},
+    request::Now,
+    serve,
     wire::{
         Page,
         conversation::{ConversationChange, ConversationView, ConversationsChange, ConversationsChanged},
@@ -35,13 +41,12 @@ use shared_http::{
     },
 };
 use shared_lambda::config::Environment;
-use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The most conversations that one request changes.
 const MAX_BULK_CONVERSATIONS: usize = 100;
 
-/// What the function uses.
-#[derive(Debug)]
+/// The function's clients and settings.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     claims: Claims,
     cursors: Cursors,
@@ -53,10 +58,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and secrets, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
+    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting, or with the
+    /// secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, secret, claims) =
@@ -68,7 +71,7 @@ impl App {
         Ok(Self::new(Table::of(&aws, name), Bucket::new(&aws, &bucket), claims, cursors))
     }
 
-    /// Over this table and bucket.
+    /// Uses this table and bucket.
     pub fn new(table: Table, bucket: Bucket, claims: Claims, cursors: Cursors) -> Self {
         Self {
             claims,
@@ -82,74 +85,81 @@ impl App {
     }
 }
 
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list, update_many))
+        .routes(routes!(read, update))
+        .routes(routes!(history))
+}
+
+/// The function's router.
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
+}
+
 /// Answers one request.
 pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
-    let outcome = match input::route(&request) {
-        "GET /v1/inboxes/{inboxId}/conversations" => list::list(app, now, &request).await,
-        "PATCH /v1/inboxes/{inboxId}/conversations" => change_many(app, now, &request).await,
-        "GET /v1/inboxes/{inboxId}/conversations/{conversationId}" => read(app, now, &request).await,
-        "PATCH /v1/inboxes/{inboxId}/conversations/{conversationId}" => change(app, now, &request).await,
-        "GET /v1/inboxes/{inboxId}/conversations/{conversationId}/messages" => {
-            history(app, now, &request).await
-        }
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(&request), outcome)
+    serve::answer(&router(app.clone()), now, 0, request).await
 }
 
 /// Read a conversation
 ///
-/// With who is responding, if anybody.
+/// Includes who is responding, if anyone.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}", tag = "conversations",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)),
     responses((status = 200, body = ConversationView), (status = 404, body = ProblemView)))]
-async fn read(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let member = access::member(request, &app.claims, &app.members).await?;
-    let conversation = access::conversation(request)?;
-    let found = app.conversations.get(member.thread(&conversation)).await?;
-    reply::json(200, &ConversationView::of(&found.ok_or_else(Problem::not_found)?, now))
+async fn read(
+    ConversationAccess { conversation, .. }: ConversationAccess,
+    Now(now): Now,
+) -> Json<ConversationView> {
+    Json(ConversationView::of(&conversation, now))
 }
 
-/// Archive, bring back, mark read or unread
+/// Archive or mark a conversation
 ///
-/// What is absent stays as it is.
+/// Moves the conversation between the folders, and marks it read or unread. Absent fields keep their values.
 #[utoipa::path(patch, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}", tag = "conversations",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)), request_body = ConversationChange,
     responses((status = 200, body = ConversationView), (status = 400, body = ProblemView),
         (status = 404, body = ProblemView)))]
-async fn change(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let member = access::member(request, &app.claims, &app.members).await?;
-    let conversation = access::conversation(request)?;
-    let found = app.conversations.get(member.thread(&conversation)).await?;
-    let found = found.ok_or_else(Problem::not_found)?; // decided before the shape of the body
-    let wanted: ConversationChange = input::body(request)?;
-    let change = ConversationUpdate { folder: wanted.folder.map(Folder::from), read: wanted.read };
-    let changed = app.conversations.change(&member.organization, found, change, now).await?;
-    reply::json(200, &ConversationView::of(&changed.ok_or_else(Problem::not_found)?, now))
+async fn update(
+    State(app): State<App>,
+    ConversationAccess { member, conversation }: ConversationAccess,
+    Now(now): Now,
+    Json(change): Json<ConversationChange>,
+) -> Result<Json<ConversationView>, Problem> {
+    let change = ConversationUpdate { folder: change.folder.map(Folder::from), read: change.read };
+    let changed = app.conversations.change(&member.organization, conversation, change, now).await?;
+    Ok(Json(ConversationView::of(&changed.ok_or_else(Problem::not_found)?, now)))
 }
 
-/// Archive, bring back, mark read or unread: many at once
+/// Archive or mark many conversations
 ///
-/// Up to 100 conversations of the inbox. What is absent stays as it is; those that are not there are named.
+/// Changes up to 100 conversations of the inbox at once. Absent fields keep their values. Conversations that do not exist
+/// are listed in `missing`.
 #[utoipa::path(patch, path = "/v1/inboxes/{inboxId}/conversations", tag = "conversations",
     params(("inboxId" = String, Path)), request_body = ConversationsChange,
     responses((status = 200, body = ConversationsChanged), (status = 400, body = ProblemView),
         (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-async fn change_many(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let member = access::member(request, &app.claims, &app.members).await?;
-    let wanted: ConversationsChange = input::body(request)?;
-    if !(1..=MAX_BULK_CONVERSATIONS).contains(&wanted.conversation_ids.len()) {
+async fn update_many(
+    State(app): State<App>,
+    member: InboxMember,
+    Now(now): Now,
+    Json(body): Json<ConversationsChange>,
+) -> Result<Json<ConversationsChanged>, Problem> {
+    if !(1..=MAX_BULK_CONVERSATIONS).contains(&body.conversation_ids.len()) {
         return Err(FieldError::new("/conversationIds", "1 to 100 conversations").into());
     }
     let (mut ids, mut missing) = (Vec::new(), Vec::new());
-    for id in wanted.conversation_ids {
+    for id in body.conversation_ids {
         match ConversationId::parse(&id) {
             Ok(id) if ids.contains(&id) => {}
             Ok(id) => ids.push(id),
             Err(_) => missing.push(id),
         }
     }
-    let change = ConversationUpdate { folder: wanted.folder.map(Folder::from), read: wanted.read };
+    let change = ConversationUpdate { folder: body.folder.map(Folder::from), read: body.read };
     let (organization, inbox) = (&member.organization, &member.membership.inbox);
     let mut changed = app.conversations.change_many(organization, inbox, &ids, change, now).await?;
     let mut items = Vec::new();
@@ -159,43 +169,28 @@ async fn change_many(app: &App, now: Timestamp, request: &Request) -> Outcome {
             None => missing.push(id.to_string()),
         }
     }
-    reply::json(200, &ConversationsChanged { items, missing })
+    Ok(Json(ConversationsChanged { items, missing }))
 }
 
-/// History of a conversation
+/// List the messages of a conversation
 ///
-/// Every text ever sent or received there, newest first, outbound ones with the name of who sent them.
+/// All messages that were sent or received in it, newest first. Outbound messages include the name of the sender.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages", tag = "conversations",
     params(("inboxId" = String, Path), ("conversationId" = String, Path),
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25"), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<MessageView>), (status = 400, body = ProblemView),
         (status = 404, body = ProblemView)))]
-async fn history(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let member = access::member(request, &app.claims, &app.members).await?;
-    let conversation = access::conversation(request)?;
-    let found = app.conversations.get(member.thread(&conversation)).await?;
-    let conversation = found.ok_or_else(Problem::not_found)?.id;
-    let limit = input::limit(request)?;
-    let scope = format!("history {conversation}");
-    let before = place(app, &member, &scope, request)?.and_then(|place| MessageId::parse(&place).ok());
-    let page = app.messages.history(&member.organization, &conversation, limit, before.as_ref()).await?;
-    let links = Links { bucket: &app.bucket, organization: &member.organization, now };
-    let items = page.messages.iter().map(|message| MessageView::of(message, &links)).collect();
-    let next_cursor = page.next.map(|id| app.cursors.seal(&member.principal, &scope, id.as_str()));
-    reply::json(200, &Page { items, next_cursor })
+async fn history(
+    State(app): State<App>,
+    ConversationAccess { member, conversation }: ConversationAccess,
+    Now(now): Now,
+    page: PageRequest,
+) -> Result<Json<Page<MessageView>>, Problem> {
+    let page = page.of(&member.principal, format!("history {}", conversation.id))?;
+    let before = page.after().and_then(|place| MessageId::parse(place).ok());
+    let organization = &member.organization;
+    let found = app.messages.history(organization, &conversation.id, page.limit, before.as_ref()).await?;
+    let links = Links { bucket: &app.bucket, organization, now };
+    let items = found.messages.iter().map(|message| MessageView::of(message, &links));
+    Ok(Json(page.response(items, found.next.as_ref().map(MessageId::as_str))))
 }
-
-fn place(
-    app: &App,
-    member: &MemberAccess,
-    scope: &str,
-    request: &Request,
-) -> Result<Option<String>, Problem> {
-    let cursor = input::query(request, "cursor");
-    cursor.map(|cursor| app.cursors.open(&member.principal, scope, cursor)).transpose()
-}
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(list::list, read, change, change_many, history))]
-pub struct Api;

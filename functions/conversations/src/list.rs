@@ -1,56 +1,59 @@
 //! The lists of an inbox.
 
-use lambda_http::Request;
+use axum::extract::State;
 use shared_aws::conversation::Listing;
 use shared_domain::{
     conversation::{Filter, Folder},
     ids::UserId,
-    time::Timestamp,
 };
 use shared_http::{
-    access::{self, MemberAccess},
-    input,
+    access::InboxMember,
+    json::Json,
+    page::PageRequest,
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Now, Query},
     wire::{Page, conversation::ConversationView, problem::ProblemView},
 };
 
-use crate::{App, place, search};
+use crate::{App, search};
 
 /// List conversations
 ///
-/// One folder, newest activity first. `assignedTo` and `read` combine. With `q`, those whose contact has this id of the
-/// customer's, this number, or a name that begins like this; in both folders unless one is named. A page may be shorter
-/// than asked; the last one has no `nextCursor`. A cursor belongs to the list with the same filters.
+/// The conversations of one folder, latest activity first. `assignedTo` and `read` combine. With `q`, finds conversations
+/// whose contact has this external id or phone number, or a name that starts with it; searches both folders unless you
+/// name one. A page can have fewer items than `limit`; the last page has no `nextCursor`. Use a cursor with the filters of
+/// the request that returned it.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations", tag = "conversations",
     params(("inboxId" = String, Path), ("folder" = Option<String>, Query, description = "`inbox` (default) or `archived`"),
-        ("assignedTo" = Option<String>, Query, description = "`me`, or the id of a user"),
+        ("assignedTo" = Option<String>, Query, description = "`me`, or a user id"),
         ("read" = Option<String>, Query, description = "`read` or `unread`"),
-        ("q" = Option<String>, Query, description = "Name, customer's own id, or number"),
+        ("q" = Option<String>, Query, description = "A name, an external id, or a phone number"),
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25"), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<ConversationView>), (status = 400, body = ProblemView),
         (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-pub(crate) async fn list(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let member = access::member(request, &app.claims, &app.members).await?;
-    let (folder, filter) = (folder(request)?, filter(request, &member)?);
-    if let Some(question) = search::question(request)? {
-        return search::search(app, now, request, &member, folder, &filter, question).await;
+pub(crate) async fn list(
+    State(app): State<App>,
+    member: InboxMember,
+    Now(now): Now,
+    query: Query,
+    page: PageRequest,
+) -> Result<Json<Page<ConversationView>>, Problem> {
+    let (folder, filter) = (folder(&query)?, filter(&query, &member)?);
+    if let Some(term) = query.search_term()? {
+        return search::search(&app, now, &member, folder, &filter, term, page).await.map(Json);
     }
-    let (folder, limit) = (folder.unwrap_or(Folder::Inbox), input::limit(request)?);
+    let folder = folder.unwrap_or(Folder::Inbox);
     let (organization, inbox) = (&member.organization, &member.membership.inbox);
-    let scope = format!("conversations {inbox} {} {filter:?}", folder.as_str());
-    let after = place(app, &member, &scope, request)?;
+    let page = page.of(&member.principal, format!("conversations {inbox} {} {filter:?}", folder.as_str()))?;
     let listing = Listing { organization, inbox, folder, filter: &filter };
-    let page = app.conversations.list(listing, limit, after.as_deref()).await?;
-    let items =
-        page.conversations.iter().map(|conversation| ConversationView::of(conversation, now)).collect();
-    let next_cursor = page.next.map(|place| app.cursors.seal(&member.principal, &scope, &place));
-    reply::json(200, &Page { items, next_cursor })
+    let found = app.conversations.list(listing, page.limit, page.after()).await?;
+    let items = found.conversations.iter().map(|conversation| ConversationView::of(conversation, now));
+    Ok(Json(page.response(items, found.next.as_deref())))
 }
 
-/// The folder that is asked for, if one is.
-fn folder(request: &Request) -> Result<Option<Folder>, Problem> {
-    match input::query(request, "folder") {
+/// The folder of the request, if it names one.
+fn folder(query: &Query) -> Result<Option<Folder>, Problem> {
+    match query.get("folder") {
         None => Ok(None),
         Some("inbox") => Ok(Some(Folder::Inbox)),
         Some("archived") => Ok(Some(Folder::Archived)),
@@ -58,16 +61,15 @@ fn folder(request: &Request) -> Result<Option<Folder>, Problem> {
     }
 }
 
-/// What is to be shown of it.
-fn filter(request: &Request, member: &MemberAccess) -> Result<Filter, Problem> {
-    let assigned = match input::query(request, "assignedTo") {
+fn filter(query: &Query, member: &InboxMember) -> Result<Filter, Problem> {
+    let assigned = match query.get("assignedTo") {
         None => None,
         Some("me") => Some(member.membership.user.id.clone()),
-        Some(user) => Some(
-            UserId::parse(user).map_err(|_| Problem::bad_field("?assignedTo", "me, or the id of a user"))?,
-        ),
+        Some(user) => {
+            Some(UserId::parse(user).map_err(|_| Problem::bad_field("?assignedTo", "me, or a user id"))?)
+        }
     };
-    let read = match input::query(request, "read") {
+    let read = match query.get("read") {
         None => None,
         Some("read") => Some(true),
         Some("unread") => Some(false),

@@ -1,10 +1,11 @@
-//! Creating an inbox: reserve, buy, complete.
+//! Creating an inbox in three steps: reserve it, buy its number, complete it.
 //!
-//! The number is bought under our inbox id, so that a purchase whose answer was lost, or whose process died, is found
-//! again and adopted: nothing is bought twice. What surely was not bought leaves nothing behind. What is left half made
-//! when the carrier goes away is completed by a retry with the same `Idempotency-Key`, or undone by `inbox-reconcile`.
+//! The number is bought under the inbox's id. If the answer of the purchase is lost, or the function dies, the purchase is
+//! found and adopted: a number is never bought twice. A reservation whose number was certainly not bought is undone. One
+//! that is left half done because the carrier is down is completed by a retry with the same `Idempotency-Key`, or undone by
+//! `inbox-reconcile`.
 
-use lambda_http::Request;
+use axum::{extract::State, http::StatusCode};
 use shared_aws::{
     inbox::{Account, Bought, Completed, Reserved},
     team::AuditEvent,
@@ -18,11 +19,11 @@ use shared_domain::{
     time::Timestamp,
 };
 use shared_http::{
-    access::{self, TeamAccess},
-    idempotency::{self, Attempt},
-    input,
+    access::{TeamAccess, TeamAdmin},
+    idempotency::Attempt,
+    json::{Json, KeyedJson},
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Entropy, Now, Query},
     wire::{
         inbox::{CreatedInbox, InboxView, NewInbox, RegistrationSummary},
         problem::ProblemView,
@@ -35,11 +36,14 @@ use crate::{
     numbers::{self, carrier_problem},
 };
 
+/// The inbox with its status: `201`, or `200` for a dry run.
+type Created = Result<(StatusCode, Json<CreatedInbox>), Problem>;
+
 /// Create a shared inbox
 ///
-/// By those who manage the team. The number is bought now; the creator becomes a member. A team's first shared inbox
-/// begins its registration: `notice` says that messages cannot be sent until it is complete. With `dryRun=true` every
-/// field is checked, nothing is made, and the answer is `200`.
+/// For team admins and the organization's owner. Buys the number; the creator becomes a member. A team's first shared
+/// inbox starts its registration: `notice` then says that messages cannot be sent until it is complete. `dryRun=true`
+/// validates all fields, creates nothing and returns `200`.
 #[utoipa::path(post, path = "/v1/teams/{teamId}/inboxes", tag = "inboxes",
     params(("teamId" = String, Path), ("dryRun" = Option<bool>, Query), ("Idempotency-Key" = Option<String>, Header)),
     request_body = NewInbox,
@@ -47,57 +51,63 @@ use crate::{
         (status = 400, body = ProblemView), (status = 403, body = ProblemView), (status = 404, body = ProblemView),
         (status = 409, description = "`api_code_taken`; `number_unavailable` with `suggestions`; `registration_incomplete` with members", body = ProblemView),
         (status = 422, body = ProblemView),
-        (status = 503, description = "The carrier does not answer; the same key finishes what was begun", body = ProblemView)))]
-pub(crate) async fn create(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    let wanted: NewInbox = input::body(request)?;
-    let dry_run = input::query(request, "dryRun") == Some("true");
+        (status = 503, description = "The carrier does not respond. Repeat the request with the same key to complete it.", body = ProblemView)))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    query: Query,
+    KeyedJson { body, key }: KeyedJson<NewInbox>,
+) -> Created {
+    let app = &app;
+    if query.is_true("dryRun") {
+        let draft = draft::validate(app, &access, body).await?;
+        return dry_run(app, &access, draft, now, entropy).await;
+    }
     let attempt = Attempt {
         organization: &access.organization,
         principal: access.principal.clone(),
         route: format!("inboxes {}", access.team()),
-        key: idempotency::key(request)?,
+        key,
     };
-    let begun = if dry_run { None } else { attempt.recalled(&app.keys, now).await? };
-    if let Some(Account { inbox, team }) = begun_before(app, &access, begun.as_deref()).await? {
+    let begun = attempt.recalled(&app.keys, now).await?;
+    if let Some(Account { inbox, team }) = reserved_before(app, &access, begun.as_deref()).await? {
         if inbox.stage != Stage::Creating {
             if let (Stage::Active, Some(sid)) = (inbox.stage, &inbox.number_sid)
-                && let Err(problem) = join_late(app, &access, sid, None).await
+                && let Err(problem) = join_new_service(app, &access, sid, None).await
             {
-                tracing::error!(inbox = %inbox.id, cause = problem.cause, "its number may be in no service");
+                let cause = problem.cause;
+                tracing::error!(inbox = %inbox.id, cause, "number may be missing in the messaging service");
             }
-            return created(app, 201, &inbox, &team, true, false).await;
+            return created(app, StatusCode::CREATED, &inbox, &team, true, false).await;
         }
-        let draft = draft::check_begun(app, &access, wanted).await?;
-        return finish(app, &access, &inbox, &draft, Begun::Before, now, entropy).await;
+        let draft = draft::validate_reserved(app, &access, body).await?;
+        return finish(app, &access, &inbox, &draft, ReservedBy::EarlierRequest, now, entropy).await;
     }
-    let draft = draft::check(app, &access, wanted).await?;
-    if dry_run {
-        return dry(app, &access, draft, now, entropy).await;
-    }
+    let draft = draft::validate(app, &access, body).await?;
     let Some(inbox) = reserve(app, &access, &draft, &attempt, now, entropy).await? else {
-        return Err(changed()); // the same key at the same instant: the other request makes it
+        return Err(changed()); // another request with the same key is creating it
     };
-    finish(app, &access, &inbox, &draft, Begun::Now, now, entropy).await
+    finish(app, &access, &inbox, &draft, ReservedBy::ThisRequest, now, entropy).await
 }
 
-/// Whether this request has reserved the inbox itself, or finds what an earlier one left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Begun {
-    Now,
-    Before,
+enum ReservedBy {
+    ThisRequest,
+    EarlierRequest,
 }
 
-async fn begun_before(
+async fn reserved_before(
     app: &App,
     access: &TeamAccess,
-    made: Option<&str>,
+    id: Option<&str>,
 ) -> Result<Option<Account>, Problem> {
-    let Some(id) = made.and_then(|made| InboxId::parse(made).ok()) else { return Ok(None) };
+    let Some(id) = id.and_then(|id| InboxId::parse(id).ok()) else { return Ok(None) };
     Ok(app.inboxes.account(&access.organization, &id).await?)
 }
 
-async fn dry(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, entropy: u64) -> Outcome {
+async fn dry_run(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, entropy: u64) -> Created {
     let code = match &draft.api_code {
         Some(code) if app.inboxes.has_api_code(&access.organization, code).await? => {
             return Err(api_code_taken());
@@ -108,13 +118,13 @@ async fn dry(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, entro
     if app.inboxes.is_ours(&draft.number).await? {
         return Err(numbers::unavailable(app, &draft.number).await);
     }
-    let team = &access.standing.team;
+    let team = &access.caller.team;
     let opens = team.registration == RegistrationStatus::NotStarted;
-    created(app, 200, &inbox(access, &draft, code, now, entropy), team, false, opens).await
+    created(app, StatusCode::OK, &inbox(access, &draft, code, now, entropy), team, false, opens).await
 }
 
-/// An inbox in stage `creating` that nobody else can make any more. A code that was made of the name and is taken at this
-/// instant is made anew.
+/// Reserves the number and the API code with an inbox in stage `creating`. Tries another code if the derived one was taken
+/// at the same time. `None` if another request with the same key was first.
 async fn reserve(
     app: &App,
     access: &TeamAccess,
@@ -154,34 +164,40 @@ fn inbox(access: &TeamAccess, draft: &Draft, api_code: String, now: Timestamp, e
         number: draft.number.clone(),
         number_sid: None,
         voice_forwarding: draft.voice_forwarding.clone(),
-        creator: Some(access.standing.user.id.clone()),
+        creator: Some(access.caller.user.id.clone()),
         stage: Stage::Creating,
     }
 }
 
-/// From a reservation to an inbox in use, however much of it was done before.
+/// Completes a reservation, whichever steps an earlier request has already done.
 async fn finish(
     app: &App,
     access: &TeamAccess,
     inbox: &Inbox,
     draft: &Draft,
-    begun: Begun,
+    reserved: ReservedBy,
     now: Timestamp,
     entropy: u64,
-) -> Outcome {
-    let sid = buy(app, inbox, begun).await?;
-    let service = access.standing.team.messaging_service.as_deref();
+) -> Created {
+    let sid = buy(app, inbox, reserved).await?;
+    let service = access.caller.team.messaging_service.as_deref();
     if let Some(service) = service {
         app.carrier.add_number(service, &sid).await.map_err(|error| carrier_problem(&error))?;
     }
     let answer = complete(app, access, inbox, &sid, draft, now, entropy).await?;
-    join_late(app, access, &sid, service).await?;
+    join_new_service(app, access, &sid, service).await?;
     Ok(answer)
 }
 
-/// A submission that made the team's messaging service meanwhile has put the numbers of the inboxes in use into it: this
-/// one either was in use by then, or finds the service now. A retry with the same key tries once more.
-async fn join_late(app: &App, access: &TeamAccess, sid: &str, joined: Option<&str>) -> Result<(), Problem> {
+/// Adds the number to a messaging service that was created since this request read the team. The submission that created
+/// it adds the numbers of active inboxes, so either it or this check adds this number. A retry with the same key tries
+/// again.
+async fn join_new_service(
+    app: &App,
+    access: &TeamAccess,
+    sid: &str,
+    joined: Option<&str>,
+) -> Result<(), Problem> {
     let registration = app.registrations.get(&access.organization, access.team()).await?;
     match registration.messaging_service {
         Some(service) if joined != Some(service.as_str()) => {
@@ -192,11 +208,11 @@ async fn join_late(app: &App, access: &TeamAccess, sid: &str, joined: Option<&st
     }
 }
 
-/// The carrier's name of the number, bought now or before.
-async fn buy(app: &App, inbox: &Inbox, begun: Begun) -> Result<String, Problem> {
-    // An earlier request may have bought it although we do not.
-    let not_by_us = if begun == Begun::Before { Bought::Perhaps } else { Bought::SurelyNot };
-    if begun == Begun::Before
+/// Buys the number, unless an earlier request has bought it. Returns the carrier's id of the number.
+async fn buy(app: &App, inbox: &Inbox, reserved: ReservedBy) -> Result<String, Problem> {
+    // An earlier request may have bought the number.
+    let not_by_us = if reserved == ReservedBy::EarlierRequest { Bought::Perhaps } else { Bought::SurelyNot };
+    if reserved == ReservedBy::EarlierRequest
         && let Some(sid) = bought_before(app, inbox).await.map_err(|error| carrier_problem(&error))?
     {
         return Ok(sid);
@@ -209,7 +225,7 @@ async fn buy(app: &App, inbox: &Inbox, begun: Begun) -> Result<String, Problem> 
     };
     match app.carrier.buy_number(&purchase).await {
         Ok(number) => Ok(number.sid),
-        // Gone to somebody else, unless it went to ourselves: another request with the same key, or a lost answer.
+        // Sold to someone else, or to us: to another request with the same key, or with a response that was lost.
         Err(PurchaseError::Gone) => match bought_before(app, inbox).await {
             Ok(Some(sid)) => Ok(sid),
             Ok(None) => {
@@ -224,7 +240,7 @@ async fn buy(app: &App, inbox: &Inbox, begun: Begun) -> Result<String, Problem> 
                 app.new_inboxes.undo(inbox, Bought::Perhaps).await?;
                 Err(carrier_problem(&CallError::Unknown))
             }
-            // Neither is known: the reservation stays for a retry with the key, or for the sweep.
+            // Unknown: the reservation is kept for a retry with the key, or for `inbox-reconcile`.
             Err(_) => Err(carrier_problem(&CallError::Unknown)),
         },
         Err(PurchaseError::Call(error)) => {
@@ -234,7 +250,7 @@ async fn buy(app: &App, inbox: &Inbox, begun: Begun) -> Result<String, Problem> 
     }
 }
 
-/// The carrier would not sell: told with its words where they are about the request, since an admin can act on them.
+/// The carrier refused to sell the number. Its message is shown if it is about the request, because an admin can act on it.
 fn refused(error: &CallError) -> Problem {
     match error {
         CallError::Refused { message, http_status: 400, .. } => {
@@ -244,7 +260,7 @@ fn refused(error: &CallError) -> Problem {
     }
 }
 
-/// What the account owns under this inbox's id.
+/// The carrier's id of a number that was bought under this inbox's id.
 async fn bought_before(app: &App, inbox: &Inbox) -> Result<Option<String>, CallError> {
     let owned = app.carrier.owned_number(inbox.number.as_str()).await?;
     Ok(owned.filter(|owned| owned.friendly_name == inbox.id.as_str()).map(|owned| owned.sid))
@@ -258,10 +274,10 @@ async fn complete(
     draft: &Draft,
     now: Timestamp,
     entropy: u64,
-) -> Outcome {
-    let creator = access.standing.person();
+) -> Created {
+    let creator = access.caller.person();
     let first = draft::memberships(inbox, creator.clone(), &draft.members);
-    let deed = AuditEvent {
+    let event = AuditEvent {
         actor: &creator.id,
         action: "inbox.create",
         target: inbox.id.as_str(),
@@ -274,39 +290,47 @@ async fn complete(
         at: now,
         source: StepSource::User,
         codes: Vec::new(),
-        detail: Some("Begun with the team's first shared inbox.".into()),
+        detail: Some("Started with the team's first shared inbox.".into()),
         by: Some(creator.id.clone()),
     };
-    let mut team = access.standing.team.clone();
+    let mut team = access.caller.team.clone();
     for _ in 0..2 {
         let opens = team.registration == RegistrationStatus::NotStarted;
         let opening = opens.then_some(&opening);
-        match app.new_inboxes.complete(inbox, sid, &first, opening, &deed).await? {
+        match app.new_inboxes.complete(inbox, sid, &first, opening, &event).await? {
             Completed::Done => {
                 tracing::info!(inbox = %inbox.id, opens, "inbox created");
-                return created(app, 201, inbox, &team, true, opens).await;
+                return created(app, StatusCode::CREATED, inbox, &team, true, opens).await;
             }
             Completed::RegistrationBegun => {
-                let now_there = app.teams.get(&access.organization, access.team()).await?;
-                team = now_there.ok_or_else(Problem::not_found)?;
+                let current = app.teams.get(&access.organization, access.team()).await?;
+                team = current.ok_or_else(Problem::not_found)?;
             }
-            Completed::NotReserved => return settled_otherwise(app, access, inbox, sid).await,
+            Completed::NotReserved => return completed_elsewhere(app, access, inbox, sid).await,
         }
     }
     Err(changed())
 }
 
-/// Another request completed the reservation, or the sweep undid it: then the number goes back.
-async fn settled_otherwise(app: &App, access: &TeamAccess, inbox: &Inbox, sid: &str) -> Outcome {
-    let there = app.inboxes.account(&access.organization, &inbox.id).await?;
-    if let Some(account) = there {
-        return created(app, 201, &account.inbox, &account.team, true, false).await;
+/// The reservation is gone: another request completed it, or `inbox-reconcile` undid it. In the second case the number is
+/// released.
+async fn completed_elsewhere(app: &App, access: &TeamAccess, inbox: &Inbox, sid: &str) -> Created {
+    let account = app.inboxes.account(&access.organization, &inbox.id).await?;
+    if let Some(account) = account {
+        return created(app, StatusCode::CREATED, &account.inbox, &account.team, true, false).await;
     }
     app.carrier.release_number(sid).await.map_err(|error| carrier_problem(&error))?;
     Err(changed())
 }
 
-async fn created(app: &App, status: u16, inbox: &Inbox, team: &Team, member: bool, opens: bool) -> Outcome {
+async fn created(
+    app: &App,
+    status: StatusCode,
+    inbox: &Inbox,
+    team: &Team,
+    member: bool,
+    opens: bool,
+) -> Created {
     let mut team = team.clone();
     if opens {
         team.registration = RegistrationStatus::Pending;
@@ -316,5 +340,5 @@ async fn created(app: &App, status: u16, inbox: &Inbox, team: &Team, member: boo
     let notice = registration.notice;
     let mut inbox = InboxView::of(inbox, true);
     inbox.member = member;
-    reply::json(status, &CreatedInbox { inbox, registration, notice })
+    Ok((status, Json(CreatedInbox { inbox, registration, notice })))
 }

@@ -1,4 +1,4 @@
-//! What was entered in the wizard, checked field by field.
+//! Validates the input of the creation wizard, field by field.
 
 use shared_domain::{
     field::{FieldError, FieldErrors},
@@ -13,39 +13,39 @@ use shared_http::{access::TeamAccess, problem::Problem, wire::inbox::NewInbox};
 
 use crate::App;
 
-/// A row of each kind for every member has to fit into one transaction.
+/// The items of all members must fit into one transaction.
 const MAX_MEMBERS: usize = 40;
 
-/// What was entered makes sense.
+/// Valid input for a new inbox.
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub name: String,
     pub color: String,
-    /// The code that was chosen; nothing when it is to be made of the name.
+    /// `None`: derive a code from the name.
     pub api_code: Option<String>,
     pub number: PhoneNumber,
     pub voice_forwarding: Option<PhoneNumber>,
-    /// Beside the creator.
+    /// In addition to the creator.
     pub members: Vec<UserRef>,
 }
 
-/// Checks every field, and that members are chosen only where there may be some.
-pub(crate) async fn check(app: &App, access: &TeamAccess, wanted: NewInbox) -> Result<Draft, Problem> {
-    let registration = access.standing.team.registration;
-    if !wanted.member_ids.is_empty() && !registration.is_complete() {
-        return Err(members_wait().with("registration", registration.as_str()));
+/// Validates all fields. Members can be selected only once the team's registration is complete.
+pub(crate) async fn validate(app: &App, access: &TeamAccess, input: NewInbox) -> Result<Draft, Problem> {
+    let registration = access.caller.team.registration;
+    if !input.member_ids.is_empty() && !registration.is_complete() {
+        return Err(registration_incomplete().with("registration", registration.as_str()));
     }
     let mut errors = FieldErrors::default();
-    let name = errors.check(settings::name("/name", &wanted.name));
-    let color = errors.check(settings::color("/color", &wanted.color));
+    let name = errors.check(settings::name("/name", &input.name));
+    let color = errors.check(settings::color("/color", &input.color));
     let api_code =
-        wanted.api_code.map(|code| errors.check(settings::api_code("/apiCode", &code)).unwrap_or_default());
-    let number = errors.check(number("/phoneNumber", &wanted.phone_number));
-    let forwarding = match &wanted.voice_forwarding_number {
+        input.api_code.map(|code| errors.check(settings::api_code("/apiCode", &code)).unwrap_or_default());
+    let number = errors.check(number("/phoneNumber", &input.phone_number));
+    let forwarding = match &input.voice_forwarding_number {
         Some(text) => errors.check(forwarding(app, text, number.as_ref()).await?),
         None => None,
     };
-    let members = members(app, access, &wanted.member_ids, &mut errors).await?;
+    let members = members(app, access, &input.member_ids, &mut errors).await?;
     errors.finish()?;
     match (name, color, number) {
         (Some(name), Some(color), Some(number)) => {
@@ -57,8 +57,7 @@ pub(crate) async fn check(app: &App, access: &TeamAccess, wanted: NewInbox) -> R
 
 pub(crate) const FORWARDING: &str = "/voiceForwardingNumber";
 
-/// No members before the team's registration is complete.
-pub(crate) fn members_wait() -> Problem {
+pub(crate) fn registration_incomplete() -> Problem {
     Problem::new(
         409,
         "registration_incomplete",
@@ -70,7 +69,7 @@ fn number(pointer: &str, text: &str) -> Result<PhoneNumber, FieldError> {
     PhoneNumber::parse(text).map_err(|_| FieldError::new(pointer, "a phone number in E.164"))
 }
 
-/// A number that calls may be forwarded to: any but our own, which would ring in a circle.
+/// A number that calls can be forwarded to. Not one of the deployment's own numbers: the call would loop.
 pub(crate) async fn forwarding(
     app: &App,
     text: &str,
@@ -80,30 +79,29 @@ pub(crate) async fn forwarding(
         Ok(number) => number,
         Err(error) => return Ok(Err(error)),
     };
-    let ours = Some(&number) == own || app.inboxes.is_ours(&number).await?;
-    let expected = "not one of our own numbers: the call would ring in a circle";
-    Ok(if ours { Err(FieldError::new(FORWARDING, expected)) } else { Ok(number) })
+    let own_number = Some(&number) == own || app.inboxes.is_ours(&number).await?;
+    let expected = "a number outside this account, because calls to its own numbers would loop";
+    Ok(if own_number { Err(FieldError::new(FORWARDING, expected)) } else { Ok(number) })
 }
 
 async fn members(
     app: &App,
     access: &TeamAccess,
-    wanted: &[String],
+    ids: &[String],
     errors: &mut FieldErrors,
 ) -> Result<Vec<UserRef>, Problem> {
-    if wanted.is_empty() {
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
-    if wanted.len() > MAX_MEMBERS {
-        errors.add("/memberIds", "at most 40; add more afterwards");
+    if ids.len() > MAX_MEMBERS {
+        errors.add("/memberIds", "at most 40 members; add more later");
         return Ok(Vec::new());
     }
     let team = app.team_members.list(&access.organization, access.team()).await?;
-    let creator = &access.standing.user.id;
+    let creator = &access.caller.user.id;
     let mut found: Vec<UserRef> = Vec::new();
-    for (index, wanted) in wanted.iter().enumerate() {
-        let member =
-            UserId::parse(wanted).ok().and_then(|id| team.iter().find(|member| member.user.id == id));
+    for (index, id) in ids.iter().enumerate() {
+        let member = UserId::parse(id).ok().and_then(|id| team.iter().find(|member| member.user.id == id));
         match member {
             None => errors.add(format!("/memberIds/{index}"), "a member of the team"),
             Some(member) if member.user.id == *creator || found.contains(&member.user) => {}
@@ -113,7 +111,7 @@ async fn members(
     Ok(found)
 }
 
-/// The creator and the chosen members, as members of the inbox.
+/// The memberships of the creator and the selected members.
 pub(crate) fn memberships(inbox: &Inbox, creator: UserRef, members: &[UserRef]) -> Vec<Membership> {
     let people = std::iter::once(creator).chain(members.iter().cloned());
     people
@@ -126,7 +124,7 @@ pub(crate) fn memberships(inbox: &Inbox, creator: UserRef, members: &[UserRef]) 
         .collect()
 }
 
-/// An API code made of a name that no inbox of the organization has at this instant.
+/// An API code derived from a name that no inbox of the organization uses at this time.
 pub(crate) async fn free_api_code(
     app: &App,
     organization: &OrganizationId,
@@ -142,12 +140,16 @@ pub(crate) async fn free_api_code(
     Ok(settings::api_code_of(name, 4, entropy ^ 0xa5a5))
 }
 
-/// The same for an inbox that is being made already: its own number and code are no faults of it, and whoever was chosen
-/// and has left the team meanwhile is left out.
-pub(crate) async fn check_begun(app: &App, access: &TeamAccess, wanted: NewInbox) -> Result<Draft, Problem> {
+/// As [`validate`], for an inbox that an earlier request reserved: its own number and code are valid, and members who have
+/// left the team since are omitted.
+pub(crate) async fn validate_reserved(
+    app: &App,
+    access: &TeamAccess,
+    input: NewInbox,
+) -> Result<Draft, Problem> {
     let team = app.team_members.list(&access.organization, access.team()).await?;
-    let complete = access.standing.team.registration.is_complete();
-    let chosen = |id: &String| team.iter().any(|member| member.user.id.as_str() == id) && complete;
-    let member_ids = wanted.member_ids.into_iter().filter(chosen).collect();
-    check(app, access, NewInbox { member_ids, voice_forwarding_number: None, ..wanted }).await
+    let complete = access.caller.team.registration.is_complete();
+    let selected = |id: &String| team.iter().any(|member| member.user.id.as_str() == id) && complete;
+    let member_ids = input.member_ids.into_iter().filter(selected).collect();
+    validate(app, access, NewInbox { member_ids, voice_forwarding_number: None, ..input }).await
 }

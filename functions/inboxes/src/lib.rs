@@ -1,6 +1,6 @@
 //! Inboxes: the creation wizard, the numbers it offers, settings, members, retiring.
 //!
-//! Creating is idempotent by `Idempotency-Key`, also across a crash after the purchase: see [`mod@create`].
+//! Creating an inbox is idempotent by `Idempotency-Key`, even if the function dies after the purchase: see [`mod@create`].
 
 mod create;
 mod draft;
@@ -11,6 +11,7 @@ mod wizard;
 
 use std::time::Duration;
 
+use axum::{Router, extract::FromRef};
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
@@ -22,18 +23,19 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::time::Timestamp;
-use shared_http::{caller::Claims, input, problem::Problem, reply};
+use shared_http::{caller::Claims, problem::Problem, serve};
 use shared_lambda::config::Environment;
-use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// How long one call to the carrier may take: three of them fit into a request.
+/// The limit for one call to the carrier. Three of them fit into one request.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What the function uses.
-#[derive(Debug)]
+/// The function's clients and settings.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     claims: Claims,
     carrier: Client,
+    #[from_ref(skip)]
     webhooks: String,
     members: Members,
     team_members: TeamMembers,
@@ -46,10 +48,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and the carrier's secret, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
+    /// Reads the settings and the carrier's secret, and creates the clients. Errors with every invalid setting, or with
+    /// the secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, webhooks) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
@@ -65,7 +65,7 @@ impl App {
         Ok(Self::new(&Table::of(&aws, name), claims, carrier, webhooks))
     }
 
-    /// Over this table and carrier; `webhooks` is the public address that calls and texts of new numbers go to.
+    /// Uses this table and carrier. `webhooks` is the public base URL to which new numbers send calls and texts.
     pub fn new(table: &Table, claims: Claims, carrier: Client, webhooks: String) -> Self {
         Self {
             claims,
@@ -83,46 +83,33 @@ impl App {
     }
 }
 
-/// Answers one request. `entropy` is random and tells inboxes of one instant apart.
-pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    let outcome = match input::route(&request) {
-        "GET /v1/inbox-wizard" => wizard::wizard(app, entropy, &request).await,
-        "GET /v1/numbers/available" => numbers::available(app, &request).await,
-        "GET /v1/teams/{teamId}/inboxes" => edit::list(app, &request).await,
-        "POST /v1/teams/{teamId}/inboxes" => create::create(app, now, entropy, &request).await,
-        "GET /v1/inboxes/{inboxId}" => edit::read(app, &request).await,
-        "PATCH /v1/inboxes/{inboxId}" => edit::change(app, now, entropy, &request).await,
-        "DELETE /v1/inboxes/{inboxId}" => edit::retire(app, now, entropy, &request).await,
-        "GET /v1/inboxes/{inboxId}/members" => members::list(app, &request).await,
-        "PUT /v1/inboxes/{inboxId}/members/{userId}" => members::put(app, now, entropy, &request).await,
-        "DELETE /v1/inboxes/{inboxId}/members/{userId}" => members::remove(app, now, entropy, &request).await,
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(&request), outcome)
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(wizard::start))
+        .routes(routes!(numbers::search))
+        .routes(routes!(edit::list, create::create))
+        .routes(routes!(edit::read, edit::update, edit::retire))
+        .routes(routes!(members::list))
+        .routes(routes!(members::add, members::remove))
 }
 
-/// Somebody else changed the same at this instant: the caller may ask again.
+/// The function's router.
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
+}
+
+/// Answers one request.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
+    serve::answer(&router(app.clone()), now, entropy, request).await
+}
+
+/// The inbox was changed by another request at the same time.
 fn changed() -> Problem {
-    Problem::changed("It was changed at this instant by somebody else; try again.")
+    Problem::changed("The inbox was changed by another request at the same time. Try again.")
 }
 
 fn api_code_taken() -> Problem {
-    Problem::new(409, "api_code_taken", "Another inbox of the organization has this API code.")
-        .with_error("/apiCode", "taken")
+    Problem::new(409, "api_code_taken", "Another inbox of the organization already uses this API code.")
+        .with_error("/apiCode", "already in use")
 }
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(
-    wizard::wizard,
-    numbers::available,
-    edit::list,
-    create::create,
-    edit::read,
-    edit::change,
-    edit::retire,
-    members::list,
-    members::put,
-    members::remove
-))]
-pub struct Api;

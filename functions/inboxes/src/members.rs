@@ -1,103 +1,132 @@
-//! Members of a shared inbox: added by those who manage its team once the team may send, and removed at any time.
+//! Members of a shared inbox. Admins of its team add them once the team's registration is complete, and remove them at any
+//! time.
 
-use lambda_http::Request;
+use axum::{
+    extract::{FromRequestParts, State},
+    response::NoContent,
+};
+use lambda_http::http::request::Parts;
 use shared_aws::team::{AddMemberOutcome, AuditEvent};
-use shared_domain::{ids::UserId, inbox::InboxKind, membership::Membership, time::Timestamp};
+use shared_domain::{
+    ids::{self, UserId},
+    inbox::InboxKind,
+    membership::Membership,
+    time::Timestamp,
+};
 use shared_http::{
-    access::{self, InboxAccess},
-    input,
+    access::{InboxAccess, InboxAdmin},
+    json::Json,
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Entropy, Now, PathId},
     wire::{Page, inbox::InboxMemberView, problem::ProblemView},
 };
 
-use crate::{App, draft::members_wait};
+use crate::{App, draft::registration_incomplete};
 
 /// List an inbox's members
 ///
-/// For its members and for those who manage its team.
+/// For its members, the admins of its team and the organization's owner.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/members", tag = "inboxes", params(("inboxId" = String, Path)),
     responses((status = 200, body = Page<InboxMemberView>), (status = 404, body = ProblemView)))]
-pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
-    let access = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?;
+pub(crate) async fn list(
+    State(app): State<App>,
+    access: InboxAccess,
+) -> Result<Json<Page<InboxMemberView>>, Problem> {
     let members = app.members.list(&access.inbox.organization, &access.inbox.id).await?;
-    let items = members.iter().map(|member| InboxMemberView::of(&member.user)).collect();
-    reply::json(200, &Page::<InboxMemberView> { items, next_cursor: None })
+    Ok(Json(Page::complete(members.iter().map(|member| InboxMemberView::of(&member.user)))))
 }
 
-/// Add a member
+/// Add a member to an inbox
 ///
-/// Somebody of the inbox's team, by those who manage it; only once the team's registration is complete. Idempotent by the
-/// user.
+/// For admins of its team and the organization's owner. The user must belong to the team, and the team's registration must
+/// be complete. Idempotent.
 #[utoipa::path(put, path = "/v1/inboxes/{inboxId}/members/{userId}", tag = "inboxes",
     params(("inboxId" = String, Path), ("userId" = String, Path)),
     responses((status = 200, body = InboxMemberView), (status = 403, body = ProblemView),
-        (status = 404, description = "No such inbox for you, or nobody of its team", body = ProblemView),
+        (status = 404, description = "You have no access to the inbox, or the user does not belong to its team", body = ProblemView),
         (status = 409, description = "`registration_incomplete`, `inbox_retired`, `personal_inbox`", body = ProblemView)))]
-pub(crate) async fn put(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let access = shared(app, request).await?;
-    let user: UserId = input::path_id(request, "userId")?;
-    let registration = access.standing.team.registration;
+pub(crate) async fn add(
+    State(app): State<App>,
+    SharedInboxAdmin(access): SharedInboxAdmin,
+    PathId(user): PathId<ids::User>,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+) -> Result<Json<InboxMemberView>, Problem> {
+    let registration = access.caller.team.registration;
     if !registration.is_complete() {
-        return Err(members_wait().with("registration", registration.as_str()));
+        return Err(registration_incomplete().with("registration", registration.as_str()));
     }
     let inbox = &access.inbox;
-    let colleague = app.team_members.get(&inbox.organization, &inbox.team, &user).await?;
-    let colleague = colleague.ok_or_else(Problem::not_found)?;
+    let team_member = app.team_members.get(&inbox.organization, &inbox.team, &user).await?;
+    let team_member = team_member.ok_or_else(Problem::not_found)?;
     let member = Membership {
         inbox: inbox.id.clone(),
         kind: inbox.kind,
         team: inbox.team.clone(),
-        user: colleague.user,
+        user: team_member.user,
     };
-    let deed = deed(&access, "inbox_member.add", &user, now, entropy);
-    match app.members.admit(&inbox.organization, &member, &deed).await? {
-        AddMemberOutcome::Done => reply::json(200, &InboxMemberView::of(&member.user)),
+    let event = audit_event(&access, "inbox_member.add", &user, now, entropy);
+    match app.members.admit(&inbox.organization, &member, &event).await? {
+        AddMemberOutcome::Done => Ok(Json(InboxMemberView::of(&member.user))),
         AddMemberOutcome::NotInTeam => Err(Problem::not_found()),
-        AddMemberOutcome::RegistrationIncomplete => Err(members_wait()),
+        AddMemberOutcome::RegistrationIncomplete => Err(registration_incomplete()),
         AddMemberOutcome::InboxNotActive => {
-            Err(Problem::new(409, "inbox_retired", "This inbox is retired and takes no members."))
+            Err(Problem::new(409, "inbox_retired", "This inbox is retired. Members cannot be added to it."))
         }
     }
 }
 
-/// Remove a member
+/// Remove a member from an inbox
 ///
-/// Ends access and every lock held there, at once; also when it is ended already.
+/// For admins of its team and the organization's owner. Ends the user's access and releases the locks they hold in the
+/// inbox. Idempotent.
 #[utoipa::path(delete, path = "/v1/inboxes/{inboxId}/members/{userId}", tag = "inboxes",
     params(("inboxId" = String, Path), ("userId" = String, Path)),
     responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView),
         (status = 409, description = "`personal_inbox`", body = ProblemView)))]
-pub(crate) async fn remove(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let access = shared(app, request).await?;
-    let user: UserId = input::path_id(request, "userId")?;
+pub(crate) async fn remove(
+    State(app): State<App>,
+    SharedInboxAdmin(access): SharedInboxAdmin,
+    PathId(user): PathId<ids::User>,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+) -> Result<NoContent, Problem> {
     let inbox = &access.inbox;
     if app.members.membership(&inbox.organization, &inbox.id, &user).await?.is_some() {
-        let deed = deed(&access, "inbox_member.remove", &user, now, entropy);
-        app.members.dismiss(&inbox.organization, &inbox.team, &inbox.id, &user, &deed).await?;
+        let event = audit_event(&access, "inbox_member.remove", &user, now, entropy);
+        app.members.dismiss(&inbox.organization, &inbox.team, &inbox.id, &user, &event).await?;
     }
-    // Also when the membership is ended already: that removal may have broken off before the locks.
-    let by = access.standing.person();
+    // Even if the membership has already ended: that removal may have stopped before it released the locks.
+    let by = access.caller.person();
     app.locks.break_all_of(&inbox.organization, &user, std::slice::from_ref(&inbox.id), &by).await?;
-    reply::no_content()
+    Ok(NoContent)
 }
 
-async fn shared(app: &App, request: &Request) -> Result<InboxAccess, Problem> {
-    let access = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?.manager()?;
-    match access.inbox.kind {
-        InboxKind::Shared => Ok(access),
-        InboxKind::Personal => {
-            Err(Problem::new(409, "personal_inbox", "A personal inbox has one user and no members."))
+/// As [`InboxAdmin`], for a shared inbox. `409` for a personal one.
+pub(crate) struct SharedInboxAdmin(InboxAccess);
+
+impl FromRequestParts<App> for SharedInboxAdmin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let InboxAdmin(access) = InboxAdmin::from_request_parts(parts, app).await?;
+        match access.inbox.kind {
+            InboxKind::Shared => Ok(Self(access)),
+            InboxKind::Personal => Err(Problem::new(
+                409,
+                "personal_inbox",
+                "A personal inbox belongs to one user and has no members.",
+            )),
         }
     }
 }
 
-fn deed<'a>(
+fn audit_event<'a>(
     access: &'a InboxAccess,
     action: &'static str,
     user: &'a UserId,
     at: Timestamp,
     entropy: u64,
 ) -> AuditEvent<'a> {
-    AuditEvent { actor: &access.standing.user.id, action, target: user.as_str(), at, entropy }
+    AuditEvent { actor: &access.caller.user.id, action, target: user.as_str(), at, entropy }
 }

@@ -1,25 +1,29 @@
-//! Numbers that can be bought, as the carrier offers them: by area code, and optionally by exchange.
+//! Numbers that can be bought, as the carrier offers them: by area code, and optionally by prefix.
 
-use lambda_http::Request;
+use axum::extract::{FromRequestParts, State};
+use lambda_http::http::request::Parts;
 use shared_aws::team::UserProfile;
 use shared_carriers::twilio::{AvailableNumber, CallError, Country, NumberSearch};
 use shared_domain::{field::FieldErrors, membership::Role, phone::PhoneNumber};
 use shared_http::{
-    caller, input,
+    caller::UserCaller,
+    json::Json,
+    page::Limit,
     problem::Problem,
-    reply::{self, Outcome},
+    request::Query,
     wire::{Page, inbox::AvailableNumberView, problem::ProblemView},
 };
 
 use crate::App;
 
-/// What is offered instead of a number that is gone.
-const SUGGESTIONS: u16 = 5;
+/// How many numbers are suggested in place of one that is no longer available.
+const MAX_SUGGESTIONS: u16 = 5;
 
-/// Find a number
+/// Search for a number
 ///
-/// At the carrier, for admins of any team. `prefix` is the exchange (`555`), or area code and exchange (`202-555`).
-/// Numbers are not reserved: another may buy one meanwhile.
+/// Asks the carrier for numbers that can be bought. For team admins and the organization's owner. `prefix` is the
+/// exchange (`555`), or the area code and the exchange (`202-555`). Numbers are not reserved: another customer of the
+/// carrier can buy one before you do.
 #[utoipa::path(get, path = "/v1/numbers/available", tag = "inboxes",
     params(("areaCode" = Option<String>, Query, description = "Three digits"),
         ("prefix" = Option<String>, Query, description = "`NXX` or `NPA-NXX`"),
@@ -27,25 +31,41 @@ const SUGGESTIONS: u16 = 5;
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25")),
     responses((status = 200, body = Page<AvailableNumberView>), (status = 400, body = ProblemView),
         (status = 403, body = ProblemView), (status = 422, body = ProblemView),
-        (status = 503, description = "The carrier does not answer", body = ProblemView)))]
-pub(crate) async fn available(app: &App, request: &Request) -> Outcome {
-    let caller = caller::user(request, &app.claims)?;
-    let home = app.members.home(&caller.organization, &caller.user).await?;
-    home.filter(manages_any)
-        .ok_or_else(|| Problem::forbidden("admin_required", "Only admins of a team look for numbers."))?;
-    let search = search(request)?;
+        (status = 503, description = "The carrier does not respond", body = ProblemView)))]
+pub(crate) async fn search(
+    State(app): State<App>,
+    _: AnyTeamAdmin,
+    query: Query,
+    Limit(limit): Limit,
+) -> Result<Json<Page<AvailableNumberView>>, Problem> {
+    let search = number_search(&query, limit)?;
     let found = app.carrier.search_numbers(&search).await.map_err(|error| carrier_problem(&error))?;
-    let items = found.into_iter().take(usize::from(search.limit)).map(view).collect();
-    reply::json(200, &Page::<AvailableNumberView> { items, next_cursor: None })
+    Ok(Json(Page::complete(found.into_iter().take(usize::from(search.limit)).map(view))))
 }
 
-pub(crate) fn manages_any(home: &UserProfile) -> bool {
-    home.user.owner || home.teams.iter().any(|role| role.role == Role::Admin)
+/// The caller as an admin of any team, or as the organization's owner. `403` for everyone else.
+pub(crate) struct AnyTeamAdmin {
+    pub(crate) caller: UserCaller,
+    pub(crate) profile: UserProfile,
 }
 
-fn search(request: &Request) -> Result<NumberSearch, Problem> {
+impl FromRequestParts<App> for AnyTeamAdmin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = UserCaller::from_request_parts(parts, app).await?;
+        let profile = app.members.home(&caller.organization, &caller.user).await?;
+        let is_admin = |profile: &UserProfile| {
+            profile.user.owner || profile.teams.iter().any(|role| role.role == Role::Admin)
+        };
+        let profile = profile.filter(is_admin).ok_or_else(Problem::admin_required)?;
+        Ok(Self { caller, profile })
+    }
+}
+
+fn number_search(query: &Query, limit: u16) -> Result<NumberSearch, Problem> {
     let mut errors = FieldErrors::default();
-    let country = match input::query(request, "country").unwrap_or("US") {
+    let country = match query.get("country").unwrap_or("US") {
         "US" => Country::UnitedStates,
         "CA" => Country::Canada,
         _ => {
@@ -54,8 +74,8 @@ fn search(request: &Request) -> Result<NumberSearch, Problem> {
         }
     };
     let digits = |text: &str| text.chars().filter(|c| !matches!(c, '-' | ' ')).collect::<String>();
-    let given = input::query(request, "areaCode").map(digits);
-    let prefix = input::query(request, "prefix").map(digits).filter(|prefix| !prefix.is_empty());
+    let given = query.get("areaCode").map(digits);
+    let prefix = query.get("prefix").map(digits).filter(|prefix| !prefix.is_empty());
     let (of_prefix, exchange) = match prefix {
         Some(prefix) if prefix.len() == 6 && prefix.is_ascii() => {
             (Some(prefix[..3].to_owned()), Some(prefix[3..].to_owned()))
@@ -72,10 +92,11 @@ fn search(request: &Request) -> Result<NumberSearch, Problem> {
     }
     let contradicts = given.is_some() && of_prefix.is_some_and(|code| code != area_code);
     if exchange.as_deref().is_some_and(|exchange| !is_code(exchange)) || contradicts {
-        errors.add("?prefix", "three digits, the first from 2 to 9, or the area code and these");
+        errors
+            .add("?prefix", "three digits, the first from 2 to 9, or the area code followed by these three");
     }
     errors.finish()?;
-    Ok(NumberSearch { country, area_code, exchange, limit: input::limit(request)? })
+    Ok(NumberSearch { country, area_code, exchange, limit })
 }
 
 /// An area code or exchange of the North American plan.
@@ -94,16 +115,16 @@ fn view(number: AvailableNumber) -> AvailableNumberView {
     }
 }
 
-/// Somebody else has this number by now: `409` with others like it, if the carrier tells any.
+/// The number was bought by someone else: `409`, with similar numbers if the carrier offers any.
 pub(crate) async fn unavailable(app: &App, wanted: &PhoneNumber) -> Problem {
     let suggestions = suggestions(app, wanted).await;
     let suggestions = serde_json::to_value(suggestions).unwrap_or_default();
-    Problem::new(409, "number_unavailable", "This number is no longer available; choose another.")
+    Problem::new(409, "number_unavailable", "This number is no longer available. Choose another one.")
         .with_error("/phoneNumber", "no longer available")
         .with("suggestions", suggestions)
 }
 
-/// Of the same exchange, or else of the same area.
+/// Numbers with the same prefix, or else with the same area code.
 async fn suggestions(app: &App, wanted: &PhoneNumber) -> Vec<AvailableNumberView> {
     let Some(national) = wanted.as_str().strip_prefix("+1").filter(|national| national.len() == 10) else {
         return Vec::new();
@@ -113,13 +134,13 @@ async fn suggestions(app: &App, wanted: &PhoneNumber) -> Vec<AvailableNumberView
             country: Country::UnitedStates,
             area_code: national[..3].to_owned(),
             exchange,
-            limit: SUGGESTIONS,
+            limit: MAX_SUGGESTIONS,
         };
         match app.carrier.search_numbers(&search).await {
             Ok(found) if found.is_empty() => {}
-            Ok(found) => return found.into_iter().take(usize::from(SUGGESTIONS)).map(view).collect(),
+            Ok(found) => return found.into_iter().take(usize::from(MAX_SUGGESTIONS)).map(view).collect(),
             Err(error) => {
-                tracing::warn!(%error, "no suggestions");
+                tracing::warn!(%error, "no numbers suggested");
                 break;
             }
         }
@@ -127,7 +148,7 @@ async fn suggestions(app: &App, wanted: &PhoneNumber) -> Vec<AvailableNumberView
     Vec::new()
 }
 
-/// The carrier did not do what was asked.
+/// A failed call to the carrier.
 pub(crate) fn carrier_problem(error: &CallError) -> Problem {
     let cause = Some(error.to_string());
     match error {
@@ -137,12 +158,12 @@ pub(crate) fn carrier_problem(error: &CallError) -> Problem {
             ..Problem::new(
                 503,
                 "carrier_unavailable",
-                "The carrier does not answer; nothing was changed, try again.",
+                "The carrier is not responding. Nothing was changed. Try again.",
             )
         },
         CallError::Refused { .. } => Problem {
             cause,
-            ..Problem::new(503, "carrier_refused", "The carrier refused; an operator has to look into it.")
+            ..Problem::new(503, "carrier_refused", "The carrier refused the request. Contact your operator.")
         },
     }
 }

@@ -1,7 +1,7 @@
-//! Compose: a text from a chosen account to one contact or number. It starts or continues the thread of that account and
-//! is stored in Archived.
+//! Composing a message from an inbox to one contact or number. It starts or continues the inbox's conversation with that
+//! number, which is then archived.
 
-use lambda_http::Request;
+use axum::extract::State;
 use shared_aws::{
     inbox::Account,
     messaging::{Acceptance, Guard},
@@ -13,44 +13,56 @@ use shared_domain::{
     keys::ConversationKey,
     phone::PhoneNumber,
     sending,
-    time::Timestamp,
     user::UserRef,
 };
 use shared_http::{
-    caller::{self, Caller},
-    idempotency::{self, Attempt},
-    input,
+    caller::Caller,
+    idempotency::Attempt,
+    json::KeyedJson,
     problem::Problem,
     refusal,
-    reply::Outcome,
+    request::{Entropy, Now},
     wire::{
         message::{Account as From, Compose, MessageView, Recipient},
         problem::ProblemView,
     },
 };
 
-use crate::{App, content::Wanted, draft, outcome, with_personal_opt_out};
+use crate::{
+    App,
+    content::Content,
+    draft,
+    outcome::{self, Outcome},
+    with_personal_opt_out,
+};
 
-/// Compose
+/// Compose a message
 ///
-/// From an inbox (or its API code, as machines do) to a contact or a number.
+/// From an inbox, named by its id or its API code, to a contact or a phone number. Machine clients can send from every inbox
+/// of their organization.
 #[utoipa::path(post, path = "/v1/messages", tag = "messages",
     params(("Idempotency-Key" = Option<String>, Header)), request_body = Compose,
     responses((status = 202, body = MessageView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, description = "No such account or contact for you", body = ProblemView),
-        (status = 409, description = "Retired, registration incomplete, blocked or opted out", body = ProblemView),
-        (status = 422, description = "Too long, empty, no number, a file or canned response that cannot be sent, or the key with another body", body = ProblemView),
-        (status = 423, description = "A colleague is responding there", body = ProblemView)))]
-pub(crate) async fn compose(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let caller = caller::any(request, &app.claims, &app.members).await?;
-    let Compose { from, to, text, template_id, media } = input::body(request)?;
-    let content = Wanted::parse(text, template_id, media)?;
+        (status = 404, description = "You have no access to the inbox, or the contact does not exist", body = ProblemView),
+        (status = 409, description = "`inbox_retired`, `registration_incomplete`, `blocked` or `opted_out`", body = ProblemView),
+        (status = 422, description = "The text is too long or empty, the number is invalid, the media or the template cannot be sent, or the key was used with another body", body = ProblemView),
+        (status = 423, description = "A teammate is responding in the conversation", body = ProblemView)))]
+pub(crate) async fn compose(
+    State(app): State<App>,
+    caller: Caller,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    KeyedJson { body, key }: KeyedJson<Compose>,
+) -> Outcome {
+    let app = &app;
+    let Compose { from, to, text, template_id, media } = body;
+    let content = Content::parse(text, template_id, media)?;
     let (account, sender) = account(app, &caller, &from).await?;
     let attempt = Attempt {
         organization: caller.organization(),
         principal: caller.principal(),
         route: "compose".into(),
-        key: idempotency::key(request)?,
+        key,
     };
     if let Some(answer) = outcome::repeated(app, now, &attempt).await? {
         return answer;
@@ -60,18 +72,19 @@ pub(crate) async fn compose(app: &App, now: Timestamp, entropy: u64, request: &R
         return Err(refusal::refused(reason));
     }
     let target = target(app, &account, &to).await?;
-    let against = |contact: &Contact, thread: Option<&Conversation>| {
-        sending::reasons_against_compose(from, contact, thread, caller.user(), now)
+    let against = |contact: &Contact, conversation: Option<&Conversation>| {
+        sending::reasons_against_compose(from, contact, conversation, caller.user(), now)
     };
     let existing = existing(app, &account, &target.number).await?;
-    let known = target.contact.as_ref().or(existing.as_ref().map(|thread| &thread.contact));
-    let stranger = Contact::provisional(&account.team.id, &target.number);
-    let heeding = known.unwrap_or(&stranger).clone();
-    let heeding = with_personal_opt_out(app, &account.inbox, heeding).await?;
-    if let Some(reason) = against(&heeding, existing.as_ref()).first() {
+    let known = target.contact.as_ref().or(existing.as_ref().map(|conversation| &conversation.contact));
+    let provisional = Contact::provisional(&account.team.id, &target.number);
+    let recipient = known.unwrap_or(&provisional).clone();
+    let recipient = with_personal_opt_out(app, &account.inbox, recipient).await?;
+    if let Some(reason) = against(&recipient, existing.as_ref()).first() {
         return Err(refusal::refused(reason));
     }
-    let text = content.text(app, caller.organization(), &account.team.id, &heeding, sender.as_ref()).await?;
+    let text =
+        content.text(app, caller.organization(), &account.team.id, &recipient, sender.as_ref()).await?;
     if let Some(reason) = sending::reason_against_text(&text, content.has_files(), app.limits.compose) {
         return Err(refusal::refused(&reason));
     }
@@ -92,13 +105,13 @@ pub(crate) async fn compose(app: &App, now: Timestamp, entropy: u64, request: &R
         idempotency: attempt.idempotency(),
     };
     let stored = app.sends.accept(acceptance).await?;
-    outcome::answer(app, now, &attempt, &message, stored, |thread| {
-        against(&contact, thread.as_deref()).first().map(refusal::refused)
+    outcome::answer(app, now, &attempt, &message, stored, |current| {
+        against(&contact, current.as_deref()).first().map(refusal::refused)
     })
     .await
 }
 
-/// The account, for a member of it or a machine of its organization; and who stands as the sender.
+/// The inbox to send from, for one of its members or a machine client of its organization, and the sender to show.
 async fn account(app: &App, caller: &Caller, from: &From) -> Result<(Account, Option<UserRef>), Problem> {
     let inbox = match (&from.inbox_id, &from.api_code) {
         (Some(inbox), None) => InboxId::parse(inbox).map_err(|_| Problem::not_found())?,
@@ -154,10 +167,10 @@ async fn existing(
     number: &PhoneNumber,
 ) -> Result<Option<Conversation>, Problem> {
     let conversation = ConversationId::of(&account.inbox.id, number);
-    let thread = ConversationKey {
+    let key = ConversationKey {
         organization: &account.inbox.organization,
         inbox: &account.inbox.id,
         conversation: &conversation,
     };
-    Ok(app.conversations.get(thread).await?)
+    Ok(app.conversations.get(key).await?)
 }

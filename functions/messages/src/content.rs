@@ -1,4 +1,4 @@
-//! What a text consists of: words, as written or merged from a canned response, and files.
+//! The content of an outbound message: a text, written or rendered from a template, and media.
 
 use futures_util::future::try_join_all;
 use shared_aws::messaging::{stored_at, uploaded_at};
@@ -15,15 +15,15 @@ use shared_http::{problem::Problem, wire::message::OutgoingMedia};
 
 use crate::App;
 
-/// What a request asks to be sent, of the right shape.
+/// The content of a message, as the request describes it.
 #[derive(Debug)]
-pub(crate) struct Wanted {
-    words: Words,
+pub(crate) struct Content {
+    text: Text,
     files: Vec<File>,
 }
 
 #[derive(Debug)]
-enum Words {
+enum Text {
     Written(String),
     Template(String),
 }
@@ -34,34 +34,34 @@ enum File {
     Linked(String),
 }
 
-impl Wanted {
-    /// Either a text or a template; neither only with files.
+impl Content {
+    /// Takes either a text or a template; both can be absent if there are files.
     pub(crate) fn parse(
         text: Option<String>,
         template: Option<String>,
         media: Vec<OutgoingMedia>,
     ) -> Result<Self, Problem> {
-        let words = match (text, template) {
-            (Some(text), None) => Words::Written(text),
-            (None, Some(template)) => Words::Template(template),
-            (None, None) if !media.is_empty() => Words::Written(String::new()),
+        let text = match (text, template) {
+            (Some(text), None) => Text::Written(text),
+            (None, Some(template)) => Text::Template(template),
+            (None, None) if !media.is_empty() => Text::Written(String::new()),
             (None, None) => return Err(Problem::bad_field("/text", "missing")),
             (Some(_), Some(_)) => {
                 return Err(Problem::bad_field("/templateId", "either text or templateId"));
             }
         };
         if media.len() > MAX_FILES {
-            return Err(invalid("/media", &format!("at most {MAX_FILES} files")));
+            return Err(invalid("/media", &format!("A message can have at most {MAX_FILES} files.")));
         }
         let files = media.into_iter().enumerate().map(|(place, media)| file(place, media));
-        Ok(Self { words, files: files.collect::<Result<_, _>>()? })
+        Ok(Self { text, files: files.collect::<Result<_, _>>()? })
     }
 
     pub(crate) fn has_files(&self) -> bool {
         !self.files.is_empty()
     }
 
-    /// The words for this contact, from this sender: with a template 2 read units, otherwise nothing is asked.
+    /// The text for this contact, from this sender. A template costs 2 read units.
     pub(crate) async fn text(
         &self,
         app: &App,
@@ -70,12 +70,12 @@ impl Wanted {
         contact: &Contact,
         sender: Option<&UserRef>,
     ) -> Result<String, Problem> {
-        let template = match &self.words {
-            Words::Written(text) => return Ok(text.clone()),
-            Words::Template(template) => template,
+        let template = match &self.text {
+            Text::Written(text) => return Ok(text.clone()),
+            Text::Template(template) => template,
         };
         let unknown =
-            || Problem::unprocessable("unknown_template", "/templateId", "no canned response of the team");
+            || Problem::unprocessable("unknown_template", "/templateId", "The team has no such template.");
         let id = TemplateId::parse(template).map_err(|_| unknown())?;
         let entry = app.templates.get(organization, team, &id).await?.ok_or_else(unknown)?;
         let template = Template::parse(&entry.response.text).map_err(|_| unknown())?;
@@ -86,11 +86,12 @@ impl Wanted {
             Err(missing) => missing,
         };
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        let told = "The canned response has fields that this contact has no value for.";
-        Err(Problem::unprocessable("template_incomplete", "/templateId", told).with("missing", missing))
+        let detail = "The contact has no value for some merge fields of this template.";
+        Err(Problem::unprocessable("template_incomplete", "/templateId", detail).with("missing", missing))
     }
 
-    /// The files, those that were uploaded checked and taken over: from then on nobody outside can change them.
+    /// The media of the message. Uploaded files are checked and copied, so that their presigned URL can no longer replace
+    /// them.
     pub(crate) async fn media(
         &self,
         app: &App,
@@ -100,7 +101,7 @@ impl Wanted {
     ) -> Result<Vec<Media>, Problem> {
         let numbered = self.files.iter().enumerate();
         try_join_all(numbered.map(async |(place, file)| match file {
-            File::Uploaded(id) => take_over(app, now, inbox, id, place).await,
+            File::Uploaded(id) => copy_upload(app, now, inbox, id, place).await,
             File::Linked(url) => Ok(Media {
                 id: MediaId::new(now, entropy.wrapping_add(place as u64)),
                 content_type: None,
@@ -113,24 +114,24 @@ impl Wanted {
 
 fn file(place: usize, media: OutgoingMedia) -> Result<File, Problem> {
     let pointer = format!("/media/{place}");
-    let named = match media {
-        OutgoingMedia::Named(named) | OutgoingMedia::At { url: named } => named,
+    let reference = match media {
+        OutgoingMedia::Named(reference) | OutgoingMedia::At { url: reference } => reference,
     };
-    if let Ok(id) = MediaId::parse(&named) {
+    if let Ok(id) = MediaId::parse(&reference) {
         return Ok(File::Uploaded(id));
     }
-    let address = named.parse::<lambda_http::http::Uri>().ok();
-    let authority = address.filter(|uri| uri.scheme_str() == Some("https")).and_then(|uri| {
+    let url = reference.parse::<lambda_http::http::Uri>().ok();
+    let authority = url.filter(|uri| uri.scheme_str() == Some("https")).and_then(|uri| {
         let authority = uri.authority()?.as_str();
         (!authority.contains('@')).then(|| authority.to_owned())
     });
-    if authority.is_none() || named.len() > MAX_LINK_LENGTH {
-        return Err(invalid(&pointer, "the id of an uploaded file, or an https:// address"));
+    if authority.is_none() || reference.len() > MAX_LINK_LENGTH {
+        return Err(invalid(&pointer, "Use the id of an uploaded file, or an https:// URL."));
     }
-    Ok(File::Linked(named))
+    Ok(File::Linked(reference))
 }
 
-async fn take_over(
+async fn copy_upload(
     app: &App,
     now: Timestamp,
     inbox: &Inbox,
@@ -139,8 +140,8 @@ async fn take_over(
 ) -> Result<Media, Problem> {
     let pointer = format!("/media/{place}");
     let missing = || {
-        let told = "no file of this id was uploaded to this inbox in the last days";
-        Problem::unprocessable("media_not_uploaded", &pointer, told)
+        let detail = "No file with this id was uploaded to this inbox in the last 7 days.";
+        Problem::unprocessable("media_not_uploaded", &pointer, detail)
     };
     let from = uploaded_at(&inbox.organization, &inbox.id, id);
     let head = app.bucket.head(&from, now).await?.ok_or_else(missing)?;
@@ -156,7 +157,6 @@ async fn take_over(
     Ok(Media { id: id.clone(), content_type: Some(content_type), state })
 }
 
-/// A file that cannot be sent.
 pub(crate) fn invalid(pointer: &str, detail: &str) -> Problem {
     Problem::unprocessable("media_invalid", pointer, detail)
 }

@@ -1,4 +1,4 @@
-//! A text as it begins its life.
+//! New outbound messages.
 
 use shared_aws::inbox::Account;
 use shared_domain::{
@@ -11,7 +11,7 @@ use shared_domain::{
     user::UserRef,
 };
 
-/// An outbound text of this account, queued.
+/// An outbound message from this inbox, queued.
 pub(crate) fn outbound(
     account: &Account,
     number: &PhoneNumber,

@@ -1,8 +1,8 @@
-//! Texts out: reply, compose, read one, whether one may reply, and files to send.
+//! Outbound messages: reply, compose, read a message, check whether a reply is allowed, and prepare media to send.
 //!
-//! Accepting a text is one transaction with all its guards; accepted means durably stored. Idempotent by
-//! `Idempotency-Key`: the same key and body is answered as the first time was. Without one, a repeated reply is a second
-//! text, as with a telephone.
+//! Accepting a message is one transaction with all of its guards: an accepted message is durably stored. Replies and composed
+//! messages are idempotent by `Idempotency-Key`: the same key and body return the first response. Without a key, a repeated
+//! request sends a second message.
 
 mod compose;
 mod content;
@@ -11,6 +11,10 @@ mod outcome;
 mod reply_to;
 mod upload;
 
+use axum::{
+    Router,
+    extract::{FromRef, State},
+};
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Bucket},
@@ -25,35 +29,36 @@ use shared_aws::{
 };
 use shared_domain::{
     contact::Contact,
-    ids::{MessageId, OrganizationId},
+    ids::{self, OrganizationId},
     inbox::{Inbox, InboxKind},
     opt_out::OptOutSubject,
     time::Timestamp,
 };
 use shared_http::{
-    caller::{self, Claims},
-    input,
+    caller::{Caller, Claims},
+    json::Json,
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Now, PathId},
+    serve,
     wire::{
         message::{Links, MessageView},
         problem::ProblemView,
     },
 };
 use shared_lambda::config::{ConfigError, Environment};
-use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// Characters that a text may have.
+/// The maximum number of characters in a message.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// In a reply.
     pub reply: usize,
-    /// In Compose.
+    /// In a composed message.
     pub compose: usize,
 }
 
-/// What the function uses.
-#[derive(Debug)]
+/// The function's clients and settings.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     claims: Claims,
     limits: Limits,
@@ -71,10 +76,7 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and makes clients.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming every setting that is wrong.
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let (name, claims) = (env.required("TABLE_NAME"), Claims::from_environment(&mut env));
@@ -85,7 +87,7 @@ impl App {
         Ok(Self::new(Table::of(&aws, name), Bucket::new(&aws, &bucket), claims, limits))
     }
 
-    /// Over this table and bucket.
+    /// Uses this table and bucket.
     pub fn new(table: Table, bucket: Bucket, claims: Claims, limits: Limits) -> Self {
         Self {
             claims,
@@ -104,37 +106,44 @@ impl App {
         }
     }
 
-    /// Addresses of files, for somebody of this organization who may see them.
+    /// Presigned URLs of media, for a caller who has access to the message.
     fn links<'a>(&'a self, organization: &'a OrganizationId, now: Timestamp) -> Links<'a> {
         Links { bucket: &self.bucket, organization, now }
     }
 }
 
-/// Answers one request. `entropy` is random and tells texts of one instant apart.
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(reply_to::reply))
+        .routes(routes!(reply_to::can_send))
+        .routes(routes!(compose::compose))
+        .routes(routes!(read))
+        .routes(routes!(upload::prepare))
+}
+
+/// The function's router.
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
+}
+
+/// Answers one request.
 pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    let outcome = match input::route(&request) {
-        "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages" => {
-            reply_to::reply(app, now, entropy, &request).await
-        }
-        "GET /v1/inboxes/{inboxId}/conversations/{conversationId}/can-send" => {
-            reply_to::can_send(app, now, &request).await
-        }
-        "POST /v1/messages" => compose::compose(app, now, entropy, &request).await,
-        "GET /v1/messages/{messageId}" => read(app, now, &request).await,
-        "POST /v1/inboxes/{inboxId}/media" => upload::place(app, now, entropy, &request).await,
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(&request), outcome)
+    serve::answer(&router(app.clone()), now, entropy, request).await
 }
 
 /// Read a message
 ///
-/// With its delivery history, for members of its inbox. A machine reads what machines of its organization have sent.
+/// Returns the message with its delivery history, for members of its inbox. Machine clients can read the messages that
+/// machine clients of their organization have sent.
 #[utoipa::path(get, path = "/v1/messages/{messageId}", tag = "messages", params(("messageId" = String, Path)),
     responses((status = 200, body = MessageView), (status = 404, body = ProblemView)))]
-async fn read(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let caller = caller::any(request, &app.claims, &app.members).await?;
-    let id: MessageId = input::path_id(request, "messageId")?;
+async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    PathId(id): PathId<ids::Message>,
+    Now(now): Now,
+) -> Result<Json<MessageView>, Problem> {
     let message = app.messages.get(caller.organization(), &id).await?.ok_or_else(Problem::not_found)?;
     let may_read = match caller.user() {
         Some(user) => app.members.membership(caller.organization(), &message.inbox, user).await?.is_some(),
@@ -143,11 +152,11 @@ async fn read(app: &App, now: Timestamp, request: &Request) -> Outcome {
     if !may_read {
         return Err(Problem::not_found());
     }
-    reply::json(200, &MessageView::of(&message, &app.links(caller.organization(), now)))
+    Ok(Json(MessageView::of(&message, &app.links(caller.organization(), now))))
 }
 
-/// A personal inbox also heeds an opt-out from all personal inboxes, which no contact of a team shows: 1 read unit there,
-/// and nothing for shared ones. What comes after this look, the sender sees.
+/// Applies an opt-out from all personal inboxes to the contact, if the inbox is a personal one: one read unit there, none
+/// for shared inboxes. `outbound-send` sees an opt-out that comes in after this check.
 async fn with_personal_opt_out(app: &App, inbox: &Inbox, contact: Contact) -> Result<Contact, Problem> {
     if inbox.kind != InboxKind::Personal || contact.opted_out {
         return Ok(contact);
@@ -155,8 +164,3 @@ async fn with_personal_opt_out(app: &App, inbox: &Inbox, contact: Contact) -> Re
     let opted_out = app.opt_outs.any_out(&[OptOutSubject::of(inbox, &contact.number)]).await?;
     Ok(Contact { opted_out, ..contact })
 }
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(reply_to::reply, reply_to::can_send, compose::compose, read, upload::place))]
-pub struct Api;

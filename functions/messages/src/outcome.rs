@@ -1,52 +1,59 @@
-//! From an acceptance to an answer; a repeated request to the answer of the first.
+//! The response to an accepted message, and to a request that repeats an earlier one.
 
+use axum::http::StatusCode;
 use shared_aws::messaging::Accepted;
-use shared_domain::{ids::MessageId, message::Message, time::Timestamp};
-use shared_http::{
-    idempotency::Attempt,
-    problem::Problem,
-    reply::{self, Outcome},
-    wire::message::MessageView,
-};
+use shared_domain::{conversation::Conversation, ids::MessageId, message::Message, time::Timestamp};
+use shared_http::{idempotency::Attempt, json::Json, problem::Problem, wire::message::MessageView};
 
 use crate::App;
 
-/// The answer that an earlier request with this key got.
+/// An accepted message: `202`.
+pub(crate) type Outcome = Result<(StatusCode, Json<MessageView>), Problem>;
+
+/// The response of an earlier request with the same key.
 pub(crate) async fn repeated(
     app: &App,
     now: Timestamp,
     attempt: &Attempt<'_>,
 ) -> Result<Option<Outcome>, Problem> {
-    let Some(made) = attempt.recalled(&app.keys, now).await? else { return Ok(None) };
-    let Ok(id) = MessageId::parse(&made) else { return Ok(None) };
+    let Some(id) = attempt.recalled(&app.keys, now).await? else { return Ok(None) };
+    let Ok(id) = MessageId::parse(&id) else { return Ok(None) };
     let message = app.messages.get(attempt.organization, &id).await?;
-    Ok(message.map(|message| accepted(app, now, attempt, &message)))
+    Ok(message.map(|message| Ok(accepted(app, now, attempt, &message))))
 }
 
-/// The answer to an acceptance; `refused` says why a guard did not hold.
+/// The response to the attempt to accept a message. `refusal` gives the reason if a guard of the transaction did not hold.
 pub(crate) async fn answer(
     app: &App,
     now: Timestamp,
     attempt: &Attempt<'_>,
     message: &Message,
     outcome: Accepted,
-    refused: impl FnOnce(Option<Box<shared_domain::conversation::Conversation>>) -> Option<Problem>,
+    refusal: impl FnOnce(Option<Box<Conversation>>) -> Option<Problem>,
 ) -> Outcome {
     match outcome {
         Accepted::Stored => {
-            tracing::info!(message_id = %message.id, segments = message.segments(), "accepted");
-            accepted(app, now, attempt, message)
+            tracing::info!(message_id = %message.id, segments = message.segments(), "message accepted");
+            Ok(accepted(app, now, attempt, message))
         }
-        Accepted::Refused(conversation) => Err(refused(conversation).unwrap_or_else(changed)),
+        Accepted::Refused(conversation) => Err(refusal(conversation).unwrap_or_else(changed)),
         Accepted::KeyTaken => repeated(app, now, attempt).await?.unwrap_or_else(|| Err(changed())),
     }
 }
 
-fn accepted(app: &App, now: Timestamp, attempt: &Attempt<'_>, message: &Message) -> Outcome {
-    reply::json(202, &MessageView::as_accepted(message, &app.links(attempt.organization, now)))
+fn accepted(
+    app: &App,
+    now: Timestamp,
+    attempt: &Attempt<'_>,
+    message: &Message,
+) -> (StatusCode, Json<MessageView>) {
+    let view = MessageView::as_accepted(message, &app.links(attempt.organization, now));
+    (StatusCode::ACCEPTED, Json(view))
 }
 
-/// What stood against the text is gone by the time we look: the caller may ask again.
+/// A guard did not hold, but the reason was gone when the conversation was read again.
 fn changed() -> Problem {
-    Problem::changed("The conversation changed at this instant; nothing was sent, try again.")
+    Problem::changed(
+        "The conversation was changed by another request at the same time. Nothing was sent. Try again.",
+    )
 }

@@ -1,6 +1,6 @@
-//! A reply: under the lock of a shared inbox, or straight from a personal one.
+//! Replies: under the lock of a shared inbox, or without a lock from a personal inbox.
 
-use lambda_http::Request;
+use axum::extract::State;
 use shared_aws::{
     inbox::Account,
     messaging::{Acceptance, Guard},
@@ -14,51 +14,62 @@ use shared_domain::{
     time::Timestamp,
 };
 use shared_http::{
-    access::{self, MemberAccess},
-    idempotency::{self, Attempt},
-    input,
+    access::{ConversationAccess, InboxMember},
+    idempotency::Attempt,
+    json::{Json, KeyedJson},
     problem::Problem,
     refusal,
-    reply::{self, Outcome},
+    request::{Entropy, Now},
     wire::{
         message::{CanSend, MessageView, ReasonView, Reply},
         problem::ProblemView,
     },
 };
 
-use crate::{App, content::Wanted, draft, outcome, with_personal_opt_out};
+use crate::{
+    App,
+    content::Content,
+    draft,
+    outcome::{self, Outcome},
+    with_personal_opt_out,
+};
 
 /// Reply
 ///
-/// Accepted means durably stored; it is sent in the order of acceptance, and the conversation is archived.
+/// Sends a message in the conversation. Accepted means durably stored: messages are sent in the order of acceptance, and the
+/// conversation is archived.
 #[utoipa::path(post, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages", tag = "messages",
     params(("inboxId" = String, Path), ("conversationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = Reply,
     responses((status = 202, body = MessageView), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 409, description = "Retired, registration incomplete, unseen text, blocked or opted out", body = ProblemView),
+        (status = 409, description = "`inbox_retired`, `registration_incomplete`, `unseen_message`, `blocked` or `opted_out`", body = ProblemView),
         (status = 412, description = "`lock_required` or `lock_lost`", body = ProblemView),
-        (status = 422, description = "Too long, empty, a file or canned response that cannot be sent, or the key with another body", body = ProblemView),
-        (status = 423, description = "A colleague is responding", body = ProblemView)))]
-pub(crate) async fn reply(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let (member, conversation) = conversation(app, request).await?;
-    let mut wanted: Reply = input::body(request)?;
-    let content =
-        Wanted::parse(wanted.text.take(), wanted.template_id.take(), std::mem::take(&mut wanted.media))?;
+        (status = 422, description = "The text is too long or empty, the media or the template cannot be sent, or the key was used with another body", body = ProblemView),
+        (status = 423, description = "A teammate is responding", body = ProblemView)))]
+pub(crate) async fn reply(
+    State(app): State<App>,
+    ConversationAccess { member, conversation }: ConversationAccess,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    KeyedJson { mut body, key }: KeyedJson<Reply>,
+) -> Outcome {
+    let app = &app;
+    let content = Content::parse(body.text.take(), body.template_id.take(), std::mem::take(&mut body.media))?;
     let attempt = Attempt {
         organization: &member.organization,
         principal: member.principal.clone(),
         route: format!("reply {}", conversation.id),
-        key: idempotency::key(request)?,
+        key,
     };
     if let Some(answer) = outcome::repeated(app, now, &attempt).await? {
         return answer;
     }
-    let seen = last_seen(&wanted, &conversation)?;
+    let seen = last_seen(&body, &conversation)?;
     let account = account(app, &member).await?;
-    let conversation = heeding(app, &account, conversation).await?;
-    let guard = guard(&member, &wanted, seen.as_ref());
+    let conversation = with_opt_out(app, &account, conversation).await?;
+    let guard = guard(&member, &body, seen.as_ref());
     if let Some(reason) = reasons(&account, &conversation, &guard, now).first() {
-        return Err(explained(app, &member, now, reason).await?);
+        return Err(refusal_problem(app, &member, now, reason).await?);
     }
     let (contact, sender) = (&conversation.contact, &member.membership.user);
     let text = content.text(app, &member.organization, &account.team.id, contact, Some(sender)).await?;
@@ -81,68 +92,74 @@ pub(crate) async fn reply(app: &App, now: Timestamp, entropy: u64, request: &Req
         idempotency: attempt.idempotency(),
     };
     let stored = app.sends.accept(acceptance).await?;
-    outcome::answer(app, now, &attempt, &message, stored, |thread| {
-        let reasons = thread.map(|thread| reasons(&account, &thread, &guard, now)).unwrap_or_default();
+    outcome::answer(app, now, &attempt, &message, stored, |current| {
+        let reasons = current.map(|current| reasons(&account, &current, &guard, now)).unwrap_or_default();
         reasons.first().map(refusal::refused)
     })
     .await
 }
 
-/// Whether the caller may reply now
+/// Check whether you can reply
 ///
-/// With every reason against it, not only the first.
+/// Returns all reasons why a reply would be refused now.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/can-send", tag = "messages",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)),
     responses((status = 200, body = CanSend), (status = 404, body = ProblemView)))]
-pub(crate) async fn can_send(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let (member, conversation) = conversation(app, request).await?;
+pub(crate) async fn can_send(
+    State(app): State<App>,
+    ConversationAccess { member, conversation }: ConversationAccess,
+    Now(now): Now,
+) -> Result<Json<CanSend>, Problem> {
+    let app = &app;
     let account = account(app, &member).await?;
-    let conversation = heeding(app, &account, conversation).await?;
+    let conversation = with_opt_out(app, &account, conversation).await?;
     let user = &member.membership.user.id;
-    let mine = conversation.lock.live(now).filter(|lease| lease.holder.id == *user);
+    let own_lock = conversation.lock.live(now).filter(|lease| lease.holder.id == *user);
     let guard =
-        ReplyGuard { user, token: mine.map(|lease| lease.token), last_seen: None, accept_unseen: true };
+        ReplyGuard { user, token: own_lock.map(|lease| lease.token), last_seen: None, accept_unseen: true };
     let reasons: Vec<ReasonView> = reasons(&account, &conversation, &guard, now)
         .iter()
         .map(refusal::refused)
         .map(|problem| ReasonView { code: problem.code, detail: problem.detail })
         .collect();
-    reply::json(200, &CanSend { allowed: reasons.is_empty(), reasons })
+    Ok(Json(CanSend { allowed: reasons.is_empty(), reasons }))
 }
 
-async fn conversation(app: &App, request: &Request) -> Result<(MemberAccess, Conversation), Problem> {
-    let member = access::member(request, &app.claims, &app.members).await?;
-    let id = access::conversation(request)?;
-    let found = app.conversations.get(member.thread(&id)).await?;
-    Ok((member, found.ok_or_else(Problem::not_found)?))
-}
-
-async fn heeding(app: &App, account: &Account, conversation: Conversation) -> Result<Conversation, Problem> {
+async fn with_opt_out(
+    app: &App,
+    account: &Account,
+    conversation: Conversation,
+) -> Result<Conversation, Problem> {
     let contact = conversation.contact.clone();
     let contact = with_personal_opt_out(app, &account.inbox, contact).await?;
     Ok(Conversation { contact, ..conversation })
 }
 
-async fn account(app: &App, member: &MemberAccess) -> Result<Account, Problem> {
+async fn account(app: &App, member: &InboxMember) -> Result<Account, Problem> {
     let account = app.inboxes.account(&member.organization, &member.membership.inbox).await?;
     account.ok_or_else(Problem::not_found)
 }
 
-/// The newest message that the writer saw; it must be one of this conversation.
-fn last_seen(wanted: &Reply, conversation: &Conversation) -> Result<Option<MessageId>, Problem> {
-    let Some(text) = &wanted.last_seen_message_id else { return Ok(None) };
+/// The newest message that the sender has seen. `422` if it is not a message of this conversation.
+fn last_seen(body: &Reply, conversation: &Conversation) -> Result<Option<MessageId>, Problem> {
+    let Some(text) = &body.last_seen_message_id else { return Ok(None) };
     let seen = MessageId::parse(text).ok().filter(|id| id.conversation().as_ref() == Some(&conversation.id));
-    let refused =
-        || Problem::unprocessable("unknown_message", "/lastSeenMessageId", "no message of this conversation");
+    let refused = || {
+        Problem::unprocessable(
+            "unknown_message",
+            "/lastSeenMessageId",
+            "The message does not belong to this conversation.",
+        )
+    };
     seen.map(Some).ok_or_else(refused)
 }
 
-fn guard<'a>(member: &'a MemberAccess, wanted: &Reply, seen: Option<&'a MessageId>) -> ReplyGuard<'a> {
+fn guard<'a>(member: &'a InboxMember, body: &Reply, seen: Option<&'a MessageId>) -> ReplyGuard<'a> {
     ReplyGuard {
         user: &member.membership.user.id,
-        token: wanted.lock_token.map(FencingToken::new),
+        token: body.lock_token.map(FencingToken::new),
         last_seen: seen,
-        accept_unseen: wanted.accept_unseen,
+        accept_unseen: body.accept_unseen,
     }
 }
 
@@ -156,10 +173,10 @@ fn reasons(
     sending::reasons_against_reply(from, conversation, guard, now)
 }
 
-/// A refusal because of an unseen text carries that text.
-async fn explained(
+/// The problem for a reason. One about an unseen message includes that message.
+async fn refusal_problem(
     app: &App,
-    member: &MemberAccess,
+    member: &InboxMember,
     now: Timestamp,
     reason: &SendRefusal,
 ) -> Result<Problem, Problem> {

@@ -1,17 +1,18 @@
-//! Files to send: a place in the bucket for one, which the browser puts there itself.
+//! Media to send: a presigned URL to which the client uploads a file.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lambda_http::Request;
+use axum::{extract::State, http::StatusCode};
 use shared_aws::messaging::uploaded_at;
 use shared_domain::{
     ids::MediaId,
     media::{NotSendable, check_outgoing, plain_type},
-    time::Timestamp,
 };
 use shared_http::{
-    access, input,
-    reply::{self, Outcome},
+    access::InboxMember,
+    json::Json,
+    problem::Problem,
+    request::{Entropy, Now},
     wire::{
         message::{MediaPlace, NewMedia, Upload},
         problem::ProblemView,
@@ -20,22 +21,26 @@ use shared_http::{
 
 use crate::{App, content::invalid};
 
-/// How long the upload may begin after the place was given.
+/// How long an upload can start after the URL was returned.
 const UPLOAD_URL_TTL: Duration = Duration::from_mins(15);
 
-/// Prepare a file to send
+/// Prepare a media upload
 ///
-/// Gives a request that uploads it, good for that type and size alone; the id then stands in `media` of a reply or a
-/// composed text from this inbox, for a week. Asking again gives another place.
+/// Returns a request that uploads one file, valid for that type and size only. For a week, `media` of a reply or a composed
+/// message from this inbox can then contain the id. Each request returns a new id.
 #[utoipa::path(post, path = "/v1/inboxes/{inboxId}/media", tag = "messages", params(("inboxId" = String, Path)),
     request_body = NewMedia,
     responses((status = 201, body = MediaPlace), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 422, description = "`media_invalid`: a type or size that carriers do not take", body = ProblemView)))]
-pub(crate) async fn place(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let member = access::member(request, &app.claims, &app.members).await?;
-    let wanted: NewMedia = input::body(request)?;
-    let content_type = plain_type(&wanted.content_type);
-    check_outgoing(&content_type, wanted.size).map_err(|fault| {
+        (status = 422, description = "`media_invalid`: a type or size that carriers do not accept", body = ProblemView)))]
+pub(crate) async fn prepare(
+    State(app): State<App>,
+    member: InboxMember,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    Json(body): Json<NewMedia>,
+) -> Result<(StatusCode, Json<MediaPlace>), Problem> {
+    let content_type = plain_type(&body.content_type);
+    check_outgoing(&content_type, body.size).map_err(|fault| {
         let pointer = match fault {
             NotSendable::Type => "/contentType",
             NotSendable::Size { .. } => "/size",
@@ -44,9 +49,9 @@ pub(crate) async fn place(app: &App, now: Timestamp, entropy: u64, request: &Req
     })?;
     let id = MediaId::new(now, entropy);
     let key = uploaded_at(&member.organization, &member.membership.inbox, &id);
-    let url = app.bucket.presigned_put(&key, &content_type, wanted.size, UPLOAD_URL_TTL, now)?;
+    let url = app.bucket.presigned_put(&key, &content_type, body.size, UPLOAD_URL_TTL, now)?;
     let headers = BTreeMap::from([("content-type", content_type)]);
     let upload = Upload { url, method: "PUT", headers };
     let expires_at = (now + UPLOAD_URL_TTL).to_string();
-    reply::json(201, &MediaPlace { media_id: id.to_string(), upload, expires_at })
+    Ok((StatusCode::CREATED, Json(MediaPlace { media_id: id.to_string(), upload, expires_at })))
 }

@@ -1,53 +1,56 @@
-//! The OpenAPI document, and the sign of life.
+//! The OpenAPI document and the health check.
 //!
-//! `openapi.json` beside this crate is generated from the functions (`make openapi`); a test keeps it current and
-//! compares it with the routes of the template.
+//! `openapi.json` next to this crate is generated from the routes of the functions (`make openapi`). A test keeps it current
+//! and compares it with the routes of the template.
 
+use axum::{
+    Router,
+    http::{HeaderValue, header::CONTENT_TYPE},
+    response::{IntoResponse, Response as RouterResponse},
+};
 use lambda_http::{Body, Request, Response};
 use serde::Serialize;
-use shared_http::{
-    input,
-    problem::Problem,
-    reply::{self, Outcome},
-};
-use utoipa::{OpenApi, ToSchema};
+use shared_domain::time::Timestamp;
+use shared_http::{json::Json, serve};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 const DOCUMENT: &str = include_str!("../openapi.json");
 
-/// The function runs.
+/// The health of the API.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
     /// `ok`
     pub status: &'static str,
 }
 
-/// Answers one request.
-pub fn handle(request: &Request) -> Response<Body> {
-    let outcome = match input::route(request) {
-        "GET /healthz" => health(),
-        "GET /openapi.json" => document(),
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(request), outcome)
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(document))
 }
 
-/// Sign of life
+/// The function's router.
+pub fn router() -> Router {
+    serve::router(routes(), ())
+}
+
+/// Answers one request.
+pub async fn handle(now: Timestamp, request: Request) -> Response<Body> {
+    serve::answer(&router(), now, 0, request).await
+}
+
+/// Health check
 ///
-/// Answers as long as the API itself does; touches no database.
+/// Answers as long as the API does. Does not access the database.
 #[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = Health)), security(()))]
-fn health() -> Outcome {
-    reply::json(200, &Health { status: "ok" })
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok" })
 }
 
 /// This document
 ///
 /// OpenAPI 3.1.
 #[utoipa::path(get, path = "/openapi.json", tag = "service", responses((status = 200)), security(()))]
-fn document() -> Outcome {
-    Ok(reply::response(200, "application/json", DOCUMENT))
+async fn document() -> RouterResponse {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT).into_response()
 }
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(health, document))]
-pub struct Api;

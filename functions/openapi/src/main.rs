@@ -1,9 +1,11 @@
-//! Wires the function; see its library for what it does.
+//! Starts the function; see its library for what it does.
 
-use shared_lambda::telemetry;
+use shared_http::serve::{answer, serve};
+use shared_lambda::{clock, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
-    shared_http::serve::serve(async |request| openapi::handle(&request)).await
+    let router = openapi::router();
+    serve(|request| answer(&router, clock::now(), clock::entropy(), request)).await
 }

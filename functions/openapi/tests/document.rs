@@ -90,30 +90,29 @@ impl Modify for Conventions {
 }
 
 fn document() -> utoipa::openapi::OpenApi {
-    let mut document = teams::Api::openapi();
+    let mut document = Whole::openapi();
     for part in [
-        inboxes::Api::openapi(),
-        registrations::Api::openapi(),
-        contacts::Api::openapi(),
-        contact_imports::Api::openapi(),
-        out_of_office::Api::openapi(),
-        templates::Api::openapi(),
-        conversations::Api::openapi(),
-        conversation_lock::Api::openapi(),
-        messages::Api::openapi(),
+        teams::routes().into_openapi(),
+        inboxes::routes().into_openapi(),
+        registrations::routes().into_openapi(),
+        contacts::routes().into_openapi(),
+        contact_imports::routes().into_openapi(),
+        out_of_office::routes().into_openapi(),
+        templates::routes().into_openapi(),
+        conversations::routes().into_openapi(),
+        conversation_lock::routes().into_openapi(),
+        messages::routes().into_openapi(),
         inbound_sms::Api::openapi(),
         delivery_status::Api::openapi(),
         registration_status::Api::openapi(),
         inbound_voice::Api::openapi(),
-        openapi::Api::openapi(),
+        openapi::routes().into_openapi(),
     ] {
         document.merge(part);
     }
-    let mut whole = Whole::openapi();
-    whole.merge(document);
-    BearerToken.modify(&mut whole);
-    Conventions.modify(&mut whole);
-    whole
+    BearerToken.modify(&mut document);
+    Conventions.modify(&mut document);
+    document
 }
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");

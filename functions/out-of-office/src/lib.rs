@@ -1,7 +1,11 @@
-//! Out of Office of an inbox: set by those who manage its team, and by the user of a personal one. `PUT` is idempotent: it
-//! sets what it names.
+//! Out of Office of an inbox: set by the admins of its team, and by the user of a personal inbox. `PUT` replaces the whole
+//! setting and is idempotent.
 
-use lambda_http::{Body, Request, Response};
+use axum::{
+    Router,
+    extract::{FromRef, FromRequestParts, State},
+};
+use lambda_http::{Body, Request, Response, http::request::Parts};
 use shared_aws::{
     clients::Aws,
     inbox::{Inboxes, OutOfOffice, Saved},
@@ -16,17 +20,18 @@ use shared_domain::{
 use shared_http::{
     access::{self, InboxAccess},
     caller::Claims,
-    input,
+    json::Json,
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Entropy, Now},
+    serve,
     wire::{out_of_office::OutOfOfficeView, problem::ProblemView},
 };
 use shared_lambda::config::{ConfigError, Environment};
 
-use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// What the function uses.
-#[derive(Debug)]
+/// The function's clients and settings.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     claims: Claims,
     members: Members,
@@ -35,10 +40,7 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and makes clients.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming every setting that is wrong.
+    /// Reads the settings and creates the clients. Errors with every invalid setting.
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let (name, claims) = (env.required("TABLE_NAME"), Claims::from_environment(&mut env));
@@ -46,7 +48,7 @@ impl App {
         Ok(Self::new(&Table::of(&Aws::from_environment()?, name), claims))
     }
 
-    /// Over this table.
+    /// Uses this table.
     pub fn new(table: &Table, claims: Claims) -> Self {
         Self {
             claims,
@@ -57,55 +59,73 @@ impl App {
     }
 }
 
-/// Answers one request. `entropy` is random and tells deeds of one instant apart.
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(read, replace))
+}
+
+/// The function's router.
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
+}
+
+/// Answers one request.
 pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    let outcome = match input::route(&request) {
-        "GET /v1/inboxes/{inboxId}/out-of-office" => read(app, &request).await,
-        "PUT /v1/inboxes/{inboxId}/out-of-office" => replace(app, now, entropy, &request).await,
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(&request), outcome)
+    serve::answer(&router(app.clone()), now, entropy, request).await
 }
 
 /// Read Out of Office
 ///
-/// For the inbox's members and for those who manage its team; `off` unless it was set.
+/// For the inbox's members, the admins of its team and the organization's owner. `off` if it was never set.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/out-of-office", tag = "inboxes", params(("inboxId" = String, Path)),
     responses((status = 200, body = OutOfOfficeView), (status = 404, body = ProblemView)))]
-async fn read(app: &App, request: &Request) -> Outcome {
-    let InboxAccess { inbox, .. } = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?;
+async fn read(
+    State(app): State<App>,
+    InboxAccess { inbox, .. }: InboxAccess,
+) -> Result<Json<OutOfOfficeView>, Problem> {
     let saved = app.out_of_office.get(&inbox.organization, &inbox.id).await?;
-    let draft =
-        saved.map_or_else(|| Draft { time_zone: "UTC".into(), ..Draft::default() }, |saved| saved.draft);
-    reply::json(200, &OutOfOfficeView::from(draft))
+    let never_set = || Draft { time_zone: "UTC".into(), ..Draft::default() };
+    Ok(Json(OutOfOfficeView::from(saved.map_or_else(never_set, |saved| saved.draft))))
 }
 
-/// Set Out of Office
+/// The caller as an admin of the inbox's team, or as the user of a personal inbox. `403` for everyone else with access.
+struct Editor(InboxAccess);
+
+impl FromRequestParts<App> for Editor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let access = InboxAccess::from_request_parts(parts, app).await?;
+        if !(access.member && access.inbox.kind == InboxKind::Personal) {
+            access::require_admin(&access.caller)?;
+        }
+        Ok(Self(access))
+    }
+}
+
+/// Replace Out of Office
 ///
-/// By those who manage the inbox's team, and by the user of a personal inbox. `on` begins when it is saved.
+/// For admins of the inbox's team, the organization's owner, and the user of a personal inbox. `on` starts when it is saved.
 #[utoipa::path(put, path = "/v1/inboxes/{inboxId}/out-of-office", tag = "inboxes", params(("inboxId" = String, Path)),
     request_body = OutOfOfficeView,
     responses((status = 200, body = OutOfOfficeView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-async fn replace(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let access = access::inbox(request, &app.claims, &app.members, &app.inboxes).await?;
-    let own = access.member && access.inbox.kind == InboxKind::Personal;
-    let InboxAccess { inbox, standing, .. } = if own { access } else { access.manager()? };
-    let wanted: OutOfOfficeView = input::body(request)?;
-    let schedule = Schedule::parse(&Draft::from(wanted))?;
+async fn replace(
+    State(app): State<App>,
+    Editor(InboxAccess { inbox, caller, .. }): Editor,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    Json(body): Json<OutOfOfficeView>,
+) -> Result<Json<OutOfOfficeView>, Problem> {
+    let schedule = Schedule::parse(&Draft::from(body))?;
     let draft = schedule.draft();
     let before = app.out_of_office.get(&inbox.organization, &inbox.id).await?;
-    // Saved again without a change of mode, what was switched on stays on since then: nobody is answered a second time.
+    // Saving the same mode again keeps the start of the closed period, so that no contact is answered twice in it.
     let saved_at =
         before.filter(|before| before.draft.mode == draft.mode).map_or(now, |before| before.saved_at);
     let saved = Saved { draft, saved_at };
-    let (actor, target) = (&standing.user.id, inbox.id.as_str());
-    let deed = AuditEvent { actor, action: "out_of_office.edit", target, at: now, entropy };
-    app.out_of_office.put(&inbox.organization, &inbox.team, &inbox.id, &saved, &deed).await?;
-    reply::json(200, &OutOfOfficeView::from(saved.draft))
+    let (actor, target) = (&caller.user.id, inbox.id.as_str());
+    let event = AuditEvent { actor, action: "out_of_office.edit", target, at: now, entropy };
+    app.out_of_office.put(&inbox.organization, &inbox.team, &inbox.id, &saved, &event).await?;
+    Ok(Json(OutOfOfficeView::from(saved.draft)))
 }
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(read, replace))]
-pub struct Api;

@@ -1,9 +1,13 @@
-//! A team's A2P 10DLC registration: read by its members, submitted and resubmitted by those who manage it.
+//! A team's A2P 10DLC registration: read by its members, submitted and resubmitted by its admins.
 
 mod submit;
 
 use std::time::Duration;
 
+use axum::{
+    Router,
+    extract::{FromRef, State},
+};
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
@@ -15,24 +19,25 @@ use shared_aws::{
 use shared_carriers::twilio::{Client, Credentials};
 use shared_domain::time::Timestamp;
 use shared_http::{
-    access::{self, TeamAccess},
+    access::TeamAccess,
     caller::Claims,
-    input,
+    json::Json,
     problem::Problem,
-    reply::{self, Outcome},
+    serve,
     wire::{problem::ProblemView, registration::RegistrationView},
 };
 use shared_lambda::config::Environment;
-use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// How long one call to the carrier may take. A first submission needs three and one for each number.
+/// The limit for one call to the carrier. A first submission needs three calls, and one for each number.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// What the function uses.
-#[derive(Debug)]
+/// The function's clients and settings.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     claims: Claims,
     carrier: Client,
+    #[from_ref(skip)]
     brand: Option<String>,
     members: Members,
     inboxes: Inboxes,
@@ -41,10 +46,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and the carrier's secret, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
+    /// Reads the settings and the carrier's secret, and creates the clients. Errors with every invalid setting, or with
+    /// the secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, secret) = (env.required("TABLE_NAME"), env.required("CARRIER_SECRET"));
@@ -60,7 +63,7 @@ impl App {
         Ok(Self::new(&Table::of(&aws, name), claims, carrier, brand))
     }
 
-    /// Over this table and carrier, for campaigns of this brand.
+    /// Uses this table and carrier, and submits campaigns under this brand.
     pub fn new(table: &Table, claims: Claims, carrier: Client, brand: Option<String>) -> Self {
         Self {
             claims,
@@ -74,38 +77,36 @@ impl App {
     }
 }
 
-/// Answers one request. `entropy` is random and tells steps of one instant apart.
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(read, submit::submit))
+}
+
+/// The function's router.
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
+}
+
+/// Answers one request.
 pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    let outcome = match input::route(&request) {
-        "GET /v1/teams/{teamId}/registration" => read(app, &request).await,
-        "POST /v1/teams/{teamId}/registration" => submit::submit(app, now, entropy, &request).await,
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(&request), outcome)
+    serve::answer(&router(app.clone()), now, entropy, request).await
 }
 
 /// Read the registration
 ///
-/// State, notice and timeline, for the team's members; the carrier's names and the details for those who manage it.
+/// Status, notice and timeline, for the team's members. Team admins and the organization's owner also see the carrier's
+/// ids and the submitted details.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/registration", tag = "registration", params(("teamId" = String, Path)),
     responses((status = 200, body = RegistrationView), (status = 404, body = ProblemView)))]
-async fn read(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    reply::json(200, &view(app, &access).await?)
+async fn read(State(app): State<App>, access: TeamAccess) -> Result<Json<RegistrationView>, Problem> {
+    Ok(Json(view(&app, &access).await?))
 }
 
 async fn view(app: &App, access: &TeamAccess) -> Result<RegistrationView, Problem> {
     let registration = app.registrations.get(&access.organization, access.team()).await?;
     let timeline = app.registrations.timeline(&access.organization, access.team()).await?;
-    // Teams that were set up without a campaign of ours carry their state alone.
-    let registration = shared_domain::registration::Registration {
-        status: access.standing.team.registration,
-        ..registration
-    };
-    Ok(RegistrationView::of(access.team(), registration, &timeline, access.standing.manages()))
+    // The team's status is authoritative: a team that was seeded as approved has no registration of its own.
+    let registration =
+        shared_domain::registration::Registration { status: access.caller.team.registration, ..registration };
+    Ok(RegistrationView::of(access.team(), registration, &timeline, access.caller.manages()))
 }
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(read, submit::submit))]
-pub struct Api;

@@ -1,11 +1,12 @@
-//! Wires the function; see its library for what it does.
+//! Starts the function; see its library for what it does.
 
-use registrations::{App, handle};
+use registrations::{App, router};
+use shared_http::serve::{answer, serve};
 use shared_lambda::{clock, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
-    let app = App::from_environment().await?;
-    shared_http::serve::serve(|request| handle(&app, clock::now(), clock::entropy(), request)).await
+    let router = router(App::from_environment().await?);
+    serve(|request| answer(&router, clock::now(), clock::entropy(), request)).await
 }

@@ -1,9 +1,11 @@
-//! Submitting a campaign: messaging service, numbers into it, campaign; then one transaction that says so.
+//! Submitting a campaign: create the messaging service, add the numbers, create the campaign, then record the submission in
+//! one transaction.
 //!
-//! Each step at the carrier is looked up before it is made, under a name of ours, so that asking again after a lost answer
-//! or a crash goes on where it stopped, and nothing is made twice. Nothing turns before the carrier has taken the details.
+//! Each step first looks at the carrier for what an earlier request created, under a name derived from the team. A retry
+//! after a lost response or a crash continues where the earlier request stopped and creates nothing twice. The status of the
+//! registration changes only after the carrier has accepted the details.
 
-use lambda_http::Request;
+use axum::{extract::State, http::StatusCode};
 use shared_aws::{registration::Submitted, team::AuditEvent};
 use shared_carriers::twilio::{CallError, Campaign, CampaignDetails as Details, CampaignStatus};
 use shared_domain::{
@@ -12,11 +14,11 @@ use shared_domain::{
     time::Timestamp,
 };
 use shared_http::{
-    access::{self, TeamAccess},
-    idempotency::{self, Attempt},
-    input,
+    access::{TeamAccess, TeamAdmin},
+    idempotency::Attempt,
+    json::{Json, KeyedJson},
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Entropy, Now},
     wire::{
         problem::ProblemView,
         registration::{CampaignDetails, RegistrationView},
@@ -27,42 +29,46 @@ use crate::{App, view};
 
 /// Submit the campaign's details
 ///
-/// By those who manage the team: the first time, and again after a rejection. The carriers' review takes days; admins get
-/// an e-mail when it is done.
+/// For team admins and the organization's owner: the first time, and again after a rejection. The carriers' review takes
+/// days; the team's admins get an e-mail when it is done.
 #[utoipa::path(post, path = "/v1/teams/{teamId}/registration", tag = "registration",
     params(("teamId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = CampaignDetails,
     responses((status = 202, body = RegistrationView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView),
         (status = 409, description = "`registration_submitted`: under review, approved or suspended; `brand_missing`", body = ProblemView),
         (status = 422, body = ProblemView),
-        (status = 503, description = "The carrier does not answer: ask again, nothing is made twice", body = ProblemView)))]
-pub(crate) async fn submit(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    let wanted: CampaignDetails = input::body(request)?;
+        (status = 503, description = "The carrier does not respond. Repeat the request; nothing is created twice.", body = ProblemView)))]
+pub(crate) async fn submit(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    KeyedJson { body, key }: KeyedJson<CampaignDetails>,
+) -> Result<(StatusCode, Json<RegistrationView>), Problem> {
     let attempt = Attempt {
         organization: &access.organization,
         principal: access.principal.clone(),
         route: format!("registration {}", access.team()),
-        key: idempotency::key(request)?,
+        key,
     };
     if attempt.recalled(&app.keys, now).await?.is_some() {
-        return current(app, request).await;
+        return accepted(&app, access).await;
     }
-    let submission = CampaignSubmission::from(wanted);
+    let submission = CampaignSubmission::from(body);
     submission.check()?;
     let registration = app.registrations.get(&access.organization, access.team()).await?;
-    let status = access.standing.team.registration;
+    let status = access.caller.team.registration;
     if !status.takes_submission(registration.is_submitted()) {
         return Err(Problem::new(
             409,
             "registration_submitted",
-            "The campaign's details are with the carriers already; they can be corrected after a rejection.",
+            "The campaign has already been submitted. Its details can be corrected after a rejection.",
         )
         .with("registration", status.as_str()));
     }
     let brand = app.brand.as_deref().ok_or_else(brand_missing)?;
-    let (service, campaign) = at_the_carrier(app, &access, &registration, brand, &submission).await?;
-    // As it was read before the carrier was asked: what turned since stands against this turn.
+    let (service, campaign) = submit_to_carrier(&app, &access, &registration, brand, &submission).await?;
+    // As it was read before the calls to the carrier: the write is refused if the registration has changed since.
     let from = Registration { messaging_service: Some(service), ..registration };
     let step = TimelineStep {
         id: format!("submission-{:08x}", entropy & 0xffff_ffff),
@@ -73,7 +79,7 @@ pub(crate) async fn submit(app: &App, now: Timestamp, entropy: u64, request: &Re
         detail: Some(
             if from.is_submitted() { "Corrected and submitted again." } else { "Submitted." }.into(),
         ),
-        by: Some(access.standing.user.id.clone()),
+        by: Some(access.caller.user.id.clone()),
     };
     let submitted = Submitted {
         submission: &submission,
@@ -82,28 +88,28 @@ pub(crate) async fn submit(app: &App, now: Timestamp, entropy: u64, request: &Re
         as_of: carrier_time(&campaign).unwrap_or(now),
         step: &step,
     };
-    let actor = &access.standing.user.id;
-    let deed =
+    let actor = &access.caller.user.id;
+    let event =
         AuditEvent { actor, action: "registration.submit", target: access.team().as_str(), at: now, entropy };
     let done = app
         .registrations
-        .submitted(&access.organization, access.team(), &from, submitted, &deed, attempt.idempotency())
+        .submitted(&access.organization, access.team(), &from, submitted, &event, attempt.idempotency())
         .await?;
     if !done && attempt.recalled(&app.keys, now).await?.is_none() {
         return Err(changed());
     }
     tracing::info!(team = %access.team(), "campaign submitted");
-    current(app, request).await
+    accepted(&app, access).await
 }
 
-/// As it stands now, for the one who asked.
-async fn current(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    reply::json(202, &view(app, &access).await?)
+async fn accepted(app: &App, access: TeamAccess) -> Result<(StatusCode, Json<RegistrationView>), Problem> {
+    let team = app.members.user_in_team(&access.organization, access.team(), &access.caller.user.id).await?;
+    let access = TeamAccess { caller: team.ok_or_else(Problem::not_found)?, ..access };
+    Ok((StatusCode::ACCEPTED, Json(view(app, &access).await?)))
 }
 
-/// The messaging service with the team's numbers, and its campaign as the carrier has it.
-async fn at_the_carrier(
+/// Returns the messaging service with the team's numbers, and its campaign as the carrier reports it.
+async fn submit_to_carrier(
     app: &App,
     access: &TeamAccess,
     registration: &Registration,
@@ -117,22 +123,23 @@ async fn at_the_carrier(
     let inboxes = app.inboxes.of_team(&access.organization, access.team()).await?;
     let shared = inboxes.iter().filter(|inbox| inbox.kind == InboxKind::Shared);
     for sid in shared.filter_map(|inbox| inbox.number_sid.as_deref()) {
-        app.carrier.add_number(&service, sid).await.map_err(|error| problem(&error))?;
+        app.carrier.add_number(&service, sid).await.map_err(|error| carrier_problem(&error))?;
     }
     let details = details(brand, submission);
-    let there = app.carrier.find_campaign(&service).await.map_err(|error| problem(&error))?;
+    let there = app.carrier.find_campaign(&service).await.map_err(|error| carrier_problem(&error))?;
     let campaign = match there {
         None => create_campaign(app, &service, &details).await,
         Some(campaign) if campaign.status == CampaignStatus::Failed => {
             app.carrier.update_campaign(&service, &campaign.sid, &details).await
         }
-        // An earlier request made it and died before it could say so.
+        // An earlier request created it and failed before it recorded the submission.
         Some(campaign) => Ok(campaign),
     };
-    Ok((service, campaign.map_err(|error| problem(&error))?))
+    Ok((service, campaign.map_err(|error| carrier_problem(&error))?))
 }
 
-/// A service has one campaign: one that another request made at this instant is why the carrier refuses ours, and counts.
+/// Creates the campaign. A service has one campaign: if another request created it at the same time, the carrier refuses this
+/// one, and the existing campaign is returned.
 async fn create_campaign(app: &App, service: &str, details: &Details) -> Result<Campaign, CallError> {
     match app.carrier.create_campaign(service, details).await {
         Err(refused @ CallError::Refused { .. }) => app.carrier.find_campaign(service).await?.ok_or(refused),
@@ -140,14 +147,14 @@ async fn create_campaign(app: &App, service: &str, details: &Details) -> Result<
     }
 }
 
-/// Made under a name of ours, by which it is found again. Of two that are made at one instant the one counts that was
-/// remembered first; the other stays empty.
+/// Finds or creates the team's messaging service by its name. If two requests create one at the same time, the one that is
+/// stored first is used by both, and the other one stays empty.
 async fn messaging_service(app: &App, access: &TeamAccess) -> Result<String, Problem> {
     let name = format!("{} {}", access.organization, access.team());
-    let found = app.carrier.find_service(&name).await.map_err(|error| problem(&error))?;
+    let found = app.carrier.find_service(&name).await.map_err(|error| carrier_problem(&error))?;
     let service = match found {
         Some(service) => service,
-        None => app.carrier.create_service(&name).await.map_err(|error| problem(&error))?,
+        None => app.carrier.create_service(&name).await.map_err(|error| carrier_problem(&error))?,
     };
     Ok(app.registrations.settle_service(&access.organization, access.team(), &service.sid).await?)
 }
@@ -174,12 +181,12 @@ fn brand_missing() -> Problem {
     Problem::new(
         409,
         "brand_missing",
-        "This deployment has no A2P brand yet; an operator has to set it before campaigns can be submitted.",
+        "This deployment has no A2P brand. Ask your operator to set one before you submit campaigns.",
     )
 }
 
-/// A refusal of the details is told with the carrier's words, since an admin can act on them.
-fn problem(error: &CallError) -> Problem {
+/// A refusal of the details has the carrier's own message, because an admin can act on it.
+fn carrier_problem(error: &CallError) -> Problem {
     let cause = Some(error.to_string());
     match error {
         CallError::Unavailable | CallError::Unknown => Problem {
@@ -188,7 +195,7 @@ fn problem(error: &CallError) -> Problem {
             ..Problem::new(
                 503,
                 "carrier_unavailable",
-                "The carrier does not answer; try again, nothing is made twice.",
+                "The carrier is not responding. Try again; nothing is created twice.",
             )
         },
         CallError::Refused { http_status: 400, message, .. } => {
@@ -196,12 +203,11 @@ fn problem(error: &CallError) -> Problem {
         }
         CallError::Refused { .. } => Problem {
             cause,
-            ..Problem::new(503, "carrier_refused", "The carrier refused; an operator has to look into it.")
+            ..Problem::new(503, "carrier_refused", "The carrier refused the request. Contact your operator.")
         },
     }
 }
 
-/// It turned at this instant: the caller may ask again.
 fn changed() -> Problem {
-    Problem::changed("The registration changed at this instant; try again.")
+    Problem::changed("The registration was changed by another request at the same time. Try again.")
 }

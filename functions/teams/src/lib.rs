@@ -1,27 +1,36 @@
-//! The signed-in user, teams with their members, which e-mails they want, and what their admins did.
+//! The signed-in user, teams with their members and notification settings, and the audit trail.
 //!
-//! Creating a team is idempotent by `Idempotency-Key`; members are put under their own id, so putting them twice is once.
+//! Creating a team is idempotent by `Idempotency-Key`, putting a member by the user's id.
 
 mod me;
 mod members;
 mod notifications;
 mod teams;
 
-use lambda_http::{Body, Request, Response};
+use axum::{
+    Router,
+    extract::{FromRef, FromRequestParts},
+};
+use lambda_http::{Body, Request, Response, http::request::Parts};
 use shared_aws::{
     clients::{Aws, Secrets},
     conversation::{Locks, Unread},
     inbox::Inboxes,
     table::{Table, UsedKeys},
-    team::{Audit, Members, TeamMembers, Teams},
+    team::{Audit, Members, TeamMembers, Teams, UserProfile},
 };
 use shared_domain::time::Timestamp;
-use shared_http::{caller::Claims, cursor::Cursors, input, problem::Problem, reply};
+use shared_http::{
+    caller::{Claims, UserCaller},
+    cursor::Cursors,
+    problem::Problem,
+    serve,
+};
 use shared_lambda::config::Environment;
-use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// What the function uses.
-#[derive(Debug)]
+/// The function's clients and settings.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     claims: Claims,
     cursors: Cursors,
@@ -36,10 +45,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and the signing secret, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
+    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting, or with the
+    /// secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
@@ -50,7 +57,7 @@ impl App {
         Ok(Self::new(&Table::of(&aws, name), claims, Cursors::new(&signing)))
     }
 
-    /// Over this table.
+    /// Uses this table.
     pub fn new(table: &Table, claims: Claims, cursors: Cursors) -> Self {
         Self {
             claims,
@@ -67,51 +74,48 @@ impl App {
     }
 }
 
-/// Answers one request. `entropy` is random and tells teams of one instant apart.
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(me::me))
+        .routes(routes!(teams::list, teams::create))
+        .routes(routes!(teams::read, teams::update))
+        .routes(routes!(teams::audit))
+        .routes(routes!(members::list))
+        .routes(routes!(members::read, members::put, members::remove))
+        .routes(routes!(notifications::read, notifications::replace))
+}
+
+/// The function's router.
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
+}
+
+/// Answers one request.
 pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    let outcome = match input::route(&request) {
-        "GET /v1/me" => me::me(app, now, &request).await,
-        "GET /v1/teams" => teams::list(app, &request).await,
-        "POST /v1/teams" => teams::create(app, now, entropy, &request).await,
-        "GET /v1/teams/{teamId}" => teams::read(app, &request).await,
-        "PATCH /v1/teams/{teamId}" => teams::change(app, now, entropy, &request).await,
-        "GET /v1/teams/{teamId}/audit" => teams::audit(app, &request).await,
-        "GET /v1/teams/{teamId}/members" => members::list(app, &request).await,
-        "GET /v1/teams/{teamId}/members/{userId}" => members::read(app, &request).await,
-        "PUT /v1/teams/{teamId}/members/{userId}" => members::put(app, now, entropy, &request).await,
-        "DELETE /v1/teams/{teamId}/members/{userId}" => members::remove(app, now, entropy, &request).await,
-        "GET /v1/teams/{teamId}/notification-settings" => notifications::read(app, &request).await,
-        "PUT /v1/teams/{teamId}/notification-settings" => {
-            notifications::replace(app, now, entropy, &request).await
-        }
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(&request), outcome)
+    serve::answer(&router(app.clone()), now, entropy, request).await
+}
+
+/// The caller as a user that exists in the organization. `403` for everyone else.
+struct KnownUser {
+    caller: UserCaller,
+    profile: UserProfile,
+}
+
+impl FromRequestParts<App> for KnownUser {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = UserCaller::from_request_parts(parts, app).await?;
+        let profile = app.members.home(&caller.organization, &caller.user).await?;
+        Ok(Self { profile: profile.ok_or_else(unknown_user)?, caller })
+    }
 }
 
 fn unknown_user() -> Problem {
-    Problem::forbidden("user_required", "This user is not known here.")
+    Problem::forbidden("user_required", "You are not a user of this organization.")
 }
 
-/// Somebody else changed the same at this instant: the caller may ask again.
 fn changed() -> Problem {
-    Problem::changed("It was changed at this instant by somebody else; try again.")
+    Problem::changed("The team was changed by another request at the same time. Try again.")
 }
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(
-    me::me,
-    teams::list,
-    teams::create,
-    teams::read,
-    teams::change,
-    teams::audit,
-    members::list,
-    members::read,
-    members::put,
-    members::remove,
-    notifications::read,
-    notifications::replace
-))]
-pub struct Api;

@@ -1,6 +1,6 @@
-//! `GET /v1/me`: all that a front end needs for navigation and Compose, and nothing more.
+//! `GET /v1/me`: what a front end needs for navigation and for composing messages.
 
-use lambda_http::Request;
+use axum::extract::State;
 use shared_aws::{conversation::Counter, team::UserProfile};
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId},
@@ -10,51 +10,50 @@ use shared_domain::{
     time::Timestamp,
 };
 use shared_http::{
-    caller,
+    json::Json,
     problem::Problem,
-    reply::{self, Outcome},
+    request::Now,
     wire::{
         me::{Me, MeAccount, MeTeam, MeUser},
         problem::ProblemView,
     },
 };
 
-use crate::App;
+use crate::{App, KnownUser};
 
 /// The signed-in user
 ///
-/// Teams with the user's role, and the accounts to show: inboxes the user is a member of whose team is registered, and
-/// the personal inbox.
-///
-/// One query for the user and one request for inboxes and teams, however many there are; a second query when one of the
-/// counters is due to be counted anew.
+/// The user's teams with their role in each, and the inboxes to show: shared inboxes that the user is a member of and
+/// whose team is registered, and the personal inbox.
+// One query for the user, one request for all inboxes and teams, and at most one query to recount an unread counter.
 #[utoipa::path(get, path = "/v1/me", tag = "users",
     responses((status = 200, body = Me), (status = 403, body = ProblemView)))]
-pub(crate) async fn me(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let caller = caller::user(request, &app.claims)?;
-    let home = app.members.home(&caller.organization, &caller.user).await?;
-    let home = home.ok_or_else(|| Problem::forbidden("user_required", "This user is not known here."))?;
+pub(crate) async fn me(
+    State(app): State<App>,
+    KnownUser { caller, profile }: KnownUser,
+    Now(now): Now,
+) -> Result<Json<Me>, Problem> {
     let (inboxes, teams) =
-        app.inboxes.with_teams(&caller.organization, &inboxes(&home), &teams(&home)).await?;
+        app.inboxes.with_teams(&caller.organization, &inboxes(&profile), &teams(&profile)).await?;
     let mut shown: Vec<_> = inboxes.into_iter().filter(|(inbox, _)| is_shown(inbox, &teams)).collect();
     shown.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
-    let recounted = recount_one(app, &caller.organization, &shown, now).await?;
+    let recounted = recount_one(&app, &caller.organization, &shown, now).await?;
     let accounts = shown.into_iter().map(|(inbox, counter)| {
-        let anew = recounted.as_ref().filter(|(id, _)| *id == inbox.id).map(|(_, unread)| *unread);
-        account(inbox, anew.unwrap_or_else(|| counter.unread()))
+        let recount = recounted.as_ref().filter(|(id, _)| *id == inbox.id).map(|(_, unread)| *unread);
+        account(inbox, recount.unwrap_or_else(|| counter.unread()))
     });
-    reply::json(200, &Me { accounts: accounts.collect(), ..without_accounts(home, &teams) })
+    Ok(Json(Me { accounts: accounts.collect(), ..without_accounts(profile, &teams) }))
 }
 
-fn inboxes(home: &UserProfile) -> Vec<InboxId> {
-    home.inboxes.iter().map(|of_user| of_user.inbox.clone()).collect()
+fn inboxes(profile: &UserProfile) -> Vec<InboxId> {
+    profile.inboxes.iter().map(|of_user| of_user.inbox.clone()).collect()
 }
 
-/// Teams of the user's roles and inboxes.
-fn teams(home: &UserProfile) -> Vec<TeamId> {
-    let of_roles = home.teams.iter().map(|role| &role.team);
+/// The teams of the user's roles and inboxes.
+fn teams(profile: &UserProfile) -> Vec<TeamId> {
+    let of_roles = profile.teams.iter().map(|role| &role.team);
     let mut teams: Vec<_> =
-        of_roles.chain(home.inboxes.iter().map(|of_user| &of_user.team)).cloned().collect();
+        of_roles.chain(profile.inboxes.iter().map(|of_user| &of_user.team)).cloned().collect();
     teams.sort();
     teams.dedup();
     teams
@@ -66,7 +65,7 @@ fn is_shown(inbox: &Inbox, teams: &[Team]) -> bool {
     inbox.stage == Stage::Active && inbox.is_visible(registration)
 }
 
-/// At most one a request, so that what a request costs does not grow with the accounts.
+/// Recounts one unread counter at most, so that the cost of a request does not grow with the number of inboxes.
 async fn recount_one(
     app: &App,
     organization: &OrganizationId,
@@ -93,9 +92,9 @@ fn account(inbox: Inbox, unread_count: u64) -> MeAccount {
     }
 }
 
-fn without_accounts(home: UserProfile, teams: &[Team]) -> Me {
-    let user = home.user;
-    let named = home.teams.iter().filter_map(|role| {
+fn without_accounts(profile: UserProfile, teams: &[Team]) -> Me {
+    let user = profile.user;
+    let named = profile.teams.iter().filter_map(|role| {
         let team = teams.iter().find(|team| team.id == role.team)?;
         Some(MeTeam { team_id: team.id.to_string(), name: team.name.clone(), role: role.role.as_str() })
     });

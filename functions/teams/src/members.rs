@@ -1,21 +1,24 @@
-//! Members of a team. Admins are made by the organization's owner, members by admins as well. Who is removed has no
-//! access from that instant, and holds no lock.
+//! Members of a team. Only the organization's owner makes and removes admins; admins add and remove members. A removed
+//! member loses access and all locks at once.
 
-use lambda_http::Request;
+use axum::{
+    extract::{FromRequestParts, State},
+    response::NoContent,
+};
+use lambda_http::http::request::Parts;
 use shared_aws::team::{AuditEvent, UserProfile};
 use shared_domain::{
     field::{FieldError, FieldErrors},
-    ids::{InboxId, UserId},
+    ids::{self, InboxId, UserId},
     membership::{self, Role, TeamMember},
     settings,
-    time::Timestamp,
     user::{User, UserRef},
 };
 use shared_http::{
-    access::{self, TeamAccess},
-    input,
+    access::{TeamAccess, TeamAdmin},
+    json::Json,
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Entropy, Now, PathId},
     wire::{
         Page,
         problem::ProblemView,
@@ -27,151 +30,169 @@ use crate::{App, changed};
 
 /// List members
 ///
-/// For the team's members; addresses are shown to those who manage it.
+/// For the team's members. Team admins and the organization's owner also see e-mail addresses.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/members", tag = "teams", params(("teamId" = String, Path)),
     responses((status = 200, body = Page<TeamMemberView>), (status = 404, body = ProblemView)))]
-pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
+pub(crate) async fn list(
+    State(app): State<App>,
+    access: TeamAccess,
+) -> Result<Json<Page<TeamMemberView>>, Problem> {
     let members = app.team_members.list(&access.organization, access.team()).await?;
-    let manages = access.standing.manages();
-    let items = members.iter().map(|member| TeamMemberView::of(member, manages)).collect();
-    reply::json(200, &Page { items, next_cursor: None })
+    let manages = access.caller.manages();
+    Ok(Json(Page::complete(members.iter().map(|member| TeamMemberView::of(member, manages)))))
 }
 
 /// Read a member
 ///
-/// For the team's members.
+/// For the team's members. Team admins and the organization's owner also see the e-mail address.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/members/{userId}", tag = "teams",
     params(("teamId" = String, Path), ("userId" = String, Path)),
     responses((status = 200, body = TeamMemberView), (status = 404, body = ProblemView)))]
-pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    let user: UserId = input::path_id(request, "userId")?;
+pub(crate) async fn read(
+    State(app): State<App>,
+    access: TeamAccess,
+    PathId(user): PathId<ids::User>,
+) -> Result<Json<TeamMemberView>, Problem> {
     let member = app.team_members.get(&access.organization, access.team(), &user).await?;
     let member = member.ok_or_else(Problem::not_found)?;
-    reply::json(200, &TeamMemberView::of(&member, access.standing.manages()))
+    Ok(Json(TeamMemberView::of(&member, access.caller.manages())))
 }
 
 /// Add or change a member
 ///
-/// By those who manage the team; the role of an admin is given and taken by the organization's owner. Who is new in the
-/// organization needs a name and an address. Idempotent by the user.
+/// For team admins and the organization's owner; only the owner can grant or revoke the role `admin`. A user who is new to
+/// the organization needs a name and an e-mail address. Idempotent.
 #[utoipa::path(put, path = "/v1/teams/{teamId}/members/{userId}", tag = "teams",
     params(("teamId" = String, Path), ("userId" = String, Path)), request_body = MemberDetails,
     responses((status = 200, body = TeamMemberView), (status = 400, body = ProblemView),
         (status = 403, body = ProblemView), (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-pub(crate) async fn put(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    let user = user_to_be(request)?;
-    let wanted: MemberDetails = input::body(request)?;
-    let role = Role::from(wanted.role);
+pub(crate) async fn put(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    NewUserId(id): NewUserId,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    Json(details): Json<MemberDetails>,
+) -> Result<Json<TeamMemberView>, Problem> {
+    let role = Role::from(details.role);
     for _ in 0..3 {
-        let home = app.members.home(&access.organization, &user).await?;
-        let before = home.as_ref().and_then(|home| home.role(access.team()));
+        let profile = app.members.home(&access.organization, &id).await?;
+        let before = profile.as_ref().and_then(|profile| profile.role(access.team()));
         for appointed in [Some(role), before].into_iter().flatten() {
             may_appoint(&access, appointed)?;
         }
-        let user = user_of(&access, &user, &wanted, home.as_ref())?;
-        let actor = &access.standing.user.id;
-        let deed = AuditEvent { actor, action: "member.put", target: user.id.as_str(), at: now, entropy };
-        let put =
-            app.team_members.put(&access.organization, access.team(), &user, role, home.as_ref(), &deed);
-        if put.await? {
-            let person = UserRef { id: user.id, name: user.name };
-            let member = TeamMember { user: person, email: user.email, role };
-            return reply::json(200, &TeamMemberView::of(&member, true));
+        let user = user_with(&access, &id, &details, profile.as_ref())?;
+        let (actor, target) = (&access.caller.user.id, user.id.as_str());
+        let event = AuditEvent { actor, action: "member.put", target, at: now, entropy };
+        let (organization, team) = (&access.organization, access.team());
+        if app.team_members.put(organization, team, &user, role, profile.as_ref(), &event).await? {
+            let member =
+                TeamMember { user: UserRef { id: user.id, name: user.name }, email: user.email, role };
+            return Ok(Json(TeamMemberView::of(&member, true)));
         }
     }
     Err(changed())
 }
 
-/// An id that is none can be nobody's: it is the request that is wrong, since a user is made here.
-fn user_to_be(request: &Request) -> Result<UserId, Problem> {
-    input::path_id(request, "userId")
-        .map_err(|_| FieldError::new("?userId", "1 to 64 letters, digits, or any of - _ . @").into())
-}
+/// The id of a user who may not exist yet. A malformed id is a `422`, not a `404`, because the route can create the user.
+pub(crate) struct NewUserId(UserId);
 
-fn may_appoint(access: &TeamAccess, role: Role) -> Result<(), Problem> {
-    if membership::may_appoint(access.standing.user.owner, access.standing.role, role) {
-        Ok(())
-    } else {
-        Err(Problem::forbidden("owner_required", "Only the organization's owner makes and removes admins."))
+impl FromRequestParts<App> for NewUserId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let id = PathId::<ids::User>::from_request_parts(parts, app).await;
+        let expected = "1 to 64 letters, digits, or any of - _ . @";
+        id.map(|PathId(id)| Self(id)).map_err(|_| FieldError::new("?userId", expected).into())
     }
 }
 
-/// The user with the name and address that were wished for; who is in the organization already keeps what is absent.
-fn user_of(
+fn may_appoint(access: &TeamAccess, role: Role) -> Result<(), Problem> {
+    if membership::may_appoint(access.caller.user.owner, access.caller.role, role) {
+        Ok(())
+    } else {
+        Err(Problem::forbidden("owner_required", "Only the organization's owner can add and remove admins."))
+    }
+}
+
+/// The user with the name and e-mail address of the request. A user of the organization keeps the values that are absent.
+fn user_with(
     access: &TeamAccess,
     id: &UserId,
-    wanted: &MemberDetails,
-    home: Option<&UserProfile>,
+    details: &MemberDetails,
+    profile: Option<&UserProfile>,
 ) -> Result<User, Problem> {
-    let known = home.map(|home| &home.user);
+    let known = profile.map(|profile| &profile.user);
     let mut errors = FieldErrors::default();
     let mut field = |pointer: &str,
                      given: Option<&String>,
-                     stored: Option<&String>,
+                     current: Option<&String>,
                      parse: fn(&str, &str) -> Result<String, FieldError>| {
-        let value = match (given, stored) {
+        let value = match (given, current) {
             (Some(given), _) => parse(pointer, given),
-            (None, Some(stored)) => Ok(stored.clone()),
+            (None, Some(current)) => Ok(current.clone()),
             (None, None) => {
-                Err(FieldError::new(pointer, "required for a user who is new in the organization"))
+                Err(FieldError::new(pointer, "required for a user who is new to the organization"))
             }
         };
         errors.check(value).unwrap_or_default()
     };
-    let name = field("/name", wanted.name.as_ref(), known.map(|user| &user.name), settings::name);
-    let email = field("/email", wanted.email.as_ref(), known.map(|user| &user.email), settings::email);
+    let name = field("/name", details.name.as_ref(), known.map(|user| &user.name), settings::name);
+    let email = field("/email", details.email.as_ref(), known.map(|user| &user.email), settings::email);
     errors.finish()?;
     let user = User { id: id.clone(), name, email, owner: known.is_some_and(|user| user.owner) };
-    match home {
-        Some(home) if (&home.user.name, &home.user.email) != (&user.name, &user.email) => {
-            may_rename(access, home).map(|()| user)
+    match profile {
+        Some(profile) if (&profile.user.name, &profile.user.email) != (&user.name, &user.email) => {
+            may_rename(access, profile).map(|()| user)
         }
         _ => Ok(user),
     }
 }
 
-/// Somebody's name and address show in all their teams: the owner changes them, and an admin of all of these teams.
-fn may_rename(access: &TeamAccess, home: &UserProfile) -> Result<(), Problem> {
-    let own_alone = !home.user.owner && home.teams.iter().all(|role| role.team == *access.team());
-    if access.standing.user.owner || own_alone {
+/// A user's name and e-mail address show in all their teams. The owner can change them, and an admin if the user belongs to
+/// the admin's team only.
+fn may_rename(access: &TeamAccess, profile: &UserProfile) -> Result<(), Problem> {
+    let in_this_team_only =
+        !profile.user.owner && profile.teams.iter().all(|role| role.team == *access.team());
+    if access.caller.user.owner || in_this_team_only {
         Ok(())
     } else {
         Err(Problem::forbidden(
             "owner_required",
-            "This user belongs to other teams as well; the organization's owner changes name and address.",
+            "This user belongs to other teams too. Only the organization's owner can change their name and e-mail.",
         ))
     }
 }
 
 /// Remove a member
 ///
-/// Ends the membership, every membership of the team's inboxes, and every lock held there; also when it is ended already.
+/// For team admins and the organization's owner; only the owner can remove admins. Ends the membership in the team and in
+/// all of its inboxes, and releases the locks that the user holds there. Idempotent.
 #[utoipa::path(delete, path = "/v1/teams/{teamId}/members/{userId}", tag = "teams",
     params(("teamId" = String, Path), ("userId" = String, Path)),
     responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]
-pub(crate) async fn remove(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    let user: UserId = input::path_id(request, "userId")?;
-    let Some(home) = app.members.home(&access.organization, &user).await? else {
-        return reply::no_content();
-    };
-    let role = home.role(access.team());
+pub(crate) async fn remove(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    PathId(user): PathId<ids::User>,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+) -> Result<NoContent, Problem> {
+    let Some(profile) = app.members.home(&access.organization, &user).await? else { return Ok(NoContent) };
+    let role = profile.role(access.team());
     if let Some(role) = role {
         may_appoint(&access, role)?;
     }
-    if role.is_some() || home.inboxes.iter().any(|membership| membership.team == *access.team()) {
-        let actor = &access.standing.user.id;
-        let deed = AuditEvent { actor, action: "member.remove", target: user.as_str(), at: now, entropy };
-        app.team_members.remove(&access.organization, access.team(), &home, &deed).await?;
+    if role.is_some() || profile.inboxes.iter().any(|membership| membership.team == *access.team()) {
+        let (actor, target) = (&access.caller.user.id, user.as_str());
+        let event = AuditEvent { actor, action: "member.remove", target, at: now, entropy };
+        app.team_members.remove(&access.organization, access.team(), &profile, &event).await?;
     }
-    // In all of the team's inboxes: when a removal broke off, no membership is left to tell which they were.
+    // In all inboxes of the team: after a removal that stopped halfway, the memberships no longer say which ones.
     let inboxes = app.inboxes.of_team(&access.organization, access.team()).await?;
     let inboxes: Vec<InboxId> = inboxes.into_iter().map(|inbox| inbox.id).collect();
-    let by = access.standing.person();
+    let by = access.caller.person();
     let released = app.locks.break_all_of(&access.organization, &user, &inboxes, &by).await?;
     tracing::info!(team = %access.team(), released, "member removed");
-    reply::no_content()
+    Ok(NoContent)
 }

@@ -1,20 +1,25 @@
-//! Teams: made and named by the owner and by admins, read by their members.
+//! Teams: created by the organization's owner, renamed by their admins, read by their members.
 
-use lambda_http::Request;
-use shared_aws::team::AuditEvent;
+use axum::{
+    extract::{FromRequestParts, State},
+    http::StatusCode,
+};
+use lambda_http::http::request::Parts;
+use shared_aws::team::{AuditEvent, TeamPage};
 use shared_domain::{
     ids::{Id, TeamId},
     registration::RegistrationStatus,
     settings,
     team::Team,
-    time::Timestamp,
 };
 use shared_http::{
-    access, caller,
-    idempotency::{self, Attempt},
-    input,
+    access::{TeamAccess, TeamAdmin},
+    caller::UserCaller,
+    idempotency::Attempt,
+    json::{Json, KeyedJson},
+    page::PageRequest,
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Entropy, Now},
     wire::{
         Page,
         problem::ProblemView,
@@ -22,61 +27,71 @@ use shared_http::{
     },
 };
 
-use crate::{App, unknown_user};
+use crate::{App, KnownUser, changed, unknown_user};
 
 /// List teams
 ///
-/// The owner sees all of the organization's, everybody else their own.
+/// The organization's owner sees all teams, other users the teams they belong to.
 #[utoipa::path(get, path = "/v1/teams", tag = "teams",
     params(("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<TeamView>), (status = 403, body = ProblemView)))]
-pub(crate) async fn list(app: &App, request: &Request) -> Outcome {
-    let caller = caller::user(request, &app.claims)?;
-    let home = app.members.home(&caller.organization, &caller.user).await?.ok_or_else(unknown_user)?;
-    let limit = input::limit(request)?;
-    let principal = caller.principal();
-    let after = match input::query(request, "cursor") {
-        Some(cursor) => Some(
-            TeamId::parse(&app.cursors.open(&principal, LIST, cursor)?).map_err(|_| Problem::not_found())?,
-        ),
-        None => None,
-    };
-    let page = if home.user.owner {
-        app.teams.page(&caller.organization, limit, after.as_ref()).await?
+pub(crate) async fn list(
+    State(app): State<App>,
+    KnownUser { caller, profile }: KnownUser,
+    page: PageRequest,
+) -> Result<Json<Page<TeamView>>, Problem> {
+    let page = page.of(&caller.principal(), "teams")?;
+    let after = page.after().map(TeamId::parse).transpose().map_err(|_| Problem::not_found())?;
+    let found = if profile.user.owner {
+        app.teams.page(&caller.organization, page.limit, after.as_ref()).await?
     } else {
-        let own: Vec<TeamId> = home.teams.iter().map(|role| role.team.clone()).collect();
-        shared_aws::team::TeamPage { teams: app.teams.several(&caller.organization, &own).await?, next: None }
+        let own: Vec<TeamId> = profile.teams.iter().map(|role| role.team.clone()).collect();
+        TeamPage { teams: app.teams.several(&caller.organization, &own).await?, next: None }
     };
-    let items = page.teams.iter().map(|team| TeamView::of(team, home.role(&team.id))).collect();
-    let next_cursor = page.next.map(|next| app.cursors.seal(&principal, LIST, next.as_str()));
-    reply::json(200, &Page { items, next_cursor })
+    let items = found.teams.iter().map(|team| TeamView::of(team, profile.role(&team.id)));
+    Ok(Json(page.response(items, found.next.as_ref().map(TeamId::as_str))))
 }
 
-const LIST: &str = "teams";
+/// The caller as the organization's owner. `403` for everyone else.
+pub(crate) struct Owner(UserCaller);
+
+impl FromRequestParts<App> for Owner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let caller = UserCaller::from_request_parts(parts, app).await?;
+        let user = app.members.user(&caller.organization, &caller.user).await?.ok_or_else(unknown_user)?;
+        if user.owner {
+            Ok(Self(caller))
+        } else {
+            Err(Problem::forbidden("owner_required", "Only the organization's owner can create teams."))
+        }
+    }
+}
 
 /// Create a team
 ///
-/// By the organization's owner.
+/// For the organization's owner.
 #[utoipa::path(post, path = "/v1/teams", tag = "teams", params(("Idempotency-Key" = Option<String>, Header)),
     request_body = TeamDetails,
     responses((status = 201, body = TeamView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 422, body = ProblemView)))]
-pub(crate) async fn create(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let caller = caller::user(request, &app.claims)?;
-    let user = app.members.user(&caller.organization, &caller.user).await?.ok_or_else(unknown_user)?;
-    if !user.owner {
-        return Err(Problem::forbidden("owner_required", "Only the organization's owner creates teams."));
-    }
-    let wanted: TeamDetails = input::body(request)?;
-    let name = settings::name("/name", &wanted.name)?;
+pub(crate) async fn create(
+    State(app): State<App>,
+    Owner(caller): Owner,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    KeyedJson { body, key }: KeyedJson<TeamDetails>,
+) -> Result<(StatusCode, Json<TeamView>), Problem> {
+    let name = settings::name("/name", &body.name)?;
     let attempt = Attempt {
         organization: &caller.organization,
         principal: caller.principal(),
         route: "teams".into(),
-        key: idempotency::key(request)?,
+        key,
     };
-    if let Some(made) = attempt.recalled(&app.keys, now).await? {
-        return made_before(app, &attempt, &made).await;
+    if let Some(id) = attempt.recalled(&app.keys, now).await? {
+        return created_before(&app, &attempt, &id).await;
     }
     let team = Team {
         id: Id::new(now, entropy),
@@ -84,21 +99,25 @@ pub(crate) async fn create(app: &App, now: Timestamp, entropy: u64, request: &Re
         registration: RegistrationStatus::NotStarted,
         messaging_service: None,
     };
-    let deed =
-        AuditEvent { actor: &caller.user, action: "team.create", target: team.id.as_str(), at: now, entropy };
-    if app.teams.create(&caller.organization, &team, &deed, attempt.idempotency()).await? {
-        return reply::json(201, &TeamView::of(&team, None));
+    let (actor, target) = (&caller.user, team.id.as_str());
+    let event = AuditEvent { actor, action: "team.create", target, at: now, entropy };
+    if app.teams.create(&caller.organization, &team, &event, attempt.idempotency()).await? {
+        return Ok((StatusCode::CREATED, Json(TeamView::of(&team, None))));
     }
     match attempt.recalled(&app.keys, now).await? {
-        Some(made) => made_before(app, &attempt, &made).await,
-        None => Err(crate::changed()),
+        Some(id) => created_before(&app, &attempt, &id).await,
+        None => Err(changed()),
     }
 }
 
-async fn made_before(app: &App, attempt: &Attempt<'_>, made: &str) -> Outcome {
-    let id = TeamId::parse(made).map_err(|_| Problem::not_found())?;
+async fn created_before(
+    app: &App,
+    attempt: &Attempt<'_>,
+    id: &str,
+) -> Result<(StatusCode, Json<TeamView>), Problem> {
+    let id = TeamId::parse(id).map_err(|_| Problem::not_found())?;
     let team = app.teams.get(attempt.organization, &id).await?.ok_or_else(Problem::not_found)?;
-    reply::json(201, &TeamView::of(&team, None))
+    Ok((StatusCode::CREATED, Json(TeamView::of(&team, None))))
 }
 
 /// Read a team
@@ -106,48 +125,49 @@ async fn made_before(app: &App, attempt: &Attempt<'_>, made: &str) -> Outcome {
 /// For its members and the organization's owner.
 #[utoipa::path(get, path = "/v1/teams/{teamId}", tag = "teams", params(("teamId" = String, Path)),
     responses((status = 200, body = TeamView), (status = 404, body = ProblemView)))]
-pub(crate) async fn read(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    reply::json(200, &TeamView::of(&access.standing.team, access.standing.role))
+pub(crate) async fn read(access: TeamAccess) -> Json<TeamView> {
+    Json(TeamView::of(&access.caller.team, access.caller.role))
 }
 
 /// Edit a team
 ///
-/// By its admins and the organization's owner.
+/// For its admins and the organization's owner.
 #[utoipa::path(patch, path = "/v1/teams/{teamId}", tag = "teams", params(("teamId" = String, Path)),
     request_body = TeamChange,
     responses((status = 200, body = TeamView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
-pub(crate) async fn change(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    let wanted: TeamChange = input::body(request)?;
-    let mut team = access.standing.team.clone();
-    if let Some(name) = wanted.name {
+pub(crate) async fn update(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    Json(change): Json<TeamChange>,
+) -> Result<Json<TeamView>, Problem> {
+    let mut team = access.caller.team.clone();
+    if let Some(name) = change.name {
         team.name = settings::name("/name", &name)?;
-        let actor = &access.standing.user.id;
-        let deed = AuditEvent { actor, action: "team.edit", target: team.id.as_str(), at: now, entropy };
-        if !app.teams.rename(&access.organization, &team.id, &team.name, &deed).await? {
+        let (actor, target) = (&access.caller.user.id, team.id.as_str());
+        let event = AuditEvent { actor, action: "team.edit", target, at: now, entropy };
+        if !app.teams.rename(&access.organization, &team.id, &team.name, &event).await? {
             return Err(Problem::not_found());
         }
     }
-    reply::json(200, &TeamView::of(&team, access.standing.role))
+    Ok(Json(TeamView::of(&team, access.caller.role)))
 }
 
-/// Audit trail
+/// List the audit trail
 ///
-/// What admins did in the team, newest first; for those who manage it.
+/// What the team's admins did, newest first. For team admins and the organization's owner.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/audit", tag = "teams",
     params(("teamId" = String, Path), ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<AuditEntryView>), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView)))]
-pub(crate) async fn audit(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    let limit = input::limit(request)?;
-    let scope = format!("audit {}", access.team());
-    let cursor = input::query(request, "cursor");
-    let after = cursor.map(|cursor| app.cursors.open(&access.principal, &scope, cursor)).transpose()?;
-    let page = app.audit.page(&access.organization, access.team(), limit, after.as_deref()).await?;
-    let items = page.entries.iter().map(AuditEntryView::of).collect();
-    let next_cursor = page.next.map(|place| app.cursors.seal(&access.principal, &scope, &place));
-    reply::json(200, &Page { items, next_cursor })
+pub(crate) async fn audit(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    page: PageRequest,
+) -> Result<Json<Page<AuditEntryView>>, Problem> {
+    let page = page.of(&access.principal, format!("audit {}", access.team()))?;
+    let found = app.audit.page(&access.organization, access.team(), page.limit, page.after()).await?;
+    Ok(Json(page.response(found.entries.iter().map(AuditEntryView::of), found.next.as_deref())))
 }

@@ -1,8 +1,14 @@
-//! Canned responses of a team: read and filled in by its members, written by those who manage it.
+//! Templates of a team: read and rendered by its members, written by its admins.
 //!
-//! Creating is idempotent by `Idempotency-Key`; changing sets what it names.
+//! Creating is idempotent by `Idempotency-Key`; editing sets the fields of the request.
 
-use lambda_http::{Body, Request, Response};
+use axum::{
+    Router,
+    extract::{FromRef, FromRequestParts, State},
+    http::StatusCode,
+    response::NoContent,
+};
+use lambda_http::{Body, Request, Response, http::request::Parts};
 use shared_aws::{
     clients::{Aws, Secrets},
     contact::ContactBook,
@@ -12,19 +18,21 @@ use shared_aws::{
 };
 use shared_domain::{
     field::FieldError,
-    ids::{ContactId, Id, TemplateId},
+    ids::{self, ContactId, Id, TemplateId},
     segment::Segments,
     template::{CannedResponse, Template, Values},
     time::Timestamp,
 };
 use shared_http::{
-    access::{self, TeamAccess},
+    access::{TeamAccess, TeamAdmin},
     caller::Claims,
     cursor::Cursors,
-    idempotency::{self, Attempt},
-    input,
+    idempotency::Attempt,
+    json::{Json, KeyedJson},
+    page::PageRequest,
     problem::Problem,
-    reply::{self, Outcome},
+    request::{Entropy, Now, PathId},
+    serve,
     wire::{
         Page,
         problem::ProblemView,
@@ -32,10 +40,10 @@ use shared_http::{
     },
 };
 use shared_lambda::config::Environment;
-use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// What the function uses.
-#[derive(Debug)]
+/// The function's clients and settings.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     claims: Claims,
     cursors: Cursors,
@@ -46,10 +54,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads settings and the signing secret, and makes clients.
-    ///
-    /// # Errors
-    /// Every setting that is wrong, or the secret that could not be read.
+    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting, or with the
+    /// secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
@@ -60,7 +66,7 @@ impl App {
         Ok(Self::new(&Table::of(&aws, name), claims, Cursors::new(&signing)))
     }
 
-    /// Over this table.
+    /// Uses this table.
     pub fn new(table: &Table, claims: Claims, cursors: Cursors) -> Self {
         Self {
             claims,
@@ -73,191 +79,212 @@ impl App {
     }
 }
 
-/// Answers one request. `entropy` is random and tells templates of one instant apart.
-pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    let outcome = match input::route(&request) {
-        "GET /v1/teams/{teamId}/templates" => list(app, &request).await,
-        "POST /v1/teams/{teamId}/templates" => create(app, now, entropy, &request).await,
-        "GET /v1/teams/{teamId}/templates/{templateId}" => read(app, &request).await,
-        "PATCH /v1/teams/{teamId}/templates/{templateId}" => change(app, &request).await,
-        "DELETE /v1/teams/{teamId}/templates/{templateId}" => remove(app, &request).await,
-        "POST /v1/teams/{teamId}/templates/{templateId}/render" => render(app, &request).await,
-        _ => Err(Problem::not_found()),
-    };
-    reply::finish(&reply::request_id(&request), outcome)
+/// The function's routes, with their part of the OpenAPI document.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(read, update, remove))
+        .routes(routes!(render))
 }
 
-/// List canned responses
+/// The function's router.
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
+}
+
+/// Answers one request.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
+    serve::answer(&router(app.clone()), now, entropy, request).await
+}
+
+/// List templates
 ///
-/// For the team's members, those made first first.
+/// For the team's members, oldest first.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/templates", tag = "templates",
     params(("teamId" = String, Path), ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
         ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<TemplateView>), (status = 400, body = ProblemView), (status = 404, body = ProblemView)))]
-async fn list(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    let limit = input::limit(request)?;
-    let scope = format!("templates {}", access.team());
-    let cursor = input::query(request, "cursor");
-    let after = cursor.map(|cursor| app.cursors.open(&access.principal, &scope, cursor)).transpose()?;
-    let found = app.templates.page(&access.organization, access.team(), limit, after.as_deref()).await?;
-    let items = found.entries.iter().map(|entry| TemplateView::of(&entry.response)).collect();
-    let next_cursor = found.next.map(|place| app.cursors.seal(&access.principal, &scope, &place));
-    reply::json(200, &Page { items, next_cursor })
+async fn list(
+    State(app): State<App>,
+    access: TeamAccess,
+    page: PageRequest,
+) -> Result<Json<Page<TemplateView>>, Problem> {
+    let page = page.of(&access.principal, format!("templates {}", access.team()))?;
+    let found = app.templates.page(&access.organization, access.team(), page.limit, page.after()).await?;
+    let items = found.entries.iter().map(|entry| TemplateView::of(&entry.response));
+    Ok(Json(page.response(items, found.next.as_deref())))
 }
 
-/// Make a canned response
+/// Create a template
 ///
-/// By those who manage the team.
+/// For team admins and the organization's owner.
 #[utoipa::path(post, path = "/v1/teams/{teamId}/templates", tag = "templates",
     params(("teamId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NewTemplate,
     responses((status = 201, body = TemplateView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 409, description = "`template_name_taken`", body = ProblemView),
-        (status = 422, description = "An unknown merge field, or too long", body = ProblemView)))]
-async fn create(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    let wanted: NewTemplate = input::body(request)?;
+        (status = 422, description = "An unknown merge field, or a text that is too long", body = ProblemView)))]
+async fn create(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    KeyedJson { body, key }: KeyedJson<NewTemplate>,
+) -> Result<(StatusCode, Json<TemplateView>), Problem> {
     let attempt = Attempt {
         organization: &access.organization,
         principal: access.principal.clone(),
         route: format!("templates {}", access.team()),
-        key: idempotency::key(request)?,
+        key,
     };
-    if let Some(made) = attempt.recalled(&app.keys, now).await? {
-        return made_before(app, &access, &made).await;
+    if let Some(id) = attempt.recalled(&app.keys, now).await? {
+        return created_before(&app, &access, &id).await;
     }
-    let response = parse(Id::new(now, entropy), &wanted.name, &wanted.text)?;
+    let response = parse(Id::new(now, entropy), &body.name, &body.text)?;
     let key = attempt.idempotency().map(|key| (key, now));
     match app.templates.write(&access.organization, access.team(), None, &response, key).await? {
-        TemplateWrite::Done => reply::json(201, &TemplateView::of(&response)),
+        TemplateWrite::Done => Ok((StatusCode::CREATED, Json(TemplateView::of(&response)))),
         TemplateWrite::NameTaken => Err(name_taken()),
         TemplateWrite::Changed => Err(changed()),
         TemplateWrite::KeyTaken => {
-            let made = attempt.recalled(&app.keys, now).await?.ok_or_else(changed)?;
-            made_before(app, &access, &made).await
+            let id = attempt.recalled(&app.keys, now).await?.ok_or_else(changed)?;
+            created_before(&app, &access, &id).await
         }
     }
 }
 
-async fn made_before(app: &App, access: &TeamAccess, made: &str) -> Outcome {
-    let id = TemplateId::parse(made).map_err(|_| Problem::not_found())?;
+async fn created_before(
+    app: &App,
+    access: &TeamAccess,
+    id: &str,
+) -> Result<(StatusCode, Json<TemplateView>), Problem> {
+    let id = TemplateId::parse(id).map_err(|_| Problem::not_found())?;
     let entry = app.templates.get(&access.organization, access.team(), &id).await?;
-    reply::json(201, &TemplateView::of(&entry.ok_or_else(Problem::not_found)?.response))
+    let entry = entry.ok_or_else(Problem::not_found)?;
+    Ok((StatusCode::CREATED, Json(TemplateView::of(&entry.response))))
 }
 
-/// Read a canned response
+/// Read a template
 ///
 /// For the team's members.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/templates/{templateId}", tag = "templates",
     params(("teamId" = String, Path), ("templateId" = String, Path)),
     responses((status = 200, body = TemplateView), (status = 404, body = ProblemView)))]
-async fn read(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    reply::json(200, &TemplateView::of(&in_path(app, &access, request).await?.response))
+async fn read(TemplateInPath(entry): TemplateInPath) -> Json<TemplateView> {
+    Json(TemplateView::of(&entry.response))
 }
 
-/// Change a canned response
+/// The template in the path, for a caller with access to its team. `404` if the team has no such template.
+struct TemplateInPath(TemplateEntry);
+
+impl FromRequestParts<App> for TemplateInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let access = TeamAccess::from_request_parts(parts, app).await?;
+        let PathId(template) = PathId::<ids::Template>::from_request_parts(parts, app).await?;
+        find(app, &access, &template).await.map(Self)
+    }
+}
+
+async fn find(app: &App, access: &TeamAccess, template: &TemplateId) -> Result<TemplateEntry, Problem> {
+    let entry = app.templates.get(&access.organization, access.team(), template).await?;
+    entry.ok_or_else(Problem::not_found)
+}
+
+/// Edit a template
 ///
-/// By those who manage the team. What is absent stays.
+/// For team admins and the organization's owner. Absent fields keep their values.
 #[utoipa::path(patch, path = "/v1/teams/{teamId}/templates/{templateId}", tag = "templates",
     params(("teamId" = String, Path), ("templateId" = String, Path)), request_body = TemplateChange,
     responses((status = 200, body = TemplateView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
         (status = 404, body = ProblemView), (status = 409, description = "`template_name_taken`", body = ProblemView),
-        (status = 422, description = "An unknown merge field, or too long", body = ProblemView)))]
-async fn change(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
-    in_path(app, &access, request).await?; // decided before the shape of the body
-    let wanted: TemplateChange = input::body(request)?;
+        (status = 422, description = "An unknown merge field, or a text that is too long", body = ProblemView)))]
+async fn update(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    TemplateInPath(mut before): TemplateInPath,
+    Json(change): Json<TemplateChange>,
+) -> Result<Json<TemplateView>, Problem> {
+    let (organization, team) = (&access.organization, access.team());
     for _ in 0..3 {
-        let before = in_path(app, &access, request).await?;
         let old = &before.response;
-        let name = wanted.name.as_deref().unwrap_or(&old.name);
-        let response = parse(old.id.clone(), name, wanted.text.as_deref().unwrap_or(&old.text))?;
-        let written =
-            app.templates.write(&access.organization, access.team(), Some(&before), &response, None).await?;
-        match written {
-            TemplateWrite::Done => return reply::json(200, &TemplateView::of(&response)),
+        let (name, text) =
+            (change.name.as_ref().unwrap_or(&old.name), change.text.as_ref().unwrap_or(&old.text));
+        let response = parse(old.id.clone(), name, text)?;
+        match app.templates.write(organization, team, Some(&before), &response, None).await? {
+            TemplateWrite::Done => return Ok(Json(TemplateView::of(&response))),
             TemplateWrite::NameTaken => return Err(name_taken()),
             TemplateWrite::Changed | TemplateWrite::KeyTaken => {}
         }
+        before = find(&app, &access, &response.id).await?;
     }
     Err(changed())
 }
 
-/// Remove a canned response
+/// Remove a template
 ///
-/// By those who manage the team. Texts that were sent with it stay as they are.
+/// For team admins and the organization's owner. Messages that were sent with it do not change.
 #[utoipa::path(delete, path = "/v1/teams/{teamId}/templates/{templateId}", tag = "templates",
     params(("teamId" = String, Path), ("templateId" = String, Path)),
     responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]
-async fn remove(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?.manager()?;
+async fn remove(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    TemplateInPath(mut entry): TemplateInPath,
+) -> Result<NoContent, Problem> {
     for _ in 0..3 {
-        let entry = in_path(app, &access, request).await?;
         if app.templates.remove(&access.organization, access.team(), &entry).await? {
-            return reply::no_content();
+            return Ok(NoContent);
         }
+        entry = find(&app, &access, &entry.response.id).await?;
     }
     Err(changed())
 }
 
-/// Fill in a canned response
+/// Render a template
 ///
-/// For a contact of the team, with the caller as the sender: what reply and compose would send.
+/// Returns the text that a reply or a composed message with this template would have, for a contact of the team and with
+/// you as the sender.
 #[utoipa::path(post, path = "/v1/teams/{teamId}/templates/{templateId}/render", tag = "templates",
     params(("teamId" = String, Path), ("templateId" = String, Path)), request_body = Render,
     responses((status = 200, body = Rendered), (status = 400, body = ProblemView), (status = 404, body = ProblemView)))]
-async fn render(app: &App, request: &Request) -> Outcome {
-    let access = access::team(request, &app.claims, &app.members).await?;
-    let entry = in_path(app, &access, request).await?;
-    let wanted: Render = input::body(request)?;
-    let contact = ContactId::parse(&wanted.contact_id).map_err(|_| Problem::not_found())?;
+async fn render(
+    State(app): State<App>,
+    access: TeamAccess,
+    TemplateInPath(entry): TemplateInPath,
+    Json(body): Json<Render>,
+) -> Result<Json<Rendered>, Problem> {
+    let contact = ContactId::parse(&body.contact_id).map_err(|_| Problem::not_found())?;
     let contact = app.contacts.get(&access.organization, access.team(), &contact).await?;
     let contact = contact.ok_or_else(Problem::not_found)?;
     let template = Template::parse(&entry.response.text).map_err(|faults| invalid("/text", &faults))?;
-    let sender = access.standing.person();
+    let sender = access.caller.person();
     let values = Values::of(&contact.contact, &contact.custom, Some(&sender));
-    reply::json(
-        200,
-        &match template.render(&values) {
-            Ok(text) => {
-                Rendered { segments: Some(Segments::of(&text).count), text: Some(text), missing: Vec::new() }
-            }
-            Err(missing) => Rendered {
-                text: None,
-                segments: None,
-                missing: missing.iter().map(ToString::to_string).collect(),
-            },
+    Ok(Json(match template.render(&values) {
+        Ok(text) => {
+            Rendered { segments: Some(Segments::of(&text).count), text: Some(text), missing: Vec::new() }
+        }
+        Err(missing) => Rendered {
+            text: None,
+            segments: None,
+            missing: missing.iter().map(ToString::to_string).collect(),
         },
-    )
-}
-
-/// The canned response in the path.
-async fn in_path(app: &App, access: &TeamAccess, request: &Request) -> Result<TemplateEntry, Problem> {
-    let template: TemplateId = input::path_id(request, "templateId")?;
-    let entry = app.templates.get(&access.organization, access.team(), &template).await?;
-    entry.ok_or_else(Problem::not_found)
+    }))
 }
 
 fn parse(id: TemplateId, name: &str, text: &str) -> Result<CannedResponse, Problem> {
     Ok(CannedResponse::parse(id, name, text)?)
 }
 
-fn invalid(pointer: &str, faults: &[impl ToString]) -> Problem {
-    faults.iter().map(|fault| FieldError::new(pointer, fault.to_string())).collect::<Vec<_>>().into()
+fn invalid(pointer: &str, errors: &[impl ToString]) -> Problem {
+    errors.iter().map(|error| FieldError::new(pointer, error.to_string())).collect::<Vec<_>>().into()
 }
 
 fn name_taken() -> Problem {
-    Problem::new(409, "template_name_taken", "Another canned response of the team has this name.")
-        .with_error("/name", "taken")
+    Problem::new(409, "template_name_taken", "Another template of the team already has this name.")
+        .with_error("/name", "already in use")
 }
 
-/// Somebody else changed the same at this instant: the caller may ask again.
 fn changed() -> Problem {
-    Problem::changed("The canned response was changed at this instant by somebody else; try again.")
+    Problem::changed("The template was changed by another request at the same time. Try again.")
 }
-
-/// This function's part of the OpenAPI document.
-#[derive(Debug, OpenApi)]
-#[openapi(paths(list, create, read, change, remove, render))]
-pub struct Api;

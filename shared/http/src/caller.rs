@@ -5,7 +5,8 @@
 //! without an organization claim it is the deployment's default organization, if it has one. A token with a `client_id`
 //! and scopes, and neither claim, is a machine's; its organization stands in the table under the client id.
 
-use lambda_http::Request;
+use axum::extract::{FromRef, FromRequestParts};
+use lambda_http::{RequestExt, http::request::Parts};
 use shared_aws::team::Members;
 use shared_domain::ids::{OrganizationId, UserId};
 use shared_lambda::config::Environment;
@@ -106,38 +107,52 @@ impl Caller {
     }
 }
 
-/// The user who calls.
-///
-/// # Errors
-/// `403` when the token is valid and names no user of an organization.
-pub fn user(request: &Request, claims: &Claims) -> Result<UserCaller, Problem> {
-    let token = Token::of(request).ok_or_else(no_token)?;
-    let named = token.claim(&claims.organization).or(claims.default_organization.as_deref());
-    let machine = token.claim(&claims.user).is_none() && token.machine_client().is_some();
-    let organization = named.filter(|_| !machine).ok_or_else(no_user)?;
-    let user = token.claim(&claims.user).or_else(|| token.claim("sub")).ok_or_else(no_user)?;
-    let organization = OrganizationId::parse(organization).map_err(|_| no_user())?;
-    Ok(UserCaller { organization, user: UserId::parse(user).map_err(|_| no_user())? })
+/// The caller as a user. `403` for a valid token that names no user of an organization.
+impl<S> FromRequestParts<S> for UserCaller
+where
+    S: Sync,
+    Claims: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let claims = Claims::from_ref(state);
+        let token = Token::of(parts).ok_or_else(no_token)?;
+        let named = token.claim(&claims.organization).or(claims.default_organization.as_deref());
+        let machine = token.claim(&claims.user).is_none() && token.machine_client().is_some();
+        let organization = named.filter(|_| !machine).ok_or_else(no_user)?;
+        let user = token.claim(&claims.user).or_else(|| token.claim("sub")).ok_or_else(no_user)?;
+        let organization = OrganizationId::parse(organization).map_err(|_| no_user())?;
+        Ok(Self { organization, user: UserId::parse(user).map_err(|_| no_user())? })
+    }
 }
 
-/// The user or machine who calls; a machine costs a read.
-///
-/// # Errors
-/// `403` when the token is neither a user's nor that of a known machine with the scope to send.
-pub async fn any(request: &Request, claims: &Claims, members: &Members) -> Result<Caller, Problem> {
-    let refused = match user(request, claims) {
-        Ok(user) => return Ok(Caller::User(user)),
-        Err(refused) => refused,
-    };
-    let Some(token) = Token::of(request) else { return Err(refused) };
-    let Some(client) = token.machine_client().filter(|client| is_client_id(client)) else {
-        return Err(refused);
-    };
-    if !token.has_scope(SEND_SCOPE) {
-        return Err(Problem::forbidden("scope_missing", format!("the token lacks the scope {SEND_SCOPE}")));
+/// The caller as a user or a machine; a machine costs a read. `403` for any other token, and for a machine without the
+/// scope to send.
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Sync,
+    Claims: FromRef<S>,
+    Members: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let refused = match UserCaller::from_request_parts(parts, state).await {
+            Ok(user) => return Ok(Self::User(user)),
+            Err(refused) => refused,
+        };
+        let Some(token) = Token::of(parts) else { return Err(refused) };
+        let Some(client) = token.machine_client().filter(|client| is_client_id(client)) else {
+            return Err(refused);
+        };
+        if !token.has_scope(SEND_SCOPE) {
+            let detail = format!("The token does not have the scope {SEND_SCOPE}.");
+            return Err(Problem::forbidden("scope_missing", detail));
+        }
+        let organization = Members::from_ref(state).machine(client).await?.ok_or(refused)?;
+        Ok(Self::Machine(MachineCaller { organization, client: client.to_owned() }))
     }
-    let organization = members.machine(client).await?.ok_or(refused)?;
-    Ok(Caller::Machine(MachineCaller { organization, client: client.to_owned() }))
 }
 
 /// Whether it may be a client's id: printable, as RFC 6749 has it (appendix A.1), and not longer than fits into a key.
@@ -146,17 +161,17 @@ fn is_client_id(text: &str) -> bool {
 }
 
 fn no_user() -> Problem {
-    Problem::forbidden("user_required", "this token names no user of an organization")
+    Problem::forbidden("user_required", "The token does not identify a user of an organization.")
 }
 
 fn no_token() -> Problem {
-    Problem::forbidden("user_required", "the request came without a verified token")
+    Problem::forbidden("user_required", "The request has no verified token.")
 }
 
 struct Token<'a>(&'a lambda_http::aws_lambda_events::apigw::ApiGatewayRequestAuthorizerJwtDescription);
 
 impl<'a> Token<'a> {
-    fn of(request: &'a Request) -> Option<Self> {
+    fn of(request: &'a impl RequestExt) -> Option<Self> {
         gateway(request)?.authorizer.as_ref()?.jwt.as_ref().map(Self)
     }
 
@@ -179,11 +194,26 @@ impl<'a> Token<'a> {
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::request;
+    use lambda_http::{Request, request};
     use serde_json::{Value, json};
     use test_kit::{engine::Engine, gateway::Event};
 
     use super::*;
+
+    #[derive(Clone, FromRef)]
+    struct TestApp {
+        claims: Claims,
+        members: Members,
+    }
+
+    async fn user(request: Request, claims: &Claims) -> Result<UserCaller, Problem> {
+        UserCaller::from_request_parts(&mut request.into_parts().0, claims).await
+    }
+
+    async fn user_or_machine(request: Request, members: &Members) -> Result<Caller, Problem> {
+        let app = TestApp { claims: Claims::standard(), members: members.clone() };
+        Caller::from_request_parts(&mut request.into_parts().0, &app).await
+    }
 
     fn event(claims: Value) -> Event {
         Event::new("GET /v1/me", &[]).claims(claims)
@@ -200,37 +230,37 @@ mod tests {
         Claims { default_organization: Some("org_9".into()), ..Claims::standard() }
     }
 
-    #[test]
-    fn a_token_names_its_organization_and_user() {
-        let request = Event::new("GET /v1/me", &[]).user("org_1", "ada").request();
-        assert_eq!(user(&request, &Claims::standard()), Ok(caller("org_1", "ada")));
-        assert_eq!(user(&request, &with_default()), Ok(caller("org_1", "ada")), "its own comes first");
+    #[tokio::test]
+    async fn a_token_names_its_organization_and_user() {
+        let request = || Event::new("GET /v1/me", &[]).user("org_1", "ada").request();
+        assert_eq!(user(request(), &Claims::standard()).await, Ok(caller("org_1", "ada")));
+        assert_eq!(user(request(), &with_default()).await, Ok(caller("org_1", "ada")), "its own comes first");
     }
 
-    #[test]
-    fn without_a_user_claim_the_user_is_the_subject_and_the_organization_may_be_the_deployments() {
+    #[tokio::test]
+    async fn without_a_user_claim_the_user_is_the_subject_and_the_organization_may_be_the_deployments() {
         for claims in [
             json!({ "sub": "ada" }),
             json!({ "sub": "ada", "custom:user_id": "", "custom:organization_id": "" }),
             json!({ "sub": "ada", "client_id": "the-app" }),
             json!({ "sub": "ada", "azp": "the-app" }),
         ] {
-            let request = event(claims.clone()).request();
-            assert_eq!(user(&request, &with_default()), Ok(caller("org_9", "ada")), "{claims}");
-            let problem = user(&request, &Claims::standard()).unwrap_err();
+            let request = || event(claims.clone()).request();
+            assert_eq!(user(request(), &with_default()).await, Ok(caller("org_9", "ada")), "{claims}");
+            let problem = user(request(), &Claims::standard()).await.unwrap_err();
             assert_eq!((problem.status, problem.code), (403, "user_required"), "{claims}");
         }
     }
 
-    #[test]
-    fn a_user_claim_makes_a_user_of_whatever_client_it_came_by() {
+    #[tokio::test]
+    async fn a_user_claim_makes_a_user_of_whatever_client_it_came_by() {
         let claims = json!({ "sub": "client-1", "client_id": "client-1", "custom:organization_id": "org_1",
             "custom:user_id": "ada" });
-        assert_eq!(user(&event(claims).request(), &Claims::standard()), Ok(caller("org_1", "ada")));
+        assert_eq!(user(event(claims).request(), &Claims::standard()).await, Ok(caller("org_1", "ada")));
     }
 
-    #[test]
-    fn a_token_that_names_no_user_of_an_organization_is_refused() {
+    #[tokio::test]
+    async fn a_token_that_names_no_user_of_an_organization_is_refused() {
         for claims in [
             json!({}),
             json!({ "custom:organization_id": "org_1" }),
@@ -241,16 +271,16 @@ mod tests {
             json!({ "custom:organization_id": "org_1", "client_id": "client-1" }),
             json!({ "custom:organization_id": "org_1", "azp": "client-1" }),
         ] {
-            let problem = user(&event(claims.clone()).request(), &Claims::standard()).unwrap_err();
+            let problem = user(event(claims.clone()).request(), &Claims::standard()).await.unwrap_err();
             assert_eq!((problem.status, problem.code), (403, "user_required"), "{claims}");
         }
     }
 
-    #[test]
-    fn a_request_without_a_verified_token_is_refused() {
-        let problem = user(&Event::new("GET /v1/me", &[]).request(), &with_default()).unwrap_err();
+    #[tokio::test]
+    async fn a_request_without_a_verified_token_is_refused() {
+        let problem = user(Event::new("GET /v1/me", &[]).request(), &with_default()).await.unwrap_err();
         assert_eq!((problem.status, problem.code), (403, "user_required"));
-        assert_eq!(problem.detail, "the request came without a verified token");
+        assert_eq!(problem.detail, "The request has no verified token.");
     }
 
     #[test]
@@ -273,7 +303,7 @@ mod tests {
         let members = Members::new(Engine::start().await.table());
         let ask = async |client: &str| {
             let claims = json!({ "client_id": client, "scope": SEND_SCOPE });
-            any(&event(claims).request(), &Claims::standard(), &members).await
+            user_or_machine(event(claims).request(), &members).await
         };
         let longest = "a".repeat(255);
         for known in [longest.as_str(), " ~", "\u{7f}", "a\u{1f}", "é", &"a".repeat(256)] {
@@ -300,8 +330,7 @@ mod tests {
     async fn a_known_machine_with_the_scope_to_send_is_a_caller() {
         let members = Members::new(Engine::start().await.table());
         let organization = OrganizationId::parse("org_1").unwrap();
-        let claims = Claims::standard();
-        let unknown = any(&machine(Value::Null, SEND_SCOPE), &claims, &members).await.unwrap_err();
+        let unknown = user_or_machine(machine(Value::Null, SEND_SCOPE), &members).await.unwrap_err();
         assert_eq!((unknown.status, unknown.code), (403, "user_required"));
         members.put_machine("client-1", &organization).await.unwrap();
         for (listed, scope, sends) in [
@@ -313,7 +342,7 @@ mod tests {
             (json!(["openid"]), "openid", false),
             (Value::Null, "shared-inbox/send-all", false),
         ] {
-            let caller = any(&machine(listed, scope), &claims, &members).await;
+            let caller = user_or_machine(machine(listed, scope), &members).await;
             if sends {
                 let machine = MachineCaller { organization: organization.clone(), client: "client-1".into() };
                 assert_eq!(caller, Ok(Caller::Machine(machine)), "{scope}");
@@ -326,11 +355,10 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_user_is_a_caller_and_nobody_is_none() {
         let members = Members::new(Engine::start().await.table());
-        let claims = Claims::standard();
-        let request = Event::new("GET /v1/me", &[]).user("org_1", "ada").request();
-        assert_eq!(any(&request, &claims, &members).await, Ok(Caller::User(caller("org_1", "ada"))));
+        let request = || Event::new("GET /v1/me", &[]).user("org_1", "ada").request();
+        assert_eq!(user_or_machine(request(), &members).await, Ok(Caller::User(caller("org_1", "ada"))));
         for nobody in [Event::new("GET /v1/me", &[]), event(json!({ "sub": "ada" }))] {
-            let problem = any(&nobody.request(), &claims, &members).await.unwrap_err();
+            let problem = user_or_machine(nobody.request(), &members).await.unwrap_err();
             assert_eq!((problem.status, problem.code), (403, "user_required"));
         }
     }

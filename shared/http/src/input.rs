@@ -4,19 +4,14 @@ use lambda_http::{
     Request, RequestExt, aws_lambda_events::apigw::ApiGatewayV2httpRequestContext, request::RequestContext,
 };
 use serde::de::DeserializeOwned;
-use shared_domain::ids::{Id, Kind};
 
 use crate::problem::Problem;
 
-/// No body of this API needs more.
-const MAX_BODY_BYTES: usize = 64 * 1024;
-/// What a list gives unless asked.
-const DEFAULT_LIMIT: u16 = 25;
-/// The most that a list gives.
-const MAX_LIMIT: u16 = 100;
+/// No JSON body of this API needs more.
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// What the gateway says of a request; nothing for one that came another way, which the template does not offer.
-pub(crate) fn gateway(request: &Request) -> Option<&ApiGatewayV2httpRequestContext> {
+pub(crate) fn gateway(request: &impl RequestExt) -> Option<&ApiGatewayV2httpRequestContext> {
     match request.request_context_ref()? {
         RequestContext::ApiGatewayV2(context) => Some(context),
         _ => None,
@@ -28,49 +23,30 @@ pub fn route(request: &Request) -> &str {
     gateway(request).and_then(|context| context.route_key.as_deref()).unwrap_or_default()
 }
 
-/// An id in the path.
-///
-/// # Errors
-/// `404`: what is no id names nothing.
-pub fn path_id<K: Kind>(request: &Request, name: &str) -> Result<Id<K>, Problem> {
-    let parameters = request.path_parameters_ref().ok_or_else(Problem::not_found)?;
-    let text = parameters.first(name).ok_or_else(Problem::not_found)?;
-    Id::parse(text).map_err(|_| Problem::not_found())
-}
-
 /// A parameter of the query.
 pub fn query<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.query_string_parameters_ref()?.first(name)
 }
 
-/// `?limit=`.
-///
-/// # Errors
-/// `400` unless a whole number from 1 to 100.
-pub fn limit(request: &Request) -> Result<u16, Problem> {
-    let Some(text) = query(request, "limit") else { return Ok(DEFAULT_LIMIT) };
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| Problem::bad_field("?limit", "a whole number from 1 to 100"))
+pub(crate) fn too_large() -> Problem {
+    Problem::new(413, "too_large", "The body is larger than 64 KiB.")
 }
 
-/// The JSON body.
-///
-/// # Errors
-/// `413` when too large; `400` with a pointer to the field that is missing or of the wrong type.
-pub fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Problem> {
-    let bytes: &[u8] = request.body();
+/// Reads a JSON body. Errors with `413` for a body that is too large, and with `400` and a pointer for a field that is
+/// missing or has the wrong type.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.len() > MAX_BODY_BYTES {
-        return Err(Problem::new(413, "too_large", "The body is larger than 64 KiB."));
+        return Err(too_large());
     }
-    // The parser looks at no letters of what nobody asks for.
-    let text = str::from_utf8(bytes).map_err(|_| Problem::malformed("The body is not UTF-8, as JSON is."))?;
+    // serde_json does not check the UTF-8 of values that it skips.
+    let text = str::from_utf8(bytes).map_err(|_| Problem::malformed("The body is not valid UTF-8."))?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let value: Object<T> = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let said = error.inner().to_string();
-        let missing = missing_field(&said).map(|field| format!("/{field}")).unwrap_or_default();
+        let message = error.inner().to_string();
+        let missing = missing_field(&message).map(|field| format!("/{field}")).unwrap_or_default();
         Problem::bad_field(&format!("{}{missing}", pointer(error.path())), shape(error.inner()))
     })?;
-    reader.end().map_err(|_| Problem::malformed("There is something after the JSON document."))?;
+    reader.end().map_err(|_| Problem::malformed("There is more text after the JSON document."))?;
     Ok(value.0)
 }
 
@@ -145,7 +121,6 @@ fn shape(error: &serde_json::Error) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lambda_http::Body;
 
     #[derive(Debug, serde::Deserialize)]
     struct Wanted {
@@ -160,7 +135,7 @@ mod tests {
     }
 
     fn refused(text: &str) -> Problem {
-        body::<Wanted>(&Request::new(Body::from(text))).unwrap_err()
+        parse::<Wanted>(text.as_bytes()).unwrap_err()
     }
 
     #[test]
@@ -182,7 +157,7 @@ mod tests {
         for bytes in
             [&b"{\"to\":{\"number\":\"1\"},\"x\":\"\xff\"}"[..], b"{\"to\":{\"number\":\"1\"},\"\xff\":1}"]
         {
-            let problem = body::<Wanted>(&Request::new(Body::from(bytes))).unwrap_err();
+            let problem = parse::<Wanted>(bytes).unwrap_err();
             assert_eq!((problem.status, problem.code), (400, "malformed"));
         }
     }

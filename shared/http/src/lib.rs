@@ -1,16 +1,23 @@
-//! What every HTTP function shares: who calls, what came in, what goes out.
+//! What the HTTP functions share.
 //!
-//! A handler reads top to bottom: [`caller`] → [`input`] → the domain decides → a store writes → [`reply`], or a
-//! [`problem::Problem`] from any step. [`wire`] holds the shapes that travel.
+//! A function declares its routes once, with their part of the OpenAPI document, and [`serve`] runs them. Extractors in
+//! [`caller`], [`access`], [`request`], [`page`] and [`json`] read the request; a handler lists them in the order in which
+//! they can refuse it: who calls (401 and 403), what exists for the caller (404), what the caller may do (403), and the shape
+//! of the input (400). A handler returns [`json::Json`] or a [`problem::Problem`]. [`wire`] has the types of the bodies.
+
+#![allow(missing_docs, reason = "constructors, fields and variants whose names say it all")]
 
 pub mod access;
 pub mod caller;
 pub mod cursor;
 pub mod idempotency;
 pub mod input;
+pub mod json;
+pub mod page;
 pub mod problem;
 pub mod refusal;
 pub mod reply;
+pub mod request;
 pub mod serve;
 pub mod webhook;
 pub mod wire;

@@ -1,6 +1,11 @@
 //! Errors as RFC 9457 `application/problem+json`: `type` (ends in the code), `title`, `status`, `detail`, `code`,
 //! `requestId`, and the data of that error.
 
+use axum::{
+    Extension,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use serde_json::{Map, Value, json};
 use shared_aws::{clients::BucketError, table::StoreError};
 use shared_domain::field::FieldError;
@@ -62,15 +67,28 @@ impl Problem {
         Self::new(422, code, detail).with_error(pointer, detail)
     }
 
-    /// Fields of the right shape that make no sense, all at once: pointer and what is expected.
+    /// Fields with invalid values, all at once: `422`.
     pub fn invalid(errors: &[FieldError]) -> Self {
         let detail = match errors {
-            [FieldError { pointer, expected }] => format!("{pointer} makes no sense: {expected}."),
-            _ => format!("{} fields make no sense; `errors` names them.", errors.len()),
+            [FieldError { pointer, expected }] => format!("{pointer} is invalid: expected {expected}."),
+            _ => format!("{} fields are invalid. See `errors` for details.", errors.len()),
         };
         let error = |error: &FieldError| json!({ "pointer": error.pointer, "detail": error.expected });
         let errors: Vec<Value> = errors.iter().map(error).collect();
         Self::new(422, "invalid_fields", detail).with("errors", errors)
+    }
+
+    /// An error on our side: `500`. The cause is logged, never shown.
+    pub fn internal(cause: impl ToString) -> Self {
+        Self {
+            cause: Some(cause.to_string()),
+            ..Self::new(500, "internal", "Something went wrong on our side. The error has been recorded.")
+        }
+    }
+
+    /// Only admins of the team may do this: `403`.
+    pub fn admin_required() -> Self {
+        Self::forbidden("admin_required", "Only an admin of the team can do this.")
     }
 
     /// Adds a bad field.
@@ -103,6 +121,13 @@ impl Problem {
         body.insert("code".into(), self.code.into());
         body.insert("requestId".into(), request_id.into());
         Value::Object(body)
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Leaves the problem to [`crate::serve::answer`], which knows the request's id.
+    fn into_response(self) -> Response {
+        (StatusCode::from_u16(self.status).unwrap_or_default(), Extension(self)).into_response()
     }
 }
 

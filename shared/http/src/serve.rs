@@ -2,16 +2,33 @@
 
 use std::future::Future;
 
+use axum::{
+    Router,
+    body::to_bytes,
+    http::{Method, uri::PathAndQuery},
+    response::Response as RouterResponse,
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use lambda_http::{
-    Adapter, Body, Error, LambdaEvent, Request, Response, http::Uri, lambda_runtime, request::LambdaRequest,
-    service_fn, tower::ServiceExt,
+    Adapter, Body, Error, LambdaEvent, Request, RequestExt, Response, http::Uri, lambda_runtime,
+    request::LambdaRequest, service_fn, tower::ServiceExt,
 };
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use shared_domain::time::Timestamp;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    input::gateway,
+    problem::Problem,
+    reply::{self, Outcome},
+    request::{Entropy, Now},
+};
 
 /// All that may not stand in the path of a URI as it is.
 const NOT_IN_PATH: AsciiSet =
     NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'@');
+/// The same for one segment of a path.
+const NOT_IN_SEGMENT: AsciiSet = NOT_IN_PATH.add(b'/');
 /// The same for a query, whose parts stay apart.
 const NOT_IN_QUERY: AsciiSet = CONTROLS
     .add(b' ')
@@ -76,17 +93,87 @@ pub fn presentable(mut event: LambdaRequest) -> LambdaRequest {
     event
 }
 
+/// The router of a function, from its routes and its state. A request that matches no route is a `404`.
+pub fn router<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>, state: S) -> Router {
+    let not_found = async || Problem::not_found();
+    let (router, _document) = routes.split_for_parts();
+    router.fallback(not_found).method_not_allowed_fallback(not_found).with_state(state)
+}
+
+/// Answers one request by a function's routes. `entropy` is random and distinguishes ids that are created in the same
+/// millisecond.
+pub async fn answer(router: &Router, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
+    let request_id = reply::request_id(&request);
+    let mut request = at_matched_route(request);
+    request.extensions_mut().insert(Now(now));
+    request.extensions_mut().insert(Entropy(entropy));
+    let Ok(response) = router.clone().oneshot(request).await;
+    reply::finish(&request_id, outcome(response).await)
+}
+
+async fn outcome(mut response: RouterResponse) -> Outcome {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        return Err(problem);
+    }
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, usize::MAX).await.map_err(Problem::internal)?;
+    let text = String::from_utf8(bytes.into()).map_err(Problem::internal)?;
+    Ok(Response::from_parts(parts, if text.is_empty() { Body::Empty } else { Body::Text(text) }))
+}
+
+/// The request at the path that the gateway matched: its route with the parameters filled in. The path that the gateway
+/// shows may begin with a stage, and has slashes within parameters decoded.
+fn at_matched_route(mut request: Request) -> Request {
+    let Some(context) = gateway(&request) else { return request };
+    let (method, route) =
+        context.route_key.as_deref().and_then(|key| key.split_once(' ')).unwrap_or_default();
+    let parameters = request.path_parameters_ref();
+    let parameter = |name: &str| parameters.and_then(|all| all.first(name)).unwrap_or_default();
+    let segments = route.split('/').map(|segment| {
+        let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        name.map_or_else(|| segment.to_owned(), |name| encoded(parameter(name), &NOT_IN_SEGMENT))
+    });
+    let path = segments.collect::<Vec<_>>().join("/");
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let path: PathAndQuery = format!("{path}{query}").parse().unwrap_or(PathAndQuery::from_static("/"));
+    if let Ok(method) = Method::from_bytes(method.as_bytes()) {
+        *request.method_mut() = method;
+    }
+    *request.uri_mut() = path.into();
+    request
+}
+
 fn encoded(text: &str, reserved: &'static AsciiSet) -> String {
     utf8_percent_encode(text, reserved).to_string()
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::{Arc, Mutex};
+
     use lambda_http::RequestExt;
     use serde_json::json;
 
+    use axum::{extract::FromRequestParts, routing::any};
+    use test_kit::gateway::Event;
+
     use super::*;
     use crate::input::{query, route};
+
+    /// What an extractor gives for an event of the gateway.
+    pub(crate) async fn extract<S, T>(state: &S, event: &Event) -> Result<T, Problem>
+    where
+        S: Clone + Send + Sync + 'static,
+        T: FromRequestParts<S, Rejection = Problem> + Send + 'static,
+    {
+        let extracted = Arc::new(Mutex::new(None));
+        let slot = extracted.clone();
+        let handler = async move |value: Result<T, Problem>| *slot.lock().unwrap() = Some(value);
+        let (_, path) = event.route().split_once(' ').unwrap();
+        let router = Router::new().route(path, any(handler)).with_state(state.clone());
+        answer(&router, Timestamp::from_millis(0), 0, event.request()).await;
+        extracted.lock().unwrap().take().expect("the route matches")
+    }
 
     fn request(path: &str, query: &str, headers: &serde_json::Value, body: &str) -> Request {
         let http = json!({ "method": "GET", "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" });

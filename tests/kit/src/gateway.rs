@@ -84,6 +84,11 @@ impl Event {
         self
     }
 
+    /// Returns the route, as `METHOD /path/{parameter}`.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
     /// Returns the event as JSON.
     pub fn event(&self) -> Value {
         use base64::{Engine, prelude::BASE64_STANDARD};

@@ -241,7 +241,7 @@ impl Api {
             "conversations" => conversations::handle(&apps.conversations, now, request).await,
             "conversation-lock" => conversation_lock::handle(&apps.lock, now, request).await,
             "messages" => messages::handle(&apps.messages, now, entropy, request).await,
-            "openapi" => openapi::handle(&request),
+            "openapi" => openapi::handle(now, request).await,
             other => panic!("no function {other} for {route}"),
         }
     }

@@ -82,7 +82,7 @@ pub struct UploadHeaders {
 /// What is asked for with a file that will be uploaded.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ImportWish {
+pub struct ImportUpload {
     /// A file without the column `StaffId` clears the assignments of its contacts, instead of leaving them alone.
     #[serde(default)]
     pub clear_missing_assignments: bool,

@@ -28,6 +28,13 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// A list that has one page only.
+    pub fn complete(items: impl IntoIterator<Item = T>) -> Self {
+        Self { items: items.into_iter().collect(), next_cursor: None }
+    }
+}
+
 /// Somebody as others see them.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserName {

@@ -85,7 +85,7 @@ impl From<ReviewDecision> for ReviewOutcome {
 
 /// A decision about a text, to be made.
 #[derive(Debug, Deserialize, ToSchema)]
-pub struct ReviewDeciding {
+pub struct ReviewRequest {
     /// What it was.
     pub decision: ReviewDecision,
 }

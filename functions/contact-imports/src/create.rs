@@ -1,0 +1,221 @@
+//! Creating an import, from a file in the request or from one that will be uploaded.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Bytes, to_bytes},
+    extract::{FromRequest, Request, State},
+    http::{HeaderMap, StatusCode},
+};
+use shared_aws::{import::object_key, team::AuditEvent};
+use shared_domain::{
+    ids::{Id, ImportId},
+    import::{Import, ImportOptions, ImportStatus},
+    keys::TeamKey,
+    time::Timestamp,
+};
+use shared_http::{
+    access::{TeamAccess, TeamAdmin},
+    idempotency::{self, Attempt, IdempotencyKey},
+    input,
+    json::Json,
+    problem::Problem,
+    request::{Entropy, Now, Query},
+    wire::{
+        contact_import::{ImportUpload, ImportView, UploadHeaders, UploadView},
+        problem::ProblemView,
+    },
+};
+
+use crate::{App, report};
+
+/// The largest file in a request. Lambda's own limit for a request is 6 MB.
+const MAX_FILE_BYTES: usize = 5 * 1024 * 1024;
+/// How long an upload can start after the URL was returned.
+const UPLOAD_URL_TTL: Duration = Duration::from_hours(1);
+/// The content type of stored files.
+const CSV: &str = "text/csv";
+/// Other types that browsers give a CSV file, after the program that opens it.
+const OTHER_CSV_TYPES: [&str; 3] =
+    ["application/csv", "application/octet-stream", "application/vnd.ms-excel"];
+
+/// Import contacts
+///
+/// For team admins and the organization's owner. Returns the import; read its report by its id.
+///
+/// With `text/csv`, the body is the file: up to 5 MB in UTF-8. Send a file in Windows-1252 as `application/octet-stream`,
+/// because API Gateway replaces invalid UTF-8 in text. With `application/json`, the response has a presigned URL for up to
+/// 40 MB and 100,000 rows, in UTF-8 or Windows-1252; uploading the file starts the import.
+///
+/// The columns `ContactId` or `StudentId`, `FirstName`, `LastName` and `MobileNumber` are required, in any order. `OptedOut`
+/// and `StaffId` are optional; all other columns become custom fields. Rows are matched to contacts by contact id. Contacts
+/// that are not in the file do not change. Invalid rows are refused and reported, and the other rows are imported. If a
+/// contact id occurs twice, the first row creates the contact and the second one updates it. A number that has sent messages
+/// before keeps its history, opt-out and block. Two contacts can have the same number; its conversations show the contact
+/// that was written last.
+///
+/// `dryRun=true` reports the same counts and changes no contacts. It compares each row with the current contacts, so a
+/// contact id that occurs twice, far apart in the file, is counted as created twice.
+#[utoipa::path(post, path = "/v1/teams/{teamId}/contact-imports", tag = "contacts",
+    params(("teamId" = String, Path), ("dryRun" = Option<bool>, Query),
+        ("clearMissingAssignments" = Option<bool>, Query, description = "With `text/csv`: a file without the column `StaffId` clears the assignments of its contacts"),
+        ("Idempotency-Key" = Option<String>, Header)),
+    request_body(content((String = "text/csv"), (Vec<u8> = "application/octet-stream"), (ImportUpload = "application/json"))),
+    responses((status = 202, body = ImportView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
+        (status = 404, body = ProblemView), (status = 413, body = ProblemView), (status = 415, body = ProblemView),
+        (status = 422, description = "`bad_header`, `not_importable`", body = ProblemView)))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    TeamAdmin(access): TeamAdmin,
+    Now(now): Now,
+    Entropy(entropy): Entropy,
+    query: Query,
+    ImportRequest { source, key }: ImportRequest,
+) -> Result<(StatusCode, Json<ImportView>), Problem> {
+    let app = &app;
+    let (dry_run, clear) = (flag(&query, "dryRun")?, flag(&query, "clearMissingAssignments")?);
+    let clear_missing_assignments = match &source {
+        Source::File(file) => {
+            validate_file(file)?;
+            clear
+        }
+        Source::Upload(upload) => clear || upload.clear_missing_assignments,
+    };
+    let options = ImportOptions { dry_run, clear_missing_assignments };
+    let attempt = Attempt {
+        organization: &access.organization,
+        principal: access.principal.clone(),
+        route: format!("contact-imports {} {dry_run} {clear_missing_assignments}", access.team()),
+        key,
+    };
+    let import = match attempt.recalled(&app.keys, now).await? {
+        Some(id) => created_before(app, &access, &id).await?,
+        None => store(app, &access, &attempt, options, now, entropy).await?,
+    };
+    Ok((StatusCode::ACCEPTED, Json(accept_source(app, &import, &source, now).await?)))
+}
+
+async fn store(
+    app: &App,
+    access: &TeamAccess,
+    attempt: &Attempt<'_>,
+    options: ImportOptions,
+    now: Timestamp,
+    entropy: u64,
+) -> Result<Import, Problem> {
+    let by = access.caller.user.id.clone();
+    let import = Import::queued(
+        Id::new(now, entropy),
+        TeamKey { organization: &access.organization, team: access.team() },
+        by.clone(),
+        options,
+        now,
+    );
+    let event =
+        AuditEvent { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, entropy };
+    if app.imports.create(&import, &event, attempt.idempotency()).await? {
+        return Ok(import);
+    }
+    let id = attempt.recalled(&app.keys, now).await?.ok_or_else(|| {
+        Problem::changed("Another request with this Idempotency-Key is in progress. Try again.")
+    })?;
+    created_before(app, access, &id).await
+}
+
+async fn created_before(app: &App, access: &TeamAccess, id: &str) -> Result<Import, Problem> {
+    let id = ImportId::parse(id).map_err(|_| Problem::not_found())?;
+    let import = app.imports.get(&access.organization, access.team(), &id).await?;
+    import.ok_or_else(Problem::not_found)
+}
+
+/// Stores the file, or returns the URL to upload it to, until the import has started to read it.
+async fn accept_source(
+    app: &App,
+    import: &Import,
+    source: &Source,
+    now: Timestamp,
+) -> Result<ImportView, Problem> {
+    let mut view = report::view(app, import).await?;
+    if import.status != ImportStatus::Queued {
+        return Ok(view);
+    }
+    match source {
+        Source::File(file) => app.bucket.put(&object_key(import), CSV, file.to_vec(), now).await?,
+        Source::Upload(_) => {
+            let url = app.bucket.presigned_put_of_any_size(&object_key(import), CSV, UPLOAD_URL_TTL, now)?;
+            view.upload = Some(UploadView {
+                url,
+                method: "PUT",
+                headers: UploadHeaders { content_type: CSV },
+                expires_at: (now + UPLOAD_URL_TTL).to_string(),
+            });
+        }
+    }
+    Ok(view)
+}
+
+/// Where the rows come from.
+enum Source {
+    File(Bytes),
+    Upload(ImportUpload),
+}
+
+/// The body of the request, by its content type.
+pub(crate) struct ImportRequest {
+    source: Source,
+    key: Option<IdempotencyKey>,
+}
+
+impl FromRequest<App> for ImportRequest {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let is_file = is_file(&parts.headers)?;
+        let bytes = to_bytes(body, MAX_FILE_BYTES).await.map_err(|_| file_too_large())?;
+        let key = idempotency::key(&parts.headers, &bytes);
+        let source = if is_file { Source::File(bytes) } else { Source::Upload(input::parse(&bytes)?) };
+        Ok(Self { source, key: key? })
+    }
+}
+
+/// Whether the body is the file itself, by its content type. Compressed bodies are refused, so that no body can grow when it
+/// is read.
+fn is_file(headers: &HeaderMap) -> Result<bool, Problem> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    if header("content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        let detail = "Send the file without a Content-Encoding.";
+        return Err(Problem::new(415, "unsupported_encoding", detail));
+    }
+    let content_type = header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
+    let content_type = content_type.trim().to_ascii_lowercase();
+    if content_type == CSV || OTHER_CSV_TYPES.contains(&content_type.as_str()) {
+        Ok(true)
+    } else if content_type == "application/json" {
+        Ok(false)
+    } else {
+        let detail = "Send the file as text/csv, or application/json to get an upload URL.";
+        Err(Problem::new(415, "unsupported_media_type", detail))
+    }
+}
+
+fn file_too_large() -> Problem {
+    let detail = "The file is larger than 5 MB. Send application/json to get an upload URL.";
+    Problem::new(413, "too_large", detail)
+}
+
+/// The first checks of the worker, so that a file that cannot be read is refused at once.
+fn validate_file(file: &[u8]) -> Result<(), Problem> {
+    contact_import::look(file).map_err(|error| {
+        let code = if error.header { "bad_header" } else { "not_importable" };
+        Problem::new(422, code, error.reason)
+    })
+}
+
+fn flag(query: &Query, name: &str) -> Result<bool, Problem> {
+    match query.get(name) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::bad_field(&format!("?{name}"), "true or false")),
+    }
+}

@@ -1,0 +1,131 @@
+//! Extractors for what every request carries: its time, its entropy, its id, ids in the path, the query.
+//!
+//! A handler lists its extractors in the order of the answers: who calls (401 and 403), what the caller may see (404), what
+//! the caller may do (403), then the shape of the input (400).
+
+use std::{convert::Infallible, fmt};
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use lambda_http::http::request::Parts;
+use shared_domain::{
+    field::FieldError,
+    ids::{self, Id, Kind},
+    time::Timestamp,
+};
+
+use crate::problem::Problem;
+
+const MAX_SEARCH_TERM: usize = 80;
+
+/// The time of the request. Handlers never read a clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Now(pub Timestamp);
+
+/// 64 random bits for the ids that this request creates.
+#[derive(Debug, Clone, Copy)]
+pub struct Entropy(pub u64);
+
+impl<S: Sync> FromRequestParts<S> for Now {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get().copied().ok_or_else(|| Problem::internal("the request has no time"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Entropy {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get().copied().ok_or_else(|| Problem::internal("the request has no entropy"))
+    }
+}
+
+/// A kind of id that appears in paths.
+pub trait PathParameter: Kind {
+    /// The name of the parameter in the route, as in `{inboxId}`.
+    const NAME: &'static str;
+}
+
+impl PathParameter for ids::Team {
+    const NAME: &'static str = "teamId";
+}
+impl PathParameter for ids::User {
+    const NAME: &'static str = "userId";
+}
+impl PathParameter for ids::Inbox {
+    const NAME: &'static str = "inboxId";
+}
+impl PathParameter for ids::Conversation {
+    const NAME: &'static str = "conversationId";
+}
+impl PathParameter for ids::Message {
+    const NAME: &'static str = "messageId";
+}
+impl PathParameter for ids::Contact {
+    const NAME: &'static str = "contactId";
+}
+impl PathParameter for ids::Template {
+    const NAME: &'static str = "templateId";
+}
+impl PathParameter for ids::Import {
+    const NAME: &'static str = "importId";
+}
+impl PathParameter for ids::Review {
+    const NAME: &'static str = "reviewId";
+}
+
+/// An id in the path. A malformed id is a `404`: it names nothing.
+pub struct PathId<K>(pub Id<K>);
+
+impl<K> fmt::Debug for PathId<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<K: PathParameter, S: Send + Sync> FromRequestParts<S> for PathId<K> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let parameters = RawPathParams::from_request_parts(parts, state).await;
+        let parameters = parameters.map_err(|_| Problem::not_found())?;
+        let (_, text) =
+            parameters.iter().find(|(name, _)| *name == K::NAME).ok_or_else(Problem::not_found)?;
+        Ok(Self(Id::parse(text).map_err(|_| Problem::not_found())?))
+    }
+}
+
+/// The query of the request.
+#[derive(Debug, Clone, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// The first parameter of this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `?q=`, trimmed; `None` if it is blank. Errors with `422` for more than 80 characters.
+    pub fn search_term(&self) -> Result<Option<&str>, Problem> {
+        let term = self.get("q").map(str::trim).filter(|term| !term.is_empty());
+        if term.is_some_and(|term| term.chars().count() > MAX_SEARCH_TERM) {
+            return Err(FieldError::new("?q", "at most 80 characters").into());
+        }
+        Ok(term)
+    }
+
+    /// Whether the parameter is `true`.
+    pub fn is_true(&self, name: &str) -> bool {
+        self.get(name) == Some("true")
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+}
