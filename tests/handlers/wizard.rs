@@ -81,8 +81,11 @@ async fn the_first_inbox_of_a_team_opens_its_registration_and_the_second_does_no
     assert_eq!((inbox.stage, inbox.number_sid.as_deref()), (Stage::Active, owned[0]["sid"].as_str()));
     assert_eq!(inbox.voice_forwarding.unwrap().as_str(), "+12025550199");
     assert_eq!((owned.len(), owned[0]["friendly_name"].as_str()), (1, Some(id)));
-    assert_eq!(owned[0]["sms_url"], format!("{BASE}/webhooks/twilio/messages"));
-    assert_eq!(owned[0]["voice_url"], format!("{BASE}/webhooks/twilio/voice"));
+    for (field, path) in [("sms", "messages"), ("voice", "voice")] {
+        let url = json!(format!("{BASE}/webhooks/twilio/{path}#rc=5&rp=all"));
+        assert_eq!(owned[0][format!("{field}_url")], url, "retried after a 5xx response");
+        assert_eq!(owned[0][format!("{field}_fallback_url")], url);
+    }
     let members = Members::new(office.table());
     let members = members.list(&org("org_1"), &InboxId::parse(id).unwrap()).await.unwrap();
     assert_eq!(members.iter().map(|member| member.user.id.as_str()).collect::<Vec<_>>(), ["ada"]);

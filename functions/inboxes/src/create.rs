@@ -10,7 +10,7 @@ use shared_aws::{
     inbox::{Account, Bought, Completed, Reserved},
     team::AuditEvent,
 };
-use shared_carriers::twilio::{CallError, Purchase, PurchaseError};
+use shared_carriers::twilio::{CallError, Purchase, PurchaseError, with_retries};
 use shared_domain::{
     ids::{Id, InboxId},
     inbox::{Inbox, InboxKind, Stage},
@@ -220,8 +220,8 @@ async fn buy(app: &App, inbox: &Inbox, reserved: ReservedBy) -> Result<String, P
     let purchase = Purchase {
         phone_number: inbox.number.as_str().to_owned(),
         friendly_name: inbox.id.to_string(),
-        sms_url: format!("{}/webhooks/twilio/messages", app.webhooks),
-        voice_url: format!("{}/webhooks/twilio/voice", app.webhooks),
+        sms_url: with_retries(&format!("{}/webhooks/twilio/messages", app.webhooks)),
+        voice_url: with_retries(&format!("{}/webhooks/twilio/voice", app.webhooks)),
     };
     match app.carrier.buy_number(&purchase).await {
         Ok(number) => Ok(number.sid),

@@ -23,7 +23,7 @@ use shared_aws::{
 };
 use shared_carriers::{
     callback::StatusCallbacks,
-    twilio::{Client, Refusal, SendMessage, SendOutcome},
+    twilio::{Client, Refusal, SendMessage, SendOutcome, with_retries},
 };
 use shared_domain::{
     media::{Media, MediaState},
@@ -134,7 +134,9 @@ impl SendWorkflow {
             from: message.inbox_number.as_str().to_owned(),
             body: message.text.clone(),
             media_urls: message.media.iter().map(url).collect::<Result<_, _>>()?,
-            status_callback: self.callbacks.url(job.organization.as_str(), job.message.as_str()),
+            status_callback: with_retries(
+                &self.callbacks.url(job.organization.as_str(), job.message.as_str()),
+            ),
             messaging_service_sid: message.messaging_service.clone(),
         })
     }

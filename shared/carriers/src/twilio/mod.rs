@@ -57,7 +57,9 @@ pub use sid::{is_account_sid, is_call_sid, is_campaign_sid, is_message_sid, is_n
 pub use signature::{SignatureError, SignedRequest, Verifier, VerifierError};
 pub use status::{CarrierState, MessageStatus};
 pub use voice::IncomingCall;
-pub use webhook::{EMPTY_TWIML, InboundMessage, Media, OptOutType, StatusCallback, WebhookError};
+pub use webhook::{
+    EMPTY_TWIML, InboundMessage, Media, OptOutType, StatusCallback, WebhookError, with_retries,
+};
 
 /// Maximum length of a webhook form in bytes. Twilio's longest text (1600 characters of at most 12 encoded
 /// bytes) with ten media URLs takes less than half of it.

@@ -24,9 +24,9 @@ pub struct Purchase {
     pub phone_number: String,
     /// The name at Twilio, at most 64 characters.
     pub friendly_name: String,
-    /// The webhook for messages.
+    /// The webhook for messages, also the fallback when it fails. Use [`super::with_retries`].
     pub sms_url: String,
-    /// The webhook for calls.
+    /// The webhook for calls, also the fallback when it fails.
     pub voice_url: String,
 }
 
@@ -85,7 +85,7 @@ impl Client {
 }
 
 impl Purchase {
-    fn fields(&self) -> [(&'static str, &str); 6] {
+    fn fields(&self) -> [(&'static str, &str); 10] {
         [
             ("PhoneNumber", &self.phone_number),
             ("FriendlyName", &self.friendly_name),
@@ -93,6 +93,10 @@ impl Purchase {
             ("SmsMethod", "POST"),
             ("VoiceUrl", &self.voice_url),
             ("VoiceMethod", "POST"),
+            ("SmsFallbackUrl", &self.sms_url),
+            ("SmsFallbackMethod", "POST"),
+            ("VoiceFallbackUrl", &self.voice_url),
+            ("VoiceFallbackMethod", "POST"),
         ]
     }
 }

@@ -27,9 +27,14 @@ pub struct MessagingService {
 }
 
 impl Client {
-    /// Creates a service whose numbers keep their own webhooks.
+    /// Creates a service whose numbers keep their own webhooks, and which sends texts as they are: with smart
+    /// encoding, Twilio would replace characters, and a lost answer could not be matched by its text.
     pub async fn create_service(&self, friendly_name: &str) -> Result<MessagingService, CallError> {
-        let fields = [("FriendlyName", friendly_name), ("UseInboundWebhookOnNumber", "true")];
+        let fields = [
+            ("FriendlyName", friendly_name),
+            ("UseInboundWebhookOnNumber", "true"),
+            ("SmartEncoding", "false"),
+        ];
         let request = self.request(Method::POST, &self.messaging_url("Services")).form(&fields);
         call::read::<ServiceWire>(request).await?.into_service().ok_or(CallError::Unknown)
     }

@@ -85,7 +85,7 @@ async fn missing_properties_of_a_number_are_absent() {
 }
 
 #[tokio::test]
-async fn a_purchase_request_is_as_recorded() {
+async fn a_purchase_request_is_as_recorded_with_both_fallbacks() {
     let server = Server::start([answer(201, fixture_text("number_purchase_response_201.json"))]).await;
     assert_eq!(managing(&server.base_url).buy_number(&purchase()).await, Ok(owned()));
     let request = &server.requests()[0];
@@ -93,7 +93,12 @@ async fn a_purchase_request_is_as_recorded() {
     assert_eq!(request.uri.to_string(), format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json"));
     assert_eq!(request.headers["authorization"], KEY);
     assert_eq!(request.headers["content-type"], "application/x-www-form-urlencoded");
-    assert_eq!(request.body, fixture_text("number_purchase_request.form"));
+    let recorded = fixture_text("number_purchase_request.form");
+    let fallback = |kind, path| {
+        let url = format!("https%3A%2F%2Fhooks.example.com%2Ftwilio%2F{path}");
+        format!("&{kind}FallbackUrl={url}&{kind}FallbackMethod=POST")
+    };
+    assert_eq!(request.body, recorded + &fallback("Sms", "messages") + &fallback("Voice", "voice"));
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn the_numbers_of_a_service_keep_their_webhooks() {
     let request = &server.requests()[0];
     assert_eq!((request.method.clone(), request.uri.to_string()), (Method::POST, "/v1/Services".into()));
     assert_eq!(request.headers["authorization"], KEY);
-    assert_eq!(request.body, "FriendlyName=Team+1&UseInboundWebhookOnNumber=true");
+    assert_eq!(request.body, "FriendlyName=Team+1&UseInboundWebhookOnNumber=true&SmartEncoding=false");
 }
 
 #[tokio::test]
