@@ -246,3 +246,19 @@ fn figures_in_prose_are_those_of_the_code() {
         assert!(read(source).contains(line), "{source} has {line:?}, as {page} says");
     }
 }
+
+#[test]
+fn every_path_in_the_documentation_exists() {
+    let folders = ["tests/", "shared/", "functions/", "infra/", "docs/"];
+    let mut missing = Vec::new();
+    for page in pages() {
+        let text = read(&page);
+        let prose: String = text.split("```").step_by(2).collect();
+        for path in prose.split('`').skip(1).step_by(2).filter(|code| !code.contains([' ', '<', '*'])) {
+            if folders.iter().any(|folder| path.starts_with(folder)) && !Path::new(ROOT).join(path).exists() {
+                missing.push(format!("{page}: {path}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
