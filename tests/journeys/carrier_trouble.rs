@@ -91,7 +91,7 @@ async fn a_text_that_is_too_much_for_the_carrier_now_is_sent_later_once_and_befo
         let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
         id(&ben.post("/v1/messages", body).await)
     };
-    let tried_again = || stack.log().matches("comes again").count();
+    let tried_again = || stack.log().matches("queue_message_retry").count();
     let storm = carrier.storm("rate-limit").await;
     let before = tried_again();
     let first = compose("First").await;

@@ -73,8 +73,10 @@ async fn what_cannot_be_sent_ends_among_the_dead_letters_holds_up_nobody_and_can
         poison.push(operator.queues("SendQueueUrl", &group, body).await);
     }
     let tries = |id: &str| {
+        let failed =
+            |line: &str| line.contains("queue_message_retry") || line.contains("queue_message_unreadable");
         let log = stack.log();
-        log.lines().filter(|line| line.contains(id) && line.contains("comes again")).count()
+        log.lines().filter(|line| line.contains(id) && failed(line)).count()
     };
     eventually("the sender has met it", PATIENCE, async || (tries(&poison[0]) > 0).then_some(())).await;
 
