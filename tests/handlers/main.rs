@@ -1,25 +1,24 @@
-//! Handlers on recorded events: replies and rows out, each event also twice and out of order. The table is a real engine
-//! in this process, the carrier is the simulator; only a store that is down is made up, by a port where nobody listens.
+//! Tests of the functions on recorded events. The table is an engine in the test process and the carrier is the simulator.
+//! Events are also delivered twice, out of order, and to hosts that crash.
 
-#![allow(clippy::unwrap_used, reason = "all of it is a test, its steps that several tests share as well")]
+#![allow(clippy::unwrap_used, reason = "a test may panic, and so may the steps that tests share")]
 
-mod delivery;
-mod inbound;
-mod inbox_sweep;
-mod keywords;
-mod media;
-mod office;
-mod reconcile;
+mod delivery_status;
+mod inbound_sms;
+mod inbound_voice;
+mod inbox_creation;
+mod inbox_reconcile;
+mod inboxes;
+mod media_copy;
+mod messages;
+mod opt_out_reviews;
+mod outbound_send;
+mod outbox_relay;
 mod registration;
-mod relay;
-mod relay_notices;
-mod reviews;
-mod sender;
-mod shelf;
-mod stage;
-mod submission;
+mod registration_check;
+mod registration_poll;
+mod registration_status;
+mod registrations;
+mod send_reconcile;
 mod teams;
 mod templates;
-mod texts_out;
-mod voice;
-mod wizard;

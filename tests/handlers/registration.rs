@@ -1,115 +1,96 @@
-//! `registration-status`, `registration-check` and `registration-poll`: from an event, or from nobody's word, to a turn.
-
-mod check;
-mod poll;
-mod status;
+//! A team with a submitted registration, for the tests of `registration-status`, `registration-check` and
+//! `registration-poll`.
 
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use axum::{Json, Router, extract::State, http::StatusCode};
-use base64::{Engine, prelude::BASE64_STANDARD};
-use registration_poll::Tally;
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared_aws::{
-    clients::{Aws, EventStreamsLogin, RegistrationJob, RegistrationQueue},
+    clients::RegistrationJob,
     inbox::Inboxes,
     notification::Notices,
-    registration::{PendingRegistration, Registrations, Submitted},
-    team::{AuditEvent, Members},
+    registration::{PendingRegistration, Submitted},
+    team::AuditEvent,
 };
-use shared_carriers::twilio::{Client, Credentials, signature::sign_json};
 use shared_domain::{
-    ids::UserId,
-    membership::{Role, TeamRole},
-    notice::{Notification, NotificationKind},
-    registration::{
-        CampaignEvent, CampaignSubmission, CampaignUpdate, CarrierReason, Registration, RegistrationStatus,
-        StepSource, TimelineStep,
-    },
+    membership::Role,
+    notice::Notification,
+    registration::{CampaignSubmission, Registration, RegistrationStatus, StepSource, TimelineStep},
     time::Timestamp,
-    user::User,
 };
-use shared_http::webhook::EventsLogin;
-use test_kit::{gateway::Event, queue::FakeQueue as Queue};
+use shared_lambda::clock::now;
+use test_kit::{TestApp, build, queue::FakeQueue};
 
-use crate::stage::{ACCOUNT, BASE, Stage, TOKEN, json as body_of, now, verifier};
+pub(crate) const ROUTE: &str = "POST /webhooks/twilio/registrations";
+pub(crate) const USER: &str = "events";
+pub(crate) const PASSWORD: &str = "Pa55word";
+pub(crate) const SERVICE: &str = "MGaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub(crate) const CAMPAIGN: &str = "QEaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub(crate) const BATCH: &str = include_str!("../fixtures/twilio/events_batch_two.json");
+pub(crate) const APPROVED: &str = include_str!("../fixtures/twilio/events_campaign_approved.json");
+pub(crate) const FAILURE: &str = include_str!("../fixtures/twilio/events_campaign_failure.json");
+pub(crate) const NUMBER: &str = include_str!("../fixtures/twilio/events_number_registration_successful.json");
+pub(crate) const BRAND: &str = include_str!("../fixtures/twilio/events_brand_failure.json");
+pub(crate) const RECORD_IN_REVIEW: &str = include_str!("../fixtures/twilio/usa2p_fetch_in_progress.json");
+pub(crate) const RECORD_VERIFIED: &str = include_str!("../fixtures/twilio/usa2p_fetch_verified.json");
+pub(crate) const RECORD_FAILED: &str = include_str!("../fixtures/twilio/usa2p_fetch_failed.json");
+/// The time of the recorded events and campaigns: 2026-11-22T10:00:00Z.
+pub(crate) const RECORDED: i64 = 1_795_341_600_000;
 
-const NOWHERE: &str = "http://127.0.0.1:9";
-const ROUTE: &str = "POST /webhooks/twilio/registrations";
-const USER: &str = "events";
-const PASSWORD: &str = "Pa55word";
-const SERVICE: &str = "MGaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const CAMPAIGN: &str = "QEaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const BATCH: &str = include_str!("../fixtures/twilio/events_batch_two.json");
-const APPROVED: &str = include_str!("../fixtures/twilio/events_campaign_approved.json");
-const FAILURE: &str = include_str!("../fixtures/twilio/events_campaign_failure.json");
-const NUMBER: &str = include_str!("../fixtures/twilio/events_number_registration_successful.json");
-const BRAND: &str = include_str!("../fixtures/twilio/events_brand_failure.json");
-const RECORD_IN_REVIEW: &str = include_str!("../fixtures/twilio/usa2p_fetch_in_progress.json");
-const RECORD_VERIFIED: &str = include_str!("../fixtures/twilio/usa2p_fetch_verified.json");
-const RECORD_FAILED: &str = include_str!("../fixtures/twilio/usa2p_fetch_failed.json");
-/// When the recorded events happened and the recorded campaigns changed: 2026-11-22T10:00:00Z.
-const RECORDED: i64 = 1_795_341_600_000;
-
-/// Seconds after the recorded instant.
-fn at(seconds: i64) -> Timestamp {
+/// Returns a time this many seconds after the recorded time.
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(RECORDED + seconds * 1000)
 }
 
-/// A server that answers everything alike and remembers what it was asked.
-#[derive(Clone)]
-struct Stub {
-    url: String,
+/// A carrier that gives every request the same answer.
+#[derive(Debug, Clone)]
+pub(crate) struct FixedCarrier {
+    pub(crate) url: String,
     answer: Arc<Mutex<(u16, Value)>>,
-    asked: Arc<Mutex<Vec<Value>>>,
+    requests: Arc<Mutex<usize>>,
 }
 
-impl Stub {
-    async fn open(status: u16, answer: Value) -> Self {
+impl FixedCarrier {
+    pub(crate) async fn start(status: u16, answer: Value) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let stub = Self { url, answer: Arc::new(Mutex::new((status, answer))), asked: Arc::default() };
-        let hear = async |State(stub): State<Self>, body: String| stub.hear(&body);
-        let router = Router::new().fallback(hear).with_state(stub.clone());
+        let carrier = Self { url, answer: Arc::new(Mutex::new((status, answer))), requests: Arc::default() };
+        let respond = async |State(carrier): State<Self>| carrier.respond();
+        let router = Router::new().fallback(respond).with_state(carrier.clone());
         tokio::spawn(async { axum::serve(listener, router).await });
-        stub
+        carrier
     }
 
-    fn hear(&self, body: &str) -> (StatusCode, Json<Value>) {
-        self.asked.lock().unwrap().push(serde_json::from_str(body).unwrap_or_default());
+    fn respond(&self) -> (StatusCode, Json<Value>) {
+        *self.requests.lock().unwrap() += 1;
         let (status, answer) = self.answer.lock().unwrap().clone();
         (StatusCode::from_u16(status).unwrap(), Json(answer))
     }
 
-    fn says(&self, status: u16, answer: Value) {
+    pub(crate) fn set_answer(&self, status: u16, answer: Value) {
         *self.answer.lock().unwrap() = (status, answer);
     }
 
-    fn asked(&self) -> Vec<Value> {
-        self.asked.lock().unwrap().clone()
+    /// Returns how many requests came.
+    pub(crate) fn requests(&self) -> usize {
+        *self.requests.lock().unwrap()
     }
 }
 
-/// The registration queue there, or nowhere.
-fn at_queue(url: &str) -> RegistrationQueue {
-    RegistrationQueue::new(&Aws::loopback(url), format!("{url}/queue"))
-}
-
-fn jobs(queue: &Queue) -> Vec<RegistrationJob> {
+pub(crate) fn jobs(queue: &FakeQueue) -> Vec<RegistrationJob> {
     queue.bodies().iter().map(|body| RegistrationJob::parse(body).unwrap()).collect()
 }
 
-/// A stage whose team has submitted its campaign, a day before the recorded instant.
-async fn submitted() -> Stage {
-    let stage = Stage::set().await;
-    let (organization, team) = (stage.organization(), &stage.account.team.id);
-    admit(&stage, "ada", Role::Admin).await;
-    admit(&stage, "bob", Role::Member).await;
-    let registrations = registrations(&stage);
+/// Starts with a team that submitted its campaign a day before the recorded time.
+pub(crate) async fn start_with_submission() -> TestApp {
+    let test = TestApp::start().await;
+    let (organization, team) = (test.organization(), &test.team.id);
+    add_user(&test, "ada", Role::Admin).await;
+    add_user(&test, "bob", Role::Member).await;
+    let registrations = test.registrations();
     registrations.remember_service(organization, team, SERVICE).await.unwrap();
     let from = registrations.get(organization, team).await.unwrap();
     let details = CampaignSubmission {
@@ -130,7 +111,7 @@ async fn submitted() -> Stage {
         source: StepSource::User,
         codes: Vec::new(),
         detail: None,
-        by: Some(stage.user.id.clone()),
+        by: Some(test.user.id.clone()),
     };
     let submitted = Submitted {
         submission: &details,
@@ -139,58 +120,47 @@ async fn submitted() -> Stage {
         as_of,
         step: &step,
     };
-    let deed = AuditEvent {
-        actor: &stage.user.id,
+    let event = AuditEvent {
+        actor: &test.user.id,
         action: "registration.submit",
         target: team.as_str(),
         at: as_of,
         entropy: 1,
     };
-    assert!(registrations.submitted(organization, team, &from, submitted, &deed, None).await.unwrap());
-    stage
+    assert!(registrations.submitted(organization, team, &from, submitted, &event, None).await.unwrap());
+    test
 }
 
-async fn admit(stage: &Stage, user: &str, role: Role) {
-    let user = User {
-        id: UserId::parse(user).unwrap(),
-        name: user.into(),
-        email: format!("{user}@clinic.example"),
-        owner: false,
-    };
-    let role = TeamRole { team: stage.account.team.id.clone(), role };
-    Members::new(stage.table()).put_role(stage.organization(), &user, &role).await.unwrap();
+pub(crate) async fn add_user(test: &TestApp, user: &str, role: Role) {
+    test.add_user(test.organization(), &build::user(user), &[(test.team.id.as_str(), role)]).await;
 }
 
-fn registrations(stage: &Stage) -> Registrations {
-    Registrations::new(stage.table())
+pub(crate) async fn registration(test: &TestApp) -> Registration {
+    test.registrations().get(test.organization(), &test.team.id).await.unwrap()
 }
 
-async fn registration(stage: &Stage) -> Registration {
-    registrations(stage).get(stage.organization(), &stage.account.team.id).await.unwrap()
-}
-
-/// Where the registration stands, in its own row and in the team's, which agree.
-async fn status(stage: &Stage) -> RegistrationStatus {
-    let account = Inboxes::new(stage.table());
-    let account = account.account(stage.organization(), &stage.account.inbox.id).await.unwrap().unwrap();
-    let registration = registration(stage).await.status;
+/// Returns the registration status. Asserts that the registration and the team agree.
+pub(crate) async fn status(test: &TestApp) -> RegistrationStatus {
+    let inboxes = Inboxes::new(test.table());
+    let account = inboxes.account(test.organization(), &test.inbox.id).await.unwrap().unwrap();
+    let registration = registration(test).await.status;
     assert_eq!(account.team.registration, registration);
     registration
 }
 
-/// The timeline without the submission, oldest first.
-async fn steps(stage: &Stage) -> Vec<TimelineStep> {
-    let (organization, team) = (stage.organization(), &stage.account.team.id);
-    let mut steps = registrations(stage).timeline(organization, team).await.unwrap();
+/// Returns the timeline without the submission, oldest first.
+pub(crate) async fn steps(test: &TestApp) -> Vec<TimelineStep> {
+    let (organization, team) = (test.organization(), &test.team.id);
+    let mut steps = test.registrations().timeline(organization, team).await.unwrap();
     steps.retain(|step| step.source != StepSource::User);
     steps.reverse();
     steps
 }
 
-async fn notices(stage: &Stage) -> Vec<Notification> {
-    Notices::new(stage.table()).overdue(now() + Duration::from_hours(24)).await.unwrap()
+pub(crate) async fn notifications(test: &TestApp) -> Vec<Notification> {
+    Notices::new(test.table()).overdue(now() + Duration::from_hours(24)).await.unwrap()
 }
 
-async fn waiting(stage: &Stage) -> Vec<PendingRegistration> {
-    registrations(stage).pending().await.unwrap()
+pub(crate) async fn pending(test: &TestApp) -> Vec<PendingRegistration> {
+    test.registrations().pending().await.unwrap()
 }

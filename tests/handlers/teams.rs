@@ -1,6 +1,7 @@
 //! `teams`: teams, their members, notification settings, the audit trail, and `GET /v1/me`.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -12,51 +13,46 @@ use aws_sdk_dynamodb::{
 };
 use serde_json::{Value, json};
 use shared_aws::{
-    conversation::{Acquired, Locks, Renewed},
-    inbox::Inboxes,
-    messaging::{Inbound, InboundText},
+    conversation::{Acquired, Locks, Renewed, Unread},
+    messaging::Inbound,
     table::Table,
-    team::{Members, Teams},
+    team::Members,
 };
 use shared_domain::{
-    ids::{ConversationId, InboxId},
+    ids::ConversationId,
     inbox::{Inbox, InboxKind, Stage},
     keys::ConversationKey,
     lock::LockPolicy,
-    membership::{Membership, Role},
-    phone::PhoneNumber,
+    membership::Role,
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
-    user::UserRef,
 };
 use shared_http::{caller::Claims, cursor::Cursors};
+use shared_lambda::clock::{self, now};
 use teams::{App, handle};
-use test_kit::{engine::TABLE, gateway::Event};
-
-use crate::{
-    office::{Office, org, team, user},
-    stage::{json as body_of, now},
-    wizard::pointers,
+use test_kit::{
+    TestApp, build,
+    build::{organization_id, team_id, user_id},
+    engine::TABLE,
+    gateway::{Event, pointers, status_and_json},
 };
 
-fn app(office: &Office) -> App {
-    app_over(&office.table())
+fn app(test: &TestApp) -> App {
+    app_over(&test.table())
 }
 
 fn app_over(table: &Table) -> App {
     App::new(table, Claims::standard(), Cursors::new("secret"))
 }
 
-async fn ask(app: &App, event: &Event) -> (u16, Value) {
-    ask_at(app, event, now()).await
+async fn call(app: &App, event: &Event) -> (u16, Value) {
+    call_at(app, event, now()).await
 }
 
-async fn ask_at(app: &App, event: &Event, at: Timestamp) -> (u16, Value) {
-    let answer = handle(app, at, shared_lambda::clock::entropy(), event.request()).await;
-    let mut body = body_of(&answer);
-    body.as_object_mut().map(|body| body.remove("requestId"));
-    (answer.status().as_u16(), body)
+async fn call_at(app: &App, event: &Event, at: Timestamp) -> (u16, Value) {
+    let answer = handle(app, at, clock::entropy(), event.request()).await;
+    status_and_json(&answer)
 }
 
 fn new_team(who: &str, name: &str) -> Event {
@@ -83,7 +79,7 @@ fn read(who: &str, team: &str, user: &str) -> Event {
 }
 
 async fn me(app: &App, who: &str) -> Value {
-    let (status, me) = ask(app, &Event::new("GET /v1/me", &[]).user("org_1", who)).await;
+    let (status, me) = call(app, &Event::new("GET /v1/me", &[]).user("org_1", who)).await;
     assert_eq!(status, 200, "{me}");
     me
 }
@@ -93,152 +89,147 @@ fn accounts(me: &Value) -> Vec<&str> {
     accounts.iter().map(|account| account["inboxId"].as_str().unwrap()).collect()
 }
 
-/// A member as `PUT` wants them.
-fn person(role: &str, name: &str) -> Value {
+/// Returns the body that adds a member.
+fn member_body(role: &str, name: &str) -> Value {
     json!({ "role": role, "name": name, "email": format!("{}@clinic.example", name.to_lowercase()) })
 }
 
-/// An inbox of a team, with these members.
-async fn inbox(office: &Office, id: &str, of: &str, kind: InboxKind, members: &[&str]) -> Inbox {
+/// Adds an inbox with these members to a team.
+async fn inbox(test: &TestApp, id: &str, team: &str, kind: InboxKind, members: &[&str]) -> Inbox {
     let serial: u32 = id.bytes().map(u32::from).sum();
     let inbox = Inbox {
-        organization: org("org_1"),
-        id: InboxId::parse(id).unwrap(),
-        team: team(of),
+        id: build::inbox_id(id),
+        team: team_id(team),
         kind,
         name: format!("Name of {id}"),
-        color: "#336699".into(),
         api_code: id.to_owned(),
-        number: PhoneNumber::from_carrier(&format!("+1202555{serial:04}")).unwrap(),
-        number_sid: None,
-        voice_forwarding: None,
-        creator: None,
-        stage: Stage::Active,
+        number: build::number(&format!("+1202555{serial:04}")),
+        ..build::inbox()
     };
-    Inboxes::new(office.table()).put(&inbox).await.unwrap();
+    test.add_inbox(&inbox).await;
     for member in members {
-        let user = UserRef { id: user(member), name: member.to_uppercase() };
-        let membership = Membership { inbox: inbox.id.clone(), kind, team: team(of), user };
-        Members::new(office.table()).add(&org("org_1"), &membership).await.unwrap();
+        test.add_member(&inbox, &build::user_ref(member, &member.to_uppercase())).await;
     }
     inbox
 }
 
-/// A text comes in; its conversation.
-async fn texted(office: &Office, inbox: &Inbox, serial: u32) -> ConversationId {
-    let from = PhoneNumber::from_carrier(&format!("+1415555{serial:04}")).unwrap();
-    let text = InboundText {
-        carrier: "twilio",
-        carrier_id: format!("SM{}{serial:08}", inbox.id),
-        from: from.clone(),
-        text: "hello".into(),
-        media: Vec::new(),
-    };
-    Inbound::new(office.table()).receive(inbox, &text, now()).await.unwrap();
+/// Receives a message and returns its conversation.
+async fn receive(test: &TestApp, inbox: &Inbox, serial: u32) -> ConversationId {
+    let from = build::number(&format!("+1415555{serial:04}"));
+    let text = build::inbound_text(&from, &format!("SM{}{serial:08}", inbox.id), "hello");
+    Inbound::new(test.table()).receive(inbox, &text, now()).await.unwrap();
     ConversationId::of(&inbox.id, &from)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn teams_are_made_by_the_owner_alone_and_once_by_a_key() {
-    let office = Office::set().await;
-    let app = app(&office);
-    let before = office.rows().await;
+async fn only_the_owner_creates_teams_and_once_per_idempotency_key() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let before = test.engine.keys().await;
     for who in ["ada", "bob", "nobody"] {
-        assert_eq!(ask(&app, &new_team(who, "West")).await.0, 403, "{who}");
+        assert_eq!(call(&app, &new_team(who, "West")).await.0, 403, "{who}");
     }
     for (body, status, pointer) in [(json!({}), 400, "/name"), (json!({ "name": " " }), 422, "/name")] {
         let event = Event::new("POST /v1/teams", &[]).user("org_1", "olga").json(&body);
-        let (told, problem) = ask(&app, &event).await;
+        let (told, problem) = call(&app, &event).await;
         assert_eq!((told, pointers(&problem)), (status, vec![pointer]));
     }
-    assert_eq!(office.rows().await, before);
+    assert_eq!(test.engine.keys().await, before);
     let event = new_team("olga", " West ").header("idempotency-key", "k-1");
-    let (one, other) = tokio::join!(ask(&app, &event), ask(&app, &event));
+    let (one, other) = tokio::join!(call(&app, &event), call(&app, &event));
     assert_eq!((one.0, &one.1["name"]), (201, &json!("West")), "{}", one.1);
     assert_eq!((&one.1["registrationStatus"], &one), (&json!("not_started"), &other));
-    assert_eq!(ask(&app, &event).await, one);
+    assert_eq!(call(&app, &event).await, one);
     let reused = new_team("olga", "East").header("idempotency-key", "k-1");
-    let (status, problem) = ask(&app, &reused).await;
+    let (status, problem) = call(&app, &reused).await;
     assert_eq!((status, &problem["code"]), (422, &json!("idempotency_key_reused")));
-    let (_, all) = ask(&app, &Event::new("GET /v1/teams", &[]).user("org_1", "olga")).await;
+    let (_, all) = call(&app, &Event::new("GET /v1/teams", &[]).user("org_1", "olga")).await;
     let names: Vec<_> = all["items"].as_array().unwrap().iter().map(|team| &team["name"]).collect();
     assert_eq!(names.len(), 3, "{names:?}");
-    let (_, own) = ask(&app, &Event::new("GET /v1/teams", &[]).user("org_1", "bob")).await;
+    let (_, own) = call(&app, &Event::new("GET /v1/teams", &[]).user("org_1", "bob")).await;
     assert_eq!(own["items"].as_array().unwrap().len(), 1);
     assert_eq!((&own["items"][0]["teamId"], &own["items"][0]["role"]), (&json!("team_1"), &json!("member")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_owner_pages_through_all_teams() {
-    let office = Office::set().await;
-    let app = app(&office);
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
     for name in ["c", "d", "e"] {
-        assert_eq!(ask(&app, &new_team("olga", name)).await.0, 201);
+        assert_eq!(call(&app, &new_team("olga", name)).await.0, 201);
     }
     let page = |query: String| Event::new("GET /v1/teams", &[]).user("org_1", "olga").query(&query);
     let (mut seen, mut query) = (Vec::new(), "limit=2".to_owned());
     for _ in 0..5 {
-        let (status, found) = ask(&app, &page(query.clone())).await;
+        let (status, found) = call(&app, &page(query.clone())).await;
         assert_eq!(status, 200, "{found}");
         seen.extend(found["items"].as_array().unwrap().iter().map(|team| team["teamId"].to_string()));
         let Some(cursor) = found["nextCursor"].as_str() else { break };
         let theirs = Event::new("GET /v1/teams", &[]).user("org_2", "zoe").query(&format!("cursor={cursor}"));
-        assert_eq!(ask(&app, &theirs).await.0, 400, "another's");
+        assert_eq!(call(&app, &theirs).await.0, 400, "the cursor of another user");
         query = format!("limit=2&cursor={cursor}");
     }
-    let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
+    let distinct: BTreeSet<_> = seen.iter().collect();
     assert_eq!((seen.len(), distinct.len()), (5, 5), "{seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_admin_adds_members_and_only_the_owner_makes_and_removes_admins() {
-    let office = Office::set().await;
-    let app = app(&office);
-    let (status, added) = ask(&app, &put("ada", "team_1", "gus", &person("member", "Gus"))).await;
+async fn admins_add_members_and_only_the_owner_appoints_and_removes_admins() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let (status, added) = call(&app, &put("ada", "team_1", "gus", &member_body("member", "Gus"))).await;
     let gus = json!({ "userId": "gus", "name": "Gus", "email": "gus@clinic.example", "role": "member" });
     assert_eq!((status, &added), (200, &gus));
-    assert_eq!(ask(&app, &put("ada", "team_1", "gus", &json!({ "role": "member" }))).await.1, gus, "again");
+    assert_eq!(call(&app, &put("ada", "team_1", "gus", &json!({ "role": "member" }))).await.1, gus, "again");
     let admin = json!({ "role": "admin" });
     let member = json!({ "role": "member" });
     for (who, event) in [
-        ("made", put("ada", "team_1", "gus", &admin)),
-        ("made of nobody", put("ada", "team_1", "ida", &person("admin", "Ida"))),
-        ("demoted by another", put("ada", "team_1", "ada", &member)),
+        ("appointed", put("ada", "team_1", "gus", &admin)),
+        ("added as an admin", put("ada", "team_1", "ida", &member_body("admin", "Ida"))),
+        ("demoted", put("ada", "team_1", "ada", &member)),
         ("removed", remove("ada", "team_1", "ada")),
     ] {
-        let (status, problem) = ask(&app, &event).await;
+        let (status, problem) = call(&app, &event).await;
         assert_eq!((status, &problem["code"]), (403, &json!("owner_required")), "{who}");
     }
-    let (status, problem) = ask(&app, &put("bob", "team_1", "ida", &person("member", "Ida"))).await;
+    let (status, problem) = call(&app, &put("bob", "team_1", "ida", &member_body("member", "Ida"))).await;
     assert_eq!((status, &problem["code"]), (403, &json!("admin_required")));
-    let (status, made) = ask(&app, &put("olga", "team_1", "gus", &admin)).await;
-    assert_eq!((status, &made["role"], &made["name"]), (200, &json!("admin"), &json!("Gus")));
-    assert_eq!(ask(&app, &put("gus", "team_1", "ida", &person("member", "Ida"))).await.0, 200, "he may now");
-    assert_eq!(ask(&app, &put("olga", "team_1", "gus", &member)).await.1["role"], "member");
-    assert_eq!(ask(&app, &put("gus", "team_1", "jo", &person("member", "Jo"))).await.0, 403, "no more");
-    assert_eq!(ask(&app, &remove("olga", "team_1", "ada")).await.0, 204);
-    assert_eq!(ask(&app, &read("olga", "team_1", "ada")).await.0, 404);
+    let (status, created) = call(&app, &put("olga", "team_1", "gus", &admin)).await;
+    assert_eq!((status, &created["role"], &created["name"]), (200, &json!("admin"), &json!("Gus")));
+    assert_eq!(
+        call(&app, &put("gus", "team_1", "ida", &member_body("member", "Ida"))).await.0,
+        200,
+        "now allowed"
+    );
+    assert_eq!(call(&app, &put("olga", "team_1", "gus", &member)).await.1["role"], "member");
+    assert_eq!(
+        call(&app, &put("gus", "team_1", "jo", &member_body("member", "Jo"))).await.0,
+        403,
+        "no longer allowed"
+    );
+    assert_eq!(call(&app, &remove("olga", "team_1", "ada")).await.0, 204);
+    assert_eq!(call(&app, &read("olga", "team_1", "ada")).await.0, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn addresses_are_shown_to_those_who_manage_the_team() {
-    let office = Office::set().await;
-    let app = app(&office);
+async fn email_addresses_are_shown_to_admins_and_the_owner() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
     let list = |who: &str| of_team("GET /v1/teams/{teamId}/members", who, "team_1");
     for (who, shown) in [("ada", true), ("olga", true), ("bob", false)] {
-        let (status, found) = ask(&app, &list(who)).await;
+        let (status, found) = call(&app, &list(who)).await;
         let found = found["items"].as_array().unwrap();
         let names: Vec<_> = found.iter().map(|member| member["userId"].as_str().unwrap()).collect();
         assert_eq!((status, names), (200, vec!["ada", "bob"]));
         assert!(found.iter().all(|member| member.get("email").is_some() == shown), "{who}");
-        assert_eq!(ask(&app, &read(who, "team_1", "ada")).await.1.get("email").is_some(), shown, "{who}");
+        assert_eq!(call(&app, &read(who, "team_1", "ada")).await.1.get("email").is_some(), shown, "{who}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_new_in_the_organization_needs_a_name_and_an_address() {
-    let office = Office::set().await;
-    let (app, before) = (app(&office), office.rows().await);
+async fn a_new_user_needs_a_name_and_an_email_address() {
+    let test = TestApp::with_two_teams().await;
+    let (app, before) = (app(&test), test.engine.keys().await);
     for (body, status, expected) in [
         (json!({ "role": "member" }), 422, vec!["/name", "/email"]),
         (json!({ "role": "member", "name": " ", "email": "gus" }), 422, vec!["/name", "/email"]),
@@ -246,92 +237,96 @@ async fn who_is_new_in_the_organization_needs_a_name_and_an_address() {
         (json!({ "name": "Gus", "email": "gus@clinic.example" }), 400, vec!["/role"]),
         (json!({ "role": "owner" }), 400, vec!["/role"]),
     ] {
-        let (told, problem) = ask(&app, &put("ada", "team_1", "gus", &body)).await;
+        let (told, problem) = call(&app, &put("ada", "team_1", "gus", &body)).await;
         assert_eq!((told, pointers(&problem)), (status, expected), "{body}");
     }
-    let (status, problem) = ask(&app, &put("ada", "team_1", "g#s", &person("member", "Gus"))).await;
+    let (status, problem) = call(&app, &put("ada", "team_1", "g#s", &member_body("member", "Gus"))).await;
     assert_eq!((status, pointers(&problem)), (422, vec!["?userId"]));
-    assert_eq!(office.rows().await, before);
-    let (status, known) = ask(&app, &put("ada", "team_1", "cyn", &json!({ "role": "member" }))).await;
+    assert_eq!(test.engine.keys().await, before);
+    let (status, known) = call(&app, &put("ada", "team_1", "cyn", &json!({ "role": "member" }))).await;
     assert_eq!((status, &known["email"]), (200, &json!("cyn@clinic.example")), "known from another team");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_name_spreads_to_other_teams_and_inboxes_and_is_given_by_who_manages_all_of_them() {
-    let office = Office::set().await;
-    let app = app(&office);
-    let members = Members::new(office.table());
-    let front = inbox(&office, "inb_front", "team_1", InboxKind::Shared, &["bob"]).await;
+async fn a_new_name_appears_in_all_teams_and_inboxes_and_requires_rights_in_all_of_them() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let members = Members::new(test.table());
+    let front = inbox(&test, "inb_front", "team_1", InboxKind::Shared, &["bob"]).await;
     let named = async |inbox: &Inbox| {
-        let found = members.membership(&org("org_1"), &inbox.id, &user("bob")).await.unwrap();
+        let found = members.membership(&organization_id("org_1"), &inbox.id, &user_id("bob")).await.unwrap();
         found.unwrap().user.name
     };
-    let (status, _) = ask(&app, &put("ada", "team_1", "bob", &person("member", "Robert"))).await;
-    assert_eq!((status, named(&front).await.as_str()), (200, "Robert"), "of one team alone");
-    assert_eq!(ask(&app, &put("olga", "team_2", "bob", &json!({ "role": "member" }))).await.0, 200);
-    let back = inbox(&office, "inb_back", "team_2", InboxKind::Shared, &["bob"]).await;
+    let (status, _) = call(&app, &put("ada", "team_1", "bob", &member_body("member", "Robert"))).await;
+    assert_eq!((status, named(&front).await.as_str()), (200, "Robert"), "a member of only this team");
+    assert_eq!(call(&app, &put("olga", "team_2", "bob", &json!({ "role": "member" }))).await.0, 200);
+    let back = inbox(&test, "inb_back", "team_2", InboxKind::Shared, &["bob"]).await;
     for admin in [
-        put("ada", "team_1", "bob", &person("member", "Rob")),
-        put("dan", "team_2", "bob", &person("member", "Rob")),
+        put("ada", "team_1", "bob", &member_body("member", "Rob")),
+        put("dan", "team_2", "bob", &member_body("member", "Rob")),
     ] {
-        let (status, problem) = ask(&app, &admin).await;
+        let (status, problem) = call(&app, &admin).await;
         assert_eq!((status, &problem["code"]), (403, &json!("owner_required")));
     }
     let same = json!({ "role": "member", "name": "Robert", "email": "robert@clinic.example" });
-    assert_eq!(ask(&app, &put("ada", "team_1", "bob", &same)).await.0, 200, "nothing of it changes");
-    let (status, _) = ask(&app, &put("olga", "team_2", "bob", &person("member", "Rob"))).await;
+    assert_eq!(call(&app, &put("ada", "team_1", "bob", &same)).await.0, 200, "nothing changes");
+    let (status, _) = call(&app, &put("olga", "team_2", "bob", &member_body("member", "Rob"))).await;
     assert_eq!(status, 200);
     assert_eq!((named(&front).await.as_str(), named(&back).await.as_str()), ("Rob", "Rob"));
     for of in ["team_1", "team_2"] {
-        let (_, shown) = ask(&app, &read("olga", of, "bob")).await;
+        let (_, shown) = call(&app, &read("olga", of, "bob")).await;
         let expected = (&json!("Rob"), &json!("rob@clinic.example"), &json!("member"));
         assert_eq!((&shown["name"], &shown["email"], &shown["role"]), expected, "{of}");
     }
     assert_eq!(me(&app, "bob").await["user"]["name"], "Rob");
-    let (status, _) = ask(&app, &put("ada", "team_1", "olga", &json!({ "role": "member" }))).await;
+    let (status, _) = call(&app, &put("ada", "team_1", "olga", &json!({ "role": "member" }))).await;
     assert_eq!(status, 200);
-    let (status, _) = ask(&app, &put("ada", "team_1", "olga", &person("member", "Mallory"))).await;
-    assert_eq!(status, 403, "the owner's name is her own");
-    assert_eq!(me(&app, "olga").await["user"]["owner"], true, "and she stays it");
+    let (status, _) = call(&app, &put("ada", "team_1", "olga", &member_body("member", "Mallory"))).await;
+    assert_eq!(status, 403, "admins cannot rename the owner");
+    assert_eq!(me(&app, "olga").await["user"]["owner"], true, "she is still the owner");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
-    let office = Office::set().await;
-    let app = app(&office);
-    office.person("org_1", "bob", false, &[("team_2", Role::Member)]).await;
-    let front = inbox(&office, "inb_front", "team_1", InboxKind::Shared, &["bob", "ada"]).await;
-    let back = inbox(&office, "inb_back", "team_2", InboxKind::Shared, &["bob", "cyn"]).await;
-    let (locks, policy) = (Locks::new(office.table()), LockPolicy::default());
-    let bob = UserRef { id: user("bob"), name: "Bob".into() };
-    let organization = org("org_1");
+async fn a_removed_member_immediately_has_no_access_and_no_lock() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    test.add_user(&organization_id("org_1"), &build::user("bob"), &[("team_2", Role::Member)]).await;
+    let front = inbox(&test, "inb_front", "team_1", InboxKind::Shared, &["bob", "ada"]).await;
+    let back = inbox(&test, "inb_back", "team_2", InboxKind::Shared, &["bob", "cyn"]).await;
+    let (locks, policy) = (Locks::new(test.table()), LockPolicy::default());
+    let bob = build::user_ref("bob", "Bob");
+    let organization = organization_id("org_1");
     let mut held = Vec::new();
     for inbox in [&front, &back] {
-        let conversation = texted(&office, inbox, 1).await;
-        let thread =
+        let conversation = receive(&test, inbox, 1).await;
+        let key_of_conversation =
             ConversationKey { organization: &organization, inbox: &inbox.id, conversation: &conversation };
-        let Acquired::Held(lease) = locks.acquire(thread, &bob, now(), &policy).await.unwrap() else {
-            panic!("free")
+        let Acquired::Held(lease) = locks.acquire(key_of_conversation, &bob, now(), &policy).await.unwrap()
+        else {
+            panic!("the lock is free")
         };
         held.push((inbox.id.clone(), conversation, lease.token));
     }
-    let taken = async |place: usize, who: &str| {
+    let can_acquire = async |place: usize, who: &str| {
         let (inbox, conversation, _) = &held[place];
-        let thread = ConversationKey { organization: &organization, inbox, conversation };
-        let person = UserRef { id: user(who), name: who.into() };
-        matches!(locks.acquire(thread, &person, now(), &policy).await.unwrap(), Acquired::Held(_))
+        let key_of_conversation = ConversationKey { organization: &organization, inbox, conversation };
+        let member_body = build::user_ref(who, who);
+        matches!(
+            locks.acquire(key_of_conversation, &member_body, now(), &policy).await.unwrap(),
+            Acquired::Held(_)
+        )
     };
-    assert!(!taken(0, "ada").await && !taken(1, "cyn").await, "bob holds both");
-    let before = office.rows().await;
-    assert_eq!(ask(&app, &remove("ada", "team_1", "bob")).await.0, 204);
-    assert!(taken(0, "ada").await, "at once");
-    assert!(!taken(1, "cyn").await, "the other team's is left alone");
+    assert!(!can_acquire(0, "ada").await && !can_acquire(1, "cyn").await, "bob holds both");
+    let before = test.engine.keys().await;
+    assert_eq!(call(&app, &remove("ada", "team_1", "bob")).await.0, 204);
+    assert!(can_acquire(0, "ada").await, "immediately");
+    assert!(!can_acquire(1, "cyn").await, "the lock of the other team is kept");
     let (inbox, conversation, token) = &held[0];
-    let thread = ConversationKey { organization: &organization, inbox, conversation };
-    let renewed = locks.renew(thread, &bob.id, *token, true, now(), &policy).await.unwrap();
+    let key_of_conversation = ConversationKey { organization: &organization, inbox, conversation };
+    let renewed = locks.renew(key_of_conversation, &bob.id, *token, true, now(), &policy).await.unwrap();
     assert!(matches!(renewed, Renewed::Lost(_)), "{renewed:?}");
 
-    let gone: Vec<_> = before.difference(&office.rows().await).cloned().collect();
+    let gone: Vec<_> = before.difference(&test.engine.keys().await).cloned().collect();
     let of_team_one = [
         "org_1#USER#bob inb_front",
         "org_1#USER#bob team_1",
@@ -339,51 +334,56 @@ async fn who_is_removed_has_no_access_and_holds_no_lock_from_that_instant() {
         "org_1#team_1 USER#bob",
     ];
     assert_eq!(gone, of_team_one);
-    let him = me(&app, "bob").await;
-    assert_eq!((accounts(&him), him["teams"].as_array().unwrap().len()), (vec!["inb_back"], 1));
-    assert_eq!(ask(&app, &read("bob", "team_1", "ada")).await.0, 404, "an outsider by now");
+    let bob = me(&app, "bob").await;
+    assert_eq!((accounts(&bob), bob["teams"].as_array().unwrap().len()), (vec!["inb_back"], 1));
+    assert_eq!(call(&app, &read("bob", "team_1", "ada")).await.0, 404, "no longer a member");
 
-    let after = office.rows().await;
+    let after = test.engine.keys().await;
     for who in ["bob", "nobody"] {
-        assert_eq!(ask(&app, &remove("ada", "team_1", who)).await.0, 204, "{who}");
+        assert_eq!(call(&app, &remove("ada", "team_1", who)).await.0, 204, "{who}");
     }
-    assert_eq!(office.rows().await, after, "nothing is done, and nothing told, a second time");
+    assert_eq!(test.engine.keys().await, after, "a second removal changes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removal_that_broke_off_anywhere_is_done_to_its_end_when_it_is_asked_for_again() {
-    let (organization, bob) = (org("org_1"), UserRef { id: user("bob"), name: "Bob".into() });
-    for through in 0.. {
-        let office = Office::set().await;
-        let front = inbox(&office, "inb_front", "team_1", InboxKind::Shared, &["bob", "ada"]).await;
-        let (locks, policy) = (Locks::new(office.table()), LockPolicy::default());
-        let conversation = texted(&office, &front, 1).await;
-        let thread =
+async fn wherever_a_removal_crashes_a_retry_completes_it() {
+    let (organization, bob) = (organization_id("org_1"), build::user_ref("bob", "Bob"));
+    for requests in 0.. {
+        let test = TestApp::with_two_teams().await;
+        let front = inbox(&test, "inb_front", "team_1", InboxKind::Shared, &["bob", "ada"]).await;
+        let (locks, policy) = (Locks::new(test.table()), LockPolicy::default());
+        let conversation = receive(&test, &front, 1).await;
+        let key_of_conversation =
             ConversationKey { organization: &organization, inbox: &front.id, conversation: &conversation };
-        locks.acquire(thread, &bob, now(), &policy).await.unwrap();
-        let (status, _) = ask(&app_over(&office.mortal(through)), &remove("ada", "team_1", "bob")).await;
-        assert!(status == 204 || status >= 500, "{through}: {status}");
-        assert_eq!(ask(&app(&office), &remove("ada", "team_1", "bob")).await.0, 204, "{through}");
-        let rows = office.rows().await;
-        let stays = ["org_1#USER#bob USER", "org_1#LOCKS#bob LOCKS"]; // the user, and an empty set of locks
+        locks.acquire(key_of_conversation, &bob, now(), &policy).await.unwrap();
+        let (status, _) =
+            call(&app_over(&test.engine.crashing_table(requests)), &remove("ada", "team_1", "bob")).await;
+        assert!(status == 204 || status >= 500, "{requests}: {status}");
+        assert_eq!(call(&app(&test), &remove("ada", "team_1", "bob")).await.0, 204, "{requests}");
+        let keys = test.engine.keys().await;
+        let stays = ["org_1#USER#bob USER", "org_1#LOCKS#bob LOCKS"]; // the user and their empty set of locks
         let left: Vec<_> =
-            rows.iter().filter(|row| row.contains("bob") && !stays.contains(&row.as_str())).collect();
-        assert_eq!(left, Vec::<&String>::new(), "{through}");
-        assert_eq!(rows.iter().filter(|row| row.contains("#AUDIT")).count(), 1, "{through}: told once");
-        let ada = UserRef { id: user("ada"), name: "Ada".into() };
-        let taken = locks.acquire(thread, &ada, now(), &policy).await.unwrap();
-        assert!(matches!(taken, Acquired::Held(_)), "{through}: {taken:?}");
+            keys.iter().filter(|key| key.contains("bob") && !stays.contains(&key.as_str())).collect();
+        assert_eq!(left, Vec::<&String>::new(), "{requests}");
+        assert_eq!(
+            keys.iter().filter(|key| key.contains("#AUDIT")).count(),
+            1,
+            "{requests}: one audit event"
+        );
+        let ada = build::user_ref("ada", "Ada");
+        let can_acquire = locks.acquire(key_of_conversation, &ada, now(), &policy).await.unwrap();
+        assert!(matches!(can_acquire, Acquired::Held(_)), "{requests}: {can_acquire:?}");
         if status == 204 {
-            assert!(through > 5, "{through}");
+            assert!(requests > 5, "{requests}");
             break;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn outsiders_find_no_team_whatever_they_ask() {
-    let office = Office::set().await;
-    let (app, before) = (app(&office), office.rows().await);
+async fn outsiders_get_404_on_every_route_of_a_team() {
+    let test = TestApp::with_two_teams().await;
+    let (app, before) = (app(&test), test.engine.keys().await);
     let settings = json!({});
     for (organization, who) in [("org_1", "dan"), ("org_1", "nobody"), ("org_2", "zoe")] {
         let parameters = [("teamId", "team_1"), ("userId", "bob")];
@@ -399,46 +399,46 @@ async fn outsiders_find_no_team_whatever_they_ask() {
             "PUT /v1/teams/{teamId}/notification-settings",
         ] {
             let event = Event::new(route, &parameters).user(organization, who).json(&settings);
-            assert_eq!(ask(&app, &event).await.0, 404, "{route} {who}");
+            assert_eq!(call(&app, &event).await.0, 404, "{route} {who}");
         }
     }
     for who in ["ada", "olga"] {
-        assert_eq!(ask(&app, &of_team("GET /v1/teams/{teamId}", who, "team_none")).await.0, 404, "{who}");
+        assert_eq!(call(&app, &of_team("GET /v1/teams/{teamId}", who, "team_none")).await.0, 404, "{who}");
     }
     let theirs = of_team("GET /v1/teams/{teamId}", "olga", "team_9");
-    assert_eq!(ask(&app, &theirs).await.0, 404, "of another organization");
-    assert_eq!(office.rows().await, before);
+    assert_eq!(call(&app, &theirs).await.0, 404, "of another organization");
+    assert_eq!(test.engine.keys().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn members_read_their_team_and_those_who_manage_it_name_it() {
-    let office = Office::set().await;
-    let app = app(&office);
+async fn members_read_their_team_and_admins_rename_it() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
     let rename = |who: &str, name: &str| {
         of_team("PATCH /v1/teams/{teamId}", who, "team_1").json(&json!({ "name": name }))
     };
-    assert_eq!(ask(&app, &rename("bob", "Mine")).await.0, 403);
-    let (status, problem) = ask(&app, &rename("ada", "")).await;
+    assert_eq!(call(&app, &rename("bob", "Mine")).await.0, 403);
+    let (status, problem) = call(&app, &rename("ada", "")).await;
     assert_eq!((status, pointers(&problem)), (422, vec!["/name"]));
-    assert_eq!(ask(&app, &rename("ada", "Reception")).await.1["name"], "Reception");
-    let (status, shown) = ask(&app, &of_team("GET /v1/teams/{teamId}", "bob", "team_1")).await;
+    assert_eq!(call(&app, &rename("ada", "Reception")).await.1["name"], "Reception");
+    let (status, shown) = call(&app, &of_team("GET /v1/teams/{teamId}", "bob", "team_1")).await;
     assert_eq!((status, &shown["name"], &shown["role"]), (200, &json!("Reception"), &json!("member")));
     assert_eq!(me(&app, "bob").await["teams"][0]["name"], "Reception");
-    let owned = ask(&app, &of_team("GET /v1/teams/{teamId}", "olga", "team_1")).await.1;
+    let owned = call(&app, &of_team("GET /v1/teams/{teamId}", "olga", "team_1")).await.1;
     assert_eq!(owned["role"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn notification_settings_come_back_as_they_were_chosen() {
-    let office = Office::set().await;
-    let app = app(&office);
+async fn notification_settings_are_returned_as_they_were_saved() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
     let get = |who: &str| of_team("GET /v1/teams/{teamId}/notification-settings", who, "team_1");
     let set = |who: &str, body: &Value| {
         of_team("PUT /v1/teams/{teamId}/notification-settings", who, "team_1").json(body)
     };
     let off = json!({ "enabled": false, "recipients": [] });
     let unset = json!({ "optOutChanged": off, "unknownContact": off, "contactAdded": off });
-    assert_eq!(ask(&app, &get("ada")).await, (200, unset.clone()));
+    assert_eq!(call(&app, &get("ada")).await, (200, unset.clone()));
     let wanted = json!({
         "optOutChanged": { "enabled": true, "recipients": [" desk@clinic.example ", "DESK@clinic.example", "a@b.example"] },
         "unknownContact": { "enabled": false, "recipients": ["kept@clinic.example"] },
@@ -449,10 +449,10 @@ async fn notification_settings_come_back_as_they_were_chosen() {
         "unknownContact": { "enabled": false, "recipients": ["kept@clinic.example"] },
         "contactAdded": off,
     });
-    assert_eq!(ask(&app, &set("ada", &wanted)).await, (200, chosen.clone()));
-    assert_eq!(ask(&app, &get("olga")).await, (200, chosen.clone()));
+    assert_eq!(call(&app, &set("ada", &wanted)).await, (200, chosen.clone()));
+    assert_eq!(call(&app, &get("olga")).await, (200, chosen.clone()));
     for event in [get("bob"), set("bob", &unset)] {
-        assert_eq!(ask(&app, &event).await.0, 403);
+        assert_eq!(call(&app, &event).await.0, 403);
     }
     let many: Vec<_> = (0..21).map(|n| format!("u{n}@clinic.example")).collect();
     let bad = json!({
@@ -460,7 +460,7 @@ async fn notification_settings_come_back_as_they_were_chosen() {
         "unknownContact": { "enabled": true, "recipients": ["a@b.example", "nobody", "a b@c.example"] },
         "contactAdded": { "enabled": false, "recipients": many },
     });
-    let (status, problem) = ask(&app, &set("ada", &bad)).await;
+    let (status, problem) = call(&app, &set("ada", &bad)).await;
     let all = [
         "/optOutChanged/recipients",
         "/unknownContact/recipients/1",
@@ -468,41 +468,45 @@ async fn notification_settings_come_back_as_they_were_chosen() {
         "/contactAdded/recipients",
     ];
     assert_eq!((status, pointers(&problem)), (422, all.to_vec()));
-    let (status, problem) = ask(&app, &set("ada", &json!({ "optOutChanged": off }))).await;
+    let (status, problem) = call(&app, &set("ada", &json!({ "optOutChanged": off }))).await;
     assert_eq!((status, pointers(&problem)), (400, vec!["/unknownContact"]));
-    assert_eq!(ask(&app, &get("ada")).await.1, chosen, "what was refused changed nothing");
+    assert_eq!(call(&app, &get("ada")).await.1, chosen, "a refused change has no effect");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_trail_shows_the_deeds_newest_first_page_by_page() {
-    let office = Office::set().await;
-    let app = app(&office);
-    let begin = now();
+async fn the_audit_trail_lists_changes_newest_first_in_pages() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let start = now();
     let off = json!({ "enabled": false, "recipients": [] });
     let settings = json!({ "optOutChanged": off, "unknownContact": off, "contactAdded": off });
-    let deeds = [
-        put("ada", "team_1", "gus", &person("member", "Gus")),
+    let changes = [
+        put("ada", "team_1", "gus", &member_body("member", "Gus")),
         of_team("PATCH /v1/teams/{teamId}", "olga", "team_1").json(&json!({ "name": "Reception" })),
         of_team("PUT /v1/teams/{teamId}/notification-settings", "ada", "team_1").json(&settings),
         remove("ada", "team_1", "gus"),
         put("ada", "team_1", "bob", &json!({ "role": "member" })),
     ];
-    for (seconds, event) in (0..).zip(&deeds) {
-        let (status, told) = ask_at(&app, event, begin + Duration::from_secs(seconds)).await;
+    for (seconds, event) in (0..).zip(&changes) {
+        let (status, told) = call_at(&app, event, start + Duration::from_secs(seconds)).await;
         assert!(status < 300, "{told}");
     }
-    assert_eq!(ask(&app, &put("bob", "team_1", "ida", &person("member", "Ida"))).await.0, 403, "no deed");
+    assert_eq!(
+        call(&app, &put("bob", "team_1", "ida", &member_body("member", "Ida"))).await.0,
+        403,
+        "a refused change"
+    );
     let page = |who: &str, query: &str| of_team("GET /v1/teams/{teamId}/audit", who, "team_1").query(query);
     let (mut seen, mut query, mut cursors) = (Vec::new(), "limit=2".to_owned(), Vec::new());
     loop {
-        let (status, found) = ask(&app, &page("ada", &query)).await;
+        let (status, found) = call(&app, &page("ada", &query)).await;
         assert_eq!(status, 200, "{found}");
         seen.extend(found["items"].as_array().unwrap().clone());
         let Some(cursor) = found["nextCursor"].as_str() else { break };
         query = format!("limit=2&cursor={cursor}");
         cursors.push(cursor.to_owned());
     }
-    let told: Vec<_> = seen
+    let entries: Vec<_> = seen
         .iter()
         .map(|entry| ["userId", "action", "target"].map(|field| entry[field].as_str().unwrap()))
         .collect();
@@ -513,34 +517,33 @@ async fn the_audit_trail_shows_the_deeds_newest_first_page_by_page() {
         ["olga", "team.edit", "team_1"],
         ["ada", "member.put", "gus"],
     ];
-    assert_eq!(told, expected);
-    assert_eq!(seen[4]["at"], begin.to_string());
+    assert_eq!(entries, expected);
+    assert_eq!(seen[4]["at"], start.to_string());
     assert_eq!(cursors.len(), 2);
     let own = format!("cursor={}", cursors[0]);
     for (what, event) in [
-        ("another's", page("olga", &own)),
-        ("another list's", Event::new("GET /v1/teams", &[]).user("org_1", "ada").query(&own)),
-        ("made up", page("ada", "cursor=AAAA")),
+        ("of another user", page("olga", &own)),
+        ("of another list", Event::new("GET /v1/teams", &[]).user("org_1", "ada").query(&own)),
+        ("invented", page("ada", "cursor=AAAA")),
     ] {
-        assert_eq!(ask(&app, &event).await.0, 400, "{what}");
+        assert_eq!(call(&app, &event).await.0, 400, "{what}");
     }
     let admit = put("olga", "team_2", "ada", &json!({ "role": "admin" }));
-    assert_eq!(ask(&app, &admit).await.0, 200);
+    assert_eq!(call(&app, &admit).await.0, 200);
     let elsewhere = of_team("GET /v1/teams/{teamId}/audit", "ada", "team_2").query(&own);
-    assert_eq!(ask(&app, &elsewhere).await.0, 400, "another team's");
-    assert_eq!(ask(&app, &page("ada", "limit=0")).await.0, 400);
-    assert_eq!(ask(&app, &page("bob", "")).await.0, 403);
+    assert_eq!(call(&app, &elsewhere).await.0, 400, "of another team");
+    assert_eq!(call(&app, &page("ada", "limit=0")).await.0, 400);
+    assert_eq!(call(&app, &page("bob", "")).await.0, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_inbox_is_shown_while_its_team_may_send_and_it_is_in_use() {
+async fn an_inbox_is_listed_while_its_team_is_approved_and_it_is_active() {
     use RegistrationStatus::{Approved, NotStarted, Pending, Rejected, Suspended};
-    let office = Office::set().await;
-    let app = app(&office);
-    let mut front = inbox(&office, "inb_front", "team_1", InboxKind::Shared, &["bob"]).await;
-    inbox(&office, "inb_other", "team_1", InboxKind::Shared, &["ada"]).await;
-    inbox(&office, "inb_bob", "team_1", InboxKind::Personal, &["bob"]).await;
-    let teams = Teams::new(office.table());
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let mut front = inbox(&test, "inb_front", "team_1", InboxKind::Shared, &["bob"]).await;
+    inbox(&test, "inb_other", "team_1", InboxKind::Shared, &["ada"]).await;
+    inbox(&test, "inb_bob", "team_1", InboxKind::Personal, &["bob"]).await;
     for (registration, shown) in [
         (NotStarted, false),
         (Pending, false),
@@ -549,59 +552,60 @@ async fn an_inbox_is_shown_while_its_team_may_send_and_it_is_in_use() {
         (Rejected, false),
         (Approved, true),
     ] {
-        let front = Team { id: team("team_1"), name: "Front".into(), registration, messaging_service: None };
-        teams.put(&org("org_1"), &front).await.unwrap();
+        test.add_team(&organization_id("org_1"), &Team { registration, ..build::team() }).await;
         let expected = if shown { vec!["inb_bob", "inb_front"] } else { vec!["inb_bob"] };
         assert_eq!(accounts(&me(&app, "bob").await), expected, "{registration:?}");
     }
-    let him = me(&app, "bob").await;
+    let bob = me(&app, "bob").await;
     let account = json!({
         "inboxId": "inb_front", "kind": "shared", "name": "Name of inb_front", "color": "#336699",
         "phoneNumber": front.number.as_str(), "apiCode": "inb_front", "teamId": "team_1", "unreadCount": 0,
     });
-    assert_eq!(him["accounts"][1], account);
+    assert_eq!(bob["accounts"][1], account);
     let who = json!({ "userId": "bob", "name": "BOB", "email": "bob@clinic.example", "owner": false });
-    assert_eq!(him["user"], who);
-    assert_eq!(him["teams"], json!([{ "teamId": "team_1", "name": "Front", "role": "member" }]));
+    assert_eq!(bob["user"], who);
+    assert_eq!(bob["teams"], json!([{ "teamId": "team_1", "name": "Front", "role": "member" }]));
     for stage in [Stage::Retired, Stage::Creating] {
         front.stage = stage;
-        Inboxes::new(office.table()).put(&front).await.unwrap();
+        test.add_inbox(&front).await;
         assert_eq!(accounts(&me(&app, "bob").await), ["inb_bob"], "{stage:?}");
     }
-    assert_eq!(accounts(&me(&app, "olga").await), Vec::<&str>::new(), "the owner is no member");
+    assert_eq!(accounts(&me(&app, "olga").await), Vec::<&str>::new(), "the owner is not a member");
     let stranger = Event::new("GET /v1/me", &[]).user("org_1", "nobody");
-    assert_eq!(ask(&app, &stranger).await.0, 403);
+    assert_eq!(call(&app, &stranger).await.0, 403);
     let nobody = Event::new("GET /v1/me", &[]).claims(json!({ "sub": "2f1c" }));
-    assert_eq!(ask(&app, &nobody).await.0, 403);
+    assert_eq!(call(&app, &nobody).await.0, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unread_conversations_are_counted_and_one_less_when_one_is_opened() {
-    let office = Office::set().await;
-    let app = app(&office);
-    let back = inbox(&office, "inb_back", "team_2", InboxKind::Shared, &["cyn"]).await;
-    let other = inbox(&office, "inb_other", "team_2", InboxKind::Shared, &["cyn"]).await;
+async fn opening_a_conversation_decrements_the_unread_count() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let back = inbox(&test, "inb_back", "team_2", InboxKind::Shared, &["cyn"]).await;
+    let other = inbox(&test, "inb_other", "team_2", InboxKind::Shared, &["cyn"]).await;
     let count = async |at: Timestamp| {
         let event = Event::new("GET /v1/me", &[]).user("org_1", "cyn");
-        let (_, me) = ask_at(&app, &event, at).await;
+        let (_, me) = call_at(&app, &event, at).await;
         let accounts = me["accounts"].as_array().unwrap().clone();
         accounts.iter().map(|account| account["unreadCount"].as_u64().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(count(now()).await, [0, 0]);
-    let first = texted(&office, &back, 1).await;
+    let first = receive(&test, &back, 1).await;
     for serial in [2, 3] {
-        texted(&office, &back, serial).await;
+        receive(&test, &back, serial).await;
     }
-    texted(&office, &other, 1).await;
+    receive(&test, &other, 1).await;
     assert_eq!(count(now()).await, [3, 1], "conversations");
-    let organization = org("org_1");
-    let thread = ConversationKey { organization: &organization, inbox: &back.id, conversation: &first };
-    let cyn = UserRef { id: user("cyn"), name: "Cyn".into() };
-    let opened = Locks::new(office.table()).acquire(thread, &cyn, now(), &LockPolicy::default()).await;
+    let organization = organization_id("org_1");
+    let key_of_conversation =
+        ConversationKey { organization: &organization, inbox: &back.id, conversation: &first };
+    let cyn = build::user_ref("cyn", "Cyn");
+    let opened =
+        Locks::new(test.table()).acquire(key_of_conversation, &cyn, now(), &LockPolicy::default()).await;
     assert!(matches!(opened.unwrap(), Acquired::Held(_)));
     assert_eq!(count(now()).await, [2, 1]);
-    // A process that died between its two writes leaves the counter one off; it is put right once it is quiet.
-    let unread = shared_aws::conversation::Unread::new(office.table());
+    // A host that crashed between its two writes left the counter off by one. It is recounted after a quiet minute.
+    let unread = Unread::new(test.table());
     unread.count(&organization, &back.id, 1, now()).await.unwrap();
     assert_eq!(count(now()).await, [3, 1]);
     let quiet = now() + Duration::from_secs(61);
@@ -609,12 +613,12 @@ async fn unread_conversations_are_counted_and_one_less_when_one_is_opened() {
     assert_eq!(count(quiet).await, [2, 1]);
 }
 
-/// Counts requests by their kind.
+/// Counts requests by operation.
 #[derive(Debug, Clone, Default)]
-struct Meter(Arc<Mutex<Asked>>);
+struct Meter(Arc<Mutex<Requests>>);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Asked {
+struct Requests {
     queries: usize,
     batches: usize,
     others: usize,
@@ -631,40 +635,40 @@ impl Intercept for Meter {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let mut asked = self.0.lock().unwrap();
+        let mut requests = self.0.lock().unwrap();
         match context.request().headers().get("x-amz-target") {
-            Some("DynamoDB_20120810.Query") => asked.queries += 1,
-            Some("DynamoDB_20120810.BatchGetItem") => asked.batches += 1,
-            _ => asked.others += 1,
+            Some("DynamoDB_20120810.Query") => requests.queries += 1,
+            Some("DynamoDB_20120810.BatchGetItem") => requests.batches += 1,
+            _ => requests.others += 1,
         }
         Ok(())
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn showing_oneself_costs_the_same_however_many_inboxes_there_are() {
-    let office = Office::set().await;
+async fn me_costs_the_same_for_any_number_of_inboxes() {
+    let test = TestApp::with_two_teams().await;
     let meter = Meter::default();
-    let metered = Dynamo::from_conf(office.engine.aws.dynamodb_config().interceptor(meter.clone()).build());
+    let metered = Dynamo::from_conf(test.engine.aws.dynamodb_config().interceptor(meter.clone()).build());
     let app = app_over(&Table::new(metered, TABLE));
     let event = Event::new("GET /v1/me", &[]).user("org_1", "cyn");
     let cost = async |at: Timestamp| {
-        *meter.0.lock().unwrap() = Asked::default();
-        let (_, me) = ask_at(&app, &event, at).await;
+        *meter.0.lock().unwrap() = Requests::default();
+        let (_, me) = call_at(&app, &event, at).await;
         (accounts(&me).len(), *meter.0.lock().unwrap())
     };
-    let plain = Asked { queries: 1, batches: 1, others: 0 };
+    let plain = Requests { queries: 1, batches: 1, others: 0 };
     assert_eq!(cost(now()).await, (0, plain));
     let mut inboxes = Vec::new();
     for (upto, quiet) in [(3, 61), (30, 200)] {
         for serial in inboxes.len()..upto {
             let id = format!("inb_{serial:02}");
-            inboxes.push(inbox(&office, &id, "team_2", InboxKind::Shared, &["cyn"]).await);
-            texted(&office, &inboxes[serial], 1).await;
+            inboxes.push(inbox(&test, &id, "team_2", InboxKind::Shared, &["cyn"]).await);
+            receive(&test, &inboxes[serial], 1).await;
         }
         assert_eq!(cost(now()).await, (upto, plain));
-        // All counters are due to be counted anew: one at a time, and its correction is written.
+        // All counters are due for a recount. One is recounted at a time, and the correction is written.
         let later = now() + Duration::from_secs(quiet);
-        assert_eq!(cost(later).await, (upto, Asked { queries: 2, batches: 1, others: 1 }));
+        assert_eq!(cost(later).await, (upto, Requests { queries: 2, batches: 1, others: 1 }));
     }
 }

@@ -1,21 +1,26 @@
-//! `templates`, and texts that are made of them.
+//! `templates`, and messages that use them.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use shared_aws::contact::{ContactBook, ContactEntry};
+use shared_aws::{
+    contact::{ContactBook, ContactEntry},
+    table::Table,
+    template::Templates,
+};
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, MessageId},
+    ids::{ContactId, MessageId, TemplateId},
     phone::PhoneNumber,
+    template::CannedResponse,
 };
 use shared_http::{caller::Claims, cursor::Cursors};
+use shared_lambda::clock::{self, now};
 use templates::{App, handle};
-use test_kit::gateway::Event;
-
-use crate::{
-    office::{Office, org, team},
-    stage::{Stage, json as body_of, no_bucket, now},
+use test_kit::{
+    TestApp,
+    build::{organization_id, team_id},
+    gateway::{Event, json as body_of},
 };
 
 const LIST: &str = "GET /v1/teams/{teamId}/templates";
@@ -25,12 +30,12 @@ const CHANGE: &str = "PATCH /v1/teams/{teamId}/templates/{templateId}";
 const REMOVE: &str = "DELETE /v1/teams/{teamId}/templates/{templateId}";
 const RENDER: &str = "POST /v1/teams/{teamId}/templates/{templateId}/render";
 
-fn app(office: &Office) -> App {
-    App::new(&office.table(), Claims::standard(), Cursors::new("secret"))
+fn app(test: &TestApp) -> App {
+    App::new(&test.table(), Claims::standard(), Cursors::new("secret"))
 }
 
-async fn ask(app: &App, event: &Event) -> (u16, Value) {
-    let answer = handle(app, now(), shared_lambda::clock::entropy(), event.request()).await;
+async fn call(app: &App, event: &Event) -> (u16, Value) {
+    let answer = handle(app, now(), clock::entropy(), event.request()).await;
     (answer.status().as_u16(), body_of(&answer))
 }
 
@@ -42,117 +47,120 @@ fn one(route: &'static str, who: &str, id: &str) -> Event {
     Event::new(route, &[("teamId", "team_1"), ("templateId", id)]).user("org_1", who)
 }
 
-async fn known(table: shared_aws::table::Table, custom: &[(&str, &str)]) -> Contact {
+async fn add_contact(table: Table, custom: &[(&str, &str)]) -> Contact {
     let contact = Contact {
         id: ContactId::parse("con_anna").unwrap(),
         first_name: Some("Anna".into()),
         provisional: false,
-        ..Contact::provisional(&team("team_1"), &PhoneNumber::from_carrier("+12025550143").unwrap())
+        ..Contact::provisional(&team_id("team_1"), &PhoneNumber::from_carrier("+12025550143").unwrap())
     };
     let custom: BTreeMap<_, _> =
         custom.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let entry = ContactEntry { contact: contact.clone(), custom, version: 1 };
-    ContactBook::new(table).write(&org("org_1"), &team("team_1"), None, &entry, None).await.unwrap();
+    ContactBook::new(table)
+        .write(&organization_id("org_1"), &team_id("team_1"), None, &entry, None)
+        .await
+        .unwrap();
     contact
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn admins_and_the_owner_write_members_read_and_nobody_else_sees_anything() {
-    let office = Office::set().await;
-    let app = app(&office);
+async fn admins_and_the_owner_write_templates_members_read_them_and_others_get_404() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
     let body = json!({ "name": " Office  hours ", "text": "Hi {{firstName|there}}, we open at nine." });
-    let (status, made) = ask(&app, &of_team(CREATE, "ada").json(&body)).await;
-    assert_eq!((status, &made["name"]), (201, &json!("Office hours")), "{made}");
-    let id = made["templateId"].as_str().unwrap().to_owned();
+    let (status, created) = call(&app, &of_team(CREATE, "ada").json(&body)).await;
+    assert_eq!((status, &created["name"]), (201, &json!("Office hours")), "{created}");
+    let id = created["templateId"].as_str().unwrap().to_owned();
     let (status, second) =
-        ask(&app, &of_team(CREATE, "olga").json(&json!({ "name": "Bye", "text": "Bye" }))).await;
+        call(&app, &of_team(CREATE, "olga").json(&json!({ "name": "Bye", "text": "Bye" }))).await;
     assert_eq!(status, 201);
 
-    assert_eq!(ask(&app, &one(READ, "bob", &id)).await.1["text"], body["text"]);
-    let (_, page) = ask(&app, &of_team(LIST, "bob").query("limit=1")).await;
+    assert_eq!(call(&app, &one(READ, "bob", &id)).await.1["text"], body["text"]);
+    let (_, page) = call(&app, &of_team(LIST, "bob").query("limit=1")).await;
     assert_eq!(page["items"][0]["templateId"], json!(id));
     let cursor = format!("limit=1&cursor={}", page["nextCursor"].as_str().unwrap());
-    let (_, page) = ask(&app, &of_team(LIST, "bob").query(&cursor)).await;
+    let (_, page) = call(&app, &of_team(LIST, "bob").query(&cursor)).await;
     assert_eq!(page["items"][0]["templateId"], second["templateId"]);
 
     let patch = one(CHANGE, "bob", &id).json(&json!({ "text": "x" }));
     for event in [&of_team(CREATE, "bob").json(&body), &patch, &one(REMOVE, "bob", &id)] {
-        assert_eq!(ask(&app, event).await.0, 403);
+        assert_eq!(call(&app, event).await.0, 403);
     }
-    for stranger in ["dan", "zoe"] {
+    for outsider in ["dan", "zoe"] {
         for event in
-            [of_team(LIST, stranger), one(READ, stranger, &id), of_team(CREATE, stranger).json(&body)]
+            [of_team(LIST, outsider), one(READ, outsider, &id), of_team(CREATE, outsider).json(&body)]
         {
-            assert_eq!(ask(&app, &event).await.0, 404, "{stranger}");
+            assert_eq!(call(&app, &event).await.0, 404, "{outsider}");
         }
     }
     let (status, changed) =
-        ask(&app, &one(CHANGE, "ada", &id).json(&json!({ "text": "We open at ten." }))).await;
+        call(&app, &one(CHANGE, "ada", &id).json(&json!({ "text": "We open at ten." }))).await;
     assert_eq!(
         (status, &changed["name"], &changed["text"]),
         (200, &json!("Office hours"), &json!("We open at ten."))
     );
-    assert_eq!(ask(&app, &one(REMOVE, "ada", &id)).await.0, 204);
-    assert_eq!(ask(&app, &one(READ, "bob", &id)).await.0, 404);
-    assert_eq!(ask(&app, &one(READ, "bob", "tpl_none")).await.0, 404);
+    assert_eq!(call(&app, &one(REMOVE, "ada", &id)).await.0, 204);
+    assert_eq!(call(&app, &one(READ, "bob", &id)).await.0, 404);
+    assert_eq!(call(&app, &one(READ, "bob", "tpl_none")).await.0, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unknown_fields_and_taken_names_are_refused_and_named() {
-    let office = Office::set().await;
-    let app = app(&office);
+async fn unknown_merge_fields_and_taken_names_are_refused() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
     let create = |name: &str, text: &str| of_team(CREATE, "ada").json(&json!({ "name": name, "text": text }));
-    let (status, problem) = ask(&app, &create("A", "Hi {{nickname}} {{firstName}}")).await;
+    let (status, problem) = call(&app, &create("A", "Hi {{nickname}} {{firstName}}")).await;
     assert_eq!(status, 422);
     assert_eq!(problem["errors"][0]["pointer"], "/text");
     assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("nickname"), "{problem}");
-    assert_eq!(ask(&app, &create("A", "Hi {{firstName}}")).await.0, 201);
-    let (status, problem) = ask(&app, &create("a", "Other")).await;
+    assert_eq!(call(&app, &create("A", "Hi {{firstName}}")).await.0, 201);
+    let (status, problem) = call(&app, &create("a", "Other")).await;
     assert_eq!((status, &problem["code"]), (409, &json!("template_name_taken")));
-    let (_, other) = ask(&app, &create("B", "Other")).await;
+    let (_, other) = call(&app, &create("B", "Other")).await;
     let rename = one(CHANGE, "ada", other["templateId"].as_str().unwrap()).json(&json!({ "name": "A" }));
-    assert_eq!(ask(&app, &rename).await.0, 409);
+    assert_eq!(call(&app, &rename).await.0, 409);
     for body in [json!({}), json!({ "name": 7, "text": "x" }), json!({ "name": "x" })] {
-        assert_eq!(ask(&app, &of_team(CREATE, "ada").json(&body)).await.0, 400);
+        assert_eq!(call(&app, &of_team(CREATE, "ada").json(&body)).await.0, 400);
     }
     let keyed = create("C", "With a key").header("idempotency-key", "k");
-    let (one, two) = (ask(&app, &keyed).await, ask(&app, &keyed).await);
+    let (one, two) = (call(&app, &keyed).await, call(&app, &keyed).await);
     assert_eq!((one.0, &one.1["templateId"]), (201, &two.1["templateId"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_template_is_filled_in_for_a_contact_or_says_what_is_missing() {
-    let office = Office::set().await;
-    let app = app(&office);
-    let contact = known(office.table(), &[("Campus", "North")]).await;
+async fn a_template_is_rendered_for_a_contact_or_lists_the_missing_fields() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let contact = add_contact(test.table(), &[("Campus", "North")]).await;
     let text = "Hi {{firstName}}, {{custom.campus}} is open. {{senderName}}";
-    let (_, made) = ask(&app, &of_team(CREATE, "ada").json(&json!({ "name": "A", "text": text }))).await;
-    let id = made["templateId"].as_str().unwrap();
+    let (_, created) = call(&app, &of_team(CREATE, "ada").json(&json!({ "name": "A", "text": text }))).await;
+    let id = created["templateId"].as_str().unwrap();
     let render = |id: &str, contact: &str| one(RENDER, "bob", id).json(&json!({ "contactId": contact }));
-    let (status, filled) = ask(&app, &render(id, contact.id.as_str())).await;
+    let (status, filled) = call(&app, &render(id, contact.id.as_str())).await;
     assert_eq!(
         (status, filled),
         (200, json!({ "text": "Hi Anna, North is open. BOB", "segments": 1, "missing": [] }))
     );
     let text = "{{lastName}} {{contactId}} {{lastName}} {{firstName}}";
-    let (_, made) = ask(&app, &of_team(CREATE, "ada").json(&json!({ "name": "B", "text": text }))).await;
-    let (_, filled) = ask(&app, &render(made["templateId"].as_str().unwrap(), contact.id.as_str())).await;
+    let (_, created) = call(&app, &of_team(CREATE, "ada").json(&json!({ "name": "B", "text": text }))).await;
+    let (_, filled) = call(&app, &render(created["templateId"].as_str().unwrap(), contact.id.as_str())).await;
     assert_eq!(filled, json!({ "text": null, "segments": null, "missing": ["lastName", "contactId"] }));
-    assert_eq!(ask(&app, &render(id, "con_none")).await.0, 404);
+    assert_eq!(call(&app, &render(id, "con_none")).await.0, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_is_made_of_a_template_for_its_contact_and_sender() {
-    let stage = Stage::set().await;
-    known(stage.table(), &[("Campus", "North")]).await;
+async fn a_message_renders_its_template_for_contact_and_sender() {
+    let test = TestApp::start().await;
+    add_contact(test.table(), &[("Campus", "North")]).await;
     let limits = messages::Limits { reply: 1500, compose: 60 };
-    let app = messages::App::new(stage.table(), no_bucket(), Claims::standard(), limits);
-    let templates = shared_aws::template::Templates::new(stage.table());
+    let app = messages::App::new(test.table(), TestApp::unreachable_bucket(), Claims::standard(), limits);
+    let templates = Templates::new(test.table());
     let template = async |id: &str, text: &str| {
-        let id = shared_domain::ids::TemplateId::parse(id).unwrap();
+        let id = TemplateId::parse(id).unwrap();
         let name = id.to_string();
-        let response = shared_domain::template::CannedResponse::parse(id, &name, text).unwrap();
-        templates.write(stage.organization(), &stage.account.team.id, None, &response, None).await.unwrap();
+        let response = CannedResponse::parse(id, &name, text).unwrap();
+        templates.write(test.organization(), &test.team.id, None, &response, None).await.unwrap();
     };
     template("tpl_hi", "Hi {{firstName}} of {{custom.Campus}}, {{senderName}} here").await;
     template("tpl_gap", "Dear {{lastName}}").await;
@@ -161,7 +169,7 @@ async fn a_text_is_made_of_a_template_for_its_contact_and_sender() {
         let mut body = json!({ "from": { "inboxId": "inb_1" }, "to": { "phoneNumber": "+12025550143" } });
         body.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
         let event = Event::new("POST /v1/messages", &[]).user("org_1", "ada").json(&body);
-        let answer = messages::handle(&app, now(), shared_lambda::clock::entropy(), event.request()).await;
+        let answer = messages::handle(&app, now(), clock::entropy(), event.request()).await;
         (answer.status().as_u16(), body_of(&answer))
     };
     let (status, accepted) = compose(json!({ "templateId": "tpl_hi" })).await;
@@ -172,7 +180,7 @@ async fn a_text_is_made_of_a_template_for_its_contact_and_sender() {
         (422, &json!("template_incomplete"), &json!(["lastName"]))
     );
     let (status, problem) = compose(json!({ "templateId": "tpl_long" })).await;
-    assert_eq!((status, &problem["code"]), (422, &json!("text_too_long")), "counted as it goes out");
+    assert_eq!((status, &problem["code"]), (422, &json!("text_too_long")), "the rendered text counts");
     for unknown in ["tpl_none", "no id"] {
         let (status, problem) = compose(json!({ "templateId": unknown })).await;
         assert_eq!((status, &problem["code"]), (422, &json!("unknown_template")));
@@ -181,7 +189,7 @@ async fn a_text_is_made_of_a_template_for_its_contact_and_sender() {
     assert_eq!((status, &problem["errors"][0]["pointer"]), (400, &json!("/templateId")));
     let (status, problem) = compose(json!({})).await;
     assert_eq!((status, &problem["errors"][0]["pointer"]), (400, &json!("/text")));
-    assert_eq!(stage.history().await.len(), 1);
-    let sent: MessageId = stage.history().await[0].id.clone();
-    assert_eq!(stage.message(&sent).await.text, "Hi Anna of North, Ada here");
+    assert_eq!(test.history().await.len(), 1);
+    let sent: MessageId = test.history().await[0].id.clone();
+    assert_eq!(test.message(&sent).await.text, "Hi Anna of North, Ada here");
 }

@@ -4,8 +4,9 @@ use shared_aws::{
     clients::{Aws, Bucket},
     contact::Contacts,
     conversation::{Acquired, Conversations, Locks},
-    inbox::Inboxes,
+    inbox::{Inboxes, NewInboxes},
     messaging::{Acceptance, Accepted, Guard, Messages, Outbox, OutboxEntry, Sends},
+    registration::Registrations,
     table::Table,
     team::{Members, Teams},
 };
@@ -19,6 +20,7 @@ use shared_domain::{
     membership::{Role, TeamRole},
     message::Message,
     phone::PhoneNumber,
+    registration::{Registration, RegistrationStatus},
     team::Team,
     time::Timestamp,
     user::{User, UserRef},
@@ -59,6 +61,42 @@ impl TestApp {
         app.add_team(&app.inbox.organization, &app.team).await;
         app.add_inbox(&app.inbox).await;
         app.add_member(&app.inbox, &app.user).await;
+        app
+    }
+
+    /// Starts all services and stores two organizations without inboxes.
+    ///
+    /// In `org_1`, owned by `olga`, `ada` is an admin and `bob` a member of `team_1`, whose registration has not started.
+    /// `dan` is an admin, and `cyn` and `eve` are members of `team_2`, which is approved and has a messaging
+    /// service at the carrier. In `org_2`, owned by `zoe`, the registration of `team_9` has not started.
+    pub async fn with_two_teams() -> Self {
+        let app = Self::empty().await;
+        let organization = build::organization_id("org_1");
+        let service = app.carrier.client().create_service("org_1 team_2").await.unwrap().sid;
+        let front = Team { registration: RegistrationStatus::NotStarted, ..build::team() };
+        let back = Team { id: build::team_id("team_2"), name: "Back".into(), ..build::team() };
+        let other = Team { id: build::team_id("team_9"), name: "Elsewhere".into(), ..front.clone() };
+        app.add_team(&organization, &front).await;
+        app.add_team(&organization, &back).await;
+        app.add_team(&build::organization_id("org_2"), &other).await;
+        let approved = Registration {
+            status: RegistrationStatus::Approved,
+            messaging_service: Some(service),
+            ..Registration::default()
+        };
+        app.registrations().put(&organization, &back.id, &approved).await.unwrap();
+        app.add_user(&organization, &User { owner: true, ..build::user("olga") }, &[]).await;
+        for (user, team, role) in [
+            ("ada", "team_1", Role::Admin),
+            ("bob", "team_1", Role::Member),
+            ("dan", "team_2", Role::Admin),
+            ("cyn", "team_2", Role::Member),
+            ("eve", "team_2", Role::Member),
+        ] {
+            app.add_user(&organization, &build::user(user), &[(team, role)]).await;
+        }
+        let owner = User { owner: true, ..build::user("zoe") };
+        app.add_user(&build::organization_id("org_2"), &owner, &[]).await;
         app
     }
 
@@ -184,6 +222,36 @@ impl TestApp {
             Acquired::Held(lease) => lease.token.get(),
             other => panic!("the lock was not acquired: {other:?}"),
         }
+    }
+
+    /// Returns an inbox of `org_1` by its id.
+    pub async fn find_inbox(&self, id: &str) -> Option<Inbox> {
+        let id = build::inbox_id(id);
+        Inboxes::new(self.table()).get(&build::organization_id("org_1"), &id).await.unwrap()
+    }
+
+    /// Returns the registration status of a team of `org_1`.
+    pub async fn registration_status(&self, team: &str) -> RegistrationStatus {
+        let organization = build::organization_id("org_1");
+        let team = Teams::new(self.table()).get(&organization, &build::team_id(team)).await.unwrap();
+        team.unwrap().registration
+    }
+
+    /// Returns the messaging service of a team of `org_1` at the carrier.
+    pub async fn messaging_service(&self, team: &str) -> String {
+        let organization = build::organization_id("org_1");
+        let registration = self.registrations().get(&organization, &build::team_id(team)).await.unwrap();
+        registration.messaging_service.unwrap()
+    }
+
+    /// Returns the registrations.
+    pub fn registrations(&self) -> Registrations {
+        Registrations::new(self.table())
+    }
+
+    /// Returns the inboxes whose creation has not finished.
+    pub fn new_inboxes(&self) -> NewInboxes {
+        NewInboxes::new(self.table())
     }
 
     /// Returns the outbox entry of a message.

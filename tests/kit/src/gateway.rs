@@ -1,6 +1,6 @@
 //! Events that the HTTP API sends to a function (payload format 2.0), and the requests that the runtime makes of them.
 
-use lambda_http::{Request, request};
+use lambda_http::{Body, Request, Response, request};
 use serde_json::{Map, Value, json};
 
 /// A builder of an event.
@@ -126,4 +126,23 @@ impl Event {
     pub fn request(&self) -> Request {
         request::from_str(&self.event().to_string()).expect("a valid event of the HTTP API")
     }
+}
+
+/// Returns the JSON body of a response. `null` if it is not JSON.
+pub fn json(response: &Response<Body>) -> Value {
+    let body: &[u8] = response.body();
+    serde_json::from_slice(body).unwrap_or(Value::Null)
+}
+
+/// Returns status and JSON body, without the id of the request.
+pub fn status_and_json(response: &Response<Body>) -> (u16, Value) {
+    let mut body = json(response);
+    body.as_object_mut().map(|body| body.remove("requestId"));
+    (response.status().as_u16(), body)
+}
+
+/// Returns the pointers of a problem's field errors.
+pub fn pointers(problem: &Value) -> Vec<&str> {
+    let errors = problem["errors"].as_array().unwrap_or_else(|| panic!("no field errors: {problem}"));
+    errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect()
 }

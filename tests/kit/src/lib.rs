@@ -20,9 +20,11 @@ pub mod docs;
 pub mod engine;
 pub mod faults;
 pub mod gateway;
+pub mod lambda_event;
 pub mod meter;
 pub mod queue;
 pub mod s3;
+pub mod snapshot;
 pub mod template;
 pub mod twilio;
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, extract::State};
 use serde_json::{Value, json};
+use shared_aws::clients::{Aws, MailQueue, MediaQueue, RegistrationQueue, SendQueue};
 
 /// Accepts every entry of a `SendMessageBatch` except those it was told to refuse. Clones share its messages.
 #[derive(Debug, Clone)]
@@ -60,4 +61,24 @@ impl FakeQueue {
     pub fn drain(&self) -> Vec<String> {
         std::mem::take(&mut self.bodies.lock().unwrap())
     }
+}
+
+/// Returns a client of the queue of outbound messages at this endpoint.
+pub fn send_queue(url: &str) -> SendQueue {
+    SendQueue::new(&Aws::loopback(url), format!("{url}/send.fifo"))
+}
+
+/// Returns a client of the queue of notifications at this endpoint.
+pub fn mail_queue(url: &str) -> MailQueue {
+    MailQueue::new(&Aws::loopback(url), format!("{url}/mail"))
+}
+
+/// Returns a client of the queue of media to copy at this endpoint.
+pub fn media_queue(url: &str) -> MediaQueue {
+    MediaQueue::new(&Aws::loopback(url), format!("{url}/media"))
+}
+
+/// Returns a client of the queue of registrations to check at this endpoint.
+pub fn registration_queue(url: &str) -> RegistrationQueue {
+    RegistrationQueue::new(&Aws::loopback(url), format!("{url}/registration"))
 }

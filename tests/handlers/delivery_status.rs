@@ -1,0 +1,113 @@
+//! `delivery-status`
+
+use delivery_status::{App, handle};
+use shared_aws::messaging::Messages;
+use shared_domain::message::{DeliveryState, Report};
+use shared_lambda::clock::now;
+use test_kit::{
+    TestApp,
+    carrier::TOKEN,
+    gateway::Event,
+    twilio::{callbacks, signed, verifier},
+};
+
+const ROUTE: &str = "POST /webhooks/twilio/status";
+const SID: &str = "SM99999999999999999999999999999999";
+
+fn app(test: &TestApp) -> App {
+    App::new(test.table(), verifier(), callbacks())
+}
+
+fn form(status: &str, error: &str) -> String {
+    let error = if error.is_empty() { String::new() } else { format!("&ErrorCode={error}") };
+    format!(
+        "MessageSid={SID}&SmsSid={SID}&MessageStatus={status}&SmsStatus={status}&From=%2B12025550100\
+         &To=%2B12025550143&AccountSid=ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa&ApiVersion=2010-04-01{error}"
+    )
+}
+
+fn query(test: &TestApp, message: &str) -> String {
+    callbacks().url(test.organization().as_str(), message).split_once('?').unwrap().1.to_owned()
+}
+
+fn callback(query: &str, status: &str, error: &str) -> Event {
+    signed(ROUTE, query, &form(status, error), TOKEN)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_repeated_and_overtaking_reports_never_move_a_state_backwards() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let (app, query) = (app(&test), query(&test, id.as_str()));
+    let mut reached = Vec::new();
+    for status in ["queued", "delivered", "sent", "sending", "delivered", "failed", "undelivered"] {
+        let answer = handle(&app, now(), callback(&query, status, "").request()).await;
+        assert_eq!(answer.status(), 200, "{status}");
+        reached.push(test.message(&id).await.delivery.state());
+    }
+    assert_eq!(reached[0], DeliveryState::Sent, "a queued report proves that the carrier has the message");
+    assert!(reached[1..].iter().all(|state| *state == DeliveryState::Delivered), "{reached:?}");
+    assert_eq!(test.message(&id).await.carrier_id.as_deref(), Some(SID));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_shows_its_code_and_on_the_conversation_until_the_message_is_delivered_after_all() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let (app, query) = (app(&test), query(&test, id.as_str()));
+    handle(&app, now(), callback(&query, "undelivered", "30003").request()).await;
+    let message = test.message(&id).await;
+    let report = message.delivery.report(DeliveryState::Undelivered).unwrap();
+    assert_eq!(report.code.as_deref(), Some("30003"));
+    assert!(report.detail.as_deref().is_some_and(|detail| detail.len() > 10));
+    assert!(test.conversation().await.unwrap().delivery_failed);
+    handle(&app, now(), callback(&query, "delivered", "").request()).await;
+    assert!(!test.conversation().await.unwrap().delivery_failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_report_completes_what_a_crashed_host_left() {
+    for requests in 0..9 {
+        let test = TestApp::start().await;
+        let id = test.accept_message("hello", now()).await;
+        let query = query(&test, id.as_str());
+        let crashing = App::new(test.engine.crashing_table(requests), verifier(), callbacks());
+        let status =
+            handle(&crashing, now(), callback(&query, "undelivered", "30003").request()).await.status();
+        handle(&app(&test), now(), callback(&query, "undelivered", "30003").request()).await;
+        assert!(test.conversation().await.unwrap().delivery_failed, "{requests}");
+        if status == 200 {
+            assert!(requests > 1, "{requests}");
+            return;
+        }
+    }
+    panic!("the host always crashed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_without_the_products_parameters_is_matched_by_the_carriers_id() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let messages = Messages::new(test.table());
+    let sent = Report::at(now());
+    messages.report(test.organization(), &id, DeliveryState::Sent, &sent, Some(SID)).await.unwrap();
+    let answer = handle(&app(&test), now(), callback("", "delivered", "").request()).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(test.message(&id).await.delivery.state(), DeliveryState::Delivered);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_proof_changes_nothing_and_an_unknown_message_or_state_is_ignored() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let app = app(&test);
+    let genuine = query(&test, id.as_str());
+    let forged = format!("organization=org_1&message={id}&proof={}", "0".repeat(64));
+    assert_eq!(handle(&app, now(), callback(&forged, "delivered", "").request()).await.status(), 403);
+    let unsigned = Event::new(ROUTE, &[]).query(&genuine).form(&form("delivered", ""));
+    assert_eq!(handle(&app, now(), unsigned.request()).await.status(), 403);
+    let other = query(&test, &id.as_str().replace("msg_0", "msg_1"));
+    assert_eq!(handle(&app, now(), callback(&other, "delivered", "").request()).await.status(), 200);
+    assert_eq!(handle(&app, now(), callback(&genuine, "teleported", "").request()).await.status(), 200);
+    assert_eq!(test.message(&id).await.delivery.state(), DeliveryState::Queued);
+}

@@ -1,0 +1,455 @@
+//! `inbound-sms` and `outbound-send`: STOP, START, HELP and out-of-office messages. Webhooks are also delivered twice, late
+//! and to hosts that crash.
+
+use std::time::Duration;
+
+use inbound_sms::{App, handle};
+use serde_json::json;
+use shared_aws::{
+    conversation::Conversations,
+    inbox::{OutOfOffice, Saved},
+    opt_out::OptOuts,
+    team::AuditEvent,
+};
+use shared_domain::{
+    contact::Contact,
+    ids::{ConversationId, MessageId},
+    inbox::{Inbox, InboxKind, Stage},
+    keys::ConversationKey,
+    message::{DeliveryState, Direction, Message},
+    opt_out::{KeywordReplies, LedgerEntry, OptOutSource, OptOutSubject, help_text, start_text, stop_text},
+    out_of_office::{Draft, Mode},
+    registration::RegistrationStatus,
+    team::Team,
+    time::Timestamp,
+};
+use test_kit::{
+    TestApp, build,
+    build::{CONTACT_NUMBER, INBOX_NUMBER},
+    carrier::ACCOUNT,
+    gateway::Event,
+    lambda_event::{event, sqs_record},
+    twilio::{callbacks, signed_fields, verifier},
+};
+use tokio::task::JoinSet;
+
+const ROUTE: &str = "POST /webhooks/twilio/messages";
+const AWAY: &str = "We are closed until Monday.";
+
+/// Returns a time this many seconds after the start of every test.
+pub(crate) fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000) + Duration::from_secs(seconds)
+}
+
+pub(crate) fn app(test: &TestApp) -> App {
+    App::new(test.table(), verifier(), ACCOUNT.into(), KeywordReplies::Product)
+}
+
+/// An inbound message of the contact.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Inbound<'a> {
+    pub(crate) sid: u32,
+    pub(crate) to: &'a str,
+    pub(crate) text: &'a str,
+    /// Further fields of the webhook.
+    pub(crate) more: &'a [(&'a str, &'a str)],
+}
+
+pub(crate) const fn inbound(sid: u32, text: &str) -> Inbound<'_> {
+    Inbound { sid, to: INBOX_NUMBER, text, more: &[] }
+}
+
+pub(crate) async fn deliver(app: &App, now: Timestamp, message: Inbound<'_>) -> u16 {
+    handle(app, now, shared_lambda::clock::entropy(), webhook(message).request()).await.status().as_u16()
+}
+
+fn webhook(message: Inbound<'_>) -> Event {
+    let sid = format!("SM{:032}", message.sid);
+    let mut fields = vec![
+        ("MessageSid", sid.as_str()),
+        ("AccountSid", ACCOUNT),
+        ("From", CONTACT_NUMBER),
+        ("To", message.to),
+        ("Body", message.text),
+        ("NumMedia", "0"),
+    ];
+    fields.extend(message.more);
+    signed_fields(ROUTE, "", &fields)
+}
+
+/// Delivers a message that is accepted.
+pub(crate) async fn receive(test: &TestApp, now: Timestamp, message: Inbound<'_>) {
+    assert_eq!(deliver(&app(test), now, message).await, 200, "{message:?}");
+}
+
+pub(crate) fn opt_outs(test: &TestApp) -> OptOuts {
+    OptOuts::new(test.table())
+}
+
+pub(crate) async fn is_opted_out(test: &TestApp) -> bool {
+    let subject = OptOutSubject::of(&test.inbox, &test.contact);
+    let record = opt_outs(test).get(&subject).await.unwrap();
+    record.state.is_out()
+}
+
+/// Returns the opt-out ledger of the team, newest first.
+pub(crate) async fn ledger(test: &TestApp) -> Vec<LedgerEntry> {
+    let inbox = &test.inbox;
+    let all = (at(0), at(1_000_000));
+    opt_outs(test).of_team(&inbox.organization, &inbox.team, all, 100, None).await.unwrap().entries
+}
+
+/// Returns the texts of the automatic replies, oldest first. Asserts that each is in the outbox once.
+async fn automatic_replies(test: &TestApp) -> Vec<String> {
+    let history = test.history().await;
+    let replies: Vec<&Message> = history.iter().filter(|message| message.automatic).rev().collect();
+    assert!(replies.iter().all(|message| message.direction == Direction::Outbound));
+    let mut waiting: Vec<MessageId> =
+        test.outbox().overdue(at(1_000_000)).await.unwrap().into_iter().map(|entry| entry.message).collect();
+    waiting.sort();
+    assert_eq!(waiting, replies.iter().map(|message| message.id.clone()).collect::<Vec<_>>());
+    replies.into_iter().map(|message| message.text.clone()).collect()
+}
+
+pub(crate) fn crashing_app(test: &TestApp, requests: usize) -> App {
+    App::new(test.engine.crashing_table(requests), verifier(), ACCOUNT.into(), KeywordReplies::Product)
+}
+
+/// Adds another inbox of the team.
+pub(crate) async fn another_inbox(test: &TestApp, kind: InboxKind) -> Inbox {
+    let inbox = Inbox {
+        id: build::inbox_id("inb_2"),
+        kind,
+        api_code: "BACK".into(),
+        number: build::number("+12025550200"),
+        ..build::inbox()
+    };
+    test.add_inbox(&inbox).await;
+    inbox
+}
+
+async fn set_registration(test: &TestApp, registration: RegistrationStatus) {
+    test.add_team(test.organization(), &Team { registration, ..build::team() }).await;
+}
+
+async fn retire(test: &TestApp) {
+    test.add_inbox(&Inbox { stage: Stage::Retired, ..build::inbox() }).await;
+}
+
+/// Returns whether the conversation of the contact with this inbox shows an opt-out.
+pub(crate) async fn conversation_shows_opt_out(test: &TestApp, inbox: &Inbox) -> bool {
+    let id = ConversationId::of(&inbox.id, &test.contact);
+    let key = ConversationKey { organization: &inbox.organization, inbox: &inbox.id, conversation: &id };
+    let found = Conversations::new(test.table()).get(key).await.unwrap();
+    found.unwrap().contact.opted_out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_and_start_act_once_however_late_they_are_repeated() {
+    let test = TestApp::start().await;
+    receive(&test, at(10), inbound(1, "Stop.")).await;
+    assert!(is_opted_out(&test).await && conversation_shows_opt_out(&test, &test.inbox).await);
+    receive(&test, at(11), inbound(1, "Stop.")).await;
+    receive(&test, at(20), inbound(2, "START")).await;
+    assert!(!is_opted_out(&test).await && !conversation_shows_opt_out(&test, &test.inbox).await);
+    receive(&test, at(30), inbound(1, "Stop.")).await;
+    assert!(!is_opted_out(&test).await, "a STOP repeated after a START");
+    receive(&test, at(40), inbound(3, "stop")).await;
+    receive(&test, at(50), inbound(2, "START")).await;
+    assert!(is_opted_out(&test).await, "a START repeated after a later STOP");
+    let entries: Vec<_> = ledger(&test).await.iter().map(|entry| (entry.opted_out, entry.source)).collect();
+    assert_eq!(entries, [true, false, true].map(|out| (out, OptOutSource::Keyword)));
+    assert_eq!(automatic_replies(&test).await, [stop_text("Front"), start_text("Front"), stop_text("Front")]);
+}
+
+/// The host crashes after it stored the START and before the START acts. The last message of the contact is STOP.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_has_not_acted_does_not_undo_a_later_stop() {
+    for requests in 3..30 {
+        let test = TestApp::start().await;
+        receive(&test, at(10), inbound(1, "STOP")).await;
+        let status = deliver(&crashing_app(&test, requests), at(20), inbound(2, "START")).await;
+        receive(&test, at(30), inbound(3, "STOP")).await;
+        receive(&test, at(40), inbound(2, "START")).await;
+        assert!(
+            is_opted_out(&test).await && conversation_shows_opt_out(&test, &test.inbox).await,
+            "{requests}"
+        );
+        if status == 200 {
+            return;
+        }
+    }
+    panic!("the host always crashed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wherever_a_host_crashes_one_confirmation_is_sent_once_the_carrier_repeats() {
+    for (text, sid) in [("STOP", 1), ("START", 2), ("YES", 3)] {
+        for requests in 0.. {
+            let test = TestApp::start().await;
+            let opening = sid > 1;
+            if opening {
+                receive(&test, at(0), inbound(1, "STOP")).await;
+            }
+            turn_on_out_of_office(&test).await;
+            let before = automatic_replies(&test).await.len();
+            let status = deliver(&crashing_app(&test, requests), at(10), inbound(sid, text)).await;
+            for second in 11..13 {
+                receive(&test, at(second), inbound(sid, text)).await;
+            }
+            assert_eq!(is_opted_out(&test).await, !opening, "{text} {requests}");
+            assert_eq!(conversation_shows_opt_out(&test, &test.inbox).await, !opening, "{text} {requests}");
+            let confirmation = if opening { start_text("Front") } else { stop_text("Front") };
+            assert_eq!(automatic_replies(&test).await[before..], [confirmation], "{text} {requests}");
+            assert_eq!(ledger(&test).await.len(), before + 1, "{text} {requests}");
+            if status == 200 {
+                assert!(requests > 8, "{requests}");
+                break;
+            }
+            assert!(status >= 500, "{status}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_stop_delivered_concurrently_is_confirmed_once() {
+    let test = TestApp::start().await;
+    let mut deliveries = JoinSet::new();
+    for _ in 0..8 {
+        let app = app(&test);
+        deliveries.spawn(async move { deliver(&app, at(10), inbound(1, "STOP")).await });
+    }
+    assert!(deliveries.join_all().await.iter().all(|status| [200, 503].contains(status)));
+    receive(&test, at(11), inbound(1, "STOP")).await;
+    assert_eq!(automatic_replies(&test).await, [stop_text("Front")]);
+    assert_eq!(ledger(&test).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_carrier_answers_the_product_records_the_opt_out_and_does_not_reply() {
+    let answered_by_carrier = Inbound { more: &[("OptOutType", "STOP")], ..inbound(1, "arrete tout") };
+    for (keyword_replies, message) in
+        [(KeywordReplies::Product, answered_by_carrier), (KeywordReplies::Carrier, inbound(1, "STOP"))]
+    {
+        let test = TestApp::start().await;
+        let app = App::new(test.table(), verifier(), ACCOUNT.into(), keyword_replies);
+        assert_eq!(deliver(&app, at(10), message).await, 200);
+        assert!(is_opted_out(&test).await);
+        assert_eq!(automatic_replies(&test).await, [""; 0]);
+        let help = Inbound {
+            more: if message.more.is_empty() { &[] } else { &[("OptOutType", "HELP")] },
+            ..inbound(2, "HELP")
+        };
+        assert_eq!(deliver(&app, at(20), help).await, 200);
+        assert_eq!(automatic_replies(&test).await, [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inbox_that_may_not_send_records_opt_outs_and_does_not_reply() {
+    for retired in [false, true] {
+        let test = TestApp::start().await;
+        if retired {
+            retire(&test).await;
+        } else {
+            set_registration(&test, RegistrationStatus::NotStarted).await;
+        }
+        turn_on_out_of_office(&test).await;
+        receive(&test, at(5), inbound(9, "Are you open?")).await;
+        receive(&test, at(10), inbound(1, "STOP")).await;
+        assert!(is_opted_out(&test).await);
+        receive(&test, at(20), inbound(2, "START")).await;
+        assert!(!is_opted_out(&test).await);
+        receive(&test, at(30), inbound(3, "HELP")).await;
+        assert_eq!(automatic_replies(&test).await, [""; 0], "retired: {retired}");
+        assert_eq!(ledger(&test).await.len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_is_an_ordinary_text_unless_it_follows_a_stop() {
+    let test = TestApp::start().await;
+    turn_on_out_of_office(&test).await;
+    receive(&test, at(10), inbound(1, "Yes")).await;
+    assert_eq!(automatic_replies(&test).await, [AWAY]);
+    assert_eq!(ledger(&test).await, []);
+    receive(&test, at(20), inbound(2, "STOP")).await;
+    receive(&test, at(30), inbound(3, "Yes!")).await;
+    assert!(!is_opted_out(&test).await);
+    assert_eq!(automatic_replies(&test).await, [AWAY.into(), stop_text("Front"), start_text("Front")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_is_answered_once_per_hour() {
+    let test = TestApp::start().await;
+    turn_on_out_of_office(&test).await;
+    for (sid, seconds) in [(1, 10), (1, 11), (2, 20), (3, 7_000)] {
+        receive(&test, at(seconds), inbound(sid, "help")).await;
+    }
+    assert_eq!(automatic_replies(&test).await, [help_text("Front"), help_text("Front")]);
+    assert_eq!(ledger(&test).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_to_one_inbox_shows_on_the_conversations_of_all_inboxes_of_the_team() {
+    let test = TestApp::start().await;
+    let other = another_inbox(&test, InboxKind::Shared).await;
+    receive(&test, at(1), inbound(1, "Hello")).await;
+    receive(&test, at(2), Inbound { to: "+12025550200", ..inbound(2, "Hello") }).await;
+    receive(&test, at(3), inbound(3, "STOP")).await;
+    assert!(
+        conversation_shows_opt_out(&test, &test.inbox).await
+            && conversation_shows_opt_out(&test, &other).await
+    );
+    receive(&test, at(4), Inbound { to: "+12025550200", ..inbound(4, "START") }).await;
+    assert!(is_opted_out(&test).await, "a START counts only on the number that received the STOP");
+    receive(&test, at(5), inbound(5, "START")).await;
+    assert!(
+        !conversation_shows_opt_out(&test, &test.inbox).await
+            && !conversation_shows_opt_out(&test, &other).await
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_to_a_personal_inbox_does_not_affect_the_team() {
+    let test = TestApp::start().await;
+    let personal = another_inbox(&test, InboxKind::Personal).await;
+    receive(&test, at(1), inbound(1, "Hello")).await;
+    receive(&test, at(2), Inbound { to: "+12025550200", ..inbound(2, "STOP") }).await;
+    assert!(!is_opted_out(&test).await && !conversation_shows_opt_out(&test, &test.inbox).await);
+    let subject = OptOutSubject::of(&personal, &test.contact);
+    assert!(opt_outs(&test).get(&subject).await.unwrap().state.is_out());
+}
+
+async fn send(test: &TestApp, message: &MessageId) {
+    let app = outbound_send::App::new(
+        test.table(),
+        TestApp::unreachable_bucket(),
+        test.carrier.client(),
+        callbacks(),
+        3,
+    );
+    let body = json!({ "organizationId": test.organization().as_str(), "messageId": message.as_str() });
+    let event = event(vec![sqs_record("a", Some("g"), &body.to_string(), 1)]);
+    let response = outbound_send::handle(&app, || at(100), || 7, event).await;
+    assert!(response.batch_item_failures.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_accepted_at_the_time_of_a_stop_is_not_sent_and_the_confirmation_is() {
+    let test = TestApp::start().await;
+    let message_id = test.accept_message("Please come in.", at(10)).await;
+    receive(&test, at(10), inbound(1, "STOP")).await;
+    send(&test, &message_id).await;
+    assert_eq!(test.carrier.accepted_messages(&test.contact).await, 0);
+    let message = test.message(&message_id).await;
+    assert_eq!(message.delivery.state(), DeliveryState::Failed);
+    assert!(message.delivery.report(DeliveryState::Failed).unwrap().detail.is_some());
+    assert!(test.conversation().await.unwrap().delivery_failed);
+    let confirmation = test.history().await.into_iter().find(|message| message.automatic).unwrap();
+    assert!(confirmation.bypass_opt_out);
+    send(&test, &confirmation.id).await;
+    assert_eq!(test.message(&confirmation.id).await.delivery.state(), DeliveryState::Sent);
+    assert_eq!(test.carrier.accepted_messages(&test.contact).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_refusal_for_an_opt_out_is_recorded_and_start_does_not_undo_it() {
+    let test = TestApp::start().await;
+    test.carrier.fault("refuse:21610", "1").await;
+    let refused = test.accept_message("Please come in.", at(10)).await;
+    send(&test, &refused).await;
+    assert!(is_opted_out(&test).await && conversation_shows_opt_out(&test, &test.inbox).await);
+    receive(&test, at(200), inbound(1, "START")).await;
+    assert!(is_opted_out(&test).await);
+    let [entry] = &ledger(&test).await[..] else { panic!("not one entry") };
+    assert_eq!((entry.source, entry.message.as_ref()), (OptOutSource::Carrier, Some(&refused)));
+    assert_eq!(test.message(&refused).await.delivery.state(), DeliveryState::Failed);
+}
+
+async fn turn_on_out_of_office(test: &TestApp) {
+    turn_on_out_of_office_at(test, at(0)).await;
+}
+
+/// Turns on the out-of-office message at this time.
+async fn turn_on_out_of_office_at(test: &TestApp, saved_at: Timestamp) {
+    let draft = Draft {
+        mode: Mode::On,
+        message: AWAY.into(),
+        time_zone: "America/New_York".into(),
+        ..Draft::default()
+    };
+    let inbox = &test.inbox;
+    let event = AuditEvent {
+        actor: &test.user.id,
+        action: "out-of-office.replace",
+        target: inbox.id.as_str(),
+        at: saved_at,
+        entropy: 7,
+    };
+    let saved = Saved { draft, saved_at };
+    let settings = OutOfOffice::new(test.table());
+    settings.put(&inbox.organization, &inbox.team, &inbox.id, &saved, &event).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_contact_gets_one_out_of_office_message_per_closed_period_despite_concurrency_and_repetition() {
+    let test = TestApp::start().await;
+    turn_on_out_of_office(&test).await;
+    let mut deliveries = JoinSet::new();
+    for sid in 0..8 {
+        let app = app(&test);
+        deliveries.spawn(async move { deliver(&app, at(10), inbound(sid % 4, "Are you open?")).await });
+    }
+    assert!(deliveries.join_all().await.iter().all(|status| [200, 503].contains(status)));
+    for sid in 0..6 {
+        receive(&test, at(20), inbound(sid, "Are you open?")).await;
+    }
+    assert_eq!(automatic_replies(&test).await, [AWAY]);
+    turn_on_out_of_office_at(&test, at(30)).await;
+    receive(&test, at(40), inbound(50, "And now?")).await;
+    receive(&test, at(41), inbound(50, "And now?")).await;
+    assert_eq!(automatic_replies(&test).await, [AWAY, AWAY], "a new closed period");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wherever_a_host_crashes_one_out_of_office_message_is_sent_once_the_carrier_repeats() {
+    for requests in 0.. {
+        let test = TestApp::start().await;
+        turn_on_out_of_office(&test).await;
+        let status = deliver(&crashing_app(&test, requests), at(10), inbound(1, "Are you open?")).await;
+        receive(&test, at(11), inbound(1, "Are you open?")).await;
+        assert_eq!(automatic_replies(&test).await, [AWAY], "{requests}");
+        if status == 200 {
+            assert!(requests > 8, "{requests}");
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_out_of_office_message_to_opted_out_or_blocked_contacts_own_numbers_or_the_same_text() {
+    let test = TestApp::start().await;
+    turn_on_out_of_office(&test).await;
+    receive(&test, at(10), inbound(1, AWAY)).await;
+    receive(&test, at(20), inbound(2, "STOP")).await;
+    receive(&test, at(30), inbound(3, "Are you open?")).await;
+    assert_eq!(automatic_replies(&test).await, [stop_text("Front")]);
+    let blocked = TestApp::start().await;
+    turn_on_out_of_office(&blocked).await;
+    let contact = Contact { blocked: true, ..Contact::provisional(&blocked.team.id, &blocked.contact) };
+    blocked.add_contact(&contact).await;
+    receive(&blocked, at(10), inbound(1, "Are you open?")).await;
+    assert_eq!(automatic_replies(&blocked).await, [""; 0]);
+    let own = TestApp::start().await;
+    turn_on_out_of_office(&own).await;
+    let inbox = Inbox {
+        id: build::inbox_id("inb_3"),
+        number: own.contact.clone(),
+        api_code: "MINE".into(),
+        ..build::inbox()
+    };
+    own.add_inbox(&inbox).await;
+    receive(&own, at(10), inbound(1, "Are you open?")).await;
+    assert_eq!(automatic_replies(&own).await, [""; 0]);
+}

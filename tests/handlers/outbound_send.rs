@@ -1,0 +1,151 @@
+//! `outbound-send`: the answers of the carrier, and the claim that prevents a second attempt.
+
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use outbound_send::{App, handle};
+use serde_json::json;
+use shared_aws::messaging::Messages;
+use shared_domain::{ids::MessageId, message::DeliveryState};
+use shared_lambda::clock::{self, now};
+use test_kit::{
+    TestApp,
+    lambda_event::{event, sqs_record},
+    twilio::callbacks,
+};
+
+const TRIES: u32 = 3;
+
+fn app(test: &TestApp) -> App {
+    App::new(
+        test.table(),
+        TestApp::unreachable_bucket(),
+        test.carrier.client_with_timeout(Duration::from_millis(400)),
+        callbacks(),
+        TRIES,
+    )
+}
+
+fn job(test: &TestApp, message: &MessageId) -> String {
+    json!({ "organizationId": test.organization().as_str(), "messageId": message.as_str() }).to_string()
+}
+
+/// Delivers queue messages. Returns the ids of those that the queue must deliver again.
+async fn deliver(app: &App, records: Vec<serde_json::Value>) -> Vec<String> {
+    let response: SqsBatchResponse = handle(app, clock::now, clock::entropy, event(records)).await;
+    response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+}
+
+async fn state(test: &TestApp, id: &MessageId) -> DeliveryState {
+    test.message(id).await.delivery.state()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_sent_once_however_often_the_queue_delivers_it() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let app = app(&test);
+    let body = job(&test, &id);
+    for receives in 1..=3 {
+        assert!(deliver(&app, vec![sqs_record("a", Some("g"), &body, receives)]).await.is_empty());
+    }
+    assert_eq!(state(&test, &id).await, DeliveryState::Sent);
+    assert!(test.message(&id).await.carrier_id.is_some());
+    assert_eq!(test.carrier.accepted_messages(&test.contact).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permanent_refusal_fails_with_the_carriers_code_and_shows_on_the_conversation() {
+    let test = TestApp::start().await;
+    test.carrier.fault("refuse:21610", "1").await;
+    let id = test.accept_message("hello", now()).await;
+    assert!(deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await.is_empty());
+    let message = test.message(&id).await;
+    assert_eq!(message.delivery.report(DeliveryState::Failed).unwrap().code.as_deref(), Some("21610"));
+    assert!(test.conversation().await.unwrap().delivery_failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_limited_message_is_delivered_again_and_sent_once() {
+    let test = TestApp::start().await;
+    test.carrier.fault("rate-limit", "1").await;
+    let id = test.accept_message("hello", now()).await;
+    let (app, body) = (app(&test), job(&test, &id));
+    assert_eq!(deliver(&app, vec![sqs_record("a", Some("g"), &body, 1)]).await, ["a"]);
+    assert_eq!(state(&test, &id).await, DeliveryState::Queued);
+    assert!(deliver(&app, vec![sqs_record("a", Some("g"), &body, 2)]).await.is_empty());
+    assert_eq!(state(&test, &id).await, DeliveryState::Sent);
+    assert_eq!(test.carrier.accepted_messages(&test.contact).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_attempt_ends_in_failed_and_not_in_the_dead_letter_queue() {
+    let test = TestApp::start().await;
+    test.carrier.fault("rate-limit", "1").await;
+    let id = test.accept_message("hello", now()).await;
+    assert!(deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), TRIES)]).await.is_empty());
+    assert_eq!(state(&test, &id).await, DeliveryState::Failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_unknown_is_reconciled_and_never_sent_again() {
+    for fault in ["error-before", "error-after", "timeout-after"] {
+        let test = TestApp::start().await;
+        test.carrier.fault(fault, "1").await;
+        let id = test.accept_message("hello", now()).await;
+        let (app, body) = (app(&test), job(&test, &id));
+        for receives in 1..=2 {
+            assert!(
+                deliver(&app, vec![sqs_record("a", Some("g"), &body, receives)]).await.is_empty(),
+                "{fault}"
+            );
+        }
+        assert_eq!(state(&test, &id).await, DeliveryState::Unknown, "{fault}");
+        let unknown = test.outbox().unknown().await.unwrap();
+        assert_eq!(unknown.into_iter().map(|entry| entry.message).collect::<Vec<_>>(), [id], "{fault}");
+        assert!(test.carrier.accepted_messages(&test.contact).await <= 1, "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_attempt_is_unknown_without_a_second_call() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    Messages::new(test.table()).claim(test.organization(), &id, 7, now()).await.unwrap();
+    assert!(deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), 2)]).await.is_empty());
+    assert_eq!(state(&test, &id).await, DeliveryState::Unknown);
+    assert_eq!(test.carrier.accepted_messages(&test.contact).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_message_goes_to_the_dead_letter_queue_and_blocks_only_its_group() {
+    let test = TestApp::start().await;
+    let (first, second) = (test.accept_message("one", now()).await, test.accept_message("two", now()).await);
+    let unknown =
+        json!({ "organizationId": "org_1", "messageId": second.as_str().replace("msg_0", "msg_1") });
+    let records = vec![
+        sqs_record("poison", Some("g1"), "not JSON", 1),
+        sqs_record("behind", Some("g1"), &job(&test, &first), 1),
+        sqs_record("unknown", Some("g2"), &unknown.to_string(), 1),
+        sqs_record("fine", Some("g3"), &job(&test, &second), 1),
+    ];
+    let failed = deliver(&app(&test), records).await;
+    assert_eq!(failed, ["poison", "behind", "unknown"]);
+    assert_eq!(state(&test, &first).await, DeliveryState::Queued, "the order within a conversation is kept");
+    assert_eq!(state(&test, &second).await, DeliveryState::Sent, "other conversations continue");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_table_the_carrier_is_not_called() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let app = App::new(
+        TestApp::unreachable_table(),
+        TestApp::unreachable_bucket(),
+        test.carrier.client_with_timeout(Duration::from_secs(1)),
+        callbacks(),
+        TRIES,
+    );
+    assert_eq!(deliver(&app, vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await, ["a"]);
+    assert_eq!(test.carrier.accepted_messages(&test.contact).await, 0);
+}

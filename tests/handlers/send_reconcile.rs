@@ -1,0 +1,123 @@
+//! `send-reconcile`: messages whose outcome is unknown.
+
+use std::time::Duration;
+
+use send_reconcile::{App, Queues, Tally, handle};
+use shared_aws::messaging::Messages;
+use shared_carriers::twilio::{SendMessage, SendOutcome};
+use shared_domain::{
+    ids::MessageId,
+    message::{DeliveryState, Report},
+    time::Timestamp,
+};
+
+use shared_lambda::clock::now;
+use test_kit::{
+    TestApp,
+    app::NO_SERVICE,
+    queue::{mail_queue, media_queue, send_queue},
+};
+
+const GRACE: Duration = Duration::from_secs(300);
+
+fn app(test: &TestApp) -> App {
+    let queues = Queues {
+        messages: send_queue(NO_SERVICE),
+        notifications: mail_queue(NO_SERVICE),
+        media: media_queue(NO_SERVICE),
+    };
+    App::new(test.table(), test.carrier.client(), queues, GRACE)
+}
+
+/// Accepts a message whose sending lost its answer at this time.
+async fn accept_with_lost_answer(test: &TestApp, text: &str, at: Timestamp) -> MessageId {
+    let id = test.accept_message(text, at).await;
+    let messages = Messages::new(test.table());
+    messages.claim(test.organization(), &id, 1, at).await.unwrap();
+    test.outbox().mark_unknown(test.organization(), &id, at).await.unwrap();
+    let unknown = Report::at(at);
+    messages.report(test.organization(), &id, DeliveryState::Unknown, &unknown, None).await.unwrap();
+    id
+}
+
+/// Sends this text to the carrier. Returns its sid.
+async fn send_to_carrier(test: &TestApp, text: &str) -> String {
+    let message = SendMessage {
+        to: test.contact.as_str().into(),
+        from: test.inbox.number.as_str().into(),
+        body: text.into(),
+        media_urls: Vec::new(),
+        status_callback: "http://127.0.0.1:9/".into(),
+        messaging_service_sid: None,
+    };
+    match test.carrier.client().send(&message).await {
+        SendOutcome::Accepted { sid, .. } => sid,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn state(test: &TestApp, id: &MessageId) -> DeliveryState {
+    test.message(id).await.delivery.state()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_carrier_has_is_sent() {
+    let test = TestApp::start().await;
+    let id = accept_with_lost_answer(&test, "hello", now()).await;
+    let sid = send_to_carrier(&test, "hello").await;
+    let app = app(&test);
+    assert_eq!(handle(&app, now()).await.unwrap(), Tally { resolved: 1, ..Tally::default() });
+    assert!(state(&test, &id).await >= DeliveryState::Sent);
+    assert_eq!(test.message(&id).await.carrier_id, Some(sid));
+    assert_eq!(handle(&app, now()).await.unwrap(), Tally::default(), "resolved once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_unknown_to_the_carrier_fails_after_the_grace_period() {
+    let test = TestApp::start().await;
+    let at = now();
+    let id = accept_with_lost_answer(&test, "hello", at).await;
+    let app = app(&test);
+    assert_eq!(handle(&app, at).await.unwrap(), Tally { open: 1, ..Tally::default() });
+    assert_eq!(state(&test, &id).await, DeliveryState::Unknown);
+    assert_eq!(handle(&app, at + GRACE).await.unwrap().resolved, 1);
+    let message = test.message(&id).await;
+    assert_eq!(message.delivery.report(DeliveryState::Failed).unwrap().code.as_deref(), Some("not_accepted"));
+    assert!(test.conversation().await.unwrap().delivery_failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_copy_at_the_carrier_resolves_one_of_two_equal_messages() {
+    let test = TestApp::start().await;
+    let at = now();
+    let (one, two) =
+        (accept_with_lost_answer(&test, "same", at).await, accept_with_lost_answer(&test, "same", at).await);
+    send_to_carrier(&test, "same").await;
+    let app = app(&test);
+    assert_eq!(handle(&app, at).await.unwrap(), Tally { resolved: 1, open: 1, ..Tally::default() });
+    let states = [state(&test, &one).await, state(&test, &two).await];
+    assert!(states.contains(&DeliveryState::Unknown), "{states:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_arrived_first_resolves_the_message() {
+    let test = TestApp::start().await;
+    let id = accept_with_lost_answer(&test, "hello", now()).await;
+    let delivered = Report::at(now());
+    let messages = Messages::new(test.table());
+    messages
+        .report(test.organization(), &id, DeliveryState::Delivered, &delivered, Some("SM1"))
+        .await
+        .unwrap();
+    assert_eq!(handle(&app(&test), now()).await.unwrap().resolved, 1);
+    assert_eq!(test.outbox().unknown().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_item_that_cannot_be_queued_is_counted_and_stays() {
+    let test = TestApp::start().await;
+    let long_ago = now() - Duration::from_secs(600);
+    test.accept_message("hello", long_ago).await;
+    assert_eq!(handle(&app(&test), now()).await.unwrap(), Tally { failed: 1, ..Tally::default() });
+    assert_eq!(test.outbox().overdue(now()).await.unwrap().len(), 1);
+}
