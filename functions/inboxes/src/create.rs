@@ -7,13 +7,13 @@
 
 use axum::{extract::State, http::StatusCode};
 use shared_aws::{
-    inbox::{Account, Bought, Completed, Reserved},
+    inbox::{Bought, Completed, Reserved},
     team::AuditEvent,
 };
 use shared_carriers::twilio::{CallError, Purchase, PurchaseError, with_retries};
 use shared_domain::{
     ids::{Id, InboxId},
-    inbox::{Inbox, InboxKind, Stage},
+    inbox::{Inbox, InboxKind, Stage, TeamInbox},
     registration::{RegistrationStatus, StepSource, TimelineStep},
     team::Team,
     time::Timestamp,
@@ -72,7 +72,7 @@ pub(crate) async fn create(
         key,
     };
     let begun = attempt.recalled(&app.keys, now).await?;
-    if let Some(Account { inbox, team }) = reserved_before(app, &access, begun.as_deref()).await? {
+    if let Some(TeamInbox { inbox, team }) = reserved_before(app, &access, begun.as_deref()).await? {
         if inbox.stage != Stage::Creating {
             if let (Stage::Active, Some(sid)) = (inbox.stage, &inbox.number_sid)
                 && let Err(problem) = join_new_service(app, &access, sid, None).await
@@ -102,7 +102,7 @@ async fn reserved_before(
     app: &App,
     access: &TeamAccess,
     id: Option<&str>,
-) -> Result<Option<Account>, Problem> {
+) -> Result<Option<TeamInbox>, Problem> {
     let Some(id) = id.and_then(|id| InboxId::parse(id).ok()) else { return Ok(None) };
     Ok(app.inboxes.account(&access.organization, &id).await?)
 }

@@ -42,7 +42,7 @@ pub(crate) async fn list(
         .iter()
         .filter(|inbox| inbox.kind == InboxKind::Shared && inbox.stage != Stage::Creating)
         .map(|inbox| (inbox, own.contains(&inbox.id)))
-        .filter(|(inbox, member)| access.caller.manages() || (*member && inbox.is_visible(registration)))
+        .filter(|(inbox, member)| access.caller.manages() || (*member && inbox.may_send(registration)))
         .map(|(inbox, member)| InboxView::of(inbox, member));
     Ok(Json(Page::complete(items)))
 }

@@ -2,15 +2,14 @@
 //! number, which is then archived.
 
 use axum::extract::State;
-use shared_aws::{
-    inbox::Account,
-    messaging::{Acceptance, Guard},
-};
+use shared_aws::messaging::{Acceptance, Guard};
 use shared_domain::{
     contact::Contact,
     conversation::Conversation,
     ids::{ContactId, ConversationId, InboxId},
+    inbox::TeamInbox,
     keys::ConversationKey,
+    message::Message,
     phone::PhoneNumber,
     sending,
     user::UserRef,
@@ -31,7 +30,6 @@ use shared_http::{
 use crate::{
     App,
     content::Content,
-    draft,
     outcome::{self, Outcome},
     with_personal_opt_out,
 };
@@ -67,8 +65,8 @@ pub(crate) async fn compose(
     if let Some(answer) = outcome::repeated(app, now, &attempt).await? {
         return answer;
     }
-    let from = sending::SendingAccount { inbox: &account.inbox, registration: account.team.registration };
-    if let Some(reason) = sending::reasons_against_account(from).first() {
+    let from = sending::SendingInbox { inbox: &account.inbox, registration: account.team.registration };
+    if let Some(reason) = sending::reasons_against_inbox(from).first() {
         return Err(refusal::refused(reason));
     }
     let target = target(app, &account, &to).await?;
@@ -96,7 +94,7 @@ pub(crate) async fn compose(
             app.contacts.by_number_or_provisional(organization, team, &target.number).await?
         }
     };
-    let message = draft::outbound(&account, &target.number, sender, text, media, now, entropy);
+    let message = Message { sender, media, ..account.outbound(&target.number, text, now, entropy) };
     let acceptance = Acceptance {
         organization: caller.organization(),
         message: &message,
@@ -112,7 +110,7 @@ pub(crate) async fn compose(
 }
 
 /// The inbox to send from, for one of its members or a machine client of its organization, and the sender to show.
-async fn account(app: &App, caller: &Caller, from: &From) -> Result<(Account, Option<UserRef>), Problem> {
+async fn account(app: &App, caller: &Caller, from: &From) -> Result<(TeamInbox, Option<UserRef>), Problem> {
     let inbox = match (&from.inbox_id, &from.api_code) {
         (Some(inbox), None) => InboxId::parse(inbox).map_err(|_| Problem::not_found())?,
         (None, Some(code)) => inbox_of_code(app, caller, code).await?,
@@ -142,7 +140,7 @@ struct Target {
     contact: Option<Contact>,
 }
 
-async fn target(app: &App, account: &Account, to: &Recipient) -> Result<Target, Problem> {
+async fn target(app: &App, account: &TeamInbox, to: &Recipient) -> Result<Target, Problem> {
     let (organization, team) = (&account.inbox.organization, &account.team.id);
     match (&to.contact_id, &to.phone_number) {
         (Some(contact), None) => {
@@ -163,7 +161,7 @@ async fn target(app: &App, account: &Account, to: &Recipient) -> Result<Target, 
 
 async fn existing(
     app: &App,
-    account: &Account,
+    account: &TeamInbox,
     number: &PhoneNumber,
 ) -> Result<Option<Conversation>, Problem> {
     let conversation = ConversationId::of(&account.inbox.id, number);

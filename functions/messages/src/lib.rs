@@ -6,7 +6,6 @@
 
 mod compose;
 mod content;
-mod draft;
 mod outcome;
 mod reply_to;
 mod upload;

@@ -1,15 +1,13 @@
 //! Replies: under the lock of a shared inbox, or without a lock from a personal inbox.
 
 use axum::extract::State;
-use shared_aws::{
-    inbox::Account,
-    messaging::{Acceptance, Guard},
-};
+use shared_aws::messaging::{Acceptance, Guard};
 use shared_domain::{
     conversation::Conversation,
     ids::MessageId,
-    inbox::InboxKind,
+    inbox::{InboxKind, TeamInbox},
     lock::FencingToken,
+    message::Message,
     sending::{self, ReplyGuard, SendRefusal},
     time::Timestamp,
 };
@@ -29,7 +27,6 @@ use shared_http::{
 use crate::{
     App,
     content::Content,
-    draft,
     outcome::{self, Outcome},
     with_personal_opt_out,
 };
@@ -77,7 +74,11 @@ pub(crate) async fn reply(
         return Err(refusal::refused(&reason));
     }
     let media = content.media(app, now, entropy, &account.inbox).await?;
-    let message = draft::outbound(&account, &contact.number, Some(sender.clone()), text, media, now, entropy);
+    let message = Message {
+        sender: Some(sender.clone()),
+        media,
+        ..account.outbound(&contact.number, text, now, entropy)
+    };
     let acceptance = Acceptance {
         organization: &member.organization,
         message: &message,
@@ -127,7 +128,7 @@ pub(crate) async fn can_send(
 
 async fn with_opt_out(
     app: &App,
-    account: &Account,
+    account: &TeamInbox,
     conversation: Conversation,
 ) -> Result<Conversation, Problem> {
     let contact = conversation.contact.clone();
@@ -135,7 +136,7 @@ async fn with_opt_out(
     Ok(Conversation { contact, ..conversation })
 }
 
-async fn account(app: &App, member: &InboxMember) -> Result<Account, Problem> {
+async fn account(app: &App, member: &InboxMember) -> Result<TeamInbox, Problem> {
     let account = app.inboxes.account(&member.organization, &member.membership.inbox).await?;
     account.ok_or_else(Problem::not_found)
 }
@@ -164,12 +165,12 @@ fn guard<'a>(member: &'a InboxMember, body: &Reply, seen: Option<&'a MessageId>)
 }
 
 fn reasons(
-    account: &Account,
+    account: &TeamInbox,
     conversation: &Conversation,
     guard: &ReplyGuard<'_>,
     now: Timestamp,
 ) -> Vec<SendRefusal> {
-    let from = sending::SendingAccount { inbox: &account.inbox, registration: account.team.registration };
+    let from = sending::SendingInbox { inbox: &account.inbox, registration: account.team.registration };
     sending::reasons_against_reply(from, conversation, guard, now)
 }
 

@@ -4,7 +4,7 @@ use axum::extract::State;
 use shared_aws::{conversation::Counter, team::UserProfile};
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId},
-    inbox::{Inbox, Stage},
+    inbox::Inbox,
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
@@ -62,7 +62,7 @@ fn teams(profile: &UserProfile) -> Vec<TeamId> {
 fn is_shown(inbox: &Inbox, teams: &[Team]) -> bool {
     let team = teams.iter().find(|team| team.id == inbox.team);
     let registration = team.map_or(RegistrationStatus::NotStarted, |team| team.registration);
-    inbox.stage == Stage::Active && inbox.is_visible(registration)
+    inbox.may_send(registration)
 }
 
 /// Recounts one unread counter at most, so that the cost of a request does not grow with the number of inboxes.

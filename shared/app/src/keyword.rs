@@ -4,14 +4,14 @@
 //! changes nothing.
 
 use shared_aws::{
-    inbox::{Account, Inboxes, OutOfOffice},
+    inbox::{Inboxes, OutOfOffice},
     opt_out::OptOutRecord,
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::OptOutType;
 use shared_domain::{
     ids::MessageId,
-    inbox::Inbox,
+    inbox::{Inbox, TeamInbox},
     message::Message,
     opt_out::{
         self, Keyword, KeywordDecision, KeywordReplies, KeywordReply, OptOutChange, OptOutSubject, Scope,
@@ -170,8 +170,8 @@ impl Keywords {
         Ok(())
     }
 
-    async fn sending_account(&self, text: KeywordMessage<'_>) -> Result<Option<Account>, StoreError> {
+    async fn sending_account(&self, text: KeywordMessage<'_>) -> Result<Option<TeamInbox>, StoreError> {
         let account = self.inboxes.account(&text.inbox.organization, &text.inbox.id).await?;
-        Ok(account.filter(automatic::may_send))
+        Ok(account.filter(TeamInbox::may_send))
     }
 }

@@ -9,7 +9,7 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::ConversationId,
-    inbox::Inbox,
+    inbox::{Inbox, TeamInbox},
     out_of_office::{self, Inbound, Schedule},
     phone::PhoneNumber,
     time::Timestamp,
@@ -60,7 +60,7 @@ impl OutOfOfficeReplies {
             return Ok(());
         }
         let account = self.inboxes.account(&inbox.organization, &inbox.id).await?;
-        let Some(account) = account.filter(automatic::may_send) else { return Ok(()) };
+        let Some(account) = account.filter(TeamInbox::may_send) else { return Ok(()) };
         let message = automatic::message(&account, from, schedule.message(), at, entropy);
         if self.out_of_office.answer(&inbox.organization, &period, &message).await? {
             tracing::info!(event = "out_of_office_reply", inbox = %inbox.id, message_id = %message.id, "out-of-office reply accepted");

@@ -28,7 +28,7 @@ use shared_carriers::{
 use shared_domain::{
     media::{Media, MediaState},
     message::{DeliveryState, Message, Report},
-    opt_out::{self, OptOutSubject, Scope},
+    opt_out::{self, OptOutSubject},
     time::Timestamp,
 };
 
@@ -112,13 +112,7 @@ impl SendWorkflow {
     }
 
     async fn opted_out_since(&self, job: &SendJob, message: &Message) -> Result<bool, StoreError> {
-        let number = &message.contact_number;
-        let mut subjects = vec![OptOutSubject::of_team(&job.organization, &message.team, number)];
-        if message.personal {
-            let (organization, number) = (job.organization.clone(), number.clone());
-            subjects.push(OptOutSubject { organization, scope: Scope::Personal, number });
-        }
-        self.opt_outs.any_out(&subjects).await
+        self.opt_outs.any_out(&message.opt_out_subjects(&job.organization)).await
     }
 
     fn request(&self, now: Timestamp, job: &SendJob, message: &Message) -> Result<SendMessage, BucketError> {

@@ -190,7 +190,8 @@ async fn a_standing_knows_of_the_text_that_made_it_and_of_older_ones() {
 #[tokio::test(flavor = "multi_thread")]
 async fn any_of_several_scopes_counts() {
     let desk = desk().await;
-    let subjects = OptOutSubject::all_that_stop(&personal(), &number(1));
+    let subjects =
+        draft(&personal(), &number(1), "Hi", &ada(), seconds(0)).opt_out_subjects(&personal().organization);
     assert_eq!(subjects.len(), 2);
     let any = async |subjects: &[OptOutSubject]| desk.opt_outs.any_out(subjects).await.unwrap();
     assert!(!any(&subjects).await);

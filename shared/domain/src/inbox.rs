@@ -1,4 +1,14 @@
-//! Inboxes: one number each, shared by a team's members or personal to one user.
+//! Inboxes: one phone number each, shared by members of a team or personal to one user.
+//!
+//! A shared inbox may send once its team's A2P 10DLC registration is complete, because carriers block unregistered
+//! traffic. Until then members do not see it. A personal inbox needs no registration.
+//!
+//! ```
+//! use shared_domain::{inbox::InboxKind, registration::RegistrationStatus};
+//!
+//! assert!(InboxKind::Personal.is_covered_by(RegistrationStatus::NotStarted));
+//! assert!(!InboxKind::Shared.is_covered_by(RegistrationStatus::Pending));
+//! ```
 
 use serde::{Deserialize, Serialize};
 
@@ -6,77 +16,100 @@ use crate::{
     ids::{InboxId, OrganizationId, TeamId, UserId},
     phone::PhoneNumber,
     registration::RegistrationStatus,
+    team::Team,
 };
 
-/// Whose inbox it is.
+/// Who an inbox belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum InboxKind {
-    /// A team's; many members, conversations are locked to answer.
+    /// A team. It has many members, and a conversation is locked before a reply.
     Shared,
-    /// One user's; no lock.
+    /// One user. It has no locks.
     Personal,
 }
 
 impl InboxKind {
-    /// The word of the API.
+    /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Shared => "shared",
             Self::Personal => "personal",
         }
     }
+
+    /// Whether an inbox of this kind may send while its team's registration has this status.
+    pub fn is_covered_by(self, registration: RegistrationStatus) -> bool {
+        match self {
+            Self::Shared => registration.is_complete(),
+            Self::Personal => true,
+        }
+    }
 }
 
-/// How far an inbox has come.
+/// Where an inbox is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Stage {
-    /// Its number is being bought: it stores what comes in, and nobody sees it yet.
+    /// Its number is being bought. Inbound messages are stored, but no user sees the inbox yet.
     Creating,
     /// In use.
     Active,
-    /// History stays readable, nothing is sent.
+    /// Its history stays readable. Nothing is sent.
     Retired,
 }
 
-/// One number and who texts from it.
+/// An inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct Inbox {
-    /// The tenant.
     pub organization: OrganizationId,
-    /// Its id.
     pub id: InboxId,
-    /// The team that owns it.
     pub team: TeamId,
-    /// Shared or personal.
     pub kind: InboxKind,
-    /// Shown to members.
+    /// Shown to members only.
     pub name: String,
-    /// Shown to members; `#rrggbb`.
+    /// As `#rrggbb`. Shown to members only.
     pub color: String,
-    /// Names the inbox for integrations; unique in the organization.
+    /// The name by which integrations choose the inbox. Unique in the organization.
     pub api_code: String,
-    /// What texts go out from.
+    /// The number messages are sent from and received at.
     pub number: PhoneNumber,
-    /// The carrier's name of the number (`PN…`), where the product bought it.
+    /// The carrier's id of the number (`PN…`), if the product bought it.
     pub number_sid: Option<String>,
-    /// Whom a call to the number rings.
+    /// The number that rings when the inbox's number is called.
     pub voice_forwarding: Option<PhoneNumber>,
-    /// Who created it.
     pub creator: Option<UserId>,
-    /// How far it has come.
     pub stage: Stage,
 }
 
 impl Inbox {
-    /// Whether members see it in navigation and Compose: a shared inbox waits for its team's registration.
-    pub fn is_visible(&self, registration: RegistrationStatus) -> bool {
-        self.stage == Stage::Active
-            && match self.kind {
-                InboxKind::Shared => registration.is_complete(),
-                InboxKind::Personal => true,
-            }
+    /// Whether messages may be sent from it, given the status of its team's registration. Members see it in the navigation
+    /// and in Compose exactly while it may send.
+    pub fn may_send(&self, registration: RegistrationStatus) -> bool {
+        self.stage == Stage::Active && self.kind.is_covered_by(registration)
+    }
+}
+
+/// An inbox with its team, whose registration decides whether the inbox may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub struct TeamInbox {
+    pub inbox: Inbox,
+    pub team: Team,
+}
+
+impl TeamInbox {
+    /// See [`Inbox::may_send`].
+    pub fn may_send(&self) -> bool {
+        self.inbox.may_send(self.team.registration)
+    }
+
+    /// The carrier's messaging service through which the inbox sends: that of its team, if its number belongs to it. Numbers
+    /// of personal inboxes, and numbers that the product did not buy, do not.
+    pub fn messaging_service(&self) -> Option<&str> {
+        let belongs = self.inbox.kind == InboxKind::Shared && self.inbox.number_sid.is_some();
+        self.team.messaging_service.as_deref().filter(|_| belongs)
     }
 }
 
@@ -102,24 +135,45 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_inbox_is_shown_once_its_team_may_send_and_a_personal_one_at_once() {
+    fn a_shared_inbox_may_send_once_its_team_is_registered_and_a_personal_one_at_once() {
         let shared = inbox(InboxKind::Shared, Stage::Active);
-        assert!(shared.is_visible(RegistrationStatus::Approved));
-        assert!(!shared.is_visible(RegistrationStatus::Pending));
-        assert!(inbox(InboxKind::Personal, Stage::Active).is_visible(RegistrationStatus::NotStarted));
+        assert!(shared.may_send(RegistrationStatus::Approved));
+        assert!(!shared.may_send(RegistrationStatus::Pending));
+        assert!(inbox(InboxKind::Personal, Stage::Active).may_send(RegistrationStatus::NotStarted));
     }
 
     #[test]
-    fn an_inbox_that_is_being_made_or_is_retired_is_not_shown() {
+    fn an_inbox_that_is_being_created_or_is_retired_may_not_send() {
         for stage in [Stage::Creating, Stage::Retired] {
             for kind in [InboxKind::Shared, InboxKind::Personal] {
-                assert!(!inbox(kind, stage).is_visible(RegistrationStatus::Approved), "{kind:?} {stage:?}");
+                assert!(!inbox(kind, stage).may_send(RegistrationStatus::Approved), "{kind:?} {stage:?}");
             }
         }
     }
 
     #[test]
-    fn kinds_have_the_words_of_the_api() {
+    fn a_messaging_service_is_used_by_shared_inboxes_whose_number_was_bought() {
+        let team = Team {
+            id: TeamId::parse("team_1").unwrap(),
+            name: "Clinic".into(),
+            registration: RegistrationStatus::Approved,
+            messaging_service: Some("MG1".into()),
+        };
+        let bought = |kind| Inbox { number_sid: Some("PN1".into()), ..inbox(kind, Stage::Active) };
+        let service = |inbox: Inbox, team: &Team| {
+            let inbox = TeamInbox { inbox, team: team.clone() };
+            assert!(inbox.may_send());
+            inbox.messaging_service().map(str::to_owned)
+        };
+        assert_eq!(service(bought(InboxKind::Shared), &team).as_deref(), Some("MG1"));
+        assert_eq!(service(bought(InboxKind::Personal), &team), None);
+        assert_eq!(service(inbox(InboxKind::Shared, Stage::Active), &team), None);
+        let without = Team { messaging_service: None, ..team };
+        assert_eq!(service(bought(InboxKind::Shared), &without), None);
+    }
+
+    #[test]
+    fn kinds_have_the_names_of_the_api() {
         assert_eq!((InboxKind::Shared.as_str(), InboxKind::Personal.as_str()), ("shared", "personal"));
     }
 }

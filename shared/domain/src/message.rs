@@ -1,34 +1,48 @@
-//! One text and its way to the phone.
+//! Messages and their delivery.
 //!
-//! A message collects the states it was reported in; the state shown is the highest of them. Reports may come late,
-//! twice and out of order: adding one twice changes nothing, and the order of adding does not matter, so a state never
-//! goes backwards. `delivered` beats `failed` (late receipts happen), never the other way round.
+//! A message collects the delivery states that were reported for it, and shows the highest. Reports may be late, duplicated
+//! and out of order. Adding a report twice changes nothing, and the order of adding does not matter, so a state never goes
+//! backwards. `delivered` wins over `failed`, because carriers do deliver late after reporting a failure.
+//!
+//! ```
+//! use shared_domain::message::{Delivery, DeliveryState, Report};
+//! use shared_domain::time::Timestamp;
+//!
+//! let at = Timestamp::from_millis;
+//! let mut delivery = Delivery::starting(DeliveryState::Queued, at(0));
+//! delivery.add(DeliveryState::Delivered, Report::at(at(2)));
+//! delivery.add(DeliveryState::Sent, Report::at(at(3)));
+//! assert_eq!(delivery.state(), DeliveryState::Delivered);
+//! ```
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ConversationId, InboxId, MessageId, TeamId},
+    ids::{ConversationId, InboxId, MessageId, OrganizationId, TeamId},
+    inbox::{Inbox, InboxKind, TeamInbox},
+    keys::TeamKey,
     media::Media,
+    opt_out::OptOutSubject,
     phone::PhoneNumber,
     segment::Segments,
     time::Timestamp,
     user::UserRef,
 };
 
-/// Which way a text went.
+/// Who sent a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Direction {
-    /// From a contact to us.
+    /// The contact.
     Inbound,
-    /// From us to a contact.
+    /// The inbox.
     Outbound,
 }
 
 impl Direction {
-    /// The word of the API.
+    /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Inbound => "inbound",
@@ -37,30 +51,30 @@ impl Direction {
     }
 }
 
-/// How far a text has come, lowest first.
+/// How far a message is, lowest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DeliveryState {
-    /// An inbound text, stored.
+    /// An inbound message was stored.
     Received,
-    /// Accepted by us: durably stored, waiting for its turn.
+    /// An outbound message was stored and waits to be sent.
     Queued,
-    /// Claimed by a sender that is about to call the carrier.
+    /// A worker claimed it and is about to call the carrier.
     Sending,
-    /// The carrier's answer was lost; the carrier is being asked.
+    /// The carrier's answer was lost. The message is reconciled with the carrier's records.
     Unknown,
-    /// The carrier has taken it.
+    /// The carrier accepted it.
     Sent,
-    /// Surely not sent, or given up by the carrier.
+    /// It was certainly not sent, or the carrier gave up.
     Failed,
-    /// Sent and not delivered.
+    /// It was sent but not delivered.
     Undelivered,
-    /// On the phone.
+    /// It arrived on the phone.
     Delivered,
 }
 
 impl DeliveryState {
-    /// The word of the API, and the name under which the report is stored.
+    /// The name in the API and in stored items.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Received => "received",
@@ -74,7 +88,7 @@ impl DeliveryState {
         }
     }
 
-    /// Place in the lattice; `failed` and `undelivered` share one, where the first report stays.
+    /// `failed` and `undelivered` rank equal: the first report stays.
     fn rank(self) -> u8 {
         match self {
             Self::Received | Self::Queued => 1,
@@ -86,7 +100,7 @@ impl DeliveryState {
         }
     }
 
-    /// Nothing more is to come from our side.
+    /// Whether the product has nothing left to do for the message.
     pub fn is_settled(self) -> bool {
         match self {
             Self::Received | Self::Queued | Self::Sending | Self::Unknown => false,
@@ -94,7 +108,7 @@ impl DeliveryState {
         }
     }
 
-    /// The text did not arrive.
+    /// Whether the message did not arrive.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::Undelivered)
     }
@@ -103,47 +117,47 @@ impl DeliveryState {
 /// When a state was reported, and why if it is a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// When we learned it.
+    /// When the product received the report.
     pub at: Timestamp,
     /// The carrier's error code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// A sentence a person understands.
+    /// What happened, as a sentence for the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
 impl Report {
-    /// A report without a failure's code.
+    /// A report without an error.
     pub fn at(at: Timestamp) -> Self {
         Self { at, code: None, detail: None }
     }
 }
 
-/// The reports of one message: at most one per state, the first that came.
+/// The reports of a message: the first of each state.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Delivery(BTreeMap<DeliveryState, Report>);
 
 impl Delivery {
-    /// A message whose life begins in this state.
-    pub fn beginning(state: DeliveryState, at: Timestamp) -> Self {
+    /// The delivery of a message that starts in this state.
+    pub fn starting(state: DeliveryState, at: Timestamp) -> Self {
         Self(BTreeMap::from([(state, Report::at(at))]))
     }
 
-    /// Adds a report; `false` when that state was reported before.
+    /// Adds a report. Returns `false` if that state was reported before.
     pub fn add(&mut self, state: DeliveryState, report: Report) -> bool {
         use std::collections::btree_map::Entry;
         match self.0.entry(state) {
-            Entry::Vacant(place) => {
-                place.insert(report);
+            Entry::Vacant(entry) => {
+                entry.insert(report);
                 true
             }
             Entry::Occupied(_) => false,
         }
     }
 
-    /// The highest state; among equals the one reported first.
+    /// The highest state; of two that rank equal, the one reported first.
     pub fn state(&self) -> DeliveryState {
         let highest =
             self.0.iter().max_by_key(|(state, report)| (state.rank(), std::cmp::Reverse(report.at)));
@@ -155,7 +169,7 @@ impl Delivery {
         self.0.get(&state)
     }
 
-    /// All reports in the order they came.
+    /// All reports, oldest first.
     pub fn history(&self) -> Vec<(DeliveryState, &Report)> {
         let mut all: Vec<_> = self.0.iter().map(|(state, report)| (*state, report)).collect();
         all.sort_by_key(|(state, report)| (report.at, state.rank()));
@@ -163,54 +177,85 @@ impl Delivery {
     }
 }
 
-/// One text of a conversation.
+/// A message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct Message {
-    /// Its id; names its conversation as well.
     pub id: MessageId,
-    /// The thread it stands in.
     pub conversation: ConversationId,
-    /// The inbox of that thread.
     pub inbox: InboxId,
-    /// The team of that inbox.
     pub team: TeamId,
-    /// That inbox is somebody's own.
+    /// Whether the inbox is personal.
     pub personal: bool,
-    /// The inbox's number.
     pub inbox_number: PhoneNumber,
-    /// The contact's number.
     pub contact_number: PhoneNumber,
-    /// In or out.
     pub direction: Direction,
-    /// The text; may be empty when there is media.
+    /// May be empty if there is media.
     pub text: String,
-    /// Media of an MMS.
     pub media: Vec<Media>,
-    /// Who sent it; nobody for an inbound text or a machine's.
+    /// The user who sent it. `None` for inbound and automatic messages, and for those of machines.
     pub sender: Option<UserRef>,
-    /// Made by a rule, not by a person.
+    /// Whether a rule of the product sent it, such as the out-of-office message.
     pub automatic: bool,
-    /// Goes out even to who opted out: the one confirmation that is allowed.
+    /// Whether it is sent although the contact opted out. Only the one confirmation of an opt-out is.
     pub bypass_opt_out: bool,
-    /// When we accepted or received it.
+    /// When it was accepted or received.
     pub created_at: Timestamp,
-    /// The carrier's messaging service that it goes out by, whose campaign its number has joined.
+    /// The carrier's messaging service through which it is sent.
     pub messaging_service: Option<String>,
     /// The carrier's id, once known.
     pub carrier_id: Option<String>,
-    /// What was reported of it.
     pub delivery: Delivery,
 }
 
 impl Message {
-    /// Whether a machine composed it: sent by nobody, and by no rule of ours either.
+    /// A queued message from this inbox, without media, sender and messaging service.
+    pub fn outbound(inbox: &Inbox, to: &PhoneNumber, text: String, at: Timestamp, entropy: u64) -> Self {
+        let conversation = ConversationId::of(&inbox.id, to);
+        Self {
+            id: MessageId::in_conversation(&conversation, at, entropy),
+            conversation,
+            inbox: inbox.id.clone(),
+            team: inbox.team.clone(),
+            personal: inbox.kind == InboxKind::Personal,
+            inbox_number: inbox.number.clone(),
+            contact_number: to.clone(),
+            direction: Direction::Outbound,
+            text,
+            media: Vec::new(),
+            sender: None,
+            automatic: false,
+            bypass_opt_out: false,
+            created_at: at,
+            messaging_service: None,
+            carrier_id: None,
+            delivery: Delivery::starting(DeliveryState::Queued, at),
+        }
+    }
+
+    /// The opt-outs that stop this message.
+    pub fn opt_out_subjects(&self, organization: &OrganizationId) -> Vec<OptOutSubject> {
+        let team = TeamKey { organization, team: &self.team };
+        let kind = if self.personal { InboxKind::Personal } else { InboxKind::Shared };
+        OptOutSubject::all_that_stop(team, kind, &self.contact_number)
+    }
+
+    /// Whether a machine sent it: neither a user nor a rule of the product did.
     pub fn is_from_machine(&self) -> bool {
         self.direction == Direction::Outbound && self.sender.is_none() && !self.automatic
     }
 
-    /// Segments as the carrier bills them; an MMS is one.
+    /// How many segments the carrier bills. An MMS counts as one.
     pub fn segments(&self) -> usize {
         if self.media.is_empty() { Segments::of(&self.text).count } else { 1 }
+    }
+}
+
+impl TeamInbox {
+    /// A queued message from this inbox, through its messaging service, without media and sender.
+    pub fn outbound(&self, to: &PhoneNumber, text: String, at: Timestamp, entropy: u64) -> Message {
+        let messaging_service = self.messaging_service().map(str::to_owned);
+        Message { messaging_service, ..Message::outbound(&self.inbox, to, text, at, entropy) }
     }
 }
 
@@ -219,6 +264,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{inbox::Stage, registration::RegistrationStatus, team::Team};
 
     const ALL: [DeliveryState; 7] = [
         DeliveryState::Queued,
@@ -231,7 +277,7 @@ mod tests {
     ];
 
     fn after(states: &[DeliveryState]) -> DeliveryState {
-        let mut delivery = Delivery::beginning(DeliveryState::Queued, Timestamp::from_millis(0));
+        let mut delivery = Delivery::starting(DeliveryState::Queued, Timestamp::from_millis(0));
         for (at, state) in (1..).zip(states) {
             delivery.add(*state, Report::at(Timestamp::from_millis(at)));
         }
@@ -256,22 +302,22 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_answer_is_settled_by_what_the_carrier_says_later() {
+    fn a_lost_answer_is_replaced_by_a_later_report() {
         assert_eq!(after(&[DeliveryState::Sending, DeliveryState::Unknown]), DeliveryState::Unknown);
         assert_eq!(after(&[DeliveryState::Unknown, DeliveryState::Sent]), DeliveryState::Sent);
         assert_eq!(after(&[DeliveryState::Sent, DeliveryState::Unknown]), DeliveryState::Sent);
     }
 
     #[test]
-    fn the_same_report_twice_is_one() {
-        let mut delivery = Delivery::beginning(DeliveryState::Queued, Timestamp::from_millis(0));
+    fn a_duplicate_report_is_ignored() {
+        let mut delivery = Delivery::starting(DeliveryState::Queued, Timestamp::from_millis(0));
         assert!(delivery.add(DeliveryState::Sent, Report::at(Timestamp::from_millis(1))));
         assert!(!delivery.add(DeliveryState::Sent, Report::at(Timestamp::from_millis(2))));
         assert_eq!(delivery.history().len(), 2);
     }
 
     #[test]
-    fn states_and_directions_have_the_words_of_the_api() {
+    fn states_and_directions_have_the_names_of_the_api() {
         let words = ALL.map(DeliveryState::as_str);
         assert_eq!(words, ["queued", "sending", "unknown", "sent", "failed", "undelivered", "delivered"]);
         assert_eq!(DeliveryState::Received.as_str(), "received");
@@ -279,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_settled_once_the_carrier_has_it_or_it_failed() {
+    fn a_message_is_settled_once_the_carrier_has_it_or_it_failed() {
         let settled = ALL.map(DeliveryState::is_settled);
         assert_eq!(settled, [false, false, false, true, true, true, true]);
         let failed = ALL.map(DeliveryState::is_failure);
@@ -288,9 +334,9 @@ mod tests {
     }
 
     #[test]
-    fn the_first_report_of_a_state_stays_and_the_history_is_in_the_order_they_came() {
+    fn the_first_report_of_a_state_stays_and_the_history_is_oldest_first() {
         let at = Timestamp::from_millis;
-        let mut delivery = Delivery::beginning(DeliveryState::Queued, at(0));
+        let mut delivery = Delivery::starting(DeliveryState::Queued, at(0));
         delivery.add(DeliveryState::Sent, Report::at(at(1)));
         delivery.add(DeliveryState::Sending, Report::at(at(2)));
         delivery.add(DeliveryState::Sent, Report::at(at(3)));
@@ -303,33 +349,72 @@ mod tests {
         assert_eq!(delivery.report(DeliveryState::Failed), None);
     }
 
+    fn inbox(kind: InboxKind) -> Inbox {
+        Inbox {
+            organization: OrganizationId::parse("org_1").unwrap(),
+            id: InboxId::parse("inb_1").unwrap(),
+            team: TeamId::parse("team_1").unwrap(),
+            kind,
+            name: "Front desk".into(),
+            color: "#336699".into(),
+            api_code: "FRONT".into(),
+            number: PhoneNumber::from_carrier("+12025550100").unwrap(),
+            number_sid: Some("PN1".into()),
+            voice_forwarding: None,
+            creator: None,
+            stage: Stage::Active,
+        }
+    }
+
+    fn contact_number() -> PhoneNumber {
+        PhoneNumber::from_carrier("+12025550143").unwrap()
+    }
+
     fn message() -> Message {
-        let (inbox, team) = (InboxId::parse("inb_1").unwrap(), TeamId::parse("team_1").unwrap());
-        let number = PhoneNumber::from_carrier("+12025550143").unwrap();
-        let conversation = ConversationId::of(&inbox, &number);
-        Message {
-            id: MessageId::in_conversation(&conversation, Timestamp::from_millis(1), 0),
-            conversation,
-            inbox,
-            team,
-            personal: false,
-            inbox_number: PhoneNumber::from_carrier("+12025550100").unwrap(),
-            contact_number: number,
-            direction: Direction::Outbound,
-            text: "a".repeat(161),
-            media: Vec::new(),
-            sender: None,
-            automatic: false,
-            bypass_opt_out: false,
-            created_at: Timestamp::from_millis(1),
-            messaging_service: None,
-            carrier_id: None,
-            delivery: Delivery::default(),
+        let at = Timestamp::from_millis(1);
+        Message::outbound(&inbox(InboxKind::Shared), &contact_number(), "a".repeat(161), at, 0)
+    }
+
+    #[test]
+    fn an_outbound_message_is_queued_in_the_conversation_of_its_inbox_and_number() {
+        let (at, inbox) = (Timestamp::from_millis(7), inbox(InboxKind::Shared));
+        let message = Message::outbound(&inbox, &contact_number(), "Hi".into(), at, 9);
+        let conversation = ConversationId::of(&inbox.id, &contact_number());
+        assert_eq!(message.id, MessageId::in_conversation(&conversation, at, 9));
+        assert_eq!((message.conversation, message.created_at, message.personal), (conversation, at, false));
+        assert_eq!((message.inbox, message.team), (inbox.id.clone(), inbox.team.clone()));
+        assert_eq!((message.inbox_number, message.contact_number), (inbox.number.clone(), contact_number()));
+        assert_eq!((message.direction, message.text.as_str()), (Direction::Outbound, "Hi"));
+        assert_eq!(message.delivery, Delivery::starting(DeliveryState::Queued, at));
+        assert_eq!(
+            (message.messaging_service, message.automatic, message.bypass_opt_out),
+            (None, false, false)
+        );
+        let team = Team {
+            id: inbox.team.clone(),
+            name: "Clinic".into(),
+            registration: RegistrationStatus::Approved,
+            messaging_service: Some("MG1".into()),
+        };
+        let message = TeamInbox { inbox, team }.outbound(&contact_number(), "Hi".into(), at, 9);
+        assert_eq!(message.messaging_service.as_deref(), Some("MG1"));
+    }
+
+    #[test]
+    fn a_message_is_stopped_by_the_opt_outs_that_stop_its_inbox() {
+        let organization = OrganizationId::parse("org_1").unwrap();
+        for kind in [InboxKind::Shared, InboxKind::Personal] {
+            let inbox = inbox(kind);
+            let team = TeamKey { organization: &organization, team: &inbox.team };
+            let message =
+                Message::outbound(&inbox, &contact_number(), "Hi".into(), Timestamp::from_millis(1), 0);
+            let subjects = OptOutSubject::all_that_stop(team, kind, &contact_number());
+            assert_eq!(message.opt_out_subjects(&organization), subjects, "{kind:?}");
         }
     }
 
     #[test]
-    fn a_text_that_nobody_and_no_rule_sent_is_a_machines() {
+    fn a_message_sent_neither_by_a_user_nor_by_a_rule_is_from_a_machine() {
         let ada = UserRef { id: crate::ids::UserId::parse("ada").unwrap(), name: "Ada".into() };
         assert!(message().is_from_machine());
         assert!(!Message { direction: Direction::Inbound, ..message() }.is_from_machine());
@@ -338,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_with_files_is_billed_as_one_segment() {
+    fn a_message_with_media_is_billed_as_one_segment() {
         assert_eq!(message().segments(), 2);
         let url = "https://clinic.example/map.png".into();
         let state = crate::media::MediaState::Linked { url };

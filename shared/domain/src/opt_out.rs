@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{ContactId, MessageId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind},
+    keys::TeamKey,
     phone::PhoneNumber,
     segment::{Encoding, Segments},
     time::Timestamp,
@@ -86,19 +87,6 @@ fn is_joint(c: char) -> bool {
     c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2014}')
 }
 
-impl Keyword {
-    /// The keyword that the carrier itself acted on (`OptOutType`, `autoresponse_type`): `STOP`, `START` or `HELP`, for
-    /// whatever word its customer has set for it.
-    pub fn from_carrier(word: &str) -> Option<Self> {
-        match word.trim().to_ascii_uppercase().as_str() {
-            "STOP" => Some(Self::Stop),
-            "START" => Some(Self::Start),
-            "HELP" => Some(Self::Help),
-            _ => None,
-        }
-    }
-}
-
 /// How far an opt-out reaches within an organization.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
@@ -148,12 +136,12 @@ impl OptOutSubject {
         Self { organization: organization.clone(), scope: Scope::Team(team.clone()), number: number.clone() }
     }
 
-    /// Everything whose opt-out stops a text from this inbox to this number: ask for each.
-    pub fn all_that_stop(inbox: &Inbox, number: &PhoneNumber) -> Vec<Self> {
-        let team = Self::of_team(&inbox.organization, &inbox.team, number);
-        match inbox.kind {
-            InboxKind::Shared => vec![team],
-            InboxKind::Personal => vec![team, Self::of(inbox, number)],
+    /// Every subject whose opt-out stops a message to this number from an inbox of this team and kind.
+    pub fn all_that_stop(team: TeamKey<'_>, kind: InboxKind, number: &PhoneNumber) -> Vec<Self> {
+        let of_team = Self::of_team(team.organization, team.team, number);
+        match kind {
+            InboxKind::Shared => vec![of_team],
+            InboxKind::Personal => vec![of_team.clone(), Self { scope: Scope::Personal, ..of_team }],
         }
     }
 }
@@ -373,14 +361,9 @@ pub fn after_import(current: &OptOutState, opt_out: bool) -> Option<OptOutChange
     }
 }
 
-/// What a refusal by the carrier does, when its code [says opted out](refused_as_opted_out).
+/// What a refusal by the carrier does, if its error code says that the contact opted out (such as Twilio's 21610).
 pub fn after_carrier_refusal(current: &OptOutState) -> Option<OptOutChange> {
     current.close(OptOutSource::Carrier)
-}
-
-/// Whether a carrier's error code says that the person opted out: Twilio 21610, Telnyx 40300, Bandwidth 4775.
-pub fn refused_as_opted_out(code: &str) -> bool {
-    matches!(code, "21610" | "40300" | "4775")
 }
 
 /// Confirms an opt-out: one segment in GSM-7, however the team is called.

@@ -1,7 +1,14 @@
-//! Who may send what: every reason against a text, in the order in which they are told.
+//! Sending: every reason against a message, in the order of the checks.
 //!
-//! inbox active → registered → (access is decided before) → lock held with the current token → nothing unseen → valid
-//! number → not blocked → not opted out → length and encoding. The idempotency key comes last, at the write.
+//! inbox active → registered → (access is checked before) → lock held with the current token → nothing unseen → number valid
+//! → not blocked → not opted out → length and encoding. The idempotency key comes last, with the write.
+//!
+//! ```
+//! use shared_domain::sending::{SendRefusal, reason_against_text};
+//!
+//! assert_eq!(reason_against_text("See you at 3.", false, 306), None);
+//! assert_eq!(reason_against_text("", false, 306), Some(SendRefusal::Empty));
+//! ```
 
 use crate::{
     contact::Contact,
@@ -17,61 +24,60 @@ use crate::{
 /// A reason against sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendRefusal {
-    /// The inbox is retired, or not made yet.
+    /// The inbox is retired, or still being created.
     InboxRetired,
-    /// The team's campaign is not approved.
+    /// The team's registration is not complete.
     RegistrationIncomplete(RegistrationStatus),
-    /// No lock, somebody else's lock, or a lost one.
+    /// The user does not hold the lock of the conversation.
     Lock(LockViolation),
-    /// A newer inbound text stands in the thread.
+    /// The conversation has this newer inbound message, which the user has not seen.
     Unseen(MessageId),
     /// The team blocked the number.
     Blocked,
-    /// The contact wants no texts.
+    /// The contact opted out.
     OptedOut,
-    /// Neither text nor media.
+    /// The message has neither text nor media.
     Empty,
-    /// More characters than the limit.
+    /// The text has more characters than the limit.
+    #[expect(missing_docs, reason = "the other names say it all")]
     TooLong {
-        /// Characters in the text.
         characters: usize,
-        /// Characters allowed.
         limit: usize,
-        /// What it would cost.
+        /// How many segments the carrier would bill.
         segments: usize,
     },
 }
 
-/// The account a text goes out from.
+/// The inbox a message is sent from.
 #[derive(Debug, Clone, Copy)]
-pub struct SendingAccount<'a> {
-    /// The inbox.
+pub struct SendingInbox<'a> {
+    /// The inbox itself.
     pub inbox: &'a Inbox,
-    /// Its team's campaign.
+    /// The status of its team's registration.
     pub registration: RegistrationStatus,
 }
 
-/// What the writer of a reply shows.
+/// What a user presents with a reply.
 #[derive(Debug, Clone, Copy)]
 pub struct ReplyGuard<'a> {
-    /// Who writes.
+    /// The user who replies.
     pub user: &'a UserId,
-    /// The lock.
+    /// The fencing token of the user's lock.
     pub token: Option<FencingToken>,
-    /// The newest message on the writer's screen; nothing is guarded when absent.
+    /// The newest message on the user's screen. If absent, unseen messages are not checked.
     pub last_seen: Option<&'a MessageId>,
-    /// Send although something newer came in.
+    /// Whether to send despite unseen messages.
     pub accept_unseen: bool,
 }
 
-/// All reasons against a reply, the first one first; empty when it may be sent.
+/// All reasons against a reply, in the order of the checks. Empty if it may be sent.
 pub fn reasons_against_reply(
-    from: SendingAccount<'_>,
+    from: SendingInbox<'_>,
     conversation: &Conversation,
     guard: &ReplyGuard<'_>,
     now: Timestamp,
 ) -> Vec<SendRefusal> {
-    let mut reasons = reasons_against_account(from);
+    let mut reasons = reasons_against_inbox(from);
     if from.inbox.kind == InboxKind::Shared {
         let held = lock::guard(&conversation.lock, guard.user, guard.token, now);
         reasons.extend(held.err().map(SendRefusal::Lock));
@@ -83,15 +89,16 @@ pub fn reasons_against_reply(
     reasons
 }
 
-/// All reasons against a text composed to this contact; `conversation` where there is one already.
+/// All reasons against composing a message to this contact. `conversation` is the existing one, if any; `user` is `None` for
+/// a machine.
 pub fn reasons_against_compose(
-    from: SendingAccount<'_>,
+    from: SendingInbox<'_>,
     contact: &Contact,
     conversation: Option<&Conversation>,
     user: Option<&UserId>,
     now: Timestamp,
 ) -> Vec<SendRefusal> {
-    let mut reasons = reasons_against_account(from);
+    let mut reasons = reasons_against_inbox(from);
     let held = conversation.and_then(|conversation| match user {
         Some(user) => lock::held_by_another(&conversation.lock, user, now),
         None => conversation
@@ -104,14 +111,13 @@ pub fn reasons_against_compose(
     reasons
 }
 
-/// The reasons against the account itself, whoever is written to.
-pub fn reasons_against_account(from: SendingAccount<'_>) -> Vec<SendRefusal> {
-    let incomplete = from.inbox.kind == InboxKind::Shared && !from.registration.is_complete();
-    let retired = (from.inbox.stage != Stage::Active).then_some(SendRefusal::InboxRetired);
-    retired
-        .into_iter()
-        .chain(incomplete.then_some(SendRefusal::RegistrationIncomplete(from.registration)))
-        .collect()
+/// The reasons against the inbox itself. Empty exactly if it [may send](Inbox::may_send).
+pub fn reasons_against_inbox(from: SendingInbox<'_>) -> Vec<SendRefusal> {
+    let SendingInbox { inbox, registration } = from;
+    let retired = (inbox.stage != Stage::Active).then_some(SendRefusal::InboxRetired);
+    let incomplete = SendRefusal::RegistrationIncomplete(registration);
+    let incomplete = (!inbox.kind.is_covered_by(registration)).then_some(incomplete);
+    retired.into_iter().chain(incomplete).collect()
 }
 
 fn reasons_against_contact(contact: &Contact) -> Vec<SendRefusal> {
@@ -119,7 +125,7 @@ fn reasons_against_contact(contact: &Contact) -> Vec<SendRefusal> {
     blocked.into_iter().chain(contact.opted_out.then_some(SendRefusal::OptedOut)).collect()
 }
 
-/// The reason against this text itself. Length is counted in characters, as people count.
+/// The reason against the text of a message, if any. `limit` is in characters.
 pub fn reason_against_text(text: &str, has_media: bool, limit: usize) -> Option<SendRefusal> {
     let characters = text.chars().count();
     if text.trim().is_empty() && !has_media {
@@ -195,32 +201,33 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_with_nothing_against_it_may_reply() {
+    fn the_holder_of_the_lock_may_reply() {
         let (inbox, user) = (inbox(InboxKind::Shared), ada());
-        let mut thread = conversation();
-        thread.lock = LockState::held(acquire(&thread.lock, &user, NOW, &LockPolicy::default()).unwrap());
-        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Approved };
-        assert_eq!(reasons_against_reply(from, &thread, &guard(&user.id, Some(1), None), NOW), vec![]);
+        let mut conversation = conversation();
+        conversation.lock =
+            LockState::held(acquire(&conversation.lock, &user, NOW, &LockPolicy::default()).unwrap());
+        let from = SendingInbox { inbox: &inbox, registration: RegistrationStatus::Approved };
+        assert_eq!(reasons_against_reply(from, &conversation, &guard(&user.id, Some(1), None), NOW), vec![]);
     }
 
     #[test]
-    fn every_reason_is_told_in_the_order_of_the_checks() {
+    fn every_reason_is_given_in_the_order_of_the_checks() {
         let mut inbox = inbox(InboxKind::Shared);
         inbox.stage = Stage::Retired;
-        let mut thread = conversation();
-        thread.contact.opted_out = true;
-        thread.contact.blocked = true;
-        let seen = MessageId::in_conversation(&thread.id, Timestamp::from_millis(1), 0);
+        let mut conversation = conversation();
+        conversation.contact.opted_out = true;
+        conversation.contact.blocked = true;
+        let seen = MessageId::in_conversation(&conversation.id, Timestamp::from_millis(1), 0);
         let user = ada().id;
-        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Pending };
-        let reasons = reasons_against_reply(from, &thread, &guard(&user, None, Some(&seen)), NOW);
+        let from = SendingInbox { inbox: &inbox, registration: RegistrationStatus::Pending };
+        let reasons = reasons_against_reply(from, &conversation, &guard(&user, None, Some(&seen)), NOW);
         assert_eq!(
             reasons,
             vec![
                 SendRefusal::InboxRetired,
                 SendRefusal::RegistrationIncomplete(RegistrationStatus::Pending),
                 SendRefusal::Lock(LockViolation::TokenRequired),
-                SendRefusal::Unseen(thread.last_inbound.clone().unwrap()),
+                SendRefusal::Unseen(conversation.last_inbound.clone().unwrap()),
                 SendRefusal::Blocked,
                 SendRefusal::OptedOut,
             ]
@@ -228,28 +235,30 @@ mod tests {
     }
 
     #[test]
-    fn a_personal_inbox_needs_neither_lock_nor_campaign() {
+    fn a_personal_inbox_needs_neither_a_lock_nor_a_registration() {
         let inbox = inbox(InboxKind::Personal);
         let user = ada().id;
-        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::NotStarted };
+        let from = SendingInbox { inbox: &inbox, registration: RegistrationStatus::NotStarted };
         assert_eq!(reasons_against_reply(from, &conversation(), &guard(&user, None, None), NOW), vec![]);
     }
 
     #[test]
-    fn compose_is_refused_only_while_another_holds() {
+    fn compose_is_refused_only_while_another_user_holds_the_lock() {
         let inbox = inbox(InboxKind::Shared);
-        let mut thread = conversation();
-        thread.lock = LockState::held(acquire(&thread.lock, &ada(), NOW, &LockPolicy::default()).unwrap());
-        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Approved };
+        let mut conversation = conversation();
+        conversation.lock =
+            LockState::held(acquire(&conversation.lock, &ada(), NOW, &LockPolicy::default()).unwrap());
+        let from = SendingInbox { inbox: &inbox, registration: RegistrationStatus::Approved };
         let ben = UserId::parse("ben").unwrap();
-        let against =
-            |user: &UserId| reasons_against_compose(from, &thread.contact, Some(&thread), Some(user), NOW);
+        let against = |user: &UserId| {
+            reasons_against_compose(from, &conversation.contact, Some(&conversation), Some(user), NOW)
+        };
         assert!(matches!(against(&ben)[..], [SendRefusal::Lock(LockViolation::HeldByOther(_))]));
         assert_eq!(against(&ada().id), vec![]);
     }
 
     #[test]
-    fn a_text_is_measured_in_characters_and_told_its_segments() {
+    fn a_text_is_limited_in_characters_and_its_segments_are_reported() {
         assert_eq!(reason_against_text("  ", false, 306), Some(SendRefusal::Empty));
         assert_eq!(reason_against_text("", true, 306), None);
         assert_eq!(reason_against_text(&"é".repeat(306), false, 306), None);
@@ -260,37 +269,38 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_although_something_newer_came_in_is_not_asked_again() {
+    fn a_user_who_accepts_unseen_messages_may_reply() {
         let (inbox, user) = (inbox(InboxKind::Personal), ada().id);
-        let thread = conversation();
-        let seen = MessageId::in_conversation(&thread.id, Timestamp::from_millis(1), 0);
-        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Approved };
+        let conversation = conversation();
+        let seen = MessageId::in_conversation(&conversation.id, Timestamp::from_millis(1), 0);
+        let from = SendingInbox { inbox: &inbox, registration: RegistrationStatus::Approved };
         let shown = guard(&user, None, Some(&seen));
-        let unseen = SendRefusal::Unseen(thread.last_inbound.clone().unwrap());
-        assert_eq!(reasons_against_reply(from, &thread, &shown, NOW), vec![unseen]);
+        let unseen = SendRefusal::Unseen(conversation.last_inbound.clone().unwrap());
+        assert_eq!(reasons_against_reply(from, &conversation, &shown, NOW), vec![unseen]);
         let accepting = ReplyGuard { accept_unseen: true, ..shown };
-        assert_eq!(reasons_against_reply(from, &thread, &accepting, NOW), vec![]);
+        assert_eq!(reasons_against_reply(from, &conversation, &accepting, NOW), vec![]);
     }
 
     #[test]
-    fn a_machine_composes_nothing_while_anybody_holds() {
+    fn a_machine_may_not_compose_while_any_user_holds_the_lock() {
         let inbox = inbox(InboxKind::Shared);
-        let mut thread = conversation();
-        let lease = acquire(&thread.lock, &ada(), NOW, &LockPolicy::default()).unwrap();
+        let mut conversation = conversation();
+        let lease = acquire(&conversation.lock, &ada(), NOW, &LockPolicy::default()).unwrap();
         let (end, denied) = (lease.ends_at(), lock::Denied { holder: ada(), expires_at: lease.ends_at() });
-        thread.lock = LockState::held(lease);
-        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Approved };
-        let against = |now| reasons_against_compose(from, &thread.contact, Some(&thread), None, now);
+        conversation.lock = LockState::held(lease);
+        let from = SendingInbox { inbox: &inbox, registration: RegistrationStatus::Approved };
+        let against =
+            |now| reasons_against_compose(from, &conversation.contact, Some(&conversation), None, now);
         assert_eq!(against(NOW), vec![SendRefusal::Lock(LockViolation::HeldByOther(denied))]);
         assert_eq!(against(end), vec![]);
-        assert_eq!(reasons_against_compose(from, &thread.contact, None, None, NOW), vec![]);
+        assert_eq!(reasons_against_compose(from, &conversation.contact, None, None, NOW), vec![]);
     }
 
     #[test]
-    fn a_text_is_composed_under_the_rules_of_its_contact() {
+    fn a_composed_message_is_subject_to_the_opt_out_of_its_contact() {
         let inbox = inbox(InboxKind::Shared);
         let contact = Contact { opted_out: true, ..conversation().contact };
-        let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::Suspended };
+        let from = SendingInbox { inbox: &inbox, registration: RegistrationStatus::Suspended };
         let suspended = SendRefusal::RegistrationIncomplete(RegistrationStatus::Suspended);
         let reasons = reasons_against_compose(from, &contact, None, None, NOW);
         assert_eq!(reasons, vec![suspended, SendRefusal::OptedOut]);
@@ -304,8 +314,9 @@ mod tests {
             (Stage::Retired, vec![SendRefusal::InboxRetired]),
         ] {
             let inbox = Inbox { stage, ..inbox(InboxKind::Personal) };
-            let from = SendingAccount { inbox: &inbox, registration: RegistrationStatus::NotStarted };
-            assert_eq!(reasons_against_account(from), reasons, "{stage:?}");
+            let from = SendingInbox { inbox: &inbox, registration: RegistrationStatus::NotStarted };
+            assert_eq!(reasons_against_inbox(from), reasons, "{stage:?}");
+            assert_eq!(from.inbox.may_send(from.registration), reasons.is_empty(), "{stage:?}");
         }
     }
 }

@@ -1,16 +1,26 @@
-//! Teams: parts of an organization that own inboxes, contacts and one A2P 10DLC registration.
+//! Teams: parts of an organization that own inboxes, contacts, templates and one A2P 10DLC registration.
+//!
+//! ```
+//! use shared_domain::{ids::TeamId, registration::RegistrationStatus, team::Team};
+//!
+//! let team = Team {
+//!     id: TeamId::parse("team_1").unwrap(),
+//!     name: "Front office".into(),
+//!     registration: RegistrationStatus::Pending,
+//!     messaging_service: None,
+//! };
+//! assert!(!team.registration.is_complete());
+//! ```
 
 use crate::{ids::TeamId, registration::RegistrationStatus};
 
-/// A part of an organization.
+/// A team.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct Team {
-    /// Its id.
     pub id: TeamId,
-    /// Its name.
     pub name: String,
-    /// Its campaign, as far as sending is concerned.
     pub registration: RegistrationStatus,
-    /// The carrier's messaging service of the campaign, where there is one.
+    /// The carrier's messaging service of the team's campaign, once it was created.
     pub messaging_service: Option<String>,
 }

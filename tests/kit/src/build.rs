@@ -132,7 +132,7 @@ pub fn message(
         created_at,
         messaging_service: None,
         carrier_id: None,
-        delivery: Delivery::beginning(DeliveryState::Queued, created_at),
+        delivery: Delivery::starting(DeliveryState::Queued, created_at),
     }
 }
 

@@ -72,7 +72,7 @@ fn apply_reports(
 ) -> Option<String> {
     let mut entropy = fastrand::Rng::with_seed(seed);
     for number in 0..messages {
-        let mut delivery = Delivery::beginning(DeliveryState::Queued, START);
+        let mut delivery = Delivery::starting(DeliveryState::Queued, START);
         let (mut reached, mut furthest) = (1, 1);
         for (state, report) in reports(&mut entropy) {
             furthest = furthest.max(rank(state));

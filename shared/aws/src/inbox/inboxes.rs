@@ -2,7 +2,7 @@
 
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId},
-    inbox::{Inbox, InboxKind, Stage},
+    inbox::{Inbox, Stage, TeamInbox},
     phone::PhoneNumber,
     team::Team,
 };
@@ -28,24 +28,6 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Inboxes {
     table: Table,
-}
-
-/// An inbox with the team whose registration decides whether it may send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// The inbox.
-    pub inbox: Inbox,
-    /// Its team.
-    pub team: Team,
-}
-
-impl Account {
-    /// The carrier's messaging service that texts of this inbox go out by: its team's, if its number has joined it. Numbers
-    /// of personal inboxes, and those that the product did not buy, have not.
-    pub fn messaging_service(&self) -> Option<&str> {
-        let joined = self.inbox.kind == InboxKind::Shared && self.inbox.number_sid.is_some();
-        self.team.messaging_service.as_deref().filter(|_| joined)
-    }
 }
 
 /// The answer to an edit.
@@ -122,11 +104,11 @@ impl Inboxes {
         &self,
         organization: &OrganizationId,
         inbox: &InboxId,
-    ) -> Result<Option<Account>, StoreError> {
+    ) -> Result<Option<TeamInbox>, StoreError> {
         let row: Option<InboxRow> = self.table.get(keys::inbox(organization, inbox), true).await?;
         let Some(inbox) = row.map(InboxRow::inbox).transpose()? else { return Ok(None) };
         let team: Option<TeamRow> = self.table.get(keys::team(organization, &inbox.team), true).await?;
-        Ok(team.map(TeamRow::team).transpose()?.map(|team| Account { inbox, team }))
+        Ok(team.map(TeamRow::team).transpose()?.map(|team| TeamInbox { inbox, team }))
     }
 
     /// Inboxes with their counters, and teams, in one request (for each hundred of them), in no order.

@@ -6,7 +6,7 @@ pub(crate) mod out_of_office;
 pub(crate) mod rows;
 
 pub use self::{
-    inboxes::{Account, Edited, Inboxes},
+    inboxes::{Edited, Inboxes},
     new_inboxes::{Bought, Completed, NewInboxes, Purchase, Reserved},
     out_of_office::{OutOfOffice, Saved},
 };

@@ -360,6 +360,6 @@ fn message(
         created_at: at,
         messaging_service: None,
         carrier_id: Some(text.carrier_id.clone()),
-        delivery: Delivery::beginning(DeliveryState::Received, at),
+        delivery: Delivery::starting(DeliveryState::Received, at),
     }
 }

@@ -7,7 +7,7 @@ use shared_domain::{
     message::Message,
     phone::PhoneNumber,
     registration::RegistrationStatus,
-    sending::{ReplyGuard, SendingAccount, reasons_against_compose, reasons_against_reply},
+    sending::{ReplyGuard, SendingInbox, reasons_against_compose, reasons_against_reply},
     time::Timestamp,
 };
 
@@ -67,8 +67,8 @@ fn draft(desk: &Desk, to: &PhoneNumber, millis: i64) -> Message {
     desk.draft(to, "Yes, until noon.", &ada(), at)
 }
 
-fn from(desk: &Desk) -> SendingAccount<'_> {
-    SendingAccount { inbox: &desk.inbox, registration: RegistrationStatus::Approved }
+fn from(desk: &Desk) -> SendingInbox<'_> {
+    SendingInbox { inbox: &desk.inbox, registration: RegistrationStatus::Approved }
 }
 
 #[tokio::test(flavor = "multi_thread")]

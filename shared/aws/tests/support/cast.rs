@@ -5,10 +5,10 @@ use std::time::Duration;
 use shared_aws::{messaging::InboundText, team::AuditEvent};
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
+    ids::{ContactId, InboxId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
     membership::Membership,
-    message::{Delivery, DeliveryState, Direction, Message},
+    message::Message,
     phone::PhoneNumber,
     registration::RegistrationStatus,
     team::Team,
@@ -143,26 +143,7 @@ pub(crate) fn contact(place: usize) -> Contact {
 
 /// A text of ours, queued.
 pub(crate) fn draft(inbox: &Inbox, to: &PhoneNumber, words: &str, by: &UserRef, at: Timestamp) -> Message {
-    let conversation = ConversationId::of(&inbox.id, to);
-    Message {
-        id: MessageId::in_conversation(&conversation, at, 7),
-        conversation,
-        inbox: inbox.id.clone(),
-        team: inbox.team.clone(),
-        personal: false,
-        inbox_number: inbox.number.clone(),
-        contact_number: to.clone(),
-        direction: Direction::Outbound,
-        text: words.to_owned(),
-        media: Vec::new(),
-        sender: Some(by.clone()),
-        automatic: false,
-        bypass_opt_out: false,
-        created_at: at,
-        messaging_service: None,
-        carrier_id: None,
-        delivery: Delivery::beginning(DeliveryState::Queued, at),
-    }
+    Message { sender: Some(by.clone()), ..Message::outbound(inbox, to, words.to_owned(), at, 7) }
 }
 
 /// A text as the carrier reports it.

@@ -66,15 +66,6 @@ fn a_word_within_a_text_does_not_act() {
 }
 
 #[test]
-fn the_carriers_own_verdict_is_read() {
-    assert_eq!(Keyword::from_carrier("STOP"), Some(Keyword::Stop));
-    assert_eq!(Keyword::from_carrier("start"), Some(Keyword::Start));
-    assert_eq!(Keyword::from_carrier("HELP"), Some(Keyword::Help));
-    assert_eq!(Keyword::from_carrier(""), None);
-    assert_eq!(Keyword::from_carrier("UNSUBSCRIBE"), None);
-}
-
-#[test]
 fn free_wording_is_noticed_and_small_talk_is_not() {
     let positive = [
         "please stop texting me",
@@ -266,7 +257,6 @@ fn a_user_opens_everything_and_an_import_not_what_the_person_or_the_carrier_clos
     assert_eq!(after_user(&OptOutState::default(), false), None);
     assert!(after_carrier_refusal(&OptOutState::default()).unwrap().turned);
     assert_eq!(after_carrier_refusal(&out(&[OptOutSource::Carrier])), None);
-    assert!(refused_as_opted_out("21610") && !refused_as_opted_out("30003") && !refused_as_opted_out(""));
 }
 
 #[test]
@@ -349,6 +339,11 @@ fn inbox(organization: &str, team: &str, kind: InboxKind) -> Inbox {
         creator: None,
         stage: Stage::Active,
     }
+}
+
+fn stopping(inbox: &Inbox, number: &PhoneNumber) -> Vec<OptOutSubject> {
+    let team = TeamKey { organization: &inbox.organization, team: &inbox.team };
+    OptOutSubject::all_that_stop(team, inbox.kind, number)
 }
 
 fn number(last: u8) -> PhoneNumber {
@@ -447,7 +442,7 @@ proptest! {
         for organization in 0..2 {
             for team in 0..3 {
                 for (shared, last) in [(true, 0), (true, 1), (false, 0), (false, 1)] {
-                    let blocked = OptOutSubject::all_that_stop(&inbox_of(organization, team, shared), &number(last))
+                    let blocked = stopping(&inbox_of(organization, team, shared), &number(last))
                         .iter()
                         .any(|subject| closed.contains(subject));
                     let expected = stops.iter().any(|stop| {
