@@ -67,7 +67,7 @@ fn app(desk: &Desk, aws: &Aws, sizes: Sizes) -> App {
 }
 
 fn put(import: &Import) -> String {
-    let key = object_key(&import);
+    let key = object_key(import);
     format!(
         r#"{{"Records":[{{"eventName":"ObjectCreated:Put","s3":{{"object":{{"key":"{key}","size":1}}}}}}]}}"#
     )

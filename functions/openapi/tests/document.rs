@@ -91,7 +91,7 @@ impl Modify for Conventions {
 
 fn document() -> utoipa::openapi::OpenApi {
     let mut document = Whole::openapi();
-    for part in [
+    for part in vec![
         teams::routes().into_openapi(),
         inboxes::routes().into_openapi(),
         registrations::routes().into_openapi(),

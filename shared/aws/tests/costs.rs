@@ -376,7 +376,7 @@ async fn filtered_lists(ledger: &mut Ledger) {
     hear(desk, 59, 300).await;
     ledger
         .note("inbound message, unread conversation without assigned user", async |desk| {
-            hear(desk, 59, 301).await
+            hear(desk, 59, 301).await;
         })
         .await;
     for place in 0..50 {

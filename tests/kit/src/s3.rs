@@ -94,7 +94,7 @@ impl FakeS3 {
     }
 }
 
-/// An ETag by length. No two objects of a test have the same length.
+/// An `ETag` by length. No two objects of a test have the same length.
 fn etag(content: &Bytes) -> String {
     format!("\"{}\"", content.len())
 }

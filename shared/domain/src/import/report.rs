@@ -170,7 +170,9 @@ mod tests {
         ) {
             let report = |kinds: &[(u64, u8)]| {
                 let mut report = ChunkReport::default();
-                kinds.iter().for_each(|(row, kind)| add(&mut report, *row, *kind));
+                for (row, kind) in kinds {
+                    add(&mut report, *row, *kind);
+                }
                 report
             };
             let kinds: Vec<(u64, u8)> = (2..).zip(kinds).collect();
