@@ -167,7 +167,7 @@ async fn a_purchase_that_succeeded_after_all_is_released() {
         call(&inbox_creation::app(&test), &create("ada", "team_1", &details("front", 2001))).await.0,
         503
     );
-    let watched = test.new_inboxes().unsettled().await.unwrap();
+    let watched = test.new_inboxes().unresolved().await.unwrap();
     purchase(&test, &watched[0]).await;
     let released = Tally { released: 1, ..Tally::default() };
     assert_eq!(sweep(&test, much_later()).await, released);
@@ -185,7 +185,7 @@ async fn a_number_that_another_inbox_has_purchased_since_is_kept() {
     assert_eq!(sweep(&test, much_later()).await, Tally::default());
     let owned = test.carrier.owned_numbers().await;
     assert_eq!((owned.len(), &owned[0]["friendly_name"]), (1, &created["inboxId"]));
-    assert_eq!(test.new_inboxes().unsettled().await.unwrap(), []);
+    assert_eq!(test.new_inboxes().unresolved().await.unwrap(), []);
 }
 
 /// The first attempt may have purchased the number. The second one only knows that it did not.
@@ -197,14 +197,14 @@ async fn an_uncertain_purchase_is_still_watched_after_a_later_attempt_fails() {
         test.carrier.fault_on("purchases", "error-before").await;
         test.carrier.fault_on("numbers", "error-before").await;
         assert_eq!(call(&inbox_creation::app(&test), &event).await.0, 503);
-        let watched = test.new_inboxes().unsettled().await.unwrap();
+        let watched = test.new_inboxes().unresolved().await.unwrap();
         test.carrier.fault_on("purchases", refusal).await;
         let (status, problem) = call(&inbox_creation::app(&test), &event).await;
         assert!([503, 409, 422].contains(&status), "{refusal}: {problem}");
         purchase(&test, &watched[0]).await;
         assert_eq!(sweep(&test, much_later()).await.released, 1, "{refusal}");
         assert_eq!(test.carrier.owned_numbers().await.len(), 0, "{refusal}");
-        assert_eq!(test.new_inboxes().unsettled().await.unwrap(), [], "{refusal}");
+        assert_eq!(test.new_inboxes().unresolved().await.unwrap(), [], "{refusal}");
     }
 }
 
@@ -223,7 +223,7 @@ async fn an_active_inbox_is_no_longer_watched_and_keeps_its_number() {
     };
     let reserved = test.new_inboxes().reserve(&other, None, now()).await.unwrap();
     assert_eq!(reserved, Reserved::Done);
-    purchase(&test, &test.new_inboxes().unsettled().await.unwrap()[0]).await;
+    purchase(&test, &test.new_inboxes().unresolved().await.unwrap()[0]).await;
     let active = Inbox { stage: Stage::Active, ..other };
     test.add_inbox(&active).await;
     let keys = test.engine.keys().await;

@@ -10,8 +10,8 @@ use shared_aws::{
     team::Members,
 };
 use shared_domain::{
-    ids::ConversationId, inbox::Stage, keys::ConversationKey, lock::LockPolicy,
-    registration::RegistrationStatus,
+    ids::ConversationId, inbox::Stage, keys::ConversationKey, keys::InboxKey, keys::TeamKey,
+    lock::LockPolicy, registration::RegistrationStatus,
 };
 use shared_lambda::clock::now;
 use test_kit::{
@@ -67,14 +67,21 @@ async fn the_first_inbox_of_a_team_starts_its_registration_and_the_second_does_n
         assert_eq!(owned[0][format!("{field}_fallback_url")], url);
     }
     let members = Members::new(test.table());
-    let members = members.list(&organization_id("org_1"), &inbox_id(id)).await.unwrap();
+    let members = members
+        .list(InboxKey { organization: &organization_id("org_1"), inbox: &inbox_id(id) })
+        .await
+        .unwrap();
     assert_eq!(members.iter().map(|member| member.user.id.as_str()).collect::<Vec<_>>(), ["ada"]);
-    assert_eq!(test.new_inboxes().unsettled().await.unwrap(), []);
+    assert_eq!(test.new_inboxes().unresolved().await.unwrap(), []);
     assert_eq!(test.registration_status("team_1").await, RegistrationStatus::Pending);
 
     let (status, second) = call(&app, &create("ada", "team_1", &details("second", 2002))).await;
     assert_eq!((status, &second["registration"]["status"]), (201, &json!("pending")), "{second}");
-    let steps = test.registrations().timeline(&organization_id("org_1"), &team_id("team_1")).await.unwrap();
+    let steps = test
+        .registrations()
+        .timeline(TeamKey { organization: &organization_id("org_1"), team: &team_id("team_1") })
+        .await
+        .unwrap();
     assert_eq!(steps.len(), 1, "started once");
     let (_, listed) = call(&app, &list("ada", "team_1")).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
@@ -93,8 +100,11 @@ async fn two_concurrent_first_inboxes_start_one_registration() {
         ];
         let (one, other) = tokio::join!(call(&one, &events[0]), call(&other, &events[1]));
         assert_eq!((one.0, other.0), (201, 201), "{round}: {} {}", one.1, other.1);
-        let steps =
-            test.registrations().timeline(&organization_id("org_1"), &team_id("team_1")).await.unwrap();
+        let steps = test
+            .registrations()
+            .timeline(TeamKey { organization: &organization_id("org_1"), team: &team_id("team_1") })
+            .await
+            .unwrap();
         assert_eq!(steps.len(), 1, "{round}");
     }
 }
@@ -170,7 +180,10 @@ async fn members_are_refused_before_the_approval_and_accepted_after_it() {
     let id = inbox_id(created["inboxId"].as_str().unwrap());
     let add = [("inboxId", id.as_str()), ("userId", "eve")];
     assert_eq!(call(&app, &Event::new(MEMBER, &add).user("org_1", "dan")).await.0, 200);
-    let members = Members::new(test.table()).list(&organization_id("org_1"), &id).await.unwrap();
+    let members = Members::new(test.table())
+        .list(InboxKey { organization: &organization_id("org_1"), inbox: &id })
+        .await
+        .unwrap();
     let members: Vec<_> = members.iter().map(|member| member.user.id.as_str()).collect();
     assert_eq!(members, ["cyn", "dan", "eve"]);
     let joined = test.carrier.service_numbers(&test.messaging_service("team_2").await).await;
@@ -257,7 +270,7 @@ async fn a_purchase_with_a_lost_answer_is_adopted_and_not_repeated() {
         assert_eq!((owned.len(), &owned[0]["friendly_name"]), (1, &created["inboxId"]), "{fault}");
         let inbox = test.find_inbox(created["inboxId"].as_str().unwrap()).await.unwrap();
         assert_eq!(inbox.number_sid.as_deref(), owned[0]["sid"].as_str());
-        assert_eq!(test.new_inboxes().unsettled().await.unwrap(), []);
+        assert_eq!(test.new_inboxes().unresolved().await.unwrap(), []);
     }
 }
 
@@ -291,10 +304,13 @@ async fn a_creation_interrupted_after_the_purchase_is_finished_by_a_retry_with_t
         let joined = test.carrier.service_numbers(&test.messaging_service("team_2").await).await;
         assert_eq!(joined, [owned[0]["sid"].as_str().unwrap()]);
         let id = inbox_id(&id);
-        let members = Members::new(test.table()).list(&organization_id("org_1"), &id).await.unwrap();
+        let members = Members::new(test.table())
+            .list(InboxKey { organization: &organization_id("org_1"), inbox: &id })
+            .await
+            .unwrap();
         let members: Vec<_> = members.iter().map(|member| member.user.id.as_str()).collect();
         assert_eq!(members, ["cyn", "dan"]);
-        assert_eq!(test.new_inboxes().unsettled().await.unwrap(), []);
+        assert_eq!(test.new_inboxes().unresolved().await.unwrap(), []);
     }
 }
 
@@ -310,7 +326,7 @@ async fn wherever_a_host_crashes_a_retry_finishes_the_creation() {
         assert_eq!((owned.len(), &owned[0]["friendly_name"]), (1, &created["inboxId"]), "{requests}");
         let (_, listed) = call(&app(&test), &list("ada", "team_1")).await;
         assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{requests}");
-        assert_eq!(test.new_inboxes().unsettled().await.unwrap(), [], "{requests}");
+        assert_eq!(test.new_inboxes().unresolved().await.unwrap(), [], "{requests}");
         if first_status == 201 {
             assert!(requests > 4, "{requests}");
             break;
@@ -375,7 +391,7 @@ async fn an_api_code_or_number_requested_concurrently_goes_to_one_inbox() {
             assert_eq!(test.carrier.owned_numbers().await.len(), before + 1, "{round} {code}");
         }
     }
-    assert_eq!(test.new_inboxes().unsettled().await.unwrap(), []);
+    assert_eq!(test.new_inboxes().unresolved().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -558,7 +574,10 @@ async fn a_removed_member_holds_no_lock_wherever_the_host_crashed() {
         assert_eq!(ended, 204, "{requests}");
         let taken = locks.acquire(key, &dan, now(), &policy).await.unwrap();
         assert!(matches!(taken, Acquired::Held(_)), "{requests}: {taken:?}");
-        let members = Members::new(test.table()).list(&organization, &inbox.id).await.unwrap();
+        let members = Members::new(test.table())
+            .list(InboxKey { organization: &organization, inbox: &inbox.id })
+            .await
+            .unwrap();
         assert_eq!(members.iter().map(|member| member.user.id.as_str()).collect::<Vec<_>>(), ["dan"]);
         let keys = test.engine.keys().await;
         assert_eq!(

@@ -13,6 +13,7 @@ use shared_aws::{
 use shared_carriers::twilio::{Credentials, FetchError, MediaClient};
 use shared_domain::{
     ids::MediaId,
+    keys::InboxKey,
     media::{MAX_INBOUND_BYTES, Media, MediaRefusal, MediaState},
     message::Message,
     opt_out::KeywordReplies,
@@ -118,7 +119,7 @@ async fn media_are_copied_once_however_often_the_queue_delivers() {
     let files = s3.objects();
     let stored = |place: usize| {
         let id = &message.media[place].id;
-        files[&stored_at(test.organization(), &test.inbox.id, id)].clone()
+        files[&stored_at(InboxKey { organization: test.organization(), inbox: &test.inbox.id }, id)].clone()
     };
     assert_eq!(stored(0).0, "image/png");
     assert!(stored(0).1.starts_with(b"\x89PNG"));

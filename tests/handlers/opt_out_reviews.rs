@@ -3,12 +3,13 @@
 use contacts::App;
 use serde_json::{Value, json};
 use shared_aws::{
-    notification::Notices,
+    notification::Notifications,
     opt_out::OptOuts,
     team::{AuditEvent, Teams},
 };
 use shared_domain::{
     inbox::InboxKind,
+    keys::TeamKey,
     notice::{MailingPreference, NotificationSettings},
     opt_out::{LedgerEntry, OptOutSource, OptOutSubject},
     user::User,
@@ -71,7 +72,7 @@ async fn enable_notifications(test: &TestApp) {
     };
     let team = &test.team.id;
     Teams::new(test.table())
-        .choose_notifications(test.organization(), team, &settings, &event)
+        .put_notification_settings(TeamKey { organization: test.organization(), team }, &settings, &event)
         .await
         .unwrap();
 }
@@ -139,7 +140,7 @@ async fn an_accepted_request_opts_the_contact_out_in_the_name_of_the_user() {
         (answer["messageId"].as_str().unwrap(), Some(&test.user.id))
     );
     assert_eq!(open_reviews(&test).await, [Value::Null; 0]);
-    let notices = Notices::new(test.table()).overdue(at(9_000)).await.unwrap();
+    let notices = Notifications::new(test.table()).overdue(at(9_000)).await.unwrap();
     assert_eq!(notices.len(), 1);
 
     let again = call(&app(&test), 30, &decide("ada", &review, "opted_out")).await;

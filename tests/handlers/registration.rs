@@ -11,11 +11,13 @@ use serde_json::Value;
 use shared_aws::{
     clients::RegistrationJob,
     inbox::Inboxes,
-    notification::Notices,
+    notification::Notifications,
     registration::{PendingRegistration, Submitted},
     team::AuditEvent,
 };
 use shared_domain::{
+    keys::InboxKey,
+    keys::TeamKey,
     membership::Role,
     notice::Notification,
     registration::{CampaignSubmission, Registration, RegistrationStatus, StepSource, TimelineStep},
@@ -91,8 +93,8 @@ pub(crate) async fn start_with_submission() -> TestApp {
     add_user(&test, "ada", Role::Admin).await;
     add_user(&test, "bob", Role::Member).await;
     let registrations = test.registrations();
-    registrations.remember_service(organization, team, SERVICE).await.unwrap();
-    let from = registrations.get(organization, team).await.unwrap();
+    registrations.remember_service(TeamKey { organization, team }, SERVICE).await.unwrap();
+    let from = registrations.get(TeamKey { organization, team }).await.unwrap();
     let details = CampaignSubmission {
         use_case: "LOW_VOLUME".into(),
         description: "Replies of our front desk to people who asked for an appointment.".into(),
@@ -127,7 +129,12 @@ pub(crate) async fn start_with_submission() -> TestApp {
         at: as_of,
         entropy: 1,
     };
-    assert!(registrations.submitted(organization, team, &from, submitted, &event, None).await.unwrap());
+    assert!(
+        registrations
+            .submitted(TeamKey { organization, team }, &from, submitted, &event, None)
+            .await
+            .unwrap()
+    );
     test
 }
 
@@ -136,13 +143,20 @@ pub(crate) async fn add_user(test: &TestApp, user: &str, role: Role) {
 }
 
 pub(crate) async fn registration(test: &TestApp) -> Registration {
-    test.registrations().get(test.organization(), &test.team.id).await.unwrap()
+    test.registrations()
+        .get(TeamKey { organization: test.organization(), team: &test.team.id })
+        .await
+        .unwrap()
 }
 
 /// Returns the registration status. Asserts that the registration and the team agree.
 pub(crate) async fn status(test: &TestApp) -> RegistrationStatus {
     let inboxes = Inboxes::new(test.table());
-    let account = inboxes.account(test.organization(), &test.inbox.id).await.unwrap().unwrap();
+    let account = inboxes
+        .account(InboxKey { organization: test.organization(), inbox: &test.inbox.id })
+        .await
+        .unwrap()
+        .unwrap();
     let registration = registration(test).await.status;
     assert_eq!(account.team.registration, registration);
     registration
@@ -151,14 +165,14 @@ pub(crate) async fn status(test: &TestApp) -> RegistrationStatus {
 /// Returns the timeline without the submission, oldest first.
 pub(crate) async fn steps(test: &TestApp) -> Vec<TimelineStep> {
     let (organization, team) = (test.organization(), &test.team.id);
-    let mut steps = test.registrations().timeline(organization, team).await.unwrap();
+    let mut steps = test.registrations().timeline(TeamKey { organization, team }).await.unwrap();
     steps.retain(|step| step.source != StepSource::User);
     steps.reverse();
     steps
 }
 
 pub(crate) async fn notifications(test: &TestApp) -> Vec<Notification> {
-    Notices::new(test.table()).overdue(now() + Duration::from_hours(24)).await.unwrap()
+    Notifications::new(test.table()).overdue(now() + Duration::from_hours(24)).await.unwrap()
 }
 
 pub(crate) async fn pending(test: &TestApp) -> Vec<PendingRegistration> {

@@ -4,6 +4,7 @@ use registrations::{App, handle};
 use serde_json::{Value, json};
 use shared_aws::registration::Transition;
 use shared_carriers::twilio::Client;
+use shared_domain::keys::TeamKey;
 use shared_domain::registration::{CarrierReason, RegistrationStatus, StepSource, TimelineStep};
 use shared_http::caller::Claims;
 use shared_lambda::clock::{self, now};
@@ -92,7 +93,7 @@ fn timeline(view: &Value) -> Vec<&str> {
 
 async fn transition(test: &TestApp, to: RegistrationStatus, reasons: &[CarrierReason]) {
     let (organization, of) = (organization_id("org_1"), team_id("team_1"));
-    let from = test.registrations().get(&organization, &of).await.unwrap();
+    let from = test.registrations().get(TeamKey { organization: &organization, team: &of }).await.unwrap();
     let at = now();
     let step = TimelineStep {
         id: format!("EZ-{}", to.as_str()),
@@ -104,7 +105,12 @@ async fn transition(test: &TestApp, to: RegistrationStatus, reasons: &[CarrierRe
         by: None,
     };
     let transition = Transition { to, as_of: at, reasons, step: &step, admins: Vec::new() };
-    assert!(test.registrations().transition(&organization, &of, &from, transition).await.unwrap());
+    assert!(
+        test.registrations()
+            .transition(TeamKey { organization: &organization, team: &of }, &from, transition)
+            .await
+            .unwrap()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,7 +279,11 @@ async fn a_rejected_campaign_is_corrected_and_pending_again() {
     ];
     assert_eq!(timeline(&view), expected);
     assert_eq!(test.registrations().pending().await.unwrap().len(), 1);
-    let registration = test.registrations().get(&organization_id("org_1"), &team_id("team_1")).await.unwrap();
+    let registration = test
+        .registrations()
+        .get(TeamKey { organization: &organization_id("org_1"), team: &team_id("team_1") })
+        .await
+        .unwrap();
     assert_eq!(registration.reasons, [], "the reasons are about the old details");
     assert_eq!(call(&app, &event).await, (202, view));
     let (status, _) = call(&app, &submit("ada", &corrected).header("idempotency-key", "k-3")).await;

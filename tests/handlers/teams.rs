@@ -22,6 +22,7 @@ use shared_domain::{
     ids::ConversationId,
     inbox::{Inbox, InboxKind, Stage},
     keys::ConversationKey,
+    keys::InboxKey,
     lock::LockPolicy,
     membership::Role,
     registration::RegistrationStatus,
@@ -254,7 +255,13 @@ async fn a_new_name_appears_in_all_teams_and_inboxes_and_requires_rights_in_all_
     let members = Members::new(test.table());
     let front = inbox(&test, "inb_front", "team_1", InboxKind::Shared, &["bob"]).await;
     let named = async |inbox: &Inbox| {
-        let found = members.membership(&organization_id("org_1"), &inbox.id, &user_id("bob")).await.unwrap();
+        let found = members
+            .membership(
+                InboxKey { organization: &organization_id("org_1"), inbox: &inbox.id },
+                &user_id("bob"),
+            )
+            .await
+            .unwrap();
         found.unwrap().user.name
     };
     let (status, _) = call(&app, &put("ada", "team_1", "bob", &member_body("member", "Robert"))).await;
@@ -606,7 +613,7 @@ async fn opening_a_conversation_decrements_the_unread_count() {
     assert_eq!(count(now()).await, [2, 1]);
     // A host that crashed between its two writes left the counter off by one. It is recounted after a quiet minute.
     let unread = Unread::new(test.table());
-    unread.count(&organization, &back.id, 1, now()).await.unwrap();
+    unread.add(InboxKey { organization: &organization, inbox: &back.id }, 1, now()).await.unwrap();
     assert_eq!(count(now()).await, [3, 1]);
     let quiet = now() + Duration::from_secs(61);
     assert_eq!(count(quiet).await, [2, 1]);

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use shared_aws::{
-    contact::{ContactBook, ContactEntry},
+    contact::{ContactEntry, Contacts},
     table::Table,
     template::Templates,
 };
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, MessageId, TemplateId},
+    keys::TeamKey,
     phone::PhoneNumber,
     template::CannedResponse,
 };
@@ -57,8 +58,13 @@ async fn add_contact(table: Table, custom: &[(&str, &str)]) -> Contact {
     let custom: BTreeMap<_, _> =
         custom.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let entry = ContactEntry { contact: contact.clone(), custom, version: 1 };
-    ContactBook::new(table)
-        .write(&organization_id("org_1"), &team_id("team_1"), None, &entry, None)
+    Contacts::new(table)
+        .write(
+            TeamKey { organization: &organization_id("org_1"), team: &team_id("team_1") },
+            None,
+            &entry,
+            None,
+        )
         .await
         .unwrap();
     contact
@@ -160,7 +166,10 @@ async fn a_message_renders_its_template_for_contact_and_sender() {
         let id = TemplateId::parse(id).unwrap();
         let name = id.to_string();
         let response = CannedResponse::parse(id, &name, text).unwrap();
-        templates.write(test.organization(), &test.team.id, None, &response, None).await.unwrap();
+        templates
+            .write(TeamKey { organization: test.organization(), team: &test.team.id }, None, &response, None)
+            .await
+            .unwrap();
     };
     template("tpl_hi", "Hi {{firstName}} of {{custom.Campus}}, {{senderName}} here").await;
     template("tpl_gap", "Dear {{lastName}}").await;

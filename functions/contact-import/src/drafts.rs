@@ -129,7 +129,7 @@ pub(crate) fn draft(
             contact.half_made |= before.contact.id == ContactId::of_import(&import.id, place);
         }
         let state = states.entry(row.number.clone()).or_insert_with(|| {
-            known.numbers.get(&row.number).map(|met| met.standing.state.clone()).unwrap_or_default()
+            known.numbers.get(&row.number).map(|met| met.opt_out.state.clone()).unwrap_or_default()
         });
         match taken(import, place, contact.now.as_ref(), &row, state, staff, known) {
             Err(fault) => drafts.report.refuse(place, [fault]),
@@ -177,7 +177,7 @@ fn taken(
     let upsert = plan(existing, row, person)?;
     match (upsert, now) {
         (Upsert::Create(changes), _) => {
-            let stranger = known.numbers.get(&row.number).and_then(|met| met.stranger.as_ref());
+            let stranger = known.numbers.get(&row.number).and_then(|met| met.provisional.as_ref());
             let contact = Contact {
                 id: ContactId::of_import(&import.id, place),
                 external_id: Some(row.external_id.clone()),
@@ -239,7 +239,7 @@ impl Drafts {
         }
         let number = now.contact.number.clone();
         let out = states.get(&number).is_some_and(OptOutState::is_out);
-        if let Some(stranger) = known.numbers.get(&number).and_then(|met| met.stranger.as_ref())
+        if let Some(stranger) = known.numbers.get(&number).and_then(|met| met.provisional.as_ref())
             && stranger.contact.id != now.contact.id
             && !self.strangers.iter().any(|other| other.contact.id == stranger.contact.id)
         {

@@ -15,11 +15,12 @@ mod slice;
 mod survey;
 mod write;
 
+use shared_domain::keys::TeamKey;
 use std::time::Duration;
 
 use shared_aws::{
     clients::{Aws, Bucket, BucketError, ImportJob, ImportQueue, NotAJob, QueueError},
-    contact::{ContactBatches, ContactBook},
+    contact::Contacts,
     import::{Imports, object_key},
     opt_out::OptOuts,
     table::{StoreError, Table},
@@ -44,8 +45,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Stores {
     imports: Imports,
-    batches: ContactBatches,
-    book: ContactBook,
+    contacts: Contacts,
     members: Members,
     opt_outs: OptOuts,
 }
@@ -55,8 +55,7 @@ impl Stores {
     pub fn new(table: &Table) -> Self {
         Self {
             imports: Imports::new(table.clone()),
-            batches: ContactBatches::new(table.clone()),
-            book: ContactBook::new(table.clone()),
+            contacts: Contacts::new(table.clone()),
             members: Members::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
         }
@@ -155,7 +154,11 @@ async fn work(
     worker: u64,
     job: &ImportJob,
 ) -> Result<Next, Again> {
-    let found = app.stores.imports.get(&job.organization, &job.team, &job.import).await?;
+    let found = app
+        .stores
+        .imports
+        .get(TeamKey { organization: &job.organization, team: &job.team }, &job.import)
+        .await?;
     let Some(import) = found.filter(|import| !import.status.is_over()) else { return Ok(Next::Over) };
     let object = object_key(&import);
     let bytes = Bytes {
@@ -172,7 +175,11 @@ async fn work(
 
 /// The last delivery marks the import, and tries nothing: what ended the others may have been the end of the process.
 async fn give_up(app: &App, now: Timestamp, job: &ImportJob) -> Result<(), Again> {
-    let found = app.stores.imports.get(&job.organization, &job.team, &job.import).await?;
+    let found = app
+        .stores
+        .imports
+        .get(TeamKey { organization: &job.organization, team: &job.team }, &job.import)
+        .await?;
     let Some(mut import) = found.filter(|import| !import.status.is_over()) else { return Ok(()) };
     let row = import.done.row;
     let reason = format!(

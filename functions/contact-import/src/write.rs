@@ -42,7 +42,7 @@ pub(crate) async fn look_up(
     let rows = || chunk.iter().filter_map(|(_, row)| row.as_ref().ok());
     let ids: HashSet<&str> = rows().map(|row| row.external_id.as_str()).collect();
     let numbers: HashSet<&PhoneNumber> = rows().map(|row| &row.number).collect();
-    stores.batches.look_up(of(import), &ids, &numbers).await
+    stores.contacts.look_up(of(import), &ids, &numbers).await
 }
 
 /// Writes what was drafted. New contacts first, so that all that follows finds them.
@@ -56,19 +56,19 @@ pub(crate) async fn all(
 ) -> Result<(), Again> {
     let team = of(import);
     let Drafts { created, changed, opt_outs, strangers, left, shown, .. } = drafts;
-    stores.batches.create(team, &created.iter().collect::<Vec<_>>()).await?;
+    stores.contacts.create_many(team, &created.iter().collect::<Vec<_>>()).await?;
     let changes = stream::iter(changed).map(|change| update(stores, import, change, staff));
     changes.buffer_unordered(MAX_CONCURRENCY).try_collect::<()>().await?;
-    stores.batches.merge(team, &strangers.iter().collect::<Vec<_>>()).await?;
+    stores.contacts.remove_merged(team, &strangers.iter().collect::<Vec<_>>()).await?;
     let opted = stream::iter(opt_outs).map(|(number, (contact, out))| {
-        let standing = known.numbers.get(&number).map(|met| met.standing.clone()).unwrap_or_default();
+        let standing = known.numbers.get(&number).map(|met| met.opt_out.clone()).unwrap_or_default();
         record(stores, import, Wish { number, contact, out }, standing, now)
     });
     opted.buffer_unordered(MAX_CONCURRENCY).try_collect::<()>().await?;
     // Of a chunk that was begun before: what its first reading noted, since its contacts may have left by now.
     let noted = import.pending.as_ref().map_or(left, |chunk| chunk.released.clone());
-    stores.batches.release_numbers(team, noted).await?;
-    stores.batches.refresh_conversations(team, &shown).await?;
+    stores.contacts.release_numbers(team, noted).await?;
+    stores.contacts.refresh_conversations(team, &shown).await?;
     Ok(())
 }
 
@@ -88,11 +88,11 @@ async fn update(
     let Change { mut before, mut after, rows } = change;
     let (organization, team) = (&import.organization, &import.team);
     for _ in 0..TRIES {
-        match stores.book.write(organization, team, Some(&before), &after, None).await? {
+        match stores.contacts.write(TeamKey { organization, team }, Some(&before), &after, None).await? {
             ContactWrite::Done => return Ok(()),
             ContactWrite::Changed | ContactWrite::ExternalIdTaken | ContactWrite::KeyTaken => {}
         }
-        let found = stores.book.get(organization, team, &before.contact.id).await?;
+        let found = stores.contacts.get_entry(TeamKey { organization, team }, &before.contact.id).await?;
         let Some(found) = found else { return Ok(()) }; // removed by hand meanwhile: it stays removed
         let Some(next) = drafts::again(import, &found, &rows, staff) else { return Ok(()) };
         (before, after) = (found, next);
@@ -119,13 +119,15 @@ async fn record(
             entry: &entry,
             inbox: None,
             confirmation: None,
-            told: false,
+            notify: false,
         };
         if stores.opt_outs.record(&subject, &standing, &change, recorded).await? {
             return Ok(());
         }
-        let found: Option<ContactEntry> =
-            stores.book.get(&import.organization, &import.team, &wish.contact).await?;
+        let found: Option<ContactEntry> = stores
+            .contacts
+            .get_entry(TeamKey { organization: &import.organization, team: &import.team }, &wish.contact)
+            .await?;
         if found.is_none() {
             return Ok(()); // removed by hand meanwhile, and its flag with it
         }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use contact_import::{Again, Bytes, Next, Sizes, Stores, slice};
 use shared_aws::{
     clients::BucketError,
-    contact::{ContactBook, ContactEntry},
+    contact::{ContactEntry, Contacts},
     conversation::Conversations,
     import::Imports,
     inbox::Inboxes,
@@ -112,8 +112,8 @@ impl Desk {
         &self.inbox.team
     }
 
-    pub(crate) fn book(&self) -> ContactBook {
-        ContactBook::new(self.table())
+    pub(crate) fn book(&self) -> Contacts {
+        Contacts::new(self.table())
     }
 
     /// An import that waits for its file.
@@ -138,11 +138,15 @@ impl Desk {
 
     pub(crate) async fn stored(&self, import: &Import) -> Import {
         let imports = Imports::new(self.table());
-        imports.get(&self.organization, self.team(), &import.id).await.unwrap().unwrap()
+        imports
+            .get(TeamKey { organization: &self.organization, team: self.team() }, &import.id)
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     pub(crate) async fn faults(&self, import: &Import) -> Vec<RowError> {
-        Imports::new(self.table()).faults(&self.stored(import).await).await.unwrap()
+        Imports::new(self.table()).errors(&self.stored(import).await).await.unwrap()
     }
 
     /// One slice by a host that sees the table so.
@@ -180,7 +184,10 @@ impl Desk {
     }
 
     pub(crate) async fn contact(&self, external_id: &str) -> Option<ContactEntry> {
-        self.book().by_external_id(&self.organization, self.team(), external_id).await.unwrap()
+        self.book()
+            .by_external_id(TeamKey { organization: &self.organization, team: self.team() }, external_id)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn hear(&self, from: &str, words: &str, seconds: i64) {

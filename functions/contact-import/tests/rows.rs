@@ -1,10 +1,10 @@
 //! What rows make of contacts.
 
 use shared_aws::{
-    contact::{ContactEntry, ContactWrite, FormerNumbers},
+    contact::{ContactEntry, ContactWrite, Contacts},
     opt_out::OptOuts,
 };
-use shared_domain::{ids::ContactId, import::ImportStatus, opt_out::OptOutSource};
+use shared_domain::{ids::ContactId, import::ImportStatus, keys::TeamKey, opt_out::OptOutSource};
 
 use crate::desk::{Desk, HEADER, sums};
 
@@ -24,10 +24,18 @@ async fn contacts_are_created_then_found_unchanged_then_updated() {
     let ada = desk.contact("S-1").await.unwrap();
     assert_eq!((ada.contact.last_name.as_deref(), ada.contact.assigned), (Some("King"), None));
     assert!(ada.custom.is_empty() && !desk.contact("S-3").await.unwrap().contact.opted_out);
-    let found = desk.book().by_name(&desk.organization, desk.team(), "king", 10, None).await.unwrap();
-    assert_eq!(found.entries.len(), 1);
-    let gone = desk.book().by_name(&desk.organization, desk.team(), "lovelace", 10, None).await.unwrap();
-    assert!(gone.entries.is_empty());
+    let found = desk
+        .book()
+        .by_name(TeamKey { organization: &desk.organization, team: desk.team() }, "king", 10, None)
+        .await
+        .unwrap();
+    assert_eq!(found.items.len(), 1);
+    let gone = desk
+        .book()
+        .by_name(TeamKey { organization: &desk.organization, team: desk.team() }, "lovelace", 10, None)
+        .await
+        .unwrap();
+    assert!(gone.items.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,8 +61,12 @@ async fn a_contact_id_that_comes_twice_is_created_and_then_updated() {
     assert_eq!(sums(&desk.import("imp_1", rows).await), [5, 2, 2, 1, 0]);
     let contact = desk.contact("S-1").await.unwrap().contact;
     assert_eq!((contact.last_name.as_deref(), contact.number.as_str()), (Some("D"), "+12025550149"));
-    let all = desk.book().page(&desk.organization, desk.team(), 10, None).await.unwrap();
-    assert_eq!(all.entries.len(), 2);
+    let all = desk
+        .book()
+        .page(TeamKey { organization: &desk.organization, team: desk.team() }, 10, None)
+        .await
+        .unwrap();
+    assert_eq!(all.items.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,15 +90,30 @@ async fn a_number_that_texted_in_becomes_the_imported_contact_with_its_history_o
     desk.hear("2025550141", "Hello?", 0).await;
     let stranger = ContactId::provisional(desk.team(), &crate::desk::number("2025550141"));
     let (organization, team) = (desk.organization.clone(), desk.team().clone());
-    let met = desk.book().get(&organization, &team, &stranger).await.unwrap().unwrap();
+    let met = desk
+        .book()
+        .get_entry(TeamKey { organization: &organization, team: &team }, &stranger)
+        .await
+        .unwrap()
+        .unwrap();
     let mut blocked = ContactEntry { version: 1, ..met.clone() };
     blocked.contact.blocked = true;
-    let written = desk.book().write(&organization, &team, Some(&met), &blocked, None).await.unwrap();
+    let written = desk
+        .book()
+        .write(TeamKey { organization: &organization, team: &team }, Some(&met), &blocked, None)
+        .await
+        .unwrap();
     assert_eq!(written, ContactWrite::Done);
     desk.import("imp_1", "S-1,Ada,Lovelace,2025550141,yes,ben,\n").await;
     let known = desk.contact("S-1").await.unwrap().contact;
     assert!(known.blocked && known.opted_out && !known.provisional);
-    assert!(desk.book().get(&organization, &team, &stranger).await.unwrap().is_none());
+    assert!(
+        desk.book()
+            .get_entry(TeamKey { organization: &organization, team: &team }, &stranger)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let shown = desk.conversation("2025550141").await.unwrap().contact;
     assert_eq!(shown, known);
 }
@@ -124,9 +151,12 @@ async fn a_contact_that_changes_its_number_leaves_the_old_conversation() {
     let bo = desk.contact("S-2").await.unwrap();
     desk.hear("2025550145", "Hi", 2).await;
     let (organization, team, number) = (&desk.organization, desk.team(), &bo.contact.number);
-    assert!(desk.book().remove(organization, team, &bo).await.unwrap());
-    let former = FormerNumbers::new(desk.table());
-    former.release(organization, team, &bo.contact.id, number, (false, false)).await.unwrap();
+    assert!(desk.book().remove(TeamKey { organization, team }, &bo).await.unwrap());
+    let former = Contacts::new(desk.table());
+    former
+        .release_number(TeamKey { organization, team }, &bo.contact.id, number, (false, false))
+        .await
+        .unwrap();
     desk.import("imp_3", "S-9,New,Bo,2025550145,,,\n").await;
     let shown = desk.conversation("2025550145").await.unwrap().contact;
     assert_eq!(shown.external_id.as_deref(), Some("S-9"));
@@ -153,7 +183,7 @@ async fn opted_out_goes_through_the_ledger_with_its_source_and_tells_nobody() {
     assert!(!desk.is_out("2025550141").await && desk.is_out("2025550142").await);
     let opt_outs = OptOuts::new(desk.table());
     let contact = desk.contact("S-1").await.unwrap().contact;
-    let ledger = opt_outs.of_contact(&desk.organization, &contact.id, 10, None).await.unwrap().entries;
+    let ledger = opt_outs.of_contact(&desk.organization, &contact.id, 10, None).await.unwrap().items;
     let said: Vec<_> = ledger.iter().map(|line| (line.opted_out, line.source)).collect();
     assert_eq!(said.last(), Some(&(true, OptOutSource::Import)));
     assert_eq!(ledger.iter().filter_map(|line| line.user.as_ref()).count(), ledger.len());

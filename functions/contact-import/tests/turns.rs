@@ -6,6 +6,7 @@ use shared_aws::{
     import::{ImportTurn, Imports},
 };
 use shared_domain::import::ImportStatus;
+use shared_domain::keys::TeamKey;
 
 use crate::desk::{Clock, Desk, HEADER, START, sums};
 
@@ -47,8 +48,12 @@ async fn a_delivery_after_the_end_changes_nothing_and_one_beside_it_counts_nothi
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
     let done = desk.stored(&import).await;
     assert_eq!((done.status, sums(&done)), (ImportStatus::Completed, [4, 3, 0, 0, 1]));
-    let all = desk.book().page(&desk.organization, desk.team(), 10, None).await.unwrap();
-    assert_eq!(all.entries.len(), 3);
+    let all = desk
+        .book()
+        .page(TeamKey { organization: &desk.organization, team: desk.team() }, 10, None)
+        .await
+        .unwrap();
+    assert_eq!(all.items.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +106,11 @@ async fn an_edit_by_hand_beside_an_import_is_not_lost() {
             let before = desk.contact("S-1").await.unwrap();
             let mut after = ContactEntry { version: before.version + 1, ..before.clone() };
             after.contact.blocked = blocked;
-            let written = desk.book().write(&organization, &team, Some(&before), &after, None).await.unwrap();
+            let written = desk
+                .book()
+                .write(TeamKey { organization: &organization, team: &team }, Some(&before), &after, None)
+                .await
+                .unwrap();
             if written != ContactWrite::Done {
                 return false; // refused, as by hand: the person reads again
             }

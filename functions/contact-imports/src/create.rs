@@ -11,7 +11,6 @@ use shared_aws::{import::object_key, team::AuditEvent};
 use shared_domain::{
     ids::{Id, ImportId},
     import::{Import, ImportOptions, ImportStatus},
-    keys::TeamKey,
     time::Timestamp,
 };
 use shared_http::{
@@ -104,13 +103,7 @@ async fn store(
     entropy: u64,
 ) -> Result<Import, Problem> {
     let by = access.caller.user.id.clone();
-    let import = Import::queued(
-        Id::new(now, entropy),
-        TeamKey { organization: &access.organization, team: access.team() },
-        by.clone(),
-        options,
-        now,
-    );
+    let import = Import::queued(Id::new(now, entropy), access.team_key(), by.clone(), options, now);
     let event =
         AuditEvent { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, entropy };
     if app.imports.create(&import, &event, attempt.idempotency()).await? {
@@ -124,7 +117,7 @@ async fn store(
 
 async fn created_before(app: &App, access: &TeamAccess, id: &str) -> Result<Import, Problem> {
     let id = ImportId::parse(id).map_err(|_| Problem::not_found())?;
-    let import = app.imports.get(&access.organization, access.team(), &id).await?;
+    let import = app.imports.get(access.team_key(), &id).await?;
     import.ok_or_else(Problem::not_found)
 }
 

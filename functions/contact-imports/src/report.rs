@@ -25,7 +25,7 @@ pub(crate) async fn read(
     TeamAdmin(access): TeamAdmin,
     PathId(id): PathId<ids::Import>,
 ) -> Result<Json<ImportView>, Problem> {
-    let import = app.imports.get(&access.organization, access.team(), &id).await?;
+    let import = app.imports.get(access.team_key(), &id).await?;
     Ok(Json(view(&app, &import.ok_or_else(Problem::not_found)?).await?))
 }
 
@@ -43,11 +43,11 @@ pub(crate) async fn list(
     page: PageRequest,
 ) -> Result<Json<Page<ImportView>>, Problem> {
     let page = page.of(&access.principal, format!("contact-imports {}", access.team()))?;
-    let found = app.imports.page(&access.organization, access.team(), page.limit, page.after()).await?;
-    let items = found.imports.iter().map(|import| ImportView::of(import, Vec::new()));
+    let found = app.imports.page(access.team_key(), page.limit, page.after()).await?;
+    let items = found.items.iter().map(|import| ImportView::of(import, Vec::new()));
     Ok(Json(page.response(items, found.next.as_deref())))
 }
 
 pub(crate) async fn view(app: &App, import: &Import) -> Result<ImportView, Problem> {
-    Ok(ImportView::of(import, app.imports.faults(import).await?))
+    Ok(ImportView::of(import, app.imports.errors(import).await?))
 }

@@ -51,7 +51,7 @@ impl Fields {
     ) -> Result<Option<UserRef>, Problem> {
         let Some(text) = text else { return Ok(None) };
         let member = match UserId::parse(text) {
-            Ok(user) => app.team_members.get(&access.organization, access.team(), &user).await?,
+            Ok(user) => app.team_members.get(access.team_key(), &user).await?,
             Err(_) => None,
         };
         let user = member.map(|member| member.user);

@@ -2,9 +2,10 @@
 
 use axum::extract::{FromRequestParts, State};
 use lambda_http::http::request::Parts;
-use shared_aws::contact::{ContactEntry, ContactPage};
+use shared_aws::{contact::ContactEntry, table};
 use shared_domain::{
     ids::{self, ContactId},
+    keys::TeamKey,
     phone::PhoneNumber,
 };
 use shared_http::{
@@ -37,26 +38,30 @@ pub(crate) async fn list(
     let (organization, team) = (&access.organization, access.team());
     let page = page.of(&access.principal, format!("contacts {team} {}", term.unwrap_or_default()))?;
     let found = match term {
-        None => app.book.page(organization, team, page.limit, page.after()).await?,
+        None => app.contacts.page(TeamKey { organization, team }, page.limit, page.after()).await?,
         Some(term) => {
             let exact = if page.after().is_none() { exact_match(&app, &access, term).await? } else { None };
             match exact {
-                Some(entry) => ContactPage { entries: vec![entry], next: None },
-                None => app.book.by_name(organization, team, term, page.limit, page.after()).await?,
+                Some(entry) => table::Page { items: vec![entry], next: None },
+                None => {
+                    app.contacts
+                        .by_name(TeamKey { organization, team }, term, page.limit, page.after())
+                        .await?
+                }
             }
         }
     };
-    Ok(Json(page.response(found.entries.iter().map(ContactView::of), found.next.as_deref())))
+    Ok(Json(page.response(found.items.iter().map(ContactView::of), found.next.as_deref())))
 }
 
 async fn exact_match(app: &App, access: &TeamAccess, term: &str) -> Result<Option<ContactEntry>, Problem> {
     let (organization, team) = (&access.organization, access.team());
-    if let Some(entry) = app.book.by_external_id(organization, team, term).await? {
+    if let Some(entry) = app.contacts.by_external_id(TeamKey { organization, team }, term).await? {
         return Ok(Some(entry));
     }
     let Ok(number) = PhoneNumber::parse(term) else { return Ok(None) };
-    match app.contacts.by_number(organization, team, &number).await? {
-        Some(contact) => Ok(app.book.get(organization, team, &contact.id).await?),
+    match app.contacts.by_number(TeamKey { organization, team }, &number).await? {
+        Some(contact) => Ok(app.contacts.get_entry(TeamKey { organization, team }, &contact.id).await?),
         None => Ok(None),
     }
 }
@@ -90,6 +95,6 @@ pub(crate) async fn get(
     access: &TeamAccess,
     contact: &ContactId,
 ) -> Result<ContactEntry, Problem> {
-    let entry = app.book.get(&access.organization, access.team(), contact).await?;
+    let entry = app.contacts.get_entry(access.team_key(), contact).await?;
     entry.ok_or_else(Problem::not_found)
 }

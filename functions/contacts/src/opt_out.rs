@@ -9,12 +9,13 @@ use axum::{
 };
 use lambda_http::http::request::Parts;
 use shared_app::opt_out::{OptOutRequest, Outcome};
-use shared_aws::opt_out::LedgerPage;
+use shared_aws::table;
 use shared_domain::{
     contact::Contact,
     field::FieldError,
     import::export_safe,
-    opt_out::{self, OptOutSubject},
+    keys::TeamKey,
+    opt_out::{self, LedgerEntry, OptOutSubject},
     time::Timestamp,
 };
 use shared_http::{
@@ -136,8 +137,10 @@ pub(crate) async fn of_team(
     // Without `to`, the default moves with the time and is not part of the list's name.
     let list = format!("opt-outs {team} {} {}", from.millis(), query.get("to").unwrap_or_default());
     let page = format.page(page).of(&access.principal, list)?;
-    let ledger =
-        app.opt_outs.of_team(&access.organization, team, (from, to), page.limit, page.after()).await?;
+    let ledger = app
+        .opt_outs
+        .of_team(TeamKey { organization: &access.organization, team }, (from, to), page.limit, page.after())
+        .await?;
     Ok(format.response(&page, &ledger))
 }
 
@@ -171,8 +174,8 @@ impl LedgerFormat {
         }
     }
 
-    fn response(self, page: &ListPage, ledger: &LedgerPage) -> Response {
-        let items = ledger.entries.iter().map(OptOutEntryView::of);
+    fn response(self, page: &ListPage, ledger: &table::Page<LedgerEntry>) -> Response {
+        let items = ledger.items.iter().map(OptOutEntryView::of);
         let page = page.response(items, ledger.next.as_deref());
         match self {
             Self::Json => Json(page).into_response(),

@@ -38,7 +38,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Page<OptOutReviewView>>, Problem> {
     let page = page.of(&member.principal, format!("opt-out reviews {}", member.membership.inbox))?;
     let found = app.reviews.open(inbox_in_team(&member), page.limit, page.after()).await?;
-    Ok(Json(page.response(found.entries.iter().map(OptOutReviewView::of), found.next.as_deref())))
+    Ok(Json(page.response(found.items.iter().map(OptOutReviewView::of), found.next.as_deref())))
 }
 
 /// Resolve an opt-out review

@@ -5,6 +5,7 @@ use shared_aws::contact::{ContactEntry, ContactWrite};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, Id},
+    keys::TeamKey,
     notice::{Notification, NotificationKind},
     opt_out::OptOutSubject,
     phone::PhoneNumber,
@@ -80,7 +81,7 @@ pub(crate) async fn create(
     };
     let entry = ContactEntry { contact, custom, version: 1 };
     let key = attempt.idempotency().map(|key| (key, now));
-    let written = app.book.write(&access.organization, access.team(), None, &entry, key).await?;
+    let written = app.contacts.write(access.team_key(), None, &entry, key).await?;
     match written {
         ContactWrite::Done => {}
         ContactWrite::ExternalIdTaken => return Err(external_id_taken()),
@@ -91,9 +92,9 @@ pub(crate) async fn create(
         }
     }
     if let Some(entry) = provisional {
-        app.book.remove(&access.organization, access.team(), &entry).await?;
+        app.contacts.remove(access.team_key(), &entry).await?;
     }
-    app.copies.sync_copies(&access.organization, access.team(), &entry.contact).await?;
+    app.contacts.sync_copies(access.team_key(), &entry.contact).await?;
     notify_team(app, &access, &entry.contact, now).await?;
     Ok((StatusCode::CREATED, Json(ContactView::of(&entry))))
 }
@@ -111,7 +112,7 @@ async fn provisional(
     number: &PhoneNumber,
 ) -> Result<Option<ContactEntry>, Problem> {
     let id = ContactId::provisional(access.team(), number);
-    let entry = app.book.get(&access.organization, access.team(), &id).await?;
+    let entry = app.contacts.get_entry(access.team_key(), &id).await?;
     Ok(entry.filter(|entry| entry.contact.provisional))
 }
 
@@ -121,9 +122,8 @@ async fn created_before(
     id: &str,
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
     let id = ContactId::parse(id).map_err(|_| Problem::not_found())?;
-    let entry =
-        app.book.get(&access.organization, access.team(), &id).await?.ok_or_else(Problem::not_found)?;
-    app.copies.sync_copies(&access.organization, access.team(), &entry.contact).await?;
+    let entry = app.contacts.get_entry(access.team_key(), &id).await?.ok_or_else(Problem::not_found)?;
+    app.contacts.sync_copies(access.team_key(), &entry.contact).await?;
     Ok((StatusCode::CREATED, Json(ContactView::of(&entry))))
 }
 
@@ -136,7 +136,7 @@ async fn notify_team(
 ) -> Result<(), Problem> {
     let by = access.caller.user.id.clone();
     let subject = NotificationKind::ContactAdded { contact: contact.id.clone(), by };
-    if !app.teams.wants(&access.organization, access.team(), &subject).await? {
+    if !app.teams.wants_notification(access.team_key(), &subject).await? {
         return Ok(());
     }
     let notice = Notification {
@@ -167,9 +167,9 @@ pub(crate) async fn update(
     let app = &app;
     for _ in 0..3 {
         let after = changed_by(app, &access, &before, &change).await?;
-        match app.book.write(&access.organization, access.team(), Some(&before), &after, None).await? {
+        match app.contacts.write(access.team_key(), Some(&before), &after, None).await? {
             ContactWrite::Done => {
-                app.copies.sync_copies(&access.organization, access.team(), &after.contact).await?;
+                app.contacts.sync_copies(access.team_key(), &after.contact).await?;
                 if before.contact.number != after.contact.number {
                     release_number(app, &access, &before.contact).await?;
                 }
@@ -227,7 +227,7 @@ async fn changed_by(
 async fn release_number(app: &App, access: &TeamAccess, old: &Contact) -> Result<(), Problem> {
     let (organization, team) = (&access.organization, access.team());
     let kept = (old.opted_out, old.blocked);
-    Ok(app.former_numbers.release(organization, team, &old.id, &old.number, kept).await?)
+    Ok(app.contacts.release_number(TeamKey { organization, team }, &old.id, &old.number, kept).await?)
 }
 
 /// Remove a contact
@@ -251,7 +251,7 @@ pub(crate) async fn remove(
                 "This number opted out or is blocked. Removing the contact would allow messages to it again.",
             ));
         }
-        if app.book.remove(&access.organization, access.team(), &entry).await? {
+        if app.contacts.remove(access.team_key(), &entry).await? {
             release_number(&app, &access, contact).await?;
             return Ok(NoContent);
         }

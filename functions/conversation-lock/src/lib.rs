@@ -21,6 +21,7 @@ use shared_domain::{
     ids::{self, ConversationId},
     inbox::InboxKind,
     keys::ConversationKey,
+    keys::TeamKey,
     lock::{FencingToken, LockPolicy},
     time::Timestamp,
 };
@@ -190,7 +191,10 @@ async fn release(
 async fn break_lock(app: &App, access: &LockAccess, now: Timestamp) -> Result<NoContent, Problem> {
     let conversation = app.conversations.get(access.key()).await?.ok_or_else(Problem::not_found)?;
     let InboxMember { organization, membership, .. } = &access.member;
-    let caller = app.members.user_in_team(organization, &membership.team, &membership.user.id).await?;
+    let caller = app
+        .members
+        .user_in_team(TeamKey { organization, team: &membership.team }, &membership.user.id)
+        .await?;
     access::require_admin(&caller.ok_or_else(Problem::admin_required)?)?;
     if let Some(lease) = conversation.lock.live(now) {
         app.locks.break_lock(access.key(), &membership.user, lease.token).await?;

@@ -12,17 +12,14 @@ use axum::{
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Bucket, Secrets},
-    contact::ContactBook,
+    contact::Contacts,
     conversation::{ConversationUpdate, Conversations},
     messaging::Messages,
     table::Table,
     team::Members,
 };
 use shared_domain::{
-    conversation::Folder,
-    field::FieldError,
-    ids::{ConversationId, MessageId},
-    time::Timestamp,
+    conversation::Folder, field::FieldError, ids::ConversationId, keys::InboxKey, time::Timestamp,
 };
 use shared_http::{
     access::{ConversationAccess, InboxMember},
@@ -52,7 +49,7 @@ pub struct App {
     cursors: Cursors,
     members: Members,
     conversations: Conversations,
-    contacts: ContactBook,
+    contacts: Contacts,
     messages: Messages,
     bucket: Bucket,
 }
@@ -78,7 +75,7 @@ impl App {
             cursors,
             members: Members::new(table.clone()),
             conversations: Conversations::new(table.clone()),
-            contacts: ContactBook::new(table.clone()),
+            contacts: Contacts::new(table.clone()),
             messages: Messages::new(table),
             bucket,
         }
@@ -161,7 +158,8 @@ async fn update_many(
     }
     let change = ConversationUpdate { folder: body.folder.map(Folder::from), read: body.read };
     let (organization, inbox) = (&member.organization, &member.membership.inbox);
-    let mut changed = app.conversations.change_many(organization, inbox, &ids, change, now).await?;
+    let mut changed =
+        app.conversations.change_many(InboxKey { organization, inbox }, &ids, change, now).await?;
     let mut items = Vec::new();
     for id in ids {
         match changed.iter().position(|conversation| conversation.id == id) {
@@ -187,10 +185,9 @@ async fn history(
     page: PageRequest,
 ) -> Result<Json<Page<MessageView>>, Problem> {
     let page = page.of(&member.principal, format!("history {}", conversation.id))?;
-    let before = page.after().and_then(|place| MessageId::parse(place).ok());
     let organization = &member.organization;
-    let found = app.messages.history(organization, &conversation.id, page.limit, before.as_ref()).await?;
+    let found = app.messages.history(organization, &conversation.id, page.limit, page.after()).await?;
     let links = Links { bucket: &app.bucket, organization, now };
-    let items = found.messages.iter().map(|message| MessageView::of(message, &links));
-    Ok(Json(page.response(items, found.next.as_ref().map(MessageId::as_str))))
+    let items = found.items.iter().map(|message| MessageView::of(message, &links));
+    Ok(Json(page.response(items, found.next.as_deref())))
 }

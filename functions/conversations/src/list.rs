@@ -5,6 +5,7 @@ use shared_aws::conversation::Listing;
 use shared_domain::{
     conversation::{Filter, Folder},
     ids::UserId,
+    keys::InboxKey,
 };
 use shared_http::{
     access::InboxMember,
@@ -43,11 +44,12 @@ pub(crate) async fn list(
         return search::search(&app, now, &member, folder, &filter, term, page).await.map(Json);
     }
     let folder = folder.unwrap_or(Folder::Inbox);
-    let (organization, inbox) = (&member.organization, &member.membership.inbox);
-    let page = page.of(&member.principal, format!("conversations {inbox} {} {filter:?}", folder.as_str()))?;
-    let listing = Listing { organization, inbox, folder, filter: &filter };
+    let inbox = InboxKey { organization: &member.organization, inbox: &member.membership.inbox };
+    let page =
+        page.of(&member.principal, format!("conversations {} {} {filter:?}", inbox.inbox, folder.as_str()))?;
+    let listing = Listing { inbox, folder, filter: &filter };
     let found = app.conversations.list(listing, page.limit, page.after()).await?;
-    let items = found.conversations.iter().map(|conversation| ConversationView::of(conversation, now));
+    let items = found.items.iter().map(|conversation| ConversationView::of(conversation, now));
     Ok(Json(page.response(items, found.next.as_deref())))
 }
 

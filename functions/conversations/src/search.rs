@@ -3,10 +3,11 @@
 //! A conversation's id is derived from its inbox and number, so a search for contacts is a search for conversations: one
 //! query or read for the contacts and one request for their conversations, however large the inbox is.
 
-use shared_aws::contact::ContactPage;
 use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::ConversationId,
+    keys::InboxKey,
+    keys::TeamKey,
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -34,7 +35,8 @@ pub(crate) async fn search(
     let page = page.of(&member.principal, format!("search {inbox} {term}"))?;
     let found = numbers(app, member, term, page.limit, page.after()).await?;
     let ids: Vec<_> = found.numbers.iter().map(|number| ConversationId::of(inbox, number)).collect();
-    let mut conversations = app.conversations.several(&member.organization, inbox, &ids).await?;
+    let mut conversations =
+        app.conversations.get_many(InboxKey { organization: &member.organization, inbox }, &ids).await?;
     conversations.retain(|conversation| {
         folder.is_none_or(|folder| conversation.folder == folder) && filter.admits(conversation)
     });
@@ -55,18 +57,18 @@ async fn numbers(
     limit: u16,
     after: Option<&str>,
 ) -> Result<Found, Problem> {
-    let (organization, team) = (&member.organization, &member.membership.team);
+    let team = TeamKey { organization: &member.organization, team: &member.membership.team };
     if after.is_none() {
-        if let Some(entry) = app.contacts.by_external_id(organization, team, term).await? {
+        if let Some(entry) = app.contacts.by_external_id(team, term).await? {
             return Ok(Found { numbers: vec![entry.contact.number], next: None });
         }
         if let Ok(number) = PhoneNumber::parse(term) {
             return Ok(Found { numbers: vec![number], next: None });
         }
     }
-    let ContactPage { entries, next } = app.contacts.by_name(organization, team, term, limit, after).await?;
-    let mut numbers: Vec<_> = entries.into_iter().map(|entry| entry.contact.number).collect();
+    let found = app.contacts.by_name(team, term, limit, after).await?;
+    let mut numbers: Vec<_> = found.items.into_iter().map(|entry| entry.contact.number).collect();
     numbers.sort();
     numbers.dedup();
-    Ok(Found { numbers, next })
+    Ok(Found { numbers, next: found.next })
 }

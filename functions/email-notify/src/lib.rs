@@ -16,11 +16,12 @@ use std::collections::HashSet;
 
 use shared_aws::{
     clients::{Aws, Mail, Mailer, Sent},
-    notification::Notices,
+    notification::Notifications,
     table::{StoreError, Table},
     team::{Members, Teams},
 };
 use shared_domain::{
+    keys::TeamKey,
     notice::{Notification, NotificationKind},
     time::Timestamp,
 };
@@ -39,7 +40,7 @@ use crate::writer::Writer;
 #[derive(Debug)]
 pub struct App {
     mailer: Mailer,
-    notices: Notices,
+    notices: Notifications,
     teams: Teams,
     members: Members,
     writer: Writer,
@@ -60,7 +61,7 @@ impl App {
     pub fn new(table: Table, mailer: Mailer) -> Self {
         Self {
             mailer,
-            notices: Notices::new(table.clone()),
+            notices: Notifications::new(table.clone()),
             teams: Teams::new(table.clone()),
             members: Members::new(table.clone()),
             writer: Writer::new(table),
@@ -82,7 +83,7 @@ enum NotifyError {
 /// Sends the e-mails of one batch of notifications.
 pub async fn handle(app: &App, now: Timestamp, event: SqsEvent) -> SqsBatchResponse {
     let notify = async |record: Record<'_>| {
-        let notice = Notices::of_text(record.body).map_err(RecordError::unreadable)?;
+        let notice = Notifications::of_text(record.body).map_err(RecordError::unreadable)?;
         Ok(notify(app, now, &notice).await?)
     };
     queue::each_record(event, notify).await
@@ -116,7 +117,10 @@ async fn addresses(app: &App, notice: &Notification) -> Result<Vec<String>, Stor
         subject @ (NotificationKind::OptOutChanged { .. }
         | NotificationKind::UnknownContact { .. }
         | NotificationKind::ContactAdded { .. }) => {
-            let settings = app.teams.notification_settings(&notice.organization, &notice.team).await?;
+            let settings = app
+                .teams
+                .notification_settings(TeamKey { organization: &notice.organization, team: &notice.team })
+                .await?;
             settings.recipients(subject).to_vec()
         }
     };
@@ -215,7 +219,7 @@ async fn send(app: &App, notice: &Notification, mail: &Mail, tally: &mut Tally) 
 /// If the claim cannot be removed, the next delivery takes the e-mail for sent.
 async fn release_claim(app: &App, notice: &Notification, address: &str, tally: &mut Tally) {
     tally.unsent += 1;
-    if let Err(error) = app.notices.give_back(&notice.organization, &notice.id, address).await {
+    if let Err(error) = app.notices.unclaim(&notice.organization, &notice.id, address).await {
         tracing::error!(
             notification = notice.id,
             event = "mail_unknown",

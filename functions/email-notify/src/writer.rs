@@ -9,6 +9,8 @@ use shared_aws::{
 use shared_domain::{
     contact::Contact,
     ids::ContactId,
+    keys::InboxKey,
+    keys::TeamKey,
     notice::{Notification, NotificationKind},
     registration::CarrierReason,
 };
@@ -38,7 +40,7 @@ impl Writer {
     /// The letter of a notice: one to three reads.
     pub(crate) async fn letter(&self, notice: &Notification) -> Result<Letter, StoreError> {
         let organization = &notice.organization;
-        let team = self.teams.get(organization, &notice.team).await?.map(|team| team.name);
+        let team = self.teams.get(TeamKey { organization, team: &notice.team }).await?.map(|team| team.name);
         let about = match &notice.subject {
             NotificationKind::RegistrationApproved => About::RegistrationApproved,
             NotificationKind::RegistrationRejected(reasons) => {
@@ -53,7 +55,7 @@ impl Writer {
             }
             NotificationKind::UnknownContact { contact, inbox } => {
                 let number = self.contact(notice, contact).await?.map(|contact| contact.number);
-                let inbox = self.inboxes.get(organization, inbox).await?.map(|inbox| inbox.name);
+                let inbox = self.inboxes.get(InboxKey { organization, inbox }).await?.map(|inbox| inbox.name);
                 About::UnknownContact {
                     number: known(
                         number.map(|number| number.as_str().to_owned()),
@@ -79,7 +81,7 @@ impl Writer {
         notice: &Notification,
         contact: &ContactId,
     ) -> Result<Option<Contact>, StoreError> {
-        self.contacts.get(&notice.organization, &notice.team, contact).await
+        self.contacts.get(TeamKey { organization: &notice.organization, team: &notice.team }, contact).await
     }
 }
 

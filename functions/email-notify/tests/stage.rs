@@ -18,7 +18,7 @@ use shared_aws::{
     clients::{Aws, Mailer},
     contact::Contacts,
     inbox::Inboxes,
-    notification::Notices,
+    notification::Notifications,
     table::Table,
     team::{AuditEvent, Members, Teams},
 };
@@ -26,6 +26,7 @@ use shared_domain::{
     contact::Contact,
     ids::{InboxId, OrganizationId, TeamId, UserId},
     inbox::{self, Inbox, InboxKind},
+    keys::TeamKey,
     notice::{Notification, NotificationKind, NotificationSettings},
     phone::PhoneNumber,
     registration::RegistrationStatus,
@@ -92,7 +93,10 @@ impl Stage {
     }
 
     pub(crate) async fn contact(&self, contact: &Contact) {
-        Contacts::new(self.table()).put(&self.organization, &self.team, contact).await.unwrap();
+        Contacts::new(self.table())
+            .put(TeamKey { organization: &self.organization, team: &self.team }, contact)
+            .await
+            .unwrap();
     }
 
     /// Users, each with an address of their name.
@@ -121,7 +125,14 @@ impl Stage {
             entropy: 1,
         };
         let teams = Teams::new(self.table());
-        teams.choose_notifications(&self.organization, &self.team, settings, &deed).await.unwrap();
+        teams
+            .put_notification_settings(
+                TeamKey { organization: &self.organization, team: &self.team },
+                settings,
+                &deed,
+            )
+            .await
+            .unwrap();
     }
 
     pub(crate) fn notice(&self, subject: NotificationKind, admins: Vec<UserId>) -> Notification {
@@ -137,7 +148,7 @@ impl Stage {
 
     /// A notice as the queue brings it.
     pub(crate) fn approved(&self, admins: Vec<UserId>) -> String {
-        Notices::to_text(&self.notice(NotificationKind::RegistrationApproved, admins))
+        Notifications::to_text(&self.notice(NotificationKind::RegistrationApproved, admins))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use email_notify::{App, handle};
 use serde_json::{Value, json};
-use shared_aws::notification::Notices;
+use shared_aws::notification::Notifications;
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, InboxId, TeamId, UserId},
@@ -31,7 +31,7 @@ async fn deliver(app: &App, records: Vec<Value>) -> Vec<String> {
 }
 
 async fn tell(app: &App, notice: &Notification) -> Vec<String> {
-    deliver(app, vec![record("a", &Notices::to_text(notice))]).await
+    deliver(app, vec![record("a", &Notifications::to_text(notice))]).await
 }
 
 fn mailing(enabled: bool, recipients: &[&str]) -> MailingPreference {

@@ -14,7 +14,7 @@ use shared_aws::{
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::{CallError, Client};
-use shared_domain::{inbox::Stage, time::Timestamp};
+use shared_domain::{inbox::Stage, keys::InboxKey, time::Timestamp};
 use shared_lambda::{Error, config::Environment};
 
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -75,7 +75,7 @@ impl App {
 /// Does one run. Errors if the list of creations cannot be read.
 pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     let mut tally = Tally::default();
-    for purchase in app.new_inboxes.unsettled().await? {
+    for purchase in app.new_inboxes.unresolved().await? {
         if purchase.at + app.grace > now {
             tally.waiting += 1;
             continue;
@@ -99,12 +99,15 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
 /// The reservation is removed before the number: a retry at the same time then finds no reservation to complete, and
 /// releases the number that it may have bought.
 async fn undo(app: &App, purchase: &Purchase, tally: &mut Tally) -> Result<(), UndoError> {
-    let account = app.inboxes.account(&purchase.organization, &purchase.inbox).await?;
+    let account = app
+        .inboxes
+        .account(InboxKey { organization: &purchase.organization, inbox: &purchase.inbox })
+        .await?;
     if let Some(account) = account {
         if account.inbox.stage != Stage::Creating {
             return Ok(app.new_inboxes.mark_resolved(purchase).await?);
         }
-        if !app.new_inboxes.undo(&account.inbox, Bought::Perhaps).await? {
+        if !app.new_inboxes.undo(&account.inbox, Bought::Unknown).await? {
             return Ok(()); // completed at the same time
         }
         tally.undone += 1;

@@ -14,6 +14,8 @@ use shared_carriers::twilio::{CallError, Purchase, PurchaseError, with_retries};
 use shared_domain::{
     ids::{Id, InboxId},
     inbox::{Inbox, InboxKind, Stage, TeamInbox},
+    keys::InboxKey,
+    keys::TeamKey,
     registration::{RegistrationStatus, StepSource, TimelineStep},
     team::Team,
     time::Timestamp,
@@ -104,7 +106,7 @@ async fn reserved_before(
     id: Option<&str>,
 ) -> Result<Option<TeamInbox>, Problem> {
     let Some(id) = id.and_then(|id| InboxId::parse(id).ok()) else { return Ok(None) };
-    Ok(app.inboxes.account(&access.organization, &id).await?)
+    Ok(app.inboxes.account(InboxKey { organization: &access.organization, inbox: &id }).await?)
 }
 
 async fn dry_run(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, entropy: u64) -> Created {
@@ -198,7 +200,7 @@ async fn join_new_service(
     sid: &str,
     joined: Option<&str>,
 ) -> Result<(), Problem> {
-    let registration = app.registrations.get(&access.organization, access.team()).await?;
+    let registration = app.registrations.get(access.team_key()).await?;
     match registration.messaging_service {
         Some(service) if joined != Some(service.as_str()) => {
             let added = app.carrier.add_number(&service, sid).await;
@@ -211,7 +213,7 @@ async fn join_new_service(
 /// Buys the number, unless an earlier request has bought it. Returns the carrier's id of the number.
 async fn buy(app: &App, inbox: &Inbox, reserved: ReservedBy) -> Result<String, Problem> {
     // An earlier request may have bought the number.
-    let not_by_us = if reserved == ReservedBy::EarlierRequest { Bought::Perhaps } else { Bought::SurelyNot };
+    let not_by_us = if reserved == ReservedBy::EarlierRequest { Bought::Unknown } else { Bought::No };
     if reserved == ReservedBy::EarlierRequest
         && let Some(sid) = bought_before(app, inbox).await.map_err(|error| carrier_problem(&error))?
     {
@@ -237,7 +239,7 @@ async fn buy(app: &App, inbox: &Inbox, reserved: ReservedBy) -> Result<String, P
         Err(PurchaseError::Call(CallError::Unknown)) => match bought_before(app, inbox).await {
             Ok(Some(sid)) => Ok(sid),
             Ok(None) => {
-                app.new_inboxes.undo(inbox, Bought::Perhaps).await?;
+                app.new_inboxes.undo(inbox, Bought::Unknown).await?;
                 Err(carrier_problem(&CallError::Unknown))
             }
             // Unknown: the reservation is kept for a retry with the key, or for `inbox-reconcile`.
@@ -303,7 +305,7 @@ async fn complete(
                 return created(app, StatusCode::CREATED, inbox, &team, true, opens).await;
             }
             Completed::RegistrationBegun => {
-                let current = app.teams.get(&access.organization, access.team()).await?;
+                let current = app.teams.get(access.team_key()).await?;
                 team = current.ok_or_else(Problem::not_found)?;
             }
             Completed::NotReserved => return completed_elsewhere(app, access, inbox, sid).await,
@@ -315,7 +317,8 @@ async fn complete(
 /// The reservation is gone: another request completed it, or `inbox-reconcile` undid it. In the second case the number is
 /// released.
 async fn completed_elsewhere(app: &App, access: &TeamAccess, inbox: &Inbox, sid: &str) -> Created {
-    let account = app.inboxes.account(&access.organization, &inbox.id).await?;
+    let account =
+        app.inboxes.account(InboxKey { organization: &access.organization, inbox: &inbox.id }).await?;
     if let Some(account) = account {
         return created(app, StatusCode::CREATED, &account.inbox, &account.team, true, false).await;
     }
@@ -335,7 +338,8 @@ async fn created(
     if opens {
         team.registration = RegistrationStatus::Pending;
     }
-    let details = app.registrations.get(&inbox.organization, &team.id).await?;
+    let details =
+        app.registrations.get(TeamKey { organization: &inbox.organization, team: &team.id }).await?;
     let registration = RegistrationSummary::of(&team, details.is_submitted());
     let notice = registration.notice;
     let mut inbox = InboxView::of(inbox, true);

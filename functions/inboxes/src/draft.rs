@@ -97,7 +97,7 @@ async fn members(
         errors.add("/memberIds", "at most 40 members; add more later");
         return Ok(Vec::new());
     }
-    let team = app.team_members.list(&access.organization, access.team()).await?;
+    let team = app.team_members.list(access.team_key()).await?;
     let creator = &access.caller.user.id;
     let mut found: Vec<UserRef> = Vec::new();
     for (index, id) in ids.iter().enumerate() {
@@ -147,7 +147,7 @@ pub(crate) async fn validate_reserved(
     access: &TeamAccess,
     input: NewInbox,
 ) -> Result<Draft, Problem> {
-    let team = app.team_members.list(&access.organization, access.team()).await?;
+    let team = app.team_members.list(access.team_key()).await?;
     let complete = access.caller.team.registration.is_complete();
     let selected = |id: &String| team.iter().any(|member| member.user.id.as_str() == id) && complete;
     let member_ids = input.member_ids.into_iter().filter(selected).collect();

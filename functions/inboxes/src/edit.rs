@@ -32,8 +32,8 @@ pub(crate) async fn list(
     State(app): State<App>,
     access: TeamAccess,
 ) -> Result<Json<Page<InboxView>>, Problem> {
-    let inboxes = app.inboxes.of_team(&access.organization, access.team()).await?;
-    let profile = app.members.home(&access.organization, &access.caller.user.id).await?;
+    let inboxes = app.inboxes.of_team(access.team_key()).await?;
+    let profile = app.members.profile(&access.organization, &access.caller.user.id).await?;
     let own: Vec<InboxId> = profile
         .map(|profile| profile.inboxes.into_iter().map(|of_user| of_user.inbox).collect())
         .unwrap_or_default();

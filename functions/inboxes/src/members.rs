@@ -32,7 +32,7 @@ pub(crate) async fn list(
     State(app): State<App>,
     access: InboxAccess,
 ) -> Result<Json<Page<InboxMemberView>>, Problem> {
-    let members = app.members.list(&access.inbox.organization, &access.inbox.id).await?;
+    let members = app.members.list(access.inbox.key()).await?;
     Ok(Json(Page::complete(members.iter().map(|member| InboxMemberView::of(&member.user)))))
 }
 
@@ -57,7 +57,7 @@ pub(crate) async fn add(
         return Err(registration_incomplete().with("registration", registration.as_str()));
     }
     let inbox = &access.inbox;
-    let team_member = app.team_members.get(&inbox.organization, &inbox.team, &user).await?;
+    let team_member = app.team_members.get(inbox.team_key(), &user).await?;
     let team_member = team_member.ok_or_else(Problem::not_found)?;
     let member = Membership {
         inbox: inbox.id.clone(),
@@ -66,7 +66,7 @@ pub(crate) async fn add(
         user: team_member.user,
     };
     let event = audit_event(&access, "inbox_member.add", &user, now, entropy);
-    match app.members.admit(&inbox.organization, &member, &event).await? {
+    match app.members.add(&inbox.organization, &member, &event).await? {
         AddMemberOutcome::Done => Ok(Json(InboxMemberView::of(&member.user))),
         AddMemberOutcome::NotInTeam => Err(Problem::not_found()),
         AddMemberOutcome::RegistrationIncomplete => Err(registration_incomplete()),
@@ -92,9 +92,9 @@ pub(crate) async fn remove(
     Entropy(entropy): Entropy,
 ) -> Result<NoContent, Problem> {
     let inbox = &access.inbox;
-    if app.members.membership(&inbox.organization, &inbox.id, &user).await?.is_some() {
+    if app.members.membership(inbox.key(), &user).await?.is_some() {
         let event = audit_event(&access, "inbox_member.remove", &user, now, entropy);
-        app.members.dismiss(&inbox.organization, &inbox.team, &inbox.id, &user, &event).await?;
+        app.members.remove(inbox.team_key(), inbox.key(), &user, &event).await?;
     }
     // Even if the membership has already ended: that removal may have stopped before it released the locks.
     let by = access.caller.person();

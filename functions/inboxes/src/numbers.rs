@@ -54,7 +54,7 @@ impl FromRequestParts<App> for AnyTeamAdmin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = UserCaller::from_request_parts(parts, app).await?;
-        let profile = app.members.home(&caller.organization, &caller.user).await?;
+        let profile = app.members.profile(&caller.organization, &caller.user).await?;
         let is_admin = |profile: &UserProfile| {
             profile.user.owner || profile.teams.iter().any(|role| role.role == Role::Admin)
         };

@@ -33,11 +33,11 @@ pub(crate) async fn start(
 ) -> Result<Json<InboxWizard>, Problem> {
     let name = query.get("name").map(|text| settings::name("?name", text)).transpose()?;
     let teams = if profile.user.owner {
-        app.teams.page(&caller.organization, MAX_TEAMS, None).await?.teams
+        app.teams.page(&caller.organization, MAX_TEAMS, None).await?.items
     } else {
         let own = profile.teams.iter().filter(|role| role.role == Role::Admin);
         let own: Vec<TeamId> = own.map(|role| role.team.clone()).collect();
-        app.teams.several(&caller.organization, &own).await?
+        app.teams.get_many(&caller.organization, &own).await?
     };
     let api_code = match name {
         Some(name) => Some(free_api_code(&app, &caller.organization, &name, entropy).await?),

@@ -9,6 +9,8 @@ use shared_domain::{
     ids::{ContactId, ConversationId, InboxId},
     inbox::TeamInbox,
     keys::ConversationKey,
+    keys::InboxKey,
+    keys::TeamKey,
     message::Message,
     phone::PhoneNumber,
     sending,
@@ -91,7 +93,7 @@ pub(crate) async fn compose(
         Some(contact) => contact.clone(),
         None => {
             let (organization, team) = (caller.organization(), &account.team.id);
-            app.contacts.by_number_or_provisional(organization, team, &target.number).await?
+            app.contacts.by_number_or_provisional(TeamKey { organization, team }, &target.number).await?
         }
     };
     let message = Message { sender, media, ..account.outbound(&target.number, text, now, entropy) };
@@ -119,11 +121,15 @@ async fn account(app: &App, caller: &Caller, from: &From) -> Result<(TeamInbox, 
     let sender = match caller {
         Caller::Machine(_) => None,
         Caller::User(user) => {
-            let member = app.members.membership(&user.organization, &inbox, &user.user).await?;
+            let member = app
+                .members
+                .membership(InboxKey { organization: &user.organization, inbox: &inbox }, &user.user)
+                .await?;
             Some(member.ok_or_else(Problem::not_found)?.user)
         }
     };
-    let account = app.inboxes.account(caller.organization(), &inbox).await?;
+    let account =
+        app.inboxes.account(InboxKey { organization: caller.organization(), inbox: &inbox }).await?;
     Ok((account.ok_or_else(Problem::not_found)?, sender))
 }
 
@@ -145,14 +151,18 @@ async fn target(app: &App, account: &TeamInbox, to: &Recipient) -> Result<Target
     match (&to.contact_id, &to.phone_number) {
         (Some(contact), None) => {
             let id = ContactId::parse(contact).map_err(|_| Problem::not_found())?;
-            let contact = app.contacts.get(organization, team, &id).await?.ok_or_else(Problem::not_found)?;
+            let contact = app
+                .contacts
+                .get(TeamKey { organization, team }, &id)
+                .await?
+                .ok_or_else(Problem::not_found)?;
             Ok(Target { number: contact.number.clone(), contact: Some(contact) })
         }
         (None, Some(number)) => {
             let number = PhoneNumber::parse(number).map_err(|error| {
                 Problem::unprocessable("invalid_number", "/to/phoneNumber", &error.to_string())
             })?;
-            let contact = app.contacts.by_number(organization, team, &number).await?;
+            let contact = app.contacts.by_number(TeamKey { organization, team }, &number).await?;
             Ok(Target { number, contact })
         }
         _ => Err(Problem::bad_field("/to", "either contactId or phoneNumber")),

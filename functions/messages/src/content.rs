@@ -6,6 +6,7 @@ use shared_domain::{
     contact::Contact,
     ids::{MediaId, OrganizationId, TeamId, TemplateId},
     inbox::Inbox,
+    keys::TeamKey,
     media::{MAX_FILES, MAX_LINK_LENGTH, Media, MediaState, check_outgoing, plain_type},
     template::{Template, Values},
     time::Timestamp,
@@ -77,9 +78,9 @@ impl Content {
         let unknown =
             || Problem::unprocessable("unknown_template", "/templateId", "The team has no such template.");
         let id = TemplateId::parse(template).map_err(|_| unknown())?;
-        let entry = app.templates.get(organization, team, &id).await?.ok_or_else(unknown)?;
-        let template = Template::parse(&entry.response.text).map_err(|_| unknown())?;
-        let entry = app.book.get(organization, team, &contact.id).await?;
+        let entry = app.templates.get(TeamKey { organization, team }, &id).await?.ok_or_else(unknown)?;
+        let template = Template::parse(&entry.value.text).map_err(|_| unknown())?;
+        let entry = app.contacts.get_entry(TeamKey { organization, team }, &contact.id).await?;
         let custom = entry.map(|entry| entry.custom).unwrap_or_default();
         let missing = match template.render(&Values::of(contact, &custom, sender)) {
             Ok(text) => return Ok(text),
@@ -143,11 +144,11 @@ async fn copy_upload(
         let detail = "No file with this id was uploaded to this inbox in the last 7 days.";
         Problem::unprocessable("media_not_uploaded", &pointer, detail)
     };
-    let from = uploaded_at(&inbox.organization, &inbox.id, id);
+    let from = uploaded_at(inbox.key(), id);
     let head = app.bucket.head(&from, now).await?.ok_or_else(missing)?;
     let content_type = plain_type(&head.content_type);
     check_outgoing(&content_type, head.size).map_err(|fault| invalid(&pointer, &fault.to_string()))?;
-    let to = stored_at(&inbox.organization, &inbox.id, id);
+    let to = stored_at(inbox.key(), id);
     match app.bucket.copy(&from, &head.etag, &to, now).await {
         Ok(()) => {}
         Err(shared_aws::clients::BucketError::Absent) => return Err(missing()),

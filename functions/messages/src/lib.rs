@@ -17,7 +17,7 @@ use axum::{
 use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Bucket},
-    contact::{ContactBook, Contacts},
+    contact::Contacts,
     conversation::Conversations,
     inbox::Inboxes,
     messaging::{Messages, Sends},
@@ -30,6 +30,7 @@ use shared_domain::{
     contact::Contact,
     ids::{self, OrganizationId},
     inbox::{Inbox, InboxKind},
+    keys::InboxKey,
     opt_out::OptOutSubject,
     time::Timestamp,
 };
@@ -64,7 +65,6 @@ pub struct App {
     members: Members,
     inboxes: Inboxes,
     contacts: Contacts,
-    book: ContactBook,
     templates: Templates,
     conversations: Conversations,
     messages: Messages,
@@ -94,7 +94,6 @@ impl App {
             members: Members::new(table.clone()),
             inboxes: Inboxes::new(table.clone()),
             contacts: Contacts::new(table.clone()),
-            book: ContactBook::new(table.clone()),
             templates: Templates::new(table.clone()),
             bucket,
             conversations: Conversations::new(table.clone()),
@@ -145,7 +144,11 @@ async fn read(
 ) -> Result<Json<MessageView>, Problem> {
     let message = app.messages.get(caller.organization(), &id).await?.ok_or_else(Problem::not_found)?;
     let may_read = match caller.user() {
-        Some(user) => app.members.membership(caller.organization(), &message.inbox, user).await?.is_some(),
+        Some(user) => app
+            .members
+            .membership(InboxKey { organization: caller.organization(), inbox: &message.inbox }, user)
+            .await?
+            .is_some(),
         None => message.is_from_machine(),
     };
     if !may_read {

@@ -6,6 +6,7 @@ use shared_domain::{
     conversation::Conversation,
     ids::MessageId,
     inbox::{InboxKind, TeamInbox},
+    keys::InboxKey,
     lock::FencingToken,
     message::Message,
     sending::{self, ReplyGuard, SendRefusal},
@@ -137,7 +138,10 @@ async fn with_opt_out(
 }
 
 async fn account(app: &App, member: &InboxMember) -> Result<TeamInbox, Problem> {
-    let account = app.inboxes.account(&member.organization, &member.membership.inbox).await?;
+    let account = app
+        .inboxes
+        .account(InboxKey { organization: &member.organization, inbox: &member.membership.inbox })
+        .await?;
     account.ok_or_else(Problem::not_found)
 }
 

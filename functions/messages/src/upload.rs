@@ -6,6 +6,7 @@ use axum::{extract::State, http::StatusCode};
 use shared_aws::messaging::uploaded_at;
 use shared_domain::{
     ids::MediaId,
+    keys::InboxKey,
     media::{NotSendable, check_outgoing, plain_type},
 };
 use shared_http::{
@@ -48,7 +49,8 @@ pub(crate) async fn prepare(
         invalid(pointer, &fault.to_string())
     })?;
     let id = MediaId::new(now, entropy);
-    let key = uploaded_at(&member.organization, &member.membership.inbox, &id);
+    let key =
+        uploaded_at(InboxKey { organization: &member.organization, inbox: &member.membership.inbox }, &id);
     let url = app.bucket.presigned_put(&key, &content_type, body.size, UPLOAD_URL_TTL, now)?;
     let headers = BTreeMap::from([("content-type", content_type)]);
     let upload = Upload { url, method: "PUT", headers };

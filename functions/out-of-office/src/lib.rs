@@ -83,7 +83,7 @@ async fn read(
     State(app): State<App>,
     InboxAccess { inbox, .. }: InboxAccess,
 ) -> Result<Json<OutOfOfficeView>, Problem> {
-    let saved = app.out_of_office.get(&inbox.organization, &inbox.id).await?;
+    let saved = app.out_of_office.get(inbox.key()).await?;
     let never_set = || Draft { time_zone: "UTC".into(), ..Draft::default() };
     Ok(Json(OutOfOfficeView::from(saved.map_or_else(never_set, |saved| saved.draft))))
 }
@@ -119,13 +119,13 @@ async fn replace(
 ) -> Result<Json<OutOfOfficeView>, Problem> {
     let schedule = Schedule::parse(&Draft::from(body))?;
     let draft = schedule.draft();
-    let before = app.out_of_office.get(&inbox.organization, &inbox.id).await?;
+    let before = app.out_of_office.get(inbox.key()).await?;
     // Saving the same mode again keeps the start of the closed period, so that no contact is answered twice in it.
     let saved_at =
         before.filter(|before| before.draft.mode == draft.mode).map_or(now, |before| before.saved_at);
     let saved = Saved { draft, saved_at };
     let (actor, target) = (&caller.user.id, inbox.id.as_str());
     let event = AuditEvent { actor, action: "out_of_office.edit", target, at: now, entropy };
-    app.out_of_office.put(&inbox.organization, &inbox.team, &inbox.id, &saved, &event).await?;
+    app.out_of_office.put(inbox.team_key(), inbox.key(), &saved, &event).await?;
     Ok(Json(OutOfOfficeView::from(saved.draft)))
 }

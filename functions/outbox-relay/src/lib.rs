@@ -9,7 +9,7 @@ use shared_app::outbox::{OutboxItems, OutboxWorkflow};
 use shared_aws::{
     clients::{Aws, MailQueue, MediaQueue, SendQueue},
     messaging::{MediaFiles, Outbox},
-    notification::Notices,
+    notification::Notifications,
     table::{StoreError, Table, keys},
 };
 use shared_lambda::config::{ConfigError, Environment};
@@ -75,8 +75,8 @@ pub fn items(event: Event) -> OutboxItems {
 
 fn add(record: EventRecord, items: &mut OutboxItems) -> Result<(), StoreError> {
     let image = record.change.new_image;
-    if keys::is_notice(&image) {
-        items.notifications.push(Notices::of_image(image)?);
+    if keys::is_notification(&image) {
+        items.notifications.push(Notifications::of_image(image)?);
     } else if keys::is_media(&image) {
         items.media.push(MediaFiles::of_image(image)?);
     } else {

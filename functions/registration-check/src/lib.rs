@@ -18,6 +18,7 @@ use shared_aws::{
 };
 use shared_carriers::twilio::{CallError, Client};
 use shared_domain::{
+    keys::TeamKey,
     registration::{
         CampaignEvent, CampaignUpdate, CarrierReason, Registration, TimelineStep,
         decision::{self, DecisionInput, DueTransition, RegistrationDecision},
@@ -97,9 +98,12 @@ async fn check(app: &App, clock: &impl Fn() -> Timestamp, job: &RegistrationJob)
 
 /// Makes one attempt. `false` if the registration changed since it was read.
 async fn attempt(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<bool, CheckError> {
-    let registration = app.registrations.get(&job.organization, &job.team).await?;
+    let registration =
+        app.registrations.get(TeamKey { organization: &job.organization, team: &job.team }).await?;
     let timeline = match &job.announcement {
-        Some(_) => app.registrations.timeline(&job.organization, &job.team).await?,
+        Some(_) => {
+            app.registrations.timeline(TeamKey { organization: &job.organization, team: &job.team }).await?
+        }
         None => Vec::new(),
     };
     let announcement = job.announcement.clone().map(|event| with_first_time(event, &timeline));
@@ -152,7 +156,9 @@ fn step_without_check(registration: &Registration, event: &CampaignEvent) -> Opt
 }
 
 async fn record_event(app: &App, job: &RegistrationJob, step: &TimelineStep) -> Result<bool, CheckError> {
-    app.registrations.record_event(&job.organization, &job.team, step).await?;
+    app.registrations
+        .record_event(TeamKey { organization: &job.organization, team: &job.team }, step)
+        .await?;
     tracing::info!(event = "registration_event_recorded", team = %job.team, carrier_event = step.id, status = step.status.as_str(), "registration event recorded");
     Ok(true)
 }
@@ -163,7 +169,7 @@ async fn transition(
     from: &Registration,
     due: DueTransition,
 ) -> Result<bool, CheckError> {
-    let admins = app.members.admins(&job.organization, &job.team).await?;
+    let admins = app.members.admins(TeamKey { organization: &job.organization, team: &job.team }).await?;
     let transition = Transition {
         to: due.to,
         as_of: due.as_of,
@@ -171,7 +177,10 @@ async fn transition(
         step: &due.step,
         admins: admins.into_iter().map(|admin| admin.user.id).collect(),
     };
-    let changed = app.registrations.transition(&job.organization, &job.team, from, transition).await?;
+    let changed = app
+        .registrations
+        .transition(TeamKey { organization: &job.organization, team: &job.team }, from, transition)
+        .await?;
     if changed {
         let (before, now) = (from.status.as_str(), due.to.as_str());
         tracing::info!(event = "registration_turned", team = %job.team, before, now, "registration status changed");

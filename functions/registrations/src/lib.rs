@@ -103,8 +103,8 @@ async fn read(State(app): State<App>, access: TeamAccess) -> Result<Json<Registr
 }
 
 async fn view(app: &App, access: &TeamAccess) -> Result<RegistrationView, Problem> {
-    let registration = app.registrations.get(&access.organization, access.team()).await?;
-    let timeline = app.registrations.timeline(&access.organization, access.team()).await?;
+    let registration = app.registrations.get(access.team_key()).await?;
+    let timeline = app.registrations.timeline(access.team_key()).await?;
     // The team's status is authoritative: a team that was seeded as approved has no registration of its own.
     let registration =
         shared_domain::registration::Registration { status: access.caller.team.registration, ..registration };

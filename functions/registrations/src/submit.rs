@@ -56,7 +56,7 @@ pub(crate) async fn submit(
     }
     let submission = CampaignSubmission::from(body);
     submission.check()?;
-    let registration = app.registrations.get(&access.organization, access.team()).await?;
+    let registration = app.registrations.get(access.team_key()).await?;
     let status = access.caller.team.registration;
     if !status.takes_submission(registration.is_submitted()) {
         return Err(Problem::new(
@@ -93,7 +93,7 @@ pub(crate) async fn submit(
         AuditEvent { actor, action: "registration.submit", target: access.team().as_str(), at: now, entropy };
     let done = app
         .registrations
-        .submitted(&access.organization, access.team(), &from, submitted, &event, attempt.idempotency())
+        .submitted(access.team_key(), &from, submitted, &event, attempt.idempotency())
         .await?;
     if !done && attempt.recalled(&app.keys, now).await?.is_none() {
         return Err(changed());
@@ -103,7 +103,7 @@ pub(crate) async fn submit(
 }
 
 async fn accepted(app: &App, access: TeamAccess) -> Result<(StatusCode, Json<RegistrationView>), Problem> {
-    let team = app.members.user_in_team(&access.organization, access.team(), &access.caller.user.id).await?;
+    let team = app.members.user_in_team(access.team_key(), &access.caller.user.id).await?;
     let access = TeamAccess { caller: team.ok_or_else(Problem::not_found)?, ..access };
     Ok((StatusCode::ACCEPTED, Json(view(app, &access).await?)))
 }
@@ -120,7 +120,7 @@ async fn submit_to_carrier(
         Some(service) => service.clone(),
         None => messaging_service(app, access).await?,
     };
-    let inboxes = app.inboxes.of_team(&access.organization, access.team()).await?;
+    let inboxes = app.inboxes.of_team(access.team_key()).await?;
     let shared = inboxes.iter().filter(|inbox| inbox.kind == InboxKind::Shared);
     for sid in shared.filter_map(|inbox| inbox.number_sid.as_deref()) {
         app.carrier.add_number(&service, sid).await.map_err(|error| carrier_problem(&error))?;
@@ -156,7 +156,7 @@ async fn messaging_service(app: &App, access: &TeamAccess) -> Result<String, Pro
         Some(service) => service,
         None => app.carrier.create_service(&name).await.map_err(|error| carrier_problem(&error))?,
     };
-    Ok(app.registrations.settle_service(&access.organization, access.team(), &service.sid).await?)
+    Ok(app.registrations.settle_service(access.team_key(), &service.sid).await?)
 }
 
 fn details(brand: &str, submission: &CampaignSubmission) -> Details {

@@ -107,7 +107,7 @@ impl FromRequestParts<App> for KnownUser {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = UserCaller::from_request_parts(parts, app).await?;
-        let profile = app.members.home(&caller.organization, &caller.user).await?;
+        let profile = app.members.profile(&caller.organization, &caller.user).await?;
         Ok(Self { profile: profile.ok_or_else(unknown_user)?, caller })
     }
 }

@@ -5,6 +5,7 @@ use shared_aws::{conversation::Counter, team::UserProfile};
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId},
     inbox::Inbox,
+    keys::InboxKey,
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
@@ -72,10 +73,10 @@ async fn recount_one(
     shown: &[(Inbox, Counter)],
     now: Timestamp,
 ) -> Result<Option<(InboxId, u64)>, Problem> {
-    let Some((inbox, counter)) = shown.iter().find(|(_, counter)| counter.wants_recount(now)) else {
+    let Some((inbox, counter)) = shown.iter().find(|(_, counter)| counter.needs_recount(now)) else {
         return Ok(None);
     };
-    let unread = app.unread.recount(organization, &inbox.id, *counter, now).await?;
+    let unread = app.unread.recount(InboxKey { organization, inbox: &inbox.id }, *counter, now).await?;
     Ok(Some((inbox.id.clone(), unread)))
 }
 

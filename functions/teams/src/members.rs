@@ -10,6 +10,7 @@ use shared_aws::team::{AuditEvent, UserProfile};
 use shared_domain::{
     field::{FieldError, FieldErrors},
     ids::{self, InboxId, UserId},
+    keys::TeamKey,
     membership::{self, Role, TeamMember},
     settings,
     user::{User, UserRef},
@@ -37,7 +38,7 @@ pub(crate) async fn list(
     State(app): State<App>,
     access: TeamAccess,
 ) -> Result<Json<Page<TeamMemberView>>, Problem> {
-    let members = app.team_members.list(&access.organization, access.team()).await?;
+    let members = app.team_members.list(access.team_key()).await?;
     let manages = access.caller.manages();
     Ok(Json(Page::complete(members.iter().map(|member| TeamMemberView::of(member, manages)))))
 }
@@ -53,7 +54,7 @@ pub(crate) async fn read(
     access: TeamAccess,
     PathId(user): PathId<ids::User>,
 ) -> Result<Json<TeamMemberView>, Problem> {
-    let member = app.team_members.get(&access.organization, access.team(), &user).await?;
+    let member = app.team_members.get(access.team_key(), &user).await?;
     let member = member.ok_or_else(Problem::not_found)?;
     Ok(Json(TeamMemberView::of(&member, access.caller.manages())))
 }
@@ -76,7 +77,7 @@ pub(crate) async fn put(
 ) -> Result<Json<TeamMemberView>, Problem> {
     let role = Role::from(details.role);
     for _ in 0..3 {
-        let profile = app.members.home(&access.organization, &id).await?;
+        let profile = app.members.profile(&access.organization, &id).await?;
         let before = profile.as_ref().and_then(|profile| profile.role(access.team()));
         for appointed in [Some(role), before].into_iter().flatten() {
             may_appoint(&access, appointed)?;
@@ -85,7 +86,8 @@ pub(crate) async fn put(
         let (actor, target) = (&access.caller.user.id, user.id.as_str());
         let event = AuditEvent { actor, action: "member.put", target, at: now, entropy };
         let (organization, team) = (&access.organization, access.team());
-        if app.team_members.put(organization, team, &user, role, profile.as_ref(), &event).await? {
+        if app.team_members.put(TeamKey { organization, team }, &user, role, profile.as_ref(), &event).await?
+        {
             let member =
                 TeamMember { user: UserRef { id: user.id, name: user.name }, email: user.email, role };
             return Ok(Json(TeamMemberView::of(&member, true)));
@@ -178,7 +180,7 @@ pub(crate) async fn remove(
     Now(now): Now,
     Entropy(entropy): Entropy,
 ) -> Result<NoContent, Problem> {
-    let Some(profile) = app.members.home(&access.organization, &user).await? else { return Ok(NoContent) };
+    let Some(profile) = app.members.profile(&access.organization, &user).await? else { return Ok(NoContent) };
     let role = profile.role(access.team());
     if let Some(role) = role {
         may_appoint(&access, role)?;
@@ -186,10 +188,10 @@ pub(crate) async fn remove(
     if role.is_some() || profile.inboxes.iter().any(|membership| membership.team == *access.team()) {
         let (actor, target) = (&access.caller.user.id, user.as_str());
         let event = AuditEvent { actor, action: "member.remove", target, at: now, entropy };
-        app.team_members.remove(&access.organization, access.team(), &profile, &event).await?;
+        app.team_members.remove(access.team_key(), &profile, &event).await?;
     }
     // In all inboxes of the team: after a removal that stopped halfway, the memberships no longer say which ones.
-    let inboxes = app.inboxes.of_team(&access.organization, access.team()).await?;
+    let inboxes = app.inboxes.of_team(access.team_key()).await?;
     let inboxes: Vec<InboxId> = inboxes.into_iter().map(|inbox| inbox.id).collect();
     let by = access.caller.person();
     let released = app.locks.break_all_of(&access.organization, &user, &inboxes, &by).await?;

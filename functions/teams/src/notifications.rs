@@ -31,7 +31,7 @@ pub(crate) async fn read(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
 ) -> Result<Json<NotificationSettingsView>, Problem> {
-    let settings = app.teams.notification_settings(&access.organization, access.team()).await?;
+    let settings = app.teams.notification_settings(access.team_key()).await?;
     Ok(Json(NotificationSettingsView::of(&settings)))
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn replace(
     errors.finish()?;
     let (actor, target) = (&access.caller.user.id, access.team().as_str());
     let event = AuditEvent { actor, action: "notifications.edit", target, at: now, entropy };
-    app.teams.choose_notifications(&access.organization, access.team(), &settings, &event).await?;
+    app.teams.put_notification_settings(access.team_key(), &settings, &event).await?;
     Ok(Json(NotificationSettingsView::of(&settings)))
 }
 

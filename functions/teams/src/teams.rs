@@ -5,9 +5,10 @@ use axum::{
     http::StatusCode,
 };
 use lambda_http::http::request::Parts;
-use shared_aws::team::{AuditEvent, TeamPage};
+use shared_aws::{table, team::AuditEvent};
 use shared_domain::{
     ids::{Id, TeamId},
+    keys::TeamKey,
     registration::RegistrationStatus,
     settings,
     team::Team,
@@ -41,15 +42,14 @@ pub(crate) async fn list(
     page: PageRequest,
 ) -> Result<Json<Page<TeamView>>, Problem> {
     let page = page.of(&caller.principal(), "teams")?;
-    let after = page.after().map(TeamId::parse).transpose().map_err(|_| Problem::not_found())?;
     let found = if profile.user.owner {
-        app.teams.page(&caller.organization, page.limit, after.as_ref()).await?
+        app.teams.page(&caller.organization, page.limit, page.after()).await?
     } else {
         let own: Vec<TeamId> = profile.teams.iter().map(|role| role.team.clone()).collect();
-        TeamPage { teams: app.teams.several(&caller.organization, &own).await?, next: None }
+        table::Page { items: app.teams.get_many(&caller.organization, &own).await?, next: None }
     };
-    let items = found.teams.iter().map(|team| TeamView::of(team, profile.role(&team.id)));
-    Ok(Json(page.response(items, found.next.as_ref().map(TeamId::as_str))))
+    let items = found.items.iter().map(|team| TeamView::of(team, profile.role(&team.id)));
+    Ok(Json(page.response(items, found.next.as_deref())))
 }
 
 /// The caller as the organization's owner. `403` for everyone else.
@@ -116,7 +116,11 @@ async fn created_before(
     id: &str,
 ) -> Result<(StatusCode, Json<TeamView>), Problem> {
     let id = TeamId::parse(id).map_err(|_| Problem::not_found())?;
-    let team = app.teams.get(attempt.organization, &id).await?.ok_or_else(Problem::not_found)?;
+    let team = app
+        .teams
+        .get(TeamKey { organization: attempt.organization, team: &id })
+        .await?
+        .ok_or_else(Problem::not_found)?;
     Ok((StatusCode::CREATED, Json(TeamView::of(&team, None))))
 }
 
@@ -148,7 +152,11 @@ pub(crate) async fn update(
         team.name = settings::name("/name", &name)?;
         let (actor, target) = (&access.caller.user.id, team.id.as_str());
         let event = AuditEvent { actor, action: "team.edit", target, at: now, entropy };
-        if !app.teams.rename(&access.organization, &team.id, &team.name, &event).await? {
+        if !app
+            .teams
+            .rename(TeamKey { organization: &access.organization, team: &team.id }, &team.name, &event)
+            .await?
+        {
             return Err(Problem::not_found());
         }
     }
@@ -168,6 +176,6 @@ pub(crate) async fn audit(
     page: PageRequest,
 ) -> Result<Json<Page<AuditEntryView>>, Problem> {
     let page = page.of(&access.principal, format!("audit {}", access.team()))?;
-    let found = app.audit.page(&access.organization, access.team(), page.limit, page.after()).await?;
-    Ok(Json(page.response(found.entries.iter().map(AuditEntryView::of), found.next.as_deref())))
+    let found = app.audit.page(access.team_key(), page.limit, page.after()).await?;
+    Ok(Json(page.response(found.items.iter().map(AuditEntryView::of), found.next.as_deref())))
 }

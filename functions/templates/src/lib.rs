@@ -11,14 +11,15 @@ use axum::{
 use lambda_http::{Body, Request, Response, http::request::Parts};
 use shared_aws::{
     clients::{Aws, Secrets},
-    contact::ContactBook,
-    table::{Table, UsedKeys},
+    contact::Contacts,
+    table::{Table, UsedKeys, Versioned},
     team::Members,
-    template::{TemplateEntry, TemplateWrite, Templates},
+    template::{TemplateWrite, Templates},
 };
 use shared_domain::{
     field::FieldError,
     ids::{self, ContactId, Id, TemplateId},
+    keys::TeamKey,
     segment::Segments,
     template::{CannedResponse, Template, Values},
     time::Timestamp,
@@ -49,7 +50,7 @@ pub struct App {
     cursors: Cursors,
     members: Members,
     templates: Templates,
-    contacts: ContactBook,
+    contacts: Contacts,
     keys: UsedKeys,
 }
 
@@ -73,7 +74,7 @@ impl App {
             cursors,
             members: Members::new(table.clone()),
             templates: Templates::new(table.clone()),
-            contacts: ContactBook::new(table.clone()),
+            contacts: Contacts::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
         }
     }
@@ -110,8 +111,8 @@ async fn list(
     page: PageRequest,
 ) -> Result<Json<Page<TemplateView>>, Problem> {
     let page = page.of(&access.principal, format!("templates {}", access.team()))?;
-    let found = app.templates.page(&access.organization, access.team(), page.limit, page.after()).await?;
-    let items = found.entries.iter().map(|entry| TemplateView::of(&entry.response));
+    let found = app.templates.page(access.team_key(), page.limit, page.after()).await?;
+    let items = found.items.iter().map(|entry| TemplateView::of(&entry.value));
     Ok(Json(page.response(items, found.next.as_deref())))
 }
 
@@ -141,7 +142,7 @@ async fn create(
     }
     let response = parse(Id::new(now, entropy), &body.name, &body.text)?;
     let key = attempt.idempotency().map(|key| (key, now));
-    match app.templates.write(&access.organization, access.team(), None, &response, key).await? {
+    match app.templates.write(access.team_key(), None, &response, key).await? {
         TemplateWrite::Done => Ok((StatusCode::CREATED, Json(TemplateView::of(&response)))),
         TemplateWrite::NameTaken => Err(name_taken()),
         TemplateWrite::Changed => Err(changed()),
@@ -158,9 +159,9 @@ async fn created_before(
     id: &str,
 ) -> Result<(StatusCode, Json<TemplateView>), Problem> {
     let id = TemplateId::parse(id).map_err(|_| Problem::not_found())?;
-    let entry = app.templates.get(&access.organization, access.team(), &id).await?;
+    let entry = app.templates.get(access.team_key(), &id).await?;
     let entry = entry.ok_or_else(Problem::not_found)?;
-    Ok((StatusCode::CREATED, Json(TemplateView::of(&entry.response))))
+    Ok((StatusCode::CREATED, Json(TemplateView::of(&entry.value))))
 }
 
 /// Read a template
@@ -170,11 +171,11 @@ async fn created_before(
     params(("teamId" = String, Path), ("templateId" = String, Path)),
     responses((status = 200, body = TemplateView), (status = 404, body = ProblemView)))]
 async fn read(TemplateInPath(entry): TemplateInPath) -> Json<TemplateView> {
-    Json(TemplateView::of(&entry.response))
+    Json(TemplateView::of(&entry.value))
 }
 
 /// The template in the path, for a caller with access to its team. `404` if the team has no such template.
-struct TemplateInPath(TemplateEntry);
+struct TemplateInPath(Versioned<CannedResponse>);
 
 impl FromRequestParts<App> for TemplateInPath {
     type Rejection = Problem;
@@ -186,8 +187,12 @@ impl FromRequestParts<App> for TemplateInPath {
     }
 }
 
-async fn find(app: &App, access: &TeamAccess, template: &TemplateId) -> Result<TemplateEntry, Problem> {
-    let entry = app.templates.get(&access.organization, access.team(), template).await?;
+async fn find(
+    app: &App,
+    access: &TeamAccess,
+    template: &TemplateId,
+) -> Result<Versioned<CannedResponse>, Problem> {
+    let entry = app.templates.get(access.team_key(), template).await?;
     entry.ok_or_else(Problem::not_found)
 }
 
@@ -207,11 +212,11 @@ async fn update(
 ) -> Result<Json<TemplateView>, Problem> {
     let (organization, team) = (&access.organization, access.team());
     for _ in 0..3 {
-        let old = &before.response;
+        let old = &before.value;
         let (name, text) =
             (change.name.as_ref().unwrap_or(&old.name), change.text.as_ref().unwrap_or(&old.text));
         let response = parse(old.id.clone(), name, text)?;
-        match app.templates.write(organization, team, Some(&before), &response, None).await? {
+        match app.templates.write(TeamKey { organization, team }, Some(&before), &response, None).await? {
             TemplateWrite::Done => return Ok(Json(TemplateView::of(&response))),
             TemplateWrite::NameTaken => return Err(name_taken()),
             TemplateWrite::Changed | TemplateWrite::KeyTaken => {}
@@ -233,10 +238,10 @@ async fn remove(
     TemplateInPath(mut entry): TemplateInPath,
 ) -> Result<NoContent, Problem> {
     for _ in 0..3 {
-        if app.templates.remove(&access.organization, access.team(), &entry).await? {
+        if app.templates.remove(access.team_key(), &entry).await? {
             return Ok(NoContent);
         }
-        entry = find(&app, &access, &entry.response.id).await?;
+        entry = find(&app, &access, &entry.value.id).await?;
     }
     Err(changed())
 }
@@ -255,9 +260,9 @@ async fn render(
     Json(body): Json<Render>,
 ) -> Result<Json<Rendered>, Problem> {
     let contact = ContactId::parse(&body.contact_id).map_err(|_| Problem::not_found())?;
-    let contact = app.contacts.get(&access.organization, access.team(), &contact).await?;
+    let contact = app.contacts.get_entry(access.team_key(), &contact).await?;
     let contact = contact.ok_or_else(Problem::not_found)?;
-    let template = Template::parse(&entry.response.text).map_err(|faults| invalid("/text", &faults))?;
+    let template = Template::parse(&entry.value.text).map_err(|faults| invalid("/text", &faults))?;
     let sender = access.caller.person();
     let values = Values::of(&contact.contact, &contact.custom, Some(&sender));
     Ok(Json(match template.render(&values) {

@@ -12,6 +12,7 @@ use shared_carriers::twilio::OptOutType;
 use shared_domain::{
     ids::MessageId,
     inbox::{Inbox, TeamInbox},
+    keys::TeamKey,
     message::Message,
     opt_out::{
         self, Keyword, KeywordDecision, KeywordReplies, KeywordReply, OptOutChange, OptOutSubject, Scope,
@@ -101,7 +102,12 @@ impl Keywords {
                 continue;
             }
             if matches!(subject.scope, Scope::Team(_)) {
-                store.sync_copies(&subject.organization, &text.inbox.team, text.from).await?;
+                store
+                    .sync_copies(
+                        TeamKey { organization: &subject.organization, team: &text.inbox.team },
+                        text.from,
+                    )
+                    .await?;
             }
             if reply == Some(KeywordReply::Help) {
                 self.send_help(text).await?;
@@ -171,7 +177,7 @@ impl Keywords {
     }
 
     async fn sending_account(&self, text: KeywordMessage<'_>) -> Result<Option<TeamInbox>, StoreError> {
-        let account = self.inboxes.account(&text.inbox.organization, &text.inbox.id).await?;
+        let account = self.inboxes.account(text.inbox.key()).await?;
         Ok(account.filter(TeamInbox::may_send))
     }
 }

@@ -12,6 +12,7 @@ use shared_aws::{
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, InboxId, MessageId, ReviewId, TeamId, UserId},
+    keys::TeamKey,
     message::Message,
     notice::NotificationKind,
     opt_out::{
@@ -177,7 +178,7 @@ impl OptOutWorkflow {
             ReviewOutcome::Dismissed => None,
         };
         match change {
-            None => self.reviews.end(place, review, resolution).await,
+            None => self.reviews.resolve(place, review, resolution).await,
             Some(change) => {
                 let together = Together::Review { place, review, resolution };
                 self.record(request, &record, &change, together).await
@@ -197,17 +198,17 @@ impl OptOutWorkflow {
         let contact = self.contact(request).await?;
         let (message, user) = (request.message.cloned(), request.user.cloned());
         let entry = change.entry(subject, contact.id.clone(), message, user, request.at);
-        let told = request.notify && change.turned && self.wants_notification(request, &contact.id).await?;
+        let notify = request.notify && change.turned && self.wants_notification(request, &contact.id).await?;
         let (inbox, confirmation) = match together {
             Together::Keyword { inbox, confirmation } => (Some(inbox), confirmation),
             Together::Nothing | Together::Review { .. } => (None, None),
         };
         let write =
-            OptOutWrite { team: request.team, contact: &contact, entry: &entry, inbox, confirmation, told };
+            OptOutWrite { team: request.team, contact: &contact, entry: &entry, inbox, confirmation, notify };
         match together {
             Together::Review { place, review, resolution } => {
                 let closed = (review, resolution);
-                self.reviews.end_with_opt_out(place, closed, subject, (before, change), write).await
+                self.reviews.resolve_with_opt_out(place, closed, subject, (before, change), write).await
             }
             Together::Nothing | Together::Keyword { .. } => {
                 self.opt_outs.record(subject, before, change, write).await
@@ -219,13 +220,20 @@ impl OptOutWorkflow {
         let (organization, number) = (&request.subject.organization, &request.subject.number);
         match request.contact {
             Some(id) => Ok(Contact { id: id.clone(), ..Contact::provisional(request.team, number) }),
-            None => self.contacts.by_number_or_provisional(organization, request.team, number).await,
+            None => {
+                self.contacts
+                    .by_number_or_provisional(TeamKey { organization, team: request.team }, number)
+                    .await
+            }
         }
     }
 
     async fn contact_changed(&self, request: &OptOutRequest<'_>) -> Result<bool, StoreError> {
         let Some(id) = request.contact else { return Ok(false) };
-        let contact = self.contacts.get(&request.subject.organization, request.team, id).await?;
+        let contact = self
+            .contacts
+            .get(TeamKey { organization: &request.subject.organization, team: request.team }, id)
+            .await?;
         Ok(contact.is_none_or(|contact| contact.number != request.subject.number))
     }
 
@@ -235,11 +243,18 @@ impl OptOutWorkflow {
         contact: &ContactId,
     ) -> Result<bool, StoreError> {
         let kind = NotificationKind::OptOutChanged { contact: contact.clone(), opted_out: true };
-        self.teams.wants(&request.subject.organization, request.team, &kind).await
+        self.teams
+            .wants_notification(
+                TeamKey { organization: &request.subject.organization, team: request.team },
+                &kind,
+            )
+            .await
     }
 
     async fn sync_copies(&self, request: &OptOutRequest<'_>) -> Result<(), StoreError> {
         let subject = request.subject;
-        self.opt_outs.sync_copies(&subject.organization, request.team, &subject.number).await
+        self.opt_outs
+            .sync_copies(TeamKey { organization: &subject.organization, team: request.team }, &subject.number)
+            .await
     }
 }

@@ -37,7 +37,7 @@ impl OutOfOfficeReplies {
         at: Timestamp,
         entropy: u64,
     ) -> Result<(), StoreError> {
-        let Some(saved) = self.out_of_office.get(&inbox.organization, &inbox.id).await? else {
+        let Some(saved) = self.out_of_office.get(inbox.key()).await? else {
             return Ok(());
         };
         let Ok(schedule) = Schedule::parse(&saved.draft) else {
@@ -55,11 +55,11 @@ impl OutOfOfficeReplies {
             from_own_number: self.inboxes.is_ours(from).await?,
             short_code: !from.as_str().starts_with('+'),
         };
-        let recent = self.out_of_office.recent(&inbox.organization, &inbox.id, &conversation, at).await?;
+        let recent = self.out_of_office.recent(inbox.key(), &conversation, at).await?;
         if !out_of_office::should_answer(Some(&period), &inbound, recent) {
             return Ok(());
         }
-        let account = self.inboxes.account(&inbox.organization, &inbox.id).await?;
+        let account = self.inboxes.account(inbox.key()).await?;
         let Some(account) = account.filter(TeamInbox::may_send) else { return Ok(()) };
         let message = automatic::message(&account, from, schedule.message(), at, entropy);
         if self.out_of_office.answer(&inbox.organization, &period, &message).await? {

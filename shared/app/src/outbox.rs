@@ -7,7 +7,7 @@ use std::fmt::Display;
 use shared_aws::{
     clients::{MailQueue, MediaQueue, QueueError, SendQueue},
     messaging::{MediaFiles, Outbox, OutboxEntry, PendingMedia},
-    notification::Notices,
+    notification::Notifications,
     table::{StoreError, Table},
 };
 use shared_domain::{notice::Notification, time::Timestamp};
@@ -43,7 +43,7 @@ pub struct Drained {
 #[derive(Debug, Clone)]
 pub struct OutboxWorkflow {
     outbox: Outbox,
-    notifications: Notices,
+    notifications: Notifications,
     media: MediaFiles,
     queues: Queues,
 }
@@ -52,7 +52,7 @@ impl OutboxWorkflow {
     pub fn new(table: &Table, queues: Queues) -> Self {
         Self {
             outbox: Outbox::new(table.clone()),
-            notifications: Notices::new(table.clone()),
+            notifications: Notifications::new(table.clone()),
             media: MediaFiles::new(table.clone()),
             queues,
         }

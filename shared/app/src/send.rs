@@ -26,6 +26,7 @@ use shared_carriers::{
     twilio::{Client, Refusal, SendMessage, SendOutcome, with_retries},
 };
 use shared_domain::{
+    keys::InboxKey,
     media::{Media, MediaState},
     message::{DeliveryState, Message, Report},
     opt_out::{self, OptOutSubject},
@@ -119,7 +120,8 @@ impl SendWorkflow {
         let url = |media: &Media| match &media.state {
             MediaState::Linked { url } => Ok(url.clone()),
             MediaState::Stored { .. } | MediaState::Pending { .. } | MediaState::Refused { .. } => {
-                let key = stored_at(&job.organization, &message.inbox, &media.id);
+                let key =
+                    stored_at(InboxKey { organization: &job.organization, inbox: &message.inbox }, &media.id);
                 self.bucket.presigned_get(&key, Shown::Inline, MEDIA_URL_TTL, now)
             }
         };

@@ -1,9 +1,12 @@
-//! The only crate that names the AWS SDK: table, queues, bucket, mail and secrets, in and out in domain types.
+//! The only crate that uses the AWS SDK: stores over the table, queues, the bucket, e-mail and secrets, with domain types
+//! in and out.
 //!
-//! One folder per subject, with stores over the [`table::Table`] and the items they store; [`table::keys`] owns every key and
-//! lists the access patterns. Each operation reads as build → send → match: a failed condition is an answer, throttling and
-//! time-outs are [`table::StoreError::Unavailable`], the rest is unexpected. What each operation costs stands in its doc
-//! comment and is counted in `tests/costs.rs`.
+//! There is one folder per subject, with stores over [`table::Table`] and the items that they store. [`table::keys`] has
+//! every key and lists the access patterns. A store method builds a request, sends it and matches the outcome: a failed
+//! condition is a value of the outcome, and everything else is a [`table::StoreError`]. The doc comment of a method states
+//! what it costs; `tests/costs.rs` counts it.
+
+#![allow(missing_docs, reason = "names and types say what most fields and constructors are")]
 
 pub mod clients;
 pub mod contact;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared_aws::contact::{ContactBook, ContactEntry, ContactWrite};
-use shared_domain::{contact::Contact, ids::ContactId};
+use shared_aws::contact::{ContactEntry, ContactWrite, Contacts};
+use shared_domain::{contact::Contact, ids::ContactId, keys::TeamKey};
 use tokio::task::JoinSet;
 
 use crate::support::{Desk, another_inbox, contact, incoming, number, seconds};
@@ -22,7 +22,10 @@ fn changed(before: &ContactEntry, change: impl FnOnce(&mut Contact)) -> ContactE
 }
 
 async fn write(desk: &Desk, before: Option<&ContactEntry>, after: &ContactEntry) -> ContactWrite {
-    desk.book.write(desk.organization(), &desk.inbox.team, before, after, None).await.unwrap()
+    desk.contacts
+        .write(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, before, after, None)
+        .await
+        .unwrap()
 }
 
 async fn enter(desk: &Desk, contact: Contact) -> ContactEntry {
@@ -32,16 +35,25 @@ async fn enter(desk: &Desk, contact: Contact) -> ContactEntry {
 }
 
 async fn get(desk: &Desk, id: &ContactId) -> Option<ContactEntry> {
-    desk.book.get(desk.organization(), &desk.inbox.team, id).await.unwrap()
+    desk.contacts
+        .get_entry(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, id)
+        .await
+        .unwrap()
 }
 
 async fn remove(desk: &Desk, entry: &ContactEntry) -> bool {
-    desk.book.remove(desk.organization(), &desk.inbox.team, entry).await.unwrap()
+    desk.contacts
+        .remove(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, entry)
+        .await
+        .unwrap()
 }
 
 /// Who is shown for a number.
 async fn shown(desk: &Desk, place: usize) -> Option<ContactId> {
-    let found = desk.contacts.by_number(desk.organization(), &desk.inbox.team, &number(place)).await;
+    let found = desk
+        .contacts
+        .by_number(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &number(place))
+        .await;
     found.unwrap().map(|contact| contact.id)
 }
 
@@ -58,9 +70,13 @@ fn of(entry: &ContactEntry, finding: &[&str]) -> BTreeSet<String> {
 
 /// Names found by their beginning, and whether there are more.
 async fn found(desk: &Desk, beginning: &str) -> Vec<ContactId> {
-    let page = desk.book.by_name(desk.organization(), &desk.inbox.team, beginning, 50, None).await.unwrap();
+    let page = desk
+        .contacts
+        .by_name(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, beginning, 50, None)
+        .await
+        .unwrap();
     assert_eq!(page.next, None);
-    page.entries.into_iter().map(|entry| entry.contact.id).collect()
+    page.items.into_iter().map(|entry| entry.contact.id).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,7 +102,9 @@ async fn exactly_the_rows_that_find_a_contact_come_change_and_go_with_it() {
     assert_eq!(places(&desk).await, of(&first, &["FIND#o neil#@", "EXT#S-1", "NUMBER#+12025550077"]));
     assert_eq!(get(&desk, &first.contact.id).await, Some(moved.clone()));
     let team = &desk.inbox.team;
-    let by_id = async |id| desk.book.by_external_id(desk.organization(), team, id).await.unwrap();
+    let by_id = async |id| {
+        desk.contacts.by_external_id(TeamKey { organization: desk.organization(), team }, id).await.unwrap()
+    };
     assert_eq!(by_id("S-1").await, Some(moved.clone()));
     assert_eq!(by_id("S-2026-000000").await, None);
     let nameless = changed(&moved, |contact| (contact.last_name, contact.external_id) = (None, None));
@@ -112,7 +130,8 @@ async fn somebody_who_texted_in_is_entered_and_removed() {
     let desk = Desk::open().await;
     let (organization, team) = (desk.organization(), &desk.inbox.team);
     let before = desk.rows().await;
-    let met = desk.contacts.by_number_or_provisional(organization, team, &number(5)).await.unwrap();
+    let met =
+        desk.contacts.by_number_or_provisional(TeamKey { organization, team }, &number(5)).await.unwrap();
     let met = get(&desk, &met.id).await.unwrap();
     assert_eq!(met.version, 0);
     let named = changed(&met, |contact| contact.first_name = Some("Wei".into()));
@@ -130,10 +149,10 @@ async fn of_sixteen_contacts_with_one_id_of_the_customers_one_is_written() {
     let before = desk.rows().await.len();
     let mut rivals = JoinSet::new();
     for place in 0..16 {
-        let (book, inbox) = (ContactBook::new(desk.other_host()), desk.inbox.clone());
+        let (book, inbox) = (Contacts::new(desk.other_host()), desk.inbox.clone());
         rivals.spawn(async move {
             let entry = entered(Contact { external_id: Some("S-1".into()), ..contact(place) });
-            (entry.clone(), book.write(&inbox.organization, &inbox.team, None, &entry, None).await.unwrap())
+            (entry.clone(), book.write(inbox.team_key(), None, &entry, None).await.unwrap())
         });
     }
     let (done, refused): (Vec<_>, Vec<_>) =
@@ -141,7 +160,11 @@ async fn of_sixteen_contacts_with_one_id_of_the_customers_one_is_written() {
     assert!(refused.iter().all(|(_, written)| *written == ContactWrite::ExternalIdTaken), "{refused:?}");
     let [(winner, _)] = &done[..] else { panic!("not one: {done:?}") };
     let team = &desk.inbox.team;
-    let named = desk.book.by_external_id(desk.organization(), team, "S-1").await.unwrap();
+    let named = desk
+        .contacts
+        .by_external_id(TeamKey { organization: desk.organization(), team }, "S-1")
+        .await
+        .unwrap();
     assert_eq!(named.as_ref(), Some(winner));
     assert_eq!(desk.rows().await.len(), before + 5);
 }
@@ -152,11 +175,10 @@ async fn of_sixteen_changes_of_what_was_read_one_is_written_and_what_is_old_remo
     let before = enter(&desk, contact(0)).await;
     let mut rivals = JoinSet::new();
     for place in 0..16 {
-        let (book, inbox, before) = (ContactBook::new(desk.other_host()), desk.inbox.clone(), before.clone());
+        let (book, inbox, before) = (Contacts::new(desk.other_host()), desk.inbox.clone(), before.clone());
         rivals.spawn(async move {
             let after = changed(&before, |contact| contact.last_name = Some(format!("Name {place}")));
-            let written =
-                book.write(&inbox.organization, &inbox.team, Some(&before), &after, None).await.unwrap();
+            let written = book.write(inbox.team_key(), Some(&before), &after, None).await.unwrap();
             (after, written)
         });
     }
@@ -205,8 +227,9 @@ async fn names_are_found_by_their_beginning_either_way_round_in_any_case() {
     let mut after = None;
     for _ in 0..3 {
         let (organization, team) = (desk.organization(), &desk.inbox.team);
-        let page = desk.book.by_name(organization, team, "jo", 1, after.as_deref()).await.unwrap();
-        seen.extend(page.entries.into_iter().map(|entry| entry.contact.id));
+        let page =
+            desk.contacts.by_name(TeamKey { organization, team }, "jo", 1, after.as_deref()).await.unwrap();
+        seen.extend(page.items.into_iter().map(|entry| entry.contact.id));
         after = page.next;
         if after.is_none() {
             break;
@@ -224,8 +247,8 @@ async fn all_contacts_are_listed_page_by_page() {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let (organization, team) = (desk.organization(), &desk.inbox.team);
-        let page = desk.book.page(organization, team, 2, after.as_deref()).await.unwrap();
-        seen.extend(page.entries);
+        let page = desk.contacts.page(TeamKey { organization, team }, 2, after.as_deref()).await.unwrap();
+        seen.extend(page.items);
         after = page.next;
         if after.is_none() {
             break;
@@ -268,7 +291,10 @@ async fn copies_are_written_where_a_conversation_is_and_nowhere_else() {
     let before = desk.all_rows().await;
     let known = Contact { blocked: true, ..contact(3) };
     for _ in 0..2 {
-        let spread = desk.copies.sync_copies(desk.organization(), &desk.inbox.team, &known).await;
+        let spread = desk
+            .contacts
+            .sync_copies(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &known)
+            .await;
         assert_eq!(spread.unwrap(), 2);
     }
     let after = desk.all_rows().await;

@@ -8,6 +8,7 @@ use shared_aws::{
 use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, MessageId},
+    keys::TeamKey,
     lock::{Lease, LockPolicy},
 };
 
@@ -15,7 +16,7 @@ use crate::support::{Desk, START, ada, ben, contact, number, seconds};
 
 async fn list(desk: &Desk, folder: Folder) -> Vec<Conversation> {
     let page = desk.list(folder, &Filter::default(), 50, None).await.unwrap();
-    page.conversations
+    page.items
 }
 
 async fn listed(desk: &Desk, folder: Folder) -> Vec<ConversationId> {
@@ -27,8 +28,8 @@ async fn pages(desk: &Desk, limit: u16, mut meanwhile: impl AsyncFnMut(usize)) -
     let (mut seen, mut after, mut page_count) = (Vec::new(), None, 0);
     loop {
         let page = desk.list(Folder::Inbox, &Filter::default(), limit, after.as_deref()).await.unwrap();
-        assert!(page.conversations.len() <= usize::from(limit));
-        seen.extend(page.conversations.into_iter().map(|conversation| conversation.id));
+        assert!(page.items.len() <= usize::from(limit));
+        seen.extend(page.items.into_iter().map(|conversation| conversation.id));
         assert!(seen.len() <= 100, "the pages never end");
         meanwhile(page_count).await;
         page_count += 1;
@@ -120,7 +121,10 @@ async fn a_cursor_that_is_no_place_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_shows_what_the_conversation_itself_shows() {
     let desk = Desk::open().await;
-    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(143)).await.unwrap();
+    desk.contacts
+        .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &contact(143))
+        .await
+        .unwrap();
     desk.hear(&number(143), &"Is there still a place? ".repeat(10), seconds(3)).await;
     let conversation = desk.conversation_with(&number(143));
     let whole = desk.look_at(&conversation).await;

@@ -6,14 +6,14 @@ mod sizes;
 use std::collections::BTreeMap;
 
 use shared_aws::{
-    contact::{ContactBatches, ContactEntry, ContactWrite},
+    contact::{ContactEntry, ContactWrite, Contacts},
     conversation::{Acquired, ConversationUpdate},
     import::{ImportTurn, Imports},
     inbox::{Completed, Reserved},
     messaging::{Acceptance, Accepted, Guard, InboundText, PendingMedia, Receipt},
     opt_out::{InboxInTeam, OptOutWrite},
     registration::Transition,
-    table::Idempotency,
+    table::{Idempotency, Versioned},
     team::UserProfile,
     template,
 };
@@ -22,6 +22,7 @@ use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MediaId, MessageId, ReviewId, TeamId, TemplateId},
     inbox::{Inbox, InboxKind, Stage},
+    keys::InboxKey,
     keys::TeamKey,
     lock::{FencingToken, Lease, LockPolicy},
     media::{Media, MediaState},
@@ -142,7 +143,10 @@ impl Ledger {
     async fn open() -> Self {
         let desk = Desk::open().await;
         for place in 0..60 {
-            desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(place)).await.unwrap();
+            desk.contacts
+                .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &contact(place))
+                .await
+                .unwrap();
         }
         Self { desk, lines: Vec::new() }
     }
@@ -168,10 +172,13 @@ async fn access_check(ledger: &mut Ledger) {
     let desk = &ledger.desk;
     let (inbox, team) = (desk.inbox.id.clone(), desk.inbox.team.clone());
     let member = Membership { inbox, kind: InboxKind::Shared, team, user: ada() };
-    desk.members.add(desk.organization(), &member).await.unwrap();
+    desk.members.put(desk.organization(), &member).await.unwrap();
     let found = ledger
         .note("access check", async |desk| {
-            desk.members.membership(desk.organization(), &desk.inbox.id, &ada().id).await.unwrap()
+            desk.members
+                .membership(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id }, &ada().id)
+                .await
+                .unwrap()
         })
         .await;
     assert_eq!(found, Some(member));
@@ -283,14 +290,19 @@ async fn sends(ledger: &mut Ledger) -> MessageId {
     assert!(matches!(answer, Accepted::Refused(_)));
     ledger.lines.push(("reply, refused", bill));
     let alone = Contact { assigned: None, ..contact(58) };
-    ledger.desk.contacts.put(ledger.desk.organization(), &ledger.desk.inbox.team, &alone).await.unwrap();
+    ledger
+        .desk
+        .contacts
+        .put(TeamKey { organization: ledger.desk.organization(), team: &ledger.desk.inbox.team }, &alone)
+        .await
+        .unwrap();
     let unassigned = ledger.conversation(58).await;
     let token = ledger.desk.open_to_answer(&unassigned, &ada, seconds(60)).await.token;
     let message = ledger.desk.draft(&number(58), WORDS, &ada, seconds(61));
     let guard = Guard::Reply { lock: Some((&ada.id, token)), seen: Some(&message.id) };
     let alone = ledger.note("reply, no assigned user", async |desk| desk.accept(&message, guard, None).await);
     assert_eq!(alone.await, Accepted::Stored);
-    let recall = async |desk: &Desk| desk.keys.recall(desk.organization(), given, seconds(13)).await.unwrap();
+    let recall = async |desk: &Desk| desk.keys.get(desk.organization(), given, seconds(13)).await.unwrap();
     ledger.note("look up an idempotency key", recall).await;
     let message = ledger.desk.draft(&number(4), WORDS, &ada, seconds(14));
     let compose = async |desk: &Desk| {
@@ -339,12 +351,15 @@ async fn reads(ledger: &mut Ledger) {
     let get = async |desk: &Desk| desk.conversations.get(desk.thread(&first)).await.unwrap();
     ledger.note("read a conversation", get).await;
     let list = async |desk: &Desk| desk.list(Folder::Inbox, &Filter::default(), 50, None).await.unwrap();
-    assert_eq!(ledger.note("list page of 50", list).await.conversations.len(), 50);
+    assert_eq!(ledger.note("list page of 50", list).await.items.len(), 50);
     let wanted = [ledger.desk.inbox.id.clone()];
     let counted = ledger.desk.inboxes.with_teams(ledger.desk.organization(), &wanted, &[]).await.unwrap();
     let (inbox, counter) = counted.0[0].clone();
     let recount = async |desk: &Desk| {
-        desk.unread.recount(desk.organization(), &inbox.id, counter, seconds(900)).await.unwrap()
+        desk.unread
+            .recount(InboxKey { organization: desk.organization(), inbox: &inbox.id }, counter, seconds(900))
+            .await
+            .unwrap()
     };
     assert_eq!(ledger.note("recount 50 unread conversations", recount).await, 50);
     for conversation in &conversations[..5] {
@@ -356,7 +371,7 @@ async fn reads(ledger: &mut Ledger) {
     }
     let history =
         async |desk: &Desk| desk.messages.history(desk.organization(), &first, 25, None).await.unwrap();
-    assert_eq!(ledger.note("history page of 25", history).await.messages.len(), 25);
+    assert_eq!(ledger.note("history page of 25", history).await.items.len(), 25);
     let change = async |desk: &Desk, seen: Conversation, change| {
         desk.conversations.change(desk.organization(), seen, change, seconds(900)).await.unwrap()
     };
@@ -372,7 +387,7 @@ async fn filtered_lists(ledger: &mut Ledger) {
     let desk = &ledger.desk;
     let team = &desk.inbox.team;
     let unassigned = Contact { assigned: None, ..contact(59) };
-    desk.contacts.put(desk.organization(), team, &unassigned).await.unwrap();
+    desk.contacts.put(TeamKey { organization: desk.organization(), team }, &unassigned).await.unwrap();
     hear(desk, 59, 300).await;
     ledger
         .note("inbound message, unread conversation without assigned user", async |desk| {
@@ -382,12 +397,15 @@ async fn filtered_lists(ledger: &mut Ledger) {
     for place in 0..50 {
         let desk = &ledger.desk;
         let known = Contact { assigned: Some(ada()), ..contact(place) };
-        desk.contacts.put(desk.organization(), &desk.inbox.team, &known).await.unwrap();
+        desk.contacts
+            .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &known)
+            .await
+            .unwrap();
         hear(desk, place, 400 + place as u64).await;
     }
     let page = async |desk: &Desk, assigned: Option<UserRef>, read| {
         let filter = Filter { assigned: assigned.map(|user| user.id), read };
-        desk.list(Folder::Inbox, &filter, 50, None).await.unwrap().conversations.len()
+        desk.list(Folder::Inbox, &filter, 50, None).await.unwrap().items.len()
     };
     let lists = [
         ("list page of 50, unread", None, Some(false)),
@@ -401,7 +419,12 @@ async fn filtered_lists(ledger: &mut Ledger) {
     let read = ConversationUpdate { folder: None, read: Some(true) };
     let desk = &ledger.desk;
     desk.conversations
-        .change_many(desk.organization(), &desk.inbox.id, &all, read, seconds(900))
+        .change_many(
+            InboxKey { organization: desk.organization(), inbox: &desk.inbox.id },
+            &all,
+            read,
+            seconds(900),
+        )
         .await
         .unwrap();
     let operation = "list page of 50, read";
@@ -418,14 +441,14 @@ async fn home(ledger: &mut Ledger, inboxes: usize, [query, batch]: [&'static str
             Team { id: TeamId::new(seconds(0), 33 + place), ..team_that_is(RegistrationStatus::Approved) };
         desk.teams.put(organization, &team).await.unwrap();
         let role = TeamRole { team: team.id, role: Role::Member };
-        desk.members.put_role(organization, &user(&cleo()), &role).await.unwrap();
+        desk.team_members.put_role(organization, &user(&cleo()), &role).await.unwrap();
     }
     for place in 0..inboxes {
         let inbox = Inbox { team: TeamId::new(seconds(0), 33 + place as u64 % 3), ..another_inbox(place) };
         desk.inboxes.put(&inbox).await.unwrap();
-        desk.members.add(organization, &membership(&inbox, &cleo())).await.unwrap();
+        desk.members.put(organization, &membership(&inbox, &cleo())).await.unwrap();
     }
-    let read = async |desk: &Desk| desk.members.home(desk.organization(), &cleo().id).await.unwrap();
+    let read = async |desk: &Desk| desk.members.profile(desk.organization(), &cleo().id).await.unwrap();
     let home: UserProfile = ledger.note(query, read).await.unwrap();
     assert_eq!((home.teams.len(), home.inboxes.len()), (3, inboxes));
     let wanted: Vec<InboxId> = home.inboxes.into_iter().map(|of_user| of_user.inbox).collect();
@@ -442,9 +465,12 @@ async fn new_inbox(ledger: &mut Ledger) {
     desk.teams.put(organization, &team).await.unwrap();
     desk.members.put_user(organization, &user(&ada())).await.unwrap();
     let role = TeamRole { team: team.id.clone(), role: Role::Admin };
-    desk.members.put_role(organization, &user(&ada()), &role).await.unwrap();
+    desk.team_members.put_role(organization, &user(&ada()), &role).await.unwrap();
     let standing = async |desk: &Desk| {
-        desk.members.user_in_team(desk.organization(), &team.id, &ada().id).await.unwrap()
+        desk.members
+            .user_in_team(TeamKey { organization: desk.organization(), team: &team.id }, &ada().id)
+            .await
+            .unwrap()
     };
     assert!(ledger.note("check a role in a team", standing).await.unwrap().manages());
     let key = Idempotency {
@@ -489,7 +515,15 @@ async fn contacts(ledger: &mut Ledger) {
         [("create a contact", None, &new), ("rename a contact", Some(&new), &renamed)]
     {
         let write = async |desk: &Desk| {
-            desk.book.write(desk.organization(), &desk.inbox.team, before, after, None).await.unwrap()
+            desk.contacts
+                .write(
+                    TeamKey { organization: desk.organization(), team: &desk.inbox.team },
+                    before,
+                    after,
+                    None,
+                )
+                .await
+                .unwrap()
         };
         assert_eq!(ledger.note(operation, write).await, ContactWrite::Done);
     }
@@ -501,7 +535,10 @@ async fn contacts(ledger: &mut Ledger) {
     ledger.desk.inbound.receive(&another_inbox(200), &text, seconds(61)).await.unwrap();
     let renamed = Contact { last_name: Some("Featherstonehaugh".into()), ..contact(5) };
     let spread = async |desk: &Desk| {
-        desk.copies.sync_copies(desk.organization(), &desk.inbox.team, &renamed).await.unwrap()
+        desk.contacts
+            .sync_copies(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &renamed)
+            .await
+            .unwrap()
     };
     assert_eq!(ledger.note("update a contact's copies, 3 inboxes and 2 conversations", spread).await, 2);
 }
@@ -533,7 +570,7 @@ async fn opt_outs(ledger: &mut Ledger) {
         entry: &entry,
         inbox: Some(&inbox.id),
         confirmation: Some(&confirmation),
-        told: false,
+        notify: false,
     };
     let record =
         async |desk: &Desk| desk.opt_outs.record(&subject, &before, &change, recorded).await.unwrap();
@@ -560,7 +597,14 @@ async fn reviews(ledger: &mut Ledger) {
     let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
     let ada = ada();
     let deed = deed(&ada, "notifications.edit", "team", seconds(0));
-    desk.teams.choose_notifications(&organization, &inbox.team, &settings, &deed).await.unwrap();
+    desk.teams
+        .put_notification_settings(
+            TeamKey { organization: &organization, team: &inbox.team },
+            &settings,
+            &deed,
+        )
+        .await
+        .unwrap();
     let operation = "inbound message, first of an unknown number, with notification";
     ledger.note(operation, async |desk| hear(desk, 998, 70).await).await;
     let place = InboxInTeam { organization: &organization, team: &inbox.team, inbox: &inbox.id };
@@ -578,14 +622,14 @@ async fn reviews(ledger: &mut Ledger) {
         texts.push(text);
     }
     let open = async |desk: &Desk| desk.reviews.open(place, 25, None).await.unwrap();
-    assert_eq!(ledger.note("open reviews, page of 25", open).await.entries.len(), 25);
+    assert_eq!(ledger.note("open reviews, page of 25", open).await.items.len(), 25);
     let get = async |desk: &Desk, place: InboxInTeam<'_>, text: &MessageId| {
         desk.reviews.get(place, &ReviewId::of(text)).await.unwrap().unwrap().review
     };
     let review =
         ledger.note("read a review and its contact", async |desk| get(desk, place, &texts[0]).await).await;
     let decided = ReviewResolution { verdict: ReviewOutcome::Dismissed, by: ada.clone(), at: seconds(200) };
-    let end = async |desk: &Desk| desk.reviews.end(place, &review, &decided).await.unwrap();
+    let end = async |desk: &Desk| desk.reviews.resolve(place, &review, &decided).await.unwrap();
     assert!(ledger.note("dismiss a review", end).await);
     let (review, known) = (get(&ledger.desk, place, &texts[1]).await, contact(21));
     let subject = OptOutSubject::of_team(&organization, &inbox.team, &known.number);
@@ -599,12 +643,12 @@ async fn reviews(ledger: &mut Ledger) {
         entry: &entry,
         inbox: None,
         confirmation: None,
-        told: false,
+        notify: false,
     };
     let decided = ReviewResolution { verdict: ReviewOutcome::OptedOut, ..decided };
     let opt_out = async |desk: &Desk| {
         let (decision, state) = ((&review, &decided), (&before, &change));
-        desk.reviews.end_with_opt_out(place, decision, &subject, state, with).await.unwrap()
+        desk.reviews.resolve_with_opt_out(place, decision, &subject, state, with).await.unwrap()
     };
     assert!(ledger.note("resolve a review with an opt-out", opt_out).await);
 }
@@ -636,14 +680,25 @@ async fn templates(ledger: &mut Ledger) {
         let text = "Hi {{firstName|there}}, the office is open from nine to five. {{senderName}}";
         CannedResponse::parse(TemplateId::parse("tpl_01KB5Q8Z7M4T9XRA").unwrap(), name, text).unwrap()
     };
-    let write = async |desk: &Desk, before: Option<&template::TemplateEntry>, name: &str| {
+    let write = async |desk: &Desk, before: Option<&Versioned<CannedResponse>>, name: &str| {
         let wanted = response(name);
-        let done = templates(desk).write(desk.organization(), &desk.inbox.team, before, &wanted, None).await;
+        let done = templates(desk)
+            .write(
+                TeamKey { organization: desk.organization(), team: &desk.inbox.team },
+                before,
+                &wanted,
+                None,
+            )
+            .await;
         assert_eq!(done.unwrap(), template::TemplateWrite::Done);
     };
     let read = async |desk: &Desk| {
         let id = response("x").id;
-        templates(desk).get(desk.organization(), &desk.inbox.team, &id).await.unwrap().unwrap()
+        templates(desk)
+            .get(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &id)
+            .await
+            .unwrap()
+            .unwrap()
     };
     ledger.note("create a template", async |desk| write(desk, None, "Office hours").await).await;
     let made = ledger.note("read a template", async |desk| read(desk).await).await;
@@ -656,7 +711,7 @@ async fn registration(ledger: &mut Ledger) {
     let desk = &ledger.desk;
     let (organization, team) = (desk.organization(), &desk.inbox.team);
     let service = "MG0123456789abcdef0123456789abcdef";
-    desk.registrations.remember_service(organization, team, service).await.unwrap();
+    desk.registrations.remember_service(TeamKey { organization, team }, service).await.unwrap();
     registrations::submit(desk, seconds(2)).await;
     let reasons = [CarrierReason {
         code: 30_909,
@@ -667,12 +722,23 @@ async fn registration(ledger: &mut Ledger) {
         ("suspend a registration", RegistrationStatus::Suspended, &reasons[..], 4),
     ] {
         let step = registrations::step("EZ0123456789abcdef0123456789abcdef", to, seconds(at));
-        let from = ledger.desk.registrations.get(ledger.desk.organization(), &ledger.desk.inbox.team).await;
+        let from = ledger
+            .desk
+            .registrations
+            .get(TeamKey { organization: ledger.desk.organization(), team: &ledger.desk.inbox.team })
+            .await;
         let from = from.unwrap();
         let turn = async |desk: &Desk| {
             let turn =
                 Transition { to, as_of: step.at, reasons, step: &step, admins: vec![ada().id, cleo().id] };
-            desk.registrations.transition(desk.organization(), &desk.inbox.team, &from, turn).await.unwrap()
+            desk.registrations
+                .transition(
+                    TeamKey { organization: desk.organization(), team: &desk.inbox.team },
+                    &from,
+                    turn,
+                )
+                .await
+                .unwrap()
         };
         assert!(ledger.note(operation, turn).await);
     }
@@ -680,7 +746,7 @@ async fn registration(ledger: &mut Ledger) {
 
 async fn imports(ledger: &mut Ledger) {
     let store = |desk: &Desk| Imports::new(desk.metered());
-    let batches = |desk: &Desk| ContactBatches::new(desk.metered());
+    let batches = |desk: &Desk| Contacts::new(desk.metered());
     let mut import = imports::asked(&ledger.desk, "imp_01KB5Q8Z7M4T9XRA");
     let (person, id) = (ada(), import.id.to_string());
     let deed = deed(&person, "contacts.import", &id, seconds(70));
@@ -706,7 +772,7 @@ async fn imports(ledger: &mut Ledger) {
     ledger.lines.push(("begin a chunk", bill));
     let create = async |desk: &Desk| {
         let of = TeamKey { organization: desk.organization(), team: &desk.inbox.team };
-        batches(desk).create(of, &new.iter().collect::<Vec<_>>()).await.unwrap();
+        batches(desk).create_many(of, &new.iter().collect::<Vec<_>>()).await.unwrap();
     };
     ledger.note("create 100 contacts", create).await;
     assert_eq!(ledger.note("look up 100 rows, all known", look_up).await.contacts.len(), 100);

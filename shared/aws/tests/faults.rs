@@ -21,6 +21,7 @@ use shared_domain::{
     contact::Contact,
     ids::{ConversationId, MessageId},
     keys::ConversationKey,
+    keys::InboxKey,
     lock::LockPolicy,
 };
 use tokio::net::TcpListener;
@@ -112,7 +113,7 @@ async fn held_row() -> Answer {
     let desk = Desk::open().await;
     let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
     desk.open_to_answer(&conversation, &ada(), seconds(0)).await;
-    let key = keys::conversation(desk.organization(), &desk.inbox.id, &conversation);
+    let key = keys::conversation(desk.inbox.key().conversation(&conversation));
     said(200, &json!({"Attributes": wire(desk.row(key).await.unwrap())}))
 }
 
@@ -212,7 +213,7 @@ async fn a_transaction_still_in_progress_or_throttled_is_unavailable() {
 async fn what_a_batch_leaves_out_is_asked_for_again() {
     let desk = Desk::open().await;
     desk.inboxes.put(&desk.inbox).await.unwrap();
-    let key = keys::inbox(desk.organization(), &desk.inbox.id);
+    let key = keys::inbox(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id });
     let wire_key = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}});
     let left_out =
         said(200, &json!({"Responses": {}, "UnprocessedKeys": {"contract": {"Keys": [wire_key]}}}));

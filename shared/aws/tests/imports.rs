@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use shared_aws::{
-    contact::{ContactBatches, ContactEntry, FormerNumbers},
+    contact::{ContactEntry, Contacts},
     import::{ImportTurn, Imports},
 };
 use shared_domain::{
@@ -53,7 +53,11 @@ async fn of_two_workers_one_begins_a_chunk() {
     let (first, second) =
         tokio::join!(imports.advance(&mut one, &faults), imports.advance(&mut other, &faults));
     assert_ne!(first.unwrap(), second.unwrap());
-    let stored = imports.get(desk.organization(), &desk.inbox.team, &import.id).await.unwrap().unwrap();
+    let stored = imports
+        .get(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &import.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((stored.version, stored.pending), (2, one.pending));
     assert_eq!(stored.counts, ImportCounts::default(), "a pending chunk is not counted");
 }
@@ -68,12 +72,15 @@ async fn faults_are_shown_once_their_rows_are_done() {
     import.pending.as_mut().unwrap().end.row = 1001;
     import.pending.as_mut().unwrap().counts.errors = faults.len();
     assert!(imports.advance(&mut import, &faults).await.unwrap());
-    assert!(imports.faults(&import).await.unwrap().is_empty());
+    assert!(imports.errors(&import).await.unwrap().is_empty());
     import.finish_chunk();
     assert!(imports.advance(&mut import, &[]).await.unwrap());
-    assert_eq!(imports.faults(&import).await.unwrap(), faults);
-    let listed = imports.page(desk.organization(), &desk.inbox.team, 10, None).await.unwrap();
-    assert_eq!((listed.imports, listed.next), (vec![import], None));
+    assert_eq!(imports.errors(&import).await.unwrap(), faults);
+    let listed = imports
+        .page(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, 10, None)
+        .await
+        .unwrap();
+    assert_eq!((listed.items, listed.next), (vec![import], None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,12 +113,12 @@ async fn contacts_that_are_made_in_batches_are_those_that_are_entered_by_hand() 
     let entries: Vec<ContactEntry> = (0..30).map(entry).collect();
     for entry in &entries {
         let (organization, team) = (by_hand.organization(), &by_hand.inbox.team);
-        by_hand.book.write(organization, team, None, entry, None).await.unwrap();
+        by_hand.contacts.write(TeamKey { organization, team }, None, entry, None).await.unwrap();
     }
     let of = TeamKey { organization: in_batches.organization(), team: &in_batches.inbox.team };
-    let batches = ContactBatches::new(in_batches.other_host());
+    let batches = Contacts::new(in_batches.other_host());
     for _ in 0..2 {
-        batches.create(of, &entries.iter().collect::<Vec<_>>()).await.unwrap();
+        batches.create_many(of, &entries.iter().collect::<Vec<_>>()).await.unwrap();
         assert_eq!(in_batches.all_rows().await, by_hand.all_rows().await);
     }
 }
@@ -121,24 +128,27 @@ async fn what_rows_speak_of_is_found_and_a_number_stays_met_when_its_contact_goe
     let desk = Desk::open().await;
     let (organization, team) = (desk.organization(), &desk.inbox.team);
     let known = ContactEntry { contact: contact(1), custom: BTreeMap::new(), version: 1 };
-    desk.book.write(organization, team, None, &known, None).await.unwrap();
+    desk.contacts.write(TeamKey { organization, team }, None, &known, None).await.unwrap();
     desk.hear(&number(2), "Hello", seconds(1)).await;
     let gone = ContactEntry { contact: contact(3), custom: BTreeMap::new(), version: 1 };
-    desk.book.write(organization, team, None, &gone, None).await.unwrap();
+    desk.contacts.write(TeamKey { organization, team }, None, &gone, None).await.unwrap();
     desk.hear(&number(3), "Hello", seconds(2)).await;
-    assert!(desk.book.remove(organization, team, &gone).await.unwrap());
-    let former = FormerNumbers::new(desk.other_host());
-    former.release(organization, team, &gone.contact.id, &number(3), (false, false)).await.unwrap();
-    assert_eq!(desk.contacts.by_number(organization, team, &number(3)).await.unwrap(), None);
+    assert!(desk.contacts.remove(TeamKey { organization, team }, &gone).await.unwrap());
+    let former = Contacts::new(desk.other_host());
+    former
+        .release_number(TeamKey { organization, team }, &gone.contact.id, &number(3), (false, false))
+        .await
+        .unwrap();
+    assert_eq!(desk.contacts.by_number(TeamKey { organization, team }, &number(3)).await.unwrap(), None);
     let of = TeamKey { organization, team };
     let numbers: Vec<_> = (1..5).map(number).collect();
     let ids = HashSet::from(["S-2026-000001", "S-2026-000003", "nobody"]);
-    let batches = ContactBatches::new(desk.other_host());
+    let batches = Contacts::new(desk.other_host());
     let found = batches.look_up(of, &ids, &numbers.iter().collect()).await.unwrap();
     assert_eq!(found.contacts.into_values().collect::<Vec<_>>(), [known]);
     let met: HashSet<_> = found.numbers.keys().cloned().collect();
     assert_eq!(met, numbers[..3].iter().cloned().collect());
-    let stranger = found.numbers[&number(2)].stranger.clone().unwrap().contact;
+    let stranger = found.numbers[&number(2)].provisional.clone().unwrap().contact;
     assert_eq!(stranger, Contact::provisional(team, &number(2)));
     assert_eq!(stranger.id, ContactId::provisional(team, &number(2)));
 }

@@ -12,6 +12,8 @@ use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MediaId, MessageId},
     inbox::Inbox,
+    keys::InboxKey,
+    keys::TeamKey,
     media::{Media, MediaState},
     message::{DeliveryState, Direction, Message},
     notice::{MailingPreference, Notification, NotificationKind, NotificationSettings},
@@ -28,7 +30,7 @@ async fn receive(desk: &Desk, text: &InboundText, at: Timestamp) -> Receipt {
 }
 
 async fn history(desk: &Desk, conversation: &ConversationId) -> Vec<Message> {
-    desk.messages.history(desk.organization(), conversation, 50, None).await.unwrap().messages
+    desk.messages.history(desk.organization(), conversation, 50, None).await.unwrap().items
 }
 
 async fn history_ids(desk: &Desk, conversation: &ConversationId) -> Vec<MessageId> {
@@ -105,9 +107,12 @@ async fn overlapping_deliveries_of_one_text_store_it_once() {
 async fn deliver_again_after(desk: &Desk, lost_message: bool) -> (Conversation, Vec<Message>) {
     let text = incoming(&number(143), CARRIER_ID, "The second one");
     let conversation = desk.conversation_with(&number(143));
-    let thread_key = keys::conversation(desk.organization(), &desk.inbox.id, &conversation);
+    let thread_key = keys::conversation(desk.inbox.key().conversation(&conversation));
     let before = desk.row(thread_key.clone()).await;
-    let inbox_before = desk.row(keys::inbox(desk.organization(), &desk.inbox.id)).await.unwrap();
+    let inbox_before = desk
+        .row(keys::inbox(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id }))
+        .await
+        .unwrap();
     let Receipt::Stored(id) = receive(desk, &text, seconds(10)).await else { panic!("it is new") };
     desk.put(inbox_before).await;
     if lost_message {
@@ -160,7 +165,7 @@ async fn texts_at_one_instant_end_in_one_conversation_and_all_are_kept() {
         "the highest id"
     );
     let listed = desk.list(Folder::Inbox, &Filter::default(), 10, None).await;
-    assert_eq!(listed.unwrap().conversations.len(), 1);
+    assert_eq!(listed.unwrap().items.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,7 +248,11 @@ async fn an_unknown_number_becomes_one_provisional_contact() {
     let text = |place: usize| incoming(&number(143), &format!("SM{place:032}"), "Hi");
     deliver_at_once(&desk, (0..6).map(|place| (text(place), seconds(place as u64))).collect()).await;
     let unknown = Contact::provisional(&desk.inbox.team, &number(143));
-    let found = desk.contacts.by_number(desk.organization(), &desk.inbox.team, &number(143)).await.unwrap();
+    let found = desk
+        .contacts
+        .by_number(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &number(143))
+        .await
+        .unwrap();
     assert_eq!(found, Some(unknown.clone()));
     assert_eq!(desk.look_at(&desk.conversation_with(&number(143))).await.contact, unknown);
     let contacts = desk.rows().await.into_keys().filter(|(_, sk)| sk.starts_with("con_")).count();
@@ -253,7 +262,10 @@ async fn an_unknown_number_becomes_one_provisional_contact() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_of_the_team_s_list_brings_its_contact_along() {
     let desk = Desk::open().await;
-    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(143)).await.unwrap();
+    desk.contacts
+        .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &contact(143))
+        .await
+        .unwrap();
     let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
     assert_eq!(desk.look_at(&conversation).await.contact, contact(143));
 }
@@ -293,7 +305,14 @@ async fn curious(desk: &Desk) {
     let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
     let ben = ben();
     let deed = deed(&ben, "notifications.edit", "team", seconds(0));
-    desk.teams.choose_notifications(desk.organization(), &desk.inbox.team, &settings, &deed).await.unwrap();
+    desk.teams
+        .put_notification_settings(
+            TeamKey { organization: desk.organization(), team: &desk.inbox.team },
+            &settings,
+            &deed,
+        )
+        .await
+        .unwrap();
 }
 
 async fn told(desk: &Desk) -> Vec<Notification> {
@@ -339,7 +358,10 @@ async fn no_notice_of_who_is_known_nor_to_a_team_that_wants_none() {
     let desk = Desk::open().await;
     desk.hear(&number(1), "Hi", seconds(1)).await;
     curious(&desk).await;
-    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(2)).await.unwrap();
+    desk.contacts
+        .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &contact(2))
+        .await
+        .unwrap();
     desk.hear(&number(2), "Hi", seconds(2)).await;
     let other = Inbox { id: InboxId::new(seconds(0), 44), ..desk.inbox.clone() };
     let again = incoming(&number(1), CARRIER_ID, "To another inbox");

@@ -12,6 +12,7 @@ use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Filter, Folder},
     ids::ConversationId,
+    keys::TeamKey,
     time::Timestamp,
     user::UserRef,
 };
@@ -34,8 +35,8 @@ async fn listed(desk: &Desk, folder: Folder, filter: &Filter, limit: u16) -> Vec
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let page = desk.list(folder, filter, limit, after.as_deref()).await.unwrap();
-        assert!(page.conversations.len() <= usize::from(limit), "a page of {limit}");
-        seen.extend(page.conversations);
+        assert!(page.items.len() <= usize::from(limit), "a page of {limit}");
+        seen.extend(page.items);
         assert!(seen.len() <= 1000, "the pages never end");
         after = page.next;
         if after.is_none() {
@@ -46,9 +47,15 @@ async fn listed(desk: &Desk, folder: Folder, filter: &Filter, limit: u16) -> Vec
 
 async fn assign(desk: &Desk, place: usize, user: Option<UserRef>) {
     let known = Contact { assigned: user, ..contact(place) };
-    desk.contacts.put(desk.organization(), &desk.inbox.team, &known).await.unwrap();
+    desk.contacts
+        .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &known)
+        .await
+        .unwrap();
     desk.inboxes.put(&desk.inbox).await.unwrap();
-    desk.copies.sync_copies(desk.organization(), &desk.inbox.team, &known).await.unwrap();
+    desk.contacts
+        .sync_copies(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &known)
+        .await
+        .unwrap();
 }
 
 fn ids(conversations: &[Conversation]) -> Vec<ConversationId> {
@@ -128,15 +135,15 @@ async fn a_page_is_one_query_and_looks_further_only_where_nothing_fits() {
     }
     let read = Filter { assigned: None, read: Some(true) };
     let page = desk.list(Folder::Inbox, &read, 4, None).await.unwrap();
-    assert_eq!(ids(&page.conversations), [2, 1, 0].map(|place| all[place].clone()));
+    assert_eq!(ids(&page.items), [2, 1, 0].map(|place| all[place].clone()));
     let (page, bill) = desk.cost(desk.list(Folder::Inbox, &read, 2, None)).await;
     let page = page.unwrap();
-    assert_eq!((page.conversations.len(), bill.requests), (0, 4), "four queries, and no more");
+    assert_eq!((page.items.len(), bill.requests), (0, 4), "four queries, and no more");
     let (rest, bill) = desk.cost(desk.list(Folder::Inbox, &read, 2, page.next.as_deref())).await;
     let rest = rest.unwrap();
-    assert_eq!((ids(&rest.conversations), bill.requests), (vec![all[2].clone()], 1), "short, and one query");
+    assert_eq!((ids(&rest.items), bill.requests), (vec![all[2].clone()], 1), "short, and one query");
     let last = desk.list(Folder::Inbox, &read, 2, rest.next.as_deref()).await.unwrap();
-    assert_eq!(ids(&last.conversations), [1, 0].map(|place| all[place].clone()));
+    assert_eq!(ids(&last.items), [1, 0].map(|place| all[place].clone()));
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -267,9 +274,9 @@ async fn pages_keep_their_order_while_conversations_move_about() {
             let mut after = None;
             loop {
                 let page = desk.list(Folder::Inbox, &filter, 7, after.as_deref()).await.unwrap();
-                let times: Vec<_> = page.conversations.iter().map(|one| one.last_activity_at).collect();
+                let times: Vec<_> = page.items.iter().map(|one| one.last_activity_at).collect();
                 assert!(times.is_sorted_by(|newer, older| newer >= older), "seed {seed}: {times:?}");
-                seen.extend(ids(&page.conversations));
+                seen.extend(ids(&page.items));
                 after = page.next;
                 if after.is_none() {
                     break;

@@ -54,9 +54,9 @@ async fn a_history_is_read_page_by_page_newest_first_while_new_texts_come_in() {
     let mut before = None;
     loop {
         let page =
-            desk.messages.history(desk.organization(), &conversation, 3, before.as_ref()).await.unwrap();
-        assert!(page.messages.len() <= 3);
-        read.extend(page.messages.into_iter().map(|message| message.id));
+            desk.messages.history(desk.organization(), &conversation, 3, before.as_deref()).await.unwrap();
+        assert!(page.items.len() <= 3);
+        read.extend(page.items.into_iter().map(|message| message.id));
         assert!(read.len() <= written.len(), "a text came twice: {read:?}");
         desk.hear(&number(143), "Meanwhile", seconds(100 + read.len() as u64)).await;
         before = page.next;

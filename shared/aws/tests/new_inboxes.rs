@@ -9,6 +9,8 @@ use shared_aws::{
 use shared_domain::{
     ids::InboxId,
     inbox::{Inbox, Stage},
+    keys::InboxKey,
+    keys::TeamKey,
     membership::Membership,
     registration::{RegistrationStatus, StepSource, TimelineStep},
 };
@@ -88,11 +90,11 @@ async fn complete(desk: &Desk, inbox: &Inbox, opening: Option<&TimelineStep>) ->
 }
 
 async fn found(desk: &Desk, inbox: &InboxId) -> Option<Inbox> {
-    desk.inboxes.get(desk.organization(), inbox).await.unwrap()
+    desk.inboxes.get(InboxKey { organization: desk.organization(), inbox }).await.unwrap()
 }
 
 async fn members(desk: &Desk, inbox: &Inbox) -> Vec<Membership> {
-    desk.members.list(desk.organization(), &inbox.id).await.unwrap()
+    desk.members.list(InboxKey { organization: desk.organization(), inbox: &inbox.id }).await.unwrap()
 }
 
 type Rows = BTreeMap<(String, String), Row>;
@@ -135,7 +137,7 @@ async fn of_sixteen_with_one_key_one_reserves_and_the_key_says_which() {
     let inboxes: Vec<_> = (0..RIVALS).map(wanted).collect();
     let answers = everybody_reserves(&desk, &inboxes, Some(KEY)).await;
     let winner = only_winner(&desk, before, &inboxes, &answers, Reserved::KeyTaken, 5).await;
-    let remembered = desk.keys.recall(desk.organization(), KEY, seconds(1)).await.unwrap().unwrap();
+    let remembered = desk.keys.get(desk.organization(), KEY, seconds(1)).await.unwrap().unwrap();
     assert_eq!((remembered.made.as_str(), remembered.body.as_str()), (winner.id.as_str(), KEY.body));
 }
 
@@ -171,7 +173,8 @@ async fn a_reserved_number_stores_texts_and_the_inbox_stays_unknown_to_integrati
     assert_eq!(desk.inboxes.by_number(&inbox.number).await.unwrap(), Some(inbox.clone()));
     assert!(desk.inboxes.has_api_code(desk.organization(), &inbox.api_code).await.unwrap());
     assert_eq!(desk.inboxes.by_api_code(desk.organization(), &inbox.api_code).await.unwrap(), None);
-    let of_team = desk.inboxes.of_team(desk.organization(), &inbox.team).await.unwrap();
+    let of_team =
+        desk.inboxes.of_team(TeamKey { organization: desk.organization(), team: &inbox.team }).await.unwrap();
     assert_eq!(of_team, std::slice::from_ref(&desk.inbox));
     let purchase = Purchase {
         organization: inbox.organization.clone(),
@@ -179,7 +182,7 @@ async fn a_reserved_number_stores_texts_and_the_inbox_stays_unknown_to_integrati
         number: inbox.number.clone(),
         at: seconds(0),
     };
-    assert_eq!(desk.new_inboxes.unsettled().await.unwrap(), [purchase]);
+    assert_eq!(desk.new_inboxes.unresolved().await.unwrap(), [purchase]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -194,12 +197,22 @@ async fn a_completed_inbox_is_in_use_with_its_members_and_its_count_of_what_came
     assert_eq!(found(&desk, &inbox.id).await.as_ref(), Some(&in_use));
     let code = desk.inboxes.by_api_code(desk.organization(), &inbox.api_code).await.unwrap();
     assert_eq!(code.as_ref(), Some(&in_use));
-    assert!(desk.inboxes.of_team(desk.organization(), &inbox.team).await.unwrap().contains(&in_use));
+    assert!(
+        desk.inboxes
+            .of_team(TeamKey { organization: desk.organization(), team: &inbox.team })
+            .await
+            .unwrap()
+            .contains(&in_use)
+    );
     assert_eq!(members(&desk, &inbox).await, [membership(&inbox, &ada()), membership(&inbox, &ben())]);
     assert_eq!(desk.unread_in(&inbox.id).await, 1);
-    assert_eq!(desk.new_inboxes.unsettled().await.unwrap(), []);
+    assert_eq!(desk.new_inboxes.unresolved().await.unwrap(), []);
     assert_eq!(desk.trail().await.len(), 1);
-    let registration = desk.registrations.get(desk.organization(), &inbox.team).await.unwrap();
+    let registration = desk
+        .registrations
+        .get(TeamKey { organization: desk.organization(), team: &inbox.team })
+        .await
+        .unwrap();
     assert_eq!(registration.status, RegistrationStatus::NotStarted, "nothing was to be opened");
 }
 
@@ -254,27 +267,27 @@ async fn of_eight_first_inboxes_completed_at_once_one_begins_the_registration() 
         assert_eq!(members(&desk, inbox).await, []);
     }
     let (organization, team) = (desk.organization(), &desk.inbox.team);
-    let timeline = desk.registrations.timeline(organization, team).await.unwrap();
+    let timeline = desk.registrations.timeline(TeamKey { organization, team }).await.unwrap();
     assert_eq!(timeline.len(), 1);
     assert_eq!(timeline[0].id, done[0].0.id.as_str());
-    let registration = desk.registrations.get(organization, team).await.unwrap();
+    let registration = desk.registrations.get(TeamKey { organization, team }).await.unwrap();
     assert_eq!((registration.status, registration.as_of), (RegistrationStatus::Pending, seconds(10)));
-    let team = desk.teams.get(organization, team).await.unwrap().unwrap();
+    let team = desk.teams.get(TeamKey { organization, team }).await.unwrap().unwrap();
     assert_eq!(team.registration, RegistrationStatus::Pending);
     for (inbox, _) in &begun {
         assert_eq!(complete(&desk, inbox, None).await, Completed::Done);
     }
-    assert_eq!(desk.new_inboxes.unsettled().await.unwrap(), []);
+    assert_eq!(desk.new_inboxes.unresolved().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn beginning_a_registration_keeps_the_messaging_service_that_was_made_before() {
     let desk = desk_of(RegistrationStatus::NotStarted).await;
     let (organization, team) = (desk.organization(), &desk.inbox.team);
-    desk.registrations.remember_service(organization, team, "MG1").await.unwrap();
+    desk.registrations.remember_service(TeamKey { organization, team }, "MG1").await.unwrap();
     reserve(&desk, &wanted(1), None).await;
     assert_eq!(complete(&desk, &wanted(1), Some(&opening(1))).await, Completed::Done);
-    let registration = desk.registrations.get(organization, team).await.unwrap();
+    let registration = desk.registrations.get(TeamKey { organization, team }).await.unwrap();
     assert_eq!(registration.messaging_service.as_deref(), Some("MG1"));
     assert_eq!(registration.status, RegistrationStatus::Pending);
 }
@@ -286,9 +299,9 @@ async fn everything_that_was_reserved_is_gone_when_it_is_undone_and_may_be_reser
     for key in [None, Some(KEY)] {
         assert_eq!(reserve(&desk, &wanted(1), key).await, Reserved::Done);
         assert!(desk.all_rows().await.len() > before.len());
-        assert!(desk.new_inboxes.undo(&wanted(1), Bought::SurelyNot).await.unwrap());
+        assert!(desk.new_inboxes.undo(&wanted(1), Bought::No).await.unwrap());
         assert_eq!(difference(&before, &desk.all_rows().await), []);
-        assert!(!desk.new_inboxes.undo(&wanted(1), Bought::SurelyNot).await.unwrap(), "once");
+        assert!(!desk.new_inboxes.undo(&wanted(1), Bought::No).await.unwrap(), "once");
         assert_eq!(difference(&before, &desk.all_rows().await), []);
     }
     let same_but_for_the_id = Inbox { id: wanted(2).id, ..wanted(1) };
@@ -300,10 +313,10 @@ async fn after_a_purchase_that_perhaps_happened_the_number_alone_is_watched_unti
     let desk = Desk::open().await;
     let before = desk.all_rows().await;
     reserve(&desk, &wanted(1), Some(KEY)).await;
-    assert!(desk.new_inboxes.undo(&wanted(1), Bought::Perhaps).await.unwrap());
+    assert!(desk.new_inboxes.undo(&wanted(1), Bought::Unknown).await.unwrap());
     let left = difference(&before, &desk.all_rows().await);
     assert_eq!(left.iter().map(|(partition, _)| partition.as_str()).collect::<Vec<_>>(), ["PURCHASE"]);
-    let purchases = desk.new_inboxes.unsettled().await.unwrap();
+    let purchases = desk.new_inboxes.unresolved().await.unwrap();
     assert_eq!(purchases.iter().map(|purchase| &purchase.number).collect::<Vec<_>>(), [&wanted(1).number]);
     desk.new_inboxes.mark_resolved(&purchases[0]).await.unwrap();
     desk.new_inboxes.mark_resolved(&purchases[0]).await.unwrap();
@@ -316,7 +329,7 @@ async fn an_inbox_in_use_is_never_undone() {
     reserve(&desk, &wanted(1), Some(KEY)).await;
     complete(&desk, &wanted(1), None).await;
     let before = desk.all_rows().await;
-    for after in [Bought::SurelyNot, Bought::Perhaps] {
+    for after in [Bought::No, Bought::Unknown] {
         assert!(!desk.new_inboxes.undo(&wanted(1), after).await.unwrap());
         assert!(!desk.new_inboxes.undo(&desk.inbox, after).await.unwrap());
     }
@@ -327,11 +340,11 @@ async fn an_inbox_in_use_is_never_undone() {
 async fn undoing_what_was_undone_takes_nothing_from_who_reserved_the_same_since() {
     let desk = desk_of(RegistrationStatus::Approved).await;
     reserve(&desk, &wanted(1), Some(KEY)).await;
-    desk.new_inboxes.undo(&wanted(1), Bought::Perhaps).await.unwrap();
+    desk.new_inboxes.undo(&wanted(1), Bought::Unknown).await.unwrap();
     let successor = Inbox { id: wanted(2).id, ..wanted(1) };
     assert_eq!(reserve(&desk, &successor, Some(KEY)).await, Reserved::Done);
     let before = desk.all_rows().await;
-    assert!(!desk.new_inboxes.undo(&wanted(1), Bought::SurelyNot).await.unwrap());
+    assert!(!desk.new_inboxes.undo(&wanted(1), Bought::No).await.unwrap());
     assert_eq!(difference(&before, &desk.all_rows().await), []);
     assert_eq!(complete(&desk, &successor, None).await, Completed::Done);
 }
@@ -345,7 +358,7 @@ async fn an_inbox_that_is_completed_and_undone_at_once_is_wholly_in_use_or_wholl
         reserve(&desk, &inbox, Some(KEY)).await;
         let undoer = NewInboxes::new(desk.other_host());
         let other = inbox.clone();
-        let undo = tokio::spawn(async move { undoer.undo(&other, Bought::SurelyNot).await.unwrap() });
+        let undo = tokio::spawn(async move { undoer.undo(&other, Bought::No).await.unwrap() });
         let completed = complete(&desk, &inbox, None).await;
         let undone = undo.await.unwrap();
         let in_use = Inboxes::new(desk.other_host()).by_number(&inbox.number).await.unwrap();

@@ -1,4 +1,4 @@
-//! Notices: each is told once to each, and none is lost between the table and the queue.
+//! Notifications: each is told once to each, and none is lost between the table and the queue.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,7 +6,7 @@ use axum::{Json, Router, extract::State};
 use serde_json::{Value, json};
 use shared_aws::{
     clients::{Aws, MailQueue},
-    notification::Notices,
+    notification::Notifications,
 };
 use shared_domain::{
     ids::{ContactId, InboxId},
@@ -48,7 +48,7 @@ async fn of_sixteen_who_would_tell_one_recipient_at_one_instant_one_does() {
     let desk = Desk::open().await;
     let mut tellers = JoinSet::new();
     for _ in 0..16 {
-        let (notices, organization) = (Notices::new(desk.other_host()), desk.organization().clone());
+        let (notices, organization) = (Notifications::new(desk.other_host()), desk.organization().clone());
         tellers.spawn(
             async move { notices.claim(&organization, "notice-1", ADDRESS, seconds(0)).await.unwrap() },
         );
@@ -77,7 +77,7 @@ async fn a_claim_that_was_given_back_is_another_s() {
         async |at| desk.notices.claim(desk.organization(), "notice-1", ADDRESS, seconds(at)).await.unwrap();
     assert!(claim(0).await);
     assert!(!claim(1).await);
-    desk.notices.give_back(desk.organization(), "notice-1", ADDRESS).await.unwrap();
+    desk.notices.unclaim(desk.organization(), "notice-1", ADDRESS).await.unwrap();
     assert!(desk.rows().await.is_empty());
     assert!(claim(2).await);
     assert!(!claim(3).await);
@@ -134,14 +134,14 @@ async fn every_subject_comes_back_from_the_queue_as_it_was_sent() {
     let answers = MailQueue::new(&Aws::loopback(endpoint.clone()), endpoint).enqueue(&sent).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     let taken = taken.lock().unwrap();
-    let read: Vec<_> = taken.iter().map(|text| Notices::of_text(text).unwrap()).collect();
+    let read: Vec<_> = taken.iter().map(|text| Notifications::of_text(text).unwrap()).collect();
     assert_eq!(read, sent);
 }
 
 #[test]
 fn a_text_that_is_no_notice_is_refused_without_a_word_of_it() {
     for body in ["", "{}", "{\"notice\":\"my diagnosis\"}", "my diagnosis"] {
-        let refused = Notices::of_text(body).unwrap_err().to_string();
+        let refused = Notifications::of_text(body).unwrap_err().to_string();
         assert!(!refused.contains("diagnosis"), "{refused}");
     }
 }

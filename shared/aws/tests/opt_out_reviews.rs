@@ -1,8 +1,12 @@
 //! Texts that may be wishes for no more texts: put up once, judged once, and honored in the same instant.
 
-use shared_aws::opt_out::{InboxInTeam, OptOutReviews, OptOutWrite, ReviewEntry, ReviewPage};
+use shared_aws::{
+    opt_out::{InboxInTeam, OptOutReviews, OptOutWrite, ReviewEntry},
+    table::Page,
+};
 use shared_domain::{
     ids::{MessageId, ReviewId},
+    keys::TeamKey,
     opt_out::{OptOutReview, OptOutSource, OptOutSubject, ReviewOutcome, ReviewResolution, after_user},
     time::Timestamp,
     user::UserRef,
@@ -19,7 +23,10 @@ fn place(desk: &Desk) -> InboxInTeam<'_> {
 
 /// Somebody of the list says it.
 async fn said(desk: &Desk, who: usize, at: Timestamp) -> MessageId {
-    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(who)).await.unwrap();
+    desk.contacts
+        .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &contact(who))
+        .await
+        .unwrap();
     desk.hear(&number(who), WORDS, at).await
 }
 
@@ -27,12 +34,12 @@ async fn open_review(desk: &Desk, who: usize, message: &MessageId) -> bool {
     desk.reviews.open_review(place(desk), message, &number(who), WORDS).await.unwrap()
 }
 
-async fn open(desk: &Desk, limit: u16, after: Option<&str>) -> ReviewPage {
+async fn open(desk: &Desk, limit: u16, after: Option<&str>) -> Page<ReviewEntry> {
     desk.reviews.open(place(desk), limit, after).await.unwrap()
 }
 
 async fn waiting(desk: &Desk) -> Vec<MessageId> {
-    open(desk, 100, None).await.entries.into_iter().map(|entry| entry.review.message).collect()
+    open(desk, 100, None).await.items.into_iter().map(|entry| entry.review.message).collect()
 }
 
 async fn found(desk: &Desk, message: &MessageId) -> ReviewEntry {
@@ -56,11 +63,11 @@ async fn opt_out(reviews: &OptOutReviews, desk: &Desk, review: &OptOutReview, by
         entry: &entry,
         inbox: None,
         confirmation: None,
-        told: true,
+        notify: true,
     };
     let decision = decided(ReviewOutcome::OptedOut, by, 50);
     let state = (&standing, &change);
-    reviews.end_with_opt_out(place(desk), (review, &decision), &subject, state, with).await.unwrap()
+    reviews.resolve_with_opt_out(place(desk), (review, &decision), &subject, state, with).await.unwrap()
 }
 
 async fn is_out(desk: &Desk) -> bool {
@@ -97,11 +104,11 @@ async fn what_was_decided_waits_no_longer_and_is_not_put_up_again() {
     open_review(&desk, 1, &message).await;
     let review = found(&desk, &message).await.review;
     let decision = decided(ReviewOutcome::Dismissed, ada(), 9);
-    assert!(desk.reviews.end(place(&desk), &review, &decision).await.unwrap());
+    assert!(desk.reviews.resolve(place(&desk), &review, &decision).await.unwrap());
     let rows = desk.rows().await;
     assert!(!open_review(&desk, 1, &message).await);
     let late = decided(ReviewOutcome::Dismissed, ben(), 10);
-    assert!(!desk.reviews.end(place(&desk), &review, &late).await.unwrap());
+    assert!(!desk.reviews.resolve(place(&desk), &review, &late).await.unwrap());
     assert_eq!(desk.rows().await, rows);
     assert_eq!(waiting(&desk).await, []);
     assert_eq!(found(&desk, &message).await.review, OptOutReview { decided: Some(decision), ..review });
@@ -119,11 +126,11 @@ async fn of_two_who_decide_at_once_one_wins_and_the_opt_out_goes_with_the_decisi
         let (out, dismissed) = match first {
             ReviewOutcome::OptedOut => tokio::join!(
                 opt_out(&host, &desk, &review, ada()),
-                desk.reviews.end(place(&desk), &review, &dismissed)
+                desk.reviews.resolve(place(&desk), &review, &dismissed)
             ),
             ReviewOutcome::Dismissed => {
                 let (dismissed, out) = tokio::join!(
-                    desk.reviews.end(place(&desk), &review, &dismissed),
+                    desk.reviews.resolve(place(&desk), &review, &dismissed),
                     opt_out(&host, &desk, &review, ada())
                 );
                 (out, dismissed)
@@ -133,9 +140,12 @@ async fn of_two_who_decide_at_once_one_wins_and_the_opt_out_goes_with_the_decisi
         let decision = found(&desk, &message).await.review.decided.unwrap();
         assert_eq!((decision.verdict == ReviewOutcome::OptedOut, is_out(&desk).await), (out, out));
         let all = (seconds(0), seconds(99));
-        let ledger =
-            desk.opt_outs.of_team(desk.organization(), &desk.inbox.team, all, 9, None).await.unwrap();
-        let lines: Vec<_> = ledger.entries.iter().map(|line| (line.source, line.message.clone())).collect();
+        let ledger = desk
+            .opt_outs
+            .of_team(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, all, 9, None)
+            .await
+            .unwrap();
+        let lines: Vec<_> = ledger.items.iter().map(|line| (line.source, line.message.clone())).collect();
         assert_eq!(lines, if out { vec![(OptOutSource::User, Some(message))] } else { vec![] });
     }
 }
@@ -153,8 +163,8 @@ async fn the_list_has_pages_newest_first_with_the_contacts_of_now() {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let page = open(&desk, 2, after.as_deref()).await;
-        assert!(page.entries.len() <= 2);
-        seen.extend(page.entries.into_iter().map(|entry| (entry.review.message, entry.contact)));
+        assert!(page.items.len() <= 2);
+        seen.extend(page.items.into_iter().map(|entry| (entry.review.message, entry.contact)));
         after = page.next;
         if after.is_none() {
             break;
@@ -171,7 +181,7 @@ async fn another_inbox_has_none_of_it() {
     open_review(&desk, 1, &message).await;
     let other = crate::support::another_inbox(1);
     let elsewhere = InboxInTeam { inbox: &other.id, ..place(&desk) };
-    assert_eq!(desk.reviews.open(elsewhere, 9, None).await.unwrap().entries, []);
+    assert_eq!(desk.reviews.open(elsewhere, 9, None).await.unwrap().items, []);
     assert_eq!(desk.reviews.get(elsewhere, &ReviewId::of(&message)).await.unwrap(), None);
     let guessed = ReviewId::parse("rev_1").unwrap();
     assert_eq!(desk.reviews.get(place(&desk), &guessed).await.unwrap(), None);

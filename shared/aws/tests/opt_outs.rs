@@ -1,14 +1,18 @@
 //! Opt-outs: one of many at once, what is stored with it, and the ledgers.
 
-use shared_aws::opt_out::{LedgerPage, OptOutRecord, OptOutWrite, OptOuts};
+use shared_aws::{
+    opt_out::{OptOutRecord, OptOutWrite, OptOuts},
+    table::Page,
+};
 use shared_domain::{
     contact::Contact,
     ids::MessageId,
     inbox::{Inbox, InboxKind},
+    keys::TeamKey,
     message::Message,
     opt_out::{
-        Keyword, KeywordDecision, KeywordReplies, OptOutChange, OptOutSource, OptOutState, OptOutSubject,
-        after_keyword, after_user,
+        Keyword, KeywordDecision, KeywordReplies, LedgerEntry, OptOutChange, OptOutSource, OptOutState,
+        OptOutSubject, after_keyword, after_user,
     },
     time::Timestamp,
 };
@@ -19,7 +23,10 @@ use crate::support::{Desk, ada, contact, draft, number, seconds, shared_inbox};
 /// The front desk, with somebody on its list.
 async fn desk() -> Desk {
     let desk = Desk::open().await;
-    desk.contacts.put(desk.organization(), &desk.inbox.team, &contact(1)).await.unwrap();
+    desk.contacts
+        .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &contact(1))
+        .await
+        .unwrap();
     desk
 }
 
@@ -55,7 +62,7 @@ async fn record(
         entry: &entry,
         inbox: inbox_of_keyword,
         confirmation,
-        told: true,
+        notify: true,
     };
     opt_outs.record(&subject, standing, change, recorded).await.unwrap()
 }
@@ -65,7 +72,10 @@ async fn standing(desk: &Desk, inbox: &Inbox) -> OptOutRecord {
 }
 
 async fn flag(desk: &Desk) -> bool {
-    let found = desk.contacts.get(desk.organization(), &desk.inbox.team, &contact(1).id).await;
+    let found = desk
+        .contacts
+        .get(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &contact(1).id)
+        .await;
     found.unwrap().unwrap().opted_out
 }
 
@@ -74,9 +84,18 @@ async fn say(desk: &Desk, inbox: &Inbox, keyword: Keyword, at: Timestamp) {
     assert!(record(&desk.opt_outs, inbox, (&before, &said(&before, keyword)), None, at).await);
 }
 
-async fn ledger(desk: &Desk, from: Timestamp, to: Timestamp, limit: u16, after: Option<&str>) -> LedgerPage {
+async fn ledger(
+    desk: &Desk,
+    from: Timestamp,
+    to: Timestamp,
+    limit: u16,
+    after: Option<&str>,
+) -> Page<LedgerEntry> {
     let team = &desk.inbox.team;
-    desk.opt_outs.of_team(desk.organization(), team, (from, to), limit, after).await.unwrap()
+    desk.opt_outs
+        .of_team(TeamKey { organization: desk.organization(), team }, (from, to), limit, after)
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -97,14 +116,14 @@ async fn of_sixteen_identical_changes_one_is_recorded_with_one_line_and_one_conf
     let done = rivals.join_all().await.into_iter().filter(|done| *done).count();
     assert_eq!(done, 1);
     assert!(standing(&desk, &desk.inbox).await.state.is_out() && flag(&desk).await);
-    let lines = ledger(&desk, seconds(0), seconds(100), 50, None).await.entries;
+    let lines = ledger(&desk, seconds(0), seconds(100), 50, None).await.items;
     assert_eq!(lines.len(), 1);
     let conversation = desk.conversation_with(&number(1));
     let history = desk.messages.history(desk.organization(), &conversation, 50, None).await.unwrap();
-    assert_eq!(history.messages.len(), 1);
+    assert_eq!(history.items.len(), 1);
     let waiting = desk.outbox.overdue(seconds(10_000)).await.unwrap();
     assert_eq!(waiting.len(), 1);
-    assert_eq!(waiting[0].message, history.messages[0].id);
+    assert_eq!(waiting[0].message, history.items[0].id);
     assert_eq!(desk.rows().await.len(), before + 6, "state, two lines, text, outbox row and notice");
 }
 
@@ -137,7 +156,11 @@ async fn nothing_is_recorded_of_a_contact_that_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_teams_opt_out_is_the_contacts_and_a_personal_one_is_not() {
     let desk = desk().await;
-    let version = async || desk.book.get(desk.organization(), &desk.inbox.team, &contact(1).id).await;
+    let version = async || {
+        desk.contacts
+            .get_entry(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &contact(1).id)
+            .await
+    };
     let first = version().await.unwrap().unwrap().version;
     say(&desk, &personal(), Keyword::Stop, seconds(10)).await;
     assert!(standing(&desk, &personal()).await.state.is_out());
@@ -148,7 +171,7 @@ async fn the_teams_opt_out_is_the_contacts_and_a_personal_one_is_not() {
     assert_eq!(version().await.unwrap().unwrap().version, first + 1, "a change that was read before fails");
     say(&desk, &desk.inbox, Keyword::Start, seconds(30)).await;
     assert!(!flag(&desk).await);
-    let lines = ledger(&desk, seconds(0), seconds(100), 50, None).await.entries;
+    let lines = ledger(&desk, seconds(0), seconds(100), 50, None).await.items;
     let scopes: Vec<_> = lines.iter().map(|line| line.scope.as_str()).collect();
     assert_eq!(scopes, ["team", "team", "personal"]);
 }
@@ -184,7 +207,7 @@ async fn a_standing_knows_of_the_text_that_made_it_and_of_older_ones() {
     assert!(knows(30).await && !knows(31).await);
     let after = standing(&desk, &desk.inbox).await;
     assert_eq!((after.state, after.stopped_at), (before.state, before.stopped_at));
-    assert_eq!(ledger(&desk, seconds(0), seconds(100), 50, None).await.entries.len(), 2);
+    assert_eq!(ledger(&desk, seconds(0), seconds(100), 50, None).await.items.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,11 +233,11 @@ async fn ledgers_are_read_newest_first_between_instants_and_page_by_page() {
         say(&desk, &desk.inbox, Keyword::Stop, seconds(20 * round + 10)).await;
         say(&desk, &desk.inbox, Keyword::Start, seconds(20 * round + 20)).await;
     }
-    let times = |page: &LedgerPage| page.entries.iter().map(|line| line.at).collect::<Vec<_>>();
+    let times = |page: &Page<LedgerEntry>| page.items.iter().map(|line| line.at).collect::<Vec<_>>();
     let at = |all: &[u64]| all.iter().map(|at| seconds(*at)).collect::<Vec<_>>();
     let all = ledger(&desk, seconds(0), seconds(100), 50, None).await;
     assert_eq!(times(&all), at(&[60, 50, 40, 30, 20, 10]));
-    let line = &all.entries[1];
+    let line = &all.items[1];
     assert_eq!((&line.contact, &line.number, line.opted_out), (&contact(1).id, &number(1), true));
     assert_eq!(
         (line.source, &line.message, &line.user),
@@ -246,5 +269,5 @@ async fn ledgers_are_read_newest_first_between_instants_and_page_by_page() {
     assert_eq!((seen, after), (times(&all), None));
     assert_eq!((own, place), (times(&all), None));
     let nobody = desk.opt_outs.of_contact(desk.organization(), &contact(2).id, 50, None).await.unwrap();
-    assert_eq!(nobody.entries, []);
+    assert_eq!(nobody.items, []);
 }

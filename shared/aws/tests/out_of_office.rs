@@ -1,7 +1,10 @@
 //! Out of Office: one answer to a contact in a closed period.
 
 use shared_aws::inbox::OutOfOffice;
-use shared_domain::{contact::Contact, message::Message, out_of_office::ClosedPeriod, time::Timestamp};
+use shared_domain::{
+    contact::Contact, keys::InboxKey, keys::TeamKey, message::Message, out_of_office::ClosedPeriod,
+    time::Timestamp,
+};
 use tokio::task::JoinSet;
 
 use crate::support::{Desk, ada, contact, draft, number, seconds, shared_inbox};
@@ -21,7 +24,10 @@ async fn say(desk: &Desk, of: &str, at: Timestamp) -> bool {
 
 async fn recent(desk: &Desk, now: Timestamp) -> u32 {
     let conversation = desk.conversation_with(&number(1));
-    desk.out_of_office.recent(desk.organization(), &desk.inbox.id, &conversation, now).await.unwrap()
+    desk.out_of_office
+        .recent(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id }, &conversation, now)
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -58,7 +64,10 @@ async fn answers_of_the_last_hour_are_counted_for_each_contact() {
         assert_eq!(recent(&desk, now).await, wanted, "{now:?}");
     }
     let other = desk.conversation_with(&number(2));
-    let of_other = desk.out_of_office.recent(desk.organization(), &desk.inbox.id, &other, seconds(30)).await;
+    let of_other = desk
+        .out_of_office
+        .recent(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id }, &other, seconds(30))
+        .await;
     assert_eq!(of_other.unwrap(), 0);
 }
 
@@ -66,7 +75,10 @@ async fn answers_of_the_last_hour_are_counted_for_each_contact() {
 async fn who_opted_out_is_blocked_or_never_wrote_gets_none() {
     for contact in [Contact { opted_out: true, ..contact(1) }, Contact { blocked: true, ..contact(1) }] {
         let desk = Desk::open().await;
-        desk.contacts.put(desk.organization(), &desk.inbox.team, &contact).await.unwrap();
+        desk.contacts
+            .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &contact)
+            .await
+            .unwrap();
         desk.conversation_begun_by(&number(1), seconds(1)).await;
         let rows = desk.rows().await;
         assert!(!say(&desk, "on-1", seconds(10)).await);

@@ -8,6 +8,7 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::TeamId,
+    keys::TeamKey,
     notice::{Notification, NotificationKind},
     registration::{
         CampaignSubmission, CarrierReason, Registration, RegistrationStatus, StepSource, TimelineStep,
@@ -76,12 +77,16 @@ async fn submit_from(desk: &Desk, from: &Registration, at: Timestamp, key: Optio
         Submitted { submission: &submission, brand: "BN1", campaign: CAMPAIGN, as_of: at, step: &step };
     let (organization, team) = (desk.organization(), &desk.inbox.team);
     let deed = deed(&ada, "registration.submit", team.as_str(), at);
-    desk.registrations.submitted(organization, team, from, submitted, &deed, key).await.unwrap()
+    desk.registrations.submitted(TeamKey { organization, team }, from, submitted, &deed, key).await.unwrap()
 }
 
 /// Details are handed to the carrier, as things stand now.
 pub(crate) async fn submit(desk: &Desk, at: Timestamp) {
-    let from = desk.registrations.get(desk.organization(), &desk.inbox.team).await.unwrap();
+    let from = desk
+        .registrations
+        .get(TeamKey { organization: desk.organization(), team: &desk.inbox.team })
+        .await
+        .unwrap();
     assert!(submit_from(desk, &from, at, None).await);
 }
 
@@ -99,7 +104,10 @@ impl Team {
 
     async fn submitted() -> Self {
         let team = Self::new().await;
-        team.store().remember_service(team.desk.organization(), team.id(), SERVICE).await.unwrap();
+        team.store()
+            .remember_service(TeamKey { organization: team.desk.organization(), team: team.id() }, SERVICE)
+            .await
+            .unwrap();
         assert!(team.submit(&team.now().await, 1, None).await);
         team
     }
@@ -113,12 +121,17 @@ impl Team {
     }
 
     async fn now(&self) -> Registration {
-        self.store().get(self.desk.organization(), self.id()).await.unwrap()
+        self.store().get(TeamKey { organization: self.desk.organization(), team: self.id() }).await.unwrap()
     }
 
     /// What sends are judged by.
     async fn may_send(&self) -> RegistrationStatus {
-        let team = self.desk.teams.get(self.desk.organization(), self.id()).await.unwrap();
+        let team = self
+            .desk
+            .teams
+            .get(TeamKey { organization: self.desk.organization(), team: self.id() })
+            .await
+            .unwrap();
         team.unwrap().registration
     }
 
@@ -127,7 +140,14 @@ impl Team {
     }
 
     async fn transition(&self, from: &Registration, step: &TimelineStep, reasons: &[CarrierReason]) -> bool {
-        self.store().transition(self.desk.organization(), self.id(), from, turn(step, reasons)).await.unwrap()
+        self.store()
+            .transition(
+                TeamKey { organization: self.desk.organization(), team: self.id() },
+                from,
+                turn(step, reasons),
+            )
+            .await
+            .unwrap()
     }
 
     /// A turn from what is stored now.
@@ -136,7 +156,10 @@ impl Team {
     }
 
     async fn timeline(&self) -> Vec<TimelineStep> {
-        self.store().timeline(self.desk.organization(), self.id()).await.unwrap()
+        self.store()
+            .timeline(TeamKey { organization: self.desk.organization(), team: self.id() })
+            .await
+            .unwrap()
     }
 
     async fn notices(&self) -> Vec<Notification> {
@@ -183,7 +206,7 @@ async fn what_is_submitted_is_pending_with_its_details_and_waits_for_the_carrier
 async fn details_are_submitted_once_under_one_key_and_the_key_says_as_what() {
     let team = Team::new().await;
     assert!(team.submit(&team.now().await, 1, Some(KEY)).await);
-    let remembered = team.desk.keys.recall(team.desk.organization(), KEY, seconds(2)).await.unwrap().unwrap();
+    let remembered = team.desk.keys.get(team.desk.organization(), KEY, seconds(2)).await.unwrap().unwrap();
     assert_eq!((remembered.made.as_str(), remembered.body.as_str()), (CAMPAIGN, KEY.body));
     let before = team.desk.all_rows().await;
     assert!(!team.submit(&team.now().await, 2, Some(KEY)).await);
@@ -205,7 +228,10 @@ async fn details_that_come_after_a_turn_are_refused_with_their_key() {
 async fn details_keep_the_messaging_service_that_was_made_since_the_registration_was_read() {
     let team = Team::new().await;
     let before = team.now().await;
-    team.store().remember_service(team.desk.organization(), team.id(), SERVICE).await.unwrap();
+    team.store()
+        .remember_service(TeamKey { organization: team.desk.organization(), team: team.id() }, SERVICE)
+        .await
+        .unwrap();
     assert!(team.submit(&before, 1, None).await);
     assert_eq!(team.now().await.messaging_service.as_deref(), Some(SERVICE));
 }
@@ -231,7 +257,10 @@ async fn of_sixteen_who_turn_it_at_one_instant_one_does_and_one_notice_is_left()
         let (organization, id) = (team.desk.organization().clone(), team.id().clone());
         rivals.spawn(async move {
             let step = step("EZ1", Approved, seconds(2));
-            store.transition(&organization, &id, &from, turn(&step, &[])).await.unwrap()
+            store
+                .transition(TeamKey { organization: &organization, team: &id }, &from, turn(&step, &[]))
+                .await
+                .unwrap()
         });
     }
     let turned = rivals.join_all().await;
@@ -273,13 +302,19 @@ async fn a_turn_keeps_the_details_and_says_why() {
 async fn a_registration_of_a_team_that_is_not_there_neither_turns_nor_gets_a_service() {
     let desk = Desk::open().await;
     let (organization, team) = (desk.organization(), &desk.inbox.team);
-    let refused = desk.registrations.remember_service(organization, team, SERVICE).await;
+    let refused = desk.registrations.remember_service(TeamKey { organization, team }, SERVICE).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
-    let refused = desk.registrations.settle_service(organization, team, SERVICE).await;
+    let refused = desk.registrations.settle_service(TeamKey { organization, team }, SERVICE).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
     let approval = step("EZ1", Approved, seconds(2));
     let from = Registration::default();
-    assert!(!desk.registrations.transition(organization, team, &from, turn(&approval, &[])).await.unwrap());
+    assert!(
+        !desk
+            .registrations
+            .transition(TeamKey { organization, team }, &from, turn(&approval, &[]))
+            .await
+            .unwrap()
+    );
     assert!(desk.rows().await.is_empty());
 }
 
@@ -309,7 +344,10 @@ async fn a_note_keeps_its_first_words_and_moves_neither_state_nor_instant() {
     let before = team.now().await;
     let note = async |detail: &str| {
         let line = TimelineStep { detail: Some(detail.into()), ..step("EZ1", Approved, seconds(500)) };
-        team.store().record_event(team.desk.organization(), team.id(), &line).await.unwrap();
+        team.store()
+            .record_event(TeamKey { organization: team.desk.organization(), team: team.id() }, &line)
+            .await
+            .unwrap();
     };
     note("Its record says that the campaign is in review.").await;
     note("Its record says that the campaign has failed.").await;
@@ -331,10 +369,16 @@ async fn a_line_of_the_timeline_comes_back_as_it_was_written_and_the_newest_hund
         source: StepSource::Poll,
         ..step("EZ0", Suspended, seconds(10_000))
     };
-    team.store().record_event(team.desk.organization(), team.id(), &full).await.unwrap();
+    team.store()
+        .record_event(TeamKey { organization: team.desk.organization(), team: team.id() }, &full)
+        .await
+        .unwrap();
     for place in 0..110 {
         let line = step(&format!("EZ{place}"), Pending, seconds(100 + place));
-        team.store().record_event(team.desk.organization(), team.id(), &line).await.unwrap();
+        team.store()
+            .record_event(TeamKey { organization: team.desk.organization(), team: team.id() }, &line)
+            .await
+            .unwrap();
     }
     let timeline = team.timeline().await;
     assert_eq!((timeline.len(), &timeline[0], &timeline[1].id), (100, &full, &"EZ109".to_owned()));
@@ -344,16 +388,16 @@ async fn a_line_of_the_timeline_comes_back_as_it_was_written_and_the_newest_hund
 async fn a_service_that_is_remembered_twice_is_one_and_finds_its_team() {
     let team = Team::new().await;
     let organization = team.desk.organization();
-    team.store().remember_service(organization, team.id(), SERVICE).await.unwrap();
+    team.store().remember_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
     let once = team.desk.all_rows().await;
-    team.store().remember_service(organization, team.id(), SERVICE).await.unwrap();
+    team.store().remember_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
     assert_eq!(team.desk.all_rows().await, once);
     let found = team.store().by_service(SERVICE).await.unwrap();
     assert_eq!(found, Some((organization.clone(), team.id().clone())));
     assert_eq!(team.store().by_service("MG9").await.unwrap(), None);
     let registration = team.now().await;
     assert_eq!((registration.status, registration.as_of), (NotStarted, Timestamp::default()));
-    let shown = team.desk.teams.get(organization, team.id()).await.unwrap().unwrap();
+    let shown = team.desk.teams.get(TeamKey { organization, team: team.id() }).await.unwrap().unwrap();
     assert_eq!(shown.messaging_service.as_deref(), Some(SERVICE));
 }
 
@@ -362,7 +406,10 @@ async fn remembering_a_service_moves_nothing_of_a_registration_under_way() {
     let team = Team::submitted().await;
     team.turns("EZ1", Approved, 2).await;
     let before = team.now().await;
-    team.store().remember_service(team.desk.organization(), team.id(), "MG2").await.unwrap();
+    team.store()
+        .remember_service(TeamKey { organization: team.desk.organization(), team: team.id() }, "MG2")
+        .await
+        .unwrap();
     let after = Registration { messaging_service: Some("MG2".into()), ..before };
     assert_eq!((team.now().await, team.may_send().await), (after, Approved));
 }
@@ -372,7 +419,11 @@ async fn a_team_that_has_a_service_keeps_it_when_another_was_made() {
     let team = Team::submitted().await;
     let before = team.desk.all_rows().await;
     for sid in [SERVICE, "MG2"] {
-        let kept = team.store().settle_service(team.desk.organization(), team.id(), sid).await.unwrap();
+        let kept = team
+            .store()
+            .settle_service(TeamKey { organization: team.desk.organization(), team: team.id() }, sid)
+            .await
+            .unwrap();
         assert_eq!(kept, SERVICE);
         assert_eq!(team.desk.all_rows().await, before);
     }
@@ -386,13 +437,22 @@ async fn of_sixteen_services_that_are_made_at_one_instant_one_is_kept_and_everyb
         let store = Registrations::new(team.desk.other_host());
         let (organization, id) = (team.desk.organization().clone(), team.id().clone());
         rivals.spawn(async move {
-            store.settle_service(&organization, &id, &format!("MG{place}")).await.unwrap()
+            store
+                .settle_service(TeamKey { organization: &organization, team: &id }, &format!("MG{place}"))
+                .await
+                .unwrap()
         });
     }
     let told: BTreeSet<String> = rivals.join_all().await.into_iter().collect();
     let kept = team.now().await.messaging_service.unwrap();
     assert_eq!(told, BTreeSet::from([kept.clone()]));
-    let shown = team.desk.teams.get(team.desk.organization(), team.id()).await.unwrap().unwrap();
+    let shown = team
+        .desk
+        .teams
+        .get(TeamKey { organization: team.desk.organization(), team: team.id() })
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(shown.messaging_service, Some(kept));
     let services = team.desk.all_rows().await.into_keys().filter(|(_, place)| place == "SERVICE");
     assert_eq!(services.count(), 1);
@@ -415,7 +475,7 @@ async fn many_wait(desk: &Desk, how_many: usize) -> BTreeSet<TeamId> {
     let ids = (0..how_many).map(|place| TeamId::new(seconds(0), place as u64));
     let ids: BTreeSet<TeamId> = ids.collect();
     let row = |team: &TeamId| -> Row {
-        let key = keys::pending_registration(desk.organization(), team);
+        let key = keys::pending_registration(TeamKey { organization: desk.organization(), team });
         let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
         Row::from([
             ("pk".to_owned(), text(&key.pk)),

@@ -14,6 +14,7 @@ use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Folder},
     ids::{ConversationId, MessageId},
+    keys::TeamKey,
     lock::{FencingToken, LockPolicy},
     message::{Direction, Message},
     user::UserRef,
@@ -37,7 +38,10 @@ impl Answering {
 
     async fn somebody(asker: &Contact) -> Self {
         let desk = Desk::open().await;
-        desk.contacts.put(desk.organization(), &desk.inbox.team, asker).await.unwrap();
+        desk.contacts
+            .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, asker)
+            .await
+            .unwrap();
         let question = desk.hear(&asker.number, "Is the office open on Friday?", seconds(0)).await;
         let conversation = desk.conversation_with(&asker.number);
         let token = desk.open_to_answer(&conversation, &ada(), seconds(5)).await.token;

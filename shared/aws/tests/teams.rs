@@ -4,11 +4,12 @@ mod admission;
 mod people;
 
 use shared_aws::{
-    table::Idempotency,
-    team::{TeamPage, Teams},
+    table::{Idempotency, Page},
+    team::Teams,
 };
 use shared_domain::{
     ids::{OrganizationId, TeamId},
+    keys::TeamKey,
     notice::{MailingPreference, NotificationSettings},
     registration::RegistrationStatus,
     team::Team,
@@ -36,7 +37,7 @@ async fn create(desk: &Desk, team: &Team, key: Option<Idempotency<'_>>) -> bool 
     desk.teams.create(desk.organization(), team, &deed, key).await.unwrap()
 }
 
-async fn page(desk: &Desk, limit: u16, after: Option<&TeamId>) -> TeamPage {
+async fn page(desk: &Desk, limit: u16, after: Option<&str>) -> Page<Team> {
     desk.teams.page(desk.organization(), limit, after).await.unwrap()
 }
 
@@ -45,15 +46,18 @@ async fn a_team_that_was_made_is_found_and_listed_and_in_its_trail() {
     let desk = Desk::open().await;
     let team = team_that_is(RegistrationStatus::NotStarted);
     assert!(create(&desk, &team, None).await);
-    assert_eq!(desk.teams.get(desk.organization(), &team.id).await.unwrap(), Some(team.clone()));
-    assert_eq!(page(&desk, 10, None).await, TeamPage { teams: vec![team.clone()], next: None });
+    assert_eq!(
+        desk.teams.get(TeamKey { organization: desk.organization(), team: &team.id }).await.unwrap(),
+        Some(team.clone())
+    );
+    assert_eq!(page(&desk, 10, None).await, Page { items: vec![team.clone()], next: None });
     let trail = desk.trail().await;
     let [entry] = &trail[..] else { panic!("not one line: {trail:?}") };
     assert_eq!((&entry.actor, entry.at), (&ada().id, seconds(0)));
     assert_eq!((entry.action.as_str(), entry.target.as_str()), ("team.create", team.id.as_str()));
     let stranger = OrganizationId::new(seconds(0), 99);
-    assert_eq!(desk.teams.get(&stranger, &team.id).await.unwrap(), None);
-    assert_eq!(desk.teams.page(&stranger, 10, None).await.unwrap().teams, []);
+    assert_eq!(desk.teams.get(TeamKey { organization: &stranger, team: &team.id }).await.unwrap(), None);
+    assert_eq!(desk.teams.page(&stranger, 10, None).await.unwrap().items, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -70,9 +74,9 @@ async fn of_sixteen_who_make_a_team_under_one_key_one_does_and_the_key_says_whic
         });
     }
     let made: Vec<Team> = rivals.join_all().await.into_iter().flatten().collect();
-    assert_eq!(page(&desk, 50, None).await.teams, made);
+    assert_eq!(page(&desk, 50, None).await.items, made);
     let [team] = &made[..] else { panic!("not one team: {made:?}") };
-    let remembered = desk.keys.recall(desk.organization(), KEY, seconds(1)).await.unwrap().unwrap();
+    let remembered = desk.keys.get(desk.organization(), KEY, seconds(1)).await.unwrap().unwrap();
     assert_eq!((remembered.made.as_str(), remembered.body.as_str()), (team.id.as_str(), KEY.body));
     assert_eq!(desk.rows().await.len(), 4, "the team, that it is there, its trail and the key");
 }
@@ -97,9 +101,9 @@ async fn teams_are_listed_in_the_order_in_which_they_were_made_page_by_page() {
     for limit in [1, 2, 5, 50] {
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let page = page(&desk, limit, after.as_ref()).await;
-            assert!(page.teams.len() <= usize::from(limit));
-            seen.extend(page.teams);
+            let page = page(&desk, limit, after.as_deref()).await;
+            assert!(page.items.len() <= usize::from(limit));
+            seen.extend(page.items);
             after = page.next;
             if after.is_none() || seen.len() > all.len() {
                 break;
@@ -108,7 +112,7 @@ async fn teams_are_listed_in_the_order_in_which_they_were_made_page_by_page() {
         assert_eq!(seen, all, "pages of {limit}");
     }
     let ids = [all[4].id.clone(), all[1].id.clone(), TeamId::new(seconds(0), 999)];
-    let several = desk.teams.several(desk.organization(), &ids).await.unwrap();
+    let several = desk.teams.get_many(desk.organization(), &ids).await.unwrap();
     assert_eq!(several, [all[1].clone(), all[4].clone()]);
 }
 
@@ -118,21 +122,33 @@ async fn another_name_changes_nothing_else_and_no_team_is_made_by_naming_it() {
     let team = team_that_is(RegistrationStatus::Approved);
     let (ada, id) = (ada(), &desk.inbox.team);
     let deed = deed(&ada, "team.rename", id.as_str(), seconds(5));
-    let rename = async || desk.teams.rename(desk.organization(), id, "Enrolment", &deed).await.unwrap();
+    let rename = async || {
+        desk.teams
+            .rename(TeamKey { organization: desk.organization(), team: id }, "Enrolment", &deed)
+            .await
+            .unwrap()
+    };
     assert!(!rename().await);
     assert!(desk.rows().await.is_empty());
     desk.teams.put(desk.organization(), &team).await.unwrap();
     assert!(rename().await);
     let renamed = Team { name: "Enrolment".into(), ..team };
-    assert_eq!(desk.teams.get(desk.organization(), id).await.unwrap(), Some(renamed));
+    assert_eq!(
+        desk.teams.get(TeamKey { organization: desk.organization(), team: id }).await.unwrap(),
+        Some(renamed)
+    );
     assert_eq!(desk.trail().await[0].action, "team.rename");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_team_wants_no_e_mails_until_it_says_so_and_each_choice_replaces_the_last() {
     let desk = Desk::open().await;
-    let read =
-        async || desk.teams.notification_settings(desk.organization(), &desk.inbox.team).await.unwrap();
+    let read = async || {
+        desk.teams
+            .notification_settings(TeamKey { organization: desk.organization(), team: &desk.inbox.team })
+            .await
+            .unwrap()
+    };
     assert_eq!(read().await, NotificationSettings::default());
     let to = |address: &str| MailingPreference { enabled: true, recipients: vec![address.to_owned()] };
     let first = NotificationSettings {
@@ -148,7 +164,10 @@ async fn a_team_wants_no_e_mails_until_it_says_so_and_each_choice_replaces_the_l
     for (at, chosen) in [(1, first), (2, second)] {
         let deed = deed(&ada, "notifications.replace", desk.inbox.team.as_str(), seconds(at));
         let team = &desk.inbox.team;
-        desk.teams.choose_notifications(desk.organization(), team, &chosen, &deed).await.unwrap();
+        desk.teams
+            .put_notification_settings(TeamKey { organization: desk.organization(), team }, &chosen, &deed)
+            .await
+            .unwrap();
         assert_eq!(read().await, chosen);
     }
     assert_eq!(desk.trail().await.len(), 2);
@@ -161,12 +180,21 @@ async fn a_trail_is_read_newest_first_page_by_page_and_deeds_of_one_instant_are_
     let (ada, ben, team) = (ada(), ben(), &desk.inbox.team);
     for (by, target, at) in [(&ada, "a", 1), (&ben, "b", 2), (&ada, "c", 3), (&ben, "d", 3)] {
         let deed = deed(by, "team.rename", target, seconds(at));
-        assert!(desk.teams.rename(desk.organization(), team, target, &deed).await.unwrap());
+        assert!(
+            desk.teams
+                .rename(TeamKey { organization: desk.organization(), team }, target, &deed)
+                .await
+                .unwrap()
+        );
     }
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = desk.audit.page(desk.organization(), team, 2, after.as_deref()).await.unwrap();
-        seen.extend(page.entries.into_iter().map(|entry| (entry.target, entry.actor, entry.at)));
+        let page = desk
+            .audit
+            .page(TeamKey { organization: desk.organization(), team }, 2, after.as_deref())
+            .await
+            .unwrap();
+        seen.extend(page.items.into_iter().map(|entry| (entry.target, entry.actor, entry.at)));
         after = page.next;
         if after.is_none() {
             break;

@@ -1,7 +1,10 @@
 //! Canned responses: a name is one's alone, whoever asks at once.
 
-use shared_aws::template::{TemplateEntry, TemplateWrite, Templates};
-use shared_domain::{ids::TemplateId, template::CannedResponse};
+use shared_aws::{
+    table::Versioned,
+    template::{TemplateWrite, Templates},
+};
+use shared_domain::{ids::TemplateId, keys::TeamKey, template::CannedResponse};
 use tokio::task::JoinSet;
 
 use crate::support::Desk;
@@ -11,14 +14,21 @@ fn response(place: usize, name: &str, text: &str) -> CannedResponse {
     CannedResponse::parse(id, name, text).unwrap()
 }
 
-async fn write(desk: &Desk, before: Option<&TemplateEntry>, after: &CannedResponse) -> TemplateWrite {
+async fn write(
+    desk: &Desk,
+    before: Option<&Versioned<CannedResponse>>,
+    after: &CannedResponse,
+) -> TemplateWrite {
     let templates = Templates::new(desk.other_host());
-    templates.write(desk.organization(), &desk.inbox.team, before, after, None).await.unwrap()
+    templates
+        .write(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, before, after, None)
+        .await
+        .unwrap()
 }
 
-async fn get(desk: &Desk, id: &TemplateId) -> Option<TemplateEntry> {
+async fn get(desk: &Desk, id: &TemplateId) -> Option<Versioned<CannedResponse>> {
     let templates = Templates::new(desk.other_host());
-    templates.get(desk.organization(), &desk.inbox.team, id).await.unwrap()
+    templates.get(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, id).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,15 +43,25 @@ async fn a_name_is_one_s_alone_and_free_again_when_it_is_given_up() {
     assert_eq!(write(&desk, Some(&read), &hours).await, TemplateWrite::Changed, "what was read is old");
 
     let read = get(&desk, &hours.id).await.unwrap();
-    assert_eq!((read.response.name.as_str(), read.version), ("OFFICE HOURS", 2));
+    assert_eq!((read.value.name.as_str(), read.version), ("OFFICE HOURS", 2));
     assert_eq!(write(&desk, Some(&read), &response(1, "Times", "At nine.")).await, TemplateWrite::Done);
     assert_eq!(write(&desk, None, &response(2, "Office hours", "Other")).await, TemplateWrite::Done);
     let read = get(&desk, &hours.id).await.unwrap();
     assert_eq!(write(&desk, Some(&read), &response(1, "Office hours", "x")).await, TemplateWrite::NameTaken);
 
     let templates = Templates::new(desk.other_host());
-    assert!(templates.remove(desk.organization(), &desk.inbox.team, &read).await.unwrap());
-    assert!(!templates.remove(desk.organization(), &desk.inbox.team, &read).await.unwrap());
+    assert!(
+        templates
+            .remove(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &read)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !templates
+            .remove(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &read)
+            .await
+            .unwrap()
+    );
     assert_eq!(get(&desk, &hours.id).await, None);
     assert_eq!(write(&desk, None, &response(3, "Times", "x")).await, TemplateWrite::Done);
 }
@@ -55,7 +75,10 @@ async fn of_many_who_ask_for_a_name_at_once_one_gets_it() {
         let (organization, team) = (desk.organization().clone(), desk.inbox.team.clone());
         asking.spawn(async move {
             let wanted = response(place, "Welcome", "Hello");
-            templates.write(&organization, &team, None, &wanted, None).await.unwrap()
+            templates
+                .write(TeamKey { organization: &organization, team: &team }, None, &wanted, None)
+                .await
+                .unwrap()
         });
     }
     let answers = asking.join_all().await;
@@ -76,8 +99,11 @@ async fn a_team_s_list_goes_on_where_a_page_ended_and_holds_nothing_else() {
     let templates = Templates::new(desk.other_host());
     let (mut after, mut names) = (None, Vec::new());
     loop {
-        let page = templates.page(desk.organization(), &desk.inbox.team, 2, after.as_deref()).await.unwrap();
-        names.extend(page.entries.into_iter().map(|entry| entry.response.name));
+        let page = templates
+            .page(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, 2, after.as_deref())
+            .await
+            .unwrap();
+        names.extend(page.items.into_iter().map(|entry| entry.value.name));
         after = page.next;
         if after.is_none() {
             break;

@@ -9,7 +9,9 @@ use shared_aws::{
     conversation::{ConversationUpdate, Counter},
     messaging::Guard,
 };
-use shared_domain::{conversation::Folder, ids::ConversationId, lock::LockPolicy, time::Timestamp};
+use shared_domain::{
+    conversation::Folder, ids::ConversationId, keys::InboxKey, lock::LockPolicy, time::Timestamp,
+};
 
 use crate::support::{Desk, START, ada, ben, number, seconds, seed};
 
@@ -20,7 +22,10 @@ const CONTACTS: usize = 4;
 /// What the sparse index says. The counter is left alone: nobody saw it as it is.
 async fn in_index(desk: &Desk) -> u64 {
     let unseen = Counter::default();
-    desk.unread.recount(desk.organization(), &desk.inbox.id, unseen, START).await.unwrap()
+    desk.unread
+        .recount(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id }, unseen, START)
+        .await
+        .unwrap()
 }
 
 async fn both(desk: &Desk) -> (u64, u64) {
@@ -39,7 +44,10 @@ async fn file(desk: &Desk, conversation: &ConversationId, folder: Folder, at: Ti
 
 /// A host died between marking and counting: the counter is one too high.
 async fn one_off(desk: &Desk, at: Timestamp) {
-    desk.unread.count(desk.organization(), &desk.inbox.id, 1, at).await.unwrap();
+    desk.unread
+        .add(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id }, 1, at)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,9 +80,18 @@ async fn an_inbox_that_is_not_there_is_not_counted() {
     let desk = Desk::open().await;
     let before = desk.all_rows().await;
     let nowhere = shared_domain::ids::InboxId::new(START, 999);
-    desk.unread.count(desk.organization(), &nowhere, 1, seconds(0)).await.unwrap();
+    desk.unread
+        .add(InboxKey { organization: desk.organization(), inbox: &nowhere }, 1, seconds(0))
+        .await
+        .unwrap();
     let seen = Counter::default();
-    assert_eq!(desk.unread.recount(desk.organization(), &nowhere, seen, seconds(0)).await.unwrap(), 0);
+    assert_eq!(
+        desk.unread
+            .recount(InboxKey { organization: desk.organization(), inbox: &nowhere }, seen, seconds(0))
+            .await
+            .unwrap(),
+        0
+    );
     assert_eq!(desk.all_rows().await, before);
 }
 
@@ -85,14 +102,18 @@ async fn a_counter_that_is_one_off_is_right_again_once_the_inbox_was_quiet_for_a
     one_off(&desk, seconds(1)).await;
     assert_eq!(both(&desk).await, (2, 1));
     let seen = desk.counter_of(&desk.inbox.id).await;
-    assert!(!seen.wants_recount(seconds(61)));
-    assert!(seen.wants_recount(seconds(62)));
-    let counted = desk.unread.recount(desk.organization(), &desk.inbox.id, seen, seconds(62)).await.unwrap();
+    assert!(!seen.needs_recount(seconds(61)));
+    assert!(seen.needs_recount(seconds(62)));
+    let counted = desk
+        .unread
+        .recount(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id }, seen, seconds(62))
+        .await
+        .unwrap();
     assert_eq!((counted, both(&desk).await), (1, (1, 1)));
     let seen = desk.counter_of(&desk.inbox.id).await;
-    assert!(!seen.wants_recount(seconds(100_000)), "once, until it moves again");
+    assert!(!seen.needs_recount(seconds(100_000)), "once, until it moves again");
     desk.hear(&number(2), "Hello!", seconds(200)).await;
-    assert!(desk.counter_of(&desk.inbox.id).await.wants_recount(seconds(261)));
+    assert!(desk.counter_of(&desk.inbox.id).await.needs_recount(seconds(261)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,11 +123,18 @@ async fn a_counter_that_moves_while_it_is_counted_anew_is_left_alone() {
     one_off(&desk, seconds(1)).await;
     let seen = desk.counter_of(&desk.inbox.id).await;
     desk.hear(&number(2), "Hello!", seconds(62)).await;
-    let counted = desk.unread.recount(desk.organization(), &desk.inbox.id, seen, seconds(62)).await.unwrap();
+    let counted = desk
+        .unread
+        .recount(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id }, seen, seconds(62))
+        .await
+        .unwrap();
     assert_eq!((counted, both(&desk).await), (2, (3, 2)), "who asks is told right, the counter waits");
     let seen = desk.counter_of(&desk.inbox.id).await;
-    assert!(!seen.wants_recount(seconds(122)));
-    desk.unread.recount(desk.organization(), &desk.inbox.id, seen, seconds(123)).await.unwrap();
+    assert!(!seen.needs_recount(seconds(122)));
+    desk.unread
+        .recount(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id }, seen, seconds(123))
+        .await
+        .unwrap();
     assert_eq!(both(&desk).await, (2, 2));
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{InboxId, OrganizationId, TeamId, UserId},
+    keys::{InboxKey, TeamKey},
     phone::PhoneNumber,
     registration::RegistrationStatus,
     team::Team,
@@ -84,6 +85,16 @@ pub struct Inbox {
 }
 
 impl Inbox {
+    /// The key of this inbox.
+    pub fn key(&self) -> InboxKey<'_> {
+        InboxKey { organization: &self.organization, inbox: &self.id }
+    }
+
+    /// The key of the team that owns it.
+    pub fn team_key(&self) -> TeamKey<'_> {
+        TeamKey { organization: &self.organization, team: &self.team }
+    }
+
     /// Whether messages may be sent from it, given the status of its team's registration. Members see it in the navigation
     /// and in Compose exactly while it may send.
     pub fn may_send(&self, registration: RegistrationStatus) -> bool {

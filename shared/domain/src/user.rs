@@ -7,6 +7,8 @@
 //! assert_eq!(ada.id.as_str(), "ada");
 //! ```
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::UserId;
 
 /// A user of the organization.
@@ -23,7 +25,7 @@ pub struct User {
 }
 
 /// A user as shown to others: id and display name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it all")]
 pub struct UserRef {
     pub id: UserId,

@@ -13,6 +13,8 @@ use shared_domain::{
     ids::{self, ConversationId, OrganizationId, TeamId},
     inbox::{Inbox, Stage},
     keys::ConversationKey,
+    keys::InboxKey,
+    keys::TeamKey,
     membership::Membership,
 };
 
@@ -50,7 +52,9 @@ where
         let caller = UserCaller::from_request_parts(parts, state).await?;
         let PathId(inbox) = PathId::<ids::Inbox>::from_request_parts(parts, state).await?;
         let members = Members::from_ref(state);
-        let membership = members.membership(&caller.organization, &inbox, &caller.user).await?;
+        let membership = members
+            .membership(InboxKey { organization: &caller.organization, inbox: &inbox }, &caller.user)
+            .await?;
         let membership = membership.ok_or_else(Problem::not_found)?;
         Ok(Self { principal: caller.principal(), organization: caller.organization, membership })
     }
@@ -96,6 +100,11 @@ impl TeamAccess {
     pub fn team(&self) -> &TeamId {
         &self.caller.team.id
     }
+
+    /// The key of the team.
+    pub fn team_key(&self) -> TeamKey<'_> {
+        TeamKey { organization: &self.organization, team: self.team() }
+    }
 }
 
 impl<S> FromRequestParts<S> for TeamAccess
@@ -113,7 +122,9 @@ where
         let caller = UserCaller::from_request_parts(parts, state).await?;
         let PathId(team) = PathId::<ids::Team>::from_request_parts(parts, state).await?;
         let members = Members::from_ref(state);
-        let found = members.user_in_team(&caller.organization, &team, &caller.user).await?;
+        let found = members
+            .user_in_team(TeamKey { organization: &caller.organization, team: &team }, &caller.user)
+            .await?;
         let found = found.filter(|found| found.user.owner || found.role.is_some());
         let found = found.ok_or_else(Problem::not_found)?;
         let access = Self { principal: caller.principal(), organization: caller.organization, caller: found };
@@ -164,11 +175,13 @@ where
         let UserCaller { organization, user } = UserCaller::from_request_parts(parts, state).await?;
         let PathId(id) = PathId::<ids::Inbox>::from_request_parts(parts, state).await?;
         let (members, inboxes) = (Members::from_ref(state), Inboxes::from_ref(state));
-        let inbox = inboxes.get(&organization, &id).await?;
+        let inbox = inboxes.get(InboxKey { organization: &organization, inbox: &id }).await?;
         let inbox = inbox.filter(|inbox| inbox.stage != Stage::Creating).ok_or_else(Problem::not_found)?;
-        let caller = members.user_in_team(&organization, &inbox.team, &user).await?;
+        let caller =
+            members.user_in_team(TeamKey { organization: &organization, team: &inbox.team }, &user).await?;
         let caller = caller.ok_or_else(Problem::not_found)?;
-        let member = members.membership(&organization, &id, &user).await?.is_some();
+        let member =
+            members.membership(InboxKey { organization: &organization, inbox: &id }, &user).await?.is_some();
         if member || caller.manages() {
             Ok(Self { inbox, member, caller })
         } else {
@@ -205,7 +218,7 @@ pub fn require_admin(caller: &UserInTeam) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use shared_aws::team::Teams;
+    use shared_aws::team::{TeamMembers, Teams};
     use shared_domain::{
         ids::{InboxId, UserId},
         inbox::InboxKind,
@@ -226,6 +239,7 @@ mod tests {
     struct TestApp {
         claims: Claims,
         members: Members,
+        team_members: TeamMembers,
         inboxes: Inboxes,
     }
 
@@ -260,6 +274,7 @@ mod tests {
             let app = Self {
                 claims: Claims::standard(),
                 members: Members::new(engine.table()),
+                team_members: TeamMembers::new(engine.table()),
                 inboxes: Inboxes::new(engine.table()),
             };
             for id in ["team_1", "team_2"] {
@@ -278,7 +293,7 @@ mod tests {
             let inbox = InboxId::parse("inb_1").unwrap();
             let user = UserRef { id: UserId::parse("bob").unwrap(), name: "BOB".into() };
             let bob = Membership { inbox, kind: InboxKind::Shared, team: team_id("team_1"), user };
-            app.members.add(&org(), &bob).await.unwrap();
+            app.members.put(&org(), &bob).await.unwrap();
             app
         }
 
@@ -288,7 +303,7 @@ mod tests {
             self.members.put_user(&org(), &user).await.unwrap();
             if let Some((of, role)) = role {
                 let role = TeamRole { team: team_id(of), role };
-                self.members.put_role(&org(), &user, &role).await.unwrap();
+                self.team_members.put_role(&org(), &user, &role).await.unwrap();
             }
         }
 

@@ -51,7 +51,7 @@ impl Attempt<'_> {
     /// The id of what an earlier request with this key created. Errors with `422` if that request had another body.
     pub async fn recalled(&self, keys: &UsedKeys, now: Timestamp) -> Result<Option<String>, Problem> {
         let Some(given) = self.idempotency() else { return Ok(None) };
-        match keys.recall(self.organization, given, now).await? {
+        match keys.get(self.organization, given, now).await? {
             Some(remembered) if remembered.body != given.body => Err(reused()),
             remembered => Ok(remembered.map(|remembered| remembered.made)),
         }

@@ -152,7 +152,7 @@ impl From<StoreError> for Problem {
                 cause,
                 ..Self::new(503, "unavailable", "The database is busy; nothing is lost, try again shortly.")
             },
-            StoreError::Refused(_) | StoreError::Unreadable(_) => Self {
+            StoreError::Refused(_) | StoreError::Corrupt(_) => Self {
                 cause,
                 ..Self::new(500, "internal", "Something is wrong on our side; it has been noted.")
             },

@@ -15,6 +15,7 @@ use shared_aws::{
 use shared_domain::{
     conversation::{Filter, Folder},
     ids::{ConversationId, InboxId, OrganizationId, UserId},
+    keys::InboxKey,
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -116,12 +117,16 @@ impl Lists {
     }
 
     async fn page(&self, inbox: &InboxId, filter: &Filter) -> (Duration, Bill) {
-        let listing = Listing { organization: &self.organization, inbox, folder: Folder::Inbox, filter };
+        let listing = Listing {
+            inbox: InboxKey { organization: &self.organization, inbox },
+            folder: Folder::Inbox,
+            filter,
+        };
         let before = self.meter.bill();
         let begun = Instant::now();
         let page = self.conversations.list(listing, 50, None).await.unwrap();
         let took = begun.elapsed();
-        assert!(!page.conversations.is_empty(), "there is something to list");
+        assert!(!page.items.is_empty(), "there is something to list");
         (took, self.meter.bill() - before)
     }
 }
@@ -165,7 +170,7 @@ fn row(
     };
     let number = PhoneNumber::from_carrier(&format!("+1202{:07}", 2_000_000 + place)).unwrap();
     let id = ConversationId::of(inbox, &number);
-    let partition = keys::inbox_partition(organization, inbox);
+    let partition = keys::inbox_partition(InboxKey { organization, inbox });
     let at = Timestamp::from_millis(START + i64::try_from(place).unwrap());
     let (unread, mine) = (place.is_multiple_of(2), place % 8 < 4);
     let user = UserId::parse(if mine { "staff-1042" } else { "staff-1043" }).unwrap();
@@ -190,7 +195,7 @@ fn row(
         ("contact".to_owned(), contact),
         ("lastMessage".to_owned(), last),
         ("read".to_owned(), AttributeValue::Bool(!unread)),
-        ("assignedIn".to_owned(), text(&keys::assigned_in(organization, inbox, &user))),
+        ("assignedIn".to_owned(), text(&keys::assigned_in(InboxKey { organization, inbox }, &user))),
     ]);
     if unread {
         row.insert("unreadIn".to_owned(), text(&partition));

@@ -90,7 +90,7 @@ impl Scene {
                 team: inbox.team.clone(),
                 user: user.clone(),
             };
-            Members::new(engine.table()).add(&inbox.organization, &member).await.unwrap();
+            Members::new(engine.table()).put(&inbox.organization, &member).await.unwrap();
         }
         Self { engine, inbox, ada, ben }
     }
@@ -113,10 +113,7 @@ impl Scene {
             blocked: false,
             provisional: false,
         };
-        Contacts::new(self.engine.table())
-            .put(&self.inbox.organization, &self.inbox.team, &contact)
-            .await
-            .unwrap();
+        Contacts::new(self.engine.table()).put(self.inbox.team_key(), &contact).await.unwrap();
     }
 
     /// A text came in long ago: its conversation is unread. Gives the text's id.

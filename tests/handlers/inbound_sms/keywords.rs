@@ -96,7 +96,7 @@ pub(crate) async fn is_opted_out(test: &TestApp) -> bool {
 pub(crate) async fn ledger(test: &TestApp) -> Vec<LedgerEntry> {
     let inbox = &test.inbox;
     let all = (at(0), at(1_000_000));
-    opt_outs(test).of_team(&inbox.organization, &inbox.team, all, 100, None).await.unwrap().entries
+    opt_outs(test).of_team(inbox.team_key(), all, 100, None).await.unwrap().items
 }
 
 /// Returns the texts of the automatic replies, oldest first. Asserts that each is in the outbox once.
@@ -389,7 +389,7 @@ async fn turn_on_out_of_office_at(test: &TestApp, saved_at: Timestamp) {
     };
     let saved = Saved { draft, saved_at };
     let settings = OutOfOffice::new(test.table());
-    settings.put(&inbox.organization, &inbox.team, &inbox.id, &saved, &event).await.unwrap();
+    settings.put(inbox.team_key(), inbox.key(), &saved, &event).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

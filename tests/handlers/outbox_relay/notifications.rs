@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use outbox_relay::{App, Queues, handle};
 use serde_json::{Value, json};
-use shared_aws::{messaging::SWEEP_AFTER, notification::Notices};
+use shared_aws::{messaging::SWEEP_AFTER, notification::Notifications};
 use shared_domain::{
     ids::ContactId,
     notice::{Notification, NotificationKind},
@@ -23,7 +23,7 @@ use test_kit::{
 };
 
 fn queued(queue: &FakeQueue) -> Vec<Notification> {
-    queue.bodies().iter().map(|body| Notices::of_text(body).unwrap()).collect()
+    queue.bodies().iter().map(|body| Notifications::of_text(body).unwrap()).collect()
 }
 
 fn relay(test: &TestApp, queue: &str) -> App {
@@ -70,7 +70,7 @@ async fn enqueue_all(test: &TestApp, at: Timestamp) -> Vec<Notification> {
         notification(test, "e-unknown", unknown, at),
     ];
     for notification in &notifications {
-        Notices::new(test.table()).enqueue(notification).await.unwrap();
+        Notifications::new(test.table()).enqueue(notification).await.unwrap();
     }
     notifications
 }
@@ -103,7 +103,7 @@ fn wire(value: &AttributeValue) -> Value {
 
 async fn waiting(test: &TestApp) -> Vec<Notification> {
     let long_after = now() + SWEEP_AFTER + SWEEP_AFTER;
-    Notices::new(test.table()).overdue(long_after).await.unwrap()
+    Notifications::new(test.table()).overdue(long_after).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +141,11 @@ async fn a_queue_that_is_down_fails_the_invocation_and_the_item_stays_for_the_sw
     let failed = handle(&relay(&test, NO_SERVICE), event(records)).await.unwrap_err();
     assert_eq!((failed.failed, failed.all), (5, 5));
     assert_eq!(waiting(&test).await, notifications);
-    assert_eq!(Notices::new(test.table()).overdue(now()).await.unwrap(), [], "not before the sweep is due");
+    assert_eq!(
+        Notifications::new(test.table()).overdue(now()).await.unwrap(),
+        [],
+        "not before the sweep is due"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

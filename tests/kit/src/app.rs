@@ -8,7 +8,7 @@ use shared_aws::{
     messaging::{Acceptance, Accepted, Guard, Messages, Outbox, OutboxEntry, Sends},
     registration::Registrations,
     table::Table,
-    team::{Members, Teams},
+    team::{Members, TeamMembers, Teams},
 };
 use shared_domain::{
     contact::Contact,
@@ -16,6 +16,8 @@ use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
     inbox::Inbox,
     keys::ConversationKey,
+    keys::InboxKey,
+    keys::TeamKey,
     lock::LockPolicy,
     membership::{Role, TeamRole},
     message::Message,
@@ -84,7 +86,10 @@ impl TestApp {
             messaging_service: Some(service),
             ..Registration::default()
         };
-        app.registrations().put(&organization, &back.id, &approved).await.unwrap();
+        app.registrations()
+            .put(TeamKey { organization: &organization, team: &back.id }, &approved)
+            .await
+            .unwrap();
         app.add_user(&organization, &User { owner: true, ..build::user("olga") }, &[]).await;
         for (user, team, role) in [
             ("ada", "team_1", Role::Admin),
@@ -131,19 +136,22 @@ impl TestApp {
         members.put_user(organization, user).await.unwrap();
         for (team, role) in roles {
             let role = TeamRole { team: build::team_id(team), role: *role };
-            members.put_role(organization, user, &role).await.unwrap();
+            TeamMembers::new(self.table()).put_role(organization, user, &role).await.unwrap();
         }
     }
 
     /// Makes a user a member of an inbox.
     pub async fn add_member(&self, inbox: &Inbox, user: &UserRef) {
         let membership = build::membership(inbox, user);
-        Members::new(self.table()).add(&inbox.organization, &membership).await.unwrap();
+        Members::new(self.table()).put(&inbox.organization, &membership).await.unwrap();
     }
 
     /// Adds a contact to the team's list.
     pub async fn add_contact(&self, contact: &Contact) {
-        Contacts::new(self.table()).put(self.organization(), &self.team.id, contact).await.unwrap();
+        Contacts::new(self.table())
+            .put(TeamKey { organization: self.organization(), team: &self.team.id }, contact)
+            .await
+            .unwrap();
     }
 
     /// Returns the table through a new client, as another host would have it.
@@ -185,7 +193,7 @@ impl TestApp {
     /// Returns up to 100 messages of the conversation with the contact, newest first.
     pub async fn history(&self) -> Vec<Message> {
         let messages = Messages::new(self.table());
-        messages.history(self.organization(), &self.conversation_id(), 100, None).await.unwrap().messages
+        messages.history(self.organization(), &self.conversation_id(), 100, None).await.unwrap().items
     }
 
     /// Returns a stored message.
@@ -227,20 +235,30 @@ impl TestApp {
     /// Returns an inbox of `org_1` by its id.
     pub async fn find_inbox(&self, id: &str) -> Option<Inbox> {
         let id = build::inbox_id(id);
-        Inboxes::new(self.table()).get(&build::organization_id("org_1"), &id).await.unwrap()
+        Inboxes::new(self.table())
+            .get(InboxKey { organization: &build::organization_id("org_1"), inbox: &id })
+            .await
+            .unwrap()
     }
 
     /// Returns the registration status of a team of `org_1`.
     pub async fn registration_status(&self, team: &str) -> RegistrationStatus {
         let organization = build::organization_id("org_1");
-        let team = Teams::new(self.table()).get(&organization, &build::team_id(team)).await.unwrap();
+        let team = Teams::new(self.table())
+            .get(TeamKey { organization: &organization, team: &build::team_id(team) })
+            .await
+            .unwrap();
         team.unwrap().registration
     }
 
     /// Returns the messaging service of a team of `org_1` at the carrier.
     pub async fn messaging_service(&self, team: &str) -> String {
         let organization = build::organization_id("org_1");
-        let registration = self.registrations().get(&organization, &build::team_id(team)).await.unwrap();
+        let registration = self
+            .registrations()
+            .get(TeamKey { organization: &organization, team: &build::team_id(team) })
+            .await
+            .unwrap();
         registration.messaging_service.unwrap()
     }
 

@@ -33,6 +33,7 @@ use shared_aws::{
 use shared_carriers::twilio::Verifier;
 use shared_domain::{
     inbox::Inbox,
+    keys::TeamKey,
     lock::LockPolicy,
     membership::Role,
     opt_out::KeywordReplies,
@@ -171,7 +172,10 @@ impl Api {
                 messaging_service: (team.id.as_str() == "team_2").then(|| SERVICE.into()),
                 ..Registration::default()
             };
-            Registrations::new(app.table()).put(&organization, &team.id, &registration).await.unwrap();
+            Registrations::new(app.table())
+                .put(TeamKey { organization: &organization, team: &team.id }, &registration)
+                .await
+                .unwrap();
             app.add_user(&organization, &owner, &[(team.id.as_str(), Role::Admin)]).await;
             let inbox = Inbox {
                 id: build::inbox_id(inbox),

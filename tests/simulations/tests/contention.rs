@@ -226,8 +226,8 @@ async fn stored(contest: &Contest) -> BTreeSet<String> {
         loop {
             let id = contest.inbox.conversation(contact);
             let page =
-                messages.history(contest.inbox.organization(), &id, 100, before.as_ref()).await.unwrap();
-            all.extend(page.messages.iter().map(|message| message.id.to_string()));
+                messages.history(contest.inbox.organization(), &id, 100, before.as_deref()).await.unwrap();
+            all.extend(page.items.iter().map(|message| message.id.to_string()));
             before = page.next;
             if before.is_none() {
                 break;

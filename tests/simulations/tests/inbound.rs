@@ -14,7 +14,7 @@ use shared_aws::{
     inbox::Inboxes,
     messaging::Messages,
 };
-use shared_domain::{opt_out::KeywordReplies, phone::PhoneNumber, time::Timestamp};
+use shared_domain::{keys::InboxKey, opt_out::KeywordReplies, phone::PhoneNumber, time::Timestamp};
 use test_kit::{
     build::INBOX_NUMBER,
     carrier::ACCOUNT,
@@ -127,8 +127,8 @@ async fn stored(inbox: &TestInbox) -> BTreeMap<String, usize> {
         let mut before = None;
         loop {
             let id = inbox.conversation(contact);
-            let page = messages.history(inbox.organization(), &id, 100, before.as_ref()).await.unwrap();
-            for message in page.messages {
+            let page = messages.history(inbox.organization(), &id, 100, before.as_deref()).await.unwrap();
+            for message in page.items {
                 *counts.entry(message.text).or_insert(0) += 1;
             }
             before = page.next;
@@ -148,7 +148,7 @@ async fn check_conversations(inbox: &TestInbox) -> u64 {
         let id = inbox.conversation(contact);
         let Some(conversation) = conversations.get(inbox.key(&id)).await.unwrap() else { continue };
         let newest =
-            messages.history(inbox.organization(), &id, 1, None).await.unwrap().messages.pop().unwrap().id;
+            messages.history(inbox.organization(), &id, 1, None).await.unwrap().items.pop().unwrap().id;
         assert_eq!(conversation.last_message.id, newest);
         assert_eq!((conversation.last_inbound, conversation.read), (Some(newest), false));
         count += 1;
@@ -163,8 +163,11 @@ async fn unread_after_recount(inbox: &TestInbox) -> u64 {
     let ids = [inbox.inbox().id.clone()];
     let (inboxes, _) = Inboxes::new(inbox.table()).with_teams(organization, &ids, &[]).await.unwrap();
     let later = START + Duration::from_hours(1);
-    assert!(inboxes[0].1.wants_recount(later));
-    Unread::new(inbox.table()).recount(organization, &ids[0], inboxes[0].1, later).await.unwrap();
+    assert!(inboxes[0].1.needs_recount(later));
+    Unread::new(inbox.table())
+        .recount(InboxKey { organization, inbox: &ids[0] }, inboxes[0].1, later)
+        .await
+        .unwrap();
     let (inboxes, _) = Inboxes::new(inbox.table()).with_teams(organization, &ids, &[]).await.unwrap();
     inboxes[0].1.unread()
 }

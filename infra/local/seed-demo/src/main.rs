@@ -8,13 +8,13 @@ use clap::Parser;
 use serde::Serialize;
 use shared_aws::{
     clients::Aws,
-    contact::{ContactBook, ContactEntry},
+    contact::{ContactEntry, Contacts},
     conversation::{ConversationUpdate, Conversations},
     inbox::Inboxes,
     messaging::{Inbound, InboundText},
     registration::Registrations,
     table::{StoreError, Table},
-    team::{Members, Teams},
+    team::{Members, TeamMembers, Teams},
 };
 use shared_carriers::twilio::{CampaignDetails, Client, Credentials, Purchase};
 use shared_domain::{
@@ -22,6 +22,8 @@ use shared_domain::{
     conversation::Folder,
     ids::{ContactId, ConversationId, InboxId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
+    keys::InboxKey,
+    keys::TeamKey,
     membership::{Membership, Role, TeamRole},
     phone::PhoneNumber,
     registration::{Registration, RegistrationStatus, StepSource, TimelineStep},
@@ -115,9 +117,10 @@ type Failure = Box<dyn std::error::Error>;
 
 struct Seed {
     members: Members,
+    team_members: TeamMembers,
     inboxes: Inboxes,
     teams: Teams,
-    contacts: ContactBook,
+    contacts: Contacts,
     conversations: Conversations,
     inbound: Inbound,
     registrations: Registrations,
@@ -171,9 +174,10 @@ async fn main() -> Result<(), Failure> {
     let table = Table::of(&Aws::loopback(options.endpoint_url.as_str()), options.table.as_str());
     let mut seed = Seed {
         members: Members::new(table.clone()),
+        team_members: TeamMembers::new(table.clone()),
         inboxes: Inboxes::new(table.clone()),
         teams: Teams::new(table.clone()),
-        contacts: ContactBook::new(table.clone()),
+        contacts: Contacts::new(table.clone()),
         conversations: Conversations::new(table.clone()),
         inbound: Inbound::new(table.clone()),
         registrations: Registrations::new(table),
@@ -259,7 +263,7 @@ impl Seed {
             registration.messaging_service = Some(service.sid);
             registration.campaign = Some(campaign.sid);
         }
-        self.registrations.put(organization, team, &registration).await?;
+        self.registrations.put(TeamKey { organization, team }, &registration).await?;
         let step = TimelineStep {
             id: "demo".into(),
             status: RegistrationStatus::Approved,
@@ -269,7 +273,7 @@ impl Seed {
             detail: Some("Demo data: created as approved.".into()),
             by: None,
         };
-        Ok(self.registrations.record_event(organization, team, &step).await?)
+        Ok(self.registrations.record_event(TeamKey { organization, team }, &step).await?)
     }
 
     async fn add_team(
@@ -289,7 +293,7 @@ impl Seed {
             };
             let role = TeamRole { team: team.id.clone(), role: planned.role };
             self.members.put_user(organization, &user).await?;
-            self.members.put_role(organization, &user, &role).await?;
+            self.team_members.put_role(organization, &user, &role).await?;
             people.push(UserRef { id: user.id.clone(), name: user.name.clone() });
             self.output.users.push(UserOutput {
                 id: user.id.to_string(),
@@ -312,7 +316,7 @@ impl Seed {
                 team: inbox.team.clone(),
                 user: user.clone(),
             };
-            self.members.add(&inbox.organization, &member).await?;
+            self.members.put(&inbox.organization, &member).await?;
         }
         self.output.inboxes.push(InboxOutput {
             inbox_id: inbox.id.to_string(),
@@ -353,7 +357,7 @@ impl Seed {
                 inbox: false,
             });
             let entry = ContactEntry { contact, custom: BTreeMap::new(), version: 1 };
-            self.contacts.write(organization, team, None, &entry, None).await?;
+            self.contacts.write(TeamKey { organization, team }, None, &entry, None).await?;
         }
         Ok(())
     }
@@ -383,7 +387,7 @@ impl Seed {
         let change = ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) };
         let (organization, now) = (&inbox.organization, clock::now());
         self.conversations
-            .change_many(organization, &inbox.id, &[conversation], change, now)
+            .change_many(InboxKey { organization, inbox: &inbox.id }, &[conversation], change, now)
             .await
             .map(|_| ())
     }

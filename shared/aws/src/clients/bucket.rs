@@ -111,9 +111,6 @@ impl Bucket {
     }
 
     /// Puts a file, whatever was there.
-    ///
-    /// # Errors
-    /// [`BucketError`].
     pub async fn put(
         &self,
         key: &str,
@@ -125,9 +122,6 @@ impl Bucket {
     }
 
     /// Copies a file within the bucket, if it still is what `etag` says; [`BucketError::Absent`] if it is not.
-    ///
-    /// # Errors
-    /// [`BucketError`].
     pub async fn copy(&self, from: &str, etag: &str, to: &str, now: Timestamp) -> Result<(), BucketError> {
         let source = format!("{}/{}", self.name, utf8_percent_encode(from, KEY));
         let headers = [("x-amz-copy-source", source.as_str()), ("x-amz-copy-source-if-match", etag)];
@@ -138,9 +132,6 @@ impl Bucket {
     }
 
     /// Type and size of a file; `None` when there is none.
-    ///
-    /// # Errors
-    /// [`BucketError`].
     pub async fn head(&self, key: &str, now: Timestamp) -> Result<Option<Head>, BucketError> {
         let answer = match self.call("HEAD", key, &[], Vec::new(), 0, now).await {
             Ok((answer, _)) => answer,
@@ -158,9 +149,6 @@ impl Bucket {
 
     /// At most `length` bytes of a file, from `from` on: fewer at its end, none behind it. A whole file is read by
     /// going on until fewer come than were asked for; its size, which [`Bucket::head`] tells, says so as well.
-    ///
-    /// # Errors
-    /// [`BucketError`].
     pub async fn read(
         &self,
         key: &str,
@@ -180,9 +168,6 @@ impl Bucket {
     }
 
     /// [`Bucket::read`] of a file that still is what `etag` says; [`BucketError::Absent`] if it is not.
-    ///
-    /// # Errors
-    /// [`BucketError`].
     pub async fn read_same(
         &self,
         key: &str,

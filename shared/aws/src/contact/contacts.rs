@@ -1,156 +1,114 @@
-//! Contacts of a team: by id, and by number.
+//! Contacts by id and by number, as messages need them. [`Contacts`] is the one store of contacts; the other files of this
+//! folder add entries with custom fields, batches for imports, copies on conversations, and numbers that contacts give up.
 
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, OrganizationId, TeamId},
+    ids::ContactId,
     inbox::Inbox,
+    keys::TeamKey,
     message::Message,
     notice::{Notification, NotificationKind},
     phone::PhoneNumber,
 };
 
 use crate::{
-    contact::rows::{ContactRow, NumberRow},
+    contact::rows::{ContactPointer, ContactRow},
     notification::rows::NotificationRow,
-    table::{error::StoreError, items::parse_id, keys, requests::Table, transaction::Transaction},
+    table::{error::StoreError, keys, requests::Table, transaction::Transaction},
     team::teams::Teams,
 };
 
-/// Contacts of teams.
+/// The contacts of teams.
 #[derive(Debug, Clone)]
 pub struct Contacts {
-    table: Table,
+    pub(super) table: Table,
 }
 
 impl Contacts {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// One contact: half a read unit.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn get(
-        &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        contact: &ContactId,
-    ) -> Result<Option<Contact>, StoreError> {
-        let row: Option<ContactRow> =
-            self.table.get(keys::contact(organization, team, contact), false).await?;
-        Ok(row.map(ContactRow::contact).transpose()?)
+    /// One contact: half a read unit. [`Contacts::get_entry`] reads consistently and returns the custom fields as well.
+    pub async fn get(&self, team: TeamKey<'_>, contact: &ContactId) -> Result<Option<Contact>, StoreError> {
+        let row: Option<ContactRow> = self.table.get(keys::contact(team, contact), false).await?;
+        Ok(row.map(ContactRow::contact))
     }
 
-    /// The contact of a number; one that nobody entered has an id made of the number, and needs no pointer.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// The contact that is shown for a number. The id of a provisional contact is derived from its number, so it is found
+    /// without a pointer.
     pub async fn by_number(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         number: &PhoneNumber,
     ) -> Result<Option<Contact>, StoreError> {
-        let pointer: Option<NumberRow> =
-            self.table.get(keys::contact_number(organization, team, number), false).await?;
-        let id = match pointer {
-            Some(pointer) => parse_id(&pointer.contact)?,
-            None => ContactId::provisional(team, number),
-        };
-        let contact = self.get(organization, team, &id).await?;
+        let pointer: Option<ContactPointer> =
+            self.table.get(keys::contact_number(team, number), false).await?;
+        let id = pointer.map_or_else(|| ContactId::provisional(team.team, number), |pointer| pointer.contact);
+        let contact = self.get(team, &id).await?;
         Ok(contact.filter(|contact| contact.number == *number))
     }
 
-    /// The contact of a number, made provisional when nobody knows it: 1 write unit when made. Idempotent by the id,
-    /// which is made of team and number.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// The contact that is shown for a number. Creates a provisional contact if there is none: 1 write unit. Idempotent,
+    /// because the id is derived from team and number.
     pub async fn by_number_or_provisional(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         number: &PhoneNumber,
     ) -> Result<Contact, StoreError> {
-        if let Some(known) = self.by_number(organization, team, number).await? {
-            return Ok(known);
+        match self.by_number(team, number).await? {
+            Some(known) => Ok(known),
+            None => self.create_provisional(team, number, None).await,
         }
-        self.provisional(organization, team, number, None).await
     }
 
-    /// The contact of a number that texted in, made provisional when nobody knows it: 1 write unit when made, 4 with the
-    /// notice where the team wants one. Contact and notice are one transaction, so there is one notice for each contact
-    /// made this way, wherever a host dies: before it, and the text that comes again makes both; after it, and the contact
-    /// is known. The notice bears the text's id, and who was told is kept under that.
+    /// The contact of an inbound message. Creates a provisional contact if the number is unknown: 1 write unit, or 4 with
+    /// the notification that the team may want.
     ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn of_text(&self, inbox: &Inbox, text: &Message) -> Result<Contact, StoreError> {
-        let (organization, team, number) = (&inbox.organization, &inbox.team, &text.contact_number);
-        if let Some(known) = self.by_number(organization, team, number).await? {
+    /// Contact and notification are one transaction, so each new contact causes one notification: if the process stops
+    /// before it, a redelivery creates both; if it stops after it, the contact is known. The notification has an id derived
+    /// from the message, under which its recipients are claimed.
+    pub async fn of_inbound(&self, inbox: &Inbox, message: &Message) -> Result<Contact, StoreError> {
+        let (team, number) = (inbox.team_key(), &message.contact_number);
+        if let Some(known) = self.by_number(team, number).await? {
             return Ok(known);
         }
-        let contact = ContactId::provisional(team, number);
+        let contact = ContactId::provisional(team.team, number);
         let subject = NotificationKind::UnknownContact { contact, inbox: inbox.id.clone() };
-        let wanted = Teams::new(self.table.clone()).wants(organization, team, &subject).await?;
-        let notice = Notification {
-            id: format!("unknown-contact-{}", text.id),
-            organization: organization.clone(),
-            team: team.clone(),
+        let wanted = Teams::new(self.table.clone()).wants_notification(team, &subject).await?;
+        let notification = Notification {
+            id: format!("unknown-contact-{}", message.id),
+            organization: inbox.organization.clone(),
+            team: inbox.team.clone(),
             subject,
-            at: text.created_at,
+            at: message.created_at,
             admins: Vec::new(),
         };
-        self.provisional(organization, team, number, wanted.then_some(&notice)).await
+        self.create_provisional(team, number, wanted.then_some(&notification)).await
     }
 
-    /// Makes a contact, and leaves a notice with it; nothing of both when somebody else has made it meanwhile.
-    async fn provisional(
+    /// Creates a contact with a notification. Writes neither if another request created the contact in the meantime.
+    async fn create_provisional(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         number: &PhoneNumber,
-        notice: Option<&Notification>,
+        notification: Option<&Notification>,
     ) -> Result<Contact, StoreError> {
-        let contact = Contact::provisional(team, number);
-        let key = keys::contact(organization, team, &contact.id);
-        if let Some(notice) = notice {
+        let contact = Contact::provisional(team.team, number);
+        let key = keys::contact(team, &contact.id);
+        if let Some(notification) = notification {
             let mut transaction = Transaction::new(&self.table);
             transaction.put_new(key, &ContactRow::of(&contact))?;
-            transaction.put(keys::notice(&notice.id), &NotificationRow::of(notice))?;
+            transaction.put(keys::notification(&notification.id), &NotificationRow::of(notification))?;
             return transaction.commit().await.map(|_| contact);
         }
-        self.table.put_new(key, &ContactRow::of(&contact)).await.map(|()| contact)
+        self.table.put_new(key, &ContactRow::of(&contact)).await.map(|_| contact)
     }
 
-    /// Points a number that no contact has at the stranger whom it would be, so that it is known as one that was met.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn remember(
-        &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        number: &PhoneNumber,
-    ) -> Result<(), StoreError> {
-        let pointer = NumberRow { contact: ContactId::provisional(team, number).to_string() };
-        self.table.put_new(keys::contact_number(organization, team, number), &pointer).await
-    }
-
-    /// Writes a contact and points its number at it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn put(
-        &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        contact: &Contact,
-    ) -> Result<(), StoreError> {
-        self.table.put(keys::contact(organization, team, &contact.id), &ContactRow::of(contact)).await?;
-        let pointer = NumberRow { contact: contact.id.to_string() };
-        self.table.put(keys::contact_number(organization, team, &contact.number), &pointer).await
+    /// Writes a contact and points its number at it, for seeds and tests.
+    pub async fn put(&self, team: TeamKey<'_>, contact: &Contact) -> Result<(), StoreError> {
+        self.table.put(keys::contact(team, &contact.id), &ContactRow::of(contact)).await?;
+        let pointer = ContactPointer { contact: contact.id.clone() };
+        self.table.put(keys::contact_number(team, &contact.number), &pointer).await
     }
 }

@@ -1,69 +1,43 @@
-//! What becomes of a number that its contact leaves, for another number or for good: whoever else has it is shown on its
-//! conversations, and otherwise it is a stranger's again, who stays opted out or blocked. A number with conversations is
-//! remembered: imports look for conversations only where a number was met.
+//! Numbers that a contact gives up, for another number or because it is removed.
+//!
+//! If another contact has the number, conversations show that contact. Otherwise the number is unknown again, but it stays
+//! opted out or blocked. A number with conversations keeps a pointer, because imports look for conversations only of
+//! numbers that have one.
 
 use std::collections::BTreeMap;
 
-use shared_domain::{
-    contact::Contact,
-    ids::{ContactId, OrganizationId, TeamId},
-    phone::PhoneNumber,
-};
+use shared_domain::{contact::Contact, ids::ContactId, keys::TeamKey, phone::PhoneNumber};
 
 use crate::{
-    contact::{
-        contact_book::{ContactBook, ContactEntry},
-        contact_copies::ContactCopies,
-        contacts::Contacts,
-    },
-    table::{error::StoreError, requests::Table},
+    contact::{contacts::Contacts, entries::ContactEntry, rows::ContactPointer},
+    table::{error::StoreError, keys},
 };
 
-/// Numbers that were left.
-#[derive(Debug, Clone)]
-pub struct FormerNumbers {
-    contacts: Contacts,
-    book: ContactBook,
-    copies: ContactCopies,
-}
-
-impl FormerNumbers {
-    /// In this table.
-    pub fn new(table: Table) -> Self {
-        Self {
-            contacts: Contacts::new(table.clone()),
-            book: ContactBook::new(table.clone()),
-            copies: ContactCopies::new(table),
-        }
-    }
-
-    /// Settles a number that `contact` had and has no more. Idempotent.
-    ///
-    /// # Errors
-    /// [`StoreError`]; asking again settles it.
-    pub async fn release(
+impl Contacts {
+    /// Releases a number that `contact` had. Idempotent; after an error, repeating the call completes it.
+    pub async fn release_number(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         contact: &ContactId,
         number: &PhoneNumber,
         (opted_out, blocked): (bool, bool),
     ) -> Result<(), StoreError> {
-        let other = self.contacts.by_number(organization, team, number).await?;
-        let now_shown = match other {
+        let other = self.by_number(team, number).await?;
+        let shown = match other {
             Some(other) if other.id != *contact => other,
             _ => {
-                let stranger = Contact { opted_out, blocked, ..Contact::provisional(team, number) };
+                let provisional = Contact { opted_out, blocked, ..Contact::provisional(team.team, number) };
                 if opted_out || blocked {
-                    let entry =
-                        ContactEntry { contact: stranger.clone(), custom: BTreeMap::new(), version: 1 };
-                    self.book.write(organization, team, None, &entry, None).await?;
+                    let custom = BTreeMap::new();
+                    let entry = ContactEntry { contact: provisional.clone(), custom, version: 1 };
+                    self.write(team, None, &entry, None).await?;
                 }
-                stranger
+                provisional
             }
         };
-        if self.copies.sync_copies(organization, team, &now_shown).await? > 0 {
-            self.contacts.remember(organization, team, number).await?;
+        if self.sync_copies(team, &shown).await? > 0 {
+            let pointer = ContactPointer { contact: ContactId::provisional(team.team, number) };
+            let _ = self.table.put_new(keys::contact_number(team, number), &pointer).await?;
         }
         Ok(())
     }

@@ -1,18 +1,12 @@
 //! Stored contacts.
 
 use serde::{Deserialize, Serialize};
-use shared_domain::{contact::Contact, ids, phone::PhoneNumber};
+use shared_domain::{contact::Contact, ids::ContactId, phone::PhoneNumber, user::UserRef};
 
-use crate::table::items::{PersonRow, RowError, id};
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct NumberRow {
-    pub contact: String,
-}
-
+/// A contact, as an item of its own and as the copy on its conversations.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ContactRow {
-    pub id: String,
+    pub id: ContactId,
     #[serde(rename = "ext", skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
     #[serde(rename = "first", skip_serializing_if = "Option::is_none")]
@@ -21,7 +15,7 @@ pub(crate) struct ContactRow {
     pub last_name: Option<String>,
     pub number: PhoneNumber,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub assigned: Option<PersonRow>,
+    pub assigned: Option<UserRef>,
     #[serde(rename = "out", default, skip_serializing_if = "std::ops::Not::not")]
     pub opted_out: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -32,30 +26,38 @@ pub(crate) struct ContactRow {
 
 impl ContactRow {
     pub(crate) fn of(contact: &Contact) -> Self {
-        Self {
-            id: contact.id.to_string(),
-            external_id: contact.external_id.clone(),
-            first_name: contact.first_name.clone(),
-            last_name: contact.last_name.clone(),
-            number: contact.number.clone(),
-            assigned: contact.assigned.as_ref().map(PersonRow::of),
-            opted_out: contact.opted_out,
-            blocked: contact.blocked,
-            provisional: contact.provisional,
-        }
+        let Contact {
+            id,
+            external_id,
+            first_name,
+            last_name,
+            number,
+            assigned,
+            opted_out,
+            blocked,
+            provisional,
+        } = contact.clone();
+        Self { id, external_id, first_name, last_name, number, assigned, opted_out, blocked, provisional }
     }
 
-    pub(crate) fn contact(self) -> Result<Contact, RowError> {
-        Ok(Contact {
-            id: id::<ids::Contact>(&self.id)?,
-            external_id: self.external_id,
-            first_name: self.first_name,
-            last_name: self.last_name,
-            number: self.number,
-            assigned: self.assigned.map(PersonRow::person).transpose()?,
-            opted_out: self.opted_out,
-            blocked: self.blocked,
-            provisional: self.provisional,
-        })
+    pub(crate) fn contact(self) -> Contact {
+        let Self {
+            id,
+            external_id,
+            first_name,
+            last_name,
+            number,
+            assigned,
+            opted_out,
+            blocked,
+            provisional,
+        } = self;
+        Contact { id, external_id, first_name, last_name, number, assigned, opted_out, blocked, provisional }
     }
+}
+
+/// Points at a contact: from a number, from the customer's own id, or from a name.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ContactPointer {
+    pub contact: ContactId,
 }

@@ -1,14 +1,11 @@
-//! Conversations: one or several, folder and read state by hand. [`lists`] has the lists.
+//! Conversations: reading them, and moving or marking them by hand.
 
-use aws_sdk_dynamodb::{
-    operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use futures_util::StreamExt;
 use shared_domain::{
     conversation::{Conversation, Folder},
-    ids::{ConversationId, InboxId, MessageId, OrganizationId},
-    keys::ConversationKey,
+    ids::{ConversationId, MessageId, OrganizationId},
+    keys::{ConversationKey, InboxKey},
     time::Timestamp,
 };
 
@@ -16,69 +13,60 @@ use crate::{
     conversation::{rows::ConversationRow, unread::Unread},
     table::{
         error::StoreError,
-        item::{Item, text},
+        item::{Item, from_item, text},
         keys,
-        requests::Table,
+        requests::{Conditional, EXISTS, Table},
     },
 };
 
-/// How many of many are changed at the same time.
-const AT_A_TIME: usize = 8;
+/// Concurrent changes of [`Conversations::change_many`].
+const MAX_CONCURRENT_CHANGES: usize = 8;
+/// Attempts of a change while other writes move the conversation.
+const CHANGE_ATTEMPTS: usize = 4;
 
-/// Conversations of inboxes.
+/// The conversations of inboxes.
 #[derive(Debug, Clone)]
 pub struct Conversations {
     pub(super) table: Table,
     unread: Unread,
 }
 
-/// What to change by hand; what is absent stays.
+/// What a user changes by hand. `None` leaves it as it is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConversationUpdate {
-    /// Where it is listed.
     pub folder: Option<Folder>,
-    /// Read or unread.
     pub read: Option<bool>,
 }
 
 impl Conversations {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { unread: Unread::new(table.clone()), table }
     }
 
     /// One conversation with its lock: 1 read unit.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn get(&self, thread: ConversationKey<'_>) -> Result<Option<Conversation>, StoreError> {
-        let key = keys::conversation(thread.organization, thread.inbox, thread.conversation);
-        let row: Option<ConversationRow> = self.table.get(key, true).await?;
-        Ok(row.map(ConversationRow::conversation).transpose()?)
+    pub async fn get(&self, key: ConversationKey<'_>) -> Result<Option<Conversation>, StoreError> {
+        let row: Option<ConversationRow> = self.table.get(keys::conversation(key), true).await?;
+        row.map(ConversationRow::conversation).transpose()
     }
 
-    /// Several conversations with their locks in one request, in no order; those that are not there are left out.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn several(
+    /// Several conversations with their locks in one request, in no order. Leaves out those that are not there.
+    pub async fn get_many(
         &self,
-        organization: &OrganizationId,
-        inbox: &InboxId,
+        inbox: InboxKey<'_>,
         conversations: &[ConversationId],
     ) -> Result<Vec<Conversation>, StoreError> {
-        let keys = conversations.iter().map(|one| keys::conversation(organization, inbox, one)).collect();
+        let keys = conversations.iter().map(|id| keys::conversation(inbox.conversation(id))).collect();
         let rows: Vec<ConversationRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
-        Ok(rows.into_iter().map(ConversationRow::conversation).collect::<Result<_, _>>()?)
+        rows.into_iter().map(ConversationRow::conversation).collect()
     }
 
-    /// Moves or marks by hand: 1 write unit and those of each list that shows it (an entry that moves costs 2), and 1 for
-    /// the inbox's counter where the conversation was not marked so before. `seen` is the conversation as the caller has
-    /// it: a move keeps its time, so it holds only while nothing else moved it, and is tried anew otherwise. `None` when it
-    /// is not there.
+    /// Moves or marks a conversation. `None` if it is not there.
     ///
-    /// # Errors
-    /// [`StoreError`].
+    /// `seen` is the conversation as the caller read it. A move keeps the time of the last activity, so it is retried if
+    /// another write moved the conversation in between.
+    ///
+    /// Costs 1 write unit, 1 or 2 for each list that shows the conversation (2 if its entry moves), and 1 for the
+    /// inbox's counter if the read state changes.
     pub async fn change(
         &self,
         organization: &OrganizationId,
@@ -87,50 +75,50 @@ impl Conversations {
         now: Timestamp,
     ) -> Result<Option<Conversation>, StoreError> {
         let inbox = seen.inbox.clone();
-        let Some(settled) = self.settle(organization, seen, change).await? else { return Ok(None) };
-        if settled.more_unread != 0 {
-            self.unread.count(organization, &inbox, settled.more_unread, now).await?;
+        let inbox = InboxKey { organization, inbox: &inbox };
+        let Some(changed) = self.change_uncounted(inbox, seen, change).await? else { return Ok(None) };
+        if changed.unread_delta != 0 {
+            self.unread.add(inbox, changed.unread_delta, now).await?;
         }
-        Ok(Some(settled.conversation))
+        Ok(Some(changed.conversation))
     }
 
-    /// The same for many of an inbox, some at a time, and one count for all. Gives those that are there, in no order.
+    /// Moves or marks many conversations of an inbox and updates its counter once. Returns those that are there, in no
+    /// order.
     ///
-    /// # Errors
-    /// [`StoreError`], after all were tried; asking again changes the rest.
+    /// Errors after every change was tried; repeating the call makes the changes that failed.
     pub async fn change_many(
         &self,
-        organization: &OrganizationId,
-        inbox: &InboxId,
+        inbox: InboxKey<'_>,
         conversations: &[ConversationId],
         change: ConversationUpdate,
         now: Timestamp,
     ) -> Result<Vec<Conversation>, StoreError> {
-        let found = self.several(organization, inbox, conversations).await?;
-        let changes = found.into_iter().map(|seen| self.settle(organization, seen, change));
-        let done: Vec<_> = futures_util::stream::iter(changes).buffer_unordered(AT_A_TIME).collect().await;
-        let more_unread: i64 = done.iter().flatten().flatten().map(|settled| settled.more_unread).sum();
-        if more_unread != 0 {
-            self.unread.count(organization, inbox, more_unread, now).await?;
+        let found = self.get_many(inbox, conversations).await?;
+        let changes = found.into_iter().map(|seen| self.change_uncounted(inbox, seen, change));
+        let results: Vec<_> =
+            futures_util::stream::iter(changes).buffer_unordered(MAX_CONCURRENT_CHANGES).collect().await;
+        let delta: i64 = results.iter().flatten().flatten().map(|changed| changed.unread_delta).sum();
+        if delta != 0 {
+            self.unread.add(inbox, delta, now).await?;
         }
-        let settled = done.into_iter().filter_map(Result::transpose);
-        settled.map(|settled| Ok(settled?.conversation)).collect()
+        results.into_iter().filter_map(Result::transpose).map(|changed| Ok(changed?.conversation)).collect()
     }
 
-    /// Tries a change until nothing moves in between, and counts nothing.
-    async fn settle(
+    /// Makes a change without updating the inbox's counter.
+    async fn change_uncounted(
         &self,
-        organization: &OrganizationId,
+        inbox: InboxKey<'_>,
         mut seen: Conversation,
         change: ConversationUpdate,
-    ) -> Result<Option<Settled>, StoreError> {
-        let (inbox, id) = (seen.inbox.clone(), seen.id.clone());
-        let thread = ConversationKey { organization, inbox: &inbox, conversation: &id };
-        for _ in 0..4 {
-            match self.try_change(thread, &seen, change).await? {
-                Tried::Done(before) => return Ok(Some(Settled::of(*before, change))),
-                Tried::Moved(moved) => seen = *moved,
-                Tried::Absent => return Ok(None),
+    ) -> Result<Option<Changed>, StoreError> {
+        let id = seen.id.clone();
+        let key = inbox.conversation(&id);
+        for _ in 0..CHANGE_ATTEMPTS {
+            match self.try_change(key, &seen, change).await? {
+                Attempt::Done(before) => return Ok(Some(Changed::new(*before, change))),
+                Attempt::Moved(moved) => seen = *moved,
+                Attempt::Absent => return Ok(None),
             }
         }
         Err(StoreError::Unavailable("the conversation kept moving".into()))
@@ -138,12 +126,12 @@ impl Conversations {
 
     async fn try_change(
         &self,
-        thread: ConversationKey<'_>,
+        key: ConversationKey<'_>,
         seen: &Conversation,
         change: ConversationUpdate,
-    ) -> Result<Tried, StoreError> {
+    ) -> Result<Attempt, StoreError> {
         let (mut set, mut remove) = (Vec::new(), "");
-        let mut condition = "attribute_exists(pk)";
+        let mut condition = EXISTS;
         let mut values = Item::new();
         if let Some(folder) = change.folder {
             let place = |folder| text(keys::place(folder, seen.last_activity_at, &seen.id));
@@ -161,102 +149,77 @@ impl Conversations {
             }
         }
         if set.is_empty() {
-            let found = self.get(thread).await?;
-            return Ok(found.map_or(Tried::Absent, |found| Tried::Done(Box::new(found))));
+            let found = self.get(key).await?;
+            return Ok(found.map_or(Attempt::Absent, |found| Attempt::Done(Box::new(found))));
         }
-        let updated = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(
-                keys::conversation(thread.organization, thread.inbox, thread.conversation).into_item(),
-            ))
-            .update_expression(format!("SET {}{remove}", set.join(", ")))
-            .condition_expression(condition)
-            .set_expression_attribute_names(
-                change.read.map(|_| [("#read".to_owned(), "read".to_owned())].into()),
-            )
-            .set_expression_attribute_values(Some(values))
-            .return_values(ReturnValue::AllOld)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match updated {
-            Ok(updated) => Ok(Tried::Done(conversation(updated.attributes.unwrap_or_default())?)),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
-                    Some(item) => Ok(Tried::Moved(conversation(item.clone())?)),
-                    None => Ok(Tried::Absent),
-                },
-                _ => Err(error.into()),
-            },
-        }
+        let names = change.read.map(|_| [("#read".to_owned(), "read".to_owned())].into());
+        let updated = self.table.update_if(keys::conversation(key), |update| {
+            update
+                .update_expression(format!("SET {}{remove}", set.join(", ")))
+                .condition_expression(condition)
+                .set_expression_attribute_names(names)
+                .set_expression_attribute_values(Some(values))
+                .return_values(ReturnValue::AllOld)
+        });
+        Ok(match updated.await? {
+            Conditional::Done(before) => Attempt::Done(conversation(before)?),
+            Conditional::Failed(Some(current)) => Attempt::Moved(conversation(current)?),
+            Conditional::Failed(None) => Attempt::Absent,
+        })
     }
 
-    /// Says in the thread whether our newest text (`message`) failed, or arrived after all: 1 write unit and 1 for each list.
-    /// Nothing happens when a newer text of ours stands there. What arrived never fails again, so that of two reports at once,
-    /// and of a request that was stuck on its way, none takes the thread back.
+    /// Shows in the lists whether the newest outbound message (`message`) failed or was delivered: 1 write unit and 1 for
+    /// each list.
     ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Does nothing if a newer outbound message is in the conversation. A message that was delivered does not become
+    /// failed again, so reports may come in any order.
     pub async fn mark_delivery(
         &self,
-        thread: ConversationKey<'_>,
+        key: ConversationKey<'_>,
         message: &MessageId,
         failed: bool,
     ) -> Result<(), StoreError> {
-        let key = keys::conversation(thread.organization, thread.inbox, thread.conversation);
-        let update = self.table.client.update_item().table_name(&self.table.name);
-        let mut request =
-            update.set_key(Some(key.into_item())).expression_attribute_values(":message", text(message));
-        request = if failed {
-            request
-                .update_expression("SET deliveryFailed = :failed")
-                .condition_expression(
-                    "lastOutbound = :message AND (attribute_not_exists(arrived) OR arrived <> :message)",
-                )
-                .expression_attribute_values(":failed", AttributeValue::Bool(true))
-        } else {
-            request
-                .update_expression("SET arrived = :message REMOVE deliveryFailed")
-                .condition_expression("lastOutbound = :message")
-        };
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(error.into()),
-            },
-        }
+        let updated = self.table.update_if(keys::conversation(key), |update| {
+            let update = update.expression_attribute_values(":message", text(message));
+            if failed {
+                update
+                    .update_expression("SET deliveryFailed = :failed")
+                    .condition_expression(
+                        "lastOutbound = :message AND (attribute_not_exists(arrived) OR arrived <> :message)",
+                    )
+                    .expression_attribute_values(":failed", AttributeValue::Bool(true))
+            } else {
+                update
+                    .update_expression("SET arrived = :message REMOVE deliveryFailed")
+                    .condition_expression("lastOutbound = :message")
+            }
+        });
+        updated.await.map(drop)
     }
 }
 
-/// A change that is done.
-struct Settled {
-    /// As it is now.
+struct Changed {
     conversation: Conversation,
-    /// What it adds to the inbox's counter.
-    more_unread: i64,
+    /// The difference that it makes to the inbox's counter.
+    unread_delta: i64,
 }
 
-impl Settled {
-    fn of(before: Conversation, change: ConversationUpdate) -> Self {
+impl Changed {
+    fn new(before: Conversation, change: ConversationUpdate) -> Self {
         let (read, folder) = (change.read.unwrap_or(before.read), change.folder.unwrap_or(before.folder));
-        let more_unread = i64::from(before.read) - i64::from(read);
-        Self { conversation: Conversation { read, folder, ..before }, more_unread }
+        let unread_delta = i64::from(before.read) - i64::from(read);
+        Self { conversation: Conversation { read, folder, ..before }, unread_delta }
     }
 }
 
-/// How a change by hand went.
-enum Tried {
-    /// The conversation as it was before.
+enum Attempt {
+    /// The change was made. Holds the conversation before it.
     Done(Box<Conversation>),
-    /// The conversation as it is now.
+    /// Another write moved the conversation. Holds it as it is now.
     Moved(Box<Conversation>),
     Absent,
 }
 
 fn conversation(item: Item) -> Result<Box<Conversation>, StoreError> {
-    Ok(Box::new(serde_dynamo::from_item::<_, ConversationRow>(item)?.conversation()?))
+    Ok(Box::new(from_item::<ConversationRow>(item)?.conversation()?))
 }

@@ -1,20 +1,17 @@
-//! Which locks a user holds: one set for each user, of at most so many, so that nobody locks a whole queue and whoever
-//! loses access loses them at once.
+//! The locks that each user holds: one set per user with a maximum size. It limits how many conversations one user can
+//! lock, and it finds the locks of a user who loses access.
 //!
-//! The set is written after the lock itself and beside it. It may name locks that are gone (they ran out, were taken
-//! over, or a process died between the two writes): those are cleared away when the set is full. It lacks a lock only
-//! where a process died between the two writes; that one ends with its lease, since its holder never got a token.
+//! The set is written after the lock, in a write of its own. It may name locks that are gone (they expired, were taken
+//! over, or the process stopped between the two writes); they are removed when the set is full. It lacks a lock only if
+//! the process stopped between the two writes. That lock ends with its lease, because its holder never received a token.
 
 use std::collections::{BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::{
-    operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Deserialize;
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganizationId, UserId},
-    keys::ConversationKey,
+    keys::{ConversationKey, InboxKey},
     lock::Lease,
     time::Timestamp,
 };
@@ -23,28 +20,23 @@ use crate::{
     conversation::rows::ConversationRow,
     table::{
         error::StoreError,
-        item::{Item, number, text},
-        items::parse_id,
+        item::{from_item, number, text},
         keys,
-        requests::Table,
+        requests::{Conditional, Table},
     },
 };
 
-/// A lock by its place.
-type Held = (InboxId, ConversationId);
+type LockedConversation = (InboxId, ConversationId);
 
-/// A lock that a user holds now.
+/// A lock that a user holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldLock {
-    /// Where.
     pub inbox: InboxId,
-    /// In which conversation.
     pub conversation: ConversationId,
-    /// Until when.
     pub lease: Lease,
 }
 
-/// The sets.
+/// The sets of locks, one per user.
 #[derive(Debug, Clone)]
 pub(crate) struct HeldLocks {
     table: Table,
@@ -57,9 +49,11 @@ struct HeldRow {
 }
 
 impl HeldRow {
-    fn locks(&self) -> Result<Vec<Held>, StoreError> {
-        let places = self.held.iter().filter_map(|place| place.split_once('#'));
-        places.map(|(inbox, conversation)| Ok((parse_id(inbox)?, parse_id(conversation)?))).collect()
+    fn conversations(&self) -> Result<Vec<LockedConversation>, StoreError> {
+        let entries = self.held.iter().filter_map(|entry| entry.split_once('#'));
+        entries
+            .map(|(inbox, conversation)| Ok((InboxId::parse(inbox)?, ConversationId::parse(conversation)?)))
+            .collect()
     }
 }
 
@@ -68,92 +62,79 @@ impl HeldLocks {
         Self { table }
     }
 
-    /// Adds a lock: 1 write unit. Gives the live ones of the others when there are `most` of them already; what of them is
-    /// gone is cleared away (a read unit each, and 2 write units).
+    /// Adds a lock to the set: 1 write unit. Returns the user's live locks instead if there are `limit` of them already.
+    /// Locks of a full set that are gone are removed (1 read unit each, and 2 write units).
     pub(crate) async fn add(
         &self,
-        thread: ConversationKey<'_>,
+        key: ConversationKey<'_>,
         user: &UserId,
-        most: usize,
+        limit: usize,
         now: Timestamp,
     ) -> Result<Result<(), Vec<HeldLock>>, StoreError> {
-        let Some(full) = self.try_add(thread, user, most).await? else { return Ok(Ok(())) };
-        let named = full.locks()?;
-        let live = self.live(thread.organization, user, &named, now).await?;
-        if live.len() >= most {
+        let Some(full) = self.try_add(key, user, limit).await? else { return Ok(Ok(())) };
+        let named = full.conversations()?;
+        let live = self.live(key.organization, user, &named, now).await?;
+        if live.len() >= limit {
             return Ok(Err(live));
         }
-        let is_live =
-            |held: &&Held| live.iter().any(|lock| (&lock.inbox, &lock.conversation) == (&held.0, &held.1));
-        let gone: Vec<Held> = named.iter().filter(|held| !is_live(held)).cloned().collect();
-        self.remove(thread.organization, user, &gone).await?;
-        match self.try_add(thread, user, most).await? {
+        let is_live = |named: &&LockedConversation| {
+            live.iter().any(|lock| (&lock.inbox, &lock.conversation) == (&named.0, &named.1))
+        };
+        let gone: Vec<_> = named.iter().filter(|named| !is_live(named)).cloned().collect();
+        self.remove(key.organization, user, &gone).await?;
+        match self.try_add(key, user, limit).await? {
             None => Ok(Ok(())),
             Some(full_again) => {
-                Ok(Err(self.live(thread.organization, user, &full_again.locks()?, now).await?))
+                Ok(Err(self.live(key.organization, user, &full_again.conversations()?, now).await?))
             }
         }
     }
 
-    /// The set that had no room, if it had none.
+    /// Returns the set if it is full.
     async fn try_add(
         &self,
-        thread: ConversationKey<'_>,
+        key: ConversationKey<'_>,
         user: &UserId,
-        most: usize,
+        limit: usize,
     ) -> Result<Option<HeldRow>, StoreError> {
-        let place = keys::held(thread.inbox, thread.conversation);
-        let updated = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::held_locks(thread.organization, user).into_item()))
-            .update_expression("ADD held :added")
-            .condition_expression(
-                "attribute_not_exists(held) OR size(held) < :most OR contains(held, :place)",
-            )
-            .expression_attribute_values(":added", AttributeValue::Ss(vec![place.clone()]))
-            .expression_attribute_values(":place", text(place))
-            .expression_attribute_values(":most", number(most))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match updated {
-            Ok(_) => Ok(None),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(full)) => {
-                    Ok(Some(serde_dynamo::from_item(full.item().cloned().unwrap_or_default())?))
-                }
-                _ => Err(error.into()),
-            },
+        let entry = keys::held(key.inbox, key.conversation);
+        let updated = self.table.update_if(keys::held_locks(key.organization, user), |update| {
+            update
+                .update_expression("ADD held :added")
+                .condition_expression(
+                    "attribute_not_exists(held) OR size(held) < :limit OR contains(held, :entry)",
+                )
+                .expression_attribute_values(":added", AttributeValue::Ss(vec![entry.clone()]))
+                .expression_attribute_values(":entry", text(entry))
+                .expression_attribute_values(":limit", number(limit))
+        });
+        match updated.await? {
+            Conditional::Done(_) => Ok(None),
+            Conditional::Failed(full) => Ok(Some(from_item(full.unwrap_or_default())?)),
         }
     }
 
-    /// Takes locks out of the set: 1 write unit.
+    /// Removes locks from the set: 1 write unit.
     pub(crate) async fn remove(
         &self,
         organization: &OrganizationId,
         user: &UserId,
-        gone: &[Held],
+        gone: &[LockedConversation],
     ) -> Result<(), StoreError> {
         if gone.is_empty() {
             return Ok(());
         }
         let gone = gone.iter().map(|(inbox, conversation)| keys::held(inbox, conversation)).collect();
-        self.table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::held_locks(organization, user).into_item()))
-            .update_expression("DELETE held :gone")
-            .expression_attribute_values(":gone", AttributeValue::Ss(gone))
-            .send()
-            .await?;
-        Ok(())
+        let updated = self.table.update_if(keys::held_locks(organization, user), |update| {
+            update
+                .update_expression("DELETE held :gone")
+                .expression_attribute_values(":gone", AttributeValue::Ss(gone))
+        });
+        updated.await.map(drop)
     }
 
-    /// What the user holds in these inboxes, as the conversations themselves say: 1 read unit for the set and 1 for each.
+    /// The locks that the user holds in these inboxes, as the conversations show them: 1 read unit for the set and 1 for
+    /// each lock.
     pub(crate) async fn of(
         &self,
         organization: &OrganizationId,
@@ -161,7 +142,7 @@ impl HeldLocks {
         inboxes: &[InboxId],
     ) -> Result<Vec<HeldLock>, StoreError> {
         let row: Option<HeldRow> = self.table.get(keys::held_locks(organization, user), true).await?;
-        let mut named = row.unwrap_or_default().locks()?;
+        let mut named = row.unwrap_or_default().conversations()?;
         named.retain(|(inbox, _)| inboxes.contains(inbox));
         self.held(organization, user, &named).await
     }
@@ -170,7 +151,7 @@ impl HeldLocks {
         &self,
         organization: &OrganizationId,
         user: &UserId,
-        named: &[Held],
+        named: &[LockedConversation],
         now: Timestamp,
     ) -> Result<Vec<HeldLock>, StoreError> {
         let mut held = self.held(organization, user, named).await?;
@@ -182,19 +163,20 @@ impl HeldLocks {
         &self,
         organization: &OrganizationId,
         user: &UserId,
-        named: &[Held],
+        named: &[LockedConversation],
     ) -> Result<Vec<HeldLock>, StoreError> {
-        let key = |(inbox, conversation): &Held| keys::conversation(organization, inbox, conversation);
-        let found: Vec<Item> = self.table.batch_get(named.iter().map(key).collect(), true).await?;
+        let key = |(inbox, conversation): &LockedConversation| {
+            keys::conversation(InboxKey { organization, inbox }.conversation(conversation))
+        };
         let mut leases = HashMap::new();
-        for item in found {
-            let row: ConversationRow = serde_dynamo::from_item(item)?;
-            let lease = row.lock()?.lease.filter(|lease| lease.holder.id == *user);
+        for item in self.table.batch_get(named.iter().map(key).collect(), true).await? {
+            let row: ConversationRow = from_item(item)?;
+            let lease = row.lock().lease.filter(|lease| lease.holder.id == *user);
             leases.insert(row.key(), lease);
         }
-        let held = named.iter().filter_map(|held| {
-            let lease = leases.remove(&key(held))??;
-            Some(HeldLock { inbox: held.0.clone(), conversation: held.1.clone(), lease })
+        let held = named.iter().filter_map(|named| {
+            let lease = leases.remove(&key(named))??;
+            Some(HeldLock { inbox: named.0.clone(), conversation: named.1.clone(), lease })
         });
         Ok(held.collect())
     }

@@ -1,102 +1,85 @@
-//! Lists of an inbox: a folder by last activity, all of it or what a filter shows.
+//! The lists of an inbox: the conversations of a folder by last activity, newest first, with an optional filter.
 //!
-//! | asked for | index | filtered |
+//! | list | index | filter expression |
 //! |---|---|---|
 //! | a folder | `inbox-activity` | |
 //! | unread | `inbox-unread` | |
 //! | assigned to a user | `inbox-assigned` | |
-//! | read | `inbox-activity` | by `read` |
-//! | assigned and read | `inbox-assigned` | by `read` |
-//! | assigned and unread, Inbox | `inbox-assigned` | by `read` |
-//! | assigned and unread, Archived, where little is unread | `inbox-unread` | by the assigned user |
+//! | read | `inbox-activity` | `read` |
+//! | assigned and read | `inbox-assigned` | `read` |
+//! | assigned and unread, Inbox | `inbox-assigned` | `read` |
+//! | assigned and unread, Archived (few of these are unread) | `inbox-unread` | the assigned user |
 //!
-//! A page is one query of as many entries as were asked for, so it costs the same however large the inbox is. A filter may
-//! leave it short; only where it leaves nothing, up to three queries more look for something.
+//! A page is one query of as many entries as the caller asked for, so it costs the same however large the inbox is. A
+//! filter expression may leave the page short. Up to three more queries follow only if it leaves the page empty.
 //!
-//! Exact indexes for every combination would be two more: 2 write units for each on every text and every reply, to fill
-//! pages of lists of which most entries fit.
+//! Exact indexes for every combination would be two more, at 2 write units each for every message and reply. The filters
+//! they would serve leave most entries on the page.
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use shared_domain::{
     conversation::{Conversation, Filter, Folder},
-    ids::{InboxId, OrganizationId},
+    keys::InboxKey,
 };
 
-use super::conversations::Conversations;
 use crate::{
-    conversation::rows::ConversationRow,
+    conversation::{conversations::Conversations, rows::ConversationRow},
     table::{
         error::StoreError,
-        item::{Item, text},
-        keys::{self, Key},
+        item::{Item, Key, from_item, string_attribute, text},
+        keys,
+        query::Page,
     },
 };
 
-/// The most queries for a page on which nothing would stand.
+/// The most queries for one page while a filter leaves it empty.
 const MAX_QUERIES: usize = 4;
 
-/// What is listed.
+/// Which list to read.
 #[derive(Debug, Clone, Copy)]
 pub struct Listing<'a> {
-    /// The tenant.
-    pub organization: &'a OrganizationId,
-    /// The inbox.
-    pub inbox: &'a InboxId,
-    /// One of its folders.
+    pub inbox: InboxKey<'a>,
     pub folder: Folder,
-    /// What of it.
     pub filter: &'a Filter,
 }
 
-/// A page of a folder, newest first.
-#[derive(Debug, Clone)]
-pub struct ConversationPage {
-    /// At most as many as asked for.
-    pub conversations: Vec<Conversation>,
-    /// Where the next page begins, if there may be one.
-    pub next: Option<String>,
-}
-
 impl Conversations {
-    /// A page of a list, and a read of each conversation of the page that somebody may hold, for the lock's end, which the
-    /// index leaves out so that renewals cost one unit. `after` is the `next` of the page before.
+    /// A page of a list. `after` is the `next` of the previous page. Refused if `after` is not a place in this folder.
     ///
-    /// # Errors
-    /// [`StoreError`]; refused is an `after` that is no place in this folder.
+    /// The indexes do not hold the end of a lock, so that a renewal costs 1 write unit. Each conversation of the page
+    /// that may be locked is therefore read as well.
     pub async fn list(
         &self,
         listing: Listing<'_>,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<ConversationPage, StoreError> {
-        let source = Source::of(listing);
+    ) -> Result<Page<Conversation>, StoreError> {
+        let source = Source::new(listing);
         let mut rows: Vec<ConversationRow> = Vec::new();
         let mut next = after.map(str::to_owned);
         for _ in 0..MAX_QUERIES {
-            let start = next.as_deref().map(|place| source.start(listing, place)).transpose()?;
-            let request =
-                self.table.client.query().table_name(&self.table.name).set_exclusive_start_key(start);
-            let queried = source.ask(request, listing.folder).limit(i32::from(limit)).send().await?;
+            let start = next.as_deref().map(|place| source.start_key(listing, place)).transpose()?;
+            let query = self.table.client.query().table_name(&self.table.name).set_exclusive_start_key(start);
+            let queried = source.add_to(query, listing.folder).limit(i32::from(limit)).send().await?;
             rows.extend(serde_dynamo::from_items::<_, ConversationRow>(queried.items.unwrap_or_default())?);
-            next = queried.last_evaluated_key.as_ref().and_then(|key| key.get("place")?.as_s().ok().cloned());
+            next =
+                queried.last_evaluated_key.and_then(|key| Some(string_attribute(&key, "place")?.to_owned()));
             if next.is_none() || !rows.is_empty() {
                 break;
             }
         }
-        let held = rows.iter().filter(|row| row.lock_holder.is_some()).map(ConversationRow::key).collect();
-        let mut conversations =
-            rows.into_iter().map(ConversationRow::conversation).collect::<Result<Vec<_>, _>>()?;
-        self.add_locks(held, &mut conversations).await?;
-        Ok(ConversationPage { conversations, next })
+        let locked = rows.iter().filter(|row| row.lock_holder.is_some()).map(ConversationRow::key).collect();
+        let mut items = rows.into_iter().map(ConversationRow::conversation).collect::<Result<Vec<_>, _>>()?;
+        self.add_locks(locked, &mut items).await?;
+        Ok(Page { items, next })
     }
 
-    /// An index row names a holder and no times; the conversation itself has both.
-    async fn add_locks(&self, held: Vec<Key>, page: &mut [Conversation]) -> Result<(), StoreError> {
-        for item in self.table.batch_get(held, false).await? {
-            let row: ConversationRow = serde_dynamo::from_item(item)?;
-            let lock = row.lock()?;
-            if let Some(listed) = page.iter_mut().find(|listed| listed.id.as_str() == row.sk) {
+    /// Reads the locks of those conversations of a page that have a holder: an index entry holds no times.
+    async fn add_locks(&self, locked: Vec<Key>, page: &mut [Conversation]) -> Result<(), StoreError> {
+        for item in self.table.batch_get(locked, false).await? {
+            let row: ConversationRow = from_item(item)?;
+            let lock = row.lock();
+            if let Some(listed) = page.iter_mut().find(|listed| listed.id == row.sk) {
                 listed.lock = lock;
             }
         }
@@ -104,38 +87,38 @@ impl Conversations {
     }
 }
 
-/// Where a list stands, and what of it is left out.
+/// The index that holds a list, and the filter expression for what the index does not decide.
 struct Source {
     index: &'static str,
-    /// The attribute that is the index's partition, and its value.
+    /// The attribute that is the partition key of the index, with its value.
     partition: (&'static str, String),
-    /// [`Filter::admits`], as far as the index does not say it already.
-    leaving: Option<(&'static str, AttributeValue)>,
+    /// The part of [`Filter::admits`] that the index does not decide.
+    filter: Option<(&'static str, AttributeValue)>,
 }
 
 impl Source {
-    fn of(listing: Listing<'_>) -> Self {
-        let Listing { organization, inbox, folder, filter } = listing;
-        let whole = keys::inbox_partition(organization, inbox);
-        let read = |read| ("#read = :left", AttributeValue::Bool(read));
+    fn new(listing: Listing<'_>) -> Self {
+        let Listing { inbox, folder, filter } = listing;
+        let partition = keys::inbox_partition(inbox);
+        let by_read = |read| ("#read = :filter", AttributeValue::Bool(read));
         let assigned = filter.assigned.as_ref();
-        let (index, partition, leaving) = match (assigned, filter.read) {
-            (None, None) => (keys::INBOX_ACTIVITY, ("pk", whole), None),
-            (None, Some(true)) => (keys::INBOX_ACTIVITY, ("pk", whole), Some(read(true))),
-            (None, Some(false)) => (keys::INBOX_UNREAD, ("unreadIn", whole), None),
+        let (index, partition, filter) = match (assigned, filter.read) {
+            (None, None) => (keys::INBOX_ACTIVITY, ("pk", partition), None),
+            (None, Some(true)) => (keys::INBOX_ACTIVITY, ("pk", partition), Some(by_read(true))),
+            (None, Some(false)) => (keys::INBOX_UNREAD, ("unreadIn", partition), None),
             (Some(user), Some(false)) if folder == Folder::Archived => {
-                (keys::INBOX_UNREAD, ("unreadIn", whole), Some(("contact.assigned.id = :left", text(user))))
+                let by_user = ("contact.assigned.id = :filter", text(user));
+                (keys::INBOX_UNREAD, ("unreadIn", partition), Some(by_user))
             }
-            (Some(user), state) => {
-                let list = keys::assigned_in(organization, inbox, user);
-                (keys::INBOX_ASSIGNED, ("assignedIn", list), state.map(read))
+            (Some(user), read) => {
+                let partition = keys::assigned_in(inbox, user);
+                (keys::INBOX_ASSIGNED, ("assignedIn", partition), read.map(by_read))
             }
         };
-        Self { index, partition, leaving }
+        Self { index, partition, filter }
     }
 
-    /// The question: the folder in this partition, latest activity first.
-    fn ask(&self, query: QueryFluentBuilder, folder: Folder) -> QueryFluentBuilder {
+    fn add_to(&self, query: QueryFluentBuilder, folder: Folder) -> QueryFluentBuilder {
         let (attribute, value) = &self.partition;
         let mut query = query
             .index_name(self.index)
@@ -143,23 +126,24 @@ impl Source {
             .expression_attribute_values(":partition", text(value))
             .expression_attribute_values(":folder", text(keys::folder(folder)))
             .scan_index_forward(false);
-        if let Some((condition, value)) = &self.leaving {
-            query = query.filter_expression(*condition).expression_attribute_values(":left", value.clone());
-            if condition.starts_with("#read") {
+        if let Some((expression, value)) = &self.filter {
+            query =
+                query.filter_expression(*expression).expression_attribute_values(":filter", value.clone());
+            if expression.starts_with("#read") {
                 query = query.expression_attribute_names("#read", "read");
             }
         }
         query
     }
 
-    /// The index key that a page ended at, from its place in the folder.
-    fn start(&self, listing: Listing<'_>, place: &str) -> Result<Item, StoreError> {
-        let no_place = || StoreError::Refused("no place in this list".into());
-        let (folder, _, conversation) = keys::place_parts(place).ok_or_else(no_place)?;
+    /// The index key at which the previous page ended, from its place in the folder.
+    fn start_key(&self, listing: Listing<'_>, place: &str) -> Result<Item, StoreError> {
+        let not_in_list = || StoreError::Refused("not a place in this list".into());
+        let (folder, _, conversation) = keys::place_parts(place).ok_or_else(not_in_list)?;
         if folder != listing.folder {
-            return Err(no_place());
+            return Err(not_in_list());
         }
-        let mut key = keys::conversation(listing.organization, listing.inbox, &conversation).into_item();
+        let mut key = keys::conversation(listing.inbox.conversation(&conversation)).into_item();
         key.insert("place".into(), text(place));
         key.insert(self.partition.0.into(), text(&self.partition.1));
         Ok(key)

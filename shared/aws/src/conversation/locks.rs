@@ -1,21 +1,20 @@
-//! The lock in the table: each operation one `UpdateItem` on the conversation, whose refusal returns the item, so that
-//! the answer needs no read; after it, [`crate::conversation::held_locks`] is told of what was gained or given up. The conditions restate [`shared_domain::lock`]; `tests/locks.rs` holds both together.
+//! The lock of a conversation: each operation is one `UpdateItem` on the conversation. If its condition fails, the
+//! answer contains the item, so no read follows. The holder's set ([`HeldLocks`]) is updated after it. The conditions
+//! restate [`shared_domain::lock`]; `tests/locks.rs` proves them equal.
 //!
 //! | operation | requests | write units |
 //! |---|---|---|
-//! | acquire, takeover, release, break | 2 | 3 (the conversation, the list, which shows who is responding, and the holder's set) |
+//! | acquire, takeover, release, break | 2 | 3 (the conversation, the list that shows the holder, and the holder's set) |
 //! | acquire again by the holder | 1 | 1 |
-//! | acquire of an unread conversation | 3 | 5 (opening marks it read: its entry among the unread goes, and the inbox counts one less) |
+//! | acquire of an unread conversation | 3 | 5 (the conversation becomes read: the entry in the unread list and the counter) |
 //! | refused acquire, renew, refused renew | 1 | 1 |
 //!
-//! 1 more for each that changes who is responding where the contact is assigned to a user, whose list shows it, too.
+//! Each change of the holder costs 1 more if the contact is assigned to a user, whose list shows the holder as well.
 
 use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    operation::update_item::builders::UpdateItemFluentBuilder,
+    types::{AttributeValue, ReturnValue},
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use shared_domain::{
     ids::{InboxId, OrganizationId, UserId},
     keys::ConversationKey,
@@ -32,22 +31,26 @@ use crate::{
     },
     table::{
         error::StoreError,
-        item::{Item, attribute, number, text},
-        items::PersonRow,
+        item::{Item, attribute, from_item, number, text},
         keys,
-        requests::Table,
+        requests::{Conditional, Table},
     },
 };
 
-/// [`lock::acquire`]: free, mine, or ended for longer than the skew. A conversation must be there.
+/// [`lock::acquire`]: no holder, the same holder, or ended for longer than the skew. The conversation must exist.
 const MAY_ACQUIRE: &str = "attribute_exists(pk) AND (attribute_not_exists(lockHolder) OR lockHolder.id = :me \
      OR lockExpiresAt < :skewed OR lockIdleAt < :skewed)";
 
-/// [`lock::current`]: mine, this token, and neither end reached.
+/// [`lock::current`]: this holder, this token, and neither end reached.
 pub(crate) const IS_CURRENT: &str =
     "lockHolder.id = :me AND fence = :token AND lockExpiresAt > :now AND lockIdleAt > :now";
 
-/// Locks of conversations.
+/// This holder and this token, whether or not the lease has ended.
+const IS_HELD_WITH_TOKEN: &str = "lockHolder.id = :me AND fence = :token";
+
+const REMOVE_LOCK: &str = "REMOVE lockHolder, lockExpiresAt, lockIdleAt";
+
+/// The locks of conversations.
 #[derive(Debug, Clone)]
 pub struct Locks {
     table: Table,
@@ -55,253 +58,237 @@ pub struct Locks {
     held: HeldLocks,
 }
 
-/// The answer to an acquire.
+/// The outcome of an acquire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acquired {
-    /// The caller has it.
+    /// The caller holds the lock.
     Held(Lease),
-    /// A colleague has it.
+    /// Another user holds it.
     Denied(Denied),
-    /// The caller has as many others as one may have: these.
+    /// The caller holds as many other locks as one user may. Holds these.
     TooMany(Vec<HeldLock>),
-    /// There is no such conversation.
     NoConversation,
 }
 
-/// The answer to a renewal.
+/// The outcome of a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Renewed {
-    /// The caller still has it.
+    /// The caller still holds the lock.
     Held(Lease),
     /// The caller has lost it.
     Lost(LostLock),
-    /// There is no such conversation.
     NoConversation,
 }
 
 impl Locks {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { unread: Unread::new(table.clone()), held: HeldLocks::new(table.clone()), table }
     }
 
-    /// Takes the lock, takes it over, or takes it again; the token grows with each. Opening marks the conversation read.
-    ///
-    /// # Errors
-    /// [`StoreError`]; that another holds it is an answer.
+    /// Acquires the lock, takes it over from an ended lease, or acquires it again; the token grows each time. Marks the
+    /// conversation read.
     pub async fn acquire(
         &self,
-        thread: ConversationKey<'_>,
+        key: ConversationKey<'_>,
         user: &UserRef,
         now: Timestamp,
         policy: &LockPolicy,
     ) -> Result<Acquired, StoreError> {
-        let request = self
-            .update(thread)
-            .return_values(ReturnValue::AllOld)
-            .update_expression(
-                "SET lockHolder = :holder, lockExpiresAt = :expires, lockIdleAt = :idle, \
-                 fence = if_not_exists(fence, :zero) + :one, #read = :read REMOVE unreadIn",
-            )
-            .expression_attribute_names("#read", "read")
-            .expression_attribute_values(":read", AttributeValue::Bool(true))
-            .condition_expression(MAY_ACQUIRE)
-            .expression_attribute_values(":me", text(&user.id))
-            .expression_attribute_values(":holder", attribute(&PersonRow::of(user))?)
-            .expression_attribute_values(":expires", number(policy.lease_end(now).millis()))
-            .expression_attribute_values(":idle", number(policy.idle_end(now).millis()))
-            .expression_attribute_values(":skewed", number((now - policy.skew).millis()))
-            .expression_attribute_values(":zero", number(0))
-            .expression_attribute_values(":one", number(1));
-        match request.send().await {
-            Ok(done) => {
-                let before: ConversationRow = serde_dynamo::from_item(done.attributes.unwrap_or_default())?;
+        let holder = attribute(user)?;
+        let updated = self.table.update_if(keys::conversation(key), |update| {
+            update
+                .update_expression(
+                    "SET lockHolder = :holder, lockExpiresAt = :expires, lockIdleAt = :idle, \
+                     fence = if_not_exists(fence, :zero) + :one, #read = :read REMOVE unreadIn",
+                )
+                .condition_expression(MAY_ACQUIRE)
+                .expression_attribute_names("#read", "read")
+                .expression_attribute_values(":read", AttributeValue::Bool(true))
+                .expression_attribute_values(":me", text(&user.id))
+                .expression_attribute_values(":holder", holder)
+                .expression_attribute_values(":expires", number(policy.lease_end(now).millis()))
+                .expression_attribute_values(":idle", number(policy.idle_end(now).millis()))
+                .expression_attribute_values(":skewed", number((now - policy.skew).millis()))
+                .expression_attribute_values(":zero", number(0))
+                .expression_attribute_values(":one", number(1))
+                .return_values(ReturnValue::AllOld)
+        });
+        match updated.await? {
+            Conditional::Done(before) => {
+                let before: ConversationRow = from_item(before)?;
                 let lease = Lease {
                     holder: user.clone(),
                     token: before.fence.next(),
                     expires_at: policy.lease_end(now),
                     idle_release_at: policy.idle_end(now),
                 };
-                self.keep(thread, &before, lease, now, policy).await
+                self.add_to_held(key, &before, lease, now, policy).await
             }
-            Err(error) => match refused(error)? {
-                Some(state) => match lock::acquire(&state, user, now, policy) {
+            Conditional::Failed(None) => Ok(Acquired::NoConversation),
+            Conditional::Failed(Some(current)) => {
+                match lock::acquire(&lock_state(current)?, user, now, policy) {
                     Err(denied) => Ok(Acquired::Denied(denied)),
-                    Ok(_) => Err(disagreement()),
-                },
-                None => Ok(Acquired::NoConversation),
-            },
+                    Ok(_) => Err(contradiction()),
+                }
+            }
         }
     }
 
-    /// Enters a new lock into its holder's set, or gives it back when the set is full: then the conversation stands as it
-    /// was before, unread if it was unread.
-    async fn keep(
+    /// Adds a new lock to its holder's set. If the set is full or cannot be written, the conversation is restored: unlocked,
+    /// and unread if it was unread.
+    async fn add_to_held(
         &self,
-        thread: ConversationKey<'_>,
+        key: ConversationKey<'_>,
         before: &ConversationRow,
         lease: Lease,
         now: Timestamp,
         policy: &LockPolicy,
     ) -> Result<Acquired, StoreError> {
         let user = &lease.holder.id;
-        let mine = |old: &Lease| old.holder.id == *user && old.live(now);
-        if before.lock()?.lease.as_ref().is_some_and(mine) {
+        let held_already = |old: &Lease| old.holder.id == *user && old.live(now);
+        if before.lock().lease.as_ref().is_some_and(held_already) {
             return Ok(Acquired::Held(lease));
         }
-        match self.held.add(thread, user, policy.per_user, now).await {
+        match self.held.add(key, user, policy.per_user, now).await {
             Ok(Ok(())) => {
                 if !before.read {
-                    self.count_one_less(thread, now).await;
+                    self.count_as_read(key, now).await;
                 }
                 Ok(Acquired::Held(lease))
             }
             Ok(Err(held)) => {
-                self.give_back(thread, before, &lease).await?;
+                self.restore(key, before, &lease).await?;
                 Ok(Acquired::TooMany(held))
             }
             Err(error) => {
-                self.give_back(thread, before, &lease).await?;
+                self.restore(key, before, &lease).await?;
                 Err(error)
             }
         }
     }
 
-    async fn give_back(
+    async fn restore(
         &self,
-        thread: ConversationKey<'_>,
+        key: ConversationKey<'_>,
         before: &ConversationRow,
         lease: &Lease,
     ) -> Result<(), StoreError> {
-        let removed = "REMOVE lockHolder, lockExpiresAt, lockIdleAt";
-        let mut request = self
-            .update(thread)
-            .condition_expression("lockHolder.id = :me AND fence = :token")
-            .expression_attribute_values(":me", text(&lease.holder.id))
-            .expression_attribute_values(":token", number(lease.token));
-        request = if before.read {
-            request.update_expression(removed)
-        } else {
-            request
-                .update_expression(format!("SET #read = :unread, unreadIn = pk {removed}"))
-                .expression_attribute_names("#read", "read")
-                .expression_attribute_values(":unread", AttributeValue::Bool(false))
-        };
-        send(request).await.map(|_| ())
+        let updated = self.table.update_if(keys::conversation(key), |update| {
+            let update = with_token(update, &lease.holder.id, lease.token);
+            if before.read {
+                update.update_expression(REMOVE_LOCK)
+            } else {
+                update
+                    .update_expression(format!("SET #read = :unread, unreadIn = pk {REMOVE_LOCK}"))
+                    .expression_attribute_names("#read", "read")
+                    .expression_attribute_values(":unread", AttributeValue::Bool(false))
+            }
+        });
+        updated.await.map(drop)
     }
 
-    /// The lock is held, whether or not this is counted: a counter that is one off is counted anew.
-    async fn count_one_less(&self, thread: ConversationKey<'_>, now: Timestamp) {
-        if let Err(error) = self.unread.count(thread.organization, thread.inbox, -1, now).await {
-            tracing::warn!(inbox = %thread.inbox, %error, "opened, and still counted as unread");
+    /// A failure is logged only: the lock is held either way, and a recount corrects the counter.
+    async fn count_as_read(&self, key: ConversationKey<'_>, now: Timestamp) {
+        if let Err(error) = self.unread.add(key.inbox_key(), -1, now).await {
+            tracing::warn!(event = "unread_count_stale", inbox = %key.inbox, %error, "unread counter not updated");
         }
     }
 
-    /// The lock is gone, whether or not its holder's set says so: what is gone is cleared away when the set is full.
-    async fn forget(&self, thread: ConversationKey<'_>, holder: &UserId) {
-        let gone = [(thread.inbox.clone(), thread.conversation.clone())];
-        if let Err(error) = self.held.remove(thread.organization, holder, &gone).await {
-            tracing::warn!(inbox = %thread.inbox, %error, "released, and still in the holder's set");
+    /// A failure is logged only: the lock is gone either way, and the set is cleaned up when it is full.
+    async fn remove_from_held(&self, key: ConversationKey<'_>, holder: &UserId) {
+        let gone = [(key.inbox.clone(), key.conversation.clone())];
+        if let Err(error) = self.held.remove(key.organization, holder, &gone).await {
+            tracing::warn!(event = "held_locks_stale", inbox = %key.inbox, %error, "released lock still in the holder's set");
         }
     }
 
-    /// Extends the lease; activity also moves the idle release.
-    ///
-    /// # Errors
-    /// [`StoreError`]; a lost lock is an answer.
+    /// Extends the lease. An `active` renewal also moves the idle release.
     pub async fn renew(
         &self,
-        thread: ConversationKey<'_>,
+        key: ConversationKey<'_>,
         user: &UserId,
         token: FencingToken,
         active: bool,
         now: Timestamp,
         policy: &LockPolicy,
     ) -> Result<Renewed, StoreError> {
-        let mut request = self
-            .update(thread)
-            .condition_expression(IS_CURRENT)
-            .expression_attribute_values(":me", text(user))
-            .expression_attribute_values(":token", number(token))
-            .expression_attribute_values(":now", number(now.millis()))
-            .expression_attribute_values(":expires", number(policy.lease_end(now).millis()));
-        request = if active {
-            request
-                .update_expression("SET lockExpiresAt = :expires, lockIdleAt = :idle")
-                .expression_attribute_values(":idle", number(policy.idle_end(now).millis()))
-        } else {
-            request.update_expression("SET lockExpiresAt = :expires")
-        };
-        match send(request).await? {
-            Outcome::Done(state) => state.lease.map(Renewed::Held).ok_or_else(disagreement),
-            Outcome::Refused(state) => Ok(Renewed::Lost(lock::lost(&state, user, token, now))),
-            Outcome::Absent => Ok(Renewed::NoConversation),
+        let updated = self.table.update_if(keys::conversation(key), |update| {
+            let update = update
+                .condition_expression(IS_CURRENT)
+                .expression_attribute_values(":me", text(user))
+                .expression_attribute_values(":token", number(token))
+                .expression_attribute_values(":now", number(now.millis()))
+                .expression_attribute_values(":expires", number(policy.lease_end(now).millis()))
+                .return_values(ReturnValue::AllNew);
+            if active {
+                update
+                    .update_expression("SET lockExpiresAt = :expires, lockIdleAt = :idle")
+                    .expression_attribute_values(":idle", number(policy.idle_end(now).millis()))
+            } else {
+                update.update_expression("SET lockExpiresAt = :expires")
+            }
+        });
+        match updated.await? {
+            Conditional::Done(item) => lock_state(item)?.lease.map(Renewed::Held).ok_or_else(contradiction),
+            Conditional::Failed(Some(item)) => {
+                Ok(Renewed::Lost(lock::lost(&lock_state(item)?, user, token, now)))
+            }
+            Conditional::Failed(None) => Ok(Renewed::NoConversation),
         }
     }
 
-    /// Gives the lock back. Nothing happens when it is already gone or was acquired anew;
-    /// `false` when there is no such conversation.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Releases the lock. Does nothing if it is gone already or was acquired again. `false` if there is no such
+    /// conversation.
     pub async fn release(
         &self,
-        thread: ConversationKey<'_>,
+        key: ConversationKey<'_>,
         user: &UserId,
         token: FencingToken,
     ) -> Result<bool, StoreError> {
-        let request = self
-            .update(thread)
-            .update_expression("REMOVE lockHolder, lockExpiresAt, lockIdleAt")
-            .condition_expression("lockHolder.id = :me AND fence = :token")
-            .expression_attribute_values(":me", text(user))
-            .expression_attribute_values(":token", number(token));
-        match send(request).await? {
-            Outcome::Done(_) => {
-                self.forget(thread, user).await;
+        let updated = self.table.update_if(keys::conversation(key), |update| {
+            with_token(update, user, token).update_expression(REMOVE_LOCK)
+        });
+        match updated.await? {
+            Conditional::Done(_) => {
+                self.remove_from_held(key, user).await;
                 Ok(true)
             }
-            Outcome::Refused(_) => Ok(true),
-            Outcome::Absent => Ok(false),
+            Conditional::Failed(current) => Ok(current.is_some()),
         }
     }
 
-    /// Takes the lock away from whoever has it, and remembers who did, for the holder's next renewal. Nothing happens when
-    /// that lock is gone already; `false` when there is no such conversation.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Breaks the lock with this token and stores who broke it for the holder's next renewal. Does nothing if that lock is
+    /// gone already. `false` if there is no such conversation.
     pub async fn break_lock(
         &self,
-        thread: ConversationKey<'_>,
+        key: ConversationKey<'_>,
         by: &UserRef,
-        held: FencingToken,
+        token: FencingToken,
     ) -> Result<bool, StoreError> {
-        let broken = BrokenRow { token: held, by: PersonRow::of(by) };
-        let request = self
-            .update(thread)
-            .return_values(ReturnValue::AllOld)
-            .update_expression("SET lockBroken = :broken REMOVE lockHolder, lockExpiresAt, lockIdleAt")
-            .condition_expression("attribute_exists(lockHolder) AND fence = :token")
-            .expression_attribute_values(":token", number(held))
-            .expression_attribute_values(":broken", attribute(&broken)?);
-        match send(request).await? {
-            Outcome::Done(before) => {
-                if let Some(lease) = before.lease {
-                    self.forget(thread, &lease.holder.id).await;
+        let broken = attribute(&BrokenRow { token, by: by.clone() })?;
+        let updated = self.table.update_if(keys::conversation(key), |update| {
+            update
+                .update_expression(format!("SET lockBroken = :broken {REMOVE_LOCK}"))
+                .condition_expression("attribute_exists(lockHolder) AND fence = :token")
+                .expression_attribute_values(":token", number(token))
+                .expression_attribute_values(":broken", broken)
+                .return_values(ReturnValue::AllOld)
+        });
+        match updated.await? {
+            Conditional::Done(before) => {
+                if let Some(lease) = lock_state(before)?.lease {
+                    self.remove_from_held(key, &lease.holder.id).await;
                 }
                 Ok(true)
             }
-            Outcome::Refused(_) => Ok(true),
-            Outcome::Absent => Ok(false),
+            Conditional::Failed(current) => Ok(current.is_some()),
         }
     }
 
-    /// Takes every lock away that a user holds in these inboxes, as somebody who lost access to them must not hold one:
-    /// 1 read unit, and 1 more and 3 write units a lock.
+    /// Breaks every lock that a user holds in these inboxes, for a user who loses access to them: 1 read unit, and for
+    /// each lock 1 read unit and 3 write units. Returns how many there were.
     ///
-    /// # Errors
-    /// [`StoreError`]; what was not reached ends with its lease, since it cannot be renewed without access.
+    /// On an error the remaining locks end with their leases, because they cannot be renewed without access.
     pub async fn break_all_of(
         &self,
         organization: &OrganizationId,
@@ -311,55 +298,29 @@ impl Locks {
     ) -> Result<usize, StoreError> {
         let held = self.held.of(organization, user, inboxes).await?;
         for lock in &held {
-            let thread =
-                ConversationKey { organization, inbox: &lock.inbox, conversation: &lock.conversation };
-            self.break_lock(thread, by, lock.lease.token).await?;
+            let key = ConversationKey { organization, inbox: &lock.inbox, conversation: &lock.conversation };
+            self.break_lock(key, by, lock.lease.token).await?;
         }
         Ok(held.len())
     }
-
-    fn update(&self, thread: ConversationKey<'_>) -> UpdateItemFluentBuilder {
-        let key = keys::conversation(thread.organization, thread.inbox, thread.conversation);
-        self.table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.into_item()))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-    }
 }
 
-enum Outcome {
-    /// The lock as it was asked for: after the write, or before it.
-    Done(LockState),
-    Refused(LockState),
-    Absent,
+fn with_token(
+    update: UpdateItemFluentBuilder,
+    holder: &UserId,
+    token: FencingToken,
+) -> UpdateItemFluentBuilder {
+    update
+        .condition_expression(IS_HELD_WITH_TOKEN)
+        .expression_attribute_values(":me", text(holder))
+        .expression_attribute_values(":token", number(token))
 }
 
-async fn send(request: UpdateItemFluentBuilder) -> Result<Outcome, StoreError> {
-    match request.send().await {
-        Ok(done) => Ok(Outcome::Done(state(done.attributes.unwrap_or_default())?)),
-        Err(error) => Ok(refused(error)?.map_or(Outcome::Absent, Outcome::Refused)),
-    }
+fn lock_state(item: Item) -> Result<LockState, StoreError> {
+    Ok(from_item::<ConversationRow>(item)?.lock())
 }
 
-/// The lock that stood against a request, or nothing when there is no conversation.
-fn refused(error: SdkError<UpdateItemError, HttpResponse>) -> Result<Option<LockState>, StoreError> {
-    match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-            refused.item().map(|item| state(item.clone())).transpose()
-        }
-        _ => Err(error.into()),
-    }
-}
-
-fn state(item: Item) -> Result<LockState, StoreError> {
-    let row: ConversationRow = serde_dynamo::from_item(item)?;
-    Ok(row.lock()?)
-}
-
-/// The item that came back contradicts the condition. Nothing is granted on such an answer; the caller may ask again.
-fn disagreement() -> StoreError {
+/// The returned item contradicts the condition. Nothing is granted on such an answer; the caller may try again.
+fn contradiction() -> StoreError {
     StoreError::Unavailable("the lock changed while it was read".into())
 }

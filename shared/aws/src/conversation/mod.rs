@@ -10,7 +10,7 @@ pub(crate) mod unread;
 pub use self::{
     conversations::{ConversationUpdate, Conversations},
     held_locks::HeldLock,
-    lists::{ConversationPage, Listing},
+    lists::Listing,
     locks::{Acquired, Locks, Renewed},
     unread::{Counter, Unread},
 };

@@ -1,57 +1,59 @@
-//! Stored conversations, with the contact copied onto them and the lock.
+//! Stored conversations, with a copy of the contact and the lock. Attribute names are short where an index holds them: a
+//! page of 50 conversations has a budget of 3 read units.
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     conversation::{Conversation, LastMessage},
+    ids::{ConversationId, InboxId, MessageId},
     lock::{BrokenLock, FencingToken, Lease, LockState},
     message::Direction,
     time::Timestamp,
+    user::UserRef,
 };
 
 use crate::{
     contact::rows::ContactRow,
     table::{
-        items::{PersonRow, RowError, id},
+        error::StoreError,
         keys::{Key, place_parts},
     },
 };
 
-/// The newest text. Its time is the conversation's last activity, which its place in the lists says.
+/// The newest message. Its time is the last activity, which is part of the conversation's `place`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct LastMessageRow {
-    pub id: String,
+    pub id: MessageId,
     pub text: String,
     pub dir: Direction,
 }
 
 impl LastMessageRow {
     pub(crate) fn of(last: &LastMessage) -> Self {
-        Self { id: last.id.to_string(), text: last.text.clone(), dir: last.direction }
+        Self { id: last.id.clone(), text: last.text.clone(), dir: last.direction }
     }
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct BrokenRow {
     pub token: FencingToken,
-    pub by: PersonRow,
+    pub by: UserRef,
 }
 
-/// A conversation. In a list the attributes outside the index are absent: the lock's times above all, so that a renewal
-/// writes no index.
-#[derive(Debug, Serialize, Deserialize)]
+/// A conversation. An index entry lacks the attributes that the index does not hold, such as the times of the lock, so
+/// that a renewal writes no index.
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConversationRow {
     pub pk: String,
-    pub sk: String,
+    pub sk: ConversationId,
     pub contact: ContactRow,
     pub last_message: LastMessageRow,
     pub read: bool,
     pub place: String,
-    pub last_inbound: Option<String>,
+    pub last_inbound: Option<MessageId>,
     #[serde(default)]
     pub delivery_failed: bool,
-    pub lock_holder: Option<PersonRow>,
+    pub lock_holder: Option<UserRef>,
     #[serde(default)]
     pub fence: FencingToken,
     pub lock_expires_at: Option<Timestamp>,
@@ -61,44 +63,39 @@ pub(crate) struct ConversationRow {
 
 impl ConversationRow {
     pub(crate) fn key(&self) -> Key {
-        Key { pk: self.pk.clone(), sk: self.sk.clone() }
+        Key::new(&self.pk, self.sk.as_str())
     }
 
-    pub(crate) fn lock(&self) -> Result<LockState, RowError> {
+    pub(crate) fn lock(&self) -> LockState {
         let lease = match (&self.lock_holder, self.lock_expires_at, self.lock_idle_at) {
-            (Some(holder), Some(expires_at), Some(idle_release_at)) => Some(Lease {
-                holder: holder.clone().person()?,
-                token: self.fence,
-                expires_at,
-                idle_release_at,
-            }),
+            (Some(holder), Some(expires_at), Some(idle_release_at)) => {
+                Some(Lease { holder: holder.clone(), token: self.fence, expires_at, idle_release_at })
+            }
             _ => None,
         };
-        let broken = match &self.lock_broken {
-            Some(row) => Some(BrokenLock { token: row.token, by: row.by.clone().person()? }),
-            None => None,
-        };
-        Ok(LockState { fence: self.fence, lease, broken })
+        let broken = self.lock_broken.clone().map(|row| BrokenLock { token: row.token, by: row.by });
+        LockState { fence: self.fence, lease, broken }
     }
 
-    pub(crate) fn conversation(self) -> Result<Conversation, RowError> {
-        let lock = self.lock()?;
-        let inbox = self.pk.split('#').nth(1).unwrap_or_default();
-        let (folder, last_activity_at, _) = place_parts(&self.place).ok_or(RowError::Place)?;
+    pub(crate) fn conversation(self) -> Result<Conversation, StoreError> {
+        let lock = self.lock();
+        let inbox = InboxId::parse(self.pk.split('#').nth(1).unwrap_or_default())?;
+        let corrupt = || StoreError::Corrupt("the place of a conversation in its lists".into());
+        let (folder, last_activity_at, _) = place_parts(&self.place).ok_or_else(corrupt)?;
         Ok(Conversation {
-            id: id(&self.sk)?,
-            inbox: id(inbox)?,
-            contact: self.contact.contact()?,
+            id: self.sk,
+            inbox,
+            contact: self.contact.contact(),
             folder,
             read: self.read,
             last_message: LastMessage {
-                id: id(&self.last_message.id)?,
+                id: self.last_message.id,
                 text: self.last_message.text,
                 direction: self.last_message.dir,
                 created_at: last_activity_at,
             },
             last_activity_at,
-            last_inbound: self.last_inbound.as_deref().map(id).transpose()?,
+            last_inbound: self.last_inbound,
             delivery_failed: self.delivery_failed,
             lock,
         })

@@ -1,30 +1,27 @@
-//! How many conversations of an inbox are unread: a counter on the inbox, so that showing all accounts of a user costs
-//! the same however many there are.
+//! The number of unread conversations: a counter on the inbox, so that showing all inboxes of a user costs the same
+//! however many conversations they have.
 //!
-//! Whoever marks a conversation read or unread learns from that very write whether anything changed, and counts it
-//! afterwards: 1 write unit, and only where it changed. A process that dies between the two leaves the counter one off;
-//! therefore an inbox that was counted up or down and has been quiet for a minute is counted anew by whoever looks next.
+//! The write that marks a conversation read or unread tells whether it changed anything, and the counter is updated after
+//! it: 1 write unit, and only for a change. A process that stops between the two writes leaves the counter one off.
+//! Therefore an inbox whose counter changed and then stayed the same for a minute is recounted by the next reader.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::Select};
+use aws_sdk_dynamodb::types::Select;
 use serde::Deserialize;
-use shared_domain::{
-    ids::{InboxId, OrganizationId},
-    time::Timestamp,
-};
+use shared_domain::{keys::InboxKey, time::Timestamp};
 
 use crate::table::{
     error::StoreError,
     item::{number, text},
     keys,
-    requests::Table,
+    requests::{EXISTS, Table},
 };
 
-/// What is quiet for so long has nobody between its two writes.
+/// After so long without a change, no process is between its two writes.
 const RECOUNT_DELAY: Duration = Duration::from_secs(60);
 
-/// The counter of one inbox, as it stands on its row.
+/// The counter of an inbox, as stored on the inbox's item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counter {
@@ -37,86 +34,61 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Conversations that nobody has read.
+    /// The number of unread conversations.
     pub fn unread(self) -> u64 {
         u64::try_from(self.unread).unwrap_or(0)
     }
 
-    /// Whether it was counted up or down since it was counted anew, and is quiet now.
-    pub fn wants_recount(self, now: Timestamp) -> bool {
+    /// Whether the counter changed since its last recount and was quiet for [`RECOUNT_DELAY`].
+    pub fn needs_recount(self, now: Timestamp) -> bool {
         self.unread_changed > self.unread_recounted && self.unread_changed < now - RECOUNT_DELAY
     }
 }
 
-/// Counters of inboxes.
+/// The counters of inboxes.
 #[derive(Debug, Clone)]
 pub struct Unread {
     table: Table,
 }
 
 impl Unread {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// So many more, or less. Nothing happens when the inbox is not there.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn count(
-        &self,
-        organization: &OrganizationId,
-        inbox: &InboxId,
-        by: i64,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let update = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::inbox(organization, inbox).into_item()))
-            .update_expression("SET unreadChanged = :now ADD unread :by")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":now", number(now.millis()))
-            .expression_attribute_values(":by", number(by))
-            .send()
-            .await;
-        settled(update)
+    /// Adds to the counter of an inbox; `delta` may be negative. Does nothing if the inbox is not there.
+    pub async fn add(&self, inbox: InboxKey<'_>, delta: i64, now: Timestamp) -> Result<(), StoreError> {
+        let updated = self.table.update_if(keys::inbox(inbox), |update| {
+            update
+                .update_expression("SET unreadChanged = :now ADD unread :delta")
+                .condition_expression(EXISTS)
+                .expression_attribute_values(":now", number(now.millis()))
+                .expression_attribute_values(":delta", number(delta))
+        });
+        updated.await.map(drop)
     }
 
-    /// Counts an inbox anew, from the sparse index: a query that grows with what is unread, not with the inbox. The
-    /// counter is corrected unless it moved meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Counts the unread conversations in the sparse index and returns their number. The cost grows with the number of
+    /// unread conversations and not with the size of the inbox. Corrects the counter unless it changed since it was read.
     pub async fn recount(
         &self,
-        organization: &OrganizationId,
-        inbox: &InboxId,
+        inbox: InboxKey<'_>,
         seen: Counter,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let unread = self.in_index(organization, inbox).await?;
-        let update = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::inbox(organization, inbox).into_item()))
-            .update_expression("SET unread = :unread, unreadRecounted = :now")
-            .condition_expression("unreadChanged = :seen")
-            .expression_attribute_values(":unread", number(unread))
-            .expression_attribute_values(":now", number(now.millis()))
-            .expression_attribute_values(":seen", number(seen.unread_changed.millis()))
-            .send()
-            .await;
-        settled(update)?;
-        Ok(unread)
+        let unread = self.count_index(inbox).await?;
+        let updated = self.table.update_if(keys::inbox(inbox), |update| {
+            update
+                .update_expression("SET unread = :unread, unreadRecounted = :now")
+                .condition_expression("unreadChanged = :seen")
+                .expression_attribute_values(":unread", number(unread))
+                .expression_attribute_values(":now", number(now.millis()))
+                .expression_attribute_values(":seen", number(seen.unread_changed.millis()))
+        });
+        updated.await.map(|_| unread)
     }
 
-    async fn in_index(&self, organization: &OrganizationId, inbox: &InboxId) -> Result<u64, StoreError> {
+    async fn count_index(&self, inbox: InboxKey<'_>) -> Result<u64, StoreError> {
         let mut total = 0;
         let mut start = None;
         loop {
@@ -127,7 +99,7 @@ impl Unread {
                 .table_name(&self.table.name)
                 .index_name(keys::INBOX_UNREAD)
                 .key_condition_expression("unreadIn = :inbox")
-                .expression_attribute_values(":inbox", text(keys::inbox_partition(organization, inbox)))
+                .expression_attribute_values(":inbox", text(keys::inbox_partition(inbox)))
                 .select(Select::Count)
                 .set_exclusive_start_key(start)
                 .send()
@@ -141,34 +113,19 @@ impl Unread {
     }
 }
 
-/// A condition that did not hold is nothing to do.
-fn settled<T>(
-    update: Result<T, aws_sdk_dynamodb::error::SdkError<UpdateItemError, Response>>,
-) -> Result<(), StoreError> {
-    match update {
-        Ok(_) => Ok(()),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(error.into()),
-        },
-    }
-}
-
-type Response = aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_is_counted_anew_once_after_it_became_quiet() {
+    fn a_counter_needs_one_recount_after_it_became_quiet() {
         let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
-        let moved = Counter { unread: 3, unread_changed: at(100), unread_recounted: at(0) };
-        assert!(!moved.wants_recount(at(160)));
-        assert!(moved.wants_recount(at(161)));
-        let recounted = Counter { unread_recounted: at(161), ..moved };
-        assert!(!recounted.wants_recount(at(1000)));
-        assert!(!Counter::default().wants_recount(at(1000)));
-        assert_eq!(Counter { unread: -1, ..moved }.unread(), 0);
+        let changed = Counter { unread: 3, unread_changed: at(100), unread_recounted: at(0) };
+        assert!(!changed.needs_recount(at(160)));
+        assert!(changed.needs_recount(at(161)));
+        let recounted = Counter { unread_recounted: at(161), ..changed };
+        assert!(!recounted.needs_recount(at(1000)));
+        assert!(!Counter::default().needs_recount(at(1000)));
+        assert_eq!(Counter { unread: -1, ..changed }.unread(), 0);
     }
 }

@@ -1,16 +1,16 @@
-//! Imports of contacts: their progress and errors, and which import of a team is being processed. The rules are in
+//! Contact imports: their progress and errors, and which import of a team is being processed. The rules are in
 //! [`shared_domain::import`].
 //!
 //! One import of a team is processed at a time, because two files could both create a contact that neither knows yet. A
-//! worker's turn expires, in case the worker dies; the counts do not depend on it.
+//! worker's turn expires, in case the worker stops; the counts do not depend on it.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::{delete_item::DeleteItemError, update_item::UpdateItemError};
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{ImportId, OrganizationId, TeamId},
+    ids::{ImportId, OrganizationId, TeamId, UserId},
     import::{FilePosition, Import, ImportCounts, ImportFile, ImportStatus, PendingChunk, RowError},
+    keys::TeamKey,
     time::Timestamp,
 };
 
@@ -18,55 +18,46 @@ use crate::{
     table::{
         error::StoreError,
         idempotency::Idempotency,
-        item::{number, text},
-        items::parse_id,
+        item::{from_item, number, text},
         keys,
-        requests::{Order, Table},
+        query::{KeyRange, Order, Page},
+        requests::{Conditional, Table},
         transaction::Transaction,
     },
     team::audit::AuditEvent,
 };
 
-/// How long a report is kept.
+/// How long an import and its errors are kept.
 const RETENTION: Duration = Duration::from_hours(90 * 24);
-/// Faults that stand in one row: far below 400 KB, however long the names of their columns.
-const FAULTS_IN_A_ROW: usize = 200;
+/// Row errors in one item: far below 400 KB, however long the names of the columns are.
+const ERRORS_PER_ITEM: usize = 200;
 
-/// Where files of imports begin in the bucket; the template's rights and events name it as well.
+/// The prefix of import files in the bucket. The template names it in rights and events.
 pub const OBJECTS: &str = "imports/";
 
-/// The key of an import's file in the bucket.
+/// The bucket key of an import's file.
 pub fn object_key(import: &Import) -> String {
     format!("{OBJECTS}{}/{}/{}.csv", import.organization, import.team, import.id)
 }
 
-/// Whose turn it is.
+/// Which import has the turn of a team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportTurn {
     /// The caller's.
     Mine,
-    /// Another worker is at this very import.
+    /// The same import, with another worker.
     SameImport,
-    /// Another import of the team is being worked on.
+    /// Another import of the team.
     AnotherImport,
-}
-
-/// A page of the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportPage {
-    /// Latest first.
-    pub imports: Vec<Import>,
-    /// Where the next page begins.
-    pub next: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ImportRow {
-    id: String,
-    org: String,
-    team: String,
-    by: String,
+    id: ImportId,
+    org: OrganizationId,
+    team: TeamId,
+    by: UserId,
     at: Timestamp,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
@@ -79,8 +70,8 @@ struct ImportRow {
     file: Option<ImportFile>,
     done: FilePosition,
     counts: ImportCounts,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    begun: Option<PendingChunk>,
+    #[serde(rename = "begun", skip_serializing_if = "Option::is_none")]
+    pending: Option<PendingChunk>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_at: Option<Timestamp>,
     version: u64,
@@ -88,138 +79,103 @@ struct ImportRow {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct FaultsRow {
-    faults: Vec<RowError>,
+struct ErrorsRow {
+    #[serde(rename = "faults")]
+    errors: Vec<RowError>,
     ttl: i64,
 }
 
 #[derive(Debug, Deserialize)]
 struct TurnRow {
-    import: String,
+    import: ImportId,
 }
 
-/// Imports.
+/// The imports of teams.
 #[derive(Debug, Clone)]
 pub struct Imports {
     table: Table,
 }
 
 impl Imports {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// Notes a new import: 4 write units, and 2 with an idempotency key; `false` when that key is used up by now.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Stores a new import: 4 write units, and 2 with an idempotency key. `false` if another request used the key in the
+    /// meantime.
     pub async fn create(
         &self,
         import: &Import,
-        deed: &AuditEvent<'_>,
+        event: &AuditEvent<'_>,
         key: Option<Idempotency<'_>>,
     ) -> Result<bool, StoreError> {
+        let team = team_key(import);
         let mut transaction = Transaction::new(&self.table);
-        transaction.put_new(key_of(import), &ImportRow::of(import))?;
-        deed.write(&mut transaction, &import.organization, &import.team)?;
+        transaction.put_new(keys::contact_import(team, &import.id), &ImportRow::of(import))?;
+        event.write(&mut transaction, team)?;
         if let Some(key) = key {
-            transaction.add(key.part(&self.table, &import.organization, import.id.as_str(), import.at)?);
+            key.write(&mut transaction, team.organization, import.id.as_str(), import.at)?;
         }
         Ok(transaction.commit().await?.is_done())
     }
 
     /// One import, read consistently.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn get(
-        &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        import: &ImportId,
-    ) -> Result<Option<Import>, StoreError> {
-        let key = keys::contact_import(organization, team, import);
-        let row: Option<ImportRow> = self.table.get(key, true).await?;
-        row.map(ImportRow::import).transpose()
+    pub async fn get(&self, team: TeamKey<'_>, import: &ImportId) -> Result<Option<Import>, StoreError> {
+        let row: Option<ImportRow> = self.table.get(keys::contact_import(team, import), true).await?;
+        Ok(row.map(ImportRow::import))
     }
 
-    /// A page of a team's imports.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// A page of the imports of a team, newest first.
     pub async fn page(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<ImportPage, StoreError> {
-        let partition = keys::team_partition(organization, team);
-        let (items, next) =
-            self.table.page(partition, keys::IMPORTS, Order::Descending, limit, after).await?;
-        let rows: Vec<ImportRow> = serde_dynamo::from_items(items)?;
-        Ok(ImportPage { imports: rows.into_iter().map(ImportRow::import).collect::<Result<_, _>>()?, next })
+    ) -> Result<Page<Import>, StoreError> {
+        let range = KeyRange::prefix(keys::team_partition(team), keys::IMPORTS);
+        Ok(self.table.page(range, Order::Descending, limit, after).await?.map(ImportRow::import))
     }
 
-    /// The kept faults of the rows that are done, in their order.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn faults(&self, import: &Import) -> Result<Vec<RowError>, StoreError> {
+    /// The stored errors of the rows that are done, in the order of the rows.
+    pub async fn errors(&self, import: &Import) -> Result<Vec<RowError>, StoreError> {
         if import.counts.errors == 0 {
             return Ok(Vec::new());
         }
-        let items = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :import AND sk BETWEEN :first AND :after")
-            .expression_attribute_values(
-                ":import",
-                text(keys::import_partition(&import.organization, &import.id)),
-            )
-            .expression_attribute_values(":first", text(keys::import_errors_from(0)))
-            .expression_attribute_values(":after", text(keys::import_errors_from(import.done.row + 1)))
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await?;
-        let rows: Vec<FaultsRow> = serde_dynamo::from_items(items)?;
-        Ok(rows.into_iter().flat_map(|row| row.faults).collect())
+        let range = KeyRange::between(
+            keys::import_partition(&import.organization, &import.id),
+            keys::import_errors_from(0),
+            keys::import_errors_from(import.done.row + 1),
+        );
+        let items = self.table.query(&range).into_paginator().items().send();
+        let items = items.collect::<Result<Vec<_>, _>>().await?;
+        let rows: Vec<ErrorsRow> = serde_dynamo::from_items(items)?;
+        Ok(rows.into_iter().flat_map(|row| row.errors).collect())
     }
 
-    /// Writes how far an import is, with the faults of its begun chunk; `false` when somebody wrote since it was read. A
-    /// transaction, so that the SDK may repeat it after a lost answer: 2 write units, and as many for each 200 faults and
-    /// kilobyte of them.
+    /// Stores the progress of an import with the errors of its pending chunk. `false` if the import was written since it
+    /// was read.
     ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn advance(&self, import: &mut Import, faults: &[RowError]) -> Result<bool, StoreError> {
-        let before = import.version;
-        let mut row = ImportRow::of(import);
-        row.version = before + 1;
+    /// A transaction, so that the SDK may retry it after a lost answer: 2 write units, and as many for each 200 errors and
+    /// each kilobyte of them.
+    pub async fn advance(&self, import: &mut Import, errors: &[RowError]) -> Result<bool, StoreError> {
+        let version = import.version;
+        let row = ImportRow { version: version + 1, ..ImportRow::of(import) };
         let mut transaction = Transaction::new(&self.table);
-        transaction.put_if(key_of(import), &row, |put| {
+        transaction.put_if(keys::contact_import(team_key(import), &import.id), &row, |put| {
             put.condition_expression("version = :version")
-                .expression_attribute_values(":version", number(before))
+                .expression_attribute_values(":version", number(version))
         })?;
-        for (part, some) in faults.chunks(FAULTS_IN_A_ROW).enumerate() {
-            let first = faults.first().map_or(0, |fault| fault.row);
-            let key = keys::import_errors(&import.organization, &import.id, first, part);
-            transaction.put(key, &FaultsRow { faults: some.to_vec(), ttl: row.ttl })?;
+        for (part, chunk) in errors.chunks(ERRORS_PER_ITEM).enumerate() {
+            let first_row = errors.first().map_or(0, |error| error.row);
+            let key = keys::import_errors(&import.organization, &import.id, first_row, part);
+            transaction.put(key, &ErrorsRow { errors: chunk.to_vec(), ttl: row.ttl })?;
         }
         let written = transaction.commit().await?.is_done();
         import.version += u64::from(written);
         Ok(written)
     }
 
-    /// Takes the team's turn, or keeps it, for so long; `worker` tells callers apart.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Takes the turn of the team, or keeps it, until this time. `worker` distinguishes callers.
     pub async fn take_turn(
         &self,
         import: &Import,
@@ -227,93 +183,69 @@ impl Imports {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<ImportTurn, StoreError> {
-        let taken = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::importing(&import.organization, &import.team).into_item()))
-            .update_expression("SET #import = :import, #worker = :worker, #until = :until")
-            .condition_expression("attribute_not_exists(pk) OR #worker = :worker OR #until < :now")
-            .expression_attribute_names("#import", "import")
-            .expression_attribute_names("#worker", "worker")
-            .expression_attribute_names("#until", "until")
-            .expression_attribute_values(":import", text(&import.id))
-            .expression_attribute_values(":worker", number(worker))
-            .expression_attribute_values(":until", number(until.millis()))
-            .expression_attribute_values(":now", number(now.millis()))
-            .return_values_on_condition_check_failure(
-                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
-            )
-            .send()
-            .await;
-        let Err(error) = taken else { return Ok(ImportTurn::Mine) };
-        let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
-            return Err(error.into());
-        };
-        let holder: Option<TurnRow> = failed.item().cloned().map(serde_dynamo::from_item).transpose()?;
-        let same = holder.is_some_and(|holder| holder.import == import.id.as_str());
+        let taken = self.table.update_if(keys::importing(team_key(import)), |update| {
+            update
+                .update_expression("SET #import = :import, #worker = :worker, #until = :until")
+                .condition_expression("attribute_not_exists(pk) OR #worker = :worker OR #until < :now")
+                .expression_attribute_names("#import", "import")
+                .expression_attribute_names("#worker", "worker")
+                .expression_attribute_names("#until", "until")
+                .expression_attribute_values(":import", text(&import.id))
+                .expression_attribute_values(":worker", number(worker))
+                .expression_attribute_values(":until", number(until.millis()))
+                .expression_attribute_values(":now", number(now.millis()))
+        });
+        let Conditional::Failed(holder) = taken.await? else { return Ok(ImportTurn::Mine) };
+        let holder: Option<TurnRow> = holder.map(from_item).transpose()?;
+        let same = holder.is_some_and(|holder| holder.import == import.id);
         Ok(if same { ImportTurn::SameImport } else { ImportTurn::AnotherImport })
     }
 
-    /// Gives the turn back, if it is still the caller's.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Ends the turn. Does nothing if another worker has it.
     pub async fn end_turn(&self, import: &Import, worker: u64) -> Result<(), StoreError> {
-        let ended = self
-            .table
-            .client
-            .delete_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::importing(&import.organization, &import.team).into_item()))
-            .condition_expression("#worker = :worker")
-            .expression_attribute_names("#worker", "worker")
-            .expression_attribute_values(":worker", number(worker))
-            .send()
-            .await;
-        match ended {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(error.into()),
-            },
-        }
+        let ended = self.table.delete_if(keys::importing(team_key(import)), |delete| {
+            delete
+                .condition_expression("#worker = :worker")
+                .expression_attribute_names("#worker", "worker")
+                .expression_attribute_values(":worker", number(worker))
+        });
+        ended.await.map(drop)
     }
 }
 
-fn key_of(import: &Import) -> keys::Key {
-    keys::contact_import(&import.organization, &import.team, &import.id)
+fn team_key(import: &Import) -> TeamKey<'_> {
+    TeamKey { organization: &import.organization, team: &import.team }
 }
 
 impl ImportRow {
     fn of(import: &Import) -> Self {
+        let import = import.clone();
         Self {
-            id: import.id.to_string(),
-            org: import.organization.to_string(),
-            team: import.team.to_string(),
-            by: import.by.to_string(),
+            ttl: (import.at + RETENTION).seconds(),
+            id: import.id,
+            org: import.organization,
+            team: import.team,
+            by: import.by,
             at: import.at,
             dry_run: import.dry_run,
             clears: import.clear_missing_assignments,
             status: import.status,
-            reason: import.reason.clone(),
-            file: import.file.clone(),
+            reason: import.reason,
+            file: import.file,
             done: import.done,
             counts: import.counts,
-            begun: import.pending.clone(),
+            pending: import.pending,
             finished_at: import.finished_at,
             version: import.version,
-            ttl: (import.at + RETENTION).seconds(),
         }
     }
 
-    fn import(self) -> Result<Import, StoreError> {
-        Ok(Import {
-            id: parse_id(&self.id)?,
-            organization: parse_id(&self.org)?,
-            team: parse_id(&self.team)?,
-            by: parse_id(&self.by)?,
+    fn import(self) -> Import {
+        Import {
+            id: self.id,
+            organization: self.org,
+            team: self.team,
+            by: self.by,
             at: self.at,
             dry_run: self.dry_run,
             clear_missing_assignments: self.clears,
@@ -322,9 +254,9 @@ impl ImportRow {
             file: self.file,
             done: self.done,
             counts: self.counts,
-            pending: self.begun,
+            pending: self.pending,
             finished_at: self.finished_at,
             version: self.version,
-        })
+        }
     }
 }

@@ -1,8 +1,9 @@
-//! Inboxes and the teams that own them.
+//! Inboxes: reading and editing them.
 
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId},
     inbox::{Inbox, Stage, TeamInbox},
+    keys::{InboxKey, TeamKey},
     phone::PhoneNumber,
     team::Team,
 };
@@ -12,9 +13,9 @@ use crate::{
     inbox::rows::{InboxPointer, InboxRow},
     table::{
         error::StoreError,
-        item::{attribute, text},
-        items::parse_id,
+        item::{Item, attribute, string_attribute, text},
         keys,
+        query::KeyRange,
         requests::Table,
         transaction::Transaction,
     },
@@ -24,54 +25,43 @@ use crate::{
     },
 };
 
-/// Inboxes and teams.
+/// The inboxes of organizations.
 #[derive(Debug, Clone)]
 pub struct Inboxes {
     table: Table,
 }
 
-/// The answer to an edit.
+/// The outcome of an edit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Edited {
-    /// As wished.
     Done,
     /// Another inbox of the organization has the API code.
     ApiCodeTaken,
-    /// It was edited or retired meanwhile: read it again.
+    /// The inbox was edited or retired since it was read.
     Changed,
 }
 
 impl Inboxes {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// The inbox of one of our numbers, for a webhook: two reads, half a unit each.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// The inbox with this number, for a webhook: two reads of half a unit.
     pub async fn by_number(&self, number: &PhoneNumber) -> Result<Option<Inbox>, StoreError> {
         self.follow(self.table.get(keys::own_number(number), false).await?).await
     }
 
-    /// The inbox in use, or retired, that an API code names.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// The active or retired inbox with this API code.
     pub async fn by_api_code(
         &self,
         organization: &OrganizationId,
         code: &str,
     ) -> Result<Option<Inbox>, StoreError> {
-        let named = self.follow(self.table.get(keys::api_code(organization, code), false).await?).await?;
-        Ok(named.filter(|inbox| inbox.stage != Stage::Creating))
+        let inbox = self.follow(self.table.get(keys::api_code(organization, code), false).await?).await?;
+        Ok(inbox.filter(|inbox| inbox.stage != Stage::Creating))
     }
 
-    /// Whether an inbox of the organization, one that is being made included, has this API code.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Whether an inbox of the organization in any stage has this API code.
     pub async fn has_api_code(&self, organization: &OrganizationId, code: &str) -> Result<bool, StoreError> {
         let pointer: Option<InboxPointer> = self.table.get(keys::api_code(organization, code), false).await?;
         Ok(pointer.is_some())
@@ -79,115 +69,70 @@ impl Inboxes {
 
     async fn follow(&self, pointer: Option<InboxPointer>) -> Result<Option<Inbox>, StoreError> {
         let Some(pointer) = pointer else { return Ok(None) };
-        let (organization, inbox) = pointer.target()?;
-        self.get(&organization, &inbox).await
+        self.get(InboxKey { organization: &pointer.org, inbox: &pointer.inbox }).await
     }
 
-    /// One inbox.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn get(
-        &self,
-        organization: &OrganizationId,
-        inbox: &InboxId,
-    ) -> Result<Option<Inbox>, StoreError> {
-        let row: Option<InboxRow> = self.table.get(keys::inbox(organization, inbox), false).await?;
-        Ok(row.map(InboxRow::inbox).transpose()?)
+    pub async fn get(&self, inbox: InboxKey<'_>) -> Result<Option<Inbox>, StoreError> {
+        let row: Option<InboxRow> = self.table.get(keys::inbox(inbox), false).await?;
+        Ok(row.map(InboxRow::inbox))
     }
 
-    /// One inbox and its team, read consistently: what a send is judged by.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn account(
-        &self,
-        organization: &OrganizationId,
-        inbox: &InboxId,
-    ) -> Result<Option<TeamInbox>, StoreError> {
-        let row: Option<InboxRow> = self.table.get(keys::inbox(organization, inbox), true).await?;
-        let Some(inbox) = row.map(InboxRow::inbox).transpose()? else { return Ok(None) };
-        let team: Option<TeamRow> = self.table.get(keys::team(organization, &inbox.team), true).await?;
-        Ok(team.map(TeamRow::team).transpose()?.map(|team| TeamInbox { inbox, team }))
+    /// An inbox and its team, read consistently: what decides whether a message may be sent.
+    pub async fn account(&self, inbox: InboxKey<'_>) -> Result<Option<TeamInbox>, StoreError> {
+        let row: Option<InboxRow> = self.table.get(keys::inbox(inbox), true).await?;
+        let Some(inbox) = row.map(InboxRow::inbox) else { return Ok(None) };
+        let team: Option<TeamRow> = self.table.get(keys::team(inbox.team_key()), true).await?;
+        Ok(team.map(|team| TeamInbox { inbox, team: team.team() }))
     }
 
-    /// Inboxes with their counters, and teams, in one request (for each hundred of them), in no order.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Inboxes with their counters, and teams, in no order: one request for each hundred of them.
     pub async fn with_teams(
         &self,
         organization: &OrganizationId,
         inboxes: &[InboxId],
         teams: &[TeamId],
     ) -> Result<(Vec<(Inbox, Counter)>, Vec<Team>), StoreError> {
-        let inboxes = inboxes.iter().map(|inbox| keys::inbox(organization, inbox));
-        let keys = inboxes.chain(teams.iter().map(|team| keys::team(organization, team))).collect();
-        let items = self.table.batch_get(keys, false).await?;
-        let is_team = |item: &crate::table::item::Item| item.get("sk") == Some(&text("TEAM"));
+        let inboxes = inboxes.iter().map(|inbox| keys::inbox(InboxKey { organization, inbox }));
+        let teams = teams.iter().map(|team| keys::team(TeamKey { organization, team }));
+        let items = self.table.batch_get(inboxes.chain(teams).collect(), false).await?;
+        let is_team = |item: &Item| string_attribute(item, "sk") == Some("TEAM");
         let (teams, inboxes): (Vec<_>, Vec<_>) = items.into_iter().partition(is_team);
         let counters: Vec<Counter> = serde_dynamo::from_items(inboxes.clone())?;
         let inboxes: Vec<InboxRow> = serde_dynamo::from_items(inboxes)?;
-        let inboxes = inboxes.into_iter().map(InboxRow::inbox).collect::<Result<Vec<_>, _>>()?;
         let teams: Vec<TeamRow> = serde_dynamo::from_items(teams)?;
-        let teams = teams.into_iter().map(TeamRow::team).collect::<Result<_, _>>()?;
-        Ok((inboxes.into_iter().zip(counters).collect(), teams))
+        let inboxes = inboxes.into_iter().map(InboxRow::inbox).zip(counters).collect();
+        Ok((inboxes, teams.into_iter().map(TeamRow::team).collect()))
     }
 
-    /// All inboxes of a team, in the order in which they were made: two requests.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn of_team(
-        &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-    ) -> Result<Vec<Inbox>, StoreError> {
-        let items = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :team AND begins_with(sk, :inboxes)")
-            .expression_attribute_values(":team", text(keys::team_partition(organization, team)))
-            .expression_attribute_values(":inboxes", text("inb_"))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await?;
-        let places = items.iter().filter_map(|item| item.get("sk")?.as_s().ok());
-        let ids = places.map(|id| parse_id(id)).collect::<Result<Vec<_>, _>>()?;
-        let (counted, _) = self.with_teams(organization, &ids, &[]).await?;
+    /// All inboxes of a team in the order of their creation: two requests.
+    pub async fn of_team(&self, team: TeamKey<'_>) -> Result<Vec<Inbox>, StoreError> {
+        let range = KeyRange::prefix(keys::team_partition(team), keys::INBOXES);
+        let items = self.table.all_items(&range).await?;
+        let ids = items.iter().filter_map(|item| string_attribute(item, "sk"));
+        let ids = ids.map(|id| Ok(InboxId::parse(id)?)).collect::<Result<Vec<_>, StoreError>>()?;
+        let (counted, _) = self.with_teams(team.organization, &ids, &[]).await?;
         let mut inboxes: Vec<_> = counted.into_iter().map(|(inbox, _)| inbox).collect();
         inboxes.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(inboxes)
     }
 
-    /// Whether one of our inboxes, of whatever organization, has this number.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Whether an inbox of any organization has this number.
     pub async fn is_ours(&self, number: &PhoneNumber) -> Result<bool, StoreError> {
         let pointer: Option<InboxPointer> = self.table.get(keys::own_number(number), false).await?;
         Ok(pointer.is_some())
     }
 
-    /// Changes what may be edited: name, color, API code, forwarding number. `before` is the inbox as it was read.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Changes the name, color, API code and forwarding number. `before` is the inbox as the caller read it.
     pub async fn edit(
         &self,
         before: &Inbox,
         after: &Inbox,
-        deed: &AuditEvent<'_>,
+        event: &AuditEvent<'_>,
     ) -> Result<Edited, StoreError> {
         let organization = &before.organization;
         let mut transaction = Transaction::new(&self.table);
         let forwarding = after.voice_forwarding.as_ref().map(attribute).transpose()?;
-        transaction.update(keys::inbox(organization, &before.id), |update| {
+        transaction.update(keys::inbox(before.key()), |update| {
             let update = update
                 .condition_expression("apiCode = :before AND stage = :active")
                 .expression_attribute_names("#name", "name")
@@ -212,7 +157,7 @@ impl Inboxes {
             code = Some(transaction.put_new(new, &InboxPointer::of(before))?);
             transaction.delete(old)?;
         }
-        deed.write(&mut transaction, organization, &before.team)?;
+        event.write(&mut transaction, before.team_key())?;
         let committed = transaction.commit().await?;
         Ok(if committed.is_done() {
             Edited::Done
@@ -223,51 +168,41 @@ impl Inboxes {
         })
     }
 
-    /// Retires an inbox: nothing is sent from it any more. Nothing happens when it is retired already.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn retire(&self, inbox: &Inbox, deed: &AuditEvent<'_>) -> Result<(), StoreError> {
+    /// Retires an inbox, after which it sends nothing. Does nothing if it is retired already.
+    pub async fn retire(&self, inbox: &Inbox, event: &AuditEvent<'_>) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.update(keys::inbox(&inbox.organization, &inbox.id), |update| {
+        transaction.update(keys::inbox(inbox.key()), |update| {
             update
                 .update_expression("SET stage = :retired")
                 .condition_expression("stage = :active")
                 .expression_attribute_values(":retired", text("retired"))
                 .expression_attribute_values(":active", text("active"))
         })?;
-        deed.write(&mut transaction, &inbox.organization, &inbox.team)?;
-        transaction.commit().await.map(|_| ())
+        event.write(&mut transaction, inbox.team_key())?;
+        transaction.commit().await.map(drop)
     }
 
-    /// A retired inbox has given its number back: texts to it are not ours any more, and another inbox may have it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn number_released(&self, inbox: &Inbox, deed: &AuditEvent<'_>) -> Result<(), StoreError> {
+    /// Records that the carrier has released the number of a retired inbox. Another inbox may get the number after that.
+    pub async fn number_released(&self, inbox: &Inbox, event: &AuditEvent<'_>) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.update(keys::inbox(&inbox.organization, &inbox.id), |update| {
+        transaction.update(keys::inbox(inbox.key()), |update| {
             update
                 .update_expression("REMOVE numberSid")
                 .condition_expression("stage = :retired AND attribute_exists(numberSid)")
                 .expression_attribute_values(":retired", text("retired"))
         })?;
         transaction.delete(keys::own_number(&inbox.number))?;
-        deed.write(&mut transaction, &inbox.organization, &inbox.team)?;
-        transaction.commit().await.map(|_| ())
+        event.write(&mut transaction, inbox.team_key())?;
+        transaction.commit().await.map(drop)
     }
 
-    /// Writes an inbox, its number and its API code as they are, for seeds and tests.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Writes an inbox with its number and its API code, for seeds and tests.
     pub async fn put(&self, inbox: &Inbox) -> Result<(), StoreError> {
-        let organization = &inbox.organization;
         let pointer = InboxPointer::of(inbox);
-        self.table.put(keys::inbox(organization, &inbox.id), &InboxRow::of(inbox)).await?;
+        self.table.put(keys::inbox(inbox.key()), &InboxRow::of(inbox)).await?;
         self.table.put(keys::own_number(&inbox.number), &pointer).await?;
-        let team = TeamPointer::of(organization, &inbox.team);
-        self.table.put(keys::team_inbox(organization, &inbox.team, &inbox.id), &team).await?;
-        self.table.put(keys::api_code(organization, &inbox.api_code), &pointer).await
+        let team = TeamPointer::of(inbox.team_key());
+        self.table.put(keys::team_inbox(inbox.team_key(), &inbox.id), &team).await?;
+        self.table.put(keys::api_code(&inbox.organization, &inbox.api_code), &pointer).await
     }
 }

@@ -1,18 +1,18 @@
-//! Making an inbox: its number costs money and comes from the carrier, so it is made in two transactions with the
-//! purchase between them.
+//! Creating an inbox. Its number costs money and comes from the carrier, so two transactions enclose the purchase.
 //!
-//! 1. **reserve**: the inbox in stage `creating`, its API code and its number, each of which nobody else may have, the
-//!    idempotency key, and a row that says that a purchase is under way. A text to the number is stored from now on.
-//! 2. the purchase, at the carrier.
-//! 3. **complete**: the inbox is `active` with its first members, the purchase is settled, and a team that had not begun
-//!    its registration begins it.
+//! 1. **Reserve**: writes the inbox in stage `creating`, claims its API code and its number, stores the idempotency key,
+//!    and records that a purchase is under way. Inbound messages to the number are stored from now on.
+//! 2. The purchase at the carrier.
+//! 3. **Complete**: the inbox becomes `active` with its first members, the purchase is resolved, and the registration of
+//!    the team begins if it had not begun.
 //!
-//! What dies between them is either completed by a retry with the same key, which finds the reservation, or undone by the
-//! sweep, which gives the number back. [`NewInboxes::undo`] removes what `reserve` wrote, and never an active inbox.
+//! If the process stops in between, a retry with the same key finds the reservation and completes it, or the sweep undoes
+//! it and releases the number. [`NewInboxes::undo`] removes what `reserve` wrote, and never an active inbox.
 
 use shared_domain::{
     ids::{InboxId, OrganizationId},
     inbox::Inbox,
+    keys::InboxKey,
     membership::Membership,
     phone::PhoneNumber,
     registration::TimelineStep,
@@ -26,79 +26,73 @@ use crate::{
         error::StoreError,
         idempotency::Idempotency,
         item::text,
-        items::parse_id,
         keys::{self, Key},
+        query::{KeyRange, Order},
         requests::Table,
         transaction::Transaction,
     },
-    team::{audit::AuditEvent, members, rows::TeamPointer},
+    team::{audit::AuditEvent, inbox_members, rows::TeamPointer},
 };
 
-/// Purchases that are looked after in one go.
-const SWEEP_LIMIT: i32 = 50;
+/// The most purchases in one sweep.
+const SWEEP_LIMIT: u16 = 50;
 
-/// The answer to a reservation.
+/// The outcome of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reserved {
-    /// It stands; the number may be bought.
+    /// Reserved; the number may be bought.
     Done,
     /// Another inbox of the organization has the API code.
     ApiCodeTaken,
-    /// An inbox of ours has the number.
+    /// Another inbox has the number.
     NumberTaken,
-    /// The idempotency key was used meanwhile.
+    /// Another request used the idempotency key in the meantime.
     KeyTaken,
 }
 
-/// The answer to a completion.
+/// The outcome of a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completed {
-    /// The inbox is in use.
+    /// The inbox is active.
     Done,
-    /// The reservation is gone, or was completed already.
+    /// The reservation is gone or was completed already.
     NotReserved,
-    /// The registration that was to be begun has begun.
+    /// The registration that was to begin has begun already.
     RegistrationBegun,
 }
 
-/// Whether a number may have been bought for a reservation that is undone.
+/// Whether the number of an undone reservation may have been bought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bought {
-    /// Nothing was bought, or it was given back.
-    SurelyNot,
+    /// Nothing was bought, or the number was released.
+    No,
     /// The carrier's answer was lost.
-    Perhaps,
+    Unknown,
 }
 
-/// A purchase that is not settled.
+/// A purchase that is not resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purchase {
-    /// The tenant.
     pub organization: OrganizationId,
-    /// The inbox, whose id the number bears at the carrier.
+    /// The number carries the id of its inbox at the carrier.
     pub inbox: InboxId,
-    /// The number.
     pub number: PhoneNumber,
-    /// Since when.
+    /// When it began.
     pub at: Timestamp,
 }
 
-/// Inboxes that are being made.
+/// Inboxes that are being created.
 #[derive(Debug, Clone)]
 pub struct NewInboxes {
     table: Table,
 }
 
 impl NewInboxes {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// Reserves API code and number for an inbox in stage `creating`: 8 write units, 10 with a key.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Reserves the API code and number of an inbox in stage `creating`: 8 write units, 10 with an idempotency key.
     pub async fn reserve(
         &self,
         inbox: &Inbox,
@@ -110,23 +104,21 @@ impl NewInboxes {
         let mut transaction = Transaction::new(&self.table);
         let code = transaction.put_new(keys::api_code(organization, &inbox.api_code), &pointer)?;
         let number = transaction.put_new(keys::own_number(&inbox.number), &pointer)?;
-        transaction.put_new(keys::inbox(organization, &inbox.id), &InboxRow::of(inbox))?;
+        transaction.put_new(keys::inbox(inbox.key()), &InboxRow::of(inbox))?;
         let purchase = PurchaseRow {
-            org: organization.to_string(),
-            inbox: inbox.id.to_string(),
+            org: organization.clone(),
+            inbox: inbox.id.clone(),
             number: inbox.number.clone(),
             at: now,
-            key: key.map(|key| key.key(organization).pk),
+            key: key.map(|key| key.item_key(organization).pk),
         };
-        transaction.put(keys::purchase(organization, &inbox.id), &purchase)?;
-        let used = match key {
-            Some(key) => {
-                Some(transaction.add(key.part(&self.table, organization, inbox.id.as_str(), now)?))
-            }
+        transaction.put(keys::purchase(inbox.key()), &purchase)?;
+        let used_key = match key {
+            Some(key) => Some(key.write(&mut transaction, organization, inbox.id.as_str(), now)?),
             None => None,
         };
         let committed = transaction.commit().await?;
-        Ok(if used.is_some_and(|place| committed.refused_at(place)) {
+        Ok(if used_key.is_some_and(|place| committed.refused_at(place)) {
             Reserved::KeyTaken
         } else if committed.refused_at(code) {
             Reserved::ApiCodeTaken
@@ -135,26 +127,22 @@ impl NewInboxes {
         } else if committed.is_done() {
             Reserved::Done
         } else {
-            return Err(StoreError::Unavailable("two inboxes got one id".into()));
+            return Err(StoreError::Unavailable("two inboxes got the same id".into()));
         })
     }
 
-    /// Puts a reserved inbox to use: its number's name at the carrier, its first members, and, where `opening` is given,
-    /// the team's registration.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Activates a reserved inbox with its first members, and begins the team's registration if `first_step` is given.
+    /// `number_sid` is the carrier's id of the number.
     pub async fn complete(
         &self,
         inbox: &Inbox,
         number_sid: &str,
-        first: &[Membership],
-        opening: Option<&TimelineStep>,
-        deed: &AuditEvent<'_>,
+        first_members: &[Membership],
+        first_step: Option<&TimelineStep>,
+        event: &AuditEvent<'_>,
     ) -> Result<Completed, StoreError> {
-        let organization = &inbox.organization;
         let mut transaction = Transaction::new(&self.table);
-        let reserved = transaction.update(keys::inbox(organization, &inbox.id), |update| {
+        let reserved = transaction.update(keys::inbox(inbox.key()), |update| {
             update
                 .update_expression("SET stage = :active, numberSid = :sid")
                 .condition_expression("stage = :creating")
@@ -162,15 +150,15 @@ impl NewInboxes {
                 .expression_attribute_values(":creating", text("creating"))
                 .expression_attribute_values(":sid", text(number_sid))
         })?;
-        transaction.delete(keys::purchase(organization, &inbox.id))?;
-        let pointer = TeamPointer::of(organization, &inbox.team);
-        transaction.put(keys::team_inbox(organization, &inbox.team, &inbox.id), &pointer)?;
-        for member in first {
-            members::write(&mut transaction, organization, member)?;
+        transaction.delete(keys::purchase(inbox.key()))?;
+        let pointer = TeamPointer::of(inbox.team_key());
+        transaction.put(keys::team_inbox(inbox.team_key(), &inbox.id), &pointer)?;
+        for member in first_members {
+            inbox_members::write(&mut transaction, &inbox.organization, member)?;
         }
-        deed.write(&mut transaction, organization, &inbox.team)?;
-        if let Some(step) = opening {
-            registrations::open(&mut transaction, organization, &inbox.team, step)?;
+        event.write(&mut transaction, inbox.team_key())?;
+        if let Some(step) = first_step {
+            registrations::begin(&mut transaction, inbox.team_key(), step)?;
         }
         let committed = transaction.commit().await?;
         Ok(if committed.is_done() {
@@ -182,25 +170,21 @@ impl NewInboxes {
         })
     }
 
-    /// Removes a reservation with its key; `false` when the inbox is in use, or gone already. After a purchase that may
-    /// yet have happened the number is watched on, so that the sweep gives it back.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn undo(&self, inbox: &Inbox, after: Bought) -> Result<bool, StoreError> {
+    /// Removes a reservation with its idempotency key. `false` if the inbox is active, or gone already. If the number may
+    /// have been bought, the purchase stays recorded, so that the sweep releases the number.
+    pub async fn undo(&self, inbox: &Inbox, bought: Bought) -> Result<bool, StoreError> {
         let organization = &inbox.organization;
-        let purchase: Option<PurchaseRow> =
-            self.table.get(keys::purchase(organization, &inbox.id), true).await?;
+        let purchase: Option<PurchaseRow> = self.table.get(keys::purchase(inbox.key()), true).await?;
         let mut transaction = Transaction::new(&self.table);
-        transaction.delete_if(keys::inbox(organization, &inbox.id), |delete| {
+        transaction.delete_if(keys::inbox(inbox.key()), |delete| {
             delete
                 .condition_expression("stage = :creating")
                 .expression_attribute_values(":creating", text("creating"))
         })?;
         transaction.delete(keys::own_number(&inbox.number))?;
         transaction.delete(keys::api_code(organization, &inbox.api_code))?;
-        if after == Bought::SurelyNot {
-            transaction.delete(keys::purchase(organization, &inbox.id))?;
+        if bought == Bought::No {
+            transaction.delete(keys::purchase(inbox.key()))?;
         }
         if let Some(pk) = purchase.and_then(|purchase| purchase.key) {
             transaction.delete(Key { pk, sk: "KEY".into() })?;
@@ -208,40 +192,22 @@ impl NewInboxes {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Purchases that are not settled, in no order.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn unsettled(&self) -> Result<Vec<Purchase>, StoreError> {
-        let found = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :purchase")
-            .expression_attribute_values(":purchase", text(keys::PURCHASE))
-            .limit(SWEEP_LIMIT)
-            .send()
-            .await?;
-        let rows: Vec<PurchaseRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
-        let purchase = |row: PurchaseRow| {
-            Ok(Purchase {
-                organization: parse_id(&row.org)?,
-                inbox: parse_id(&row.inbox)?,
-                number: row.number,
-                at: row.at,
-            })
+    /// Purchases that are not resolved, in no order.
+    pub async fn unresolved(&self) -> Result<Vec<Purchase>, StoreError> {
+        let page =
+            self.table.page(KeyRange::all(keys::PURCHASE), Order::Ascending, SWEEP_LIMIT, None).await?;
+        let purchase = |row: PurchaseRow| Purchase {
+            organization: row.org,
+            inbox: row.inbox,
+            number: row.number,
+            at: row.at,
         };
-        rows.into_iter().map(purchase).collect()
+        Ok(page.items.into_iter().map(purchase).collect())
     }
 
-    /// Forgets a purchase whose inbox is in use or gone.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Removes the record of a purchase whose inbox is active or gone.
     pub async fn mark_resolved(&self, purchase: &Purchase) -> Result<(), StoreError> {
-        let mut transaction = Transaction::new(&self.table);
-        transaction.delete(keys::purchase(&purchase.organization, &purchase.inbox))?;
-        transaction.commit().await.map(|_| ())
+        let inbox = InboxKey { organization: &purchase.organization, inbox: &purchase.inbox };
+        self.table.delete(keys::purchase(inbox)).await
     }
 }

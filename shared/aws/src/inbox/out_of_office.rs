@@ -1,15 +1,16 @@
-//! Out of Office: the settings of inboxes, and the automatic answers that were given.
+//! Out of Office: the settings of inboxes, and the automatic replies.
 //!
-//! An answer is one transaction: the claim of this contact's closed period, which makes it at most one, the message, and
-//! its outbox row. The conversation is not touched (an automatic text moves nothing and marks nothing read), but has to
-//! allow being texted at that instant. 8 write units.
+//! A reply is one transaction: the claim of the contact's closed period, which limits the replies to one, the message and
+//! its outbox entry. It does not change the conversation (an automatic reply moves nothing and marks nothing read), but it
+//! requires that the contact may be texted. 8 write units.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::Select;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{ConversationId, InboxId, OrganizationId, TeamId},
+    ids::{ConversationId, MessageId, OrganizationId},
+    keys::{InboxKey, TeamKey},
     message::Message,
     out_of_office::{ClosedPeriod, Draft},
     time::Timestamp,
@@ -21,100 +22,75 @@ use crate::{
         sends::MAY_BE_TEXTED,
     },
     table::{
-        error::StoreError,
-        item::{number, text},
-        keys,
-        requests::Table,
-        transaction::Transaction,
+        error::StoreError, item::number, keys, query::KeyRange, requests::Table, transaction::Transaction,
     },
     team::audit::AuditEvent,
 };
 
-/// A closed period is over by then, or its id will not come again.
+/// How long a reply is remembered. The closed period is over by then, and its id does not come again.
 const DEDUP_TTL: Duration = Duration::from_hours(400 * 24);
-/// What the loop guard looks back at.
+/// The time that [`OutOfOffice::recent`] counts.
 const RECENT: Duration = Duration::from_hours(1);
 
-/// Settings as they were saved.
+/// The settings of an inbox as they were saved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Saved {
-    /// The settings.
     pub draft: Draft,
-    /// When: there `on` begins.
+    /// `on` takes effect from this time.
     pub saved_at: Timestamp,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct AnsweredRow {
     at: Timestamp,
-    message: String,
+    message: MessageId,
     ttl: i64,
 }
 
-/// Settings and answers of inboxes.
+/// Out-of-office settings and replies of inboxes.
 #[derive(Debug, Clone)]
 pub struct OutOfOffice {
     table: Table,
 }
 
 impl OutOfOffice {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// An inbox's settings, if it ever had some: half a read unit.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn get(
-        &self,
-        organization: &OrganizationId,
-        inbox: &InboxId,
-    ) -> Result<Option<Saved>, StoreError> {
-        self.table.get(keys::out_of_office(organization, inbox), false).await
+    /// The settings of an inbox, `None` if it never had any: half a read unit.
+    pub async fn get(&self, inbox: InboxKey<'_>) -> Result<Option<Saved>, StoreError> {
+        self.table.get(keys::out_of_office(inbox), false).await
     }
 
-    /// Replaces an inbox's settings.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Replaces the settings of an inbox of this team.
     pub async fn put(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        inbox: &InboxId,
+        team: TeamKey<'_>,
+        inbox: InboxKey<'_>,
         saved: &Saved,
-        deed: &AuditEvent<'_>,
+        event: &AuditEvent<'_>,
     ) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.put(keys::out_of_office(organization, inbox), saved)?;
-        deed.write(&mut transaction, organization, team)?;
-        transaction.commit().await.map(|_| ())
+        transaction.put(keys::out_of_office(inbox), saved)?;
+        event.write(&mut transaction, team)?;
+        transaction.commit().await.map(drop)
     }
 
-    /// How many automatic answers a contact got in the last hour.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// The number of automatic replies that a contact received in the last hour.
     pub async fn recent(
         &self,
-        organization: &OrganizationId,
-        inbox: &InboxId,
+        inbox: InboxKey<'_>,
         conversation: &ConversationId,
         now: Timestamp,
     ) -> Result<u32, StoreError> {
+        let range = KeyRange::prefix(keys::inbox_partition(inbox), keys::answers(conversation));
         let counted = self
             .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :inbox AND begins_with(sk, :answers)")
+            .query(&range)
             .filter_expression("#at > :since")
             .expression_attribute_names("#at", "at")
-            .expression_attribute_values(":inbox", text(keys::inbox_partition(organization, inbox)))
-            .expression_attribute_values(":answers", text(keys::answers(conversation)))
             .expression_attribute_values(":since", number((now - RECENT).millis()))
             .select(Select::Count)
             .send()
@@ -122,31 +98,27 @@ impl OutOfOffice {
         Ok(u32::try_from(counted.count).unwrap_or(0))
     }
 
-    /// Accepts the automatic answer of a closed period; `false` when the contact was answered in it before, or may not be
-    /// texted.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Accepts the automatic reply of a closed period. `false` if the contact got one in this period already, or may not
+    /// be texted.
     pub async fn answer(
         &self,
         organization: &OrganizationId,
         period: &ClosedPeriod,
         message: &Message,
     ) -> Result<bool, StoreError> {
-        let (inbox, conversation) = (&message.inbox, &message.conversation);
+        let (inbox, conversation) = (InboxKey { organization, inbox: &message.inbox }, &message.conversation);
         let claim = AnsweredRow {
             at: message.created_at,
-            message: message.id.to_string(),
+            message: message.id.clone(),
             ttl: (message.created_at + DEDUP_TTL).seconds(),
         };
-        let outbox =
-            OutboxRow { org: organization.to_string(), sk: message.id.to_string(), at: message.created_at };
         let mut transaction = Transaction::new(&self.table);
-        transaction.put_new(keys::answered(organization, inbox, conversation, &period.id), &claim)?;
-        transaction
-            .put_new(keys::message(organization, conversation, &message.id), &MessageRow::of(message))?;
-        transaction.put_new(keys::outbox(conversation, &message.id), &outbox)?;
-        transaction.holds(keys::conversation(organization, inbox, conversation), |check| {
+        transaction.put_new(keys::answered(inbox, conversation, &period.id), &claim)?;
+        let key = keys::message(organization, conversation, &message.id);
+        transaction.put_new(key, &MessageRow::of(message))?;
+        let key = keys::outbox(conversation, &message.id);
+        transaction.put_new(key, &OutboxRow::of(organization, message))?;
+        transaction.require(keys::conversation(inbox.conversation(conversation)), |check| {
             check
                 .condition_expression(format!("attribute_exists(pk) AND {MAY_BE_TEXTED}"))
                 .expression_attribute_names("#out", "out")

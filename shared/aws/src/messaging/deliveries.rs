@@ -1,9 +1,9 @@
-//! What becomes of our texts: a report on the message, and what lists show of it.
+//! Delivery reports: a report on the message, and whether lists show its conversation as failed.
 //!
-//! Two writes, one after the other, for a report that fails a text or ends its failure. A host that dies between them leaves
-//! the list behind; therefore whoever meets the message again (the callback that comes again, the queue's redelivery, the
-//! reconciler's next run) shows it once more, which changes nothing where it is shown already. A text that failed may still be
-//! reported as delivered, and never the other way round: that order is held by the thread itself.
+//! A report that makes a message fail, or ends its failure, takes two writes in a row. If the process stops between them,
+//! the next step that handles the message (a repeated callback, a redelivery of the queue, or the reconciler) updates the
+//! conversation again, which is idempotent. A failed message may still be reported as delivered, but not the other way
+//! round; the write on the conversation enforces this order.
 
 use shared_domain::{
     ids::{MessageId, OrganizationId},
@@ -17,7 +17,7 @@ use crate::{
     table::{error::StoreError, requests::Table},
 };
 
-/// Reports on our texts.
+/// Delivery reports on outbound messages.
 #[derive(Debug, Clone)]
 pub struct Deliveries {
     messages: Messages,
@@ -25,15 +25,12 @@ pub struct Deliveries {
 }
 
 impl Deliveries {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { messages: Messages::new(table.clone()), conversations: Conversations::new(table) }
     }
 
-    /// Adds a report and shows in the thread what it means there. Idempotent by message and state.
-    ///
-    /// # Errors
-    /// [`StoreError`]: the same report again does the rest.
+    /// Adds a report to the message and updates the conversation. Idempotent by message and state; after an error, the
+    /// same report completes the work.
     pub async fn report(
         &self,
         organization: &OrganizationId,
@@ -51,10 +48,8 @@ impl Deliveries {
         Ok(reported)
     }
 
-    /// Shows in the thread whether the text failed, or arrived after all: nothing to do for one that never failed.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Shows on the conversation whether the message failed or was delivered after a failure. Does nothing for a message
+    /// that never failed.
     pub async fn update_conversation(
         &self,
         organization: &OrganizationId,
@@ -64,8 +59,8 @@ impl Deliveries {
             return Ok(());
         }
         let failed = message.delivery.state().is_failure();
-        let thread =
+        let key =
             ConversationKey { organization, inbox: &message.inbox, conversation: &message.conversation };
-        self.conversations.mark_delivery(thread, &message.id, failed).await
+        self.conversations.mark_delivery(key, &message.id, failed).await
     }
 }

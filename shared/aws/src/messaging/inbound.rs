@@ -1,25 +1,22 @@
-//! Inbound texts: stored exactly once, whatever the carrier repeats.
+//! Inbound messages: each is stored exactly once, however often the carrier repeats its webhook.
 //!
-//! Three conditional writes in a row, each safe to repeat: the *claim* under the carrier's message id, which fixes our id
-//! and time; the *message*; the *thread*. A redelivery finds the claim (1 write unit), looks whether message and thread
-//! followed, and does what is missing, so a crash between two writes loses nothing. A transaction would cost twice as
-//! much and conflict with replies.
+//! Three conditional writes in a row, each safe to repeat: the *claim* under the carrier's message id, which fixes the
+//! message's id and time; the *message*; the *conversation*. A redelivery finds the claim (1 write unit), checks whether
+//! message and conversation followed, and writes what is missing, so a crash between two writes loses nothing. A
+//! transaction would cost twice as much and conflict with replies.
 //!
 //! | delivery | requests | write units |
 //! |---|---|---|
-//! | first, thread unread | 3 | 7 (claim 1, message 1, thread 1, its entries in the list and among the unread move, 2 each) |
-//! | first, thread was read | 4 | 7 (the list entry moves, the unread index gains one, and the inbox's counter grows) |
-//! | first text of a known contact | 5 and 2 reads | 7 (claim 1, message 1, thread not there 1, thread 1 and two index entries, counter 1) |
-//! | first text of an unknown number | 6 and 3 reads | 8 (claim 1, message 1, thread not there 1, contact 1, thread 1 and two index entries, counter 1) |
-//! | the same, told by e-mail | 6 and 3 reads | 11 (contact and notice are a transaction: 4) |
-//! | again | 2 | 1 (and 2 read units: message and thread) |
+//! | first, conversation unread | 3 | 7 (claim 1, message 1, conversation 1, its entries in the list and the unread list move, 2 each) |
+//! | first, conversation read | 4 | 7 (the list entry moves, the unread list gains one, and the inbox's counter grows) |
+//! | first message of a known contact | 5 and 2 reads | 7 (claim 1, message 1, conversation not there 1, conversation 1 and two index entries, counter 1) |
+//! | first message of an unknown number | 6 and 3 reads | 8 (claim 1, message 1, conversation not there 1, contact 1, conversation 1 and two index entries, counter 1) |
+//! | the same with a notification | 6 and 3 reads | 11 (contact and notification are a transaction: 4) |
+//! | again | 2 | 1 (and 2 read units: message and conversation) |
 //!
-//! Where the contact is assigned to a user, 2 more: its entry among the assigned moves, too (1 where it is new).
+//! Each costs 2 more if the contact is assigned to a user, because the entry in the assigned list moves (1 if it is new).
 
-use aws_sdk_dynamodb::{
-    operation::{put_item::PutItemError, update_item::UpdateItemError},
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use shared_domain::{
     conversation::{Folder, LastMessage, Threading, thread_inbound},
     ids::{ConversationId, MessageId},
@@ -39,38 +36,37 @@ use crate::{
     messaging::rows::{ClaimRow, MessageRow},
     table::{
         error::StoreError,
-        item::{Item, attribute, text},
-        items::parse_id,
+        item::{Item, attribute, from_item, string_attribute, text},
         keys,
-        requests::{Table, row},
+        requests::{Conditional, IS_NEW, Table},
     },
 };
 
-/// An inbound text as a carrier reports it, for one of our inboxes.
+/// Attempts of the write on the conversation while other writes change it.
+const CONVERSATION_ATTEMPTS: usize = 4;
+
+/// An inbound message as a carrier reports it.
 #[derive(Debug, Clone)]
 pub struct InboundText {
-    /// Which carrier.
     pub carrier: &'static str,
-    /// The carrier's id: the key that makes the webhook idempotent.
+    /// The carrier's id, which makes the webhook idempotent.
     pub carrier_id: String,
-    /// Who wrote.
     pub from: PhoneNumber,
-    /// The text; may be empty when there is media.
+    /// May be empty if there is media.
     pub text: String,
-    /// Media of an MMS.
     pub media: Vec<Media>,
 }
 
-/// What became of it.
+/// The outcome of receiving a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Receipt {
-    /// Stored now.
+    /// Stored by this delivery.
     Stored(MessageId),
-    /// It was ours already; whatever an earlier delivery had left undone is done.
+    /// Stored by an earlier delivery; what that one left undone is done now.
     Duplicate(MessageId),
 }
 
-/// Stores inbound texts.
+/// Stores inbound messages.
 #[derive(Debug, Clone)]
 pub struct Inbound {
     table: Table,
@@ -79,15 +75,13 @@ pub struct Inbound {
 }
 
 impl Inbound {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { contacts: Contacts::new(table.clone()), unread: Unread::new(table.clone()), table }
     }
 
-    /// Stores a text and puts its conversation on top of the inbox, unread.
+    /// Stores a message and moves its conversation to the top of the inbox, unread.
     ///
-    /// # Errors
-    /// [`StoreError`]: the text is then not promised to be stored, and the carrier must be told to repeat.
+    /// After an error the message may not be stored, and the carrier must repeat the webhook.
     pub async fn receive(
         &self,
         inbox: &Inbox,
@@ -99,20 +93,19 @@ impl Inbound {
         match self.claim(inbox, text, &id, now).await? {
             None => {
                 let message = message(inbox, text, conversation, id.clone(), now);
-                self.put(inbox, &message).await?;
-                self.thread(inbox, &message, Seen::NOTHING, true).await?;
+                self.put_message(inbox, &message).await?;
+                self.update_conversation(inbox, &message, Seen::NOTHING, true).await?;
                 Ok(Receipt::Stored(id))
             }
             Some(claim) => {
-                let id = parse_id::<shared_domain::ids::Message>(&claim.message)?;
-                let message = message(inbox, text, conversation, id.clone(), claim.at);
+                let message = message(inbox, text, conversation, claim.message.clone(), claim.at);
                 self.resume(inbox, &message).await?;
-                Ok(Receipt::Duplicate(id))
+                Ok(Receipt::Duplicate(claim.message))
             }
         }
     }
 
-    /// Claims the carrier's id for us; gives the claim that was there before.
+    /// Claims the carrier's id. Returns the claim of an earlier delivery if there is one.
     async fn claim(
         &self,
         inbox: &Inbox,
@@ -121,125 +114,107 @@ impl Inbound {
         now: Timestamp,
     ) -> Result<Option<ClaimRow>, StoreError> {
         let key = keys::inbound_claim(&inbox.organization, text.carrier, &text.carrier_id);
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(row(key, &ClaimRow { message: id.to_string(), at: now })?))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match put {
-            Ok(_) => Ok(None),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(taken)) => {
-                    let item = taken.item().cloned().unwrap_or_default();
-                    Ok(Some(serde_dynamo::from_item(item)?))
-                }
-                _ => Err(error.into()),
-            },
+        match self.table.put_new(key, &ClaimRow { message: id.clone(), at: now }).await? {
+            Conditional::Done(_) => Ok(None),
+            Conditional::Failed(claim) => Ok(Some(from_item(claim.unwrap_or_default())?)),
         }
     }
 
-    /// Does what an earlier delivery left undone: mostly nothing.
+    /// Writes what an earlier delivery left undone, which is usually nothing.
     async fn resume(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
         let message_key = keys::message(&inbox.organization, &message.conversation, &message.id);
-        let thread_key = keys::conversation(&inbox.organization, &inbox.id, &message.conversation);
-        let found = self.table.batch_get(vec![message_key, thread_key.clone()], true).await?;
-        let is_thread = |item: &&Item| item.get("sk").and_then(|sk| sk.as_s().ok()) == Some(&thread_key.sk);
-        let thread = found.iter().find(is_thread).cloned();
-        let missing = found.len() == usize::from(thread.is_some());
+        let conversation_key = keys::conversation(inbox.key().conversation(&message.conversation));
+        let found = self.table.batch_get(vec![message_key, conversation_key.clone()], true).await?;
+        let is_conversation =
+            |item: &&Item| string_attribute(item, "sk") == Some(conversation_key.sk.as_str());
+        let conversation = found.iter().find(is_conversation).cloned();
+        let missing = found.len() == usize::from(conversation.is_some());
         if missing {
-            self.put(inbox, message).await?;
+            self.put_message(inbox, message).await?;
         }
-        self.thread(inbox, message, Seen::of(thread, &message.id)?, missing).await
+        self.update_conversation(inbox, message, Seen::new(conversation, &message.id)?, missing).await
     }
 
-    /// The message row, unless it is there: a request that was stuck on its way takes nothing back of what came after it, such
-    /// as the outcome of a file.
-    async fn put(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
+    /// Writes the message unless it is there already: a delayed request must not overwrite later changes, such as the
+    /// state of an attachment.
+    async fn put_message(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
         let key = keys::message(&inbox.organization, &message.conversation, &message.id);
-        self.table.put_new(key, &MessageRow::of(message)).await
+        self.table.put_new(key, &MessageRow::of(message)).await.map(drop)
     }
 
-    /// Brings the thread up to the message. Each try is one conditional write whose refusal tells what is left.
-    /// `stored_now` says that this delivery wrote the message, so that nobody can have seen it yet.
-    async fn thread(
+    /// Updates the conversation with the message. Each attempt is one conditional write; if its condition fails, the
+    /// returned item shows what is left to do. `stored_now` says that this delivery wrote the message, so that no member
+    /// can have read it yet.
+    async fn update_conversation(
         &self,
         inbox: &Inbox,
         message: &Message,
         mut seen: Seen,
         stored_now: bool,
     ) -> Result<(), StoreError> {
-        for _ in 0..4 {
-            let refused = match seen.left {
+        for _ in 0..CONVERSATION_ATTEMPTS {
+            let update = match seen.left {
                 Threading::Done => return Ok(()),
                 Threading::Overtaken if !stored_now => return Ok(()),
-                Threading::Overtaken => self.bring_back(inbox, message, &seen).await?,
-                Threading::OnTop => self.put_on_top(inbox, message).await?,
-                Threading::Below => self.put_below(inbox, message, &seen).await?,
+                Threading::Overtaken => Self::mark_unread(inbox, message, &seen),
+                Threading::OnTop => Self::put_on_top(inbox, message)?,
+                Threading::Below => Self::put_below(inbox, message, &seen),
             };
-            let thread = match refused {
-                None => return Ok(()),
-                Some(None) => match self.begin(inbox, message).await? {
-                    None => return Ok(()),
-                    Some(begun_meanwhile) => begun_meanwhile,
+            let current = match self.write(inbox, message, update).await? {
+                Conditional::Done(_) => return Ok(()),
+                Conditional::Failed(Some(current)) => Some(current),
+                Conditional::Failed(None) => match self.begin(inbox, message).await? {
+                    Conditional::Done(_) => return Ok(()),
+                    Conditional::Failed(begun_by_another) => begun_by_another,
                 },
-                Some(thread) => thread,
             };
-            seen = Seen::of(thread, &message.id)?;
+            seen = Seen::new(current, &message.id)?;
         }
-        Err(StoreError::Unavailable("the thread kept changing".into()))
+        Err(StoreError::Unavailable("the conversation kept changing".into()))
     }
 
-    /// The first text of a thread.
-    async fn begin(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
-        let contact = self.contacts.of_text(inbox, message).await?;
+    /// Creates the conversation with its first message.
+    async fn begin(&self, inbox: &Inbox, message: &Message) -> Result<Conditional, StoreError> {
+        let contact = self.contacts.of_inbound(inbox, message).await?;
         let mut values = Self::newest(inbox, message)?;
         values.insert(":contact".into(), attribute(&ContactRow::of(&contact))?);
         let mut expression = format!("{IN_INBOX_UNREAD}, {NEWEST}, contact = :contact");
         if let Some(user) = &contact.assigned {
             expression.push_str(", assignedIn = :assigned");
-            let assigned = keys::assigned_in(&inbox.organization, &inbox.id, &user.id);
-            values.insert(":assigned".into(), text(assigned));
+            values.insert(":assigned".into(), text(keys::assigned_in(inbox.key(), &user.id)));
         }
-        self.update(inbox, message, expression, "attribute_not_exists(pk)".into(), values).await
+        self.write(inbox, message, Update { expression, condition: IS_NEW.into(), values }).await
     }
 
-    async fn put_on_top(&self, inbox: &Inbox, message: &Message) -> Result<Option<Option<Item>>, StoreError> {
-        let values = Self::newest(inbox, message)?;
-        let expression = format!("{IN_INBOX_UNREAD}, {NEWEST}");
-        let condition = format!("lastMessage.id < :message AND {NEWEST_INBOUND}");
-        self.update(inbox, message, expression, condition, values).await
+    fn put_on_top(inbox: &Inbox, message: &Message) -> Result<Update, StoreError> {
+        Ok(Update {
+            expression: format!("{IN_INBOX_UNREAD}, {NEWEST}"),
+            condition: format!("lastMessage.id < :message AND {NEWEST_INBOUND}"),
+            values: Self::newest(inbox, message)?,
+        })
     }
 
-    async fn put_below(
-        &self,
-        inbox: &Inbox,
-        message: &Message,
-        seen: &Seen,
-    ) -> Result<Option<Option<Item>>, StoreError> {
-        let mut values = Self::where_it_stands(inbox, message, seen);
+    /// The newest inbound message, below an outbound message that is newer.
+    fn put_below(inbox: &Inbox, message: &Message, seen: &Seen) -> Update {
+        let mut values = Self::at_same_place(inbox, message, seen);
         values.insert(":message".into(), text(&message.id));
-        let expression = format!("{IN_INBOX_UNREAD}, lastInbound = :message");
-        let condition = format!("place = :seen AND {NEWEST_INBOUND}");
-        self.update(inbox, message, expression, condition, values).await
+        Update {
+            expression: format!("{IN_INBOX_UNREAD}, lastInbound = :message"),
+            condition: format!("place = :seen AND {NEWEST_INBOUND}"),
+            values,
+        }
     }
 
-    /// Unread in the inbox again, below what overtook it.
-    async fn bring_back(
-        &self,
-        inbox: &Inbox,
-        message: &Message,
-        seen: &Seen,
-    ) -> Result<Option<Option<Item>>, StoreError> {
-        let values = Self::where_it_stands(inbox, message, seen);
-        self.update(inbox, message, IN_INBOX_UNREAD.into(), "place = :seen".into(), values).await
+    /// Unread and in the inbox folder again, below a newer inbound message.
+    fn mark_unread(inbox: &Inbox, message: &Message, seen: &Seen) -> Update {
+        Update {
+            expression: IN_INBOX_UNREAD.into(),
+            condition: "place = :seen".into(),
+            values: Self::at_same_place(inbox, message, seen),
+        }
     }
 
-    /// On top of the inbox, with the message as the newest of the thread.
+    /// Values for the top of the inbox, with the message as the newest of the conversation.
     fn newest(inbox: &Inbox, message: &Message) -> Result<Item, StoreError> {
         let mut values = Self::unread_at(inbox, message, message.created_at);
         values.insert(":message".into(), text(&message.id));
@@ -247,8 +222,8 @@ impl Inbound {
         Ok(values)
     }
 
-    /// In the inbox, at the time that it has.
-    fn where_it_stands(inbox: &Inbox, message: &Message, seen: &Seen) -> Item {
+    /// Values for the inbox folder at the conversation's present time.
+    fn at_same_place(inbox: &Inbox, message: &Message, seen: &Seen) -> Item {
         let mut values = Self::unread_at(inbox, message, seen.last_activity_at);
         values.insert(":seen".into(), text(&seen.place));
         values
@@ -258,62 +233,52 @@ impl Inbound {
         let folder = Folder::after(Direction::Inbound);
         Item::from([
             (":place".into(), text(keys::place(folder, last_activity_at, &message.conversation))),
-            (":inbox".into(), text(keys::inbox_partition(&inbox.organization, &inbox.id))),
+            (":inbox".into(), text(keys::inbox_partition(inbox.key()))),
             (":unread".into(), AttributeValue::Bool(false)),
         ])
     }
 
-    /// `None` when done, otherwise the thread that refused it, if there is one.
-    async fn update(
+    async fn write(
         &self,
         inbox: &Inbox,
         message: &Message,
-        expression: String,
-        condition: String,
-        values: Item,
-    ) -> Result<Option<Option<Item>>, StoreError> {
-        let key = keys::conversation(&inbox.organization, &inbox.id, &message.conversation);
-        let updated = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.into_item()))
-            .update_expression(expression)
-            .condition_expression(condition)
-            .expression_attribute_names("#read", "read")
-            .set_expression_attribute_values(Some(values))
-            .return_values(ReturnValue::UpdatedOld)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match updated {
-            Ok(updated) => {
-                let was_unread = updated.attributes.is_some_and(|before| before.contains_key("unreadIn"));
-                if !was_unread {
-                    self.unread.count(&inbox.organization, &inbox.id, 1, message.created_at).await?;
-                }
-                Ok(None)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
-                    Ok(Some(refused.item().cloned()))
-                }
-                _ => Err(error.into()),
-            },
+        update: Update,
+    ) -> Result<Conditional, StoreError> {
+        let key = keys::conversation(inbox.key().conversation(&message.conversation));
+        let written = self.table.update_if(key, |request| {
+            request
+                .update_expression(update.expression)
+                .condition_expression(update.condition)
+                .expression_attribute_names("#read", "read")
+                .set_expression_attribute_values(Some(update.values))
+                .return_values(ReturnValue::UpdatedOld)
+        });
+        let written = written.await?;
+        if let Conditional::Done(before) = &written
+            && !before.contains_key("unreadIn")
+        {
+            self.unread.add(inbox.key(), 1, message.created_at).await?;
         }
+        Ok(written)
     }
+}
+
+/// A conditional write on the conversation.
+struct Update {
+    expression: String,
+    condition: String,
+    values: Item,
 }
 
 const IN_INBOX_UNREAD: &str = "SET #read = :unread, unreadIn = :inbox, place = :place";
 
 const NEWEST: &str = "lastInbound = :message, lastMessage = :last";
 
-/// The newest inbound text of a thread only moves forward, whatever the clocks of hosts do.
+/// The newest inbound message of a conversation only moves forward, whatever the clocks of hosts do.
 const NEWEST_INBOUND: &str = "(attribute_not_exists(lastInbound) OR lastInbound < :message)";
 
-/// A thread as it stood when it was looked at, and what is left to do there. A write that keeps its time holds only while
-/// the thread still stands in that place.
+/// A conversation as it was read, and what is left to do. A write that keeps its time requires that it is still at this
+/// place.
 struct Seen {
     left: Threading,
     place: String,
@@ -321,17 +286,17 @@ struct Seen {
 }
 
 impl Seen {
-    /// What most first deliveries can assume.
+    /// What a first delivery assumes without a read.
     const NOTHING: Self =
         Self { left: Threading::OnTop, place: String::new(), last_activity_at: Timestamp::from_millis(0) };
 
-    fn of(thread: Option<Item>, message: &MessageId) -> Result<Self, StoreError> {
-        let Some(item) = thread else { return Ok(Self::NOTHING) };
-        let row: ConversationRow = serde_dynamo::from_item(item)?;
+    fn new(conversation: Option<Item>, message: &MessageId) -> Result<Self, StoreError> {
+        let Some(item) = conversation else { return Ok(Self::NOTHING) };
+        let row: ConversationRow = from_item(item)?;
         let place = row.place.clone();
         let conversation = row.conversation()?;
-        let stands = (&conversation.last_message, conversation.last_inbound.as_ref());
-        let left = thread_inbound(Some(stands), message);
+        let newest = (&conversation.last_message, conversation.last_inbound.as_ref());
+        let left = thread_inbound(Some(newest), message);
         Ok(Self { left, place, last_activity_at: conversation.last_activity_at })
     }
 }

@@ -1,13 +1,14 @@
-//! Files of messages: their place in the bucket, their state on the message, and inbound texts whose files are still to be
+//! Attachments: where they are in the bucket, their state on the message, and inbound messages whose attachments must be
 //! copied.
 //!
-//! A text with files leaves an outbox row under its own id; the relay makes a job of each file and removes the row. What a
-//! lost stream record leaves behind, the sweep finds.
+//! An inbound message with attachments writes an outbox entry under its own id; the relay queues a job for each
+//! attachment and removes the entry. If a stream record is lost, the sweep finds the entry.
 
-use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::AttributeValue};
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{InboxId, MediaId, MessageId, OrganizationId},
+    ids::{MediaId, MessageId, OrganizationId},
+    keys::InboxKey,
     media::Media,
     time::Timestamp,
 };
@@ -18,40 +19,38 @@ use crate::{
     table::{
         error::StoreError,
         item::{attribute, text},
-        items::parse_id,
         keys,
+        query::{KeyRange, Order},
         requests::Table,
     },
 };
 
-/// Texts taken up in one sweep.
-const SWEEP_LIMIT: i32 = 50;
+/// The most messages in one sweep.
+const SWEEP_LIMIT: u16 = 50;
 
-/// Where a file of a message is in the bucket.
-pub fn stored_at(organization: &OrganizationId, inbox: &InboxId, media: &MediaId) -> String {
-    format!("media/{organization}/{inbox}/{media}")
+/// The bucket key of an attachment.
+pub fn stored_at(inbox: InboxKey<'_>, media: &MediaId) -> String {
+    format!("media/{}/{}/{media}", inbox.organization, inbox.inbox)
 }
 
-/// Where a file is put that a member wants to send.
-pub fn uploaded_at(organization: &OrganizationId, inbox: &InboxId, media: &MediaId) -> String {
-    format!("uploads/{organization}/{inbox}/{media}")
+/// The bucket key of a file that a member uploads to send it.
+pub fn uploaded_at(inbox: InboxKey<'_>, media: &MediaId) -> String {
+    format!("uploads/{}/{}/{media}", inbox.organization, inbox.inbox)
 }
 
-/// An inbound text whose files are to be copied.
+/// An inbound message whose attachments must be copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingMedia {
-    /// The tenant.
     pub organization: OrganizationId,
-    /// The text.
     pub message: MessageId,
-    /// How many files it has.
+    /// The number of attachments.
     pub files: usize,
-    /// Since when.
+    /// Since when it waits.
     pub at: Timestamp,
 }
 
 impl PendingMedia {
-    /// A job for each file.
+    /// A job for each attachment.
     pub fn jobs(&self) -> Vec<MediaJob> {
         let job = |place| MediaJob {
             organization: self.organization.clone(),
@@ -63,115 +62,69 @@ impl PendingMedia {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct WaitingRow {
-    org: String,
-    sk: String,
+struct PendingRow {
+    org: OrganizationId,
+    sk: MessageId,
     files: usize,
     at: Timestamp,
 }
 
-/// Files of messages, as far as the table knows of them.
+impl PendingRow {
+    fn pending(self) -> PendingMedia {
+        PendingMedia { organization: self.org, message: self.sk, files: self.files, at: self.at }
+    }
+}
+
+/// Attachments, as far as the table describes them.
 #[derive(Debug, Clone)]
 pub struct MediaFiles {
     table: Table,
 }
 
 impl MediaFiles {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// The text that a stream record shows in its new image.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the image is no such row.
+    /// The entry in the new image of a stream record. Corrupt if the image is not such an entry.
     pub fn of_image(image: serde_dynamo::Item) -> Result<PendingMedia, StoreError> {
-        waiting(serde_dynamo::from_item(image)?)
+        Ok(serde_dynamo::from_item::<_, PendingRow>(image)?.pending())
     }
 
-    /// Leaves a text's files for the relay: 1 write unit. Idempotent by the message's id.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn enqueue(&self, waiting: &PendingMedia) -> Result<(), StoreError> {
-        let row = WaitingRow {
-            org: waiting.organization.to_string(),
-            sk: waiting.message.to_string(),
-            files: waiting.files,
-            at: waiting.at,
-        };
-        self.table.put(keys::media(&waiting.message), &row).await
+    /// Leaves the attachments of a message for the relay: 1 write unit. Idempotent by the message's id.
+    pub async fn enqueue(&self, pending: &PendingMedia) -> Result<(), StoreError> {
+        let PendingMedia { organization, message, files, at } = pending.clone();
+        let key = keys::media(&message);
+        self.table.put(key, &PendingRow { org: organization, sk: message, files, at }).await
     }
 
-    /// Removes a text whose files are all in the queue.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Removes the entry of a message whose attachments are all queued.
     pub async fn remove(&self, message: &MessageId) -> Result<(), StoreError> {
-        let key = keys::media(message).into_item();
-        self.table.client.delete_item().table_name(&self.table.name).set_key(Some(key)).send().await?;
-        Ok(())
+        self.table.delete(keys::media(message)).await
     }
 
-    /// Texts whose files no stream record brought to the queue.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Messages that the relay missed.
     pub async fn overdue(&self, now: Timestamp) -> Result<Vec<PendingMedia>, StoreError> {
-        let found = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :media")
-            .expression_attribute_values(":media", text(keys::MEDIA))
-            .limit(SWEEP_LIMIT)
-            .send()
-            .await?;
-        let rows: Vec<WaitingRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
-        let mut texts = rows.into_iter().map(waiting).collect::<Result<Vec<_>, _>>()?;
-        texts.retain(|waiting| waiting.at < now - SWEEP_AFTER);
-        Ok(texts)
+        let page = self.table.page(KeyRange::all(keys::MEDIA), Order::Ascending, SWEEP_LIMIT, None).await?;
+        let pending = page.items.into_iter().map(PendingRow::pending);
+        Ok(pending.filter(|pending| pending.at < now - SWEEP_AFTER).collect())
     }
 
-    /// Writes down what became of a file: 1 write unit. `false` when it was stored before, or when there is no such file;
-    /// what is stored stays so.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Stores the outcome of copying an attachment: 1 write unit. `false` if it is stored already or does not exist; a
+    /// stored attachment stays stored.
     pub async fn resolve(&self, job: &MediaJob, media: &Media) -> Result<bool, StoreError> {
         let MediaJob { organization, message, place } = job;
         let Some(conversation) = message.conversation() else { return Ok(false) };
-        let updated = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .set_key(Some(keys::message(organization, &conversation, message).into_item()))
-            .update_expression(format!("SET media[{place}] = :file"))
-            .condition_expression(format!("media[{place}].id = :id AND media[{place}].#state <> :stored"))
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":file", attribute(&MediaRow::of(media))?)
-            .expression_attribute_values(":id", text(&media.id))
-            .expression_attribute_values(":stored", AttributeValue::S("stored".into()))
-            .send()
-            .await;
-        match updated {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(error.into()),
-            },
-        }
+        let row = attribute(&MediaRow::of(media))?;
+        let updated = self.table.update_if(keys::message(organization, &conversation, message), |update| {
+            update
+                .update_expression(format!("SET media[{place}] = :media"))
+                .condition_expression(format!("media[{place}].id = :id AND media[{place}].#state <> :stored"))
+                .expression_attribute_names("#state", "state")
+                .expression_attribute_values(":media", row)
+                .expression_attribute_values(":id", text(&media.id))
+                .expression_attribute_values(":stored", AttributeValue::S("stored".into()))
+        });
+        Ok(updated.await?.is_done())
     }
-}
-
-fn waiting(row: WaitingRow) -> Result<PendingMedia, StoreError> {
-    Ok(PendingMedia {
-        organization: parse_id(&row.org)?,
-        message: parse_id(&row.sk)?,
-        files: row.files,
-        at: row.at,
-    })
 }

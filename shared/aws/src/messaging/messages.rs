@@ -1,15 +1,12 @@
-//! Messages: history, one by its id, delivery reports, and the claim of the one sender.
+//! Messages: history, reading by id, delivery reports, and the claim of the sender.
 //!
 //! | operation | requests | units |
 //! |---|---|---|
 //! | a delivery report, new or repeated | 1 | 1 write |
 //! | claim, and its outcome | 1 each | 1 write each |
-//! | a page of history | 1 | read by size: 25 texts about 1.5 |
+//! | a page of history | 1 | read by size: about 1.5 for 25 messages |
 
-use aws_sdk_dynamodb::{
-    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue};
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
     message::{DeliveryState, Message, Report},
@@ -20,67 +17,56 @@ use crate::{
     messaging::rows::MessageRow,
     table::{
         error::StoreError,
-        item::{Item, attribute, text},
+        item::{Item, attribute, from_item, text},
         keys,
-        requests::Table,
+        query::{KeyRange, Order, Page},
+        requests::{Conditional, Table},
     },
 };
 
-/// Claimed by nobody else, and without an outcome ([`DeliveryState::is_settled`]): what was given up or reported on is
-/// not sent again by a late redelivery.
+/// Not claimed by another attempt, and without an outcome ([`DeliveryState::is_settled`]), so that a late redelivery does
+/// not send a message again.
 const MAY_CLAIM: &str = "attribute_exists(pk) AND (attribute_not_exists(claim) OR claim = :attempt) \
      AND attribute_not_exists(states.sent) AND attribute_not_exists(states.failed) \
      AND attribute_not_exists(states.undelivered) AND attribute_not_exists(states.delivered)";
 
-/// Messages of conversations.
+/// How far back [`Messages::by_carrier_id`] looks.
+const CARRIER_ID_SEARCH: u16 = 100;
+
+/// The messages of conversations.
 #[derive(Debug, Clone)]
 pub struct Messages {
     table: Table,
 }
 
-/// A page of a thread, newest first.
-#[derive(Debug, Clone)]
-pub struct History {
-    /// At most as many as asked for.
-    pub messages: Vec<Message>,
-    /// The next page holds what is older than this, if there may be more.
-    pub next: Option<MessageId>,
-}
-
-/// What a delivery report changed.
+/// The outcome of a delivery report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reported {
-    /// It is new; this is the message with it.
+    /// The report is new. Holds the message with it.
     Added(Box<Message>),
-    /// That state was reported before; this is the message as it stands.
+    /// This state was reported before. Holds the message as it is.
     Known(Box<Message>),
-    /// There is no such message.
     NoMessage,
 }
 
-/// Whether this attempt may call the carrier.
+/// Whether an attempt may send a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Yes, and nobody else.
+    /// Only this attempt may call the carrier.
     Yours(Box<Message>),
-    /// An earlier attempt claimed it and never wrote an outcome: nobody knows whether the carrier has it.
+    /// An earlier attempt claimed the message and stored no outcome. The carrier may have the message.
     Interrupted(Box<Message>),
-    /// It has its outcome.
+    /// The message has its outcome.
     Settled(Box<Message>),
-    /// There is no such message.
     NoMessage,
 }
 
 impl Messages {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// One message, by its id alone.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// One message. Its id contains the conversation's.
     pub async fn get(
         &self,
         organization: &OrganizationId,
@@ -89,44 +75,22 @@ impl Messages {
         let Some(conversation) = id.conversation() else { return Ok(None) };
         let row: Option<MessageRow> =
             self.table.get(keys::message(organization, &conversation, id), true).await?;
-        Ok(row.map(MessageRow::message).transpose()?)
+        row.map(MessageRow::message).transpose()
     }
 
-    /// A page of a thread, newest first, older than `before`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// A page of the messages of a conversation, newest first.
     pub async fn history(
         &self,
         organization: &OrganizationId,
         conversation: &ConversationId,
         limit: u16,
-        before: Option<&MessageId>,
-    ) -> Result<History, StoreError> {
-        let start = before.map(|id| keys::message(organization, conversation, id).into_item());
-        let queried = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :thread")
-            .expression_attribute_values(":thread", text(keys::thread_partition(organization, conversation)))
-            .scan_index_forward(false)
-            .limit(i32::from(limit))
-            .set_exclusive_start_key(start)
-            .send()
-            .await?;
-        let more = queried.last_evaluated_key.is_some();
-        let rows: Vec<MessageRow> = serde_dynamo::from_items(queried.items.unwrap_or_default())?;
-        let messages = rows.into_iter().map(MessageRow::message).collect::<Result<Vec<_>, _>>()?;
-        let next = messages.last().filter(|_| more).map(|message| message.id.clone());
-        Ok(History { messages, next })
+        after: Option<&str>,
+    ) -> Result<Page<Message>, StoreError> {
+        let range = KeyRange::all(keys::messages_partition(organization, conversation));
+        self.table.page(range, Order::Descending, limit, after).await?.try_map(MessageRow::message)
     }
 
-    /// Adds a delivery report. Idempotent by message and state: the first report of a state stays.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Adds a delivery report. Idempotent by message and state: the first report of a state is kept.
     pub async fn report(
         &self,
         organization: &OrganizationId,
@@ -135,31 +99,30 @@ impl Messages {
         report: &Report,
         carrier_id: Option<&str>,
     ) -> Result<Reported, StoreError> {
-        let Some(request) = self.update(organization, id) else { return Ok(Reported::NoMessage) };
-        let mut request = request
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(states.#state)")
-            .expression_attribute_names("#state", state.as_str())
-            .expression_attribute_values(":report", attribute(report)?);
-        request = match carrier_id {
-            Some(carrier_id) => request
-                .update_expression(
-                    "SET states.#state = :report, carrierId = if_not_exists(carrierId, :carrier)",
-                )
-                .expression_attribute_values(":carrier", text(carrier_id)),
-            None => request.update_expression("SET states.#state = :report"),
-        };
-        Ok(match send(request).await? {
-            Outcome::Done(message) => Reported::Added(message),
-            Outcome::Refused(message) => Reported::Known(message),
-            Outcome::Absent => Reported::NoMessage,
+        let report = attribute(report)?;
+        let updated = self.update(organization, id, |update| {
+            let update = update
+                .condition_expression("attribute_exists(pk) AND attribute_not_exists(states.#state)")
+                .expression_attribute_names("#state", state.as_str())
+                .expression_attribute_values(":report", report);
+            match carrier_id {
+                Some(carrier_id) => update
+                    .update_expression(
+                        "SET states.#state = :report, carrierId = if_not_exists(carrierId, :carrier)",
+                    )
+                    .expression_attribute_values(":carrier", text(carrier_id)),
+                None => update.update_expression("SET states.#state = :report"),
+            }
+        });
+        Ok(match updated.await? {
+            Conditional::Done(item) => Reported::Added(message(item)?),
+            Conditional::Failed(Some(item)) => Reported::Known(message(item)?),
+            Conditional::Failed(None) => Reported::NoMessage,
         })
     }
 
-    /// Claims a message for one attempt to send it. Idempotent by `attempt`, so that a repeated request of the same
-    /// attempt is not taken for another's.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Claims a message for one attempt to send it. Idempotent by `attempt`, so that a retry of the same request keeps its
+    /// claim.
     pub async fn claim(
         &self,
         organization: &OrganizationId,
@@ -167,84 +130,68 @@ impl Messages {
         attempt: u64,
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
-        let Some(request) = self.update(organization, id) else { return Ok(Claim::NoMessage) };
-        let request = request
-            .update_expression("SET claim = :attempt, states.sending = :report")
-            .condition_expression(MAY_CLAIM)
-            .expression_attribute_values(":attempt", text(format!("{attempt:016x}")))
-            .expression_attribute_values(":report", attribute(&Report::at(now))?);
-        Ok(match send(request).await? {
-            Outcome::Done(message) => Claim::Yours(message),
-            Outcome::Refused(message) if message.delivery.state().is_settled() => Claim::Settled(message),
-            Outcome::Refused(message) => Claim::Interrupted(message),
-            Outcome::Absent => Claim::NoMessage,
+        let report = attribute(&Report::at(now))?;
+        let updated = self.update(organization, id, |update| {
+            update
+                .update_expression("SET claim = :attempt, states.sending = :report")
+                .condition_expression(MAY_CLAIM)
+                .expression_attribute_values(":attempt", text(format!("{attempt:016x}")))
+                .expression_attribute_values(":report", report)
+        });
+        Ok(match updated.await? {
+            Conditional::Done(item) => Claim::Yours(message(item)?),
+            Conditional::Failed(Some(item)) => {
+                let message = message(item)?;
+                if message.delivery.state().is_settled() {
+                    Claim::Settled(message)
+                } else {
+                    Claim::Interrupted(message)
+                }
+            }
+            Conditional::Failed(None) => Claim::NoMessage,
         })
     }
 
-    /// Gives a claim back after the carrier surely did not take the message, so that a later attempt may.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Removes a claim after the carrier has certainly not taken the message, so that a later attempt may send it.
     pub async fn unclaim(
         &self,
         organization: &OrganizationId,
         id: &MessageId,
         attempt: u64,
     ) -> Result<(), StoreError> {
-        let Some(request) = self.update(organization, id) else { return Ok(()) };
-        let request = request
-            .update_expression("REMOVE claim, states.sending")
-            .condition_expression("claim = :attempt")
-            .expression_attribute_values(":attempt", text(format!("{attempt:016x}")));
-        send(request).await.map(|_| ())
+        let updated = self.update(organization, id, |update| {
+            update
+                .update_expression("REMOVE claim, states.sending")
+                .condition_expression("claim = :attempt")
+                .expression_attribute_values(":attempt", text(format!("{attempt:016x}")))
+        });
+        updated.await.map(drop)
     }
 
-    /// The message of a thread that the carrier knows by this id, among the newest hundred.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// The message with this id at the carrier, if it is among the newest 100 of the conversation.
     pub async fn by_carrier_id(
         &self,
         organization: &OrganizationId,
         conversation: &ConversationId,
         carrier_id: &str,
     ) -> Result<Option<Message>, StoreError> {
-        let newest = self.history(organization, conversation, 100, None).await?;
-        let known = |message: &Message| message.carrier_id.as_deref() == Some(carrier_id);
-        Ok(newest.messages.into_iter().find(known))
+        let newest = self.history(organization, conversation, CARRIER_ID_SEARCH, None).await?;
+        Ok(newest.items.into_iter().find(|message| message.carrier_id.as_deref() == Some(carrier_id)))
     }
 
-    fn update(&self, organization: &OrganizationId, id: &MessageId) -> Option<UpdateItemFluentBuilder> {
-        let key = keys::message(organization, &id.conversation()?, id);
-        let update =
-            self.table.client.update_item().table_name(&self.table.name).set_key(Some(key.into_item()));
-        Some(
-            update
-                .return_values(ReturnValue::AllNew)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld),
-        )
-    }
-}
-
-enum Outcome {
-    Done(Box<Message>),
-    Refused(Box<Message>),
-    Absent,
-}
-
-async fn send(request: UpdateItemFluentBuilder) -> Result<Outcome, StoreError> {
-    match request.send().await {
-        Ok(done) => Ok(Outcome::Done(message(done.attributes.unwrap_or_default())?)),
-        Err(error) => match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
-                Some(item) => Ok(Outcome::Refused(message(item.clone())?)),
-                None => Ok(Outcome::Absent),
-            },
-            _ => Err(error.into()),
-        },
+    /// An update that returns the new message. An id that names no conversation is treated as absent.
+    async fn update(
+        &self,
+        organization: &OrganizationId,
+        id: &MessageId,
+        build: impl FnOnce(UpdateItemFluentBuilder) -> UpdateItemFluentBuilder,
+    ) -> Result<Conditional, StoreError> {
+        let Some(conversation) = id.conversation() else { return Ok(Conditional::Failed(None)) };
+        let key = keys::message(organization, &conversation, id);
+        self.table.update_if(key, |update| build(update.return_values(ReturnValue::AllNew))).await
     }
 }
 
 fn message(item: Item) -> Result<Box<Message>, StoreError> {
-    Ok(Box::new(serde_dynamo::from_item::<_, MessageRow>(item)?.message()?))
+    Ok(Box::new(from_item::<MessageRow>(item)?.message()?))
 }

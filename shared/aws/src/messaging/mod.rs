@@ -12,7 +12,7 @@ pub use self::{
     deliveries::Deliveries,
     inbound::{Inbound, InboundText, Receipt},
     media::{MediaFiles, PendingMedia, stored_at, uploaded_at},
-    messages::{Claim, History, Messages, Reported},
+    messages::{Claim, Messages, Reported},
     outbox::{Outbox, OutboxEntry, SWEEP_AFTER},
     sends::{Acceptance, Accepted, Guard, Sends},
 };

@@ -1,7 +1,7 @@
-//! The outbox: what is accepted and not yet queued, and what was sent with an unknown answer.
+//! The outbox: messages that are accepted and not queued yet, and messages whose send had an unknown outcome.
 //!
-//! An outbox row is written in the transaction that accepts a text. The table's stream shows it to the relay, which
-//! queues it and removes it. What a lost stream record leaves behind, the sweep finds: rows older than a minute.
+//! The transaction that accepts a message writes its outbox entry. The table's stream shows the entry to the relay, which
+//! queues the message and removes the entry. If a stream record is lost, the sweep finds the entry after a minute.
 
 use std::time::Duration;
 
@@ -14,128 +14,86 @@ use crate::{
     messaging::rows::OutboxRow,
     table::{
         error::StoreError,
-        item::text,
-        items::parse_id,
-        keys::{self, Key},
+        keys,
+        query::{KeyRange, Order},
         requests::Table,
     },
 };
 
-/// A row this old was missed by the relay.
+/// The age after which the sweep considers an entry missed by the relay.
 pub const SWEEP_AFTER: Duration = Duration::from_secs(60);
-/// Rows taken up in one sweep of one partition.
-const SWEEP_LIMIT: i32 = 100;
+/// The most entries of one partition in one sweep.
+const SWEEP_LIMIT: u16 = 100;
 
-/// A message that waits for the queue, or for the carrier's word.
+/// A message that waits for the queue or for the carrier's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxEntry {
-    /// The tenant.
     pub organization: OrganizationId,
-    /// The message.
     pub message: MessageId,
-    /// Since when.
+    /// Since when it waits.
     pub at: Timestamp,
 }
 
-/// Outbox and reconcile rows.
+/// Entries of the outbox and of the list of unknown outcomes.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     table: Table,
 }
 
 impl Outbox {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// The entry that a stream record shows in its new image.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the image is no outbox row.
+    /// The entry in the new image of a stream record. Corrupt if the image is not an outbox entry.
     pub fn entry(image: serde_dynamo::Item) -> Result<OutboxEntry, StoreError> {
-        entry(serde_dynamo::from_item(image)?)
+        Ok(entry(serde_dynamo::from_item(image)?))
     }
 
-    /// Removes an entry that is in the queue: 1 write unit. Nothing happens when it is gone.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Removes the entry of a message that is in the queue: 1 write unit. Does nothing if it is gone.
     pub async fn remove(&self, queued: &OutboxEntry) -> Result<(), StoreError> {
         let Some(conversation) = queued.message.conversation() else { return Ok(()) };
-        self.delete(keys::outbox(&conversation, &queued.message)).await
+        self.table.delete(keys::outbox(&conversation, &queued.message)).await
     }
 
-    /// Entries that no stream record brought to the queue.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Entries that the relay missed.
     pub async fn overdue(&self, now: Timestamp) -> Result<Vec<OutboxEntry>, StoreError> {
-        let mut stale = Vec::new();
+        let mut overdue = Vec::new();
         for shard in 0..keys::OUTBOX_SHARDS {
-            stale.extend(self.partition(keys::outbox_partition(shard)).await?);
+            overdue.extend(self.partition(keys::outbox_partition(shard)).await?);
         }
-        stale.retain(|entry| entry.at < now - SWEEP_AFTER);
-        Ok(stale)
+        overdue.retain(|entry| entry.at < now - SWEEP_AFTER);
+        Ok(overdue)
     }
 
-    /// Remembers that the carrier must be asked about a message: 1 write unit.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Records that the outcome of a send is unknown and that the carrier must be asked: 1 write unit.
     pub async fn mark_unknown(
         &self,
         organization: &OrganizationId,
         message: &MessageId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let row = OutboxRow { org: organization.to_string(), sk: message.to_string(), at: now };
+        let row = OutboxRow { org: organization.clone(), sk: message.clone(), at: now };
         self.table.put(keys::reconcile(message), &row).await
     }
 
-    /// Messages that the carrier must be asked about, longest waiting first.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Messages whose outcome is unknown, oldest first.
     pub async fn unknown(&self) -> Result<Vec<OutboxEntry>, StoreError> {
         self.partition(keys::RECONCILE.to_owned()).await
     }
 
-    /// The carrier has answered for it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Removes a message from the list of unknown outcomes.
     pub async fn mark_resolved(&self, message: &MessageId) -> Result<(), StoreError> {
-        self.delete(keys::reconcile(message)).await
+        self.table.delete(keys::reconcile(message)).await
     }
 
     async fn partition(&self, partition: String) -> Result<Vec<OutboxEntry>, StoreError> {
-        let queried = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :partition")
-            .expression_attribute_values(":partition", text(partition))
-            .limit(SWEEP_LIMIT)
-            .send()
-            .await?;
-        let rows: Vec<OutboxRow> = serde_dynamo::from_items(queried.items.unwrap_or_default())?;
-        rows.into_iter().map(entry).collect()
-    }
-
-    async fn delete(&self, key: Key) -> Result<(), StoreError> {
-        self.table
-            .client
-            .delete_item()
-            .table_name(&self.table.name)
-            .set_key(Some(key.into_item()))
-            .send()
-            .await?;
-        Ok(())
+        let range = KeyRange::all(partition);
+        let page = self.table.page(range, Order::Ascending, SWEEP_LIMIT, None).await?;
+        Ok(page.items.into_iter().map(entry).collect())
     }
 }
 
-fn entry(row: OutboxRow) -> Result<OutboxEntry, StoreError> {
-    Ok(OutboxEntry { organization: parse_id(&row.org)?, message: parse_id(&row.sk)?, at: row.at })
+fn entry(row: OutboxRow) -> OutboxEntry {
+    OutboxEntry { organization: row.org, message: row.sk, at: row.at }
 }

@@ -1,39 +1,26 @@
-//! Stored messages with their media, and the items that mark work to do for them.
+//! Stored messages with their media, and the items that mark messages to be sent or looked up.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    ids::{ConversationId, IdError, MessageId},
+    ids::{InboxId, MediaId, MessageId, OrganizationId, TeamId},
     media::{Media, MediaRefusal, MediaState},
     message::{Delivery, DeliveryState, Direction, Message, Report},
     phone::PhoneNumber,
     time::Timestamp,
+    user::UserRef,
 };
 
-use crate::table::items::{PersonRow, RowError, id};
+use crate::table::error::StoreError;
 
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct ClaimRow {
-    pub message: String,
-    pub at: Timestamp,
-}
-
-/// An accepted text that is not yet in the queue, or a send that is to be asked about.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct OutboxRow {
-    pub org: String,
-    pub sk: String,
-    pub at: Timestamp,
-}
-
-/// A file of a message: `url` until it is ours, `size` from then on.
+/// An attachment: with `url` until it is stored in the bucket, with `size` after that.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct MediaRow {
-    pub id: String,
+    pub id: MediaId,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    pub state: MediaPlace,
+    pub state: MediaStateRow,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,51 +29,52 @@ pub(crate) struct MediaRow {
     pub reason: Option<String>,
 }
 
-impl MediaRow {
-    pub(crate) fn of(media: &Media) -> Self {
-        let (state, url, size, reason) = match &media.state {
-            MediaState::Pending { source } => (MediaPlace::Pending, Some(source), None, None),
-            MediaState::Stored { size } => (MediaPlace::Stored, None, Some(*size), None),
-            MediaState::Refused { source, reason } => {
-                (MediaPlace::Refused, Some(source), None, Some(reason.as_str().to_owned()))
-            }
-            MediaState::Linked { url } => (MediaPlace::Linked, Some(url), None, None),
-        };
-        let (id, content_type) = (media.id.to_string(), media.content_type.clone());
-        Self { id, content_type, state, url: url.cloned(), size, reason }
-    }
-
-    pub(crate) fn media(self) -> Result<Media, RowError> {
-        let url = self.url.unwrap_or_default();
-        let state = match self.state {
-            MediaPlace::Pending => MediaState::Pending { source: url },
-            MediaPlace::Stored => MediaState::Stored { size: self.size.unwrap_or_default() },
-            MediaPlace::Refused => {
-                let reason = self.reason.as_deref().and_then(MediaRefusal::parse);
-                MediaState::Refused { source: url, reason: reason.unwrap_or(MediaRefusal::Unavailable) }
-            }
-            MediaPlace::Linked => MediaState::Linked { url },
-        };
-        Ok(Media { id: id(&self.id)?, content_type: self.content_type, state })
-    }
-}
-
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum MediaPlace {
+pub(crate) enum MediaStateRow {
     Pending,
     Stored,
     Refused,
     Linked,
 }
 
-/// A message. `states` maps the name of a state to its report: adding one is a condition on that name alone.
+impl MediaRow {
+    pub(crate) fn of(media: &Media) -> Self {
+        let (state, url, size, reason) = match &media.state {
+            MediaState::Pending { source } => (MediaStateRow::Pending, Some(source), None, None),
+            MediaState::Stored { size } => (MediaStateRow::Stored, None, Some(*size), None),
+            MediaState::Refused { source, reason } => {
+                (MediaStateRow::Refused, Some(source), None, Some(reason.as_str().to_owned()))
+            }
+            MediaState::Linked { url } => (MediaStateRow::Linked, Some(url), None, None),
+        };
+        let (id, content_type) = (media.id.clone(), media.content_type.clone());
+        Self { id, content_type, state, url: url.cloned(), size, reason }
+    }
+
+    pub(crate) fn media(self) -> Media {
+        let url = self.url.unwrap_or_default();
+        let state = match self.state {
+            MediaStateRow::Pending => MediaState::Pending { source: url },
+            MediaStateRow::Stored => MediaState::Stored { size: self.size.unwrap_or_default() },
+            MediaStateRow::Refused => {
+                let reason = self.reason.as_deref().and_then(MediaRefusal::parse);
+                MediaState::Refused { source: url, reason: reason.unwrap_or(MediaRefusal::Unavailable) }
+            }
+            MediaStateRow::Linked => MediaState::Linked { url },
+        };
+        Media { id: self.id, content_type: self.content_type, state }
+    }
+}
+
+/// A message. `states` maps the name of a delivery state to its report, so that a write can require that a state was not
+/// reported yet.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MessageRow {
-    pub sk: String,
-    pub inbox: String,
-    pub team: String,
+    pub sk: MessageId,
+    pub inbox: InboxId,
+    pub team: TeamId,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub personal: bool,
     pub own_number: PhoneNumber,
@@ -96,7 +84,7 @@ pub(crate) struct MessageRow {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media: Vec<MediaRow>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sender: Option<PersonRow>,
+    pub sender: Option<UserRef>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub automatic: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -107,57 +95,50 @@ pub(crate) struct MessageRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier_id: Option<String>,
     pub states: BTreeMap<DeliveryState, Report>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub claim: Option<String>,
 }
 
 impl MessageRow {
     pub(crate) fn of(message: &Message) -> Self {
+        let history = message.delivery.history().into_iter();
         Self {
-            sk: message.id.to_string(),
-            inbox: message.inbox.to_string(),
-            team: message.team.to_string(),
+            sk: message.id.clone(),
+            inbox: message.inbox.clone(),
+            team: message.team.clone(),
             personal: message.personal,
             own_number: message.inbox_number.clone(),
             contact_number: message.contact_number.clone(),
             direction: message.direction,
             text: message.text.clone(),
             media: message.media.iter().map(MediaRow::of).collect(),
-            sender: message.sender.as_ref().map(PersonRow::of),
+            sender: message.sender.clone(),
             automatic: message.automatic,
             bypass_opt_out: message.bypass_opt_out,
             at: message.created_at,
             messaging_service: message.messaging_service.clone(),
             carrier_id: message.carrier_id.clone(),
-            states: message
-                .delivery
-                .history()
-                .into_iter()
-                .map(|(state, report)| (state, report.clone()))
-                .collect(),
-            claim: None,
+            states: history.map(|(state, report)| (state, report.clone())).collect(),
         }
     }
 
-    pub(crate) fn message(self) -> Result<Message, RowError> {
-        let message: MessageId = id(&self.sk)?;
-        let conversation: ConversationId = message.conversation().ok_or(IdError::Length)?;
+    pub(crate) fn message(self) -> Result<Message, StoreError> {
+        let without_conversation = || StoreError::Corrupt("a message id that names no conversation".into());
+        let conversation = self.sk.conversation().ok_or_else(without_conversation)?;
         let mut delivery = Delivery::default();
         for (state, report) in self.states {
             delivery.add(state, report);
         }
         Ok(Message {
-            id: message,
+            id: self.sk,
             conversation,
-            inbox: id(&self.inbox)?,
-            team: id(&self.team)?,
+            inbox: self.inbox,
+            team: self.team,
             personal: self.personal,
             inbox_number: self.own_number,
             contact_number: self.contact_number,
             direction: self.direction,
             text: self.text,
-            media: self.media.into_iter().map(MediaRow::media).collect::<Result<_, _>>()?,
-            sender: self.sender.map(PersonRow::person).transpose()?,
+            media: self.media.into_iter().map(MediaRow::media).collect(),
+            sender: self.sender,
             automatic: self.automatic,
             bypass_opt_out: self.bypass_opt_out,
             created_at: self.at,
@@ -165,5 +146,27 @@ impl MessageRow {
             carrier_id: self.carrier_id,
             delivery,
         })
+    }
+}
+
+/// The message id and time under which an inbound message is stored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ClaimRow {
+    pub message: MessageId,
+    pub at: Timestamp,
+}
+
+/// An accepted message that is not queued yet, or one that the carrier must be asked about.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OutboxRow {
+    pub org: OrganizationId,
+    pub sk: MessageId,
+    pub at: Timestamp,
+}
+
+impl OutboxRow {
+    /// The outbox entry of a message that is accepted now.
+    pub(crate) fn of(organization: &OrganizationId, message: &Message) -> Self {
+        Self { org: organization.clone(), sk: message.id.clone(), at: message.created_at }
     }
 }

@@ -1,20 +1,17 @@
-//! Accepting a text: one transaction, so that accepted means durably stored and every guard held at that instant.
+//! Accepting an outbound message in one transaction: an accepted message is stored durably, and every guard held at that
+//! instant.
 //!
-//! The conversation (with its guards: lock, nothing unseen, not blocked, not opted out), the message, its outbox row and,
-//! where one was given, the idempotency key. 8 write units: 2 for each of the three rows and 2 for the list entry that
-//! moves to Archived; 2 more with an idempotency key, and 2 where the contact is assigned to a user, whose list moves too.
+//! The transaction writes the conversation (under its guards: lock, nothing unseen, not blocked, not opted out), the
+//! message, its outbox entry and the idempotency key, if the caller gives one. It costs 8 write units: 2 for each of the
+//! three items and 2 for the list entry that moves to Archived; 2 more with an idempotency key, and 2 if the contact is
+//! assigned to a user, whose list changes as well.
 
-use aws_sdk_dynamodb::{
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{
-        AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-        builders::UpdateBuilder,
-    },
-};
+use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Folder, LastMessage},
     ids::{MessageId, OrganizationId, UserId},
+    keys::InboxKey,
     lock::FencingToken,
     message::{Direction, Message},
     time::Timestamp,
@@ -30,154 +27,140 @@ use crate::{
     table::{
         error::StoreError,
         idempotency::Idempotency,
-        item::{Item, attribute, number, text},
-        keys::{self, Key},
-        requests::{Table, condition_failed, row},
-        transaction::build_error,
+        item::{Item, attribute, from_item, number, text},
+        keys,
+        requests::Table,
+        transaction::{Committed, Transaction, returning_item},
     },
 };
 
-/// [`shared_domain::lock::held_by_another`] is nobody.
+/// The negation of [`shared_domain::lock::held_by_another`].
 const NOT_HELD_BY_ANOTHER: &str = "(attribute_not_exists(lockHolder) OR lockHolder.id = :me \
      OR lockExpiresAt <= :now OR lockIdleAt <= :now)";
-/// [`shared_domain::conversation::Conversation::unseen_by`] is nothing.
+/// [`shared_domain::conversation::Conversation::unseen_by`] is `None`.
 const NOTHING_UNSEEN: &str = "(attribute_not_exists(lastInbound) OR lastInbound <= :seen)";
-/// Rows carry these attributes only where they are true.
+/// Not opted out and not blocked. An item has these attributes only if they are true.
 pub(crate) const MAY_BE_TEXTED: &str =
     "attribute_not_exists(contact.#out) AND attribute_not_exists(contact.blocked)";
 
-/// What must hold at the instant of acceptance, besides that the contact may be texted.
+/// What must hold when a message is accepted, in addition to [`MAY_BE_TEXTED`].
 #[derive(Debug, Clone, Copy)]
 pub enum Guard<'a> {
-    /// A reply under a lock; `seen` where something newer than it must not stand in the thread.
+    /// A reply.
     Reply {
-        /// Holder and token; nobody in a personal inbox, which has no lock.
+        /// Holder and token. `None` in a personal inbox, which has no lock.
         lock: Option<(&'a UserId, FencingToken)>,
-        /// The newest message that the writer saw.
+        /// The newest message that the author saw. With it, a reply is refused if a newer message came in.
         seen: Option<&'a MessageId>,
     },
-    /// A composed text: no lock is needed, but nobody else may hold one. Machines are nobody.
+    /// A composed message. It needs no lock, but no other user may hold one.
     Compose {
-        /// Who writes.
+        /// `None` for a machine.
         user: Option<&'a UserId>,
     },
 }
 
-/// A text to be accepted.
+/// A message to accept.
 #[derive(Debug, Clone, Copy)]
 pub struct Acceptance<'a> {
-    /// The tenant.
     pub organization: &'a OrganizationId,
-    /// The message, queued.
     pub message: &'a Message,
-    /// Who receives it, for a conversation that begins with it.
+    /// Copied onto the conversation if the message begins it.
     pub contact: &'a Contact,
-    /// What must hold.
     pub guard: Guard<'a>,
-    /// The key to remember.
     pub idempotency: Option<Idempotency<'a>>,
 }
 
-/// The answer.
+/// The outcome of an acceptance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Accepted {
-    /// Durably stored; it will be sent.
+    /// Stored durably; it will be sent.
     Stored,
-    /// A guard did not hold; the conversation as it was at that instant says which.
+    /// A guard did not hold. Holds the conversation as it was at that instant, which shows why.
     Refused(Option<Box<Conversation>>),
-    /// The idempotency key was used in the meantime.
+    /// Another request used the idempotency key in the meantime.
     KeyTaken,
 }
 
-/// Accepts texts.
+/// Accepts outbound messages.
 #[derive(Debug, Clone)]
 pub struct Sends {
     table: Table,
 }
 
 impl Sends {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// Accepts a text, or says what stood against it. Idempotent by the SDK's token within a call, and by the
-    /// idempotency key across calls.
+    /// Accepts a message. Idempotent within a call by the SDK's request token, and across calls by the idempotency key.
     ///
-    /// # Errors
-    /// [`StoreError`]: it is then not known to be accepted; with the same key the caller may ask again.
-    pub async fn accept(&self, wanted: Acceptance<'_>) -> Result<Accepted, StoreError> {
-        let (organization, message) = (wanted.organization, wanted.message);
-        let outbox =
-            OutboxRow { org: organization.to_string(), sk: message.id.to_string(), at: message.created_at };
-        let mut parts = vec![
-            TransactWriteItem::builder().update(self.thread(&wanted)?).build(),
-            self.new_row(
-                keys::message(organization, &message.conversation, &message.id),
-                &MessageRow::of(message),
-            )?,
-            self.new_row(keys::outbox(&message.conversation, &message.id), &outbox)?,
-        ];
-        if let Some(given) = wanted.idempotency {
-            parts.push(given.part(&self.table, organization, message.id.as_str(), message.created_at)?);
-        }
-        let sent = self.table.client.transact_write_items().set_transact_items(Some(parts)).send().await;
-        let Err(error) = sent else { return Ok(Accepted::Stored) };
-        let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error()
-        else {
-            return Err(error.into());
+    /// After an error the message may or may not be accepted; the caller may repeat the call with the same key.
+    pub async fn accept(&self, acceptance: Acceptance<'_>) -> Result<Accepted, StoreError> {
+        let Acceptance { organization, message, .. } = acceptance;
+        let mut transaction = Transaction::new(&self.table);
+        let conversation = self.update_conversation(&mut transaction, &acceptance)?;
+        let key = keys::message(organization, &message.conversation, &message.id);
+        transaction.put_new(key, &MessageRow::of(message))?;
+        let key = keys::outbox(&message.conversation, &message.id);
+        transaction.put_new(key, &OutboxRow::of(organization, message))?;
+        let used_key = match acceptance.idempotency {
+            Some(key) => {
+                Some(key.write(&mut transaction, organization, message.id.as_str(), message.created_at)?)
+            }
+            None => None,
         };
-        let reasons = canceled.cancellation_reasons();
-        if condition_failed(reasons.get(3)) {
+        let committed = transaction.commit().await?;
+        if used_key.is_some_and(|place| committed.refused_at(place)) {
             return Ok(Accepted::KeyTaken);
         }
-        if !condition_failed(reasons.first()) {
-            return Err(error.into());
+        match committed {
+            Committed::Done => Ok(Accepted::Stored),
+            Committed::Refused(mut refused) => match refused.remove(&conversation) {
+                Some(current) => Ok(Accepted::Refused(current.map(stored_conversation).transpose()?)),
+                None => Err(StoreError::Unavailable("two messages got the same id".into())),
+            },
         }
-        let thread = reasons.first().and_then(|reason| reason.item.clone()).filter(|item| !item.is_empty());
-        Ok(Accepted::Refused(thread.map(conversation).transpose()?))
     }
 
-    fn thread(&self, wanted: &Acceptance<'_>) -> Result<Update, StoreError> {
-        let (organization, message) = (wanted.organization, wanted.message);
-        let folder = Folder::after(Direction::Outbound);
-        let place = keys::place(folder, message.created_at, &message.conversation);
-        let mut update = Update::builder()
-            .table_name(&self.table.name)
-            .set_key(Some(
-                keys::conversation(organization, &message.inbox, &message.conversation).into_item(),
-            ))
-            .expression_attribute_names("#read", "read")
-            .expression_attribute_names("#out", "out")
-            .expression_attribute_values(":last", attribute(&LastMessageRow::of(&LastMessage::of(message)))?)
-            .expression_attribute_values(":message", text(&message.id))
-            .expression_attribute_values(":place", text(place))
-            .expression_attribute_values(":read", AttributeValue::Bool(true))
-            .expression_attribute_values(":contact", attribute(&ContactRow::of(wanted.contact))?)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let mut assigned = "";
-        if let (Guard::Compose { .. }, Some(user)) = (wanted.guard, &wanted.contact.assigned) {
-            assigned = ", assignedIn = if_not_exists(assignedIn, :assigned)";
-            let listed = keys::assigned_in(organization, &message.inbox, &user.id);
-            update = update.expression_attribute_values(":assigned", text(listed));
-        }
-        update = update.update_expression(format!(
-            "SET lastMessage = :last, lastOutbound = :message, place = :place, #read = if_not_exists(#read, :read), \
-             contact = if_not_exists(contact, :contact){assigned} REMOVE deliveryFailed"
-        ));
-        guarded(update, wanted.guard, message.created_at).build().map_err(build_error)
-    }
-
-    fn new_row<T: serde::Serialize>(&self, key: Key, item: &T) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder()
-            .table_name(&self.table.name)
-            .set_item(Some(row(key, item)?))
-            .condition_expression("attribute_not_exists(pk)");
-        Ok(TransactWriteItem::builder().put(put.build().map_err(build_error)?).build())
+    /// Adds the write of the conversation under the guards and returns its place.
+    fn update_conversation(
+        &self,
+        transaction: &mut Transaction<'_>,
+        acceptance: &Acceptance<'_>,
+    ) -> Result<usize, StoreError> {
+        let Acceptance { organization, message, contact, guard, .. } = *acceptance;
+        let inbox = InboxKey { organization, inbox: &message.inbox };
+        let place =
+            keys::place(Folder::after(Direction::Outbound), message.created_at, &message.conversation);
+        let last = attribute(&LastMessageRow::of(&LastMessage::of(message)))?;
+        let contact_copy = attribute(&ContactRow::of(contact))?;
+        transaction.update(keys::conversation(inbox.conversation(&message.conversation)), |update| {
+            let mut update = returning_item(update)
+                .expression_attribute_names("#read", "read")
+                .expression_attribute_names("#out", "out")
+                .expression_attribute_values(":last", last)
+                .expression_attribute_values(":message", text(&message.id))
+                .expression_attribute_values(":place", text(place))
+                .expression_attribute_values(":read", AttributeValue::Bool(true))
+                .expression_attribute_values(":contact", contact_copy);
+            let mut assigned = "";
+            if let (Guard::Compose { .. }, Some(user)) = (guard, &contact.assigned) {
+                assigned = ", assignedIn = if_not_exists(assignedIn, :assigned)";
+                let partition = text(keys::assigned_in(inbox, &user.id));
+                update = update.expression_attribute_values(":assigned", partition);
+            }
+            let update = update.update_expression(format!(
+                "SET lastMessage = :last, lastOutbound = :message, place = :place, \
+                 #read = if_not_exists(#read, :read), contact = if_not_exists(contact, :contact){assigned} \
+                 REMOVE deliveryFailed"
+            ));
+            guarded(update, guard, message.created_at)
+        })
     }
 }
 
-/// Restates the guard as a condition on the conversation.
+/// Adds the condition that restates the guard.
 fn guarded(update: UpdateBuilder, guard: Guard<'_>, now: Timestamp) -> UpdateBuilder {
     let now = number(now.millis());
     match guard {
@@ -204,6 +187,6 @@ fn guarded(update: UpdateBuilder, guard: Guard<'_>, now: Timestamp) -> UpdateBui
     }
 }
 
-fn conversation(item: Item) -> Result<Box<Conversation>, StoreError> {
-    Ok(Box::new(serde_dynamo::from_item::<_, ConversationRow>(item)?.conversation()?))
+fn stored_conversation(item: Item) -> Result<Box<Conversation>, StoreError> {
+    Ok(Box::new(from_item::<ConversationRow>(item)?.conversation()?))
 }

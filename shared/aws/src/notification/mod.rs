@@ -3,4 +3,4 @@
 pub(crate) mod notifications;
 pub(crate) mod rows;
 
-pub use self::notifications::Notices;
+pub use self::notifications::Notifications;

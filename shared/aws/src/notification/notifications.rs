@@ -1,159 +1,112 @@
-//! Notices on their way: in the outbox until they are in the mail queue, and who was told of each.
+//! Notifications on their way: in the outbox until they are in the mail queue, and which recipients were notified.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use serde::{Deserialize, Serialize};
 use shared_domain::{ids::OrganizationId, notice::Notification, time::Timestamp};
+use shared_lambda::clock;
 
 use crate::{
     messaging::outbox::SWEEP_AFTER,
     notification::rows::NotificationRow,
     table::{
         error::StoreError,
-        item::{number, text},
+        item::number,
         keys,
-        requests::{Table, row},
+        query::{KeyRange, Order},
+        requests::Table,
     },
 };
 
-/// How long it is remembered who was told. A queue message lives for days.
+/// How long a recipient's claim is remembered. A queue message lives for days.
 const DEDUP_TTL: Duration = Duration::from_hours(90 * 24);
-/// Notices taken up in one sweep.
-const SWEEP_LIMIT: i32 = 50;
+/// The most notifications in one sweep.
+const SWEEP_LIMIT: u16 = 50;
 
-/// Notices.
+/// Notifications that wait for the mail queue, and the claims of their recipients.
 #[derive(Debug, Clone)]
-pub struct Notices {
+pub struct Notifications {
     table: Table,
 }
 
-/// That one recipient was told.
+/// The claim of one recipient of a notification.
 #[derive(Debug, Serialize, Deserialize)]
-struct ToldRow {
-    /// Which call claimed it: a repetition of that call by the SDK, after a lost answer, finds its own claim.
+struct RecipientRow {
+    /// The call that claimed it. If the SDK retries the call after a lost answer, the call finds its own claim.
     by: u64,
     at: Timestamp,
     ttl: i64,
 }
 
-impl Notices {
-    /// In this table.
+impl Notifications {
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// The notice that a stream record shows in its new image.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the image is no notice.
+    /// The notification in the new image of a stream record. Corrupt if the image is not a notification.
     pub fn of_image(image: serde_dynamo::Item) -> Result<Notification, StoreError> {
-        let row: NotificationRow = serde_dynamo::from_item(image)?;
-        Ok(row.notice()?)
+        Ok(serde_dynamo::from_item::<_, NotificationRow>(image)?.notification())
     }
 
-    /// A notice as it travels through the queue.
-    ///
-    /// # Errors
-    /// [`StoreError::Unreadable`], without the content.
+    /// Reads a notification from the body of a queue message. The error does not contain the content.
     pub fn of_text(body: &str) -> Result<Notification, StoreError> {
         let row: NotificationRow = serde_json::from_str(body)
-            .map_err(|error| StoreError::Unreadable(format!("JSON, {:?}", error.classify())))?;
-        Ok(row.notice()?)
+            .map_err(|error| StoreError::Corrupt(format!("JSON, {:?}", error.classify())))?;
+        Ok(row.notification())
     }
 
-    /// What [`Notices::of_text`] reads.
+    /// The body of a queue message, as [`Notifications::of_text`] reads it.
     ///
     /// # Panics
-    /// Never: ids, texts and numbers are always JSON.
-    pub fn to_text(notice: &Notification) -> String {
-        serde_json::to_string(&NotificationRow::of(notice)).expect("a notice is always JSON")
+    /// Never: ids, texts and numbers can always be written as JSON.
+    pub fn to_text(notification: &Notification) -> String {
+        serde_json::to_string(&NotificationRow::of(notification)).expect("a notification is always JSON")
     }
 
-    /// Leaves a notice for the relay: 1 write unit. Idempotent by the notice's id.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn enqueue(&self, notice: &Notification) -> Result<(), StoreError> {
-        self.table.put(keys::notice(&notice.id), &NotificationRow::of(notice)).await
+    /// Leaves a notification for the relay: 1 write unit. Idempotent by the notification's id.
+    pub async fn enqueue(&self, notification: &Notification) -> Result<(), StoreError> {
+        self.table.put(keys::notification(&notification.id), &NotificationRow::of(notification)).await
     }
 
-    /// Removes a notice that is in the queue.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Removes a notification that is in the queue.
     pub async fn remove(&self, id: &str) -> Result<(), StoreError> {
-        let key = keys::notice(id).into_item();
-        self.table.client.delete_item().table_name(&self.table.name).set_key(Some(key)).send().await?;
-        Ok(())
+        self.table.delete(keys::notification(id)).await
     }
 
-    /// Notices that no stream record brought to the queue.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Notifications that the relay missed.
     pub async fn overdue(&self, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
-        let found = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :notices")
-            .expression_attribute_values(":notices", text(keys::NOTICES))
-            .limit(SWEEP_LIMIT)
-            .send()
-            .await?;
-        let rows: Vec<NotificationRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
-        let mut notices = rows.into_iter().map(NotificationRow::notice).collect::<Result<Vec<_>, _>>()?;
-        notices.retain(|notice| notice.at < now - SWEEP_AFTER);
-        Ok(notices)
+        let range = KeyRange::all(keys::NOTIFICATIONS);
+        let page = self.table.page(range, Order::Ascending, SWEEP_LIMIT, None).await?;
+        let notifications = page.items.into_iter().map(NotificationRow::notification);
+        Ok(notifications.filter(|notification| notification.at < now - SWEEP_AFTER).collect())
     }
 
-    /// Claims one recipient of a notice before the e-mail goes out; `false` when it was claimed before.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Claims one recipient of a notification before the e-mail is sent. `false` if the recipient was claimed before.
     pub async fn claim(
         &self,
         organization: &OrganizationId,
-        notice: &str,
+        notification: &str,
         address: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let by = shared_lambda::clock::entropy();
-        let claim = ToldRow { by, at: now, ttl: (now + DEDUP_TTL).seconds() };
-        let put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(row(keys::told(organization, notice, address), &claim)?))
-            .condition_expression("attribute_not_exists(pk) OR #by = :by")
-            .expression_attribute_names("#by", "by")
-            .expression_attribute_values(":by", number(by))
-            .send()
-            .await;
-        match put {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(error.into()),
-            },
-        }
+        let by = clock::entropy();
+        let claim = RecipientRow { by, at: now, ttl: (now + DEDUP_TTL).seconds() };
+        let key = keys::notified(organization, notification, address);
+        let put = self.table.put_if(key, &claim, |put| {
+            put.condition_expression("attribute_not_exists(pk) OR #by = :by")
+                .expression_attribute_names("#by", "by")
+                .expression_attribute_values(":by", number(by))
+        });
+        Ok(put.await?.is_done())
     }
 
-    /// Gives a claim back: the e-mail surely did not go out.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn give_back(
+    /// Removes a claim after the e-mail was certainly not sent.
+    pub async fn unclaim(
         &self,
         organization: &OrganizationId,
-        notice: &str,
+        notification: &str,
         address: &str,
     ) -> Result<(), StoreError> {
-        let key = keys::told(organization, notice, address).into_item();
-        self.table.client.delete_item().table_name(&self.table.name).set_key(Some(key)).send().await?;
-        Ok(())
+        self.table.delete(keys::notified(organization, notification, address)).await
     }
 }

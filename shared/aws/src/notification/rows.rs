@@ -2,80 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
+    ids::{ContactId, InboxId, OrganizationId, TeamId, UserId},
     notice::{Notification, NotificationKind},
     registration::CarrierReason,
     time::Timestamp,
 };
 
-use crate::table::items::{RowError, id};
-
-/// A notice, in the table and in the queue.
+/// A notification, in the table and in the mail queue.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct NotificationRow {
-    pub notice: String,
-    pub org: String,
-    pub team: String,
+    #[serde(rename = "notification")]
+    pub id: String,
+    pub org: OrganizationId,
+    pub team: TeamId,
     pub subject: SubjectRow,
     pub at: Timestamp,
     #[serde(default)]
-    pub admins: Vec<String>,
-}
-
-impl NotificationRow {
-    pub(crate) fn of(notice: &Notification) -> Self {
-        let subject = match &notice.subject {
-            NotificationKind::RegistrationApproved => SubjectRow::RegistrationApproved,
-            NotificationKind::RegistrationRejected(reasons) => {
-                SubjectRow::RegistrationRejected { reasons: reasons.clone() }
-            }
-            NotificationKind::RegistrationSuspended(reasons) => {
-                SubjectRow::RegistrationSuspended { reasons: reasons.clone() }
-            }
-            NotificationKind::OptOutChanged { contact, opted_out } => {
-                SubjectRow::OptOutChanged { contact: contact.to_string(), opted_out: *opted_out }
-            }
-            NotificationKind::UnknownContact { contact, inbox } => {
-                SubjectRow::UnknownContact { contact: contact.to_string(), inbox: inbox.to_string() }
-            }
-            NotificationKind::ContactAdded { contact, by } => {
-                SubjectRow::ContactAdded { contact: contact.to_string(), by: by.to_string() }
-            }
-        };
-        Self {
-            notice: notice.id.clone(),
-            org: notice.organization.to_string(),
-            team: notice.team.to_string(),
-            subject,
-            at: notice.at,
-            admins: notice.admins.iter().map(ToString::to_string).collect(),
-        }
-    }
-
-    pub(crate) fn notice(self) -> Result<Notification, RowError> {
-        let subject = match self.subject {
-            SubjectRow::RegistrationApproved => NotificationKind::RegistrationApproved,
-            SubjectRow::RegistrationRejected { reasons } => NotificationKind::RegistrationRejected(reasons),
-            SubjectRow::RegistrationSuspended { reasons } => NotificationKind::RegistrationSuspended(reasons),
-            SubjectRow::OptOutChanged { contact, opted_out } => {
-                NotificationKind::OptOutChanged { contact: id(&contact)?, opted_out }
-            }
-            SubjectRow::UnknownContact { contact, inbox } => {
-                NotificationKind::UnknownContact { contact: id(&contact)?, inbox: id(&inbox)? }
-            }
-            SubjectRow::ContactAdded { contact, by } => {
-                NotificationKind::ContactAdded { contact: id(&contact)?, by: id(&by)? }
-            }
-        };
-        let admins = self.admins.iter().map(|admin| id(admin)).collect::<Result<_, _>>()?;
-        Ok(Notification {
-            id: self.notice,
-            organization: id(&self.org)?,
-            team: id(&self.team)?,
-            subject,
-            at: self.at,
-            admins,
-        })
-    }
+    pub admins: Vec<UserId>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,7 +27,47 @@ pub(crate) enum SubjectRow {
     RegistrationApproved,
     RegistrationRejected { reasons: Vec<CarrierReason> },
     RegistrationSuspended { reasons: Vec<CarrierReason> },
-    OptOutChanged { contact: String, opted_out: bool },
-    UnknownContact { contact: String, inbox: String },
-    ContactAdded { contact: String, by: String },
+    OptOutChanged { contact: ContactId, opted_out: bool },
+    UnknownContact { contact: ContactId, inbox: InboxId },
+    ContactAdded { contact: ContactId, by: UserId },
+}
+
+impl From<NotificationKind> for SubjectRow {
+    fn from(kind: NotificationKind) -> Self {
+        match kind {
+            NotificationKind::RegistrationApproved => Self::RegistrationApproved,
+            NotificationKind::RegistrationRejected(reasons) => Self::RegistrationRejected { reasons },
+            NotificationKind::RegistrationSuspended(reasons) => Self::RegistrationSuspended { reasons },
+            NotificationKind::OptOutChanged { contact, opted_out } => {
+                Self::OptOutChanged { contact, opted_out }
+            }
+            NotificationKind::UnknownContact { contact, inbox } => Self::UnknownContact { contact, inbox },
+            NotificationKind::ContactAdded { contact, by } => Self::ContactAdded { contact, by },
+        }
+    }
+}
+
+impl From<SubjectRow> for NotificationKind {
+    fn from(row: SubjectRow) -> Self {
+        match row {
+            SubjectRow::RegistrationApproved => Self::RegistrationApproved,
+            SubjectRow::RegistrationRejected { reasons } => Self::RegistrationRejected(reasons),
+            SubjectRow::RegistrationSuspended { reasons } => Self::RegistrationSuspended(reasons),
+            SubjectRow::OptOutChanged { contact, opted_out } => Self::OptOutChanged { contact, opted_out },
+            SubjectRow::UnknownContact { contact, inbox } => Self::UnknownContact { contact, inbox },
+            SubjectRow::ContactAdded { contact, by } => Self::ContactAdded { contact, by },
+        }
+    }
+}
+
+impl NotificationRow {
+    pub(crate) fn of(notification: &Notification) -> Self {
+        let Notification { id, organization, team, subject, at, admins } = notification.clone();
+        Self { id, org: organization, team, subject: subject.into(), at, admins }
+    }
+
+    pub(crate) fn notification(self) -> Notification {
+        let Self { id, org, team, subject, at, admins } = self;
+        Notification { id, organization: org, team, subject: subject.into(), at, admins }
+    }
 }

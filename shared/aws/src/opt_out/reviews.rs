@@ -1,9 +1,9 @@
-//! Texts that may be a wish for no more texts: put up for the members of their inbox, and judged once.
+//! Reviews: messages that may be a request to opt out, shown to the members of their inbox and resolved once.
 //!
-//! A text stands under its own id in one of two places: it waits, or it is done. Putting up is one transaction that demands
-//! that it stands in neither, so a text that comes again, however late, is not put up again. Deciding moves it from the one
-//! place to the other, and opts the contact out, where that is the decision, in the same transaction: of two who decide at
-//! once one wins, and nobody finds a text that was called a wish and not honored.
+//! A message is under its own id in one of two places: open or done. Opening is one transaction that requires that it is
+//! in neither, so a repeated message is not opened again, however late it comes. Resolving moves it from open to done, and
+//! opts the contact out in the same transaction if that is the decision. If two members resolve a review at once, one
+//! succeeds, and a review never says that the contact opted out without the opt-out being stored.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
     ids::{ConversationId, InboxId, MessageId, OrganizationId, ReviewId, TeamId},
+    keys::InboxKey,
     opt_out::{OptOutChange, OptOutReview, OptOutSubject, ReviewOutcome, ReviewResolution},
     phone::PhoneNumber,
     time::Timestamp,
+    user::UserRef,
 };
 
 use crate::{
@@ -21,41 +23,33 @@ use crate::{
     opt_out::opt_outs::{OptOutRecord, OptOutWrite, OptOuts},
     table::{
         error::StoreError,
-        item::Item,
-        items::{PersonRow, parse_id},
+        item::{Item, from_item},
         keys,
-        requests::{Order, Table},
+        query::{KeyRange, Order, Page},
+        requests::{EXISTS, Table},
         transaction::Transaction,
     },
 };
 
-/// Whose inbox.
+/// An inbox and its team.
 #[derive(Debug, Clone, Copy)]
 pub struct InboxInTeam<'a> {
-    /// The tenant.
     pub organization: &'a OrganizationId,
-    /// The inbox's team.
     pub team: &'a TeamId,
-    /// The inbox.
     pub inbox: &'a InboxId,
+}
+
+impl<'a> InboxInTeam<'a> {
+    fn inbox_key(self) -> InboxKey<'a> {
+        InboxKey { organization: self.organization, inbox: self.inbox }
+    }
 }
 
 /// A review with the contact as the conversation shows it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReviewEntry {
-    /// The text and what became of it.
     pub review: OptOutReview,
-    /// Who wrote it.
     pub contact: Contact,
-}
-
-/// A page of those that wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReviewPage {
-    /// Newest first.
-    pub entries: Vec<ReviewEntry>,
-    /// Where the next page begins.
-    pub next: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -64,17 +58,17 @@ struct ReviewRow {
     number: PhoneNumber,
     text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    decided: Option<DecidedRow>,
+    decided: Option<ResolutionRow>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct DecidedRow {
+struct ResolutionRow {
     verdict: ReviewOutcome,
-    by: PersonRow,
+    by: UserRef,
     at: Timestamp,
 }
 
-/// Reviews.
+/// The reviews of inboxes.
 #[derive(Debug, Clone)]
 pub struct OptOutReviews {
     table: Table,
@@ -82,171 +76,147 @@ pub struct OptOutReviews {
 }
 
 impl OptOutReviews {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { opt_outs: OptOuts::new(table.clone()), table }
     }
 
-    /// Puts a text up; `false` when it was put up before, whatever became of it. 4 write units for a text of one segment.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Opens a review of a message. `false` if it was opened before, even if it is done by now. 4 write units for a message
+    /// of one segment.
     pub async fn open_review(
         &self,
-        place: InboxInTeam<'_>,
+        inbox: InboxInTeam<'_>,
         message: &MessageId,
         number: &PhoneNumber,
-        words: &str,
+        text: &str,
     ) -> Result<bool, StoreError> {
         let id = ReviewId::of(message);
-        let key = keys::open_review(place.organization, place.inbox, &id);
+        let key = keys::open_review(inbox.inbox_key(), &id);
         let row =
-            ReviewRow { sk: key.sk.clone(), number: number.clone(), text: words.to_owned(), decided: None };
+            ReviewRow { sk: key.sk.clone(), number: number.clone(), text: text.to_owned(), decided: None };
         let mut transaction = Transaction::new(&self.table);
         transaction.put_new(key, &row)?;
-        transaction.holds(keys::done_review(place.organization, place.inbox, &id), |check| {
-            check.condition_expression("attribute_not_exists(pk)")
-        })?;
+        transaction.require_absent(keys::done_review(inbox.inbox_key(), &id))?;
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// One review, waiting or done, read consistently: one request, 3 read units.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// One review, open or done, read consistently: one request, 3 read units.
     pub async fn get(
         &self,
-        place: InboxInTeam<'_>,
+        inbox: InboxInTeam<'_>,
         id: &ReviewId,
     ) -> Result<Option<ReviewEntry>, StoreError> {
-        let (organization, inbox) = (place.organization, place.inbox);
         let Some(conversation) = id.message().conversation() else { return Ok(None) };
-        let found = vec![
-            keys::open_review(organization, inbox, id),
-            keys::done_review(organization, inbox, id),
-            keys::conversation(organization, inbox, &conversation),
+        let keys = vec![
+            keys::open_review(inbox.inbox_key(), id),
+            keys::done_review(inbox.inbox_key(), id),
+            keys::conversation(inbox.inbox_key().conversation(&conversation)),
         ];
-        let (threads, reviews): (Vec<Item>, Vec<Item>) =
-            self.table.batch_get(found, true).await?.into_iter().partition(is_thread);
-        let contacts = contacts(threads)?;
-        let row = reviews.into_iter().next().map(serde_dynamo::from_item::<_, ReviewRow>).transpose()?;
-        row.map(|row| Ok(entry(place, row.review()?, &contacts))).transpose()
+        let (conversations, reviews): (Vec<Item>, Vec<Item>) =
+            self.table.batch_get(keys, true).await?.into_iter().partition(is_conversation);
+        let contacts = contacts(conversations)?;
+        let Some(item) = reviews.into_iter().next() else { return Ok(None) };
+        Ok(Some(entry(inbox, from_item::<ReviewRow>(item)?.review()?, &contacts)))
     }
 
-    /// A page of the texts that wait, newest first: two requests, half a read unit for each conversation of them.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// A page of the open reviews, newest first: two requests, and half a read unit for each conversation.
     pub async fn open(
         &self,
-        place: InboxInTeam<'_>,
+        inbox: InboxInTeam<'_>,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<ReviewPage, StoreError> {
-        let partition = keys::inbox_partition(place.organization, place.inbox);
-        let (items, next) =
-            self.table.page(partition, keys::OPEN_REVIEWS, Order::Descending, limit, after).await?;
-        let rows: Vec<ReviewRow> = serde_dynamo::from_items(items)?;
-        let reviews = rows.into_iter().map(ReviewRow::review).collect::<Result<Vec<_>, _>>()?;
-        // Several texts of one conversation name it once: a batch with a key in it twice is refused.
-        let threads: BTreeSet<&ConversationId> = reviews.iter().map(|review| &review.conversation).collect();
-        let threads = threads.into_iter().map(|id| keys::conversation(place.organization, place.inbox, id));
-        let contacts = contacts(self.table.batch_get(threads.collect(), false).await?)?;
-        let entries = reviews.into_iter().map(|review| entry(place, review, &contacts));
-        Ok(ReviewPage { entries: entries.collect(), next })
+    ) -> Result<Page<ReviewEntry>, StoreError> {
+        let range = KeyRange::prefix(keys::inbox_partition(inbox.inbox_key()), keys::OPEN_REVIEWS);
+        let page = self.table.page(range, Order::Descending, limit, after).await?;
+        let page = page.try_map(ReviewRow::review)?;
+        // DynamoDB refuses a batch that contains a key twice.
+        let conversations: BTreeSet<&ConversationId> =
+            page.items.iter().map(|review| &review.conversation).collect();
+        let keys = conversations.into_iter().map(|id| keys::conversation(inbox.inbox_key().conversation(id)));
+        let contacts = contacts(self.table.batch_get(keys.collect(), false).await?)?;
+        Ok(page.map(|review| entry(inbox, review, &contacts)))
     }
 
-    /// Ends a review without a change to where the number stands; `false` when somebody else ended it meanwhile: read it
-    /// again.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn end(
+    /// Resolves a review without an opt-out. `false` if it was resolved in the meantime.
+    pub async fn resolve(
         &self,
-        place: InboxInTeam<'_>,
+        inbox: InboxInTeam<'_>,
         review: &OptOutReview,
-        decided: &ReviewResolution,
+        resolution: &ReviewResolution,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        moved(&mut transaction, place, review, decided)?;
+        move_to_done(&mut transaction, inbox, review, resolution)?;
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Ends a review with the opt-out that it leads to, as [`OptOuts::record`] stores it; `false` when the review was ended
-    /// or the number stood elsewhere by then: read both again.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn end_with_opt_out(
+    /// Resolves a review and stores the opt-out like [`OptOuts::record`]. `false` if the review was resolved or the opt-out
+    /// state changed in the meantime.
+    pub async fn resolve_with_opt_out(
         &self,
-        place: InboxInTeam<'_>,
-        (review, decided): (&OptOutReview, &ReviewResolution),
+        inbox: InboxInTeam<'_>,
+        (review, resolution): (&OptOutReview, &ReviewResolution),
         subject: &OptOutSubject,
         (before, change): (&OptOutRecord, &OptOutChange),
         with: OptOutWrite<'_>,
     ) -> Result<bool, StoreError> {
-        let also = |transaction: &mut Transaction<'_>| moved(transaction, place, review, decided);
-        self.opt_outs.record_and(subject, before, change, with, also).await
+        let add_writes =
+            |transaction: &mut Transaction<'_>| move_to_done(transaction, inbox, review, resolution);
+        self.opt_outs.record_and(subject, before, change, with, add_writes).await
     }
 }
 
-/// From those that wait to those that are done.
-fn moved(
+fn move_to_done(
     transaction: &mut Transaction<'_>,
-    place: InboxInTeam<'_>,
+    inbox: InboxInTeam<'_>,
     review: &OptOutReview,
-    decided: &ReviewResolution,
+    resolution: &ReviewResolution,
 ) -> Result<(), StoreError> {
-    let waiting = keys::open_review(place.organization, place.inbox, &review.id);
-    transaction.delete_if(waiting, |delete| delete.condition_expression("attribute_exists(pk)"))?;
-    let done = keys::done_review(place.organization, place.inbox, &review.id);
+    let open = keys::open_review(inbox.inbox_key(), &review.id);
+    transaction.delete_if(open, |delete| delete.condition_expression(EXISTS))?;
+    let done = keys::done_review(inbox.inbox_key(), &review.id);
     let row = ReviewRow {
         sk: done.sk.clone(),
         number: review.number.clone(),
         text: review.text.clone(),
-        decided: Some(DecidedRow {
-            verdict: decided.verdict,
-            by: PersonRow::of(&decided.by),
-            at: decided.at,
+        decided: Some(ResolutionRow {
+            verdict: resolution.verdict,
+            by: resolution.by.clone(),
+            at: resolution.at,
         }),
     };
     transaction.put_new(done, &row)?;
     Ok(())
 }
 
-fn is_thread(item: &Item) -> bool {
+fn is_conversation(item: &Item) -> bool {
     item.contains_key("lastMessage")
 }
 
 /// The contacts of conversations.
-fn contacts(threads: Vec<Item>) -> Result<HashMap<ConversationId, Contact>, StoreError> {
-    let rows: Vec<ConversationRow> = serde_dynamo::from_items(threads)?;
-    rows.into_iter().map(|row| Ok((parse_id(&row.sk)?, row.contact.contact()?))).collect()
+fn contacts(conversations: Vec<Item>) -> Result<HashMap<ConversationId, Contact>, StoreError> {
+    let rows: Vec<ConversationRow> = serde_dynamo::from_items(conversations)?;
+    Ok(rows.into_iter().map(|row| (row.sk, row.contact.contact())).collect())
 }
 
-/// A conversation stands before its text is put up; should it ever not, the number says who wrote.
+/// A conversation exists before a review of its messages is opened. Without one, the contact is derived from the number.
 fn entry(
-    place: InboxInTeam<'_>,
+    inbox: InboxInTeam<'_>,
     review: OptOutReview,
     contacts: &HashMap<ConversationId, Contact>,
 ) -> ReviewEntry {
     let contact = contacts.get(&review.conversation).cloned();
-    let contact = contact.unwrap_or_else(|| Contact::provisional(place.team, &review.number));
+    let contact = contact.unwrap_or_else(|| Contact::provisional(inbox.team, &review.number));
     ReviewEntry { review, contact }
 }
 
 impl ReviewRow {
     fn review(self) -> Result<OptOutReview, StoreError> {
-        let id: ReviewId = parse_id(self.sk.rsplit('#').next().unwrap_or_default())?;
+        let id = ReviewId::parse(self.sk.rsplit('#').next().unwrap_or_default())?;
         let message = id.message();
-        let told = |what: &str| StoreError::Unreadable(format!("a review whose id tells no {what}"));
-        let conversation = message.conversation().ok_or_else(|| told("conversation"))?;
-        let at = message.made_at().ok_or_else(|| told("time"))?;
-        let decided = self.decided.map(|decided| {
-            let by = decided.by.person()?;
-            Ok::<_, StoreError>(ReviewResolution { verdict: decided.verdict, by, at: decided.at })
-        });
-        let (number, text) = (self.number, self.text);
-        Ok(OptOutReview { id, message, conversation, number, text, at, decided: decided.transpose()? })
+        let without = |what: &str| StoreError::Corrupt(format!("a review id that contains no {what}"));
+        let conversation = message.conversation().ok_or_else(|| without("conversation"))?;
+        let at = message.made_at().ok_or_else(|| without("time"))?;
+        let decided =
+            self.decided.map(|row| ReviewResolution { verdict: row.verdict, by: row.by, at: row.at });
+        Ok(OptOutReview { id, message, conversation, number: self.number, text: self.text, at, decided })
     }
 }

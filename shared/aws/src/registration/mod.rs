@@ -1,6 +1,10 @@
 //! A2P 10DLC registrations with their timelines.
 
+pub(crate) mod poll;
 pub(crate) mod registrations;
 pub(crate) mod rows;
 
-pub use self::registrations::{POLL_LIMIT, PendingRegistration, Registrations, Submitted, Transition};
+pub use self::{
+    poll::{POLL_LIMIT, PendingRegistration},
+    registrations::{Registrations, Submitted, Transition},
+};

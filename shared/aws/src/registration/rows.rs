@@ -2,13 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
+    ids::UserId,
     registration::{
         CampaignSubmission, CarrierReason, Registration, RegistrationStatus, StepSource, TimelineStep,
     },
     time::Timestamp,
 };
-
-use crate::table::items::{RowError, id};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,27 +28,14 @@ pub(crate) struct RegistrationRow {
 
 impl RegistrationRow {
     pub(crate) fn of(registration: &Registration) -> Self {
-        Self {
-            status: registration.status,
-            as_of: registration.as_of,
-            submission: registration.submission.clone(),
-            service: registration.messaging_service.clone(),
-            brand: registration.brand.clone(),
-            campaign: registration.campaign.clone(),
-            reasons: registration.reasons.clone(),
-        }
+        let Registration { status, as_of, submission, messaging_service, brand, campaign, reasons } =
+            registration.clone();
+        Self { status, as_of, submission, service: messaging_service, brand, campaign, reasons }
     }
 
     pub(crate) fn registration(self) -> Registration {
-        Registration {
-            status: self.status,
-            as_of: self.as_of,
-            submission: self.submission,
-            messaging_service: self.service,
-            brand: self.brand,
-            campaign: self.campaign,
-            reasons: self.reasons,
-        }
+        let Self { status, as_of, submission, service, brand, campaign, reasons } = self;
+        Registration { status, as_of, submission, messaging_service: service, brand, campaign, reasons }
     }
 }
 
@@ -64,31 +50,17 @@ pub(crate) struct StepRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
+    pub by: Option<UserId>,
 }
 
 impl StepRow {
     pub(crate) fn of(step: &TimelineStep) -> Self {
-        Self {
-            id: step.id.clone(),
-            status: step.status,
-            at: step.at,
-            source: step.source,
-            codes: step.codes.clone(),
-            detail: step.detail.clone(),
-            by: step.by.as_ref().map(ToString::to_string),
-        }
+        let TimelineStep { id, status, at, source, codes, detail, by } = step.clone();
+        Self { id, status, at, source, codes, detail, by }
     }
 
-    pub(crate) fn step(self) -> Result<TimelineStep, RowError> {
-        Ok(TimelineStep {
-            id: self.id,
-            status: self.status,
-            at: self.at,
-            source: self.source,
-            codes: self.codes,
-            detail: self.detail,
-            by: self.by.as_deref().map(id).transpose()?,
-        })
+    pub(crate) fn step(self) -> TimelineStep {
+        let Self { id, status, at, source, codes, detail, by } = self;
+        TimelineStep { id, status, at, source, codes, detail, by }
     }
 }

@@ -1,38 +1,55 @@
 //! What can go wrong with the table.
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use shared_domain::ids::IdError;
 
-/// The store did not answer the question.
+/// A request to the table failed. A condition that does not hold is an outcome and not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Throttled, timed out or down: the same call may succeed later. Nothing is promised about whether it was applied,
-    /// which is why every write carries a condition that makes it safe to repeat.
-    #[error("the store is not available ({0})")]
+    /// Throttled, timed out or down: the same call may succeed later. The write may have been applied, which is why
+    /// every write carries a condition that makes it safe to repeat.
+    #[error("the table is not available ({0})")]
     Unavailable(String),
-    /// The store refused the call itself, or answered what we cannot read: a fault of ours.
-    #[error("the store refused ({0})")]
+    /// DynamoDB rejected the request, or it could not be built: a bug or a missing permission.
+    #[error("the table refused the request ({0})")]
     Refused(String),
-    /// An item is not what its key says. Tells what is wrong and never the value: values are people's words and numbers.
-    #[error("an item cannot be read: {0}")]
-    Unreadable(String),
+    /// A stored item does not have the shape that its key says. The text never contains the value: values are names,
+    /// numbers and messages of people.
+    #[error("an item is corrupt: {0}")]
+    Corrupt(String),
 }
 
 impl From<serde_dynamo::Error> for StoreError {
-    /// A value that was not expected stands in quotes or backticks, and so does the name of a missing field.
+    /// Drops the unexpected value, which the error quotes in quotation marks or backticks. The name of a missing field
+    /// is quoted as well and is kept.
     fn from(error: serde_dynamo::Error) -> Self {
-        let told = error.to_string();
-        let without_value = told.split(['`', '"']).next().unwrap_or_default().trim_end();
-        let names_a_field = told.starts_with("missing field");
-        Self::Unreadable(if names_a_field { told } else { without_value.to_owned() })
+        let message = error.to_string();
+        let without_value = message.split(['`', '"']).next().unwrap_or_default().trim_end();
+        let names_a_field = message.starts_with("missing field");
+        Self::Corrupt(if names_a_field { message } else { without_value.to_owned() })
     }
 }
 
-const PASSING: [&str; 8] = [
+impl From<IdError> for StoreError {
+    fn from(error: IdError) -> Self {
+        Self::Corrupt(format!("an id: {error}"))
+    }
+}
+
+impl From<BuildError> for StoreError {
+    fn from(error: BuildError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+/// Error codes after which the same request may succeed.
+const TRANSIENT: [&str; 9] = [
     "ThrottlingException",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "InternalServerError",
+    "TransactionCanceledException",
     "TransactionConflictException",
     "TransactionInProgressException",
     "LimitExceededException",
@@ -44,9 +61,8 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
         match &error {
             SdkError::ServiceError(service) => {
                 let code = service.err().code().unwrap_or("unnamed").to_owned();
-                let passing = PASSING.contains(&code.as_str()) || code == "TransactionCanceledException";
-                // A proxy's or a dying server's answer has no code.
-                if passing || service.raw().status().is_server_error() {
+                // A proxy or a failing server answers without a code.
+                if TRANSIENT.contains(&code.as_str()) || service.raw().status().is_server_error() {
                     Self::Unavailable(code)
                 } else {
                     Self::Refused(code)

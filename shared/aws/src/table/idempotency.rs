@@ -1,42 +1,39 @@
-//! `Idempotency-Key`s that were used: what a key stands for is written in the transaction that makes it, and remembered
-//! for two days.
+//! Idempotency keys. The transaction that makes something also stores the key with the id of what was made. A key is
+//! remembered for 48 hours.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 use shared_domain::{ids::OrganizationId, time::Timestamp};
 
 use crate::table::{
     error::StoreError,
-    item::number,
-    keys::{self, Key},
-    requests::{Table, row},
-    transaction::build_error,
+    item::{Key, number},
+    keys,
+    requests::Table,
+    transaction::Transaction,
 };
 
 /// How long a key is remembered.
 pub const KEY_LIFETIME: Duration = Duration::from_hours(48);
 
-/// A key with what it stands for.
+/// A key as a request brings it.
 #[derive(Debug, Clone, Copy)]
 pub struct Idempotency<'a> {
-    /// Who sent it.
     pub principal: &'a str,
-    /// On which route.
     pub route: &'a str,
-    /// The header's text.
+    /// The value of the header.
     pub key: &'a str,
-    /// Digest of the body it came with.
+    /// Digest of the request's body.
     pub body: &'a str,
 }
 
 /// What a key was used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
-    /// Digest of the body it came with.
+    /// Digest of the body of the first request.
     pub body: String,
-    /// Id of what was made under it.
+    /// Id of what that request made.
     pub made: String,
 }
 
@@ -48,53 +45,47 @@ struct KeyRow {
 }
 
 impl Idempotency<'_> {
-    pub(crate) fn key(&self, organization: &OrganizationId) -> Key {
+    pub(crate) fn item_key(&self, organization: &OrganizationId) -> Key {
         keys::idempotency(organization, self.principal, self.route, self.key)
     }
 
-    /// The write that uses the key up, unless somebody did.
-    pub(crate) fn part(
+    /// Adds a write that uses the key up. Its condition fails if the key was used within its lifetime.
+    pub(crate) fn write(
         &self,
-        table: &Table,
+        transaction: &mut Transaction<'_>,
         organization: &OrganizationId,
         made: &str,
         now: Timestamp,
-    ) -> Result<TransactWriteItem, StoreError> {
+    ) -> Result<usize, StoreError> {
         let ttl = (now + KEY_LIFETIME).seconds();
-        let remembered = KeyRow { body: self.body.to_owned(), made: made.to_owned(), ttl };
-        let put = Put::builder()
-            .table_name(&table.name)
-            .set_item(Some(row(self.key(organization), &remembered)?))
-            .condition_expression("attribute_not_exists(pk) OR #ttl < :now")
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":now", number(now.seconds()));
-        Ok(TransactWriteItem::builder().put(put.build().map_err(build_error)?).build())
+        let row = KeyRow { body: self.body.to_owned(), made: made.to_owned(), ttl };
+        transaction.put_if(self.item_key(organization), &row, |put| {
+            put.condition_expression("attribute_not_exists(pk) OR #ttl < :now")
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":now", number(now.seconds()))
+        })
     }
 }
 
-/// Used keys.
+/// Idempotency keys that were used.
 #[derive(Debug, Clone)]
 pub struct UsedKeys {
     table: Table,
 }
 
 impl UsedKeys {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// What a key was used for, if it was and is still remembered: 1 read unit.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn recall(
+    /// What a key was used for, `None` if it was not used or is forgotten. 1 read unit.
+    pub async fn get(
         &self,
         organization: &OrganizationId,
-        given: Idempotency<'_>,
+        key: Idempotency<'_>,
         now: Timestamp,
     ) -> Result<Option<Remembered>, StoreError> {
-        let row: Option<KeyRow> = self.table.get(given.key(organization), true).await?;
+        let row: Option<KeyRow> = self.table.get(key.item_key(organization), true).await?;
         let row = row.filter(|row| row.ttl >= now.seconds());
         Ok(row.map(|row| Remembered { body: row.body, made: row.made }))
     }

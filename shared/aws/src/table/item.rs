@@ -1,26 +1,58 @@
-//! Items and attributes as the SDK has them.
+//! Items and their attributes.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::table::error::StoreError;
 
-/// An item as the SDK has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// A part of an item as an attribute.
+/// A primary key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The partition key.
+    pub pk: String,
+    /// The sort key.
+    pub sk: String,
+}
+
+impl Key {
+    pub(crate) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    pub(crate) fn into_item(self) -> Item {
+        Item::from([("pk".into(), text(self.pk)), ("sk".into(), text(self.sk))])
+    }
+}
+
+/// An item with this key and these attributes.
+pub(crate) fn item<T: Serialize>(key: Key, row: &T) -> Result<Item, StoreError> {
+    let mut item: Item = serde_dynamo::to_item(row)?;
+    item.extend(key.into_item());
+    Ok(item)
+}
+
+pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    Ok(serde_dynamo::from_item(item)?)
+}
+
+/// An attribute that is read without the rest of its item, such as `sk`.
+pub(crate) fn string_attribute<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+/// A value of any type that serde can write, for an expression.
 pub(crate) fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {
     Ok(serde_dynamo::to_attribute_value(value)?)
 }
 
-/// A text attribute.
 pub(crate) fn text(value: impl ToString) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }
 
-/// A number attribute.
 pub(crate) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }

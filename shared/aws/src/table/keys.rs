@@ -58,7 +58,6 @@
 //! A conversation's partitions never change with its activity, and its place never with its partitions. So whoever moves
 //! it sets one attribute and needs not know who reads it or to whom it is assigned.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 use shared_domain::{
     conversation::Folder,
@@ -66,11 +65,12 @@ use shared_domain::{
         ContactId, ConversationId, ImportId, InboxId, MessageId, OrganizationId, ReviewId, TeamId,
         TemplateId, UserId,
     },
+    keys::{ConversationKey, InboxKey, TeamKey},
     phone::PhoneNumber,
     time::Timestamp,
 };
 
-use crate::table::item::Item;
+pub use crate::table::item::Key;
 
 /// The index that lists a folder by last activity.
 pub const INBOX_ACTIVITY: &str = "inbox-activity";
@@ -83,38 +83,19 @@ pub const OUTBOX_SHARDS: u64 = 4;
 /// Where outbox rows live; the stream's filter in the template names it as well.
 pub const OUTBOX_PREFIX: &str = "OUTBOX#";
 
-/// A primary key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// Partition.
-    pub pk: String,
-    /// Place in it.
-    pub sk: String,
-}
-
-impl Key {
-    fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
-        Self { pk: pk.into(), sk: sk.into() }
-    }
-
-    pub(crate) fn into_item(self) -> Item {
-        Item::from([("pk".into(), AttributeValue::S(self.pk)), ("sk".into(), AttributeValue::S(self.sk))])
-    }
-}
-
 /// The partition of an inbox: itself, members, conversations.
-pub fn inbox_partition(organization: &OrganizationId, inbox: &InboxId) -> String {
-    format!("{organization}#{inbox}")
+pub fn inbox_partition(inbox: InboxKey<'_>) -> String {
+    format!("{}#{}", inbox.organization, inbox.inbox)
 }
 
 /// An inbox.
-pub fn inbox(organization: &OrganizationId, inbox: &InboxId) -> Key {
-    Key::new(inbox_partition(organization, inbox), "INBOX")
+pub fn inbox(inbox: InboxKey<'_>) -> Key {
+    Key::new(inbox_partition(inbox), "INBOX")
 }
 
 /// An inbox's Out of Office.
-pub fn out_of_office(organization: &OrganizationId, inbox: &InboxId) -> Key {
-    Key::new(inbox_partition(organization, inbox), "AWAY")
+pub fn out_of_office(inbox: InboxKey<'_>) -> Key {
+    Key::new(inbox_partition(inbox), "AWAY")
 }
 
 /// Where the automatic answers to a contact begin in an inbox's partition.
@@ -123,36 +104,31 @@ pub fn answers(conversation: &ConversationId) -> String {
 }
 
 /// That a contact was answered in a closed period.
-pub fn answered(
-    organization: &OrganizationId,
-    inbox: &InboxId,
-    conversation: &ConversationId,
-    period: &str,
-) -> Key {
-    Key::new(inbox_partition(organization, inbox), format!("{}{period}", answers(conversation)))
+pub fn answered(inbox: InboxKey<'_>, conversation: &ConversationId, period: &str) -> Key {
+    Key::new(inbox_partition(inbox), format!("{}{period}", answers(conversation)))
 }
 
 /// A membership.
-pub fn member(organization: &OrganizationId, inbox: &InboxId, user: &UserId) -> Key {
-    Key::new(inbox_partition(organization, inbox), format!("{INBOX_MEMBERS}{user}"))
+pub fn member(inbox: InboxKey<'_>, user: &UserId) -> Key {
+    Key::new(inbox_partition(inbox), format!("{INBOX_MEMBERS}{user}"))
 }
 
 /// Where the members begin in an inbox's partition.
 pub const INBOX_MEMBERS: &str = "MEMBER#";
 
 /// A conversation.
-pub fn conversation(organization: &OrganizationId, inbox: &InboxId, conversation: &ConversationId) -> Key {
-    Key::new(inbox_partition(organization, inbox), conversation.as_str())
+pub fn conversation(key: ConversationKey<'_>) -> Key {
+    Key::new(inbox_partition(key.inbox_key()), key.conversation.as_str())
 }
 
 /// The partition of a thread's messages.
-pub fn thread_partition(organization: &OrganizationId, conversation: &ConversationId) -> String {
+pub fn messages_partition(organization: &OrganizationId, conversation: &ConversationId) -> String {
     format!("{organization}#{conversation}")
 }
 
 /// A message.
 pub fn message(organization: &OrganizationId, conversation: &ConversationId, message: &MessageId) -> Key {
-    Key::new(thread_partition(organization, conversation), message.as_str())
+    Key::new(messages_partition(organization, conversation), message.as_str())
 }
 
 /// The claim on an inbound text, by the carrier's own id: what makes the webhook idempotent.
@@ -172,60 +148,60 @@ pub fn idempotency(organization: &OrganizationId, principal: &str, route: &str, 
 }
 
 /// The partition of a team: itself, contacts, their numbers.
-pub fn team_partition(organization: &OrganizationId, team: &TeamId) -> String {
-    format!("{organization}#{team}")
+pub fn team_partition(team: TeamKey<'_>) -> String {
+    format!("{}#{}", team.organization, team.team)
 }
 
 /// A team.
-pub fn team(organization: &OrganizationId, team: &TeamId) -> Key {
-    Key::new(team_partition(organization, team), "TEAM")
+pub fn team(team: TeamKey<'_>) -> Key {
+    Key::new(team_partition(team), "TEAM")
 }
 
 /// A contact.
-pub fn contact(organization: &OrganizationId, team: &TeamId, contact: &ContactId) -> Key {
-    Key::new(team_partition(organization, team), contact.as_str())
+pub fn contact(team: TeamKey<'_>, contact: &ContactId) -> Key {
+    Key::new(team_partition(team), contact.as_str())
 }
 
 /// Where the contacts begin in a team's partition.
 pub const CONTACTS: &str = "con_";
 
 /// Which contact of a team has this id of the customer's.
-pub fn external_contact(organization: &OrganizationId, team: &TeamId, external_id: &str) -> Key {
-    Key::new(team_partition(organization, team), format!("EXT#{external_id}"))
+pub fn external_contact(team: TeamKey<'_>, external_id: &str) -> Key {
+    Key::new(team_partition(team), format!("EXT#{external_id}"))
 }
 
 /// Where the names begin in a team's partition.
 pub const NAMES: &str = "FIND#";
 
 /// A contact by its name, in small letters.
-pub fn contact_name(organization: &OrganizationId, team: &TeamId, name: &str, contact: &ContactId) -> Key {
-    Key::new(team_partition(organization, team), format!("{NAMES}{name}#{contact}"))
+pub fn contact_name(team: TeamKey<'_>, name: &str, contact: &ContactId) -> Key {
+    Key::new(team_partition(team), format!("{NAMES}{name}#{contact}"))
 }
 
 /// A canned response.
-pub fn template(organization: &OrganizationId, team: &TeamId, template: &TemplateId) -> Key {
-    Key::new(team_partition(organization, team), template.as_str())
+pub fn template(team: TeamKey<'_>, template: &TemplateId) -> Key {
+    Key::new(team_partition(team), template.as_str())
 }
 
 /// Where the canned responses begin in a team's partition.
 pub const TEMPLATES: &str = "tpl_";
 
 /// Which canned response of a team has a name, in small letters.
-pub fn template_name(organization: &OrganizationId, team: &TeamId, name: &str) -> Key {
-    Key::new(team_partition(organization, team), format!("TPLNAME#{name}"))
+pub fn template_name(team: TeamKey<'_>, name: &str) -> Key {
+    Key::new(team_partition(team), format!("TPLNAME#{name}"))
 }
 
 /// An import of contacts.
-pub fn contact_import(organization: &OrganizationId, team: &TeamId, import: &ImportId) -> Key {
-    Key::new(team_partition(organization, team), import.as_str())
+pub fn contact_import(team: TeamKey<'_>, import: &ImportId) -> Key {
+    Key::new(team_partition(team), import.as_str())
 }
 
 /// Where the imports begin in a team's partition.
 pub const IMPORTS: &str = "imp_";
 
 /// Which import of a team is being worked on.
-pub fn importing(organization: &OrganizationId, team: &TeamId) -> Key {
-    Key::new(team_partition(organization, team), "IMPORTING")
+pub fn importing(team: TeamKey<'_>) -> Key {
+    Key::new(team_partition(team), "IMPORTING")
 }
 
 /// The partition of an import's faults.
@@ -265,13 +241,8 @@ pub fn opt_outs_end() -> String {
 }
 
 /// A line of a team's ledger of opt-outs.
-pub fn opt_out_of_team(
-    organization: &OrganizationId,
-    team: &TeamId,
-    at: Timestamp,
-    contact: &ContactId,
-) -> Key {
-    Key::new(team_partition(organization, team), format!("{}#{contact}", opt_outs_at(at)))
+pub fn opt_out_of_team(team: TeamKey<'_>, at: Timestamp, contact: &ContactId) -> Key {
+    Key::new(team_partition(team), format!("{}#{contact}", opt_outs_at(at)))
 }
 
 /// A line of a contact's ledger of opt-outs.
@@ -280,8 +251,8 @@ pub fn opt_out_of_contact(organization: &OrganizationId, contact: &ContactId, at
 }
 
 /// Which contact of a team has a number.
-pub fn contact_number(organization: &OrganizationId, team: &TeamId, number: &PhoneNumber) -> Key {
-    Key::new(team_partition(organization, team), format!("NUMBER#{}", number.as_str()))
+pub fn contact_number(team: TeamKey<'_>, number: &PhoneNumber) -> Key {
+    Key::new(team_partition(team), format!("NUMBER#{}", number.as_str()))
 }
 
 /// The partition of a user: itself, roles, inboxes.
@@ -325,49 +296,52 @@ pub fn teams_partition(organization: &OrganizationId) -> String {
 }
 
 /// That a team exists.
-pub fn listed_team(organization: &OrganizationId, team: &TeamId) -> Key {
-    Key::new(teams_partition(organization), team.as_str())
+pub fn listed_team(team: TeamKey<'_>) -> Key {
+    Key::new(teams_partition(team.organization), team.team.as_str())
 }
 
 /// A user as a member of a team, found from the team.
-pub fn team_member(organization: &OrganizationId, team: &TeamId, user: &UserId) -> Key {
-    Key::new(team_partition(organization, team), format!("{TEAM_MEMBERS}{user}"))
+pub fn team_member(team: TeamKey<'_>, user: &UserId) -> Key {
+    Key::new(team_partition(team), format!("{TEAM_MEMBERS}{user}"))
 }
 
 /// Where the members begin in a team's partition.
 pub const TEAM_MEMBERS: &str = "USER#";
 
+/// Where the inboxes begin in a team's partition.
+pub const INBOXES: &str = "inb_";
+
 /// That an inbox is a team's.
-pub fn team_inbox(organization: &OrganizationId, team: &TeamId, inbox: &InboxId) -> Key {
-    Key::new(team_partition(organization, team), inbox.as_str())
+pub fn team_inbox(team: TeamKey<'_>, inbox: &InboxId) -> Key {
+    Key::new(team_partition(team), inbox.as_str())
 }
 
 /// A team's registration.
-pub fn registration(organization: &OrganizationId, team: &TeamId) -> Key {
-    Key::new(team_partition(organization, team), "REGISTRATION")
+pub fn registration(team: TeamKey<'_>) -> Key {
+    Key::new(team_partition(team), "REGISTRATION")
 }
 
 /// A step of a registration. The same event at the same instant is the same step.
-pub fn step(organization: &OrganizationId, team: &TeamId, at: Timestamp, id: &str) -> Key {
-    Key::new(team_partition(organization, team), format!("{STEPS}{:013}#{id}", at.millis()))
+pub fn step(team: TeamKey<'_>, at: Timestamp, id: &str) -> Key {
+    Key::new(team_partition(team), format!("{STEPS}{:013}#{id}", at.millis()))
 }
 
 /// Where the steps begin in a team's partition.
 pub const STEPS: &str = "STEP#";
 
 /// A team's choice of e-mails.
-pub fn notification_settings(organization: &OrganizationId, team: &TeamId) -> Key {
-    Key::new(team_partition(organization, team), "NOTIFY")
+pub fn notification_settings(team: TeamKey<'_>) -> Key {
+    Key::new(team_partition(team), "NOTIFY")
 }
 
 /// The partition of a team's audit trail.
-pub fn audit_partition(organization: &OrganizationId, team: &TeamId) -> String {
-    format!("{organization}#{team}#AUDIT")
+pub fn audit_partition(team: TeamKey<'_>) -> String {
+    format!("{}#{}#AUDIT", team.organization, team.team)
 }
 
 /// A line of the audit trail.
-pub fn audit(organization: &OrganizationId, team: &TeamId, at: Timestamp, id: &str) -> Key {
-    Key::new(audit_partition(organization, team), format!("{:013}#{id}", at.millis()))
+pub fn audit(team: TeamKey<'_>, at: Timestamp, id: &str) -> Key {
+    Key::new(audit_partition(team), format!("{:013}#{id}", at.millis()))
 }
 
 /// Whose a messaging service is.
@@ -379,24 +353,24 @@ pub fn messaging_service(sid: &str) -> Key {
 pub const PENDING: &str = "PENDING";
 
 /// A registration that waits for the carrier.
-pub fn pending_registration(organization: &OrganizationId, team: &TeamId) -> Key {
-    Key::new(PENDING, format!("{organization}#{team}"))
+pub fn pending_registration(team: TeamKey<'_>) -> Key {
+    Key::new(PENDING, format!("{}#{}", team.organization, team.team))
 }
 
 /// The partition of inboxes whose number is being bought.
 pub const PURCHASE: &str = "PURCHASE";
 
 /// An inbox whose number is being bought.
-pub fn purchase(organization: &OrganizationId, inbox: &InboxId) -> Key {
-    Key::new(PURCHASE, format!("{organization}#{inbox}"))
+pub fn purchase(inbox: InboxKey<'_>) -> Key {
+    Key::new(PURCHASE, format!("{}#{}", inbox.organization, inbox.inbox))
 }
 
 /// The partition of notices that wait for the queue.
-pub const NOTICES: &str = "OUTBOX#MAIL";
+pub const NOTIFICATIONS: &str = "OUTBOX#MAIL";
 
 /// Whether a row of the outbox, as the stream shows it, is a notice.
-pub fn is_notice(image: &serde_dynamo::Item) -> bool {
-    matches!(image.get("pk"), Some(serde_dynamo::AttributeValue::S(pk)) if pk == NOTICES)
+pub fn is_notification(image: &serde_dynamo::Item) -> bool {
+    matches!(image.get("pk"), Some(serde_dynamo::AttributeValue::S(pk)) if pk == NOTIFICATIONS)
 }
 
 /// The partition of inbound texts whose files wait for the queue.
@@ -413,14 +387,14 @@ pub fn media(message: &MessageId) -> Key {
 }
 
 /// A notice that waits for the queue.
-pub fn notice(id: &str) -> Key {
-    Key::new(NOTICES, id)
+pub fn notification(id: &str) -> Key {
+    Key::new(NOTIFICATIONS, id)
 }
 
 /// That one recipient was told of a notice.
-pub fn told(organization: &OrganizationId, notice: &str, address: &str) -> Key {
+pub fn notified(organization: &OrganizationId, notification: &str, address: &str) -> Key {
     let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(address.to_lowercase()));
-    Key::new(format!("{organization}#TOLD#{notice}"), digest)
+    Key::new(format!("{organization}#TOLD#{notification}"), digest)
 }
 
 /// Which inbox has one of our numbers.
@@ -437,13 +411,13 @@ pub fn machine_client(client: &str) -> Key {
 pub const OPEN_REVIEWS: &str = "REVIEW#OPEN#";
 
 /// A text that waits for a review.
-pub fn open_review(organization: &OrganizationId, inbox: &InboxId, review: &ReviewId) -> Key {
-    Key::new(inbox_partition(organization, inbox), format!("{OPEN_REVIEWS}{review}"))
+pub fn open_review(inbox: InboxKey<'_>, review: &ReviewId) -> Key {
+    Key::new(inbox_partition(inbox), format!("{OPEN_REVIEWS}{review}"))
 }
 
 /// A text whose review is done.
-pub fn done_review(organization: &OrganizationId, inbox: &InboxId, review: &ReviewId) -> Key {
-    Key::new(inbox_partition(organization, inbox), format!("REVIEW#DONE#{review}"))
+pub fn done_review(inbox: InboxKey<'_>, review: &ReviewId) -> Key {
+    Key::new(inbox_partition(inbox), format!("REVIEW#DONE#{review}"))
 }
 
 /// The partition of an outbox shard.
@@ -466,8 +440,8 @@ pub fn reconcile(message: &MessageId) -> Key {
 }
 
 /// Partition of a user's assigned conversations in [`INBOX_ASSIGNED`].
-pub fn assigned_in(organization: &OrganizationId, inbox: &InboxId, user: &UserId) -> String {
-    format!("{organization}#{inbox}#{user}")
+pub fn assigned_in(inbox: InboxKey<'_>, user: &UserId) -> String {
+    format!("{}#{}#{user}", inbox.organization, inbox.inbox)
 }
 
 /// Where a folder begins in the lists.

@@ -1,15 +1,19 @@
 //! The one table: its keys, requests, transactions and idempotency keys.
 
+pub(crate) mod batch;
 pub(crate) mod error;
 pub(crate) mod idempotency;
 pub(crate) mod item;
-pub(crate) mod items;
 pub mod keys;
+pub(crate) mod query;
 pub(crate) mod requests;
 pub(crate) mod transaction;
+pub(crate) mod versioned;
 
 pub use self::{
     error::StoreError,
     idempotency::{Idempotency, KEY_LIFETIME, Remembered, UsedKeys},
+    query::Page,
     requests::Table,
+    versioned::Versioned,
 };

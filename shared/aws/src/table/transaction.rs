@@ -1,9 +1,11 @@
-//! Several writes that happen together or not at all: at most 100, each twice the price of a plain one.
+//! Transactions: up to 100 writes that happen together or not at all. Each costs twice as much as a plain write.
+
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        ConditionCheck, Delete, Put, TransactWriteItem, Update,
+        ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
         builders::{ConditionCheckBuilder, DeleteBuilder, PutBuilder, UpdateBuilder},
     },
 };
@@ -11,24 +13,25 @@ use serde::Serialize;
 
 use crate::table::{
     error::StoreError,
-    keys::Key,
-    requests::{Table, condition_failed, row},
+    item::{Item, Key, item},
+    requests::{EXISTS, IS_NEW, Table},
 };
 
-/// Puts writes together and does them.
+/// Collects writes and commits them. Each write method returns the place of its write in the transaction.
 #[derive(Debug)]
 pub(crate) struct Transaction<'t> {
     table: &'t Table,
-    parts: Vec<TransactWriteItem>,
+    writes: Vec<TransactWriteItem>,
 }
 
-/// What became of it.
-#[derive(Debug, PartialEq, Eq)]
+/// The outcome of a transaction.
+#[derive(Debug, PartialEq)]
+#[must_use]
 pub(crate) enum Committed {
-    /// All of it.
     Done,
-    /// Nothing of it: the places of the writes whose condition did not hold.
-    Refused(Vec<usize>),
+    /// Nothing was written. Holds the writes whose condition did not hold, by their places, with the item that is there
+    /// if the write asked for it.
+    Refused(BTreeMap<usize, Option<Item>>),
 }
 
 impl Committed {
@@ -36,104 +39,106 @@ impl Committed {
         *self == Self::Done
     }
 
-    /// Whether the write at this place stood against it.
+    /// Whether the condition of the write at this place did not hold.
     pub(crate) fn refused_at(&self, place: usize) -> bool {
-        matches!(self, Self::Refused(places) if places.contains(&place))
+        matches!(self, Self::Refused(places) if places.contains_key(&place))
     }
 }
 
 impl<'t> Transaction<'t> {
     pub(crate) fn new(table: &'t Table) -> Self {
-        Self { table, parts: Vec::new() }
+        Self { table, writes: Vec::new() }
     }
 
-    /// Writes an item, whatever was there. Gives the place of the write.
-    pub(crate) fn put<T: Serialize>(&mut self, key: Key, item: &T) -> Result<usize, StoreError> {
-        self.put_if(key, item, |put| put)
+    /// Writes an item and replaces the one that may be there.
+    pub(crate) fn put<T: Serialize>(&mut self, key: Key, row: &T) -> Result<usize, StoreError> {
+        self.put_if(key, row, |put| put)
     }
 
-    /// Writes an item that must not be there yet.
-    pub(crate) fn put_new<T: Serialize>(&mut self, key: Key, item: &T) -> Result<usize, StoreError> {
-        self.put_if(key, item, |put| put.condition_expression("attribute_not_exists(pk)"))
+    /// Writes an item that must be new.
+    pub(crate) fn put_new<T: Serialize>(&mut self, key: Key, row: &T) -> Result<usize, StoreError> {
+        self.put_if(key, row, |put| put.condition_expression(IS_NEW))
     }
 
-    /// Writes an item under a condition on what was there.
+    /// Writes an item under the condition that `build` adds.
     pub(crate) fn put_if<T: Serialize>(
         &mut self,
         key: Key,
-        item: &T,
+        row: &T,
         build: impl FnOnce(PutBuilder) -> PutBuilder,
     ) -> Result<usize, StoreError> {
-        let put = Put::builder().table_name(&self.table.name).set_item(Some(row(key, item)?));
-        let put = build(put).build().map_err(build_error)?;
-        Ok(self.add(TransactWriteItem::builder().put(put).build()))
+        let put = Put::builder().table_name(&self.table.name).set_item(Some(item(key, row)?));
+        Ok(self.add(TransactWriteItem::builder().put(build(put).build()?)))
     }
 
-    /// Removes an item, whether it is there or not.
+    /// Deletes an item. Does nothing if it is not there.
     pub(crate) fn delete(&mut self, key: Key) -> Result<usize, StoreError> {
         self.delete_if(key, |delete| delete)
     }
 
-    /// Removes an item under a condition.
+    /// Deletes an item under the condition that `build` adds.
     pub(crate) fn delete_if(
         &mut self,
         key: Key,
         build: impl FnOnce(DeleteBuilder) -> DeleteBuilder,
     ) -> Result<usize, StoreError> {
         let delete = Delete::builder().table_name(&self.table.name).set_key(Some(key.into_item()));
-        let delete = build(delete).build().map_err(build_error)?;
-        Ok(self.add(TransactWriteItem::builder().delete(delete).build()))
+        Ok(self.add(TransactWriteItem::builder().delete(build(delete).build()?)))
     }
 
-    /// Changes an item, as the caller builds it.
+    /// Updates an item with the expression and under the condition that `build` adds.
     pub(crate) fn update(
         &mut self,
         key: Key,
         build: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
     ) -> Result<usize, StoreError> {
         let update = Update::builder().table_name(&self.table.name).set_key(Some(key.into_item()));
-        let update = build(update).build().map_err(build_error)?;
-        Ok(self.add(TransactWriteItem::builder().update(update).build()))
+        Ok(self.add(TransactWriteItem::builder().update(build(update).build()?)))
     }
 
-    /// Demands that an item is there.
-    pub(crate) fn exists(&mut self, key: Key) -> Result<usize, StoreError> {
-        self.holds(key, |check| check.condition_expression("attribute_exists(pk)"))
+    /// Requires that an item is there.
+    pub(crate) fn require_exists(&mut self, key: Key) -> Result<usize, StoreError> {
+        self.require(key, |check| check.condition_expression(EXISTS))
     }
 
-    /// Demands something of an item that is not written.
-    pub(crate) fn holds(
+    /// Requires that an item is not there.
+    pub(crate) fn require_absent(&mut self, key: Key) -> Result<usize, StoreError> {
+        self.require(key, |check| check.condition_expression(IS_NEW))
+    }
+
+    /// Requires a condition of an item without writing it.
+    pub(crate) fn require(
         &mut self,
         key: Key,
         build: impl FnOnce(ConditionCheckBuilder) -> ConditionCheckBuilder,
     ) -> Result<usize, StoreError> {
         let check = ConditionCheck::builder().table_name(&self.table.name).set_key(Some(key.into_item()));
-        let check = build(check);
-        Ok(self
-            .add(TransactWriteItem::builder().condition_check(check.build().map_err(build_error)?).build()))
+        Ok(self.add(TransactWriteItem::builder().condition_check(build(check).build()?)))
     }
 
-    /// Adds a write that is built already.
-    pub(crate) fn add(&mut self, part: TransactWriteItem) -> usize {
-        self.parts.push(part);
-        self.parts.len() - 1
+    fn add(&mut self, write: aws_sdk_dynamodb::types::builders::TransactWriteItemBuilder) -> usize {
+        self.writes.push(write.build());
+        self.writes.len() - 1
     }
 
-    /// Does it all, or nothing.
     pub(crate) async fn commit(self) -> Result<Committed, StoreError> {
-        let sent = self.table.client.transact_write_items().set_transact_items(Some(self.parts)).send().await;
+        let sent =
+            self.table.client.transact_write_items().set_transact_items(Some(self.writes)).send().await;
         let Err(error) = sent else { return Ok(Committed::Done) };
         let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error()
         else {
             return Err(error.into());
         };
         let reasons = canceled.cancellation_reasons().iter().enumerate();
-        let refused: Vec<_> =
-            reasons.filter(|(_, reason)| condition_failed(Some(reason))).map(|(place, _)| place).collect();
+        let refused: BTreeMap<_, _> = reasons
+            .filter(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"))
+            .map(|(place, reason)| (place, reason.item.clone().filter(|item| !item.is_empty())))
+            .collect();
         if refused.is_empty() { Err(error.into()) } else { Ok(Committed::Refused(refused)) }
     }
 }
 
-pub(crate) fn build_error(error: aws_sdk_dynamodb::error::BuildError) -> StoreError {
-    StoreError::Refused(error.to_string())
+/// Makes a write return the item that does not meet its condition.
+pub(crate) fn returning_item(update: UpdateBuilder) -> UpdateBuilder {
+    update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
 }

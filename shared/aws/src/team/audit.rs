@@ -1,29 +1,28 @@
-//! What admins did, per team: written in the transaction that does it.
+//! The audit trail of a team: what admins did. Each entry is written in the transaction of the action.
 
-use shared_domain::{
-    ids::{OrganizationId, TeamId, UserId},
-    time::Timestamp,
-};
+use shared_domain::{ids::UserId, keys::TeamKey, time::Timestamp};
 
 use crate::{
     table::{
-        error::StoreError, item::text, items::parse_id, keys, requests::Table, transaction::Transaction,
+        error::StoreError,
+        keys,
+        query::{KeyRange, Order, Page},
+        requests::Table,
+        transaction::Transaction,
     },
     team::rows::AuditRow,
 };
 
-/// What somebody is about to do.
+/// An action that is about to be taken.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditEvent<'a> {
-    /// Who.
     pub actor: &'a UserId,
-    /// What, as `noun.verb`.
+    /// `noun.verb`.
     pub action: &'static str,
-    /// To what: an id.
+    /// The id of what the action changes.
     pub target: &'a str,
-    /// When.
     pub at: Timestamp,
-    /// Tells deeds of one instant apart.
+    /// Distinguishes actions of the same instant.
     pub entropy: u64,
 }
 
@@ -31,92 +30,56 @@ impl AuditEvent<'_> {
     pub(crate) fn write(
         &self,
         transaction: &mut Transaction<'_>,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
     ) -> Result<usize, StoreError> {
         let id = format!("{:08x}", self.entropy & 0xffff_ffff);
         let row = AuditRow {
             at: self.at,
             id: id.clone(),
-            actor: self.actor.to_string(),
+            actor: self.actor.clone(),
             action: self.action.to_owned(),
             target: self.target.to_owned(),
         };
-        transaction.put(keys::audit(organization, team, self.at, &id), &row)
+        transaction.put(keys::audit(team, self.at, &id), &row)
     }
 }
 
-/// What somebody did.
+/// An action that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// When.
     pub at: Timestamp,
-    /// Who.
     pub actor: UserId,
-    /// What, as `noun.verb`.
+    /// `noun.verb`.
     pub action: String,
-    /// To what: an id.
+    /// The id of what the action changed.
     pub target: String,
 }
 
-/// A page of the trail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditPage {
-    /// Newest first.
-    pub entries: Vec<AuditEntry>,
-    /// Where the next page begins.
-    pub next: Option<String>,
-}
-
-/// Audit trails.
+/// The audit trails of teams.
 #[derive(Debug, Clone)]
 pub struct Audit {
     table: Table,
 }
 
 impl Audit {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// A team's trail, newest first, from a place that an earlier page gave.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// A page of a team's trail, newest first.
     pub async fn page(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<AuditPage, StoreError> {
-        let partition = keys::audit_partition(organization, team);
-        let start = after.map(|place| {
-            [("pk".to_owned(), text(&partition)), ("sk".to_owned(), text(place))].into_iter().collect()
-        });
-        let found = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :trail")
-            .expression_attribute_values(":trail", text(&partition))
-            .scan_index_forward(false)
-            .limit(i32::from(limit))
-            .set_exclusive_start_key(start)
-            .send()
-            .await?;
-        let next = found.last_evaluated_key.and_then(|key| key.get("sk")?.as_s().ok().cloned());
-        let rows: Vec<AuditRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
-        let entry = |row: AuditRow| {
-            Ok(AuditEntry {
-                at: row.at,
-                actor: parse_id(&row.actor)?,
-                action: row.action,
-                target: row.target,
-            })
-        };
-        Ok(AuditPage { entries: rows.into_iter().map(entry).collect::<Result<_, StoreError>>()?, next })
+    ) -> Result<Page<AuditEntry>, StoreError> {
+        let range = KeyRange::all(keys::audit_partition(team));
+        let page = self.table.page(range, Order::Descending, limit, after).await?;
+        Ok(page.map(|row: AuditRow| AuditEntry {
+            at: row.at,
+            actor: row.actor,
+            action: row.action,
+            target: row.target,
+        }))
     }
 }

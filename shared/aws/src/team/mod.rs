@@ -1,14 +1,19 @@
-//! Teams, users, members and the audit trail.
+//! Teams, users, members, machine clients and the audit trail.
 
 pub(crate) mod audit;
+pub(crate) mod inbox_members;
+pub(crate) mod machines;
 pub(crate) mod members;
 pub(crate) mod rows;
 pub(crate) mod team_members;
 pub(crate) mod teams;
+pub(crate) mod users;
 
 pub use self::{
-    audit::{Audit, AuditEntry, AuditEvent, AuditPage},
-    members::{AddMemberOutcome, Members, UserInTeam, UserInbox, UserProfile},
+    audit::{Audit, AuditEntry, AuditEvent},
+    inbox_members::AddMemberOutcome,
+    members::Members,
     team_members::TeamMembers,
-    teams::{TeamPage, Teams},
+    teams::Teams,
+    users::{UserInTeam, UserInbox, UserProfile},
 };

@@ -1,8 +1,10 @@
-//! Who belongs to a team. A membership is two rows, found from the team and from the user; removing somebody also takes
-//! the team's inboxes from them.
+//! Members of teams. A membership is two items: one found from the team and one found from the user. Removing a member
+//! also removes the user from the team's inboxes.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use shared_domain::{
     ids::{InboxId, OrganizationId, TeamId, UserId},
+    keys::{InboxKey, TeamKey},
     membership::{Role, TeamMember, TeamRole},
     user::{User, UserRef},
 };
@@ -11,122 +13,83 @@ use crate::{
     table::{
         error::StoreError,
         item::{attribute, text},
-        items::PersonRow,
         keys::{self, Key},
-        requests::Table,
-        transaction::{Committed, Transaction},
+        query::KeyRange,
+        requests::{EXISTS, IS_NEW, Table},
+        transaction::Transaction,
     },
     team::{
         audit::AuditEvent,
-        members::{Members, UserProfile},
+        members::Members,
         rows::{TeamMemberRow, TeamRoleRow},
+        users::UserProfile,
     },
 };
 
-/// Two rows each, within a transaction's 100.
+/// Two items each, within the limit of 100 writes.
 const INBOXES_PER_TRANSACTION: usize = 40;
-/// One row each, beside those of the user, the team and the trail, within a transaction's 100.
-const PLACES_PER_TRANSACTION: usize = 90;
+/// One item each, in addition to those of the user, the team and the audit trail, within the limit of 100 writes.
+const COPIES_PER_TRANSACTION: usize = 90;
 
-/// Members of teams.
+/// The members of teams.
 #[derive(Debug, Clone)]
 pub struct TeamMembers {
     table: Table,
 }
 
 impl TeamMembers {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
     /// All members of a team, by user id.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn list(
-        &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-    ) -> Result<Vec<TeamMember>, StoreError> {
-        let items = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :team AND begins_with(sk, :members)")
-            .expression_attribute_values(":team", text(keys::team_partition(organization, team)))
-            .expression_attribute_values(":members", text(keys::TEAM_MEMBERS))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<Vec<_>, _>>()
-            .await?;
-        let rows: Vec<TeamMemberRow> = serde_dynamo::from_items(items)?;
-        Ok(rows.into_iter().map(TeamMemberRow::member).collect::<Result<_, _>>()?)
+    pub async fn list(&self, team: TeamKey<'_>) -> Result<Vec<TeamMember>, StoreError> {
+        let range = KeyRange::prefix(keys::team_partition(team), keys::TEAM_MEMBERS);
+        let rows: Vec<TeamMemberRow> = self.table.all(&range).await?;
+        Ok(rows.into_iter().map(TeamMemberRow::member).collect())
     }
 
-    /// The admins of a team at this instant.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn admins(
-        &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-    ) -> Result<Vec<TeamMember>, StoreError> {
-        let mut members = self.list(organization, team).await?;
+    /// All admins of a team, by user id.
+    pub async fn admins(&self, team: TeamKey<'_>) -> Result<Vec<TeamMember>, StoreError> {
+        let mut members = self.list(team).await?;
         members.retain(|member| member.role == Role::Admin);
         Ok(members)
     }
 
-    /// One member.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn get(
-        &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        user: &UserId,
-    ) -> Result<Option<TeamMember>, StoreError> {
-        let row: Option<TeamMemberRow> =
-            self.table.get(keys::team_member(organization, team, user), false).await?;
-        Ok(row.map(TeamMemberRow::member).transpose()?)
+    pub async fn get(&self, team: TeamKey<'_>, user: &UserId) -> Result<Option<TeamMember>, StoreError> {
+        let row: Option<TeamMemberRow> = self.table.get(keys::team_member(team, user), false).await?;
+        Ok(row.map(TeamMemberRow::member))
     }
 
-    /// Makes somebody a member, or changes the role; the user's name and address go to every place that shows them.
-    /// `home` is what the user had before, if anything. `false` when some of it changed meanwhile, the role above all, since
-    /// who may give one depends on it: read again. The user's own row goes last, so that a renaming of more places than one transaction takes is done to its end when it is asked
-    /// for again.
+    /// Makes a user a member or changes the role, and copies a new name and address to every item that shows them.
+    /// `before` is the profile of the user as the caller read it, if there is one.
     ///
-    /// # Errors
-    /// [`StoreError`].
+    /// `false` if any of it changed in the meantime; the role matters most, because it decides who may change it. The
+    /// user's own item is written last, so that repeating a call that failed halfway copies a new name everywhere.
     pub async fn put(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         user: &User,
         role: Role,
-        home: Option<&UserProfile>,
-        deed: &AuditEvent<'_>,
+        before: Option<&UserProfile>,
+        event: &AuditEvent<'_>,
     ) -> Result<bool, StoreError> {
-        let person = UserRef { id: user.id.clone(), name: user.name.clone() };
-        let renamed = home.filter(|home| home.user.name != user.name || home.user.email != user.email);
-        let places = renamed.map(|home| places(organization, team, home)).unwrap_or_default();
-        let (ahead, last) = places.split_at(places.len().saturating_sub(PLACES_PER_TRANSACTION));
-        for some in ahead.chunks(PLACES_PER_TRANSACTION) {
+        let organization = team.organization;
+        let renamed =
+            before.filter(|before| before.user.name != user.name || before.user.email != user.email);
+        let copies = renamed.map(|before| copies(team, before)).unwrap_or_default();
+        let (first, last) = copies.split_at(copies.len().saturating_sub(COPIES_PER_TRANSACTION));
+        for chunk in first.chunks(COPIES_PER_TRANSACTION) {
             let mut transaction = Transaction::new(&self.table);
-            for place in some {
-                show(&mut transaction, place, user)?;
+            for copy in chunk {
+                update_copy(&mut transaction, copy, user)?;
             }
             if !transaction.commit().await?.is_done() {
                 return Ok(false);
             }
         }
         let mut transaction = Transaction::new(&self.table);
-        transaction.exists(keys::team(organization, team))?;
+        transaction.require_exists(keys::team(team))?;
         transaction.update(keys::user(organization, &user.id), |update| {
             update
                 .update_expression(
@@ -137,115 +100,130 @@ impl TeamMembers {
                 .expression_attribute_values(":id", text(&user.id))
                 .expression_attribute_values(":name", text(&user.name))
                 .expression_attribute_values(":email", text(&user.email))
-                .expression_attribute_values(
-                    ":owner",
-                    aws_sdk_dynamodb::types::AttributeValue::Bool(user.owner),
-                )
+                .expression_attribute_values(":owner", AttributeValue::Bool(user.owner))
         })?;
-        let as_role = TeamRoleRow::of(&TeamRole { team: team.clone(), role });
-        let before = home.and_then(|home| home.role(team));
-        transaction.put_if(keys::user_team(organization, &user.id, team), &as_role, |put| match before {
-            Some(role) => put
-                .condition_expression("#role = :before")
-                .expression_attribute_names("#role", "role")
-                .expression_attribute_values(":before", text(role.as_str())),
-            None => put.condition_expression("attribute_not_exists(pk)"),
+        let role_row = TeamRoleRow { team: team.team.clone(), role };
+        let role_before = before.and_then(|before| before.role(team.team));
+        transaction.put_if(keys::user_team(organization, &user.id, team.team), &role_row, |put| {
+            match role_before {
+                Some(role) => put
+                    .condition_expression("#role = :before")
+                    .expression_attribute_names("#role", "role")
+                    .expression_attribute_values(":before", text(role.as_str())),
+                None => put.condition_expression(IS_NEW),
+            }
         })?;
-        let member = TeamMember { user: person.clone(), email: user.email.clone(), role };
-        transaction.put(keys::team_member(organization, team, &user.id), &TeamMemberRow::of(&member))?;
-        deed.write(&mut transaction, organization, team)?;
-        for place in last {
-            show(&mut transaction, place, user)?;
+        let member = TeamMemberRow { user: user_ref(user), email: user.email.clone(), role };
+        transaction.put(keys::team_member(team, &user.id), &member)?;
+        event.write(&mut transaction, team)?;
+        for copy in last {
+            update_copy(&mut transaction, copy, user)?;
         }
-        Ok(transaction.commit().await? == Committed::Done)
+        Ok(transaction.commit().await?.is_done())
     }
 
-    /// Ends somebody's membership, and with it every membership of the team's inboxes, which come back. The team's rows
-    /// go after them, so that a removal that broke off is done to its end when it is asked for again; without them nobody
-    /// is admitted to an inbox, and what was given since `home` was read goes then.
+    /// Removes a member from the team and from the team's inboxes, and returns those inboxes.
     ///
-    /// # Errors
-    /// [`StoreError`].
+    /// The items of the team are deleted after those of the inboxes, so that repeating a call that failed halfway removes
+    /// the rest. Without them nobody can add the user to an inbox. Inboxes that were added after `profile` was read are
+    /// removed at the end.
     pub async fn remove(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        home: &UserProfile,
-        deed: &AuditEvent<'_>,
+        team: TeamKey<'_>,
+        profile: &UserProfile,
+        event: &AuditEvent<'_>,
     ) -> Result<Vec<InboxId>, StoreError> {
-        let user = &home.user.id;
-        let mut inboxes = inboxes_of(team, home);
-        self.leave(organization, user, &inboxes).await?;
+        let (organization, user) = (team.organization, &profile.user.id);
+        let mut inboxes = inboxes_of(team.team, profile);
+        self.remove_from_inboxes(organization, user, &inboxes).await?;
         let mut transaction = Transaction::new(&self.table);
-        transaction.delete(keys::team_member(organization, team, user))?;
-        transaction.delete(keys::user_team(organization, user, team))?;
-        deed.write(&mut transaction, organization, team)?;
-        transaction.commit().await?;
-        if let Some(home) = Members::new(self.table.clone()).home(organization, user).await? {
-            let given_meanwhile = inboxes_of(team, &home);
-            self.leave(organization, user, &given_meanwhile).await?;
-            inboxes.extend(given_meanwhile);
+        transaction.delete(keys::team_member(team, user))?;
+        transaction.delete(keys::user_team(organization, user, team.team))?;
+        event.write(&mut transaction, team)?;
+        let _ = transaction.commit().await?;
+        if let Some(profile) = Members::new(self.table.clone()).profile(organization, user).await? {
+            let added_meanwhile = inboxes_of(team.team, &profile);
+            self.remove_from_inboxes(organization, user, &added_meanwhile).await?;
+            inboxes.extend(added_meanwhile);
         }
         Ok(inboxes)
     }
 
-    async fn leave(
+    async fn remove_from_inboxes(
         &self,
         organization: &OrganizationId,
         user: &UserId,
         inboxes: &[InboxId],
     ) -> Result<(), StoreError> {
-        for some in inboxes.chunks(INBOXES_PER_TRANSACTION) {
+        for chunk in inboxes.chunks(INBOXES_PER_TRANSACTION) {
             let mut transaction = Transaction::new(&self.table);
-            for inbox in some {
-                transaction.delete(keys::member(organization, inbox, user))?;
+            for inbox in chunk {
+                transaction.delete(keys::member(InboxKey { organization, inbox }, user))?;
                 transaction.delete(keys::user_inbox(organization, user, inbox))?;
             }
-            transaction.commit().await?;
+            let _ = transaction.commit().await?;
         }
         Ok(())
     }
+
+    /// Gives a user a role in a team, for seeds and tests.
+    pub async fn put_role(
+        &self,
+        organization: &OrganizationId,
+        user: &User,
+        role: &TeamRole,
+    ) -> Result<(), StoreError> {
+        let team = TeamKey { organization, team: &role.team };
+        let member = TeamMemberRow { user: user_ref(user), email: user.email.clone(), role: role.role };
+        self.table.put(keys::team_member(team, &user.id), &member).await?;
+        self.table.put(keys::user_team(organization, &user.id, &role.team), &TeamRoleRow::of(role)).await
+    }
 }
 
-fn inboxes_of(team: &TeamId, home: &UserProfile) -> Vec<InboxId> {
-    let of_team = home.inboxes.iter().filter(|membership| membership.team == *team);
+fn user_ref(user: &User) -> UserRef {
+    UserRef { id: user.id.clone(), name: user.name.clone() }
+}
+
+fn inboxes_of(team: &TeamId, profile: &UserProfile) -> Vec<InboxId> {
+    let of_team = profile.inboxes.iter().filter(|membership| membership.team == *team);
     of_team.map(|membership| membership.inbox.clone()).collect()
 }
 
-/// A row that shows a user's name.
-enum Place {
-    /// In a team, with the address.
+/// An item that holds a copy of a user's name.
+enum NameCopy {
+    /// A team member, with the address.
     Team(Key),
-    /// In an inbox.
+    /// An inbox member.
     Inbox(Key),
 }
 
-/// Every row that shows a user, but for those of this team.
-fn places(organization: &OrganizationId, team: &TeamId, home: &UserProfile) -> Vec<Place> {
-    let user = &home.user.id;
-    let teams = home.teams.iter().filter(|role| role.team != *team);
-    let teams = teams.map(|role| Place::Team(keys::team_member(organization, &role.team, user)));
-    let inboxes = home.inboxes.iter();
-    let inboxes = inboxes.map(|membership| Place::Inbox(keys::member(organization, &membership.inbox, user)));
-    teams.chain(inboxes).collect()
+/// All copies of a user's name except the one in this team.
+fn copies(team: TeamKey<'_>, profile: &UserProfile) -> Vec<NameCopy> {
+    let (organization, user) = (team.organization, &profile.user.id);
+    let other_teams = profile.teams.iter().filter(|role| role.team != *team.team);
+    let teams = other_teams.map(|role| keys::team_member(TeamKey { organization, team: &role.team }, user));
+    let inboxes = profile.inboxes.iter();
+    let inboxes =
+        inboxes.map(|membership| keys::member(InboxKey { organization, inbox: &membership.inbox }, user));
+    teams.map(NameCopy::Team).chain(inboxes.map(NameCopy::Inbox)).collect()
 }
 
-/// Shows a user's name, and the address where it belongs, if the row is still there.
-fn show(transaction: &mut Transaction<'_>, place: &Place, user: &User) -> Result<usize, StoreError> {
-    let person = attribute(&PersonRow::of(&UserRef { id: user.id.clone(), name: user.name.clone() }))?;
-    let (key, set) = match place {
-        Place::Team(key) => (key, "SET #user = :person, email = :email"),
-        Place::Inbox(key) => (key, "SET #user = :person"),
+/// Updates a copy. Its condition fails if the item is gone.
+fn update_copy(transaction: &mut Transaction<'_>, copy: &NameCopy, user: &User) -> Result<usize, StoreError> {
+    let user_attribute = attribute(&user_ref(user))?;
+    let (key, set) = match copy {
+        NameCopy::Team(key) => (key, "SET #user = :user, email = :email"),
+        NameCopy::Inbox(key) => (key, "SET #user = :user"),
     };
     transaction.update(key.clone(), |update| {
         let update = update
             .update_expression(set)
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression(EXISTS)
             .expression_attribute_names("#user", "user")
-            .expression_attribute_values(":person", person);
-        match place {
-            Place::Team(_) => update.expression_attribute_values(":email", text(&user.email)),
-            Place::Inbox(_) => update,
+            .expression_attribute_values(":user", user_attribute);
+        match copy {
+            NameCopy::Team(_) => update.expression_attribute_values(":email", text(&user.email)),
+            NameCopy::Inbox(_) => update,
         }
     })
 }

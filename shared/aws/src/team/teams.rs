@@ -1,7 +1,8 @@
-//! Teams, and which e-mails they want.
+//! Teams and their notification settings.
 
 use shared_domain::{
     ids::{OrganizationId, TeamId},
+    keys::TeamKey,
     notice::{NotificationKind, NotificationSettings},
     team::Team,
 };
@@ -12,8 +13,9 @@ use crate::{
         idempotency::Idempotency,
         item::text,
         keys,
-        requests::Table,
-        transaction::{Committed, Transaction},
+        query::{KeyRange, Order, Page},
+        requests::{EXISTS, Table},
+        transaction::Transaction,
     },
     team::{
         audit::AuditEvent,
@@ -21,181 +23,120 @@ use crate::{
     },
 };
 
-/// Teams of organizations.
+/// The teams of organizations.
 #[derive(Debug, Clone)]
 pub struct Teams {
     table: Table,
 }
 
-/// A page of an organization's teams.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TeamPage {
-    /// In the order in which they were made.
-    pub teams: Vec<Team>,
-    /// Where the next page begins.
-    pub next: Option<TeamId>,
-}
-
 impl Teams {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
     /// One team: half a read unit.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn get(
-        &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-    ) -> Result<Option<Team>, StoreError> {
-        let row: Option<TeamRow> = self.table.get(keys::team(organization, team), false).await?;
-        Ok(row.map(TeamRow::team).transpose()?)
+    pub async fn get(&self, team: TeamKey<'_>) -> Result<Option<Team>, StoreError> {
+        let row: Option<TeamRow> = self.table.get(keys::team(team), false).await?;
+        Ok(row.map(TeamRow::team))
     }
 
-    /// Several teams in one request.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn several(
+    /// Several teams in one request, in the order of their creation.
+    pub async fn get_many(
         &self,
         organization: &OrganizationId,
         teams: &[TeamId],
     ) -> Result<Vec<Team>, StoreError> {
-        let keys = teams.iter().map(|team| keys::team(organization, team)).collect();
+        let keys = teams.iter().map(|team| keys::team(TeamKey { organization, team })).collect();
         let rows: Vec<TeamRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
-        let mut teams = rows.into_iter().map(TeamRow::team).collect::<Result<Vec<_>, _>>()?;
+        let mut teams: Vec<Team> = rows.into_iter().map(TeamRow::team).collect();
         teams.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(teams)
     }
 
-    /// A page of all teams of the organization: two requests.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// A page of the teams of an organization in the order of their creation: two requests.
     pub async fn page(
         &self,
         organization: &OrganizationId,
         limit: u16,
-        after: Option<&TeamId>,
-    ) -> Result<TeamPage, StoreError> {
-        let start = after.map(|team| keys::listed_team(organization, team).into_item());
-        let found = self
-            .table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .key_condition_expression("pk = :organization")
-            .expression_attribute_values(":organization", text(keys::teams_partition(organization)))
-            .limit(i32::from(limit))
-            .set_exclusive_start_key(start)
-            .send()
-            .await?;
-        let more = found.last_evaluated_key.is_some();
-        let rows: Vec<TeamPointer> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
-        let ids = rows.iter().map(|row| Ok(row.target()?.1)).collect::<Result<Vec<_>, StoreError>>()?;
-        let next = ids.last().cloned().filter(|_| more);
-        Ok(TeamPage { teams: self.several(organization, &ids).await?, next })
+        after: Option<&str>,
+    ) -> Result<Page<Team>, StoreError> {
+        let range = KeyRange::all(keys::teams_partition(organization));
+        let pointers: Page<TeamPointer> = self.table.page(range, Order::Ascending, limit, after).await?;
+        let ids: Vec<TeamId> = pointers.items.into_iter().map(|pointer| pointer.team).collect();
+        Ok(Page { items: self.get_many(organization, &ids).await?, next: pointers.next })
     }
 
-    /// Makes a team. Idempotent by the key it is given; `false` when that key is used up by now.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Creates a team. `false` if another request used the idempotency key in the meantime.
     pub async fn create(
         &self,
         organization: &OrganizationId,
         team: &Team,
-        deed: &AuditEvent<'_>,
+        event: &AuditEvent<'_>,
         key: Option<Idempotency<'_>>,
     ) -> Result<bool, StoreError> {
+        let team_key = TeamKey { organization, team: &team.id };
         let mut transaction = Transaction::new(&self.table);
-        transaction.put_new(keys::team(organization, &team.id), &TeamRow::of(team))?;
-        let pointer = TeamPointer::of(organization, &team.id);
-        transaction.put(keys::listed_team(organization, &team.id), &pointer)?;
-        deed.write(&mut transaction, organization, &team.id)?;
+        transaction.put_new(keys::team(team_key), &TeamRow::of(team))?;
+        transaction.put(keys::listed_team(team_key), &TeamPointer::of(team_key))?;
+        event.write(&mut transaction, team_key)?;
         if let Some(key) = key {
-            transaction.add(key.part(&self.table, organization, team.id.as_str(), deed.at)?);
+            key.write(&mut transaction, organization, team.id.as_str(), event.at)?;
         }
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Gives a team another name; `false` when there is no such team.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Renames a team. `false` if there is no such team.
     pub async fn rename(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         name: &str,
-        deed: &AuditEvent<'_>,
+        event: &AuditEvent<'_>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.update(keys::team(organization, team), |update| {
+        transaction.update(keys::team(team), |update| {
             update
                 .update_expression("SET #name = :name")
-                .condition_expression("attribute_exists(pk)")
+                .condition_expression(EXISTS)
                 .expression_attribute_names("#name", "name")
                 .expression_attribute_values(":name", text(name))
         })?;
-        deed.write(&mut transaction, organization, team)?;
-        Ok(transaction.commit().await? == Committed::Done)
+        event.write(&mut transaction, team)?;
+        Ok(transaction.commit().await?.is_done())
     }
 
-    /// Which e-mails the team wants; none unless it said so.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn notification_settings(
-        &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-    ) -> Result<NotificationSettings, StoreError> {
-        let row = self.table.get(keys::notification_settings(organization, team), false).await?;
-        Ok(row.unwrap_or_default())
+    /// The notification settings of a team. No e-mails are sent unless the team turned them on.
+    pub async fn notification_settings(&self, team: TeamKey<'_>) -> Result<NotificationSettings, StoreError> {
+        let settings = self.table.get(keys::notification_settings(team), false).await?;
+        Ok(settings.unwrap_or_default())
     }
 
-    /// Whether a team wants to be told of this by e-mail.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn wants(
+    /// Whether the team has recipients for this notification.
+    pub async fn wants_notification(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        subject: &NotificationKind,
+        team: TeamKey<'_>,
+        kind: &NotificationKind,
     ) -> Result<bool, StoreError> {
-        let settings = self.notification_settings(organization, team).await?;
-        Ok(!settings.recipients(subject).is_empty())
+        let settings = self.notification_settings(team).await?;
+        Ok(!settings.recipients(kind).is_empty())
     }
 
-    /// Replaces the choice of e-mails.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn choose_notifications(
+    /// Replaces the notification settings of a team.
+    pub async fn put_notification_settings(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         settings: &NotificationSettings,
-        deed: &AuditEvent<'_>,
+        event: &AuditEvent<'_>,
     ) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.put(keys::notification_settings(organization, team), settings)?;
-        deed.write(&mut transaction, organization, team)?;
-        transaction.commit().await.map(|_| ())
+        transaction.put(keys::notification_settings(team), settings)?;
+        event.write(&mut transaction, team)?;
+        transaction.commit().await.map(drop)
     }
 
-    /// Writes a team as it is, for seeds and tests.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Writes a team, for seeds and tests.
     pub async fn put(&self, organization: &OrganizationId, team: &Team) -> Result<(), StoreError> {
-        let pointer = TeamPointer::of(organization, &team.id);
-        self.table.put(keys::listed_team(organization, &team.id), &pointer).await?;
-        self.table.put(keys::team(organization, &team.id), &TeamRow::of(team)).await
+        let team_key = TeamKey { organization, team: &team.id };
+        self.table.put(keys::listed_team(team_key), &TeamPointer::of(team_key)).await?;
+        self.table.put(keys::team(team_key), &TeamRow::of(team)).await
     }
 }

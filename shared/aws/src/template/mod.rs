@@ -2,4 +2,4 @@
 
 pub(crate) mod templates;
 
-pub use self::templates::{TemplateEntry, TemplatePage, TemplateWrite, Templates};
+pub use self::templates::{TemplateWrite, Templates};

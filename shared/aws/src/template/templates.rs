@@ -1,56 +1,34 @@
-//! Canned responses of a team, each with a row that keeps its name one's alone.
+//! The message templates of a team. A second item per template keeps its name unique in the team.
 
 use serde::{Deserialize, Serialize};
-use shared_domain::{
-    ids::{OrganizationId, TeamId, TemplateId},
-    template::CannedResponse,
-    time::Timestamp,
-};
+use shared_domain::{ids::TemplateId, keys::TeamKey, template::CannedResponse, time::Timestamp};
 
 use crate::table::{
     error::StoreError,
     idempotency::Idempotency,
     item::number,
-    items::parse_id,
     keys,
-    requests::{Order, Table},
+    query::{KeyRange, Order, Page},
+    requests::Table,
     transaction::Transaction,
+    versioned::Versioned,
 };
 
-/// A canned response as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TemplateEntry {
-    /// The canned response.
-    pub response: CannedResponse,
-    /// Grows with each change: whoever changes says which one they read.
-    pub version: u64,
-}
-
-/// A page of canned responses, those made first first.
-#[derive(Debug, Clone)]
-pub struct TemplatePage {
-    /// At most as many as asked for.
-    pub entries: Vec<TemplateEntry>,
-    /// Where the next page begins.
-    pub next: Option<String>,
-}
-
-/// What became of a write.
+/// The outcome of writing a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TemplateWrite {
-    /// It is stored.
     Done,
-    /// Another one of the team has this name.
+    /// Another template of the team has this name.
     NameTaken,
-    /// Somebody else changed or removed it meanwhile.
+    /// The template was changed or removed since it was read.
     Changed,
-    /// The idempotency key was used meanwhile.
+    /// Another request used the idempotency key in the meantime.
     KeyTaken,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct TemplateRow {
-    sk: String,
+    sk: TemplateId,
     name: String,
     text: String,
     version: u64,
@@ -58,134 +36,115 @@ struct TemplateRow {
 
 #[derive(Debug, Serialize)]
 struct NameRow {
-    template: String,
+    template: TemplateId,
 }
 
-/// Canned responses.
+/// The templates of teams.
 #[derive(Debug, Clone)]
 pub struct Templates {
     table: Table,
 }
 
 impl Templates {
-    /// In this table.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// One, read consistently: 1 read unit.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// One template, read consistently: 1 read unit.
     pub async fn get(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         template: &TemplateId,
-    ) -> Result<Option<TemplateEntry>, StoreError> {
-        let row: Option<TemplateRow> =
-            self.table.get(keys::template(organization, team, template), true).await?;
-        row.map(entry).transpose()
+    ) -> Result<Option<Versioned<CannedResponse>>, StoreError> {
+        let row: Option<TemplateRow> = self.table.get(keys::template(team, template), true).await?;
+        Ok(row.map(TemplateRow::template))
     }
 
-    /// A page of a team's, in one query.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// A page of the templates of a team in the order of their creation.
     pub async fn page(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
+        team: TeamKey<'_>,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<TemplatePage, StoreError> {
-        let partition = keys::team_partition(organization, team);
-        let (items, next) =
-            self.table.page(partition, keys::TEMPLATES, Order::Ascending, limit, after).await?;
-        let rows: Vec<TemplateRow> = serde_dynamo::from_items(items)?;
-        Ok(TemplatePage { entries: rows.into_iter().map(entry).collect::<Result<_, _>>()?, next })
+    ) -> Result<Page<Versioned<CannedResponse>>, StoreError> {
+        let range = KeyRange::prefix(keys::team_partition(team), keys::TEMPLATES);
+        Ok(self.table.page(range, Order::Ascending, limit, after).await?.map(TemplateRow::template))
     }
 
-    /// Writes one. `before` is what was read, nothing for a new one. 2 write units with the name as it was, 4 for a new
-    /// one, 6 for one with another name; 2 more with an idempotency key.
+    /// Writes a template. `before` is the template as the caller read it, `None` for a new one.
     ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Costs 2 write units if the name stays, 4 for a new template and 6 for another name; 2 more with an idempotency key.
     pub async fn write(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        before: Option<&TemplateEntry>,
+        team: TeamKey<'_>,
+        before: Option<&Versioned<CannedResponse>>,
         after: &CannedResponse,
         key: Option<(Idempotency<'_>, Timestamp)>,
     ) -> Result<TemplateWrite, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         let version = before.map_or(0, |before| before.version);
         let row = TemplateRow {
-            sk: after.id.to_string(),
+            sk: after.id.clone(),
             name: after.name.clone(),
             text: after.text.clone(),
             version: version + 1,
         };
-        let at = keys::template(organization, team, &after.id);
+        let item_key = keys::template(team, &after.id);
         if before.is_some() {
-            transaction.put_if(at, &row, |put| {
+            transaction.put_if(item_key, &row, |put| {
                 put.condition_expression("version = :version")
                     .expression_attribute_values(":version", number(version))
             })?;
         } else {
-            transaction.put_new(at, &row)?;
+            transaction.put_new(item_key, &row)?;
         }
-        let old_name = before.map(|before| before.response.folded_name());
-        let mut named = None;
+        let old_name = before.map(|before| before.value.folded_name());
+        let mut name = None;
         if old_name.as_ref() != Some(&after.folded_name()) {
-            let name = NameRow { template: after.id.to_string() };
-            let place = keys::template_name(organization, team, &after.folded_name());
-            named = Some(transaction.put_new(place, &name)?);
+            let name_key = keys::template_name(team, &after.folded_name());
+            name = Some(transaction.put_new(name_key, &NameRow { template: after.id.clone() })?);
             if let Some(old) = old_name {
-                transaction.delete(keys::template_name(organization, team, &old))?;
+                transaction.delete(keys::template_name(team, &old))?;
             }
         }
-        let used = match key {
+        let used_key = match key {
             Some((key, now)) => {
-                Some(transaction.add(key.part(&self.table, organization, after.id.as_str(), now)?))
+                Some(key.write(&mut transaction, team.organization, after.id.as_str(), now)?)
             }
             None => None,
         };
         let committed = transaction.commit().await?;
         Ok(if committed.is_done() {
             TemplateWrite::Done
-        } else if used.is_some_and(|place| committed.refused_at(place)) {
+        } else if used_key.is_some_and(|place| committed.refused_at(place)) {
             TemplateWrite::KeyTaken
-        } else if named.is_some_and(|place| committed.refused_at(place)) {
+        } else if name.is_some_and(|place| committed.refused_at(place)) {
             TemplateWrite::NameTaken
         } else {
             TemplateWrite::Changed
         })
     }
 
-    /// Removes one with its name; `false` when it was changed meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Removes a template with its name. `false` if it was changed since it was read.
     pub async fn remove(
         &self,
-        organization: &OrganizationId,
-        team: &TeamId,
-        read: &TemplateEntry,
+        team: TeamKey<'_>,
+        template: &Versioned<CannedResponse>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        transaction.delete_if(keys::template(organization, team, &read.response.id), |delete| {
+        transaction.delete_if(keys::template(team, &template.value.id), |delete| {
             delete
                 .condition_expression("version = :version")
-                .expression_attribute_values(":version", number(read.version))
+                .expression_attribute_values(":version", number(template.version))
         })?;
-        transaction.delete(keys::template_name(organization, team, &read.response.folded_name()))?;
+        transaction.delete(keys::template_name(team, &template.value.folded_name()))?;
         Ok(transaction.commit().await?.is_done())
     }
 }
 
-fn entry(row: TemplateRow) -> Result<TemplateEntry, StoreError> {
-    let response = CannedResponse { id: parse_id(&row.sk)?, name: row.name, text: row.text };
-    Ok(TemplateEntry { response, version: row.version })
+impl TemplateRow {
+    fn template(self) -> Versioned<CannedResponse> {
+        let value = CannedResponse { id: self.sk, name: self.name, text: self.text };
+        Versioned { value, version: self.version }
+    }
 }

@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared_aws::{messaging::Guard, table::keys};
 use shared_domain::{
+    keys::TeamKey,
     message::{DeliveryState, Report},
     user::UserRef,
 };
@@ -31,7 +32,10 @@ fn value_size(value: &AttributeValue) -> usize {
 async fn a_conversation_with_everything_in_it_is_one_write_unit() {
     let desk = Desk::open().await;
     let asker = contact(9 + 30); // the longest name of the list
-    desk.contacts.put(desk.organization(), &desk.inbox.team, &asker).await.unwrap();
+    desk.contacts
+        .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &asker)
+        .await
+        .unwrap();
     desk.hear(&asker.number, WORDS, seconds(0)).await;
     let conversation = desk.conversation_with(&asker.number);
     let holder = UserRef { name: "Alexandra Konstantinopoulou-Castellanos".into(), ..ada() };
@@ -43,7 +47,7 @@ async fn a_conversation_with_everything_in_it_is_one_write_unit() {
     desk.accept(&reply, guard, None).await;
     desk.conversations.mark_delivery(desk.thread(&conversation), &reply.id, true).await.unwrap();
     desk.hear(&asker.number, WORDS, seconds(4)).await;
-    let row = desk.row(keys::conversation(desk.organization(), &desk.inbox.id, &conversation)).await.unwrap();
+    let row = desk.row(keys::conversation(desk.inbox.key().conversation(&conversation))).await.unwrap();
     assert!(size(&row) <= 1024, "{} bytes: {row:?}", size(&row));
 }
 

@@ -28,7 +28,7 @@ async fn a_key_is_remembered_with_its_body_for_its_principal_and_route_alone() {
     let answering = Answering::new().await;
     let desk = &answering.desk;
     let reply = answering.reply(10);
-    let recall = async |given| desk.keys.recall(desk.organization(), given, seconds(11)).await.unwrap();
+    let recall = async |given| desk.keys.get(desk.organization(), given, seconds(11)).await.unwrap();
     assert_eq!(recall(GIVEN).await, None);
     assert_eq!(desk.accept(&reply, answering.guard(), Some(GIVEN)).await, Accepted::Stored);
     assert_eq!(recall(GIVEN).await, Some(remembered(&reply)));
@@ -72,7 +72,7 @@ async fn a_refused_text_leaves_its_key_free() {
     let desk = &answering.desk;
     let late = desk.accept(&answering.reply(65), answering.guard(), Some(GIVEN)).await;
     assert!(matches!(late, Accepted::Refused(Some(_))));
-    assert_eq!(desk.keys.recall(desk.organization(), GIVEN, seconds(66)).await.unwrap(), None);
+    assert_eq!(desk.keys.get(desk.organization(), GIVEN, seconds(66)).await.unwrap(), None);
     assert_eq!(desk.accept(&answering.reply(64), answering.guard(), Some(GIVEN)).await, Accepted::Stored);
 }
 
@@ -84,7 +84,7 @@ async fn a_key_is_forgotten_after_its_lifetime_whether_or_not_the_row_is_still_t
         let answer = desk.accept(&message, Guard::Compose { user: Some(&ada().id) }, Some(GIVEN)).await;
         (message, answer)
     };
-    let recall = async |at| desk.keys.recall(desk.organization(), GIVEN, at).await.unwrap();
+    let recall = async |at| desk.keys.get(desk.organization(), GIVEN, at).await.unwrap();
     let (first, _) = compose(seconds(0)).await;
     let last = seconds(0) + KEY_LIFETIME;
     assert_eq!(recall(last).await, Some(remembered(&first)));
@@ -118,5 +118,5 @@ async fn of_many_replies_at_once_under_one_key_one_is_stored() {
     let desk = &answering.desk;
     let history =
         desk.messages.history(desk.organization(), &answering.conversation, 50, None).await.unwrap();
-    assert_eq!(history.messages.len(), 2, "the question and one answer");
+    assert_eq!(history.items.len(), 2, "the question and one answer");
 }

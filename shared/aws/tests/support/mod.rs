@@ -11,16 +11,14 @@ use aws_sdk_dynamodb::{
 use proptest::test_runner::{Config, RngSeed};
 use shared_aws::{
     clients::Aws,
-    contact::{ContactBook, ContactCopies, Contacts},
-    conversation::{
-        Acquired, ConversationPage, ConversationUpdate, Conversations, Counter, Listing, Locks, Unread,
-    },
+    contact::Contacts,
+    conversation::{Acquired, ConversationUpdate, Conversations, Counter, Listing, Locks, Unread},
     inbox::{Inboxes, NewInboxes, OutOfOffice},
     messaging::{Acceptance, Accepted, Guard, Inbound, MediaFiles, Messages, Outbox, Receipt, Sends},
-    notification::Notices,
+    notification::Notifications,
     opt_out::{OptOutReviews, OptOuts},
     registration::Registrations,
-    table::{Idempotency, StoreError, Table, UsedKeys, keys::Key},
+    table::{Idempotency, Page, StoreError, Table, UsedKeys, keys::Key},
     team::{Audit, AuditEntry, Members, TeamMembers, Teams},
     template::Templates,
 };
@@ -30,6 +28,7 @@ use shared_domain::{
     ids::{ConversationId, InboxId, MessageId, OrganizationId},
     inbox::Inbox,
     keys::ConversationKey,
+    keys::TeamKey,
     lock::{Lease, LockPolicy},
     message::Message,
     phone::PhoneNumber,
@@ -74,10 +73,8 @@ pub(crate) struct Desk {
     pub(crate) team_members: TeamMembers,
     pub(crate) registrations: Registrations,
     pub(crate) new_inboxes: NewInboxes,
-    pub(crate) notices: Notices,
+    pub(crate) notices: Notifications,
     pub(crate) audit: Audit,
-    pub(crate) book: ContactBook,
-    pub(crate) copies: ContactCopies,
     pub(crate) opt_outs: OptOuts,
     pub(crate) reviews: OptOutReviews,
     pub(crate) out_of_office: OutOfOffice,
@@ -115,10 +112,8 @@ impl Desk {
             team_members: TeamMembers::new(table.clone()),
             registrations: Registrations::new(table.clone()),
             new_inboxes: NewInboxes::new(table.clone()),
-            notices: Notices::new(table.clone()),
+            notices: Notifications::new(table.clone()),
             audit: Audit::new(table.clone()),
-            book: ContactBook::new(table.clone()),
-            copies: ContactCopies::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             reviews: OptOutReviews::new(table.clone()),
             out_of_office: OutOfOffice::new(table.clone()),
@@ -177,7 +172,11 @@ impl Desk {
 
     /// What was done in the team, newest first.
     pub(crate) async fn trail(&self) -> Vec<AuditEntry> {
-        self.audit.page(self.organization(), &self.inbox.team, 100, None).await.unwrap().entries
+        self.audit
+            .page(TeamKey { organization: self.organization(), team: &self.inbox.team }, 100, None)
+            .await
+            .unwrap()
+            .items
     }
 
     /// A text comes in; its carrier id is made of sender and time.
@@ -220,9 +219,8 @@ impl Desk {
         filter: &Filter,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<ConversationPage, StoreError> {
-        let (organization, inbox) = (self.organization(), &self.inbox.id);
-        self.conversations.list(Listing { organization, inbox, folder, filter }, limit, after).await
+    ) -> Result<Page<Conversation>, StoreError> {
+        self.conversations.list(Listing { inbox: self.inbox.key(), folder, filter }, limit, after).await
     }
 
     /// This user opens the conversation to answer, however many others are open.

@@ -6,6 +6,8 @@ use shared_aws::{
 };
 use shared_domain::{
     inbox::{Inbox, Stage},
+    keys::InboxKey,
+    keys::TeamKey,
     membership::Role,
     registration::{Registration, RegistrationStatus, StepSource, TimelineStep},
     user::UserRef,
@@ -23,7 +25,7 @@ async fn admit(desk: &Desk, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome
 
 async fn admit_by(members: &Members, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome {
     let deed = deed(person, "inbox.admit", inbox.id.as_str(), seconds(10));
-    members.admit(&inbox.organization, &membership(inbox, person), &deed).await.unwrap()
+    members.add(&inbox.organization, &membership(inbox, person), &deed).await.unwrap()
 }
 
 async fn in_team(desk: &Desk, person: &UserRef) {
@@ -36,7 +38,11 @@ async fn who_is_admitted_is_found_from_inbox_and_user_and_being_admitted_twice_i
     in_team(&desk, &ada()).await;
     for _ in 0..2 {
         assert_eq!(admit(&desk, &desk.inbox, &ada()).await, AddMemberOutcome::Done);
-        let members = desk.members.list(desk.organization(), &desk.inbox.id).await.unwrap();
+        let members = desk
+            .members
+            .list(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id })
+            .await
+            .unwrap();
         assert_eq!(members, [membership(&desk.inbox, &ada())]);
         let of_user = UserInbox { inbox: desk.inbox.id.clone(), team: desk.inbox.team.clone() };
         assert_eq!(home(&desk, &ada()).await.unwrap().inboxes, [of_user]);
@@ -52,7 +58,15 @@ async fn who_is_dismissed_has_no_way_in_from_either_side() {
     for at in [11, 12] {
         let deed = deed(&ben, "inbox.dismiss", desk.inbox.id.as_str(), seconds(at));
         let (team, inbox) = (&desk.inbox.team, &desk.inbox.id);
-        desk.members.dismiss(desk.organization(), team, inbox, &ada().id, &deed).await.unwrap();
+        desk.members
+            .remove(
+                TeamKey { organization: desk.organization(), team },
+                InboxKey { organization: desk.organization(), inbox },
+                &ada().id,
+                &deed,
+            )
+            .await
+            .unwrap();
         assert_eq!(is_in(&desk, inbox, &ada()).await, None);
         assert_eq!(home(&desk, &ada()).await.unwrap().inboxes, []);
     }
@@ -131,7 +145,7 @@ async fn suspend(registrations: Registrations, inbox: Inbox, from: Registration)
         by: None,
     };
     let turn = Transition { to: status, as_of: at, reasons: &[], step: &step, admins: Vec::new() };
-    registrations.transition(&inbox.organization, &inbox.team, &from, turn).await.unwrap()
+    registrations.transition(inbox.team_key(), &from, turn).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -147,7 +161,10 @@ async fn a_suspension_among_admissions_divides_them_and_lets_nobody_in_after_it(
         let approved = RegistrationStatus::Approved;
         desk.teams.put(desk.organization(), &team_that_is(approved)).await.unwrap();
         let from = Registration { status: approved, as_of: seconds(round as u64), ..Registration::default() };
-        desk.registrations.put(desk.organization(), &inbox.team, &from).await.unwrap();
+        desk.registrations
+            .put(TeamKey { organization: desk.organization(), team: &inbox.team }, &from)
+            .await
+            .unwrap();
         let mut admissions = JoinSet::new();
         for person in people.clone() {
             let (members, inbox) = (Members::new(desk.other_host()), inbox.clone());
@@ -191,7 +208,14 @@ async fn whoever_is_admitted_and_removed_at_once_is_out_at_the_end() {
         let other = TeamMembers::new(desk.other_host());
         let ben = ben();
         let deed = deed(&ben, "member.remove", person.id.as_str(), seconds(30));
-        other.remove(desk.organization(), &desk.inbox.team, &read_before, &deed).await.unwrap();
+        other
+            .remove(
+                TeamKey { organization: desk.organization(), team: &desk.inbox.team },
+                &read_before,
+                &deed,
+            )
+            .await
+            .unwrap();
         let added = admission.await.unwrap();
         assert!(matches!(added, AddMemberOutcome::Done | AddMemberOutcome::NotInTeam), "{added:?}");
         assert_eq!(is_in(&desk, &desk.inbox.id, &person).await, None, "{added:?}");

@@ -6,6 +6,8 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::{InboxId, TeamId},
+    keys::InboxKey,
+    keys::TeamKey,
     membership::{Membership, Role, TeamMember, TeamRole},
     registration::RegistrationStatus,
     team::Team,
@@ -23,7 +25,7 @@ pub(super) async fn desk() -> Desk {
 }
 
 pub(super) async fn home(desk: &Desk, person: &UserRef) -> Option<UserProfile> {
-    desk.members.home(desk.organization(), &person.id).await.unwrap()
+    desk.members.profile(desk.organization(), &person.id).await.unwrap()
 }
 
 /// Becomes a member of the team as a user who was read before.
@@ -37,12 +39,12 @@ async fn put_from(
 ) -> Result<bool, StoreError> {
     let cleo = cleo();
     let deed = deed(&cleo, "member.put", user.id.as_str(), seconds(20));
-    store.put(desk.organization(), team, user, role, home, &deed).await
+    store.put(TeamKey { organization: desk.organization(), team }, user, role, home, &deed).await
 }
 
 /// Becomes a member as things stand now.
 pub(super) async fn put(desk: &Desk, team: &TeamId, user: &User, role: Role) -> bool {
-    let home = desk.members.home(desk.organization(), &user.id).await.unwrap();
+    let home = desk.members.profile(desk.organization(), &user.id).await.unwrap();
     put_from(desk, &desk.team_members, team, user, role, home.as_ref()).await.unwrap()
 }
 
@@ -53,11 +55,11 @@ pub(super) async fn remove(desk: &Desk, home: &UserProfile) -> Vec<InboxId> {
 async fn remove_by(desk: &Desk, store: &TeamMembers, home: &UserProfile) -> Result<Vec<InboxId>, StoreError> {
     let cleo = cleo();
     let deed = deed(&cleo, "member.remove", home.user.id.as_str(), seconds(30));
-    store.remove(desk.organization(), &desk.inbox.team, home, &deed).await
+    store.remove(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, home, &deed).await
 }
 
 pub(super) async fn is_in(desk: &Desk, inbox: &InboxId, person: &UserRef) -> Option<Membership> {
-    desk.members.membership(desk.organization(), inbox, &person.id).await.unwrap()
+    desk.members.membership(InboxKey { organization: desk.organization(), inbox }, &person.id).await.unwrap()
 }
 
 /// A member of the desk's team and of so many of its inboxes.
@@ -66,7 +68,7 @@ async fn member_of_inboxes(desk: &Desk, person: &UserRef, how_many: usize) -> Ve
     let mut inboxes = Vec::new();
     for place in 0..how_many {
         let inbox = another_inbox(place);
-        desk.members.add(desk.organization(), &membership(&inbox, person)).await.unwrap();
+        desk.members.put(desk.organization(), &membership(&inbox, person)).await.unwrap();
         inboxes.push(inbox.id);
     }
     inboxes
@@ -78,7 +80,7 @@ async fn member_elsewhere(desk: &Desk, person: &UserRef) -> (Team, Membership) {
     desk.teams.put(desk.organization(), &other).await.unwrap();
     assert!(put(desk, &other.id, &user(person), Role::Admin).await);
     let elsewhere = Membership { team: other.id.clone(), ..membership(&another_inbox(777), person) };
-    desk.members.add(desk.organization(), &elsewhere).await.unwrap();
+    desk.members.put(desk.organization(), &elsewhere).await.unwrap();
     (other, elsewhere)
 }
 
@@ -86,27 +88,42 @@ async fn member_elsewhere(desk: &Desk, person: &UserRef) -> (Team, Membership) {
 async fn who_becomes_a_member_is_found_from_team_and_user_and_has_a_standing() {
     let desk = desk().await;
     let (organization, team) = (desk.organization(), &desk.inbox.team);
-    let standing = async || desk.members.user_in_team(organization, team, &ada().id).await.unwrap();
+    let standing =
+        async || desk.members.user_in_team(TeamKey { organization, team }, &ada().id).await.unwrap();
     assert_eq!(standing().await, None);
     assert!(put(&desk, team, &user(&ada()), Role::Admin).await);
     assert!(put(&desk, team, &user(&ben()), Role::Member).await);
     let member = |person: UserRef, role| TeamMember { email: user(&person).email, user: person, role };
     let (first, second) = (member(ada(), Role::Admin), member(ben(), Role::Member));
-    assert_eq!(desk.team_members.list(organization, team).await.unwrap(), [first.clone(), second]);
-    assert_eq!(desk.team_members.admins(organization, team).await.unwrap(), std::slice::from_ref(&first));
-    assert_eq!(desk.team_members.get(organization, team, &ada().id).await.unwrap(), Some(first));
-    assert_eq!(desk.team_members.get(organization, team, &cleo().id).await.unwrap(), None);
+    assert_eq!(
+        desk.team_members.list(TeamKey { organization, team }).await.unwrap(),
+        [first.clone(), second]
+    );
+    assert_eq!(
+        desk.team_members.admins(TeamKey { organization, team }).await.unwrap(),
+        std::slice::from_ref(&first)
+    );
+    assert_eq!(desk.team_members.get(TeamKey { organization, team }, &ada().id).await.unwrap(), Some(first));
+    assert_eq!(desk.team_members.get(TeamKey { organization, team }, &cleo().id).await.unwrap(), None);
     let role = TeamRole { team: team.clone(), role: Role::Admin };
     let expected = UserProfile { user: user(&ada()), teams: vec![role], inboxes: Vec::new() };
     assert_eq!(home(&desk, &ada()).await, Some(expected));
     let standing = standing().await.unwrap();
     assert_eq!((standing.role, standing.person(), standing.manages()), (Some(Role::Admin), ada(), true));
     assert_eq!(standing.team, team_that_is(RegistrationStatus::Approved));
-    let elsewhere = desk.members.user_in_team(organization, &another_team(1).id, &ada().id).await.unwrap();
+    let elsewhere = desk
+        .members
+        .user_in_team(TeamKey { organization, team: &another_team(1).id }, &ada().id)
+        .await
+        .unwrap();
     assert_eq!(elsewhere, None, "there is no such team");
     desk.teams.put(organization, &another_team(1)).await.unwrap();
-    let elsewhere =
-        desk.members.user_in_team(organization, &another_team(1).id, &ada().id).await.unwrap().unwrap();
+    let elsewhere = desk
+        .members
+        .user_in_team(TeamKey { organization, team: &another_team(1).id }, &ada().id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((elsewhere.role, elsewhere.manages()), (None, false));
     assert_eq!(desk.trail().await.len(), 2);
 }
@@ -146,7 +163,7 @@ async fn a_role_is_refused_when_it_was_given_by_what_the_user_was_before() {
     assert_eq!(desk.all_rows().await, before);
     remove(&desk, &admin).await;
     assert!(!stale(Some(&admin)).await);
-    assert_eq!(desk.members.role(organization, team, &ada().id).await.unwrap(), None);
+    assert_eq!(desk.members.role(TeamKey { organization, team }, &ada().id).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +177,7 @@ async fn another_name_and_address_go_to_every_team_and_inbox() {
     assert!(put(&desk, &desk.inbox.team, &married, Role::Member).await);
     assert_eq!(desk.members.user(organization, &ada().id).await.unwrap(), Some(married.clone()));
     for (team, role) in [(&desk.inbox.team, Role::Member), (&other.id, Role::Admin)] {
-        let shown = desk.team_members.get(organization, team, &ada().id).await.unwrap().unwrap();
+        let shown = desk.team_members.get(TeamKey { organization, team }, &ada().id).await.unwrap().unwrap();
         assert_eq!((&shown.user.name, &shown.email, shown.role), (&married.name, &married.email, role));
     }
     for inbox in inboxes.iter().chain([&elsewhere.inbox]) {
@@ -185,7 +202,15 @@ async fn another_name_is_refused_when_a_place_that_showed_the_old_one_went_meanw
     let renamed = User { name: "Ada Kim".into(), ..user(&ada()) };
     let cleo = cleo();
     let deed = deed(&cleo, "inbox.dismiss", "x", seconds(21));
-    desk.members.dismiss(organization, &desk.inbox.team, &inboxes[0], &ada().id, &deed).await.unwrap();
+    desk.members
+        .remove(
+            TeamKey { organization, team: &desk.inbox.team },
+            InboxKey { organization, inbox: &inboxes[0] },
+            &ada().id,
+            &deed,
+        )
+        .await
+        .unwrap();
     let refused = async |stale: Option<&UserProfile>| {
         let before = desk.all_rows().await;
         let team = &desk.inbox.team;
@@ -196,7 +221,7 @@ async fn another_name_is_refused_when_a_place_that_showed_the_old_one_went_meanw
     assert!(refused(stale.as_ref()).await, "an inbox went");
     let stale = home(&desk, &ada()).await;
     let of_other = stale.clone().unwrap();
-    desk.team_members.remove(organization, &other.id, &of_other, &deed).await.unwrap();
+    desk.team_members.remove(TeamKey { organization, team: &other.id }, &of_other, &deed).await.unwrap();
     assert!(refused(stale.as_ref()).await, "a team went");
     assert!(put(&desk, &desk.inbox.team, &renamed, Role::Member).await, "read again, it is done");
     assert_eq!(is_in(&desk, &inboxes[0], &ada()).await, None, "and nothing came back");
@@ -250,8 +275,8 @@ async fn who_leaves_a_team_leaves_its_ninety_inboxes_and_stays_in_other_teams() 
     assert_eq!((teams, inboxes), (vec![&other.id], vec![&elsewhere.inbox]));
     assert_eq!(is_in(&desk, &elsewhere.inbox, &ada()).await, Some(elsewhere));
     let team = &desk.inbox.team;
-    assert_eq!(desk.team_members.get(organization, team, &ada().id).await.unwrap(), None);
-    assert_eq!(desk.members.role(organization, team, &ada().id).await.unwrap(), None);
+    assert_eq!(desk.team_members.get(TeamKey { organization, team }, &ada().id).await.unwrap(), None);
+    assert_eq!(desk.members.role(TeamKey { organization, team }, &ada().id).await.unwrap(), None);
     assert_eq!(desk.trail().await[0].action, "member.remove");
 }
 

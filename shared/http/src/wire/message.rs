@@ -9,6 +9,7 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::{InboxId, MediaId, OrganizationId},
+    keys::InboxKey,
     media::{Media, MediaState, is_shown},
     message::{DeliveryState, Message, Report},
     time::Timestamp,
@@ -36,7 +37,7 @@ impl Links<'_> {
     /// Pictures, sound and film for the page, everything else to be saved.
     fn to(&self, inbox: &InboxId, id: &MediaId, content_type: Option<&str>) -> Option<String> {
         let shown = if content_type.is_some_and(is_shown) { Shown::Inline } else { Shown::Attachment };
-        let key = stored_at(self.organization, inbox, id);
+        let key = stored_at(InboxKey { organization: self.organization, inbox }, id);
         self.bucket.presigned_get(&key, shown, MEDIA_URL_TTL, self.now).ok()
     }
 }

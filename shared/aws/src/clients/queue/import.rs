@@ -14,9 +14,7 @@ use crate::{clients::client::Aws, import::imports::OBJECTS};
 /// An import to go on with: `{"organizationId": "org_…", "teamId": "team_…", "importId": "imp_…"}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportJob {
-    /// The tenant.
     pub organization: OrganizationId,
-    /// The team.
     pub team: TeamId,
     /// The import.
     pub import: ImportId,
@@ -118,15 +116,11 @@ impl ImportJob {
 pub struct ImportQueue(Queue);
 
 impl ImportQueue {
-    /// The queue at this address.
     pub fn new(aws: &Aws, url: impl Into<String>) -> Self {
         Self(Queue::new(aws, url))
     }
 
     /// Queues an import, to be gone on with after this pause (whole seconds, at most 900).
-    ///
-    /// # Errors
-    /// [`QueueError`].
     pub async fn enqueue(&self, job: &ImportJob, pause: Duration) -> Result<(), QueueError> {
         let pause = i32::try_from(pause.as_secs()).unwrap_or(900);
         let request = |job: &ImportJob| {

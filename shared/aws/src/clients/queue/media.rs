@@ -11,9 +11,7 @@ use crate::clients::client::Aws;
 /// A file to copy, as it travels: `{"organizationId": "org_…", "messageId": "msg_…", "place": 0}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaJob {
-    /// The tenant.
     pub organization: OrganizationId,
-    /// The message.
     pub message: MessageId,
     /// Which of its files, from 0.
     pub place: usize,
@@ -60,7 +58,6 @@ impl MediaJob {
 pub struct MediaQueue(Queue);
 
 impl MediaQueue {
-    /// The queue at this address.
     pub fn new(aws: &Aws, url: impl Into<String>) -> Self {
         Self(Queue::new(aws, url))
     }

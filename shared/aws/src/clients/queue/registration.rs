@@ -15,9 +15,7 @@ use crate::clients::client::Aws;
 /// `{"organizationId": "org_…", "teamId": "team_…", "announcement": {"id", "at", "what", "codes"}?}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationJob {
-    /// The tenant.
     pub organization: OrganizationId,
-    /// The team.
     pub team: TeamId,
     /// What the carrier announced; nothing when we ask of our own accord.
     pub announcement: Option<CampaignEvent>,
@@ -65,7 +63,6 @@ impl RegistrationJob {
 pub struct RegistrationQueue(Queue);
 
 impl RegistrationQueue {
-    /// The queue at this address.
     pub fn new(aws: &Aws, url: impl Into<String>) -> Self {
         Self(Queue::new(aws, url))
     }

@@ -13,9 +13,7 @@ use crate::{clients::client::Aws, messaging::outbox::OutboxEntry};
 /// ignored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendJob {
-    /// The tenant.
     pub organization: OrganizationId,
-    /// The message.
     pub message: MessageId,
 }
 
@@ -54,7 +52,6 @@ impl SendJob {
 pub struct SendQueue(Queue);
 
 impl SendQueue {
-    /// The queue at this address.
     pub fn new(aws: &Aws, url: impl Into<String>) -> Self {
         Self(Queue::new(aws, url))
     }

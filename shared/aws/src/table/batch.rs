@@ -1,0 +1,105 @@
+//! Reads and writes of many items.
+
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::table::{
+    error::StoreError,
+    item::{Item, Key},
+    requests::Table,
+};
+
+/// Concurrent requests of one kind in a function that reads or writes very many items.
+pub(crate) const MAX_CONCURRENCY: usize = 8;
+/// The limit of `BatchGetItem`.
+const MAX_GETS: usize = 100;
+/// The limit of `BatchWriteItem`.
+const MAX_WRITES: usize = 25;
+/// Attempts for keys that `BatchGetItem` returns as unprocessed.
+const GET_ATTEMPTS: usize = 3;
+/// Attempts of [`Table::get_many`] and [`Table::put_many`], with growing pauses of about 30 seconds in total: a partition
+/// that is written at its limit throttles now and then.
+const PATIENT_ATTEMPTS: u32 = 20;
+
+impl Table {
+    /// Reads several items, in no order. Leaves out those that are not there.
+    pub(crate) async fn batch_get(&self, keys: Vec<Key>, consistent: bool) -> Result<Vec<Item>, StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(MAX_GETS) {
+            let keys = chunk.iter().cloned().map(Key::into_item).collect();
+            let keys =
+                KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(consistent).build()?;
+            let mut unprocessed = Some(HashMap::from([(self.name.clone(), keys)]));
+            for _ in 0..GET_ATTEMPTS {
+                let Some(request) = unprocessed.take() else { break };
+                let got = self.client.batch_get_item().set_request_items(Some(request)).send().await?;
+                found.extend(got.responses.unwrap_or_default().into_values().flatten());
+                unprocessed = got.unprocessed_keys.filter(|keys| !keys.is_empty());
+            }
+            if unprocessed.is_some() {
+                return Err(StoreError::Unavailable("keys left unprocessed".into()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// [`Table::batch_get`] of very many items, read consistently, with concurrent requests and more attempts.
+    pub(crate) async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Item>, StoreError> {
+        let chunks: Vec<Vec<Key>> = keys.chunks(MAX_GETS).map(<[Key]>::to_vec).collect();
+        let read = |chunk: Vec<Key>| async move {
+            for attempt in 0..PATIENT_ATTEMPTS {
+                match self.batch_get(chunk.clone(), true).await {
+                    Err(StoreError::Unavailable(_)) => pause(attempt).await,
+                    answer => return answer,
+                }
+            }
+            Err(throttled())
+        };
+        stream::iter(chunks).map(read).buffer_unordered(MAX_CONCURRENCY).try_concat().await
+    }
+
+    /// Writes very many items without a condition, in no order. No two of 25 consecutive items may have the same key.
+    pub(crate) async fn put_many(&self, items: Vec<Item>) -> Result<(), StoreError> {
+        let mut chunks = Vec::with_capacity(items.len() / MAX_WRITES + 1);
+        let mut items = items.into_iter().peekable();
+        while items.peek().is_some() {
+            let chunk = items.by_ref().take(MAX_WRITES).map(put_request).collect::<Result<Vec<_>, _>>()?;
+            chunks.push(chunk);
+        }
+        let writes = stream::iter(chunks).map(|chunk| self.put_chunk(chunk));
+        writes.buffer_unordered(MAX_CONCURRENCY).try_collect().await
+    }
+
+    async fn put_chunk(&self, mut chunk: Vec<WriteRequest>) -> Result<(), StoreError> {
+        for attempt in 0..PATIENT_ATTEMPTS {
+            let request = HashMap::from([(self.name.clone(), chunk.clone())]);
+            match self.client.batch_write_item().set_request_items(Some(request)).send().await {
+                Ok(sent) => match sent.unprocessed_items.and_then(|mut items| items.remove(&self.name)) {
+                    Some(unprocessed) if !unprocessed.is_empty() => chunk = unprocessed,
+                    _ => return Ok(()),
+                },
+                Err(error) => match error.into() {
+                    StoreError::Unavailable(_) => {}
+                    error => return Err(error),
+                },
+            }
+            pause(attempt).await;
+        }
+        Err(throttled())
+    }
+}
+
+fn put_request(item: Item) -> Result<WriteRequest, StoreError> {
+    let put = PutRequest::builder().set_item(Some(item)).build()?;
+    Ok(WriteRequest::builder().put_request(put).build())
+}
+
+fn throttled() -> StoreError {
+    StoreError::Unavailable("throttled for too long".into())
+}
+
+async fn pause(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis(50) * 2_u32.pow(attempt.min(5))).await;
+}
