@@ -99,7 +99,7 @@ impl Sends {
     pub async fn accept(&self, acceptance: Acceptance<'_>) -> Result<Accepted, StoreError> {
         let Acceptance { organization, message, .. } = acceptance;
         let mut transaction = Transaction::new(&self.table);
-        let conversation = self.update_conversation(&mut transaction, &acceptance)?;
+        let conversation = Self::update_conversation(&mut transaction, &acceptance)?;
         let key = keys::message(organization, &message.conversation, &message.id);
         transaction.put_new(key, &MessageRow::of(message))?;
         let key = keys::outbox(&message.conversation, &message.id);
@@ -125,7 +125,6 @@ impl Sends {
 
     /// Adds the write of the conversation under the guards and returns its place.
     fn update_conversation(
-        &self,
         transaction: &mut Transaction<'_>,
         acceptance: &Acceptance<'_>,
     ) -> Result<usize, StoreError> {
