@@ -7,5 +7,5 @@ use shared_lambda::{Error, clock, run, telemetry};
 async fn main() -> Result<(), Error> {
     telemetry::start();
     let app = &App::from_environment()?;
-    run(async |event| Ok(handle(app, &clock::now, &clock::entropy, event).await)).await
+    run(async |event| Ok(handle(app, clock::now, clock::entropy, event).await)).await
 }

@@ -1,50 +1,52 @@
-//! Hosts that die in the middle.
+//! Hosts that die during an import.
 
-use contact_import::Next;
+use shared_app::import::SliceOutcome;
 use shared_domain::import::ImportStatus;
 
-use crate::desk::{Clock, Desk, HEADER, sums};
+use crate::team::{Clock, HEADER, TestTeam, sums};
 
-/// New contacts, a merged stranger, updates with another number, opt-outs, a contact id twice, refusals, a shared number.
+/// New contacts, a merged provisional contact, updates with another number, opt-outs, a contact id twice, refusals, a shared number.
 const ROWS: &str = "S-1,Ada,L,2025550141,yes,ben,\nS-2,Bo,M,2025550142,,,9\nS-7,New,Number,2025550177,,ada,\n\
                     S-3,Cy,N,nope,,,\nS-2,Bob,M,2025550142,,,9\nS-4,Di,O,2025550144,,nobody,\nS-8,Eve,P,2025550141,,,\n\
                     S-9,Old,Name,2025550179,no,,\nS-5,Flo,Q,2025550145,yes,,\n";
 
-/// Every place where a host may die is a request; each fourth is enough to meet every step of every chunk.
+/// A host may die at any request. Every fourth one covers every step of every chunk.
 const STEP: usize = 4;
 
-async fn set() -> Desk {
-    let desk = Desk::open().await;
-    desk.import("imp_0", "S-7,Old,Number,2025550107,,,\nS-9,Older,Name,2025550179,yes,,\n").await;
+async fn team_with_contacts() -> TestTeam {
+    let team = TestTeam::start().await;
+    team.import("imp_0", "S-7,Old,Number,2025550107,,,\nS-9,Older,Name,2025550179,yes,,\n").await;
     for (seconds, number) in ["2025550141", "2025550107", "2025550177", "2025550179"].iter().enumerate() {
-        desk.hear(number, "Hello?", i64::try_from(seconds).unwrap()).await;
+        team.receive(number, "Hello?", i64::try_from(seconds).unwrap()).await;
     }
-    desk
+    team
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wherever_a_host_dies_the_counts_are_exact_and_the_contacts_the_same() {
     let file = format!("{HEADER}{ROWS}");
-    let undisturbed = set().await;
-    let import = undisturbed.asked("imp_1").await;
-    let whole = undisturbed.read(&import, file.as_bytes()).await;
+    let undisturbed = team_with_contacts().await;
+    let import = undisturbed.create_import("imp_1").await;
+    let whole = undisturbed.run(&import, file.as_bytes()).await;
     assert_eq!(sums(&whole), [9, 4, 3, 0, 2]);
     let expected = undisturbed.rows().await;
     for requests in (0..).step_by(STEP) {
-        let desk = set().await;
-        let import = desk.asked("imp_1").await;
+        let team = team_with_contacts().await;
+        let import = team.create_import("imp_1").await;
         let first = Clock::at(10);
-        let died =
-            desk.slice(&desk.mortal(requests), &import, file.as_bytes(), &|| first.now()).await.is_err();
-        // The message comes again once the dead host's turn is over.
+        let died = team
+            .run_slice(&team.crashing_table(requests), &import, file.as_bytes(), &|| first.now())
+            .await
+            .is_err();
+        // The queue delivers the message again after the dead host's turn has ended.
         let second = Clock::at(1000);
-        let next = desk.slice(&desk.table(), &import, file.as_bytes(), &|| second.now()).await.unwrap();
-        assert_eq!(next, Next::Over);
-        let after = desk.stored(&import).await;
+        let next = team.run_slice(&team.table(), &import, file.as_bytes(), &|| second.now()).await.unwrap();
+        assert_eq!(next, SliceOutcome::Over);
+        let after = team.stored(&import).await;
         assert_eq!(after.status, ImportStatus::Completed, "after {requests} requests");
         assert_eq!(after.counts, whole.counts, "after {requests} requests");
-        assert_eq!(desk.faults(&import).await.len(), 2, "after {requests} requests");
-        let rows = desk.rows().await;
+        assert_eq!(team.errors(&import).await.len(), 2, "after {requests} requests");
+        let rows = team.rows().await;
         for (key, row) in &expected {
             assert_eq!(rows.get(key), Some(row), "{key:?} after {requests} requests");
         }
@@ -59,17 +61,17 @@ async fn wherever_a_host_dies_the_counts_are_exact_and_the_contacts_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn slices_of_any_number_come_to_the_same() {
     let file = format!("{HEADER}{ROWS}");
-    let desk = set().await;
-    let import = desk.asked("imp_1").await;
+    let team = team_with_contacts().await;
+    let import = team.create_import("imp_1").await;
     let clock = Clock::at(1);
     let mut slices = 1;
-    while desk.slice(&desk.table(), &import, file.as_bytes(), &|| clock.hurries()).await.unwrap()
-        == Next::GoOn
+    while team.run_slice(&team.table(), &import, file.as_bytes(), &|| clock.advance()).await.unwrap()
+        == SliceOutcome::Continue
     {
-        let progress = desk.stored(&import).await;
+        let progress = team.stored(&import).await;
         assert_eq!((progress.status, progress.counts.rows), (ImportStatus::Running, slices * 3));
         slices += 1;
     }
-    assert_eq!(sums(&desk.stored(&import).await), [9, 4, 3, 0, 2]);
+    assert_eq!(sums(&team.stored(&import).await), [9, 4, 3, 0, 2]);
     assert!(slices >= 3);
 }

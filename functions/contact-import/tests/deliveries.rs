@@ -1,4 +1,4 @@
-//! Queue messages: a file that was put, an import that goes on, one that fails too often, and what is none.
+//! Queue messages: an uploaded file, an import that continues, an import that keeps failing, and an unreadable message.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,8 +8,9 @@ use axum::{
     extract::{Request, State},
     http::Response,
 };
-use contact_import::{App, Sizes, handle};
+use contact_import::{App, handle};
 use serde_json::json;
+use shared_app::import::SliceLimits;
 use shared_aws::{
     clients::{Aws, Bucket, ImportJob, ImportQueue},
     import::object_key,
@@ -17,18 +18,23 @@ use shared_aws::{
 use shared_domain::import::{Import, ImportStatus};
 use shared_lambda::queue::SqsEvent;
 
-use crate::desk::{Clock, Desk, HEADER, SMALL, sums};
+use crate::team::{Clock, HEADER, SMALL, TestTeam, sums};
 
-/// A bucket with one file, and a queue that remembers what it got; without a file the bucket is down.
+/// A bucket with one file and a queue that records its messages. Without a file the bucket is unavailable.
 #[derive(Clone)]
 struct Cloud {
     file: Option<Arc<Vec<u8>>>,
+    etag: Arc<Mutex<&'static str>>,
     queued: Arc<Mutex<Vec<String>>>,
 }
 
 impl Cloud {
     async fn start(file: Option<&[u8]>) -> (Self, Aws) {
-        let cloud = Self { file: file.map(|file| Arc::new(file.to_vec())), queued: Arc::default() };
+        let cloud = Self {
+            file: file.map(|file| Arc::new(file.to_vec())),
+            etag: Arc::new(Mutex::new("\"1\"")),
+            queued: Arc::default(),
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let app = Router::new().fallback(answer).with_state(cloud.clone());
@@ -39,7 +45,8 @@ impl Cloud {
 
 async fn answer(State(cloud): State<Cloud>, request: Request) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let answer = Response::builder().header("etag", "\"1\"");
+    let etag = *cloud.etag.lock().unwrap();
+    let answer = Response::builder().header("etag", etag);
     if head.headers.contains_key("x-amz-target") {
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         cloud.queued.lock().unwrap().push(String::from_utf8(body.to_vec()).unwrap());
@@ -50,7 +57,9 @@ async fn answer(State(cloud): State<Cloud>, request: Request) -> Response<Body> 
     if head.method == "HEAD" {
         return answer.header("content-length", file.len()).body(Body::empty()).unwrap();
     }
-    assert_eq!(head.headers["if-match"], "\"1\"");
+    if head.headers["if-match"] != etag {
+        return answer.status(412).body(Body::empty()).unwrap();
+    }
     let range =
         head.headers["range"].to_str().unwrap().strip_prefix("bytes=").unwrap().split_once('-').unwrap();
     let (from, last): (usize, usize) = (range.0.parse().unwrap(), range.1.parse().unwrap());
@@ -61,9 +70,9 @@ async fn answer(State(cloud): State<Cloud>, request: Request) -> Response<Body> 
     answer.status(206).body(part.into()).unwrap()
 }
 
-fn app(desk: &Desk, aws: &Aws, sizes: Sizes) -> App {
+fn app(team: &TestTeam, aws: &Aws, limits: SliceLimits) -> App {
     let queue = ImportQueue::new(aws, "http://queue.example/imports");
-    App::new(&desk.table(), Bucket::new(aws, "files"), queue, sizes, 3)
+    App::new(&team.table(), Bucket::new(aws, "files"), queue, limits, 3)
 }
 
 fn put(import: &Import) -> String {
@@ -80,17 +89,17 @@ async fn deliver(app: &App, body: &str, receives: u32) -> usize {
     });
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [record] })).unwrap();
     let clock = Clock::at(1);
-    handle(app, &|| clock.hurries(), &shared_lambda::clock::entropy, event).await.batch_item_failures.len()
+    handle(app, || clock.advance(), shared_lambda::clock::entropy, event).await.batch_item_failures.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_was_put_is_read_in_slices_that_queue_each_other() {
-    let desk = Desk::open().await;
-    let import = desk.asked("imp_1").await;
+async fn an_uploaded_file_is_read_in_slices_that_queue_each_other() {
+    let team = TestTeam::start().await;
+    let import = team.create_import("imp_1").await;
     let rows = "S-1,A,B,2025550141,,,\nS-2,A,B,2025550142,,,\nS-3,A,B,2025550143,,,\nS-4,A,B,2025550144,,,\n\
                 S-5,A,B,2025550145,,,\nS-6,A,B,2025550146,,,\nS-7,A,B,2025550147,,,\n";
     let (cloud, aws) = Cloud::start(Some(format!("{HEADER}{rows}").as_bytes())).await;
-    let app = app(&desk, &aws, SMALL);
+    let app = app(&team, &aws, SMALL);
     let mut body = put(&import);
     for slice in 1..=3 {
         assert_eq!(deliver(&app, &body, 1).await, 0);
@@ -104,32 +113,47 @@ async fn a_file_that_was_put_is_read_in_slices_that_queue_each_other() {
         .body();
         assert!(queued.iter().all(|one| one.contains("imp_1")));
     }
-    let done = desk.stored(&import).await;
+    let done = team.stored(&import).await;
     assert_eq!((done.status, sums(&done)), (ImportStatus::Completed, [7, 7, 0, 0, 0]));
     assert_eq!(deliver(&app, &put(&import), 1).await, 0, "once more");
-    assert_eq!(desk.stored(&import).await, done);
+    assert_eq!(team.stored(&import).await, done);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_read_now_comes_again_and_is_marked_failed_at_its_last_delivery() {
-    let desk = Desk::open().await;
-    let import = desk.asked("imp_1").await;
+async fn a_file_that_is_replaced_while_it_is_read_ends_its_import() {
+    let team = TestTeam::start().await;
+    let import = team.create_import("imp_1").await;
+    let file = format!("{HEADER}{}", "S-1,A,B,2025550141,,,\n".repeat(20));
+    let (cloud, aws) = Cloud::start(Some(file.as_bytes())).await;
+    let app = app(&team, &aws, SMALL);
+    assert_eq!(deliver(&app, &put(&import), 1).await, 0);
+    assert_eq!(team.stored(&import).await.status, ImportStatus::Running);
+    *cloud.etag.lock().unwrap() = "\"2\"";
+    assert_eq!(deliver(&app, &put(&import), 1).await, 0);
+    let failed = team.stored(&import).await;
+    assert!(failed.status == ImportStatus::Failed && failed.reason.unwrap().contains("replaced"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_whose_file_is_unavailable_is_retried_and_failed_at_its_last_delivery() {
+    let team = TestTeam::start().await;
+    let import = team.create_import("imp_1").await;
     let (_, aws) = Cloud::start(None).await;
-    let app = app(&desk, &aws, SMALL);
+    let app = app(&team, &aws, SMALL);
     for receives in 1..3 {
         assert_eq!(deliver(&app, &put(&import), receives).await, 1);
-        assert_eq!(desk.stored(&import).await.status, ImportStatus::Queued);
+        assert_eq!(team.stored(&import).await.status, ImportStatus::Queued);
     }
-    assert_eq!(deliver(&app, &put(&import), 3).await, 1, "to the dead letters");
-    let failed = desk.stored(&import).await;
+    assert_eq!(deliver(&app, &put(&import), 3).await, 1, "to the dead-letter queue");
+    let failed = team.stored(&import).await;
     assert!(failed.status == ImportStatus::Failed && failed.reason.unwrap().contains("once more"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_import_is_left_to_people_and_what_is_gone_is_nothing() {
-    let desk = Desk::open().await;
+async fn an_unreadable_message_is_returned_and_one_of_a_deleted_import_is_acknowledged() {
+    let team = TestTeam::start().await;
     let (_, aws) = Cloud::start(None).await;
-    let app = app(&desk, &aws, SMALL);
+    let app = app(&team, &aws, SMALL);
     assert_eq!(deliver(&app, "{}", 1).await, 1);
     let gone = r#"{"organizationId":"org_1","teamId":"team_1","importId":"imp_9"}"#;
     assert_eq!(deliver(&app, gone, 1).await, 0);

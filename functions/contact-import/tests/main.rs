@@ -1,10 +1,10 @@
-//! Imports on a real engine in this process, with files that are only bytes: what rows make of contacts, and what is left of
-//! it when hosts die in the middle, deliveries come twice, and people edit beside it.
+//! Imports over a DynamoDB engine in this process: what rows make of contacts, and what happens if a host dies, a queue
+//! message is delivered twice, or a user edits a contact at the same time.
 
-#![allow(clippy::unwrap_used, reason = "all of it is a test, its steps as well")]
+#![allow(clippy::unwrap_used, reason = "tests and their helpers")]
 
 mod crashes;
 mod deliveries;
-mod desk;
 mod rows;
+mod team;
 mod turns;

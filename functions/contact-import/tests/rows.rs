@@ -4,35 +4,36 @@ use shared_aws::{
     contact::{ContactEntry, ContactWrite, Contacts},
     opt_out::OptOuts,
 };
-use shared_domain::{ids::ContactId, import::ImportStatus, keys::TeamKey, opt_out::OptOutSource};
+use shared_domain::keys::TeamKey;
+use shared_domain::{ids::ContactId, import::ImportStatus, opt_out::OptOutSource};
 
-use crate::desk::{Desk, HEADER, sums};
+use crate::team::{HEADER, TestTeam, sums};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn contacts_are_created_then_found_unchanged_then_updated() {
-    let desk = Desk::open().await;
+    let team = TestTeam::start().await;
     let rows = "S-1,Ada,Lovelace,(202) 555-0141,,ben,12\nS-2,Bo,,202.555.0142,no,,\nS-3,Cy,Young,+12025550143,yes,ada,\n\
                 S-4,,,2025550144,,,7\n";
-    assert_eq!(sums(&desk.import("imp_1", rows).await), [4, 4, 0, 0, 0]);
-    assert_eq!(sums(&desk.import("imp_2", rows).await), [4, 0, 0, 4, 0]);
-    let ada = desk.contact("S-1").await.unwrap();
+    assert_eq!(sums(&team.import("imp_1", rows).await), [4, 4, 0, 0, 0]);
+    assert_eq!(sums(&team.import("imp_2", rows).await), [4, 0, 0, 4, 0]);
+    let ada = team.contact("S-1").await.unwrap();
     assert_eq!(ada.contact.assigned.as_ref().unwrap().name, "BEN");
     assert_eq!(ada.custom["Bus"], "12");
-    assert!(desk.contact("S-3").await.unwrap().contact.opted_out);
+    assert!(team.contact("S-3").await.unwrap().contact.opted_out);
     let changed = "S-1,Ada,King,2025550141,,,\nS-2,Bo,,2025550142,,,\nS-3,Cy,Young,2025550143,no,ada,\n";
-    assert_eq!(sums(&desk.import("imp_3", changed).await), [3, 0, 2, 1, 0]);
-    let ada = desk.contact("S-1").await.unwrap();
+    assert_eq!(sums(&team.import("imp_3", changed).await), [3, 0, 2, 1, 0]);
+    let ada = team.contact("S-1").await.unwrap();
     assert_eq!((ada.contact.last_name.as_deref(), ada.contact.assigned), (Some("King"), None));
-    assert!(ada.custom.is_empty() && !desk.contact("S-3").await.unwrap().contact.opted_out);
-    let found = desk
+    assert!(ada.custom.is_empty() && !team.contact("S-3").await.unwrap().contact.opted_out);
+    let found = team
         .book()
-        .by_name(TeamKey { organization: &desk.organization, team: desk.team() }, "king", 10, None)
+        .by_name(TeamKey { organization: &team.organization, team: team.team_id() }, "king", 10, None)
         .await
         .unwrap();
     assert_eq!(found.items.len(), 1);
-    let gone = desk
+    let gone = team
         .book()
-        .by_name(TeamKey { organization: &desk.organization, team: desk.team() }, "lovelace", 10, None)
+        .by_name(TeamKey { organization: &team.organization, team: team.team_id() }, "lovelace", 10, None)
         .await
         .unwrap();
     assert!(gone.items.is_empty());
@@ -40,30 +41,30 @@ async fn contacts_are_created_then_found_unchanged_then_updated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_rows_never_stop_good_ones_and_are_told_by_row_and_column() {
-    let desk = Desk::open().await;
+    let team = TestTeam::start().await;
     let rows = "S-1,A,B,2025550141,,,\n,A,B,2025550142,,,\nS-3,A,B,nope,maybe,,\n\nS-4,A,B,2025550144,,nobody,\nS-5,A\n\
                 S-6,A,B,2025550146,,,\n,,,,,,\n";
-    let import = desk.import("imp_1", rows).await;
+    let import = team.import("imp_1", rows).await;
     assert_eq!(sums(&import), [6, 2, 0, 0, 4]);
-    let told: Vec<_> = desk.faults(&import).await.into_iter().map(|fault| (fault.row, fault.field)).collect();
+    let told: Vec<_> = team.errors(&import).await.into_iter().map(|fault| (fault.row, fault.field)).collect();
     let expected = [(3, "ContactId"), (4, "MobileNumber"), (4, "OptedOut"), (6, "StaffId"), (7, "")];
     assert_eq!(told, expected.map(|(row, field)| (row, field.to_owned())));
-    assert!(desk.contact("S-4").await.is_none() && desk.contact("S-6").await.is_some());
+    assert!(team.contact("S-4").await.is_none() && team.contact("S-6").await.is_some());
     assert_eq!(import.file.unwrap().rows, 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_id_that_comes_twice_is_created_and_then_updated() {
-    let desk = Desk::open().await;
+    let team = TestTeam::start().await;
     // Within a chunk of three, and across two.
     let rows = "S-1,A,B,2025550141,,,\nS-1,A,C,2025550141,,,\nS-2,X,Y,2025550142,,,\nS-1,A,D,2025550149,,,\n\
                 S-2,X,Y,2025550142,,,\n";
-    assert_eq!(sums(&desk.import("imp_1", rows).await), [5, 2, 2, 1, 0]);
-    let contact = desk.contact("S-1").await.unwrap().contact;
+    assert_eq!(sums(&team.import("imp_1", rows).await), [5, 2, 2, 1, 0]);
+    let contact = team.contact("S-1").await.unwrap().contact;
     assert_eq!((contact.last_name.as_deref(), contact.number.as_str()), (Some("D"), "+12025550149"));
-    let all = desk
+    let all = team
         .book()
-        .page(TeamKey { organization: &desk.organization, team: desk.team() }, 10, None)
+        .page(TeamKey { organization: &team.organization, team: team.team_id() }, 10, None)
         .await
         .unwrap();
     assert_eq!(all.items.len(), 2);
@@ -71,145 +72,146 @@ async fn a_contact_id_that_comes_twice_is_created_and_then_updated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_counts_the_same_and_writes_no_contact() {
-    let desk = Desk::open().await;
-    desk.import("imp_0", "S-1,A,B,2025550141,,,\n").await;
-    let before = desk.rows().await;
+    let team = TestTeam::start().await;
+    team.import("imp_0", "S-1,A,B,2025550141,,,\n").await;
+    let before = team.rows().await;
     let rows = "S-1,A,C,2025550141,yes,,\nS-2,A,B,2025550142,yes,ada,\nS-3,A,B,nope,,,\n";
-    let dry = desk.asked_with("imp_1", |import| import.dry_run = true).await;
-    let dry = desk.read(&dry, format!("{HEADER}{rows}").as_bytes()).await;
-    assert_eq!(desk.faults(&dry).await.len(), 1);
-    let mut after = desk.rows().await;
+    let dry = team.create_import_with("imp_1", |import| import.dry_run = true).await;
+    let dry = team.run(&dry, format!("{HEADER}{rows}").as_bytes()).await;
+    assert_eq!(team.errors(&dry).await.len(), 1);
+    let mut after = team.rows().await;
     after.retain(|(pk, _), _| !pk.contains("imp_1"));
     assert_eq!(after, before);
-    assert_eq!(sums(&dry), sums(&desk.import("imp_2", rows).await));
+    assert_eq!(sums(&dry), sums(&team.import("imp_2", rows).await));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_that_texted_in_becomes_the_imported_contact_with_its_history_opt_out_and_block() {
-    let desk = Desk::open().await;
-    desk.hear("2025550141", "Hello?", 0).await;
-    let stranger = ContactId::provisional(desk.team(), &crate::desk::number("2025550141"));
-    let (organization, team) = (desk.organization.clone(), desk.team().clone());
-    let met = desk
+    let team = TestTeam::start().await;
+    team.receive("2025550141", "Hello?", 0).await;
+    let provisional = ContactId::provisional(team.team_id(), &crate::team::number("2025550141"));
+    let (organization, team_id) = (team.organization.clone(), team.team_id().clone());
+    let before = team
         .book()
-        .get_entry(TeamKey { organization: &organization, team: &team }, &stranger)
+        .get_entry(TeamKey { organization: &organization, team: &team_id }, &provisional)
         .await
         .unwrap()
         .unwrap();
-    let mut blocked = ContactEntry { version: 1, ..met.clone() };
+    let mut blocked = ContactEntry { version: 1, ..before.clone() };
     blocked.contact.blocked = true;
-    let written = desk
+    let written = team
         .book()
-        .write(TeamKey { organization: &organization, team: &team }, Some(&met), &blocked, None)
+        .write(TeamKey { organization: &organization, team: &team_id }, Some(&before), &blocked, None)
         .await
         .unwrap();
     assert_eq!(written, ContactWrite::Done);
-    desk.import("imp_1", "S-1,Ada,Lovelace,2025550141,yes,ben,\n").await;
-    let known = desk.contact("S-1").await.unwrap().contact;
+    team.import("imp_1", "S-1,Ada,Lovelace,2025550141,yes,ben,\n").await;
+    let known = team.contact("S-1").await.unwrap().contact;
     assert!(known.blocked && known.opted_out && !known.provisional);
     assert!(
-        desk.book()
-            .get_entry(TeamKey { organization: &organization, team: &team }, &stranger)
+        team.book()
+            .get_entry(TeamKey { organization: &organization, team: &team_id }, &provisional)
             .await
             .unwrap()
             .is_none()
     );
-    let shown = desk.conversation("2025550141").await.unwrap().contact;
+    let shown = team.conversation("2025550141").await.unwrap().contact;
     assert_eq!(shown, known);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn assignments_reach_conversations_and_a_missing_column_leaves_them_unless_asked() {
-    let desk = Desk::open().await;
-    desk.import("imp_1", "S-1,Ada,L,2025550141,,,\n").await;
-    desk.hear("2025550141", "Hello?", 0).await;
-    desk.import("imp_2", "S-1,Ada,L,2025550141,,ben,\n").await;
-    let assigned = async || desk.conversation("2025550141").await.unwrap().contact.assigned;
+    let team = TestTeam::start().await;
+    team.import("imp_1", "S-1,Ada,L,2025550141,,,\n").await;
+    team.receive("2025550141", "Hello?", 0).await;
+    team.import("imp_2", "S-1,Ada,L,2025550141,,ben,\n").await;
+    let assigned = async || team.conversation("2025550141").await.unwrap().contact.assigned;
     assert_eq!(assigned().await.unwrap().id.as_str(), "ben");
     let short = "StudentId,FirstName,LastName,MobileNumber\nS-1,Ada,L,2025550141\n";
-    let import = desk.asked("imp_3").await;
-    assert_eq!(sums(&desk.read(&import, short.as_bytes()).await), [1, 0, 0, 1, 0]);
+    let import = team.create_import("imp_3").await;
+    assert_eq!(sums(&team.run(&import, short.as_bytes()).await), [1, 0, 0, 1, 0]);
     assert!(assigned().await.is_some());
-    let import = desk.asked_with("imp_4", |import| import.clear_missing_assignments = true).await;
-    assert_eq!(sums(&desk.read(&import, short.as_bytes()).await), [1, 0, 1, 0, 0]);
+    let import = team.create_import_with("imp_4", |import| import.clear_missing_assignments = true).await;
+    assert_eq!(sums(&team.run(&import, short.as_bytes()).await), [1, 0, 1, 0, 0]);
     assert_eq!(assigned().await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_that_changes_its_number_leaves_the_old_conversation() {
-    let desk = Desk::open().await;
-    desk.import("imp_1", "S-1,Ada,L,2025550141,yes,ben,\nS-2,Bo,M,2025550145,,,\n").await;
-    desk.hear("2025550141", "Hello?", 0).await;
-    desk.hear("2025550142", "Me too?", 1).await;
-    desk.import("imp_2", "S-1,Ada,L,2025550142,,ben,\n").await;
+    let team = TestTeam::start().await;
+    team.import("imp_1", "S-1,Ada,L,2025550141,yes,ben,\nS-2,Bo,M,2025550145,,,\n").await;
+    team.receive("2025550141", "Hello?", 0).await;
+    team.receive("2025550142", "Me too?", 1).await;
+    team.import("imp_2", "S-1,Ada,L,2025550142,,ben,\n").await;
     let (old, new) =
-        (desk.conversation("2025550141").await.unwrap(), desk.conversation("2025550142").await.unwrap());
+        (team.conversation("2025550141").await.unwrap(), team.conversation("2025550142").await.unwrap());
     assert!(old.contact.provisional && old.contact.opted_out, "the opt-out is the number's");
     assert_eq!(new.contact.external_id.as_deref(), Some("S-1"));
     assert!(!new.contact.opted_out);
-    // A number that was removed with its contact is met again.
-    let bo = desk.contact("S-2").await.unwrap();
-    desk.hear("2025550145", "Hi", 2).await;
-    let (organization, team, number) = (&desk.organization, desk.team(), &bo.contact.number);
-    assert!(desk.book().remove(TeamKey { organization, team }, &bo).await.unwrap());
-    let former = Contacts::new(desk.table());
+    // A number whose contact was removed belongs to the next contact that is imported with it.
+    let bo = team.contact("S-2").await.unwrap();
+    team.receive("2025550145", "Hi", 2).await;
+    let (TeamKey { organization, team: team_id }, number) =
+        (TeamKey { organization: &team.organization, team: team.team_id() }, &bo.contact.number);
+    assert!(team.book().remove(TeamKey { organization, team: team_id }, &bo).await.unwrap());
+    let former = Contacts::new(team.table());
     former
-        .release_number(TeamKey { organization, team }, &bo.contact.id, number, (false, false))
+        .release_number(TeamKey { organization, team: team_id }, &bo.contact.id, number, (false, false))
         .await
         .unwrap();
-    desk.import("imp_3", "S-9,New,Bo,2025550145,,,\n").await;
-    let shown = desk.conversation("2025550145").await.unwrap().contact;
+    team.import("imp_3", "S-9,New,Bo,2025550145,,,\n").await;
+    let shown = team.conversation("2025550145").await.unwrap().contact;
     assert_eq!(shown.external_id.as_deref(), Some("S-9"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_contacts_with_one_number_the_one_written_last_is_shown() {
-    let desk = Desk::open().await;
-    desk.hear("2025550141", "Mum here", 0).await;
-    let import = desk.import("imp_1", "S-1,Ann,L,2025550141,,,\nS-2,Ben,L,2025550141,,,\n").await;
+    let team = TestTeam::start().await;
+    team.receive("2025550141", "Mum here", 0).await;
+    let import = team.import("imp_1", "S-1,Ann,L,2025550141,,,\nS-2,Ben,L,2025550141,,,\n").await;
     assert_eq!(sums(&import), [2, 2, 0, 0, 0]);
-    let shown = async || desk.conversation("2025550141").await.unwrap().contact.external_id.unwrap();
+    let shown = async || team.conversation("2025550141").await.unwrap().contact.external_id.unwrap();
     assert_eq!(shown().await, "S-2");
-    desk.import("imp_2", "S-1,Anne,L,2025550141,,,\n").await;
+    team.import("imp_2", "S-1,Anne,L,2025550141,,,\n").await;
     assert_eq!(shown().await, "S-1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn opted_out_goes_through_the_ledger_with_its_source_and_tells_nobody() {
-    let desk = Desk::open().await;
-    desk.import("imp_1", "S-1,A,B,2025550141,yes,,\nS-2,A,B,2025550142,,,\n").await;
-    desk.import("imp_2", "S-1,A,B,2025550141,no,,\nS-2,A,B,2025550142,yes,,\n").await;
-    desk.import("imp_3", "S-1,A,B,2025550141,no,,\nS-2,A,B,2025550142,,,\n").await;
-    assert!(!desk.is_out("2025550141").await && desk.is_out("2025550142").await);
-    let opt_outs = OptOuts::new(desk.table());
-    let contact = desk.contact("S-1").await.unwrap().contact;
-    let ledger = opt_outs.of_contact(&desk.organization, &contact.id, 10, None).await.unwrap().items;
+    let team = TestTeam::start().await;
+    team.import("imp_1", "S-1,A,B,2025550141,yes,,\nS-2,A,B,2025550142,,,\n").await;
+    team.import("imp_2", "S-1,A,B,2025550141,no,,\nS-2,A,B,2025550142,yes,,\n").await;
+    team.import("imp_3", "S-1,A,B,2025550141,no,,\nS-2,A,B,2025550142,,,\n").await;
+    assert!(!team.is_opted_out("2025550141").await && team.is_opted_out("2025550142").await);
+    let opt_outs = OptOuts::new(team.table());
+    let contact = team.contact("S-1").await.unwrap().contact;
+    let ledger = opt_outs.of_contact(&team.organization, &contact.id, 10, None).await.unwrap().items;
     let said: Vec<_> = ledger.iter().map(|line| (line.opted_out, line.source)).collect();
     assert_eq!(said.last(), Some(&(true, OptOutSource::Import)));
     assert_eq!(ledger.iter().filter_map(|line| line.user.as_ref()).count(), ledger.len());
-    assert!(!desk.rows().await.keys().any(|(pk, _)| pk.starts_with("OUTBOX")), "no e-mail");
+    assert!(!team.rows().await.keys().any(|(pk, _)| pk.starts_with("OUTBOX")), "no e-mail");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_cannot_be_read_fails_with_its_reason() {
-    let desk = Desk::open().await;
-    let import = desk.asked("imp_1").await;
-    let failed = desk.read(&import, b"Name,Phone\nA,1\n").await;
+    let team = TestTeam::start().await;
+    let import = team.create_import("imp_1").await;
+    let failed = team.run(&import, b"Name,Phone\nA,1\n").await;
     assert_eq!(failed.status, ImportStatus::Failed);
-    let faults = desk.faults(&import).await;
+    let faults = team.errors(&import).await;
     assert_eq!((faults[0].row, Some(&faults[0].reason)), (1, failed.reason.as_ref()));
     assert!(faults[0].reason.contains("missing: ContactId"));
-    let import = desk.asked("imp_2").await;
-    let failed = desk.read(&import, b"PK\x03\x04 and more of it").await;
+    let import = team.create_import("imp_2").await;
+    let failed = team.run(&import, b"PK\x03\x04 and more of it").await;
     assert!(failed.reason.unwrap().contains("save it as CSV"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_faults_are_kept_and_the_rest_counted() {
-    let desk = Desk::open().await;
+    let team = TestTeam::start().await;
     let rows = "S-1,A,B,nope,maybe,,\n".repeat(600);
-    let import = desk.import("imp_1", &rows).await;
+    let import = team.import("imp_1", &rows).await;
     assert_eq!((import.counts.errors, import.counts.errors_beyond), (1000, 200));
-    let faults = desk.faults(&import).await;
+    let faults = team.errors(&import).await;
     assert_eq!((faults.len(), faults[0].row, faults[999].row), (1000, 2, 501));
 }

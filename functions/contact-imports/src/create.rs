@@ -7,6 +7,7 @@ use axum::{
     extract::{FromRequest, Request, State},
     http::{HeaderMap, StatusCode},
 };
+use shared_app::import;
 use shared_aws::{import::object_key, team::AuditEvent};
 use shared_domain::{
     ids::{Id, ImportId},
@@ -199,8 +200,8 @@ fn file_too_large() -> Problem {
 
 /// The first checks of the worker, so that a file that cannot be read is refused at once.
 fn validate_file(file: &[u8]) -> Result<(), Problem> {
-    contact_import::look(file).map_err(|error| {
-        let code = if error.header { "bad_header" } else { "not_importable" };
+    import::check_file("", file).map(drop).map_err(|error| {
+        let code = if error.in_header { "bad_header" } else { "not_importable" };
         Problem::new(422, code, error.reason)
     })
 }

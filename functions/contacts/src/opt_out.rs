@@ -90,7 +90,7 @@ async fn set(
     let entry = find::get(app, access, &contact.id).await?;
     match outcome {
         Outcome::Done => Ok(Json(ContactView::of(&entry))),
-        Outcome::ContactChanged | Outcome::Contended => Err(changed()),
+        Outcome::ContactRemoved | Outcome::Contended => Err(changed()),
     }
 }
 

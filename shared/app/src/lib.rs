@@ -7,6 +7,7 @@
 #![allow(missing_docs, reason = "constructors, fields and variants whose names say it all")]
 
 pub mod carrier;
+pub mod import;
 pub mod inbound;
 pub mod opt_out;
 pub mod outbox;

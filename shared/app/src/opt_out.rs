@@ -47,8 +47,8 @@ pub struct OptOutRequest<'a> {
 pub enum Outcome {
     /// The change is recorded, or there was nothing to change.
     Done,
-    /// The contact of the request was removed or has another number now.
-    ContactChanged,
+    /// The contact of the request was removed.
+    ContactRemoved,
     /// The state changed in every attempt.
     Contended,
 }
@@ -119,8 +119,8 @@ impl OptOutWorkflow {
             if self.record(request, &record, &change, Together::Nothing).await? {
                 return Ok(Outcome::Done);
             }
-            if self.contact_changed(request).await? {
-                return Ok(Outcome::ContactChanged);
+            if self.contact_removed(request).await? {
+                return Ok(Outcome::ContactRemoved);
             }
             record = self.opt_outs.get(request.subject).await?;
         }
@@ -228,13 +228,13 @@ impl OptOutWorkflow {
         }
     }
 
-    async fn contact_changed(&self, request: &OptOutRequest<'_>) -> Result<bool, StoreError> {
+    async fn contact_removed(&self, request: &OptOutRequest<'_>) -> Result<bool, StoreError> {
         let Some(id) = request.contact else { return Ok(false) };
         let contact = self
             .contacts
             .get(TeamKey { organization: &request.subject.organization, team: request.team }, id)
             .await?;
-        Ok(contact.is_none_or(|contact| contact.number != request.subject.number))
+        Ok(contact.is_none())
     }
 
     async fn wants_notification(

@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     fmt::Write,
+    future::ready,
     time::{Duration, Instant},
 };
 
@@ -11,9 +12,9 @@ use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, PutRequest, WriteRequest},
 };
-use contact_import::{Bytes, Next, Sizes, Stores, slice};
 use futures_util::{StreamExt, stream};
-use shared_aws::{clients::BucketError, import::Imports, team::AuditEvent};
+use shared_app::import::{ContactFile, ImportWorkflow, SliceLimits, SliceOutcome};
+use shared_aws::{import::Imports, team::AuditEvent};
 use shared_domain::{
     ids::{Id, OrganizationId, TeamId, UserId},
     import::{Import, ImportOptions},
@@ -80,19 +81,17 @@ async fn import(file: &[u8]) -> (Duration, Vec<HashMap<String, AttributeValue>>)
     let deed =
         AuditEvent { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, entropy: 1 };
     assert!(Imports::new(engine.table()).create(&import, &deed, None).await.unwrap());
-    let bytes = Bytes {
-        head: async || Ok(("e".to_owned(), file.len() as u64)),
-        read: async |_: &str, from: u64, length: usize| {
-            let from = usize::try_from(from).unwrap();
-            Ok::<_, BucketError>(file[from.min(file.len())..].iter().take(length).copied().collect())
-        },
+    let limits = SliceLimits {
+        time: Duration::from_secs(600),
+        turn: Duration::from_secs(900),
+        ..SliceLimits::default()
     };
-    let sizes = Sizes { time: Duration::from_secs(600), turn: Duration::from_secs(900), ..Sizes::default() };
-    let stores = Stores::new(&engine.table());
+    let imports = ImportWorkflow::new(&engine.table(), limits);
+    let file = ContactFile { etag: "e".into(), content: file.to_vec() };
     let begun = Instant::now();
-    let next = slice(&stores, import, &bytes, &clock::now, 1, sizes).await;
+    let next = imports.run_slice(import, ready(Ok(file)), clock::now, 1).await;
     let took = begun.elapsed();
-    assert_eq!(next.unwrap(), Next::Over);
+    assert_eq!(next.unwrap(), SliceOutcome::Over);
     let client = Client::from_conf(engine.aws.dynamodb_config().build());
     let scanned = client.scan().table_name(TABLE).limit(500).into_paginator().items().send();
     let mut rows = scanned.collect::<Result<Vec<_>, _>>().await.unwrap();

@@ -1,14 +1,14 @@
-//! A team with an inbox and two users, and files to be imported.
+//! A team with an inbox and two users, into which files are imported.
 
 use std::{
     collections::BTreeMap,
+    future::ready,
     sync::atomic::{AtomicI64, Ordering},
 };
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use contact_import::{Again, Bytes, Next, Sizes, Stores, slice};
+use shared_app::import::{ContactFile, ImportError, ImportWorkflow, SliceLimits, SliceOutcome};
 use shared_aws::{
-    clients::BucketError,
     contact::{ContactEntry, Contacts},
     conversation::Conversations,
     import::Imports,
@@ -36,15 +36,14 @@ use test_kit::{
 
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 pub(crate) const HEADER: &str = "ContactId,FirstName,LastName,MobileNumber,OptedOut,StaffId,Bus\n";
-/// Small, so that a few rows are several chunks.
-pub(crate) const SMALL: Sizes = Sizes {
+/// A few rows are several chunks.
+pub(crate) const SMALL: SliceLimits = SliceLimits {
     time: std::time::Duration::from_secs(45),
-    chunk: 3,
-    piece: 64,
+    chunk_rows: 3,
     turn: std::time::Duration::from_secs(150),
 };
 
-/// Reads the same instant until it is told otherwise.
+/// A clock that stands still.
 pub(crate) struct Clock(AtomicI64);
 
 impl Clock {
@@ -56,13 +55,13 @@ impl Clock {
         Timestamp::from_millis(self.0.load(Ordering::Relaxed))
     }
 
-    /// Whoever looks again finds it a minute later.
-    pub(crate) fn hurries(&self) -> Timestamp {
+    /// Returns the time and advances the clock by a minute.
+    pub(crate) fn advance(&self) -> Timestamp {
         Timestamp::from_millis(self.0.fetch_add(60_000, Ordering::Relaxed))
     }
 }
 
-pub(crate) struct Desk {
+pub(crate) struct TestTeam {
     pub(crate) engine: Engine,
     pub(crate) organization: OrganizationId,
     pub(crate) inbox: Inbox,
@@ -70,8 +69,8 @@ pub(crate) struct Desk {
     imports: AtomicI64,
 }
 
-impl Desk {
-    pub(crate) async fn open() -> Self {
+impl TestTeam {
+    pub(crate) async fn start() -> Self {
         let engine = Engine::start().await;
         let organization = OrganizationId::parse("org_1").unwrap();
         let inbox = Inbox {
@@ -79,7 +78,7 @@ impl Desk {
             id: InboxId::parse("inb_1").unwrap(),
             team: TeamId::parse("team_1").unwrap(),
             kind: InboxKind::Shared,
-            name: "Front desk".into(),
+            name: "Front team".into(),
             color: "#336699".into(),
             api_code: "FRONT".into(),
             number: PhoneNumber::from_carrier("+12025550100").unwrap(),
@@ -90,25 +89,25 @@ impl Desk {
         };
         Inboxes::new(engine.table()).put(&inbox).await.unwrap();
         let client = Client::from_conf(engine.aws.dynamodb_config().build());
-        let desk = Self { engine, organization, inbox, client, imports: AtomicI64::new(1) };
+        let team = Self { engine, organization, inbox, client, imports: AtomicI64::new(1) };
         for name in ["ada", "ben"] {
             let id = UserId::parse(name).unwrap();
             let user = User { id, name: name.to_uppercase(), email: String::new(), owner: false };
-            Members::new(desk.table()).put_user(&desk.organization, &user).await.unwrap();
+            Members::new(team.table()).put_user(&team.organization, &user).await.unwrap();
         }
-        desk
+        team
     }
 
     pub(crate) fn table(&self) -> Table {
         self.engine.table()
     }
 
-    /// The table as a host sees it that dies once it has sent so many requests.
-    pub(crate) fn mortal(&self, requests: usize) -> Table {
+    /// The table as seen by a host that dies after this number of requests.
+    pub(crate) fn crashing_table(&self, requests: usize) -> Table {
         crashing_table(&self.engine.aws, requests)
     }
 
-    pub(crate) fn team(&self) -> &TeamId {
+    pub(crate) fn team_id(&self) -> &TeamId {
         &self.inbox.team
     }
 
@@ -116,16 +115,16 @@ impl Desk {
         Contacts::new(self.table())
     }
 
-    /// An import that waits for its file.
-    pub(crate) async fn asked(&self, id: &str) -> Import {
-        self.asked_with(id, |_| {}).await
+    /// Creates an import that waits for its file.
+    pub(crate) async fn create_import(&self, id: &str) -> Import {
+        self.create_import_with(id, |_| {}).await
     }
 
-    pub(crate) async fn asked_with(&self, id: &str, choose: impl FnOnce(&mut Import)) -> Import {
+    pub(crate) async fn create_import_with(&self, id: &str, choose: impl FnOnce(&mut Import)) -> Import {
         let by = UserId::parse("ada").unwrap();
         let mut import = Import::queued(
             ImportId::parse(id).unwrap(),
-            TeamKey { organization: &self.organization, team: self.team() },
+            TeamKey { organization: &self.organization, team: self.team_id() },
             by.clone(),
             ImportOptions::default(),
             START,
@@ -139,58 +138,56 @@ impl Desk {
     pub(crate) async fn stored(&self, import: &Import) -> Import {
         let imports = Imports::new(self.table());
         imports
-            .get(TeamKey { organization: &self.organization, team: self.team() }, &import.id)
+            .get(TeamKey { organization: &self.organization, team: self.team_id() }, &import.id)
             .await
             .unwrap()
             .unwrap()
     }
 
-    pub(crate) async fn faults(&self, import: &Import) -> Vec<RowError> {
+    pub(crate) async fn errors(&self, import: &Import) -> Vec<RowError> {
         Imports::new(self.table()).errors(&self.stored(import).await).await.unwrap()
     }
 
-    /// One slice by a host that sees the table so.
-    pub(crate) async fn slice(
+    /// Runs one slice over this table.
+    pub(crate) async fn run_slice(
         &self,
         table: &Table,
         import: &Import,
         file: &[u8],
         clock: &(impl Fn() -> Timestamp + Sync),
-    ) -> Result<Next, Again> {
-        let bytes = Bytes {
-            head: async || Ok(("\"1\"".to_owned(), file.len() as u64)),
-            read: async |_: &str, from: u64, length: usize| {
-                let from = usize::try_from(from).unwrap();
-                Ok::<_, BucketError>(file[from.min(file.len())..].iter().take(length).copied().collect())
-            },
-        };
+    ) -> Result<SliceOutcome, ImportError> {
         let import = self.stored(import).await;
-        slice(&Stores::new(table), import, &bytes, clock, shared_lambda::clock::entropy(), SMALL).await
+        let file = ContactFile { etag: "\"1\"".to_owned(), content: file.to_vec() };
+        let worker = shared_lambda::clock::entropy();
+        ImportWorkflow::new(table, SMALL).run_slice(import, ready(Ok(file)), clock, worker).await
     }
 
-    /// All slices; gives the report.
-    pub(crate) async fn read(&self, import: &Import, file: &[u8]) -> Import {
+    /// Runs an import to its end and returns it.
+    pub(crate) async fn run(&self, import: &Import, file: &[u8]) -> Import {
         let clock = Clock::at(self.imports.fetch_add(1, Ordering::Relaxed));
-        assert_eq!(self.slice(&self.table(), import, file, &|| clock.now()).await.unwrap(), Next::Over);
+        assert_eq!(
+            self.run_slice(&self.table(), import, file, &|| clock.now()).await.unwrap(),
+            SliceOutcome::Over
+        );
         self.stored(import).await
     }
 
-    /// Asks for an import of these rows and does it.
+    /// Creates an import of these rows and runs it to its end.
     pub(crate) async fn import(&self, id: &str, rows: &str) -> Import {
-        let import = self.asked(id).await;
-        let done = self.read(&import, format!("{HEADER}{rows}").as_bytes()).await;
+        let import = self.create_import(id).await;
+        let done = self.run(&import, format!("{HEADER}{rows}").as_bytes()).await;
         assert_eq!(done.status, ImportStatus::Completed);
         done
     }
 
     pub(crate) async fn contact(&self, external_id: &str) -> Option<ContactEntry> {
         self.book()
-            .by_external_id(TeamKey { organization: &self.organization, team: self.team() }, external_id)
+            .by_external_id(TeamKey { organization: &self.organization, team: self.team_id() }, external_id)
             .await
             .unwrap()
     }
 
-    pub(crate) async fn hear(&self, from: &str, words: &str, seconds: i64) {
+    pub(crate) async fn receive(&self, from: &str, words: &str, seconds: i64) {
         let text = InboundText {
             carrier: "twilio",
             carrier_id: format!("SM{seconds}{from}"),
@@ -212,12 +209,12 @@ impl Desk {
         Conversations::new(self.table()).get(thread).await.unwrap()
     }
 
-    pub(crate) async fn is_out(&self, of: &str) -> bool {
-        let subject = OptOutSubject::of_team(&self.organization, self.team(), &number(of));
+    pub(crate) async fn is_opted_out(&self, of: &str) -> bool {
+        let subject = OptOutSubject::of_team(&self.organization, self.team_id(), &number(of));
         OptOuts::new(self.table()).any_out(&[subject]).await.unwrap()
     }
 
-    /// All rows but those of imports themselves, without what tells when they were written.
+    /// Returns all items except those of imports, without the attributes that depend on the time.
     pub(crate) async fn rows(&self) -> BTreeMap<(String, String), String> {
         let scanned = self.client.scan().table_name(TABLE).into_paginator().items().send();
         let items = scanned.collect::<Result<Vec<_>, _>>().await.unwrap();
@@ -237,7 +234,7 @@ impl Desk {
             item.remove("sk");
             let content = canonical(&AttributeValue::M(item));
             while rows.contains_key(&(pk.clone(), sk.clone())) {
-                sk.push('+'); // lines of one ledger come in their order
+                sk.push('+'); // ledger entries are in their order
             }
             rows.insert((pk, sk), content);
         }
@@ -245,7 +242,7 @@ impl Desk {
     }
 }
 
-/// Maps by their names, so that equal values are equal texts.
+/// Formats a value with its maps sorted, so that equal values have equal text.
 fn canonical(value: &AttributeValue) -> String {
     match value {
         AttributeValue::M(map) => {
@@ -261,7 +258,7 @@ pub(crate) fn number(text: &str) -> PhoneNumber {
     PhoneNumber::parse(text).unwrap()
 }
 
-/// Rows read, created, updated, unchanged, refused.
+/// The counts of rows: all, created, updated, unchanged, refused.
 pub(crate) fn sums(import: &Import) -> [u64; 5] {
     let counts = import.counts;
     [counts.rows, counts.created, counts.updated, counts.unchanged, counts.refused]

@@ -1,0 +1,115 @@
+//! Writing a chunk. Every step can be repeated and has the same result.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use shared_aws::{
+    contact::{ContactWrite, Lookup},
+    opt_out::OptOutRecord,
+    table::StoreError,
+};
+use shared_domain::{
+    ids::{ContactId, UserId},
+    import::Import,
+    opt_out::{self, OptOutSubject},
+    phone::PhoneNumber,
+    time::Timestamp,
+    user::UserRef,
+};
+
+use super::{
+    ImportError, ImportWorkflow,
+    chunk::NumberedRow,
+    plan::{self, Change, ChunkPlan},
+};
+use crate::opt_out::{OptOutRequest, Outcome};
+
+/// How many transactions run at the same time.
+const MAX_CONCURRENCY: usize = 8;
+/// How often a contact that users keep changing is tried.
+const MAX_ATTEMPTS: u32 = 5;
+
+impl ImportWorkflow {
+    /// Reads the contacts and numbers that a chunk concerns.
+    pub(super) async fn look_up(&self, import: &Import, chunk: &[NumberedRow]) -> Result<Lookup, StoreError> {
+        let rows = || chunk.iter().filter_map(|(_, row)| row.as_ref().ok());
+        let ids: HashSet<&str> = rows().map(|row| row.external_id.as_str()).collect();
+        let numbers: HashSet<&PhoneNumber> = rows().map(|row| &row.number).collect();
+        self.contacts.look_up(import.team_key(), &ids, &numbers).await
+    }
+
+    /// Writes a planned chunk. New contacts are written first, so that all later steps find them.
+    pub(super) async fn write(
+        &self,
+        import: &Import,
+        plan: ChunkPlan,
+        known: &Lookup,
+        staff: &HashMap<UserId, UserRef>,
+        now: Timestamp,
+    ) -> Result<(), ImportError> {
+        let team = import.team_key();
+        let ChunkPlan { created, changed, opt_outs, replaced, released, changed_numbers, .. } = plan;
+        self.contacts.create_many(team, &created.iter().collect::<Vec<_>>()).await?;
+        let changes = stream::iter(changed).map(|change| self.update(import, change, staff));
+        changes.buffer_unordered(MAX_CONCURRENCY).try_collect::<()>().await?;
+        self.contacts.remove_merged(team, &replaced.iter().collect::<Vec<_>>()).await?;
+        let opt_outs = stream::iter(opt_outs).map(|(number, (contact, opted_out))| {
+            let record = known.numbers.get(&number).map(|known| known.opt_out.clone()).unwrap_or_default();
+            self.record_opt_out(import, number, contact, opted_out, record, now)
+        });
+        opt_outs.buffer_unordered(MAX_CONCURRENCY).try_collect::<()>().await?;
+        // If an earlier attempt began the chunk, its list is complete: contacts may have given up their numbers by now.
+        let released = import.pending.as_ref().map_or(released, |chunk| chunk.released.clone());
+        self.contacts.release_numbers(team, released).await?;
+        self.contacts.refresh_conversations(team, &changed_numbers).await?;
+        Ok(())
+    }
+
+    async fn update(
+        &self,
+        import: &Import,
+        change: Change,
+        staff: &HashMap<UserId, UserRef>,
+    ) -> Result<(), StoreError> {
+        let Change { mut before, mut after, rows } = change;
+        let team = import.team_key();
+        for _ in 0..MAX_ATTEMPTS {
+            match self.contacts.write(team, Some(&before), &after, None).await? {
+                ContactWrite::Done => return Ok(()),
+                ContactWrite::Changed | ContactWrite::ExternalIdTaken | ContactWrite::KeyTaken => {}
+            }
+            let found = self.contacts.get_entry(team, &before.contact.id).await?;
+            let Some(found) = found else { return Ok(()) }; // removed by a user: it stays removed
+            let Some(next) = plan::replan(import, &found, &rows, staff) else { return Ok(()) };
+            (before, after) = (found, next);
+        }
+        Err(StoreError::Unavailable("a contact changed in every attempt".into()))
+    }
+
+    /// Records a change of an opt-out. The team gets no e-mail about it.
+    async fn record_opt_out(
+        &self,
+        import: &Import,
+        number: PhoneNumber,
+        contact: ContactId,
+        opted_out: bool,
+        record: OptOutRecord,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let subject = OptOutSubject::of_team(&import.organization, &import.team, &number);
+        let request = OptOutRequest {
+            subject: &subject,
+            team: &import.team,
+            contact: Some(&contact),
+            message: None,
+            user: Some(&import.by),
+            notify: false,
+            at: now,
+        };
+        let rule = |state: &_| opt_out::after_import(state, opted_out);
+        match self.opt_outs.apply_to(record, &request, rule).await? {
+            Outcome::Done | Outcome::ContactRemoved => Ok(()), // removed by a user, and its flag with it
+            Outcome::Contended => Err(StoreError::Unavailable("an opt-out changed in every attempt".into())),
+        }
+    }
+}
