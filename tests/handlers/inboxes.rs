@@ -10,8 +10,11 @@ use shared_aws::{
     team::Members,
 };
 use shared_domain::{
-    ids::ConversationId, inbox::Stage, keys::ConversationKey, keys::InboxKey, keys::TeamKey,
-    lock::LockPolicy, registration::RegistrationStatus,
+    ids::ConversationId,
+    inbox::Stage,
+    keys::{ConversationKey, InboxKey, TeamKey},
+    lock::LockPolicy,
+    registration::RegistrationStatus,
 };
 use shared_lambda::clock::now;
 use test_kit::{

@@ -16,8 +16,7 @@ use shared_aws::{
     team::AuditEvent,
 };
 use shared_domain::{
-    keys::InboxKey,
-    keys::TeamKey,
+    keys::{InboxKey, TeamKey},
     membership::Role,
     notice::Notification,
     registration::{CampaignSubmission, Registration, RegistrationStatus, StepSource, TimelineStep},

@@ -21,8 +21,7 @@ use shared_aws::{
 use shared_domain::{
     ids::ConversationId,
     inbox::{Inbox, InboxKind, Stage},
-    keys::ConversationKey,
-    keys::InboxKey,
+    keys::{ConversationKey, InboxKey},
     lock::LockPolicy,
     membership::Role,
     registration::RegistrationStatus,

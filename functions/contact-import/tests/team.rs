@@ -43,7 +43,7 @@ pub(crate) const SMALL: SliceLimits = SliceLimits {
     turn: std::time::Duration::from_secs(150),
 };
 
-/// A clock that stands still.
+/// A clock that does not move.
 pub(crate) struct Clock(AtomicI64);
 
 impl Clock {
@@ -130,8 +130,9 @@ impl TestTeam {
             START,
         );
         choose(&mut import);
-        let deed = AuditEvent { actor: &by, action: "contacts.import", target: id, at: START, entropy: 1 };
-        assert!(Imports::new(self.table()).create(&import, &deed, None).await.unwrap());
+        let audit_event =
+            AuditEvent { actor: &by, action: "contacts.import", target: id, at: START, entropy: 1 };
+        assert!(Imports::new(self.table()).create(&import, &audit_event, None).await.unwrap());
         import
     }
 

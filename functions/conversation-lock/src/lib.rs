@@ -20,8 +20,7 @@ use shared_aws::{
 use shared_domain::{
     ids::{self, ConversationId},
     inbox::InboxKind,
-    keys::ConversationKey,
-    keys::TeamKey,
+    keys::{ConversationKey, TeamKey},
     lock::{FencingToken, LockPolicy},
     time::Timestamp,
 };

@@ -6,8 +6,7 @@
 use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::ConversationId,
-    keys::InboxKey,
-    keys::TeamKey,
+    keys::{InboxKey, TeamKey},
     phone::PhoneNumber,
     time::Timestamp,
 };

@@ -9,8 +9,7 @@ use shared_aws::{
 use shared_domain::{
     contact::Contact,
     ids::ContactId,
-    keys::InboxKey,
-    keys::TeamKey,
+    keys::{InboxKey, TeamKey},
     notice::{Notification, NotificationKind},
     registration::CarrierReason,
 };

@@ -117,7 +117,7 @@ impl Stage {
 
     pub(crate) async fn settings(&self, settings: &NotificationSettings) {
         let actor = UserId::parse("ada").unwrap();
-        let deed = AuditEvent {
+        let audit_event = AuditEvent {
             actor: &actor,
             action: "notifications.choose",
             target: self.team.as_str(),
@@ -129,7 +129,7 @@ impl Stage {
             .put_notification_settings(
                 TeamKey { organization: &self.organization, team: &self.team },
                 settings,
-                &deed,
+                &audit_event,
             )
             .await
             .unwrap();

@@ -14,8 +14,7 @@ use shared_carriers::twilio::{CallError, Purchase, PurchaseError, with_retries};
 use shared_domain::{
     ids::{Id, InboxId},
     inbox::{Inbox, InboxKind, Stage, TeamInbox},
-    keys::InboxKey,
-    keys::TeamKey,
+    keys::{InboxKey, TeamKey},
     registration::{RegistrationStatus, StepSource, TimelineStep},
     team::Team,
     time::Timestamp,

@@ -22,8 +22,7 @@ use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MediaId, MessageId, ReviewId, TeamId, TemplateId},
     inbox::{Inbox, InboxKind, Stage},
-    keys::InboxKey,
-    keys::TeamKey,
+    keys::{InboxKey, TeamKey},
     lock::{FencingToken, Lease, LockPolicy},
     media::{Media, MediaState},
     membership::{Membership, Role, TeamRole},
@@ -43,8 +42,8 @@ use test_kit::docs::assert_block;
 use crate::{
     imports, registrations,
     support::{
-        Bill, Desk, ada, another_inbox, ben, cleo, contact, deed, incoming, membership, number, seconds,
-        team_that_is, user,
+        Bill, Desk, ada, another_inbox, audit_event, ben, cleo, contact, incoming, membership, number,
+        seconds, team_that_is, user,
     },
 };
 
@@ -494,9 +493,9 @@ async fn new_inbox(ledger: &mut Ledger) {
         let inbox = new(place);
         let complete = async |desk: &Desk| {
             let (ada, sid) = (ada(), "PN0123456789abcdef0123456789abcdef");
-            let deed = deed(&ada, "inbox.create", inbox.id.as_str(), seconds(1));
+            let audit_event = audit_event(&ada, "inbox.create", inbox.id.as_str(), seconds(1));
             let first = [membership(&inbox, &ada)];
-            desk.new_inboxes.complete(&inbox, sid, &first, opening, &deed).await.unwrap()
+            desk.new_inboxes.complete(&inbox, sid, &first, opening, &audit_event).await.unwrap()
         };
         assert_eq!(ledger.note(operation, complete).await, Completed::Done);
     }
@@ -596,12 +595,12 @@ async fn reviews(ledger: &mut Ledger) {
         MailingPreference { enabled: true, recipients: vec!["desk@college.example".into()] };
     let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
     let ada = ada();
-    let deed = deed(&ada, "notifications.edit", "team", seconds(0));
+    let audit_event = audit_event(&ada, "notifications.edit", "team", seconds(0));
     desk.teams
         .put_notification_settings(
             TeamKey { organization: &organization, team: &inbox.team },
             &settings,
-            &deed,
+            &audit_event,
         )
         .await
         .unwrap();
@@ -749,8 +748,8 @@ async fn imports(ledger: &mut Ledger) {
     let batches = |desk: &Desk| Contacts::new(desk.metered());
     let mut import = imports::asked(&ledger.desk, "imp_01KB5Q8Z7M4T9XRA");
     let (person, id) = (ada(), import.id.to_string());
-    let deed = deed(&person, "contacts.import", &id, seconds(70));
-    let ask = async |desk: &Desk| store(desk).create(&import, &deed, None).await.unwrap();
+    let audit_event = audit_event(&person, "contacts.import", &id, seconds(70));
+    let ask = async |desk: &Desk| store(desk).create(&import, &audit_event, None).await.unwrap();
     assert!(ledger.note("create an import", ask).await);
     let turn =
         async |desk: &Desk| store(desk).take_turn(&import, 1, seconds(70), seconds(200)).await.unwrap();

@@ -20,8 +20,7 @@ use shared_aws::{
 use shared_domain::{
     contact::Contact,
     ids::{ConversationId, MessageId},
-    keys::ConversationKey,
-    keys::InboxKey,
+    keys::{ConversationKey, InboxKey},
     lock::LockPolicy,
 };
 use tokio::net::TcpListener;

@@ -14,7 +14,7 @@ use shared_domain::{
     keys::TeamKey,
 };
 
-use crate::support::{Desk, ada, contact, deed, number, seconds};
+use crate::support::{Desk, ada, audit_event, contact, number, seconds};
 
 /// An import that waits for its file.
 pub(crate) fn asked(desk: &Desk, id: &str) -> Import {
@@ -37,8 +37,8 @@ pub(crate) fn begin(import: &mut Import) {
 async fn created(desk: &Desk, id: &str) -> (Imports, Import) {
     let (imports, import) = (Imports::new(desk.other_host()), asked(desk, id));
     let person = ada();
-    let deed = deed(&person, "contacts.import", id, seconds(0));
-    assert!(imports.create(&import, &deed, None).await.unwrap());
+    let audit_event = audit_event(&person, "contacts.import", id, seconds(0));
+    assert!(imports.create(&import, &audit_event, None).await.unwrap());
     (imports, import)
 }
 

@@ -12,8 +12,7 @@ use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MediaId, MessageId},
     inbox::Inbox,
-    keys::InboxKey,
-    keys::TeamKey,
+    keys::{InboxKey, TeamKey},
     media::{Media, MediaState},
     message::{DeliveryState, Direction, Message},
     notice::{MailingPreference, Notification, NotificationKind, NotificationSettings},
@@ -21,7 +20,7 @@ use shared_domain::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Desk, ada, ben, contact, deed, incoming, number, seconds};
+use crate::support::{Desk, ada, audit_event, ben, contact, incoming, number, seconds};
 
 const CARRIER_ID: &str = "SM6f1c0e8d3b5a4f7e9d2c1b0a98765432";
 
@@ -304,12 +303,12 @@ async fn curious(desk: &Desk) {
         MailingPreference { enabled: true, recipients: vec!["desk@college.example".into()] };
     let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
     let ben = ben();
-    let deed = deed(&ben, "notifications.edit", "team", seconds(0));
+    let audit_event = audit_event(&ben, "notifications.edit", "team", seconds(0));
     desk.teams
         .put_notification_settings(
             TeamKey { organization: desk.organization(), team: &desk.inbox.team },
             &settings,
-            &deed,
+            &audit_event,
         )
         .await
         .unwrap();

@@ -9,14 +9,15 @@ use shared_aws::{
 use shared_domain::{
     ids::InboxId,
     inbox::{Inbox, Stage},
-    keys::InboxKey,
-    keys::TeamKey,
+    keys::{InboxKey, TeamKey},
     membership::Membership,
     registration::{RegistrationStatus, StepSource, TimelineStep},
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Desk, Row, ada, another_inbox, ben, deed, membership, number, seconds, team_that_is};
+use crate::support::{
+    Desk, Row, ada, another_inbox, audit_event, ben, membership, number, seconds, team_that_is,
+};
 
 const SID: &str = "PN0123456789abcdef0123456789abcdef";
 const RIVALS: usize = 16;
@@ -84,9 +85,9 @@ async fn only_winner<'a>(
 
 async fn complete(desk: &Desk, inbox: &Inbox, opening: Option<&TimelineStep>) -> Completed {
     let ada = ada();
-    let deed = deed(&ada, "inbox.create", inbox.id.as_str(), seconds(10));
+    let audit_event = audit_event(&ada, "inbox.create", inbox.id.as_str(), seconds(10));
     let first = [membership(inbox, &ada), membership(inbox, &ben())];
-    desk.new_inboxes.complete(inbox, SID, &first, opening, &deed).await.unwrap()
+    desk.new_inboxes.complete(inbox, SID, &first, opening, &audit_event).await.unwrap()
 }
 
 async fn found(desk: &Desk, inbox: &InboxId) -> Option<Inbox> {
@@ -240,9 +241,10 @@ async fn everybody_completes(
         rivals.spawn(async move {
             let ada = ada();
             let id = inbox.id.clone();
-            let deed = deed(&ada, "inbox.create", id.as_str(), seconds(10));
+            let audit_event = audit_event(&ada, "inbox.create", id.as_str(), seconds(10));
             let first = [membership(&inbox, &ada)];
-            let completed = store.complete(&inbox, SID, &first, opening.as_ref(), &deed).await.unwrap();
+            let completed =
+                store.complete(&inbox, SID, &first, opening.as_ref(), &audit_event).await.unwrap();
             (inbox, completed)
         });
     }

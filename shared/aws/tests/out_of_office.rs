@@ -2,7 +2,10 @@
 
 use shared_aws::inbox::OutOfOffice;
 use shared_domain::{
-    contact::Contact, keys::InboxKey, keys::TeamKey, message::Message, out_of_office::ClosedPeriod,
+    contact::Contact,
+    keys::{InboxKey, TeamKey},
+    message::Message,
+    out_of_office::ClosedPeriod,
     time::Timestamp,
 };
 use tokio::task::JoinSet;

@@ -17,7 +17,7 @@ use shared_domain::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Desk, Row, ada, ben, deed, seconds, team_that_is};
+use crate::support::{Desk, Row, ada, audit_event, ben, seconds, team_that_is};
 
 use RegistrationStatus::{Approved, NotStarted, Pending, Rejected, Suspended};
 
@@ -76,8 +76,11 @@ async fn submit_from(desk: &Desk, from: &Registration, at: Timestamp, key: Optio
     let submitted =
         Submitted { submission: &submission, brand: "BN1", campaign: CAMPAIGN, as_of: at, step: &step };
     let (organization, team) = (desk.organization(), &desk.inbox.team);
-    let deed = deed(&ada, "registration.submit", team.as_str(), at);
-    desk.registrations.submitted(TeamKey { organization, team }, from, submitted, &deed, key).await.unwrap()
+    let audit_event = audit_event(&ada, "registration.submit", team.as_str(), at);
+    desk.registrations
+        .submitted(TeamKey { organization, team }, from, submitted, &audit_event, key)
+        .await
+        .unwrap()
 }
 
 /// Details are handed to the carrier, as things stand now.

@@ -16,7 +16,7 @@ use shared_domain::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Desk, ada, ben, deed, seconds, team_that_is};
+use crate::support::{Desk, ada, audit_event, ben, seconds, team_that_is};
 
 const KEY: Idempotency<'static> =
     Idempotency { principal: "staff-104217", route: "POST /v1/teams", key: "0d9c7f3e", body: "9f86d081" };
@@ -33,8 +33,8 @@ fn another_team(place: usize) -> Team {
 
 async fn create(desk: &Desk, team: &Team, key: Option<Idempotency<'_>>) -> bool {
     let ada = ada();
-    let deed = deed(&ada, "team.create", team.id.as_str(), seconds(0));
-    desk.teams.create(desk.organization(), team, &deed, key).await.unwrap()
+    let audit_event = audit_event(&ada, "team.create", team.id.as_str(), seconds(0));
+    desk.teams.create(desk.organization(), team, &audit_event, key).await.unwrap()
 }
 
 async fn page(desk: &Desk, limit: u16, after: Option<&str>) -> Page<Team> {
@@ -68,8 +68,8 @@ async fn of_sixteen_who_make_a_team_under_one_key_one_does_and_the_key_says_whic
         let (teams, organization) = (Teams::new(desk.other_host()), desk.organization().clone());
         rivals.spawn(async move {
             let (ada, team) = (ada(), another_team(place));
-            let deed = deed(&ada, "team.create", team.id.as_str(), seconds(0));
-            let made = teams.create(&organization, &team, &deed, Some(KEY)).await.unwrap();
+            let audit_event = audit_event(&ada, "team.create", team.id.as_str(), seconds(0));
+            let made = teams.create(&organization, &team, &audit_event, Some(KEY)).await.unwrap();
             made.then_some(team)
         });
     }
@@ -121,10 +121,10 @@ async fn another_name_changes_nothing_else_and_no_team_is_made_by_naming_it() {
     let desk = Desk::open().await;
     let team = team_that_is(RegistrationStatus::Approved);
     let (ada, id) = (ada(), &desk.inbox.team);
-    let deed = deed(&ada, "team.rename", id.as_str(), seconds(5));
+    let audit_event = audit_event(&ada, "team.rename", id.as_str(), seconds(5));
     let rename = async || {
         desk.teams
-            .rename(TeamKey { organization: desk.organization(), team: id }, "Enrolment", &deed)
+            .rename(TeamKey { organization: desk.organization(), team: id }, "Enrolment", &audit_event)
             .await
             .unwrap()
     };
@@ -162,10 +162,14 @@ async fn a_team_wants_no_e_mails_until_it_says_so_and_each_choice_replaces_the_l
     let second = NotificationSettings { contact_added: to("ada@college.example"), ..Default::default() };
     let ada = ada();
     for (at, chosen) in [(1, first), (2, second)] {
-        let deed = deed(&ada, "notifications.replace", desk.inbox.team.as_str(), seconds(at));
+        let audit_event = audit_event(&ada, "notifications.replace", desk.inbox.team.as_str(), seconds(at));
         let team = &desk.inbox.team;
         desk.teams
-            .put_notification_settings(TeamKey { organization: desk.organization(), team }, &chosen, &deed)
+            .put_notification_settings(
+                TeamKey { organization: desk.organization(), team },
+                &chosen,
+                &audit_event,
+            )
             .await
             .unwrap();
         assert_eq!(read().await, chosen);
@@ -179,10 +183,10 @@ async fn a_trail_is_read_newest_first_page_by_page_and_deeds_of_one_instant_are_
     desk.teams.put(desk.organization(), &team_that_is(RegistrationStatus::Approved)).await.unwrap();
     let (ada, ben, team) = (ada(), ben(), &desk.inbox.team);
     for (by, target, at) in [(&ada, "a", 1), (&ben, "b", 2), (&ada, "c", 3), (&ben, "d", 3)] {
-        let deed = deed(by, "team.rename", target, seconds(at));
+        let audit_event = audit_event(by, "team.rename", target, seconds(at));
         assert!(
             desk.teams
-                .rename(TeamKey { organization: desk.organization(), team }, target, &deed)
+                .rename(TeamKey { organization: desk.organization(), team }, target, &audit_event)
                 .await
                 .unwrap()
         );

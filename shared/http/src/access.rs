@@ -12,9 +12,7 @@ use shared_domain::{
     conversation::Conversation,
     ids::{self, ConversationId, OrganizationId, TeamId},
     inbox::{Inbox, Stage},
-    keys::ConversationKey,
-    keys::InboxKey,
-    keys::TeamKey,
+    keys::{ConversationKey, InboxKey, TeamKey},
     membership::Membership,
 };
 

@@ -78,9 +78,9 @@ async fn import(file: &[u8]) -> (Duration, Vec<HashMap<String, AttributeValue>>)
         ImportOptions::default(),
         now,
     );
-    let deed =
+    let audit_event =
         AuditEvent { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, entropy: 1 };
-    assert!(Imports::new(engine.table()).create(&import, &deed, None).await.unwrap());
+    assert!(Imports::new(engine.table()).create(&import, &audit_event, None).await.unwrap());
     let limits = SliceLimits {
         time: Duration::from_secs(600),
         turn: Duration::from_secs(900),

@@ -101,7 +101,7 @@ pub(crate) fn membership(inbox: &Inbox, person: &UserRef) -> Membership {
 }
 
 /// Something that this person does.
-pub(crate) fn deed<'a>(
+pub(crate) fn audit_event<'a>(
     by: &'a UserRef,
     action: &'static str,
     target: &'a str,

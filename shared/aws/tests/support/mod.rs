@@ -27,8 +27,7 @@ use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MessageId, OrganizationId},
     inbox::Inbox,
-    keys::ConversationKey,
-    keys::TeamKey,
+    keys::{ConversationKey, TeamKey},
     lock::{Lease, LockPolicy},
     message::Message,
     phone::PhoneNumber,
@@ -40,8 +39,8 @@ use test_kit::engine::{Engine, TABLE};
 pub(crate) use test_kit::meter::{Bill, Meter};
 
 pub(crate) use self::cast::{
-    START, ada, another_inbox, ben, cleo, colleague, contact, deed, draft, incoming, membership, number,
-    seconds, shared_inbox, team_that_is, user,
+    START, ada, another_inbox, audit_event, ben, cleo, colleague, contact, draft, incoming, membership,
+    number, seconds, shared_inbox, team_that_is, user,
 };
 
 /// The seed of random walks. `.cargo/config.toml` sets `PROPTEST_RNG_SEED`, and `make properties` draws others.

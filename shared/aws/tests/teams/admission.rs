@@ -6,8 +6,7 @@ use shared_aws::{
 };
 use shared_domain::{
     inbox::{Inbox, Stage},
-    keys::InboxKey,
-    keys::TeamKey,
+    keys::{InboxKey, TeamKey},
     membership::Role,
     registration::{Registration, RegistrationStatus, StepSource, TimelineStep},
     user::UserRef,
@@ -16,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::people::{desk, home, is_in, put, remove};
 use crate::support::{
-    Desk, ada, another_inbox, ben, colleague, deed, membership, seconds, team_that_is, user,
+    Desk, ada, another_inbox, audit_event, ben, colleague, membership, seconds, team_that_is, user,
 };
 
 async fn admit(desk: &Desk, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome {
@@ -24,8 +23,8 @@ async fn admit(desk: &Desk, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome
 }
 
 async fn admit_by(members: &Members, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome {
-    let deed = deed(person, "inbox.admit", inbox.id.as_str(), seconds(10));
-    members.add(&inbox.organization, &membership(inbox, person), &deed).await.unwrap()
+    let audit_event = audit_event(person, "inbox.admit", inbox.id.as_str(), seconds(10));
+    members.add(&inbox.organization, &membership(inbox, person), &audit_event).await.unwrap()
 }
 
 async fn in_team(desk: &Desk, person: &UserRef) {
@@ -56,14 +55,14 @@ async fn who_is_dismissed_has_no_way_in_from_either_side() {
     admit(&desk, &desk.inbox, &ada()).await;
     let ben = ben();
     for at in [11, 12] {
-        let deed = deed(&ben, "inbox.dismiss", desk.inbox.id.as_str(), seconds(at));
+        let audit_event = audit_event(&ben, "inbox.dismiss", desk.inbox.id.as_str(), seconds(at));
         let (team, inbox) = (&desk.inbox.team, &desk.inbox.id);
         desk.members
             .remove(
                 TeamKey { organization: desk.organization(), team },
                 InboxKey { organization: desk.organization(), inbox },
                 &ada().id,
-                &deed,
+                &audit_event,
             )
             .await
             .unwrap();
@@ -207,12 +206,12 @@ async fn whoever_is_admitted_and_removed_at_once_is_out_at_the_end() {
         let admission = tokio::spawn(async move { admit_by(&members, &inbox, &admitted).await });
         let other = TeamMembers::new(desk.other_host());
         let ben = ben();
-        let deed = deed(&ben, "member.remove", person.id.as_str(), seconds(30));
+        let audit_event = audit_event(&ben, "member.remove", person.id.as_str(), seconds(30));
         other
             .remove(
                 TeamKey { organization: desk.organization(), team: &desk.inbox.team },
                 &read_before,
-                &deed,
+                &audit_event,
             )
             .await
             .unwrap();

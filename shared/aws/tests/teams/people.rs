@@ -6,8 +6,7 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::{InboxId, TeamId},
-    keys::InboxKey,
-    keys::TeamKey,
+    keys::{InboxKey, TeamKey},
     membership::{Membership, Role, TeamMember, TeamRole},
     registration::RegistrationStatus,
     team::Team,
@@ -15,7 +14,9 @@ use shared_domain::{
 };
 
 use super::another_team;
-use crate::support::{Desk, ada, another_inbox, ben, cleo, deed, membership, seconds, team_that_is, user};
+use crate::support::{
+    Desk, ada, another_inbox, audit_event, ben, cleo, membership, seconds, team_that_is, user,
+};
 
 /// A desk whose team may send.
 pub(super) async fn desk() -> Desk {
@@ -38,8 +39,8 @@ async fn put_from(
     home: Option<&UserProfile>,
 ) -> Result<bool, StoreError> {
     let cleo = cleo();
-    let deed = deed(&cleo, "member.put", user.id.as_str(), seconds(20));
-    store.put(TeamKey { organization: desk.organization(), team }, user, role, home, &deed).await
+    let audit_event = audit_event(&cleo, "member.put", user.id.as_str(), seconds(20));
+    store.put(TeamKey { organization: desk.organization(), team }, user, role, home, &audit_event).await
 }
 
 /// Becomes a member as things stand now.
@@ -54,8 +55,10 @@ pub(super) async fn remove(desk: &Desk, home: &UserProfile) -> Vec<InboxId> {
 
 async fn remove_by(desk: &Desk, store: &TeamMembers, home: &UserProfile) -> Result<Vec<InboxId>, StoreError> {
     let cleo = cleo();
-    let deed = deed(&cleo, "member.remove", home.user.id.as_str(), seconds(30));
-    store.remove(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, home, &deed).await
+    let audit_event = audit_event(&cleo, "member.remove", home.user.id.as_str(), seconds(30));
+    store
+        .remove(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, home, &audit_event)
+        .await
 }
 
 pub(super) async fn is_in(desk: &Desk, inbox: &InboxId, person: &UserRef) -> Option<Membership> {
@@ -201,13 +204,13 @@ async fn another_name_is_refused_when_a_place_that_showed_the_old_one_went_meanw
     let stale = home(&desk, &ada()).await;
     let renamed = User { name: "Ada Kim".into(), ..user(&ada()) };
     let cleo = cleo();
-    let deed = deed(&cleo, "inbox.dismiss", "x", seconds(21));
+    let audit_event = audit_event(&cleo, "inbox.dismiss", "x", seconds(21));
     desk.members
         .remove(
             TeamKey { organization, team: &desk.inbox.team },
             InboxKey { organization, inbox: &inboxes[0] },
             &ada().id,
-            &deed,
+            &audit_event,
         )
         .await
         .unwrap();
@@ -221,7 +224,10 @@ async fn another_name_is_refused_when_a_place_that_showed_the_old_one_went_meanw
     assert!(refused(stale.as_ref()).await, "an inbox went");
     let stale = home(&desk, &ada()).await;
     let of_other = stale.clone().unwrap();
-    desk.team_members.remove(TeamKey { organization, team: &other.id }, &of_other, &deed).await.unwrap();
+    desk.team_members
+        .remove(TeamKey { organization, team: &other.id }, &of_other, &audit_event)
+        .await
+        .unwrap();
     assert!(refused(stale.as_ref()).await, "a team went");
     assert!(put(&desk, &desk.inbox.team, &renamed, Role::Member).await, "read again, it is done");
     assert_eq!(is_in(&desk, &inboxes[0], &ada()).await, None, "and nothing came back");
