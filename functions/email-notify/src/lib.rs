@@ -3,25 +3,21 @@
 //! Idempotent by notification and address: a claim is written before the e-mail is sent, so of all deliveries of a queue
 //! message one sends to an address. SES's answer is one of four:
 //!
-//! | answer | what follows |
+//! | result | what follows |
 //! |---|---|
 //! | accepted | the claim is kept |
 //! | not sent, may succeed later (429, a quota, no connection) | the claim is removed and the queue retries |
 //! | not sent, cannot succeed | the claim is kept; event `mail_refused` |
-//! | lost (timeout, reset, 5xx) | the claim is kept and the e-mail never sent again; event `mail_unknown` |
+//! | unknown (timeout, reset, 5xx) | the claim is kept and the e-mail is not sent again; event `mail_unknown` |
 //!
-//! A claim without an answer is an attempt that died. SES may have the e-mail, so the claim is kept as well.
-
-use std::collections::HashSet;
+//! If the function dies between the claim and the result, SES may have the e-mail, so the claim is kept as well.
 
 use shared_aws::{
     clients::{Aws, Mail, Mailer, Sent},
     notification::Notifications,
     table::{StoreError, Table},
-    team::{Members, Teams},
 };
 use shared_domain::{
-    keys::TeamKey,
     notice::{Notification, NotificationKind},
     time::Timestamp,
 };
@@ -30,20 +26,20 @@ use shared_lambda::{
     queue::{self, Record, RecordError, SqsBatchResponse, SqsEvent},
 };
 
-pub mod letter;
+mod composer;
+pub mod email;
+mod recipients;
 mod templates;
-mod writer;
 
-use crate::writer::Writer;
+use crate::{composer::Composer, recipients::Recipients};
 
 /// What the function uses.
 #[derive(Debug)]
 pub struct App {
     mailer: Mailer,
-    notices: Notifications,
-    teams: Teams,
-    members: Members,
-    writer: Writer,
+    notifications: Notifications,
+    recipients: Recipients,
+    composer: Composer,
 }
 
 impl App {
@@ -61,10 +57,9 @@ impl App {
     pub fn new(table: Table, mailer: Mailer) -> Self {
         Self {
             mailer,
-            notices: Notifications::new(table.clone()),
-            teams: Teams::new(table.clone()),
-            members: Members::new(table.clone()),
-            writer: Writer::new(table),
+            notifications: Notifications::new(table.clone()),
+            recipients: Recipients::new(table.clone()),
+            composer: Composer::new(table),
         }
     }
 }
@@ -75,28 +70,31 @@ enum NotifyError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    NotWritten(#[from] letter::NotWritten),
-    #[error("{0} addresses are still to be notified")]
+    Render(#[from] email::RenderError),
+    #[error("the e-mail was not sent to {0} addresses")]
     Unsent(usize),
 }
 
 /// Sends the e-mails of one batch of notifications.
 pub async fn handle(app: &App, now: Timestamp, event: SqsEvent) -> SqsBatchResponse {
     let notify = async |record: Record<'_>| {
-        let notice = Notifications::of_text(record.body).map_err(RecordError::unreadable)?;
-        Ok(notify(app, now, &notice).await?)
+        let notification = Notifications::of_text(record.body).map_err(RecordError::unreadable)?;
+        Ok(notify(app, now, &notification).await?)
     };
     queue::each_record(event, notify).await
 }
 
-async fn notify(app: &App, now: Timestamp, notice: &Notification) -> Result<(), NotifyError> {
-    let addresses = addresses(app, notice).await?;
-    let tally =
-        if addresses.is_empty() { Tally::default() } else { send_all(app, now, notice, &addresses).await? };
+async fn notify(app: &App, now: Timestamp, notification: &Notification) -> Result<(), NotifyError> {
+    let addresses = app.recipients.addresses(notification).await?;
+    let tally = if addresses.is_empty() {
+        Tally::default()
+    } else {
+        send_all(app, now, notification, &addresses).await?
+    };
     tracing::info!(
         event = "notification_sent",
-        notification = notice.id,
-        kind = kind(&notice.subject),
+        notification = notification.id,
+        kind = kind(&notification.subject),
         addresses = addresses.len(),
         sent = tally.sent,
         earlier = tally.earlier,
@@ -106,37 +104,6 @@ async fn notify(app: &App, now: Timestamp, notice: &Notification) -> Result<(), 
         "notification processed"
     );
     if tally.unsent == 0 { Ok(()) } else { Err(NotifyError::Unsent(tally.unsent)) }
-}
-
-/// Returns the addresses to notify, each once. Upper and lower case are the same address, as they are for the claim.
-async fn addresses(app: &App, notice: &Notification) -> Result<Vec<String>, StoreError> {
-    let mut addresses = match &notice.subject {
-        NotificationKind::RegistrationApproved
-        | NotificationKind::RegistrationRejected(_)
-        | NotificationKind::RegistrationSuspended(_) => addresses_of_admins(app, notice).await?,
-        subject @ (NotificationKind::OptOutChanged { .. }
-        | NotificationKind::UnknownContact { .. }
-        | NotificationKind::ContactAdded { .. }) => {
-            let settings = app
-                .teams
-                .notification_settings(TeamKey { organization: &notice.organization, team: &notice.team })
-                .await?;
-            settings.recipients(subject).to_vec()
-        }
-    };
-    let mut seen = HashSet::new();
-    addresses.retain(|address| seen.insert(address.to_lowercase()));
-    Ok(addresses)
-}
-
-/// Returns the current addresses of the notification's admins. Former users are skipped.
-async fn addresses_of_admins(app: &App, notice: &Notification) -> Result<Vec<String>, StoreError> {
-    let mut addresses = Vec::with_capacity(notice.admins.len());
-    for admin in &notice.admins {
-        let user = app.members.user(&notice.organization, admin).await?;
-        addresses.extend(user.map(|user| user.email));
-    }
-    Ok(addresses)
 }
 
 /// Returns the name of a kind in logs, which is also its name in the queue.
@@ -151,7 +118,7 @@ fn kind(subject: &NotificationKind) -> &'static str {
     }
 }
 
-/// How many addresses had each outcome.
+/// Number of addresses by result.
 #[derive(Debug, Default)]
 struct Tally {
     sent: usize,
@@ -159,7 +126,7 @@ struct Tally {
     earlier: usize,
     refused: usize,
     unknown: usize,
-    /// To be retried.
+    /// Retried with the next delivery.
     unsent: usize,
 }
 
@@ -167,20 +134,20 @@ struct Tally {
 async fn send_all(
     app: &App,
     now: Timestamp,
-    notice: &Notification,
+    notification: &Notification,
     addresses: &[String],
 ) -> Result<Tally, NotifyError> {
-    let letter = app.writer.letter(notice).await?;
-    let (subject, text, html) = (letter.subject(), letter.text()?, letter.html()?);
+    let email = app.composer.compose(notification).await?;
+    let (subject, text, html) = (email.subject(), email.text()?, email.html()?);
     let mut tally = Tally::default();
     for address in addresses {
         let mail =
             Mail { to: address.clone(), subject: subject.clone(), text: text.clone(), html: html.clone() };
-        match app.notices.claim(&notice.organization, &notice.id, address, now).await {
-            Ok(true) => send(app, notice, &mail, &mut tally).await,
+        match app.notifications.claim(&notification.organization, &notification.id, address, now).await {
+            Ok(true) => send(app, notification, &mail, &mut tally).await,
             Ok(false) => tally.earlier += 1,
             Err(error) => {
-                tracing::warn!(event = "mail_not_claimed", notification = notice.id, %error, "address not claimed");
+                tracing::warn!(event = "mail_not_claimed", notification = notification.id, %error, "address not claimed");
                 tally.unsent += 1;
             }
         }
@@ -189,39 +156,45 @@ async fn send_all(
 }
 
 /// Sends to a claimed address.
-async fn send(app: &App, notice: &Notification, mail: &Mail, tally: &mut Tally) {
-    let notice_id = &notice.id;
+async fn send(app: &App, notification: &Notification, mail: &Mail, tally: &mut Tally) {
     match app.mailer.send(mail).await {
         Sent::Accepted { id } => {
-            tracing::debug!(event = "mail_accepted", notification = notice_id, mail = id, "e-mail accepted");
+            tracing::debug!(
+                event = "mail_accepted",
+                notification = notification.id,
+                mail = id,
+                "e-mail accepted"
+            );
             tally.sent += 1;
         }
         Sent::Refused { code } => {
-            tracing::error!(notification = notice_id, event = "mail_refused", code, "e-mail refused");
+            tracing::error!(notification = notification.id, event = "mail_refused", code, "e-mail refused");
             tally.refused += 1;
         }
         Sent::Unknown { code } => {
             tracing::warn!(
-                notification = notice_id,
+                notification = notification.id,
                 event = "mail_unknown",
                 code,
-                "the answer of the mail service is unknown"
+                "e-mail may not have been sent"
             );
             tally.unknown += 1;
         }
         Sent::NotSent { code } => {
-            tracing::warn!(event = "mail_not_sent", notification = notice_id, code, "e-mail not sent");
-            release_claim(app, notice, &mail.to, tally).await;
+            tracing::warn!(event = "mail_not_sent", notification = notification.id, code, "e-mail not sent");
+            release_claim(app, notification, &mail.to, tally).await;
         }
     }
 }
 
-/// If the claim cannot be removed, the next delivery takes the e-mail for sent.
-async fn release_claim(app: &App, notice: &Notification, address: &str, tally: &mut Tally) {
+/// Removes a claim so that the next delivery sends the e-mail. If that fails, the e-mail is not sent again.
+async fn release_claim(app: &App, notification: &Notification, address: &str, tally: &mut Tally) {
     tally.unsent += 1;
-    if let Err(error) = app.notices.unclaim(&notice.organization, &notice.id, address).await {
+    if let Err(error) =
+        app.notifications.release_claim(&notification.organization, &notification.id, address).await
+    {
         tracing::error!(
-            notification = notice.id,
+            notification = notification.id,
             event = "mail_unknown",
             %error,
             "e-mail not sent and its claim not removed"

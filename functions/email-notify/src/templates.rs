@@ -1,46 +1,43 @@
-//! The files in `templates/` and what each is filled with. Each kind of letter has two, over one layout for texts and one
-//! for HTML pages.
+//! The files in `templates/` and their values. Each kind of e-mail has a plain text and an HTML page, and all of them
+//! share two layouts.
 
-#![allow(
-    clippy::ref_binding_to_reference,
-    reason = "the derived code has them for fields that are references"
-)]
+#![allow(clippy::ref_binding_to_reference, reason = "the derived code borrows fields that are references")]
 
 use askama::Template;
 use shared_domain::registration::CarrierReason;
 
-use crate::letter::Letter;
+use crate::email::Email;
 
-/// The plain texts: nothing is escaped.
+/// The plain texts. Values are not escaped.
 #[derive(Template)]
 pub(crate) enum Text<'a> {
     #[template(path = "registration-approved.txt")]
-    RegistrationApproved { letter: &'a Letter },
+    RegistrationApproved { email: &'a Email },
     #[template(path = "registration-rejected.txt")]
-    RegistrationRejected { letter: &'a Letter, reasons: &'a [CarrierReason] },
+    RegistrationRejected { email: &'a Email, reasons: &'a [CarrierReason] },
     #[template(path = "registration-suspended.txt")]
-    RegistrationSuspended { letter: &'a Letter, reasons: &'a [CarrierReason] },
+    RegistrationSuspended { email: &'a Email, reasons: &'a [CarrierReason] },
     #[template(path = "opt-out-changed.txt")]
-    OptOutChanged { letter: &'a Letter, contact: &'a str, opted_out: bool },
+    OptOutChanged { email: &'a Email, contact: &'a str, opted_out: bool },
     #[template(path = "unknown-contact.txt")]
-    UnknownContact { letter: &'a Letter, number: &'a str, inbox: &'a str },
+    UnknownContact { email: &'a Email, number: &'a str, inbox: &'a str },
     #[template(path = "contact-added.txt")]
-    ContactAdded { letter: &'a Letter, contact: &'a str, by: &'a str },
+    ContactAdded { email: &'a Email, contact: &'a str, by: &'a str },
 }
 
-/// The HTML pages: whatever is filled in is escaped.
+/// The HTML pages. Values are escaped.
 #[derive(Template)]
 pub(crate) enum Html<'a> {
     #[template(path = "registration-approved.html")]
-    RegistrationApproved { letter: &'a Letter },
+    RegistrationApproved { email: &'a Email },
     #[template(path = "registration-rejected.html")]
-    RegistrationRejected { letter: &'a Letter, reasons: &'a [CarrierReason] },
+    RegistrationRejected { email: &'a Email, reasons: &'a [CarrierReason] },
     #[template(path = "registration-suspended.html")]
-    RegistrationSuspended { letter: &'a Letter, reasons: &'a [CarrierReason] },
+    RegistrationSuspended { email: &'a Email, reasons: &'a [CarrierReason] },
     #[template(path = "opt-out-changed.html")]
-    OptOutChanged { letter: &'a Letter, contact: &'a str, opted_out: bool },
+    OptOutChanged { email: &'a Email, contact: &'a str, opted_out: bool },
     #[template(path = "unknown-contact.html")]
-    UnknownContact { letter: &'a Letter, number: &'a str, inbox: &'a str },
+    UnknownContact { email: &'a Email, number: &'a str, inbox: &'a str },
     #[template(path = "contact-added.html")]
-    ContactAdded { letter: &'a Letter, contact: &'a str, by: &'a str },
+    ContactAdded { email: &'a Email, contact: &'a str, by: &'a str },
 }

@@ -1,8 +1,8 @@
-//! Notices on an engine in the test process, with a stand-in for SES, and the letters as they are read.
+//! Notifications with a DynamoDB engine in the test process and a fake SES, and the e-mails as they are sent.
 
-#![allow(clippy::unwrap_used, reason = "all of it is a test, its steps that several tests share as well")]
+#![allow(clippy::unwrap_used, reason = "all of it is a test, including steps that several tests share")]
 
-mod letters;
+mod emails;
+mod fake_ses;
 mod mailer;
-mod stage;
-mod telling;
+mod recipients;

@@ -79,7 +79,7 @@ pub(crate) async fn create(
                 && let Err(problem) = join_new_service(app, &access, sid, None).await
             {
                 let cause = problem.cause;
-                tracing::error!(inbox = %inbox.id, cause, "number may be missing in the messaging service");
+                tracing::error!(event = "number_not_in_service", inbox = %inbox.id, cause, "number may be missing in the messaging service");
             }
             return created(app, StatusCode::CREATED, &inbox, &team, true, false).await;
         }
@@ -300,7 +300,7 @@ async fn complete(
         let opening = opens.then_some(&opening);
         match app.new_inboxes.complete(inbox, sid, &first, opening, &event).await? {
             Completed::Done => {
-                tracing::info!(inbox = %inbox.id, opens, "inbox created");
+                tracing::info!(event = "inbox_created", inbox = %inbox.id, opens, "inbox created");
                 return created(app, StatusCode::CREATED, inbox, &team, true, opens).await;
             }
             Completed::RegistrationBegun => {

@@ -140,7 +140,7 @@ async fn suggestions(app: &App, wanted: &PhoneNumber) -> Vec<AvailableNumberView
             Ok(found) if found.is_empty() => {}
             Ok(found) => return found.into_iter().take(usize::from(MAX_SUGGESTIONS)).map(view).collect(),
             Err(error) => {
-                tracing::warn!(%error, "no numbers suggested");
+                tracing::warn!(event = "number_search_failed", %error, "number search failed");
                 break;
             }
         }

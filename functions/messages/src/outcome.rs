@@ -33,7 +33,7 @@ pub(crate) async fn answer(
 ) -> Outcome {
     match outcome {
         Accepted::Stored => {
-            tracing::info!(message_id = %message.id, segments = message.segments(), "message accepted");
+            tracing::info!(event = "message_accepted", message_id = %message.id, segments = message.segments(), "message accepted");
             Ok(accepted(app, now, attempt, message))
         }
         Accepted::Refused(conversation) => Err(refusal(conversation).unwrap_or_else(changed)),

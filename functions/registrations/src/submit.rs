@@ -98,7 +98,7 @@ pub(crate) async fn submit(
     if !done && attempt.recalled(&app.keys, now).await?.is_none() {
         return Err(changed());
     }
-    tracing::info!(team = %access.team(), "campaign submitted");
+    tracing::info!(event = "campaign_submitted", team = %access.team(), "campaign submitted");
     accepted(&app, access).await
 }
 

@@ -195,6 +195,6 @@ pub(crate) async fn remove(
     let inboxes: Vec<InboxId> = inboxes.into_iter().map(|inbox| inbox.id).collect();
     let by = access.caller.person();
     let released = app.locks.break_all_of(&access.organization, &user, &inboxes, &by).await?;
-    tracing::info!(team = %access.team(), released, "member removed");
+    tracing::info!(event = "member_removed", team = %access.team(), released, "member removed");
     Ok(NoContent)
 }

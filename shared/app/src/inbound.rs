@@ -1,8 +1,8 @@
 //! Taking in an inbound message: store it, request copies of its media, apply a keyword, open an opt-out review, reply if
 //! the inbox is closed.
 //!
-//! Idempotent by the carrier's message id: a repeated delivery finds the stored message, and each step that a broken
-//! delivery missed is done then. Every step counts from the time at which the message was first received.
+//! Idempotent by the carrier's message id: a repeated delivery finds the stored message, and any step that an
+//! interrupted delivery missed is completed. Every step uses the time at which the message was first received.
 
 use shared_aws::{
     messaging::{Inbound, InboundText, MediaFiles, PendingMedia, Receipt},

@@ -60,7 +60,8 @@ pub(crate) struct Keywords {
     replies: KeywordReplies,
 }
 
-/// Returns the keyword of a message. The carrier's reading comes first, because its customer may have set other words.
+/// Returns the keyword of a message. The keyword that the carrier recognized takes precedence, because the carrier's
+/// account can have other keywords.
 pub(crate) fn keyword_of(text: &str, opt_out_type: Option<&OptOutType>) -> Option<Keyword> {
     match opt_out_type {
         Some(OptOutType::Stop) => Some(Keyword::Stop),

@@ -1,4 +1,4 @@
-//! Reconciling messages whose send got no answer: the carrier is asked whether it has them.
+//! Reconciling messages whose send got no answer: asks the carrier whether it has them.
 //!
 //! A message that the carrier has becomes `sent`, or further. A message that the carrier does not have stays `unknown` for
 //! a grace period, because the carrier's lists lag behind, and is then `failed`: a user may send it again, the product
@@ -32,7 +32,7 @@ pub struct Reconciled {
     pub failed: usize,
 }
 
-/// The workflow of messages without an answer.
+/// The workflow for messages whose send got no answer.
 #[derive(Debug)]
 pub struct ReconcileWorkflow {
     carrier: Client,
@@ -149,7 +149,7 @@ impl ReconcileWorkflow {
         let report = Report { at: now, code: Some("not_accepted".into()), detail: Some(detail.into()) };
         let state = DeliveryState::Failed;
         self.deliveries.report(&entry.organization, &entry.message, state, &report, None).await?;
-        tracing::warn!(event = "message_missing", message_id = %entry.message, "the carrier does not have the message");
+        tracing::warn!(event = "message_missing", message_id = %entry.message, "message not found at the carrier");
         Ok(())
     }
 }

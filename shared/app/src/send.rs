@@ -2,13 +2,13 @@
 //!
 //! Idempotent by the claim on the message: of all deliveries of a queue message, one calls the carrier.
 //!
-//! | the carrier's answer | what follows |
+//! | the carrier's answer | result |
 //! |---|---|
 //! | accepted | `sent`, with the carrier's id |
-//! | none: the contact opted out since the message was accepted | `failed` |
+//! | not called: the contact opted out after the message was accepted | `failed` |
 //! | not sent, may succeed later (429, no connection) | the claim is given back and the queue retries; `failed` on the last delivery |
 //! | not sent, cannot succeed | `failed`, with the carrier's code |
-//! | lost (timeout, reset, 5xx) | `unknown`: `reconcile` asks the carrier, and the message is never sent again |
+//! | unknown (timeout, reset, 5xx) | `unknown`: `reconcile` asks the carrier, and the message is never sent again |
 //!
 //! A claim without an outcome is an attempt that died. The message becomes `unknown` as well, because the carrier may have
 //! accepted it.
@@ -54,7 +54,7 @@ pub enum SendError {
 pub struct Attempt {
     /// Identifies the attempt in the message's claim.
     pub id: u64,
-    /// Whether the queue delivers the message no more: a temporary refusal is final then.
+    /// Whether this is the last delivery by the queue. A temporary refusal is then final.
     pub is_last: bool,
 }
 
@@ -153,7 +153,7 @@ impl SendWorkflow {
                 Ok(())
             }
             SendOutcome::Refused(refusal) if refusal.retryable && !attempt.is_last => {
-                self.messages.unclaim(&job.organization, &job.message, attempt.id).await?;
+                self.messages.release_claim(&job.organization, &job.message, attempt.id).await?;
                 Err(SendError::NotAccepted)
             }
             SendOutcome::Refused(refusal) => self.fail(now, job, message, refusal).await,
@@ -170,7 +170,7 @@ impl SendWorkflow {
     ) -> Result<(), SendError> {
         let code = refusal.code;
         if refusal.account_fault {
-            tracing::error!(event = "carrier_account_fault", code, "the carrier refuses the account");
+            tracing::error!(event = "carrier_account_fault", code, "carrier refused the account");
         }
         tracing::warn!(event = "message_failed", message_id = %job.message, code, "message failed");
         if refusal.opted_out {
@@ -200,14 +200,14 @@ impl SendWorkflow {
             at: now,
         };
         let outcome = self.opt_out_changes.apply(&request, opt_out::after_carrier_refusal).await?;
-        tracing::info!(event = "opt_out_at_carrier", message_id = %job.message, ?outcome, "the carrier reports an opt-out");
+        tracing::info!(event = "opt_out_at_carrier", message_id = %job.message, ?outcome, "carrier reported an opt-out");
         Ok(())
     }
 
-    /// The item that makes `reconcile` ask the carrier is written before the state that people see. If the function dies in
-    /// between, the carrier is asked once too often.
+    /// Writes the item that makes `reconcile` ask the carrier before the state that users see. If the function dies in
+    /// between, the carrier is asked once more than needed.
     async fn mark_unknown(&self, now: Timestamp, job: &SendJob, why: &str) -> Result<(), SendError> {
-        tracing::warn!(event = "send_unknown", message_id = %job.message, why, "the carrier's answer is unknown");
+        tracing::warn!(event = "send_unknown", message_id = %job.message, why, "message may not have been sent");
         self.outbox.mark_unknown(&job.organization, &job.message, now).await?;
         let detail = "The carrier's answer was lost. We are asking whether it has the message.";
         let report = Report { at: now, code: None, detail: Some(detail.into()) };
@@ -228,7 +228,7 @@ impl SendWorkflow {
 }
 
 fn refused_without_media(error: &BucketError) -> Refusal {
-    tracing::error!(event = "media_url_failed", %error, "no URL for a media file");
+    tracing::error!(event = "media_url_failed", %error, "media URL not created");
     Refusal { retryable: true, ..refusal("The files of this message are not available. It was not sent.") }
 }
 

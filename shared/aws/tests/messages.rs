@@ -135,7 +135,7 @@ async fn a_report_of_a_message_that_is_not_there_makes_none() {
     for id in [id, unreadable] {
         assert_eq!(report(&desk, &id, DeliveryState::Sent, 1).await, Reported::NoMessage);
         assert_eq!(claim(&desk, &id, 1).await, Claim::NoMessage);
-        desk.messages.unclaim(desk.organization(), &id, 1).await.unwrap();
+        desk.messages.release_claim(desk.organization(), &id, 1).await.unwrap();
     }
     assert!(desk.rows().await.is_empty());
 }
@@ -176,9 +176,9 @@ async fn a_claim_given_back_is_another_attempt_s() {
     let desk = Desk::open().await;
     let id = queued(&desk).await.id;
     claim(&desk, &id, 1).await;
-    desk.messages.unclaim(desk.organization(), &id, 2).await.unwrap();
+    desk.messages.release_claim(desk.organization(), &id, 2).await.unwrap();
     assert!(matches!(claim(&desk, &id, 3).await, Claim::Interrupted(_)), "only the claimant gives it back");
-    desk.messages.unclaim(desk.organization(), &id, 1).await.unwrap();
+    desk.messages.release_claim(desk.organization(), &id, 1).await.unwrap();
     assert_eq!(look_at(&desk, &id).await.delivery.state(), DeliveryState::Queued);
     assert!(matches!(claim(&desk, &id, 3).await, Claim::Yours(_)));
 }

@@ -77,7 +77,7 @@ async fn a_claim_that_was_given_back_is_another_s() {
         async |at| desk.notices.claim(desk.organization(), "notice-1", ADDRESS, seconds(at)).await.unwrap();
     assert!(claim(0).await);
     assert!(!claim(1).await);
-    desk.notices.unclaim(desk.organization(), "notice-1", ADDRESS).await.unwrap();
+    desk.notices.release_claim(desk.organization(), "notice-1", ADDRESS).await.unwrap();
     assert!(desk.rows().await.is_empty());
     assert!(claim(2).await);
     assert!(!claim(3).await);

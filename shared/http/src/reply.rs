@@ -50,7 +50,12 @@ pub fn request_id(request: &Request) -> String {
 /// Finishes an answer: `x-request-id`, the problem document, one log line.
 pub fn finish(request_id: &str, outcome: Outcome) -> Response<Body> {
     let mut answer = outcome.unwrap_or_else(|problem| problem_response(request_id, &problem));
-    tracing::info!(request_id, status = answer.status().as_u16(), "answered");
+    tracing::info!(
+        event = "request_answered",
+        request_id,
+        status = answer.status().as_u16(),
+        "request answered"
+    );
     if let Ok(value) = request_id.parse() {
         answer.headers_mut().insert("x-request-id", value);
     }
@@ -59,8 +64,18 @@ pub fn finish(request_id: &str, outcome: Outcome) -> Response<Body> {
 
 fn problem_response(request_id: &str, problem: &Problem) -> Response<Body> {
     match &problem.cause {
-        Some(cause) => tracing::error!(request_id, code = problem.code, cause, "failed"),
-        None => tracing::info!(request_id, code = problem.code, "refused"),
+        Some(cause) => {
+            tracing::error!(
+                event = "request_failed",
+                request_id,
+                code = problem.code,
+                cause,
+                "request failed"
+            );
+        }
+        None => {
+            tracing::info!(event = "request_refused", request_id, code = problem.code, "request refused");
+        }
     }
     let body = problem.body(request_id).to_string();
     let mut answer = response(problem.status, "application/problem+json", body);

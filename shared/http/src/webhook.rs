@@ -56,11 +56,16 @@ pub fn twilio_events<'a>(
     let forbidden = || Problem::forbidden("signature", "The login or the signature is missing or wrong.");
     let Some(login) = login else {
         let why = "the carrier's secret has no eventStreams login";
-        tracing::error!(event = "webhook_refused", why, path, "every event is refused");
+        tracing::error!(event = "webhook_refused", why, path, "webhook refused");
         return Err(forbidden());
     };
     if !login.credentials.matches(header(request, "authorization")) {
-        tracing::warn!(event = "webhook_refused", reason = "the login is missing or wrong", path, "refused");
+        tracing::warn!(
+            event = "webhook_refused",
+            reason = "the login is missing or wrong",
+            path,
+            "webhook refused"
+        );
         return Err(forbidden());
     }
     let signed = signed(path, request);
@@ -87,7 +92,7 @@ fn refused(path: &str, reason: SignatureError, limit: &str) -> Problem {
     if reason == SignatureError::BodyTooLarge {
         return Problem::new(413, "too_large", format!("The body is larger than {limit}."));
     }
-    tracing::warn!(event = "webhook_refused", %reason, path, "refused");
+    tracing::warn!(event = "webhook_refused", %reason, path, "webhook refused");
     Problem::forbidden("signature", "The signature is missing or wrong.")
 }
 

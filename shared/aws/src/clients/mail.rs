@@ -1,5 +1,5 @@
-//! E-mails out, by SES (version 2, `SendEmail` with simple content). SES knows no idempotency, so every answer that is
-//! lost leaves open whether the e-mail went; the answers are told apart by that.
+//! Sends e-mails with SES (version 2, `SendEmail` with simple content). SES has no idempotency keys: if a response is lost,
+//! the e-mail may have been sent. [`Sent`] distinguishes this case from a certain failure.
 
 use std::{error::Error, fmt, io, time::Duration};
 
@@ -20,21 +20,17 @@ use aws_smithy_runtime_api::{
 
 use crate::clients::client::Aws;
 
-/// Longer than for other services: an e-mail whose answer was not waited for is never sent again.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection is there by then, or the network is not.
+/// Longer than for other services, because an e-mail whose response is late is not sent again.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An e-mail to one recipient. Its `Debug` hides all of it: addresses and texts stand in no log.
+/// An e-mail to one recipient. `Debug` prints none of it, so that no address or text is logged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// One address.
     pub to: String,
     /// One line.
     pub subject: String,
-    /// The plain text.
     pub text: String,
-    /// The same as an HTML page.
     pub html: String,
 }
 
@@ -44,32 +40,20 @@ impl fmt::Debug for Mail {
     }
 }
 
-/// What became of an e-mail. Codes are SES's names of its errors, or a few words of ours where it named none.
+/// The result of sending an e-mail. A code is the name of SES's error, or a short description if there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {
-    /// SES has it and will try to deliver it.
-    Accepted {
-        /// SES's id of it.
-        id: String,
-    },
-    /// SES will never take this e-mail: its content, its recipient or its sender is refused.
-    Refused {
-        /// Why.
-        code: String,
-    },
-    /// Surely not sent, for a reason that lies not in the e-mail and may pass or be mended.
-    NotSent {
-        /// Why.
-        code: String,
-    },
-    /// The answer is lost: it may have gone.
-    Unknown {
-        /// How.
-        code: String,
-    },
+    /// SES accepted the e-mail and will try to deliver it. `id` is SES's message id.
+    Accepted { id: String },
+    /// SES refuses the content, the recipient or the sender, so a retry would fail as well.
+    Refused { code: String },
+    /// Not sent, for a reason outside the e-mail. A later attempt can succeed.
+    NotSent { code: String },
+    /// The response was lost. The e-mail may have been sent.
+    Unknown { code: String },
 }
 
-/// Sends e-mails from one address.
+/// Sends e-mails from one address. Does not retry.
 #[derive(Debug, Clone)]
 pub struct Mailer {
     client: Client,
@@ -78,19 +62,19 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// From this address (or `Name <address>`), which SES has verified, and under this set of SES's rules.
+    /// Creates a mailer. `from` is a verified address or `Name <address>`.
     pub fn new(aws: &Aws, from: String, configuration_set: Option<String>) -> Self {
-        // No read time-out: so a time-out at the connection can only be one of getting it.
+        // No read timeout, so that a timeout of the connector always means that there was no connection.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ANSWER_TIMEOUT)
-            .operation_timeout(ANSWER_TIMEOUT)
+            .operation_attempt_timeout(RESPONSE_TIMEOUT)
+            .operation_timeout(RESPONSE_TIMEOUT)
             .build();
         let config = aws.mail().config().to_builder().timeout_config(timeouts).interceptor(FreshConnection);
         Self { client: Client::from_conf(config.build()), from, configuration_set }
     }
 
-    /// Sends one e-mail, in one attempt.
+    /// Sends an e-mail.
     pub async fn send(&self, mail: &Mail) -> Sent {
         let Ok(content) = content(mail) else { return Sent::NotSent { code: "not built".into() } };
         let answer = self
@@ -104,7 +88,7 @@ impl Mailer {
             .await;
         match answer {
             Ok(accepted) => Sent::Accepted { id: accepted.message_id.unwrap_or_default() },
-            Err(error) => judge(&error),
+            Err(error) => result_of(&error),
         }
     }
 }
@@ -116,9 +100,9 @@ fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
     Ok(EmailContent::builder().simple(message).build())
 }
 
-/// A host that was frozen between two events may hold a connection that the other side gave up meanwhile: an e-mail
-/// written into it is lost, and nobody would know. So each has a connection of its own. The header is set after
-/// signing, since whatever stands between may take it away.
+/// Sends each e-mail over a new connection. A function can be frozen between two events for longer than SES keeps a
+/// connection open, and the result of an e-mail written to a closed connection is unknown. The header is added after
+/// signing, because proxies may remove it.
 #[derive(Debug)]
 struct FreshConnection;
 
@@ -138,27 +122,27 @@ impl Intercept for FreshConnection {
     }
 }
 
-fn judge(error: &SdkError<SendEmailError, HttpResponse>) -> Sent {
+fn result_of(error: &SdkError<SendEmailError, HttpResponse>) -> Sent {
     match error {
         SdkError::ServiceError(service) => {
             let status = service.raw().status().as_u16();
             let code = service.err().code().map_or_else(|| format!("status {status}"), ToOwned::to_owned);
-            judge_answer(service.err(), status, code)
+            result_of_response(service.err(), status, code)
         }
         SdkError::ConstructionFailure(_) => Sent::NotSent { code: "not built".into() },
-        SdkError::DispatchFailure(failure) if never_connected(failure) => {
+        SdkError::DispatchFailure(failure) if failed_to_connect(failure) => {
             Sent::NotSent { code: "no connection".into() }
         }
         SdkError::DispatchFailure(_) => Sent::Unknown { code: "connection lost".into() },
         SdkError::TimeoutError(_) => Sent::Unknown { code: "timed out".into() },
-        _ => Sent::Unknown { code: "no readable answer".into() },
+        _ => Sent::Unknown { code: "unreadable response".into() },
     }
 }
 
-/// By SES's error: three are about this e-mail. All others below 500 (too many requests, a quota, a paused or suspended
-/// account, a configuration set that is not there, credentials) are about our account, and the e-mail is as good as before.
-/// 408 is the one of them that leaves open what was read.
-fn judge_answer(error: &SendEmailError, status: u16, code: String) -> Sent {
+/// Three of SES's errors are about the e-mail. All others below 500 (too many requests, a quota, a paused or suspended
+/// account, a missing configuration set, credentials) are about the account, so a later attempt can succeed. After a 408
+/// it is unknown how much of the request SES has read.
+fn result_of_response(error: &SendEmailError, status: u16, code: String) -> Sent {
     use SendEmailError::{BadRequestException, MailFromDomainNotVerifiedException, MessageRejected};
     match (error, status) {
         (BadRequestException(_) | MailFromDomainNotVerifiedException(_) | MessageRejected(_), _) => {
@@ -170,17 +154,17 @@ fn judge_answer(error: &SendEmailError, status: u16, code: String) -> Sent {
     }
 }
 
-/// Whether it broke off before there was a connection. Errors that can also come later are not counted.
-fn never_connected(failure: &DispatchFailure) -> bool {
+/// Whether the request failed before there was a connection. `false` for errors that can also occur later.
+fn failed_to_connect(failure: &DispatchFailure) -> bool {
     let unreachable = |error: &(dyn Error + 'static)| {
         error.is::<ResolveDnsError>()
-            || error.downcast_ref::<io::Error>().is_some_and(|error| is_of_connecting(error.kind()))
+            || error.downcast_ref::<io::Error>().is_some_and(|error| is_connection_error(error.kind()))
     };
     let first = failure.as_connector_error().map(|error| error as &(dyn Error + 'static));
     failure.is_timeout() || std::iter::successors(first, |&error| error.source()).any(unreachable)
 }
 
-fn is_of_connecting(kind: io::ErrorKind) -> bool {
+fn is_connection_error(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{
         AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable,
     };
@@ -205,7 +189,7 @@ mod tests {
 
     fn answered(status: u16, error: SendEmailError) -> Sent {
         let answer = HttpResponse::new(status.try_into().unwrap(), "".into());
-        judge(&Failure::service_error(error, answer))
+        result_of(&Failure::service_error(error, answer))
     }
 
     fn named(code: &str) -> SendEmailError {
@@ -213,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_the_e_mail_is_refused_for_good() {
+    fn an_error_in_the_e_mail_is_a_refusal() {
         let errors = [
             SendEmailError::MessageRejected(MessageRejected::builder().build()),
             SendEmailError::BadRequestException(BadRequestException::builder().build()),
@@ -227,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_the_account_leaves_the_e_mail_as_good_as_before() {
+    fn after_an_error_of_the_account_the_e_mail_can_be_retried() {
         let errors = [
             (429, SendEmailError::TooManyRequestsException(TooManyRequestsException::builder().build())),
             (400, SendEmailError::LimitExceededException(LimitExceededException::builder().build())),
@@ -244,36 +228,39 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_says_nothing_leaves_it_open() {
+    fn after_a_server_error_or_a_lost_response_the_result_is_unknown() {
         let code = |code: &str| Sent::Unknown { code: code.into() };
         assert_eq!(answered(500, named("InternalFailure")), code("InternalFailure"));
         assert_eq!(answered(503, named("ServiceUnavailable")), code("ServiceUnavailable"));
         assert_eq!(answered(408, named("RequestTimeoutException")), code("RequestTimeoutException"));
         let nameless = SendEmailError::generic(ErrorMetadata::builder().build());
         assert_eq!(answered(502, nameless), code("status 502"));
-        assert_eq!(judge(&Failure::timeout_error("late")), code("timed out"));
+        assert_eq!(result_of(&Failure::timeout_error("late")), code("timed out"));
         let answer = HttpResponse::new(200.try_into().unwrap(), "".into());
-        assert_eq!(judge(&Failure::response_error("not JSON", answer)), code("no readable answer"));
+        assert_eq!(result_of(&Failure::response_error("not JSON", answer)), code("unreadable response"));
     }
 
     #[test]
-    fn only_a_connection_that_never_was_is_surely_not_sent() {
+    fn an_e_mail_was_certainly_not_sent_only_if_there_was_no_connection() {
         let io = |kind| Failure::dispatch_failure(ConnectorError::io(Box::new(io::Error::from(kind))));
         let not_sent = Sent::NotSent { code: "no connection".into() };
         let unknown = Sent::Unknown { code: "connection lost".into() };
-        assert_eq!(judge(&io(io::ErrorKind::ConnectionRefused)), not_sent);
-        assert_eq!(judge(&io(io::ErrorKind::NetworkUnreachable)), not_sent);
-        assert_eq!(judge(&Failure::dispatch_failure(ConnectorError::timeout("late".into()))), not_sent);
+        assert_eq!(result_of(&io(io::ErrorKind::ConnectionRefused)), not_sent);
+        assert_eq!(result_of(&io(io::ErrorKind::NetworkUnreachable)), not_sent);
+        assert_eq!(result_of(&Failure::dispatch_failure(ConnectorError::timeout("late".into()))), not_sent);
         let nameless = ResolveDnsError::new("no such host");
-        assert_eq!(judge(&Failure::dispatch_failure(ConnectorError::io(Box::new(nameless)))), not_sent);
-        assert_eq!(judge(&io(io::ErrorKind::ConnectionReset)), unknown);
-        assert_eq!(judge(&io(io::ErrorKind::BrokenPipe)), unknown);
-        assert_eq!(judge(&Failure::dispatch_failure(ConnectorError::other("eof".into(), None))), unknown);
-        assert_eq!(judge(&Failure::construction_failure("bad")), Sent::NotSent { code: "not built".into() });
+        assert_eq!(result_of(&Failure::dispatch_failure(ConnectorError::io(Box::new(nameless)))), not_sent);
+        assert_eq!(result_of(&io(io::ErrorKind::ConnectionReset)), unknown);
+        assert_eq!(result_of(&io(io::ErrorKind::BrokenPipe)), unknown);
+        assert_eq!(result_of(&Failure::dispatch_failure(ConnectorError::other("eof".into(), None))), unknown);
+        assert_eq!(
+            result_of(&Failure::construction_failure("bad")),
+            Sent::NotSent { code: "not built".into() }
+        );
     }
 
     #[test]
-    fn an_e_mail_is_not_shown() {
+    fn debug_output_does_not_contain_the_e_mail() {
         let mail = Mail { to: "a@b.example".into(), subject: "s".into(), text: "t".into(), html: "h".into() };
         assert_eq!(format!("{mail:?}"), "Mail(…)");
     }

@@ -153,7 +153,7 @@ impl Messages {
     }
 
     /// Removes a claim after the carrier has certainly not taken the message, so that a later attempt may send it.
-    pub async fn unclaim(
+    pub async fn release_claim(
         &self,
         organization: &OrganizationId,
         id: &MessageId,

@@ -1,4 +1,5 @@
-//! Notifications on their way: in the outbox until they are in the mail queue, and which recipients were notified.
+//! Notifications wait in the outbox until they are in the mail queue. Each recipient is then claimed before the e-mail is
+//! sent.
 
 use std::time::Duration;
 
@@ -18,9 +19,9 @@ use crate::{
     },
 };
 
-/// How long a recipient's claim is remembered. A queue message lives for days.
+/// How long a claim is kept. Much longer than a queue message, which lives for days.
 const DEDUP_TTL: Duration = Duration::from_hours(90 * 24);
-/// The most notifications in one sweep.
+/// Maximum number of notifications in a sweep.
 const SWEEP_LIMIT: u16 = 50;
 
 /// Notifications that wait for the mail queue, and the claims of their recipients.
@@ -32,7 +33,7 @@ pub struct Notifications {
 /// The claim of one recipient of a notification.
 #[derive(Debug, Serialize, Deserialize)]
 struct RecipientRow {
-    /// The call that claimed it. If the SDK retries the call after a lost answer, the call finds its own claim.
+    /// Identifies the call. If the SDK retries it after a lost response, the call finds its own claim.
     by: u64,
     at: Timestamp,
     ttl: i64,
@@ -43,19 +44,19 @@ impl Notifications {
         Self { table }
     }
 
-    /// The notification in the new image of a stream record. Corrupt if the image is not a notification.
+    /// Parses the new image of a stream record. Errors with `Corrupt` if it is not a notification.
     pub fn of_image(image: serde_dynamo::Item) -> Result<Notification, StoreError> {
         Ok(serde_dynamo::from_item::<_, NotificationRow>(image)?.notification())
     }
 
-    /// Reads a notification from the body of a queue message. The error does not contain the content.
+    /// Parses the body of a queue message. The error does not contain the body.
     pub fn of_text(body: &str) -> Result<Notification, StoreError> {
         let row: NotificationRow = serde_json::from_str(body)
             .map_err(|error| StoreError::Corrupt(format!("JSON, {:?}", error.classify())))?;
         Ok(row.notification())
     }
 
-    /// The body of a queue message, as [`Notifications::of_text`] reads it.
+    /// Returns the body of a queue message, in the format of [`Notifications::of_text`].
     ///
     /// # Panics
     /// Never: ids, texts and numbers can always be written as JSON.
@@ -63,17 +64,17 @@ impl Notifications {
         serde_json::to_string(&NotificationRow::of(notification)).expect("a notification is always JSON")
     }
 
-    /// Leaves a notification for the relay: 1 write unit. Idempotent by the notification's id.
+    /// Adds a notification to the outbox. Costs 1 write unit. Idempotent by the notification's id.
     pub async fn enqueue(&self, notification: &Notification) -> Result<(), StoreError> {
         self.table.put(keys::notification(&notification.id), &NotificationRow::of(notification)).await
     }
 
-    /// Removes a notification that is in the queue.
+    /// Removes a notification from the outbox.
     pub async fn remove(&self, id: &str) -> Result<(), StoreError> {
         self.table.delete(keys::notification(id)).await
     }
 
-    /// Notifications that the relay missed.
+    /// Returns the notifications that have been in the outbox for too long.
     pub async fn overdue(&self, now: Timestamp) -> Result<Vec<Notification>, StoreError> {
         let range = KeyRange::all(keys::NOTIFICATIONS);
         let page = self.table.page(range, Order::Ascending, SWEEP_LIMIT, None).await?;
@@ -81,7 +82,7 @@ impl Notifications {
         Ok(notifications.filter(|notification| notification.at < now - SWEEP_AFTER).collect())
     }
 
-    /// Claims one recipient of a notification before the e-mail is sent. `false` if the recipient was claimed before.
+    /// Claims a recipient of a notification. `false` if the recipient is already claimed.
     pub async fn claim(
         &self,
         organization: &OrganizationId,
@@ -100,8 +101,8 @@ impl Notifications {
         Ok(put.await?.is_done())
     }
 
-    /// Removes a claim after the e-mail was certainly not sent.
-    pub async fn unclaim(
+    /// Removes a claim. Call it only if the e-mail was certainly not sent.
+    pub async fn release_claim(
         &self,
         organization: &OrganizationId,
         notification: &str,
