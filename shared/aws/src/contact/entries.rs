@@ -224,7 +224,7 @@ impl Contacts {
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page<ContactEntry>, StoreError> {
-        let prefix = format!("{}{}", keys::NAMES, folded(beginning));
+        let prefix = format!("{}{}", keys::CONTACT_NAMES, folded(beginning));
         let range = KeyRange::prefix(keys::team_partition(team), prefix);
         let pointers: Page<ContactPointer> = self.table.page(range, Order::Ascending, limit, after).await?;
         let mut ids: Vec<ContactId> = pointers.items.into_iter().map(|pointer| pointer.contact).collect();

@@ -97,7 +97,7 @@ impl HeldLocks {
         user: &UserId,
         limit: usize,
     ) -> Result<Option<HeldRow>, StoreError> {
-        let entry = keys::held(key.inbox, key.conversation);
+        let entry = keys::held_lock(key.inbox, key.conversation);
         let updated = self.table.update_if(keys::held_locks(key.organization, user), |update| {
             update
                 .update_expression("ADD held :added")
@@ -124,7 +124,7 @@ impl HeldLocks {
         if gone.is_empty() {
             return Ok(());
         }
-        let gone = gone.iter().map(|(inbox, conversation)| keys::held(inbox, conversation)).collect();
+        let gone = gone.iter().map(|(inbox, conversation)| keys::held_lock(inbox, conversation)).collect();
         let updated = self.table.update_if(keys::held_locks(organization, user), |update| {
             update
                 .update_expression("DELETE held :gone")

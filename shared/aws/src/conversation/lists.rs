@@ -139,7 +139,7 @@ impl Source {
     /// The index key at which the previous page ended, from its place in the folder.
     fn start_key(&self, listing: Listing<'_>, place: &str) -> Result<Item, StoreError> {
         let not_in_list = || StoreError::Refused("not a place in this list".into());
-        let (folder, _, conversation) = keys::place_parts(place).ok_or_else(not_in_list)?;
+        let (folder, _, conversation) = keys::parse_place(place).ok_or_else(not_in_list)?;
         if folder != listing.folder {
             return Err(not_in_list());
         }

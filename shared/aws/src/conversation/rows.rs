@@ -15,7 +15,7 @@ use crate::{
     contact::rows::ContactRow,
     table::{
         error::StoreError,
-        keys::{Key, place_parts},
+        keys::{Key, parse_place},
     },
 };
 
@@ -81,7 +81,7 @@ impl ConversationRow {
         let lock = self.lock();
         let inbox = InboxId::parse(self.pk.split('#').nth(1).unwrap_or_default())?;
         let corrupt = || StoreError::Corrupt("the place of a conversation in its lists".into());
-        let (folder, last_activity_at, _) = place_parts(&self.place).ok_or_else(corrupt)?;
+        let (folder, last_activity_at, _) = parse_place(&self.place).ok_or_else(corrupt)?;
         Ok(Conversation {
             id: self.sk,
             inbox,

@@ -183,7 +183,7 @@ impl Imports {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<ImportTurn, StoreError> {
-        let taken = self.table.update_if(keys::importing(team_key(import)), |update| {
+        let taken = self.table.update_if(keys::running_import(team_key(import)), |update| {
             update
                 .update_expression("SET #import = :import, #worker = :worker, #until = :until")
                 .condition_expression("attribute_not_exists(pk) OR #worker = :worker OR #until < :now")
@@ -203,7 +203,7 @@ impl Imports {
 
     /// Ends the turn. Does nothing if another worker has it.
     pub async fn end_turn(&self, import: &Import, worker: u64) -> Result<(), StoreError> {
-        let ended = self.table.delete_if(keys::importing(team_key(import)), |delete| {
+        let ended = self.table.delete_if(keys::running_import(team_key(import)), |delete| {
             delete
                 .condition_expression("#worker = :worker")
                 .expression_attribute_names("#worker", "worker")

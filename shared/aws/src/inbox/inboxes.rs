@@ -48,7 +48,7 @@ impl Inboxes {
 
     /// The inbox with this number, for a webhook: two reads of half a unit.
     pub async fn by_number(&self, number: &PhoneNumber) -> Result<Option<Inbox>, StoreError> {
-        self.follow(self.table.get(keys::own_number(number), false).await?).await
+        self.follow(self.table.get(keys::inbox_number(number), false).await?).await
     }
 
     /// The active or retired inbox with this API code.
@@ -118,7 +118,7 @@ impl Inboxes {
 
     /// Whether an inbox of any organization has this number.
     pub async fn is_ours(&self, number: &PhoneNumber) -> Result<bool, StoreError> {
-        let pointer: Option<InboxPointer> = self.table.get(keys::own_number(number), false).await?;
+        let pointer: Option<InboxPointer> = self.table.get(keys::inbox_number(number), false).await?;
         Ok(pointer.is_some())
     }
 
@@ -191,7 +191,7 @@ impl Inboxes {
                 .condition_expression("stage = :retired AND attribute_exists(numberSid)")
                 .expression_attribute_values(":retired", text("retired"))
         })?;
-        transaction.delete(keys::own_number(&inbox.number))?;
+        transaction.delete(keys::inbox_number(&inbox.number))?;
         event.write(&mut transaction, inbox.team_key())?;
         transaction.commit().await.map(drop)
     }
@@ -200,7 +200,7 @@ impl Inboxes {
     pub async fn put(&self, inbox: &Inbox) -> Result<(), StoreError> {
         let pointer = InboxPointer::of(inbox);
         self.table.put(keys::inbox(inbox.key()), &InboxRow::of(inbox)).await?;
-        self.table.put(keys::own_number(&inbox.number), &pointer).await?;
+        self.table.put(keys::inbox_number(&inbox.number), &pointer).await?;
         let team = TeamPointer::of(inbox.team_key());
         self.table.put(keys::team_inbox(inbox.team_key(), &inbox.id), &team).await?;
         self.table.put(keys::api_code(&inbox.organization, &inbox.api_code), &pointer).await

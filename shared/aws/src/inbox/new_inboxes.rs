@@ -103,7 +103,7 @@ impl NewInboxes {
         let pointer = InboxPointer::of(inbox);
         let mut transaction = Transaction::new(&self.table);
         let code = transaction.put_new(keys::api_code(organization, &inbox.api_code), &pointer)?;
-        let number = transaction.put_new(keys::own_number(&inbox.number), &pointer)?;
+        let number = transaction.put_new(keys::inbox_number(&inbox.number), &pointer)?;
         transaction.put_new(keys::inbox(inbox.key()), &InboxRow::of(inbox))?;
         let purchase = PurchaseRow {
             org: organization.clone(),
@@ -181,7 +181,7 @@ impl NewInboxes {
                 .condition_expression("stage = :creating")
                 .expression_attribute_values(":creating", text("creating"))
         })?;
-        transaction.delete(keys::own_number(&inbox.number))?;
+        transaction.delete(keys::inbox_number(&inbox.number))?;
         transaction.delete(keys::api_code(organization, &inbox.api_code))?;
         if bought == Bought::No {
             transaction.delete(keys::purchase(inbox.key()))?;

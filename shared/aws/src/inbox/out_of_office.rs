@@ -85,7 +85,7 @@ impl OutOfOffice {
         conversation: &ConversationId,
         now: Timestamp,
     ) -> Result<u32, StoreError> {
-        let range = KeyRange::prefix(keys::inbox_partition(inbox), keys::answers(conversation));
+        let range = KeyRange::prefix(keys::inbox_partition(inbox), keys::automatic_replies(conversation));
         let counted = self
             .table
             .query(&range)
@@ -113,7 +113,7 @@ impl OutOfOffice {
             ttl: (message.created_at + DEDUP_TTL).seconds(),
         };
         let mut transaction = Transaction::new(&self.table);
-        transaction.put_new(keys::answered(inbox, conversation, &period.id), &claim)?;
+        transaction.put_new(keys::automatic_reply(inbox, conversation, &period.id), &claim)?;
         let key = keys::message(organization, conversation, &message.id);
         transaction.put_new(key, &MessageRow::of(message))?;
         let key = keys::outbox(conversation, &message.id);

@@ -92,7 +92,7 @@ impl Notifications {
     ) -> Result<bool, StoreError> {
         let by = clock::entropy();
         let claim = RecipientRow { by, at: now, ttl: (now + DEDUP_TTL).seconds() };
-        let key = keys::notified(organization, notification, address);
+        let key = keys::recipient_claim(organization, notification, address);
         let put = self.table.put_if(key, &claim, |put| {
             put.condition_expression("attribute_not_exists(pk) OR #by = :by")
                 .expression_attribute_names("#by", "by")
@@ -108,6 +108,6 @@ impl Notifications {
         notification: &str,
         address: &str,
     ) -> Result<(), StoreError> {
-        self.table.delete(keys::notified(organization, notification, address)).await
+        self.table.delete(keys::recipient_claim(organization, notification, address)).await
     }
 }

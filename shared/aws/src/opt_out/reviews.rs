@@ -95,7 +95,7 @@ impl OptOutReviews {
             ReviewRow { sk: key.sk.clone(), number: number.clone(), text: text.to_owned(), decided: None };
         let mut transaction = Transaction::new(&self.table);
         transaction.put_new(key, &row)?;
-        transaction.require_absent(keys::done_review(inbox.inbox_key(), &id))?;
+        transaction.require_absent(keys::resolved_review(inbox.inbox_key(), &id))?;
         Ok(transaction.commit().await?.is_done())
     }
 
@@ -108,7 +108,7 @@ impl OptOutReviews {
         let Some(conversation) = id.message().conversation() else { return Ok(None) };
         let keys = vec![
             keys::open_review(inbox.inbox_key(), id),
-            keys::done_review(inbox.inbox_key(), id),
+            keys::resolved_review(inbox.inbox_key(), id),
             keys::conversation(inbox.inbox_key().conversation(&conversation)),
         ];
         let (conversations, reviews): (Vec<Item>, Vec<Item>) =
@@ -172,7 +172,7 @@ fn move_to_done(
 ) -> Result<(), StoreError> {
     let open = keys::open_review(inbox.inbox_key(), &review.id);
     transaction.delete_if(open, |delete| delete.condition_expression(EXISTS))?;
-    let done = keys::done_review(inbox.inbox_key(), &review.id);
+    let done = keys::resolved_review(inbox.inbox_key(), &review.id);
     let row = ReviewRow {
         sk: done.sk.clone(),
         number: review.number.clone(),

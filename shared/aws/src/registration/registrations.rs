@@ -79,7 +79,7 @@ impl Registrations {
 
     /// The newest steps of the timeline, newest first.
     pub async fn timeline(&self, team: TeamKey<'_>) -> Result<Vec<TimelineStep>, StoreError> {
-        let range = KeyRange::prefix(keys::team_partition(team), keys::STEPS);
+        let range = KeyRange::prefix(keys::team_partition(team), keys::REGISTRATION_STEPS);
         let query = self.table.query(&range).consistent_read(true).scan_index_forward(false);
         let found = query.limit(TIMELINE_LIMIT).send().await?;
         let rows: Vec<StepRow> = serde_dynamo::from_items(found.items.unwrap_or_default())?;
@@ -167,7 +167,7 @@ impl Registrations {
         })?;
         update_team(&mut transaction, team, RegistrationStatus::Pending)?;
         let step = submitted.step;
-        transaction.put(keys::step(team, step.at, &step.id), &StepRow::of(step))?;
+        transaction.put(keys::registration_step(team, step.at, &step.id), &StepRow::of(step))?;
         poll::update_list(&mut transaction, team, RegistrationStatus::Pending)?;
         event.write(&mut transaction, team)?;
         if let Some(key) = key {
@@ -195,7 +195,7 @@ impl Registrations {
         })?;
         update_team(&mut transaction, team, transition.to)?;
         let step = transition.step;
-        transaction.put(keys::step(team, step.at, &step.id), &StepRow::of(step))?;
+        transaction.put(keys::registration_step(team, step.at, &step.id), &StepRow::of(step))?;
         poll::update_list(&mut transaction, team, transition.to)?;
         if let Some(subject) = NotificationKind::of_registration(transition.to, transition.reasons) {
             let notification = Notification {
@@ -214,7 +214,7 @@ impl Registrations {
     /// Adds a step for an event that changes nothing. A step that is there already stays as it is. Later events are
     /// compared with the time of the last transition and not with this one.
     pub async fn record_event(&self, team: TeamKey<'_>, step: &TimelineStep) -> Result<(), StoreError> {
-        let key = keys::step(team, step.at, &step.id);
+        let key = keys::registration_step(team, step.at, &step.id);
         self.table.put_new(key, &StepRow::of(step)).await.map(drop)
     }
 
@@ -245,7 +245,7 @@ pub(crate) fn begin(
             .expression_attribute_values(":pending", text(RegistrationStatus::Pending.as_str()))
             .expression_attribute_values(":at", number(step.at.millis()))
     })?;
-    transaction.put(keys::step(team, step.at, &step.id), &StepRow::of(step))?;
+    transaction.put(keys::registration_step(team, step.at, &step.id), &StepRow::of(step))?;
     transaction.update(keys::team(team), |update| {
         update
             .update_expression("SET registration = :pending")

@@ -40,7 +40,7 @@ impl AuditEvent<'_> {
             action: self.action.to_owned(),
             target: self.target.to_owned(),
         };
-        transaction.put(keys::audit(team, self.at, &id), &row)
+        transaction.put(keys::audit_event(team, self.at, &id), &row)
     }
 }
 

@@ -77,7 +77,7 @@ impl Teams {
         let team_key = TeamKey { organization, team: &team.id };
         let mut transaction = Transaction::new(&self.table);
         transaction.put_new(keys::team(team_key), &TeamRow::of(team))?;
-        transaction.put(keys::listed_team(team_key), &TeamPointer::of(team_key))?;
+        transaction.put(keys::team_in_list(team_key), &TeamPointer::of(team_key))?;
         event.write(&mut transaction, team_key)?;
         if let Some(key) = key {
             key.write(&mut transaction, organization, team.id.as_str(), event.at)?;
@@ -136,7 +136,7 @@ impl Teams {
     /// Writes a team, for seeds and tests.
     pub async fn put(&self, organization: &OrganizationId, team: &Team) -> Result<(), StoreError> {
         let team_key = TeamKey { organization, team: &team.id };
-        self.table.put(keys::listed_team(team_key), &TeamPointer::of(team_key)).await?;
+        self.table.put(keys::team_in_list(team_key), &TeamPointer::of(team_key)).await?;
         self.table.put(keys::team(team_key), &TeamRow::of(team)).await
     }
 }
