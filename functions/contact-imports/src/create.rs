@@ -136,7 +136,7 @@ async fn accept_source(
     match source {
         Source::File(file) => app.bucket.put(&object_key(import), CSV, file.to_vec(), now).await?,
         Source::Upload(_) => {
-            let url = app.bucket.presigned_put_of_any_size(&object_key(import), CSV, UPLOAD_URL_TTL, now)?;
+            let url = app.bucket.presigned_put(&object_key(import), CSV, None, UPLOAD_URL_TTL, now)?;
             view.upload = Some(UploadView {
                 url,
                 method: "PUT",

@@ -51,7 +51,7 @@ pub(crate) async fn prepare(
     let id = MediaId::new(now, entropy);
     let key =
         uploaded_at(InboxKey { organization: &member.organization, inbox: &member.membership.inbox }, &id);
-    let url = app.bucket.presigned_put(&key, &content_type, body.size, UPLOAD_URL_TTL, now)?;
+    let url = app.bucket.presigned_put(&key, &content_type, Some(body.size), UPLOAD_URL_TTL, now)?;
     let headers = BTreeMap::from([("content-type", content_type)]);
     let upload = Upload { url, method: "PUT", headers };
     let expires_at = (now + UPLOAD_URL_TTL).to_string();

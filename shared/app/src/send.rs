@@ -16,7 +16,7 @@
 use std::time::Duration;
 
 use shared_aws::{
-    clients::{Bucket, BucketError, SendJob, Shown},
+    clients::{Bucket, BucketError, Disposition, SendJob},
     messaging::{Claim, Deliveries, Messages, Outbox, stored_at},
     opt_out::OptOuts,
     table::{StoreError, Table},
@@ -122,7 +122,7 @@ impl SendWorkflow {
             MediaState::Stored { .. } | MediaState::Pending { .. } | MediaState::Refused { .. } => {
                 let key =
                     stored_at(InboxKey { organization: &job.organization, inbox: &message.inbox }, &media.id);
-                self.bucket.presigned_get(&key, Shown::Inline, MEDIA_URL_TTL, now)
+                self.bucket.presigned_get(&key, Disposition::Inline, MEDIA_URL_TTL, now)
             }
         };
         Ok(SendMessage {

@@ -11,7 +11,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, Method, Response, StatusCode},
 };
-use shared_aws::clients::{Aws, Bucket, BucketError, Head, Shown};
+use shared_aws::clients::{Aws, Bucket, BucketError, Disposition, Head};
 use shared_domain::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -102,15 +102,22 @@ async fn a_head_gives_type_and_size_and_nothing_where_nothing_is() {
 #[tokio::test]
 async fn a_part_is_read_by_its_range_and_nothing_lies_behind_the_end() {
     let (server, bucket) = Server::start(|| answer(206, &[], "part")).await;
-    assert_eq!(bucket.read("uploads/x", 10, 4, NOW).await.unwrap(), b"part");
+    assert_eq!(bucket.read("uploads/x", "\"e\"", 10, 4, NOW).await.unwrap(), b"part");
     assert_eq!(server.only().headers["range"], "bytes=10-13");
-    assert_eq!(bucket.read("uploads/x", 10, 0, NOW).await.unwrap(), b"", "nothing is asked for");
+    assert_eq!(server.only().headers["if-match"], "\"e\"");
+    assert_eq!(bucket.read("uploads/x", "\"e\"", 10, 0, NOW).await.unwrap(), b"", "nothing is asked for");
     assert_eq!(server.only().method, Method::GET);
 
     let (_, bucket) = Server::start(|| answer(416, &[], "<Error/>")).await;
-    assert_eq!(bucket.read("uploads/x", 10, 4, NOW).await.unwrap(), b"");
+    assert_eq!(bucket.read("uploads/x", "\"e\"", 10, 4, NOW).await.unwrap(), b"");
+    let (_, bucket) = Server::start(|| answer(412, &[], "")).await;
+    assert_eq!(
+        bucket.read("uploads/x", "\"e\"", 10, 4, NOW).await,
+        Err(BucketError::Absent),
+        "the file changed"
+    );
     let (_, bucket) = Server::start(|| answer(200, &[], "all of it, though a part was wanted")).await;
-    assert!(matches!(bucket.read("uploads/x", 0, 4, NOW).await, Err(BucketError::Refused(_))));
+    assert!(matches!(bucket.read("uploads/x", "\"e\"", 0, 4, NOW).await, Err(BucketError::Refused(_))));
 }
 
 #[tokio::test]
@@ -145,10 +152,10 @@ async fn what_may_pass_is_told_from_what_never_will() {
 async fn presigned_addresses_are_the_bucket_s_own_and_say_when_they_end() {
     let (_, bucket) = Server::start(|| answer(StatusCode::OK.as_u16(), &[], "")).await;
     let lives = Duration::from_mins(5);
-    let get = bucket.presigned_get("media/x", Shown::Inline, lives, NOW).unwrap();
+    let get = bucket.presigned_get("media/x", Disposition::Inline, lives, NOW).unwrap();
     assert!(get.contains("/files/media/x?response-content-disposition=inline&"), "{get}");
     assert!(get.contains("X-Amz-Date=20260921T") && get.contains("X-Amz-Expires=300"), "{get}");
-    assert_eq!(get, bucket.presigned_get("media/x", Shown::Inline, lives, NOW).unwrap());
-    let later = bucket.presigned_get("media/x", Shown::Inline, lives, NOW + lives).unwrap();
+    assert_eq!(get, bucket.presigned_get("media/x", Disposition::Inline, lives, NOW).unwrap());
+    let later = bucket.presigned_get("media/x", Disposition::Inline, lives, NOW + lives).unwrap();
     assert_ne!(get, later);
 }

@@ -122,7 +122,7 @@ pub async fn load(bucket: &Bucket, import: Import, now: Timestamp) -> Result<Con
     let mut content = Vec::new();
     for from in (0..size).step_by(usize::try_from(PART_BYTES).unwrap_or(usize::MAX)) {
         let length = usize::try_from(PART_BYTES.min(size - from)).unwrap_or(usize::MAX);
-        match bucket.read_same(&key, &etag, from, length, now).await {
+        match bucket.read(&key, &etag, from, length, now).await {
             Ok(part) => content.extend(part),
             Err(BucketError::Absent) if import.file.is_some() => {
                 let reason = "the file was replaced or removed while it was read";

@@ -7,7 +7,7 @@ pub(crate) mod queue;
 pub(crate) mod secrets;
 
 pub use self::{
-    bucket::{Bucket, BucketError, Head, Shown},
+    bucket::{Bucket, BucketError, Disposition, Head},
     client::Aws,
     mail::{Mail, Mailer, Sent},
     queue::{

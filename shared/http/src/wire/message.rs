@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use shared_aws::{
-    clients::{Bucket, Shown},
+    clients::{Bucket, Disposition},
     messaging::stored_at,
 };
 use shared_domain::{
@@ -36,7 +36,8 @@ pub struct Links<'a> {
 impl Links<'_> {
     /// Pictures, sound and film for the page, everything else to be saved.
     fn to(&self, inbox: &InboxId, id: &MediaId, content_type: Option<&str>) -> Option<String> {
-        let shown = if content_type.is_some_and(is_shown) { Shown::Inline } else { Shown::Attachment };
+        let shown =
+            if content_type.is_some_and(is_shown) { Disposition::Inline } else { Disposition::Attachment };
         let key = stored_at(InboxKey { organization: self.organization, inbox }, id);
         self.bucket.presigned_get(&key, shown, MEDIA_URL_TTL, self.now).ok()
     }
