@@ -49,7 +49,7 @@ async fn conversation(stack: &Stack, member: &Client) -> (Thread, String, Value)
 }
 
 #[tokio::test]
-async fn nobody_comes_in_without_a_valid_token() {
+async fn every_request_needs_a_valid_token() {
     let stack = Stack::open();
     let ben = stack.user("ben");
     let (thread, message, seen) = conversation(&stack, &ben).await;
@@ -65,7 +65,7 @@ async fn nobody_comes_in_without_a_valid_token() {
 
 /// ◆ product 2: members read and send; others see nothing, with `404` and never `403`.
 #[tokio::test]
-async fn to_everybody_who_is_no_member_an_inbox_does_not_exist() {
+async fn an_inbox_does_not_exist_for_anyone_who_is_not_a_member() {
     let stack = Stack::open();
     let ben = stack.user("ben");
     let (thread, message, seen) = conversation(&stack, &ben).await;
@@ -88,7 +88,7 @@ async fn to_everybody_who_is_no_member_an_inbox_does_not_exist() {
 
 /// ◆ product 2: team admins (and the owner) read inboxes only as members.
 #[tokio::test]
-async fn an_admin_who_is_no_member_reads_nothing() {
+async fn an_admin_who_is_not_a_member_reads_nothing() {
     let stack = Stack::open();
     let (erin, inbox) = (stack.user("erin"), stack.inbox("inb_erin"));
     let phone = Phone::new();
@@ -105,7 +105,7 @@ async fn an_admin_who_is_no_member_reads_nothing() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_seen_is_decided_before_what_is_wrong() {
+async fn access_is_checked_before_the_request_is_validated() {
     let stack = Stack::open();
     let (zoe, ben) = (stack.user("zoe"), stack.user("ben"));
     let (thread, ..) = conversation(&stack, &ben).await;
@@ -123,7 +123,7 @@ async fn what_may_not_be_seen_is_decided_before_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn ids_of_others_do_not_work_in_paths_or_bodies() {
+async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     let stack = Stack::open();
     let (ben, zoe) = (stack.user("ben"), stack.user("zoe"));
     let reception = stack.inbox("inb_reception");
@@ -163,7 +163,7 @@ async fn ids_of_others_do_not_work_in_paths_or_bodies() {
 }
 
 #[tokio::test]
-async fn a_cursor_serves_only_whom_and_where_it_was_given() {
+async fn a_cursor_works_only_for_its_caller_and_route() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("One").await;
@@ -223,7 +223,7 @@ async fn a_machine_sends_by_api_code_and_reads_no_inbox() {
 }
 
 #[tokio::test]
-async fn a_machine_does_not_read_what_people_write() {
+async fn a_machine_does_not_read_conversations() {
     let stack = Stack::open();
     let (machine, farid) = (stack.machine(), stack.user("farid"));
     let phone = Phone::new();
@@ -236,7 +236,7 @@ async fn a_machine_does_not_read_what_people_write() {
 /// ◆ product 2: before the registration is complete an inbox is in nobody's navigation and sends nothing, and what comes
 /// in is stored all the same.
 #[tokio::test]
-async fn an_unregistered_inbox_is_hidden_and_sends_nothing_and_loses_nothing() {
+async fn an_unregistered_inbox_is_hidden_sends_nothing_and_loses_nothing() {
     let stack = Stack::open();
     let (nora, inbox) = (stack.user("nora"), stack.inbox("inb_nightdesk"));
     let me = nora.get("/v1/me").await.expect(200);
@@ -266,7 +266,7 @@ async fn an_unregistered_inbox_is_hidden_and_sends_nothing_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn me_shows_the_user_the_teams_and_the_accounts_to_write_from() {
+async fn me_shows_the_user_their_teams_and_the_inboxes_to_send_from() {
     let stack = Stack::open();
     let me = stack.user("olivia").get("/v1/me").await.expect(200);
     assert_eq!((&me["user"]["userId"], &me["user"]["owner"]), (&json!("olivia"), &json!(true)));

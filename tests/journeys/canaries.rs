@@ -4,7 +4,7 @@ use product_tests::{Phone, Stack};
 use serde_json::json;
 
 #[tokio::test]
-async fn the_log_holds_no_number_no_text_and_no_token() {
+async fn the_log_contains_no_numbers_texts_or_tokens() {
     let stack = Stack::open();
     let (carrier, amelia, ben) = (stack.carrier(), stack.user("amelia"), stack.user("ben"));
     let phone = Phone::new();

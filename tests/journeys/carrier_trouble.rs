@@ -17,7 +17,7 @@ fn states(message: &Value) -> Vec<&str> {
 
 /// The ways to lose the carrier's answer side by side, since some of them wait for the next run of the reconciler.
 #[tokio::test]
-async fn a_lost_answer_is_asked_for_and_the_text_is_never_sent_twice() {
+async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let compose = async |phone: &Phone, text: &str| {
@@ -82,7 +82,7 @@ async fn a_lost_answer_is_asked_for_and_the_text_is_never_sent_twice() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_too_much_for_the_carrier_now_is_sent_later_once_and_before_the_next() {
+async fn a_rate_limited_message_is_sent_later_once_and_before_the_next() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let phone = Phone::new();

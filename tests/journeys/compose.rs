@@ -7,7 +7,7 @@ const COMPOSE: &str = "/v1/messages";
 
 /// ◆ product 6 and 4: choose the account, text a number, and the conversation stands in Archived.
 #[tokio::test]
-async fn a_composed_text_goes_out_from_the_chosen_account_and_stands_in_archived() {
+async fn a_composed_message_is_sent_from_the_chosen_inbox_and_listed_in_archived() {
     let stack = Stack::open();
     let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.desk());
     let phone = Phone::new();
@@ -31,7 +31,7 @@ async fn a_composed_text_goes_out_from_the_chosen_account_and_stands_in_archived
 
 /// ◆ product 6: API codes name the account.
 #[tokio::test]
-async fn an_api_code_names_the_account_and_a_contact_id_the_recipient() {
+async fn an_api_code_names_the_inbox_and_a_contact_id_the_recipient() {
     let stack = Stack::open();
     let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.desk());
     let known = stack.thread_from(&Phone::of("+12025550152"), "Hello").await;
@@ -48,7 +48,7 @@ async fn an_api_code_names_the_account_and_a_contact_id_the_recipient() {
 }
 
 #[tokio::test]
-async fn there_is_no_default_account_and_no_default_recipient() {
+async fn there_is_no_default_inbox_and_no_default_recipient() {
     let stack = Stack::open();
     let (amelia, desk, phone) = (stack.user("amelia"), stack.desk(), Phone::new());
     let (from, to) = (json!({ "inboxId": desk.inbox_id }), json!({ "phoneNumber": phone.number() }));
@@ -72,7 +72,7 @@ async fn there_is_no_default_account_and_no_default_recipient() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_told_apart() {
+async fn each_kind_of_unreachable_recipient_has_its_own_error() {
     let stack = Stack::open();
     let (amelia, desk) = (stack.user("amelia"), stack.desk());
     let to = async |to: Value| {
@@ -97,7 +97,7 @@ async fn what_cannot_be_reached_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_a_colleague_holds_refuses_a_composed_text() {
+async fn composing_into_a_locked_conversation_is_refused() {
     let stack = Stack::open();
     let (carrier, amelia, ben, desk) =
         (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.desk());
@@ -119,7 +119,7 @@ async fn a_conversation_that_a_colleague_holds_refuses_a_composed_text() {
 }
 
 #[tokio::test]
-async fn a_text_has_a_length_counted_in_characters_and_billed_in_segments() {
+async fn a_text_is_limited_in_characters_and_billed_in_segments() {
     let stack = Stack::open();
     let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.desk());
     let phone = Phone::new();
@@ -153,7 +153,7 @@ async fn a_text_has_a_length_counted_in_characters_and_billed_in_segments() {
 
 /// ◆ product 6: a personal answer to somebody who wrote to a shared inbox leaves the shared thread as it is.
 #[tokio::test]
-async fn a_personal_text_to_somebody_who_wrote_to_the_desk_leaves_the_desk_alone() {
+async fn a_personal_message_to_a_contact_of_the_shared_inbox_leaves_that_inbox_unchanged() {
     let stack = Stack::open();
     let (carrier, amelia, ben, own) =
         (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.inbox("inb_amelia"));

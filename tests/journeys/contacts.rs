@@ -12,7 +12,7 @@ fn ids(page: &Value) -> Vec<String> {
 
 /// Product 8: contacts are entered by hand, and found by id, number and the beginning of a name.
 #[tokio::test]
-async fn a_contact_is_entered_found_changed_and_removed() {
+async fn a_contact_is_created_found_changed_and_removed() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Contacts", "amelia").await;
     office.employs("ben").await;
@@ -92,7 +92,7 @@ async fn a_conversation_is_found_by_its_contact() {
 }
 
 #[tokio::test]
-async fn the_list_is_paged_and_a_cursor_serves_its_caller_alone() {
+async fn the_list_is_paged_and_a_cursor_works_only_for_its_caller() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let path = "/v1/teams/team_frontdesk/contacts?limit=20";
@@ -112,7 +112,7 @@ async fn the_list_is_paged_and_a_cursor_serves_its_caller_alone() {
 
 /// Product 8: an unknown number that texts in becomes a provisional contact; entering it gives its conversation a name.
 #[tokio::test]
-async fn somebody_who_texted_in_is_given_a_name() {
+async fn a_provisional_contact_is_named() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Named", "amelia").await);
     let (inbox, phone) = (office.creates("Named").await, Phone::new());

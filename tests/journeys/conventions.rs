@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn the_same_key_and_body_is_one_text_and_one_answer() {
+async fn the_same_key_and_body_is_one_message_and_one_answer() {
     let stack = Stack::open();
     let (carrier, amelia, phone) = (stack.carrier(), stack.user("amelia"), Phone::new());
     let text = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
@@ -29,7 +29,7 @@ async fn the_same_key_and_body_is_one_text_and_one_answer() {
 }
 
 #[tokio::test]
-async fn the_same_key_at_one_instant_is_one_text() {
+async fn concurrent_requests_with_one_key_create_one_message() {
     let stack = Stack::open();
     let (carrier, amelia, phone) = (stack.carrier(), stack.user("amelia"), Phone::new());
     let text = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
@@ -44,7 +44,7 @@ async fn the_same_key_at_one_instant_is_one_text() {
 }
 
 #[tokio::test]
-async fn a_reply_that_is_repeated_with_its_key_is_answered_even_when_the_lock_is_gone() {
+async fn a_reply_repeated_with_its_key_is_answered_even_after_the_lock_is_released() {
     let stack = Stack::open();
     let (carrier, amelia, ben) = (stack.carrier(), stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -74,7 +74,7 @@ async fn a_reply_that_is_repeated_with_its_key_is_answered_even_when_the_lock_is
 }
 
 #[tokio::test]
-async fn a_reply_that_has_not_seen_the_newest_text_is_refused_with_it() {
+async fn a_reply_that_has_not_seen_the_newest_message_is_refused_with_it() {
     let stack = Stack::open();
     let (carrier, amelia) = (stack.carrier(), stack.user("amelia"));
     let thread = stack.new_thread("Three o'clock is fine").await;
@@ -98,7 +98,7 @@ async fn a_reply_that_has_not_seen_the_newest_text_is_refused_with_it() {
 }
 
 #[tokio::test]
-async fn limits_folders_and_bodies_out_of_bounds_are_refused_with_what_is_wrong() {
+async fn invalid_limits_folders_and_bodies_are_refused_with_their_errors() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let thread = stack.new_thread("Hello").await;
@@ -138,7 +138,7 @@ async fn limits_folders_and_bodies_out_of_bounds_are_refused_with_what_is_wrong(
 }
 
 #[tokio::test]
-async fn whatever_stands_in_a_path_or_query_is_answered() {
+async fn any_path_or_query_is_answered() {
     let stack = Stack::open();
     let (amelia, nobody) = (stack.user("amelia"), stack.bearer(None));
     let long = "a".repeat(3000);
@@ -197,7 +197,7 @@ async fn whatever_stands_in_a_path_or_query_is_answered() {
 }
 
 #[tokio::test]
-async fn a_browser_of_a_listed_origin_may_call_and_another_may_not() {
+async fn a_browser_from_a_listed_origin_may_call_and_another_may_not() {
     let stack = Stack::open();
     let (nobody, amelia) = (stack.bearer(None), stack.user("amelia"));
     let preflight = async |origin: &str| {
@@ -224,7 +224,7 @@ async fn a_browser_of_a_listed_origin_may_call_and_another_may_not() {
 }
 
 #[tokio::test]
-async fn the_sign_of_life_and_the_document_are_open_and_list_what_there_is() {
+async fn the_health_check_and_the_api_description_need_no_token() {
     let stack = Stack::open();
     let nobody = stack.bearer(None);
     assert_eq!(nobody.get("/healthz").await.expect(200)["status"], "ok");

@@ -49,7 +49,7 @@ impl Copy {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_ends_among_the_dead_letters_holds_up_nobody_and_can_be_taken_up() {
+async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_other_and_can_be_redriven() {
     let stack = Stack::open();
     let (carrier, ben, operator) = (stack.carrier(), stack.user("ben"), stack.operator());
     let table = Client::from_conf(operator.aws.dynamodb_config().build());

@@ -30,7 +30,7 @@ async fn silent_text(stack: &Stack, member: &Client, thread: &Thread) -> (String
 }
 
 #[tokio::test]
-async fn reports_that_come_late_or_twice_never_take_a_state_back() {
+async fn late_and_repeated_reports_never_move_a_state_back() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -51,7 +51,7 @@ async fn reports_that_come_late_or_twice_never_take_a_state_back() {
 }
 
 #[tokio::test]
-async fn a_failure_shows_in_the_list_with_its_code_in_words_and_a_late_receipt_cures_it() {
+async fn a_failure_is_shown_in_the_list_until_a_late_receipt_clears_it() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -77,7 +77,7 @@ async fn a_failure_shows_in_the_list_with_its_code_in_words_and_a_late_receipt_c
 }
 
 #[tokio::test]
-async fn a_report_without_our_parameters_is_resolved_by_the_carriers_id() {
+async fn a_report_without_callback_parameters_is_resolved_by_the_carriers_id() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -107,7 +107,7 @@ async fn a_report_without_our_parameters_is_resolved_by_the_carriers_id() {
 }
 
 #[tokio::test]
-async fn a_status_that_is_news_to_us_is_accepted_and_ignored() {
+async fn an_unknown_status_is_accepted_and_ignored() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -140,7 +140,7 @@ async fn a_report_with_a_forged_proof_or_signature_is_refused_and_changes_nothin
 }
 
 #[tokio::test]
-async fn a_text_that_the_carrier_refuses_failed_with_its_code() {
+async fn a_message_that_the_carrier_refuses_fails_with_its_code() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -161,7 +161,7 @@ async fn a_text_that_the_carrier_refuses_failed_with_its_code() {
 }
 
 #[tokio::test]
-async fn replies_to_one_conversation_arrive_in_their_order() {
+async fn replies_to_one_conversation_arrive_in_order() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;

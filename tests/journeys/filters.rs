@@ -94,7 +94,7 @@ async fn lists_are_filtered_by_assignment_and_read_state_in_both_folders() {
 }
 
 #[tokio::test]
-async fn a_filter_or_cursor_that_makes_no_sense_is_refused() {
+async fn an_invalid_filter_or_cursor_is_refused() {
     let stack = Stack::open();
     let (amelia, desk) = (stack.user("amelia"), stack.desk());
     let list = format!("/v1/inboxes/{}/conversations", desk.inbox_id);

@@ -5,7 +5,7 @@ use serde_json::json;
 
 /// ◆ product 4: archive and bring back by hand; a new text brings a conversation back by itself.
 #[tokio::test]
-async fn a_conversation_is_archived_and_brought_back() {
+async fn a_conversation_is_archived_and_returned_to_the_inbox() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -28,7 +28,7 @@ async fn a_conversation_is_archived_and_brought_back() {
 
 /// ◆ product 4: read and unread belong to the inbox, not to the viewer.
 #[tokio::test]
-async fn a_conversation_is_read_for_everybody_or_for_nobody() {
+async fn the_read_state_is_shared_by_all_members() {
     let stack = Stack::open();
     let (dev, inbox) = (stack.user("dev"), stack.inbox("inb_dev"));
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
@@ -58,7 +58,7 @@ async fn a_conversation_is_read_for_everybody_or_for_nobody() {
 }
 
 #[tokio::test]
-async fn a_change_of_the_wrong_shape_changes_nothing() {
+async fn a_malformed_change_changes_nothing() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let thread = stack.new_thread("Hello").await;
@@ -71,7 +71,7 @@ async fn a_change_of_the_wrong_shape_changes_nothing() {
 
 /// ◆ product 4: history shows each outbound text with the name of the user who sent it.
 #[tokio::test]
-async fn history_comes_in_pages_newest_first_with_the_names_of_the_senders() {
+async fn history_is_paged_newest_first_with_the_names_of_the_senders() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("1").await;
@@ -101,7 +101,7 @@ async fn history_comes_in_pages_newest_first_with_the_names_of_the_senders() {
 }
 
 #[tokio::test]
-async fn a_list_comes_in_pages_in_the_order_of_activity() {
+async fn a_list_is_paged_in_order_of_activity() {
     let stack = Stack::open();
     let (farid, inbox) = (stack.user("farid"), stack.inbox("inb_farid"));
     let phones: Vec<_> = (0..5).map(|_| Phone::new()).collect();

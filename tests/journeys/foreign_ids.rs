@@ -327,7 +327,7 @@ impl Theirs {
 
 /// A key is its owner's: somebody else's request with it, or their own at another place, is one of its own.
 #[tokio::test]
-async fn an_idempotency_key_serves_its_owner_in_one_place() {
+async fn an_idempotency_key_works_only_for_its_caller_and_route() {
     let stack = Stack::open();
     let scene = Scene::set(&stack).await;
     let (admin, key) = (&scene.office.admin, format!("key-{}", Phone::new().number()));
@@ -349,7 +349,7 @@ async fn an_idempotency_key_serves_its_owner_in_one_place() {
 
 /// Cursors of every list serve no colleague, and no other list.
 #[tokio::test]
-async fn a_cursor_of_any_list_serves_its_owner_in_it_alone() {
+async fn a_cursor_works_only_for_its_caller_and_list() {
     let stack = Stack::open();
     let (scene, carrier) = (Scene::set(&stack).await, stack.carrier());
     let (admin, member) = (&scene.office.admin, stack.user("dev"));

@@ -99,7 +99,7 @@ async fn staff_id_sets_the_assigned_user_of_contact_and_conversation() {
 /// ◆ Product 8: a file as spreadsheets write it, in any order of columns, with fields of the customer's own; bad rows never
 /// stop good ones.
 #[tokio::test]
-async fn a_spreadsheets_file_is_read_and_bad_rows_are_told() {
+async fn a_spreadsheet_export_is_imported_and_bad_rows_are_reported() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Spreadsheet", "amelia").await;
     let (one, two, three) = (Phone::new(), Phone::new(), Phone::new());
@@ -136,7 +136,7 @@ async fn a_spreadsheets_file_is_read_and_bad_rows_are_told() {
 
 /// Product 8: a dry run says what would change, and changes nothing; the same key asks once.
 #[tokio::test]
-async fn a_dry_run_changes_nothing_and_a_key_asks_once() {
+async fn a_dry_run_changes_nothing_and_a_key_creates_one_import() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Dry run", "amelia").await;
     let phone = Phone::new();
@@ -160,7 +160,7 @@ async fn a_dry_run_changes_nothing_and_a_key_asks_once() {
 
 /// Product 7, 8 and 10: `OptedOut` opts out with the import as its source, sends are refused, and nobody gets an e-mail.
 #[tokio::test]
-async fn an_opt_out_by_file_stands_in_the_ledger_and_sends_no_mail() {
+async fn an_imported_opt_out_is_in_the_ledger_and_sends_no_notification() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Opt-out by file", "amelia").await);
     let inbox = office.creates("Opt-out by file").await;
@@ -207,7 +207,7 @@ async fn an_opt_out_by_file_stands_in_the_ledger_and_sends_no_mail() {
 
 /// Product 8: what is no list of contacts is refused at once, saying what was expected.
 #[tokio::test]
-async fn what_is_no_list_of_contacts_is_refused_at_once() {
+async fn a_file_that_is_not_a_contact_list_is_refused_at_once() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Refused", "amelia").await;
     office.employs("ben").await;
@@ -246,7 +246,7 @@ async fn what_is_no_list_of_contacts_is_refused_at_once() {
 /// Puts a file where an import asked for it.
 /// Product 8: a file in Windows-1252, as spreadsheets in the west write it, in a request of its own.
 #[tokio::test]
-async fn a_western_file_is_sent_as_bytes_and_keeps_its_letters() {
+async fn a_windows_1252_file_keeps_its_letters() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Western", "amelia").await;
     let mut file = HEADER.as_bytes().to_vec();

@@ -53,7 +53,7 @@ fn acknowledged(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn a_text_that_the_carrier_delivers_five_times_is_one_text() {
+async fn a_message_that_the_carrier_delivers_five_times_is_stored_once() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let thread = stack.new_thread("Before").await;
@@ -72,7 +72,7 @@ async fn a_text_that_the_carrier_delivers_five_times_is_one_text() {
 }
 
 #[tokio::test]
-async fn a_text_that_the_carrier_delivers_five_times_at_one_instant_is_one_text() {
+async fn a_message_that_the_carrier_delivers_five_times_at_once_is_stored_once() {
     let stack = Stack::open();
     let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("inb_erin"));
     let phone = Phone::new();
@@ -85,7 +85,7 @@ async fn a_text_that_the_carrier_delivers_five_times_at_one_instant_is_one_text(
 }
 
 #[tokio::test]
-async fn texts_of_one_instant_from_one_number_meet_in_one_conversation() {
+async fn concurrent_messages_from_one_number_join_one_conversation() {
     let stack = Stack::open();
     let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.desk());
     let phone = Phone::new();
@@ -133,7 +133,7 @@ async fn an_unknown_number_becomes_a_provisional_contact_and_a_known_one_keeps_i
 }
 
 #[tokio::test]
-async fn media_and_every_letter_of_a_text_are_kept() {
+async fn media_and_every_character_of_a_text_are_stored() {
     let stack = Stack::open();
     let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.desk());
     let thread = stack
@@ -186,7 +186,7 @@ async fn nothing_is_stored_without_the_carriers_signature() {
 }
 
 #[tokio::test]
-async fn a_signed_form_that_lacks_something_is_refused_and_one_with_more_is_fine() {
+async fn a_signed_form_without_a_field_is_refused_and_one_with_extra_fields_is_accepted() {
     let stack = Stack::open();
     let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.desk());
     let thread = stack.new_thread("Before").await;
@@ -210,7 +210,7 @@ async fn a_signed_form_that_lacks_something_is_refused_and_one_with_more_is_fine
 }
 
 #[tokio::test]
-async fn a_text_for_a_number_that_is_not_ours_is_told_so() {
+async fn a_message_to_an_unknown_inbox_number_is_refused() {
     let stack = Stack::open();
     let (carrier, phone) = (stack.carrier(), Phone::new());
     let form = Form::new(&carrier, &phone, Phone::new().number(), &sid(&phone));
@@ -219,7 +219,7 @@ async fn a_text_for_a_number_that_is_not_ours_is_told_so() {
 
 /// ◆ product 4: one number, one thread per inbox.
 #[tokio::test]
-async fn one_phone_has_a_thread_of_its_own_in_each_inbox() {
+async fn one_phone_has_a_conversation_in_each_inbox() {
     let stack = Stack::open();
     let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("inb_erin"));
     let shared = stack.new_thread("To the desk").await;

@@ -50,7 +50,7 @@ async fn a_lock_is_acquired_renewed_and_released() {
 }
 
 #[tokio::test]
-async fn a_renewal_with_another_token_or_by_somebody_else_is_refused_and_changes_nothing() {
+async fn a_renewal_with_another_token_or_by_another_user_is_refused_and_changes_nothing() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -72,7 +72,7 @@ async fn a_renewal_with_another_token_or_by_somebody_else_is_refused_and_changes
 }
 
 #[tokio::test]
-async fn a_second_tab_of_the_same_user_gets_a_new_token_and_the_old_one_dies() {
+async fn a_second_tab_of_the_same_user_gets_a_new_token_and_the_old_one_is_void() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let thread = stack.new_thread("Hello").await;
@@ -93,7 +93,7 @@ async fn a_second_tab_of_the_same_user_gets_a_new_token_and_the_old_one_dies() {
 }
 
 #[tokio::test]
-async fn a_lock_that_nobody_renews_ends_by_itself_and_a_colleague_takes_over() {
+async fn a_lock_that_is_not_renewed_expires_and_a_colleague_takes_over() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -124,7 +124,7 @@ async fn a_lock_that_nobody_renews_ends_by_itself_and_a_colleague_takes_over() {
 
 /// ◆ product 5: an idle holder is asked *are you still working?*, and without an answer the lock is released.
 #[tokio::test]
-async fn an_idle_holder_is_asked_and_then_loses_the_lock_though_it_was_renewed() {
+async fn an_idle_holder_is_prompted_and_then_loses_the_lock_despite_renewals() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -166,7 +166,7 @@ async fn an_idle_holder_is_asked_and_then_loses_the_lock_though_it_was_renewed()
 
 /// ◆ product 5: a holder who answers the question goes on.
 #[tokio::test]
-async fn a_holder_who_says_that_somebody_is_there_keeps_the_lock() {
+async fn a_holder_who_reports_activity_keeps_the_lock() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let thread = stack.new_thread("Hello").await;
@@ -184,7 +184,7 @@ async fn a_holder_who_says_that_somebody_is_there_keeps_the_lock() {
 }
 
 #[tokio::test]
-async fn an_admin_breaks_a_lock_and_the_holder_is_told_who_did() {
+async fn an_admin_breaks_a_lock_and_the_holder_learns_who_did() {
     let stack = Stack::open();
     let (adam, amelia, ben) = (stack.user("adam"), stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -211,7 +211,7 @@ async fn an_admin_breaks_a_lock_and_the_holder_is_told_who_did() {
 }
 
 #[tokio::test]
-async fn of_many_who_open_a_conversation_at_one_instant_exactly_one_gets_it() {
+async fn of_many_who_open_a_conversation_at_once_exactly_one_gets_the_lock() {
     let stack = Stack::open();
     let users = ["olivia", "adam", "amelia", "ben", "carla", "dev", "erin", "farid"].map(|id| stack.user(id));
     let thread = stack.new_thread("Hello").await;
@@ -258,7 +258,7 @@ async fn tokens_grow_through_release_reload_and_break() {
 }
 
 #[tokio::test]
-async fn a_reply_needs_the_lock_even_when_nobody_holds_it() {
+async fn a_reply_needs_the_lock_even_when_it_is_free() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let thread = stack.new_thread("Hello").await;
@@ -273,7 +273,7 @@ async fn a_reply_needs_the_lock_even_when_nobody_holds_it() {
 }
 
 #[tokio::test]
-async fn can_send_gives_every_reason_for_the_caller() {
+async fn can_send_returns_every_reason_for_the_caller() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -290,7 +290,7 @@ async fn can_send_gives_every_reason_for_the_caller() {
 }
 
 #[tokio::test]
-async fn a_text_that_comes_in_leaves_the_lock_alone() {
+async fn an_inbound_message_does_not_change_the_lock() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let thread = stack.new_thread("Hello").await;
@@ -320,7 +320,7 @@ async fn a_personal_inbox_has_no_lock_and_is_answered_without_one() {
 
 /// Product 5: at most so many locks for one user, so that nobody locks a whole queue.
 #[tokio::test]
-async fn one_user_holds_a_few_locks_at_a_time_and_gets_another_by_leaving_one() {
+async fn one_user_holds_a_limited_number_of_locks_and_gets_another_by_releasing_one() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Locks", "farid").await);
     let inbox = office.creates("Locks").await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// ◆ product 4 and 5: Inbox and Archived, who is responding, one hand on a conversation, the sender's name.
 #[tokio::test]
-async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
+async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
     let stack = Stack::open();
     let (carrier, desk) = (stack.carrier(), stack.desk());
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
@@ -63,7 +63,7 @@ async fn a_text_is_answered_by_one_hand_and_everybody_sees_whose() {
 
 /// ◆ product 4: an inbound text puts its conversation in Inbox, unread, on top, for every member.
 #[tokio::test]
-async fn a_text_that_comes_in_is_unread_on_top_of_the_inbox_for_every_member() {
+async fn an_inbound_message_is_unread_at_the_top_of_the_inbox_for_every_member() {
     let stack = Stack::open();
     // A personal inbox: nobody else's texts come in between.
     let inbox = stack.inbox("inb_carla");

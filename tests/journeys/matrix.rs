@@ -126,7 +126,7 @@ impl Asker {
 /// Product 2 and api: what one may not see does not exist, on every route, whoever asks; and that is decided before the
 /// shape of the body.
 #[tokio::test]
-async fn every_route_refuses_whoever_has_no_business_there() {
+async fn every_route_refuses_callers_without_access() {
     let stack = Stack::open();
     let document = stack.bearer(None).get("/openapi.json").await.expect(200);
     let mut offered = Vec::new();

@@ -35,7 +35,7 @@ async fn fetched(member: &Client, url: &str) -> (u16, String, String, Vec<u8>) {
 
 /// ◆ product 6: inbound media is copied to our bucket, no hot-linking of carrier URLs, size and type checked.
 #[tokio::test]
-async fn pictures_of_customers_are_copied_and_shown_by_addresses_that_end() {
+async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let thread = pictured(&stack, &["picture", "card"]).await;
@@ -74,7 +74,7 @@ async fn pictures_of_customers_are_copied_and_shown_by_addresses_that_end() {
 
 /// ◆ product 6: size and type checked; what is refused is refused with its reason, and the text stays.
 #[tokio::test]
-async fn what_is_too_large_of_a_wrong_type_or_elsewhere_is_refused_with_its_reason() {
+async fn media_that_are_too_large_or_of_another_type_or_host_are_refused_with_a_reason() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
     let thread = pictured(&stack, &["page", "large", "elsewhere", "gone", "picture"]).await;
@@ -88,7 +88,7 @@ async fn what_is_too_large_of_a_wrong_type_or_elsewhere_is_refused_with_its_reas
 
 /// ◆ product 2: others see nothing.
 #[tokio::test]
-async fn files_are_for_members_of_the_inbox_alone() {
+async fn only_members_of_the_inbox_get_its_media() {
     let stack = Stack::open();
     let thread = pictured(&stack, &["picture"]).await;
     settled(&thread, &stack.user("amelia")).await;
@@ -106,7 +106,7 @@ async fn files_are_for_members_of_the_inbox_alone() {
 
 /// ◆ product 6: the same text twice is one, and so are its files.
 #[tokio::test]
-async fn a_text_that_comes_again_brings_its_files_once() {
+async fn a_redelivered_message_copies_its_media_once() {
     let stack = Stack::open();
     let (amelia, carrier, phone, desk) = (stack.user("amelia"), stack.carrier(), Phone::new(), stack.desk());
     let fields = [("From", phone.number()), ("To", desk.phone_number.as_str()), ("Media", "picture")];
@@ -128,7 +128,7 @@ const DOT: &[u8] = b"\x89PNG\r\n\x1a\nnot much of a picture";
 
 /// ◆ product 6: MMS out. Uploaded by a presigned request, named in a reply, fetched by the carrier.
 #[tokio::test]
-async fn a_picture_is_uploaded_sent_and_fetched_by_the_carrier() {
+async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let thread = stack.new_thread("Send me the map").await;
@@ -171,7 +171,7 @@ async fn a_picture_is_uploaded_sent_and_fetched_by_the_carrier() {
 
 /// ◆ product 6: an address that the carrier fetches itself; integrations send those, too.
 #[tokio::test]
-async fn an_address_is_handed_on_to_the_carrier_as_it_is() {
+async fn a_media_url_is_passed_to_the_carrier_unchanged() {
     let stack = Stack::open();
     let (carrier, amelia, desk, phone) = (stack.carrier(), stack.user("amelia"), stack.desk(), Phone::new());
     let picture = "https://pictures.example/map.png?size=2";

@@ -9,7 +9,7 @@ fn mailing(enabled: bool, recipients: &[&str]) -> Value {
 
 /// Product 10: an unknown contact texted in; per team, with its own switch and addresses, and sent once.
 #[tokio::test]
-async fn a_text_of_an_unknown_number_is_told_once_to_each_address() {
+async fn a_message_from_an_unknown_number_notifies_each_address_once() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Curious", "amelia").await);
     let (one, two) = (office.creates("First line").await, office.creates("Second line").await);

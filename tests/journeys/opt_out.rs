@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// Product 7: STOP alone in the text opts out at once and is confirmed once; START opens it again; sends are refused
 /// meanwhile, and the ledger says who did what.
 #[tokio::test]
-async fn stop_acts_at_once_and_start_opens_again() {
+async fn stop_opts_out_at_once_and_start_opts_in() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Opt-out", "amelia").await);
     let (inbox, other) = (office.creates("One").await, office.creates("Two").await);
@@ -120,7 +120,7 @@ async fn a_user_opts_a_contact_out_and_in() {
 
 /// Product 7: STOP to a personal inbox blocks all personal inboxes of the organization, and no shared one.
 #[tokio::test]
-async fn stop_to_a_personal_inbox_holds_for_all_personal_inboxes() {
+async fn stop_to_a_personal_inbox_applies_to_all_personal_inboxes() {
     let stack = Stack::open();
     let (carrier, phone) = (stack.carrier(), Phone::new());
     carrier.text_in(&phone, &stack.inbox("inb_ben").phone_number, "STOP").await;
@@ -135,7 +135,7 @@ async fn stop_to_a_personal_inbox_holds_for_all_personal_inboxes() {
 
 /// Product 7: the carrier's refusal is recorded as an opt-out from the carrier.
 #[tokio::test]
-async fn the_carriers_refusal_is_an_opt_out() {
+async fn a_refusal_by_the_carrier_is_recorded_as_an_opt_out() {
     let stack = Stack::open();
     let (carrier, amelia) = (stack.carrier(), stack.user("amelia"));
     let thread = stack.new_thread("Hello").await;
@@ -156,7 +156,7 @@ async fn the_carriers_refusal_is_an_opt_out() {
 
 /// Product 7: "please stop texting me" is put up for review, not acted upon; a member of the inbox judges it, once.
 #[tokio::test]
-async fn a_wish_in_other_words_is_put_up_and_judged() {
+async fn an_opt_out_request_without_a_keyword_is_reviewed() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Judges", "amelia").await);
     let (inbox, phone, other) = (office.creates("Judged").await, Phone::new(), Phone::new());

@@ -66,7 +66,7 @@ async fn a_closed_inbox_answers_once_in_a_closed_period() {
 /// ◆ product 9: office hours per weekday, holidays and a time zone decide in `auto`; opt-out words, ourselves and machines
 /// are not answered.
 #[tokio::test]
-async fn hours_and_holidays_decide_and_machines_are_not_answered() {
+async fn hours_and_holidays_are_applied_and_machines_are_not_answered() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Hours", "amelia").await);
     let inbox = office.creates("Hours").await;
@@ -94,7 +94,7 @@ async fn hours_and_holidays_decide_and_machines_are_not_answered() {
 }
 
 #[tokio::test]
-async fn settings_that_make_no_sense_are_named() {
+async fn invalid_settings_are_refused_by_field() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Zones", "amelia").await;
     let inbox = office.creates("Zones").await;

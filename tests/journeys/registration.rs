@@ -16,7 +16,7 @@ fn address(user: &Client) -> String {
 /// ◆ product 2: while the registration is not complete the inbox is in nobody's navigation or Compose and sends nothing;
 /// what comes in is stored.
 #[tokio::test]
-async fn before_the_registration_an_inbox_is_hidden_and_loses_nothing() {
+async fn an_inbox_is_hidden_until_the_registration_and_loses_no_messages() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Hidden", "amelia").await);
     let inbox = office.creates("Hidden").await;
@@ -39,7 +39,7 @@ async fn before_the_registration_an_inbox_is_hidden_and_loses_nothing() {
 /// ◆ product 2 and 3: when it completes, the inbox appears, all admins of the team get one e-mail each however often the
 /// event comes, and members can be added.
 #[tokio::test]
-async fn the_completion_is_told_once_to_every_admin() {
+async fn every_admin_is_notified_once_of_the_approval() {
     let stack = Stack::open();
     let (carrier, owner) = (stack.carrier(), stack.user("olivia"));
     let office = Office::open(&stack, "Completion", "amelia").await;
@@ -84,7 +84,7 @@ async fn the_completion_is_told_once_to_every_admin() {
 
 /// ◆ product 2 and 3: rejected with the carrier's reasons, corrected and submitted again.
 #[tokio::test]
-async fn a_rejection_tells_its_reasons_and_is_corrected() {
+async fn a_rejection_shows_its_reasons_and_can_be_corrected() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Rejected", "amelia").await);
     office.creates("Rejected").await;
@@ -182,7 +182,7 @@ async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
 
 /// Product 3: callbacks are verified. Credentials of the address and signature are both asked for.
 #[tokio::test]
-async fn events_that_prove_nothing_are_refused() {
+async fn events_without_a_valid_signature_are_refused() {
     let stack = Stack::open();
     let carrier = stack.carrier();
     let (address, token) = carrier.events_address();
@@ -205,7 +205,7 @@ async fn events_that_prove_nothing_are_refused() {
 
 /// ◆ product 3: a scheduled poll asks about registrations that stay pending, so a lost callback delays and never blocks.
 #[tokio::test]
-async fn a_lost_event_delays_and_never_blocks() {
+async fn a_lost_event_delays_an_approval_but_does_not_prevent_it() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Poll", "amelia").await);
     office.creates("Poll").await;
@@ -227,7 +227,7 @@ async fn a_lost_event_delays_and_never_blocks() {
 }
 
 #[tokio::test]
-async fn the_carrier_s_names_are_for_those_who_manage_the_team() {
+async fn only_admins_see_the_carriers_ids() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Names", "amelia").await;
     office.employs("ben").await;

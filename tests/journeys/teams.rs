@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// ◆ product 1 and api: `GET /v1/me` has what navigation and Compose need, and nothing more; several teams per user.
 #[tokio::test]
-async fn me_has_what_navigation_and_compose_need_and_nothing_more() {
+async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Second team", "dev").await;
     let inbox = office.creates("Second team").await;
@@ -38,7 +38,7 @@ async fn me_has_what_navigation_and_compose_need_and_nothing_more() {
 
 /// Product 1: the owner makes teams and their admins, admins their members.
 #[tokio::test]
-async fn the_owner_makes_admins_and_admins_make_members() {
+async fn the_owner_adds_admins_and_admins_add_members() {
     let stack = Stack::open();
     stack.user("adam").post("/v1/teams", json!({ "name": "Mine" })).await.problem(403, "owner_required");
     let office = Office::open(&stack, "Roles", "amelia").await;
@@ -68,7 +68,7 @@ async fn the_owner_makes_admins_and_admins_make_members() {
 
 /// ◆ issue and product 5: removing somebody ends their access and releases their locks at once.
 #[tokio::test]
-async fn who_is_removed_has_no_access_and_holds_no_lock() {
+async fn a_removed_member_has_no_access_and_holds_no_lock() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Removal", "amelia").await);
     let (inbox, phone) = (office.creates("Removal").await, Phone::new());
@@ -125,7 +125,7 @@ async fn admins_manage_every_inbox_of_their_team_and_read_only_as_members() {
 
 /// Admin actions stand in an audit trail.
 #[tokio::test]
-async fn what_admins_did_stands_in_the_trail() {
+async fn the_audit_log_lists_what_admins_did() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Trail", "amelia").await;
     let inbox = office.creates("Trail").await;
@@ -151,7 +151,7 @@ async fn what_admins_did_stands_in_the_trail() {
 
 /// Product 10: per team, each with its switch and list of addresses.
 #[tokio::test]
-async fn a_team_chooses_its_e_mails() {
+async fn a_team_chooses_its_notifications() {
     let stack = Stack::open();
     let office = Office::open(&stack, "E-mails", "amelia").await;
     office.employs("ben").await;
@@ -177,7 +177,7 @@ async fn a_team_chooses_its_e_mails() {
 
 /// Creating a team is idempotent by its key.
 #[tokio::test]
-async fn a_team_is_made_once_for_a_key() {
+async fn one_idempotency_key_creates_one_team() {
     let stack = Stack::open();
     let owner = stack.user("olivia");
     let key = format!("team-{}", Phone::new().number());

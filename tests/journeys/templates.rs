@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// ◆ product 8: templates (canned responses) per team, from the list to the phone.
 #[tokio::test]
-async fn a_canned_response_is_written_by_an_admin_and_sent_by_a_member() {
+async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     let stack = Stack::open();
     let (carrier, owner, amelia, desk) =
         (stack.carrier(), stack.user("olivia"), stack.user("amelia"), stack.desk());
@@ -73,7 +73,7 @@ async fn a_canned_response_is_written_by_an_admin_and_sent_by_a_member() {
 
 /// ◆ product 1: what is a team's is nobody else's, not even its existence.
 #[tokio::test]
-async fn another_organization_sees_no_canned_response() {
+async fn another_organization_sees_no_templates() {
     let stack = Stack::open();
     let (owner, desk) = (stack.user("olivia"), stack.desk());
     let templates = format!("/v1/teams/{}/templates", desk.team_id);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// ◆ product 2: creation is the admins' alone.
 #[tokio::test]
-async fn creating_an_inbox_is_for_admins_alone() {
+async fn only_admins_create_inboxes() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Admins alone", "amelia").await;
     office.employs("ben").await;
@@ -27,7 +27,7 @@ async fn creating_an_inbox_is_for_admins_alone() {
 /// ◆ product 2: name, API code, team, color; a number by area code and exchange; voice forwarding; confirm. The API code
 /// is generated and editable, and the team is preset where there is only one.
 #[tokio::test]
-async fn the_wizard_goes_step_by_step() {
+async fn an_inbox_is_created_step_by_step() {
     let stack = Stack::open();
     let adam = stack.user("adam"); // an admin of one team alone
     let wizard = adam.get("/v1/inbox-wizard?name=Front%20desk%20two").await.expect(200);
@@ -162,7 +162,7 @@ async fn the_first_shared_inbox_starts_the_registration_and_says_so() {
 
 /// ◆ product 2: members can be chosen only when the team is registered.
 #[tokio::test]
-async fn members_come_only_when_the_team_is_registered() {
+async fn members_can_be_added_once_the_team_is_registered() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Members", "amelia").await;
     office.employs("ben").await;
@@ -193,7 +193,7 @@ async fn members_come_only_when_the_team_is_registered() {
 
 /// Bad input: a number that is gone between search and purchase.
 #[tokio::test]
-async fn a_number_that_is_gone_is_refused_with_others_like_it() {
+async fn an_unavailable_number_is_refused_with_alternatives() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Gone", "amelia").await;
     let mut wish = office.wish("Gone").await;
@@ -210,7 +210,7 @@ async fn a_number_that_is_gone_is_refused_with_others_like_it() {
 
 /// Product 2: retry with the same idempotency key finishes what broke off after the purchase, and buys nothing twice.
 #[tokio::test]
-async fn a_creation_that_broke_off_is_finished_by_a_retry_with_the_same_key() {
+async fn an_interrupted_creation_is_completed_by_a_retry_with_the_same_key() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Broken off", "amelia").await);
     let wish = office.wish("Broken off").await;
@@ -235,7 +235,7 @@ async fn a_creation_that_broke_off_is_finished_by_a_retry_with_the_same_key() {
 
 /// Bad input: carrier down, and nothing half made.
 #[tokio::test]
-async fn a_carrier_that_is_down_leaves_nothing_half_made() {
+async fn a_carrier_outage_leaves_no_partial_inbox() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Down", "amelia").await);
     let mut wish = office.wish("Down").await;
@@ -252,7 +252,7 @@ async fn a_carrier_that_is_down_leaves_nothing_half_made() {
 
 /// ◆ product 2: color and name are shown to members alone; admins edit them all the same.
 #[tokio::test]
-async fn name_and_colour_are_shown_to_members_alone() {
+async fn name_and_color_are_shown_only_to_members() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Colors", "amelia").await;
     let made = office.creates("Blue").await;
@@ -297,7 +297,7 @@ async fn a_retired_inbox_sends_nothing_and_stays_readable() {
 
 /// ◆ product 2: a call to the inbox's number rings the forwarding number; with none set, an announcement.
 #[tokio::test]
-async fn a_call_rings_the_forwarding_number_or_hears_an_announcement() {
+async fn a_call_is_forwarded_or_answered_with_an_announcement() {
     let stack = Stack::open();
     let (carrier, office) = (stack.carrier(), Office::open(&stack, "Calls", "amelia").await);
     let inbox = office.creates("Calls").await;

@@ -23,7 +23,7 @@ async fn team_with_contacts() -> TestTeam {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wherever_a_host_dies_the_counts_are_exact_and_the_contacts_the_same() {
+async fn a_crash_at_any_request_leaves_exact_counts_and_the_same_contacts() {
     let file = format!("{HEADER}{ROWS}");
     let undisturbed = team_with_contacts().await;
     let import = undisturbed.create_import("imp_1").await;
@@ -59,7 +59,7 @@ async fn wherever_a_host_dies_the_counts_are_exact_and_the_contacts_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slices_of_any_number_come_to_the_same() {
+async fn any_number_of_slices_gives_the_same_result() {
     let file = format!("{HEADER}{ROWS}");
     let team = team_with_contacts().await;
     let import = team.create_import("imp_1").await;

@@ -40,7 +40,7 @@ async fn contacts_are_created_then_found_unchanged_then_updated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_rows_never_stop_good_ones_and_are_told_by_row_and_column() {
+async fn bad_rows_do_not_stop_good_ones_and_are_reported_by_row_and_column() {
     let team = TestTeam::start().await;
     let rows = "S-1,A,B,2025550141,,,\n,A,B,2025550142,,,\nS-3,A,B,nope,maybe,,\n\nS-4,A,B,2025550144,,nobody,\nS-5,A\n\
                 S-6,A,B,2025550146,,,\n,,,,,,\n";
@@ -54,7 +54,7 @@ async fn bad_rows_never_stop_good_ones_and_are_told_by_row_and_column() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_contact_id_that_comes_twice_is_created_and_then_updated() {
+async fn a_repeated_contact_id_is_created_and_then_updated() {
     let team = TestTeam::start().await;
     // Within a chunk of three, and across two.
     let rows = "S-1,A,B,2025550141,,,\nS-1,A,C,2025550141,,,\nS-2,X,Y,2025550142,,,\nS-1,A,D,2025550149,,,\n\
@@ -177,7 +177,7 @@ async fn of_two_contacts_with_one_number_the_one_written_last_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn opted_out_goes_through_the_ledger_with_its_source_and_tells_nobody() {
+async fn an_imported_opt_out_is_recorded_with_its_source_and_notifies_no_one() {
     let team = TestTeam::start().await;
     team.import("imp_1", "S-1,A,B,2025550141,yes,,\nS-2,A,B,2025550142,,,\n").await;
     team.import("imp_2", "S-1,A,B,2025550141,no,,\nS-2,A,B,2025550142,yes,,\n").await;
@@ -207,7 +207,7 @@ async fn a_file_that_cannot_be_read_fails_with_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_faults_are_kept_and_the_rest_counted() {
+async fn a_thousand_errors_are_stored_and_the_rest_are_counted() {
     let team = TestTeam::start().await;
     let rows = "S-1,A,B,nope,maybe,,\n".repeat(600);
     let import = team.import("imp_1", &rows).await;

@@ -11,7 +11,7 @@ use shared_domain::keys::TeamKey;
 use crate::team::{Clock, HEADER, START, TestTeam, sums};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_worker_goes_away_and_another_import_waits() {
+async fn a_second_worker_stops_and_another_import_waits() {
     let team = TestTeam::start().await;
     let (one, other) = (team.create_import("imp_1").await, team.create_import("imp_2").await);
     let imports = Imports::new(team.table());
@@ -31,7 +31,7 @@ async fn a_second_worker_goes_away_and_another_import_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_after_the_end_changes_nothing_and_one_beside_it_counts_nothing() {
+async fn a_delivery_after_the_end_changes_nothing_and_a_concurrent_one_counts_nothing() {
     let team = TestTeam::start().await;
     let file = format!(
         "{HEADER}S-1,A,B,2025550141,,,\nS-2,A,B,2025550142,,,\nS-3,A,B,2025550143,,,\nS-4,,,bad,,,\n"
@@ -57,7 +57,7 @@ async fn a_delivery_after_the_end_changes_nothing_and_one_beside_it_counts_nothi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_was_overtaken_writes_no_progress() {
+async fn a_worker_that_lost_its_turn_writes_no_progress() {
     let team = TestTeam::start().await;
     let mut stale = team.create_import("imp_1").await;
     team.run(&stale, format!("{HEADER}S-1,A,B,2025550141,,,\n").as_bytes()).await;
@@ -67,7 +67,7 @@ async fn a_worker_that_was_overtaken_writes_no_progress() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_by_hand_beside_an_import_is_not_lost() {
+async fn a_concurrent_edit_by_a_user_is_not_lost() {
     let team = TestTeam::start().await;
     team.import("imp_0", "S-1,Ada,L,2025550141,,,old\n").await;
     let (organization, team_id) = (team.organization.clone(), team.team_id().clone());

@@ -88,7 +88,7 @@ async fn a_file_is_put_by_path_with_its_type_and_the_digest_of_its_bytes() {
 }
 
 #[tokio::test]
-async fn a_head_gives_type_and_size_and_nothing_where_nothing_is() {
+async fn a_head_returns_type_and_size_or_none_for_a_missing_file() {
     let headers = [("content-type", "image/gif"), ("content-length", "7"), ("etag", "\"e\"")];
     let (server, bucket) = Server::start(move || answer(200, &headers, "")).await;
     let head = bucket.head("uploads/x", NOW).await.unwrap().unwrap();
@@ -100,7 +100,7 @@ async fn a_head_gives_type_and_size_and_nothing_where_nothing_is() {
 }
 
 #[tokio::test]
-async fn a_part_is_read_by_its_range_and_nothing_lies_behind_the_end() {
+async fn a_part_is_read_by_its_range_and_is_empty_after_the_end() {
     let (server, bucket) = Server::start(|| answer(206, &[], "part")).await;
     assert_eq!(bucket.read("uploads/x", "\"e\"", 10, 4, NOW).await.unwrap(), b"part");
     assert_eq!(server.only().headers["range"], "bytes=10-13");
@@ -121,7 +121,7 @@ async fn a_part_is_read_by_its_range_and_nothing_lies_behind_the_end() {
 }
 
 #[tokio::test]
-async fn a_copy_holds_the_file_that_was_looked_at_and_believes_no_bare_200() {
+async fn a_copy_is_of_the_checked_file_and_a_200_without_a_result_is_an_error() {
     let (server, bucket) = Server::start(|| answer(200, &[], "<?xml?><CopyObjectResult/>")).await;
     bucket.copy("uploads/a b", "\"e\"", "media/c", NOW).await.unwrap();
     let seen = server.only();
@@ -137,7 +137,7 @@ async fn a_copy_holds_the_file_that_was_looked_at_and_believes_no_bare_200() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_told_from_what_never_will() {
+async fn temporary_and_permanent_errors_are_distinguished() {
     for (status, unavailable) in [(500, true), (503, true), (429, true), (403, false), (400, false)] {
         let (_, bucket) = Server::start(move || answer(status, &[], "")).await;
         let refused = bucket.put("media/x", "image/png", vec![1], NOW).await.unwrap_err();
@@ -149,7 +149,7 @@ async fn what_may_pass_is_told_from_what_never_will() {
 }
 
 #[tokio::test]
-async fn presigned_addresses_are_the_bucket_s_own_and_say_when_they_end() {
+async fn presigned_urls_point_to_the_bucket_and_expire() {
     let (_, bucket) = Server::start(|| answer(StatusCode::OK.as_u16(), &[], "")).await;
     let lives = Duration::from_mins(5);
     let get = bucket.presigned_get("media/x", Disposition::Inline, lives, NOW).unwrap();

@@ -42,8 +42,8 @@ use test_kit::docs::assert_block;
 use crate::{
     imports, registrations,
     support::{
-        Bill, Desk, ada, another_inbox, audit_event, ben, cleo, contact, incoming, membership, number,
-        seconds, team_that_is, user,
+        Bill, TestStores, ada, at_second, audit_event, ben, cleo, contact, inbound_text, membership, number,
+        other_inbox, team_with_registration, user,
     },
 };
 
@@ -134,32 +134,29 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
 
 /// An inbox with a list of contacts, and what was metered there.
 struct Ledger {
-    desk: Desk,
+    stores: TestStores,
     lines: Vec<(&'static str, Bill)>,
 }
 
 impl Ledger {
     async fn open() -> Self {
-        let desk = Desk::open().await;
+        let stores = TestStores::start().await;
         for place in 0..60 {
-            desk.contacts
-                .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &contact(place))
-                .await
-                .unwrap();
+            stores.contacts.put(stores.inbox.team_key(), &contact(place)).await.unwrap();
         }
-        Self { desk, lines: Vec::new() }
+        Self { stores, lines: Vec::new() }
     }
 
-    async fn note<T>(&mut self, operation: &'static str, work: impl AsyncFnOnce(&Desk) -> T) -> T {
-        let (done, bill) = self.desk.cost(Box::pin(work(&self.desk))).await;
+    async fn note<T>(&mut self, operation: &'static str, work: impl AsyncFnOnce(&TestStores) -> T) -> T {
+        let (done, bill) = self.stores.cost(Box::pin(work(&self.stores))).await;
         self.lines.push((operation, bill));
         done
     }
 
     /// A conversation of a known contact, unread.
     async fn conversation(&self, place: usize) -> ConversationId {
-        self.desk.hear(&number(place), WORDS, seconds(place as u64)).await;
-        self.desk.conversation_with(&number(place))
+        self.stores.receive(&number(place), WORDS, at_second(place as u64)).await;
+        self.stores.conversation_id(&number(place))
     }
 }
 
@@ -168,16 +165,13 @@ const WORDS: &str = "Hello, I sent my transcripts two weeks ago and the portal s
                      please look whether they arrived? Thank you, Maximiliana F.";
 
 async fn access_check(ledger: &mut Ledger) {
-    let desk = &ledger.desk;
-    let (inbox, team) = (desk.inbox.id.clone(), desk.inbox.team.clone());
+    let stores = &ledger.stores;
+    let (inbox, team) = (stores.inbox.id.clone(), stores.inbox.team.clone());
     let member = Membership { inbox, kind: InboxKind::Shared, team, user: ada() };
-    desk.members.put(desk.organization(), &member).await.unwrap();
+    stores.members.put(stores.organization(), &member).await.unwrap();
     let found = ledger
-        .note("access check", async |desk| {
-            desk.members
-                .membership(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id }, &ada().id)
-                .await
-                .unwrap()
+        .note("access check", async |stores| {
+            stores.members.membership(stores.inbox.key(), &ada().id).await.unwrap()
         })
         .await;
     assert_eq!(found, Some(member));
@@ -186,68 +180,82 @@ async fn access_check(ledger: &mut Ledger) {
 async fn locks(ledger: &mut Ledger) {
     let conversation = ledger.conversation(0).await;
     let policy = LockPolicy::default();
-    let acquire = async |desk: &Desk, user: UserRef, at| {
-        desk.locks.acquire(desk.thread(&conversation), &user, seconds(at), &policy).await.unwrap()
+    let acquire = async |stores: &TestStores, user: UserRef, at| {
+        stores
+            .locks
+            .acquire(stores.conversation_key(&conversation), &user, at_second(at), &policy)
+            .await
+            .unwrap()
     };
-    let renew = async |desk: &Desk, user: UserRef, token: FencingToken, at| {
-        let thread = desk.thread(&conversation);
-        desk.locks.renew(thread, &user.id, token, true, seconds(at), &policy).await.unwrap()
+    let renew = async |stores: &TestStores, user: UserRef, token: FencingToken, at| {
+        let thread = stores.conversation_key(&conversation);
+        stores.locks.renew(thread, &user.id, token, true, at_second(at), &policy).await.unwrap()
     };
-    let release = async |desk: &Desk, lease: &Lease| {
-        desk.locks.release(desk.thread(&conversation), &lease.holder.id, lease.token).await.unwrap()
+    let release = async |stores: &TestStores, lease: &Lease| {
+        stores
+            .locks
+            .release(stores.conversation_key(&conversation), &lease.holder.id, lease.token)
+            .await
+            .unwrap()
     };
     let held = |acquired| match acquired {
         Acquired::Held(lease) => lease,
         other => panic!("not acquired: {other:?}"),
     };
     let operation = "acquire, unread conversation";
-    let first = held(ledger.note(operation, async |desk| acquire(desk, ada(), 0).await).await);
-    release(&ledger.desk, &first).await;
-    held(ledger.note("acquire a free lock", async |desk| acquire(desk, ada(), 0).await).await);
-    ledger.note("acquire, refused", async |desk| acquire(desk, ben(), 1).await).await;
-    let again = ledger.note("acquire again as the holder", async |desk| acquire(desk, ada(), 2).await).await;
+    let first = held(ledger.note(operation, async |stores| acquire(stores, ada(), 0).await).await);
+    release(&ledger.stores, &first).await;
+    held(ledger.note("acquire a free lock", async |stores| acquire(stores, ada(), 0).await).await);
+    ledger.note("acquire, refused", async |stores| acquire(stores, ben(), 1).await).await;
+    let again =
+        ledger.note("acquire again as the holder", async |stores| acquire(stores, ada(), 2).await).await;
     let old = held(again).token;
-    ledger.note("renew", async |desk| renew(desk, ada(), old, 3).await).await;
-    let taken =
-        held(ledger.note("take over an expired lock", async |desk| acquire(desk, ben(), 100).await).await);
-    ledger.note("renew, lost", async |desk| renew(desk, ada(), old, 101).await).await;
-    ledger.note("release", async |desk| release(desk, &taken).await).await;
-    ledger.note("release, already released", async |desk| release(desk, &taken).await).await;
-    let lease = held(acquire(&ledger.desk, ada(), 102).await);
-    let broken = async |desk: &Desk| {
-        desk.locks.break_lock(desk.thread(&conversation), &cleo(), lease.token).await.unwrap()
+    ledger.note("renew", async |stores| renew(stores, ada(), old, 3).await).await;
+    let taken = held(
+        ledger.note("take over an expired lock", async |stores| acquire(stores, ben(), 100).await).await,
+    );
+    ledger.note("renew, lost", async |stores| renew(stores, ada(), old, 101).await).await;
+    ledger.note("release", async |stores| release(stores, &taken).await).await;
+    ledger.note("release, already released", async |stores| release(stores, &taken).await).await;
+    let lease = held(acquire(&ledger.stores, ada(), 102).await);
+    let broken = async |stores: &TestStores| {
+        stores.locks.break_lock(stores.conversation_key(&conversation), &cleo(), lease.token).await.unwrap()
     };
     ledger.note("break", broken).await;
 }
 
-async fn hear(desk: &Desk, place: usize, at: u64) {
-    desk.hear(&number(place), WORDS, seconds(at)).await;
+async fn hear(stores: &TestStores, place: usize, at: u64) {
+    stores.receive(&number(place), WORDS, at_second(at)).await;
 }
 
 async fn inbound(ledger: &mut Ledger) {
-    let desk = &ledger.desk;
-    desk.inboxes.put(&desk.inbox).await.unwrap();
-    let find = async |desk: &Desk| desk.inboxes.by_number(&desk.inbox.number).await.unwrap();
+    let stores = &ledger.stores;
+    stores.inboxes.put(&stores.inbox).await.unwrap();
+    let find = async |stores: &TestStores| stores.inboxes.by_number(&stores.inbox.number).await.unwrap();
     ledger.note("find the inbox of a number", find).await;
     let conversation = ledger.conversation(1).await;
-    let change = async |desk: &Desk, folder, read| {
+    let change = async |stores: &TestStores, folder, read| {
         let change = ConversationUpdate { folder, read: Some(read) };
-        desk.change(&conversation, change, seconds(900)).await;
+        stores.update_conversation(&conversation, change, at_second(900)).await;
     };
-    ledger.note("inbound message, unread conversation", async |desk| hear(desk, 1, 10).await).await;
-    change(&ledger.desk, None, true).await;
-    ledger.note("inbound message, read conversation", async |desk| hear(desk, 1, 20).await).await;
-    change(&ledger.desk, Some(Folder::Archived), true).await;
+    ledger.note("inbound message, unread conversation", async |stores| hear(stores, 1, 10).await).await;
+    change(&ledger.stores, None, true).await;
+    ledger.note("inbound message, read conversation", async |stores| hear(stores, 1, 20).await).await;
+    change(&ledger.stores, Some(Folder::Archived), true).await;
     let operation = "inbound message, read and archived conversation";
-    ledger.note(operation, async |desk| hear(desk, 1, 30).await).await;
+    ledger.note(operation, async |stores| hear(stores, 1, 30).await).await;
 }
 
 async fn inbound_first_and_again(ledger: &mut Ledger) {
-    ledger.note("inbound message, first of a known contact", async |desk| hear(desk, 2, 40).await).await;
-    ledger.note("inbound message, first of an unknown number", async |desk| hear(desk, 999, 50).await).await;
-    let text = incoming(&number(1), "SM0123456789abcdef0123456789abcdef", WORDS);
-    let receive = async |desk: &Desk| desk.inbound.receive(&desk.inbox, &text, seconds(60)).await.unwrap();
-    receive(&ledger.desk).await;
+    ledger.note("inbound message, first of a known contact", async |stores| hear(stores, 2, 40).await).await;
+    ledger
+        .note("inbound message, first of an unknown number", async |stores| hear(stores, 999, 50).await)
+        .await;
+    let text = inbound_text(&number(1), "SM0123456789abcdef0123456789abcdef", WORDS);
+    let receive = async |stores: &TestStores| {
+        stores.inbound.receive(&stores.inbox, &text, at_second(60)).await.unwrap()
+    };
+    receive(&ledger.stores).await;
     let again = ledger.note("inbound message, redelivered", receive).await;
     assert!(matches!(again, Receipt::Duplicate(_)));
 }
@@ -255,24 +263,25 @@ async fn inbound_first_and_again(ledger: &mut Ledger) {
 async fn sends(ledger: &mut Ledger) -> MessageId {
     let conversation = ledger.conversation(3).await;
     let ada = ada();
-    let token = ledger.desk.open_to_answer(&conversation, &ada, seconds(5)).await.token;
+    let token = ledger.stores.acquire_lock(&conversation, &ada, at_second(5)).await.token;
     let given = Idempotency {
         principal: "staff-104217",
         route: "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages",
         key: "0d9c7f3e-5d6c-4f0a-9b7e-2f1d8c3b4a59",
         body: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     };
-    let reply = async |desk: &Desk, words: &str, at, idempotency| {
-        let message = desk.draft(&number(3), words, &ada, seconds(at));
+    let reply = async |stores: &TestStores, words: &str, at, idempotency| {
+        let message = stores.outbound(&number(3), words, &ada, at_second(at));
         // It comes in again between two replies, so that each reply moves the conversation to Archived.
-        desk.change(
-            &conversation,
-            ConversationUpdate { folder: Some(Folder::Inbox), read: None },
-            seconds(900),
-        )
-        .await;
+        stores
+            .update_conversation(
+                &conversation,
+                ConversationUpdate { folder: Some(Folder::Inbox), read: None },
+                at_second(900),
+            )
+            .await;
         let guard = Guard::Reply { lock: Some((&ada.id, token)), seen: Some(&message.id) };
-        let (answer, bill) = desk.cost(desk.accept(&message, guard, idempotency)).await;
+        let (answer, bill) = stores.cost(stores.accept(&message, guard, idempotency)).await;
         (answer, bill, message.id)
     };
     let long = "a".repeat(1500);
@@ -281,62 +290,65 @@ async fn sends(ledger: &mut Ledger) -> MessageId {
         ("reply with idempotency key", WORDS, 11, Some(given)),
         ("reply of 1,500 characters", long.as_str(), 12, None),
     ] {
-        let (answer, bill, _) = reply(&ledger.desk, words, at, idempotency).await;
+        let (answer, bill, _) = reply(&ledger.stores, words, at, idempotency).await;
         assert_eq!(answer, Accepted::Stored);
         ledger.lines.push((operation, bill));
     }
-    let (answer, bill, _) = reply(&ledger.desk, WORDS, 600, None).await;
+    let (answer, bill, _) = reply(&ledger.stores, WORDS, 600, None).await;
     assert!(matches!(answer, Accepted::Refused(_)));
     ledger.lines.push(("reply, refused", bill));
     let alone = Contact { assigned: None, ..contact(58) };
-    ledger
-        .desk
-        .contacts
-        .put(TeamKey { organization: ledger.desk.organization(), team: &ledger.desk.inbox.team }, &alone)
-        .await
-        .unwrap();
+    ledger.stores.contacts.put(ledger.stores.inbox.team_key(), &alone).await.unwrap();
     let unassigned = ledger.conversation(58).await;
-    let token = ledger.desk.open_to_answer(&unassigned, &ada, seconds(60)).await.token;
-    let message = ledger.desk.draft(&number(58), WORDS, &ada, seconds(61));
+    let token = ledger.stores.acquire_lock(&unassigned, &ada, at_second(60)).await.token;
+    let message = ledger.stores.outbound(&number(58), WORDS, &ada, at_second(61));
     let guard = Guard::Reply { lock: Some((&ada.id, token)), seen: Some(&message.id) };
-    let alone = ledger.note("reply, no assigned user", async |desk| desk.accept(&message, guard, None).await);
+    let alone =
+        ledger.note("reply, no assigned user", async |stores| stores.accept(&message, guard, None).await);
     assert_eq!(alone.await, Accepted::Stored);
-    let recall = async |desk: &Desk| desk.keys.get(desk.organization(), given, seconds(13)).await.unwrap();
+    let recall = async |stores: &TestStores| {
+        stores.used_keys.get(stores.organization(), given, at_second(13)).await.unwrap()
+    };
     ledger.note("look up an idempotency key", recall).await;
-    let message = ledger.desk.draft(&number(4), WORDS, &ada, seconds(14));
-    let compose = async |desk: &Desk| {
-        let organization = desk.organization();
+    let message = ledger.stores.outbound(&number(4), WORDS, &ada, at_second(14));
+    let compose = async |stores: &TestStores| {
+        let organization = stores.organization();
         let (known, guard): (Contact, _) = (contact(4), Guard::Compose { user: Some(&ada.id) });
         let wanted =
             Acceptance { organization, message: &message, contact: &known, guard, idempotency: None };
-        desk.sends.accept(wanted).await.unwrap()
+        stores.sends.accept(wanted).await.unwrap()
     };
     assert_eq!(ledger.note("compose, new conversation", compose).await, Accepted::Stored);
     message.id
 }
 
 async fn way_to_the_phone(ledger: &mut Ledger, message: &MessageId) {
-    let entry = ledger.desk.outbox.overdue(seconds(600)).await.unwrap().pop().unwrap();
-    ledger.note("delete an outbox item", async |desk| desk.outbox.remove(&entry).await.unwrap()).await;
-    let claim =
-        async |desk: &Desk| desk.messages.claim(desk.organization(), message, 1, seconds(15)).await.unwrap();
+    let entry = ledger.stores.outbox.overdue(at_second(600)).await.unwrap().pop().unwrap();
+    ledger.note("delete an outbox item", async |stores| stores.outbox.remove(&entry).await.unwrap()).await;
+    let claim = async |stores: &TestStores| {
+        stores.messages.claim(stores.organization(), message, 1, at_second(15)).await.unwrap()
+    };
     ledger.note("claim a message to send", claim).await;
-    let report = async |desk: &Desk, state, code: Option<&str>| {
+    let report = async |stores: &TestStores, state, code: Option<&str>| {
         let detail =
             code.map(|_| "The number cannot receive texts: it is a landline or out of service.".to_owned());
-        let report = Report { at: seconds(16), code: code.map(str::to_owned), detail };
+        let report = Report { at: at_second(16), code: code.map(str::to_owned), detail };
         let carrier_id = Some("SM0123456789abcdef0123456789abcdef");
-        desk.messages.report(desk.organization(), message, state, &report, carrier_id).await.unwrap()
+        stores.messages.report(stores.organization(), message, state, &report, carrier_id).await.unwrap()
     };
     ledger
-        .note("record the outcome of a send", async |desk| report(desk, DeliveryState::Sent, None).await)
+        .note("record the outcome of a send", async |stores| report(stores, DeliveryState::Sent, None).await)
         .await;
-    let failed = async |desk: &Desk| report(desk, DeliveryState::Undelivered, Some("30006")).await;
+    let failed = async |stores: &TestStores| report(stores, DeliveryState::Undelivered, Some("30006")).await;
     ledger.note("delivery report", failed).await;
     ledger.note("delivery report, repeated", failed).await;
     let conversation = message.conversation().unwrap();
-    let mark = async |desk: &Desk| {
-        desk.conversations.mark_delivery(desk.thread(&conversation), message, true).await.unwrap();
+    let mark = async |stores: &TestStores| {
+        stores
+            .conversations
+            .mark_delivery(stores.conversation_key(&conversation), message, true)
+            .await
+            .unwrap();
     };
     ledger.note("show a failure in the lists", mark).await;
 }
@@ -347,64 +359,69 @@ async fn reads(ledger: &mut Ledger) {
         conversations.push(ledger.conversation(place).await);
     }
     let first = conversations[0].clone();
-    let get = async |desk: &Desk| desk.conversations.get(desk.thread(&first)).await.unwrap();
+    let get =
+        async |stores: &TestStores| stores.conversations.get(stores.conversation_key(&first)).await.unwrap();
     ledger.note("read a conversation", get).await;
-    let list = async |desk: &Desk| desk.list(Folder::Inbox, &Filter::default(), 50, None).await.unwrap();
+    let list =
+        async |stores: &TestStores| stores.list(Folder::Inbox, &Filter::default(), 50, None).await.unwrap();
     assert_eq!(ledger.note("list page of 50", list).await.items.len(), 50);
-    let wanted = [ledger.desk.inbox.id.clone()];
-    let counted = ledger.desk.inboxes.with_teams(ledger.desk.organization(), &wanted, &[]).await.unwrap();
+    let wanted = [ledger.stores.inbox.id.clone()];
+    let counted = ledger.stores.inboxes.with_teams(ledger.stores.organization(), &wanted, &[]).await.unwrap();
     let (inbox, counter) = counted.0[0].clone();
-    let recount = async |desk: &Desk| {
-        desk.unread
-            .recount(InboxKey { organization: desk.organization(), inbox: &inbox.id }, counter, seconds(900))
+    let recount = async |stores: &TestStores| {
+        stores
+            .unread
+            .recount(
+                InboxKey { organization: stores.organization(), inbox: &inbox.id },
+                counter,
+                at_second(900),
+            )
             .await
             .unwrap()
     };
     assert_eq!(ledger.note("recount 50 unread conversations", recount).await, 50);
     for conversation in &conversations[..5] {
-        ledger.desk.open_to_answer(conversation, &ben(), seconds(100)).await;
+        ledger.stores.acquire_lock(conversation, &ben(), at_second(100)).await;
     }
     ledger.note("list page of 50, five locked", list).await;
     for at in 101..125 {
-        ledger.desk.hear(&number(0), WORDS, seconds(at)).await;
+        ledger.stores.receive(&number(0), WORDS, at_second(at)).await;
     }
-    let history =
-        async |desk: &Desk| desk.messages.history(desk.organization(), &first, 25, None).await.unwrap();
-    assert_eq!(ledger.note("history page of 25", history).await.items.len(), 25);
-    let change = async |desk: &Desk, seen: Conversation, change| {
-        desk.conversations.change(desk.organization(), seen, change, seconds(900)).await.unwrap()
+    let history = async |stores: &TestStores| {
+        stores.messages.history(stores.organization(), &first, 25, None).await.unwrap()
     };
-    let seen = ledger.desk.look_at(&first).await;
+    assert_eq!(ledger.note("history page of 25", history).await.items.len(), 25);
+    let change = async |stores: &TestStores, seen: Conversation, change| {
+        stores.conversations.change(stores.organization(), seen, change, at_second(900)).await.unwrap()
+    };
+    let seen = ledger.stores.stored_conversation(&first).await;
     let read = ConversationUpdate { folder: None, read: Some(true) };
-    ledger.note("mark read", async |desk| change(desk, seen.clone(), read).await).await;
+    ledger.note("mark read", async |stores| change(stores, seen.clone(), read).await).await;
     let archived = ConversationUpdate { folder: Some(Folder::Archived), read: None };
-    ledger.note("archive", async |desk| change(desk, seen.clone(), archived).await).await;
+    ledger.note("archive", async |stores| change(stores, seen.clone(), archived).await).await;
 }
 
 /// The same page through each filter, of contacts that are all assigned to one user.
 async fn filtered_lists(ledger: &mut Ledger) {
-    let desk = &ledger.desk;
-    let team = &desk.inbox.team;
+    let stores = &ledger.stores;
+    let team = &stores.inbox.team;
     let unassigned = Contact { assigned: None, ..contact(59) };
-    desk.contacts.put(TeamKey { organization: desk.organization(), team }, &unassigned).await.unwrap();
-    hear(desk, 59, 300).await;
+    stores.contacts.put(TeamKey { organization: stores.organization(), team }, &unassigned).await.unwrap();
+    hear(stores, 59, 300).await;
     ledger
-        .note("inbound message, unread conversation without assigned user", async |desk| {
-            hear(desk, 59, 301).await;
+        .note("inbound message, unread conversation without assigned user", async |stores| {
+            hear(stores, 59, 301).await;
         })
         .await;
     for place in 0..50 {
-        let desk = &ledger.desk;
+        let stores = &ledger.stores;
         let known = Contact { assigned: Some(ada()), ..contact(place) };
-        desk.contacts
-            .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &known)
-            .await
-            .unwrap();
-        hear(desk, place, 400 + place as u64).await;
+        stores.contacts.put(stores.inbox.team_key(), &known).await.unwrap();
+        hear(stores, place, 400 + place as u64).await;
     }
-    let page = async |desk: &Desk, assigned: Option<UserRef>, read| {
+    let page = async |stores: &TestStores, assigned: Option<UserRef>, read| {
         let filter = Filter { assigned: assigned.map(|user| user.id), read };
-        desk.list(Folder::Inbox, &filter, 50, None).await.unwrap().items.len()
+        stores.list(Folder::Inbox, &filter, 50, None).await.unwrap().items.len()
     };
     let lists = [
         ("list page of 50, unread", None, Some(false)),
@@ -412,62 +429,60 @@ async fn filtered_lists(ledger: &mut Ledger) {
         ("list page of 50, assigned and unread", Some(ada()), Some(false)),
     ];
     for (operation, user, read) in lists {
-        assert_eq!(ledger.note(operation, async |desk| page(desk, user.clone(), read).await).await, 50);
+        assert_eq!(ledger.note(operation, async |stores| page(stores, user.clone(), read).await).await, 50);
     }
-    let all: Vec<_> = (0..50).map(|place| ledger.desk.conversation_with(&number(place))).collect();
+    let all: Vec<_> = (0..50).map(|place| ledger.stores.conversation_id(&number(place))).collect();
     let read = ConversationUpdate { folder: None, read: Some(true) };
-    let desk = &ledger.desk;
-    desk.conversations
-        .change_many(
-            InboxKey { organization: desk.organization(), inbox: &desk.inbox.id },
-            &all,
-            read,
-            seconds(900),
-        )
-        .await
-        .unwrap();
+    let stores = &ledger.stores;
+    stores.conversations.change_many(stores.inbox.key(), &all, read, at_second(900)).await.unwrap();
     let operation = "list page of 50, read";
-    assert_eq!(ledger.note(operation, async |desk| page(desk, None, Some(true)).await).await, 50);
+    assert_eq!(ledger.note(operation, async |stores| page(stores, None, Some(true)).await).await, 50);
 }
 
 /// A user of three teams who is a member of so many inboxes, read as `GET /v1/me` reads.
 async fn home(ledger: &mut Ledger, inboxes: usize, [query, batch]: [&'static str; 2]) {
-    let desk = &ledger.desk;
-    let organization = desk.organization();
-    desk.members.put_user(organization, &user(&cleo())).await.unwrap();
+    let stores = &ledger.stores;
+    let organization = stores.organization();
+    stores.members.put_user(organization, &user(&cleo())).await.unwrap();
     for place in 0..3 {
-        let team =
-            Team { id: TeamId::new(seconds(0), 33 + place), ..team_that_is(RegistrationStatus::Approved) };
-        desk.teams.put(organization, &team).await.unwrap();
+        let team = Team {
+            id: TeamId::new(at_second(0), 33 + place),
+            ..team_with_registration(RegistrationStatus::Approved)
+        };
+        stores.teams.put(organization, &team).await.unwrap();
         let role = TeamRole { team: team.id, role: Role::Member };
-        desk.team_members.put_role(organization, &user(&cleo()), &role).await.unwrap();
+        stores.team_members.put_role(organization, &user(&cleo()), &role).await.unwrap();
     }
     for place in 0..inboxes {
-        let inbox = Inbox { team: TeamId::new(seconds(0), 33 + place as u64 % 3), ..another_inbox(place) };
-        desk.inboxes.put(&inbox).await.unwrap();
-        desk.members.put(organization, &membership(&inbox, &cleo())).await.unwrap();
+        let inbox = Inbox { team: TeamId::new(at_second(0), 33 + place as u64 % 3), ..other_inbox(place) };
+        stores.inboxes.put(&inbox).await.unwrap();
+        stores.members.put(organization, &membership(&inbox, &cleo())).await.unwrap();
     }
-    let read = async |desk: &Desk| desk.members.profile(desk.organization(), &cleo().id).await.unwrap();
+    let read =
+        async |stores: &TestStores| stores.members.profile(stores.organization(), &cleo().id).await.unwrap();
     let home: UserProfile = ledger.note(query, read).await.unwrap();
     assert_eq!((home.teams.len(), home.inboxes.len()), (3, inboxes));
     let wanted: Vec<InboxId> = home.inboxes.into_iter().map(|of_user| of_user.inbox).collect();
     let teams: Vec<TeamId> = home.teams.into_iter().map(|role| role.team).collect();
-    let read =
-        async |desk: &Desk| desk.inboxes.with_teams(desk.organization(), &wanted, &teams).await.unwrap();
+    let read = async |stores: &TestStores| {
+        stores.inboxes.with_teams(stores.organization(), &wanted, &teams).await.unwrap()
+    };
     let (found, teams) = ledger.note(batch, read).await;
     assert_eq!((found.len(), teams.len()), (inboxes, 3));
 }
 
 async fn new_inbox(ledger: &mut Ledger) {
-    let desk = &ledger.desk;
-    let (organization, team) = (desk.organization(), team_that_is(RegistrationStatus::NotStarted));
-    desk.teams.put(organization, &team).await.unwrap();
-    desk.members.put_user(organization, &user(&ada())).await.unwrap();
+    let stores = &ledger.stores;
+    let (organization, team) =
+        (stores.organization(), team_with_registration(RegistrationStatus::NotStarted));
+    stores.teams.put(organization, &team).await.unwrap();
+    stores.members.put_user(organization, &user(&ada())).await.unwrap();
     let role = TeamRole { team: team.id.clone(), role: Role::Admin };
-    desk.team_members.put_role(organization, &user(&ada()), &role).await.unwrap();
-    let standing = async |desk: &Desk| {
-        desk.members
-            .user_in_team(TeamKey { organization: desk.organization(), team: &team.id }, &ada().id)
+    stores.team_members.put_role(organization, &user(&ada()), &role).await.unwrap();
+    let standing = async |stores: &TestStores| {
+        stores
+            .members
+            .user_in_team(TeamKey { organization: stores.organization(), team: &team.id }, &ada().id)
             .await
             .unwrap()
     };
@@ -481,21 +496,22 @@ async fn new_inbox(ledger: &mut Ledger) {
     for (operation, place, key) in
         [("reserve an inbox", 100, None), ("reserve an inbox, with idempotency key", 101, Some(key))]
     {
-        let reserve =
-            async |desk: &Desk| desk.new_inboxes.reserve(&new(place), key, seconds(0)).await.unwrap();
+        let reserve = async |stores: &TestStores| {
+            stores.new_inboxes.reserve(&new(place), key, at_second(0)).await.unwrap()
+        };
         assert_eq!(ledger.note(operation, reserve).await, Reserved::Done);
     }
-    let opening = registrations::step("begun", RegistrationStatus::Pending, seconds(1));
+    let opening = registrations::step("begun", RegistrationStatus::Pending, at_second(1));
     for (operation, place, opening) in [
         ("complete an inbox and start the registration", 100, Some(&opening)),
         ("complete an inbox", 101, None),
     ] {
         let inbox = new(place);
-        let complete = async |desk: &Desk| {
+        let complete = async |stores: &TestStores| {
             let (ada, sid) = (ada(), "PN0123456789abcdef0123456789abcdef");
-            let audit_event = audit_event(&ada, "inbox.create", inbox.id.as_str(), seconds(1));
+            let audit_event = audit_event(&ada, "inbox.create", inbox.id.as_str(), at_second(1));
             let first = [membership(&inbox, &ada)];
-            desk.new_inboxes.complete(&inbox, sid, &first, opening, &audit_event).await.unwrap()
+            stores.new_inboxes.complete(&inbox, sid, &first, opening, &audit_event).await.unwrap()
         };
         assert_eq!(ledger.note(operation, complete).await, Completed::Done);
     }
@@ -503,7 +519,7 @@ async fn new_inbox(ledger: &mut Ledger) {
 
 /// An inbox whose number is to be bought.
 fn new(place: usize) -> Inbox {
-    Inbox { stage: Stage::Creating, creator: Some(ada().id), ..another_inbox(place) }
+    Inbox { stage: Stage::Creating, creator: Some(ada().id), ..other_inbox(place) }
 }
 
 async fn contacts(ledger: &mut Ledger) {
@@ -513,56 +529,46 @@ async fn contacts(ledger: &mut Ledger) {
     for (operation, before, after) in
         [("create a contact", None, &new), ("rename a contact", Some(&new), &renamed)]
     {
-        let write = async |desk: &Desk| {
-            desk.contacts
-                .write(
-                    TeamKey { organization: desk.organization(), team: &desk.inbox.team },
-                    before,
-                    after,
-                    None,
-                )
-                .await
-                .unwrap()
+        let write = async |stores: &TestStores| {
+            stores.contacts.write(stores.inbox.team_key(), before, after, None).await.unwrap()
         };
         assert_eq!(ledger.note(operation, write).await, ContactWrite::Done);
     }
     for place in [200, 201] {
-        ledger.desk.inboxes.put(&another_inbox(place)).await.unwrap();
+        ledger.stores.inboxes.put(&other_inbox(place)).await.unwrap();
     }
-    hear(&ledger.desk, 5, 60).await;
-    let text = incoming(&number(5), "SM5", WORDS);
-    ledger.desk.inbound.receive(&another_inbox(200), &text, seconds(61)).await.unwrap();
+    hear(&ledger.stores, 5, 60).await;
+    let text = inbound_text(&number(5), "SM5", WORDS);
+    ledger.stores.inbound.receive(&other_inbox(200), &text, at_second(61)).await.unwrap();
     let renamed = Contact { last_name: Some("Featherstonehaugh".into()), ..contact(5) };
-    let spread = async |desk: &Desk| {
-        desk.contacts
-            .sync_copies(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &renamed)
-            .await
-            .unwrap()
+    let spread = async |stores: &TestStores| {
+        stores.contacts.sync_copies(stores.inbox.team_key(), &renamed).await.unwrap()
     };
     assert_eq!(ledger.note("update a contact's copies, 3 inboxes and 2 conversations", spread).await, 2);
 }
 
 async fn opt_outs(ledger: &mut Ledger) {
-    let desk = &ledger.desk;
-    let (known, inbox) = (contact(5), desk.inbox.clone());
+    let stores = &ledger.stores;
+    let (known, inbox) = (contact(5), stores.inbox.clone());
     let subject = OptOutSubject::of(&inbox, &known.number);
     let answer = |at| {
-        let text = desk.draft(&known.number, WORDS, &ada(), seconds(at));
+        let text = stores.outbound(&known.number, WORDS, &ada(), at_second(at));
         Message { sender: None, automatic: true, bypass_opt_out: true, ..text }
     };
     let (away, confirmation) = (answer(62), answer(64));
-    let stop = desk.hear(&known.number, "STOP", seconds(63)).await;
-    let period = ClosedPeriod { id: "auto-1800000000000".into(), since: seconds(0), until: None };
-    let given =
-        async |desk: &Desk| desk.out_of_office.answer(desk.organization(), &period, &away).await.unwrap();
+    let stop = stores.receive(&known.number, "STOP", at_second(63)).await;
+    let period = ClosedPeriod { id: "auto-1800000000000".into(), since: at_second(0), until: None };
+    let given = async |stores: &TestStores| {
+        stores.out_of_office.answer(stores.organization(), &period, &away).await.unwrap()
+    };
     assert!(ledger.note("out-of-office message", given).await);
-    let before = ledger.desk.opt_outs.get(&subject).await.unwrap();
+    let before = ledger.stores.opt_outs.get(&subject).await.unwrap();
     let KeywordDecision::Keyword { change: Some(change), .. } =
         opt_out::after_keyword(&before.state, Keyword::Stop, false, KeywordReplies::Product, false)
     else {
         panic!("STOP changes nothing")
     };
-    let entry = change.entry(&subject, known.id.clone(), Some(stop.clone()), None, seconds(63));
+    let entry = change.entry(&subject, known.id.clone(), Some(stop.clone()), None, at_second(63));
     let recorded = OptOutWrite {
         team: &inbox.team,
         contact: &known,
@@ -571,32 +577,35 @@ async fn opt_outs(ledger: &mut Ledger) {
         confirmation: Some(&confirmation),
         notify: false,
     };
-    let record =
-        async |desk: &Desk| desk.opt_outs.record(&subject, &before, &change, recorded).await.unwrap();
+    let record = async |stores: &TestStores| {
+        stores.opt_outs.record(&subject, &before, &change, recorded).await.unwrap()
+    };
     assert!(ledger.note("opt-out by keyword with confirmation", record).await);
-    let out = ledger.desk.opt_outs.get(&subject).await.unwrap();
-    let note =
-        async |desk: &Desk| desk.opt_outs.record_message(&subject, &out, &confirmation.id).await.unwrap();
+    let out = ledger.stores.opt_outs.get(&subject).await.unwrap();
+    let note = async |stores: &TestStores| {
+        stores.opt_outs.record_message(&subject, &out, &confirmation.id).await.unwrap()
+    };
     assert!(ledger.note("keyword without effect", note).await);
     let personal = OptOutSubject { scope: Scope::Personal, ..subject.clone() };
     for (operation, subjects) in [
         ("check the opt-out before a send", &[subject.clone()][..]),
         ("check the opt-outs before a send, personal inbox", &[subject.clone(), personal][..]),
     ] {
-        let ask = async |desk: &Desk| desk.opt_outs.any_out(subjects).await.unwrap();
+        let ask = async |stores: &TestStores| stores.opt_outs.any_out(subjects).await.unwrap();
         assert!(ledger.note(operation, ask).await);
     }
 }
 
 async fn reviews(ledger: &mut Ledger) {
-    let desk = &ledger.desk;
-    let (organization, inbox) = (desk.organization().clone(), desk.inbox.clone());
+    let stores = &ledger.stores;
+    let (organization, inbox) = (stores.organization().clone(), stores.inbox.clone());
     let unknown_contact =
         MailingPreference { enabled: true, recipients: vec!["desk@college.example".into()] };
     let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
     let ada = ada();
-    let audit_event = audit_event(&ada, "notifications.edit", "team", seconds(0));
-    desk.teams
+    let audit_event = audit_event(&ada, "notifications.edit", "team", at_second(0));
+    stores
+        .teams
         .put_notification_settings(
             TeamKey { organization: &organization, team: &inbox.team },
             &settings,
@@ -605,37 +614,39 @@ async fn reviews(ledger: &mut Ledger) {
         .await
         .unwrap();
     let operation = "inbound message, first of an unknown number, with notification";
-    ledger.note(operation, async |desk| hear(desk, 998, 70).await).await;
+    ledger.note(operation, async |stores| hear(stores, 998, 70).await).await;
     let place = InboxInTeam { organization: &organization, team: &inbox.team, inbox: &inbox.id };
     let mut texts = Vec::new();
     for who in 20..45 {
-        let text = ledger.desk.hear(&number(who), WORDS, seconds(100 + who as u64)).await;
-        let open_review =
-            async |desk: &Desk| desk.reviews.open_review(place, &text, &number(who), WORDS).await.unwrap();
+        let text = ledger.stores.receive(&number(who), WORDS, at_second(100 + who as u64)).await;
+        let open_review = async |stores: &TestStores| {
+            stores.reviews.open_review(place, &text, &number(who), WORDS).await.unwrap()
+        };
         if who == 20 {
             assert!(ledger.note("open a review", open_review).await);
             assert!(!ledger.note("open a review, repeated", open_review).await);
         } else {
-            assert!(open_review(&ledger.desk).await);
+            assert!(open_review(&ledger.stores).await);
         }
         texts.push(text);
     }
-    let open = async |desk: &Desk| desk.reviews.open(place, 25, None).await.unwrap();
+    let open = async |stores: &TestStores| stores.reviews.open(place, 25, None).await.unwrap();
     assert_eq!(ledger.note("open reviews, page of 25", open).await.items.len(), 25);
-    let get = async |desk: &Desk, place: InboxInTeam<'_>, text: &MessageId| {
-        desk.reviews.get(place, &ReviewId::of(text)).await.unwrap().unwrap().review
+    let get = async |stores: &TestStores, place: InboxInTeam<'_>, text: &MessageId| {
+        stores.reviews.get(place, &ReviewId::of(text)).await.unwrap().unwrap().review
     };
-    let review =
-        ledger.note("read a review and its contact", async |desk| get(desk, place, &texts[0]).await).await;
-    let decided = ReviewResolution { verdict: ReviewOutcome::Dismissed, by: ada.clone(), at: seconds(200) };
-    let end = async |desk: &Desk| desk.reviews.resolve(place, &review, &decided).await.unwrap();
+    let review = ledger
+        .note("read a review and its contact", async |stores| get(stores, place, &texts[0]).await)
+        .await;
+    let decided = ReviewResolution { verdict: ReviewOutcome::Dismissed, by: ada.clone(), at: at_second(200) };
+    let end = async |stores: &TestStores| stores.reviews.resolve(place, &review, &decided).await.unwrap();
     assert!(ledger.note("dismiss a review", end).await);
-    let (review, known) = (get(&ledger.desk, place, &texts[1]).await, contact(21));
+    let (review, known) = (get(&ledger.stores, place, &texts[1]).await, contact(21));
     let subject = OptOutSubject::of_team(&organization, &inbox.team, &known.number);
-    let before = ledger.desk.opt_outs.get(&subject).await.unwrap();
+    let before = ledger.stores.opt_outs.get(&subject).await.unwrap();
     let change = opt_out::after_user(&before.state, true).unwrap();
     let (text, by) = (Some(texts[1].clone()), Some(ada.id.clone()));
-    let entry = change.entry(&subject, known.id.clone(), text, by, seconds(200));
+    let entry = change.entry(&subject, known.id.clone(), text, by, at_second(200));
     let with = OptOutWrite {
         team: &inbox.team,
         contact: &known,
@@ -645,9 +656,9 @@ async fn reviews(ledger: &mut Ledger) {
         notify: false,
     };
     let decided = ReviewResolution { verdict: ReviewOutcome::OptedOut, ..decided };
-    let opt_out = async |desk: &Desk| {
+    let opt_out = async |stores: &TestStores| {
         let (decision, state) = ((&review, &decided), (&before, &change));
-        desk.reviews.resolve_with_opt_out(place, decision, &subject, state, with).await.unwrap()
+        stores.reviews.resolve_with_opt_out(place, decision, &subject, state, with).await.unwrap()
     };
     assert!(ledger.note("resolve a review with an opt-out", opt_out).await);
 }
@@ -660,58 +671,47 @@ async fn files(ledger: &mut Ledger) {
         Media { id, content_type, state }
     };
     let pending = file(MediaState::Pending { source: address.into() });
-    let text = InboundText { media: vec![pending], ..incoming(&number(7), "MM1", "Look") };
-    let received = ledger.desk.inbound.receive(&ledger.desk.inbox, &text, seconds(900)).await;
+    let text = InboundText { media: vec![pending], ..inbound_text(&number(7), "MM1", "Look") };
+    let received = ledger.stores.inbound.receive(&ledger.stores.inbox, &text, at_second(900)).await;
     let Receipt::Stored(message) = received.unwrap() else { panic!("it came in before") };
-    let organization = ledger.desk.organization().clone();
-    let waiting = PendingMedia { organization: organization.clone(), message, files: 1, at: seconds(900) };
-    let files = |desk: &Desk| desk.files.clone();
-    let leave = async |desk: &Desk| files(desk).enqueue(&waiting).await.unwrap();
+    let organization = ledger.stores.organization().clone();
+    let waiting = PendingMedia { organization: organization.clone(), message, files: 1, at: at_second(900) };
+    let files = |stores: &TestStores| stores.media_files.clone();
+    let leave = async |stores: &TestStores| files(stores).enqueue(&waiting).await.unwrap();
     ledger.note("queue the media of a message", leave).await;
     let (job, stored) = (waiting.jobs().remove(0), file(MediaState::Stored { size: 123_456 }));
-    let settle = async |desk: &Desk| files(desk).resolve(&job, &stored).await.unwrap();
+    let settle = async |stores: &TestStores| files(stores).resolve(&job, &stored).await.unwrap();
     assert!(ledger.note("record the outcome of a media file", settle).await);
 }
 
 async fn templates(ledger: &mut Ledger) {
-    let templates = |desk: &Desk| desk.templates.clone();
+    let templates = |stores: &TestStores| stores.templates.clone();
     let response = |name: &str| {
         let text = "Hi {{firstName|there}}, the office is open from nine to five. {{senderName}}";
         CannedResponse::parse(TemplateId::parse("tpl_01KB5Q8Z7M4T9XRA").unwrap(), name, text).unwrap()
     };
-    let write = async |desk: &Desk, before: Option<&Versioned<CannedResponse>>, name: &str| {
+    let write = async |stores: &TestStores, before: Option<&Versioned<CannedResponse>>, name: &str| {
         let wanted = response(name);
-        let done = templates(desk)
-            .write(
-                TeamKey { organization: desk.organization(), team: &desk.inbox.team },
-                before,
-                &wanted,
-                None,
-            )
-            .await;
+        let done = templates(stores).write(stores.inbox.team_key(), before, &wanted, None).await;
         assert_eq!(done.unwrap(), template::TemplateWrite::Done);
     };
-    let read = async |desk: &Desk| {
+    let read = async |stores: &TestStores| {
         let id = response("x").id;
-        templates(desk)
-            .get(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &id)
-            .await
-            .unwrap()
-            .unwrap()
+        templates(stores).get(stores.inbox.team_key(), &id).await.unwrap().unwrap()
     };
-    ledger.note("create a template", async |desk| write(desk, None, "Office hours").await).await;
-    let made = ledger.note("read a template", async |desk| read(desk).await).await;
-    ledger.note("change a template", async |desk| write(desk, Some(&made), "Office hours").await).await;
-    let made = read(&ledger.desk).await;
-    ledger.note("rename a template", async |desk| write(desk, Some(&made), "Opening times").await).await;
+    ledger.note("create a template", async |stores| write(stores, None, "Office hours").await).await;
+    let made = ledger.note("read a template", async |stores| read(stores).await).await;
+    ledger.note("change a template", async |stores| write(stores, Some(&made), "Office hours").await).await;
+    let made = read(&ledger.stores).await;
+    ledger.note("rename a template", async |stores| write(stores, Some(&made), "Opening times").await).await;
 }
 
 async fn registration(ledger: &mut Ledger) {
-    let desk = &ledger.desk;
-    let (organization, team) = (desk.organization(), &desk.inbox.team);
+    let stores = &ledger.stores;
+    let (organization, team) = (stores.organization(), &stores.inbox.team);
     let service = "MG0123456789abcdef0123456789abcdef";
-    desk.registrations.remember_service(TeamKey { organization, team }, service).await.unwrap();
-    registrations::submit(desk, seconds(2)).await;
+    stores.registrations.remember_service(TeamKey { organization, team }, service).await.unwrap();
+    registrations::submit(stores, at_second(2)).await;
     let reasons = [CarrierReason {
         code: 30_909,
         detail: "The campaign's call to action does not say how people agree to be texted.".into(),
@@ -720,58 +720,48 @@ async fn registration(ledger: &mut Ledger) {
         ("approve a registration", RegistrationStatus::Approved, &[][..], 3),
         ("suspend a registration", RegistrationStatus::Suspended, &reasons[..], 4),
     ] {
-        let step = registrations::step("EZ0123456789abcdef0123456789abcdef", to, seconds(at));
-        let from = ledger
-            .desk
-            .registrations
-            .get(TeamKey { organization: ledger.desk.organization(), team: &ledger.desk.inbox.team })
-            .await;
+        let step = registrations::step("EZ0123456789abcdef0123456789abcdef", to, at_second(at));
+        let from = ledger.stores.registrations.get(ledger.stores.inbox.team_key()).await;
         let from = from.unwrap();
-        let turn = async |desk: &Desk| {
+        let turn = async |stores: &TestStores| {
             let turn =
                 Transition { to, as_of: step.at, reasons, step: &step, admins: vec![ada().id, cleo().id] };
-            desk.registrations
-                .transition(
-                    TeamKey { organization: desk.organization(), team: &desk.inbox.team },
-                    &from,
-                    turn,
-                )
-                .await
-                .unwrap()
+            stores.registrations.transition(stores.inbox.team_key(), &from, turn).await.unwrap()
         };
         assert!(ledger.note(operation, turn).await);
     }
 }
 
 async fn imports(ledger: &mut Ledger) {
-    let store = |desk: &Desk| Imports::new(desk.metered());
-    let batches = |desk: &Desk| Contacts::new(desk.metered());
-    let mut import = imports::asked(&ledger.desk, "imp_01KB5Q8Z7M4T9XRA");
+    let store = |stores: &TestStores| Imports::new(stores.metered_table());
+    let batches = |stores: &TestStores| Contacts::new(stores.metered_table());
+    let mut import = imports::asked(&ledger.stores, "imp_01KB5Q8Z7M4T9XRA");
     let (person, id) = (ada(), import.id.to_string());
-    let audit_event = audit_event(&person, "contacts.import", &id, seconds(70));
-    let ask = async |desk: &Desk| store(desk).create(&import, &audit_event, None).await.unwrap();
+    let audit_event = audit_event(&person, "contacts.import", &id, at_second(70));
+    let ask = async |stores: &TestStores| store(stores).create(&import, &audit_event, None).await.unwrap();
     assert!(ledger.note("create an import", ask).await);
-    let turn =
-        async |desk: &Desk| store(desk).take_turn(&import, 1, seconds(70), seconds(200)).await.unwrap();
+    let turn = async |stores: &TestStores| {
+        store(stores).take_turn(&import, 1, at_second(70), at_second(200)).await.unwrap()
+    };
     assert_eq!(ledger.note("claim an import", turn).await, ImportTurn::Mine);
     let new: Vec<ContactEntry> = (300..400)
         .map(|place| ContactEntry { contact: contact(place), custom: BTreeMap::new(), version: 1 })
         .collect();
     let ids = new.iter().filter_map(|entry| entry.contact.external_id.as_deref()).collect();
     let numbers = new.iter().map(|entry| &entry.contact.number).collect();
-    let look_up = async |desk: &Desk| {
-        let of = TeamKey { organization: desk.organization(), team: &desk.inbox.team };
-        batches(desk).look_up(of, &ids, &numbers).await.unwrap()
+    let look_up = async |stores: &TestStores| {
+        let of = stores.inbox.team_key();
+        batches(stores).look_up(of, &ids, &numbers).await.unwrap()
     };
     assert!(ledger.note("look up 100 rows, all new", look_up).await.contacts.is_empty());
     imports::begin(&mut import);
-    let begun = ledger.desk.metered();
-    let (advanced, bill) = ledger.desk.cost(Imports::new(begun).advance(&mut import, &[])).await;
+    let begun = ledger.stores.metered_table();
+    let (advanced, bill) = ledger.stores.cost(Imports::new(begun).advance(&mut import, &[])).await;
     assert!(advanced.unwrap());
     ledger.lines.push(("begin a chunk", bill));
-    let create = async |desk: &Desk| {
-        let of = TeamKey { organization: desk.organization(), team: &desk.inbox.team };
-        batches(desk).create_many(of, &new.iter().collect::<Vec<_>>()).await.unwrap();
+    let create = async |stores: &TestStores| {
+        let of = stores.inbox.team_key();
+        batches(stores).create_many(of, &new.iter().collect::<Vec<_>>()).await.unwrap();
     };
     ledger.note("create 100 contacts", create).await;
     assert_eq!(ledger.note("look up 100 rows, all known", look_up).await.contacts.len(), 100);

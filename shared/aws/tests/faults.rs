@@ -20,12 +20,12 @@ use shared_aws::{
 use shared_domain::{
     contact::Contact,
     ids::{ConversationId, MessageId},
-    keys::{ConversationKey, InboxKey},
+    keys::ConversationKey,
     lock::LockPolicy,
 };
 use tokio::net::TcpListener;
 
-use crate::support::{Desk, Row, ada, draft, number, seconds, shared_inbox};
+use crate::support::{Item, TestStores, ada, at_second, number, outbound_message, shared_inbox};
 
 const SECRET: &str = "my diagnosis is nobody's business";
 
@@ -66,7 +66,7 @@ impl Service {
 
     async fn accept(&self) -> Result<Accepted, StoreError> {
         let inbox = shared_inbox();
-        let message = draft(&inbox, &number(143), SECRET, &ada(), seconds(0));
+        let message = outbound_message(&inbox, &number(143), SECRET, &ada(), at_second(0));
         let contact = Contact::provisional(&inbox.team, &number(143));
         let guard = Guard::Compose { user: None };
         let organization = &inbox.organization;
@@ -104,20 +104,20 @@ async fn acquire(table: Table) -> Result<Acquired, StoreError> {
     let conversation = ConversationId::of(&inbox.id, &number(143));
     let thread =
         ConversationKey { organization: &inbox.organization, inbox: &inbox.id, conversation: &conversation };
-    Locks::new(table).acquire(thread, &ada(), seconds(0), &LockPolicy::default()).await
+    Locks::new(table).acquire(thread, &ada(), at_second(0), &LockPolicy::default()).await
 }
 
 /// The conversation as an update gives it back, with Ada's lock.
 async fn held_row() -> Answer {
-    let desk = Desk::open().await;
-    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
-    desk.open_to_answer(&conversation, &ada(), seconds(0)).await;
-    let key = keys::conversation(desk.inbox.key().conversation(&conversation));
-    said(200, &json!({"Attributes": wire(desk.row(key).await.unwrap())}))
+    let stores = TestStores::start().await;
+    let conversation = stores.start_conversation(&number(143), at_second(0)).await;
+    stores.acquire_lock(&conversation, &ada(), at_second(0)).await;
+    let key = keys::conversation(stores.inbox.key().conversation(&conversation));
+    said(200, &json!({"Attributes": wire(stores.item(key).await.unwrap())}))
 }
 
 /// A row in DynamoDB's own JSON.
-fn wire(row: Row) -> Value {
+fn wire(row: Item) -> Value {
     fn value(value: AttributeValue) -> Value {
         match value {
             AttributeValue::S(text) => json!({"S": text}),
@@ -138,7 +138,7 @@ fn unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn throttling_is_tried_three_times_and_then_unavailable() {
+async fn throttling_is_unavailable_after_three_attempts() {
     for (status, code) in [
         (400, "ThrottlingException"),
         (400, "ProvisionedThroughputExceededException"),
@@ -153,7 +153,7 @@ async fn throttling_is_tried_three_times_and_then_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn throttling_that_passes_is_not_noticed() {
+async fn brief_throttling_is_retried() {
     let service = Service::that_answers([error(400, "ThrottlingException"), held_row().await]).await;
     assert!(matches!(service.acquire().await, Ok(Acquired::Held(_))));
     assert_eq!(service.asked(), 2);
@@ -169,7 +169,7 @@ async fn a_server_error_without_a_readable_body_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_update_that_meets_a_transaction_is_tried_again() {
+async fn an_update_with_a_conflict_is_retried() {
     let conflict = error(400, "TransactionConflictException");
     let service = Service::that_answers([conflict.clone(), conflict.clone(), held_row().await]).await;
     assert!(matches!(service.acquire().await, Ok(Acquired::Held(_))));
@@ -180,7 +180,7 @@ async fn an_update_that_meets_a_transaction_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_that_meets_another_is_tried_again() {
+async fn a_transaction_with_a_conflict_is_retried() {
     let conflict = canceled(&["TransactionConflict", "None", "None"]);
     let service = Service::that_answers([conflict.clone(), said(200, &json!({}))]).await;
     assert_eq!(service.accept().await.unwrap(), Accepted::Stored);
@@ -191,7 +191,7 @@ async fn a_transaction_that_meets_another_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_guard_is_an_answer_though_another_part_met_a_conflict() {
+async fn a_failed_guard_is_an_answer_even_if_another_item_had_a_conflict() {
     let service =
         Service::that_answers([canceled(&["ConditionalCheckFailed", "TransactionConflict", "None"])]).await;
     assert_eq!(service.accept().await.unwrap(), Accepted::Refused(None));
@@ -209,26 +209,26 @@ async fn a_transaction_still_in_progress_or_throttled_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_batch_leaves_out_is_asked_for_again() {
-    let desk = Desk::open().await;
-    desk.inboxes.put(&desk.inbox).await.unwrap();
-    let key = keys::inbox(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id });
+async fn unprocessed_keys_of_a_batch_are_requested_again() {
+    let stores = TestStores::start().await;
+    stores.inboxes.put(&stores.inbox).await.unwrap();
+    let key = keys::inbox(stores.inbox.key());
     let wire_key = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}});
     let left_out =
         said(200, &json!({"Responses": {}, "UnprocessedKeys": {"contract": {"Keys": [wire_key]}}}));
-    let given = said(200, &json!({"Responses": {"contract": [wire(desk.row(key).await.unwrap())]}}));
+    let given = said(200, &json!({"Responses": {"contract": [wire(stores.item(key).await.unwrap())]}}));
     let service = Service::that_answers([left_out.clone(), left_out.clone(), given]).await;
-    let wanted = [desk.inbox.id.clone()];
+    let wanted = [stores.inbox.id.clone()];
     let (found, _) =
-        Inboxes::new(service.table()).with_teams(desk.organization(), &wanted, &[]).await.unwrap();
+        Inboxes::new(service.table()).with_teams(stores.organization(), &wanted, &[]).await.unwrap();
     assert_eq!((found.len(), service.asked()), (1, 3));
     let service = Service::that_answers([left_out]).await;
     let asked = Inboxes::new(service.table());
-    unavailable(asked.with_teams(desk.organization(), &wanted, &[]).await);
+    unavailable(asked.with_teams(stores.organization(), &wanted, &[]).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_listening_is_unavailable() {
+async fn a_refused_connection_is_unavailable() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let aws = Aws::loopback(format!("http://{port}"));
     assert_eq!(unavailable(acquire(Table::of(&aws, "contract")).await), "no connection");
@@ -247,7 +247,7 @@ async fn a_connection_that_closes_without_an_answer_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn silence_is_unavailable() {
+async fn no_answer_is_unavailable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let aws = Aws::loopback(format!("http://{}", listener.local_addr().unwrap()));
     let impatient = TimeoutConfig::builder().operation_timeout(Duration::from_millis(50)).build();
@@ -257,7 +257,7 @@ async fn silence_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_can_never_succeed_is_refused_at_once() {
+async fn a_call_that_can_never_succeed_is_not_retried() {
     for code in ["ValidationException", "ResourceNotFoundException", "AccessDeniedException"] {
         let service = Service::that_answers([error(400, code)]).await;
         let Err(StoreError::Refused(why)) = service.acquire().await else { panic!("{code} is not refused") };
@@ -280,7 +280,7 @@ fn told(error: &StoreError) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_error_repeats_what_stands_in_an_item() {
+async fn no_error_contains_values_of_an_item() {
     for answer in [
         error(400, "ValidationException"),
         error(400, "ThrottlingException"),
@@ -296,20 +296,20 @@ async fn no_error_repeats_what_stands_in_an_item() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_cannot_be_read_is_an_error_that_does_not_repeat_it() {
-    let desk = Desk::open().await;
-    let id = desk.hear(&number(143), SECRET, seconds(0)).await;
-    let key = keys::message(desk.organization(), &id.conversation().unwrap(), &id);
-    let row = desk.row(key).await.unwrap();
+async fn the_error_of_a_corrupt_item_does_not_contain_its_values() {
+    let stores = TestStores::start().await;
+    let id = stores.receive(&number(143), SECRET, at_second(0)).await;
+    let key = keys::message(stores.organization(), &id.conversation().unwrap(), &id);
+    let row = stores.item(key).await.unwrap();
     for attribute in ["direction", "at", "states", "sender", "media", "inbox"] {
         let mut bad = row.clone();
         bad.insert(attribute.into(), AttributeValue::S(SECRET.into()));
-        desk.put(bad).await;
-        let error = get(&desk, &id).await.expect_err("the row makes no sense");
+        stores.put_item(bad).await;
+        let error = get(&stores, &id).await.expect_err("the row makes no sense");
         assert!(!told(&error).contains(SECRET), "{attribute}: {}", told(&error));
     }
 }
 
-async fn get(desk: &Desk, id: &MessageId) -> Result<(), StoreError> {
-    desk.messages.get(desk.organization(), id).await.map(drop)
+async fn get(stores: &TestStores, id: &MessageId) -> Result<(), StoreError> {
+    stores.messages.get(stores.organization(), id).await.map(drop)
 }

@@ -14,16 +14,16 @@ use shared_domain::{
     keys::TeamKey,
 };
 
-use crate::support::{Desk, ada, audit_event, contact, number, seconds};
+use crate::support::{TestStores, ada, at_second, audit_event, contact, number};
 
 /// An import that waits for its file.
-pub(crate) fn asked(desk: &Desk, id: &str) -> Import {
+pub(crate) fn asked(stores: &TestStores, id: &str) -> Import {
     Import::queued(
         ImportId::parse(id).unwrap(),
-        TeamKey { organization: desk.organization(), team: &desk.inbox.team },
+        stores.inbox.team_key(),
         ada().id,
         ImportOptions::default(),
-        seconds(0),
+        at_second(0),
     )
 }
 
@@ -34,18 +34,18 @@ pub(crate) fn begin(import: &mut Import) {
         Some(PendingChunk { end: FilePosition { offset: 9_000, row: 101 }, counts, released: Vec::new() });
 }
 
-async fn created(desk: &Desk, id: &str) -> (Imports, Import) {
-    let (imports, import) = (Imports::new(desk.other_host()), asked(desk, id));
+async fn created(stores: &TestStores, id: &str) -> (Imports, Import) {
+    let (imports, import) = (Imports::new(stores.table()), asked(stores, id));
     let person = ada();
-    let audit_event = audit_event(&person, "contacts.import", id, seconds(0));
+    let audit_event = audit_event(&person, "contacts.import", id, at_second(0));
     assert!(imports.create(&import, &audit_event, None).await.unwrap());
     (imports, import)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_workers_one_begins_a_chunk() {
-    let desk = Desk::open().await;
-    let (imports, import) = created(&desk, "imp_1").await;
+async fn of_two_workers_one_starts_a_chunk() {
+    let stores = TestStores::start().await;
+    let (imports, import) = created(&stores, "imp_1").await;
     let (mut one, mut other) = (import.clone(), import.clone());
     begin(&mut one);
     begin(&mut other);
@@ -53,19 +53,15 @@ async fn of_two_workers_one_begins_a_chunk() {
     let (first, second) =
         tokio::join!(imports.advance(&mut one, &faults), imports.advance(&mut other, &faults));
     assert_ne!(first.unwrap(), second.unwrap());
-    let stored = imports
-        .get(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &import.id)
-        .await
-        .unwrap()
-        .unwrap();
+    let stored = imports.get(stores.inbox.team_key(), &import.id).await.unwrap().unwrap();
     assert_eq!((stored.version, stored.pending), (2, one.pending));
     assert_eq!(stored.counts, ImportCounts::default(), "a pending chunk is not counted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn faults_are_shown_once_their_rows_are_done() {
-    let desk = Desk::open().await;
-    let (imports, mut import) = created(&desk, "imp_1").await;
+async fn row_errors_are_listed_once_their_chunk_is_done() {
+    let stores = TestStores::start().await;
+    let (imports, mut import) = created(&stores, "imp_1").await;
     let fault = |row| RowError { row, field: "x".repeat(240), reason: "y".repeat(120) };
     let faults: Vec<_> = (2..1002).map(fault).collect();
     begin(&mut import);
@@ -76,20 +72,17 @@ async fn faults_are_shown_once_their_rows_are_done() {
     import.finish_chunk();
     assert!(imports.advance(&mut import, &[]).await.unwrap());
     assert_eq!(imports.errors(&import).await.unwrap(), faults);
-    let listed = imports
-        .page(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, 10, None)
-        .await
-        .unwrap();
+    let listed = imports.page(stores.inbox.team_key(), 10, None).await.unwrap();
     assert_eq!((listed.items, listed.next), (vec![import], None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_is_one_workers_until_it_ends_by_time_or_is_given_back() {
-    let desk = Desk::open().await;
-    let (imports, one) = created(&desk, "imp_1").await;
-    let (_, other) = created(&desk, "imp_2").await;
+async fn a_turn_belongs_to_one_worker_until_it_expires_or_is_ended() {
+    let stores = TestStores::start().await;
+    let (imports, one) = created(&stores, "imp_1").await;
+    let (_, other) = created(&stores, "imp_2").await;
     let take = async |import, worker, at| {
-        imports.take_turn(import, worker, seconds(at), seconds(at + 100)).await.unwrap()
+        imports.take_turn(import, worker, at_second(at), at_second(at + 100)).await.unwrap()
     };
     assert_eq!(take(&one, 1, 0).await, ImportTurn::Mine);
     assert_eq!(take(&one, 1, 1).await, ImportTurn::Mine);
@@ -103,8 +96,8 @@ async fn a_turn_is_one_workers_until_it_ends_by_time_or_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn contacts_that_are_made_in_batches_are_those_that_are_entered_by_hand() {
-    let (by_hand, in_batches) = (Desk::open().await, Desk::open().await);
+async fn batches_create_the_same_items_as_single_writes() {
+    let (by_hand, in_batches) = (TestStores::start().await, TestStores::start().await);
     let entry = |place: usize| ContactEntry {
         contact: contact(place),
         custom: BTreeMap::from([("Bus".to_owned(), place.to_string())]),
@@ -116,34 +109,34 @@ async fn contacts_that_are_made_in_batches_are_those_that_are_entered_by_hand() 
         by_hand.contacts.write(TeamKey { organization, team }, None, entry, None).await.unwrap();
     }
     let of = TeamKey { organization: in_batches.organization(), team: &in_batches.inbox.team };
-    let batches = Contacts::new(in_batches.other_host());
+    let batches = Contacts::new(in_batches.table());
     for _ in 0..2 {
         batches.create_many(of, &entries.iter().collect::<Vec<_>>()).await.unwrap();
-        assert_eq!(in_batches.all_rows().await, by_hand.all_rows().await);
+        assert_eq!(in_batches.all_items().await, by_hand.all_items().await);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_rows_speak_of_is_found_and_a_number_stays_met_when_its_contact_goes() {
-    let desk = Desk::open().await;
-    let (organization, team) = (desk.organization(), &desk.inbox.team);
+async fn rows_find_contacts_and_the_numbers_of_removed_contacts_stay_known() {
+    let stores = TestStores::start().await;
+    let (organization, team) = (stores.organization(), &stores.inbox.team);
     let known = ContactEntry { contact: contact(1), custom: BTreeMap::new(), version: 1 };
-    desk.contacts.write(TeamKey { organization, team }, None, &known, None).await.unwrap();
-    desk.hear(&number(2), "Hello", seconds(1)).await;
+    stores.contacts.write(TeamKey { organization, team }, None, &known, None).await.unwrap();
+    stores.receive(&number(2), "Hello", at_second(1)).await;
     let gone = ContactEntry { contact: contact(3), custom: BTreeMap::new(), version: 1 };
-    desk.contacts.write(TeamKey { organization, team }, None, &gone, None).await.unwrap();
-    desk.hear(&number(3), "Hello", seconds(2)).await;
-    assert!(desk.contacts.remove(TeamKey { organization, team }, &gone).await.unwrap());
-    let former = Contacts::new(desk.other_host());
+    stores.contacts.write(TeamKey { organization, team }, None, &gone, None).await.unwrap();
+    stores.receive(&number(3), "Hello", at_second(2)).await;
+    assert!(stores.contacts.remove(TeamKey { organization, team }, &gone).await.unwrap());
+    let former = Contacts::new(stores.table());
     former
         .release_number(TeamKey { organization, team }, &gone.contact.id, &number(3), (false, false))
         .await
         .unwrap();
-    assert_eq!(desk.contacts.by_number(TeamKey { organization, team }, &number(3)).await.unwrap(), None);
+    assert_eq!(stores.contacts.by_number(TeamKey { organization, team }, &number(3)).await.unwrap(), None);
     let of = TeamKey { organization, team };
     let numbers: Vec<_> = (1..5).map(number).collect();
     let ids = HashSet::from(["S-2026-000001", "S-2026-000003", "nobody"]);
-    let batches = Contacts::new(desk.other_host());
+    let batches = Contacts::new(stores.table());
     let found = batches.look_up(of, &ids, &numbers.iter().collect()).await.unwrap();
     assert_eq!(found.contacts.into_values().collect::<Vec<_>>(), [known]);
     let met: HashSet<_> = found.numbers.keys().cloned().collect();

@@ -12,12 +12,11 @@ use shared_domain::{
     contact::Contact,
     conversation::{Conversation, Filter, Folder},
     ids::ConversationId,
-    keys::TeamKey,
     time::Timestamp,
     user::UserRef,
 };
 
-use crate::support::{Desk, START, ada, ben, cleo, contact, number, seconds, seed};
+use crate::support::{START, TestStores, ada, at_second, ben, cleo, contact, number, seed};
 
 const FOLDERS: [Folder; 2] = [Folder::Inbox, Folder::Archived];
 
@@ -31,10 +30,10 @@ fn filters() -> impl Iterator<Item = Filter> {
 }
 
 /// A whole list, page by page.
-async fn listed(desk: &Desk, folder: Folder, filter: &Filter, limit: u16) -> Vec<Conversation> {
+async fn listed(stores: &TestStores, folder: Folder, filter: &Filter, limit: u16) -> Vec<Conversation> {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = desk.list(folder, filter, limit, after.as_deref()).await.unwrap();
+        let page = stores.list(folder, filter, limit, after.as_deref()).await.unwrap();
         assert!(page.items.len() <= usize::from(limit), "a page of {limit}");
         seen.extend(page.items);
         assert!(seen.len() <= 1000, "the pages never end");
@@ -45,17 +44,11 @@ async fn listed(desk: &Desk, folder: Folder, filter: &Filter, limit: u16) -> Vec
     }
 }
 
-async fn assign(desk: &Desk, place: usize, user: Option<UserRef>) {
+async fn assign(stores: &TestStores, place: usize, user: Option<UserRef>) {
     let known = Contact { assigned: user, ..contact(place) };
-    desk.contacts
-        .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &known)
-        .await
-        .unwrap();
-    desk.inboxes.put(&desk.inbox).await.unwrap();
-    desk.contacts
-        .sync_copies(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &known)
-        .await
-        .unwrap();
+    stores.contacts.put(stores.inbox.team_key(), &known).await.unwrap();
+    stores.inboxes.put(&stores.inbox).await.unwrap();
+    stores.contacts.sync_copies(stores.inbox.team_key(), &known).await.unwrap();
 }
 
 fn ids(conversations: &[Conversation]) -> Vec<ConversationId> {
@@ -63,20 +56,20 @@ fn ids(conversations: &[Conversation]) -> Vec<ConversationId> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_filter_shows_its_own_and_together_they_combine() {
-    let desk = Desk::open().await;
+async fn filters_combine() {
+    let stores = TestStores::start().await;
     let mut all = Vec::new();
     for place in 0..4 {
         let user = if place < 2 { ada() } else { ben() };
-        assign(&desk, place, Some(user)).await;
-        all.push(desk.conversation_begun_by(&number(place), seconds(place as u64)).await);
+        assign(&stores, place, Some(user)).await;
+        all.push(stores.start_conversation(&number(place), at_second(place as u64)).await);
     }
     let mark = ConversationUpdate { folder: None, read: Some(true) };
-    desk.change(&all[0], mark, seconds(100)).await;
-    desk.change(&all[2], mark, seconds(100)).await;
+    stores.update_conversation(&all[0], mark, at_second(100)).await;
+    stores.update_conversation(&all[2], mark, at_second(100)).await;
     let shown = async |assigned: Option<UserRef>, read| {
         let filter = Filter { assigned: assigned.map(|user| user.id), read };
-        ids(&listed(&desk, Folder::Inbox, &filter, 50).await)
+        ids(&listed(&stores, Folder::Inbox, &filter, 50).await)
     };
     let expected = |places: &[usize]| -> Vec<_> { places.iter().map(|place| all[*place].clone()).collect() };
     assert_eq!(shown(None, None).await, expected(&[3, 2, 1, 0]));
@@ -89,60 +82,60 @@ async fn each_filter_shows_its_own_and_together_they_combine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_assignment_reaches_the_lists_and_none_leaves_them() {
-    let desk = Desk::open().await;
-    let conversation = desk.conversation_begun_by(&number(7), seconds(0)).await;
+async fn assigning_and_unassigning_updates_the_lists() {
+    let stores = TestStores::start().await;
+    let conversation = stores.start_conversation(&number(7), at_second(0)).await;
     let of = async |user: UserRef| {
         let filter = Filter { assigned: Some(user.id), read: None };
-        ids(&listed(&desk, Folder::Inbox, &filter, 50).await)
+        ids(&listed(&stores, Folder::Inbox, &filter, 50).await)
     };
-    assign(&desk, 7, Some(ada())).await;
+    assign(&stores, 7, Some(ada())).await;
     assert_eq!((of(ada()).await, of(ben()).await), (vec![conversation.clone()], vec![]));
-    assign(&desk, 7, Some(ben())).await;
+    assign(&stores, 7, Some(ben())).await;
     assert_eq!((of(ada()).await, of(ben()).await), (vec![], vec![conversation]));
-    assign(&desk, 7, None).await;
+    assign(&stores, 7, None).await;
     assert_eq!((of(ada()).await, of(ben()).await), (vec![], vec![]));
 }
 
 /// The text composed to somebody assigned begins a conversation that is listed as assigned.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_composed_text_begins_an_assigned_conversation() {
-    let desk = Desk::open().await;
+async fn a_composed_message_starts_a_conversation_with_the_assigned_user() {
+    let stores = TestStores::start().await;
     let known = Contact { assigned: Some(ben()), ..contact(8) };
-    let message = desk.draft(&number(8), "See you on Friday.", &ada(), seconds(1));
+    let message = stores.outbound(&number(8), "See you on Friday.", &ada(), at_second(1));
     let wanted = shared_aws::messaging::Acceptance {
-        organization: desk.organization(),
+        organization: stores.organization(),
         message: &message,
         contact: &known,
         guard: Guard::Compose { user: Some(&ada().id) },
         idempotency: None,
     };
-    desk.sends.accept(wanted).await.unwrap();
+    stores.sends.accept(wanted).await.unwrap();
     let filter = Filter { assigned: Some(ben().id), read: Some(true) };
-    assert_eq!(ids(&listed(&desk, Folder::Archived, &filter, 5).await), [message.conversation]);
+    assert_eq!(ids(&listed(&stores, Folder::Archived, &filter, 5).await), [message.conversation]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_is_one_query_and_looks_further_only_where_nothing_fits() {
-    let desk = Desk::open().await;
+async fn a_page_is_one_query_unless_no_conversation_matches() {
+    let stores = TestStores::start().await;
     let mut all = Vec::new();
     for place in 0..12 {
-        all.push(desk.conversation_begun_by(&number(place), seconds(place as u64)).await);
+        all.push(stores.start_conversation(&number(place), at_second(place as u64)).await);
     }
     let mark = ConversationUpdate { folder: None, read: Some(true) };
     for place in [0, 1, 2] {
-        desk.change(&all[place], mark, seconds(100)).await; // the oldest
+        stores.update_conversation(&all[place], mark, at_second(100)).await; // the oldest
     }
     let read = Filter { assigned: None, read: Some(true) };
-    let page = desk.list(Folder::Inbox, &read, 4, None).await.unwrap();
+    let page = stores.list(Folder::Inbox, &read, 4, None).await.unwrap();
     assert_eq!(ids(&page.items), [2, 1, 0].map(|place| all[place].clone()));
-    let (page, bill) = desk.cost(desk.list(Folder::Inbox, &read, 2, None)).await;
+    let (page, bill) = stores.cost(stores.list(Folder::Inbox, &read, 2, None)).await;
     let page = page.unwrap();
     assert_eq!((page.items.len(), bill.requests), (0, 4), "four queries, and no more");
-    let (rest, bill) = desk.cost(desk.list(Folder::Inbox, &read, 2, page.next.as_deref())).await;
+    let (rest, bill) = stores.cost(stores.list(Folder::Inbox, &read, 2, page.next.as_deref())).await;
     let rest = rest.unwrap();
     assert_eq!((ids(&rest.items), bill.requests), (vec![all[2].clone()], 1), "short, and one query");
-    let last = desk.list(Folder::Inbox, &read, 2, rest.next.as_deref()).await.unwrap();
+    let last = stores.list(Folder::Inbox, &read, 2, rest.next.as_deref()).await.unwrap();
     assert_eq!(ids(&last.items), [1, 0].map(|place| all[place].clone()));
 }
 
@@ -168,45 +161,59 @@ fn step(contacts: usize) -> impl Strategy<Value = (usize, What, u64)> {
     (0..contacts, what, 1..90_u64)
 }
 
-async fn take(desk: &Desk, place: usize, what: What, now: Timestamp) {
-    let conversation = desk.conversation_with(&number(place));
+async fn take(stores: &TestStores, place: usize, what: What, now: Timestamp) {
+    let conversation = stores.conversation_id(&number(place));
     match what {
         What::Hear => {
-            desk.hear(&number(place), "Hello?", now).await;
+            stores.receive(&number(place), "Hello?", now).await;
         }
         What::Open { by_ada } => {
             let user = if by_ada { ada() } else { ben() };
             let policy = shared_domain::lock::LockPolicy::default();
-            desk.locks.acquire(desk.thread(&conversation), &user, now, &policy).await.unwrap();
+            stores.locks.acquire(stores.conversation_key(&conversation), &user, now, &policy).await.unwrap();
         }
         What::Mark { read } => {
-            desk.change(&conversation, ConversationUpdate { folder: None, read: Some(read) }, now).await;
+            stores
+                .update_conversation(
+                    &conversation,
+                    ConversationUpdate { folder: None, read: Some(read) },
+                    now,
+                )
+                .await;
         }
         What::File { archived } => {
             let folder = FOLDERS[usize::from(archived)];
-            desk.change(&conversation, ConversationUpdate { folder: Some(folder), read: None }, now).await;
+            stores
+                .update_conversation(
+                    &conversation,
+                    ConversationUpdate { folder: Some(folder), read: None },
+                    now,
+                )
+                .await;
         }
         What::Compose => {
-            let message = desk.draft(&number(place), "See you on Friday.", &ada(), now);
-            desk.accept(&message, Guard::Compose { user: Some(&cleo().id) }, None).await;
+            let message = stores.outbound(&number(place), "See you on Friday.", &ada(), now);
+            stores.accept(&message, Guard::Compose { user: Some(&cleo().id) }, None).await;
         }
-        What::Assign { to } => assign(desk, place, to.map(|to_ada| if to_ada { ada() } else { ben() })).await,
+        What::Assign { to } => {
+            assign(stores, place, to.map(|to_ada| if to_ada { ada() } else { ben() })).await;
+        }
     }
 }
 
 const CONTACTS: usize = 6;
 
 async fn walk(steps: Vec<(usize, What, u64)>) -> Result<(), TestCaseError> {
-    let desk = Desk::open().await;
+    let stores = TestStores::start().await;
     let mut now = START;
     for (place, what, later) in steps {
         now = now + Duration::from_secs(later);
-        take(&desk, place, what, now).await;
+        take(&stores, place, what, now).await;
     }
     let mut all = Vec::new();
     for place in 0..CONTACTS {
-        let conversation = desk.conversation_with(&number(place));
-        all.extend(desk.conversations.get(desk.thread(&conversation)).await.unwrap());
+        let conversation = stores.conversation_id(&number(place));
+        all.extend(stores.conversations.get(stores.conversation_key(&conversation)).await.unwrap());
     }
     all.sort_by_key(|one| std::cmp::Reverse((one.last_activity_at, one.id.clone())));
     for folder in FOLDERS {
@@ -214,7 +221,7 @@ async fn walk(steps: Vec<(usize, What, u64)>) -> Result<(), TestCaseError> {
             let fits = |one: &&Conversation| one.folder == folder && filter.admits(one);
             let expected: Vec<_> = all.iter().filter(fits).map(|one| one.id.clone()).collect();
             for limit in [1, 2, 50] {
-                let shown = ids(&listed(&desk, folder, &filter, limit).await);
+                let shown = ids(&listed(&stores, folder, &filter, limit).await);
                 prop_assert_eq!(&shown, &expected, "{:?} of {:?} by {}", filter, folder, limit);
             }
         }
@@ -223,7 +230,7 @@ async fn walk(steps: Vec<(usize, What, u64)>) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn every_list_shows_what_its_filter_admits_after_every_walk() {
+fn every_list_shows_what_its_filter_admits_after_random_steps() {
     let seed = seed();
     let config =
         Config { cases: 24, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
@@ -236,16 +243,16 @@ fn every_list_shows_what_its_filter_admits_after_every_walk() {
 /// While some conversations move about, a reader who goes through the pages sees each of the others once, and each page
 /// in the order of activity.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn pages_keep_their_order_while_conversations_move_about() {
+async fn pages_keep_their_order_while_conversations_move() {
     const STILL: usize = 30;
     const BUSY: usize = 10;
-    let desk = Desk::open().await;
+    let stores = TestStores::start().await;
     let mut still = Vec::new();
     for place in 0..STILL + BUSY {
         if place.is_multiple_of(2) {
-            assign(&desk, place, Some(ada())).await;
+            assign(&stores, place, Some(ada())).await;
         }
-        let conversation = desk.conversation_begun_by(&number(place), seconds(place as u64)).await;
+        let conversation = stores.start_conversation(&number(place), at_second(place as u64)).await;
         if place % 4 != 3 {
             still.push((place, conversation));
         }
@@ -265,7 +272,7 @@ async fn pages_keep_their_order_while_conversations_move_about() {
                 What::Mark { read: false },
                 What::Open { by_ada: true },
             ][usize::try_from(state >> 40).unwrap() % 6];
-            take(&desk, place, what, seconds(1000 + turn)).await;
+            take(&stores, place, what, at_second(1000 + turn)).await;
         }
     };
     let reading = async {
@@ -273,7 +280,7 @@ async fn pages_keep_their_order_while_conversations_move_about() {
             let mut seen: Vec<ConversationId> = Vec::new();
             let mut after = None;
             loop {
-                let page = desk.list(Folder::Inbox, &filter, 7, after.as_deref()).await.unwrap();
+                let page = stores.list(Folder::Inbox, &filter, 7, after.as_deref()).await.unwrap();
                 let times: Vec<_> = page.items.iter().map(|one| one.last_activity_at).collect();
                 assert!(times.is_sorted_by(|newer, older| newer >= older), "seed {seed}: {times:?}");
                 seen.extend(ids(&page.items));

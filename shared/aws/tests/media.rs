@@ -11,7 +11,7 @@ use shared_domain::{
     media::{Media, MediaRefusal, MediaState},
 };
 
-use crate::support::{Desk, number, seconds};
+use crate::support::{TestStores, at_second, number};
 
 const SOURCE: &str = "https://api.example.com/Media/ME1";
 
@@ -24,7 +24,7 @@ fn pending(place: usize) -> Media {
 }
 
 /// A text with two files comes in.
-async fn text_with_files(desk: &Desk) -> MessageId {
+async fn text_with_files(stores: &TestStores) -> MessageId {
     let text = InboundText {
         carrier: "twilio",
         carrier_id: "MM1".into(),
@@ -32,13 +32,13 @@ async fn text_with_files(desk: &Desk) -> MessageId {
         text: "Look".into(),
         media: vec![pending(0), pending(1)],
     };
-    match desk.inbound.receive(&desk.inbox, &text, seconds(0)).await.unwrap() {
+    match stores.inbound.receive(&stores.inbox, &text, at_second(0)).await.unwrap() {
         Receipt::Stored(id) | Receipt::Duplicate(id) => id,
     }
 }
 
-fn job(desk: &Desk, message: &MessageId, place: usize) -> MediaJob {
-    MediaJob { organization: desk.organization().clone(), message: message.clone(), place }
+fn job(stores: &TestStores, message: &MessageId, place: usize) -> MediaJob {
+    MediaJob { organization: stores.organization().clone(), message: message.clone(), place }
 }
 
 fn stored(place: usize) -> Media {
@@ -46,52 +46,52 @@ fn stored(place: usize) -> Media {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_stored_stays_so_and_what_was_refused_may_still_be_had() {
-    let desk = Desk::open().await;
-    let message = text_with_files(&desk).await;
-    let files = MediaFiles::new(desk.other_host());
+async fn a_stored_file_stays_stored_and_a_refused_file_can_still_be_stored() {
+    let stores = TestStores::start().await;
+    let message = text_with_files(&stores).await;
+    let files = MediaFiles::new(stores.table());
     let refused = Media {
         state: MediaState::Refused { source: SOURCE.into(), reason: MediaRefusal::Unavailable },
         ..pending(1)
     };
-    assert!(files.resolve(&job(&desk, &message, 1), &refused).await.unwrap());
-    let media = desk.messages.get(desk.organization(), &message).await.unwrap().unwrap().media;
+    assert!(files.resolve(&job(&stores, &message, 1), &refused).await.unwrap());
+    let media = stores.messages.get(stores.organization(), &message).await.unwrap().unwrap().media;
     assert_eq!(media, [pending(0), refused.clone()], "each file for itself");
-    assert!(files.resolve(&job(&desk, &message, 1), &stored(1)).await.unwrap());
-    assert!(!files.resolve(&job(&desk, &message, 1), &refused).await.unwrap());
-    assert!(!files.resolve(&job(&desk, &message, 1), &stored(1)).await.unwrap(), "once");
-    let media = desk.messages.get(desk.organization(), &message).await.unwrap().unwrap().media;
+    assert!(files.resolve(&job(&stores, &message, 1), &stored(1)).await.unwrap());
+    assert!(!files.resolve(&job(&stores, &message, 1), &refused).await.unwrap());
+    assert!(!files.resolve(&job(&stores, &message, 1), &stored(1)).await.unwrap(), "once");
+    let media = stores.messages.get(stores.organization(), &message).await.unwrap().unwrap().media;
     assert_eq!(media, [pending(0), stored(1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_for_what_is_not_there_writes_nothing() {
-    let desk = Desk::open().await;
-    let message = text_with_files(&desk).await;
-    let files = MediaFiles::new(desk.other_host());
-    let before = desk.all_rows().await;
-    assert!(!files.resolve(&job(&desk, &message, 2), &stored(2)).await.unwrap(), "no third file");
-    assert!(!files.resolve(&job(&desk, &message, 0), &stored(1)).await.unwrap(), "another file's outcome");
-    let nobody = MessageId::in_conversation(&desk.conversation_with(&number(9)), seconds(0), 7);
-    assert!(!files.resolve(&job(&desk, &nobody, 0), &stored(0)).await.unwrap());
-    assert!(!files.resolve(&job(&desk, &MessageId::parse("msg_1").unwrap(), 0), &stored(0)).await.unwrap());
-    assert_eq!(desk.all_rows().await, before);
+async fn a_job_for_a_missing_file_writes_nothing() {
+    let stores = TestStores::start().await;
+    let message = text_with_files(&stores).await;
+    let files = MediaFiles::new(stores.table());
+    let before = stores.all_items().await;
+    assert!(!files.resolve(&job(&stores, &message, 2), &stored(2)).await.unwrap(), "no third file");
+    assert!(!files.resolve(&job(&stores, &message, 0), &stored(1)).await.unwrap(), "another file's outcome");
+    let nobody = MessageId::in_conversation(&stores.conversation_id(&number(9)), at_second(0), 7);
+    assert!(!files.resolve(&job(&stores, &nobody, 0), &stored(0)).await.unwrap());
+    assert!(!files.resolve(&job(&stores, &MessageId::parse("msg_1").unwrap(), 0), &stored(0)).await.unwrap());
+    assert_eq!(stores.all_items().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_whose_files_the_stream_lost_is_found_by_the_sweep_until_it_is_queued() {
-    let desk = Desk::open().await;
-    let files = MediaFiles::new(desk.other_host());
-    let message = text_with_files(&desk).await;
-    let organization = desk.organization().clone();
-    let waiting = PendingMedia { organization, message: message.clone(), files: 2, at: seconds(0) };
+async fn a_message_whose_media_jobs_were_lost_is_overdue_until_it_is_queued() {
+    let stores = TestStores::start().await;
+    let files = MediaFiles::new(stores.table());
+    let message = text_with_files(&stores).await;
+    let organization = stores.organization().clone();
+    let waiting = PendingMedia { organization, message: message.clone(), files: 2, at: at_second(0) };
     files.enqueue(&waiting).await.unwrap();
     files.enqueue(&waiting).await.unwrap();
-    assert!(files.overdue(seconds(60)).await.unwrap().is_empty());
-    let found = files.overdue(seconds(0) + Duration::from_secs(61)).await.unwrap();
+    assert!(files.overdue(at_second(60)).await.unwrap().is_empty());
+    let found = files.overdue(at_second(0) + Duration::from_secs(61)).await.unwrap();
     assert_eq!(found, [waiting]);
-    assert_eq!(found[0].jobs(), [job(&desk, &message, 0), job(&desk, &message, 1)]);
+    assert_eq!(found[0].jobs(), [job(&stores, &message, 0), job(&stores, &message, 1)]);
     files.remove(&message).await.unwrap();
     files.remove(&message).await.unwrap();
-    assert!(files.overdue(seconds(600)).await.unwrap().is_empty());
+    assert!(files.overdue(at_second(600)).await.unwrap().is_empty());
 }

@@ -15,18 +15,18 @@ use shared_domain::{
 };
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::support::{Desk, ada, ben, seconds};
+use crate::support::{TestStores, ada, at_second, ben};
 
 const ADDRESS: &str = "Front.Desk@college.example";
 
-fn notice(desk: &Desk, id: &str, subject: NotificationKind) -> Notification {
-    let (organization, team) = (desk.organization().clone(), desk.inbox.team.clone());
+fn notice(stores: &TestStores, id: &str, subject: NotificationKind) -> Notification {
+    let (organization, team) = (stores.organization().clone(), stores.inbox.team.clone());
     let admins = vec![ada().id, ben().id];
-    Notification { id: id.to_owned(), organization, team, subject, at: seconds(0), admins }
+    Notification { id: id.to_owned(), organization, team, subject, at: at_second(0), admins }
 }
 
-fn every_subject() -> [NotificationKind; 7] {
-    let contact = ContactId::new(seconds(0), 5);
+fn every_kind() -> [NotificationKind; 7] {
+    let contact = ContactId::new(at_second(0), 5);
     let reason =
         CarrierReason { code: 30_909, detail: "The flow \"opt in\" is not described: ünclear.".into() };
     [
@@ -38,76 +38,77 @@ fn every_subject() -> [NotificationKind; 7] {
         NotificationKind::RegistrationRejected(Vec::new()),
         NotificationKind::RegistrationSuspended(vec![reason]),
         NotificationKind::OptOutChanged { contact: contact.clone(), opted_out: true },
-        NotificationKind::UnknownContact { contact: contact.clone(), inbox: InboxId::new(seconds(0), 6) },
+        NotificationKind::UnknownContact { contact: contact.clone(), inbox: InboxId::new(at_second(0), 6) },
         NotificationKind::ContactAdded { contact, by: ada().id },
     ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_sixteen_who_would_tell_one_recipient_at_one_instant_one_does() {
-    let desk = Desk::open().await;
+async fn of_sixteen_concurrent_claims_of_one_recipient_one_succeeds() {
+    let stores = TestStores::start().await;
     let mut tellers = JoinSet::new();
     for _ in 0..16 {
-        let (notices, organization) = (Notifications::new(desk.other_host()), desk.organization().clone());
-        tellers.spawn(
-            async move { notices.claim(&organization, "notice-1", ADDRESS, seconds(0)).await.unwrap() },
-        );
+        let (notices, organization) = (Notifications::new(stores.table()), stores.organization().clone());
+        tellers.spawn(async move {
+            notices.claim(&organization, "notice-1", ADDRESS, at_second(0)).await.unwrap()
+        });
     }
     let told = tellers.join_all().await;
     assert_eq!(told.into_iter().filter(|told| *told).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_is_one_whatever_the_case_of_the_address_and_each_notice_is_its_own() {
-    let desk = Desk::open().await;
+async fn an_address_in_any_case_is_one_recipient_for_each_notification() {
+    let stores = TestStores::start().await;
     let claim = async |notice: &str, address: &str| {
-        desk.notices.claim(desk.organization(), notice, address, seconds(0)).await.unwrap()
+        stores.notifications.claim(stores.organization(), notice, address, at_second(0)).await.unwrap()
     };
     assert!(claim("notice-1", ADDRESS).await);
     assert!(!claim("notice-1", &ADDRESS.to_lowercase()).await);
     assert!(claim("notice-1", "other@college.example").await);
     assert!(claim("notice-2", ADDRESS).await);
-    assert!(!format!("{:?}", desk.rows().await.keys()).to_lowercase().contains("front.desk"));
+    assert!(!format!("{:?}", stores.items().await.keys()).to_lowercase().contains("front.desk"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_was_given_back_is_another_s() {
-    let desk = Desk::open().await;
-    let claim =
-        async |at| desk.notices.claim(desk.organization(), "notice-1", ADDRESS, seconds(at)).await.unwrap();
+async fn a_released_claim_is_free_for_another_host() {
+    let stores = TestStores::start().await;
+    let claim = async |at| {
+        stores.notifications.claim(stores.organization(), "notice-1", ADDRESS, at_second(at)).await.unwrap()
+    };
     assert!(claim(0).await);
     assert!(!claim(1).await);
-    desk.notices.release_claim(desk.organization(), "notice-1", ADDRESS).await.unwrap();
-    assert!(desk.rows().await.is_empty());
+    stores.notifications.release_claim(stores.organization(), "notice-1", ADDRESS).await.unwrap();
+    assert!(stores.items().await.is_empty());
     assert!(claim(2).await);
     assert!(!claim(3).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notice_is_left_behind_once_a_minute_has_passed_and_until_it_is_removed() {
-    let desk = Desk::open().await;
-    let left = notice(&desk, "notice-1", NotificationKind::RegistrationApproved);
-    let behind = async |at| desk.notices.overdue(seconds(at)).await.unwrap();
-    desk.notices.enqueue(&left).await.unwrap();
-    desk.notices.enqueue(&left).await.unwrap();
+async fn a_notification_is_overdue_after_a_minute_until_it_is_removed() {
+    let stores = TestStores::start().await;
+    let left = notice(&stores, "notice-1", NotificationKind::RegistrationApproved);
+    let behind = async |at| stores.notifications.overdue(at_second(at)).await.unwrap();
+    stores.notifications.enqueue(&left).await.unwrap();
+    stores.notifications.enqueue(&left).await.unwrap();
     assert_eq!(behind(60).await, []);
     assert_eq!(behind(61).await, std::slice::from_ref(&left));
-    desk.notices.remove(&left.id).await.unwrap();
-    desk.notices.remove(&left.id).await.unwrap();
+    stores.notifications.remove(&left.id).await.unwrap();
+    stores.notifications.remove(&left.id).await.unwrap();
     assert_eq!(behind(61).await, []);
-    assert!(desk.rows().await.is_empty());
+    assert!(stores.items().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_subject_comes_back_from_the_table_as_it_was_left() {
-    let desk = Desk::open().await;
-    let subjects = every_subject().into_iter().enumerate();
+async fn every_kind_is_read_from_the_table_as_it_was_stored() {
+    let stores = TestStores::start().await;
+    let subjects = every_kind().into_iter().enumerate();
     let all: Vec<_> =
-        subjects.map(|(place, subject)| notice(&desk, &format!("notice-{place}"), subject)).collect();
+        subjects.map(|(place, subject)| notice(&stores, &format!("notice-{place}"), subject)).collect();
     for one in &all {
-        desk.notices.enqueue(one).await.unwrap();
+        stores.notifications.enqueue(one).await.unwrap();
     }
-    assert_eq!(desk.notices.overdue(seconds(100)).await.unwrap(), all);
+    assert_eq!(stores.notifications.overdue(at_second(100)).await.unwrap(), all);
 }
 
 /// What a queue was given, which takes everything.
@@ -123,14 +124,14 @@ async fn take(State(taken): State<Taken>, body: String) -> Json<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_subject_comes_back_from_the_queue_as_it_was_sent() {
+async fn every_kind_is_read_from_the_queue_as_it_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let taken = Taken::default();
     let app = Router::new().fallback(take).with_state(taken.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let desk = Desk::open().await;
-    let sent = every_subject().map(|subject| notice(&desk, "notice-1", subject));
+    let stores = TestStores::start().await;
+    let sent = every_kind().map(|subject| notice(&stores, "notice-1", subject));
     let answers = MailQueue::new(&Aws::loopback(endpoint.clone()), endpoint).enqueue(&sent).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     let taken = taken.lock().unwrap();
@@ -139,7 +140,7 @@ async fn every_subject_comes_back_from_the_queue_as_it_was_sent() {
 }
 
 #[test]
-fn a_text_that_is_no_notice_is_refused_without_a_word_of_it() {
+fn the_error_of_an_invalid_notification_does_not_contain_its_text() {
     for body in ["", "{}", "{\"notice\":\"my diagnosis\"}", "my diagnosis"] {
         let refused = Notifications::of_text(body).unwrap_err().to_string();
         assert!(!refused.contains("diagnosis"), "{refused}");

@@ -17,7 +17,7 @@ use shared_domain::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Desk, Row, ada, audit_event, ben, seconds, team_that_is};
+use crate::support::{Item, TestStores, ada, at_second, audit_event, ben, team_with_registration};
 
 use RegistrationStatus::{Approved, NotStarted, Pending, Rejected, Suspended};
 
@@ -67,7 +67,12 @@ fn turn<'a>(step: &'a TimelineStep, reasons: &'a [CarrierReason]) -> Transition<
     Transition { to: step.status, as_of: step.at, reasons, step, admins: vec![ada().id] }
 }
 
-async fn submit_from(desk: &Desk, from: &Registration, at: Timestamp, key: Option<Idempotency<'_>>) -> bool {
+async fn submit_from(
+    stores: &TestStores,
+    from: &Registration,
+    at: Timestamp,
+    key: Option<Idempotency<'_>>,
+) -> bool {
     let step = TimelineStep {
         source: StepSource::User,
         ..step(&format!("submission-{}", at.millis()), Pending, at)
@@ -75,40 +80,37 @@ async fn submit_from(desk: &Desk, from: &Registration, at: Timestamp, key: Optio
     let (submission, ada) = (submission(), ada());
     let submitted =
         Submitted { submission: &submission, brand: "BN1", campaign: CAMPAIGN, as_of: at, step: &step };
-    let (organization, team) = (desk.organization(), &desk.inbox.team);
+    let (organization, team) = (stores.organization(), &stores.inbox.team);
     let audit_event = audit_event(&ada, "registration.submit", team.as_str(), at);
-    desk.registrations
+    stores
+        .registrations
         .submitted(TeamKey { organization, team }, from, submitted, &audit_event, key)
         .await
         .unwrap()
 }
 
 /// Details are handed to the carrier, as things stand now.
-pub(crate) async fn submit(desk: &Desk, at: Timestamp) {
-    let from = desk
-        .registrations
-        .get(TeamKey { organization: desk.organization(), team: &desk.inbox.team })
-        .await
-        .unwrap();
-    assert!(submit_from(desk, &from, at, None).await);
+pub(crate) async fn submit(stores: &TestStores, at: Timestamp) {
+    let from = stores.registrations.get(stores.inbox.team_key()).await.unwrap();
+    assert!(submit_from(stores, &from, at, None).await);
 }
 
 /// A team whose campaign is, or soon will be, with the carriers.
 struct Team {
-    desk: Desk,
+    stores: TestStores,
 }
 
 impl Team {
     async fn new() -> Self {
-        let desk = Desk::open().await;
-        desk.teams.put(desk.organization(), &team_that_is(NotStarted)).await.unwrap();
-        Self { desk }
+        let stores = TestStores::start().await;
+        stores.teams.put(stores.organization(), &team_with_registration(NotStarted)).await.unwrap();
+        Self { stores }
     }
 
     async fn submitted() -> Self {
         let team = Self::new().await;
         team.store()
-            .remember_service(TeamKey { organization: team.desk.organization(), team: team.id() }, SERVICE)
+            .remember_service(TeamKey { organization: team.stores.organization(), team: team.id() }, SERVICE)
             .await
             .unwrap();
         assert!(team.submit(&team.now().await, 1, None).await);
@@ -116,36 +118,36 @@ impl Team {
     }
 
     fn store(&self) -> &Registrations {
-        &self.desk.registrations
+        &self.stores.registrations
     }
 
     fn id(&self) -> &TeamId {
-        &self.desk.inbox.team
+        &self.stores.inbox.team
     }
 
     async fn now(&self) -> Registration {
-        self.store().get(TeamKey { organization: self.desk.organization(), team: self.id() }).await.unwrap()
+        self.store().get(TeamKey { organization: self.stores.organization(), team: self.id() }).await.unwrap()
     }
 
     /// What sends are judged by.
     async fn may_send(&self) -> RegistrationStatus {
         let team = self
-            .desk
+            .stores
             .teams
-            .get(TeamKey { organization: self.desk.organization(), team: self.id() })
+            .get(TeamKey { organization: self.stores.organization(), team: self.id() })
             .await
             .unwrap();
         team.unwrap().registration
     }
 
     async fn submit(&self, from: &Registration, at: u64, key: Option<Idempotency<'_>>) -> bool {
-        submit_from(&self.desk, from, seconds(at), key).await
+        submit_from(&self.stores, from, at_second(at), key).await
     }
 
     async fn transition(&self, from: &Registration, step: &TimelineStep, reasons: &[CarrierReason]) -> bool {
         self.store()
             .transition(
-                TeamKey { organization: self.desk.organization(), team: self.id() },
+                TeamKey { organization: self.stores.organization(), team: self.id() },
                 from,
                 turn(step, reasons),
             )
@@ -155,18 +157,18 @@ impl Team {
 
     /// A turn from what is stored now.
     async fn turns(&self, id: &str, to: RegistrationStatus, at: u64) {
-        assert!(self.transition(&self.now().await, &step(id, to, seconds(at)), &[]).await);
+        assert!(self.transition(&self.now().await, &step(id, to, at_second(at)), &[]).await);
     }
 
     async fn timeline(&self) -> Vec<TimelineStep> {
         self.store()
-            .timeline(TeamKey { organization: self.desk.organization(), team: self.id() })
+            .timeline(TeamKey { organization: self.stores.organization(), team: self.id() })
             .await
             .unwrap()
     }
 
     async fn notices(&self) -> Vec<Notification> {
-        self.desk.notices.overdue(seconds(1_000_000)).await.unwrap()
+        self.stores.notifications.overdue(at_second(1_000_000)).await.unwrap()
     }
 
     async fn waits(&self) -> bool {
@@ -177,7 +179,7 @@ impl Team {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_never_begun_is_not_started_and_has_no_timeline() {
+async fn a_new_registration_is_not_started_and_has_no_timeline() {
     let team = Team::new().await;
     assert_eq!(team.now().await, Registration::default());
     assert_eq!(team.timeline().await, []);
@@ -185,11 +187,11 @@ async fn what_was_never_begun_is_not_started_and_has_no_timeline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_submitted_is_pending_with_its_details_and_waits_for_the_carrier() {
+async fn a_submitted_registration_is_pending_with_its_details_and_is_polled() {
     let team = Team::submitted().await;
     let registration = Registration {
         status: Pending,
-        as_of: seconds(1),
+        as_of: at_second(1),
         submission: Some(submission()),
         messaging_service: Some(SERVICE.into()),
         brand: Some("BN1".into()),
@@ -198,41 +200,42 @@ async fn what_is_submitted_is_pending_with_its_details_and_waits_for_the_carrier
     };
     assert_eq!((team.now().await, team.may_send().await), (registration, Pending));
     assert_eq!(team.timeline().await.len(), 1);
-    assert_eq!(team.desk.trail().await.len(), 1);
-    let organization = team.desk.organization().clone();
+    assert_eq!(team.stores.audit_entries().await.len(), 1);
+    let organization = team.stores.organization().clone();
     let waiting = PendingRegistration { organization, team: team.id().clone(), asked: None };
     assert_eq!(team.store().pending().await.unwrap(), [waiting]);
     assert_eq!(team.notices().await, [], "that is no news");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn details_are_submitted_once_under_one_key_and_the_key_says_as_what() {
+async fn details_are_submitted_once_for_each_key_and_the_key_returns_the_campaign() {
     let team = Team::new().await;
     assert!(team.submit(&team.now().await, 1, Some(KEY)).await);
-    let remembered = team.desk.keys.get(team.desk.organization(), KEY, seconds(2)).await.unwrap().unwrap();
+    let remembered =
+        team.stores.used_keys.get(team.stores.organization(), KEY, at_second(2)).await.unwrap().unwrap();
     assert_eq!((remembered.made.as_str(), remembered.body.as_str()), (CAMPAIGN, KEY.body));
-    let before = team.desk.all_rows().await;
+    let before = team.stores.all_items().await;
     assert!(!team.submit(&team.now().await, 2, Some(KEY)).await);
-    assert_eq!(team.desk.all_rows().await, before, "nothing of it");
+    assert_eq!(team.stores.all_items().await, before, "nothing of it");
     assert!(team.submit(&team.now().await, 3, Some(Idempotency { key: "another", ..KEY })).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn details_that_come_after_a_turn_are_refused_with_their_key() {
+async fn details_submitted_after_a_transition_are_refused_with_their_key() {
     let team = Team::submitted().await;
     let stale = team.now().await;
     team.turns("EZ1", Approved, 2).await;
-    let before = team.desk.all_rows().await;
+    let before = team.stores.all_items().await;
     assert!(!team.submit(&stale, 3, Some(KEY)).await);
-    assert_eq!(team.desk.all_rows().await, before);
+    assert_eq!(team.stores.all_items().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn details_keep_the_messaging_service_that_was_made_since_the_registration_was_read() {
+async fn details_keep_a_messaging_service_created_after_the_read() {
     let team = Team::new().await;
     let before = team.now().await;
     team.store()
-        .remember_service(TeamKey { organization: team.desk.organization(), team: team.id() }, SERVICE)
+        .remember_service(TeamKey { organization: team.stores.organization(), team: team.id() }, SERVICE)
         .await
         .unwrap();
     assert!(team.submit(&before, 1, None).await);
@@ -240,26 +243,26 @@ async fn details_keep_the_messaging_service_that_was_made_since_the_registration
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn corrected_details_forget_why_the_first_were_refused() {
+async fn corrected_details_clear_the_reasons_of_the_rejection() {
     let team = Team::submitted().await;
-    assert!(team.transition(&team.now().await, &step("EZ1", Rejected, seconds(2)), &[reason()]).await);
+    assert!(team.transition(&team.now().await, &step("EZ1", Rejected, at_second(2)), &[reason()]).await);
     assert_eq!(team.now().await.reasons, [reason()]);
     assert!(team.submit(&team.now().await, 3, None).await);
     let again = team.now().await;
-    assert_eq!((again.status, again.reasons, again.as_of), (Pending, Vec::new(), seconds(3)));
+    assert_eq!((again.status, again.reasons, again.as_of), (Pending, Vec::new(), at_second(3)));
     assert!(team.waits().await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_sixteen_who_turn_it_at_one_instant_one_does_and_one_notice_is_left() {
+async fn of_sixteen_concurrent_transitions_one_is_stored_with_one_notification() {
     let team = Team::submitted().await;
     let from = team.now().await;
     let mut rivals = JoinSet::new();
     for _ in 0..16 {
-        let (store, from) = (Registrations::new(team.desk.other_host()), from.clone());
-        let (organization, id) = (team.desk.organization().clone(), team.id().clone());
+        let (store, from) = (Registrations::new(team.stores.table()), from.clone());
+        let (organization, id) = (team.stores.organization().clone(), team.id().clone());
         rivals.spawn(async move {
-            let step = step("EZ1", Approved, seconds(2));
+            let step = step("EZ1", Approved, at_second(2));
             store
                 .transition(TeamKey { organization: &organization, team: &id }, &from, turn(&step, &[]))
                 .await
@@ -276,53 +279,53 @@ async fn of_sixteen_who_turn_it_at_one_instant_one_does_and_one_notice_is_left()
         (&notice.subject, &notice.admins[..]),
         (&NotificationKind::RegistrationApproved, &[ada().id][..])
     );
-    assert_eq!((&notice.team, notice.at), (team.id(), seconds(2)));
+    assert_eq!((&notice.team, notice.at), (team.id(), at_second(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_from_a_stale_read_is_refused_and_leaves_nothing() {
+async fn a_transition_from_a_stale_read_is_refused_and_writes_nothing() {
     let team = Team::submitted().await;
     let stale = team.now().await;
     team.turns("EZ1", Approved, 2).await;
-    let before = team.desk.all_rows().await;
-    assert!(!team.transition(&stale, &step("EZ2", Rejected, seconds(3)), &[reason()]).await);
+    let before = team.stores.all_items().await;
+    assert!(!team.transition(&stale, &step("EZ2", Rejected, at_second(3)), &[reason()]).await);
     let same_state_older = Registration { status: Approved, ..stale };
-    assert!(!team.transition(&same_state_older, &step("EZ3", Suspended, seconds(4)), &[]).await);
-    assert_eq!(team.desk.all_rows().await, before);
+    assert!(!team.transition(&same_state_older, &step("EZ3", Suspended, at_second(4)), &[]).await);
+    assert_eq!(team.stores.all_items().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_keeps_the_details_and_says_why() {
+async fn a_transition_keeps_the_details_and_stores_the_reasons() {
     let team = Team::submitted().await;
     let before = team.now().await;
-    assert!(team.transition(&before, &step("EZ1", Rejected, seconds(2)), &[reason()]).await);
-    let after = Registration { status: Rejected, as_of: seconds(2), reasons: vec![reason()], ..before };
+    assert!(team.transition(&before, &step("EZ1", Rejected, at_second(2)), &[reason()]).await);
+    let after = Registration { status: Rejected, as_of: at_second(2), reasons: vec![reason()], ..before };
     assert_eq!((team.now().await, team.may_send().await), (after, Rejected));
     assert_eq!(team.notices().await[0].subject, NotificationKind::RegistrationRejected(vec![reason()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registration_of_a_team_that_is_not_there_neither_turns_nor_gets_a_service() {
-    let desk = Desk::open().await;
-    let (organization, team) = (desk.organization(), &desk.inbox.team);
-    let refused = desk.registrations.remember_service(TeamKey { organization, team }, SERVICE).await;
+async fn a_missing_team_gets_no_transition_and_no_messaging_service() {
+    let stores = TestStores::start().await;
+    let (organization, team) = (stores.organization(), &stores.inbox.team);
+    let refused = stores.registrations.remember_service(TeamKey { organization, team }, SERVICE).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
-    let refused = desk.registrations.settle_service(TeamKey { organization, team }, SERVICE).await;
+    let refused = stores.registrations.settle_service(TeamKey { organization, team }, SERVICE).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
-    let approval = step("EZ1", Approved, seconds(2));
+    let approval = step("EZ1", Approved, at_second(2));
     let from = Registration::default();
     assert!(
-        !desk
+        !stores
             .registrations
             .transition(TeamKey { organization, team }, &from, turn(&approval, &[]))
             .await
             .unwrap()
     );
-    assert!(desk.rows().await.is_empty());
+    assert!(stores.items().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_suspended_goes_on_waiting_until_it_is_lifted_and_what_is_decided_waits_no_more() {
+async fn a_suspended_registration_is_polled_and_a_decided_one_is_not() {
     for (way, waits_at_the_end) in [
         (vec![Approved], false),
         (vec![Rejected], false),
@@ -342,20 +345,20 @@ async fn what_is_suspended_goes_on_waiting_until_it_is_lifted_and_what_is_decide
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_note_keeps_its_first_words_and_moves_neither_state_nor_instant() {
+async fn a_repeated_event_keeps_its_first_detail_and_changes_no_state() {
     let team = Team::submitted().await;
     let before = team.now().await;
     let note = async |detail: &str| {
-        let line = TimelineStep { detail: Some(detail.into()), ..step("EZ1", Approved, seconds(500)) };
+        let line = TimelineStep { detail: Some(detail.into()), ..step("EZ1", Approved, at_second(500)) };
         team.store()
-            .record_event(TeamKey { organization: team.desk.organization(), team: team.id() }, &line)
+            .record_event(TeamKey { organization: team.stores.organization(), team: team.id() }, &line)
             .await
             .unwrap();
     };
     note("Its record says that the campaign is in review.").await;
     note("Its record says that the campaign has failed.").await;
     let timeline = team.timeline().await;
-    assert_eq!(timeline.iter().map(|step| step.at).collect::<Vec<_>>(), [seconds(500), seconds(1)]);
+    assert_eq!(timeline.iter().map(|step| step.at).collect::<Vec<_>>(), [at_second(500), at_second(1)]);
     assert_eq!(timeline[0].detail.as_deref(), Some("Its record says that the campaign is in review."));
     assert_eq!((team.now().await, team.may_send().await), (before, Pending));
     assert!(team.waits().await);
@@ -363,23 +366,23 @@ async fn a_note_keeps_its_first_words_and_moves_neither_state_nor_instant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_of_the_timeline_comes_back_as_it_was_written_and_the_newest_hundred_are_shown() {
+async fn a_timeline_step_is_read_as_written_and_the_newest_hundred_are_listed() {
     let team = Team::submitted().await;
     let full = TimelineStep {
         codes: vec![30_909, 30_896],
         detail: Some("One of the team's numbers could not join the campaign.".into()),
         by: Some(ben().id),
         source: StepSource::Poll,
-        ..step("EZ0", Suspended, seconds(10_000))
+        ..step("EZ0", Suspended, at_second(10_000))
     };
     team.store()
-        .record_event(TeamKey { organization: team.desk.organization(), team: team.id() }, &full)
+        .record_event(TeamKey { organization: team.stores.organization(), team: team.id() }, &full)
         .await
         .unwrap();
     for place in 0..110 {
-        let line = step(&format!("EZ{place}"), Pending, seconds(100 + place));
+        let line = step(&format!("EZ{place}"), Pending, at_second(100 + place));
         team.store()
-            .record_event(TeamKey { organization: team.desk.organization(), team: team.id() }, &line)
+            .record_event(TeamKey { organization: team.stores.organization(), team: team.id() }, &line)
             .await
             .unwrap();
     }
@@ -388,29 +391,29 @@ async fn a_line_of_the_timeline_comes_back_as_it_was_written_and_the_newest_hund
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_is_remembered_twice_is_one_and_finds_its_team() {
+async fn storing_a_service_twice_is_idempotent_and_finds_its_team() {
     let team = Team::new().await;
-    let organization = team.desk.organization();
+    let organization = team.stores.organization();
     team.store().remember_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
-    let once = team.desk.all_rows().await;
+    let once = team.stores.all_items().await;
     team.store().remember_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
-    assert_eq!(team.desk.all_rows().await, once);
+    assert_eq!(team.stores.all_items().await, once);
     let found = team.store().by_service(SERVICE).await.unwrap();
     assert_eq!(found, Some((organization.clone(), team.id().clone())));
     assert_eq!(team.store().by_service("MG9").await.unwrap(), None);
     let registration = team.now().await;
     assert_eq!((registration.status, registration.as_of), (NotStarted, Timestamp::default()));
-    let shown = team.desk.teams.get(TeamKey { organization, team: team.id() }).await.unwrap().unwrap();
+    let shown = team.stores.teams.get(TeamKey { organization, team: team.id() }).await.unwrap().unwrap();
     assert_eq!(shown.messaging_service.as_deref(), Some(SERVICE));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn remembering_a_service_moves_nothing_of_a_registration_under_way() {
+async fn storing_a_service_changes_nothing_else_of_a_registration() {
     let team = Team::submitted().await;
     team.turns("EZ1", Approved, 2).await;
     let before = team.now().await;
     team.store()
-        .remember_service(TeamKey { organization: team.desk.organization(), team: team.id() }, "MG2")
+        .remember_service(TeamKey { organization: team.stores.organization(), team: team.id() }, "MG2")
         .await
         .unwrap();
     let after = Registration { messaging_service: Some("MG2".into()), ..before };
@@ -418,27 +421,27 @@ async fn remembering_a_service_moves_nothing_of_a_registration_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_team_that_has_a_service_keeps_it_when_another_was_made() {
+async fn a_team_keeps_its_messaging_service_when_another_is_created() {
     let team = Team::submitted().await;
-    let before = team.desk.all_rows().await;
+    let before = team.stores.all_items().await;
     for sid in [SERVICE, "MG2"] {
         let kept = team
             .store()
-            .settle_service(TeamKey { organization: team.desk.organization(), team: team.id() }, sid)
+            .settle_service(TeamKey { organization: team.stores.organization(), team: team.id() }, sid)
             .await
             .unwrap();
         assert_eq!(kept, SERVICE);
-        assert_eq!(team.desk.all_rows().await, before);
+        assert_eq!(team.stores.all_items().await, before);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_sixteen_services_that_are_made_at_one_instant_one_is_kept_and_everybody_is_told_which() {
+async fn of_sixteen_services_created_at_once_one_is_kept_and_returned_to_all() {
     let team = Team::new().await;
     let mut rivals = JoinSet::new();
     for place in 0..16 {
-        let store = Registrations::new(team.desk.other_host());
-        let (organization, id) = (team.desk.organization().clone(), team.id().clone());
+        let store = Registrations::new(team.stores.table());
+        let (organization, id) = (team.stores.organization().clone(), team.id().clone());
         rivals.spawn(async move {
             store
                 .settle_service(TeamKey { organization: &organization, team: &id }, &format!("MG{place}"))
@@ -450,59 +453,59 @@ async fn of_sixteen_services_that_are_made_at_one_instant_one_is_kept_and_everyb
     let kept = team.now().await.messaging_service.unwrap();
     assert_eq!(told, BTreeSet::from([kept.clone()]));
     let shown = team
-        .desk
+        .stores
         .teams
-        .get(TeamKey { organization: team.desk.organization(), team: team.id() })
+        .get(TeamKey { organization: team.stores.organization(), team: team.id() })
         .await
         .unwrap()
         .unwrap();
     assert_eq!(shown.messaging_service, Some(kept));
-    let services = team.desk.all_rows().await.into_keys().filter(|(_, place)| place == "SERVICE");
+    let services = team.stores.all_items().await.into_keys().filter(|(_, place)| place == "SERVICE");
     assert_eq!(services.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_written_down_when_the_carrier_was_asked_while_it_waits_and_not_after() {
+async fn the_time_of_a_poll_is_recorded_only_while_the_registration_is_pending() {
     let team = Team::submitted().await;
     let waiting = team.store().pending().await.unwrap().pop().unwrap();
-    team.store().mark_polled(&waiting, seconds(60)).await.unwrap();
-    let asked = PendingRegistration { asked: Some(seconds(60)), ..waiting.clone() };
+    team.store().mark_polled(&waiting, at_second(60)).await.unwrap();
+    let asked = PendingRegistration { asked: Some(at_second(60)), ..waiting.clone() };
     assert_eq!(team.store().pending().await.unwrap(), [asked]);
     team.turns("EZ1", Approved, 61).await;
-    team.store().mark_polled(&waiting, seconds(120)).await.unwrap();
+    team.store().mark_polled(&waiting, at_second(120)).await.unwrap();
     assert!(!team.waits().await, "asking brings nothing back");
 }
 
 /// Rows of so many teams that wait.
-async fn many_wait(desk: &Desk, how_many: usize) -> BTreeSet<TeamId> {
-    let ids = (0..how_many).map(|place| TeamId::new(seconds(0), place as u64));
+async fn many_wait(stores: &TestStores, how_many: usize) -> BTreeSet<TeamId> {
+    let ids = (0..how_many).map(|place| TeamId::new(at_second(0), place as u64));
     let ids: BTreeSet<TeamId> = ids.collect();
-    let row = |team: &TeamId| -> Row {
-        let key = keys::pending_registration(TeamKey { organization: desk.organization(), team });
+    let row = |team: &TeamId| -> Item {
+        let key = keys::pending_registration(TeamKey { organization: stores.organization(), team });
         let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
-        Row::from([
+        Item::from([
             ("pk".to_owned(), text(&key.pk)),
             ("sk".to_owned(), text(&key.sk)),
-            ("org".to_owned(), text(desk.organization().as_str())),
+            ("org".to_owned(), text(stores.organization().as_str())),
             ("team".to_owned(), text(team.as_str())),
         ])
     };
-    desk.put_all(ids.iter().map(row).collect()).await;
+    stores.put_items(ids.iter().map(row).collect()).await;
     ids
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_that_wait_are_listed_page_by_page() {
-    let desk = Desk::open().await;
-    let all = many_wait(&desk, 2_345).await;
-    let waiting = desk.registrations.pending().await.unwrap();
+async fn all_pending_registrations_are_listed() {
+    let stores = TestStores::start().await;
+    let all = many_wait(&stores, 2_345).await;
+    let waiting = stores.registrations.pending().await.unwrap();
     assert_eq!(waiting.len(), all.len());
     assert_eq!(waiting.into_iter().map(|waiting| waiting.team).collect::<BTreeSet<_>>(), all);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_has_no_end_is_read_to_its_documented_length() {
-    let desk = Desk::open().await;
-    many_wait(&desk, POLL_LIMIT + 30).await;
-    assert_eq!(desk.registrations.pending().await.unwrap().len(), POLL_LIMIT);
+async fn an_endless_list_is_read_to_its_limit() {
+    let stores = TestStores::start().await;
+    many_wait(&stores, POLL_LIMIT + 30).await;
+    assert_eq!(stores.registrations.pending().await.unwrap().len(), POLL_LIMIT);
 }

@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn what_was_written_in_an_inbox_is_for_its_members_alone() {
+    async fn only_members_read_an_inbox() {
         let app = TestApp::new().await;
         let bob = app.member("bob", "inb_1").await.unwrap();
         assert_eq!((bob.organization.as_str(), bob.principal.as_str()), ("org_1", "user org_1 bob"));
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_member_reaches_the_conversation_in_the_path_within_the_inbox_alone() {
+    async fn a_member_reaches_conversations_of_the_inbox_in_the_path() {
         let app = TestApp::new().await;
         let bob = app.member("bob", "inb_1").await.unwrap();
         let conversation = async |id: &str| {
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_team_is_there_for_who_belongs_to_it_and_for_the_owner() {
+    async fn a_team_exists_for_its_members_and_the_owner() {
         let app = TestApp::new().await;
         for who in ["bob", "ada", "olga"] {
             let access = app.team(who, "team_1").await.unwrap();
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_inbox_is_there_for_its_members_and_for_who_manages_its_team() {
+    async fn an_inbox_exists_for_its_members_and_the_admins_of_its_team() {
         let app = TestApp::new().await;
         for (who, member) in [("bob", true), ("ada", false), ("olga", false)] {
             let access = app.inbox(who, "inb_1").await.unwrap();
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_inbox_that_is_being_made_is_there_for_nobody() {
+    async fn an_inbox_that_is_being_created_does_not_exist() {
         let app = TestApp::new().await;
         for who in ["ada", "olga"] {
             assert_eq!(refusal(app.inbox(who, "inb_2").await), (404, "not_found"), "{who}");

@@ -78,7 +78,7 @@ fn the_memory_that_is_paid_for_is_the_templates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_month_in_which_nothing_happens_costs_what_is_written_here() {
+async fn an_idle_month_costs_what_is_written_here() {
     let month = idle::month(&Prices::read()).await;
     println!("{month:#?}");
     let dollars = |dollars: f64| format!("{dollars:.2}");

@@ -3,17 +3,16 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared_aws::{messaging::Guard, table::keys};
 use shared_domain::{
-    keys::TeamKey,
     message::{DeliveryState, Report},
     user::UserRef,
 };
 
 use super::WORDS;
-use crate::support::{Desk, Row, ada, contact, number, seconds};
+use crate::support::{Item, TestStores, ada, at_second, contact, number};
 
 /// As DynamoDB counts: names and values in bytes; a number half a byte a digit and one more, a list or map three more
 /// and one for each entry.
-fn size(row: &Row) -> usize {
+fn size(row: &Item) -> usize {
     row.iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
 
@@ -29,36 +28,37 @@ fn value_size(value: &AttributeValue) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_conversation_with_everything_in_it_is_one_write_unit() {
-    let desk = Desk::open().await;
+async fn a_conversation_with_all_attributes_is_one_write_unit() {
+    let stores = TestStores::start().await;
     let asker = contact(9 + 30); // the longest name of the list
-    desk.contacts
-        .put(TeamKey { organization: desk.organization(), team: &desk.inbox.team }, &asker)
+    stores.contacts.put(stores.inbox.team_key(), &asker).await.unwrap();
+    stores.receive(&asker.number, WORDS, at_second(0)).await;
+    let conversation = stores.conversation_id(&asker.number);
+    let holder = UserRef { name: "Alexandra Konstantinopoulou-Castellanos".into(), ..ada() };
+    let broken = stores.acquire_lock(&conversation, &holder, at_second(1)).await.token;
+    stores.locks.break_lock(stores.conversation_key(&conversation), &holder, broken).await.unwrap();
+    let token = stores.acquire_lock(&conversation, &holder, at_second(2)).await.token;
+    let reply = stores.outbound(&asker.number, WORDS, &holder, at_second(3));
+    let guard = Guard::Reply { lock: Some((&holder.id, token)), seen: None };
+    stores.accept(&reply, guard, None).await;
+    stores
+        .conversations
+        .mark_delivery(stores.conversation_key(&conversation), &reply.id, true)
         .await
         .unwrap();
-    desk.hear(&asker.number, WORDS, seconds(0)).await;
-    let conversation = desk.conversation_with(&asker.number);
-    let holder = UserRef { name: "Alexandra Konstantinopoulou-Castellanos".into(), ..ada() };
-    let broken = desk.open_to_answer(&conversation, &holder, seconds(1)).await.token;
-    desk.locks.break_lock(desk.thread(&conversation), &holder, broken).await.unwrap();
-    let token = desk.open_to_answer(&conversation, &holder, seconds(2)).await.token;
-    let reply = desk.draft(&asker.number, WORDS, &holder, seconds(3));
-    let guard = Guard::Reply { lock: Some((&holder.id, token)), seen: None };
-    desk.accept(&reply, guard, None).await;
-    desk.conversations.mark_delivery(desk.thread(&conversation), &reply.id, true).await.unwrap();
-    desk.hear(&asker.number, WORDS, seconds(4)).await;
-    let row = desk.row(keys::conversation(desk.inbox.key().conversation(&conversation))).await.unwrap();
+    stores.receive(&asker.number, WORDS, at_second(4)).await;
+    let row = stores.item(keys::conversation(stores.inbox.key().conversation(&conversation))).await.unwrap();
     assert!(size(&row) <= 1024, "{} bytes: {row:?}", size(&row));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_of_one_segment_with_its_whole_way_to_the_phone_is_one_write_unit() {
-    let desk = Desk::open().await;
-    let message = desk.draft(&number(143), WORDS, &ada(), seconds(0));
-    desk.accept(&message, Guard::Compose { user: None }, None).await;
-    desk.messages.claim(desk.organization(), &message.id, u64::MAX, seconds(1)).await.unwrap();
+async fn a_message_of_one_segment_with_all_its_reports_is_one_write_unit() {
+    let stores = TestStores::start().await;
+    let message = stores.outbound(&number(143), WORDS, &ada(), at_second(0));
+    stores.accept(&message, Guard::Compose { user: None }, None).await;
+    stores.messages.claim(stores.organization(), &message.id, u64::MAX, at_second(1)).await.unwrap();
     let failure = Report {
-        at: seconds(2),
+        at: at_second(2),
         code: Some("30006".into()),
         detail: Some("The number cannot receive texts: it is a landline or out of service.".into()),
     };
@@ -66,8 +66,13 @@ async fn a_text_of_one_segment_with_its_whole_way_to_the_phone_is_one_write_unit
         [DeliveryState::Unknown, DeliveryState::Sent, DeliveryState::Undelivered, DeliveryState::Delivered]
     {
         let carrier_id = Some("SM0123456789abcdef0123456789abcdef");
-        desk.messages.report(desk.organization(), &message.id, state, &failure, carrier_id).await.unwrap();
+        stores
+            .messages
+            .report(stores.organization(), &message.id, state, &failure, carrier_id)
+            .await
+            .unwrap();
     }
-    let row = desk.row(keys::message(desk.organization(), &message.conversation, &message.id)).await.unwrap();
+    let row =
+        stores.item(keys::message(stores.organization(), &message.conversation, &message.id)).await.unwrap();
     assert!(size(&row) <= 1024, "{} bytes: {row:?}", size(&row));
 }

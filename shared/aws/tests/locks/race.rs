@@ -12,21 +12,21 @@ use shared_domain::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Desk, ada, colleague, number, seconds};
+use crate::support::{TestStores, ada, at_second, colleague, number};
 
 const CONTENDERS: usize = 32;
 
 /// Everybody acquires at one instant, each from a host of their own.
 async fn everybody_acquires(
-    desk: &Desk,
+    stores: &TestStores,
     conversation: &ConversationId,
     user: impl Fn(usize) -> UserRef,
     at: Timestamp,
 ) -> Vec<Acquired> {
     let mut contenders = JoinSet::new();
     for place in 0..CONTENDERS {
-        let (locks, user) = (Locks::new(desk.other_host()), user(place));
-        let (inbox, conversation) = (desk.inbox.clone(), conversation.clone());
+        let (locks, user) = (Locks::new(stores.table()), user(place));
+        let (inbox, conversation) = (stores.inbox.clone(), conversation.clone());
         contenders.spawn(async move {
             let thread = ConversationKey {
                 organization: &inbox.organization,
@@ -51,29 +51,33 @@ fn winners(answers: &[Acquired]) -> Vec<&Lease> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_thirty_two_who_want_a_free_lock_one_gets_it_and_all_others_are_told_who() {
-    let desk = Desk::open().await;
-    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
+async fn of_thirty_two_concurrent_acquisitions_one_succeeds_and_all_others_learn_the_holder() {
+    let stores = TestStores::start().await;
+    let conversation = stores.start_conversation(&number(143), at_second(0)).await;
     let mut last = FencingToken::default();
     for round in 0..6 {
-        let answers = everybody_acquires(&desk, &conversation, colleague, seconds(round)).await;
+        let answers = everybody_acquires(&stores, &conversation, colleague, at_second(round)).await;
         let [lease] = winners(&answers)[..] else { panic!("not one holder: {answers:?}") };
         assert!(lease.token > last, "round {round}");
         last = lease.token;
         let told =
             |answer: &&Acquired| matches!(answer, Acquired::Denied(denied) if denied.holder == lease.holder);
         assert_eq!(answers.iter().filter(told).count(), CONTENDERS - 1);
-        desk.locks.release(desk.thread(&conversation), &lease.holder.id, lease.token).await.unwrap();
+        stores
+            .locks
+            .release(stores.conversation_key(&conversation), &lease.holder.id, lease.token)
+            .await
+            .unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_user_in_many_tabs_gets_as_many_tokens_and_the_highest_is_current() {
-    let desk = Desk::open().await;
-    let conversation = desk.conversation_begun_by(&number(143), seconds(0)).await;
-    let answers = everybody_acquires(&desk, &conversation, |_| ada(), seconds(0)).await;
+async fn each_tab_of_a_user_gets_its_own_token_and_the_highest_is_current() {
+    let stores = TestStores::start().await;
+    let conversation = stores.start_conversation(&number(143), at_second(0)).await;
+    let answers = everybody_acquires(&stores, &conversation, |_| ada(), at_second(0)).await;
     let tokens: BTreeSet<FencingToken> = winners(&answers).iter().map(|lease| lease.token).collect();
     assert_eq!(tokens, (1..=CONTENDERS as u64).map(FencingToken::new).collect());
-    let current = desk.look_at(&conversation).await.lock.lease.map(|lease| lease.token);
+    let current = stores.stored_conversation(&conversation).await.lock.lease.map(|lease| lease.token);
     assert_eq!(current, tokens.last().copied());
 }

@@ -19,7 +19,7 @@ use shared_domain::{
     user::UserRef,
 };
 
-use crate::support::{Desk, START, ada, ben, cleo, number, seed};
+use crate::support::{START, TestStores, ada, ben, cleo, number, seed};
 
 const WALKS: u32 = 80;
 const STEPS: usize = 30;
@@ -134,13 +134,13 @@ impl Model {
 
 /// Takes the steps on both sides.
 async fn walk(
-    desk: &Desk,
+    stores: &TestStores,
     conversation: &ConversationId,
     policy: LockPolicy,
     steps: Vec<Step>,
 ) -> Result<(), TestCaseError> {
     let users = [ada(), ben(), cleo()];
-    let (locks, thread) = (&desk.locks, desk.thread(conversation));
+    let (locks, thread) = (&stores.locks, stores.conversation_key(conversation));
     let mut model = Model { state: LockState::default(), now: START };
     for Step { when, what } in steps {
         model.pass(when);
@@ -168,13 +168,13 @@ async fn walk(
                 model.break_lock(&users[by], token);
             }
         }
-        prop_assert_eq!(&desk.look_at(conversation).await.lock, &model.state);
+        prop_assert_eq!(&stores.stored_conversation(conversation).await.lock, &model.state);
     }
     Ok(())
 }
 
 #[test]
-fn rule_and_table_give_the_same_answers_on_every_walk() {
+fn rule_and_table_give_the_same_answers_after_random_steps() {
     let seed = seed();
     let config = Config {
         cases: WALKS,
@@ -183,13 +183,13 @@ fn rule_and_table_give_the_same_answers_on_every_walk() {
         ..Config::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let desk = runtime.block_on(Desk::open());
+    let stores = runtime.block_on(TestStores::start());
     let conversations = AtomicUsize::new(0);
     let walked = TestRunner::new(config).run(&(policy(), vec(step(), 1..=STEPS)), |(policy, steps)| {
         runtime.block_on(async {
             let from = number(conversations.fetch_add(1, Ordering::Relaxed));
-            let conversation = desk.conversation_begun_by(&from, START).await;
-            walk(&desk, &conversation, policy, steps).await
+            let conversation = stores.start_conversation(&from, START).await;
+            walk(&stores, &conversation, policy, steps).await
         })
     });
     walked.unwrap_or_else(|failure| panic!("{failure}\nseed {seed}"));

@@ -10,7 +10,7 @@ use shared_domain::{contact::Contact, message::Message};
 use tokio::task::JoinSet;
 
 use super::Answering;
-use crate::support::{Desk, ada, number, seconds};
+use crate::support::{TestStores, ada, at_second, number};
 
 const GIVEN: Idempotency<'_> = Idempotency {
     principal: "staff-104217",
@@ -24,13 +24,14 @@ fn remembered(message: &Message) -> Remembered {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_remembered_with_its_body_for_its_principal_and_route_alone() {
+async fn a_key_is_stored_with_its_body_for_one_principal_and_route() {
     let answering = Answering::new().await;
-    let desk = &answering.desk;
+    let stores = &answering.stores;
     let reply = answering.reply(10);
-    let recall = async |given| desk.keys.get(desk.organization(), given, seconds(11)).await.unwrap();
+    let recall =
+        async |given| stores.used_keys.get(stores.organization(), given, at_second(11)).await.unwrap();
     assert_eq!(recall(GIVEN).await, None);
-    assert_eq!(desk.accept(&reply, answering.guard(), Some(GIVEN)).await, Accepted::Stored);
+    assert_eq!(stores.accept(&reply, answering.guard(), Some(GIVEN)).await, Accepted::Stored);
     assert_eq!(recall(GIVEN).await, Some(remembered(&reply)));
     assert_eq!(
         recall(Idempotency { body: "another", ..GIVEN }).await,
@@ -47,46 +48,46 @@ async fn a_key_is_remembered_with_its_body_for_its_principal_and_route_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_taken_stores_nothing_more() {
+async fn a_used_key_stores_nothing() {
     let answering = Answering::new().await;
-    let desk = &answering.desk;
-    desk.accept(&answering.reply(10), answering.guard(), Some(GIVEN)).await;
-    let rows = desk.rows().await;
-    assert_eq!(desk.accept(&answering.reply(11), answering.guard(), Some(GIVEN)).await, Accepted::KeyTaken);
-    assert_eq!(desk.rows().await, rows);
+    let stores = &answering.stores;
+    stores.accept(&answering.reply(10), answering.guard(), Some(GIVEN)).await;
+    let rows = stores.items().await;
+    assert_eq!(stores.accept(&answering.reply(11), answering.guard(), Some(GIVEN)).await, Accepted::KeyTaken);
+    assert_eq!(stores.items().await, rows);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_counts_before_the_guards_so_that_a_repetition_after_the_lock_finds_its_message() {
+async fn a_used_key_is_reported_before_a_failed_guard() {
     let answering = Answering::new().await;
     let reply = answering.reply(10);
-    answering.desk.accept(&reply, answering.guard(), Some(GIVEN)).await;
+    answering.stores.accept(&reply, answering.guard(), Some(GIVEN)).await;
     let long_after_the_lock = answering.reply(600);
-    let answer = answering.desk.accept(&long_after_the_lock, answering.guard(), Some(GIVEN)).await;
+    let answer = answering.stores.accept(&long_after_the_lock, answering.guard(), Some(GIVEN)).await;
     assert_eq!(answer, Accepted::KeyTaken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_text_leaves_its_key_free() {
+async fn a_refused_message_leaves_its_key_unused() {
     let answering = Answering::new().await;
-    let desk = &answering.desk;
-    let late = desk.accept(&answering.reply(65), answering.guard(), Some(GIVEN)).await;
+    let stores = &answering.stores;
+    let late = stores.accept(&answering.reply(65), answering.guard(), Some(GIVEN)).await;
     assert!(matches!(late, Accepted::Refused(Some(_))));
-    assert_eq!(desk.keys.get(desk.organization(), GIVEN, seconds(66)).await.unwrap(), None);
-    assert_eq!(desk.accept(&answering.reply(64), answering.guard(), Some(GIVEN)).await, Accepted::Stored);
+    assert_eq!(stores.used_keys.get(stores.organization(), GIVEN, at_second(66)).await.unwrap(), None);
+    assert_eq!(stores.accept(&answering.reply(64), answering.guard(), Some(GIVEN)).await, Accepted::Stored);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_forgotten_after_its_lifetime_whether_or_not_the_row_is_still_there() {
-    let desk = Desk::open().await;
+async fn an_expired_key_is_ignored_even_if_its_item_still_exists() {
+    let stores = TestStores::start().await;
     let compose = async |at| {
-        let message = desk.draft(&number(143), "Your appointment is on Friday.", &ada(), at);
-        let answer = desk.accept(&message, Guard::Compose { user: Some(&ada().id) }, Some(GIVEN)).await;
+        let message = stores.outbound(&number(143), "Your appointment is on Friday.", &ada(), at);
+        let answer = stores.accept(&message, Guard::Compose { user: Some(&ada().id) }, Some(GIVEN)).await;
         (message, answer)
     };
-    let recall = async |at| desk.keys.get(desk.organization(), GIVEN, at).await.unwrap();
-    let (first, _) = compose(seconds(0)).await;
-    let last = seconds(0) + KEY_LIFETIME;
+    let recall = async |at| stores.used_keys.get(stores.organization(), GIVEN, at).await.unwrap();
+    let (first, _) = compose(at_second(0)).await;
+    let last = at_second(0) + KEY_LIFETIME;
     assert_eq!(recall(last).await, Some(remembered(&first)));
     assert_eq!(compose(last).await.1, Accepted::KeyTaken);
     let over = last + Duration::from_secs(1);
@@ -101,11 +102,11 @@ async fn of_many_replies_at_once_under_one_key_one_is_stored() {
     let answering = Arc::new(Answering::new().await);
     let mut hosts = JoinSet::new();
     for place in 0..8 {
-        let (answering, sends) = (Arc::clone(&answering), Sends::new(answering.desk.other_host()));
+        let (answering, sends) = (Arc::clone(&answering), Sends::new(answering.stores.table()));
         hosts.spawn(async move {
             let message = answering.reply(10 + place);
             let contact = Contact::provisional(&message.team, &message.contact_number);
-            let organization = answering.desk.organization();
+            let organization = answering.stores.organization();
             let (guard, idempotency) = (answering.guard(), Some(GIVEN));
             let wanted =
                 Acceptance { organization, message: &message, contact: &contact, guard, idempotency };
@@ -115,8 +116,8 @@ async fn of_many_replies_at_once_under_one_key_one_is_stored() {
     let answers = hosts.join_all().await;
     assert_eq!(answers.iter().filter(|answer| **answer == Accepted::Stored).count(), 1, "{answers:?}");
     assert_eq!(answers.iter().filter(|answer| **answer == Accepted::KeyTaken).count(), 7, "{answers:?}");
-    let desk = &answering.desk;
+    let stores = &answering.stores;
     let history =
-        desk.messages.history(desk.organization(), &answering.conversation, 50, None).await.unwrap();
+        stores.messages.history(stores.organization(), &answering.conversation, 50, None).await.unwrap();
     assert_eq!(history.items.len(), 2, "the question and one answer");
 }

@@ -1,6 +1,6 @@
-//! One inbox at work, on a fresh table of an engine in this process.
+//! All stores over a new table in this process that contains one inbox.
 
-mod cast;
+mod fixtures;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -27,7 +27,7 @@ use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MessageId, OrganizationId},
     inbox::Inbox,
-    keys::{ConversationKey, TeamKey},
+    keys::ConversationKey,
     lock::{Lease, LockPolicy},
     message::Message,
     phone::PhoneNumber,
@@ -36,14 +36,17 @@ use shared_domain::{
 };
 
 use test_kit::engine::{Engine, TABLE};
-pub(crate) use test_kit::meter::{Bill, Meter};
-
-pub(crate) use self::cast::{
-    START, ada, another_inbox, audit_event, ben, cleo, colleague, contact, draft, incoming, membership,
-    number, seconds, shared_inbox, team_that_is, user,
+pub(crate) use test_kit::{
+    build::{inbound_text, membership},
+    meter::{Bill, Meter},
 };
 
-/// The seed of random walks. `.cargo/config.toml` sets `PROPTEST_RNG_SEED`, and `make properties` draws others.
+pub(crate) use self::fixtures::{
+    START, ada, at_second, audit_event, ben, cleo, colleague, contact, number, other_inbox, outbound_message,
+    shared_inbox, team_with_registration, user,
+};
+
+/// Returns the seed of randomized tests. `.cargo/config.toml` sets `PROPTEST_RNG_SEED`. `make properties` sets others.
 pub(crate) fn seed() -> u64 {
     match Config::default().rng_seed {
         RngSeed::Fixed(seed) => seed,
@@ -51,16 +54,16 @@ pub(crate) fn seed() -> u64 {
     }
 }
 
-/// A row as it is stored.
-pub(crate) type Row = HashMap<String, AttributeValue>;
+/// A stored item.
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// A shared inbox and all stores over its table. Every request through it is metered.
-pub(crate) struct Desk {
+/// All stores over one table, which contains the inbox. The requests of the stores are metered.
+pub(crate) struct TestStores {
     pub(crate) inbox: Inbox,
     pub(crate) locks: Locks,
     pub(crate) inbound: Inbound,
     pub(crate) sends: Sends,
-    pub(crate) keys: UsedKeys,
+    pub(crate) used_keys: UsedKeys,
     pub(crate) teams: Teams,
     pub(crate) unread: Unread,
     pub(crate) messages: Messages,
@@ -72,21 +75,21 @@ pub(crate) struct Desk {
     pub(crate) team_members: TeamMembers,
     pub(crate) registrations: Registrations,
     pub(crate) new_inboxes: NewInboxes,
-    pub(crate) notices: Notifications,
+    pub(crate) notifications: Notifications,
     pub(crate) audit: Audit,
     pub(crate) opt_outs: OptOuts,
     pub(crate) reviews: OptOutReviews,
     pub(crate) out_of_office: OutOfOffice,
     pub(crate) templates: Templates,
-    pub(crate) files: MediaFiles,
+    pub(crate) media_files: MediaFiles,
     meter: Meter,
     aws: Aws,
-    /// Looks at the rows themselves, unmetered.
+    /// Reads and writes items directly, without the meter.
     client: Client,
 }
 
-impl Desk {
-    pub(crate) async fn open() -> Self {
+impl TestStores {
+    pub(crate) async fn start() -> Self {
         let Engine { aws, .. } = Engine::start().await;
         let client = Client::from_conf(aws.dynamodb_config().build());
         let meter = Meter::default();
@@ -99,7 +102,7 @@ impl Desk {
             locks: Locks::new(table.clone()),
             inbound: Inbound::new(table.clone()),
             sends: Sends::new(table.clone()),
-            keys: UsedKeys::new(table.clone()),
+            used_keys: UsedKeys::new(table.clone()),
             teams: Teams::new(table.clone()),
             unread: Unread::new(table.clone()),
             messages: Messages::new(table.clone()),
@@ -111,12 +114,12 @@ impl Desk {
             team_members: TeamMembers::new(table.clone()),
             registrations: Registrations::new(table.clone()),
             new_inboxes: NewInboxes::new(table.clone()),
-            notices: Notifications::new(table.clone()),
+            notifications: Notifications::new(table.clone()),
             audit: Audit::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             reviews: OptOutReviews::new(table.clone()),
             out_of_office: OutOfOffice::new(table.clone()),
-            files: MediaFiles::new(table.clone()),
+            media_files: MediaFiles::new(table.clone()),
             templates: Templates::new(table),
             meter,
             aws,
@@ -124,18 +127,18 @@ impl Desk {
         }
     }
 
-    /// The table as another host sees it: over a client of its own.
-    pub(crate) fn other_host(&self) -> Table {
+    /// Returns the table through a new client, as another host would have it.
+    pub(crate) fn table(&self) -> Table {
         Table::of(&self.aws, TABLE)
     }
 
-    /// The table as a host sees it that dies once it has sent so many requests.
-    pub(crate) fn mortal_host(&self, requests: usize) -> Table {
+    /// Returns the table of a host that crashes after `requests` requests.
+    pub(crate) fn crashing_table(&self, requests: usize) -> Table {
         test_kit::crash::crashing_table(&self.aws, requests)
     }
 
-    /// The table through the meter, for stores that a desk does not have.
-    pub(crate) fn metered(&self) -> Table {
+    /// Returns the table through the meter, for stores that are not fields.
+    pub(crate) fn metered_table(&self) -> Table {
         let config = self.aws.dynamodb_config().interceptor(self.meter.clone()).build();
         Table::new(Client::from_conf(config), TABLE)
     }
@@ -144,74 +147,69 @@ impl Desk {
         &self.inbox.organization
     }
 
-    pub(crate) fn conversation_with(&self, number: &PhoneNumber) -> ConversationId {
-        ConversationId::of(&self.inbox.id, number)
+    /// Returns the id of the inbox's conversation with this number.
+    pub(crate) fn conversation_id(&self, contact: &PhoneNumber) -> ConversationId {
+        ConversationId::of(&self.inbox.id, contact)
     }
 
-    pub(crate) fn thread<'a>(&'a self, conversation: &'a ConversationId) -> ConversationKey<'a> {
-        ConversationKey { organization: &self.inbox.organization, inbox: &self.inbox.id, conversation }
+    pub(crate) fn conversation_key<'a>(&'a self, conversation: &'a ConversationId) -> ConversationKey<'a> {
+        self.inbox.key().conversation(conversation)
     }
 
-    /// What the inbox's counter says.
+    /// Returns the number of unread conversations of the inbox.
     pub(crate) async fn unread(&self) -> u64 {
         self.unread_in(&self.inbox.id).await
     }
 
-    /// What another inbox's counter says.
     pub(crate) async fn unread_in(&self, inbox: &InboxId) -> u64 {
         self.counter_of(inbox).await.unread()
     }
 
-    /// An inbox's counter.
     pub(crate) async fn counter_of(&self, inbox: &InboxId) -> Counter {
-        let wanted = [inbox.clone()];
-        let (inboxes, _) = self.inboxes.with_teams(self.organization(), &wanted, &[]).await.unwrap();
+        let ids = [inbox.clone()];
+        let (inboxes, _) = self.inboxes.with_teams(self.organization(), &ids, &[]).await.unwrap();
         inboxes[0].1
     }
 
-    /// What was done in the team, newest first.
-    pub(crate) async fn trail(&self) -> Vec<AuditEntry> {
-        self.audit
-            .page(TeamKey { organization: self.organization(), team: &self.inbox.team }, 100, None)
-            .await
-            .unwrap()
-            .items
+    /// Returns the audit entries of the inbox's team, newest first.
+    pub(crate) async fn audit_entries(&self) -> Vec<AuditEntry> {
+        self.audit.page(self.inbox.team_key(), 100, None).await.unwrap().items
     }
 
-    /// A text comes in; its carrier id is made of sender and time.
-    pub(crate) async fn hear(&self, from: &PhoneNumber, words: &str, at: Timestamp) -> MessageId {
+    /// Receives an inbound message. Its carrier id consists of the time and the number.
+    pub(crate) async fn receive(&self, from: &PhoneNumber, text: &str, at: Timestamp) -> MessageId {
         let carrier_id = format!("SM{}{}", at.millis(), from.as_str());
-        let text = incoming(from, &carrier_id, words);
+        let text = inbound_text(from, &carrier_id, text);
         match self.inbound.receive(&self.inbox, &text, at).await.unwrap() {
             Receipt::Stored(id) => id,
-            Receipt::Duplicate(id) => panic!("{id} came in before"),
+            Receipt::Duplicate(id) => panic!("{id} was received before"),
         }
     }
 
-    /// A conversation that a text from this number began.
-    pub(crate) async fn conversation_begun_by(&self, from: &PhoneNumber, at: Timestamp) -> ConversationId {
-        self.hear(from, "Is the office open on Friday?", at).await;
-        self.conversation_with(from)
+    /// Receives the first message of a conversation and returns the conversation's id.
+    pub(crate) async fn start_conversation(&self, from: &PhoneNumber, at: Timestamp) -> ConversationId {
+        self.receive(from, "Is the office open on Friday?", at).await;
+        self.conversation_id(from)
     }
 
-    /// The conversation as it is stored now.
-    pub(crate) async fn look_at(&self, conversation: &ConversationId) -> Conversation {
-        let found = self.conversations.get(self.thread(conversation)).await.unwrap();
-        found.expect("the conversation is there")
+    /// Returns the stored conversation.
+    pub(crate) async fn stored_conversation(&self, conversation: &ConversationId) -> Conversation {
+        let found = self.conversations.get(self.conversation_key(conversation)).await.unwrap();
+        found.expect("the conversation exists")
     }
 
-    /// Moves or marks a conversation by hand.
-    pub(crate) async fn change(
+    /// Changes a conversation's folder or read state. `None` if the conversation does not exist or has changed.
+    pub(crate) async fn update_conversation(
         &self,
         conversation: &ConversationId,
         change: ConversationUpdate,
         at: Timestamp,
     ) -> Option<Conversation> {
-        let seen = self.conversations.get(self.thread(conversation)).await.unwrap()?;
+        let seen = self.conversations.get(self.conversation_key(conversation)).await.unwrap()?;
         self.conversations.change(self.organization(), seen, change, at).await.unwrap()
     }
 
-    /// A page of a list of the inbox.
+    /// Returns a page of a list of the inbox.
     pub(crate) async fn list(
         &self,
         folder: Folder,
@@ -222,27 +220,27 @@ impl Desk {
         self.conversations.list(Listing { inbox: self.inbox.key(), folder, filter }, limit, after).await
     }
 
-    /// This user opens the conversation to answer, however many others are open.
-    pub(crate) async fn open_to_answer(
+    /// Acquires the lock of a conversation, without the limit of locks per user.
+    pub(crate) async fn acquire_lock(
         &self,
         conversation: &ConversationId,
         user: &UserRef,
         at: Timestamp,
     ) -> Lease {
         let policy = LockPolicy { per_user: 1_000, ..LockPolicy::default() };
-        let acquired = self.locks.acquire(self.thread(conversation), user, at, &policy).await;
+        let acquired = self.locks.acquire(self.conversation_key(conversation), user, at, &policy).await;
         match acquired.unwrap() {
             Acquired::Held(lease) => lease,
-            other => panic!("{} did not get the lock: {other:?}", user.id),
+            other => panic!("{} did not acquire the lock: {other:?}", user.id),
         }
     }
 
-    /// A text of ours, queued.
-    pub(crate) fn draft(&self, to: &PhoneNumber, words: &str, by: &UserRef, at: Timestamp) -> Message {
-        draft(&self.inbox, to, words, by, at)
+    /// Returns a queued outbound message of the inbox.
+    pub(crate) fn outbound(&self, to: &PhoneNumber, text: &str, sender: &UserRef, at: Timestamp) -> Message {
+        outbound_message(&self.inbox, to, text, sender, at)
     }
 
-    /// Asks for a text to be accepted; its recipient is known by number only.
+    /// Accepts a message to a provisional contact.
     pub(crate) async fn accept(
         &self,
         message: &Message,
@@ -251,54 +249,54 @@ impl Desk {
     ) -> Accepted {
         let contact = Contact::provisional(&message.team, &message.contact_number);
         let organization = self.organization();
-        let wanted = Acceptance { organization, message, contact: &contact, guard, idempotency };
-        self.sends.accept(wanted).await.unwrap()
+        let acceptance = Acceptance { organization, message, contact: &contact, guard, idempotency };
+        self.sends.accept(acceptance).await.unwrap()
     }
 
-    /// The row under a key.
-    pub(crate) async fn row(&self, key: Key) -> Option<Row> {
+    /// Returns the item with this key.
+    pub(crate) async fn item(&self, key: Key) -> Option<Item> {
         let get = self.client.get_item().table_name(TABLE).set_key(Some(key_of(key)));
         let got = get.consistent_read(true).send().await;
         got.unwrap().item
     }
 
-    /// All rows of the table, to tell that nothing was written.
-    pub(crate) async fn all_rows(&self) -> BTreeMap<(String, String), Row> {
+    /// Returns all items, by partition and sort key.
+    pub(crate) async fn all_items(&self) -> BTreeMap<(String, String), Item> {
         let scanned = self.client.scan().table_name(TABLE).into_paginator().items().send();
-        let items = scanned.collect::<Result<Vec<Row>, _>>().await.unwrap();
-        let key = |item: &Row, name: &str| item[name].as_s().unwrap().clone();
+        let items = scanned.collect::<Result<Vec<Item>, _>>().await.unwrap();
+        let key = |item: &Item, name: &str| item[name].as_s().unwrap().clone();
         items.into_iter().map(|item| ((key(&item, "pk"), key(&item, "sk")), item)).collect()
     }
 
-    /// All rows but those of the inbox itself, which stood there from the beginning.
-    pub(crate) async fn rows(&self) -> BTreeMap<(String, String), Row> {
+    /// Returns all items except those of the inbox itself, which exist from the start.
+    pub(crate) async fn items(&self) -> BTreeMap<(String, String), Item> {
         let of_inbox = ["INBOX", "NUMBER", "API", self.inbox.id.as_str()];
-        let rows = self.all_rows().await.into_iter();
-        rows.filter(|((_, place), _)| !of_inbox.contains(&place.as_str())).collect()
+        let items = self.all_items().await.into_iter();
+        items.filter(|((_, sk), _)| !of_inbox.contains(&sk.as_str())).collect()
     }
 
-    /// Puts a row behind the stores' backs.
-    pub(crate) async fn put(&self, row: Row) {
-        self.client.put_item().table_name(TABLE).set_item(Some(row)).send().await.unwrap();
+    /// Writes an item directly.
+    pub(crate) async fn put_item(&self, item: Item) {
+        self.client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
     }
 
-    /// Puts many rows behind the stores' backs.
-    pub(crate) async fn put_all(&self, rows: Vec<Row>) {
-        for some in rows.chunks(25) {
-            let put = |row: &Row| PutRequest::builder().set_item(Some(row.clone())).build().unwrap();
-            let writes = some.iter().map(|row| WriteRequest::builder().put_request(put(row)).build());
-            let batch = self.client.batch_write_item().request_items(TABLE, writes.collect());
-            assert!(batch.send().await.unwrap().unprocessed_items.is_none_or(|left| left.is_empty()));
+    /// Writes items directly, in batches.
+    pub(crate) async fn put_items(&self, items: Vec<Item>) {
+        for batch in items.chunks(25) {
+            let put = |item: &Item| PutRequest::builder().set_item(Some(item.clone())).build().unwrap();
+            let writes = batch.iter().map(|item| WriteRequest::builder().put_request(put(item)).build());
+            let written = self.client.batch_write_item().request_items(TABLE, writes.collect()).send().await;
+            assert!(written.unwrap().unprocessed_items.is_none_or(|left| left.is_empty()));
         }
     }
 
-    /// Takes a row away, as if it had never been written.
-    pub(crate) async fn forget(&self, key: Key) {
+    /// Deletes an item directly.
+    pub(crate) async fn delete_item(&self, key: Key) {
         let delete = self.client.delete_item().table_name(TABLE).set_key(Some(key_of(key)));
         delete.send().await.unwrap();
     }
 
-    /// What some work costs.
+    /// Returns the result of some requests and their cost.
     pub(crate) async fn cost<T>(&self, work: impl Future<Output = T>) -> (T, Bill) {
         let before = self.meter.bill();
         let done = work.await;
@@ -306,6 +304,6 @@ impl Desk {
     }
 }
 
-fn key_of(key: Key) -> Row {
-    Row::from([("pk".to_owned(), AttributeValue::S(key.pk)), ("sk".to_owned(), AttributeValue::S(key.sk))])
+fn key_of(key: Key) -> Item {
+    Item::from([("pk".to_owned(), AttributeValue::S(key.pk)), ("sk".to_owned(), AttributeValue::S(key.sk))])
 }

@@ -13,121 +13,127 @@ use shared_domain::{
 };
 use tokio::task::JoinSet;
 
-use super::people::{desk, home, is_in, put, remove};
+use super::people::{home, is_in, put, remove, stores};
 use crate::support::{
-    Desk, ada, another_inbox, audit_event, ben, colleague, membership, seconds, team_that_is, user,
+    TestStores, ada, at_second, audit_event, ben, colleague, membership, other_inbox, team_with_registration,
+    user,
 };
 
-async fn admit(desk: &Desk, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome {
-    admit_by(&desk.members, inbox, person).await
+async fn admit(stores: &TestStores, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome {
+    admit_by(&stores.members, inbox, person).await
 }
 
 async fn admit_by(members: &Members, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome {
-    let audit_event = audit_event(person, "inbox.admit", inbox.id.as_str(), seconds(10));
+    let audit_event = audit_event(person, "inbox.admit", inbox.id.as_str(), at_second(10));
     members.add(&inbox.organization, &membership(inbox, person), &audit_event).await.unwrap()
 }
 
-async fn in_team(desk: &Desk, person: &UserRef) {
-    assert!(put(desk, &desk.inbox.team, &user(person), Role::Member).await);
+async fn in_team(stores: &TestStores, person: &UserRef) {
+    assert!(put(stores, &stores.inbox.team, &user(person), Role::Member).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_admitted_is_found_from_inbox_and_user_and_being_admitted_twice_is_once() {
-    let desk = desk().await;
-    in_team(&desk, &ada()).await;
+async fn an_inbox_member_is_found_by_inbox_and_by_user_and_adding_twice_is_adding_once() {
+    let stores = stores().await;
+    in_team(&stores, &ada()).await;
     for _ in 0..2 {
-        assert_eq!(admit(&desk, &desk.inbox, &ada()).await, AddMemberOutcome::Done);
-        let members = desk
-            .members
-            .list(InboxKey { organization: desk.organization(), inbox: &desk.inbox.id })
-            .await
-            .unwrap();
-        assert_eq!(members, [membership(&desk.inbox, &ada())]);
-        let of_user = UserInbox { inbox: desk.inbox.id.clone(), team: desk.inbox.team.clone() };
-        assert_eq!(home(&desk, &ada()).await.unwrap().inboxes, [of_user]);
+        assert_eq!(admit(&stores, &stores.inbox, &ada()).await, AddMemberOutcome::Done);
+        let members = stores.members.list(stores.inbox.key()).await.unwrap();
+        assert_eq!(members, [membership(&stores.inbox, &ada())]);
+        let of_user = UserInbox { inbox: stores.inbox.id.clone(), team: stores.inbox.team.clone() };
+        assert_eq!(home(&stores, &ada()).await.unwrap().inboxes, [of_user]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_dismissed_has_no_way_in_from_either_side() {
-    let desk = desk().await;
-    in_team(&desk, &ada()).await;
-    admit(&desk, &desk.inbox, &ada()).await;
+async fn a_removed_inbox_member_is_found_neither_by_inbox_nor_by_user() {
+    let stores = stores().await;
+    in_team(&stores, &ada()).await;
+    admit(&stores, &stores.inbox, &ada()).await;
     let ben = ben();
     for at in [11, 12] {
-        let audit_event = audit_event(&ben, "inbox.dismiss", desk.inbox.id.as_str(), seconds(at));
-        let (team, inbox) = (&desk.inbox.team, &desk.inbox.id);
-        desk.members
+        let audit_event = audit_event(&ben, "inbox.dismiss", stores.inbox.id.as_str(), at_second(at));
+        let (team, inbox) = (&stores.inbox.team, &stores.inbox.id);
+        stores
+            .members
             .remove(
-                TeamKey { organization: desk.organization(), team },
-                InboxKey { organization: desk.organization(), inbox },
+                TeamKey { organization: stores.organization(), team },
+                InboxKey { organization: stores.organization(), inbox },
                 &ada().id,
                 &audit_event,
             )
             .await
             .unwrap();
-        assert_eq!(is_in(&desk, inbox, &ada()).await, None);
-        assert_eq!(home(&desk, &ada()).await.unwrap().inboxes, []);
+        assert_eq!(is_in(&stores, inbox, &ada()).await, None);
+        assert_eq!(home(&stores, &ada()).await.unwrap().inboxes, []);
     }
-    let dismissals = desk.trail().await.into_iter().filter(|entry| entry.action == "inbox.dismiss");
-    assert_eq!(dismissals.map(|entry| entry.at).collect::<Vec<_>>(), [seconds(12), seconds(11)]);
+    let dismissals = stores.audit_entries().await.into_iter().filter(|entry| entry.action == "inbox.dismiss");
+    assert_eq!(dismissals.map(|entry| entry.at).collect::<Vec<_>>(), [at_second(12), at_second(11)]);
 }
 
 /// The answer, and that nothing was written where it was a refusal.
-async fn refused(desk: &Desk, inbox: &Inbox) -> AddMemberOutcome {
-    let before = desk.all_rows().await;
-    let answer = admit(desk, inbox, &ada()).await;
-    assert_eq!(desk.all_rows().await, before);
+async fn refused(stores: &TestStores, inbox: &Inbox) -> AddMemberOutcome {
+    let before = stores.all_items().await;
+    let answer = admit(stores, inbox, &ada()).await;
+    assert_eq!(stores.all_items().await, before);
     answer
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_not_of_the_team_is_not_admitted() {
-    let desk = desk().await;
-    desk.members.put_user(desk.organization(), &user(&ada())).await.unwrap();
-    assert_eq!(refused(&desk, &desk.inbox).await, AddMemberOutcome::NotInTeam);
+async fn a_user_outside_the_team_is_not_added() {
+    let stores = stores().await;
+    stores.members.put_user(stores.organization(), &user(&ada())).await.unwrap();
+    assert_eq!(refused(&stores, &stores.inbox).await, AddMemberOutcome::NotInTeam);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_admitted_while_the_team_may_not_send() {
-    let desk = desk().await;
-    in_team(&desk, &ada()).await;
+async fn a_team_that_may_not_send_adds_no_inbox_members() {
+    let stores = stores().await;
+    in_team(&stores, &ada()).await;
     for status in [
         RegistrationStatus::NotStarted,
         RegistrationStatus::Pending,
         RegistrationStatus::Rejected,
         RegistrationStatus::Suspended,
     ] {
-        desk.teams.put(desk.organization(), &team_that_is(status)).await.unwrap();
-        assert_eq!(refused(&desk, &desk.inbox).await, AddMemberOutcome::RegistrationIncomplete, "{status:?}");
+        stores.teams.put(stores.organization(), &team_with_registration(status)).await.unwrap();
+        assert_eq!(
+            refused(&stores, &stores.inbox).await,
+            AddMemberOutcome::RegistrationIncomplete,
+            "{status:?}"
+        );
     }
-    desk.teams.put(desk.organization(), &team_that_is(RegistrationStatus::Approved)).await.unwrap();
-    assert_eq!(admit(&desk, &desk.inbox, &ada()).await, AddMemberOutcome::Done);
+    stores
+        .teams
+        .put(stores.organization(), &team_with_registration(RegistrationStatus::Approved))
+        .await
+        .unwrap();
+    assert_eq!(admit(&stores, &stores.inbox, &ada()).await, AddMemberOutcome::Done);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_admitted_to_an_inbox_that_is_not_in_use_or_not_there() {
-    let desk = desk().await;
-    in_team(&desk, &ada()).await;
+async fn an_inactive_or_missing_inbox_gets_no_members() {
+    let stores = stores().await;
+    in_team(&stores, &ada()).await;
     for stage in [Stage::Creating, Stage::Retired] {
-        let inbox = Inbox { stage, ..another_inbox(1) };
-        desk.inboxes.put(&inbox).await.unwrap();
-        assert_eq!(refused(&desk, &inbox).await, AddMemberOutcome::InboxNotActive, "{stage:?}");
+        let inbox = Inbox { stage, ..other_inbox(1) };
+        stores.inboxes.put(&inbox).await.unwrap();
+        assert_eq!(refused(&stores, &inbox).await, AddMemberOutcome::InboxNotActive, "{stage:?}");
     }
-    assert_eq!(refused(&desk, &another_inbox(2)).await, AddMemberOutcome::InboxNotActive);
+    assert_eq!(refused(&stores, &other_inbox(2)).await, AddMemberOutcome::InboxNotActive);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_several_reasons_the_most_lasting_is_told() {
-    let desk = Desk::open().await;
+async fn of_several_reasons_the_most_lasting_is_returned() {
+    let stores = TestStores::start().await;
     let status = RegistrationStatus::Suspended;
-    desk.teams.put(desk.organization(), &team_that_is(status)).await.unwrap();
+    stores.teams.put(stores.organization(), &team_with_registration(status)).await.unwrap();
     assert_eq!(
-        refused(&desk, &desk.inbox).await,
+        refused(&stores, &stores.inbox).await,
         AddMemberOutcome::RegistrationIncomplete,
         "nor of the team"
     );
-    assert_eq!(refused(&desk, &another_inbox(2)).await, AddMemberOutcome::InboxNotActive, "nor registered");
+    assert_eq!(refused(&stores, &other_inbox(2)).await, AddMemberOutcome::InboxNotActive, "nor registered");
 }
 
 /// A suspension by event, over a connection of its own.
@@ -148,76 +154,70 @@ async fn suspend(registrations: Registrations, inbox: Inbox, from: Registration)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_suspension_among_admissions_divides_them_and_lets_nobody_in_after_it() {
-    let desk = desk().await;
+async fn a_suspension_during_concurrent_additions_refuses_all_later_ones() {
+    let stores = stores().await;
     let people: Vec<_> = (0..8).map(colleague).collect();
     for person in &people {
-        in_team(&desk, person).await;
+        in_team(&stores, person).await;
     }
     for round in 0..6 {
-        let inbox = another_inbox(round);
-        desk.inboxes.put(&inbox).await.unwrap();
+        let inbox = other_inbox(round);
+        stores.inboxes.put(&inbox).await.unwrap();
         let approved = RegistrationStatus::Approved;
-        desk.teams.put(desk.organization(), &team_that_is(approved)).await.unwrap();
-        let from = Registration { status: approved, as_of: seconds(round as u64), ..Registration::default() };
-        desk.registrations
-            .put(TeamKey { organization: desk.organization(), team: &inbox.team }, &from)
+        stores.teams.put(stores.organization(), &team_with_registration(approved)).await.unwrap();
+        let from =
+            Registration { status: approved, as_of: at_second(round as u64), ..Registration::default() };
+        stores
+            .registrations
+            .put(TeamKey { organization: stores.organization(), team: &inbox.team }, &from)
             .await
             .unwrap();
         let mut admissions = JoinSet::new();
         for person in people.clone() {
-            let (members, inbox) = (Members::new(desk.other_host()), inbox.clone());
+            let (members, inbox) = (Members::new(stores.table()), inbox.clone());
             admissions.spawn(async move { (admit_by(&members, &inbox, &person).await, person) });
         }
-        let registrations = Registrations::new(desk.other_host());
+        let registrations = Registrations::new(stores.table());
         let suspended = tokio::spawn(suspend(registrations, inbox.clone(), from));
         for (added, person) in admissions.join_all().await {
             assert!(
                 matches!(added, AddMemberOutcome::Done | AddMemberOutcome::RegistrationIncomplete),
                 "{added:?}"
             );
-            assert_eq!(is_in(&desk, &inbox.id, &person).await.is_some(), added == AddMemberOutcome::Done);
+            assert_eq!(is_in(&stores, &inbox.id, &person).await.is_some(), added == AddMemberOutcome::Done);
         }
         assert!(suspended.await.unwrap(), "admissions hold up no suspension");
-        assert_eq!(admit(&desk, &inbox, &people[0]).await, AddMemberOutcome::RegistrationIncomplete);
+        assert_eq!(admit(&stores, &inbox, &people[0]).await, AddMemberOutcome::RegistrationIncomplete);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_inbox_that_is_given_while_its_member_is_removed_from_the_team_goes_with_the_rest() {
-    let desk = desk().await;
-    in_team(&desk, &ada()).await;
-    let read_before = home(&desk, &ada()).await.unwrap();
-    assert_eq!(admit(&desk, &desk.inbox, &ada()).await, AddMemberOutcome::Done);
-    assert_eq!(remove(&desk, &read_before).await, std::slice::from_ref(&desk.inbox.id));
-    assert_eq!(is_in(&desk, &desk.inbox.id, &ada()).await, None);
-    assert_eq!(home(&desk, &ada()).await.unwrap().inboxes, []);
+async fn an_inbox_added_while_its_member_is_removed_from_the_team_is_removed_too() {
+    let stores = stores().await;
+    in_team(&stores, &ada()).await;
+    let read_before = home(&stores, &ada()).await.unwrap();
+    assert_eq!(admit(&stores, &stores.inbox, &ada()).await, AddMemberOutcome::Done);
+    assert_eq!(remove(&stores, &read_before).await, std::slice::from_ref(&stores.inbox.id));
+    assert_eq!(is_in(&stores, &stores.inbox.id, &ada()).await, None);
+    assert_eq!(home(&stores, &ada()).await.unwrap().inboxes, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whoever_is_admitted_and_removed_at_once_is_out_at_the_end() {
-    let desk = desk().await;
+async fn a_member_added_and_removed_at_once_is_removed() {
+    let stores = stores().await;
     for round in 0..16 {
         let person = colleague(round);
-        in_team(&desk, &person).await;
-        let read_before = home(&desk, &person).await.unwrap();
-        let (members, inbox, admitted) =
-            (Members::new(desk.other_host()), desk.inbox.clone(), person.clone());
+        in_team(&stores, &person).await;
+        let read_before = home(&stores, &person).await.unwrap();
+        let (members, inbox, admitted) = (Members::new(stores.table()), stores.inbox.clone(), person.clone());
         let admission = tokio::spawn(async move { admit_by(&members, &inbox, &admitted).await });
-        let other = TeamMembers::new(desk.other_host());
+        let other = TeamMembers::new(stores.table());
         let ben = ben();
-        let audit_event = audit_event(&ben, "member.remove", person.id.as_str(), seconds(30));
-        other
-            .remove(
-                TeamKey { organization: desk.organization(), team: &desk.inbox.team },
-                &read_before,
-                &audit_event,
-            )
-            .await
-            .unwrap();
+        let audit_event = audit_event(&ben, "member.remove", person.id.as_str(), at_second(30));
+        other.remove(stores.inbox.team_key(), &read_before, &audit_event).await.unwrap();
         let added = admission.await.unwrap();
         assert!(matches!(added, AddMemberOutcome::Done | AddMemberOutcome::NotInTeam), "{added:?}");
-        assert_eq!(is_in(&desk, &desk.inbox.id, &person).await, None, "{added:?}");
-        assert_eq!(home(&desk, &person).await.unwrap().inboxes, []);
+        assert_eq!(is_in(&stores, &stores.inbox.id, &person).await, None, "{added:?}");
+        assert_eq!(home(&stores, &person).await.unwrap().inboxes, []);
     }
 }
