@@ -1,9 +1,12 @@
-//! SDK clients: one HTTPS client for all of them, Amazon's roots bundled, credentials and region from the environment.
+//! Clients of the AWS SDK. They share one HTTPS client, the bundled root certificates of Amazon, and the region and
+//! credentials from the environment.
 //!
-//! Reading the system's root certificates and the default credential chain are the largest parts of a cold start; a
-//! function in Lambda needs neither.
+//! Lambda functions need neither the root certificates of the system nor the default chain of credential providers, which
+//! are the slowest parts of a cold start.
 
-use aws_credential_types::Credentials;
+use std::time::Duration;
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig},
     operation::{transact_write_items::TransactWriteItemsError, update_item::UpdateItemError},
@@ -17,13 +20,12 @@ use aws_smithy_runtime_api::client::{
     interceptors::context::InterceptorContext,
     retries::classifiers::{ClassifyRetry, RetryAction},
 };
-use std::time::Duration;
-
+use aws_types::SdkConfig;
 use shared_lambda::config::{ConfigError, Environment};
 
 const AMAZON_ROOTS: &str = include_str!("../../roots/amazon.pem");
 
-/// What every client of this process shares.
+/// The settings that all clients share.
 #[derive(Debug, Clone)]
 pub struct Aws {
     http: SharedHttpClient,
@@ -33,10 +35,8 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Reads region, credentials and, for a local cloud, the endpoint, as Lambda sets them.
-    ///
-    /// # Errors
-    /// [`ConfigError`] naming each variable that is missing.
+    /// Reads the region and the credentials that Lambda sets, and the endpoint of a local cloud. The error names each
+    /// missing variable.
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let region = env.required("AWS_REGION");
@@ -49,7 +49,7 @@ impl Aws {
         Ok(Self { http: https_client(), region: Region::new(region), credentials, endpoint })
     }
 
-    /// A client of an endpoint without TLS, with made-up credentials: an engine on loopback.
+    /// Settings for a local endpoint without TLS.
     pub fn loopback(endpoint: impl Into<String>) -> Self {
         Self {
             http: Builder::new().build_http(),
@@ -59,62 +59,41 @@ impl Aws {
         }
     }
 
-    /// Settings of a DynamoDB client; a test adds its meter here.
+    /// Returns the settings of a DynamoDB client. Tests add interceptors.
     pub fn dynamodb_config(&self) -> aws_sdk_dynamodb::config::Builder {
-        let mut config = aws_sdk_dynamodb::Config::builder()
+        let retries =
+            RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25));
+        aws_sdk_dynamodb::config::Builder::from(&self.sdk_config().retry_config(retries).build())
+            .retry_classifier(TransactionConflict)
+    }
+
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.sdk_config().build())
+    }
+
+    /// Does not retry: SES has no idempotency keys, so a second attempt could send the e-mail twice.
+    pub fn mail(&self) -> aws_sdk_sesv2::Client {
+        aws_sdk_sesv2::Client::new(&self.sdk_config().retry_config(RetryConfig::disabled()).build())
+    }
+
+    pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
+        aws_sdk_secretsmanager::Client::new(&self.sdk_config().build())
+    }
+
+    /// The settings of all clients.
+    fn sdk_config(&self) -> aws_types::sdk_config::Builder {
+        let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(self.region.clone())
-            .credentials_provider(self.credentials.clone())
+            .credentials_provider(SharedCredentialsProvider::new(self.credentials.clone()))
             .http_client(self.http.clone())
-            .retry_config(
-                RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(25)),
-            )
-            .retry_classifier(TransactionConflict)
             .timeout_config(timeouts());
         config.set_endpoint_url(self.endpoint.clone());
         config
     }
-
-    /// A queue client.
-    pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        let mut config = aws_sdk_sqs::Config::builder()
-            .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
-            .region(self.region.clone())
-            .credentials_provider(self.credentials.clone())
-            .http_client(self.http.clone())
-            .timeout_config(timeouts());
-        config.set_endpoint_url(self.endpoint.clone());
-        aws_sdk_sqs::Client::from_conf(config.build())
-    }
-
-    /// A mail client.
-    pub fn mail(&self) -> aws_sdk_sesv2::Client {
-        // No attempt of its own after the first: SES knows no idempotency, and a second one could be a second e-mail.
-        let mut config = aws_sdk_sesv2::Config::builder()
-            .behavior_version(aws_sdk_sesv2::config::BehaviorVersion::latest())
-            .region(self.region.clone())
-            .credentials_provider(self.credentials.clone())
-            .http_client(self.http.clone())
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts());
-        config.set_endpoint_url(self.endpoint.clone());
-        aws_sdk_sesv2::Client::from_conf(config.build())
-    }
-
-    /// A secrets client.
-    pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
-        let mut config = aws_sdk_secretsmanager::Config::builder()
-            .behavior_version(aws_sdk_secretsmanager::config::BehaviorVersion::latest())
-            .region(self.region.clone())
-            .credentials_provider(self.credentials.clone())
-            .http_client(self.http.clone())
-            .timeout_config(timeouts());
-        config.set_endpoint_url(self.endpoint.clone());
-        aws_sdk_secretsmanager::Client::from_conf(config.build())
-    }
 }
 
-/// Short enough to answer a carrier within its own limit, three attempts included.
+/// Short enough for three attempts within the time that a carrier waits for a response.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
@@ -127,8 +106,8 @@ fn https_client() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(amazon_roots()).build_https()
 }
 
-/// What carries requests that no client of the SDK makes. Each gets a connection of its own: a function may be frozen for
-/// longer than the other side keeps one open, and nobody here repeats a request that went into a dead one.
+/// Sends requests without a client of the SDK. Each request opens a connection: a function can be frozen for longer than
+/// the other side keeps a connection open, and these requests are not retried.
 pub(crate) fn connector() -> SharedHttpConnector {
     let settings = HttpConnectorSettings::builder()
         .connect_timeout(Duration::from_secs(1))
@@ -149,7 +128,7 @@ fn amazon_roots() -> TlsContext {
     TlsContext::builder().with_trust_store(roots).build().expect("the bundled roots are well formed")
 }
 
-/// Two writes met on one item and neither condition failed: worth another try at once.
+/// Retries a write that conflicted with another write of the same item. No condition has failed.
 #[derive(Debug)]
 struct TransactionConflict;
 
@@ -160,7 +139,7 @@ impl ClassifyRetry for TransactionConflict {
         let update = error.downcast_ref::<UpdateItemError>();
         let transaction = error.downcast_ref::<TransactWriteItemsError>();
         if update.is_some_and(UpdateItemError::is_transaction_conflict_exception)
-            || transaction.is_some_and(is_conflict_alone)
+            || transaction.is_some_and(is_only_conflict)
         {
             RetryAction::transient_error()
         } else {
@@ -173,7 +152,7 @@ impl ClassifyRetry for TransactionConflict {
     }
 }
 
-fn is_conflict_alone(error: &TransactWriteItemsError) -> bool {
+fn is_only_conflict(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return false };
     let has = |code: &str| canceled.cancellation_reasons().iter().any(|reason| reason.code() == Some(code));
     has("TransactionConflict") && !has("ConditionalCheckFailed")

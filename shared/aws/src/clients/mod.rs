@@ -11,7 +11,7 @@ pub use self::{
     client::Aws,
     mail::{Mail, Mailer, Sent},
     queue::{
-        ImportJob, ImportQueue, MailQueue, MediaJob, MediaQueue, NotAJob, QueueError, RegistrationJob,
+        ImportJob, ImportQueue, InvalidJob, MailQueue, MediaJob, MediaQueue, QueueError, RegistrationJob,
         RegistrationQueue, SendJob, SendQueue,
     },
     secrets::{CarrierSecret, EventStreamsLogin, SecretError, Secrets},

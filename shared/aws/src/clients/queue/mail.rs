@@ -1,5 +1,4 @@
-//! The mail queue: notices to be told by e-mail. Standard and at least once; who was told of a notice is kept in the
-//! table.
+//! The mail queue: notifications to send by e-mail. Standard; recipients who were notified are stored in the table.
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use shared_domain::notice::Notification;
@@ -7,7 +6,6 @@ use shared_domain::notice::Notification;
 use super::{Queue, QueueError};
 use crate::{clients::client::Aws, notification::notifications::Notifications};
 
-/// The mail queue.
 #[derive(Debug, Clone)]
 pub struct MailQueue(Queue);
 
@@ -16,11 +14,10 @@ impl MailQueue {
         Self(Queue::new(aws, url))
     }
 
-    /// Queues notices; one answer for each. Every notice is tried.
-    pub async fn enqueue(&self, notices: &[Notification]) -> Vec<Result<(), QueueError>> {
-        let request = |notice: &Notification| {
-            SendMessageBatchRequestEntry::builder().message_body(Notifications::to_text(notice))
+    pub async fn enqueue(&self, notifications: &[Notification]) -> Vec<Result<(), QueueError>> {
+        let request = |notification: &Notification| {
+            SendMessageBatchRequestEntry::builder().message_body(Notifications::to_text(notification))
         };
-        self.0.put(notices, request).await
+        self.0.put(notifications, request).await
     }
 }

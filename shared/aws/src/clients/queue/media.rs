@@ -1,59 +1,36 @@
-//! The media queue: files of inbound texts to be copied from the carrier, one job each. Standard and at least once; what is
-//! stored is not copied again.
+//! The media queue: attachments of inbound messages to copy from the carrier. Standard; an attachment that is stored is
+//! not copied again.
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
 use shared_domain::ids::{MessageId, OrganizationId};
 
-use super::{NotAJob, Queue, QueueError};
+use super::{InvalidJob, Queue, QueueError};
 use crate::clients::client::Aws;
 
-/// A file to copy, as it travels: `{"organizationId": "org_…", "messageId": "msg_…", "place": 0}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An attachment to copy: `{"organizationId": "org_…", "messageId": "msg_…", "place": 0}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaJob {
+    #[serde(rename = "organizationId")]
     pub organization: OrganizationId,
+    #[serde(rename = "messageId")]
     pub message: MessageId,
-    /// Which of its files, from 0.
+    /// The index of the attachment in the message.
     pub place: usize,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    organization_id: String,
-    message_id: String,
-    place: usize,
-}
-
 impl MediaJob {
-    /// Reads a queue message's body.
-    ///
-    /// # Errors
-    /// [`NotAJob`]; the content is not repeated in it.
-    pub fn parse(body: &str) -> Result<Self, NotAJob> {
-        let wire: Wire =
-            serde_json::from_str(body).map_err(|error| NotAJob(format!("JSON, {:?}", error.classify())))?;
-        match (OrganizationId::parse(&wire.organization_id), MessageId::parse(&wire.message_id)) {
-            (Ok(organization), Ok(message)) => Ok(Self { organization, message, place: wire.place }),
-            (Err(error), _) | (_, Err(error)) => Err(NotAJob(error.to_string())),
-        }
+    /// Parses the body of a queue message. The error does not contain the body.
+    pub fn parse(body: &str) -> Result<Self, InvalidJob> {
+        super::parse(body)
     }
 
-    /// What [`MediaJob::parse`] reads.
-    ///
-    /// # Panics
-    /// Never: texts and numbers are always JSON.
+    /// Returns the body of a queue message.
     pub fn body(&self) -> String {
-        let wire = Wire {
-            organization_id: self.organization.to_string(),
-            message_id: self.message.to_string(),
-            place: self.place,
-        };
-        serde_json::to_string(&wire).expect("texts and numbers are always JSON")
+        super::body(self)
     }
 }
 
-/// The media queue.
 #[derive(Debug, Clone)]
 pub struct MediaQueue(Queue);
 
@@ -62,7 +39,6 @@ impl MediaQueue {
         Self(Queue::new(aws, url))
     }
 
-    /// Queues jobs; one answer for each. Every job is tried.
     pub async fn enqueue(&self, jobs: &[MediaJob]) -> Vec<Result<(), QueueError>> {
         let request = |job: &MediaJob| SendMessageBatchRequestEntry::builder().message_body(job.body());
         self.0.put(jobs, request).await
@@ -74,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_is_read_as_it_was_written_and_another_shape_is_refused() {
+    fn a_job_round_trips_and_other_bodies_are_refused() {
         let organization = OrganizationId::parse("org_1").unwrap();
         let job = MediaJob { organization, message: MessageId::parse("msg_1").unwrap(), place: 9 };
         assert_eq!(MediaJob::parse(&job.body()).unwrap(), job);

@@ -1,6 +1,10 @@
-//! The queues, each with what travels through it.
+//! The queues and the jobs in their messages.
+//!
+//! All queues deliver a message at least once, so the workers are idempotent. Methods that add messages try every message
+//! and return one result for each.
 
 use aws_sdk_sqs::types::builders::SendMessageBatchRequestEntryBuilder;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::clients::client::Aws;
 
@@ -18,20 +22,32 @@ pub use self::{
     send::{SendJob, SendQueue},
 };
 
-/// SQS takes at most so many at once.
-const BATCH: usize = 10;
+/// The limit of `SendMessageBatch`.
+const BATCH_LIMIT: usize = 10;
 
-/// What came from the queue is no job of ours.
+/// The body of a queue message is not a job.
 #[derive(Debug, thiserror::Error)]
 #[error("not a job: {0}")]
-pub struct NotAJob(String);
+pub struct InvalidJob(String);
 
-/// The queue did not take a message.
+/// SQS did not accept a message.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the queue did not take it ({0})")]
+#[error("the queue did not accept the message ({0})")]
 pub struct QueueError(String);
 
-/// One queue, by its address.
+/// Parses the body of a queue message. The error does not contain the body.
+fn parse<J: DeserializeOwned>(body: &str) -> Result<J, InvalidJob> {
+    serde_json::from_str(body).map_err(|error| InvalidJob(format!("JSON, {:?}", error.classify())))
+}
+
+/// Returns the body of a queue message, in the format of [`parse`].
+///
+/// # Panics
+/// Never: jobs contain only ids, texts and numbers, which are always valid JSON.
+fn body(job: &impl Serialize) -> String {
+    serde_json::to_string(job).expect("ids, texts and numbers are valid JSON")
+}
+
 #[derive(Debug, Clone)]
 struct Queue {
     client: aws_sdk_sqs::Client,
@@ -43,31 +59,31 @@ impl Queue {
         Self { client: aws.sqs(), url: url.into() }
     }
 
-    /// Queues jobs in their order, as many at once as SQS takes; one answer for each. Every job is tried.
+    /// Adds a message for each job, in their order.
     async fn put<J>(
         &self,
         jobs: &[J],
         request: impl Fn(&J) -> SendMessageBatchRequestEntryBuilder,
     ) -> Vec<Result<(), QueueError>> {
         use aws_sdk_sqs::error::ProvideErrorMetadata;
-        let mut answers = Vec::with_capacity(jobs.len());
-        for batch in jobs.chunks(BATCH) {
-            let refused_all = |code: &str| vec![Err(QueueError(code.to_owned())); batch.len()];
+        let mut results = Vec::with_capacity(jobs.len());
+        for batch in jobs.chunks(BATCH_LIMIT) {
+            let all_failed = |code: &str| vec![Err(QueueError(code.to_owned())); batch.len()];
             let numbered =
                 batch.iter().enumerate().map(|(index, job)| request(job).id(index.to_string()).build());
             let Ok(requests) = numbered.collect::<Result<Vec<_>, _>>() else {
-                answers.extend(refused_all("the request could not be built"));
+                results.extend(all_failed("the request could not be built"));
                 continue;
             };
             let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(requests));
             match sent.send().await {
-                Err(error) => answers.extend(refused_all(error.code().unwrap_or("no answer"))),
-                Ok(sent) => answers.extend((0..batch.len()).map(|index| {
+                Err(error) => results.extend(all_failed(error.code().unwrap_or("no response"))),
+                Ok(sent) => results.extend((0..batch.len()).map(|index| {
                     let failed = sent.failed().iter().find(|failed| failed.id() == index.to_string());
                     failed.map_or(Ok(()), |failed| Err(QueueError(failed.code().to_owned())))
                 })),
             }
         }
-        answers
+        results
     }
 }

@@ -1,5 +1,5 @@
-//! The registration queue: registrations to look at anew, because the carrier announced something or because nothing was
-//! heard for long. Standard and at least once; looking twice changes nothing more.
+//! The registration queue: registrations to check, because the carrier sent an event or because there was none for a long
+//! time. Standard; a second check changes nothing.
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};
@@ -8,57 +8,34 @@ use shared_domain::{
     registration::CampaignEvent,
 };
 
-use super::{NotAJob, Queue, QueueError};
+use super::{InvalidJob, Queue, QueueError};
 use crate::clients::client::Aws;
 
-/// A registration to look at:
+/// A registration to check:
 /// `{"organizationId": "org_…", "teamId": "team_…", "announcement": {"id", "at", "what", "codes"}?}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistrationJob {
+    #[serde(rename = "organizationId")]
     pub organization: OrganizationId,
+    #[serde(rename = "teamId")]
     pub team: TeamId,
-    /// What the carrier announced; nothing when we ask of our own accord.
+    /// The carrier's event. `None` for a scheduled check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announcement: Option<CampaignEvent>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    organization_id: String,
-    team_id: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    announcement: Option<CampaignEvent>,
-}
-
 impl RegistrationJob {
-    /// Reads a queue message's body.
-    ///
-    /// # Errors
-    /// [`NotAJob`]; the content is not repeated in it.
-    pub fn parse(body: &str) -> Result<Self, NotAJob> {
-        let wire: Wire =
-            serde_json::from_str(body).map_err(|error| NotAJob(format!("JSON, {:?}", error.classify())))?;
-        match (OrganizationId::parse(&wire.organization_id), TeamId::parse(&wire.team_id)) {
-            (Ok(organization), Ok(team)) => Ok(Self { organization, team, announcement: wire.announcement }),
-            (Err(error), _) | (_, Err(error)) => Err(NotAJob(error.to_string())),
-        }
+    /// Parses the body of a queue message. The error does not contain the body.
+    pub fn parse(body: &str) -> Result<Self, InvalidJob> {
+        super::parse(body)
     }
 
-    /// What [`RegistrationJob::parse`] reads.
-    ///
-    /// # Panics
-    /// Never: ids, texts and numbers are always JSON.
+    /// Returns the body of a queue message.
     pub fn body(&self) -> String {
-        let wire = Wire {
-            organization_id: self.organization.to_string(),
-            team_id: self.team.to_string(),
-            announcement: self.announcement.clone(),
-        };
-        serde_json::to_string(&wire).expect("texts and numbers are always JSON")
+        super::body(self)
     }
 }
 
-/// The registration queue.
 #[derive(Debug, Clone)]
 pub struct RegistrationQueue(Queue);
 
@@ -67,7 +44,6 @@ impl RegistrationQueue {
         Self(Queue::new(aws, url))
     }
 
-    /// Queues registrations; one answer for each. Every one is tried.
     pub async fn enqueue(&self, jobs: &[RegistrationJob]) -> Vec<Result<(), QueueError>> {
         let request =
             |job: &RegistrationJob| SendMessageBatchRequestEntry::builder().message_body(job.body());
@@ -82,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_is_read_as_it_was_written_and_another_shape_is_refused() {
+    fn a_job_round_trips_and_other_bodies_are_refused() {
         let announcement = CampaignEvent {
             id: "EZ1".into(),
             at: Timestamp::from_millis(7),
