@@ -1,9 +1,9 @@
-//! Imports files of contacts into a team's list: import queue → bucket → table. See [`shared_app::import`] for how a slice
-//! works and why it is idempotent.
+//! Imports files of contacts into a team's list: import queue → bucket → table. See [`shared_app::import`]
+//! for how a slice works and why it is idempotent.
 //!
-//! The bucket puts a message on the queue for each file that is uploaded. When the time of a slice is up the function puts
-//! the import back on the queue. An import that keeps breaking off is marked failed at its last delivery, and its message
-//! goes to the dead-letter queue.
+//! The bucket puts a message on the queue for each file that is uploaded. When the time of a slice is up the
+//! function puts the import back on the queue. An import that keeps breaking off is marked failed at its last
+//! delivery, and its message goes to the dead-letter queue.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use shared_lambda::{
     queue::{self, Record, RecordError, SqsBatchResponse, SqsEvent},
 };
 
-/// How long an import pauses while another import of the team has its turn, and after an unavailable store interrupted it.
+/// How long an import pauses while another import of the team has its turn, and after an unavailable store
+/// interrupted it.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// What the function uses.

@@ -1,5 +1,5 @@
-//! Reads the names that an e-mail contains. The names are the current ones. If a contact, inbox or user no longer exists,
-//! the e-mail says so.
+//! Reads the names that an e-mail contains. The names are the current ones. If a contact, inbox or user no
+//! longer exists, the e-mail says so.
 
 use shared_aws::{
     contact::Contacts,

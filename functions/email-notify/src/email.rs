@@ -6,8 +6,8 @@ use shared_domain::{registration::CarrierReason, time::Timestamp};
 
 use crate::templates::{Html, Text};
 
-/// In characters. Mail programs show about half of it, and a header line has at most 998 bytes (RFC 5322, section
-/// 2.1.1).
+/// In characters. Mail programs show about half of it, and a header line has at most 998 bytes (RFC 5322,
+/// section 2.1.1).
 const MAX_SUBJECT_LENGTH: usize = 120;
 
 /// An e-mail with all names filled in. Names can contain any characters: the HTML templates escape them.
@@ -65,8 +65,8 @@ pub enum EmailKind {
 pub struct RenderError(#[from] askama::Error);
 
 impl Email {
-    /// Returns the subject: one line of at most 120 characters. It contains no name but the team's, because locked
-    /// screens show subjects.
+    /// Returns the subject: one line of at most 120 characters. It contains no name but the team's, because
+    /// locked screens show subjects.
     pub fn subject(&self) -> String {
         let event = match &self.kind {
             EmailKind::RegistrationApproved => "Registration approved",
@@ -137,8 +137,8 @@ impl Email {
     }
 }
 
-/// Returns the text on one line: line breaks, control characters and characters that change the direction of writing
-/// become spaces.
+/// Returns the text on one line: line breaks, control characters and characters that change the direction of
+/// writing become spaces.
 pub fn one_line(text: &str) -> String {
     let changes_direction = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let words = text.split(|c: char| c.is_whitespace() || c.is_control() || changes_direction(c));

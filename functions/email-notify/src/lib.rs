@@ -1,7 +1,7 @@
 //! Notifies teams by e-mail: mail queue → SES.
 //!
-//! Idempotent by notification and address: a claim is written before the e-mail is sent, so of all deliveries of a queue
-//! message one sends to an address. SES's answer is one of four:
+//! Idempotent by notification and address: a claim is written before the e-mail is sent, so of all deliveries
+//! of a queue message one sends to an address. SES's answer is one of four:
 //!
 //! | result | what follows |
 //! |---|---|
@@ -10,7 +10,8 @@
 //! | not sent, cannot succeed | the claim is kept; event `mail_refused` |
 //! | unknown (timeout, reset, 5xx) | the claim is kept and the e-mail is not sent again; event `mail_unknown` |
 //!
-//! If the function dies between the claim and the result, SES may have the e-mail, so the claim is kept as well.
+//! If the function dies between the claim and the result, SES may have the e-mail, so the claim is kept as
+//! well.
 
 use shared_aws::{
     clients::{Aws, Mail, Mailer, Sent},

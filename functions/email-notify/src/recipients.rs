@@ -1,5 +1,5 @@
-//! The addresses that receive a notification: the team's admins if it is about the registration, otherwise the addresses
-//! in the team's notification settings.
+//! The addresses that receive a notification: the team's admins if it is about the registration, otherwise
+//! the addresses in the team's notification settings.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! The files in `templates/` and their values. Each kind of e-mail has a plain text and an HTML page, and all of them
-//! share two layouts.
+//! The files in `templates/` and their values. Each kind of e-mail has a plain text and an HTML page, and all
+//! of them share two layouts.
 
 #![allow(clippy::ref_binding_to_reference, reason = "the derived code borrows fields that are references")]
 

@@ -1,9 +1,9 @@
 //! Every few minutes: undoes inbox creations that were abandoned.
 //!
-//! A creation that died leaves a reservation and perhaps a number that costs money. During a grace period a retry with the
-//! same idempotency key completes it. After that the number is released and the reservation removed. A number belongs to a
-//! reservation if its name at the carrier is the inbox's id. Idempotent: releasing a number or removing a reservation that
-//! is gone does nothing.
+//! A creation that died leaves a reservation and perhaps a number that costs money. During a grace period a
+//! retry with the same idempotency key completes it. After that the number is released and the reservation
+//! removed. A number belongs to a reservation if its name at the carrier is the inbox's id. Idempotent:
+//! releasing a number or removing a reservation that is gone does nothing.
 
 use std::time::Duration;
 
@@ -96,8 +96,8 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     Ok(tally)
 }
 
-/// The reservation is removed before the number: a retry at the same time then finds no reservation to complete, and
-/// releases the number that it may have bought.
+/// The reservation is removed before the number: a retry at the same time then finds no reservation to
+/// complete, and releases the number that it may have bought.
 async fn undo(app: &App, purchase: &Purchase, tally: &mut Tally) -> Result<(), UndoError> {
     let account = app
         .inboxes

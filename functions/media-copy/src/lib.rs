@@ -1,9 +1,9 @@
 //! Copies media files of inbound messages from the carrier to the files bucket, one file per job.
 //!
-//! Idempotent by message and place: the file's key in the bucket is its id, and a stored file is not fetched again. A file
-//! that can never be copied is recorded as refused, with the reason. If the carrier is unavailable the queue retries. After
-//! the last delivery the file is recorded as refused and the job goes to the dead-letter queue, from where an operator can
-//! redrive it.
+//! Idempotent by message and place: the file's key in the bucket is its id, and a stored file is not fetched
+//! again. A file that can never be copied is recorded as refused, with the reason. If the carrier is
+//! unavailable the queue retries. After the last delivery the file is recorded as refused and the job goes to
+//! the dead-letter queue, from where an operator can redrive it.
 
 use std::time::Duration;
 
@@ -120,8 +120,8 @@ async fn fetch_and_store(
     Ok(Media { content_type: Some(content_type), state: MediaState::Stored { size }, ..media.clone() })
 }
 
-/// Returns the content type that the first bytes show. Phones still send video in 3GP containers, which `infer` does not
-/// recognize in every form.
+/// Returns the content type that the first bytes show. Phones still send video in 3GP containers, which
+/// `infer` does not recognize in every form.
 fn detected_type(content: &[u8]) -> Option<&'static str> {
     let known = infer::get(content).map(|kind| kind.mime_type());
     known.or_else(|| content.get(4..10).filter(|brand| *brand == b"ftyp3g").map(|_| "video/3gpp"))

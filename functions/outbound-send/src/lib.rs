@@ -1,7 +1,8 @@
-//! Sends accepted messages: send queue → carrier. See [`shared_app::send`] for what each answer of the carrier means.
+//! Sends accepted messages: send queue → carrier. See [`shared_app::send`] for what each answer of the
+//! carrier means.
 //!
-//! Idempotent by the claim on the message: of all deliveries of a queue message, one calls the carrier. The queue is FIFO
-//! with one group per conversation, so the messages of a conversation are sent in their order.
+//! Idempotent by the claim on the message: of all deliveries of a queue message, one calls the carrier. The
+//! queue is FIFO with one group per conversation, so the messages of a conversation are sent in their order.
 
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ use shared_lambda::{
     queue::{self, Record, RecordError, SqsBatchResponse, SqsEvent},
 };
 
-/// How long the carrier may take to answer. The queue's visibility timeout is longer than a batch of such waits.
+/// How long the carrier may take to answer. The queue's visibility timeout is longer than a batch of such
+/// waits.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the function uses.

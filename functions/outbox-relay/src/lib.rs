@@ -1,8 +1,8 @@
 //! The transactional outbox's way out: table stream → send queue, mail queue and media queue.
 //!
-//! Idempotent by the workers behind the queues, see [`shared_app::outbox`]. Every record of a batch is tried. If one fails,
-//! the invocation fails and the stream delivers the whole batch again. If the stream gives up on a batch, its items are
-//! still in the outbox, and the sweep of `send-reconcile` queues them.
+//! Idempotent by the workers behind the queues, see [`shared_app::outbox`]. Every record of a batch is tried.
+//! If one fails, the invocation fails and the stream delivers the whole batch again. If the stream gives up
+//! on a batch, its items are still in the outbox, and the sweep of `send-reconcile` queues them.
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use shared_app::outbox::{OutboxItems, OutboxWorkflow};
@@ -61,7 +61,8 @@ pub async fn handle(app: &App, event: Event) -> Result<(), NotRelayed> {
     if drained.failed == 0 { Ok(()) } else { Err(NotRelayed { failed: drained.failed, all }) }
 }
 
-/// Returns the outbox items that the records inserted. An unreadable record stays unreadable, so it is logged and skipped.
+/// Returns the outbox items that the records inserted. An unreadable record stays unreadable, so it is logged
+/// and skipped.
 pub fn items(event: Event) -> OutboxItems {
     let mut items = OutboxItems::default();
     for record in event.records.into_iter().filter(|record| record.event_name == "INSERT") {

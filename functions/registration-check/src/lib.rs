@@ -1,11 +1,11 @@
 //! Checks registrations: registration queue → carrier → table.
 //!
-//! The carrier's current record decides. An event only triggers the check; its own content counts for suspensions, which
-//! the record does not show.
+//! The carrier's current record decides. An event only triggers the check; its own content counts for
+//! suspensions, which the record does not show.
 //!
-//! Idempotent by the event's id, which is the key of its step in the timeline, and by the condition of the transition,
-//! which fails if the registration changed since it was read. Checking twice changes nothing, and the notification of the
-//! admins is written in the transaction of the transition, so there is one.
+//! Idempotent by the event's id, which is the key of its step in the timeline, and by the condition of the
+//! transition, which fails if the registration changed since it was read. Checking twice changes nothing, and
+//! the notification of the admins is written in the transaction of the transition, so there is one.
 
 use std::time::Duration;
 
@@ -142,8 +142,8 @@ async fn attempt(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<boo
     }
 }
 
-/// An event without a time gets the time of its arrival. If it arrives again it keeps the first time, so that its step has
-/// one place in the timeline.
+/// An event without a time gets the time of its arrival. If it arrives again it keeps the first time, so that
+/// its step has one place in the timeline.
 fn with_first_time(event: CampaignEvent, timeline: &[TimelineStep]) -> CampaignEvent {
     let first = timeline.iter().find(|step| step.id == event.id);
     CampaignEvent { at: first.map_or(event.at, |step| step.at), ..event }

@@ -1,8 +1,8 @@
-//! On a schedule: queues a check of each registration that waits for the carrier and was not checked recently, so that a lost
-//! event delays a registration and does not block it.
+//! On a schedule: queues a check of each registration that waits for the carrier and was not checked
+//! recently, so that a lost event delays a registration and does not block it.
 //!
-//! Idempotent, because checking a registration twice changes nothing. If a run dies before it marks what it queued, the
-//! next run queues it again.
+//! Idempotent, because checking a registration twice changes nothing. If a run dies before it marks what it
+//! queued, the next run queues it again.
 
 use std::time::Duration;
 

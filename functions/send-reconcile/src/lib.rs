@@ -1,8 +1,8 @@
-//! Every minute: queues outbox items that the table's stream did not deliver, and asks the carrier about messages whose
-//! send got no answer.
+//! Every minute: queues outbox items that the table's stream did not deliver, and asks the carrier about
+//! messages whose send got no answer.
 //!
-//! Idempotent by message: a message that is queued twice is sent once, and a repeated report changes nothing. See
-//! [`shared_app::outbox`] and [`shared_app::reconcile`].
+//! Idempotent by message: a message that is queued twice is sent once, and a repeated report changes nothing.
+//! See [`shared_app::outbox`] and [`shared_app::reconcile`].
 
 use std::time::Duration;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use shared_domain::{inbox::TeamInbox, message::Message, phone::PhoneNumber, time::Timestamp};
 
-/// Returns an automatic message, dated a millisecond after the message it answers so that they sort in this order.
+/// Returns an automatic message, dated a millisecond after the message it answers so that they sort in this
+/// order.
 pub(crate) fn message(
     account: &TeamInbox,
     to: &PhoneNumber,

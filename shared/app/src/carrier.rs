@@ -29,8 +29,8 @@ pub enum SetupError {
     Verifier(#[from] VerifierError),
 }
 
-/// Returns the credentials for calls to the carrier's API: the API key if the secret has one, otherwise the account and
-/// its token.
+/// Returns the credentials for calls to the carrier's API: the API key if the secret has one, otherwise the
+/// account and its token.
 pub async fn credentials(secrets: &Secrets, secret: &str) -> Result<Credentials, SecretError> {
     let secret = secrets.carrier(secret).await?;
     let (username, password) = secret.api_login();

@@ -4,8 +4,8 @@ use shared_domain::{
     time::Timestamp,
 };
 
-/// Returns the delivery state that a carrier's state means. Its early states all prove the same: the carrier accepted the
-/// message.
+/// Returns the delivery state that a carrier's state means. Its early states all prove the same: the carrier
+/// accepted the message.
 pub fn delivery_state(state: CarrierState) -> DeliveryState {
     match state {
         CarrierState::Queued | CarrierState::Sending | CarrierState::Sent => DeliveryState::Sent,

@@ -1,8 +1,9 @@
-//! Taking in an inbound message: store it, request copies of its media, apply a keyword, open an opt-out review, reply if
-//! the inbox is closed.
+//! Taking in an inbound message: store it, request copies of its media, apply a keyword, open an opt-out
+//! review, reply if the inbox is closed.
 //!
 //! Idempotent by the carrier's message id: a repeated delivery finds the stored message, and any step that an
-//! interrupted delivery missed is completed. Every step uses the time at which the message was first received.
+//! interrupted delivery missed is completed. Every step uses the time at which the message was first
+//! received.
 
 use shared_aws::{
     messaging::{Inbound, InboundText, MediaFiles, PendingMedia, Receipt},
@@ -53,7 +54,8 @@ impl InboundWorkflow {
         }
     }
 
-    /// Takes in a message for `inbox`. `opt_out_type` is the keyword that the carrier recognized and answered.
+    /// Takes in a message for `inbox`. `opt_out_type` is the keyword that the carrier recognized and
+    /// answered.
     pub async fn take_in(
         &self,
         now: Timestamp,

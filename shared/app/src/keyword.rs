@@ -1,7 +1,7 @@
 //! STOP, START and HELP: the change of the opt-out and the one confirmation.
 //!
-//! Idempotent by the id of the message, which the opt-out's state remembers: a message that is delivered again, or late,
-//! changes nothing.
+//! Idempotent by the id of the message, which the opt-out's state remembers: a message that is delivered
+//! again, or late, changes nothing.
 
 use shared_aws::{
     inbox::{Inboxes, OutOfOffice},
@@ -60,8 +60,8 @@ pub(crate) struct Keywords {
     replies: KeywordReplies,
 }
 
-/// Returns the keyword of a message. The keyword that the carrier recognized takes precedence, because the carrier's
-/// account can have other keywords.
+/// Returns the keyword of a message. The keyword that the carrier recognized takes precedence, because the
+/// carrier's account can have other keywords.
 pub(crate) fn keyword_of(text: &str, opt_out_type: Option<&OptOutType>) -> Option<Keyword> {
     match opt_out_type {
         Some(OptOutType::Stop) => Some(Keyword::Stop),

@@ -1,8 +1,8 @@
-//! The workflows of the product, each once. A workflow reads what a rule of `shared_domain` needs, applies the rule, and
-//! writes the outcome through the stores of `shared_aws` or calls the carrier.
+//! The workflows of the product, each once. A workflow reads what a rule of `shared_domain` needs, applies
+//! the rule, and writes the outcome through the stores of `shared_aws` or calls the carrier.
 //!
-//! Nothing here knows a Lambda event, an HTTP request or an SDK type: functions parse events, call one workflow, and turn
-//! its outcome into a reply. Time and random numbers are arguments.
+//! Nothing here knows a Lambda event, an HTTP request or an SDK type: functions parse events, call one
+//! workflow, and turn its outcome into a reply. Time and random numbers are arguments.
 
 #![allow(missing_docs, reason = "constructors, fields and variants whose names say it all")]
 

@@ -1,7 +1,8 @@
-//! Changing opt-outs: read the state, apply a rule, record the change with its ledger entry, update the copies on
-//! conversations. If the state changes in between, the rule is applied again to the new state.
+//! Changing opt-outs: read the state, apply a rule, record the change with its ledger entry, update the
+//! copies on conversations. If the state changes in between, the rule is applied again to the new state.
 //!
-//! Idempotent: a rule that finds nothing to change writes nothing, and updating copies twice has the effect of once.
+//! Idempotent: a rule that finds nothing to change writes nothing, and updating copies twice has the effect
+//! of once.
 
 use shared_aws::{
     contact::Contacts,
@@ -92,8 +93,8 @@ impl OptOutWorkflow {
         }
     }
 
-    /// Applies a rule to the state of the subject, and updates the contact's copies on conversations. Copies are updated
-    /// even if nothing changed, because an earlier attempt may have ended before it updated them.
+    /// Applies a rule to the state of the subject, and updates the contact's copies on conversations. Copies
+    /// are updated even if nothing changed, because an earlier attempt may have ended before it updated them.
     pub async fn apply(
         &self,
         request: &OptOutRequest<'_>,
@@ -127,8 +128,8 @@ impl OptOutWorkflow {
         Ok(Outcome::Contended)
     }
 
-    /// Resolves a review. If its outcome is an opt-out, the contact is opted out in the same transaction. Resolving a
-    /// review again with the same outcome changes nothing.
+    /// Resolves a review. If its outcome is an opt-out, the contact is opted out in the same transaction.
+    /// Resolving a review again with the same outcome changes nothing.
     pub async fn resolve_review(
         &self,
         place: InboxInTeam<'_>,

@@ -1,7 +1,8 @@
 //! Out of Office: the automatic reply to a message that arrives while the inbox is closed.
 //!
-//! Each contact gets at most one reply per closed period, however often the carrier delivers the message: the transaction
-//! that accepts the reply also claims the period. Opt-out keywords, machines and our own numbers get none.
+//! Each contact gets at most one reply per closed period, however often the carrier delivers the message: the
+//! transaction that accepts the reply also claims the period. Opt-out keywords, machines and our own numbers
+//! get none.
 
 use shared_aws::{
     inbox::{Inboxes, OutOfOffice},

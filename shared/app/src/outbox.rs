@@ -58,7 +58,8 @@ impl OutboxWorkflow {
         }
     }
 
-    /// Returns the items that have been in the outbox for too long because the table's stream did not deliver them.
+    /// Returns the items that have been in the outbox for too long because the table's stream did not deliver
+    /// them.
     pub async fn overdue(&self, now: Timestamp) -> Result<OutboxItems, StoreError> {
         Ok(OutboxItems {
             messages: self.outbox.overdue(now).await?,

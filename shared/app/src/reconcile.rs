@@ -1,8 +1,8 @@
 //! Reconciling messages whose send got no answer: asks the carrier whether it has them.
 //!
-//! A message that the carrier has becomes `sent`, or further. A message that the carrier does not have stays `unknown` for
-//! a grace period, because the carrier's lists lag behind, and is then `failed`: a user may send it again, the product
-//! never does. Idempotent by message: a repeated report changes nothing.
+//! A message that the carrier has becomes `sent`, or further. A message that the carrier does not have stays
+//! `unknown` for a grace period, because the carrier's lists lag behind, and is then `failed`: a user may
+//! send it again, the product never does. Idempotent by message: a repeated report changes nothing.
 
 use std::time::Duration;
 
@@ -99,8 +99,8 @@ impl ReconcileWorkflow {
         Ok(true)
     }
 
-    /// Returns the carrier's copy of a message: same numbers, same text, made at the time of our attempt, and not known to be
-    /// another message.
+    /// Returns the carrier's copy of a message: same numbers, same text, made at the time of our attempt, and
+    /// not known to be another message.
     async fn find_at_carrier(
         &self,
         entry: &OutboxEntry,

@@ -10,8 +10,8 @@
 //! | not sent, cannot succeed | `failed`, with the carrier's code |
 //! | unknown (timeout, reset, 5xx) | `unknown`: `reconcile` asks the carrier, and the message is never sent again |
 //!
-//! A claim without an outcome is an attempt that died. The message becomes `unknown` as well, because the carrier may have
-//! accepted it.
+//! A claim without an outcome is an attempt that died. The message becomes `unknown` as well, because the
+//! carrier may have accepted it.
 
 use std::time::Duration;
 
@@ -182,7 +182,8 @@ impl SendWorkflow {
         Ok(())
     }
 
-    /// Records an opt-out that the carrier knows and we do not. If the state keeps changing, the next refusal records it.
+    /// Records an opt-out that the carrier knows and we do not. If the state keeps changing, the next refusal
+    /// records it.
     async fn opt_out_at_carrier(
         &self,
         now: Timestamp,
@@ -204,8 +205,8 @@ impl SendWorkflow {
         Ok(())
     }
 
-    /// Writes the item that makes `reconcile` ask the carrier before the state that users see. If the function dies in
-    /// between, the carrier is asked once more than needed.
+    /// Writes the item that makes `reconcile` ask the carrier before the state that users see. If the
+    /// function dies in between, the carrier is asked once more than needed.
     async fn mark_unknown(&self, now: Timestamp, job: &SendJob, why: &str) -> Result<(), SendError> {
         tracing::warn!(event = "send_unknown", message_id = %job.message, why, "message may not have been sent");
         self.outbox.mark_unknown(&job.organization, &job.message, now).await?;

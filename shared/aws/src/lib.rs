@@ -1,10 +1,10 @@
-//! The only crate that uses the AWS SDK: stores over the table, queues, the bucket, e-mail and secrets, with domain types
-//! in and out.
+//! The only crate that uses the AWS SDK: stores over the table, queues, the bucket, e-mail and secrets, with
+//! domain types in and out.
 //!
-//! There is one folder per subject, with stores over [`table::Table`] and the items that they store. [`table::keys`] has
-//! every key and lists the access patterns. A store method builds a request, sends it and matches the outcome: a failed
-//! condition is a value of the outcome, and everything else is a [`table::StoreError`]. The doc comment of a method states
-//! what it costs; `tests/costs.rs` counts it.
+//! There is one folder per subject, with stores over [`table::Table`] and the items that they store.
+//! [`table::keys`] has every key and lists the access patterns. A store method builds a request, sends it and
+//! matches the outcome: a failed condition is a value of the outcome, and everything else is a
+//! [`table::StoreError`]. The doc comment of a method states its cost, which `tests/costs.rs` verifies.
 
 #![allow(missing_docs, reason = "names and types say what most fields and constructors are")]
 

@@ -1,5 +1,5 @@
-//! The clock and the source of random numbers. Functions read them once per event and pass the values on, so that
-//! rules and tests get them as arguments.
+//! The clock and the source of random numbers. Functions read them once per event and pass the values on, so
+//! that rules and tests get them as arguments.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,5 @@
-//! What every function needs to live in Lambda: configuration, clock, logging, the event loop and the batch loop of queue
-//! workers. It calls no AWS API; that is `shared_aws`.
+//! What every function needs to live in Lambda: configuration, clock, logging, the event loop and the batch
+//! loop of queue workers. It calls no AWS API; that is `shared_aws`.
 
 pub mod clock;
 pub mod config;

@@ -1,8 +1,8 @@
 //! The batch loop of functions that an SQS queue invokes.
 //!
-//! Each record of a batch succeeds or fails alone. A record that succeeds is deleted from the queue. A record that fails
-//! is reported in the [`SqsBatchResponse`], so SQS delivers it again, and moves it to the dead-letter queue after its last
-//! delivery. The function's event source must set `ReportBatchItemFailures`.
+//! Each record of a batch succeeds or fails alone. A record that succeeds is deleted from the queue. A record
+//! that fails is reported in the [`SqsBatchResponse`], so SQS delivers it again, and moves it to the
+//! dead-letter queue after its last delivery. The function's event source must set `ReportBatchItemFailures`.
 
 use std::{collections::HashSet, error::Error, fmt};
 
@@ -28,8 +28,8 @@ pub struct RecordError {
 }
 
 impl RecordError {
-    /// The record has no valid content. It is logged as an error and ends in the dead-letter queue, where an operator can
-    /// inspect it.
+    /// The record has no valid content. It is logged as an error and ends in the dead-letter queue, where an
+    /// operator can inspect it.
     pub fn unreadable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { cause: cause.into(), unreadable: true }
     }
@@ -64,8 +64,8 @@ pub async fn each_record(
     response
 }
 
-/// Handles the records of a FIFO queue. After a failure the rest of its message group is reported without being handled,
-/// so that the group keeps its order. Other groups continue.
+/// Handles the records of a FIFO queue. After a failure the rest of its message group is reported without
+/// being handled, so that the group keeps its order. Other groups continue.
 pub async fn each_record_in_order(
     event: SqsEvent,
     mut handle: impl AsyncFnMut(Record<'_>) -> Result<(), RecordError>,

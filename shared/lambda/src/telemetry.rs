@@ -1,9 +1,9 @@
-//! Logging: one JSON line per event on standard error. `RUST_LOG` sets the level: `info`, `debug` and so on. Lines carry
-//! named fields, never phone numbers, message text, e-mail addresses or tokens.
+//! Logging: one JSON line per event on standard error. `RUST_LOG` sets the level: `info`, `debug` and so on.
+//! Lines carry named fields, never phone numbers, message text, e-mail addresses or tokens.
 //!
-//! Libraries cannot be held to that rule: below `info` they log whole requests. So `RUST_LOG` applies to the code of this
-//! workspace, and libraries log at `info` at most. A panic is logged with its location only, because its message may
-//! contain a value.
+//! Libraries cannot be held to that rule: below `info` they log whole requests. So `RUST_LOG` applies to the
+//! code of this workspace, and libraries log at `info` at most. A panic is logged with its location only,
+//! because its message may contain a value.
 
 use std::panic::PanicHookInfo;
 
@@ -23,7 +23,8 @@ pub fn start() {
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// Returns a logger that writes to `writer`: the workspace's lines up to `level`, and those of libraries up to `info`.
+/// Returns a logger that writes to `writer`: the workspace's lines up to `level`, and those of libraries up
+/// to `info`.
 pub fn subscriber<W>(level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
@@ -41,8 +42,8 @@ fn max_level(level: LevelFilter, file: Option<&str>) -> LevelFilter {
     if is_workspace_file(file) { level } else { level.min(LevelFilter::INFO) }
 }
 
-/// Whether a source file belongs to this workspace. Cargo compiles the workspace with paths relative to its root, and
-/// dependencies with absolute paths.
+/// Whether a source file belongs to this workspace. Cargo compiles the workspace with paths relative to its
+/// root, and dependencies with absolute paths.
 fn is_workspace_file(file: Option<&str>) -> bool {
     file.is_some_and(|file| file.starts_with("functions/") || file.starts_with("shared/"))
 }

@@ -49,7 +49,8 @@ impl<'a> ChunkReader<'a> {
         self.rows.position()
     }
 
-    /// Reads the next chunk: up to `end` if the chunk was begun before, otherwise as many rows as a chunk has.
+    /// Reads the next chunk: up to `end` if the chunk was begun before, otherwise as many rows as a chunk
+    /// has.
     pub(crate) fn next_chunk(&mut self, end: Option<FilePosition>) -> Result<Chunk, NotImportable> {
         let mut chunk = Vec::with_capacity(self.max_rows);
         let mut is_last = false;

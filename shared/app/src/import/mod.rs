@@ -1,11 +1,13 @@
 //! Importing a file of contacts, a slice of bounded time at once.
 //!
-//! A slice loads the whole file, which has at most 40 MiB. The first slice checks it before anything is written. Then rows
-//! are read in chunks, each in the steps *read, look up, plan, begin, write, finish*; [`shared_domain::import`] says why the
-//! counts stay exact. The next chunk is read and looked up while a chunk is written.
+//! A slice loads the whole file, which has at most 40 MiB. The first slice checks it before anything is
+//! written. Then rows are read in chunks, each in the steps *read, look up, plan, begin, write, finish*;
+//! [`shared_domain::import`] says why the counts stay exact. The next chunk is read and looked up while a
+//! chunk is written.
 //!
-//! Idempotent by the condition of each chunk's beginning, which only one worker meets, and by the ids of new contacts, which
-//! are made of import and row. A slice that runs twice, or beside another worker, changes nothing.
+//! Idempotent by the condition of each chunk's beginning, which only one worker meets, and by the ids of new
+//! contacts, which are made of import and row. A slice that runs twice, or beside another worker, changes
+//! nothing.
 
 mod check;
 mod chunk;
@@ -174,7 +176,8 @@ impl ImportWorkflow {
         Ok(import.filter(|import| !import.status.is_over()))
     }
 
-    /// Works on an import until it is over or the time is up. `file` is awaited when the worker has the team's turn.
+    /// Works on an import until it is over or the time is up. `file` is awaited when the worker has the
+    /// team's turn.
     pub async fn run_slice(
         &self,
         mut import: Import,
@@ -195,7 +198,8 @@ impl ImportWorkflow {
             Err(Stop::Retry(error)) => Err(error),
             Err(Stop::Reject(reason)) => self.reject(&mut import, reason, clock()).await,
         };
-        // Before the import is queued again: a worker that finds the turn taken by the same import does nothing.
+        // Before the import is queued again: a worker that finds the turn taken by the same import does
+        // nothing.
         self.imports.end_turn(&import, worker).await?;
         match result {
             // The worker that continued the import has a queue message of its own.
@@ -251,8 +255,8 @@ impl ImportWorkflow {
                 self.advance(import, &[]).await?;
                 return Ok(SliceOutcome::Continue);
             }
-            // The next chunk was looked up while this one was written. A chunk that was begun before may have written more
-            // than its plan says now.
+            // The next chunk was looked up while this one was written. A chunk that was begun before may have
+            // written more than its plan says now.
             if !import.dry_run && (is_repeated || touched.any_of(&next.chunk.rows)) {
                 next.known = self.look_up(import, &next.chunk.rows).await?;
             }

@@ -1,7 +1,7 @@
 //! Plans a chunk: what its rows make of the contacts that exist, counted and grouped for writing. Pure.
 //!
-//! Rows apply in their order, each to the result of those before it. A contact id that occurs twice is created by the first
-//! row and updated by the second, and its contact is written once.
+//! Rows apply in their order, each to the result of those before it. A contact id that occurs twice is
+//! created by the first row and updated by the second, and its contact is written once.
 
 use std::{
     borrow::Cow,
@@ -95,7 +95,8 @@ fn cell_error(field: &str, reason: &'static str) -> CellError {
     CellError { column: field.to_owned(), reason: Cow::Borrowed(reason) }
 }
 
-/// Plans a chunk. `is_repeated` if an earlier attempt may have written some of it: then every number is updated again.
+/// Plans a chunk. `is_repeated` if an earlier attempt may have written some of it: then every number is
+/// updated again.
 pub(crate) fn plan_chunk(
     import: &Import,
     rows: Vec<NumberedRow>,
@@ -158,7 +159,8 @@ pub(crate) fn plan_chunk(
     chunk
 }
 
-/// Applies a row to a contact. Returns the outcome, the contact afterwards, and what the row says about its opt-out.
+/// Applies a row to a contact. Returns the outcome, the contact afterwards, and what the row says about its
+/// opt-out.
 fn apply_row(
     import: &Import,
     number: u64,
@@ -214,7 +216,8 @@ fn updated(import: &Import, now: &ContactEntry, changes: &Changes) -> Result<Con
     Ok(entry)
 }
 
-/// Applies the rows of a change to a contact that a user has changed since. `None` if nothing is left to change.
+/// Applies the rows of a change to a contact that a user has changed since. `None` if nothing is left to
+/// change.
 pub(crate) fn replan(
     import: &Import,
     found: &ContactEntry,

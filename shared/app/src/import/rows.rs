@@ -1,13 +1,13 @@
-//! Splits a file into rows and numbers them as a spreadsheet does: the header is row 1, blank lines count, line breaks
-//! within quotes do not.
+//! Splits a file into rows and numbers them as a spreadsheet does: the header is row 1, blank lines count,
+//! line breaks within quotes do not.
 
 use std::borrow::Cow;
 
 use csv_core::{ReadRecordResult, Reader};
 use shared_domain::import::{Encoding, FilePosition, HEADER_ROW};
 
-/// The longest row, in bytes. Thirty custom fields of the maximum length are a quarter of it. Without a limit, a quote that
-/// is never closed would make one row of the rest of the file.
+/// The longest row, in bytes. Thirty custom fields of the maximum length are a quarter of it. Without a
+/// limit, a quote that is never closed would make one row of the rest of the file.
 pub(crate) const MAX_ROW_BYTES: usize = 256 * 1024;
 
 /// A row is longer than [`MAX_ROW_BYTES`]. No row after it can be read.

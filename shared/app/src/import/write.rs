@@ -58,7 +58,8 @@ impl ImportWorkflow {
             self.record_opt_out(import, number, contact, opted_out, record, now)
         });
         opt_outs.buffer_unordered(MAX_CONCURRENCY).try_collect::<()>().await?;
-        // If an earlier attempt began the chunk, its list is complete: contacts may have given up their numbers by now.
+        // If an earlier attempt began the chunk, its list is complete: contacts may have given up their
+        // numbers by now.
         let released = import.pending.as_ref().map_or(released, |chunk| chunk.released.clone());
         self.contacts.release_numbers(team, released).await?;
         self.contacts.refresh_conversations(team, &changed_numbers).await?;

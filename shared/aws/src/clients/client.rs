@@ -1,8 +1,8 @@
-//! Clients of the AWS SDK. They share one HTTPS client, the bundled root certificates of Amazon, and the region and
-//! credentials from the environment.
+//! Clients of the AWS SDK. They share one HTTPS client, the bundled root certificates of Amazon, and the
+//! region and credentials from the environment.
 //!
-//! Lambda functions need neither the root certificates of the system nor the default chain of credential providers, which
-//! are the slowest parts of a cold start.
+//! Lambda functions need neither the root certificates of the system nor the default chain of credential
+//! providers, which are the slowest parts of a cold start.
 
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Reads the region and the credentials that Lambda sets, and the endpoint of a local cloud. The error names each
-    /// missing variable.
+    /// Reads the region and the credentials that Lambda sets, and the endpoint of a local cloud. The error
+    /// names each missing variable.
     pub fn from_environment() -> Result<Self, ConfigError> {
         let mut env = Environment::default();
         let region = env.required("AWS_REGION");
@@ -106,8 +106,8 @@ fn https_client() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(amazon_roots()).build_https()
 }
 
-/// Sends requests without a client of the SDK. Each request opens a connection: a function can be frozen for longer than
-/// the other side keeps a connection open, and these requests are not retried.
+/// Sends requests without a client of the SDK. Each request opens a connection: a function can be frozen for
+/// longer than the other side keeps a connection open, and these requests are not retried.
 pub(crate) fn connector() -> SharedHttpConnector {
     let settings = HttpConnectorSettings::builder()
         .connect_timeout(Duration::from_secs(1))

@@ -1,5 +1,5 @@
-//! Sends e-mails with SES (version 2, `SendEmail` with simple content). SES has no idempotency keys: if a response is lost,
-//! the e-mail may have been sent. [`Sent`] distinguishes this case from a certain failure.
+//! Sends e-mails with SES (version 2, `SendEmail` with simple content). SES has no idempotency keys: if a
+//! response is lost, the e-mail may have been sent. [`Sent`] distinguishes this case from a certain failure.
 
 use std::{error::Error, fmt, io, time::Duration};
 
@@ -40,7 +40,8 @@ impl fmt::Debug for Mail {
     }
 }
 
-/// The result of sending an e-mail. A code is the name of SES's error, or a short description if there is none.
+/// The result of sending an e-mail. A code is the name of SES's error, or a short description if there is
+/// none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {
     /// SES accepted the e-mail and will try to deliver it. `id` is SES's message id.
@@ -100,9 +101,9 @@ fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
     Ok(EmailContent::builder().simple(message).build())
 }
 
-/// Sends each e-mail over a new connection. A function can be frozen between two events for longer than SES keeps a
-/// connection open, and the result of an e-mail written to a closed connection is unknown. The header is added after
-/// signing, because proxies may remove it.
+/// Sends each e-mail over a new connection. A function can be frozen between two events for longer than SES
+/// keeps a connection open, and the result of an e-mail written to a closed connection is unknown. The header
+/// is added after signing, because proxies may remove it.
 #[derive(Debug)]
 struct FreshConnection;
 
@@ -139,9 +140,9 @@ fn result_of(error: &SdkError<SendEmailError, HttpResponse>) -> Sent {
     }
 }
 
-/// Three of SES's errors are about the e-mail. All others below 500 (too many requests, a quota, a paused or suspended
-/// account, a missing configuration set, credentials) are about the account, so a later attempt can succeed. After a 408
-/// it is unknown how much of the request SES has read.
+/// Three of SES's errors are about the e-mail. All others below 500 (too many requests, a quota, a paused or
+/// suspended account, a missing configuration set, credentials) are about the account, so a later attempt can
+/// succeed. After a 408 it is unknown how much of the request SES has read.
 fn result_of_response(error: &SendEmailError, status: u16, code: String) -> Sent {
     use SendEmailError::{BadRequestException, MailFromDomainNotVerifiedException, MessageRejected};
     match (error, status) {

@@ -1,5 +1,6 @@
-//! Secrets. The environment contains their names. A function fetches the values once, when it starts, so a rotated secret
-//! takes effect in new execution environments. During a rotation the secret contains both tokens, and both are accepted.
+//! Secrets. The environment contains their names. A function fetches the values once, when it starts, so a
+//! rotated secret takes effect in new execution environments. During a rotation the secret contains both
+//! tokens, and both are accepted.
 
 use serde::Deserialize;
 
@@ -28,8 +29,8 @@ pub struct CarrierSecret {
     pub event_streams: Option<EventStreamsLogin>,
 }
 
-/// The login with which the carrier posts registration events. User and password consist of letters and digits, so they
-/// need no encoding in a URL.
+/// The login with which the carrier posts registration events. User and password consist of letters and
+/// digits, so they need no encoding in a URL.
 #[derive(Clone, Deserialize)]
 pub struct EventStreamsLogin {
     pub user: String,
@@ -43,8 +44,8 @@ impl std::fmt::Debug for CarrierSecret {
 }
 
 impl CarrierSecret {
-    /// Returns the user and password for the carrier's API: the API key if there is one, otherwise the account and its
-    /// token.
+    /// Returns the user and password for the carrier's API: the API key if there is one, otherwise the
+    /// account and its token.
     pub fn api_login(&self) -> (String, String) {
         match (&self.api_key_sid, &self.api_key_secret) {
             (Some(key), Some(secret)) => (key.clone(), secret.clone()),

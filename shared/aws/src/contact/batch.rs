@@ -1,17 +1,19 @@
-//! Contacts in batches, for imports. The contacts and numbers of a chunk of rows are read in batches, new contacts are written
-//! in batches, and conversations are looked up only for numbers that were known before.
+//! Contacts in batches, for imports. The contacts and numbers of a chunk of rows are read in batches, new
+//! contacts are written in batches, and conversations are looked up only for numbers that were known before.
 //!
-//! **Concurrent edits.** A contact that exists is changed by the same conditional transaction as an edit by hand
-//! ([`Contacts::write`]). If the contact changed since it was read, the write is refused and the import reads again, so no
-//! edit is overwritten unread. New contacts are written without a condition, because batch writes have none. Their id is
-//! derived from import and row, so nothing else writes it, and writing it twice has the effect of once. Only the
-//! pointer of an external id can collide: if a user enters the same external id by hand between the read and the write of
-//! a chunk, both contacts have it, and the import's contact is found by it. A chunk that is repeated after a crash is
-//! applied once more, also over edits in between: until its import is over, the file counts as the newer statement.
+//! **Concurrent edits.** A contact that exists is changed by the same conditional transaction as an edit by
+//! hand ([`Contacts::write`]). If the contact changed since it was read, the write is refused and the import
+//! reads again, so no edit is overwritten unread. New contacts are written without a condition, because batch
+//! writes have none. Their id is derived from import and row, so nothing else writes it, and writing it twice
+//! has the effect of once. Only the pointer of an external id can collide: if a user enters the same external
+//! id by hand between the read and the write of a chunk, both contacts have it, and the import's contact is
+//! found by it. A chunk that is repeated after a crash is applied once more, also over edits in between:
+//! until its import is over, the file counts as the newer statement.
 //!
-//! **Numbers.** A provisional contact with the number of a row is merged, as by hand: its block is kept, its item is
-//! deleted, and conversations show the imported contact. A number that another contact has is not a fault: both have it,
-//! and conversations show the one that was written last. Of two rows with the same number that is the later row.
+//! **Numbers.** A provisional contact with the number of a row is merged, as by hand: its block is kept, its
+//! item is deleted, and conversations show the imported contact. A number that another contact has is not a
+//! fault: both have it, and conversations show the one that was written last. Of two rows with the same
+//! number that is the later row.
 
 use std::collections::{HashMap, HashSet};
 
@@ -62,8 +64,9 @@ pub struct Lookup {
 impl Contacts {
     /// Looks up external ids and numbers, read consistently, in requests of 100 keys.
     ///
-    /// Costs 1 read unit for each external id and 2 for each number, 1 more for each known number, and 1 or more for each
-    /// contact that exists. Opt-outs are read only for known numbers, because other numbers cannot be opted out.
+    /// Costs 1 read unit for each external id and 2 for each number, 1 more for each known number, and 1 or
+    /// more for each contact that exists. Opt-outs are read only for known numbers, because other numbers
+    /// cannot be opted out.
     pub async fn look_up(
         &self,
         team: TeamKey<'_>,
@@ -110,7 +113,7 @@ impl Contacts {
         self.table.get_many(keys).await?.into_iter().map(entry_of).collect()
     }
 
-    /// The numbers that have a pointer, and the provisional contacts of the numbers.
+    /// Returns the numbers that have a pointer, and their provisional contacts.
     async fn known_numbers(
         &self,
         team: TeamKey<'_>,
@@ -125,8 +128,9 @@ impl Contacts {
         Ok((with_pointer.map(str::to_owned).collect(), provisional.collect()))
     }
 
-    /// Writes new contacts with all items that find them. Of several with one number the last is shown. 5 write units for
-    /// each, in requests of 25 items. After an error some may be written; repeating the call writes them all.
+    /// Writes new contacts with all items that find them. Of several with one number the last is shown. 5
+    /// write units for each, in requests of 25 items. After an error some may be written; repeating the call
+    /// writes them all.
     pub async fn create_many(&self, team: TeamKey<'_>, entries: &[&ContactEntry]) -> Result<(), StoreError> {
         let shown: HashMap<&PhoneNumber, &ContactId> =
             entries.iter().map(|entry| (&entry.contact.number, &entry.contact.id)).collect();
@@ -138,8 +142,8 @@ impl Contacts {
         self.table.put_many(items).await
     }
 
-    /// Removes provisional contacts that were merged into contacts of the team. One that changed in the meantime stays
-    /// until the next import.
+    /// Removes provisional contacts that were merged into contacts of the team. One that changed in the
+    /// meantime stays until the next import.
     pub async fn remove_merged(
         &self,
         team: TeamKey<'_>,
@@ -207,7 +211,7 @@ impl Contacts {
     }
 }
 
-/// The items of a new contact, as [`Contacts::write`] writes them.
+/// Returns the items that [`Contacts::write`] writes for a new contact.
 fn items_of(team: TeamKey<'_>, entry: &ContactEntry, is_shown: bool) -> Result<Vec<Item>, StoreError> {
     let contact = &entry.contact;
     let pointer = ContactPointer { contact: contact.id.clone() };

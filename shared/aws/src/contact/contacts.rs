@@ -1,5 +1,6 @@
-//! Contacts by id and by number, as messages need them. [`Contacts`] is the one store of contacts; the other files of this
-//! folder add entries with custom fields, batches for imports, copies on conversations, and numbers that contacts give up.
+//! Contacts by id and by number, as messages need them. [`Contacts`] is the one store of contacts; the other
+//! files of this folder add entries with custom fields, batches for imports, copies on conversations, and
+//! numbers that contacts give up.
 
 use shared_domain::{
     contact::Contact,
@@ -29,14 +30,15 @@ impl Contacts {
         Self { table }
     }
 
-    /// One contact: half a read unit. [`Contacts::get_entry`] reads consistently and returns the custom fields as well.
+    /// Returns a contact. Costs half a read unit. [`Contacts::get_entry`] reads consistently and includes
+    /// custom fields.
     pub async fn get(&self, team: TeamKey<'_>, contact: &ContactId) -> Result<Option<Contact>, StoreError> {
         let row: Option<ContactRow> = self.table.get(keys::contact(team, contact), false).await?;
         Ok(row.map(ContactRow::contact))
     }
 
-    /// The contact that is shown for a number. The id of a provisional contact is derived from its number, so it is found
-    /// without a pointer.
+    /// Returns the contact that is shown for a number. The id of a provisional contact is derived from its
+    /// number, so it is found without a pointer.
     pub async fn by_number(
         &self,
         team: TeamKey<'_>,
@@ -49,8 +51,8 @@ impl Contacts {
         Ok(contact.filter(|contact| contact.number == *number))
     }
 
-    /// The contact that is shown for a number. Creates a provisional contact if there is none: 1 write unit. Idempotent,
-    /// because the id is derived from team and number.
+    /// Returns the contact that is shown for a number. Creates a provisional contact if there is none: 1
+    /// write unit. Idempotent, because the id is derived from team and number.
     pub async fn by_number_or_provisional(
         &self,
         team: TeamKey<'_>,
@@ -62,12 +64,12 @@ impl Contacts {
         }
     }
 
-    /// The contact of an inbound message. Creates a provisional contact if the number is unknown: 1 write unit, or 4 with
-    /// the notification that the team may want.
+    /// Returns the contact of an inbound message. Creates a provisional contact if the number is unknown: 1
+    /// write unit, or 4 with the notification that the team may want.
     ///
-    /// Contact and notification are one transaction, so each new contact causes one notification: if the process stops
-    /// before it, a redelivery creates both; if it stops after it, the contact is known. The notification has an id derived
-    /// from the message, under which its recipients are claimed.
+    /// Contact and notification are one transaction, so each new contact causes one notification: if the
+    /// process stops before it, a redelivery creates both; if it stops after it, the contact is known. The
+    /// notification has an id derived from the message, under which its recipients are claimed.
     pub async fn of_inbound(&self, inbox: &Inbox, message: &Message) -> Result<Contact, StoreError> {
         let (team, number) = (inbox.team_key(), &message.contact_number);
         if let Some(known) = self.by_number(team, number).await? {
@@ -87,7 +89,8 @@ impl Contacts {
         self.create_provisional(team, number, wanted.then_some(&notification)).await
     }
 
-    /// Creates a contact with a notification. Writes neither if another request created the contact in the meantime.
+    /// Creates a contact with a notification. Writes neither if another request created the contact in the
+    /// meantime.
     async fn create_provisional(
         &self,
         team: TeamKey<'_>,

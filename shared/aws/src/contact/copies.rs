@@ -1,8 +1,9 @@
-//! The copies of a contact on its conversations: lists show them without a read, and the transaction that accepts a message
-//! checks their flags. A conversation's id is derived from inbox and number, so the copies are found through the inboxes
-//! of the team, without an index.
+//! The copies of a contact on its conversations: lists show them without a read, and the transaction that
+//! accepts a message checks their flags. A conversation's id is derived from inbox and number, so the copies
+//! are found through the inboxes of the team, without an index.
 //!
-//! Whoever writes a contact updates the copies afterwards, and again after a failure; the update is idempotent.
+//! Every workflow that writes a contact updates the copies afterwards, and repeats the update after a
+//! failure. The update is idempotent.
 
 use shared_domain::{contact::Contact, ids::ConversationId, keys::TeamKey};
 
@@ -19,11 +20,11 @@ use crate::{
 };
 
 impl Contacts {
-    /// Copies a contact to every conversation with its number in the team's inboxes, and returns how many there are. After
-    /// an error some copies may be written; repeating the call writes them all.
+    /// Copies a contact to every conversation with its number in the team's inboxes, and returns how many
+    /// there are. After an error some copies may be written; repeating the call writes them all.
     ///
-    /// Costs 1.5 read units for each inbox and one for their list, and 2 write units for each conversation (itself, and the
-    /// list that shows it), 1 or 2 more for the assigned and unread lists that show it.
+    /// Costs 1.5 read units for each inbox and one for their list, and 2 write units for each conversation
+    /// (itself, and the list that shows it), 1 or 2 more for the assigned and unread lists that show it.
     pub async fn sync_copies(&self, team: TeamKey<'_>, contact: &Contact) -> Result<usize, StoreError> {
         let inboxes = Inboxes::new(self.table.clone()).of_team(team).await?;
         let conversations = inboxes.iter().map(|inbox| {

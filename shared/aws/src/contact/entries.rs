@@ -1,4 +1,5 @@
-//! Contact entries: contacts with the custom fields of their team, as users create, change, remove and find them.
+//! Contact entries: contacts with the custom fields of their team, as users create, change, remove and find
+//! them.
 //!
 //! | sort key | purpose |
 //! |---|---|
@@ -78,7 +79,7 @@ impl EntryRow {
 }
 
 impl Contacts {
-    /// One contact entry, read consistently: 1 read unit.
+    /// Returns a contact entry, read consistently. Costs 1 read unit.
     pub async fn get_entry(
         &self,
         team: TeamKey<'_>,
@@ -88,7 +89,7 @@ impl Contacts {
         Ok(row.map(EntryRow::entry))
     }
 
-    /// The contact with this external id.
+    /// Returns the contact with this external id.
     pub async fn by_external_id(
         &self,
         team: TeamKey<'_>,
@@ -102,8 +103,8 @@ impl Contacts {
         }
     }
 
-    /// Writes a contact with all items that find it. `before` is the entry as the caller read it, `None` for a new
-    /// contact.
+    /// Writes a contact with all items that find it. `before` is the entry as the caller read it, `None` for
+    /// a new contact.
     pub async fn write(
         &self,
         team: TeamKey<'_>,
@@ -165,8 +166,8 @@ impl Contacts {
         })
     }
 
-    /// Removes a contact with all items that find it. `false` if it changed since it was read. The history of its
-    /// conversations is kept.
+    /// Removes a contact with all items that find it. `false` if it changed since it was read. The history of
+    /// its conversations is kept.
     pub async fn remove(&self, team: TeamKey<'_>, entry: &ContactEntry) -> Result<bool, StoreError> {
         let contact = &entry.contact;
         let mut transaction = Transaction::new(&self.table);
@@ -204,7 +205,7 @@ impl Contacts {
         Ok(())
     }
 
-    /// A page of all contacts of a team.
+    /// Returns a page of the contacts of a team.
     pub async fn page(
         &self,
         team: TeamKey<'_>,
@@ -215,17 +216,17 @@ impl Contacts {
         Ok(self.table.page(range, Order::Ascending, limit, after).await?.map(EntryRow::entry))
     }
 
-    /// A page of the contacts whose name begins like this, first or last name first. A contact that the page finds in both
-    /// orders is on it once.
+    /// Returns a page of the contacts whose name starts with `prefix`, in the order first name, last name or
+    /// the reverse. A contact that matches in both orders is on the page once.
     pub async fn by_name(
         &self,
         team: TeamKey<'_>,
-        beginning: &str,
+        prefix: &str,
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page<ContactEntry>, StoreError> {
-        let prefix = format!("{}{}", keys::CONTACT_NAMES, folded(beginning));
-        let range = KeyRange::prefix(keys::team_partition(team), prefix);
+        let sort_key = format!("{}{}", keys::CONTACT_NAMES, folded(prefix));
+        let range = KeyRange::prefix(keys::team_partition(team), sort_key);
         let pointers: Page<ContactPointer> = self.table.page(range, Order::Ascending, limit, after).await?;
         let mut ids: Vec<ContactId> = pointers.items.into_iter().map(|pointer| pointer.contact).collect();
         let mut seen = HashSet::new();
@@ -238,7 +239,7 @@ impl Contacts {
     }
 }
 
-/// The contact is as it was read. A provisional contact has no version.
+/// Returns the condition that the contact still has this version. A provisional contact has no version.
 fn is_at_version(version: u64) -> &'static str {
     if version == 0 {
         "attribute_exists(pk) AND (attribute_not_exists(version) OR version = :version)"
@@ -247,23 +248,23 @@ fn is_at_version(version: u64) -> &'static str {
     }
 }
 
-/// The entry in a stored item.
+/// Parses a stored item.
 pub(crate) fn entry_of(item: Item) -> Result<ContactEntry, StoreError> {
     Ok(from_item::<EntryRow>(item)?.entry())
 }
 
-/// The item of a new contact that no other request can write.
+/// Returns the item of a new contact, which no other request can write.
 pub(crate) fn new_item(team: TeamKey<'_>, entry: &ContactEntry) -> Result<Item, StoreError> {
     item(keys::contact(team, &entry.contact.id), &EntryRow::of(entry, entry.version))
 }
 
-/// A name as it is searched: lowercase, with single spaces, and without the separator of keys.
+/// Returns the search form of a name: lowercase, with single spaces, and without the separator of keys.
 fn folded(name: &str) -> String {
     name.to_lowercase().replace('#', " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The names by which a contact is found: first name first and last name first. One if there is only one name, none if
-/// there is no name.
+/// Returns the names by which a contact is found, in the order first name, last name and the reverse. Empty
+/// if the contact has no name.
 pub(crate) fn search_names(contact: &Contact) -> Vec<String> {
     let first = contact.first_name.as_deref().unwrap_or_default();
     let last = contact.last_name.as_deref().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Numbers that a contact gives up, for another number or because it is removed.
 //!
-//! If another contact has the number, conversations show that contact. Otherwise the number is unknown again, but it stays
-//! opted out or blocked. A number with conversations keeps a pointer, because imports look for conversations only of
-//! numbers that have one.
+//! If another contact has the number, conversations show that contact. Otherwise the number is unknown again,
+//! but it stays opted out or blocked. A number with conversations keeps a pointer, because imports look for
+//! conversations only of numbers that have one.
 
 use std::collections::BTreeMap;
 

@@ -31,7 +31,7 @@ pub struct Conversations {
     unread: Unread,
 }
 
-/// What a user changes by hand. `None` leaves it as it is.
+/// A change by a user. Fields that are `None` stay unchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConversationUpdate {
     pub folder: Option<Folder>,
@@ -43,13 +43,13 @@ impl Conversations {
         Self { unread: Unread::new(table.clone()), table }
     }
 
-    /// One conversation with its lock: 1 read unit.
+    /// Returns a conversation with its lock. Costs 1 read unit.
     pub async fn get(&self, key: ConversationKey<'_>) -> Result<Option<Conversation>, StoreError> {
         let row: Option<ConversationRow> = self.table.get(keys::conversation(key), true).await?;
         row.map(ConversationRow::conversation).transpose()
     }
 
-    /// Several conversations with their locks in one request, in no order. Leaves out those that are not there.
+    /// Returns conversations with their locks, in no order, in one request. Omits those that do not exist.
     pub async fn get_many(
         &self,
         inbox: InboxKey<'_>,
@@ -60,13 +60,13 @@ impl Conversations {
         rows.into_iter().map(ConversationRow::conversation).collect()
     }
 
-    /// Moves or marks a conversation. `None` if it is not there.
+    /// Moves or marks a conversation. `None` if it does not exist.
     ///
-    /// `seen` is the conversation as the caller read it. A move keeps the time of the last activity, so it is retried if
-    /// another write moved the conversation in between.
+    /// `seen` is the conversation as the caller read it. A move keeps the time of the last activity, so it is
+    /// retried if another write moved the conversation in between.
     ///
-    /// Costs 1 write unit, 1 or 2 for each list that shows the conversation (2 if its entry moves), and 1 for the
-    /// inbox's counter if the read state changes.
+    /// Costs 1 write unit, 1 or 2 for each list that shows the conversation (2 if its entry moves), and 1 for
+    /// the inbox's counter if the read state changes.
     pub async fn change(
         &self,
         organization: &OrganizationId,
@@ -83,8 +83,8 @@ impl Conversations {
         Ok(Some(changed.conversation))
     }
 
-    /// Moves or marks many conversations of an inbox and updates its counter once. Returns those that are there, in no
-    /// order.
+    /// Moves or marks many conversations of an inbox and updates its counter once. Returns those that exist,
+    /// in no order.
     ///
     /// Errors after every change was tried; repeating the call makes the changes that failed.
     pub async fn change_many(
@@ -168,11 +168,11 @@ impl Conversations {
         })
     }
 
-    /// Shows in the lists whether the newest outbound message (`message`) failed or was delivered: 1 write unit and 1 for
-    /// each list.
+    /// Stores for the lists whether the newest outbound message (`message`) failed or was delivered. Costs 1
+    /// write unit, and 1 for each list.
     ///
-    /// Does nothing if a newer outbound message is in the conversation. A message that was delivered does not become
-    /// failed again, so reports may come in any order.
+    /// Does nothing if the conversation has a newer outbound message. A delivered message does not become
+    /// failed again, so reports may arrive in any order.
     pub async fn mark_delivery(
         &self,
         key: ConversationKey<'_>,

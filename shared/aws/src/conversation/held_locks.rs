@@ -1,9 +1,10 @@
-//! The locks that each user holds: one set per user with a maximum size. It limits how many conversations one user can
-//! lock, and it finds the locks of a user who loses access.
+//! The locks that each user holds: one set per user with a maximum size. It limits how many conversations one
+//! user can lock, and it finds the locks of a user who loses access.
 //!
-//! The set is written after the lock, in a write of its own. It may name locks that are gone (they expired, were taken
-//! over, or the process stopped between the two writes); they are removed when the set is full. It lacks a lock only if
-//! the process stopped between the two writes. That lock ends with its lease, because its holder never received a token.
+//! The set is written after the lock, in a write of its own. It may contain locks that no longer exist (they
+//! expired, were taken over, or the process stopped between the two writes). They are removed when the set is
+//! full. A lock is missing only if the process stopped between the two writes. That lock ends with its lease,
+//! because its holder never received a token.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -62,8 +63,9 @@ impl HeldLocks {
         Self { table }
     }
 
-    /// Adds a lock to the set: 1 write unit. Returns the user's live locks instead if there are `limit` of them already.
-    /// Locks of a full set that are gone are removed (1 read unit each, and 2 write units).
+    /// Adds a lock to the set: 1 write unit. Returns the user's live locks instead if there are `limit` of
+    /// them already. Removes locks that no longer exist from a full set (1 read unit each, and 2 write
+    /// units).
     pub(crate) async fn add(
         &self,
         key: ConversationKey<'_>,
@@ -133,8 +135,8 @@ impl HeldLocks {
         updated.await.map(drop)
     }
 
-    /// The locks that the user holds in these inboxes, as the conversations show them: 1 read unit for the set and 1 for
-    /// each lock.
+    /// Returns the locks that the user holds in these inboxes, read from the conversations. Costs 1 read unit
+    /// for the set and 1 for each lock.
     pub(crate) async fn of(
         &self,
         organization: &OrganizationId,

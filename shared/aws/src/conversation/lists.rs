@@ -1,4 +1,5 @@
-//! The lists of an inbox: the conversations of a folder by last activity, newest first, with an optional filter.
+//! The lists of an inbox: the conversations of a folder by last activity, newest first, with an optional
+//! filter.
 //!
 //! | list | index | filter expression |
 //! |---|---|---|
@@ -10,11 +11,11 @@
 //! | assigned and unread, Inbox | `inbox-assigned` | `read` |
 //! | assigned and unread, Archived (few of these are unread) | `inbox-unread` | the assigned user |
 //!
-//! A page is one query of as many entries as the caller asked for, so it costs the same however large the inbox is. A
-//! filter expression may leave the page short. Up to three more queries follow only if it leaves the page empty.
+//! A page is one query of `limit` entries, so its cost does not depend on the size of the inbox. A filter
+//! expression can make a page shorter. Up to three more queries follow only if it leaves the page empty.
 //!
-//! Exact indexes for every combination would be two more, at 2 write units each for every message and reply. The filters
-//! they would serve leave most entries on the page.
+//! Exact indexes for every combination would be two more, at 2 write units each for every message and reply.
+//! The filters they would serve leave most entries on the page.
 
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use shared_domain::{
@@ -32,7 +33,7 @@ use crate::{
     },
 };
 
-/// The most queries for one page while a filter leaves it empty.
+/// Maximum number of queries for a page while the filter matches nothing.
 const MAX_QUERIES: usize = 4;
 
 /// Which list to read.
@@ -44,10 +45,11 @@ pub struct Listing<'a> {
 }
 
 impl Conversations {
-    /// A page of a list. `after` is the `next` of the previous page. Refused if `after` is not a place in this folder.
+    /// Returns a page of a list. `after` is the `next` of the previous page. Errors with `Refused` if `after`
+    /// is not a place in this folder.
     ///
-    /// The indexes do not hold the end of a lock, so that a renewal costs 1 write unit. Each conversation of the page
-    /// that may be locked is therefore read as well.
+    /// The indexes do not hold the end of a lock, so that a renewal costs 1 write unit. Each conversation of
+    /// the page that may be locked is therefore read as well.
     pub async fn list(
         &self,
         listing: Listing<'_>,
@@ -136,7 +138,7 @@ impl Source {
         query
     }
 
-    /// The index key at which the previous page ended, from its place in the folder.
+    /// Returns the index key of a place in the folder.
     fn start_key(&self, listing: Listing<'_>, place: &str) -> Result<Item, StoreError> {
         let not_in_list = || StoreError::Refused("not a place in this list".into());
         let (folder, _, conversation) = keys::parse_place(place).ok_or_else(not_in_list)?;

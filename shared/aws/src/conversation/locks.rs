@@ -1,6 +1,6 @@
-//! The lock of a conversation: each operation is one `UpdateItem` on the conversation. If its condition fails, the
-//! answer contains the item, so no read follows. The holder's set ([`HeldLocks`]) is updated after it. The conditions
-//! restate [`shared_domain::lock`]; `tests/locks.rs` proves them equal.
+//! The lock of a conversation: each operation is one `UpdateItem` on the conversation. If its condition
+//! fails, the answer contains the item, so no read follows. The holder's set ([`HeldLocks`]) is updated after
+//! it. The conditions restate [`shared_domain::lock`]; `tests/locks.rs` proves them equal.
 //!
 //! | operation | requests | write units |
 //! |---|---|---|
@@ -9,7 +9,8 @@
 //! | acquire of an unread conversation | 3 | 5 (the conversation becomes read: the entry in the unread list and the counter) |
 //! | refused acquire, renew, refused renew | 1 | 1 |
 //!
-//! Each change of the holder costs 1 more if the contact is assigned to a user, whose list shows the holder as well.
+//! Each change of the holder costs 1 more if the contact is assigned to a user, whose list shows the holder
+//! as well.
 
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
@@ -37,7 +38,8 @@ use crate::{
     },
 };
 
-/// [`lock::acquire`]: no holder, the same holder, or ended for longer than the skew. The conversation must exist.
+/// [`lock::acquire`]: no holder, the same holder, or ended for longer than the skew. The conversation must
+/// exist.
 const MAY_ACQUIRE: &str = "attribute_exists(pk) AND (attribute_not_exists(lockHolder) OR lockHolder.id = :me \
      OR lockExpiresAt < :skewed OR lockIdleAt < :skewed)";
 
@@ -85,8 +87,8 @@ impl Locks {
         Self { unread: Unread::new(table.clone()), held: HeldLocks::new(table.clone()), table }
     }
 
-    /// Acquires the lock, takes it over from an ended lease, or acquires it again; the token grows each time. Marks the
-    /// conversation read.
+    /// Acquires the lock, takes it over from an ended lease, or acquires it again; the token grows each time.
+    /// Marks the conversation read.
     pub async fn acquire(
         &self,
         key: ConversationKey<'_>,
@@ -134,8 +136,8 @@ impl Locks {
         }
     }
 
-    /// Adds a new lock to its holder's set. If the set is full or cannot be written, the conversation is restored: unlocked,
-    /// and unread if it was unread.
+    /// Adds a new lock to its holder's set. If the set is full or cannot be written, the conversation is
+    /// restored: unlocked, and unread if it was unread.
     async fn add_to_held(
         &self,
         key: ConversationKey<'_>,
@@ -187,14 +189,14 @@ impl Locks {
         updated.await.map(drop)
     }
 
-    /// A failure is logged only: the lock is held either way, and a recount corrects the counter.
+    /// Failures are only logged: the lock is held, and a recount corrects the counter.
     async fn count_as_read(&self, key: ConversationKey<'_>, now: Timestamp) {
         if let Err(error) = self.unread.add(key.inbox_key(), -1, now).await {
             tracing::warn!(event = "unread_count_stale", inbox = %key.inbox, %error, "unread counter not updated");
         }
     }
 
-    /// A failure is logged only: the lock is gone either way, and the set is cleaned up when it is full.
+    /// Failures are only logged: the lock is released, and the set is cleaned up when it is full.
     async fn remove_from_held(&self, key: ConversationKey<'_>, holder: &UserId) {
         let gone = [(key.inbox.clone(), key.conversation.clone())];
         if let Err(error) = self.held.remove(key.organization, holder, &gone).await {
@@ -237,8 +239,8 @@ impl Locks {
         }
     }
 
-    /// Releases the lock. Does nothing if it is gone already or was acquired again. `false` if there is no such
-    /// conversation.
+    /// Releases the lock. Does nothing if it does not exist or was acquired again. `false` if the
+    /// conversation does not exist.
     pub async fn release(
         &self,
         key: ConversationKey<'_>,
@@ -257,8 +259,8 @@ impl Locks {
         }
     }
 
-    /// Breaks the lock with this token and stores who broke it for the holder's next renewal. Does nothing if that lock is
-    /// gone already. `false` if there is no such conversation.
+    /// Breaks the lock with this token and stores who broke it for the holder's next renewal. Does nothing if
+    /// that lock does not exist. `false` if the conversation does not exist.
     pub async fn break_lock(
         &self,
         key: ConversationKey<'_>,
@@ -285,8 +287,8 @@ impl Locks {
         }
     }
 
-    /// Breaks every lock that a user holds in these inboxes, for a user who loses access to them: 1 read unit, and for
-    /// each lock 1 read unit and 3 write units. Returns how many there were.
+    /// Breaks every lock that a user holds in these inboxes, for a user who loses access to them: 1 read
+    /// unit, and for each lock 1 read unit and 3 write units. Returns how many there were.
     ///
     /// On an error the remaining locks end with their leases, because they cannot be renewed without access.
     pub async fn break_all_of(
@@ -320,7 +322,7 @@ fn lock_state(item: Item) -> Result<LockState, StoreError> {
     Ok(from_item::<ConversationRow>(item)?.lock())
 }
 
-/// The returned item contradicts the condition. Nothing is granted on such an answer; the caller may try again.
+/// The returned item contradicts the failed condition. The lock is not granted, and the caller can retry.
 fn contradiction() -> StoreError {
     StoreError::Unavailable("the lock changed while it was read".into())
 }

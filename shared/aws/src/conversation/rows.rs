@@ -1,5 +1,5 @@
-//! Stored conversations, with a copy of the contact and the lock. Attribute names are short where an index holds them: a
-//! page of 50 conversations has a budget of 3 read units.
+//! Stored conversations, with a copy of the contact and the lock. Attribute names are short where an index
+//! holds them: a page of 50 conversations has a budget of 3 read units.
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
@@ -39,8 +39,8 @@ pub(crate) struct BrokenRow {
     pub by: UserRef,
 }
 
-/// A conversation. An index entry lacks the attributes that the index does not hold, such as the times of the lock, so
-/// that a renewal writes no index.
+/// A conversation. An index entry lacks the attributes that the index does not hold, such as the times of the
+/// lock, so that a renewal writes no index.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConversationRow {

@@ -1,9 +1,10 @@
-//! The number of unread conversations: a counter on the inbox, so that showing all inboxes of a user costs the same
-//! however many conversations they have.
+//! The number of unread conversations: a counter on the inbox, so that showing all inboxes of a user costs
+//! the same however many conversations they have.
 //!
-//! The write that marks a conversation read or unread tells whether it changed anything, and the counter is updated after
-//! it: 1 write unit, and only for a change. A process that stops between the two writes leaves the counter one off.
-//! Therefore an inbox whose counter changed and then stayed the same for a minute is recounted by the next reader.
+//! The write that marks a conversation read or unread returns whether it changed anything. Only after a
+//! change, the counter is updated with 1 write unit. If the process stops between the two writes, the counter
+//! is off by one. Therefore an inbox whose counter changed and then stayed the same for a minute is recounted
+//! by the next reader.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::table::{
     requests::{EXISTS, Table},
 };
 
-/// After so long without a change, no process is between its two writes.
+/// After this time without a change, no process is between its two writes.
 const RECOUNT_DELAY: Duration = Duration::from_secs(60);
 
 /// The counter of an inbox, as stored on the inbox's item.
@@ -34,7 +35,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// The number of unread conversations.
+    /// Returns the number of unread conversations.
     pub fn unread(self) -> u64 {
         u64::try_from(self.unread).unwrap_or(0)
     }
@@ -56,7 +57,7 @@ impl Unread {
         Self { table }
     }
 
-    /// Adds to the counter of an inbox; `delta` may be negative. Does nothing if the inbox is not there.
+    /// Adds to the counter of an inbox; `delta` may be negative. Does nothing if the inbox does not exist.
     pub async fn add(&self, inbox: InboxKey<'_>, delta: i64, now: Timestamp) -> Result<(), StoreError> {
         let updated = self.table.update_if(keys::inbox(inbox), |update| {
             update
@@ -68,8 +69,9 @@ impl Unread {
         updated.await.map(drop)
     }
 
-    /// Counts the unread conversations in the sparse index and returns their number. The cost grows with the number of
-    /// unread conversations and not with the size of the inbox. Corrects the counter unless it changed since it was read.
+    /// Counts the unread conversations in the sparse index and returns their number. The cost grows with the
+    /// number of unread conversations and not with the size of the inbox. Corrects the counter unless it
+    /// changed since it was read.
     pub async fn recount(
         &self,
         inbox: InboxKey<'_>,

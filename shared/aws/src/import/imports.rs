@@ -1,8 +1,8 @@
-//! Contact imports: their progress and errors, and which import of a team is being processed. The rules are in
-//! [`shared_domain::import`].
+//! Contact imports: their progress and errors, and which import of a team is being processed. The rules are
+//! in [`shared_domain::import`].
 //!
-//! One import of a team is processed at a time, because two files could both create a contact that neither knows yet. A
-//! worker's turn expires, in case the worker stops; the counts do not depend on it.
+//! One import of a team is processed at a time, because two files could both create a contact that neither
+//! knows yet. A worker's turn expires, in case the worker stops; the counts do not depend on it.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ const ERRORS_PER_ITEM: usize = 200;
 /// The prefix of import files in the bucket. The template names it in rights and events.
 pub const OBJECTS: &str = "imports/";
 
-/// The bucket key of an import's file.
+/// Returns the bucket key of an import's file.
 pub fn object_key(import: &Import) -> String {
     format!("{OBJECTS}{}/{}/{}.csv", import.organization, import.team, import.id)
 }
@@ -101,8 +101,8 @@ impl Imports {
         Self { table }
     }
 
-    /// Stores a new import: 4 write units, and 2 with an idempotency key. `false` if another request used the key in the
-    /// meantime.
+    /// Stores a new import: 4 write units, and 2 with an idempotency key. `false` if another request used the
+    /// key in the meantime.
     pub async fn create(
         &self,
         import: &Import,
@@ -119,13 +119,13 @@ impl Imports {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// One import, read consistently.
+    /// Returns an import, read consistently.
     pub async fn get(&self, team: TeamKey<'_>, import: &ImportId) -> Result<Option<Import>, StoreError> {
         let row: Option<ImportRow> = self.table.get(keys::contact_import(team, import), true).await?;
         Ok(row.map(ImportRow::import))
     }
 
-    /// A page of the imports of a team, newest first.
+    /// Returns a page of the imports of a team, newest first.
     pub async fn page(
         &self,
         team: TeamKey<'_>,
@@ -136,7 +136,7 @@ impl Imports {
         Ok(self.table.page(range, Order::Descending, limit, after).await?.map(ImportRow::import))
     }
 
-    /// The stored errors of the rows that are done, in the order of the rows.
+    /// Returns the stored errors of processed rows, in the order of the rows.
     pub async fn errors(&self, import: &Import) -> Result<Vec<RowError>, StoreError> {
         if import.counts.errors == 0 {
             return Ok(Vec::new());
@@ -152,11 +152,11 @@ impl Imports {
         Ok(rows.into_iter().flat_map(|row| row.errors).collect())
     }
 
-    /// Stores the progress of an import with the errors of its pending chunk. `false` if the import was written since it
-    /// was read.
+    /// Stores the progress of an import with the errors of its pending chunk. `false` if the import was
+    /// written since it was read.
     ///
-    /// A transaction, so that the SDK may retry it after a lost answer: 2 write units, and as many for each 200 errors and
-    /// each kilobyte of them.
+    /// A transaction, so that the SDK may retry it after a lost answer: 2 write units, and as many for each
+    /// 200 errors and each kilobyte of them.
     pub async fn advance(&self, import: &mut Import, errors: &[RowError]) -> Result<bool, StoreError> {
         let version = import.version;
         let row = ImportRow { version: version + 1, ..ImportRow::of(import) };

@@ -46,12 +46,12 @@ impl Inboxes {
         Self { table }
     }
 
-    /// The inbox with this number, for a webhook: two reads of half a unit.
+    /// Returns the inbox with this number. Costs two reads of half a unit.
     pub async fn by_number(&self, number: &PhoneNumber) -> Result<Option<Inbox>, StoreError> {
         self.follow(self.table.get(keys::inbox_number(number), false).await?).await
     }
 
-    /// The active or retired inbox with this API code.
+    /// Returns the active or retired inbox with this API code.
     pub async fn by_api_code(
         &self,
         organization: &OrganizationId,
@@ -77,7 +77,7 @@ impl Inboxes {
         Ok(row.map(InboxRow::inbox))
     }
 
-    /// An inbox and its team, read consistently: what decides whether a message may be sent.
+    /// Returns an inbox and its team, read consistently. They decide whether a message may be sent.
     pub async fn account(&self, inbox: InboxKey<'_>) -> Result<Option<TeamInbox>, StoreError> {
         let row: Option<InboxRow> = self.table.get(keys::inbox(inbox), true).await?;
         let Some(inbox) = row.map(InboxRow::inbox) else { return Ok(None) };
@@ -85,7 +85,7 @@ impl Inboxes {
         Ok(team.map(|team| TeamInbox { inbox, team: team.team() }))
     }
 
-    /// Inboxes with their counters, and teams, in no order: one request for each hundred of them.
+    /// Returns inboxes with their counters, and teams, in no order, in one request for each hundred items.
     pub async fn with_teams(
         &self,
         organization: &OrganizationId,
@@ -104,7 +104,7 @@ impl Inboxes {
         Ok((inboxes, teams.into_iter().map(TeamRow::team).collect()))
     }
 
-    /// All inboxes of a team in the order of their creation: two requests.
+    /// Returns all inboxes of a team in the order of their creation, in two requests.
     pub async fn of_team(&self, team: TeamKey<'_>) -> Result<Vec<Inbox>, StoreError> {
         let range = KeyRange::prefix(keys::team_partition(team), keys::INBOXES);
         let items = self.table.all_items(&range).await?;
@@ -182,7 +182,8 @@ impl Inboxes {
         transaction.commit().await.map(drop)
     }
 
-    /// Records that the carrier has released the number of a retired inbox. Another inbox may get the number after that.
+    /// Records that the carrier has released the number of a retired inbox. Another inbox may get the number
+    /// after that.
     pub async fn number_released(&self, inbox: &Inbox, event: &AuditEvent<'_>) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.update(keys::inbox(inbox.key()), |update| {

@@ -1,13 +1,16 @@
-//! Creating an inbox. Its number costs money and comes from the carrier, so two transactions enclose the purchase.
+//! Creating an inbox. Its number costs money and comes from the carrier, so two transactions enclose the
+//! purchase.
 //!
-//! 1. **Reserve**: writes the inbox in stage `creating`, claims its API code and its number, stores the idempotency key,
-//!    and records that a purchase is under way. Inbound messages to the number are stored from now on.
+//! 1. **Reserve**: writes the inbox in stage `creating`, claims its API code and its number, stores the
+//!    idempotency key, and records that a purchase is under way. Inbound messages to the number are stored
+//!    from now on.
 //! 2. The purchase at the carrier.
-//! 3. **Complete**: the inbox becomes `active` with its first members, the purchase is resolved, and the registration of
-//!    the team begins if it had not begun.
+//! 3. **Complete**: the inbox becomes `active` with its first members, the purchase is resolved, and the
+//!    registration of the team begins if it had not begun.
 //!
-//! If the process stops in between, a retry with the same key finds the reservation and completes it, or the sweep undoes
-//! it and releases the number. [`NewInboxes::undo`] removes what `reserve` wrote, and never an active inbox.
+//! If the process stops in between, a retry with the same key finds the reservation and completes it, or the
+//! sweep undoes it and releases the number. [`NewInboxes::undo`] removes what `reserve` wrote, and never an
+//! active inbox.
 
 use shared_domain::{
     ids::{InboxId, OrganizationId},
@@ -34,7 +37,7 @@ use crate::{
     team::{audit::AuditEvent, inbox_members, rows::TeamPointer},
 };
 
-/// The most purchases in one sweep.
+/// Maximum number of purchases in a sweep.
 const SWEEP_LIMIT: u16 = 50;
 
 /// The outcome of a reservation.
@@ -55,7 +58,7 @@ pub enum Reserved {
 pub enum Completed {
     /// The inbox is active.
     Done,
-    /// The reservation is gone or was completed already.
+    /// The reservation does not exist or is already completed.
     NotReserved,
     /// The registration that was to begin has begun already.
     RegistrationBegun,
@@ -77,7 +80,7 @@ pub struct Purchase {
     /// The number carries the id of its inbox at the carrier.
     pub inbox: InboxId,
     pub number: PhoneNumber,
-    /// When it began.
+    /// The time of the reservation.
     pub at: Timestamp,
 }
 
@@ -92,7 +95,8 @@ impl NewInboxes {
         Self { table }
     }
 
-    /// Reserves the API code and number of an inbox in stage `creating`: 8 write units, 10 with an idempotency key.
+    /// Reserves the API code and number of an inbox in stage `creating`: 8 write units, 10 with an
+    /// idempotency key.
     pub async fn reserve(
         &self,
         inbox: &Inbox,
@@ -131,8 +135,8 @@ impl NewInboxes {
         })
     }
 
-    /// Activates a reserved inbox with its first members, and begins the team's registration if `first_step` is given.
-    /// `number_sid` is the carrier's id of the number.
+    /// Activates a reserved inbox with its first members, and begins the team's registration if `first_step`
+    /// is given. `number_sid` is the carrier's id of the number.
     pub async fn complete(
         &self,
         inbox: &Inbox,
@@ -170,8 +174,8 @@ impl NewInboxes {
         })
     }
 
-    /// Removes a reservation with its idempotency key. `false` if the inbox is active, or gone already. If the number may
-    /// have been bought, the purchase stays recorded, so that the sweep releases the number.
+    /// Removes a reservation with its idempotency key. `false` if the inbox is active or does not exist. If
+    /// the number may have been bought, the purchase stays recorded, so that the sweep releases the number.
     pub async fn undo(&self, inbox: &Inbox, bought: Bought) -> Result<bool, StoreError> {
         let organization = &inbox.organization;
         let purchase: Option<PurchaseRow> = self.table.get(keys::purchase(inbox.key()), true).await?;
@@ -192,7 +196,7 @@ impl NewInboxes {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Purchases that are not resolved, in no order.
+    /// Returns the purchases that are not resolved, in no order.
     pub async fn unresolved(&self) -> Result<Vec<Purchase>, StoreError> {
         let page =
             self.table.page(KeyRange::all(keys::PURCHASE), Order::Ascending, SWEEP_LIMIT, None).await?;
@@ -205,7 +209,7 @@ impl NewInboxes {
         Ok(page.items.into_iter().map(purchase).collect())
     }
 
-    /// Removes the record of a purchase whose inbox is active or gone.
+    /// Removes the record of a purchase whose inbox is active or does not exist.
     pub async fn mark_resolved(&self, purchase: &Purchase) -> Result<(), StoreError> {
         let inbox = InboxKey { organization: &purchase.organization, inbox: &purchase.inbox };
         self.table.delete(keys::purchase(inbox)).await

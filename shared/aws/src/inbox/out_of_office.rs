@@ -1,8 +1,8 @@
 //! Out of Office: the settings of inboxes, and the automatic replies.
 //!
-//! A reply is one transaction: the claim of the contact's closed period, which limits the replies to one, the message and
-//! its outbox entry. It does not change the conversation (an automatic reply moves nothing and marks nothing read), but it
-//! requires that the contact may be texted. 8 write units.
+//! A reply is one transaction: the claim of the contact's closed period, which limits the replies to one, the
+//! message and its outbox entry. It does not change the conversation (an automatic reply moves nothing and
+//! marks nothing read), but it requires that the contact may be texted. 8 write units.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ impl OutOfOffice {
         Self { table }
     }
 
-    /// The settings of an inbox, `None` if it never had any: half a read unit.
+    /// Returns the settings of an inbox. `None` if it never had any. Costs half a read unit.
     pub async fn get(&self, inbox: InboxKey<'_>) -> Result<Option<Saved>, StoreError> {
         self.table.get(keys::out_of_office(inbox), false).await
     }
@@ -78,7 +78,7 @@ impl OutOfOffice {
         transaction.commit().await.map(drop)
     }
 
-    /// The number of automatic replies that a contact received in the last hour.
+    /// Returns the number of automatic replies that a contact received in the last hour.
     pub async fn recent(
         &self,
         inbox: InboxKey<'_>,
@@ -98,8 +98,8 @@ impl OutOfOffice {
         Ok(u32::try_from(counted.count).unwrap_or(0))
     }
 
-    /// Accepts the automatic reply of a closed period. `false` if the contact got one in this period already, or may not
-    /// be texted.
+    /// Accepts the automatic reply of a closed period. `false` if the contact got one in this period already,
+    /// or may not be texted.
     pub async fn answer(
         &self,
         organization: &OrganizationId,

@@ -1,9 +1,9 @@
 //! Delivery reports: a report on the message, and whether lists show its conversation as failed.
 //!
-//! A report that makes a message fail, or ends its failure, takes two writes in a row. If the process stops between them,
-//! the next step that handles the message (a repeated callback, a redelivery of the queue, or the reconciler) updates the
-//! conversation again, which is idempotent. A failed message may still be reported as delivered, but not the other way
-//! round; the write on the conversation enforces this order.
+//! A report that makes a message fail, or ends its failure, takes two writes. If the process stops between
+//! them, the next step that handles the message (a repeated callback, a redelivery of the queue, or the
+//! reconciler) updates the conversation again, which is idempotent. A failed message may still be reported as
+//! delivered, but not the other way round; the write on the conversation enforces this order.
 
 use shared_domain::{
     ids::{MessageId, OrganizationId},
@@ -29,8 +29,8 @@ impl Deliveries {
         Self { messages: Messages::new(table.clone()), conversations: Conversations::new(table) }
     }
 
-    /// Adds a report to the message and updates the conversation. Idempotent by message and state; after an error, the
-    /// same report completes the work.
+    /// Adds a report to the message and updates the conversation. Idempotent by message and state; after an
+    /// error, the same report completes the work.
     pub async fn report(
         &self,
         organization: &OrganizationId,
@@ -48,8 +48,8 @@ impl Deliveries {
         Ok(reported)
     }
 
-    /// Shows on the conversation whether the message failed or was delivered after a failure. Does nothing for a message
-    /// that never failed.
+    /// Stores on the conversation whether the message failed or was delivered after a failure. Does nothing
+    /// for a message that never failed.
     pub async fn update_conversation(
         &self,
         organization: &OrganizationId,

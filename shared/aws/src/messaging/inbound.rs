@@ -1,9 +1,9 @@
 //! Inbound messages: each is stored exactly once, however often the carrier repeats its webhook.
 //!
-//! Three conditional writes in a row, each safe to repeat: the *claim* under the carrier's message id, which fixes the
-//! message's id and time; the *message*; the *conversation*. A redelivery finds the claim (1 write unit), checks whether
-//! message and conversation followed, and writes what is missing, so a crash between two writes loses nothing. A
-//! transaction would cost twice as much and conflict with replies.
+//! Three conditional writes in a row, each safe to repeat: the *claim* under the carrier's message id, which
+//! fixes the message's id and time; the *message*; the *conversation*. A redelivery finds the claim (1 write
+//! unit), checks whether message and conversation followed, and writes what is missing, so a crash between
+//! two writes loses nothing. A transaction would cost twice as much and conflict with replies.
 //!
 //! | delivery | requests | write units |
 //! |---|---|---|
@@ -14,7 +14,8 @@
 //! | the same with a notification | 6 and 3 reads | 11 (contact and notification are a transaction: 4) |
 //! | again | 2 | 1 (and 2 read units: message and conversation) |
 //!
-//! Each costs 2 more if the contact is assigned to a user, because the entry in the assigned list moves (1 if it is new).
+//! Each costs 2 more if the contact is assigned to a user, because the entry in the assigned list moves (1 if
+//! it is new).
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use shared_domain::{
@@ -42,7 +43,7 @@ use crate::{
     },
 };
 
-/// Attempts of the write on the conversation while other writes change it.
+/// Maximum number of attempts to update the conversation while other writes change it.
 const CONVERSATION_ATTEMPTS: usize = 4;
 
 /// An inbound message as a carrier reports it.
@@ -62,7 +63,7 @@ pub struct InboundText {
 pub enum Receipt {
     /// Stored by this delivery.
     Stored(MessageId),
-    /// Stored by an earlier delivery; what that one left undone is done now.
+    /// Stored by an earlier delivery. This delivery completed the missing steps.
     Duplicate(MessageId),
 }
 
@@ -120,7 +121,7 @@ impl Inbound {
         }
     }
 
-    /// Writes what an earlier delivery left undone, which is usually nothing.
+    /// Completes the steps that an earlier delivery missed. Usually there are none.
     async fn resume(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
         let message_key = keys::message(&inbox.organization, &message.conversation, &message.id);
         let conversation_key = keys::conversation(inbox.key().conversation(&message.conversation));
@@ -135,16 +136,16 @@ impl Inbound {
         self.update_conversation(inbox, message, Seen::new(conversation, &message.id)?, missing).await
     }
 
-    /// Writes the message unless it is there already: a delayed request must not overwrite later changes, such as the
-    /// state of an attachment.
+    /// Writes the message unless it is there already: a delayed request must not overwrite later changes,
+    /// such as the state of an attachment.
     async fn put_message(&self, inbox: &Inbox, message: &Message) -> Result<(), StoreError> {
         let key = keys::message(&inbox.organization, &message.conversation, &message.id);
         self.table.put_new(key, &MessageRow::of(message)).await.map(drop)
     }
 
-    /// Updates the conversation with the message. Each attempt is one conditional write; if its condition fails, the
-    /// returned item shows what is left to do. `stored_now` says that this delivery wrote the message, so that no member
-    /// can have read it yet.
+    /// Updates the conversation with the message. Each attempt is one conditional write; if its condition
+    /// fails, the returned item shows what is left to do. `stored_now` says that this delivery wrote the
+    /// message, so that no member can have read it yet.
     async fn update_conversation(
         &self,
         inbox: &Inbox,
@@ -194,7 +195,7 @@ impl Inbound {
         })
     }
 
-    /// The newest inbound message, below an outbound message that is newer.
+    /// Returns the update for the newest inbound message, if an outbound message is newer.
     fn put_below(inbox: &Inbox, message: &Message, seen: &Seen) -> Update {
         let mut values = Self::at_same_place(inbox, message, seen);
         values.insert(":message".into(), text(&message.id));
@@ -205,7 +206,8 @@ impl Inbound {
         }
     }
 
-    /// Unread and in the inbox folder again, below a newer inbound message.
+    /// Returns the update that marks the conversation unread and moves it to the inbox folder, if an inbound
+    /// message is newer.
     fn mark_unread(inbox: &Inbox, message: &Message, seen: &Seen) -> Update {
         Update {
             expression: IN_INBOX_UNREAD.into(),
@@ -214,7 +216,7 @@ impl Inbound {
         }
     }
 
-    /// Values for the top of the inbox, with the message as the newest of the conversation.
+    /// Returns the values for the top of the inbox, with `message` as the newest message of the conversation.
     fn newest(inbox: &Inbox, message: &Message) -> Result<Item, StoreError> {
         let mut values = Self::unread_at(inbox, message, message.created_at);
         values.insert(":message".into(), text(&message.id));
@@ -222,7 +224,7 @@ impl Inbound {
         Ok(values)
     }
 
-    /// Values for the inbox folder at the conversation's present time.
+    /// Returns the values for the inbox folder, with the current time of the conversation.
     fn at_same_place(inbox: &Inbox, message: &Message, seen: &Seen) -> Item {
         let mut values = Self::unread_at(inbox, message, seen.last_activity_at);
         values.insert(":seen".into(), text(&seen.place));
@@ -277,8 +279,8 @@ const NEWEST: &str = "lastInbound = :message, lastMessage = :last";
 /// The newest inbound message of a conversation only moves forward, whatever the clocks of hosts do.
 const NEWEST_INBOUND: &str = "(attribute_not_exists(lastInbound) OR lastInbound < :message)";
 
-/// A conversation as it was read, and what is left to do. A write that keeps its time requires that it is still at this
-/// place.
+/// A conversation as it was read, and what is left to do. A write that keeps its time requires that it is
+/// still at this place.
 struct Seen {
     left: Threading,
     place: String,

@@ -1,8 +1,8 @@
-//! Attachments: where they are in the bucket, their state on the message, and inbound messages whose attachments must be
-//! copied.
+//! Attachments: where they are in the bucket, their state on the message, and inbound messages whose
+//! attachments must be copied.
 //!
-//! An inbound message with attachments writes an outbox entry under its own id; the relay queues a job for each
-//! attachment and removes the entry. If a stream record is lost, the sweep finds the entry.
+//! An inbound message with attachments writes an outbox entry under its own id; the relay queues a job for
+//! each attachment and removes the entry. If a stream record is lost, the sweep finds the entry.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
@@ -25,15 +25,15 @@ use crate::{
     },
 };
 
-/// The most messages in one sweep.
+/// Maximum number of messages in a sweep.
 const SWEEP_LIMIT: u16 = 50;
 
-/// The bucket key of an attachment.
+/// Returns the bucket key of an attachment.
 pub fn stored_at(inbox: InboxKey<'_>, media: &MediaId) -> String {
     format!("media/{}/{}/{media}", inbox.organization, inbox.inbox)
 }
 
-/// The bucket key of a file that a member uploads to send it.
+/// Returns the bucket key of a file that a member uploads to send it.
 pub fn uploaded_at(inbox: InboxKey<'_>, media: &MediaId) -> String {
     format!("uploads/{}/{}/{media}", inbox.organization, inbox.inbox)
 }
@@ -45,12 +45,12 @@ pub struct PendingMedia {
     pub message: MessageId,
     /// The number of attachments.
     pub files: usize,
-    /// Since when it waits.
+    /// The time at which it was added.
     pub at: Timestamp,
 }
 
 impl PendingMedia {
-    /// A job for each attachment.
+    /// Returns a job for each attachment.
     pub fn jobs(&self) -> Vec<MediaJob> {
         let job = |place| MediaJob {
             organization: self.organization.clone(),
@@ -86,12 +86,12 @@ impl MediaFiles {
         Self { table }
     }
 
-    /// The entry in the new image of a stream record. Corrupt if the image is not such an entry.
+    /// Parses the new image of a stream record. Errors with `Corrupt` if it is not such an entry.
     pub fn of_image(image: serde_dynamo::Item) -> Result<PendingMedia, StoreError> {
         Ok(serde_dynamo::from_item::<_, PendingRow>(image)?.pending())
     }
 
-    /// Leaves the attachments of a message for the relay: 1 write unit. Idempotent by the message's id.
+    /// Adds the attachments of a message to the outbox. Costs 1 write unit. Idempotent by the message's id.
     pub async fn enqueue(&self, pending: &PendingMedia) -> Result<(), StoreError> {
         let PendingMedia { organization, message, files, at } = pending.clone();
         let key = keys::media(&message);
@@ -103,15 +103,15 @@ impl MediaFiles {
         self.table.delete(keys::media(message)).await
     }
 
-    /// Messages that the relay missed.
+    /// Returns the messages that have been in the outbox for too long.
     pub async fn overdue(&self, now: Timestamp) -> Result<Vec<PendingMedia>, StoreError> {
         let page = self.table.page(KeyRange::all(keys::MEDIA), Order::Ascending, SWEEP_LIMIT, None).await?;
         let pending = page.items.into_iter().map(PendingRow::pending);
         Ok(pending.filter(|pending| pending.at < now - SWEEP_AFTER).collect())
     }
 
-    /// Stores the outcome of copying an attachment: 1 write unit. `false` if it is stored already or does not exist; a
-    /// stored attachment stays stored.
+    /// Stores the outcome of copying an attachment: 1 write unit. `false` if it is stored already or does not
+    /// exist; a stored attachment stays stored.
     pub async fn resolve(&self, job: &MediaJob, media: &Media) -> Result<bool, StoreError> {
         let MediaJob { organization, message, place } = job;
         let Some(conversation) = message.conversation() else { return Ok(false) };

@@ -24,13 +24,13 @@ use crate::{
     },
 };
 
-/// Not claimed by another attempt, and without an outcome ([`DeliveryState::is_settled`]), so that a late redelivery does
-/// not send a message again.
+/// Not claimed by another attempt, and without an outcome ([`DeliveryState::is_settled`]), so that a late
+/// redelivery does not send a message again.
 const MAY_CLAIM: &str = "attribute_exists(pk) AND (attribute_not_exists(claim) OR claim = :attempt) \
      AND attribute_not_exists(states.sent) AND attribute_not_exists(states.failed) \
      AND attribute_not_exists(states.undelivered) AND attribute_not_exists(states.delivered)";
 
-/// How far back [`Messages::by_carrier_id`] looks.
+/// Maximum number of messages that [`Messages::by_carrier_id`] searches.
 const CARRIER_ID_SEARCH: u16 = 100;
 
 /// The messages of conversations.
@@ -66,7 +66,7 @@ impl Messages {
         Self { table }
     }
 
-    /// One message. Its id contains the conversation's.
+    /// Returns a message. Its id contains the id of the conversation.
     pub async fn get(
         &self,
         organization: &OrganizationId,
@@ -78,7 +78,7 @@ impl Messages {
         row.map(MessageRow::message).transpose()
     }
 
-    /// A page of the messages of a conversation, newest first.
+    /// Returns a page of the messages of a conversation, newest first.
     pub async fn history(
         &self,
         organization: &OrganizationId,
@@ -121,8 +121,8 @@ impl Messages {
         })
     }
 
-    /// Claims a message for one attempt to send it. Idempotent by `attempt`, so that a retry of the same request keeps its
-    /// claim.
+    /// Claims a message for one attempt to send it. Idempotent by `attempt`, so that a retry of the same
+    /// request keeps its claim.
     pub async fn claim(
         &self,
         organization: &OrganizationId,
@@ -152,7 +152,8 @@ impl Messages {
         })
     }
 
-    /// Removes a claim after the carrier has certainly not taken the message, so that a later attempt may send it.
+    /// Removes a claim after the carrier has certainly not taken the message, so that a later attempt may
+    /// send it.
     pub async fn release_claim(
         &self,
         organization: &OrganizationId,
@@ -168,7 +169,7 @@ impl Messages {
         updated.await.map(drop)
     }
 
-    /// The message with this id at the carrier, if it is among the newest 100 of the conversation.
+    /// Returns the message with this id at the carrier, if it is among the newest 100 of the conversation.
     pub async fn by_carrier_id(
         &self,
         organization: &OrganizationId,
@@ -179,7 +180,7 @@ impl Messages {
         Ok(newest.items.into_iter().find(|message| message.carrier_id.as_deref() == Some(carrier_id)))
     }
 
-    /// An update that returns the new message. An id that names no conversation is treated as absent.
+    /// Updates a message and returns it. A message whose id contains no conversation does not exist.
     async fn update(
         &self,
         organization: &OrganizationId,

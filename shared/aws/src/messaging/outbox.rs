@@ -1,7 +1,8 @@
 //! The outbox: messages that are accepted and not queued yet, and messages whose send had an unknown outcome.
 //!
-//! The transaction that accepts a message writes its outbox entry. The table's stream shows the entry to the relay, which
-//! queues the message and removes the entry. If a stream record is lost, the sweep finds the entry after a minute.
+//! The transaction that accepts a message writes its outbox entry. The table's stream shows the entry to the
+//! relay, which queues the message and removes the entry. If a stream record is lost, the sweep finds the
+//! entry after a minute.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::{
 
 /// The age after which the sweep considers an entry missed by the relay.
 pub const SWEEP_AFTER: Duration = Duration::from_secs(60);
-/// The most entries of one partition in one sweep.
+/// Maximum number of entries of a partition in a sweep.
 const SWEEP_LIMIT: u16 = 100;
 
 /// A message that waits for the queue or for the carrier's answer.
@@ -30,7 +31,7 @@ const SWEEP_LIMIT: u16 = 100;
 pub struct OutboxEntry {
     pub organization: OrganizationId,
     pub message: MessageId,
-    /// Since when it waits.
+    /// The time at which it was added.
     pub at: Timestamp,
 }
 
@@ -45,18 +46,18 @@ impl Outbox {
         Self { table }
     }
 
-    /// The entry in the new image of a stream record. Corrupt if the image is not an outbox entry.
+    /// Parses the new image of a stream record. Errors with `Corrupt` if it is not an outbox entry.
     pub fn entry(image: serde_dynamo::Item) -> Result<OutboxEntry, StoreError> {
         Ok(entry(serde_dynamo::from_item(image)?))
     }
 
-    /// Removes the entry of a message that is in the queue: 1 write unit. Does nothing if it is gone.
+    /// Removes the entry of a message that is in the queue: 1 write unit. Does nothing if it does not exist.
     pub async fn remove(&self, queued: &OutboxEntry) -> Result<(), StoreError> {
         let Some(conversation) = queued.message.conversation() else { return Ok(()) };
         self.table.delete(keys::outbox(&conversation, &queued.message)).await
     }
 
-    /// Entries that the relay missed.
+    /// Returns the entries that have been in the outbox for too long.
     pub async fn overdue(&self, now: Timestamp) -> Result<Vec<OutboxEntry>, StoreError> {
         let mut overdue = Vec::new();
         for shard in 0..keys::OUTBOX_SHARDS {
@@ -77,7 +78,7 @@ impl Outbox {
         self.table.put(keys::reconcile(message), &row).await
     }
 
-    /// Messages whose outcome is unknown, oldest first.
+    /// Returns the messages whose outcome is unknown, oldest first.
     pub async fn unknown(&self) -> Result<Vec<OutboxEntry>, StoreError> {
         self.partition(keys::RECONCILE.to_owned()).await
     }

@@ -67,8 +67,8 @@ impl MediaRow {
     }
 }
 
-/// A message. `states` maps the name of a delivery state to its report, so that a write can require that a state was not
-/// reported yet.
+/// A message. `states` maps the name of a delivery state to its report, so that a write can require that a
+/// state was not reported yet.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MessageRow {
@@ -165,7 +165,7 @@ pub(crate) struct OutboxRow {
 }
 
 impl OutboxRow {
-    /// The outbox entry of a message that is accepted now.
+    /// Returns the outbox entry of an accepted message.
     pub(crate) fn of(organization: &OrganizationId, message: &Message) -> Self {
         Self { org: organization.clone(), sk: message.id.clone(), at: message.created_at }
     }

@@ -1,10 +1,10 @@
-//! Accepting an outbound message in one transaction: an accepted message is stored durably, and every guard held at that
-//! instant.
+//! Accepting an outbound message in one transaction: an accepted message is stored durably, and every guard
+//! held at that instant.
 //!
-//! The transaction writes the conversation (under its guards: lock, nothing unseen, not blocked, not opted out), the
-//! message, its outbox entry and the idempotency key, if the caller gives one. It costs 8 write units: 2 for each of the
-//! three items and 2 for the list entry that moves to Archived; 2 more with an idempotency key, and 2 if the contact is
-//! assigned to a user, whose list changes as well.
+//! The transaction writes the conversation (under its guards: lock, nothing unseen, not blocked, not opted
+//! out), the message, its outbox entry and the idempotency key, if there is one. It costs 8 write units: 2
+//! for each of the three items and 2 for the list entry that moves to Archived; 2 more with an idempotency
+//! key, and 2 if the contact is assigned to a user, whose list changes as well.
 
 use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
@@ -93,9 +93,11 @@ impl Sends {
         Self { table }
     }
 
-    /// Accepts a message. Idempotent within a call by the SDK's request token, and across calls by the idempotency key.
+    /// Accepts a message. Idempotent within a call by the SDK's request token, and across calls by the
+    /// idempotency key.
     ///
-    /// After an error the message may or may not be accepted; the caller may repeat the call with the same key.
+    /// After an error the message may or may not be accepted; the caller may repeat the call with the same
+    /// key.
     pub async fn accept(&self, acceptance: Acceptance<'_>) -> Result<Accepted, StoreError> {
         let Acceptance { organization, message, .. } = acceptance;
         let mut transaction = Transaction::new(&self.table);

@@ -1,5 +1,5 @@
-//! Notifications wait in the outbox until they are in the mail queue. Each recipient is then claimed before the e-mail is
-//! sent.
+//! Notifications wait in the outbox until they are in the mail queue. Each recipient is then claimed before
+//! the e-mail is sent.
 
 use std::time::Duration;
 

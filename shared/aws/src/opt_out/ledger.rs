@@ -1,4 +1,5 @@
-//! The opt-out ledger: every change of an opt-out state, found from the team and from the contact, newest first.
+//! The opt-out ledger: every change of an opt-out state, found from the team and from the contact, newest
+//! first.
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
@@ -62,7 +63,7 @@ pub(super) fn write(
 }
 
 impl OptOuts {
-    /// A page of a team's ledger between two times, newest first.
+    /// Returns a page of a team's ledger between two times, newest first.
     pub async fn of_team(
         &self,
         team: TeamKey<'_>,
@@ -74,7 +75,7 @@ impl OptOuts {
         self.ledger_page(partition, (keys::opt_outs_at(from), keys::opt_outs_at(to)), limit, after).await
     }
 
-    /// A page of a contact's ledger, newest first.
+    /// Returns a page of a contact's ledger, newest first.
     pub async fn of_contact(
         &self,
         organization: &OrganizationId,

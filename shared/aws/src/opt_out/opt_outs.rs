@@ -1,9 +1,9 @@
 //! Opt-outs: the state of each number in a scope.
 //!
-//! A change is one transaction: the state, the ledger entries of the team and of the contact, the flag on the contact that
-//! lists and sends use, and, if one is due, the confirmation with its outbox entry. The contact's copies on conversations
-//! follow. The sender reads the state again before it calls the carrier, so that a message that was accepted at the same
-//! instant is not sent.
+//! A change is one transaction: the state, the ledger entries of the team and of the contact, the flag on the
+//! contact that lists and sends use, and, if one is due, the confirmation with its outbox entry. The
+//! contact's copies on conversations follow. The sender reads the state again before it calls the carrier, so
+//! that a message that was accepted at the same instant is not sent.
 
 use std::collections::HashMap;
 
@@ -96,13 +96,14 @@ impl OptOuts {
         Self { contacts: Contacts::new(table.clone()), table }
     }
 
-    /// The state of a number, read consistently: 1 read unit.
+    /// Returns the state of a number, read consistently. Costs 1 read unit.
     pub async fn get(&self, subject: &OptOutSubject) -> Result<OptOutRecord, StoreError> {
         let row: Option<StateRow> = self.table.get(state_key(subject), true).await?;
         Ok(row.unwrap_or_default().record())
     }
 
-    /// The states of many numbers in a team, read consistently: 1 read unit each. A number that is left out is opted in.
+    /// Returns the states of numbers in a team, read consistently, for 1 read unit each. A missing number is
+    /// opted in.
     pub(crate) async fn get_many(
         &self,
         team: TeamKey<'_>,
@@ -193,8 +194,8 @@ impl OptOuts {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Stores a keyword that changed nothing, so that an older one that arrives later does not undo it: 2 write units.
-    /// `false` if the state changed since it was read.
+    /// Stores a keyword that changed nothing, so that an older one that arrives later does not undo it: 2
+    /// write units. `false` if the state changed since it was read.
     pub async fn record_message(
         &self,
         subject: &OptOutSubject,
@@ -212,8 +213,9 @@ impl OptOuts {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Updates the contact that is shown for a number, and its copies on conversations, with the number's state. Called
-    /// after each change, and again if there was nothing to change, because a process may have stopped before it.
+    /// Updates the contact that is shown for a number, and its copies on conversations, with the number's
+    /// state. Called after each change, and again if there was nothing to change, because a process may have
+    /// stopped before it.
     pub async fn sync_copies(&self, team: TeamKey<'_>, number: &PhoneNumber) -> Result<(), StoreError> {
         let contact = self.contacts.by_number_or_provisional(team, number).await?;
         self.refresh_contact(team, contact).await
@@ -230,8 +232,8 @@ impl OptOuts {
         self.contacts.sync_copies(team, &contact).await.map(drop)
     }
 
-    /// Stores the flag of a contact that may be gone by now. An opt-out belongs to the number: of several contacts with the
-    /// number, the one that is shown has the flag.
+    /// Stores the flag of a contact that may no longer exist. An opt-out belongs to the number: of several
+    /// contacts with the number, the one that is shown has the flag.
     async fn flag(&self, team: TeamKey<'_>, contact: &Contact) -> Result<(), StoreError> {
         let mut transaction = Transaction::new(&self.table);
         set_flag(&mut transaction, team, contact, contact.opted_out)?;
@@ -260,7 +262,7 @@ fn put_state(
     })
 }
 
-/// Writes the flag of a contact. Its condition fails if the contact is gone.
+/// Writes the flag of a contact. The condition fails if the contact does not exist.
 fn set_flag(
     transaction: &mut Transaction<'_>,
     team: TeamKey<'_>,

@@ -1,9 +1,10 @@
 //! Reviews: messages that may be a request to opt out, shown to the members of their inbox and resolved once.
 //!
-//! A message is under its own id in one of two places: open or done. Opening is one transaction that requires that it is
-//! in neither, so a repeated message is not opened again, however late it comes. Resolving moves it from open to done, and
-//! opts the contact out in the same transaction if that is the decision. If two members resolve a review at once, one
-//! succeeds, and a review never says that the contact opted out without the opt-out being stored.
+//! A message is under its own id in one of two places: open or done. Opening is one transaction that requires
+//! that it is in neither, so a repeated message is not opened again, however late it comes. Resolving moves
+//! it from open to done, and opts the contact out in the same transaction if that is the decision. If two
+//! members resolve a review at once, one succeeds, and a review never says that the contact opted out without
+//! the opt-out being stored.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -80,8 +81,8 @@ impl OptOutReviews {
         Self { opt_outs: OptOuts::new(table.clone()), table }
     }
 
-    /// Opens a review of a message. `false` if it was opened before, even if it is done by now. 4 write units for a message
-    /// of one segment.
+    /// Opens a review of a message. `false` if it was opened before, even if it is done by now. 4 write units
+    /// for a message of one segment.
     pub async fn open_review(
         &self,
         inbox: InboxInTeam<'_>,
@@ -99,7 +100,7 @@ impl OptOutReviews {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// One review, open or done, read consistently: one request, 3 read units.
+    /// Returns an open or resolved review, read consistently. Costs 3 read units in one request.
     pub async fn get(
         &self,
         inbox: InboxInTeam<'_>,
@@ -118,7 +119,8 @@ impl OptOutReviews {
         Ok(Some(entry(inbox, from_item::<ReviewRow>(item)?.review()?, &contacts)))
     }
 
-    /// A page of the open reviews, newest first: two requests, and half a read unit for each conversation.
+    /// Returns a page of the open reviews, newest first, in two requests. Costs half a read unit for each
+    /// conversation.
     pub async fn open(
         &self,
         inbox: InboxInTeam<'_>,
@@ -148,8 +150,8 @@ impl OptOutReviews {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Resolves a review and stores the opt-out like [`OptOuts::record`]. `false` if the review was resolved or the opt-out
-    /// state changed in the meantime.
+    /// Resolves a review and stores the opt-out like [`OptOuts::record`]. `false` if the review was resolved
+    /// or the opt-out state changed in the meantime.
     pub async fn resolve_with_opt_out(
         &self,
         inbox: InboxInTeam<'_>,
@@ -191,13 +193,14 @@ fn is_conversation(item: &Item) -> bool {
     item.contains_key("lastMessage")
 }
 
-/// The contacts of conversations.
+/// Returns the contacts of conversations.
 fn contacts(conversations: Vec<Item>) -> Result<HashMap<ConversationId, Contact>, StoreError> {
     let rows: Vec<ConversationRow> = serde_dynamo::from_items(conversations)?;
     Ok(rows.into_iter().map(|row| (row.sk, row.contact.contact())).collect())
 }
 
-/// A conversation exists before a review of its messages is opened. Without one, the contact is derived from the number.
+/// A conversation exists before a review of its messages is opened. Without one, the contact is derived from
+/// the number.
 fn entry(
     inbox: InboxInTeam<'_>,
     review: OptOutReview,

@@ -1,5 +1,5 @@
-//! The list of registrations that wait for the carrier. The poll asks the carrier about each of them, so that a lost event
-//! delays a registration and never blocks it.
+//! The list of registrations that wait for the carrier. The poll asks the carrier about each of them, so that
+//! a lost event delays a registration and never blocks it.
 
 use shared_domain::{
     ids::{OrganizationId, TeamId},
@@ -21,7 +21,8 @@ use crate::{
     team::rows::TeamPointer,
 };
 
-/// The most registrations of one poll, which limits its memory. Those beyond it, by id, wait until others leave the list.
+/// The most registrations of one poll, which limits its memory. Those beyond it, by id, wait until others
+/// leave the list.
 pub const POLL_LIMIT: usize = 5_000;
 /// The registrations of one page of the list.
 const POLL_PAGE: i32 = 1_000;
@@ -42,7 +43,7 @@ impl PendingRegistration {
 }
 
 impl Registrations {
-    /// All registrations that wait for the carrier, up to [`POLL_LIMIT`].
+    /// Returns the registrations that wait for the carrier, at most [`POLL_LIMIT`].
     pub async fn pending(&self) -> Result<Vec<PendingRegistration>, StoreError> {
         let range = KeyRange::all(keys::PENDING);
         let mut items = self.table.query(&range).limit(POLL_PAGE).into_paginator().items().send();
@@ -72,8 +73,8 @@ impl Registrations {
     }
 }
 
-/// Adds a registration to the list or removes it, by its new status. A suspended registration is polled until the carrier
-/// lifts the suspension.
+/// Adds a registration to the list or removes it, by its new status. A suspended registration is polled until
+/// the carrier lifts the suspension.
 pub(crate) fn update_list(
     transaction: &mut Transaction<'_>,
     team: TeamKey<'_>,

@@ -1,8 +1,8 @@
-//! Registrations of teams. Each transition is one transaction over the registration, the team (whose copy of the status
-//! decides whether it may send), the timeline, the poll list, and the notification of the admins.
+//! Registrations of teams. Each transition is one transaction over the registration, the team (whose copy of
+//! the status decides whether it may send), the timeline, the poll list, and the notification of the admins.
 //!
-//! A transition requires that nothing changed since the registration was read, so of two events at one instant only one
-//! takes effect. A timeline step has the key of its event, so a repeated event is one step.
+//! A transition requires that nothing changed since the registration was read, so of two events at one
+//! instant only one takes effect. A timeline step has the key of its event, so a repeated event is one step.
 
 use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
@@ -40,7 +40,7 @@ pub struct Transition<'a> {
     pub to: RegistrationStatus,
     /// When it happened, by the carrier's clock.
     pub as_of: Timestamp,
-    /// Why, if the carrier gives reasons.
+    /// The carrier's reasons, if any.
     pub reasons: &'a [CarrierReason],
     pub step: &'a TimelineStep,
     /// The present admins of the team, who are notified.
@@ -71,13 +71,13 @@ impl Registrations {
         Self { table }
     }
 
-    /// The registration of a team, read consistently: `NotStarted` if the team has none.
+    /// Returns the registration of a team, read consistently. `NotStarted` if the team has none.
     pub async fn get(&self, team: TeamKey<'_>) -> Result<Registration, StoreError> {
         let row: Option<RegistrationRow> = self.table.get(keys::registration(team), true).await?;
         Ok(row.map(RegistrationRow::registration).unwrap_or_default())
     }
 
-    /// The newest steps of the timeline, newest first.
+    /// Returns the newest steps of the timeline, newest first.
     pub async fn timeline(&self, team: TeamKey<'_>) -> Result<Vec<TimelineStep>, StoreError> {
         let range = KeyRange::prefix(keys::team_partition(team), keys::REGISTRATION_STEPS);
         let query = self.table.query(&range).consistent_read(true).scan_index_forward(false);
@@ -86,13 +86,14 @@ impl Registrations {
         Ok(rows.into_iter().map(StepRow::step).collect())
     }
 
-    /// The team of a messaging service.
+    /// Returns the team of a messaging service.
     pub async fn by_service(&self, sid: &str) -> Result<Option<(OrganizationId, TeamId)>, StoreError> {
         let row: Option<TeamPointer> = self.table.get(keys::messaging_service(sid), false).await?;
         Ok(row.map(|pointer| (pointer.org, pointer.team)))
     }
 
-    /// Stores the messaging service of a team, so that events of the service find the team and numbers can join it.
+    /// Stores the messaging service of a team, so that events of the service find the team and numbers can
+    /// join it.
     pub async fn remember_service(&self, team: TeamKey<'_>, sid: &str) -> Result<(), StoreError> {
         match self.put_service(team, sid, None).await? {
             Committed::Done => Ok(()),
@@ -100,8 +101,8 @@ impl Registrations {
         }
     }
 
-    /// Stores a new messaging service unless the team has one, and returns the service that the team has. If two services
-    /// were created at the same time, the first to be stored counts.
+    /// Stores a new messaging service unless the team has one, and returns the service that the team has. If
+    /// two services were created at the same time, the first to be stored counts.
     pub async fn settle_service(&self, team: TeamKey<'_>, sid: &str) -> Result<String, StoreError> {
         let is_first = "attribute_not_exists(service) OR service = :service";
         if self.put_service(team, sid, Some(is_first)).await?.is_done() {
@@ -139,8 +140,9 @@ impl Registrations {
         transaction.commit().await
     }
 
-    /// Records that a campaign was submitted, which makes the registration `pending`. `false` if the registration changed
-    /// since it was read, or if another request used the idempotency key in the meantime.
+    /// Records that a campaign was submitted, which makes the registration `pending`. `false` if the
+    /// registration changed since it was read, or if another request used the idempotency key in the
+    /// meantime.
     pub async fn submitted(
         &self,
         team: TeamKey<'_>,
@@ -176,8 +178,8 @@ impl Registrations {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Changes the status of a registration, and leaves a notification for the admins if the new status calls for one.
-    /// `false` if the registration changed since it was read.
+    /// Changes the status of a registration, and adds a notification for the admins if the new status
+    /// requires one. `false` if the registration changed since it was read.
     pub async fn transition(
         &self,
         team: TeamKey<'_>,
@@ -211,8 +213,8 @@ impl Registrations {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Adds a step for an event that changes nothing. A step that is there already stays as it is. Later events are
-    /// compared with the time of the last transition and not with this one.
+    /// Adds a step for an event that changes nothing. A step that is there already stays as it is. Later
+    /// events are compared with the time of the last transition and not with this one.
     pub async fn record_event(&self, team: TeamKey<'_>, step: &TimelineStep) -> Result<(), StoreError> {
         let key = keys::registration_step(team, step.at, &step.id);
         self.table.put_new(key, &StepRow::of(step)).await.map(drop)

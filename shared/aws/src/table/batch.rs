@@ -11,7 +11,7 @@ use crate::table::{
     requests::Table,
 };
 
-/// Concurrent requests of one kind in a function that reads or writes very many items.
+/// Maximum number of concurrent requests of a function that reads or writes many items.
 pub(crate) const MAX_CONCURRENCY: usize = 8;
 /// The limit of `BatchGetItem`.
 const MAX_GETS: usize = 100;
@@ -19,12 +19,12 @@ const MAX_GETS: usize = 100;
 const MAX_WRITES: usize = 25;
 /// Attempts for keys that `BatchGetItem` returns as unprocessed.
 const GET_ATTEMPTS: usize = 3;
-/// Attempts of [`Table::get_many`] and [`Table::put_many`], with growing pauses of about 30 seconds in total: a partition
-/// that is written at its limit throttles now and then.
+/// Attempts of [`Table::get_many`] and [`Table::put_many`], with growing pauses of about 30 seconds in total.
+/// A partition that is written at its limit throttles some requests.
 const PATIENT_ATTEMPTS: u32 = 20;
 
 impl Table {
-    /// Reads several items, in no order. Leaves out those that are not there.
+    /// Reads items, in no order. Omits those that do not exist.
     pub(crate) async fn batch_get(&self, keys: Vec<Key>, consistent: bool) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(MAX_GETS) {
@@ -39,13 +39,13 @@ impl Table {
                 unprocessed = got.unprocessed_keys.filter(|keys| !keys.is_empty());
             }
             if unprocessed.is_some() {
-                return Err(StoreError::Unavailable("keys left unprocessed".into()));
+                return Err(StoreError::Unavailable("unprocessed keys".into()));
             }
         }
         Ok(found)
     }
 
-    /// [`Table::batch_get`] of very many items, read consistently, with concurrent requests and more attempts.
+    /// [`Table::batch_get`] for many items, read consistently, with concurrent requests and more attempts.
     pub(crate) async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Item>, StoreError> {
         let chunks: Vec<Vec<Key>> = keys.chunks(MAX_GETS).map(<[Key]>::to_vec).collect();
         let read = |chunk: Vec<Key>| async move {
@@ -60,7 +60,8 @@ impl Table {
         stream::iter(chunks).map(read).buffer_unordered(MAX_CONCURRENCY).try_concat().await
     }
 
-    /// Writes very many items without a condition, in no order. No two of 25 consecutive items may have the same key.
+    /// Writes many items without a condition, in no order. No two of 25 consecutive items may have the same
+    /// key.
     pub(crate) async fn put_many(&self, items: Vec<Item>) -> Result<(), StoreError> {
         let mut chunks = Vec::with_capacity(items.len() / MAX_WRITES + 1);
         let mut items = items.into_iter().peekable();

@@ -1,5 +1,5 @@
-//! Idempotency keys. The transaction that makes something also stores the key with the id of what was made. A key is
-//! remembered for 48 hours.
+//! Idempotency keys. The transaction that creates an entity also stores the key with the id of the entity. A
+//! key is kept for 48 hours.
 
 use std::time::Duration;
 
@@ -14,26 +14,26 @@ use crate::table::{
     transaction::Transaction,
 };
 
-/// How long a key is remembered.
+/// How long a key is kept.
 pub const KEY_LIFETIME: Duration = Duration::from_hours(48);
 
-/// A key as a request brings it.
+/// The key of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Idempotency<'a> {
     pub principal: &'a str,
     pub route: &'a str,
     /// The value of the header.
     pub key: &'a str,
-    /// Digest of the request's body.
+    /// Digest of the body.
     pub body: &'a str,
 }
 
-/// What a key was used for.
+/// The first request with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remembered {
     /// Digest of the body of the first request.
     pub body: String,
-    /// Id of what that request made.
+    /// Id of the entity that the request created.
     pub made: String,
 }
 
@@ -49,7 +49,7 @@ impl Idempotency<'_> {
         keys::idempotency(organization, self.principal, self.route, self.key)
     }
 
-    /// Adds a write that uses the key up. Its condition fails if the key was used within its lifetime.
+    /// Adds a write of the key. Its condition fails if the key was used within the last 48 hours.
     pub(crate) fn write(
         &self,
         transaction: &mut Transaction<'_>,
@@ -67,7 +67,7 @@ impl Idempotency<'_> {
     }
 }
 
-/// Idempotency keys that were used.
+/// The idempotency keys of earlier requests.
 #[derive(Debug, Clone)]
 pub struct UsedKeys {
     table: Table,
@@ -78,7 +78,8 @@ impl UsedKeys {
         Self { table }
     }
 
-    /// What a key was used for, `None` if it was not used or is forgotten. 1 read unit.
+    /// Returns the first request with a key. `None` if there was none in the last 48 hours. Costs 1 read
+    /// unit.
     pub async fn get(
         &self,
         organization: &OrganizationId,

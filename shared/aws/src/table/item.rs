@@ -28,7 +28,7 @@ impl Key {
     }
 }
 
-/// An item with this key and these attributes.
+/// Returns an item with a key and attributes.
 pub(crate) fn item<T: Serialize>(key: Key, row: &T) -> Result<Item, StoreError> {
     let mut item: Item = serde_dynamo::to_item(row)?;
     item.extend(key.into_item());
@@ -39,12 +39,12 @@ pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError
     Ok(serde_dynamo::from_item(item)?)
 }
 
-/// An attribute that is read without the rest of its item, such as `sk`.
+/// Returns a string attribute, such as `sk`.
 pub(crate) fn string_attribute<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-/// A value of any type that serde can write, for an expression.
+/// Returns a value for an expression.
 pub(crate) fn attribute<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {
     Ok(serde_dynamo::to_attribute_value(value)?)
 }

@@ -1,5 +1,5 @@
-//! The keys of all items. An id starts with its kind (`org_`, `inb_`, …) and contains no `#`, so ids joined by `#` are a
-//! unique key.
+//! The keys of all items. An id starts with its kind (`org_`, `inb_`, …) and contains no `#`, so ids joined
+//! by `#` are a unique key.
 //!
 //! | pk | sk | item | read by |
 //! |---|---|---|---|
@@ -47,8 +47,8 @@
 //! | `PENDING` | `org_#team_` | registration that waits for the carrier | the poll |
 //! | `PURCHASE` | `org_#inb_` | inbox whose number is being bought | the sweep of abandoned creations |
 //!
-//! A key that contains input of a request starts with the organization of the caller. The other keys are used only with
-//! a number or messaging service of the carrier, a verified token, or by scheduled functions.
+//! A key that contains input of a request starts with the organization of the caller. The other keys are used
+//! only with a number or messaging service of the carrier, a verified token, or by scheduled functions.
 //!
 //! | index | partition | order | lists |
 //! |---|---|---|---|
@@ -56,9 +56,9 @@
 //! | `inbox-unread` | `unreadIn`: `pk`, only while unread | `place` | unread conversations |
 //! | `inbox-assigned` | `assignedIn`: `org_#inb_#user`, only if the contact is assigned | `place` | conversations of a user's contacts |
 //!
-//! The partition of a conversation in an index does not depend on its activity, and its `place` does not depend on the
-//! partitions. A write that moves a conversation in its folder therefore sets one attribute, without knowing whether the
-//! conversation is unread or assigned.
+//! The partition of a conversation in an index does not depend on its activity, and its `place` does not
+//! depend on the partitions. A write that moves a conversation in its folder therefore sets one attribute,
+//! without knowing whether the conversation is unread or assigned.
 
 use sha2::{Digest, Sha256};
 use shared_domain::{
@@ -80,7 +80,8 @@ pub const INBOX_ACTIVITY: &str = "inbox-activity";
 pub const INBOX_UNREAD: &str = "inbox-unread";
 /// Sparse index of conversations whose contact is assigned, by last activity.
 pub const INBOX_ASSIGNED: &str = "inbox-assigned";
-/// Number of partitions of outbox messages. A conversation stays in one partition, so its messages keep their order.
+/// Number of partitions of outbox messages. A conversation stays in one partition, so its messages keep their
+/// order.
 pub const OUTBOX_SHARDS: u64 = 4;
 /// Prefix of all outbox partitions. The filter of the stream in `template.yaml` contains it as well.
 pub const OUTBOX_PREFIX: &str = "OUTBOX#";

@@ -12,9 +12,9 @@ use crate::table::{
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// At most as many as the caller asked for.
+    /// At most as many as requested.
     pub items: Vec<T>,
-    /// Where the next page begins. `None` on the last page; the page that it leads to may be empty.
+    /// The start of the next page, which may be empty. `None` on the last page.
     pub next: Option<String>,
 }
 
@@ -31,7 +31,7 @@ impl<T> Page<T> {
     }
 }
 
-/// A partition, or those of its items whose sort keys are in a range.
+/// A partition, or a range of sort keys in it.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyRange {
     partition: String,
@@ -54,12 +54,13 @@ impl KeyRange {
         Self { partition: partition.into(), sort_keys: SortKeys::Prefix(prefix.into()) }
     }
 
-    /// From the first sort key to the last, both included. DynamoDB refuses a range whose first key comes after its last.
+    /// The sort keys from `first` to `last`, including both. DynamoDB refuses a range whose first key is
+    /// greater than its last.
     pub(crate) fn between(partition: impl Into<String>, first: String, last: String) -> Self {
         Self { partition: partition.into(), sort_keys: SortKeys::Between(first, last) }
     }
 
-    /// The key of an item in this partition.
+    /// Returns the key of an item in this partition.
     fn key(&self, sort_key: &str) -> Item {
         Item::from([("pk".into(), text(&self.partition)), ("sk".into(), text(sort_key))])
     }
@@ -69,12 +70,12 @@ impl KeyRange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Ascending,
-    /// Newest first, where sort keys begin with a time.
+    /// Newest first, if sort keys start with a time.
     Descending,
 }
 
 impl Table {
-    /// A query of this range, to which the caller adds what it needs.
+    /// Builds a query of this range. Callers add filters and limits.
     pub(crate) fn query(&self, range: &KeyRange) -> QueryFluentBuilder {
         let query = self.client.query().table_name(&self.name);
         let query = query.expression_attribute_values(":partition", text(&range.partition));
@@ -90,7 +91,7 @@ impl Table {
         }
     }
 
-    /// A page of at most `limit` items, in one request. `after` is the `next` of the previous page.
+    /// Returns a page of at most `limit` items, in one request. `after` is the `next` of the previous page.
     pub(crate) async fn page<T: DeserializeOwned>(
         &self,
         range: KeyRange,
@@ -109,7 +110,7 @@ impl Table {
         Ok(Page { items: serde_dynamo::from_items(found.items.unwrap_or_default())?, next })
     }
 
-    /// All items of a range, read consistently, in as many requests as it takes.
+    /// Returns all items of a range, read consistently, in as many requests as necessary.
     pub(crate) async fn all<T: DeserializeOwned>(&self, range: &KeyRange) -> Result<Vec<T>, StoreError> {
         Ok(serde_dynamo::from_items(self.all_items(range).await?)?)
     }

@@ -23,7 +23,7 @@ use crate::{
 
 /// The condition of an item that must be new.
 pub(crate) const IS_NEW: &str = "attribute_not_exists(pk)";
-/// The condition of an item that must be there already.
+/// The condition of an item that must exist.
 pub(crate) const EXISTS: &str = "attribute_exists(pk)";
 
 /// The table with its client. Cheap to clone.
@@ -37,9 +37,9 @@ pub struct Table {
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Conditional {
-    /// Written. Holds the attributes that the request asked for with `return_values`.
+    /// Written. Contains the attributes requested with `return_values`.
     Done(Item),
-    /// The condition did not hold, and nothing was written. Holds the item as it is, `None` if there is none.
+    /// The condition failed, and nothing was written. Contains the current item, if there is one.
     Failed(Option<Item>),
 }
 
@@ -54,7 +54,7 @@ impl Table {
         Self { client, name: name.into() }
     }
 
-    /// The table over a client of its own.
+    /// Creates a table with a new client.
     pub fn of(aws: &Aws, name: impl Into<String>) -> Self {
         Self::new(Client::from_conf(aws.dynamodb_config().build()), name)
     }
@@ -69,18 +69,18 @@ impl Table {
         get.consistent_read(consistent).send().await?.item.map(from_item).transpose()
     }
 
-    /// Writes one item and replaces the one that may be there.
+    /// Writes an item and replaces an existing one.
     pub(crate) async fn put<T: Serialize>(&self, key: Key, row: &T) -> Result<(), StoreError> {
         self.client.put_item().table_name(&self.name).set_item(Some(item(key, row)?)).send().await?;
         Ok(())
     }
 
-    /// Writes one item unless there is one already: 1 write unit either way.
+    /// Writes an item unless it exists. Costs 1 write unit in both cases.
     pub(crate) async fn put_new<T: Serialize>(&self, key: Key, row: &T) -> Result<Conditional, StoreError> {
         self.put_if(key, row, |put| put.condition_expression(IS_NEW)).await
     }
 
-    /// Writes one item under the condition that `build` adds.
+    /// Writes an item under the condition that `build` adds.
     pub(crate) async fn put_if<T: Serialize>(
         &self,
         key: Key,
@@ -96,7 +96,7 @@ impl Table {
         })
     }
 
-    /// Updates one item with the expression and under the condition that `build` adds.
+    /// Updates an item with the expression and under the condition that `build` adds.
     pub(crate) async fn update_if(
         &self,
         key: Key,
@@ -112,13 +112,13 @@ impl Table {
         })
     }
 
-    /// Deletes one item. Does nothing if it is not there.
+    /// Deletes an item. Does nothing if it does not exist.
     pub(crate) async fn delete(&self, key: Key) -> Result<(), StoreError> {
         self.client.delete_item().table_name(&self.name).set_key(Some(key.into_item())).send().await?;
         Ok(())
     }
 
-    /// Deletes one item under the condition that `build` adds.
+    /// Deletes an item under the condition that `build` adds.
     pub(crate) async fn delete_if(
         &self,
         key: Key,

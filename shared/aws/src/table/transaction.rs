@@ -1,4 +1,5 @@
-//! Transactions: up to 100 writes that happen together or not at all. Each costs twice as much as a plain write.
+//! Transactions: up to 100 writes, of which all or none are applied. Each costs twice as much as a plain
+//! write.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use crate::table::{
     requests::{EXISTS, IS_NEW, Table},
 };
 
-/// Collects writes and commits them. Each write method returns the place of its write in the transaction.
+/// Collects writes and commits them. Each write method returns the index of its write in the transaction.
 #[derive(Debug)]
 pub(crate) struct Transaction<'t> {
     table: &'t Table,
@@ -29,8 +30,8 @@ pub(crate) struct Transaction<'t> {
 #[must_use]
 pub(crate) enum Committed {
     Done,
-    /// Nothing was written. Holds the writes whose condition did not hold, by their places, with the item that is there
-    /// if the write asked for it.
+    /// Nothing was written. Contains the writes whose condition failed, by index, with the current item if
+    /// the write requested it.
     Refused(BTreeMap<usize, Option<Item>>),
 }
 
@@ -39,7 +40,7 @@ impl Committed {
         *self == Self::Done
     }
 
-    /// Whether the condition of the write at this place did not hold.
+    /// Whether the condition of the write at this index failed.
     pub(crate) fn refused_at(&self, place: usize) -> bool {
         matches!(self, Self::Refused(places) if places.contains_key(&place))
     }
@@ -50,7 +51,7 @@ impl<'t> Transaction<'t> {
         Self { table, writes: Vec::new() }
     }
 
-    /// Writes an item and replaces the one that may be there.
+    /// Writes an item and replaces an existing one.
     pub(crate) fn put<T: Serialize>(&mut self, key: Key, row: &T) -> Result<usize, StoreError> {
         self.put_if(key, row, |put| put)
     }
@@ -71,7 +72,7 @@ impl<'t> Transaction<'t> {
         Ok(self.add(TransactWriteItem::builder().put(build(put).build()?)))
     }
 
-    /// Deletes an item. Does nothing if it is not there.
+    /// Deletes an item. Does nothing if it does not exist.
     pub(crate) fn delete(&mut self, key: Key) -> Result<usize, StoreError> {
         self.delete_if(key, |delete| delete)
     }
@@ -96,12 +97,12 @@ impl<'t> Transaction<'t> {
         Ok(self.add(TransactWriteItem::builder().update(build(update).build()?)))
     }
 
-    /// Requires that an item is there.
+    /// Requires that an item exists.
     pub(crate) fn require_exists(&mut self, key: Key) -> Result<usize, StoreError> {
         self.require(key, |check| check.condition_expression(EXISTS))
     }
 
-    /// Requires that an item is not there.
+    /// Requires that an item does not exist.
     pub(crate) fn require_absent(&mut self, key: Key) -> Result<usize, StoreError> {
         self.require(key, |check| check.condition_expression(IS_NEW))
     }
@@ -138,7 +139,7 @@ impl<'t> Transaction<'t> {
     }
 }
 
-/// Makes a write return the item that does not meet its condition.
+/// Makes a write return the current item if its condition fails.
 pub(crate) fn returning_item(update: UpdateBuilder) -> UpdateBuilder {
     update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
 }

@@ -1,4 +1,4 @@
-//! Optimistic concurrency: a write states the version that its caller read.
+//! Optimistic concurrency: a write requires the version that its caller read.
 
 /// A value with the version of its item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

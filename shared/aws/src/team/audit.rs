@@ -66,7 +66,7 @@ impl Audit {
         Self { table }
     }
 
-    /// A page of a team's trail, newest first.
+    /// Returns a page of a team's audit trail, newest first.
     pub async fn page(
         &self,
         team: TeamKey<'_>,

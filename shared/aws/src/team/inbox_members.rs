@@ -29,7 +29,8 @@ pub enum AddMemberOutcome {
 }
 
 impl Members {
-    /// The membership of a user, if any: the access check of every request. Half a read unit.
+    /// Returns the membership of a user. `None` if the user is not a member. Every request checks access with
+    /// this call, which costs half a read unit.
     pub async fn membership(
         &self,
         inbox: InboxKey<'_>,
@@ -39,15 +40,15 @@ impl Members {
         Ok(row.map(MemberRow::membership))
     }
 
-    /// All members of an inbox, by user id.
+    /// Returns all members of an inbox, by user id.
     pub async fn list(&self, inbox: InboxKey<'_>) -> Result<Vec<Membership>, StoreError> {
         let range = KeyRange::prefix(keys::inbox_partition(inbox), keys::INBOX_MEMBERS);
         let rows: Vec<MemberRow> = self.table.all(&range).await?;
         Ok(rows.into_iter().map(MemberRow::membership).collect())
     }
 
-    /// Adds a member if, at the instant of the write, the user belongs to the inbox's team, the team's registration is
-    /// complete and the inbox is active.
+    /// Adds a member if, at the instant of the write, the user belongs to the inbox's team, the team's
+    /// registration is complete and the inbox is active.
     pub async fn add(
         &self,
         organization: &OrganizationId,

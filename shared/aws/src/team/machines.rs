@@ -14,7 +14,7 @@ struct MachineRow {
 }
 
 impl Members {
-    /// The organization that a machine client acts for.
+    /// Returns the organization that a machine client acts for.
     pub async fn machine(&self, client: &str) -> Result<Option<OrganizationId>, StoreError> {
         let row: Option<MachineRow> = self.table.get(keys::machine_client(client), false).await?;
         Ok(row.map(|row| row.org))

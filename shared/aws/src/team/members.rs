@@ -1,5 +1,5 @@
-//! The store of users, memberships and machine clients. Its methods are in one file per noun: `users`, `inbox_members`
-//! and `machines`.
+//! The store of users, memberships and machine clients. Its methods are in one file per noun: `users`,
+//! `inbox_members` and `machines`.
 
 use crate::table::requests::Table;
 

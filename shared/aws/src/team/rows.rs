@@ -34,8 +34,8 @@ impl TeamRow {
     }
 }
 
-/// Points at a team: from the list of teams, from a messaging service, or from the list of registrations that wait for
-/// the carrier.
+/// Points at a team: from the list of teams, from a messaging service, or from the list of registrations that
+/// wait for the carrier.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TeamPointer {
     pub org: OrganizationId,

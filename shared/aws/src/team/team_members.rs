@@ -1,5 +1,5 @@
-//! Members of teams. A membership is two items: one found from the team and one found from the user. Removing a member
-//! also removes the user from the team's inboxes.
+//! Members of teams. A membership is two items: one found from the team and one found from the user. Removing
+//! a member also removes the user from the team's inboxes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared_domain::{
@@ -28,7 +28,8 @@ use crate::{
 
 /// Two items each, within the limit of 100 writes.
 const INBOXES_PER_TRANSACTION: usize = 40;
-/// One item each, in addition to those of the user, the team and the audit trail, within the limit of 100 writes.
+/// One item each, in addition to those of the user, the team and the audit trail, within the limit of 100
+/// writes.
 const COPIES_PER_TRANSACTION: usize = 90;
 
 /// The members of teams.
@@ -42,14 +43,14 @@ impl TeamMembers {
         Self { table }
     }
 
-    /// All members of a team, by user id.
+    /// Returns all members of a team, by user id.
     pub async fn list(&self, team: TeamKey<'_>) -> Result<Vec<TeamMember>, StoreError> {
         let range = KeyRange::prefix(keys::team_partition(team), keys::TEAM_MEMBERS);
         let rows: Vec<TeamMemberRow> = self.table.all(&range).await?;
         Ok(rows.into_iter().map(TeamMemberRow::member).collect())
     }
 
-    /// All admins of a team, by user id.
+    /// Returns all admins of a team, by user id.
     pub async fn admins(&self, team: TeamKey<'_>) -> Result<Vec<TeamMember>, StoreError> {
         let mut members = self.list(team).await?;
         members.retain(|member| member.role == Role::Admin);
@@ -61,11 +62,12 @@ impl TeamMembers {
         Ok(row.map(TeamMemberRow::member))
     }
 
-    /// Makes a user a member or changes the role, and copies a new name and address to every item that shows them.
-    /// `before` is the profile of the user as the caller read it, if there is one.
+    /// Makes a user a member or changes the role, and copies a new name and e-mail address to every item that
+    /// contains them. `before` is the profile of the user as the caller read it, if there is one.
     ///
-    /// `false` if any of it changed in the meantime; the role matters most, because it decides who may change it. The
-    /// user's own item is written last, so that repeating a call that failed halfway copies a new name everywhere.
+    /// `false` if any of it changed in the meantime; the role matters most, because it decides who may change
+    /// it. The user's own item is written last, so that repeating a call that failed halfway copies a new
+    /// name everywhere.
     pub async fn put(
         &self,
         team: TeamKey<'_>,
@@ -124,9 +126,9 @@ impl TeamMembers {
 
     /// Removes a member from the team and from the team's inboxes, and returns those inboxes.
     ///
-    /// The items of the team are deleted after those of the inboxes, so that repeating a call that failed halfway removes
-    /// the rest. Without them nobody can add the user to an inbox. Inboxes that were added after `profile` was read are
-    /// removed at the end.
+    /// The items of the team are deleted after those of the inboxes, so that repeating a call that failed
+    /// halfway removes the rest. Without them nobody can add the user to an inbox. Inboxes that were added
+    /// after `profile` was read are removed at the end.
     pub async fn remove(
         &self,
         team: TeamKey<'_>,
@@ -166,7 +168,7 @@ impl TeamMembers {
         Ok(())
     }
 
-    /// Gives a user a role in a team, for seeds and tests.
+    /// Stores the role of a user in a team, for seeds and tests.
     pub async fn put_role(
         &self,
         organization: &OrganizationId,
@@ -191,13 +193,13 @@ fn inboxes_of(team: &TeamId, profile: &UserProfile) -> Vec<InboxId> {
 
 /// An item that holds a copy of a user's name.
 enum NameCopy {
-    /// A team member, with the address.
+    /// A team member with the e-mail address.
     Team(Key),
     /// An inbox member.
     Inbox(Key),
 }
 
-/// All copies of a user's name except the one in this team.
+/// Returns all copies of a user's name except the one in this team.
 fn copies(team: TeamKey<'_>, profile: &UserProfile) -> Vec<NameCopy> {
     let (organization, user) = (team.organization, &profile.user.id);
     let other_teams = profile.teams.iter().filter(|role| role.team != *team.team);
@@ -208,7 +210,7 @@ fn copies(team: TeamKey<'_>, profile: &UserProfile) -> Vec<NameCopy> {
     teams.map(NameCopy::Team).chain(inboxes.map(NameCopy::Inbox)).collect()
 }
 
-/// Updates a copy. Its condition fails if the item is gone.
+/// Updates a copy. The condition fails if the item does not exist.
 fn update_copy(transaction: &mut Transaction<'_>, copy: &NameCopy, user: &User) -> Result<usize, StoreError> {
     let user_attribute = attribute(&user_ref(user))?;
     let (key, set) = match copy {

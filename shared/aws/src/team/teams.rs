@@ -34,13 +34,13 @@ impl Teams {
         Self { table }
     }
 
-    /// One team: half a read unit.
+    /// Returns a team. Costs half a read unit.
     pub async fn get(&self, team: TeamKey<'_>) -> Result<Option<Team>, StoreError> {
         let row: Option<TeamRow> = self.table.get(keys::team(team), false).await?;
         Ok(row.map(TeamRow::team))
     }
 
-    /// Several teams in one request, in the order of their creation.
+    /// Returns teams in the order of their creation, in one request.
     pub async fn get_many(
         &self,
         organization: &OrganizationId,
@@ -53,7 +53,7 @@ impl Teams {
         Ok(teams)
     }
 
-    /// A page of the teams of an organization in the order of their creation: two requests.
+    /// Returns a page of the teams of an organization in the order of their creation, in two requests.
     pub async fn page(
         &self,
         organization: &OrganizationId,
@@ -85,7 +85,7 @@ impl Teams {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Renames a team. `false` if there is no such team.
+    /// Renames a team. `false` if it does not exist.
     pub async fn rename(
         &self,
         team: TeamKey<'_>,
@@ -104,7 +104,7 @@ impl Teams {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// The notification settings of a team. No e-mails are sent unless the team turned them on.
+    /// Returns the notification settings of a team. All notifications are disabled by default.
     pub async fn notification_settings(&self, team: TeamKey<'_>) -> Result<NotificationSettings, StoreError> {
         let settings = self.table.get(keys::notification_settings(team), false).await?;
         Ok(settings.unwrap_or_default())

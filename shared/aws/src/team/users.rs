@@ -32,7 +32,7 @@ pub struct UserProfile {
 }
 
 impl UserProfile {
-    /// The role in a team, if any.
+    /// Returns the role in a team. `None` if the user is not a member.
     pub fn role(&self, team: &TeamId) -> Option<Role> {
         self.teams.iter().find(|role| role.team == *team).map(|role| role.role)
     }
@@ -59,7 +59,7 @@ impl UserInTeam {
         membership::manages(self.user.owner, self.role)
     }
 
-    /// The user as shown to others.
+    /// Returns the user as shown to others.
     pub fn person(&self) -> UserRef {
         UserRef { id: self.user.id.clone(), name: self.user.name.clone() }
     }
@@ -75,7 +75,7 @@ impl Members {
         Ok(row.map(UserRow::user))
     }
 
-    /// Several users at half a read unit each. Leaves out those that are not there.
+    /// Returns users by id. Omits those that do not exist. Costs half a read unit each.
     pub async fn users(
         &self,
         organization: &OrganizationId,
@@ -86,7 +86,7 @@ impl Members {
         Ok(rows.into_iter().map(UserRow::user).collect())
     }
 
-    /// A user with roles and inboxes in one query. Read consistently, because access is decided by it.
+    /// Returns a user with roles and inboxes in one query. Reads consistently, because access depends on it.
     pub async fn profile(
         &self,
         organization: &OrganizationId,
@@ -108,14 +108,14 @@ impl Members {
         Ok(user.map(|user| UserProfile { user, teams, inboxes }))
     }
 
-    /// The role of a user in a team.
+    /// Returns the role of a user in a team.
     pub async fn role(&self, team: TeamKey<'_>, user: &UserId) -> Result<Option<TeamRole>, StoreError> {
         let row: Option<TeamRoleRow> =
             self.table.get(keys::user_team(team.organization, user, team.team), false).await?;
         Ok(row.map(TeamRoleRow::role))
     }
 
-    /// A user and the role in a team, in one request. `None` if the user or the team does not exist.
+    /// Returns a user and the role in a team, in one request. `None` if the user or the team does not exist.
     pub async fn user_in_team(
         &self,
         team: TeamKey<'_>,

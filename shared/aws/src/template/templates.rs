@@ -50,7 +50,7 @@ impl Templates {
         Self { table }
     }
 
-    /// One template, read consistently: 1 read unit.
+    /// Returns a template, read consistently. Costs 1 read unit.
     pub async fn get(
         &self,
         team: TeamKey<'_>,
@@ -60,7 +60,7 @@ impl Templates {
         Ok(row.map(TemplateRow::template))
     }
 
-    /// A page of the templates of a team in the order of their creation.
+    /// Returns a page of the templates of a team in the order of their creation.
     pub async fn page(
         &self,
         team: TeamKey<'_>,
@@ -73,7 +73,8 @@ impl Templates {
 
     /// Writes a template. `before` is the template as the caller read it, `None` for a new one.
     ///
-    /// Costs 2 write units if the name stays, 4 for a new template and 6 for another name; 2 more with an idempotency key.
+    /// Costs 2 write units if the name stays, 4 for a new template and 6 for another name; 2 more with an
+    /// idempotency key.
     pub async fn write(
         &self,
         team: TeamKey<'_>,

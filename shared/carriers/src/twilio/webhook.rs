@@ -16,9 +16,9 @@ pub const EMPTY_TWIML: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response
 /// Asks Twilio to retry every kind of failure up to five times.
 const RETRIES: &str = "#rc=5&rp=all";
 
-/// Returns a webhook URL that Twilio retries after any failure. Without the connection overrides in its fragment, Twilio
-/// retries failed connections only, and a message that meets a 5xx response is not delivered again. All attempts together
-/// take at most 15 seconds. The fragment is neither sent nor signed.
+/// Returns a webhook URL that Twilio retries after any failure. Without the connection overrides in its
+/// fragment, Twilio retries failed connections only, and a message that meets a 5xx response is not delivered
+/// again. All attempts together take at most 15 seconds. The fragment is neither sent nor signed.
 ///
 /// Source: <https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides>.
 pub fn with_retries(url: &str) -> String {

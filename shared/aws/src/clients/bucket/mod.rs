@@ -1,4 +1,5 @@
-//! The bucket of files. It needs only a few requests of S3, which [`signer`] signs and the HTTPS client of the SDK sends.
+//! The bucket of files. It needs only a few requests of S3, which [`signer`] signs and the HTTPS client of
+//! the SDK sends.
 //!
 //! | prefix | files | kept for |
 //! |---|---|---|
@@ -6,8 +7,8 @@
 //! | `imports/` | files of contact imports | days |
 //! | `media/` | attachments of messages | unlimited; in cheaper storage after some months |
 //!
-//! Requests are not retried. A presigned URL has the permissions of the function that signed it, and expires at the
-//! latest with the function's credentials.
+//! Requests are not retried. A presigned URL has the permissions of the function that signed it, and expires
+//! at the latest with the function's credentials.
 //!
 //! Without the permission `s3:ListBucket`, S3 answers 403 for a missing file, and [`Bucket::head`] returns
 //! [`BucketError::Refused`].
@@ -173,8 +174,9 @@ impl Bucket {
         self.signer.presigned_url("GET", url, &[], ttl, now)
     }
 
-    /// Returns a URL with which anyone can write one file. The signature includes the type, which must be sent as
-    /// `content-type`, and `size` if it is given. Without a size, check the size before you read the file.
+    /// Returns a URL with which anyone can write one file. The signature includes the type, which must be
+    /// sent as `content-type`, and `size` if it is given. Without a size, check the size before you read the
+    /// file.
     pub fn presigned_put(
         &self,
         key: &str,

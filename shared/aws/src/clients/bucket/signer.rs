@@ -55,7 +55,8 @@ impl Signer {
         Ok(request)
     }
 
-    /// Returns the URL with a signature that expires after `ttl`. A request with this URL must have `headers`.
+    /// Returns the URL with a signature that expires after `ttl`. A request with this URL must have
+    /// `headers`.
     pub(super) fn presigned_url(
         &self,
         method: &str,
@@ -154,7 +155,8 @@ mod tests {
         }
     }
 
-    /// The example "GET Object" of <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>.
+    /// The example "GET Object" of
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>.
     #[test]
     fn a_request_has_the_documented_signature() {
         let (signer, now) = documented();

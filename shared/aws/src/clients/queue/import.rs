@@ -1,5 +1,6 @@
-//! The import queue: contact files to import, one slice at a time. S3 adds a message when a file is uploaded, and a worker
-//! adds one when its time is over and the import is not complete. Standard; a repeated slice changes nothing.
+//! The import queue: contact files to import, one slice at a time. S3 adds a message when a file is uploaded,
+//! and a worker adds one when its time is over and the import is not complete. Standard; a repeated slice
+//! changes nothing.
 
 use std::time::Duration;
 
@@ -52,7 +53,8 @@ struct Object {
 }
 
 impl ImportJob {
-    /// Parses the body of a queue message: a job, or S3's event about uploaded files. The error does not contain the body.
+    /// Parses the body of a queue message: a job, or S3's event about uploaded files. The error does not
+    /// contain the body.
     pub fn parse(body: &str) -> Result<Vec<Self>, InvalidJob> {
         match super::parse(body)? {
             Body::Job(job) => Ok(vec![job]),

@@ -1,4 +1,5 @@
-//! The mail queue: notifications to send by e-mail. Standard; recipients who were notified are stored in the table.
+//! The mail queue: notifications to send by e-mail. Standard; recipients who were notified are stored in the
+//! table.
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use shared_domain::notice::Notification;

@@ -1,5 +1,5 @@
-//! The media queue: attachments of inbound messages to copy from the carrier. Standard; an attachment that is stored is
-//! not copied again.
+//! The media queue: attachments of inbound messages to copy from the carrier. Standard; an attachment that is
+//! stored is not copied again.
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! The queues and the jobs in their messages.
 //!
-//! All queues deliver a message at least once, so the workers are idempotent. Methods that add messages try every message
-//! and return one result for each.
+//! All queues deliver a message at least once, so the workers are idempotent. Methods that add messages try
+//! every message and return one result for each.
 
 use aws_sdk_sqs::types::builders::SendMessageBatchRequestEntryBuilder;
 use serde::{Serialize, de::DeserializeOwned};

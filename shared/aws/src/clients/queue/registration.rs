@@ -1,5 +1,5 @@
-//! The registration queue: registrations to check, because the carrier sent an event or because there was none for a long
-//! time. Standard; a second check changes nothing.
+//! The registration queue: registrations to check, because the carrier sent an event or because there was
+//! none for a long time. Standard; a second check changes nothing.
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::{Deserialize, Serialize};

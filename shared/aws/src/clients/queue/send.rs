@@ -1,6 +1,7 @@
-//! The send queue. FIFO with one message group per conversation, so that the messages of a conversation are sent in the
-//! order in which they were accepted, and conversations do not wait for each other. The message id is the deduplication
-//! id: SQS drops duplicates within five minutes, and after that the claim on the message prevents a second send.
+//! The send queue. FIFO with one message group per conversation, so that the messages of a conversation are
+//! sent in the order in which they were accepted, and conversations do not wait for each other. The message
+//! id is the deduplication id: SQS drops duplicates within five minutes, and after that the claim on the
+//! message prevents a second send.
 
 use aws_sdk_sqs::types::{SendMessageBatchRequestEntry, builders::SendMessageBatchRequestEntryBuilder};
 use serde::{Deserialize, Serialize};
