@@ -10,7 +10,7 @@ use shared_aws::{
 use shared_domain::{
     inbox::InboxKind,
     keys::TeamKey,
-    notice::{MailingPreference, NotificationSettings},
+    notification::{MailingPreference, NotificationSettings},
     opt_out::{LedgerEntry, OptOutSource, OptOutSubject},
     user::User,
 };

@@ -18,7 +18,7 @@ use shared_aws::{
 use shared_domain::{
     keys::{InboxKey, TeamKey},
     membership::Role,
-    notice::Notification,
+    notification::Notification,
     registration::{CampaignSubmission, Registration, RegistrationStatus, StepSource, TimelineStep},
     time::Timestamp,
 };

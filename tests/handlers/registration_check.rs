@@ -10,7 +10,7 @@ use shared_aws::clients::RegistrationJob;
 use shared_domain::{
     ids::UserId,
     membership::Role,
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     registration::{CampaignEvent, CampaignUpdate, CarrierReason, RegistrationStatus, StepSource},
 };
 use shared_lambda::clock::now;

@@ -13,7 +13,7 @@ use shared_domain::{
     ids::{ContactId, MessageId, TemplateId},
     keys::TeamKey,
     phone::PhoneNumber,
-    template::CannedResponse,
+    template::Template,
 };
 use shared_http::{caller::Claims, cursor::Cursors};
 use shared_lambda::clock::{self, now};
@@ -165,7 +165,7 @@ async fn a_message_renders_its_template_for_contact_and_sender() {
     let template = async |id: &str, text: &str| {
         let id = TemplateId::parse(id).unwrap();
         let name = id.to_string();
-        let response = CannedResponse::parse(id, &name, text).unwrap();
+        let response = Template::parse(id, &name, text).unwrap();
         templates
             .write(TeamKey { organization: test.organization(), team: &test.team.id }, None, &response, None)
             .await

@@ -23,7 +23,7 @@ use crate::App;
 pub(crate) async fn read(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
-    PathId(id): PathId<ids::Import>,
+    PathId(id): PathId<ids::kind::Import>,
 ) -> Result<Json<ImportView>, Problem> {
     let import = app.imports.get(access.team_key(), &id).await?;
     Ok(Json(view(&app, &import.ok_or_else(Problem::not_found)?).await?))

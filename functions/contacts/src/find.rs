@@ -84,7 +84,7 @@ impl FromRequestParts<App> for ContactInPath {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let access = TeamAccess::from_request_parts(parts, app).await?;
-        let PathId(contact) = PathId::<ids::Contact>::from_request_parts(parts, app).await?;
+        let PathId(contact) = PathId::<ids::kind::Contact>::from_request_parts(parts, app).await?;
         get(app, &access, &contact).await.map(Self)
     }
 }

@@ -2,8 +2,7 @@
 
 use axum::extract::State;
 use shared_app::opt_out::ReviewUpdate;
-use shared_aws::opt_out::InboxInTeam;
-use shared_domain::{ids, opt_out::ReviewResolution};
+use shared_domain::{ids, keys::TeamInboxKey, opt_out::ReviewResolution};
 use shared_http::{
     access::InboxMember,
     json::Json,
@@ -19,9 +18,9 @@ use shared_http::{
 
 use crate::{App, changed};
 
-fn inbox_in_team(member: &InboxMember) -> InboxInTeam<'_> {
+fn team_inbox(member: &InboxMember) -> TeamInboxKey<'_> {
     let membership = &member.membership;
-    InboxInTeam { organization: &member.organization, team: &membership.team, inbox: &membership.inbox }
+    TeamInboxKey { organization: &member.organization, team: &membership.team, inbox: &membership.inbox }
 }
 
 /// List opt-out reviews
@@ -37,7 +36,7 @@ pub(crate) async fn list(
     page: PageRequest,
 ) -> Result<Json<Page<OptOutReviewView>>, Problem> {
     let page = page.of(&member.principal, format!("opt-out reviews {}", member.membership.inbox))?;
-    let found = app.reviews.open(inbox_in_team(&member), page.limit, page.after()).await?;
+    let found = app.reviews.open(team_inbox(&member), page.limit, page.after()).await?;
     Ok(Json(page.response(found.items.iter().map(OptOutReviewView::of), found.next.as_deref())))
 }
 
@@ -52,15 +51,15 @@ pub(crate) async fn list(
 pub(crate) async fn resolve(
     State(app): State<App>,
     member: InboxMember,
-    PathId(id): PathId<ids::Review>,
+    PathId(id): PathId<ids::kind::Review>,
     Now(now): Now,
     Json(body): Json<ReviewRequest>,
 ) -> Result<Json<OptOutReviewView>, Problem> {
     let resolution =
         ReviewResolution { verdict: body.decision.into(), by: member.membership.user.clone(), at: now };
-    match app.opt_out.resolve_review(inbox_in_team(&member), &id, &resolution).await? {
+    match app.opt_out.resolve_review(team_inbox(&member), &id, &resolution).await? {
         ReviewUpdate::Done => {
-            let entry = app.reviews.get(inbox_in_team(&member), &id).await?;
+            let entry = app.reviews.get(team_inbox(&member), &id).await?;
             Ok(Json(OptOutReviewView::of(&entry.ok_or_else(Problem::not_found)?)))
         }
         ReviewUpdate::NoReview => Err(Problem::not_found()),

@@ -6,7 +6,7 @@ use shared_domain::{
     contact::Contact,
     ids::{ContactId, Id},
     keys::TeamKey,
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     opt_out::OptOutSubject,
     phone::PhoneNumber,
     time::Timestamp,

@@ -104,7 +104,7 @@ impl FromRequestParts<App> for LockAccess {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let member = InboxMember::from_request_parts(parts, app).await?;
-        let PathId(conversation) = PathId::<ids::Conversation>::from_request_parts(parts, app).await?;
+        let PathId(conversation) = PathId::<ids::kind::Conversation>::from_request_parts(parts, app).await?;
         match member.membership.kind {
             InboxKind::Shared => Ok(Self { member, conversation }),
             InboxKind::Personal => {

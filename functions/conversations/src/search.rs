@@ -37,7 +37,7 @@ pub(crate) async fn search(
     let mut conversations =
         app.conversations.get_many(InboxKey { organization: &member.organization, inbox }, &ids).await?;
     conversations.retain(|conversation| {
-        folder.is_none_or(|folder| conversation.folder == folder) && filter.admits(conversation)
+        folder.is_none_or(|folder| conversation.folder == folder) && filter.matches(conversation)
     });
     conversations.sort_by_key(|conversation: &Conversation| std::cmp::Reverse(conversation.last_activity_at));
     let items = conversations.iter().map(|conversation| ConversationView::of(conversation, now));

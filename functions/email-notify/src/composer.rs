@@ -11,7 +11,7 @@ use shared_domain::{
     contact::Contact,
     ids::ContactId,
     keys::{InboxKey, TeamKey},
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     registration::CarrierReason,
 };
 

@@ -19,7 +19,7 @@ use shared_aws::{
     table::{StoreError, Table},
 };
 use shared_domain::{
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     time::Timestamp,
 };
 use shared_lambda::{

@@ -9,7 +9,7 @@ use shared_aws::{
 };
 use shared_domain::{
     keys::TeamKey,
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
 };
 
 /// Reads the recipients of notifications.

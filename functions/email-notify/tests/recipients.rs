@@ -10,7 +10,7 @@ use shared_domain::{
     contact::Contact,
     ids::{ContactId, UserId},
     keys::TeamKey,
-    notice::{MailingPreference, Notification, NotificationKind, NotificationSettings},
+    notification::{MailingPreference, Notification, NotificationKind, NotificationSettings},
     registration::CarrierReason,
     user::User,
 };

@@ -48,7 +48,7 @@ pub(crate) async fn list(
 pub(crate) async fn add(
     State(app): State<App>,
     SharedInboxAdmin(access): SharedInboxAdmin,
-    PathId(user): PathId<ids::User>,
+    PathId(user): PathId<ids::kind::User>,
     Now(now): Now,
     Entropy(entropy): Entropy,
 ) -> Result<Json<InboxMemberView>, Problem> {
@@ -87,7 +87,7 @@ pub(crate) async fn add(
 pub(crate) async fn remove(
     State(app): State<App>,
     SharedInboxAdmin(access): SharedInboxAdmin,
-    PathId(user): PathId<ids::User>,
+    PathId(user): PathId<ids::kind::User>,
     Now(now): Now,
     Entropy(entropy): Entropy,
 ) -> Result<NoContent, Problem> {

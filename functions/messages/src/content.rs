@@ -8,7 +8,7 @@ use shared_domain::{
     inbox::Inbox,
     keys::TeamKey,
     media::{MAX_FILES, MAX_LINK_LENGTH, Media, MediaState, check_outgoing, plain_type},
-    template::{Template, Values},
+    template::{MergeValues, TemplateText},
     time::Timestamp,
     user::UserRef,
 };
@@ -79,10 +79,10 @@ impl Content {
             || Problem::unprocessable("unknown_template", "/templateId", "The team has no such template.");
         let id = TemplateId::parse(template).map_err(|_| unknown())?;
         let entry = app.templates.get(TeamKey { organization, team }, &id).await?.ok_or_else(unknown)?;
-        let template = Template::parse(&entry.value.text).map_err(|_| unknown())?;
+        let template = TemplateText::parse(&entry.value.text).map_err(|_| unknown())?;
         let entry = app.contacts.get_entry(TeamKey { organization, team }, &contact.id).await?;
         let custom = entry.map(|entry| entry.custom).unwrap_or_default();
-        let missing = match template.render(&Values::of(contact, &custom, sender)) {
+        let missing = match template.render(&MergeValues::of(contact, &custom, sender)) {
             Ok(text) => return Ok(text),
             Err(missing) => missing,
         };

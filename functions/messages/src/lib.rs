@@ -139,7 +139,7 @@ pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -
 async fn read(
     State(app): State<App>,
     caller: Caller,
-    PathId(id): PathId<ids::Message>,
+    PathId(id): PathId<ids::kind::Message>,
     Now(now): Now,
 ) -> Result<Json<MessageView>, Problem> {
     let message = app.messages.get(caller.organization(), &id).await?.ok_or_else(Problem::not_found)?;

@@ -7,7 +7,7 @@ use shared_aws::messaging::uploaded_at;
 use shared_domain::{
     ids::MediaId,
     keys::InboxKey,
-    media::{NotSendable, check_outgoing, plain_type},
+    media::{OutgoingMediaError, check_outgoing, plain_type},
 };
 use shared_http::{
     access::InboxMember,
@@ -43,8 +43,8 @@ pub(crate) async fn prepare(
     let content_type = plain_type(&body.content_type);
     check_outgoing(&content_type, body.size).map_err(|fault| {
         let pointer = match fault {
-            NotSendable::Type => "/contentType",
-            NotSendable::Size { .. } => "/size",
+            OutgoingMediaError::Type => "/contentType",
+            OutgoingMediaError::Size { .. } => "/size",
         };
         invalid(pointer, &fault.to_string())
     })?;

@@ -118,7 +118,7 @@ async fn attempt(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<boo
     }
     let (Some(service), Some(campaign)) = (&registration.messaging_service, &registration.campaign) else {
         return match &announcement {
-            Some(event) => record_event(app, job, &decision::too_early(&registration, event)).await,
+            Some(event) => record_event(app, job, &decision::premature_step(&registration, event)).await,
             None => Ok(true),
         };
     };
@@ -135,7 +135,7 @@ async fn attempt(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<boo
         record: &record,
         now,
     };
-    match decision::of(input) {
+    match decision::decide(input) {
         RegistrationDecision::Transition(due) => transition(app, job, &registration, due).await,
         RegistrationDecision::RecordEvent(step) => record_event(app, job, &step).await,
         RegistrationDecision::Nothing => Ok(true),
@@ -151,8 +151,9 @@ fn with_first_time(event: CampaignEvent, timeline: &[TimelineStep]) -> CampaignE
 
 /// Returns the step of an event for which the carrier need not be asked.
 fn step_without_check(registration: &Registration, event: &CampaignEvent) -> Option<TimelineStep> {
-    let too_late = || decision::is_old(registration, event).then(|| decision::too_late(registration, event));
-    decision::of_number(registration, event).or_else(too_late)
+    let too_late =
+        || decision::is_outdated(registration, event).then(|| decision::outdated_step(registration, event));
+    decision::number_step(registration, event).or_else(too_late)
 }
 
 async fn record_event(app: &App, job: &RegistrationJob, step: &TimelineStep) -> Result<bool, CheckError> {

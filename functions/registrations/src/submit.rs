@@ -58,7 +58,7 @@ pub(crate) async fn submit(
     submission.check()?;
     let registration = app.registrations.get(access.team_key()).await?;
     let status = access.caller.team.registration;
-    if !status.takes_submission(registration.is_submitted()) {
+    if !status.accepts_submission(registration.is_submitted()) {
         return Err(Problem::new(
             409,
             "registration_submitted",

@@ -52,7 +52,7 @@ pub(crate) async fn list(
 pub(crate) async fn read(
     State(app): State<App>,
     access: TeamAccess,
-    PathId(user): PathId<ids::User>,
+    PathId(user): PathId<ids::kind::User>,
 ) -> Result<Json<TeamMemberView>, Problem> {
     let member = app.team_members.get(access.team_key(), &user).await?;
     let member = member.ok_or_else(Problem::not_found)?;
@@ -103,14 +103,14 @@ impl FromRequestParts<App> for NewUserId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let id = PathId::<ids::User>::from_request_parts(parts, app).await;
+        let id = PathId::<ids::kind::User>::from_request_parts(parts, app).await;
         let expected = "1 to 64 letters, digits, or any of - _ . @";
         id.map(|PathId(id)| Self(id)).map_err(|_| FieldError::new("?userId", expected).into())
     }
 }
 
 fn may_appoint(access: &TeamAccess, role: Role) -> Result<(), Problem> {
-    if membership::may_appoint(access.caller.user.owner, access.caller.role, role) {
+    if membership::may_assign_role(access.caller.user.owner, access.caller.role, role) {
         Ok(())
     } else {
         Err(Problem::forbidden("owner_required", "Only the organization's owner can add and remove admins."))
@@ -176,7 +176,7 @@ fn may_rename(access: &TeamAccess, profile: &UserProfile) -> Result<(), Problem>
 pub(crate) async fn remove(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
-    PathId(user): PathId<ids::User>,
+    PathId(user): PathId<ids::kind::User>,
     Now(now): Now,
     Entropy(entropy): Entropy,
 ) -> Result<NoContent, Problem> {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use shared_aws::team::AuditEvent;
 use shared_domain::{
     field::FieldErrors,
-    notice::{MailingPreference, NotificationSettings},
+    notification::{MailingPreference, NotificationSettings},
     settings,
 };
 use shared_http::{

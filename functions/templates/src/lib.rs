@@ -21,7 +21,7 @@ use shared_domain::{
     ids::{self, ContactId, Id, TemplateId},
     keys::TeamKey,
     segment::Segments,
-    template::{CannedResponse, Template, Values},
+    template::{MergeValues, Template, TemplateText},
     time::Timestamp,
 };
 use shared_http::{
@@ -175,23 +175,19 @@ async fn read(TemplateInPath(entry): TemplateInPath) -> Json<TemplateView> {
 }
 
 /// The template in the path, for a caller with access to its team. `404` if the team has no such template.
-struct TemplateInPath(Versioned<CannedResponse>);
+struct TemplateInPath(Versioned<Template>);
 
 impl FromRequestParts<App> for TemplateInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let access = TeamAccess::from_request_parts(parts, app).await?;
-        let PathId(template) = PathId::<ids::Template>::from_request_parts(parts, app).await?;
+        let PathId(template) = PathId::<ids::kind::Template>::from_request_parts(parts, app).await?;
         find(app, &access, &template).await.map(Self)
     }
 }
 
-async fn find(
-    app: &App,
-    access: &TeamAccess,
-    template: &TemplateId,
-) -> Result<Versioned<CannedResponse>, Problem> {
+async fn find(app: &App, access: &TeamAccess, template: &TemplateId) -> Result<Versioned<Template>, Problem> {
     let entry = app.templates.get(access.team_key(), template).await?;
     entry.ok_or_else(Problem::not_found)
 }
@@ -262,9 +258,9 @@ async fn render(
     let contact = ContactId::parse(&body.contact_id).map_err(|_| Problem::not_found())?;
     let contact = app.contacts.get_entry(access.team_key(), &contact).await?;
     let contact = contact.ok_or_else(Problem::not_found)?;
-    let template = Template::parse(&entry.value.text).map_err(|faults| invalid("/text", &faults))?;
+    let template = TemplateText::parse(&entry.value.text).map_err(|faults| invalid("/text", &faults))?;
     let sender = access.caller.person();
-    let values = Values::of(&contact.contact, &contact.custom, Some(&sender));
+    let values = MergeValues::of(&contact.contact, &contact.custom, Some(&sender));
     Ok(Json(match template.render(&values) {
         Ok(text) => {
             Rendered { segments: Some(Segments::of(&text).count), text: Some(text), missing: Vec::new() }
@@ -277,8 +273,8 @@ async fn render(
     }))
 }
 
-fn parse(id: TemplateId, name: &str, text: &str) -> Result<CannedResponse, Problem> {
-    Ok(CannedResponse::parse(id, name, text)?)
+fn parse(id: TemplateId, name: &str, text: &str) -> Result<Template, Problem> {
+    Ok(Template::parse(id, name, text)?)
 }
 
 fn invalid(pointer: &str, errors: &[impl ToString]) -> Problem {

@@ -7,13 +7,14 @@
 
 use shared_aws::{
     messaging::{Inbound, InboundText, MediaFiles, PendingMedia, Receipt},
-    opt_out::{InboxInTeam, OptOutReviews},
+    opt_out::OptOutReviews,
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::OptOutType;
 use shared_domain::{
     ids::MessageId,
     inbox::Inbox,
+    keys::TeamInboxKey,
     opt_out::{KeywordReplies, wants_review},
     time::Timestamp,
 };
@@ -136,7 +137,7 @@ impl InboundWorkflow {
         message: &MessageId,
         text: &InboundText,
     ) -> Result<(), StoreError> {
-        let place = InboxInTeam { organization: &inbox.organization, team: &inbox.team, inbox: &inbox.id };
+        let place = TeamInboxKey { organization: &inbox.organization, team: &inbox.team, inbox: &inbox.id };
         if self.reviews.open_review(place, message, &text.from, &text.text).await? {
             tracing::info!(event = "review_opened", inbox = %inbox.id, message_id = %message, "opt-out review opened");
         }

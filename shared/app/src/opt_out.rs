@@ -6,16 +6,16 @@
 
 use shared_aws::{
     contact::Contacts,
-    opt_out::{InboxInTeam, OptOutRecord, OptOutReviews, OptOutWrite, OptOuts},
+    opt_out::{OptOutRecord, OptOutReviews, OptOutWrite, OptOuts},
     table::{StoreError, Table},
     team::Teams,
 };
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, InboxId, MessageId, ReviewId, TeamId, UserId},
-    keys::TeamKey,
+    keys::{TeamInboxKey, TeamKey},
     message::Message,
-    notice::NotificationKind,
+    notification::NotificationKind,
     opt_out::{
         self, OptOutChange, OptOutReview, OptOutState, OptOutSubject, ReviewOutcome, ReviewResolution,
     },
@@ -71,7 +71,7 @@ pub enum ReviewUpdate {
 pub(crate) enum Together<'a> {
     Nothing,
     Keyword { inbox: &'a InboxId, confirmation: Option<&'a Message> },
-    Review { place: InboxInTeam<'a>, review: &'a OptOutReview, resolution: &'a ReviewResolution },
+    Review { place: TeamInboxKey<'a>, review: &'a OptOutReview, resolution: &'a ReviewResolution },
 }
 
 /// The workflow of opt-outs.
@@ -132,7 +132,7 @@ impl OptOutWorkflow {
     /// Resolving a review again with the same outcome changes nothing.
     pub async fn resolve_review(
         &self,
-        place: InboxInTeam<'_>,
+        place: TeamInboxKey<'_>,
         id: &ReviewId,
         resolution: &ReviewResolution,
     ) -> Result<ReviewUpdate, StoreError> {
@@ -169,7 +169,7 @@ impl OptOutWorkflow {
     async fn close_review(
         &self,
         request: &OptOutRequest<'_>,
-        place: InboxInTeam<'_>,
+        place: TeamInboxKey<'_>,
         review: &OptOutReview,
         resolution: &ReviewResolution,
     ) -> Result<bool, StoreError> {

@@ -10,7 +10,7 @@ use shared_aws::{
     notification::Notifications,
     table::{StoreError, Table},
 };
-use shared_domain::{notice::Notification, time::Timestamp};
+use shared_domain::{notification::Notification, time::Timestamp};
 
 /// The queues that outbox items go to.
 #[derive(Debug, Clone)]

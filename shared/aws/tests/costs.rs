@@ -11,7 +11,7 @@ use shared_aws::{
     import::{ImportTurn, Imports},
     inbox::{Completed, Reserved},
     messaging::{Acceptance, Accepted, Guard, InboundText, PendingMedia, Receipt},
-    opt_out::{InboxInTeam, OptOutWrite},
+    opt_out::OptOutWrite,
     registration::Transition,
     table::{Idempotency, Versioned},
     team::UserProfile,
@@ -22,19 +22,19 @@ use shared_domain::{
     conversation::{Conversation, Filter, Folder},
     ids::{ConversationId, InboxId, MediaId, MessageId, ReviewId, TeamId, TemplateId},
     inbox::{Inbox, InboxKind, Stage},
-    keys::{InboxKey, TeamKey},
+    keys::{InboxKey, TeamInboxKey, TeamKey},
     lock::{FencingToken, Lease, LockPolicy},
     media::{Media, MediaState},
     membership::{Membership, Role, TeamRole},
     message::{DeliveryState, Message, Report},
-    notice::{MailingPreference, NotificationSettings},
+    notification::{MailingPreference, NotificationSettings},
     opt_out::{
         self, Keyword, KeywordDecision, KeywordReplies, OptOutSubject, ReviewOutcome, ReviewResolution, Scope,
     },
     out_of_office::ClosedPeriod,
     registration::{CarrierReason, RegistrationStatus},
     team::Team,
-    template::CannedResponse,
+    template::Template,
     user::UserRef,
 };
 use test_kit::docs::assert_block;
@@ -615,7 +615,7 @@ async fn reviews(ledger: &mut Ledger) {
         .unwrap();
     let operation = "inbound message, first of an unknown number, with notification";
     ledger.note(operation, async |stores| hear(stores, 998, 70).await).await;
-    let place = InboxInTeam { organization: &organization, team: &inbox.team, inbox: &inbox.id };
+    let place = TeamInboxKey { organization: &organization, team: &inbox.team, inbox: &inbox.id };
     let mut texts = Vec::new();
     for who in 20..45 {
         let text = ledger.stores.receive(&number(who), WORDS, at_second(100 + who as u64)).await;
@@ -632,7 +632,7 @@ async fn reviews(ledger: &mut Ledger) {
     }
     let open = async |stores: &TestStores| stores.reviews.open(place, 25, None).await.unwrap();
     assert_eq!(ledger.note("open reviews, page of 25", open).await.items.len(), 25);
-    let get = async |stores: &TestStores, place: InboxInTeam<'_>, text: &MessageId| {
+    let get = async |stores: &TestStores, place: TeamInboxKey<'_>, text: &MessageId| {
         stores.reviews.get(place, &ReviewId::of(text)).await.unwrap().unwrap().review
     };
     let review = ledger
@@ -688,9 +688,9 @@ async fn templates(ledger: &mut Ledger) {
     let templates = |stores: &TestStores| stores.templates.clone();
     let response = |name: &str| {
         let text = "Hi {{firstName|there}}, the office is open from nine to five. {{senderName}}";
-        CannedResponse::parse(TemplateId::parse("tpl_01KB5Q8Z7M4T9XRA").unwrap(), name, text).unwrap()
+        Template::parse(TemplateId::parse("tpl_01KB5Q8Z7M4T9XRA").unwrap(), name, text).unwrap()
     };
-    let write = async |stores: &TestStores, before: Option<&Versioned<CannedResponse>>, name: &str| {
+    let write = async |stores: &TestStores, before: Option<&Versioned<Template>>, name: &str| {
         let wanted = response(name);
         let done = templates(stores).write(stores.inbox.team_key(), before, &wanted, None).await;
         assert_eq!(done.unwrap(), template::TemplateWrite::Done);

@@ -14,7 +14,7 @@ use shared_domain::{
     inbox::Inbox,
     media::{Media, MediaState},
     message::{DeliveryState, Direction, Message},
-    notice::{MailingPreference, Notification, NotificationKind, NotificationSettings},
+    notification::{MailingPreference, Notification, NotificationKind, NotificationSettings},
     time::Timestamp,
 };
 use tokio::task::JoinSet;

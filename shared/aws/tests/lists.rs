@@ -218,7 +218,7 @@ async fn walk(steps: Vec<(usize, What, u64)>) -> Result<(), TestCaseError> {
     all.sort_by_key(|one| std::cmp::Reverse((one.last_activity_at, one.id.clone())));
     for folder in FOLDERS {
         for filter in filters() {
-            let fits = |one: &&Conversation| one.folder == folder && filter.admits(one);
+            let fits = |one: &&Conversation| one.folder == folder && filter.matches(one);
             let expected: Vec<_> = all.iter().filter(fits).map(|one| one.id.clone()).collect();
             for limit in [1, 2, 50] {
                 let shown = ids(&listed(&stores, folder, &filter, limit).await);

@@ -10,7 +10,7 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::{ContactId, InboxId},
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     registration::CarrierReason,
 };
 use tokio::{net::TcpListener, task::JoinSet};

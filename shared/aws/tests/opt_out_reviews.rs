@@ -1,11 +1,12 @@
 //! Texts that may be wishes for no more texts: put up once, judged once, and honored in the same instant.
 
 use shared_aws::{
-    opt_out::{InboxInTeam, OptOutReviews, OptOutWrite, ReviewEntry},
+    opt_out::{OptOutReviews, OptOutWrite, ReviewEntry},
     table::Page,
 };
 use shared_domain::{
     ids::{MessageId, ReviewId},
+    keys::TeamInboxKey,
     opt_out::{OptOutReview, OptOutSource, OptOutSubject, ReviewOutcome, ReviewResolution, after_user},
     time::Timestamp,
     user::UserRef,
@@ -16,8 +17,8 @@ use crate::support::{TestStores, ada, at_second, ben, contact, number};
 
 const WORDS: &str = "please stop texting me";
 
-fn place(stores: &TestStores) -> InboxInTeam<'_> {
-    InboxInTeam { organization: stores.organization(), team: &stores.inbox.team, inbox: &stores.inbox.id }
+fn place(stores: &TestStores) -> TeamInboxKey<'_> {
+    TeamInboxKey { organization: stores.organization(), team: &stores.inbox.team, inbox: &stores.inbox.id }
 }
 
 /// Somebody of the list says it.
@@ -81,7 +82,7 @@ async fn concurrent_and_repeated_deliveries_open_one_review() {
             (OptOutReviews::new(stores.table()), stores.inbox.clone(), message.clone());
         hosts.spawn(async move {
             let place =
-                InboxInTeam { organization: &inbox.organization, team: &inbox.team, inbox: &inbox.id };
+                TeamInboxKey { organization: &inbox.organization, team: &inbox.team, inbox: &inbox.id };
             reviews.open_review(place, &message, &number(1), WORDS).await.unwrap()
         });
     }
@@ -172,7 +173,7 @@ async fn another_inbox_has_no_reviews() {
     let message = said(&stores, 1, at_second(1)).await;
     open_review(&stores, 1, &message).await;
     let other = crate::support::other_inbox(1);
-    let elsewhere = InboxInTeam { inbox: &other.id, ..place(&stores) };
+    let elsewhere = TeamInboxKey { inbox: &other.id, ..place(&stores) };
     assert_eq!(stores.reviews.open(elsewhere, 9, None).await.unwrap().items, []);
     assert_eq!(stores.reviews.get(elsewhere, &ReviewId::of(&message)).await.unwrap(), None);
     let guessed = ReviewId::parse("rev_1").unwrap();

@@ -9,7 +9,7 @@ use shared_aws::{
 use shared_domain::{
     ids::TeamId,
     keys::TeamKey,
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     registration::{
         CampaignSubmission, CarrierReason, Registration, RegistrationStatus, StepSource, TimelineStep,
     },

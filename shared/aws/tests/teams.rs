@@ -10,7 +10,7 @@ use shared_aws::{
 use shared_domain::{
     ids::{OrganizationId, TeamId},
     keys::TeamKey,
-    notice::{MailingPreference, NotificationSettings},
+    notification::{MailingPreference, NotificationSettings},
     registration::RegistrationStatus,
     team::Team,
 };

@@ -4,26 +4,22 @@ use shared_aws::{
     table::Versioned,
     template::{TemplateWrite, Templates},
 };
-use shared_domain::{ids::TemplateId, keys::TeamKey, template::CannedResponse};
+use shared_domain::{ids::TemplateId, keys::TeamKey, template::Template};
 use tokio::task::JoinSet;
 
 use crate::support::TestStores;
 
-fn response(place: usize, name: &str, text: &str) -> CannedResponse {
+fn response(place: usize, name: &str, text: &str) -> Template {
     let id = TemplateId::parse(&format!("tpl_{place:04}")).unwrap();
-    CannedResponse::parse(id, name, text).unwrap()
+    Template::parse(id, name, text).unwrap()
 }
 
-async fn write(
-    stores: &TestStores,
-    before: Option<&Versioned<CannedResponse>>,
-    after: &CannedResponse,
-) -> TemplateWrite {
+async fn write(stores: &TestStores, before: Option<&Versioned<Template>>, after: &Template) -> TemplateWrite {
     let templates = Templates::new(stores.table());
     templates.write(stores.inbox.team_key(), before, after, None).await.unwrap()
 }
 
-async fn get(stores: &TestStores, id: &TemplateId) -> Option<Versioned<CannedResponse>> {
+async fn get(stores: &TestStores, id: &TemplateId) -> Option<Versioned<Template>> {
     let templates = Templates::new(stores.table());
     templates.get(stores.inbox.team_key(), id).await.unwrap()
 }

@@ -1,13 +1,20 @@
-//! Conversations: the thread of one inbox with one number, in one of two folders, read or unread.
+//! Conversations: the messages between one inbox and one number, in one of two folders, read or unread.
 //!
-//! | what happens | folder | read |
+//! | event | folder | read state |
 //! |---|---|---|
-//! | an inbound text | inbox | unread |
-//! | opened to answer (the lock is acquired) | as it was | read |
-//! | a user's reply, or a text composed by a user | archived | as it was |
-//! | by hand | as asked | as asked |
+//! | an inbound message arrives | inbox | unread |
+//! | a user opens the conversation to reply (acquires the lock) | unchanged | read |
+//! | a user replies or composes a message | archived | unchanged |
+//! | a user moves or marks the conversation | as chosen | as chosen |
 //!
-//! The read state belongs to the inbox, not to the viewer. Lists are ordered by last activity.
+//! The read state belongs to the conversation, not to the viewer. Lists are ordered by last activity.
+//!
+//! ```
+//! use shared_domain::{conversation::Folder, message::Direction};
+//!
+//! assert_eq!(Folder::after(Direction::Inbound), Folder::Inbox);
+//! assert_eq!(Folder::after(Direction::Outbound), Folder::Archived);
+//! ```
 
 use serde::{Deserialize, Serialize};
 
@@ -19,18 +26,18 @@ use crate::{
     time::Timestamp,
 };
 
-/// Where a conversation is listed.
+/// The list that shows a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Folder {
-    /// Somebody waits for an answer.
+    /// The conversation needs an answer.
     Inbox,
-    /// Nobody does.
+    /// The conversation needs no answer.
     Archived,
 }
 
 impl Folder {
-    /// The word of the API, and of the list's key.
+    /// The name in the API and in the key of the list.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Inbox => "inbox",
@@ -38,7 +45,7 @@ impl Folder {
         }
     }
 
-    /// Where a text puts its conversation.
+    /// The folder of a conversation after a message in this direction.
     pub fn after(direction: Direction) -> Self {
         match direction {
             Direction::Inbound => Self::Inbox,
@@ -47,23 +54,22 @@ impl Folder {
     }
 }
 
-/// The last text as lists show it.
+/// A message as the list of conversations shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastMessage {
-    /// Which message.
+#[expect(missing_docs, reason = "the other names say it all")]
+pub struct MessagePreview {
     pub id: MessageId,
-    /// Its beginning, at most [`PREVIEW_BYTES`].
+    /// The text, or its beginning: at most [`MAX_PREVIEW_BYTES`].
     pub text: String,
-    /// In or out.
     pub direction: Direction,
-    /// When.
     pub created_at: Timestamp,
 }
 
-/// What a list shows of a text: enough for a line, and so little that a page of 50 stays within its read budget.
-pub const PREVIEW_BYTES: usize = 100;
+/// The maximum length of a preview, in bytes. It fills one line, and keeps a page of 50 conversations within its read
+/// budget.
+pub const MAX_PREVIEW_BYTES: usize = 100;
 
-impl LastMessage {
+impl MessagePreview {
     /// The preview of a message.
     pub fn of(message: &Message) -> Self {
         Self {
@@ -75,91 +81,89 @@ impl LastMessage {
     }
 }
 
-/// The text, cut at a character when it is longer than [`PREVIEW_BYTES`].
+/// A text longer than [`MAX_PREVIEW_BYTES`] is cut between two characters and ends in an ellipsis.
 fn preview(text: &str) -> String {
-    if text.len() <= PREVIEW_BYTES {
+    if text.len() <= MAX_PREVIEW_BYTES {
         return text.to_owned();
     }
-    let end = (0..=PREVIEW_BYTES - '…'.len_utf8()).rev().find(|at| text.is_char_boundary(*at));
+    let end = (0..=MAX_PREVIEW_BYTES - '…'.len_utf8()).rev().find(|at| text.is_char_boundary(*at));
     format!("{}…", &text[..end.unwrap_or(0)])
 }
 
-/// A thread as its inbox sees it.
+/// A conversation as its inbox shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct Conversation {
-    /// Its id.
     pub id: ConversationId,
-    /// The inbox it belongs to.
     pub inbox: InboxId,
-    /// With whom, as the contact was when the thread began; whoever changes a contact changes this copy too.
+    /// A copy of the contact. Every change of the contact also changes this copy.
     pub contact: Contact,
-    /// Where it is listed.
     pub folder: Folder,
-    /// Nobody has to look at it.
     pub read: bool,
-    /// The newest text.
-    pub last_message: LastMessage,
-    /// Orders the lists.
+    /// The newest message.
+    pub last_message: MessagePreview,
+    /// The sort key of the lists.
     pub last_activity_at: Timestamp,
-    /// The newest inbound text, for the guard against answering unseen.
+    /// The newest inbound message. A reply is refused if its author has not seen it.
     pub last_inbound: Option<MessageId>,
-    /// The newest text of ours did not arrive.
+    /// Whether the newest outbound message was not delivered.
     pub delivery_failed: bool,
-    /// Who is responding.
     pub lock: LockState,
 }
 
 impl Conversation {
-    /// The newest inbound text, if the writer has not seen it. Ids of one conversation sort by time, so what the writer
-    /// saw last may be any message of it.
+    /// The newest inbound message if it is newer than `last_seen`, else `None`. `last_seen` can be any message of the
+    /// conversation, because the ids of one conversation sort by time.
     pub fn unseen_by(&self, last_seen: Option<&MessageId>) -> Option<&MessageId> {
         let newest = self.last_inbound.as_ref()?;
         last_seen.filter(|seen| *seen < newest).map(|_| newest)
     }
 }
 
-/// What a list shows of a folder. The parts combine, and an absent one lets everything through.
+/// Which conversations of a folder a list shows: those that match all parts. A part that is `None` matches everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
-    /// Only contacts that are assigned to this user.
+    /// Only conversations with contacts that are assigned to this user.
     pub assigned: Option<UserId>,
-    /// Only what is read (`true`), or unread (`false`).
+    /// Only conversations that are read (`true`) or unread (`false`).
     pub read: Option<bool>,
 }
 
 impl Filter {
-    /// Whether it shows this conversation.
-    pub fn admits(&self, conversation: &Conversation) -> bool {
-        let assigned = conversation.contact.assigned.as_ref().map(|person| &person.id);
+    /// Whether the conversation matches.
+    pub fn matches(&self, conversation: &Conversation) -> bool {
+        let assigned = conversation.contact.assigned.as_ref().map(|user| &user.id);
         self.assigned.as_ref().is_none_or(|wanted| assigned == Some(wanted))
             && self.read.is_none_or(|wanted| conversation.read == wanted)
     }
 }
 
-/// What an inbound text does to its thread, given what the thread already holds.
+/// The position of an inbound message among the messages of its conversation. It decides what the conversation still has to
+/// show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Threading {
-    /// Newest: becomes the last message, unread, on top of the inbox.
-    OnTop,
-    /// A newer text is there: only folder and read state may still have to follow.
-    Below,
-    /// A newer inbound text is there, and may have been answered and archived before this one was stored: the delivery
-    /// that stores it makes the thread unread again, a redelivery finds nothing to do.
-    Overtaken,
-    /// The thread already shows this text.
-    Done,
+pub enum InboundPosition {
+    /// The message is the newest one. The conversation shows it, becomes unread, and moves to the top of the inbox.
+    Newest,
+    /// An outbound message is newer. Only the folder and the read state change.
+    BehindOutbound,
+    /// An inbound message is newer, and may already be answered. The conversation becomes unread if this delivery stored
+    /// the message. If an earlier delivery stored it, nothing changes.
+    BehindInbound,
+    /// The conversation already shows the message. Nothing changes.
+    AlreadyShown,
 }
 
-/// Decides what is left to do for an inbound text that is stored.
-pub fn thread_inbound(
-    conversation: Option<(&LastMessage, Option<&MessageId>)>,
-    text: &MessageId,
-) -> Threading {
+/// The position of an inbound message that is stored. `conversation` is the newest message and the newest inbound message, or
+/// `None` if this message starts the conversation.
+pub fn inbound_position(
+    conversation: Option<(&MessagePreview, Option<&MessageId>)>,
+    message: &MessageId,
+) -> InboundPosition {
     match conversation {
-        Some((_, Some(inbound))) if inbound == text => Threading::Done,
-        Some((_, Some(inbound))) if inbound > text => Threading::Overtaken,
-        Some((last, _)) if last.id > *text => Threading::Below,
-        None | Some(_) => Threading::OnTop,
+        Some((_, Some(inbound))) if inbound == message => InboundPosition::AlreadyShown,
+        Some((_, Some(inbound))) if inbound > message => InboundPosition::BehindInbound,
+        Some((last, _)) if last.id > *message => InboundPosition::BehindOutbound,
+        None | Some(_) => InboundPosition::Newest,
     }
 }
 
@@ -174,8 +178,8 @@ mod tests {
         MessageId::in_conversation(&ConversationId::of(&inbox, &number), Timestamp::from_millis(millis), 0)
     }
 
-    fn last(millis: i64, direction: Direction) -> LastMessage {
-        LastMessage {
+    fn last(millis: i64, direction: Direction) -> MessagePreview {
+        MessagePreview {
             id: message(millis),
             text: String::new(),
             direction,
@@ -184,66 +188,81 @@ mod tests {
     }
 
     #[test]
-    fn an_inbound_text_goes_on_top_unless_something_newer_is_there() {
+    fn an_inbound_message_is_the_newest_unless_the_conversation_has_a_newer_one() {
         let text = message(10);
-        assert_eq!(thread_inbound(None, &text), Threading::OnTop);
-        assert_eq!(thread_inbound(Some((&last(9, Direction::Outbound), None)), &text), Threading::OnTop);
-        assert_eq!(thread_inbound(Some((&last(11, Direction::Outbound), None)), &text), Threading::Below);
-    }
-
-    #[test]
-    fn a_redelivered_text_changes_nothing() {
-        let text = message(10);
+        assert_eq!(inbound_position(None, &text), InboundPosition::Newest);
         assert_eq!(
-            thread_inbound(Some((&last(10, Direction::Inbound), Some(&text))), &text),
-            Threading::Done
+            inbound_position(Some((&last(9, Direction::Outbound), None)), &text),
+            InboundPosition::Newest
+        );
+        assert_eq!(
+            inbound_position(Some((&last(11, Direction::Outbound), None)), &text),
+            InboundPosition::BehindOutbound
         );
     }
 
     #[test]
-    fn a_text_that_a_newer_one_overtook_still_wants_to_be_seen() {
+    fn a_redelivered_message_changes_nothing() {
+        let text = message(10);
         assert_eq!(
-            thread_inbound(Some((&last(12, Direction::Outbound), Some(&message(11)))), &message(10)),
-            Threading::Overtaken
+            inbound_position(Some((&last(10, Direction::Inbound), Some(&text))), &text),
+            InboundPosition::AlreadyShown
+        );
+    }
+
+    #[test]
+    fn a_message_behind_a_newer_inbound_one_makes_the_conversation_unread() {
+        assert_eq!(
+            inbound_position(Some((&last(12, Direction::Outbound), Some(&message(11)))), &message(10)),
+            InboundPosition::BehindInbound
         );
         let skewed = last(9, Direction::Outbound); // a reply from a host whose clock is behind
-        assert_eq!(thread_inbound(Some((&skewed, Some(&message(11)))), &message(10)), Threading::Overtaken);
+        assert_eq!(
+            inbound_position(Some((&skewed, Some(&message(11)))), &message(10)),
+            InboundPosition::BehindInbound
+        );
     }
 
     #[test]
-    fn a_long_text_is_cut_at_a_character() {
+    fn a_long_preview_is_cut_between_two_characters() {
         let text = "é".repeat(80);
         let shown = preview(&text);
-        assert!(shown.len() <= PREVIEW_BYTES && shown.ends_with('…'), "{} bytes", shown.len());
+        assert!(shown.len() <= MAX_PREVIEW_BYTES && shown.ends_with('…'), "{} bytes", shown.len());
         assert_eq!(preview("short"), "short");
-        assert_eq!(preview(&"a".repeat(PREVIEW_BYTES)).len(), PREVIEW_BYTES);
+        assert_eq!(preview(&"a".repeat(MAX_PREVIEW_BYTES)).len(), MAX_PREVIEW_BYTES);
     }
 
     #[test]
-    fn a_long_text_keeps_as_much_as_fits_before_the_ellipsis() {
-        assert_eq!(preview(&"a".repeat(PREVIEW_BYTES + 1)), "a".repeat(97) + "…");
+    fn a_long_preview_keeps_as_much_as_fits_before_the_ellipsis() {
+        assert_eq!(preview(&"a".repeat(MAX_PREVIEW_BYTES + 1)), "a".repeat(97) + "…");
         assert_eq!(preview(&"é".repeat(80)), "é".repeat(48) + "…", "the 97th byte is within a character");
     }
 
     #[test]
-    fn an_answered_thread_that_a_new_text_reaches_has_it_on_top() {
+    fn a_new_message_after_a_reply_is_the_newest_unless_the_clock_of_the_reply_was_fast() {
         let answered = last(9, Direction::Outbound);
-        assert_eq!(thread_inbound(Some((&answered, Some(&message(8)))), &message(10)), Threading::OnTop);
+        assert_eq!(
+            inbound_position(Some((&answered, Some(&message(8)))), &message(10)),
+            InboundPosition::Newest
+        );
         let answered_by_a_fast_clock = last(11, Direction::Outbound);
         assert_eq!(
-            thread_inbound(Some((&answered_by_a_fast_clock, Some(&message(8)))), &message(10)),
-            Threading::Below
+            inbound_position(Some((&answered_by_a_fast_clock, Some(&message(8)))), &message(10)),
+            InboundPosition::BehindOutbound
         );
     }
 
     #[test]
-    fn a_thread_that_shows_a_text_and_does_not_count_it_as_inbound_is_written_again() {
+    fn a_conversation_that_shows_a_message_but_has_not_recorded_it_as_inbound_is_written_again() {
         let text = message(10);
-        assert_eq!(thread_inbound(Some((&last(10, Direction::Inbound), None)), &text), Threading::OnTop);
+        assert_eq!(
+            inbound_position(Some((&last(10, Direction::Inbound), None)), &text),
+            InboundPosition::Newest
+        );
     }
 
     #[test]
-    fn folders_have_the_words_of_the_api_and_follow_the_direction() {
+    fn folders_have_the_names_of_the_api_and_follow_the_direction() {
         assert_eq!((Folder::Inbox.as_str(), Folder::Archived.as_str()), ("inbox", "archived"));
         assert_eq!(Folder::after(Direction::Inbound), Folder::Inbox);
         assert_eq!(Folder::after(Direction::Outbound), Folder::Archived);
@@ -252,12 +271,12 @@ mod tests {
     fn conversation(assigned: Option<&str>, read: bool) -> Conversation {
         let (inbox, team) = (InboxId::parse("inb_1").unwrap(), crate::ids::TeamId::parse("team_1").unwrap());
         let number = PhoneNumber::from_carrier("+12025550143").unwrap();
-        let person =
+        let user =
             |id: &str| crate::user::UserRef { id: UserId::parse(id).unwrap(), name: id.to_uppercase() };
         Conversation {
             id: ConversationId::of(&inbox, &number),
             inbox,
-            contact: Contact { assigned: assigned.map(person), ..Contact::provisional(&team, &number) },
+            contact: Contact { assigned: assigned.map(user), ..Contact::provisional(&team, &number) },
             folder: Folder::Inbox,
             read,
             last_message: last(10, Direction::Inbound),
@@ -269,27 +288,27 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_has_seen_the_newest_text_when_theirs_is_that_one_or_later() {
-        let thread = conversation(None, false);
-        assert_eq!(thread.unseen_by(Some(&message(9))), Some(&message(10)));
-        assert_eq!(thread.unseen_by(Some(&message(10))), None);
-        assert_eq!(thread.unseen_by(Some(&message(11))), None);
-        assert_eq!(thread.unseen_by(None), None, "nothing is guarded");
-        assert_eq!(Conversation { last_inbound: None, ..thread }.unseen_by(Some(&message(9))), None);
+    fn a_user_has_seen_the_newest_message_if_theirs_is_that_one_or_a_later_one() {
+        let conversation = conversation(None, false);
+        assert_eq!(conversation.unseen_by(Some(&message(9))), Some(&message(10)));
+        assert_eq!(conversation.unseen_by(Some(&message(10))), None);
+        assert_eq!(conversation.unseen_by(Some(&message(11))), None);
+        assert_eq!(conversation.unseen_by(None), None, "nothing is checked");
+        assert_eq!(Conversation { last_inbound: None, ..conversation }.unseen_by(Some(&message(9))), None);
     }
 
     #[test]
-    fn a_list_shows_what_all_parts_of_its_filter_let_through() {
+    fn a_list_shows_what_matches_all_parts_of_its_filter() {
         let ada = UserId::parse("ada").unwrap();
-        let admitted = |assigned: Option<&UserId>, read| {
+        let matching = |assigned: Option<&UserId>, read| {
             let filter = Filter { assigned: assigned.cloned(), read };
             [("ada", false), ("ada", true), ("ben", false), ("", false)]
-                .map(|(of, read)| filter.admits(&conversation(Some(of).filter(|of| !of.is_empty()), read)))
+                .map(|(of, read)| filter.matches(&conversation(Some(of).filter(|of| !of.is_empty()), read)))
         };
-        assert_eq!(admitted(None, None), [true, true, true, true]);
-        assert_eq!(admitted(Some(&ada), None), [true, true, false, false]);
-        assert_eq!(admitted(None, Some(false)), [true, false, true, true]);
-        assert_eq!(admitted(None, Some(true)), [false, true, false, false]);
-        assert_eq!(admitted(Some(&ada), Some(false)), [true, false, false, false]);
+        assert_eq!(matching(None, None), [true, true, true, true]);
+        assert_eq!(matching(Some(&ada), None), [true, true, false, false]);
+        assert_eq!(matching(None, Some(false)), [true, false, true, true]);
+        assert_eq!(matching(None, Some(true)), [false, true, false, false]);
+        assert_eq!(matching(Some(&ada), Some(false)), [true, false, false, false]);
     }
 }

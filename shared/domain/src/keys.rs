@@ -1,7 +1,7 @@
 //! Typed keys: the ids that together name one team, inbox or conversation.
 //!
-//! An id is unique within its parent only as far as the product is concerned; what is stored under it is always reached
-//! through the organization, so that one organization can never read another's data. Keys are borrowed and cheap to copy.
+//! Every item is read through the id of its organization, so one organization cannot read the data of another. Keys are
+//! borrowed and cheap to copy.
 //!
 //! ```
 //! use shared_domain::ids::{InboxId, OrganizationId};
@@ -37,6 +37,22 @@ pub struct ConversationKey<'a> {
     pub organization: &'a OrganizationId,
     pub inbox: &'a InboxId,
     pub conversation: &'a ConversationId,
+}
+
+/// Names an inbox together with its team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub struct TeamInboxKey<'a> {
+    pub organization: &'a OrganizationId,
+    pub team: &'a TeamId,
+    pub inbox: &'a InboxId,
+}
+
+impl<'a> TeamInboxKey<'a> {
+    /// The key of the inbox alone.
+    pub fn inbox_key(self) -> InboxKey<'a> {
+        InboxKey { organization: self.organization, inbox: self.inbox }
+    }
 }
 
 impl<'a> InboxKey<'a> {

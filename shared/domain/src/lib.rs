@@ -47,7 +47,7 @@ pub mod lock;
 pub mod media;
 pub mod membership;
 pub mod message;
-pub mod notice;
+pub mod notification;
 pub mod opt_out;
 pub mod out_of_office;
 pub mod phone;

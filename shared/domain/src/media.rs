@@ -214,7 +214,7 @@ pub fn judge(announced: &str, found: Option<&str>, content: &[u8]) -> Result<Str
 
 /// Why carriers would not take a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotSendable {
+pub enum OutgoingMediaError {
     /// No carrier takes this type.
     #[error("carriers take no files of this type")]
     Type,
@@ -229,12 +229,12 @@ pub enum NotSendable {
 /// Whether carriers take a file of this type, as [`plain_type`] gives it, and size.
 ///
 /// # Errors
-/// [`NotSendable`].
-pub fn check_outgoing(content_type: &str, size: u64) -> Result<(), NotSendable> {
-    kind(content_type).ok_or(NotSendable::Type)?;
+/// [`OutgoingMediaError`].
+pub fn check_outgoing(content_type: &str, size: u64) -> Result<(), OutgoingMediaError> {
+    kind(content_type).ok_or(OutgoingMediaError::Type)?;
     let most =
         if OUTBOUND_IMAGES.contains(&content_type) { MAX_OUTBOUND_IMAGE_BYTES } else { MAX_OUTBOUND_BYTES };
-    if (1..=most).contains(&size) { Ok(()) } else { Err(NotSendable::Size { most }) }
+    if (1..=most).contains(&size) { Ok(()) } else { Err(OutgoingMediaError::Size { most }) }
 }
 
 #[cfg(test)]
@@ -288,11 +288,14 @@ mod tests {
     #[test]
     fn carriers_take_pictures_of_five_megabytes_and_other_files_of_half_a_one() {
         assert_eq!(check_outgoing("image/png", 5_000_000), Ok(()));
-        assert_eq!(check_outgoing("image/png", 5_000_001), Err(NotSendable::Size { most: 5_000_000 }));
+        assert_eq!(check_outgoing("image/png", 5_000_001), Err(OutgoingMediaError::Size { most: 5_000_000 }));
         assert_eq!(check_outgoing("application/pdf", 500_000), Ok(()));
-        assert_eq!(check_outgoing("application/pdf", 500_001), Err(NotSendable::Size { most: 500_000 }));
-        assert_eq!(check_outgoing("image/png", 0), Err(NotSendable::Size { most: 5_000_000 }));
-        assert_eq!(check_outgoing("text/html", 5), Err(NotSendable::Type));
+        assert_eq!(
+            check_outgoing("application/pdf", 500_001),
+            Err(OutgoingMediaError::Size { most: 500_000 })
+        );
+        assert_eq!(check_outgoing("image/png", 0), Err(OutgoingMediaError::Size { most: 5_000_000 }));
+        assert_eq!(check_outgoing("text/html", 5), Err(OutgoingMediaError::Type));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn manages(owner: bool, role: Option<Role>) -> bool {
 }
 
 /// Whether somebody may give or take a role: admins are made by the owner, members by admins as well.
-pub fn may_appoint(owner: bool, own: Option<Role>, given: Role) -> bool {
+pub fn may_assign_role(owner: bool, own: Option<Role>, given: Role) -> bool {
     match given {
         Role::Admin => owner,
         Role::Member => manages(owner, own),
@@ -81,10 +81,10 @@ mod tests {
 
     #[test]
     fn admins_are_made_by_the_owner_alone() {
-        assert!(may_appoint(true, None, Role::Admin));
-        assert!(!may_appoint(false, Some(Role::Admin), Role::Admin));
-        assert!(may_appoint(false, Some(Role::Admin), Role::Member));
-        assert!(!may_appoint(false, Some(Role::Member), Role::Member));
+        assert!(may_assign_role(true, None, Role::Admin));
+        assert!(!may_assign_role(false, Some(Role::Admin), Role::Admin));
+        assert!(may_assign_role(false, Some(Role::Admin), Role::Member));
+        assert!(!may_assign_role(false, Some(Role::Member), Role::Member));
         assert!(!manages(false, None));
     }
 
@@ -94,7 +94,7 @@ mod tests {
             manages(true, None) && manages(true, Some(Role::Member)) && manages(false, Some(Role::Admin))
         );
         assert!(!manages(false, None) && !manages(false, Some(Role::Member)));
-        assert!(may_appoint(true, None, Role::Member) && !may_appoint(false, None, Role::Member));
+        assert!(may_assign_role(true, None, Role::Member) && !may_assign_role(false, None, Role::Member));
     }
 
     #[test]

@@ -141,7 +141,7 @@ pub fn reason_against_text(text: &str, has_media: bool, limit: usize) -> Option<
 mod tests {
     use super::*;
     use crate::{
-        conversation::{Folder, LastMessage},
+        conversation::{Folder, MessagePreview},
         ids::{ConversationId, InboxId, OrganizationId, TeamId},
         lock::{LockPolicy, LockState, acquire},
         message::Direction,
@@ -178,7 +178,7 @@ mod tests {
             inbox: inbox.id,
             folder: Folder::Inbox,
             read: false,
-            last_message: LastMessage {
+            last_message: MessagePreview {
                 id: inbound.clone(),
                 text: "hi".into(),
                 direction: Direction::Inbound,

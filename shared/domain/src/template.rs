@@ -1,7 +1,7 @@
 //! Canned responses: texts with merge fields, `Hi {{firstName|there}}, this is {{senderName}}.`
 //!
 //! A field is `{{name}}`, or `{{name|fallback}}` for whom has none: `firstName`, `lastName`, `contactId` (the customer's own),
-//! `senderName` and `custom.Field Name`. Anything else in double braces is a fault, told when the template is saved. What
+//! `senderName` and `custom.MergeField Name`. Anything else in double braces is a fault, told when the template is saved. What
 //! is merged in is text and nothing more: braces in a value stay braces, and its control characters do not travel.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
@@ -21,16 +21,16 @@ pub const MAX_TEXT_LENGTH: usize = 1600;
 
 /// A canned response of a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CannedResponse {
+pub struct Template {
     /// Its id.
     pub id: TemplateId,
     /// What it is chosen by; one of the team's alone, whatever the case.
     pub name: String,
-    /// A [`Template`].
+    /// A [`TemplateText`].
     pub text: String,
 }
 
-impl CannedResponse {
+impl Template {
     /// Takes what a person entered; blanks around and within the name are tidied up.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl CannedResponse {
         }
         if text.trim().is_empty() || text.chars().count() > MAX_TEXT_LENGTH {
             errors.add("/text", format!("1 to {MAX_TEXT_LENGTH} characters"));
-        } else if let Err(invalid) = Template::parse(text) {
+        } else if let Err(invalid) = TemplateText::parse(text) {
             for error in invalid {
                 errors.add("/text", error.to_string());
             }
@@ -60,7 +60,7 @@ impl CannedResponse {
 
 /// A merge field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Field {
+pub enum MergeField {
     /// The contact's given name.
     FirstName,
     /// The contact's family name.
@@ -73,7 +73,7 @@ pub enum Field {
     Custom(String),
 }
 
-impl Field {
+impl MergeField {
     fn parse(name: &str) -> Option<Self> {
         match name {
             "firstName" => Some(Self::FirstName),
@@ -90,7 +90,7 @@ impl Field {
     }
 }
 
-impl fmt::Display for Field {
+impl fmt::Display for MergeField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FirstName => f.write_str("firstName"),
@@ -104,7 +104,7 @@ impl fmt::Display for Field {
 
 /// What is wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateFault {
+pub enum TemplateError {
     /// No such field.
     #[error(
         "unknown field {name:?} at character {at}: use firstName, lastName, contactId, senderName or custom.<name>"
@@ -126,16 +126,16 @@ pub enum TemplateFault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Merge { field: Field, fallback: Option<String> },
+    Merge { field: MergeField, fallback: Option<String> },
 }
 
 /// A template that can be rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+pub struct TemplateText(Vec<Part>);
 
 /// What a template is filled with. Absent and blank values are the same.
 #[derive(Debug, Clone, Copy)]
-pub struct Values<'a> {
+pub struct MergeValues<'a> {
     /// Given name.
     pub first_name: Option<&'a str>,
     /// Family name.
@@ -148,7 +148,7 @@ pub struct Values<'a> {
     pub custom: &'a BTreeMap<String, String>,
 }
 
-impl<'a> Values<'a> {
+impl<'a> MergeValues<'a> {
     /// The values of this contact, in a text that this user sends; integrations and schedules have no sender.
     pub fn of(
         contact: &'a Contact,
@@ -164,13 +164,13 @@ impl<'a> Values<'a> {
         }
     }
 
-    fn get(&self, field: &Field) -> Option<Cow<'a, str>> {
+    fn get(&self, field: &MergeField) -> Option<Cow<'a, str>> {
         let value = match field {
-            Field::FirstName => self.first_name,
-            Field::LastName => self.last_name,
-            Field::ContactId => self.contact_id,
-            Field::SenderName => self.sender_name,
-            Field::Custom(name) => self.custom(name),
+            MergeField::FirstName => self.first_name,
+            MergeField::LastName => self.last_name,
+            MergeField::ContactId => self.contact_id,
+            MergeField::SenderName => self.sender_name,
+            MergeField::Custom(name) => self.custom(name),
         };
         value.map(printable).filter(|value| !value.is_empty())
     }
@@ -184,12 +184,12 @@ impl<'a> Values<'a> {
     }
 }
 
-impl Template {
+impl TemplateText {
     /// Reads a template.
     ///
     /// # Errors
-    /// All [`TemplateFault`]s, in the order of the text.
-    pub fn parse(text: &str) -> Result<Self, Vec<TemplateFault>> {
+    /// All [`TemplateError`]s, in the order of the text.
+    pub fn parse(text: &str) -> Result<Self, Vec<TemplateError>> {
         let (mut parts, mut faults) = (Vec::new(), Vec::new());
         let mut rest = text;
         while let Some(opening) = rest.find("{{") {
@@ -198,7 +198,7 @@ impl Template {
             push(&mut parts, &rest[..opening]);
             let closing = inside.find("}}").filter(|closing| !inside[..*closing].contains("{{"));
             let Some(closing) = closing else {
-                faults.push(TemplateFault::Unclosed { at });
+                faults.push(TemplateError::Unclosed { at });
                 rest = inside;
                 continue;
             };
@@ -206,9 +206,9 @@ impl Template {
                 Some((name, fallback)) => (name.trim(), Some(fallback.trim().to_owned())),
                 None => (inside[..closing].trim(), None),
             };
-            match Field::parse(name) {
+            match MergeField::parse(name) {
                 Some(field) => parts.push(Part::Merge { field, fallback }),
-                None => faults.push(TemplateFault::UnknownField { name: name.to_owned(), at }),
+                None => faults.push(TemplateError::UnknownField { name: name.to_owned(), at }),
             }
             rest = &inside[closing + 2..];
         }
@@ -217,14 +217,14 @@ impl Template {
     }
 
     /// The fields it holds, each once.
-    pub fn fields(&self) -> Vec<&Field> {
+    pub fn fields(&self) -> Vec<&MergeField> {
         let mut fields: Vec<_> = self.merges().map(|(field, _)| field).collect();
         fields.sort_unstable();
         fields.dedup();
         fields
     }
 
-    fn merges(&self) -> impl Iterator<Item = (&Field, &Option<String>)> {
+    fn merges(&self) -> impl Iterator<Item = (&MergeField, &Option<String>)> {
         self.0.iter().filter_map(|part| match part {
             Part::Text(_) => None,
             Part::Merge { field, fallback } => Some((field, fallback)),
@@ -235,7 +235,7 @@ impl Template {
     ///
     /// # Errors
     /// The fields that have neither a value nor a fallback, each once.
-    pub fn render(&self, values: &Values<'_>) -> Result<String, Vec<Field>> {
+    pub fn render(&self, values: &MergeValues<'_>) -> Result<String, Vec<MergeField>> {
         let (mut text, mut missing) = (String::new(), Vec::new());
         for part in &self.0 {
             match part {
@@ -286,8 +286,7 @@ mod tests {
 
     #[test]
     fn a_canned_response_has_a_name_and_a_text_whose_fields_are_known() {
-        let parse =
-            |name: &str, text: &str| CannedResponse::parse(TemplateId::parse("tpl_1").unwrap(), name, text);
+        let parse = |name: &str, text: &str| Template::parse(TemplateId::parse("tpl_1").unwrap(), name, text);
         let kept = parse("  Office \t hours ", "Hi {{firstName|there}}").unwrap();
         assert_eq!((kept.name.as_str(), kept.folded_name().as_str()), ("Office hours", "office hours"));
         let errors = parse(" ", "{{nick}} and {{name}} {{firstName}}").unwrap_err();
@@ -300,15 +299,21 @@ mod tests {
         assert_eq!(parse("Empty", " \n").unwrap_err().len(), 1);
     }
 
-    fn values<'a>(first_name: Option<&'a str>, custom: &'a BTreeMap<String, String>) -> Values<'a> {
-        Values { first_name, last_name: Some("Lovelace"), contact_id: None, sender_name: Some("Ben"), custom }
+    fn values<'a>(first_name: Option<&'a str>, custom: &'a BTreeMap<String, String>) -> MergeValues<'a> {
+        MergeValues {
+            first_name,
+            last_name: Some("Lovelace"),
+            contact_id: None,
+            sender_name: Some("Ben"),
+            custom,
+        }
     }
 
     #[test]
     fn fields_are_merged_and_fallbacks_fill_in() {
         let fields = custom(&[("Home Room", "B 12")]);
         let text = "Hi {{firstName|there}} {{ lastName }}, room {{custom.home room}}. {{senderName}}";
-        let template = Template::parse(text).unwrap();
+        let template = TemplateText::parse(text).unwrap();
         let ada = template.render(&values(Some("Ada"), &fields));
         assert_eq!(ada.as_deref(), Ok("Hi Ada Lovelace, room B 12. Ben"));
         let nameless = template.render(&values(Some("  "), &fields));
@@ -319,7 +324,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_told_once_each() {
         let none = custom(&[]);
-        let template = Template::parse("{{firstName}} {{custom.Bus}} {{firstName}} {{contactId|}}").unwrap();
+        let template =
+            TemplateText::parse("{{firstName}} {{custom.Bus}} {{firstName}} {{contactId|}}").unwrap();
         let missing = template.render(&values(None, &none)).unwrap_err();
         let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["firstName", "custom.Bus"]);
@@ -327,26 +333,26 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_with_its_place() {
-        let faults = Template::parse("é {{first}} {{custom.}} {{lastName {{firstName}} {{").unwrap_err();
-        let unknown = |name: &str, at| TemplateFault::UnknownField { name: name.into(), at };
+        let faults = TemplateText::parse("é {{first}} {{custom.}} {{lastName {{firstName}} {{").unwrap_err();
+        let unknown = |name: &str, at| TemplateError::UnknownField { name: name.into(), at };
         let all = vec![
             unknown("first", 3),
             unknown("custom.", 13),
-            TemplateFault::Unclosed { at: 25 },
-            TemplateFault::Unclosed { at: 50 },
+            TemplateError::Unclosed { at: 25 },
+            TemplateError::Unclosed { at: 50 },
         ];
         assert_eq!(faults, all);
         for bad in ["{{}}", "{{FirstName}}", "{{custom}}", "{{custom.{x}}", "{{|there}}"] {
-            assert!(Template::parse(bad).is_err(), "{bad}");
+            assert!(TemplateText::parse(bad).is_err(), "{bad}");
         }
-        assert!(Template::parse(&format!("{{{{custom.{}}}}}", "x".repeat(61))).is_err());
+        assert!(TemplateText::parse(&format!("{{{{custom.{}}}}}", "x".repeat(61))).is_err());
     }
 
     #[test]
     fn single_braces_and_stray_closings_are_text() {
         let none = custom(&[]);
         for text in ["", "{a} }} {", "100 % {{"] {
-            let rendered = Template::parse(text).map(|template| template.render(&values(None, &none)));
+            let rendered = TemplateText::parse(text).map(|template| template.render(&values(None, &none)));
             assert_eq!(rendered.is_ok(), !text.ends_with("{{"), "{text}");
             assert!(rendered.is_err() || rendered == Ok(Ok(text.to_owned())));
         }
@@ -358,15 +364,15 @@ mod tests {
         let team = crate::ids::TeamId::parse("team_1").unwrap();
         let contact = Contact { external_id: Some("S-7".into()), ..Contact::provisional(&team, &number) };
         let none = custom(&[]);
-        let template = Template::parse("{{contactId}}/{{senderName|we}}").unwrap();
-        assert_eq!(template.render(&Values::of(&contact, &none, None)).as_deref(), Ok("S-7/we"));
+        let template = TemplateText::parse("{{contactId}}/{{senderName|we}}").unwrap();
+        assert_eq!(template.render(&MergeValues::of(&contact, &none, None)).as_deref(), Ok("S-7/we"));
     }
 
     proptest! {
         #[test]
         fn a_value_is_inserted_literally_and_without_control_characters(value in "(\\{\\{firstName\\}\\}|.|[\\x00-\\x1f\u{202e}])*") {
             let fields = custom(&[("X", &value)]);
-            let template = Template::parse("[{{custom.X|}}]").unwrap();
+            let template = TemplateText::parse("[{{custom.X|}}]").unwrap();
             let text = template.render(&values(Some("Ada"), &fields)).unwrap();
             prop_assert!(!text.contains(char::is_control));
             prop_assert!(!text.contains("Ada") || value.contains("Ada"));
@@ -378,12 +384,12 @@ mod tests {
         #[test]
         fn a_text_without_double_braces_renders_as_itself(text in "[^{]*") {
             let none = custom(&[]);
-            prop_assert_eq!(Template::parse(&text).unwrap().render(&values(None, &none)), Ok(text));
+            prop_assert_eq!(TemplateText::parse(&text).unwrap().render(&values(None, &none)), Ok(text));
         }
 
         #[test]
         fn no_template_breaks_the_reading(text in "(\\{\\{|\\}\\}|\\||custom\\.|firstName|é| )*") {
-            if let Ok(template) = Template::parse(&text) {
+            if let Ok(template) = TemplateText::parse(&text) {
                 let none = custom(&[]);
                 let _ = template.render(&values(None, &none));
             }

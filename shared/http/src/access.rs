@@ -48,7 +48,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = UserCaller::from_request_parts(parts, state).await?;
-        let PathId(inbox) = PathId::<ids::Inbox>::from_request_parts(parts, state).await?;
+        let PathId(inbox) = PathId::<ids::kind::Inbox>::from_request_parts(parts, state).await?;
         let members = Members::from_ref(state);
         let membership = members
             .membership(InboxKey { organization: &caller.organization, inbox: &inbox }, &caller.user)
@@ -77,7 +77,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let member = InboxMember::from_request_parts(parts, state).await?;
-        let PathId(id) = PathId::<ids::Conversation>::from_request_parts(parts, state).await?;
+        let PathId(id) = PathId::<ids::kind::Conversation>::from_request_parts(parts, state).await?;
         let found = Conversations::from_ref(state).get(member.conversation_key(&id)).await?;
         Ok(Self { conversation: found.ok_or_else(Problem::not_found)?, member })
     }
@@ -118,7 +118,7 @@ where
             return Ok(read_before.clone());
         }
         let caller = UserCaller::from_request_parts(parts, state).await?;
-        let PathId(team) = PathId::<ids::Team>::from_request_parts(parts, state).await?;
+        let PathId(team) = PathId::<ids::kind::Team>::from_request_parts(parts, state).await?;
         let members = Members::from_ref(state);
         let found = members
             .user_in_team(TeamKey { organization: &caller.organization, team: &team }, &caller.user)
@@ -171,7 +171,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let UserCaller { organization, user } = UserCaller::from_request_parts(parts, state).await?;
-        let PathId(id) = PathId::<ids::Inbox>::from_request_parts(parts, state).await?;
+        let PathId(id) = PathId::<ids::kind::Inbox>::from_request_parts(parts, state).await?;
         let (members, inboxes) = (Members::from_ref(state), Inboxes::from_ref(state));
         let inbox = inboxes.get(InboxKey { organization: &organization, inbox: &id }).await?;
         let inbox = inbox.filter(|inbox| inbox.stage != Stage::Creating).ok_or_else(Problem::not_found)?;
@@ -360,7 +360,7 @@ mod tests {
         let conversation = async |id: &str| {
             let route = "GET /v1/inboxes/{inboxId}/conversations/{conversationId}";
             let parameters = [("inboxId", "inb_1"), ("conversationId", id)];
-            app.extract::<PathId<ids::Conversation>>("bob", route, &parameters).await
+            app.extract::<PathId<ids::kind::Conversation>>("bob", route, &parameters).await
         };
         let PathId(id) = conversation("cnv_1").await.unwrap();
         let key = bob.conversation_key(&id);

@@ -9,7 +9,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use lambda_http::http::request::Parts;
 use shared_domain::{
     field::FieldError,
-    ids::{self, Id, Kind},
+    ids::{self, Id, IdKind},
     time::Timestamp,
 };
 
@@ -42,36 +42,36 @@ impl<S: Sync> FromRequestParts<S> for Entropy {
 }
 
 /// A kind of id that appears in paths.
-pub trait PathParameter: Kind {
+pub trait PathParameter: IdKind {
     /// The name of the parameter in the route, as in `{inboxId}`.
     const NAME: &'static str;
 }
 
-impl PathParameter for ids::Team {
+impl PathParameter for ids::kind::Team {
     const NAME: &'static str = "teamId";
 }
-impl PathParameter for ids::User {
+impl PathParameter for ids::kind::User {
     const NAME: &'static str = "userId";
 }
-impl PathParameter for ids::Inbox {
+impl PathParameter for ids::kind::Inbox {
     const NAME: &'static str = "inboxId";
 }
-impl PathParameter for ids::Conversation {
+impl PathParameter for ids::kind::Conversation {
     const NAME: &'static str = "conversationId";
 }
-impl PathParameter for ids::Message {
+impl PathParameter for ids::kind::Message {
     const NAME: &'static str = "messageId";
 }
-impl PathParameter for ids::Contact {
+impl PathParameter for ids::kind::Contact {
     const NAME: &'static str = "contactId";
 }
-impl PathParameter for ids::Template {
+impl PathParameter for ids::kind::Template {
     const NAME: &'static str = "templateId";
 }
-impl PathParameter for ids::Import {
+impl PathParameter for ids::kind::Import {
     const NAME: &'static str = "importId";
 }
-impl PathParameter for ids::Review {
+impl PathParameter for ids::kind::Review {
     const NAME: &'static str = "reviewId";
 }
 

@@ -6,7 +6,7 @@ use criterion::Criterion;
 use product_bench::scene::{Scene, verifier};
 use shared_carriers::twilio::{InboundMessage, Verifier};
 use shared_domain::{
-    conversation::{LastMessage, Threading, thread_inbound},
+    conversation::{InboundPosition, MessagePreview, inbound_position},
     ids::{ConversationId, InboxId, MessageId},
     opt_out::{keyword, wants_review},
     time::Timestamp,
@@ -24,7 +24,7 @@ pub(crate) async fn measure() -> Figure {
     let scene = Scene::set().await;
     let (event, inbox, verifier) = (scene.text(1, 1).event().to_string(), scene.inbox.id.clone(), verifier());
     let decide = || decide(black_box(&event), black_box(&inbox), &verifier);
-    assert_eq!(decide(), (Threading::OnTop, false, false));
+    assert_eq!(decide(), (InboundPosition::Newest, false, false));
     let folder = Path::new(FOLDER);
     Criterion::default()
         .without_plots()
@@ -39,7 +39,7 @@ pub(crate) async fn measure() -> Figure {
     )
 }
 
-fn decide(event: &str, inbox: &InboxId, verifier: &Verifier) -> (Threading, bool, bool) {
+fn decide(event: &str, inbox: &InboxId, verifier: &Verifier) -> (InboundPosition, bool, bool) {
     let request = lambda_http::request::from_str(event).unwrap();
     let body = webhook::twilio_body(verifier, "/webhooks/twilio/messages", &request).unwrap();
     let inbound = InboundMessage::parse(body).unwrap();
@@ -47,8 +47,8 @@ fn decide(event: &str, inbox: &InboxId, verifier: &Verifier) -> (Threading, bool
     let conversation = ConversationId::of(inbox, &from);
     let id =
         MessageId::of_inbound(&conversation, Timestamp::from_millis(1_795_341_600_000), &inbound.message_sid);
-    let stands: Option<(&LastMessage, Option<&MessageId>)> = None;
-    (thread_inbound(stands, &id), keyword(&inbound.body).is_some(), wants_review(&inbound.body))
+    let stands: Option<(&MessagePreview, Option<&MessageId>)> = None;
+    (inbound_position(stands, &id), keyword(&inbound.body).is_some(), wants_review(&inbound.body))
 }
 
 fn median_micros(folder: &Path) -> f64 {

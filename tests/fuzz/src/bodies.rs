@@ -15,7 +15,7 @@ use shared_domain::{
     phone::PhoneNumber,
     segment::Segments,
     settings,
-    template::{Template, Values},
+    template::{MergeValues, TemplateText},
 };
 use shared_http::cursor::Cursors;
 
@@ -190,7 +190,7 @@ pub fn queue_jobs(bytes: &[u8]) {
 /// A canned response: with a value for each field it is a text, and no value is taken for a field.
 pub fn template(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let Ok(template) = Template::parse(&text) else { return };
+    let Ok(template) = TemplateText::parse(&text) else { return };
     let names = template.fields().iter().map(ToString::to_string).collect::<Vec<_>>();
     let custom: BTreeMap<String, String> = names
         .iter()
@@ -198,7 +198,7 @@ pub fn template(bytes: &[u8]) {
         .map(|name| (name.to_owned(), "{{lastName}}".to_owned()))
         .collect();
     let value = Some("{{firstName}}");
-    let values = Values {
+    let values = MergeValues {
         first_name: value,
         last_name: value,
         contact_id: value,
@@ -209,7 +209,7 @@ pub fn template(bytes: &[u8]) {
     if !names.is_empty() {
         assert!(rendered.contains("{{firstName}}") || rendered.contains("{{lastName}}"), "{rendered}");
     }
-    let nobody = Values {
+    let nobody = MergeValues {
         first_name: None,
         last_name: None,
         contact_id: None,

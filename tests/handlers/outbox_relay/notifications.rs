@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shared_aws::{messaging::SWEEP_AFTER, notification::Notifications};
 use shared_domain::{
     ids::ContactId,
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     registration::CarrierReason,
     time::Timestamp,
 };

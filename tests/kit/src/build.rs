@@ -4,7 +4,7 @@
 use shared_aws::messaging::InboundText;
 use shared_domain::{
     contact::Contact,
-    conversation::{Conversation, Folder, LastMessage},
+    conversation::{Conversation, Folder, MessagePreview},
     ids::{ContactId, ConversationId, InboxId, MessageId, OrganizationId, TeamId, UserId},
     inbox::{Inbox, InboxKind, Stage},
     lock::LockState,
@@ -157,7 +157,7 @@ pub fn conversation(inbox: &Inbox, contact: &Contact, at: Timestamp) -> Conversa
         contact: contact.clone(),
         folder: Folder::Inbox,
         read: false,
-        last_message: LastMessage {
+        last_message: MessagePreview {
             id: message.clone(),
             text: "hello".into(),
             direction: Direction::Inbound,

@@ -8,7 +8,7 @@ use shared_domain::{
     inbox::Inbox,
     keys::TeamKey,
     message::Message,
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     phone::PhoneNumber,
 };
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    conversation::{Conversation, LastMessage},
+    conversation::{Conversation, MessagePreview},
     ids::{ConversationId, InboxId, MessageId},
     lock::{BrokenLock, FencingToken, Lease, LockState},
     message::Direction,
@@ -21,14 +21,14 @@ use crate::{
 
 /// The newest message. Its time is the last activity, which is part of the conversation's `place`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct LastMessageRow {
+pub(crate) struct MessagePreviewRow {
     pub id: MessageId,
     pub text: String,
     pub dir: Direction,
 }
 
-impl LastMessageRow {
-    pub(crate) fn of(last: &LastMessage) -> Self {
+impl MessagePreviewRow {
+    pub(crate) fn of(last: &MessagePreview) -> Self {
         Self { id: last.id.clone(), text: last.text.clone(), dir: last.direction }
     }
 }
@@ -47,7 +47,7 @@ pub(crate) struct ConversationRow {
     pub pk: String,
     pub sk: ConversationId,
     pub contact: ContactRow,
-    pub last_message: LastMessageRow,
+    pub last_message: MessagePreviewRow,
     pub read: bool,
     pub place: String,
     pub last_inbound: Option<MessageId>,
@@ -88,7 +88,7 @@ impl ConversationRow {
             contact: self.contact.contact(),
             folder,
             read: self.read,
-            last_message: LastMessage {
+            last_message: MessagePreview {
                 id: self.last_message.id,
                 text: self.last_message.text,
                 direction: self.last_message.dir,

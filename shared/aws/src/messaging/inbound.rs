@@ -19,7 +19,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use shared_domain::{
-    conversation::{Folder, LastMessage, Threading, thread_inbound},
+    conversation::{Folder, InboundPosition, MessagePreview, inbound_position},
     ids::{ConversationId, MessageId},
     inbox::{Inbox, InboxKind},
     media::Media,
@@ -31,7 +31,7 @@ use shared_domain::{
 use crate::{
     contact::{contacts::Contacts, rows::ContactRow},
     conversation::{
-        rows::{ConversationRow, LastMessageRow},
+        rows::{ConversationRow, MessagePreviewRow},
         unread::Unread,
     },
     messaging::rows::{ClaimRow, MessageRow},
@@ -155,11 +155,11 @@ impl Inbound {
     ) -> Result<(), StoreError> {
         for _ in 0..CONVERSATION_ATTEMPTS {
             let update = match seen.left {
-                Threading::Done => return Ok(()),
-                Threading::Overtaken if !stored_now => return Ok(()),
-                Threading::Overtaken => Self::mark_unread(inbox, message, &seen),
-                Threading::OnTop => Self::put_on_top(inbox, message)?,
-                Threading::Below => Self::put_below(inbox, message, &seen),
+                InboundPosition::AlreadyShown => return Ok(()),
+                InboundPosition::BehindInbound if !stored_now => return Ok(()),
+                InboundPosition::BehindInbound => Self::mark_unread(inbox, message, &seen),
+                InboundPosition::Newest => Self::put_on_top(inbox, message)?,
+                InboundPosition::BehindOutbound => Self::put_below(inbox, message, &seen),
             };
             let current = match self.write(inbox, message, update).await? {
                 Conditional::Done(_) => return Ok(()),
@@ -220,7 +220,7 @@ impl Inbound {
     fn newest(inbox: &Inbox, message: &Message) -> Result<Item, StoreError> {
         let mut values = Self::unread_at(inbox, message, message.created_at);
         values.insert(":message".into(), text(&message.id));
-        values.insert(":last".into(), attribute(&LastMessageRow::of(&LastMessage::of(message)))?);
+        values.insert(":last".into(), attribute(&MessagePreviewRow::of(&MessagePreview::of(message)))?);
         Ok(values)
     }
 
@@ -282,15 +282,18 @@ const NEWEST_INBOUND: &str = "(attribute_not_exists(lastInbound) OR lastInbound 
 /// A conversation as it was read, and what is left to do. A write that keeps its time requires that it is
 /// still at this place.
 struct Seen {
-    left: Threading,
+    left: InboundPosition,
     place: String,
     last_activity_at: Timestamp,
 }
 
 impl Seen {
     /// What a first delivery assumes without a read.
-    const NOTHING: Self =
-        Self { left: Threading::OnTop, place: String::new(), last_activity_at: Timestamp::from_millis(0) };
+    const NOTHING: Self = Self {
+        left: InboundPosition::Newest,
+        place: String::new(),
+        last_activity_at: Timestamp::from_millis(0),
+    };
 
     fn new(conversation: Option<Item>, message: &MessageId) -> Result<Self, StoreError> {
         let Some(item) = conversation else { return Ok(Self::NOTHING) };
@@ -298,7 +301,7 @@ impl Seen {
         let place = row.place.clone();
         let conversation = row.conversation()?;
         let newest = (&conversation.last_message, conversation.last_inbound.as_ref());
-        let left = thread_inbound(Some(newest), message);
+        let left = inbound_position(Some(newest), message);
         Ok(Self { left, place, last_activity_at: conversation.last_activity_at })
     }
 }

@@ -9,7 +9,7 @@
 use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
     contact::Contact,
-    conversation::{Conversation, Folder, LastMessage},
+    conversation::{Conversation, Folder, MessagePreview},
     ids::{MessageId, OrganizationId, UserId},
     keys::InboxKey,
     lock::FencingToken,
@@ -21,7 +21,7 @@ use crate::{
     contact::rows::ContactRow,
     conversation::{
         locks::IS_CURRENT,
-        rows::{ConversationRow, LastMessageRow},
+        rows::{ConversationRow, MessagePreviewRow},
     },
     messaging::rows::{MessageRow, OutboxRow},
     table::{
@@ -134,7 +134,7 @@ impl Sends {
         let inbox = InboxKey { organization, inbox: &message.inbox };
         let place =
             keys::place(Folder::after(Direction::Outbound), message.created_at, &message.conversation);
-        let last = attribute(&LastMessageRow::of(&LastMessage::of(message)))?;
+        let last = attribute(&MessagePreviewRow::of(&MessagePreview::of(message)))?;
         let contact_copy = attribute(&ContactRow::of(contact))?;
         transaction.update(keys::conversation(inbox.conversation(&message.conversation)), |update| {
             let mut update = returning_item(update)

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shared_domain::{ids::OrganizationId, notice::Notification, time::Timestamp};
+use shared_domain::{ids::OrganizationId, notification::Notification, time::Timestamp};
 use shared_lambda::clock;
 
 use crate::{

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{ContactId, InboxId, OrganizationId, TeamId, UserId},
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     registration::CarrierReason,
     time::Timestamp,
 };

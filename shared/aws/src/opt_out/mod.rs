@@ -6,5 +6,5 @@ pub(crate) mod reviews;
 
 pub use self::{
     opt_outs::{OptOutRecord, OptOutWrite, OptOuts},
-    reviews::{InboxInTeam, OptOutReviews, ReviewEntry},
+    reviews::{OptOutReviews, ReviewEntry},
 };

@@ -14,7 +14,7 @@ use shared_domain::{
     ids::{InboxId, MessageId, TeamId},
     keys::TeamKey,
     message::Message,
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     opt_out::{LedgerEntry, OptOutChange, OptOutSource, OptOutState, OptOutSubject, Scope},
     phone::PhoneNumber,
 };

@@ -11,8 +11,8 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
-    ids::{ConversationId, InboxId, MessageId, OrganizationId, ReviewId, TeamId},
-    keys::InboxKey,
+    ids::{ConversationId, MessageId, ReviewId},
+    keys::TeamInboxKey,
     opt_out::{OptOutChange, OptOutReview, OptOutSubject, ReviewOutcome, ReviewResolution},
     phone::PhoneNumber,
     time::Timestamp,
@@ -31,20 +31,6 @@ use crate::{
         transaction::Transaction,
     },
 };
-
-/// An inbox and its team.
-#[derive(Debug, Clone, Copy)]
-pub struct InboxInTeam<'a> {
-    pub organization: &'a OrganizationId,
-    pub team: &'a TeamId,
-    pub inbox: &'a InboxId,
-}
-
-impl<'a> InboxInTeam<'a> {
-    fn inbox_key(self) -> InboxKey<'a> {
-        InboxKey { organization: self.organization, inbox: self.inbox }
-    }
-}
 
 /// A review with the contact as the conversation shows it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +71,7 @@ impl OptOutReviews {
     /// for a message of one segment.
     pub async fn open_review(
         &self,
-        inbox: InboxInTeam<'_>,
+        inbox: TeamInboxKey<'_>,
         message: &MessageId,
         number: &PhoneNumber,
         text: &str,
@@ -103,7 +89,7 @@ impl OptOutReviews {
     /// Returns an open or resolved review, read consistently. Costs 3 read units in one request.
     pub async fn get(
         &self,
-        inbox: InboxInTeam<'_>,
+        inbox: TeamInboxKey<'_>,
         id: &ReviewId,
     ) -> Result<Option<ReviewEntry>, StoreError> {
         let Some(conversation) = id.message().conversation() else { return Ok(None) };
@@ -123,7 +109,7 @@ impl OptOutReviews {
     /// conversation.
     pub async fn open(
         &self,
-        inbox: InboxInTeam<'_>,
+        inbox: TeamInboxKey<'_>,
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page<ReviewEntry>, StoreError> {
@@ -141,7 +127,7 @@ impl OptOutReviews {
     /// Resolves a review without an opt-out. `false` if it was resolved in the meantime.
     pub async fn resolve(
         &self,
-        inbox: InboxInTeam<'_>,
+        inbox: TeamInboxKey<'_>,
         review: &OptOutReview,
         resolution: &ReviewResolution,
     ) -> Result<bool, StoreError> {
@@ -154,7 +140,7 @@ impl OptOutReviews {
     /// or the opt-out state changed in the meantime.
     pub async fn resolve_with_opt_out(
         &self,
-        inbox: InboxInTeam<'_>,
+        inbox: TeamInboxKey<'_>,
         (review, resolution): (&OptOutReview, &ReviewResolution),
         subject: &OptOutSubject,
         (before, change): (&OptOutRecord, &OptOutChange),
@@ -168,7 +154,7 @@ impl OptOutReviews {
 
 fn move_to_done(
     transaction: &mut Transaction<'_>,
-    inbox: InboxInTeam<'_>,
+    inbox: TeamInboxKey<'_>,
     review: &OptOutReview,
     resolution: &ReviewResolution,
 ) -> Result<(), StoreError> {
@@ -202,7 +188,7 @@ fn contacts(conversations: Vec<Item>) -> Result<HashMap<ConversationId, Contact>
 /// A conversation exists before a review of its messages is opened. Without one, the contact is derived from
 /// the number.
 fn entry(
-    inbox: InboxInTeam<'_>,
+    inbox: TeamInboxKey<'_>,
     review: OptOutReview,
     contacts: &HashMap<ConversationId, Contact>,
 ) -> ReviewEntry {

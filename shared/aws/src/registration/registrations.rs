@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use shared_domain::{
     ids::{OrganizationId, TeamId, UserId},
     keys::TeamKey,
-    notice::{Notification, NotificationKind},
+    notification::{Notification, NotificationKind},
     registration::{CampaignSubmission, CarrierReason, Registration, RegistrationStatus, TimelineStep},
     time::Timestamp,
 };

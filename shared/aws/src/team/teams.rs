@@ -3,7 +3,7 @@
 use shared_domain::{
     ids::{OrganizationId, TeamId},
     keys::TeamKey,
-    notice::{NotificationKind, NotificationSettings},
+    notification::{NotificationKind, NotificationSettings},
     team::Team,
 };
 

@@ -1,7 +1,7 @@
 //! The message templates of a team. A second item per template keeps its name unique in the team.
 
 use serde::{Deserialize, Serialize};
-use shared_domain::{ids::TemplateId, keys::TeamKey, template::CannedResponse, time::Timestamp};
+use shared_domain::{ids::TemplateId, keys::TeamKey, template::Template, time::Timestamp};
 
 use crate::table::{
     error::StoreError,
@@ -55,7 +55,7 @@ impl Templates {
         &self,
         team: TeamKey<'_>,
         template: &TemplateId,
-    ) -> Result<Option<Versioned<CannedResponse>>, StoreError> {
+    ) -> Result<Option<Versioned<Template>>, StoreError> {
         let row: Option<TemplateRow> = self.table.get(keys::template(team, template), true).await?;
         Ok(row.map(TemplateRow::template))
     }
@@ -66,7 +66,7 @@ impl Templates {
         team: TeamKey<'_>,
         limit: u16,
         after: Option<&str>,
-    ) -> Result<Page<Versioned<CannedResponse>>, StoreError> {
+    ) -> Result<Page<Versioned<Template>>, StoreError> {
         let range = KeyRange::prefix(keys::team_partition(team), keys::TEMPLATES);
         Ok(self.table.page(range, Order::Ascending, limit, after).await?.map(TemplateRow::template))
     }
@@ -78,8 +78,8 @@ impl Templates {
     pub async fn write(
         &self,
         team: TeamKey<'_>,
-        before: Option<&Versioned<CannedResponse>>,
-        after: &CannedResponse,
+        before: Option<&Versioned<Template>>,
+        after: &Template,
         key: Option<(Idempotency<'_>, Timestamp)>,
     ) -> Result<TemplateWrite, StoreError> {
         let mut transaction = Transaction::new(&self.table);
@@ -130,7 +130,7 @@ impl Templates {
     pub async fn remove(
         &self,
         team: TeamKey<'_>,
-        template: &Versioned<CannedResponse>,
+        template: &Versioned<Template>,
     ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
         transaction.delete_if(keys::template(team, &template.value.id), |delete| {
@@ -144,8 +144,8 @@ impl Templates {
 }
 
 impl TemplateRow {
-    fn template(self) -> Versioned<CannedResponse> {
-        let value = CannedResponse { id: self.sk, name: self.name, text: self.text };
+    fn template(self) -> Versioned<Template> {
+        let value = Template { id: self.sk, name: self.name, text: self.text };
         Versioned { value, version: self.version }
     }
 }

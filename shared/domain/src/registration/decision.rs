@@ -68,12 +68,12 @@ pub enum RegistrationDecision {
 }
 
 /// Whether something newer is known, so that the carrier need not be asked.
-pub fn is_old(registration: &Registration, announcement: &CampaignEvent) -> bool {
+pub fn is_outdated(registration: &Registration, announcement: &CampaignEvent) -> bool {
     !registration.accepts_update_at(announcement.at + CLOCK_MARGIN)
 }
 
 /// What the fresh record means, together with the event that made us look, if one did.
-pub fn of(look: DecisionInput<'_>) -> RegistrationDecision {
+pub fn decide(look: DecisionInput<'_>) -> RegistrationDecision {
     let DecisionInput { registration, announcement, timeline, record, .. } = look;
     let fresh = announcement.filter(|told| counts(registration, told, timeline));
     let state = seen(record.state, fresh.map(|told| told.what));
@@ -161,7 +161,7 @@ fn line(
     let current = registration.status;
     let says = told.what.status(current);
     if fresh.is_none() {
-        return too_late(registration, told);
+        return outdated_step(registration, told);
     }
     if says == current {
         return noted(told, current, None);
@@ -184,12 +184,12 @@ fn line(
 }
 
 /// The line of an event that came after something newer.
-pub fn too_late(registration: &Registration, told: &CampaignEvent) -> TimelineStep {
+pub fn outdated_step(registration: &Registration, told: &CampaignEvent) -> TimelineStep {
     noted(told, told.what.status(registration.status), Some(OLDER.to_owned()))
 }
 
 /// The line of an event about a number, if it is one: it says nothing of the campaign.
-pub fn of_number(registration: &Registration, told: &CampaignEvent) -> Option<TimelineStep> {
+pub fn number_step(registration: &Registration, told: &CampaignEvent) -> Option<TimelineStep> {
     let detail = match told.what {
         CampaignUpdate::NumberRegistered => "One of the team's numbers has joined the campaign.",
         CampaignUpdate::NumberFailed => "One of the team's numbers could not join the campaign.",
@@ -202,7 +202,7 @@ pub fn of_number(registration: &Registration, told: &CampaignEvent) -> Option<Ti
 }
 
 /// The line of an event that came before anything was submitted.
-pub fn too_early(registration: &Registration, told: &CampaignEvent) -> TimelineStep {
+pub fn premature_step(registration: &Registration, told: &CampaignEvent) -> TimelineStep {
     let detail = "Nothing has been submitted yet; no effect.".to_owned();
     noted(told, registration.status, Some(detail))
 }
@@ -245,7 +245,7 @@ mod tests {
     ) -> RegistrationDecision {
         let registration = registration(status);
         let told = [reason(30_909)];
-        of(DecisionInput {
+        decide(DecisionInput {
             registration: &registration,
             announcement: event,
             told: &told,
@@ -345,8 +345,8 @@ mod tests {
     #[test]
     fn what_is_older_than_the_newest_thing_known_stands_in_the_timeline_alone() {
         let (old, close) = (event(CampaignUpdate::Suspended, 94), event(CampaignUpdate::Suspended, 95));
-        assert!(is_old(&registration(Approved), &old));
-        assert!(!is_old(&registration(Approved), &close), "clocks differ");
+        assert!(is_outdated(&registration(Approved), &old));
+        assert!(!is_outdated(&registration(Approved), &close), "clocks differ");
         let line = noted(look(Approved, Some(&close), &[], &record(CampaignState::Verified, 100)));
         assert_eq!((line.status, line.detail.as_deref()), (Suspended, Some(OLDER)));
     }
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn an_event_about_a_number_says_nothing_of_the_campaign() {
         for what in [CampaignUpdate::NumberRegistered, CampaignUpdate::NumberFailed] {
-            assert_eq!(of_number(&registration(Approved), &event(what, 200)).unwrap().status, Approved);
+            assert_eq!(number_step(&registration(Approved), &event(what, 200)).unwrap().status, Approved);
         }
         for what in [
             CampaignUpdate::Submitted,
@@ -362,7 +362,7 @@ mod tests {
             CampaignUpdate::Failed,
             CampaignUpdate::Suspended,
         ] {
-            assert_eq!(of_number(&registration(Approved), &event(what, 200)), None);
+            assert_eq!(number_step(&registration(Approved), &event(what, 200)), None);
         }
     }
 }

@@ -52,7 +52,7 @@ impl RegistrationStatus {
 
     /// Whether the campaign's details may be submitted: before the first time, and after a refusal. `submitted` tells a
     /// registration that was opened from one that is with the carriers.
-    pub fn takes_submission(self, submitted: bool) -> bool {
+    pub fn accepts_submission(self, submitted: bool) -> bool {
         match self {
             Self::NotStarted | Self::Rejected => true,
             Self::Pending => !submitted,
@@ -379,12 +379,12 @@ mod tests {
 
     #[test]
     fn details_are_taken_once_and_again_after_a_refusal() {
-        assert!(NotStarted.takes_submission(false));
-        assert!(Pending.takes_submission(false));
-        assert!(!Pending.takes_submission(true));
-        assert!(Rejected.takes_submission(true));
-        assert!(!Approved.takes_submission(true));
-        assert!(!Suspended.takes_submission(true));
+        assert!(NotStarted.accepts_submission(false));
+        assert!(Pending.accepts_submission(false));
+        assert!(!Pending.accepts_submission(true));
+        assert!(Rejected.accepts_submission(true));
+        assert!(!Approved.accepts_submission(true));
+        assert!(!Suspended.accepts_submission(true));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use shared_aws::team::AuditEntry;
 use shared_domain::{
     membership::{Role, TeamMember},
-    notice::{MailingPreference, NotificationSettings},
+    notification::{MailingPreference, NotificationSettings},
     team::Team,
 };
 use utoipa::ToSchema;

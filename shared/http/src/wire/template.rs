@@ -1,7 +1,7 @@
 //! Canned responses.
 
 use serde::{Deserialize, Serialize};
-use shared_domain::template::CannedResponse;
+use shared_domain::template::Template;
 use utoipa::ToSchema;
 
 /// A canned response of a team.
@@ -19,7 +19,7 @@ pub struct TemplateView {
 
 impl TemplateView {
     /// As the team has it.
-    pub fn of(response: &CannedResponse) -> Self {
+    pub fn of(response: &Template) -> Self {
         Self {
             template_id: response.id.to_string(),
             name: response.name.clone(),

@@ -2,7 +2,7 @@
 //! table.
 
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use shared_domain::notice::Notification;
+use shared_domain::notification::Notification;
 
 use super::{Queue, QueueError};
 use crate::{clients::client::Aws, notification::notifications::Notifications};

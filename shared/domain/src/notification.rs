@@ -1,4 +1,15 @@
-//! What a team is told by e-mail: its registration's turns go to all its admins, the rest to the addresses in its settings.
+//! Notifications: e-mails to users about events of a team.
+//!
+//! Changes of the team's registration go to all of its admins. All other notifications go to the addresses in the team's
+//! settings, and are off by default.
+//!
+//! ```
+//! use shared_domain::notification::NotificationKind;
+//! use shared_domain::registration::RegistrationStatus;
+//!
+//! let kind = NotificationKind::of_registration(RegistrationStatus::Approved, &[]);
+//! assert_eq!(kind, Some(NotificationKind::RegistrationApproved));
+//! ```
 
 use serde::{Deserialize, Serialize};
 
@@ -8,40 +19,32 @@ use crate::{
     time::Timestamp,
 };
 
-/// What is told.
+/// The event a notification is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotificationKind {
-    /// The campaign was approved: the team may send.
+    /// The campaign was approved, and the team may send.
     RegistrationApproved,
-    /// The campaign was refused.
+    /// The campaign was rejected, for these reasons.
     RegistrationRejected(Vec<CarrierReason>),
-    /// The campaign was stopped.
+    /// The campaign was suspended, for these reasons.
     RegistrationSuspended(Vec<CarrierReason>),
-    /// A contact opted out or in again, not by an import.
-    OptOutChanged {
-        /// Who.
-        contact: ContactId,
-        /// Out, or in again.
-        opted_out: bool,
-    },
-    /// Somebody who is no contact texted in.
+    /// A contact opted out or in. Changes by an import are not notified.
+    #[expect(missing_docs, reason = "the names say it all")]
+    OptOutChanged { contact: ContactId, opted_out: bool },
+    /// An unknown number sent a message.
+    #[expect(missing_docs, reason = "the other names say it all")]
     UnknownContact {
-        /// The provisional contact.
+        /// The provisional contact that was created.
         contact: ContactId,
-        /// Which inbox was texted.
         inbox: InboxId,
     },
-    /// A contact was added by hand.
-    ContactAdded {
-        /// The contact.
-        contact: ContactId,
-        /// Who added it.
-        by: UserId,
-    },
+    /// A user added a contact by hand.
+    #[expect(missing_docs, reason = "the names say it all")]
+    ContactAdded { contact: ContactId, by: UserId },
 }
 
 impl NotificationKind {
-    /// What admins are told when a registration comes into this state; nothing while it is only under way.
+    /// The notification of a registration that reaches this status, or `None` if the registration is still in progress.
     pub fn of_registration(status: RegistrationStatus, reasons: &[CarrierReason]) -> Option<Self> {
         match status {
             RegistrationStatus::Approved => Some(Self::RegistrationApproved),
@@ -52,49 +55,47 @@ impl NotificationKind {
     }
 }
 
-/// One thing to be told, once to each.
+/// A notification to one or more recipients.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct Notification {
-    /// Names it: whoever gets it gets it once under this name.
+    /// Each recipient gets at most one e-mail per id.
     pub id: String,
-    /// The tenant.
     pub organization: OrganizationId,
-    /// The team.
     pub team: TeamId,
-    /// What.
     pub subject: NotificationKind,
-    /// When it happened.
+    /// When the event happened.
     pub at: Timestamp,
-    /// The admins of that instant, for what admins are told; nobody for what goes to addresses in the settings.
+    /// The team's admins at that time, if admins are the recipients. Empty if the addresses are in the settings.
     pub admins: Vec<UserId>,
 }
 
-/// One kind of e-mail of a team: whether, and to whom.
+/// The settings of one kind of notification.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailingPreference {
-    /// Sent at all.
+    /// Whether e-mails are sent.
     pub enabled: bool,
-    /// To these addresses.
+    /// The addresses they are sent to.
     pub recipients: Vec<String>,
 }
 
-/// A team's choice of e-mails. Registration mails are not a choice.
+/// Which notifications a team gets. Notifications about its registration are always sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationSettings {
-    /// A contact's opt-out changed, not by an import.
+    /// See [`NotificationKind::OptOutChanged`].
     pub opt_out_changed: MailingPreference,
-    /// An unknown number texted in.
+    /// See [`NotificationKind::UnknownContact`].
     pub unknown_contact: MailingPreference,
-    /// A contact was added by hand.
+    /// See [`NotificationKind::ContactAdded`].
     pub contact_added: MailingPreference,
 }
 
 impl NotificationSettings {
-    /// Addresses of one kind may not be more than these.
+    /// The maximum number of addresses of one kind of notification.
     pub const MAX_RECIPIENTS: usize = 20;
 
-    /// Who is to get a notice that goes by the settings; nobody for a registration's.
+    /// The addresses that get this notification. Empty if it is disabled, or is about the registration.
     pub fn recipients(&self, subject: &NotificationKind) -> &[String] {
         let mailing = match subject {
             NotificationKind::OptOutChanged { .. } => &self.opt_out_changed,
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mailing_that_is_switched_off_reaches_nobody() {
+    fn a_disabled_notification_has_no_recipients() {
         let mailing = MailingPreference { enabled: false, recipients: vec!["desk@clinic.example".into()] };
         let mut settings = NotificationSettings { contact_added: mailing, ..Default::default() };
         let added = NotificationKind::ContactAdded {
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registration_under_way_is_no_news() {
+    fn a_registration_in_progress_is_not_notified() {
         assert_eq!(NotificationKind::of_registration(RegistrationStatus::Pending, &[]), None);
         assert_eq!(
             NotificationKind::of_registration(RegistrationStatus::Approved, &[]),
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_mail_goes_to_its_own_addresses_and_a_registrations_to_none() {
+    fn each_kind_of_notification_has_its_own_addresses_and_a_registration_has_none() {
         let mailing = |to: &str| MailingPreference { enabled: true, recipients: vec![to.into()] };
         let settings = NotificationSettings {
             opt_out_changed: mailing("out@clinic.example"),
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_and_a_suspension_are_told_with_their_reasons() {
+    fn a_rejection_and_a_suspension_are_notified_with_their_reasons() {
         let reasons = vec![CarrierReason { code: 30_909, detail: "No opt-in.".into() }];
         let rejected = NotificationKind::of_registration(RegistrationStatus::Rejected, &reasons);
         assert_eq!(rejected, Some(NotificationKind::RegistrationRejected(reasons.clone())));
