@@ -146,7 +146,9 @@ async fn an_import_whose_file_is_unavailable_is_retried_and_failed_at_its_last_d
     }
     assert_eq!(deliver(&app, &put(&import), 3).await, 1, "to the dead-letter queue");
     let failed = team.stored(&import).await;
-    assert!(failed.status == ImportStatus::Failed && failed.reason.unwrap().contains("once more"));
+    assert!(
+        failed.status == ImportStatus::Failed && failed.reason.unwrap().contains("Import the file again")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

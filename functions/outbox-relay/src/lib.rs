@@ -68,7 +68,7 @@ pub fn items(event: Event) -> OutboxItems {
     for record in event.records.into_iter().filter(|record| record.event_name == "INSERT") {
         let id = record.event_id.clone();
         if let Err(error) = add(record, &mut items) {
-            tracing::error!(event = "unreadable_outbox_row", record = id, %error, "outbox item is unreadable");
+            tracing::error!(event = "outbox_item_unreadable", record = id, %error, "outbox item is unreadable");
         }
     }
     items

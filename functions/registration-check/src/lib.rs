@@ -35,7 +35,7 @@ mod carrier;
 
 /// How long the carrier may take to answer. All attempts fit into the function's timeout.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a registration that keeps changing is checked before the queue delivers the job again.
+/// Maximum number of attempts while the registration changes. After that, the queue delivers the job again.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// What the function uses.
@@ -184,13 +184,13 @@ async fn transition(
         .await?;
     if changed {
         let (before, now) = (from.status.as_str(), due.to.as_str());
-        tracing::info!(event = "registration_turned", team = %job.team, before, now, "registration status changed");
+        tracing::info!(event = "registration_status_changed", team = %job.team, before, now, "registration status changed");
     }
     Ok(changed)
 }
 
 fn log_refusal(job: &RegistrationJob, error: &CallError) {
     if let CallError::Refused { code, http_status, .. } = error {
-        tracing::error!(event = "registration_check_refused", team = %job.team, code, http_status, "the carrier refused the registration check");
+        tracing::error!(event = "registration_check_refused", team = %job.team, code, http_status, "carrier refused the registration check");
     }
 }

@@ -4,7 +4,7 @@ use shared_domain::import::{Columns, Detector, Encoding, FilePosition, ImportFil
 
 use super::rows::{MAX_ROW_BYTES, RowTooLong, Rows};
 
-/// How many rows a file may have.
+/// The maximum number of rows of a file.
 pub const MAX_ROWS: u64 = 100_000;
 /// The maximum size of a file, in bytes: 400 for each of [`MAX_ROWS`].
 pub const MAX_FILE_BYTES: u64 = 40 * 1024 * 1024;
@@ -27,7 +27,7 @@ impl NotImportable {
 impl From<RowTooLong> for NotImportable {
     fn from(RowTooLong { row }: RowTooLong) -> Self {
         let limit = MAX_ROW_BYTES / 1024;
-        Self::new(format!("row {row} is longer than {limit} KiB: perhaps a quote is missing its end"))
+        Self::new(format!("row {row} is longer than {limit} KiB: check for a missing closing quote"))
     }
 }
 
@@ -36,10 +36,10 @@ pub fn check_size(size: u64) -> Result<(), NotImportable> {
     if size <= MAX_FILE_BYTES {
         return Ok(());
     }
-    Err(NotImportable::new(format!("the file has {size} bytes; at most {MAX_FILE_BYTES} (40 MiB) are read")))
+    Err(NotImportable::new(format!("the file has {size} bytes; the maximum is {MAX_FILE_BYTES} (40 MiB)")))
 }
 
-/// Checks a file and returns what an import stores about it. `etag` is the bucket's name for this content.
+/// Checks a file and returns what an import stores about it. `etag` identifies the content in the bucket.
 pub fn check_file(etag: &str, content: &[u8]) -> Result<ImportFile, NotImportable> {
     check_size(content.len() as u64)?;
     let encoding = encoding(content)?;

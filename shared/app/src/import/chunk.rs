@@ -28,7 +28,7 @@ pub(crate) struct ChunkReader<'a> {
 }
 
 impl<'a> ChunkReader<'a> {
-    /// Reads on after `done`, or after the header if nothing is done yet.
+    /// Starts after `done`, or after the header if no row is done.
     pub(crate) fn after(
         done: FilePosition,
         file: &ImportFile,

@@ -63,7 +63,7 @@ impl Default for SliceLimits {
 /// A file that was loaded.
 #[derive(Debug, Clone)]
 pub struct ContactFile {
-    /// The bucket's name for this content.
+    /// Identifies the content in the bucket.
     pub etag: String,
     pub content: Vec<u8>,
 }
@@ -72,7 +72,7 @@ pub struct ContactFile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum SliceOutcome {
-    /// Nothing: it is over, or another worker continues it.
+    /// It is complete, or another worker continues it.
     Over,
     /// It continues at once.
     Continue,
@@ -146,7 +146,7 @@ pub struct ImportWorkflow {
     limits: SliceLimits,
 }
 
-/// A chunk with what is known of its contacts.
+/// A chunk with its existing contacts.
 struct Prepared {
     chunk: Chunk,
     known: Lookup,
@@ -165,7 +165,7 @@ impl ImportWorkflow {
         }
     }
 
-    /// Returns an import that is not over.
+    /// Returns an import that is not complete.
     pub async fn open_import(
         &self,
         organization: &OrganizationId,
@@ -176,7 +176,7 @@ impl ImportWorkflow {
         Ok(import.filter(|import| !import.status.is_over()))
     }
 
-    /// Works on an import until it is over or the time is up. `file` is awaited when the worker has the
+    /// Works on an import until it is complete or the time is up. `file` is awaited when the worker has the
     /// team's turn.
     pub async fn run_slice(
         &self,
@@ -262,7 +262,7 @@ impl ImportWorkflow {
             }
             if staff.len() > MAX_CACHED_STAFF {
                 staff.clear();
-                staff.extend(self.meet_staff(import, &next.chunk.rows, &staff).await?);
+                staff.extend(self.load_staff(import, &next.chunk.rows, &staff).await?);
             }
             staff.extend(met);
             prepared = next;
@@ -283,7 +283,7 @@ impl ImportWorkflow {
         chunk: Chunk,
         staff: &KnownStaff,
     ) -> Result<(Prepared, KnownStaff), ImportError> {
-        let met = self.meet_staff(import, &chunk.rows, staff).await?;
+        let met = self.load_staff(import, &chunk.rows, staff).await?;
         let known = self.look_up(import, &chunk.rows).await?;
         Ok((Prepared { chunk, known }, met))
     }
@@ -299,8 +299,8 @@ impl ImportWorkflow {
         if import.dry_run { Ok(()) } else { self.write(import, plan, known, staff, now).await }
     }
 
-    /// Returns the users whom these rows assign and who are not known yet.
-    async fn meet_staff(
+    /// Loads the users that these rows assign contacts to, unless they are cached.
+    async fn load_staff(
         &self,
         import: &Import,
         rows: &[NumberedRow],
@@ -349,11 +349,11 @@ impl ImportWorkflow {
         Ok(SliceOutcome::Over)
     }
 
-    /// Fails an import that keeps breaking off. It reads nothing, because reading may be what breaks off.
+    /// Fails an import whose worker stopped repeatedly. Does not read the file, because reading may be the cause.
     pub async fn give_up(&self, import: &mut Import, now: Timestamp) -> Result<(), ImportError> {
         let row = import.done.row;
         let reason = format!(
-            "reading failed repeatedly after row {row}; the rows up to there are imported. Import the file once more"
+            "processing failed repeatedly after row {row}. The rows before that are imported. Import the file again to add the rest"
         );
         import.fail(reason, now);
         self.advance(import, &[]).await?;

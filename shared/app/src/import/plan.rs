@@ -1,4 +1,4 @@
-//! Plans a chunk: what its rows make of the contacts that exist, counted and grouped for writing. Pure.
+//! Plans a chunk: applies its rows to the existing contacts, counts the results, and groups them for writing. Pure.
 //!
 //! Rows apply in their order, each to the result of those before it. A contact id that occurs twice is
 //! created by the first row and updated by the second, and its contact is written once.
@@ -45,7 +45,7 @@ pub(crate) struct ChunkPlan {
     pub(crate) replaced: Vec<ContactEntry>,
     /// Numbers that contacts gave up.
     pub(crate) released: Vec<ReleasedNumber>,
-    /// Numbers whose conversations show something new.
+    /// Numbers whose conversations must be updated.
     pub(crate) changed_numbers: HashSet<PhoneNumber>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Touched {
 }
 
 impl Touched {
-    /// Whether any of these rows concerns what the chunk writes to.
+    /// Whether any of these rows has one of these contact ids or numbers.
     pub(crate) fn any_of(&self, rows: &[NumberedRow]) -> bool {
         let mut rows = rows.iter().filter_map(|(_, row)| row.as_ref().ok());
         rows.any(|row| self.ids.contains(&row.external_id) || self.numbers.contains(&row.number))
@@ -87,9 +87,9 @@ struct ContactDraft {
     partly_created: bool,
 }
 
-const KEEPS_ITS_NUMBER: &str =
-    "this contact is the number that texted in: give its id to a new contact for another number";
-const TOO_MANY_FIELDS: &str = "with those that it has the contact would have more than 30 custom fields";
+const KEEPS_ITS_NUMBER: &str = "this contact was created from its phone number, so the number cannot change: add a contact with the new number";
+const TOO_MANY_FIELDS: &str =
+    "the contact would have more than 30 custom fields, including those that it already has";
 
 fn cell_error(field: &str, reason: &'static str) -> CellError {
     CellError { column: field.to_owned(), reason: Cow::Borrowed(reason) }

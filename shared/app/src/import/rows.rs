@@ -103,19 +103,19 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Where the current row ends.
+    /// Returns the end of the current row.
     pub(crate) fn position(&self) -> FilePosition {
         self.position
     }
 
-    /// The fields of the current row.
+    /// Returns the fields of the current row.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &[u8]> {
         let ends = &self.ends[..self.fields];
         let starts = std::iter::once(0).chain(ends.iter().copied());
         starts.zip(ends).map(|(start, end)| &self.text[start..*end])
     }
 
-    /// The fields of the current row, decoded.
+    /// Returns the decoded fields of the current row.
     pub(crate) fn texts(&self, encoding: Encoding) -> Vec<Cow<'_, str>> {
         self.fields().map(|field| encoding.decode(field)).collect()
     }

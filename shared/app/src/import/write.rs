@@ -26,7 +26,7 @@ use crate::opt_out::{OptOutRequest, Outcome};
 
 /// How many transactions run at the same time.
 const MAX_CONCURRENCY: usize = 8;
-/// How often a contact that users keep changing is tried.
+/// Maximum number of attempts to update a contact that users change at the same time.
 const MAX_ATTEMPTS: u32 = 5;
 
 impl ImportWorkflow {
