@@ -1,4 +1,5 @@
-//! The bucket's requests against a small server that keeps what it got: paths, signed headers, what each answer means.
+//! The bucket client against a server that records its requests: paths, signed headers, and the result of
+//! each status.
 
 use std::{
     sync::{Arc, Mutex},
@@ -24,7 +25,7 @@ struct Seen {
     body: Bytes,
 }
 
-/// Answers every request with the one answer that was set, and remembers them.
+/// Answers every request with the same response and records the requests.
 #[derive(Clone)]
 struct Server {
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -36,7 +37,7 @@ impl Server {
         let server = Self { seen: Arc::default(), answer: Arc::new(answer) };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let app = Router::new().fallback(keep).with_state(server.clone());
+        let app = Router::new().fallback(record).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         (server, Bucket::new(&Aws::loopback(endpoint), "files"))
     }
@@ -48,7 +49,7 @@ impl Server {
     }
 }
 
-async fn keep(State(server): State<Server>, request: Request) -> Response<Body> {
+async fn record(State(server): State<Server>, request: Request) -> Response<Body> {
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let path_and_query = head.uri.path_and_query().unwrap().to_string();
@@ -105,7 +106,7 @@ async fn a_part_is_read_by_its_range_and_is_empty_after_the_end() {
     assert_eq!(bucket.read("uploads/x", "\"e\"", 10, 4, NOW).await.unwrap(), b"part");
     assert_eq!(server.only().headers["range"], "bytes=10-13");
     assert_eq!(server.only().headers["if-match"], "\"e\"");
-    assert_eq!(bucket.read("uploads/x", "\"e\"", 10, 0, NOW).await.unwrap(), b"", "nothing is asked for");
+    assert_eq!(bucket.read("uploads/x", "\"e\"", 10, 0, NOW).await.unwrap(), b"", "no request is sent");
     assert_eq!(server.only().method, Method::GET);
 
     let (_, bucket) = Server::start(|| answer(416, &[], "<Error/>")).await;
@@ -114,9 +115,10 @@ async fn a_part_is_read_by_its_range_and_is_empty_after_the_end() {
     assert_eq!(
         bucket.read("uploads/x", "\"e\"", 10, 4, NOW).await,
         Err(BucketError::Absent),
-        "the file changed"
+        "the file was replaced"
     );
-    let (_, bucket) = Server::start(|| answer(200, &[], "all of it, though a part was wanted")).await;
+    let (_, bucket) =
+        Server::start(|| answer(200, &[], "the whole file, although a part was requested")).await;
     assert!(matches!(bucket.read("uploads/x", "\"e\"", 0, 4, NOW).await, Err(BucketError::Refused(_))));
 }
 

@@ -1,16 +1,15 @@
-//! The stores against a DynamoDB engine in this process, through the real SDK client over loopback, on the table that
-//! `template.yaml` describes. Each test has a database of its own; time is an argument, so nothing sleeps.
+//! Tests of the stores against a DynamoDB engine in this process, through the SDK client over loopback, on
+//! the table of
+//! `template.yaml`. Each test has its own database. Time is an argument, so no test sleeps.
 
 #[cfg(test)]
 mod bucket;
 #[cfg(test)]
-mod contact_book;
+mod contacts;
 #[cfg(test)]
 mod conversations;
 #[cfg(test)]
 mod costs;
-#[cfg(test)]
-mod directory;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -22,13 +21,15 @@ mod lists;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod lookups;
+#[cfg(test)]
 mod media;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod new_inboxes;
 #[cfg(test)]
-mod notices;
+mod notifications;
 #[cfg(test)]
 mod opt_out_reviews;
 #[cfg(test)]

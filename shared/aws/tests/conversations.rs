@@ -1,4 +1,4 @@
-//! Conversations: lists by folder, who is responding, and what is moved or marked by hand.
+//! Conversations: lists by folder, the holder of the lock, and changes of folder and read state.
 
 use shared_aws::{
     conversation::ConversationUpdate,
@@ -22,19 +22,19 @@ async fn listed(stores: &TestStores, folder: Folder) -> Vec<ConversationId> {
     list(stores, folder).await.into_iter().map(|conversation| conversation.id).collect()
 }
 
-/// Goes through a folder page by page; `meanwhile` happens after each.
+/// Reads all pages of a folder and calls `after_page` after each.
 async fn pages(
     stores: &TestStores,
     limit: u16,
-    mut meanwhile: impl AsyncFnMut(usize),
+    mut after_page: impl AsyncFnMut(usize),
 ) -> Vec<ConversationId> {
     let (mut seen, mut after, mut page_count) = (Vec::new(), None, 0);
     loop {
         let page = stores.list(Folder::Inbox, &Filter::default(), limit, after.as_deref()).await.unwrap();
         assert!(page.items.len() <= usize::from(limit));
         seen.extend(page.items.into_iter().map(|conversation| conversation.id));
-        assert!(seen.len() <= 100, "the pages never end");
-        meanwhile(page_count).await;
+        assert!(seen.len() <= 100, "the pages do not end");
+        after_page(page_count).await;
         page_count += 1;
         after = page.next;
         if after.is_none() {
@@ -59,17 +59,17 @@ fn read(read: bool) -> ConversationUpdate {
     ConversationUpdate { folder: None, read: Some(read) }
 }
 
-/// Conversations of so many numbers, the latest first.
-async fn begun(stores: &TestStores, how_many: usize) -> Vec<ConversationId> {
+/// Starts `count` conversations and returns their ids, newest first.
+async fn started(stores: &TestStores, count: usize) -> Vec<ConversationId> {
     let mut conversations = Vec::new();
-    for place in 0..how_many {
-        conversations.insert(0, stores.start_conversation(&number(place), at_second(place as u64)).await);
+    for index in 0..count {
+        conversations.insert(0, stores.start_conversation(&number(index), at_second(index as u64)).await);
     }
     conversations
 }
 
-/// A text of ours, accepted.
-async fn composed(stores: &TestStores, at: u64) -> MessageId {
+/// Accepts an outbound message and returns its id.
+async fn compose(stores: &TestStores, at: u64) -> MessageId {
     let message = stores.outbound(&number(143), "See you on Friday.", &ada(), at_second(at));
     let accepted = stores.accept(&message, Guard::Compose { user: Some(&ada().id) }, None).await;
     assert_eq!(accepted, Accepted::Stored);
@@ -79,18 +79,18 @@ async fn composed(stores: &TestStores, at: u64) -> MessageId {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_is_ordered_by_last_activity_and_each_conversation_is_in_one_folder() {
     let stores = TestStores::start().await;
-    let all = begun(&stores, 5).await;
+    let all = started(&stores, 5).await;
     assert_eq!(listed(&stores, Folder::Inbox).await, all);
     change(&stores, &all[1], to(Folder::Archived)).await;
     stores.receive(&number(0), "Me first", at_second(60)).await;
-    assert_eq!(listed(&stores, Folder::Inbox).await, [4, 0, 2, 3].map(|place| all[place].clone()));
+    assert_eq!(listed(&stores, Folder::Inbox).await, [4, 0, 2, 3].map(|index| all[index].clone()));
     assert_eq!(listed(&stores, Folder::Archived).await, [all[1].clone()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_contain_each_conversation_once() {
     let stores = TestStores::start().await;
-    let all = begun(&stores, 11).await;
+    let all = started(&stores, 11).await;
     for limit in [1, 4, 11, 50] {
         assert_eq!(pages(&stores, limit, async |_| ()).await, all, "pages of {limit}");
     }
@@ -99,25 +99,25 @@ async fn pages_contain_each_conversation_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_that_moves_between_two_pages_does_not_affect_others() {
     let stores = TestStores::start().await;
-    let all = begun(&stores, 9).await;
+    let all = started(&stores, 9).await;
     let seen = pages(&stores, 3, async |page| {
         if page == 0 {
-            change(&stores, &all[2], to(Folder::Archived)).await; // the one at which the page ended
-            stores.receive(&number(2), "On top again", at_second(60)).await; // all[6], not yet seen
+            change(&stores, &all[2], to(Folder::Archived)).await; // the last one of the page
+            stores.receive(&number(2), "On top again", at_second(60)).await; // all[6], not read yet
             change(&stores, &all[7], to(Folder::Archived)).await;
         }
     })
     .await;
-    assert_eq!(seen, [0, 1, 2, 3, 4, 5, 8].map(|place| all[place].clone()));
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5, 8].map(|index| all[index].clone()));
     assert_eq!(listed(&stores, Folder::Inbox).await[0], all[6]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_cursor_is_refused() {
     let stores = TestStores::start().await;
-    for place in ["", "inbox#1800000000000", "inbox#1800000000000#inb_1", "archived#1800000000000#cnv_1"] {
-        let listed = stores.list(Folder::Inbox, &Filter::default(), 5, Some(place)).await;
-        assert!(matches!(listed, Err(StoreError::Refused(_))), "{place:?}");
+    for index in ["", "inbox#1800000000000", "inbox#1800000000000#inb_1", "archived#1800000000000#cnv_1"] {
+        let listed = stores.list(Folder::Inbox, &Filter::default(), 5, Some(index)).await;
+        assert!(matches!(listed, Err(StoreError::Refused(_))), "{index:?}");
     }
 }
 
@@ -130,13 +130,13 @@ async fn a_list_shows_the_same_fields_as_the_conversation() {
     let whole = stores.stored_conversation(&conversation).await;
     let listed = list(&stores, Folder::Inbox).await;
     let as_listed = Conversation { last_inbound: None, ..whole };
-    assert_eq!(listed, [as_listed], "only the newest inbound text stands in no list");
+    assert_eq!(listed, [as_listed], "lists do not contain the newest inbound message");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_shows_who_is_responding_and_until_when() {
     let stores = TestStores::start().await;
-    let all = begun(&stores, 4).await;
+    let all = started(&stores, 4).await;
     let held = stores.acquire_lock(&all[1], &ada(), START).await;
     let also_held = stores.acquire_lock(&all[3], &ben(), at_second(1)).await;
     let leases = async || -> Vec<Option<Lease>> {
@@ -154,7 +154,7 @@ async fn a_list_shows_who_is_responding_and_until_when() {
     assert_eq!(
         later[1].as_ref().map(Lease::ends_at),
         Some(at_second(80)),
-        "a renewal is seen though it writes no index"
+        "a list shows a renewal although it does not write the index"
     );
     assert_eq!(later[3], None);
 }
@@ -162,7 +162,7 @@ async fn a_list_shows_who_is_responding_and_until_when() {
 #[tokio::test(flavor = "multi_thread")]
 async fn archiving_keeps_position_read_state_and_lock() {
     let stores = TestStores::start().await;
-    let all = begun(&stores, 3).await;
+    let all = started(&stores, 3).await;
     stores.acquire_lock(&all[1], &ada(), START).await;
     let before = stores.stored_conversation(&all[1]).await;
     let changed = change(&stores, &all[1], to(Folder::Archived)).await.unwrap();
@@ -175,7 +175,7 @@ async fn archiving_keeps_position_read_state_and_lock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn marking_twice_counts_once() {
     let stores = TestStores::start().await;
-    let all = begun(&stores, 3).await;
+    let all = started(&stores, 3).await;
     assert_eq!(stores.unread().await, 3);
     for _ in 0..2 {
         assert!(change(&stores, &all[0], read(true)).await.unwrap().read);
@@ -185,8 +185,8 @@ async fn marking_twice_counts_once() {
         assert!(!change(&stores, &all[0], read(false)).await.unwrap().read);
         assert_eq!(stores.unread().await, 3);
     }
-    let both = ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) };
-    let changed = change(&stores, &all[2], both).await.unwrap();
+    let counter_and_index = ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) };
+    let changed = change(&stores, &all[2], counter_and_index).await.unwrap();
     assert_eq!((changed.folder, changed.read), (Folder::Archived, true));
     assert_eq!(stores.unread().await, 2);
 }
@@ -194,20 +194,20 @@ async fn marking_twice_counts_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_change_returns_the_unchanged_conversation() {
     let stores = TestStores::start().await;
-    let all = begun(&stores, 1).await;
-    let rows = stores.items().await;
+    let all = started(&stores, 1).await;
+    let items = stores.items().await;
     let same = change(&stores, &all[0], ConversationUpdate::default()).await;
     assert_eq!(same, Some(stores.stored_conversation(&all[0]).await));
-    assert_eq!(stores.items().await, rows);
+    assert_eq!(stores.items().await, items);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_conversation_is_neither_found_nor_created() {
     let stores = TestStores::start().await;
-    let nowhere = stores.conversation_id(&number(999));
-    assert_eq!(stores.conversations.get(stores.conversation_key(&nowhere)).await.unwrap(), None);
+    let missing = stores.conversation_id(&number(999));
+    assert_eq!(stores.conversations.get(stores.conversation_key(&missing)).await.unwrap(), None);
     for wanted in [to(Folder::Inbox), read(true), read(false), ConversationUpdate::default()] {
-        assert_eq!(change(&stores, &nowhere, wanted).await, None);
+        assert_eq!(change(&stores, &missing, wanted).await, None);
     }
     assert!(stores.items().await.is_empty());
 }
@@ -224,20 +224,20 @@ async fn only_the_newest_outbound_message_decides_whether_delivery_failed() {
             .unwrap();
         let listed = list(&stores, stores.stored_conversation(&conversation).await.folder).await;
         let shown = stores.stored_conversation(&conversation).await.delivery_failed;
-        assert_eq!(listed[0].delivery_failed, shown, "list and conversation agree");
+        assert_eq!(listed[0].delivery_failed, shown, "the list and the conversation show the same");
         shown
     };
-    let first = composed(&stores, 0).await;
+    let first = compose(&stores, 0).await;
     assert!(mark(&first, true).await);
-    assert!(!mark(&first, false).await, "delivered after all");
-    assert!(!mark(&first, true).await, "what arrived never fails again, however late somebody says so");
-    let second = composed(&stores, 10).await;
+    assert!(!mark(&first, false).await, "it was delivered");
+    assert!(!mark(&first, true).await, "a delivered message does not fail later");
+    let second = compose(&stores, 10).await;
     assert!(
         !stores.stored_conversation(&conversation).await.delivery_failed,
-        "a new text of ours begins anew"
+        "a new outbound message resets the failure"
     );
-    assert!(!mark(&first, true).await, "the older text says nothing any more");
+    assert!(!mark(&first, true).await, "the older message has no effect");
     stores.receive(&number(143), "Thanks", at_second(20)).await;
-    assert!(mark(&second, true).await, "an inbound text is not one of ours");
+    assert!(mark(&second, true).await, "an inbound message does not change the failure");
     assert!(mark(&first, false).await);
 }

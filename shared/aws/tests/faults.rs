@@ -1,5 +1,5 @@
-//! What no engine raises: throttling, conflicts, answers that are lost or broken. A server on loopback gives prepared
-//! answers in DynamoDB's shape, and the client that the functions use makes of them what the stores promise.
+//! Errors that the engine does not produce: throttling, conflicts, and lost or broken answers. A server on
+//! loopback returns prepared DynamoDB answers to the client that the functions use.
 
 use std::{
     collections::VecDeque,
@@ -27,25 +27,25 @@ use tokio::net::TcpListener;
 
 use crate::support::{Item, TestStores, ada, at_second, number, outbound_message, shared_inbox};
 
-const SECRET: &str = "my diagnosis is nobody's business";
+const SECRET: &str = "my diagnosis is confidential";
 
 type Answer = (u16, String);
 
-/// Gives the prepared answers in turn and the last one for ever, and counts what it was asked.
+/// Returns the prepared answers in order, repeats the last one, and counts the requests.
 #[derive(Clone)]
 struct Service {
     endpoint: String,
     answers: Arc<Mutex<VecDeque<Answer>>>,
-    asked: Arc<Mutex<usize>>,
+    requests: Arc<Mutex<usize>>,
 }
 
 impl Service {
-    async fn that_answers(answers: impl IntoIterator<Item = Answer>) -> Self {
+    async fn with_answers(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let service = Self {
             endpoint: format!("http://{}", listener.local_addr().unwrap()),
             answers: Arc::new(Mutex::new(answers.into_iter().collect())),
-            asked: Arc::default(),
+            requests: Arc::default(),
         };
         let app = Router::new().fallback(answer).with_state(service.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -56,8 +56,8 @@ impl Service {
         Table::of(&Aws::loopback(&self.endpoint), "contract")
     }
 
-    fn asked(&self) -> usize {
-        *self.asked.lock().unwrap()
+    fn requests(&self) -> usize {
+        *self.requests.lock().unwrap()
     }
 
     async fn acquire(&self) -> Result<Acquired, StoreError> {
@@ -77,7 +77,7 @@ impl Service {
 }
 
 async fn answer(State(service): State<Service>) -> impl IntoResponse {
-    *service.asked.lock().unwrap() += 1;
+    *service.requests.lock().unwrap() += 1;
     let mut answers = service.answers.lock().unwrap();
     let (status, body) =
         if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }.unwrap();
@@ -85,49 +85,52 @@ async fn answer(State(service): State<Service>) -> impl IntoResponse {
     (StatusCode::from_u16(status).unwrap(), kind, body)
 }
 
-fn said(status: u16, body: &Value) -> Answer {
+fn response(status: u16, body: &Value) -> Answer {
     (status, body.to_string())
 }
 
 fn error(status: u16, code: &str) -> Answer {
-    said(status, &json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": SECRET}))
+    response(
+        status,
+        &json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": SECRET}),
+    )
 }
 
 fn canceled(codes: &[&str]) -> Answer {
     let reasons: Vec<Value> = codes.iter().map(|code| json!({"Code": code, "Message": SECRET})).collect();
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
-    said(400, &json!({"__type": kind, "Message": SECRET, "CancellationReasons": reasons}))
+    response(400, &json!({"__type": kind, "Message": SECRET, "CancellationReasons": reasons}))
 }
 
 async fn acquire(table: Table) -> Result<Acquired, StoreError> {
     let inbox = shared_inbox();
     let conversation = ConversationId::of(&inbox.id, &number(143));
-    let thread =
+    let key =
         ConversationKey { organization: &inbox.organization, inbox: &inbox.id, conversation: &conversation };
-    Locks::new(table).acquire(thread, &ada(), at_second(0), &LockPolicy::default()).await
+    Locks::new(table).acquire(key, &ada(), at_second(0), &LockPolicy::default()).await
 }
 
-/// The conversation as an update gives it back, with Ada's lock.
-async fn held_row() -> Answer {
+/// Returns the answer to an update of a conversation that Ada has locked.
+async fn locked_conversation() -> Answer {
     let stores = TestStores::start().await;
     let conversation = stores.start_conversation(&number(143), at_second(0)).await;
     stores.acquire_lock(&conversation, &ada(), at_second(0)).await;
     let key = keys::conversation(stores.inbox.key().conversation(&conversation));
-    said(200, &json!({"Attributes": wire(stores.item(key).await.unwrap())}))
+    response(200, &json!({"Attributes": wire(stores.item(key).await.unwrap())}))
 }
 
-/// A row in DynamoDB's own JSON.
-fn wire(row: Item) -> Value {
+/// Converts an item to DynamoDB's JSON.
+fn wire(item: Item) -> Value {
     fn value(value: AttributeValue) -> Value {
         match value {
             AttributeValue::S(text) => json!({"S": text}),
             AttributeValue::N(digits) => json!({"N": digits}),
             AttributeValue::Bool(truth) => json!({"BOOL": truth}),
             AttributeValue::M(map) => json!({"M": wire(map)}),
-            other => panic!("no conversation holds {other:?}"),
+            other => panic!("unexpected value: {other:?}"),
         }
     }
-    row.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
+    item.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
 }
 
 fn unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
@@ -146,65 +149,67 @@ async fn throttling_is_unavailable_after_three_attempts() {
         (500, "InternalServerError"),
         (503, "ServiceUnavailable"),
     ] {
-        let service = Service::that_answers([error(status, code)]).await;
+        let service = Service::with_answers([error(status, code)]).await;
         assert_eq!(unavailable(service.acquire().await), code);
-        assert_eq!(service.asked(), 3, "{code}");
+        assert_eq!(service.requests(), 3, "{code}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn brief_throttling_is_retried() {
-    let service = Service::that_answers([error(400, "ThrottlingException"), held_row().await]).await;
+    let service =
+        Service::with_answers([error(400, "ThrottlingException"), locked_conversation().await]).await;
     assert!(matches!(service.acquire().await, Ok(Acquired::Held(_))));
-    assert_eq!(service.asked(), 2);
+    assert_eq!(service.requests(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_error_without_a_readable_body_is_unavailable() {
     for (status, body) in [(500, ""), (502, "<html>Bad Gateway</html>"), (503, "{}"), (504, "null")] {
-        let service = Service::that_answers([(status, body.to_owned())]).await;
+        let service = Service::with_answers([(status, body.to_owned())]).await;
         unavailable(service.acquire().await);
-        assert_eq!(service.asked(), 3, "{status}");
+        assert_eq!(service.requests(), 3, "{status}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_update_with_a_conflict_is_retried() {
     let conflict = error(400, "TransactionConflictException");
-    let service = Service::that_answers([conflict.clone(), conflict.clone(), held_row().await]).await;
+    let service =
+        Service::with_answers([conflict.clone(), conflict.clone(), locked_conversation().await]).await;
     assert!(matches!(service.acquire().await, Ok(Acquired::Held(_))));
-    assert_eq!(service.asked(), 3);
-    let service = Service::that_answers([conflict]).await;
+    assert_eq!(service.requests(), 3);
+    let service = Service::with_answers([conflict]).await;
     assert_eq!(unavailable(service.acquire().await), "TransactionConflictException");
-    assert_eq!(service.asked(), 3);
+    assert_eq!(service.requests(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_with_a_conflict_is_retried() {
     let conflict = canceled(&["TransactionConflict", "None", "None"]);
-    let service = Service::that_answers([conflict.clone(), said(200, &json!({}))]).await;
+    let service = Service::with_answers([conflict.clone(), response(200, &json!({}))]).await;
     assert_eq!(service.accept().await.unwrap(), Accepted::Stored);
-    assert_eq!(service.asked(), 2);
-    let service = Service::that_answers([conflict]).await;
+    assert_eq!(service.requests(), 2);
+    let service = Service::with_answers([conflict]).await;
     assert_eq!(unavailable(service.accept().await), "TransactionCanceledException");
-    assert_eq!(service.asked(), 3);
+    assert_eq!(service.requests(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_guard_is_an_answer_even_if_another_item_had_a_conflict() {
     let service =
-        Service::that_answers([canceled(&["ConditionalCheckFailed", "TransactionConflict", "None"])]).await;
+        Service::with_answers([canceled(&["ConditionalCheckFailed", "TransactionConflict", "None"])]).await;
     assert_eq!(service.accept().await.unwrap(), Accepted::Refused(None));
-    assert_eq!(service.asked(), 1);
+    assert_eq!(service.requests(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_still_in_progress_or_throttled_is_unavailable() {
     let in_progress = error(400, "TransactionInProgressException");
-    let service = Service::that_answers([in_progress]).await;
+    let service = Service::with_answers([in_progress]).await;
     assert_eq!(unavailable(service.accept().await), "TransactionInProgressException");
     let throttled = canceled(&["None", "ThrottlingError", "None"]);
-    let service = Service::that_answers([throttled]).await;
+    let service = Service::with_answers([throttled]).await;
     unavailable(service.accept().await);
 }
 
@@ -215,16 +220,16 @@ async fn unprocessed_keys_of_a_batch_are_requested_again() {
     let key = keys::inbox(stores.inbox.key());
     let wire_key = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}});
     let left_out =
-        said(200, &json!({"Responses": {}, "UnprocessedKeys": {"contract": {"Keys": [wire_key]}}}));
-    let given = said(200, &json!({"Responses": {"contract": [wire(stores.item(key).await.unwrap())]}}));
-    let service = Service::that_answers([left_out.clone(), left_out.clone(), given]).await;
+        response(200, &json!({"Responses": {}, "UnprocessedKeys": {"contract": {"Keys": [wire_key]}}}));
+    let given = response(200, &json!({"Responses": {"contract": [wire(stores.item(key).await.unwrap())]}}));
+    let service = Service::with_answers([left_out.clone(), left_out.clone(), given]).await;
     let wanted = [stores.inbox.id.clone()];
     let (found, _) =
         Inboxes::new(service.table()).with_teams(stores.organization(), &wanted, &[]).await.unwrap();
-    assert_eq!((found.len(), service.asked()), (1, 3));
-    let service = Service::that_answers([left_out]).await;
-    let asked = Inboxes::new(service.table());
-    unavailable(asked.with_teams(stores.organization(), &wanted, &[]).await);
+    assert_eq!((found.len(), service.requests()), (1, 3));
+    let service = Service::with_answers([left_out]).await;
+    let requests = Inboxes::new(service.table());
+    unavailable(requests.with_teams(stores.organization(), &wanted, &[]).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,24 +264,24 @@ async fn no_answer_is_unavailable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_can_never_succeed_is_not_retried() {
     for code in ["ValidationException", "ResourceNotFoundException", "AccessDeniedException"] {
-        let service = Service::that_answers([error(400, code)]).await;
+        let service = Service::with_answers([error(400, code)]).await;
         let Err(StoreError::Refused(why)) = service.acquire().await else { panic!("{code} is not refused") };
-        assert_eq!((why.as_str(), service.asked()), (code, 1));
+        assert_eq!((why.as_str(), service.requests()), (code, 1));
     }
-    let service = Service::that_answers([canceled(&["None", "ValidationError", "None"])]).await;
+    let service = Service::with_answers([canceled(&["None", "ValidationError", "None"])]).await;
     assert!(service.accept().await.is_err());
-    assert_eq!(service.asked(), 1);
+    assert_eq!(service.requests(), 1);
 }
 
-/// Everything that a log could show of an error.
-fn told(error: &StoreError) -> String {
-    let mut told = format!("{error} {error:?}");
+/// Returns everything that a log line could contain of an error.
+fn rendered(error: &StoreError) -> String {
+    let mut rendered = format!("{error} {error:?}");
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {
-        told.push_str(&inner.to_string());
+        rendered.push_str(&inner.to_string());
         source = inner.source();
     }
-    told
+    rendered
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,9 +293,9 @@ async fn no_error_contains_values_of_an_item() {
         canceled(&["None", "ValidationError", "None"]),
         (400, SECRET.to_owned()),
     ] {
-        let service = Service::that_answers([answer]).await;
+        let service = Service::with_answers([answer]).await;
         for error in [service.acquire().await.unwrap_err(), service.accept().await.unwrap_err()] {
-            assert!(!told(&error).contains(SECRET), "{}", told(&error));
+            assert!(!rendered(&error).contains(SECRET), "{}", rendered(&error));
         }
     }
 }
@@ -300,13 +305,13 @@ async fn the_error_of_a_corrupt_item_does_not_contain_its_values() {
     let stores = TestStores::start().await;
     let id = stores.receive(&number(143), SECRET, at_second(0)).await;
     let key = keys::message(stores.organization(), &id.conversation().unwrap(), &id);
-    let row = stores.item(key).await.unwrap();
+    let item = stores.item(key).await.unwrap();
     for attribute in ["direction", "at", "states", "sender", "media", "inbox"] {
-        let mut bad = row.clone();
+        let mut bad = item.clone();
         bad.insert(attribute.into(), AttributeValue::S(SECRET.into()));
         stores.put_item(bad).await;
-        let error = get(&stores, &id).await.expect_err("the row makes no sense");
-        assert!(!told(&error).contains(SECRET), "{attribute}: {}", told(&error));
+        let error = get(&stores, &id).await.expect_err("the item is corrupt");
+        assert!(!rendered(&error).contains(SECRET), "{attribute}: {}", rendered(&error));
     }
 }
 

@@ -1,5 +1,5 @@
-//! Imports of contacts: their reports and turns, and contacts many at once. What crashes leave is tested where files are
-//! read, in `functions/contact-import/tests`.
+//! Imports of contacts: progress, errors, turns, and batch writes. Crashes are tested in
+//! `functions/contact-import/tests`.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,8 +16,8 @@ use shared_domain::{
 
 use crate::support::{TestStores, ada, at_second, audit_event, contact, number};
 
-/// An import that waits for its file.
-pub(crate) fn asked(stores: &TestStores, id: &str) -> Import {
+/// Returns an import that waits for its file.
+pub(crate) fn queued_import(stores: &TestStores, id: &str) -> Import {
     Import::queued(
         ImportId::parse(id).unwrap(),
         stores.inbox.team_key(),
@@ -27,15 +27,15 @@ pub(crate) fn asked(stores: &TestStores, id: &str) -> Import {
     )
 }
 
-/// Begins its first chunk.
-pub(crate) fn begin(import: &mut Import) {
+/// Starts the first chunk.
+pub(crate) fn start_chunk(import: &mut Import) {
     let counts = ImportCounts { rows: 100, created: 100, ..ImportCounts::default() };
     import.pending =
         Some(PendingChunk { end: FilePosition { offset: 9_000, row: 101 }, counts, released: Vec::new() });
 }
 
 async fn created(stores: &TestStores, id: &str) -> (Imports, Import) {
-    let (imports, import) = (Imports::new(stores.table()), asked(stores, id));
+    let (imports, import) = (Imports::new(stores.table()), queued_import(stores, id));
     let person = ada();
     let audit_event = audit_event(&person, "contacts.import", id, at_second(0));
     assert!(imports.create(&import, &audit_event, None).await.unwrap());
@@ -47,11 +47,11 @@ async fn of_two_workers_one_starts_a_chunk() {
     let stores = TestStores::start().await;
     let (imports, import) = created(&stores, "imp_1").await;
     let (mut one, mut other) = (import.clone(), import.clone());
-    begin(&mut one);
-    begin(&mut other);
-    let faults = [RowError { row: 7, field: "StaffId".into(), reason: "no user".into() }];
+    start_chunk(&mut one);
+    start_chunk(&mut other);
+    let errors = [RowError { row: 7, field: "StaffId".into(), reason: "no user".into() }];
     let (first, second) =
-        tokio::join!(imports.advance(&mut one, &faults), imports.advance(&mut other, &faults));
+        tokio::join!(imports.advance(&mut one, &errors), imports.advance(&mut other, &errors));
     assert_ne!(first.unwrap(), second.unwrap());
     let stored = imports.get(stores.inbox.team_key(), &import.id).await.unwrap().unwrap();
     assert_eq!((stored.version, stored.pending), (2, one.pending));
@@ -62,16 +62,16 @@ async fn of_two_workers_one_starts_a_chunk() {
 async fn row_errors_are_listed_once_their_chunk_is_done() {
     let stores = TestStores::start().await;
     let (imports, mut import) = created(&stores, "imp_1").await;
-    let fault = |row| RowError { row, field: "x".repeat(240), reason: "y".repeat(120) };
-    let faults: Vec<_> = (2..1002).map(fault).collect();
-    begin(&mut import);
+    let error = |row| RowError { row, field: "x".repeat(240), reason: "y".repeat(120) };
+    let errors: Vec<_> = (2..1002).map(error).collect();
+    start_chunk(&mut import);
     import.pending.as_mut().unwrap().end.row = 1001;
-    import.pending.as_mut().unwrap().counts.errors = faults.len();
-    assert!(imports.advance(&mut import, &faults).await.unwrap());
+    import.pending.as_mut().unwrap().counts.errors = errors.len();
+    assert!(imports.advance(&mut import, &errors).await.unwrap());
     assert!(imports.errors(&import).await.unwrap().is_empty());
     import.finish_chunk();
     assert!(imports.advance(&mut import, &[]).await.unwrap());
-    assert_eq!(imports.errors(&import).await.unwrap(), faults);
+    assert_eq!(imports.errors(&import).await.unwrap(), errors);
     let listed = imports.page(stores.inbox.team_key(), 10, None).await.unwrap();
     assert_eq!((listed.items, listed.next), (vec![import], None));
 }
@@ -87,9 +87,13 @@ async fn a_turn_belongs_to_one_worker_until_it_expires_or_is_ended() {
     assert_eq!(take(&one, 1, 0).await, ImportTurn::Mine);
     assert_eq!(take(&one, 1, 1).await, ImportTurn::Mine);
     assert_eq!(take(&one, 2, 2).await, ImportTurn::SameImport);
-    assert_eq!(take(&other, 3, 101).await, ImportTurn::AnotherImport, "exactly at its end");
+    assert_eq!(
+        take(&other, 3, 101).await,
+        ImportTurn::AnotherImport,
+        "the turn includes its last millisecond"
+    );
     assert_eq!(take(&other, 3, 102).await, ImportTurn::Mine);
-    imports.end_turn(&one, 1).await.unwrap(); // lost by now
+    imports.end_turn(&one, 1).await.unwrap(); // worker 1 no longer has the turn
     assert_eq!(take(&one, 1, 103).await, ImportTurn::AnotherImport);
     imports.end_turn(&other, 3).await.unwrap();
     assert_eq!(take(&one, 1, 103).await, ImportTurn::Mine);
@@ -98,9 +102,9 @@ async fn a_turn_belongs_to_one_worker_until_it_expires_or_is_ended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_create_the_same_items_as_single_writes() {
     let (by_hand, in_batches) = (TestStores::start().await, TestStores::start().await);
-    let entry = |place: usize| ContactEntry {
-        contact: contact(place),
-        custom: BTreeMap::from([("Bus".to_owned(), place.to_string())]),
+    let entry = |index: usize| ContactEntry {
+        contact: contact(index),
+        custom: BTreeMap::from([("Bus".to_owned(), index.to_string())]),
         version: 1,
     };
     let entries: Vec<ContactEntry> = (0..30).map(entry).collect();
@@ -139,9 +143,9 @@ async fn rows_find_contacts_and_the_numbers_of_removed_contacts_stay_known() {
     let batches = Contacts::new(stores.table());
     let found = batches.look_up(of, &ids, &numbers.iter().collect()).await.unwrap();
     assert_eq!(found.contacts.into_values().collect::<Vec<_>>(), [known]);
-    let met: HashSet<_> = found.numbers.keys().cloned().collect();
-    assert_eq!(met, numbers[..3].iter().cloned().collect());
-    let stranger = found.numbers[&number(2)].provisional.clone().unwrap().contact;
-    assert_eq!(stranger, Contact::provisional(team, &number(2)));
-    assert_eq!(stranger.id, ContactId::provisional(team, &number(2)));
+    let known: HashSet<_> = found.numbers.keys().cloned().collect();
+    assert_eq!(known, numbers[..3].iter().cloned().collect());
+    let provisional = found.numbers[&number(2)].provisional.clone().unwrap().contact;
+    assert_eq!(provisional, Contact::provisional(team, &number(2)));
+    assert_eq!(provisional.id, ContactId::provisional(team, &number(2)));
 }

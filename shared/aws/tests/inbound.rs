@@ -1,4 +1,4 @@
-//! Inbound texts: each is stored once and surfaces once, whatever the carrier repeats and wherever a delivery broke off.
+//! Inbound messages: each is stored and counted once, also after redeliveries and crashes.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn history_ids(stores: &TestStores, conversation: &ConversationId) -> Vec<
     history(stores, conversation).await.into_iter().map(|message| message.id).collect()
 }
 
-/// Each text is delivered by a host of its own, all at once.
+/// Delivers the messages at the same time, each through its own client.
 async fn deliver_at_once(stores: &TestStores, deliveries: Vec<(InboundText, Timestamp)>) -> Vec<Receipt> {
     let mut hosts = JoinSet::new();
     for (text, at) in deliveries {
@@ -55,7 +55,9 @@ async fn a_first_message_starts_an_unread_conversation_at_the_top_of_the_inbox()
     }];
     let text =
         InboundText { media: media.clone(), ..inbound_text(&number(143), CARRIER_ID, "Here is my form") };
-    let Receipt::Stored(id) = receive(&stores, &text, at_second(1)).await else { panic!("it is new") };
+    let Receipt::Stored(id) = receive(&stores, &text, at_second(1)).await else {
+        panic!("expected a new one")
+    };
     let conversation = stores.conversation_id(&number(143));
     let stored = stores.messages.get(stores.organization(), &id).await.unwrap().unwrap();
     assert_eq!((stored.direction, stored.text.as_str()), (Direction::Inbound, "Here is my form"));
@@ -64,9 +66,9 @@ async fn a_first_message_starts_an_unread_conversation_at_the_top_of_the_inbox()
         (stored.carrier_id.as_deref(), stored.delivery.state()),
         (Some(CARRIER_ID), DeliveryState::Received)
     );
-    let thread = stores.stored_conversation(&conversation).await;
-    assert_eq!((thread.folder, thread.read, thread.last_activity_at), (Folder::Inbox, false, at_second(1)));
-    assert_eq!((thread.last_message.id, thread.last_inbound), (id.clone(), Some(id)));
+    let stored = stores.stored_conversation(&conversation).await;
+    assert_eq!((stored.folder, stored.read, stored.last_activity_at), (Folder::Inbox, false, at_second(1)));
+    assert_eq!((stored.last_message.id, stored.last_inbound), (id.clone(), Some(id)));
     assert_eq!(stores.unread().await, 1);
 }
 
@@ -74,7 +76,9 @@ async fn a_first_message_starts_an_unread_conversation_at_the_top_of_the_inbox()
 async fn a_redelivered_message_is_a_duplicate_and_writes_nothing() {
     let stores = TestStores::start().await;
     let text = inbound_text(&number(143), CARRIER_ID, "Hello?");
-    let Receipt::Stored(id) = receive(&stores, &text, at_second(1)).await else { panic!("it is new") };
+    let Receipt::Stored(id) = receive(&stores, &text, at_second(1)).await else {
+        panic!("expected a new one")
+    };
     let conversation = stores.conversation_id(&number(143));
     stores
         .update_conversation(
@@ -83,19 +87,19 @@ async fn a_redelivered_message_is_a_duplicate_and_writes_nothing() {
             at_second(900),
         )
         .await;
-    let rows = stores.items().await;
+    let items = stores.items().await;
     assert_eq!(receive(&stores, &text, at_second(30)).await, Receipt::Duplicate(id));
-    assert_eq!(stores.items().await, rows, "not even unread again, since somebody has read and archived it");
+    assert_eq!(stores.items().await, items, "the conversation stays read and archived");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_deliveries_of_one_message_store_it_once() {
     let stores = TestStores::start().await;
     let text = inbound_text(&number(143), CARRIER_ID, "Hello?");
-    let deliveries = (0..12).map(|place| (text.clone(), at_second(place % 3))).collect();
+    let deliveries = (0..12).map(|index| (text.clone(), at_second(index % 3))).collect();
     let receipts = deliver_at_once(&stores, deliveries).await;
     let stored: Vec<_> = receipts.iter().filter(|receipt| matches!(receipt, Receipt::Stored(_))).collect();
-    let [Receipt::Stored(id)] = stored[..] else { panic!("not stored once: {receipts:?}") };
+    let [Receipt::Stored(id)] = stored[..] else { panic!("expected one stored message: {receipts:?}") };
     let same = receipts.iter().filter(|receipt| **receipt == Receipt::Duplicate(id.clone())).count();
     assert_eq!(same, receipts.len() - 1);
     let conversation = stores.conversation_id(&number(143));
@@ -103,21 +107,24 @@ async fn concurrent_deliveries_of_one_message_store_it_once() {
     assert_eq!(stores.stored_conversation(&conversation).await.last_inbound.as_ref(), Some(id));
 }
 
-/// Delivers a text, takes back what a host that died half-way would not have written, and delivers it again much later.
-async fn deliver_again_after(stores: &TestStores, lost_message: bool) -> (Conversation, Vec<Message>) {
+/// Delivers a message, reverts the writes that a crashed host would not have made, and redelivers the
+/// message later.
+async fn redeliver_after_crash(stores: &TestStores, lost_message: bool) -> (Conversation, Vec<Message>) {
     let text = inbound_text(&number(143), CARRIER_ID, "The second one");
     let conversation = stores.conversation_id(&number(143));
-    let thread_key = keys::conversation(stores.inbox.key().conversation(&conversation));
-    let before = stores.item(thread_key.clone()).await;
+    let conversation_key = keys::conversation(stores.inbox.key().conversation(&conversation));
+    let before = stores.item(conversation_key.clone()).await;
     let inbox_before = stores.item(keys::inbox(stores.inbox.key())).await.unwrap();
-    let Receipt::Stored(id) = receive(stores, &text, at_second(10)).await else { panic!("it is new") };
+    let Receipt::Stored(id) = receive(stores, &text, at_second(10)).await else {
+        panic!("expected a new one")
+    };
     stores.put_item(inbox_before).await;
     if lost_message {
         stores.delete_item(keys::message(stores.organization(), &conversation, &id)).await;
     }
     match before {
-        Some(row) => stores.put_item(row).await,
-        None => stores.delete_item(thread_key).await,
+        Some(item) => stores.put_item(item).await,
+        None => stores.delete_item(conversation_key).await,
     }
     assert_eq!(receive(stores, &text, at_second(600)).await, Receipt::Duplicate(id));
     (stores.stored_conversation(&conversation).await, history(stores, &conversation).await)
@@ -126,21 +133,21 @@ async fn deliver_again_after(stores: &TestStores, lost_message: bool) -> (Conver
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redelivery_completes_an_interrupted_one_and_keeps_its_time() {
     for lost_message in [true, false] {
-        for known_thread in [true, false] {
+        for conversation_exists in [true, false] {
             let stores = TestStores::start().await;
-            if known_thread {
+            if conversation_exists {
                 stores.receive(&number(143), "The first one", at_second(0)).await;
             }
-            let (thread, messages) = deliver_again_after(&stores, lost_message).await;
-            let case = format!("message lost: {lost_message}, thread known: {known_thread}");
-            assert_eq!(messages.len(), 1 + usize::from(known_thread), "{case}");
+            let (stored, messages) = redeliver_after_crash(&stores, lost_message).await;
+            let case = format!("message lost: {lost_message}, conversation known: {conversation_exists}");
+            assert_eq!(messages.len(), 1 + usize::from(conversation_exists), "{case}");
             assert_eq!(
                 (messages[0].text.as_str(), messages[0].created_at),
                 ("The second one", at_second(10)),
                 "{case}"
             );
-            assert_eq!(thread.last_message.id, messages[0].id, "{case}");
-            assert_eq!((thread.read, thread.last_activity_at), (false, at_second(10)), "{case}");
+            assert_eq!(stored.last_message.id, messages[0].id, "{case}");
+            assert_eq!((stored.read, stored.last_activity_at), (false, at_second(10)), "{case}");
             assert_eq!(stores.unread().await, 1, "{case}");
         }
     }
@@ -149,17 +156,17 @@ async fn a_redelivery_completes_an_interrupted_one_and_keeps_its_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_messages_are_all_stored_in_one_conversation() {
     let stores = TestStores::start().await;
-    let text = |place: usize| inbound_text(&number(143), &format!("SM{place:032}"), &format!("Part {place}"));
-    let receipts = deliver_at_once(&stores, (0..8).map(|place| (text(place), at_second(5))).collect()).await;
+    let text = |index: usize| inbound_text(&number(143), &format!("SM{index:032}"), &format!("Part {index}"));
+    let receipts = deliver_at_once(&stores, (0..8).map(|index| (text(index), at_second(5))).collect()).await;
     assert!(receipts.iter().all(|receipt| matches!(receipt, Receipt::Stored(_))), "{receipts:?}");
     let conversation = stores.conversation_id(&number(143));
     let ids = history_ids(&stores, &conversation).await;
     assert_eq!(ids.len(), receipts.len());
-    let thread = stores.stored_conversation(&conversation).await;
+    let stored = stores.stored_conversation(&conversation).await;
     assert_eq!(
-        (&thread.last_message.id, thread.last_inbound.as_ref()),
+        (&stored.last_message.id, stored.last_inbound.as_ref()),
         (&ids[0], Some(&ids[0])),
-        "the highest id"
+        "the highest id is the newest"
     );
     let listed = stores.list(Folder::Inbox, &Filter::default(), 10, None).await;
     assert_eq!(listed.unwrap().items.len(), 1);
@@ -183,10 +190,10 @@ async fn an_older_message_received_after_a_reply_is_listed_below_it_and_is_unrea
         .await;
 
     let late = stores.receive(&number(143), "And on Saturday?", at_second(10)).await;
-    let thread = stores.stored_conversation(&conversation).await;
-    assert_eq!(thread.last_message.id, reply.id, "the reply is newer");
-    assert_eq!(thread.last_activity_at, at_second(20));
-    assert_eq!((thread.folder, thread.read, thread.last_inbound), (Folder::Inbox, false, Some(late.clone())));
+    let stored = stores.stored_conversation(&conversation).await;
+    assert_eq!(stored.last_message.id, reply.id, "the reply is the newest message");
+    assert_eq!(stored.last_activity_at, at_second(20));
+    assert_eq!((stored.folder, stored.read, stored.last_inbound), (Folder::Inbox, false, Some(late.clone())));
     assert_eq!(history_ids(&stores, &conversation).await[..2], [reply.id, late]);
     assert_eq!(stores.unread().await, 1);
 }
@@ -203,15 +210,15 @@ async fn a_message_older_than_the_reply_that_did_not_see_it_is_unread() {
 
     let late = inbound_text(&number(143), CARRIER_ID, "One question");
     assert!(matches!(receive(&stores, &late, at_second(10)).await, Receipt::Stored(_)));
-    let thread = stores.stored_conversation(&conversation).await;
-    assert_eq!((thread.folder, thread.read), (Folder::Inbox, false), "nobody has seen it");
-    assert_eq!((thread.last_message.id, thread.last_inbound), (reply.id, Some(newer)));
+    let stored = stores.stored_conversation(&conversation).await;
+    assert_eq!((stored.folder, stored.read), (Folder::Inbox, false), "no member has read it");
+    assert_eq!((stored.last_message.id, stored.last_inbound), (reply.id, Some(newer)));
 
     let archived = ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) };
     stores.update_conversation(&conversation, archived, at_second(900)).await;
     assert!(matches!(receive(&stores, &late, at_second(30)).await, Receipt::Duplicate(_)));
-    let thread = stores.stored_conversation(&conversation).await;
-    assert_eq!((thread.folder, thread.read), (Folder::Archived, true), "a redelivery changes nothing");
+    let stored = stores.stored_conversation(&conversation).await;
+    assert_eq!((stored.folder, stored.read), (Folder::Archived, true), "a redelivery changes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,9 +231,9 @@ async fn the_newest_inbound_message_never_goes_back_when_a_clock_does() {
     let guard = Guard::Reply { lock: Some((&ada().id, token)), seen: newest.as_ref() };
     assert_eq!(stores.accept(&reply, guard, None).await, Accepted::Stored);
     stores.receive(&number(143), "Between both", at_second(95)).await;
-    let thread = stores.stored_conversation(&conversation).await;
-    assert_eq!(thread.last_inbound, newest);
-    assert_eq!((thread.folder, thread.read), (Folder::Inbox, false));
+    let stored = stores.stored_conversation(&conversation).await;
+    assert_eq!(stored.last_inbound, newest);
+    assert_eq!((stored.folder, stored.read), (Folder::Inbox, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -235,16 +242,16 @@ async fn the_newer_of_two_inbound_messages_stays_on_top_when_the_older_arrives_l
     let newer = stores.receive(&number(143), "Second thought: never mind", at_second(10)).await;
     let older = stores.receive(&number(143), "One question", at_second(9)).await;
     let conversation = stores.conversation_id(&number(143));
-    let thread = stores.stored_conversation(&conversation).await;
-    assert_eq!((&thread.last_message.id, thread.last_inbound.as_ref()), (&newer, Some(&newer)));
+    let stored = stores.stored_conversation(&conversation).await;
+    assert_eq!((&stored.last_message.id, stored.last_inbound.as_ref()), (&newer, Some(&newer)));
     assert_eq!(history_ids(&stores, &conversation).await, [newer, older]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_unknown_number_becomes_one_provisional_contact() {
     let stores = TestStores::start().await;
-    let text = |place: usize| inbound_text(&number(143), &format!("SM{place:032}"), "Hi");
-    deliver_at_once(&stores, (0..6).map(|place| (text(place), at_second(place as u64))).collect()).await;
+    let text = |index: usize| inbound_text(&number(143), &format!("SM{index:032}"), "Hi");
+    deliver_at_once(&stores, (0..6).map(|index| (text(index), at_second(index as u64))).collect()).await;
     let unknown = Contact::provisional(&stores.inbox.team, &number(143));
     let found = stores.contacts.by_number(stores.inbox.team_key(), &number(143)).await.unwrap();
     assert_eq!(found, Some(unknown.clone()));
@@ -269,8 +276,8 @@ async fn a_message_returns_a_read_and_archived_conversation_to_the_inbox_unread(
     stores.update_conversation(&conversation, done, at_second(900)).await;
     assert_eq!(stores.unread().await, 0);
     stores.receive(&number(143), "One more thing", at_second(1) + Duration::from_millis(1)).await;
-    let thread = stores.stored_conversation(&conversation).await;
-    assert_eq!((thread.folder, thread.read), (Folder::Inbox, false));
+    let stored = stores.stored_conversation(&conversation).await;
+    assert_eq!((stored.folder, stored.read), (Folder::Inbox, false));
     assert_eq!(stores.unread().await, 1);
 }
 
@@ -289,8 +296,8 @@ async fn messages_to_two_inboxes_are_two_conversations_of_one_contact() {
     assert_eq!(stores.unread().await, 1);
 }
 
-/// The team wants to know of unknown numbers.
-async fn curious(stores: &TestStores) {
+/// Enables notifications about unknown numbers.
+async fn enable_unknown_contact_notifications(stores: &TestStores) {
     let unknown_contact =
         MailingPreference { enabled: true, recipients: vec!["desk@college.example".into()] };
     let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
@@ -299,18 +306,18 @@ async fn curious(stores: &TestStores) {
     stores.teams.put_notification_settings(stores.inbox.team_key(), &settings, &audit_event).await.unwrap();
 }
 
-async fn told(stores: &TestStores) -> Vec<Notification> {
+async fn notifications(stores: &TestStores) -> Vec<Notification> {
     stores.notifications.overdue(at_second(9_000)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_messages_of_an_unknown_number_create_one_notification() {
     let stores = TestStores::start().await;
-    curious(&stores).await;
-    let text = |place: usize| inbound_text(&number(143), &format!("SM{:032}", place % 4), "Hi");
-    deliver_at_once(&stores, (0..12).map(|place| (text(place), at_second(place as u64))).collect()).await;
+    enable_unknown_contact_notifications(&stores).await;
+    let text = |index: usize| inbound_text(&number(143), &format!("SM{:032}", index % 4), "Hi");
+    deliver_at_once(&stores, (0..12).map(|index| (text(index), at_second(index as u64))).collect()).await;
     stores.receive(&number(143), "Anybody there?", at_second(100)).await;
-    let [notice] = &told(&stores).await[..] else { panic!("not one notice") };
+    let [notice] = &notifications(&stores).await[..] else { panic!("expected one notification") };
     let contact = Contact::provisional(&stores.inbox.team, &number(143)).id;
     assert_eq!(notice.subject, NotificationKind::UnknownContact { contact, inbox: stores.inbox.id.clone() });
 }
@@ -320,13 +327,15 @@ async fn a_redelivery_after_a_crash_at_any_request_creates_one_notification() {
     let text = inbound_text(&number(143), CARRIER_ID, "Hi");
     for requests in 0..20 {
         let stores = TestStores::start().await;
-        curious(&stores).await;
+        enable_unknown_contact_notifications(&stores).await;
         let host = Inbound::new(stores.crashing_table(requests));
         let died = host.receive(&stores.inbox, &text, at_second(1)).await.is_err();
         for again in [2, 3] {
             receive(&stores, &text, at_second(again)).await;
         }
-        let [notice] = &told(&stores).await[..] else { panic!("not one notice: {requests}") };
+        let [notice] = &notifications(&stores).await[..] else {
+            panic!("expected one notification after {requests} requests")
+        };
         let message = history_ids(&stores, &stores.conversation_id(&number(143))).await;
         assert_eq!(notice.id, format!("unknown-contact-{}", message[0]), "{requests}");
         if !died {
@@ -334,18 +343,18 @@ async fn a_redelivery_after_a_crash_at_any_request_creates_one_notification() {
             return;
         }
     }
-    panic!("it never lived");
+    panic!("no delivery completed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_contact_or_a_disabled_setting_creates_no_notification() {
     let stores = TestStores::start().await;
     stores.receive(&number(1), "Hi", at_second(1)).await;
-    curious(&stores).await;
+    enable_unknown_contact_notifications(&stores).await;
     stores.contacts.put(stores.inbox.team_key(), &contact(2)).await.unwrap();
     stores.receive(&number(2), "Hi", at_second(2)).await;
     let other = Inbox { id: InboxId::new(at_second(0), 44), ..stores.inbox.clone() };
     let again = inbound_text(&number(1), CARRIER_ID, "To another inbox");
     stores.inbound.receive(&other, &again, at_second(3)).await.unwrap();
-    assert_eq!(told(&stores).await, []);
+    assert_eq!(notifications(&stores).await, []);
 }

@@ -1,4 +1,4 @@
-//! Lists with filters: each shows exactly what [`Filter::admits`], in the order of activity, whatever happens meanwhile.
+//! Filtered lists: each contains exactly the conversations that [`Filter::matches`], ordered by last activity.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::support::{START, TestStores, ada, at_second, ben, cleo, contact, numb
 
 const FOLDERS: [Folder; 2] = [Folder::Inbox, Folder::Archived];
 
-/// Every combination: anybody's, Ada's, Ben's; any, read, unread.
+/// Returns every combination of assigned user (any, Ada, Ben) and read state (any, read, unread).
 fn filters() -> impl Iterator<Item = Filter> {
     let assigned = [None, Some(ada().id), Some(ben().id)];
     let states = [None, Some(true), Some(false)];
@@ -29,14 +29,14 @@ fn filters() -> impl Iterator<Item = Filter> {
         .flat_map(move |assigned| states.map(|read| Filter { assigned: assigned.clone(), read }))
 }
 
-/// A whole list, page by page.
+/// Returns all pages of a list.
 async fn listed(stores: &TestStores, folder: Folder, filter: &Filter, limit: u16) -> Vec<Conversation> {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let page = stores.list(folder, filter, limit, after.as_deref()).await.unwrap();
         assert!(page.items.len() <= usize::from(limit), "a page of {limit}");
         seen.extend(page.items);
-        assert!(seen.len() <= 1000, "the pages never end");
+        assert!(seen.len() <= 1000, "the pages do not end");
         after = page.next;
         if after.is_none() {
             return seen;
@@ -44,8 +44,8 @@ async fn listed(stores: &TestStores, folder: Folder, filter: &Filter, limit: u16
     }
 }
 
-async fn assign(stores: &TestStores, place: usize, user: Option<UserRef>) {
-    let known = Contact { assigned: user, ..contact(place) };
+async fn assign(stores: &TestStores, index: usize, user: Option<UserRef>) {
+    let known = Contact { assigned: user, ..contact(index) };
     stores.contacts.put(stores.inbox.team_key(), &known).await.unwrap();
     stores.inboxes.put(&stores.inbox).await.unwrap();
     stores.contacts.sync_copies(stores.inbox.team_key(), &known).await.unwrap();
@@ -59,10 +59,10 @@ fn ids(conversations: &[Conversation]) -> Vec<ConversationId> {
 async fn filters_combine() {
     let stores = TestStores::start().await;
     let mut all = Vec::new();
-    for place in 0..4 {
-        let user = if place < 2 { ada() } else { ben() };
-        assign(&stores, place, Some(user)).await;
-        all.push(stores.start_conversation(&number(place), at_second(place as u64)).await);
+    for index in 0..4 {
+        let user = if index < 2 { ada() } else { ben() };
+        assign(&stores, index, Some(user)).await;
+        all.push(stores.start_conversation(&number(index), at_second(index as u64)).await);
     }
     let mark = ConversationUpdate { folder: None, read: Some(true) };
     stores.update_conversation(&all[0], mark, at_second(100)).await;
@@ -71,7 +71,7 @@ async fn filters_combine() {
         let filter = Filter { assigned: assigned.map(|user| user.id), read };
         ids(&listed(&stores, Folder::Inbox, &filter, 50).await)
     };
-    let expected = |places: &[usize]| -> Vec<_> { places.iter().map(|place| all[*place].clone()).collect() };
+    let expected = |places: &[usize]| -> Vec<_> { places.iter().map(|index| all[*index].clone()).collect() };
     assert_eq!(shown(None, None).await, expected(&[3, 2, 1, 0]));
     assert_eq!(shown(Some(ada()), None).await, expected(&[1, 0]));
     assert_eq!(shown(None, Some(true)).await, expected(&[2, 0]));
@@ -97,7 +97,7 @@ async fn assigning_and_unassigning_updates_the_lists() {
     assert_eq!((of(ada()).await, of(ben()).await), (vec![], vec![]));
 }
 
-/// The text composed to somebody assigned begins a conversation that is listed as assigned.
+/// A composed message to an assigned contact starts a conversation in the list of the assigned user.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_composed_message_starts_a_conversation_with_the_assigned_user() {
     let stores = TestStores::start().await;
@@ -119,60 +119,60 @@ async fn a_composed_message_starts_a_conversation_with_the_assigned_user() {
 async fn a_page_is_one_query_unless_no_conversation_matches() {
     let stores = TestStores::start().await;
     let mut all = Vec::new();
-    for place in 0..12 {
-        all.push(stores.start_conversation(&number(place), at_second(place as u64)).await);
+    for index in 0..12 {
+        all.push(stores.start_conversation(&number(index), at_second(index as u64)).await);
     }
     let mark = ConversationUpdate { folder: None, read: Some(true) };
-    for place in [0, 1, 2] {
-        stores.update_conversation(&all[place], mark, at_second(100)).await; // the oldest
+    for index in [0, 1, 2] {
+        stores.update_conversation(&all[index], mark, at_second(100)).await; // the oldest
     }
     let read = Filter { assigned: None, read: Some(true) };
     let page = stores.list(Folder::Inbox, &read, 4, None).await.unwrap();
-    assert_eq!(ids(&page.items), [2, 1, 0].map(|place| all[place].clone()));
+    assert_eq!(ids(&page.items), [2, 1, 0].map(|index| all[index].clone()));
     let (page, bill) = stores.cost(stores.list(Folder::Inbox, &read, 2, None)).await;
     let page = page.unwrap();
-    assert_eq!((page.items.len(), bill.requests), (0, 4), "four queries, and no more");
+    assert_eq!((page.items.len(), bill.requests), (0, 4), "at most four queries");
     let (rest, bill) = stores.cost(stores.list(Folder::Inbox, &read, 2, page.next.as_deref())).await;
     let rest = rest.unwrap();
-    assert_eq!((ids(&rest.items), bill.requests), (vec![all[2].clone()], 1), "short, and one query");
+    assert_eq!((ids(&rest.items), bill.requests), (vec![all[2].clone()], 1), "a short page is one query");
     let last = stores.list(Folder::Inbox, &read, 2, rest.next.as_deref()).await.unwrap();
-    assert_eq!(ids(&last.items), [1, 0].map(|place| all[place].clone()));
+    assert_eq!(ids(&last.items), [1, 0].map(|index| all[index].clone()));
 }
 
 #[derive(Debug, Clone, Copy)]
-enum What {
-    Hear,
-    Open { by_ada: bool },
+enum Action {
+    Receive,
+    Acquire { by_ada: bool },
     Mark { read: bool },
-    File { archived: bool },
+    Move { archived: bool },
     Compose,
     Assign { to: Option<bool> },
 }
 
-fn step(contacts: usize) -> impl Strategy<Value = (usize, What, u64)> {
-    let what = prop_oneof![
-        3 => Just(What::Hear),
-        1 => any::<bool>().prop_map(|by_ada| What::Open { by_ada }),
-        2 => any::<bool>().prop_map(|read| What::Mark { read }),
-        1 => any::<bool>().prop_map(|archived| What::File { archived }),
-        1 => Just(What::Compose),
-        2 => any::<Option<bool>>().prop_map(|to| What::Assign { to }),
+fn step(contacts: usize) -> impl Strategy<Value = (usize, Action, u64)> {
+    let action = prop_oneof![
+        3 => Just(Action::Receive),
+        1 => any::<bool>().prop_map(|by_ada| Action::Acquire { by_ada }),
+        2 => any::<bool>().prop_map(|read| Action::Mark { read }),
+        1 => any::<bool>().prop_map(|archived| Action::Move { archived }),
+        1 => Just(Action::Compose),
+        2 => any::<Option<bool>>().prop_map(|to| Action::Assign { to }),
     ];
-    (0..contacts, what, 1..90_u64)
+    (0..contacts, action, 1..90_u64)
 }
 
-async fn take(stores: &TestStores, place: usize, what: What, now: Timestamp) {
-    let conversation = stores.conversation_id(&number(place));
-    match what {
-        What::Hear => {
-            stores.receive(&number(place), "Hello?", now).await;
+async fn take(stores: &TestStores, index: usize, action: Action, now: Timestamp) {
+    let conversation = stores.conversation_id(&number(index));
+    match action {
+        Action::Receive => {
+            stores.receive(&number(index), "Hello?", now).await;
         }
-        What::Open { by_ada } => {
+        Action::Acquire { by_ada } => {
             let user = if by_ada { ada() } else { ben() };
             let policy = shared_domain::lock::LockPolicy::default();
             stores.locks.acquire(stores.conversation_key(&conversation), &user, now, &policy).await.unwrap();
         }
-        What::Mark { read } => {
+        Action::Mark { read } => {
             stores
                 .update_conversation(
                     &conversation,
@@ -181,7 +181,7 @@ async fn take(stores: &TestStores, place: usize, what: What, now: Timestamp) {
                 )
                 .await;
         }
-        What::File { archived } => {
+        Action::Move { archived } => {
             let folder = FOLDERS[usize::from(archived)];
             stores
                 .update_conversation(
@@ -191,28 +191,28 @@ async fn take(stores: &TestStores, place: usize, what: What, now: Timestamp) {
                 )
                 .await;
         }
-        What::Compose => {
-            let message = stores.outbound(&number(place), "See you on Friday.", &ada(), now);
+        Action::Compose => {
+            let message = stores.outbound(&number(index), "See you on Friday.", &ada(), now);
             stores.accept(&message, Guard::Compose { user: Some(&cleo().id) }, None).await;
         }
-        What::Assign { to } => {
-            assign(stores, place, to.map(|to_ada| if to_ada { ada() } else { ben() })).await;
+        Action::Assign { to } => {
+            assign(stores, index, to.map(|to_ada| if to_ada { ada() } else { ben() })).await;
         }
     }
 }
 
 const CONTACTS: usize = 6;
 
-async fn walk(steps: Vec<(usize, What, u64)>) -> Result<(), TestCaseError> {
+async fn run_steps(steps: Vec<(usize, Action, u64)>) -> Result<(), TestCaseError> {
     let stores = TestStores::start().await;
     let mut now = START;
-    for (place, what, later) in steps {
+    for (index, action, later) in steps {
         now = now + Duration::from_secs(later);
-        take(&stores, place, what, now).await;
+        take(&stores, index, action, now).await;
     }
     let mut all = Vec::new();
-    for place in 0..CONTACTS {
-        let conversation = stores.conversation_id(&number(place));
+    for index in 0..CONTACTS {
+        let conversation = stores.conversation_id(&number(index));
         all.extend(stores.conversations.get(stores.conversation_key(&conversation)).await.unwrap());
     }
     all.sort_by_key(|one| std::cmp::Reverse((one.last_activity_at, one.id.clone())));
@@ -235,44 +235,44 @@ fn every_list_shows_what_its_filter_admits_after_random_steps() {
     let config =
         Config { cases: 24, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Config::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let walked =
-        TestRunner::new(config).run(&vec(step(CONTACTS), 1..=40), |steps| runtime.block_on(walk(steps)));
-    walked.unwrap_or_else(|failure| panic!("{failure}\nseed {seed}"));
+    let result =
+        TestRunner::new(config).run(&vec(step(CONTACTS), 1..=40), |steps| runtime.block_on(run_steps(steps)));
+    result.unwrap_or_else(|failure| panic!("{failure}\nseed {seed}"));
 }
 
-/// While some conversations move about, a reader who goes through the pages sees each of the others once, and each page
-/// in the order of activity.
+/// While some conversations move, a reader of all pages sees each of the others once, and each page is
+/// ordered by activity.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn pages_keep_their_order_while_conversations_move() {
     const STILL: usize = 30;
     const BUSY: usize = 10;
     let stores = TestStores::start().await;
     let mut still = Vec::new();
-    for place in 0..STILL + BUSY {
-        if place.is_multiple_of(2) {
-            assign(&stores, place, Some(ada())).await;
+    for index in 0..STILL + BUSY {
+        if index.is_multiple_of(2) {
+            assign(&stores, index, Some(ada())).await;
         }
-        let conversation = stores.start_conversation(&number(place), at_second(place as u64)).await;
-        if place % 4 != 3 {
-            still.push((place, conversation));
+        let conversation = stores.start_conversation(&number(index), at_second(index as u64)).await;
+        if index % 4 != 3 {
+            still.push((index, conversation));
         }
     }
-    let busy: Vec<usize> = (0..STILL + BUSY).filter(|place| place % 4 == 3).collect();
+    let busy: Vec<usize> = (0..STILL + BUSY).filter(|index| index % 4 == 3).collect();
     let seed = seed();
     let moving = async {
         let mut state = seed;
         for turn in 0..120_u64 {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let place = busy[usize::try_from(state >> 33).unwrap() % busy.len()];
-            let what = [
-                What::Hear,
-                What::Mark { read: true },
-                What::File { archived: true },
-                What::Compose,
-                What::Mark { read: false },
-                What::Open { by_ada: true },
+            let index = busy[usize::try_from(state >> 33).unwrap() % busy.len()];
+            let action = [
+                Action::Receive,
+                Action::Mark { read: true },
+                Action::Move { archived: true },
+                Action::Compose,
+                Action::Mark { read: false },
+                Action::Acquire { by_ada: true },
             ][usize::try_from(state >> 40).unwrap() % 6];
-            take(&stores, place, what, at_second(1000 + turn)).await;
+            take(&stores, index, action, at_second(1000 + turn)).await;
         }
     };
     let reading = async {
@@ -291,14 +291,14 @@ async fn pages_keep_their_order_while_conversations_move() {
             }
             let unmoved: BTreeSet<_> = still.iter().map(|(_, id)| id).collect();
             let shown: Vec<_> = seen.into_iter().filter(|id| unmoved.contains(id)).collect();
-            let admitted = |place: &usize| {
+            let admitted = |index: &usize| {
                 filter.read != Some(true)
                     && filter
                         .assigned
                         .as_ref()
-                        .is_none_or(|user| *user == ada().id && place.is_multiple_of(2))
+                        .is_none_or(|user| *user == ada().id && index.is_multiple_of(2))
             };
-            let fitting = still.iter().rev().filter(|(place, _)| admitted(place));
+            let fitting = still.iter().rev().filter(|(index, _)| admitted(index));
             let expected: Vec<_> = fitting.map(|(_, id)| id.clone()).collect();
             assert_eq!(shown, expected, "seed {seed}: {filter:?}");
         }

@@ -1,4 +1,4 @@
-//! Files of texts: what became of each is written once, and no text waits longer than the sweep.
+//! Media of messages: each outcome is written once, and the sweep finds messages whose jobs were lost.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn pending(place: usize) -> Media {
     }
 }
 
-/// A text with two files comes in.
+/// Receives a message with two files.
 async fn text_with_files(stores: &TestStores) -> MessageId {
     let text = InboundText {
         carrier: "twilio",
@@ -56,7 +56,7 @@ async fn a_stored_file_stays_stored_and_a_refused_file_can_still_be_stored() {
     };
     assert!(files.resolve(&job(&stores, &message, 1), &refused).await.unwrap());
     let media = stores.messages.get(stores.organization(), &message).await.unwrap().unwrap().media;
-    assert_eq!(media, [pending(0), refused.clone()], "each file for itself");
+    assert_eq!(media, [pending(0), refused.clone()], "the other file is unchanged");
     assert!(files.resolve(&job(&stores, &message, 1), &stored(1)).await.unwrap());
     assert!(!files.resolve(&job(&stores, &message, 1), &refused).await.unwrap());
     assert!(!files.resolve(&job(&stores, &message, 1), &stored(1)).await.unwrap(), "once");
@@ -70,10 +70,13 @@ async fn a_job_for_a_missing_file_writes_nothing() {
     let message = text_with_files(&stores).await;
     let files = MediaFiles::new(stores.table());
     let before = stores.all_items().await;
-    assert!(!files.resolve(&job(&stores, &message, 2), &stored(2)).await.unwrap(), "no third file");
-    assert!(!files.resolve(&job(&stores, &message, 0), &stored(1)).await.unwrap(), "another file's outcome");
-    let nobody = MessageId::in_conversation(&stores.conversation_id(&number(9)), at_second(0), 7);
-    assert!(!files.resolve(&job(&stores, &nobody, 0), &stored(0)).await.unwrap());
+    assert!(!files.resolve(&job(&stores, &message, 2), &stored(2)).await.unwrap(), "there is no third file");
+    assert!(
+        !files.resolve(&job(&stores, &message, 0), &stored(1)).await.unwrap(),
+        "the outcome belongs to another file"
+    );
+    let missing = MessageId::in_conversation(&stores.conversation_id(&number(9)), at_second(0), 7);
+    assert!(!files.resolve(&job(&stores, &missing, 0), &stored(0)).await.unwrap());
     assert!(!files.resolve(&job(&stores, &MessageId::parse("msg_1").unwrap(), 0), &stored(0)).await.unwrap());
     assert_eq!(stores.all_items().await, before);
 }

@@ -1,4 +1,4 @@
-//! Messages: the history of a thread, reports that come late, twice and out of order, and the claim of one sender.
+//! Messages: history, late, repeated and reordered reports, and claims.
 
 use shared_aws::messaging::{Accepted, Claim, Guard, Reported};
 use shared_domain::{
@@ -10,7 +10,7 @@ use crate::support::{TestStores, ada, at_second, number};
 
 const CARRIER_ID: &str = "SM0123456789abcdef0123456789abcdef";
 
-/// An accepted text of ours that waits for its turn.
+/// Accepts an outbound message.
 async fn queued(stores: &TestStores) -> Message {
     let message = stores.outbound(&number(143), "Your appointment is on Friday.", &ada(), at_second(0));
     let accepted = stores.accept(&message, Guard::Compose { user: Some(&ada().id) }, None).await;
@@ -27,19 +27,19 @@ async fn claim(stores: &TestStores, id: &MessageId, attempt: u64) -> Claim {
     stores.messages.claim(stores.organization(), id, attempt, at_second(5)).await.unwrap()
 }
 
-async fn look_at(stores: &TestStores, id: &MessageId) -> Message {
-    stores.messages.get(stores.organization(), id).await.unwrap().expect("the message is there")
+async fn stored_message(stores: &TestStores, id: &MessageId) -> Message {
+    stores.messages.get(stores.organization(), id).await.unwrap().expect("the message exists")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_found_by_its_id_alone_and_only_in_its_organization() {
     let stores = TestStores::start().await;
     let message = queued(&stores).await;
-    assert_eq!(look_at(&stores, &message.id).await, message);
-    let stranger = OrganizationId::new(at_second(0), 99);
-    assert_eq!(stores.messages.get(&stranger, &message.id).await.unwrap(), None);
-    let never_ours = MessageId::parse("msg_short").unwrap();
-    assert_eq!(stores.messages.get(stores.organization(), &never_ours).await.unwrap(), None);
+    assert_eq!(stored_message(&stores, &message.id).await, message);
+    let other_organization = OrganizationId::new(at_second(0), 99);
+    assert_eq!(stores.messages.get(&other_organization, &message.id).await.unwrap(), None);
+    let malformed = MessageId::parse("msg_short").unwrap();
+    assert_eq!(stores.messages.get(stores.organization(), &malformed).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,8 +60,8 @@ async fn a_history_is_read_page_by_page_newest_first_while_messages_arrive() {
             .unwrap();
         assert!(page.items.len() <= 3);
         read.extend(page.items.into_iter().map(|message| message.id));
-        assert!(read.len() <= written.len(), "a text came twice: {read:?}");
-        stores.receive(&number(143), "Meanwhile", at_second(100 + read.len() as u64)).await;
+        assert!(read.len() <= written.len(), "a message was listed twice: {read:?}");
+        stores.receive(&number(143), "Another question", at_second(100 + read.len() as u64)).await;
         before = page.next;
         if before.is_none() {
             break;
@@ -75,16 +75,16 @@ async fn a_report_is_added_once_and_the_first_of_each_state_is_kept() {
     let stores = TestStores::start().await;
     let id = queued(&stores).await.id;
     let Reported::Added(message) = report(&stores, &id, DeliveryState::Sent, 10).await else {
-        panic!("it is new")
+        panic!("expected a new one")
     };
     assert_eq!(
         (message.delivery.state(), message.carrier_id.as_deref()),
         (DeliveryState::Sent, Some(CARRIER_ID))
     );
     let Reported::Known(known) = report(&stores, &id, DeliveryState::Sent, 20).await else {
-        panic!("it is not new")
+        panic!("expected a known one")
     };
-    let message = look_at(&stores, &id).await;
+    let message = stored_message(&stores, &id).await;
     assert_eq!(*known, message);
     assert_eq!(message.delivery.report(DeliveryState::Sent), Some(&Report::at(at_second(10))));
 }
@@ -97,12 +97,12 @@ async fn reports_out_of_order_result_in_the_highest_state() {
         [DeliveryState::Delivered, DeliveryState::Sent, DeliveryState::Sending].into_iter().enumerate()
     {
         let Reported::Added(message) = report(&stores, &id, state, at as u64).await else {
-            panic!("it is new")
+            panic!("expected a new one")
         };
         assert_eq!(message.delivery.state(), DeliveryState::Delivered);
     }
     let states: Vec<_> =
-        look_at(&stores, &id).await.delivery.history().into_iter().map(|(state, _)| state).collect();
+        stored_message(&stores, &id).await.delivery.history().into_iter().map(|(state, _)| state).collect();
     assert_eq!(states.len(), 4, "{states:?}");
 }
 
@@ -122,7 +122,7 @@ async fn a_failure_keeps_its_code_and_sentence_and_the_first_carrier_id() {
     let later = Report::at(at_second(3));
     let other = Some("SMother");
     stores.messages.report(stores.organization(), &id, DeliveryState::Unknown, &later, other).await.unwrap();
-    let message = look_at(&stores, &id).await;
+    let message = stored_message(&stores, &id).await;
     assert_eq!(message.delivery.report(DeliveryState::Failed), Some(&failure));
     assert_eq!(
         (message.delivery.state(), message.carrier_id.as_deref()),
@@ -147,18 +147,18 @@ async fn a_report_of_an_unknown_message_creates_nothing() {
 async fn one_attempt_claims_a_message_and_another_learns_that_it_was_interrupted() {
     let stores = TestStores::start().await;
     let id = queued(&stores).await.id;
-    let Claim::Yours(message) = claim(&stores, &id, 1).await else { panic!("nobody has it") };
+    let Claim::Yours(message) = claim(&stores, &id, 1).await else { panic!("the message is free") };
     assert_eq!(message.delivery.state(), DeliveryState::Sending);
     assert!(
         matches!(claim(&stores, &id, 1).await, Claim::Yours(_)),
         "a repeated request of the same attempt"
     );
     let Claim::Interrupted(message) = claim(&stores, &id, 2).await else {
-        panic!("the first attempt left no outcome")
+        panic!("expected an interrupted attempt")
     };
     assert_eq!(message.delivery.state(), DeliveryState::Sending);
     report(&stores, &id, DeliveryState::Unknown, 6).await;
-    assert!(matches!(claim(&stores, &id, 3).await, Claim::Interrupted(_)), "the carrier is being asked");
+    assert!(matches!(claim(&stores, &id, 3).await, Claim::Interrupted(_)), "the outcome is unknown");
     report(&stores, &id, DeliveryState::Sent, 7).await;
     assert!(matches!(claim(&stores, &id, 4).await, Claim::Settled(_)));
 }
@@ -172,8 +172,8 @@ async fn a_message_with_an_outcome_cannot_be_claimed() {
         let id = queued(&stores).await.id;
         report(&stores, &id, outcome, 1).await;
         let claimed = claim(&stores, &id, 1).await;
-        assert!(matches!(claimed, Claim::Settled(_)), "{outcome:?} came before any claim");
-        assert_eq!(look_at(&stores, &id).await.delivery.state(), outcome);
+        assert!(matches!(claimed, Claim::Settled(_)), "{outcome:?} was reported before any claim");
+        assert_eq!(stored_message(&stores, &id).await.delivery.state(), outcome);
     }
 }
 
@@ -183,9 +183,12 @@ async fn a_released_claim_is_free_for_another_attempt() {
     let id = queued(&stores).await.id;
     claim(&stores, &id, 1).await;
     stores.messages.release_claim(stores.organization(), &id, 2).await.unwrap();
-    assert!(matches!(claim(&stores, &id, 3).await, Claim::Interrupted(_)), "only the claimant gives it back");
+    assert!(
+        matches!(claim(&stores, &id, 3).await, Claim::Interrupted(_)),
+        "only the claiming attempt can release the claim"
+    );
     stores.messages.release_claim(stores.organization(), &id, 1).await.unwrap();
-    assert_eq!(look_at(&stores, &id).await.delivery.state(), DeliveryState::Queued);
+    assert_eq!(stored_message(&stores, &id).await.delivery.state(), DeliveryState::Queued);
     assert!(matches!(claim(&stores, &id, 3).await, Claim::Yours(_)));
 }
 
@@ -193,7 +196,7 @@ async fn a_released_claim_is_free_for_another_attempt() {
 async fn the_carrier_s_id_names_a_message_among_the_newest_hundred() {
     let stores = TestStores::start().await;
     let oldest = stores.receive(&number(143), "The oldest", at_second(0)).await;
-    let carrier_id = look_at(&stores, &oldest).await.carrier_id.unwrap();
+    let carrier_id = stored_message(&stores, &oldest).await.carrier_id.unwrap();
     let conversation = stores.conversation_id(&number(143));
     for at in 1..100 {
         stores.receive(&number(143), "Again", at_second(at)).await;

@@ -1,4 +1,4 @@
-//! Opt-outs: one of many at once, what is stored with it, and the ledgers.
+//! Opt-outs: concurrent changes, the items of a change, and the ledgers.
 
 use shared_aws::{
     opt_out::{OptOutRecord, OptOutWrite, OptOuts},
@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 
 use crate::support::{TestStores, ada, at_second, contact, number, outbound_message, shared_inbox};
 
-/// The front desk, with somebody on its list.
-async fn stores() -> TestStores {
+/// Returns stores with one contact.
+async fn stores_with_contact() -> TestStores {
     let stores = TestStores::start().await;
     stores.contacts.put(stores.inbox.team_key(), &contact(1)).await.unwrap();
     stores
@@ -31,27 +31,27 @@ fn personal() -> Inbox {
     Inbox { kind: InboxKind::Personal, ..shared_inbox() }
 }
 
-fn said(standing: &OptOutRecord, keyword: Keyword) -> OptOutChange {
-    match after_keyword(&standing.state, keyword, true, KeywordReplies::Product, false) {
+fn change_by(before: &OptOutRecord, keyword: Keyword) -> OptOutChange {
+    match after_keyword(&before.state, keyword, true, KeywordReplies::Product, false) {
         KeywordDecision::Keyword { change: Some(change), .. } => change,
-        other => panic!("nothing changes: {other:?}"),
+        other => panic!("expected a change: {other:?}"),
     }
 }
 
-fn text(at: Timestamp) -> MessageId {
+fn message_id(at: Timestamp) -> MessageId {
     outbound_message(&shared_inbox(), &number(1), "STOP", &ada(), at).id
 }
 
 async fn record(
     opt_outs: &OptOuts,
     inbox: &Inbox,
-    (standing, change): (&OptOutRecord, &OptOutChange),
+    (before, change): (&OptOutRecord, &OptOutChange),
     confirmation: Option<&Message>,
     at: Timestamp,
 ) -> bool {
     let (subject, known): (_, Contact) = (OptOutSubject::of(inbox, &number(1)), contact(1));
     let by_keyword = change.source == OptOutSource::Keyword;
-    let entry = change.entry(&subject, known.id.clone(), by_keyword.then(|| text(at)), None, at);
+    let entry = change.entry(&subject, known.id.clone(), by_keyword.then(|| message_id(at)), None, at);
     let inbox_of_keyword = by_keyword.then_some(&inbox.id);
     let recorded = OptOutWrite {
         team: &inbox.team,
@@ -61,10 +61,10 @@ async fn record(
         confirmation,
         notify: true,
     };
-    opt_outs.record(&subject, standing, change, recorded).await.unwrap()
+    opt_outs.record(&subject, before, change, recorded).await.unwrap()
 }
 
-async fn standing(stores: &TestStores, inbox: &Inbox) -> OptOutRecord {
+async fn opt_out_state(stores: &TestStores, inbox: &Inbox) -> OptOutRecord {
     stores.opt_outs.get(&OptOutSubject::of(inbox, &number(1))).await.unwrap()
 }
 
@@ -74,8 +74,8 @@ async fn flag(stores: &TestStores) -> bool {
 }
 
 async fn say(stores: &TestStores, inbox: &Inbox, keyword: Keyword, at: Timestamp) {
-    let before = standing(stores, inbox).await;
-    assert!(record(&stores.opt_outs, inbox, (&before, &said(&before, keyword)), None, at).await);
+    let before = opt_out_state(stores, inbox).await;
+    assert!(record(&stores.opt_outs, inbox, (&before, &change_by(&before, keyword)), None, at).await);
 }
 
 async fn ledger(
@@ -95,23 +95,23 @@ async fn ledger(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_sixteen_identical_changes_one_is_recorded_with_one_entry_and_one_confirmation() {
-    let stores = stores().await;
+    let stores = stores_with_contact().await;
     let before = stores.items().await.len();
-    let start = standing(&stores, &stores.inbox).await;
-    let mut rivals = JoinSet::new();
+    let start = opt_out_state(&stores, &stores.inbox).await;
+    let mut tasks = JoinSet::new();
     for place in 0..16 {
         let (opt_outs, start, inbox) = (OptOuts::new(stores.table()), start.clone(), stores.inbox.clone());
-        rivals.spawn(async move {
+        tasks.spawn(async move {
             let at = at_second(10 + place);
             let confirmation =
                 Message { sender: None, ..outbound_message(&inbox, &number(1), "Done.", &ada(), at) };
-            let change = said(&start, Keyword::Stop);
+            let change = change_by(&start, Keyword::Stop);
             record(&opt_outs, &inbox, (&start, &change), Some(&confirmation), at).await
         });
     }
-    let done = rivals.join_all().await.into_iter().filter(|done| *done).count();
+    let done = tasks.join_all().await.into_iter().filter(|done| *done).count();
     assert_eq!(done, 1);
-    assert!(standing(&stores, &stores.inbox).await.state.is_out() && flag(&stores).await);
+    assert!(opt_out_state(&stores, &stores.inbox).await.state.is_out() && flag(&stores).await);
     let lines = ledger(&stores, at_second(0), at_second(100), 50, None).await.items;
     assert_eq!(lines.len(), 1);
     let conversation = stores.conversation_id(&number(1));
@@ -120,47 +120,51 @@ async fn of_sixteen_identical_changes_one_is_recorded_with_one_entry_and_one_con
     let waiting = stores.outbox.overdue(at_second(10_000)).await.unwrap();
     assert_eq!(waiting.len(), 1);
     assert_eq!(waiting[0].message, history.items[0].id);
-    assert_eq!(stores.items().await.len(), before + 6, "state, two lines, text, outbox row and notice");
+    assert_eq!(
+        stores.items().await.len(),
+        before + 6,
+        "the state, two ledger entries, the message, its outbox item and the notification"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stale_read_writes_nothing() {
-    let stores = stores().await;
-    let old = standing(&stores, &stores.inbox).await;
+    let stores = stores_with_contact().await;
+    let old = opt_out_state(&stores, &stores.inbox).await;
     say(&stores, &stores.inbox, Keyword::Stop, at_second(10)).await;
-    let out = standing(&stores, &stores.inbox).await;
+    let out = opt_out_state(&stores, &stores.inbox).await;
     say(&stores, &stores.inbox, Keyword::Start, at_second(20)).await;
-    let rows = stores.items().await;
+    let items = stores.items().await;
     for stale in [&old, &out] {
         let change = after_user(&stale.state, !stale.state.is_out()).unwrap();
         assert!(!record(&stores.opt_outs, &stores.inbox, (stale, &change), None, at_second(30)).await);
         let subject = OptOutSubject::of(&stores.inbox, &number(1));
-        assert!(!stores.opt_outs.record_message(&subject, stale, &text(at_second(30))).await.unwrap());
+        assert!(!stores.opt_outs.record_message(&subject, stale, &message_id(at_second(30))).await.unwrap());
     }
-    assert_eq!(stores.items().await, rows);
+    assert_eq!(stores.items().await, items);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_contact_records_nothing() {
     let stores = TestStores::start().await;
-    let before = standing(&stores, &stores.inbox).await;
-    let change = said(&before, Keyword::Stop);
+    let before = opt_out_state(&stores, &stores.inbox).await;
+    let change = change_by(&before, Keyword::Stop);
     assert!(!record(&stores.opt_outs, &stores.inbox, (&before, &change), None, at_second(10)).await);
     assert!(stores.items().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_team_opt_out_is_shown_on_the_contact_and_a_personal_one_is_not() {
-    let stores = stores().await;
+    let stores = stores_with_contact().await;
     let version = async || stores.contacts.get_entry(stores.inbox.team_key(), &contact(1).id).await;
     let first = version().await.unwrap().unwrap().version;
     say(&stores, &personal(), Keyword::Stop, at_second(10)).await;
-    assert!(standing(&stores, &personal()).await.state.is_out());
-    assert!(!standing(&stores, &stores.inbox).await.state.is_out() && !flag(&stores).await);
+    assert!(opt_out_state(&stores, &personal()).await.state.is_out());
+    assert!(!opt_out_state(&stores, &stores.inbox).await.state.is_out() && !flag(&stores).await);
     assert_eq!(version().await.unwrap().unwrap().version, first);
     say(&stores, &stores.inbox, Keyword::Stop, at_second(20)).await;
     assert!(flag(&stores).await);
-    assert_eq!(version().await.unwrap().unwrap().version, first + 1, "a change that was read before fails");
+    assert_eq!(version().await.unwrap().unwrap().version, first + 1, "the version increased");
     say(&stores, &stores.inbox, Keyword::Start, at_second(30)).await;
     assert!(!flag(&stores).await);
     let lines = ledger(&stores, at_second(0), at_second(100), 50, None).await.items;
@@ -170,42 +174,42 @@ async fn a_team_opt_out_is_shown_on_the_contact_and_a_personal_one_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_inboxes_that_received_stop_are_cleared_by_any_opt_in() {
-    let stores = stores().await;
+    let stores = stores_with_contact().await;
     for by_user in [false, true] {
         say(&stores, &stores.inbox, Keyword::Stop, at_second(10)).await;
-        let out = standing(&stores, &stores.inbox).await;
+        let out = opt_out_state(&stores, &stores.inbox).await;
         assert_eq!(out.stopped_at, std::slice::from_ref(&stores.inbox.id));
         let change =
-            if by_user { after_user(&out.state, false).unwrap() } else { said(&out, Keyword::Start) };
+            if by_user { after_user(&out.state, false).unwrap() } else { change_by(&out, Keyword::Start) };
         assert!(record(&stores.opt_outs, &stores.inbox, (&out, &change), None, at_second(20)).await);
-        let open = standing(&stores, &stores.inbox).await;
+        let open = opt_out_state(&stores, &stores.inbox).await;
         assert_eq!((open.state, open.stopped_at), (OptOutState::default(), vec![]), "by user: {by_user}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_opt_out_state_knows_the_message_that_changed_it_and_older_ones() {
-    let stores = stores().await;
-    assert!(standing(&stores, &stores.inbox).await.predates(&text(at_second(0))));
+    let stores = stores_with_contact().await;
+    assert!(opt_out_state(&stores, &stores.inbox).await.predates(&message_id(at_second(0))));
     say(&stores, &stores.inbox, Keyword::Stop, at_second(10)).await;
-    let knows = async |at| !standing(&stores, &stores.inbox).await.predates(&text(at_second(at)));
+    let knows = async |at| !opt_out_state(&stores, &stores.inbox).await.predates(&message_id(at_second(at)));
     assert!(knows(9).await && knows(10).await && !knows(11).await);
-    let before = standing(&stores, &stores.inbox).await;
+    let before = opt_out_state(&stores, &stores.inbox).await;
     let by_hand = after_user(&before.state, true).unwrap();
     assert!(record(&stores.opt_outs, &stores.inbox, (&before, &by_hand), None, at_second(20)).await);
-    assert!(knows(10).await && !knows(11).await, "a change by hand is no text");
+    assert!(knows(10).await && !knows(11).await, "a change by a user has no message");
     let (before, subject) =
-        (standing(&stores, &stores.inbox).await, OptOutSubject::of(&stores.inbox, &number(1)));
-    assert!(stores.opt_outs.record_message(&subject, &before, &text(at_second(30))).await.unwrap());
+        (opt_out_state(&stores, &stores.inbox).await, OptOutSubject::of(&stores.inbox, &number(1)));
+    assert!(stores.opt_outs.record_message(&subject, &before, &message_id(at_second(30))).await.unwrap());
     assert!(knows(30).await && !knows(31).await);
-    let after = standing(&stores, &stores.inbox).await;
+    let after = opt_out_state(&stores, &stores.inbox).await;
     assert_eq!((after.state, after.stopped_at), (before.state, before.stopped_at));
     assert_eq!(ledger(&stores, at_second(0), at_second(100), 50, None).await.items.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_of_several_scopes_counts() {
-    let stores = stores().await;
+    let stores = stores_with_contact().await;
     let subjects = outbound_message(&personal(), &number(1), "Hi", &ada(), at_second(0))
         .opt_out_subjects(&personal().organization);
     assert_eq!(subjects.len(), 2);
@@ -214,14 +218,14 @@ async fn any_of_several_scopes_counts() {
     say(&stores, &personal(), Keyword::Stop, at_second(10)).await;
     assert!(any(&subjects).await && !any(&subjects[..1]).await);
     say(&stores, &personal(), Keyword::Start, at_second(20)).await;
-    assert!(!any(&subjects).await, "rows that say opted in");
+    assert!(!any(&subjects).await, "the subjects are opted in");
     say(&stores, &stores.inbox, Keyword::Stop, at_second(30)).await;
     assert!(any(&subjects).await && any(&subjects[..1]).await && !any(&subjects[1..]).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ledgers_are_read_newest_first_between_two_times_and_page_by_page() {
-    let stores = stores().await;
+    let stores = stores_with_contact().await;
     for round in 0..3 {
         say(&stores, &stores.inbox, Keyword::Stop, at_second(20 * round + 10)).await;
         say(&stores, &stores.inbox, Keyword::Start, at_second(20 * round + 20)).await;
@@ -234,10 +238,10 @@ async fn ledgers_are_read_newest_first_between_two_times_and_page_by_page() {
     assert_eq!((&line.contact, &line.number, line.opted_out), (&contact(1).id, &number(1), true));
     assert_eq!(
         (line.source, &line.message, &line.user),
-        (OptOutSource::Keyword, &Some(text(at_second(50))), &None)
+        (OptOutSource::Keyword, &Some(message_id(at_second(50))), &None)
     );
     let some = ledger(&stores, at_second(20), at_second(50), 50, None).await;
-    assert_eq!(times(&some), at(&[40, 30, 20]), "the end is not part of it");
+    assert_eq!(times(&some), at(&[40, 30, 20]), "the end is exclusive");
     let backwards = ledger(&stores, at_second(50), at_second(20), 50, None).await;
     assert_eq!((times(&backwards), backwards.next), (vec![], None));
     let (mut seen, mut own) = (Vec::new(), Vec::new());

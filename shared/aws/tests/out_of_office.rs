@@ -1,4 +1,4 @@
-//! Out of Office: one answer to a contact in a closed period.
+//! Out-of-office answers: one for each contact in a closed period.
 
 use shared_aws::inbox::OutOfOffice;
 use shared_domain::{contact::Contact, message::Message, out_of_office::ClosedPeriod, time::Timestamp};
@@ -15,7 +15,7 @@ fn answer(at: Timestamp) -> Message {
     Message { sender: None, automatic: true, ..text }
 }
 
-async fn say(stores: &TestStores, of: &str, at: Timestamp) -> bool {
+async fn answer_period(stores: &TestStores, of: &str, at: Timestamp) -> bool {
     stores.out_of_office.answer(stores.organization(), &period(of), &answer(at)).await.unwrap()
 }
 
@@ -28,20 +28,24 @@ async fn recent(stores: &TestStores, now: Timestamp) -> u32 {
 async fn of_sixteen_concurrent_answers_one_is_accepted() {
     let stores = TestStores::start().await;
     let conversation = stores.start_conversation(&number(1), at_second(1)).await;
-    let (before, rows) = (stores.stored_conversation(&conversation).await, stores.items().await.len());
-    let mut rivals = JoinSet::new();
-    for place in 0..16 {
+    let (before, items) = (stores.stored_conversation(&conversation).await, stores.items().await.len());
+    let mut tasks = JoinSet::new();
+    for index in 0..16 {
         let (away, organization) = (OutOfOffice::new(stores.table()), stores.organization().clone());
-        rivals.spawn(async move {
-            away.answer(&organization, &period("on-1"), &answer(at_second(10 + place))).await.unwrap()
+        tasks.spawn(async move {
+            away.answer(&organization, &period("on-1"), &answer(at_second(10 + index))).await.unwrap()
         });
     }
-    assert_eq!(rivals.join_all().await.into_iter().filter(|done| *done).count(), 1);
-    assert_eq!(stores.items().await.len(), rows + 3, "the claim, the text and its outbox row");
+    assert_eq!(tasks.join_all().await.into_iter().filter(|done| *done).count(), 1);
+    assert_eq!(stores.items().await.len(), items + 3, "the claim, the message and its outbox item");
     assert_eq!(stores.outbox.overdue(at_second(10_000)).await.unwrap().len(), 1);
-    assert_eq!(stores.stored_conversation(&conversation).await, before, "nothing moves, and nothing is read");
-    assert!(say(&stores, "on-2", at_second(40)).await, "another period");
-    assert!(!say(&stores, "on-1", at_second(50)).await);
+    assert_eq!(
+        stores.stored_conversation(&conversation).await,
+        before,
+        "folder and read state do not change"
+    );
+    assert!(answer_period(&stores, "on-2", at_second(40)).await, "another period");
+    assert!(!answer_period(&stores, "on-1", at_second(50)).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +55,7 @@ async fn answers_of_the_last_hour_are_counted_for_each_contact() {
     stores.start_conversation(&number(2), at_second(1)).await;
     assert_eq!(recent(&stores, at_second(10)).await, 0);
     for (at, name) in [(10, "a"), (20, "b"), (3_000, "c")] {
-        assert!(say(&stores, name, at_second(at)).await);
+        assert!(answer_period(&stores, name, at_second(at)).await);
     }
     let counts = [3_000, 3_609, 3_610, 3_620, 6_600].map(at_second);
     for (now, wanted) in counts.into_iter().zip([3, 3, 2, 1, 0]) {
@@ -68,11 +72,11 @@ async fn an_opted_out_blocked_or_new_contact_gets_no_answer() {
         let stores = TestStores::start().await;
         stores.contacts.put(stores.inbox.team_key(), &contact).await.unwrap();
         stores.start_conversation(&number(1), at_second(1)).await;
-        let rows = stores.items().await;
-        assert!(!say(&stores, "on-1", at_second(10)).await);
-        assert_eq!(stores.items().await, rows);
+        let items = stores.items().await;
+        assert!(!answer_period(&stores, "on-1", at_second(10)).await);
+        assert_eq!(stores.items().await, items);
     }
     let stores = TestStores::start().await;
-    assert!(!say(&stores, "on-1", at_second(10)).await);
+    assert!(!answer_period(&stores, "on-1", at_second(10)).await);
     assert!(stores.items().await.is_empty());
 }

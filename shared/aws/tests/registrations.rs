@@ -1,4 +1,5 @@
-//! Registrations: one turn is one transaction, told once, and nobody waits for the carrier unheard.
+//! Registrations: each transition is one transaction with one notification, and pending registrations are
+//! polled.
 
 use std::collections::BTreeSet;
 
@@ -62,8 +63,8 @@ fn reason() -> CarrierReason {
     CarrierReason { code: 30_909, detail: "The call to action does not say how people agree.".into() }
 }
 
-/// A turn by this event, told to Ada.
-fn turn<'a>(step: &'a TimelineStep, reasons: &'a [CarrierReason]) -> Transition<'a> {
+/// Returns a transition with a notification to Ada.
+fn transition_by<'a>(step: &'a TimelineStep, reasons: &'a [CarrierReason]) -> Transition<'a> {
     Transition { to: step.status, as_of: step.at, reasons, step, admins: vec![ada().id] }
 }
 
@@ -89,18 +90,18 @@ async fn submit_from(
         .unwrap()
 }
 
-/// Details are handed to the carrier, as things stand now.
+/// Submits the campaign from the stored registration.
 pub(crate) async fn submit(stores: &TestStores, at: Timestamp) {
     let from = stores.registrations.get(stores.inbox.team_key()).await.unwrap();
     assert!(submit_from(stores, &from, at, None).await);
 }
 
-/// A team whose campaign is, or soon will be, with the carriers.
-struct Team {
+/// A team and its registration.
+struct TestTeam {
     stores: TestStores,
 }
 
-impl Team {
+impl TestTeam {
     async fn new() -> Self {
         let stores = TestStores::start().await;
         stores.teams.put(stores.organization(), &team_with_registration(NotStarted)).await.unwrap();
@@ -129,8 +130,8 @@ impl Team {
         self.store().get(TeamKey { organization: self.stores.organization(), team: self.id() }).await.unwrap()
     }
 
-    /// What sends are judged by.
-    async fn may_send(&self) -> RegistrationStatus {
+    /// Returns the status in the team item, which sends are checked against.
+    async fn team_status(&self) -> RegistrationStatus {
         let team = self
             .stores
             .teams
@@ -149,14 +150,14 @@ impl Team {
             .transition(
                 TeamKey { organization: self.stores.organization(), team: self.id() },
                 from,
-                turn(step, reasons),
+                transition_by(step, reasons),
             )
             .await
             .unwrap()
     }
 
-    /// A turn from what is stored now.
-    async fn turns(&self, id: &str, to: RegistrationStatus, at: u64) {
+    /// Stores a transition from the current registration.
+    async fn transition_to(&self, id: &str, to: RegistrationStatus, at: u64) {
         assert!(self.transition(&self.now().await, &step(id, to, at_second(at)), &[]).await);
     }
 
@@ -167,28 +168,28 @@ impl Team {
             .unwrap()
     }
 
-    async fn notices(&self) -> Vec<Notification> {
+    async fn notifications(&self) -> Vec<Notification> {
         self.stores.notifications.overdue(at_second(1_000_000)).await.unwrap()
     }
 
-    async fn waits(&self) -> bool {
-        let waiting = self.store().pending().await.unwrap();
-        assert!(waiting.len() <= 1);
-        !waiting.is_empty()
+    async fn is_pending(&self) -> bool {
+        let pending = self.store().pending().await.unwrap();
+        assert!(pending.len() <= 1);
+        !pending.is_empty()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_registration_is_not_started_and_has_no_timeline() {
-    let team = Team::new().await;
+    let team = TestTeam::new().await;
     assert_eq!(team.now().await, Registration::default());
     assert_eq!(team.timeline().await, []);
-    assert!(!team.waits().await);
+    assert!(!team.is_pending().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_submitted_registration_is_pending_with_its_details_and_is_polled() {
-    let team = Team::submitted().await;
+    let team = TestTeam::submitted().await;
     let registration = Registration {
         status: Pending,
         as_of: at_second(1),
@@ -198,33 +199,33 @@ async fn a_submitted_registration_is_pending_with_its_details_and_is_polled() {
         campaign: Some(CAMPAIGN.into()),
         reasons: Vec::new(),
     };
-    assert_eq!((team.now().await, team.may_send().await), (registration, Pending));
+    assert_eq!((team.now().await, team.team_status().await), (registration, Pending));
     assert_eq!(team.timeline().await.len(), 1);
     assert_eq!(team.stores.audit_entries().await.len(), 1);
     let organization = team.stores.organization().clone();
-    let waiting = PendingRegistration { organization, team: team.id().clone(), asked: None };
-    assert_eq!(team.store().pending().await.unwrap(), [waiting]);
-    assert_eq!(team.notices().await, [], "that is no news");
+    let pending = PendingRegistration { organization, team: team.id().clone(), asked: None };
+    assert_eq!(team.store().pending().await.unwrap(), [pending]);
+    assert_eq!(team.notifications().await, [], "a submission creates no notification");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn details_are_submitted_once_for_each_key_and_the_key_returns_the_campaign() {
-    let team = Team::new().await;
+    let team = TestTeam::new().await;
     assert!(team.submit(&team.now().await, 1, Some(KEY)).await);
     let remembered =
         team.stores.used_keys.get(team.stores.organization(), KEY, at_second(2)).await.unwrap().unwrap();
     assert_eq!((remembered.made.as_str(), remembered.body.as_str()), (CAMPAIGN, KEY.body));
     let before = team.stores.all_items().await;
     assert!(!team.submit(&team.now().await, 2, Some(KEY)).await);
-    assert_eq!(team.stores.all_items().await, before, "nothing of it");
+    assert_eq!(team.stores.all_items().await, before, "nothing was written");
     assert!(team.submit(&team.now().await, 3, Some(Idempotency { key: "another", ..KEY })).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn details_submitted_after_a_transition_are_refused_with_their_key() {
-    let team = Team::submitted().await;
+    let team = TestTeam::submitted().await;
     let stale = team.now().await;
-    team.turns("EZ1", Approved, 2).await;
+    team.transition_to("EZ1", Approved, 2).await;
     let before = team.stores.all_items().await;
     assert!(!team.submit(&stale, 3, Some(KEY)).await);
     assert_eq!(team.stores.all_items().await, before);
@@ -232,7 +233,7 @@ async fn details_submitted_after_a_transition_are_refused_with_their_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn details_keep_a_messaging_service_created_after_the_read() {
-    let team = Team::new().await;
+    let team = TestTeam::new().await;
     let before = team.now().await;
     team.store()
         .remember_service(TeamKey { organization: team.stores.organization(), team: team.id() }, SERVICE)
@@ -244,49 +245,53 @@ async fn details_keep_a_messaging_service_created_after_the_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn corrected_details_clear_the_reasons_of_the_rejection() {
-    let team = Team::submitted().await;
+    let team = TestTeam::submitted().await;
     assert!(team.transition(&team.now().await, &step("EZ1", Rejected, at_second(2)), &[reason()]).await);
     assert_eq!(team.now().await.reasons, [reason()]);
     assert!(team.submit(&team.now().await, 3, None).await);
     let again = team.now().await;
     assert_eq!((again.status, again.reasons, again.as_of), (Pending, Vec::new(), at_second(3)));
-    assert!(team.waits().await);
+    assert!(team.is_pending().await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_sixteen_concurrent_transitions_one_is_stored_with_one_notification() {
-    let team = Team::submitted().await;
+    let team = TestTeam::submitted().await;
     let from = team.now().await;
-    let mut rivals = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..16 {
         let (store, from) = (Registrations::new(team.stores.table()), from.clone());
         let (organization, id) = (team.stores.organization().clone(), team.id().clone());
-        rivals.spawn(async move {
+        tasks.spawn(async move {
             let step = step("EZ1", Approved, at_second(2));
             store
-                .transition(TeamKey { organization: &organization, team: &id }, &from, turn(&step, &[]))
+                .transition(
+                    TeamKey { organization: &organization, team: &id },
+                    &from,
+                    transition_by(&step, &[]),
+                )
                 .await
                 .unwrap()
         });
     }
-    let turned = rivals.join_all().await;
-    assert_eq!(turned.into_iter().filter(|turned| *turned).count(), 1);
-    assert_eq!((team.now().await.status, team.may_send().await), (Approved, Approved));
-    assert_eq!(team.timeline().await.len(), 2, "the submission, and one approval");
-    let notices = team.notices().await;
-    let [notice] = &notices[..] else { panic!("not one notice: {notices:?}") };
+    let stored = tasks.join_all().await;
+    assert_eq!(stored.into_iter().filter(|stored| *stored).count(), 1);
+    assert_eq!((team.now().await.status, team.team_status().await), (Approved, Approved));
+    assert_eq!(team.timeline().await.len(), 2, "the submission and one approval");
+    let notifications = team.notifications().await;
+    let [notification] = &notifications[..] else { panic!("expected one notification: {notifications:?}") };
     assert_eq!(
-        (&notice.subject, &notice.admins[..]),
+        (&notification.subject, &notification.admins[..]),
         (&NotificationKind::RegistrationApproved, &[ada().id][..])
     );
-    assert_eq!((&notice.team, notice.at), (team.id(), at_second(2)));
+    assert_eq!((&notification.team, notification.at), (team.id(), at_second(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transition_from_a_stale_read_is_refused_and_writes_nothing() {
-    let team = Team::submitted().await;
+    let team = TestTeam::submitted().await;
     let stale = team.now().await;
-    team.turns("EZ1", Approved, 2).await;
+    team.transition_to("EZ1", Approved, 2).await;
     let before = team.stores.all_items().await;
     assert!(!team.transition(&stale, &step("EZ2", Rejected, at_second(3)), &[reason()]).await);
     let same_state_older = Registration { status: Approved, ..stale };
@@ -296,12 +301,12 @@ async fn a_transition_from_a_stale_read_is_refused_and_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transition_keeps_the_details_and_stores_the_reasons() {
-    let team = Team::submitted().await;
+    let team = TestTeam::submitted().await;
     let before = team.now().await;
     assert!(team.transition(&before, &step("EZ1", Rejected, at_second(2)), &[reason()]).await);
     let after = Registration { status: Rejected, as_of: at_second(2), reasons: vec![reason()], ..before };
-    assert_eq!((team.now().await, team.may_send().await), (after, Rejected));
-    assert_eq!(team.notices().await[0].subject, NotificationKind::RegistrationRejected(vec![reason()]));
+    assert_eq!((team.now().await, team.team_status().await), (after, Rejected));
+    assert_eq!(team.notifications().await[0].subject, NotificationKind::RegistrationRejected(vec![reason()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -317,7 +322,7 @@ async fn a_missing_team_gets_no_transition_and_no_messaging_service() {
     assert!(
         !stores
             .registrations
-            .transition(TeamKey { organization, team }, &from, turn(&approval, &[]))
+            .transition(TeamKey { organization, team }, &from, transition_by(&approval, &[]))
             .await
             .unwrap()
     );
@@ -326,7 +331,7 @@ async fn a_missing_team_gets_no_transition_and_no_messaging_service() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_registration_is_polled_and_a_decided_one_is_not() {
-    for (way, waits_at_the_end) in [
+    for (path, pending_at_the_end) in [
         (vec![Approved], false),
         (vec![Rejected], false),
         (vec![Suspended], true),
@@ -334,19 +339,19 @@ async fn a_suspended_registration_is_polled_and_a_decided_one_is_not() {
         (vec![Approved, Suspended, Approved], false),
         (vec![Suspended, Approved, Suspended], true),
     ] {
-        let team = Team::submitted().await;
-        assert!(team.waits().await);
-        for (place, to) in way.iter().enumerate() {
-            team.turns(&format!("EZ{place}"), *to, 2 + place as u64).await;
-            assert_eq!(team.waits().await, *to == Suspended, "{way:?}");
+        let team = TestTeam::submitted().await;
+        assert!(team.is_pending().await);
+        for (index, to) in path.iter().enumerate() {
+            team.transition_to(&format!("EZ{index}"), *to, 2 + index as u64).await;
+            assert_eq!(team.is_pending().await, *to == Suspended, "{path:?}");
         }
-        assert_eq!(team.waits().await, waits_at_the_end, "{way:?}");
+        assert_eq!(team.is_pending().await, pending_at_the_end, "{path:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_event_keeps_its_first_detail_and_changes_no_state() {
-    let team = Team::submitted().await;
+    let team = TestTeam::submitted().await;
     let before = team.now().await;
     let note = async |detail: &str| {
         let line = TimelineStep { detail: Some(detail.into()), ..step("EZ1", Approved, at_second(500)) };
@@ -360,14 +365,14 @@ async fn a_repeated_event_keeps_its_first_detail_and_changes_no_state() {
     let timeline = team.timeline().await;
     assert_eq!(timeline.iter().map(|step| step.at).collect::<Vec<_>>(), [at_second(500), at_second(1)]);
     assert_eq!(timeline[0].detail.as_deref(), Some("Its record says that the campaign is in review."));
-    assert_eq!((team.now().await, team.may_send().await), (before, Pending));
-    assert!(team.waits().await);
-    assert_eq!(team.notices().await, []);
+    assert_eq!((team.now().await, team.team_status().await), (before, Pending));
+    assert!(team.is_pending().await);
+    assert_eq!(team.notifications().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timeline_step_is_read_as_written_and_the_newest_hundred_are_listed() {
-    let team = Team::submitted().await;
+    let team = TestTeam::submitted().await;
     let full = TimelineStep {
         codes: vec![30_909, 30_896],
         detail: Some("One of the team's numbers could not join the campaign.".into()),
@@ -379,8 +384,8 @@ async fn a_timeline_step_is_read_as_written_and_the_newest_hundred_are_listed() 
         .record_event(TeamKey { organization: team.stores.organization(), team: team.id() }, &full)
         .await
         .unwrap();
-    for place in 0..110 {
-        let line = step(&format!("EZ{place}"), Pending, at_second(100 + place));
+    for index in 0..110 {
+        let line = step(&format!("EZ{index}"), Pending, at_second(100 + index));
         team.store()
             .record_event(TeamKey { organization: team.stores.organization(), team: team.id() }, &line)
             .await
@@ -392,7 +397,7 @@ async fn a_timeline_step_is_read_as_written_and_the_newest_hundred_are_listed() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storing_a_service_twice_is_idempotent_and_finds_its_team() {
-    let team = Team::new().await;
+    let team = TestTeam::new().await;
     let organization = team.stores.organization();
     team.store().remember_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
     let once = team.stores.all_items().await;
@@ -409,20 +414,20 @@ async fn storing_a_service_twice_is_idempotent_and_finds_its_team() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storing_a_service_changes_nothing_else_of_a_registration() {
-    let team = Team::submitted().await;
-    team.turns("EZ1", Approved, 2).await;
+    let team = TestTeam::submitted().await;
+    team.transition_to("EZ1", Approved, 2).await;
     let before = team.now().await;
     team.store()
         .remember_service(TeamKey { organization: team.stores.organization(), team: team.id() }, "MG2")
         .await
         .unwrap();
     let after = Registration { messaging_service: Some("MG2".into()), ..before };
-    assert_eq!((team.now().await, team.may_send().await), (after, Approved));
+    assert_eq!((team.now().await, team.team_status().await), (after, Approved));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_team_keeps_its_messaging_service_when_another_is_created() {
-    let team = Team::submitted().await;
+    let team = TestTeam::submitted().await;
     let before = team.stores.all_items().await;
     for sid in [SERVICE, "MG2"] {
         let kept = team
@@ -437,19 +442,19 @@ async fn a_team_keeps_its_messaging_service_when_another_is_created() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_sixteen_services_created_at_once_one_is_kept_and_returned_to_all() {
-    let team = Team::new().await;
-    let mut rivals = JoinSet::new();
-    for place in 0..16 {
+    let team = TestTeam::new().await;
+    let mut tasks = JoinSet::new();
+    for index in 0..16 {
         let store = Registrations::new(team.stores.table());
         let (organization, id) = (team.stores.organization().clone(), team.id().clone());
-        rivals.spawn(async move {
+        tasks.spawn(async move {
             store
-                .settle_service(TeamKey { organization: &organization, team: &id }, &format!("MG{place}"))
+                .settle_service(TeamKey { organization: &organization, team: &id }, &format!("MG{index}"))
                 .await
                 .unwrap()
         });
     }
-    let told: BTreeSet<String> = rivals.join_all().await.into_iter().collect();
+    let told: BTreeSet<String> = tasks.join_all().await.into_iter().collect();
     let kept = team.now().await.messaging_service.unwrap();
     assert_eq!(told, BTreeSet::from([kept.clone()]));
     let shown = team
@@ -460,27 +465,27 @@ async fn of_sixteen_services_created_at_once_one_is_kept_and_returned_to_all() {
         .unwrap()
         .unwrap();
     assert_eq!(shown.messaging_service, Some(kept));
-    let services = team.stores.all_items().await.into_keys().filter(|(_, place)| place == "SERVICE");
+    let services = team.stores.all_items().await.into_keys().filter(|(_, index)| index == "SERVICE");
     assert_eq!(services.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_of_a_poll_is_recorded_only_while_the_registration_is_pending() {
-    let team = Team::submitted().await;
-    let waiting = team.store().pending().await.unwrap().pop().unwrap();
-    team.store().mark_polled(&waiting, at_second(60)).await.unwrap();
-    let asked = PendingRegistration { asked: Some(at_second(60)), ..waiting.clone() };
+    let team = TestTeam::submitted().await;
+    let pending = team.store().pending().await.unwrap().pop().unwrap();
+    team.store().mark_polled(&pending, at_second(60)).await.unwrap();
+    let asked = PendingRegistration { asked: Some(at_second(60)), ..pending.clone() };
     assert_eq!(team.store().pending().await.unwrap(), [asked]);
-    team.turns("EZ1", Approved, 61).await;
-    team.store().mark_polled(&waiting, at_second(120)).await.unwrap();
-    assert!(!team.waits().await, "asking brings nothing back");
+    team.transition_to("EZ1", Approved, 61).await;
+    team.store().mark_polled(&pending, at_second(120)).await.unwrap();
+    assert!(!team.is_pending().await, "a poll does not make a decided registration pending");
 }
 
-/// Rows of so many teams that wait.
-async fn many_wait(stores: &TestStores, how_many: usize) -> BTreeSet<TeamId> {
-    let ids = (0..how_many).map(|place| TeamId::new(at_second(0), place as u64));
+/// Writes the items of `count` pending registrations.
+async fn put_pending(stores: &TestStores, count: usize) -> BTreeSet<TeamId> {
+    let ids = (0..count).map(|index| TeamId::new(at_second(0), index as u64));
     let ids: BTreeSet<TeamId> = ids.collect();
-    let row = |team: &TeamId| -> Item {
+    let item = |team: &TeamId| -> Item {
         let key = keys::pending_registration(TeamKey { organization: stores.organization(), team });
         let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
         Item::from([
@@ -490,22 +495,22 @@ async fn many_wait(stores: &TestStores, how_many: usize) -> BTreeSet<TeamId> {
             ("team".to_owned(), text(team.as_str())),
         ])
     };
-    stores.put_items(ids.iter().map(row).collect()).await;
+    stores.put_items(ids.iter().map(item).collect()).await;
     ids
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_pending_registrations_are_listed() {
     let stores = TestStores::start().await;
-    let all = many_wait(&stores, 2_345).await;
-    let waiting = stores.registrations.pending().await.unwrap();
-    assert_eq!(waiting.len(), all.len());
-    assert_eq!(waiting.into_iter().map(|waiting| waiting.team).collect::<BTreeSet<_>>(), all);
+    let all = put_pending(&stores, 2_345).await;
+    let pending = stores.registrations.pending().await.unwrap();
+    assert_eq!(pending.len(), all.len());
+    assert_eq!(pending.into_iter().map(|pending| pending.team).collect::<BTreeSet<_>>(), all);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_list_is_read_to_its_limit() {
     let stores = TestStores::start().await;
-    many_wait(&stores, POLL_LIMIT + 30).await;
+    put_pending(&stores, POLL_LIMIT + 30).await;
     assert_eq!(stores.registrations.pending().await.unwrap().len(), POLL_LIMIT);
 }

@@ -1,7 +1,7 @@
-//! Teams, who belongs to them, and who is let into their inboxes.
+//! Teams, their members, and the members of their inboxes.
 
-mod admission;
-mod people;
+mod inbox_members;
+mod members;
 
 use shared_aws::{
     table::{Idempotency, Page},
@@ -21,11 +21,11 @@ use crate::support::{TestStores, ada, at_second, audit_event, ben, team_with_reg
 const KEY: Idempotency<'static> =
     Idempotency { principal: "staff-104217", route: "POST /v1/teams", key: "0d9c7f3e", body: "9f86d081" };
 
-/// One of many teams, later ones made later.
-fn another_team(place: usize) -> Team {
+/// Returns one of many teams. A higher index was created later.
+fn another_team(index: usize) -> Team {
     Team {
-        id: TeamId::new(at_second(place as u64), 40),
-        name: format!("Team {place}"),
+        id: TeamId::new(at_second(index as u64), 40),
+        name: format!("Team {index}"),
         messaging_service: None,
         ..team_with_registration(RegistrationStatus::NotStarted)
     }
@@ -51,34 +51,37 @@ async fn a_created_team_is_found_listed_and_audited() {
         Some(team.clone())
     );
     assert_eq!(page(&stores, 10, None).await, Page { items: vec![team.clone()], next: None });
-    let trail = stores.audit_entries().await;
-    let [entry] = &trail[..] else { panic!("not one line: {trail:?}") };
+    let entries = stores.audit_entries().await;
+    let [entry] = &entries[..] else { panic!("expected one audit entry: {entries:?}") };
     assert_eq!((&entry.actor, entry.at), (&ada().id, at_second(0)));
     assert_eq!((entry.action.as_str(), entry.target.as_str()), ("team.create", team.id.as_str()));
-    let stranger = OrganizationId::new(at_second(0), 99);
-    assert_eq!(stores.teams.get(TeamKey { organization: &stranger, team: &team.id }).await.unwrap(), None);
-    assert_eq!(stores.teams.page(&stranger, 10, None).await.unwrap().items, []);
+    let other_organization = OrganizationId::new(at_second(0), 99);
+    assert_eq!(
+        stores.teams.get(TeamKey { organization: &other_organization, team: &team.id }).await.unwrap(),
+        None
+    );
+    assert_eq!(stores.teams.page(&other_organization, 10, None).await.unwrap().items, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_sixteen_teams_created_with_one_key_one_is_stored_and_the_key_returns_it() {
     let stores = TestStores::start().await;
-    let mut rivals = JoinSet::new();
-    for place in 0..16 {
+    let mut tasks = JoinSet::new();
+    for index in 0..16 {
         let (teams, organization) = (Teams::new(stores.table()), stores.organization().clone());
-        rivals.spawn(async move {
-            let (ada, team) = (ada(), another_team(place));
+        tasks.spawn(async move {
+            let (ada, team) = (ada(), another_team(index));
             let audit_event = audit_event(&ada, "team.create", team.id.as_str(), at_second(0));
             let made = teams.create(&organization, &team, &audit_event, Some(KEY)).await.unwrap();
             made.then_some(team)
         });
     }
-    let made: Vec<Team> = rivals.join_all().await.into_iter().flatten().collect();
+    let made: Vec<Team> = tasks.join_all().await.into_iter().flatten().collect();
     assert_eq!(page(&stores, 50, None).await.items, made);
-    let [team] = &made[..] else { panic!("not one team: {made:?}") };
+    let [team] = &made[..] else { panic!("expected one team: {made:?}") };
     let remembered = stores.used_keys.get(stores.organization(), KEY, at_second(1)).await.unwrap().unwrap();
     assert_eq!((remembered.made.as_str(), remembered.body.as_str()), (team.id.as_str(), KEY.body));
-    assert_eq!(stores.items().await.len(), 4, "the team, that it is there, its trail and the key");
+    assert_eq!(stores.items().await.len(), 4, "the team, its list item, its audit entry and the key");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,8 +97,8 @@ async fn an_existing_team_is_not_created_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn teams_are_listed_in_creation_order_page_by_page() {
     let stores = TestStores::start().await;
-    for place in [3, 0, 4, 1, 2] {
-        assert!(create(&stores, &another_team(place), None).await);
+    for index in [3, 0, 4, 1, 2] {
+        assert!(create(&stores, &another_team(index), None).await);
     }
     let all: Vec<_> = (0..5).map(another_team).collect();
     for limit in [1, 2, 5, 50] {
@@ -206,7 +209,7 @@ async fn audit_entries_are_read_newest_first_and_two_at_the_same_time_are_both_k
         if after.is_none() {
             break;
         }
-        assert!(seen.len() <= 4, "the pages never end");
+        assert!(seen.len() <= 4, "the pages do not end");
     }
     let mut at_once = seen[..2].to_vec();
     at_once.sort();

@@ -1,4 +1,4 @@
-//! Canned responses: a name is one's alone, whoever asks at once.
+//! Templates: names are unique, also under concurrent writes.
 
 use shared_aws::{
     table::Versioned,
@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 
 use crate::support::TestStores;
 
-fn response(place: usize, name: &str, text: &str) -> Template {
-    let id = TemplateId::parse(&format!("tpl_{place:04}")).unwrap();
+fn template(index: usize, name: &str, text: &str) -> Template {
+    let id = TemplateId::parse(&format!("tpl_{index:04}")).unwrap();
     Template::parse(id, name, text).unwrap()
 }
 
@@ -27,25 +27,25 @@ async fn get(stores: &TestStores, id: &TemplateId) -> Option<Versioned<Template>
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_unique_and_free_again_after_a_rename() {
     let stores = TestStores::start().await;
-    let hours = response(1, "Office hours", "We open at nine.");
+    let hours = template(1, "Office hours", "We open at nine.");
     assert_eq!(write(&stores, None, &hours).await, TemplateWrite::Done);
-    assert_eq!(write(&stores, None, &response(2, "OFFICE  hours", "Other")).await, TemplateWrite::NameTaken);
+    assert_eq!(write(&stores, None, &template(2, "OFFICE  hours", "Other")).await, TemplateWrite::NameTaken);
     let read = get(&stores, &hours.id).await.unwrap();
-    let louder = response(1, "OFFICE HOURS", "We open at nine.");
+    let louder = template(1, "OFFICE HOURS", "We open at nine.");
     assert_eq!(
         write(&stores, Some(&read), &louder).await,
         TemplateWrite::Done,
-        "its own name in another case"
+        "the template keeps its name in another case"
     );
-    assert_eq!(write(&stores, Some(&read), &hours).await, TemplateWrite::Changed, "what was read is old");
+    assert_eq!(write(&stores, Some(&read), &hours).await, TemplateWrite::Changed, "the read is stale");
 
     let read = get(&stores, &hours.id).await.unwrap();
     assert_eq!((read.value.name.as_str(), read.version), ("OFFICE HOURS", 2));
-    assert_eq!(write(&stores, Some(&read), &response(1, "Times", "At nine.")).await, TemplateWrite::Done);
-    assert_eq!(write(&stores, None, &response(2, "Office hours", "Other")).await, TemplateWrite::Done);
+    assert_eq!(write(&stores, Some(&read), &template(1, "Times", "At nine.")).await, TemplateWrite::Done);
+    assert_eq!(write(&stores, None, &template(2, "Office hours", "Other")).await, TemplateWrite::Done);
     let read = get(&stores, &hours.id).await.unwrap();
     assert_eq!(
-        write(&stores, Some(&read), &response(1, "Office hours", "x")).await,
+        write(&stores, Some(&read), &template(1, "Office hours", "x")).await,
         TemplateWrite::NameTaken
     );
 
@@ -53,25 +53,25 @@ async fn a_name_is_unique_and_free_again_after_a_rename() {
     assert!(templates.remove(stores.inbox.team_key(), &read).await.unwrap());
     assert!(!templates.remove(stores.inbox.team_key(), &read).await.unwrap());
     assert_eq!(get(&stores, &hours.id).await, None);
-    assert_eq!(write(&stores, None, &response(3, "Times", "x")).await, TemplateWrite::Done);
+    assert_eq!(write(&stores, None, &template(3, "Times", "x")).await, TemplateWrite::Done);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_concurrent_writes_of_a_name_one_succeeds() {
     let stores = TestStores::start().await;
-    let mut asking = JoinSet::new();
-    for place in 0..8 {
+    let mut tasks = JoinSet::new();
+    for index in 0..8 {
         let templates = Templates::new(stores.table());
         let (organization, team) = (stores.organization().clone(), stores.inbox.team.clone());
-        asking.spawn(async move {
-            let wanted = response(place, "Welcome", "Hello");
+        tasks.spawn(async move {
+            let wanted = template(index, "Welcome", "Hello");
             templates
                 .write(TeamKey { organization: &organization, team: &team }, None, &wanted, None)
                 .await
                 .unwrap()
         });
     }
-    let answers = asking.join_all().await;
+    let answers = tasks.join_all().await;
     assert_eq!(answers.iter().filter(|answer| **answer == TemplateWrite::Done).count(), 1, "{answers:?}");
     assert_eq!(
         answers.iter().filter(|answer| **answer == TemplateWrite::NameTaken).count(),
@@ -83,8 +83,8 @@ async fn of_many_concurrent_writes_of_a_name_one_succeeds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pages_of_a_list_contain_each_template_once() {
     let stores = TestStores::start().await;
-    for place in 0..5 {
-        write(&stores, None, &response(place, &format!("Name {place}"), "Hello")).await;
+    for index in 0..5 {
+        write(&stores, None, &template(index, &format!("Name {index}"), "Hello")).await;
     }
     let templates = Templates::new(stores.table());
     let (mut after, mut names) = (None, Vec::new());

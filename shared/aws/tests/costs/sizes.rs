@@ -1,4 +1,5 @@
-//! The sizes that the budget stands on: a row of 1 KB costs one write unit, one byte more costs two.
+//! The item sizes that the costs depend on: an item of up to 1 KB costs one write unit, and a larger one
+//! costs two.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared_aws::{messaging::Guard, table::keys};
@@ -7,13 +8,13 @@ use shared_domain::{
     user::UserRef,
 };
 
-use super::WORDS;
+use super::TEXT;
 use crate::support::{Item, TestStores, ada, at_second, contact, number};
 
-/// As DynamoDB counts: names and values in bytes; a number half a byte a digit and one more, a list or map three more
-/// and one for each entry.
-fn size(row: &Item) -> usize {
-    row.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+/// Returns the size as DynamoDB counts it: names and values in bytes, a number as half a byte per digit
+/// plus one, and a list or map as three bytes plus one per entry.
+fn size(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
 
 fn value_size(value: &AttributeValue) -> usize {
@@ -23,22 +24,22 @@ fn value_size(value: &AttributeValue) -> usize {
         AttributeValue::Bool(_) | AttributeValue::Null(_) => 1,
         AttributeValue::M(map) => 3 + map.len() + size(map),
         AttributeValue::L(list) => 3 + list.len() + list.iter().map(value_size).sum::<usize>(),
-        other => panic!("no row holds {other:?}"),
+        other => panic!("unexpected value: {other:?}"),
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_with_all_attributes_is_one_write_unit() {
     let stores = TestStores::start().await;
-    let asker = contact(9 + 30); // the longest name of the list
-    stores.contacts.put(stores.inbox.team_key(), &asker).await.unwrap();
-    stores.receive(&asker.number, WORDS, at_second(0)).await;
-    let conversation = stores.conversation_id(&asker.number);
+    let longest = contact(9 + 30); // the longest name of the contacts
+    stores.contacts.put(stores.inbox.team_key(), &longest).await.unwrap();
+    stores.receive(&longest.number, TEXT, at_second(0)).await;
+    let conversation = stores.conversation_id(&longest.number);
     let holder = UserRef { name: "Alexandra Konstantinopoulou-Castellanos".into(), ..ada() };
     let broken = stores.acquire_lock(&conversation, &holder, at_second(1)).await.token;
     stores.locks.break_lock(stores.conversation_key(&conversation), &holder, broken).await.unwrap();
     let token = stores.acquire_lock(&conversation, &holder, at_second(2)).await.token;
-    let reply = stores.outbound(&asker.number, WORDS, &holder, at_second(3));
+    let reply = stores.outbound(&longest.number, TEXT, &holder, at_second(3));
     let guard = Guard::Reply { lock: Some((&holder.id, token)), seen: None };
     stores.accept(&reply, guard, None).await;
     stores
@@ -46,15 +47,15 @@ async fn a_conversation_with_all_attributes_is_one_write_unit() {
         .mark_delivery(stores.conversation_key(&conversation), &reply.id, true)
         .await
         .unwrap();
-    stores.receive(&asker.number, WORDS, at_second(4)).await;
-    let row = stores.item(keys::conversation(stores.inbox.key().conversation(&conversation))).await.unwrap();
-    assert!(size(&row) <= 1024, "{} bytes: {row:?}", size(&row));
+    stores.receive(&longest.number, TEXT, at_second(4)).await;
+    let item = stores.item(keys::conversation(stores.inbox.key().conversation(&conversation))).await.unwrap();
+    assert!(size(&item) <= 1024, "{} bytes: {item:?}", size(&item));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_of_one_segment_with_all_its_reports_is_one_write_unit() {
     let stores = TestStores::start().await;
-    let message = stores.outbound(&number(143), WORDS, &ada(), at_second(0));
+    let message = stores.outbound(&number(143), TEXT, &ada(), at_second(0));
     stores.accept(&message, Guard::Compose { user: None }, None).await;
     stores.messages.claim(stores.organization(), &message.id, u64::MAX, at_second(1)).await.unwrap();
     let failure = Report {
@@ -72,7 +73,7 @@ async fn a_message_of_one_segment_with_all_its_reports_is_one_write_unit() {
             .await
             .unwrap();
     }
-    let row =
+    let item =
         stores.item(keys::message(stores.organization(), &message.conversation, &message.id)).await.unwrap();
-    assert!(size(&row) <= 1024, "{} bytes: {row:?}", size(&row));
+    assert!(size(&item) <= 1024, "{} bytes: {item:?}", size(&item));
 }

@@ -1,4 +1,4 @@
-//! An idempotency key stands for one text, from its acceptance until it is forgotten.
+//! An idempotency key belongs to one message, from its acceptance until the key expires.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use shared_aws::{
 use shared_domain::{contact::Contact, message::Message};
 use tokio::task::JoinSet;
 
-use super::Answering;
+use super::LockedConversation;
 use crate::support::{TestStores, ada, at_second, number};
 
 const GIVEN: Idempotency<'_> = Idempotency {
@@ -25,18 +25,18 @@ fn remembered(message: &Message) -> Remembered {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_stored_with_its_body_for_one_principal_and_route() {
-    let answering = Answering::new().await;
-    let stores = &answering.stores;
-    let reply = answering.reply(10);
+    let locked = LockedConversation::new().await;
+    let stores = &locked.stores;
+    let reply = locked.reply(10);
     let recall =
         async |given| stores.used_keys.get(stores.organization(), given, at_second(11)).await.unwrap();
     assert_eq!(recall(GIVEN).await, None);
-    assert_eq!(stores.accept(&reply, answering.guard(), Some(GIVEN)).await, Accepted::Stored);
+    assert_eq!(stores.accept(&reply, locked.guard(), Some(GIVEN)).await, Accepted::Stored);
     assert_eq!(recall(GIVEN).await, Some(remembered(&reply)));
     assert_eq!(
         recall(Idempotency { body: "another", ..GIVEN }).await,
         Some(remembered(&reply)),
-        "the caller compares"
+        "the caller compares the bodies"
     );
     for other in [
         Idempotency { principal: "staff-104388", ..GIVEN },
@@ -49,32 +49,32 @@ async fn a_key_is_stored_with_its_body_for_one_principal_and_route() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_used_key_stores_nothing() {
-    let answering = Answering::new().await;
-    let stores = &answering.stores;
-    stores.accept(&answering.reply(10), answering.guard(), Some(GIVEN)).await;
-    let rows = stores.items().await;
-    assert_eq!(stores.accept(&answering.reply(11), answering.guard(), Some(GIVEN)).await, Accepted::KeyTaken);
-    assert_eq!(stores.items().await, rows);
+    let locked = LockedConversation::new().await;
+    let stores = &locked.stores;
+    stores.accept(&locked.reply(10), locked.guard(), Some(GIVEN)).await;
+    let items = stores.items().await;
+    assert_eq!(stores.accept(&locked.reply(11), locked.guard(), Some(GIVEN)).await, Accepted::KeyTaken);
+    assert_eq!(stores.items().await, items);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_used_key_is_reported_before_a_failed_guard() {
-    let answering = Answering::new().await;
-    let reply = answering.reply(10);
-    answering.stores.accept(&reply, answering.guard(), Some(GIVEN)).await;
-    let long_after_the_lock = answering.reply(600);
-    let answer = answering.stores.accept(&long_after_the_lock, answering.guard(), Some(GIVEN)).await;
+    let locked = LockedConversation::new().await;
+    let reply = locked.reply(10);
+    locked.stores.accept(&reply, locked.guard(), Some(GIVEN)).await;
+    let long_after_the_lock = locked.reply(600);
+    let answer = locked.stores.accept(&long_after_the_lock, locked.guard(), Some(GIVEN)).await;
     assert_eq!(answer, Accepted::KeyTaken);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_message_leaves_its_key_unused() {
-    let answering = Answering::new().await;
-    let stores = &answering.stores;
-    let late = stores.accept(&answering.reply(65), answering.guard(), Some(GIVEN)).await;
+    let locked = LockedConversation::new().await;
+    let stores = &locked.stores;
+    let late = stores.accept(&locked.reply(65), locked.guard(), Some(GIVEN)).await;
     assert!(matches!(late, Accepted::Refused(Some(_))));
     assert_eq!(stores.used_keys.get(stores.organization(), GIVEN, at_second(66)).await.unwrap(), None);
-    assert_eq!(stores.accept(&answering.reply(64), answering.guard(), Some(GIVEN)).await, Accepted::Stored);
+    assert_eq!(stores.accept(&locked.reply(64), locked.guard(), Some(GIVEN)).await, Accepted::Stored);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,15 +99,15 @@ async fn an_expired_key_is_ignored_even_if_its_item_still_exists() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_replies_at_once_under_one_key_one_is_stored() {
-    let answering = Arc::new(Answering::new().await);
+    let locked = Arc::new(LockedConversation::new().await);
     let mut hosts = JoinSet::new();
-    for place in 0..8 {
-        let (answering, sends) = (Arc::clone(&answering), Sends::new(answering.stores.table()));
+    for index in 0..8 {
+        let (locked, sends) = (Arc::clone(&locked), Sends::new(locked.stores.table()));
         hosts.spawn(async move {
-            let message = answering.reply(10 + place);
+            let message = locked.reply(10 + index);
             let contact = Contact::provisional(&message.team, &message.contact_number);
-            let organization = answering.stores.organization();
-            let (guard, idempotency) = (answering.guard(), Some(GIVEN));
+            let organization = locked.stores.organization();
+            let (guard, idempotency) = (locked.guard(), Some(GIVEN));
             let wanted =
                 Acceptance { organization, message: &message, contact: &contact, guard, idempotency };
             sends.accept(wanted).await.unwrap()
@@ -116,8 +116,8 @@ async fn of_many_replies_at_once_under_one_key_one_is_stored() {
     let answers = hosts.join_all().await;
     assert_eq!(answers.iter().filter(|answer| **answer == Accepted::Stored).count(), 1, "{answers:?}");
     assert_eq!(answers.iter().filter(|answer| **answer == Accepted::KeyTaken).count(), 7, "{answers:?}");
-    let stores = &answering.stores;
+    let stores = &locked.stores;
     let history =
-        stores.messages.history(stores.organization(), &answering.conversation, 50, None).await.unwrap();
-    assert_eq!(history.items.len(), 2, "the question and one answer");
+        stores.messages.history(stores.organization(), &locked.conversation, 50, None).await.unwrap();
+    assert_eq!(history.items.len(), 2, "one inbound message and one reply");
 }

@@ -1,4 +1,4 @@
-//! What is accepted and not yet queued, and what the carrier must be asked about.
+//! The outbox: accepted messages that are not queued yet, and sends whose outcome is unknown.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use shared_aws::{
 };
 use shared_domain::message::Message;
 
-use super::Answering;
+use super::LockedConversation;
 use crate::support::{TestStores, ada, at_second, number};
 
 const INSTANT: Duration = Duration::from_millis(1);
@@ -21,12 +21,12 @@ fn entry(stores: &TestStores, message: &Message) -> OutboxEntry {
     }
 }
 
-/// Texts to several people, accepted one second after the other.
-async fn accepted(stores: &TestStores, how_many: usize) -> Vec<Message> {
+/// Accepts messages to several contacts, one per second.
+async fn accepted(stores: &TestStores, count: usize) -> Vec<Message> {
     let mut messages = Vec::new();
-    for place in 0..how_many {
+    for index in 0..count {
         let message =
-            stores.outbound(&number(place), "The office is closed today.", &ada(), at_second(place as u64));
+            stores.outbound(&number(index), "The office is closed today.", &ada(), at_second(index as u64));
         let guard = Guard::Compose { user: None };
         stores.accept(&message, guard, None).await;
         messages.push(message);
@@ -36,15 +36,18 @@ async fn accepted(stores: &TestStores, how_many: usize) -> Vec<Message> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stream_image_of_an_outbox_item_contains_organization_and_message() {
-    let answering = Answering::new().await;
-    let (stores, reply) = (&answering.stores, answering.reply(10));
-    stores.accept(&reply, answering.guard(), None).await;
+    let locked = LockedConversation::new().await;
+    let (stores, reply) = (&locked.stores, locked.reply(10));
+    stores.accept(&reply, locked.guard(), None).await;
     let image = stores.item(keys::outbox(&reply.conversation, &reply.id)).await.unwrap();
-    assert!(image["pk"].as_s().unwrap().starts_with(keys::OUTBOX_PREFIX), "the stream's filter goes by it");
+    assert!(
+        image["pk"].as_s().unwrap().starts_with(keys::OUTBOX_PREFIX),
+        "the filter of the stream selects this prefix"
+    );
     assert_eq!(Outbox::entry(image.into()).unwrap(), entry(stores, &reply));
     let message =
         stores.item(keys::message(stores.organization(), &reply.conversation, &reply.id)).await.unwrap();
-    assert!(Outbox::entry(message.into()).is_err(), "a message is no outbox row");
+    assert!(Outbox::entry(message.into()).is_err(), "a message is not an outbox item");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,14 +62,14 @@ async fn the_sweep_finds_entries_older_than_the_relay_needs() {
     assert_eq!(found(at_second(0) + SWEEP_AFTER).await, []);
     assert_eq!(found(at_second(0) + SWEEP_AFTER + INSTANT).await, [entry(&stores, &messages[0])]);
     let all: Vec<OutboxEntry> = messages.iter().map(|message| entry(&stores, message)).collect();
-    assert_eq!(found(at_second(600)).await, all, "from every shard");
+    assert_eq!(found(at_second(600)).await, all, "entries of all shards");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn removing_a_queued_entry_twice_is_removing_it_once() {
     let stores = TestStores::start().await;
     let messages = accepted(&stores, 2).await;
-    let [first, second] = [0, 1].map(|place| entry(&stores, &messages[place]));
+    let [first, second] = [0, 1].map(|index| entry(&stores, &messages[index]));
     stores.outbox.remove(&first).await.unwrap();
     stores.outbox.remove(&first).await.unwrap();
     assert_eq!(stores.outbox.overdue(at_second(600)).await.unwrap(), [second]);
@@ -83,5 +86,5 @@ async fn sends_with_an_unknown_outcome_are_listed_in_order_until_they_are_resolv
     stores.outbox.mark_resolved(&messages[1].id).await.unwrap();
     stores.outbox.mark_resolved(&messages[1].id).await.unwrap();
     let waiting = stores.outbox.unknown().await.unwrap();
-    assert_eq!(waiting, [0, 2].map(|place| entry(&stores, &messages[place])));
+    assert_eq!(waiting, [0, 2].map(|index| entry(&stores, &messages[index])));
 }

@@ -46,7 +46,8 @@ pub(crate) use self::fixtures::{
     shared_inbox, team_with_registration, user,
 };
 
-/// Returns the seed of randomized tests. `.cargo/config.toml` sets `PROPTEST_RNG_SEED`. `make properties` sets others.
+/// Returns the seed of randomized tests. `.cargo/config.toml` sets `PROPTEST_RNG_SEED`. `make properties`
+/// sets others.
 pub(crate) fn seed() -> u64 {
     match Config::default().rng_seed {
         RngSeed::Fixed(seed) => seed,
@@ -198,7 +199,8 @@ impl TestStores {
         found.expect("the conversation exists")
     }
 
-    /// Changes a conversation's folder or read state. `None` if the conversation does not exist or has changed.
+    /// Changes a conversation's folder or read state. `None` if the conversation does not exist or has
+    /// changed.
     pub(crate) async fn update_conversation(
         &self,
         conversation: &ConversationId,

@@ -1,4 +1,4 @@
-//! Many hosts at once: one holder, and every token is given once.
+//! Concurrent acquisitions: one holder, and unique tokens.
 
 use std::collections::BTreeSet;
 
@@ -16,24 +16,24 @@ use crate::support::{TestStores, ada, at_second, colleague, number};
 
 const CONTENDERS: usize = 32;
 
-/// Everybody acquires at one instant, each from a host of their own.
-async fn everybody_acquires(
+/// Acquires the lock for 32 users at the same time, each through its own client.
+async fn acquire_all(
     stores: &TestStores,
     conversation: &ConversationId,
     user: impl Fn(usize) -> UserRef,
     at: Timestamp,
 ) -> Vec<Acquired> {
     let mut contenders = JoinSet::new();
-    for place in 0..CONTENDERS {
-        let (locks, user) = (Locks::new(stores.table()), user(place));
+    for index in 0..CONTENDERS {
+        let (locks, user) = (Locks::new(stores.table()), user(index));
         let (inbox, conversation) = (stores.inbox.clone(), conversation.clone());
         contenders.spawn(async move {
-            let thread = ConversationKey {
+            let key = ConversationKey {
                 organization: &inbox.organization,
                 inbox: &inbox.id,
                 conversation: &conversation,
             };
-            locks.acquire(thread, &user, at, &LockPolicy::default()).await.unwrap()
+            locks.acquire(key, &user, at, &LockPolicy::default()).await.unwrap()
         });
     }
     contenders.join_all().await
@@ -56,8 +56,8 @@ async fn of_thirty_two_concurrent_acquisitions_one_succeeds_and_all_others_learn
     let conversation = stores.start_conversation(&number(143), at_second(0)).await;
     let mut last = FencingToken::default();
     for round in 0..6 {
-        let answers = everybody_acquires(&stores, &conversation, colleague, at_second(round)).await;
-        let [lease] = winners(&answers)[..] else { panic!("not one holder: {answers:?}") };
+        let answers = acquire_all(&stores, &conversation, colleague, at_second(round)).await;
+        let [lease] = winners(&answers)[..] else { panic!("expected one holder: {answers:?}") };
         assert!(lease.token > last, "round {round}");
         last = lease.token;
         let told =
@@ -75,7 +75,7 @@ async fn of_thirty_two_concurrent_acquisitions_one_succeeds_and_all_others_learn
 async fn each_tab_of_a_user_gets_its_own_token_and_the_highest_is_current() {
     let stores = TestStores::start().await;
     let conversation = stores.start_conversation(&number(143), at_second(0)).await;
-    let answers = everybody_acquires(&stores, &conversation, |_| ada(), at_second(0)).await;
+    let answers = acquire_all(&stores, &conversation, |_| ada(), at_second(0)).await;
     let tokens: BTreeSet<FencingToken> = winners(&answers).iter().map(|lease| lease.token).collect();
     assert_eq!(tokens, (1..=CONTENDERS as u64).map(FencingToken::new).collect());
     let current = stores.stored_conversation(&conversation).await.lock.lease.map(|lease| lease.token);

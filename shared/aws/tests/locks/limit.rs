@@ -1,4 +1,4 @@
-//! At most so many locks for one user: strictly, also for requests at one instant.
+//! The limit of locks per user, also for concurrent requests.
 
 use shared_aws::conversation::Acquired;
 use shared_domain::{ids::ConversationId, lock::LockPolicy, time::Timestamp, user::UserRef};
@@ -14,10 +14,10 @@ const POLICY: LockPolicy = LockPolicy {
     per_user: 3,
 };
 
-async fn conversations(stores: &TestStores, how_many: usize) -> Vec<ConversationId> {
+async fn conversations(stores: &TestStores, count: usize) -> Vec<ConversationId> {
     let mut all = Vec::new();
-    for place in 0..how_many {
-        all.push(stores.start_conversation(&number(place), at_second(place as u64)).await);
+    for index in 0..count {
+        all.push(stores.start_conversation(&number(index), at_second(index as u64)).await);
     }
     all
 }
@@ -46,7 +46,7 @@ async fn a_lock_above_the_limit_is_refused_and_leaves_the_conversation_unchanged
     }
     let before = stores.stored_conversation(&all[3]).await;
     let Acquired::TooMany(held) = acquire(&stores, &all[3], &ada(), at_second(11)).await else {
-        panic!("a fourth lock")
+        panic!("a fourth lock was granted")
     };
     let mut named: Vec<_> = held.into_iter().map(|lock| (lock.conversation, lock.lease.token)).collect();
     named.sort();
@@ -54,12 +54,12 @@ async fn a_lock_above_the_limit_is_refused_and_leaves_the_conversation_unchanged
     expected.sort();
     assert_eq!(named, expected);
     let after = stores.stored_conversation(&all[3]).await;
-    assert!(!after.read && after.lock.lease.is_none(), "still unread, and free");
-    assert!(after.lock.fence > before.lock.fence, "the token that was given back never comes again");
-    assert_eq!(stores.unread().await, 2, "three were opened");
+    assert!(!after.read && after.lock.lease.is_none(), "the conversation is unread and unlocked");
+    assert!(after.lock.fence > before.lock.fence, "the released token is never reused");
+    assert_eq!(stores.unread().await, 2, "three conversations were opened");
     token(&acquire(&stores, &all[3], &ben(), at_second(11)).await);
 
-    token(&acquire(&stores, &all[0], &ada(), at_second(12)).await); // again is no more
+    token(&acquire(&stores, &all[0], &ada(), at_second(12)).await); // the same lock counts once
     stores.locks.release(stores.conversation_key(&all[1]), &ada().id, tokens[1]).await.unwrap();
     token(&acquire(&stores, &all[4], &ada(), at_second(13)).await);
 }
@@ -71,7 +71,7 @@ async fn expired_taken_over_and_broken_locks_do_not_count() {
     for conversation in &all[..3] {
         token(&acquire(&stores, conversation, &ada(), at_second(10)).await);
     }
-    token(&acquire(&stores, &all[0], &ben(), at_second(100)).await); // the others have run out as well
+    token(&acquire(&stores, &all[0], &ben(), at_second(100)).await); // the other two have expired too
     token(&acquire(&stores, &all[3], &ada(), at_second(100)).await);
     token(&acquire(&stores, &all[4], &ada(), at_second(100)).await);
     let fifth = acquire(&stores, &all[5], &ada(), at_second(100)).await;
@@ -97,6 +97,6 @@ async fn concurrent_requests_never_exceed_the_limit() {
     for conversation in &all {
         held += usize::from(stores.stored_conversation(conversation).await.lock.lease.is_some());
     }
-    assert_eq!(held, 3, "what was refused is free");
+    assert_eq!(held, 3, "refused conversations are unlocked");
     assert_eq!(stores.unread().await, 9);
 }

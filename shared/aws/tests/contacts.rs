@@ -1,4 +1,4 @@
-//! A team's list of contacts: the rows that find a contact, and who wins.
+//! A team's list of contacts: index items, concurrent writes, and copies in conversations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,13 @@ use tokio::task::JoinSet;
 
 use crate::support::{TestStores, at_second, contact, inbound_text, number, other_inbox};
 
-/// Somebody as they are entered.
-fn entered(contact: Contact) -> ContactEntry {
+/// Returns the entry of a new contact.
+fn new_entry(contact: Contact) -> ContactEntry {
     let custom = BTreeMap::from([("Campus".to_owned(), "North".to_owned())]);
     ContactEntry { contact, custom, version: 1 }
 }
 
-/// The same after one more change.
+/// Returns the next version of an entry.
 fn changed(before: &ContactEntry, change: impl FnOnce(&mut Contact)) -> ContactEntry {
     let mut after = ContactEntry { version: before.version + 1, ..before.clone() };
     change(&mut after.contact);
@@ -25,8 +25,8 @@ async fn write(stores: &TestStores, before: Option<&ContactEntry>, after: &Conta
     stores.contacts.write(stores.inbox.team_key(), before, after, None).await.unwrap()
 }
 
-async fn enter(stores: &TestStores, contact: Contact) -> ContactEntry {
-    let entry = entered(contact);
+async fn create(stores: &TestStores, contact: Contact) -> ContactEntry {
+    let entry = new_entry(contact);
     assert_eq!(write(stores, None, &entry).await, ContactWrite::Done);
     entry
 }
@@ -39,26 +39,26 @@ async fn remove(stores: &TestStores, entry: &ContactEntry) -> bool {
     stores.contacts.remove(stores.inbox.team_key(), entry).await.unwrap()
 }
 
-/// Who is shown for a number.
-async fn shown(stores: &TestStores, place: usize) -> Option<ContactId> {
-    let found = stores.contacts.by_number(stores.inbox.team_key(), &number(place)).await;
-    found.unwrap().map(|contact| contact.id)
+/// Returns the contact that a number belongs to.
+async fn owner_of(stores: &TestStores, index: usize) -> Option<ContactId> {
+    let find_by_name = stores.contacts.by_number(stores.inbox.team_key(), &number(index)).await;
+    find_by_name.unwrap().map(|contact| contact.id)
 }
 
-/// Where the rows stand.
-async fn places(stores: &TestStores) -> BTreeSet<String> {
-    stores.items().await.into_keys().map(|(_, place)| place).collect()
+/// Returns the sort keys of all items.
+async fn sort_keys(stores: &TestStores) -> BTreeSet<String> {
+    stores.items().await.into_keys().map(|(_, index)| index).collect()
 }
 
-fn of(entry: &ContactEntry, finding: &[&str]) -> BTreeSet<String> {
+fn expected_keys(entry: &ContactEntry, index_items: &[&str]) -> BTreeSet<String> {
     let id = entry.contact.id.as_str();
-    let found = finding.iter().map(|place| place.replace('@', id));
-    found.chain([id.to_owned()]).collect()
+    let find_by_name = index_items.iter().map(|index| index.replace('@', id));
+    find_by_name.chain([id.to_owned()]).collect()
 }
 
-/// Names found by their beginning, and whether there are more.
-async fn found(stores: &TestStores, beginning: &str) -> Vec<ContactId> {
-    let page = stores.contacts.by_name(stores.inbox.team_key(), beginning, 50, None).await.unwrap();
+/// Returns the contacts whose name starts with `prefix`. All of them must fit one page.
+async fn find_by_name(stores: &TestStores, prefix: &str) -> Vec<ContactId> {
+    let page = stores.contacts.by_name(stores.inbox.team_key(), prefix, 50, None).await.unwrap();
     assert_eq!(page.next, None);
     page.items.into_iter().map(|entry| entry.contact.id).collect()
 }
@@ -67,23 +67,26 @@ async fn found(stores: &TestStores, beginning: &str) -> Vec<ContactId> {
 async fn the_index_items_of_a_contact_are_created_changed_and_deleted_with_it() {
     let stores = TestStores::start().await;
     let others = stores.items().await;
-    let first = enter(&stores, contact(0)).await;
+    let first = create(&stores, contact(0)).await;
     let names = ["FIND#liam smith#@", "FIND#smith liam#@"];
-    let rows = of(&first, &[names[0], names[1], "EXT#S-2026-000000", "NUMBER#+12025550000"]);
-    assert_eq!(places(&stores).await, rows);
+    let items = expected_keys(&first, &[names[0], names[1], "EXT#S-2026-000000", "NUMBER#+12025550000"]);
+    assert_eq!(sort_keys(&stores).await, items);
     assert_eq!(get(&stores, &first.contact.id).await, Some(first.clone()));
     let renamed = changed(&first, |contact| contact.last_name = Some("O#Neil".into()));
     assert_eq!(write(&stores, Some(&first), &renamed).await, ContactWrite::Done);
     let names = ["FIND#liam o neil#@", "FIND#o neil liam#@"];
-    let rows = of(&first, &[names[0], names[1], "EXT#S-2026-000000", "NUMBER#+12025550000"]);
-    assert_eq!(places(&stores).await, rows);
+    let items = expected_keys(&first, &[names[0], names[1], "EXT#S-2026-000000", "NUMBER#+12025550000"]);
+    assert_eq!(sort_keys(&stores).await, items);
     let moved = changed(&renamed, |contact| {
         contact.number = number(77);
         contact.first_name = None;
         contact.external_id = Some("S-1".into());
     });
     assert_eq!(write(&stores, Some(&renamed), &moved).await, ContactWrite::Done);
-    assert_eq!(places(&stores).await, of(&first, &["FIND#o neil#@", "EXT#S-1", "NUMBER#+12025550077"]));
+    assert_eq!(
+        sort_keys(&stores).await,
+        expected_keys(&first, &["FIND#o neil#@", "EXT#S-1", "NUMBER#+12025550077"])
+    );
     assert_eq!(get(&stores, &first.contact.id).await, Some(moved.clone()));
     let team = &stores.inbox.team;
     let by_id = async |id| {
@@ -97,7 +100,7 @@ async fn the_index_items_of_a_contact_are_created_changed_and_deleted_with_it() 
     assert_eq!(by_id("S-2026-000000").await, None);
     let nameless = changed(&moved, |contact| (contact.last_name, contact.external_id) = (None, None));
     assert_eq!(write(&stores, Some(&moved), &nameless).await, ContactWrite::Done);
-    assert_eq!(places(&stores).await, of(&first, &["NUMBER#+12025550077"]));
+    assert_eq!(sort_keys(&stores).await, expected_keys(&first, &["NUMBER#+12025550077"]));
     assert!(remove(&stores, &nameless).await);
     assert_eq!(stores.items().await, others);
 }
@@ -105,9 +108,9 @@ async fn the_index_items_of_a_contact_are_created_changed_and_deleted_with_it() 
 #[tokio::test(flavor = "multi_thread")]
 async fn removing_a_contact_deletes_all_its_items_and_no_others() {
     let stores = TestStores::start().await;
-    enter(&stores, contact(1)).await;
+    create(&stores, contact(1)).await;
     let before = stores.items().await;
-    let entry = enter(&stores, contact(2)).await;
+    let entry = create(&stores, contact(2)).await;
     assert!(remove(&stores, &entry).await);
     assert_eq!(stores.items().await, before);
     assert!(!remove(&stores, &entry).await);
@@ -118,15 +121,15 @@ async fn a_provisional_contact_is_named_and_removed() {
     let stores = TestStores::start().await;
     let (organization, team) = (stores.organization(), &stores.inbox.team);
     let before = stores.items().await;
-    let met =
+    let provisional =
         stores.contacts.by_number_or_provisional(TeamKey { organization, team }, &number(5)).await.unwrap();
-    let met = get(&stores, &met.id).await.unwrap();
-    assert_eq!(met.version, 0);
-    let named = changed(&met, |contact| contact.first_name = Some("Wei".into()));
-    assert_eq!(write(&stores, Some(&met), &named).await, ContactWrite::Done);
-    assert_eq!(write(&stores, Some(&met), &named).await, ContactWrite::Changed);
-    assert!(!remove(&stores, &met).await);
-    assert_eq!(places(&stores).await, of(&named, &["FIND#wei#@", "NUMBER#+12025550005"]));
+    let provisional = get(&stores, &provisional.id).await.unwrap();
+    assert_eq!(provisional.version, 0);
+    let named = changed(&provisional, |contact| contact.first_name = Some("Wei".into()));
+    assert_eq!(write(&stores, Some(&provisional), &named).await, ContactWrite::Done);
+    assert_eq!(write(&stores, Some(&provisional), &named).await, ContactWrite::Changed);
+    assert!(!remove(&stores, &provisional).await);
+    assert_eq!(sort_keys(&stores).await, expected_keys(&named, &["FIND#wei#@", "NUMBER#+12025550005"]));
     assert!(remove(&stores, &named).await);
     assert_eq!(stores.items().await, before);
 }
@@ -135,18 +138,18 @@ async fn a_provisional_contact_is_named_and_removed() {
 async fn of_sixteen_contacts_with_one_external_id_one_is_written() {
     let stores = TestStores::start().await;
     let before = stores.items().await.len();
-    let mut rivals = JoinSet::new();
-    for place in 0..16 {
-        let (book, inbox) = (Contacts::new(stores.table()), stores.inbox.clone());
-        rivals.spawn(async move {
-            let entry = entered(Contact { external_id: Some("S-1".into()), ..contact(place) });
-            (entry.clone(), book.write(inbox.team_key(), None, &entry, None).await.unwrap())
+    let mut tasks = JoinSet::new();
+    for index in 0..16 {
+        let (contacts, inbox) = (Contacts::new(stores.table()), stores.inbox.clone());
+        tasks.spawn(async move {
+            let entry = new_entry(Contact { external_id: Some("S-1".into()), ..contact(index) });
+            (entry.clone(), contacts.write(inbox.team_key(), None, &entry, None).await.unwrap())
         });
     }
     let (done, refused): (Vec<_>, Vec<_>) =
-        rivals.join_all().await.into_iter().partition(|(_, written)| *written == ContactWrite::Done);
+        tasks.join_all().await.into_iter().partition(|(_, written)| *written == ContactWrite::Done);
     assert!(refused.iter().all(|(_, written)| *written == ContactWrite::ExternalIdTaken), "{refused:?}");
-    let [(winner, _)] = &done[..] else { panic!("not one: {done:?}") };
+    let [(winner, _)] = &done[..] else { panic!("expected one write: {done:?}") };
     let team = &stores.inbox.team;
     let named = stores
         .contacts
@@ -160,45 +163,45 @@ async fn of_sixteen_contacts_with_one_external_id_one_is_written() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_sixteen_concurrent_changes_one_is_written_and_a_stale_entry_removes_nothing() {
     let stores = TestStores::start().await;
-    let before = enter(&stores, contact(0)).await;
-    let mut rivals = JoinSet::new();
-    for place in 0..16 {
-        let (book, inbox, before) = (Contacts::new(stores.table()), stores.inbox.clone(), before.clone());
-        rivals.spawn(async move {
-            let after = changed(&before, |contact| contact.last_name = Some(format!("Name {place}")));
-            let written = book.write(inbox.team_key(), Some(&before), &after, None).await.unwrap();
+    let before = create(&stores, contact(0)).await;
+    let mut tasks = JoinSet::new();
+    for index in 0..16 {
+        let (contacts, inbox, before) = (Contacts::new(stores.table()), stores.inbox.clone(), before.clone());
+        tasks.spawn(async move {
+            let after = changed(&before, |contact| contact.last_name = Some(format!("Name {index}")));
+            let written = contacts.write(inbox.team_key(), Some(&before), &after, None).await.unwrap();
             (after, written)
         });
     }
     let (done, refused): (Vec<_>, Vec<_>) =
-        rivals.join_all().await.into_iter().partition(|(_, written)| *written == ContactWrite::Done);
+        tasks.join_all().await.into_iter().partition(|(_, written)| *written == ContactWrite::Done);
     assert!(refused.iter().all(|(_, written)| *written == ContactWrite::Changed), "{refused:?}");
-    let [(winner, _)] = &done[..] else { panic!("not one: {done:?}") };
+    let [(winner, _)] = &done[..] else { panic!("expected one write: {done:?}") };
     assert_eq!(get(&stores, &before.contact.id).await.as_ref(), Some(winner));
-    let rows = stores.items().await;
-    assert_eq!(rows.len(), 5);
+    let items = stores.items().await;
+    assert_eq!(items.len(), 5);
     assert!(!remove(&stores, &before).await);
-    let anew = changed(&before, |contact| contact.external_id = None);
+    let same_id = changed(&before, |contact| contact.external_id = None);
     assert_eq!(
-        write(&stores, None, &anew).await,
+        write(&stores, None, &same_id).await,
         ContactWrite::Changed,
-        "a new one with an id that is there"
+        "the id of a new contact is taken"
     );
-    assert_eq!(stores.items().await, rows);
+    assert_eq!(stores.items().await, items);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_are_found_by_prefix_in_both_orders_and_any_case() {
     let stores = TestStores::start().await;
-    let named = |place: usize, first: &str, last: &str| Contact {
+    let named = |index: usize, first: &str, last: &str| Contact {
         first_name: Some(first.into()),
         last_name: Some(last.into()),
-        ..contact(place)
+        ..contact(index)
     };
-    let jo = enter(&stores, named(1, "Jo", "Müller  Smith")).await.contact.id;
-    let joan = enter(&stores, named(2, "JOAN", "Ärger")).await.contact.id;
-    let both = [joan.clone(), jo.clone()];
-    for (beginning, wanted) in [
+    let jo = create(&stores, named(1, "Jo", "Müller  Smith")).await.contact.id;
+    let joan = create(&stores, named(2, "JOAN", "Ärger")).await.contact.id;
+    let counter_and_index = [joan.clone(), jo.clone()];
+    for (prefix, wanted) in [
         ("jo", vec![&jo, &joan]),
         (" JO ", vec![&jo, &joan]),
         ("jo mü", vec![&jo]),
@@ -208,7 +211,7 @@ async fn names_are_found_by_prefix_in_both_orders_and_any_case() {
         ("smith", vec![]),
         ("x", vec![]),
     ] {
-        let mut names = found(&stores, beginning).await;
+        let mut names = find_by_name(&stores, prefix).await;
         names.sort();
         assert_eq!(
             names,
@@ -227,14 +230,14 @@ async fn names_are_found_by_prefix_in_both_orders_and_any_case() {
             break;
         }
     }
-    assert_eq!((after, seen), (None, vec![both[1].clone(), both[0].clone()]));
+    assert_eq!((after, seen), (None, vec![counter_and_index[1].clone(), counter_and_index[0].clone()]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_contacts_are_listed_page_by_page() {
     let stores = TestStores::start().await;
-    for place in 0..5 {
-        enter(&stores, contact(place)).await;
+    for index in 0..5 {
+        create(&stores, contact(index)).await;
     }
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
@@ -247,27 +250,27 @@ async fn all_contacts_are_listed_page_by_page() {
         }
         assert!(seen.len() <= 5);
     }
-    assert_eq!(seen, (0..5).map(|place| entered(contact(place))).collect::<Vec<_>>());
+    assert_eq!(seen, (0..5).map(|index| new_entry(contact(index))).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_belongs_to_the_contact_written_last_until_that_contact_goes() {
     let stores = TestStores::start().await;
-    let shared = |place| Contact { number: number(50), ..contact(place) };
-    let (one, two) = (enter(&stores, shared(1)).await, enter(&stores, shared(2)).await);
-    assert_eq!(shown(&stores, 50).await.as_ref(), Some(&two.contact.id));
+    let shared = |index| Contact { number: number(50), ..contact(index) };
+    let (one, two) = (create(&stores, shared(1)).await, create(&stores, shared(2)).await);
+    assert_eq!(owner_of(&stores, 50).await.as_ref(), Some(&two.contact.id));
     let again = changed(&one, |contact| contact.first_name = Some("Ann".into()));
     assert_eq!(write(&stores, Some(&one), &again).await, ContactWrite::Done);
-    assert_eq!(shown(&stores, 50).await.as_ref(), Some(&one.contact.id));
+    assert_eq!(owner_of(&stores, 50).await.as_ref(), Some(&one.contact.id));
     assert!(remove(&stores, &two).await);
-    assert_eq!(shown(&stores, 50).await.as_ref(), Some(&one.contact.id));
-    let three = enter(&stores, shared(3)).await;
+    assert_eq!(owner_of(&stores, 50).await.as_ref(), Some(&one.contact.id));
+    let three = create(&stores, shared(3)).await;
     let gone = changed(&again, |contact| contact.number = number(51));
     assert_eq!(write(&stores, Some(&again), &gone).await, ContactWrite::Done);
-    assert_eq!(shown(&stores, 50).await.as_ref(), Some(&three.contact.id));
-    assert_eq!(shown(&stores, 51).await.as_ref(), Some(&one.contact.id));
+    assert_eq!(owner_of(&stores, 50).await.as_ref(), Some(&three.contact.id));
+    assert_eq!(owner_of(&stores, 51).await.as_ref(), Some(&one.contact.id));
     assert!(remove(&stores, &three).await);
-    assert_eq!(shown(&stores, 50).await, None);
+    assert_eq!(owner_of(&stores, 50).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,7 +295,7 @@ async fn copies_are_written_to_existing_conversations_only() {
     }
     let after = stores.all_items().await;
     assert!(after.keys().eq(before.keys()));
-    let differ = after.iter().filter(|(place, row)| before[*place] != **row).count();
+    let differ = after.iter().filter(|(index, item)| before[*index] != **item).count();
     assert_eq!(differ, 2);
     assert_eq!(stores.stored_conversation(&stores.conversation_id(&number(3))).await.contact, known);
 }

@@ -1,4 +1,4 @@
-//! Notifications: each is told once to each, and none is lost between the table and the queue.
+//! Notifications: each recipient is claimed once, and none is lost between the table and the queue.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ use crate::support::{TestStores, ada, at_second, ben};
 
 const ADDRESS: &str = "Front.Desk@college.example";
 
-fn notice(stores: &TestStores, id: &str, subject: NotificationKind) -> Notification {
+fn notification(stores: &TestStores, id: &str, subject: NotificationKind) -> Notification {
     let (organization, team) = (stores.organization().clone(), stores.inbox.team.clone());
     let admins = vec![ada().id, ben().id];
     Notification { id: id.to_owned(), organization, team, subject, at: at_second(0), admins }
@@ -46,22 +46,23 @@ fn every_kind() -> [NotificationKind; 7] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_sixteen_concurrent_claims_of_one_recipient_one_succeeds() {
     let stores = TestStores::start().await;
-    let mut tellers = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for _ in 0..16 {
-        let (notices, organization) = (Notifications::new(stores.table()), stores.organization().clone());
-        tellers.spawn(async move {
-            notices.claim(&organization, "notice-1", ADDRESS, at_second(0)).await.unwrap()
+        let (notifications, organization) =
+            (Notifications::new(stores.table()), stores.organization().clone());
+        tasks.spawn(async move {
+            notifications.claim(&organization, "notice-1", ADDRESS, at_second(0)).await.unwrap()
         });
     }
-    let told = tellers.join_all().await;
-    assert_eq!(told.into_iter().filter(|told| *told).count(), 1);
+    let claimed = tasks.join_all().await;
+    assert_eq!(claimed.into_iter().filter(|claimed| *claimed).count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_in_any_case_is_one_recipient_for_each_notification() {
     let stores = TestStores::start().await;
-    let claim = async |notice: &str, address: &str| {
-        stores.notifications.claim(stores.organization(), notice, address, at_second(0)).await.unwrap()
+    let claim = async |notification: &str, address: &str| {
+        stores.notifications.claim(stores.organization(), notification, address, at_second(0)).await.unwrap()
     };
     assert!(claim("notice-1", ADDRESS).await);
     assert!(!claim("notice-1", &ADDRESS.to_lowercase()).await);
@@ -87,15 +88,15 @@ async fn a_released_claim_is_free_for_another_host() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notification_is_overdue_after_a_minute_until_it_is_removed() {
     let stores = TestStores::start().await;
-    let left = notice(&stores, "notice-1", NotificationKind::RegistrationApproved);
-    let behind = async |at| stores.notifications.overdue(at_second(at)).await.unwrap();
-    stores.notifications.enqueue(&left).await.unwrap();
-    stores.notifications.enqueue(&left).await.unwrap();
-    assert_eq!(behind(60).await, []);
-    assert_eq!(behind(61).await, std::slice::from_ref(&left));
-    stores.notifications.remove(&left.id).await.unwrap();
-    stores.notifications.remove(&left.id).await.unwrap();
-    assert_eq!(behind(61).await, []);
+    let stored = notification(&stores, "notice-1", NotificationKind::RegistrationApproved);
+    let overdue = async |at| stores.notifications.overdue(at_second(at)).await.unwrap();
+    stores.notifications.enqueue(&stored).await.unwrap();
+    stores.notifications.enqueue(&stored).await.unwrap();
+    assert_eq!(overdue(60).await, []);
+    assert_eq!(overdue(61).await, std::slice::from_ref(&stored));
+    stores.notifications.remove(&stored.id).await.unwrap();
+    stores.notifications.remove(&stored.id).await.unwrap();
+    assert_eq!(overdue(61).await, []);
     assert!(stores.items().await.is_empty());
 }
 
@@ -104,21 +105,21 @@ async fn every_kind_is_read_from_the_table_as_it_was_stored() {
     let stores = TestStores::start().await;
     let subjects = every_kind().into_iter().enumerate();
     let all: Vec<_> =
-        subjects.map(|(place, subject)| notice(&stores, &format!("notice-{place}"), subject)).collect();
+        subjects.map(|(index, subject)| notification(&stores, &format!("notice-{index}"), subject)).collect();
     for one in &all {
         stores.notifications.enqueue(one).await.unwrap();
     }
     assert_eq!(stores.notifications.overdue(at_second(100)).await.unwrap(), all);
 }
 
-/// What a queue was given, which takes everything.
-type Taken = Arc<Mutex<Vec<String>>>;
+/// The messages that the queue accepted.
+type Accepted = Arc<Mutex<Vec<String>>>;
 
-async fn take(State(taken): State<Taken>, body: String) -> Json<Value> {
+async fn accept(State(accepted): State<Accepted>, body: String) -> Json<Value> {
     let request: Value = serde_json::from_str(&body).unwrap();
     let entries = request["Entries"].as_array().unwrap();
     let texts = entries.iter().map(|entry| entry["MessageBody"].as_str().unwrap().to_owned());
-    taken.lock().unwrap().extend(texts);
+    accepted.lock().unwrap().extend(texts);
     let done = |entry: &Value| json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" });
     Json(json!({ "Successful": entries.iter().map(done).collect::<Vec<_>>(), "Failed": [] }))
 }
@@ -127,15 +128,15 @@ async fn take(State(taken): State<Taken>, body: String) -> Json<Value> {
 async fn every_kind_is_read_from_the_queue_as_it_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let taken = Taken::default();
-    let app = Router::new().fallback(take).with_state(taken.clone());
+    let accepted = Accepted::default();
+    let app = Router::new().fallback(accept).with_state(accepted.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
     let stores = TestStores::start().await;
-    let sent = every_kind().map(|subject| notice(&stores, "notice-1", subject));
+    let sent = every_kind().map(|subject| notification(&stores, "notice-1", subject));
     let answers = MailQueue::new(&Aws::loopback(endpoint.clone()), endpoint).enqueue(&sent).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
-    let taken = taken.lock().unwrap();
-    let read: Vec<_> = taken.iter().map(|text| Notifications::of_text(text).unwrap()).collect();
+    let accepted = accepted.lock().unwrap();
+    let read: Vec<_> = accepted.iter().map(|text| Notifications::of_text(text).unwrap()).collect();
     assert_eq!(read, sent);
 }
 

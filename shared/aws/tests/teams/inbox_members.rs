@@ -1,4 +1,4 @@
-//! Admission to an inbox: everything that must hold does hold at the instant of the write.
+//! Adding members to an inbox: the write checks every requirement.
 
 use shared_aws::{
     registration::{Registrations, Transition},
@@ -13,43 +13,43 @@ use shared_domain::{
 };
 use tokio::task::JoinSet;
 
-use super::people::{home, is_in, put, remove, stores};
+use super::members::{membership_of, profile, put_member, remove, stores};
 use crate::support::{
     TestStores, ada, at_second, audit_event, ben, colleague, membership, other_inbox, team_with_registration,
     user,
 };
 
-async fn admit(stores: &TestStores, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome {
-    admit_by(&stores.members, inbox, person).await
+async fn add_member(stores: &TestStores, inbox: &Inbox, user_ref: &UserRef) -> AddMemberOutcome {
+    add_member_by(&stores.members, inbox, user_ref).await
 }
 
-async fn admit_by(members: &Members, inbox: &Inbox, person: &UserRef) -> AddMemberOutcome {
-    let audit_event = audit_event(person, "inbox.admit", inbox.id.as_str(), at_second(10));
-    members.add(&inbox.organization, &membership(inbox, person), &audit_event).await.unwrap()
+async fn add_member_by(members: &Members, inbox: &Inbox, user_ref: &UserRef) -> AddMemberOutcome {
+    let audit_event = audit_event(user_ref, "inbox.admit", inbox.id.as_str(), at_second(10));
+    members.add(&inbox.organization, &membership(inbox, user_ref), &audit_event).await.unwrap()
 }
 
-async fn in_team(stores: &TestStores, person: &UserRef) {
-    assert!(put(stores, &stores.inbox.team, &user(person), Role::Member).await);
+async fn add_to_team(stores: &TestStores, user_ref: &UserRef) {
+    assert!(put_member(stores, &stores.inbox.team, &user(user_ref), Role::Member).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inbox_member_is_found_by_inbox_and_by_user_and_adding_twice_is_adding_once() {
     let stores = stores().await;
-    in_team(&stores, &ada()).await;
+    add_to_team(&stores, &ada()).await;
     for _ in 0..2 {
-        assert_eq!(admit(&stores, &stores.inbox, &ada()).await, AddMemberOutcome::Done);
+        assert_eq!(add_member(&stores, &stores.inbox, &ada()).await, AddMemberOutcome::Done);
         let members = stores.members.list(stores.inbox.key()).await.unwrap();
         assert_eq!(members, [membership(&stores.inbox, &ada())]);
         let of_user = UserInbox { inbox: stores.inbox.id.clone(), team: stores.inbox.team.clone() };
-        assert_eq!(home(&stores, &ada()).await.unwrap().inboxes, [of_user]);
+        assert_eq!(profile(&stores, &ada()).await.unwrap().inboxes, [of_user]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_inbox_member_is_found_neither_by_inbox_nor_by_user() {
     let stores = stores().await;
-    in_team(&stores, &ada()).await;
-    admit(&stores, &stores.inbox, &ada()).await;
+    add_to_team(&stores, &ada()).await;
+    add_member(&stores, &stores.inbox, &ada()).await;
     let ben = ben();
     for at in [11, 12] {
         let audit_event = audit_event(&ben, "inbox.dismiss", stores.inbox.id.as_str(), at_second(at));
@@ -64,17 +64,17 @@ async fn a_removed_inbox_member_is_found_neither_by_inbox_nor_by_user() {
             )
             .await
             .unwrap();
-        assert_eq!(is_in(&stores, inbox, &ada()).await, None);
-        assert_eq!(home(&stores, &ada()).await.unwrap().inboxes, []);
+        assert_eq!(membership_of(&stores, inbox, &ada()).await, None);
+        assert_eq!(profile(&stores, &ada()).await.unwrap().inboxes, []);
     }
-    let dismissals = stores.audit_entries().await.into_iter().filter(|entry| entry.action == "inbox.dismiss");
-    assert_eq!(dismissals.map(|entry| entry.at).collect::<Vec<_>>(), [at_second(12), at_second(11)]);
+    let removals = stores.audit_entries().await.into_iter().filter(|entry| entry.action == "inbox.dismiss");
+    assert_eq!(removals.map(|entry| entry.at).collect::<Vec<_>>(), [at_second(12), at_second(11)]);
 }
 
-/// The answer, and that nothing was written where it was a refusal.
+/// Returns the outcome of an addition that must be refused, and checks that nothing was written.
 async fn refused(stores: &TestStores, inbox: &Inbox) -> AddMemberOutcome {
     let before = stores.all_items().await;
-    let answer = admit(stores, inbox, &ada()).await;
+    let answer = add_member(stores, inbox, &ada()).await;
     assert_eq!(stores.all_items().await, before);
     answer
 }
@@ -89,7 +89,7 @@ async fn a_user_outside_the_team_is_not_added() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_team_that_may_not_send_adds_no_inbox_members() {
     let stores = stores().await;
-    in_team(&stores, &ada()).await;
+    add_to_team(&stores, &ada()).await;
     for status in [
         RegistrationStatus::NotStarted,
         RegistrationStatus::Pending,
@@ -108,13 +108,13 @@ async fn a_team_that_may_not_send_adds_no_inbox_members() {
         .put(stores.organization(), &team_with_registration(RegistrationStatus::Approved))
         .await
         .unwrap();
-    assert_eq!(admit(&stores, &stores.inbox, &ada()).await, AddMemberOutcome::Done);
+    assert_eq!(add_member(&stores, &stores.inbox, &ada()).await, AddMemberOutcome::Done);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inactive_or_missing_inbox_gets_no_members() {
     let stores = stores().await;
-    in_team(&stores, &ada()).await;
+    add_to_team(&stores, &ada()).await;
     for stage in [Stage::Creating, Stage::Retired] {
         let inbox = Inbox { stage, ..other_inbox(1) };
         stores.inboxes.put(&inbox).await.unwrap();
@@ -131,12 +131,16 @@ async fn of_several_reasons_the_most_lasting_is_returned() {
     assert_eq!(
         refused(&stores, &stores.inbox).await,
         AddMemberOutcome::RegistrationIncomplete,
-        "nor of the team"
+        "the user is not in the team either"
     );
-    assert_eq!(refused(&stores, &other_inbox(2)).await, AddMemberOutcome::InboxNotActive, "nor registered");
+    assert_eq!(
+        refused(&stores, &other_inbox(2)).await,
+        AddMemberOutcome::InboxNotActive,
+        "the inbox is not registered either"
+    );
 }
 
-/// A suspension by event, over a connection of its own.
+/// Suspends the registration through another client.
 async fn suspend(registrations: Registrations, inbox: Inbox, from: Registration) -> bool {
     let at = from.as_of + std::time::Duration::from_secs(1);
     let status = RegistrationStatus::Suspended;
@@ -157,8 +161,8 @@ async fn suspend(registrations: Registrations, inbox: Inbox, from: Registration)
 async fn a_suspension_during_concurrent_additions_refuses_all_later_ones() {
     let stores = stores().await;
     let people: Vec<_> = (0..8).map(colleague).collect();
-    for person in &people {
-        in_team(&stores, person).await;
+    for user_ref in &people {
+        add_to_team(&stores, user_ref).await;
     }
     for round in 0..6 {
         let inbox = other_inbox(round);
@@ -172,52 +176,56 @@ async fn a_suspension_during_concurrent_additions_refuses_all_later_ones() {
             .put(TeamKey { organization: stores.organization(), team: &inbox.team }, &from)
             .await
             .unwrap();
-        let mut admissions = JoinSet::new();
-        for person in people.clone() {
+        let mut additions = JoinSet::new();
+        for user_ref in people.clone() {
             let (members, inbox) = (Members::new(stores.table()), inbox.clone());
-            admissions.spawn(async move { (admit_by(&members, &inbox, &person).await, person) });
+            additions.spawn(async move { (add_member_by(&members, &inbox, &user_ref).await, user_ref) });
         }
         let registrations = Registrations::new(stores.table());
         let suspended = tokio::spawn(suspend(registrations, inbox.clone(), from));
-        for (added, person) in admissions.join_all().await {
+        for (added, user_ref) in additions.join_all().await {
             assert!(
                 matches!(added, AddMemberOutcome::Done | AddMemberOutcome::RegistrationIncomplete),
                 "{added:?}"
             );
-            assert_eq!(is_in(&stores, &inbox.id, &person).await.is_some(), added == AddMemberOutcome::Done);
+            assert_eq!(
+                membership_of(&stores, &inbox.id, &user_ref).await.is_some(),
+                added == AddMemberOutcome::Done
+            );
         }
-        assert!(suspended.await.unwrap(), "admissions hold up no suspension");
-        assert_eq!(admit(&stores, &inbox, &people[0]).await, AddMemberOutcome::RegistrationIncomplete);
+        assert!(suspended.await.unwrap(), "additions do not prevent the suspension");
+        assert_eq!(add_member(&stores, &inbox, &people[0]).await, AddMemberOutcome::RegistrationIncomplete);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inbox_added_while_its_member_is_removed_from_the_team_is_removed_too() {
     let stores = stores().await;
-    in_team(&stores, &ada()).await;
-    let read_before = home(&stores, &ada()).await.unwrap();
-    assert_eq!(admit(&stores, &stores.inbox, &ada()).await, AddMemberOutcome::Done);
+    add_to_team(&stores, &ada()).await;
+    let read_before = profile(&stores, &ada()).await.unwrap();
+    assert_eq!(add_member(&stores, &stores.inbox, &ada()).await, AddMemberOutcome::Done);
     assert_eq!(remove(&stores, &read_before).await, std::slice::from_ref(&stores.inbox.id));
-    assert_eq!(is_in(&stores, &stores.inbox.id, &ada()).await, None);
-    assert_eq!(home(&stores, &ada()).await.unwrap().inboxes, []);
+    assert_eq!(membership_of(&stores, &stores.inbox.id, &ada()).await, None);
+    assert_eq!(profile(&stores, &ada()).await.unwrap().inboxes, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_member_added_and_removed_at_once_is_removed() {
     let stores = stores().await;
     for round in 0..16 {
-        let person = colleague(round);
-        in_team(&stores, &person).await;
-        let read_before = home(&stores, &person).await.unwrap();
-        let (members, inbox, admitted) = (Members::new(stores.table()), stores.inbox.clone(), person.clone());
-        let admission = tokio::spawn(async move { admit_by(&members, &inbox, &admitted).await });
+        let user_ref = colleague(round);
+        add_to_team(&stores, &user_ref).await;
+        let read_before = profile(&stores, &user_ref).await.unwrap();
+        let (members, inbox, admitted) =
+            (Members::new(stores.table()), stores.inbox.clone(), user_ref.clone());
+        let addition = tokio::spawn(async move { add_member_by(&members, &inbox, &admitted).await });
         let other = TeamMembers::new(stores.table());
         let ben = ben();
-        let audit_event = audit_event(&ben, "member.remove", person.id.as_str(), at_second(30));
+        let audit_event = audit_event(&ben, "member.remove", user_ref.id.as_str(), at_second(30));
         other.remove(stores.inbox.team_key(), &read_before, &audit_event).await.unwrap();
-        let added = admission.await.unwrap();
+        let added = addition.await.unwrap();
         assert!(matches!(added, AddMemberOutcome::Done | AddMemberOutcome::NotInTeam), "{added:?}");
-        assert_eq!(is_in(&stores, &stores.inbox.id, &person).await, None, "{added:?}");
-        assert_eq!(home(&stores, &person).await.unwrap().inboxes, []);
+        assert_eq!(membership_of(&stores, &stores.inbox.id, &user_ref).await, None, "{added:?}");
+        assert_eq!(profile(&stores, &user_ref).await.unwrap().inboxes, []);
     }
 }

@@ -1,4 +1,4 @@
-//! Who is who: inboxes and their teams, members and users, contacts, each found in the ways that requests name them.
+//! Lookups of inboxes, teams, members, users, and contacts by each of their keys.
 
 use shared_aws::team::UserInbox;
 use shared_domain::{
@@ -14,7 +14,7 @@ use shared_domain::{
 
 use crate::support::{TestStores, ada, at_second, ben, contact, number};
 
-fn stranger() -> OrganizationId {
+fn other_organization() -> OrganizationId {
     OrganizationId::new(at_second(0), 99)
 }
 
@@ -46,10 +46,14 @@ async fn an_inbox_is_found_by_its_number_and_within_its_organization_by_id_and_c
     assert_eq!(stores.inboxes.by_api_code(stores.organization(), "ADMISSIONS").await.unwrap(), found);
     assert_eq!(stores.inboxes.by_number(&number(1)).await.unwrap(), None);
     assert_eq!(
-        stores.inboxes.get(InboxKey { organization: &stranger(), inbox: &stores.inbox.id }).await.unwrap(),
+        stores
+            .inboxes
+            .get(InboxKey { organization: &other_organization(), inbox: &stores.inbox.id })
+            .await
+            .unwrap(),
         None
     );
-    assert_eq!(stores.inboxes.by_api_code(&stranger(), "ADMISSIONS").await.unwrap(), None);
+    assert_eq!(stores.inboxes.by_api_code(&other_organization(), "ADMISSIONS").await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +69,7 @@ async fn a_sending_inbox_is_an_inbox_with_its_team() {
     stores.inboxes.put(&stores.inbox).await.unwrap();
     stores.inboxes.put(&other).await.unwrap();
     let account = stores.inboxes.account(stores.inbox.key()).await.unwrap();
-    assert_eq!(account, None, "a team nobody wrote has no account");
+    assert_eq!(account, None, "the team does not exist");
     stores.teams.put(stores.organization(), &team(&stores)).await.unwrap();
     let account = stores.inboxes.account(stores.inbox.key()).await.unwrap().unwrap();
     assert_eq!((account.inbox, account.team), (stores.inbox.clone(), team(&stores)));
@@ -95,7 +99,7 @@ async fn a_membership_opens_one_inbox_to_one_user_of_one_organization() {
     assert_eq!(check(organization.clone(), inbox.clone(), ada()).await, Some(membership(&stores)));
     assert_eq!(check(organization.clone(), inbox.clone(), ben()).await, None);
     assert_eq!(check(organization, InboxId::new(at_second(0), 46), ada()).await, None);
-    assert_eq!(check(stranger(), inbox, ada()).await, None);
+    assert_eq!(check(other_organization(), inbox, ada()).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +113,7 @@ async fn a_profile_contains_roles_and_inboxes() {
     assert_eq!(
         stores.members.profile(stores.organization(), &user.id).await.unwrap(),
         None,
-        "roles alone are no user"
+        "a role does not create a user"
     );
     stores.members.put_user(stores.organization(), &user).await.unwrap();
     let home = stores.members.profile(stores.organization(), &user.id).await.unwrap().unwrap();
@@ -125,7 +129,7 @@ async fn a_profile_contains_roles_and_inboxes() {
             .unwrap(),
         Some(role)
     );
-    assert_eq!(stores.members.profile(&stranger(), &user.id).await.unwrap(), None);
+    assert_eq!(stores.members.profile(&other_organization(), &user.id).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Random walks over both the rule and the table: the same answers, the same states, a token that only grows. This is
-//! what holds the conditions of `shared_aws::conversation` to `shared_domain::lock`.
+//! Random steps against both the rule in `shared_domain::lock` and the conditions in
+//! `shared_aws::conversation`. Answers and states must be equal, and tokens must increase.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -21,42 +21,42 @@ use shared_domain::{
 
 use crate::support::{START, TestStores, ada, ben, cleo, number, seed};
 
-const WALKS: u32 = 80;
+const RUNS: u32 = 80;
 const STEPS: usize = 30;
 
-/// One request: when it comes, and what it asks for.
+/// One request and its time.
 #[derive(Debug, Clone)]
 struct Step {
-    when: When,
-    what: What,
+    when: StepTime,
+    action: Action,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum When {
-    /// So many milliseconds further, or behind: hosts' clocks differ.
+enum StepTime {
+    /// Milliseconds after the previous step, or before it, because the clocks of hosts differ.
     Later(i64),
-    /// So many milliseconds around the lease's end, if there is a lease.
+    /// Milliseconds relative to the end of the lease, if there is one.
     LeaseEnd(i64),
-    /// So many milliseconds around the idle release.
+    /// Milliseconds relative to the idle release.
     IdleEnd(i64),
 }
 
-/// Users are three; a token is named by how many acquisitions ago it was given.
+/// There are three users. `ago` selects the token issued that number of acquisitions ago.
 #[derive(Debug, Clone, Copy)]
-enum What {
+enum Action {
     Acquire { user: usize },
     Renew { user: usize, ago: u64, active: bool },
     Release { user: usize, ago: u64 },
     Break { by: usize, ago: u64 },
 }
 
-/// The idle release ends a lock before, at about, or long after the lease does.
+/// The idle release ends a lock before, near, or long after the end of the lease.
 fn policy() -> impl Strategy<Value = LockPolicy> {
     let idle_release = Duration::from_secs(30);
     prop_oneof![Just(25), Just(40), Just(180)].prop_map(move |prompt| LockPolicy {
         idle_prompt: Duration::from_secs(prompt),
         idle_release,
-        per_user: 1_000, // all walks are the same users'
+        per_user: 1_000, // all runs have the same users
         ..LockPolicy::default()
     })
 }
@@ -66,20 +66,20 @@ fn step() -> impl Strategy<Value = Step> {
     let ago = || prop_oneof![4 => Just(0_u64), 1 => 1..3_u64];
     let edge = || prop_oneof![-1..=1_i64, 499..=501_i64, -600..=600_i64];
     let when = prop_oneof![
-        2 => prop_oneof![-500..500_i64, 15_000..25_000_i64, 55_000..65_000_i64].prop_map(When::Later),
-        1 => edge().prop_map(When::LeaseEnd),
-        1 => edge().prop_map(When::IdleEnd),
+        2 => prop_oneof![-500..500_i64, 15_000..25_000_i64, 55_000..65_000_i64].prop_map(StepTime::Later),
+        1 => edge().prop_map(StepTime::LeaseEnd),
+        1 => edge().prop_map(StepTime::IdleEnd),
     ];
-    let what = prop_oneof![
-        5 => user().prop_map(|user| What::Acquire { user }),
-        5 => (user(), ago(), any::<bool>()).prop_map(|(user, ago, active)| What::Renew { user, ago, active }),
-        1 => (user(), ago()).prop_map(|(user, ago)| What::Release { user, ago }),
-        1 => (user(), ago()).prop_map(|(by, ago)| What::Break { by, ago }),
+    let action = prop_oneof![
+        5 => user().prop_map(|user| Action::Acquire { user }),
+        5 => (user(), ago(), any::<bool>()).prop_map(|(user, ago, active)| Action::Renew { user, ago, active }),
+        1 => (user(), ago()).prop_map(|(user, ago)| Action::Release { user, ago }),
+        1 => (user(), ago()).prop_map(|(by, ago)| Action::Break { by, ago }),
     ];
-    (when, what).prop_map(|(when, what)| Step { when, what })
+    (when, action).prop_map(|(when, action)| Step { when, action })
 }
 
-/// The rule's side of a walk.
+/// The state according to the rule.
 struct Model {
     state: LockState,
     now: Timestamp,
@@ -121,50 +121,50 @@ impl Model {
         }
     }
 
-    fn pass(&mut self, when: When) {
+    fn pass(&mut self, when: StepTime) {
         let lease = self.state.lease.as_ref();
         let (from, millis) = match when {
-            When::Later(millis) => (self.now, millis),
-            When::LeaseEnd(millis) => (lease.map_or(self.now, |lease| lease.expires_at), millis),
-            When::IdleEnd(millis) => (lease.map_or(self.now, |lease| lease.idle_release_at), millis),
+            StepTime::Later(millis) => (self.now, millis),
+            StepTime::LeaseEnd(millis) => (lease.map_or(self.now, |lease| lease.expires_at), millis),
+            StepTime::IdleEnd(millis) => (lease.map_or(self.now, |lease| lease.idle_release_at), millis),
         };
         self.now = Timestamp::from_millis(from.millis() + millis);
     }
 }
 
-/// Takes the steps on both sides.
-async fn walk(
+/// Applies the steps to the model and to the table.
+async fn run_steps(
     stores: &TestStores,
     conversation: &ConversationId,
     policy: LockPolicy,
     steps: Vec<Step>,
 ) -> Result<(), TestCaseError> {
     let users = [ada(), ben(), cleo()];
-    let (locks, thread) = (&stores.locks, stores.conversation_key(conversation));
+    let (locks, key) = (&stores.locks, stores.conversation_key(conversation));
     let mut model = Model { state: LockState::default(), now: START };
-    for Step { when, what } in steps {
+    for Step { when, action } in steps {
         model.pass(when);
         let fence = model.state.fence;
-        match what {
-            What::Acquire { user } => {
-                let answer = locks.acquire(thread, &users[user], model.now, &policy).await.unwrap();
+        match action {
+            Action::Acquire { user } => {
+                let answer = locks.acquire(key, &users[user], model.now, &policy).await.unwrap();
                 prop_assert_eq!(&answer, &model.acquire(&users[user], &policy));
                 let grew = !matches!(answer, Acquired::Held(_)) || model.state.fence > fence;
-                prop_assert!(grew, "the token grows with each acquisition");
+                prop_assert!(grew, "each acquisition increases the token");
             }
-            What::Renew { user, ago, active } => {
+            Action::Renew { user, ago, active } => {
                 let token = model.token(ago);
-                let renewed = locks.renew(thread, &users[user].id, token, active, model.now, &policy).await;
+                let renewed = locks.renew(key, &users[user].id, token, active, model.now, &policy).await;
                 prop_assert_eq!(renewed.unwrap(), model.renew(&users[user], token, active, &policy));
             }
-            What::Release { user, ago } => {
+            Action::Release { user, ago } => {
                 let token = model.token(ago);
-                prop_assert!(locks.release(thread, &users[user].id, token).await.unwrap());
+                prop_assert!(locks.release(key, &users[user].id, token).await.unwrap());
                 model.release(&users[user], token);
             }
-            What::Break { by, ago } => {
+            Action::Break { by, ago } => {
                 let token = model.token(ago);
-                prop_assert!(locks.break_lock(thread, &users[by], token).await.unwrap());
+                prop_assert!(locks.break_lock(key, &users[by], token).await.unwrap());
                 model.break_lock(&users[by], token);
             }
         }
@@ -177,7 +177,7 @@ async fn walk(
 fn rule_and_table_give_the_same_answers_after_random_steps() {
     let seed = seed();
     let config = Config {
-        cases: WALKS,
+        cases: RUNS,
         rng_seed: RngSeed::Fixed(seed),
         failure_persistence: None,
         ..Config::default()
@@ -185,12 +185,12 @@ fn rule_and_table_give_the_same_answers_after_random_steps() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let stores = runtime.block_on(TestStores::start());
     let conversations = AtomicUsize::new(0);
-    let walked = TestRunner::new(config).run(&(policy(), vec(step(), 1..=STEPS)), |(policy, steps)| {
+    let result = TestRunner::new(config).run(&(policy(), vec(step(), 1..=STEPS)), |(policy, steps)| {
         runtime.block_on(async {
             let from = number(conversations.fetch_add(1, Ordering::Relaxed));
             let conversation = stores.start_conversation(&from, START).await;
-            walk(&stores, &conversation, policy, steps).await
+            run_steps(&stores, &conversation, policy, steps).await
         })
     });
-    walked.unwrap_or_else(|failure| panic!("{failure}\nseed {seed}"));
+    result.unwrap_or_else(|failure| panic!("{failure}\nseed {seed}"));
 }

@@ -1,0 +1,133 @@
+//! Opt-outs, reviews, and out-of-office messages.
+
+use shared_aws::opt_out::OptOutWrite;
+use shared_domain::{
+    ids::{MessageId, ReviewId},
+    keys::{TeamInboxKey, TeamKey},
+    message::Message,
+    notification::{MailingPreference, NotificationSettings},
+    opt_out::{
+        self, Keyword, KeywordDecision, KeywordReplies, OptOutSubject, ReviewOutcome, ReviewResolution, Scope,
+    },
+    out_of_office::ClosedPeriod,
+};
+
+use crate::support::{TestStores, ada, at_second, audit_event, contact, number};
+
+use super::{Measurements, TEXT, receive};
+
+pub(super) async fn opt_outs(measured: &mut Measurements) {
+    let stores = &measured.stores;
+    let (contact_of_team, inbox) = (contact(5), stores.inbox.clone());
+    let subject = OptOutSubject::of(&inbox, &contact_of_team.number);
+    let answer = |at| {
+        let text = stores.outbound(&contact_of_team.number, TEXT, &ada(), at_second(at));
+        Message { sender: None, automatic: true, bypass_opt_out: true, ..text }
+    };
+    let (away, confirmation) = (answer(62), answer(64));
+    let stop = stores.receive(&contact_of_team.number, "STOP", at_second(63)).await;
+    let period = ClosedPeriod { id: "auto-1800000000000".into(), since: at_second(0), until: None };
+    let given = async |stores: &TestStores| {
+        stores.out_of_office.answer(stores.organization(), &period, &away).await.unwrap()
+    };
+    assert!(measured.measure("out-of-office message", given).await);
+    let before = measured.stores.opt_outs.get(&subject).await.unwrap();
+    let KeywordDecision::Keyword { change: Some(change), .. } =
+        opt_out::after_keyword(&before.state, Keyword::Stop, false, KeywordReplies::Product, false)
+    else {
+        panic!("STOP changes nothing")
+    };
+    let entry = change.entry(&subject, contact_of_team.id.clone(), Some(stop.clone()), None, at_second(63));
+    let recorded = OptOutWrite {
+        team: &inbox.team,
+        contact: &contact_of_team,
+        entry: &entry,
+        inbox: Some(&inbox.id),
+        confirmation: Some(&confirmation),
+        notify: false,
+    };
+    let record = async |stores: &TestStores| {
+        stores.opt_outs.record(&subject, &before, &change, recorded).await.unwrap()
+    };
+    assert!(measured.measure("opt-out by keyword with confirmation", record).await);
+    let out = measured.stores.opt_outs.get(&subject).await.unwrap();
+    let record_message = async |stores: &TestStores| {
+        stores.opt_outs.record_message(&subject, &out, &confirmation.id).await.unwrap()
+    };
+    assert!(measured.measure("keyword without effect", record_message).await);
+    let personal = OptOutSubject { scope: Scope::Personal, ..subject.clone() };
+    for (operation, subjects) in [
+        ("check the opt-out before a send", &[subject.clone()][..]),
+        ("check the opt-outs before a send, personal inbox", &[subject.clone(), personal][..]),
+    ] {
+        let ask = async |stores: &TestStores| stores.opt_outs.any_out(subjects).await.unwrap();
+        assert!(measured.measure(operation, ask).await);
+    }
+}
+
+pub(super) async fn reviews(measured: &mut Measurements) {
+    let stores = &measured.stores;
+    let (organization, inbox) = (stores.organization().clone(), stores.inbox.clone());
+    let unknown_contact =
+        MailingPreference { enabled: true, recipients: vec!["desk@college.example".into()] };
+    let settings = NotificationSettings { unknown_contact, ..NotificationSettings::default() };
+    let ada = ada();
+    let audit_event = audit_event(&ada, "notifications.edit", "team", at_second(0));
+    stores
+        .teams
+        .put_notification_settings(
+            TeamKey { organization: &organization, team: &inbox.team },
+            &settings,
+            &audit_event,
+        )
+        .await
+        .unwrap();
+    let operation = "inbound message, first of an unknown number, with notification";
+    measured.measure(operation, async |stores| receive(stores, 998, 70).await).await;
+    let index = TeamInboxKey { organization: &organization, team: &inbox.team, inbox: &inbox.id };
+    let mut texts = Vec::new();
+    for who in 20..45 {
+        let text = measured.stores.receive(&number(who), TEXT, at_second(100 + who as u64)).await;
+        let open_review = async |stores: &TestStores| {
+            stores.reviews.open_review(index, &text, &number(who), TEXT).await.unwrap()
+        };
+        if who == 20 {
+            assert!(measured.measure("open a review", open_review).await);
+            assert!(!measured.measure("open a review, repeated", open_review).await);
+        } else {
+            assert!(open_review(&measured.stores).await);
+        }
+        texts.push(text);
+    }
+    let open = async |stores: &TestStores| stores.reviews.open(index, 25, None).await.unwrap();
+    assert_eq!(measured.measure("open reviews, page of 25", open).await.items.len(), 25);
+    let get = async |stores: &TestStores, index: TeamInboxKey<'_>, text: &MessageId| {
+        stores.reviews.get(index, &ReviewId::of(text)).await.unwrap().unwrap().review
+    };
+    let review = measured
+        .measure("read a review and its contact", async |stores| get(stores, index, &texts[0]).await)
+        .await;
+    let decided = ReviewResolution { verdict: ReviewOutcome::Dismissed, by: ada.clone(), at: at_second(200) };
+    let end = async |stores: &TestStores| stores.reviews.resolve(index, &review, &decided).await.unwrap();
+    assert!(measured.measure("dismiss a review", end).await);
+    let (review, contact_of_team) = (get(&measured.stores, index, &texts[1]).await, contact(21));
+    let subject = OptOutSubject::of_team(&organization, &inbox.team, &contact_of_team.number);
+    let before = measured.stores.opt_outs.get(&subject).await.unwrap();
+    let change = opt_out::after_user(&before.state, true).unwrap();
+    let (text, by) = (Some(texts[1].clone()), Some(ada.id.clone()));
+    let entry = change.entry(&subject, contact_of_team.id.clone(), text, by, at_second(200));
+    let with = OptOutWrite {
+        team: &inbox.team,
+        contact: &contact_of_team,
+        entry: &entry,
+        inbox: None,
+        confirmation: None,
+        notify: false,
+    };
+    let decided = ReviewResolution { verdict: ReviewOutcome::OptedOut, ..decided };
+    let opt_out = async |stores: &TestStores| {
+        let (decision, state) = ((&review, &decided), (&before, &change));
+        stores.reviews.resolve_with_opt_out(index, decision, &subject, state, with).await.unwrap()
+    };
+    assert!(measured.measure("resolve a review with an opt-out", opt_out).await);
+}
