@@ -66,8 +66,9 @@ tour: ## The commands of README.md and docs/, typed into bash and zsh
 	$(call headline,Tour of the documentation)
 	$(CLOUD) exec -- python3 tests/tour/check.py
 
-# The randomized tests of `make test`, with more seeds and steps. ONLY= takes one: canaries|contention|deliveries|engine|
-# extra_fields|forgeries|fuzzed|inbound|lock_simulation|malformed|model|replays|sends; SEED= runs one seed.
+# The randomized tests of `make test`, with more seeds and steps. SEED= runs one seed. ONLY= takes one of
+# canaries|contention|deliveries|engine|extra_fields|forgeries|fuzzed|inbound|lock_simulation|malformed|model|
+# replays|sends.
 .PHONY: simulations
 simulations: export SIMULATION = full
 simulations: ## Randomized tests at full size: about 45 minutes (ONLY=, SEED=)
@@ -88,7 +89,8 @@ fuzz: $(TOOLS)/bin/cargo-fuzz ## Fuzzes the parsers: a minute each (ONLY=, SECON
 	  $(BIN)/cargo-fuzz fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target tests/fuzz/corpus/$$target \
 	    tests/fuzz/seeds/$$target -- -max_total_time=$(SECONDS_EACH) -max_len=65536 || exit 1; done
 
-# Changes the rules, the signatures and the access checks, one change at a time. ONLY= takes a part of a file name.
+# Changes the rules, the signatures and the access checks, one change at a time. ONLY= takes a part of a file
+# name.
 .PHONY: mutants
 mutants: export CARGO_PROFILE_DEV_DEBUG = 0
 mutants: export PROPTEST_CASES = 32

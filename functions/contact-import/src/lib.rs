@@ -2,8 +2,8 @@
 //! for how a slice works and why it is idempotent.
 //!
 //! The bucket puts a message on the queue for each file that is uploaded. When the time of a slice is up the
-//! function puts the import back into the queue. An import whose worker stops repeatedly is marked failed at its last
-//! delivery, and its message goes to the dead-letter queue.
+//! function puts the import back into the queue. An import whose worker stops repeatedly is marked failed at
+//! its last delivery, and its message goes to the dead-letter queue.
 
 use std::time::Duration;
 

@@ -116,7 +116,7 @@ impl Email {
     pub(crate) fn time(&self) -> String {
         match jiff::Timestamp::from_millisecond(self.at.millis()) {
             Ok(instant) => instant.strftime("%B %-d, %Y, %H:%M UTC").to_string(),
-            Err(_) => self.at.to_string(), // after the year 9999, which no clock of ours returns
+            Err(_) => self.at.to_string(), // after the year 9999, which the clock never returns
         }
     }
 

@@ -1,9 +1,9 @@
 //! Every few minutes: undoes inbox creations that were abandoned.
 //!
-//! An interrupted creation leaves a reservation, and possibly a number that costs money. During a grace period a
-//! retry with the same idempotency key completes it. After that the number is released and the reservation
-//! removed. A number belongs to a reservation if its name at the carrier is the inbox's id. Idempotent:
-//! releasing a number or removing a reservation that is gone does nothing.
+//! An interrupted creation leaves a reservation, and possibly a number that costs money. During a grace
+//! period a retry with the same idempotency key completes it. After that the number is released and the
+//! reservation removed. A number belongs to a reservation if its name at the carrier is the inbox's id.
+//! Idempotent: releasing a number or removing a reservation that is gone does nothing.
 
 use std::time::Duration;
 

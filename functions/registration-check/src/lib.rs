@@ -125,12 +125,12 @@ async fn attempt(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<boo
     let record = app.carrier.fetch_campaign(service, campaign).await;
     let record = carrier::record(record.inspect_err(|error| log_refusal(job, error))?);
     let codes = announcement.iter().flat_map(|event| event.codes.iter().copied());
-    let told: Vec<CarrierReason> = codes.map(carrier::known_reason).collect();
+    let reasons: Vec<CarrierReason> = codes.map(carrier::known_reason).collect();
     let announcement = announcement.as_ref();
     let input = DecisionInput {
         registration: &registration,
         announcement,
-        told: &told,
+        told: &reasons,
         timeline: &timeline,
         record: &record,
         now,

@@ -24,7 +24,7 @@ impl std::fmt::Debug for StatusCallbacks {
 /// The message that the query of a callback refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallbackReference {
-    /// A message of ours, with a valid proof.
+    /// One of our messages, with a valid proof.
     Message {
         /// Organization id.
         organization: String,

@@ -349,7 +349,8 @@ impl ImportWorkflow {
         Ok(SliceOutcome::Over)
     }
 
-    /// Fails an import whose worker stopped repeatedly. Does not read the file, because reading may be the cause.
+    /// Fails an import whose worker stopped repeatedly. Does not read the file, because reading may be the
+    /// cause.
     pub async fn give_up(&self, import: &mut Import, now: Timestamp) -> Result<(), ImportError> {
         let row = import.done.row;
         let reason = format!(

@@ -1,4 +1,5 @@
-//! Plans a chunk: applies its rows to the existing contacts, counts the results, and groups them for writing. Pure.
+//! Plans a chunk: applies its rows to the existing contacts, counts the results, and groups them for writing.
+//! Pure.
 //!
 //! Rows apply in their order, each to the result of those before it. A contact id that occurs twice is
 //! created by the first row and updated by the second, and its contact is written once.
