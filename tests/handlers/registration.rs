@@ -152,7 +152,7 @@ pub(crate) async fn registration(test: &TestApp) -> Registration {
 pub(crate) async fn status(test: &TestApp) -> RegistrationStatus {
     let inboxes = Inboxes::new(test.table());
     let account = inboxes
-        .account(InboxKey { organization: test.organization(), inbox: &test.inbox.id })
+        .get_with_team(InboxKey { organization: test.organization(), inbox: &test.inbox.id })
         .await
         .unwrap()
         .unwrap();

@@ -101,7 +101,7 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
 async fn undo(app: &App, purchase: &Purchase, tally: &mut Tally) -> Result<(), UndoError> {
     let account = app
         .inboxes
-        .account(InboxKey { organization: &purchase.organization, inbox: &purchase.inbox })
+        .get_with_team(InboxKey { organization: &purchase.organization, inbox: &purchase.inbox })
         .await?;
     if let Some(account) = account {
         if account.inbox.stage != Stage::Creating {

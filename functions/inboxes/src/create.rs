@@ -105,7 +105,7 @@ async fn reserved_before(
     id: Option<&str>,
 ) -> Result<Option<TeamInbox>, Problem> {
     let Some(id) = id.and_then(|id| InboxId::parse(id).ok()) else { return Ok(None) };
-    Ok(app.inboxes.account(InboxKey { organization: &access.organization, inbox: &id }).await?)
+    Ok(app.inboxes.get_with_team(InboxKey { organization: &access.organization, inbox: &id }).await?)
 }
 
 async fn dry_run(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, entropy: u64) -> Created {
@@ -317,7 +317,7 @@ async fn complete(
 /// released.
 async fn completed_elsewhere(app: &App, access: &TeamAccess, inbox: &Inbox, sid: &str) -> Created {
     let account =
-        app.inboxes.account(InboxKey { organization: &access.organization, inbox: &inbox.id }).await?;
+        app.inboxes.get_with_team(InboxKey { organization: &access.organization, inbox: &inbox.id }).await?;
     if let Some(account) = account {
         return created(app, StatusCode::CREATED, &account.inbox, &account.team, true, false).await;
     }

@@ -127,7 +127,7 @@ async fn account(app: &App, caller: &Caller, from: &From) -> Result<(TeamInbox, 
         }
     };
     let account =
-        app.inboxes.account(InboxKey { organization: caller.organization(), inbox: &inbox }).await?;
+        app.inboxes.get_with_team(InboxKey { organization: caller.organization(), inbox: &inbox }).await?;
     Ok((account.ok_or_else(Problem::not_found)?, sender))
 }
 

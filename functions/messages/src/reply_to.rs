@@ -140,7 +140,7 @@ async fn with_opt_out(
 async fn account(app: &App, member: &InboxMember) -> Result<TeamInbox, Problem> {
     let account = app
         .inboxes
-        .account(InboxKey { organization: &member.organization, inbox: &member.membership.inbox })
+        .get_with_team(InboxKey { organization: &member.organization, inbox: &member.membership.inbox })
         .await?;
     account.ok_or_else(Problem::not_found)
 }

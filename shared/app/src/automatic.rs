@@ -7,12 +7,12 @@ use shared_domain::{inbox::TeamInbox, message::Message, phone::PhoneNumber, time
 /// Returns an automatic message, dated a millisecond after the message it answers so that they sort in this
 /// order.
 pub(crate) fn message(
-    account: &TeamInbox,
+    team_inbox: &TeamInbox,
     to: &PhoneNumber,
     text: &str,
     answered_at: Timestamp,
     entropy: u64,
 ) -> Message {
     let at = answered_at + Duration::from_millis(1);
-    Message { automatic: true, ..account.outbound(to, text.to_owned(), at, entropy) }
+    Message { automatic: true, ..team_inbox.outbound(to, text.to_owned(), at, entropy) }
 }

@@ -160,25 +160,25 @@ impl Keywords {
             Some(KeywordReply::Started) => opt_out::start_text,
             Some(KeywordReply::Help) | None => return Ok(None),
         };
-        let Some(account) = self.sending_account(text).await? else { return Ok(None) };
+        let Some(team_inbox) = self.sending_inbox(text).await? else { return Ok(None) };
         let message =
-            automatic::message(&account, text.from, &words(&account.team.name), text.at, text.entropy);
+            automatic::message(&team_inbox, text.from, &words(&team_inbox.team.name), text.at, text.entropy);
         Ok(Some(Message { bypass_opt_out: true, ..message }))
     }
 
     /// Sends the help text, at most once an hour to each contact.
     async fn send_help(&self, text: KeywordMessage<'_>) -> Result<(), StoreError> {
-        let Some(account) = self.sending_account(text).await? else { return Ok(()) };
-        let words = opt_out::help_text(&account.team.name);
-        let message = automatic::message(&account, text.from, &words, text.at, text.entropy);
+        let Some(team_inbox) = self.sending_inbox(text).await? else { return Ok(()) };
+        let words = opt_out::help_text(&team_inbox.team.name);
+        let message = automatic::message(&team_inbox, text.from, &words, text.at, text.entropy);
         let hour = text.at.millis().div_euclid(HOUR_MILLIS);
         let hour = ClosedPeriod { id: format!("help-{hour}"), since: text.at, until: None };
         self.out_of_office.answer(&text.inbox.organization, &hour, &message).await?;
         Ok(())
     }
 
-    async fn sending_account(&self, text: KeywordMessage<'_>) -> Result<Option<TeamInbox>, StoreError> {
-        let account = self.inboxes.account(text.inbox.key()).await?;
-        Ok(account.filter(TeamInbox::may_send))
+    async fn sending_inbox(&self, text: KeywordMessage<'_>) -> Result<Option<TeamInbox>, StoreError> {
+        let team_inbox = self.inboxes.get_with_team(text.inbox.key()).await?;
+        Ok(team_inbox.filter(TeamInbox::may_send))
     }
 }

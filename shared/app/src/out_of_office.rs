@@ -60,9 +60,9 @@ impl OutOfOfficeReplies {
         if !out_of_office::should_answer(Some(&period), &inbound, recent) {
             return Ok(());
         }
-        let account = self.inboxes.account(inbox.key()).await?;
-        let Some(account) = account.filter(TeamInbox::may_send) else { return Ok(()) };
-        let message = automatic::message(&account, from, schedule.message(), at, entropy);
+        let team_inbox = self.inboxes.get_with_team(inbox.key()).await?;
+        let Some(team_inbox) = team_inbox.filter(TeamInbox::may_send) else { return Ok(()) };
+        let message = automatic::message(&team_inbox, from, schedule.message(), at, entropy);
         if self.out_of_office.answer(&inbox.organization, &period, &message).await? {
             tracing::info!(event = "out_of_office_reply", inbox = %inbox.id, message_id = %message.id, "out-of-office reply accepted");
         }

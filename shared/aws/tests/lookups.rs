@@ -68,10 +68,10 @@ async fn a_sending_inbox_is_an_inbox_with_its_team() {
     };
     stores.inboxes.put(&stores.inbox).await.unwrap();
     stores.inboxes.put(&other).await.unwrap();
-    let account = stores.inboxes.account(stores.inbox.key()).await.unwrap();
+    let account = stores.inboxes.get_with_team(stores.inbox.key()).await.unwrap();
     assert_eq!(account, None, "the team does not exist");
     stores.teams.put(stores.organization(), &team(&stores)).await.unwrap();
-    let account = stores.inboxes.account(stores.inbox.key()).await.unwrap().unwrap();
+    let account = stores.inboxes.get_with_team(stores.inbox.key()).await.unwrap().unwrap();
     assert_eq!((account.inbox, account.team), (stores.inbox.clone(), team(&stores)));
     let wanted = [stores.inbox.id.clone(), other.id.clone(), InboxId::new(at_second(0), 46)];
     let team_ids = [stores.inbox.team.clone()];

@@ -78,7 +78,7 @@ impl Inboxes {
     }
 
     /// Returns an inbox and its team, read consistently. They decide whether a message may be sent.
-    pub async fn account(&self, inbox: InboxKey<'_>) -> Result<Option<TeamInbox>, StoreError> {
+    pub async fn get_with_team(&self, inbox: InboxKey<'_>) -> Result<Option<TeamInbox>, StoreError> {
         let row: Option<InboxRow> = self.table.get(keys::inbox(inbox), true).await?;
         let Some(inbox) = row.map(InboxRow::inbox) else { return Ok(None) };
         let team: Option<TeamRow> = self.table.get(keys::team(inbox.team_key()), true).await?;
