@@ -56,7 +56,7 @@ pub(crate) async fn resolve(
     Json(body): Json<ReviewRequest>,
 ) -> Result<Json<OptOutReviewView>, Problem> {
     let resolution =
-        ReviewResolution { verdict: body.decision.into(), by: member.membership.user.clone(), at: now };
+        ReviewResolution { outcome: body.decision.into(), by: member.membership.user.clone(), at: now };
     match app.opt_out.resolve_review(team_inbox(&member), &id, &resolution).await? {
         ReviewUpdate::Done => {
             let entry = app.reviews.get(team_inbox(&member), &id).await?;

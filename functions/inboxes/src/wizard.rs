@@ -1,7 +1,7 @@
 //! The first step of the creation wizard: the teams to choose from, and a free API code.
 
 use axum::extract::State;
-use shared_domain::{ids::TeamId, membership::Role, registration::notice, settings, team::Team};
+use shared_domain::{ids::TeamId, membership::Role, settings, team::Team};
 use shared_http::{
     json::Json,
     problem::Problem,
@@ -56,6 +56,6 @@ fn wizard_team(team: &Team) -> WizardTeam {
         name: team.name.clone(),
         members_offered: team.registration.is_complete(),
         registration_status: team.registration.as_str(),
-        notice: notice(team.registration, false),
+        notice: team.registration.notice(false),
     }
 }

@@ -125,12 +125,11 @@ async fn attempt(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<boo
     let record = app.carrier.fetch_campaign(service, campaign).await;
     let record = carrier::record(record.inspect_err(|error| log_refusal(job, error))?);
     let codes = announcement.iter().flat_map(|event| event.codes.iter().copied());
-    let reasons: Vec<CarrierReason> = codes.map(carrier::known_reason).collect();
-    let announcement = announcement.as_ref();
+    let event_reasons: Vec<CarrierReason> = codes.map(carrier::known_reason).collect();
     let input = DecisionInput {
         registration: &registration,
-        announcement,
-        told: &reasons,
+        event: announcement.as_ref(),
+        event_reasons: &event_reasons,
         timeline: &timeline,
         record: &record,
         now,
@@ -151,9 +150,9 @@ fn with_first_time(event: CampaignEvent, timeline: &[TimelineStep]) -> CampaignE
 
 /// Returns the step of an event for which the carrier need not be asked.
 fn step_without_check(registration: &Registration, event: &CampaignEvent) -> Option<TimelineStep> {
-    let too_late =
+    let outdated =
         || decision::is_outdated(registration, event).then(|| decision::outdated_step(registration, event));
-    decision::number_step(registration, event).or_else(too_late)
+    decision::number_step(registration, event).or_else(outdated)
 }
 
 async fn record_event(app: &App, job: &RegistrationJob, step: &TimelineStep) -> Result<bool, CheckError> {

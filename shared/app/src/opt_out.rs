@@ -150,14 +150,14 @@ impl OptOutWorkflow {
                 at: resolution.at,
             };
             let stored = match &review.decided {
-                Some(earlier) if earlier.verdict != resolution.verdict => {
+                Some(earlier) if earlier.outcome != resolution.outcome => {
                     return Ok(ReviewUpdate::ResolvedOtherwise(earlier.clone()));
                 }
                 Some(_) => true,
                 None => self.close_review(&request, place, &review, resolution).await?,
             };
             if stored {
-                if resolution.verdict == ReviewOutcome::OptedOut {
+                if resolution.outcome == ReviewOutcome::OptedOut {
                     self.sync_copies(&request).await?;
                 }
                 return Ok(ReviewUpdate::Done);
@@ -174,7 +174,7 @@ impl OptOutWorkflow {
         resolution: &ReviewResolution,
     ) -> Result<bool, StoreError> {
         let record = self.opt_outs.get(request.subject).await?;
-        let change = match resolution.verdict {
+        let change = match resolution.outcome {
             ReviewOutcome::OptedOut => opt_out::after_user(&record.state, true),
             ReviewOutcome::Dismissed => None,
         };

@@ -43,8 +43,8 @@ async fn stored_review(stores: &TestStores, message: &MessageId) -> ReviewEntry 
     stores.reviews.get(inbox_in_team(stores), &ReviewId::of(message)).await.unwrap().unwrap()
 }
 
-fn resolution(verdict: ReviewOutcome, by: UserRef, at: u64) -> ReviewResolution {
-    ReviewResolution { verdict, by, at: at_second(at) }
+fn resolution(outcome: ReviewOutcome, by: UserRef, at: u64) -> ReviewResolution {
+    ReviewResolution { outcome, by, at: at_second(at) }
 }
 
 async fn opt_out(reviews: &OptOutReviews, stores: &TestStores, review: &OptOutReview, by: UserRef) -> bool {
@@ -141,7 +141,7 @@ async fn of_two_concurrent_resolutions_one_succeeds_together_with_its_opt_out() 
         };
         assert_ne!(out, dismissed.unwrap(), "exactly one succeeds");
         let decision = stored_review(&stores, &message).await.review.decided.unwrap();
-        assert_eq!((decision.verdict == ReviewOutcome::OptedOut, is_opted_out(&stores).await), (out, out));
+        assert_eq!((decision.outcome == ReviewOutcome::OptedOut, is_opted_out(&stores).await), (out, out));
         let all = (at_second(0), at_second(99));
         let ledger = stores.opt_outs.of_team(stores.inbox.team_key(), all, 9, None).await.unwrap();
         let lines: Vec<_> = ledger.items.iter().map(|line| (line.source, line.message.clone())).collect();

@@ -166,7 +166,7 @@ fn move_to_done(
         number: review.number.clone(),
         text: review.text.clone(),
         decided: Some(ResolutionRow {
-            verdict: resolution.verdict,
+            verdict: resolution.outcome,
             by: resolution.by.clone(),
             at: resolution.at,
         }),
@@ -205,7 +205,7 @@ impl ReviewRow {
         let conversation = message.conversation().ok_or_else(|| without("conversation"))?;
         let at = message.made_at().ok_or_else(|| without("time"))?;
         let decided =
-            self.decided.map(|row| ReviewResolution { verdict: row.verdict, by: row.by, at: row.at });
+            self.decided.map(|row| ReviewResolution { outcome: row.verdict, by: row.by, at: row.at });
         Ok(OptOutReview { id, message, conversation, number: self.number, text: self.text, at, decided })
     }
 }

@@ -107,7 +107,7 @@ pub(super) async fn reviews(measured: &mut Measurements) {
     let review = measured
         .measure("read a review and its contact", async |stores| get(stores, index, &texts[0]).await)
         .await;
-    let decided = ReviewResolution { verdict: ReviewOutcome::Dismissed, by: ada.clone(), at: at_second(200) };
+    let decided = ReviewResolution { outcome: ReviewOutcome::Dismissed, by: ada.clone(), at: at_second(200) };
     let end = async |stores: &TestStores| stores.reviews.resolve(index, &review, &decided).await.unwrap();
     assert!(measured.measure("dismiss a review", end).await);
     let (review, contact_of_team) = (get(&measured.stores, index, &texts[1]).await, contact(21));
@@ -124,7 +124,7 @@ pub(super) async fn reviews(measured: &mut Measurements) {
         confirmation: None,
         notify: false,
     };
-    let decided = ReviewResolution { verdict: ReviewOutcome::OptedOut, ..decided };
+    let decided = ReviewResolution { outcome: ReviewOutcome::OptedOut, ..decided };
     let opt_out = async |stores: &TestStores| {
         let (decision, state) = ((&review, &decided), (&before, &change));
         stores.reviews.resolve_with_opt_out(index, decision, &subject, state, with).await.unwrap()

@@ -1,7 +1,7 @@
-//! Free wording of a wish to be left alone: noticed, and judged by people.
+//! Reviews: messages that may be opt-out requests without being a keyword.
 //!
-//! What is missed costs a person's patience and a fine; what is noticed wrongly costs a glance. So patterns are broad, and
-//! only what plainly means something else (*stop by*, *please don't stop*) is let pass.
+//! A request that is missed risks a fine. A message that is wrongly opened for review costs a user a moment. The patterns are
+//! therefore broad and exclude only what clearly means something else, such as *stop by* or *please don't stop*.
 
 use crate::{
     ids::{ConversationId, MessageId, ReviewId},
@@ -10,37 +10,35 @@ use crate::{
     user::UserRef,
 };
 
-/// A text that [may be a wish for no more texts](wants_review), as the members of its inbox judge it.
+/// The review of a message that [may be an opt-out request](wants_review).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct OptOutReview {
-    /// Made of the text's own id: a text is up for review once.
+    /// Derived from the id of the message, so a message has at most one review.
     pub id: ReviewId,
-    /// The text.
     pub message: MessageId,
-    /// Where it stands.
     pub conversation: ConversationId,
-    /// Who wrote it.
+    /// The number that sent the message.
     pub number: PhoneNumber,
-    /// What it says.
     pub text: String,
-    /// When it came in.
+    /// When the message was received.
     pub at: Timestamp,
-    /// What became of it; nothing while it waits.
+    /// The resolution. `None` while the review is open.
     pub decided: Option<ReviewResolution>,
 }
 
-/// What people make of a text.
+/// The outcome of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewOutcome {
-    /// It was a wish for no more texts, and is honored.
+    /// The message was an opt-out request. The contact is opted out.
     OptedOut,
-    /// It meant something else.
+    /// The message meant something else.
     Dismissed,
 }
 
 impl ReviewOutcome {
-    /// The word of the API.
+    /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OptedOut => "opted_out",
@@ -49,18 +47,16 @@ impl ReviewOutcome {
     }
 }
 
-/// A decision about a text.
+/// How and by whom a review was resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
 pub struct ReviewResolution {
-    /// What it was.
-    pub verdict: ReviewOutcome,
-    /// Whose.
+    pub outcome: ReviewOutcome,
     pub by: UserRef,
-    /// When.
     pub at: Timestamp,
 }
 
-/// Verbs of writing to somebody, as they follow *stop* or *quit*; and what is written.
+/// Verbs of sending, in the form that follows *stop* or *quit*.
 const WRITING: &[&str] = &[
     "texting",
     "messaging",
@@ -75,14 +71,19 @@ const WRITING: &[&str] = &[
     "smsing",
     "pestering",
 ];
+/// Words for messages.
 const TEXTS: &[&str] =
     &["texts", "messages", "msgs", "sms", "txts", "notifications", "spam", "updates", "alerts", "reminders"];
+/// Verbs of sending, in the form that follows *don't*.
 const WRITE: &[&str] = &["text", "txt", "message", "msg", "contact", "write", "sms", "send"];
+/// Negations, without apostrophes.
 const NOT: &[&str] = &["dont", "dnt", "not", "never", "cant", "cannot", "wont", "didnt", "doesnt"];
+/// What a contact asks to be removed from.
 const LISTS: &[&str] = &[
     "list", "lists", "texts", "messages", "msgs", "database", "contacts", "system", "group", "thread",
     "chat", "this",
 ];
+/// Words that do not change the meaning of a request.
 const FILLERS: &[&str] = &[
     "please",
     "pls",
@@ -108,8 +109,10 @@ const FILLERS: &[&str] = &[
     "i",
     "said",
 ];
+/// Words that are a request if only fillers surround them.
 const ALONE: &[&str] =
     &["stop", "stopall", "unsubscribe", "unsub", "revoke", "quit", "cancel", "end", "optout", "remove"];
+/// Phrases that are a request anywhere in a text.
 const PHRASES: &[&str] = &[
     "unsubscribe",
     "unsub",
@@ -145,8 +148,7 @@ const PHRASES: &[&str] = &[
     "off this list",
 ];
 
-/// Whether a text may be a wish for no more texts, in words that do not act by themselves. A text that
-/// [is a keyword](super::keyword) needs no review.
+/// Whether a text may be an opt-out request. A [keyword](super::keyword) needs no review, because it acts by itself.
 ///
 /// ```
 /// use shared_domain::opt_out::wants_review;
@@ -161,8 +163,8 @@ pub fn wants_review(text: &str) -> bool {
     let sentences = text.split(['.', '!', '?', '\n', ';', ',']).map(words).filter(|words| !words.is_empty());
     let sentences: Vec<Vec<&str>> = sentences.collect();
     let all: Vec<&str> = sentences.iter().flatten().copied().collect();
-    let said = format!(" {} ", all.join(" "));
-    PHRASES.iter().any(|phrase| said.contains(&format!(" {phrase} ")))
+    let joined = format!(" {} ", all.join(" "));
+    PHRASES.iter().any(|phrase| joined.contains(&format!(" {phrase} ")))
         || sentences
             .iter()
             .any(|words| is_word_alone(words) || asks_to_stop(words) || asks_to_be_removed(words))
@@ -173,29 +175,29 @@ fn words(sentence: &str) -> Vec<&str> {
     sentence.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect()
 }
 
-/// *Please stop*, *stop it now*, *stop stop stop*.
+/// Matches *please stop*, *stop it now* and *stop stop stop*.
 fn is_word_alone(words: &[&str]) -> bool {
     let rest: Vec<_> = words.iter().filter(|word| !FILLERS.contains(word)).collect();
     !rest.is_empty() && rest.iter().all(|word| ALONE.contains(word))
 }
 
-/// *Stop texting me*, *quit sending me these messages*, *stop these texts*; not *don't stop texting*.
+/// Matches *stop texting me*, *quit sending me these messages* and *stop these texts*, but not *don't stop texting*.
 fn asks_to_stop(words: &[&str]) -> bool {
     words.iter().enumerate().any(|(place, word)| {
         let next = &words[(place + 1).min(words.len())..(place + 5).min(words.len())];
-        let elsewhere = next.first().is_none_or(|next| {
+        let is_other_meaning = next.first().is_none_or(|next| {
             ["by", "at", "in", "over", "for", "off", "if", "when", "on", "of", "near"].contains(next)
         });
-        let meant = next.iter().any(|next| WRITING.contains(next) || TEXTS.contains(next));
+        let is_about_texts = next.iter().any(|next| WRITING.contains(next) || TEXTS.contains(next));
         ["stop", "quit", "cease", "end", "cancel"].contains(word)
-            && !elsewhere
-            && meant
+            && !is_other_meaning
+            && is_about_texts
             && !is_negated(&words[..place])
     })
 }
 
-/// Whether what was said before turns *stop* round: *please don't ever*, *did you*, *I do not want you to*; but not the
-/// question *can't you*.
+/// Whether the words before *stop* negate it, as in *please don't ever*, *did you* and *I do not want you to*. The question
+/// *can't you* does not.
 fn is_negated(before: &[&str]) -> bool {
     let unwanted = |pair: &[&str]| NOT.contains(&pair[0]) && ["want", "need"].contains(&pair[1]);
     if before.windows(2).any(unwanted) {
@@ -212,7 +214,7 @@ fn is_negated(before: &[&str]) -> bool {
     }
 }
 
-/// *Remove me from your list*, *take me off*.
+/// Matches *remove me from your list* and *take me off*.
 fn asks_to_be_removed(words: &[&str]) -> bool {
     ["remove me", "delete me", "take me off", "take us off", "remove us"].iter().any(|phrase| {
         let phrase: Vec<&str> = phrase.split(' ').collect();
@@ -225,7 +227,7 @@ fn asks_to_be_removed(words: &[&str]) -> bool {
     })
 }
 
-/// *Don't text me again*, *do not ever contact us*, *I no longer want to receive these messages*.
+/// Matches *don't text me again*, *do not ever contact us* and *I no longer want to receive these messages*.
 fn asks_not_to_write(words: &[&str]) -> bool {
     words.iter().enumerate().any(|(place, word)| {
         let not = NOT[..4].contains(word) || (*word == "longer" && place > 0 && words[place - 1] == "no");
@@ -237,12 +239,13 @@ fn asks_not_to_write(words: &[&str]) -> bool {
             .collect();
         let [verb, rest @ ..] = &next[..] else { return false };
         let writes = WRITE.contains(verb) || WRITING.contains(verb);
-        let whom = rest.iter().take(2).any(|word| ["me", "us", "again", "anymore", "this"].contains(word));
+        let addressed =
+            rest.iter().take(2).any(|word| ["me", "us", "again", "anymore", "this"].contains(word));
         let what =
             rest.iter().any(|word| TEXTS.contains(word) || ["anymore", "more", "these"].contains(word));
         let wants = ["want", "wish", "need", "like", "care"].contains(verb) && !rest.contains(&"stop");
         let sends = *verb == "send" || *verb == "sending";
-        not && ((writes && !sends && whom)
+        not && ((writes && !sends && addressed)
             || (sends && what)
             || (wants && rest.iter().any(|word| TEXTS.contains(word) || WRITING.contains(word))))
     })

@@ -1,7 +1,16 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::{ids::InboxId, inbox::Stage};
+use crate::{
+    ids::{ContactId, InboxId, OrganizationId, TeamId, UserId},
+    inbox::{Inbox, InboxKind, Stage},
+    keys::TeamKey,
+    phone::PhoneNumber,
+    segment::{Encoding, Segments},
+    time::Timestamp,
+};
 
 fn words(group: &str, kind: &str) -> Vec<String> {
     let file: serde_json::Value =
@@ -12,7 +21,7 @@ fn words(group: &str, kind: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_word_of_the_lists_acts() {
+fn every_keyword_of_the_lists_is_recognized() {
     let all = [
         (words("application_union_stop", ""), Keyword::Stop),
         (words("fcc_per_se", ""), Keyword::Stop),
@@ -35,12 +44,12 @@ fn every_word_of_the_lists_acts() {
     }
     assert_eq!(keyword("Yes."), Some(Keyword::Yes));
     assert_eq!(keyword("arrêt"), Some(Keyword::Stop));
-    assert_eq!(keyword("opt\u{2011}out"), Some(Keyword::Stop), "a hyphen as phones write it");
+    assert_eq!(keyword("opt\u{2011}out"), Some(Keyword::Stop), "the hyphen that phones insert");
     assert_eq!(keyword("Opt  Out"), Some(Keyword::Stop));
 }
 
 #[test]
-fn a_word_within_a_text_does_not_act() {
+fn a_keyword_within_a_longer_text_does_not_act() {
     for text in [
         "",
         " ",
@@ -66,7 +75,7 @@ fn a_word_within_a_text_does_not_act() {
 }
 
 #[test]
-fn free_wording_is_noticed_and_small_talk_is_not() {
+fn opt_out_requests_in_other_words_want_review_and_ordinary_messages_do_not() {
     let positive = [
         "please stop texting me",
         "Please STOP texting me!!!",
@@ -148,7 +157,7 @@ fn free_wording_is_noticed_and_small_talk_is_not() {
 }
 
 #[test]
-fn verdicts_have_the_words_of_the_api() {
+fn review_outcomes_have_the_names_of_the_api() {
     assert_eq!(
         (ReviewOutcome::OptedOut.as_str(), ReviewOutcome::Dismissed.as_str()),
         ("opted_out", "dismissed")
@@ -167,16 +176,16 @@ fn decide(current: &OptOutState, keyword: Keyword) -> (Option<OptOutState>, Opti
 }
 
 #[test]
-fn stop_closes_and_is_confirmed_once() {
-    let (closed, reply) = decide(&OptOutState::default(), Keyword::Stop);
-    assert_eq!((closed.as_ref(), reply), (Some(&out(&[OptOutSource::Keyword])), Some(KeywordReply::Stopped)));
-    assert_eq!(decide(&closed.unwrap(), Keyword::Stop), (None, None), "then silence");
+fn stop_opts_out_and_is_confirmed_once() {
+    let (state, reply) = decide(&OptOutState::default(), Keyword::Stop);
+    assert_eq!((state.as_ref(), reply), (Some(&out(&[OptOutSource::Keyword])), Some(KeywordReply::Stopped)));
+    assert_eq!(decide(&state.unwrap(), Keyword::Stop), (None, None), "the second STOP is not confirmed");
     let both = out(&[OptOutSource::Keyword, OptOutSource::User]);
-    assert_eq!(decide(&out(&[OptOutSource::User]), Keyword::Stop), (Some(both), None), "closed already");
+    assert_eq!(decide(&out(&[OptOutSource::User]), Keyword::Stop), (Some(both), None), "already opted out");
 }
 
 #[test]
-fn start_opens_what_a_keyword_closed_and_nothing_else() {
+fn start_lifts_an_opt_out_by_keyword_and_no_other() {
     assert_eq!(
         decide(&out(&[OptOutSource::Keyword]), Keyword::Start),
         (Some(OptOutState::default()), Some(KeywordReply::Started))
@@ -185,7 +194,11 @@ fn start_opens_what_a_keyword_closed_and_nothing_else() {
     for source in [OptOutSource::User, OptOutSource::Import, OptOutSource::Carrier] {
         assert_eq!(decide(&out(&[source]), Keyword::Start), (None, None), "{source:?}");
         let both = out(&[source, OptOutSource::Keyword]);
-        assert_eq!(decide(&both, Keyword::Start), (Some(out(&[source])), None), "{source:?} holds");
+        assert_eq!(
+            decide(&both, Keyword::Start),
+            (Some(out(&[source])), None),
+            "the opt-out by {source:?} remains"
+        );
     }
     let elsewhere =
         after_keyword(&out(&[OptOutSource::Keyword]), Keyword::Start, false, KeywordReplies::Product, false);
@@ -193,7 +206,7 @@ fn start_opens_what_a_keyword_closed_and_nothing_else() {
 }
 
 #[test]
-fn yes_is_an_answer_like_any_other_unless_a_keyword_closed() {
+fn yes_is_an_ordinary_message_unless_the_contact_opted_out_by_keyword() {
     let after =
         |state: &OptOutState, same| after_keyword(state, Keyword::Yes, same, KeywordReplies::Product, false);
     assert_eq!(
@@ -206,7 +219,7 @@ fn yes_is_an_answer_like_any_other_unless_a_keyword_closed() {
 }
 
 #[test]
-fn who_answers_is_a_setting() {
+fn keyword_replies_are_a_setting() {
     assert_eq!(KeywordReplies::parse("product"), Some(KeywordReplies::Product));
     assert_eq!(KeywordReplies::parse("carrier"), Some(KeywordReplies::default()));
     assert_eq!(KeywordReplies::parse(""), None);
@@ -220,32 +233,32 @@ fn help_is_always_answered_and_changes_nothing() {
 }
 
 #[test]
-fn where_the_carrier_answers_we_record_in_silence() {
-    for (answers, carrier_answered) in
+fn if_the_carrier_replies_the_change_is_recorded_without_a_reply() {
+    for (replies, carrier_replied) in
         [(KeywordReplies::Carrier, false), (KeywordReplies::Carrier, true), (KeywordReplies::Product, true)]
     {
-        let after = |state: &OptOutState, word| after_keyword(state, word, true, answers, carrier_answered);
-        let KeywordDecision::Keyword { change: Some(closed), reply: None } =
+        let after = |state: &OptOutState, word| after_keyword(state, word, true, replies, carrier_replied);
+        let KeywordDecision::Keyword { change: Some(out), reply: None } =
             after(&OptOutState::default(), Keyword::Stop)
         else {
-            panic!("recorded, and silent")
+            panic!("expected a change without a reply")
         };
-        assert!(closed.turned && closed.state.is_out());
-        let KeywordDecision::Keyword { change: Some(opened), reply: None } =
-            after(&closed.state, Keyword::Start)
+        assert!(out.turned && out.state.is_out());
+        let KeywordDecision::Keyword { change: Some(lifted), reply: None } =
+            after(&out.state, Keyword::Start)
         else {
-            panic!("recorded, and silent")
+            panic!("expected a change without a reply")
         };
-        assert!(opened.turned && !opened.state.is_out());
+        assert!(lifted.turned && !lifted.state.is_out());
         assert_eq!(
-            after(&opened.state, Keyword::Help),
+            after(&lifted.state, Keyword::Help),
             KeywordDecision::Keyword { change: None, reply: None }
         );
     }
 }
 
 #[test]
-fn a_user_opens_everything_and_an_import_not_what_the_person_or_the_carrier_closed() {
+fn a_user_lifts_every_opt_out_and_an_import_none_by_the_contact_or_the_carrier() {
     let all = out(&[OptOutSource::Keyword, OptOutSource::User, OptOutSource::Import, OptOutSource::Carrier]);
     assert_eq!(after_user(&all, false).unwrap().state, OptOutState::default());
     assert_eq!(
@@ -260,7 +273,7 @@ fn a_user_opens_everything_and_an_import_not_what_the_person_or_the_carrier_clos
 }
 
 #[test]
-fn a_change_makes_its_line_of_the_ledger() {
+fn a_change_has_a_ledger_entry() {
     let office = inbox("org_1", "team_1", InboxKind::Shared);
     let phone = number(0);
     let subject = OptOutSubject::of(&office, &phone);
@@ -294,7 +307,7 @@ fn confirmations_are_one_segment_that_names_the_team() {
 }
 
 #[test]
-fn a_name_is_kept_whole_as_long_as_one_segment_holds_it() {
+fn a_name_is_shortened_only_if_it_does_not_fit_in_one_segment() {
     for text in [stop_text, start_text, help_text] {
         let room = 161 - text("n").len();
         let (fits, longer) = ("n".repeat(room), "n".repeat(room + 1));
@@ -305,7 +318,7 @@ fn a_name_is_kept_whole_as_long_as_one_segment_holds_it() {
 }
 
 #[test]
-fn a_name_is_written_in_characters_of_one_septet() {
+fn a_name_is_converted_to_characters_of_one_septet() {
     for (name, plain) in [
         ("Front\u{a0}desk", "Front desk"),
         ("Zoë’s „Łódź“ — {A|B}", "Zoe's \"Lodz\" - (A-B)"),
@@ -317,11 +330,11 @@ fn a_name_is_written_in_characters_of_one_septet() {
 }
 
 #[test]
-fn a_keyword_that_is_stretched_beyond_forty_bytes_is_none() {
-    let stretched = |bytes: usize| format!("opt{}out", "-".repeat(bytes - 6));
-    assert_eq!(keyword(&stretched(40)), Some(Keyword::Stop));
-    assert_eq!(keyword(&stretched(41)), None);
-    assert_eq!(keyword(&stretched(42)), None);
+fn a_text_of_more_than_forty_bytes_is_not_a_keyword() {
+    let padded = |bytes: usize| format!("opt{}out", "-".repeat(bytes - 6));
+    assert_eq!(keyword(&padded(40)), Some(Keyword::Stop));
+    assert_eq!(keyword(&padded(41)), None);
+    assert_eq!(keyword(&padded(42)), None);
 }
 
 fn inbox(organization: &str, team: &str, kind: InboxKind) -> Inbox {
@@ -341,7 +354,7 @@ fn inbox(organization: &str, team: &str, kind: InboxKind) -> Inbox {
     }
 }
 
-fn stopping(inbox: &Inbox, number: &PhoneNumber) -> Vec<OptOutSubject> {
+fn subjects_that_stop(inbox: &Inbox, number: &PhoneNumber) -> Vec<OptOutSubject> {
     let team = TeamKey { organization: &inbox.organization, team: &inbox.team };
     OptOutSubject::all_that_stop(team, inbox.kind, number)
 }
@@ -380,7 +393,10 @@ fn apply(state: &OptOutState, event: Event) -> Option<OptOutChange> {
                     (_, Some(false)) => Some(KeywordReply::Started),
                     (_, None) => None,
                 };
-                assert_eq!(reply, expected, "an answer only to a turn, and to HELP");
+                assert_eq!(
+                    reply, expected,
+                    "only HELP and a change between opted in and opted out are answered"
+                );
                 change
             }
             KeywordDecision::Ordinary => None,
@@ -391,9 +407,9 @@ fn apply(state: &OptOutState, event: Event) -> Option<OptOutChange> {
     }
 }
 
-/// The rule in other words: a source holds from its last closing event on, until an event that opens it.
-fn held(history: &[Event], source: OptOutSource) -> bool {
-    let verdict = |event: &Event| match (*event, source) {
+/// The rule, stated differently: a source keeps the subject opted out until an event that lifts it.
+fn is_out_by(history: &[Event], source: OptOutSource) -> bool {
+    let outcome = |event: &Event| match (*event, source) {
         (Event::Word(Keyword::Stop, _), OptOutSource::Keyword)
         | (Event::User(true), OptOutSource::User)
         | (Event::Import(true), OptOutSource::Import)
@@ -403,7 +419,7 @@ fn held(history: &[Event], source: OptOutSource) -> bool {
         | (Event::User(false), _) => Some(false),
         _ => None,
     };
-    history.iter().rev().find_map(verdict).unwrap_or(false)
+    history.iter().rev().find_map(outcome).unwrap_or(false)
 }
 
 const SOURCES: [OptOutSource; 4] =
@@ -415,19 +431,19 @@ proptest! {
         let mut state = OptOutState::default();
         for (index, event) in history.iter().enumerate() {
             let change = apply(&state, *event);
-            let expected = out(&SOURCES.into_iter().filter(|source| held(&history[..=index], *source)).collect::<Vec<_>>());
-            prop_assert_eq!(change.is_some(), expected != state, "a change exactly where something changes");
+            let expected = out(&SOURCES.into_iter().filter(|source| is_out_by(&history[..=index], *source)).collect::<Vec<_>>());
+            prop_assert_eq!(change.is_some(), expected != state, "there is a change if and only if the state changes");
             if let Some(change) = change {
                 prop_assert_eq!(change.turned, change.state.is_out() != state.is_out());
                 state = change.state;
             }
             prop_assert_eq!(&state, &expected);
-            prop_assert!(apply(&state, *event).is_none(), "the same event twice is one");
+            prop_assert!(apply(&state, *event).is_none(), "repeating the event changes nothing");
         }
     }
 
     #[test]
-    fn an_opt_out_never_leaks_out_of_its_scope(
+    fn an_opt_out_never_reaches_beyond_its_scope(
         stops in prop::collection::vec((0_u8..2, 0_u8..3, any::<bool>(), 0_u8..2), 0..6),
     ) {
         let inbox_of = |organization: u8, team: u8, shared: bool| {
@@ -435,16 +451,16 @@ proptest! {
             // Team ids repeat between organizations on purpose.
             inbox(&format!("org_{organization}"), &format!("team_{team}"), kind)
         };
-        let closed: BTreeSet<OptOutSubject> = stops
+        let opted_out: BTreeSet<OptOutSubject> = stops
             .iter()
             .map(|(organization, team, shared, last)| OptOutSubject::of(&inbox_of(*organization, *team, *shared), &number(*last)))
             .collect();
         for organization in 0..2 {
             for team in 0..3 {
                 for (shared, last) in [(true, 0), (true, 1), (false, 0), (false, 1)] {
-                    let blocked = stopping(&inbox_of(organization, team, shared), &number(last))
+                    let blocked = subjects_that_stop(&inbox_of(organization, team, shared), &number(last))
                         .iter()
-                        .any(|subject| closed.contains(subject));
+                        .any(|subject| opted_out.contains(subject));
                     let expected = stops.iter().any(|stop| {
                         stop.0 == organization && stop.3 == last && if stop.2 { stop.1 == team } else { !shared }
                     });
@@ -464,7 +480,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_the_reading(text in "\\PC*") {
+    fn no_text_causes_a_panic(text in "\\PC*") {
         let _ = (keyword(&text), wants_review(&text));
     }
 }

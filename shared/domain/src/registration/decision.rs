@@ -1,121 +1,145 @@
-//! What a look at the carrier's record means for a registration.
+//! What to do after reading the carrier's record of a campaign.
+//!
+//! The record decides, with one exception: a suspension is announced by an event only (see
+//! [`CampaignState::corrected_by`]). An event that does not change the status is recorded in the timeline.
+//!
+//! ```
+//! use shared_domain::registration::decision::{CampaignRecord, DecisionInput, RegistrationDecision, decide};
+//! use shared_domain::registration::{CampaignState, Registration, RegistrationStatus};
+//! use shared_domain::time::Timestamp;
+//!
+//! let registration = Registration { status: RegistrationStatus::Pending, ..Registration::default() };
+//! let record = CampaignRecord { state: CampaignState::Verified, updated_at: None, errors: vec![] };
+//! let decision = decide(DecisionInput {
+//!     registration: &registration,
+//!     event: None,
+//!     event_reasons: &[],
+//!     timeline: &[],
+//!     record: &record,
+//!     now: Timestamp::from_millis(1_800_000_000_000),
+//! });
+//! let RegistrationDecision::Transition(transition) = decision else { panic!() };
+//! assert_eq!(transition.to, RegistrationStatus::Approved);
+//! ```
 
 use std::time::Duration;
 
 use super::{
     CampaignEvent, CampaignState, CampaignUpdate, CarrierReason, Registration, RegistrationStatus,
-    StepSource, TimelineStep, after, seen,
+    StepSource, TimelineStep,
 };
 use crate::time::Timestamp;
 
-/// The carrier dates its records in whole seconds and its events to the millisecond, by clocks of its own: two changes in
-/// quick succession may seem to be in the wrong order. Within this time an event that seems old still makes us look.
+/// The carrier dates its records in whole seconds and its events in milliseconds, by different clocks, so two changes in quick
+/// succession may seem to be in the wrong order. The record is still read for an event that seems older by up to this time.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
-/// What a line says of an event that came too late.
-const OLDER: &str = "Older than what is known; no effect.";
+/// The detail of an event that is older than our newest information.
+const OUTDATED: &str = "This event is older than the current status and has no effect.";
 
-/// The carrier's own record of a campaign.
+/// The carrier's record of a campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct CampaignRecord {
-    /// How the campaign stands.
     pub state: CampaignState,
-    /// When the record changed last, where it says so.
+    /// When the record last changed, if the carrier says so.
     pub updated_at: Option<Timestamp>,
-    /// What the carrier found; a record keeps what an earlier review found.
+    /// What the carrier found. A record keeps the findings of earlier reviews.
     pub errors: Vec<CarrierReason>,
 }
 
-/// Everything that one look goes by.
+/// The facts that a decision is based on.
 #[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct DecisionInput<'a> {
-    /// The registration as we know it.
     pub registration: &'a Registration,
-    /// The event that made us look, if one did.
-    pub announcement: Option<&'a CampaignEvent>,
-    /// The event's codes in words.
-    pub told: &'a [CarrierReason],
-    /// The registration's newest steps.
+    /// The event that caused the record to be read. `None` for a poll.
+    pub event: Option<&'a CampaignEvent>,
+    /// The reasons that the event's codes stand for.
+    pub event_reasons: &'a [CarrierReason],
+    /// The newest steps of the registration.
     pub timeline: &'a [TimelineStep],
-    /// The carrier's record, read afresh.
+    /// The record, read after the event arrived.
     pub record: &'a CampaignRecord,
-    /// The time.
     pub now: Timestamp,
 }
 
-/// A turn that is due.
+/// A change of the registration's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct DueTransition {
-    /// Where the registration goes.
     pub to: RegistrationStatus,
-    /// The instant of what it goes by, on the carrier's clock.
+    /// The time of the information that causes the change, by the carrier's clock.
     pub as_of: Timestamp,
-    /// Why, if the carrier said so.
+    /// Why the carrier rejected or suspended the campaign, if it did and says so.
     pub reasons: Vec<CarrierReason>,
-    /// Its line in the timeline.
+    /// The step that records the change.
     pub step: TimelineStep,
 }
 
-/// What is to be done after a look.
+/// What to do after reading the carrier's record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegistrationDecision {
-    /// The registration turns.
+    /// Change the status.
     Transition(DueTransition),
-    /// Nothing turns; the event gets its line.
+    /// Keep the status and record the event.
     RecordEvent(TimelineStep),
-    /// Nothing at all: we asked, and nothing is new.
+    /// Do nothing: a poll found nothing new.
     Nothing,
 }
 
-/// Whether something newer is known, so that the carrier need not be asked.
-pub fn is_outdated(registration: &Registration, announcement: &CampaignEvent) -> bool {
-    !registration.accepts_update_at(announcement.at + CLOCK_MARGIN)
+/// Whether newer information is known, so that the record need not be read for this event.
+pub fn is_outdated(registration: &Registration, event: &CampaignEvent) -> bool {
+    !registration.accepts_update_at(event.at + CLOCK_MARGIN)
 }
 
-/// What the fresh record means, together with the event that made us look, if one did.
-pub fn decide(look: DecisionInput<'_>) -> RegistrationDecision {
-    let DecisionInput { registration, announcement, timeline, record, .. } = look;
-    let fresh = announcement.filter(|told| counts(registration, told, timeline));
-    let state = seen(record.state, fresh.map(|told| told.what));
-    match (next(registration, fresh, record, state), announcement) {
-        (Some(to), _) => RegistrationDecision::Transition(due(look, state, to)),
-        (None, Some(told)) => RegistrationDecision::RecordEvent(line(registration, told, fresh, record)),
+/// Decides what the record means, together with the event if there is one.
+pub fn decide(input: DecisionInput<'_>) -> RegistrationDecision {
+    let DecisionInput { registration, event, timeline, record, .. } = input;
+    let newest = event.filter(|event| is_newest(registration, event, timeline));
+    let state = record.state.corrected_by(newest.map(|event| event.what));
+    match (next_status(registration, newest, record, state), event) {
+        (Some(to), _) => RegistrationDecision::Transition(transition(input, state, to)),
+        (None, Some(event)) => {
+            RegistrationDecision::RecordEvent(event_step(registration, event, newest, record))
+        }
         (None, None) => RegistrationDecision::Nothing,
     }
 }
 
-/// Whether what an event says counts beside the record: it is the newest thing known. A suspension is believed without the
-/// record, so an approval after it that changed nothing, and so is in the timeline alone, also makes it old; a line about
-/// a number has words of its own.
-fn counts(registration: &Registration, told: &CampaignEvent, timeline: &[TimelineStep]) -> bool {
+/// Whether the event is our newest information and therefore counts beside the record. A suspension is trusted without the
+/// record, so an approval in the timeline that is newer than the suspension also makes the suspension outdated. Such an approval
+/// has no detail; steps about numbers have one.
+fn is_newest(registration: &Registration, event: &CampaignEvent, timeline: &[TimelineStep]) -> bool {
     let lifted = |step: &TimelineStep| {
-        let says_approved = step.source == StepSource::Callback && step.detail.is_none();
-        says_approved && step.status == RegistrationStatus::Approved && step.at > told.at
+        let is_approval_event = step.source == StepSource::Callback && step.detail.is_none();
+        is_approval_event && step.status == RegistrationStatus::Approved && step.at > event.at
     };
-    registration.accepts_update_at(told.at)
-        && (told.what != CampaignUpdate::Suspended || !timeline.iter().any(lifted))
+    registration.accepts_update_at(event.at)
+        && (event.what != CampaignUpdate::Suspended || !timeline.iter().any(lifted))
 }
 
-/// A record may not know of a suspension, so it lifts none unless it changed since, or a newer event says so.
-fn next(
+/// The record may not show a suspension. It therefore lifts one only if it changed after the suspension, or if a newer event
+/// announces an approval.
+fn next_status(
     registration: &Registration,
-    fresh: Option<&CampaignEvent>,
+    newest: Option<&CampaignEvent>,
     record: &CampaignRecord,
     state: CampaignState,
 ) -> Option<RegistrationStatus> {
-    let next = after(registration.status, state)?;
+    let next = registration.status.after(state)?;
     let lifts = registration.status == RegistrationStatus::Suspended && next == RegistrationStatus::Approved;
     let changed = record.updated_at.is_some_and(|at| at > registration.as_of);
-    let announced = fresh.is_some_and(|told| told.what == CampaignUpdate::Approved);
+    let announced = newest.is_some_and(|event| event.what == CampaignUpdate::Approved);
     (!lifts || changed || announced).then_some(next)
 }
 
-fn due(look: DecisionInput<'_>, state: CampaignState, to: RegistrationStatus) -> DueTransition {
-    let DecisionInput { registration, announcement, told, record, now, .. } = look;
-    let codes = announcement.map_or(&[][..], |event| &event.codes);
-    let reasons = reasons(record, to, told);
-    let at = announcement.map_or(record.updated_at.unwrap_or(now), |event| event.at);
-    // What turns by the event alone is not as new as a record that knows nothing of it.
+fn transition(input: DecisionInput<'_>, state: CampaignState, to: RegistrationStatus) -> DueTransition {
+    let DecisionInput { registration, event, event_reasons, record, now, .. } = input;
+    let codes = event.map_or(&[][..], |event| &event.codes);
+    let reasons = reasons(record, to, event_reasons);
+    let at = event.map_or(record.updated_at.unwrap_or(now), |event| event.at);
+    // If the event overrides the record, the time of the record is not the time of this change.
     let updated_at = record.updated_at.filter(|_| state == record.state);
     let mut all_codes: Vec<u32> = Vec::new();
     for code in reasons.iter().map(|reason| reason.code).chain(codes.iter().copied()) {
@@ -124,10 +148,10 @@ fn due(look: DecisionInput<'_>, state: CampaignState, to: RegistrationStatus) ->
         }
     }
     let step = TimelineStep {
-        id: announcement.map_or_else(|| format!("poll-{}", at.millis()), |event| event.id.clone()),
+        id: event.map_or_else(|| format!("poll-{}", at.millis()), |event| event.id.clone()),
         status: to,
         at,
-        source: if announcement.is_some() { StepSource::Callback } else { StepSource::Poll },
+        source: if event.is_some() { StepSource::Callback } else { StepSource::Poll },
         codes: all_codes,
         detail: reasons.first().map(|reason| reason.detail.clone()),
         by: None,
@@ -135,14 +159,18 @@ fn due(look: DecisionInput<'_>, state: CampaignState, to: RegistrationStatus) ->
     DueTransition { to, as_of: registration.as_of.max(at).max(updated_at.unwrap_or(at)), reasons, step }
 }
 
-/// Why it was stopped: the record's words, else those for the event's codes. A record keeps what an earlier review found, so
-/// one that is not stopped itself gives no reason.
-fn reasons(record: &CampaignRecord, to: RegistrationStatus, told: &[CarrierReason]) -> Vec<CarrierReason> {
+/// Why the campaign was rejected or suspended: the findings in the record, or the event's reasons if there are none. A record
+/// keeps the findings of earlier reviews, so only those of a failed or suspended record are used.
+fn reasons(
+    record: &CampaignRecord,
+    to: RegistrationStatus,
+    event_reasons: &[CarrierReason],
+) -> Vec<CarrierReason> {
     let is_stopped = matches!(record.state, CampaignState::Failed | CampaignState::Suspended);
     match to {
         RegistrationStatus::Rejected | RegistrationStatus::Suspended => {
             let found = if is_stopped { record.errors.clone() } else { Vec::new() };
-            if found.is_empty() { told.to_vec() } else { found }
+            if found.is_empty() { event_reasons.to_vec() } else { found }
         }
         RegistrationStatus::NotStarted | RegistrationStatus::Pending | RegistrationStatus::Approved => {
             Vec::new()
@@ -150,28 +178,28 @@ fn reasons(record: &CampaignRecord, to: RegistrationStatus, told: &[CarrierReaso
     }
 }
 
-/// The line of an event that turned nothing. An event may also run ahead of the record, which follows a moment later: it
-/// approves nothing even then, and the poll finds what the record says in the end.
-fn line(
+/// The step of an event that does not change the status. An event may be ahead of the record, which follows a moment later.
+/// Such an event still approves nothing; the next poll finds the changed record.
+fn event_step(
     registration: &Registration,
-    told: &CampaignEvent,
-    fresh: Option<&CampaignEvent>,
+    event: &CampaignEvent,
+    newest: Option<&CampaignEvent>,
     record: &CampaignRecord,
 ) -> TimelineStep {
     let current = registration.status;
-    let says = told.what.status(current);
-    if fresh.is_none() {
-        return outdated_step(registration, told);
+    let announced = event.what.status(current);
+    if newest.is_none() {
+        return outdated_step(registration, event);
     }
-    if says == current {
-        return noted(told, current, None);
+    if announced == current {
+        return step(event, current, None);
     }
-    let announced = match told.what {
+    let announced = match event.what {
         CampaignUpdate::Submitted => "a submission",
         CampaignUpdate::Approved => "an approval",
-        CampaignUpdate::Failed => "a refusal",
+        CampaignUpdate::Failed => "a rejection",
         CampaignUpdate::Suspended => "a suspension",
-        CampaignUpdate::NumberRegistered | CampaignUpdate::NumberFailed => "something of a number",
+        CampaignUpdate::NumberRegistered | CampaignUpdate::NumberFailed => "a change of a number",
     };
     let record = match record.state {
         CampaignState::InReview => "in review",
@@ -179,37 +207,37 @@ fn line(
         CampaignState::Failed => "failed",
         CampaignState::Suspended => "suspended",
     };
-    let detail = format!("The carrier announced {announced}; its record says that the campaign is {record}.");
-    noted(told, current, Some(detail))
+    let detail = format!("The carrier announced {announced}, but its record shows the campaign as {record}.");
+    step(event, current, Some(detail))
 }
 
-/// The line of an event that came after something newer.
-pub fn outdated_step(registration: &Registration, told: &CampaignEvent) -> TimelineStep {
-    noted(told, told.what.status(registration.status), Some(OLDER.to_owned()))
+/// The step of an event that is older than our newest information.
+pub fn outdated_step(registration: &Registration, event: &CampaignEvent) -> TimelineStep {
+    step(event, event.what.status(registration.status), Some(OUTDATED.to_owned()))
 }
 
-/// The line of an event about a number, if it is one: it says nothing of the campaign.
-pub fn number_step(registration: &Registration, told: &CampaignEvent) -> Option<TimelineStep> {
-    let detail = match told.what {
-        CampaignUpdate::NumberRegistered => "One of the team's numbers has joined the campaign.",
-        CampaignUpdate::NumberFailed => "One of the team's numbers could not join the campaign.",
+/// The step of an event about a number, or `None` for an event about the campaign. A number does not change the status.
+pub fn number_step(registration: &Registration, event: &CampaignEvent) -> Option<TimelineStep> {
+    let detail = match event.what {
+        CampaignUpdate::NumberRegistered => "One of the team's numbers was added to the campaign.",
+        CampaignUpdate::NumberFailed => "One of the team's numbers could not be added to the campaign.",
         CampaignUpdate::Submitted
         | CampaignUpdate::Approved
         | CampaignUpdate::Failed
         | CampaignUpdate::Suspended => return None,
     };
-    Some(noted(told, registration.status, Some(detail.to_owned())))
+    Some(step(event, registration.status, Some(detail.to_owned())))
 }
 
-/// The line of an event that came before anything was submitted.
-pub fn premature_step(registration: &Registration, told: &CampaignEvent) -> TimelineStep {
-    let detail = "Nothing has been submitted yet; no effect.".to_owned();
-    noted(told, registration.status, Some(detail))
+/// The step of an event that arrives before anything was submitted.
+pub fn premature_step(registration: &Registration, event: &CampaignEvent) -> TimelineStep {
+    let detail = "Nothing has been submitted yet, so this event has no effect.".to_owned();
+    step(event, registration.status, Some(detail))
 }
 
-fn noted(told: &CampaignEvent, status: RegistrationStatus, detail: Option<String>) -> TimelineStep {
-    let (id, codes) = (told.id.clone(), told.codes.clone());
-    TimelineStep { id, status, at: told.at, source: StepSource::Callback, codes, detail, by: None }
+fn step(event: &CampaignEvent, status: RegistrationStatus, detail: Option<String>) -> TimelineStep {
+    let (id, codes) = (event.id.clone(), event.codes.clone());
+    TimelineStep { id, status, at: event.at, source: StepSource::Callback, codes, detail, by: None }
 }
 
 #[cfg(test)]
@@ -237,122 +265,129 @@ mod tests {
         CampaignRecord { state, updated_at: Some(at(updated_at)), errors: Vec::new() }
     }
 
-    fn look(
+    fn decision(
         status: RegistrationStatus,
         event: Option<&CampaignEvent>,
         timeline: &[TimelineStep],
         record: &CampaignRecord,
     ) -> RegistrationDecision {
         let registration = registration(status);
-        let told = [reason(30_909)];
+        let event_reasons = [reason(30_909)];
         decide(DecisionInput {
             registration: &registration,
-            announcement: event,
-            told: &told,
+            event,
+            event_reasons: &event_reasons,
             timeline,
             record,
             now: at(900),
         })
     }
 
-    fn turned(verdict: RegistrationDecision) -> DueTransition {
-        match verdict {
+    fn transition(decision: RegistrationDecision) -> DueTransition {
+        match decision {
             RegistrationDecision::Transition(due) => due,
-            other => panic!("it does not turn: {other:?}"),
+            other => panic!("no transition: {other:?}"),
         }
     }
 
-    fn noted(verdict: RegistrationDecision) -> TimelineStep {
-        match verdict {
-            RegistrationDecision::RecordEvent(line) => line,
-            other => panic!("it is not noted: {other:?}"),
+    fn recorded(decision: RegistrationDecision) -> TimelineStep {
+        match decision {
+            RegistrationDecision::RecordEvent(step) => step,
+            other => panic!("no recorded event: {other:?}"),
         }
     }
 
     #[test]
-    fn a_poll_turns_by_the_record_and_is_silent_where_nothing_is_new() {
-        let due = turned(look(Pending, None, &[], &record(CampaignState::Verified, 200)));
+    fn a_poll_follows_the_record_and_does_nothing_if_nothing_is_new() {
+        let due = transition(decision(Pending, None, &[], &record(CampaignState::Verified, 200)));
         assert_eq!((due.to, due.as_of, due.reasons), (Approved, at(200), Vec::new()));
         assert_eq!((due.step.source, due.step.at), (StepSource::Poll, at(200)));
         let undated = CampaignRecord { updated_at: None, ..record(CampaignState::Verified, 0) };
-        assert_eq!(turned(look(Pending, None, &[], &undated)).as_of, at(900));
-        let verdict = look(Pending, None, &[], &record(CampaignState::InReview, 200));
-        assert_eq!(verdict, RegistrationDecision::Nothing);
+        assert_eq!(transition(decision(Pending, None, &[], &undated)).as_of, at(900));
+        let found = decision(Pending, None, &[], &record(CampaignState::InReview, 200));
+        assert_eq!(found, RegistrationDecision::Nothing);
     }
 
     #[test]
     fn an_event_approves_nothing_before_the_record_does() {
         let approved = event(CampaignUpdate::Approved, 200);
-        let line = noted(look(Pending, Some(&approved), &[], &record(CampaignState::InReview, 50)));
-        assert_eq!((line.id.as_str(), line.status, line.codes), ("EZ1", Pending, vec![30_909]));
-        let words = "The carrier announced an approval; its record says that the campaign is in review.";
-        assert_eq!(line.detail.as_deref(), Some(words));
-        let due = turned(look(Pending, Some(&approved), &[], &record(CampaignState::Verified, 199)));
+        let step = recorded(decision(Pending, Some(&approved), &[], &record(CampaignState::InReview, 50)));
+        assert_eq!((step.id.as_str(), step.status, step.codes), ("EZ1", Pending, vec![30_909]));
+        let words = "The carrier announced an approval, but its record shows the campaign as in review.";
+        assert_eq!(step.detail.as_deref(), Some(words));
+        let due = transition(decision(Pending, Some(&approved), &[], &record(CampaignState::Verified, 199)));
         assert_eq!((due.to, due.as_of, due.step.source), (Approved, at(200), StepSource::Callback));
     }
 
     #[test]
-    fn a_suspension_is_believed_without_the_record_and_lifted_by_what_is_newer_alone() {
+    fn a_suspension_is_trusted_without_the_record_and_lifted_only_by_newer_information() {
         let suspended = event(CampaignUpdate::Suspended, 200);
         let verified = record(CampaignState::Verified, 500);
-        let due = turned(look(Approved, Some(&suspended), &[], &verified));
+        let due = transition(decision(Approved, Some(&suspended), &[], &verified));
         assert_eq!(
             (due.to, due.as_of),
             (Suspended, at(200)),
-            "not as new as a record that knows nothing of it"
+            "the time of the event, not of the record that does not show it"
         );
         assert_eq!((due.reasons, due.step.codes), (vec![reason(30_909)], vec![30_909]));
         let unchanged = record(CampaignState::Verified, 100);
-        assert_eq!(look(Suspended, None, &[], &unchanged), RegistrationDecision::Nothing);
-        assert_eq!(turned(look(Suspended, None, &[], &record(CampaignState::Verified, 101))).to, Approved);
+        assert_eq!(decision(Suspended, None, &[], &unchanged), RegistrationDecision::Nothing);
+        assert_eq!(
+            transition(decision(Suspended, None, &[], &record(CampaignState::Verified, 101))).to,
+            Approved
+        );
         let lifted = event(CampaignUpdate::Approved, 200);
-        assert_eq!(turned(look(Suspended, Some(&lifted), &[], &unchanged)).to, Approved);
+        assert_eq!(transition(decision(Suspended, Some(&lifted), &[], &unchanged)).to, Approved);
     }
 
     #[test]
-    fn a_suspension_that_comes_after_its_lifting_changes_nothing() {
+    fn a_suspension_that_arrives_after_its_approval_changes_nothing() {
         let suspended = event(CampaignUpdate::Suspended, 200);
-        let lifting = TimelineStep {
-            detail: None,
-            ..super::noted(&event(CampaignUpdate::Approved, 300), Approved, None)
-        };
+        let lifting =
+            TimelineStep { detail: None, ..step(&event(CampaignUpdate::Approved, 300), Approved, None) };
         let verified = record(CampaignState::Verified, 50);
-        let line = noted(look(Approved, Some(&suspended), std::slice::from_ref(&lifting), &verified));
-        assert_eq!(line.detail.as_deref(), Some(OLDER));
+        let step = recorded(decision(Approved, Some(&suspended), std::slice::from_ref(&lifting), &verified));
+        assert_eq!(step.detail.as_deref(), Some(OUTDATED));
         let at_that_instant = TimelineStep { at: at(200), ..lifting.clone() };
-        assert_eq!(turned(look(Approved, Some(&suspended), &[at_that_instant], &verified)).to, Suspended);
+        assert_eq!(
+            transition(decision(Approved, Some(&suspended), &[at_that_instant], &verified)).to,
+            Suspended
+        );
         let of_a_number =
             TimelineStep { detail: Some("One of the team's numbers has joined.".into()), ..lifting };
-        let due = turned(look(Approved, Some(&suspended), &[of_a_number], &verified));
+        let due = transition(decision(Approved, Some(&suspended), &[of_a_number], &verified));
         assert_eq!(due.to, Suspended);
     }
 
     #[test]
-    fn the_record_s_words_come_before_those_for_the_event_s_codes() {
+    fn reasons_in_the_record_come_before_those_of_the_event() {
         let failed = event(CampaignUpdate::Failed, 200);
         let found =
             CampaignRecord { errors: vec![reason(7), reason(0)], ..record(CampaignState::Failed, 199) };
-        let due = turned(look(Pending, Some(&failed), &[], &found));
+        let due = transition(decision(Pending, Some(&failed), &[], &found));
         assert_eq!((due.to, due.reasons), (Rejected, vec![reason(7), reason(0)]));
         assert_eq!((due.step.codes, due.step.detail), (vec![7, 30_909], Some(reason(7).detail)));
         let silent = record(CampaignState::Failed, 199);
-        assert_eq!(turned(look(Pending, Some(&failed), &[], &silent)).reasons, [reason(30_909)]);
+        assert_eq!(transition(decision(Pending, Some(&failed), &[], &silent)).reasons, [reason(30_909)]);
         let of_earlier = CampaignRecord { errors: vec![reason(7)], ..record(CampaignState::Verified, 50) };
         let suspended = event(CampaignUpdate::Suspended, 200);
-        assert_eq!(turned(look(Approved, Some(&suspended), &[], &of_earlier)).reasons, [reason(30_909)]);
+        assert_eq!(
+            transition(decision(Approved, Some(&suspended), &[], &of_earlier)).reasons,
+            [reason(30_909)]
+        );
     }
 
     #[test]
-    fn what_is_older_than_the_newest_thing_known_stands_in_the_timeline_alone() {
+    fn an_outdated_event_is_only_recorded() {
         let (old, close) = (event(CampaignUpdate::Suspended, 94), event(CampaignUpdate::Suspended, 95));
         assert!(is_outdated(&registration(Approved), &old));
         assert!(!is_outdated(&registration(Approved), &close), "clocks differ");
-        let line = noted(look(Approved, Some(&close), &[], &record(CampaignState::Verified, 100)));
-        assert_eq!((line.status, line.detail.as_deref()), (Suspended, Some(OLDER)));
+        let step = recorded(decision(Approved, Some(&close), &[], &record(CampaignState::Verified, 100)));
+        assert_eq!((step.status, step.detail.as_deref()), (Suspended, Some(OUTDATED)));
     }
 
     #[test]
-    fn an_event_about_a_number_says_nothing_of_the_campaign() {
+    fn an_event_about_a_number_does_not_change_the_status() {
         for what in [CampaignUpdate::NumberRegistered, CampaignUpdate::NumberFailed] {
             assert_eq!(number_step(&registration(Approved), &event(what, 200)).unwrap().status, Approved);
         }

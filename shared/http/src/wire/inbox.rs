@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     inbox::{Inbox, Stage},
-    registration::notice,
     team::Team,
     user::UserRef,
 };
@@ -77,7 +76,7 @@ impl RegistrationSummary {
         Self {
             team_id: team.id.to_string(),
             status: team.registration.as_str(),
-            notice: notice(team.registration, submitted),
+            notice: team.registration.notice(submitted),
         }
     }
 }

@@ -60,7 +60,7 @@ pub struct DecidedView {
 impl DecidedView {
     /// Of a decision.
     pub fn of(decided: &ReviewResolution) -> Self {
-        Self { decision: decided.verdict.as_str(), by: UserName::of(&decided.by), at: decided.at.to_string() }
+        Self { decision: decided.outcome.as_str(), by: UserName::of(&decided.by), at: decided.at.to_string() }
     }
 }
 

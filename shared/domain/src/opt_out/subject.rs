@@ -1,0 +1,64 @@
+use crate::{
+    ids::{OrganizationId, TeamId},
+    inbox::{Inbox, InboxKind},
+    keys::TeamKey,
+    phone::PhoneNumber,
+};
+
+/// How far an opt-out reaches within an organization.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// All inboxes of the team, including the personal inboxes of its users.
+    Team(TeamId),
+    /// All personal inboxes of the organization.
+    Personal,
+}
+
+impl Scope {
+    /// The scope of an opt-out that was sent to this inbox.
+    pub fn of(inbox: &Inbox) -> Self {
+        match inbox.kind {
+            InboxKind::Shared => Self::Team(inbox.team.clone()),
+            InboxKind::Personal => Self::Personal,
+        }
+    }
+
+    /// The name in the API.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Team(_) => "team",
+            Self::Personal => "personal",
+        }
+    }
+}
+
+/// What an opt-out applies to: a number within a scope. Opt-outs belong to numbers, not to contacts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the other names say it all")]
+pub struct OptOutSubject {
+    pub organization: OrganizationId,
+    pub scope: Scope,
+    /// The contact's number.
+    pub number: PhoneNumber,
+}
+
+impl OptOutSubject {
+    /// The subject of a keyword that this number sends to this inbox.
+    pub fn of(inbox: &Inbox, number: &PhoneNumber) -> Self {
+        Self { organization: inbox.organization.clone(), scope: Scope::of(inbox), number: number.clone() }
+    }
+
+    /// The subject of an opt-out or opt-in by a user or an import of this team.
+    pub fn of_team(organization: &OrganizationId, team: &TeamId, number: &PhoneNumber) -> Self {
+        Self { organization: organization.clone(), scope: Scope::Team(team.clone()), number: number.clone() }
+    }
+
+    /// All subjects whose opt-out stops messages to this number from inboxes of this team and kind.
+    pub fn all_that_stop(team: TeamKey<'_>, kind: InboxKind, number: &PhoneNumber) -> Vec<Self> {
+        let of_team = Self::of_team(team.organization, team.team, number);
+        match kind {
+            InboxKind::Shared => vec![of_team],
+            InboxKind::Personal => vec![of_team.clone(), Self { scope: Scope::Personal, ..of_team }],
+        }
+    }
+}
