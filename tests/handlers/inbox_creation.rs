@@ -1,9 +1,9 @@
 //! Requests that create inboxes, for the tests of several functions.
 
-use inboxes::{App, handle};
+use inboxes::{App, router};
 use serde_json::{Value, json};
 use shared_carriers::twilio::Client;
-use shared_http::caller::Claims;
+use shared_http::{caller::Claims, serve::answer};
 use shared_lambda::clock;
 use test_kit::{
     TestApp,
@@ -49,12 +49,12 @@ pub(crate) fn create_elsewhere(team: &str, body: &Value) -> Event {
 }
 
 pub(crate) async fn call(app: &App, event: &Event) -> (u16, Value) {
-    let response = handle(app, clock::now(), clock::entropy(), event.request()).await;
+    let response = answer(&router(app.clone()), clock::now(), clock::entropy(), event.request()).await;
     (response.status().as_u16(), gateway::json(&response))
 }
 
-/// Starts a creation that these faults of the carrier interrupt after the purchase. Returns the id of the inbox, which is
-/// stored but not active.
+/// Starts a creation that these faults of the carrier interrupt after the purchase. Returns the id of the
+/// inbox, which is stored but not active.
 pub(crate) async fn interrupt_creation(test: &TestApp, event: &Event, faults: &[(&str, &str)]) -> String {
     for (kind, on) in faults {
         test.carrier.fault_on(on, kind).await;

@@ -1,5 +1,5 @@
-//! Tests of the functions on recorded events. The table is an engine in the test process and the carrier is the simulator.
-//! Events are also delivered twice, out of order, and to hosts that crash.
+//! Tests of the functions on recorded events. The table is an engine in the test process and the carrier is
+//! the simulator. Events are also delivered twice, out of order, and to hosts that crash.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may the steps that tests share")]
 

@@ -1,5 +1,6 @@
-//! `media-copy`, and media in `inbound-sms`, `outbox-relay`, `send-reconcile`, `messages` and `outbound-send`. The simulator
-//! asks for credentials, redirects to a storage host that refuses them, and serves files that must not be copied.
+//! `media-copy`, and media in `inbound-sms`, `outbox-relay`, `send-reconcile`, `messages` and
+//! `outbound-send`. The simulator asks for credentials, redirects to a storage host that refuses them, and
+//! serves files that must not be copied.
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use shared_domain::{
     message::Message,
     opt_out::KeywordReplies,
 };
+use shared_http::serve::answer;
 use shared_lambda::clock::{self, now};
 
 use test_kit::{
@@ -312,8 +314,8 @@ fn compose(media: &Value) -> Event {
 }
 
 async fn send(app: &messages::App, event: Event) -> (u16, Value) {
-    let answer = messages::handle(app, now(), clock::entropy(), event.request()).await;
-    (answer.status().as_u16(), body_of(&answer))
+    let response = answer(&messages::router(app.clone()), now(), clock::entropy(), event.request()).await;
+    (response.status().as_u16(), body_of(&response))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,9 @@
 //! `messages`: the order of the checks, idempotency keys and access.
 
-use messages::{App, Limits, handle};
+use messages::{App, Limits, router};
 use serde_json::{Value, json};
 use shared_domain::{contact::Contact, registration::RegistrationStatus, team::Team};
-use shared_http::caller::Claims;
+use shared_http::{caller::Claims, serve::answer};
 use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
@@ -33,8 +33,9 @@ fn compose(body: &Value) -> Event {
 }
 
 async fn send(app: &App, event: Event) -> (u16, Value) {
-    let answer = handle(app, now(), shared_lambda::clock::entropy(), event.request()).await;
-    (answer.status().as_u16(), json(&answer))
+    let response =
+        answer(&router(app.clone()), now(), shared_lambda::clock::entropy(), event.request()).await;
+    (response.status().as_u16(), json(&response))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use shared_domain::{
     opt_out::{LedgerEntry, OptOutSource, OptOutSubject},
     user::User,
 };
-use shared_http::{caller::Claims, cursor::Cursors};
+use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
 use test_kit::{
     TestApp, build,
     gateway::{Event, status_and_json},
@@ -34,8 +34,8 @@ fn app(test: &TestApp) -> App {
 }
 
 async fn call(app: &App, seconds: u64, event: &Event) -> (u16, Value) {
-    let answer = contacts::handle(app, at(seconds), 7, event.request()).await;
-    status_and_json(&answer)
+    let response = answer(&contacts::router(app.clone()), at(seconds), 7, event.request()).await;
+    status_and_json(&response)
 }
 
 fn list(who: &str) -> Event {

@@ -1,12 +1,12 @@
 //! `registrations`: submitting the campaign of a team.
 
-use registrations::{App, handle};
+use registrations::{App, router};
 use serde_json::{Value, json};
 use shared_aws::registration::Transition;
 use shared_carriers::twilio::Client;
 use shared_domain::keys::TeamKey;
 use shared_domain::registration::{CarrierReason, RegistrationStatus, StepSource, TimelineStep};
-use shared_http::caller::Claims;
+use shared_http::{caller::Claims, serve::answer};
 use shared_lambda::clock::{self, now};
 use test_kit::{
     TestApp,
@@ -51,7 +51,7 @@ fn submit(user: &str, body: &Value) -> Event {
 }
 
 async fn call(app: &App, event: &Event) -> (u16, Value) {
-    status_and_json(&handle(app, now(), clock::entropy(), event.request()).await)
+    status_and_json(&answer(&router(app.clone()), now(), clock::entropy(), event.request()).await)
 }
 
 async fn read(app: &App, user: &str) -> (u16, Value) {

@@ -28,9 +28,9 @@ use shared_domain::{
     team::Team,
     time::Timestamp,
 };
-use shared_http::{caller::Claims, cursor::Cursors};
+use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
 use shared_lambda::clock::{self, now};
-use teams::{App, handle};
+use teams::{App, router};
 use test_kit::{
     TestApp, build,
     build::{organization_id, team_id, user_id},
@@ -51,8 +51,8 @@ async fn call(app: &App, event: &Event) -> (u16, Value) {
 }
 
 async fn call_at(app: &App, event: &Event, at: Timestamp) -> (u16, Value) {
-    let answer = handle(app, at, clock::entropy(), event.request()).await;
-    status_and_json(&answer)
+    let response = answer(&router(app.clone()), at, clock::entropy(), event.request()).await;
+    status_and_json(&response)
 }
 
 fn new_team(who: &str, name: &str) -> Event {
@@ -610,7 +610,8 @@ async fn opening_a_conversation_decrements_the_unread_count() {
         Locks::new(test.table()).acquire(key_of_conversation, &cyn, now(), &LockPolicy::default()).await;
     assert!(matches!(opened.unwrap(), Acquired::Held(_)));
     assert_eq!(count(now()).await, [2, 1]);
-    // A host that crashed between its two writes left the counter off by one. It is recounted after a quiet minute.
+    // A host that crashed between its two writes left the counter off by one. It is recounted after a quiet
+    // minute.
     let unread = Unread::new(test.table());
     unread.add(InboxKey { organization: &organization, inbox: &back.id }, 1, now()).await.unwrap();
     assert_eq!(count(now()).await, [3, 1]);

@@ -15,9 +15,9 @@ use shared_domain::{
     phone::PhoneNumber,
     template::Template,
 };
-use shared_http::{caller::Claims, cursor::Cursors};
+use shared_http::{caller::Claims, cursor::Cursors, serve::answer};
 use shared_lambda::clock::{self, now};
-use templates::{App, handle};
+use templates::{App, router};
 use test_kit::{
     TestApp,
     build::{organization_id, team_id},
@@ -36,8 +36,8 @@ fn app(test: &TestApp) -> App {
 }
 
 async fn call(app: &App, event: &Event) -> (u16, Value) {
-    let answer = handle(app, now(), clock::entropy(), event.request()).await;
-    (answer.status().as_u16(), body_of(&answer))
+    let response = answer(&router(app.clone()), now(), clock::entropy(), event.request()).await;
+    (response.status().as_u16(), body_of(&response))
 }
 
 fn of_team(route: &'static str, who: &str) -> Event {
@@ -178,8 +178,8 @@ async fn a_message_renders_its_template_for_contact_and_sender() {
         let mut body = json!({ "from": { "inboxId": "inb_1" }, "to": { "phoneNumber": "+12025550143" } });
         body.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
         let event = Event::new("POST /v1/messages", &[]).user("org_1", "ada").json(&body);
-        let answer = messages::handle(&app, now(), clock::entropy(), event.request()).await;
-        (answer.status().as_u16(), body_of(&answer))
+        let response = answer(&messages::router(app.clone()), now(), clock::entropy(), event.request()).await;
+        (response.status().as_u16(), body_of(&response))
     };
     let (status, accepted) = compose(json!({ "templateId": "tpl_hi" })).await;
     assert_eq!((status, &accepted["text"]), (202, &json!("Hi Anna of North, Ada here")), "{accepted}");

@@ -41,21 +41,22 @@ const OTHER_CSV_TYPES: [&str; 3] =
 
 /// Import contacts
 ///
-/// For team admins and the organization's owner. Returns the import; read its report by its id.
+/// For team admins and the organization's owner. Returns the import; read its report by its ID.
 ///
-/// With `text/csv`, the body is the file: up to 5 MB in UTF-8. Send a file in Windows-1252 as `application/octet-stream`,
-/// because API Gateway replaces invalid UTF-8 in text. With `application/json`, the response has a presigned URL for up to
-/// 40 MB and 100,000 rows, in UTF-8 or Windows-1252; uploading the file starts the import.
+/// With `text/csv`, the body is the file: up to 5 MB in UTF-8. Send a file in Windows-1252 as
+/// `application/octet-stream`, because API Gateway replaces invalid UTF-8 in text. With `application/json`,
+/// the response has a presigned URL for up to 40 MB and 100,000 rows, in UTF-8 or Windows-1252; uploading the
+/// file starts the import.
 ///
-/// The columns `ContactId` or `StudentId`, `FirstName`, `LastName` and `MobileNumber` are required, in any order. `OptedOut`
-/// and `StaffId` are optional; all other columns become custom fields. Rows are matched to contacts by contact id. Contacts
-/// that are not in the file do not change. Invalid rows are refused and reported, and the other rows are imported. If a
-/// contact id occurs twice, the first row creates the contact and the second one updates it. A number that has sent messages
-/// before keeps its history, opt-out and block. Two contacts can have the same number; its conversations show the contact
-/// that was written last.
+/// The columns `ContactId` or `StudentId`, `FirstName`, `LastName` and `MobileNumber` are required, in any
+/// order. `OptedOut` and `StaffId` are optional; all other columns become custom fields. Rows are matched to
+/// contacts by contact ID. Contacts that are not in the file do not change. Invalid rows are refused and
+/// reported, and the other rows are imported. If a contact ID occurs twice, the first row creates the contact
+/// and the second one updates it. A number that has sent messages before keeps its history, opt-out and
+/// block. Two contacts can have the same number; its conversations show the contact that was written last.
 ///
-/// `dryRun=true` reports the same counts and changes no contacts. It compares each row with the current contacts, so a
-/// contact id that occurs twice, far apart in the file, is counted as created twice.
+/// `dryRun=true` reports the same counts and changes no contacts. It compares each row with the current
+/// contacts, so a contact ID that occurs twice, far apart in the file, is counted as created twice.
 #[utoipa::path(post, path = "/v1/teams/{teamId}/contact-imports", tag = "contacts",
     params(("teamId" = String, Path), ("dryRun" = Option<bool>, Query),
         ("clearMissingAssignments" = Option<bool>, Query, description = "With `text/csv`: a file without the column `StaffId` clears the assignments of its contacts"),
@@ -173,13 +174,12 @@ impl FromRequest<App> for ImportRequest {
     }
 }
 
-/// Whether the body is the file itself, by its content type. Compressed bodies are refused, so that no body can grow when it
-/// is read.
+/// Whether the body is the file itself, by its content type. Compressed bodies are refused, so that no body
+/// can grow when it is read.
 fn is_file(headers: &HeaderMap) -> Result<bool, Problem> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if header("content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
-        let detail = "Send the file without a Content-Encoding.";
-        return Err(Problem::new(415, "unsupported_encoding", detail));
+        return Err(Problem::new(415, "unsupported_encoding", "Send the file without a Content-Encoding."));
     }
     let content_type = header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
     let content_type = content_type.trim().to_ascii_lowercase();
@@ -188,8 +188,11 @@ fn is_file(headers: &HeaderMap) -> Result<bool, Problem> {
     } else if content_type == "application/json" {
         Ok(false)
     } else {
-        let detail = "Send the file as text/csv, or application/json to get an upload URL.";
-        Err(Problem::new(415, "unsupported_media_type", detail))
+        Err(Problem::new(
+            415,
+            "unsupported_media_type",
+            "Send the file as text/csv, or application/json to get an upload URL.",
+        ))
     }
 }
 
@@ -201,8 +204,11 @@ fn file_too_large() -> Problem {
 /// The first checks of the worker, so that a file that cannot be read is refused at once.
 fn validate_file(file: &[u8]) -> Result<(), Problem> {
     import::check_file("", file).map(drop).map_err(|error| {
-        let code = if error.in_header { "bad_header" } else { "not_importable" };
-        Problem::new(422, code, error.reason)
+        if error.in_header {
+            Problem::new(422, "bad_header", error.reason)
+        } else {
+            Problem::new(422, "not_importable", error.reason)
+        }
     })
 }
 

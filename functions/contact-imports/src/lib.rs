@@ -1,23 +1,23 @@
-//! Imports of contacts, for team admins: creating imports and reading their reports. `contact-import` reads the files.
+//! Imports of contacts, for team admins: creating imports and reading their reports. `contact-import` reads
+//! the files.
 //!
-//! A small file comes with the request; it is validated at once and stored in the bucket before the response. A large file is
-//! uploaded by the client to a presigned URL. In both cases the object in the bucket starts the import.
+//! A small file comes with the request; it is validated at once and stored in the bucket before the response.
+//! A large file is uploaded by the client to a presigned URL. In both cases the object in the bucket starts
+//! the import.
 //!
-//! Idempotent by `Idempotency-Key`: a retry finds the import of the first request. Until the import starts, it stores the same
-//! file again, or returns a new URL.
+//! Idempotent by `Idempotency-Key`: a retry finds the import of the first request. Until the import starts,
+//! it stores the same file again, or returns a new URL.
 
 mod create;
 mod report;
 
 use axum::{Router, extract::FromRef};
-use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Bucket, Secrets},
     import::Imports,
     table::{Table, UsedKeys},
     team::Members,
 };
-use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, serve};
 use shared_lambda::config::Environment;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -34,8 +34,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting, or with the
-    /// secret that could not be read.
+    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting,
+    /// or with the secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
@@ -69,9 +69,4 @@ pub fn routes() -> OpenApiRouter<App> {
 /// The function's router.
 pub fn router(app: App) -> Router {
     serve::router(routes(), app)
-}
-
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    serve::answer(&router(app.clone()), now, entropy, request).await
 }

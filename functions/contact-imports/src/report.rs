@@ -15,8 +15,9 @@ use crate::App;
 
 /// Read an import's report
 ///
-/// For team admins and the organization's owner: the progress, the counts and the refused rows with their reasons. The counts
-/// grow in steps of some hundred rows while the import runs. Reports are kept for 90 days.
+/// For team admins and the organization's owner: the progress, the counts and the refused rows with their
+/// reasons. The counts grow in steps of some hundred rows while the import runs. Reports are kept for 90
+/// days.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/contact-imports/{importId}", tag = "contacts",
     params(("teamId" = String, Path), ("importId" = String, Path)),
     responses((status = 200, body = ImportView), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]

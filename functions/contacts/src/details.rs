@@ -55,7 +55,7 @@ impl Fields {
             Err(_) => None,
         };
         let user = member.map(|member| member.user);
-        let expected = || FieldError::new("/assignedUserId", "the user id of a member of the team");
+        let expected = || FieldError::new("/assignedUserId", "the ID of a member of the team");
         Ok(self.errors.check(user.ok_or_else(expected)))
     }
 

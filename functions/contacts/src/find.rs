@@ -1,4 +1,4 @@
-//! Searching contacts by external id, phone number or the start of a name, and listing all of them.
+//! Searching contacts by external ID, phone number or the start of a name, and listing all of them.
 
 use axum::extract::{FromRequestParts, State};
 use lambda_http::http::request::Parts;
@@ -21,8 +21,8 @@ use crate::App;
 
 /// List contacts
 ///
-/// For the team's members. `q` finds an exact external id, a phone number in any common format, or the start of a name
-/// (`jo`, `smith`, `jo smith`, `smith jo`).
+/// For the team's members. `q` finds an exact external ID, a phone number in any common format, or the start
+/// of a name (`jo`, `smith`, `jo smith`, `smith jo`).
 #[utoipa::path(get, path = "/v1/teams/{teamId}/contacts", tag = "contacts",
     params(("teamId" = String, Path), ("q" = Option<String>, Query), ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
         ("cursor" = Option<String>, Query)),

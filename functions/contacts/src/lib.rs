@@ -1,8 +1,9 @@
-//! Contacts of a team, for all its members: create, edit, remove, search, opt out; and for the members of an inbox, the
-//! inbound messages that may be opt-out requests.
+//! Contacts of a team, for all its members: create, edit, remove, search, opt out; and for the members of an
+//! inbox, the inbound messages that may be opt-out requests.
 //!
-//! Creating is idempotent by `Idempotency-Key`, a review by its id. A change is written to the contact first and to its copies
-//! in conversations afterwards. If a request stops in between, the next change or a retry updates the copies.
+//! Creating is idempotent by `Idempotency-Key`, a review by its ID. A change is written to the contact first
+//! and to its copies in conversations afterwards. If a request stops in between, the next change or a retry
+//! updates the copies.
 
 mod details;
 mod find;
@@ -11,7 +12,6 @@ mod review;
 mod write;
 
 use axum::{Router, extract::FromRef};
-use lambda_http::{Body, Request, Response};
 use shared_app::opt_out::OptOutWorkflow;
 use shared_aws::{
     clients::{Aws, Secrets},
@@ -21,7 +21,6 @@ use shared_aws::{
     table::{Table, UsedKeys},
     team::{Members, TeamMembers, Teams},
 };
-use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, cursor::Cursors, problem::Problem, serve};
 use shared_lambda::config::Environment;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -43,8 +42,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting, or with the
-    /// secret that could not be read.
+    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting,
+    /// or with the secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
@@ -88,11 +87,6 @@ pub fn routes() -> OpenApiRouter<App> {
 /// The function's router.
 pub fn router(app: App) -> Router {
     serve::router(routes(), app)
-}
-
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    serve::answer(&router(app.clone()), now, entropy, request).await
 }
 
 fn changed() -> Problem {

@@ -96,8 +96,8 @@ async fn set(
 
 /// List a contact's opt-outs
 ///
-/// Every change with its source, newest first, for the team's members. `Accept: text/csv` returns CSV; the header
-/// `x-next-cursor` is then the cursor of the next page.
+/// Every change with its source, newest first, for the team's members. `Accept: text/csv` returns CSV; the
+/// header `x-next-cursor` is then the cursor of the next page.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/contacts/{contactId}/opt-outs", tag = "contacts",
     params(("teamId" = String, Path), ("contactId" = String, Path), ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<OptOutEntryView>), (status = 404, body = ProblemView)))]
@@ -116,8 +116,8 @@ pub(crate) async fn of_contact(
 
 /// List a team's opt-outs
 ///
-/// Every change with its source, newest first, since `from` and before `to`, for the team's members. `Accept: text/csv`
-/// returns CSV; the header `x-next-cursor` is then the cursor of the next page.
+/// Every change with its source, newest first, since `from` and before `to`, for the team's members. `Accept:
+/// text/csv` returns CSV; the header `x-next-cursor` is then the cursor of the next page.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/opt-outs", tag = "contacts",
     params(("teamId" = String, Path), ("from" = Option<String>, Query), ("to" = Option<String>, Query),
         ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),

@@ -25,8 +25,8 @@ fn team_inbox(member: &InboxMember) -> TeamInboxKey<'_> {
 
 /// List opt-out reviews
 ///
-/// Inbound messages that may be opt-out requests, such as "please stop texting me", until a member of the inbox decides.
-/// Newest first, for the inbox's members.
+/// Inbound messages that may be opt-out requests, such as "please stop texting me", until a member of the
+/// inbox decides. Newest first, for the inbox's members.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/opt-out-reviews", tag = "contacts",
     params(("inboxId" = String, Path), ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<OptOutReviewView>), (status = 400, body = ProblemView), (status = 404, body = ProblemView)))]
@@ -42,8 +42,8 @@ pub(crate) async fn list(
 
 /// Resolve an opt-out review
 ///
-/// `opted_out` opts the contact out on your behalf; `dismissed` changes nothing. Both end the review. Repeating the same
-/// decision returns the same response.
+/// `opted_out` opts the contact out on your behalf; `dismissed` changes nothing. Both end the review.
+/// Repeating the same decision returns the same response.
 #[utoipa::path(put, path = "/v1/inboxes/{inboxId}/opt-out-reviews/{reviewId}", tag = "contacts",
     params(("inboxId" = String, Path), ("reviewId" = String, Path)), request_body = ReviewRequest,
     responses((status = 200, body = OptOutReviewView), (status = 400, body = ProblemView), (status = 404, body = ProblemView),

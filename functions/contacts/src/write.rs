@@ -30,7 +30,7 @@ use crate::{
 };
 
 fn external_id_taken() -> Problem {
-    Problem::new(409, "external_id_taken", "Another contact of the team already has this external id.")
+    Problem::new(409, "external_id_taken", "Another contact of the team already has this external ID.")
         .with_error("/externalId", "already in use")
 }
 
@@ -152,8 +152,8 @@ async fn notify_team(
 
 /// Edit a contact
 ///
-/// For the team's members. Absent fields keep their values, null clears them. A new number starts a new conversation; the old
-/// one keeps its history.
+/// For the team's members. Absent fields keep their values, null clears them. A new number starts a new
+/// conversation; the old one keeps its history.
 #[utoipa::path(patch, path = "/v1/teams/{teamId}/contacts/{contactId}", tag = "contacts",
     params(("teamId" = String, Path), ("contactId" = String, Path)), request_body = ContactChange,
     responses((status = 200, body = ContactView), (status = 400, body = ProblemView), (status = 404, body = ProblemView),

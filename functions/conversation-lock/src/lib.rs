@@ -1,16 +1,16 @@
-//! The lock on a conversation of a shared inbox: `POST` acquires, `PUT` renews, `DELETE` releases, or breaks with
-//! `?force=true`.
+//! The lock on a conversation of a shared inbox: `POST` acquires, `PUT` renews, `DELETE` releases, or breaks
+//! with `?force=true`.
 //!
-//! Each operation is one conditional write after the access check. All are idempotent by conversation and token: a repeated
-//! acquire gives the same holder a newer token, a repeated renewal extends the lease again, and releasing a lock that is
-//! gone succeeds.
+//! Each operation is one conditional write after the access check. All are idempotent by conversation and
+//! token: a repeated acquire gives the same holder a newer token, a repeated renewal extends the lease again,
+//! and releasing a lock that is gone succeeds.
 
 use axum::{
     Router,
     extract::{FromRef, FromRequestParts, State},
     response::NoContent,
 };
-use lambda_http::{Body, Request, Response, http::request::Parts};
+use lambda_http::http::request::Parts;
 use shared_aws::{
     clients::Aws,
     conversation::{Acquired, Conversations, Locks, Renewed},
@@ -82,11 +82,6 @@ pub fn router(app: App) -> Router {
     serve::router(routes(), app)
 }
 
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
-    serve::answer(&router(app.clone()), now, 0, request).await
-}
-
 /// The caller as a member of a shared inbox, at one of its conversations, which may not exist.
 struct LockAccess {
     member: InboxMember,
@@ -116,8 +111,8 @@ impl FromRequestParts<App> for LockAccess {
 
 /// Acquire a lock
 ///
-/// Locks a conversation so that you can reply. If you already hold the lock, you get a new token and the old one becomes
-/// invalid. A user can hold only a few locks at a time (`LocksPerUser`).
+/// Locks a conversation so that you can reply. If you already hold the lock, you get a new token and the old
+/// one becomes invalid. A user can hold only a few locks at a time (`LocksPerUser`).
 #[utoipa::path(post, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", tag = "lock",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)),
     responses((status = 200, body = HeldLock), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
@@ -139,8 +134,8 @@ async fn acquire(
 
 /// Renew a lock
 ///
-/// Extends your lock and reports whether you were active since the last renewal. If `idlePrompt` is true, ask the user
-/// whether they are still working.
+/// Extends your lock and reports whether you were active since the last renewal. If `idlePrompt` is true, ask
+/// the user whether they are still working.
 #[utoipa::path(put, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", tag = "lock",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)), request_body = Renewal,
     responses((status = 200, body = HeldLock), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
@@ -163,8 +158,8 @@ async fn renew(
 
 /// Release a lock
 ///
-/// Releases your lock. Succeeds if you no longer hold it. With `force=true`, an admin of the team or the organization's
-/// owner breaks a lock that someone else holds.
+/// Releases your lock. Succeeds if you no longer hold it. With `force=true`, an admin of the team or the
+/// organization's owner breaks a lock that someone else holds.
 #[utoipa::path(delete, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", tag = "lock",
     params(("inboxId" = String, Path), ("conversationId" = String, Path), ("token" = Option<u64>, Query),
         ("force" = Option<bool>, Query)),
@@ -180,13 +175,14 @@ async fn release(
         return break_lock(&app, &access, now).await;
     }
     let token = query.get("token").and_then(|text| text.parse().ok());
-    let token = token.ok_or_else(|| Problem::bad_field("?token", "the token of your lock, a whole number"));
+    let token = token.ok_or_else(|| Problem::bad_field("?token", "the fencing token of your lock"));
     let token = FencingToken::new(in_conversation(&app, access.key(), token).await?);
     let exists = app.locks.release(access.key(), &access.member.membership.user.id, token).await?;
     if exists { Ok(NoContent) } else { Err(Problem::not_found()) }
 }
 
-/// Breaks the current lock, if there is one. The write names the token that was read, so a lock acquired since is kept.
+/// Breaks the current lock, if there is one. The write names the token that was read, so a lock acquired
+/// since is kept.
 async fn break_lock(app: &App, access: &LockAccess, now: Timestamp) -> Result<NoContent, Problem> {
     let conversation = app.conversations.get(access.key()).await?.ok_or_else(Problem::not_found)?;
     let InboxMember { organization, membership, .. } = &access.member;
@@ -201,8 +197,8 @@ async fn break_lock(app: &App, access: &LockAccess, now: Timestamp) -> Result<No
     Ok(NoContent)
 }
 
-/// Reports a conversation that does not exist before invalid input: `404` comes before `400`. The lock's own writes check
-/// that the conversation exists, so it is read only if the input is invalid.
+/// Reports a conversation that does not exist before invalid input: `404` comes before `400`. The lock's own
+/// writes check that the conversation exists, so it is read only if the input is invalid.
 async fn in_conversation<T>(
     app: &App,
     key: ConversationKey<'_>,

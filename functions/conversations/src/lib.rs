@@ -1,4 +1,5 @@
-//! Conversations of an inbox: lists, search, one conversation, its history, and archiving or marking one or many.
+//! Conversations of an inbox: lists, search, one conversation, its history, and archiving or marking one or
+//! many.
 //!
 //! `PATCH` is idempotent: it sets the fields of the request.
 
@@ -9,7 +10,6 @@ use axum::{
     Router,
     extract::{FromRef, State},
 };
-use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Bucket, Secrets},
     contact::Contacts,
@@ -18,9 +18,7 @@ use shared_aws::{
     table::Table,
     team::Members,
 };
-use shared_domain::{
-    conversation::Folder, field::FieldError, ids::ConversationId, keys::InboxKey, time::Timestamp,
-};
+use shared_domain::{conversation::Folder, field::FieldError, ids::ConversationId, keys::InboxKey};
 use shared_http::{
     access::{ConversationAccess, InboxMember},
     caller::Claims,
@@ -55,8 +53,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting, or with the
-    /// secret that could not be read.
+    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting,
+    /// or with the secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, secret, claims) =
@@ -95,11 +93,6 @@ pub fn router(app: App) -> Router {
     serve::router(routes(), app)
 }
 
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
-    serve::answer(&router(app.clone()), now, 0, request).await
-}
-
 /// Read a conversation
 ///
 /// Includes who is responding, if anyone.
@@ -133,8 +126,8 @@ async fn update(
 
 /// Archive or mark many conversations
 ///
-/// Changes up to 100 conversations of the inbox at once. Absent fields keep their values. Conversations that do not exist
-/// are listed in `missing`.
+/// Changes up to 100 conversations of the inbox at once. Absent fields keep their values. Conversations that
+/// do not exist are listed in `missing`.
 #[utoipa::path(patch, path = "/v1/inboxes/{inboxId}/conversations", tag = "conversations",
     params(("inboxId" = String, Path)), request_body = ConversationsChange,
     responses((status = 200, body = ConversationsChanged), (status = 400, body = ProblemView),
@@ -172,7 +165,8 @@ async fn update_many(
 
 /// List the messages of a conversation
 ///
-/// All messages that were sent or received in it, newest first. Outbound messages include the name of the sender.
+/// All messages that were sent or received in it, newest first. Outbound messages include the name of the
+/// sender.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages", tag = "conversations",
     params(("inboxId" = String, Path), ("conversationId" = String, Path),
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25"), ("cursor" = Option<String>, Query)),

@@ -20,15 +20,15 @@ use crate::{App, search};
 
 /// List conversations
 ///
-/// The conversations of one folder, latest activity first. `assignedTo` and `read` combine. With `q`, finds conversations
-/// whose contact has this external id or phone number, or a name that starts with it; searches both folders unless you
-/// name one. A page can have fewer items than `limit`; the last page has no `nextCursor`. Use a cursor with the filters of
-/// the request that returned it.
+/// The conversations of one folder, latest activity first. `assignedTo` and `read` combine. With `q`, finds
+/// conversations whose contact has this external ID or phone number, or a name that starts with it; searches
+/// both folders unless you name one. A page can have fewer items than `limit`; the last page has no
+/// `nextCursor`. Use a cursor with the filters of the request that returned it.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations", tag = "conversations",
     params(("inboxId" = String, Path), ("folder" = Option<String>, Query, description = "`inbox` (default) or `archived`"),
-        ("assignedTo" = Option<String>, Query, description = "`me`, or a user id"),
+        ("assignedTo" = Option<String>, Query, description = "`me`, or a user ID"),
         ("read" = Option<String>, Query, description = "`read` or `unread`"),
-        ("q" = Option<String>, Query, description = "A name, an external id, or a phone number"),
+        ("q" = Option<String>, Query, description = "A name, an external ID, or a phone number"),
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25"), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<ConversationView>), (status = 400, body = ProblemView),
         (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
@@ -67,9 +67,9 @@ fn filter(query: &Query, member: &InboxMember) -> Result<Filter, Problem> {
     let assigned = match query.get("assignedTo") {
         None => None,
         Some("me") => Some(member.membership.user.id.clone()),
-        Some(user) => {
-            Some(UserId::parse(user).map_err(|_| Problem::bad_field("?assignedTo", "me, or a user id"))?)
-        }
+        Some(user) => Some(
+            UserId::parse(user).map_err(|_| Problem::bad_field("?assignedTo", "me, or the ID of a user"))?,
+        ),
     };
     let read = match query.get("read") {
         None => None,

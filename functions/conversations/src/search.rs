@@ -1,7 +1,8 @@
-//! Searching an inbox by the start of a contact's name, by external id, or by phone number.
+//! Searching an inbox by the start of a contact's name, by external ID, or by phone number.
 //!
-//! A conversation's id is derived from its inbox and number, so a search for contacts is a search for conversations: one
-//! query or read for the contacts and one request for their conversations, however large the inbox is.
+//! A conversation's ID is derived from its inbox and number, so a search for contacts is a search for
+//! conversations: one query or read for the contacts and one request for their conversations, however large
+//! the inbox is.
 
 use shared_domain::{
     conversation::{Conversation, Filter, Folder},
@@ -19,8 +20,8 @@ use shared_http::{
 
 use crate::App;
 
-/// One page of the conversations that match the search term and the filter, latest activity first within the page. Without a
-/// folder, searches both.
+/// One page of the conversations that match the search term and the filter, latest activity first within the
+/// page. Without a folder, searches both.
 pub(crate) async fn search(
     app: &App,
     now: Timestamp,

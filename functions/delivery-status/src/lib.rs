@@ -1,8 +1,9 @@
 //! Delivery reports from Twilio.
 //!
-//! Idempotent by message and state: each report is one conditional write. A repeated, late or reordered report changes
-//! nothing but what a broken delivery missed, and the delivery state never goes backwards. A report may arrive before the
-//! sender has stored the carrier's id; the message id in the callback address still finds the message.
+//! Idempotent by message and state: each report is one conditional write. A repeated, late or reordered
+//! report changes nothing but what a broken delivery missed, and the delivery state never goes backwards. A
+//! report may arrive before the sender has stored the carrier's ID; the message ID in the callback URL still
+//! finds the message.
 
 use lambda_http::{Body, Request, Response};
 use shared_app::{carrier, delivery_report, delivery_state};
@@ -73,12 +74,12 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
 
 /// Delivery report from Twilio
 ///
-/// The form body is signed over the public address. The query holds the message id and its proof.
+/// Twilio signs the public URL and the form. The query contains the ID of the message and its own signature.
 #[utoipa::path(post, path = "/webhooks/twilio/status", tag = "carriers",
     params(("organization" = Option<String>, Query), ("message" = Option<String>, Query), ("proof" = Option<String>, Query)),
     request_body(content_type = "application/x-www-form-urlencoded", content = String),
     responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),
-        (status = 403, description = "The signature or proof is missing or wrong", body = ProblemView),
+        (status = 403, description = "A signature is missing or wrong", body = ProblemView),
         (status = 503, description = "Not stored: deliver again", body = ProblemView)), security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let body = webhook::twilio_body(&app.verifier, STATUS_PATH, request)?;
@@ -121,12 +122,13 @@ async fn find(
                 path = STATUS_PATH,
                 "webhook refused"
             );
-            Err(Problem::forbidden("signature", "The proof in the address is missing or wrong."))
+            Err(Problem::forbidden("signature", "The signature of the callback URL is missing or wrong."))
         }
     }
 }
 
-/// Finds a message by the carrier's id. The two numbers name the conversation, whose newest messages are searched.
+/// Finds a message by the carrier's ID. The two numbers name the conversation, whose newest messages are
+/// searched.
 async fn by_carrier_id(
     app: &App,
     callback: &StatusCallback,

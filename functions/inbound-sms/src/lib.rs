@@ -1,7 +1,8 @@
-//! Inbound messages from Twilio: verify, parse, find the inbox, take in, acknowledge.
+//! Inbound messages from Twilio: verify, parse, find the inbox, store, acknowledge.
 //!
-//! Idempotent by `MessageSid`: a repeated delivery stores nothing twice and completes what a broken delivery missed. The
-//! acknowledgement, `200` with empty TwiML, is sent after the durable writes. `503` makes the carrier deliver again.
+//! Idempotent by `MessageSid`: a repeated delivery stores nothing twice and completes what a broken delivery
+//! missed. The acknowledgement, `200` with empty TwiML, is sent after the durable writes. `503` makes the
+//! carrier deliver again.
 
 use lambda_http::{Body, Request, Response};
 use shared_app::{
@@ -73,7 +74,7 @@ pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -
 
 /// Inbound message from Twilio
 ///
-/// The form body is signed over the public address. The answer is empty TwiML.
+/// Twilio signs the public URL and the form. The response is empty TwiML.
 #[utoipa::path(post, path = "/webhooks/twilio/messages", tag = "carriers",
     request_body(content_type = "application/x-www-form-urlencoded", content = String),
     responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),

@@ -1,7 +1,7 @@
 //! Calls to an inbox's number: they are forwarded to the inbox's forwarding number, or hear an announcement.
 //!
-//! The function writes nothing and its answer follows from the inbox, so a repeated webhook gets the same answer. If the
-//! database is unavailable the answer is `503`, and Twilio uses the number's fallback.
+//! The function writes nothing, and the inbox determines the response, so a repeated webhook gets the same
+//! one. If the database is unavailable, the response is `503`, and Twilio uses the number's fallback.
 
 use lambda_http::{Body, Request, Response};
 use shared_app::carrier;
@@ -61,8 +61,8 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
 
 /// Call from Twilio
 ///
-/// The form body is signed over the public address. The answer is TwiML: `<Dial>` to the inbox's forwarding number, an
-/// announcement, or `<Reject/>` if no inbox has the number.
+/// Twilio signs the public URL and the form. The response is TwiML: `<Dial>` to the inbox's forwarding
+/// number, an announcement, or `<Reject/>` if no inbox has the number.
 #[utoipa::path(post, path = "/webhooks/twilio/voice", tag = "carriers",
     request_body(content_type = "application/x-www-form-urlencoded", content = String),
     responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),

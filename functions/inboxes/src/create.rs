@@ -1,9 +1,9 @@
 //! Creating an inbox in three steps: reserve it, buy its number, complete it.
 //!
-//! The number is bought under the inbox's id. If the answer of the purchase is lost, or the function dies, the purchase is
-//! found and adopted: a number is never bought twice. A reservation whose number was certainly not bought is undone. One
-//! that is left half done because the carrier is down is completed by a retry with the same `Idempotency-Key`, or undone by
-//! `inbox-reconcile`.
+//! The number is bought under the inbox's ID. If the answer of the purchase is lost, or the function dies,
+//! the purchase is found and adopted: a number is never bought twice. A reservation whose number was
+//! certainly not bought is undone. One that is left half done because the carrier is down is completed by a
+//! retry with the same `Idempotency-Key`, or undone by `inbox-reconcile`.
 
 use axum::{extract::State, http::StatusCode};
 use shared_aws::{
@@ -42,9 +42,9 @@ type Created = Result<(StatusCode, Json<CreatedInbox>), Problem>;
 
 /// Create a shared inbox
 ///
-/// For team admins and the organization's owner. Buys the number; the creator becomes a member. A team's first shared
-/// inbox starts its registration: `notice` then says that messages cannot be sent until it is complete. `dryRun=true`
-/// validates all fields, creates nothing and returns `200`.
+/// For team admins and the organization's owner. Buys the number; the creator becomes a member. A team's
+/// first shared inbox starts its registration: `notice` then says that messages cannot be sent until it is
+/// complete. `dryRun=true` validates all fields, creates nothing and returns `200`.
 #[utoipa::path(post, path = "/v1/teams/{teamId}/inboxes", tag = "inboxes",
     params(("teamId" = String, Path), ("dryRun" = Option<bool>, Query), ("Idempotency-Key" = Option<String>, Header)),
     request_body = NewInbox,
@@ -124,8 +124,8 @@ async fn dry_run(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, e
     created(app, StatusCode::OK, &inbox(access, &draft, code, now, entropy), team, false, opens).await
 }
 
-/// Reserves the number and the API code with an inbox in stage `creating`. Tries another code if the derived one was taken
-/// at the same time. `None` if another request with the same key was first.
+/// Reserves the number and the API code with an inbox in stage `creating`. Tries another code if the derived
+/// one was taken at the same time. `None` if another request with the same key was first.
 async fn reserve(
     app: &App,
     access: &TeamAccess,
@@ -190,9 +190,9 @@ async fn finish(
     Ok(answer)
 }
 
-/// Adds the number to a messaging service that was created since this request read the team. The submission that created
-/// it adds the numbers of active inboxes, so either it or this check adds this number. A retry with the same key tries
-/// again.
+/// Adds the number to a messaging service that was created since this request read the team. The submission
+/// that created it adds the numbers of active inboxes, so either it or this check adds this number. A retry
+/// with the same key tries again.
 async fn join_new_service(
     app: &App,
     access: &TeamAccess,
@@ -209,7 +209,7 @@ async fn join_new_service(
     }
 }
 
-/// Buys the number, unless an earlier request has bought it. Returns the carrier's id of the number.
+/// Buys the number, unless an earlier request has bought it. Returns the carrier's ID of the number.
 async fn buy(app: &App, inbox: &Inbox, reserved: ReservedBy) -> Result<String, Problem> {
     // An earlier request may have bought the number.
     let not_by_us = if reserved == ReservedBy::EarlierRequest { Bought::Unknown } else { Bought::No };
@@ -226,7 +226,8 @@ async fn buy(app: &App, inbox: &Inbox, reserved: ReservedBy) -> Result<String, P
     };
     match app.carrier.buy_number(&purchase).await {
         Ok(number) => Ok(number.sid),
-        // Sold to someone else, or to us: to another request with the same key, or with a response that was lost.
+        // Sold to someone else, or to us: to another request with the same key, or with a response that was
+        // lost.
         Err(PurchaseError::Gone) => match bought_before(app, inbox).await {
             Ok(Some(sid)) => Ok(sid),
             Ok(None) => {
@@ -251,7 +252,8 @@ async fn buy(app: &App, inbox: &Inbox, reserved: ReservedBy) -> Result<String, P
     }
 }
 
-/// The carrier refused to sell the number. Its message is shown if it is about the request, because an admin can act on it.
+/// The carrier refused to sell the number. Its message is shown if it is about the request, because an admin
+/// can act on it.
 fn refused(error: &CallError) -> Problem {
     match error {
         CallError::Refused { message, http_status: 400, .. } => {
@@ -261,7 +263,7 @@ fn refused(error: &CallError) -> Problem {
     }
 }
 
-/// The carrier's id of a number that was bought under this inbox's id.
+/// The carrier's ID of a number that was bought under this inbox's ID.
 async fn bought_before(app: &App, inbox: &Inbox) -> Result<Option<String>, CallError> {
     let owned = app.carrier.owned_number(inbox.number.as_str()).await?;
     Ok(owned.filter(|owned| owned.friendly_name == inbox.id.as_str()).map(|owned| owned.sid))
@@ -313,8 +315,8 @@ async fn complete(
     Err(changed())
 }
 
-/// The reservation is gone: another request completed it, or `inbox-reconcile` undid it. In the second case the number is
-/// released.
+/// The reservation is gone: another request completed it, or `inbox-reconcile` undid it. In the second case
+/// the number is released.
 async fn completed_elsewhere(app: &App, access: &TeamAccess, inbox: &Inbox, sid: &str) -> Created {
     let account =
         app.inboxes.get_with_team(InboxKey { organization: &access.organization, inbox: &inbox.id }).await?;

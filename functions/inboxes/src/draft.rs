@@ -46,13 +46,15 @@ pub(crate) async fn validate(app: &App, access: &TeamAccess, input: NewInbox) ->
         None => None,
     };
     let members = members(app, access, &input.member_ids, &mut errors).await?;
-    errors.finish()?;
-    match (name, color, number) {
-        (Some(name), Some(color), Some(number)) => {
-            Ok(Draft { name, color, api_code, number, voice_forwarding: forwarding, members })
-        }
-        _ => Err(Problem::invalid(&[])), // each that is missing has its error
-    }
+    let draft = name.zip(color).zip(number).map(|((name, color), number)| Draft {
+        name,
+        color,
+        api_code,
+        number,
+        voice_forwarding: forwarding,
+        members,
+    });
+    Ok(errors.finish_with(draft)?)
 }
 
 pub(crate) const FORWARDING: &str = "/voiceForwardingNumber";
@@ -66,7 +68,8 @@ pub(crate) fn registration_incomplete() -> Problem {
 }
 
 fn number(pointer: &str, text: &str) -> Result<PhoneNumber, FieldError> {
-    PhoneNumber::parse(text).map_err(|_| FieldError::new(pointer, "a phone number in E.164"))
+    PhoneNumber::parse(text)
+        .map_err(|_| FieldError::new(pointer, "a phone number in E.164 format, such as +12025550143"))
 }
 
 /// A number that calls can be forwarded to. Not one of the deployment's own numbers: the call would loop.
@@ -94,7 +97,7 @@ async fn members(
         return Ok(Vec::new());
     }
     if ids.len() > MAX_MEMBERS {
-        errors.add("/memberIds", "at most 40 members; add more later");
+        errors.add("/memberIds", "at most 40 members (you can add more later)");
         return Ok(Vec::new());
     }
     let team = app.team_members.list(access.team_key()).await?;
@@ -140,8 +143,8 @@ pub(crate) async fn free_api_code(
     Ok(settings::api_code_of(name, 4, entropy ^ 0xa5a5))
 }
 
-/// As [`validate`], for an inbox that an earlier request reserved: its own number and code are valid, and members who have
-/// left the team since are omitted.
+/// As [`validate`], for an inbox that an earlier request reserved: its own number and code are valid, and
+/// members who have left the team since are omitted.
 pub(crate) async fn validate_reserved(
     app: &App,
     access: &TeamAccess,

@@ -24,8 +24,8 @@ use crate::{App, api_code_taken, changed, draft::forwarding, numbers::carrier_pr
 
 /// List a team's shared inboxes
 ///
-/// Team admins and the organization's owner see all of them, even before the registration is complete. Other members of
-/// the team see the inboxes they are members of.
+/// Team admins and the organization's owner see all of them, even before the registration is complete. Other
+/// members of the team see the inboxes they are members of.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/inboxes", tag = "inboxes", params(("teamId" = String, Path)),
     responses((status = 200, body = Page<InboxView>), (status = 404, body = ProblemView)))]
 pub(crate) async fn list(
@@ -49,8 +49,8 @@ pub(crate) async fn list(
 
 /// Read an inbox
 ///
-/// The settings of an inbox, for its members, the admins of its team and the organization's owner. Only members see its
-/// name and color.
+/// The settings of an inbox, for its members, the admins of its team and the organization's owner. Only
+/// members see its name and color.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}", tag = "inboxes", params(("inboxId" = String, Path)),
     responses((status = 200, body = InboxView), (status = 404, body = ProblemView)))]
 pub(crate) async fn read(access: InboxAccess) -> Json<InboxView> {
@@ -110,9 +110,10 @@ async fn changed_by(app: &App, inbox: &Inbox, change: &InboxChange) -> Result<In
 
 /// Retire an inbox
 ///
-/// For admins of its team and the organization's owner. A retired inbox sends no more messages; its history stays
-/// readable. The number is kept, and messages to it are still stored, unless `releaseNumber=true` returns it to the
-/// carrier. Idempotent: repeating the request completes what is left to do, including the release of the number.
+/// For admins of its team and the organization's owner. A retired inbox sends no more messages; its history
+/// stays readable. The number is kept, and messages to it are still stored, unless `releaseNumber=true`
+/// returns it to the carrier. Idempotent: repeating the request completes what is left to do, including the
+/// release of the number.
 #[utoipa::path(delete, path = "/v1/inboxes/{inboxId}", tag = "inboxes",
     params(("inboxId" = String, Path), ("releaseNumber" = Option<bool>, Query)),
     responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView),

@@ -1,6 +1,7 @@
 //! Inboxes: the creation wizard, the numbers it offers, settings, members, retiring.
 //!
-//! Creating an inbox is idempotent by `Idempotency-Key`, even if the function dies after the purchase: see [`mod@create`].
+//! Creating an inbox is idempotent by `Idempotency-Key`, even if the function dies after the purchase: see
+//! [`mod@create`].
 
 mod create;
 mod draft;
@@ -12,7 +13,6 @@ mod wizard;
 use std::time::Duration;
 
 use axum::{Router, extract::FromRef};
-use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
     conversation::Locks,
@@ -22,7 +22,6 @@ use shared_aws::{
     team::{Members, TeamMembers, Teams},
 };
 use shared_carriers::twilio::{Client, Credentials};
-use shared_domain::time::Timestamp;
 use shared_http::{caller::Claims, problem::Problem, serve};
 use shared_lambda::config::Environment;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -48,8 +47,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the carrier's secret, and creates the clients. Errors with every invalid setting, or with
-    /// the secret that could not be read.
+    /// Reads the settings and the carrier's secret, and creates the clients. Errors with every invalid
+    /// setting, or with the secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, webhooks) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
@@ -65,7 +64,8 @@ impl App {
         Ok(Self::new(&Table::of(&aws, name), claims, carrier, webhooks))
     }
 
-    /// Uses this table and carrier. `webhooks` is the public base URL to which new numbers send calls and texts.
+    /// Uses this table and carrier. `webhooks` is the public base URL to which new numbers send calls and
+    /// texts.
     pub fn new(table: &Table, claims: Claims, carrier: Client, webhooks: String) -> Self {
         Self {
             claims,
@@ -97,11 +97,6 @@ pub fn routes() -> OpenApiRouter<App> {
 /// The function's router.
 pub fn router(app: App) -> Router {
     serve::router(routes(), app)
-}
-
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    serve::answer(&router(app.clone()), now, entropy, request).await
 }
 
 /// The inbox was changed by another request at the same time.

@@ -1,5 +1,5 @@
-//! Members of a shared inbox. Admins of its team add them once the team's registration is complete, and remove them at any
-//! time.
+//! Members of a shared inbox. Admins of its team add them once the team's registration is complete, and
+//! remove them at any time.
 
 use axum::{
     extract::{FromRequestParts, State},
@@ -38,8 +38,8 @@ pub(crate) async fn list(
 
 /// Add a member to an inbox
 ///
-/// For admins of its team and the organization's owner. The user must belong to the team, and the team's registration must
-/// be complete. Idempotent.
+/// For admins of its team and the organization's owner. The user must belong to the team, and the team's
+/// registration must be complete. Idempotent.
 #[utoipa::path(put, path = "/v1/inboxes/{inboxId}/members/{userId}", tag = "inboxes",
     params(("inboxId" = String, Path), ("userId" = String, Path)),
     responses((status = 200, body = InboxMemberView), (status = 403, body = ProblemView),
@@ -78,8 +78,8 @@ pub(crate) async fn add(
 
 /// Remove a member from an inbox
 ///
-/// For admins of its team and the organization's owner. Ends the user's access and releases the locks they hold in the
-/// inbox. Idempotent.
+/// For admins of its team and the organization's owner. Ends the user's access and releases the locks they
+/// hold in the inbox. Idempotent.
 #[utoipa::path(delete, path = "/v1/inboxes/{inboxId}/members/{userId}", tag = "inboxes",
     params(("inboxId" = String, Path), ("userId" = String, Path)),
     responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView),

@@ -21,9 +21,9 @@ const MAX_SUGGESTIONS: u16 = 5;
 
 /// Search for a number
 ///
-/// Asks the carrier for numbers that can be bought. For team admins and the organization's owner. `prefix` is the
-/// exchange (`555`), or the area code and the exchange (`202-555`). Numbers are not reserved: another customer of the
-/// carrier can buy one before you do.
+/// Asks the carrier for numbers that can be bought. For team admins and the organization's owner. `prefix` is
+/// the exchange (`555`), or the area code and the exchange (`202-555`). Numbers are not reserved: another
+/// customer of the carrier can buy one before you do.
 #[utoipa::path(get, path = "/v1/numbers/available", tag = "inboxes",
     params(("areaCode" = Option<String>, Query, description = "Three digits"),
         ("prefix" = Option<String>, Query, description = "`NXX` or `NPA-NXX`"),
@@ -82,11 +82,9 @@ fn number_search(query: &Query, limit: u16) -> Result<NumberSearch, Problem> {
         }
         exchange => (None, exchange),
     };
-    let area_code = given.clone().or_else(|| of_prefix.clone());
-    if area_code.is_none() {
-        return Err(Problem::bad_field("?areaCode", "missing"));
-    }
-    let area_code = area_code.unwrap_or_default();
+    let Some(area_code) = given.clone().or_else(|| of_prefix.clone()) else {
+        return Err(Problem::bad_field("?areaCode", "an area code, such as 202"));
+    };
     if !is_code(&area_code) {
         errors.add("?areaCode", "three digits, the first from 2 to 9");
     }

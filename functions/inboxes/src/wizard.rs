@@ -19,9 +19,9 @@ const MAX_TEAMS: u16 = 100;
 
 /// Start the creation wizard
 ///
-/// For team admins and the organization's owner. Returns the teams to choose from (already selected if there is only
-/// one), whether members can be selected yet, the notice to show before confirming, and a free API code derived from
-/// `name`. Check each further step with `POST /v1/teams/{teamId}/inboxes?dryRun=true`.
+/// For team admins and the organization's owner. Returns the teams to choose from (already selected if there
+/// is only one), whether members can be selected yet, the notice to show before confirming, and a free API
+/// code derived from `name`. Check each further step with `POST /v1/teams/{teamId}/inboxes?dryRun=true`.
 #[utoipa::path(get, path = "/v1/inbox-wizard", tag = "inboxes",
     params(("name" = Option<String>, Query, description = "The name that the user entered")),
     responses((status = 200, body = InboxWizard), (status = 403, body = ProblemView), (status = 422, body = ProblemView)))]

@@ -1,5 +1,5 @@
-//! Composing a message from an inbox to one contact or number. It starts or continues the inbox's conversation with that
-//! number, which is then archived.
+//! Composing a message from an inbox to one contact or number. It starts or continues the inbox's
+//! conversation with that number, which is then archived.
 
 use axum::extract::State;
 use shared_aws::messaging::{Acceptance, Guard};
@@ -36,8 +36,8 @@ use crate::{
 
 /// Compose a message
 ///
-/// From an inbox, named by its id or its API code, to a contact or a phone number. Machine clients can send from every inbox
-/// of their organization.
+/// From an inbox, named by its ID or its API code, to a contact or a phone number. Machine clients can send
+/// from every inbox of their organization.
 #[utoipa::path(post, path = "/v1/messages", tag = "messages",
     params(("Idempotency-Key" = Option<String>, Header)), request_body = Compose,
     responses((status = 202, body = MessageView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
@@ -109,7 +109,8 @@ pub(crate) async fn compose(
     .await
 }
 
-/// The inbox to send from, for one of its members or a machine client of its organization, and the sender to show.
+/// The inbox to send from, for one of its members or a machine client of its organization, and the sender to
+/// show.
 async fn account(app: &App, caller: &Caller, from: &From) -> Result<(TeamInbox, Option<UserRef>), Problem> {
     let inbox = match (&from.inbox_id, &from.api_code) {
         (Some(inbox), None) => InboxId::parse(inbox).map_err(|_| Problem::not_found())?,
@@ -157,8 +158,12 @@ async fn target(app: &App, account: &TeamInbox, to: &Recipient) -> Result<Target
             Ok(Target { number: contact.number.clone(), contact: Some(contact) })
         }
         (None, Some(number)) => {
-            let number = PhoneNumber::parse(number).map_err(|error| {
-                Problem::unprocessable("invalid_number", "/to/phoneNumber", &error.to_string())
+            let number = PhoneNumber::parse(number).map_err(|_| {
+                Problem::unprocessable(
+                    "invalid_number",
+                    "/to/phoneNumber",
+                    "This is not a valid phone number.",
+                )
             })?;
             let contact = app.contacts.by_number(TeamKey { organization, team }, &number).await?;
             Ok(Target { number, contact })

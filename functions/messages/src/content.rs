@@ -46,7 +46,7 @@ impl Content {
             (Some(text), None) => Text::Written(text),
             (None, Some(template)) => Text::Template(template),
             (None, None) if !media.is_empty() => Text::Written(String::new()),
-            (None, None) => return Err(Problem::bad_field("/text", "missing")),
+            (None, None) => return Err(Problem::bad_field("/text", "a text, a template, or media")),
             (Some(_), Some(_)) => {
                 return Err(Problem::bad_field("/templateId", "either text or templateId"));
             }
@@ -91,8 +91,8 @@ impl Content {
         Err(Problem::unprocessable("template_incomplete", "/templateId", detail).with("missing", missing))
     }
 
-    /// The media of the message. Uploaded files are checked and copied, so that their presigned URL can no longer replace
-    /// them.
+    /// The media of the message. Uploaded files are checked and copied, so that their presigned URL can no
+    /// longer replace them.
     pub(crate) async fn media(
         &self,
         app: &App,
@@ -127,7 +127,7 @@ fn file(place: usize, media: OutgoingMedia) -> Result<File, Problem> {
         (!authority.contains('@')).then(|| authority.to_owned())
     });
     if authority.is_none() || reference.len() > MAX_LINK_LENGTH {
-        return Err(invalid(&pointer, "Use the id of an uploaded file, or an https:// URL."));
+        return Err(invalid(&pointer, "Use the ID of an uploaded file, or an https:// URL."));
     }
     Ok(File::Linked(reference))
 }
@@ -141,7 +141,7 @@ async fn copy_upload(
 ) -> Result<Media, Problem> {
     let pointer = format!("/media/{place}");
     let missing = || {
-        let detail = "No file with this id was uploaded to this inbox in the last 7 days.";
+        let detail = "No file with this ID was uploaded to this inbox in the last 7 days.";
         Problem::unprocessable("media_not_uploaded", &pointer, detail)
     };
     let from = uploaded_at(inbox.key(), id);

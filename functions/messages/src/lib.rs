@@ -1,8 +1,9 @@
-//! Outbound messages: reply, compose, read a message, check whether a reply is allowed, and prepare media to send.
+//! Outbound messages: reply, compose, read a message, check whether a reply is allowed, and prepare media to
+//! send.
 //!
-//! Accepting a message is one transaction with all of its guards: an accepted message is durably stored. Replies and composed
-//! messages are idempotent by `Idempotency-Key`: the same key and body return the first response. Without a key, a repeated
-//! request sends a second message.
+//! Accepting a message is one transaction with all of its guards: an accepted message is durably stored.
+//! Replies and composed messages are idempotent by `Idempotency-Key`: the same key and body return the first
+//! response. Without a key, a repeated request sends a second message.
 
 mod compose;
 mod content;
@@ -14,7 +15,6 @@ use axum::{
     Router,
     extract::{FromRef, State},
 };
-use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Bucket},
     contact::Contacts,
@@ -125,15 +125,10 @@ pub fn router(app: App) -> Router {
     serve::router(routes(), app)
 }
 
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    serve::answer(&router(app.clone()), now, entropy, request).await
-}
-
 /// Read a message
 ///
-/// Returns the message with its delivery history, for members of its inbox. Machine clients can read the messages that
-/// machine clients of their organization have sent.
+/// Returns the message with its delivery history, for members of its inbox. Machine clients can read the
+/// messages that machine clients of their organization have sent.
 #[utoipa::path(get, path = "/v1/messages/{messageId}", tag = "messages", params(("messageId" = String, Path)),
     responses((status = 200, body = MessageView), (status = 404, body = ProblemView)))]
 async fn read(
@@ -157,8 +152,8 @@ async fn read(
     Ok(Json(MessageView::of(&message, &app.links(caller.organization(), now))))
 }
 
-/// Applies an opt-out from all personal inboxes to the contact, if the inbox is a personal one: one read unit there, none
-/// for shared inboxes. `outbound-send` sees an opt-out that comes in after this check.
+/// Applies an opt-out from all personal inboxes to the contact, if the inbox is a personal one: one read unit
+/// there, none for shared inboxes. `outbound-send` sees an opt-out that comes in after this check.
 async fn with_personal_opt_out(app: &App, inbox: &Inbox, contact: Contact) -> Result<Contact, Problem> {
     if inbox.kind != InboxKind::Personal || contact.opted_out {
         return Ok(contact);

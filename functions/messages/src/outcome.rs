@@ -22,7 +22,8 @@ pub(crate) async fn repeated(
     Ok(message.map(|message| Ok(accepted(app, now, attempt, &message))))
 }
 
-/// The response to the attempt to accept a message. `refusal` gives the reason if a guard of the transaction did not hold.
+/// The response to the attempt to accept a message. `refusal` gives the reason if a guard of the transaction
+/// did not hold.
 pub(crate) async fn answer(
     app: &App,
     now: Timestamp,

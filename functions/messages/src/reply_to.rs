@@ -34,8 +34,8 @@ use crate::{
 
 /// Reply
 ///
-/// Sends a message in the conversation. Accepted means durably stored: messages are sent in the order of acceptance, and the
-/// conversation is archived.
+/// Sends a message in the conversation. Accepted means durably stored: messages are sent in the order of
+/// acceptance, and the conversation is archived.
 #[utoipa::path(post, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages", tag = "messages",
     params(("inboxId" = String, Path), ("conversationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = Reply,

@@ -27,8 +27,8 @@ const UPLOAD_URL_TTL: Duration = Duration::from_mins(15);
 
 /// Prepare a media upload
 ///
-/// Returns a request that uploads one file, valid for that type and size only. For a week, `media` of a reply or a composed
-/// message from this inbox can then contain the id. Each request returns a new id.
+/// Returns a request that uploads one file, valid for that type and size only. For a week, `media` of a reply
+/// or a composed message from this inbox can then contain the ID. Each request returns a new ID.
 #[utoipa::path(post, path = "/v1/inboxes/{inboxId}/media", tag = "messages", params(("inboxId" = String, Path)),
     request_body = NewMedia,
     responses((status = 201, body = MediaPlace), (status = 400, body = ProblemView), (status = 404, body = ProblemView),

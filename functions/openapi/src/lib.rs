@@ -1,16 +1,14 @@
 //! The OpenAPI document and the health check.
 //!
-//! `openapi.json` next to this crate is generated from the routes of the functions (`make openapi`). A test keeps it current
-//! and compares it with the routes of the template.
+//! `openapi.json` next to this crate is generated from the routes of the functions (`make openapi`). A test
+//! keeps it current and compares it with the routes of the template.
 
 use axum::{
     Router,
     http::{HeaderValue, header::CONTENT_TYPE},
     response::{IntoResponse, Response as RouterResponse},
 };
-use lambda_http::{Body, Request, Response};
 use serde::Serialize;
-use shared_domain::time::Timestamp;
 use shared_http::{json::Json, serve};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -32,11 +30,6 @@ pub fn routes() -> OpenApiRouter {
 /// The function's router.
 pub fn router() -> Router {
     serve::router(routes(), ())
-}
-
-/// Answers one request.
-pub async fn handle(now: Timestamp, request: Request) -> Response<Body> {
-    serve::answer(&router(), now, 0, request).await
 }
 
 /// Health check

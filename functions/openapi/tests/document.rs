@@ -1,6 +1,6 @@
-//! The document is current, and it has the routes of the template: no more, no less.
+//! The document is current and has the same routes as the template.
 
-#![allow(clippy::unwrap_used, reason = "all of it is a test, its steps as well")]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::collections::BTreeSet;
 
@@ -17,23 +17,23 @@ use utoipa::{
 #[openapi(
     info(
         title = "shared-inbox",
-        description = "Team texting through shared inboxes: one number, many people, one hand on each conversation at a time.",
+        description = "Text messaging for teams. Several people share a phone number, and a lock makes sure that only one of them replies in a conversation at a time.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact(name = "shared-inbox")
     ),
     modifiers(&BearerToken),
     tags(
         (name = "users", description = "The signed-in user"),
-        (name = "teams", description = "Teams, members, e-mail settings, audit trail"),
-        (name = "inboxes", description = "The creation wizard, numbers, settings and members of inboxes"),
+        (name = "teams", description = "Teams, members, notification settings and the audit trail"),
+        (name = "inboxes", description = "Inboxes, their settings and members, and numbers that can be bought"),
         (name = "registration", description = "A team's A2P 10DLC registration"),
-        (name = "contacts", description = "Who is written to"),
-        (name = "templates", description = "Canned responses"),
-        (name = "conversations", description = "Folders, threads, history"),
-        (name = "lock", description = "Who is responding"),
-        (name = "messages", description = "Replying and composing"),
-        (name = "carriers", description = "Webhooks of carriers, each verified by its signature"),
-        (name = "service", description = "Open to everybody"),
+        (name = "contacts", description = "Contacts, imports, opt-outs and opt-out reviews"),
+        (name = "templates", description = "Templates for messages"),
+        (name = "conversations", description = "Conversations, their folders and messages"),
+        (name = "lock", description = "Locks on conversations"),
+        (name = "messages", description = "Sending messages"),
+        (name = "carriers", description = "Webhooks of the carrier, each verified by its signature"),
+        (name = "service", description = "The OpenAPI document and the health check. No token is required"),
     )
 )]
 struct Whole;
@@ -51,7 +51,7 @@ impl Modify for BearerToken {
     }
 }
 
-/// What any route of its kind may answer, beside what is its own.
+/// Adds the error responses that all routes of a kind have.
 struct Conventions;
 
 impl Modify for Conventions {
@@ -60,6 +60,13 @@ impl Modify for Conventions {
             let operations =
                 [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {
+                for (status, response) in &mut operation.responses.responses {
+                    if let RefOr::T(response) = response
+                        && response.description.is_empty()
+                    {
+                        description(status).clone_into(&mut response.description);
+                    }
+                }
                 let signed_in = path.starts_with("/v1/");
                 let takes_a_body = operation.request_body.is_some();
                 let parameters = operation.parameters.iter().flatten();
@@ -70,10 +77,18 @@ impl Modify for Conventions {
                 let is_bounded =
                     names.into_iter().any(|name| ["limit", "cursor", "Idempotency-Key"].contains(&name));
                 for (status, applies, description) in [
-                    ("400", is_bounded || takes_a_body, "Of the wrong shape"),
-                    ("403", signed_in, "The token names no user of an organization, or not for you"),
+                    ("400", is_bounded || takes_a_body, "A field is missing or has the wrong type"),
+                    (
+                        "403",
+                        signed_in,
+                        "The token does not identify a user of an organization, or you do not have permission",
+                    ),
                     ("413", takes_a_body, "The body is too large"),
-                    ("503", signed_in, "The database is busy, or somebody changed the same: repeat"),
+                    (
+                        "503",
+                        signed_in,
+                        "The database is busy, or another request made a change at the same time. Try again.",
+                    ),
                 ] {
                     if applies && !operation.responses.responses.contains_key(status) {
                         let problem = Content::new(Some(Ref::from_schema_name("Problem")));
@@ -86,6 +101,25 @@ impl Modify for Conventions {
                 }
             }
         }
+    }
+}
+
+/// Returns the description of a response that has none of its own.
+fn description(status: &str) -> &'static str {
+    match status {
+        "200" => "Success",
+        "201" => "Created",
+        "202" => "Accepted",
+        "204" => "Done",
+        "400" => "A field is missing or has the wrong type",
+        "403" => "You do not have permission",
+        "404" => "It does not exist, or you do not have access to it",
+        "409" => "The current state does not allow it",
+        "413" => "The body is too large",
+        "415" => "The content type is not supported",
+        "422" => "A field has an invalid value",
+        "503" => "The database is busy, or another request made a change at the same time. Try again.",
+        other => panic!("describe {other}"),
     }
 }
 
@@ -124,13 +158,10 @@ fn the_document_is_current() {
         std::fs::write(FILE, &generated).unwrap();
     }
     let kept = std::fs::read_to_string(FILE).unwrap();
-    assert!(
-        kept == generated,
-        "openapi.json is not what the functions say: run `make openapi` and commit it"
-    );
+    assert!(kept == generated, "openapi.json is outdated: run `make openapi` and commit the file");
 }
 
-/// `METHOD /path`, and whether it is open to everybody.
+/// `METHOD /path`, and whether it requires no token.
 type Route = (String, bool);
 
 #[test]

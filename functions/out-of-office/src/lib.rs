@@ -1,11 +1,11 @@
-//! Out of Office of an inbox: set by the admins of its team, and by the user of a personal inbox. `PUT` replaces the whole
-//! setting and is idempotent.
+//! Out of Office of an inbox: set by the admins of its team, and by the user of a personal inbox. `PUT`
+//! replaces the whole setting and is idempotent.
 
 use axum::{
     Router,
     extract::{FromRef, FromRequestParts, State},
 };
-use lambda_http::{Body, Request, Response, http::request::Parts};
+use lambda_http::http::request::Parts;
 use shared_aws::{
     clients::Aws,
     inbox::{Inboxes, OutOfOffice, Saved},
@@ -15,7 +15,6 @@ use shared_aws::{
 use shared_domain::{
     inbox::InboxKind,
     out_of_office::{Draft, Schedule},
-    time::Timestamp,
 };
 use shared_http::{
     access::{self, InboxAccess},
@@ -69,11 +68,6 @@ pub fn router(app: App) -> Router {
     serve::router(routes(), app)
 }
 
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    serve::answer(&router(app.clone()), now, entropy, request).await
-}
-
 /// Read Out of Office
 ///
 /// For the inbox's members, the admins of its team and the organization's owner. `off` if it was never set.
@@ -88,7 +82,8 @@ async fn read(
     Ok(Json(OutOfOfficeView::from(saved.map_or_else(never_set, |saved| saved.draft))))
 }
 
-/// The caller as an admin of the inbox's team, or as the user of a personal inbox. `403` for everyone else with access.
+/// The caller as an admin of the inbox's team, or as the user of a personal inbox. `403` for everyone else
+/// with access.
 struct Editor(InboxAccess);
 
 impl FromRequestParts<App> for Editor {
@@ -105,7 +100,8 @@ impl FromRequestParts<App> for Editor {
 
 /// Replace Out of Office
 ///
-/// For admins of the inbox's team, the organization's owner, and the user of a personal inbox. `on` starts when it is saved.
+/// For admins of the inbox's team, the organization's owner, and the user of a personal inbox. `on` starts
+/// when it is saved.
 #[utoipa::path(put, path = "/v1/inboxes/{inboxId}/out-of-office", tag = "inboxes", params(("inboxId" = String, Path)),
     request_body = OutOfOfficeView,
     responses((status = 200, body = OutOfOfficeView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
@@ -120,7 +116,8 @@ async fn replace(
     let schedule = Schedule::parse(&Draft::from(body))?;
     let draft = schedule.draft();
     let before = app.out_of_office.get(inbox.key()).await?;
-    // Saving the same mode again keeps the start of the closed period, so that no contact is answered twice in it.
+    // Saving the same mode again keeps the start of the closed period, so that no contact is answered twice
+    // in it.
     let saved_at =
         before.filter(|before| before.draft.mode == draft.mode).map_or(now, |before| before.saved_at);
     let saved = Saved { draft, saved_at };

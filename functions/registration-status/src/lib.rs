@@ -1,8 +1,9 @@
-//! Registration events from Twilio's Event Streams: verify, parse, find the teams, queue, acknowledge. `registration-check`
-//! reads the queue and decides what an event means.
+//! Registration events from Twilio's Event Streams: verify, parse, find the teams, queue, acknowledge.
+//! `registration-check` reads the queue and decides what an event means.
 //!
-//! Idempotent by the event's id, which travels with the job: an event that is delivered twice is queued twice and is one
-//! step of the timeline. `503` makes the carrier deliver the whole batch again, which it does for hours.
+//! Idempotent by the event's ID, which travels with the job: an event that is delivered twice is queued twice
+//! and is one step of the timeline. `503` makes the carrier deliver the whole batch again, which it does for
+//! hours.
 
 use std::collections::HashMap;
 
@@ -72,8 +73,8 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
 
 /// Registration events from Twilio
 ///
-/// An array of `CloudEvents`, with the login of the sink's address and a signature over `bodySHA256`. Events of other
-/// registrations are accepted and have no effect.
+/// An array of `CloudEvents`, with the login in the sink's URL and a signature over `bodySHA256`. Events of
+/// other registrations are accepted and have no effect.
 #[utoipa::path(post, path = "/webhooks/twilio/registrations", tag = "carriers",
     request_body(content_type = "application/json", content = Vec<Object>),
     responses((status = 200, description = "Accepted", content_type = "application/json", body = Object),
@@ -109,7 +110,7 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
         let busy = Problem::new(503, "unavailable", "The queue is unavailable. Deliver the events again.");
         return Err(Problem { retry_after: Some(1), ..busy });
     }
-    reply::json(200, &serde_json::json!({}))
+    Ok(reply::response(200, "application/json", "{}"))
 }
 
 /// The path that Twilio signs.

@@ -8,7 +8,6 @@ use axum::{
     Router,
     extract::{FromRef, State},
 };
-use lambda_http::{Body, Request, Response};
 use shared_aws::{
     clients::{Aws, Secrets},
     inbox::Inboxes,
@@ -17,7 +16,6 @@ use shared_aws::{
     team::Members,
 };
 use shared_carriers::twilio::{Client, Credentials};
-use shared_domain::time::Timestamp;
 use shared_http::{
     access::TeamAccess,
     caller::Claims,
@@ -46,8 +44,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the carrier's secret, and creates the clients. Errors with every invalid setting, or with
-    /// the secret that could not be read.
+    /// Reads the settings and the carrier's secret, and creates the clients. Errors with every invalid
+    /// setting, or with the secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, secret) = (env.required("TABLE_NAME"), env.required("CARRIER_SECRET"));
@@ -87,15 +85,10 @@ pub fn router(app: App) -> Router {
     serve::router(routes(), app)
 }
 
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    serve::answer(&router(app.clone()), now, entropy, request).await
-}
-
 /// Read the registration
 ///
-/// Status, notice and timeline, for the team's members. Team admins and the organization's owner also see the carrier's
-/// ids and the submitted details.
+/// Status, notice and timeline, for the team's members. Team admins and the organization's owner also see the
+/// carrier's IDs and the submitted details.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/registration", tag = "registration", params(("teamId" = String, Path)),
     responses((status = 200, body = RegistrationView), (status = 404, body = ProblemView)))]
 async fn read(State(app): State<App>, access: TeamAccess) -> Result<Json<RegistrationView>, Problem> {

@@ -1,9 +1,9 @@
-//! Submitting a campaign: create the messaging service, add the numbers, create the campaign, then record the submission in
-//! one transaction.
+//! Submitting a campaign: create the messaging service, add the numbers, create the campaign, then record the
+//! submission in one transaction.
 //!
-//! Each step first looks at the carrier for what an earlier request created, under a name derived from the team. A retry
-//! after a lost response or a crash continues where the earlier request stopped and creates nothing twice. The status of the
-//! registration changes only after the carrier has accepted the details.
+//! Each step first looks at the carrier for what an earlier request created, under a name derived from the
+//! team. A retry after a lost response or a crash continues where the earlier request stopped and creates
+//! nothing twice. The status of the registration changes only after the carrier has accepted the details.
 
 use axum::{extract::State, http::StatusCode};
 use shared_aws::{registration::Submitted, team::AuditEvent};
@@ -29,8 +29,8 @@ use crate::{App, view};
 
 /// Submit the campaign's details
 ///
-/// For team admins and the organization's owner: the first time, and again after a rejection. The carriers' review takes
-/// days; the team's admins get an e-mail when it is done.
+/// For team admins and the organization's owner: the first time, and again after a rejection. The carriers'
+/// review takes days; the team's admins get an e-mail when it is done.
 #[utoipa::path(post, path = "/v1/teams/{teamId}/registration", tag = "registration",
     params(("teamId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = CampaignDetails,
     responses((status = 202, body = RegistrationView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
@@ -68,7 +68,8 @@ pub(crate) async fn submit(
     }
     let brand = app.brand.as_deref().ok_or_else(brand_missing)?;
     let (service, campaign) = submit_to_carrier(&app, &access, &registration, brand, &submission).await?;
-    // As it was read before the calls to the carrier: the write is refused if the registration has changed since.
+    // As it was read before the calls to the carrier: the write is refused if the registration has changed
+    // since.
     let from = Registration { messaging_service: Some(service), ..registration };
     let step = TimelineStep {
         id: format!("submission-{:08x}", entropy & 0xffff_ffff),
@@ -138,8 +139,8 @@ async fn submit_to_carrier(
     Ok((service, campaign.map_err(|error| carrier_problem(&error))?))
 }
 
-/// Creates the campaign. A service has one campaign: if another request created it at the same time, the carrier refuses this
-/// one, and the existing campaign is returned.
+/// Creates the campaign. A service has one campaign: if another request created it at the same time, the
+/// carrier refuses this one, and the existing campaign is returned.
 async fn create_campaign(app: &App, service: &str, details: &Details) -> Result<Campaign, CallError> {
     match app.carrier.create_campaign(service, details).await {
         Err(refused @ CallError::Refused { .. }) => app.carrier.find_campaign(service).await?.ok_or(refused),
@@ -147,8 +148,8 @@ async fn create_campaign(app: &App, service: &str, details: &Details) -> Result<
     }
 }
 
-/// Finds or creates the team's messaging service by its name. If two requests create one at the same time, the one that is
-/// stored first is used by both, and the other one stays empty.
+/// Finds or creates the team's messaging service by its name. If two requests create one at the same time,
+/// the one that is stored first is used by both, and the other one stays empty.
 async fn messaging_service(app: &App, access: &TeamAccess) -> Result<String, Problem> {
     let name = format!("{} {}", access.organization, access.team());
     let found = app.carrier.find_service(&name).await.map_err(|error| carrier_problem(&error))?;

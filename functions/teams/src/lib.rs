@@ -1,6 +1,6 @@
 //! The signed-in user, teams with their members and notification settings, and the audit trail.
 //!
-//! Creating a team is idempotent by `Idempotency-Key`, putting a member by the user's id.
+//! Creating a team is idempotent by `Idempotency-Key`, putting a member by the user's ID.
 
 mod me;
 mod members;
@@ -11,7 +11,7 @@ use axum::{
     Router,
     extract::{FromRef, FromRequestParts},
 };
-use lambda_http::{Body, Request, Response, http::request::Parts};
+use lambda_http::http::request::Parts;
 use shared_aws::{
     clients::{Aws, Secrets},
     conversation::{Locks, Unread},
@@ -19,7 +19,6 @@ use shared_aws::{
     table::{Table, UsedKeys},
     team::{Audit, Members, TeamMembers, Teams, UserProfile},
 };
-use shared_domain::time::Timestamp;
 use shared_http::{
     caller::{Claims, UserCaller},
     cursor::Cursors,
@@ -45,8 +44,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting, or with the
-    /// secret that could not be read.
+    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting,
+    /// or with the secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
@@ -89,11 +88,6 @@ pub fn routes() -> OpenApiRouter<App> {
 /// The function's router.
 pub fn router(app: App) -> Router {
     serve::router(routes(), app)
-}
-
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    serve::answer(&router(app.clone()), now, entropy, request).await
 }
 
 /// The caller as a user that exists in the organization. `403` for everyone else.

@@ -24,9 +24,10 @@ use crate::{App, KnownUser};
 
 /// The signed-in user
 ///
-/// The user's teams with their role in each, and the inboxes to show: shared inboxes that the user is a member of and
-/// whose team is registered, and the personal inbox.
-// One query for the user, one request for all inboxes and teams, and at most one query to recount an unread counter.
+/// The user's teams with their role in each, and the inboxes to show: shared inboxes that the user is a
+/// member of and whose team is registered, and the personal inbox.
+// One query for the user, one request for all inboxes and teams, and at most one query to recount an unread
+// counter.
 #[utoipa::path(get, path = "/v1/me", tag = "users",
     responses((status = 200, body = Me), (status = 403, body = ProblemView)))]
 pub(crate) async fn me(
@@ -66,7 +67,8 @@ fn is_shown(inbox: &Inbox, teams: &[Team]) -> bool {
     inbox.may_send(registration)
 }
 
-/// Recounts one unread counter at most, so that the cost of a request does not grow with the number of inboxes.
+/// Recounts one unread counter at most, so that the cost of a request does not grow with the number of
+/// inboxes.
 async fn recount_one(
     app: &App,
     organization: &OrganizationId,

@@ -1,5 +1,5 @@
-//! Members of a team. Only the organization's owner makes and removes admins; admins add and remove members. A removed
-//! member loses access and all locks at once.
+//! Members of a team. Only the organization's owner makes and removes admins; admins add and remove members.
+//! A removed member loses access and all locks at once.
 
 use axum::{
     extract::{FromRequestParts, State},
@@ -61,8 +61,8 @@ pub(crate) async fn read(
 
 /// Add or change a member
 ///
-/// For team admins and the organization's owner; only the owner can grant or revoke the role `admin`. A user who is new to
-/// the organization needs a name and an e-mail address. Idempotent.
+/// For team admins and the organization's owner; only the owner can grant or revoke the role `admin`. A user
+/// who is new to the organization needs a name and an e-mail address. Idempotent.
 #[utoipa::path(put, path = "/v1/teams/{teamId}/members/{userId}", tag = "teams",
     params(("teamId" = String, Path), ("userId" = String, Path)), request_body = MemberDetails,
     responses((status = 200, body = TeamMemberView), (status = 400, body = ProblemView),
@@ -96,7 +96,8 @@ pub(crate) async fn put(
     Err(changed())
 }
 
-/// The id of a user who may not exist yet. A malformed id is a `422`, not a `404`, because the route can create the user.
+/// The ID of a user who may not exist yet. A malformed ID is a `422`, not a `404`, because the route can
+/// create the user.
 pub(crate) struct NewUserId(UserId);
 
 impl FromRequestParts<App> for NewUserId {
@@ -117,7 +118,8 @@ fn may_appoint(access: &TeamAccess, role: Role) -> Result<(), Problem> {
     }
 }
 
-/// The user with the name and e-mail address of the request. A user of the organization keeps the values that are absent.
+/// The user with the name and e-mail address of the request. A user of the organization keeps the values that
+/// are absent.
 fn user_with(
     access: &TeamAccess,
     id: &UserId,
@@ -134,7 +136,7 @@ fn user_with(
             (Some(given), _) => parse(pointer, given),
             (None, Some(current)) => Ok(current.clone()),
             (None, None) => {
-                Err(FieldError::new(pointer, "required for a user who is new to the organization"))
+                Err(FieldError::new(pointer, "a value, because the user is new to the organization"))
             }
         };
         errors.check(value).unwrap_or_default()
@@ -151,8 +153,8 @@ fn user_with(
     }
 }
 
-/// A user's name and e-mail address show in all their teams. The owner can change them, and an admin if the user belongs to
-/// the admin's team only.
+/// A user's name and e-mail address show in all their teams. The owner can change them, and an admin if the
+/// user belongs to the admin's team only.
 fn may_rename(access: &TeamAccess, profile: &UserProfile) -> Result<(), Problem> {
     let in_this_team_only =
         !profile.user.owner && profile.teams.iter().all(|role| role.team == *access.team());
@@ -168,8 +170,8 @@ fn may_rename(access: &TeamAccess, profile: &UserProfile) -> Result<(), Problem>
 
 /// Remove a member
 ///
-/// For team admins and the organization's owner; only the owner can remove admins. Ends the membership in the team and in
-/// all of its inboxes, and releases the locks that the user holds there. Idempotent.
+/// For team admins and the organization's owner; only the owner can remove admins. Ends the membership in the
+/// team and in all of its inboxes, and releases the locks that the user holds there. Idempotent.
 #[utoipa::path(delete, path = "/v1/teams/{teamId}/members/{userId}", tag = "teams",
     params(("teamId" = String, Path), ("userId" = String, Path)),
     responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]
@@ -190,7 +192,8 @@ pub(crate) async fn remove(
         let event = AuditEvent { actor, action: "member.remove", target, at: now, entropy };
         app.team_members.remove(access.team_key(), &profile, &event).await?;
     }
-    // In all inboxes of the team: after a removal that stopped halfway, the memberships no longer say which ones.
+    // In all inboxes of the team: after a removal that stopped halfway, the memberships no longer say which
+    // ones.
     let inboxes = app.inboxes.of_team(access.team_key()).await?;
     let inboxes: Vec<InboxId> = inboxes.into_iter().map(|inbox| inbox.id).collect();
     let by = access.caller.person();

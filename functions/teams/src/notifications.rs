@@ -22,7 +22,8 @@ use crate::App;
 
 /// Read notification settings
 ///
-/// For team admins and the organization's owner. E-mails about the registration are always sent to the team's admins.
+/// For team admins and the organization's owner. E-mails about the registration are always sent to the team's
+/// admins.
 #[utoipa::path(get, path = "/v1/teams/{teamId}/notification-settings", tag = "teams",
     params(("teamId" = String, Path)),
     responses((status = 200, body = NotificationSettingsView), (status = 403, body = ProblemView),

@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     response::NoContent,
 };
-use lambda_http::{Body, Request, Response, http::request::Parts};
+use lambda_http::http::request::Parts;
 use shared_aws::{
     clients::{Aws, Secrets},
     contact::Contacts,
@@ -22,7 +22,6 @@ use shared_domain::{
     keys::TeamKey,
     segment::Segments,
     template::{MergeValues, Template, TemplateText},
-    time::Timestamp,
 };
 use shared_http::{
     access::{TeamAccess, TeamAdmin},
@@ -55,8 +54,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting, or with the
-    /// secret that could not be read.
+    /// Reads the settings and the signing secret, and creates the clients. Errors with every invalid setting,
+    /// or with the secret that could not be read.
     pub async fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
@@ -91,11 +90,6 @@ pub fn routes() -> OpenApiRouter<App> {
 /// The function's router.
 pub fn router(app: App) -> Router {
     serve::router(routes(), app)
-}
-
-/// Answers one request.
-pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    serve::answer(&router(app.clone()), now, entropy, request).await
 }
 
 /// List templates
@@ -244,8 +238,8 @@ async fn remove(
 
 /// Render a template
 ///
-/// Returns the text that a reply or a composed message with this template would have, for a contact of the team and with
-/// you as the sender.
+/// Returns the text that a reply or a composed message with this template would have, for a contact of the
+/// team and with you as the sender.
 #[utoipa::path(post, path = "/v1/teams/{teamId}/templates/{templateId}/render", tag = "templates",
     params(("teamId" = String, Path), ("templateId" = String, Path)), request_body = Render,
     responses((status = 200, body = Rendered), (status = 400, body = ProblemView), (status = 404, body = ProblemView)))]

@@ -56,7 +56,13 @@ impl FieldErrors {
     /// # Errors
     /// All errors, in the order in which they were added.
     pub fn finish(self) -> Result<(), Vec<FieldError>> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.0) }
+        self.finish_with(Some(()))
+    }
+
+    /// Returns `value` if no error was added. Errors with all errors, in the order in which they were added.
+    /// A value is `None` only if [`FieldErrors::check`] returned `None` for one of its fields.
+    pub fn finish_with<T>(self, value: Option<T>) -> Result<T, Vec<FieldError>> {
+        value.filter(|_| self.0.is_empty()).ok_or(self.0)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Access to inboxes and teams, as extractors. Members of an inbox read and answer its conversations; the admins of its
-//! team and the organization's owner change its settings. To everyone else it does not exist.
+//! Access to inboxes and teams, as extractors. Members of an inbox read and answer its conversations; the
+//! admins of its team and the organization's owner change its settings. To everyone else it does not exist.
 
 use axum::extract::{FromRef, FromRequestParts};
 use lambda_http::http::request::Parts;
@@ -58,8 +58,8 @@ where
     }
 }
 
-/// The conversation in the path, for a member of its inbox: one read unit more. `404` for everyone else, and for a
-/// conversation that does not exist.
+/// The conversation in the path, for a member of its inbox: one read unit more. `404` for everyone else, and
+/// for a conversation that does not exist.
 #[derive(Debug, Clone)]
 pub struct ConversationAccess {
     pub member: InboxMember,
@@ -83,8 +83,8 @@ where
     }
 }
 
-/// The caller in the team in the path, as one of its members or as the organization's owner: 1.5 read units in one
-/// request, however many extractors need it. `404` for everyone else.
+/// The caller in the team in the path, as one of its members or as the organization's owner: 1.5 read units
+/// in one request, however many extractors need it. `404` for everyone else.
 #[derive(Debug, Clone)]
 pub struct TeamAccess {
     pub organization: OrganizationId,
@@ -131,7 +131,8 @@ where
     }
 }
 
-/// As [`TeamAccess`], for the team's admins and the organization's owner. `403` for other members of the team.
+/// As [`TeamAccess`], for the team's admins and the organization's owner. `403` for other members of the
+/// team.
 #[derive(Debug, Clone)]
 pub struct TeamAdmin(pub TeamAccess);
 
@@ -150,8 +151,8 @@ where
     }
 }
 
-/// The caller at the inbox in the path, as one of its members, an admin of its team, or the organization's owner. `404`
-/// for everyone else, and for an inbox that is still being created.
+/// The caller at the inbox in the path, as one of its members, an admin of its team, or the organization's
+/// owner. `404` for everyone else, and for an inbox that is still being created.
 #[derive(Debug, Clone)]
 pub struct InboxAccess {
     pub inbox: Inbox,
@@ -188,8 +189,8 @@ where
     }
 }
 
-/// As [`InboxAccess`], for the admins of the inbox's team and the organization's owner. `403` for other members of the
-/// inbox.
+/// As [`InboxAccess`], for the admins of the inbox's team and the organization's owner. `403` for other
+/// members of the inbox.
 #[derive(Debug, Clone)]
 pub struct InboxAdmin(pub InboxAccess);
 
@@ -231,8 +232,8 @@ mod tests {
     use super::*;
     use crate::serve::tests::extract;
 
-    /// `olga` owns the organization, `ada` is admin of `team_1`, `bob` and `cyn` work there, `dan` is admin of `team_2`.
-    /// `inb_1` of `team_1` is in use with `bob` in it, `inb_2` is being made.
+    /// `olga` owns the organization, `ada` is admin of `team_1`, `bob` and `cyn` work there, `dan` is admin
+    /// of `team_2`. `inb_1` of `team_1` is in use with `bob` in it, `inb_2` is being made.
     #[derive(Clone, FromRef)]
     struct TestApp {
         claims: Claims,

@@ -1,9 +1,10 @@
-//! Who calls: a user or a machine, as the gateway's JWT authorizer verified it.
+//! The caller, a user or a machine, from the claims that API Gateway's JWT authorizer verified.
 //!
-//! Claims: `sub`; the organization and the user id come from configurable claims (`custom:organization_id` and
-//! `custom:user_id` by default, as the template's own user pool issues them). Without a user claim the user is `sub`;
-//! without an organization claim it is the deployment's default organization, if it has one. A token with a `client_id`
-//! and scopes, and neither claim, is a machine's; its organization stands in the table under the client id.
+//! Claims: `sub`; the organization and the user id come from configurable claims (`custom:organization_id`
+//! and `custom:user_id` by default, as the template's own user pool issues them). Without a user claim the
+//! user is `sub`; without an organization claim it is the deployment's default organization, if it has one. A
+//! token with a `client_id` and scopes and without both claims belongs to a machine. Its organization is
+//! stored in the table by client ID.
 
 use axum::extract::{FromRef, FromRequestParts};
 use lambda_http::{RequestExt, http::request::Parts};
@@ -19,7 +20,7 @@ pub const SEND_SCOPE: &str = "shared-inbox/send";
 /// In characters.
 const MAX_CLIENT_ID_LENGTH: usize = 255;
 
-/// Which claims say what: `ORGANIZATION_CLAIM`, `USER_CLAIM`, `DEFAULT_ORGANIZATION`.
+/// The names of the claims, from the settings `ORGANIZATION_CLAIM`, `USER_CLAIM` and `DEFAULT_ORGANIZATION`.
 #[derive(Debug, Clone)]
 pub struct Claims {
     organization: String,
@@ -37,7 +38,7 @@ impl Claims {
         }
     }
 
-    /// Names as the template sets them.
+    /// Returns the defaults of the template.
     pub fn standard() -> Self {
         Self {
             organization: "custom:organization_id".into(),
@@ -50,14 +51,12 @@ impl Claims {
 /// A user of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserCaller {
-    /// The tenant.
     pub organization: OrganizationId,
-    /// Who.
     pub user: UserId,
 }
 
 impl UserCaller {
-    /// A name for keys and cursors that no other caller has.
+    /// Returns a name that identifies the caller in idempotency keys and cursors.
     pub fn principal(&self) -> String {
         format!("user {} {}", self.organization, self.user)
     }
@@ -66,23 +65,20 @@ impl UserCaller {
 /// A machine of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineCaller {
-    /// The tenant.
     pub organization: OrganizationId,
-    /// Its client id at the issuer.
+    /// Client ID at the issuer of the token.
     pub client: String,
 }
 
 /// A user or a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Somebody signed in.
     User(UserCaller),
-    /// Client credentials with the scope to send.
+    /// A client with client credentials and the scope to send.
     Machine(MachineCaller),
 }
 
 impl Caller {
-    /// The tenant.
     pub fn organization(&self) -> &OrganizationId {
         match self {
             Self::User(user) => &user.organization,
@@ -90,7 +86,7 @@ impl Caller {
         }
     }
 
-    /// The user, if it is one.
+    /// `None` for a machine.
     pub fn user(&self) -> Option<&UserId> {
         match self {
             Self::User(user) => Some(&user.user),
@@ -98,7 +94,7 @@ impl Caller {
         }
     }
 
-    /// A name for keys and cursors that no other caller has.
+    /// Returns a name that identifies the caller in idempotency keys and cursors.
     pub fn principal(&self) -> String {
         match self {
             Self::User(user) => user.principal(),
@@ -127,8 +123,8 @@ where
     }
 }
 
-/// The caller as a user or a machine; a machine costs a read. `403` for any other token, and for a machine without the
-/// scope to send.
+/// The caller as a user or a machine. A machine takes one read of the table. `403` for any other token, and
+/// for a machine without the scope to send.
 impl<S> FromRequestParts<S> for Caller
 where
     S: Sync,
@@ -155,7 +151,8 @@ where
     }
 }
 
-/// Whether it may be a client's id: printable, as RFC 6749 has it (appendix A.1), and not longer than fits into a key.
+/// Returns whether the text can be a client ID: printable ASCII (RFC 6749, appendix A.1), and short enough
+/// for a key.
 fn is_client_id(text: &str) -> bool {
     text.len() <= MAX_CLIENT_ID_LENGTH && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
@@ -179,7 +176,7 @@ impl<'a> Token<'a> {
         self.0.claims.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The client id of a token that was issued to a machine and not to a user.
+    /// Returns the client ID if the token was issued to a machine.
     fn machine_client(&self) -> Option<&'a str> {
         let client = self.claim("client_id").or_else(|| self.claim("azp"))?;
         let own_subject = self.claim("sub").is_none_or(|subject| subject == client);
@@ -234,7 +231,11 @@ mod tests {
     async fn a_token_names_its_organization_and_user() {
         let request = || Event::new("GET /v1/me", &[]).user("org_1", "ada").request();
         assert_eq!(user(request(), &Claims::standard()).await, Ok(caller("org_1", "ada")));
-        assert_eq!(user(request(), &with_default()).await, Ok(caller("org_1", "ada")), "its own comes first");
+        assert_eq!(
+            user(request(), &with_default()).await,
+            Ok(caller("org_1", "ada")),
+            "the token takes precedence"
+        );
     }
 
     #[tokio::test]
@@ -253,14 +254,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_user_claim_makes_a_user_of_whatever_client_it_came_by() {
+    async fn a_token_of_any_client_with_a_user_claim_belongs_to_a_user() {
         let claims = json!({ "sub": "client-1", "client_id": "client-1", "custom:organization_id": "org_1",
             "custom:user_id": "ada" });
         assert_eq!(user(event(claims).request(), &Claims::standard()).await, Ok(caller("org_1", "ada")));
     }
 
     #[tokio::test]
-    async fn a_token_that_names_no_user_of_an_organization_is_refused() {
+    async fn a_token_without_a_user_or_an_organization_is_refused() {
         for claims in [
             json!({}),
             json!({ "custom:organization_id": "org_1" }),
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_are_told_apart_by_kind_organization_and_name() {
+    fn callers_of_different_kinds_have_different_principals() {
         let one = Caller::User(caller("org_1", "ada"));
         let machine =
             MachineCaller { organization: caller("org_1", "ada").organization, client: "ada".into() };
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_client_id_that_no_issuer_gives_is_nobodys_and_is_not_looked_up() {
+    async fn an_invalid_client_id_is_refused_without_a_read() {
         let organization = OrganizationId::parse("org_1").unwrap();
         let members = Members::new(Engine::start().await.table());
         let ask = async |client: &str| {
@@ -312,7 +313,7 @@ mod tests {
         for client in [&longest, " ~"] {
             assert!(ask(client).await.is_ok(), "{client:?}");
         }
-        // The last is longer than any key: looking it up would be an error.
+        // The last one does not fit into a key.
         for client in ["\u{7f}", "a\u{1f}", "é", &"a".repeat(256), &"é".repeat(1_025)] {
             let problem = ask(client).await.unwrap_err();
             assert_eq!((problem.status, problem.code), (403, "user_required"), "{client:?}");
@@ -353,12 +354,12 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_user_is_a_caller_and_nobody_is_none() {
+    async fn a_user_is_a_caller_and_a_token_without_a_user_is_not() {
         let members = Members::new(Engine::start().await.table());
         let request = || Event::new("GET /v1/me", &[]).user("org_1", "ada").request();
         assert_eq!(user_or_machine(request(), &members).await, Ok(Caller::User(caller("org_1", "ada"))));
-        for nobody in [Event::new("GET /v1/me", &[]), event(json!({ "sub": "ada" }))] {
-            let problem = user_or_machine(nobody.request(), &members).await.unwrap_err();
+        for event in [Event::new("GET /v1/me", &[]), event(json!({ "sub": "ada" }))] {
+            let problem = user_or_machine(event.request(), &members).await.unwrap_err();
             assert_eq!((problem.status, problem.code), (403, "user_required"));
         }
     }

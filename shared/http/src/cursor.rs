@@ -1,4 +1,4 @@
-//! Cursors: a place in a list, sealed so that it cannot be changed and serves nobody but the caller who got it.
+//! Cursors: a position in a list, authenticated so that it cannot be changed or used by another caller.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -8,7 +8,7 @@ use crate::problem::Problem;
 
 const SEAL_BYTES: usize = 16;
 
-/// Seals places with a secret of the deployment.
+/// Creates and verifies cursors with a secret of the deployment.
 #[derive(Clone)]
 pub struct Cursors {
     key: Vec<u8>,
@@ -21,24 +21,27 @@ impl std::fmt::Debug for Cursors {
 }
 
 impl Cursors {
-    /// With this secret.
     pub fn new(secret: &str) -> Self {
         Self { key: secret.as_bytes().to_vec() }
     }
 
-    /// Seals a place for a caller in one list.
+    /// Returns the cursor of a position for one caller and one list.
     pub fn seal(&self, principal: &str, list: &str, place: &str) -> String {
         let mut sealed = self.mac(principal, list, place).finalize().into_bytes()[..SEAL_BYTES].to_vec();
         sealed.extend_from_slice(place.as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(sealed)
     }
 
-    /// The place in a cursor.
-    ///
-    /// # Errors
-    /// `400` for a cursor that was changed, or given to another caller or by another list.
+    /// Returns the position in a cursor. Errors with `400` if the cursor was changed, or belongs to another
+    /// caller or another list.
     pub fn open(&self, principal: &str, list: &str, cursor: &str) -> Result<String, Problem> {
-        let refused = || Problem::new(400, "bad_cursor", "This cursor was not given to you by this list.");
+        let refused = || {
+            Problem::new(
+                400,
+                "bad_cursor",
+                "This cursor is not valid for this list. Start from the first page.",
+            )
+        };
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refused())?;
         let (seal, place) = sealed.split_at_checked(SEAL_BYTES).ok_or_else(refused)?;
         let place = std::str::from_utf8(place).map_err(|_| refused())?;
@@ -61,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_serves_its_caller_in_its_list_only() {
+    fn a_cursor_is_valid_only_for_its_caller_and_its_list() {
         let cursors = Cursors::new("secret");
         let cursor = cursors.seal("ada", "inbox", "place");
         assert_eq!(cursors.open("ada", "inbox", &cursor).unwrap(), "place");
@@ -86,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_sealed_by_sixteen_bytes_before_its_place() {
+    fn a_cursor_starts_with_a_code_of_sixteen_bytes() {
         let cursors = Cursors::new("secret");
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(cursors.seal("ada", "inbox", "place")).unwrap();
         assert_eq!((sealed.len(), &sealed[SEAL_BYTES..]), (21, &b"place"[..]));
@@ -97,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_a_seal_do_not_run_into_each_other() {
+    fn moving_a_letter_from_the_caller_to_the_list_invalidates_the_cursor() {
         let cursors = Cursors::new("secret");
         let cursor = cursors.seal("user org_1 ada", "inbox", "place");
         assert!(cursors.open("user org_1 adai", "nbox", &cursor).is_err());

@@ -1,4 +1,5 @@
-//! `Idempotency-Key`: the same key and body give the same response; the same key with another body is refused.
+//! `Idempotency-Key`: the same key and body give the same response; the same key with another body is
+//! refused.
 
 use lambda_http::http::HeaderMap;
 use sha2::{Digest, Sha256};
@@ -17,8 +18,8 @@ pub struct IdempotencyKey {
     pub body: String,
 }
 
-/// The key of a request, if it has one. Errors with `400` for a key that is empty, longer than 255 bytes or not printable
-/// ASCII.
+/// The key of a request, if it has one. Errors with `400` for a key that is empty, longer than 255 bytes or
+/// not printable ASCII.
 pub fn key(headers: &HeaderMap, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(header) = headers.get("idempotency-key") else { return Ok(None) };
     let refused = || Problem::malformed("Idempotency-Key must have 1 to 255 printable ASCII characters.");
@@ -48,7 +49,8 @@ impl Attempt<'_> {
         Some(Idempotency { principal: &self.principal, route: &self.route, key: &key.key, body: &key.body })
     }
 
-    /// The id of what an earlier request with this key created. Errors with `422` if that request had another body.
+    /// The id of what an earlier request with this key created. Errors with `422` if that request had another
+    /// body.
     pub async fn recalled(&self, keys: &UsedKeys, now: Timestamp) -> Result<Option<String>, Problem> {
         let Some(given) = self.idempotency() else { return Ok(None) };
         match keys.get(self.organization, given, now).await? {

@@ -1,4 +1,4 @@
-//! What came in: ids in the path, the query, the JSON body. Every input is bounded.
+//! JSON bodies of requests, their limits and errors, and the context that API Gateway adds to a request.
 
 use lambda_http::{
     Request, RequestExt, aws_lambda_events::apigw::ApiGatewayV2httpRequestContext, request::RequestContext,
@@ -7,10 +7,9 @@ use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
 
-/// No JSON body of this API needs more.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// What the gateway says of a request; nothing for one that came another way, which the template does not offer.
+/// Returns what API Gateway adds to a request. `None` if the request did not come through it.
 pub(crate) fn gateway(request: &impl RequestExt) -> Option<&ApiGatewayV2httpRequestContext> {
     match request.request_context_ref()? {
         RequestContext::ApiGatewayV2(context) => Some(context),
@@ -18,12 +17,12 @@ pub(crate) fn gateway(request: &impl RequestExt) -> Option<&ApiGatewayV2httpRequ
     }
 }
 
-/// The route that the gateway matched (`GET /v1/me`).
+/// Returns the route that API Gateway matched, such as `GET /v1/me`.
 pub fn route(request: &Request) -> &str {
     gateway(request).and_then(|context| context.route_key.as_deref()).unwrap_or_default()
 }
 
-/// A parameter of the query.
+/// Returns a parameter of the query.
 pub fn query<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.query_string_parameters_ref()?.first(name)
 }
@@ -32,8 +31,8 @@ pub(crate) fn too_large() -> Problem {
     Problem::new(413, "too_large", "The body is larger than 64 KiB.")
 }
 
-/// Reads a JSON body. Errors with `413` for a body that is too large, and with `400` and a pointer for a field that is
-/// missing or has the wrong type.
+/// Reads a JSON body. Errors with `413` for a body that is too large, and with `400` and a pointer for a
+/// field that is missing or has the wrong type.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.len() > MAX_BODY_BYTES {
         return Err(too_large());
@@ -44,13 +43,15 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value: Object<T> = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let message = error.inner().to_string();
         let missing = missing_field(&message).map(|field| format!("/{field}")).unwrap_or_default();
-        Problem::bad_field(&format!("{}{missing}", pointer(error.path())), shape(error.inner()))
+        let (pointer, shape) = (format!("{}{missing}", pointer(error.path())), shape(error.inner()));
+        let subject = if pointer.is_empty() { "The body" } else { &pointer };
+        Problem::malformed(format!("{subject} {shape}.")).with_error(&pointer, shape)
     })?;
-    reader.end().map_err(|_| Problem::malformed("There is more text after the JSON document."))?;
+    reader.end().map_err(|_| Problem::malformed("The body continues after the end of the JSON document."))?;
     Ok(value.0)
 }
 
-/// What is read from an object alone.
+/// Parses only a JSON object.
 struct Object<T>(T);
 
 impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Object<T> {
@@ -59,10 +60,8 @@ impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Object<T> {
     }
 }
 
-/// For a field that is an object: what is derived would take a list as well, its items for the fields in their order.
-///
-/// # Errors
-/// What `T` says of an object, and any other type.
+/// Parses a field that is an object. A derived implementation would also accept a list with the values in
+/// order.
 pub fn object<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -81,17 +80,15 @@ pub fn object<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(
     deserializer.deserialize_map(Fields(std::marker::PhantomData))
 }
 
-/// For a field that may be absent (stays as it is) or null (goes): `Option<Option<T>>` with a default.
-///
-/// # Errors
-/// What `T` says of another type.
+/// Parses a field of a change: `None` if it is absent, `Some(None)` if it is `null`. Use it with
+/// `serde(default)`.
 pub fn nullable<'de, D: serde::Deserializer<'de>, T: serde::Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     serde::Deserialize::deserialize(deserializer).map(Some)
 }
 
-/// RFC 6901.
+/// Returns a JSON pointer (RFC 6901).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter()
@@ -104,17 +101,17 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
         .collect()
 }
 
-/// The name in serde's "missing field `x`": the path ends at the object that lacks it.
-fn missing_field(said: &str) -> Option<&str> {
-    said.strip_prefix("missing field `")?.split('`').next()
+/// Returns the name in serde's message "missing field `x`". The path of such an error ends at the object.
+fn missing_field(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.split('`').next()
 }
 
-/// What serde says, without the values it may repeat.
+/// Describes the error without the values that serde repeats in its message.
 fn shape(error: &serde_json::Error) -> &'static str {
     match error.classify() {
-        serde_json::error::Category::Data if missing_field(&error.to_string()).is_some() => "missing",
-        serde_json::error::Category::Data => "of another type than expected",
-        _ => "not JSON",
+        serde_json::error::Category::Data if missing_field(&error.to_string()).is_some() => "is required",
+        serde_json::error::Category::Data => "has the wrong type",
+        _ => "is not valid JSON",
     }
 }
 
@@ -124,13 +121,13 @@ mod tests {
 
     #[derive(Debug, serde::Deserialize)]
     struct Wanted {
-        #[allow(dead_code, reason = "read by serde alone")]
+        #[allow(dead_code, reason = "only serde reads it")]
         #[serde(deserialize_with = "object")]
         to: To,
     }
     #[derive(Debug, serde::Deserialize)]
     struct To {
-        #[allow(dead_code, reason = "read by serde alone")]
+        #[allow(dead_code, reason = "only serde reads it")]
         number: String,
     }
 
@@ -139,21 +136,21 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_field_is_pointed_at_and_its_value_is_not_repeated() {
+    fn the_error_of_an_invalid_field_has_its_pointer_and_not_its_value() {
         let problem = refused(r#"{"to":{"number":12025550143}}"#);
         assert_eq!(problem.data["errors"][0]["pointer"], "/to/number");
         assert!(!problem.body("r").to_string().contains("0143"));
     }
 
     #[test]
-    fn what_is_no_json_or_too_large_is_refused() {
+    fn invalid_json_and_a_body_that_is_too_large_are_refused() {
         assert_eq!(refused("{").status, 400);
         assert_eq!(refused(r#"{"to":{"number":"1"}} x"#).status, 400);
         assert_eq!(refused(&" ".repeat(MAX_BODY_BYTES + 1)).status, 413);
     }
 
     #[test]
-    fn bytes_that_are_no_letters_are_refused_also_where_nobody_reads() {
+    fn invalid_utf_8_is_refused_even_in_a_field_that_is_ignored() {
         for bytes in
             [&b"{\"to\":{\"number\":\"1\"},\"x\":\"\xff\"}"[..], b"{\"to\":{\"number\":\"1\"},\"\xff\":1}"]
         {
@@ -163,17 +160,17 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_object_whose_fields_have_an_order() {
+    fn a_list_in_place_of_an_object_is_refused() {
         assert_eq!(refused(r#"[{"number":"1"}]"#).status, 400);
         assert_eq!(refused(r#"{"to":["1"]}"#).data["errors"][0]["pointer"], "/to");
     }
 
     #[test]
-    fn a_missing_field_is_pointed_at_where_it_should_be() {
+    fn the_error_of_a_missing_field_has_the_pointer_of_that_field() {
         for (text, pointer) in [("{}", "/to"), (r#"{"to":{}}"#, "/to/number")] {
             let problem = refused(text);
             assert_eq!(problem.data["errors"][0]["pointer"], pointer);
-            assert_eq!(problem.data["errors"][0]["detail"], "missing");
+            assert_eq!(problem.data["errors"][0]["detail"], "is required");
         }
     }
 }

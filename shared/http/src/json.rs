@@ -16,8 +16,8 @@ use crate::{
 
 /// A JSON body of at most 64 KiB, as an extractor and as a response.
 ///
-/// As an extractor it errors with `413` for a larger body, and with `400` and a pointer for a field that is missing or has
-/// the wrong type.
+/// As an extractor it errors with `413` for a larger body, and with `400` and a pointer for a field that is
+/// missing or has the wrong type.
 #[derive(Debug, Clone, Copy)]
 pub struct Json<T>(pub T);
 

@@ -56,8 +56,8 @@ impl PageRequest {
         Self { limit: self.limit.or(Some(limit)), ..self }
     }
 
-    /// The page of `list` for this caller. A list with other filters has another name. Errors with `400` for a cursor
-    /// that was given to another caller, or by another list.
+    /// The page of `list` for this caller. A list with other filters has another name. Errors with `400` for
+    /// a cursor that was given to another caller, or by another list.
     pub fn of(self, principal: &str, list: impl Into<String>) -> Result<ListPage, Problem> {
         let Self { limit, cursor, cursors } = self;
         let list = list.into();

@@ -1,5 +1,5 @@
-//! Errors as RFC 9457 `application/problem+json`: `type` (ends in the code), `title`, `status`, `detail`, `code`,
-//! `requestId`, and the data of that error.
+//! Errors as problem details (RFC 9457): `type` (ends in the code), `title`, `status`, `detail`, `code`,
+//! `requestId`, and the fields of that error. `docs/problems.md` lists all of them.
 
 use axum::{
     Extension,
@@ -10,59 +10,57 @@ use serde_json::{Map, Value, json};
 use shared_aws::{clients::BucketError, table::StoreError};
 use shared_domain::field::FieldError;
 
-/// Where the codes are explained; the code is appended.
+/// The URI of a problem is this prefix and its code.
 const TYPES: &str = "https://shared-inbox.dev/problems/";
 
-/// An answer that is not what the caller hoped for.
+/// A refused or failed request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// HTTP status.
     pub status: u16,
-    /// Stable name, for programs.
+    /// Stable code for programs.
     pub code: &'static str,
-    /// One sentence for people. Never a number, text, e-mail or token.
+    /// What happened and what to do. Never contains a phone number, text, e-mail address or token.
     pub detail: String,
-    /// What belongs to this error: `holder`, `expiresAt`, `reasons`, `errors` …
+    /// Fields of this error, such as `holder`, `expiresAt` or `errors`.
     pub data: Map<String, Value>,
-    /// Seconds after which another try makes sense.
+    /// Seconds until a retry can succeed.
     pub retry_after: Option<u32>,
-    /// For the log alone.
+    /// Cause of a `500` or `503`. Logged, never returned.
     pub cause: Option<String>,
 }
 
 impl Problem {
-    /// A problem without data.
     pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), data: Map::new(), retry_after: None, cause: None }
     }
 
-    /// What the caller may not see does not exist: the same answer for both.
+    /// What the caller cannot see and what does not exist have the same response: `404`.
     pub fn not_found() -> Self {
-        Self::new(404, "not_found", "There is nothing here that you may see.")
+        Self::new(404, "not_found", "This does not exist, or you do not have access to it.")
     }
 
-    /// What the caller may see and not do.
+    /// The caller can see this, but cannot do it: `403`.
     pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(403, code, detail)
     }
 
-    /// A request of the wrong shape.
+    /// The request cannot be parsed: `400`.
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(400, "malformed", detail)
     }
 
-    /// Somebody else changed the same at this instant, and nothing was written: the caller may ask again at once.
+    /// Another request changed the same item at the same time, and nothing was written: `503`, retry at once.
     pub fn changed(detail: impl Into<String>) -> Self {
         Self { retry_after: Some(1), ..Self::new(503, "unavailable", detail) }
     }
 
-    /// A field that is missing or of the wrong type; `pointer` as in RFC 6901 (`/text`).
-    pub fn bad_field(pointer: &str, detail: &str) -> Self {
-        Self::malformed(format!("The request is not of the expected shape at {pointer}."))
-            .with_error(pointer, detail)
+    /// A field is missing or has the wrong type: `400`. `pointer` is a JSON pointer (RFC 6901), such as
+    /// `/text`.
+    pub fn bad_field(pointer: &str, expected: &str) -> Self {
+        Self::malformed(format!("{pointer} is invalid: expected {expected}.")).with_error(pointer, expected)
     }
 
-    /// A field of the right shape that makes no sense.
+    /// A field has an invalid value: `422`.
     pub fn unprocessable(code: &'static str, pointer: &str, detail: &str) -> Self {
         Self::new(422, code, detail).with_error(pointer, detail)
     }
@@ -78,7 +76,7 @@ impl Problem {
         Self::new(422, "invalid_fields", detail).with("errors", errors)
     }
 
-    /// An error on our side: `500`. The cause is logged, never shown.
+    /// An error of the product: `500`. The cause is logged, never returned.
     pub fn internal(cause: impl ToString) -> Self {
         Self {
             cause: Some(cause.to_string()),
@@ -91,27 +89,26 @@ impl Problem {
         Self::forbidden("admin_required", "Only an admin of the team can do this.")
     }
 
-    /// Adds a bad field.
+    /// Adds an invalid field to `errors`.
     #[must_use]
     pub fn with_error(self, pointer: &str, detail: &str) -> Self {
         self.with("errors", json!([{ "pointer": pointer, "detail": detail }]))
     }
 
-    /// Adds data.
+    /// Adds a field.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.data.insert(name.to_owned(), value.into());
         self
     }
 
-    /// A word in a sentence of the title: `lock_lost` → `Lock lost`.
+    /// Returns the code in words: `lock_lost` is `Lock lost`.
     pub fn title(&self) -> String {
         let words = self.code.replace('_', " ");
         let mut letters = words.chars();
         letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
     }
 
-    /// The body.
     pub fn body(&self, request_id: &str) -> Value {
         let mut body = self.data.clone();
         body.insert("type".into(), format!("{TYPES}{}", self.code).into());
@@ -125,7 +122,7 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// Leaves the problem to [`crate::serve::answer`], which knows the request's id.
+    /// [`crate::serve::answer`] writes the body, because it has the ID of the request.
     fn into_response(self) -> Response {
         (StatusCode::from_u16(self.status).unwrap_or_default(), Extension(self)).into_response()
     }
@@ -150,12 +147,9 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) => Self {
                 retry_after: Some(1),
                 cause,
-                ..Self::new(503, "unavailable", "The database is busy; nothing is lost, try again shortly.")
+                ..Self::new(503, "unavailable", "The database is busy. Nothing was changed. Try again.")
             },
-            StoreError::Refused(_) | StoreError::Corrupt(_) => Self {
-                cause,
-                ..Self::new(500, "internal", "Something is wrong on our side; it has been noted.")
-            },
+            StoreError::Refused(_) | StoreError::Corrupt(_) => Self::internal(error),
         }
     }
 }
@@ -170,13 +164,10 @@ impl From<BucketError> for Problem {
                 ..Self::new(
                     503,
                     "unavailable",
-                    "The files are not within reach; nothing is lost, try again shortly.",
+                    "The file storage is not available. Nothing was changed. Try again.",
                 )
             },
-            BucketError::Absent | BucketError::Refused(_) => Self {
-                cause,
-                ..Self::new(500, "internal", "Something is wrong on our side; it has been noted.")
-            },
+            BucketError::Absent | BucketError::Refused(_) => Self::internal(error),
         }
     }
 }
@@ -198,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_store_is_503_with_a_hint_and_its_cause_stays_inside() {
+    fn a_busy_store_is_503_with_retry_after_and_without_its_cause() {
         let problem = Problem::from(StoreError::Unavailable("ThrottlingException".into()));
         assert_eq!((problem.status, problem.retry_after), (503, Some(1)));
         assert!(!problem.body("r").to_string().contains("Throttling"));

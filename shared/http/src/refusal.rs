@@ -1,4 +1,4 @@
-//! From the rules' refusals to problems: the one table of which reason has which status and data.
+//! The status, code and fields of each refusal of the rules.
 
 use serde_json::{Value, json};
 use shared_aws::conversation::HeldLock;
@@ -15,14 +15,15 @@ fn holder(person: &UserRef) -> Value {
     json!({ "id": person.id.as_str(), "name": person.name })
 }
 
-/// A colleague is responding: `423`.
+/// Another user holds the lock: `423`.
 pub fn locked(denied: &Denied) -> Problem {
     Problem::new(423, "locked", format!("{} is responding.", denied.holder.name))
         .with("holder", holder(&denied.holder))
         .with("expiresAt", denied.expires_at.to_string())
 }
 
-/// The caller holds as many locks as one may hold: `429`, worth another try when the first of them may have ended.
+/// The caller holds the maximum number of locks: `429`. `Retry-After` is the time until the first of them
+/// expires.
 pub fn too_many_locks(held: &[HeldLock], most: usize, now: Timestamp) -> Problem {
     let first_end = held.iter().map(|lock| lock.lease.ends_at()).min().unwrap_or(now);
     let wait = first_end.millis().saturating_sub(now.millis()).unsigned_abs().div_ceil(1000).max(1);
@@ -30,23 +31,24 @@ pub fn too_many_locks(held: &[HeldLock], most: usize, now: Timestamp) -> Problem
         json!({ "inboxId": lock.inbox.as_str(), "conversationId": lock.conversation.as_str(),
             "expiresAt": lock.lease.ends_at().to_string() })
     });
-    let detail = format!("You are responding in {most} conversations already; leave one of them first.");
+    let detail =
+        format!("You are already responding in {most} conversations. Release one of the locks first.");
     let problem =
         Problem { retry_after: u32::try_from(wait).ok(), ..Problem::new(429, "too_many_locks", detail) };
     problem.with("limit", most).with("held", shown.collect::<Value>())
 }
 
-/// The token that was shown is not the current one: `412`.
+/// The fencing token is not the current one: `412`.
 pub fn lock_lost(lost: &LostLock) -> Problem {
     let (detail, by) = match &lost.loss {
-        LossReason::Expired => ("The lock ran out without a renewal.", None),
-        LossReason::Idle => ("The lock was released because nobody was active.", None),
+        LossReason::Expired => ("Your lock expired because it was not renewed. Acquire it again.", None),
+        LossReason::Idle => ("Your lock was released because you were inactive. Acquire it again.", None),
         LossReason::Superseded => {
-            ("You have opened this conversation again since; that lock counts now.", None)
+            ("You acquired this lock again, so this token is no longer valid. Use the new token.", None)
         }
-        LossReason::Released => ("The lock was released.", None),
-        LossReason::Broken(by) => ("An admin took the lock away.", Some(by)),
-        LossReason::Taken => ("A colleague took over after the lock had ended.", None),
+        LossReason::Released => ("You released this lock. Acquire it again.", None),
+        LossReason::Broken(by) => ("An admin broke your lock.", Some(by)),
+        LossReason::Taken => ("Your lock ended, and another user has acquired it.", None),
     };
     let mut problem = Problem::new(412, "lock_lost", detail).with("reason", lost.loss.code());
     if let Some(by) = by {
@@ -63,37 +65,39 @@ pub fn lock_lost(lost: &LostLock) -> Problem {
 fn unlocked(unlocked: &LockViolation) -> Problem {
     match unlocked {
         LockViolation::TokenRequired => {
-            Problem::new(412, "lock_required", "Open the conversation (acquire its lock) before you reply.")
+            Problem::new(412, "lock_required", "Acquire the lock on the conversation before you reply.")
         }
         LockViolation::HeldByOther(denied) => locked(denied),
         LockViolation::LockLost(lost) => lock_lost(lost),
     }
 }
 
-/// Why a text is not sent.
+/// A message cannot be sent.
 pub fn refused(reason: &SendRefusal) -> Problem {
     match reason {
         SendRefusal::InboxRetired => {
-            Problem::new(409, "inbox_retired", "This inbox is retired and sends nothing.")
+            Problem::new(409, "inbox_retired", "This inbox is retired and cannot send messages.")
         }
         SendRefusal::RegistrationIncomplete(status) => Problem::new(
             409,
             "registration_incomplete",
-            "The team's A2P 10DLC registration is not complete; nothing can be sent until it is.",
+            "The team cannot send messages until its A2P 10DLC registration is complete.",
         )
         .with("registration", serde_json::to_value(status).unwrap_or(Value::Null)),
         SendRefusal::Lock(lock) => unlocked(lock),
         SendRefusal::Unseen(message) => Problem::new(
             409,
             "unseen_message",
-            "A newer text came in that you have not seen; read it, or send with acceptUnseen.",
+            "You have not seen the newest message. Read it and try again, or send with acceptUnseen.",
         )
         .with("unseenMessageId", message.as_str()),
-        SendRefusal::Blocked => Problem::new(409, "blocked", "This number is blocked by your team."),
+        SendRefusal::Blocked => Problem::new(409, "blocked", "Your team has blocked this number."),
         SendRefusal::OptedOut => {
-            Problem::new(409, "opted_out", "This contact has opted out of texts from your team.")
+            Problem::new(409, "opted_out", "This contact has opted out of messages from your team.")
         }
-        SendRefusal::Empty => Problem::unprocessable("text_empty", "/text", "A text needs words or media."),
+        SendRefusal::Empty => {
+            Problem::unprocessable("text_empty", "/text", "A message needs a text or media.")
+        }
         SendRefusal::TooLong { characters, limit, segments } => Problem::unprocessable(
             "text_too_long",
             "/text",

@@ -1,36 +1,13 @@
-//! Answers: JSON with the request's id, or a problem, logged once where it is ours.
+//! Responses: `x-request-id`, problem details, and one log line for each request.
 
 use lambda_http::{Body, Request, RequestExt, Response};
-use serde::Serialize;
 
 use crate::{input::gateway, problem::Problem};
 
-/// What a handler ends in.
+/// The result of a handler.
 pub type Outcome = Result<Response<Body>, Problem>;
 
-/// A JSON answer.
-///
-/// # Errors
-/// `500` for a value that cannot be written, which none of ours is.
-pub fn json<T: Serialize>(status: u16, value: &T) -> Outcome {
-    let body = serde_json::to_string(value).map_err(|error| Problem {
-        cause: Some(error.to_string()),
-        ..Problem::new(500, "internal", "Something is wrong on our side; it has been noted.")
-    })?;
-    Ok(response(status, "application/json", body))
-}
-
-/// An answer without content: `204`.
-///
-/// # Errors
-/// None; the type is that of all handlers.
-pub fn no_content() -> Outcome {
-    let mut answer = Response::new(Body::Empty);
-    *answer.status_mut() = lambda_http::http::StatusCode::NO_CONTENT;
-    Ok(answer)
-}
-
-/// An answer of this type.
+/// Returns a response with this body.
 pub fn response(status: u16, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
     let mut answer = Response::new(body.into());
     *answer.status_mut() = lambda_http::http::StatusCode::from_u16(status).unwrap_or_default();
@@ -39,7 +16,7 @@ pub fn response(status: u16, content_type: &'static str, body: impl Into<Body>) 
     answer
 }
 
-/// The id of the request, as the gateway gave it.
+/// Returns the ID that API Gateway gave the request.
 pub fn request_id(request: &Request) -> String {
     let from_gateway = gateway(request).and_then(|context| context.request_id.clone());
     from_gateway
@@ -47,7 +24,7 @@ pub fn request_id(request: &Request) -> String {
         .unwrap_or_default()
 }
 
-/// Finishes an answer: `x-request-id`, the problem document, one log line.
+/// Finishes a response: adds `x-request-id`, writes the problem details, and logs one line.
 pub fn finish(request_id: &str, outcome: Outcome) -> Response<Body> {
     let mut answer = outcome.unwrap_or_else(|problem| problem_response(request_id, &problem));
     tracing::info!(

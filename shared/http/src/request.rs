@@ -1,7 +1,7 @@
 //! Extractors for what every request carries: its time, its entropy, its id, ids in the path, the query.
 //!
-//! A handler lists its extractors in the order of the answers: who calls (401 and 403), what the caller may see (404), what
-//! the caller may do (403), then the shape of the input (400).
+//! A handler lists its extractors in the order in which they can refuse the request: who calls (401 and 403),
+//! what the caller can see (404), what the caller can do (403), then the format of the input (400).
 
 use std::{convert::Infallible, fmt};
 
@@ -75,7 +75,7 @@ impl PathParameter for ids::kind::Review {
     const NAME: &'static str = "reviewId";
 }
 
-/// An id in the path. A malformed id is a `404`: it names nothing.
+/// An ID in the path. A malformed ID is a `404`, because nothing has it.
 pub struct PathId<K>(pub Id<K>);
 
 impl<K> fmt::Debug for PathId<K> {
@@ -101,12 +101,12 @@ impl<K: PathParameter, S: Send + Sync> FromRequestParts<S> for PathId<K> {
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// The first parameter of this name.
+    /// Returns the first parameter with this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// `?q=`, trimmed; `None` if it is blank. Errors with `422` for more than 80 characters.
+    /// Returns `?q=`, trimmed. `None` if it is blank. Errors with `422` if it has more than 80 characters.
     pub fn search_term(&self) -> Result<Option<&str>, Problem> {
         let term = self.get("q").map(str::trim).filter(|term| !term.is_empty());
         if term.is_some_and(|term| term.chars().count() > MAX_SEARCH_TERM) {
@@ -115,7 +115,7 @@ impl Query {
         Ok(term)
     }
 
-    /// Whether the parameter is `true`.
+    /// Returns whether the parameter is `true`.
     pub fn is_true(&self, name: &str) -> bool {
         self.get(name) == Some("true")
     }

@@ -24,12 +24,12 @@ use crate::{
     request::{Entropy, Now},
 };
 
-/// All that may not stand in the path of a URI as it is.
+/// Characters that must be encoded in a path.
 const NOT_IN_PATH: AsciiSet =
     NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'@');
-/// The same for one segment of a path.
+/// Characters that must be encoded in one segment of a path.
 const NOT_IN_SEGMENT: AsciiSet = NOT_IN_PATH.add(b'/');
-/// The same for a query, whose parts stay apart.
+/// Characters that must be encoded in a query. `&` and `=` separate its parameters and are kept.
 const NOT_IN_QUERY: AsciiSet = CONTROLS
     .add(b' ')
     .add(b'"')
@@ -42,16 +42,13 @@ const NOT_IN_QUERY: AsciiSet = CONTROLS
     .add(b'{')
     .add(b'|')
     .add(b'}');
-/// The gateway takes 10 KiB, headers included; three times as much when encoded.
+/// API Gateway accepts 10 KiB including headers, which can triple when encoded.
 const MAX_ADDRESS_LENGTH: usize = 32 * 1024;
 
-/// Runs `handle` for each request until the environment ends.
+/// Runs `handle` for each request until the execution environment ends. Errors if the runtime fails.
 ///
-/// The gateway hands paths over decoded, and the runtime would panic building a URI from a path with a blank in it; so
-/// paths are encoded again first. Handlers use path parameters, which are not touched.
-///
-/// # Errors
-/// Only when the runtime itself cannot go on.
+/// API Gateway decodes paths, and the runtime panics if a path contains a space. So paths are encoded first.
+/// Path parameters do not change.
 pub async fn serve<H, F>(handle: H) -> Result<(), Error>
 where
     H: Fn(Request) -> F + Send + Sync,
@@ -59,15 +56,14 @@ where
 {
     let handle = &handle;
     let adapter = Adapter::from(service_fn(async |request| Ok::<_, Error>(handle(request).await)));
-    let present = |mut event: LambdaEvent<LambdaRequest>| {
+    let make_safe = |mut event: LambdaEvent<LambdaRequest>| {
         event.payload = presentable(event.payload);
         event
     };
-    lambda_runtime::run(adapter.map_request(present)).await
+    lambda_runtime::run(adapter.map_request(make_safe)).await
 }
 
-/// An event that the runtime can make a request of, whatever came in: it panics on a path or query that is no part of a
-/// URI, on a host that is none, and on base64 that is none.
+/// Makes an event safe for the runtime, which panics on an invalid path, query, host or Base64 body.
 pub fn presentable(mut event: LambdaRequest) -> LambdaRequest {
     if let LambdaRequest::ApiGatewayV2(request) = &mut event {
         let path = encoded(request.raw_path.as_deref().unwrap_or_default(), &NOT_IN_PATH);
@@ -82,7 +78,7 @@ pub fn presentable(mut event: LambdaRequest) -> LambdaRequest {
             request.raw_path = Some(path);
             request.raw_query_string = Some(query);
         }
-        // Handlers ask for neither: addresses come from the settings.
+        // Handlers read neither: public URLs come from the settings.
         request.headers.remove("host");
         request.headers.remove("x-forwarded-proto");
         if request.is_base64_encoded {
@@ -93,15 +89,15 @@ pub fn presentable(mut event: LambdaRequest) -> LambdaRequest {
     event
 }
 
-/// The router of a function, from its routes and its state. A request that matches no route is a `404`.
+/// Returns the router of a function. A request without a matching route is a `404`.
 pub fn router<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>, state: S) -> Router {
     let not_found = async || Problem::not_found();
     let (router, _document) = routes.split_for_parts();
     router.fallback(not_found).method_not_allowed_fallback(not_found).with_state(state)
 }
 
-/// Answers one request by a function's routes. `entropy` is random and distinguishes ids that are created in the same
-/// millisecond.
+/// Answers one request with a function's router. `entropy` is a random number that distinguishes IDs created
+/// in the same millisecond.
 pub async fn answer(router: &Router, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
     let request_id = reply::request_id(&request);
     let mut request = at_matched_route(request);
@@ -121,8 +117,8 @@ async fn outcome(mut response: RouterResponse) -> Outcome {
     Ok(Response::from_parts(parts, if text.is_empty() { Body::Empty } else { Body::Text(text) }))
 }
 
-/// The request at the path that the gateway matched: its route with the parameters filled in. The path that the gateway
-/// shows may begin with a stage, and has slashes within parameters decoded.
+/// Returns the request with the path of the matched route and its parameters. The path in the event can start
+/// with a stage, and slashes in its parameters are decoded.
 fn at_matched_route(mut request: Request) -> Request {
     let Some(context) = gateway(&request) else { return request };
     let (method, route) =
@@ -160,7 +156,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::input::{query, route};
 
-    /// What an extractor gives for an event of the gateway.
+    /// Returns what an extractor reads from an event.
     pub(crate) async fn extract<S, T>(state: &S, event: &Event) -> Result<T, Problem>
     where
         S: Clone + Send + Sync + 'static,
@@ -186,7 +182,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_no_uri_keeps_its_parameters() {
+    fn a_query_that_is_not_a_valid_uri_keeps_its_parameters() {
         let request = request("/v1/a b", "limit=5&q={x} \u{e9}|\"&cursor=%41", &json!({}), "");
         assert_eq!((query(&request, "limit"), query(&request, "cursor")), (Some("5"), Some("A")));
         assert_eq!(query(&request, "q"), Some("{x} \u{e9}|\""));
@@ -194,14 +190,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_longer_than_any_address_has_no_route() {
+    fn a_request_with_a_query_that_is_too_long_has_no_route() {
         let long = "a=1&".repeat(20_000);
         assert_eq!(route(&request("/v1/me", &long, &json!({}), "")), "");
         assert_eq!(route(&request("/v1/me", "a=1", &json!({}), "")), "GET /v1/me");
     }
 
     #[test]
-    fn neither_a_host_that_is_none_nor_a_wrong_flag_of_base64_is_a_panic() {
+    fn an_invalid_host_and_an_invalid_base64_body_do_not_panic() {
         let headers = json!({ "host": "a b", "x-forwarded-proto": "x y" });
         let request = request("/v1/me", "", &headers, "no base64!");
         let body: &[u8] = request.body();

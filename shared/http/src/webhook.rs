@@ -1,4 +1,4 @@
-//! Webhooks of carriers: what proves them genuine is checked over the raw body before anything reads it.
+//! Webhooks of carriers. The signature over the raw body is verified before the body is parsed.
 
 use std::fmt;
 
@@ -9,25 +9,22 @@ use shared_domain::phone::PhoneNumber;
 
 use crate::{problem::Problem, reply};
 
-/// The raw body of a webhook that Twilio signed. `path` is the route as the template has it: what the carrier was told,
-/// under the public base, whatever the gateway makes of it.
-///
-/// # Errors
-/// `403`, counted by the log event `webhook_refused`; `413` for a body that no carrier sends.
+/// Returns the raw body of a webhook that Twilio signed. `path` is the route in the template, as Twilio signs
+/// it under the public base URL. Errors with `403`, logged as `webhook_refused`, or with `413` if the body is
+/// too large.
 pub fn twilio_body<'a>(verifier: &Verifier, path: &str, request: &'a Request) -> Result<&'a [u8], Problem> {
     let signed = signed(path, request);
     verifier.verify(&signed).map_err(|reason| refused(path, reason, "64 KiB"))?;
     Ok(request.body())
 }
 
-/// What Twilio shows besides its signature when it posts events: the user info of the address that it was given.
+/// The login in the URL of an Event Streams sink. Twilio sends it in addition to the signature.
 pub struct EventsLogin {
     user_info: String,
     credentials: BasicCredentials,
 }
 
 impl EventsLogin {
-    /// As the operator stores it.
     pub fn new(login: &EventStreamsLogin) -> Self {
         Self {
             user_info: format!("{}:{}", login.user, login.password),
@@ -42,11 +39,9 @@ impl fmt::Debug for EventsLogin {
     }
 }
 
-/// The raw body of a post of Twilio's Event Streams, which has to bring both proofs: the login of the sink's address, and
-/// a signature that covers the body. Without a login of ours every post is refused.
-///
-/// # Errors
-/// As [`twilio_body`].
+/// Returns the raw body of a request of Twilio's Event Streams. It needs both the sink's login and a
+/// signature that covers the body. Every request is refused if the carrier's secret has no login. Errors as
+/// [`twilio_body`].
 pub fn twilio_events<'a>(
     verifier: &Verifier,
     login: Option<&EventsLogin>,
@@ -96,20 +91,17 @@ fn refused(path: &str, reason: SignatureError, limit: &str) -> Problem {
     Problem::forbidden("signature", "The signature is missing or wrong.")
 }
 
-/// A number as the carrier sends it.
-///
-/// # Errors
-/// `400` for what is none.
+/// Parses a number as the carrier sends it. Errors with `400` if it is not a phone number.
 pub fn number(text: &str) -> Result<PhoneNumber, Problem> {
     PhoneNumber::from_carrier(text).map_err(|error| Problem::malformed(error.to_string()))
 }
 
-/// Twilio's acknowledgement: `200` with TwiML that says nothing to the sender.
+/// Returns `200` with empty TwiML, which sends no reply.
 pub fn acknowledged() -> Response<Body> {
     twiml(EMPTY_TWIML)
 }
 
-/// What Twilio is to do: `200` with TwiML.
+/// Returns `200` with TwiML.
 pub fn twiml(instructions: impl Into<Body>) -> Response<Body> {
     reply::response(200, "text/xml", instructions)
 }
@@ -139,16 +131,16 @@ mod tests {
         request.body(body.into()).unwrap()
     }
 
-    fn said<T: fmt::Debug>(answer: Result<T, Problem>) -> (u16, &'static str) {
-        let problem = answer.unwrap_err();
+    fn refusal<T: fmt::Debug>(result: Result<T, Problem>) -> (u16, &'static str) {
+        let problem = result.unwrap_err();
         (problem.status, problem.code)
     }
 
     #[test]
-    fn the_body_of_a_signed_form_is_given_as_it_came() {
+    fn the_body_of_a_signed_form_is_returned_unchanged() {
         let signature = sign(&format!("{BASE}{PATH}?x=1"), &[("Body", "Hi")], "token");
         let headers = [("content-type", FORM), ("x-twilio-signature", &signature)];
-        // The gateway's own address is none of the signature's business.
+        // The host and path of the gateway are not part of the signature.
         let genuine = request("https://gateway.example/prod/other?x=1", &headers, "Body=Hi");
         assert_eq!(twilio_body(&verifier(), PATH, &genuine), Ok(&b"Body=Hi"[..]));
         for (uri, headers, body) in [
@@ -158,19 +150,19 @@ mod tests {
             ("https://gateway.example/?x=1", &headers[1..], "Body=Hi"),
         ] {
             let forged = request(uri, headers, body);
-            assert_eq!(said(twilio_body(&verifier(), PATH, &forged)), (403, "signature"), "{uri} {body}");
+            assert_eq!(refusal(twilio_body(&verifier(), PATH, &forged)), (403, "signature"), "{uri} {body}");
         }
     }
 
     #[test]
-    fn a_body_that_no_carrier_sends_is_too_large() {
+    fn a_body_above_the_limit_is_refused() {
         let headers = [("content-type", FORM), ("x-twilio-signature", "AAAA")];
         let large = request("/", &headers, "a".repeat(MAX_BODY_BYTES + 1));
-        assert_eq!(said(twilio_body(&verifier(), PATH, &large)), (413, "too_large"));
+        assert_eq!(refusal(twilio_body(&verifier(), PATH, &large)), (413, "too_large"));
     }
 
     #[test]
-    fn events_have_to_bring_the_login_and_the_signature() {
+    fn events_need_the_login_and_the_signature() {
         let login =
             EventsLogin::new(&EventStreamsLogin { user: "Aladdin".into(), password: "open sesame".into() });
         let (url, signature) = sign_json(&format!("{BASE}{PATH}"), b"[]", "token");
@@ -184,28 +176,36 @@ mod tests {
             twilio_events(&verifier(), login, PATH, &request(&uri, headers, body)).map(<[u8]>::to_vec)
         };
         assert_eq!(events(Some(&login), &proofs, "[]"), Ok(b"[]".to_vec()));
-        assert_eq!(said(events(None, &proofs, "[]")), (403, "signature"), "no login was agreed on");
-        assert_eq!(said(events(Some(&login), &proofs[..2], "[]")), (403, "signature"), "no login was shown");
+        assert_eq!(
+            refusal(events(None, &proofs, "[]")),
+            (403, "signature"),
+            "the carrier's secret has no login"
+        );
+        assert_eq!(
+            refusal(events(Some(&login), &proofs[..2], "[]")),
+            (403, "signature"),
+            "the request has no login"
+        );
         let unsigned = [proofs[0], proofs[2]];
-        assert_eq!(said(events(Some(&login), &unsigned, "[]")), (403, "signature"));
-        assert_eq!(said(events(Some(&login), &proofs, "[1]")), (403, "signature"), "another body");
+        assert_eq!(refusal(events(Some(&login), &unsigned, "[]")), (403, "signature"));
+        assert_eq!(refusal(events(Some(&login), &proofs, "[1]")), (403, "signature"), "another body");
     }
 
     #[test]
-    fn a_login_is_not_shown() {
+    fn the_debug_output_of_a_login_hides_it() {
         let login =
             EventsLogin::new(&EventStreamsLogin { user: "Aladdin".into(), password: "open sesame".into() });
         assert_eq!(format!("{login:?}"), "EventsLogin(…)");
     }
 
     #[test]
-    fn a_number_that_the_carrier_does_not_send_is_malformed() {
+    fn a_sender_without_a_number_is_malformed() {
         assert_eq!(number("+12025550143").unwrap().as_str(), "+12025550143");
-        assert_eq!(said(number("anonymous")), (400, "malformed"));
+        assert_eq!(refusal(number("anonymous")), (400, "malformed"));
     }
 
     #[test]
-    fn the_carrier_is_answered_in_its_own_language() {
+    fn responses_to_the_carrier_are_twiml() {
         let answer = acknowledged();
         assert_eq!((answer.status().as_u16(), answer.body()), (200, &Body::from(EMPTY_TWIML)));
         assert_eq!(answer.headers()["content-type"], "text/xml");

@@ -4,12 +4,12 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
-use conversation_lock::{App, handle};
+use conversation_lock::{App, router};
 use product_bench::scene::{Scene, answered};
 use serde_json::Value;
 use shared_aws::table::Table;
 use shared_domain::lock::LockPolicy;
-use shared_http::caller::Claims;
+use shared_http::{caller::Claims, serve};
 use shared_lambda::clock;
 use test_kit::gateway::Event;
 
@@ -78,7 +78,7 @@ async fn cycle<T>(app: &App, scene: &Scene, mut after: impl FnMut() -> T) -> [(D
 async fn step(app: &App, event: Event, status: u16) -> (Value, Duration) {
     let request = event.request();
     let begun = Instant::now();
-    let answer = handle(app, clock::now(), request).await;
+    let answer = serve::answer(&router(app.clone()), clock::now(), 0, request).await;
     let took = begun.elapsed();
     (answered(&answer, status), took)
 }

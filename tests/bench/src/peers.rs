@@ -17,7 +17,7 @@ use product_bench::scene::{Scene, answered};
 use serde_json::Value;
 use shared_aws::conversation::{Acquired, Locks};
 use shared_domain::{ids::ConversationId, keys::ConversationKey, lock::LockPolicy, time::Timestamp};
-use shared_http::caller::Claims;
+use shared_http::{caller::Claims, serve};
 use shared_lambda::clock;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -129,11 +129,11 @@ async fn acquire(scene: &Scene, turns: usize, npm: &mut Peer, pypi: &mut Peer) -
 async fn handled(app: &App, scene: &Scene) -> Duration {
     let request = scene.acquire(0, &scene.ada).request();
     let begun = Instant::now();
-    let answer = conversation_lock::handle(app, clock::now(), request).await;
+    let answer = serve::answer(&conversation_lock::router(app.clone()), clock::now(), 0, request).await;
     let took = begun.elapsed();
     let token = answered(&answer, 200)["token"].as_u64().unwrap();
     let request = scene.release(0, &scene.ada, token).request();
-    answered(&conversation_lock::handle(app, clock::now(), request).await, 204);
+    answered(&serve::answer(&conversation_lock::router(app.clone()), clock::now(), 0, request).await, 204);
     took
 }
 

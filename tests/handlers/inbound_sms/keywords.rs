@@ -1,5 +1,5 @@
-//! `inbound-sms` and `outbound-send`: STOP, START, HELP and out-of-office messages. Webhooks are also delivered twice, late
-//! and to hosts that crash.
+//! `inbound-sms` and `outbound-send`: STOP, START, HELP and out-of-office messages. Webhooks are also
+//! delivered twice, late and to hosts that crash.
 
 use std::time::Duration;
 
@@ -162,7 +162,8 @@ async fn stop_and_start_act_once_however_late_they_are_repeated() {
     assert_eq!(automatic_replies(&test).await, [stop_text("Front"), start_text("Front"), stop_text("Front")]);
 }
 
-/// The host crashes after it stored the START and before the START acts. The last message of the contact is STOP.
+/// The host crashes after it stored the START and before the START acts. The last message of the contact is
+/// STOP.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_has_not_acted_does_not_undo_a_later_stop() {
     for requests in 3..30 {

@@ -228,26 +228,27 @@ impl Api {
         let apps = &self.functions;
         // Ids use the first bits, which are different in each of these.
         let entropy = self.entropy.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        match function_of(route) {
-            "inbound-sms" => inbound_sms::handle(&apps.inbound_sms, now, entropy, request).await,
-            "delivery-status" => delivery_status::handle(&apps.delivery_status, now, request).await,
+        let router = match function_of(route) {
+            "inbound-sms" => return inbound_sms::handle(&apps.inbound_sms, now, entropy, request).await,
+            "delivery-status" => return delivery_status::handle(&apps.delivery_status, now, request).await,
             "registration-status" => {
-                registration_status::handle(&apps.registration_status, now, request).await
+                return registration_status::handle(&apps.registration_status, now, request).await;
             }
-            "inbound-voice" => inbound_voice::handle(&apps.inbound_voice, request).await,
-            "teams" => teams::handle(&apps.teams, now, entropy, request).await,
-            "inboxes" => inboxes::handle(&apps.inboxes, now, entropy, request).await,
-            "out-of-office" => out_of_office::handle(&apps.out_of_office, now, entropy, request).await,
-            "registrations" => registrations::handle(&apps.registrations, now, entropy, request).await,
-            "contacts" => contacts::handle(&apps.contacts, now, entropy, request).await,
-            "contact-imports" => contact_imports::handle(&apps.contact_imports, now, entropy, request).await,
-            "templates" => templates::handle(&apps.templates, now, entropy, request).await,
-            "conversations" => conversations::handle(&apps.conversations, now, request).await,
-            "conversation-lock" => conversation_lock::handle(&apps.lock, now, request).await,
-            "messages" => messages::handle(&apps.messages, now, entropy, request).await,
-            "openapi" => openapi::handle(now, request).await,
+            "inbound-voice" => return inbound_voice::handle(&apps.inbound_voice, request).await,
+            "teams" => teams::router(apps.teams.clone()),
+            "inboxes" => inboxes::router(apps.inboxes.clone()),
+            "out-of-office" => out_of_office::router(apps.out_of_office.clone()),
+            "registrations" => registrations::router(apps.registrations.clone()),
+            "contacts" => contacts::router(apps.contacts.clone()),
+            "contact-imports" => contact_imports::router(apps.contact_imports.clone()),
+            "templates" => templates::router(apps.templates.clone()),
+            "conversations" => conversations::router(apps.conversations.clone()),
+            "conversation-lock" => conversation_lock::router(apps.lock.clone()),
+            "messages" => messages::router(apps.messages.clone()),
+            "openapi" => openapi::router(),
             other => panic!("no function {other} for {route}"),
-        }
+        };
+        serve::answer(&router, now, entropy, request).await
     }
 }
 

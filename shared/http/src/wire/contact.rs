@@ -1,4 +1,4 @@
-//! Contacts.
+//! Contacts and opt-out ledger entries.
 
 use std::collections::BTreeMap;
 
@@ -13,34 +13,33 @@ use crate::input::nullable;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContactView {
-    /// Our id.
+    /// ID of the contact.
     pub contact_id: String,
-    /// The customer's own id (`ContactId` or `StudentId` of imports).
+    /// Your own ID of the contact: `ContactId` or `StudentId` in imports.
     #[schema(required)]
     pub external_id: Option<String>,
-    /// Given name.
+    /// First name.
     #[schema(required)]
     pub first_name: Option<String>,
-    /// Family name.
+    /// Last name.
     #[schema(required)]
     pub last_name: Option<String>,
-    /// Where texts go.
+    /// Phone number in E.164 format.
     pub mobile_number: String,
-    /// Wants no texts from the team.
+    /// Whether the contact has opted out of messages from the team.
     pub opted_out: bool,
-    /// The team wants no exchange with this number.
+    /// Whether the team has blocked the number.
     pub blocked: bool,
-    /// The User ID of whom it is assigned to.
+    /// ID of the user that the contact is assigned to.
     #[schema(required)]
     pub assigned_user_id: Option<String>,
-    /// Known by number only.
+    /// Whether only the number is known, because the contact wrote before anyone added it.
     pub provisional: bool,
-    /// Fields of the customer's own.
+    /// Custom fields by name.
     pub custom: BTreeMap<String, String>,
 }
 
 impl ContactView {
-    /// As the list has it.
     pub fn of(entry: &ContactEntry) -> Self {
         let contact = &entry.contact;
         Self {
@@ -62,29 +61,28 @@ impl ContactView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OptOutEntryView {
-    /// When.
+    /// Time of the change.
     #[schema(format = DateTime)]
     pub at: String,
-    /// Who.
+    /// ID of the contact.
     pub contact_id: String,
-    /// The number at that time.
+    /// The contact's number at the time of the change.
     pub phone_number: String,
-    /// `opted_out` or `opted_in`: where the contact stood after it.
+    /// `opted_out` or `opted_in`: the state after the change.
     pub status: &'static str,
-    /// `team`, or `personal`: all personal inboxes of the organization.
+    /// `team`, or `personal` for all personal inboxes of the organization.
     pub scope: &'static str,
     /// `keyword`, `user`, `import` or `carrier`.
     pub source: &'static str,
-    /// The text that did it.
+    /// ID of the message with the keyword.
     #[schema(required)]
     pub message_id: Option<String>,
-    /// The user who did it.
+    /// ID of the user who made the change.
     #[schema(required)]
     pub user_id: Option<String>,
 }
 
 impl OptOutEntryView {
-    /// Of a line of the ledger.
     pub fn of(entry: &opt_out::LedgerEntry) -> Self {
         let scope = match entry.scope {
             opt_out::Scope::Team(_) => "team",
@@ -103,49 +101,49 @@ impl OptOutEntryView {
     }
 }
 
-/// A contact to be entered.
+/// A contact to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NewContact {
-    /// The customer's own id, one contact's alone.
+    /// Your own ID of the contact, unique in the team.
     pub external_id: Option<String>,
-    /// Given name.
+    /// First name.
     pub first_name: Option<String>,
-    /// Family name.
+    /// Last name.
     pub last_name: Option<String>,
-    /// In any usual notation.
+    /// Phone number in any common format.
     pub mobile_number: String,
-    /// A User ID of the team.
+    /// ID of the team member to assign the contact to.
     pub assigned_user_id: Option<String>,
-    /// Fields of the customer's own, at most 30.
+    /// Custom fields by name, at most 30.
     #[serde(default)]
     pub custom: BTreeMap<String, String>,
 }
 
-/// What to change; what is absent stays, what is null goes.
+/// Changes to a contact. Absent fields keep their values, and `null` removes a value.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContactChange {
-    /// The customer's own id.
+    /// Your own ID of the contact, unique in the team.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     pub external_id: Option<Option<String>>,
-    /// Given name.
+    /// First name.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     pub first_name: Option<Option<String>>,
-    /// Family name.
+    /// Last name.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     pub last_name: Option<Option<String>>,
-    /// In any usual notation.
+    /// Phone number in any common format.
     pub mobile_number: Option<String>,
-    /// A User ID of the team.
+    /// ID of the team member to assign the contact to.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     pub assigned_user_id: Option<Option<String>>,
-    /// Block, or allow again.
+    /// `true` blocks the number, `false` unblocks it.
     pub blocked: Option<bool>,
-    /// Replaces all fields of the customer's own.
+    /// Replaces all custom fields.
     pub custom: Option<BTreeMap<String, String>>,
 }

@@ -1,95 +1,94 @@
-//! Imports of contacts.
+//! Contact imports.
 
 use serde::{Deserialize, Serialize};
 use shared_domain::import::{Import, ImportCounts, RowError};
 use utoipa::ToSchema;
 
-/// An import, or what it would do: its report so far.
+/// An import and its report.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportView {
-    /// Its id.
+    /// ID of the import.
     pub import_id: String,
     /// `queued`, `running`, `completed` or `failed`.
     pub status: &'static str,
-    /// Nothing is written, but for this report.
+    /// Whether the import only reports what it would change.
     pub dry_run: bool,
-    /// Rows that were read; the header and blank rows are not counted. The sum of the four that follow.
+    /// Rows read so far, without the header and blank rows: the sum of the four counts below.
     pub rows: u64,
-    /// New contacts.
+    /// Contacts created.
     pub created: u64,
-    /// Contacts that changed.
+    /// Contacts changed.
     pub updated: u64,
-    /// Rows that said what was known.
+    /// Rows that changed nothing.
     pub unchanged: u64,
-    /// Rows that were refused, each with its reasons in `errors`.
+    /// Invalid rows. `errors` lists the reasons.
     pub refused: u64,
-    /// The first thousand reasons, in the order of the rows.
+    /// The first 1,000 errors, in the order of the rows.
     pub errors: Vec<ImportErrorView>,
-    /// How many reasons there are beyond those.
+    /// Number of errors that `errors` does not list.
     pub errors_beyond: u64,
-    /// Rows of the file, once it was looked through.
+    /// Rows in the file. `null` until the file has been scanned.
     #[schema(required)]
     pub total_rows: Option<u64>,
-    /// Why it failed, if it did.
+    /// Why the import failed. `null` if it did not fail.
     #[schema(required)]
     pub reason: Option<String>,
-    /// When it was asked for.
+    /// Time of the request.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When it was over.
+    /// Time when the import finished. `null` until then.
     #[schema(required, format = DateTime)]
     pub finished_at: Option<String>,
-    /// Where to put the file; only in the answer to a request for it.
+    /// Where to upload the file. Only in the response to a request for an upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload: Option<UploadView>,
 }
 
-/// Why a row was refused.
+/// An error in a row.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImportErrorView {
-    /// As a spreadsheet counts: the header is row 1.
+    /// Row number as a spreadsheet shows it. The header is row 1.
     pub row: u64,
-    /// The column as the file calls it; empty when it is about the whole row.
+    /// Column name as in the file. Empty if the error concerns the whole row.
     pub field: String,
-    /// A sentence for people.
+    /// Explanation.
     pub reason: String,
 }
 
-/// A request that anybody can make who has it: it puts the file, and thereby begins the import.
+/// The request that uploads the file and starts the import. The URL is presigned: keep it secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadView {
-    /// Where.
+    /// URL to send the file to.
     pub url: String,
-    /// `PUT`.
+    /// `PUT`
     pub method: &'static str,
-    /// Headers that have to be sent as they are.
+    /// Headers to send without changes.
     pub headers: UploadHeaders,
-    /// Until when it may begin.
+    /// The upload must start before this time.
     #[schema(format = DateTime)]
     pub expires_at: String,
 }
 
-/// Headers of an upload.
+/// Headers of the upload.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UploadHeaders {
-    /// `text/csv`.
+    /// `text/csv`
     #[serde(rename = "content-type")]
     pub content_type: &'static str,
 }
 
-/// What is asked for with a file that will be uploaded.
+/// A request to upload a file.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportUpload {
-    /// A file without the column `StaffId` clears the assignments of its contacts, instead of leaving them alone.
+    /// Whether a file without the column `StaffId` clears the assignments of its contacts.
     #[serde(default)]
     pub clear_missing_assignments: bool,
 }
 
 impl ImportView {
-    /// As it stands, with these faults.
     pub fn of(import: &Import, errors: Vec<RowError>) -> Self {
         let ImportCounts { rows, created, updated, unchanged, refused, errors_beyond, .. } = import.counts;
         let error = |RowError { row, field, reason }| ImportErrorView { row, field, reason };

@@ -10,26 +10,26 @@ use utoipa::ToSchema;
 
 use super::{UserName, lock::LockView};
 
-/// With whom.
+/// The contact of a conversation.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContactSummary {
-    /// Our id.
+    /// ID of the contact.
     pub contact_id: String,
-    /// The customer's own id.
+    /// Your own ID of the contact.
     #[schema(required)]
     pub external_id: Option<String>,
-    /// Given name.
+    /// First name.
     #[schema(required)]
     pub first_name: Option<String>,
-    /// Family name.
+    /// Last name.
     #[schema(required)]
     pub last_name: Option<String>,
-    /// Where texts go.
+    /// Phone number in E.164 format.
     pub phone_number: String,
-    /// Known by number only.
+    /// Whether only the number is known, because the contact wrote before anyone added it.
     pub provisional: bool,
-    /// Wants no texts from the team.
+    /// Whether the contact has opted out of messages from the team.
     pub opted_out: bool,
 }
 
@@ -47,52 +47,52 @@ impl ContactSummary {
     }
 }
 
-/// The newest text, cut to a line.
+/// The beginning of the newest message.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastMessageView {
-    /// Which message.
+    /// ID of the message.
     pub message_id: String,
-    /// Its beginning.
+    /// The first characters of the text.
     pub text: String,
     /// `inbound` or `outbound`.
     pub direction: &'static str,
-    /// When.
+    /// Time when the message was accepted or received.
     #[schema(format = DateTime)]
     pub created_at: String,
 }
 
-/// A thread as its inbox sees it.
+/// A conversation of an inbox with a contact.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationView {
-    /// Its id.
+    /// ID of the conversation.
     pub conversation_id: String,
-    /// The inbox it belongs to.
+    /// ID of the inbox.
     pub inbox_id: String,
-    /// With whom.
+    /// The contact.
     pub contact: ContactSummary,
     /// `inbox` or `archived`.
     pub folder: &'static str,
-    /// The state belongs to the inbox, not to the viewer.
+    /// Whether the conversation is read. The state is shared by all members of the inbox.
     pub read: bool,
-    /// Whom the contact is assigned to.
+    /// The user that the contact is assigned to.
     #[schema(required)]
     pub assigned_user: Option<UserName>,
-    /// The newest text.
+    /// The newest message.
     pub last_message: LastMessageView,
-    /// Orders the lists.
+    /// Time of the last activity. Lists are sorted by it.
     #[schema(format = DateTime)]
     pub last_activity_at: String,
-    /// Who is responding, if anybody.
+    /// Who is responding. `null` if the conversation is not locked.
     #[schema(required)]
     pub lock: Option<LockView>,
-    /// The newest text of ours did not arrive.
+    /// Whether the newest outbound message was not delivered.
     pub delivery_failed: bool,
 }
 
 impl ConversationView {
-    /// A conversation at this instant; a lock that has ended is none.
+    /// Returns the conversation at this time. An expired lock is left out.
     pub fn of(conversation: &Conversation, now: Timestamp) -> Self {
         let last = &conversation.last_message;
         Self {
@@ -115,13 +115,13 @@ impl ConversationView {
     }
 }
 
-/// Where a conversation is listed.
+/// The folder of a conversation.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum FolderName {
-    /// Somebody waits for an answer.
+    /// Needs a response.
     Inbox,
-    /// Nobody does.
+    /// Needs no response.
     Archived,
 }
 
@@ -134,33 +134,33 @@ impl From<FolderName> for Folder {
     }
 }
 
-/// What to change; what is absent stays.
+/// Changes to a conversation. Absent fields keep their values.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 pub struct ConversationChange {
-    /// Archive or bring back.
+    /// Folder to move the conversation to.
     pub folder: Option<FolderName>,
-    /// Mark read or unread.
+    /// `true` marks the conversation as read, `false` as unread.
     pub read: Option<bool>,
 }
 
-/// What to change of many at once; what is absent stays.
+/// Changes to many conversations. Absent fields keep their values.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConversationsChange {
-    /// Which ones of the inbox: 1 to 100.
+    /// IDs of 1 to 100 conversations of the inbox.
     #[schema(min_items = 1, max_items = 100)]
     pub conversation_ids: Vec<String>,
-    /// Archive or bring back.
+    /// Folder to move the conversations to.
     pub folder: Option<FolderName>,
-    /// Mark read or unread.
+    /// `true` marks the conversations as read, `false` as unread.
     pub read: Option<bool>,
 }
 
-/// What became of many.
+/// The result of changing many conversations.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConversationsChanged {
-    /// As they are now, in the order they were named.
+    /// The changed conversations, in the order of the request.
     pub items: Vec<ConversationView>,
-    /// Those that are not in this inbox.
+    /// IDs of conversations that do not exist in this inbox.
     pub missing: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! Inboxes and the numbers they may have.
+//! Inboxes, and numbers that can be bought for them.
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
@@ -10,37 +10,37 @@ use utoipa::ToSchema;
 
 use crate::input::nullable;
 
-/// An inbox: its settings. Name and color are shown to members alone, and null to others who may manage it.
+/// An inbox. Only its members see its name and color.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InboxView {
-    /// Its id.
+    /// ID of the inbox.
     pub inbox_id: String,
-    /// The team that owns it.
+    /// ID of the team that owns the inbox.
     pub team_id: String,
     /// `shared` or `personal`.
     pub kind: &'static str,
-    /// Its name, for members.
+    /// Name. `null` unless you are a member.
     #[schema(required)]
     pub name: Option<String>,
-    /// `#rrggbb`, for members.
+    /// Color as `#rrggbb`. `null` unless you are a member.
     #[schema(required)]
     pub color: Option<String>,
-    /// Names it for integrations.
+    /// Code that integrations use instead of the ID.
     pub api_code: String,
-    /// What texts go out from.
+    /// Phone number that messages are sent from.
     pub phone_number: String,
-    /// Whom a call to the number rings.
+    /// Number that calls are forwarded to. `null` if calls are not forwarded.
     #[schema(required)]
     pub voice_forwarding_number: Option<String>,
-    /// Sends nothing any more; its history stays readable.
+    /// Whether the inbox is retired. A retired inbox cannot send; its history can still be read.
     pub retired: bool,
-    /// Whether the caller is a member.
+    /// Whether you are a member of the inbox.
     pub member: bool,
 }
 
 impl InboxView {
-    /// For a member, or for somebody else who may manage it.
+    /// Returns the inbox for a member, or without name and color for another user who can manage it.
     pub fn of(inbox: &Inbox, member: bool) -> Self {
         Self {
             inbox_id: inbox.id.to_string(),
@@ -57,21 +57,21 @@ impl InboxView {
     }
 }
 
-/// Where the registration of an inbox's team stands.
+/// The registration of an inbox's team.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistrationSummary {
-    /// The team.
+    /// ID of the team.
     pub team_id: String,
     /// `not_started`, `pending`, `approved`, `rejected` or `suspended`.
     pub status: &'static str,
-    /// What the team has to know; null once it may send.
+    /// What is missing before the team can send. `null` if the registration is complete.
     #[schema(required)]
     pub notice: Option<&'static str>,
 }
 
 impl RegistrationSummary {
-    /// Of a team; `submitted` when the campaign's details are with the carriers.
+    /// `submitted` is true if the campaign's details have been sent to the carrier.
     pub fn of(team: &Team, submitted: bool) -> Self {
         Self {
             team_id: team.id.to_string(),
@@ -81,49 +81,49 @@ impl RegistrationSummary {
     }
 }
 
-/// An inbox that was just created.
+/// A new inbox.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreatedInbox {
     /// The inbox.
     #[serde(flatten)]
     pub inbox: InboxView,
-    /// Where its team's registration stands.
+    /// The registration of the inbox's team.
     pub registration: RegistrationSummary,
-    /// Says that messages cannot be sent until the registration is complete; null once it is.
+    /// Why the inbox cannot send yet. `null` if the registration is complete.
     #[schema(required)]
     pub notice: Option<&'static str>,
 }
 
-/// An inbox to be created.
+/// An inbox to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NewInbox {
     /// 1 to 80 characters.
     pub name: String,
-    /// Unique in the organization; made of the name when absent.
+    /// Unique in the organization. Derived from the name if absent.
     pub api_code: Option<String>,
-    /// `#rrggbb`.
+    /// Color as `#rrggbb`.
     pub color: String,
-    /// One that `GET /v1/numbers/available` has offered; it is bought now.
+    /// A number from `GET /v1/numbers/available`. Creating the inbox buys it.
     pub phone_number: String,
-    /// Whom a call to the number rings.
+    /// Number that calls are forwarded to.
     pub voice_forwarding_number: Option<String>,
-    /// Members beside you, only when the team's registration is complete.
+    /// IDs of more members. Allowed only if the team's registration is complete.
     #[serde(default)]
     pub member_ids: Vec<String>,
 }
 
-/// What may be edited; what is absent stays.
+/// Changes to an inbox. Absent fields keep their values.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InboxChange {
     /// 1 to 80 characters.
     pub name: Option<String>,
-    /// `#rrggbb`.
+    /// Color as `#rrggbb`.
     pub color: Option<String>,
     /// Unique in the organization.
     pub api_code: Option<String>,
-    /// Whom a call to the number rings; null: nobody.
+    /// Number that calls are forwarded to. `null` stops forwarding.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     pub voice_forwarding_number: Option<Option<String>>,
@@ -133,14 +133,13 @@ pub struct InboxChange {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InboxMemberView {
-    /// The User ID.
+    /// ID of the user.
     pub user_id: String,
-    /// The name to show.
+    /// Display name.
     pub name: String,
 }
 
 impl InboxMemberView {
-    /// Of a person.
     pub fn of(person: &UserRef) -> Self {
         Self { user_id: person.id.to_string(), name: person.name.clone() }
     }
@@ -150,49 +149,49 @@ impl InboxMemberView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AvailableNumberView {
-    /// E.164.
+    /// Phone number in E.164 format.
     pub phone_number: String,
-    /// As people write it.
+    /// The number in national format.
     pub friendly_name: String,
-    /// Its place.
+    /// City or town.
     #[schema(required)]
     pub locality: Option<String>,
-    /// Its state or province.
+    /// State or province.
     #[schema(required)]
     pub region: Option<String>,
-    /// Takes texts with media.
+    /// Whether the number supports messages with media.
     pub mms: bool,
-    /// Takes calls.
+    /// Whether the number supports calls.
     pub voice: bool,
 }
 
-/// The first step of the wizard, filled in as far as it can be.
+/// Choices and defaults for creating an inbox.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InboxWizard {
-    /// The teams that the caller may create inboxes for.
+    /// Teams that you can create inboxes for.
     pub teams: Vec<WizardTeam>,
-    /// The one team, where there is only one; null: choose.
+    /// ID of the team if there is only one. `null` if you have to choose.
     #[schema(required)]
     pub team_id: Option<String>,
-    /// A free API code made of `?name=`; null without a name.
+    /// A free API code derived from `?name=`. `null` without a name.
     #[schema(required)]
     pub api_code: Option<String>,
 }
 
-/// A team as the wizard offers it.
+/// A team that an inbox can be created for.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WizardTeam {
-    /// Its id.
+    /// ID of the team.
     pub team_id: String,
-    /// Its name.
+    /// Name of the team.
     pub name: String,
-    /// Whether the step that chooses members is offered: only once the team's registration is complete.
+    /// Whether you can choose members. False until the team's registration is complete.
     pub members_offered: bool,
-    /// Where the team's registration stands.
+    /// The registration of the team.
     pub registration_status: &'static str,
-    /// What to say before confirming; null once the team may send.
+    /// Warning to show before the inbox is created. `null` if the team can send.
     #[schema(required)]
     pub notice: Option<&'static str>,
 }

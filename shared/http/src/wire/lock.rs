@@ -1,4 +1,4 @@
-//! The lock.
+//! Locks on conversations.
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
@@ -8,64 +8,63 @@ use shared_domain::{
 };
 use utoipa::ToSchema;
 
-/// Who is responding.
+/// The user who is responding.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Holder {
-    /// The User ID.
+    /// ID of the user.
     pub id: String,
-    /// The name to show.
+    /// Display name.
     pub name: String,
 }
 
 impl Holder {
-    /// Of a person.
     pub fn of(person: &UserRef) -> Self {
         Self { id: person.id.to_string(), name: person.name.clone() }
     }
 }
 
-/// A lock as everybody who may read the conversation sees it.
+/// The lock of a conversation, for all members of the inbox.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LockView {
-    /// Who is responding.
+    /// The user who is responding.
     pub holder: Holder,
-    /// When that ends unless renewed.
+    /// Time when the lock expires unless it is renewed.
     #[schema(format = DateTime)]
     pub expires_at: String,
 }
 
 impl LockView {
-    /// Of a live lease.
     pub fn of(lease: &Lease) -> Self {
         Self { holder: Holder::of(&lease.holder), expires_at: lease.ends_at().to_string() }
     }
 }
 
-/// A lock as its holder sees it.
+/// A lock that you hold.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldLock {
-    /// The fencing token: show it in renewals, replies and the release. Grows with every acquisition.
+    /// Fencing token. Send it when you renew or release the lock and when you reply. It grows with each
+    /// acquisition.
     pub token: u64,
     /// You.
     pub holder: Holder,
-    /// When it ends unless renewed.
+    /// Time when the lock expires unless you renew it.
     #[schema(format = DateTime)]
     pub expires_at: String,
-    /// Renew this often.
+    /// Seconds between renewals.
     pub renew_after_seconds: u64,
-    /// Without activity for this long the server asks.
+    /// Seconds without activity after which `idlePrompt` is true.
     pub idle_prompt_after_seconds: u64,
-    /// Ask the user *are you still working?*
+    /// Whether to ask the user if they are still working.
     pub idle_prompt: bool,
-    /// When the lock is released if nobody is active until then.
+    /// Time when the lock is released unless a renewal reports activity.
     #[schema(format = DateTime)]
     pub idle_release_at: String,
 }
 
 impl HeldLock {
-    /// Of a lease that was just given or renewed.
+    /// Returns a lease that was acquired or renewed at `now`.
     pub fn of(lease: &Lease, now: Timestamp, policy: &LockPolicy) -> Self {
         Self {
             token: lease.token.get(),
@@ -82,8 +81,8 @@ impl HeldLock {
 /// A renewal.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 pub struct Renewal {
-    /// The token of the lock.
+    /// Fencing token of the lock.
     pub token: u64,
-    /// Whether the user did anything since the last renewal.
+    /// Whether the user was active since the last renewal.
     pub active: bool,
 }

@@ -3,17 +3,17 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The user.
+/// The signed-in user.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MeUser {
-    /// The User ID.
+    /// ID of the user.
     pub user_id: String,
-    /// The name to show.
+    /// Display name.
     pub name: String,
-    /// Where e-mail goes.
+    /// E-mail address.
     pub email: String,
-    /// Owns the organization.
+    /// Whether the user owns the organization.
     pub owner: bool,
 }
 
@@ -21,43 +21,43 @@ pub struct MeUser {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MeTeam {
-    /// Its id.
+    /// ID of the team.
     pub team_id: String,
-    /// Its name.
+    /// Name of the team.
     pub name: String,
     /// `admin` or `member`.
     pub role: &'static str,
 }
 
-/// An inbox that the user may open and send from.
+/// An inbox that the user can read and send from.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MeAccount {
-    /// Its id.
+    /// ID of the inbox.
     pub inbox_id: String,
     /// `shared` or `personal`.
     pub kind: &'static str,
-    /// Its name.
+    /// Name of the inbox.
     pub name: String,
-    /// `#rrggbb`.
+    /// Color as `#rrggbb`.
     pub color: String,
-    /// What texts go out from.
+    /// Phone number that messages are sent from.
     pub phone_number: String,
-    /// Names it for integrations.
+    /// Code that integrations use instead of the ID.
     pub api_code: String,
-    /// The team that owns it.
+    /// ID of the team that owns the inbox.
     pub team_id: String,
-    /// Conversations that nobody has read.
+    /// Number of unread conversations.
     pub unread_count: u64,
 }
 
-/// All that a front end needs for navigation and Compose.
+/// The signed-in user with teams and inboxes.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Me {
     /// The user.
     pub user: MeUser,
     /// The user's teams.
     pub teams: Vec<MeTeam>,
-    /// Registered inboxes the user is a member of, and the personal one.
+    /// Shared inboxes that the user is a member of and whose team is registered, and the personal inbox.
     pub accounts: Vec<MeAccount>,
 }

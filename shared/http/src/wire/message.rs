@@ -1,4 +1,4 @@
-//! Messages.
+//! Messages and their media.
 
 use std::time::Duration;
 
@@ -19,22 +19,19 @@ use utoipa::ToSchema;
 use super::UserName;
 use crate::input::object;
 
-/// How long the address of a file is good for. It is made anew with every answer.
+/// How long a presigned URL of a file is valid. Each response has a new one.
 const MEDIA_URL_TTL: Duration = Duration::from_mins(10);
 
-/// Makes the addresses by which files are read, for somebody who may see the message.
+/// Signs the URLs of a message's files for a caller who can read the message.
 #[derive(Debug, Clone, Copy)]
 pub struct Links<'a> {
-    /// Where the files are.
     pub bucket: &'a Bucket,
-    /// The tenant.
     pub organization: &'a OrganizationId,
-    /// When the answer is made.
     pub now: Timestamp,
 }
 
 impl Links<'_> {
-    /// Pictures, sound and film for the page, everything else to be saved.
+    /// Images, audio and video open in the browser. All other files are downloaded.
     fn to(&self, inbox: &InboxId, id: &MediaId, content_type: Option<&str>) -> Option<String> {
         let shown =
             if content_type.is_some_and(is_shown) { Disposition::Inline } else { Disposition::Attachment };
@@ -43,29 +40,29 @@ impl Links<'_> {
     }
 }
 
-/// A picture or another file. The carrier's own addresses are never shown.
+/// A file of a message. Files from contacts are copied; the carrier's URLs are never returned.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MediaView {
-    /// Its id.
+    /// ID of the file.
     pub media_id: String,
-    /// Its MIME type, if it is known.
+    /// MIME type. `null` if it is not known.
     #[schema(required)]
     pub content_type: Option<String>,
-    /// In bytes, once it is stored.
+    /// Size in bytes. `null` until the file is stored.
     #[schema(required)]
     pub size: Option<u64>,
-    /// `pending` (being copied from the carrier), `stored`, `refused`, or `linked` (sent as an address of the writer's, which
-    /// the carrier fetches).
+    /// `pending` (being copied from the carrier), `stored`, `refused`, or `linked` (sent as a URL that the
+    /// carrier fetches).
     pub state: &'static str,
-    /// Where to read it: for some minutes where it is stored, the writer's own address where it is linked.
+    /// URL of the file: presigned if the file is stored, the sender's own URL if it is linked.
     #[schema(required)]
     pub url: Option<String>,
-    /// Until when that address is good.
+    /// Time when a presigned URL expires.
     #[schema(required, format = DateTime)]
     pub expires_at: Option<String>,
-    /// Why it was refused: `unsupported_type`, `not_what_it_says`, `too_large`, `empty`, `foreign_address`, `gone` or
-    /// `unavailable`.
+    /// Why the file was refused: `unsupported_type`, `not_what_it_says`, `too_large`, `empty`,
+    /// `foreign_address`, `gone` or `unavailable`.
     #[schema(required)]
     pub reason: Option<&'static str>,
 }
@@ -102,57 +99,57 @@ impl MediaView {
 pub struct StateView {
     /// `received`, `queued`, `sending`, `unknown`, `sent`, `delivered`, `undelivered` or `failed`.
     pub state: &'static str,
-    /// When we learned it.
+    /// Time when the step was reported.
     #[schema(format = DateTime)]
     pub at: String,
-    /// The carrier's error code, for a failure.
+    /// The carrier's error code if the delivery failed.
     #[schema(required)]
     pub code: Option<String>,
-    /// What a person should know of it.
+    /// Explanation of the step.
     #[schema(required)]
     pub detail: Option<String>,
 }
 
-/// One text.
+/// A message.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageView {
-    /// Sorts by time within its conversation.
+    /// ID of the message. The IDs of a conversation sort by time.
     pub message_id: String,
-    /// The thread it stands in.
+    /// ID of the conversation.
     pub conversation_id: String,
-    /// The inbox of that thread.
+    /// ID of the inbox.
     pub inbox_id: String,
     /// `inbound` or `outbound`.
     pub direction: &'static str,
-    /// The text.
+    /// Text of the message.
     pub text: String,
-    /// Media of an MMS.
+    /// Files of the message.
     pub media: Vec<MediaView>,
-    /// As the carrier bills it.
+    /// Number of segments that the carrier bills.
     pub segments: usize,
-    /// How far it has come; never goes backwards.
+    /// Delivery status. It never goes back to an earlier step.
     pub state: &'static str,
-    /// Every step that was reported.
+    /// All delivery steps that were reported.
     pub states: Vec<StateView>,
-    /// Who sent it; null for inbound texts and machines.
+    /// The user who sent the message. `null` for inbound messages and messages from machines.
     #[schema(required)]
     pub sender: Option<UserName>,
-    /// Made by a rule, not by a person.
+    /// Whether the message was sent automatically.
     pub automatic: bool,
-    /// When it was accepted or received.
+    /// Time when the message was accepted or received.
     #[schema(format = DateTime)]
     pub created_at: String,
 }
 
 impl MessageView {
-    /// A message as it is now.
+    /// Returns the message as it is now.
     pub fn of(message: &Message, links: &Links<'_>) -> Self {
         let state = message.delivery.state();
         Self::with(message, state, message.delivery.history(), links)
     }
 
-    /// An outbound message as it was when accepted: what a repeated request is answered with.
+    /// Returns an outbound message as it was when it was accepted: the response to a repeated request.
     pub fn as_accepted(message: &Message, links: &Links<'_>) -> Self {
         let queued = Report::at(message.created_at);
         Self::with(message, DeliveryState::Queued, vec![(DeliveryState::Queued, &queued)], links)
@@ -191,34 +188,35 @@ fn step(state: DeliveryState, report: &Report) -> StateView {
     }
 }
 
-/// A file to send: the id of one that was uploaded to the inbox (`med_…`), or an `https://` address that the carrier fetches;
-/// the address also as `{"url": "https://…"}`.
+/// A file to send: the ID of a file that was uploaded to the inbox (`med_…`), or an `https://` URL that the
+/// carrier fetches, also as `{"url": "https://…"}`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum OutgoingMedia {
-    /// An id or an address.
+    /// An ID or a URL.
     Named(String),
-    /// An address.
+    /// A URL.
     At {
-        /// Begins with `https://`.
+        /// Starts with `https://`.
         url: String,
     },
 }
 
-/// A file that is to be uploaded.
+/// A file to upload.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NewMedia {
-    /// Its MIME type; carriers take pictures, sound, film, PDF, contacts and calendars.
+    /// MIME type. Carriers accept images, audio, video, PDF files, contacts and calendars.
     pub content_type: String,
-    /// In bytes: at most 5,000,000 of `image/jpeg`, `image/png` and `image/gif`, 500,000 of anything else.
+    /// Size in bytes: at most 5,000,000 for `image/jpeg`, `image/png` and `image/gif`, 500,000 for other
+    /// types.
     pub size: u64,
 }
 
-/// The request that uploads a file: its body is the file, of exactly the size that was announced.
+/// The request that uploads the file. Its body is the file, with exactly the announced size.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Upload {
-    /// Where to.
+    /// Presigned URL.
     pub url: String,
     /// `PUT`
     pub method: &'static str,
@@ -226,15 +224,15 @@ pub struct Upload {
     pub headers: std::collections::BTreeMap<&'static str, String>,
 }
 
-/// A place for a file.
+/// A file that can be uploaded now.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MediaPlace {
-    /// What a text names the file by; for some days after the upload.
+    /// ID to send the file with. Uploaded files are kept for some days.
     pub media_id: String,
-    /// How to upload it.
+    /// The request that uploads the file.
     pub upload: Upload,
-    /// Until when.
+    /// Time when the URL expires.
     #[schema(format = DateTime)]
     pub expires_at: String,
 }
@@ -243,75 +241,75 @@ pub struct MediaPlace {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reply {
-    /// At most 1,500 characters, unless the stack says otherwise; may be absent or empty where there is media.
+    /// Text, by default at most 1,500 characters. Optional if there is media.
     pub text: Option<String>,
-    /// A canned response of the team, instead of a text: filled in for the contact and counted like one.
+    /// ID of a template to send instead of a text. It is rendered for the contact.
     pub template_id: Option<String>,
-    /// Up to ten files.
+    /// Up to 10 files.
     #[serde(default)]
     pub media: Vec<OutgoingMedia>,
-    /// The fencing token of your lock; required in shared inboxes.
+    /// Fencing token of your lock. Required in shared inboxes.
     pub lock_token: Option<u64>,
-    /// The newest message on your screen: something newer refuses the reply.
+    /// ID of the newest message that you have seen. The reply is refused if there is a newer one.
     pub last_seen_message_id: Option<String>,
-    /// Send although something newer came in.
+    /// Whether to send even if there is a newer message.
     #[serde(default)]
     pub accept_unseen: bool,
 }
 
-/// The account a text goes out from: one of both.
+/// The inbox to send from. Set one of the fields.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
-    /// An inbox you are a member of.
+    /// ID of an inbox that you are a member of.
     pub inbox_id: Option<String>,
-    /// An inbox's API code.
+    /// API code of an inbox.
     pub api_code: Option<String>,
 }
 
-/// Who is written to: one of both.
+/// The recipient. Set one of the fields.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Recipient {
-    /// A contact of the inbox's team.
+    /// ID of a contact of the inbox's team.
     pub contact_id: Option<String>,
-    /// A number, in any usual notation.
+    /// Phone number in any common format.
     pub phone_number: Option<String>,
 }
 
-/// A composed text.
+/// A message to a recipient.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Compose {
-    /// The account; there is no default.
+    /// The inbox to send from. There is no default.
     #[serde(deserialize_with = "object")]
     pub from: Account,
     /// The recipient.
     #[serde(deserialize_with = "object")]
     pub to: Recipient,
-    /// At most 306 characters, unless the stack says otherwise; may be absent or empty where there is media.
+    /// Text, by default at most 306 characters. Optional if there is media.
     pub text: Option<String>,
-    /// A canned response of the team, instead of a text: filled in for the contact and counted like one.
+    /// ID of a template to send instead of a text. It is rendered for the contact.
     pub template_id: Option<String>,
-    /// Up to ten files.
+    /// Up to 10 files.
     #[serde(default)]
     pub media: Vec<OutgoingMedia>,
 }
 
-/// A reason against sending.
+/// A reason why you cannot reply.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReasonView {
-    /// Stable name.
+    /// Stable code.
     pub code: &'static str,
-    /// One sentence.
+    /// Explanation.
     pub detail: String,
 }
 
-/// Whether the caller may reply now.
+/// Whether you can reply now.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CanSend {
-    /// Nothing stands against it.
+    /// Whether a reply would be accepted.
     pub allowed: bool,
-    /// Everything that does, in the order in which a reply would be refused.
+    /// All reasons against a reply. A reply is refused with the first one.
     pub reasons: Vec<ReasonView>,
 }

@@ -1,4 +1,5 @@
-//! The shapes that travel, as the OpenAPI document describes them. Domain types turn into them here and nowhere else.
+//! The bodies of requests and responses, as the OpenAPI document describes them, and their conversion from
+//! and to domain types.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -21,32 +22,31 @@ pub mod template;
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
-    /// At most `limit` of them.
+    /// At most `limit` items.
     pub items: Vec<T>,
-    /// Give it as `cursor` for the next page; null on the last.
+    /// Send it as `cursor` to get the next page. `null` on the last page.
     #[schema(required)]
     pub next_cursor: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// A list that has one page only.
+    /// Returns a list that has only one page.
     pub fn complete(items: impl IntoIterator<Item = T>) -> Self {
         Self { items: items.into_iter().collect(), next_cursor: None }
     }
 }
 
-/// Somebody as others see them.
+/// A user.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserName {
-    /// The User ID.
+    /// ID of the user.
     #[serde(rename = "userId")]
     pub user_id: String,
-    /// The name to show.
+    /// Display name.
     pub name: String,
 }
 
 impl UserName {
-    /// Of a person.
     pub fn of(person: &shared_domain::user::UserRef) -> Self {
         Self { user_id: person.id.to_string(), name: person.name.clone() }
     }

@@ -1,4 +1,4 @@
-//! Texts that may be a wish for no more texts.
+//! Reviews of inbound messages that may be opt-out requests.
 
 use serde::{Deserialize, Serialize};
 use shared_aws::opt_out::ReviewEntry;
@@ -7,30 +7,30 @@ use utoipa::ToSchema;
 
 use super::{UserName, conversation::ContactSummary};
 
-/// A text that may be a wish for no more texts.
+/// An inbound message that may be an opt-out request.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OptOutReviewView {
-    /// Its id.
+    /// ID of the review.
     pub review_id: String,
-    /// Where the text stands.
+    /// ID of the conversation.
     pub conversation_id: String,
-    /// The text.
+    /// ID of the message.
     pub message_id: String,
-    /// Who wrote it.
+    /// The contact who wrote the message.
     pub contact: ContactSummary,
-    /// What it says.
+    /// Text of the message.
     pub text: String,
-    /// When it came in.
+    /// Time when the message was received.
     #[schema(format = DateTime)]
     pub at: String,
-    /// What became of it; null while it waits.
+    /// The decision. `null` until a member of the inbox decides.
     #[schema(required)]
     pub decided: Option<DecidedView>,
 }
 
 impl OptOutReviewView {
-    /// Of a review, with the contact as the conversation shows it.
+    /// Returns a review with the contact as the conversation shows it.
     pub fn of(entry: &ReviewEntry) -> Self {
         let review = &entry.review;
         Self {
@@ -45,32 +45,31 @@ impl OptOutReviewView {
     }
 }
 
-/// A decision about a text.
+/// A decision about a message.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DecidedView {
     /// `opted_out` or `dismissed`.
     pub decision: &'static str,
-    /// Whose.
+    /// The user who decided.
     pub by: UserName,
-    /// When.
+    /// Time of the decision.
     #[schema(format = DateTime)]
     pub at: String,
 }
 
 impl DecidedView {
-    /// Of a decision.
     pub fn of(decided: &ReviewResolution) -> Self {
         Self { decision: decided.outcome.as_str(), by: UserName::of(&decided.by), at: decided.at.to_string() }
     }
 }
 
-/// What a text was.
+/// What the message was.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewDecision {
-    /// A wish for no more texts: the contact is opted out.
+    /// An opt-out request. The contact is opted out.
     OptedOut,
-    /// Something else: nothing changes.
+    /// Not an opt-out request. Nothing changes.
     Dismissed,
 }
 
@@ -83,9 +82,9 @@ impl From<ReviewDecision> for ReviewOutcome {
     }
 }
 
-/// A decision about a text, to be made.
+/// A decision to record.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ReviewRequest {
-    /// What it was.
+    /// What the message was.
     pub decision: ReviewDecision,
 }

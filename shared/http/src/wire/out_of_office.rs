@@ -6,33 +6,33 @@ use serde::{Deserialize, Serialize};
 use shared_domain::out_of_office::{Draft, Mode};
 use utoipa::ToSchema;
 
-/// `off`, `on` or `auto`.
+/// When Out of Office answers.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ModeName {
-    /// Never answers.
+    /// Never.
     Off,
-    /// Answers until it is switched off.
+    /// Until it is switched off.
     On,
-    /// Answers outside of the hours and on holidays.
+    /// Outside the office hours and on holidays.
     Auto,
 }
 
-/// When an inbox is closed, and what it answers then.
+/// When an inbox answers automatically, and with which text.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutOfOfficeView {
     /// `off`, `on` or `auto`.
     pub mode: ModeName,
-    /// 1 to 480 characters; may be empty while `off`.
+    /// 1 to 480 characters. Can be empty if the mode is `off`.
     #[serde(default)]
     pub message: String,
-    /// An IANA name, such as `America/New_York`.
+    /// IANA time zone, such as `America/New_York`.
     pub time_zone: String,
-    /// Ranges by weekday, `mon` to `sun`; a day without any is closed.
+    /// Office hours by weekday, `mon` to `sun`. A day without hours is closed.
     #[serde(default)]
     pub hours: BTreeMap<String, Vec<(String, String)>>,
-    /// Whole local days, such as `2026-12-25`.
+    /// Local dates on which the office is closed, such as `2026-12-25`.
     #[serde(default)]
     pub holidays: Vec<String>,
 }

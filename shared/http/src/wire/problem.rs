@@ -1,25 +1,25 @@
-//! Errors.
+//! Problem details.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// RFC 9457 problem document. The data of an error stands beside these members: `holder`, `expiresAt`, `reason`,
-/// `errors` with `pointer` and `detail` for bad fields.
+/// An error, as a problem document (RFC 9457). Some errors have more fields, such as `holder`, `expiresAt` or
+/// `reason`. `errors` lists invalid fields, each with `pointer` and `detail`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Problem)]
 pub struct ProblemView {
-    /// Stable URI, ends in the code.
+    /// Stable URI that ends in the code.
     #[serde(rename = "type")]
     pub kind: String,
     /// The code in words.
     pub title: String,
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// One sentence for people.
+    /// What happened, and what to do.
     pub detail: String,
-    /// Stable name, for programs.
+    /// Stable code for programs.
     pub code: String,
-    /// Names this request in our logs.
+    /// ID of the request. Include it when you contact your operator.
     pub request_id: String,
 }

@@ -7,61 +7,61 @@ use shared_domain::{
 };
 use utoipa::ToSchema;
 
-/// Where a registration stands.
+/// The registration of a team.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistrationView {
-    /// The team.
+    /// ID of the team.
     pub team_id: String,
     /// `not_started`, `pending`, `approved`, `rejected` or `suspended`.
     pub status: &'static str,
-    /// Whether the campaign's details are with the carriers.
+    /// Whether the campaign's details have been sent to the carrier.
     pub submitted: bool,
-    /// What the team has to know; null once it may send.
+    /// What is missing before the team can send. `null` if the registration is complete.
     #[schema(required)]
     pub notice: Option<&'static str>,
-    /// What the carrier calls its parts; for admins.
+    /// The carrier's IDs. Only for team admins and the organization's owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<CarrierParts>,
-    /// What was submitted last; for admins.
+    /// The details that were submitted last. Only for team admins and the organization's owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submission: Option<CampaignDetails>,
-    /// The newest hundred steps, latest first.
+    /// The newest 100 steps, newest first.
     pub timeline: Vec<StepView>,
 }
 
-/// The carrier's names.
+/// The carrier's IDs of the registration.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CarrierParts {
-    /// `MG…`
+    /// Messaging service, `MG…`.
     #[schema(required)]
     pub messaging_service_sid: Option<String>,
-    /// `BN…`
+    /// Brand, `BN…`.
     #[schema(required)]
     pub brand_sid: Option<String>,
-    /// `QE…`
+    /// Campaign, `QE…`.
     #[schema(required)]
     pub campaign_sid: Option<String>,
 }
 
-/// A step.
+/// A step of the registration.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StepView {
-    /// Where the registration stood after it, or what an event said that changed nothing.
+    /// Status after the step.
     pub status: &'static str,
-    /// When it happened.
+    /// Time of the step.
     #[schema(format = DateTime)]
     pub at: String,
     /// `callback`, `poll` or `user`.
     pub source: &'static str,
     /// The carrier's reason codes.
     pub codes: Vec<u32>,
-    /// A sentence for people.
+    /// Explanation.
     #[schema(required)]
     pub detail: Option<String>,
-    /// Who did it, where a user did.
+    /// The user who made the change. `null` for changes by the carrier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
 }
@@ -79,26 +79,26 @@ impl StepView {
     }
 }
 
-/// The campaign's details.
+/// Details of a campaign.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CampaignDetails {
-    /// The carrier's word for the kind of traffic: `LOW_VOLUME`, `CUSTOMER_CARE`, …
+    /// The carrier's code for the use case, such as `LOW_VOLUME` or `CUSTOMER_CARE`.
     pub use_case: String,
-    /// What the campaign is for, 40 to 4096 characters.
+    /// What the campaign is for, in 40 to 4,096 characters.
     pub description: String,
-    /// How people agree to be texted, 40 to 2048 characters.
+    /// How recipients agree to receive messages, in 40 to 2,048 characters.
     pub message_flow: String,
-    /// Two to five texts as they will be sent, 20 to 1024 characters each.
+    /// Two to five sample messages of 20 to 1,024 characters each.
     pub message_samples: Vec<String>,
-    /// Texts hold links.
+    /// Whether messages contain links.
     pub has_embedded_links: bool,
-    /// Texts hold phone numbers.
+    /// Whether messages contain phone numbers.
     pub has_embedded_phone: bool,
-    /// Where the privacy policy stands.
+    /// URL of the privacy policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub privacy_policy_url: Option<String>,
-    /// Where the terms stand.
+    /// URL of the terms and conditions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terms_url: Option<String>,
 }
@@ -134,7 +134,7 @@ impl From<CampaignSubmission> for CampaignDetails {
 }
 
 impl RegistrationView {
-    /// With the carrier's names and the details for those who manage the team.
+    /// Returns the registration with the carrier's IDs and the submitted details, for admins and the owner.
     pub fn of(
         team: &TeamId,
         registration: Registration,

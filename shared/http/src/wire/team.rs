@@ -1,4 +1,4 @@
-//! Teams, their members, which e-mails they want, and what admins did.
+//! Teams, their members and notification settings, and the audit trail.
 
 use serde::{Deserialize, Serialize};
 use shared_aws::team::AuditEntry;
@@ -11,15 +11,15 @@ use utoipa::ToSchema;
 
 use crate::input::object;
 
-/// A team as somebody in it sees it.
+/// A team.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TeamView {
-    /// Its id.
+    /// ID of the team.
     pub team_id: String,
-    /// Its name.
+    /// Name of the team.
     pub name: String,
-    /// The caller's role: `admin` or `member`; null for the organization's owner where they have none.
+    /// Your role, `admin` or `member`. `null` if you are the organization's owner without a role in the team.
     #[schema(required)]
     pub role: Option<&'static str>,
     /// `not_started`, `pending`, `approved`, `rejected` or `suspended`.
@@ -27,7 +27,7 @@ pub struct TeamView {
 }
 
 impl TeamView {
-    /// For somebody with this role.
+    /// Returns the team for a user with this role.
     pub fn of(team: &Team, role: Option<Role>) -> Self {
         Self {
             team_id: team.id.to_string(),
@@ -38,27 +38,27 @@ impl TeamView {
     }
 }
 
-/// A team to be made, or a new name.
+/// A team to create.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct TeamDetails {
     /// 1 to 80 characters.
     pub name: String,
 }
 
-/// What may be changed of a team; what is absent stays.
+/// Changes to a team. Absent fields keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct TeamChange {
     /// 1 to 80 characters.
     pub name: Option<String>,
 }
 
-/// `admin` or `member`.
+/// The role of a user in a team.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RoleName {
     /// Manages the team.
     Admin,
-    /// Works in its inboxes.
+    /// Works in the inboxes of the team.
     Member,
 }
 
@@ -71,15 +71,15 @@ impl From<RoleName> for Role {
     }
 }
 
-/// Somebody as a member of the team. Name and address are needed for who is new in the organization, and stay as they are
-/// where they are absent.
+/// A member to add or change. Name and e-mail address are required for a user who is new to the organization.
+/// Absent fields keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct MemberDetails {
     /// `admin` or `member`.
     pub role: RoleName,
     /// 1 to 80 characters.
     pub name: Option<String>,
-    /// Where e-mail goes.
+    /// E-mail address.
     pub email: Option<String>,
 }
 
@@ -87,11 +87,11 @@ pub struct MemberDetails {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TeamMemberView {
-    /// The User ID.
+    /// ID of the user.
     pub user_id: String,
-    /// The name to show.
+    /// Display name.
     pub name: String,
-    /// Where e-mail goes; to those who manage the team.
+    /// E-mail address. `null` unless you are an admin of the team or the organization's owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// `admin` or `member`.
@@ -99,7 +99,7 @@ pub struct TeamMemberView {
 }
 
 impl TeamMemberView {
-    /// With the address for those who manage the team.
+    /// Returns the member with the e-mail address, for admins and the owner.
     pub fn of(member: &TeamMember, for_manager: bool) -> Self {
         Self {
             user_id: member.user.id.to_string(),
@@ -110,12 +110,12 @@ impl TeamMemberView {
     }
 }
 
-/// One kind of e-mail.
+/// Settings of one kind of notification.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct MailingView {
-    /// Sent at all.
+    /// Whether the notification is sent.
     pub enabled: bool,
-    /// To these addresses, at most 20.
+    /// E-mail addresses of the recipients, at most 20.
     pub recipients: Vec<String>,
 }
 
@@ -125,23 +125,22 @@ impl MailingView {
     }
 }
 
-/// Which e-mails a team wants. What admins are told of the registration is not a choice.
+/// The notification settings of a team. E-mails about the registration are always sent to the team's admins.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotificationSettingsView {
-    /// A contact opted out or in again, not by an import.
+    /// A contact opted out or in, except by an import.
     #[serde(deserialize_with = "object")]
     pub opt_out_changed: MailingView,
-    /// An unknown number texted in.
+    /// A message came from an unknown number.
     #[serde(deserialize_with = "object")]
     pub unknown_contact: MailingView,
-    /// A contact was added by hand.
+    /// A user added a contact.
     #[serde(deserialize_with = "object")]
     pub contact_added: MailingView,
 }
 
 impl NotificationSettingsView {
-    /// As stored.
     pub fn of(settings: &NotificationSettings) -> Self {
         Self {
             opt_out_changed: MailingView::of(&settings.opt_out_changed),
@@ -151,23 +150,22 @@ impl NotificationSettingsView {
     }
 }
 
-/// What an admin did.
+/// An action of an admin.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEntryView {
-    /// When.
+    /// Time of the action.
     #[schema(format = DateTime)]
     pub at: String,
-    /// Who: a User ID.
+    /// ID of the user.
     pub user_id: String,
-    /// What, as `noun.verb`.
+    /// Kind of action, as `noun.verb`.
     pub action: String,
-    /// To what: an id.
+    /// ID of what was changed.
     pub target: String,
 }
 
 impl AuditEntryView {
-    /// Of a line of the trail.
     pub fn of(entry: &AuditEntry) -> Self {
         Self {
             at: entry.at.to_string(),

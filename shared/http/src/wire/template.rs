@@ -1,68 +1,67 @@
-//! Canned responses.
+//! Templates.
 
 use serde::{Deserialize, Serialize};
 use shared_domain::template::Template;
 use utoipa::ToSchema;
 
-/// A canned response of a team.
+/// A template of a team.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TemplateView {
-    /// Its id.
+    /// ID of the template.
     pub template_id: String,
-    /// What it is chosen by.
+    /// Name, unique in the team.
     pub name: String,
-    /// With merge fields: `{{firstName}}`, `{{lastName}}`, `{{contactId}}`, `{{senderName}}`, `{{custom.Field name}}`, each
-    /// also with a fallback: `{{firstName|there}}`.
+    /// Text with merge fields: `{{firstName}}`, `{{lastName}}`, `{{contactId}}`, `{{senderName}}`,
+    /// `{{custom.Field name}}`. A merge field can have a fallback: `{{firstName|there}}`.
     pub text: String,
 }
 
 impl TemplateView {
-    /// As the team has it.
-    pub fn of(response: &Template) -> Self {
+    pub fn of(template: &Template) -> Self {
         Self {
-            template_id: response.id.to_string(),
-            name: response.name.clone(),
-            text: response.text.clone(),
+            template_id: template.id.to_string(),
+            name: template.name.clone(),
+            text: template.text.clone(),
         }
     }
 }
 
-/// A canned response to be made.
+/// A template to create.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewTemplate {
-    /// 1 to 80 characters; one of the team's alone, whatever the case.
+    /// 1 to 80 characters, unique in the team. Case is ignored.
     pub name: String,
     /// 1 to 1,600 characters.
     pub text: String,
 }
 
-/// What to change; what is absent stays.
+/// Changes to a template. Absent fields keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct TemplateChange {
-    /// 1 to 80 characters; one of the team's alone, whatever the case.
+    /// 1 to 80 characters, unique in the team. Case is ignored.
     pub name: Option<String>,
     /// 1 to 1,600 characters.
     pub text: Option<String>,
 }
 
-/// For whom to fill it in.
+/// The contact to render the template for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Render {
-    /// A contact of the team.
+    /// ID of a contact of the team.
     pub contact_id: String,
 }
 
-/// What a contact would get from the caller.
+/// A rendered template.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Rendered {
-    /// The text; null where something is missing.
+    /// The text. `null` if a value is missing.
     #[schema(required)]
     pub text: Option<String>,
-    /// As the carrier bills it; null where something is missing.
+    /// Number of segments that the carrier bills. `null` if a value is missing.
     #[schema(required)]
     pub segments: Option<usize>,
-    /// Merge fields that have neither a value nor a fallback: with one of them nothing is sent.
+    /// Merge fields without a value and without a fallback. A message is not sent if a value is missing.
     pub missing: Vec<String>,
 }

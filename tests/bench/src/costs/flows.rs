@@ -14,7 +14,7 @@ use shared_domain::{
     opt_out::KeywordReplies,
     user::UserRef,
 };
-use shared_http::caller::Claims;
+use shared_http::{caller::Claims, serve};
 use shared_lambda::clock;
 use test_kit::{gateway::Event, meter::Meter};
 
@@ -115,7 +115,9 @@ impl Stage {
     }
 
     async fn locked(&self, event: Event, status: u16) -> (Step, Value) {
-        let answer = conversation_lock::handle(&self.lock, clock::now(), event.request()).await;
+        let answer =
+            serve::answer(&conversation_lock::router(self.lock.clone()), clock::now(), 0, event.request())
+                .await;
         self.request("conversation-lock", &answer, status)
     }
 
@@ -159,7 +161,9 @@ impl Stage {
         let route = "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages";
         let body = json!({ "text": WORDS, "lockToken": token, "lastSeenMessageId": seen.as_str() });
         let request = self.scene.call(route, 5, user).json(&body).request();
-        let answer = messages::handle(&self.messages, clock::now(), clock::entropy(), request).await;
+        let answer =
+            serve::answer(&messages::router(self.messages.clone()), clock::now(), clock::entropy(), request)
+                .await;
         self.request("messages", &answer, 202)
     }
 
