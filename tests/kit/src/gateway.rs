@@ -1,4 +1,5 @@
-//! Events that the HTTP API sends to a function (payload format 2.0), and the requests that the runtime makes of them.
+//! Events that the HTTP API sends to a function (payload format 2.0), and the requests that the runtime makes
+//! of them.
 
 use lambda_http::{Body, Request, Response, request};
 use serde_json::{Map, Value, json};
@@ -6,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// A builder of an event.
 #[derive(Debug, Clone)]
 pub struct Event {
-    method: &'static str,
+    method: String,
     path: String,
     route: String,
     parameters: Map<String, Value>,
@@ -21,11 +22,11 @@ impl Event {
     ///
     /// # Panics
     /// If the route is not a method and a path.
-    pub fn new(route: &'static str, parameters: &[(&str, &str)]) -> Self {
+    pub fn new(route: &str, parameters: &[(&str, &str)]) -> Self {
         let (method, template) = route.split_once(' ').expect("a method and a path");
         let fill = |path: String, (name, value): &(&str, &str)| path.replace(&format!("{{{name}}}"), value);
         Self {
-            method,
+            method: method.to_owned(),
             path: parameters.iter().fold(template.to_owned(), fill),
             route: route.to_owned(),
             parameters: parameters.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),

@@ -1,0 +1,134 @@
+//! The HTTP functions with their routes and clients.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use futures_util::future::BoxFuture;
+use lambda_http::{Body, Request, Response};
+use seed_demo::Failure;
+use shared_aws::{clients::Bucket, table::Table};
+use shared_carriers::{
+    callback::StatusCallbacks,
+    twilio::{Client, Verifier},
+};
+use shared_domain::{lock::LockPolicy, opt_out::KeywordReplies};
+use shared_http::{caller::Claims, cursor::Cursors, serve};
+use shared_lambda::clock::{entropy, now};
+use test_kit::{
+    carrier::{ACCOUNT, TOKEN, client_at},
+    queue::registration_queue,
+};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::BRAND;
+
+const CARRIER_TIMEOUT: Duration = Duration::from_secs(8);
+const SIGNING_SECRET: &str = "signing-secret";
+/// The defaults of the template.
+const LIMITS: messages::Limits = messages::Limits { reply: 1500, compose: 306 };
+
+/// What the functions use.
+pub(crate) struct Services {
+    pub(crate) table: Table,
+    pub(crate) bucket: Bucket,
+    pub(crate) queue_url: String,
+    pub(crate) carrier_url: String,
+    pub(crate) public_url: String,
+}
+
+impl Services {
+    pub(crate) fn carrier(&self) -> Client {
+        client_at(&self.carrier_url, CARRIER_TIMEOUT)
+    }
+}
+
+/// Answers a request as the function does.
+pub(crate) type Handler = Arc<dyn Fn(Request) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+
+/// A function: its routes and its handler.
+pub(crate) struct Function {
+    pub(crate) routes: utoipa::openapi::OpenApi,
+    pub(crate) handler: Handler,
+}
+
+impl Function {
+    fn new<F>(
+        routes: utoipa::openapi::OpenApi,
+        handler: impl Fn(Request) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        Self { routes, handler: Arc::new(move |request| Box::pin(handler(request))) }
+    }
+
+    fn of_router<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>, router: Router) -> Self {
+        Self::new(routes.into_openapi(), move |request| {
+            let router = router.clone();
+            async move { serve::answer(&router, now(), entropy(), request).await }
+        })
+    }
+}
+
+/// Returns all HTTP functions.
+pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
+    let Services { table, bucket, public_url, .. } = services;
+    let (claims, cursors) = (Claims::standard, Cursors::new(SIGNING_SECRET));
+    let verifier = Verifier::new(public_url, vec![TOKEN.into()])?;
+    let brand = Some(BRAND.to_owned());
+
+    let contact_imports = contact_imports::App::new(table, bucket.clone(), claims(), cursors.clone());
+    let contacts = contacts::App::new(table, claims(), cursors.clone());
+    let locks = conversation_lock::App::new(table.clone(), claims(), LockPolicy::default());
+    let conversations = conversations::App::new(table.clone(), bucket.clone(), claims(), cursors.clone());
+    let inboxes = inboxes::App::new(table, claims(), services.carrier(), public_url.clone());
+    let messages = messages::App::new(table.clone(), bucket.clone(), claims(), LIMITS);
+    let out_of_office = out_of_office::App::new(table, claims());
+    let registrations = registrations::App::new(table, claims(), services.carrier(), brand);
+    let teams = teams::App::new(table, claims(), cursors.clone());
+    let templates = templates::App::new(table, claims(), cursors);
+
+    let callbacks = StatusCallbacks::new(public_url.as_str(), SIGNING_SECRET);
+    let delivery_status = Arc::new(delivery_status::App::new(table.clone(), verifier.clone(), callbacks));
+    let inbound_sms = Arc::new(inbound_sms::App::new(
+        table.clone(),
+        verifier.clone(),
+        ACCOUNT.into(),
+        KeywordReplies::Carrier,
+    ));
+    let inbound_voice = Arc::new(inbound_voice::App::new(table.clone(), verifier.clone(), ACCOUNT.into()));
+    let queue = registration_queue(&services.queue_url);
+    let registration_status =
+        Arc::new(registration_status::App::new(table.clone(), verifier, None, ACCOUNT.into(), queue));
+
+    Ok(vec![
+        Function::of_router(contact_imports::routes(), contact_imports::router(contact_imports)),
+        Function::of_router(contacts::routes(), contacts::router(contacts)),
+        Function::of_router(conversation_lock::routes(), conversation_lock::router(locks)),
+        Function::of_router(conversations::routes(), conversations::router(conversations)),
+        Function::of_router(inboxes::routes(), inboxes::router(inboxes)),
+        Function::of_router(messages::routes(), messages::router(messages)),
+        Function::of_router(openapi::routes(), openapi::router()),
+        Function::of_router(out_of_office::routes(), out_of_office::router(out_of_office)),
+        Function::of_router(registrations::routes(), registrations::router(registrations)),
+        Function::of_router(teams::routes(), teams::router(teams)),
+        Function::of_router(templates::routes(), templates::router(templates)),
+        Function::new(delivery_status::Api::openapi(), move |request| {
+            let app = delivery_status.clone();
+            async move { delivery_status::handle(&app, now(), request).await }
+        }),
+        Function::new(inbound_sms::Api::openapi(), move |request| {
+            let app = inbound_sms.clone();
+            async move { inbound_sms::handle(&app, now(), entropy(), request).await }
+        }),
+        Function::new(inbound_voice::Api::openapi(), move |request| {
+            let app = inbound_voice.clone();
+            async move { inbound_voice::handle(&app, request).await }
+        }),
+        Function::new(registration_status::Api::openapi(), move |request| {
+            let app = registration_status.clone();
+            async move { registration_status::handle(&app, now(), request).await }
+        }),
+    ])
+}

@@ -1,0 +1,68 @@
+//! All HTTP functions in one process on loopback, for quick tries during development.
+//!
+//! Each request becomes an event of the HTTP API and goes to the function that the template's route belongs
+//! to. The table, the bucket, the queue and the carrier are the ones of the handler tests, in this process
+//! and in memory. The queue workers do not run: a sent message stays `queued`. `make run` runs the whole
+//! system.
+
+mod functions;
+mod gateway;
+mod tokens;
+
+use std::net::Ipv4Addr;
+
+use carrier_simulator::Settings;
+use seed_demo::Failure;
+use test_kit::{carrier, engine::Engine, queue::FakeQueue, s3::FakeS3};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+pub use crate::tokens::Tokens;
+
+/// The brand of the demo campaign, as in the local cloud.
+const BRAND: &str = "BN00000000000000000000000000000000";
+/// The machine client that sends for the first demo organization.
+const MACHINE: &str = "machine";
+
+/// A running server. Dropping it does not stop it: see [`Server::stop`].
+#[derive(Debug)]
+pub struct Server {
+    /// The base URL, such as `http://127.0.0.1:3000`.
+    pub url: String,
+    /// The URL of the carrier simulator's pages.
+    pub carrier_url: String,
+    /// The tokens that the server accepts.
+    pub tokens: Tokens,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Starts on a port of 127.0.0.1, with demo data in an empty table. Port 0 chooses a free one.
+    pub async fn start(port: u16) -> Result<Self, Failure> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let carrier_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let carrier_url = format!("http://{}", carrier_listener.local_addr()?);
+        let settings = Settings::new(carrier::ACCOUNT, carrier::TOKEN, &url);
+        tokio::spawn(carrier_simulator::serve(carrier_listener, settings));
+
+        let services = functions::Services {
+            table: Engine::start().await.table(),
+            bucket: FakeS3::start().await.bucket(),
+            queue_url: FakeQueue::start().await.url,
+            carrier_url: carrier_url.clone(),
+            public_url: url.clone(),
+        };
+        let carrier = services.carrier();
+        let data = seed_demo::seed(services.table.clone(), Some(carrier), BRAND.into(), MACHINE).await?;
+        let tokens = Tokens::of(&data);
+        let router = gateway::router(functions::all(&services)?, &tokens);
+        let task = tokio::spawn(async { axum::serve(listener, router).await });
+        Ok(Self { url, carrier_url, tokens, task })
+    }
+
+    /// Stops the server and waits until it no longer accepts requests.
+    pub async fn stop(self) {
+        self.task.abort();
+        let _ = self.task.await; // always an error: the task was aborted
+    }
+}
