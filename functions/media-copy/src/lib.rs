@@ -16,7 +16,7 @@ use shared_aws::{
 use shared_carriers::twilio::{FetchError, MediaClient};
 use shared_domain::{
     keys::InboxKey,
-    media::{MAX_INBOUND_BYTES, Media, MediaRefusal, MediaState, judge},
+    media::{MAX_INBOUND_BYTES, Media, MediaRefusal, MediaState, stored_type},
     message::Message,
     time::Timestamp,
 };
@@ -111,8 +111,8 @@ async fn fetch_and_store(
         FetchError::Unavailable(_) => NotCopied::Later(error.into()),
     })?;
     let announced = media.content_type.as_deref().or(fetched.content_type.as_deref()).unwrap_or_default();
-    let content_type =
-        judge(announced, detected_type(&fetched.content), &fetched.content).map_err(NotCopied::Never)?;
+    let content_type = stored_type(announced, detected_type(&fetched.content), &fetched.content)
+        .map_err(NotCopied::Never)?;
     let size = fetched.content.len() as u64;
     let key = stored_at(InboxKey { organization: &job.organization, inbox: &message.inbox }, &media.id);
     let put = app.bucket.put(&key, &content_type, fetched.content, clock()).await;

@@ -65,8 +65,8 @@ pub fn external_id(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// Whether a contact can have these custom fields: at most 30, with names of up to 60 and values of up to 500 characters,
-/// none of them a control character.
+/// Whether a contact can have these custom fields: at most 30, with names of up to 60 and values of up to 500
+/// characters, none of them a control character.
 pub fn are_custom_fields(fields: &BTreeMap<String, String>) -> bool {
     let fits = |text: &str, max: usize| text.chars().count() <= max && !text.contains(char::is_control);
     fields.len() <= MAX_CUSTOM_FIELDS

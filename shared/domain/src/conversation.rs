@@ -65,8 +65,8 @@ pub struct MessagePreview {
     pub created_at: Timestamp,
 }
 
-/// The maximum length of a preview, in bytes. It fills one line, and keeps a page of 50 conversations within its read
-/// budget.
+/// The maximum length of a preview, in bytes. It fills one line, and keeps a page of 50 conversations within
+/// its read budget.
 pub const MAX_PREVIEW_BYTES: usize = 100;
 
 impl MessagePreview {
@@ -112,15 +112,16 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// The newest inbound message if it is newer than `last_seen`, else `None`. `last_seen` can be any message of the
-    /// conversation, because the ids of one conversation sort by time.
+    /// The newest inbound message if it is newer than `last_seen`, else `None`. `last_seen` can be any
+    /// message of the conversation, because the ids of one conversation sort by time.
     pub fn unseen_by(&self, last_seen: Option<&MessageId>) -> Option<&MessageId> {
         let newest = self.last_inbound.as_ref()?;
         last_seen.filter(|seen| *seen < newest).map(|_| newest)
     }
 }
 
-/// Which conversations of a folder a list shows: those that match all parts. A part that is `None` matches everything.
+/// Which conversations of a folder a list shows: those that match all parts. A part that is `None` matches
+/// everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
     /// Only conversations with contacts that are assigned to this user.
@@ -138,23 +139,24 @@ impl Filter {
     }
 }
 
-/// The position of an inbound message among the messages of its conversation. It decides what the conversation still has to
-/// show.
+/// The position of an inbound message among the messages of its conversation. It decides what the
+/// conversation still has to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InboundPosition {
-    /// The message is the newest one. The conversation shows it, becomes unread, and moves to the top of the inbox.
+    /// The message is the newest one. The conversation shows it, becomes unread, and moves to the top of the
+    /// inbox.
     Newest,
     /// An outbound message is newer. Only the folder and the read state change.
     BehindOutbound,
-    /// An inbound message is newer, and may already be answered. The conversation becomes unread if this delivery stored
-    /// the message. If an earlier delivery stored it, nothing changes.
+    /// An inbound message is newer, and may already be answered. The conversation becomes unread if this
+    /// delivery stored the message. If an earlier delivery stored it, nothing changes.
     BehindInbound,
     /// The conversation already shows the message. Nothing changes.
     AlreadyShown,
 }
 
-/// The position of an inbound message that is stored. `conversation` is the newest message and the newest inbound message, or
-/// `None` if this message starts the conversation.
+/// The position of an inbound message that is stored. `conversation` is the newest message and the newest
+/// inbound message, or `None` if this message starts the conversation.
 pub fn inbound_position(
     conversation: Option<(&MessagePreview, Option<&MessageId>)>,
     message: &MessageId,

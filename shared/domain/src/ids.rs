@@ -1,10 +1,10 @@
 //! Ids: a readable prefix and a sortable body, such as `inb_01KB5Q8Z7M4T9XRA`.
 //!
-//! A new id has 10 characters of time (milliseconds) and 6 characters of entropy, in Crockford base 32. It is a ULID cut to
-//! the size that keeps the items of lists small. Some ids are derived instead:
+//! A new id has 10 characters of time (milliseconds) and 6 characters of entropy, in Crockford base 32. It is
+//! a ULID cut to the size that keeps the items of lists small. Some ids are derived instead:
 //!
-//! - The id of a conversation is derived from its inbox and number. Two messages that arrive at the same time therefore
-//!   reach the same conversation without a lookup.
+//! - The id of a conversation is derived from its inbox and number. Two messages that arrive at the same time
+//!   therefore reach the same conversation without a lookup.
 //! - The id of a message ends in the body of its conversation's id, so a message can be read by its id alone.
 //!
 //! No id contains `#`, which separates the parts of a key.
@@ -171,7 +171,8 @@ pub type UserId = Id<kind::User>;
 pub type InboxId = Id<kind::Inbox>;
 /// The id of a conversation: `cnv_…`, derived from its inbox and number.
 pub type ConversationId = Id<kind::Conversation>;
-/// The id of a message: `msg_…`, then the time and entropy of the message, then the body of its conversation's id.
+/// The id of a message: `msg_…`, then the time and entropy of the message, then the body of its
+/// conversation's id.
 pub type MessageId = Id<kind::Message>;
 /// The id of a contact: `con_…`.
 pub type ContactId = Id<kind::Contact>;

@@ -1,9 +1,10 @@
-//! Contact imports from a spreadsheet: encoding, columns, rows, what a row changes, and the state of the whole import.
+//! Contact imports from a spreadsheet: encoding, columns, rows, what a row changes, and the state of the
+//! whole import.
 //!
-//! The worker reads CSV and passes fields that are already split, one row at a time, so that a file of any length needs the
-//! memory of one chunk. `ContactId` (or `StudentId`), `FirstName`, `LastName` and `MobileNumber` are required columns,
-//! `OptedOut` and `StaffId` are optional, and every other column is a custom field. Rows are matched to contacts by contact
-//! id. An import deletes no contact.
+//! The worker reads CSV and passes fields that are already split, one row at a time, so that a file of any
+//! length needs the memory of one chunk. `ContactId` (or `StudentId`), `FirstName`, `LastName` and
+//! `MobileNumber` are required columns, `OptedOut` and `StaffId` are optional, and every other column is a
+//! custom field. Rows are matched to contacts by contact id. An import deletes no contact.
 //!
 //! ```
 //! use shared_domain::import::{Columns, Upsert, plan};

@@ -1,7 +1,7 @@
 //! Inboxes: one phone number each, shared by members of a team or personal to one user.
 //!
-//! A shared inbox may send once its team's A2P 10DLC registration is complete, because carriers block unregistered
-//! traffic. Until then members do not see it. A personal inbox needs no registration.
+//! A shared inbox may send once its team's A2P 10DLC registration is complete, because carriers block
+//! unregistered traffic. Until then members do not see it. A personal inbox needs no registration.
 //!
 //! ```
 //! use shared_domain::{inbox::InboxKind, registration::RegistrationStatus};
@@ -95,8 +95,8 @@ impl Inbox {
         TeamKey { organization: &self.organization, team: &self.team }
     }
 
-    /// Whether messages may be sent from it, given the status of its team's registration. Members see it in the navigation
-    /// and in Compose exactly while it may send.
+    /// Whether messages may be sent from it, given the status of its team's registration. Members see it in
+    /// the navigation and in Compose exactly while it may send.
     pub fn may_send(&self, registration: RegistrationStatus) -> bool {
         self.stage == Stage::Active && self.kind.is_covered_by(registration)
     }
@@ -116,8 +116,8 @@ impl TeamInbox {
         self.inbox.may_send(self.team.registration)
     }
 
-    /// The carrier's messaging service through which the inbox sends: that of its team, if its number belongs to it. Numbers
-    /// of personal inboxes, and numbers that the product did not buy, do not.
+    /// The carrier's messaging service through which the inbox sends: that of its team, if its number belongs
+    /// to it. Numbers of personal inboxes, and numbers that the product did not buy, do not.
     pub fn messaging_service(&self) -> Option<&str> {
         let belongs = self.inbox.kind == InboxKind::Shared && self.inbox.number_sid.is_some();
         self.team.messaging_service.as_deref().filter(|_| belongs)

@@ -1,7 +1,7 @@
 //! Typed keys: the ids that together name one team, inbox or conversation.
 //!
-//! Every item is read through the id of its organization, so one organization cannot read the data of another. Keys are
-//! borrowed and cheap to copy.
+//! Every item is read through the id of its organization, so one organization cannot read the data of
+//! another. Keys are borrowed and cheap to copy.
 //!
 //! ```
 //! use shared_domain::ids::{InboxId, OrganizationId};

@@ -1,25 +1,27 @@
-//! The rules of team texting, without I/O, clock, environment or async: time, settings and randomness are arguments.
+//! The rules of the product. They use no I/O, clock, environment or async code; time, settings and entropy
+//! are arguments.
 //!
 //! | module | rule |
 //! |---|---|
-//! | [`ids`] | what things are called; sortable, readable, safe inside a key |
-//! | [`keys`] | the ids that together name a team, an inbox or a conversation |
-//! | [`phone`] | E.164 numbers, as people write them and as carriers send them |
-//! | [`time`] | instants in milliseconds |
-//! | [`segment`] | GSM-7 or UCS-2, and how many segments a carrier will bill |
-//! | [`lock`] | the lease on a conversation: acquire, renew, release, break, idle, fencing token |
-//! | [`conversation`] | folders, read state, what an inbound text or a reply does to a thread |
-//! | [`message`] | a text and its way to the phone: the delivery lattice |
-//! | [`sending`] | who may send what, and every reason against it, in the order of the checks |
-//! | [`inbox`], [`team`], [`contact`], [`user`], [`membership`] | whose number it is, who is written to, who may do what |
-//! | [`opt_out`] | STOP, START and HELP, who they hold for, and who opened or closed what |
-//! | [`out_of_office`] | office hours, closed periods, who gets the automatic answer |
-//! | [`import`] | contacts from a spreadsheet: columns, rows, what a row changes; cells that go back into one |
-//! | [`template`] | canned responses with merge fields |
-//! | [`registration`] | the A2P 10DLC campaign of a team: its states, what the carrier asks for |
-//! | [`notice`] | what is told by e-mail, and to whom |
-//! | [`field`] | what is wrong with a field: where it is, what was expected |
-//! | [`settings`] | names, colors, API codes and addresses, as people enter them |
+//! | [`ids`] | typed ids with readable prefixes that sort by time |
+//! | [`keys`] | the ids that together identify a team, an inbox or a conversation |
+//! | [`phone`] | phone numbers in E.164 format |
+//! | [`time`] | timestamps in milliseconds |
+//! | [`segment`] | the encoding of a text, and how many segments the carrier bills |
+//! | [`lock`] | the lock of a conversation: acquire, renew, release, break, idle release, fencing token |
+//! | [`conversation`] | folders and read state, and what a message changes |
+//! | [`message`] | messages and their delivery states |
+//! | [`media`] | attachments: which are stored, and which carriers accept |
+//! | [`sending`] | the reasons against sending a message, in the order of the checks |
+//! | [`inbox`], [`team`], [`contact`], [`user`], [`membership`] | inboxes, teams, people and their rights |
+//! | [`opt_out`] | STOP, START and HELP, how far an opt-out reaches, and reviews |
+//! | [`out_of_office`] | office hours, closed periods, and who gets the out-of-office message |
+//! | [`import`] | contacts from a CSV file: columns, rows, what a row changes, progress |
+//! | [`template`] | texts with merge fields |
+//! | [`registration`] | the A2P 10DLC registration of a team and its campaign |
+//! | [`notification`] | which events are sent by e-mail, and to whom |
+//! | [`field`] | errors of single fields: where, and what was expected |
+//! | [`settings`] | names, colors, API codes and e-mail addresses that users enter |
 //!
 //! ```
 //! use shared_domain::lock::{Denied, LockPolicy, LockState, acquire};

@@ -1,26 +1,34 @@
-//! Pictures and other files of messages: which ones we keep, which ones carriers take, what is told of them.
+//! Media: the attachments of messages, which ones the product stores, and which ones carriers accept.
 //!
-//! What comes in is judged by its bytes: the announced type says what kind of file to expect, the first bytes say whether
-//! it is one. Nothing that a browser runs is kept: no HTML, no SVG, no script.
+//! An inbound file is checked by its content: its first bytes must match the kind of file that its content
+//! type announces. Files that a browser would run (HTML, SVG, scripts) are never stored.
 //!
-//! What goes out is bounded as carriers bound it:
+//! The limits of outbound files are Twilio's:
 //! <https://www.twilio.com/docs/messaging/guides/accepted-mime-types>.
+//!
+//! ```
+//! use shared_domain::media::{MediaRefusal, check_outgoing, stored_type};
+//!
+//! assert_eq!(stored_type("image/jpg", Some("image/jpeg"), b"bytes"), Ok("image/jpeg".into()));
+//! assert_eq!(stored_type("image/jpeg", Some("text/html"), b"bytes"), Err(MediaRefusal::Mismatch));
+//! assert!(check_outgoing("image/png", 5_000_000).is_ok());
+//! ```
 
 use crate::ids::MediaId;
 
-/// A text carries at most so many files.
+/// The maximum number of attachments of a message.
 pub const MAX_FILES: usize = 10;
-/// The largest file that is taken over from a carrier, in bytes.
+/// The maximum size of a file that is copied from a carrier, in bytes.
 pub const MAX_INBOUND_BYTES: u64 = 16 * 1024 * 1024;
-/// The largest picture that carriers take, in bytes.
+/// The maximum size of an image that carriers accept, in bytes.
 pub const MAX_OUTBOUND_IMAGE_BYTES: u64 = 5_000_000;
-/// The largest other file that carriers take, in bytes.
+/// The maximum size of any other file that carriers accept, in bytes.
 pub const MAX_OUTBOUND_BYTES: u64 = 500_000;
-/// The longest address that a carrier is sent to.
+/// The maximum length of a URL that a carrier fetches a file from.
 pub const MAX_LINK_LENGTH: usize = 2048;
 
-/// Shown by browsers as pictures.
-const PICTURES: &[&str] = &[
+/// Images that browsers display.
+const IMAGES: &[&str] = &[
     "image/jpeg",
     "image/png",
     "image/gif",
@@ -30,7 +38,7 @@ const PICTURES: &[&str] = &[
     "image/heic",
     "image/heif",
 ];
-/// Sound and film share containers, so one is not told from the other by its bytes.
+/// Audio and video use the same container formats, so their first bytes do not tell them apart.
 const AUDIO_VIDEO: &[&str] = &[
     "audio/3gpp",
     "audio/3gpp2",
@@ -57,68 +65,69 @@ const AUDIO_VIDEO: &[&str] = &[
 const DOCUMENTS: &[&str] = &["application/pdf"];
 const TEXTS: &[&str] =
     &["text/calendar", "text/csv", "text/directory", "text/plain", "text/vcard", "text/x-vcard"];
-/// Pictures that go out up to [`MAX_OUTBOUND_IMAGE_BYTES`].
+/// Images that carriers accept up to [`MAX_OUTBOUND_IMAGE_BYTES`].
 const OUTBOUND_IMAGES: &[&str] = &["image/jpeg", "image/png", "image/gif"];
 
-/// A picture or another file of a message.
+/// An attachment of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct Media {
-    /// Its id, and its name in the bucket.
+    /// Also the name of the file in the bucket.
     pub id: MediaId,
-    /// Its MIME type: what was announced, and once it is stored what it is. Nothing is known of a link.
+    /// The MIME type: as announced by the carrier, and once the file is stored, as detected. `None` for a
+    /// link.
     pub content_type: Option<String>,
-    /// Where it is.
     pub state: MediaState,
 }
 
-/// Where a file is.
+/// Where an attachment is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaState {
-    /// At the carrier, to be copied.
+    /// The carrier has the file. It will be copied.
     Pending {
-        /// The carrier's address of it, which is shown to nobody.
+        /// The carrier's URL of the file. It is never shown to users.
         source: String,
     },
-    /// In our bucket.
+    /// The file is in the bucket.
     Stored {
-        /// Its length in bytes.
+        /// In bytes.
         size: u64,
     },
-    /// Not taken over.
+    /// The file was not copied.
     Refused {
-        /// The carrier's address of it, which is shown to nobody.
+        /// The carrier's URL of the file. It is never shown to users.
         source: String,
-        /// Why.
+        /// Why it was not copied.
         reason: MediaRefusal,
     },
-    /// Somebody else's address, which the carrier fetches itself.
+    /// The sender gave a URL, and the carrier fetches the file from there.
     Linked {
-        /// Begins with `https://`.
+        /// An `https://` URL.
         url: String,
     },
 }
 
-/// Why a file was not taken over.
+/// Why an inbound file was not copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MediaRefusal {
-    /// A type that is not kept.
+    /// Files of this type are not stored.
     Type,
-    /// The bytes are not of the announced kind.
+    /// The content does not match the announced type.
     Mismatch,
-    /// Larger than [`MAX_INBOUND_BYTES`].
+    /// The file is larger than [`MAX_INBOUND_BYTES`].
     TooLarge,
-    /// No bytes.
+    /// The file is empty.
     Empty,
-    /// An address that is not the carrier's.
+    /// The URL does not belong to the carrier.
     Source,
-    /// The carrier does not have it any more.
+    /// The carrier no longer has the file.
     Gone,
-    /// The carrier did not give it, however often it was asked.
+    /// The carrier did not return the file in any attempt.
     Unavailable,
 }
 
 impl MediaRefusal {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 7] = [
         Self::Type,
         Self::Mismatch,
@@ -129,7 +138,7 @@ impl MediaRefusal {
         Self::Unavailable,
     ];
 
-    /// The word of the API, and of what is stored.
+    /// The name in the API and in stored items.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Type => "unsupported_type",
@@ -142,14 +151,15 @@ impl MediaRefusal {
         }
     }
 
-    /// Reads [`MediaRefusal::as_str`].
+    /// Parses the name from [`MediaRefusal::as_str`]. Returns `None` for an unknown name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 }
 
 impl MediaState {
-    /// Where to fetch it from, while it is not ours and may become so: also what the carrier did not give so far.
+    /// The URL to copy the file from, or `None` if it is stored, linked, or refused for good. A file that was
+    /// unavailable can be tried again.
     pub fn to_fetch(&self) -> Option<&str> {
         match self {
             Self::Pending { source } | Self::Refused { source, reason: MediaRefusal::Unavailable } => {
@@ -160,40 +170,41 @@ impl MediaState {
     }
 }
 
-/// Whether a browser may show a file of this type in a page; anything else is saved.
-pub fn is_shown(content_type: &str) -> bool {
-    matches!(kind(content_type), Some(Kind::Picture | Kind::SoundOrFilm))
+/// Whether a browser may display a file of this type in a page. Other files are downloaded.
+pub fn is_displayable(content_type: &str) -> bool {
+    matches!(kind(content_type), Some(Kind::Image | Kind::AudioVideo))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Picture,
-    SoundOrFilm,
+    Image,
+    AudioVideo,
     Document,
     Text,
 }
 
 fn kind(content_type: &str) -> Option<Kind> {
     let kinds = [
-        (PICTURES, Kind::Picture),
-        (AUDIO_VIDEO, Kind::SoundOrFilm),
+        (IMAGES, Kind::Image),
+        (AUDIO_VIDEO, Kind::AudioVideo),
         (DOCUMENTS, Kind::Document),
         (TEXTS, Kind::Text),
     ];
     kinds.into_iter().find(|(types, _)| types.contains(&content_type)).map(|(_, kind)| kind)
 }
 
-/// A type without its parameters, in small letters, under its usual name.
+/// The content type in lowercase, without parameters, under its usual name.
 pub fn plain_type(content_type: &str) -> String {
     let plain = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if plain == "image/jpg" { "image/jpeg".into() } else { plain }
 }
 
-/// What a file from a carrier is stored as: `announced` by the carrier, `found` by its first bytes.
+/// The content type to store an inbound file under. The carrier `announced` one type, and another may be
+/// `found` from the first bytes.
 ///
 /// # Errors
-/// [`MediaRefusal`] for what is not kept.
-pub fn judge(announced: &str, found: Option<&str>, content: &[u8]) -> Result<String, MediaRefusal> {
+/// [`MediaRefusal`] if the file is not stored.
+pub fn stored_type(announced: &str, found: Option<&str>, content: &[u8]) -> Result<String, MediaRefusal> {
     if content.is_empty() {
         return Err(MediaRefusal::Empty);
     }
@@ -203,38 +214,41 @@ pub fn judge(announced: &str, found: Option<&str>, content: &[u8]) -> Result<Str
         let known = found_kind.and(found).ok_or(MediaRefusal::Type)?;
         return Ok(known.to_owned());
     }
-    let wanted = kind(&announced).ok_or(MediaRefusal::Type)?;
-    match (wanted, found) {
+    let announced_kind = kind(&announced).ok_or(MediaRefusal::Type)?;
+    match (announced_kind, found) {
         (Kind::Text, None) if !content.contains(&0) => Ok(announced),
-        (Kind::Picture | Kind::Document, Some(found)) if found_kind == Some(wanted) => Ok(found.to_owned()),
-        (Kind::SoundOrFilm, Some(_)) if found_kind == Some(wanted) => Ok(announced),
+        (Kind::Image | Kind::Document, Some(found)) if found_kind == Some(announced_kind) => {
+            Ok(found.to_owned())
+        }
+        (Kind::AudioVideo, Some(_)) if found_kind == Some(announced_kind) => Ok(announced),
         _ => Err(MediaRefusal::Mismatch),
     }
 }
 
-/// Why carriers would not take a file.
+/// Why carriers do not accept a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OutgoingMediaError {
-    /// No carrier takes this type.
-    #[error("carriers take no files of this type")]
+    /// Carriers do not accept this type.
+    #[error("carriers do not accept files of this type")]
     Type,
-    /// Nothing in it, or too much for a file of its type.
-    #[error("a file of this type has 1 to {most} bytes")]
+    /// The file is empty, or too large for its type.
+    #[error("expected 1 to {max} bytes for a file of this type")]
     Size {
-        /// In bytes.
-        most: u64,
+        /// The maximum size in bytes.
+        max: u64,
     },
 }
 
-/// Whether carriers take a file of this type, as [`plain_type`] gives it, and size.
+/// Checks whether carriers accept a file of this type and size. The type must be in the form that
+/// [`plain_type`] returns.
 ///
 /// # Errors
-/// [`OutgoingMediaError`].
+/// [`OutgoingMediaError`] if they do not.
 pub fn check_outgoing(content_type: &str, size: u64) -> Result<(), OutgoingMediaError> {
     kind(content_type).ok_or(OutgoingMediaError::Type)?;
-    let most =
+    let max =
         if OUTBOUND_IMAGES.contains(&content_type) { MAX_OUTBOUND_IMAGE_BYTES } else { MAX_OUTBOUND_BYTES };
-    if (1..=most).contains(&size) { Ok(()) } else { Err(OutgoingMediaError::Size { most }) }
+    if (1..=max).contains(&size) { Ok(()) } else { Err(OutgoingMediaError::Size { max }) }
 }
 
 #[cfg(test)]
@@ -244,62 +258,69 @@ mod tests {
     const BYTES: &[u8] = b"bytes";
 
     #[test]
-    fn a_picture_is_stored_as_what_its_bytes_are() {
-        assert_eq!(judge("image/png", Some("image/png"), BYTES), Ok("image/png".into()));
-        assert_eq!(judge("IMAGE/JPG; name=a.jpg", Some("image/jpeg"), BYTES), Ok("image/jpeg".into()));
-        assert_eq!(judge("image/jpeg", Some("image/png"), BYTES), Ok("image/png".into()));
-        assert_eq!(judge("application/octet-stream", Some("image/gif"), BYTES), Ok("image/gif".into()));
+    fn an_image_is_stored_under_its_detected_type() {
+        assert_eq!(stored_type("image/png", Some("image/png"), BYTES), Ok("image/png".into()));
+        assert_eq!(stored_type("IMAGE/JPG; name=a.jpg", Some("image/jpeg"), BYTES), Ok("image/jpeg".into()));
+        assert_eq!(stored_type("image/jpeg", Some("image/png"), BYTES), Ok("image/png".into()));
+        assert_eq!(stored_type("application/octet-stream", Some("image/gif"), BYTES), Ok("image/gif".into()));
     }
 
     #[test]
-    fn what_is_something_else_than_announced_is_refused() {
+    fn a_file_that_does_not_match_its_announced_type_is_refused() {
         for found in [None, Some("text/html"), Some("application/zip"), Some("application/pdf")] {
-            assert_eq!(judge("image/png", found, BYTES), Err(MediaRefusal::Mismatch), "{found:?}");
+            assert_eq!(stored_type("image/png", found, BYTES), Err(MediaRefusal::Mismatch), "{found:?}");
         }
-        assert_eq!(judge("audio/mp4", Some("image/png"), BYTES), Err(MediaRefusal::Mismatch));
-        assert_eq!(judge("text/vcard", Some("text/html"), BYTES), Err(MediaRefusal::Mismatch));
-        assert_eq!(judge("text/plain", None, b"a\0b"), Err(MediaRefusal::Mismatch));
+        assert_eq!(stored_type("audio/mp4", Some("image/png"), BYTES), Err(MediaRefusal::Mismatch));
+        assert_eq!(stored_type("text/vcard", Some("text/html"), BYTES), Err(MediaRefusal::Mismatch));
+        assert_eq!(stored_type("text/plain", None, b"a\0b"), Err(MediaRefusal::Mismatch));
     }
 
     #[test]
-    fn what_a_browser_runs_is_not_kept_however_it_is_called() {
+    fn files_that_a_browser_would_run_are_refused_under_any_announced_type() {
         for announced in ["text/html", "image/svg+xml", "application/javascript", "application/zip", ""] {
-            assert_eq!(judge(announced, None, BYTES), Err(MediaRefusal::Type), "{announced}");
+            assert_eq!(stored_type(announced, None, BYTES), Err(MediaRefusal::Type), "{announced}");
         }
         for found in [None, Some("text/html"), Some("application/zip")] {
-            assert_eq!(judge("application/octet-stream", found, BYTES), Err(MediaRefusal::Type));
+            assert_eq!(stored_type("application/octet-stream", found, BYTES), Err(MediaRefusal::Type));
         }
     }
 
     #[test]
-    fn sound_film_and_texts_keep_their_announced_type() {
-        assert_eq!(judge("audio/mp4", Some("video/mp4"), BYTES), Ok("audio/mp4".into()));
-        assert_eq!(judge("text/vcard; charset=utf-8", None, BYTES), Ok("text/vcard".into()));
-        assert_eq!(judge("application/pdf", Some("application/pdf"), BYTES), Ok("application/pdf".into()));
-        assert_eq!(judge("image/png", Some("image/png"), b""), Err(MediaRefusal::Empty));
+    fn audio_video_and_text_files_keep_their_announced_type() {
+        assert_eq!(stored_type("audio/mp4", Some("video/mp4"), BYTES), Ok("audio/mp4".into()));
+        assert_eq!(stored_type("text/vcard; charset=utf-8", None, BYTES), Ok("text/vcard".into()));
+        assert_eq!(
+            stored_type("application/pdf", Some("application/pdf"), BYTES),
+            Ok("application/pdf".into())
+        );
+        assert_eq!(stored_type("image/png", Some("image/png"), b""), Err(MediaRefusal::Empty));
     }
 
     #[test]
-    fn pictures_sound_and_film_are_shown_and_the_rest_is_saved() {
-        assert!(is_shown("image/png") && is_shown("video/mp4") && is_shown("audio/amr"));
-        assert!(!is_shown("application/pdf") && !is_shown("text/plain") && !is_shown("image/svg+xml"));
+    fn images_audio_and_video_are_displayable_and_other_files_are_not() {
+        assert!(is_displayable("image/png") && is_displayable("video/mp4") && is_displayable("audio/amr"));
+        assert!(
+            !is_displayable("application/pdf")
+                && !is_displayable("text/plain")
+                && !is_displayable("image/svg+xml")
+        );
     }
 
     #[test]
-    fn carriers_take_pictures_of_five_megabytes_and_other_files_of_half_a_one() {
+    fn carriers_accept_images_of_up_to_5_mb_and_other_files_of_up_to_500_kb() {
         assert_eq!(check_outgoing("image/png", 5_000_000), Ok(()));
-        assert_eq!(check_outgoing("image/png", 5_000_001), Err(OutgoingMediaError::Size { most: 5_000_000 }));
+        assert_eq!(check_outgoing("image/png", 5_000_001), Err(OutgoingMediaError::Size { max: 5_000_000 }));
         assert_eq!(check_outgoing("application/pdf", 500_000), Ok(()));
         assert_eq!(
             check_outgoing("application/pdf", 500_001),
-            Err(OutgoingMediaError::Size { most: 500_000 })
+            Err(OutgoingMediaError::Size { max: 500_000 })
         );
-        assert_eq!(check_outgoing("image/png", 0), Err(OutgoingMediaError::Size { most: 5_000_000 }));
+        assert_eq!(check_outgoing("image/png", 0), Err(OutgoingMediaError::Size { max: 5_000_000 }));
         assert_eq!(check_outgoing("text/html", 5), Err(OutgoingMediaError::Type));
     }
 
     #[test]
-    fn every_reason_is_read_as_it_is_written() {
+    fn every_reason_is_parsed_from_its_name() {
         for reason in MediaRefusal::ALL {
             assert_eq!(MediaRefusal::parse(reason.as_str()), Some(reason));
         }
@@ -307,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_at_the_carrier_or_was_unavailable_is_still_to_be_fetched() {
+    fn a_file_that_is_pending_or_was_unavailable_is_fetched() {
         let source = || "https://api.twilio.com/media".to_owned();
         let refused = |reason| MediaState::Refused { source: source(), reason };
         assert_eq!(MediaState::Pending { source: source() }.to_fetch(), Some(source().as_str()));
@@ -320,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_have_the_words_of_the_api() {
+    fn reasons_have_the_names_of_the_api() {
         let words = MediaRefusal::ALL.map(MediaRefusal::as_str);
         assert_eq!(
             words,
@@ -337,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_file_from_a_carrier_has_sixteen_megabytes() {
+    fn an_inbound_file_has_at_most_16_mib() {
         assert_eq!(MAX_INBOUND_BYTES, 16_777_216);
     }
 }

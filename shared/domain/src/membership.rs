@@ -1,5 +1,16 @@
-//! Who may do what. Members of an inbox read and answer there; to everybody else it does not exist. Admins of its team
-//! and the organization's owner manage it, and read its conversations only as members.
+//! Memberships and roles: who may do what.
+//!
+//! Members of an inbox read its conversations and reply in them. For all other users the inbox does not
+//! exist. Admins of the team and the owner of the organization manage the inbox, but read its conversations
+//! only if they are members.
+//!
+//! ```
+//! use shared_domain::membership::{Role, manages, may_assign_role};
+//!
+//! assert!(manages(false, Some(Role::Admin)));
+//! assert!(may_assign_role(false, Some(Role::Admin), Role::Member));
+//! assert!(!may_assign_role(false, Some(Role::Admin), Role::Admin));
+//! ```
 
 use serde::{Deserialize, Serialize};
 
@@ -9,18 +20,18 @@ use crate::{
     user::UserRef,
 };
 
-/// What a user is in one team.
+/// The role of a user in a team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Role {
     /// Manages the team's inboxes, members and registration.
     Admin,
-    /// Works in the inboxes that admins give.
+    /// Works in the inboxes that an admin gave access to.
     Member,
 }
 
 impl Role {
-    /// The word of the API.
+    /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -29,45 +40,43 @@ impl Role {
     }
 }
 
-/// A user's place in a team.
+/// A team and a user's role in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
 pub struct TeamRole {
-    /// The team.
     pub team: TeamId,
-    /// The role.
     pub role: Role,
 }
 
-/// A user's right to read and answer in one inbox: all that the access check reads.
+/// The right of a user to read an inbox and reply from it. The access check reads nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct Membership {
-    /// The inbox.
     pub inbox: InboxId,
-    /// Its kind, since personal inboxes have no lock.
+    /// The kind of the inbox. Personal inboxes have no lock.
     pub kind: InboxKind,
-    /// Its team.
+    /// The team that owns the inbox.
     pub team: TeamId,
-    /// The member.
     pub user: UserRef,
 }
 
 /// A user as a member of a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct TeamMember {
-    /// The user.
     pub user: UserRef,
-    /// Where e-mail goes.
+    /// The address for notifications.
     pub email: String,
-    /// The role.
     pub role: Role,
 }
 
-/// Whether somebody manages a team: the organization's owner, and the team's admins.
+/// Whether a user manages a team. The owner of the organization and the admins of the team do.
 pub fn manages(owner: bool, role: Option<Role>) -> bool {
     owner || role == Some(Role::Admin)
 }
 
-/// Whether somebody may give or take a role: admins are made by the owner, members by admins as well.
+/// Whether a user may assign or remove a role. Only the owner may do so for admins; admins may do so for
+/// members.
 pub fn may_assign_role(owner: bool, own: Option<Role>, given: Role) -> bool {
     match given {
         Role::Admin => owner,
@@ -80,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn admins_are_made_by_the_owner_alone() {
+    fn only_the_owner_assigns_admins() {
         assert!(may_assign_role(true, None, Role::Admin));
         assert!(!may_assign_role(false, Some(Role::Admin), Role::Admin));
         assert!(may_assign_role(false, Some(Role::Admin), Role::Member));
@@ -89,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_and_the_teams_admins_manage_it_and_nobody_else() {
+    fn only_the_owner_and_the_admins_of_a_team_manage_it() {
         assert!(
             manages(true, None) && manages(true, Some(Role::Member)) && manages(false, Some(Role::Admin))
         );
@@ -98,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_have_the_words_of_the_api() {
+    fn roles_have_the_names_of_the_api() {
         assert_eq!((Role::Admin.as_str(), Role::Member.as_str()), ("admin", "member"));
     }
 }

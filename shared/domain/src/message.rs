@@ -1,8 +1,9 @@
 //! Messages and their delivery.
 //!
-//! A message collects the delivery states that were reported for it, and shows the highest. Reports may be late, duplicated
-//! and out of order. Adding a report twice changes nothing, and the order of adding does not matter, so a state never goes
-//! backwards. `delivered` wins over `failed`, because carriers do deliver late after reporting a failure.
+//! A message collects the delivery states that were reported for it, and shows the highest. Reports may be
+//! late, duplicated and out of order. Adding a report twice changes nothing, and the order of adding does not
+//! matter, so a state never goes backwards. `delivered` wins over `failed`, because carriers do deliver late
+//! after reporting a failure.
 //!
 //! ```
 //! use shared_domain::message::{Delivery, DeliveryState, Report};

@@ -1,7 +1,7 @@
 //! Notifications: e-mails to users about events of a team.
 //!
-//! Changes of the team's registration go to all of its admins. All other notifications go to the addresses in the team's
-//! settings, and are off by default.
+//! Changes of the team's registration go to all of its admins. All other notifications go to the addresses in
+//! the team's settings, and are off by default.
 //!
 //! ```
 //! use shared_domain::notification::NotificationKind;
@@ -44,7 +44,8 @@ pub enum NotificationKind {
 }
 
 impl NotificationKind {
-    /// The notification of a registration that reaches this status, or `None` if the registration is still in progress.
+    /// The notification of a registration that reaches this status, or `None` if the registration is still in
+    /// progress.
     pub fn of_registration(status: RegistrationStatus, reasons: &[CarrierReason]) -> Option<Self> {
         match status {
             RegistrationStatus::Approved => Some(Self::RegistrationApproved),
@@ -66,7 +67,8 @@ pub struct Notification {
     pub subject: NotificationKind,
     /// When the event happened.
     pub at: Timestamp,
-    /// The team's admins at that time, if admins are the recipients. Empty if the addresses are in the settings.
+    /// The team's admins at that time, if admins are the recipients. Empty if the addresses are in the
+    /// settings.
     pub admins: Vec<UserId>,
 }
 

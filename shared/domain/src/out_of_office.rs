@@ -1,13 +1,35 @@
-//! Out of Office: when an inbox is closed, and whether an inbound text gets its automatic answer.
+//! Out of office: when an inbox is closed, and whether an inbound message gets the out-of-office message.
 //!
-//! An inbox is `off`, `on` (closed from the moment it was saved so until it is switched off) or `auto`: closed outside of
-//! its weekly hours and on its holidays. A contact is answered at most once per closed period; adjoining closed stretches
-//! (a night, a holiday, a weekend) are one period, with one [id](ClosedPeriod::id).
+//! The mode of an inbox is `off`, `on` (closed until it is switched off), or `auto` (closed outside its
+//! office hours and on its holidays). A contact gets at most one out-of-office message per closed period.
+//! Adjacent closed times, such as a night, a holiday and a weekend, are one period with one
+//! [id](ClosedPeriod::id).
 //!
-//! **The wall clock decides.** An instant is open when the clock in the inbox's time zone shows a time within the hours
-//! of that weekday. So an hour that a clock change skips is never open, an hour that it repeats is open twice, and a day
-//! that a zone left out is nobody's holiday. The zones' rules come with the binary (jiff's bundled tz database): nothing
-//! is read from disk.
+//! **Local time decides.** An inbox is open if the local time in its time zone is within the office hours of
+//! that weekday. An hour that a clock change skips is therefore never open, an hour that a clock change
+//! repeats is open twice, and a date that a time zone skipped has no effect as a holiday. The rules of the
+//! time zones are part of the binary (jiff's bundled IANA database), so nothing is read from disk.
+//!
+//! ```
+//! use shared_domain::out_of_office::{Draft, Mode, Schedule, closed_period};
+//! use shared_domain::time::Timestamp;
+//!
+//! let nine_to_five = vec![("09:00".to_owned(), "17:00".to_owned())];
+//! let schedule = Schedule::parse(&Draft {
+//!     mode: Mode::Auto,
+//!     message: "We are closed.".into(),
+//!     time_zone: "America/New_York".into(),
+//!     hours: [("mon".to_owned(), nine_to_five)].into(),
+//!     holidays: vec![],
+//! })
+//! .unwrap();
+//! let saved = Timestamp::default();
+//! let monday_noon = Timestamp::parse("2026-11-23T12:00:00-05:00").unwrap();
+//! assert_eq!(closed_period(&schedule, monday_noon, saved), None);
+//! let monday_night = Timestamp::parse("2026-11-23T22:00:00-05:00").unwrap();
+//! let period = closed_period(&schedule, monday_night, saved).unwrap();
+//! assert_eq!(period.until, Timestamp::parse("2026-11-30T09:00:00-05:00"));
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,21 +45,21 @@ use crate::{
     time::Timestamp,
 };
 
-/// How an inbox answers when nobody is there.
+/// When the out-of-office message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Never.
     #[default]
     Off,
-    /// Always, until switched off.
+    /// Always, until it is switched off.
     On,
-    /// Outside of the weekly hours, and on holidays.
+    /// Outside the office hours, and on holidays.
     Auto,
 }
 
 impl Mode {
-    /// The word of the API.
+    /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -57,44 +79,45 @@ const DAYS: [(&str, Weekday); 7] = [
     ("sun", Weekday::Sunday),
 ];
 
-/// Enough for every break of a day.
+/// The maximum number of ranges per day.
 const MAX_RANGES: usize = 12;
-/// Enough for a year without a single working day.
+/// The maximum number of holidays: enough for a whole year.
 const MAX_HOLIDAYS: usize = 366;
 const MAX_MESSAGE_LENGTH: usize = 480;
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// No closed stretch of a schedule that opens at all is longer: every holiday, a week around each end, and then some.
+/// The longest closed period that is searched, in days: all holidays, a week on each side, and some margin.
+/// No closed period of a schedule with office hours is longer.
 const MAX_WINDOWS: usize = MAX_HOLIDAYS + 30;
 
-/// Opening hours as people write them: `{"mon": [["09:00", "12:00"], ["13:00", "17:00"]]}`.
+/// Office hours as users enter them: `{"mon": [["09:00", "12:00"], ["13:00", "17:00"]]}`.
 pub type WrittenHours = BTreeMap<String, Vec<(String, String)>>;
 
-/// The settings as they are written: on the wire and in the table.
+/// The settings as they are in the API and in stored items.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Draft {
     /// `off`, `on` or `auto`.
     pub mode: Mode,
-    /// What is answered.
+    /// The out-of-office message.
     pub message: String,
-    /// An IANA name: `America/New_York`.
+    /// An IANA name, such as `America/New_York`.
     pub time_zone: String,
-    /// By weekday, `mon` to `sun`; a day without hours is closed.
+    /// The hours by weekday, `mon` to `sun`. A day without hours is closed.
     #[serde(default)]
     pub hours: WrittenHours,
-    /// Whole local days, ISO: `2026-12-25`.
+    /// Whole local days as ISO dates, such as `2026-12-25`.
     #[serde(default)]
     pub holidays: Vec<String>,
 }
 
-/// A range of minutes since midnight, the end not part of it.
+/// A range of minutes since midnight. The end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Range {
     start: u16,
     end: u16,
 }
 
-/// Settings that make sense.
+/// Valid settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     mode: Mode,
@@ -105,46 +128,47 @@ pub struct Schedule {
     holidays: BTreeSet<Date>,
 }
 
-/// A stretch of time during which an inbox is closed.
+/// A continuous time in which an inbox is closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosedPeriod {
-    /// The same at every instant of the period, another for every other period. What was answered is kept under
-    /// contact and this id, by a conditional write.
+    /// The same at any time within the period, and different for every other period. The caller stores one
+    /// answer per contact and id, with a conditional write.
     pub id: String,
-    /// Its first instant.
+    /// When the period started.
     pub since: Timestamp,
-    /// The instant at which the inbox opens; `None` when no hours say so.
+    /// When the inbox opens. `None` if there are no office hours.
     pub until: Option<Timestamp>,
 }
 
 impl Schedule {
-    /// Checks every field.
+    /// Checks all fields.
     ///
-    /// The message has 1 to 480 characters once trimmed (none is needed while `off`), a day has up to 12 ranges that do
-    /// not overlap (in any order, `24:00` is an end), holidays are dates.
+    /// The message has 1 to 480 characters after trimming, and may be empty while the mode is `off`. A day
+    /// has up to 12 ranges in any order that do not overlap; `24:00` is allowed as an end. Holidays are
+    /// dates.
     ///
     /// # Errors
-    /// All [`FieldError`]s at once.
+    /// All [`FieldError`]s.
     pub fn parse(draft: &Draft) -> Result<Self, Vec<FieldError>> {
         let mut errors = FieldErrors::default();
         let message = draft.message.trim().to_owned();
-        let needless = draft.mode == Mode::Off && message.is_empty();
-        if !(needless || is_message(&message)) {
+        let may_be_empty = draft.mode == Mode::Off && message.is_empty();
+        if !(may_be_empty || is_message(&message)) {
             errors.add("/message", "1 to 480 characters without control characters");
         }
         let zone = zone(&draft.time_zone);
         if zone.is_none() {
-            errors.add("/timeZone", "a time zone of the IANA database, such as America/New_York");
+            errors.add("/timeZone", "an IANA time zone, such as America/New_York");
         }
         let hours = hours(&draft.hours, &mut errors);
         let holidays = holidays(&draft.holidays, &mut errors);
         errors.finish()?;
-        let zone = zone.unwrap_or(TimeZone::UTC); // without a zone there was an error
+        let zone = zone.unwrap_or(TimeZone::UTC); // `finish` has returned the error of a missing zone
         let zone_name = zone.iana_name().unwrap_or(&draft.time_zone).to_owned();
         Ok(Self { mode: draft.mode, message, zone, zone_name, hours, holidays })
     }
 
-    /// The settings in their tidy notation: parsed again, they are the same.
+    /// The settings in normalized form. Parsing them gives the same schedule.
     pub fn draft(&self) -> Draft {
         let written = |range: &Range| (clock(range.start), clock(range.end));
         let days = DAYS.iter().zip(&self.hours).filter(|(_, ranges)| !ranges.is_empty());
@@ -159,21 +183,21 @@ impl Schedule {
         }
     }
 
-    /// Off, on or auto.
+    /// When the out-of-office message is sent.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// What is answered.
+    /// The out-of-office message.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    fn opens_at_all(&self) -> bool {
+    fn has_office_hours(&self) -> bool {
         self.hours.iter().any(|ranges| !ranges.is_empty())
     }
 
-    /// Whether the office hours hold at this instant, by the wall clock.
+    /// Whether the local time at this instant is within the office hours.
     fn is_open(&self, instant: jiff::Timestamp) -> bool {
         let local = self.zone.to_datetime(instant);
         let minute = u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
@@ -185,8 +209,8 @@ impl Schedule {
         &self.hours[usize::from(date.weekday().to_monday_zero_offset().unsigned_abs())]
     }
 
-    /// Every instant in `from..to` at which open may turn to closed or back, in order: the edges of the hours, midnights
-    /// and clock changes.
+    /// All instants in `from..to` at which the inbox may open or close, in order: the ends of office hours,
+    /// midnights and clock changes.
     fn edges(&self, from: jiff::Timestamp, to: jiff::Timestamp) -> BTreeSet<jiff::Timestamp> {
         let first = self.zone.to_datetime(from).date();
         let last = self.zone.to_datetime(to).date();
@@ -201,23 +225,23 @@ impl Schedule {
         let changes = changes.take_while(|change| *change < to);
         marks
             .flat_map(|mark| self.instants(mark))
-            .chain(std::iter::once(from)) // a clock change at `from` itself is not among those that follow
+            .chain(std::iter::once(from)) // `following` excludes a clock change at `from` itself
             .chain(changes)
             .filter(|edge| (from..to).contains(edge))
             .collect()
     }
 
-    /// When the clock shows this: once, twice, or never.
+    /// The instants with this local time: one, two, or none.
     fn instants(&self, local: DateTime) -> Vec<jiff::Timestamp> {
         let offsets = match self.zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => vec![offset],
             AmbiguousOffset::Fold { before, after } => vec![before, after],
-            AmbiguousOffset::Gap { .. } => vec![], // the clock change is an edge of its own
+            AmbiguousOffset::Gap { .. } => vec![], // the clock change itself is an edge
         };
         offsets.into_iter().filter_map(|offset| offset.to_timestamp(local).ok()).collect()
     }
 
-    /// The first open instant after a closed one.
+    /// When the inbox opens after this closed instant.
     fn opens_after(&self, closed: jiff::Timestamp) -> Option<jiff::Timestamp> {
         let mut from = closed;
         for _ in 0..MAX_WINDOWS {
@@ -231,7 +255,7 @@ impl Schedule {
         None
     }
 
-    /// The first instant of the closed stretch that holds a closed one.
+    /// When the closed period that contains this closed instant started.
     fn closed_since(&self, closed: jiff::Timestamp) -> Option<jiff::Timestamp> {
         let just = SignedDuration::from_nanos(1);
         let mut to = closed.checked_add(just).ok()?;
@@ -248,20 +272,21 @@ impl Schedule {
     }
 }
 
-/// The closed period that holds `now`, or `None` while the inbox is open or its Out of Office is off.
+/// The closed period that contains `now`, or `None` if the inbox is open or the mode is `off`.
 ///
-/// `on_since` is when the settings were saved in this mode: there `on` begins, and so does the one period of `auto` without
-/// hours. Saving again in the same mode (another message) has to keep it, or everybody is answered once more.
+/// `on_since` is when the settings were first saved in this mode. The period of `on`, and of `auto` without
+/// office hours, starts there. The caller must keep it when the settings are saved again in the same mode, or
+/// all contacts get another answer.
 pub fn closed_period(schedule: &Schedule, now: Timestamp, on_since: Timestamp) -> Option<ClosedPeriod> {
-    let unending = |kind: &str| ClosedPeriod {
+    let endless = |kind: &str| ClosedPeriod {
         id: format!("{kind}-{}", on_since.millis()),
         since: on_since,
         until: None,
     };
     match schedule.mode {
         Mode::Off => None,
-        Mode::On => Some(unending("on")),
-        Mode::Auto if !schedule.opens_at_all() => Some(unending("closed")),
+        Mode::On => Some(endless("on")),
+        Mode::Auto if !schedule.has_office_hours() => Some(endless("closed")),
         Mode::Auto => {
             let instant = jiff::Timestamp::from_millisecond(now.millis()).ok()?;
             if schedule.is_open(instant) {
@@ -275,22 +300,23 @@ pub fn closed_period(schedule: &Schedule, now: Timestamp, on_since: Timestamp) -
     }
 }
 
-/// What is known of an inbound text.
+/// The facts about an inbound message that decide whether it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 pub struct Inbound {
-    /// An opt-out word or its kin: STOP, START, HELP; also when the carrier says so.
+    /// The text is a keyword such as STOP, START or HELP, or the carrier says so.
     pub keyword: bool,
-    /// From a machine: the carrier says so, or it [echoes] our own message.
+    /// The message was sent automatically: the carrier says so, or it [echoes] the out-of-office message.
     pub automatic: bool,
-    /// From one of our own numbers.
+    /// The sender is one of the product's own numbers.
     pub from_own_number: bool,
-    /// From a short code.
+    /// The sender is a short code.
     pub short_code: bool,
 }
 
-/// Whether an inbound text may get the automatic answer. At most once per contact and [`ClosedPeriod::id`] is a
-/// conditional write of the caller's; `recent_automatic` counts as [`loop_guard`] says.
+/// Whether an inbound message may be answered. `recent_automatic` is the number of automatic replies to the
+/// contact in the last hour. The caller enforces one answer per contact and [`ClosedPeriod::id`], with a
+/// conditional write.
 pub fn should_answer(period: Option<&ClosedPeriod>, what: &Inbound, recent_automatic: u32) -> bool {
     let Inbound { keyword, automatic, from_own_number, short_code } = *what;
     period.is_some()
@@ -298,15 +324,17 @@ pub fn should_answer(period: Option<&ClosedPeriod>, what: &Inbound, recent_autom
         && loop_guard(recent_automatic)
 }
 
-/// Automatic texts of an inbox to one contact in an hour, at most: carriers cut loops off.
+/// The maximum number of automatic replies of an inbox to one contact per hour. It stops loops between two
+/// automatic systems, which carriers block.
 pub const MAX_AUTOMATIC_PER_HOUR: u32 = 3;
 
-/// Whether one more automatic text may go to a contact that got this many in the last hour.
+/// Whether a contact that got this many automatic replies in the last hour may get another one.
 pub fn loop_guard(recent_automatic: u32) -> bool {
     recent_automatic < MAX_AUTOMATIC_PER_HOUR
 }
 
-/// Whether a text is one of ours come back, whatever happened to its case and spaces.
+/// Whether the text equals the message `ours`, ignoring case and spaces. Two systems that answer each other
+/// echo messages.
 pub fn echoes(text: &str, ours: &str) -> bool {
     let words = |text: &str| text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>();
     !text.trim().is_empty() && words(text) == words(ours)
@@ -394,7 +422,7 @@ fn clock(minutes: u16) -> String {
     format!("{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
-/// This many minutes after midnight, on the wall clock.
+/// The local time this many minutes after midnight.
 fn at(midnight: DateTime, minute: u16) -> Option<DateTime> {
     midnight.checked_add(SignedDuration::from_mins(i64::from(minute))).ok()
 }

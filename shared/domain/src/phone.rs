@@ -1,34 +1,49 @@
-//! Phone numbers: stored as E.164, read as people write them, and as carriers send them.
+//! Phone numbers in E.164 format, parsed from what users enter and from what carriers send.
+//!
+//! Sources: ITU-T E.164, and the North American Numbering Plan for numbers that begin with +1.
+//!
+//! ```
+//! use shared_domain::phone::{PhoneNumber, PhoneNumberError};
+//!
+//! assert_eq!(PhoneNumber::parse("(202) 555-0143").unwrap().as_str(), "+12025550143");
+//! assert_eq!(PhoneNumber::parse("+11025550143"), Err(PhoneNumberError::NotAssigned));
+//! assert_eq!(PhoneNumber::from_carrier("72975").unwrap().as_str(), "72975");
+//! ```
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A number in E.164 (`+12025550143`), or a short code (3 to 8 digits) that wrote to us. Its `Debug` hides it: numbers
-/// stand in no log.
+/// A number in E.164 format (`+12025550143`), or a short code (3 to 8 digits) that sent a message. Its
+/// `Debug` output hides the digits, because logs must not contain numbers.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PhoneNumber(Box<str>);
 
-/// Why a text is no number that can be texted.
+/// Why a text is not a number that can receive messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PhoneNumberError {
-    /// No notation of a number that we know.
+    /// The text is not in a known notation for numbers.
     #[error("not a phone number")]
     Malformed,
-    /// Well formed, and not a number that any network gives out.
-    #[error("no such number in the numbering plan")]
+    /// The number is well formed but does not exist in the numbering plan.
+    #[error("this number does not exist in the numbering plan")]
     NotAssigned,
 }
 
+/// The longest notation that is parsed, in bytes.
+const MAX_NOTATION_LENGTH: usize = 40;
+
 impl PhoneNumber {
-    /// A number as people write it (`(202) 555-0143`, `+44 20 7946 0958`); without a country code it is North American.
+    /// Parses a number in any usual notation (`(202) 555-0143`, `+44 20 7946 0958`). A number without a
+    /// country code is North American.
     ///
     /// # Errors
-    /// [`PhoneNumberError`]. E.164 is taken at its word as long as its length is possible: tables of what is given out
-    /// change, and would refuse numbers that are in use.
+    /// [`PhoneNumberError`] if the text is not a number, or cannot be a North American one. A number in E.164
+    /// format is accepted if its length is valid: tables of assigned numbers change, and would refuse numbers
+    /// that are in use.
     pub fn parse(text: &str) -> Result<Self, PhoneNumberError> {
-        if text.len() > 40 {
+        if text.len() > MAX_NOTATION_LENGTH {
             return Err(PhoneNumberError::Malformed);
         }
         let explicit = text.starts_with('+').then(|| Self::from_carrier(text).ok()).flatten();
@@ -45,7 +60,7 @@ impl PhoneNumber {
         }
     }
 
-    /// A number as a carrier sends it: `+` and 7 to 15 digits, or a short code.
+    /// Parses a number that a carrier sends: `+` and 7 to 15 digits, or a short code.
     ///
     /// # Errors
     /// [`PhoneNumberError::Malformed`] for anything else.
@@ -69,7 +84,7 @@ impl PhoneNumber {
     }
 }
 
-/// NANP: ten digits, area code and exchange begin with 2 to 9.
+/// Whether the number has ten digits, and its area code and exchange code begin with 2 to 9.
 fn plausible_north_american(national: &str) -> bool {
     let digits = national.as_bytes();
     digits.len() == 10 && matches!(digits[0], b'2'..=b'9') && matches!(digits[3], b'2'..=b'9')
@@ -86,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usual_notations_become_e164() {
+    fn usual_notations_are_converted_to_e164() {
         for text in [
             "(202) 555-0143",
             "202-555-0143",
@@ -101,12 +116,12 @@ mod tests {
         assert_eq!(
             PhoneNumber::parse("+15552340143").unwrap().as_str(),
             "+15552340143",
-            "E.164 is taken at its word"
+            "a number in E.164 is accepted as it is"
         );
     }
 
     #[test]
-    fn what_nobody_can_be_texted_at_is_refused() {
+    fn a_text_that_cannot_be_a_number_is_refused() {
         for text in
             ["", "hello", "555-0143", "+1202555014", "+120255501433", "+1 102 555 0143", "+1 202 155 0143"]
         {
@@ -131,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_those_of_e164_and_of_short_codes() {
+    fn the_lengths_of_e164_and_of_short_codes_are_enforced() {
         for (text, known) in [
             ("+123456", false),
             ("+1234567", true),
@@ -165,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notation_has_at_most_forty_bytes() {
+    fn a_text_of_more_than_forty_bytes_is_refused() {
         assert!(PhoneNumber::parse(&format!("{:>40}", "2025550143")).is_ok());
         assert!(PhoneNumber::parse(&format!("{:>41}", "2025550143")).is_err());
     }

@@ -1,7 +1,8 @@
 //! Segments: the encoding of a text, GSM-7 or UCS-2, and how many segments the carrier bills.
 //!
-//! Source: 3GPP TS 23.038 (alphabets) and TS 23.040 (concatenation). In a message of several segments, a header takes 7
-//! septets or 3 UTF-16 code units of each. A character of two units is never split between two segments.
+//! Source: 3GPP TS 23.038 (alphabets) and TS 23.040 (concatenation). In a message of several segments, a
+//! header takes 7 septets or 3 UTF-16 code units of each. A character of two units is never split between two
+//! segments.
 //!
 //! ```
 //! use shared_domain::segment::{Encoding, Segments};

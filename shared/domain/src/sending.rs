@@ -1,7 +1,8 @@
 //! Sending: every reason against a message, in the order of the checks.
 //!
-//! inbox active → registered → (access is checked before) → lock held with the current token → nothing unseen → number valid
-//! → not blocked → not opted out → length and encoding. The idempotency key comes last, with the write.
+//! inbox active → registered → (access is checked before) → lock held with the current token → nothing unseen
+//! → number valid → not blocked → not opted out → length and encoding. The idempotency key comes last, with
+//! the write.
 //!
 //! ```
 //! use shared_domain::sending::{SendRefusal, reason_against_text};
@@ -89,8 +90,8 @@ pub fn reasons_against_reply(
     reasons
 }
 
-/// All reasons against composing a message to this contact. `conversation` is the existing one, if any; `user` is `None` for
-/// a machine.
+/// All reasons against composing a message to this contact. `conversation` is the existing one, if any;
+/// `user` is `None` for a machine.
 pub fn reasons_against_compose(
     from: SendingInbox<'_>,
     contact: &Contact,

@@ -37,8 +37,8 @@ pub fn color(pointer: &str, text: &str) -> Result<String, FieldError> {
     color.ok_or_else(|| FieldError::new(pointer, COLOR))
 }
 
-/// A code by which integrations choose an inbox. It is stored as entered, and is unique in the organization regardless of
-/// case.
+/// A code by which integrations choose an inbox. It is stored as entered, and is unique in the organization
+/// regardless of case.
 ///
 /// # Errors
 /// [`FieldError`] at `pointer` if it cannot be part of a key and a URL.
@@ -49,8 +49,8 @@ pub fn api_code(pointer: &str, text: &str) -> Result<String, FieldError> {
     fits.then(|| text.to_owned()).ok_or_else(|| FieldError::new(pointer, API_CODE))
 }
 
-/// An API code derived from a name: `Front desk` → `front-desk`. If `attempt` is not 0, it ends in digits of `entropy`, for
-/// the case that the first code is taken.
+/// An API code derived from a name: `Front desk` → `front-desk`. If `attempt` is not 0, it ends in digits of
+/// `entropy`, for the case that the first code is taken.
 pub fn api_code_of(name: &str, attempt: u32, entropy: u64) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let slug = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-");

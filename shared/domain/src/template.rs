@@ -1,8 +1,25 @@
-//! Canned responses: texts with merge fields, `Hi {{firstName|there}}, this is {{senderName}}.`
+//! Templates: prepared texts with merge fields, such as `Hi {{firstName|there}}, this is {{senderName}}.`
 //!
-//! A field is `{{name}}`, or `{{name|fallback}}` for whom has none: `firstName`, `lastName`, `contactId` (the customer's own),
-//! `senderName` and `custom.MergeField Name`. Anything else in double braces is a fault, told when the template is saved. What
-//! is merged in is text and nothing more: braces in a value stay braces, and its control characters do not travel.
+//! A merge field is `{{name}}` or `{{name|fallback}}`; the fallback is used if the contact has no value. The
+//! names are `firstName`, `lastName`, `contactId` (the customer's own id), `senderName` and `custom.Field
+//! Name`. A template with any other name cannot be saved. Values are inserted literally: braces in a value
+//! are not merge fields. Control characters of a value are removed.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use shared_domain::template::{MergeValues, TemplateText};
+//!
+//! let text = TemplateText::parse("Hi {{firstName|there}}!").unwrap();
+//! let custom = BTreeMap::new();
+//! let values = MergeValues {
+//!     first_name: None,
+//!     last_name: None,
+//!     contact_id: None,
+//!     sender_name: None,
+//!     custom: &custom,
+//! };
+//! assert_eq!(text.render(&values).unwrap(), "Hi there!");
+//! ```
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -14,27 +31,27 @@ use crate::{
     user::UserRef,
 };
 
-/// Longest name of a canned response, in characters.
+/// The maximum length of a template's name, in characters.
 pub const MAX_NAME_LENGTH: usize = 80;
-/// Longest text of one, in characters: what a carrier takes at once.
+/// The maximum length of a template's text, in characters. Carriers accept no longer message.
 pub const MAX_TEXT_LENGTH: usize = 1600;
 
-/// A canned response of a team.
+/// A template of a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct Template {
-    /// Its id.
     pub id: TemplateId,
-    /// What it is chosen by; one of the team's alone, whatever the case.
+    /// Unique in the team, without regard to case.
     pub name: String,
-    /// A [`TemplateText`].
+    /// A valid [`TemplateText`].
     pub text: String,
 }
 
 impl Template {
-    /// Takes what a person entered; blanks around and within the name are tidied up.
+    /// Checks what a user entered. Each run of spaces in the name becomes one space.
     ///
     /// # Errors
-    /// All [`FieldError`]s at once.
+    /// All [`FieldError`]s.
     pub fn parse(id: TemplateId, name: &str, text: &str) -> Result<Self, Vec<FieldError>> {
         let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
         let mut errors = FieldErrors::default();
@@ -52,7 +69,7 @@ impl Template {
         Ok(Self { id, name, text: text.to_owned() })
     }
 
-    /// The name as names are compared.
+    /// The name in lowercase, for comparisons.
     pub fn folded_name(&self) -> String {
         self.name.to_lowercase()
     }
@@ -61,15 +78,15 @@ impl Template {
 /// A merge field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MergeField {
-    /// The contact's given name.
+    /// The contact's first name.
     FirstName,
-    /// The contact's family name.
+    /// The contact's last name.
     LastName,
     /// The customer's own id of the contact.
     ContactId,
-    /// The name of the user who sends.
+    /// The name of the user who sends the message.
     SenderName,
-    /// A custom field of the contact, in any case.
+    /// A custom field of the contact. The case of the name does not matter.
     Custom(String),
 }
 
@@ -102,23 +119,23 @@ impl fmt::Display for MergeField {
     }
 }
 
-/// What is wrong with a template.
+/// Why a text is not a valid template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// No such field.
+    /// A merge field has an unknown name.
     #[error(
         "unknown field {name:?} at character {at}: use firstName, lastName, contactId, senderName or custom.<name>"
     )]
     UnknownField {
-        /// What stands between the braces.
+        /// The text between the braces.
         name: String,
-        /// Where the braces begin, in characters, the first being 1.
+        /// The position of the opening braces, in characters from 1.
         at: usize,
     },
-    /// `{{` without `}}`.
-    #[error("the braces at character {at} are never closed")]
+    /// A `{{` has no `}}`.
+    #[error("the opening braces at character {at} have no closing braces")]
     Unclosed {
-        /// Where the braces begin, in characters, the first being 1.
+        /// The position of the opening braces, in characters from 1.
         at: usize,
     },
 }
@@ -129,27 +146,26 @@ enum Part {
     Merge { field: MergeField, fallback: Option<String> },
 }
 
-/// A template that can be rendered.
+/// The parsed text of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateText(Vec<Part>);
 
-/// What a template is filled with. Absent and blank values are the same.
+/// The values of merge fields. A blank value counts as absent.
 #[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the other names say it all")]
 pub struct MergeValues<'a> {
-    /// Given name.
     pub first_name: Option<&'a str>,
-    /// Family name.
     pub last_name: Option<&'a str>,
-    /// The customer's own id.
+    /// The customer's own id of the contact.
     pub contact_id: Option<&'a str>,
-    /// Who sends.
+    /// The name of the user who sends the message.
     pub sender_name: Option<&'a str>,
-    /// The contact's custom fields.
+    /// The contact's custom fields by name.
     pub custom: &'a BTreeMap<String, String>,
 }
 
 impl<'a> MergeValues<'a> {
-    /// The values of this contact, in a text that this user sends; integrations and schedules have no sender.
+    /// The values of this contact in a message of this user. A machine has no `sender` name.
     pub fn of(
         contact: &'a Contact,
         custom: &'a BTreeMap<String, String>,
@@ -185,7 +201,7 @@ impl<'a> MergeValues<'a> {
 }
 
 impl TemplateText {
-    /// Reads a template.
+    /// Parses the text of a template.
     ///
     /// # Errors
     /// All [`TemplateError`]s, in the order of the text.
@@ -216,7 +232,7 @@ impl TemplateText {
         if faults.is_empty() { Ok(Self(parts)) } else { Err(faults) }
     }
 
-    /// The fields it holds, each once.
+    /// The merge fields of the text, without duplicates.
     pub fn fields(&self) -> Vec<&MergeField> {
         let mut fields: Vec<_> = self.merges().map(|(field, _)| field).collect();
         fields.sort_unstable();
@@ -231,10 +247,10 @@ impl TemplateText {
         })
     }
 
-    /// The text for one contact.
+    /// Inserts the values.
     ///
     /// # Errors
-    /// The fields that have neither a value nor a fallback, each once.
+    /// The merge fields that have neither a value nor a fallback, without duplicates.
     pub fn render(&self, values: &MergeValues<'_>) -> Result<String, Vec<MergeField>> {
         let (mut text, mut missing) = (String::new(), Vec::new());
         for part in &self.0 {
@@ -258,8 +274,8 @@ fn push(parts: &mut Vec<Part>, text: &str) {
     }
 }
 
-/// A value on one line: line breaks and tabs are spaces, other control characters are gone, as are the marks that turn the
-/// direction of writing and would garble what stands around the value.
+/// The value on one line. Line breaks and tabs become spaces. Other control characters are removed, and so
+/// are the marks that change the direction of writing, because they would garble the text around the value.
 fn printable(value: &str) -> Cow<'_, str> {
     let breaks =
         |c: char| matches!(c, '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}');
@@ -285,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canned_response_has_a_name_and_a_text_whose_fields_are_known() {
+    fn a_template_has_a_name_and_a_text_with_known_merge_fields() {
         let parse = |name: &str, text: &str| Template::parse(TemplateId::parse("tpl_1").unwrap(), name, text);
         let kept = parse("  Office \t hours ", "Hi {{firstName|there}}").unwrap();
         assert_eq!((kept.name.as_str(), kept.folded_name().as_str()), ("Office hours", "office hours"));
@@ -310,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_merged_and_fallbacks_fill_in() {
+    fn values_are_inserted_and_fallbacks_replace_absent_values() {
         let fields = custom(&[("Home Room", "B 12")]);
         let text = "Hi {{firstName|there}} {{ lastName }}, room {{custom.home room}}. {{senderName}}";
         let template = TemplateText::parse(text).unwrap();
@@ -322,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_once_each() {
+    fn each_missing_field_is_reported_once() {
         let none = custom(&[]);
         let template =
             TemplateText::parse("{{firstName}} {{custom.Bus}} {{firstName}} {{contactId|}}").unwrap();
@@ -332,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_place() {
+    fn every_error_is_reported_with_its_position() {
         let faults = TemplateText::parse("é {{first}} {{custom.}} {{lastName {{firstName}} {{").unwrap_err();
         let unknown = |name: &str, at| TemplateError::UnknownField { name: name.into(), at };
         let all = vec![
@@ -349,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn single_braces_and_stray_closings_are_text() {
+    fn single_braces_and_closing_braces_without_opening_ones_are_text() {
         let none = custom(&[]);
         for text in ["", "{a} }} {", "100 % {{"] {
             let rendered = TemplateText::parse(text).map(|template| template.render(&values(None, &none)));
@@ -359,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contacts_values_are_those_of_the_contact() {
+    fn the_values_of_a_contact_are_merged() {
         let number = crate::phone::PhoneNumber::from_carrier("+12025550143").unwrap();
         let team = crate::ids::TeamId::parse("team_1").unwrap();
         let contact = Contact { external_id: Some("S-7".into()), ..Contact::provisional(&team, &number) };
@@ -388,7 +404,7 @@ mod tests {
         }
 
         #[test]
-        fn no_template_breaks_the_reading(text in "(\\{\\{|\\}\\}|\\||custom\\.|firstName|é| )*") {
+        fn no_text_causes_a_panic(text in "(\\{\\{|\\}\\}|\\||custom\\.|firstName|é| )*") {
             if let Ok(template) = TemplateText::parse(&text) {
                 let none = custom(&[]);
                 let _ = template.render(&values(None, &none));

@@ -1,4 +1,12 @@
-//! Instants, to the millisecond.
+//! Timestamps with millisecond precision.
+//!
+//! ```
+//! use std::time::Duration;
+//! use shared_domain::time::Timestamp;
+//!
+//! let now = Timestamp::parse("2026-11-22T10:00:00Z").unwrap();
+//! assert_eq!((now + Duration::from_secs(60)).to_string(), "2026-11-22T10:01:00.000Z");
+//! ```
 
 use std::{
     fmt,
@@ -8,18 +16,18 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// An instant: milliseconds since 1970-01-01T00:00:00Z. Written RFC 3339, UTC, with three decimals.
+/// Milliseconds since 1970-01-01T00:00:00Z. Prints as RFC 3339 in UTC with three decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From milliseconds since the epoch.
+    /// The timestamp this many milliseconds after the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// From RFC 3339; `None` for anything else.
+    /// Parses RFC 3339. Returns `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let instant: jiff::Timestamp = text.parse().ok()?;
         Some(Self(instant.as_millisecond()))
@@ -30,13 +38,13 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since the epoch, as DynamoDB's TTL wants them.
+    /// Whole seconds since the epoch, rounded down. DynamoDB's TTL attributes are in this unit.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 }
 
-/// Saturates at the last representable instant.
+/// Saturates at the last representable time.
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -45,7 +53,7 @@ impl Add<Duration> for Timestamp {
     }
 }
 
-/// Saturates at the first representable instant.
+/// Saturates at the first representable time.
 impl Sub<Duration> for Timestamp {
     type Output = Self;
 
@@ -62,7 +70,7 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(instant) => write!(f, "{instant:.3}"),
-            Err(_) => write!(f, "{}ms", self.0), // beyond the year 9999: never made by us
+            Err(_) => write!(f, "{}ms", self.0), // after the year 9999
         }
     }
 }
@@ -72,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_written_in_utc_with_milliseconds() {
+    fn a_timestamp_prints_in_utc_with_milliseconds() {
         assert_eq!(Timestamp::from_millis(1_795_341_600_007).to_string(), "2026-11-22T10:00:00.007Z");
         assert_eq!(Timestamp::from_millis(1_795_341_600_000).to_string(), "2026-11-22T10:00:00.000Z");
     }
@@ -84,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_instant_is_read_back_and_nothing_else_is_one() {
+    fn a_timestamp_is_parsed_from_rfc_3339_and_nothing_else() {
         let instant = Timestamp::from_millis(1_795_341_600_007);
         assert_eq!(Timestamp::parse("2026-11-22T11:00:00.007+01:00"), Some(instant));
         assert_eq!(Timestamp::parse(&instant.to_string()), Some(instant));
@@ -93,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn later_and_earlier_are_to_the_millisecond_and_stop_at_the_ends_of_time() {
+    fn durations_are_added_in_milliseconds_and_saturate() {
         let instant = Timestamp::from_millis(10_000);
         assert_eq!(instant + Duration::from_millis(1_500), Timestamp::from_millis(11_500));
         assert_eq!(instant - Duration::from_millis(1_500), Timestamp::from_millis(8_500));

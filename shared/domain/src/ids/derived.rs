@@ -1,5 +1,5 @@
-//! Ids that are derived from other ids, numbers and carrier ids. Deriving an id again gives the same id, so repeated
-//! webhooks and retries write to the same item.
+//! Ids that are derived from other ids, numbers and carrier ids. Deriving an id again gives the same id, so
+//! repeated webhooks and retries write to the same item.
 
 use sha2::{Digest, Sha256};
 

@@ -1,19 +1,23 @@
-//! Cells that spreadsheets open: what must not run there, and what comes back from there.
+//! CSV injection: a cell that starts like a formula is run by the spreadsheet that opens the file. Cells are
+//! escaped on export, and unescaped on import.
+//!
+//! Source: <https://owasp.org/www-community/attacks/CSV_Injection>.
 
 use std::borrow::Cow;
 
-/// What spreadsheets take for the beginning of a formula, also after the cell was pasted or saved again; the wide forms
-/// are those of East Asian keyboards. Source: OWASP, *CSV Injection*.
-const DANGEROUS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+/// The characters that start a formula in a spreadsheet, possibly only after the cell was pasted or saved
+/// again. The full-width forms come from East Asian keyboards.
+const FORMULA_START: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// A cell that no spreadsheet runs as a formula: an apostrophe goes in front of a dangerous beginning, and of an apostrophe
-/// that stands before one, so that [`import_cell`] gives back every cell exactly.
+/// Escapes a cell so that no spreadsheet runs it as a formula. An apostrophe is added before a character that
+/// starts a formula, and also before apostrophes in front of such a character, so that [`import_cell`]
+/// restores every cell exactly.
 ///
-/// A plain E.164 number (`+` and 7 to 15 digits) stays as it is. Spreadsheets take it for a positive number, show it without
-/// its plus and run nothing; the programs that read such exports want the number, not an apostrophe. `+1-202…`, `+1*2` or
-/// anything else after a plus is arithmetic to a spreadsheet and gets its apostrophe, as does `-5`.
+/// An E.164 number (`+` and 7 to 15 digits) is not escaped. Spreadsheets read it as a positive number and run
+/// nothing, and programs that read the export expect the plain number. Anything else after a plus, such as
+/// `+1-202…` or `+1*2`, is a formula to a spreadsheet and is escaped, as is `-5`.
 ///
-/// Quotes, commas and line breaks within a cell are the CSV writer's.
+/// The CSV writer quotes commas, quotes and line breaks.
 ///
 /// ```
 /// use shared_domain::import::export_safe;
@@ -22,17 +26,17 @@ const DANGEROUS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋
 /// ```
 pub fn export_safe(cell: &str) -> Cow<'_, str> {
     let core = cell.trim_start_matches('\'');
-    if core.starts_with(DANGEROUS) && !is_e164(cell) {
+    if core.starts_with(FORMULA_START) && !is_e164(cell) {
         Cow::Owned(format!("'{cell}"))
     } else {
         Cow::Borrowed(cell)
     }
 }
 
-/// A cell as it was before [`export_safe`].
+/// Reverses [`export_safe`].
 pub fn import_cell(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
-        Some(rest) if rest.trim_start_matches('\'').starts_with(DANGEROUS) => rest,
+        Some(rest) if rest.trim_start_matches('\'').starts_with(FORMULA_START) => rest,
         _ => cell,
     }
 }
@@ -49,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formulas_are_disarmed_and_numbers_stay_numbers() {
+    fn formulas_are_escaped_and_numbers_are_not() {
         for (cell, safe) in [
             ("=1+1", "'=1+1"),
             ("+1+cmd|' /C calc'!A0", "'+1+cmd|' /C calc'!A0"),
@@ -74,14 +78,14 @@ mod tests {
             assert_eq!(import_cell(&export_safe(cell)), cell);
         }
         assert_eq!(import_cell("+12025550143"), "+12025550143");
-        assert_eq!(import_cell("'+12025550143"), "+12025550143", "a spreadsheet's way to keep the plus");
+        assert_eq!(import_cell("'+12025550143"), "+12025550143", "how a spreadsheet keeps the plus");
     }
 
     proptest! {
         #[test]
-        fn what_was_exported_comes_back(cell in "['=+@\t\r-]{0,3}.*") {
+        fn an_exported_cell_is_restored_on_import(cell in "['=+@\t\r-]{0,3}.*") {
             let safe = export_safe(&cell);
-            prop_assert!(is_e164(&safe) || !safe.starts_with(DANGEROUS));
+            prop_assert!(is_e164(&safe) || !safe.starts_with(FORMULA_START));
             prop_assert_eq!(import_cell(&safe), cell.as_str());
         }
     }

@@ -1,10 +1,10 @@
-//! The header: which column is what.
+//! The header of the file: what each column contains.
 
 use std::fmt;
 
 use super::{MAX_CUSTOM_FIELDS, MAX_CUSTOM_NAME_LENGTH, cell::import_cell};
 
-/// What a column holds.
+/// What a column contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Column {
     ExternalId,
@@ -14,29 +14,29 @@ pub(super) enum Column {
     OptedOut,
     Staff,
     Custom(String),
-    /// A column without a name, as spreadsheets leave them at the edge: its cells have to be blank.
+    /// A column without a name, as spreadsheets add them at the right edge. Its cells must be blank.
     Unnamed,
 }
 
-/// The columns of a file, in its order.
+/// The columns of a file, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
     pub(super) names: Vec<String>,
     pub(super) all: Vec<Column>,
 }
 
-/// All that is wrong with a header. Its text says what was expected.
+/// Everything that is wrong with a header. The message says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, Default, thiserror::Error)]
 pub struct HeaderError {
-    /// Required columns that are not there.
+    /// Required columns that are missing.
     pub missing: Vec<&'static str>,
-    /// Columns that are there twice (`ContactId` and `StudentId` are the same).
+    /// Columns that occur more than once. `ContactId` and `StudentId` are the same column.
     pub duplicates: Vec<String>,
-    /// Custom fields whose name is too long or cannot be shown: their places, the first being 1.
+    /// Custom fields whose name is too long or has unprintable characters, as column numbers from 1.
     pub misnamed: Vec<usize>,
-    /// How many custom fields there are, when there are too many.
+    /// The number of custom fields, if it is over the limit.
     pub too_many: Option<usize>,
-    /// The whole header is one column that holds semicolons or tabs.
+    /// Whether the columns seem to be separated by semicolons or tabs.
     pub separator: bool,
 }
 
@@ -50,8 +50,8 @@ const REQUIRED: [(Column, &str); 4] = [
 impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "expected the columns ContactId (or StudentId), FirstName, LastName and MobileNumber, perhaps OptedOut and \
-             StaffId, and at most 30 custom fields, each once and separated by commas",
+            "expected the columns ContactId (or StudentId), FirstName, LastName and MobileNumber, optionally OptedOut \
+             and StaffId, and at most 30 custom fields, each once and separated by commas",
         )?;
         if !self.missing.is_empty() {
             write!(f, "; missing: {}", self.missing.join(", "))?;
@@ -62,7 +62,7 @@ impl fmt::Display for HeaderError {
         for place in &self.misnamed {
             write!(
                 f,
-                "; column {place} has a name of more than 60 characters or with characters that cannot be shown"
+                "; the name of column {place} is longer than 60 characters or has unprintable characters"
             )?;
         }
         if let Some(count) = self.too_many {
@@ -76,23 +76,23 @@ impl fmt::Display for HeaderError {
 }
 
 impl Columns {
-    /// Reads a header. Case, spaces and underscores in names do not matter; the order neither.
+    /// Parses a header. Columns may be in any order. Case, spaces and underscores in names do not matter.
     ///
     /// # Errors
-    /// [`HeaderError`]: everything that is wrong, in one.
+    /// [`HeaderError`] with everything that is wrong.
     pub fn parse<'a>(header: impl IntoIterator<Item = &'a str>) -> Result<Self, HeaderError> {
         let names: Vec<String> = header.into_iter().map(|name| import_cell(name.trim()).to_owned()).collect();
         let all: Vec<Column> = names.iter().map(|name| column(name)).collect();
         let missing =
             REQUIRED.iter().filter(|(column, _)| !all.contains(column)).map(|(_, name)| *name).collect();
-        let fault = HeaderError {
+        let error = HeaderError {
             missing,
             duplicates: duplicates(&names, &all),
             misnamed: misnamed(&all),
             too_many: Some(customs(&all).count()).filter(|count| *count > MAX_CUSTOM_FIELDS),
             separator: names.len() == 1 && names[0].contains([';', '\t']),
         };
-        if fault == HeaderError::default() { Ok(Self { names, all }) } else { Err(fault) }
+        if error == HeaderError::default() { Ok(Self { names, all }) } else { Err(error) }
     }
 
     /// The custom fields of the file.
@@ -113,7 +113,7 @@ fn customs(all: &[Column]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A name as it is compared.
+/// The form of a name that is compared.
 fn folded(name: &str) -> String {
     name.chars().filter(|c| !c.is_whitespace() && *c != '_').flat_map(char::to_lowercase).collect()
 }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_known_in_any_order_case_and_spelling() {
+    fn columns_are_recognized_in_any_order_case_and_spelling() {
         let columns =
             parse("Mobile Number,last_name,FIRSTNAME,Home Room, student id ,Staff_ID,optedOut,").unwrap();
         let all = [
@@ -180,13 +180,13 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_told_in_one_fault_that_says_what_was_expected() {
+    fn one_error_reports_everything_that_is_wrong_and_what_was_expected() {
         let long = "x".repeat(61);
-        let fault = parse(&format!("ContactId,StudentId,FirstName,Bus,b_us,{long}")).unwrap_err();
-        assert_eq!(fault.missing, ["LastName", "MobileNumber"]);
-        assert_eq!(fault.duplicates, ["StudentId", "b_us"]);
-        assert_eq!(fault.misnamed, [6]);
-        let text = fault.to_string();
+        let error = parse(&format!("ContactId,StudentId,FirstName,Bus,b_us,{long}")).unwrap_err();
+        assert_eq!(error.missing, ["LastName", "MobileNumber"]);
+        assert_eq!(error.duplicates, ["StudentId", "b_us"]);
+        assert_eq!(error.misnamed, [6]);
+        let text = error.to_string();
         for part in [
             "expected the columns ContactId",
             "missing: LastName, MobileNumber",
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn thirty_custom_fields_are_enough() {
+    fn a_file_has_at_most_thirty_custom_fields() {
         let with = |count: usize| {
             let custom: Vec<_> = (0..count).map(|n| format!("c{n}")).collect();
             parse(&format!("ContactId,FirstName,LastName,MobileNumber,{}", custom.join(",")))
@@ -208,14 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn another_separator_is_named() {
-        let fault = Columns::parse(["ContactId;FirstName;LastName;MobileNumber"]).unwrap_err();
-        assert!(fault.separator && fault.to_string().contains("semicolons"));
+    fn a_wrong_separator_is_reported() {
+        let error = Columns::parse(["ContactId;FirstName;LastName;MobileNumber"]).unwrap_err();
+        assert!(error.separator && error.to_string().contains("semicolons"));
         assert!(!parse("").unwrap_err().separator);
     }
 
     #[test]
-    fn the_name_of_a_custom_field_has_at_most_sixty_characters_that_can_be_shown() {
+    fn the_name_of_a_custom_field_has_at_most_sixty_printable_characters() {
         let with = |name: &str| parse(&format!("ContactId,FirstName,LastName,MobileNumber,{name}"));
         assert!(with(&"ü".repeat(60)).is_ok());
         for bad in ["ü".repeat(61), "a\u{7}b".into(), "a\u{fffd}b".into()] {

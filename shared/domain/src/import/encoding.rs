@@ -1,53 +1,54 @@
-//! The bytes of a file: UTF-8, or what Excel writes where nobody asks it for UTF-8 (Windows-1252).
+//! The encoding of a file: UTF-8, or Windows-1252, which is what Excel writes by default.
 
 use std::borrow::Cow;
 
-/// How the text of a file is written. Both write ASCII alike, so a CSV reader can split bytes before they are decoded.
+/// The encoding of a file. ASCII characters are the same in both, so a CSV reader can split the bytes before
+/// decoding them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// Also plain ASCII.
+    /// UTF-8, which includes ASCII.
     Utf8,
-    /// Western European, one byte a character.
+    /// Western European, with one byte per character.
     Windows1252,
 }
 
-/// Why bytes are not the text of a CSV file.
+/// Why a file is not CSV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotText {
-    /// The magic of a zip archive, which `.xlsx` files are.
-    #[error("this is a spreadsheet file or an archive: save it as CSV first")]
+    /// The file is a zip archive. `.xlsx` files are zip archives.
+    #[error("this is a spreadsheet or an archive: save it as CSV first")]
     Archive,
-    /// The magic of an old `.xls` file.
+    /// The file is an `.xls` file.
     #[error("this is an Excel file: save it as CSV first")]
     OldSpreadsheet,
-    /// A UTF-16 byte order mark.
+    /// The file has a UTF-16 byte order mark.
     #[error("this is UTF-16 (\"Unicode text\"): save it as \"CSV UTF-8\"")]
     Utf16,
-    /// A NUL byte.
-    #[error("this is not a text file: it holds NUL bytes")]
+    /// The file contains a NUL byte.
+    #[error("this is not a text file: it contains NUL bytes")]
     Binary,
 }
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
-/// Bytes that tell a file that is no text.
+/// The number of first bytes that identify a file that is not text.
 const MAX_MAGIC_LENGTH: usize = 4;
-/// Bytes looked at, from the first one on that is not ASCII.
-const LOOKED_AT: usize = 64 * 1024;
+/// How many bytes decide the encoding, from the first one that is not ASCII.
+const SAMPLE_SIZE: usize = 64 * 1024;
 
-/// Finds out how a file is written, from its chunks one after the other: the 64 KiB from its first non-ASCII byte on are
-/// UTF-8 as a whole, or they are Windows-1252.
+/// Detects the encoding of a file from its parts, one after the other. The file is UTF-8 if the 64 KiB from
+/// the first non-ASCII byte on are valid UTF-8, and Windows-1252 if not.
 #[derive(Debug, Clone, Default)]
 pub struct Detector {
     head: Vec<u8>,
-    kept: Vec<u8>,
+    sample: Vec<u8>,
 }
 
 impl Detector {
-    /// Looks at the next chunk. Says `true` once it has seen enough to decide; NUL bytes are refused wherever they stand,
-    /// as long as chunks are fed.
+    /// Adds the next part of the file. Returns `true` once the encoding is decided. Parts that are added
+    /// later are still checked for NUL bytes.
     ///
     /// # Errors
-    /// [`NotText`].
+    /// [`NotText`] if the file is not CSV.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<bool, NotText> {
         let room = MAX_MAGIC_LENGTH.saturating_sub(self.head.len());
         self.head.extend(chunk.iter().take(room));
@@ -55,21 +56,21 @@ impl Detector {
         if chunk.contains(&0) {
             return Err(NotText::Binary);
         }
-        // A byte order mark looks like any other UTF-8.
-        let from = if self.kept.is_empty() { chunk.iter().position(|b| !b.is_ascii()) } else { Some(0) };
+        // A byte order mark is valid UTF-8 and needs no special treatment.
+        let from = if self.sample.is_empty() { chunk.iter().position(|b| !b.is_ascii()) } else { Some(0) };
         if let Some(from) = from {
-            let room = LOOKED_AT - self.kept.len();
-            self.kept.extend(chunk[from..].iter().take(room));
+            let room = SAMPLE_SIZE - self.sample.len();
+            self.sample.extend(chunk[from..].iter().take(room));
         }
-        Ok(self.kept.len() == LOOKED_AT)
+        Ok(self.sample.len() == SAMPLE_SIZE)
     }
 
-    /// How the file is written, as far as it was seen.
+    /// The encoding according to the parts that were added.
     pub fn finish(&self) -> Encoding {
-        match std::str::from_utf8(&self.kept) {
+        match std::str::from_utf8(&self.sample) {
             Ok(_) => Encoding::Utf8,
-            // A character that is cut off at the end of what was looked at.
-            Err(fault) if fault.error_len().is_none() && self.kept.len() == LOOKED_AT => Encoding::Utf8,
+            // The last character of the sample is cut off.
+            Err(error) if error.error_len().is_none() && self.sample.len() == SAMPLE_SIZE => Encoding::Utf8,
             Err(_) => Encoding::Windows1252,
         }
     }
@@ -88,18 +89,18 @@ fn refuse_magic(head: &[u8]) -> Result<(), NotText> {
 }
 
 impl Encoding {
-    /// How these bytes, the whole file or its beginning, are written.
+    /// The encoding of a file, or of its beginning.
     ///
     /// # Errors
-    /// [`NotText`].
+    /// [`NotText`] if the file is not CSV.
     pub fn of(bytes: &[u8]) -> Result<Self, NotText> {
         let mut detector = Detector::default();
         detector.feed(bytes)?;
         Ok(detector.finish())
     }
 
-    /// The text of a field, a row or a file. Bytes that are no UTF-8, in a file that was UTF-8 as far as it was looked at,
-    /// become U+FFFD, which rows are refused for.
+    /// Decodes a field, a row or a file. If a later part of a UTF-8 file is not valid UTF-8, its invalid
+    /// bytes become U+FFFD, and the row is refused.
     pub fn decode(self, bytes: &[u8]) -> Cow<'_, str> {
         match self {
             Self::Utf8 => String::from_utf8_lossy(bytes),
@@ -108,15 +109,15 @@ impl Encoding {
     }
 }
 
-/// The bytes without a UTF-8 byte order mark, for a reader that splits bytes.
+/// The bytes without a UTF-8 byte order mark.
 pub fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BOM).unwrap_or(bytes)
 }
 
-/// The text of a whole file, without a byte order mark.
+/// Decodes a whole file and removes a byte order mark.
 ///
 /// # Errors
-/// [`NotText`].
+/// [`NotText`] if the file is not CSV.
 ///
 /// ```
 /// use shared_domain::import::decode;
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_csv_is_refused_with_the_reason() {
+    fn a_file_that_is_not_csv_is_refused_with_the_reason() {
         for (bytes, reason) in [
             (&b"PK\x03\x04\x14\x00"[..], NotText::Archive),
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", NotText::OldSpreadsheet),
@@ -147,17 +148,17 @@ mod tests {
     }
 
     #[test]
-    fn the_first_64_kib_that_are_not_ascii_decide() {
+    fn the_64_kib_from_the_first_non_ascii_byte_decide_the_encoding() {
         assert_eq!(Encoding::of(b""), Ok(Encoding::Utf8));
         assert_eq!(Encoding::of("naïve".as_bytes()), Ok(Encoding::Utf8));
         assert_eq!(Encoding::of(b"na\xefve"), Ok(Encoding::Windows1252));
         assert_eq!(decode(b"\x80 5 \x93x\x94").unwrap(), "€ 5 “x”");
         let mut late = vec![b'a'; 100_000];
         late.extend(b"\xe9");
-        assert_eq!(Encoding::of(&late), Ok(Encoding::Windows1252), "however late they come");
-        let cut = "é".repeat(LOOKED_AT); // two bytes each, the second one odd
+        assert_eq!(Encoding::of(&late), Ok(Encoding::Windows1252), "however late the byte is");
+        let cut = "é".repeat(SAMPLE_SIZE); // two bytes each, the second one odd
         assert_eq!(Encoding::of(&[b"x", cut.as_bytes()].concat()), Ok(Encoding::Utf8));
-        let cut = "€".repeat(LOOKED_AT); // three bytes each: the last one is cut off
+        let cut = "€".repeat(SAMPLE_SIZE); // three bytes each: the last one is cut off
         assert_eq!(Encoding::of(cut.as_bytes()), Ok(Encoding::Utf8));
         assert_eq!(Encoding::of(b"caf\xc3"), Ok(Encoding::Windows1252), "cut off at the end of the file");
         let mixed = [cut.as_bytes(), b"\xe9"].concat();
@@ -165,34 +166,34 @@ mod tests {
     }
 
     #[test]
-    fn a_detector_has_seen_enough_after_64_kib_and_is_not_moved_by_what_follows() {
+    fn a_detector_decides_after_64_kib_and_ignores_what_follows() {
         let mut detector = Detector::default();
         assert_eq!(detector.feed(b"Name,Bus"), Ok(false));
         assert_eq!(detector.feed("é".as_bytes()), Ok(false));
-        assert_eq!(detector.feed("é".repeat(LOOKED_AT / 2).as_bytes()), Ok(true));
+        assert_eq!(detector.feed("é".repeat(SAMPLE_SIZE / 2).as_bytes()), Ok(true));
         assert_eq!(detector.feed(b"\xe9"), Ok(true));
         assert_eq!(detector.finish(), Encoding::Utf8);
     }
 
     #[test]
-    fn a_byte_that_is_no_utf8_counts_within_64_kib_and_not_after() {
+    fn a_byte_that_is_not_utf8_counts_within_64_kib_and_not_after() {
         let followed = |bytes: usize| Encoding::of(&["é".repeat(bytes / 2).as_bytes(), b"\xe9"].concat());
         assert_eq!(followed(65_534), Ok(Encoding::Windows1252));
         assert_eq!(followed(65_536), Ok(Encoding::Utf8));
     }
 
     #[test]
-    fn what_is_no_csv_is_known_by_its_first_bytes_however_they_are_cut() {
+    fn a_file_that_is_not_csv_is_recognized_by_its_first_bytes_in_parts_of_any_size() {
         let mut detector = Detector::default();
         assert_eq!(detector.feed(b"PK"), Ok(false));
         assert_eq!(detector.feed(b"\x03\x04"), Err(NotText::Archive));
-        assert_eq!(Encoding::of(b"PK\x05\x06"), Err(NotText::Archive), "an empty one");
+        assert_eq!(Encoding::of(b"PK\x05\x06"), Err(NotText::Archive), "an empty archive");
         assert_eq!(Encoding::of(b"a PK\x03\x04"), Ok(Encoding::Utf8), "in the middle of a text");
     }
 
     proptest! {
         #[test]
-        fn chunks_of_any_size_are_judged_like_the_whole(
+        fn parts_of_any_size_give_the_result_of_the_whole_file(
             bytes in prop_oneof![
                 ".{0,200}".prop_map(String::into_bytes),
                 prop::collection::vec(1_u8..=255, 0..200),
@@ -209,7 +210,7 @@ mod tests {
         }
 
         #[test]
-        fn utf8_is_read_as_it_is_and_any_byte_as_something(text in "[^\u{0}]*", bytes in prop::collection::vec(1_u8..=255, 0..99)) {
+        fn utf8_is_decoded_exactly_and_windows_1252_byte_by_byte(text in "[^\u{0}]*", bytes in prop::collection::vec(1_u8..=255, 0..99)) {
             if !text.starts_with('\u{feff}') {
                 prop_assert_eq!(decode(text.as_bytes()).unwrap(), text.as_str());
             }

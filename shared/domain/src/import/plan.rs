@@ -17,7 +17,8 @@ pub struct Existing<'a> {
     pub contact: &'a Contact,
     /// Its custom fields, as stored.
     pub custom: &'a BTreeMap<String, String>,
-    /// The opt-out state of the row's number in the team. If the row brings a new number, the caller reads that one's.
+    /// The opt-out state of the row's number in the team. If the row brings a new number, the caller reads
+    /// that one's.
     pub opt_out: &'a OptOutState,
 }
 
@@ -49,8 +50,8 @@ pub struct Changes {
     pub custom: BTreeMap<String, Option<String>>,
 }
 
-/// Plans what a row changes. `existing` is the contact with the row's contact id, if there is one. `staff` is the user that
-/// the row assigns, or `None` if it assigns none or the organization has no such user.
+/// Plans what a row changes. `existing` is the contact with the row's contact id, if there is one. `staff` is
+/// the user that the row assigns, or `None` if it assigns none or the organization has no such user.
 ///
 /// # Errors
 /// [`CellError`] if the row assigns an unknown user.

@@ -1,10 +1,10 @@
 //! The state of an import: how far it is, what its rows amounted to, and which chunk is being written.
 //!
-//! A worker processes a file in chunks. Before it writes the contacts of a chunk, it stores the import with the chunk's end
-//! and counts as [`Import::pending`]. The store accepts this only if nobody else has written since the worker read. The
-//! counts of a chunk are therefore those of its first reading, exactly once, no matter how often a crash or a retry repeats
-//! it: a worker that finds a pending chunk writes its contacts again, which changes nothing where they are already stored,
-//! and does not count them again.
+//! A worker processes a file in chunks. Before it writes the contacts of a chunk, it stores the import with
+//! the chunk's end and counts as [`Import::pending`]. The store accepts this only if nobody else has written
+//! since the worker read. The counts of a chunk are therefore those of its first reading, exactly once, no
+//! matter how often a crash or a retry repeats it: a worker that finds a pending chunk writes its contacts
+//! again, which changes nothing where they are already stored, and does not count them again.
 
 use serde::{Deserialize, Serialize};
 
@@ -205,8 +205,8 @@ impl Import {
         self.status = ImportStatus::Running;
     }
 
-    /// Begins a chunk that ends at `end`. Returns the errors to store with it: as many as the import has room for
-    /// ([`MAX_ERRORS`]); the rest are only counted.
+    /// Begins a chunk that ends at `end`. Returns the errors to store with it: as many as the import has room
+    /// for ([`MAX_ERRORS`]); the rest are only counted.
     pub fn begin_chunk(
         &mut self,
         end: FilePosition,

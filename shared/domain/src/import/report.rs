@@ -31,8 +31,8 @@ pub struct RowError {
     pub reason: String,
 }
 
-/// Counts of an import, or of a chunk of it. `rows` is the sum of `created`, `updated`, `unchanged` and `refused`. The
-/// header and blank rows are not counted.
+/// Counts of an import, or of a chunk of it. `rows` is the sum of `created`, `updated`, `unchanged` and
+/// `refused`. The header and blank rows are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the other names say it all")]
 pub struct ImportCounts {

@@ -1,7 +1,7 @@
 //! A row of the file: what it says about one contact.
 //!
-//! Cells are read leniently where the meaning is clear (`Yes`, `y`, `1`; any notation of a phone number) and refused with a
-//! reason where it is not. All errors of a row are reported at once.
+//! Cells are read leniently where the meaning is clear (`Yes`, `y`, `1`; any notation of a phone number) and
+//! refused with a reason where it is not. All errors of a row are reported at once.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -72,7 +72,8 @@ const UNNAMED: Reason = "this cell has a value, but its column has no name";
 pub(super) const NO_SUCH_USER: Reason = "no user with this id";
 
 impl Columns {
-    /// Whether all fields of a row are blank, as in the last rows of many spreadsheets. Such rows are skipped.
+    /// Whether all fields of a row are blank, as in the last rows of many spreadsheets. Such rows are
+    /// skipped.
     pub fn is_blank<'a>(fields: impl IntoIterator<Item = &'a str>) -> bool {
         fields.into_iter().all(|field| field.trim().is_empty())
     }
@@ -145,7 +146,8 @@ fn name(cell: &str) -> Result<Option<String>, Reason> {
     if cell.is_empty() { Ok(None) } else { settings::name("", cell).map(Some).map_err(|_| NAME) }
 }
 
-/// Spreadsheets show a long number in a narrow column as `2.0256E+09`, and save it that way: the digits are lost.
+/// Spreadsheets show a long number in a narrow column as `2.0256E+09`, and save it that way: the digits are
+/// lost.
 fn number(cell: &str) -> Result<PhoneNumber, Reason> {
     let digits =
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'+');

@@ -1,5 +1,5 @@
-//! The texts that the product sends in reply to keywords. Each starts with the name of the team and is one segment in GSM-7,
-//! whatever the name.
+//! The texts that the product sends in reply to keywords. Each starts with the name of the team and is one
+//! segment in GSM-7, whatever the name.
 
 use crate::segment::to_gsm7;
 

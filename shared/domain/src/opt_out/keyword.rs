@@ -41,7 +41,8 @@ const WORDS: [(Keyword, &[&str]); 4] = [
     (Keyword::Help, &["HELP", "INFO"]),
 ];
 
-/// The keyword that makes up the whole text, or `None`. Case does not matter, nor do spaces, punctuation and emoji around it.
+/// The keyword that makes up the whole text, or `None`. Case does not matter, nor do spaces, punctuation and
+/// emoji around it.
 ///
 /// ```
 /// use shared_domain::opt_out::{Keyword, keyword};
@@ -59,7 +60,8 @@ pub fn keyword(text: &str) -> Option<Keyword> {
     WORDS.iter().find(|(_, words)| words.contains(&core.as_str())).map(|(keyword, _)| *keyword)
 }
 
-/// Whether the character may separate the words of `OPT-OUT`: a space, or any hyphen or dash that phones insert.
+/// Whether the character may separate the words of `OPT-OUT`: a space, or any hyphen or dash that phones
+/// insert.
 fn is_separator(c: char) -> bool {
     c.is_whitespace() || matches!(c, '-' | '\u{2010}'..='\u{2014}')
 }
@@ -113,12 +115,12 @@ pub enum KeywordDecision {
 /// Decides what a keyword does.
 ///
 /// - STOP opts out. It is confirmed if the contact was opted in before.
-/// - START lifts an opt-out by keyword if it was sent to the `same_number` of the product as STOP, because carriers block
-///   pairs of numbers. It is confirmed if the contact is then opted in.
+/// - START lifts an opt-out by keyword if it was sent to the `same_number` of the product as STOP, because
+///   carriers block pairs of numbers. It is confirmed if the contact is then opted in.
 /// - HELP is always answered.
 ///
-/// If the carrier replies to keywords (`replies`), or has replied to this one (`carrier_replied`, from the webhook's
-/// `OptOutType`), the change is stored and nothing is sent.
+/// If the carrier replies to keywords (`replies`), or has replied to this one (`carrier_replied`, from the
+/// webhook's `OptOutType`), the change is stored and nothing is sent.
 pub fn after_keyword(
     current: &OptOutState,
     keyword: Keyword,

@@ -1,7 +1,8 @@
 //! Reviews: messages that may be opt-out requests without being a keyword.
 //!
-//! A request that is missed risks a fine. A message that is wrongly opened for review costs a user a moment. The patterns are
-//! therefore broad and exclude only what clearly means something else, such as *stop by* or *please don't stop*.
+//! A request that is missed risks a fine. A message that is wrongly opened for review costs a user a moment.
+//! The patterns are therefore broad and exclude only what clearly means something else, such as *stop by* or
+//! *please don't stop*.
 
 use crate::{
     ids::{ConversationId, MessageId, ReviewId},
@@ -148,7 +149,8 @@ const PHRASES: &[&str] = &[
     "off this list",
 ];
 
-/// Whether a text may be an opt-out request. A [keyword](super::keyword) needs no review, because it acts by itself.
+/// Whether a text may be an opt-out request. A [keyword](super::keyword) needs no review, because it acts by
+/// itself.
 ///
 /// ```
 /// use shared_domain::opt_out::wants_review;
@@ -181,7 +183,8 @@ fn is_word_alone(words: &[&str]) -> bool {
     !rest.is_empty() && rest.iter().all(|word| ALONE.contains(word))
 }
 
-/// Matches *stop texting me*, *quit sending me these messages* and *stop these texts*, but not *don't stop texting*.
+/// Matches *stop texting me*, *quit sending me these messages* and *stop these texts*, but not *don't stop
+/// texting*.
 fn asks_to_stop(words: &[&str]) -> bool {
     words.iter().enumerate().any(|(place, word)| {
         let next = &words[(place + 1).min(words.len())..(place + 5).min(words.len())];
@@ -196,8 +199,8 @@ fn asks_to_stop(words: &[&str]) -> bool {
     })
 }
 
-/// Whether the words before *stop* negate it, as in *please don't ever*, *did you* and *I do not want you to*. The question
-/// *can't you* does not.
+/// Whether the words before *stop* negate it, as in *please don't ever*, *did you* and *I do not want you
+/// to*. The question *can't you* does not.
 fn is_negated(before: &[&str]) -> bool {
     let unwanted = |pair: &[&str]| NOT.contains(&pair[0]) && ["want", "need"].contains(&pair[1]);
     if before.windows(2).any(unwanted) {

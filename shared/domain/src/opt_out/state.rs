@@ -28,7 +28,8 @@ impl OptOutSource {
     }
 }
 
-/// The sources that keep an [`OptOutSubject`](super::OptOutSubject) opted out. It is opted in if there are none.
+/// The sources that keep an [`OptOutSubject`](super::OptOutSubject) opted out. It is opted in if there are
+/// none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OptOutState(BTreeSet<OptOutSource>);
@@ -40,7 +41,8 @@ pub struct OptOutChange {
     pub state: OptOutState,
     /// Who caused the change.
     pub source: OptOutSource,
-    /// Whether the subject changed from opted in to opted out, or back. If `false`, only the set of sources changed.
+    /// Whether the subject changed from opted in to opted out, or back. If `false`, only the set of sources
+    /// changed.
     pub turned: bool,
 }
 
@@ -76,8 +78,8 @@ impl OptOutState {
     }
 }
 
-/// The change when a user opts a contact out or in, or `None` if nothing changes. An opt-in by a user records new consent and
-/// lifts the opt-outs by all sources.
+/// The change when a user opts a contact out or in, or `None` if nothing changes. An opt-in by a user records
+/// new consent and lifts the opt-outs by all sources.
 pub fn after_user(current: &OptOutState, opt_out: bool) -> Option<OptOutChange> {
     if opt_out {
         current.opt_out(OptOutSource::User)
@@ -89,8 +91,9 @@ pub fn after_user(current: &OptOutState, opt_out: bool) -> Option<OptOutChange> 
     }
 }
 
-/// The change when a row of an import has a value in `OptedOut`, or `None` if nothing changes. *No* lifts opt-outs by imports
-/// and users only. It is not consent of the contact: an old spreadsheet must not undo a STOP or a refusal by the carrier.
+/// The change when a row of an import has a value in `OptedOut`, or `None` if nothing changes. *No* lifts
+/// opt-outs by imports and users only. It is not consent of the contact: an old spreadsheet must not undo a
+/// STOP or a refusal by the carrier.
 pub fn after_import(current: &OptOutState, opt_out: bool) -> Option<OptOutChange> {
     if opt_out {
         current.opt_out(OptOutSource::Import)
@@ -99,8 +102,8 @@ pub fn after_import(current: &OptOutState, opt_out: bool) -> Option<OptOutChange
     }
 }
 
-/// The change when the carrier refuses a message because the contact opted out (such as Twilio's error 21610), or `None` if
-/// nothing changes.
+/// The change when the carrier refuses a message because the contact opted out (such as Twilio's error
+/// 21610), or `None` if nothing changes.
 pub fn after_carrier_refusal(current: &OptOutState) -> Option<OptOutChange> {
     current.opt_out(OptOutSource::Carrier)
 }

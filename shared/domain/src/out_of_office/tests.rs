@@ -32,7 +32,7 @@ const OFFICE: &[(&str, &[(&str, &str)])] = &[
 ];
 
 #[test]
-fn off_is_never_closed_and_on_is_one_period_from_when_it_was_saved() {
+fn off_is_never_closed_and_on_is_one_period_that_starts_when_it_was_saved() {
     let (off, on) = (schedule(Mode::Off, "UTC", OFFICE, &[]), schedule(Mode::On, "UTC", OFFICE, &[]));
     let open = at("2026-11-23T12:00:00Z");
     assert_eq!(closed_period(&off, at("2026-11-22T12:00:00Z"), SAVED), None);
@@ -61,14 +61,14 @@ fn a_night_a_holiday_and_a_weekend_are_one_period() {
 }
 
 #[test]
-fn saving_again_in_a_closed_period_does_not_begin_another() {
+fn saving_again_in_a_closed_period_does_not_start_another() {
     let office = schedule(Mode::Auto, "Europe/Berlin", OFFICE, &[]);
     let night = at("2026-11-23T23:00:00Z");
     assert_eq!(closed_period(&office, night, SAVED), closed_period(&office, night, night));
 }
 
 #[test]
-fn hours_may_end_at_midnight_and_go_on_the_next_day() {
+fn hours_may_end_at_midnight_and_continue_on_the_next_day() {
     let bar =
         schedule(Mode::Auto, "UTC", &[("fri", &[("18:00", "24:00")]), ("sat", &[("00:00", "02:00")])], &[]);
     for open in ["2026-11-27T23:59:59Z", "2026-11-28T00:00:00Z", "2026-11-28T01:59:00Z"] {
@@ -80,7 +80,7 @@ fn hours_may_end_at_midnight_and_go_on_the_next_day() {
 }
 
 #[test]
-fn without_hours_auto_is_one_period_and_round_the_clock_is_none() {
+fn auto_without_hours_is_one_endless_period_and_with_all_hours_is_always_open() {
     let never = schedule(Mode::Auto, "UTC", &[("mon", &[])], &[]);
     let period = closed_period(&never, at("2026-11-23T12:00:00Z"), SAVED).unwrap();
     assert_eq!((period.since, period.until), (SAVED, None));
@@ -111,7 +111,7 @@ fn a_year_of_holidays_is_one_period() {
 }
 
 #[test]
-fn hours_in_a_skipped_or_repeated_hour_follow_the_wall_clock() {
+fn hours_in_a_skipped_or_repeated_hour_follow_the_local_time() {
     let night: &[(&str, &[(&str, &str)])] = &[("sun", &[("01:15", "01:45"), ("02:00", "03:00")])];
     let night = schedule(Mode::Auto, "America/New_York", night, &[]);
     let open = |text: &str| closed_period(&night, at(text), SAVED).is_none();
@@ -130,7 +130,7 @@ fn hours_in_a_skipped_or_repeated_hour_follow_the_wall_clock() {
 }
 
 #[test]
-fn an_edge_that_the_clock_skips_is_where_the_clock_changes() {
+fn hours_that_start_or_end_in_a_skipped_hour_do_so_at_the_clock_change() {
     // 8 March 2026, 07:00 UTC: 02:00 EST is 03:00 EDT.
     let change = at("2026-03-08T07:00:00Z");
     let opens = schedule(Mode::Auto, "America/New_York", &[("sun", &[("02:30", "04:00")])], &[]);
@@ -140,7 +140,7 @@ fn an_edge_that_the_clock_skips_is_where_the_clock_changes() {
 }
 
 #[test]
-fn settings_tell_their_mode_and_message() {
+fn a_schedule_has_the_mode_and_message_of_its_settings() {
     for (mode, word) in [(Mode::Off, "off"), (Mode::On, "on"), (Mode::Auto, "auto")] {
         let kept = schedule(mode, "UTC", OFFICE, &[]);
         assert_eq!((kept.mode(), kept.mode().as_str(), kept.message()), (mode, word, "We are closed."));
@@ -148,7 +148,7 @@ fn settings_tell_their_mode_and_message() {
 }
 
 #[test]
-fn every_fault_is_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let bad = Draft {
         message: " ".into(),
         ..draft(
@@ -183,7 +183,7 @@ fn every_fault_is_told_at_once() {
 }
 
 #[test]
-fn a_day_has_up_to_twelve_ranges_of_times_that_a_clock_shows() {
+fn a_day_has_up_to_twelve_ranges_of_valid_times() {
     let times: Vec<(String, String)> =
         (0..12).map(|hour| (clock(hour * 60), clock(hour * 60 + 30))).collect();
     let with = |ranges: Vec<(String, String)>| {
@@ -197,7 +197,7 @@ fn a_day_has_up_to_twelve_ranges_of_times_that_a_clock_shows() {
 }
 
 #[test]
-fn a_holiday_is_written_with_its_hyphens() {
+fn a_holiday_is_an_iso_date_with_hyphens() {
     assert!(Schedule::parse(&draft(Mode::Auto, "UTC", &[], &["2026-12-25"])).is_ok());
     for bad in ["20261225", "2026-12-25 ", "2026-W52-5"] {
         assert!(Schedule::parse(&draft(Mode::Auto, "UTC", &[], &[bad])).is_err(), "{bad}");
@@ -205,7 +205,7 @@ fn a_holiday_is_written_with_its_hyphens() {
 }
 
 #[test]
-fn the_message_has_1_to_480_characters_and_none_only_while_off() {
+fn the_message_has_1_to_480_characters_and_may_be_empty_only_while_off() {
     let with = |mode, message: &str| {
         let message = message.to_owned();
         Schedule::parse(&Draft { message, ..draft(mode, "UTC", &[], &[]) }).map(|kept| kept.message)
@@ -220,7 +220,7 @@ fn the_message_has_1_to_480_characters_and_none_only_while_off() {
 }
 
 #[test]
-fn a_zone_is_a_name_of_the_iana_database_in_any_case() {
+fn a_time_zone_is_an_iana_name_in_any_case() {
     for (name, kept) in [
         ("america/new_york", "America/New_York"),
         ("Pacific/Apia", "Pacific/Apia"),
@@ -235,7 +235,7 @@ fn a_zone_is_a_name_of_the_iana_database_in_any_case() {
 }
 
 #[test]
-fn the_settings_are_written_as_the_api_says() {
+fn the_settings_have_the_format_of_the_api() {
     let json = serde_json::json!({
         "mode": "auto", "message": "Closed.", "timeZone": "America/New_York",
         "hours": {"mon": [["13:00", "17:00"], ["09:00", "12:00"]]}, "holidays": ["2026-12-25"],
@@ -250,7 +250,7 @@ fn the_settings_are_written_as_the_api_says() {
 }
 
 #[test]
-fn machines_keywords_and_our_own_texts_get_no_answer() {
+fn keywords_automatic_messages_and_own_numbers_are_not_answered() {
     let period = ClosedPeriod { id: "on-1".into(), since: SAVED, until: None };
     let person = Inbound::default();
     assert!(should_answer(Some(&period), &person, 0));
@@ -266,7 +266,7 @@ fn machines_keywords_and_our_own_texts_get_no_answer() {
 }
 
 #[test]
-fn at_most_three_automatic_texts_an_hour() {
+fn a_contact_gets_at_most_three_automatic_replies_per_hour() {
     assert!(loop_guard(0) && loop_guard(2));
     assert!(!loop_guard(3) && !loop_guard(u32::MAX));
     let period = ClosedPeriod { id: "on-1".into(), since: SAVED, until: None };
@@ -274,7 +274,7 @@ fn at_most_three_automatic_texts_an_hour() {
 }
 
 #[test]
-fn our_own_message_is_known_when_it_comes_back() {
+fn an_echo_of_the_own_message_is_recognized() {
     assert!(echoes("we are  CLOSED.\n", "We are closed."));
     assert!(!echoes("We are closed", "We are closed."));
     assert!(!echoes("", "") && !echoes(" ", ""));
@@ -319,14 +319,14 @@ fn drafts(zone: &'static str, day: &'static str) -> impl Strategy<Value = Draft>
     })
 }
 
-/// What a person with a watch would say, from the settings as written.
+/// Whether the inbox is open, computed from the unparsed settings and the local time.
 fn naively_open(draft: &Draft, now: Timestamp) -> bool {
     let instant = jiff::Timestamp::from_millisecond(now.millis()).unwrap();
     let zone = TimeZoneDatabase::bundled().get(&draft.time_zone).unwrap();
-    let watch = instant.to_zoned(zone);
-    let time = watch.strftime("%H:%M").to_string();
-    let day = watch.strftime("%a").to_string().to_lowercase();
-    !draft.holidays.contains(&watch.date().to_string())
+    let local = instant.to_zoned(zone);
+    let time = local.strftime("%H:%M").to_string();
+    let day = local.strftime("%a").to_string().to_lowercase();
+    !draft.holidays.contains(&local.date().to_string())
         && draft.hours[&day].iter().any(|(start, end)| *start <= time && time < *end)
 }
 
@@ -334,7 +334,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn it_agrees_with_a_watch_minute_by_minute(
+    fn a_schedule_agrees_with_the_local_time_in_every_minute(
         (draft, day) in places().prop_flat_map(|(zone, day)| (drafts(zone, day), Just(day))),
     ) {
         let schedule = Schedule::parse(&draft).unwrap();
@@ -348,7 +348,7 @@ proptest! {
             if let Some(seen) = &seen {
                 match &period {
                     Some(period) => prop_assert_eq!(period, seen, "one period at {}", now),
-                    None => prop_assert!(ids.insert(seen.id.clone()), "an old id at {}", now),
+                    None => prop_assert!(ids.insert(seen.id.clone()), "a repeated id at {}", now),
                 }
             }
             period = seen;
@@ -356,7 +356,7 @@ proptest! {
     }
 
     #[test]
-    fn a_period_begins_and_ends_where_it_says(
+    fn a_period_starts_and_ends_at_its_bounds(
         (draft, day) in places().prop_flat_map(|(zone, day)| (drafts(zone, day), Just(day))),
         millis in -86_400_000_i64..2 * 86_400_000,
     ) {

@@ -17,8 +17,9 @@ pub enum CampaignState {
 }
 
 impl CampaignState {
-    /// This state of the record, corrected by a newer event. The carrier announces a suspension by event only, so a record
-    /// that says *verified* may belong to a suspended campaign. All other events agree with the record sooner or later.
+    /// This state of the record, corrected by a newer event. The carrier announces a suspension by event
+    /// only, so a record that says *verified* may belong to a suspended campaign. All other events agree with
+    /// the record sooner or later.
     #[must_use]
     pub fn corrected_by(self, event: Option<CampaignUpdate>) -> Self {
         match (self, event) {
@@ -47,7 +48,8 @@ pub enum CampaignUpdate {
 }
 
 impl CampaignUpdate {
-    /// The status that the timeline shows for this update. An update about a number keeps the `current` status.
+    /// The status that the timeline shows for this update. An update about a number keeps the `current`
+    /// status.
     pub fn status(self, current: RegistrationStatus) -> RegistrationStatus {
         match self {
             Self::Submitted => RegistrationStatus::Pending,

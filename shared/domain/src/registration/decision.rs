@@ -30,8 +30,9 @@ use super::{
 };
 use crate::time::Timestamp;
 
-/// The carrier dates its records in whole seconds and its events in milliseconds, by different clocks, so two changes in quick
-/// succession may seem to be in the wrong order. The record is still read for an event that seems older by up to this time.
+/// The carrier dates its records in whole seconds and its events in milliseconds, by different clocks, so two
+/// changes in quick succession may seem to be in the wrong order. The record is still read for an event that
+/// seems older by up to this time.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
 /// The detail of an event that is older than our newest information.
@@ -107,9 +108,9 @@ pub fn decide(input: DecisionInput<'_>) -> RegistrationDecision {
     }
 }
 
-/// Whether the event is our newest information and therefore counts beside the record. A suspension is trusted without the
-/// record, so an approval in the timeline that is newer than the suspension also makes the suspension outdated. Such an approval
-/// has no detail; steps about numbers have one.
+/// Whether the event is our newest information and therefore counts beside the record. A suspension is
+/// trusted without the record, so an approval in the timeline that is newer than the suspension also makes
+/// the suspension outdated. Such an approval has no detail; steps about numbers have one.
 fn is_newest(registration: &Registration, event: &CampaignEvent, timeline: &[TimelineStep]) -> bool {
     let lifted = |step: &TimelineStep| {
         let is_approval_event = step.source == StepSource::Callback && step.detail.is_none();
@@ -119,8 +120,8 @@ fn is_newest(registration: &Registration, event: &CampaignEvent, timeline: &[Tim
         && (event.what != CampaignUpdate::Suspended || !timeline.iter().any(lifted))
 }
 
-/// The record may not show a suspension. It therefore lifts one only if it changed after the suspension, or if a newer event
-/// announces an approval.
+/// The record may not show a suspension. It therefore lifts one only if it changed after the suspension, or
+/// if a newer event announces an approval.
 fn next_status(
     registration: &Registration,
     newest: Option<&CampaignEvent>,
@@ -159,8 +160,9 @@ fn transition(input: DecisionInput<'_>, state: CampaignState, to: RegistrationSt
     DueTransition { to, as_of: registration.as_of.max(at).max(updated_at.unwrap_or(at)), reasons, step }
 }
 
-/// Why the campaign was rejected or suspended: the findings in the record, or the event's reasons if there are none. A record
-/// keeps the findings of earlier reviews, so only those of a failed or suspended record are used.
+/// Why the campaign was rejected or suspended: the findings in the record, or the event's reasons if there
+/// are none. A record keeps the findings of earlier reviews, so only those of a failed or suspended record
+/// are used.
 fn reasons(
     record: &CampaignRecord,
     to: RegistrationStatus,
@@ -178,8 +180,8 @@ fn reasons(
     }
 }
 
-/// The step of an event that does not change the status. An event may be ahead of the record, which follows a moment later.
-/// Such an event still approves nothing; the next poll finds the changed record.
+/// The step of an event that does not change the status. An event may be ahead of the record, which follows a
+/// moment later. Such an event still approves nothing; the next poll finds the changed record.
 fn event_step(
     registration: &Registration,
     event: &CampaignEvent,
@@ -216,7 +218,8 @@ pub fn outdated_step(registration: &Registration, event: &CampaignEvent) -> Time
     step(event, event.what.status(registration.status), Some(OUTDATED.to_owned()))
 }
 
-/// The step of an event about a number, or `None` for an event about the campaign. A number does not change the status.
+/// The step of an event about a number, or `None` for an event about the campaign. A number does not change
+/// the status.
 pub fn number_step(registration: &Registration, event: &CampaignEvent) -> Option<TimelineStep> {
     let detail = match event.what {
         CampaignUpdate::NumberRegistered => "One of the team's numbers was added to the campaign.",

@@ -1,9 +1,9 @@
-//! A team's A2P 10DLC registration: `not_started → pending → approved | rejected`, `approved ↔ suspended`, and
-//! `rejected → pending` when it is submitted again.
+//! A team's A2P 10DLC registration: `not_started → pending → approved | rejected`, `approved ↔ suspended`,
+//! and `rejected → pending` when it is submitted again.
 //!
-//! The carrier's campaign record decides. It is read again after every event, and an event alone approves nothing. Events that
-//! are older than our newest information are recorded in the timeline and change nothing. Source of the states:
-//! <https://www.twilio.com/docs/messaging/api/usapptoperson-resource>.
+//! The carrier's campaign record decides. It is read again after every event, and an event alone approves
+//! nothing. Events that are older than our newest information are recorded in the timeline and change
+//! nothing. Source of the states: <https://www.twilio.com/docs/messaging/api/usapptoperson-resource>.
 //!
 //! | file | content |
 //! |---|---|

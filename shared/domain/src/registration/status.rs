@@ -38,8 +38,8 @@ impl RegistrationStatus {
         }
     }
 
-    /// Whether campaign details may be submitted: the first time, and after a rejection. `submitted` is whether the carriers
-    /// already have them, which the status `pending` alone does not say.
+    /// Whether campaign details may be submitted: the first time, and after a rejection. `submitted` is
+    /// whether the carriers already have them, which the status `pending` alone does not say.
     pub fn accepts_submission(self, submitted: bool) -> bool {
         match self {
             Self::NotStarted | Self::Rejected => true,
@@ -48,10 +48,12 @@ impl RegistrationStatus {
         }
     }
 
-    /// The next status if the carrier reports this state of the campaign, or `None` if the status does not change.
+    /// The next status if the carrier reports this state of the campaign, or `None` if the status does not
+    /// change.
     ///
-    /// A campaign in review changes nothing: only a new submission, which an admin makes here, leads back to `pending`. If
-    /// an approved campaign is reported as failed, the carrier has stopped it, so it becomes `suspended`.
+    /// A campaign in review changes nothing: only a new submission, which an admin makes here, leads back to
+    /// `pending`. If an approved campaign is reported as failed, the carrier has stopped it, so it becomes
+    /// `suspended`.
     pub fn after(self, state: CampaignState) -> Option<Self> {
         use RegistrationStatus::{Approved, NotStarted, Pending, Rejected, Suspended};
         let next = match (self, state) {
@@ -65,8 +67,8 @@ impl RegistrationStatus {
         (next != self).then_some(next)
     }
 
-    /// What a team with this status has to know, as a text for its members, or `None` if it may send messages. `submitted` is
-    /// whether the carriers have the campaign details.
+    /// What a team with this status has to know, as a text for its members, or `None` if it may send
+    /// messages. `submitted` is whether the carriers have the campaign details.
     pub fn notice(self, submitted: bool) -> Option<&'static str> {
         match (self, submitted) {
             (Self::Approved, _) => None,

@@ -10,7 +10,7 @@ use shared_aws::{
 use shared_domain::{
     ids::{InboxId, MediaId, OrganizationId},
     keys::InboxKey,
-    media::{Media, MediaState, is_shown},
+    media::{Media, MediaState, is_displayable},
     message::{DeliveryState, Message, Report},
     time::Timestamp,
 };
@@ -33,8 +33,11 @@ pub struct Links<'a> {
 impl Links<'_> {
     /// Images, audio and video open in the browser. All other files are downloaded.
     fn to(&self, inbox: &InboxId, id: &MediaId, content_type: Option<&str>) -> Option<String> {
-        let shown =
-            if content_type.is_some_and(is_shown) { Disposition::Inline } else { Disposition::Attachment };
+        let shown = if content_type.is_some_and(is_displayable) {
+            Disposition::Inline
+        } else {
+            Disposition::Attachment
+        };
         let key = stored_at(InboxKey { organization: self.organization, inbox }, id);
         self.bucket.presigned_get(&key, shown, MEDIA_URL_TTL, self.now).ok()
     }
