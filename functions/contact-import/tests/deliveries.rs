@@ -1,4 +1,5 @@
-//! Queue messages: an uploaded file, an import that continues, an import that keeps failing, and an unreadable message.
+//! Queue messages: an uploaded file, an import that continues, an import that keeps failing, and an
+//! unreadable message.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +19,7 @@ use shared_aws::{
 use shared_domain::import::{Import, ImportStatus};
 use shared_lambda::queue::SqsEvent;
 
-use crate::team::{Clock, HEADER, SMALL, TestTeam, sums};
+use crate::team::{HEADER, SMALL, TestTeam, clock_at, sums};
 
 /// A bucket with one file and a queue that records its messages. Without a file the bucket is unavailable.
 #[derive(Clone)]
@@ -88,8 +89,16 @@ async fn deliver(app: &App, body: &str, receives: u32) -> usize {
         "attributes": { "ApproximateReceiveCount": receives.to_string() },
     });
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [record] })).unwrap();
-    let clock = Clock::at(1);
-    handle(app, || clock.advance(), shared_lambda::clock::entropy, event).await.batch_item_failures.len()
+    let clock = clock_at(1);
+    handle(
+        app,
+        || clock.now_then_advance(std::time::Duration::from_mins(1)),
+        shared_lambda::clock::entropy,
+        event,
+    )
+    .await
+    .batch_item_failures
+    .len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,7 +124,7 @@ async fn an_uploaded_file_is_read_in_slices_that_queue_each_other() {
     }
     let done = team.stored(&import).await;
     assert_eq!((done.status, sums(&done)), (ImportStatus::Completed, [7, 7, 0, 0, 0]));
-    assert_eq!(deliver(&app, &put(&import), 1).await, 0, "once more");
+    assert_eq!(deliver(&app, &put(&import), 1).await, 0, "redelivered");
     assert_eq!(team.stored(&import).await, done);
 }
 

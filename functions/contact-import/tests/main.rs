@@ -1,5 +1,5 @@
-//! Imports over a DynamoDB engine in this process: what rows make of contacts, and what happens if a host dies, a queue
-//! message is delivered twice, or a user edits a contact at the same time.
+//! Imports over a DynamoDB engine in this process: the contacts that rows create, crashes of a host, repeated
+//! queue messages, and concurrent edits by a user.
 
 #![allow(clippy::unwrap_used, reason = "tests and their helpers")]
 

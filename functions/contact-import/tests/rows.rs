@@ -1,4 +1,4 @@
-//! What rows make of contacts.
+//! The contacts that rows create and update.
 
 use shared_aws::{
     contact::{ContactEntry, ContactWrite, Contacts},
@@ -25,17 +25,9 @@ async fn contacts_are_created_then_found_unchanged_then_updated() {
     let ada = team.contact("S-1").await.unwrap();
     assert_eq!((ada.contact.last_name.as_deref(), ada.contact.assigned), (Some("King"), None));
     assert!(ada.custom.is_empty() && !team.contact("S-3").await.unwrap().contact.opted_out);
-    let found = team
-        .book()
-        .by_name(TeamKey { organization: &team.organization, team: team.team_id() }, "king", 10, None)
-        .await
-        .unwrap();
+    let found = team.contacts().by_name(team.inbox.team_key(), "king", 10, None).await.unwrap();
     assert_eq!(found.items.len(), 1);
-    let gone = team
-        .book()
-        .by_name(TeamKey { organization: &team.organization, team: team.team_id() }, "lovelace", 10, None)
-        .await
-        .unwrap();
+    let gone = team.contacts().by_name(team.inbox.team_key(), "lovelace", 10, None).await.unwrap();
     assert!(gone.items.is_empty());
 }
 
@@ -46,9 +38,10 @@ async fn bad_rows_do_not_stop_good_ones_and_are_reported_by_row_and_column() {
                 S-6,A,B,2025550146,,,\n,,,,,,\n";
     let import = team.import("imp_1", rows).await;
     assert_eq!(sums(&import), [6, 2, 0, 0, 4]);
-    let told: Vec<_> = team.errors(&import).await.into_iter().map(|fault| (fault.row, fault.field)).collect();
+    let reported: Vec<_> =
+        team.errors(&import).await.into_iter().map(|error| (error.row, error.field)).collect();
     let expected = [(3, "ContactId"), (4, "MobileNumber"), (4, "OptedOut"), (6, "StaffId"), (7, "")];
-    assert_eq!(told, expected.map(|(row, field)| (row, field.to_owned())));
+    assert_eq!(reported, expected.map(|(row, field)| (row, field.to_owned())));
     assert!(team.contact("S-4").await.is_none() && team.contact("S-6").await.is_some());
     assert_eq!(import.file.unwrap().rows, 6);
 }
@@ -62,11 +55,7 @@ async fn a_repeated_contact_id_is_created_and_then_updated() {
     assert_eq!(sums(&team.import("imp_1", rows).await), [5, 2, 2, 1, 0]);
     let contact = team.contact("S-1").await.unwrap().contact;
     assert_eq!((contact.last_name.as_deref(), contact.number.as_str()), (Some("D"), "+12025550149"));
-    let all = team
-        .book()
-        .page(TeamKey { organization: &team.organization, team: team.team_id() }, 10, None)
-        .await
-        .unwrap();
+    let all = team.contacts().page(team.inbox.team_key(), 10, None).await.unwrap();
     assert_eq!(all.items.len(), 2);
 }
 
@@ -74,12 +63,12 @@ async fn a_repeated_contact_id_is_created_and_then_updated() {
 async fn a_dry_run_counts_the_same_and_writes_no_contact() {
     let team = TestTeam::start().await;
     team.import("imp_0", "S-1,A,B,2025550141,,,\n").await;
-    let before = team.rows().await;
+    let before = team.items().await;
     let rows = "S-1,A,C,2025550141,yes,,\nS-2,A,B,2025550142,yes,ada,\nS-3,A,B,nope,,,\n";
     let dry = team.create_import_with("imp_1", |import| import.dry_run = true).await;
     let dry = team.run(&dry, format!("{HEADER}{rows}").as_bytes()).await;
     assert_eq!(team.errors(&dry).await.len(), 1);
-    let mut after = team.rows().await;
+    let mut after = team.items().await;
     after.retain(|(pk, _), _| !pk.contains("imp_1"));
     assert_eq!(after, before);
     assert_eq!(sums(&dry), sums(&team.import("imp_2", rows).await));
@@ -89,32 +78,16 @@ async fn a_dry_run_counts_the_same_and_writes_no_contact() {
 async fn a_number_that_texted_in_becomes_the_imported_contact_with_its_history_opt_out_and_block() {
     let team = TestTeam::start().await;
     team.receive("2025550141", "Hello?", 0).await;
-    let provisional = ContactId::provisional(team.team_id(), &crate::team::number("2025550141"));
-    let (organization, team_id) = (team.organization.clone(), team.team_id().clone());
-    let before = team
-        .book()
-        .get_entry(TeamKey { organization: &organization, team: &team_id }, &provisional)
-        .await
-        .unwrap()
-        .unwrap();
+    let provisional = ContactId::provisional(team.team_id(), &test_kit::build::number("2025550141"));
+    let before = team.contacts().get_entry(team.inbox.team_key(), &provisional).await.unwrap().unwrap();
     let mut blocked = ContactEntry { version: 1, ..before.clone() };
     blocked.contact.blocked = true;
-    let written = team
-        .book()
-        .write(TeamKey { organization: &organization, team: &team_id }, Some(&before), &blocked, None)
-        .await
-        .unwrap();
+    let written = team.contacts().write(team.inbox.team_key(), Some(&before), &blocked, None).await.unwrap();
     assert_eq!(written, ContactWrite::Done);
     team.import("imp_1", "S-1,Ada,Lovelace,2025550141,yes,ben,\n").await;
     let known = team.contact("S-1").await.unwrap().contact;
     assert!(known.blocked && known.opted_out && !known.provisional);
-    assert!(
-        team.book()
-            .get_entry(TeamKey { organization: &organization, team: &team_id }, &provisional)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(team.contacts().get_entry(team.inbox.team_key(), &provisional).await.unwrap().is_none());
     let shown = team.conversation("2025550141").await.unwrap().contact;
     assert_eq!(shown, known);
 }
@@ -151,9 +124,8 @@ async fn a_contact_that_changes_its_number_leaves_the_old_conversation() {
     // A number whose contact was removed belongs to the next contact that is imported with it.
     let bo = team.contact("S-2").await.unwrap();
     team.receive("2025550145", "Hi", 2).await;
-    let (TeamKey { organization, team: team_id }, number) =
-        (TeamKey { organization: &team.organization, team: team.team_id() }, &bo.contact.number);
-    assert!(team.book().remove(TeamKey { organization, team: team_id }, &bo).await.unwrap());
+    let (TeamKey { organization, team: team_id }, number) = (team.inbox.team_key(), &bo.contact.number);
+    assert!(team.contacts().remove(TeamKey { organization, team: team_id }, &bo).await.unwrap());
     let former = Contacts::new(team.table());
     former
         .release_number(TeamKey { organization, team: team_id }, &bo.contact.id, number, (false, false))
@@ -189,7 +161,7 @@ async fn an_imported_opt_out_is_recorded_with_its_source_and_notifies_no_one() {
     let said: Vec<_> = ledger.iter().map(|line| (line.opted_out, line.source)).collect();
     assert_eq!(said.last(), Some(&(true, OptOutSource::Import)));
     assert_eq!(ledger.iter().filter_map(|line| line.user.as_ref()).count(), ledger.len());
-    assert!(!team.rows().await.keys().any(|(pk, _)| pk.starts_with("OUTBOX")), "no e-mail");
+    assert!(!team.items().await.keys().any(|(pk, _)| pk.starts_with("OUTBOX")), "no e-mail");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,9 +6,8 @@ use shared_aws::{
     import::{ImportTurn, Imports},
 };
 use shared_domain::import::ImportStatus;
-use shared_domain::keys::TeamKey;
 
-use crate::team::{Clock, HEADER, START, TestTeam, sums};
+use crate::team::{HEADER, START, TestTeam, clock_at, sums};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_worker_stops_and_another_import_waits() {
@@ -18,7 +17,7 @@ async fn a_second_worker_stops_and_another_import_waits() {
     let until = START + std::time::Duration::from_secs(150);
     assert_eq!(imports.take_turn(&one, 1, START, until).await.unwrap(), ImportTurn::Mine);
     let file = format!("{HEADER}S-1,A,B,2025550141,,,\n");
-    let soon = Clock::at(1);
+    let soon = clock_at(1);
     let slice = async |import| team.run_slice(&team.table(), import, file.as_bytes(), &|| soon.now()).await;
     assert_eq!(slice(&one).await.unwrap(), SliceOutcome::Over);
     assert_eq!(slice(&other).await.unwrap(), SliceOutcome::ContinueLater);
@@ -37,8 +36,8 @@ async fn a_delivery_after_the_end_changes_nothing_and_a_concurrent_one_counts_no
         "{HEADER}S-1,A,B,2025550141,,,\nS-2,A,B,2025550142,,,\nS-3,A,B,2025550143,,,\nS-4,,,bad,,,\n"
     );
     let import = team.create_import("imp_1").await;
-    // Both see the turn as free, as if the first had overslept its own.
-    let (early, late) = (Clock::at(1), Clock::at(1000));
+    // Both see the turn as free, as if the first had outlasted its own.
+    let (early, late) = (clock_at(1), clock_at(1000));
     let (early_table, late_table) = (team.table(), team.table());
     let (early_now, late_now) = (|| early.now(), || late.now());
     let (one, other) = tokio::join!(
@@ -48,11 +47,7 @@ async fn a_delivery_after_the_end_changes_nothing_and_a_concurrent_one_counts_no
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
     let done = team.stored(&import).await;
     assert_eq!((done.status, sums(&done)), (ImportStatus::Completed, [4, 3, 0, 0, 1]));
-    let all = team
-        .book()
-        .page(TeamKey { organization: &team.organization, team: team.team_id() }, 10, None)
-        .await
-        .unwrap();
+    let all = team.contacts().page(team.inbox.team_key(), 10, None).await.unwrap();
     assert_eq!(all.items.len(), 3);
 }
 
@@ -70,7 +65,6 @@ async fn a_worker_that_lost_its_turn_writes_no_progress() {
 async fn a_concurrent_edit_by_a_user_is_not_lost() {
     let team = TestTeam::start().await;
     team.import("imp_0", "S-1,Ada,L,2025550141,,,old\n").await;
-    let (organization, team_id) = (team.organization.clone(), team.team_id().clone());
     let import = team.create_import("imp_1").await;
     let file = format!("{HEADER}S-1,Ada,King,2025550141,,,\n");
     // Users block the contact repeatedly while the import changes its name.
@@ -79,18 +73,15 @@ async fn a_concurrent_edit_by_a_user_is_not_lost() {
             let before = team.contact("S-1").await.unwrap();
             let mut after = ContactEntry { version: before.version + 1, ..before.clone() };
             after.contact.blocked = blocked;
-            let written = team
-                .book()
-                .write(TeamKey { organization: &organization, team: &team_id }, Some(&before), &after, None)
-                .await
-                .unwrap();
+            let written =
+                team.contacts().write(team.inbox.team_key(), Some(&before), &after, None).await.unwrap();
             if written != ContactWrite::Done {
                 return false; // refused: the user reads the contact again
             }
         }
         true
     };
-    let clock = Clock::at(1);
+    let clock = clock_at(1);
     let (table, now) = (team.table(), || clock.now());
     let (read, blocked) = tokio::join!(team.run_slice(&table, &import, file.as_bytes(), &now), edits);
     assert_eq!(read.unwrap(), SliceOutcome::Over);

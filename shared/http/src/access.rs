@@ -217,93 +217,50 @@ pub fn require_admin(caller: &UserInTeam) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use shared_aws::team::{TeamMembers, Teams};
-    use shared_domain::{
-        ids::{InboxId, UserId},
-        inbox::InboxKind,
-        membership::{Role, TeamRole},
-        phone::PhoneNumber,
-        registration::RegistrationStatus,
-        team::Team,
-        user::{User, UserRef},
-    };
-    use test_kit::{engine::Engine, gateway::Event};
+    use shared_domain::{membership::Role, team::Team, user::User};
+    use test_kit::{TestApp, build, gateway::Event};
 
     use super::*;
     use crate::serve::tests::extract;
 
-    /// `olga` owns the organization, `ada` is admin of `team_1`, `bob` and `cyn` work there, `dan` is admin
-    /// of `team_2`. `inb_1` of `team_1` is in use with `bob` in it, `inb_2` is being made.
+    /// The state of a handler. `olga` owns the organization, `ada` is an admin of `team_1`, `bob` and `cyn`
+    /// are members of it, and `dan` is an admin of `team_2`. `bob` is a member of the active inbox `inb_1`
+    /// of `team_1`. `inb_2` is being created.
     #[derive(Clone, FromRef)]
-    struct TestApp {
+    struct TestState {
         claims: Claims,
         members: Members,
-        team_members: TeamMembers,
         inboxes: Inboxes,
     }
 
-    fn org() -> OrganizationId {
-        OrganizationId::parse("org_1").unwrap()
-    }
-
-    fn team_id(id: &str) -> TeamId {
-        TeamId::parse(id).unwrap()
-    }
-
-    fn inbox_of_team_1(id: &str, stage: Stage) -> Inbox {
-        Inbox {
-            organization: org(),
-            id: InboxId::parse(id).unwrap(),
-            team: team_id("team_1"),
-            kind: InboxKind::Shared,
-            name: "Front desk".into(),
-            color: "#336699".into(),
-            api_code: id.into(),
-            number: PhoneNumber::from_carrier(&format!("+1202555010{}", &id[4..])).unwrap(),
-            number_sid: None,
-            voice_forwarding: None,
-            creator: None,
-            stage,
-        }
-    }
-
-    impl TestApp {
+    impl TestState {
         async fn new() -> Self {
-            let engine = Engine::start().await;
-            let app = Self {
-                claims: Claims::standard(),
-                members: Members::new(engine.table()),
-                team_members: TeamMembers::new(engine.table()),
-                inboxes: Inboxes::new(engine.table()),
+            let app = TestApp::empty().await;
+            let organization = app.organization();
+            app.add_team(organization, &app.team).await;
+            app.add_team(organization, &Team { id: build::team_id("team_2"), ..build::team() }).await;
+            app.add_user(organization, &User { owner: true, ..build::user("olga") }, &[]).await;
+            for (user, team, role) in [
+                ("ada", "team_1", Role::Admin),
+                ("bob", "team_1", Role::Member),
+                ("cyn", "team_1", Role::Member),
+                ("dan", "team_2", Role::Admin),
+            ] {
+                app.add_user(organization, &build::user(user), &[(team, role)]).await;
+            }
+            let creating = Inbox {
+                id: build::inbox_id("inb_2"),
+                api_code: "SECOND".into(),
+                number: build::number("+12025550102"),
+                stage: Stage::Creating,
+                ..build::inbox()
             };
-            for id in ["team_1", "team_2"] {
-                let registration = RegistrationStatus::Approved;
-                let team = Team { id: team_id(id), name: id.into(), registration, messaging_service: None };
-                Teams::new(engine.table()).put(&org(), &team).await.unwrap();
-            }
-            app.person("olga", true, None).await;
-            app.person("ada", false, Some(("team_1", Role::Admin))).await;
-            app.person("bob", false, Some(("team_1", Role::Member))).await;
-            app.person("cyn", false, Some(("team_1", Role::Member))).await;
-            app.person("dan", false, Some(("team_2", Role::Admin))).await;
-            for (id, stage) in [("inb_1", Stage::Active), ("inb_2", Stage::Creating)] {
-                app.inboxes.put(&inbox_of_team_1(id, stage)).await.unwrap();
-            }
-            let inbox = InboxId::parse("inb_1").unwrap();
-            let user = UserRef { id: UserId::parse("bob").unwrap(), name: "BOB".into() };
-            let bob = Membership { inbox, kind: InboxKind::Shared, team: team_id("team_1"), user };
-            app.members.put(&org(), &bob).await.unwrap();
-            app
-        }
-
-        async fn person(&self, id: &str, owner: bool, role: Option<(&str, Role)>) {
-            let email = format!("{id}@clinic.example");
-            let user = User { id: UserId::parse(id).unwrap(), name: id.to_uppercase(), email, owner };
-            self.members.put_user(&org(), &user).await.unwrap();
-            if let Some((of, role)) = role {
-                let role = TeamRole { team: team_id(of), role };
-                self.team_members.put_role(&org(), &user, &role).await.unwrap();
-            }
+            app.add_inbox(&app.inbox).await;
+            app.add_inbox(&creating).await;
+            app.add_member(&app.inbox, &build::user_ref("bob", "BOB")).await;
+            let table = app.table();
+            let (members, inboxes) = (Members::new(table.clone()), Inboxes::new(table));
+            Self { claims: Claims::standard(), members, inboxes }
         }
 
         async fn extract<T: FromRequestParts<Self, Rejection = Problem> + Send + 'static>(
@@ -343,25 +300,25 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn only_members_read_an_inbox() {
-        let app = TestApp::new().await;
-        let bob = app.member("bob", "inb_1").await.unwrap();
+        let state = TestState::new().await;
+        let bob = state.member("bob", "inb_1").await.unwrap();
         assert_eq!((bob.organization.as_str(), bob.principal.as_str()), ("org_1", "user org_1 bob"));
         assert_eq!(bob.membership.user.name, "BOB");
-        for who in ["cyn", "ada", "olga", "dan", "nobody"] {
-            assert_eq!(refusal(app.member(who, "inb_1").await), (404, "not_found"), "{who}");
+        for user in ["cyn", "ada", "olga", "dan", "eve"] {
+            assert_eq!(refusal(state.member(user, "inb_1").await), (404, "not_found"), "{user}");
         }
-        assert_eq!(refusal(app.member("bob", "inb_2").await), (404, "not_found"));
-        assert_eq!(refusal(app.member("bob", "no-id").await), (404, "not_found"));
+        assert_eq!(refusal(state.member("bob", "inb_2").await), (404, "not_found"));
+        assert_eq!(refusal(state.member("bob", "no-id").await), (404, "not_found"));
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_member_reaches_conversations_of_the_inbox_in_the_path() {
-        let app = TestApp::new().await;
-        let bob = app.member("bob", "inb_1").await.unwrap();
+        let state = TestState::new().await;
+        let bob = state.member("bob", "inb_1").await.unwrap();
         let conversation = async |id: &str| {
             let route = "GET /v1/inboxes/{inboxId}/conversations/{conversationId}";
             let parameters = [("inboxId", "inb_1"), ("conversationId", id)];
-            app.extract::<PathId<ids::kind::Conversation>>("bob", route, &parameters).await
+            state.extract::<PathId<ids::kind::Conversation>>("bob", route, &parameters).await
         };
         let PathId(id) = conversation("cnv_1").await.unwrap();
         let key = bob.conversation_key(&id);
@@ -372,26 +329,26 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_team_exists_for_its_members_and_the_owner() {
-        let app = TestApp::new().await;
-        for who in ["bob", "ada", "olga"] {
-            let access = app.team(who, "team_1").await.unwrap();
+        let state = TestState::new().await;
+        for user in ["bob", "ada", "olga"] {
+            let access = state.team(user, "team_1").await.unwrap();
             assert_eq!((access.team().as_str(), access.organization.as_str()), ("team_1", "org_1"));
-            assert_eq!(access.principal, format!("user org_1 {who}"));
+            assert_eq!(access.principal, format!("user org_1 {user}"));
         }
-        for (who, team) in [("dan", "team_1"), ("bob", "team_2"), ("nobody", "team_1"), ("olga", "team_3")] {
-            assert_eq!(refusal(app.team(who, team).await), (404, "not_found"), "{who} {team}");
+        for (user, team) in [("dan", "team_1"), ("bob", "team_2"), ("eve", "team_1"), ("olga", "team_3")] {
+            assert_eq!(refusal(state.team(user, team).await), (404, "not_found"), "{user} {team}");
         }
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn only_an_admin_of_the_team_or_the_owner_manages_it() {
-        let app = TestApp::new().await;
-        for who in ["ada", "olga"] {
-            assert_eq!(app.team_admin(who, "team_1").await.unwrap().0.team().as_str(), "team_1");
+        let state = TestState::new().await;
+        for user in ["ada", "olga"] {
+            assert_eq!(state.team_admin(user, "team_1").await.unwrap().0.team().as_str(), "team_1");
         }
-        assert_eq!(refusal(app.team_admin("bob", "team_1").await), (403, "admin_required"));
+        assert_eq!(refusal(state.team_admin("bob", "team_1").await), (403, "admin_required"));
         assert_eq!(
-            refusal(app.team_admin("dan", "team_1").await),
+            refusal(state.team_admin("dan", "team_1").await),
             (404, "not_found"),
             "404 comes before 403"
         );
@@ -399,28 +356,28 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_inbox_exists_for_its_members_and_the_admins_of_its_team() {
-        let app = TestApp::new().await;
-        for (who, member) in [("bob", true), ("ada", false), ("olga", false)] {
-            let access = app.inbox(who, "inb_1").await.unwrap();
-            assert_eq!((access.inbox.id.as_str(), access.member), ("inb_1", member), "{who}");
-            let admin = app.inbox_admin(who, "inb_1").await;
+        let state = TestState::new().await;
+        for (user, member) in [("bob", true), ("ada", false), ("olga", false)] {
+            let access = state.inbox(user, "inb_1").await.unwrap();
+            assert_eq!((access.inbox.id.as_str(), access.member), ("inb_1", member), "{user}");
+            let admin = state.inbox_admin(user, "inb_1").await;
             if member {
-                assert_eq!(refusal(admin), (403, "admin_required"), "{who}");
+                assert_eq!(refusal(admin), (403, "admin_required"), "{user}");
             } else {
-                assert_eq!(admin.unwrap().0.inbox.id.as_str(), "inb_1", "{who}");
+                assert_eq!(admin.unwrap().0.inbox.id.as_str(), "inb_1", "{user}");
             }
         }
-        for who in ["cyn", "dan", "nobody"] {
-            assert_eq!(refusal(app.inbox(who, "inb_1").await), (404, "not_found"), "{who}");
+        for user in ["cyn", "dan", "eve"] {
+            assert_eq!(refusal(state.inbox(user, "inb_1").await), (404, "not_found"), "{user}");
         }
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn an_inbox_that_is_being_created_does_not_exist() {
-        let app = TestApp::new().await;
-        for who in ["ada", "olga"] {
-            assert_eq!(refusal(app.inbox(who, "inb_2").await), (404, "not_found"), "{who}");
-            assert_eq!(refusal(app.inbox(who, "inb_3").await), (404, "not_found"), "{who}");
+        let state = TestState::new().await;
+        for user in ["ada", "olga"] {
+            assert_eq!(refusal(state.inbox(user, "inb_2").await), (404, "not_found"), "{user}");
+            assert_eq!(refusal(state.inbox(user, "inb_3").await), (404, "not_found"), "{user}");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! An inbound text without I/O: the event as JSON, the signature, the form, the numbers and ids, and what is to be done.
+//! An inbound message without I/O: JSON event, signature, form, numbers, ids, and the decision.
 
 use std::{fs, hint::black_box, path::Path};
 
 use criterion::Criterion;
-use product_bench::scene::{Scene, verifier};
+use product_bench::fixture::{Fixture, verifier};
 use shared_carriers::twilio::{InboundMessage, Verifier};
 use shared_domain::{
     conversation::{InboundPosition, MessagePreview, inbound_position},
@@ -17,12 +17,13 @@ use crate::figure::Figure;
 
 const NAME: &str = "inbound-decision";
 
-/// Where criterion keeps its samples.
+/// The folder of criterion's samples.
 const FOLDER: &str = "target/criterion";
 
 pub(crate) async fn measure() -> Figure {
-    let scene = Scene::set().await;
-    let (event, inbox, verifier) = (scene.text(1, 1).event().to_string(), scene.inbox.id.clone(), verifier());
+    let fixture = Fixture::start().await;
+    let (event, inbox, verifier) =
+        (fixture.inbound_webhook(1, 1).event().to_string(), fixture.inbox.id.clone(), verifier());
     let decide = || decide(black_box(&event), black_box(&inbox), &verifier);
     assert_eq!(decide(), (InboundPosition::Newest, false, false));
     let folder = Path::new(FOLDER);
@@ -32,7 +33,7 @@ pub(crate) async fn measure() -> Figure {
         .bench_function(NAME, |bencher| bencher.iter(decide));
     let micros = median_micros(folder);
     Figure::new(
-        "event, signature, form and decision of an inbound text, no I/O, p50",
+        "event, signature, form and decision of an inbound message, no I/O, p50",
         format!("{micros:.1} µs"),
         "≤ 100 µs",
         micros <= 100.0,
@@ -53,7 +54,7 @@ fn decide(event: &str, inbox: &InboxId, verifier: &Verifier) -> (InboundPosition
 
 fn median_micros(folder: &Path) -> f64 {
     let estimates = fs::read_to_string(folder.join(NAME).join("new/estimates.json"))
-        .expect("criterion keeps its estimates");
+        .expect("criterion has written its estimates");
     let estimates: serde_json::Value = serde_json::from_str(&estimates).unwrap();
     estimates["median"]["point_estimate"].as_f64().unwrap() / 1000.0
 }

@@ -7,7 +7,7 @@ pub(crate) struct Figure {
     what: String,
     value: String,
     goal: String,
-    /// Nothing where there is no goal.
+    /// `None` if there is no goal.
     holds: Option<bool>,
 }
 
@@ -21,8 +21,8 @@ impl Figure {
         Self { what: what.into(), value: value.into(), goal: goal.into(), holds: Some(holds) }
     }
 
-    /// What is only told.
-    pub(crate) fn told(what: impl Into<String>, value: impl Into<String>) -> Self {
+    /// Returns a line without a goal.
+    pub(crate) fn without_goal(what: impl Into<String>, value: impl Into<String>) -> Self {
         Self { what: what.into(), value: value.into(), goal: String::new(), holds: None }
     }
 }

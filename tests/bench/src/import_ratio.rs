@@ -1,5 +1,5 @@
-//! An import of new contacts against the bare writing of the rows that it leaves: the same rows, 25 in a `BatchWriteItem`,
-//! as many requests at once, each time on a fresh engine.
+//! An import of new contacts compared with plain writes of the same items: 25 in each `BatchWriteItem`, as
+//! many requests at once, and each time on a new engine.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,7 @@ use crate::figure::Figure;
 
 const ROWS: usize = 10_000;
 const ROUNDS: usize = 5;
-/// As the import does.
+/// The same as in the import.
 const MAX_CONCURRENCY: usize = 8;
 
 pub(crate) async fn measure() -> Figure {
@@ -52,7 +52,7 @@ pub(crate) async fn measure() -> Figure {
         ROWS as f64 / last.1.as_secs_f64(),
     );
     let what =
-        format!("import of {ROWS} new contacts, rate ÷ that of bare `BatchWriteItem`s of the same rows");
+        format!("import of {ROWS} new contacts, rate ÷ that of plain `BatchWriteItem`s of the same items");
     Figure::new(what, value, "≥ 0.90", ratio >= 0.90)
 }
 
@@ -64,7 +64,7 @@ fn file() -> Vec<u8> {
     file.into_bytes()
 }
 
-/// Imports the file; gives the time and the contacts' rows.
+/// Imports the file. Returns the time and the items of the contacts.
 async fn import(file: &[u8]) -> (Duration, Vec<HashMap<String, AttributeValue>>) {
     let engine = Engine::start().await;
     let by = UserId::parse("ada").unwrap();

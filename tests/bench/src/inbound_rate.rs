@@ -1,5 +1,5 @@
-//! Inbound texts from sixteen clients at once, from the signed webhook to the durable rows, against the writes alone through
-//! the bare SDK: the same writes, as many clients, each time on a fresh engine.
+//! Inbound messages of sixteen clients at once, from the signed webhook to the stored items, compared with
+//! the same writes through the SDK alone, with as many clients and each time on a new engine.
 
 use std::{
     sync::Arc,
@@ -8,7 +8,7 @@ use std::{
 
 use aws_sdk_dynamodb::Client;
 use inbound_sms::{App, handle};
-use product_bench::scene::{ACCOUNT, Scene, answered, verifier};
+use product_bench::fixture::{ACCOUNT, Fixture, expect_status, verifier};
 use shared_aws::table::Table;
 use shared_domain::opt_out::KeywordReplies;
 use shared_lambda::clock;
@@ -23,13 +23,13 @@ use crate::{
 const CLIENTS: usize = 16;
 const ROUNDS: usize = 5;
 
-/// What one run of all clients gave.
+/// The result of one run of all clients.
 struct Run {
     rate: f64,
     p99: Duration,
 }
 
-/// With so many texts of each client.
+/// Measures with `texts` messages per client.
 pub(crate) async fn measure(texts: usize) -> Figure {
     let writes = record(texts).await;
     let mut runs = Vec::new();
@@ -58,36 +58,36 @@ pub(crate) async fn measure(texts: usize) -> Figure {
         middle.1.rate,
         readable(middle.1.p99),
     );
-    Figure::told(
+    Figure::without_goal(
         format!(
-            "inbound texts at {CLIENTS} clients, webhook to durable rows, rate ÷ that of the bare writes"
+            "inbound messages of {CLIENTS} clients, webhook to stored items, rate ÷ that of the writes alone"
         ),
         value,
     )
 }
 
-async fn stage() -> Arc<Scene> {
-    let scene = Scene::set().await;
+async fn prepare() -> Arc<Fixture> {
+    let fixture = Fixture::start().await;
     for client in 0..CLIENTS {
-        scene.know(client, true).await;
-        scene.heard(client).await;
+        fixture.add_contact(client, true).await;
+        fixture.receive_message(client).await;
     }
-    Arc::new(scene)
+    Arc::new(fixture)
 }
 
 fn app(table: Table) -> App {
     App::new(table, verifier(), ACCOUNT.into(), KeywordReplies::Carrier)
 }
 
-/// The writes of each text of each client.
+/// Records the writes of each message of each client.
 async fn record(texts: usize) -> Vec<Vec<Vec<Call>>> {
-    let (scene, tape) = (stage().await, Tape::default());
-    let app = app(scene.watched(tape.clone()));
+    let (fixture, tape) = (prepare().await, Tape::default());
+    let app = app(fixture.table_with(tape.clone()));
     let mut clients = Vec::new();
     for client in 0..CLIENTS {
         let mut calls = Vec::new();
         for nth in 1..=texts {
-            deliver(&app, &scene, client, nth).await;
+            deliver(&app, &fixture, client, nth).await;
             calls.push(tape.take().into_iter().filter(Call::writes).collect());
         }
         clients.push(calls);
@@ -95,24 +95,24 @@ async fn record(texts: usize) -> Vec<Vec<Vec<Call>>> {
     clients
 }
 
-async fn deliver(app: &App, scene: &Scene, client: usize, nth: usize) -> Duration {
-    let request = scene.text(client, nth).request();
+async fn deliver(app: &App, fixture: &Fixture, client: usize, nth: usize) -> Duration {
+    let request = fixture.inbound_webhook(client, nth).request();
     let begun = Instant::now();
     let answer = handle(app, clock::now(), clock::entropy(), request).await;
     let took = begun.elapsed();
-    answered(&answer, 200);
+    expect_status(&answer, 200);
     took
 }
 
 async fn through_the_handler(texts: usize) -> Run {
-    let scene = stage().await;
-    let app = Arc::new(app(scene.engine.table()));
+    let fixture = prepare().await;
+    let app = Arc::new(app(fixture.engine.table()));
     let clients = (0..CLIENTS).map(|client| {
-        let (app, scene) = (app.clone(), scene.clone());
+        let (app, fixture) = (app.clone(), fixture.clone());
         async move {
             let mut times = Vec::new();
             for nth in 1..=texts {
-                times.push(deliver(&app, &scene, client, nth).await);
+                times.push(deliver(&app, &fixture, client, nth).await);
             }
             times
         }
@@ -121,8 +121,8 @@ async fn through_the_handler(texts: usize) -> Run {
 }
 
 async fn through_the_sdk(writes: &[Vec<Vec<Call>>]) -> Run {
-    let scene = stage().await;
-    let client = Client::from_conf(scene.engine.aws.dynamodb_config().build());
+    let fixture = prepare().await;
+    let client = Client::from_conf(fixture.engine.aws.dynamodb_config().build());
     let clients = writes.iter().map(|texts| {
         let (client, texts) = (client.clone(), texts.clone());
         async move {

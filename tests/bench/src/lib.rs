@@ -1,10 +1,10 @@
-//! What the measurements of `make bench` and the test of the costs of flows share.
+//! The parts of `make bench` that the test of the costs shares.
 
 #![allow(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
-    reason = "a measurement whose ground breaks away should say so"
+    reason = "a measurement that cannot run should fail"
 )]
 
 pub mod costs;
-pub mod scene;
+pub mod fixture;

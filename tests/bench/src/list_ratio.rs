@@ -1,5 +1,5 @@
-//! A page of 50 conversations of an inbox with a million of them against one with a thousand, through every filter, page
-//! by page in turn (ABBA). Both stand in one table, whose rows are as long as real ones.
+//! A page of 50 conversations of an inbox with a million conversations compared with one of a thousand, for
+//! every filter, alternating (ABBA). Both inboxes are in one table, with items of realistic sizes.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ struct Lists {
 pub(crate) async fn measure(large: usize) -> Vec<Figure> {
     let engine = Engine::start().await;
     let organization = OrganizationId::new(Timestamp::from_millis(START), 1);
-    let inbox = |place| InboxId::new(Timestamp::from_millis(START), place);
+    let inbox = |index| InboxId::new(Timestamp::from_millis(START), index);
     let (few, many) = (inbox(2), inbox(3));
     let patient = engine.aws.dynamodb_config().timeout_config(TimeoutConfig::disabled());
     let client = Client::from_conf(patient.build());
@@ -126,7 +126,7 @@ impl Lists {
         let begun = Instant::now();
         let page = self.conversations.list(listing, 50, None).await.unwrap();
         let took = begun.elapsed();
-        assert!(!page.items.is_empty(), "there is something to list");
+        assert!(!page.items.is_empty(), "the list is empty");
         (took, self.meter.bill() - before)
     }
 }
@@ -136,9 +136,10 @@ fn median(times: &mut [Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// Every second conversation is unread, every fourth read or unread one is assigned to the user who asks.
-async fn fill(client: &Client, organization: &OrganizationId, inbox: &InboxId, how_many: usize) {
-    let batches: Vec<usize> = (0..how_many).step_by(25).collect();
+/// Every second conversation is unread. Of the read and of the unread ones, every fourth is assigned to the
+/// caller.
+async fn fill(client: &Client, organization: &OrganizationId, inbox: &InboxId, count: usize) {
+    let batches: Vec<usize> = (0..count).step_by(25).collect();
     let share = batches.len().div_ceil(WRITERS);
     let mut writers = tokio::task::JoinSet::new();
     for part in batches.chunks(share) {
@@ -146,8 +147,8 @@ async fn fill(client: &Client, organization: &OrganizationId, inbox: &InboxId, h
         let (organization, inbox) = (organization.clone(), inbox.clone());
         writers.spawn(async move {
             for first in part {
-                let rows = (first..(first + 25).min(how_many)).map(|place| {
-                    let put = PutRequest::builder().set_item(Some(row(&organization, &inbox, place)));
+                let rows = (first..(first + 25).min(count)).map(|index| {
+                    let put = PutRequest::builder().set_item(Some(row(&organization, &inbox, index)));
                     WriteRequest::builder().put_request(put.build().unwrap()).build()
                 });
                 client.batch_write_item().request_items(TABLE, rows.collect()).send().await.unwrap();
@@ -162,29 +163,29 @@ async fn fill(client: &Client, organization: &OrganizationId, inbox: &InboxId, h
 fn row(
     organization: &OrganizationId,
     inbox: &InboxId,
-    place: usize,
+    index: usize,
 ) -> std::collections::HashMap<String, AttributeValue> {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let map = |fields: &[(&str, AttributeValue)]| {
         AttributeValue::M(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
     };
-    let number = PhoneNumber::from_carrier(&format!("+1202{:07}", 2_000_000 + place)).unwrap();
+    let number = PhoneNumber::from_carrier(&format!("+1202{:07}", 2_000_000 + index)).unwrap();
     let id = ConversationId::of(inbox, &number);
     let partition = keys::inbox_partition(InboxKey { organization, inbox });
-    let at = Timestamp::from_millis(START + i64::try_from(place).unwrap());
-    let (unread, mine) = (place.is_multiple_of(2), place % 8 < 4);
+    let at = Timestamp::from_millis(START + i64::try_from(index).unwrap());
+    let (unread, mine) = (index.is_multiple_of(2), index % 8 < 4);
     let user = UserId::parse(if mine { "staff-1042" } else { "staff-1043" }).unwrap();
-    let person = map(&[("id", text(user.as_str())), ("name", text("Ada Oyelaran"))]);
+    let assigned = map(&[("id", text(user.as_str())), ("name", text("Ada Oyelaran"))]);
     let contact = map(&[
         ("id", text("con_0123456789ABCDEF")),
-        ("ext", text(&format!("S-{place:07}"))),
+        ("ext", text(&format!("S-{index:07}"))),
         ("first", text("Maximilian")),
         ("last", text("Featherstone")),
         ("number", text(number.as_str())),
-        ("assigned", person),
+        ("assigned", assigned),
     ]);
     let last = map(&[
-        ("id", text(&format!("msg_{place:012}0123456789ABCDEF"))),
+        ("id", text(&format!("msg_{index:012}0123456789ABCDEF"))),
         ("text", text(&"a".repeat(60))),
         ("dir", text("inbound")),
     ]);

@@ -1,9 +1,10 @@
-//! `make bench`: every figure in one table, as ratios of one run. Nothing here is a test: a busy machine moves the absolute
-//! times, and hardly the ratios. What the program cannot claim stands at the end of [`report`].
+//! `make bench` writes every figure to one table, as ratios of one run. The figures are not tests: a busy
+//! machine changes absolute times, but the ratios only a little. The limits of the measurements are at the
+//! end of [`report`].
 
-#![allow(clippy::print_stdout, reason = "the table is what this program is for")]
+#![allow(clippy::print_stdout, reason = "the program prints a table")]
 #![allow(clippy::cast_precision_loss, reason = "sizes of files are far below the bound")]
-#![allow(clippy::unwrap_used, reason = "a measurement whose ground breaks away should say so")]
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot run should fail")]
 
 mod decision;
 mod figure;
@@ -25,45 +26,45 @@ use std::{fs, path::PathBuf};
 use clap::{Parser, ValueEnum};
 use product_bench::costs::prices::Prices;
 
-/// Measures what is built: handlers, lists, imports, bootstraps, costs, and others beside them.
+/// Measures handlers, lists, imports, bootstraps and costs, and compares them with other implementations.
 #[derive(Parser)]
 #[command(version, about)]
 struct Options {
     /// Folder of the release bootstraps.
     #[arg(long, default_value = "target/release")]
     bootstraps: PathBuf,
-    /// Calls of each contestant in a round, and a quarter as many texts of each client; fewer for a quick look.
+    /// Calls per contestant and round, and four times the messages per client. Fewer give a quick result.
     #[arg(long, default_value_t = 400)]
     turns: usize,
-    /// Invocations before the memory of a bootstrap is read.
+    /// Invocations before the memory of a bootstrap is measured.
     #[arg(long, default_value_t = 10_000)]
     invocations: u32,
     /// Conversations of the large inbox.
     #[arg(long, default_value_t = 1_000_000)]
     conversations: usize,
-    /// Only these figures.
+    /// Measures only these figures.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Family>,
-    /// All figures but these.
+    /// Skips these figures.
     #[arg(long, value_delimiter = ',')]
     skip: Vec<Family>,
-    /// Writes the whole report there.
+    /// Writes the report to this file.
     #[arg(long)]
     write: Option<PathBuf>,
 }
 
-/// Figures that are measured together, in the order of the table.
+/// Groups of figures, in the order of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Family {
-    /// The lock's handler against its bare requests.
+    /// The lock's handler compared with its requests alone.
     Lock,
-    /// The lock against lock clients of others, which `tests/bench/peers/install.sh` installs.
+    /// The lock compared with other lock clients, which `tests/bench/peers/install.sh` installs.
     Peers,
     /// Start to first answer and memory of the release bootstrap `conversation-lock`, and of Node and Python.
     Starts,
-    /// Inbound texts at sixteen clients.
+    /// Inbound messages of sixteen clients.
     Inbound,
-    /// An inbound text without I/O.
+    /// An inbound message without I/O.
     Decision,
     /// Lists of a large inbox.
     Lists,
@@ -106,6 +107,6 @@ async fn main() {
     println!("\n{}", report::table(&figures));
     if let Some(path) = options.write {
         fs::write(&path, report::whole(&figures, &prices)).unwrap();
-        println!("{} is written", path.display());
+        println!("wrote {}", path.display());
     }
 }

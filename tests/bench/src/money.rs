@@ -1,4 +1,4 @@
-//! What flows and an idle month cost, as lines of the table.
+//! The costs of flows and of an idle month, as lines of the table.
 
 use product_bench::costs::{flows, idle, prices::Prices};
 
@@ -23,13 +23,8 @@ pub(crate) async fn measure(prices: &Prices) -> Vec<Figure> {
     parts.sort();
     let (dollars, goal) = (month.dollars(), idle::GOAL);
     let value = format!("${dollars:.2}: {}", parts.join(", "));
-    figures.push(Figure::new(
-        "a month in which nothing happens",
-        value,
-        format!("≤ ${goal:.2}"),
-        dollars <= goal,
-    ));
+    figures.push(Figure::new("an idle month", value, format!("≤ ${goal:.2}"), dollars <= goal));
     let alarms = format!("${:.2} more", month.alarms.dollars);
-    figures.push(Figure::told(format!("the same, its {}", month.alarms.what), alarms));
+    figures.push(Figure::without_goal(format!("the same, its {}", month.alarms.what), alarms));
     figures
 }

@@ -1,5 +1,6 @@
-//! The lock against two lock clients of the field, on the same engine over loopback HTTP, call by call in turn: a free lock
-//! acquired, and the wait for the lock of a holder that died. Each measures in its own process, without the way to it.
+//! The lock compared with two published lock clients, on the same engine over loopback HTTP, with
+//! alternating calls: the acquisition of a free lock, and the wait for the lock of a crashed holder. Each
+//! client measures in its own process.
 
 use std::{
     path::Path,
@@ -13,7 +14,7 @@ use aws_sdk_dynamodb::{
 };
 use conversation_lock::App;
 use futures_util::future::join_all;
-use product_bench::scene::{Scene, answered};
+use product_bench::fixture::{Fixture, expect_status};
 use serde_json::Value;
 use shared_aws::conversation::{Acquired, Locks};
 use shared_domain::{ids::ConversationId, keys::ConversationKey, lock::LockPolicy, time::Timestamp};
@@ -30,9 +31,9 @@ use crate::{
     rounds::{median, rounds},
 };
 
-/// Where `tests/bench/peers/install.sh` puts what it installs.
+/// The folder into which `tests/bench/peers/install.sh` installs.
 pub(crate) const INSTALLED: &str = ".local/bench";
-/// The scripts.
+/// The folder of the scripts.
 pub(crate) const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 
 const ROUNDS: usize = 5;
@@ -57,7 +58,7 @@ impl Peer {
     async fn ask(&mut self, line: &str) -> Value {
         self.asked.write_all(format!("{line}\n").as_bytes()).await.unwrap();
         let answer = self.answers.next_line().await.unwrap();
-        serde_json::from_str(&answer.expect("the peer lives; its reason is above")).unwrap()
+        serde_json::from_str(&answer.expect("the peer answers; its error is printed above")).unwrap()
     }
 
     async fn acquire(&mut self, key: u64) -> Duration {
@@ -65,7 +66,7 @@ impl Peer {
         Duration::from_secs_f64(micros / 1e6)
     }
 
-    /// The median wait as a part of the lease.
+    /// Returns the median wait as a fraction of the lease.
     async fn takeover(&mut self, how: &str) -> f64 {
         let answer = self.ask(&format!("{how} {TRIALS} {}", LEASE.as_millis())).await;
         let millis = answer["millis"].as_array().unwrap().iter();
@@ -74,7 +75,7 @@ impl Peer {
     }
 }
 
-/// `python3` with what was installed for it.
+/// Returns a `python3` command with the installed packages.
 pub(crate) fn python() -> std::path::PathBuf {
     absolute(INSTALLED).join("python/bin/python3")
 }
@@ -84,35 +85,35 @@ pub(crate) fn absolute(path: impl AsRef<Path>) -> std::path::PathBuf {
 }
 
 pub(crate) async fn measure(turns: usize) -> Vec<Figure> {
-    let scene = Scene::set().await;
-    for place in 0..=TRIALS {
-        scene.know(place, true).await;
-        scene.heard(place).await;
+    let fixture = Fixture::start().await;
+    for index in 0..=TRIALS {
+        fixture.add_contact(index, true).await;
+        fixture.receive_message(index).await;
     }
-    let client = Client::from_conf(scene.engine.aws.dynamodb_config().build());
+    let client = Client::from_conf(fixture.engine.aws.dynamodb_config().build());
     create_table(&client, "npm-locks", &["id"]).await;
     create_table(&client, "pypi-locks", &["lock_key", "sort_key"]).await;
     let mut npm = Command::new("node");
-    npm.arg(format!("{SCRIPTS}/lock_client.cjs")).args([&scene.engine.endpoint, "npm-locks"]);
+    npm.arg(format!("{SCRIPTS}/lock_client.cjs")).args([&fixture.engine.endpoint, "npm-locks"]);
     let mut pypi = Command::new(python());
-    pypi.arg(format!("{SCRIPTS}/lock_client.py")).args([&scene.engine.endpoint, "pypi-locks"]);
+    pypi.arg(format!("{SCRIPTS}/lock_client.py")).args([&fixture.engine.endpoint, "pypi-locks"]);
     let (mut npm, mut pypi) = (Peer::start(npm), Peer::start(pypi));
-    let mut figures = acquire(&scene, turns, &mut npm, &mut pypi).await;
-    figures.push(takeover(&scene, &mut npm, &mut pypi).await);
+    let mut figures = acquire(&fixture, turns, &mut npm, &mut pypi).await;
+    figures.push(takeover(&fixture, &mut npm, &mut pypi).await);
     figures
 }
 
-async fn acquire(scene: &Scene, turns: usize, npm: &mut Peer, pypi: &mut Peer) -> Vec<Figure> {
-    let app = App::new(scene.engine.table(), Claims::standard(), LockPolicy::default());
-    let locks = Locks::new(scene.engine.table());
+async fn acquire(fixture: &Fixture, turns: usize, npm: &mut Peer, pypi: &mut Peer) -> Vec<Figure> {
+    let app = App::new(fixture.engine.table(), Claims::standard(), LockPolicy::default());
+    let locks = Locks::new(fixture.engine.table());
     let mut key = 0;
     let measured = rounds::<4, 1>(ROUNDS, turns, async |who| {
         key += 1;
         [match who {
-            0 => handled(&app, scene).await,
+            0 => handled(&app, fixture).await,
             1 => npm.acquire(key).await,
             2 => pypi.acquire(key).await,
-            _ => stored(&locks, scene).await,
+            _ => stored(&locks, fixture).await,
         }]
     })
     .await;
@@ -120,46 +121,49 @@ async fn acquire(scene: &Scene, turns: usize, npm: &mut Peer, pypi: &mut Peer) -
         let ratio = measured.ratio(0, 0, who);
         let what = format!("acquire of a free lock, handler with access check ÷ {peer}, p50");
         let alone = measured.ratio(0, 3, who).median;
-        let value = format!("{ratio}; the lock alone, which is what the other does, {alone:.2}");
+        let value = format!("{ratio}; the lock alone, without the access check, {alone:.2}");
         Figure::new(what, value, format!("≤ {goal}"), ratio.median <= goal)
     };
     vec![figure(1, "npm `dynamodb-lock-client`", 0.5), figure(2, "PyPI `python-dynamodb-lock`", 0.25)]
 }
 
-async fn handled(app: &App, scene: &Scene) -> Duration {
-    let request = scene.acquire(0, &scene.ada).request();
+async fn handled(app: &App, fixture: &Fixture) -> Duration {
+    let request = fixture.acquire(0, &fixture.ada).request();
     let begun = Instant::now();
     let answer = serve::answer(&conversation_lock::router(app.clone()), clock::now(), 0, request).await;
     let took = begun.elapsed();
-    let token = answered(&answer, 200)["token"].as_u64().unwrap();
-    let request = scene.release(0, &scene.ada, token).request();
-    answered(&serve::answer(&conversation_lock::router(app.clone()), clock::now(), 0, request).await, 204);
+    let token = expect_status(&answer, 200)["token"].as_u64().unwrap();
+    let request = fixture.release(0, &fixture.ada, token).request();
+    expect_status(
+        &serve::answer(&conversation_lock::router(app.clone()), clock::now(), 0, request).await,
+        204,
+    );
     took
 }
 
-/// The lock without the check of who may.
-async fn stored(locks: &Locks, scene: &Scene) -> Duration {
-    let conversation = scene.conversation(0);
-    let (thread, policy) = (thread(scene, &conversation), LockPolicy::default());
+/// Acquires and releases the lock without the access check.
+async fn stored(locks: &Locks, fixture: &Fixture) -> Duration {
+    let conversation = fixture.conversation(0);
+    let (thread, policy) = (thread(fixture, &conversation), LockPolicy::default());
     let begun = Instant::now();
-    let held = locks.acquire(thread, &scene.ada, clock::now(), &policy).await.unwrap();
+    let held = locks.acquire(thread, &fixture.ada, clock::now(), &policy).await.unwrap();
     let took = begun.elapsed();
     let Acquired::Held(lease) = held else { panic!("{held:?}") };
-    assert!(locks.release(thread, &scene.ada.id, lease.token).await.unwrap());
+    assert!(locks.release(thread, &fixture.ada.id, lease.token).await.unwrap());
     took
 }
 
-async fn takeover(scene: &Scene, npm: &mut Peer, pypi: &mut Peer) -> Figure {
+async fn takeover(fixture: &Fixture, npm: &mut Peer, pypi: &mut Peer) -> Figure {
     let policy = LockPolicy { lease: LEASE, per_user: TRIALS, ..LockPolicy::default() };
-    let locks = Locks::new(scene.engine.table());
-    let mut waits = join_all((1..=TRIALS).map(|place| wait(scene, &locks, &policy, place))).await;
+    let locks = Locks::new(fixture.engine.table());
+    let mut waits = join_all((1..=TRIALS).map(|index| wait(fixture, &locks, &policy, index))).await;
     let ours = median(&mut waits);
     let part = (ours.as_secs_f64() - policy.skew.as_secs_f64()) / LEASE.as_secs_f64();
     let (npm_waits, trusting) = (npm.takeover("takeover").await, npm.takeover("takeover-trusting").await);
     let pypi_waits = pypi.takeover("takeover").await;
     Figure::new(
         format!(
-            "wait for the lock of a holder that died, from the end of its lease ({} s), p50 of {TRIALS}, in leases",
+            "wait for the lock of a crashed holder, from the end of its lease ({} s), p50 of {TRIALS}, in leases",
             LEASE.as_secs()
         ),
         format!(
@@ -167,22 +171,22 @@ async fn takeover(scene: &Scene, npm: &mut Peer, pypi: &mut Peer) -> Figure {
              `trustLocalTime`, which allows for no skew), PyPI {pypi_waits:.2}",
             policy.skew.as_millis()
         ),
-        "≤ 0.02 and the allowance",
+        "≤ 0.02 plus the clock skew",
         part <= 0.02,
     )
 }
 
-/// A colleague asks at the end of the lease, is told so, and asks again when the allowance is over.
-async fn wait(scene: &Scene, locks: &Locks, policy: &LockPolicy, place: usize) -> Duration {
-    let conversation = scene.conversation(place);
-    let thread = thread(scene, &conversation);
-    let held = locks.acquire(thread, &scene.ada, clock::now(), policy).await.unwrap();
+/// Acquires at the end of the lease, which is refused, and again after the allowance for clock skew.
+async fn wait(fixture: &Fixture, locks: &Locks, policy: &LockPolicy, index: usize) -> Duration {
+    let conversation = fixture.conversation(index);
+    let thread = thread(fixture, &conversation);
+    let held = locks.acquire(thread, &fixture.ada, clock::now(), policy).await.unwrap();
     let Acquired::Held(lease) = held else { panic!("{held:?}") };
     until(lease.expires_at).await;
-    let refused = locks.acquire(thread, &scene.ben, clock::now(), policy).await.unwrap();
-    assert!(matches!(refused, Acquired::Denied(_)), "the allowance for skew is not over: {refused:?}");
+    let refused = locks.acquire(thread, &fixture.ben, clock::now(), policy).await.unwrap();
+    assert!(matches!(refused, Acquired::Denied(_)), "acquired before the end of the skew: {refused:?}");
     until(lease.expires_at + policy.skew + Duration::from_millis(1)).await;
-    let taken = locks.acquire(thread, &scene.ben, clock::now(), policy).await.unwrap();
+    let taken = locks.acquire(thread, &fixture.ben, clock::now(), policy).await.unwrap();
     assert!(matches!(taken, Acquired::Held(_)), "{taken:?}");
     Duration::from_millis(u64::try_from(clock::now().millis() - lease.expires_at.millis()).unwrap())
 }
@@ -192,8 +196,8 @@ async fn until(at: Timestamp) {
     sleep(Duration::from_millis(u64::try_from(left).unwrap_or(0))).await;
 }
 
-fn thread<'a>(scene: &'a Scene, conversation: &'a ConversationId) -> ConversationKey<'a> {
-    ConversationKey { organization: &scene.inbox.organization, inbox: &scene.inbox.id, conversation }
+fn thread<'a>(fixture: &'a Fixture, conversation: &'a ConversationId) -> ConversationKey<'a> {
+    ConversationKey { organization: &fixture.inbox.organization, inbox: &fixture.inbox.id, conversation }
 }
 
 async fn create_table(client: &Client, name: &str, keys: &[&str]) {

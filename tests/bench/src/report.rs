@@ -1,4 +1,4 @@
-//! The table with what it was measured on, as `BENCHMARKS.md` has it.
+//! The report in `BENCHMARKS.md`: the table and the machine.
 
 use std::{fmt::Write, fs, process::Command};
 
@@ -30,7 +30,7 @@ Cold starts of Lambda, latency of DynamoDB, throughput of a carrier: none of the
 virtual machine; ratios of one run stand, times of two runs compare badly.
 ";
 
-/// All of it.
+/// Returns the whole report.
 pub(crate) fn whole(figures: &[Figure], prices: &Prices) -> String {
     let mut text = String::from("# Benchmarks\n\nWritten by `make bench`, not by hand.\n\n");
     writeln!(text, "{}\n", machine(prices)).unwrap();
@@ -39,7 +39,7 @@ pub(crate) fn whole(figures: &[Figure], prices: &Prices) -> String {
     text
 }
 
-/// Only the table.
+/// Returns the table.
 pub(crate) fn table(figures: &[Figure]) -> String {
     let mut text = String::from("| figure | measured | goal | |\n|---|---|---|---|\n");
     for figure in figures {
@@ -81,5 +81,5 @@ fn commit() -> String {
     let Some(commit) = git(&["rev-parse", "--short=10", "HEAD"]) else { return "unknown".into() };
     let clean =
         git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| changes.is_empty());
-    if clean { commit } else { format!("{commit} and changes") }
+    if clean { commit } else { format!("{commit} with changes") }
 }

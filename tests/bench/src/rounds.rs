@@ -1,11 +1,12 @@
-//! Contestants in turn, forwards and backwards (ABBA), in rounds: medians of each round, and the median of their ratios.
+//! Rounds of alternating calls of contestants (ABBA): the medians of each round, and the median of their
+//! ratios.
 
 use std::{fmt, time::Duration};
 
-/// Medians of `N` contestants in `K` disciplines, round by round.
+/// The medians of `N` contestants in `K` disciplines, by round.
 pub(crate) struct Rounds<const N: usize, const K: usize>(Vec<[[Duration; K]; N]>);
 
-/// One contestant's time for another's, over the rounds.
+/// The ratio of two contestants' times over the rounds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ratio {
     pub(crate) median: f64,
@@ -14,7 +15,7 @@ pub(crate) struct Ratio {
     medians: [Duration; 2],
 }
 
-/// Lets each take its turn so often in every round; a first round warms up and does not count.
+/// Calls each contestant the same number of times in every round. The first round is a warm-up.
 pub(crate) async fn rounds<const N: usize, const K: usize>(
     rounds: usize,
     turns: usize,
@@ -24,8 +25,8 @@ pub(crate) async fn rounds<const N: usize, const K: usize>(
     for round in 0..=rounds {
         let mut times = vec![vec![Vec::with_capacity(turns); K]; N];
         for nth in 0..turns {
-            for place in 0..N {
-                let who = if nth % 2 == 0 { place } else { N - 1 - place };
+            for index in 0..N {
+                let who = if nth % 2 == 0 { index } else { N - 1 - index };
                 for (discipline, took) in turn(who).await.into_iter().enumerate() {
                     times[who][discipline].push(took);
                 }
@@ -53,7 +54,7 @@ impl<const N: usize, const K: usize> Rounds<N, K> {
         }
     }
 
-    /// The median of the rounds' medians.
+    /// Returns the median of the rounds' medians.
     pub(crate) fn median(&self, discipline: usize, who: usize) -> Duration {
         median(&mut self.0.iter().map(|round| round[who][discipline]).collect::<Vec<_>>())
     }

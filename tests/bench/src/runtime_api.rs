@@ -1,4 +1,4 @@
-//! A stand-in for the Lambda Runtime API: hands out one event again and again, and takes the answers.
+//! A Lambda Runtime API that returns the same event for every invocation and accepts the answers.
 
 use std::sync::{
     Arc,
@@ -14,9 +14,9 @@ use axum::{
 };
 use tokio::sync::Notify;
 
-/// The stand-in, for one bootstrap.
+/// The Runtime API of one bootstrap.
 pub(crate) struct RuntimeApi {
-    /// `host:port`, as `AWS_LAMBDA_RUNTIME_API` wants it.
+    /// The `host:port` for `AWS_LAMBDA_RUNTIME_API`.
     pub(crate) address: String,
     shared: Arc<Shared>,
 }
@@ -51,7 +51,7 @@ impl RuntimeApi {
         Self { address, shared }
     }
 
-    /// Lets the bootstrap answer until it has answered so often in all, and waits for that.
+    /// Waits until the bootstrap has answered `count` invocations in total.
     pub(crate) async fn until(&self, answers: u32) {
         self.shared.allowed.store(answers, Ordering::SeqCst);
         self.shared.change.notify_waiters();
@@ -61,7 +61,7 @@ impl RuntimeApi {
                 changed.await;
             }
         }
-        assert_eq!(self.shared.refused.load(Ordering::SeqCst), 0, "the bootstrap answered with errors");
+        assert_eq!(self.shared.refused.load(Ordering::SeqCst), 0, "the bootstrap returned errors");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Size of each release bootstrap, stripped and as it is uploaded.
+//! The size of each release bootstrap, stripped and zipped.
 
 use std::{fs, io::Write, path::Path};
 
@@ -18,7 +18,7 @@ pub(crate) fn measure(folder: &Path) -> Vec<Figure> {
 
 fn size(folder: &Path, name: &str) -> Figure {
     let binary =
-        fs::read(folder.join(name)).expect("the release bootstraps are built first: make bench does");
+        fs::read(folder.join(name)).expect("the release bootstraps are built (`make bench` builds them)");
     let mut deflated = DeflateEncoder::new(Vec::new(), Compression::best());
     deflated.write_all(&binary).unwrap();
     let (stripped, zipped) =

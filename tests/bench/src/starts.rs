@@ -1,6 +1,6 @@
-//! From the start of a process to its first answer, and its memory: the release bootstrap of `conversation-lock` against
-//! handlers for Node and Python that do the same, all through the stand-in for the Runtime API. Each answers an acquire by
-//! the lock's holder: the access check and one conditional write.
+//! The time from the start of a process to its first answer, and its memory: the release bootstrap of
+//! `conversation-lock` compared with equivalent handlers for Node and Python, all through [`RuntimeApi`].
+//! Each answers a renewed acquisition by the holder: the access check and one conditional write.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use product_bench::scene::Scene;
+use product_bench::fixture::Fixture;
 use test_kit::engine::TABLE;
 use tokio::time::timeout;
 
@@ -23,17 +23,17 @@ use crate::{
 
 const ROUNDS: usize = 5;
 const STARTS: usize = 5;
-/// Invocations of a peer before its memory is read.
+/// Invocations of a peer before its memory is measured.
 const WARM: u32 = 1_000;
 
-/// Ours, and what it is measured against.
+/// The measured bootstrap, and the two that it is compared with.
 const RUNTIMES: [&str; 3] = ["conversation-lock", "Node 20 with AWS SDK v3", "Python 3.11 with boto3"];
 
 pub(crate) async fn measure(folder: &Path, invocations: u32) -> Vec<Figure> {
-    let scene = Scene::set().await;
-    scene.know(0, true).await;
-    scene.heard(0).await;
-    let starts = Starts { scene, folder };
+    let fixture = Fixture::start().await;
+    fixture.add_contact(0, true).await;
+    fixture.receive_message(0).await;
+    let starts = Starts { fixture, folder };
     let measured = rounds::<3, 2>(ROUNDS, STARTS, async |who| starts.first_answer(who).await).await;
     let cpu = measured.median(1, 0).as_secs_f64() * 1000.0;
     let mut figures = vec![Figure::new(
@@ -42,13 +42,13 @@ pub(crate) async fn measure(folder: &Path, invocations: u32) -> Vec<Figure> {
         "≤ 15 ms",
         cpu <= 15.0,
     )];
-    for (who, goal, told) in [(1, 0.2, "≤ 1/5"), (2, 1.0 / 12.0, "≤ 1/12")] {
+    for (who, goal, without_goal) in [(1, 0.2, "≤ 1/5"), (2, 1.0 / 12.0, "≤ 1/12")] {
         let ratio = measured.ratio(0, 0, who);
         let what = format!("start to first answer, `conversation-lock` ÷ {}, p50", RUNTIMES[who]);
         figures.push(Figure::new(
             what,
             format!("1/{:.1} = {ratio}", 1.0 / ratio.median),
-            told,
+            without_goal,
             ratio.median <= goal,
         ));
     }
@@ -57,12 +57,12 @@ pub(crate) async fn measure(folder: &Path, invocations: u32) -> Vec<Figure> {
 }
 
 struct Starts<'a> {
-    scene: Scene,
+    fixture: Fixture,
     folder: &'a Path,
 }
 
 impl Starts<'_> {
-    /// Time on the clock, and on a processor.
+    /// Wall-clock time and processor time.
     async fn first_answer(&self, who: usize) -> [Duration; 2] {
         let api = self.api().await;
         let begun = Instant::now();
@@ -98,7 +98,7 @@ impl Starts<'_> {
     }
 
     async fn api(&self) -> RuntimeApi {
-        RuntimeApi::serve(&self.scene.acquire(0, &self.scene.ada).event()).await
+        RuntimeApi::serve(&self.fixture.acquire(0, &self.fixture.ada).event()).await
     }
 
     fn start(&self, who: usize, api: &RuntimeApi) -> Child {
@@ -120,7 +120,7 @@ impl Starts<'_> {
             .env("AWS_DEFAULT_REGION", "us-east-1") // boto3 knows no other name
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_ENDPOINT_URL", &self.scene.engine.endpoint)
+            .env("AWS_ENDPOINT_URL", &self.fixture.engine.endpoint)
             .env("TABLE_NAME", TABLE)
             .env("ORGANIZATION_CLAIM", "custom:organization_id")
             .env("USER_CLAIM", "custom:user_id")
@@ -133,7 +133,7 @@ impl Starts<'_> {
         if who == 0 {
             command.stderr(Stdio::null()); // its log
         }
-        command.spawn().expect("make bench builds the bootstraps and installs the peers first")
+        command.spawn().expect("the bootstraps are built and the peers installed (`make bench` does both)")
     }
 }
 
@@ -143,11 +143,11 @@ fn script(program: impl AsRef<std::ffi::OsStr>, name: &str) -> Command {
     command
 }
 
-/// Waits for so many in all.
+/// Waits for `count` answers in total.
 async fn answers(child: &mut Child, api: &RuntimeApi, many: u32) {
-    let mut answered = pin!(api.until(many));
-    while timeout(Duration::from_secs(1), &mut answered).await.is_err() {
-        assert_eq!(child.try_wait().unwrap(), None, "it ended instead of answering; its reason is above");
+    let mut expect_status = pin!(api.until(many));
+    while timeout(Duration::from_secs(1), &mut expect_status).await.is_err() {
+        assert_eq!(child.try_wait().unwrap(), None, "the process ended; its error is printed above");
     }
 }
 
@@ -156,7 +156,7 @@ fn end(child: &mut Child) {
     child.wait().unwrap();
 }
 
-/// Time on a processor, all threads.
+/// Returns the processor time of all threads.
 fn on_processor(child: &Child) -> Duration {
     let tasks = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
     let nanos = tasks.map(|task| {

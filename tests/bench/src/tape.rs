@@ -1,5 +1,5 @@
-//! Requests that a handler was seen to make, to be made again without it: the bare calls that it is measured against are
-//! the handler's own, to the byte, whatever becomes of the code.
+//! Records the requests of a handler and replays them without it, so a handler is compared with exactly its
+//! own requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
     },
 };
 
-/// One request.
+/// A recorded request.
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
     Get(GetItemInput),
@@ -23,7 +23,7 @@ pub(crate) enum Call {
     Update(UpdateItemInput),
 }
 
-/// What was asked since it was last taken.
+/// The requests since the last call of `take`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tape(Arc<Mutex<Vec<Call>>>);
 
@@ -49,7 +49,7 @@ impl Intercept for Tape {
             .or_else(|| input.downcast_ref().cloned().map(Call::Query))
             .or_else(|| input.downcast_ref().cloned().map(Call::Put))
             .or_else(|| input.downcast_ref().cloned().map(Call::Update));
-        self.0.lock().unwrap().push(call.expect("a request that can be made again"));
+        self.0.lock().unwrap().push(call.expect("a request that can be replayed"));
         Ok(())
     }
 }
@@ -59,7 +59,7 @@ impl Call {
         matches!(self, Self::Put(_) | Self::Update(_))
     }
 
-    /// Makes it; the table must stand as it stood.
+    /// Replays the request. The table must be in the same state as when it was recorded.
     pub(crate) async fn send(self, client: &Client) {
         match self {
             Self::Get(get) => {

@@ -1,13 +1,13 @@
-//! What each flow asks of AWS, exactly, and what a million of it costs at the prices of `infra/prices.yaml`. A count that
-//! grows fails here; so does one that shrinks, until the table says so.
+//! The exact AWS requests of each flow, and the cost of a million at the prices of `infra/prices.yaml`. A
+//! count that changes in either direction fails the test until the table is updated.
 
-#![allow(clippy::print_stdout, reason = "with --nocapture it tells where each unit goes")]
+#![allow(clippy::print_stdout, reason = "--nocapture shows the use of each unit")]
 
 use product_bench::costs::{Flow, flows, idle, prices::Prices};
 use test_kit::docs::assert_block;
 
-/// Flow; requests of the HTTP API; invocations; requests of the queue; requests, read units and write units of the table;
-/// dollars for a million.
+/// Flow, requests of the HTTP API, invocations, requests of the queue, requests, read units and write units
+/// of the table, and dollars for a million.
 type Line = (&'static str, u32, f64, f64, u32, f64, f64, &'static str);
 
 const FLOWS: &[Line] = &[
@@ -23,7 +23,7 @@ const FLOWS: &[Line] = &[
     ("release a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
 ];
 
-/// What a month costs in which nothing happens, and what its alarms cost.
+/// The cost of an idle month, and of its alarms.
 const MONTH: (&str, &str) = ("2.21", "3.70");
 
 fn line(flow: &Flow, prices: &Prices) -> Line {
@@ -74,7 +74,7 @@ fn the_memory_that_is_paid_for_is_the_templates() {
     let other = template["Resources"].as_mapping().unwrap().iter();
     let other = other.filter(|(_, resource)| !resource["Properties"]["MemorySize"].is_null());
     let other: Vec<_> = other.map(|(name, _)| name.as_str().unwrap()).collect();
-    assert_eq!(other, ["ContactImportFunction"], "no flow passes through it");
+    assert_eq!(other, ["ContactImportFunction"], "only imports are in no flow");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! The flows, driven through the real handlers over a metered table. The contact is assigned to a user where nothing else is
-//! said, as imports leave most of them.
+//! The flows, run through the handlers over a metered table. Contacts have an assigned user unless stated
+//! otherwise, as imported contacts usually do.
 
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
@@ -19,13 +19,13 @@ use shared_lambda::clock;
 use test_kit::{gateway::Event, meter::Meter};
 
 use super::{Count, Flow, Step, prices::Prices, stand_ins};
-use crate::scene::{ACCOUNT, BASE, Scene, WORDS, answered, signed, verifier};
+use crate::fixture::{ACCOUNT, BASE, Fixture, TEXT, expect_status, signed, verifier};
 
 const INBOUND: f64 = 4.00;
 const OUTBOUND: f64 = 10.00;
 const LOCK: f64 = 1.90;
 
-/// One request of the HTTP API, answered by one function.
+/// A request of the HTTP API that one function answers.
 const REQUEST: Count = Count {
     gateway: 1,
     invocations: 1.0,
@@ -35,17 +35,17 @@ const REQUEST: Count = Count {
     table: test_kit::meter::Bill { requests: 0, read: 0.0, write: 0.0 },
 };
 
-/// All of them.
+/// Returns all flows.
 pub async fn all(prices: &Prices) -> Vec<Flow> {
-    let stage = Stage::set().await;
-    let mut flows = stage.inbound().await;
-    flows.push(stage.outbound(prices).await);
-    flows.extend(stage.lock().await);
+    let app = Flows::start().await;
+    let mut flows = app.inbound().await;
+    flows.push(app.outbound(prices).await);
+    flows.extend(app.lock().await);
     flows
 }
 
-struct Stage {
-    scene: Scene,
+struct Flows {
+    fixture: Fixture,
     meter: Meter,
     inbound: inbound_sms::App,
     lock: conversation_lock::App,
@@ -61,10 +61,10 @@ fn bucket() -> Bucket {
     Bucket::new(&Aws::loopback("http://127.0.0.1:9"), "files")
 }
 
-impl Stage {
-    async fn set() -> Self {
-        let (scene, meter) = (Scene::set().await, Meter::default());
-        let table = scene.watched(meter.clone());
+impl Flows {
+    async fn start() -> Self {
+        let (fixture, meter) = (Fixture::start().await, Meter::default());
+        let table = fixture.table_with(meter.clone());
         let limits = messages::Limits { reply: 1500, compose: 306 };
         Self {
             inbound: inbound_sms::App::new(
@@ -76,40 +76,40 @@ impl Stage {
             lock: conversation_lock::App::new(table.clone(), Claims::standard(), LockPolicy::default()),
             delivery: delivery_status::App::new(table.clone(), verifier(), callbacks()),
             messages: messages::App::new(table, bucket(), Claims::standard(), limits),
-            scene,
+            fixture,
             meter,
         }
     }
 
     fn organization(&self) -> &OrganizationId {
-        &self.scene.inbox.organization
+        &self.fixture.inbox.organization
     }
 
-    /// What a handler asked that answered one request.
+    /// Returns the step of a handler that answered one request.
     fn request(&self, function: &'static str, answer: &Response<Body>, status: u16) -> (Step, Value) {
-        let body = answered(answer, status);
+        let body = expect_status(answer, status);
         (Step::metered(function, &self.meter, REQUEST), body)
     }
 
-    async fn text(&self, place: usize, nth: usize) -> Step {
-        let request = self.scene.text(place, nth).request();
+    async fn text(&self, index: usize, nth: usize) -> Step {
+        let request = self.fixture.inbound_webhook(index, nth).request();
         let answer = inbound_sms::handle(&self.inbound, clock::now(), 1, request).await;
         self.request("inbound-sms", &answer, 200).0
     }
 
     async fn inbound(&self) -> Vec<Flow> {
-        for (place, assigned) in [(1, true), (2, false)] {
-            self.scene.know(place, assigned).await;
-            self.scene.heard(place).await;
+        for (index, assigned) in [(1, true), (2, false)] {
+            self.fixture.add_contact(index, assigned).await;
+            self.fixture.receive_message(index).await;
         }
         let mut flows = Vec::new();
-        for (name, place, nth) in [
+        for (name, index, nth) in [
             ("inbound message, unread conversation with assigned user", 1, 1),
             ("inbound message, unread conversation without assigned user", 2, 1),
             ("inbound message, first of an unknown number", 3, 1),
             ("inbound message, redelivered", 1, 1),
         ] {
-            flows.push(Flow { name, goal: INBOUND, steps: vec![self.text(place, nth).await] });
+            flows.push(Flow { name, goal: INBOUND, steps: vec![self.text(index, nth).await] });
         }
         flows
     }
@@ -122,15 +122,15 @@ impl Stage {
     }
 
     async fn lock(&self) -> Vec<Flow> {
-        let (scene, ada, ben) = (&self.scene, &self.scene.ada, &self.scene.ben);
-        scene.know(4, true).await;
-        scene.heard(4).await;
-        let (unread, held) = self.locked(scene.acquire(4, ada), 200).await;
-        self.locked(scene.release(4, ada, token(&held)), 204).await;
-        let (acquire, held) = self.locked(scene.acquire(4, ada), 200).await;
-        let (renew, _) = self.locked(scene.renew(4, ada, token(&held)), 200).await;
-        let (refused, _) = self.locked(scene.acquire(4, ben), 423).await;
-        let (release, _) = self.locked(scene.release(4, ada, token(&held)), 204).await;
+        let (fixture, ada, ben) = (&self.fixture, &self.fixture.ada, &self.fixture.ben);
+        fixture.add_contact(4, true).await;
+        fixture.receive_message(4).await;
+        let (unread, held) = self.locked(fixture.acquire(4, ada), 200).await;
+        self.locked(fixture.release(4, ada, token(&held)), 204).await;
+        let (acquire, held) = self.locked(fixture.acquire(4, ada), 200).await;
+        let (renew, _) = self.locked(fixture.renew(4, ada, token(&held)), 200).await;
+        let (refused, _) = self.locked(fixture.acquire(4, ben), 423).await;
+        let (release, _) = self.locked(fixture.release(4, ada, token(&held)), 204).await;
         let flow = |name, step| Flow { name, goal: LOCK, steps: vec![step] };
         vec![
             flow("acquire a lock", acquire),
@@ -142,10 +142,10 @@ impl Stage {
     }
 
     async fn outbound(&self, prices: &Prices) -> Flow {
-        let (scene, ada) = (&self.scene, &self.scene.ada);
-        scene.know(5, true).await;
-        let seen = scene.heard(5).await;
-        let (_, held) = self.locked(scene.acquire(5, ada), 200).await;
+        let (fixture, ada) = (&self.fixture, &self.fixture.ada);
+        fixture.add_contact(5, true).await;
+        let seen = fixture.receive_message(5).await;
+        let (_, held) = self.locked(fixture.acquire(5, ada), 200).await;
         let (accepted, message) = self.reply(ada, &seen, token(&held)).await;
         let message = MessageId::parse(message["messageId"].as_str().unwrap()).unwrap();
         let relayed = self.relay(&message, prices).await;
@@ -159,8 +159,8 @@ impl Stage {
 
     async fn reply(&self, user: &UserRef, seen: &MessageId, token: u64) -> (Step, Value) {
         let route = "POST /v1/inboxes/{inboxId}/conversations/{conversationId}/messages";
-        let body = json!({ "text": WORDS, "lockToken": token, "lastSeenMessageId": seen.as_str() });
-        let request = self.scene.call(route, 5, user).json(&body).request();
+        let body = json!({ "text": TEXT, "lockToken": token, "lastSeenMessageId": seen.as_str() });
+        let request = self.fixture.conversation_request(route, 5, user).json(&body).request();
         let answer =
             serve::answer(&messages::router(self.messages.clone()), clock::now(), clock::entropy(), request)
                 .await;
@@ -173,7 +173,7 @@ impl Stage {
         let (notifications, media) =
             (MailQueue::new(&queue.aws(), other), MediaQueue::new(&queue.aws(), other));
         let app = outbox_relay::App::new(
-            &self.scene.watched(self.meter.clone()),
+            &self.fixture.table_with(self.meter.clone()),
             outbox_relay::Queues { messages, notifications, media },
         );
         let key = keys::outbox(&message.conversation().unwrap(), message);
@@ -198,7 +198,7 @@ impl Stage {
     }
 
     async fn send(&self, message: &MessageId) -> Step {
-        let table = self.scene.watched(self.meter.clone());
+        let table = self.fixture.table_with(self.meter.clone());
         let app = outbound_send::App::new(table, bucket(), stand_ins::carrier().await, callbacks(), 5);
         let job = json!({ "organizationId": self.organization().as_str(), "messageId": message.as_str() });
         let record = json!({
@@ -212,7 +212,7 @@ impl Stage {
         let event = serde_json::from_value(json!({ "Records": [record] })).unwrap();
         let answer = outbound_send::handle(&app, clock::now, clock::entropy, event).await;
         assert!(answer.batch_item_failures.is_empty());
-        // A batch is one text: its receive and its delete are asked by what polls the queue.
+        // A batch is one message. The poller of the queue makes the requests to receive and delete it.
         let known = Count { invocations: 1.0, polled: 2.0, carrier: 1, ..Count::default() };
         Step::metered("outbound-send", &self.meter, known)
     }

@@ -1,5 +1,5 @@
-//! What a month costs in which nothing happens, from the template: queues that are polled, functions on a schedule, secrets;
-//! and what its alarms cost.
+//! The cost of an idle month according to the template: polled queues, scheduled functions, secrets, and
+//! alarms.
 
 use std::time::Duration;
 
@@ -9,42 +9,42 @@ use shared_lambda::clock;
 use test_kit::{meter::Meter, template};
 
 use super::{Count, Step, prices::Prices, stand_ins};
-use crate::scene::Scene;
+use crate::fixture::Fixture;
 
-/// The plan for a month.
+/// The planned cost of a month, in dollars.
 pub const GOAL: f64 = 1.50;
 
-/// A part of the month's bill.
+/// A part of the cost of a month.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// In words.
+    /// A short description.
     pub what: String,
-    /// Dollars.
+    /// In dollars.
     pub dollars: f64,
 }
 
-/// The month.
+/// The cost of an idle month.
 #[derive(Debug)]
 pub struct Month {
-    /// What it consists of.
+    /// The parts.
     pub lines: Vec<Line>,
-    /// Beside it: people may want more of them, or none.
+    /// Listed separately, because alarms are optional.
     pub alarms: Line,
 }
 
 impl Month {
-    /// Without alarms.
+    /// Returns the total without alarms.
     pub fn dollars(&self) -> f64 {
         self.lines.iter().map(|line| line.dollars).sum()
     }
 }
 
-/// Counts it.
+/// Computes the cost.
 pub async fn month(prices: &Prices) -> Month {
     let template = template::read();
     let mut lines = polled_queues(&template, prices);
     lines.extend(schedules(&template, prices).await);
-    // One more than the template's: the carrier's, which is made before it.
+    // One more than in the template: the secret of the carrier, which is created before the deployment.
     let secrets = of_type(&template, "AWS::SecretsManager::Secret").count() + 1;
     lines.push(line(format!("{secrets} secrets"), count(secrets) * prices.per_month.secret));
     let alarms = of_type(&template, "AWS::CloudWatch::Alarm").count();
@@ -68,7 +68,7 @@ fn of_type<'a>(template: &'a Value, kind: &'a str) -> impl Iterator<Item = &'a V
     resources(template).map(|(_, resource)| resource).filter(move |resource| resource["Type"] == kind)
 }
 
-/// Events of functions that are of this type, with the function's package.
+/// Returns the events of this type with the packages of their functions.
 fn events<'a>(template: &'a Value, kind: &'a str) -> Vec<(&'a str, &'a Value)> {
     let functions = of_type(template, "AWS::Serverless::Function");
     let of = |function: &'a Value| {
@@ -103,14 +103,14 @@ fn polled_queues(template: &Value, prices: &Prices) -> Vec<Line> {
     ]
 }
 
-/// One run of each scheduled function where there is nothing to do, as often as the template says.
+/// Runs each scheduled function once with nothing to do, and multiplies by its schedule.
 async fn schedules(template: &Value, prices: &Prices) -> Vec<Line> {
     let mut lines = Vec::new();
     for (package, properties) in events(template, "Schedule") {
         let minutes: f64 = match properties["Schedule"].as_str().unwrap() {
             "rate(1 minute)" => 1.0,
             "rate(5 minutes)" => 5.0,
-            other => panic!("{other} is news here"),
+            other => panic!("unknown schedule {other}"),
         };
         let runs = prices.assumptions.minutes_per_month / minutes;
         let run = run(package).await.count;
@@ -124,8 +124,8 @@ async fn schedules(template: &Value, prices: &Prices) -> Vec<Line> {
 }
 
 async fn run(package: &str) -> Step {
-    let (scene, meter, now) = (Scene::set().await, Meter::default(), clock::now());
-    let (table, queue) = (scene.watched(meter.clone()), stand_ins::Queue::open().await);
+    let (fixture, meter, now) = (Fixture::start().await, Meter::default(), clock::now());
+    let (table, queue) = (fixture.table_with(meter.clone()), stand_ins::Queue::open().await);
     let (aws, url) = (queue.aws(), queue.url.as_str());
     let function = match package {
         "send-reconcile" => {
@@ -152,8 +152,8 @@ async fn run(package: &str) -> Step {
             assert_eq!(inbox_reconcile::handle(&app, now).await.unwrap(), inbox_reconcile::Tally::default());
             "inbox-reconcile"
         }
-        other => panic!("{other} runs on a schedule, and is not counted here"),
+        other => panic!("the scheduled function {other} is not counted"),
     };
-    assert_eq!(queue.requests(), 0, "{function} had nothing to queue");
+    assert_eq!(queue.requests(), 0, "{function} queued a message");
     Step::metered(function, &meter, Count { invocations: 1.0, ..Count::default() })
 }

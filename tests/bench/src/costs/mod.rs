@@ -1,7 +1,7 @@
-//! What the flows cost, from what the real handlers are counted to ask and the prices of `infra/prices.yaml`.
+//! The costs of flows: the counted requests of the handlers at the prices of `infra/prices.yaml`.
 //!
-//! Not counted: storage, traffic to the internet, log lines (about $0.50 for a million invocations that log 1 kB each), the
-//! keys of encryption at rest, and what the carrier asks, which is more than all of it.
+//! Not counted: storage, traffic to the internet, log lines (about $0.50 for a million invocations that log
+//! 1 kB each), the keys of encryption at rest, and the carrier's fees, which exceed everything else.
 
 pub mod flows;
 pub mod idle;
@@ -15,29 +15,29 @@ pub use step::{Count, Part, Step};
 
 use prices::Prices;
 
-/// What happens once, step by step.
+/// One flow and its steps.
 #[derive(Debug)]
 pub struct Flow {
-    /// In words.
+    /// A short description.
     pub name: &'static str,
-    /// Dollars for a million, as first planned.
+    /// The planned cost of a million, in dollars.
     pub goal: f64,
-    /// Each invocation of a function.
+    /// The invocations of functions.
     pub steps: Vec<Step>,
 }
 
 impl Flow {
-    /// All of it.
+    /// Returns the sum of the steps.
     pub fn total(&self) -> Count {
         self.steps.iter().map(|step| step.count).sum()
     }
 
-    /// For a million.
+    /// Returns the cost of a million, in dollars.
     pub fn dollars(&self, prices: &Prices) -> f64 {
         self.total().dollars_per_million(prices)
     }
 
-    /// Where the units of the table go, writes first and the largest part first, as one sentence.
+    /// Returns the uses of the table's units as a sentence, writes first and largest first.
     pub fn parts(&self) -> String {
         let mut parts: Vec<Part> = Vec::new();
         for part in self.steps.iter().flat_map(|step| &step.parts) {

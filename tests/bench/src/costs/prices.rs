@@ -1,33 +1,33 @@
-//! The prices, as `infra/prices.yaml` has them.
+//! The prices in `infra/prices.yaml`.
 
 use serde::Deserialize;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/prices.yaml");
 
-/// The file.
+/// The prices of a region.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Prices {
-    /// Where.
+    /// The region.
     pub region: String,
-    /// When they were looked up.
+    /// The date of the prices.
     pub checked: String,
-    /// On which pages.
+    /// The sources of the prices.
     pub sources: String,
-    /// Dollars for a million.
+    /// In dollars for a million.
     pub per_million: PerMillion,
-    /// Dollars.
+    /// In dollars.
     pub lambda_gigabyte_second: f64,
-    /// Dollars for each, whether used or not.
+    /// In dollars for each per month, used or not.
     pub per_month: PerMonth,
-    /// What no count gives.
+    /// Assumptions that cannot be counted.
     pub assumptions: Assumptions,
 }
 
-/// Dollars for a million.
+/// In dollars for a million.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(missing_docs, reason = "the file says it")]
+#[expect(missing_docs, reason = "documented in the file")]
 pub struct PerMillion {
     pub write_units: f64,
     pub read_units: f64,
@@ -37,19 +37,19 @@ pub struct PerMillion {
     pub fifo_queue_requests: f64,
 }
 
-/// Dollars for each, whether used or not.
+/// In dollars for each per month, used or not.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(missing_docs, reason = "the file says it")]
+#[expect(missing_docs, reason = "documented in the file")]
 pub struct PerMonth {
     pub secret: f64,
     pub alarm: f64,
 }
 
-/// What no count gives.
+/// Assumptions that cannot be counted.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(missing_docs, reason = "the file says it")]
+#[expect(missing_docs, reason = "documented in the file")]
 pub struct Assumptions {
     pub dynamodb_millis: u32,
     pub queue_millis: u32,
@@ -63,9 +63,9 @@ pub struct Assumptions {
 }
 
 impl Prices {
-    /// Reads them.
+    /// Reads the prices.
     pub fn read() -> Self {
-        let text = std::fs::read_to_string(FILE).expect("infra/prices.yaml stands beside the template");
+        let text = std::fs::read_to_string(FILE).expect("infra/prices.yaml exists");
         serde_norway::from_str(&text).expect("infra/prices.yaml has every price and nothing else")
     }
 }

@@ -1,4 +1,4 @@
-//! What stands in for the queue and the carrier.
+//! A queue and a carrier for the flows.
 
 use std::{
     sync::{
@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use shared_aws::clients::Aws;
 use shared_carriers::twilio::{Client, Credentials};
 
-use crate::scene::{ACCOUNT, TOKEN};
+use crate::fixture::{ACCOUNT, TOKEN};
 
-/// A queue that takes everything and counts the requests.
+/// A queue that accepts every message and counts the requests.
 #[derive(Clone)]
 pub(super) struct Queue {
     pub(super) url: String,
@@ -50,7 +50,7 @@ async fn take(State(queue): State<Queue>, body: String) -> Json<Value> {
     Json(json!({ "Successful": taken.collect::<Vec<_>>(), "Failed": [] }))
 }
 
-/// The simulator, and a client for it.
+/// Starts the carrier simulator and returns a client for it.
 pub(super) async fn carrier() -> Client {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

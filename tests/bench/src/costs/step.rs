@@ -1,4 +1,4 @@
-//! One invocation of a function: what it asked of AWS, counted where the handler asks.
+//! One invocation of a function and the AWS requests that it makes.
 
 use std::iter::Sum;
 
@@ -6,7 +6,7 @@ use test_kit::meter::{Bill, Charge, Meter};
 
 use super::prices::Prices;
 
-/// What is paid for.
+/// Counts of everything that is charged.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Count {
     /// Requests of the HTTP API.
@@ -15,9 +15,9 @@ pub struct Count {
     pub invocations: f64,
     /// Requests of the send queue that functions make.
     pub queued: f64,
-    /// Those that are made for them: receives and deletes.
+    /// Requests of the poller: receives and deletes.
     pub polled: f64,
-    /// Texts handed to the carrier.
+    /// Messages sent to the carrier.
     pub carrier: u32,
     /// Requests and units of the table.
     pub table: Bill,
@@ -41,12 +41,12 @@ impl Sum for Count {
 }
 
 impl Count {
-    /// Requests of the send queue.
+    /// Returns the requests of the send queue.
     pub fn queue(&self) -> f64 {
         self.queued + self.polled
     }
 
-    /// How long functions are billed for it.
+    /// Returns the billed time of the functions.
     fn billed_millis(&self, prices: &Prices) -> f64 {
         let assumed = &prices.assumptions;
         f64::from(self.table.requests * assumed.dynamodb_millis + self.carrier * assumed.carrier_millis)
@@ -54,7 +54,7 @@ impl Count {
             + self.invocations * f64::from(assumed.own_millis)
     }
 
-    /// Dollars, a million times.
+    /// Returns the cost of a million, in dollars.
     pub fn dollars_per_million(&self, prices: &Prices) -> f64 {
         let price = &prices.per_million;
         let seconds = self.billed_millis(prices) / 1000.0;
@@ -68,30 +68,30 @@ impl Count {
     }
 }
 
-/// One invocation.
+/// An invocation of a function.
 #[derive(Debug)]
 pub struct Step {
     /// The function.
     pub function: &'static str,
-    /// What it asked.
+    /// The counts.
     pub count: Count,
-    /// Where the units of the table went.
+    /// The uses of the table's units.
     pub parts: Vec<Part>,
 }
 
-/// A part of the table's units.
+/// A use of the table's units.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// Which item or index.
+    /// The item or index.
     pub what: String,
-    /// Read units, or write units.
+    /// Read units if set, otherwise write units.
     pub is_read: bool,
-    /// How many.
+    /// The number of units.
     pub units: f64,
 }
 
 impl Step {
-    /// What the meter counted since it was last asked, and what else the invocation is known to need.
+    /// Returns the counts since the meter was last read, plus the given counts of the invocation.
     pub(super) fn metered(function: &'static str, meter: &Meter, known: Count) -> Self {
         let charges = meter.take_charges();
         let table = charges.iter().fold(Bill::default(), |sum, charge| {
@@ -103,7 +103,7 @@ impl Step {
     }
 }
 
-/// A transaction costs each of its items alike, so that the table's share is split among them.
+/// Splits the units of a transaction evenly among its items.
 fn parts(charge: &Charge) -> Vec<Part> {
     let in_indexes: f64 = charge.indexes.values().sum();
     #[expect(clippy::cast_precision_loss, reason = "a hundred items at most")]
@@ -120,7 +120,7 @@ fn parts(charge: &Charge) -> Vec<Part> {
     parts
 }
 
-/// What an item is, by its keys.
+/// Returns the kind of an item according to its keys.
 fn name(pk: &str, sk: &str) -> &'static str {
     let known = [
         ("MEMBER#", "access check"),
