@@ -1,5 +1,5 @@
-//! After all journeys: nothing that went through the product in them stands in what it has written down, whether it ended
-//! well or in a panic. `make journeys` runs this last.
+//! After all journeys: nothing that went through the product in them stands in what it has written down,
+//! whether it ended well or in a panic. `make journeys` runs this last.
 
 #![allow(clippy::unwrap_used, reason = "all of it is a test, its steps as well")]
 

@@ -1,4 +1,4 @@
-//! Who may see what: members see everything of their inbox, everybody else sees nothing, not even that it exists.
+//! Access: members see everything in their inbox. For everyone else the inbox does not exist.
 
 use product_tests::{Client, Phone, Stack, Thread};
 use reqwest::Method;
@@ -233,8 +233,8 @@ async fn a_machine_does_not_read_conversations() {
     machine.get(&path).await.problem(404, "not_found");
 }
 
-/// ◆ product 2: before the registration is complete an inbox is in nobody's navigation and sends nothing, and what comes
-/// in is stored all the same.
+/// ◆ product 2: before the registration is complete an inbox is in nobody's navigation and sends nothing,
+/// and what comes in is stored all the same.
 #[tokio::test]
 async fn an_unregistered_inbox_is_hidden_sends_nothing_and_loses_nothing() {
     let stack = Stack::open();

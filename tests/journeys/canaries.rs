@@ -1,4 +1,4 @@
-//! What must never stand in a log: numbers, texts, tokens, names.
+//! Logs contain no numbers, texts, tokens or names.
 
 use product_tests::{Phone, Stack};
 use serde_json::json;

@@ -1,7 +1,8 @@
-//! When the carrier takes a text only later, or its answer is lost: nothing is lost, and nothing is sent twice.
+//! When the carrier takes a text only later, or its answer is lost: nothing is lost, and nothing is sent
+//! twice.
 //!
-//! These journeys wait for the queue and for the reconciler's schedule, a minute at most. They begin early, as journeys
-//! start in the order of their names.
+//! These journeys wait for the queue and for the reconciler's schedule, a minute at most. They begin early,
+//! as journeys start in the order of their names.
 
 use product_tests::{Answer, PATIENCE, Phone, Stack, eventually};
 use serde_json::{Value, json};
@@ -15,7 +16,8 @@ fn states(message: &Value) -> Vec<&str> {
     steps.iter().map(|step| step["state"].as_str().expect("a word")).collect()
 }
 
-/// The ways to lose the carrier's answer side by side, since some of them wait for the next run of the reconciler.
+/// The ways to lose the carrier's answer side by side, since some of them wait for the next run of the
+/// reconciler.
 #[tokio::test]
 async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
     let stack = Stack::open();

@@ -1,4 +1,4 @@
-//! Compose: from a chosen account to one contact or number.
+//! Compose: from a chosen inbox to one contact or number.
 
 use product_tests::{Phone, Stack};
 use serde_json::{Value, json};

@@ -110,7 +110,8 @@ async fn the_list_is_paged_and_a_cursor_works_only_for_its_caller() {
     assert!(seen.len() >= 50 && seen.is_sorted());
 }
 
-/// Product 8: an unknown number that texts in becomes a provisional contact; entering it gives its conversation a name.
+/// Product 8: an unknown number that texts in becomes a provisional contact; entering it gives its
+/// conversation a name.
 #[tokio::test]
 async fn a_provisional_contact_is_named() {
     let stack = Stack::open();

@@ -1,4 +1,4 @@
-//! What every route promises: problem documents, idempotency keys, bounds, and an answer to anything that is asked.
+//! Conventions of all routes: problem documents, idempotency keys, limits, and an answer to every request.
 
 use futures_util::future::join_all;
 use product_tests::{Phone, Stack, client};

@@ -1,5 +1,5 @@
-//! A message that nobody can work at ends among the dead letters, after as many tries as the queue's policy has, and holds up
-//! nobody else; mended and moved back, it is as good as any other.
+//! A message that nobody can work at ends among the dead letters, after as many tries as the queue's policy
+//! has, and holds up nobody else; mended and moved back, it is as good as any other.
 //!
 //! This journey waits for the queue's pauses, some two minutes in all.
 

@@ -1,4 +1,4 @@
-//! The way out: in order, once, and with an honest word about what became of it.
+//! Delivery: messages are sent once and in order, and show their delivery state.
 
 use product_tests::{Answer, Client, Stack, Thread};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! What lists show: assigned to me, assigned to a colleague, read, unread, in both folders, together and each by itself;
-//! and many conversations changed at once.
+//! What lists show: assigned to me, assigned to a colleague, read, unread, in both folders, together and
+//! each by itself; and many conversations changed at once.
 
 use product_tests::{Client, Office, Phone, Shared, Stack};
 use serde_json::{Value, json};
@@ -59,8 +59,8 @@ impl Room {
     }
 }
 
-/// ◆ product 4: the filters *Assigned to me*, *Assigned to* a user, *Read* and *Unread*, in both areas, combinable and
-/// each removable by itself.
+/// ◆ product 4: the filters *Assigned to me*, *Assigned to* a user, *Read* and *Unread*, in both areas,
+/// combinable and each removable by itself.
 #[tokio::test]
 async fn lists_are_filtered_by_assignment_and_read_state_in_both_folders() {
     let stack = Stack::open();

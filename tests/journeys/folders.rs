@@ -1,4 +1,4 @@
-//! Inbox and Archived, read and unread, history page by page.
+//! Folders, read state, and paged history.
 
 use product_tests::{Phone, Stack};
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! Ids, keys and cursors of others, in every place that takes one: they are answered as nobody's, and nothing of theirs is
-//! touched.
+//! Ids, keys and cursors of others, in every place that takes one: they are answered as nobody's, and
+//! nothing of theirs is touched.
 
 use product_tests::{Client, Phone, Stack};
 use reqwest::Method;
@@ -10,8 +10,8 @@ use crate::scene::{Scene, bare, nobodys};
 /// Where an id goes: what it is called, the request, given the id, and those of others.
 type Place<'a> = (&'static str, Method, Box<dyn Fn(&str) -> (String, Option<Value>) + 'a>, Vec<String>);
 
-/// Every id that a body, a query or a second place in a path holds: somebody else's is answered as nobody's, and nothing of
-/// theirs is touched.
+/// Every id that a body, a query or a second place in a path holds: somebody else's is answered as
+/// nobody's, and nothing of theirs is touched.
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a list of places, one after the other")]
 async fn somebody_else_s_id_is_as_good_as_none() {

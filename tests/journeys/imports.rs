@@ -43,8 +43,8 @@ async fn found(office: &Office, external_id: &str) -> Value {
     page["items"][0].clone()
 }
 
-/// ◆ Product 8: `StaffId` of an import sets the assigned user, which the lists of conversations show and filter by (◆ product
-/// 4); blank clears it, and a missing column leaves it alone unless asked.
+/// ◆ Product 8: `StaffId` of an import sets the assigned user, which the lists of conversations show and
+/// filter by (◆ product 4); blank clears it, and a missing column leaves it alone unless asked.
 #[tokio::test]
 async fn staff_id_sets_the_assigned_user_of_contact_and_conversation() {
     let stack = Stack::open();
@@ -96,8 +96,8 @@ async fn staff_id_sets_the_assigned_user_of_contact_and_conversation() {
     );
 }
 
-/// ◆ Product 8: a file as spreadsheets write it, in any order of columns, with fields of the customer's own; bad rows never
-/// stop good ones.
+/// ◆ Product 8: a file as spreadsheets write it, in any order of columns, with fields of the customer's
+/// own; bad rows never stop good ones.
 #[tokio::test]
 async fn a_spreadsheet_export_is_imported_and_bad_rows_are_reported() {
     let stack = Stack::open();
@@ -158,7 +158,8 @@ async fn a_dry_run_changes_nothing_and_a_key_creates_one_import() {
     office.admin.post(&format!("{path}?dryRun=perhaps"), json!({})).await.problem(400, "malformed");
 }
 
-/// Product 7, 8 and 10: `OptedOut` opts out with the import as its source, sends are refused, and nobody gets an e-mail.
+/// Product 7, 8 and 10: `OptedOut` opts out with the import as its source, sends are refused, and nobody
+/// gets an e-mail.
 #[tokio::test]
 async fn an_imported_opt_out_is_in_the_ledger_and_sends_no_notification() {
     let stack = Stack::open();

@@ -1,4 +1,4 @@
-//! Texts that come in: each stored once, whatever the carrier repeats, and nothing from anybody who is not the carrier.
+//! Inbound messages: each is stored once, and only webhooks of the carrier are accepted.
 
 use std::collections::BTreeSet;
 

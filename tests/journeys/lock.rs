@@ -1,4 +1,4 @@
-//! The lock: at most one hand on a conversation, whatever the interleaving, and the server alone decides for how long.
+//! The lock: at most one holder per conversation, and the server decides when a lease ends.
 
 use std::{collections::BTreeSet, time::Duration};
 

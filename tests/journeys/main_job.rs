@@ -1,4 +1,4 @@
-//! The main job: a text comes in, one person answers it, everybody sees who, and nobody else can.
+//! The main job: a message arrives, one member answers it, and all members see who.
 
 use product_tests::{Phone, Stack};
 use serde_json::{Value, json};

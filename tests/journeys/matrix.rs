@@ -1,5 +1,5 @@
-//! Every route of the API against everybody who has no business there. The routes come from the API's own document: one
-//! that has no row here makes the journey fail.
+//! Every route of the API against everybody who has no business there. The routes come from the API's own
+//! document: one that has no row here makes the journey fail.
 
 use product_tests::Stack;
 use reqwest::Method;
@@ -99,8 +99,8 @@ const ROUTES: &[(&str, &str, Guard)] = &[
 ];
 
 impl Asker {
-    /// What a route must answer, where it must refuse: what one may not see does not exist, what one may see and not do is
-    /// forbidden.
+    /// What a route must answer, where it must refuse: what one may not see does not exist, what one may
+    /// see and not do is forbidden.
     fn refusal(&self, guard: Guard, template: &str) -> Option<u16> {
         match guard {
             Open => None,
@@ -123,8 +123,8 @@ impl Asker {
     }
 }
 
-/// Product 2 and api: what one may not see does not exist, on every route, whoever asks; and that is decided before the
-/// shape of the body.
+/// Product 2 and api: what one may not see does not exist, on every route, whoever asks; and that is
+/// decided before the shape of the body.
 #[tokio::test]
 async fn every_route_refuses_callers_without_access() {
     let stack = Stack::open();
@@ -167,7 +167,8 @@ async fn every_route_refuses_callers_without_access() {
     assert!(cells >= 450, "{cells}");
 }
 
-/// The ids were real: whoever may, reads them all, and is told what is wrong with a body instead of being sent away.
+/// The ids were real: whoever may, reads them all, and is told what is wrong with a body instead of being
+/// sent away.
 async fn whoever_may_does(scene: &Scene) -> usize {
     let mut cells = 0;
     let admin = Asker {

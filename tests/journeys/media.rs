@@ -1,4 +1,4 @@
-//! Pictures and other files: in from the customer's phone, out from a member's desk.
+//! Media, inbound and outbound.
 
 use product_tests::{Client, PATIENCE, Phone, Stack, Thread, eventually};
 use reqwest::Method;

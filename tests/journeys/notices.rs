@@ -1,4 +1,4 @@
-//! What a team is told by e-mail of its texts.
+//! Notifications about messages.
 
 use product_tests::{Office, Phone, Stack};
 use serde_json::{Value, json};

@@ -1,10 +1,10 @@
-//! Opt-out: the words that act, whom they hold for, and the ledger.
+//! Opt-outs: keywords, their scope, and the ledger.
 
 use product_tests::{Office, PATIENCE, Phone, Stack, eventually};
 use serde_json::{Value, json};
 
-/// Product 7: STOP alone in the text opts out at once and is confirmed once; START opens it again; sends are refused
-/// meanwhile, and the ledger says who did what.
+/// Product 7: STOP alone in the text opts out at once and is confirmed once; START opens it again; sends
+/// are refused meanwhile, and the ledger says who did what.
 #[tokio::test]
 async fn stop_opts_out_at_once_and_start_opts_in() {
     let stack = Stack::open();
@@ -154,7 +154,8 @@ async fn a_refusal_by_the_carrier_is_recorded_as_an_opt_out() {
         .problem(409, "opted_out");
 }
 
-/// Product 7: "please stop texting me" is put up for review, not acted upon; a member of the inbox judges it, once.
+/// Product 7: "please stop texting me" is put up for review, not acted upon; a member of the inbox judges
+/// it, once.
 #[tokio::test]
 async fn an_opt_out_request_without_a_keyword_is_reviewed() {
     let stack = Stack::open();

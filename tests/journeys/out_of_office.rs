@@ -1,4 +1,4 @@
-//! Out of Office: closed inboxes answer by themselves, once.
+//! Out-of-office answers of closed inboxes.
 
 use product_tests::{Client, Office, PATIENCE, Phone, Stack, Thread, eventually};
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ async fn history_of(thread: &Thread, member: &Client, texts: usize) -> Vec<Value
     .await
 }
 
-/// ◆ product 9: an inbound text to a closed inbox is answered with its message, at most once per contact and closed
-/// period; the answer stands in the history as automatic, moves nothing and marks nothing read.
+/// ◆ product 9: an inbound text to a closed inbox is answered with its message, at most once per contact
+/// and closed period; the answer stands in the history as automatic, moves nothing and marks nothing read.
 #[tokio::test]
 async fn a_closed_inbox_answers_once_in_a_closed_period() {
     let stack = Stack::open();
@@ -63,8 +63,8 @@ async fn a_closed_inbox_answers_once_in_a_closed_period() {
     eventually("both are sent", PATIENCE, async || (words().await.len() == 2).then_some(())).await;
 }
 
-/// ◆ product 9: office hours per weekday, holidays and a time zone decide in `auto`; opt-out words, ourselves and machines
-/// are not answered.
+/// ◆ product 9: office hours per weekday, holidays and a time zone decide in `auto`; opt-out words,
+/// ourselves and machines are not answered.
 #[tokio::test]
 async fn hours_and_holidays_are_applied_and_machines_are_not_answered() {
     let stack = Stack::open();

@@ -1,4 +1,4 @@
-//! From the campaign's details to a registered number, through refusal and suspension.
+//! Registration: submission, rejection, approval and suspension.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ fn address(user: &Client) -> String {
     format!("{}@brightside.example", user.id)
 }
 
-/// ◆ product 2: while the registration is not complete the inbox is in nobody's navigation or Compose and sends nothing;
-/// what comes in is stored.
+/// ◆ product 2: while the registration is not complete the inbox is in nobody's navigation or Compose and
+/// sends nothing; what comes in is stored.
 #[tokio::test]
 async fn an_inbox_is_hidden_until_the_registration_and_loses_no_messages() {
     let stack = Stack::open();
@@ -36,8 +36,8 @@ async fn an_inbox_is_hidden_until_the_registration_and_loses_no_messages() {
     assert_eq!(carrier.words_on(&phone).await, ["Now we are"]);
 }
 
-/// ◆ product 2 and 3: when it completes, the inbox appears, all admins of the team get one e-mail each however often the
-/// event comes, and members can be added.
+/// ◆ product 2 and 3: when it completes, the inbox appears, all admins of the team get one e-mail each
+/// however often the event comes, and members can be added.
 #[tokio::test]
 async fn every_admin_is_notified_once_of_the_approval() {
     let stack = Stack::open();
@@ -142,7 +142,8 @@ fn event(service: &str, id: &str, at: &str, word: &str) -> Value {
     })
 }
 
-/// ◆ product 3: callbacks may come late and out of order; an event approves nothing, and an older one changes nothing.
+/// ◆ product 3: callbacks may come late and out of order; an event approves nothing, and an older one
+/// changes nothing.
 #[tokio::test]
 async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
     let stack = Stack::open();
@@ -203,7 +204,8 @@ async fn events_without_a_valid_signature_are_refused() {
     carrier.posts_events(right(&url), body, &signature).await.expect(200);
 }
 
-/// ◆ product 3: a scheduled poll asks about registrations that stay pending, so a lost callback delays and never blocks.
+/// ◆ product 3: a scheduled poll asks about registrations that stay pending, so a lost callback delays and
+/// never blocks.
 #[tokio::test]
 async fn a_lost_event_delays_an_approval_but_does_not_prevent_it() {
     let stack = Stack::open();

@@ -1,10 +1,10 @@
-//! A team with one of everything, and everybody around it: who may, and who has no business there.
+//! A team with one entity of each kind, and callers with and without access to it.
 
 use product_tests::{Answer, Client, Office, Phone, Stack, client};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// One of those who ask.
+/// A caller with a set of rights.
 #[expect(clippy::struct_excessive_bools, reason = "what somebody is; each goes with any of the others")]
 pub(crate) struct Asker {
     pub(crate) client: Client,

@@ -3,7 +3,8 @@
 use product_tests::{Office, Phone, Stack};
 use serde_json::{Value, json};
 
-/// ◆ product 1 and api: `GET /v1/me` has what navigation and Compose need, and nothing more; several teams per user.
+/// ◆ product 1 and api: `GET /v1/me` has what navigation and Compose need, and nothing more; several teams
+/// per user.
 #[tokio::test]
 async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
     let stack = Stack::open();

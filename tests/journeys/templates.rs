@@ -1,4 +1,4 @@
-//! Canned responses: one list for the team, filled in for each contact.
+//! Templates: one list per team, with merge fields for each contact.
 
 use product_tests::{Phone, Stack};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Creating a shared inbox, step by step, and what may go wrong on the way.
+//! Creating a shared inbox step by step, and failures during its creation.
 
 use product_tests::{Office, Phone, Shared, Stack};
 use serde_json::{Value, json};
@@ -24,8 +24,8 @@ async fn only_admins_create_inboxes() {
     }
 }
 
-/// ◆ product 2: name, API code, team, color; a number by area code and exchange; voice forwarding; confirm. The API code
-/// is generated and editable, and the team is preset where there is only one.
+/// ◆ product 2: name, API code, team, color; a number by area code and exchange; voice forwarding; confirm.
+/// The API code is generated and editable, and the team is preset where there is only one.
 #[tokio::test]
 async fn an_inbox_is_created_step_by_step() {
     let stack = Stack::open();
@@ -208,7 +208,8 @@ async fn an_unavailable_number_is_refused_with_alternatives() {
     office.creates_as(&wish).await; // with the same API code
 }
 
-/// Product 2: retry with the same idempotency key finishes what broke off after the purchase, and buys nothing twice.
+/// Product 2: retry with the same idempotency key finishes what broke off after the purchase, and buys
+/// nothing twice.
 #[tokio::test]
 async fn an_interrupted_creation_is_completed_by_a_retry_with_the_same_key() {
     let stack = Stack::open();

@@ -1,5 +1,6 @@
-//! The template grants the rights that the functions use and no others. While the journeys run, the local cloud
-//! records each right that a role uses in `rights.jsonl`. `make journeys` runs this comparison afterwards.
+//! The template grants the rights that the functions use and no others. While the journeys run, the local
+//! cloud records each right that a role uses in `rights.jsonl`. `make journeys` runs this comparison
+//! afterwards.
 
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 

@@ -1,9 +1,9 @@
-//! Answers, with what every answer of the API promises.
+//! Answers of the API and assertions about them.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// What came back.
+/// An answer of the API.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// Method and path, for the words of a failure.
@@ -12,17 +12,17 @@ pub struct Answer {
     pub status: u16,
     /// Headers.
     pub headers: HeaderMap,
-    /// The body as it came.
+    /// The body as text.
     pub body: String,
 }
 
 impl Answer {
-    /// A header's text; empty when absent.
+    /// Returns the text of a header. Empty if the header is absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The body as JSON; null when it is none.
+    /// Returns the body as JSON. `Null` if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }

@@ -1,6 +1,6 @@
-//! What went through the product while journeys ran and must stand in no log: numbers, texts, names, addresses, tokens,
-//! signatures, cursors, keys. Each request and answer leaves what it holds of them in a file beside `stack.json`, and
-//! after the journeys all of it is looked for in the log (`tests/canaries`).
+//! What went through the product while journeys ran and must stand in no log: numbers, texts, names,
+//! addresses, tokens, signatures, cursors, keys. Each request and answer leaves what it holds of them in a
+//! file beside `stack.json`, and after the journeys all of it is looked for in the log (`tests/canaries`).
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},

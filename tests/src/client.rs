@@ -71,8 +71,8 @@ impl Client {
         read(format!("POST {path}"), request).await
     }
 
-    /// Posts a text, and if it is accepted waits until the carrier had its turn. Meanwhile no journey makes the carrier
-    /// fail.
+    /// Posts a text, and if it is accepted waits until the carrier had its turn. Meanwhile no journey makes
+    /// the carrier fail.
     pub async fn send(&self, path: &str, body: Value) -> Answer {
         let _calm = carrier::calm().await;
         let answer = self.post(path, body).await;
@@ -88,7 +88,8 @@ impl Client {
         answer
     }
 
-    /// Opens a conversation, replies and leaves it, as one does; where the lock is not what the journey is about.
+    /// Opens a conversation, replies and leaves it, as one does; where the lock is not what the journey is
+    /// about.
     pub async fn answer(&self, thread: &Thread, text: &str) -> Answer {
         let _calm = carrier::calm().await;
         let answer = self.answer_in_any_weather(thread, text).await;

@@ -1,7 +1,7 @@
 //! What the journeys are told with: the running stack, its users, the carrier with its phones, and patience.
 //!
-//! Everything here but the operator talks HTTP and nothing else, so a journey sees what a front end or a carrier sees. A helper that does
-//! not get what the journey needs panics with the request and the answer.
+//! Everything here but the operator talks HTTP and nothing else, so a journey sees what a front end or a
+//! carrier sees. A helper that does not get what the journey needs panics with the request and the answer.
 
 #![allow(clippy::missing_panics_doc, reason = "a helper that panics is a test that fails")]
 

@@ -1,4 +1,4 @@
-//! What arrived in people's mailboxes, as the emulator of SES keeps it.
+//! The e-mails in the mailboxes of the SES emulator.
 
 use serde_json::Value;
 

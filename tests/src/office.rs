@@ -1,4 +1,4 @@
-//! A team of a journey's own, and what its admin does with it.
+//! A team that a journey creates, and the actions of its admin.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -15,7 +15,8 @@ use tokio::sync::{RwLock, RwLockWriteGuard};
 
 use crate::{Answer, Carrier, Client, PATIENCE, Stack, client, eventually};
 
-/// Each journey is offered numbers of exchanges of its own. One stack bears several runs, so a run begins anywhere.
+/// Each journey is offered numbers of exchanges of its own. One stack bears several runs, so a run begins
+/// anywhere.
 static EXCHANGE: LazyLock<AtomicU64> =
     LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one("an exchange") % 600));
 /// A fault strikes whichever number is bought next, so a journey that wants one is alone on the market.

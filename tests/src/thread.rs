@@ -1,4 +1,4 @@
-//! A conversation, and where its parts are.
+//! A conversation and its paths.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Patience with a limit.
+//! Waiting with a limit.
 
 use std::time::{Duration, Instant};
 

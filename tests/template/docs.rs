@@ -230,7 +230,8 @@ fn the_operation_page_explains_every_alarm() {
     assert_eq!(explained, super::resources("AWS::CloudWatch::Alarm").into_keys().collect());
 }
 
-/// Prose that repeats a constant of the code: the page, its words, the source, and the line that sets the constant.
+/// Prose that repeats a constant of the code: the page, its words, the source, and the line that sets the
+/// constant.
 const FIGURES: [(&str, &str, &str, &str); 4] = [
     ("README.md", "Python 3.11 or newer", "infra/local/prerequisites.py", "MINIMUM_PYTHON = (3, 11)"),
     ("CONTRIBUTING.md", "Python 3.11 or newer", "infra/local/prerequisites.py", "MINIMUM_PYTHON = (3, 11)"),

@@ -1,4 +1,5 @@
-//! A body for each parser of what others send. None may panic, whatever the bytes; and what was understood has to hold.
+//! A body for each parser of what others send. None may panic, whatever the bytes; and what was understood
+//! has to hold.
 
 use std::collections::BTreeMap;
 

@@ -66,7 +66,8 @@ impl TestApp {
 
     /// Starts all services and stores two organizations without inboxes.
     ///
-    /// In `org_1`, owned by `olga`, `ada` is an admin and `bob` a member of `team_1`, whose registration has not started.
+    /// In `org_1`, owned by `olga`, `ada` is an admin and `bob` a member of `team_1`, whose registration
+    /// has not started.
     /// `dan` is an admin, and `cyn` and `eve` are members of `team_2`, which is approved and has a messaging
     /// service at the carrier. In `org_2`, owned by `zoe`, the registration of `team_9` has not started.
     pub async fn with_two_teams() -> Self {

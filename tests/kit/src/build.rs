@@ -105,8 +105,8 @@ pub fn contact() -> Contact {
     }
 }
 
-/// Returns a queued message of `sender` from `inbox` to `contact`. `entropy` distinguishes messages created at the same
-/// time.
+/// Returns a queued message of `sender` from `inbox` to `contact`. `entropy` distinguishes messages created
+/// at the same time.
 pub fn message(
     inbox: &Inbox,
     contact: &PhoneNumber,

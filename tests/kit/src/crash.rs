@@ -1,5 +1,5 @@
-//! Hosts that crash in the middle of their work, as a killed process does: requests that were sent still take effect,
-//! and their answers are lost.
+//! Hosts that crash in the middle of their work, as a killed process does: requests that were sent still
+//! take effect, and their answers are lost.
 
 use std::{
     sync::{
@@ -27,8 +27,8 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{carrier::http_client, engine::TABLE};
 
-/// The point at which a host crashes. Points are counted over all its proxies: each request has one before it is
-/// forwarded and one before its answer is returned. Clones share the count.
+/// The point at which a host crashes. Points are counted over all its proxies: each request has one before
+/// it is forwarded and one before its answer is returned. Clones share the count.
 #[derive(Debug, Clone)]
 pub struct CrashPoint(Arc<Points>);
 
@@ -65,8 +65,8 @@ impl CrashPoint {
     }
 }
 
-/// The connection of a host to another service. It closes when dropped, so that thousands of hosts can run one after
-/// the other.
+/// The connection of a host to another service. It closes when dropped, so that thousands of hosts can run
+/// one after the other.
 #[derive(Debug)]
 pub struct CrashingProxy {
     /// The endpoint: `http://127.0.0.1:…`.
@@ -118,7 +118,8 @@ async fn forward(
     (status, headers, body)
 }
 
-/// Returns the table of a host that crashes after `requests` requests: all later ones fail before they are sent.
+/// Returns the table of a host that crashes after `requests` requests: all later ones fail before they are
+/// sent.
 #[must_use]
 pub fn crashing_table(aws: &Aws, requests: usize) -> Table {
     let config = aws.dynamodb_config().interceptor(RequestLimit(AtomicUsize::new(requests))).build();
@@ -145,8 +146,9 @@ impl Intercept for RequestLimit {
     }
 }
 
-/// Runs `work` and drops it when it waits for the `nth` time. `None` if it was dropped. How often it waits depends on
-/// timing, so this suits random crashes; [`CrashPoint`] counts points that are the same in every run.
+/// Runs `work` and drops it when it waits for the `nth` time. `None` if it was dropped. How often it waits
+/// depends on timing, so this suits random crashes; [`CrashPoint`] counts points that are the same in every
+/// run.
 pub fn dropped_at_wait<T>(nth: usize, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
     let mut work = Box::pin(work);
     let mut waits = 0;

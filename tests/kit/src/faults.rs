@@ -1,6 +1,7 @@
-//! Faults that an engine does not produce by itself: throttling, transaction conflicts, errors, connections that break before
-//! or after a write, late answers and delayed writes. They are injected between the real SDK client and the engine, so the
-//! client's own retries, timeouts and errors are those of a deployed function.
+//! Faults that an engine does not produce by itself: throttling, transaction conflicts, errors, connections
+//! that break before or after a write, late answers and delayed writes. They are injected between the real
+//! SDK client and the engine, so the client's own retries, timeouts and errors are those of a deployed
+//! function.
 
 use std::{
     collections::BTreeMap,
@@ -28,8 +29,8 @@ use shared_aws::table::Table;
 
 use crate::engine::{Engine, TABLE};
 
-/// How long a host waits for one answer. All attempts together have three times as long. It is short, so that late answers
-/// do not slow down a simulation.
+/// How long a host waits for one answer. All attempts together have three times as long. It is short, so
+/// that late answers do not slow down a simulation.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(60);
 
 /// A way in which a request fails.

@@ -1,9 +1,9 @@
 //! Fixtures for tests that run without the local cloud.
 //!
-//! [`build`] makes domain values with defaults, and [`TestApp`] starts every service that a function talks to: a DynamoDB
-//! engine with the table of `template.yaml`, the carrier simulator, an object store and a queue. [`gateway::Event`] makes
-//! the events of the HTTP API. [`faults`], [`crash`] and [`meter`] come between a client and its service: they make
-//! requests fail, stop a host, and count capacity units.
+//! [`build`] makes domain values with defaults, and [`TestApp`] starts every service that a function talks
+//! to: a DynamoDB engine with the table of `template.yaml`, the carrier simulator, an object store and a
+//! queue. [`gateway::Event`] makes the events of the HTTP API. [`faults`], [`crash`] and [`meter`] come
+//! between a client and its service: they make requests fail, stop a host, and count capacity units.
 
 #![allow(
     clippy::missing_panics_doc,

@@ -76,8 +76,9 @@ impl Bill {
         }
     }
 
-    /// Adds a refused write. The answer contains no capacity, but DynamoDB charges it: one unit for the item of a failed
-    /// condition, and two for each item of a canceled transaction (items here are smaller than 1 KB).
+    /// Adds a refused write. The answer contains no capacity, but DynamoDB charges it: one unit for the
+    /// item of a failed condition, and two for each item of a canceled transaction (items here are smaller
+    /// than 1 KB).
     fn refused(&mut self, error: &Error) {
         let put = error.downcast_ref::<PutItemError>();
         let update = error.downcast_ref::<UpdateItemError>();

@@ -77,8 +77,8 @@ impl Term {
     ];
 }
 
-/// The conditions, complete or without one term. A term is left out by giving the rule an item, a user or a token for
-/// which the term is always true. The rule itself always decides.
+/// The conditions, complete or without one term. A term is left out by giving the rule an item, a user or a
+/// token for which the term is always true. The rule itself always decides.
 #[derive(Debug, Clone, Copy)]
 pub struct Conditions {
     /// The durations of the lock.
@@ -206,8 +206,8 @@ impl Conditions {
         broken
     }
 
-    /// Deletes an expired lock, as DynamoDB's time to live would. The product does not do this; if it ever does, the fence
-    /// must remain.
+    /// Deletes an expired lock, as DynamoDB's time to live would. The product does not do this; if it ever
+    /// does, the fence must remain.
     pub fn delete_expired(&self, item: &mut LockState) {
         item.lease = None;
         if self.omits(Term::FenceStays) {

@@ -1,9 +1,10 @@
-//! Many users compete for a few conversations in virtual time. Clocks are wrong and jump. Requests are late, are sent
-//! twice, or lose their answer. Holders pause between reading the clock and writing.
+//! Many users compete for a few conversations in virtual time. Clocks are wrong and jump. Requests are
+//! late, are sent twice, or lose their answer. Holders pause between reading the clock and writing.
 //!
-//! A contender acquires the lock, reads a counter, works for some time, and increments the counter with each reply. The
-//! simulation tracks whose lock it is by itself, so it detects a reply under another lock, a token that does not increase,
-//! and a counter that another user has changed, whatever the item contains. All randomness comes from the seed.
+//! A contender acquires the lock, reads a counter, works for some time, and increments the counter with
+//! each reply. The simulation tracks whose lock it is by itself, so it detects a reply under another lock,
+//! a token that does not increase, and a counter that another user has changed, whatever the item contains.
+//! All randomness comes from the seed.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -109,8 +110,8 @@ enum Action {
     Break { token: u64 },
 }
 
-/// An action at a true time. `read` is the time on the contender's clock when it made the request. A duplicate is a
-/// request that the SDK sent again; its answer is ignored.
+/// An action at a true time. `read` is the time on the contender's clock when it made the request. A
+/// duplicate is a request that the SDK sent again; its answer is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Event {
     at: i64,
@@ -539,8 +540,8 @@ impl Tally {
     }
 }
 
-/// Returns the scenario of a seed. Clock errors range from half of the allowed skew to 300 s, and there are 1, 8 or 64
-/// conversations.
+/// Returns the scenario of a seed. Clock errors range from half of the allowed skew to 300 s, and there are
+/// 1, 8 or 64 conversations.
 pub fn scenario(seed: u64, contenders: usize, cycles: u32) -> Scenario {
     let bound = i64::try_from(policy().skew.as_millis()).unwrap();
     let skews = [bound / 2, 0, 2 * SECOND, 30 * SECOND, 300 * SECOND];

@@ -1,12 +1,12 @@
-//! A model of the lock that is checked in every interleaving: acquire, renew, reply, release, break and the deletion of an
-//! expired lock, by a few users within a few ticks.
+//! A model of the lock that is checked in every interleaving: acquire, renew, reply, release, break and the
+//! deletion of an expired lock, by a few users within a few ticks.
 //!
-//! A request carries any time that a clock may have shown so far, within the skew, and any token ever issued. It can be
-//! applied at any moment and any number of times. Therefore a paused holder, a late request, a retry of the SDK, a lost
-//! answer and a guessed token need no actions of their own.
+//! A request carries any time that a clock may have shown so far, within the skew, and any token ever
+//! issued. It can be applied at any moment and any number of times. Therefore a paused holder, a late
+//! request, a retry of the SDK, a lost answer and a guessed token need no actions of their own.
 //!
-//! Besides the item, the checker tracks whose lock it is, until when, and which reply was accepted last. The properties
-//! are about these facts and not about the item.
+//! Besides the item, the checker tracks whose lock it is, until when, and which reply was accepted last.
+//! The properties are about these facts and not about the item.
 
 use std::time::Duration;
 
@@ -140,7 +140,8 @@ impl Lock {
         Self { users, ticks, acquisitions, conditions: Conditions { policy, without } }
     }
 
-    /// The times that a request may carry: clocks are fast by up to the skew, and a request can be arbitrarily old.
+    /// The times that a request may carry: clocks are fast by up to the skew, and a request can be
+    /// arbitrarily old.
     fn possible_times(state: &ModelState) -> impl Iterator<Item = i64> + use<> {
         0..=state.now + SKEW
     }

@@ -1,5 +1,5 @@
-//! All functions that answer over HTTP, in the test process and over one table. Requests are the events of the gateway and
-//! are dispatched by route, as in a deployment.
+//! All functions that answer over HTTP, in the test process and over one table. Requests are the events of
+//! the gateway and are dispatched by route, as in a deployment.
 
 use std::{
     any::Any,
@@ -157,7 +157,8 @@ impl Api {
         api
     }
 
-    /// Adds two registered teams, each with an inbox. The owner is an admin of both teams and a member of both inboxes.
+    /// Adds two registered teams, each with an inbox. The owner is an admin of both teams and a member of
+    /// both inboxes.
     async fn add_two_teams(&self) {
         let app = &self.app;
         let organization = build::organization_id(ORGANIZATION);

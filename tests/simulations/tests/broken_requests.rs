@@ -341,7 +341,8 @@ pub(crate) fn list_case(entropy: &mut fastrand::Rng) -> Case {
     Case { what, event: event.event(), route, webhook: None, body: None, query: query.to_owned() }
 }
 
-/// Returns an invalid webhook. Half of them have a valid signature, so that the code behind the check is tested too.
+/// Returns an invalid webhook. Half of them have a valid signature, so that the code behind the check is
+/// tested too.
 pub(crate) fn webhook_case(route: &'static str, ids: &Ids, entropy: &mut fastrand::Rng) -> Case {
     let mut what = String::new();
     let mut webhook = if route == REGISTRATIONS {

@@ -1,5 +1,6 @@
-//! Logs contain no text of users, no phone numbers and no credentials, even at level `trace` and whether a request succeeds
-//! or fails. The subscriber is the one of the deployed functions, which limits libraries to `info` at any level.
+//! Logs contain no text of users, no phone numbers and no credentials, even at level `trace` and whether a
+//! request succeeds or fails. The subscriber is the one of the deployed functions, which limits libraries
+//! to `info` at any level.
 
 use std::{
     io::Write,

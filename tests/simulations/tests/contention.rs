@@ -1,5 +1,5 @@
-//! Thirty-two users with wrong clocks acquire locks, reply, pause and leave concurrently, on an engine whose requests
-//! sometimes fail. The stored messages show who replied under which token.
+//! Thirty-two users with wrong clocks acquire locks, reply, pause and leave concurrently, on an engine
+//! whose requests sometimes fail. The stored messages show who replied under which token.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -93,7 +93,8 @@ impl Contender {
         Timestamp::from_millis(START.millis() + 1_000_000 + true_millis + self.skew_millis)
     }
 
-    /// Acquires a lock, replies up to twice, perhaps long after the end of the lease, and usually releases the lock.
+    /// Acquires a lock, replies up to twice, perhaps long after the end of the lease, and usually releases
+    /// the lock.
     async fn cycle(&mut self, contest: &Contest) {
         let policy = LockPolicy { per_user: 100, ..LockPolicy::default() };
         let (me, conversation) = (user(self.number), self.entropy.usize(0..contest.inbox.numbers.len()));
@@ -257,7 +258,8 @@ async fn no_two_users_reply_under_one_lock() {
     }
 }
 
-/// Replies of two users under one token are noticed, and so is a reply under an older token than an earlier reply.
+/// Replies of two users under one token are noticed, and so is a reply under an older token than an earlier
+/// reply.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_users_under_one_token_would_be_noticed() {
     let contest = contend(0, 1, 15, 0).await;

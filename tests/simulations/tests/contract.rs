@@ -1,4 +1,5 @@
-//! The routes of the OpenAPI document, an entity for each of their path parameters, and a valid body for each route.
+//! The routes of the OpenAPI document, an entity for each of their path parameters, and a valid body for
+//! each route.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
-//! A delivery state never goes backwards. Reports come early, late, twice, shuffled and concurrently: first to the rule,
-//! then to the webhook on an engine where a tenth of the requests fail, together with the outcome that the sender stores.
+//! A delivery state never goes backwards. Reports come early, late, twice, shuffled and concurrently: first
+//! to the rule, then to the webhook on an engine where a tenth of the requests fail, together with the
+//! outcome that the sender stores.
 
 use std::{
     sync::Arc,
@@ -64,7 +65,8 @@ fn reports(entropy: &mut fastrand::Rng) -> Vec<(DeliveryState, Report)> {
     all
 }
 
-/// Applies reports with `apply`. Returns a violation if a state goes backwards or does not end at the furthest report.
+/// Applies reports with `apply`. Returns a violation if a state goes backwards or does not end at the
+/// furthest report.
 fn apply_reports(
     seed: u64,
     messages: u32,

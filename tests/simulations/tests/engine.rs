@@ -1,5 +1,5 @@
-//! The requests of the lock simulation on a real engine. The table gives the same answers as the simulation, so what the
-//! simulation proves is also true of the table.
+//! The requests of the lock simulation on a real engine. The table gives the same answers as the
+//! simulation, so what the simulation proves is also true of the table.
 
 use std::time::Instant;
 
@@ -48,8 +48,8 @@ impl TestInbox {
     }
 }
 
-/// Sends the requests of a simulation to an engine until an answer differs. Returns how many answers were equal, and the
-/// request whose answer differed.
+/// Sends the requests of a simulation to an engine until an answer differs. Returns how many answers were
+/// equal, and the request whose answer differed.
 async fn compare(scenario: Scenario) -> (usize, Option<String>) {
     let (inbox, mut requests) = (TestInbox::start(scenario.conversations).await, Vec::new());
     inbox.receive_from_all().await;

@@ -61,7 +61,8 @@ fn with_extra_fields(body: &Value, route: &Route) -> Value {
     body
 }
 
-/// Calls every route with a valid body changed by `change`. Returns the items of the table and how many calls succeeded.
+/// Calls every route with a valid body changed by `change`. Returns the items of the table and how many
+/// calls succeeded.
 async fn call_all(change: impl Fn(&Value, &Route) -> Value) -> (BTreeMap<String, String>, usize) {
     let api = Api::start().await;
     let (ids, mut succeeded) = (Ids::create(&api).await, 0);

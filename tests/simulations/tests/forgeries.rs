@@ -1,5 +1,5 @@
-//! Webhooks that the carrier did not sign for this URL and this content are refused with 403 and store nothing. Webhooks that
-//! it did sign are accepted in every variant that it sends.
+//! Webhooks that the carrier did not sign for this URL and this content are refused with 403 and store
+//! nothing. Webhooks that it did sign are accepted in every variant that it sends.
 
 use std::fmt::Write;
 
@@ -199,7 +199,8 @@ fn forgeries(webhook: &Webhook, entropy: &mut fastrand::Rng) -> Vec<(String, Web
         altered_events(webhook, keep.as_ref(), &mut request);
     }
     if webhook.route == STATUS && !webhook.query.is_empty() {
-        // Signed with the carrier's token, which former employees may know. The proof in the URL is the product's own.
+        // Signed with the carrier's token, which former employees may know. The proof in the URL is the
+        // product's own.
         let other = webhook.query.replace("msg_1", "msg_2");
         request("of another message, without a proof", Webhook { query: other, ..webhook.clone() }.signed());
         let (rest, _) = webhook.query.split_once("&proof").unwrap();
@@ -325,7 +326,8 @@ fn altered_events(webhook: &Webhook, signature: Option<&String>, request: &mut i
     }
 }
 
-/// Returns the webhooks that were wrongly accepted or refused, and how many forged and genuine webhooks were tried.
+/// Returns the webhooks that were wrongly accepted or refused, and how many forged and genuine webhooks
+/// were tried.
 async fn run(api: &Api, seed: u64, rounds: usize) -> (Vec<String>, usize, usize) {
     let mut entropy = fastrand::Rng::with_seed(seed);
     let (mut failures, mut forged, mut genuine) = (Vec::new(), 0, 0);

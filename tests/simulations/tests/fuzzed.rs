@@ -1,5 +1,5 @@
-//! Runs the fuzz targets over their seeds and random changes of them, so that they keep compiling and every test run finds
-//! the simple failures. `make fuzz` searches with coverage guidance.
+//! Runs the fuzz targets over their seeds and random changes of them, so that they keep compiling and every
+//! test run finds the simple failures. `make fuzz` searches with coverage guidance.
 
 use std::{fs, panic::catch_unwind, time::Instant};
 

@@ -1,6 +1,6 @@
-//! Every inbound message is stored exactly once, or the answer makes the carrier repeat it. Each message is delivered one
-//! to five times, shuffled and concurrently over 16 connections, while 0, 1, 10, 50 and finally 100 % of the requests to
-//! the table fail. Deliveries answered with 5xx are repeated.
+//! Every inbound message is stored exactly once, or the answer makes the carrier repeat it. Each message is
+//! delivered one to five times, shuffled and concurrently over 16 connections, while 0, 1, 10, 50 and
+//! finally 100 % of the requests to the table fail. Deliveries answered with 5xx are repeated.
 
 use std::{
     collections::BTreeMap,
@@ -29,8 +29,8 @@ use crate::{
 };
 
 const CONNECTIONS: usize = 16;
-/// The percentages of failing requests, each for an equal part of the deliveries. Remaining deliveries are then repeated
-/// without faults.
+/// The percentages of failing requests, each for an equal part of the deliveries. Remaining deliveries are
+/// then repeated without faults.
 const FAULT_PERCENTS: [u8; 5] = [0, 1, 10, 50, 100];
 
 /// One delivery of a message.
@@ -56,7 +56,8 @@ async fn deliver(app: &App, delivery: &Delivery) -> u16 {
     handle(app, delivery.at, 7, request).await.status().as_u16()
 }
 
-/// Returns the shuffled deliveries of `texts` messages. With `stable_ids`, repetitions have the same carrier id.
+/// Returns the shuffled deliveries of `texts` messages. With `stable_ids`, repetitions have the same
+/// carrier id.
 fn deliveries(inbox: &TestInbox, seed: u64, texts: usize, stable_ids: bool) -> Vec<Delivery> {
     let mut entropy = fastrand::Rng::with_seed(seed);
     let mut all = Vec::new();
@@ -96,8 +97,8 @@ async fn deliver_once(inbox: &TestInbox, faults: &Faults, all: Vec<Delivery>) ->
     std::mem::take(&mut refused.lock().unwrap())
 }
 
-/// Delivers all while requests fail, and repeats those answered with 5xx until they are accepted. Returns the number of
-/// repetitions.
+/// Delivers all while requests fail, and repeats those answered with 5xx until they are accepted. Returns
+/// the number of repetitions.
 async fn deliver_all(inbox: &TestInbox, faults: &Faults, all: Vec<Delivery>) -> usize {
     let share = all.len().div_ceil(FAULT_PERCENTS.len());
     let mut repetitions = 0;
@@ -140,7 +141,8 @@ async fn stored(inbox: &TestInbox) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Asserts that every conversation is unread and shows its newest message. Returns the number of conversations.
+/// Asserts that every conversation is unread and shows its newest message. Returns the number of
+/// conversations.
 async fn check_conversations(inbox: &TestInbox) -> u64 {
     let (messages, conversations) = (Messages::new(inbox.table()), Conversations::new(inbox.table()));
     let mut count = 0;
@@ -156,8 +158,8 @@ async fn check_conversations(inbox: &TestInbox) -> u64 {
     count
 }
 
-/// Returns the number of unread conversations after a recount. Before it, a host that lost an answer may have counted twice
-/// or not at all.
+/// Returns the number of unread conversations after a recount. Before it, a host that lost an answer may
+/// have counted twice or not at all.
 async fn unread_after_recount(inbox: &TestInbox) -> u64 {
     let organization = inbox.organization();
     let ids = [inbox.inbox().id.clone()];

@@ -1,5 +1,5 @@
-//! Randomized tests of what the product guarantees. `make test` runs each at a small size and `make simulations` at its
-//! full size. Each run prints its seed, and `SEED=…` repeats a single one.
+//! Randomized tests of what the product guarantees. `make test` runs each at a small size and `make
+//! simulations` at its full size. Each run prints its seed, and `SEED=…` repeats a single one.
 
 #![cfg_attr(
     test,

@@ -1,5 +1,5 @@
-//! Invalid requests get a documented error, never a panic or a 5xx, and store nothing. Accepted requests match the OpenAPI
-//! document.
+//! Invalid requests get a documented error, never a panic or a 5xx, and store nothing. Accepted requests
+//! match the OpenAPI document.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 

@@ -1,5 +1,5 @@
-//! Genuine webhooks are sent again, from a second to eight days later, to the same URL or to another. The table stays as it
-//! was, and nothing is sent a second time.
+//! Genuine webhooks are sent again, from a second to eight days later, to the same URL or to another. The
+//! table stays as it was, and nothing is sent a second time.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -146,8 +146,8 @@ fn without_media_outbox(items: BTreeMap<String, String>) -> BTreeMap<String, Str
     items.into_iter().filter(|(key, _)| !key.starts_with("OUTBOX#MEDIA")).collect()
 }
 
-/// Delivers all webhooks, then `replays` of them again, unchanged or with new ids. Returns the failures and the number of
-/// replays.
+/// Delivers all webhooks, then `replays` of them again, unchanged or with new ids. Returns the failures and
+/// the number of replays.
 async fn run(seed: u64, replays: usize, unchanged: bool) -> (Vec<String>, usize) {
     let api = Api::start().await;
     enable_automatic_messages(&api).await;

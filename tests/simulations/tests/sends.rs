@@ -1,6 +1,7 @@
-//! An accepted message is never sent a second time unless the first attempt is known to have failed, and is never silently
-//! lost. The tests run the whole path of relay, queue, sender and reconciler: with a carrier that refuses, stalls and loses
-//! answers, with hosts that crash before and after each of their requests, and with all of these faults together.
+//! An accepted message is never sent a second time unless the first attempt is known to have failed, and is
+//! never silently lost. The tests run the whole path of relay, queue, sender and reconciler: with a carrier
+//! that refuses, stalls and loses answers, with hosts that crash before and after each of their requests,
+//! and with all of these faults together.
 
 use std::{
     collections::BTreeMap,
@@ -330,7 +331,8 @@ enum Function {
 /// By then, requests that a crashed host had sent are done.
 const REQUESTS_DONE: Duration = Duration::from_millis(20);
 
-/// Sends one message while the host of `function` crashes at its `nth` point. Returns whether it has that many points.
+/// Sends one message while the host of `function` crashes at its `nth` point. Returns whether it has that
+/// many points.
 async fn send_with_crash(
     path: &SendPath,
     contact: usize,
@@ -426,8 +428,8 @@ async fn wherever_a_host_crashes_a_message_is_sent_once_or_known_to_have_failed(
     }
 }
 
-/// All faults together: hosts crash anywhere, the queue delivers twice concurrently, the carrier has every fault, and a tenth
-/// of the requests to the table fail.
+/// All faults together: hosts crash anywhere, the queue delivers twice concurrently, the carrier has every
+/// fault, and a tenth of the requests to the table fail.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "the seed repeats a failed run")]
 async fn under_all_faults_together_every_message_is_sent_once_or_known_to_have_failed() {
@@ -458,7 +460,8 @@ async fn under_all_faults_together_every_message_is_sent_once_or_known_to_have_f
     }
 }
 
-/// Relays and sends while everything fails. Returns the number of crashes. [`send_the_rest`] finishes what crashed.
+/// Relays and sends while everything fails. Returns the number of crashes. [`send_the_rest`] finishes what
+/// crashed.
 async fn send_under_faults(path: &Arc<SendPath>, accepted: &[Message], entropy: &mut fastrand::Rng) -> u32 {
     const CARRIER_FAULTS: [&str; 6] =
         [NONE, "refuse:21211", "rate-limit", "error-before", "error-after", "timeout-after"];

@@ -1,5 +1,5 @@
-//! Webhooks as Twilio sends them. The signature is implemented a second time here, from Twilio's documentation, so that the
-//! tests do not depend on the product's own code.
+//! Webhooks as Twilio sends them. The signature is implemented a second time here, from Twilio's
+//! documentation, so that the tests do not depend on the product's own code.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
