@@ -225,14 +225,14 @@ pub fn stored_type(announced: &str, found: Option<&str>, content: &[u8]) -> Resu
     }
 }
 
-/// Why carriers do not accept a file.
+/// Why carriers do not accept a file. The message says what was expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OutgoingMediaError {
     /// Carriers do not accept this type.
-    #[error("carriers do not accept files of this type")]
+    #[error("a file type that carriers accept")]
     Type,
     /// The file is empty, or too large for its type.
-    #[error("expected 1 to {max} bytes for a file of this type")]
+    #[error("1 to {max} bytes for a file of this type")]
     Size {
         /// The maximum size in bytes.
         max: u64,

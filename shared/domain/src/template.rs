@@ -119,13 +119,11 @@ impl fmt::Display for MergeField {
     }
 }
 
-/// Why a text is not a valid template.
+/// Why a text is not a valid template. The message says what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A merge field has an unknown name.
-    #[error(
-        "unknown field {name:?} at character {at}: use firstName, lastName, contactId, senderName or custom.<name>"
-    )]
+    #[error("firstName, lastName, contactId, senderName or custom.<name> at character {at}, not {name:?}")]
     UnknownField {
         /// The text between the braces.
         name: String,
@@ -133,7 +131,7 @@ pub enum TemplateError {
         at: usize,
     },
     /// A `{{` has no `}}`.
-    #[error("the opening braces at character {at} have no closing braces")]
+    #[error("closing braces for the opening braces at character {at}")]
     Unclosed {
         /// The position of the opening braces, in characters from 1.
         at: usize,
