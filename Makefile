@@ -124,9 +124,11 @@ openapi: ## Writes functions/openapi/openapi.json from the code
 	UPDATE_OPENAPI=1 cargo test --workspace --test document
 
 .PHONY: lint
-lint: $(TOOLS)/.ready ## Format, Clippy, the template, features of the dependencies
+lint: $(TOOLS)/.ready ## Format, comments, Clippy, the template, features of the dependencies
 	$(call headline,Format)
 	cargo fmt --all --check
+	$(call headline,Comments)
+	python3 tests/comments.py
 	$(call headline,Features of the dependencies)
 	python3 tests/features/unify.py
 	$(call headline,Clippy)

@@ -42,6 +42,7 @@ def main() -> None:
     files = changed_files()
     packages = changed_packages(files)
     run("cargo", "fmt", "--all", "--check")
+    run(sys.executable, "tests/comments.py")
     if packages:
         selected = [argument for name in sorted(packages) for argument in ("-p", name)]
         run("cargo", "clippy", *selected, "--all-targets", "--", "-D", "warnings")

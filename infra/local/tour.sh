@@ -1,4 +1,5 @@
-# The commands of the tour in README.md, for bash and zsh: `. infra/local/tour.sh` in the folder of the checkout.
+# The commands of the tour in README.md, for bash and zsh: `. infra/local/tour.sh` in the folder of the
+# checkout.
 
 TOUR="$PWD/infra/local/tour.py"
 api() { python3 "$TOUR" api "$@"; }

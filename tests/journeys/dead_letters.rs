@@ -13,7 +13,7 @@ use shared_domain::ids::{MessageId, OrganizationId};
 
 /// `maxReceiveCount` of the send queue in template.yaml, which a test holds to `MAX_RECEIVES`.
 const TRIES: usize = 5;
-/// Longer than so many pauses of the queue.
+/// Longer than [`TRIES`] pauses of the queue.
 const ALL_TRIES: Duration = Duration::from_secs(240);
 
 /// A text that was sent, copied under an id of its own as if it had just been accepted.

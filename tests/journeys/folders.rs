@@ -88,7 +88,7 @@ async fn history_is_paged_newest_first_with_the_names_of_the_senders() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
         }
-        // What comes in meanwhile shifts nothing.
+        // A message that arrives between two pages does not move the next page.
         stack.thread_from(&thread.phone, "meanwhile").await;
     }
     let shown: Vec<_> =

@@ -318,7 +318,7 @@ async fn a_personal_inbox_has_no_lock_and_is_answered_without_one() {
     assert_eq!(stack.carrier().words_on(&phone).await, ["Hi"]);
 }
 
-/// Product 5: at most so many locks for one user, so that nobody locks a whole queue.
+/// Product 5: the number of locks per user is limited, so that one user cannot lock a whole queue.
 #[tokio::test]
 async fn one_user_holds_a_limited_number_of_locks_and_gets_another_by_releasing_one() {
     let stack = Stack::open();

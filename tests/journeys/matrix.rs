@@ -14,7 +14,7 @@ enum Guard {
     Open,
     /// The carrier, by its signature.
     Carrier,
-    /// Whoever is signed in; what they see is their own.
+    /// Any signed-in user. They see only their own data.
     SignedIn,
     /// Members of the inbox.
     Inbox,
@@ -123,8 +123,8 @@ impl Asker {
     }
 }
 
-/// Product 2 and api: what one may not see does not exist, on every route, whoever asks; and that is
-/// decided before the shape of the body.
+/// Product 2 and the API: on every route, resources that a caller may not see do not exist, and access is
+/// checked before the body.
 #[tokio::test]
 async fn every_route_refuses_callers_without_access() {
     let stack = Stack::open();
@@ -167,8 +167,8 @@ async fn every_route_refuses_callers_without_access() {
     assert!(cells >= 450, "{cells}");
 }
 
-/// The ids were real: whoever may, reads them all, and is told what is wrong with a body instead of being
-/// sent away.
+/// The ids exist: callers with access can read them all, and invalid bodies are explained instead of being
+/// answered with 403 or 404.
 async fn whoever_may_does(scene: &Scene) -> usize {
     let mut cells = 0;
     let admin = Asker {

@@ -3,8 +3,8 @@
 use product_tests::{Office, PATIENCE, Phone, Stack, eventually};
 use serde_json::{Value, json};
 
-/// Product 7: STOP alone in the text opts out at once and is confirmed once; START opens it again; sends
-/// are refused meanwhile, and the ledger says who did what.
+/// Product 7: a message that is only STOP opts out at once and is confirmed once. START opts in again. Until
+/// then sends are refused. The ledger records both changes.
 #[tokio::test]
 async fn stop_opts_out_at_once_and_start_opts_in() {
     let stack = Stack::open();

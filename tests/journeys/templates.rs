@@ -38,7 +38,7 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     assert_eq!(accepted["text"], json!(wanted));
     assert_eq!(carrier.words_on(&phone).await, std::slice::from_ref(&wanted));
 
-    // The same in a reply, by whoever holds the conversation.
+    // The same in a reply by the holder of the lock.
     let thread = stack.thread_from(&phone, "Thanks").await;
     let ben = stack.user("ben");
     let calm = carrier.calm().await;

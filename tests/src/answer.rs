@@ -27,7 +27,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// The JSON body of an answer with this status. Every answer of ours names its request.
+    /// The JSON body of an answer with this status. Every answer contains the id of its request.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self}");

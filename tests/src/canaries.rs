@@ -213,7 +213,7 @@ fn stands_alone(line: &[u8], from: usize, value: &str) -> bool {
     !value.bytes().all(|byte| byte.is_ascii_digit()) || !beside.iter().flatten().any(within)
 }
 
-/// Ids of ours, and the carrier's, are what a log is made of.
+/// Whether a text is an id of the product or of the carrier. Logs may contain ids.
 fn is_id(text: &str) -> bool {
     let ours = ["org_", "team_", "inb_", "cnv_", "msg_", "con_", "imp_", "tpl_", "med_", "rev_", "usr_"];
     let carriers =

@@ -8,9 +8,11 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{Answer, Phone, client};
 
-/// A fault strikes whichever text is sent next, so a journey that wants one is alone with the carrier until it has struck.
+/// A fault strikes whichever text is sent next, so a journey that wants one is alone with the carrier until
+/// it has struck.
 static WEATHER: RwLock<()> = RwLock::const_new(());
-/// Held by the journey that makes the carrier fail, also while a text that a fault has struck is still to be sent again.
+/// Held by the journey that makes the carrier fail, also while a text that a fault has struck is still to be
+/// sent again.
 static STORMS: Mutex<()> = Mutex::const_new(());
 
 pub(crate) async fn calm() -> Calm {
@@ -73,7 +75,8 @@ pub struct Lull {
 }
 
 impl Storm<'_> {
-    /// Ends the fault, whether it has struck or not. Keep the answer while a text of this journey is still to be sent.
+    /// Ends the fault, whether it has struck or not. Keep the answer while a text of this journey is still to
+    /// be sent.
     pub async fn over(self) -> Lull {
         self.carrier.control("fault", &[("Kind", "none")]).await;
         self.lull
@@ -128,13 +131,14 @@ impl Carrier {
         told.webhook_status.expect("the product answers")
     }
 
-    /// While this is held no fault strikes. Take it before a lock: it may be long in coming. Never take it twice in one
-    /// journey, as [`crate::Client::send`] and [`crate::Client::answer`] do.
+    /// While this is held no fault strikes. Take it before a lock: it may be long in coming. Never take it
+    /// twice in one journey, as [`crate::Client::send`] and [`crate::Client::answer`] do.
     pub async fn calm(&self) -> Calm {
         calm().await
     }
 
-    /// The next send goes wrong, and it is this journey's: post with [`crate::Client::post`], not with `send`.
+    /// The next send goes wrong, and it is this journey's: post with [`crate::Client::post`], not with
+    /// `send`.
     pub async fn storm(&self, kind: &str) -> Storm<'_> {
         let lull = Lull { _no_other: STORMS.lock().await };
         let alone = WEATHER.write().await;

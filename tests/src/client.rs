@@ -71,8 +71,8 @@ impl Client {
         read(format!("POST {path}"), request).await
     }
 
-    /// Posts a text, and if it is accepted waits until the carrier had its turn. Meanwhile no journey makes
-    /// the carrier fail.
+    /// Posts a text, and if it is accepted waits until the carrier had its turn. During that time no journey
+    /// makes the carrier fail.
     pub async fn send(&self, path: &str, body: Value) -> Answer {
         let _calm = carrier::calm().await;
         let answer = self.post(path, body).await;

@@ -1,4 +1,5 @@
-//! Filtered lists: each contains exactly the conversations that [`Filter::matches`], ordered by last activity.
+//! Filtered lists: each contains exactly the conversations that [`Filter::matches`], ordered by last
+//! activity.
 
 use std::{collections::BTreeSet, time::Duration};
 

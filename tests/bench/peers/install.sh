@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the product is measured against under .local/bench, privately, and anew only when a manifest changed.
+# Installs the programs that the product is compared with, under .local/bench. Installs them again only if a
+# manifest changed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 target=$here/../../../.local/bench

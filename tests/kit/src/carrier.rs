@@ -176,8 +176,8 @@ impl CarrierProxy {
         self.intercept(method, path_suffix, Action::Refuse(status, body));
     }
 
-    /// Delays the next call of `method` whose path ends with `path_suffix`. Returns `reached`, notified when the call
-    /// arrives, and `proceed`, which the test notifies to let it through.
+    /// Delays the next call of `method` whose path ends with `path_suffix`. Returns `reached`, notified when
+    /// the call arrives, and `proceed`, which the test notifies to let it through.
     pub fn delay(&self, method: &'static str, path_suffix: &'static str) -> (Arc<Notify>, Arc<Notify>) {
         let (reached, proceed) = (Arc::<Notify>::default(), Arc::<Notify>::default());
         let action = Action::Delay { reached: Arc::clone(&reached), proceed: Arc::clone(&proceed) };
