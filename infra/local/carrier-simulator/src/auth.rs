@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::Carrier;
 use crate::failure::Failure;
-use crate::{Carrier, Settings};
+use crate::routes::CONTROL_PREFIX;
 
 /// Requires Basic authentication. Responds with `401` and code 20003 otherwise.
 pub(crate) async fn require_account(
@@ -19,7 +20,12 @@ pub(crate) async fn require_account(
     request: Request,
     next: Next,
 ) -> Response {
-    if has_credentials(request.headers(), &carrier.settings) {
+    // The control routes keep the token that the simulator was started with, so that whoever controls it does not
+    // have to follow a rotation.
+    let is_control = request.uri().path().starts_with(CONTROL_PREFIX);
+    let is_valid =
+        |token: &str| carrier.tokens.accepts(token) || is_control && token == carrier.settings.auth_token;
+    if token(request.headers(), &carrier.settings.account_sid).is_some_and(|token| is_valid(&token)) {
         next.run(request).await
     } else {
         Failure::unauthenticated().into_response()
@@ -33,13 +39,14 @@ impl Carrier {
     }
 }
 
-fn has_credentials(headers: &HeaderMap, settings: &Settings) -> bool {
-    let expected = format!("{}:{}", settings.account_sid, settings.auth_token);
-    headers
+/// The token of a request's Basic credentials, if they name the account.
+fn token(headers: &HeaderMap, account: &str) -> Option<String> {
+    let credentials = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
-        .and_then(|(_, credentials)| STANDARD.decode(credentials.trim()).ok())
-        .is_some_and(|credentials| credentials == expected.as_bytes())
+        .and_then(|(_, credentials)| STANDARD.decode(credentials.trim()).ok())?;
+    let credentials = String::from_utf8(credentials).ok()?;
+    credentials.strip_prefix(account)?.strip_prefix(':').map(str::to_owned)
 }

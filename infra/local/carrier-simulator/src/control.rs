@@ -7,6 +7,7 @@
 //! answer, with the attempts of all.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::{Form, Json};
@@ -16,13 +17,13 @@ use serde_json::{Value, json};
 
 use crate::Carrier;
 use crate::failure::Failure;
-use crate::faults::fault::{Fault, Faults, Target};
+use crate::faults::fault::{Fault, Faults, Lasts, Target};
 use crate::form::Fields;
 use crate::messages::callbacks::Callback;
 use crate::messages::inbound;
 use crate::messages::message::{Direction, Status};
 use crate::site::Site;
-use crate::webhook::{Answer, Params, Retries};
+use crate::webhook::{Answer, Endpoint, Params};
 
 /// The answer to a webhook, in the response of a control route.
 #[derive(Serialize)]
@@ -82,9 +83,12 @@ impl Carrier {
         site: &Site,
         fields: &Fields,
     ) -> Result<(String, Answer), Failure> {
-        let (message_sid, params) = inbound_form(self, site, fields)?;
-        let url = format!("{}/webhooks/twilio/messages", self.settings.webhook_base);
-        let answer = self.webhooks.post(&url, &params, Retries::ALL).await;
+        let (message_sid, params, endpoint) = inbound_webhook(self, site, fields)?;
+        let is_lost = self.faults().take(Target::InboundWebhooks).is_some();
+        let answer = match endpoint.filter(|_| !is_lost) {
+            Some(endpoint) => self.webhooks.post_to(&endpoint, &params).await,
+            None => Answer::NONE,
+        };
         tracing::info!(
             message.sid = message_sid,
             answer = answer.status,
@@ -95,7 +99,7 @@ impl Carrier {
     }
 }
 
-/// `POST /_twilio/simulate/inbound-call`: a phone calls. The webhook is tried once.
+/// `POST /_twilio/simulate/inbound-call`: a phone calls one of the account's numbers.
 pub(crate) async fn inbound_call(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
@@ -103,8 +107,11 @@ pub(crate) async fn inbound_call(
     let params = inbound::call(&fields, &carrier.settings.account_sid)?;
     let call_sid =
         params.iter().find(|(name, _)| name == "CallSid").map(|(_, sid)| sid.clone()).unwrap_or_default();
-    let url = format!("{}/webhooks/twilio/voice", carrier.settings.webhook_base);
-    let answer = carrier.webhooks.post(&url, &params, Retries::NONE).await;
+    let endpoint = carrier.resources().voice_route(fields.required("To")?)?;
+    let answer = match endpoint {
+        Some(endpoint) => carrier.webhooks.post_to(&endpoint, &params).await,
+        None => Answer::NONE,
+    };
     tracing::info!(call.sid = call_sid, answer = answer.status, "inbound call delivered");
     Ok(Json(CallAnswered { call_sid, outcome: answer.into() }))
 }
@@ -137,28 +144,48 @@ pub(crate) async fn message_status(
     };
     let answer = match callback {
         Some(callback) => callback.send(&carrier).await,
-        None => Answer { status: None, body: String::new(), attempts: 0 },
+        None => Answer::NONE,
     };
     let status = status.as_str();
     tracing::info!(message.sid = message_sid, status, answer = answer.status, "message status set");
     Ok(Json(StatusSet { message_sid, status, outcome: answer.into() }))
 }
 
-/// `POST /_twilio/simulate/fault`: the next requests fail. `none` without `On` ends all faults.
+/// `POST /_twilio/simulate/fault`: the next `Count` requests fail, or all for `Seconds`. `none` without `On` ends
+/// all faults.
 pub(crate) async fn fault(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
 ) -> Result<Json<Value>, Failure> {
     let kind = fields.required("Kind")?;
-    let count = fields.whole("Count")?.unwrap_or(1);
+    let (count, seconds) = (fields.whole("Count")?, fields.whole("Seconds")?);
+    let lasts = match seconds {
+        Some(seconds) => Lasts::Until(Instant::now() + Duration::from_secs(seconds)),
+        None => Lasts::Requests(count.unwrap_or(1)),
+    };
     let target = fields.get("On").map(Target::parse).transpose()?;
-    let fault = Fault::parse(kind, target.unwrap_or_default())?;
-    match (fault, target) {
+    match (Fault::parse(kind, target)?, target) {
         (None, None) => *carrier.faults() = Faults::default(),
-        (fault, target) => carrier.faults().set(target.unwrap_or_default(), fault, count),
+        (None, Some(target)) => carrier.faults().end(target),
+        (Some((target, fault)), _) => carrier.faults().set(target, fault, lasts),
     }
-    tracing::info!(?fault, ?target, count, "fault set");
-    Ok(Json(json!({ "kind": kind, "count": count, "on": fields.get("On") })))
+    tracing::info!(kind, ?target, ?lasts, "fault set");
+    Ok(Json(json!({ "kind": kind, "count": count, "seconds": seconds, "on": fields.get("On") })))
+}
+
+/// `POST /_twilio/simulate/opt-out`: a phone (`From`) opts out of a number (`To`) at the carrier alone, or in
+/// again with `OptedOut=false`. The two numbers can also be swapped.
+pub(crate) async fn opt_out(
+    State(carrier): State<Arc<Carrier>>,
+    Form(fields): Form<Fields>,
+) -> Result<Json<Value>, Failure> {
+    let (to, from) = (fields.required("To")?, fields.required("From")?);
+    let opted_out = fields.flag("OptedOut")?.unwrap_or(true);
+    let mut resources = carrier.resources();
+    let (number, phone) = if resources.owns(to) { (to, from) } else { (from, to) };
+    resources.set_opt_out(number, phone, opted_out)?;
+    tracing::info!(opted_out, "opt-out set");
+    Ok(Json(json!({ "to": number, "from": phone, "optedOut": opted_out })))
 }
 
 /// `POST /_twilio/simulate/name`: names a number on the phone page.
@@ -173,21 +200,31 @@ pub(crate) async fn name(
     Ok(Json(json!({ "phoneNumber": number, "name": name, "inbox": is_inbox })))
 }
 
-/// Returns the sid and the webhook form of an inbound message. If the sid is known, these are the earlier
-/// ones.
-fn inbound_form(carrier: &Carrier, site: &Site, fields: &Fields) -> Result<(String, Params), Failure> {
+/// Returns the sid, the webhook form, and the endpoint of an inbound message. If the sid is known, sid and form
+/// are the earlier ones.
+fn inbound_webhook(
+    carrier: &Carrier,
+    site: &Site,
+    fields: &Fields,
+) -> Result<(String, Params, Option<Endpoint>), Failure> {
     let mut log = carrier.log();
+    let resources = carrier.resources();
     let earlier = fields.get("MessageSid").and_then(|sid| log.get(sid));
     if let Some(message) = earlier {
         return match &message.direction {
-            Direction::Inbound { webhook } => Ok((message.sid.clone(), webhook.clone())),
+            Direction::Inbound { webhook } => {
+                let (_, endpoint) = resources.inbound_route(&message.to)?;
+                Ok((message.sid.clone(), webhook.clone(), endpoint))
+            }
             Direction::Outbound { .. } => {
                 Err(Failure::parameter("MessageSid must be the sid of an inbound message".to_owned()))
             }
         };
     }
-    let (message, form) = inbound::message(fields, &carrier.settings.account_sid, site, Timestamp::now())?;
+    let (service, endpoint) = resources.inbound_route(fields.required("To")?)?;
+    let account = &carrier.settings.account_sid;
+    let (message, form) = inbound::message(fields, service, account, site, Timestamp::now())?;
     let sid = message.sid.clone();
     log.add(message);
-    Ok((sid, form))
+    Ok((sid, form, endpoint))
 }

@@ -22,6 +22,7 @@ impl Failure {
     pub(crate) fn of(code: u32) -> Self {
         let (status, message) = match code {
             20003 => (StatusCode::UNAUTHORIZED, "Authenticate"),
+            20005 => (StatusCode::FORBIDDEN, "Account not active"),
             20429 => (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"),
             20500 => (StatusCode::INTERNAL_SERVER_ERROR, "An internal server error has occurred"),
             21211 => (StatusCode::BAD_REQUEST, "Invalid 'To' Phone Number"),

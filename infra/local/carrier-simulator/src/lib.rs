@@ -2,10 +2,11 @@
 //!
 //! It accepts messages and reports their delivery by signed status callbacks. Inbound messages and calls come
 //! from the phone page or from control routes. It sells numbers, keeps messaging services and campaigns, and
-//! delivers events to sinks. It has no rules of its own: it answers no keyword, opts nobody out, does not
-//! check who owns a sender, and approves a campaign only on request (`campaign-status`). Failures also happen
-//! only on request ([`faults`]), except that numbers ending in 0000 are never available. All state is in
-//! memory.
+//! delivers events to sinks. As at Twilio, inbound messages and calls go to the URLs of the number or of its
+//! messaging service, and nowhere if those have none; a sender must belong to the account and sends no faster than
+//! its rate. Unlike Twilio, it answers no keyword, and it opts a phone out (`opt-out`) and decides on a campaign
+//! (`campaign-status`) only on request. Failures also happen only on request ([`faults`]), except that numbers
+//! ending in 0000 are never available. All state is in memory.
 //!
 //! | route | module |
 //! |---|---|
@@ -20,16 +21,18 @@
 //! | `GET`, `POST /v1/Services/{sid}/PhoneNumbers`; `GET`, `DELETE …/PhoneNumbers/{sid}` | [`services`] |
 //! | `GET`, `POST /v1/Services/{sid}/Compliance/Usa2p`; `GET`, `POST`, `DELETE …/Usa2p/{sid}` | [`campaigns`] |
 //! | `GET`, `POST /v1/a2p/BrandRegistrations`; `GET …/{sid}` | [`campaigns`] |
+//! | `POST`, `DELETE /v1/AuthTokens/Secondary`; `POST /v1/AuthTokens/Promote` | [`auth_tokens`] |
 //! | `GET`, `POST /v1/Sinks`; `GET`, `POST`, `DELETE /v1/Sinks/{sid}` | [`events`] |
 //! | `GET`, `POST /v1/Subscriptions`; `GET`, `DELETE /v1/Subscriptions/{sid}` | [`events`] |
 //!
-//! This server replaces all of Twilio's hosts (`api`, `messaging`, `events`, media storage). All routes
+//! This server replaces all of Twilio's hosts (`api`, `messaging`, `events`, `accounts`, media storage). All routes
 //! except the pages and the media storage require Basic authentication with the account and its token.
 //! Responses have the shapes of Twilio's OpenAPI description, which the tests check. Logs contain sids and
 //! states, but no numbers and no texts.
 
 mod attribute;
 mod auth;
+mod auth_tokens;
 mod campaigns;
 mod control;
 mod date;
@@ -53,10 +56,14 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use auth_tokens::AuthTokens;
 use faults::fault::Faults;
 use messages::log::MessageLog;
 use resources::Resources;
 use webhook::Webhooks;
+
+/// AT&T's rate for a campaign with a trust score from 50 to 74: 2400 messages per minute.
+pub const DEFAULT_SEGMENTS_PER_SECOND: u32 = 40;
 
 /// The settings of a simulator.
 pub struct Settings {
@@ -64,10 +71,12 @@ pub struct Settings {
     pub account_sid: String,
     /// The password of the account, which is also the key of webhook signatures.
     pub auth_token: String,
-    /// Base URL of the inbound webhooks, without a trailing slash.
+    /// Base URL of the product, without a trailing slash. The phone page may show media from there.
     pub webhook_base: String,
     /// The pause before each of `queued`, `sending`, `sent`, `delivered`.
     pub step: Duration,
+    /// Segments per second of a number whose campaign is verified. Other numbers send one.
+    pub segments_per_second: u32,
     /// The delay of a response under the fault `timeout-after`.
     pub hold: Duration,
 }
@@ -80,6 +89,7 @@ impl Settings {
             auth_token: auth_token.to_owned(),
             webhook_base: webhook_base.trim_end_matches('/').to_owned(),
             step: Duration::from_millis(150),
+            segments_per_second: DEFAULT_SEGMENTS_PER_SECOND,
             hold: Duration::from_secs(30),
         }
     }
@@ -93,6 +103,7 @@ pub async fn serve(listener: TcpListener, settings: Settings) -> std::io::Result
 /// The state that all routes share.
 struct Carrier {
     settings: Settings,
+    tokens: Arc<AuthTokens>,
     webhooks: Webhooks,
     log: Mutex<MessageLog>,
     faults: Mutex<Faults>,
@@ -101,9 +112,11 @@ struct Carrier {
 
 impl Carrier {
     fn new(settings: Settings) -> Self {
-        let webhooks = Webhooks::new(&settings.auth_token);
+        let tokens = Arc::new(AuthTokens::new(&settings.auth_token));
+        let webhooks = Webhooks::new(Arc::clone(&tokens));
         Self {
             settings,
+            tokens,
             webhooks,
             log: Mutex::default(),
             faults: Mutex::default(),

@@ -24,12 +24,15 @@ struct Arguments {
     /// Token of the account: its password, and the key of webhook signatures
     #[arg(long, env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     auth_token: String,
-    /// Base URL of the product; inbound messages and calls are posted to `/webhooks/twilio/` below it
+    /// Base URL of the product, whose media the phone page may show
     #[arg(long, env = "WEBHOOK_BASE_URL", value_parser = web_address)]
     webhook_base: String,
     /// Milliseconds before each of the statuses queued, sending, sent, and delivered
     #[arg(long, env = "CARRIER_STEP_MILLIS", default_value_t = 150)]
     step_millis: u64,
+    /// Segments per second that a number sends if its campaign is verified; other numbers send one
+    #[arg(long, env = "SEGMENTS_PER_SECOND", default_value_t = carrier_simulator::DEFAULT_SEGMENTS_PER_SECOND)]
+    segments_per_second: u32,
     /// Seconds that a response is delayed under the fault `timeout-after`
     #[arg(long, env = "CARRIER_HOLD_SECONDS", default_value_t = 30)]
     hold_seconds: u64,
@@ -62,6 +65,7 @@ fn settings(arguments: Arguments) -> Settings {
         auth_token: arguments.auth_token,
         webhook_base: arguments.webhook_base,
         step: Duration::from_millis(arguments.step_millis),
+        segments_per_second: arguments.segments_per_second.max(1),
         hold: Duration::from_secs(arguments.hold_seconds),
     }
 }

@@ -13,7 +13,10 @@ use crate::faults::middleware as fault_middleware;
 use crate::messages::{list as message_list, media};
 use crate::numbers::available as available_numbers;
 use crate::services::phone_numbers as service_numbers;
-use crate::{Carrier, auth, campaigns, control, messages, numbers, phone_page, services};
+use crate::{Carrier, auth, auth_tokens, campaigns, control, messages, numbers, phone_page, services};
+
+/// The paths of control routes.
+pub(crate) const CONTROL_PREFIX: &str = "/_twilio/";
 
 /// The routes of the simulator. Faults affect only authenticated requests.
 pub(crate) fn router(carrier: Arc<Carrier>) -> Router {
@@ -21,6 +24,7 @@ pub(crate) fn router(carrier: Arc<Carrier>) -> Router {
         .merge(accounts())
         .merge(messaging())
         .merge(events())
+        .merge(tokens())
         .merge(controls())
         .fallback(async |uri: Uri| Failure::not_found(uri.path()))
         .layer(middleware::from_fn_with_state(Arc::clone(&carrier), fault_middleware::apply))
@@ -79,9 +83,19 @@ fn events() -> Router<Arc<Carrier>> {
         .route("/v1/Subscriptions/{subscription}", get(subscriptions::fetch).delete(subscriptions::delete))
 }
 
+/// Routes of `accounts.twilio.com`.
+fn tokens() -> Router<Arc<Carrier>> {
+    Router::new()
+        .route(
+            "/v1/AuthTokens/Secondary",
+            post(auth_tokens::create_secondary).delete(auth_tokens::delete_secondary),
+        )
+        .route("/v1/AuthTokens/Promote", post(auth_tokens::promote))
+}
+
 /// Control routes, which Twilio does not have.
 fn controls() -> Router<Arc<Carrier>> {
-    let below = |name: &str| format!("/_twilio/simulate/{name}");
+    let below = |name: &str| format!("{CONTROL_PREFIX}simulate/{name}");
     Router::new()
         .route(&below("inbound-message"), post(control::inbound_message))
         .route(&below("inbound-call"), post(control::inbound_call))
@@ -90,5 +104,6 @@ fn controls() -> Router<Arc<Carrier>> {
         .route(&below("campaign-status"), post(campaign_control::campaign_status))
         .route(&below("redeliver-event"), post(campaign_control::redeliver_event))
         .route(&below("fault"), post(control::fault))
+        .route(&below("opt-out"), post(control::opt_out))
         .route(&below("name"), post(control::name))
 }

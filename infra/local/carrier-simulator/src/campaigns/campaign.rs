@@ -56,6 +56,8 @@ pub(crate) struct Campaign {
     pub(crate) status: Status,
     /// Why the review failed.
     pub(crate) error_code: Option<u32>,
+    /// What the carriers allow each of its numbers.
+    segments_per_second: u32,
     pub(crate) created: Timestamp,
     /// In whole seconds, as Twilio returns it.
     pub(crate) updated: Timestamp,
@@ -63,8 +65,8 @@ pub(crate) struct Campaign {
 }
 
 impl Campaign {
-    /// Creates a campaign from a form. It is under review.
-    pub(crate) fn submit(fields: &Fields, now: Timestamp) -> Result<Self, Failure> {
+    /// Creates a campaign from a form. It is under review. `segments_per_second` is what it will be allowed.
+    pub(crate) fn submit(fields: &Fields, segments_per_second: u32, now: Timestamp) -> Result<Self, Failure> {
         request::check_new(fields)?;
         let mut attributes = attribute::initial(&ATTRIBUTES);
         attribute::set(&ATTRIBUTES, fields, &mut attributes)?;
@@ -77,6 +79,7 @@ impl Campaign {
             usecase: fields.required("UsAppToPersonUsecase")?.to_owned(),
             status: Status::InProgress,
             error_code: None,
+            segments_per_second,
             created: now,
             updated: now,
             attributes,
@@ -117,7 +120,7 @@ impl Campaign {
             "campaign_id": registered.then_some(&self.registry_id),
             "is_externally_registered": false,
             "rate_limits": registered.then(|| json!({
-                "att": { "mps": 75, "msg_class": "T" },
+                "att": { "mps": self.segments_per_second, "msg_class": "T" },
                 "tmobile": { "brand_tier": "LOW" },
             })),
             "date_created": iso8601(self.created),

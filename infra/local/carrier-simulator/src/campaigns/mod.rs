@@ -37,7 +37,7 @@ pub(crate) async fn create(
     let (resource, posts) = {
         let mut resources = carrier.resources();
         let service = resources.service_mut(&service_sid).ok_or_else(|| Failure::not_found(uri.path()))?;
-        let campaign = Campaign::submit(&fields, now)?;
+        let campaign = Campaign::submit(&fields, carrier.settings.segments_per_second, now)?;
         if service.campaign.is_some() {
             return Err(Failure::of(21711));
         }

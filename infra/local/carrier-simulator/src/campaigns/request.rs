@@ -143,7 +143,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn campaign(now: Timestamp) -> Campaign {
-        Campaign::submit(&form(&[]), now).unwrap()
+        Campaign::submit(&form(&[]), 40, now).unwrap()
     }
 
     #[test]

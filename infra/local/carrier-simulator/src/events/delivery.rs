@@ -14,7 +14,7 @@ use crate::Carrier;
 use crate::events::event::Event;
 use crate::events::sink::{Destination, Sink};
 use crate::resources::Resources;
-use crate::webhook::{Answer, Webhooks, answer};
+use crate::webhook::{Answer, Webhooks};
 
 const MAX_ATTEMPTS: u32 = 4;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,14 +58,14 @@ impl Resources {
 impl Carrier {
     /// Sends posts in order. Returns the first failure, else the last answer, with the attempts of all.
     pub(crate) async fn post_now(&self, posts: Vec<Post>) -> Answer {
-        let mut all = Answer { status: None, body: String::new(), attempts: 0 };
+        let mut all = Answer::NONE;
         let mut all_succeeded = true;
         for post in posts {
             let answer = self.webhooks.post_events(&post).await;
             tracing::info!(answer = answer.status, attempts = answer.attempts, "events posted");
             let attempts = all.attempts + answer.attempts;
             if all_succeeded {
-                all_succeeded = is_success(&answer);
+                all_succeeded = answer.is_success();
                 all = answer;
             }
             all.attempts = attempts;
@@ -82,7 +82,7 @@ impl Carrier {
 
 impl Webhooks {
     async fn post_events(&self, Post { destination, body }: &Post) -> Answer {
-        let (signed, signature) = sign_json(&destination.signed_url, body.as_bytes(), &self.token);
+        let (signed, signature) = sign_json(&destination.signed_url, body.as_bytes(), &self.tokens.primary());
         let hash = signed.strip_prefix(&destination.signed_url).unwrap_or_default();
         let url = format!("{}{hash}", destination.url);
         let mut attempts = 0;
@@ -99,17 +99,13 @@ impl Webhooks {
                 Ok((response.status().as_u16(), response.text().await?))
             };
             attempts += 1;
-            let answer = answer(outcome.await, attempts);
-            if attempts == MAX_ATTEMPTS || is_success(&answer) {
+            let answer = Answer::of(outcome.await, attempts);
+            if attempts == MAX_ATTEMPTS || answer.is_success() {
                 return answer;
             }
             tokio::time::sleep(PAUSE * 2_u32.pow(attempts - 1)).await;
         }
     }
-}
-
-fn is_success(answer: &Answer) -> bool {
-    answer.status.is_some_and(|status| (200..300).contains(&status))
 }
 
 fn body(events: &[&Event]) -> String {

@@ -1,4 +1,5 @@
-//! Faults of the next requests, set by a control route.
+//! Faults of the next requests, set by a control route. They last for a number of requests or for a time.
+//! Control routes have no faults.
 //!
 //! | kind | request | response |
 //! |---|---|---|
@@ -8,6 +9,11 @@
 //! | `error-after` | takes effect | 500 |
 //! | `timeout-after` | takes effect | delayed by 30 seconds |
 //! | `silent` | takes effect; messages only | 201, no status callbacks, final status `sent` |
+//! | `unauthorized` | refused | 401, code 20003 |
+//! | `suspended` | refused | 403, code 20005 |
+//! | `down` | refused | 503 without a body of Twilio |
+//! | `lost-callback` | a status callback is not sent | |
+//! | `lost-webhook` | the webhook of an inbound message is not sent | |
 //!
 //! | `On` | requests | default code of `refuse` |
 //! |---|---|---|
@@ -15,15 +21,19 @@
 //! | `numbers` | everything below `AvailablePhoneNumbers` and `IncomingPhoneNumbers` | 21422 |
 //! | `purchases` | `POST …/IncomingPhoneNumbers.json`; takes precedence over `numbers` | 21422 |
 //! | `services` | everything below `/v1/Services`, including numbers and campaigns | 20001 |
+//! | `account` | all of the API; the default of `unauthorized`, `suspended` and `down` | 20001 |
 //!
 //! A new fault replaces the previous fault of its target. `none` ends the fault of its target, or all faults
 //! without `On`.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
 
 use crate::failure::Failure;
+use crate::routes::CONTROL_PREFIX;
 
 /// The requests that a fault affects.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +45,12 @@ pub(crate) enum Target {
     Purchases,
     /// Messaging services with their numbers and campaigns.
     Services,
+    /// All of the API.
+    Account,
+    /// Status callbacks to the product.
+    StatusCallbacks,
+    /// Webhooks of inbound messages to the product.
+    InboundWebhooks,
 }
 
 impl Target {
@@ -45,21 +61,26 @@ impl Target {
             "numbers" => Ok(Self::Numbers),
             "purchases" => Ok(Self::Purchases),
             "services" => Ok(Self::Services),
-            _ => Err(Failure::parameter("On must be messages, numbers, purchases or services".to_owned())),
+            "account" => Ok(Self::Account),
+            _ => Err(Failure::parameter(
+                "On must be messages, numbers, purchases, services or account".to_owned(),
+            )),
         }
     }
 
     /// The targets of a request, the most specific first. The route that sends messages handles its own
     /// faults.
     pub(crate) fn of(method: &Method, path: &str) -> &'static [Self] {
-        if path == "/v1/Services" || path.starts_with("/v1/Services/") {
-            &[Self::Services]
-        } else if method == Method::POST && path.ends_with("/IncomingPhoneNumbers.json") {
-            &[Self::Purchases, Self::Numbers]
-        } else if path.contains("/IncomingPhoneNumbers") || path.contains("/AvailablePhoneNumbers/") {
-            &[Self::Numbers]
-        } else {
+        if path.starts_with(CONTROL_PREFIX) {
             &[]
+        } else if path == "/v1/Services" || path.starts_with("/v1/Services/") {
+            &[Self::Services, Self::Account]
+        } else if method == Method::POST && path.ends_with("/IncomingPhoneNumbers.json") {
+            &[Self::Purchases, Self::Numbers, Self::Account]
+        } else if path.contains("/IncomingPhoneNumbers") || path.contains("/AvailablePhoneNumbers/") {
+            &[Self::Numbers, Self::Account]
+        } else {
+            &[Self::Account]
         }
     }
 
@@ -67,7 +88,7 @@ impl Target {
         match self {
             Self::Messages => 21211,
             Self::Numbers | Self::Purchases => 21422,
-            Self::Services => 20001,
+            Self::Services | Self::Account | Self::StatusCallbacks | Self::InboundWebhooks => 20001,
         }
     }
 }
@@ -83,52 +104,85 @@ pub(crate) enum Fault {
     TimeoutAfter,
     /// Takes effect without status callbacks.
     Silent,
+    /// Refused with 503.
+    Down,
+    /// A webhook is not sent.
+    Lost,
 }
 
 impl Fault {
-    /// Parses the field `Kind`. `None` is the kind `none`.
-    pub(crate) fn parse(kind: &str, target: Target) -> Result<Option<Self>, Failure> {
+    /// Parses the field `Kind`, and `On` if it was given. `None` is the kind `none`.
+    pub(crate) fn parse(kind: &str, on: Option<Target>) -> Result<Option<(Target, Self)>, Failure> {
+        let target = on.unwrap_or_default();
+        let of_account = |fault| (on.unwrap_or(Target::Account), fault);
         let code = kind.strip_prefix("refuse:").and_then(|code| code.parse().ok());
         Ok(Some(match (kind, code) {
             ("none", _) => return Ok(None),
-            ("refuse", _) => Self::Refuse(target.refusal()),
-            ("rate-limit", _) => Self::Refuse(20429),
-            ("error-before", _) => Self::Refuse(20500),
-            ("error-after", _) => Self::ErrorAfter,
-            ("timeout-after", _) => Self::TimeoutAfter,
-            ("silent", _) if target == Target::Messages => Self::Silent,
-            (_, Some(code)) => Self::Refuse(code),
+            ("refuse", _) => (target, Self::Refuse(target.refusal())),
+            ("rate-limit", _) => (target, Self::Refuse(20429)),
+            ("error-before", _) => (target, Self::Refuse(20500)),
+            ("error-after", _) => (target, Self::ErrorAfter),
+            ("timeout-after", _) => (target, Self::TimeoutAfter),
+            ("silent", _) if target == Target::Messages => (target, Self::Silent),
+            ("unauthorized", _) => of_account(Self::Refuse(20003)),
+            ("suspended", _) => of_account(Self::Refuse(20005)),
+            ("down", _) => of_account(Self::Down),
+            ("lost-callback", _) => (Target::StatusCallbacks, Self::Lost),
+            ("lost-webhook", _) => (Target::InboundWebhooks, Self::Lost),
+            (_, Some(code)) => (target, Self::Refuse(code)),
             (_, None) => return Err(Failure::parameter("Kind must be a fault; see /help".to_owned())),
         }))
     }
 
-    /// The error of a refused request.
-    pub(crate) fn refusal(self) -> Option<Failure> {
+    /// The response of a refused request.
+    pub(crate) fn refusal(self) -> Option<Response> {
         match self {
-            Self::Refuse(code) => Some(Failure::of(code)),
-            Self::ErrorAfter | Self::TimeoutAfter | Self::Silent => None,
+            Self::Refuse(code) => Some(Failure::of(code).into_response()),
+            Self::Down => Some((StatusCode::SERVICE_UNAVAILABLE, "upstream connect error").into_response()),
+            Self::ErrorAfter | Self::TimeoutAfter | Self::Silent | Self::Lost => None,
         }
     }
 }
 
-/// The active faults, each with the number of requests that it still affects.
+/// How long a fault lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    /// For this number of requests.
+    Requests(u32),
+    Until(Instant),
+}
+
+/// The active faults.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(BTreeMap<Target, (Fault, u32)>);
+pub(crate) struct Faults(BTreeMap<Target, (Fault, Lasts)>);
 
 impl Faults {
     /// Replaces the fault of a target.
-    pub(crate) fn set(&mut self, target: Target, fault: Option<Fault>, count: u32) {
-        match fault.filter(|_| count > 0) {
-            Some(fault) => self.0.insert(target, (fault, count)),
-            None => self.0.remove(&target),
-        };
+    pub(crate) fn set(&mut self, target: Target, fault: Fault, lasts: Lasts) {
+        self.0.insert(target, (fault, lasts));
+    }
+
+    /// Ends the fault of a target.
+    pub(crate) fn end(&mut self, target: Target) {
+        self.0.remove(&target);
     }
 
     /// Returns the fault of this request, and counts it.
     pub(crate) fn take(&mut self, target: Target) -> Option<Fault> {
-        let (fault, count) = self.0.remove(&target)?;
-        self.set(target, Some(fault), count - 1);
-        Some(fault)
+        let (fault, lasts) = self.0.get_mut(&target)?;
+        let fault = *fault;
+        let is_active = match lasts {
+            Lasts::Requests(0) => false,
+            Lasts::Requests(left) => {
+                *left -= 1;
+                true
+            }
+            Lasts::Until(end) => Instant::now() < *end,
+        };
+        if !is_active {
+            self.end(target);
+        }
+        is_active.then_some(fault)
     }
 
     /// The fault of the first of these targets that has one.
@@ -144,7 +198,7 @@ mod tests {
     #[test]
     fn a_fault_affects_the_next_requests_of_its_target() {
         let mut faults = Faults::default();
-        faults.set(Target::Messages, Some(Fault::Silent), 2);
+        faults.set(Target::Messages, Fault::Silent, Lasts::Requests(2));
         assert_eq!(faults.take(Target::Numbers), None);
         let mut next = || faults.take(Target::Messages);
         assert_eq!([next(), next(), next()], [Some(Fault::Silent), Some(Fault::Silent), None]);
@@ -152,36 +206,51 @@ mod tests {
 
     #[test]
     fn none_ends_a_fault_and_an_unknown_kind_is_refused() {
-        let parse = |kind| Fault::parse(kind, Target::Messages);
+        let parse = |kind| Fault::parse(kind, None);
         let mut faults = Faults::default();
-        faults.set(Target::Messages, Some(Fault::Silent), 2);
-        faults.set(Target::Messages, parse("none").unwrap(), 1);
+        faults.set(Target::Messages, Fault::Silent, Lasts::Requests(2));
+        assert_eq!(parse("none").unwrap(), None);
+        faults.end(Target::Messages);
         assert_eq!(faults.take(Target::Messages), None);
         assert!(parse("refuse:").is_err());
         assert!(parse("explode").is_err());
-        assert_eq!(parse("refuse:21610").unwrap(), Some(Fault::Refuse(21610)));
-        assert_eq!(Fault::parse("refuse", Target::Purchases).unwrap(), Some(Fault::Refuse(21422)));
-        assert!(Fault::parse("silent", Target::Services).is_err());
+        assert_eq!(parse("refuse:21610").unwrap(), Some((Target::Messages, Fault::Refuse(21610))));
+        assert_eq!(parse("down").unwrap(), Some((Target::Account, Fault::Down)));
+        let refused_purchase = Some((Target::Purchases, Fault::Refuse(21422)));
+        assert_eq!(Fault::parse("refuse", Some(Target::Purchases)).unwrap(), refused_purchase);
+        assert!(Fault::parse("silent", Some(Target::Services)).is_err());
     }
 
     #[test]
     fn the_fault_of_purchases_takes_precedence_over_that_of_numbers() {
         let path = "/2010-04-01/Accounts/AC1/IncomingPhoneNumbers.json";
         let mut faults = Faults::default();
-        faults.set(Target::Numbers, Some(Fault::ErrorAfter), 2);
-        faults.set(Target::Purchases, Some(Fault::TimeoutAfter), 1);
+        faults.set(Target::Numbers, Fault::ErrorAfter, Lasts::Requests(2));
+        faults.set(Target::Purchases, Fault::TimeoutAfter, Lasts::Requests(1));
         assert_eq!(faults.take_first(Target::of(&Method::GET, path)), Some(Fault::ErrorAfter));
         assert_eq!(faults.take_first(Target::of(&Method::POST, path)), Some(Fault::TimeoutAfter));
         assert_eq!(faults.take_first(Target::of(&Method::POST, path)), Some(Fault::ErrorAfter));
     }
 
     #[test]
-    fn paths_of_brands_and_messages_have_no_target() {
+    fn the_whole_api_belongs_to_the_account_and_control_routes_have_no_faults() {
         for path in
             ["/v1/a2p/BrandRegistrations", "/v1/ServicesElse", "/2010-04-01/Accounts/AC1/Messages.json"]
         {
-            assert!(Target::of(&Method::POST, path).is_empty(), "{path}");
+            assert_eq!(Target::of(&Method::POST, path), [Target::Account], "{path}");
         }
-        assert_eq!(Target::of(&Method::GET, "/v1/Services/MG1/Compliance/Usa2p"), [Target::Services]);
+        let campaigns = "/v1/Services/MG1/Compliance/Usa2p";
+        assert_eq!(Target::of(&Method::GET, campaigns), [Target::Services, Target::Account]);
+        assert!(Target::of(&Method::POST, "/_twilio/simulate/fault").is_empty());
+    }
+
+    #[test]
+    fn a_fault_with_a_time_ends_by_itself() {
+        let mut faults = Faults::default();
+        let now = Instant::now();
+        faults.set(Target::Account, Fault::Down, Lasts::Until(now + std::time::Duration::from_hours(1)));
+        assert_eq!([faults.take(Target::Account), faults.take(Target::Account)], [Some(Fault::Down); 2]);
+        faults.set(Target::Account, Fault::Down, Lasts::Until(now));
+        assert_eq!(faults.take(Target::Account), None);
     }
 }

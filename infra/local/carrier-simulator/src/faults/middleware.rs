@@ -1,4 +1,4 @@
-//! Applies faults to requests about numbers and services.
+//! Applies faults to requests of the API. The route that sends messages also has faults of its own.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(crate) async fn apply(State(carrier): State<Arc<Carrier>>, request: Request,
     let fault = carrier.faults().take_first(targets);
     if let Some(refusal) = fault.and_then(Fault::refusal) {
         tracing::info!(?fault, "request refused by a fault");
-        return refusal.into_response();
+        return refusal;
     }
     let response = next.run(request).await;
     match fault {

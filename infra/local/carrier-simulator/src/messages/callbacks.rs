@@ -4,30 +4,26 @@
 //! up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::Carrier;
+use crate::faults::fault::Target;
 use crate::messages::message::{Direction, Message, Status};
-use crate::webhook::{Answer, Params, Retries};
+use crate::webhook::{Answer, Params};
 
-/// Whether the product is called back.
+/// What becomes of an accepted message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Receipts {
-    /// For each step up to `delivered`.
-    Sent,
-    /// Never. The last status is `sent`.
-    Silent,
+pub(crate) enum Delivery {
+    /// It leaves the sender's queue after this time.
+    After(Duration),
+    /// It fails with this code.
+    Fails(u32),
 }
 
-impl Receipts {
-    fn steps(self) -> &'static [Status] {
-        match self {
-            Self::Sent => &[Status::Queued, Status::Sending, Status::Sent, Status::Delivered],
-            Self::Silent => &[Status::Queued, Status::Sending, Status::Sent],
-        }
-    }
-}
+/// The steps of a delivered message.
+const STEPS: [Status; 4] = [Status::Queued, Status::Sending, Status::Sent, Status::Delivered];
 
 /// A status callback.
 pub(crate) struct Callback {
@@ -47,21 +43,29 @@ impl Callback {
     }
 
     pub(crate) async fn send(&self, carrier: &Carrier) -> Answer {
-        carrier.webhooks.post(&self.url, &self.params, Retries::CONNECT).await
+        if carrier.faults().take(Target::StatusCallbacks).is_some() {
+            return Answer::NONE;
+        }
+        carrier.webhooks.post(&self.url, &self.params).await
     }
 }
 
-/// Takes a message through its steps. Stops if a control route sets its status.
-pub(crate) async fn deliver(carrier: Arc<Carrier>, sid: String, receipts: Receipts) {
-    for &status in receipts.steps() {
-        tokio::time::sleep(carrier.settings.step).await;
-        let callback = match carrier.log().step(&sid, status, Timestamp::now()) {
+/// Takes a message through its steps. Stops if a control route sets its status. Without receipts, the product is
+/// not called back, and the last status is `sent`.
+pub(crate) async fn deliver(carrier: Arc<Carrier>, sid: String, delivery: Delivery, has_receipts: bool) {
+    let (steps, code, wait): (&[_], _, _) = match delivery {
+        Delivery::After(wait) if has_receipts => (&STEPS, None, wait),
+        Delivery::After(wait) => (&STEPS[..3], None, wait),
+        Delivery::Fails(code) => (&[Status::Failed], Some(code), Duration::ZERO),
+    };
+    for &status in steps {
+        let pause = if status == Status::Sending { wait } else { Duration::ZERO };
+        tokio::time::sleep(carrier.settings.step + pause).await;
+        let callback = match carrier.log().step(&sid, status, code, Timestamp::now()) {
             Some(message) => Callback::of(message, &carrier.settings.account_sid),
             None => return,
         };
-        if receipts == Receipts::Sent
-            && let Some(callback) = callback
-        {
+        if has_receipts && let Some(callback) = callback {
             let answer = callback.send(&carrier).await;
             tracing::info!(
                 message.sid = sid,

@@ -16,9 +16,11 @@ struct Media {
     content_type: String,
 }
 
-/// Creates an inbound message and its webhook form from the fields of the control route.
+/// Creates an inbound message and its webhook form from the fields of the control route. `service` is the
+/// messaging service of the number.
 pub(crate) fn message(
     fields: &Fields,
+    service: Option<&str>,
     account: &str,
     site: &Site,
     now: Timestamp,
@@ -37,7 +39,7 @@ pub(crate) fn message(
         to: fields.required("To")?.to_owned(),
         body: fields.get("Body").unwrap_or_default().to_owned(),
         media_urls: media.iter().map(|media| media.url.clone()).collect(),
-        messaging_service_sid: Some(messaging_service(fields, account)),
+        messaging_service_sid: fields.get("MessagingServiceSid").or(service).map(str::to_owned),
         status: Status::Received,
         error_code: None,
         created: now,
@@ -78,7 +80,6 @@ fn message_form(message: &Message, fields: &Fields, media: &[Media], account: &s
         ("SmsSid", &message.sid),
         ("SmsMessageSid", &message.sid),
         ("AccountSid", account),
-        ("MessagingServiceSid", message.messaging_service_sid.as_deref().unwrap_or_default()),
         ("From", from),
         ("To", &message.to),
         ("Body", &message.body),
@@ -87,6 +88,8 @@ fn message_form(message: &Message, fields: &Fields, media: &[Media], account: &s
         ("SmsStatus", message.status.as_str()),
         ("ApiVersion", "2010-04-01"),
     ]);
+    let service = message.messaging_service_sid.as_deref();
+    params.extend(service.map(|service| ("MessagingServiceSid".to_owned(), service.to_owned())));
     params.extend(places(from, &message.to));
     for (index, media) in media.iter().enumerate() {
         params.push((format!("MediaContentType{index}"), media.content_type.clone()));
@@ -105,12 +108,6 @@ fn message_sid(fields: &Fields, is_text: bool) -> Result<String, Failure> {
         }
         None => Ok(sid::new(if is_text { "SM" } else { "MM" })),
     }
-}
-
-/// The messaging service in the fields, or a default one.
-fn messaging_service(fields: &Fields, account: &str) -> String {
-    let own = || format!("MG{}", account.trim_start_matches("AC"));
-    fields.get("MessagingServiceSid").map_or_else(own, str::to_owned)
 }
 
 /// `MediaUrl` (repeated) and `MediaUrl0` to `MediaUrl9`, with `MediaContentType{n}` if given.

@@ -45,9 +45,15 @@ impl MessageLog {
     }
 
     /// Takes a message to its next status. `None` if it was removed or a control route has set its status.
-    pub(crate) fn step(&mut self, sid: &str, status: Status, now: Timestamp) -> Option<&Message> {
+    pub(crate) fn step(
+        &mut self,
+        sid: &str,
+        status: Status,
+        code: Option<u32>,
+        now: Timestamp,
+    ) -> Option<&Message> {
         let message = self.get_mut(sid).filter(|message| !message.is_status_set)?;
-        message.set_status(status, None, now);
+        message.set_status(status, code, now);
         Some(message)
     }
 
@@ -108,9 +114,9 @@ mod tests {
         let mut log = MessageLog::default();
         log.add(message(1));
         let (sid, now) = (message(1).sid, Timestamp::UNIX_EPOCH);
-        assert!(log.step(&sid, Status::Sending, now).is_some());
+        assert!(log.step(&sid, Status::Sending, None, now).is_some());
         assert!(log.set_status(&sid, Status::Undelivered, Some(30003), now).is_some());
-        assert!(log.step(&sid, Status::Delivered, now).is_none());
+        assert!(log.step(&sid, Status::Delivered, None, now).is_none());
         assert_eq!(log.get(&sid).unwrap().status, Status::Undelivered);
     }
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::{Form, Json};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -21,7 +22,8 @@ use crate::Carrier;
 use crate::failure::Failure;
 use crate::faults::fault::{Fault, Target};
 use crate::form::Fields;
-use crate::messages::callbacks::Receipts;
+use crate::messages::callbacks::Delivery;
+use crate::messages::message::Message;
 use crate::messages::send_request::SendRequest;
 
 /// `POST …/Messages.json`: accepts a message. Status callbacks report its delivery later.
@@ -30,20 +32,20 @@ pub(crate) async fn create(
     Path(account): Path<String>,
     uri: Uri,
     Form(fields): Form<Fields>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
+) -> Result<Response, Failure> {
     carrier.check_account(&account, uri.path())?;
     let fault = carrier.faults().take(Target::Messages);
     if let Some(refusal) = fault.and_then(Fault::refusal) {
         tracing::info!(?fault, "message refused by a fault");
-        return Err(refusal);
+        return Ok(refusal);
     }
     let created = accept(&carrier, &fields, fault)?;
     match fault {
         Some(Fault::ErrorAfter) => return Err(Failure::of(20500)),
         Some(Fault::TimeoutAfter) => tokio::time::sleep(carrier.settings.hold).await,
-        Some(Fault::Refuse(_) | Fault::Silent) | None => {}
+        Some(Fault::Refuse(_) | Fault::Silent | Fault::Down | Fault::Lost) | None => {}
     }
-    Ok((StatusCode::CREATED, Json(created)))
+    Ok((StatusCode::CREATED, Json(created)).into_response())
 }
 
 /// `GET …/Messages/{sid}.json`.
@@ -59,12 +61,56 @@ pub(crate) async fn fetch(
 }
 
 fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Result<Value, Failure> {
-    let message = SendRequest::parse(fields)?.accept(Timestamp::now());
+    let now = Timestamp::now();
+    let mut message = SendRequest::parse(fields)?.accept(now);
+    let delivery = queue(carrier, &mut message, now)?;
     let sid = message.sid.clone();
     let resource = message.resource(&carrier.settings.account_sid);
     tracing::info!(message.sid = sid, ?fault, "message accepted");
     carrier.log().add(message);
-    let receipts = if fault == Some(Fault::Silent) { Receipts::Silent } else { Receipts::Sent };
-    tokio::spawn(callbacks::deliver(Arc::clone(carrier), sid, receipts));
+    let has_receipts = fault != Some(Fault::Silent);
+    tokio::spawn(callbacks::deliver(Arc::clone(carrier), sid, delivery, has_receipts));
     Ok(resource)
+}
+
+/// Checks a message against the account's resources and puts it into the queue of its sender. With a messaging
+/// service, Twilio accepts first and reports an opt-out or a full queue by a callback. Without one, it refuses.
+fn queue(carrier: &Carrier, message: &mut Message, now: Timestamp) -> Result<Delivery, Failure> {
+    let mut resources = carrier.resources();
+    let (from, service) = (message.from.as_deref(), message.messaging_service_sid.as_deref());
+    if from.is_some_and(|from| !resources.owns(from)) {
+        return Err(Failure::of(21606));
+    }
+    if let Some(service) = service {
+        let service = resources.service(service).ok_or_else(|| Failure::of(21705))?;
+        if service.is_set("smart_encoding") {
+            message.body = with_plain_punctuation(&message.body);
+        }
+    }
+    let mut senders = [service, from].into_iter().flatten();
+    if senders.any(|sender| resources.has_opted_out(sender, &message.to)) {
+        return if service.is_some() { Ok(Delivery::Fails(21610)) } else { Err(Failure::of(21610)) };
+    }
+    let sender = from.or(service).unwrap_or_default();
+    let rate = carrier.settings.segments_per_second;
+    match resources.enqueue(sender, message.segments(), rate, now) {
+        Some(wait) => Ok(Delivery::After(wait)),
+        None if service.is_some() => Ok(Delivery::Fails(30001)),
+        None => Err(Failure::of(21611)),
+    }
+}
+
+/// Smart Encoding: replaces typographic characters that would make the message Unicode. Twilio's list is longer.
+fn with_plain_punctuation(text: &str) -> String {
+    [
+        ("\u{2018}", "'"),
+        ("\u{2019}", "'"),
+        ("\u{201c}", "\""),
+        ("\u{201d}", "\""),
+        ("\u{2013}", "-"),
+        ("\u{2014}", "-"),
+        ("\u{2026}", "..."),
+    ]
+    .into_iter()
+    .fold(text.to_owned(), |text, (typographic, plain)| text.replace(typographic, plain))
 }

@@ -1,7 +1,7 @@
 //! The validation of outbound messages, as Twilio does it.
 //!
 //! Source: `CreateMessage` of Twilio's OpenAPI description and the error dictionary. Unlike Twilio, a status
-//! callback can have a URL on this machine, and any valid number can be the sender.
+//! callback can have a URL on this machine.
 
 use jiff::Timestamp;
 use url::Url;

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::form::Fields;
 use crate::messages::send_request::all_digits;
 use crate::sid;
+use crate::webhook::Endpoint;
 
 const MAX_NAME_LENGTH: usize = 64;
 
@@ -73,6 +74,21 @@ impl Number {
     /// The name of the number; by default the number in national format.
     pub(crate) fn friendly_name(&self) -> Option<&str> {
         self.attributes.get("friendly_name").and_then(Value::as_str)
+    }
+
+    /// Where messages to this number go if its messaging service leaves them to the number. `None` if no URL is
+    /// set: Twilio then keeps the message without telling anybody.
+    pub(crate) fn message_endpoint(&self) -> Option<Endpoint> {
+        self.endpoint("sms_url", "sms_fallback_url")
+    }
+
+    /// Where calls to this number go.
+    pub(crate) fn voice_endpoint(&self) -> Option<Endpoint> {
+        self.endpoint("voice_url", "voice_fallback_url")
+    }
+
+    fn endpoint(&self, url: &str, fallback: &str) -> Option<Endpoint> {
+        Endpoint::of(&self.attributes, url, fallback)
     }
 
     /// The resource of the API.

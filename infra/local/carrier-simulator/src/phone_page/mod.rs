@@ -90,6 +90,7 @@ struct HelpPage {
     base: String,
     attachments: Vec<Kind>,
     hold_seconds: u64,
+    segments_per_second: u32,
 }
 
 /// `GET /`.
@@ -166,7 +167,9 @@ pub(crate) async fn help(State(carrier): State<Arc<Carrier>>, site: Site) -> Res
         "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let attachments = Kind::all().collect();
     let hold_seconds = carrier.settings.hold.as_secs();
-    page(StatusCode::OK, policy, &HelpPage { base: site.url(""), attachments, hold_seconds })
+    let segments_per_second = carrier.settings.segments_per_second;
+    let base = site.url("");
+    page(StatusCode::OK, policy, &HelpPage { base, attachments, hold_seconds, segments_per_second })
 }
 
 /// `GET /phones.css`.
@@ -187,7 +190,9 @@ impl Notice {
             Ok(status) => Self::warning(&format!(
                 "Message sent, but the product did not accept it: its webhook answered with status {status}."
             )),
-            Err(_) => Self::warning("Message sent, but the product's webhook did not answer."),
+            Err(_) => Self::warning(
+                "Message sent, but the product did not receive it: its webhook did not answer, or the number has none.",
+            ),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::form::Fields;
 use crate::numbers::number::Number;
 use crate::sid;
 use crate::site::Site;
+use crate::webhook::Endpoint;
 
 /// The attributes that a form can set.
 const ATTRIBUTES: [Attribute; 15] = [
@@ -83,6 +84,16 @@ impl Service {
 
     pub(crate) fn member(&self, number_sid: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.number_sid == number_sid)
+    }
+
+    /// Whether a flag is set, such as `smart_encoding`.
+    pub(crate) fn is_set(&self, flag: &str) -> bool {
+        self.attributes.get(flag).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Where messages to the service's numbers go, unless `use_inbound_webhook_on_number` is set.
+    pub(crate) fn message_endpoint(&self) -> Option<Endpoint> {
+        Endpoint::of(&self.attributes, "inbound_request_url", "fallback_url")
     }
 
     /// The campaign, if it is verified.

@@ -12,7 +12,7 @@ async fn sent(simulator: &TestSimulator) -> usize {
 
 #[tokio::test]
 async fn a_refused_message_is_not_stored() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let cases = [
         ("refuse", 400, Some("send_error_400_21211.json")),
         ("refuse:21610", 400, Some("send_error_400_21610.json")),
@@ -35,7 +35,7 @@ async fn a_refused_message_is_not_stored() {
 
 #[tokio::test]
 async fn a_fault_lasts_for_its_count_and_none_ends_it() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     simulator.control("fault", &[("Kind", "rate-limit"), ("Count", "2")]).await;
     let statuses =
         [simulator.send(&TEXT).await.0, simulator.send(&TEXT).await.0, simulator.send(&TEXT).await.0];
@@ -47,7 +47,7 @@ async fn a_fault_lasts_for_its_count_and_none_ends_it() {
 
 #[tokio::test]
 async fn after_an_error_the_accepted_message_is_delivered() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     simulator.control("fault", &[("Kind", "error-after")]).await;
     let callback = simulator.product.status_callback();
     let (status, failure) = simulator.send(&[&TEXT[..], &[("StatusCallback", &callback)]].concat()).await;
@@ -58,7 +58,7 @@ async fn after_an_error_the_accepted_message_is_delivered() {
 
 #[tokio::test]
 async fn after_a_timeout_the_accepted_message_is_delivered() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     simulator.control("fault", &[("Kind", "timeout-after"), ("Count", "2")]).await;
     let request = || client().post(simulator.messages()).form(&TEXT).basic_auth(ACCOUNT, Some(TOKEN));
     let impatient = read(request().timeout(HOLD / 3)).await;
@@ -71,7 +71,7 @@ async fn after_a_timeout_the_accepted_message_is_delivered() {
 
 #[tokio::test]
 async fn a_silent_carrier_accepts_messages_and_sends_no_callbacks() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     simulator.control("fault", &[("Kind", "silent")]).await;
     let silent = simulator.send_text("Hello").await;
     simulator.await_status(silent["sid"].as_str().unwrap(), "sent").await;
@@ -85,7 +85,7 @@ async fn a_silent_carrier_accepts_messages_and_sends_no_callbacks() {
 
 #[tokio::test]
 async fn an_unknown_fault_is_refused_and_changes_nothing() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     for fields in [&[("Kind", "explode")][..], &[("Count", "1")], &[("Kind", "refuse"), ("Count", "many")]] {
         assert_eq!(simulator.control("fault", fields).await.0, 400);
     }

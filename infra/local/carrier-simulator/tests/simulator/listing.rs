@@ -25,7 +25,7 @@ async fn five_texts(simulator: &TestSimulator) {
 
 #[tokio::test]
 async fn messages_in_both_directions_are_listed_newest_first() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     simulator.send_text("out").await;
     simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "in")]).await;
     let list = simulator.list(&[]).await;
@@ -37,7 +37,7 @@ async fn messages_in_both_directions_are_listed_newest_first() {
 
 #[tokio::test]
 async fn messages_are_filtered_by_number() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     simulator.send_text("out").await;
     simulator.send(&[("To", "+12025550144"), ("From", PRODUCT), ("Body", "another")]).await;
     simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "in")]).await;
@@ -49,7 +49,7 @@ async fn messages_are_filtered_by_number() {
 
 #[tokio::test]
 async fn messages_are_filtered_by_day_and_by_instant() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let before = Timestamp::now();
     let message = simulator.send_text("now").await;
     let delivered = simulator.await_status(message["sid"].as_str().unwrap(), "delivered").await;
@@ -77,7 +77,7 @@ async fn messages_are_filtered_by_day_and_by_instant() {
 
 #[tokio::test]
 async fn an_invalid_date_is_refused() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let path = simulator.messages().replace(&simulator.base, "");
     for query in ["DateSent=yesterday", "DateSent%3E=2026-13-01", "PageSize=many", "PageToken=PAnone"] {
         assert_eq!(simulator.get(&format!("{path}?{query}")).await.0, 400, "{query}");
@@ -86,7 +86,7 @@ async fn an_invalid_date_is_refused() {
 
 #[tokio::test]
 async fn pages_follow_each_other_while_messages_arrive() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     five_texts(&simulator).await;
     let first = simulator.list(&[("From", PRODUCT), ("PageSize", "2")]).await;
     assert_list(&first);
@@ -105,7 +105,7 @@ async fn pages_follow_each_other_while_messages_arrive() {
 
 #[tokio::test]
 async fn a_page_can_be_requested_by_number() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     five_texts(&simulator).await;
     assert_eq!(bodies(&simulator.list(&[("PageSize", "2"), ("Page", "2")]).await), ["1"]);
     let beyond = simulator.list(&[("PageSize", "2"), ("Page", "9")]).await;

@@ -18,4 +18,5 @@ mod schema;
 mod sending;
 mod services;
 mod sinks;
+mod strictness;
 mod support;

@@ -23,7 +23,7 @@ async fn get(url: &str, login: Option<(&str, &str)>) -> reqwest::Response {
 
 #[tokio::test]
 async fn a_file_requires_credentials_and_redirects_to_a_host_that_refuses_them() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let login = Some((ACCOUNT, TOKEN));
     let url = &addresses(&simulator, &["picture"]).await[0];
     assert_eq!(get(url, None).await.status(), 401);
@@ -42,7 +42,7 @@ async fn a_file_requires_credentials_and_redirects_to_a_host_that_refuses_them()
 
 #[tokio::test]
 async fn harmful_files_are_served_on_demand() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let login = Some((ACCOUNT, TOKEN));
     let urls = addresses(&simulator, &["page", "large", "elsewhere", "gone", "card"]).await;
     let mut locations = Vec::new();
@@ -65,7 +65,7 @@ async fn harmful_files_are_served_on_demand() {
 
 #[tokio::test]
 async fn the_media_urls_of_an_outbound_message_are_returned() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let urls = ["https://pictures.example/1.png", "https://pictures.example/2.png"];
     let fields = [("To", PHONE), ("From", PRODUCT), ("MediaUrl", urls[0]), ("MediaUrl", urls[1])];
     let (status, sent) = simulator.send(&fields).await;

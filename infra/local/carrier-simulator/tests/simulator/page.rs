@@ -31,7 +31,7 @@ async fn submit(simulator: &TestSimulator, origin: &str, fields: &[(&str, &str)]
 
 #[tokio::test]
 async fn the_conversations_show_messages_in_both_directions_without_credentials() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     assert!(conversations(&simulator).await.contains("No messages yet."));
     simulator
         .control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", "Is the slot free?")])
@@ -46,7 +46,7 @@ async fn the_conversations_show_messages_in_both_directions_without_credentials(
 
 #[tokio::test]
 async fn a_text_cannot_be_a_part_of_the_page() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let text = "<script>alert('1')</script> & \"more\"";
     let (from, media) = ("<b>", "https://media.example.com/\"><img>");
     simulator
@@ -60,7 +60,7 @@ async fn a_text_cannot_be_a_part_of_the_page() {
 
 #[tokio::test]
 async fn a_link_of_an_attachment_cannot_run_a_script() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let fields = [("To", PRODUCT), ("From", PHONE), ("MediaUrl", "javascript:alert(1)")];
     simulator.control("inbound-message", &fields).await;
     assert!(!conversations(&simulator).await.contains("href=\"javascript:"));
@@ -68,7 +68,7 @@ async fn a_link_of_an_attachment_cannot_run_a_script() {
 
 #[tokio::test]
 async fn the_page_with_the_form_does_not_reload_and_frames_the_conversations() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let page = page(&simulator, "/").await;
     assert!(!page.contains("http-equiv"), "typed text would be lost");
     assert!(page.contains("<iframe src=\"/conversations\"") && page.contains("<form method=\"post\""));
@@ -78,7 +78,7 @@ async fn the_page_with_the_form_does_not_reload_and_frames_the_conversations() {
 
 #[tokio::test]
 async fn the_form_sends_a_message_to_the_product_and_returns_to_that_phone() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let fields = [("From", PHONE), ("To", PRODUCT), ("Body", "Hello & good morning"), ("Media", "picture")];
     let answer = submit(&simulator, &simulator.base, &fields).await;
     assert_eq!(answer.status(), 303);
@@ -96,7 +96,7 @@ async fn the_form_sends_a_message_to_the_product_and_returns_to_that_phone() {
 
 #[tokio::test]
 async fn the_page_says_that_the_product_did_not_accept_a_message() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     simulator.product.answer_next_with(&[403]);
     let fields = [("From", PHONE), ("To", PRODUCT), ("Body", "Hello")];
     let answer = submit(&simulator, &simulator.base, &fields).await;
@@ -106,7 +106,7 @@ async fn the_page_says_that_the_product_did_not_accept_a_message() {
 
 #[tokio::test]
 async fn a_form_with_a_mistake_sends_nothing_and_keeps_what_was_typed() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     for fields in [
         [("From", "555-0143"), ("To", PRODUCT), ("Body", "Hello")],
         [("From", PHONE), ("To", ""), ("Body", "Hello")],
@@ -123,7 +123,7 @@ async fn a_form_with_a_mistake_sends_nothing_and_keeps_what_was_typed() {
 
 #[tokio::test]
 async fn a_form_of_another_site_sends_nothing() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let fields = [("From", PHONE), ("To", PRODUCT), ("Body", "Hello")];
     for origin in ["https://evil.example", "null", "http://127.0.0.1:1"] {
         assert_eq!(submit(&simulator, origin, &fields).await.status(), 403, "{origin}");
@@ -133,7 +133,7 @@ async fn a_form_of_another_site_sends_nothing() {
 
 #[tokio::test]
 async fn numbers_are_shown_with_the_names_they_were_given() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     simulator.control("name", &[("PhoneNumber", PHONE), ("Name", "Jonas Bianchi")]).await;
     let inbox = [("PhoneNumber", PRODUCT), ("Name", "Front desk"), ("Inbox", "true")];
     let (status, named) = simulator.control("name", &inbox).await;
@@ -150,7 +150,7 @@ async fn numbers_are_shown_with_the_names_they_were_given() {
 
 #[tokio::test]
 async fn the_newest_conversation_comes_first_and_one_phone_can_be_seen_alone() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     for (from, text) in [(PHONE, "first"), ("+12025550144", "second"), (PHONE, "third")] {
         let fields = [("To", PRODUCT), ("From", from), ("Body", text)];
         simulator.control("inbound-message", &fields).await;
@@ -164,7 +164,7 @@ async fn the_newest_conversation_comes_first_and_one_phone_can_be_seen_alone() {
 
 #[tokio::test]
 async fn a_long_conversation_shows_its_newest_messages_and_its_history_on_request() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     for number in 0..9 {
         let text = format!("number {number}");
         simulator.control("inbound-message", &[("To", PRODUCT), ("From", PHONE), ("Body", &text)]).await;
@@ -181,7 +181,7 @@ async fn a_long_conversation_shows_its_newest_messages_and_its_history_on_reques
 
 #[tokio::test]
 async fn pictures_of_the_carrier_and_of_the_product_are_shown_and_others_are_links() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let (ours, other) = (format!("{}/media/1?sig=a", simulator.product.base), "https://media.example.com/1");
     let fields = [("To", PRODUCT), ("From", PHONE), ("Media", "picture"), ("Media", "card")];
     simulator.control("inbound-message", &fields).await;
@@ -203,7 +203,7 @@ async fn pictures_of_the_carrier_and_of_the_product_are_shown_and_others_are_lin
 
 #[tokio::test]
 async fn the_help_page_lists_every_control_route_attachment_and_fault() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let page = page(&simulator, "/help").await;
     for name in [
         "inbound-message",

@@ -36,9 +36,11 @@ async fn it_prints_its_url_logs_no_text_and_ends_at_once() {
 
         let post = |path: &str| client().post(format!("{base}{path}")).basic_auth(ACCOUNT, Some(TOKEN));
         let text = [("To", PHONE), ("From", PRODUCT), ("Body", "a secret text")];
+        let own = [("PhoneNumber", PRODUCT)];
+        let numbers = format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json");
+        read(post(&numbers).form(&own)).await.unwrap();
         read(post("/_twilio/simulate/inbound-message").form(&text)).await.unwrap();
         let bought = [("PhoneNumber", "+12025552000"), ("FriendlyName", "a secret name")];
-        let numbers = format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json");
         read(post(&numbers).form(&bought)).await.unwrap();
         read(post("/v1/Services").form(&[("FriendlyName", "a secret name")])).await.unwrap();
         let sink = r#"{"destination":"http://carrier:secret-word@127.0.0.1:1"}"#;

@@ -19,7 +19,7 @@ async fn owned(simulator: &TestSimulator) -> usize {
 
 #[tokio::test]
 async fn a_refused_purchase_buys_nothing_and_other_requests_succeed() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let cases = [
         ("refuse", 400, 21422),
         ("refuse:21421", 400, 21421),
@@ -28,7 +28,7 @@ async fn a_refused_purchase_buys_nothing_and_other_requests_succeed() {
     ];
     for (kind, status, code) in cases {
         set(&simulator, kind, "purchases", "1").await;
-        assert_eq!(owned(&simulator).await, 0);
+        assert_eq!(owned(&simulator).await, 1);
         assert_eq!(
             simulator.get(&TestSimulator::account("AvailablePhoneNumbers/US/Local.json")).await.0,
             200
@@ -36,7 +36,7 @@ async fn a_refused_purchase_buys_nothing_and_other_requests_succeed() {
         assert_eq!(simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", "Hello")]).await.0, 201);
         let (answer, failure) = simulator.post_to(&TestSimulator::numbers(), &NUMBER).await;
         assert_eq!((answer, &failure["code"]), (status, &code.into()), "{kind}");
-        assert_eq!(owned(&simulator).await, 0);
+        assert_eq!(owned(&simulator).await, 1);
     }
     simulator.buy(NUMBER[0].1).await;
 }
@@ -96,7 +96,7 @@ async fn a_fault_on_services_affects_everything_below_them_and_nothing_else() {
 
 #[tokio::test]
 async fn none_ends_the_faults_of_one_target_or_all() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     for target in ["messages", "purchases", "services"] {
         set(&simulator, "rate-limit", target, "9").await;
     }

@@ -7,7 +7,7 @@ use crate::support::{ACCOUNT, PHONE, PRODUCT, TOKEN, TestSimulator, client, json
 
 #[tokio::test]
 async fn an_accepted_message_has_the_recorded_response() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let recorded = json_fixture("send_response_201_queued.json");
     let text = recorded["body"].as_str().unwrap();
     let (status, mut message) = simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", text)]).await;
@@ -23,9 +23,9 @@ async fn an_accepted_message_has_the_recorded_response() {
 
 #[tokio::test]
 async fn a_messaging_service_accepts_first_and_counts_segments_later() {
-    let simulator = TestSimulator::start().await;
-    let service = "MGaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    let fields = [("To", PHONE), ("From", PRODUCT), ("MessagingServiceSid", service), ("Body", "Hello")];
+    let simulator = TestSimulator::with_number().await;
+    let service = simulator.service_with_numbers(&[]).await;
+    let fields = [("To", PHONE), ("From", PRODUCT), ("MessagingServiceSid", &service), ("Body", "Hello")];
     let (status, message) = simulator.send(&fields).await;
     assert_eq!(
         (status, &message["status"], &message["num_segments"]),
@@ -38,7 +38,7 @@ async fn a_messaging_service_accepts_first_and_counts_segments_later() {
 
 #[tokio::test]
 async fn a_message_with_media_has_another_sid_and_counts_its_files() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let media = "https://media.example.com/plan.png?sig=abc";
     let fields = [("To", PHONE), ("From", PRODUCT), ("MediaUrl", media), ("MediaUrl", media)];
     let (status, message) = simulator.send(&fields).await;
@@ -49,12 +49,12 @@ async fn a_message_with_media_has_another_sid_and_counts_its_files() {
 
 #[tokio::test]
 async fn an_invalid_message_is_refused_with_twilios_code() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let long = "a".repeat(1601);
     let media = ("MediaUrl", "https://media.example.com/a.png");
     let (to, from, body) = (("To", PHONE), ("From", PRODUCT), ("Body", "Hello"));
     let service = ("MessagingServiceSid", "MGaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
-    let cases: [(u32, &[(&str, &str)]); 14] = [
+    let cases: [(u32, &[(&str, &str)]); 16] = [
         (21604, &[from, body]),
         (21211, &[("To", "2025550143"), from, body]),
         (21211, &[("To", "+0"), from, body]),
@@ -68,6 +68,8 @@ async fn an_invalid_message_is_refused_with_twilios_code() {
         (21620, &[to, from, ("MediaUrl", "plan.png")]),
         (21623, &[to, from, media, media, media, media, media, media, media, media, media, media, media]),
         (21705, &[to, from, body, ("MessagingServiceSid", "MG1")]),
+        (21705, &[to, from, body, service]),
+        (21606, &[to, ("From", "+12025550199"), body]),
         (21609, &[to, from, body, ("StatusCallback", "/status")]),
     ];
     for (code, fields) in cases {
@@ -79,7 +81,7 @@ async fn an_invalid_message_is_refused_with_twilios_code() {
 
 #[tokio::test]
 async fn errors_are_as_recorded() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let (_, failure) = simulator.send(&[("To", "nobody"), ("From", PRODUCT), ("Body", "Hello")]).await;
     assert_eq!(failure, json_fixture("send_error_400_21211.json"));
     let (_, failure) = simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", &"a".repeat(1601))]).await;
@@ -88,7 +90,7 @@ async fn errors_are_as_recorded() {
 
 #[tokio::test]
 async fn sixteen_hundred_characters_are_accepted() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let (status, message) =
         simulator.send(&[("To", PHONE), ("From", PRODUCT), ("Body", &"\u{1f44b}".repeat(1600))]).await;
     assert_eq!((status, &message["num_segments"]), (201, &"49".into()));
@@ -96,7 +98,7 @@ async fn sixteen_hundred_characters_are_accepted() {
 
 #[tokio::test]
 async fn without_valid_credentials_nothing_is_returned_or_done() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let control = format!("{}/_twilio/simulate/fault", simulator.base);
     let unknown = format!("{}/2010-04-01/Accounts/{ACCOUNT}/Calls.json", simulator.base);
     for url in [simulator.messages(), control, unknown] {
@@ -110,7 +112,7 @@ async fn without_valid_credentials_nothing_is_returned_or_done() {
 
 #[tokio::test]
 async fn unknown_resources_are_not_found() {
-    let simulator = TestSimulator::start().await;
+    let simulator = TestSimulator::with_number().await;
     let unknown = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/SM{}.json", "0".repeat(32));
     let another = format!("/2010-04-01/Accounts/AC{}/Messages.json", "b".repeat(32));
     let calls = format!("/2010-04-01/Accounts/{ACCOUNT}/Calls.json");

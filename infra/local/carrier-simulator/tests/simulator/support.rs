@@ -43,6 +43,32 @@ impl TestSimulator {
         Self { base, product, client: client() }
     }
 
+    /// A simulator whose account has the product's number.
+    pub(crate) async fn with_number() -> Self {
+        let simulator = Self::start().await;
+        simulator.buy_for_product(PRODUCT, "").await;
+        simulator
+    }
+
+    /// Buys a number whose webhooks go to the product, with a fragment of connection overrides.
+    pub(crate) async fn buy_for_product(&self, number: &str, overrides: &str) -> Value {
+        let url = |path| format!("{}/webhooks/twilio/{path}{overrides}", self.product.base);
+        let fields = [("PhoneNumber", number), ("SmsUrl", &url("messages")), ("VoiceUrl", &url("voice"))];
+        self.create(&Self::account("IncomingPhoneNumbers.json"), &fields).await
+    }
+
+    /// Creates a messaging service with all numbers of the account. `settings` are further fields of the service.
+    pub(crate) async fn service_with_numbers(&self, settings: &[(&str, &str)]) -> String {
+        let fields = [&[("FriendlyName", "desk")], settings].concat();
+        let service = self.create("/v1/Services", &fields).await["sid"].as_str().unwrap().to_owned();
+        let (_, list) = self.get(&Self::account("IncomingPhoneNumbers.json")).await;
+        for number in list["incoming_phone_numbers"].as_array().unwrap() {
+            let added = [("PhoneNumberSid", number["sid"].as_str().unwrap())];
+            self.create(&format!("/v1/Services/{service}/PhoneNumbers"), &added).await;
+        }
+        service
+    }
+
     pub(crate) fn messages(&self) -> String {
         format!("{}/2010-04-01/Accounts/{ACCOUNT}/Messages.json", self.base)
     }
