@@ -35,6 +35,7 @@ class Simulator:
         log.unlink(missing_ok=True)
         command = [str(program), "--port", str(port), "--account-sid", settings.account_sid]
         command += ["--auth-token", settings.auth_token, "--webhook-base", webhook_base]
+        command += ["--segments-per-second", str(settings.segments_per_second)]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "RUST_LOG": os.environ.get("RUST_LOG", "info")}
         self.child = Child("the carrier simulator", command, environment, log)
 

@@ -9,6 +9,7 @@ Settings (environment variables, with their defaults):
     PORT                        port of the API and the emulator (4566; run only)
     CARRIER_PORT                port of the carrier simulator and its phone page (PORT + 1 if free; run only)
     STATE_DIR                   folder of stack.json and the logs (.local; exec: .local/test)
+    SEGMENTS_PER_SECOND         what the carrier simulator allows the numbers of a campaign (40)
     CARRIER_URL                 another carrier's URL (none: the carrier simulator is started)
     CARRIER_MEDIA_HOSTS         hosts, with ports, of that carrier's media URLs, besides its own host
     TWILIO_ACCOUNT_SID          account at the carrier (random)

@@ -29,6 +29,7 @@ class Settings:
     media_hosts: str | None
     account_sid: str
     auth_token: str
+    segments_per_second: int
     parameters: dict[str, str | int]  # of template.yaml
 
     @staticmethod
@@ -44,6 +45,7 @@ class Settings:
             media_hosts=os.environ.get("CARRIER_MEDIA_HOSTS") or None,
             account_sid=os.environ.get("TWILIO_ACCOUNT_SID") or f"AC{secrets.token_hex(16)}",
             auth_token=os.environ.get("TWILIO_AUTH_TOKEN") or secrets.token_hex(16),
+            segments_per_second=_whole("SEGMENTS_PER_SECOND", 40),
             parameters={
                 "LockLeaseSeconds": lease,
                 "LockRenewSeconds": max(1, lease // 3),

@@ -105,7 +105,8 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
     if settings.carrier_url is None:
         simulator.subscribe(api, login)
     progress("seeding demo data")
-    seed = _seed(programs / "seed-demo", emulator, deployment, settings, None if settings.carrier_url else carrier)
+    simulated = None if settings.carrier_url else carrier
+    seed = _seed(programs / "seed-demo", emulator, deployment, settings, api, simulated)
     if settings.carrier_url is None:
         for service in seed["services"]:
             simulator.approve_campaign(service)
@@ -145,12 +146,19 @@ def _await_healthy(api: str, log: Path) -> None:
             time.sleep(0.2)
 
 
-def _seed(program: Path, emulator: Emulator, deployment: deploy.Deployment, settings: Settings, carrier: str | None) -> dict:
-    """Adds demo data and returns a description of it. With the carrier simulator, the numbers and the campaign of
-    the registered team are also created there."""
+def _seed(
+    program: Path,
+    emulator: Emulator,
+    deployment: deploy.Deployment,
+    settings: Settings,
+    webhook_base: str,
+    carrier: str | None,
+) -> dict:
+    """Adds demo data and returns a description of it. With the carrier simulator, the numbers and the campaigns
+    are also created there."""
     command = [str(program), "--endpoint-url", emulator.url, "--table", deployment.outputs["TableName"]]
     command += ["--machine-client-id", deployment.outputs["MachineClientId"]]
-    command += ["--brand-sid", settings.parameters["BrandSid"]]
+    command += ["--brand-sid", settings.parameters["BrandSid"], "--webhook-base", webhook_base]
     if carrier:
         command += ["--carrier-url", carrier, "--account-sid", settings.account_sid, "--auth-token", settings.auth_token]
     code, output = Child.finish("seed-demo", command, {"PATH": os.defpath, **emulator.operator})

@@ -10,7 +10,7 @@ use shared_aws::{
     inbox::{Bought, Completed, Reserved},
     team::AuditEvent,
 };
-use shared_carriers::twilio::{CallError, Purchase, PurchaseError, with_retries};
+use shared_carriers::twilio::{CallError, Purchase, PurchaseError};
 use shared_domain::{
     ids::{Id, InboxId},
     inbox::{Inbox, InboxKind, Stage, TeamInbox},
@@ -218,12 +218,7 @@ async fn buy(app: &App, inbox: &Inbox, reserved: ReservedBy) -> Result<String, P
     {
         return Ok(sid);
     }
-    let purchase = Purchase {
-        phone_number: inbox.number.as_str().to_owned(),
-        friendly_name: inbox.id.to_string(),
-        sms_url: with_retries(&format!("{}/webhooks/twilio/messages", app.webhooks)),
-        voice_url: with_retries(&format!("{}/webhooks/twilio/voice", app.webhooks)),
-    };
+    let purchase = Purchase::new(inbox.number.as_str(), inbox.id.as_str(), &app.webhooks);
     match app.carrier.buy_number(&purchase).await {
         Ok(number) => Ok(number.sid),
         // Sold to someone else, or to us: to another request with the same key, or with a response that was

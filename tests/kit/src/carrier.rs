@@ -27,7 +27,7 @@ pub const TOKEN: &str = "test-token";
 /// Longer than any call of a test takes.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The carrier simulator. It sends no webhooks: a test delivers those it needs.
+/// The carrier simulator, whose account owns [`INBOX_NUMBER`]. It sends no webhooks: a test delivers those it needs.
 #[derive(Debug, Clone)]
 pub struct FakeCarrier {
     /// The endpoint: `http://127.0.0.1:…`.
@@ -44,7 +44,17 @@ impl FakeCarrier {
         settings.step = Duration::from_millis(1);
         settings.hold = Duration::from_secs(5);
         tokio::spawn(carrier_simulator::serve(listener, settings));
-        Self { url, http: http_client() }
+        let carrier = Self { url, http: http_client() };
+        carrier.buy(INBOX_NUMBER).await;
+        carrier
+    }
+
+    /// Buys a number without webhooks. Returns its sid.
+    pub async fn buy(&self, number: &str) -> String {
+        let url = format!("{}/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json", self.url);
+        let request = self.http.post(url).basic_auth(ACCOUNT, Some(TOKEN)).form(&[("PhoneNumber", number)]);
+        let bought: Value = request.send().await.unwrap().json().await.unwrap();
+        bought["sid"].as_str().unwrap_or_else(|| panic!("{bought}")).to_owned()
     }
 
     /// Returns a client that waits up to 10 seconds for an answer.
@@ -98,10 +108,12 @@ impl FakeCarrier {
         answer[name].as_array().unwrap().clone()
     }
 
-    /// Returns the numbers that the account owns.
+    /// Returns the numbers that the account owns, without [`INBOX_NUMBER`].
     pub async fn owned_numbers(&self) -> Vec<Value> {
         let path = format!("2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json");
-        self.list(&path, "incoming_phone_numbers").await
+        let mut numbers = self.list(&path, "incoming_phone_numbers").await;
+        numbers.retain(|number| number["phone_number"] != INBOX_NUMBER);
+        numbers
     }
 
     /// Returns the sorted sids of the numbers in a messaging service.

@@ -53,7 +53,8 @@ impl Server {
             public_url: url.clone(),
         };
         let carrier = services.carrier();
-        let data = seed_demo::seed(services.table.clone(), Some(carrier), BRAND.into(), MACHINE).await?;
+        let table = services.table.clone();
+        let data = seed_demo::seed(table, Some(carrier), url.clone(), BRAND.into(), MACHINE).await?;
         let tokens = Tokens::of(&data);
         let router = gateway::router(functions::all(&services)?, &tokens);
         let task = tokio::spawn(async { axum::serve(listener, router).await });

@@ -99,6 +99,7 @@ struct Seed {
     registrations: Registrations,
     carrier: Option<Client>,
     brand: String,
+    webhooks: String,
     data: DemoData,
 }
 
@@ -146,6 +147,7 @@ const TEXTS: [&str; 8] = [
 pub async fn seed(
     table: Table,
     carrier: Option<Client>,
+    webhooks: String,
     brand: String,
     machine_client_id: &str,
 ) -> Result<DemoData, Failure> {
@@ -160,6 +162,7 @@ pub async fn seed(
         registrations: Registrations::new(table),
         carrier,
         brand,
+        webhooks,
         data: DemoData::default(),
     };
     seed.add_brightside(machine_client_id).await?;
@@ -174,12 +177,13 @@ impl Seed {
         let people = self.add_team(&organization, &front, &FRONT_DESK).await?;
         let mut front_desk =
             inbox(&organization, &front, "inb_frontdesk", InboxKind::Shared, "Front desk", 100)?;
-        front_desk.number_sid = self.buy_number(&front_desk).await?;
+        let service = self.add_registration(&organization, &front.id).await?;
+        self.buy_number(&mut front_desk, service.as_deref()).await?;
         self.add_inbox(&front_desk, &front, &people).await?;
-        self.add_registration(&front_desk).await?;
         for (index, person) in people.iter().enumerate() {
             let id = format!("inb_{}", person.id);
-            let own = inbox(&organization, &front, &id, InboxKind::Personal, &person.name, 101 + index)?;
+            let mut own = inbox(&organization, &front, &id, InboxKind::Personal, &person.name, 101 + index)?;
+            self.buy_number(&mut own, service.as_deref()).await?;
             self.add_inbox(&own, &front, std::slice::from_ref(person)).await?;
         }
         self.add_contacts(&organization, &front.id, &people[2..]).await?;
@@ -189,7 +193,7 @@ impl Seed {
         let people = self.add_team(&organization, &night, &NIGHT_DESK).await?;
         let mut waiting =
             inbox(&organization, &night, "inb_nightdesk", InboxKind::Shared, "Night desk", 109)?;
-        waiting.number_sid = self.buy_number(&waiting).await?;
+        self.buy_number(&mut waiting, None).await?;
         self.add_inbox(&waiting, &night, &people).await?;
 
         self.members.put_machine(machine, &organization).await?;
@@ -203,34 +207,40 @@ impl Seed {
         let organization = OrganizationId::parse("org_neighbors")?;
         let team = team("team_reception", "Reception", RegistrationStatus::Approved)?;
         let people = self.add_team(&organization, &team, &NEIGHBORS).await?;
-        let reception = inbox(&organization, &team, "inb_reception", InboxKind::Shared, "Reception", 199)?;
+        let mut reception =
+            inbox(&organization, &team, "inb_reception", InboxKind::Shared, "Reception", 199)?;
+        let service = self.add_registration(&organization, &team.id).await?;
+        self.buy_number(&mut reception, service.as_deref()).await?;
         self.add_inbox(&reception, &team, &people).await
     }
 
-    /// Buys the inbox's number at the simulator, if there is one.
-    async fn buy_number(&self, inbox: &Inbox) -> Result<Option<String>, Failure> {
-        let Some(carrier) = &self.carrier else { return Ok(None) };
-        let purchase = Purchase {
-            phone_number: inbox.number.as_str().to_owned(),
-            friendly_name: inbox.id.to_string(),
-            sms_url: String::new(),
-            voice_url: String::new(),
-        };
-        Ok(Some(carrier.buy_number(&purchase).await?.sid))
+    /// Buys the inbox's number at the simulator, if there is one, and adds it to a messaging service.
+    async fn buy_number(&self, inbox: &mut Inbox, service: Option<&str>) -> Result<(), Failure> {
+        let Some(carrier) = &self.carrier else { return Ok(()) };
+        let purchase = Purchase::new(inbox.number.as_str(), inbox.id.as_str(), &self.webhooks);
+        let number = carrier.buy_number(&purchase).await?.sid;
+        if let Some(service) = service {
+            carrier.add_number(service, &number).await?;
+        }
+        inbox.number_sid = Some(number);
+        Ok(())
     }
 
-    /// Adds an approved campaign that contains the inbox's number.
-    async fn add_registration(&mut self, inbox: &Inbox) -> Result<(), Failure> {
-        let (organization, team, now) = (&inbox.organization, &inbox.team, clock::now());
+    /// Adds an approved campaign. Returns its messaging service, if there is a simulator.
+    async fn add_registration(
+        &mut self,
+        organization: &OrganizationId,
+        team: &TeamId,
+    ) -> Result<Option<String>, Failure> {
+        let now = clock::now();
         let mut registration = Registration {
             status: RegistrationStatus::Approved,
             as_of: now,
             brand: Some(self.brand.clone()),
             ..Registration::default()
         };
-        if let (Some(carrier), Some(number)) = (&self.carrier, &inbox.number_sid) {
+        if let Some(carrier) = &self.carrier {
             let service = carrier.create_service(&format!("{organization} {team}")).await?;
-            carrier.add_number(&service.sid, number).await?;
             let campaign = carrier.create_campaign(&service.sid, &campaign_details(&self.brand)).await?;
             self.data.services.push(service.sid.clone());
             registration.messaging_service = Some(service.sid);
@@ -246,7 +256,8 @@ impl Seed {
             detail: Some("Demo data: created as approved.".into()),
             by: None,
         };
-        Ok(self.registrations.record_event(TeamKey { organization, team }, &step).await?)
+        self.registrations.record_event(TeamKey { organization, team }, &step).await?;
+        Ok(registration.messaging_service)
     }
 
     async fn add_team(

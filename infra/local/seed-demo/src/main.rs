@@ -20,6 +20,9 @@ struct Options {
     /// Brand of the registered team's campaign
     #[arg(long)]
     brand_sid: String,
+    /// Public base URL of the product, which the numbers send calls and messages to
+    #[arg(long)]
+    webhook_base: String,
     /// URL of a carrier simulator, to create the numbers and the campaign there as well
     #[arg(long, requires = "account_sid", requires = "auth_token")]
     carrier_url: Option<String>,
@@ -39,7 +42,8 @@ async fn main() -> Result<(), Failure> {
     let options = Options::parse();
     let table = Table::of(&Aws::loopback(options.endpoint_url.as_str()), options.table.as_str());
     let carrier = carrier_client(&options)?;
-    let data = seed_demo::seed(table, carrier, options.brand_sid, &options.machine_client_id).await?;
+    let Options { webhook_base, brand_sid, machine_client_id, .. } = options;
+    let data = seed_demo::seed(table, carrier, webhook_base, brand_sid, &machine_client_id).await?;
     #[allow(clippy::print_stdout, reason = "standard output is the result of this program")]
     {
         println!("{}", serde_json::to_string(&data)?);

@@ -13,6 +13,11 @@ use serde::Deserialize;
 use super::call::{self, CallError};
 use super::client::Client;
 use super::sid::is_number_sid;
+use super::webhook::with_retries;
+
+/// Paths of the webhooks, as the template routes them.
+const MESSAGES_PATH: &str = "/webhooks/twilio/messages";
+const VOICE_PATH: &str = "/webhooks/twilio/voice";
 
 /// The error code of a number that is no longer available.
 const NOT_AVAILABLE: u32 = 21422;
@@ -85,6 +90,17 @@ impl Client {
 }
 
 impl Purchase {
+    /// The purchase of a number for the product, whose public base URL is `webhooks`.
+    pub fn new(phone_number: &str, friendly_name: &str, webhooks: &str) -> Self {
+        let url = |path| with_retries(&format!("{webhooks}{path}"));
+        Self {
+            phone_number: phone_number.to_owned(),
+            friendly_name: friendly_name.to_owned(),
+            sms_url: url(MESSAGES_PATH),
+            voice_url: url(VOICE_PATH),
+        }
+    }
+
     fn fields(&self) -> [(&'static str, &str); 10] {
         [
             ("PhoneNumber", &self.phone_number),
