@@ -27,7 +27,8 @@ pub const TOKEN: &str = "test-token";
 /// Longer than any call of a test takes.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The carrier simulator, whose account owns [`INBOX_NUMBER`]. It sends no webhooks: a test delivers those it needs.
+/// The carrier simulator, whose account owns [`INBOX_NUMBER`]. It sends no webhooks: a test delivers those it
+/// needs.
 #[derive(Debug, Clone)]
 pub struct FakeCarrier {
     /// The endpoint: `http://127.0.0.1:…`.

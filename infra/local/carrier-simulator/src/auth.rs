@@ -20,8 +20,8 @@ pub(crate) async fn require_account(
     request: Request,
     next: Next,
 ) -> Response {
-    // The control routes keep the token that the simulator was started with, so that whoever controls it does not
-    // have to follow a rotation.
+    // The control routes keep the token that the simulator was started with, so that whoever controls it does
+    // not have to follow a rotation.
     let is_control = request.uri().path().starts_with(CONTROL_PREFIX);
     let is_valid =
         |token: &str| carrier.tokens.accepts(token) || is_control && token == carrier.settings.auth_token;

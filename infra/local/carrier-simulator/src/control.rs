@@ -151,8 +151,8 @@ pub(crate) async fn message_status(
     Ok(Json(StatusSet { message_sid, status, outcome: answer.into() }))
 }
 
-/// `POST /_twilio/simulate/fault`: the next `Count` requests fail, or all for `Seconds`. `none` without `On` ends
-/// all faults.
+/// `POST /_twilio/simulate/fault`: the next `Count` requests fail, or all for `Seconds`. `none` without `On`
+/// ends all faults.
 pub(crate) async fn fault(
     State(carrier): State<Arc<Carrier>>,
     Form(fields): Form<Fields>,
@@ -200,8 +200,8 @@ pub(crate) async fn name(
     Ok(Json(json!({ "phoneNumber": number, "name": name, "inbox": is_inbox })))
 }
 
-/// Returns the sid, the webhook form, and the endpoint of an inbound message. If the sid is known, sid and form
-/// are the earlier ones.
+/// Returns the sid, the webhook form, and the endpoint of an inbound message. If the sid is known, sid and
+/// form are the earlier ones.
 fn inbound_webhook(
     carrier: &Carrier,
     site: &Site,

@@ -3,10 +3,10 @@
 //! It accepts messages and reports their delivery by signed status callbacks. Inbound messages and calls come
 //! from the phone page or from control routes. It sells numbers, keeps messaging services and campaigns, and
 //! delivers events to sinks. As at Twilio, inbound messages and calls go to the URLs of the number or of its
-//! messaging service, and nowhere if those have none; a sender must belong to the account and sends no faster than
-//! its rate. Unlike Twilio, it answers no keyword, and it opts a phone out (`opt-out`) and decides on a campaign
-//! (`campaign-status`) only on request. Failures also happen only on request ([`faults`]), except that numbers
-//! ending in 0000 are never available. All state is in memory.
+//! messaging service, and nowhere if those have none; a sender must belong to the account and sends no faster
+//! than its rate. Unlike Twilio, it answers no keyword, and it opts a phone out (`opt-out`) and decides on a
+//! campaign (`campaign-status`) only on request. Failures also happen only on request ([`faults`]), except
+//! that numbers ending in 0000 are never available. All state is in memory.
 //!
 //! | route | module |
 //! |---|---|
@@ -25,8 +25,8 @@
 //! | `GET`, `POST /v1/Sinks`; `GET`, `POST`, `DELETE /v1/Sinks/{sid}` | [`events`] |
 //! | `GET`, `POST /v1/Subscriptions`; `GET`, `DELETE /v1/Subscriptions/{sid}` | [`events`] |
 //!
-//! This server replaces all of Twilio's hosts (`api`, `messaging`, `events`, `accounts`, media storage). All routes
-//! except the pages and the media storage require Basic authentication with the account and its token.
+//! This server replaces all of Twilio's hosts (`api`, `messaging`, `events`, `accounts`, media storage). All
+//! routes except the pages and the media storage require Basic authentication with the account and its token.
 //! Responses have the shapes of Twilio's OpenAPI description, which the tests check. Logs contain sids and
 //! states, but no numbers and no texts.
 

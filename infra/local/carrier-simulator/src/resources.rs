@@ -97,8 +97,8 @@ impl Resources {
         self.opt_outs.contains(&(sender.to_owned(), phone.to_owned()))
     }
 
-    /// Puts a message into the queue of its sender. Returns how long it waits there, or `None` if the queue is
-    /// too long. A number sends `campaign_rate` segments per second if its campaign is verified, else one.
+    /// Puts a message into the queue of its sender. Returns how long it waits there, or `None` if the queue
+    /// is too long. A number sends `campaign_rate` segments per second if its campaign is verified, else one.
     pub(crate) fn enqueue(
         &mut self,
         sender: &str,

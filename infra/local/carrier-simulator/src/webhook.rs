@@ -2,8 +2,8 @@
 //!
 //! Without overrides, Twilio retries a webhook once, and only if the connection failed. All attempts together
 //! take at most 15 seconds. The fragment of the URL can change that (`#rc=3&rp=all`); it is neither sent nor
-//! signed. If the webhook still fails and there is a fallback URL, Twilio calls that one, with `ErrorCode` and
-//! `ErrorUrl`. Source: twilio.com/docs/usage/webhooks/webhooks-connection-overrides and
+//! signed. If the webhook still fails and there is a fallback URL, Twilio calls that one, with `ErrorCode`
+//! and `ErrorUrl`. Source: twilio.com/docs/usage/webhooks/webhooks-connection-overrides and
 //! twilio.com/docs/usage/security/availability-reliability.
 
 use std::sync::Arc;

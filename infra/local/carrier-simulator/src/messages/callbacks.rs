@@ -50,8 +50,8 @@ impl Callback {
     }
 }
 
-/// Takes a message through its steps. Stops if a control route sets its status. Without receipts, the product is
-/// not called back, and the last status is `sent`.
+/// Takes a message through its steps. Stops if a control route sets its status. Without receipts, the product
+/// is not called back, and the last status is `sent`.
 pub(crate) async fn deliver(carrier: Arc<Carrier>, sid: String, delivery: Delivery, has_receipts: bool) {
     let (steps, code, wait): (&[_], _, _) = match delivery {
         Delivery::After(wait) if has_receipts => (&STEPS, None, wait),

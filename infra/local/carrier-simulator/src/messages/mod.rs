@@ -73,8 +73,9 @@ fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Resu
     Ok(resource)
 }
 
-/// Checks a message against the account's resources and puts it into the queue of its sender. With a messaging
-/// service, Twilio accepts first and reports an opt-out or a full queue by a callback. Without one, it refuses.
+/// Checks a message against the account's resources and puts it into the queue of its sender. With a
+/// messaging service, Twilio accepts first and reports an opt-out or a full queue by a callback. Without one,
+/// it refuses.
 fn queue(carrier: &Carrier, message: &mut Message, now: Timestamp) -> Result<Delivery, Failure> {
     let mut resources = carrier.resources();
     let (from, service) = (message.from.as_deref(), message.messaging_service_sid.as_deref());
@@ -100,7 +101,8 @@ fn queue(carrier: &Carrier, message: &mut Message, now: Timestamp) -> Result<Del
     }
 }
 
-/// Smart Encoding: replaces typographic characters that would make the message Unicode. Twilio's list is longer.
+/// Smart Encoding: replaces typographic characters that would make the message Unicode. Twilio's list is
+/// longer.
 fn with_plain_punctuation(text: &str) -> String {
     [
         ("\u{2018}", "'"),

@@ -76,8 +76,8 @@ impl Number {
         self.attributes.get("friendly_name").and_then(Value::as_str)
     }
 
-    /// Where messages to this number go if its messaging service leaves them to the number. `None` if no URL is
-    /// set: Twilio then keeps the message without telling anybody.
+    /// Where messages to this number go if its messaging service leaves them to the number. `None` if no URL
+    /// is set: Twilio then keeps the message without telling anybody.
     pub(crate) fn message_endpoint(&self) -> Option<Endpoint> {
         self.endpoint("sms_url", "sms_fallback_url")
     }

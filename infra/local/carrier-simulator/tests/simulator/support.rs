@@ -57,7 +57,8 @@ impl TestSimulator {
         self.create(&Self::account("IncomingPhoneNumbers.json"), &fields).await
     }
 
-    /// Creates a messaging service with all numbers of the account. `settings` are further fields of the service.
+    /// Creates a messaging service with all numbers of the account. `settings` are further fields of the
+    /// service.
     pub(crate) async fn service_with_numbers(&self, settings: &[(&str, &str)]) -> String {
         let fields = [&[("FriendlyName", "desk")], settings].concat();
         let service = self.create("/v1/Services", &fields).await["sid"].as_str().unwrap().to_owned();
