@@ -44,7 +44,7 @@ async fn an_inbox_is_created_step_by_step() {
     let offered = mine["teams"].as_array().expect("teams").iter();
     let offered: Vec<_> = offered.filter(|team| team["teamId"] == office.team).collect();
     assert_eq!(offered[0]["membersOffered"], false, "not before the registration");
-    assert!(offered[0]["notice"].as_str().expect("a notice").contains("No messages can be sent"));
+    assert!(offered[0]["notice"].as_str().expect("a notice").contains("Messages cannot be sent"));
 
     let found = office.offers("areaCode=628&prefix=299&limit=3").await;
     let numbers = found["items"].as_array().expect("numbers");

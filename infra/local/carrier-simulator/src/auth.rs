@@ -20,7 +20,7 @@ pub(crate) async fn require_account(
     request: Request,
     next: Next,
 ) -> Response {
-    // The control routes keep the token that the simulator was started with, so that whoever controls it does
+    // The control routes keep the token that the simulator was started with, so that tests do
     // not have to follow a rotation.
     let is_control = request.uri().path().starts_with(CONTROL_PREFIX);
     let is_valid =
