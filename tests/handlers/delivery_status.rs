@@ -8,14 +8,14 @@ use test_kit::{
     TestApp,
     carrier::TOKEN,
     gateway::Event,
-    twilio::{callbacks, signed, verifier},
+    twilio::{callbacks, signed, webhook_accounts},
 };
 
 const ROUTE: &str = "POST /webhooks/twilio/status";
 const SID: &str = "SM99999999999999999999999999999999";
 
 fn app(test: &TestApp) -> App {
-    App::new(test.table(), verifier(), callbacks())
+    App::new(test.table(), webhook_accounts(), callbacks())
 }
 
 fn form(status: &str, error: &str) -> String {
@@ -71,7 +71,7 @@ async fn a_repeated_report_completes_what_a_crashed_host_left() {
         let test = TestApp::start().await;
         let id = test.accept_message("hello", now()).await;
         let query = query(&test, id.as_str());
-        let crashing = App::new(test.engine.crashing_table(requests), verifier(), callbacks());
+        let crashing = App::new(test.engine.crashing_table(requests), webhook_accounts(), callbacks());
         let status =
             handle(&crashing, now(), callback(&query, "undelivered", "30003").request()).await.status();
         handle(&app(&test), now(), callback(&query, "undelivered", "30003").request()).await;

@@ -2,7 +2,10 @@
 
 pub(crate) mod keywords;
 
+use std::time::Duration;
+
 use inbound_sms::{App, handle};
+use shared_app::carrier::WebhookAccounts;
 use shared_aws::table::Table;
 use shared_domain::{conversation::Folder, opt_out::KeywordReplies};
 use shared_lambda::clock::now;
@@ -10,7 +13,8 @@ use test_kit::{
     TestApp,
     carrier::{ACCOUNT, TOKEN},
     gateway::{Event, json},
-    twilio::{PREVIOUS_TOKEN, signed, verifier},
+    secrets::FakeSecrets,
+    twilio::{BASE_URL, PREVIOUS_TOKEN, signed, webhook_accounts},
 };
 
 const ROUTE: &str = "POST /webhooks/twilio/messages";
@@ -18,7 +22,7 @@ const SMS: &str = include_str!("../fixtures/twilio/inbound_sms.form");
 const MMS: &str = include_str!("../fixtures/twilio/inbound_mms.form");
 
 fn app(table: Table) -> App {
-    App::new(table, verifier(), ACCOUNT.into(), KeywordReplies::Product)
+    App::new(table, webhook_accounts(), KeywordReplies::Product)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +54,42 @@ async fn the_previous_token_is_accepted_during_a_rotation() {
     let test = TestApp::start().await;
     let answer = handle(&app(test.table()), now(), 7, signed(ROUTE, "", SMS, PREVIOUS_TOKEN).request()).await;
     assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_token_is_accepted_at_once_and_the_old_one_ends_without_a_deployment() {
+    let test = TestApp::start().await;
+    let secret = |token: &str| format!(r#"{{"accountSid":"{ACCOUNT}","authTokens":["{token}"]}}"#);
+    let secrets = FakeSecrets::start(secret(TOKEN)).await;
+    let accounts = WebhookAccounts::load(secrets.client(), "carrier", BASE_URL).await.unwrap();
+    let app = App::new(test.table(), accounts, KeywordReplies::Product);
+    let start = now();
+    let answer = async |token: &str, seconds: u64| {
+        let request = signed(ROUTE, "", SMS, token).request();
+        handle(&app, start + Duration::from_secs(seconds), 7, request).await.status().as_u16()
+    };
+    assert_eq!((answer(TOKEN, 0).await, secrets.reads()), (200, 1));
+
+    secrets.rotate(secret("new-token"));
+    assert_eq!((answer("new-token", 1).await, secrets.reads()), (200, 2), "the failed signature reads again");
+    assert_eq!(
+        (answer("forged", 2).await, secrets.reads()),
+        (403, 2),
+        "forgeries read once a minute at most"
+    );
+    assert_eq!((answer("forged", 61).await, secrets.reads()), (403, 3));
+
+    secrets.rotate(secret("newest-token"));
+    assert_eq!(
+        (answer("new-token", 300).await, secrets.reads()),
+        (200, 3),
+        "a secret lives for five minutes"
+    );
+    assert_eq!((answer("new-token", 361).await, secrets.reads()), (403, 4));
+    assert_eq!(answer("newest-token", 362).await, 200);
+
+    secrets.rotate("not a secret");
+    assert_eq!(answer("newest-token", 700).await, 200, "an account that cannot be read again stays in use");
 }
 
 #[tokio::test(flavor = "multi_thread")]

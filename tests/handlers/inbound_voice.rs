@@ -6,11 +6,12 @@ use shared_domain::{
     inbox::{Inbox, Stage},
     phone::PhoneNumber,
 };
+use shared_lambda::clock::now;
 use test_kit::{
     TestApp, build,
     carrier::{ACCOUNT, TOKEN},
     gateway::json,
-    twilio::{signed, verifier},
+    twilio::{signed, webhook_accounts},
 };
 
 const ROUTE: &str = "POST /webhooks/twilio/voice";
@@ -18,7 +19,7 @@ const CALL: &str = include_str!("../fixtures/twilio/voice_inbound.form");
 const FORWARDING_NUMBER: &str = "+12025550177";
 
 fn app(table: Table) -> App {
-    App::new(table, verifier(), ACCOUNT.into())
+    App::new(table, webhook_accounts())
 }
 
 /// Starts with an inbox that forwards calls, in this stage.
@@ -34,7 +35,7 @@ fn forwarding_number() -> PhoneNumber {
 
 /// Returns the TwiML that answers a call.
 async fn answer(test: &TestApp, form: &str) -> String {
-    let answer = handle(&app(test.table()), signed(ROUTE, "", form, TOKEN).request()).await;
+    let answer = handle(&app(test.table()), now(), signed(ROUTE, "", form, TOKEN).request()).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "text/xml");
     let body: &[u8] = answer.body();
@@ -99,10 +100,10 @@ async fn a_forged_webhook_is_refused_and_an_unreachable_table_leads_to_the_fallb
         signed(ROUTE, "", &other_account, TOKEN),
     ];
     for event in refused {
-        let answer = handle(&app(test.table()), event.request()).await;
+        let answer = handle(&app(test.table()), now(), event.request()).await;
         assert_eq!((answer.status().as_u16(), &json(&answer)["code"]), (403, &"signature".into()));
     }
     let malformed = signed(ROUTE, "", "a=b", TOKEN).request();
-    assert_eq!(handle(&app(test.table()), malformed).await.status(), 400);
-    assert_eq!(handle(&app(TestApp::unreachable_table()), genuine.request()).await.status(), 503);
+    assert_eq!(handle(&app(test.table()), now(), malformed).await.status(), 400);
+    assert_eq!(handle(&app(TestApp::unreachable_table()), now(), genuine.request()).await.status(), 503);
 }

@@ -30,7 +30,7 @@ use test_kit::{
     gateway::{Event, json as body_of},
     lambda_event::{event, sqs_record, stream_record},
     queue::{FakeQueue, mail_queue, media_queue, send_queue},
-    twilio::{callbacks, signed, verifier},
+    twilio::{callbacks, signed, webhook_accounts},
 };
 
 const TRIES: u32 = 3;
@@ -60,7 +60,7 @@ const GONE: u8 = 5;
 
 /// Receives a message with media of these URLs and content types.
 async fn receive(test: &TestApp, files: &[(&str, &str)]) -> Message {
-    let app = inbound_sms::App::new(test.table(), verifier(), ACCOUNT.into(), KeywordReplies::Product);
+    let app = inbound_sms::App::new(test.table(), webhook_accounts(), KeywordReplies::Product);
     assert_eq!(inbound_sms::handle(&app, now(), 7, text(files).request()).await.status(), 200);
     test.history().await.remove(0)
 }

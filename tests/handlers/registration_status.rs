@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use shared_aws::clients::{EventStreamsLogin, RegistrationJob, RegistrationQueue};
 use shared_carriers::twilio::signature::sign_json;
 use shared_domain::registration::{CampaignUpdate, RegistrationStatus};
-use shared_http::webhook::EventsLogin;
 use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
@@ -15,7 +14,7 @@ use test_kit::{
     carrier::{ACCOUNT, TOKEN},
     gateway::{self, Event},
     queue::registration_queue,
-    twilio::{BASE_URL, verifier},
+    twilio::{BASE_URL, fixed_account, verifier, webhook_accounts},
 };
 
 use crate::registration::{
@@ -25,7 +24,7 @@ use crate::registration::{
 
 fn app(test: &TestApp, queue: RegistrationQueue) -> App {
     let login = EventStreamsLogin { user: USER.into(), password: PASSWORD.into() };
-    App::new(test.table(), verifier(), Some(EventsLogin::new(&login)), ACCOUNT.into(), queue)
+    App::new(test.table(), fixed_account(verifier(), Some(login)), queue)
 }
 
 fn basic(user: &str, password: &str) -> String {
@@ -96,7 +95,7 @@ async fn a_missing_or_wrong_proof_queues_nothing() {
         let (status, problem) = post(&app, &event).await;
         assert_eq!((status, &problem["code"]), (403, &json!("signature")));
     }
-    let unset = App::new(test.table(), verifier(), None, ACCOUNT.into(), registration_queue(&queue.url));
+    let unset = App::new(test.table(), webhook_accounts(), registration_queue(&queue.url));
     assert_eq!(post(&unset, &genuine).await.0, 403, "without a configured login nothing is accepted");
     assert_eq!(jobs(queue), []);
 }
@@ -168,13 +167,7 @@ async fn an_event_that_was_not_queued_is_never_answered_with_2xx() {
     assert_eq!(post(&app(&test, registration_queue(&queue.url)), &event).await.0, 503, "one of two");
     assert_eq!(post(&app(&test, registration_queue(NO_SERVICE)), &event).await.0, 503);
     let login = EventStreamsLogin { user: USER.into(), password: PASSWORD.into() };
-    let login = Some(EventsLogin::new(&login));
-    let without_table = App::new(
-        TestApp::unreachable_table(),
-        verifier(),
-        login,
-        ACCOUNT.into(),
-        registration_queue(&queue.url),
-    );
+    let accounts = fixed_account(verifier(), Some(login));
+    let without_table = App::new(TestApp::unreachable_table(), accounts, registration_queue(&queue.url));
     assert_eq!(post(&without_table, &event).await.0, 503);
 }

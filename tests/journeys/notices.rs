@@ -38,7 +38,7 @@ async fn a_message_from_an_unknown_number_notifies_each_address_once() {
     assert_eq!(carrier.text_in_with(&again).await.webhook_status, Some(200));
     for address in [&desk, &boss] {
         let mails = stack.mails_about(address, unknown.number()).await;
-        assert!(mails[0].subject.starts_with("Text from an unknown number: Curious"), "{mails:?}");
+        assert!(mails[0].subject.starts_with("Message from an unknown number: Curious"), "{mails:?}");
         assert!(mails[0].text.contains("First line") && mails[0].html.contains("First line"));
         assert!(!mails[0].text.contains("Is this the office?"), "what was said stays in the inbox");
     }

@@ -65,7 +65,7 @@ async fn every_admin_is_notified_once_of_the_approval() {
     }
     for admin in [&office.admin, &stack.user("carla")] {
         let mails = stack.mails_about(&address(admin), &name).await;
-        assert!(mails[0].text.contains("Messages can be sent now"), "{:?}", mails[0]);
+        assert!(mails[0].text.contains("can now send text messages"), "{:?}", mails[0]);
         assert!(mails[0].html.contains(&name));
     }
     office.admin.put(&inbox.member("ben"), json!({})).await.expect(200);

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 async fn only_admins_create_inboxes() {
     let stack = Stack::open();
     let office = Office::open(&stack, "Admins alone", "amelia").await;
-    office.employs("ben").await;
+    office.employs("erin").await;
     let wish = office.wish("Not for everybody").await;
-    let (member, outsider) = (stack.user("ben"), stack.user("dev"));
+    let (member, outsider) = (stack.user("erin"), stack.user("dev"));
     member.post(&office.inboxes(), wish.clone()).await.problem(403, "admin_required");
     member.get("/v1/inbox-wizard").await.problem(403, "admin_required");
     member.get("/v1/numbers/available?areaCode=628").await.problem(403, "admin_required");

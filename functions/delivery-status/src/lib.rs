@@ -6,7 +6,7 @@
 //! finds the message.
 
 use lambda_http::{Body, Request, Response};
-use shared_app::{carrier, delivery_report, delivery_state};
+use shared_app::{carrier::WebhookAccounts, delivery_report, delivery_state};
 use shared_aws::{
     clients::{Aws, Secrets},
     inbox::Inboxes,
@@ -15,7 +15,7 @@ use shared_aws::{
 };
 use shared_carriers::{
     callback::{CallbackReference, STATUS_PATH, StatusCallbacks},
-    twilio::{StatusCallback, Verifier},
+    twilio::StatusCallback,
 };
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
@@ -33,7 +33,7 @@ use utoipa::OpenApi;
 /// What the function uses.
 #[derive(Debug)]
 pub struct App {
-    verifier: Verifier,
+    accounts: WebhookAccounts,
     callbacks: StatusCallbacks,
     inboxes: Inboxes,
     messages: Messages,
@@ -49,15 +49,15 @@ impl App {
         env.finish()?;
         let aws = Aws::from_environment()?;
         let secrets = Secrets::of(&aws);
-        let account = carrier::webhook_account(&secrets, &secret, &base).await?;
-        let callbacks = StatusCallbacks::new(base, &secrets.text(&signing).await?);
-        Ok(Self::new(Table::of(&aws, name), account.verifier, callbacks))
+        let callbacks = StatusCallbacks::new(base.clone(), &secrets.text(&signing).await?);
+        let accounts = WebhookAccounts::load(secrets, &secret, &base).await?;
+        Ok(Self::new(Table::of(&aws, name), accounts, callbacks))
     }
 
     #[expect(missing_docs, reason = "the name says it all")]
-    pub fn new(table: Table, verifier: Verifier, callbacks: StatusCallbacks) -> Self {
+    pub fn new(table: Table, accounts: WebhookAccounts, callbacks: StatusCallbacks) -> Self {
         Self {
-            verifier,
+            accounts,
             callbacks,
             inboxes: Inboxes::new(table.clone()),
             messages: Messages::new(table.clone()),
@@ -82,7 +82,9 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
         (status = 403, description = "A signature is missing or wrong", body = ProblemView),
         (status = 503, description = "Not stored: deliver again", body = ProblemView)), security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let body = webhook::twilio_body(&app.verifier, STATUS_PATH, request)?;
+    let verified =
+        app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, STATUS_PATH, request));
+    let (_, body) = verified.await?;
     let callback = StatusCallback::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
     let reference = app.callbacks.reference(request.uri().query().unwrap_or_default());
     let Some((organization, message)) = find(app, reference, &callback).await? else {

@@ -6,7 +6,7 @@
 
 use lambda_http::{Body, Request, Response};
 use shared_app::{
-    carrier,
+    carrier::WebhookAccounts,
     inbound::{InboundError, InboundWorkflow},
 };
 use shared_aws::{
@@ -15,7 +15,7 @@ use shared_aws::{
     messaging::InboundText,
     table::Table,
 };
-use shared_carriers::twilio::{InboundMessage, Verifier};
+use shared_carriers::twilio::InboundMessage;
 use shared_domain::{
     ids::MediaId,
     media::{Media, MediaState},
@@ -34,8 +34,7 @@ use utoipa::OpenApi;
 /// What the function uses.
 #[derive(Debug)]
 pub struct App {
-    verifier: Verifier,
-    account_sid: String,
+    accounts: WebhookAccounts,
     inboxes: Inboxes,
     inbound: InboundWorkflow,
 }
@@ -51,18 +50,13 @@ impl App {
         let replies =
             KeywordReplies::parse(&replies).ok_or("KEYWORD_REPLIES must be `carrier` or `product`")?;
         let aws = Aws::from_environment()?;
-        let account = carrier::webhook_account(&Secrets::of(&aws), &secret, &base).await?;
-        Ok(Self::new(Table::of(&aws, name), account.verifier, account.account_sid, replies))
+        let accounts = WebhookAccounts::load(Secrets::of(&aws), &secret, &base).await?;
+        Ok(Self::new(Table::of(&aws, name), accounts, replies))
     }
 
     /// `replies` says who answers keywords.
-    pub fn new(table: Table, verifier: Verifier, account_sid: String, replies: KeywordReplies) -> Self {
-        Self {
-            verifier,
-            account_sid,
-            inbound: InboundWorkflow::new(&table, replies),
-            inboxes: Inboxes::new(table),
-        }
+    pub fn new(table: Table, accounts: WebhookAccounts, replies: KeywordReplies) -> Self {
+        Self { accounts, inbound: InboundWorkflow::new(&table, replies), inboxes: Inboxes::new(table) }
     }
 }
 
@@ -82,9 +76,10 @@ pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -
         (status = 404, description = "No inbox has this number", body = ProblemView),
         (status = 503, description = "Not stored: deliver again", body = ProblemView)), security(()))]
 async fn receive(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let body = webhook::twilio_body(&app.verifier, PATH, request)?;
+    let verified = app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, PATH, request));
+    let (account, body) = verified.await?;
     let inbound = InboundMessage::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
-    if inbound.account_sid != app.account_sid {
+    if inbound.account_sid != account.account_sid {
         return Err(Problem::forbidden("signature", "The message belongs to another carrier account."));
     }
     let to = webhook::number(&inbound.to)?;

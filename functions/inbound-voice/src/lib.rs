@@ -4,16 +4,17 @@
 //! one. If the database is unavailable, the response is `503`, and Twilio uses the number's fallback.
 
 use lambda_http::{Body, Request, Response};
-use shared_app::carrier;
+use shared_app::carrier::WebhookAccounts;
 use shared_aws::{
     clients::{Aws, Secrets},
     inbox::Inboxes,
     table::{StoreError, Table},
 };
-use shared_carriers::twilio::{IncomingCall, Verifier, voice};
+use shared_carriers::twilio::{IncomingCall, voice};
 use shared_domain::{
     inbox::{Inbox, Stage},
     phone::PhoneNumber,
+    time::Timestamp,
 };
 use shared_http::{
     problem::Problem,
@@ -30,8 +31,7 @@ pub const TEXTS_ONLY: &str = "This number takes text messages only. Please send 
 /// What the function uses.
 #[derive(Debug)]
 pub struct App {
-    verifier: Verifier,
-    account_sid: String,
+    accounts: WebhookAccounts,
     inboxes: Inboxes,
 }
 
@@ -43,19 +43,19 @@ impl App {
             (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"), env.required("CARRIER_SECRET"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let account = carrier::webhook_account(&Secrets::of(&aws), &secret, &base).await?;
-        Ok(Self::new(Table::of(&aws, name), account.verifier, account.account_sid))
+        let accounts = WebhookAccounts::load(Secrets::of(&aws), &secret, &base).await?;
+        Ok(Self::new(Table::of(&aws, name), accounts))
     }
 
     #[expect(missing_docs, reason = "the name says it all")]
-    pub fn new(table: Table, verifier: Verifier, account_sid: String) -> Self {
-        Self { verifier, account_sid, inboxes: Inboxes::new(table) }
+    pub fn new(table: Table, accounts: WebhookAccounts) -> Self {
+        Self { accounts, inboxes: Inboxes::new(table) }
     }
 }
 
 /// Answers one webhook.
-pub async fn handle(app: &App, request: Request) -> Response<Body> {
-    let outcome = receive(app, &request).await;
+pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
+    let outcome = receive(app, now, &request).await;
     reply::finish(&reply::request_id(&request), outcome)
 }
 
@@ -68,10 +68,11 @@ pub async fn handle(app: &App, request: Request) -> Response<Body> {
     responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),
         (status = 403, description = "The signature is missing or wrong", body = ProblemView),
         (status = 503, description = "The database is unavailable", body = ProblemView)), security(()))]
-async fn receive(app: &App, request: &Request) -> Outcome {
-    let body = webhook::twilio_body(&app.verifier, PATH, request)?;
+async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
+    let verified = app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, PATH, request));
+    let (account, body) = verified.await?;
     let call = IncomingCall::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
-    if call.account_sid != app.account_sid {
+    if call.account_sid != account.account_sid {
         return Err(Problem::forbidden("signature", "The call belongs to another carrier account."));
     }
     let inbox = match webhook::number(&call.to) {

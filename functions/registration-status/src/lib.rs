@@ -8,13 +8,13 @@
 use std::collections::HashMap;
 
 use lambda_http::{Body, Request, Response};
-use shared_app::carrier;
+use shared_app::carrier::WebhookAccounts;
 use shared_aws::{
     clients::{Aws, RegistrationJob, RegistrationQueue, Secrets},
     registration::Registrations,
     table::{StoreError, Table},
 };
-use shared_carriers::twilio::{ComplianceEvent, EventKind, EventsError, Verifier, parse_events};
+use shared_carriers::twilio::{ComplianceEvent, EventKind, EventsError, parse_events};
 use shared_domain::{
     ids::{OrganizationId, TeamId},
     registration::{CampaignEvent, CampaignUpdate},
@@ -32,9 +32,7 @@ use utoipa::OpenApi;
 /// What the function uses.
 #[derive(Debug)]
 pub struct App {
-    verifier: Verifier,
-    login: Option<EventsLogin>,
-    account_sid: String,
+    accounts: WebhookAccounts,
     registrations: Registrations,
     queue: RegistrationQueue,
 }
@@ -47,21 +45,13 @@ impl App {
         let (secret, queue) = (env.required("CARRIER_SECRET"), env.required("REGISTRATION_QUEUE_URL"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let account = carrier::webhook_account(&Secrets::of(&aws), &secret, &base).await?;
-        let login = account.event_streams.as_ref().map(EventsLogin::new);
-        let queue = RegistrationQueue::new(&aws, queue);
-        Ok(Self::new(Table::of(&aws, name), account.verifier, login, account.account_sid, queue))
+        let accounts = WebhookAccounts::load(Secrets::of(&aws), &secret, &base).await?;
+        Ok(Self::new(Table::of(&aws, name), accounts, RegistrationQueue::new(&aws, queue)))
     }
 
-    /// Without a login, every event is refused.
-    pub fn new(
-        table: Table,
-        verifier: Verifier,
-        login: Option<EventsLogin>,
-        account_sid: String,
-        queue: RegistrationQueue,
-    ) -> Self {
-        Self { verifier, login, account_sid, registrations: Registrations::new(table), queue }
+    /// If the account has no login of Event Streams, every event is refused.
+    pub fn new(table: Table, accounts: WebhookAccounts, queue: RegistrationQueue) -> Self {
+        Self { accounts, registrations: Registrations::new(table), queue }
     }
 }
 
@@ -83,7 +73,11 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
         (status = 413, body = ProblemView),
         (status = 503, description = "Not all events were accepted: deliver again", body = ProblemView)), security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let body = webhook::twilio_events(&app.verifier, app.login.as_ref(), PATH, request)?;
+    let verified = app.accounts.verify(now, |account| {
+        let login = account.event_streams.as_ref().map(EventsLogin::new);
+        webhook::twilio_events(&account.verifier, login.as_ref(), PATH, request)
+    });
+    let (account, body) = verified.await?;
     let batch = parse_events(body).map_err(unreadable)?;
     if batch.unreadable > 0 {
         let elements = batch.unreadable;
@@ -93,7 +87,7 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
             "unreadable registration events skipped"
         );
     }
-    let jobs = jobs(app, now, batch.events).await?;
+    let jobs = jobs(app, now, &account.account_sid, batch.events).await?;
     let answers = app.queue.enqueue(&jobs).await;
     let mut failed = 0;
     for error in answers.into_iter().filter_map(Result::err) {
@@ -127,13 +121,14 @@ fn unreadable(error: EventsError) -> Problem {
 async fn jobs(
     app: &App,
     now: Timestamp,
+    account_sid: &str,
     events: Vec<ComplianceEvent>,
 ) -> Result<Vec<RegistrationJob>, StoreError> {
     let mut owners: HashMap<String, Option<(OrganizationId, TeamId)>> = HashMap::new();
     let mut jobs = Vec::new();
     for event in events {
         let Some(what) = announced(&event) else { continue };
-        match owner(app, &mut owners, &event).await? {
+        match owner(app, account_sid, &mut owners, &event).await? {
             Some((organization, team)) => {
                 let announcement = Some(announcement(event, what, now));
                 jobs.push(RegistrationJob { organization, team, announcement });
@@ -152,10 +147,11 @@ async fn jobs(
 /// Returns whose registration an event is about. Each messaging service is looked up once.
 async fn owner(
     app: &App,
+    account_sid: &str,
     owners: &mut HashMap<String, Option<(OrganizationId, TeamId)>>,
     event: &ComplianceEvent,
 ) -> Result<Option<(OrganizationId, TeamId)>, StoreError> {
-    let is_ours = event.account_sid.as_ref().is_none_or(|account| *account == app.account_sid);
+    let is_ours = event.account_sid.as_ref().is_none_or(|account| account == account_sid);
     let Some(service) = event.messaging_service_sid.as_ref().filter(|_| is_ours) else { return Ok(None) };
     if let Some(owner) = owners.get(service) {
         return Ok(owner.clone());

@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::{Client, config::Intercept};
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
+use shared_app::carrier::{WebhookAccount, WebhookAccounts};
 use shared_aws::{
     contact::Contacts,
     inbox::Inboxes,
@@ -164,6 +165,12 @@ impl Fixture {
 /// Returns the verifier of the webhooks.
 pub fn verifier() -> Verifier {
     Verifier::new(BASE, vec![TOKEN.into()]).unwrap()
+}
+
+/// Returns the carrier's account of the webhooks.
+pub fn webhook_accounts() -> WebhookAccounts {
+    let (verifier, account_sid) = (verifier(), ACCOUNT.into());
+    WebhookAccounts::fixed(WebhookAccount { verifier, account_sid, event_streams: None })
 }
 
 /// Returns a signed webhook of the carrier.

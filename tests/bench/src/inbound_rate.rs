@@ -8,7 +8,7 @@ use std::{
 
 use aws_sdk_dynamodb::Client;
 use inbound_sms::{App, handle};
-use product_bench::fixture::{ACCOUNT, Fixture, expect_status, verifier};
+use product_bench::fixture::{Fixture, expect_status, webhook_accounts};
 use shared_aws::table::Table;
 use shared_domain::opt_out::KeywordReplies;
 use shared_lambda::clock;
@@ -76,7 +76,7 @@ async fn prepare() -> Arc<Fixture> {
 }
 
 fn app(table: Table) -> App {
-    App::new(table, verifier(), ACCOUNT.into(), KeywordReplies::Carrier)
+    App::new(table, webhook_accounts(), KeywordReplies::Carrier)
 }
 
 /// Records the writes of each message of each client.

@@ -29,7 +29,7 @@ use test_kit::{
     carrier::ACCOUNT,
     gateway::Event,
     lambda_event::{event, sqs_record},
-    twilio::{callbacks, signed_fields, verifier},
+    twilio::{callbacks, signed_fields, webhook_accounts},
 };
 use tokio::task::JoinSet;
 
@@ -42,7 +42,7 @@ pub(crate) fn at(seconds: u64) -> Timestamp {
 }
 
 pub(crate) fn app(test: &TestApp) -> App {
-    App::new(test.table(), verifier(), ACCOUNT.into(), KeywordReplies::Product)
+    App::new(test.table(), webhook_accounts(), KeywordReplies::Product)
 }
 
 /// An inbound message of the contact.
@@ -112,7 +112,7 @@ async fn automatic_replies(test: &TestApp) -> Vec<String> {
 }
 
 pub(crate) fn crashing_app(test: &TestApp, requests: usize) -> App {
-    App::new(test.engine.crashing_table(requests), verifier(), ACCOUNT.into(), KeywordReplies::Product)
+    App::new(test.engine.crashing_table(requests), webhook_accounts(), KeywordReplies::Product)
 }
 
 /// Adds another inbox of the team.
@@ -233,7 +233,7 @@ async fn where_the_carrier_answers_the_product_records_the_opt_out_and_does_not_
         [(KeywordReplies::Product, answered_by_carrier), (KeywordReplies::Carrier, inbound(1, "STOP"))]
     {
         let test = TestApp::start().await;
-        let app = App::new(test.table(), verifier(), ACCOUNT.into(), keyword_replies);
+        let app = App::new(test.table(), webhook_accounts(), keyword_replies);
         assert_eq!(deliver(&app, at(10), message).await, 200);
         assert!(is_opted_out(&test).await);
         assert_eq!(automatic_replies(&test).await, [""; 0]);

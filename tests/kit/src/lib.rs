@@ -24,6 +24,7 @@ pub mod lambda_event;
 pub mod meter;
 pub mod queue;
 pub mod s3;
+pub mod secrets;
 pub mod snapshot;
 pub mod template;
 pub mod twilio;

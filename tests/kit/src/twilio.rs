@@ -1,11 +1,16 @@
 //! Webhooks as Twilio signs them, and what checks them.
 
+use shared_app::carrier::{WebhookAccount, WebhookAccounts};
+use shared_aws::clients::EventStreamsLogin;
 use shared_carriers::{
     callback::StatusCallbacks,
     twilio::{Verifier, signature},
 };
 
-use crate::{carrier::TOKEN, gateway::Event};
+use crate::{
+    carrier::{ACCOUNT, TOKEN},
+    gateway::Event,
+};
 
 /// The public address of the API, which Twilio signs.
 pub const BASE_URL: &str = "https://inbox.example";
@@ -17,6 +22,16 @@ pub const SIGNING_SECRET: &str = "signing-secret";
 /// Returns a verifier that accepts both tokens.
 pub fn verifier() -> Verifier {
     Verifier::new(BASE_URL, vec![TOKEN.into(), PREVIOUS_TOKEN.into()]).unwrap()
+}
+
+/// Returns the account [`ACCOUNT`] with both tokens and no login of Event Streams.
+pub fn webhook_accounts() -> WebhookAccounts {
+    fixed_account(verifier(), None)
+}
+
+/// Returns the account [`ACCOUNT`] with this verifier and login.
+pub fn fixed_account(verifier: Verifier, event_streams: Option<EventStreamsLogin>) -> WebhookAccounts {
+    WebhookAccounts::fixed(WebhookAccount { verifier, account_sid: ACCOUNT.into(), event_streams })
 }
 
 /// Returns the signer of status callback URLs.

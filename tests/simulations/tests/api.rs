@@ -42,13 +42,13 @@ use shared_domain::{
     time::Timestamp,
     user::User,
 };
-use shared_http::{caller::Claims, cursor::Cursors, serve, webhook::EventsLogin};
+use shared_http::{caller::Claims, cursor::Cursors, serve};
 use test_kit::{
     TestApp, build,
-    carrier::{ACCOUNT, TOKEN},
+    carrier::TOKEN,
     engine::TABLE,
     gateway::Event,
-    twilio::{BASE_URL, PREVIOUS_TOKEN, callbacks},
+    twilio::{BASE_URL, PREVIOUS_TOKEN, callbacks, fixed_account},
 };
 
 pub(crate) const ORGANIZATION: &str = "org_1";
@@ -235,7 +235,7 @@ impl Api {
             "registration-status" => {
                 return registration_status::handle(&apps.registration_status, now, request).await;
             }
-            "inbound-voice" => return inbound_voice::handle(&apps.inbound_voice, request).await,
+            "inbound-voice" => return inbound_voice::handle(&apps.inbound_voice, now, request).await,
             "teams" => teams::router(apps.teams.clone()),
             "inboxes" => inboxes::router(apps.inboxes.clone()),
             "out-of-office" => out_of_office::router(apps.out_of_office.clone()),
@@ -293,19 +293,20 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
     Apps {
         inbound_sms: inbound_sms::App::new(
             table.clone(),
-            verifier.clone(),
-            ACCOUNT.into(),
+            fixed_account(verifier.clone(), None),
             KeywordReplies::Product,
         ),
-        delivery_status: delivery_status::App::new(table.clone(), verifier.clone(), callbacks()),
+        delivery_status: delivery_status::App::new(
+            table.clone(),
+            fixed_account(verifier.clone(), None),
+            callbacks(),
+        ),
         registration_status: registration_status::App::new(
             table.clone(),
-            verifier.clone(),
-            Some(EventsLogin::new(&login)),
-            ACCOUNT.into(),
+            fixed_account(verifier.clone(), Some(login)),
             jobs,
         ),
-        inbound_voice: inbound_voice::App::new(table.clone(), verifier, ACCOUNT.into()),
+        inbound_voice: inbound_voice::App::new(table.clone(), fixed_account(verifier, None)),
         teams: teams::App::new(table, claims.clone(), cursors.clone()),
         inboxes: inboxes::App::new(table, claims.clone(), carrier.clone(), BASE_URL.into()),
         out_of_office: out_of_office::App::new(table, claims.clone()),

@@ -21,7 +21,7 @@ use test_kit::{
     build,
     carrier::ACCOUNT,
     faults::Faults,
-    twilio::{callbacks, signed_fields, verifier},
+    twilio::{callbacks, signed_fields, webhook_accounts},
 };
 use tokio::task::JoinSet;
 
@@ -160,7 +160,7 @@ struct Host {
 
 impl Host {
     fn new(table: &Table) -> Self {
-        let app = App::new(table.clone(), verifier(), callbacks());
+        let app = App::new(table.clone(), webhook_accounts(), callbacks());
         Self { app, deliveries: Deliveries::new(table.clone()) }
     }
 }

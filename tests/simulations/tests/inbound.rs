@@ -19,7 +19,7 @@ use test_kit::{
     build::INBOX_NUMBER,
     carrier::ACCOUNT,
     faults::Faults,
-    twilio::{signed_fields, verifier},
+    twilio::{signed_fields, webhook_accounts},
 };
 use tokio::task::JoinSet;
 
@@ -79,8 +79,7 @@ async fn deliver_once(inbox: &TestInbox, faults: &Faults, all: Vec<Delivery>) ->
     let (all, refused) = (Arc::new(Mutex::new(all)), Arc::new(Mutex::new(Vec::new())));
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        let app =
-            App::new(faults.table(&inbox.app.engine), verifier(), ACCOUNT.into(), KeywordReplies::Carrier);
+        let app = App::new(faults.table(&inbox.app.engine), webhook_accounts(), KeywordReplies::Carrier);
         let (all, refused) = (all.clone(), refused.clone());
         connections.spawn(async move {
             loop {

@@ -15,8 +15,9 @@ use shared_domain::{lock::LockPolicy, opt_out::KeywordReplies};
 use shared_http::{caller::Claims, cursor::Cursors, serve};
 use shared_lambda::clock::{entropy, now};
 use test_kit::{
-    carrier::{ACCOUNT, TOKEN, client_at},
+    carrier::{TOKEN, client_at},
     queue::registration_queue,
+    twilio::fixed_account,
 };
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -76,6 +77,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let Services { table, bucket, public_url, .. } = services;
     let (claims, cursors) = (Claims::standard, Cursors::new(SIGNING_SECRET));
     let verifier = Verifier::new(public_url, vec![TOKEN.into()])?;
+    let webhook_accounts = || fixed_account(verifier.clone(), None);
     let brand = Some(BRAND.to_owned());
 
     let contact_imports = contact_imports::App::new(table, bucket.clone(), claims(), cursors.clone());
@@ -90,17 +92,13 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let templates = templates::App::new(table, claims(), cursors);
 
     let callbacks = StatusCallbacks::new(public_url.as_str(), SIGNING_SECRET);
-    let delivery_status = Arc::new(delivery_status::App::new(table.clone(), verifier.clone(), callbacks));
-    let inbound_sms = Arc::new(inbound_sms::App::new(
-        table.clone(),
-        verifier.clone(),
-        ACCOUNT.into(),
-        KeywordReplies::Carrier,
-    ));
-    let inbound_voice = Arc::new(inbound_voice::App::new(table.clone(), verifier.clone(), ACCOUNT.into()));
+    let delivery_status = Arc::new(delivery_status::App::new(table.clone(), webhook_accounts(), callbacks));
+    let inbound_sms =
+        Arc::new(inbound_sms::App::new(table.clone(), webhook_accounts(), KeywordReplies::Carrier));
+    let inbound_voice = Arc::new(inbound_voice::App::new(table.clone(), webhook_accounts()));
     let queue = registration_queue(&services.queue_url);
     let registration_status =
-        Arc::new(registration_status::App::new(table.clone(), verifier, None, ACCOUNT.into(), queue));
+        Arc::new(registration_status::App::new(table.clone(), webhook_accounts(), queue));
 
     Ok(vec![
         Function::of_router(contact_imports::routes(), contact_imports::router(contact_imports)),
@@ -124,7 +122,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
         }),
         Function::new(inbound_voice::Api::openapi(), move |request| {
             let app = inbound_voice.clone();
-            async move { inbound_voice::handle(&app, request).await }
+            async move { inbound_voice::handle(&app, now(), request).await }
         }),
         Function::new(registration_status::Api::openapi(), move |request| {
             let app = registration_status.clone();

@@ -19,7 +19,7 @@ use shared_lambda::clock;
 use test_kit::{gateway::Event, meter::Meter};
 
 use super::{Count, Flow, Step, prices::Prices, stand_ins};
-use crate::fixture::{ACCOUNT, BASE, Fixture, TEXT, expect_status, signed, verifier};
+use crate::fixture::{ACCOUNT, BASE, Fixture, TEXT, expect_status, signed, webhook_accounts};
 
 const INBOUND: f64 = 4.00;
 const OUTBOUND: f64 = 10.00;
@@ -67,14 +67,9 @@ impl Flows {
         let table = fixture.table_with(meter.clone());
         let limits = messages::Limits { reply: 1500, compose: 306 };
         Self {
-            inbound: inbound_sms::App::new(
-                table.clone(),
-                verifier(),
-                ACCOUNT.into(),
-                KeywordReplies::Carrier,
-            ),
+            inbound: inbound_sms::App::new(table.clone(), webhook_accounts(), KeywordReplies::Carrier),
             lock: conversation_lock::App::new(table.clone(), Claims::standard(), LockPolicy::default()),
-            delivery: delivery_status::App::new(table.clone(), verifier(), callbacks()),
+            delivery: delivery_status::App::new(table.clone(), webhook_accounts(), callbacks()),
             messages: messages::App::new(table, bucket(), Claims::standard(), limits),
             fixture,
             meter,
