@@ -287,7 +287,7 @@ async fn a_retired_inbox_sends_nothing_and_stays_readable() {
     assert_eq!(thread.texts(&office.admin).await, ["Are you still there?"]);
     assert_eq!(office.admin.get(&inbox.path()).await.expect(200)["retired"], true);
     carrier.text_in(&phone, &inbox.number, "Hello?").await; // the number is kept
-    office.admin.delete(&format!("{}?releaseNumber=true", inbox.path())).await.expect(204);
+    office.retire_and_release(&inbox).await;
     assert!(carrier.owns(&inbox.number).await.is_empty(), "the number went back");
     // The carrier delivers nothing to a number that is gone. A webhook that was under way finds no inbox.
     let late = [

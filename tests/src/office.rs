@@ -132,6 +132,12 @@ impl Office {
         Shared::of(&self.admin.post(&self.inboxes(), wish.clone()).await.expect(201))
     }
 
+    /// Retires an inbox and returns its number to the carrier, while no fault of numbers is in force.
+    pub async fn retire_and_release(&self, inbox: &Shared) {
+        let _open = MARKET.read().await;
+        self.admin.delete(&format!("{}?releaseNumber=true", inbox.path())).await.expect(204);
+    }
+
     /// Submits a campaign that the carrier takes.
     pub async fn submits(&self) -> Value {
         self.admin.post(&self.registration(), campaign()).await.expect(202)
