@@ -29,8 +29,9 @@ use shared_http::{
 
 use crate::{App, report};
 
-/// The largest file in a request. Lambda's own limit for a request is 6 MB.
-const MAX_FILE_BYTES: usize = 5 * 1024 * 1024;
+/// The largest file in a request. A request of Lambda has at most 6 MB, in which API Gateway encodes a binary
+/// body as base64, a third longer.
+const MAX_FILE_BYTES: usize = 4_000_000;
 /// How long an upload can start after the URL was returned.
 const UPLOAD_URL_TTL: Duration = Duration::from_hours(1);
 /// The content type of stored files.
@@ -43,7 +44,7 @@ const OTHER_CSV_TYPES: [&str; 3] =
 ///
 /// For team admins and the organization's owner. Returns the import; read its report by its ID.
 ///
-/// With `text/csv`, the body is the file: up to 5 MB in UTF-8. Send a file in Windows-1252 as
+/// With `text/csv`, the body is the file: up to 4 MB in UTF-8. Send a file in Windows-1252 as
 /// `application/octet-stream`, because API Gateway replaces invalid UTF-8 in text. With `application/json`,
 /// the response has a presigned URL for up to 40 MB and 100,000 rows, in UTF-8 or Windows-1252; uploading the
 /// file starts the import.
@@ -197,7 +198,7 @@ fn is_file(headers: &HeaderMap) -> Result<bool, Problem> {
 }
 
 fn file_too_large() -> Problem {
-    let detail = "The file is larger than 5 MB. Send application/json to get an upload URL.";
+    let detail = "The file is larger than 4 MB. Send application/json to get an upload URL.";
     Problem::new(413, "too_large", detail)
 }
 
@@ -217,5 +218,18 @@ fn flag(query: &Query, name: &str) -> Result<bool, Problem> {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(_) => Err(Problem::bad_field(&format!("?{name}"), "true or false")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The limit of a synchronous invocation, and room for the headers and the rest of the event.
+    const MAX_INVOCATION_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
+
+    #[test]
+    fn the_largest_file_fits_into_an_invocation_as_base64() {
+        assert!(MAX_FILE_BYTES.div_ceil(3) * 4 <= MAX_INVOCATION_BYTES);
     }
 }
