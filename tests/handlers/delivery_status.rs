@@ -1,8 +1,12 @@
 //! `delivery-status`
 
 use delivery_status::{App, handle};
-use shared_aws::messaging::Messages;
-use shared_domain::message::{DeliveryState, Report};
+use shared_aws::{messaging::Messages, opt_out::OptOuts};
+use shared_domain::{
+    ids::MessageId,
+    message::{DeliveryState, Report},
+    opt_out::OptOutSource,
+};
 use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
@@ -78,6 +82,48 @@ async fn a_repeated_report_completes_what_a_crashed_host_left() {
         assert!(test.conversation().await.unwrap().delivery_failed, "{requests}");
         if status == 200 {
             assert!(requests > 1, "{requests}");
+            return;
+        }
+    }
+    panic!("the host always crashed");
+}
+
+/// Returns whether the carrier opted the contact out.
+async fn is_out_by_carrier(test: &TestApp, id: &MessageId) -> bool {
+    let subject = test.message(id).await.carrier_opt_out(test.organization());
+    let record = OptOuts::new(test.table()).get(&subject).await.unwrap();
+    record.state.is_out_by(OptOutSource::Carrier)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_fails_because_of_an_opt_out_at_the_carrier_opts_the_contact_out() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let (app, query) = (app(&test), query(&test, id.as_str()));
+    assert_eq!(handle(&app, now(), callback(&query, "sent", "").request()).await.status(), 200);
+    assert!(!is_out_by_carrier(&test, &id).await);
+    for _ in 0..2 {
+        assert_eq!(handle(&app, now(), callback(&query, "failed", "21610").request()).await.status(), 200);
+        assert!(is_out_by_carrier(&test, &id).await);
+    }
+    let message = test.message(&id).await;
+    assert_eq!(message.delivery.report(DeliveryState::Failed).unwrap().code.as_deref(), Some("21610"));
+    assert!(test.conversation().await.unwrap().contact.opted_out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_the_opt_out_and_the_report_loses_neither() {
+    for requests in 0..40 {
+        let test = TestApp::start().await;
+        let id = test.accept_message("hello", now()).await;
+        let query = query(&test, id.as_str());
+        let crashing = App::new(test.engine.crashing_table(requests), webhook_accounts(), callbacks());
+        let status = handle(&crashing, now(), callback(&query, "failed", "21610").request()).await.status();
+        handle(&app(&test), now(), callback(&query, "failed", "21610").request()).await;
+        assert!(is_out_by_carrier(&test, &id).await, "{requests}");
+        assert_eq!(test.message(&id).await.delivery.state(), DeliveryState::Failed, "{requests}");
+        if status == 200 {
+            assert!(requests > 3, "{requests}");
             return;
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use outbound_send::{App, handle};
 use serde_json::json;
-use shared_aws::messaging::Messages;
+use shared_aws::{messaging::Messages, opt_out::OptOuts};
 use shared_domain::{ids::MessageId, message::DeliveryState};
 use shared_lambda::clock::{self, now};
 use test_kit::{
@@ -63,6 +63,37 @@ async fn a_permanent_refusal_fails_with_the_carriers_code_and_shows_on_the_conve
     let message = test.message(&id).await;
     assert_eq!(message.delivery.report(DeliveryState::Failed).unwrap().code.as_deref(), Some("21610"));
     assert!(test.conversation().await.unwrap().delivery_failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivery_completes_the_opt_out_of_a_message_that_the_carrier_refused() {
+    let mut completed = 0;
+    for requests in 2..40 {
+        let test = TestApp::start().await;
+        test.carrier.fault("refuse:21610", "1").await;
+        let id = test.accept_message("hello", now()).await;
+        let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];
+        let crashing = App::new(
+            test.engine.crashing_table(requests),
+            TestApp::unreachable_bucket(),
+            test.carrier.client_with_timeout(Duration::from_millis(400)),
+            callbacks(),
+            TRIES,
+        );
+        let crashed = !deliver(&crashing, record()).await.is_empty();
+        deliver(&app(&test), record()).await;
+        if state(&test, &id).await == DeliveryState::Failed {
+            let subject = test.message(&id).await.carrier_opt_out(test.organization());
+            let record = OptOuts::new(test.table()).get(&subject).await.unwrap();
+            assert!(record.state.is_out(), "{requests}");
+            completed += 1;
+        }
+        if !crashed {
+            assert!(completed > 1, "some crash came between the report and the opt-out");
+            return;
+        }
+    }
+    panic!("the host always crashed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use send_reconcile::{App, Queues, Tally, handle};
-use shared_aws::messaging::Messages;
+use shared_aws::{messaging::Messages, opt_out::OptOuts};
 use shared_carriers::twilio::{SendMessage, SendOutcome};
 use shared_domain::{
     ids::MessageId,
@@ -40,17 +40,20 @@ async fn accept_with_lost_answer(test: &TestApp, text: &str, at: Timestamp) -> M
     id
 }
 
-/// Sends this text to the carrier. Returns its sid.
-async fn send_to_carrier(test: &TestApp, text: &str) -> String {
-    let message = SendMessage {
+fn message_to_carrier(test: &TestApp, text: &str) -> SendMessage {
+    SendMessage {
         to: test.contact.as_str().into(),
         from: test.inbox.number.as_str().into(),
         body: text.into(),
         media_urls: Vec::new(),
         status_callback: "http://127.0.0.1:9/".into(),
         messaging_service_sid: None,
-    };
-    match test.carrier.client().send(&message).await {
+    }
+}
+
+/// Sends this text to the carrier. Returns its sid.
+async fn send_to_carrier(test: &TestApp, text: &str) -> String {
+    match test.carrier.client().send(&message_to_carrier(test, text)).await {
         SendOutcome::Accepted { sid, .. } => sid,
         other => panic!("{other:?}"),
     }
@@ -58,6 +61,26 @@ async fn send_to_carrier(test: &TestApp, text: &str) -> String {
 
 async fn state(test: &TestApp, id: &MessageId) -> DeliveryState {
     test.message(id).await.delivery.state()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_failed_because_of_an_opt_out_at_the_carrier_opts_the_contact_out() {
+    let test = TestApp::start().await;
+    let id = accept_with_lost_answer(&test, "hello", now()).await;
+    let numbers = [("To", test.inbox.number.as_str()), ("From", test.contact.as_str())];
+    test.carrier.control("opt-out", &numbers).await;
+    let service = test.carrier.client().create_service("team").await.unwrap().sid;
+    let message = SendMessage { messaging_service_sid: Some(service), ..message_to_carrier(&test, "hello") };
+    let SendOutcome::Accepted { sid, .. } = test.carrier.client().send(&message).await else {
+        panic!("the carrier reports the opt-out later")
+    };
+    while test.carrier.client().fetch_message(&sid).await.unwrap().unwrap().error_code.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(handle(&app(&test), now()).await.unwrap(), Tally { resolved: 1, ..Tally::default() });
+    assert_eq!(state(&test, &id).await, DeliveryState::Failed);
+    let subject = test.message(&id).await.carrier_opt_out(test.organization());
+    assert!(OptOuts::new(test.table()).get(&subject).await.unwrap().state.is_out());
 }
 
 #[tokio::test(flavor = "multi_thread")]

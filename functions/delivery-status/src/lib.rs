@@ -6,7 +6,11 @@
 //! finds the message.
 
 use lambda_http::{Body, Request, Response};
-use shared_app::{carrier::WebhookAccounts, delivery_report, delivery_state};
+use shared_app::{
+    carrier::WebhookAccounts,
+    delivery_report, delivery_state,
+    opt_out::{OptOutWorkflow, Outcome as OptOutOutcome},
+};
 use shared_aws::{
     clients::{Aws, Secrets},
     inbox::Inboxes,
@@ -15,10 +19,11 @@ use shared_aws::{
 };
 use shared_carriers::{
     callback::{CallbackReference, STATUS_PATH, StatusCallbacks},
-    twilio::StatusCallback,
+    twilio::{StatusCallback, error_code},
 };
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
+    message::DeliveryState,
     time::Timestamp,
 };
 use shared_http::{
@@ -38,6 +43,7 @@ pub struct App {
     inboxes: Inboxes,
     messages: Messages,
     deliveries: Deliveries,
+    opt_outs: OptOutWorkflow,
 }
 
 impl App {
@@ -61,7 +67,8 @@ impl App {
             callbacks,
             inboxes: Inboxes::new(table.clone()),
             messages: Messages::new(table.clone()),
-            deliveries: Deliveries::new(table),
+            deliveries: Deliveries::new(table.clone()),
+            opt_outs: OptOutWorkflow::new(table),
         }
     }
 }
@@ -98,12 +105,36 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let Some(state) = callback.status.carrier_state().map(delivery_state) else {
         return Ok(webhook::acknowledged()); // a state that this product does not know
     };
+    if callback.error_code.is_some_and(error_code::is_opt_out) {
+        opt_out(app, now, &organization, &message).await?;
+    }
     let report = delivery_report(callback.error_code, now);
     let sid = Some(callback.message_sid.as_str());
     if app.deliveries.report(&organization, &message, state, &report, sid).await? == Reported::NoMessage {
         tracing::warn!(event = "unknown_message", message_id = %message, "no message for this delivery report");
     }
     Ok(webhook::acknowledged())
+}
+
+/// Opts the contact out who refuses messages at the carrier. Before the report, so that a redelivery
+/// completes an opt-out that a crash prevented; a report that is repeated later, after the contact opted in
+/// again, changes nothing.
+async fn opt_out(
+    app: &App,
+    now: Timestamp,
+    organization: &OrganizationId,
+    id: &MessageId,
+) -> Result<(), Problem> {
+    let Some(message) = app.messages.get(organization, id).await? else { return Ok(()) };
+    if message.delivery.report(DeliveryState::Failed).is_some() {
+        return Ok(()); // done before the report was recorded
+    }
+    match app.opt_outs.apply_carrier_refusal(organization, &message, now).await? {
+        OptOutOutcome::Done | OptOutOutcome::ContactRemoved => Ok(()),
+        OptOutOutcome::Contended => {
+            Err(Problem::changed("The opt-out changed at the same time. Deliver the report again."))
+        }
+    }
 }
 
 async fn find(

@@ -12,7 +12,7 @@ use shared_aws::{
 };
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, InboxId, MessageId, ReviewId, TeamId, UserId},
+    ids::{ContactId, InboxId, MessageId, OrganizationId, ReviewId, TeamId, UserId},
     keys::{TeamInboxKey, TeamKey},
     message::Message,
     notification::NotificationKind,
@@ -126,6 +126,29 @@ impl OptOutWorkflow {
             record = self.opt_outs.get(request.subject).await?;
         }
         Ok(Outcome::Contended)
+    }
+
+    /// Opts a contact out because the carrier refused a message to them. The refusal can come as the answer
+    /// to a send, in a status callback, or when the carrier is asked about the message.
+    pub async fn apply_carrier_refusal(
+        &self,
+        organization: &OrganizationId,
+        message: &Message,
+        at: Timestamp,
+    ) -> Result<Outcome, StoreError> {
+        let subject = message.carrier_opt_out(organization);
+        let request = OptOutRequest {
+            subject: &subject,
+            team: &message.team,
+            contact: None,
+            message: Some(&message.id),
+            user: None,
+            notify: false,
+            at,
+        };
+        let outcome = self.apply(&request, opt_out::after_carrier_refusal).await?;
+        tracing::info!(event = "opt_out_at_carrier", message_id = %message.id, ?outcome, "opt-out reported by the carrier");
+        Ok(outcome)
     }
 
     /// Resolves a review. If its outcome is an opt-out, the contact is opted out in the same transaction.

@@ -10,13 +10,13 @@ use shared_aws::{
     messaging::{Deliveries, Messages, Outbox, OutboxEntry},
     table::{StoreError, Table},
 };
-use shared_carriers::twilio::{CarrierMessage, CarrierState, Client, Direction, LookupError};
+use shared_carriers::twilio::{CarrierMessage, CarrierState, Client, Direction, LookupError, error_code};
 use shared_domain::{
     message::{DeliveryState, Message, Report},
     time::Timestamp,
 };
 
-use crate::{delivery_report, delivery_state};
+use crate::{delivery_report, delivery_state, opt_out::OptOutWorkflow};
 
 /// Carriers date messages in whole seconds, by their own clock.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
@@ -39,6 +39,7 @@ pub struct ReconcileWorkflow {
     outbox: Outbox,
     messages: Messages,
     deliveries: Deliveries,
+    opt_outs: OptOutWorkflow,
     grace: Duration,
 }
 
@@ -57,7 +58,8 @@ impl ReconcileWorkflow {
             carrier,
             outbox: Outbox::new(table.clone()),
             messages: Messages::new(table.clone()),
-            deliveries: Deliveries::new(table),
+            deliveries: Deliveries::new(table.clone()),
+            opt_outs: OptOutWorkflow::new(table),
             grace,
         }
     }
@@ -91,7 +93,7 @@ impl ReconcileWorkflow {
             return Ok(true);
         }
         match self.find_at_carrier(entry, &message).await? {
-            Some(found) => self.report_found(now, entry, &found).await?,
+            Some(found) => self.report_found(now, entry, &message, &found).await?,
             None if now < entry.at + self.grace => return Ok(false),
             None => self.report_missing(now, entry).await?,
         }
@@ -134,8 +136,13 @@ impl ReconcileWorkflow {
         &self,
         now: Timestamp,
         entry: &OutboxEntry,
+        message: &Message,
         found: &CarrierMessage,
     ) -> Result<(), StoreError> {
+        // Before the report: the entry stays until both are done, so a crash in between loses neither.
+        if found.error_code.is_some_and(error_code::is_opt_out) {
+            let _ = self.opt_outs.apply_carrier_refusal(&entry.organization, message, now).await?;
+        }
         let state = delivery_state(found.status.carrier_state().unwrap_or(CarrierState::Sent));
         let report = delivery_report(found.error_code, now);
         let carrier_id = Some(found.sid.as_str());

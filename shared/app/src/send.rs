@@ -23,17 +23,16 @@ use shared_aws::{
 };
 use shared_carriers::{
     callback::StatusCallbacks,
-    twilio::{Client, Refusal, SendMessage, SendOutcome, with_retries},
+    twilio::{Client, Refusal, SendMessage, SendOutcome, error_code, with_retries},
 };
 use shared_domain::{
     keys::InboxKey,
     media::{Media, MediaState},
     message::{DeliveryState, Message, Report},
-    opt_out::{self, OptOutSubject},
     time::Timestamp,
 };
 
-use crate::opt_out::{OptOutRequest, OptOutWorkflow};
+use crate::opt_out::OptOutWorkflow;
 
 /// How long the carrier may fetch a file of a message.
 const MEDIA_URL_TTL: Duration = Duration::from_hours(1);
@@ -106,6 +105,9 @@ impl SendWorkflow {
             Claim::Interrupted(_) => self.mark_unknown(clock(), job, "an earlier attempt died").await,
             // An attempt may have died between its report and the conversation's update.
             Claim::Settled(message) => {
+                if has_failed_as_opted_out(&message) {
+                    self.opt_out(clock(), job, &message).await?;
+                }
                 Ok(self.deliveries.update_conversation(&job.organization, &message).await?)
             }
             Claim::NoMessage => Err(SendError::NoMessage(job.message.to_string())),
@@ -173,35 +175,19 @@ impl SendWorkflow {
             tracing::error!(event = "carrier_account_fault", code, "carrier refused the account");
         }
         tracing::warn!(event = "message_failed", message_id = %job.message, code, "message failed");
-        if refusal.opted_out {
-            self.opt_out_at_carrier(now, job, message).await?;
-        }
         let report =
             Report { at: now, code: code.map(|code| code.to_string()), detail: Some(refusal.reason) };
         self.report(job, DeliveryState::Failed, &report, None).await?;
+        // After the report: a redelivery that finds the report completes an opt-out that a crash prevented.
+        if refusal.opted_out {
+            self.opt_out(now, job, message).await?;
+        }
         Ok(())
     }
 
-    /// Records an opt-out that the carrier knows and we do not. If the state keeps changing, the next refusal
-    /// records it.
-    async fn opt_out_at_carrier(
-        &self,
-        now: Timestamp,
-        job: &SendJob,
-        message: &Message,
-    ) -> Result<(), StoreError> {
-        let subject = OptOutSubject::of_team(&job.organization, &message.team, &message.contact_number);
-        let request = OptOutRequest {
-            subject: &subject,
-            team: &message.team,
-            contact: None,
-            message: Some(&job.message),
-            user: None,
-            notify: false,
-            at: now,
-        };
-        let outcome = self.opt_out_changes.apply(&request, opt_out::after_carrier_refusal).await?;
-        tracing::info!(event = "opt_out_at_carrier", message_id = %job.message, ?outcome, "carrier reported an opt-out");
+    /// Opts the contact out. If the state keeps changing, the next refusal does it.
+    async fn opt_out(&self, now: Timestamp, job: &SendJob, message: &Message) -> Result<(), StoreError> {
+        let _ = self.opt_out_changes.apply_carrier_refusal(&job.organization, message, now).await?;
         Ok(())
     }
 
@@ -226,6 +212,12 @@ impl SendWorkflow {
         self.deliveries.report(&job.organization, &job.message, state, report, carrier_id).await?;
         Ok(())
     }
+}
+
+/// Whether a report says that the carrier refused the message because of an opt-out.
+fn has_failed_as_opted_out(message: &Message) -> bool {
+    let code = message.delivery.report(DeliveryState::Failed).and_then(|report| report.code.as_deref());
+    code.and_then(|code| code.parse().ok()).is_some_and(error_code::is_opt_out)
 }
 
 fn refused_without_media(error: &BucketError) -> Refusal {

@@ -25,7 +25,7 @@ use crate::{
     inbox::{Inbox, InboxKind, TeamInbox},
     keys::TeamKey,
     media::Media,
-    opt_out::OptOutSubject,
+    opt_out::{OptOutSubject, Scope},
     phone::PhoneNumber,
     segment::Segments,
     time::Timestamp,
@@ -241,6 +241,13 @@ impl Message {
         OptOutSubject::all_that_stop(team, kind, &self.contact_number)
     }
 
+    /// The opt-out that the carrier reports when it refuses this message (Twilio's 21610): the same as a STOP
+    /// to the message's inbox.
+    pub fn carrier_opt_out(&self, organization: &OrganizationId) -> OptOutSubject {
+        let of_team = OptOutSubject::of_team(organization, &self.team, &self.contact_number);
+        if self.personal { OptOutSubject { scope: Scope::Personal, ..of_team } } else { of_team }
+    }
+
     /// Whether a machine sent it: neither a user nor a rule of the product did.
     pub fn is_from_machine(&self) -> bool {
         self.direction == Direction::Outbound && self.sender.is_none() && !self.automatic
@@ -411,6 +418,11 @@ mod tests {
                 Message::outbound(&inbox, &contact_number(), "Hi".into(), Timestamp::from_millis(1), 0);
             let subjects = OptOutSubject::all_that_stop(team, kind, &contact_number());
             assert_eq!(message.opt_out_subjects(&organization), subjects, "{kind:?}");
+            let scope = match kind {
+                InboxKind::Shared => Scope::Team(inbox.team.clone()),
+                InboxKind::Personal => Scope::Personal,
+            };
+            assert_eq!(message.carrier_opt_out(&organization).scope, scope);
         }
     }
 

@@ -20,9 +20,15 @@ pub struct RefusalClass {
 pub fn classify(code: u32) -> RefusalClass {
     RefusalClass {
         retryable: matches!(code, 20429 | 21611),
-        opted_out: code == 21610,
+        opted_out: is_opt_out(code),
         account_fault: matches!(code, 20003 | 20404 | 21408 | 21606 | 21659),
     }
+}
+
+/// Whether a code says that the recipient has opted out at the carrier. It can be the answer to a send, or
+/// with a Messaging Service the reason of a failed delivery.
+pub fn is_opt_out(code: u32) -> bool {
+    code == 21610
 }
 
 /// Describes a code in a sentence for the person who sent the message.
