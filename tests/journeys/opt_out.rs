@@ -154,6 +154,24 @@ async fn a_refusal_by_the_carrier_is_recorded_as_an_opt_out() {
         .problem(409, "opted_out");
 }
 
+/// Product 7: the carrier accepts a message to somebody who opted out there alone, and reports 21610 later.
+#[tokio::test]
+async fn an_opt_out_that_only_the_carrier_knows_is_recorded_from_its_status_callback() {
+    let stack = Stack::open();
+    let (carrier, amelia) = (stack.carrier(), stack.user("amelia"));
+    let thread = stack.new_thread("Hello").await;
+    carrier.opt_out(&thread.phone, &stack.desk().phone_number).await;
+    let accepted = amelia.answer(&thread, "Hello back").await.expect(202);
+    let message = amelia.message_in(accepted["messageId"].as_str().unwrap(), "failed").await;
+    let states = message["states"].as_array().unwrap();
+    assert!(states.iter().any(|state| state["code"] == "21610"), "{message}");
+    assert!(states.iter().any(|state| state["state"] == "sent"), "the carrier accepted it: {message}");
+    assert_eq!(thread.seen_by(&amelia).await["contact"]["optedOut"], true);
+    let token = thread.acquired_by(&amelia).await;
+    let again = json!({ "text": "Again", "lockToken": token });
+    amelia.post(&thread.messages(), again).await.problem(409, "opted_out");
+}
+
 /// Product 7: "please stop texting me" is put up for review, not acted upon; a member of the inbox judges
 /// it, once.
 #[tokio::test]

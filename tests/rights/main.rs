@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 14] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 15] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -37,6 +37,7 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 14] = [
     ("SendReconcileFunction", "sqs:SendMessage", "MediaQueue", "the same"),
     ("SendReconcileFunction", "dynamodb:DeleteItem", "Table", "the same"),
     ("SendReconcileFunction", "dynamodb:UpdateItem", "Table", "stores the outcome that the carrier reports"),
+    ("SendReconcileFunction", "dynamodb:PutItem", "Table", "stores an opt-out that the carrier reports"),
     ("RegistrationPollFunction", "dynamodb:Query", "Table", "a poll may find nothing that is due"),
     ("RegistrationPollFunction", "dynamodb:UpdateItem", "Table", "the same"),
     ("RegistrationPollFunction", "sqs:SendMessage", "RegistrationQueue", "the same"),

@@ -115,6 +115,11 @@ impl Carrier {
         self.shown_on(phone).await.into_iter().map(|text| text.body).collect()
     }
 
+    /// A phone opts out of a number at the carrier, which does not tell the product.
+    pub async fn opt_out(&self, phone: &Phone, number: &str) {
+        self.control("opt-out", &[("From", phone.number()), ("To", number)]).await;
+    }
+
     /// The addresses of files that a text was sent with.
     pub async fn media_of(&self, sid: &str) -> Vec<String> {
         let mut answer = self.control("message-media", &[("MessageSid", sid)]).await;
