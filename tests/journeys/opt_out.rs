@@ -165,7 +165,6 @@ async fn an_opt_out_that_only_the_carrier_knows_is_recorded_from_its_status_call
     let message = amelia.message_in(accepted["messageId"].as_str().unwrap(), "failed").await;
     let states = message["states"].as_array().unwrap();
     assert!(states.iter().any(|state| state["code"] == "21610"), "{message}");
-    assert!(states.iter().any(|state| state["state"] == "sent"), "the carrier accepted it: {message}");
     assert_eq!(thread.seen_by(&amelia).await["contact"]["optedOut"], true);
     let token = thread.acquired_by(&amelia).await;
     let again = json!({ "text": "Again", "lockToken": token });

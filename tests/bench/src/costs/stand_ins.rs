@@ -12,7 +12,8 @@ use axum::{Json, Router, extract::State};
 use carrier_simulator::Settings;
 use serde_json::{Value, json};
 use shared_aws::clients::Aws;
-use shared_carriers::twilio::{Client, Credentials};
+use shared_carriers::twilio::{Client, Credentials, Purchase};
+use test_kit::build::INBOX_NUMBER;
 
 use crate::fixture::{ACCOUNT, TOKEN};
 
@@ -50,12 +51,14 @@ async fn take(State(queue): State<Queue>, body: String) -> Json<Value> {
     Json(json!({ "Successful": taken.collect::<Vec<_>>(), "Failed": [] }))
 }
 
-/// Starts the carrier simulator and returns a client for it.
+/// Starts the carrier simulator, whose account owns the inbox's number, and returns a client for it.
 pub(super) async fn carrier() -> Client {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(carrier_simulator::serve(listener, Settings::new(ACCOUNT, TOKEN, "http://127.0.0.1:9")));
     let credentials =
         Credentials { account_sid: ACCOUNT.into(), username: ACCOUNT.into(), password: TOKEN.into() };
-    Client::new(&url, credentials, Duration::from_secs(5)).unwrap()
+    let client = Client::new(&url, credentials, Duration::from_secs(5)).unwrap();
+    client.buy_number(&Purchase::new(INBOX_NUMBER, "inbox", "http://127.0.0.1:9")).await.unwrap();
+    client
 }
