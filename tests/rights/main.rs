@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 15] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 16] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -38,6 +38,7 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 15] = [
     ("SendReconcileFunction", "dynamodb:DeleteItem", "Table", "the same"),
     ("SendReconcileFunction", "dynamodb:UpdateItem", "Table", "stores the outcome that the carrier reports"),
     ("SendReconcileFunction", "dynamodb:PutItem", "Table", "stores an opt-out that the carrier reports"),
+    ("SendReconcileFunction", "dynamodb:BatchGetItem", "Table", "the same"),
     ("RegistrationPollFunction", "dynamodb:Query", "Table", "a poll may find nothing that is due"),
     ("RegistrationPollFunction", "dynamodb:UpdateItem", "Table", "the same"),
     ("RegistrationPollFunction", "sqs:SendMessage", "RegistrationQueue", "the same"),
