@@ -1,5 +1,5 @@
-//! After all journeys: nothing that went through the product in them stands in what it has written down,
-//! whether it ended well or in a panic. `make journeys` runs this last.
+//! The product's log contains none of the texts, numbers, addresses and tokens that the journeys sent through
+//! the product, not even after a panic. `make journeys` runs this last.
 
 #![allow(clippy::unwrap_used, reason = "all of it is a test, its steps as well")]
 
@@ -19,12 +19,12 @@ fn kept(file: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What the journeys noted, with what the stack itself is secured with.
+/// The canaries that the journeys recorded, and the secrets of the stack.
 fn canaries() -> BTreeSet<Canary> {
     kept(FILE).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// All that the functions wrote on their standard output and error.
+/// The standard output and error of all functions.
 fn log() -> String {
     kept("product.log")
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 const COMPOSE: &str = "/v1/messages";
 
-/// ◆ product 6 and 4: choose the account, text a number, and the conversation stands in Archived.
+/// ◆ product 6 and 4: the sender chooses the account and sends to a number. The conversation is in Archived.
 #[tokio::test]
 async fn a_composed_message_is_sent_from_the_chosen_inbox_and_listed_in_archived() {
     let stack = Stack::open();

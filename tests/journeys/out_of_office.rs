@@ -18,8 +18,9 @@ async fn history_of(thread: &Thread, member: &Client, texts: usize) -> Vec<Value
     .await
 }
 
-/// ◆ product 9: an inbound text to a closed inbox is answered with its message, at most once per contact
-/// and closed period; the answer stands in the history as automatic, moves nothing and marks nothing read.
+/// ◆ product 9: a closed inbox answers an inbound message with its out-of-office message, at most once per
+/// contact and closed period. The answer is an automatic message in the history. It does not move the
+/// conversation or mark it read.
 #[tokio::test]
 async fn a_closed_inbox_answers_once_in_a_closed_period() {
     let stack = Stack::open();

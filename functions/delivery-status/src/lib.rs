@@ -4,6 +4,8 @@
 //! report changes nothing but what a broken delivery missed, and the delivery state never goes backwards. A
 //! report may arrive before the sender has stored the carrier's ID; the message ID in the callback URL still
 //! finds the message.
+//!
+//! A report that the contact has opted out at the carrier (21610) also opts the contact out here.
 
 use lambda_http::{Body, Request, Response};
 use shared_app::{
@@ -116,9 +118,9 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     Ok(webhook::acknowledged())
 }
 
-/// Opts the contact out who refuses messages at the carrier. Before the report, so that a redelivery
-/// completes an opt-out that a crash prevented; a report that is repeated later, after the contact opted in
-/// again, changes nothing.
+/// Opts out a contact who has opted out at the carrier. Called before the report is recorded, so that a
+/// redelivery completes an opt-out that a crash prevented. A message with a `failed` report is not looked at
+/// again.
 async fn opt_out(
     app: &App,
     now: Timestamp,
@@ -127,7 +129,7 @@ async fn opt_out(
 ) -> Result<(), Problem> {
     let Some(message) = app.messages.get(organization, id).await? else { return Ok(()) };
     if message.delivery.report(DeliveryState::Failed).is_some() {
-        return Ok(()); // done before the report was recorded
+        return Ok(());
     }
     match app.opt_outs.apply_carrier_refusal(organization, &message, now).await? {
         OptOutOutcome::Done | OptOutOutcome::ContactRemoved => Ok(()),

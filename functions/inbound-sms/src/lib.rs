@@ -15,7 +15,7 @@ use shared_aws::{
     messaging::InboundText,
     table::Table,
 };
-use shared_carriers::twilio::InboundMessage;
+use shared_carriers::twilio::{InboundMessage, MESSAGES_PATH};
 use shared_domain::{
     ids::MediaId,
     media::{Media, MediaState},
@@ -76,7 +76,8 @@ pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -
         (status = 404, description = "No inbox has this number", body = ProblemView),
         (status = 503, description = "Not stored: deliver again", body = ProblemView)), security(()))]
 async fn receive(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
-    let verified = app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, PATH, request));
+    let verified =
+        app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, MESSAGES_PATH, request));
     let (account, body) = verified.await?;
     let inbound = InboundMessage::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
     if inbound.account_sid != account.account_sid {
@@ -96,9 +97,6 @@ async fn receive(app: &App, now: Timestamp, entropy: u64, request: &Request) -> 
     taken.map_err(problem)?;
     Ok(webhook::acknowledged())
 }
-
-/// The path that Twilio signs.
-const PATH: &str = "/webhooks/twilio/messages";
 
 fn text(inbound: &InboundMessage) -> Result<InboundText, Problem> {
     Ok(InboundText {

@@ -10,7 +10,7 @@ use shared_aws::{
     inbox::Inboxes,
     table::{StoreError, Table},
 };
-use shared_carriers::twilio::{IncomingCall, voice};
+use shared_carriers::twilio::{IncomingCall, VOICE_PATH, voice};
 use shared_domain::{
     inbox::{Inbox, Stage},
     phone::PhoneNumber,
@@ -69,7 +69,8 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
         (status = 403, description = "The signature is missing or wrong", body = ProblemView),
         (status = 503, description = "The database is unavailable", body = ProblemView)), security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
-    let verified = app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, PATH, request));
+    let verified =
+        app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, VOICE_PATH, request));
     let (account, body) = verified.await?;
     let call = IncomingCall::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
     if call.account_sid != account.account_sid {
@@ -94,9 +95,6 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     tracing::info!(event = "call_answered", inbox = %inbox.id, carrier_id = call.call_sid, "call answered");
     Ok(webhook::twiml(instructions))
 }
-
-/// The path that Twilio signs.
-const PATH: &str = "/webhooks/twilio/voice";
 
 /// Returns the forwarding number. `None` if it belongs to an inbox now, because such calls could loop.
 async fn forwarding_number<'a>(app: &App, inbox: &'a Inbox) -> Result<Option<&'a PhoneNumber>, StoreError> {

@@ -13,6 +13,7 @@ mod wizard;
 use std::time::Duration;
 
 use axum::{Router, extract::FromRef};
+use shared_app::carrier;
 use shared_aws::{
     clients::{Aws, Secrets},
     conversation::Locks,
@@ -21,7 +22,7 @@ use shared_aws::{
     table::{Table, UsedKeys},
     team::{Members, TeamMembers, Teams},
 };
-use shared_carriers::twilio::{Client, Credentials};
+use shared_carriers::twilio::Client;
 use shared_http::{caller::Claims, problem::Problem, serve};
 use shared_lambda::config::Environment;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -57,9 +58,7 @@ impl App {
         let claims = Claims::from_environment(&mut env);
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let account = Secrets::of(&aws).carrier(&secret).await?;
-        let (username, password) = account.api_login();
-        let credentials = Credentials { account_sid: account.account_sid, username, password };
+        let credentials = carrier::credentials(&Secrets::of(&aws), &secret).await?;
         let carrier = Client::new(&url, credentials, CARRIER_TIMEOUT)?.with_messaging_url(&messaging_url)?;
         Ok(Self::new(&Table::of(&aws, name), claims, carrier, webhooks))
     }

@@ -8,6 +8,7 @@ use axum::{
     Router,
     extract::{FromRef, State},
 };
+use shared_app::carrier;
 use shared_aws::{
     clients::{Aws, Secrets},
     inbox::Inboxes,
@@ -15,7 +16,7 @@ use shared_aws::{
     table::{Table, UsedKeys},
     team::Members,
 };
-use shared_carriers::twilio::{Client, Credentials};
+use shared_carriers::twilio::Client;
 use shared_http::{
     access::TeamAccess,
     caller::Claims,
@@ -54,9 +55,7 @@ impl App {
         let claims = Claims::from_environment(&mut env);
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let account = Secrets::of(&aws).carrier(&secret).await?;
-        let (username, password) = account.api_login();
-        let credentials = Credentials { account_sid: account.account_sid, username, password };
+        let credentials = carrier::credentials(&Secrets::of(&aws), &secret).await?;
         let carrier = Client::new(&url, credentials, CARRIER_TIMEOUT)?.with_messaging_url(&messaging_url)?;
         Ok(Self::new(&Table::of(&aws, name), claims, carrier, brand))
     }

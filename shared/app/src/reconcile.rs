@@ -1,6 +1,7 @@
 //! Reconciling messages whose send got no answer: asks the carrier whether it has them.
 //!
-//! A message that the carrier has becomes `sent`, or further. A message that the carrier does not have stays
+//! A message that the carrier has becomes `sent`, or further, and a message that failed because of an opt-out
+//! at the carrier opts the contact out. A message that the carrier does not have stays
 //! `unknown` for a grace period, because the carrier's lists lag behind, and is then `failed`: a user may
 //! send it again, the product never does. Idempotent by message: a repeated report changes nothing.
 

@@ -7,7 +7,7 @@
 //! | accepted | `sent`, with the carrier's id |
 //! | not called: the contact opted out after the message was accepted | `failed` |
 //! | not sent, may succeed later (429, no connection) | the claim is given back and the queue retries; `failed` on the last delivery |
-//! | not sent, cannot succeed | `failed`, with the carrier's code |
+//! | not sent, cannot succeed | `failed`, with the carrier's code; an opt-out at the carrier is recorded |
 //! | unknown (timeout, reset, 5xx) | `unknown`: `reconcile` asks the carrier, and the message is never sent again |
 //!
 //! A claim without an outcome is an attempt that died. The message becomes `unknown` as well, because the

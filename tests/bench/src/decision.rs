@@ -48,8 +48,8 @@ fn decide(event: &str, inbox: &InboxId, verifier: &Verifier) -> (InboundPosition
     let conversation = ConversationId::of(inbox, &from);
     let id =
         MessageId::of_inbound(&conversation, Timestamp::from_millis(1_795_341_600_000), &inbound.message_sid);
-    let stands: Option<(&MessagePreview, Option<&MessageId>)> = None;
-    (inbound_position(stands, &id), keyword(&inbound.body).is_some(), wants_review(&inbound.body))
+    let latest: Option<(&MessagePreview, Option<&MessageId>)> = None;
+    (inbound_position(latest, &id), keyword(&inbound.body).is_some(), wants_review(&inbound.body))
 }
 
 fn median_micros(folder: &Path) -> f64 {

@@ -37,7 +37,7 @@ pub(crate) struct Resources {
 impl Resources {
     /// Whether the account owns a number in E.164 format.
     pub(crate) fn owns(&self, e164: &str) -> bool {
-        self.numbers.iter().any(|number| number.e164 == e164)
+        self.number_by_e164(e164).is_some()
     }
 
     pub(crate) fn number(&self, sid: &str) -> Option<&Number> {

@@ -49,7 +49,7 @@ pub use events::{ComplianceEvent, EventBatch, EventsError, parse_events};
 pub use lookup::LookupError;
 pub use media::{FetchError, MediaClient};
 pub use number_search::{AvailableNumber, Country, NumberSearch};
-pub use numbers::{OwnedNumber, Purchase, PurchaseError};
+pub use numbers::{MESSAGES_PATH, OwnedNumber, Purchase, PurchaseError, VOICE_PATH};
 pub use outcome::{LostAnswer, Refusal, SendOutcome};
 pub use send::SendMessage;
 pub use services::MessagingService;

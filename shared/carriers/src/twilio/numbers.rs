@@ -15,9 +15,10 @@ use super::client::Client;
 use super::sid::is_number_sid;
 use super::webhook::with_retries;
 
-/// Paths of the webhooks, as the template routes them.
-const MESSAGES_PATH: &str = "/webhooks/twilio/messages";
-const VOICE_PATH: &str = "/webhooks/twilio/voice";
+/// Path of the webhook for messages, as the template routes it.
+pub const MESSAGES_PATH: &str = "/webhooks/twilio/messages";
+/// Path of the webhook for calls, as the template routes it.
+pub const VOICE_PATH: &str = "/webhooks/twilio/voice";
 
 /// The error code of a number that is no longer available.
 const NOT_AVAILABLE: u32 = 21422;

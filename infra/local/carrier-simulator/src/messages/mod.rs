@@ -25,6 +25,7 @@ use crate::form::Fields;
 use crate::messages::callbacks::Delivery;
 use crate::messages::message::Message;
 use crate::messages::send_request::SendRequest;
+use crate::resources::Resources;
 
 /// `POST …/Messages.json`: accepts a message. Status callbacks report its delivery later.
 pub(crate) async fn create(
@@ -63,7 +64,11 @@ pub(crate) async fn fetch(
 fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Result<Value, Failure> {
     let now = Timestamp::now();
     let mut message = SendRequest::parse(fields)?.accept(now);
-    let delivery = queue(carrier, &mut message, now)?;
+    let mut resources = carrier.resources();
+    check_sender(&resources, &message)?;
+    encode(&resources, &mut message);
+    let delivery = queue(&mut resources, &message, carrier.settings.segments_per_second, now)?;
+    drop(resources);
     let sid = message.sid.clone();
     let resource = message.resource(&carrier.settings.account_sid);
     tracing::info!(message.sid = sid, ?fault, "message accepted");
@@ -73,36 +78,47 @@ fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Resu
     Ok(resource)
 }
 
-/// Checks a message against the account's resources and puts it into the queue of its sender. With a
-/// messaging service, Twilio accepts first and reports an opt-out or a full queue by a callback. Without one,
-/// it refuses.
-fn queue(carrier: &Carrier, message: &mut Message, now: Timestamp) -> Result<Delivery, Failure> {
-    let mut resources = carrier.resources();
-    let (from, service) = (message.from.as_deref(), message.messaging_service_sid.as_deref());
-    if from.is_some_and(|from| !resources.owns(from)) {
+/// Refuses a sender that the account does not own and a messaging service that it does not have.
+fn check_sender(resources: &Resources, message: &Message) -> Result<(), Failure> {
+    if message.from.as_deref().is_some_and(|from| !resources.owns(from)) {
         return Err(Failure::of(21606));
     }
-    if let Some(service) = service {
-        let service = resources.service(service).ok_or_else(|| Failure::of(21705))?;
-        if service.is_set("smart_encoding") {
-            message.body = with_plain_punctuation(&message.body);
-        }
+    if message.messaging_service_sid.as_deref().is_some_and(|service| resources.service(service).is_none()) {
+        return Err(Failure::of(21705));
     }
+    Ok(())
+}
+
+/// Applies the Smart Encoding of the messaging service.
+fn encode(resources: &Resources, message: &mut Message) {
+    let service = message.messaging_service_sid.as_deref().and_then(|service| resources.service(service));
+    if service.is_some_and(|service| service.is_set("smart_encoding")) {
+        message.body = with_plain_punctuation(&message.body);
+    }
+}
+
+/// Puts a message into the queue of its sender. With a messaging service, Twilio accepts first and reports an
+/// opt-out or a full queue by a callback. Without one, it refuses.
+fn queue(
+    resources: &mut Resources,
+    message: &Message,
+    campaign_rate: u32,
+    now: Timestamp,
+) -> Result<Delivery, Failure> {
+    let (from, service) = (message.from.as_deref(), message.messaging_service_sid.as_deref());
     let mut senders = [service, from].into_iter().flatten();
     if senders.any(|sender| resources.has_opted_out(sender, &message.to)) {
         return if service.is_some() { Ok(Delivery::Fails(21610)) } else { Err(Failure::of(21610)) };
     }
     let sender = from.or(service).unwrap_or_default();
-    let rate = carrier.settings.segments_per_second;
-    match resources.enqueue(sender, message.segments(), rate, now) {
+    match resources.enqueue(sender, message.segments(), campaign_rate, now) {
         Some(wait) => Ok(Delivery::After(wait)),
         None if service.is_some() => Ok(Delivery::Fails(30001)),
         None => Err(Failure::of(21611)),
     }
 }
 
-/// Smart Encoding: replaces typographic characters that would make the message Unicode. Twilio's list is
-/// longer.
+/// Replaces typographic characters that would make the message Unicode. Twilio's list is longer.
 fn with_plain_punctuation(text: &str) -> String {
     [
         ("\u{2018}", "'"),
