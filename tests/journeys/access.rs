@@ -1,24 +1,28 @@
 //! Access: members see everything in their inbox. For everyone else the inbox does not exist.
 
-use product_tests::{Client, Phone, Stack, Thread};
+use product_tests::{Client, ConversationRef, Phone, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Every route about a conversation, with bodies that a member would get through with.
-fn routes(thread: &Thread) -> Vec<(Method, String, Option<Value>)> {
-    let list = format!("/v1/inboxes/{}/conversations", thread.inbox);
+fn routes(conversation: &ConversationRef) -> Vec<(Method, String, Option<Value>)> {
+    let list = format!("/v1/inboxes/{}/conversations", conversation.inbox);
     let lock = json!({ "token": 1, "active": true });
     vec![
         (Method::GET, list, None),
-        (Method::GET, thread.path(), None),
-        (Method::PATCH, thread.path(), Some(json!({ "read": true, "folder": "archived" }))),
-        (Method::GET, thread.messages(), None),
-        (Method::POST, thread.messages(), Some(json!({ "text": "I should not be here", "lockToken": 1 }))),
-        (Method::GET, thread.can_send(), None),
-        (Method::POST, thread.lock(), None),
-        (Method::PUT, thread.lock(), Some(lock)),
-        (Method::DELETE, format!("{}?token=1", thread.lock()), None),
-        (Method::DELETE, format!("{}?force=true", thread.lock()), None),
+        (Method::GET, conversation.path(), None),
+        (Method::PATCH, conversation.path(), Some(json!({ "read": true, "folder": "archived" }))),
+        (Method::GET, conversation.messages(), None),
+        (
+            Method::POST,
+            conversation.messages(),
+            Some(json!({ "text": "I should not be here", "lockToken": 1 })),
+        ),
+        (Method::GET, conversation.can_send(), None),
+        (Method::POST, conversation.lock(), None),
+        (Method::PUT, conversation.lock(), Some(lock)),
+        (Method::DELETE, format!("{}?token=1", conversation.lock()), None),
+        (Method::DELETE, format!("{}?force=true", conversation.lock()), None),
     ]
 }
 
@@ -29,38 +33,38 @@ fn compose(inbox: &str, phone: &Phone) -> Value {
 /// Tries everything about a conversation, its message and its account; each answer is handed to `check`.
 async fn try_everything(
     intruder: &Client,
-    thread: &Thread,
+    conversation: &ConversationRef,
     message: &str,
     check: impl Fn(&product_tests::Answer),
 ) {
-    for (method, path, body) in routes(thread) {
+    for (method, path, body) in routes(conversation) {
         check(&intruder.call(method, &path, body).await);
     }
     check(&intruder.get(&format!("/v1/messages/{message}")).await);
-    check(&intruder.post("/v1/messages", compose(&thread.inbox, &thread.phone)).await);
+    check(&intruder.post("/v1/messages", compose(&conversation.inbox, &conversation.phone)).await);
 }
 
 /// A conversation of the front desk, with the id of its first text and how a member sees it.
-async fn conversation(stack: &Stack, member: &Client) -> (Thread, String, Value) {
-    let thread = stack.new_thread("Between us").await;
-    let message = thread.history(member).await[0]["messageId"].as_str().expect("an id").to_owned();
-    let seen = thread.seen_by(member).await;
-    (thread, message, seen)
+async fn conversation(stack: &Stack, member: &Client) -> (ConversationRef, String, Value) {
+    let conversation = stack.new_conversation("Between us").await;
+    let message = conversation.history(member).await[0]["messageId"].as_str().expect("an id").to_owned();
+    let seen = conversation.get_as(member).await;
+    (conversation, message, seen)
 }
 
 #[tokio::test]
 async fn every_request_needs_a_valid_token() {
     let stack = Stack::open();
     let ben = stack.user("ben");
-    let (thread, message, seen) = conversation(&stack, &ben).await;
+    let (conversation, message, seen) = conversation(&stack, &ben).await;
     let foreign = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJiZW4iLCJjdXN0b206dXNlcl9pZCI6ImJlbiJ9.";
     for token in [None, Some("garbage"), Some(foreign), Some("")] {
         let stranger = stack.bearer(token.map(str::to_owned));
         let check = |answer: &product_tests::Answer| assert_eq!(answer.status, 401, "{token:?}: {answer}");
-        try_everything(&stranger, &thread, &message, check).await;
+        try_everything(&stranger, &conversation, &message, check).await;
         check(&stranger.get("/v1/me").await);
     }
-    assert_eq!(thread.seen_by(&ben).await, seen);
+    assert_eq!(conversation.get_as(&ben).await, seen);
 }
 
 /// ◆ product 2: members read and send; others see nothing, with `404` and never `403`.
@@ -68,22 +72,22 @@ async fn every_request_needs_a_valid_token() {
 async fn an_inbox_does_not_exist_for_anyone_who_is_not_a_member() {
     let stack = Stack::open();
     let ben = stack.user("ben");
-    let (thread, message, seen) = conversation(&stack, &ben).await;
+    let (conversation, message, seen) = conversation(&stack, &ben).await;
     // The owner of another organization, and an admin of another team of this one.
     for intruder in ["zoe", "nora"] {
         let intruder = stack.user(intruder);
-        try_everything(&intruder, &thread, &message, |answer| {
+        try_everything(&intruder, &conversation, &message, |answer| {
             answer.problem(404, "not_found");
         })
         .await;
-        let by_code = json!({ "from": { "apiCode": stack.desk().api_code }, "to": { "phoneNumber": thread.phone.number() }, "text": "Hi" });
+        let by_code = json!({ "from": { "apiCode": stack.front_desk_inbox().api_code }, "to": { "phoneNumber": conversation.phone.number() }, "text": "Hi" });
         intruder.post("/v1/messages", by_code).await.problem(404, "not_found");
         let me = intruder.get("/v1/me").await.expect(200);
         let accounts = me["accounts"].as_array().expect("accounts");
-        assert!(accounts.iter().all(|account| account["inboxId"] != *thread.inbox), "{me}");
+        assert!(accounts.iter().all(|account| account["inboxId"] != *conversation.inbox), "{me}");
     }
-    assert_eq!(thread.seen_by(&ben).await, seen, "nothing of it changed");
-    assert!(stack.carrier().shown_on(&thread.phone).await.is_empty());
+    assert_eq!(conversation.get_as(&ben).await, seen, "nothing of it changed");
+    assert!(stack.carrier().messages_to(&conversation.phone).await.is_empty());
 }
 
 /// ◆ product 2: team admins (and the owner) read inboxes only as members.
@@ -93,31 +97,31 @@ async fn an_admin_who_is_not_a_member_reads_nothing() {
     let (erin, inbox) = (stack.user("erin"), stack.inbox("inb_erin"));
     let phone = Phone::new();
     stack.carrier().text_in(&phone, &inbox.phone_number, "Private").await;
-    let thread = stack.thread_in(&erin, &inbox.inbox_id, "inbox", &phone).await;
-    let message = thread.history(&erin).await[0]["messageId"].as_str().expect("an id").to_owned();
+    let conversation = stack.find_conversation(&erin, &inbox.inbox_id, "inbox", &phone).await;
+    let message = conversation.history(&erin).await[0]["messageId"].as_str().expect("an id").to_owned();
     for admin in ["adam", "olivia", "ben"] {
-        try_everything(&stack.user(admin), &thread, &message, |answer| {
+        try_everything(&stack.user(admin), &conversation, &message, |answer| {
             answer.problem(404, "not_found");
         })
         .await;
     }
-    assert_eq!(thread.texts(&erin).await, ["Private"]);
+    assert_eq!(conversation.texts(&erin).await, ["Private"]);
 }
 
 #[tokio::test]
 async fn access_is_checked_before_the_request_is_validated() {
     let stack = Stack::open();
     let (zoe, ben) = (stack.user("zoe"), stack.user("ben"));
-    let (thread, ..) = conversation(&stack, &ben).await;
-    let list = format!("/v1/inboxes/{}/conversations?limit=x&folder=nowhere&cursor=mine", thread.inbox);
+    let (conversation, ..) = conversation(&stack, &ben).await;
+    let list = format!("/v1/inboxes/{}/conversations?limit=x&folder=nowhere&cursor=mine", conversation.inbox);
     zoe.get(&list).await.problem(404, "not_found");
-    zoe.patch(&thread.path(), json!({ "read": "perhaps" })).await.problem(404, "not_found");
-    zoe.post(&thread.messages(), json!({})).await.problem(404, "not_found");
-    zoe.put(&thread.lock(), json!({})).await.problem(404, "not_found");
-    zoe.delete(&thread.lock()).await.problem(404, "not_found");
-    let too_long = json!({ "from": { "inboxId": thread.inbox }, "to": {}, "text": "a".repeat(2000) });
+    zoe.patch(&conversation.path(), json!({ "read": "perhaps" })).await.problem(404, "not_found");
+    zoe.post(&conversation.messages(), json!({})).await.problem(404, "not_found");
+    zoe.put(&conversation.lock(), json!({})).await.problem(404, "not_found");
+    zoe.delete(&conversation.lock()).await.problem(404, "not_found");
+    let too_long = json!({ "from": { "inboxId": conversation.inbox }, "to": {}, "text": "a".repeat(2000) });
     zoe.post("/v1/messages", too_long).await.problem(404, "not_found");
-    ben.put(&format!("/v1/inboxes/{}/conversations/cnv_nobody/lock", thread.inbox), json!({}))
+    ben.put(&format!("/v1/inboxes/{}/conversations/cnv_nobody/lock", conversation.inbox), json!({}))
         .await
         .problem(404, "not_found");
 }
@@ -129,34 +133,34 @@ async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     let reception = stack.inbox("inb_reception");
     let phone = Phone::new();
     stack.carrier().text_in(&phone, &reception.phone_number, "For Zoe").await;
-    let theirs = stack.thread_in(&zoe, &reception.inbox_id, "inbox", &phone).await;
+    let theirs = stack.find_conversation(&zoe, &reception.inbox_id, "inbox", &phone).await;
     let message = theirs.history(&zoe).await[0]["messageId"].as_str().expect("an id").to_owned();
     try_everything(&ben, &theirs, &message, |answer| {
         answer.problem(404, "not_found");
     })
     .await;
 
-    let desk = stack.desk();
-    let crossed = Thread { inbox: desk.inbox_id.clone(), ..theirs.clone() };
+    let desk = stack.front_desk_inbox();
+    let crossed = ConversationRef { inbox: desk.inbox_id.clone(), ..theirs.clone() };
     for (method, path, body) in routes(&crossed).split_off(1) {
         ben.call(method, &path, body).await.problem(404, "not_found");
     }
     // A member of both inboxes does not reach one's conversation through the other either.
     let (own, ..) = conversation(&stack, &ben).await;
-    let through = Thread { inbox: "inb_ben".into(), ..own.clone() };
+    let through = ConversationRef { inbox: "inb_ben".into(), ..own.clone() };
     ben.get(&through.path()).await.problem(404, "not_found");
     ben.get(&through.messages()).await.problem(404, "not_found");
     ben.send(&through.messages(), json!({ "text": "Hi" })).await.problem(404, "not_found");
 
     let from = json!({ "inboxId": desk.inbox_id });
-    let their_contact = theirs.seen_by(&zoe).await["contact"]["contactId"].clone();
+    let their_contact = theirs.get_as(&zoe).await["contact"]["contactId"].clone();
     let to_theirs = json!({ "from": from, "to": { "contactId": their_contact }, "text": "Hi" });
     ben.send("/v1/messages", to_theirs).await.problem(404, "not_found");
     let their_code = json!({ "from": { "apiCode": reception.api_code }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
     ben.send("/v1/messages", their_code.clone()).await.problem(404, "not_found");
     stack.machine().send("/v1/messages", their_code).await.problem(404, "not_found");
 
-    let token = own.acquired_by(&ben).await;
+    let token = own.acquire_lock(&ben).await;
     let reply = json!({ "text": "Hi", "lockToken": token, "lastSeenMessageId": message });
     ben.send(&own.messages(), reply).await.problem(422, "unknown_message");
     assert_eq!(theirs.texts(&zoe).await, ["For Zoe"]);
@@ -166,12 +170,12 @@ async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
 async fn a_cursor_works_only_for_its_caller_and_route() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
-    let thread = stack.new_thread("One").await;
-    stack.thread_from(&thread.phone, "Two").await;
-    stack.new_thread("Somebody else").await;
-    let list = format!("/v1/inboxes/{}/conversations?folder=inbox&limit=1", thread.inbox);
-    let archived = format!("/v1/inboxes/{}/conversations?folder=archived&limit=1", thread.inbox);
-    let history = format!("{}?limit=1", thread.messages());
+    let conversation = stack.new_conversation("One").await;
+    stack.conversation_from(&conversation.phone, "Two").await;
+    stack.new_conversation("Somebody else").await;
+    let list = format!("/v1/inboxes/{}/conversations?folder=inbox&limit=1", conversation.inbox);
+    let archived = format!("/v1/inboxes/{}/conversations?folder=archived&limit=1", conversation.inbox);
+    let history = format!("{}?limit=1", conversation.messages());
     let cursor = async |path: &str| {
         let page = amelia.get(path).await.expect(200);
         page["nextCursor"].as_str().expect("there is more").to_owned()
@@ -202,23 +206,26 @@ async fn a_cursor_works_only_for_its_caller_and_route() {
 async fn a_machine_sends_by_api_code_and_reads_no_inbox() {
     let stack = Stack::open();
     let (machine, ben) = (stack.machine(), stack.user("ben"));
-    let (thread, message, seen) = conversation(&stack, &ben).await;
-    for (method, path, body) in routes(&thread) {
+    let (conversation, message, seen) = conversation(&stack, &ben).await;
+    for (method, path, body) in routes(&conversation) {
         let refused = machine.call(method, &path, body).await;
         refused.problem(403, "user_required");
     }
     machine.get("/v1/me").await.problem(403, "user_required");
     machine.get(&format!("/v1/messages/{message}")).await.problem(404, "not_found");
-    assert_eq!(thread.seen_by(&ben).await, seen);
+    assert_eq!(conversation.get_as(&ben).await, seen);
 
     let phone = Phone::new();
-    let text = json!({ "from": { "apiCode": stack.desk().api_code }, "to": { "phoneNumber": phone.number() }, "text": "From a machine" });
+    let text = json!({ "from": { "apiCode": stack.front_desk_inbox().api_code }, "to": { "phoneNumber": phone.number() }, "text": "From a machine" });
     let accepted = machine.send("/v1/messages", text).await.expect(202);
-    assert_eq!((&accepted["sender"], &accepted["inboxId"]), (&Value::Null, &json!(stack.desk().inbox_id)));
+    assert_eq!(
+        (&accepted["sender"], &accepted["inboxId"]),
+        (&Value::Null, &json!(stack.front_desk_inbox().inbox_id))
+    );
     let id = accepted["messageId"].as_str().expect("an id");
     machine.message_in(id, "delivered").await;
-    assert_eq!(stack.carrier().words_on(&phone).await, ["From a machine"]);
-    let sent = stack.thread_in(&ben, &stack.desk().inbox_id, "archived", &phone).await;
+    assert_eq!(stack.carrier().texts_to(&phone).await, ["From a machine"]);
+    let sent = stack.find_conversation(&ben, &stack.front_desk_inbox().inbox_id, "archived", &phone).await;
     assert_eq!(sent.texts(&ben).await, ["From a machine"]);
 }
 
@@ -245,14 +252,14 @@ async fn an_unregistered_inbox_is_hidden_sends_nothing_and_loses_nothing() {
 
     let phone = Phone::new();
     stack.carrier().text_in(&phone, &inbox.phone_number, "Anybody there?").await;
-    let thread = stack.thread_in(&nora, &inbox.inbox_id, "inbox", &phone).await;
-    assert_eq!(thread.texts(&nora).await, ["Anybody there?"]);
+    let conversation = stack.find_conversation(&nora, &inbox.inbox_id, "inbox", &phone).await;
+    assert_eq!(conversation.texts(&nora).await, ["Anybody there?"]);
 
-    let token = thread.acquired_by(&nora).await;
+    let token = conversation.acquire_lock(&nora).await;
     let reply = json!({ "text": "Yes", "lockToken": token });
-    let refused = nora.post(&thread.messages(), reply).await.problem(409, "registration_incomplete");
+    let refused = nora.post(&conversation.messages(), reply).await.problem(409, "registration_incomplete");
     assert_eq!(refused["registration"], "not_started");
-    let reasons = nora.get(&thread.can_send()).await.expect(200);
+    let reasons = nora.get(&conversation.can_send()).await.expect(200);
     assert_eq!(
         (&reasons["allowed"], &reasons["reasons"][0]["code"]),
         (&json!(false), &json!("registration_incomplete"))
@@ -261,8 +268,8 @@ async fn an_unregistered_inbox_is_hidden_sends_nothing_and_loses_nothing() {
     let by_code = json!({ "from": { "apiCode": inbox.api_code }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
     nora.send("/v1/messages", by_code.clone()).await.problem(409, "registration_incomplete");
     stack.machine().send("/v1/messages", by_code).await.problem(409, "registration_incomplete");
-    assert_eq!(thread.texts(&nora).await, ["Anybody there?"]);
-    assert!(stack.carrier().shown_on(&phone).await.is_empty());
+    assert_eq!(conversation.texts(&nora).await, ["Anybody there?"]);
+    assert!(stack.carrier().messages_to(&phone).await.is_empty());
 }
 
 #[tokio::test]

@@ -12,16 +12,18 @@ async fn the_log_contains_no_numbers_texts_or_tokens() {
     let (inbound, reply, composed, key, refused) =
         (canary("inbound"), canary("reply"), canary("composed"), canary("key"), canary("refused"));
 
-    let thread = stack.thread_from(&phone, &inbound).await;
-    let answer = amelia.answer(&thread, &reply).await.expect(202);
-    ben.post(&thread.messages(), json!({ "text": refused, "lockToken": 0 })).await.problem(412, "lock_lost");
+    let conversation = stack.conversation_from(&phone, &inbound).await;
+    let answer = amelia.answer(&conversation, &reply).await.expect(202);
+    ben.post(&conversation.messages(), json!({ "text": refused, "lockToken": 0 }))
+        .await
+        .problem(412, "lock_lost");
     ben.post("/v1/messages", json!({ "from": {}, "to": refused, "text": [refused] })).await;
     ben.post(
         "/v1/messages",
         json!({ "from": { "apiCode": refused }, "to": { "phoneNumber": refused }, "text": refused }),
     )
     .await;
-    ben.get(&format!("{}?cursor={refused}&limit={refused}", thread.messages())).await;
+    ben.get(&format!("{}?cursor={refused}&limit={refused}", conversation.messages())).await;
     ben.get(&format!("/v1/messages/{refused}")).await;
     let forged = [("MessageSid", "SM1"), ("From", phone.number()), ("Body", &refused)];
     carrier
@@ -35,8 +37,8 @@ async fn the_log_contains_no_numbers_texts_or_tokens() {
     amelia.send_once("/v1/messages", &key, &text).await.expect(202);
     let id = answer["messageId"].as_str().expect("an id");
     amelia.message_in(id, "delivered").await;
-    let sid = carrier.shown_on(&phone).await[0].sid.clone();
-    carrier.reports(&sid, "failed", Some(30003)).await;
+    let sid = carrier.messages_to(&phone).await[0].sid.clone();
+    carrier.report_status(&sid, "failed", Some(30003)).await;
 
     let log = stack.log();
     assert!(log.contains(id), "this is the log");
@@ -48,7 +50,7 @@ async fn the_log_contains_no_numbers_texts_or_tokens() {
         .chain([
             unsigned,
             &unsigned[1..],
-            &stack.desk().phone_number,
+            &stack.front_desk_inbox().phone_number,
             &amelia.name,
             "amelia@",
             stack.carrier_token(),

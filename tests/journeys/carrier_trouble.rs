@@ -4,7 +4,7 @@
 //! These journeys wait for the queue and for the reconciler's schedule, a minute at most. They begin early,
 //! as journeys start in the order of their names.
 
-use product_tests::{Answer, PATIENCE, Phone, Stack, eventually};
+use product_tests::{Answer, Phone, Stack, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
 
 fn id(accepted: &Answer) -> String {
@@ -23,50 +23,50 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let compose = async |phone: &Phone, text: &str| {
-        let from = json!({ "inboxId": stack.desk().inbox_id });
+        let from = json!({ "inboxId": stack.front_desk_inbox().inbox_id });
         let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
         id(&ben.post("/v1/messages", body).await)
     };
     let taken = async |phone: &Phone| {
         loop {
-            if let Some(text) = carrier.shown_on(phone).await.pop() {
+            if let Some(text) = carrier.messages_to(phone).await.pop() {
                 return text.sid;
             }
         }
     };
 
     // Taken, answered with an error, and the network reports nothing: only asking can tell.
-    let (mute, storm) = (Phone::new(), carrier.storm("error-after").await);
+    let (mute, fault) = (Phone::new(), carrier.start_fault("error-after").await);
     let mute_message = compose(&mute, "Taken, and nobody says so").await;
     let sid = taken(&mute).await;
-    assert_eq!(carrier.reports(&sid, "partially_delivered", None).await, 200); // ends the reports that come by themselves
-    storm.over().await;
+    assert_eq!(carrier.report_status(&sid, "partially_delivered", None).await, 200); // ends the reports that come by themselves
+    fault.end().await;
     // Not taken, answered with an error: nobody will ever report on it.
-    let (lost, storm) = (Phone::new(), carrier.storm("error-before").await);
+    let (lost, fault) = (Phone::new(), carrier.start_fault("error-before").await);
     let lost_message = compose(&lost, "Not taken").await;
     ben.message_in(&lost_message, "unknown").await;
-    storm.over().await;
+    fault.end().await;
     // Taken, answered with an error, and reported on.
-    let (heard, storm) = (Phone::new(), carrier.storm("error-after").await);
+    let (heard, fault) = (Phone::new(), carrier.start_fault("error-after").await);
     let heard_message = compose(&heard, "Taken, and reported on").await;
     taken(&heard).await;
-    storm.over().await;
+    fault.end().await;
     // Taken, and no answer for longer than the sender waits.
-    let (late, storm) = (Phone::new(), carrier.storm("timeout-after").await);
+    let (late, fault) = (Phone::new(), carrier.start_fault("timeout-after").await);
     let late_message = compose(&late, "Taken, and no answer").await;
     taken(&late).await;
-    storm.over().await;
+    fault.end().await;
 
     ben.message_in(&heard_message, "delivered").await;
     ben.message_in(&late_message, "delivered").await;
-    eventually("the reconciler finds it at the carrier", 2 * PATIENCE, async || {
+    eventually("the reconciler finds it at the carrier", 2 * WAIT_TIMEOUT, async || {
         (ben.message(&mute_message).await["state"] == "sent").then_some(())
     })
     .await;
-    assert_eq!(carrier.reports(&sid, "delivered", None).await, 200);
+    assert_eq!(carrier.report_status(&sid, "delivered", None).await, 200);
     assert_eq!(ben.message(&mute_message).await["state"], "delivered");
     let failed =
-        eventually("the reconciler gives it up (is the grace time short?)", 4 * PATIENCE, async || {
+        eventually("the reconciler gives it up (is the grace time short?)", 4 * WAIT_TIMEOUT, async || {
             let message = ben.message(&lost_message).await;
             (message["state"] == "failed").then_some(message)
         })
@@ -75,11 +75,12 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
     let step = &failed["states"][3];
     assert_eq!(step["code"], "not_accepted");
     assert!(step["detail"].as_str().is_some_and(|sentence| sentence.contains("send it again")), "{step}");
-    let thread = stack.thread_in(&ben, &stack.desk().inbox_id, "archived", &lost).await;
-    assert_eq!(thread.seen_by(&ben).await["deliveryFailed"], true);
-    assert!(carrier.shown_on(&lost).await.is_empty(), "never sent again");
+    let conversation =
+        stack.find_conversation(&ben, &stack.front_desk_inbox().inbox_id, "archived", &lost).await;
+    assert_eq!(conversation.get_as(&ben).await["deliveryFailed"], true);
+    assert!(carrier.messages_to(&lost).await.is_empty(), "never sent again");
     for phone in [&mute, &heard, &late] {
-        assert_eq!(carrier.shown_on(phone).await.len(), 1, "exactly one copy");
+        assert_eq!(carrier.messages_to(phone).await.len(), 1, "exactly one copy");
     }
 }
 
@@ -89,20 +90,20 @@ async fn a_rate_limited_message_is_sent_later_once_and_before_the_next() {
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let phone = Phone::new();
     let compose = async |text: &str| {
-        let from = json!({ "inboxId": stack.desk().inbox_id });
+        let from = json!({ "inboxId": stack.front_desk_inbox().inbox_id });
         let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
         id(&ben.post("/v1/messages", body).await)
     };
     let tried_again = || stack.log().matches("queue_message_retry").count();
-    let storm = carrier.storm("rate-limit").await;
+    let fault = carrier.start_fault("rate-limit").await;
     let before = tried_again();
     let first = compose("First").await;
-    eventually("the carrier refuses it", PATIENCE, async || (tried_again() > before).then_some(())).await;
-    let _lull = storm.over().await;
+    eventually("the carrier refuses it", WAIT_TIMEOUT, async || (tried_again() > before).then_some(())).await;
+    let _lull = fault.end().await;
     assert_eq!(ben.message(&first).await["state"], "queued");
     let next = compose("Next").await;
-    assert!(carrier.shown_on(&phone).await.is_empty());
+    assert!(carrier.messages_to(&phone).await.is_empty());
     ben.message_in(&first, "delivered").await;
     ben.message_in(&next, "delivered").await;
-    assert_eq!(carrier.words_on(&phone).await, ["First", "Next"]);
+    assert_eq!(carrier.texts_to(&phone).await, ["First", "Next"]);
 }

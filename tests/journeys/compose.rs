@@ -9,48 +9,48 @@ const COMPOSE: &str = "/v1/messages";
 #[tokio::test]
 async fn a_composed_message_is_sent_from_the_chosen_inbox_and_listed_in_archived() {
     let stack = Stack::open();
-    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.desk());
+    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox());
     let phone = Phone::new();
     let text = json!({ "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": phone.national() }, "text": "Good morning" });
     let accepted = amelia.send(COMPOSE, text).await.expect(202);
     assert_eq!((&accepted["state"], &accepted["direction"]), (&json!("queued"), &json!("outbound")));
     assert_eq!(accepted["sender"], json!({ "userId": amelia.id, "name": amelia.name }));
 
-    let shown = carrier.shown_on(&phone).await;
+    let shown = carrier.messages_to(&phone).await;
     assert_eq!(shown.len(), 1);
     assert_eq!((&shown[0].from, shown[0].body.as_str()), (&desk.phone_number, "Good morning"));
-    let thread = stack.thread_in(&stack.user("ben"), &desk.inbox_id, "archived", &phone).await;
-    let seen = thread.seen_by(&amelia).await;
+    let conversation = stack.find_conversation(&stack.user("ben"), &desk.inbox_id, "archived", &phone).await;
+    let seen = conversation.get_as(&amelia).await;
     assert_eq!((&seen["read"], &seen["lock"]), (&json!(true), &Value::Null), "nobody waits for an answer");
     assert_eq!(accepted["conversationId"], seen["conversationId"]);
 
-    stack.thread_from(&phone, "Good morning!").await;
-    assert_eq!(thread.seen_by(&amelia).await["folder"], "inbox");
-    assert_eq!(thread.texts(&amelia).await, ["Good morning", "Good morning!"]);
+    stack.conversation_from(&phone, "Good morning!").await;
+    assert_eq!(conversation.get_as(&amelia).await["folder"], "inbox");
+    assert_eq!(conversation.texts(&amelia).await, ["Good morning", "Good morning!"]);
 }
 
 /// ◆ product 6: API codes name the account.
 #[tokio::test]
 async fn an_api_code_names_the_inbox_and_a_contact_id_the_recipient() {
     let stack = Stack::open();
-    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.desk());
-    let known = stack.thread_from(&Phone::of("+12025550152"), "Hello").await;
-    let contact = known.seen_by(&amelia).await["contact"].clone();
+    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox());
+    let known = stack.conversation_from(&Phone::of("+12025550152"), "Hello").await;
+    let contact = known.get_as(&amelia).await["contact"].clone();
     let text = json!({ "from": { "apiCode": desk.api_code }, "to": { "contactId": contact["contactId"] }, "text": "By contact" });
     let accepted = amelia.send(COMPOSE, text).await.expect(202);
     assert_eq!(
         (&accepted["inboxId"], &accepted["conversationId"]),
         (&json!(desk.inbox_id), &json!(known.id))
     );
-    assert_eq!(carrier.words_on(&known.phone).await.last().expect("a text"), "By contact");
-    let archived = known.listed_by(&amelia, "archived").await.expect("archived");
+    assert_eq!(carrier.texts_to(&known.phone).await.last().expect("a text"), "By contact");
+    let archived = known.find_as(&amelia, "archived").await.expect("archived");
     assert_eq!(archived["contact"], contact);
 }
 
 #[tokio::test]
 async fn there_is_no_default_inbox_and_no_default_recipient() {
     let stack = Stack::open();
-    let (amelia, desk, phone) = (stack.user("amelia"), stack.desk(), Phone::new());
+    let (amelia, desk, phone) = (stack.user("amelia"), stack.front_desk_inbox(), Phone::new());
     let (from, to) = (json!({ "inboxId": desk.inbox_id }), json!({ "phoneNumber": phone.number() }));
     let both_from = json!({ "inboxId": desk.inbox_id, "apiCode": desk.api_code });
     let both_to = json!({ "phoneNumber": phone.number(), "contactId": "con_demo01" });
@@ -68,13 +68,13 @@ async fn there_is_no_default_inbox_and_no_default_recipient() {
     ] {
         amelia.send(COMPOSE, body).await.points_at(pointer);
     }
-    assert!(stack.carrier().shown_on(&phone).await.is_empty());
+    assert!(stack.carrier().messages_to(&phone).await.is_empty());
 }
 
 #[tokio::test]
 async fn each_kind_of_unreachable_recipient_has_its_own_error() {
     let stack = Stack::open();
-    let (amelia, desk) = (stack.user("amelia"), stack.desk());
+    let (amelia, desk) = (stack.user("amelia"), stack.front_desk_inbox());
     let to = async |to: Value| {
         amelia.send(COMPOSE, json!({ "from": { "inboxId": desk.inbox_id }, "to": to, "text": "Hi" })).await
     };
@@ -100,28 +100,28 @@ async fn each_kind_of_unreachable_recipient_has_its_own_error() {
 async fn composing_into_a_locked_conversation_is_refused() {
     let stack = Stack::open();
     let (carrier, amelia, ben, desk) =
-        (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.desk());
-    let thread = stack.new_thread("Hello").await;
-    let text = json!({ "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": thread.phone.number() }, "text": "Hi" });
+        (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.front_desk_inbox());
+    let conversation = stack.new_conversation("Hello").await;
+    let text = json!({ "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": conversation.phone.number() }, "text": "Hi" });
     let by_code = json!({ "from": { "apiCode": desk.api_code }, "to": text["to"], "text": "Hi" });
-    let calm = stack.carrier().calm().await;
-    let held = amelia.post(&thread.lock(), Value::Null).await.expect(200);
+    let no_fault = stack.carrier().no_fault().await;
+    let held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
     let locked = ben.post(COMPOSE, text.clone()).await.problem(423, "locked");
     assert_eq!((&locked["holder"], &locked["expiresAt"]), (&held["holder"], &held["expiresAt"]));
     stack.machine().post(COMPOSE, by_code).await.problem(423, "locked");
     let accepted = amelia.post(COMPOSE, text.clone()).await;
     accepted.expect(202); // one's own lock is no obstacle
-    amelia.leaves(&accepted).await;
-    drop(calm);
-    thread.released_by(&amelia, held["token"].as_u64().expect("a token")).await;
+    amelia.wait_until_sent(&accepted).await;
+    drop(no_fault);
+    conversation.release_lock(&amelia, held["token"].as_u64().expect("a token")).await;
     ben.send(COMPOSE, text).await.expect(202);
-    assert_eq!(carrier.words_on(&thread.phone).await, ["Hi", "Hi"]);
+    assert_eq!(carrier.texts_to(&conversation.phone).await, ["Hi", "Hi"]);
 }
 
 #[tokio::test]
 async fn a_text_is_limited_in_characters_and_billed_in_segments() {
     let stack = Stack::open();
-    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.desk());
+    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox());
     let phone = Phone::new();
     let compose = async |text: &str| {
         let to = json!({ "phoneNumber": phone.number() });
@@ -141,14 +141,14 @@ async fn a_text_is_limited_in_characters_and_billed_in_segments() {
     assert_eq!(compose(&"a".repeat(306)).await.expect(202)["segments"], 2);
     assert_eq!(compose(&"\u{1f600}".repeat(35)).await.expect(202)["segments"], 1);
     assert_eq!(compose(&"\u{1f600}".repeat(36)).await.expect(202)["segments"], 2);
-    let shown = carrier.words_on(&phone).await;
+    let shown = carrier.texts_to(&phone).await;
     assert_eq!(shown, ["a".repeat(306), "\u{1f600}".repeat(35), "\u{1f600}".repeat(36)]);
 
-    let thread = stack.thread_in(&amelia, &desk.inbox_id, "archived", &phone).await;
-    amelia.answer(&thread, &"b".repeat(1501)).await.problem(422, "text_too_long");
-    amelia.answer(&thread, "  ").await.problem(422, "text_empty");
-    amelia.answer(&thread, &"b".repeat(1500)).await.expect(202);
-    assert_eq!(carrier.words_on(&phone).await.last().expect("a text").len(), 1500);
+    let conversation = stack.find_conversation(&amelia, &desk.inbox_id, "archived", &phone).await;
+    amelia.answer(&conversation, &"b".repeat(1501)).await.problem(422, "text_too_long");
+    amelia.answer(&conversation, "  ").await.problem(422, "text_empty");
+    amelia.answer(&conversation, &"b".repeat(1500)).await.expect(202);
+    assert_eq!(carrier.texts_to(&phone).await.last().expect("a text").len(), 1500);
 }
 
 /// ◆ product 6: a personal answer to somebody who wrote to a shared inbox leaves the shared thread as it is.
@@ -157,21 +157,21 @@ async fn a_personal_message_to_a_contact_of_the_shared_inbox_leaves_that_inbox_u
     let stack = Stack::open();
     let (carrier, amelia, ben, own) =
         (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.inbox("inb_amelia"));
-    let shared = stack.new_thread("To the desk").await;
-    let before = shared.seen_by(&ben).await;
+    let shared = stack.new_conversation("To the desk").await;
+    let before = shared.get_as(&ben).await;
     let text = json!({ "from": { "inboxId": own.inbox_id }, "to": { "phoneNumber": shared.phone.number() }, "text": "From me" });
     amelia.send(COMPOSE, text.clone()).await.expect(202);
-    let personal = stack.thread_in(&amelia, &own.inbox_id, "archived", &shared.phone).await;
+    let personal = stack.find_conversation(&amelia, &own.inbox_id, "archived", &shared.phone).await;
     assert_eq!(personal.texts(&amelia).await, ["From me"]);
-    assert_eq!(carrier.shown_on(&shared.phone).await[0].from, own.phone_number);
-    assert_eq!(shared.seen_by(&ben).await, before);
+    assert_eq!(carrier.messages_to(&shared.phone).await[0].from, own.phone_number);
+    assert_eq!(shared.get_as(&ben).await, before);
     assert_eq!(shared.texts(&ben).await, ["To the desk"]);
 
     // The customer answers there, and it goes on there; nobody else sees it.
     carrier.text_in(&shared.phone, &own.phone_number, "To you").await;
-    assert_eq!(personal.seen_by(&amelia).await["folder"], "inbox");
+    assert_eq!(personal.get_as(&amelia).await["folder"], "inbox");
     // A lock on the shared thread does not matter to the personal one.
-    shared.acquired_by(&ben).await;
+    shared.acquire_lock(&ben).await;
     amelia.send(COMPOSE, text).await.expect(202);
     assert_eq!(personal.texts(&amelia).await, ["From me", "To you", "From me"]);
     ben.get(&personal.path()).await.problem(404, "not_found");

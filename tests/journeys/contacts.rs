@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use product_tests::{Office, Phone, Stack, eventually};
+use product_tests::{Phone, Stack, TestTeam, eventually};
 use serde_json::{Value, json};
 
 fn ids(page: &Value) -> Vec<String> {
@@ -14,9 +14,9 @@ fn ids(page: &Value) -> Vec<String> {
 #[tokio::test]
 async fn a_contact_is_created_found_changed_and_removed() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Contacts", "amelia").await;
-    office.employs("ben").await;
-    let (contacts, ben, phone) = (format!("{}/contacts", office.path()), stack.user("ben"), Phone::new());
+    let team = TestTeam::create(&stack, "Contacts", "amelia").await;
+    team.add_member("ben").await;
+    let (contacts, ben, phone) = (format!("{}/contacts", team.path()), stack.user("ben"), Phone::new());
     let wanted = json!({
         "externalId": "S-17", "firstName": "Zoltan", "lastName": "Quill", "mobileNumber": phone.national(),
         "assignedUserId": "amelia", "custom": { "Class": "4b" },
@@ -52,23 +52,23 @@ async fn a_contact_is_created_found_changed_and_removed() {
 #[tokio::test]
 async fn a_conversation_is_found_by_its_contact() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Search", "amelia").await);
-    let inbox = office.creates("Search").await;
-    office.is_registered(&carrier).await;
-    let contacts = format!("{}/contacts", office.path());
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Search", "amelia").await);
+    let inbox = team.create_inbox("Search").await;
+    team.register(&carrier).await;
+    let contacts = format!("{}/contacts", team.path());
     let (first, second, stranger) = (Phone::new(), Phone::new(), Phone::new());
     for (phone, name, id) in [(&first, "Quentin", "S-1"), (&second, "Quentina", "S-2")] {
         let wanted =
             json!({ "firstName": name, "lastName": "Fry", "externalId": id, "mobileNumber": phone.number() });
-        office.admin.post(&contacts, wanted).await.expect(201);
+        team.admin.post(&contacts, wanted).await.expect(201);
         carrier.text_in(phone, &inbox.number, "Hello").await;
     }
     carrier.text_in(&stranger, &inbox.number, "Hello").await;
-    let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &second).await;
-    office.admin.patch(&thread.path(), json!({ "folder": "archived" })).await.expect(200);
+    let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &second).await;
+    team.admin.patch(&conversation.path(), json!({ "folder": "archived" })).await.expect(200);
     let found = async |query: String| {
         let query = query.replace('+', "%2B").replace(' ', "%20");
-        let page = office.admin.get(&format!("{}/conversations?{query}", inbox.path())).await.expect(200);
+        let page = team.admin.get(&format!("{}/conversations?{query}", inbox.path())).await.expect(200);
         let items = page["items"].as_array().expect("items").iter();
         let mut numbers: Vec<_> =
             items.map(|one| one["contact"]["phoneNumber"].as_str().unwrap().to_owned()).collect();
@@ -88,7 +88,7 @@ async fn a_conversation_is_found_by_its_contact() {
     assert!(found("q=nobody".into()).await.is_empty());
     let conversations = format!("{}/conversations?q=quent", inbox.path());
     stack.user("ben").get(&conversations).await.problem(404, "not_found");
-    office.admin.get(&format!("{conversations}{}", "x".repeat(80))).await.problem(422, "invalid_fields");
+    team.admin.get(&format!("{conversations}{}", "x".repeat(80))).await.problem(422, "invalid_fields");
 }
 
 #[tokio::test]
@@ -115,30 +115,29 @@ async fn the_list_is_paged_and_a_cursor_works_only_for_its_caller() {
 #[tokio::test]
 async fn a_provisional_contact_is_named() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Named", "amelia").await);
-    let (inbox, phone) = (office.creates("Named").await, Phone::new());
-    office.is_registered(&carrier).await;
-    let settings = format!("{}/notification-settings", office.path());
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Named", "amelia").await);
+    let (inbox, phone) = (team.create_inbox("Named").await, Phone::new());
+    team.register(&carrier).await;
+    let settings = format!("{}/notification-settings", team.path());
     let (off, desk) =
-        (json!({ "enabled": false, "recipients": [] }), format!("{}@brightside.example", office.team));
+        (json!({ "enabled": false, "recipients": [] }), format!("{}@brightside.example", team.id));
     let on = json!({ "enabled": true, "recipients": [desk] });
-    office
-        .admin
+    team.admin
         .put(&settings, json!({ "optOutChanged": off, "unknownContact": off, "contactAdded": on }))
         .await
         .expect(200);
     carrier.text_in(&phone, &inbox.number, "Guess who").await;
-    let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
-    assert_eq!(thread.seen_by(&office.admin).await["contact"]["provisional"], true);
-    let contacts = format!("{}/contacts", office.path());
+    let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
+    assert_eq!(conversation.get_as(&team.admin).await["contact"]["provisional"], true);
+    let contacts = format!("{}/contacts", team.path());
     let wanted = json!({ "firstName": "Guess", "lastName": "Who", "mobileNumber": phone.number() });
-    let made = office.admin.post(&contacts, wanted).await.expect(201);
-    let seen = thread.seen_by(&office.admin).await["contact"].clone();
+    let made = team.admin.post(&contacts, wanted).await.expect(201);
+    let seen = conversation.get_as(&team.admin).await["contact"].clone();
     assert_eq!((&seen["contactId"], &seen["firstName"]), (&made["contactId"], &json!("Guess")));
-    let listed = thread.listed_by(&office.admin, "inbox").await.expect("listed");
+    let listed = conversation.find_as(&team.admin, "inbox").await.expect("listed");
     assert_eq!(listed["contact"]["lastName"], "Who");
     assert_eq!(
-        ids(&office.admin.get(&contacts).await.expect(200)).len(),
+        ids(&team.admin.get(&contacts).await.expect(200)).len(),
         1,
         "the stranger is no second contact"
     );
@@ -147,22 +146,20 @@ async fn a_provisional_contact_is_named() {
 
     // Blocked: nothing is sent any more.
     let one = format!("{contacts}/{}", made["contactId"].as_str().unwrap());
-    office.admin.patch(&one, json!({ "blocked": true })).await.expect(200);
-    let token = thread.acquired_by(&office.admin).await;
-    office
-        .admin
-        .post(&thread.messages(), json!({ "text": "No", "lockToken": token }))
+    team.admin.patch(&one, json!({ "blocked": true })).await.expect(200);
+    let token = conversation.acquire_lock(&team.admin).await;
+    team.admin
+        .post(&conversation.messages(), json!({ "text": "No", "lockToken": token }))
         .await
         .problem(409, "blocked");
-    office.admin.delete(&one).await.expect(204);
+    team.admin.delete(&one).await.expect(204);
     let shown = eventually("the number is a stranger's again", Duration::from_secs(10), async || {
-        let seen = thread.seen_by(&office.admin).await["contact"].clone();
+        let seen = conversation.get_as(&team.admin).await["contact"].clone();
         (seen["provisional"] == true).then_some(seen)
     });
     shown.await;
-    office
-        .admin
-        .post(&thread.messages(), json!({ "text": "No", "lockToken": token }))
+    team.admin
+        .post(&conversation.messages(), json!({ "text": "No", "lockToken": token }))
         .await
         .problem(409, "blocked");
 }

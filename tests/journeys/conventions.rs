@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 async fn the_same_key_and_body_is_one_message_and_one_answer() {
     let stack = Stack::open();
     let (carrier, amelia, phone) = (stack.carrier(), stack.user("amelia"), Phone::new());
-    let text = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
+    let text = json!({ "from": { "inboxId": stack.front_desk_inbox().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
     let key = phone.number();
     let first = amelia.send_once("/v1/messages", key, &text).await;
     let id = first.expect(202)["messageId"].as_str().expect("an id").to_owned();
@@ -25,85 +25,89 @@ async fn the_same_key_and_body_is_one_message_and_one_answer() {
     amelia.send_once("/v1/messages", key, &other).await.problem(422, "idempotency_key_reused");
     let colleague = stack.user("ben").send_once("/v1/messages", key, &text).await.expect(202);
     assert_ne!(colleague["messageId"], *id, "a key belongs to who uses it");
-    assert_eq!(carrier.words_on(&phone).await, ["Once", "Once"]);
+    assert_eq!(carrier.texts_to(&phone).await, ["Once", "Once"]);
 }
 
 #[tokio::test]
 async fn concurrent_requests_with_one_key_create_one_message() {
     let stack = Stack::open();
     let (carrier, amelia, phone) = (stack.carrier(), stack.user("amelia"), Phone::new());
-    let text = json!({ "from": { "inboxId": stack.desk().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
-    let calm = stack.carrier().calm().await;
+    let text = json!({ "from": { "inboxId": stack.front_desk_inbox().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
+    let no_fault = stack.carrier().no_fault().await;
     let answers = join_all((0..6).map(|_| amelia.post_once("/v1/messages", phone.number(), &text))).await;
     for answer in &answers {
         assert_eq!((answer.status, &answer.body), (202, &answers[0].body));
     }
-    amelia.leaves(&answers[0]).await;
-    drop(calm);
-    assert_eq!(carrier.words_on(&phone).await, ["Once"]);
+    amelia.wait_until_sent(&answers[0]).await;
+    drop(no_fault);
+    assert_eq!(carrier.texts_to(&phone).await, ["Once"]);
 }
 
 #[tokio::test]
 async fn a_reply_repeated_with_its_key_is_answered_even_after_the_lock_is_released() {
     let stack = Stack::open();
     let (carrier, amelia, ben) = (stack.carrier(), stack.user("amelia"), stack.user("ben"));
-    let thread = stack.new_thread("Hello").await;
-    let calm = stack.carrier().calm().await;
-    ben.post_once(&thread.messages(), "refused first", &json!({ "text": "Hi" }))
+    let conversation = stack.new_conversation("Hello").await;
+    let no_fault = stack.carrier().no_fault().await;
+    ben.post_once(&conversation.messages(), "refused first", &json!({ "text": "Hi" }))
         .await
         .problem(412, "lock_required");
-    let token = thread.acquired_by(&amelia).await;
+    let token = conversation.acquire_lock(&amelia).await;
     let reply = json!({ "text": "Hi", "lockToken": token });
-    let first = amelia.post_once(&thread.messages(), "reply", &reply).await;
+    let first = amelia.post_once(&conversation.messages(), "reply", &reply).await;
     first.expect(202);
-    thread.released_by(&amelia, token).await;
-    let next = thread.acquired_by(&ben).await;
-    let again = amelia.post_once(&thread.messages(), "reply", &reply).await;
+    conversation.release_lock(&amelia, token).await;
+    let next = conversation.acquire_lock(&ben).await;
+    let again = amelia.post_once(&conversation.messages(), "reply", &reply).await;
     assert_eq!((again.status, &again.body), (202, &first.body));
     let late = json!({ "text": "Hi", "lockToken": token, "acceptUnseen": true });
-    amelia.post_once(&thread.messages(), "reply", &late).await.problem(422, "idempotency_key_reused");
-    let other = stack.new_thread("Hello").await;
+    amelia.post_once(&conversation.messages(), "reply", &late).await.problem(422, "idempotency_key_reused");
+    let other = stack.new_conversation("Hello").await;
     amelia.post_once(&other.messages(), "reply", &reply).await.problem(412, "lock_lost");
     // A refusal is not remembered: with what was missing the same key works.
     let complete = json!({ "text": "Hello", "lockToken": next });
-    let accepted = ben.post_once(&thread.messages(), "refused first", &complete).await;
+    let accepted = ben.post_once(&conversation.messages(), "refused first", &complete).await;
     accepted.expect(202);
-    ben.leaves(&accepted).await;
-    drop(calm);
-    assert_eq!(carrier.words_on(&thread.phone).await, ["Hi", "Hello"]);
+    ben.wait_until_sent(&accepted).await;
+    drop(no_fault);
+    assert_eq!(carrier.texts_to(&conversation.phone).await, ["Hi", "Hello"]);
 }
 
 #[tokio::test]
 async fn a_reply_that_has_not_seen_the_newest_message_is_refused_with_it() {
     let stack = Stack::open();
     let (carrier, amelia) = (stack.carrier(), stack.user("amelia"));
-    let thread = stack.new_thread("Three o'clock is fine").await;
-    let seen = thread.history(&amelia).await[0]["messageId"].clone();
-    stack.thread_from(&thread.phone, "No, make it four").await;
-    let calm = stack.carrier().calm().await;
-    let token = thread.acquired_by(&amelia).await;
+    let conversation = stack.new_conversation("Three o'clock is fine").await;
+    let seen = conversation.history(&amelia).await[0]["messageId"].clone();
+    stack.conversation_from(&conversation.phone, "No, make it four").await;
+    let no_fault = stack.carrier().no_fault().await;
+    let token = conversation.acquire_lock(&amelia).await;
     let reply = |seen: &Value, accept: bool| json!({ "text": "See you", "lockToken": token, "lastSeenMessageId": seen, "acceptUnseen": accept });
-    let unseen = amelia.post(&thread.messages(), reply(&seen, false)).await.problem(409, "unseen_message");
+    let unseen =
+        amelia.post(&conversation.messages(), reply(&seen, false)).await.problem(409, "unseen_message");
     assert_eq!(unseen["unseenMessage"]["text"], "No, make it four");
     assert_eq!(unseen["unseenMessageId"], unseen["unseenMessage"]["messageId"]);
-    assert_eq!(thread.texts(&amelia).await.len(), 2, "nothing was sent");
+    assert_eq!(conversation.texts(&amelia).await.len(), 2, "nothing was sent");
 
-    amelia.post(&thread.messages(), reply(&json!("msg_nobody"), false)).await.problem(422, "unknown_message");
-    amelia.post(&thread.messages(), reply(&seen, true)).await.expect(202);
-    let newest = amelia.post(&thread.messages(), reply(&unseen["unseenMessageId"], false)).await;
+    amelia
+        .post(&conversation.messages(), reply(&json!("msg_nobody"), false))
+        .await
+        .problem(422, "unknown_message");
+    amelia.post(&conversation.messages(), reply(&seen, true)).await.expect(202);
+    let newest = amelia.post(&conversation.messages(), reply(&unseen["unseenMessageId"], false)).await;
     newest.expect(202);
-    amelia.leaves(&newest).await;
-    drop(calm);
-    assert_eq!(carrier.words_on(&thread.phone).await, ["See you", "See you"]);
+    amelia.wait_until_sent(&newest).await;
+    drop(no_fault);
+    assert_eq!(carrier.texts_to(&conversation.phone).await, ["See you", "See you"]);
 }
 
 #[tokio::test]
 async fn invalid_limits_folders_and_bodies_are_refused_with_their_errors() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
-    let thread = stack.new_thread("Hello").await;
-    let list = format!("/v1/inboxes/{}/conversations", thread.inbox);
-    for path in [&list, &thread.messages()] {
+    let conversation = stack.new_conversation("Hello").await;
+    let list = format!("/v1/inboxes/{}/conversations", conversation.inbox);
+    for path in [&list, &conversation.messages()] {
         for limit in ["0", "101", "x", "-1", "1.5", "", "%20", "99999999999999999999"] {
             amelia.get(&format!("{path}?limit={limit}")).await.points_at("?limit");
         }
@@ -116,7 +120,7 @@ async fn invalid_limits_folders_and_bodies_are_refused_with_their_errors() {
 
     let raw = async |body: String| {
         let request =
-            amelia.request(Method::POST, &thread.messages()).header("content-type", "application/json");
+            amelia.request(Method::POST, &conversation.messages()).header("content-type", "application/json");
         client::read("POST a raw body".into(), request.body(body)).await
     };
     for broken in
@@ -129,12 +133,21 @@ async fn invalid_limits_folders_and_bodies_are_refused_with_their_errors() {
     }
     raw(format!("{{\"text\":\"{}\"}}", "a".repeat(70 * 1024))).await.problem(413, "too_large");
     for key in ["", &"k".repeat(256)] {
-        amelia.post_once(&thread.messages(), key, &json!({ "text": "Hi" })).await.problem(400, "malformed");
+        amelia
+            .post_once(&conversation.messages(), key, &json!({ "text": "Hi" }))
+            .await
+            .problem(400, "malformed");
     }
-    amelia.post(&thread.messages(), json!({ "text": "Hi", "lockToken": "1" })).await.points_at("/lockToken");
-    amelia.post(&thread.messages(), json!({ "text": "Hi", "lockToken": -1 })).await.points_at("/lockToken");
-    amelia.post(&thread.messages(), json!({ "text": "Hi", "media": [{}] })).await.points_at("/media/0");
-    assert_eq!(thread.texts(&amelia).await, ["Hello"]);
+    amelia
+        .post(&conversation.messages(), json!({ "text": "Hi", "lockToken": "1" }))
+        .await
+        .points_at("/lockToken");
+    amelia
+        .post(&conversation.messages(), json!({ "text": "Hi", "lockToken": -1 }))
+        .await
+        .points_at("/lockToken");
+    amelia.post(&conversation.messages(), json!({ "text": "Hi", "media": [{}] })).await.points_at("/media/0");
+    assert_eq!(conversation.texts(&amelia).await, ["Hello"]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use product_tests::{PATIENCE, Phone, Stack, eventually};
+use product_tests::{Phone, Stack, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
 use shared_aws::table::keys;
 use shared_domain::ids::{MessageId, OrganizationId};
@@ -54,16 +54,16 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
     let (carrier, ben, operator) = (stack.carrier(), stack.user("ben"), stack.operator());
     let table = Client::from_conf(operator.aws.dynamodb_config().build());
     let compose = async |phone: &Phone, text: &str| {
-        let from = json!({ "inboxId": stack.desk().inbox_id });
+        let from = json!({ "inboxId": stack.front_desk_inbox().inbox_id });
         let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
         let accepted = ben.post("/v1/messages", body).await;
         accepted.expect(202)["messageId"].as_str().expect("an id").to_owned()
     };
     let phone = Phone::new();
-    let calm = carrier.calm().await;
+    let no_fault = carrier.no_fault().await;
     let sent = compose(&phone, "Once").await;
     ben.message_in(&sent, "delivered").await;
-    drop(calm);
+    drop(no_fault);
     let name = stack.output("TableName");
     let lost = Copy::of(&table, name, stack.organization(), &sent).await;
 
@@ -80,21 +80,21 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
         let log = stack.log();
         log.lines().filter(|line| line.contains(id) && failed(line)).count()
     };
-    eventually("the sender has met it", PATIENCE, async || (tries(&poison[0]) > 0).then_some(())).await;
+    eventually("the sender has met it", WAIT_TIMEOUT, async || (tries(&poison[0]) > 0).then_some(())).await;
 
     // Others go on, while it comes again and again.
     let others: Vec<Phone> = (0..5).map(|_| Phone::new()).collect();
-    let calm = carrier.calm().await;
+    let no_fault = carrier.no_fault().await;
     for other in &others {
         let text = compose(other, "Not delayed").await;
         ben.message_in(&text, "delivered").await;
     }
-    drop(calm);
+    drop(no_fault);
     assert!(poison.iter().all(|id| tries(id) < TRIES), "it was given up before the others were through");
 
     let mut dead: Vec<Value> = Vec::new();
     let letter = eventually("all of it is among the dead letters", ALL_TRIES, async || {
-        for found in operator.looks_into("SendDeadLettersUrl").await {
+        for found in operator.receive_messages("SendDeadLettersUrl").await {
             if poison.contains(&found.id) && !dead.contains(&json!(found.id)) {
                 dead.push(json!(found.id));
             }
@@ -110,12 +110,12 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
     }
 
     // The message is there after all; the operator moves its job back.
-    assert!(carrier.words_on(&phone).await == ["Once"]);
+    assert!(carrier.texts_to(&phone).await == ["Once"]);
     table.put_item().table_name(name).set_item(Some(lost.row.clone())).send().await.unwrap();
-    let calm = carrier.calm().await;
+    let no_fault = carrier.no_fault().await;
     operator.redrives("SendDeadLettersUrl", "SendQueueUrl", &letter).await;
     ben.message_in(lost.id.as_str(), "delivered").await;
-    drop(calm);
-    assert_eq!(carrier.words_on(&phone).await, ["Once", "Once"]);
+    drop(no_fault);
+    assert_eq!(carrier.texts_to(&phone).await, ["Once", "Once"]);
     assert_eq!(tries(&letter.id), TRIES);
 }

@@ -1,37 +1,37 @@
 //! What lists show: assigned to me, assigned to a colleague, read, unread, in both folders, together and
 //! each by itself; and many conversations changed at once.
 
-use product_tests::{Client, Office, Phone, Shared, Stack};
+use product_tests::{Client, Phone, SharedInbox, Stack, TestTeam};
 use serde_json::{Value, json};
 
 /// A team's inbox with four contacts who wrote in: two of Amelia's, one of Ben's, one of nobody's.
 struct Room {
     admin: Client,
     ben: Client,
-    inbox: Shared,
-    threads: Vec<String>,
+    inbox: SharedInbox,
+    conversations: Vec<String>,
 }
 
 impl Room {
     async fn open(stack: &Stack, name: &str) -> Self {
-        let (carrier, office) = (stack.carrier(), Office::open(stack, name, "amelia").await);
-        office.employs("ben").await;
-        let inbox = office.creates(name).await;
-        office.is_registered(&carrier).await;
-        office.admin.put(&inbox.member("ben"), Value::Null).await.expect(200);
-        let mut threads = Vec::new();
+        let (carrier, team) = (stack.carrier(), TestTeam::create(stack, name, "amelia").await);
+        team.add_member("ben").await;
+        let inbox = team.create_inbox(name).await;
+        team.register(&carrier).await;
+        team.admin.put(&inbox.member("ben"), Value::Null).await.expect(200);
+        let mut conversations = Vec::new();
         for (place, assigned) in [Some("amelia"), Some("amelia"), Some("ben"), None].into_iter().enumerate() {
             let phone = Phone::new();
             let contact = json!({
                 "externalId": format!("S-{place}"), "firstName": "Robin", "lastName": format!("Number {place}"),
                 "mobileNumber": phone.number(), "assignedUserId": assigned,
             });
-            let contacts = format!("{}/contacts", office.path());
-            office.admin.post(&contacts, contact).await.expect(201);
+            let contacts = format!("{}/contacts", team.path());
+            team.admin.post(&contacts, contact).await.expect(201);
             carrier.text_in(&phone, &inbox.number, "Hello").await;
-            threads.push(stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await.id);
+            conversations.push(stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await.id);
         }
-        Self { admin: office.admin, ben: stack.user("ben"), inbox, threads }
+        Self { admin: team.admin, ben: stack.user("ben"), inbox, conversations }
     }
 
     fn path(&self) -> String {
@@ -39,7 +39,7 @@ impl Room {
     }
 
     fn one(&self, place: usize) -> String {
-        format!("{}/{}", self.path(), self.threads[place])
+        format!("{}/{}", self.path(), self.conversations[place])
     }
 
     /// Which of them a list shows, from the top, page by page.
@@ -48,7 +48,10 @@ impl Room {
         loop {
             let page = member.get(&format!("{}?limit=2&{question}{cursor}", self.path())).await.expect(200);
             for item in page["items"].as_array().expect("items") {
-                let place = self.threads.iter().position(|thread| item["conversationId"] == **thread);
+                let place = self
+                    .conversations
+                    .iter()
+                    .position(|conversation| item["conversationId"] == **conversation);
                 shown.push(place.expect("one of this room"));
             }
             match page["nextCursor"].as_str() {
@@ -96,7 +99,7 @@ async fn lists_are_filtered_by_assignment_and_read_state_in_both_folders() {
 #[tokio::test]
 async fn an_invalid_filter_or_cursor_is_refused() {
     let stack = Stack::open();
-    let (amelia, desk) = (stack.user("amelia"), stack.desk());
+    let (amelia, desk) = (stack.user("amelia"), stack.front_desk_inbox());
     let list = format!("/v1/inboxes/{}/conversations", desk.inbox_id);
     for (question, pointer) in [
         ("read=maybe", "?read"),
@@ -107,7 +110,7 @@ async fn an_invalid_filter_or_cursor_is_refused() {
         amelia.get(&format!("{list}?{question}")).await.points_at(pointer);
     }
     for _ in 0..3 {
-        stack.new_thread("Hello").await;
+        stack.new_conversation("Hello").await;
     }
     let page = amelia.get(&format!("{list}?limit=1&read=unread")).await.expect(200);
     let cursor = page["nextCursor"].as_str().expect("there is more").to_owned();
@@ -127,25 +130,25 @@ async fn an_invalid_filter_or_cursor_is_refused() {
 async fn many_conversations_are_archived_and_marked_at_once() {
     let stack = Stack::open();
     let room = Room::open(&stack, "Bulk").await;
-    let (amelia, elsewhere) = (&room.admin, stack.new_thread("Hello").await);
+    let (amelia, elsewhere) = (&room.admin, stack.new_conversation("Hello").await);
     let unread = async || amelia.unread(&room.inbox.id).await;
     assert_eq!(unread().await, 4);
     let wanted = json!({
-        "conversationIds": [room.threads[2], room.threads[0], elsewhere.id, room.threads[2], "?"],
+        "conversationIds": [room.conversations[2], room.conversations[0], elsewhere.id, room.conversations[2], "?"],
         "folder": "archived", "read": true,
     });
     let done = amelia.patch(&room.path(), wanted).await.expect(200);
     let changed: Vec<_> = done["items"].as_array().expect("items").iter().collect();
     assert_eq!(changed.len(), 2);
-    assert_eq!(changed[0]["conversationId"], *room.threads[2], "in the order they were named");
+    assert_eq!(changed[0]["conversationId"], *room.conversations[2], "in the order they were named");
     assert!(changed.iter().all(|one| one["folder"] == "archived" && one["read"] == true));
     assert_eq!(done["missing"], json!(["?", elsewhere.id]));
     assert_eq!(room.shown(&room.ben, "folder=archived").await, [2, 0]);
     assert_eq!(room.shown(&room.ben, "folder=inbox").await, [3, 1]);
     assert_eq!(unread().await, 2);
-    assert_eq!(elsewhere.seen_by(amelia).await["folder"], "inbox", "another inbox's is left alone");
+    assert_eq!(elsewhere.get_as(amelia).await["folder"], "inbox", "another inbox's is left alone");
 
-    let back = json!({ "conversationIds": room.threads, "folder": "inbox", "read": false });
+    let back = json!({ "conversationIds": room.conversations, "folder": "inbox", "read": false });
     assert_eq!(amelia.patch(&room.path(), back).await.expect(200)["missing"], json!([]));
     assert_eq!(room.shown(amelia, "folder=inbox&read=unread").await, [3, 2, 1, 0], "none lost its place");
     assert_eq!(unread().await, 4);
@@ -155,6 +158,6 @@ async fn many_conversations_are_archived_and_marked_at_once() {
     let ids = vec!["cnv_1"; 101];
     amelia.patch(&room.path(), json!({ "conversationIds": ids })).await.problem(422, "invalid_fields");
     amelia.patch(&room.path(), json!({ "read": true })).await.points_at("/conversationIds");
-    let foreign = json!({ "conversationIds": room.threads, "read": true });
+    let foreign = json!({ "conversationIds": room.conversations, "read": true });
     stack.user("dev").patch(&room.path(), foreign).await.problem(404, "not_found");
 }

@@ -8,22 +8,23 @@ use serde_json::json;
 async fn a_conversation_is_archived_and_returned_to_the_inbox() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
-    let thread = stack.new_thread("Hello").await;
-    let archived = amelia.patch(&thread.path(), json!({ "folder": "archived" })).await.expect(200);
+    let conversation = stack.new_conversation("Hello").await;
+    let archived = amelia.patch(&conversation.path(), json!({ "folder": "archived" })).await.expect(200);
     assert_eq!(
         (&archived["folder"], &archived["read"]),
         (&json!("archived"), &json!(false)),
         "only what was named"
     );
-    assert!(thread.listed_by(&ben, "inbox").await.is_none());
-    assert_eq!(thread.listed_by(&ben, "archived").await.expect("archived")["folder"], "archived");
-    amelia.patch(&thread.path(), json!({ "folder": "inbox" })).await.expect(200);
+    assert!(conversation.find_as(&ben, "inbox").await.is_none());
+    assert_eq!(conversation.find_as(&ben, "archived").await.expect("archived")["folder"], "archived");
+    amelia.patch(&conversation.path(), json!({ "folder": "inbox" })).await.expect(200);
     assert!(
-        thread.listed_by(&ben, "inbox").await.is_some() && thread.listed_by(&ben, "archived").await.is_none()
+        conversation.find_as(&ben, "inbox").await.is_some()
+            && conversation.find_as(&ben, "archived").await.is_none()
     );
-    amelia.patch(&thread.path(), json!({ "folder": "archived" })).await.expect(200);
-    stack.thread_from(&thread.phone, "One more thing").await;
-    assert!(thread.listed_by(&ben, "inbox").await.is_some());
+    amelia.patch(&conversation.path(), json!({ "folder": "archived" })).await.expect(200);
+    stack.conversation_from(&conversation.phone, "One more thing").await;
+    assert!(conversation.find_as(&ben, "inbox").await.is_some());
 }
 
 /// ◆ product 4: read and unread belong to the inbox, not to the viewer.
@@ -32,23 +33,23 @@ async fn the_read_state_is_shared_by_all_members() {
     let stack = Stack::open();
     let (dev, inbox) = (stack.user("dev"), stack.inbox("inb_dev"));
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
-    let thread = stack.new_thread("Hello").await;
-    let read = amelia.patch(&thread.path(), json!({ "read": true })).await.expect(200);
+    let conversation = stack.new_conversation("Hello").await;
+    let read = amelia.patch(&conversation.path(), json!({ "read": true })).await.expect(200);
     assert_eq!((&read["read"], &read["folder"]), (&json!(true), &json!("inbox")));
-    assert_eq!(thread.listed_by(&ben, "inbox").await.expect("listed")["read"], true);
-    ben.patch(&thread.path(), json!({ "read": false })).await.expect(200);
-    assert_eq!(thread.seen_by(&amelia).await["read"], false);
-    let token = thread.acquired_by(&amelia).await;
-    assert_eq!(thread.seen_by(&ben).await["read"], true, "opening it to answer reads it");
-    thread.released_by(&amelia, token).await;
-    stack.thread_from(&thread.phone, "And?").await;
-    assert_eq!(thread.seen_by(&amelia).await["read"], false, "a new text is unread");
+    assert_eq!(conversation.find_as(&ben, "inbox").await.expect("listed")["read"], true);
+    ben.patch(&conversation.path(), json!({ "read": false })).await.expect(200);
+    assert_eq!(conversation.get_as(&amelia).await["read"], false);
+    let token = conversation.acquire_lock(&amelia).await;
+    assert_eq!(conversation.get_as(&ben).await["read"], true, "opening it to answer reads it");
+    conversation.release_lock(&amelia, token).await;
+    stack.conversation_from(&conversation.phone, "And?").await;
+    assert_eq!(conversation.get_as(&amelia).await["read"], false, "a new text is unread");
 
     // The count follows; in a personal inbox, where nobody else's texts come in between.
     let phone = Phone::new();
     let before = dev.unread(&inbox.inbox_id).await;
     stack.carrier().text_in(&phone, &inbox.phone_number, "Hello").await;
-    let own = stack.thread_in(&dev, &inbox.inbox_id, "inbox", &phone).await;
+    let own = stack.find_conversation(&dev, &inbox.inbox_id, "inbox", &phone).await;
     assert_eq!(dev.unread(&inbox.inbox_id).await, before + 1);
     dev.patch(&own.path(), json!({ "read": true, "folder": "archived" })).await.expect(200);
     assert_eq!(dev.unread(&inbox.inbox_id).await, before);
@@ -61,12 +62,12 @@ async fn the_read_state_is_shared_by_all_members() {
 async fn a_malformed_change_changes_nothing() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
-    let thread = stack.new_thread("Hello").await;
-    let before = thread.seen_by(&amelia).await;
-    amelia.patch(&thread.path(), json!({ "folder": "trash" })).await.points_at("/folder");
-    amelia.patch(&thread.path(), json!({ "read": "yes" })).await.points_at("/read");
-    amelia.patch(&thread.path(), json!({})).await.expect(200);
-    assert_eq!(thread.seen_by(&amelia).await, before);
+    let conversation = stack.new_conversation("Hello").await;
+    let before = conversation.get_as(&amelia).await;
+    amelia.patch(&conversation.path(), json!({ "folder": "trash" })).await.points_at("/folder");
+    amelia.patch(&conversation.path(), json!({ "read": "yes" })).await.points_at("/read");
+    amelia.patch(&conversation.path(), json!({})).await.expect(200);
+    assert_eq!(conversation.get_as(&amelia).await, before);
 }
 
 /// ◆ product 4: history shows each outbound text with the name of the user who sent it.
@@ -74,22 +75,22 @@ async fn a_malformed_change_changes_nothing() {
 async fn history_is_paged_newest_first_with_the_names_of_the_senders() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
-    let thread = stack.new_thread("1").await;
-    stack.thread_from(&thread.phone, "2").await;
-    amelia.answer(&thread, "3").await.expect(202);
-    ben.answer(&thread, "4").await.expect(202);
-    stack.thread_from(&thread.phone, "5").await;
+    let conversation = stack.new_conversation("1").await;
+    stack.conversation_from(&conversation.phone, "2").await;
+    amelia.answer(&conversation, "3").await.expect(202);
+    ben.answer(&conversation, "4").await.expect(202);
+    stack.conversation_from(&conversation.phone, "5").await;
 
     let (mut pages, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = amelia.get(&format!("{}?limit=2{cursor}", thread.messages())).await.expect(200);
+        let page = amelia.get(&format!("{}?limit=2{cursor}", conversation.messages())).await.expect(200);
         pages.push(page["items"].as_array().expect("items").clone());
         match page["nextCursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
         }
         // A message that arrives between two pages does not move the next page.
-        stack.thread_from(&thread.phone, "meanwhile").await;
+        stack.conversation_from(&conversation.phone, "meanwhile").await;
     }
     let shown: Vec<_> =
         pages.concat().iter().map(|text| (text["text"].clone(), text["sender"]["name"].clone())).collect();

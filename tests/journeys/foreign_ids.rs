@@ -5,7 +5,7 @@ use product_tests::{Client, Phone, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, bare, nobodys};
+use crate::access_fixture::{AccessFixture, bare, unknown_id};
 
 /// Where an id goes: what it is called, the request, given the id, and those of others.
 type Place<'a> = (&'static str, Method, Box<dyn Fn(&str) -> (String, Option<Value>) + 'a>, Vec<String>);
@@ -16,15 +16,15 @@ type Place<'a> = (&'static str, Method, Box<dyn Fn(&str) -> (String, Option<Valu
 #[expect(clippy::too_many_lines, reason = "a list of places, one after the other")]
 async fn somebody_else_s_id_is_as_good_as_none() {
     let stack = Stack::open();
-    let scene = Scene::set(&stack).await;
+    let fixture = AccessFixture::set(&stack).await;
     let theirs = Theirs::find(&stack).await;
-    let admin = &scene.office.admin;
-    let id = |name: &str| scene.ids.iter().find(|(of, _)| *of == name).map(|(_, id)| id.clone()).unwrap();
-    let (inbox, team, contact) = (id("inboxId"), scene.office.path(), id("contactId"));
-    let thread = format!("/v1/inboxes/{inbox}/conversations/{}", id("conversationId"));
-    let token = admin.post(&format!("{thread}/lock"), Value::Null).await.expect(200)["token"].clone();
+    let admin = &fixture.team.admin;
+    let id = |name: &str| fixture.ids.iter().find(|(of, _)| *of == name).map(|(_, id)| id.clone()).unwrap();
+    let (inbox, team, contact) = (id("inboxId"), fixture.team.path(), id("contactId"));
+    let conversation = format!("/v1/inboxes/{inbox}/conversations/{}", id("conversationId"));
+    let token = admin.post(&format!("{conversation}/lock"), Value::Null).await.expect(200)["token"].clone();
     let phone = Phone::new();
-    let wish = scene.office.wish("Not to be").await;
+    let inbox_request = fixture.team.inbox_request("Not to be").await;
     let with = |mut body: Value, name: &str, value: Value| {
         body[name] = value;
         body
@@ -93,14 +93,19 @@ async fn somebody_else_s_id_is_as_good_as_none() {
             "lastSeenMessageId",
             Method::POST,
             Box::new(|id| {
-                (format!("{thread}/messages"), Some(with(reply.clone(), "lastSeenMessageId", json!(id))))
+                (
+                    format!("{conversation}/messages"),
+                    Some(with(reply.clone(), "lastSeenMessageId", json!(id))),
+                )
             }),
             theirs.messages(),
         ),
         (
             "media of a reply",
             Method::POST,
-            Box::new(|id| (format!("{thread}/messages"), Some(with(reply.clone(), "media", json!([id]))))),
+            Box::new(|id| {
+                (format!("{conversation}/messages"), Some(with(reply.clone(), "media", json!([id]))))
+            }),
             theirs.media(),
         ),
         (
@@ -117,7 +122,9 @@ async fn somebody_else_s_id_is_as_good_as_none() {
         (
             "memberIds",
             Method::POST,
-            Box::new(|id| (format!("{team}/inboxes"), Some(with(wish.clone(), "memberIds", json!([id]))))),
+            Box::new(|id| {
+                (format!("{team}/inboxes"), Some(with(inbox_request.clone(), "memberIds", json!([id]))))
+            }),
             theirs.users(),
         ),
         (
@@ -207,7 +214,7 @@ async fn somebody_else_s_id_is_as_good_as_none() {
     let before = theirs.seen().await;
     for (what, method, ask, ids) in &places {
         for id in ids {
-            let nothing = nobodys(id);
+            let nothing = unknown_id(id);
             let asked = async |id: &str| {
                 let (path, body) = ask(id);
                 admin.call(method.clone(), &path, body).await
@@ -247,7 +254,7 @@ impl Theirs {
             let (client, inbox) = (stack.user(user), stack.inbox(inbox));
             let phone = Phone::new();
             stack.carrier().text_in(&phone, &inbox.phone_number, "For us alone").await;
-            let thread = stack.thread_in(&client, &inbox.inbox_id, "inbox", &phone).await;
+            let conversation = stack.find_conversation(&client, &inbox.inbox_id, "inbox", &phone).await;
             let text = |value: &Value| value.as_str().expect("an id").to_owned();
             let name = format!("Hours {}", phone.number());
             let templates = format!("/v1/teams/{}/templates", inbox.team_id);
@@ -259,9 +266,9 @@ impl Theirs {
                 inbox: inbox.inbox_id.clone(),
                 code: inbox.api_code.clone(),
                 team: inbox.team_id.clone(),
-                conversation: thread.id.clone(),
-                message: text(&thread.history(&client).await[0]["messageId"]),
-                contact: text(&thread.seen_by(&client).await["contact"]["contactId"]),
+                conversation: conversation.id.clone(),
+                message: text(&conversation.history(&client).await[0]["messageId"]),
+                contact: text(&conversation.get_as(&client).await["contact"]["contactId"]),
                 template: text(&template["templateId"]),
                 media: text(&media["mediaId"]),
             };
@@ -329,16 +336,16 @@ impl Theirs {
 #[tokio::test]
 async fn an_idempotency_key_works_only_for_its_caller_and_route() {
     let stack = Stack::open();
-    let scene = Scene::set(&stack).await;
-    let (admin, key) = (&scene.office.admin, format!("key-{}", Phone::new().number()));
+    let fixture = AccessFixture::set(&stack).await;
+    let (admin, key) = (&fixture.team.admin, format!("key-{}", Phone::new().number()));
     let carla = stack.user("carla");
-    let templates = format!("{}/templates", scene.office.path());
+    let templates = format!("{}/templates", fixture.team.path());
     let one = admin.post_once(&templates, &key, &json!({ "name": "One", "text": "1" })).await.expect(201);
     let two = carla.post_once(&templates, &key, &json!({ "name": "Two", "text": "2" })).await.expect(201);
     assert_ne!(one["templateId"], two["templateId"]);
     let again = admin.post_once(&templates, &key, &json!({ "name": "One", "text": "1" })).await.json();
     assert_eq!(again["templateId"], one["templateId"]);
-    let contacts = format!("{}/contacts", scene.office.path());
+    let contacts = format!("{}/contacts", fixture.team.path());
     let contact = json!({ "firstName": "Ada", "mobileNumber": Phone::new().number() });
     let made = admin.post_once(&contacts, &key, &contact).await.expect(201);
     assert!(made["contactId"].is_string(), "{made}");
@@ -351,9 +358,9 @@ async fn an_idempotency_key_works_only_for_its_caller_and_route() {
 #[tokio::test]
 async fn a_cursor_works_only_for_its_caller_and_list() {
     let stack = Stack::open();
-    let (scene, carrier) = (Scene::set(&stack).await, stack.carrier());
-    let (admin, member) = (&scene.office.admin, stack.user("dev"));
-    let inbox = scene.ids.iter().find(|(name, _)| *name == "inboxId").map(|(_, id)| id.clone()).unwrap();
+    let (fixture, carrier) = (AccessFixture::set(&stack).await, stack.carrier());
+    let (admin, member) = (&fixture.team.admin, stack.user("dev"));
+    let inbox = fixture.ids.iter().find(|(name, _)| *name == "inboxId").map(|(_, id)| id.clone()).unwrap();
     let number = admin.get(&format!("/v1/inboxes/{inbox}")).await.expect(200)["phoneNumber"].clone();
     let number = number.as_str().unwrap();
     let phone = Phone::new();
@@ -361,14 +368,14 @@ async fn a_cursor_works_only_for_its_caller_and_list() {
         carrier.text_in(&phone, number, text).await;
     }
     let template = json!({ "name": "Second", "text": "2" });
-    admin.post(&format!("{}/templates", scene.office.path()), template).await.expect(201);
-    let conversation = stack.thread_in(admin, &inbox, "inbox", &phone).await;
+    admin.post(&format!("{}/templates", fixture.team.path()), template).await.expect(201);
+    let conversation = stack.find_conversation(admin, &inbox, "inbox", &phone).await;
     let lists = [
         format!("/v1/inboxes/{inbox}/conversations"),
         conversation.messages(),
         format!("/v1/inboxes/{inbox}/opt-out-reviews"),
-        format!("{}/contacts", scene.office.path()),
-        format!("{}/templates", scene.office.path()),
+        format!("{}/contacts", fixture.team.path()),
+        format!("{}/templates", fixture.team.path()),
     ];
     let mut cursors = Vec::new();
     for list in &lists {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use product_tests::{Answer, Client, Office, PATIENCE, Phone, Stack, client, eventually};
+use product_tests::{Answer, Client, Phone, Stack, TestTeam, WAIT_TIMEOUT, client, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const HEADER: &str = "ContactId,FirstName,LastName,MobileNumber,OptedOut,StaffId,Home Room\r\n";
 
-fn imports(office: &Office) -> String {
-    format!("{}/contact-imports", office.path())
+fn imports(team: &TestTeam) -> String {
+    format!("{}/contact-imports", team.path())
 }
 
 /// Posts a file, as a program does.
@@ -19,27 +19,27 @@ async fn posts(client: &Client, path: &str, file: impl Into<Vec<u8>>) -> Answer 
 }
 
 /// The report of an import, once it is over.
-async fn over(office: &Office, accepted: &Value) -> Value {
-    let path = format!("{}/{}", imports(office), accepted["importId"].as_str().expect("an id"));
-    eventually("the import is over", PATIENCE + PATIENCE, async || {
-        let report = office.admin.get(&path).await.expect(200);
+async fn finished(team: &TestTeam, accepted: &Value) -> Value {
+    let path = format!("{}/{}", imports(team), accepted["importId"].as_str().expect("an id"));
+    eventually("the import is over", WAIT_TIMEOUT + WAIT_TIMEOUT, async || {
+        let report = team.admin.get(&path).await.expect(200);
         (report["status"] == "completed" || report["status"] == "failed").then_some(report)
     })
     .await
 }
 
 /// Imports a file to its end.
-async fn imported(office: &Office, query: &str, file: impl Into<Vec<u8>>) -> Value {
-    let accepted = posts(&office.admin, &format!("{}{query}", imports(office)), file).await.expect(202);
-    over(office, &accepted).await
+async fn imported(team: &TestTeam, query: &str, file: impl Into<Vec<u8>>) -> Value {
+    let accepted = posts(&team.admin, &format!("{}{query}", imports(team)), file).await.expect(202);
+    finished(team, &accepted).await
 }
 
 fn counts(report: &Value) -> [u64; 5] {
     ["rows", "created", "updated", "unchanged", "refused"].map(|name| report[name].as_u64().expect("a count"))
 }
 
-async fn found(office: &Office, external_id: &str) -> Value {
-    let page = office.admin.get(&format!("{}/contacts?q={external_id}", office.path())).await.expect(200);
+async fn found(team: &TestTeam, external_id: &str) -> Value {
+    let page = team.admin.get(&format!("{}/contacts?q={external_id}", team.path())).await.expect(200);
     page["items"][0].clone()
 }
 
@@ -48,9 +48,9 @@ async fn found(office: &Office, external_id: &str) -> Value {
 #[tokio::test]
 async fn staff_id_sets_the_assigned_user_of_contact_and_conversation() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Import", "amelia").await);
-    let inbox = office.creates("Import").await;
-    office.is_registered(&carrier).await;
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Import", "amelia").await);
+    let inbox = team.create_inbox("Import").await;
+    team.register(&carrier).await;
     let (known, later) = (Phone::new(), Phone::new());
     carrier.text_in(&known, &inbox.number, "Hello, who is this?").await;
     let rows = |staff: &str| {
@@ -59,15 +59,15 @@ async fn staff_id_sets_the_assigned_user_of_contact_and_conversation() {
             "StudentId,FirstName,LastName,MobileNumber,StaffId\nS-1,Ada,King,{one},{staff}\nS-2,Bo,Lee,{two},{staff}\n"
         )
     };
-    assert_eq!(counts(&imported(&office, "", rows("ben")).await), [2, 2, 0, 0, 0]);
-    assert_eq!(found(&office, "S-1").await["assignedUserId"], "ben");
+    assert_eq!(counts(&imported(&team, "", rows("ben")).await), [2, 2, 0, 0, 0]);
+    assert_eq!(found(&team, "S-1").await["assignedUserId"], "ben");
     carrier.text_in(&later, &inbox.number, "Hello as well").await;
     let shown = async || {
         let mut shown = Vec::new();
         for phone in [&known, &later] {
-            let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", phone).await;
-            let listed = thread.listed_by(&office.admin, "inbox").await.expect("it is listed");
-            assert_eq!(listed["assignedUser"], thread.seen_by(&office.admin).await["assignedUser"]);
+            let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", phone).await;
+            let listed = conversation.find_as(&team.admin, "inbox").await.expect("it is listed");
+            assert_eq!(listed["assignedUser"], conversation.get_as(&team.admin).await["assignedUser"]);
             assert_eq!(listed["contact"]["provisional"], false, "{listed}");
             shown.push(listed["assignedUser"].clone());
         }
@@ -75,20 +75,20 @@ async fn staff_id_sets_the_assigned_user_of_contact_and_conversation() {
     };
     let of_ben = async || {
         let list = format!("/v1/inboxes/{}/conversations?assignedTo=ben", inbox.id);
-        office.admin.get(&list).await.expect(200)["items"].as_array().expect("items").len()
+        team.admin.get(&list).await.expect(200)["items"].as_array().expect("items").len()
     };
     let ben = json!({ "userId": "ben", "name": stack.user("ben").name });
     assert_eq!((shown().await, of_ben().await), (vec![ben.clone(), ben.clone()], 2));
-    assert_eq!(counts(&imported(&office, "", rows("ben")).await), [2, 0, 0, 2, 0]);
+    assert_eq!(counts(&imported(&team, "", rows("ben")).await), [2, 0, 0, 2, 0]);
     let short = format!("ContactId,FirstName,LastName,MobileNumber\nS-1,Ada,King,{}\n", known.number());
-    assert_eq!(counts(&imported(&office, "", short.clone()).await), [1, 0, 0, 1, 0]);
+    assert_eq!(counts(&imported(&team, "", short.clone()).await), [1, 0, 0, 1, 0]);
     assert_eq!(shown().await, [ben.clone(), ben.clone()]);
-    let cleared = imported(&office, "?clearMissingAssignments=true", short).await;
+    let cleared = imported(&team, "?clearMissingAssignments=true", short).await;
     assert_eq!(counts(&cleared), [1, 0, 1, 0, 0]);
     assert_eq!(shown().await, [Value::Null, ben]);
-    assert_eq!(counts(&imported(&office, "", rows("")).await), [2, 0, 1, 1, 0]);
+    assert_eq!(counts(&imported(&team, "", rows("")).await), [2, 0, 1, 1, 0]);
     assert_eq!((shown().await, of_ben().await), (vec![Value::Null, Value::Null], 0));
-    let unknown = imported(&office, "", rows("nobody")).await;
+    let unknown = imported(&team, "", rows("nobody")).await;
     assert_eq!(counts(&unknown), [2, 0, 0, 0, 2]);
     assert_eq!(
         unknown["errors"][0],
@@ -101,7 +101,7 @@ async fn staff_id_sets_the_assigned_user_of_contact_and_conversation() {
 #[tokio::test]
 async fn a_spreadsheet_export_is_imported_and_bad_rows_are_reported() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Spreadsheet", "amelia").await;
+    let team = TestTeam::create(&stack, "Spreadsheet", "amelia").await;
     let (one, two, three) = (Phone::new(), Phone::new(), Phone::new());
     let file = format!(
         "\u{feff}Home Room,Mobile Number,last_name,FIRSTNAME,Contact ID\r\n\"4b, west\",{},\"O\"\"Hara\",Zoë,S-1\r\n\
@@ -111,7 +111,7 @@ async fn a_spreadsheet_export_is_imported_and_bad_rows_are_reported() {
         two.number(),
         three.number(),
     );
-    let report = imported(&office, "", file).await;
+    let report = imported(&team, "", file).await;
     assert_eq!(report["status"], "completed");
     assert_eq!(counts(&report), [5, 2, 0, 0, 3]);
     assert_eq!((&report["dryRun"], &report["totalRows"]), (&json!(false), &json!(5)));
@@ -123,14 +123,14 @@ async fn a_spreadsheet_export_is_imported_and_bad_rows_are_reported() {
         .collect();
     assert_eq!(told, [(3, "Mobile Number"), (5, ""), (7, "Contact ID")]);
     assert_eq!(report["errors"][1]["reason"], "expected 5 columns, found 4");
-    let zoe = found(&office, "S-1").await;
+    let zoe = found(&team, "S-1").await;
     assert_eq!((&zoe["firstName"], &zoe["lastName"]), (&json!("Zoë"), &json!("O\"Hara")));
     assert_eq!(
         (&zoe["mobileNumber"], &zoe["custom"]),
         (&json!(one.number()), &json!({ "Home Room": "4b, west" }))
     );
-    assert_eq!(found(&office, "S-5").await["custom"]["Home Room"], "two lines");
-    let listed = office.admin.get(&imports(&office)).await.expect(200);
+    assert_eq!(found(&team, "S-5").await["custom"]["Home Room"], "two lines");
+    let listed = team.admin.get(&imports(&team)).await.expect(200);
     assert_eq!(listed["items"][0]["importId"], report["importId"]);
 }
 
@@ -138,24 +138,24 @@ async fn a_spreadsheet_export_is_imported_and_bad_rows_are_reported() {
 #[tokio::test]
 async fn a_dry_run_changes_nothing_and_a_key_creates_one_import() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Dry run", "amelia").await;
+    let team = TestTeam::create(&stack, "Dry run", "amelia").await;
     let phone = Phone::new();
     let file = format!("{HEADER}S-1,Ada,King,{},yes,,\r\nS-2,,,bad,,,\r\n", phone.national());
-    let dry = imported(&office, "?dryRun=true", file.clone()).await;
+    let dry = imported(&team, "?dryRun=true", file.clone()).await;
     assert_eq!((counts(&dry), &dry["dryRun"]), ([2, 1, 0, 0, 1], &json!(true)));
-    assert_eq!(found(&office, "S-1").await, Value::Null);
-    let path = imports(&office);
+    assert_eq!(found(&team, "S-1").await, Value::Null);
+    let path = imports(&team);
     let once = async |file: &str| {
         let request =
-            office.admin.request(Method::POST, &path).header("content-type", "text/csv; charset=utf-8");
+            team.admin.request(Method::POST, &path).header("content-type", "text/csv; charset=utf-8");
         client::read("POST".into(), request.header("idempotency-key", "once").body(file.to_owned())).await
     };
     let first = once(&file).await.expect(202);
     assert_eq!(once(&file).await.expect(202)["importId"], first["importId"]);
     once(&format!("{file}S-3,,,bad,,,\r\n")).await.problem(422, "idempotency_key_reused");
-    assert_eq!(counts(&over(&office, &first).await), [2, 1, 0, 0, 1]);
+    assert_eq!(counts(&finished(&team, &first).await), [2, 1, 0, 0, 1]);
     assert_eq!(once(&file).await.expect(202)["status"], "completed");
-    office.admin.post(&format!("{path}?dryRun=perhaps"), json!({})).await.problem(400, "malformed");
+    team.admin.post(&format!("{path}?dryRun=perhaps"), json!({})).await.problem(400, "malformed");
 }
 
 /// Product 7, 8 and 10: `OptedOut` opts out with the import as its source, sends are refused, and nobody
@@ -163,30 +163,30 @@ async fn a_dry_run_changes_nothing_and_a_key_creates_one_import() {
 #[tokio::test]
 async fn an_imported_opt_out_is_in_the_ledger_and_sends_no_notification() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Opt-out by file", "amelia").await);
-    let inbox = office.creates("Opt-out by file").await;
-    office.is_registered(&carrier).await;
-    let address = format!("import-{}@brightside.example", office.team);
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Opt-out by file", "amelia").await);
+    let inbox = team.create_inbox("Opt-out by file").await;
+    team.register(&carrier).await;
+    let address = format!("import-{}@brightside.example", team.id);
     let all = json!({ "enabled": true, "recipients": [address] });
     let off = json!({ "enabled": false, "recipients": [] });
     let settings = json!({ "optOutChanged": all, "unknownContact": off, "contactAdded": all });
-    office.admin.put(&format!("{}/notification-settings", office.path()), settings).await.expect(200);
+    team.admin.put(&format!("{}/notification-settings", team.path()), settings).await.expect(200);
     let phone = Phone::new();
     carrier.text_in(&phone, &inbox.number, "Hello").await;
     let file = |out: &str| format!("{HEADER}S-1,Ada,King,{},{out},,\r\n", phone.national());
-    assert_eq!(counts(&imported(&office, "", file("Yes")).await), [1, 1, 0, 0, 0]);
-    let contact = found(&office, "S-1").await;
+    assert_eq!(counts(&imported(&team, "", file("Yes")).await), [1, 1, 0, 0, 0]);
+    let contact = found(&team, "S-1").await;
     assert_eq!(contact["optedOut"], true);
-    let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
-    assert_eq!(thread.seen_by(&office.admin).await["contact"]["optedOut"], true);
+    let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
+    assert_eq!(conversation.get_as(&team.admin).await["contact"]["optedOut"], true);
     let compose =
         json!({ "from": { "inboxId": inbox.id }, "to": { "contactId": contact["contactId"] }, "text": "Hi" });
-    office.admin.post("/v1/messages", compose.clone()).await.problem(409, "opted_out");
-    assert_eq!(counts(&imported(&office, "", file("")).await), [1, 0, 0, 1, 0], "blank keeps");
-    assert_eq!(counts(&imported(&office, "", file("0")).await), [1, 0, 1, 0, 0]);
-    office.admin.send("/v1/messages", compose).await.expect(202);
-    let ledger = format!("{}/contacts/{}/opt-outs", office.path(), contact["contactId"].as_str().unwrap());
-    let ledger = office.admin.get(&ledger).await.expect(200);
+    team.admin.post("/v1/messages", compose.clone()).await.problem(409, "opted_out");
+    assert_eq!(counts(&imported(&team, "", file("")).await), [1, 0, 0, 1, 0], "blank keeps");
+    assert_eq!(counts(&imported(&team, "", file("0")).await), [1, 0, 1, 0, 0]);
+    team.admin.send("/v1/messages", compose).await.expect(202);
+    let ledger = format!("{}/contacts/{}/opt-outs", team.path(), contact["contactId"].as_str().unwrap());
+    let ledger = team.admin.get(&ledger).await.expect(200);
     let lines: Vec<_> = ledger["items"].as_array().unwrap().iter().collect();
     assert_eq!(lines.len(), 2);
     for (line, status) in lines.iter().zip(["opted_in", "opted_out"]) {
@@ -197,8 +197,8 @@ async fn an_imported_opt_out_is_in_the_ledger_and_sends_no_notification() {
     }
     // An e-mail of a contact entered by hand comes; none of the import did before it.
     let other = json!({ "firstName": "By", "lastName": "Hand", "mobileNumber": Phone::new().number() });
-    office.admin.post(&format!("{}/contacts", office.path()), other).await.expect(201);
-    eventually("an e-mail", PATIENCE, async || {
+    team.admin.post(&format!("{}/contacts", team.path()), other).await.expect(201);
+    eventually("an e-mail", WAIT_TIMEOUT, async || {
         let mails = stack.mails_to(&address).await;
         (!mails.is_empty()).then_some(mails.len())
     })
@@ -210,10 +210,10 @@ async fn an_imported_opt_out_is_in_the_ledger_and_sends_no_notification() {
 #[tokio::test]
 async fn a_file_that_is_not_a_contact_list_is_refused_at_once() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Refused", "amelia").await;
-    office.employs("ben").await;
-    let path = imports(&office);
-    let amelia = &office.admin;
+    let team = TestTeam::create(&stack, "Refused", "amelia").await;
+    team.add_member("ben").await;
+    let path = imports(&team);
+    let amelia = &team.admin;
     let header = posts(amelia, &path, "Name,Phone\nAda,1\n").await.problem(422, "bad_header");
     let detail = header["detail"].as_str().unwrap();
     assert!(detail.contains("expected the columns ContactId") && detail.contains("missing"), "{detail}");
@@ -241,7 +241,7 @@ async fn a_file_that_is_not_a_contact_list_is_refused_at_once() {
     stack.user("ben").get(&one).await.problem(403, "admin_required");
     stack.user("dev").get(&one).await.problem(404, "not_found");
     amelia.get(&format!("{path}/imp_0000000000000000")).await.problem(404, "not_found");
-    assert_eq!(counts(&over(&office, &report).await), [0; 5]);
+    assert_eq!(counts(&finished(&team, &report).await), [0; 5]);
 }
 
 /// Puts a file where an import asked for it.
@@ -249,19 +249,19 @@ async fn a_file_that_is_not_a_contact_list_is_refused_at_once() {
 #[tokio::test]
 async fn a_windows_1252_file_keeps_its_letters() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Western", "amelia").await;
+    let team = TestTeam::create(&stack, "Western", "amelia").await;
     let mut file = HEADER.as_bytes().to_vec();
     file.extend(b"S-1,Zo\xeb,\x80uro,(907) 335-0002,,,\r\n");
-    let request = office.admin.request(Method::POST, &imports(&office));
+    let request = team.admin.request(Method::POST, &imports(&team));
     let request = request.header("content-type", "application/octet-stream").body(file);
     let accepted = client::read("POST".into(), request).await.expect(202);
-    assert_eq!(counts(&over(&office, &accepted).await), [1, 1, 0, 0, 0]);
-    let zoe = found(&office, "S-1").await;
+    assert_eq!(counts(&finished(&team, &accepted).await), [1, 1, 0, 0, 0]);
+    let zoe = found(&team, "S-1").await;
     assert_eq!((&zoe["firstName"], &zoe["lastName"]), (&json!("Zoë"), &json!("€uro")));
 }
 
-async fn uploads(office: &Office, wish: Value, file: Vec<u8>) -> Value {
-    let accepted = office.admin.post(&imports(office), wish).await.expect(202);
+async fn uploads(team: &TestTeam, inbox_request: Value, file: Vec<u8>) -> Value {
+    let accepted = team.admin.post(&imports(team), inbox_request).await.expect(202);
     assert_eq!(accepted["status"], "queued");
     let upload = &accepted["upload"];
     assert!(
@@ -269,7 +269,7 @@ async fn uploads(office: &Office, wish: Value, file: Vec<u8>) -> Value {
             .as_str()
             .is_some_and(|at| at > accepted["createdAt"].as_str().expect("as promised"))
     );
-    let mut request = office.admin.request_to(
+    let mut request = team.admin.request_to(
         upload["method"].as_str().expect("as promised").parse().expect("as promised"),
         upload["url"].as_str().expect("as promised"),
     );
@@ -285,7 +285,7 @@ async fn uploads(office: &Office, wish: Value, file: Vec<u8>) -> Value {
 #[tokio::test]
 async fn a_large_file_is_uploaded_and_read_in_the_background() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Upload", "amelia").await;
+    let team = TestTeam::create(&stack, "Upload", "amelia").await;
     let rows = 4_500_u64;
     let mut file = HEADER.as_bytes().to_vec();
     for row in 0..rows {
@@ -297,11 +297,11 @@ async fn a_large_file_is_uploaded_and_read_in_the_background() {
         file.extend(line.as_bytes());
     }
     file.extend(b"S-X,Zo\xeb,\x80uro,(907) 335-0001,,,\r\nS-Y,,,shut,,,\r\n"); // as Excel writes Western text
-    let accepted = uploads(&office, json!({}), file).await;
-    let path = format!("{}/{}", imports(&office), accepted["importId"].as_str().unwrap());
+    let accepted = uploads(&team, json!({}), file).await;
+    let path = format!("{}/{}", imports(&team), accepted["importId"].as_str().unwrap());
     let mut seen = Vec::new();
     let report = eventually("the import is over", Duration::from_secs(180), async || {
-        let report = office.admin.get(&path).await.expect(200);
+        let report = team.admin.get(&path).await.expect(200);
         let rows = report["rows"].as_u64().unwrap();
         if seen.last() != Some(&rows) {
             seen.push(rows);
@@ -312,28 +312,28 @@ async fn a_large_file_is_uploaded_and_read_in_the_background() {
     assert_eq!(counts(&report), [rows + 2, rows + 1, 0, 0, 1]);
     assert_eq!(report["errors"][0]["row"], rows + 3);
     assert!(seen.len() > 2 && seen.is_sorted(), "progress is seen: {seen:?}");
-    let zoe = found(&office, "S-X").await;
+    let zoe = found(&team, "S-X").await;
     assert_eq!((&zoe["firstName"], &zoe["lastName"]), (&json!("Zoë"), &json!("€uro")));
-    assert_eq!(found(&office, "S-1234").await["assignedUserId"], "ben");
+    assert_eq!(found(&team, "S-1234").await["assignedUserId"], "ben");
 }
 
 /// Product 8: an upload that is no list of contacts fails with its reason.
 #[tokio::test]
 async fn an_upload_that_cannot_be_read_fails_with_its_reason() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Bad upload", "amelia").await;
-    let accepted = uploads(&office, json!({}), b"Name;Phone\nAda;1\n".to_vec()).await;
-    let failed = over(&office, &accepted).await;
+    let team = TestTeam::create(&stack, "Bad upload", "amelia").await;
+    let accepted = uploads(&team, json!({}), b"Name;Phone\nAda;1\n".to_vec()).await;
+    let failed = finished(&team, &accepted).await;
     assert_eq!((&failed["status"], &failed["errors"][0]["row"]), (&json!("failed"), &json!(1)));
     assert!(failed["errors"][0]["reason"].as_str().unwrap().contains("semicolons"), "{failed}");
     let accepted =
-        uploads(&office, json!({ "clearMissingAssignments": true }), b"\xff\xfeC\0o\0".to_vec()).await;
-    let failed = over(&office, &accepted).await;
+        uploads(&team, json!({ "clearMissingAssignments": true }), b"\xff\xfeC\0o\0".to_vec()).await;
+    let failed = finished(&team, &accepted).await;
     assert!(failed["reason"].as_str().unwrap().contains("UTF-16"), "{failed}");
     let mut many = HEADER.as_bytes().to_vec();
     many.extend("1,,,9073350001,,,\n".repeat(100_001).as_bytes());
-    let accepted = uploads(&office, json!({}), many).await;
-    let failed = over(&office, &accepted).await;
+    let accepted = uploads(&team, json!({}), many).await;
+    let failed = finished(&team, &accepted).await;
     assert!(failed["reason"].as_str().unwrap().contains("100000 rows"), "{failed}");
     assert_eq!(counts(&failed), [0; 5]);
 }

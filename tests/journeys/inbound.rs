@@ -56,18 +56,18 @@ fn acknowledged(answer: &Answer) {
 async fn a_message_that_the_carrier_delivers_five_times_is_stored_once() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
-    let thread = stack.new_thread("Before").await;
-    let sid = sid(&thread.phone);
-    let form = Form::new(&carrier, &thread.phone, &stack.desk().phone_number, &sid);
+    let conversation = stack.new_conversation("Before").await;
+    let sid = sid(&conversation.phone);
+    let form = Form::new(&carrier, &conversation.phone, &stack.front_desk_inbox().phone_number, &sid);
     for _ in 0..5 {
         acknowledged(&form.post(&carrier).await);
     }
-    assert_eq!(thread.texts(&ben).await, ["Before", "Hello"]);
+    assert_eq!(conversation.texts(&ben).await, ["Before", "Hello"]);
 
     // One that comes again after the answer brings nothing back to the Inbox.
-    ben.answer(&thread, "Hi").await.expect(202);
+    ben.answer(&conversation, "Hi").await.expect(202);
     acknowledged(&form.post(&carrier).await);
-    let seen = thread.seen_by(&ben).await;
+    let seen = conversation.get_as(&ben).await;
     assert_eq!((&seen["folder"], &seen["lastMessage"]["text"]), (&json!("archived"), &json!("Hi")), "{seen}");
 }
 
@@ -80,27 +80,27 @@ async fn a_message_that_the_carrier_delivers_five_times_at_once_is_stored_once()
     for answer in join_all((0..5).map(|_| form.post(&carrier))).await {
         acknowledged(&answer);
     }
-    let thread = stack.thread_in(&erin, &inbox.inbox_id, "inbox", &phone).await;
-    assert_eq!(thread.texts(&erin).await, ["Hello"]);
+    let conversation = stack.find_conversation(&erin, &inbox.inbox_id, "inbox", &phone).await;
+    assert_eq!(conversation.texts(&erin).await, ["Hello"]);
 }
 
 #[tokio::test]
 async fn concurrent_messages_from_one_number_join_one_conversation() {
     let stack = Stack::open();
-    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.desk());
+    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.front_desk_inbox());
     let phone = Phone::new();
     let words = ["One", "Two", "Three", "Four"];
     join_all(words.map(|text| carrier.text_in(&phone, &desk.phone_number, text))).await;
-    let thread = stack.thread_in(&ben, &desk.inbox_id, "inbox", &phone).await;
-    let texts: BTreeSet<_> = thread.texts(&ben).await.into_iter().collect();
+    let conversation = stack.find_conversation(&ben, &desk.inbox_id, "inbox", &phone).await;
+    let texts: BTreeSet<_> = conversation.texts(&ben).await.into_iter().collect();
     assert_eq!(texts, words.map(str::to_owned).into(), "all are kept");
     let other = |found: &Value| {
-        found["contact"]["phoneNumber"] == phone.number() && found["conversationId"] != *thread.id
+        found["contact"]["phoneNumber"] == phone.number() && found["conversationId"] != *conversation.id
     };
-    assert!(product_tests::thread::find(&ben, &desk.inbox_id, "inbox", other).await.is_none());
-    let last = thread.history(&ben).await.pop().expect("a text");
+    assert!(product_tests::conversation::find(&ben, &desk.inbox_id, "inbox", other).await.is_none());
+    let last = conversation.history(&ben).await.pop().expect("a text");
     assert_eq!(
-        thread.seen_by(&ben).await["lastMessage"]["messageId"],
+        conversation.get_as(&ben).await["lastMessage"]["messageId"],
         last["messageId"],
         "the newest is on top"
     );
@@ -110,24 +110,24 @@ async fn concurrent_messages_from_one_number_join_one_conversation() {
 async fn an_unknown_number_becomes_a_provisional_contact_and_a_known_one_keeps_its_name() {
     let stack = Stack::open();
     let ben = stack.user("ben");
-    let thread = stack.new_thread("Who am I?").await;
-    let contact = thread.seen_by(&ben).await["contact"].clone();
+    let conversation = stack.new_conversation("Who am I?").await;
+    let contact = conversation.get_as(&ben).await["contact"].clone();
     assert_eq!((&contact["provisional"], &contact["firstName"]), (&json!(true), &Value::Null), "{contact}");
     assert_eq!(
         (&contact["phoneNumber"], &contact["optedOut"]),
-        (&json!(thread.phone.number()), &json!(false))
+        (&json!(conversation.phone.number()), &json!(false))
     );
-    stack.thread_from(&thread.phone, "Still me").await;
-    assert_eq!(thread.seen_by(&ben).await["contact"]["contactId"], contact["contactId"]);
+    stack.conversation_from(&conversation.phone, "Still me").await;
+    assert_eq!(conversation.get_as(&ben).await["contact"]["contactId"], contact["contactId"]);
 
-    let known = stack.thread_from(&Phone::of("+12025550150"), "It is me").await;
-    let seen = known.seen_by(&ben).await;
+    let known = stack.conversation_from(&Phone::of("+12025550150"), "It is me").await;
+    let seen = known.get_as(&ben).await;
     assert_eq!(
         (&seen["contact"]["externalId"], &seen["contact"]["provisional"]),
         (&json!("C-1041"), &json!(false))
     );
     assert!(seen["contact"]["firstName"].is_string() && seen["contact"]["lastName"].is_string(), "{seen}");
-    let listed = known.listed_by(&ben, "inbox").await.expect("in the Inbox");
+    let listed = known.find_as(&ben, "inbox").await.expect("in the Inbox");
     assert_eq!(listed["assignedUser"], seen["assignedUser"], "whom the import assigned");
     assert!(seen["assignedUser"]["name"].is_string(), "{seen}");
 }
@@ -135,15 +135,15 @@ async fn an_unknown_number_becomes_a_provisional_contact_and_a_known_one_keeps_i
 #[tokio::test]
 async fn media_and_every_character_of_a_text_are_stored() {
     let stack = Stack::open();
-    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.desk());
-    let thread = stack
-        .new_thread("  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  ")
+    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.front_desk_inbox());
+    let conversation = stack
+        .new_conversation("  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  ")
         .await;
     let photo = ("MediaUrl0", "https://media.example/photo.png?size=1&v=2");
     let film = ("MediaUrl1", "https://media.example/film.mp4");
-    let fields = [("From", thread.phone.number()), ("To", &desk.phone_number), photo, film];
+    let fields = [("From", conversation.phone.number()), ("To", &desk.phone_number), photo, film];
     assert_eq!(carrier.text_in_with(&fields).await.webhook_status, Some(200));
-    let history = thread.history(&ben).await;
+    let history = conversation.history(&ben).await;
     assert_eq!(
         history[0]["text"],
         "  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  "
@@ -159,9 +159,9 @@ async fn media_and_every_character_of_a_text_are_stored() {
 async fn nothing_is_stored_without_the_carriers_signature() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
-    let thread = stack.new_thread("Genuine").await;
-    let to = stack.desk().phone_number.as_str();
-    let form = Form::new(&carrier, &thread.phone, to, &sid(&thread.phone)).with("Body", "Forged");
+    let conversation = stack.new_conversation("Genuine").await;
+    let to = stack.front_desk_inbox().phone_number.as_str();
+    let form = Form::new(&carrier, &conversation.phone, to, &sid(&conversation.phone)).with("Body", "Forged");
     let genuine = carrier.signature(MESSAGES, &form.fields());
     let of_another_body = carrier.signature(MESSAGES, &form.fields()[1..]);
     let of_another_path = carrier.signature("/webhooks/twilio/status", &form.fields());
@@ -178,19 +178,20 @@ async fn nothing_is_stored_without_the_carriers_signature() {
         let signature: Option<&str> = signature.map(|text: &str| text);
         carrier.forged_webhook(MESSAGES, &form.fields(), signature).await.problem(403, "signature");
     }
-    let altered = Form::new(&carrier, &thread.phone, to, &sid(&thread.phone)).with("Body", "Altered");
+    let altered =
+        Form::new(&carrier, &conversation.phone, to, &sid(&conversation.phone)).with("Body", "Altered");
     carrier.forged_webhook(MESSAGES, &altered.fields(), Some(&genuine)).await.problem(403, "signature");
     let of_another_account = form.with("AccountSid", "AC00000000000000000000000000000000");
     of_another_account.post(&carrier).await.problem(403, "signature");
-    assert_eq!(thread.texts(&ben).await, ["Genuine"]);
+    assert_eq!(conversation.texts(&ben).await, ["Genuine"]);
 }
 
 #[tokio::test]
 async fn a_signed_form_without_a_field_is_refused_and_one_with_extra_fields_is_accepted() {
     let stack = Stack::open();
-    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.desk());
-    let thread = stack.new_thread("Before").await;
-    let form = || Form::new(&carrier, &thread.phone, &desk.phone_number, &sid(&thread.phone));
+    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.front_desk_inbox());
+    let conversation = stack.new_conversation("Before").await;
+    let form = || Form::new(&carrier, &conversation.phone, &desk.phone_number, &sid(&conversation.phone));
     for broken in [
         form().without("MessageSid"),
         form().with("MessageSid", "not a sid"),
@@ -202,11 +203,11 @@ async fn a_signed_form_without_a_field_is_refused_and_one_with_extra_fields_is_a
         broken.post(&carrier).await.problem(400, "malformed");
     }
     carrier.webhook(MESSAGES, &[]).await.problem(400, "malformed");
-    assert_eq!(thread.texts(&ben).await, ["Before"]);
+    assert_eq!(conversation.texts(&ben).await, ["Before"]);
 
     let more = form().with("Body", "With more").with("BrandNewField", "yes").with("NumMedia", "many");
     acknowledged(&more.post(&carrier).await);
-    assert_eq!(thread.texts(&ben).await, ["Before", "With more"]);
+    assert_eq!(conversation.texts(&ben).await, ["Before", "With more"]);
 }
 
 #[tokio::test]
@@ -222,9 +223,9 @@ async fn a_message_to_an_unknown_inbox_number_is_refused() {
 async fn one_phone_has_a_conversation_in_each_inbox() {
     let stack = Stack::open();
     let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("inb_erin"));
-    let shared = stack.new_thread("To the desk").await;
+    let shared = stack.new_conversation("To the desk").await;
     carrier.text_in(&shared.phone, &inbox.phone_number, "To Erin").await;
-    let own = stack.thread_in(&erin, &inbox.inbox_id, "inbox", &shared.phone).await;
+    let own = stack.find_conversation(&erin, &inbox.inbox_id, "inbox", &shared.phone).await;
     assert_ne!(own.id, shared.id);
     assert_eq!(own.texts(&erin).await, ["To Erin"]);
     assert_eq!(shared.texts(&erin).await, ["To the desk"]);

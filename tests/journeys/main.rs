@@ -9,6 +9,7 @@
 //! `main_job`, Dev's and Farid's to `folders`.
 
 mod access;
+mod access_fixture;
 mod canaries;
 mod carrier_trouble;
 mod compose;
@@ -29,7 +30,6 @@ mod notices;
 mod opt_out;
 mod out_of_office;
 mod registration;
-mod scene;
 mod teams;
 mod templates;
 mod wizard;

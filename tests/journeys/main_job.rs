@@ -7,35 +7,35 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
     let stack = Stack::open();
-    let (carrier, desk) = (stack.carrier(), stack.desk());
+    let (carrier, desk) = (stack.carrier(), stack.front_desk_inbox());
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
 
-    let thread = stack.new_thread("Is the pool open today?").await;
-    let listed = thread.listed_by(&ben, "inbox").await.expect("in the Inbox");
+    let conversation = stack.new_conversation("Is the pool open today?").await;
+    let listed = conversation.find_as(&ben, "inbox").await.expect("in the Inbox");
     assert_eq!((&listed["read"], &listed["lock"]), (&json!(false), &Value::Null), "{listed}");
     assert_eq!(listed["lastMessage"]["text"], "Is the pool open today?");
 
-    let calm = stack.carrier().calm().await;
-    let held = amelia.post(&thread.lock(), Value::Null).await.expect(200);
+    let no_fault = stack.carrier().no_fault().await;
+    let held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
     assert_eq!(held["holder"], json!({ "id": amelia.id, "name": amelia.name }));
     let responding = json!({ "holder": held["holder"], "expiresAt": held["expiresAt"] });
-    assert_eq!(thread.seen_by(&ben).await["lock"], responding);
-    assert_eq!(thread.listed_by(&ben, "inbox").await.expect("in the Inbox")["lock"], responding);
+    assert_eq!(conversation.get_as(&ben).await["lock"], responding);
+    assert_eq!(conversation.find_as(&ben, "inbox").await.expect("in the Inbox")["lock"], responding);
 
-    let locked = ben.post(&thread.lock(), Value::Null).await.problem(423, "locked");
+    let locked = ben.post(&conversation.lock(), Value::Null).await.problem(423, "locked");
     assert_eq!((&locked["holder"], &locked["expiresAt"]), (&held["holder"], &held["expiresAt"]));
-    let locked = ben.post(&thread.messages(), json!({ "text": "Me too" })).await.problem(423, "locked");
+    let locked = ben.post(&conversation.messages(), json!({ "text": "Me too" })).await.problem(423, "locked");
     assert_eq!(locked["holder"], held["holder"]);
 
     let token = held["token"].as_u64().expect("a token");
-    let accepted = amelia.reply(&calm, &thread, token, "Yes, until eight.").await.expect(202);
-    drop(calm);
+    let accepted = amelia.reply(&no_fault, &conversation, token, "Yes, until eight.").await.expect(202);
+    drop(no_fault);
     assert_eq!(accepted["state"], "queued");
-    let shown = carrier.shown_on(&thread.phone).await;
+    let shown = carrier.messages_to(&conversation.phone).await;
     assert_eq!(shown.len(), 1, "{shown:?}");
     assert_eq!((shown[0].body.as_str(), &shown[0].from), ("Yes, until eight.", &desk.phone_number));
 
-    let history = thread.history(&ben).await;
+    let history = conversation.history(&ben).await;
     assert_eq!(history.len(), 2);
     assert_eq!(history[1]["sender"], json!({ "userId": amelia.id, "name": amelia.name }));
     assert_eq!((&history[0]["sender"], &history[0]["direction"]), (&Value::Null, &json!("inbound")));
@@ -45,20 +45,20 @@ async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
         delivered["states"].as_array().expect("states").iter().map(|step| &step["state"]).collect();
     assert_eq!(states, ["queued", "sending", "sent", "delivered"]);
 
-    assert!(thread.listed_by(&ben, "inbox").await.is_none());
-    let archived = thread.listed_by(&ben, "archived").await.expect("in Archived");
+    assert!(conversation.find_as(&ben, "inbox").await.is_none());
+    let archived = conversation.find_as(&ben, "archived").await.expect("in Archived");
     assert_eq!(archived["lastMessage"]["text"], "Yes, until eight.");
 
-    thread.released_by(&amelia, token).await;
-    assert_eq!(thread.seen_by(&ben).await["lock"], Value::Null);
-    let next = thread.acquired_by(&ben).await;
+    conversation.release_lock(&amelia, token).await;
+    assert_eq!(conversation.get_as(&ben).await["lock"], Value::Null);
+    let next = conversation.acquire_lock(&ben).await;
     assert!(next > token);
-    let late = amelia.post(&thread.messages(), json!({ "text": "Or nine?", "lockToken": token })).await;
+    let late = amelia.post(&conversation.messages(), json!({ "text": "Or nine?", "lockToken": token })).await;
     let lost = late.problem(412, "lock_lost");
     assert_eq!((&lost["reason"], &lost["holder"]["id"]), (&json!("taken"), &json!(ben.id)));
-    thread.released_by(&ben, next).await;
-    thread.released_by(&ben, next).await;
-    assert_eq!(carrier.words_on(&thread.phone).await, ["Yes, until eight."]);
+    conversation.release_lock(&ben, next).await;
+    conversation.release_lock(&ben, next).await;
+    assert_eq!(carrier.texts_to(&conversation.phone).await, ["Yes, until eight."]);
 }
 
 /// ◆ product 4: an inbound text puts its conversation in Inbox, unread, on top, for every member.
@@ -80,10 +80,10 @@ async fn an_inbound_message_is_unread_at_the_top_of_the_inbox_for_every_member()
         page["items"].as_array().expect("items").iter().map(|c| &c["contact"]["phoneNumber"]).collect();
     assert_eq!(numbers, [first.number(), second.number()]);
 
-    let shared = stack.new_thread("Hello").await;
+    let shared = stack.new_conversation("Hello").await;
     for member in ["olivia", "adam", "amelia", "ben", "carla", "dev", "erin", "farid"] {
         let member = stack.user(member);
-        let seen = shared.seen_by(&member).await;
+        let seen = shared.get_as(&member).await;
         assert_eq!((&seen["folder"], &seen["read"]), (&json!("inbox"), &json!(false)), "{}", member.name);
         assert!(member.unread(&shared.inbox).await > 0, "{}", member.name);
     }

@@ -5,7 +5,7 @@ use product_tests::Stack;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::scene::{Asker, Scene, bare, nobodys};
+use crate::access_fixture::{AccessFixture, Caller, bare, unknown_id};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,7 @@ const ROUTES: &[(&str, &str, Guard)] = &[
     ("POST", "/webhooks/twilio/voice", Carrier),
 ];
 
-impl Asker {
+impl Caller {
     /// What a route must answer, where it must refuse: what one may not see does not exist, what one may
     /// see and not do is forbidden.
     fn refusal(&self, guard: Guard, template: &str) -> Option<u16> {
@@ -140,42 +140,42 @@ async fn every_route_refuses_callers_without_access() {
     assert_eq!(missing, Vec::<&(String, String)>::new(), "routes without a row");
     assert_eq!(ROUTES.len(), offered.len(), "rows without a route");
 
-    let scene = Scene::set(&stack).await;
+    let fixture = AccessFixture::set(&stack).await;
     let mut cells = 0;
     for (method, template, guard) in ROUTES.iter().copied() {
-        let (path, method) = (scene.path(template), Method::from_bytes(method.as_bytes()).unwrap());
+        let (path, method) = (fixture.path(template), Method::from_bytes(method.as_bytes()).unwrap());
         if !matches!(guard, Open | Carrier) {
             let stranger = stack.bearer(None).call(method.clone(), &path, Some(json!({}))).await;
             assert_eq!(stranger.status, 401, "nobody: {method} {template}");
             cells += 1;
         }
-        for asker in &scene.askers {
+        for caller in &fixture.callers {
             let body = (method != Method::GET).then(|| json!({}));
-            let Some(expected) = asker.refusal(guard, template) else { continue };
-            let answer = asker.client.call(method.clone(), &path, body.clone()).await;
-            assert_eq!(answer.status, expected, "{}: {method} {template}: {answer}", asker.who);
+            let Some(expected) = caller.refusal(guard, template) else { continue };
+            let answer = caller.client.call(method.clone(), &path, body.clone()).await;
+            assert_eq!(answer.status, expected, "{}: {method} {template}: {answer}", caller.who);
             cells += 1;
             // What is there and may not be seen answers as what is not there, word by word.
             if expected == 404 && template.contains('{') {
-                let nothing = scene.path_with(template, nobodys);
-                let nothing = asker.client.call(method.clone(), &nothing, body).await;
-                assert_eq!(bare(&nothing), bare(&answer), "{}: {method} {template}", asker.who);
+                let nothing = fixture.path_with(template, unknown_id);
+                let nothing = caller.client.call(method.clone(), &nothing, body).await;
+                assert_eq!(bare(&nothing), bare(&answer), "{}: {method} {template}", caller.who);
             }
         }
     }
-    cells += whoever_may_does(&scene).await;
+    cells += whoever_may_does(&fixture).await;
     assert!(cells >= 450, "{cells}");
 }
 
 /// The ids exist: callers with access can read them all, and invalid bodies are explained instead of being
 /// answered with 403 or 404.
-async fn whoever_may_does(scene: &Scene) -> usize {
+async fn whoever_may_does(fixture: &AccessFixture) -> usize {
     let mut cells = 0;
-    let admin = Asker {
+    let admin = Caller {
         of_the_team: true,
         manages: true,
         of_the_inbox: true,
-        ..Asker::outsider(scene.office.admin.clone(), "an admin and member")
+        ..Caller::outsider(fixture.team.admin.clone(), "an admin and member")
     };
     for (method, template, guard) in ROUTES.iter().copied() {
         let takes_a_body = matches!(method, "PATCH")
@@ -183,20 +183,20 @@ async fn whoever_may_does(scene: &Scene) -> usize {
             || (method == "PUT"
                 && !template.ends_with("/opt-out")
                 && !template.starts_with("/v1/inboxes/{inboxId}/members"));
-        for asker in scene.askers.iter().chain([&admin]) {
-            let may = asker.refusal(guard, template).is_none() && !asker.machine;
+        for caller in fixture.callers.iter().chain([&admin]) {
+            let may = caller.refusal(guard, template).is_none() && !caller.machine;
             if !may || matches!(guard, Open | Carrier | SignedIn) {
                 continue;
             }
             if method == "GET" {
-                asker.client.get(&scene.path(template)).await.expect(200);
+                caller.client.get(&fixture.path(template)).await.expect(200);
                 cells += 1;
             } else if takes_a_body {
-                let path = scene.path(template);
+                let path = fixture.path(template);
                 let method = Method::from_bytes(method.as_bytes()).expect("a method");
-                let answer = asker.client.call(method.clone(), &path, Some(json!(["no object"]))).await;
+                let answer = caller.client.call(method.clone(), &path, Some(json!(["no object"]))).await;
                 // A list of contacts is asked for by an object, and registered teams submit nothing more.
-                assert!(matches!(answer.status, 400 | 409), "{}: {method} {template}: {answer}", asker.who);
+                assert!(matches!(answer.status, 400 | 409), "{}: {method} {template}: {answer}", caller.who);
                 cells += 1;
             }
         }

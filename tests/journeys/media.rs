@@ -1,23 +1,23 @@
 //! Media, inbound and outbound.
 
-use product_tests::{Client, PATIENCE, Phone, Stack, Thread, eventually};
+use product_tests::{Client, ConversationRef, Phone, Stack, WAIT_TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// A text with files comes in: a word for each, as the carrier's simulator knows them.
-async fn pictured(stack: &Stack, files: &[&str]) -> Thread {
-    let (phone, desk) = (Phone::new(), stack.desk());
+async fn pictured(stack: &Stack, files: &[&str]) -> ConversationRef {
+    let (phone, desk) = (Phone::new(), stack.front_desk_inbox());
     let mut fields = vec![("From", phone.number()), ("To", &desk.phone_number), ("Body", "Look at these")];
     fields.extend(files.iter().map(|file| ("Media", *file)));
-    let posted = stack.carrier().text_in_with(&fields).await;
-    assert_eq!(posted.webhook_status, Some(200), "{posted:?}");
-    stack.thread_in(&stack.user("amelia"), &desk.inbox_id, "inbox", &phone).await
+    let result = stack.carrier().text_in_with(&fields).await;
+    assert_eq!(result.webhook_status, Some(200), "{result:?}");
+    stack.find_conversation(&stack.user("amelia"), &desk.inbox_id, "inbox", &phone).await
 }
 
 /// The files of the thread's first text, once none of them is pending.
-async fn settled(thread: &Thread, member: &Client) -> Value {
-    eventually("the files are copied or refused", PATIENCE, async || {
-        let media = thread.history(member).await[0]["media"].take();
+async fn settled(conversation: &ConversationRef, member: &Client) -> Value {
+    eventually("the files are copied or refused", WAIT_TIMEOUT, async || {
+        let media = conversation.history(member).await[0]["media"].take();
         let pending = media.as_array().expect("files").iter().any(|file| file["state"] == "pending");
         (!pending).then_some(media)
     })
@@ -38,8 +38,8 @@ async fn fetched(member: &Client, url: &str) -> (u16, String, String, Vec<u8>) {
 async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
-    let thread = pictured(&stack, &["picture", "card"]).await;
-    let media = settled(&thread, &amelia).await;
+    let conversation = pictured(&stack, &["picture", "card"]).await;
+    let media = settled(&conversation, &amelia).await;
     let (picture, card) = (&media[0], &media[1]);
     assert_eq!(
         (&picture["state"], &picture["contentType"]),
@@ -60,11 +60,11 @@ async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
     assert_eq!(fetched(&amelia, &longer).await.0, 403, "the end is signed");
     assert!(
         picture["expiresAt"].as_str().expect("an end")
-            > thread.history(&amelia).await[0]["createdAt"].as_str().expect("a time")
+            > conversation.history(&amelia).await[0]["createdAt"].as_str().expect("a time")
     );
-    let history = thread.history(&amelia).await[0].to_string();
+    let history = conversation.history(&amelia).await[0].to_string();
     assert!(!history.contains("/2010-04-01/"), "no address of the carrier's: {history}");
-    let id = thread.history(&amelia).await[0]["messageId"].clone();
+    let id = conversation.history(&amelia).await[0]["messageId"].clone();
     let read = amelia.message(id.as_str().expect("an id")).await;
     assert_eq!(
         (&read["media"][0]["state"], &read["media"][0]["mediaId"]),
@@ -77,27 +77,27 @@ async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
 async fn media_that_are_too_large_or_of_another_type_or_host_are_refused_with_a_reason() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
-    let thread = pictured(&stack, &["page", "large", "elsewhere", "gone", "picture"]).await;
-    let media = settled(&thread, &amelia).await;
+    let conversation = pictured(&stack, &["page", "large", "elsewhere", "gone", "picture"]).await;
+    let media = settled(&conversation, &amelia).await;
     let reasons: Vec<_> = (0..4).map(|place| media[place]["reason"].as_str().unwrap_or("none")).collect();
     assert_eq!(reasons, ["not_what_it_says", "too_large", "foreign_address", "gone"], "{media}");
     assert!((0..4).all(|place| media[place]["state"] == "refused" && media[place]["url"] == Value::Null));
     assert_eq!(media[4]["state"], "stored", "one bad file spoils no other");
-    assert_eq!(thread.texts(&amelia).await, ["Look at these"]);
+    assert_eq!(conversation.texts(&amelia).await, ["Look at these"]);
 }
 
 /// ◆ product 2: others see nothing.
 #[tokio::test]
 async fn only_members_of_the_inbox_get_its_media() {
     let stack = Stack::open();
-    let thread = pictured(&stack, &["picture"]).await;
-    settled(&thread, &stack.user("amelia")).await;
-    let message = thread.history(&stack.user("amelia")).await[0]["messageId"].clone();
+    let conversation = pictured(&stack, &["picture"]).await;
+    settled(&conversation, &stack.user("amelia")).await;
+    let message = conversation.history(&stack.user("amelia")).await[0]["messageId"].clone();
     let message = format!("/v1/messages/{}", message.as_str().expect("an id"));
-    let upload = format!("/v1/inboxes/{}/media", thread.inbox);
+    let upload = format!("/v1/inboxes/{}/media", conversation.inbox);
     for stranger in ["nora", "zoe"] {
         let stranger = stack.user(stranger);
-        stranger.get(&thread.messages()).await.problem(404, "not_found");
+        stranger.get(&conversation.messages()).await.problem(404, "not_found");
         stranger.get(&message).await.problem(404, "not_found");
         let file = json!({ "contentType": "image/png", "size": 5 });
         stranger.post(&upload, file).await.problem(404, "not_found");
@@ -108,15 +108,16 @@ async fn only_members_of_the_inbox_get_its_media() {
 #[tokio::test]
 async fn a_redelivered_message_copies_its_media_once() {
     let stack = Stack::open();
-    let (amelia, carrier, phone, desk) = (stack.user("amelia"), stack.carrier(), Phone::new(), stack.desk());
+    let (amelia, carrier, phone, desk) =
+        (stack.user("amelia"), stack.carrier(), Phone::new(), stack.front_desk_inbox());
     let fields = [("From", phone.number()), ("To", desk.phone_number.as_str()), ("Media", "picture")];
     let sid = carrier.text_in_with(&fields).await.message_sid;
     let again = [("MessageSid", sid.as_str())];
     assert_eq!(carrier.text_in_with(&again).await.webhook_status, Some(200));
-    let thread = stack.thread_in(&amelia, &desk.inbox_id, "inbox", &phone).await;
-    let first = settled(&thread, &amelia).await;
+    let conversation = stack.find_conversation(&amelia, &desk.inbox_id, "inbox", &phone).await;
+    let first = settled(&conversation, &amelia).await;
     assert_eq!(carrier.text_in_with(&again).await.webhook_status, Some(200));
-    let history = thread.history(&amelia).await;
+    let history = conversation.history(&amelia).await;
     assert_eq!((history.len(), history[0]["media"].as_array().map(Vec::len)), (1, Some(1)));
     assert_eq!(
         (&history[0]["media"][0]["mediaId"], &first[0]["state"]),
@@ -131,8 +132,8 @@ const DOT: &[u8] = b"\x89PNG\r\n\x1a\nnot much of a picture";
 async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
-    let thread = stack.new_thread("Send me the map").await;
-    let places = format!("/v1/inboxes/{}/media", thread.inbox);
+    let conversation = stack.new_conversation("Send me the map").await;
+    let places = format!("/v1/inboxes/{}/media", conversation.inbox);
     let place = ben.post(&places, json!({ "contentType": "image/png", "size": DOT.len() })).await.expect(201);
     let url = place["upload"]["url"].as_str().expect("an address");
     let put = async |content_type: &str, bytes: &'static [u8]| {
@@ -142,20 +143,20 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     assert_eq!(put("text/html", DOT).await, 403, "the type is signed");
     assert_eq!(put("image/png", b"longer than what was announced, by far").await, 403, "and so is the size");
 
-    let calm = carrier.calm().await;
-    let token = thread.acquired_by(&ben).await;
+    let no_fault = carrier.no_fault().await;
+    let token = conversation.acquire_lock(&ben).await;
     let reply = json!({ "media": [place["mediaId"]], "lockToken": token });
-    let refused = ben.post(&thread.messages(), reply.clone()).await.problem(422, "media_not_uploaded");
+    let refused = ben.post(&conversation.messages(), reply.clone()).await.problem(422, "media_not_uploaded");
     assert_eq!(refused["errors"][0]["pointer"], "/media/0");
     assert_eq!(put("image/png", DOT).await, 200);
-    let answer = ben.post(&thread.messages(), reply).await;
+    let answer = ben.post(&conversation.messages(), reply).await;
     let accepted = answer.expect(202);
     assert_eq!((&accepted["segments"], &accepted["media"][0]["state"]), (&json!(1), &json!("stored")));
-    ben.leaves(&answer).await;
-    drop(calm);
-    thread.released_by(&ben, token).await;
+    ben.wait_until_sent(&answer).await;
+    drop(no_fault);
+    conversation.release_lock(&ben, token).await;
 
-    let shown = carrier.shown_on(&thread.phone).await;
+    let shown = carrier.messages_to(&conversation.phone).await;
     let media = carrier.media_of(&shown[0].sid).await;
     let (status, kind, _, bytes) = fetched(&ben, &media[0]).await;
     assert_eq!((status, kind.as_str(), bytes.as_slice()), (200, "image/png", DOT));
@@ -163,7 +164,7 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     assert_eq!(seen.3, DOT, "and the history shows it");
     // Another inbox cannot send it.
     let elsewhere = json!({
-        "from": { "inboxId": "inb_ben" }, "to": { "phoneNumber": thread.phone.number() },
+        "from": { "inboxId": "inb_ben" }, "to": { "phoneNumber": conversation.phone.number() },
         "media": [place["mediaId"]],
     });
     ben.post("/v1/messages", elsewhere).await.problem(422, "media_not_uploaded");
@@ -173,18 +174,19 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
 #[tokio::test]
 async fn a_media_url_is_passed_to_the_carrier_unchanged() {
     let stack = Stack::open();
-    let (carrier, amelia, desk, phone) = (stack.carrier(), stack.user("amelia"), stack.desk(), Phone::new());
+    let (carrier, amelia, desk, phone) =
+        (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox(), Phone::new());
     let picture = "https://pictures.example/map.png?size=2";
     let text = json!({
         "from": { "apiCode": desk.api_code }, "to": { "phoneNumber": phone.number() }, "text": "The map",
         "media": [picture, { "url": picture }],
     });
-    let calm = carrier.calm().await;
+    let no_fault = carrier.no_fault().await;
     let accepted = stack.machine().post("/v1/messages", text.clone()).await;
     assert_eq!(accepted.expect(202)["media"][1]["url"], picture);
-    stack.machine().leaves(&accepted).await;
-    drop(calm);
-    let shown = carrier.shown_on(&phone).await;
+    stack.machine().wait_until_sent(&accepted).await;
+    drop(no_fault);
+    let shown = carrier.messages_to(&phone).await;
     assert_eq!(carrier.media_of(&shown[0].sid).await, [picture, picture]);
     assert_eq!(shown[0].body, "The map");
     for (media, pointer) in [

@@ -1,6 +1,6 @@
 //! Notifications about messages.
 
-use product_tests::{Office, Phone, Stack};
+use product_tests::{Phone, Stack, TestTeam};
 use serde_json::{Value, json};
 
 fn mailing(enabled: bool, recipients: &[&str]) -> Value {
@@ -11,22 +11,22 @@ fn mailing(enabled: bool, recipients: &[&str]) -> Value {
 #[tokio::test]
 async fn a_message_from_an_unknown_number_notifies_each_address_once() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Curious", "amelia").await);
-    let (one, two) = (office.creates("First line").await, office.creates("Second line").await);
-    let settings = format!("{}/notification-settings", office.path());
-    let address = |name: &str| format!("{name}-{}@brightside.example", office.team);
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Curious", "amelia").await);
+    let (one, two) = (team.create_inbox("First line").await, team.create_inbox("Second line").await);
+    let settings = format!("{}/notification-settings", team.path());
+    let address = |name: &str| format!("{name}-{}@brightside.example", team.id);
     let (desk, boss) = (address("desk"), address("boss"));
     let wants = async |unknown: Value| {
         let none = mailing(false, &[]);
         let wanted = json!({ "optOutChanged": none, "unknownContact": unknown, "contactAdded": none });
-        office.admin.put(&settings, wanted).await.expect(200);
+        team.admin.put(&settings, wanted).await.expect(200);
     };
     let (unheard, known, unknown) = (Phone::new(), Phone::new(), Phone::new());
     wants(mailing(false, &[&desk])).await;
     carrier.text_in(&unheard, &one.number, "Nobody is told of me").await;
     wants(mailing(true, &[&desk, &boss])).await;
     let listed = json!({ "firstName": "Ola", "mobileNumber": known.number() });
-    office.admin.post(&format!("{}/contacts", office.path()), listed).await.expect(201);
+    team.admin.post(&format!("{}/contacts", team.path()), listed).await.expect(201);
     carrier.text_in(&known, &one.number, "You know me").await;
     carrier.text_in(&unheard, &two.number, "And me by now").await;
 

@@ -1,6 +1,6 @@
 //! Out-of-office answers of closed inboxes.
 
-use product_tests::{Client, Office, PATIENCE, Phone, Stack, Thread, eventually};
+use product_tests::{Client, ConversationRef, Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
 
 const ALL_DAY: &str = "24:00";
@@ -10,9 +10,9 @@ fn always_open() -> Value {
     json!({ "mon": day, "tue": day, "wed": day, "thu": day, "fri": day, "sat": day, "sun": day })
 }
 
-async fn history_of(thread: &Thread, member: &Client, texts: usize) -> Vec<Value> {
-    eventually("the automatic answer", PATIENCE, async || {
-        let history = thread.history(member).await;
+async fn history_of(conversation: &ConversationRef, member: &Client, texts: usize) -> Vec<Value> {
+    eventually("the automatic answer", WAIT_TIMEOUT, async || {
+        let history = conversation.history(member).await;
         (history.len() == texts).then_some(history)
     })
     .await
@@ -24,44 +24,44 @@ async fn history_of(thread: &Thread, member: &Client, texts: usize) -> Vec<Value
 #[tokio::test]
 async fn a_closed_inbox_answers_once_in_a_closed_period() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Away", "amelia").await);
-    let (inbox, phone) = (office.creates("Away").await, Phone::new());
-    office.is_registered(&carrier).await;
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Away", "amelia").await);
+    let (inbox, phone) = (team.create_inbox("Away").await, Phone::new());
+    team.register(&carrier).await;
     let path = format!("{}/out-of-office", inbox.path());
-    assert_eq!(office.admin.get(&path).await.expect(200)["mode"], "off");
+    assert_eq!(team.admin.get(&path).await.expect(200)["mode"], "off");
     let on = json!({ "mode": "on", "message": "We are away until Monday.", "timeZone": "America/New_York" });
-    let saved = office.admin.put(&path, on.clone()).await.expect(200);
+    let saved = team.admin.put(&path, on.clone()).await.expect(200);
     assert_eq!((&saved["mode"], &saved["hours"]), (&json!("on"), &json!({})));
     carrier.text_in(&phone, &inbox.number, "Anybody there?").await;
-    let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
-    let history = history_of(&thread, &office.admin, 2).await;
+    let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
+    let history = history_of(&conversation, &team.admin, 2).await;
     assert_eq!(
         (&history[1]["text"], &history[1]["automatic"]),
         (&json!("We are away until Monday."), &json!(true))
     );
     assert_eq!((&history[1]["sender"], &history[1]["direction"]), (&Value::Null, &json!("outbound")));
-    let seen = thread.seen_by(&office.admin).await;
+    let seen = conversation.get_as(&team.admin).await;
     assert_eq!((&seen["folder"], &seen["read"]), (&json!("inbox"), &json!(false)));
     assert_eq!(seen["lastMessage"]["text"], "Anybody there?");
-    let words = async || carrier.words_on(&phone).await;
-    eventually("it is sent", PATIENCE, async || {
+    let words = async || carrier.texts_to(&phone).await;
+    eventually("it is sent", WAIT_TIMEOUT, async || {
         (words().await == ["We are away until Monday."]).then_some(())
     })
     .await;
 
     carrier.text_in(&phone, &inbox.number, "Hello?").await;
-    office.admin.put(&path, on.clone()).await.expect(200); // saved again, it is the same closed period
+    team.admin.put(&path, on.clone()).await.expect(200); // saved again, it is the same closed period
     carrier.text_in(&phone, &inbox.number, "Hello??").await;
-    assert_eq!(thread.history(&office.admin).await.len(), 4, "answered once");
+    assert_eq!(conversation.history(&team.admin).await.len(), 4, "answered once");
     let off = json!({ "mode": "off", "timeZone": "America/New_York" });
-    office.admin.put(&path, off).await.expect(200);
+    team.admin.put(&path, off).await.expect(200);
     carrier.text_in(&phone, &inbox.number, "Now?").await;
-    assert_eq!(thread.history(&office.admin).await.len(), 5);
-    office.admin.put(&path, on).await.expect(200);
+    assert_eq!(conversation.history(&team.admin).await.len(), 5);
+    team.admin.put(&path, on).await.expect(200);
     carrier.text_in(&phone, &inbox.number, "And now?").await;
-    let history = history_of(&thread, &office.admin, 7).await;
+    let history = history_of(&conversation, &team.admin, 7).await;
     assert_eq!(history[6]["automatic"], true, "another closed period");
-    eventually("both are sent", PATIENCE, async || (words().await.len() == 2).then_some(())).await;
+    eventually("both are sent", WAIT_TIMEOUT, async || (words().await.len() == 2).then_some(())).await;
 }
 
 /// ◆ product 9: office hours per weekday, holidays and a time zone decide in `auto`; opt-out words,
@@ -69,26 +69,26 @@ async fn a_closed_inbox_answers_once_in_a_closed_period() {
 #[tokio::test]
 async fn hours_and_holidays_are_applied_and_machines_are_not_answered() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Hours", "amelia").await);
-    let inbox = office.creates("Hours").await;
-    office.is_registered(&carrier).await;
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Hours", "amelia").await);
+    let inbox = team.create_inbox("Hours").await;
+    team.register(&carrier).await;
     let path = format!("{}/out-of-office", inbox.path());
     let auto = |hours: Value| json!({ "mode": "auto", "message": "Closed.", "timeZone": "Europe/Berlin", "hours": hours });
-    office.admin.put(&path, auto(always_open())).await.expect(200);
+    team.admin.put(&path, auto(always_open())).await.expect(200);
     let early = Phone::new();
     carrier.text_in(&early, &inbox.number, "Are you open?").await;
-    let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &early).await;
-    assert_eq!(thread.history(&office.admin).await.len(), 1, "open");
-    office.admin.put(&path, auto(json!({}))).await.expect(200);
+    let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &early).await;
+    assert_eq!(conversation.history(&team.admin).await.len(), 1, "open");
+    team.admin.put(&path, auto(json!({}))).await.expect(200);
     carrier.text_in(&early, &inbox.number, "And now?").await;
-    history_of(&thread, &office.admin, 3).await;
+    history_of(&conversation, &team.admin, 3).await;
 
     for (from, words) in
         [(Phone::new(), "STOP"), (Phone::new(), "closed."), (Phone::of("72345"), "Your code is 1234")]
     {
         carrier.text_in(&from, &inbox.number, words).await;
-        let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &from).await;
-        let automatic = thread.history(&office.admin).await;
+        let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &from).await;
+        let automatic = conversation.history(&team.admin).await;
         let away = automatic.iter().filter(|message| message["text"] == "Closed.");
         assert_eq!(away.count(), 0, "{words}");
     }
@@ -97,21 +97,21 @@ async fn hours_and_holidays_are_applied_and_machines_are_not_answered() {
 #[tokio::test]
 async fn invalid_settings_are_refused_by_field() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Zones", "amelia").await;
-    let inbox = office.creates("Zones").await;
+    let team = TestTeam::create(&stack, "Zones", "amelia").await;
+    let inbox = team.create_inbox("Zones").await;
     let path = format!("{}/out-of-office", inbox.path());
     let bad = json!({
         "mode": "auto", "message": "", "timeZone": "Mars/Olympus", "hours": { "mon": [["12:00", "09:00"]], "day": [] }, "holidays": ["soon"],
     });
-    let problem = office.admin.put(&path, bad).await.problem(422, "invalid_fields");
+    let problem = team.admin.put(&path, bad).await.problem(422, "invalid_fields");
     let errors = problem["errors"].as_array().unwrap();
     let pointers: Vec<_> = errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect();
     for pointer in ["/message", "/timeZone", "/holidays/0"] {
         assert!(pointers.contains(&pointer), "{pointers:?}");
     }
     assert!(pointers.iter().any(|pointer| pointer.starts_with("/hours/mon")), "{pointers:?}");
-    office.admin.put(&path, json!({ "mode": "sometimes", "timeZone": "UTC" })).await.points_at("/mode");
-    office.employs("ben").await;
+    team.admin.put(&path, json!({ "mode": "sometimes", "timeZone": "UTC" })).await.points_at("/mode");
+    team.add_member("ben").await;
     stack.user("ben").get(&path).await.problem(404, "not_found");
     let own = "/v1/inboxes/inb_carla/out-of-office";
     let carla = stack.user("carla");

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use product_tests::{Client, Office, Phone, Shared, Stack, eventually, office::campaign};
+use product_tests::{Client, Phone, SharedInbox, Stack, TestTeam, eventually, team::campaign};
 use serde_json::{Value, json};
 
-fn compose(inbox: &Shared, phone: &Phone) -> Value {
+fn compose(inbox: &SharedInbox, phone: &Phone) -> Value {
     json!({ "from": { "inboxId": inbox.id }, "to": { "phoneNumber": phone.number() }, "text": "Hello" })
 }
 
@@ -18,22 +18,22 @@ fn address(user: &Client) -> String {
 #[tokio::test]
 async fn an_inbox_is_hidden_until_the_registration_and_loses_no_messages() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Hidden", "amelia").await);
-    let inbox = office.creates("Hidden").await;
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Hidden", "amelia").await);
+    let inbox = team.create_inbox("Hidden").await;
     let phone = Phone::new();
-    assert!(!office.admin.accounts().await.contains(&inbox.id), "not even its creator sees it");
-    let refused = office.admin.post("/v1/messages", compose(&inbox, &phone)).await;
+    assert!(!team.admin.accounts().await.contains(&inbox.id), "not even its creator sees it");
+    let refused = team.admin.post("/v1/messages", compose(&inbox, &phone)).await;
     assert_eq!(refused.problem(409, "registration_incomplete")["registration"], "pending");
     let machine = json!({ "from": { "apiCode": inbox.answer["apiCode"] }, "to": { "phoneNumber": phone.number() }, "text": "Hello" });
     stack.machine().post("/v1/messages", machine).await.problem(409, "registration_incomplete");
     carrier.text_in(&phone, &inbox.number, "Is anybody there yet?").await;
-    office.is_registered(&carrier).await;
-    assert!(office.admin.accounts().await.contains(&inbox.id));
-    assert_eq!(office.admin.unread(&inbox.id).await, 1);
-    let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
-    assert_eq!(thread.texts(&office.admin).await, ["Is anybody there yet?"]);
-    office.admin.answer(&thread, "Now we are").await.expect(202);
-    assert_eq!(carrier.words_on(&phone).await, ["Now we are"]);
+    team.register(&carrier).await;
+    assert!(team.admin.accounts().await.contains(&inbox.id));
+    assert_eq!(team.admin.unread(&inbox.id).await, 1);
+    let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
+    assert_eq!(conversation.texts(&team.admin).await, ["Is anybody there yet?"]);
+    team.admin.answer(&conversation, "Now we are").await.expect(202);
+    assert_eq!(carrier.texts_to(&phone).await, ["Now we are"]);
 }
 
 /// ◆ product 2 and 3: when it completes, the inbox appears, all admins of the team get one e-mail each
@@ -42,40 +42,36 @@ async fn an_inbox_is_hidden_until_the_registration_and_loses_no_messages() {
 async fn every_admin_is_notified_once_of_the_approval() {
     let stack = Stack::open();
     let (carrier, owner) = (stack.carrier(), stack.user("olivia"));
-    let office = Office::open(&stack, "Completion", "amelia").await;
-    owner.put(&office.member("carla"), json!({ "role": "admin" })).await.expect(200);
-    office.employs("ben").await;
-    let name = format!("Completion of {}", office.team);
-    owner.patch(&office.path(), json!({ "name": name })).await.expect(200);
-    let inbox = office.creates("Completion").await;
-    office.submits().await;
-    let told = carrier.decides(&office.messaging_service().await, "VERIFIED", &[]).await;
-    let done = office.registration_in("approved").await;
+    let team = TestTeam::create(&stack, "Completion", "amelia").await;
+    owner.put(&team.member("carla"), json!({ "role": "admin" })).await.expect(200);
+    team.add_member("ben").await;
+    let name = format!("Completion of {}", team.id);
+    owner.patch(&team.path(), json!({ "name": name })).await.expect(200);
+    let inbox = team.create_inbox("Completion").await;
+    team.submit_registration().await;
+    let told = carrier.decide_campaign(&team.messaging_service().await, "VERIFIED", &[]).await;
+    let done = team.registration_in("approved").await;
     assert_eq!(done["notice"], Value::Null);
     let events = told["eventIds"].as_array().expect("events");
     let told_once = eventually("every event is in the timeline", Duration::from_secs(40), async || {
-        let timeline = office.registration_now().await["timeline"].take();
+        let timeline = team.registration_now().await["timeline"].take();
         let of_carrier =
             timeline.as_array().unwrap().iter().filter(|step| step["source"] == "callback").count();
         (of_carrier == events.len() + 1).then_some(timeline) // and that the campaign was submitted
     })
     .await;
     for event in events {
-        carrier.repeats(event.as_str().unwrap(), "3").await;
+        carrier.redeliver_event(event.as_str().unwrap(), "3").await;
     }
-    for admin in [&office.admin, &stack.user("carla")] {
+    for admin in [&team.admin, &stack.user("carla")] {
         let mails = stack.mails_about(&address(admin), &name).await;
         assert!(mails[0].text.contains("can now send text messages"), "{:?}", mails[0]);
         assert!(mails[0].html.contains(&name));
     }
-    office.admin.put(&inbox.member("ben"), json!({})).await.expect(200);
+    team.admin.put(&inbox.member("ben"), json!({})).await.expect(200);
     assert!(stack.user("ben").accounts().await.contains(&inbox.id));
-    assert_eq!(
-        office.registration_now().await["timeline"],
-        told_once,
-        "an event told four times is one line"
-    );
-    for admin in [&office.admin, &stack.user("carla")] {
+    assert_eq!(team.registration_now().await["timeline"], told_once, "an event told four times is one line");
+    for admin in [&team.admin, &stack.user("carla")] {
         assert_eq!(stack.mails_about(&address(admin), &name).await.len(), 1);
     }
     let ben = stack.mails_to("ben@brightside.example").await;
@@ -86,51 +82,51 @@ async fn every_admin_is_notified_once_of_the_approval() {
 #[tokio::test]
 async fn a_rejection_shows_its_reasons_and_can_be_corrected() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Rejected", "amelia").await);
-    office.creates("Rejected").await;
-    office.submits().await;
-    office.admin.post(&office.registration(), campaign()).await.problem(409, "registration_submitted");
-    let service = office.messaging_service().await;
-    carrier.decides(&service, "FAILED", &[("ErrorCode", "30886")]).await;
-    let rejected = office.registration_in("rejected").await;
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Rejected", "amelia").await);
+    team.create_inbox("Rejected").await;
+    team.submit_registration().await;
+    team.admin.post(&team.registration(), campaign()).await.problem(409, "registration_submitted");
+    let service = team.messaging_service().await;
+    carrier.decide_campaign(&service, "FAILED", &[("ErrorCode", "30886")]).await;
+    let rejected = team.registration_in("rejected").await;
     assert_eq!(rejected["timeline"][0]["codes"], json!([30886]), "{rejected:#}");
     assert!(rejected["notice"].as_str().unwrap().contains("submit"));
-    let mails = stack.mails_about(&address(&office.admin), "30886").await;
+    let mails = stack.mails_about(&address(&team.admin), "30886").await;
     assert_eq!(mails.len(), 1);
-    let again = office.submits().await;
+    let again = team.submit_registration().await;
     assert_eq!(
         (&again["status"], &again["carrier"]["messagingServiceSid"]),
         (&json!("pending"), &json!(service))
     );
-    carrier.decides(&service, "VERIFIED", &[]).await;
-    office.registration_in("approved").await;
+    carrier.decide_campaign(&service, "VERIFIED", &[]).await;
+    team.registration_in("approved").await;
 }
 
 /// ◆ product 2 and 3: suspended, sends stop, inboxes are hidden again, admins are told; and back.
 #[tokio::test]
 async fn a_suspension_hides_the_inboxes_until_it_is_lifted() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Suspended", "amelia").await);
-    let name = format!("Suspension of {}", office.team);
-    office.admin.patch(&office.path(), json!({ "name": name })).await.expect(200);
-    let inbox = office.creates("Suspended").await;
-    office.is_registered(&carrier).await;
-    let (service, phone) = (office.messaging_service().await, Phone::new());
-    office.admin.send("/v1/messages", compose(&inbox, &phone)).await.expect(202);
-    carrier.decides(&service, "SUSPENDED", &[]).await;
-    office.registration_in("suspended").await;
-    assert!(!office.admin.accounts().await.contains(&inbox.id));
-    let refused = office.admin.post("/v1/messages", compose(&inbox, &phone)).await;
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Suspended", "amelia").await);
+    let name = format!("Suspension of {}", team.id);
+    team.admin.patch(&team.path(), json!({ "name": name })).await.expect(200);
+    let inbox = team.create_inbox("Suspended").await;
+    team.register(&carrier).await;
+    let (service, phone) = (team.messaging_service().await, Phone::new());
+    team.admin.send("/v1/messages", compose(&inbox, &phone)).await.expect(202);
+    carrier.decide_campaign(&service, "SUSPENDED", &[]).await;
+    team.registration_in("suspended").await;
+    assert!(!team.admin.accounts().await.contains(&inbox.id));
+    let refused = team.admin.post("/v1/messages", compose(&inbox, &phone)).await;
     assert_eq!(refused.problem(409, "registration_incomplete")["registration"], "suspended");
     let mails = eventually("both e-mails", Duration::from_secs(40), async || {
-        let mails = stack.mails_about(&address(&office.admin), &name).await;
+        let mails = stack.mails_about(&address(&team.admin), &name).await;
         (mails.len() == 2).then_some(mails)
     });
     assert!(mails.await.iter().any(|mail| mail.subject.contains("suspended")));
-    carrier.decides(&service, "VERIFIED", &[]).await;
-    office.registration_in("approved").await;
-    assert!(office.admin.accounts().await.contains(&inbox.id));
-    office.admin.send("/v1/messages", compose(&inbox, &phone)).await.expect(202);
+    carrier.decide_campaign(&service, "VERIFIED", &[]).await;
+    team.registration_in("approved").await;
+    assert!(team.admin.accounts().await.contains(&inbox.id));
+    team.admin.send("/v1/messages", compose(&inbox, &phone)).await.expect(202);
 }
 
 fn event(service: &str, id: &str, at: &str, word: &str) -> Value {
@@ -147,13 +143,13 @@ fn event(service: &str, id: &str, at: &str, word: &str) -> Value {
 #[tokio::test]
 async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Events", "amelia").await);
-    office.creates("Events").await;
-    office.submits().await;
-    let service = office.messaging_service().await;
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Events", "amelia").await);
+    team.create_inbox("Events").await;
+    team.submit_registration().await;
+    let service = team.messaging_service().await;
     let line = async |id: &str, status: &str| {
         eventually("the event is in the timeline", Duration::from_secs(40), async || {
-            let registration = office.registration_now().await;
+            let registration = team.registration_now().await;
             let steps = registration["timeline"].as_array().unwrap().clone();
             let found = steps.into_iter().find(|step| step["at"] == id);
             found.map(|step| (registration["status"] == status, step))
@@ -162,23 +158,23 @@ async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
     };
     let (early, future) = ("2026-01-01T10:00:00.000Z", "2036-01-01T10:00:00.000Z");
     let approved = event(&service, &format!("EZ{service}1"), future, "approved");
-    carrier.announces(&json!([approved])).await.expect(200);
+    carrier.post_events(&json!([approved])).await.expect(200);
     let (still_pending, step) = line(future, "pending").await;
     assert!(still_pending, "the carrier's record is in review: {step}");
 
-    carrier.decides(&service, "VERIFIED", &[("Notify", "false")]).await;
+    carrier.decide_campaign(&service, "VERIFIED", &[("Notify", "false")]).await;
     let again = event(&service, &format!("EZ{service}2"), "2036-01-01T10:00:01.000Z", "approved");
-    carrier.announces(&json!([again])).await.expect(200);
-    office.registration_in("approved").await;
+    carrier.post_events(&json!([again])).await.expect(200);
+    team.registration_in("approved").await;
     let failure = event(&service, &format!("EZ{service}3"), early, "failure");
     carrier
-        .announces(&json!([failure, event(&service, &format!("EZ{service}3"), early, "failure")]))
+        .post_events(&json!([failure, event(&service, &format!("EZ{service}3"), early, "failure")]))
         .await
         .expect(200);
     let (still_approved, step) = line(early, "approved").await;
     assert!(still_approved && step["detail"].is_string(), "{step}");
     let unknown = event("MGffffffffffffffffffffffffffffffff", "EZunknown", early, "approved");
-    carrier.announces(&json!([unknown])).await.expect(200);
+    carrier.post_events(&json!([unknown])).await.expect(200);
 }
 
 /// Product 3: callbacks are verified. Credentials of the address and signature are both asked for.
@@ -194,14 +190,14 @@ async fn events_without_a_valid_signature_are_refused() {
     let nobody = stack.bearer(None);
     let request = |url: &str| nobody.request_to(reqwest::Method::POST, url);
     let account = carrier.account();
-    carrier.posts_events(request(&url), body.clone(), &signature).await.problem(403, "signature");
+    carrier.post_events_with(request(&url), body.clone(), &signature).await.problem(403, "signature");
     let wrong = request(&url).basic_auth(account, Some("wrong"));
-    carrier.posts_events(wrong, body.clone(), &signature).await.problem(403, "signature");
+    carrier.post_events_with(wrong, body.clone(), &signature).await.problem(403, "signature");
     let right = |url: &str| request(url).basic_auth(account, Some(token));
-    carrier.posts_events(right(&url), body.clone(), "bm9wZQ==").await.problem(403, "signature");
-    carrier.posts_events(right(&url), format!("{body} "), &signature).await.problem(403, "signature");
-    carrier.posts_events(right(&address), body.clone(), &signature).await.problem(403, "signature");
-    carrier.posts_events(right(&url), body, &signature).await.expect(200);
+    carrier.post_events_with(right(&url), body.clone(), "bm9wZQ==").await.problem(403, "signature");
+    carrier.post_events_with(right(&url), format!("{body} "), &signature).await.problem(403, "signature");
+    carrier.post_events_with(right(&address), body.clone(), &signature).await.problem(403, "signature");
+    carrier.post_events_with(right(&url), body, &signature).await.expect(200);
 }
 
 /// ◆ product 3: a scheduled poll asks about registrations that stay pending, so a lost callback delays and
@@ -209,18 +205,18 @@ async fn events_without_a_valid_signature_are_refused() {
 #[tokio::test]
 async fn a_lost_event_delays_an_approval_but_does_not_prevent_it() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Poll", "amelia").await);
-    office.creates("Poll").await;
-    office.submits().await;
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Poll", "amelia").await);
+    team.create_inbox("Poll").await;
+    team.submit_registration().await;
     eventually("the carrier has announced the submission", Duration::from_secs(40), async || {
-        let registration = office.registration_now().await;
+        let registration = team.registration_now().await;
         let steps = registration["timeline"].as_array().unwrap();
         steps.iter().any(|step| step["source"] == "callback").then_some(())
     })
     .await;
-    carrier.decides(&office.messaging_service().await, "VERIFIED", &[("Notify", "false")]).await;
+    carrier.decide_campaign(&team.messaging_service().await, "VERIFIED", &[("Notify", "false")]).await;
     let approved = eventually("the poll has asked", Duration::from_secs(200), async || {
-        let registration = office.registration_now().await;
+        let registration = team.registration_now().await;
         (registration["status"] == "approved").then_some(registration)
     })
     .await;
@@ -231,17 +227,17 @@ async fn a_lost_event_delays_an_approval_but_does_not_prevent_it() {
 #[tokio::test]
 async fn only_admins_see_the_carriers_ids() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Names", "amelia").await;
-    office.employs("ben").await;
-    office.creates("Names").await;
-    office.submits().await;
+    let team = TestTeam::create(&stack, "Names", "amelia").await;
+    team.add_member("ben").await;
+    team.create_inbox("Names").await;
+    team.submit_registration().await;
     let (ben, dev) = (stack.user("ben"), stack.user("dev"));
-    let seen = ben.get(&office.registration()).await.expect(200);
+    let seen = ben.get(&team.registration()).await.expect(200);
     assert_eq!((&seen["carrier"], &seen["status"]), (&Value::Null, &json!("pending")));
-    ben.post(&office.registration(), campaign()).await.problem(403, "admin_required");
-    dev.get(&office.registration()).await.problem(404, "not_found");
+    ben.post(&team.registration(), campaign()).await.problem(403, "admin_required");
+    dev.get(&team.registration()).await.problem(404, "not_found");
     let bad = json!({ "useCase": "?", "description": "short", "messageFlow": "", "messageSamples": [], "hasEmbeddedLinks": false, "hasEmbeddedPhone": false });
-    let other = Office::open(&stack, "Bad details", "amelia").await;
+    let other = TestTeam::create(&stack, "Bad details", "amelia").await;
     let problem = other.admin.post(&other.registration(), bad).await.problem(422, "invalid_fields");
     let pointers: Vec<_> =
         problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();

@@ -1,6 +1,6 @@
 //! Teams, roles, who is removed, what navigation shows, what admins did, which e-mails a team wants.
 
-use product_tests::{Office, Phone, Stack};
+use product_tests::{Phone, Stack, TestTeam};
 use serde_json::{Value, json};
 
 /// ◆ product 1 and api: `GET /v1/me` has what navigation and Compose need, and nothing more; several teams
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Second team", "dev").await;
-    let inbox = office.creates("Second team").await;
-    let me = office.admin.get("/v1/me").await.expect(200);
+    let team = TestTeam::create(&stack, "Second team", "dev").await;
+    let inbox = team.create_inbox("Second team").await;
+    let me = team.admin.get("/v1/me").await.expect(200);
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(&me), ["accounts", "teams", "user"]);
     assert_eq!(
@@ -19,20 +19,17 @@ async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
     );
     let teams = me["teams"].as_array().unwrap();
     let of = |id: &str| teams.iter().find(|team| team["teamId"] == id).cloned();
-    assert_eq!(
-        of(&office.team),
-        Some(json!({ "teamId": office.team, "name": "Second team", "role": "admin" }))
-    );
+    assert_eq!(of(&team.id), Some(json!({ "teamId": team.id, "name": "Second team", "role": "admin" })));
     assert_eq!(of("team_frontdesk").unwrap()["role"], "member");
-    office.is_registered(&stack.carrier()).await;
-    let me = office.admin.get("/v1/me").await.expect(200);
+    team.register(&stack.carrier()).await;
+    let me = team.admin.get("/v1/me").await.expect(200);
     let account =
         me["accounts"].as_array().unwrap().iter().find(|one| one["inboxId"] == inbox.id).cloned().unwrap();
     assert_eq!(
         account,
         json!({
             "inboxId": inbox.id, "kind": "shared", "name": "Second team", "color": "#336699", "phoneNumber": inbox.number,
-            "apiCode": inbox.answer["apiCode"], "teamId": office.team, "unreadCount": 0,
+            "apiCode": inbox.answer["apiCode"], "teamId": team.id, "unreadCount": 0,
         })
     );
 }
@@ -42,85 +39,88 @@ async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
 async fn the_owner_adds_admins_and_admins_add_members() {
     let stack = Stack::open();
     stack.user("adam").post("/v1/teams", json!({ "name": "Mine" })).await.problem(403, "owner_required");
-    let office = Office::open(&stack, "Roles", "amelia").await;
-    office.employs("ben").await;
-    let (admin, ben, dev) = (&office.admin, stack.user("ben"), stack.user("dev"));
-    admin.put(&office.member("carla"), json!({ "role": "admin" })).await.problem(403, "owner_required");
-    ben.put(&office.member("carla"), json!({ "role": "member" })).await.problem(403, "admin_required");
-    dev.put(&office.member("carla"), json!({ "role": "member" })).await.problem(404, "not_found");
-    admin.put(&office.member("ben"), json!({ "role": "chief" })).await.points_at("/role");
-    let newcomer = format!("new-{}", office.team);
-    let refused = admin.put(&office.member(&newcomer), json!({ "role": "member" })).await;
+    let team = TestTeam::create(&stack, "Roles", "amelia").await;
+    team.add_member("ben").await;
+    let (admin, ben, dev) = (&team.admin, stack.user("ben"), stack.user("dev"));
+    admin.put(&team.member("carla"), json!({ "role": "admin" })).await.problem(403, "owner_required");
+    ben.put(&team.member("carla"), json!({ "role": "member" })).await.problem(403, "admin_required");
+    dev.put(&team.member("carla"), json!({ "role": "member" })).await.problem(404, "not_found");
+    admin.put(&team.member("ben"), json!({ "role": "chief" })).await.points_at("/role");
+    let newcomer = format!("new-{}", team.id);
+    let refused = admin.put(&team.member(&newcomer), json!({ "role": "member" })).await;
     assert_eq!(
         refused.problem(422, "invalid_fields")["errors"].as_array().unwrap().len(),
         2,
         "name and email"
     );
     let details = json!({ "role": "member", "name": "Nia New", "email": "nia@brightside.example" });
-    admin.put(&office.member(&newcomer), details).await.expect(200);
-    let members = ben.get(&format!("{}/members", office.path())).await.expect(200);
+    admin.put(&team.member(&newcomer), details).await.expect(200);
+    let members = ben.get(&format!("{}/members", team.path())).await.expect(200);
     let names: Vec<_> = members["items"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
     assert_eq!(names, ["Amelia Hart", "Ben Okafor", "Nia New"]);
     assert_eq!(members["items"][0]["email"], Value::Null, "addresses are for those who manage");
     let renamed = json!({ "role": "member", "name": "Benjamin" });
-    admin.put(&office.member("ben"), renamed).await.problem(403, "owner_required"); // he belongs to another team too
-    admin.put(&office.member("a b"), json!({ "role": "member" })).await.problem(422, "invalid_fields");
+    admin.put(&team.member("ben"), renamed).await.problem(403, "owner_required"); // he belongs to another team too
+    admin.put(&team.member("a b"), json!({ "role": "member" })).await.problem(422, "invalid_fields");
 }
 
 /// ◆ issue and product 5: removing somebody ends their access and releases their locks at once.
 #[tokio::test]
 async fn a_removed_member_has_no_access_and_holds_no_lock() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Removal", "amelia").await);
-    let (inbox, phone) = (office.creates("Removal").await, Phone::new());
-    office.is_registered(&carrier).await;
-    office.employs("ben").await;
-    office.admin.put(&inbox.member("ben"), json!({})).await.expect(200);
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Removal", "amelia").await);
+    let (inbox, phone) = (team.create_inbox("Removal").await, Phone::new());
+    team.register(&carrier).await;
+    team.add_member("ben").await;
+    team.admin.put(&inbox.member("ben"), json!({})).await.expect(200);
     carrier.text_in(&phone, &inbox.number, "Hello").await;
     let ben = stack.user("ben");
-    let thread = stack.thread_in(&ben, &inbox.id, "inbox", &phone).await;
-    let token = thread.acquired_by(&ben).await;
-    office.admin.post(&thread.lock(), Value::Null).await.problem(423, "locked");
-    office.admin.delete(&office.member("ben")).await.expect(204);
-    ben.put(&thread.lock(), json!({ "token": token, "active": true })).await.problem(404, "not_found");
-    ben.post(&thread.messages(), json!({ "text": "Still here", "lockToken": token }))
+    let conversation = stack.find_conversation(&ben, &inbox.id, "inbox", &phone).await;
+    let token = conversation.acquire_lock(&ben).await;
+    team.admin.post(&conversation.lock(), Value::Null).await.problem(423, "locked");
+    team.admin.delete(&team.member("ben")).await.expect(204);
+    ben.put(&conversation.lock(), json!({ "token": token, "active": true })).await.problem(404, "not_found");
+    ben.post(&conversation.messages(), json!({ "text": "Still here", "lockToken": token }))
         .await
         .problem(404, "not_found");
-    ben.get(&thread.path()).await.problem(404, "not_found");
-    assert_eq!(thread.seen_by(&office.admin).await["lock"], Value::Null, "the lock is gone");
-    thread.acquired_by(&office.admin).await;
+    ben.get(&conversation.path()).await.problem(404, "not_found");
+    assert_eq!(conversation.get_as(&team.admin).await["lock"], Value::Null, "the lock is gone");
+    conversation.acquire_lock(&team.admin).await;
     assert!(!ben.accounts().await.contains(&inbox.id));
-    assert!(ben.accounts().await.contains(&stack.desk().inbox_id), "his other team is none of it");
-    office.admin.delete(&office.member("ben")).await.expect(204);
+    assert!(
+        ben.accounts().await.contains(&stack.front_desk_inbox().inbox_id),
+        "his other team is none of it"
+    );
+    team.admin.delete(&team.member("ben")).await.expect(204);
 
     // The same from one inbox alone.
-    office.employs("carla").await;
-    office.admin.put(&inbox.member("carla"), json!({})).await.expect(200);
+    team.add_member("carla").await;
+    team.admin.put(&inbox.member("carla"), json!({})).await.expect(200);
     let carla = stack.user("carla");
     let other = Phone::new();
     carrier.text_in(&other, &inbox.number, "Hello").await;
-    let thread = stack.thread_in(&carla, &inbox.id, "inbox", &other).await;
-    thread.acquired_by(&carla).await;
-    office.admin.delete(&inbox.member("carla")).await.expect(204);
-    carla.get(&thread.path()).await.problem(404, "not_found");
-    thread.acquired_by(&office.admin).await;
+    let conversation = stack.find_conversation(&carla, &inbox.id, "inbox", &other).await;
+    conversation.acquire_lock(&carla).await;
+    team.admin.delete(&inbox.member("carla")).await.expect(204);
+    carla.get(&conversation.path()).await.problem(404, "not_found");
+    conversation.acquire_lock(&team.admin).await;
 }
 
 /// ◆ product 2: team admins manage all inboxes of the team, and read them only as members.
 #[tokio::test]
 async fn admins_manage_every_inbox_of_their_team_and_read_only_as_members() {
     let stack = Stack::open();
-    let (carrier, office) = (stack.carrier(), Office::open(&stack, "Managed", "amelia").await);
-    let inbox = office.creates("Managed").await;
-    office.is_registered(&carrier).await;
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Managed", "amelia").await);
+    let inbox = team.create_inbox("Managed").await;
+    team.register(&carrier).await;
     let owner = stack.user("olivia");
     let conversations = format!("{}/conversations", inbox.path());
     owner.get(&conversations).await.problem(404, "not_found");
-    owner.put(&office.member("olivia"), json!({ "role": "admin" })).await.expect(200);
+    owner.put(&team.member("olivia"), json!({ "role": "admin" })).await.expect(200);
     owner.get(&conversations).await.problem(404, "not_found");
     owner.put(&inbox.member("olivia"), json!({})).await.expect(200);
     owner.get(&conversations).await.expect(200);
-    let listed = stack.user("zoe").get(&office.inboxes()).await;
+    let listed = stack.user("zoe").get(&team.inboxes()).await;
     listed.problem(404, "not_found");
 }
 
@@ -128,24 +128,24 @@ async fn admins_manage_every_inbox_of_their_team_and_read_only_as_members() {
 #[tokio::test]
 async fn the_audit_log_lists_what_admins_did() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "Trail", "amelia").await;
-    let inbox = office.creates("Trail").await;
-    office.employs("ben").await;
-    office.admin.patch(&inbox.path(), json!({ "name": "Trails" })).await.expect(200);
-    let trail = format!("{}/audit", office.path());
+    let team = TestTeam::create(&stack, "Trail", "amelia").await;
+    let inbox = team.create_inbox("Trail").await;
+    team.add_member("ben").await;
+    team.admin.patch(&inbox.path(), json!({ "name": "Trails" })).await.expect(200);
+    let trail = format!("{}/audit", team.path());
     stack.user("ben").get(&trail).await.problem(403, "admin_required");
-    let page = office.admin.get(&format!("{trail}?limit=2")).await.expect(200);
+    let page = team.admin.get(&format!("{trail}?limit=2")).await.expect(200);
     let actions = |page: &Value| {
         let items = page["items"].as_array().unwrap().iter();
         items.map(|one| one["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(actions(&page), ["inbox.edit", "member.put"]);
     let cursor = page["nextCursor"].as_str().expect("more");
-    let rest = office.admin.get(&format!("{trail}?cursor={cursor}")).await.expect(200);
+    let rest = team.admin.get(&format!("{trail}?cursor={cursor}")).await.expect(200);
     assert_eq!(actions(&rest), ["inbox.create", "member.put", "team.create"]);
     assert_eq!(
         (&rest["items"][2]["userId"], &rest["items"][2]["target"]),
-        (&json!("olivia"), &json!(office.team))
+        (&json!("olivia"), &json!(team.id))
     );
     stack.user("olivia").get(&format!("{trail}?cursor={cursor}")).await.problem(400, "bad_cursor");
 }
@@ -154,26 +154,26 @@ async fn the_audit_log_lists_what_admins_did() {
 #[tokio::test]
 async fn a_team_chooses_its_notifications() {
     let stack = Stack::open();
-    let office = Office::open(&stack, "E-mails", "amelia").await;
-    office.employs("ben").await;
-    let path = format!("{}/notification-settings", office.path());
+    let team = TestTeam::create(&stack, "E-mails", "amelia").await;
+    team.add_member("ben").await;
+    let path = format!("{}/notification-settings", team.path());
     stack.user("ben").get(&path).await.problem(403, "admin_required");
-    let none = office.admin.get(&path).await.expect(200);
+    let none = team.admin.get(&path).await.expect(200);
     assert_eq!(none["unknownContact"], json!({ "enabled": false, "recipients": [] }));
     let off = json!({ "enabled": false, "recipients": [] });
     let wanted = json!({
         "optOutChanged": { "enabled": true, "recipients": ["desk@brightside.example"] }, "unknownContact": off, "contactAdded": off,
     });
-    assert_eq!(office.admin.put(&path, wanted.clone()).await.expect(200), wanted);
-    assert_eq!(office.admin.get(&path).await.expect(200), wanted);
+    assert_eq!(team.admin.put(&path, wanted.clone()).await.expect(200), wanted);
+    assert_eq!(team.admin.get(&path).await.expect(200), wanted);
     let bad = json!({
         "optOutChanged": { "enabled": true, "recipients": ["desk"] }, "unknownContact": { "enabled": true, "recipients": [] }, "contactAdded": off,
     });
-    let problem = office.admin.put(&path, bad).await.problem(422, "invalid_fields");
+    let problem = team.admin.put(&path, bad).await.problem(422, "invalid_fields");
     let pointers: Vec<_> =
         problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
     assert_eq!(pointers, ["/optOutChanged/recipients/0", "/unknownContact/recipients"]);
-    office.admin.put(&path, json!({ "optOutChanged": off })).await.points_at("/unknownContact");
+    team.admin.put(&path, json!({ "optOutChanged": off })).await.points_at("/unknownContact");
 }
 
 /// Creating a team is idempotent by its key.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     let stack = Stack::open();
     let (carrier, owner, amelia, desk) =
-        (stack.carrier(), stack.user("olivia"), stack.user("amelia"), stack.desk());
+        (stack.carrier(), stack.user("olivia"), stack.user("amelia"), stack.front_desk_inbox());
     let phone = Phone::new();
     let team = format!("/v1/teams/{}", desk.team_id);
     let templates = format!("{team}/templates");
@@ -36,21 +36,21 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     });
     let accepted = amelia.send("/v1/messages", compose).await.expect(202);
     assert_eq!(accepted["text"], json!(wanted));
-    assert_eq!(carrier.words_on(&phone).await, std::slice::from_ref(&wanted));
+    assert_eq!(carrier.texts_to(&phone).await, std::slice::from_ref(&wanted));
 
     // The same in a reply by the holder of the lock.
-    let thread = stack.thread_from(&phone, "Thanks").await;
+    let conversation = stack.conversation_from(&phone, "Thanks").await;
     let ben = stack.user("ben");
-    let calm = carrier.calm().await;
-    let token = thread.acquired_by(&ben).await;
+    let no_fault = carrier.no_fault().await;
+    let token = conversation.acquire_lock(&ben).await;
     let both = json!({ "templateId": made["templateId"], "text": "Hi", "lockToken": token });
-    ben.post(&thread.messages(), both).await.points_at("/templateId");
+    ben.post(&conversation.messages(), both).await.points_at("/templateId");
     let reply = json!({ "templateId": made["templateId"], "lockToken": token });
-    let accepted = ben.post(&thread.messages(), reply).await;
+    let accepted = ben.post(&conversation.messages(), reply).await;
     assert_eq!(accepted.expect(202)["text"], json!(wanted.replace(&amelia.name, &ben.name)));
-    ben.leaves(&accepted).await;
-    drop(calm);
-    thread.released_by(&ben, token).await;
+    ben.wait_until_sent(&accepted).await;
+    drop(no_fault);
+    conversation.release_lock(&ben, token).await;
 
     // Who has no value for a field is not written to with a hole in the text.
     let stranger = json!({
@@ -75,7 +75,7 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
 #[tokio::test]
 async fn another_organization_sees_no_templates() {
     let stack = Stack::open();
-    let (owner, desk) = (stack.user("olivia"), stack.desk());
+    let (owner, desk) = (stack.user("olivia"), stack.front_desk_inbox());
     let templates = format!("/v1/teams/{}/templates", desk.team_id);
     let name = format!("Private {}", Phone::new().number());
     let made = owner.post(&templates, json!({ "name": name, "text": "Ours" })).await.expect(201);

@@ -10,18 +10,18 @@ use crate::{Answer, Phone, client};
 
 /// A fault strikes whichever text is sent next, so a journey that wants one is alone with the carrier until
 /// it has struck.
-static WEATHER: RwLock<()> = RwLock::const_new(());
+static FAULT_LOCK: RwLock<()> = RwLock::const_new(());
 /// Held by the journey that makes the carrier fail, also while a text that a fault has struck is still to be
 /// sent again.
-static STORMS: Mutex<()> = Mutex::const_new(());
+static FAULT_RESERVATION: Mutex<()> = Mutex::const_new(());
 
-pub(crate) async fn calm() -> Calm {
-    Calm { _shared: WEATHER.read().await }
+pub(crate) async fn no_fault() -> NoFault {
+    NoFault { _shared: FAULT_LOCK.read().await }
 }
 
 /// No fault is in force.
 #[derive(Debug)]
-pub struct Calm {
+pub struct NoFault {
     _shared: RwLockReadGuard<'static, ()>,
 }
 
@@ -37,7 +37,7 @@ pub struct Carrier {
 
 /// A text as a phone shows it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Text {
+pub struct CarrierMessage {
     /// The carrier's id.
     pub sid: String,
     /// Who sent it.
@@ -51,7 +51,7 @@ pub struct Text {
 /// What became of a webhook that the carrier posted.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Posted {
+pub struct WebhookResult {
     /// The carrier's id of the text.
     pub message_sid: String,
     /// The product's answer; nothing when none came.
@@ -62,42 +62,42 @@ pub struct Posted {
 
 /// A fault in force. The other journeys send nothing until it is dropped.
 #[derive(Debug)]
-pub struct Storm<'a> {
+pub struct ActiveFault<'a> {
     carrier: &'a Carrier,
     _alone: RwLockWriteGuard<'static, ()>,
-    lull: Lull,
+    reservation: FaultReservation,
 }
 
 /// The other journeys send again, and none of them makes the carrier fail.
 #[derive(Debug)]
-pub struct Lull {
+pub struct FaultReservation {
     _no_other: MutexGuard<'static, ()>,
 }
 
-impl Storm<'_> {
+impl ActiveFault<'_> {
     /// Ends the fault, whether it has struck or not. Keep the answer while a text of this journey is still to
     /// be sent.
-    pub async fn over(self) -> Lull {
+    pub async fn end(self) -> FaultReservation {
         self.carrier.control("fault", &[("Kind", "none")]).await;
-        self.lull
+        self.reservation
     }
 }
 
 impl Carrier {
     /// A phone texts one of our numbers; the text is taken by the product.
     pub async fn text_in(&self, from: &Phone, to: &str, text: &str) -> String {
-        let posted = self.text_in_with(&[("From", from.number()), ("To", to), ("Body", text)]).await;
-        assert_eq!(posted.webhook_status, Some(200), "{posted:?}");
-        posted.message_sid
+        let result = self.text_in_with(&[("From", from.number()), ("To", to), ("Body", text)]).await;
+        assert_eq!(result.webhook_status, Some(200), "{result:?}");
+        result.message_sid
     }
 
     /// A text with these fields; whatever the product makes of it.
-    pub async fn text_in_with(&self, fields: &[(&str, &str)]) -> Posted {
+    pub async fn text_in_with(&self, fields: &[(&str, &str)]) -> WebhookResult {
         serde_json::from_value(self.control("inbound-message", fields).await).expect("an outcome")
     }
 
     /// What a phone was sent, oldest first.
-    pub async fn shown_on(&self, phone: &Phone) -> Vec<Text> {
+    pub async fn messages_to(&self, phone: &Phone) -> Vec<CarrierMessage> {
         let path = format!("/2010-04-01/Accounts/{}/Messages.json", self.account);
         let request =
             self.http.get(format!("{}{path}", self.url)).basic_auth(&self.account, Some(&self.token));
@@ -105,14 +105,14 @@ impl Carrier {
         let list = client::read(format!("GET {path}"), request).await;
         assert_eq!(list.status, 200, "{list}");
         let texts = list.json()["messages"].take();
-        let mut texts: Vec<Text> = serde_json::from_value(texts).expect("messages");
+        let mut texts: Vec<CarrierMessage> = serde_json::from_value(texts).expect("messages");
         texts.reverse();
         texts
     }
 
     /// The words of what a phone was sent, oldest first.
-    pub async fn words_on(&self, phone: &Phone) -> Vec<String> {
-        self.shown_on(phone).await.into_iter().map(|text| text.body).collect()
+    pub async fn texts_to(&self, phone: &Phone) -> Vec<String> {
+        self.messages_to(phone).await.into_iter().map(|text| text.body).collect()
     }
 
     /// A phone opts out of a number at the carrier, which does not tell the product.
@@ -127,28 +127,28 @@ impl Carrier {
     }
 
     /// The network reports a state, with an error code if it is a failure; gives the product's answer.
-    pub async fn reports(&self, sid: &str, status: &str, code: Option<u32>) -> u16 {
+    pub async fn report_status(&self, sid: &str, status: &str, code: Option<u32>) -> u16 {
         let code = code.map(|code| code.to_string());
         let mut fields = vec![("MessageSid", sid), ("Status", status)];
         fields.extend(code.as_deref().map(|code| ("ErrorCode", code)));
-        let told: Posted =
+        let told: WebhookResult =
             serde_json::from_value(self.control("message-status", &fields).await).expect("an outcome");
         told.webhook_status.expect("the product answers")
     }
 
     /// While this is held no fault strikes. Take it before a lock: it may be long in coming. Never take it
     /// twice in one journey, as [`crate::Client::send`] and [`crate::Client::answer`] do.
-    pub async fn calm(&self) -> Calm {
-        calm().await
+    pub async fn no_fault(&self) -> NoFault {
+        no_fault().await
     }
 
     /// The next send goes wrong, and it is this journey's: post with [`crate::Client::post`], not with
     /// `send`.
-    pub async fn storm(&self, kind: &str) -> Storm<'_> {
-        let lull = Lull { _no_other: STORMS.lock().await };
-        let alone = WEATHER.write().await;
+    pub async fn start_fault(&self, kind: &str) -> ActiveFault<'_> {
+        let reservation = FaultReservation { _no_other: FAULT_RESERVATION.lock().await };
+        let alone = FAULT_LOCK.write().await;
         self.control("fault", &[("Kind", kind), ("Count", "1")]).await;
-        Storm { carrier: self, _alone: alone, lull }
+        ActiveFault { carrier: self, _alone: alone, reservation }
     }
 
     /// A form posted to one of our webhooks as the carrier would, properly signed.

@@ -4,8 +4,8 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::{
-    Answer, PATIENCE, Thread, canaries,
-    carrier::{self, Calm},
+    Answer, ConversationRef, WAIT_TIMEOUT, canaries,
+    carrier::{self, NoFault},
     eventually,
 };
 
@@ -74,49 +74,55 @@ impl Client {
     /// Posts a text, and if it is accepted waits until the carrier had its turn. During that time no journey
     /// makes the carrier fail.
     pub async fn send(&self, path: &str, body: Value) -> Answer {
-        let _calm = carrier::calm().await;
+        let _calm = carrier::no_fault().await;
         let answer = self.post(path, body).await;
-        self.leaves(&answer).await;
+        self.wait_until_sent(&answer).await;
         answer
     }
 
     /// [`Client::send`] with an `Idempotency-Key`.
     pub async fn send_once(&self, path: &str, key: &str, body: &Value) -> Answer {
-        let _calm = carrier::calm().await;
+        let _calm = carrier::no_fault().await;
         let answer = self.post_once(path, key, body).await;
-        self.leaves(&answer).await;
+        self.wait_until_sent(&answer).await;
         answer
     }
 
     /// Opens a conversation, replies and leaves it, as one does; where the lock is not what the journey is
     /// about.
-    pub async fn answer(&self, thread: &Thread, text: &str) -> Answer {
-        let _calm = carrier::calm().await;
-        let answer = self.answer_in_any_weather(thread, text).await;
-        self.leaves(&answer).await;
+    pub async fn answer(&self, conversation: &ConversationRef, text: &str) -> Answer {
+        let _calm = carrier::no_fault().await;
+        let answer = self.answer_during_fault(conversation, text).await;
+        self.wait_until_sent(&answer).await;
         answer
     }
 
     /// The same for a journey that makes the carrier fail.
-    pub async fn answer_in_any_weather(&self, thread: &Thread, text: &str) -> Answer {
-        let token = thread.acquired_by(self).await;
-        let answer = self.post(&thread.messages(), json!({ "text": text, "lockToken": token })).await;
-        thread.released_by(self, token).await;
+    pub async fn answer_during_fault(&self, conversation: &ConversationRef, text: &str) -> Answer {
+        let token = conversation.acquire_lock(self).await;
+        let answer = self.post(&conversation.messages(), json!({ "text": text, "lockToken": token })).await;
+        conversation.release_lock(self, token).await;
         answer
     }
 
     /// Replies under a lock that was acquired before, and waits as [`Client::send`] does.
-    pub async fn reply(&self, _calm: &Calm, thread: &Thread, token: u64, text: &str) -> Answer {
-        let answer = self.post(&thread.messages(), json!({ "text": text, "lockToken": token })).await;
-        self.leaves(&answer).await;
+    pub async fn reply(
+        &self,
+        _calm: &NoFault,
+        conversation: &ConversationRef,
+        token: u64,
+        text: &str,
+    ) -> Answer {
+        let answer = self.post(&conversation.messages(), json!({ "text": text, "lockToken": token })).await;
+        self.wait_until_sent(&answer).await;
         answer
     }
 
     /// Waits until an accepted text has been with the carrier, whatever came of it.
-    pub async fn leaves(&self, accepted: &Answer) {
+    pub async fn wait_until_sent(&self, accepted: &Answer) {
         if accepted.status == 202 {
             let id = accepted.json()["messageId"].as_str().expect("an accepted text has an id").to_owned();
-            eventually("the text leaves", PATIENCE, async || {
+            eventually("the text leaves", WAIT_TIMEOUT, async || {
                 let message = self.message(&id).await;
                 (message["state"] != "queued" && message["state"] != "sending").then_some(())
             })
@@ -131,7 +137,7 @@ impl Client {
 
     /// A message, once it is in this state.
     pub async fn message_in(&self, id: &str, state: &str) -> Value {
-        eventually(&format!("the text is {state}"), PATIENCE, async || {
+        eventually(&format!("the text is {state}"), WAIT_TIMEOUT, async || {
             let message = self.message(id).await;
             (message["state"] == state).then_some(message)
         })

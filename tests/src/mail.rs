@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{PATIENCE, Stack, client, eventually};
+use crate::{Stack, WAIT_TIMEOUT, client, eventually};
 
 /// An e-mail.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ impl Stack {
 
     /// The e-mails to an address whose text holds these words, once there is one.
     pub async fn mails_about(&self, address: &str, words: &str) -> Vec<Mail> {
-        eventually(&format!("an e-mail about {words:?}"), PATIENCE, async || {
+        eventually(&format!("an e-mail about {words:?}"), WAIT_TIMEOUT, async || {
             let mut mails = self.mails_to(address).await;
             mails.retain(|mail| mail.text.contains(words) || mail.subject.contains(words));
             (!mails.is_empty()).then_some(mails)

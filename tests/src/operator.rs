@@ -38,7 +38,7 @@ impl Operator<'_> {
     }
 
     /// The messages of a queue that nobody works at; they are hidden for a moment.
-    pub async fn looks_into(&self, queue: &str) -> Vec<Waiting> {
+    pub async fn receive_messages(&self, queue: &str) -> Vec<Waiting> {
         let received = self.aws.sqs().receive_message().queue_url(self.stack.output(queue));
         let received =
             received.max_number_of_messages(10).visibility_timeout(1).send().await.expect("a queue");

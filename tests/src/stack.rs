@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{Carrier, Client, Phone, Thread, canaries, thread};
+use crate::{Carrier, Client, ConversationRef, Phone, canaries, conversation};
 
 const HOW_TO_RUN: &str = "journeys need a local cloud: run `make journeys`, or give STACK_FILE the path of the \
      stack.json of one that runs";
@@ -167,7 +167,7 @@ impl Stack {
     }
 
     /// The shared inbox that most journeys are about.
-    pub fn desk(&self) -> &Inbox {
+    pub fn front_desk_inbox(&self) -> &Inbox {
         self.inbox("inb_frontdesk")
     }
 
@@ -183,23 +183,29 @@ impl Stack {
     }
 
     /// Somebody new texts the front desk: a conversation of this journey's own.
-    pub async fn new_thread(&self, text: &str) -> Thread {
-        self.thread_from(&Phone::new(), text).await
+    pub async fn new_conversation(&self, text: &str) -> ConversationRef {
+        self.conversation_from(&Phone::new(), text).await
     }
 
     /// This phone texts the front desk.
-    pub async fn thread_from(&self, phone: &Phone, text: &str) -> Thread {
-        self.carrier().text_in(phone, &self.desk().phone_number, text).await;
-        self.thread_in(&self.user("farid"), &self.desk().inbox_id, "inbox", phone).await
+    pub async fn conversation_from(&self, phone: &Phone, text: &str) -> ConversationRef {
+        self.carrier().text_in(phone, &self.front_desk_inbox().phone_number, text).await;
+        self.find_conversation(&self.user("farid"), &self.front_desk_inbox().inbox_id, "inbox", phone).await
     }
 
     /// The conversation of an inbox with a phone, which stands in this folder.
-    pub async fn thread_in(&self, member: &Client, inbox: &str, folder: &str, phone: &Phone) -> Thread {
+    pub async fn find_conversation(
+        &self,
+        member: &Client,
+        inbox: &str,
+        folder: &str,
+        phone: &Phone,
+    ) -> ConversationRef {
         let with_phone = |found: &serde_json::Value| found["contact"]["phoneNumber"] == phone.number();
-        let found = thread::find(member, inbox, folder, with_phone).await;
+        let found = conversation::find(member, inbox, folder, with_phone).await;
         let found = found.unwrap_or_else(|| panic!("no conversation with this phone in {folder} of {inbox}"));
         let id = found["conversationId"].as_str().expect("an id").to_owned();
-        Thread { inbox: inbox.to_owned(), id, phone: phone.clone() }
+        ConversationRef { inbox: inbox.to_owned(), id, phone: phone.clone() }
     }
 
     pub(crate) fn mails_url(&self) -> &str {

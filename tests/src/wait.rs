@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Enough for anything that happens by itself; the sender may be held up by a carrier that does not answer.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(40);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Probes until there is something, and gives it; panics with `what` when the time is over.

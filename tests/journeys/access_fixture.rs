@@ -1,12 +1,12 @@
 //! A team with one entity of each kind, and callers with and without access to it.
 
-use product_tests::{Answer, Client, Office, Phone, Stack, client};
+use product_tests::{Answer, Client, Phone, Stack, TestTeam, client};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// A caller with a set of rights.
 #[expect(clippy::struct_excessive_bools, reason = "what somebody is; each goes with any of the others")]
-pub(crate) struct Asker {
+pub(crate) struct Caller {
     pub(crate) client: Client,
     pub(crate) who: &'static str,
     /// A member of the team without the inbox.
@@ -19,75 +19,78 @@ pub(crate) struct Asker {
     pub(crate) machine: bool,
 }
 
-impl Asker {
+impl Caller {
     pub(crate) fn outsider(client: Client, who: &'static str) -> Self {
         Self { client, who, of_the_team: false, manages: false, of_the_inbox: false, machine: false }
     }
 }
 
 /// A team with a conversation, a contact, a text that waits for a review; and everybody around it.
-pub(crate) struct Scene {
-    pub(crate) office: Office,
-    pub(crate) askers: Vec<Asker>,
+pub(crate) struct AccessFixture {
+    pub(crate) team: TestTeam,
+    pub(crate) callers: Vec<Caller>,
     pub(crate) ids: Vec<(&'static str, String)>,
 }
 
-impl Scene {
+impl AccessFixture {
     pub(crate) async fn set(stack: &Stack) -> Self {
-        let (carrier, office) = (stack.carrier(), Office::open(stack, "Matrix", "amelia").await);
+        let (carrier, team) = (stack.carrier(), TestTeam::create(stack, "Matrix", "amelia").await);
         let (owner, phone) = (stack.user("olivia"), Phone::new());
-        let inbox = office.creates("Matrix").await;
-        office.is_registered(&carrier).await;
-        owner.put(&office.member("carla"), json!({ "role": "admin" })).await.expect(200);
+        let inbox = team.create_inbox("Matrix").await;
+        team.register(&carrier).await;
+        owner.put(&team.member("carla"), json!({ "role": "admin" })).await.expect(200);
         for user in ["ben", "dev", "erin"] {
-            office.employs(user).await;
+            team.add_member(user).await;
         }
-        office.admin.put(&inbox.member("dev"), Value::Null).await.expect(200);
-        office.admin.put(&inbox.member("erin"), Value::Null).await.expect(200);
-        office.admin.delete(&office.member("erin")).await.expect(204);
+        team.admin.put(&inbox.member("dev"), Value::Null).await.expect(200);
+        team.admin.put(&inbox.member("erin"), Value::Null).await.expect(200);
+        team.admin.delete(&team.member("erin")).await.expect(204);
         carrier.text_in(&phone, &inbox.number, "please stop texting me").await;
-        let thread = stack.thread_in(&office.admin, &inbox.id, "inbox", &phone).await;
+        let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
         let text = |value: &Value| value.as_str().expect("an id").to_owned();
-        let message = text(&thread.history(&office.admin).await[0]["messageId"]);
-        let contact = text(&thread.seen_by(&office.admin).await["contact"]["contactId"]);
-        let reviews =
-            office.admin.get(&format!("/v1/inboxes/{}/opt-out-reviews", inbox.id)).await.expect(200);
+        let message = text(&conversation.history(&team.admin).await[0]["messageId"]);
+        let contact = text(&conversation.get_as(&team.admin).await["contact"]["contactId"]);
+        let reviews = team.admin.get(&format!("/v1/inboxes/{}/opt-out-reviews", inbox.id)).await.expect(200);
         let template = json!({ "name": "Hours", "text": "From nine to five." });
-        let templates = format!("{}/templates", office.path());
-        let template = text(&office.admin.post(&templates, template).await.expect(201)["templateId"]);
-        let imports = format!("{}/contact-imports?dryRun=true", office.path());
+        let templates = format!("{}/templates", team.path());
+        let template = text(&team.admin.post(&templates, template).await.expect(201)["templateId"]);
+        let imports = format!("{}/contact-imports?dryRun=true", team.path());
         let file = "ContactId,FirstName,LastName,MobileNumber\n";
         let request =
-            office.admin.request(Method::POST, &imports).header("content-type", "text/csv").body(file);
+            team.admin.request(Method::POST, &imports).header("content-type", "text/csv").body(file);
         let import = text(&client::read("an import".to_owned(), request).await.expect(202)["importId"]);
         let ids = vec![
             ("templateId", template),
             ("importId", import),
             ("inboxId", inbox.id),
-            ("conversationId", thread.id),
+            ("conversationId", conversation.id),
             ("messageId", message),
             ("contactId", contact),
             ("reviewId", text(&reviews["items"][0]["reviewId"])),
-            ("teamId", office.team.clone()),
+            ("teamId", team.id.clone()),
             ("userId", "ben".to_owned()),
         ];
-        let askers = vec![
-            Asker {
+        let callers = vec![
+            Caller {
                 of_the_team: true,
-                ..Asker::outsider(stack.user("ben"), "a colleague without the inbox")
+                ..Caller::outsider(stack.user("ben"), "a colleague without the inbox")
             },
-            Asker { of_the_team: true, of_the_inbox: true, ..Asker::outsider(stack.user("dev"), "a member") },
-            Asker {
+            Caller {
+                of_the_team: true,
+                of_the_inbox: true,
+                ..Caller::outsider(stack.user("dev"), "a member")
+            },
+            Caller {
                 of_the_team: true,
                 manages: true,
-                ..Asker::outsider(stack.user("carla"), "an admin who is no member")
+                ..Caller::outsider(stack.user("carla"), "an admin who is no member")
             },
-            Asker { machine: true, ..Asker::outsider(stack.machine(), "a program") },
-            Asker::outsider(stack.user("nora"), "an admin of another team"),
-            Asker::outsider(stack.user("zoe"), "the owner of another organization"),
-            Asker::outsider(stack.user("erin"), "who was removed"),
+            Caller { machine: true, ..Caller::outsider(stack.machine(), "a program") },
+            Caller::outsider(stack.user("nora"), "an admin of another team"),
+            Caller::outsider(stack.user("zoe"), "the owner of another organization"),
+            Caller::outsider(stack.user("erin"), "who was removed"),
         ];
-        Self { office, askers, ids }
+        Self { team, callers, ids }
     }
 
     pub(crate) fn path(&self, template: &str) -> String {
@@ -114,7 +117,7 @@ pub(crate) fn bare(answer: &Answer) -> (u16, Value) {
 }
 
 /// Another id of the same kind, which nobody has given to anything.
-pub(crate) fn nobodys(id: &str) -> String {
+pub(crate) fn unknown_id(id: &str) -> String {
     let (prefix, _) = id.split_once('_').unwrap_or(("", ""));
     if prefix.is_empty() { "nobody-at-all".to_owned() } else { format!("{prefix}_0000000000000000") }
 }

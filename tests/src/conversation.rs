@@ -6,7 +6,7 @@ use crate::{Client, Phone};
 
 /// A conversation of an inbox with one phone.
 #[derive(Debug, Clone)]
-pub struct Thread {
+pub struct ConversationRef {
     /// The inbox.
     pub inbox: String,
     /// The conversation.
@@ -15,7 +15,7 @@ pub struct Thread {
     pub phone: Phone,
 }
 
-impl Thread {
+impl ConversationRef {
     /// The conversation itself.
     pub fn path(&self) -> String {
         format!("/v1/inboxes/{}/conversations/{}", self.inbox, self.id)
@@ -37,12 +37,12 @@ impl Thread {
     }
 
     /// As this member sees it.
-    pub async fn seen_by(&self, member: &Client) -> Value {
+    pub async fn get_as(&self, member: &Client) -> Value {
         member.get(&self.path()).await.expect(200)
     }
 
     /// As it stands in a list of this member, if it does.
-    pub async fn listed_by(&self, member: &Client, folder: &str) -> Option<Value> {
+    pub async fn find_as(&self, member: &Client, folder: &str) -> Option<Value> {
         find(member, &self.inbox, folder, |conversation| conversation["conversationId"] == *self.id).await
     }
 
@@ -62,13 +62,13 @@ impl Thread {
     }
 
     /// This member acquires the lock, which nobody holds; gives the token.
-    pub async fn acquired_by(&self, member: &Client) -> u64 {
+    pub async fn acquire_lock(&self, member: &Client) -> u64 {
         let held = member.post(&self.lock(), Value::Null).await.expect(200);
         held["token"].as_u64().expect("a token")
     }
 
     /// Gives a token back.
-    pub async fn released_by(&self, member: &Client, token: u64) {
+    pub async fn release_lock(&self, member: &Client, token: u64) {
         member.delete(&format!("{}?token={token}", self.lock())).await.expect(204);
     }
 }

@@ -13,24 +13,24 @@ use serde_json::{Value, json};
 use shared_carriers::twilio::signature::sign_json;
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
-use crate::{Answer, Carrier, Client, PATIENCE, Stack, client, eventually};
+use crate::{Answer, Carrier, Client, Stack, WAIT_TIMEOUT, client, eventually};
 
 /// Each journey is offered numbers of exchanges of its own. One stack bears several runs, so a run begins
 /// anywhere.
 static EXCHANGE: LazyLock<AtomicU64> =
     LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one("an exchange") % 600));
 /// A fault strikes whichever number is bought next, so a journey that wants one is alone on the market.
-static MARKET: RwLock<()> = RwLock::const_new(());
+static NUMBER_FAULT_LOCK: RwLock<()> = RwLock::const_new(());
 
 /// Numbers cannot be bought as usual; the other journeys wait.
 #[derive(Debug)]
-pub struct Crisis {
+pub struct ActiveNumberFault {
     _alone: RwLockWriteGuard<'static, ()>,
 }
 
 /// A shared inbox of a journey's own.
 #[derive(Debug, Clone)]
-pub struct Shared {
+pub struct SharedInbox {
     /// Its id.
     pub id: String,
     /// Its number.
@@ -39,7 +39,7 @@ pub struct Shared {
     pub answer: Value,
 }
 
-impl Shared {
+impl SharedInbox {
     /// From what the creation answered.
     pub fn of(answer: &Value) -> Self {
         let text = |name: &str| answer[name].as_str().expect("a text").to_owned();
@@ -59,27 +59,27 @@ impl Shared {
 
 /// A team with an admin.
 #[derive(Debug, Clone)]
-pub struct Office {
+pub struct TestTeam {
     /// Its id.
-    pub team: String,
+    pub id: String,
     /// Manages it.
     pub admin: Client,
 }
 
-impl Office {
+impl TestTeam {
     /// A new team of the first organization, made by its owner, with this admin.
-    pub async fn open(stack: &Stack, name: &str, admin: &str) -> Self {
+    pub async fn create(stack: &Stack, name: &str, admin: &str) -> Self {
         let owner = stack.user("olivia");
         let made = owner.post("/v1/teams", json!({ "name": name })).await.expect(201);
-        let team = made["teamId"].as_str().expect("an id").to_owned();
-        let office = Self { team, admin: stack.user(admin) };
-        owner.put(&office.member(admin), json!({ "role": "admin" })).await.expect(200);
-        office
+        let id = made["teamId"].as_str().expect("an id").to_owned();
+        let team = Self { id, admin: stack.user(admin) };
+        owner.put(&team.member(admin), json!({ "role": "admin" })).await.expect(200);
+        team
     }
 
     /// The team itself.
     pub fn path(&self) -> String {
-        format!("/v1/teams/{}", self.team)
+        format!("/v1/teams/{}", self.id)
     }
 
     /// One of its members.
@@ -98,13 +98,13 @@ impl Office {
     }
 
     /// Makes a user of the organization a member.
-    pub async fn employs(&self, user: &str) {
+    pub async fn add_member(&self, user: &str) {
         self.admin.put(&self.member(user), json!({ "role": "member" })).await.expect(200);
     }
 
     /// What the admin is offered for this query, while no journey makes the sale of numbers fail.
     pub async fn offers(&self, query: &str) -> Value {
-        let _open = MARKET.read().await;
+        let _open = NUMBER_FAULT_LOCK.read().await;
         self.admin.get(&format!("/v1/numbers/available?{query}")).await.expect(200)
     }
 
@@ -116,30 +116,30 @@ impl Office {
     }
 
     /// What creates a shared inbox of this name with a number that is free.
-    pub async fn wish(&self, name: &str) -> Value {
+    pub async fn inbox_request(&self, name: &str) -> Value {
         json!({ "name": name, "color": "#336699", "phoneNumber": self.free_number().await })
     }
 
     /// Creates a shared inbox.
-    pub async fn creates(&self, name: &str) -> Shared {
-        let wish = self.wish(name).await;
-        self.creates_as(&wish).await
+    pub async fn create_inbox(&self, name: &str) -> SharedInbox {
+        let inbox_request = self.inbox_request(name).await;
+        self.create_inbox_from(&inbox_request).await
     }
 
     /// Creates a shared inbox as wished, while no journey makes the sale of numbers fail.
-    pub async fn creates_as(&self, wish: &Value) -> Shared {
-        let _open = MARKET.read().await;
-        Shared::of(&self.admin.post(&self.inboxes(), wish.clone()).await.expect(201))
+    pub async fn create_inbox_from(&self, inbox_request: &Value) -> SharedInbox {
+        let _open = NUMBER_FAULT_LOCK.read().await;
+        SharedInbox::of(&self.admin.post(&self.inboxes(), inbox_request.clone()).await.expect(201))
     }
 
     /// Retires an inbox and returns its number to the carrier, while no fault of numbers is in force.
-    pub async fn retire_and_release(&self, inbox: &Shared) {
-        let _open = MARKET.read().await;
+    pub async fn retire_and_release(&self, inbox: &SharedInbox) {
+        let _open = NUMBER_FAULT_LOCK.read().await;
         self.admin.delete(&format!("{}?releaseNumber=true", inbox.path())).await.expect(204);
     }
 
     /// Submits a campaign that the carrier takes.
-    pub async fn submits(&self) -> Value {
+    pub async fn submit_registration(&self) -> Value {
         self.admin.post(&self.registration(), campaign()).await.expect(202)
     }
 
@@ -150,7 +150,7 @@ impl Office {
 
     /// The registration, once it is in this state.
     pub async fn registration_in(&self, status: &str) -> Value {
-        eventually(&format!("the registration is {status}"), PATIENCE, async || {
+        eventually(&format!("the registration is {status}"), WAIT_TIMEOUT, async || {
             let registration = self.registration_now().await;
             (registration["status"] == status).then_some(registration)
         })
@@ -164,9 +164,9 @@ impl Office {
     }
 
     /// Submitted, approved by the carrier, and known to be.
-    pub async fn is_registered(&self, carrier: &Carrier) {
-        self.submits().await;
-        carrier.decides(&self.messaging_service().await, "VERIFIED", &[]).await;
+    pub async fn register(&self, carrier: &Carrier) {
+        self.submit_registration().await;
+        carrier.decide_campaign(&self.messaging_service().await, "VERIFIED", &[]).await;
         self.registration_in("approved").await;
     }
 }
@@ -196,50 +196,50 @@ impl Client {
 
 impl Carrier {
     /// The carriers decide about a campaign; `more` may hold `ErrorCode` and `Notify`. Gives what was told.
-    pub async fn decides(&self, service: &str, status: &str, more: &[(&str, &str)]) -> Value {
+    pub async fn decide_campaign(&self, service: &str, status: &str, more: &[(&str, &str)]) -> Value {
         let mut fields = vec![("MessagingServiceSid", service), ("Status", status)];
         fields.extend(more);
         self.control("campaign-status", &fields).await
     }
 
     /// An event is delivered once more, just as it was.
-    pub async fn repeats(&self, event: &str, times: &str) -> Value {
+    pub async fn redeliver_event(&self, event: &str, times: &str) -> Value {
         self.control("redeliver-event", &[("EventId", event), ("Count", times)]).await
     }
 
     /// A call to one of our numbers; gives the instructions that the product answers with.
-    pub async fn calls(&self, from: &str, to: &str) -> String {
+    pub async fn call(&self, from: &str, to: &str) -> String {
         let called = self.control("inbound-call", &[("From", from), ("To", to)]).await;
         assert_eq!(called["webhookStatus"], 200, "{called}");
         called["webhookBody"].as_str().expect("instructions").to_owned()
     }
 
     /// The next of these calls about numbers go wrong: `On` as the simulator's control routes have it.
-    pub async fn crisis(&self, faults: &[(&str, &str, &str)]) -> Crisis {
-        let alone = MARKET.write().await;
+    pub async fn start_number_fault(&self, faults: &[(&str, &str, &str)]) -> ActiveNumberFault {
+        let alone = NUMBER_FAULT_LOCK.write().await;
         for (kind, on, count) in faults {
             self.control("fault", &[("Kind", kind), ("On", on), ("Count", count)]).await;
         }
-        Crisis { _alone: alone }
+        ActiveNumberFault { _alone: alone }
     }
 
     /// The market is as usual again.
-    pub async fn recovers(&self, _crisis: &Crisis) {
+    pub async fn end_number_fault(&self, _crisis: &ActiveNumberFault) {
         for on in ["numbers", "purchases"] {
             self.control("fault", &[("Kind", "none"), ("On", on)]).await;
         }
     }
 
     /// Registration events, as the carrier posts them: signed, and with the credentials of the address.
-    pub async fn announces(&self, events: &Value) -> Answer {
+    pub async fn post_events(&self, events: &Value) -> Answer {
         let body = events.to_string();
         let (url, signature) = sign_json(&format!("{}{EVENTS}", self.webhooks), body.as_bytes(), &self.token);
         let request = self.http.post(url).basic_auth(&self.account, Some(&self.token));
-        self.posts_events(request, body, &signature).await
+        self.post_events_with(request, body, &signature).await
     }
 
     /// The same, with whatever credentials and signature the request has.
-    pub async fn posts_events(&self, request: RequestBuilder, body: String, signature: &str) -> Answer {
+    pub async fn post_events_with(&self, request: RequestBuilder, body: String, signature: &str) -> Answer {
         let request = request.header("content-type", "application/json").body(body);
         client::read(format!("POST {EVENTS}"), request.header("x-twilio-signature", signature)).await
     }
@@ -250,14 +250,14 @@ impl Carrier {
     }
 
     /// Numbers that the account owns with this one.
-    pub async fn owns(&self, number: &str) -> Vec<Value> {
+    pub async fn owned_numbers(&self, number: &str) -> Vec<Value> {
         let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json", self.account);
         let list = self.ask(Method::GET, &path, &[("PhoneNumber", number)]).await;
         list.json()["incoming_phone_numbers"].as_array().expect("numbers").clone()
     }
 
     /// Somebody else buys a number.
-    pub async fn sells_to_somebody_else(&self, number: &str) {
+    pub async fn sell_to_another_account(&self, number: &str) {
         let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json", self.account);
         let fields = [("PhoneNumber", number), ("FriendlyName", "somebody else")];
         let sold = self.http.post(format!("{}{path}", self.url)).basic_auth(&self.account, Some(&self.token));
