@@ -13,7 +13,7 @@ fn state() -> String {
     format!("{ROOT}/{}", env::var("STATE_DIR").unwrap_or_else(|_| ".local/test".into()))
 }
 
-fn kept(file: &str) -> String {
+fn read_state_file(file: &str) -> String {
     let path = format!("{}/{file}", state());
     let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}; `make journeys` writes it"));
     String::from_utf8_lossy(&bytes).into_owned()
@@ -21,12 +21,12 @@ fn kept(file: &str) -> String {
 
 /// The canaries that the journeys recorded, and the secrets of the stack.
 fn canaries() -> BTreeSet<Canary> {
-    kept(FILE).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    read_state_file(FILE).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The standard output and error of all functions.
 fn log() -> String {
-    kept("product.log")
+    read_state_file("product.log")
 }
 
 #[test]

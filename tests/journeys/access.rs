@@ -35,7 +35,7 @@ async fn try_everything(
     intruder: &Client,
     conversation: &ConversationRef,
     message: &str,
-    check: impl Fn(&product_tests::Answer),
+    check: impl Fn(&product_tests::ApiResponse),
 ) {
     for (method, path, body) in routes(conversation) {
         check(&intruder.call(method, &path, body).await);
@@ -60,7 +60,8 @@ async fn every_request_needs_a_valid_token() {
     let foreign = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJiZW4iLCJjdXN0b206dXNlcl9pZCI6ImJlbiJ9.";
     for token in [None, Some("garbage"), Some(foreign), Some("")] {
         let stranger = stack.bearer(token.map(str::to_owned));
-        let check = |answer: &product_tests::Answer| assert_eq!(answer.status, 401, "{token:?}: {answer}");
+        let check =
+            |response: &product_tests::ApiResponse| assert_eq!(response.status, 401, "{token:?}: {response}");
         try_everything(&stranger, &conversation, &message, check).await;
         check(&stranger.get("/v1/me").await);
     }
@@ -76,8 +77,8 @@ async fn an_inbox_does_not_exist_for_anyone_who_is_not_a_member() {
     // The owner of another organization, and an admin of another team of this one.
     for intruder in ["zoe", "nora"] {
         let intruder = stack.user(intruder);
-        try_everything(&intruder, &conversation, &message, |answer| {
-            answer.problem(404, "not_found");
+        try_everything(&intruder, &conversation, &message, |response| {
+            response.problem(404, "not_found");
         })
         .await;
         let by_code = json!({ "from": { "apiCode": stack.front_desk_inbox().api_code }, "to": { "phoneNumber": conversation.phone.number() }, "text": "Hi" });
@@ -96,12 +97,12 @@ async fn an_admin_who_is_not_a_member_reads_nothing() {
     let stack = Stack::open();
     let (erin, inbox) = (stack.user("erin"), stack.inbox("inb_erin"));
     let phone = Phone::new();
-    stack.carrier().text_in(&phone, &inbox.phone_number, "Private").await;
+    stack.carrier().send_inbound(&phone, &inbox.phone_number, "Private").await;
     let conversation = stack.find_conversation(&erin, &inbox.inbox_id, "inbox", &phone).await;
     let message = conversation.history(&erin).await[0]["messageId"].as_str().expect("an id").to_owned();
     for admin in ["adam", "olivia", "ben"] {
-        try_everything(&stack.user(admin), &conversation, &message, |answer| {
-            answer.problem(404, "not_found");
+        try_everything(&stack.user(admin), &conversation, &message, |response| {
+            response.problem(404, "not_found");
         })
         .await;
     }
@@ -132,11 +133,11 @@ async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     let (ben, zoe) = (stack.user("ben"), stack.user("zoe"));
     let reception = stack.inbox("inb_reception");
     let phone = Phone::new();
-    stack.carrier().text_in(&phone, &reception.phone_number, "For Zoe").await;
+    stack.carrier().send_inbound(&phone, &reception.phone_number, "For Zoe").await;
     let theirs = stack.find_conversation(&zoe, &reception.inbox_id, "inbox", &phone).await;
     let message = theirs.history(&zoe).await[0]["messageId"].as_str().expect("an id").to_owned();
-    try_everything(&ben, &theirs, &message, |answer| {
-        answer.problem(404, "not_found");
+    try_everything(&ben, &theirs, &message, |response| {
+        response.problem(404, "not_found");
     })
     .await;
 
@@ -223,7 +224,7 @@ async fn a_machine_sends_by_api_code_and_reads_no_inbox() {
         (&Value::Null, &json!(stack.front_desk_inbox().inbox_id))
     );
     let id = accepted["messageId"].as_str().expect("an id");
-    machine.message_in(id, "delivered").await;
+    machine.wait_for_message(id, "delivered").await;
     assert_eq!(stack.carrier().texts_to(&phone).await, ["From a machine"]);
     let sent = stack.find_conversation(&ben, &stack.front_desk_inbox().inbox_id, "archived", &phone).await;
     assert_eq!(sent.texts(&ben).await, ["From a machine"]);
@@ -251,7 +252,7 @@ async fn an_unregistered_inbox_is_hidden_sends_nothing_and_loses_nothing() {
     assert_eq!(me["teams"][0]["teamId"], *inbox.team_id);
 
     let phone = Phone::new();
-    stack.carrier().text_in(&phone, &inbox.phone_number, "Anybody there?").await;
+    stack.carrier().send_inbound(&phone, &inbox.phone_number, "Anybody there?").await;
     let conversation = stack.find_conversation(&nora, &inbox.inbox_id, "inbox", &phone).await;
     assert_eq!(conversation.texts(&nora).await, ["Anybody there?"]);
 

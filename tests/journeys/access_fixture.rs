@@ -1,6 +1,6 @@
 //! A team with one entity of each kind, and callers with and without access to it.
 
-use product_tests::{Answer, Client, Phone, Stack, TestTeam, client};
+use product_tests::{ApiResponse, Client, Phone, Stack, TestTeam, client};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ impl AccessFixture {
         team.admin.put(&inbox.member("dev"), Value::Null).await.expect(200);
         team.admin.put(&inbox.member("erin"), Value::Null).await.expect(200);
         team.admin.delete(&team.member("erin")).await.expect(204);
-        carrier.text_in(&phone, &inbox.number, "please stop texting me").await;
+        carrier.send_inbound(&phone, &inbox.number, "please stop texting me").await;
         let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
         let text = |value: &Value| value.as_str().expect("an id").to_owned();
         let message = text(&conversation.history(&team.admin).await[0]["messageId"]);
@@ -108,12 +108,12 @@ impl AccessFixture {
 }
 
 /// An answer without what is another each time.
-pub(crate) fn bare(answer: &Answer) -> (u16, Value) {
-    let mut body = answer.json();
+pub(crate) fn without_request_id(response: &ApiResponse) -> (u16, Value) {
+    let mut body = response.json();
     if let Some(fields) = body.as_object_mut() {
         fields.remove("requestId");
     }
-    (answer.status, body)
+    (response.status, body)
 }
 
 /// Another id of the same kind, which nobody has given to anything.

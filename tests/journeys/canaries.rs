@@ -13,7 +13,7 @@ async fn the_log_contains_no_numbers_texts_or_tokens() {
         (canary("inbound"), canary("reply"), canary("composed"), canary("key"), canary("refused"));
 
     let conversation = stack.conversation_from(&phone, &inbound).await;
-    let answer = amelia.answer(&conversation, &reply).await.expect(202);
+    let response = amelia.lock_and_reply(&conversation, &reply).await.expect(202);
     ben.post(&conversation.messages(), json!({ "text": refused, "lockToken": 0 }))
         .await
         .problem(412, "lock_lost");
@@ -35,8 +35,8 @@ async fn the_log_contains_no_numbers_texts_or_tokens() {
     let from = json!({ "inboxId": "inb_amelia" });
     let text = json!({ "from": from, "to": { "phoneNumber": phone.national() }, "text": composed });
     amelia.send_once("/v1/messages", &key, &text).await.expect(202);
-    let id = answer["messageId"].as_str().expect("an id");
-    amelia.message_in(id, "delivered").await;
+    let id = response["messageId"].as_str().expect("an id");
+    amelia.wait_for_message(id, "delivered").await;
     let sid = carrier.messages_to(&phone).await[0].sid.clone();
     carrier.report_status(&sid, "failed", Some(30003)).await;
 

@@ -4,10 +4,10 @@
 //! These journeys wait for the queue and for the reconciler's schedule, a minute at most. They begin early,
 //! as journeys start in the order of their names.
 
-use product_tests::{Answer, Phone, Stack, WAIT_TIMEOUT, eventually};
+use product_tests::{ApiResponse, Phone, Stack, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
 
-fn id(accepted: &Answer) -> String {
+fn id(accepted: &ApiResponse) -> String {
     accepted.expect(202)["messageId"].as_str().expect("an id").to_owned()
 }
 
@@ -44,7 +44,7 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
     // Not taken, answered with an error: nobody will ever report on it.
     let (lost, fault) = (Phone::new(), carrier.start_fault("error-before").await);
     let lost_message = compose(&lost, "Not taken").await;
-    ben.message_in(&lost_message, "unknown").await;
+    ben.wait_for_message(&lost_message, "unknown").await;
     fault.end().await;
     // Taken, answered with an error, and reported on.
     let (heard, fault) = (Phone::new(), carrier.start_fault("error-after").await);
@@ -57,8 +57,8 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
     taken(&late).await;
     fault.end().await;
 
-    ben.message_in(&heard_message, "delivered").await;
-    ben.message_in(&late_message, "delivered").await;
+    ben.wait_for_message(&heard_message, "delivered").await;
+    ben.wait_for_message(&late_message, "delivered").await;
     eventually("the reconciler finds it at the carrier", 2 * WAIT_TIMEOUT, async || {
         (ben.message(&mute_message).await["state"] == "sent").then_some(())
     })
@@ -99,11 +99,11 @@ async fn a_rate_limited_message_is_sent_later_once_and_before_the_next() {
     let before = tried_again();
     let first = compose("First").await;
     eventually("the carrier refuses it", WAIT_TIMEOUT, async || (tried_again() > before).then_some(())).await;
-    let _lull = fault.end().await;
+    let _reservation = fault.end().await;
     assert_eq!(ben.message(&first).await["state"], "queued");
     let next = compose("Next").await;
     assert!(carrier.messages_to(&phone).await.is_empty());
-    ben.message_in(&first, "delivered").await;
-    ben.message_in(&next, "delivered").await;
+    ben.wait_for_message(&first, "delivered").await;
+    ben.wait_for_message(&next, "delivered").await;
     assert_eq!(carrier.texts_to(&phone).await, ["First", "Next"]);
 }

@@ -66,7 +66,7 @@ async fn there_is_no_default_inbox_and_no_default_recipient() {
         (json!({ "from": from, "to": to }), "/text"),
         (json!({ "from": from, "to": to, "text": ["Hi"] }), "/text"),
     ] {
-        amelia.send(COMPOSE, body).await.points_at(pointer);
+        amelia.send(COMPOSE, body).await.expect_field_error(pointer);
     }
     assert!(stack.carrier().messages_to(&phone).await.is_empty());
 }
@@ -145,9 +145,9 @@ async fn a_text_is_limited_in_characters_and_billed_in_segments() {
     assert_eq!(shown, ["a".repeat(306), "\u{1f600}".repeat(35), "\u{1f600}".repeat(36)]);
 
     let conversation = stack.find_conversation(&amelia, &desk.inbox_id, "archived", &phone).await;
-    amelia.answer(&conversation, &"b".repeat(1501)).await.problem(422, "text_too_long");
-    amelia.answer(&conversation, "  ").await.problem(422, "text_empty");
-    amelia.answer(&conversation, &"b".repeat(1500)).await.expect(202);
+    amelia.lock_and_reply(&conversation, &"b".repeat(1501)).await.problem(422, "text_too_long");
+    amelia.lock_and_reply(&conversation, "  ").await.problem(422, "text_empty");
+    amelia.lock_and_reply(&conversation, &"b".repeat(1500)).await.expect(202);
     assert_eq!(carrier.texts_to(&phone).await.last().expect("a text").len(), 1500);
 }
 
@@ -168,7 +168,7 @@ async fn a_personal_message_to_a_contact_of_the_shared_inbox_leaves_that_inbox_u
     assert_eq!(shared.texts(&ben).await, ["To the desk"]);
 
     // The customer answers there, and it goes on there; nobody else sees it.
-    carrier.text_in(&shared.phone, &own.phone_number, "To you").await;
+    carrier.send_inbound(&shared.phone, &own.phone_number, "To you").await;
     assert_eq!(personal.get_as(&amelia).await["folder"], "inbox");
     // A lock on the shared thread does not matter to the personal one.
     shared.acquire_lock(&ben).await;

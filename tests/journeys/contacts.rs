@@ -61,9 +61,9 @@ async fn a_conversation_is_found_by_its_contact() {
         let wanted =
             json!({ "firstName": name, "lastName": "Fry", "externalId": id, "mobileNumber": phone.number() });
         team.admin.post(&contacts, wanted).await.expect(201);
-        carrier.text_in(phone, &inbox.number, "Hello").await;
+        carrier.send_inbound(phone, &inbox.number, "Hello").await;
     }
-    carrier.text_in(&stranger, &inbox.number, "Hello").await;
+    carrier.send_inbound(&stranger, &inbox.number, "Hello").await;
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &second).await;
     team.admin.patch(&conversation.path(), json!({ "folder": "archived" })).await.expect(200);
     let found = async |query: String| {
@@ -126,7 +126,7 @@ async fn a_provisional_contact_is_named() {
         .put(&settings, json!({ "optOutChanged": off, "unknownContact": off, "contactAdded": on }))
         .await
         .expect(200);
-    carrier.text_in(&phone, &inbox.number, "Guess who").await;
+    carrier.send_inbound(&phone, &inbox.number, "Guess who").await;
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
     assert_eq!(conversation.get_as(&team.admin).await["contact"]["provisional"], true);
     let contacts = format!("{}/contacts", team.path());
@@ -141,8 +141,8 @@ async fn a_provisional_contact_is_named() {
         1,
         "the stranger is no second contact"
     );
-    let mails = stack.mails_about(&desk, "Guess Who").await;
-    assert_eq!(mails.len(), 1);
+    let emails = stack.wait_for_emails(&desk, "Guess Who").await;
+    assert_eq!(emails.len(), 1);
 
     // Blocked: nothing is sent any more.
     let one = format!("{contacts}/{}", made["contactId"].as_str().unwrap());

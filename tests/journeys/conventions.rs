@@ -13,7 +13,7 @@ async fn the_same_key_and_body_is_one_message_and_one_answer() {
     let key = phone.number();
     let first = amelia.send_once("/v1/messages", key, &text).await;
     let id = first.expect(202)["messageId"].as_str().expect("an id").to_owned();
-    amelia.message_in(&id, "delivered").await;
+    amelia.wait_for_message(&id, "delivered").await;
     let again = amelia.send_once("/v1/messages", key, &text).await;
     assert_eq!(
         (again.status, &again.body),
@@ -35,8 +35,8 @@ async fn concurrent_requests_with_one_key_create_one_message() {
     let text = json!({ "from": { "inboxId": stack.front_desk_inbox().inbox_id }, "to": { "phoneNumber": phone.number() }, "text": "Once" });
     let no_fault = stack.carrier().no_fault().await;
     let answers = join_all((0..6).map(|_| amelia.post_once("/v1/messages", phone.number(), &text))).await;
-    for answer in &answers {
-        assert_eq!((answer.status, &answer.body), (202, &answers[0].body));
+    for response in &answers {
+        assert_eq!((response.status, &response.body), (202, &answers[0].body));
     }
     amelia.wait_until_sent(&answers[0]).await;
     drop(no_fault);
@@ -109,13 +109,13 @@ async fn invalid_limits_folders_and_bodies_are_refused_with_their_errors() {
     let list = format!("/v1/inboxes/{}/conversations", conversation.inbox);
     for path in [&list, &conversation.messages()] {
         for limit in ["0", "101", "x", "-1", "1.5", "", "%20", "99999999999999999999"] {
-            amelia.get(&format!("{path}?limit={limit}")).await.points_at("?limit");
+            amelia.get(&format!("{path}?limit={limit}")).await.expect_field_error("?limit");
         }
         amelia.get(&format!("{path}?limit=1")).await.expect(200);
         amelia.get(&format!("{path}?limit=100")).await.expect(200);
     }
     for folder in ["trash", "", "INBOX", "inbox%20", "%F0%9F%98%80"] {
-        amelia.get(&format!("{list}?folder={folder}")).await.points_at("?folder");
+        amelia.get(&format!("{list}?folder={folder}")).await.expect_field_error("?folder");
     }
 
     let raw = async |body: String| {
@@ -141,12 +141,15 @@ async fn invalid_limits_folders_and_bodies_are_refused_with_their_errors() {
     amelia
         .post(&conversation.messages(), json!({ "text": "Hi", "lockToken": "1" }))
         .await
-        .points_at("/lockToken");
+        .expect_field_error("/lockToken");
     amelia
         .post(&conversation.messages(), json!({ "text": "Hi", "lockToken": -1 }))
         .await
-        .points_at("/lockToken");
-    amelia.post(&conversation.messages(), json!({ "text": "Hi", "media": [{}] })).await.points_at("/media/0");
+        .expect_field_error("/lockToken");
+    amelia
+        .post(&conversation.messages(), json!({ "text": "Hi", "media": [{}] }))
+        .await
+        .expect_field_error("/media/0");
     assert_eq!(conversation.texts(&amelia).await, ["Hello"]);
 }
 
@@ -184,15 +187,15 @@ async fn any_path_or_query_is_answered() {
             format!("/v1/inboxes/inb_frontdesk/conversations/{id}/messages"),
             format!("/v1/messages/{id}"),
         ] {
-            let answer = amelia.get(&path).await;
-            assert_eq!(answer.status, 404, "{answer}");
+            let response = amelia.get(&path).await;
+            assert_eq!(response.status, 404, "{response}");
             assert_eq!(nobody.get(&path).await.status, 401, "{path}");
         }
-        let answer = amelia.get(&format!("/v1/inboxes/inb_frontdesk/conversations?q={id}&limit=1")).await;
+        let response = amelia.get(&format!("/v1/inboxes/inb_frontdesk/conversations?q={id}&limit=1")).await;
         let wanted = if id == long { 422 } else { 200 }; // a question is bounded
-        assert_eq!(answer.status, wanted, "{answer}");
-        let answer = amelia.get(&format!("/v1/me?{id}={id}&{id}")).await;
-        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(response.status, wanted, "{response}");
+        let response = amelia.get(&format!("/v1/me?{id}={id}&{id}")).await;
+        assert_eq!(response.status, 200, "{response}");
     }
     for path in [
         "/",
@@ -203,8 +206,8 @@ async fn any_path_or_query_is_answered() {
         "/V1/me",
         "/webhooks/twilio/nothing",
     ] {
-        let answer = amelia.get(path).await;
-        assert!((400..500).contains(&answer.status), "{answer}");
+        let response = amelia.get(path).await;
+        assert!((400..500).contains(&response.status), "{response}");
     }
     assert_eq!(amelia.delete("/v1/me").await.status, 404);
 }
@@ -221,19 +224,19 @@ async fn a_browser_from_a_listed_origin_may_call_and_another_may_not() {
         client::read("a preflight".into(), request).await
     };
     let listed = "http://localhost:3000";
-    let answer = preflight(listed).await;
-    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, listed));
+    let response = preflight(listed).await;
+    assert_eq!((response.status, response.header("access-control-allow-origin")), (204, listed));
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-        assert!(answer.header("access-control-allow-methods").contains(method), "{method}");
+        assert!(response.header("access-control-allow-methods").contains(method), "{method}");
     }
     for header in ["authorization", "content-type", "idempotency-key"] {
-        assert!(answer.header("access-control-allow-headers").contains(header), "{header}");
+        assert!(response.header("access-control-allow-headers").contains(header), "{header}");
     }
     assert_eq!(preflight("https://elsewhere.example").await.header("access-control-allow-origin"), "");
     let request = amelia.request(Method::GET, "/v1/me").header("origin", listed);
-    let answer = client::read("GET /v1/me".into(), request).await;
-    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, listed));
-    assert!(answer.header("access-control-expose-headers").contains("x-request-id"));
+    let response = client::read("GET /v1/me".into(), request).await;
+    assert_eq!((response.status, response.header("access-control-allow-origin")), (200, listed));
+    assert!(response.header("access-control-expose-headers").contains("x-request-id"));
 }
 
 #[tokio::test]

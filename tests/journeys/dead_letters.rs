@@ -62,7 +62,7 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
     let phone = Phone::new();
     let no_fault = carrier.no_fault().await;
     let sent = compose(&phone, "Once").await;
-    ben.message_in(&sent, "delivered").await;
+    ben.wait_for_message(&sent, "delivered").await;
     drop(no_fault);
     let name = stack.output("TableName");
     let lost = Copy::of(&table, name, stack.organization(), &sent).await;
@@ -72,7 +72,7 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
     let mut poison = Vec::new();
     for (place, body) in bodies.iter().enumerate() {
         let group = format!("poison {place} {}", phone.number());
-        poison.push(operator.queues("SendQueueUrl", &group, body).await);
+        poison.push(operator.enqueue("SendQueueUrl", &group, body).await);
     }
     let tries = |id: &str| {
         let failed =
@@ -87,7 +87,7 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
     let no_fault = carrier.no_fault().await;
     for other in &others {
         let text = compose(other, "Not delayed").await;
-        ben.message_in(&text, "delivered").await;
+        ben.wait_for_message(&text, "delivered").await;
     }
     drop(no_fault);
     assert!(poison.iter().all(|id| tries(id) < TRIES), "it was given up before the others were through");
@@ -113,8 +113,8 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
     assert!(carrier.texts_to(&phone).await == ["Once"]);
     table.put_item().table_name(name).set_item(Some(lost.row.clone())).send().await.unwrap();
     let no_fault = carrier.no_fault().await;
-    operator.redrives("SendDeadLettersUrl", "SendQueueUrl", &letter).await;
-    ben.message_in(lost.id.as_str(), "delivered").await;
+    operator.redrive("SendDeadLettersUrl", "SendQueueUrl", &letter).await;
+    ben.wait_for_message(lost.id.as_str(), "delivered").await;
     drop(no_fault);
     assert_eq!(carrier.texts_to(&phone).await, ["Once", "Once"]);
     assert_eq!(tries(&letter.id), TRIES);

@@ -1,11 +1,11 @@
 //! Delivery: messages are sent once and in order, and show their delivery state.
 
-use product_tests::{Answer, Client, ConversationRef, Stack};
+use product_tests::{ApiResponse, Client, ConversationRef, Stack};
 use serde_json::{Value, json};
 
 const STATUS: &str = "/webhooks/twilio/status";
 
-fn id(accepted: &Answer) -> String {
+fn id(accepted: &ApiResponse) -> String {
     accepted.expect(202)["messageId"].as_str().expect("an id").to_owned()
 }
 
@@ -22,7 +22,7 @@ fn states(message: &Value) -> Vec<&str> {
 async fn silent_text(stack: &Stack, member: &Client, conversation: &ConversationRef) -> (String, String) {
     let carrier = stack.carrier();
     let fault = carrier.start_fault("silent").await;
-    let accepted = member.answer_during_fault(conversation, "Hi").await;
+    let accepted = member.lock_and_reply_during_fault(conversation, "Hi").await;
     member.wait_until_sent(&accepted).await;
     fault.end().await;
     let sid = carrier.messages_to(&conversation.phone).await.pop().expect("a text").sid;
@@ -145,7 +145,7 @@ async fn a_message_that_the_carrier_refuses_fails_with_its_code() {
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
     let fault = carrier.start_fault("refuse:21614").await;
-    let accepted = ben.answer_during_fault(&conversation, "Hi").await;
+    let accepted = ben.lock_and_reply_during_fault(&conversation, "Hi").await;
     ben.wait_until_sent(&accepted).await;
     fault.end().await;
     let failed = ben.message(&id(&accepted)).await;
@@ -155,7 +155,7 @@ async fn a_message_that_the_carrier_refuses_fails_with_its_code() {
     assert_eq!(conversation.find_as(&ben, "archived").await.expect("archived")["deliveryFailed"], true);
     assert!(carrier.messages_to(&conversation.phone).await.is_empty());
 
-    ben.answer(&conversation, "Hi again").await.expect(202);
+    ben.lock_and_reply(&conversation, "Hi again").await.expect(202);
     assert_eq!(conversation.get_as(&ben).await["deliveryFailed"], false, "the newest text counts");
     assert_eq!(carrier.texts_to(&conversation.phone).await, ["Hi again"]);
 }
@@ -170,11 +170,11 @@ async fn replies_to_one_conversation_arrive_in_order() {
     let token = conversation.acquire_lock(&ben).await;
     let mut accepted = Vec::new();
     for text in words {
-        let answer = ben.post(&conversation.messages(), json!({ "text": text, "lockToken": token })).await;
-        accepted.push(id(&answer));
+        let response = ben.post(&conversation.messages(), json!({ "text": text, "lockToken": token })).await;
+        accepted.push(id(&response));
     }
     for message in &accepted {
-        ben.message_in(message, "delivered").await;
+        ben.wait_for_message(message, "delivered").await;
     }
     drop(no_fault);
     assert_eq!(carrier.texts_to(&conversation.phone).await, words);

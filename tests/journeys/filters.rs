@@ -28,7 +28,7 @@ impl Room {
             });
             let contacts = format!("{}/contacts", team.path());
             team.admin.post(&contacts, contact).await.expect(201);
-            carrier.text_in(&phone, &inbox.number, "Hello").await;
+            carrier.send_inbound(&phone, &inbox.number, "Hello").await;
             conversations.push(stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await.id);
         }
         Self { admin: team.admin, ben: stack.user("ben"), inbox, conversations }
@@ -107,7 +107,7 @@ async fn an_invalid_filter_or_cursor_is_refused() {
         ("folder=trash", "?folder"),
         ("limit=0", "?limit"),
     ] {
-        amelia.get(&format!("{list}?{question}")).await.points_at(pointer);
+        amelia.get(&format!("{list}?{question}")).await.expect_field_error(pointer);
     }
     for _ in 0..3 {
         stack.new_conversation("Hello").await;
@@ -157,7 +157,7 @@ async fn many_conversations_are_archived_and_marked_at_once() {
     amelia.patch(&room.path(), none).await.problem(422, "invalid_fields");
     let ids = vec!["cnv_1"; 101];
     amelia.patch(&room.path(), json!({ "conversationIds": ids })).await.problem(422, "invalid_fields");
-    amelia.patch(&room.path(), json!({ "read": true })).await.points_at("/conversationIds");
+    amelia.patch(&room.path(), json!({ "read": true })).await.expect_field_error("/conversationIds");
     let foreign = json!({ "conversationIds": room.conversations, "read": true });
     stack.user("dev").patch(&room.path(), foreign).await.problem(404, "not_found");
 }

@@ -48,7 +48,7 @@ async fn the_read_state_is_shared_by_all_members() {
     // The count follows; in a personal inbox, where nobody else's texts come in between.
     let phone = Phone::new();
     let before = dev.unread(&inbox.inbox_id).await;
-    stack.carrier().text_in(&phone, &inbox.phone_number, "Hello").await;
+    stack.carrier().send_inbound(&phone, &inbox.phone_number, "Hello").await;
     let own = stack.find_conversation(&dev, &inbox.inbox_id, "inbox", &phone).await;
     assert_eq!(dev.unread(&inbox.inbox_id).await, before + 1);
     dev.patch(&own.path(), json!({ "read": true, "folder": "archived" })).await.expect(200);
@@ -64,8 +64,8 @@ async fn a_malformed_change_changes_nothing() {
     let amelia = stack.user("amelia");
     let conversation = stack.new_conversation("Hello").await;
     let before = conversation.get_as(&amelia).await;
-    amelia.patch(&conversation.path(), json!({ "folder": "trash" })).await.points_at("/folder");
-    amelia.patch(&conversation.path(), json!({ "read": "yes" })).await.points_at("/read");
+    amelia.patch(&conversation.path(), json!({ "folder": "trash" })).await.expect_field_error("/folder");
+    amelia.patch(&conversation.path(), json!({ "read": "yes" })).await.expect_field_error("/read");
     amelia.patch(&conversation.path(), json!({})).await.expect(200);
     assert_eq!(conversation.get_as(&amelia).await, before);
 }
@@ -77,8 +77,8 @@ async fn history_is_paged_newest_first_with_the_names_of_the_senders() {
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("1").await;
     stack.conversation_from(&conversation.phone, "2").await;
-    amelia.answer(&conversation, "3").await.expect(202);
-    ben.answer(&conversation, "4").await.expect(202);
+    amelia.lock_and_reply(&conversation, "3").await.expect(202);
+    ben.lock_and_reply(&conversation, "4").await.expect(202);
     stack.conversation_from(&conversation.phone, "5").await;
 
     let (mut pages, mut cursor) = (Vec::new(), String::new());
@@ -107,7 +107,7 @@ async fn a_list_is_paged_in_order_of_activity() {
     let (farid, inbox) = (stack.user("farid"), stack.inbox("inb_farid"));
     let phones: Vec<_> = (0..5).map(|_| Phone::new()).collect();
     for phone in &phones {
-        stack.carrier().text_in(phone, &inbox.phone_number, "Hello").await;
+        stack.carrier().send_inbound(phone, &inbox.phone_number, "Hello").await;
     }
     let (mut numbers, mut cursor) = (Vec::new(), String::new());
     while numbers.len() < 5 {

@@ -5,7 +5,7 @@ use product_tests::{Client, Phone, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::access_fixture::{AccessFixture, bare, unknown_id};
+use crate::access_fixture::{AccessFixture, unknown_id, without_request_id};
 
 /// Where an id goes: what it is called, the request, given the id, and those of others.
 type Place<'a> = (&'static str, Method, Box<dyn Fn(&str) -> (String, Option<Value>) + 'a>, Vec<String>);
@@ -219,11 +219,11 @@ async fn somebody_else_s_id_is_as_good_as_none() {
                 let (path, body) = ask(id);
                 admin.call(method.clone(), &path, body).await
             };
-            let (answer, expected) = (asked(id).await, asked(&nothing).await);
-            let (status, mut body) = bare(&answer);
+            let (response, expected) = (asked(id).await, asked(&nothing).await);
+            let (status, mut body) = without_request_id(&response);
             // An answer that names what it was asked for names it either way.
             body = serde_json::from_str(&body.to_string().replace(id.as_str(), &nothing)).unwrap();
-            assert_eq!((status, body), bare(&expected), "{what}: {answer}");
+            assert_eq!((status, body), without_request_id(&expected), "{what}: {response}");
         }
     }
     assert_eq!(theirs.seen().await, before, "nothing of theirs was touched");
@@ -253,7 +253,7 @@ impl Theirs {
         for (user, inbox) in [("zoe", "inb_reception"), ("nora", "inb_nightdesk")] {
             let (client, inbox) = (stack.user(user), stack.inbox(inbox));
             let phone = Phone::new();
-            stack.carrier().text_in(&phone, &inbox.phone_number, "For us alone").await;
+            stack.carrier().send_inbound(&phone, &inbox.phone_number, "For us alone").await;
             let conversation = stack.find_conversation(&client, &inbox.inbox_id, "inbox", &phone).await;
             let text = |value: &Value| value.as_str().expect("an id").to_owned();
             let name = format!("Hours {}", phone.number());
@@ -365,7 +365,7 @@ async fn a_cursor_works_only_for_its_caller_and_list() {
     let number = number.as_str().unwrap();
     let phone = Phone::new();
     for text in ["please stop texting me", "please stop texting me now"] {
-        carrier.text_in(&phone, number, text).await;
+        carrier.send_inbound(&phone, number, text).await;
     }
     let template = json!({ "name": "Second", "text": "2" });
     admin.post(&format!("{}/templates", fixture.team.path()), template).await.expect(201);

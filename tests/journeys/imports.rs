@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use product_tests::{Answer, Client, Phone, Stack, TestTeam, WAIT_TIMEOUT, client, eventually};
+use product_tests::{ApiResponse, Client, Phone, Stack, TestTeam, WAIT_TIMEOUT, client, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn imports(team: &TestTeam) -> String {
 }
 
 /// Posts a file, as a program does.
-async fn posts(client: &Client, path: &str, file: impl Into<Vec<u8>>) -> Answer {
+async fn posts(client: &Client, path: &str, file: impl Into<Vec<u8>>) -> ApiResponse {
     let request = client.request(Method::POST, path).header("content-type", "text/csv").body(file.into());
     client::read(format!("POST {path}"), request).await
 }
@@ -52,7 +52,7 @@ async fn staff_id_sets_the_assigned_user_of_contact_and_conversation() {
     let inbox = team.create_inbox("Import").await;
     team.register(&carrier).await;
     let (known, later) = (Phone::new(), Phone::new());
-    carrier.text_in(&known, &inbox.number, "Hello, who is this?").await;
+    carrier.send_inbound(&known, &inbox.number, "Hello, who is this?").await;
     let rows = |staff: &str| {
         let (one, two) = (known.national(), later.national());
         format!(
@@ -61,7 +61,7 @@ async fn staff_id_sets_the_assigned_user_of_contact_and_conversation() {
     };
     assert_eq!(counts(&imported(&team, "", rows("ben")).await), [2, 2, 0, 0, 0]);
     assert_eq!(found(&team, "S-1").await["assignedUserId"], "ben");
-    carrier.text_in(&later, &inbox.number, "Hello as well").await;
+    carrier.send_inbound(&later, &inbox.number, "Hello as well").await;
     let shown = async || {
         let mut shown = Vec::new();
         for phone in [&known, &later] {
@@ -172,7 +172,7 @@ async fn an_imported_opt_out_is_in_the_ledger_and_sends_no_notification() {
     let settings = json!({ "optOutChanged": all, "unknownContact": off, "contactAdded": all });
     team.admin.put(&format!("{}/notification-settings", team.path()), settings).await.expect(200);
     let phone = Phone::new();
-    carrier.text_in(&phone, &inbox.number, "Hello").await;
+    carrier.send_inbound(&phone, &inbox.number, "Hello").await;
     let file = |out: &str| format!("{HEADER}S-1,Ada,King,{},{out},,\r\n", phone.national());
     assert_eq!(counts(&imported(&team, "", file("Yes")).await), [1, 1, 0, 0, 0]);
     let contact = found(&team, "S-1").await;
@@ -199,11 +199,11 @@ async fn an_imported_opt_out_is_in_the_ledger_and_sends_no_notification() {
     let other = json!({ "firstName": "By", "lastName": "Hand", "mobileNumber": Phone::new().number() });
     team.admin.post(&format!("{}/contacts", team.path()), other).await.expect(201);
     eventually("an e-mail", WAIT_TIMEOUT, async || {
-        let mails = stack.mails_to(&address).await;
-        (!mails.is_empty()).then_some(mails.len())
+        let emails = stack.emails_to(&address).await;
+        (!emails.is_empty()).then_some(emails.len())
     })
     .await;
-    assert_eq!(stack.mails_to(&address).await.len(), 1);
+    assert_eq!(stack.emails_to(&address).await.len(), 1);
 }
 
 /// Product 8: what is no list of contacts is refused at once, saying what was expected.

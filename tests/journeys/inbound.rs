@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use product_tests::{Answer, Carrier, Phone, Stack};
+use product_tests::{ApiResponse, Carrier, Phone, Stack};
 use serde_json::{Value, json};
 
 const MESSAGES: &str = "/webhooks/twilio/messages";
@@ -35,7 +35,7 @@ impl Form {
         self.0.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 
-    async fn post(&self, carrier: &Carrier) -> Answer {
+    async fn post(&self, carrier: &Carrier) -> ApiResponse {
         carrier.webhook(MESSAGES, &self.fields()).await
     }
 }
@@ -46,10 +46,10 @@ fn sid(phone: &Phone) -> String {
     format!("SM{digits:0>16}{digits:0>16}")
 }
 
-fn acknowledged(answer: &Answer) {
-    answer.expect(200);
-    assert_eq!(answer.header("content-type"), "text/xml");
-    assert!(answer.body.contains("<Response"), "{answer}");
+fn acknowledged(response: &ApiResponse) {
+    response.expect(200);
+    assert_eq!(response.header("content-type"), "text/xml");
+    assert!(response.body.contains("<Response"), "{response}");
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_message_that_the_carrier_delivers_five_times_is_stored_once() {
     assert_eq!(conversation.texts(&ben).await, ["Before", "Hello"]);
 
     // One that comes again after the answer brings nothing back to the Inbox.
-    ben.answer(&conversation, "Hi").await.expect(202);
+    ben.lock_and_reply(&conversation, "Hi").await.expect(202);
     acknowledged(&form.post(&carrier).await);
     let seen = conversation.get_as(&ben).await;
     assert_eq!((&seen["folder"], &seen["lastMessage"]["text"]), (&json!("archived"), &json!("Hi")), "{seen}");
@@ -77,8 +77,8 @@ async fn a_message_that_the_carrier_delivers_five_times_at_once_is_stored_once()
     let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("inb_erin"));
     let phone = Phone::new();
     let form = Form::new(&carrier, &phone, &inbox.phone_number, &sid(&phone));
-    for answer in join_all((0..5).map(|_| form.post(&carrier))).await {
-        acknowledged(&answer);
+    for response in join_all((0..5).map(|_| form.post(&carrier))).await {
+        acknowledged(&response);
     }
     let conversation = stack.find_conversation(&erin, &inbox.inbox_id, "inbox", &phone).await;
     assert_eq!(conversation.texts(&erin).await, ["Hello"]);
@@ -90,7 +90,7 @@ async fn concurrent_messages_from_one_number_join_one_conversation() {
     let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.front_desk_inbox());
     let phone = Phone::new();
     let words = ["One", "Two", "Three", "Four"];
-    join_all(words.map(|text| carrier.text_in(&phone, &desk.phone_number, text))).await;
+    join_all(words.map(|text| carrier.send_inbound(&phone, &desk.phone_number, text))).await;
     let conversation = stack.find_conversation(&ben, &desk.inbox_id, "inbox", &phone).await;
     let texts: BTreeSet<_> = conversation.texts(&ben).await.into_iter().collect();
     assert_eq!(texts, words.map(str::to_owned).into(), "all are kept");
@@ -142,7 +142,7 @@ async fn media_and_every_character_of_a_text_are_stored() {
     let photo = ("MediaUrl0", "https://media.example/photo.png?size=1&v=2");
     let film = ("MediaUrl1", "https://media.example/film.mp4");
     let fields = [("From", conversation.phone.number()), ("To", &desk.phone_number), photo, film];
-    assert_eq!(carrier.text_in_with(&fields).await.webhook_status, Some(200));
+    assert_eq!(carrier.send_inbound_with(&fields).await.webhook_status, Some(200));
     let history = conversation.history(&ben).await;
     assert_eq!(
         history[0]["text"],
@@ -224,7 +224,7 @@ async fn one_phone_has_a_conversation_in_each_inbox() {
     let stack = Stack::open();
     let (carrier, erin, inbox) = (stack.carrier(), stack.user("erin"), stack.inbox("inb_erin"));
     let shared = stack.new_conversation("To the desk").await;
-    carrier.text_in(&shared.phone, &inbox.phone_number, "To Erin").await;
+    carrier.send_inbound(&shared.phone, &inbox.phone_number, "To Erin").await;
     let own = stack.find_conversation(&erin, &inbox.inbox_id, "inbox", &shared.phone).await;
     assert_ne!(own.id, shared.id);
     assert_eq!(own.texts(&erin).await, ["To Erin"]);

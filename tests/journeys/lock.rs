@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use product_tests::{
-    Answer, Client, ConversationRef, Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually, wait,
+    ApiResponse, Client, ConversationRef, Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually, wait,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn pause(held: &Value) -> Duration {
     Duration::from_secs(held["renewAfterSeconds"].as_u64().expect("a number of seconds"))
 }
 
-async fn renew(member: &Client, conversation: &ConversationRef, token: u64, active: bool) -> Answer {
+async fn renew(member: &Client, conversation: &ConversationRef, token: u64, active: bool) -> ApiResponse {
     member.put(&conversation.lock(), json!({ "token": token, "active": active })).await
 }
 
@@ -67,9 +67,12 @@ async fn a_renewal_with_another_token_or_by_another_user_is_refused_and_changes_
     amelia.delete(&format!("{}?token={}", conversation.lock(), token + 1)).await.expect(204);
     assert_eq!(conversation.get_as(&ben).await["lock"], before["lock"], "neither of them released it");
 
-    amelia.put(&conversation.lock(), json!({ "active": true })).await.points_at("/token");
-    amelia.put(&conversation.lock(), json!({ "token": "one", "active": true })).await.points_at("/token");
-    amelia.delete(&conversation.lock()).await.points_at("?token");
+    amelia.put(&conversation.lock(), json!({ "active": true })).await.expect_field_error("/token");
+    amelia
+        .put(&conversation.lock(), json!({ "token": "one", "active": true }))
+        .await
+        .expect_field_error("/token");
+    amelia.delete(&conversation.lock()).await.expect_field_error("?token");
     renew(&amelia, &conversation, token, true).await.expect(200);
 }
 
@@ -115,8 +118,8 @@ async fn a_lock_that_is_not_renewed_expires_and_a_colleague_takes_over() {
     assert_eq!(late.problem(412, "lock_lost")["reason"], "expired");
 
     let next = eventually("a colleague takes over", WAIT_TIMEOUT, async || {
-        let answer = ben.post(&conversation.lock(), Value::Null).await;
-        (answer.status == 200).then(|| answer.json()["token"].as_u64().expect("a token"))
+        let response = ben.post(&conversation.lock(), Value::Null).await;
+        (response.status == 200).then(|| response.json()["token"].as_u64().expect("a token"))
     })
     .await;
     assert!(next > token);
@@ -139,11 +142,11 @@ async fn an_idle_holder_is_prompted_and_then_loses_the_lock_despite_renewals() {
     let mut asked = None;
     let refused = loop {
         tokio::time::sleep(pause(&held)).await;
-        let answer = renew(&amelia, &conversation, token, false).await;
-        if answer.status != 200 {
-            break answer;
+        let response = renew(&amelia, &conversation, token, false).await;
+        if response.status != 200 {
+            break response;
         }
-        held = answer.json();
+        held = response.json();
         assert_eq!(instant(&held["idleReleaseAt"]), release, "only activity moves it");
         assert!(instant(&held["expiresAt"]) <= release, "no lease outlives the release");
         if held["idlePrompt"] == true {
@@ -227,16 +230,16 @@ async fn of_many_who_open_a_conversation_at_once_exactly_one_gets_the_lock() {
     }))
     .await;
 
-    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, answer)| answer.status == 200);
+    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, response)| response.status == 200);
     let winners: BTreeSet<_> = won.iter().map(|(user, _)| user.as_str()).collect();
     assert_eq!(winners.len(), 1, "{winners:?}");
     let winner = winners.first().expect("one").to_owned();
-    let tokens: BTreeSet<_> = won.iter().map(|(_, answer)| answer.json()["token"].as_u64()).collect();
+    let tokens: BTreeSet<_> = won.iter().map(|(_, response)| response.json()["token"].as_u64()).collect();
     assert_eq!(tokens.len(), won.len(), "each opening has a token of its own");
     assert_eq!(lost.len(), 28);
-    for (user, answer) in &lost {
+    for (user, response) in &lost {
         assert_ne!(user, winner);
-        assert_eq!(answer.problem(423, "locked")["holder"]["id"], winner);
+        assert_eq!(response.problem(423, "locked")["holder"]["id"], winner);
     }
 
     let token = tokens.last().copied().flatten().expect("a token");
@@ -283,9 +286,9 @@ async fn can_send_returns_every_reason_for_the_caller() {
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
     let codes = async |member: &Client| {
-        let answer = member.get(&conversation.can_send()).await.expect(200);
-        let reasons = answer["reasons"].as_array().expect("reasons");
-        assert_eq!(answer["allowed"], reasons.is_empty());
+        let response = member.get(&conversation.can_send()).await.expect(200);
+        let reasons = response["reasons"].as_array().expect("reasons");
+        assert_eq!(response["allowed"], reasons.is_empty());
         reasons.iter().map(|reason| reason["code"].as_str().expect("a code").to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(codes(&amelia).await, ["lock_required"]);
@@ -299,7 +302,7 @@ async fn an_inbound_message_does_not_change_the_lock() {
     let stack = Stack::open();
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let _calm = stack.carrier().no_fault().await;
+    let _no_fault = stack.carrier().no_fault().await;
     let token = conversation.acquire_lock(&amelia).await;
     stack.conversation_from(&conversation.phone, "Are you there?").await;
     assert_eq!(conversation.get_as(&ben).await["lock"]["holder"]["id"], amelia.id);
@@ -315,7 +318,7 @@ async fn a_personal_inbox_has_no_lock_and_is_answered_without_one() {
     let stack = Stack::open();
     let (ben, inbox) = (stack.user("ben"), stack.inbox("inb_ben"));
     let phone = Phone::new();
-    stack.carrier().text_in(&phone, &inbox.phone_number, "Hello").await;
+    stack.carrier().send_inbound(&phone, &inbox.phone_number, "Hello").await;
     let conversation = stack.find_conversation(&ben, &inbox.inbox_id, "inbox", &phone).await;
     ben.post(&conversation.lock(), Value::Null).await.problem(409, "no_lock");
     assert_eq!(ben.get(&conversation.can_send()).await.expect(200)["allowed"], true);
@@ -334,17 +337,17 @@ async fn one_user_holds_a_limited_number_of_locks_and_gets_another_by_releasing_
     let mut open = Vec::new();
     let refused = loop {
         let phone = Phone::new();
-        carrier.text_in(&phone, &inbox.number, "Hello").await;
+        carrier.send_inbound(&phone, &inbox.number, "Hello").await;
         let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
         for (conversation, token) in &open {
             renew(&team.admin, conversation, *token, true).await.expect(200);
         }
-        let answer = team.admin.post(&conversation.lock(), Value::Null).await;
+        let response = team.admin.post(&conversation.lock(), Value::Null).await;
         conversations.push(conversation.clone());
-        if answer.status != 200 {
-            break answer;
+        if response.status != 200 {
+            break response;
         }
-        open.push((conversation, answer.expect(200)["token"].as_u64().expect("a token")));
+        open.push((conversation, response.expect(200)["token"].as_u64().expect("a token")));
         assert!(open.len() <= 100, "there is no end");
     };
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));

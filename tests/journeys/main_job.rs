@@ -40,7 +40,7 @@ async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
     assert_eq!(history[1]["sender"], json!({ "userId": amelia.id, "name": amelia.name }));
     assert_eq!((&history[0]["sender"], &history[0]["direction"]), (&Value::Null, &json!("inbound")));
 
-    let delivered = ben.message_in(accepted["messageId"].as_str().expect("an id"), "delivered").await;
+    let delivered = ben.wait_for_message(accepted["messageId"].as_str().expect("an id"), "delivered").await;
     let states: Vec<_> =
         delivered["states"].as_array().expect("states").iter().map(|step| &step["state"]).collect();
     assert_eq!(states, ["queued", "sending", "sent", "delivered"]);
@@ -71,7 +71,7 @@ async fn an_inbound_message_is_unread_at_the_top_of_the_inbox_for_every_member()
     let before = carla.unread(&inbox.inbox_id).await;
     let (first, second) = (Phone::new(), Phone::new());
     for phone in [&first, &second, &first] {
-        stack.carrier().text_in(phone, &inbox.phone_number, "Hello").await;
+        stack.carrier().send_inbound(phone, &inbox.phone_number, "Hello").await;
     }
     assert_eq!(carla.unread(&inbox.inbox_id).await, before + 2, "conversations are counted, not texts");
     let path = format!("/v1/inboxes/{}/conversations?limit=2", inbox.inbox_id);

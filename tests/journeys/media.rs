@@ -5,17 +5,17 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// A text with files comes in: a word for each, as the carrier's simulator knows them.
-async fn pictured(stack: &Stack, files: &[&str]) -> ConversationRef {
+async fn inbound_with_media(stack: &Stack, files: &[&str]) -> ConversationRef {
     let (phone, desk) = (Phone::new(), stack.front_desk_inbox());
     let mut fields = vec![("From", phone.number()), ("To", &desk.phone_number), ("Body", "Look at these")];
     fields.extend(files.iter().map(|file| ("Media", *file)));
-    let result = stack.carrier().text_in_with(&fields).await;
+    let result = stack.carrier().send_inbound_with(&fields).await;
     assert_eq!(result.webhook_status, Some(200), "{result:?}");
     stack.find_conversation(&stack.user("amelia"), &desk.inbox_id, "inbox", &phone).await
 }
 
 /// The files of the thread's first text, once none of them is pending.
-async fn settled(conversation: &ConversationRef, member: &Client) -> Value {
+async fn wait_for_media(conversation: &ConversationRef, member: &Client) -> Value {
     eventually("the files are copied or refused", WAIT_TIMEOUT, async || {
         let media = conversation.history(member).await[0]["media"].take();
         let pending = media.as_array().expect("files").iter().any(|file| file["state"] == "pending");
@@ -24,12 +24,13 @@ async fn settled(conversation: &ConversationRef, member: &Client) -> Value {
     .await
 }
 
-async fn fetched(member: &Client, url: &str) -> (u16, String, String, Vec<u8>) {
-    let answer = member.request_to(Method::GET, url).send().await.expect("an answer");
-    let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap_or("").to_owned());
+async fn fetch(member: &Client, url: &str) -> (u16, String, String, Vec<u8>) {
+    let response = member.request_to(Method::GET, url).send().await.expect("an answer");
+    let header =
+        |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap_or("").to_owned());
     let (kind, shown) = (header("content-type"), header("content-disposition"));
-    let status = answer.status().as_u16();
-    let bytes = answer.bytes().await.expect("bytes").to_vec();
+    let status = response.status().as_u16();
+    let bytes = response.bytes().await.expect("bytes").to_vec();
     (status, kind.unwrap_or_default(), shown.unwrap_or_default(), bytes)
 }
 
@@ -38,26 +39,26 @@ async fn fetched(member: &Client, url: &str) -> (u16, String, String, Vec<u8>) {
 async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
-    let conversation = pictured(&stack, &["picture", "card"]).await;
-    let media = settled(&conversation, &amelia).await;
+    let conversation = inbound_with_media(&stack, &["picture", "card"]).await;
+    let media = wait_for_media(&conversation, &amelia).await;
     let (picture, card) = (&media[0], &media[1]);
     assert_eq!(
         (&picture["state"], &picture["contentType"]),
         (&json!("stored"), &json!("image/png")),
         "{media}"
     );
-    let (status, kind, shown, bytes) = fetched(&amelia, picture["url"].as_str().expect("an address")).await;
+    let (status, kind, shown, bytes) = fetch(&amelia, picture["url"].as_str().expect("an address")).await;
     assert_eq!((status, kind.as_str(), shown.as_str()), (200, "image/png", "inline"));
     assert!(bytes.starts_with(b"\x89PNG") && picture["size"] == bytes.len(), "the carrier's bytes");
-    let (status, _, shown, bytes) = fetched(&amelia, card["url"].as_str().expect("an address")).await;
+    let (status, _, shown, bytes) = fetch(&amelia, card["url"].as_str().expect("an address")).await;
     assert_eq!((status, shown.as_str()), (200, "attachment"), "nothing runs in the page");
     assert!(bytes.starts_with(b"BEGIN:VCARD"));
 
     let url = picture["url"].as_str().expect("an address");
     let bare = url.split('?').next().expect("an address");
-    assert_eq!(fetched(&amelia, bare).await.0, 403, "unsigned");
+    assert_eq!(fetch(&amelia, bare).await.0, 403, "unsigned");
     let longer = url.replace("X-Amz-Expires=600", "X-Amz-Expires=86400");
-    assert_eq!(fetched(&amelia, &longer).await.0, 403, "the end is signed");
+    assert_eq!(fetch(&amelia, &longer).await.0, 403, "the end is signed");
     assert!(
         picture["expiresAt"].as_str().expect("an end")
             > conversation.history(&amelia).await[0]["createdAt"].as_str().expect("a time")
@@ -77,8 +78,8 @@ async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
 async fn media_that_are_too_large_or_of_another_type_or_host_are_refused_with_a_reason() {
     let stack = Stack::open();
     let amelia = stack.user("amelia");
-    let conversation = pictured(&stack, &["page", "large", "elsewhere", "gone", "picture"]).await;
-    let media = settled(&conversation, &amelia).await;
+    let conversation = inbound_with_media(&stack, &["page", "large", "elsewhere", "gone", "picture"]).await;
+    let media = wait_for_media(&conversation, &amelia).await;
     let reasons: Vec<_> = (0..4).map(|place| media[place]["reason"].as_str().unwrap_or("none")).collect();
     assert_eq!(reasons, ["not_what_it_says", "too_large", "foreign_address", "gone"], "{media}");
     assert!((0..4).all(|place| media[place]["state"] == "refused" && media[place]["url"] == Value::Null));
@@ -90,8 +91,8 @@ async fn media_that_are_too_large_or_of_another_type_or_host_are_refused_with_a_
 #[tokio::test]
 async fn only_members_of_the_inbox_get_its_media() {
     let stack = Stack::open();
-    let conversation = pictured(&stack, &["picture"]).await;
-    settled(&conversation, &stack.user("amelia")).await;
+    let conversation = inbound_with_media(&stack, &["picture"]).await;
+    wait_for_media(&conversation, &stack.user("amelia")).await;
     let message = conversation.history(&stack.user("amelia")).await[0]["messageId"].clone();
     let message = format!("/v1/messages/{}", message.as_str().expect("an id"));
     let upload = format!("/v1/inboxes/{}/media", conversation.inbox);
@@ -111,12 +112,12 @@ async fn a_redelivered_message_copies_its_media_once() {
     let (amelia, carrier, phone, desk) =
         (stack.user("amelia"), stack.carrier(), Phone::new(), stack.front_desk_inbox());
     let fields = [("From", phone.number()), ("To", desk.phone_number.as_str()), ("Media", "picture")];
-    let sid = carrier.text_in_with(&fields).await.message_sid;
+    let sid = carrier.send_inbound_with(&fields).await.message_sid;
     let again = [("MessageSid", sid.as_str())];
-    assert_eq!(carrier.text_in_with(&again).await.webhook_status, Some(200));
+    assert_eq!(carrier.send_inbound_with(&again).await.webhook_status, Some(200));
     let conversation = stack.find_conversation(&amelia, &desk.inbox_id, "inbox", &phone).await;
-    let first = settled(&conversation, &amelia).await;
-    assert_eq!(carrier.text_in_with(&again).await.webhook_status, Some(200));
+    let first = wait_for_media(&conversation, &amelia).await;
+    assert_eq!(carrier.send_inbound_with(&again).await.webhook_status, Some(200));
     let history = conversation.history(&amelia).await;
     assert_eq!((history.len(), history[0]["media"].as_array().map(Vec::len)), (1, Some(1)));
     assert_eq!(
@@ -149,18 +150,18 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     let refused = ben.post(&conversation.messages(), reply.clone()).await.problem(422, "media_not_uploaded");
     assert_eq!(refused["errors"][0]["pointer"], "/media/0");
     assert_eq!(put("image/png", DOT).await, 200);
-    let answer = ben.post(&conversation.messages(), reply).await;
-    let accepted = answer.expect(202);
+    let response = ben.post(&conversation.messages(), reply).await;
+    let accepted = response.expect(202);
     assert_eq!((&accepted["segments"], &accepted["media"][0]["state"]), (&json!(1), &json!("stored")));
-    ben.wait_until_sent(&answer).await;
+    ben.wait_until_sent(&response).await;
     drop(no_fault);
     conversation.release_lock(&ben, token).await;
 
     let shown = carrier.messages_to(&conversation.phone).await;
     let media = carrier.media_of(&shown[0].sid).await;
-    let (status, kind, _, bytes) = fetched(&ben, &media[0]).await;
+    let (status, kind, _, bytes) = fetch(&ben, &media[0]).await;
     assert_eq!((status, kind.as_str(), bytes.as_slice()), (200, "image/png", DOT));
-    let seen = fetched(&ben, accepted["media"][0]["url"].as_str().expect("an address")).await;
+    let seen = fetch(&ben, accepted["media"][0]["url"].as_str().expect("an address")).await;
     assert_eq!(seen.3, DOT, "and the history shows it");
     // Another inbox cannot send it.
     let elsewhere = json!({

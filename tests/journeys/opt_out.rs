@@ -20,11 +20,11 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
         .await
         .expect(200);
     let phone = Phone::new();
-    carrier.text_in(&phone, &inbox.number, "Hello").await;
-    carrier.text_in(&phone, &other.number, "Hello").await;
+    carrier.send_inbound(&phone, &inbox.number, "Hello").await;
+    carrier.send_inbound(&phone, &other.number, "Hello").await;
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
     let no_fault = carrier.no_fault().await; // no fault of another journey strikes the confirmation
-    carrier.text_in(&phone, &inbox.number, " Stop. ").await;
+    carrier.send_inbound(&phone, &inbox.number, " Stop. ").await;
     let words = async |count: usize| {
         eventually("the confirmation", WAIT_TIMEOUT, async || {
             let words = carrier.texts_to(&phone).await;
@@ -50,11 +50,11 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
     team.admin.send("/v1/messages", elsewhere).await.expect(202); // another team
     words(2).await;
 
-    carrier.text_in(&phone, &inbox.number, "STOP").await; // again: silence
-    carrier.text_in(&phone, &other.number, "START").await; // not the number that STOP was texted to
+    carrier.send_inbound(&phone, &inbox.number, "STOP").await; // again: silence
+    carrier.send_inbound(&phone, &other.number, "START").await; // not the number that STOP was texted to
     assert_eq!(conversation.get_as(&team.admin).await["contact"]["optedOut"], true);
     let no_fault = carrier.no_fault().await;
-    carrier.text_in(&phone, &inbox.number, "start").await;
+    carrier.send_inbound(&phone, &inbox.number, "start").await;
     assert!(words(3).await[2].contains("subscribed again"));
     drop(no_fault);
     assert_eq!(second.get_as(&team.admin).await["contact"]["optedOut"], false);
@@ -70,8 +70,8 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
         .collect();
     assert_eq!(lines, [(json!("opted_in"), json!("keyword")), (json!("opted_out"), json!("keyword"))]);
     assert!(ledger["items"][1]["messageId"].is_string());
-    let mails = stack.mails_about(&desk, "opt").await;
-    assert!(!mails.is_empty());
+    let emails = stack.wait_for_emails(&desk, "opt").await;
+    assert!(!emails.is_empty());
     let csv = team
         .admin
         .request(reqwest::Method::GET, &format!("{}/opt-outs", team.path()))
@@ -97,7 +97,7 @@ async fn a_user_opts_a_contact_out_and_in() {
     let opt_out = format!("{contacts}/{}/opt-out", made["contactId"].as_str().unwrap());
     assert_eq!(team.admin.put(&opt_out, Value::Null).await.expect(200)["optedOut"], true);
     team.admin.put(&opt_out, Value::Null).await.expect(200);
-    carrier.text_in(&phone, &inbox.number, "START").await;
+    carrier.send_inbound(&phone, &inbox.number, "START").await;
     let compose =
         json!({ "from": { "inboxId": inbox.id }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
     team.admin.post("/v1/messages", compose.clone()).await.problem(409, "opted_out");
@@ -121,7 +121,7 @@ async fn a_user_opts_a_contact_out_and_in() {
 async fn stop_to_a_personal_inbox_applies_to_all_personal_inboxes() {
     let stack = Stack::open();
     let (carrier, phone) = (stack.carrier(), Phone::new());
-    carrier.text_in(&phone, &stack.inbox("inb_ben").phone_number, "STOP").await;
+    carrier.send_inbound(&phone, &stack.inbox("inb_ben").phone_number, "STOP").await;
     let to = json!({ "phoneNumber": phone.number() });
     for user in ["ben", "carla"] {
         let text = json!({ "from": { "inboxId": format!("inb_{user}") }, "to": to, "text": "Hi" });
@@ -138,9 +138,9 @@ async fn a_refusal_by_the_carrier_is_recorded_as_an_opt_out() {
     let (carrier, amelia) = (stack.carrier(), stack.user("amelia"));
     let conversation = stack.new_conversation("Hello").await;
     let fault = carrier.start_fault("refuse:21610").await;
-    let accepted = amelia.answer_during_fault(&conversation, "Hello back").await.expect(202);
-    amelia.message_in(accepted["messageId"].as_str().unwrap(), "failed").await;
-    let _lull = fault.end().await;
+    let accepted = amelia.lock_and_reply_during_fault(&conversation, "Hello back").await.expect(202);
+    amelia.wait_for_message(accepted["messageId"].as_str().unwrap(), "failed").await;
+    let _reservation = fault.end().await;
     eventually("the contact is opted out", WAIT_TIMEOUT, async || {
         (conversation.get_as(&amelia).await["contact"]["optedOut"] == true).then_some(())
     })
@@ -159,8 +159,8 @@ async fn an_opt_out_that_only_the_carrier_knows_is_recorded_from_its_status_call
     let (carrier, amelia) = (stack.carrier(), stack.user("amelia"));
     let conversation = stack.new_conversation("Hello").await;
     carrier.opt_out(&conversation.phone, &stack.front_desk_inbox().phone_number).await;
-    let accepted = amelia.answer(&conversation, "Hello back").await.expect(202);
-    let message = amelia.message_in(accepted["messageId"].as_str().unwrap(), "failed").await;
+    let accepted = amelia.lock_and_reply(&conversation, "Hello back").await.expect(202);
+    let message = amelia.wait_for_message(accepted["messageId"].as_str().unwrap(), "failed").await;
     let states = message["states"].as_array().unwrap();
     assert!(states.iter().any(|state| state["code"] == "21610"), "{message}");
     assert_eq!(conversation.get_as(&amelia).await["contact"]["optedOut"], true);
@@ -179,9 +179,9 @@ async fn an_opt_out_request_without_a_keyword_is_reviewed() {
     team.register(&carrier).await;
     let reviews = format!("{}/opt-out-reviews", inbox.path());
     let waiting = async || team.admin.get(&reviews).await.expect(200)["items"].as_array().unwrap().clone();
-    carrier.text_in(&phone, &inbox.number, "Please stop texting me!").await;
-    carrier.text_in(&other, &inbox.number, "can u stop sending these messages").await;
-    carrier.text_in(&other, &inbox.number, "I'll stop by tomorrow").await;
+    carrier.send_inbound(&phone, &inbox.number, "Please stop texting me!").await;
+    carrier.send_inbound(&other, &inbox.number, "can u stop sending these messages").await;
+    carrier.send_inbound(&other, &inbox.number, "I'll stop by tomorrow").await;
     let [newer, older] = &waiting().await[..] else { panic!("not two") };
     assert_eq!(older["text"], "Please stop texting me!");
     assert_eq!(older["contact"]["phoneNumber"], phone.number());

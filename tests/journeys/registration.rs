@@ -24,15 +24,15 @@ async fn an_inbox_is_hidden_until_the_registration_and_loses_no_messages() {
     assert!(!team.admin.accounts().await.contains(&inbox.id), "not even its creator sees it");
     let refused = team.admin.post("/v1/messages", compose(&inbox, &phone)).await;
     assert_eq!(refused.problem(409, "registration_incomplete")["registration"], "pending");
-    let machine = json!({ "from": { "apiCode": inbox.answer["apiCode"] }, "to": { "phoneNumber": phone.number() }, "text": "Hello" });
+    let machine = json!({ "from": { "apiCode": inbox.response["apiCode"] }, "to": { "phoneNumber": phone.number() }, "text": "Hello" });
     stack.machine().post("/v1/messages", machine).await.problem(409, "registration_incomplete");
-    carrier.text_in(&phone, &inbox.number, "Is anybody there yet?").await;
+    carrier.send_inbound(&phone, &inbox.number, "Is anybody there yet?").await;
     team.register(&carrier).await;
     assert!(team.admin.accounts().await.contains(&inbox.id));
     assert_eq!(team.admin.unread(&inbox.id).await, 1);
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
     assert_eq!(conversation.texts(&team.admin).await, ["Is anybody there yet?"]);
-    team.admin.answer(&conversation, "Now we are").await.expect(202);
+    team.admin.lock_and_reply(&conversation, "Now we are").await.expect(202);
     assert_eq!(carrier.texts_to(&phone).await, ["Now we are"]);
 }
 
@@ -50,11 +50,11 @@ async fn every_admin_is_notified_once_of_the_approval() {
     let inbox = team.create_inbox("Completion").await;
     team.submit_registration().await;
     let told = carrier.decide_campaign(&team.messaging_service().await, "VERIFIED", &[]).await;
-    let done = team.registration_in("approved").await;
+    let done = team.wait_for_registration("approved").await;
     assert_eq!(done["notice"], Value::Null);
     let events = told["eventIds"].as_array().expect("events");
     let told_once = eventually("every event is in the timeline", Duration::from_secs(40), async || {
-        let timeline = team.registration_now().await["timeline"].take();
+        let timeline = team.get_registration().await["timeline"].take();
         let of_carrier =
             timeline.as_array().unwrap().iter().filter(|step| step["source"] == "callback").count();
         (of_carrier == events.len() + 1).then_some(timeline) // and that the campaign was submitted
@@ -64,18 +64,18 @@ async fn every_admin_is_notified_once_of_the_approval() {
         carrier.redeliver_event(event.as_str().unwrap(), "3").await;
     }
     for admin in [&team.admin, &stack.user("carla")] {
-        let mails = stack.mails_about(&address(admin), &name).await;
-        assert!(mails[0].text.contains("can now send text messages"), "{:?}", mails[0]);
-        assert!(mails[0].html.contains(&name));
+        let emails = stack.wait_for_emails(&address(admin), &name).await;
+        assert!(emails[0].text.contains("can now send text messages"), "{:?}", emails[0]);
+        assert!(emails[0].html.contains(&name));
     }
     team.admin.put(&inbox.member("ben"), json!({})).await.expect(200);
     assert!(stack.user("ben").accounts().await.contains(&inbox.id));
-    assert_eq!(team.registration_now().await["timeline"], told_once, "an event told four times is one line");
+    assert_eq!(team.get_registration().await["timeline"], told_once, "an event told four times is one line");
     for admin in [&team.admin, &stack.user("carla")] {
-        assert_eq!(stack.mails_about(&address(admin), &name).await.len(), 1);
+        assert_eq!(stack.wait_for_emails(&address(admin), &name).await.len(), 1);
     }
-    let ben = stack.mails_to("ben@brightside.example").await;
-    assert!(ben.iter().all(|mail| !mail.text.contains(&name)), "members are not told");
+    let ben = stack.emails_to("ben@brightside.example").await;
+    assert!(ben.iter().all(|email| !email.text.contains(&name)), "members are not told");
 }
 
 /// ◆ product 2 and 3: rejected with the carrier's reasons, corrected and submitted again.
@@ -88,18 +88,18 @@ async fn a_rejection_shows_its_reasons_and_can_be_corrected() {
     team.admin.post(&team.registration(), campaign()).await.problem(409, "registration_submitted");
     let service = team.messaging_service().await;
     carrier.decide_campaign(&service, "FAILED", &[("ErrorCode", "30886")]).await;
-    let rejected = team.registration_in("rejected").await;
+    let rejected = team.wait_for_registration("rejected").await;
     assert_eq!(rejected["timeline"][0]["codes"], json!([30886]), "{rejected:#}");
     assert!(rejected["notice"].as_str().unwrap().contains("submit"));
-    let mails = stack.mails_about(&address(&team.admin), "30886").await;
-    assert_eq!(mails.len(), 1);
+    let emails = stack.wait_for_emails(&address(&team.admin), "30886").await;
+    assert_eq!(emails.len(), 1);
     let again = team.submit_registration().await;
     assert_eq!(
         (&again["status"], &again["carrier"]["messagingServiceSid"]),
         (&json!("pending"), &json!(service))
     );
     carrier.decide_campaign(&service, "VERIFIED", &[]).await;
-    team.registration_in("approved").await;
+    team.wait_for_registration("approved").await;
 }
 
 /// ◆ product 2 and 3: suspended, sends stop, inboxes are hidden again, admins are told; and back.
@@ -114,17 +114,17 @@ async fn a_suspension_hides_the_inboxes_until_it_is_lifted() {
     let (service, phone) = (team.messaging_service().await, Phone::new());
     team.admin.send("/v1/messages", compose(&inbox, &phone)).await.expect(202);
     carrier.decide_campaign(&service, "SUSPENDED", &[]).await;
-    team.registration_in("suspended").await;
+    team.wait_for_registration("suspended").await;
     assert!(!team.admin.accounts().await.contains(&inbox.id));
     let refused = team.admin.post("/v1/messages", compose(&inbox, &phone)).await;
     assert_eq!(refused.problem(409, "registration_incomplete")["registration"], "suspended");
-    let mails = eventually("both e-mails", Duration::from_secs(40), async || {
-        let mails = stack.mails_about(&address(&team.admin), &name).await;
-        (mails.len() == 2).then_some(mails)
+    let emails = eventually("both e-mails", Duration::from_secs(40), async || {
+        let emails = stack.wait_for_emails(&address(&team.admin), &name).await;
+        (emails.len() == 2).then_some(emails)
     });
-    assert!(mails.await.iter().any(|mail| mail.subject.contains("suspended")));
+    assert!(emails.await.iter().any(|email| email.subject.contains("suspended")));
     carrier.decide_campaign(&service, "VERIFIED", &[]).await;
-    team.registration_in("approved").await;
+    team.wait_for_registration("approved").await;
     assert!(team.admin.accounts().await.contains(&inbox.id));
     team.admin.send("/v1/messages", compose(&inbox, &phone)).await.expect(202);
 }
@@ -149,7 +149,7 @@ async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
     let service = team.messaging_service().await;
     let line = async |id: &str, status: &str| {
         eventually("the event is in the timeline", Duration::from_secs(40), async || {
-            let registration = team.registration_now().await;
+            let registration = team.get_registration().await;
             let steps = registration["timeline"].as_array().unwrap().clone();
             let found = steps.into_iter().find(|step| step["at"] == id);
             found.map(|step| (registration["status"] == status, step))
@@ -165,7 +165,7 @@ async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
     carrier.decide_campaign(&service, "VERIFIED", &[("Notify", "false")]).await;
     let again = event(&service, &format!("EZ{service}2"), "2036-01-01T10:00:01.000Z", "approved");
     carrier.post_events(&json!([again])).await.expect(200);
-    team.registration_in("approved").await;
+    team.wait_for_registration("approved").await;
     let failure = event(&service, &format!("EZ{service}3"), early, "failure");
     carrier
         .post_events(&json!([failure, event(&service, &format!("EZ{service}3"), early, "failure")]))
@@ -209,14 +209,14 @@ async fn a_lost_event_delays_an_approval_but_does_not_prevent_it() {
     team.create_inbox("Poll").await;
     team.submit_registration().await;
     eventually("the carrier has announced the submission", Duration::from_secs(40), async || {
-        let registration = team.registration_now().await;
+        let registration = team.get_registration().await;
         let steps = registration["timeline"].as_array().unwrap();
         steps.iter().any(|step| step["source"] == "callback").then_some(())
     })
     .await;
     carrier.decide_campaign(&team.messaging_service().await, "VERIFIED", &[("Notify", "false")]).await;
     let approved = eventually("the poll has asked", Duration::from_secs(200), async || {
-        let registration = team.registration_now().await;
+        let registration = team.get_registration().await;
         (registration["status"] == "approved").then_some(registration)
     })
     .await;
@@ -244,5 +244,5 @@ async fn only_admins_see_the_carriers_ids() {
     assert_eq!(pointers, ["/useCase", "/description", "/messageFlow", "/messageSamples"]);
     let mut without = campaign();
     without.as_object_mut().unwrap().remove("useCase");
-    other.admin.post(&other.registration(), without).await.points_at("/useCase");
+    other.admin.post(&other.registration(), without).await.expect_field_error("/useCase");
 }

@@ -29,7 +29,7 @@ async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
         account,
         json!({
             "inboxId": inbox.id, "kind": "shared", "name": "Second team", "color": "#336699", "phoneNumber": inbox.number,
-            "apiCode": inbox.answer["apiCode"], "teamId": team.id, "unreadCount": 0,
+            "apiCode": inbox.response["apiCode"], "teamId": team.id, "unreadCount": 0,
         })
     );
 }
@@ -45,7 +45,7 @@ async fn the_owner_adds_admins_and_admins_add_members() {
     admin.put(&team.member("carla"), json!({ "role": "admin" })).await.problem(403, "owner_required");
     ben.put(&team.member("carla"), json!({ "role": "member" })).await.problem(403, "admin_required");
     dev.put(&team.member("carla"), json!({ "role": "member" })).await.problem(404, "not_found");
-    admin.put(&team.member("ben"), json!({ "role": "chief" })).await.points_at("/role");
+    admin.put(&team.member("ben"), json!({ "role": "chief" })).await.expect_field_error("/role");
     let newcomer = format!("new-{}", team.id);
     let refused = admin.put(&team.member(&newcomer), json!({ "role": "member" })).await;
     assert_eq!(
@@ -73,7 +73,7 @@ async fn a_removed_member_has_no_access_and_holds_no_lock() {
     team.register(&carrier).await;
     team.add_member("ben").await;
     team.admin.put(&inbox.member("ben"), json!({})).await.expect(200);
-    carrier.text_in(&phone, &inbox.number, "Hello").await;
+    carrier.send_inbound(&phone, &inbox.number, "Hello").await;
     let ben = stack.user("ben");
     let conversation = stack.find_conversation(&ben, &inbox.id, "inbox", &phone).await;
     let token = conversation.acquire_lock(&ben).await;
@@ -98,7 +98,7 @@ async fn a_removed_member_has_no_access_and_holds_no_lock() {
     team.admin.put(&inbox.member("carla"), json!({})).await.expect(200);
     let carla = stack.user("carla");
     let other = Phone::new();
-    carrier.text_in(&other, &inbox.number, "Hello").await;
+    carrier.send_inbound(&other, &inbox.number, "Hello").await;
     let conversation = stack.find_conversation(&carla, &inbox.id, "inbox", &other).await;
     conversation.acquire_lock(&carla).await;
     team.admin.delete(&inbox.member("carla")).await.expect(204);
@@ -173,7 +173,7 @@ async fn a_team_chooses_its_notifications() {
     let pointers: Vec<_> =
         problem["errors"].as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
     assert_eq!(pointers, ["/optOutChanged/recipients/0", "/unknownContact/recipients"]);
-    team.admin.put(&path, json!({ "optOutChanged": off })).await.points_at("/unknownContact");
+    team.admin.put(&path, json!({ "optOutChanged": off })).await.expect_field_error("/unknownContact");
 }
 
 /// Creating a team is idempotent by its key.
@@ -191,5 +191,5 @@ async fn one_idempotency_key_creates_one_team() {
         .await
         .problem(422, "idempotency_key_reused");
     owner.post("/v1/teams", json!({ "name": "" })).await.problem(422, "invalid_fields");
-    owner.post("/v1/teams", json!({})).await.points_at("/name");
+    owner.post("/v1/teams", json!({})).await.expect_field_error("/name");
 }

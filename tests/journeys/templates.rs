@@ -44,7 +44,7 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     let no_fault = carrier.no_fault().await;
     let token = conversation.acquire_lock(&ben).await;
     let both = json!({ "templateId": made["templateId"], "text": "Hi", "lockToken": token });
-    ben.post(&conversation.messages(), both).await.points_at("/templateId");
+    ben.post(&conversation.messages(), both).await.expect_field_error("/templateId");
     let reply = json!({ "templateId": made["templateId"], "lockToken": token });
     let accepted = ben.post(&conversation.messages(), reply).await;
     assert_eq!(accepted.expect(202)["text"], json!(wanted.replace(&amelia.name, &ben.name)));

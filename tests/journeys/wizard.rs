@@ -46,7 +46,7 @@ async fn an_inbox_is_created_step_by_step() {
     assert_eq!(offered[0]["membersOffered"], false, "not before the registration");
     assert!(offered[0]["notice"].as_str().expect("a notice").contains("Messages cannot be sent"));
 
-    let found = team.offers("areaCode=628&prefix=299&limit=3").await;
+    let found = team.available_numbers("areaCode=628&prefix=299&limit=3").await;
     let numbers = found["items"].as_array().expect("numbers");
     assert_eq!(numbers.len(), 3);
     assert!(
@@ -54,9 +54,9 @@ async fn an_inbox_is_created_step_by_step() {
             .iter()
             .all(|number| number["phoneNumber"].as_str().is_some_and(|n| n.starts_with("+1628299")))
     );
-    let by_area = team.offers("areaCode=628").await;
+    let by_area = team.available_numbers("areaCode=628").await;
     assert_eq!(by_area["items"].as_array().map(Vec::len), Some(25));
-    carla.get("/v1/numbers/available").await.points_at("?areaCode");
+    carla.get("/v1/numbers/available").await.expect_field_error("?areaCode");
     carla.get("/v1/numbers/available?areaCode=12").await.problem(422, "invalid_fields");
 
     let inbox_request = json!({
@@ -73,7 +73,7 @@ async fn an_inbox_is_created_step_by_step() {
         .get(&format!("/v1/inboxes/{}", before["inboxId"].as_str().unwrap()))
         .await
         .problem(404, "not_found");
-    let made = team.create_inbox_from(&inbox_request).await.answer;
+    let made = team.create_inbox_from(&inbox_request).await.response;
     for (field, value) in [
         ("name", "Step by step"),
         ("color", "#aa5500"),
@@ -95,7 +95,7 @@ async fn every_field_is_checked() {
     for missing in ["name", "color", "phoneNumber"] {
         let mut without = inbox_request.clone();
         without.as_object_mut().unwrap().remove(missing);
-        team.admin.post(&team.inboxes(), without).await.points_at(&format!("/{missing}"));
+        team.admin.post(&team.inboxes(), without).await.expect_field_error(&format!("/{missing}"));
     }
     let bad = json!({
         "name": " ", "apiCode": "not a code", "color": "blue", "phoneNumber": "12", "voiceForwardingNumber": "+1202",
@@ -137,23 +137,23 @@ async fn of_two_admins_with_one_api_code_one_wins() {
 async fn the_first_shared_inbox_starts_the_registration_and_says_so() {
     let stack = Stack::open();
     let team = TestTeam::create(&stack, "First", "amelia").await;
-    assert_eq!(team.registration_now().await["status"], "not_started");
+    assert_eq!(team.get_registration().await["status"], "not_started");
     let first = team.create_inbox("First").await;
-    assert_eq!(first.answer["registration"]["status"], "pending");
-    assert!(first.answer["notice"].as_str().expect("a notice").contains("cannot be sent"));
-    let begun = team.registration_now().await;
+    assert_eq!(first.response["registration"]["status"], "pending");
+    assert!(first.response["notice"].as_str().expect("a notice").contains("cannot be sent"));
+    let begun = team.get_registration().await;
     assert_eq!((&begun["status"], &begun["submitted"]), (&json!("pending"), &json!(false)));
     assert_eq!(
         (&begun["timeline"][0]["source"], &begun["timeline"][0]["userId"]),
         (&json!("user"), &json!("amelia"))
     );
     let second = team.create_inbox("Second").await;
-    assert_eq!(second.answer["registration"]["status"], "pending");
-    assert_eq!(team.registration_now().await["timeline"], begun["timeline"], "it is begun once");
+    assert_eq!(second.response["registration"]["status"], "pending");
+    assert_eq!(team.get_registration().await["timeline"], begun["timeline"], "it is begun once");
     team.register(&stack.carrier()).await;
     let third = team.create_inbox("Third").await;
     assert_eq!(
-        (&third.answer["registration"]["status"], &third.answer["notice"]),
+        (&third.response["registration"]["status"], &third.response["notice"]),
         (&json!("approved"), &Value::Null)
     );
     let service = team.messaging_service().await;
@@ -207,7 +207,7 @@ async fn an_unavailable_number_is_refused_with_alternatives() {
         team.admin.post(&team.inboxes(), inbox_request.clone()).await.problem(409, "number_unavailable");
     let suggestions = refused["suggestions"].as_array().expect("suggestions");
     assert!(!suggestions.is_empty() && suggestions.iter().all(|other| other["phoneNumber"] != number));
-    assert_eq!(team.registration_now().await["status"], "not_started", "nothing is half made");
+    assert_eq!(team.get_registration().await["status"], "not_started", "nothing is half made");
     inbox_request["phoneNumber"] = suggestions[0]["phoneNumber"].clone();
     team.create_inbox_from(&inbox_request).await; // with the same API code
 }
@@ -283,7 +283,7 @@ async fn a_retired_inbox_sends_nothing_and_stays_readable() {
     let inbox = team.create_inbox("Retired").await;
     team.register(&carrier).await;
     let phone = Phone::new();
-    carrier.text_in(&phone, &inbox.number, "Are you still there?").await;
+    carrier.send_inbound(&phone, &inbox.number, "Are you still there?").await;
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
     team.admin.delete(&inbox.path()).await.expect(204);
     assert!(!team.admin.accounts().await.contains(&inbox.id));
@@ -292,7 +292,7 @@ async fn a_retired_inbox_sends_nothing_and_stays_readable() {
     team.admin.post(&conversation.messages(), reply).await.problem(409, "inbox_retired");
     assert_eq!(conversation.texts(&team.admin).await, ["Are you still there?"]);
     assert_eq!(team.admin.get(&inbox.path()).await.expect(200)["retired"], true);
-    carrier.text_in(&phone, &inbox.number, "Hello?").await; // the number is kept
+    carrier.send_inbound(&phone, &inbox.number, "Hello?").await; // the number is kept
     team.retire_and_release(&inbox).await;
     assert!(carrier.owned_numbers(&inbox.number).await.is_empty(), "the number went back");
     // The carrier delivers nothing to a number that is gone. A webhook that was under way finds no inbox.

@@ -29,7 +29,7 @@ pub struct Canary {
 }
 
 /// Fields, parameters and headers that are people's, or that open something.
-const SECRET: [&str; 51] = [
+const SENSITIVE_NAMES: [&str; 51] = [
     "text",
     "body",
     "q",
@@ -98,9 +98,9 @@ fn state() -> Option<PathBuf> {
 }
 
 /// Notes something.
-pub fn note(kind: &str, value: &str) {
+pub fn record(kind: &str, value: &str) {
     let value = value.trim();
-    if !is_telling(value) {
+    if !is_distinctive(value) {
         return;
     }
     let Some(out) = &*OUT else { return };
@@ -137,22 +137,22 @@ pub fn notations(value: &str) -> Vec<String> {
     ]
 }
 
-fn is_secret(name: &str) -> bool {
-    SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(name))
+fn is_sensitive(name: &str) -> bool {
+    SENSITIVE_NAMES.iter().any(|secret| secret.eq_ignore_ascii_case(name))
 }
 
 /// Notes what a request holds.
-pub(crate) fn of_request(request: &RequestBuilder) {
+pub(crate) fn record_request(request: &RequestBuilder) {
     let Some(request) = request.try_clone().and_then(|request| request.build().ok()) else { return };
     for (name, value) in request.headers() {
         let value = value.to_str().unwrap_or_default();
-        if is_secret(name.as_str()) {
-            note(name.as_str(), value.rsplit(' ').next().unwrap_or_default());
+        if is_sensitive(name.as_str()) {
+            record(name.as_str(), value.rsplit(' ').next().unwrap_or_default());
         }
     }
     for (name, value) in request.url().query_pairs() {
-        if is_secret(&name) {
-            note(&name, &value);
+        if is_sensitive(&name) {
+            record(&name, &value);
         }
     }
     let body = request.body().and_then(|body| body.as_bytes()).unwrap_or_default();
@@ -162,52 +162,52 @@ pub(crate) fn of_request(request: &RequestBuilder) {
         "application/x-www-form-urlencoded" => {
             let url = format!("http://form/?{text}").parse::<reqwest::Url>();
             for (name, value) in url.iter().flat_map(reqwest::Url::query_pairs) {
-                if is_secret(&name) {
-                    note(&name, &value);
+                if is_sensitive(&name) {
+                    record(&name, &value);
                 }
             }
         }
         // Rows of thousands are alike; the first of each file stand for all.
         "text/csv" | "application/octet-stream" => {
-            text.lines().skip(1).take(20).flat_map(|row| row.split(',')).for_each(|cell| note("csv", cell));
+            text.lines().skip(1).take(20).flat_map(|row| row.split(',')).for_each(|cell| record("csv", cell));
         }
-        _ => of_json(&text),
+        _ => record_json(&text),
     }
 }
 
 /// Notes what an answer holds.
-pub(crate) fn of_answer(body: &str) {
+pub(crate) fn record_response(body: &str) {
     if body.len() < 1_000_000 {
-        of_json(body);
+        record_json(body);
     }
 }
 
-fn of_json(text: &str) {
+fn record_json(text: &str) {
     if let Ok(value) = serde_json::from_str::<Value>(text) {
-        of_value("", &value, false);
+        record_value("", &value, false);
     }
 }
 
-fn of_value(name: &str, value: &Value, secret: bool) {
+fn record_value(name: &str, value: &Value, secret: bool) {
     match value {
-        Value::String(text) if secret && !is_id(text) => note(name, text),
-        Value::Array(items) => items.iter().for_each(|item| of_value(name, item, secret)),
+        Value::String(text) if secret && !is_id(text) => record(name, text),
+        Value::Array(items) => items.iter().for_each(|item| record_value(name, item, secret)),
         Value::Object(fields) => {
             // What stands in somebody's own fields is theirs, whatever it is called; ids are ours.
             let own = name == "custom";
-            fields.iter().for_each(|(name, value)| of_value(name, value, own || is_secret(name)));
+            fields.iter().for_each(|(name, value)| record_value(name, value, own || is_sensitive(name)));
         }
         _ => {}
     }
 }
 
 /// What is short, or one word of letters alone, stands in a line by accident (`messages`, `registration`).
-fn is_telling(value: &str) -> bool {
+fn is_distinctive(value: &str) -> bool {
     value.len() >= MIN_LENGTH && !value.bytes().all(|byte| byte.is_ascii_alphabetic()) && !is_id(value)
 }
 
 /// Digits within a longer run are part of an id.
-fn stands_alone(line: &[u8], from: usize, value: &str) -> bool {
+fn is_separate(line: &[u8], from: usize, value: &str) -> bool {
     let beside = [from.checked_sub(1), Some(from + value.len())];
     let within = |at: &usize| line.get(*at).is_some_and(u8::is_ascii_alphanumeric);
     !value.bytes().all(|byte| byte.is_ascii_digit()) || !beside.iter().flatten().any(within)
@@ -224,7 +224,7 @@ fn is_id(text: &str) -> bool {
 /// Those that stand in a text, each with the line that holds it: one pass, however many there are.
 pub fn found<'text>(canaries: &BTreeSet<Canary>, text: &'text str) -> Vec<(Canary, &'text str)> {
     let mut by_beginning: HashMap<&[u8], Vec<&Canary>> = HashMap::new();
-    for canary in canaries.iter().filter(|canary| is_telling(&canary.value)) {
+    for canary in canaries.iter().filter(|canary| is_distinctive(&canary.value)) {
         by_beginning.entry(&canary.value.as_bytes()[..MIN_LENGTH]).or_default().push(canary);
     }
     let mut found = Vec::new();
@@ -233,7 +233,7 @@ pub fn found<'text>(canaries: &BTreeSet<Canary>, text: &'text str) -> Vec<(Canar
             let rest = &line.as_bytes()[at..];
             let here = by_beginning.get(&rest[..MIN_LENGTH]).into_iter().flatten();
             let whole = here.filter(|canary| {
-                rest.starts_with(canary.value.as_bytes()) && stands_alone(line.as_bytes(), at, &canary.value)
+                rest.starts_with(canary.value.as_bytes()) && is_separate(line.as_bytes(), at, &canary.value)
             });
             found.extend(whole.map(|canary| ((*canary).clone(), line)));
         }

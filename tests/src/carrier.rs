@@ -6,7 +6,7 @@ use serde_json::Value;
 use shared_carriers::twilio::signature::sign;
 use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::{Answer, Phone, client};
+use crate::{ApiResponse, Phone, client};
 
 /// A fault strikes whichever text is sent next, so a journey that wants one is alone with the carrier until
 /// it has struck.
@@ -85,14 +85,14 @@ impl ActiveFault<'_> {
 
 impl Carrier {
     /// A phone texts one of our numbers; the text is taken by the product.
-    pub async fn text_in(&self, from: &Phone, to: &str, text: &str) -> String {
-        let result = self.text_in_with(&[("From", from.number()), ("To", to), ("Body", text)]).await;
+    pub async fn send_inbound(&self, from: &Phone, to: &str, text: &str) -> String {
+        let result = self.send_inbound_with(&[("From", from.number()), ("To", to), ("Body", text)]).await;
         assert_eq!(result.webhook_status, Some(200), "{result:?}");
         result.message_sid
     }
 
     /// A text with these fields; whatever the product makes of it.
-    pub async fn text_in_with(&self, fields: &[(&str, &str)]) -> WebhookResult {
+    pub async fn send_inbound_with(&self, fields: &[(&str, &str)]) -> WebhookResult {
         serde_json::from_value(self.control("inbound-message", fields).await).expect("an outcome")
     }
 
@@ -122,8 +122,8 @@ impl Carrier {
 
     /// The addresses of files that a text was sent with.
     pub async fn media_of(&self, sid: &str) -> Vec<String> {
-        let mut answer = self.control("message-media", &[("MessageSid", sid)]).await;
-        serde_json::from_value(answer["mediaUrls"].take()).expect("addresses")
+        let mut response = self.control("message-media", &[("MessageSid", sid)]).await;
+        serde_json::from_value(response["mediaUrls"].take()).expect("addresses")
     }
 
     /// The network reports a state, with an error code if it is a failure; gives the product's answer.
@@ -137,7 +137,7 @@ impl Carrier {
     }
 
     /// While this is held no fault strikes. Take it before a lock: it may be long in coming. Never take it
-    /// twice in one journey, as [`crate::Client::send`] and [`crate::Client::answer`] do.
+    /// twice in one journey, as [`crate::Client::send`] and [`crate::Client::response`] do.
     pub async fn no_fault(&self) -> NoFault {
         no_fault().await
     }
@@ -152,7 +152,7 @@ impl Carrier {
     }
 
     /// A form posted to one of our webhooks as the carrier would, properly signed.
-    pub async fn webhook(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn webhook(&self, path: &str, fields: &[(&str, &str)]) -> ApiResponse {
         let signature = self.signature(path, fields);
         self.forged_webhook(path, fields, Some(&signature)).await
     }
@@ -163,7 +163,7 @@ impl Carrier {
         path: &str,
         fields: &[(&str, &str)],
         signature: Option<&str>,
-    ) -> Answer {
+    ) -> ApiResponse {
         let mut request = self.http.request(Method::POST, format!("{}{path}", self.webhooks)).form(fields);
         if let Some(signature) = signature {
             request = request.header("x-twilio-signature", signature);
@@ -184,8 +184,8 @@ impl Carrier {
     pub(crate) async fn control(&self, route: &str, fields: &[(&str, &str)]) -> Value {
         let url = format!("{}/_twilio/simulate/{route}", self.url);
         let request = self.http.post(url).basic_auth(&self.account, Some(&self.token)).form(fields);
-        let answer = client::read(format!("the carrier's {route}"), request).await;
-        assert_eq!(answer.status, 200, "{answer}");
-        answer.json()
+        let response = client::read(format!("the carrier's {route}"), request).await;
+        assert_eq!(response.status, 200, "{response}");
+        response.json()
     }
 }

@@ -4,7 +4,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::{
-    Answer, ConversationRef, WAIT_TIMEOUT, canaries,
+    ApiResponse, ConversationRef, WAIT_TIMEOUT, canaries,
     carrier::{self, NoFault},
     eventually,
 };
@@ -23,32 +23,32 @@ pub struct Client {
 
 impl Client {
     /// `GET`.
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> ApiResponse {
         self.call(Method::GET, path, None).await
     }
 
     /// `POST` with a JSON body.
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub async fn post(&self, path: &str, body: Value) -> ApiResponse {
         self.call(Method::POST, path, Some(body)).await
     }
 
     /// `PUT` with a JSON body.
-    pub async fn put(&self, path: &str, body: Value) -> Answer {
+    pub async fn put(&self, path: &str, body: Value) -> ApiResponse {
         self.call(Method::PUT, path, Some(body)).await
     }
 
     /// `PATCH` with a JSON body.
-    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+    pub async fn patch(&self, path: &str, body: Value) -> ApiResponse {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
     /// `DELETE`.
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub async fn delete(&self, path: &str) -> ApiResponse {
         self.call(Method::DELETE, path, None).await
     }
 
     /// Any method, with a JSON body if there is one.
-    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> ApiResponse {
         let request = self.request(method.clone(), path);
         let request = if let Some(body) = body { request.json(&body) } else { request };
         read(format!("{method} {path}"), request).await
@@ -66,60 +66,64 @@ impl Client {
     }
 
     /// `POST` with a JSON body and an `Idempotency-Key`.
-    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> Answer {
+    pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> ApiResponse {
         let request = self.request(Method::POST, path).header("idempotency-key", key).json(body);
         read(format!("POST {path}"), request).await
     }
 
     /// Posts a text, and if it is accepted waits until the carrier had its turn. During that time no journey
     /// makes the carrier fail.
-    pub async fn send(&self, path: &str, body: Value) -> Answer {
-        let _calm = carrier::no_fault().await;
-        let answer = self.post(path, body).await;
-        self.wait_until_sent(&answer).await;
-        answer
+    pub async fn send(&self, path: &str, body: Value) -> ApiResponse {
+        let _no_fault = carrier::no_fault().await;
+        let response = self.post(path, body).await;
+        self.wait_until_sent(&response).await;
+        response
     }
 
     /// [`Client::send`] with an `Idempotency-Key`.
-    pub async fn send_once(&self, path: &str, key: &str, body: &Value) -> Answer {
-        let _calm = carrier::no_fault().await;
-        let answer = self.post_once(path, key, body).await;
-        self.wait_until_sent(&answer).await;
-        answer
+    pub async fn send_once(&self, path: &str, key: &str, body: &Value) -> ApiResponse {
+        let _no_fault = carrier::no_fault().await;
+        let response = self.post_once(path, key, body).await;
+        self.wait_until_sent(&response).await;
+        response
     }
 
     /// Opens a conversation, replies and leaves it, as one does; where the lock is not what the journey is
     /// about.
-    pub async fn answer(&self, conversation: &ConversationRef, text: &str) -> Answer {
-        let _calm = carrier::no_fault().await;
-        let answer = self.answer_during_fault(conversation, text).await;
-        self.wait_until_sent(&answer).await;
-        answer
+    pub async fn lock_and_reply(&self, conversation: &ConversationRef, text: &str) -> ApiResponse {
+        let _no_fault = carrier::no_fault().await;
+        let response = self.lock_and_reply_during_fault(conversation, text).await;
+        self.wait_until_sent(&response).await;
+        response
     }
 
     /// The same for a journey that makes the carrier fail.
-    pub async fn answer_during_fault(&self, conversation: &ConversationRef, text: &str) -> Answer {
+    pub async fn lock_and_reply_during_fault(
+        &self,
+        conversation: &ConversationRef,
+        text: &str,
+    ) -> ApiResponse {
         let token = conversation.acquire_lock(self).await;
-        let answer = self.post(&conversation.messages(), json!({ "text": text, "lockToken": token })).await;
+        let response = self.post(&conversation.messages(), json!({ "text": text, "lockToken": token })).await;
         conversation.release_lock(self, token).await;
-        answer
+        response
     }
 
     /// Replies under a lock that was acquired before, and waits as [`Client::send`] does.
     pub async fn reply(
         &self,
-        _calm: &NoFault,
+        _no_fault: &NoFault,
         conversation: &ConversationRef,
         token: u64,
         text: &str,
-    ) -> Answer {
-        let answer = self.post(&conversation.messages(), json!({ "text": text, "lockToken": token })).await;
-        self.wait_until_sent(&answer).await;
-        answer
+    ) -> ApiResponse {
+        let response = self.post(&conversation.messages(), json!({ "text": text, "lockToken": token })).await;
+        self.wait_until_sent(&response).await;
+        response
     }
 
     /// Waits until an accepted text has been with the carrier, whatever came of it.
-    pub async fn wait_until_sent(&self, accepted: &Answer) {
+    pub async fn wait_until_sent(&self, accepted: &ApiResponse) {
         if accepted.status == 202 {
             let id = accepted.json()["messageId"].as_str().expect("an accepted text has an id").to_owned();
             eventually("the text leaves", WAIT_TIMEOUT, async || {
@@ -136,7 +140,7 @@ impl Client {
     }
 
     /// A message, once it is in this state.
-    pub async fn message_in(&self, id: &str, state: &str) -> Value {
+    pub async fn wait_for_message(&self, id: &str, state: &str) -> Value {
         eventually(&format!("the text is {state}"), WAIT_TIMEOUT, async || {
             let message = self.message(id).await;
             (message["state"] == state).then_some(message)
@@ -155,11 +159,11 @@ impl Client {
 }
 
 /// Sends a request and reads all of the answer.
-pub async fn read(name: String, request: RequestBuilder) -> Answer {
-    canaries::of_request(&request);
-    let answer = request.send().await.unwrap_or_else(|error| panic!("{name}: no answer: {error}"));
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    let body = answer.text().await.unwrap_or_else(|error| panic!("{name}: half an answer: {error}"));
-    canaries::of_answer(&body);
-    Answer { request: name, status, headers, body }
+pub async fn read(name: String, request: RequestBuilder) -> ApiResponse {
+    canaries::record_request(&request);
+    let response = request.send().await.unwrap_or_else(|error| panic!("{name}: no answer: {error}"));
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.text().await.unwrap_or_else(|error| panic!("{name}: half an answer: {error}"));
+    canaries::record_response(&body);
+    ApiResponse { request: name, status, headers, body }
 }

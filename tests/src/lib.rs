@@ -5,25 +5,25 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a helper that panics is a test that fails")]
 
-pub mod answer;
 pub mod canaries;
 pub mod carrier;
 pub mod client;
 pub mod conversation;
-pub mod mail;
+pub mod email;
 pub mod operator;
 pub mod phone;
+pub mod response;
 pub mod stack;
 pub mod team;
 pub mod wait;
 
-pub use answer::Answer;
 pub use carrier::Carrier;
 pub use client::Client;
 pub use conversation::ConversationRef;
-pub use mail::Mail;
-pub use operator::{Operator, Waiting};
+pub use email::Email;
+pub use operator::{Operator, QueueMessage};
 pub use phone::Phone;
+pub use response::ApiResponse;
 pub use shared_carriers::twilio::signature::sign_json;
 pub use stack::{Inbox, Stack};
 pub use team::{SharedInbox, TestTeam};

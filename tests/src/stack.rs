@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::{Carrier, Client, ConversationRef, Phone, canaries, conversation};
 
-const HOW_TO_RUN: &str = "journeys need a local cloud: run `make journeys`, or give STACK_FILE the path of the \
+const USAGE: &str = "journeys need a local cloud: run `make journeys`, or give STACK_FILE the path of the \
      stack.json of one that runs";
 /// Longer than the longest wait of the gateway.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -19,7 +19,7 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
 /// A running stack. Each journey opens its own, since connections belong to the journey's runtime.
 #[derive(Debug)]
 pub struct Stack {
-    document: Document,
+    document: StackFile,
     http: reqwest::Client,
 }
 
@@ -41,7 +41,7 @@ pub struct Inbox {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Document {
+struct StackFile {
     api_url: String,
     webhook_base_url: String,
     carrier_url: String,
@@ -49,20 +49,20 @@ struct Document {
     users: Vec<User>,
     machines: Vec<Machine>,
     inboxes: Vec<Inbox>,
-    inspect: Inspect,
+    inspect: InspectUrls,
     log: PathBuf,
-    aws: Inside,
+    aws: AwsSettings,
 }
 
 /// What an operator needs.
 #[derive(Debug, Deserialize)]
-struct Inside {
+struct AwsSettings {
     environment: BTreeMap<String, String>,
     outputs: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Inspect {
+struct InspectUrls {
     emails: String,
 }
 
@@ -91,28 +91,28 @@ struct Machine {
 impl Stack {
     /// The stack that `STACK_FILE` names.
     pub fn open() -> Self {
-        let file = std::env::var_os("STACK_FILE").unwrap_or_else(|| panic!("{HOW_TO_RUN}"));
+        let file = std::env::var_os("STACK_FILE").unwrap_or_else(|| panic!("{USAGE}"));
         let file = checkout().join(file);
         let text = std::fs::read_to_string(&file)
-            .unwrap_or_else(|error| panic!("{}: {error}; {HOW_TO_RUN}", file.display()));
+            .unwrap_or_else(|error| panic!("{}: {error}; {USAGE}", file.display()));
         let document =
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let stack = Self { document, http: http() };
-        stack.note_what_is_secret();
+        stack.record_secrets();
         stack
     }
 
     /// What opens it, and who is in it.
-    fn note_what_is_secret(&self) {
-        let document: &Document = &self.document;
-        canaries::note("carrier's auth token", &document.twilio.auth_token);
+    fn record_secrets(&self) {
+        let document: &StackFile = &self.document;
+        canaries::record("carrier's auth token", &document.twilio.auth_token);
         for user in &document.users {
-            canaries::note("user's token", &user.token);
-            canaries::note("user's name", &user.name);
-            canaries::note("user's e-mail", &user.email);
+            canaries::record("user's token", &user.token);
+            canaries::record("user's name", &user.name);
+            canaries::record("user's e-mail", &user.email);
         }
-        document.machines.iter().for_each(|machine| canaries::note("machine's token", &machine.token));
-        document.inboxes.iter().for_each(|inbox| canaries::note("inbox's number", &inbox.phone_number));
+        document.machines.iter().for_each(|machine| canaries::record("machine's token", &machine.token));
+        document.inboxes.iter().for_each(|inbox| canaries::record("inbox's number", &inbox.phone_number));
     }
 
     /// A user of the demo data, by id.
@@ -189,7 +189,7 @@ impl Stack {
 
     /// This phone texts the front desk.
     pub async fn conversation_from(&self, phone: &Phone, text: &str) -> ConversationRef {
-        self.carrier().text_in(phone, &self.front_desk_inbox().phone_number, text).await;
+        self.carrier().send_inbound(phone, &self.front_desk_inbox().phone_number, text).await;
         self.find_conversation(&self.user("farid"), &self.front_desk_inbox().inbox_id, "inbox", phone).await
     }
 
@@ -208,7 +208,7 @@ impl Stack {
         ConversationRef { inbox: inbox.to_owned(), id, phone: phone.clone() }
     }
 
-    pub(crate) fn mails_url(&self) -> &str {
+    pub(crate) fn emails_url(&self) -> &str {
         &self.document.inspect.emails
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use shared_carriers::twilio::signature::sign_json;
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
-use crate::{Answer, Carrier, Client, Stack, WAIT_TIMEOUT, client, eventually};
+use crate::{ApiResponse, Carrier, Client, Stack, WAIT_TIMEOUT, client, eventually};
 
 /// Each journey is offered numbers of exchanges of its own. One stack bears several runs, so a run begins
 /// anywhere.
@@ -36,14 +36,14 @@ pub struct SharedInbox {
     /// Its number.
     pub number: String,
     /// What the creation answered.
-    pub answer: Value,
+    pub response: Value,
 }
 
 impl SharedInbox {
     /// From what the creation answered.
-    pub fn of(answer: &Value) -> Self {
-        let text = |name: &str| answer[name].as_str().expect("a text").to_owned();
-        Self { id: text("inboxId"), number: text("phoneNumber"), answer: answer.clone() }
+    pub fn of(response: &Value) -> Self {
+        let text = |name: &str| response[name].as_str().expect("a text").to_owned();
+        Self { id: text("inboxId"), number: text("phoneNumber"), response: response.clone() }
     }
 
     /// The inbox itself.
@@ -103,7 +103,7 @@ impl TestTeam {
     }
 
     /// What the admin is offered for this query, while no journey makes the sale of numbers fail.
-    pub async fn offers(&self, query: &str) -> Value {
+    pub async fn available_numbers(&self, query: &str) -> Value {
         let _open = NUMBER_FAULT_LOCK.read().await;
         self.admin.get(&format!("/v1/numbers/available?{query}")).await.expect(200)
     }
@@ -111,7 +111,7 @@ impl TestTeam {
     /// A number that the carrier offers now and that no other journey is offered.
     pub async fn free_number(&self) -> String {
         let exchange = 300 + EXCHANGE.fetch_add(1, Ordering::Relaxed) % 600;
-        let found = self.offers(&format!("areaCode=628&prefix={exchange}&limit=1")).await;
+        let found = self.available_numbers(&format!("areaCode=628&prefix={exchange}&limit=1")).await;
         found["items"][0]["phoneNumber"].as_str().expect("an offer").to_owned()
     }
 
@@ -144,14 +144,14 @@ impl TestTeam {
     }
 
     /// The registration as the admin sees it.
-    pub async fn registration_now(&self) -> Value {
+    pub async fn get_registration(&self) -> Value {
         self.admin.get(&self.registration()).await.expect(200)
     }
 
     /// The registration, once it is in this state.
-    pub async fn registration_in(&self, status: &str) -> Value {
+    pub async fn wait_for_registration(&self, status: &str) -> Value {
         eventually(&format!("the registration is {status}"), WAIT_TIMEOUT, async || {
-            let registration = self.registration_now().await;
+            let registration = self.get_registration().await;
             (registration["status"] == status).then_some(registration)
         })
         .await
@@ -159,7 +159,7 @@ impl TestTeam {
 
     /// What the carrier calls the team's messaging service.
     pub async fn messaging_service(&self) -> String {
-        let registration = self.registration_now().await;
+        let registration = self.get_registration().await;
         registration["carrier"]["messagingServiceSid"].as_str().expect("a service").to_owned()
     }
 
@@ -167,7 +167,7 @@ impl TestTeam {
     pub async fn register(&self, carrier: &Carrier) {
         self.submit_registration().await;
         carrier.decide_campaign(&self.messaging_service().await, "VERIFIED", &[]).await;
-        self.registration_in("approved").await;
+        self.wait_for_registration("approved").await;
     }
 }
 
@@ -224,14 +224,14 @@ impl Carrier {
     }
 
     /// The market is as usual again.
-    pub async fn end_number_fault(&self, _crisis: &ActiveNumberFault) {
+    pub async fn end_number_fault(&self, _fault: &ActiveNumberFault) {
         for on in ["numbers", "purchases"] {
             self.control("fault", &[("Kind", "none"), ("On", on)]).await;
         }
     }
 
     /// Registration events, as the carrier posts them: signed, and with the credentials of the address.
-    pub async fn post_events(&self, events: &Value) -> Answer {
+    pub async fn post_events(&self, events: &Value) -> ApiResponse {
         let body = events.to_string();
         let (url, signature) = sign_json(&format!("{}{EVENTS}", self.webhooks), body.as_bytes(), &self.token);
         let request = self.http.post(url).basic_auth(&self.account, Some(&self.token));
@@ -239,7 +239,12 @@ impl Carrier {
     }
 
     /// The same, with whatever credentials and signature the request has.
-    pub async fn post_events_with(&self, request: RequestBuilder, body: String, signature: &str) -> Answer {
+    pub async fn post_events_with(
+        &self,
+        request: RequestBuilder,
+        body: String,
+        signature: &str,
+    ) -> ApiResponse {
         let request = request.header("content-type", "application/json").body(body);
         client::read(format!("POST {EVENTS}"), request.header("x-twilio-signature", signature)).await
     }
@@ -252,7 +257,7 @@ impl Carrier {
     /// Numbers that the account owns with this one.
     pub async fn owned_numbers(&self, number: &str) -> Vec<Value> {
         let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json", self.account);
-        let list = self.ask(Method::GET, &path, &[("PhoneNumber", number)]).await;
+        let list = self.get_list(Method::GET, &path, &[("PhoneNumber", number)]).await;
         list.json()["incoming_phone_numbers"].as_array().expect("numbers").clone()
     }
 
@@ -267,16 +272,16 @@ impl Carrier {
 
     /// The numbers of a messaging service.
     pub async fn numbers_of(&self, service: &str) -> Vec<String> {
-        let list = self.ask(Method::GET, &format!("/v1/Services/{service}/PhoneNumbers"), &[]).await;
+        let list = self.get_list(Method::GET, &format!("/v1/Services/{service}/PhoneNumbers"), &[]).await;
         let numbers = list.json()["phone_numbers"].as_array().expect("numbers").clone();
         numbers.iter().map(|number| number["phone_number"].as_str().expect("a number").to_owned()).collect()
     }
 
-    async fn ask(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Answer {
+    async fn get_list(&self, method: Method, path: &str, query: &[(&str, &str)]) -> ApiResponse {
         let request = self.http.request(method.clone(), format!("{}{path}", self.url));
         let request = request.basic_auth(&self.account, Some(&self.token)).query(query);
-        let answer = client::read(format!("{method} {path}"), request).await;
-        assert_eq!(answer.status, 200, "{answer}");
-        answer
+        let response = client::read(format!("{method} {path}"), request).await;
+        assert_eq!(response.status, 200, "{response}");
+        response
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// An answer of the API.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct ApiResponse {
     /// Method and path, for the words of a failure.
     pub request: String,
     /// HTTP status.
@@ -16,7 +16,7 @@ pub struct Answer {
     pub body: String,
 }
 
-impl Answer {
+impl ApiResponse {
     /// Returns the text of a header. Empty if the header is absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
@@ -51,13 +51,13 @@ impl Answer {
 
     /// A refusal of the request's shape: `400` that points at a field.
     #[track_caller]
-    pub fn points_at(&self, pointer: &str) {
+    pub fn expect_field_error(&self, pointer: &str) {
         let problem = self.problem(400, "malformed");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{self}");
     }
 }
 
-impl std::fmt::Display for Answer {
+impl std::fmt::Display for ApiResponse {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} answered {} {}", self.request, self.status, self.body)
     }

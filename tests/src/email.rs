@@ -6,7 +6,7 @@ use crate::{Stack, WAIT_TIMEOUT, client, eventually};
 
 /// An e-mail.
 #[derive(Debug, Clone)]
-pub struct Mail {
+pub struct Email {
     /// Who got it.
     pub to: Vec<String>,
     /// Its subject.
@@ -19,46 +19,46 @@ pub struct Mail {
 
 impl Stack {
     /// Every e-mail that an address got.
-    pub async fn mails_to(&self, address: &str) -> Vec<Mail> {
-        let request = self.plain_http().get(self.mails_url());
-        let answer = client::read("the mailboxes".into(), request).await;
-        assert_eq!(answer.status, 200, "{answer}");
+    pub async fn emails_to(&self, address: &str) -> Vec<Email> {
+        let request = self.plain_http().get(self.emails_url());
+        let response = client::read("the mailboxes".into(), request).await;
+        assert_eq!(response.status, 200, "{response}");
         let mut found = Vec::new();
-        collect(&answer.json(), &mut found);
-        found.retain(|mail| mail.to.iter().any(|to| to == address));
+        collect(&response.json(), &mut found);
+        found.retain(|email| email.to.iter().any(|to| to == address));
         found
     }
 
     /// The e-mails to an address whose text holds these words, once there is one.
-    pub async fn mails_about(&self, address: &str, words: &str) -> Vec<Mail> {
+    pub async fn wait_for_emails(&self, address: &str, words: &str) -> Vec<Email> {
         eventually(&format!("an e-mail about {words:?}"), WAIT_TIMEOUT, async || {
-            let mut mails = self.mails_to(address).await;
-            mails.retain(|mail| mail.text.contains(words) || mail.subject.contains(words));
-            (!mails.is_empty()).then_some(mails)
+            let mut emails = self.emails_to(address).await;
+            emails.retain(|email| email.text.contains(words) || email.subject.contains(words));
+            (!emails.is_empty()).then_some(emails)
         })
         .await
     }
 }
 
 /// The emulator sorts e-mails by account; whatever looks like one is one.
-fn collect(value: &Value, found: &mut Vec<Mail>) {
+fn collect(value: &Value, found: &mut Vec<Email>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        Value::Object(fields) => match mail(value) {
-            Some(mail) => found.push(mail),
+        Value::Object(fields) => match email(value) {
+            Some(email) => found.push(email),
             None => fields.values().for_each(|field| collect(field, found)),
         },
         _ => {}
     }
 }
 
-fn mail(value: &Value) -> Option<Mail> {
+fn email(value: &Value) -> Option<Email> {
     let text = |names: &[&str]| {
         let found = names.iter().find_map(|name| value[*name].as_str());
         found.map(str::to_owned)
     };
     let to = value["To"].as_array().or_else(|| value["Destination"]["ToAddresses"].as_array())?;
-    Some(Mail {
+    Some(Email {
         to: to.iter().filter_map(|to| to.as_str().map(str::to_owned)).collect(),
         subject: text(&["Subject"])?,
         text: text(&["BodyText", "Text"]).unwrap_or_default(),
