@@ -4,7 +4,7 @@ use product_tests::{Client, ConversationRef, Phone, Stack};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Every route about a conversation, with bodies that a member would get through with.
+/// Returns every route of a conversation, with bodies that are valid for members.
 fn routes(conversation: &ConversationRef) -> Vec<(Method, String, Option<Value>)> {
     let list = format!("/v1/inboxes/{}/conversations", conversation.inbox);
     let lock = json!({ "token": 1, "active": true });
@@ -30,8 +30,8 @@ fn compose(inbox: &str, phone: &Phone) -> Value {
     json!({ "from": { "inboxId": inbox }, "to": { "phoneNumber": phone.number() }, "text": "I should not be here" })
 }
 
-/// Tries everything about a conversation, its message and its account; each answer is handed to `check`.
-async fn try_everything(
+/// Calls every route of a conversation, its message and its inbox, and passes each response to `check`.
+async fn call_all_routes(
     intruder: &Client,
     conversation: &ConversationRef,
     message: &str,
@@ -44,7 +44,7 @@ async fn try_everything(
     check(&intruder.post("/v1/messages", compose(&conversation.inbox, &conversation.phone)).await);
 }
 
-/// A conversation of the front desk, with the id of its first text and how a member sees it.
+/// Creates a conversation of the front desk. Returns it with the ID of its first message and its JSON.
 async fn conversation(stack: &Stack, member: &Client) -> (ConversationRef, String, Value) {
     let conversation = stack.new_conversation("Between us").await;
     let message = conversation.history(member).await[0]["messageId"].as_str().expect("an id").to_owned();
@@ -59,16 +59,16 @@ async fn every_request_needs_a_valid_token() {
     let (conversation, message, seen) = conversation(&stack, &ben).await;
     let foreign = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJiZW4iLCJjdXN0b206dXNlcl9pZCI6ImJlbiJ9.";
     for token in [None, Some("garbage"), Some(foreign), Some("")] {
-        let stranger = stack.bearer(token.map(str::to_owned));
+        let caller = stack.bearer(token.map(str::to_owned));
         let check =
             |response: &product_tests::ApiResponse| assert_eq!(response.status, 401, "{token:?}: {response}");
-        try_everything(&stranger, &conversation, &message, check).await;
-        check(&stranger.get("/v1/me").await);
+        call_all_routes(&caller, &conversation, &message, check).await;
+        check(&caller.get("/v1/me").await);
     }
     assert_eq!(conversation.get_as(&ben).await, seen);
 }
 
-/// ◆ product 2: members read and send; others see nothing, with `404` and never `403`.
+/// ◆ product 2: members read and send. Others see nothing: they get `404`, never `403`.
 #[tokio::test]
 async fn an_inbox_does_not_exist_for_anyone_who_is_not_a_member() {
     let stack = Stack::open();
@@ -77,7 +77,7 @@ async fn an_inbox_does_not_exist_for_anyone_who_is_not_a_member() {
     // The owner of another organization, and an admin of another team of this one.
     for intruder in ["zoe", "nora"] {
         let intruder = stack.user(intruder);
-        try_everything(&intruder, &conversation, &message, |response| {
+        call_all_routes(&intruder, &conversation, &message, |response| {
             response.problem(404, "not_found");
         })
         .await;
@@ -87,11 +87,11 @@ async fn an_inbox_does_not_exist_for_anyone_who_is_not_a_member() {
         let accounts = me["accounts"].as_array().expect("accounts");
         assert!(accounts.iter().all(|account| account["inboxId"] != *conversation.inbox), "{me}");
     }
-    assert_eq!(conversation.get_as(&ben).await, seen, "nothing of it changed");
+    assert_eq!(conversation.get_as(&ben).await, seen, "the conversation has not changed");
     assert!(stack.carrier().messages_to(&conversation.phone).await.is_empty());
 }
 
-/// ◆ product 2: team admins (and the owner) read inboxes only as members.
+/// ◆ product 2: team admins and the owner read inboxes only as members.
 #[tokio::test]
 async fn an_admin_who_is_not_a_member_reads_nothing() {
     let stack = Stack::open();
@@ -101,7 +101,7 @@ async fn an_admin_who_is_not_a_member_reads_nothing() {
     let conversation = stack.find_conversation(&erin, &inbox.inbox_id, "inbox", &phone).await;
     let message = conversation.history(&erin).await[0]["messageId"].as_str().expect("an id").to_owned();
     for admin in ["adam", "olivia", "ben"] {
-        try_everything(&stack.user(admin), &conversation, &message, |response| {
+        call_all_routes(&stack.user(admin), &conversation, &message, |response| {
             response.problem(404, "not_found");
         })
         .await;
@@ -136,7 +136,7 @@ async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     stack.carrier().send_inbound(&phone, &reception.phone_number, "For Zoe").await;
     let theirs = stack.find_conversation(&zoe, &reception.inbox_id, "inbox", &phone).await;
     let message = theirs.history(&zoe).await[0]["messageId"].as_str().expect("an id").to_owned();
-    try_everything(&ben, &theirs, &message, |response| {
+    call_all_routes(&ben, &theirs, &message, |response| {
         response.problem(404, "not_found");
     })
     .await;
@@ -146,7 +146,7 @@ async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     for (method, path, body) in routes(&crossed).split_off(1) {
         ben.call(method, &path, body).await.problem(404, "not_found");
     }
-    // A member of both inboxes does not reach one's conversation through the other either.
+    // A member of both inboxes cannot access a conversation of one through the other.
     let (own, ..) = conversation(&stack, &ben).await;
     let through = ConversationRef { inbox: "inb_ben".into(), ..own.clone() };
     ben.get(&through.path()).await.problem(404, "not_found");
@@ -179,7 +179,7 @@ async fn a_cursor_works_only_for_its_caller_and_route() {
     let history = format!("{}?limit=1", conversation.messages());
     let cursor = async |path: &str| {
         let page = amelia.get(path).await.expect(200);
-        page["nextCursor"].as_str().expect("there is more").to_owned()
+        page["nextCursor"].as_str().expect("a next page").to_owned()
     };
     let (of_list, of_history) = (cursor(&list).await, cursor(&history).await);
 
@@ -202,7 +202,7 @@ async fn a_cursor_works_only_for_its_caller_and_route() {
     }
 }
 
-/// ◆ product 6: integrations send with an API code under machine credentials; they read no inbox.
+/// ◆ product 6: integrations send with an API code and machine credentials. They cannot read inboxes.
 #[tokio::test]
 async fn a_machine_sends_by_api_code_and_reads_no_inbox() {
     let stack = Stack::open();
@@ -241,8 +241,8 @@ async fn a_machine_does_not_read_conversations() {
     machine.get(&path).await.problem(404, "not_found");
 }
 
-/// ◆ product 2: before the registration is complete an inbox is in nobody's navigation and sends nothing,
-/// and what comes in is stored all the same.
+/// ◆ product 2: until the registration is complete, an inbox is hidden from navigation and cannot send.
+/// Inbound messages are stored.
 #[tokio::test]
 async fn an_unregistered_inbox_is_hidden_sends_nothing_and_loses_nothing() {
     let stack = Stack::open();

@@ -1,31 +1,32 @@
-//! A team with one entity of each kind, and callers with and without access to it.
+//! A team with one resource of each kind, and callers with and without access to it.
 
 use product_tests::{ApiResponse, Client, Phone, Stack, TestTeam, client};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// A caller with a set of rights.
-#[expect(clippy::struct_excessive_bools, reason = "what somebody is; each goes with any of the others")]
+#[expect(clippy::struct_excessive_bools, reason = "independent rights, in any combination")]
 pub(crate) struct Caller {
     pub(crate) client: Client,
     pub(crate) who: &'static str,
-    /// A member of the team without the inbox.
-    pub(crate) of_the_team: bool,
-    /// Manages the team.
-    pub(crate) manages: bool,
-    /// A member of the inbox.
-    pub(crate) of_the_inbox: bool,
-    /// Not a user, but a program that may send.
+    /// Whether the caller is a member of the team.
+    pub(crate) team_member: bool,
+    /// Whether the caller manages the team.
+    pub(crate) team_admin: bool,
+    /// Whether the caller is a member of the inbox.
+    pub(crate) inbox_member: bool,
+    /// Whether the caller is a machine, which may send.
     pub(crate) machine: bool,
 }
 
 impl Caller {
     pub(crate) fn outsider(client: Client, who: &'static str) -> Self {
-        Self { client, who, of_the_team: false, manages: false, of_the_inbox: false, machine: false }
+        Self { client, who, team_member: false, team_admin: false, inbox_member: false, machine: false }
     }
 }
 
-/// A team with a conversation, a contact, a text that waits for a review; and everybody around it.
+/// A team with a conversation, a contact, a pending opt-out review, a template and an import, and callers
+/// with different rights.
 pub(crate) struct AccessFixture {
     pub(crate) team: TestTeam,
     pub(crate) callers: Vec<Caller>,
@@ -33,7 +34,7 @@ pub(crate) struct AccessFixture {
 }
 
 impl AccessFixture {
-    pub(crate) async fn set(stack: &Stack) -> Self {
+    pub(crate) async fn create(stack: &Stack) -> Self {
         let (carrier, team) = (stack.carrier(), TestTeam::create(stack, "Matrix", "amelia").await);
         let (owner, phone) = (stack.user("olivia"), Phone::new());
         let inbox = team.create_inbox("Matrix").await;
@@ -72,23 +73,23 @@ impl AccessFixture {
         ];
         let callers = vec![
             Caller {
-                of_the_team: true,
-                ..Caller::outsider(stack.user("ben"), "a colleague without the inbox")
+                team_member: true,
+                ..Caller::outsider(stack.user("ben"), "a team member without the inbox")
             },
             Caller {
-                of_the_team: true,
-                of_the_inbox: true,
+                team_member: true,
+                inbox_member: true,
                 ..Caller::outsider(stack.user("dev"), "a member")
             },
             Caller {
-                of_the_team: true,
-                manages: true,
-                ..Caller::outsider(stack.user("carla"), "an admin who is no member")
+                team_member: true,
+                team_admin: true,
+                ..Caller::outsider(stack.user("carla"), "an admin who is not a member")
             },
-            Caller { machine: true, ..Caller::outsider(stack.machine(), "a program") },
+            Caller { machine: true, ..Caller::outsider(stack.machine(), "a machine") },
             Caller::outsider(stack.user("nora"), "an admin of another team"),
             Caller::outsider(stack.user("zoe"), "the owner of another organization"),
-            Caller::outsider(stack.user("erin"), "who was removed"),
+            Caller::outsider(stack.user("erin"), "a removed member"),
         ];
         Self { team, callers, ids }
     }
@@ -107,7 +108,7 @@ impl AccessFixture {
     }
 }
 
-/// An answer without what is another each time.
+/// Returns the status and the body without its request ID, which differs between responses.
 pub(crate) fn without_request_id(response: &ApiResponse) -> (u16, Value) {
     let mut body = response.json();
     if let Some(fields) = body.as_object_mut() {
@@ -116,7 +117,7 @@ pub(crate) fn without_request_id(response: &ApiResponse) -> (u16, Value) {
     (response.status, body)
 }
 
-/// Another id of the same kind, which nobody has given to anything.
+/// Returns an ID of the same kind that does not exist.
 pub(crate) fn unknown_id(id: &str) -> String {
     let (prefix, _) = id.split_once('_').unwrap_or(("", ""));
     if prefix.is_empty() { "nobody-at-all".to_owned() } else { format!("{prefix}_0000000000000000") }

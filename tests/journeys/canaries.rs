@@ -1,4 +1,4 @@
-//! Logs contain no numbers, texts, tokens or names.
+//! The log contains no numbers, texts, tokens or names.
 
 use product_tests::{Phone, Stack};
 use serde_json::json;
@@ -41,7 +41,7 @@ async fn the_log_contains_no_numbers_texts_or_tokens() {
     carrier.report_status(&sid, "failed", Some(30003)).await;
 
     let log = stack.log();
-    assert!(log.contains(id), "this is the log");
+    assert!(log.contains(id), "the log contains the message ID");
     let (national, unsigned) = (phone.national(), phone.number().trim_start_matches('+'));
     let tokens = ["amelia", "ben"].map(|user| stack.token_of(user).to_owned());
     for secret in [&inbound, &reply, &composed, &key, &refused, &national]
@@ -58,6 +58,6 @@ async fn the_log_contains_no_numbers_texts_or_tokens() {
         .chain(tokens.iter().map(String::as_str))
     {
         let line = log.lines().find(|line| line.contains(secret));
-        assert_eq!(line, None, "{secret} stands in the log");
+        assert_eq!(line, None, "the log contains {secret}");
     }
 }

@@ -1,8 +1,8 @@
-//! When the carrier takes a text only later, or its answer is lost: nothing is lost, and nothing is sent
-//! twice.
+//! Carrier failures: the carrier refuses a message for now, or its response is lost. No message is lost or
+//! sent twice.
 //!
-//! These journeys wait for the queue and for the reconciler's schedule, a minute at most. They begin early,
-//! as journeys start in the order of their names.
+//! These journeys wait for the queue and for the reconciler's schedule, which takes up to a minute. They
+//! start early because journeys start in the order of their names.
 
 use product_tests::{ApiResponse, Phone, Stack, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
@@ -13,11 +13,11 @@ fn id(accepted: &ApiResponse) -> String {
 
 fn states(message: &Value) -> Vec<&str> {
     let steps = message["states"].as_array().expect("states");
-    steps.iter().map(|step| step["state"].as_str().expect("a word")).collect()
+    steps.iter().map(|step| step["state"].as_str().expect("a state")).collect()
 }
 
-/// The ways to lose the carrier's answer side by side, since some of them wait for the next run of the
-/// reconciler.
+/// All ways to lose the carrier's response. They are in one journey because some wait for the next run of
+/// the reconciler.
 #[tokio::test]
 async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
     let stack = Stack::open();
@@ -27,7 +27,7 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
         let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
         id(&ben.post("/v1/messages", body).await)
     };
-    let taken = async |phone: &Phone| {
+    let wait_until_accepted = async |phone: &Phone| {
         loop {
             if let Some(text) = carrier.messages_to(phone).await.pop() {
                 return text.sid;
@@ -35,26 +35,28 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
         }
     };
 
-    // Taken, answered with an error, and the network reports nothing: only asking can tell.
+    // The carrier accepts the message but answers with an error, and no status callback follows. Only a
+    // lookup can find the message.
     let (mute, fault) = (Phone::new(), carrier.start_fault("error-after").await);
     let mute_message = compose(&mute, "Taken, and nobody says so").await;
-    let sid = taken(&mute).await;
-    assert_eq!(carrier.report_status(&sid, "partially_delivered", None).await, 200); // ends the reports that come by themselves
+    let sid = wait_until_accepted(&mute).await;
+    // A reported status stops the automatic status callbacks of the simulator.
+    assert_eq!(carrier.report_status(&sid, "partially_delivered", None).await, 200);
     fault.end().await;
-    // Not taken, answered with an error: nobody will ever report on it.
+    // The carrier does not accept the message and answers with an error.
     let (lost, fault) = (Phone::new(), carrier.start_fault("error-before").await);
     let lost_message = compose(&lost, "Not taken").await;
     ben.wait_for_message(&lost_message, "unknown").await;
     fault.end().await;
-    // Taken, answered with an error, and reported on.
+    // The carrier accepts the message but answers with an error. A status callback follows.
     let (heard, fault) = (Phone::new(), carrier.start_fault("error-after").await);
     let heard_message = compose(&heard, "Taken, and reported on").await;
-    taken(&heard).await;
+    wait_until_accepted(&heard).await;
     fault.end().await;
-    // Taken, and no answer for longer than the sender waits.
+    // The carrier accepts the message but answers after the sender's timeout.
     let (late, fault) = (Phone::new(), carrier.start_fault("timeout-after").await);
     let late_message = compose(&late, "Taken, and no answer").await;
-    taken(&late).await;
+    wait_until_accepted(&late).await;
     fault.end().await;
 
     ben.wait_for_message(&heard_message, "delivered").await;
@@ -65,12 +67,15 @@ async fn a_lost_answer_is_looked_up_and_the_message_is_never_sent_twice() {
     .await;
     assert_eq!(carrier.report_status(&sid, "delivered", None).await, 200);
     assert_eq!(ben.message(&mute_message).await["state"], "delivered");
-    let failed =
-        eventually("the reconciler gives it up (is the grace time short?)", 4 * WAIT_TIMEOUT, async || {
+    let failed = eventually(
+        "the reconciler marks it as failed (is the grace period short?)",
+        4 * WAIT_TIMEOUT,
+        async || {
             let message = ben.message(&lost_message).await;
             (message["state"] == "failed").then_some(message)
-        })
-        .await;
+        },
+    )
+    .await;
     assert_eq!(states(&failed), ["queued", "sending", "unknown", "failed"]);
     let step = &failed["states"][3];
     assert_eq!(step["code"], "not_accepted");
@@ -94,11 +99,12 @@ async fn a_rate_limited_message_is_sent_later_once_and_before_the_next() {
         let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
         id(&ben.post("/v1/messages", body).await)
     };
-    let tried_again = || stack.log().matches("queue_message_retry").count();
+    let retries = || stack.log().matches("queue_message_retry").count();
     let fault = carrier.start_fault("rate-limit").await;
-    let before = tried_again();
+    let before = retries();
     let first = compose("First").await;
-    eventually("the carrier refuses it", WAIT_TIMEOUT, async || (tried_again() > before).then_some(())).await;
+    eventually("the carrier refuses the message", WAIT_TIMEOUT, async || (retries() > before).then_some(()))
+        .await;
     let _reservation = fault.end().await;
     assert_eq!(ben.message(&first).await["state"], "queued");
     let next = compose("Next").await;

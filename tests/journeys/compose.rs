@@ -1,11 +1,11 @@
-//! Compose: from a chosen inbox to one contact or number.
+//! Compose: send from a chosen inbox to a contact or a number.
 
 use product_tests::{Phone, Stack};
 use serde_json::{Value, json};
 
 const COMPOSE: &str = "/v1/messages";
 
-/// ◆ product 6 and 4: the sender chooses the account and sends to a number. The conversation is in Archived.
+/// ◆ product 6 and 4: the sender chooses the inbox and sends to a number. The conversation is in Archived.
 #[tokio::test]
 async fn a_composed_message_is_sent_from_the_chosen_inbox_and_listed_in_archived() {
     let stack = Stack::open();
@@ -21,7 +21,11 @@ async fn a_composed_message_is_sent_from_the_chosen_inbox_and_listed_in_archived
     assert_eq!((&shown[0].from, shown[0].body.as_str()), (&desk.phone_number, "Good morning"));
     let conversation = stack.find_conversation(&stack.user("ben"), &desk.inbox_id, "archived", &phone).await;
     let seen = conversation.get_as(&amelia).await;
-    assert_eq!((&seen["read"], &seen["lock"]), (&json!(true), &Value::Null), "nobody waits for an answer");
+    assert_eq!(
+        (&seen["read"], &seen["lock"]),
+        (&json!(true), &Value::Null),
+        "the conversation is read and not locked"
+    );
     assert_eq!(accepted["conversationId"], seen["conversationId"]);
 
     stack.conversation_from(&phone, "Good morning!").await;
@@ -29,7 +33,7 @@ async fn a_composed_message_is_sent_from_the_chosen_inbox_and_listed_in_archived
     assert_eq!(conversation.texts(&amelia).await, ["Good morning", "Good morning!"]);
 }
 
-/// ◆ product 6: API codes name the account.
+/// ◆ product 6: an API code identifies the inbox.
 #[tokio::test]
 async fn an_api_code_names_the_inbox_and_a_contact_id_the_recipient() {
     let stack = Stack::open();
@@ -110,7 +114,7 @@ async fn composing_into_a_locked_conversation_is_refused() {
     assert_eq!((&locked["holder"], &locked["expiresAt"]), (&held["holder"], &held["expiresAt"]));
     stack.machine().post(COMPOSE, by_code).await.problem(423, "locked");
     let accepted = amelia.post(COMPOSE, text.clone()).await;
-    accepted.expect(202); // one's own lock is no obstacle
+    accepted.expect(202); // the holder of the lock may send
     amelia.wait_until_sent(&accepted).await;
     drop(no_fault);
     conversation.release_lock(&amelia, held["token"].as_u64().expect("a token")).await;
@@ -133,7 +137,7 @@ async fn a_text_is_limited_in_characters_and_billed_in_segments() {
         (&json!(307), &json!(306), &json!(3))
     );
     assert_eq!(refused["errors"][0]["pointer"], "/text");
-    // é is one septet, € is two that no segment boundary may part.
+    // é takes one septet. € takes two, which must be in the same segment.
     assert_eq!(compose(&"é€".repeat(154)).await.problem(422, "text_too_long")["segments"], 4);
     for blank in ["", " ", "\n\t "] {
         compose(blank).await.problem(422, "text_empty");
@@ -151,7 +155,8 @@ async fn a_text_is_limited_in_characters_and_billed_in_segments() {
     assert_eq!(carrier.texts_to(&phone).await.last().expect("a text").len(), 1500);
 }
 
-/// ◆ product 6: a personal answer to somebody who wrote to a shared inbox leaves the shared thread as it is.
+/// ◆ product 6: a message from a personal inbox to a contact of a shared inbox does not change the
+/// conversation of the shared inbox.
 #[tokio::test]
 async fn a_personal_message_to_a_contact_of_the_shared_inbox_leaves_that_inbox_unchanged() {
     let stack = Stack::open();
@@ -167,10 +172,10 @@ async fn a_personal_message_to_a_contact_of_the_shared_inbox_leaves_that_inbox_u
     assert_eq!(shared.get_as(&ben).await, before);
     assert_eq!(shared.texts(&ben).await, ["To the desk"]);
 
-    // The customer answers there, and it goes on there; nobody else sees it.
+    // The contact replies to the personal inbox. Only its user sees the reply.
     carrier.send_inbound(&shared.phone, &own.phone_number, "To you").await;
     assert_eq!(personal.get_as(&amelia).await["folder"], "inbox");
-    // A lock on the shared thread does not matter to the personal one.
+    // A lock of the shared conversation does not affect the personal one.
     shared.acquire_lock(&ben).await;
     amelia.send(COMPOSE, text).await.expect(202);
     assert_eq!(personal.texts(&amelia).await, ["From me", "To you", "From me"]);

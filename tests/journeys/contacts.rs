@@ -1,4 +1,4 @@
-//! Contacts by hand: entered, found, changed, removed; conversations show them as they are.
+//! Contacts that users enter: created, found, changed and removed. Conversations show the changes.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ fn ids(page: &Value) -> Vec<String> {
     items.map(|contact| contact["contactId"].as_str().expect("an id").to_owned()).collect()
 }
 
-/// Product 8: contacts are entered by hand, and found by id, number and the beginning of a name.
+/// Product 8: users enter contacts and find them by ID, number or the beginning of a name.
 #[tokio::test]
 async fn a_contact_is_created_found_changed_and_removed() {
     let stack = Stack::open();
@@ -110,8 +110,8 @@ async fn the_list_is_paged_and_a_cursor_works_only_for_its_caller() {
     assert!(seen.len() >= 50 && seen.is_sorted());
 }
 
-/// Product 8: an unknown number that texts in becomes a provisional contact; entering it gives its
-/// conversation a name.
+/// Product 8: a message from an unknown number creates a provisional contact. When a user enters the contact,
+/// its conversation shows the name.
 #[tokio::test]
 async fn a_provisional_contact_is_named() {
     let stack = Stack::open();
@@ -139,12 +139,12 @@ async fn a_provisional_contact_is_named() {
     assert_eq!(
         ids(&team.admin.get(&contacts).await.expect(200)).len(),
         1,
-        "the stranger is no second contact"
+        "the provisional contact is not listed"
     );
     let emails = stack.wait_for_emails(&desk, "Guess Who").await;
     assert_eq!(emails.len(), 1);
 
-    // Blocked: nothing is sent any more.
+    // No messages are sent to a blocked contact.
     let one = format!("{contacts}/{}", made["contactId"].as_str().unwrap());
     team.admin.patch(&one, json!({ "blocked": true })).await.expect(200);
     let token = conversation.acquire_lock(&team.admin).await;
@@ -153,7 +153,7 @@ async fn a_provisional_contact_is_named() {
         .await
         .problem(409, "blocked");
     team.admin.delete(&one).await.expect(204);
-    let shown = eventually("the number is a stranger's again", Duration::from_secs(10), async || {
+    let shown = eventually("the contact is provisional again", Duration::from_secs(10), async || {
         let seen = conversation.get_as(&team.admin).await["contact"].clone();
         (seen["provisional"] == true).then_some(seen)
     });

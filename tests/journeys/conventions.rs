@@ -1,4 +1,4 @@
-//! Conventions of all routes: problem documents, idempotency keys, limits, and an answer to every request.
+//! Conventions of all routes: problem details, idempotency keys, limits, and a response to every request.
 
 use futures_util::future::join_all;
 use product_tests::{Phone, Stack, client};
@@ -18,13 +18,13 @@ async fn the_same_key_and_body_is_one_message_and_one_answer() {
     assert_eq!(
         (again.status, &again.body),
         (202, &first.body),
-        "byte for byte, though it is delivered by now"
+        "the same body, although the message is delivered"
     );
 
     let other = json!({ "from": text["from"], "to": text["to"], "text": "Another" });
     amelia.send_once("/v1/messages", key, &other).await.problem(422, "idempotency_key_reused");
     let colleague = stack.user("ben").send_once("/v1/messages", key, &text).await.expect(202);
-    assert_ne!(colleague["messageId"], *id, "a key belongs to who uses it");
+    assert_ne!(colleague["messageId"], *id, "a key belongs to its caller");
     assert_eq!(carrier.texts_to(&phone).await, ["Once", "Once"]);
 }
 
@@ -64,7 +64,7 @@ async fn a_reply_repeated_with_its_key_is_answered_even_after_the_lock_is_releas
     amelia.post_once(&conversation.messages(), "reply", &late).await.problem(422, "idempotency_key_reused");
     let other = stack.new_conversation("Hello").await;
     amelia.post_once(&other.messages(), "reply", &reply).await.problem(412, "lock_lost");
-    // A refusal is not remembered: with what was missing the same key works.
+    // Refusals are not stored under the key, so the corrected request can reuse it.
     let complete = json!({ "text": "Hello", "lockToken": next });
     let accepted = ben.post_once(&conversation.messages(), "refused first", &complete).await;
     accepted.expect(202);
@@ -192,7 +192,7 @@ async fn any_path_or_query_is_answered() {
             assert_eq!(nobody.get(&path).await.status, 401, "{path}");
         }
         let response = amelia.get(&format!("/v1/inboxes/inb_frontdesk/conversations?q={id}&limit=1")).await;
-        let wanted = if id == long { 422 } else { 200 }; // a question is bounded
+        let wanted = if id == long { 422 } else { 200 }; // the length of `q` is limited
         assert_eq!(response.status, wanted, "{response}");
         let response = amelia.get(&format!("/v1/me?{id}={id}&{id}")).await;
         assert_eq!(response.status, 200, "{response}");

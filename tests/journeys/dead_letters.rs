@@ -1,7 +1,7 @@
-//! A message that nobody can work at ends among the dead letters, after as many tries as the queue's policy
-//! has, and holds up nobody else; mended and moved back, it is as good as any other.
+//! A queue message that cannot be processed reaches the dead-letter queue after the maximum number of
+//! receives. It does not delay other messages. After a redrive it is processed like any other.
 //!
-//! This journey waits for the queue's pauses, some two minutes in all.
+//! This journey waits for the queue's visibility timeouts, about two minutes in total.
 
 use std::time::Duration;
 
@@ -11,36 +11,36 @@ use serde_json::{Value, json};
 use shared_aws::table::keys;
 use shared_domain::ids::{MessageId, OrganizationId};
 
-/// `maxReceiveCount` of the send queue in template.yaml, which a test holds to `MAX_RECEIVES`.
-const TRIES: usize = 5;
-/// Longer than [`TRIES`] pauses of the queue.
-const ALL_TRIES: Duration = Duration::from_secs(240);
+/// `maxReceiveCount` of the send queue in template.yaml. A test compares that with `MAX_RECEIVES`.
+const ATTEMPTS: usize = 5;
+/// Longer than [`ATTEMPTS`] visibility timeouts of the queue.
+const ALL_ATTEMPTS_TIMEOUT: Duration = Duration::from_secs(240);
 
-/// A text that was sent, copied under an id of its own as if it had just been accepted.
-struct Copy {
+/// A copy of a sent message, with another ID and the state of a message that was just accepted.
+struct MessageCopy {
     organization: OrganizationId,
     id: MessageId,
-    row: std::collections::HashMap<String, AttributeValue>,
+    item: std::collections::HashMap<String, AttributeValue>,
 }
 
-impl Copy {
+impl MessageCopy {
     async fn of(table: &Client, name: &str, organization: &str, sent: &str) -> Self {
         let (organization, sent) =
             (OrganizationId::parse(organization).expect("an id"), MessageId::parse(sent).expect("an id"));
-        let conversation = sent.conversation().expect("an id of ours");
-        let found = keys::message(&organization, &conversation, &sent);
-        let (pk, sk) = (AttributeValue::S(found.pk), AttributeValue::S(found.sk));
+        let conversation = sent.conversation().expect("an ID with a conversation");
+        let message = keys::message(&organization, &conversation, &sent);
+        let (pk, sk) = (AttributeValue::S(message.pk), AttributeValue::S(message.sk));
         let got =
             table.get_item().table_name(name).key("pk", pk).key("sk", sk).send().await.expect("the table");
-        let mut row = got.item.expect("the text that was sent");
+        let mut item = got.item.expect("the sent message");
         let (now, entropy) = (shared_lambda::clock::now(), shared_lambda::clock::entropy());
         let id = MessageId::in_conversation(&conversation, now, entropy);
         let queued = AttributeValue::M([("at".into(), AttributeValue::N(now.millis().to_string()))].into());
-        row.insert("sk".into(), AttributeValue::S(id.to_string()));
-        row.insert("states".into(), AttributeValue::M([("queued".into(), queued)].into()));
-        row.remove("claim");
-        row.remove("carrierId");
-        Self { organization, id, row }
+        item.insert("sk".into(), AttributeValue::S(id.to_string()));
+        item.insert("states".into(), AttributeValue::M([("queued".into(), queued)].into()));
+        item.remove("claim");
+        item.remove("carrierId");
+        Self { organization, id, item }
     }
 
     fn job(&self) -> String {
@@ -65,24 +65,27 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
     ben.wait_for_message(&sent, "delivered").await;
     drop(no_fault);
     let name = stack.output("TableName");
-    let lost = Copy::of(&table, name, stack.organization(), &sent).await;
+    let lost = MessageCopy::of(&table, name, stack.organization(), &sent).await;
 
-    // Not JSON, no job of this version, and a job whose message is not there.
+    // A body that is not JSON, a body of an unknown version, and one whose message does not exist.
     let bodies = ["not JSON".to_owned(), json!({ "version": 9, "what": "later" }).to_string(), lost.job()];
-    let mut poison = Vec::new();
+    let mut unprocessable = Vec::new();
     for (place, body) in bodies.iter().enumerate() {
         let group = format!("poison {place} {}", phone.number());
-        poison.push(operator.enqueue("SendQueueUrl", &group, body).await);
+        unprocessable.push(operator.enqueue("SendQueueUrl", &group, body).await);
     }
-    let tries = |id: &str| {
+    let attempts = |id: &str| {
         let failed =
             |line: &str| line.contains("queue_message_retry") || line.contains("queue_message_unreadable");
         let log = stack.log();
         log.lines().filter(|line| line.contains(id) && failed(line)).count()
     };
-    eventually("the sender has met it", WAIT_TIMEOUT, async || (tries(&poison[0]) > 0).then_some(())).await;
+    eventually("the sender has tried it", WAIT_TIMEOUT, async || {
+        (attempts(&unprocessable[0]) > 0).then_some(())
+    })
+    .await;
 
-    // Others go on, while it comes again and again.
+    // Other messages are delivered while these are retried.
     let others: Vec<Phone> = (0..5).map(|_| Phone::new()).collect();
     let no_fault = carrier.no_fault().await;
     for other in &others {
@@ -90,32 +93,36 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
         ben.wait_for_message(&text, "delivered").await;
     }
     drop(no_fault);
-    assert!(poison.iter().all(|id| tries(id) < TRIES), "it was given up before the others were through");
+    assert!(
+        unprocessable.iter().all(|id| attempts(id) < ATTEMPTS),
+        "it was dead-lettered before the others were delivered"
+    );
 
     let mut dead: Vec<Value> = Vec::new();
-    let letter = eventually("all of it is among the dead letters", ALL_TRIES, async || {
-        for found in operator.receive_messages("SendDeadLettersUrl").await {
-            if poison.contains(&found.id) && !dead.contains(&json!(found.id)) {
-                dead.push(json!(found.id));
+    let dead_letter =
+        eventually("all of them are in the dead-letter queue", ALL_ATTEMPTS_TIMEOUT, async || {
+            for message in operator.receive_messages("SendDeadLettersUrl").await {
+                if unprocessable.contains(&message.id) && !dead.contains(&json!(message.id)) {
+                    dead.push(json!(message.id));
+                }
+                if dead.len() == unprocessable.len() && message.id == unprocessable[2] {
+                    return Some(message);
+                }
             }
-            if dead.len() == poison.len() && found.id == poison[2] {
-                return Some(found);
-            }
-        }
-        None
-    })
-    .await;
-    for id in &poison {
-        assert_eq!(tries(id), TRIES, "tries of {id}");
+            None
+        })
+        .await;
+    for id in &unprocessable {
+        assert_eq!(attempts(id), ATTEMPTS, "tries of {id}");
     }
 
-    // The message is there after all; the operator moves its job back.
+    // Create the missing message, then redrive its queue message.
     assert!(carrier.texts_to(&phone).await == ["Once"]);
-    table.put_item().table_name(name).set_item(Some(lost.row.clone())).send().await.unwrap();
+    table.put_item().table_name(name).set_item(Some(lost.item.clone())).send().await.unwrap();
     let no_fault = carrier.no_fault().await;
-    operator.redrive("SendDeadLettersUrl", "SendQueueUrl", &letter).await;
+    operator.redrive("SendDeadLettersUrl", "SendQueueUrl", &dead_letter).await;
     ben.wait_for_message(lost.id.as_str(), "delivered").await;
     drop(no_fault);
     assert_eq!(carrier.texts_to(&phone).await, ["Once", "Once"]);
-    assert_eq!(tries(&letter.id), TRIES);
+    assert_eq!(attempts(&dead_letter.id), ATTEMPTS);
 }

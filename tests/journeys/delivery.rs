@@ -14,12 +14,16 @@ fn states(message: &Value) -> Vec<&str> {
         .as_array()
         .expect("states")
         .iter()
-        .map(|step| step["state"].as_str().expect("a word"))
+        .map(|step| step["state"].as_str().expect("a state"))
         .collect()
 }
 
-/// A text that the network has and of which it says nothing by itself, and the carrier's id of it.
-async fn silent_text(stack: &Stack, member: &Client, conversation: &ConversationRef) -> (String, String) {
+/// Sends a message that gets no automatic status callbacks. Returns its ID and its SID.
+async fn send_without_reports(
+    stack: &Stack,
+    member: &Client,
+    conversation: &ConversationRef,
+) -> (String, String) {
     let carrier = stack.carrier();
     let fault = carrier.start_fault("silent").await;
     let accepted = member.lock_and_reply_during_fault(conversation, "Hi").await;
@@ -34,7 +38,7 @@ async fn late_and_repeated_reports_never_move_a_state_back() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let (message, sid) = silent_text(&stack, &ben, &conversation).await;
+    let (message, sid) = send_without_reports(&stack, &ben, &conversation).await;
     assert_eq!(ben.message(&message).await["state"], "sent");
 
     for status in ["delivered", "delivered", "sent", "sending", "queued", "delivered"] {
@@ -55,7 +59,7 @@ async fn a_failure_is_shown_in_the_list_until_a_late_receipt_clears_it() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let (message, sid) = silent_text(&stack, &ben, &conversation).await;
+    let (message, sid) = send_without_reports(&stack, &ben, &conversation).await;
     assert_eq!(conversation.find_as(&ben, "archived").await.expect("archived")["deliveryFailed"], false);
 
     assert_eq!(carrier.report_status(&sid, "undelivered", Some(30003)).await, 200);
@@ -81,7 +85,7 @@ async fn a_report_without_callback_parameters_is_resolved_by_the_carriers_id() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let (message, sid) = silent_text(&stack, &ben, &conversation).await;
+    let (message, sid) = send_without_reports(&stack, &ben, &conversation).await;
     let report = |status: &'static str, sid: &str| {
         [
             ("MessageSid", sid.to_owned()),
@@ -100,7 +104,7 @@ async fn a_report_without_callback_parameters_is_resolved_by_the_carriers_id() {
     assert_eq!(
         ben.message(&message).await["state"],
         "sent",
-        "neither another's nor an unknown state changes it"
+        "an unknown SID and an unknown status change nothing"
     );
     post(report("delivered", &sid)).await;
     assert_eq!(ben.message(&message).await["state"], "delivered");
@@ -111,7 +115,7 @@ async fn an_unknown_status_is_accepted_and_ignored() {
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let (message, sid) = silent_text(&stack, &ben, &conversation).await;
+    let (message, sid) = send_without_reports(&stack, &ben, &conversation).await;
     let before = ben.message(&message).await;
     assert_eq!(carrier.report_status(&sid, "partially_delivered", None).await, 200);
     assert_eq!(ben.message(&message).await, before);
@@ -122,7 +126,7 @@ async fn a_report_with_a_forged_proof_or_signature_is_refused_and_changes_nothin
     let stack = Stack::open();
     let (carrier, ben) = (stack.carrier(), stack.user("ben"));
     let conversation = stack.new_conversation("Hello").await;
-    let (message, sid) = silent_text(&stack, &ben, &conversation).await;
+    let (message, sid) = send_without_reports(&stack, &ben, &conversation).await;
     let before = ben.message(&message).await;
     let fields = [("MessageSid", &*sid), ("AccountSid", carrier.account()), ("MessageStatus", "failed")];
     for query in [
@@ -156,7 +160,7 @@ async fn a_message_that_the_carrier_refuses_fails_with_its_code() {
     assert!(carrier.messages_to(&conversation.phone).await.is_empty());
 
     ben.lock_and_reply(&conversation, "Hi again").await.expect(202);
-    assert_eq!(conversation.get_as(&ben).await["deliveryFailed"], false, "the newest text counts");
+    assert_eq!(conversation.get_as(&ben).await["deliveryFailed"], false, "the newest message counts");
     assert_eq!(carrier.texts_to(&conversation.phone).await, ["Hi again"]);
 }
 

@@ -1,9 +1,10 @@
-//! Folders, read state, and paged history.
+//! Folders, read state and paged history.
 
 use product_tests::{Phone, Stack};
 use serde_json::json;
 
-/// ◆ product 4: archive and bring back by hand; a new text brings a conversation back by itself.
+/// ◆ product 4: members archive a conversation and return it to the inbox. A new message returns it
+/// automatically.
 #[tokio::test]
 async fn a_conversation_is_archived_and_returned_to_the_inbox() {
     let stack = Stack::open();
@@ -13,7 +14,7 @@ async fn a_conversation_is_archived_and_returned_to_the_inbox() {
     assert_eq!(
         (&archived["folder"], &archived["read"]),
         (&json!("archived"), &json!(false)),
-        "only what was named"
+        "only the folder changes"
     );
     assert!(conversation.find_as(&ben, "inbox").await.is_none());
     assert_eq!(conversation.find_as(&ben, "archived").await.expect("archived")["folder"], "archived");
@@ -40,12 +41,12 @@ async fn the_read_state_is_shared_by_all_members() {
     ben.patch(&conversation.path(), json!({ "read": false })).await.expect(200);
     assert_eq!(conversation.get_as(&amelia).await["read"], false);
     let token = conversation.acquire_lock(&amelia).await;
-    assert_eq!(conversation.get_as(&ben).await["read"], true, "opening it to answer reads it");
+    assert_eq!(conversation.get_as(&ben).await["read"], true, "acquiring the lock marks it read");
     conversation.release_lock(&amelia, token).await;
     stack.conversation_from(&conversation.phone, "And?").await;
-    assert_eq!(conversation.get_as(&amelia).await["read"], false, "a new text is unread");
+    assert_eq!(conversation.get_as(&amelia).await["read"], false, "a new message is unread");
 
-    // The count follows; in a personal inbox, where nobody else's texts come in between.
+    // The unread count changes too. A personal inbox gets no messages of other journeys.
     let phone = Phone::new();
     let before = dev.unread(&inbox.inbox_id).await;
     stack.carrier().send_inbound(&phone, &inbox.phone_number, "Hello").await;
@@ -70,7 +71,7 @@ async fn a_malformed_change_changes_nothing() {
     assert_eq!(conversation.get_as(&amelia).await, before);
 }
 
-/// ◆ product 4: history shows each outbound text with the name of the user who sent it.
+/// ◆ product 4: history shows each outbound message with the name of the user who sent it.
 #[tokio::test]
 async fn history_is_paged_newest_first_with_the_names_of_the_senders() {
     let stack = Stack::open();
@@ -90,7 +91,7 @@ async fn history_is_paged_newest_first_with_the_names_of_the_senders() {
             None => break,
         }
         // A message that arrives between two pages does not move the next page.
-        stack.conversation_from(&conversation.phone, "meanwhile").await;
+        stack.conversation_from(&conversation.phone, "between two pages").await;
     }
     let shown: Vec<_> =
         pages.concat().iter().map(|text| (text["text"].clone(), text["sender"]["name"].clone())).collect();

@@ -1,5 +1,5 @@
-//! Ids, keys and cursors of others, in every place that takes one: they are answered as nobody's, and
-//! nothing of theirs is touched.
+//! IDs, idempotency keys and cursors of other teams, organizations and users, wherever a request accepts one.
+//! The response is the same as for an unknown ID, and the resource does not change.
 
 use product_tests::{Client, Phone, Stack};
 use reqwest::Method;
@@ -7,17 +7,18 @@ use serde_json::{Value, json};
 
 use crate::access_fixture::{AccessFixture, unknown_id, without_request_id};
 
-/// Where an id goes: what it is called, the request, given the id, and those of others.
-type Place<'a> = (&'static str, Method, Box<dyn Fn(&str) -> (String, Option<Value>) + 'a>, Vec<String>);
+/// A part of a request that accepts an ID: its name, the method, a function that builds the path and the body
+/// from an ID, and the foreign IDs to try.
+type IdPosition<'a> = (&'static str, Method, Box<dyn Fn(&str) -> (String, Option<Value>) + 'a>, Vec<String>);
 
-/// Every id that a body, a query or a second place in a path holds: somebody else's is answered as
-/// nobody's, and nothing of theirs is touched.
+/// A foreign ID in a body, a query or a path gets the same response as an unknown ID, and the foreign
+/// resource does not change.
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "a list of places, one after the other")]
-async fn somebody_else_s_id_is_as_good_as_none() {
+#[expect(clippy::too_many_lines, reason = "one list of ID positions")]
+async fn an_id_of_another_team_or_organization_is_treated_as_unknown() {
     let stack = Stack::open();
-    let fixture = AccessFixture::set(&stack).await;
-    let theirs = Theirs::find(&stack).await;
+    let fixture = AccessFixture::create(&stack).await;
+    let foreign = ForeignResources::find(&stack).await;
     let admin = &fixture.team.admin;
     let id = |name: &str| fixture.ids.iter().find(|(of, _)| *of == name).map(|(_, id)| id.clone()).unwrap();
     let (inbox, team, contact) = (id("inboxId"), fixture.team.path(), id("contactId"));
@@ -32,12 +33,12 @@ async fn somebody_else_s_id_is_as_good_as_none() {
     let text = |to: Value| json!({ "from": { "inboxId": inbox }, "to": to, "text": "Hi" });
     let reply = json!({ "text": "Hi", "lockToken": token });
     let contacts = format!("{team}/contacts");
-    let places: Vec<Place<'_>> = vec![
+    let places: Vec<IdPosition<'_>> = vec![
         (
             "to.contactId",
             Method::POST,
             Box::new(|id| ("/v1/messages".into(), Some(text(json!({ "contactId": id }))))),
-            theirs.contacts(),
+            foreign.contacts(),
         ),
         (
             "from.inboxId",
@@ -50,7 +51,7 @@ async fn somebody_else_s_id_is_as_good_as_none() {
                     ),
                 )
             }),
-            theirs.inboxes(),
+            foreign.inboxes(),
         ),
         (
             "from.apiCode",
@@ -63,7 +64,7 @@ async fn somebody_else_s_id_is_as_good_as_none() {
                     ),
                 )
             }),
-            theirs.codes(),
+            foreign.codes(),
         ),
         (
             "templateId of a text",
@@ -76,7 +77,7 @@ async fn somebody_else_s_id_is_as_good_as_none() {
                     ),
                 )
             }),
-            theirs.templates(),
+            foreign.templates(),
         ),
         (
             "media of a text",
@@ -87,7 +88,7 @@ async fn somebody_else_s_id_is_as_good_as_none() {
                     Some(with(text(json!({ "contactId": contact })), "media", json!([id]))),
                 )
             }),
-            theirs.media(),
+            foreign.media(),
         ),
         (
             "lastSeenMessageId",
@@ -98,7 +99,7 @@ async fn somebody_else_s_id_is_as_good_as_none() {
                     Some(with(reply.clone(), "lastSeenMessageId", json!(id))),
                 )
             }),
-            theirs.messages(),
+            foreign.messages(),
         ),
         (
             "media of a reply",
@@ -106,7 +107,7 @@ async fn somebody_else_s_id_is_as_good_as_none() {
             Box::new(|id| {
                 (format!("{conversation}/messages"), Some(with(reply.clone(), "media", json!([id]))))
             }),
-            theirs.media(),
+            foreign.media(),
         ),
         (
             "conversationIds",
@@ -117,7 +118,7 @@ async fn somebody_else_s_id_is_as_good_as_none() {
                     Some(json!({ "conversationIds": [id], "read": true })),
                 )
             }),
-            theirs.conversations(),
+            foreign.conversations(),
         ),
         (
             "memberIds",
@@ -125,19 +126,19 @@ async fn somebody_else_s_id_is_as_good_as_none() {
             Box::new(|id| {
                 (format!("{team}/inboxes"), Some(with(inbox_request.clone(), "memberIds", json!([id]))))
             }),
-            theirs.users(),
+            foreign.users(),
         ),
         (
             "assignedUserId",
             Method::PATCH,
             Box::new(|id| (format!("{contacts}/{contact}"), Some(json!({ "assignedUserId": id })))),
-            theirs.users(),
+            foreign.users(),
         ),
         (
             "assignedTo",
             Method::GET,
             Box::new(|id| (format!("/v1/inboxes/{inbox}/conversations?assignedTo={id}"), None)),
-            theirs.users(),
+            foreign.users(),
         ),
         (
             "contactId to render for",
@@ -145,43 +146,43 @@ async fn somebody_else_s_id_is_as_good_as_none() {
             Box::new(|of| {
                 (format!("{team}/templates/{}/render", id("templateId")), Some(json!({ "contactId": of })))
             }),
-            theirs.contacts(),
+            foreign.contacts(),
         ),
         (
             "a member's id",
             Method::PUT,
             Box::new(|id| (format!("/v1/inboxes/{inbox}/members/{id}"), None)),
-            theirs.users(),
+            foreign.users(),
         ),
         (
             "a contact in the path",
             Method::PATCH,
             Box::new(|id| (format!("{contacts}/{id}"), Some(json!({ "firstName": "Mallory" })))),
-            theirs.contacts(),
+            foreign.contacts(),
         ),
         (
             "a contact to opt out",
             Method::PUT,
             Box::new(|id| (format!("{contacts}/{id}/opt-out"), None)),
-            theirs.contacts(),
+            foreign.contacts(),
         ),
         (
             "a contact to remove",
             Method::DELETE,
             Box::new(|id| (format!("{contacts}/{id}"), None)),
-            theirs.contacts(),
+            foreign.contacts(),
         ),
         (
             "a template in the path",
             Method::PATCH,
             Box::new(|id| (format!("{team}/templates/{id}"), Some(json!({ "text": "Mine" })))),
-            theirs.templates(),
+            foreign.templates(),
         ),
         (
             "a template to remove",
             Method::DELETE,
             Box::new(|id| (format!("{team}/templates/{id}"), None)),
-            theirs.templates(),
+            foreign.templates(),
         ),
         (
             "a conversation in the path",
@@ -189,54 +190,53 @@ async fn somebody_else_s_id_is_as_good_as_none() {
             Box::new(|id| {
                 (format!("/v1/inboxes/{inbox}/conversations/{id}"), Some(json!({ "folder": "archived" })))
             }),
-            theirs.conversations(),
+            foreign.conversations(),
         ),
         (
             "a conversation to lock",
             Method::POST,
             Box::new(|id| (format!("/v1/inboxes/{inbox}/conversations/{id}/lock"), None)),
-            theirs.conversations(),
+            foreign.conversations(),
         ),
-        ("a message", Method::GET, Box::new(|id| (format!("/v1/messages/{id}"), None)), theirs.messages()),
+        ("a message", Method::GET, Box::new(|id| (format!("/v1/messages/{id}"), None)), foreign.messages()),
         (
             "an inbox to retire",
             Method::DELETE,
             Box::new(|id| (format!("/v1/inboxes/{id}"), None)),
-            theirs.inboxes(),
+            foreign.inboxes(),
         ),
         (
             "an inbox to change",
             Method::PATCH,
             Box::new(|id| (format!("/v1/inboxes/{id}"), Some(json!({ "name": "Mine" })))),
-            theirs.inboxes(),
+            foreign.inboxes(),
         ),
     ];
-    let before = theirs.seen().await;
-    for (what, method, ask, ids) in &places {
+    let before = foreign.get_all().await;
+    for (what, method, build_request, ids) in &places {
         for id in ids {
-            let nothing = unknown_id(id);
-            let asked = async |id: &str| {
-                let (path, body) = ask(id);
+            let unknown = unknown_id(id);
+            let send = async |id: &str| {
+                let (path, body) = build_request(id);
                 admin.call(method.clone(), &path, body).await
             };
-            let (response, expected) = (asked(id).await, asked(&nothing).await);
+            let (response, expected) = (send(id).await, send(&unknown).await);
             let (status, mut body) = without_request_id(&response);
-            // An answer that names what it was asked for names it either way.
-            body = serde_json::from_str(&body.to_string().replace(id.as_str(), &nothing)).unwrap();
+            // Some responses repeat the ID of the request.
+            body = serde_json::from_str(&body.to_string().replace(id.as_str(), &unknown)).unwrap();
             assert_eq!((status, body), without_request_id(&expected), "{what}: {response}");
         }
     }
-    assert_eq!(theirs.seen().await, before, "nothing of theirs was touched");
+    assert_eq!(foreign.get_all().await, before, "the foreign resources have not changed");
 }
 
-/// Things of another team and of another organization.
-struct Theirs {
-    /// Who sees them, and through which office.
-    people: Vec<(Client, Stuff)>,
+/// Resources of another team and of another organization.
+struct ForeignResources {
+    /// A user with access, and the IDs of the resources.
+    owners: Vec<(Client, ResourceIds)>,
 }
 
-/// Ids of one of them.
-struct Stuff {
+struct ResourceIds {
     inbox: String,
     code: String,
     team: String,
@@ -247,9 +247,9 @@ struct Stuff {
     media: String,
 }
 
-impl Theirs {
+impl ForeignResources {
     async fn find(stack: &Stack) -> Self {
-        let mut people = Vec::new();
+        let mut owners = Vec::new();
         for (user, inbox) in [("zoe", "inb_reception"), ("nora", "inb_nightdesk")] {
             let (client, inbox) = (stack.user(user), stack.inbox(inbox));
             let phone = Phone::new();
@@ -262,7 +262,7 @@ impl Theirs {
                 client.post(&templates, json!({ "name": name, "text": "From nine." })).await.expect(201);
             let file = json!({ "contentType": "image/png", "size": 100 });
             let media = client.post(&format!("/v1/inboxes/{}/media", inbox.inbox_id), file).await.expect(201);
-            let stuff = Stuff {
+            let ids = ResourceIds {
                 inbox: inbox.inbox_id.clone(),
                 code: inbox.api_code.clone(),
                 team: inbox.team_id.clone(),
@@ -272,58 +272,58 @@ impl Theirs {
                 template: text(&template["templateId"]),
                 media: text(&media["mediaId"]),
             };
-            people.push((client, stuff));
+            owners.push((client, ids));
         }
-        Self { people }
+        Self { owners }
     }
 
-    fn all(&self, id: impl Fn(&Stuff) -> &String) -> Vec<String> {
-        self.people.iter().map(|(_, stuff)| id(stuff).clone()).collect()
+    fn collect_ids(&self, id: impl Fn(&ResourceIds) -> &String) -> Vec<String> {
+        self.owners.iter().map(|(_, ids)| id(ids).clone()).collect()
     }
 
     fn inboxes(&self) -> Vec<String> {
-        self.all(|stuff| &stuff.inbox)
+        self.collect_ids(|ids| &ids.inbox)
     }
 
     fn codes(&self) -> Vec<String> {
-        self.all(|stuff| &stuff.code)
+        self.collect_ids(|ids| &ids.code)
     }
 
     fn contacts(&self) -> Vec<String> {
-        self.all(|stuff| &stuff.contact)
+        self.collect_ids(|ids| &ids.contact)
     }
 
     fn conversations(&self) -> Vec<String> {
-        self.all(|stuff| &stuff.conversation)
+        self.collect_ids(|ids| &ids.conversation)
     }
 
     fn messages(&self) -> Vec<String> {
-        self.all(|stuff| &stuff.message)
+        self.collect_ids(|ids| &ids.message)
     }
 
     fn templates(&self) -> Vec<String> {
-        self.all(|stuff| &stuff.template)
+        self.collect_ids(|ids| &ids.template)
     }
 
     fn media(&self) -> Vec<String> {
-        self.all(|stuff| &stuff.media)
+        self.collect_ids(|ids| &ids.media)
     }
 
     fn users(&self) -> Vec<String> {
-        self.people.iter().map(|(client, _)| client.id.clone()).collect()
+        self.owners.iter().map(|(client, _)| client.id.clone()).collect()
     }
 
-    /// All of it, as those see it whose it is.
-    async fn seen(&self) -> Vec<Value> {
+    /// Returns all resources as their owners see them.
+    async fn get_all(&self) -> Vec<Value> {
         let mut seen = Vec::new();
-        for (client, stuff) in &self.people {
+        for (client, ids) in &self.owners {
             for path in [
-                format!("/v1/inboxes/{}", stuff.inbox),
-                format!("/v1/inboxes/{}/members", stuff.inbox),
-                format!("/v1/inboxes/{}/conversations/{}", stuff.inbox, stuff.conversation),
-                format!("/v1/inboxes/{}/conversations/{}/messages", stuff.inbox, stuff.conversation),
-                format!("/v1/teams/{}/contacts/{}", stuff.team, stuff.contact),
-                format!("/v1/teams/{}/templates/{}", stuff.team, stuff.template),
+                format!("/v1/inboxes/{}", ids.inbox),
+                format!("/v1/inboxes/{}/members", ids.inbox),
+                format!("/v1/inboxes/{}/conversations/{}", ids.inbox, ids.conversation),
+                format!("/v1/inboxes/{}/conversations/{}/messages", ids.inbox, ids.conversation),
+                format!("/v1/teams/{}/contacts/{}", ids.team, ids.contact),
+                format!("/v1/teams/{}/templates/{}", ids.team, ids.template),
             ] {
                 seen.push(client.get(&path).await.expect(200));
             }
@@ -332,11 +332,11 @@ impl Theirs {
     }
 }
 
-/// A key is its owner's: somebody else's request with it, or their own at another place, is one of its own.
+/// The same key in a request of another user, or for another route, starts a new request.
 #[tokio::test]
 async fn an_idempotency_key_works_only_for_its_caller_and_route() {
     let stack = Stack::open();
-    let fixture = AccessFixture::set(&stack).await;
+    let fixture = AccessFixture::create(&stack).await;
     let (admin, key) = (&fixture.team.admin, format!("key-{}", Phone::new().number()));
     let carla = stack.user("carla");
     let templates = format!("{}/templates", fixture.team.path());
@@ -349,16 +349,16 @@ async fn an_idempotency_key_works_only_for_its_caller_and_route() {
     let contact = json!({ "firstName": "Ada", "mobileNumber": Phone::new().number() });
     let made = admin.post_once(&contacts, &key, &contact).await.expect(201);
     assert!(made["contactId"].is_string(), "{made}");
-    // Of another organization, with the same body: she gets nothing of it.
+    // A user of another organization with the same key and body does not get the stored response.
     let zoe = stack.user("zoe").post_once(&contacts, &key, &contact).await;
     zoe.problem(404, "not_found");
 }
 
-/// Cursors of every list serve no colleague, and no other list.
+/// A cursor is refused for another user and for another list.
 #[tokio::test]
 async fn a_cursor_works_only_for_its_caller_and_list() {
     let stack = Stack::open();
-    let (fixture, carrier) = (AccessFixture::set(&stack).await, stack.carrier());
+    let (fixture, carrier) = (AccessFixture::create(&stack).await, stack.carrier());
     let (admin, member) = (&fixture.team.admin, stack.user("dev"));
     let inbox = fixture.ids.iter().find(|(name, _)| *name == "inboxId").map(|(_, id)| id.clone()).unwrap();
     let number = admin.get(&format!("/v1/inboxes/{inbox}")).await.expect(200)["phoneNumber"].clone();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const MESSAGES: &str = "/webhooks/twilio/messages";
 
-/// The form of an inbound text, as the carrier writes it.
+/// The webhook form of an inbound message.
 struct Form(Vec<(&'static str, String)>);
 
 impl Form {
@@ -21,13 +21,13 @@ impl Form {
     }
 
     fn with(mut self, name: &'static str, value: &str) -> Self {
-        self.0.retain(|(kept, _)| *kept != name);
+        self.0.retain(|(field, _)| *field != name);
         self.0.push((name, value.to_owned()));
         self
     }
 
     fn without(mut self, name: &str) -> Self {
-        self.0.retain(|(kept, _)| *kept != name);
+        self.0.retain(|(field, _)| *field != name);
         self
     }
 
@@ -40,13 +40,13 @@ impl Form {
     }
 }
 
-/// A carrier's id that nobody has had: the number of a phone that nobody has had, twice.
+/// Returns a SID that is unique because the number of the phone is.
 fn sid(phone: &Phone) -> String {
     let digits = phone.number().trim_start_matches('+');
     format!("SM{digits:0>16}{digits:0>16}")
 }
 
-fn acknowledged(response: &ApiResponse) {
+fn expect_acknowledgment(response: &ApiResponse) {
     response.expect(200);
     assert_eq!(response.header("content-type"), "text/xml");
     assert!(response.body.contains("<Response"), "{response}");
@@ -60,13 +60,13 @@ async fn a_message_that_the_carrier_delivers_five_times_is_stored_once() {
     let sid = sid(&conversation.phone);
     let form = Form::new(&carrier, &conversation.phone, &stack.front_desk_inbox().phone_number, &sid);
     for _ in 0..5 {
-        acknowledged(&form.post(&carrier).await);
+        expect_acknowledgment(&form.post(&carrier).await);
     }
     assert_eq!(conversation.texts(&ben).await, ["Before", "Hello"]);
 
-    // One that comes again after the answer brings nothing back to the Inbox.
+    // A redelivery after the reply does not return the conversation to the Inbox.
     ben.lock_and_reply(&conversation, "Hi").await.expect(202);
-    acknowledged(&form.post(&carrier).await);
+    expect_acknowledgment(&form.post(&carrier).await);
     let seen = conversation.get_as(&ben).await;
     assert_eq!((&seen["folder"], &seen["lastMessage"]["text"]), (&json!("archived"), &json!("Hi")), "{seen}");
 }
@@ -78,7 +78,7 @@ async fn a_message_that_the_carrier_delivers_five_times_at_once_is_stored_once()
     let phone = Phone::new();
     let form = Form::new(&carrier, &phone, &inbox.phone_number, &sid(&phone));
     for response in join_all((0..5).map(|_| form.post(&carrier))).await {
-        acknowledged(&response);
+        expect_acknowledgment(&response);
     }
     let conversation = stack.find_conversation(&erin, &inbox.inbox_id, "inbox", &phone).await;
     assert_eq!(conversation.texts(&erin).await, ["Hello"]);
@@ -93,7 +93,7 @@ async fn concurrent_messages_from_one_number_join_one_conversation() {
     join_all(words.map(|text| carrier.send_inbound(&phone, &desk.phone_number, text))).await;
     let conversation = stack.find_conversation(&ben, &desk.inbox_id, "inbox", &phone).await;
     let texts: BTreeSet<_> = conversation.texts(&ben).await.into_iter().collect();
-    assert_eq!(texts, words.map(str::to_owned).into(), "all are kept");
+    assert_eq!(texts, words.map(str::to_owned).into(), "all messages are stored");
     let other = |found: &Value| {
         found["contact"]["phoneNumber"] == phone.number() && found["conversationId"] != *conversation.id
     };
@@ -102,7 +102,7 @@ async fn concurrent_messages_from_one_number_join_one_conversation() {
     assert_eq!(
         conversation.get_as(&ben).await["lastMessage"]["messageId"],
         last["messageId"],
-        "the newest is on top"
+        "the list shows the newest message"
     );
 }
 
@@ -128,7 +128,7 @@ async fn an_unknown_number_becomes_a_provisional_contact_and_a_known_one_keeps_i
     );
     assert!(seen["contact"]["firstName"].is_string() && seen["contact"]["lastName"].is_string(), "{seen}");
     let listed = known.find_as(&ben, "inbox").await.expect("in the Inbox");
-    assert_eq!(listed["assignedUser"], seen["assignedUser"], "whom the import assigned");
+    assert_eq!(listed["assignedUser"], seen["assignedUser"], "the user that the import assigned");
     assert!(seen["assignedUser"]["name"].is_string(), "{seen}");
 }
 
@@ -140,8 +140,8 @@ async fn media_and_every_character_of_a_text_are_stored() {
         .new_conversation("  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  ")
         .await;
     let photo = ("MediaUrl0", "https://media.example/photo.png?size=1&v=2");
-    let film = ("MediaUrl1", "https://media.example/film.mp4");
-    let fields = [("From", conversation.phone.number()), ("To", &desk.phone_number), photo, film];
+    let video = ("MediaUrl1", "https://media.example/film.mp4");
+    let fields = [("From", conversation.phone.number()), ("To", &desk.phone_number), photo, video];
     assert_eq!(carrier.send_inbound_with(&fields).await.webhook_status, Some(200));
     let history = conversation.history(&ben).await;
     assert_eq!(
@@ -152,7 +152,7 @@ async fn media_and_every_character_of_a_text_are_stored() {
     assert_eq!(history[1]["text"], "");
     let kinds: Vec<_> = (0..2).map(|place| &history[1]["media"][place]["contentType"]).collect();
     assert_eq!(kinds, ["image/png", "video/mp4"], "in the carrier's order");
-    assert!(!history[1].to_string().contains("media.example"), "no address of theirs is shown");
+    assert!(!history[1].to_string().contains("media.example"), "the history contains no URL of the carrier");
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn a_signed_form_without_a_field_is_refused_and_one_with_extra_fields_is_a
     assert_eq!(conversation.texts(&ben).await, ["Before"]);
 
     let more = form().with("Body", "With more").with("BrandNewField", "yes").with("NumMedia", "many");
-    acknowledged(&more.post(&carrier).await);
+    expect_acknowledgment(&more.post(&carrier).await);
     assert_eq!(conversation.texts(&ben).await, ["Before", "With more"]);
 }
 
@@ -218,7 +218,7 @@ async fn a_message_to_an_unknown_inbox_number_is_refused() {
     form.post(&carrier).await.problem(404, "unknown_number");
 }
 
-/// ◆ product 4: one number, one thread per inbox.
+/// ◆ product 4: one conversation per inbox and number.
 #[tokio::test]
 async fn one_phone_has_a_conversation_in_each_inbox() {
     let stack = Stack::open();

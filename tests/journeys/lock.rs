@@ -1,4 +1,4 @@
-//! The lock: at most one holder per conversation, and the server decides when a lease ends.
+//! Locks: a conversation has at most one holder, and the server decides when a lease expires.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,11 +10,11 @@ use product_tests::{
 use serde_json::{Value, json};
 
 fn instant(value: &Value) -> Timestamp {
-    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no instant: {value}"))
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("not a timestamp: {value}"))
 }
 
-/// The pause that the server asks front ends to keep between renewals.
-fn pause(held: &Value) -> Duration {
+/// Returns the interval between renewals that the server recommends.
+fn renewal_interval(held: &Value) -> Duration {
     Duration::from_secs(held["renewAfterSeconds"].as_u64().expect("a number of seconds"))
 }
 
@@ -22,7 +22,7 @@ async fn renew(member: &Client, conversation: &ConversationRef, token: u64, acti
     member.put(&conversation.lock(), json!({ "token": token, "active": active })).await
 }
 
-/// ◆ product 5: opening a conversation of a shared inbox acquires the lock, leaving it releases.
+/// ◆ product 5: opening a conversation of a shared inbox acquires the lock, and leaving it releases the lock.
 #[tokio::test]
 async fn a_lock_is_acquired_renewed_and_released() {
     let stack = Stack::open();
@@ -41,7 +41,7 @@ async fn a_lock_is_acquired_renewed_and_released() {
     assert_eq!(
         conversation.get_as(&ben).await["lock"]["expiresAt"],
         renewed["expiresAt"],
-        "a colleague sees the new end"
+        "other members see the new expiry"
     );
 
     conversation.release_lock(&amelia, token).await;
@@ -60,12 +60,12 @@ async fn a_renewal_with_another_token_or_by_another_user_is_refused_and_changes_
     let before = conversation.get_as(&ben).await;
 
     let lost = renew(&amelia, &conversation, token + 1, true).await.problem(412, "lock_lost");
-    assert_eq!(lost["holder"], Value::Null, "nobody else holds it");
+    assert_eq!(lost["holder"], Value::Null, "no other user holds it");
     let lost = renew(&ben, &conversation, token, true).await.problem(412, "lock_lost");
     assert_eq!(lost["holder"]["id"], amelia.id);
     ben.delete(&format!("{}?token={token}", conversation.lock())).await.expect(204);
     amelia.delete(&format!("{}?token={}", conversation.lock(), token + 1)).await.expect(204);
-    assert_eq!(conversation.get_as(&ben).await["lock"], before["lock"], "neither of them released it");
+    assert_eq!(conversation.get_as(&ben).await["lock"], before["lock"], "neither request released it");
 
     amelia.put(&conversation.lock(), json!({ "active": true })).await.expect_field_error("/token");
     amelia
@@ -127,10 +127,11 @@ async fn a_lock_that_is_not_renewed_expires_and_a_colleague_takes_over() {
     assert_eq!((&lost["reason"], &lost["holder"]["id"]), (&json!("taken"), &json!(ben.id)));
     let late = amelia.post(&conversation.messages(), json!({ "text": "Hi", "lockToken": token })).await;
     assert_eq!(late.problem(412, "lock_lost")["holder"]["name"], ben.name);
-    assert_eq!(conversation.texts(&ben).await, ["Hello"], "nothing slipped in");
+    assert_eq!(conversation.texts(&ben).await, ["Hello"], "no reply was sent");
 }
 
-/// ◆ product 5: an idle holder is asked *are you still working?*, and without an answer the lock is released.
+/// ◆ product 5: an idle holder is prompted with *are you still working?*. Without an answer the lock is
+/// released.
 #[tokio::test]
 async fn an_idle_holder_is_prompted_and_then_loses_the_lock_despite_renewals() {
     let stack = Stack::open();
@@ -139,29 +140,29 @@ async fn an_idle_holder_is_prompted_and_then_loses_the_lock_despite_renewals() {
     let mut held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
     let begin = Timestamp::now();
     let (token, release) = (held["token"].as_u64().expect("a token"), instant(&held["idleReleaseAt"]));
-    let mut asked = None;
+    let mut prompted_at = None;
     let refused = loop {
-        tokio::time::sleep(pause(&held)).await;
+        tokio::time::sleep(renewal_interval(&held)).await;
         let response = renew(&amelia, &conversation, token, false).await;
         if response.status != 200 {
             break response;
         }
         held = response.json();
-        assert_eq!(instant(&held["idleReleaseAt"]), release, "only activity moves it");
-        assert!(instant(&held["expiresAt"]) <= release, "no lease outlives the release");
+        assert_eq!(instant(&held["idleReleaseAt"]), release, "only activity extends it");
+        assert!(instant(&held["expiresAt"]) <= release, "no lease is longer than the idle release");
         if held["idlePrompt"] == true {
-            asked.get_or_insert_with(Timestamp::now);
+            prompted_at.get_or_insert_with(Timestamp::now);
         } else {
-            assert_eq!(asked, None, "the question stays");
+            assert_eq!(prompted_at, None, "the prompt stays");
         }
     };
     let prompt = Duration::from_secs(held["idlePromptAfterSeconds"].as_u64().expect("a number of seconds"));
-    let waited = asked.expect("the question came").duration_since(begin);
+    let waited = prompted_at.expect("a prompt").duration_since(begin);
     assert!(
         waited + jiff::SignedDuration::from_secs(1) >= prompt.try_into().expect("short"),
-        "asked after {waited}"
+        "prompted after {waited}"
     );
-    assert!(Timestamp::now() >= release, "not before the instant that was told");
+    assert!(Timestamp::now() >= release, "not before `idleReleaseAt`");
     let lost = refused.problem(412, "lock_lost");
     assert_eq!((&lost["reason"], &lost["holder"]), (&json!("idle"), &Value::Null));
     let late = amelia.post(&conversation.messages(), json!({ "text": "Hi", "lockToken": token })).await;
@@ -172,7 +173,7 @@ async fn an_idle_holder_is_prompted_and_then_loses_the_lock_despite_renewals() {
     .await;
 }
 
-/// ◆ product 5: a holder who answers the question goes on.
+/// ◆ product 5: a holder who answers the prompt keeps the lock.
 #[tokio::test]
 async fn a_holder_who_reports_activity_keeps_the_lock() {
     let stack = Stack::open();
@@ -181,7 +182,7 @@ async fn a_holder_who_reports_activity_keeps_the_lock() {
     let mut held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
     let token = held["token"].as_u64().expect("a token");
     while held["idlePrompt"] == false {
-        tokio::time::sleep(pause(&held)).await;
+        tokio::time::sleep(renewal_interval(&held)).await;
         held = renew(&amelia, &conversation, token, false).await.expect(200);
     }
     let here = renew(&amelia, &conversation, token, true).await.expect(200);
@@ -235,7 +236,7 @@ async fn of_many_who_open_a_conversation_at_once_exactly_one_gets_the_lock() {
     assert_eq!(winners.len(), 1, "{winners:?}");
     let winner = winners.first().expect("one").to_owned();
     let tokens: BTreeSet<_> = won.iter().map(|(_, response)| response.json()["token"].as_u64()).collect();
-    assert_eq!(tokens.len(), won.len(), "each opening has a token of its own");
+    assert_eq!(tokens.len(), won.len(), "each acquisition has its own token");
     assert_eq!(lost.len(), 28);
     for (user, response) in &lost {
         assert_ne!(user, winner);
@@ -245,7 +246,7 @@ async fn of_many_who_open_a_conversation_at_once_exactly_one_gets_the_lock() {
     let token = tokens.last().copied().flatten().expect("a token");
     let winner = stack.user(winner);
     conversation.release_lock(&winner, token).await;
-    let next = users.iter().find(|user| user.id != winner.id).expect("somebody else");
+    let next = users.iter().find(|user| user.id != winner.id).expect("another user");
     assert!(conversation.acquire_lock(next).await > token);
 }
 
@@ -309,7 +310,11 @@ async fn an_inbound_message_does_not_change_the_lock() {
     renew(&amelia, &conversation, token, true).await.expect(200);
     let accepted = amelia.post(&conversation.messages(), json!({ "text": "Yes", "lockToken": token })).await;
     accepted.expect(202);
-    assert_eq!(conversation.get_as(&ben).await["lock"]["holder"]["id"], amelia.id, "a reply keeps it, too");
+    assert_eq!(
+        conversation.get_as(&ben).await["lock"]["holder"]["id"],
+        amelia.id,
+        "a reply does not release it"
+    );
     amelia.wait_until_sent(&accepted).await;
 }
 
@@ -348,7 +353,7 @@ async fn one_user_holds_a_limited_number_of_locks_and_gets_another_by_releasing_
             break response;
         }
         open.push((conversation, response.expect(200)["token"].as_u64().expect("a token")));
-        assert!(open.len() <= 100, "there is no end");
+        assert!(open.len() <= 100, "no limit after 100 locks");
     };
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1));
     let refused = refused.problem(429, "too_many_locks");
@@ -356,9 +361,13 @@ async fn one_user_holds_a_limited_number_of_locks_and_gets_another_by_releasing_
     assert_eq!(refused["held"].as_array().map(Vec::len), Some(open.len()));
     let last = conversations.last().expect("the refused one");
     let seen = last.get_as(&team.admin).await;
-    assert_eq!((&seen["lock"], &seen["read"]), (&Value::Null, &json!(false)), "nothing happened to it");
+    assert_eq!(
+        (&seen["lock"], &seen["read"]),
+        (&Value::Null, &json!(false)),
+        "the refused conversation has not changed"
+    );
     let (first, token) = &open[0];
-    first.acquire_lock(&team.admin).await; // a reload is no more
+    first.acquire_lock(&team.admin).await; // acquiring a lock again does not count twice
     let again = first.acquire_lock(&team.admin).await;
     assert!(again > *token);
     first.release_lock(&team.admin, again).await;

@@ -1,12 +1,12 @@
-//! Journeys over HTTP against the deployed template: real bootstraps, permissions enforced, a carrier that
-//! can fail.
+//! Journeys over HTTP against the deployed template, with real bootstraps, enforced permissions and a carrier
+//! that can fail.
 //!
-//! `make journeys` starts a local cloud for them. Each journey has customers and conversations of its own,
-//! so they run side by side and again and again against one stack. Times come from the server's answers;
-//! the shorter the stack's lock times, the sooner the journeys that wait for them are done.
+//! `make journeys` starts a local cloud for them. Each journey creates its own contacts and conversations, so
+//! journeys can run concurrently and repeatedly against one stack. They read times from the server's
+//! responses. Short lock times of the stack make the journeys that wait for them faster.
 //!
-//! Personal inboxes whose unread count or list a journey looks at belong to it alone: Carla's to
-//! `main_job`, Dev's and Farid's to `folders`.
+//! A journey that checks the unread count or the list of a personal inbox is the only one that uses that
+//! inbox: `main_job` uses Carla's, `folders` uses Dev's and Farid's.
 
 mod access;
 mod access_fixture;

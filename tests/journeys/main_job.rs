@@ -3,7 +3,7 @@
 use product_tests::{Phone, Stack};
 use serde_json::{Value, json};
 
-/// ◆ product 4 and 5: Inbox and Archived, who is responding, one hand on a conversation, the sender's name.
+/// ◆ product 4 and 5: Inbox and Archived, the holder of the lock, one reply at a time, the sender's name.
 #[tokio::test]
 async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
     let stack = Stack::open();
@@ -61,11 +61,11 @@ async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
     assert_eq!(carrier.texts_to(&conversation.phone).await, ["Yes, until eight."]);
 }
 
-/// ◆ product 4: an inbound text puts its conversation in Inbox, unread, on top, for every member.
+/// ◆ product 4: an inbound message puts its conversation in the Inbox, unread and first, for every member.
 #[tokio::test]
 async fn an_inbound_message_is_unread_at_the_top_of_the_inbox_for_every_member() {
     let stack = Stack::open();
-    // A personal inbox: nobody else's texts come in between.
+    // A personal inbox gets no messages of other journeys.
     let inbox = stack.inbox("inb_carla");
     let carla = stack.user("carla");
     let before = carla.unread(&inbox.inbox_id).await;
@@ -73,7 +73,7 @@ async fn an_inbound_message_is_unread_at_the_top_of_the_inbox_for_every_member()
     for phone in [&first, &second, &first] {
         stack.carrier().send_inbound(phone, &inbox.phone_number, "Hello").await;
     }
-    assert_eq!(carla.unread(&inbox.inbox_id).await, before + 2, "conversations are counted, not texts");
+    assert_eq!(carla.unread(&inbox.inbox_id).await, before + 2, "conversations are counted, not messages");
     let path = format!("/v1/inboxes/{}/conversations?limit=2", inbox.inbox_id);
     let page = carla.get(&path).await.expect(200);
     let numbers: Vec<_> =

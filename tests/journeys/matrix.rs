@@ -1,5 +1,5 @@
-//! Every route of the API against everybody who has no business there. The routes come from the API's own
-//! document: one that has no row here makes the journey fail.
+//! Every route of the API with callers that have no access. The routes come from the OpenAPI document. The
+//! journey fails if a route has no row here.
 
 use product_tests::Stack;
 use reqwest::Method;
@@ -7,30 +7,30 @@ use serde_json::json;
 
 use crate::access_fixture::{AccessFixture, Caller, unknown_id, without_request_id};
 
-/// Who may use a route.
+/// The callers that may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Guard {
-    /// Everybody.
+enum Access {
+    /// All callers.
     Open,
-    /// The carrier, by its signature.
+    /// The carrier, with a valid signature.
     Carrier,
     /// Any signed-in user. They see only their own data.
     SignedIn,
     /// Members of the inbox.
     Inbox,
-    /// Members of the inbox, and those who manage its team.
+    /// Members of the inbox and admins of its team.
     InboxSettings,
-    /// Those who manage the inbox's team.
+    /// Admins of the inbox's team.
     InboxManagers,
     /// Members of the team.
     Team,
-    /// Those who manage the team.
+    /// Admins of the team.
     TeamManagers,
 }
 
-use Guard::{Carrier, Inbox, InboxManagers, InboxSettings, Open, SignedIn, Team, TeamManagers};
+use Access::{Carrier, Inbox, InboxManagers, InboxSettings, Open, SignedIn, Team, TeamManagers};
 
-const ROUTES: &[(&str, &str, Guard)] = &[
+const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/healthz", Open),
     ("GET", "/openapi.json", Open),
     ("GET", "/v1/inbox-wizard", SignedIn),
@@ -99,68 +99,70 @@ const ROUTES: &[(&str, &str, Guard)] = &[
 ];
 
 impl Caller {
-    /// What a route must answer, where it must refuse: what one may not see does not exist, what one may
-    /// see and not do is forbidden.
-    fn refusal(&self, guard: Guard, template: &str) -> Option<u16> {
-        match guard {
+    /// Returns the status with which a route must refuse this caller. `None` if it must not.
+    ///
+    /// The status is 404 if the caller may not see the resource, and 403 if the caller may see it but not
+    /// perform the operation.
+    fn refusal(&self, access: Access, template: &str) -> Option<u16> {
+        match access {
             Open => None,
             Carrier => Some(403),
-            // Programs send, and read what they have sent: this is somebody else's.
+            // Machines can send messages and read those that they sent. A user sent this one.
             _ if self.machine => match template {
                 "/v1/messages" => None,
                 "/v1/messages/{messageId}" => Some(404),
                 _ => Some(403),
             },
             SignedIn => None,
-            InboxSettings => (!self.manages && !self.of_the_inbox).then_some(404),
-            InboxManagers if self.of_the_inbox => (!self.manages).then_some(403),
-            InboxManagers => (!self.manages).then_some(404),
-            Team => (!self.of_the_team).then_some(404),
-            TeamManagers if self.of_the_team => (!self.manages).then_some(403),
-            Inbox => (!self.of_the_inbox).then_some(404),
+            InboxSettings => (!self.team_admin && !self.inbox_member).then_some(404),
+            InboxManagers if self.inbox_member => (!self.team_admin).then_some(403),
+            InboxManagers => (!self.team_admin).then_some(404),
+            Team => (!self.team_member).then_some(404),
+            TeamManagers if self.team_member => (!self.team_admin).then_some(403),
+            Inbox => (!self.inbox_member).then_some(404),
             TeamManagers => Some(404),
         }
     }
 }
 
-/// Product 2 and the API: on every route, resources that a caller may not see do not exist, and access is
-/// checked before the body.
+/// Product 2 and the API: every route answers 404 for resources that a caller may not see, and checks access
+/// before the body.
 #[tokio::test]
 async fn every_route_refuses_callers_without_access() {
     let stack = Stack::open();
     let document = stack.bearer(None).get("/openapi.json").await.expect(200);
-    let mut offered = Vec::new();
+    let mut documented = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for method in methods.as_object().expect("methods").keys() {
-            offered.push((method.to_uppercase(), path.clone()));
+            documented.push((method.to_uppercase(), path.clone()));
         }
     }
     let listed = |method: &str, path: &str| ROUTES.iter().any(|(m, p, _)| (*m, *p) == (method, path));
-    let missing: Vec<_> = offered.iter().filter(|(method, path)| !listed(method, path)).collect();
+    let missing: Vec<_> = documented.iter().filter(|(method, path)| !listed(method, path)).collect();
     assert_eq!(missing, Vec::<&(String, String)>::new(), "routes without a row");
-    assert_eq!(ROUTES.len(), offered.len(), "rows without a route");
+    assert_eq!(ROUTES.len(), documented.len(), "rows without a route");
 
-    let fixture = AccessFixture::set(&stack).await;
+    let fixture = AccessFixture::create(&stack).await;
     let mut cells = 0;
-    for (method, template, guard) in ROUTES.iter().copied() {
+    for (method, template, access) in ROUTES.iter().copied() {
         let (path, method) = (fixture.path(template), Method::from_bytes(method.as_bytes()).unwrap());
-        if !matches!(guard, Open | Carrier) {
-            let stranger = stack.bearer(None).call(method.clone(), &path, Some(json!({}))).await;
-            assert_eq!(stranger.status, 401, "nobody: {method} {template}");
+        if !matches!(access, Open | Carrier) {
+            let response = stack.bearer(None).call(method.clone(), &path, Some(json!({}))).await;
+            assert_eq!(response.status, 401, "no token: {method} {template}");
             cells += 1;
         }
         for caller in &fixture.callers {
             let body = (method != Method::GET).then(|| json!({}));
-            let Some(expected) = caller.refusal(guard, template) else { continue };
+            let Some(expected) = caller.refusal(access, template) else { continue };
             let response = caller.client.call(method.clone(), &path, body.clone()).await;
             assert_eq!(response.status, expected, "{}: {method} {template}: {response}", caller.who);
             cells += 1;
-            // What is there and may not be seen answers as what is not there, word by word.
+            // The response is the same as for an ID that does not exist.
             if expected == 404 && template.contains('{') {
-                let nothing = fixture.path_with(template, unknown_id);
-                let nothing = caller.client.call(method.clone(), &nothing, body).await;
+                let unknown = fixture.path_with(template, unknown_id);
+                let unknown = caller.client.call(method.clone(), &unknown, body).await;
                 assert_eq!(
-                    without_request_id(&nothing),
+                    without_request_id(&unknown),
                     without_request_id(&response),
                     "{}: {method} {template}",
                     caller.who
@@ -168,29 +170,29 @@ async fn every_route_refuses_callers_without_access() {
             }
         }
     }
-    cells += whoever_may_does(&fixture).await;
+    cells += check_allowed_callers(&fixture).await;
     assert!(cells >= 450, "{cells}");
 }
 
-/// The ids exist: callers with access can read them all, and invalid bodies are explained instead of being
-/// answered with 403 or 404.
-async fn whoever_may_does(fixture: &AccessFixture) -> usize {
+/// Checks that the IDs exist: callers with access can read them all, and invalid bodies get 400 instead of
+/// 403 or 404. Returns the number of checks.
+async fn check_allowed_callers(fixture: &AccessFixture) -> usize {
     let mut cells = 0;
     let admin = Caller {
-        of_the_team: true,
-        manages: true,
-        of_the_inbox: true,
+        team_member: true,
+        team_admin: true,
+        inbox_member: true,
         ..Caller::outsider(fixture.team.admin.clone(), "an admin and member")
     };
-    for (method, template, guard) in ROUTES.iter().copied() {
+    for (method, template, access) in ROUTES.iter().copied() {
         let takes_a_body = matches!(method, "PATCH")
             || (method == "POST" && !template.ends_with("/lock"))
             || (method == "PUT"
                 && !template.ends_with("/opt-out")
                 && !template.starts_with("/v1/inboxes/{inboxId}/members"));
         for caller in fixture.callers.iter().chain([&admin]) {
-            let may = caller.refusal(guard, template).is_none() && !caller.machine;
-            if !may || matches!(guard, Open | Carrier | SignedIn) {
+            let is_allowed = caller.refusal(access, template).is_none() && !caller.machine;
+            if !is_allowed || matches!(access, Open | Carrier | SignedIn) {
                 continue;
             }
             if method == "GET" {
@@ -200,7 +202,7 @@ async fn whoever_may_does(fixture: &AccessFixture) -> usize {
                 let path = fixture.path(template);
                 let method = Method::from_bytes(method.as_bytes()).expect("a method");
                 let response = caller.client.call(method.clone(), &path, Some(json!(["no object"]))).await;
-                // A list of contacts is asked for by an object, and registered teams submit nothing more.
+                // A registered team cannot submit a registration again, which gives 409.
                 assert!(
                     matches!(response.status, 400 | 409),
                     "{}: {method} {template}: {response}",

@@ -1,10 +1,10 @@
-//! Media, inbound and outbound.
+//! Inbound and outbound media.
 
 use product_tests::{Client, ConversationRef, Phone, Stack, WAIT_TIMEOUT, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// A text with files comes in: a word for each, as the carrier's simulator knows them.
+/// Sends an inbound message with files, each named as in the carrier simulator, to the front desk.
 async fn inbound_with_media(stack: &Stack, files: &[&str]) -> ConversationRef {
     let (phone, desk) = (Phone::new(), stack.front_desk_inbox());
     let mut fields = vec![("From", phone.number()), ("To", &desk.phone_number), ("Body", "Look at these")];
@@ -14,7 +14,7 @@ async fn inbound_with_media(stack: &Stack, files: &[&str]) -> ConversationRef {
     stack.find_conversation(&stack.user("amelia"), &desk.inbox_id, "inbox", &phone).await
 }
 
-/// The files of the thread's first text, once none of them is pending.
+/// Waits until no file of the first message is pending, and returns the files.
 async fn wait_for_media(conversation: &ConversationRef, member: &Client) -> Value {
     eventually("the files are copied or refused", WAIT_TIMEOUT, async || {
         let media = conversation.history(member).await[0]["media"].take();
@@ -25,7 +25,7 @@ async fn wait_for_media(conversation: &ConversationRef, member: &Client) -> Valu
 }
 
 async fn fetch(member: &Client, url: &str) -> (u16, String, String, Vec<u8>) {
-    let response = member.request_to(Method::GET, url).send().await.expect("an answer");
+    let response = member.request_to(Method::GET, url).send().await.expect("a response");
     let header =
         |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap_or("").to_owned());
     let (kind, shown) = (header("content-type"), header("content-disposition"));
@@ -34,7 +34,8 @@ async fn fetch(member: &Client, url: &str) -> (u16, String, String, Vec<u8>) {
     (status, kind.unwrap_or_default(), shown.unwrap_or_default(), bytes)
 }
 
-/// ◆ product 6: inbound media is copied to our bucket, no hot-linking of carrier URLs, size and type checked.
+/// ◆ product 6: inbound media is copied to the product's bucket after its size and type are checked.
+/// Responses contain no URLs of the carrier.
 #[tokio::test]
 async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
     let stack = Stack::open();
@@ -47,24 +48,24 @@ async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
         (&json!("stored"), &json!("image/png")),
         "{media}"
     );
-    let (status, kind, shown, bytes) = fetch(&amelia, picture["url"].as_str().expect("an address")).await;
+    let (status, kind, shown, bytes) = fetch(&amelia, picture["url"].as_str().expect("a URL")).await;
     assert_eq!((status, kind.as_str(), shown.as_str()), (200, "image/png", "inline"));
-    assert!(bytes.starts_with(b"\x89PNG") && picture["size"] == bytes.len(), "the carrier's bytes");
-    let (status, _, shown, bytes) = fetch(&amelia, card["url"].as_str().expect("an address")).await;
-    assert_eq!((status, shown.as_str()), (200, "attachment"), "nothing runs in the page");
+    assert!(bytes.starts_with(b"\x89PNG") && picture["size"] == bytes.len(), "the bytes from the carrier");
+    let (status, _, shown, bytes) = fetch(&amelia, card["url"].as_str().expect("a URL")).await;
+    assert_eq!((status, shown.as_str()), (200, "attachment"), "other types are downloaded, not shown");
     assert!(bytes.starts_with(b"BEGIN:VCARD"));
 
-    let url = picture["url"].as_str().expect("an address");
-    let bare = url.split('?').next().expect("an address");
-    assert_eq!(fetch(&amelia, bare).await.0, 403, "unsigned");
+    let url = picture["url"].as_str().expect("a URL");
+    let bare = url.split('?').next().expect("a URL");
+    assert_eq!(fetch(&amelia, bare).await.0, 403, "the URL is not signed");
     let longer = url.replace("X-Amz-Expires=600", "X-Amz-Expires=86400");
-    assert_eq!(fetch(&amelia, &longer).await.0, 403, "the end is signed");
+    assert_eq!(fetch(&amelia, &longer).await.0, 403, "the signature covers the expiry");
     assert!(
-        picture["expiresAt"].as_str().expect("an end")
+        picture["expiresAt"].as_str().expect("an expiry")
             > conversation.history(&amelia).await[0]["createdAt"].as_str().expect("a time")
     );
     let history = conversation.history(&amelia).await[0].to_string();
-    assert!(!history.contains("/2010-04-01/"), "no address of the carrier's: {history}");
+    assert!(!history.contains("/2010-04-01/"), "a URL of the carrier: {history}");
     let id = conversation.history(&amelia).await[0]["messageId"].clone();
     let read = amelia.message(id.as_str().expect("an id")).await;
     assert_eq!(
@@ -73,7 +74,7 @@ async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
     );
 }
 
-/// ◆ product 6: size and type checked; what is refused is refused with its reason, and the text stays.
+/// ◆ product 6: files of an invalid size or type are refused with a reason. The message stays.
 #[tokio::test]
 async fn media_that_are_too_large_or_of_another_type_or_host_are_refused_with_a_reason() {
     let stack = Stack::open();
@@ -83,11 +84,11 @@ async fn media_that_are_too_large_or_of_another_type_or_host_are_refused_with_a_
     let reasons: Vec<_> = (0..4).map(|place| media[place]["reason"].as_str().unwrap_or("none")).collect();
     assert_eq!(reasons, ["not_what_it_says", "too_large", "foreign_address", "gone"], "{media}");
     assert!((0..4).all(|place| media[place]["state"] == "refused" && media[place]["url"] == Value::Null));
-    assert_eq!(media[4]["state"], "stored", "one bad file spoils no other");
+    assert_eq!(media[4]["state"], "stored", "the other file is stored");
     assert_eq!(conversation.texts(&amelia).await, ["Look at these"]);
 }
 
-/// ◆ product 2: others see nothing.
+/// ◆ product 2: users who are not members see nothing.
 #[tokio::test]
 async fn only_members_of_the_inbox_get_its_media() {
     let stack = Stack::open();
@@ -105,7 +106,7 @@ async fn only_members_of_the_inbox_get_its_media() {
     }
 }
 
-/// ◆ product 6: the same text twice is one, and so are its files.
+/// ◆ product 6: a message that is delivered twice is stored once, with its files.
 #[tokio::test]
 async fn a_redelivered_message_copies_its_media_once() {
     let stack = Stack::open();
@@ -128,7 +129,8 @@ async fn a_redelivered_message_copies_its_media_once() {
 
 const DOT: &[u8] = b"\x89PNG\r\n\x1a\nnot much of a picture";
 
-/// ◆ product 6: MMS out. Uploaded by a presigned request, named in a reply, fetched by the carrier.
+/// ◆ product 6: an outbound MMS. The file is uploaded to a presigned URL, named in a reply and fetched by the
+/// carrier.
 #[tokio::test]
 async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     let stack = Stack::open();
@@ -136,13 +138,17 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     let conversation = stack.new_conversation("Send me the map").await;
     let places = format!("/v1/inboxes/{}/media", conversation.inbox);
     let place = ben.post(&places, json!({ "contentType": "image/png", "size": DOT.len() })).await.expect(201);
-    let url = place["upload"]["url"].as_str().expect("an address");
+    let url = place["upload"]["url"].as_str().expect("a URL");
     let put = async |content_type: &str, bytes: &'static [u8]| {
         let request = ben.request_to(Method::PUT, url).header("content-type", content_type).body(bytes);
-        request.send().await.expect("an answer").status().as_u16()
+        request.send().await.expect("a response").status().as_u16()
     };
-    assert_eq!(put("text/html", DOT).await, 403, "the type is signed");
-    assert_eq!(put("image/png", b"longer than what was announced, by far").await, 403, "and so is the size");
+    assert_eq!(put("text/html", DOT).await, 403, "the signature covers the type");
+    assert_eq!(
+        put("image/png", b"longer than what was announced, by far").await,
+        403,
+        "the signature covers the size"
+    );
 
     let no_fault = carrier.no_fault().await;
     let token = conversation.acquire_lock(&ben).await;
@@ -161,9 +167,9 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     let media = carrier.media_of(&shown[0].sid).await;
     let (status, kind, _, bytes) = fetch(&ben, &media[0]).await;
     assert_eq!((status, kind.as_str(), bytes.as_slice()), (200, "image/png", DOT));
-    let seen = fetch(&ben, accepted["media"][0]["url"].as_str().expect("an address")).await;
-    assert_eq!(seen.3, DOT, "and the history shows it");
-    // Another inbox cannot send it.
+    let seen = fetch(&ben, accepted["media"][0]["url"].as_str().expect("a URL")).await;
+    assert_eq!(seen.3, DOT, "the history shows the file");
+    // Another inbox cannot send the file.
     let elsewhere = json!({
         "from": { "inboxId": "inb_ben" }, "to": { "phoneNumber": conversation.phone.number() },
         "media": [place["mediaId"]],
@@ -171,7 +177,7 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
     ben.post("/v1/messages", elsewhere).await.problem(422, "media_not_uploaded");
 }
 
-/// ◆ product 6: an address that the carrier fetches itself; integrations send those, too.
+/// ◆ product 6: a message may name a URL that the carrier fetches.
 #[tokio::test]
 async fn a_media_url_is_passed_to_the_carrier_unchanged() {
     let stack = Stack::open();

@@ -1,4 +1,4 @@
-//! Opt-outs: keywords, their scope, and the ledger.
+//! Opt-outs: keywords, scopes, the ledger and reviews.
 
 use product_tests::{Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
@@ -50,8 +50,8 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
     team.admin.send("/v1/messages", elsewhere).await.expect(202); // another team
     words(2).await;
 
-    carrier.send_inbound(&phone, &inbox.number, "STOP").await; // again: silence
-    carrier.send_inbound(&phone, &other.number, "START").await; // not the number that STOP was texted to
+    carrier.send_inbound(&phone, &inbox.number, "STOP").await; // no second confirmation
+    carrier.send_inbound(&phone, &other.number, "START").await; // not the number that got STOP
     assert_eq!(conversation.get_as(&team.admin).await["contact"]["optedOut"], true);
     let no_fault = carrier.no_fault().await;
     carrier.send_inbound(&phone, &inbox.number, "start").await;
@@ -81,7 +81,7 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
     assert_eq!(csv.body.lines().count(), 3, "{}", csv.body);
 }
 
-/// Product 7: a user opts out and in; START does not open what a user closed.
+/// Product 7: a user opts a contact out and in. START does not revoke an opt-out by a user.
 #[tokio::test]
 async fn a_user_opts_a_contact_out_and_in() {
     let stack = Stack::open();
@@ -103,7 +103,7 @@ async fn a_user_opts_a_contact_out_and_in() {
     team.admin.post("/v1/messages", compose.clone()).await.problem(409, "opted_out");
     let twin = json!({ "firstName": "Ola's twin", "mobileNumber": phone.number() });
     let twin = team.admin.post(&contacts, twin).await.expect(201);
-    assert_eq!(twin["optedOut"], true, "an opt-out is the number's, whoever has it");
+    assert_eq!(twin["optedOut"], true, "an opt-out belongs to the number");
     let number = json!({ "mobileNumber": Phone::new().number() });
     let moved = format!("{contacts}/{}", twin["contactId"].as_str().unwrap());
     assert_eq!(team.admin.patch(&moved, number).await.expect(200)["optedOut"], false);
@@ -116,7 +116,8 @@ async fn a_user_opts_a_contact_out_and_in() {
     stack.user("dev").put(&opt_out, Value::Null).await.problem(404, "not_found");
 }
 
-/// Product 7: STOP to a personal inbox blocks all personal inboxes of the organization, and no shared one.
+/// Product 7: STOP to a personal inbox applies to all personal inboxes of the organization and to no shared
+/// inbox.
 #[tokio::test]
 async fn stop_to_a_personal_inbox_applies_to_all_personal_inboxes() {
     let stack = Stack::open();
@@ -131,7 +132,7 @@ async fn stop_to_a_personal_inbox_applies_to_all_personal_inboxes() {
     stack.user("ben").send("/v1/messages", shared).await.expect(202);
 }
 
-/// Product 7: the carrier's refusal is recorded as an opt-out from the carrier.
+/// Product 7: a refusal by the carrier is recorded as an opt-out with the source `carrier`.
 #[tokio::test]
 async fn a_refusal_by_the_carrier_is_recorded_as_an_opt_out() {
     let stack = Stack::open();
@@ -152,7 +153,8 @@ async fn a_refusal_by_the_carrier_is_recorded_as_an_opt_out() {
         .problem(409, "opted_out");
 }
 
-/// Product 7: the carrier accepts a message to somebody who opted out there alone, and reports 21610 later.
+/// Product 7: the carrier accepts a message to a contact who opted out only at the carrier, and reports 21610
+/// later.
 #[tokio::test]
 async fn an_opt_out_that_only_the_carrier_knows_is_recorded_from_its_status_callback() {
     let stack = Stack::open();
@@ -169,8 +171,8 @@ async fn an_opt_out_that_only_the_carrier_knows_is_recorded_from_its_status_call
     amelia.post(&conversation.messages(), again).await.problem(409, "opted_out");
 }
 
-/// Product 7: "please stop texting me" is put up for review, not acted upon; a member of the inbox judges
-/// it, once.
+/// Product 7: "please stop texting me" does not opt out but creates a review. A member of the inbox decides
+/// it once.
 #[tokio::test]
 async fn an_opt_out_request_without_a_keyword_is_reviewed() {
     let stack = Stack::open();
@@ -182,13 +184,17 @@ async fn an_opt_out_request_without_a_keyword_is_reviewed() {
     carrier.send_inbound(&phone, &inbox.number, "Please stop texting me!").await;
     carrier.send_inbound(&other, &inbox.number, "can u stop sending these messages").await;
     carrier.send_inbound(&other, &inbox.number, "I'll stop by tomorrow").await;
-    let [newer, older] = &waiting().await[..] else { panic!("not two") };
+    let [newer, older] = &waiting().await[..] else { panic!("expected two reviews") };
     assert_eq!(older["text"], "Please stop texting me!");
     assert_eq!(older["contact"]["phoneNumber"], phone.number());
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
     assert_eq!(older["conversationId"], conversation.id);
     assert_eq!(older["messageId"], conversation.history(&team.admin).await[0]["messageId"]);
-    assert_eq!(conversation.get_as(&team.admin).await["contact"]["optedOut"], false, "not acted upon");
+    assert_eq!(
+        conversation.get_as(&team.admin).await["contact"]["optedOut"],
+        false,
+        "a review is not an opt-out"
+    );
 
     let page = team.admin.get(&format!("{reviews}?limit=1")).await.expect(200);
     assert_eq!(page["items"][0], *newer);
@@ -196,19 +202,19 @@ async fn an_opt_out_request_without_a_keyword_is_reviewed() {
     let page = team.admin.get(&format!("{reviews}?limit=1&cursor={cursor}")).await.expect(200);
     assert_eq!(page["items"][0], *older);
 
-    let inbox_request = format!("{reviews}/{}", older["reviewId"].as_str().unwrap());
+    let review = format!("{reviews}/{}", older["reviewId"].as_str().unwrap());
     let (out, nothing) = (json!({ "decision": "opted_out" }), json!({ "decision": "dismissed" }));
     for stranger in ["olivia", "nora", "zoe"] {
-        let stranger = stack.user(stranger); // the owner and other admins too: the texts are the members'
+        let stranger = stack.user(stranger); // even the owner and other admins, who are not members
         stranger.get(&reviews).await.problem(404, "not_found");
-        stranger.put(&inbox_request, out.clone()).await.problem(404, "not_found");
+        stranger.put(&review, out.clone()).await.problem(404, "not_found");
     }
-    let judged = team.admin.put(&inbox_request, out.clone()).await.expect(200);
-    assert_eq!(judged["decided"]["decision"], "opted_out");
-    assert_eq!(judged["decided"]["by"]["userId"], "amelia");
-    assert_eq!(judged["contact"]["optedOut"], true);
-    assert_eq!(team.admin.put(&inbox_request, out.clone()).await.expect(200), judged);
-    team.admin.put(&inbox_request, nothing.clone()).await.problem(409, "already_decided");
+    let decided = team.admin.put(&review, out.clone()).await.expect(200);
+    assert_eq!(decided["decided"]["decision"], "opted_out");
+    assert_eq!(decided["decided"]["by"]["userId"], "amelia");
+    assert_eq!(decided["contact"]["optedOut"], true);
+    assert_eq!(team.admin.put(&review, out.clone()).await.expect(200), decided);
+    team.admin.put(&review, nothing.clone()).await.problem(409, "already_decided");
     let compose =
         json!({ "from": { "inboxId": inbox.id }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
     team.admin.post("/v1/messages", compose).await.problem(409, "opted_out");
@@ -216,9 +222,9 @@ async fn an_opt_out_request_without_a_keyword_is_reviewed() {
     assert_eq!(ledger["items"][0]["source"], "user");
     assert_eq!(ledger["items"][0]["messageId"], older["messageId"]);
 
-    let other_wish = format!("{reviews}/{}", newer["reviewId"].as_str().unwrap());
-    let judged = team.admin.put(&other_wish, nothing).await.expect(200);
-    assert_eq!(judged["contact"]["optedOut"], false);
-    team.admin.put(&other_wish, out).await.problem(409, "already_decided");
+    let other_review = format!("{reviews}/{}", newer["reviewId"].as_str().unwrap());
+    let decided = team.admin.put(&other_review, nothing).await.expect(200);
+    assert_eq!(decided["contact"]["optedOut"], false);
+    team.admin.put(&other_review, out).await.problem(409, "already_decided");
     assert!(waiting().await.is_empty());
 }

@@ -1,17 +1,18 @@
-//! Out-of-office answers of closed inboxes.
+//! Out-of-office messages of closed inboxes.
 
 use product_tests::{Client, ConversationRef, Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
 
-const ALL_DAY: &str = "24:00";
+const END_OF_DAY: &str = "24:00";
 
 fn always_open() -> Value {
-    let day = json!([["00:00", ALL_DAY]]);
+    let day = json!([["00:00", END_OF_DAY]]);
     json!({ "mon": day, "tue": day, "wed": day, "thu": day, "fri": day, "sat": day, "sun": day })
 }
 
-async fn history_of(conversation: &ConversationRef, member: &Client, texts: usize) -> Vec<Value> {
-    eventually("the automatic answer", WAIT_TIMEOUT, async || {
+/// Waits until the history has this number of messages, and returns it.
+async fn wait_for_history(conversation: &ConversationRef, member: &Client, texts: usize) -> Vec<Value> {
+    eventually("the automatic reply", WAIT_TIMEOUT, async || {
         let history = conversation.history(member).await;
         (history.len() == texts).then_some(history)
     })
@@ -34,7 +35,7 @@ async fn a_closed_inbox_answers_once_in_a_closed_period() {
     assert_eq!((&saved["mode"], &saved["hours"]), (&json!("on"), &json!({})));
     carrier.send_inbound(&phone, &inbox.number, "Anybody there?").await;
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
-    let history = history_of(&conversation, &team.admin, 2).await;
+    let history = wait_for_history(&conversation, &team.admin, 2).await;
     assert_eq!(
         (&history[1]["text"], &history[1]["automatic"]),
         (&json!("We are away until Monday."), &json!(true))
@@ -50,7 +51,7 @@ async fn a_closed_inbox_answers_once_in_a_closed_period() {
     .await;
 
     carrier.send_inbound(&phone, &inbox.number, "Hello?").await;
-    team.admin.put(&path, on.clone()).await.expect(200); // saved again, it is the same closed period
+    team.admin.put(&path, on.clone()).await.expect(200); // the same settings do not start another closed period
     carrier.send_inbound(&phone, &inbox.number, "Hello??").await;
     assert_eq!(conversation.history(&team.admin).await.len(), 4, "answered once");
     let off = json!({ "mode": "off", "timeZone": "America/New_York" });
@@ -59,13 +60,13 @@ async fn a_closed_inbox_answers_once_in_a_closed_period() {
     assert_eq!(conversation.history(&team.admin).await.len(), 5);
     team.admin.put(&path, on).await.expect(200);
     carrier.send_inbound(&phone, &inbox.number, "And now?").await;
-    let history = history_of(&conversation, &team.admin, 7).await;
+    let history = wait_for_history(&conversation, &team.admin, 7).await;
     assert_eq!(history[6]["automatic"], true, "another closed period");
     eventually("both are sent", WAIT_TIMEOUT, async || (words().await.len() == 2).then_some(())).await;
 }
 
-/// ◆ product 9: office hours per weekday, holidays and a time zone decide in `auto`; opt-out words,
-/// ourselves and machines are not answered.
+/// ◆ product 9: in mode `auto`, office hours, holidays and the time zone decide. Keywords, the product's own
+/// text and short codes get no automatic reply.
 #[tokio::test]
 async fn hours_and_holidays_are_applied_and_machines_are_not_answered() {
     let stack = Stack::open();
@@ -81,7 +82,7 @@ async fn hours_and_holidays_are_applied_and_machines_are_not_answered() {
     assert_eq!(conversation.history(&team.admin).await.len(), 1, "open");
     team.admin.put(&path, auto(json!({}))).await.expect(200);
     carrier.send_inbound(&early, &inbox.number, "And now?").await;
-    history_of(&conversation, &team.admin, 3).await;
+    wait_for_history(&conversation, &team.admin, 3).await;
 
     for (from, words) in
         [(Phone::new(), "STOP"), (Phone::new(), "closed."), (Phone::of("72345"), "Your code is 1234")]

@@ -1,4 +1,4 @@
-//! Registration: submission, rejection, approval and suspension.
+//! Registrations: submission, rejection, approval and suspension.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ fn address(user: &Client) -> String {
     format!("{}@brightside.example", user.id)
 }
 
-/// ◆ product 2: while the registration is not complete the inbox is in nobody's navigation or Compose and
-/// sends nothing; what comes in is stored.
+/// ◆ product 2: until the registration is complete, the inbox is hidden from navigation and Compose and
+/// cannot send. Inbound messages are stored.
 #[tokio::test]
 async fn an_inbox_is_hidden_until_the_registration_and_loses_no_messages() {
     let stack = Stack::open();
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Hidden", "amelia").await);
     let inbox = team.create_inbox("Hidden").await;
     let phone = Phone::new();
-    assert!(!team.admin.accounts().await.contains(&inbox.id), "not even its creator sees it");
+    assert!(!team.admin.accounts().await.contains(&inbox.id), "it is hidden from its creator too");
     let refused = team.admin.post("/v1/messages", compose(&inbox, &phone)).await;
     assert_eq!(refused.problem(409, "registration_incomplete")["registration"], "pending");
     let machine = json!({ "from": { "apiCode": inbox.response["apiCode"] }, "to": { "phoneNumber": phone.number() }, "text": "Hello" });
@@ -36,8 +36,8 @@ async fn an_inbox_is_hidden_until_the_registration_and_loses_no_messages() {
     assert_eq!(carrier.texts_to(&phone).await, ["Now we are"]);
 }
 
-/// ◆ product 2 and 3: when it completes, the inbox appears, all admins of the team get one e-mail each
-/// however often the event comes, and members can be added.
+/// ◆ product 2 and 3: after the approval the inbox appears, members can be added, and each admin of the team
+/// gets one e-mail, even if the event is delivered several times.
 #[tokio::test]
 async fn every_admin_is_notified_once_of_the_approval() {
     let stack = Stack::open();
@@ -49,15 +49,15 @@ async fn every_admin_is_notified_once_of_the_approval() {
     owner.patch(&team.path(), json!({ "name": name })).await.expect(200);
     let inbox = team.create_inbox("Completion").await;
     team.submit_registration().await;
-    let told = carrier.decide_campaign(&team.messaging_service().await, "VERIFIED", &[]).await;
+    let decided = carrier.decide_campaign(&team.messaging_service().await, "VERIFIED", &[]).await;
     let done = team.wait_for_registration("approved").await;
     assert_eq!(done["notice"], Value::Null);
-    let events = told["eventIds"].as_array().expect("events");
-    let told_once = eventually("every event is in the timeline", Duration::from_secs(40), async || {
+    let events = decided["eventIds"].as_array().expect("events");
+    let timeline = eventually("every event is in the timeline", Duration::from_secs(40), async || {
         let timeline = team.get_registration().await["timeline"].take();
         let of_carrier =
             timeline.as_array().unwrap().iter().filter(|step| step["source"] == "callback").count();
-        (of_carrier == events.len() + 1).then_some(timeline) // and that the campaign was submitted
+        (of_carrier == events.len() + 1).then_some(timeline) // one more for the submission
     })
     .await;
     for event in events {
@@ -70,15 +70,20 @@ async fn every_admin_is_notified_once_of_the_approval() {
     }
     team.admin.put(&inbox.member("ben"), json!({})).await.expect(200);
     assert!(stack.user("ben").accounts().await.contains(&inbox.id));
-    assert_eq!(team.get_registration().await["timeline"], told_once, "an event told four times is one line");
+    assert_eq!(
+        team.get_registration().await["timeline"],
+        timeline,
+        "an event delivered four times is one timeline step"
+    );
     for admin in [&team.admin, &stack.user("carla")] {
         assert_eq!(stack.wait_for_emails(&address(admin), &name).await.len(), 1);
     }
     let ben = stack.emails_to("ben@brightside.example").await;
-    assert!(ben.iter().all(|email| !email.text.contains(&name)), "members are not told");
+    assert!(ben.iter().all(|email| !email.text.contains(&name)), "members get no e-mail");
 }
 
-/// ◆ product 2 and 3: rejected with the carrier's reasons, corrected and submitted again.
+/// ◆ product 2 and 3: a rejection shows the carrier's reasons. The registration is corrected and submitted
+/// again.
 #[tokio::test]
 async fn a_rejection_shows_its_reasons_and_can_be_corrected() {
     let stack = Stack::open();
@@ -102,7 +107,8 @@ async fn a_rejection_shows_its_reasons_and_can_be_corrected() {
     team.wait_for_registration("approved").await;
 }
 
-/// ◆ product 2 and 3: suspended, sends stop, inboxes are hidden again, admins are told; and back.
+/// ◆ product 2 and 3: a suspension stops sends, hides the inboxes and notifies the admins. An approval ends
+/// it.
 #[tokio::test]
 async fn a_suspension_hides_the_inboxes_until_it_is_lifted() {
     let stack = Stack::open();
@@ -138,8 +144,8 @@ fn event(service: &str, id: &str, at: &str, word: &str) -> Value {
     })
 }
 
-/// ◆ product 3: callbacks may come late and out of order; an event approves nothing, and an older one
-/// changes nothing.
+/// ◆ product 3: callbacks may be late and out of order. The product looks up the campaign instead of trusting
+/// an event, and an older event changes nothing.
 #[tokio::test]
 async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
     let stack = Stack::open();
@@ -147,7 +153,7 @@ async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
     team.create_inbox("Events").await;
     team.submit_registration().await;
     let service = team.messaging_service().await;
-    let line = async |id: &str, status: &str| {
+    let wait_for_step = async |id: &str, status: &str| {
         eventually("the event is in the timeline", Duration::from_secs(40), async || {
             let registration = team.get_registration().await;
             let steps = registration["timeline"].as_array().unwrap().clone();
@@ -159,8 +165,8 @@ async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
     let (early, future) = ("2026-01-01T10:00:00.000Z", "2036-01-01T10:00:00.000Z");
     let approved = event(&service, &format!("EZ{service}1"), future, "approved");
     carrier.post_events(&json!([approved])).await.expect(200);
-    let (still_pending, step) = line(future, "pending").await;
-    assert!(still_pending, "the carrier's record is in review: {step}");
+    let (still_pending, step) = wait_for_step(future, "pending").await;
+    assert!(still_pending, "the campaign is still in review at the carrier: {step}");
 
     carrier.decide_campaign(&service, "VERIFIED", &[("Notify", "false")]).await;
     let again = event(&service, &format!("EZ{service}2"), "2036-01-01T10:00:01.000Z", "approved");
@@ -171,18 +177,18 @@ async fn an_event_approves_nothing_by_itself_and_an_older_one_has_no_effect() {
         .post_events(&json!([failure, event(&service, &format!("EZ{service}3"), early, "failure")]))
         .await
         .expect(200);
-    let (still_approved, step) = line(early, "approved").await;
+    let (still_approved, step) = wait_for_step(early, "approved").await;
     assert!(still_approved && step["detail"].is_string(), "{step}");
     let unknown = event("MGffffffffffffffffffffffffffffffff", "EZunknown", early, "approved");
     carrier.post_events(&json!([unknown])).await.expect(200);
 }
 
-/// Product 3: callbacks are verified. Credentials of the address and signature are both asked for.
+/// Product 3: callbacks are verified. They need both valid credentials and a valid signature.
 #[tokio::test]
 async fn events_without_a_valid_signature_are_refused() {
     let stack = Stack::open();
     let carrier = stack.carrier();
-    let (address, token) = carrier.events_address();
+    let (address, token) = carrier.events_endpoint();
     let body =
         json!([event("MGffffffffffffffffffffffffffffffff", "EZ1", "2026-01-01T10:00:00.000Z", "approved")])
             .to_string();
@@ -200,22 +206,22 @@ async fn events_without_a_valid_signature_are_refused() {
     carrier.post_events_with(right(&url), body, &signature).await.expect(200);
 }
 
-/// ◆ product 3: a scheduled poll asks about registrations that stay pending, so a lost callback delays and
-/// never blocks.
+/// ◆ product 3: a scheduled poll checks pending registrations, so a lost callback delays an approval but does
+/// not prevent it.
 #[tokio::test]
 async fn a_lost_event_delays_an_approval_but_does_not_prevent_it() {
     let stack = Stack::open();
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Poll", "amelia").await);
     team.create_inbox("Poll").await;
     team.submit_registration().await;
-    eventually("the carrier has announced the submission", Duration::from_secs(40), async || {
+    eventually("the event of the submission arrives", Duration::from_secs(40), async || {
         let registration = team.get_registration().await;
         let steps = registration["timeline"].as_array().unwrap();
         steps.iter().any(|step| step["source"] == "callback").then_some(())
     })
     .await;
     carrier.decide_campaign(&team.messaging_service().await, "VERIFIED", &[("Notify", "false")]).await;
-    let approved = eventually("the poll has asked", Duration::from_secs(200), async || {
+    let approved = eventually("the poll finds the approval", Duration::from_secs(200), async || {
         let registration = team.get_registration().await;
         (registration["status"] == "approved").then_some(registration)
     })

@@ -1,10 +1,10 @@
-//! Teams, roles, who is removed, what navigation shows, what admins did, which e-mails a team wants.
+//! Teams: `/v1/me`, roles, removal of members, the audit log and notification settings.
 
 use product_tests::{Phone, Stack, TestTeam};
 use serde_json::{Value, json};
 
-/// ◆ product 1 and api: `GET /v1/me` has what navigation and Compose need, and nothing more; several teams
-/// per user.
+/// ◆ product 1 and API: `GET /v1/me` contains what navigation and Compose need and nothing more. A user may
+/// have several teams.
 #[tokio::test]
 async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
     let stack = Stack::open();
@@ -34,7 +34,7 @@ async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
     );
 }
 
-/// Product 1: the owner makes teams and their admins, admins their members.
+/// Product 1: the owner creates teams and adds admins. Admins add members.
 #[tokio::test]
 async fn the_owner_adds_admins_and_admins_add_members() {
     let stack = Stack::open();
@@ -58,13 +58,13 @@ async fn the_owner_adds_admins_and_admins_add_members() {
     let members = ben.get(&format!("{}/members", team.path())).await.expect(200);
     let names: Vec<_> = members["items"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
     assert_eq!(names, ["Amelia Hart", "Ben Okafor", "Nia New"]);
-    assert_eq!(members["items"][0]["email"], Value::Null, "addresses are for those who manage");
+    assert_eq!(members["items"][0]["email"], Value::Null, "only admins see e-mail addresses");
     let renamed = json!({ "role": "member", "name": "Benjamin" });
-    admin.put(&team.member("ben"), renamed).await.problem(403, "owner_required"); // he belongs to another team too
+    admin.put(&team.member("ben"), renamed).await.problem(403, "owner_required"); // Ben is also in another team
     admin.put(&team.member("a b"), json!({ "role": "member" })).await.problem(422, "invalid_fields");
 }
 
-/// ◆ issue and product 5: removing somebody ends their access and releases their locks at once.
+/// ◆ issue and product 5: removing a member ends their access and releases their locks at once.
 #[tokio::test]
 async fn a_removed_member_has_no_access_and_holds_no_lock() {
     let stack = Stack::open();
@@ -89,11 +89,11 @@ async fn a_removed_member_has_no_access_and_holds_no_lock() {
     assert!(!ben.accounts().await.contains(&inbox.id));
     assert!(
         ben.accounts().await.contains(&stack.front_desk_inbox().inbox_id),
-        "his other team is none of it"
+        "access to the other team stays"
     );
     team.admin.delete(&team.member("ben")).await.expect(204);
 
-    // The same from one inbox alone.
+    // Removal from one inbox does the same for that inbox.
     team.add_member("carla").await;
     team.admin.put(&inbox.member("carla"), json!({})).await.expect(200);
     let carla = stack.user("carla");
@@ -106,7 +106,7 @@ async fn a_removed_member_has_no_access_and_holds_no_lock() {
     conversation.acquire_lock(&team.admin).await;
 }
 
-/// ◆ product 2: team admins manage all inboxes of the team, and read them only as members.
+/// ◆ product 2: team admins manage all inboxes of the team but read them only as members.
 #[tokio::test]
 async fn admins_manage_every_inbox_of_their_team_and_read_only_as_members() {
     let stack = Stack::open();
@@ -124,7 +124,7 @@ async fn admins_manage_every_inbox_of_their_team_and_read_only_as_members() {
     listed.problem(404, "not_found");
 }
 
-/// Admin actions stand in an audit trail.
+/// The audit log lists the actions of admins.
 #[tokio::test]
 async fn the_audit_log_lists_what_admins_did() {
     let stack = Stack::open();
@@ -150,7 +150,7 @@ async fn the_audit_log_lists_what_admins_did() {
     stack.user("olivia").get(&format!("{trail}?cursor={cursor}")).await.problem(400, "bad_cursor");
 }
 
-/// Product 10: per team, each with its switch and list of addresses.
+/// Product 10: each team enables each notification separately and sets its recipients.
 #[tokio::test]
 async fn a_team_chooses_its_notifications() {
     let stack = Stack::open();
@@ -176,7 +176,7 @@ async fn a_team_chooses_its_notifications() {
     team.admin.put(&path, json!({ "optOutChanged": off })).await.expect_field_error("/unknownContact");
 }
 
-/// Creating a team is idempotent by its key.
+/// Creating a team twice with one idempotency key creates one team.
 #[tokio::test]
 async fn one_idempotency_key_creates_one_team() {
     let stack = Stack::open();

@@ -1,9 +1,9 @@
-//! Templates: one list per team, with merge fields for each contact.
+//! Templates of a team, with merge fields.
 
 use product_tests::{Phone, Stack};
 use serde_json::{Value, json};
 
-/// ◆ product 8: templates (canned responses) per team, from the list to the phone.
+/// ◆ product 8: an admin writes a template, and members send it with the values of a contact.
 #[tokio::test]
 async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     let stack = Stack::open();
@@ -38,7 +38,7 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     assert_eq!(accepted["text"], json!(wanted));
     assert_eq!(carrier.texts_to(&phone).await, std::slice::from_ref(&wanted));
 
-    // The same in a reply by the holder of the lock.
+    // The holder of a lock replies with the template.
     let conversation = stack.conversation_from(&phone, "Thanks").await;
     let ben = stack.user("ben");
     let no_fault = carrier.no_fault().await;
@@ -52,7 +52,7 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     drop(no_fault);
     conversation.release_lock(&ben, token).await;
 
-    // Who has no value for a field is not written to with a hole in the text.
+    // A contact without a value for a merge field gets no message.
     let stranger = json!({
         "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": Phone::new().number() },
         "templateId": made["templateId"],
@@ -71,7 +71,7 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     amelia.post("/v1/messages", compose).await.problem(422, "unknown_template");
 }
 
-/// ◆ product 1: what is a team's is nobody else's, not even its existence.
+/// ◆ product 1: other teams and organizations cannot see that a template exists.
 #[tokio::test]
 async fn another_organization_sees_no_templates() {
     let stack = Stack::open();

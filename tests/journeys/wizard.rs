@@ -1,9 +1,9 @@
-//! Creating a shared inbox step by step, and failures during its creation.
+//! Creation of a shared inbox, step by step, and failures during its creation.
 
 use product_tests::{Phone, SharedInbox, Stack, TestTeam};
 use serde_json::{Value, json};
 
-/// ◆ product 2: creation is the admins' alone.
+/// ◆ product 2: only admins create inboxes.
 #[tokio::test]
 async fn only_admins_create_inboxes() {
     let stack = Stack::open();
@@ -17,28 +17,29 @@ async fn only_admins_create_inboxes() {
     outsider.post(&team.inboxes(), inbox_request.clone()).await.problem(404, "not_found");
     stack.user("zoe").post(&team.inboxes(), inbox_request.clone()).await.problem(404, "not_found");
     let made = team.create_inbox_from(&inbox_request).await;
-    for somebody in [&member, &outsider] {
-        somebody.get(&made.path()).await.problem(404, "not_found");
-        somebody.patch(&made.path(), json!({ "name": "Mine" })).await.problem(404, "not_found");
-        somebody.delete(&made.path()).await.problem(404, "not_found");
+    for user in [&member, &outsider] {
+        user.get(&made.path()).await.problem(404, "not_found");
+        user.patch(&made.path(), json!({ "name": "Mine" })).await.problem(404, "not_found");
+        user.delete(&made.path()).await.problem(404, "not_found");
     }
 }
 
-/// ◆ product 2: name, API code, team, color; a number by area code and exchange; voice forwarding; confirm.
-/// The API code is generated and editable, and the team is preset where there is only one.
+/// ◆ product 2: the steps are name, API code, team and color, a number by area code and exchange, voice
+/// forwarding, and confirmation. The API code is generated and editable. The team is preset if there is only
+/// one.
 #[tokio::test]
 async fn an_inbox_is_created_step_by_step() {
     let stack = Stack::open();
-    let adam = stack.user("adam"); // an admin of one team alone
+    let adam = stack.user("adam"); // an admin of one team
     let wizard = adam.get("/v1/inbox-wizard?name=Front%20desk%20two").await.expect(200);
     assert_eq!((&wizard["teamId"], &wizard["apiCode"]), (&json!("team_frontdesk"), &json!("front-desk-two")));
     assert_eq!(wizard["teams"][0]["membersOffered"], true, "the team is registered");
     let nothing = adam.get("/v1/inbox-wizard").await.expect(200);
-    assert_eq!(nothing["apiCode"], Value::Null, "there is no code without a name");
+    assert_eq!(nothing["apiCode"], Value::Null, "no API code without a name");
 
     let team = TestTeam::create(&stack, "Step by step", "carla").await;
     let wizard = stack.user("olivia").get("/v1/inbox-wizard").await.expect(200);
-    assert_eq!(wizard["teamId"], Value::Null, "an owner of several teams chooses");
+    assert_eq!(wizard["teamId"], Value::Null, "a user who manages several teams chooses one");
     let carla = &team.admin;
     let mine = carla.get("/v1/inbox-wizard").await.expect(200);
     let offered = mine["teams"].as_array().expect("teams").iter();
@@ -67,7 +68,7 @@ async fn an_inbox_is_created_step_by_step() {
     let before = carla.post(&dry, inbox_request.clone()).await.expect(200);
     assert!(
         before["notice"].as_str().expect("a notice").contains("cannot be sent"),
-        "told before confirming"
+        "the notice is shown before the confirmation"
     );
     carla
         .get(&format!("/v1/inboxes/{}", before["inboxId"].as_str().unwrap()))
@@ -86,7 +87,7 @@ async fn an_inbox_is_created_step_by_step() {
     }
 }
 
-/// ◆ product 2: name, color and number are required; every field that makes no sense is named.
+/// ◆ product 2: name, color and number are required. The error lists every invalid field.
 #[tokio::test]
 async fn every_field_is_checked() {
     let stack = Stack::open();
@@ -115,7 +116,7 @@ async fn every_field_is_checked() {
     }
 }
 
-/// Product 2: an API code is unique in the organization, also for two admins at one instant.
+/// Product 2: an API code is unique in the organization, even if two admins choose it at the same time.
 #[tokio::test]
 async fn of_two_admins_with_one_api_code_one_wins() {
     let stack = Stack::open();
@@ -132,7 +133,8 @@ async fn of_two_admins_with_one_api_code_one_wins() {
     assert_eq!(lost.problem(409, "api_code_taken")["errors"][0]["pointer"], "/apiCode");
 }
 
-/// ◆ product 2: the first shared inbox of a team starts its registration and says so; later ones inherit it.
+/// ◆ product 2: the first shared inbox of a team starts its registration, and the response says so. Later
+/// inboxes use the same registration.
 #[tokio::test]
 async fn the_first_shared_inbox_starts_the_registration_and_says_so() {
     let stack = Stack::open();
@@ -149,7 +151,7 @@ async fn the_first_shared_inbox_starts_the_registration_and_says_so() {
     );
     let second = team.create_inbox("Second").await;
     assert_eq!(second.response["registration"]["status"], "pending");
-    assert_eq!(team.get_registration().await["timeline"], begun["timeline"], "it is begun once");
+    assert_eq!(team.get_registration().await["timeline"], begun["timeline"], "it is started once");
     team.register(&stack.carrier()).await;
     let third = team.create_inbox("Third").await;
     assert_eq!(
@@ -163,7 +165,7 @@ async fn the_first_shared_inbox_starts_the_registration_and_says_so() {
     }
 }
 
-/// ◆ product 2: members can be chosen only when the team is registered.
+/// ◆ product 2: members can be added only after the team is registered.
 #[tokio::test]
 async fn members_can_be_added_once_the_team_is_registered() {
     let stack = Stack::open();
@@ -194,7 +196,7 @@ async fn members_can_be_added_once_the_team_is_registered() {
     assert_eq!(refused["errors"][0]["pointer"], "/memberIds/0");
 }
 
-/// Bad input: a number that is gone between search and purchase.
+/// Bad input: a number that was sold between search and purchase.
 #[tokio::test]
 async fn an_unavailable_number_is_refused_with_alternatives() {
     let stack = Stack::open();
@@ -207,13 +209,13 @@ async fn an_unavailable_number_is_refused_with_alternatives() {
         team.admin.post(&team.inboxes(), inbox_request.clone()).await.problem(409, "number_unavailable");
     let suggestions = refused["suggestions"].as_array().expect("suggestions");
     assert!(!suggestions.is_empty() && suggestions.iter().all(|other| other["phoneNumber"] != number));
-    assert_eq!(team.get_registration().await["status"], "not_started", "nothing is half made");
+    assert_eq!(team.get_registration().await["status"], "not_started", "no registration was started");
     inbox_request["phoneNumber"] = suggestions[0]["phoneNumber"].clone();
     team.create_inbox_from(&inbox_request).await; // with the same API code
 }
 
-/// Product 2: retry with the same idempotency key finishes what broke off after the purchase, and buys
-/// nothing twice.
+/// Product 2: a retry with the same idempotency key completes a creation that failed after the purchase, and
+/// buys no second number.
 #[tokio::test]
 async fn an_interrupted_creation_is_completed_by_a_retry_with_the_same_key() {
     let stack = Stack::open();
@@ -221,16 +223,16 @@ async fn an_interrupted_creation_is_completed_by_a_retry_with_the_same_key() {
     let inbox_request = team.inbox_request("Broken off").await;
     let number = inbox_request["phoneNumber"].as_str().unwrap().to_owned();
     let key = format!("create-{}", team.id);
-    // The purchase is made and its answer lost; then the carrier does not even tell what it has sold.
+    // The purchase succeeds but its response is lost. Then the lookup of owned numbers fails.
     let number_fault = carrier
         .start_number_fault(&[("error-after", "purchases", "1"), ("error-before", "numbers", "1")])
         .await;
     let broken = team.admin.post_once(&team.inboxes(), &key, &inbox_request).await;
     carrier.end_number_fault(&number_fault).await;
     broken.problem(503, "carrier_unavailable");
-    assert_eq!(carrier.owned_numbers(&number).await.len(), 1, "it was bought");
+    assert_eq!(carrier.owned_numbers(&number).await.len(), 1, "the number was bought");
     let listed = team.admin.get(&team.inboxes()).await.expect(200);
-    assert_eq!(listed["items"], json!([]), "nothing is to be seen of it");
+    assert_eq!(listed["items"], json!([]), "the incomplete inbox is not listed");
     let made = team.admin.post_once(&team.inboxes(), &key, &inbox_request).await.expect(201);
     assert_eq!(carrier.owned_numbers(&number).await.len(), 1);
     let again = team.admin.post_once(&team.inboxes(), &key, &inbox_request).await.expect(201);
@@ -240,7 +242,7 @@ async fn an_interrupted_creation_is_completed_by_a_retry_with_the_same_key() {
     team.admin.post_once(&team.inboxes(), &key, &other).await.problem(422, "idempotency_key_reused");
 }
 
-/// Bad input: carrier down, and nothing half made.
+/// Bad input: the carrier is unavailable. No partial inbox is left.
 #[tokio::test]
 async fn a_carrier_outage_leaves_no_partial_inbox() {
     let stack = Stack::open();
@@ -257,13 +259,13 @@ async fn a_carrier_outage_leaves_no_partial_inbox() {
     team.create_inbox_from(&inbox_request).await; // same number, same API code
 }
 
-/// ◆ product 2: color and name are shown to members alone; admins edit them all the same.
+/// ◆ product 2: only members see the color and the name. Admins can edit them.
 #[tokio::test]
 async fn name_and_color_are_shown_only_to_members() {
     let stack = Stack::open();
     let team = TestTeam::create(&stack, "Colors", "amelia").await;
     let made = team.create_inbox("Blue").await;
-    let owner = stack.user("olivia"); // manages every team, and is no member here
+    let owner = stack.user("olivia"); // manages every team but is not a member
     let seen = owner.get(&made.path()).await.expect(200);
     assert_eq!((&seen["name"], &seen["color"], &seen["member"]), (&Value::Null, &Value::Null, &json!(false)));
     let edited = json!({ "name": "Green", "color": "#00ff00", "apiCode": format!("green-{}", team.id) });
@@ -275,7 +277,8 @@ async fn name_and_color_are_shown_only_to_members() {
     owner.patch(&made.path(), taken).await.problem(409, "api_code_taken");
 }
 
-/// Product 2: retiring stops sends, keeps history readable, and gives the number back if asked.
+/// Product 2: retiring an inbox stops sends and keeps the history readable. It returns the number if
+/// requested.
 #[tokio::test]
 async fn a_retired_inbox_sends_nothing_and_stays_readable() {
     let stack = Stack::open();
@@ -294,8 +297,8 @@ async fn a_retired_inbox_sends_nothing_and_stays_readable() {
     assert_eq!(team.admin.get(&inbox.path()).await.expect(200)["retired"], true);
     carrier.send_inbound(&phone, &inbox.number, "Hello?").await; // the number is kept
     team.retire_and_release(&inbox).await;
-    assert!(carrier.owned_numbers(&inbox.number).await.is_empty(), "the number went back");
-    // The carrier delivers nothing to a number that is gone. A webhook that was under way finds no inbox.
+    assert!(carrier.owned_numbers(&inbox.number).await.is_empty(), "the number was returned");
+    // A late webhook for a returned number finds no inbox.
     let late = [
         ("MessageSid", "SM77777777777777777777777777777777"),
         ("AccountSid", carrier.account()),
@@ -308,7 +311,8 @@ async fn a_retired_inbox_sends_nothing_and_stays_readable() {
     team.admin.patch(&inbox.path(), json!({ "name": "Back" })).await.problem(409, "inbox_retired");
 }
 
-/// ◆ product 2: a call to the inbox's number rings the forwarding number; with none set, an announcement.
+/// ◆ product 2: a call to the inbox's number is forwarded. Without a forwarding number, the caller hears an
+/// announcement.
 #[tokio::test]
 async fn a_call_is_forwarded_or_answered_with_an_announcement() {
     let stack = Stack::open();
@@ -334,7 +338,7 @@ async fn a_call_is_forwarded_or_answered_with_an_announcement() {
     let rejected = carrier.webhook("/webhooks/twilio/voice", &unknown).await;
     assert!(rejected.status == 200 && rejected.body.contains("<Reject"), "{rejected}");
 
-    // A number that becomes ours after it was set as forwarding number rings nobody in a circle.
+    // If a forwarding number later becomes a number of the product, calls are not forwarded in a loop.
     let mut later = team.inbox_request("Later ours").await;
     let number = later["phoneNumber"].clone();
     team.admin.patch(&inbox.path(), json!({ "voiceForwardingNumber": number })).await.expect(200);

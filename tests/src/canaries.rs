@@ -1,6 +1,6 @@
-//! What went through the product while journeys ran and must stand in no log: numbers, texts, names,
-//! addresses, tokens, signatures, cursors, keys. Each request and answer leaves what it holds of them in a
-//! file beside `stack.json`, and after the journeys all of it is looked for in the log (`tests/canaries`).
+//! Records personal data and credentials that the product must not log: numbers, texts, names, addresses,
+//! tokens, signatures, cursors, keys. The helpers write those of each request and response to a file next to
+//! `stack.json`. After the journeys, `tests/canaries` searches the log for all of them.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -14,21 +14,21 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What was noted, beside `stack.json`.
+/// The file with the recorded canaries, next to `stack.json`.
 pub const FILE: &str = "canaries.jsonl";
-/// What is shorter stands in many a word by accident.
+/// Shorter values occur by chance in unrelated words.
 const MIN_LENGTH: usize = 8;
 
-/// Something that must stand in no log.
+/// A value that the log must not contain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Canary {
-    /// What it is: the name of a field, a header or a parameter.
+    /// The name of the field, header or parameter.
     pub kind: String,
-    /// As it would stand there.
+    /// The value as it would appear in the log.
     pub value: String,
 }
 
-/// Fields, parameters and headers that are people's, or that open something.
+/// Names of fields, parameters and headers that contain personal data or credentials.
 const SENSITIVE_NAMES: [&str; 51] = [
     "text",
     "body",
@@ -86,37 +86,37 @@ const SENSITIVE_NAMES: [&str; 51] = [
 type Out = Mutex<(File, HashSet<Canary>)>;
 
 static OUT: LazyLock<Option<Out>> = LazyLock::new(|| {
-    let file = state()?.join(FILE);
+    let file = state_dir()?.join(FILE);
     Some(Mutex::new((File::create(file).ok()?, HashSet::new())))
 });
 
-/// The folder of `stack.json`.
-fn state() -> Option<PathBuf> {
+/// Returns the folder of `stack.json`. `None` if `STACK_FILE` is not set.
+fn state_dir() -> Option<PathBuf> {
     let stack = std::env::var_os("STACK_FILE")?;
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(stack);
     Some(file.parent()?.to_owned())
 }
 
-/// Notes something.
+/// Records a value and, if it is a phone number, its other notations.
 pub fn record(kind: &str, value: &str) {
     let value = value.trim();
     if !is_distinctive(value) {
         return;
     }
     let Some(out) = &*OUT else { return };
-    let (file, known) = &mut *out.lock().expect("nobody panics while noting");
-    let mut keep = |value: String| {
+    let (file, known) = &mut *out.lock().expect("the lock is not poisoned");
+    let mut write = |value: String| {
         let canary = Canary { kind: kind.to_owned(), value };
         if known.insert(canary.clone()) {
-            let line = serde_json::to_string(&canary).expect("two texts are JSON");
-            writeln!(file, "{line}").expect("the state folder takes a line");
+            let line = serde_json::to_string(&canary).expect("a canary serializes to JSON");
+            writeln!(file, "{line}").expect("the file is writable");
         }
     };
-    notations(value).into_iter().for_each(&mut keep);
-    keep(value.to_owned());
+    notations(value).into_iter().for_each(&mut write);
+    write(value.to_owned());
 }
 
-/// A number in the other ways in which it is written.
+/// Returns the other notations of a phone number. Empty if the value is not a North American number.
 pub fn notations(value: &str) -> Vec<String> {
     let digits: String = value.chars().filter(char::is_ascii_digit).collect();
     let is_number = value.chars().all(|c| c.is_ascii_digit() || "+-.() ".contains(c));
@@ -141,7 +141,7 @@ fn is_sensitive(name: &str) -> bool {
     SENSITIVE_NAMES.iter().any(|secret| secret.eq_ignore_ascii_case(name))
 }
 
-/// Notes what a request holds.
+/// Records the sensitive values of a request.
 pub(crate) fn record_request(request: &RequestBuilder) {
     let Some(request) = request.try_clone().and_then(|request| request.build().ok()) else { return };
     for (name, value) in request.headers() {
@@ -167,7 +167,7 @@ pub(crate) fn record_request(request: &RequestBuilder) {
                 }
             }
         }
-        // Rows of thousands are alike; the first of each file stand for all.
+        // The first 20 rows are enough: all rows of a file are alike.
         "text/csv" | "application/octet-stream" => {
             text.lines().skip(1).take(20).flat_map(|row| row.split(',')).for_each(|cell| record("csv", cell));
         }
@@ -175,7 +175,7 @@ pub(crate) fn record_request(request: &RequestBuilder) {
     }
 }
 
-/// Notes what an answer holds.
+/// Records the sensitive values of a response.
 pub(crate) fn record_response(body: &str) {
     if body.len() < 1_000_000 {
         record_json(body);
@@ -193,45 +193,46 @@ fn record_value(name: &str, value: &Value, secret: bool) {
         Value::String(text) if secret && !is_id(text) => record(name, text),
         Value::Array(items) => items.iter().for_each(|item| record_value(name, item, secret)),
         Value::Object(fields) => {
-            // What stands in somebody's own fields is theirs, whatever it is called; ids are ours.
-            let own = name == "custom";
-            fields.iter().for_each(|(name, value)| record_value(name, value, own || is_sensitive(name)));
+            // All custom fields of a contact are sensitive, whatever their names.
+            let custom = name == "custom";
+            fields.iter().for_each(|(name, value)| record_value(name, value, custom || is_sensitive(name)));
         }
         _ => {}
     }
 }
 
-/// What is short, or one word of letters alone, stands in a line by accident (`messages`, `registration`).
+/// Whether a value is unlikely to occur in the log by chance. Short values and single words such as
+/// `registration` are likely to.
 fn is_distinctive(value: &str) -> bool {
     value.len() >= MIN_LENGTH && !value.bytes().all(|byte| byte.is_ascii_alphabetic()) && !is_id(value)
 }
 
-/// Digits within a longer run are part of an id.
+/// Whether a value at this position is not part of a longer ID. Only digits can be.
 fn is_separate(line: &[u8], from: usize, value: &str) -> bool {
     let beside = [from.checked_sub(1), Some(from + value.len())];
     let within = |at: &usize| line.get(*at).is_some_and(u8::is_ascii_alphanumeric);
     !value.bytes().all(|byte| byte.is_ascii_digit()) || !beside.iter().flatten().any(within)
 }
 
-/// Whether a text is an id of the product or of the carrier. Logs may contain ids.
+/// Whether a text is an ID of the product or of the carrier. Logs may contain IDs.
 fn is_id(text: &str) -> bool {
-    let ours = ["org_", "team_", "inb_", "cnv_", "msg_", "con_", "imp_", "tpl_", "med_", "rev_", "usr_"];
-    let carriers =
+    let prefixes = ["org_", "team_", "inb_", "cnv_", "msg_", "con_", "imp_", "tpl_", "med_", "rev_", "usr_"];
+    let is_carrier_id =
         text.len() == 34 && text.is_ascii() && text[2..].bytes().all(|byte| byte.is_ascii_hexdigit());
-    carriers || ours.iter().any(|prefix| text.starts_with(prefix)) && !text.contains(' ')
+    is_carrier_id || prefixes.iter().any(|prefix| text.starts_with(prefix)) && !text.contains(' ')
 }
 
-/// Those that stand in a text, each with the line that holds it: one pass, however many there are.
-pub fn found<'text>(canaries: &BTreeSet<Canary>, text: &'text str) -> Vec<(Canary, &'text str)> {
-    let mut by_beginning: HashMap<&[u8], Vec<&Canary>> = HashMap::new();
+/// Returns the canaries that a text contains, each with its line. Scans the text once for all canaries.
+pub fn find<'text>(canaries: &BTreeSet<Canary>, text: &'text str) -> Vec<(Canary, &'text str)> {
+    let mut by_prefix: HashMap<&[u8], Vec<&Canary>> = HashMap::new();
     for canary in canaries.iter().filter(|canary| is_distinctive(&canary.value)) {
-        by_beginning.entry(&canary.value.as_bytes()[..MIN_LENGTH]).or_default().push(canary);
+        by_prefix.entry(&canary.value.as_bytes()[..MIN_LENGTH]).or_default().push(canary);
     }
     let mut found = Vec::new();
     for line in text.lines() {
         for at in 0..line.len().saturating_sub(MIN_LENGTH - 1) {
             let rest = &line.as_bytes()[at..];
-            let here = by_beginning.get(&rest[..MIN_LENGTH]).into_iter().flatten();
+            let here = by_prefix.get(&rest[..MIN_LENGTH]).into_iter().flatten();
             let whole = here.filter(|canary| {
                 rest.starts_with(canary.value.as_bytes()) && is_separate(line.as_bytes(), at, &canary.value)
             });

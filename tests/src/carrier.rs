@@ -1,4 +1,4 @@
-//! The carrier: what a customer's phone sends and shows, and what can go wrong on the way.
+//! The carrier simulator: messages from and to phones, webhooks, and faults.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -8,24 +8,23 @@ use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{ApiResponse, Phone, client};
 
-/// A fault strikes whichever text is sent next, so a journey that wants one is alone with the carrier until
-/// it has struck.
+/// Write-locked while a fault is active. A fault affects the next message that any journey sends, so other
+/// journeys must not send until it has taken effect.
 static FAULT_LOCK: RwLock<()> = RwLock::const_new(());
-/// Held by the journey that makes the carrier fail, also while a text that a fault has struck is still to be
-/// sent again.
+/// Held by the journey that starts a fault, until its affected message has been retried.
 static FAULT_RESERVATION: Mutex<()> = Mutex::const_new(());
 
 pub(crate) async fn no_fault() -> NoFault {
     NoFault { _shared: FAULT_LOCK.read().await }
 }
 
-/// No fault is in force.
+/// A guard that prevents faults while it is held.
 #[derive(Debug)]
 pub struct NoFault {
     _shared: RwLockReadGuard<'static, ()>,
 }
 
-/// The carrier simulator.
+/// A client of the carrier simulator.
 #[derive(Debug, Clone)]
 pub struct Carrier {
     pub(crate) http: reqwest::Client,
@@ -35,48 +34,43 @@ pub struct Carrier {
     pub(crate) webhooks: String,
 }
 
-/// A text as a phone shows it.
+/// A message at the carrier.
 #[derive(Debug, Clone, Deserialize)]
 pub struct CarrierMessage {
-    /// The carrier's id.
     pub sid: String,
-    /// Who sent it.
     pub from: String,
-    /// What it says.
     pub body: String,
-    /// How far it has come at the carrier.
     pub status: String,
 }
 
-/// What became of a webhook that the carrier posted.
+/// The result of a webhook that the carrier posted.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookResult {
-    /// The carrier's id of the text.
+    /// The carrier's ID of the message.
     pub message_sid: String,
-    /// The product's answer; nothing when none came.
+    /// The status of the product's response. `None` if there was no response.
     pub webhook_status: Option<u16>,
-    /// The body of that answer.
     pub webhook_body: String,
 }
 
-/// A fault in force. The other journeys send nothing until it is dropped.
+/// An active fault. Other journeys do not send until it is dropped.
 #[derive(Debug)]
 pub struct ActiveFault<'a> {
     carrier: &'a Carrier,
-    _alone: RwLockWriteGuard<'static, ()>,
+    _exclusive: RwLockWriteGuard<'static, ()>,
     reservation: FaultReservation,
 }
 
-/// The other journeys send again, and none of them makes the carrier fail.
+/// A guard that lets other journeys send but not start a fault.
 #[derive(Debug)]
 pub struct FaultReservation {
-    _no_other: MutexGuard<'static, ()>,
+    _guard: MutexGuard<'static, ()>,
 }
 
 impl ActiveFault<'_> {
-    /// Ends the fault, whether it has struck or not. Keep the answer while a text of this journey is still to
-    /// be sent.
+    /// Ends the fault, whether or not it has taken effect. Keep the returned guard while a message of this
+    /// journey is still to be sent.
     pub async fn end(self) -> FaultReservation {
         self.carrier.control("fault", &[("Kind", "none")]).await;
         self.reservation
@@ -84,19 +78,20 @@ impl ActiveFault<'_> {
 }
 
 impl Carrier {
-    /// A phone texts one of our numbers; the text is taken by the product.
+    /// Sends an inbound message from `from` to `to` and returns its SID. Panics unless the product answers
+    /// 200.
     pub async fn send_inbound(&self, from: &Phone, to: &str, text: &str) -> String {
         let result = self.send_inbound_with(&[("From", from.number()), ("To", to), ("Body", text)]).await;
         assert_eq!(result.webhook_status, Some(200), "{result:?}");
         result.message_sid
     }
 
-    /// A text with these fields; whatever the product makes of it.
+    /// Sends an inbound message with these webhook fields and returns the product's response.
     pub async fn send_inbound_with(&self, fields: &[(&str, &str)]) -> WebhookResult {
-        serde_json::from_value(self.control("inbound-message", fields).await).expect("an outcome")
+        serde_json::from_value(self.control("inbound-message", fields).await).expect("a webhook result")
     }
 
-    /// What a phone was sent, oldest first.
+    /// Returns the messages sent to a phone, oldest first.
     pub async fn messages_to(&self, phone: &Phone) -> Vec<CarrierMessage> {
         let path = format!("/2010-04-01/Accounts/{}/Messages.json", self.account);
         let request =
@@ -110,54 +105,55 @@ impl Carrier {
         texts
     }
 
-    /// The words of what a phone was sent, oldest first.
+    /// Returns the texts of the messages sent to a phone, oldest first.
     pub async fn texts_to(&self, phone: &Phone) -> Vec<String> {
         self.messages_to(phone).await.into_iter().map(|text| text.body).collect()
     }
 
-    /// A phone opts out of a number at the carrier, which does not tell the product.
+    /// Opts a phone out of a number at the carrier only. The product receives no webhook.
     pub async fn opt_out(&self, phone: &Phone, number: &str) {
         self.control("opt-out", &[("From", phone.number()), ("To", number)]).await;
     }
 
-    /// The addresses of files that a text was sent with.
+    /// Returns the media URLs of a message.
     pub async fn media_of(&self, sid: &str) -> Vec<String> {
         let mut response = self.control("message-media", &[("MessageSid", sid)]).await;
-        serde_json::from_value(response["mediaUrls"].take()).expect("addresses")
+        serde_json::from_value(response["mediaUrls"].take()).expect("URLs")
     }
 
-    /// The network reports a state, with an error code if it is a failure; gives the product's answer.
+    /// Reports a delivery status, with an optional error code. Returns the status of the product's response.
     pub async fn report_status(&self, sid: &str, status: &str, code: Option<u32>) -> u16 {
         let code = code.map(|code| code.to_string());
         let mut fields = vec![("MessageSid", sid), ("Status", status)];
         fields.extend(code.as_deref().map(|code| ("ErrorCode", code)));
-        let told: WebhookResult =
-            serde_json::from_value(self.control("message-status", &fields).await).expect("an outcome");
-        told.webhook_status.expect("the product answers")
+        let result: WebhookResult =
+            serde_json::from_value(self.control("message-status", &fields).await).expect("a webhook result");
+        result.webhook_status.expect("the product responds")
     }
 
-    /// While this is held no fault strikes. Take it before a lock: it may be long in coming. Never take it
-    /// twice in one journey, as [`crate::Client::send`] and [`crate::Client::response`] do.
+    /// Waits until no fault is active, and prevents faults while the guard is held. Call this before
+    /// acquiring a lock, because it may wait longer than a lease. Do not call [`crate::Client::send`] or
+    /// [`crate::Client::lock_and_reply`] while the guard is held: they acquire it too, and may deadlock.
     pub async fn no_fault(&self) -> NoFault {
         no_fault().await
     }
 
-    /// The next send goes wrong, and it is this journey's: post with [`crate::Client::post`], not with
-    /// `send`.
+    /// Makes the next send fail. This journey must send that message with [`crate::Client::post`], because
+    /// [`crate::Client::send`] waits until no fault is active.
     pub async fn start_fault(&self, kind: &str) -> ActiveFault<'_> {
-        let reservation = FaultReservation { _no_other: FAULT_RESERVATION.lock().await };
-        let alone = FAULT_LOCK.write().await;
+        let reservation = FaultReservation { _guard: FAULT_RESERVATION.lock().await };
+        let exclusive = FAULT_LOCK.write().await;
         self.control("fault", &[("Kind", kind), ("Count", "1")]).await;
-        ActiveFault { carrier: self, _alone: alone, reservation }
+        ActiveFault { carrier: self, _exclusive: exclusive, reservation }
     }
 
-    /// A form posted to one of our webhooks as the carrier would, properly signed.
+    /// Posts a form to a webhook with a valid signature.
     pub async fn webhook(&self, path: &str, fields: &[(&str, &str)]) -> ApiResponse {
         let signature = self.signature(path, fields);
         self.forged_webhook(path, fields, Some(&signature)).await
     }
 
-    /// The same with any signature, or none.
+    /// Posts a form to a webhook with the given signature, or without one.
     pub async fn forged_webhook(
         &self,
         path: &str,
@@ -171,12 +167,12 @@ impl Carrier {
         client::read(format!("POST {path}"), request).await
     }
 
-    /// The signature of a form for one of our webhooks.
+    /// Returns the signature of a form that is posted to a webhook.
     pub fn signature(&self, path: &str, fields: &[(&str, &str)]) -> String {
         sign(&format!("{}{path}", self.webhooks), fields, &self.token)
     }
 
-    /// The account that the product's numbers belong to.
+    /// The SID of the account that owns the product's numbers.
     pub fn account(&self) -> &str {
         &self.account
     }

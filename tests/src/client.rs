@@ -1,4 +1,4 @@
-//! Somebody who calls the API: a signed-in user, a machine, or nobody.
+//! A client of the API: a signed-in user, a machine, or a caller without a token.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -12,9 +12,9 @@ use crate::{
 /// Calls the API with one token.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// The User ID; empty for nobody and machines.
+    /// The user ID. Empty for machines and callers without a token.
     pub id: String,
-    /// The name that colleagues see.
+    /// The name that other users see.
     pub name: String,
     pub(crate) http: reqwest::Client,
     pub(crate) base: String,
@@ -22,57 +22,57 @@ pub struct Client {
 }
 
 impl Client {
-    /// `GET`.
+    /// Sends a `GET` request.
     pub async fn get(&self, path: &str) -> ApiResponse {
         self.call(Method::GET, path, None).await
     }
 
-    /// `POST` with a JSON body.
+    /// Sends a `POST` request with a JSON body.
     pub async fn post(&self, path: &str, body: Value) -> ApiResponse {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    /// `PUT` with a JSON body.
+    /// Sends a `PUT` request with a JSON body.
     pub async fn put(&self, path: &str, body: Value) -> ApiResponse {
         self.call(Method::PUT, path, Some(body)).await
     }
 
-    /// `PATCH` with a JSON body.
+    /// Sends a `PATCH` request with a JSON body.
     pub async fn patch(&self, path: &str, body: Value) -> ApiResponse {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
-    /// `DELETE`.
+    /// Sends a `DELETE` request.
     pub async fn delete(&self, path: &str) -> ApiResponse {
         self.call(Method::DELETE, path, None).await
     }
 
-    /// Any method, with a JSON body if there is one.
+    /// Sends a request with an optional JSON body.
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> ApiResponse {
         let request = self.request(method.clone(), path);
         let request = if let Some(body) = body { request.json(&body) } else { request };
         read(format!("{method} {path}"), request).await
     }
 
-    /// A request with the token, for what the other methods do not offer.
+    /// Returns a request with the token, for requests that the other methods cannot build.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token { request.bearer_auth(token) } else { request }
     }
 
-    /// A request without the token, to any address.
+    /// Returns a request without the token, to any URL.
     pub fn request_to(&self, method: Method, url: &str) -> RequestBuilder {
         self.http.request(method, url)
     }
 
-    /// `POST` with a JSON body and an `Idempotency-Key`.
+    /// Sends a `POST` request with a JSON body and an `Idempotency-Key`.
     pub async fn post_once(&self, path: &str, key: &str, body: &Value) -> ApiResponse {
         let request = self.request(Method::POST, path).header("idempotency-key", key).json(body);
         read(format!("POST {path}"), request).await
     }
 
-    /// Posts a text, and if it is accepted waits until the carrier had its turn. During that time no journey
-    /// makes the carrier fail.
+    /// Posts a message and, if it is accepted, waits until it was sent to the carrier. No fault is active
+    /// during this time.
     pub async fn send(&self, path: &str, body: Value) -> ApiResponse {
         let _no_fault = carrier::no_fault().await;
         let response = self.post(path, body).await;
@@ -80,7 +80,7 @@ impl Client {
         response
     }
 
-    /// [`Client::send`] with an `Idempotency-Key`.
+    /// Does the same as [`Client::send`], with an `Idempotency-Key`.
     pub async fn send_once(&self, path: &str, key: &str, body: &Value) -> ApiResponse {
         let _no_fault = carrier::no_fault().await;
         let response = self.post_once(path, key, body).await;
@@ -88,8 +88,7 @@ impl Client {
         response
     }
 
-    /// Opens a conversation, replies and leaves it, as one does; where the lock is not what the journey is
-    /// about.
+    /// Acquires the lock, replies, and releases the lock. Waits as [`Client::send`] does.
     pub async fn lock_and_reply(&self, conversation: &ConversationRef, text: &str) -> ApiResponse {
         let _no_fault = carrier::no_fault().await;
         let response = self.lock_and_reply_during_fault(conversation, text).await;
@@ -97,7 +96,7 @@ impl Client {
         response
     }
 
-    /// The same for a journey that makes the carrier fail.
+    /// Acquires the lock, replies, and releases the lock, while this journey's fault is active.
     pub async fn lock_and_reply_during_fault(
         &self,
         conversation: &ConversationRef,
@@ -109,7 +108,7 @@ impl Client {
         response
     }
 
-    /// Replies under a lock that was acquired before, and waits as [`Client::send`] does.
+    /// Replies with the token of a lock that is already held. Waits as [`Client::send`] does.
     pub async fn reply(
         &self,
         _no_fault: &NoFault,
@@ -122,11 +121,11 @@ impl Client {
         response
     }
 
-    /// Waits until an accepted text has been with the carrier, whatever came of it.
+    /// Waits until an accepted message was sent to the carrier or failed. Returns at once if it was refused.
     pub async fn wait_until_sent(&self, accepted: &ApiResponse) {
         if accepted.status == 202 {
-            let id = accepted.json()["messageId"].as_str().expect("an accepted text has an id").to_owned();
-            eventually("the text leaves", WAIT_TIMEOUT, async || {
+            let id = accepted.json()["messageId"].as_str().expect("an accepted message has an ID").to_owned();
+            eventually("the message is sent", WAIT_TIMEOUT, async || {
                 let message = self.message(&id).await;
                 (message["state"] != "queued" && message["state"] != "sending").then_some(())
             })
@@ -134,36 +133,36 @@ impl Client {
         }
     }
 
-    /// A message.
+    /// Returns a message.
     pub async fn message(&self, id: &str) -> Value {
         self.get(&format!("/v1/messages/{id}")).await.expect(200)
     }
 
-    /// A message, once it is in this state.
+    /// Waits until a message is in this state, and returns it.
     pub async fn wait_for_message(&self, id: &str, state: &str) -> Value {
-        eventually(&format!("the text is {state}"), WAIT_TIMEOUT, async || {
+        eventually(&format!("the message is {state}"), WAIT_TIMEOUT, async || {
             let message = self.message(id).await;
             (message["state"] == state).then_some(message)
         })
         .await
     }
 
-    /// How many conversations of an inbox are unread, as the navigation shows it.
+    /// Returns the unread count of an inbox from `/v1/me`.
     pub async fn unread(&self, inbox: &str) -> u64 {
         let me = self.get("/v1/me").await.expect(200);
         let accounts = me["accounts"].as_array().expect("accounts");
         let account =
-            accounts.iter().find(|account| account["inboxId"] == inbox).expect("the inbox is shown");
+            accounts.iter().find(|account| account["inboxId"] == inbox).expect("/v1/me lists the inbox");
         account["unreadCount"].as_u64().expect("a count")
     }
 }
 
-/// Sends a request and reads all of the answer.
+/// Sends a request and reads the whole response. `name` identifies the request in panics.
 pub async fn read(name: String, request: RequestBuilder) -> ApiResponse {
     canaries::record_request(&request);
-    let response = request.send().await.unwrap_or_else(|error| panic!("{name}: no answer: {error}"));
+    let response = request.send().await.unwrap_or_else(|error| panic!("{name}: no response: {error}"));
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = response.text().await.unwrap_or_else(|error| panic!("{name}: half an answer: {error}"));
+    let body = response.text().await.unwrap_or_else(|error| panic!("{name}: incomplete response: {error}"));
     canaries::record_response(&body);
     ApiResponse { request: name, status, headers, body }
 }

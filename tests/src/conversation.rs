@@ -1,91 +1,94 @@
-//! A conversation and its paths.
+//! A conversation of a journey.
 
 use serde_json::Value;
 
 use crate::{Client, Phone};
 
-/// A conversation of an inbox with one phone.
+/// A conversation between an inbox and a phone.
 #[derive(Debug, Clone)]
 pub struct ConversationRef {
-    /// The inbox.
+    /// The inbox's ID.
     pub inbox: String,
-    /// The conversation.
     pub id: String,
-    /// The customer.
     pub phone: Phone,
 }
 
 impl ConversationRef {
-    /// The conversation itself.
+    /// The path of the conversation.
     pub fn path(&self) -> String {
         format!("/v1/inboxes/{}/conversations/{}", self.inbox, self.id)
     }
 
-    /// Its lock.
+    /// The path of the lock.
     pub fn lock(&self) -> String {
         format!("{}/lock", self.path())
     }
 
-    /// Its history, and where replies go.
+    /// The path of the history, which also accepts replies.
     pub fn messages(&self) -> String {
         format!("{}/messages", self.path())
     }
 
-    /// What stands against a reply.
+    /// The path that lists the reasons why a reply would be refused.
     pub fn can_send(&self) -> String {
         format!("{}/can-send", self.path())
     }
 
-    /// As this member sees it.
+    /// Returns the conversation as this member sees it.
     pub async fn get_as(&self, member: &Client) -> Value {
         member.get(&self.path()).await.expect(200)
     }
 
-    /// As it stands in a list of this member, if it does.
+    /// Returns the conversation from this member's list of a folder. `None` if the folder does not contain
+    /// it.
     pub async fn find_as(&self, member: &Client, folder: &str) -> Option<Value> {
         find(member, &self.inbox, folder, |conversation| conversation["conversationId"] == *self.id).await
     }
 
-    /// Every text of it, oldest first, as this member sees them.
+    /// Returns all messages, oldest first, as this member sees them.
     pub async fn history(&self, member: &Client) -> Vec<Value> {
         let page = member.get(&format!("{}?limit=100", self.messages())).await.expect(200);
-        assert_eq!(page["nextCursor"], Value::Null, "a journey's history fits a page");
+        assert_eq!(page["nextCursor"], Value::Null, "the history of a journey fits on one page");
         let mut items = page["items"].as_array().expect("items").clone();
         items.reverse();
         items
     }
 
-    /// The texts of the history, oldest first.
+    /// Returns the texts of all messages, oldest first.
     pub async fn texts(&self, member: &Client) -> Vec<String> {
         let texts = self.history(member).await;
         texts.iter().map(|message| message["text"].as_str().expect("a text").to_owned()).collect()
     }
 
-    /// This member acquires the lock, which nobody holds; gives the token.
+    /// Acquires the lock for this member and returns the fencing token.
     pub async fn acquire_lock(&self, member: &Client) -> u64 {
         let held = member.post(&self.lock(), Value::Null).await.expect(200);
         held["token"].as_u64().expect("a token")
     }
 
-    /// Gives a token back.
+    /// Releases the lock of this member.
     pub async fn release_lock(&self, member: &Client, token: u64) {
         member.delete(&format!("{}?token={token}", self.lock())).await.expect(204);
     }
 }
 
-/// The first conversation of a folder that fits, over all pages.
+/// Returns the first conversation of a folder that `matches` accepts. Reads all pages.
 pub async fn find(
     member: &Client,
     inbox: &str,
     folder: &str,
-    fits: impl Fn(&Value) -> bool,
+    matches: impl Fn(&Value) -> bool,
 ) -> Option<Value> {
     let first = format!("/v1/inboxes/{inbox}/conversations?folder={folder}&limit=100");
     let mut path = first.clone();
     loop {
         let page = member.get(&path).await.expect(200);
-        let found =
-            page["items"].as_array().expect("items").iter().find(|conversation| fits(conversation)).cloned();
+        let found = page["items"]
+            .as_array()
+            .expect("items")
+            .iter()
+            .find(|conversation| matches(conversation))
+            .cloned();
         let Some(cursor) = page["nextCursor"].as_str().filter(|_| found.is_none()) else { return found };
         path = format!("{first}&cursor={cursor}");
     }

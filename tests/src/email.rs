@@ -1,27 +1,23 @@
-//! The e-mails in the mailboxes of the SES emulator.
+//! The e-mails that the SES emulator received.
 
 use serde_json::Value;
 
 use crate::{Stack, WAIT_TIMEOUT, client, eventually};
 
-/// An e-mail.
+/// An e-mail with its plain-text and HTML parts.
 #[derive(Debug, Clone)]
 pub struct Email {
-    /// Who got it.
     pub to: Vec<String>,
-    /// Its subject.
     pub subject: String,
-    /// The plain part.
     pub text: String,
-    /// The HTML part.
     pub html: String,
 }
 
 impl Stack {
-    /// Every e-mail that an address got.
+    /// Returns all e-mails to an address.
     pub async fn emails_to(&self, address: &str) -> Vec<Email> {
         let request = self.plain_http().get(self.emails_url());
-        let response = client::read("the mailboxes".into(), request).await;
+        let response = client::read("GET the e-mails".into(), request).await;
         assert_eq!(response.status, 200, "{response}");
         let mut found = Vec::new();
         collect(&response.json(), &mut found);
@@ -29,7 +25,7 @@ impl Stack {
         found
     }
 
-    /// The e-mails to an address whose text holds these words, once there is one.
+    /// Waits for e-mails to an address that contain these words in their text or subject.
     pub async fn wait_for_emails(&self, address: &str, words: &str) -> Vec<Email> {
         eventually(&format!("an e-mail about {words:?}"), WAIT_TIMEOUT, async || {
             let mut emails = self.emails_to(address).await;
@@ -40,7 +36,7 @@ impl Stack {
     }
 }
 
-/// The emulator sorts e-mails by account; whatever looks like one is one.
+/// Collects all e-mails of the emulator's response, which groups them by AWS account.
 fn collect(value: &Value, found: &mut Vec<Email>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),

@@ -1,9 +1,10 @@
-//! What the journeys are told with: the running stack, its users, the carrier with its phones, and patience.
+//! Helpers of the journeys: the running stack, its users, the carrier simulator, and waiting.
 //!
-//! Everything here but the operator talks HTTP and nothing else, so a journey sees what a front end or a
-//! carrier sees. A helper that does not get what the journey needs panics with the request and the answer.
+//! All helpers except [`Operator`] use only HTTP, so a journey sees what a front end or a carrier sees. A
+//! helper panics with the request and the response if the product does not answer as expected.
 
-#![allow(clippy::missing_panics_doc, reason = "a helper that panics is a test that fails")]
+#![allow(clippy::missing_panics_doc, reason = "a helper that panics fails the test that calls it")]
+#![allow(missing_docs, reason = "fields whose names say what they are")]
 
 pub mod canaries;
 pub mod carrier;

@@ -1,20 +1,19 @@
-//! Who operates the stack: looks into queues and table, with the emulator's root rights.
+//! Reads and writes queues and the table directly, with the emulator's root credentials.
 
 use shared_aws::clients::Aws;
 
 use crate::Stack;
 
-/// A message that waits in a queue.
+/// A message received from a queue.
 #[derive(Debug, Clone)]
 pub struct QueueMessage {
-    /// The queue's name of it, which stays when it moves to the dead letters.
+    /// The message ID from SQS. It stays the same in the dead-letter queue.
     pub id: String,
-    /// What it says.
     pub body: String,
     receipt: String,
 }
 
-/// Queues of the stack, by the names of their outputs.
+/// Direct access to the queues and the table. Queues are named by their outputs in the template.
 #[derive(Debug)]
 pub struct Operator<'a> {
     stack: &'a Stack,
@@ -23,40 +22,40 @@ pub struct Operator<'a> {
 }
 
 impl Stack {
-    /// The stack's operator.
+    /// Returns direct access to the stack's queues and table.
     pub fn operator(&self) -> Operator<'_> {
         Operator { stack: self, aws: Aws::loopback(self.endpoint()) }
     }
 }
 
 impl Operator<'_> {
-    /// Puts a message into a FIFO queue, in a group of its own; gives the queue's name of it.
+    /// Sends a message to a FIFO queue and returns its ID.
     pub async fn enqueue(&self, queue: &str, group: &str, body: &str) -> String {
-        let sent = self.aws.sqs().send_message().queue_url(self.stack.output(queue)).message_body(body);
-        let sent = sent.message_group_id(group).message_deduplication_id(format!("{group} by hand"));
-        sent.send().await.expect("the queue takes it").message_id.expect("an id")
+        let request = self.aws.sqs().send_message().queue_url(self.stack.output(queue)).message_body(body);
+        let request = request.message_group_id(group).message_deduplication_id(format!("{group} by hand"));
+        request.send().await.expect("SQS accepts the message").message_id.expect("an id")
     }
 
-    /// The messages of a queue that nobody works at; they are hidden for a moment.
+    /// Receives the messages of a queue that has no consumer. They stay invisible for one second.
     pub async fn receive_messages(&self, queue: &str) -> Vec<QueueMessage> {
-        let received = self.aws.sqs().receive_message().queue_url(self.stack.output(queue));
-        let received =
-            received.max_number_of_messages(10).visibility_timeout(1).send().await.expect("a queue");
+        let request = self.aws.sqs().receive_message().queue_url(self.stack.output(queue));
+        let request = request.max_number_of_messages(10).visibility_timeout(1);
+        let received = request.send().await.expect("SQS returns messages");
         let text = |text: Option<String>| text.unwrap_or_default();
         let messages = received.messages.unwrap_or_default().into_iter();
         messages
-            .map(|found| QueueMessage {
-                id: text(found.message_id),
-                body: text(found.body),
-                receipt: text(found.receipt_handle),
+            .map(|message| QueueMessage {
+                id: text(message.message_id),
+                body: text(message.body),
+                receipt: text(message.receipt_handle),
             })
             .collect()
     }
 
-    /// Moves a dead letter back to its queue, as `aws sqs start-message-move-task` does.
-    pub async fn redrive(&self, from: &str, to: &str, letter: &QueueMessage) {
-        self.enqueue(to, &format!("redriven {}", letter.id), &letter.body).await;
-        let gone = self.aws.sqs().delete_message().queue_url(self.stack.output(from));
-        gone.receipt_handle(&letter.receipt).send().await.expect("the dead letter is taken away");
+    /// Moves a message from a dead-letter queue back to its queue, as `aws sqs start-message-move-task` does.
+    pub async fn redrive(&self, from: &str, to: &str, message: &QueueMessage) {
+        self.enqueue(to, &format!("redriven {}", message.id), &message.body).await;
+        let request = self.aws.sqs().delete_message().queue_url(self.stack.output(from));
+        request.receipt_handle(&message.receipt).send().await.expect("SQS deletes the message");
     }
 }

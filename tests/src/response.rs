@@ -1,23 +1,20 @@
-//! Answers of the API and assertions about them.
+//! Responses of the API and assertions about them.
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// An answer of the API.
+/// A response of the API.
 #[derive(Debug, Clone)]
 pub struct ApiResponse {
-    /// Method and path, for the words of a failure.
+    /// The method and path, for the messages of failed assertions.
     pub request: String,
-    /// HTTP status.
     pub status: u16,
-    /// Headers.
     pub headers: HeaderMap,
-    /// The body as text.
     pub body: String,
 }
 
 impl ApiResponse {
-    /// Returns the text of a header. Empty if the header is absent.
+    /// Returns the value of a header. Empty if the header is absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
@@ -27,7 +24,7 @@ impl ApiResponse {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// The JSON body of an answer with this status. Every answer contains the id of its request.
+    /// Returns the JSON body. Panics unless the response has this status and a request ID.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self}");
@@ -35,7 +32,8 @@ impl ApiResponse {
         self.json()
     }
 
-    /// The body of a refusal: RFC 9457 with the members that all refusals have.
+    /// Returns the problem details (RFC 9457). Panics unless the response is a problem with this status and
+    /// code.
     #[track_caller]
     pub fn problem(&self, status: u16, code: &str) -> Value {
         let problem = self.expect(status);
@@ -49,7 +47,7 @@ impl ApiResponse {
         problem
     }
 
-    /// A refusal of the request's shape: `400` that points at a field.
+    /// Panics unless the response is a `400` whose first error has this pointer.
     #[track_caller]
     pub fn expect_field_error(&self, pointer: &str) {
         let problem = self.problem(400, "malformed");

@@ -1,4 +1,4 @@
-//! The running system, as the local cloud describes it in `stack.json`.
+//! The running stack, as `stack.json` describes it.
 
 use std::{
     collections::BTreeMap,
@@ -11,12 +11,12 @@ use serde::Deserialize;
 
 use crate::{Carrier, Client, ConversationRef, Phone, canaries, conversation};
 
-const USAGE: &str = "journeys need a local cloud: run `make journeys`, or give STACK_FILE the path of the \
-     stack.json of one that runs";
-/// Longer than the longest wait of the gateway.
+const USAGE: &str = "journeys need a local cloud: run `make journeys`, or set STACK_FILE to the path of \
+     the stack.json of a running one";
+/// Longer than the integration timeout of API Gateway.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A running stack. Each journey opens its own, since connections belong to the journey's runtime.
+/// A running stack. Each journey opens its own, because connections belong to the journey's runtime.
 #[derive(Debug)]
 pub struct Stack {
     document: StackFile,
@@ -27,15 +27,11 @@ pub struct Stack {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inbox {
-    /// Its id.
     pub inbox_id: String,
-    /// What integrations call it.
     pub api_code: String,
-    /// Its number.
     pub phone_number: String,
-    /// Its team.
     pub team_id: String,
-    /// Whether its team may send.
+    /// Whether the team's registration is approved.
     pub registered: bool,
 }
 
@@ -54,7 +50,7 @@ struct StackFile {
     aws: AwsSettings,
 }
 
-/// What an operator needs.
+/// Settings for direct access with the AWS SDK.
 #[derive(Debug, Deserialize)]
 struct AwsSettings {
     environment: BTreeMap<String, String>,
@@ -89,7 +85,7 @@ struct Machine {
 }
 
 impl Stack {
-    /// The stack that `STACK_FILE` names.
+    /// Opens the stack that `STACK_FILE` describes.
     pub fn open() -> Self {
         let file = std::env::var_os("STACK_FILE").unwrap_or_else(|| panic!("{USAGE}"));
         let file = checkout().join(file);
@@ -102,7 +98,7 @@ impl Stack {
         stack
     }
 
-    /// What opens it, and who is in it.
+    /// Records the credentials and the personal data of the stack as canaries.
     fn record_secrets(&self) {
         let document: &StackFile = &self.document;
         canaries::record("carrier's auth token", &document.twilio.auth_token);
@@ -115,23 +111,23 @@ impl Stack {
         document.inboxes.iter().for_each(|inbox| canaries::record("inbox's number", &inbox.phone_number));
     }
 
-    /// A user of the demo data, by id.
+    /// Returns a client with the token of a demo user.
     pub fn user(&self, id: &str) -> Client {
         let user = self.find_user(id);
         Client { id: user.id.clone(), name: user.name.clone(), ..self.bearer(Some(user.token.clone())) }
     }
 
-    /// The token of a user.
+    /// Returns the token of a demo user.
     pub fn token_of(&self, id: &str) -> &str {
         &self.find_user(id).token
     }
 
-    /// The organization of the demo data that most journeys are about.
+    /// The ID of the demo organization that most journeys use.
     pub fn organization(&self) -> &str {
         &self.find_user("olivia").organization_id
     }
 
-    /// One of the template's outputs.
+    /// Returns an output of the template.
     pub fn output(&self, name: &str) -> &str {
         self.document.aws.outputs.get(name).unwrap_or_else(|| panic!("no output {name}"))
     }
@@ -140,7 +136,7 @@ impl Stack {
         &self.document.aws.environment["AWS_ENDPOINT_URL"]
     }
 
-    /// The secret that signs webhooks.
+    /// The auth token, which signs webhooks.
     pub fn carrier_token(&self) -> &str {
         &self.document.twilio.auth_token
     }
@@ -149,29 +145,28 @@ impl Stack {
         self.document.users.iter().find(|user| user.id == id).unwrap_or_else(|| panic!("no user {id}"))
     }
 
-    /// The machine of the first organization.
+    /// Returns a client with the machine credentials of the first organization.
     pub fn machine(&self) -> Client {
         self.bearer(Some(self.document.machines[0].token.clone()))
     }
 
-    /// Somebody with this token, or none.
+    /// Returns a client with this token, or without one.
     pub fn bearer(&self, token: Option<String>) -> Client {
         let (id, name) = (String::new(), String::new());
         Client { id, name, http: self.http.clone(), base: self.document.api_url.clone(), token }
     }
 
-    /// An inbox of the demo data, by its id.
+    /// Returns an inbox of the demo data.
     pub fn inbox(&self, id: &str) -> &Inbox {
         let found = self.document.inboxes.iter().find(|inbox| inbox.inbox_id == id);
         found.unwrap_or_else(|| panic!("no inbox {id}"))
     }
 
-    /// The shared inbox that most journeys are about.
+    /// The shared inbox that most journeys use.
     pub fn front_desk_inbox(&self) -> &Inbox {
         self.inbox("inb_frontdesk")
     }
 
-    /// The carrier.
     pub fn carrier(&self) -> Carrier {
         Carrier {
             http: self.http.clone(),
@@ -182,18 +177,18 @@ impl Stack {
         }
     }
 
-    /// Somebody new texts the front desk: a conversation of this journey's own.
+    /// Sends a message from a new phone to the front desk and returns the conversation.
     pub async fn new_conversation(&self, text: &str) -> ConversationRef {
         self.conversation_from(&Phone::new(), text).await
     }
 
-    /// This phone texts the front desk.
+    /// Sends a message from a phone to the front desk and returns the conversation.
     pub async fn conversation_from(&self, phone: &Phone, text: &str) -> ConversationRef {
         self.carrier().send_inbound(phone, &self.front_desk_inbox().phone_number, text).await;
         self.find_conversation(&self.user("farid"), &self.front_desk_inbox().inbox_id, "inbox", phone).await
     }
 
-    /// The conversation of an inbox with a phone, which stands in this folder.
+    /// Returns the conversation of an inbox with a phone. Panics if it is not in this folder.
     pub async fn find_conversation(
         &self,
         member: &Client,
@@ -216,19 +211,19 @@ impl Stack {
         &self.http
     }
 
-    /// All that the product has logged.
+    /// Returns the log of all functions.
     pub fn log(&self) -> String {
-        let bytes = std::fs::read(checkout().join(&self.document.log)).expect("the product's log");
+        let bytes = std::fs::read(checkout().join(&self.document.log)).expect("a log file");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
-/// What relative paths start from; an absolute one stays as it is.
+/// The repository's root. Relative paths in the environment and in `stack.json` start here.
 fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A client past the machine's proxies. Everything is plain HTTP on loopback, so it trusts nobody over TLS.
+/// Returns an HTTP client without proxies. The stack uses plain HTTP on loopback, so no TLS roots are needed.
 fn http() -> reqwest::Client {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -237,5 +232,5 @@ fn http() -> reqwest::Client {
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
     let builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().timeout(HTTP_TIMEOUT);
-    builder.build().expect("fixed settings")
+    builder.build().expect("valid settings")
 }

@@ -1,4 +1,4 @@
-//! A team that a journey creates, and the actions of its admin.
+//! A team that a journey creates, its admin, and its registration at the carrier.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -15,43 +15,41 @@ use tokio::sync::{RwLock, RwLockWriteGuard};
 
 use crate::{ApiResponse, Carrier, Client, Stack, WAIT_TIMEOUT, client, eventually};
 
-/// Each journey is offered numbers of exchanges of its own. One stack bears several runs, so a run begins
-/// anywhere.
+/// The exchange of the next unused number. Each call uses another exchange, so journeys do not compete for
+/// numbers. The first one is random because several runs share a stack.
 static EXCHANGE: LazyLock<AtomicU64> =
     LazyLock::new(|| AtomicU64::new(RandomState::new().hash_one("an exchange") % 600));
-/// A fault strikes whichever number is bought next, so a journey that wants one is alone on the market.
+/// Write-locked while a number fault is active, because such a fault affects the next call of any journey.
 static NUMBER_FAULT_LOCK: RwLock<()> = RwLock::const_new(());
 
-/// Numbers cannot be bought as usual; the other journeys wait.
+/// An active fault of number searches or purchases. Other journeys wait until it is dropped.
 #[derive(Debug)]
 pub struct ActiveNumberFault {
-    _alone: RwLockWriteGuard<'static, ()>,
+    _exclusive: RwLockWriteGuard<'static, ()>,
 }
 
-/// A shared inbox of a journey's own.
+/// A shared inbox that a journey created.
 #[derive(Debug, Clone)]
 pub struct SharedInbox {
-    /// Its id.
     pub id: String,
-    /// Its number.
     pub number: String,
-    /// What the creation answered.
+    /// The response to its creation.
     pub response: Value,
 }
 
 impl SharedInbox {
-    /// From what the creation answered.
+    /// Reads the inbox from the response to its creation.
     pub fn of(response: &Value) -> Self {
         let text = |name: &str| response[name].as_str().expect("a text").to_owned();
         Self { id: text("inboxId"), number: text("phoneNumber"), response: response.clone() }
     }
 
-    /// The inbox itself.
+    /// The path of the inbox.
     pub fn path(&self) -> String {
         format!("/v1/inboxes/{}", self.id)
     }
 
-    /// One of its members.
+    /// The path of a member.
     pub fn member(&self, user: &str) -> String {
         format!("{}/members/{user}", self.path())
     }
@@ -60,14 +58,12 @@ impl SharedInbox {
 /// A team with an admin.
 #[derive(Debug, Clone)]
 pub struct TestTeam {
-    /// Its id.
     pub id: String,
-    /// Manages it.
     pub admin: Client,
 }
 
 impl TestTeam {
-    /// A new team of the first organization, made by its owner, with this admin.
+    /// Creates a team of the first organization with this user as its admin.
     pub async fn create(stack: &Stack, name: &str, admin: &str) -> Self {
         let owner = stack.user("olivia");
         let made = owner.post("/v1/teams", json!({ "name": name })).await.expect(201);
@@ -77,45 +73,45 @@ impl TestTeam {
         team
     }
 
-    /// The team itself.
+    /// The path of the team.
     pub fn path(&self) -> String {
         format!("/v1/teams/{}", self.id)
     }
 
-    /// One of its members.
+    /// The path of a member.
     pub fn member(&self, user: &str) -> String {
         format!("{}/members/{user}", self.path())
     }
 
-    /// Its inboxes.
+    /// The path of the team's inboxes.
     pub fn inboxes(&self) -> String {
         format!("{}/inboxes", self.path())
     }
 
-    /// Its registration.
+    /// The path of the registration.
     pub fn registration(&self) -> String {
         format!("{}/registration", self.path())
     }
 
-    /// Makes a user of the organization a member.
+    /// Adds a user of the organization as a member.
     pub async fn add_member(&self, user: &str) {
         self.admin.put(&self.member(user), json!({ "role": "member" })).await.expect(200);
     }
 
-    /// What the admin is offered for this query, while no journey makes the sale of numbers fail.
+    /// Searches for available numbers. Waits until no number fault is active.
     pub async fn available_numbers(&self, query: &str) -> Value {
-        let _open = NUMBER_FAULT_LOCK.read().await;
+        let _no_fault = NUMBER_FAULT_LOCK.read().await;
         self.admin.get(&format!("/v1/numbers/available?{query}")).await.expect(200)
     }
 
-    /// A number that the carrier offers now and that no other journey is offered.
+    /// Returns an available number that no other journey uses.
     pub async fn free_number(&self) -> String {
         let exchange = 300 + EXCHANGE.fetch_add(1, Ordering::Relaxed) % 600;
         let found = self.available_numbers(&format!("areaCode=628&prefix={exchange}&limit=1")).await;
-        found["items"][0]["phoneNumber"].as_str().expect("an offer").to_owned()
+        found["items"][0]["phoneNumber"].as_str().expect("a number").to_owned()
     }
 
-    /// What creates a shared inbox of this name with a number that is free.
+    /// Returns a request body that creates a shared inbox with a free number.
     pub async fn inbox_request(&self, name: &str) -> Value {
         json!({ "name": name, "color": "#336699", "phoneNumber": self.free_number().await })
     }
@@ -126,29 +122,29 @@ impl TestTeam {
         self.create_inbox_from(&inbox_request).await
     }
 
-    /// Creates a shared inbox as wished, while no journey makes the sale of numbers fail.
+    /// Creates a shared inbox from a request body. Waits until no number fault is active.
     pub async fn create_inbox_from(&self, inbox_request: &Value) -> SharedInbox {
-        let _open = NUMBER_FAULT_LOCK.read().await;
+        let _no_fault = NUMBER_FAULT_LOCK.read().await;
         SharedInbox::of(&self.admin.post(&self.inboxes(), inbox_request.clone()).await.expect(201))
     }
 
-    /// Retires an inbox and returns its number to the carrier, while no fault of numbers is in force.
+    /// Retires an inbox and returns its number to the carrier. Waits until no number fault is active.
     pub async fn retire_and_release(&self, inbox: &SharedInbox) {
-        let _open = NUMBER_FAULT_LOCK.read().await;
+        let _no_fault = NUMBER_FAULT_LOCK.read().await;
         self.admin.delete(&format!("{}?releaseNumber=true", inbox.path())).await.expect(204);
     }
 
-    /// Submits a campaign that the carrier takes.
+    /// Submits a valid registration.
     pub async fn submit_registration(&self) -> Value {
         self.admin.post(&self.registration(), campaign()).await.expect(202)
     }
 
-    /// The registration as the admin sees it.
+    /// Returns the registration as the admin sees it.
     pub async fn get_registration(&self) -> Value {
         self.admin.get(&self.registration()).await.expect(200)
     }
 
-    /// The registration, once it is in this state.
+    /// Waits until the registration has this status, and returns it.
     pub async fn wait_for_registration(&self, status: &str) -> Value {
         eventually(&format!("the registration is {status}"), WAIT_TIMEOUT, async || {
             let registration = self.get_registration().await;
@@ -157,13 +153,13 @@ impl TestTeam {
         .await
     }
 
-    /// What the carrier calls the team's messaging service.
+    /// Returns the SID of the team's messaging service.
     pub async fn messaging_service(&self) -> String {
         let registration = self.get_registration().await;
         registration["carrier"]["messagingServiceSid"].as_str().expect("a service").to_owned()
     }
 
-    /// Submitted, approved by the carrier, and known to be.
+    /// Submits the registration, approves it at the carrier, and waits until the product knows.
     pub async fn register(&self, carrier: &Carrier) {
         self.submit_registration().await;
         carrier.decide_campaign(&self.messaging_service().await, "VERIFIED", &[]).await;
@@ -173,7 +169,7 @@ impl TestTeam {
 
 const EVENTS: &str = "/webhooks/twilio/registrations";
 
-/// Details that the carrier takes.
+/// Returns a valid registration request.
 pub fn campaign() -> Value {
     json!({
         "useCase": "LOW_VOLUME",
@@ -186,7 +182,7 @@ pub fn campaign() -> Value {
 }
 
 impl Client {
-    /// The inboxes that navigation and Compose show.
+    /// Returns the IDs of the inboxes that `/v1/me` lists.
     pub async fn accounts(&self) -> Vec<String> {
         let me = self.get("/v1/me").await.expect(200);
         let accounts = me["accounts"].as_array().expect("accounts").iter();
@@ -195,42 +191,44 @@ impl Client {
 }
 
 impl Carrier {
-    /// The carriers decide about a campaign; `more` may hold `ErrorCode` and `Notify`. Gives what was told.
+    /// Sets the status of a campaign. `more` may contain `ErrorCode` and `Notify`. Returns the simulator's
+    /// response, which lists the events that it sent.
     pub async fn decide_campaign(&self, service: &str, status: &str, more: &[(&str, &str)]) -> Value {
         let mut fields = vec![("MessagingServiceSid", service), ("Status", status)];
         fields.extend(more);
         self.control("campaign-status", &fields).await
     }
 
-    /// An event is delivered once more, just as it was.
+    /// Delivers an event again.
     pub async fn redeliver_event(&self, event: &str, times: &str) -> Value {
         self.control("redeliver-event", &[("EventId", event), ("Count", times)]).await
     }
 
-    /// A call to one of our numbers; gives the instructions that the product answers with.
+    /// Calls a number and returns the TwiML instructions of the product.
     pub async fn call(&self, from: &str, to: &str) -> String {
         let called = self.control("inbound-call", &[("From", from), ("To", to)]).await;
         assert_eq!(called["webhookStatus"], 200, "{called}");
         called["webhookBody"].as_str().expect("instructions").to_owned()
     }
 
-    /// The next of these calls about numbers go wrong: `On` as the simulator's control routes have it.
+    /// Makes the next requests about numbers fail. Each fault has the `Kind`, `On` and `Count` of the
+    /// simulator's control route.
     pub async fn start_number_fault(&self, faults: &[(&str, &str, &str)]) -> ActiveNumberFault {
-        let alone = NUMBER_FAULT_LOCK.write().await;
+        let exclusive = NUMBER_FAULT_LOCK.write().await;
         for (kind, on, count) in faults {
             self.control("fault", &[("Kind", kind), ("On", on), ("Count", count)]).await;
         }
-        ActiveNumberFault { _alone: alone }
+        ActiveNumberFault { _exclusive: exclusive }
     }
 
-    /// The market is as usual again.
+    /// Ends all number faults.
     pub async fn end_number_fault(&self, _fault: &ActiveNumberFault) {
         for on in ["numbers", "purchases"] {
             self.control("fault", &[("Kind", "none"), ("On", on)]).await;
         }
     }
 
-    /// Registration events, as the carrier posts them: signed, and with the credentials of the address.
+    /// Posts registration events with a valid signature and valid credentials.
     pub async fn post_events(&self, events: &Value) -> ApiResponse {
         let body = events.to_string();
         let (url, signature) = sign_json(&format!("{}{EVENTS}", self.webhooks), body.as_bytes(), &self.token);
@@ -238,7 +236,7 @@ impl Carrier {
         self.post_events_with(request, body, &signature).await
     }
 
-    /// The same, with whatever credentials and signature the request has.
+    /// Posts registration events with the credentials of `request` and this signature.
     pub async fn post_events_with(
         &self,
         request: RequestBuilder,
@@ -249,19 +247,19 @@ impl Carrier {
         client::read(format!("POST {EVENTS}"), request.header("x-twilio-signature", signature)).await
     }
 
-    /// Where registration events go, and the secret that signs them.
-    pub fn events_address(&self) -> (String, &str) {
+    /// Returns the URL for registration events and the token that signs them.
+    pub fn events_endpoint(&self) -> (String, &str) {
         (format!("{}{EVENTS}", self.webhooks), &self.token)
     }
 
-    /// Numbers that the account owns with this one.
+    /// Returns the numbers of the account that match this number.
     pub async fn owned_numbers(&self, number: &str) -> Vec<Value> {
         let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json", self.account);
         let list = self.get_list(Method::GET, &path, &[("PhoneNumber", number)]).await;
         list.json()["incoming_phone_numbers"].as_array().expect("numbers").clone()
     }
 
-    /// Somebody else buys a number.
+    /// Sells a number to another account.
     pub async fn sell_to_another_account(&self, number: &str) {
         let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json", self.account);
         let fields = [("PhoneNumber", number), ("FriendlyName", "somebody else")];
@@ -270,7 +268,7 @@ impl Carrier {
         assert_eq!(sold.status, 201, "{sold}");
     }
 
-    /// The numbers of a messaging service.
+    /// Returns the numbers of a messaging service.
     pub async fn numbers_of(&self, service: &str) -> Vec<String> {
         let list = self.get_list(Method::GET, &format!("/v1/Services/{service}/PhoneNumbers"), &[]).await;
         let numbers = list.json()["phone_numbers"].as_array().expect("numbers").clone();
