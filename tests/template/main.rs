@@ -193,6 +193,30 @@ fn queue_and_stream_events_use_partial_batch_responses() {
     }
 }
 
+/// Defaults would let users sign in through every client and write their own organization.
+#[test]
+fn every_client_of_the_user_pool_names_its_flows_and_users_cannot_write_their_identity() {
+    let clients = resources("AWS::Cognito::UserPoolClient");
+    assert!(!clients.is_empty());
+    for (name, client) in clients {
+        for list in ["ExplicitAuthFlows", "ReadAttributes", "WriteAttributes"] {
+            assert!(!texts(&client[list]).is_empty(), "{name} has no {list}");
+        }
+        let written = texts(&client["WriteAttributes"]);
+        assert!(written.iter().all(|attribute| !attribute.starts_with("custom:")), "{name}: {written:?}");
+        let is_machine = texts(&client["AllowedOAuthFlows"]).contains(&"client_credentials".to_owned());
+        let flows = texts(&client["ExplicitAuthFlows"]);
+        assert!(!is_machine || flows == ["ALLOW_REFRESH_TOKEN_AUTH"], "{name}: {flows:?}");
+    }
+}
+
+/// A sign-up would be a user without an organization, and a user of the pool all the same.
+#[test]
+fn only_operators_create_users_of_the_pool() {
+    let pool = &resources("AWS::Cognito::UserPool")["UserPool"];
+    assert_eq!(pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"], true);
+}
+
 #[test]
 fn the_table_is_encrypted_backed_up_and_expires_items() {
     let table = &resources("AWS::DynamoDB::Table")["Table"];

@@ -1,10 +1,13 @@
 //! The caller, a user or a machine, from the claims that API Gateway's JWT authorizer verified.
 //!
-//! Claims: `sub`; the organization and the user id come from configurable claims (`custom:organization_id`
-//! and `custom:user_id` by default, as the template's own user pool issues them). Without a user claim the
-//! user is `sub`; without an organization claim it is the deployment's default organization, if it has one. A
-//! token with a `client_id` and scopes and without both claims belongs to a machine. Its organization is
-//! stored in the table by client ID.
+//! The organization and the user ID come from configurable claims (`custom:organization_id` and
+//! `custom:user_id` by default, as the template's own user pool issues them). Without a user claim, the user
+//! is `sub`. Without an organization claim, the organization is the deployment's default, if it has one. An
+//! ID token must be issued to the web client: no other client of the pool is meant for users.
+//!
+//! A token without both claims belongs to a machine if the table has its client ID. `client_id` names the
+//! client at Cognito and Keycloak, `azp` at Auth0 and Microsoft Entra, `cid` at Okta. `sub` is of no use
+//! here: only Cognito repeats the client ID in it.
 
 use axum::extract::{FromRef, FromRequestParts};
 use lambda_http::{RequestExt, http::request::Parts};
@@ -20,12 +23,18 @@ pub const SEND_SCOPE: &str = "shared-inbox/send";
 /// In characters.
 const MAX_CLIENT_ID_LENGTH: usize = 255;
 
-/// The names of the claims, from the settings `ORGANIZATION_CLAIM`, `USER_CLAIM` and `DEFAULT_ORGANIZATION`.
+/// The claims that name the client of a token, in the order in which they are read.
+const CLIENT_CLAIMS: [&str; 3] = ["client_id", "azp", "cid"];
+
+/// How to read a token, from the settings `ORGANIZATION_CLAIM`, `USER_CLAIM`, `DEFAULT_ORGANIZATION` and
+/// `WEB_CLIENT_ID`.
 #[derive(Debug, Clone)]
 pub struct Claims {
     organization: String,
     user: String,
     default_organization: Option<String>,
+    /// The client that ID tokens of users must be issued to. `None` if the issuer is not the stack's pool.
+    web_client: Option<String>,
 }
 
 impl Claims {
@@ -35,6 +44,7 @@ impl Claims {
             organization: env.required("ORGANIZATION_CLAIM"),
             user: env.required("USER_CLAIM"),
             default_organization: env.optional("DEFAULT_ORGANIZATION"),
+            web_client: env.optional("WEB_CLIENT_ID"),
         }
     }
 
@@ -44,6 +54,17 @@ impl Claims {
             organization: "custom:organization_id".into(),
             user: "custom:user_id".into(),
             default_organization: None,
+            web_client: None,
+        }
+    }
+
+    /// Returns whether users may sign in with this token.
+    fn accept_user(&self, token: &Token<'_>) -> bool {
+        let Some(web_client) = &self.web_client else { return true };
+        match token.claim("token_use") {
+            Some("id") => token.claim("aud") == Some(web_client),
+            Some("access") => token.client() == Some(web_client),
+            _ => false,
         }
     }
 }
@@ -114,9 +135,15 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let claims = Claims::from_ref(state);
         let token = Token::of(parts).ok_or_else(no_token)?;
+        if !claims.accept_user(&token) {
+            return Err(Problem::forbidden(
+                "user_required",
+                "The token was not issued for a user. Sign in again.",
+            ));
+        }
         let named = token.claim(&claims.organization).or(claims.default_organization.as_deref());
-        let machine = token.claim(&claims.user).is_none() && token.machine_client().is_some();
-        let organization = named.filter(|_| !machine).ok_or_else(no_user)?;
+        let is_user = token.claim(&claims.user).is_some() || !token.has_client_as_subject();
+        let organization = named.filter(|_| is_user).ok_or_else(no_user)?;
         let user = token.claim(&claims.user).or_else(|| token.claim("sub")).ok_or_else(no_user)?;
         let organization = OrganizationId::parse(organization).map_err(|_| no_user())?;
         Ok(Self { organization, user: UserId::parse(user).map_err(|_| no_user())? })
@@ -134,20 +161,21 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let refused = match UserCaller::from_request_parts(parts, state).await {
-            Ok(user) => return Ok(Self::User(user)),
-            Err(refused) => refused,
-        };
-        let Some(token) = Token::of(parts) else { return Err(refused) };
-        let Some(client) = token.machine_client().filter(|client| is_client_id(client)) else {
-            return Err(refused);
-        };
-        if !token.has_scope(SEND_SCOPE) {
-            let detail = format!("The token does not have the scope {SEND_SCOPE}.");
-            return Err(Problem::forbidden("scope_missing", detail));
+        let claims = Claims::from_ref(state);
+        let token = Token::of(parts).ok_or_else(no_token)?;
+        let may_be_machine = token.claim(&claims.user).is_none() && token.claim("token_use") != Some("id");
+        if let Some(client) = token.client().filter(|client| may_be_machine && is_client_id(client)) {
+            if token.has_scope(SEND_SCOPE) {
+                let organization = Members::from_ref(state).machine(client).await?;
+                if let Some(organization) = organization {
+                    return Ok(Self::Machine(MachineCaller { organization, client: client.to_owned() }));
+                }
+            } else if token.has_client_as_subject() {
+                let detail = format!("The token does not have the scope {SEND_SCOPE}.");
+                return Err(Problem::forbidden("scope_missing", detail));
+            }
         }
-        let organization = Members::from_ref(state).machine(client).await?.ok_or(refused)?;
-        Ok(Self::Machine(MachineCaller { organization, client: client.to_owned() }))
+        UserCaller::from_request_parts(parts, state).await.map(Self::User)
     }
 }
 
@@ -176,16 +204,23 @@ impl<'a> Token<'a> {
         self.0.claims.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Returns the client ID if the token was issued to a machine.
-    fn machine_client(&self) -> Option<&'a str> {
-        let client = self.claim("client_id").or_else(|| self.claim("azp"))?;
-        let own_subject = self.claim("sub").is_none_or(|subject| subject == client);
-        own_subject.then_some(client)
+    /// Returns the ID of the client that the token was issued to.
+    fn client(&self) -> Option<&'a str> {
+        CLIENT_CLAIMS.iter().find_map(|name| self.claim(name))
     }
 
+    /// Returns whether the subject is a client and not a user.
+    fn has_client_as_subject(&self) -> bool {
+        self.client().is_some_and(|client| self.claim("sub").is_none_or(|subject| subject == client))
+    }
+
+    /// Scopes are in `scope`, separated by spaces, or in `scp`, which the gateway passes as `[one two]`.
     fn has_scope(&self, wanted: &str) -> bool {
-        let listed = self.0.scopes.iter().flatten().any(|scope| scope == wanted);
-        listed || self.claim("scope").is_some_and(|scopes| scopes.split(' ').any(|scope| scope == wanted))
+        let has = |claim: &str| {
+            let scopes = self.claim(claim).unwrap_or_default();
+            scopes.trim_matches(['[', ']']).split(' ').any(|scope| scope == wanted)
+        };
+        self.0.scopes.iter().flatten().any(|scope| scope == wanted) || has("scope") || has("scp")
     }
 }
 
@@ -258,6 +293,35 @@ mod tests {
         let claims = json!({ "sub": "client-1", "client_id": "client-1", "custom:organization_id": "org_1",
             "custom:user_id": "ada" });
         assert_eq!(user(event(claims).request(), &Claims::standard()).await, Ok(caller("org_1", "ada")));
+    }
+
+    #[tokio::test]
+    async fn an_id_token_of_another_client_than_the_web_client_is_refused() {
+        let pool = Claims { web_client: Some("web".into()), ..with_default() };
+        let token = |claims: Value| {
+            let mut token =
+                json!({ "sub": "2f1c", "custom:organization_id": "org_1", "custom:user_id": "ada" });
+            token.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+            event(token).request()
+        };
+        for accepted in
+            [json!({ "token_use": "id", "aud": "web" }), json!({ "token_use": "access", "client_id": "web" })]
+        {
+            assert_eq!(user(token(accepted.clone()), &pool).await, Ok(caller("org_1", "ada")), "{accepted}");
+        }
+        for refused in [
+            json!({ "token_use": "id", "aud": "machine" }),
+            json!({ "token_use": "id", "aud": "[machine web]" }),
+            json!({ "token_use": "id", "client_id": "web" }),
+            json!({ "token_use": "access", "client_id": "machine" }),
+            json!({ "token_use": "access", "aud": "web" }),
+            json!({ "aud": "web" }),
+            json!({ "token_use": "refresh", "aud": "web" }),
+        ] {
+            let problem = user(token(refused.clone()), &pool).await.unwrap_err();
+            assert_eq!((problem.status, problem.code), (403, "user_required"), "{refused}");
+            assert_eq!(problem.detail, "The token was not issued for a user. Sign in again.", "{refused}");
+        }
     }
 
     #[tokio::test]
@@ -351,6 +415,47 @@ mod tests {
                 assert_eq!(caller.unwrap_err().code, "scope_missing", "{scope}");
             }
         }
+    }
+
+    /// Tokens of the client `client-1`, as each issuer writes them.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_machine_of_any_issuer_is_found_by_its_client_id() {
+        let members = Members::new(Engine::start().await.table());
+        let organization = OrganizationId::parse("org_1").unwrap();
+        members.put_machine("client-1", &organization).await.unwrap();
+        for claims in [
+            json!({ "sub": "client-1", "client_id": "client-1", "scope": SEND_SCOPE }), // Cognito
+            json!({ "sub": "client-1@clients", "azp": "client-1", "scope": SEND_SCOPE }), // Auth0
+            json!({ "sub": "8c4a", "client_id": "client-1", "scope": "email shared-inbox/send" }), // Keycloak
+            json!({ "sub": "client-1", "cid": "client-1", "scp": "[openid shared-inbox/send]" }), // Okta
+        ] {
+            for claims_of_stack in [Claims::standard(), with_default()] {
+                let app = TestApp { claims: claims_of_stack, members: members.clone() };
+                let mut parts = event(claims.clone()).request().into_parts().0;
+                let caller = Caller::from_request_parts(&mut parts, &app).await;
+                let client = "client-1".to_owned();
+                let machine = MachineCaller { organization: organization.clone(), client };
+                assert_eq!(caller, Ok(Caller::Machine(machine)), "{claims}");
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_token_with_the_scope_of_an_unknown_client_belongs_to_a_user() {
+        let app = TestApp { claims: with_default(), members: Members::new(Engine::start().await.table()) };
+        let claims = json!({ "sub": "ada", "azp": "the-app", "scope": SEND_SCOPE });
+        let caller_of = Caller::from_request_parts(&mut event(claims).request().into_parts().0, &app).await;
+        assert_eq!(caller_of, Ok(Caller::User(caller("org_9", "ada"))));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_id_token_is_never_a_machines() {
+        let members = Members::new(Engine::start().await.table());
+        members.put_machine("client-1", &OrganizationId::parse("org_1").unwrap()).await.unwrap();
+        let claims =
+            json!({ "sub": "client-1", "client_id": "client-1", "token_use": "id", "scope": SEND_SCOPE });
+        let problem = user_or_machine(event(claims).request(), &members).await.unwrap_err();
+        assert_eq!((problem.status, problem.code), (403, "user_required"));
     }
 
     #[tokio::test(flavor = "multi_thread")]
