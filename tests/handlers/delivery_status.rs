@@ -1,11 +1,12 @@
 //! `delivery-status`
 
 use delivery_status::{App, handle};
+use shared_app::opt_out::{OptOutRequest, OptOutWorkflow, Outcome};
 use shared_aws::{messaging::Messages, opt_out::OptOuts};
 use shared_domain::{
     ids::MessageId,
     message::{DeliveryState, Report},
-    opt_out::OptOutSource,
+    opt_out::{OptOutSource, OptOutSubject, Scope, after_user},
 };
 use shared_lambda::clock::now;
 use test_kit::{
@@ -89,10 +90,37 @@ async fn a_repeated_report_completes_what_a_crashed_host_left() {
 }
 
 /// Returns whether the carrier opted the contact out.
-async fn is_out_by_carrier(test: &TestApp, id: &MessageId) -> bool {
+pub(crate) async fn is_out_by_carrier(test: &TestApp, id: &MessageId) -> bool {
     let subject = test.message(id).await.carrier_opt_out(test.organization());
     let record = OptOuts::new(test.table()).get(&subject).await.unwrap();
     record.state.is_out_by(OptOutSource::Carrier)
+}
+
+/// Opts the contact in on behalf of a user.
+pub(crate) async fn opt_in(test: &TestApp, id: &MessageId) {
+    let message = test.message(id).await;
+    let subject = message.carrier_opt_out(test.organization());
+    let request = OptOutRequest {
+        subject: &subject,
+        team: &message.team,
+        contact: None,
+        message: None,
+        user: Some(&test.user.id),
+        notify: false,
+        at: now(),
+    };
+    let workflow = OptOutWorkflow::new(test.table());
+    let outcome = workflow.apply(&request, |state| after_user(state, false)).await.unwrap();
+    assert_eq!(outcome, Outcome::Done);
+    assert!(!is_out_by_carrier(test, id).await);
+}
+
+/// Returns whether the contact is opted out of the team's messages, and of those from personal inboxes.
+pub(crate) async fn opted_out_scopes(test: &TestApp) -> [bool; 2] {
+    let opt_outs = OptOuts::new(test.table());
+    let team = OptOutSubject::of_team(test.organization(), &test.team.id, &test.contact);
+    let personal = OptOutSubject { scope: Scope::Personal, ..team.clone() };
+    [opt_outs.get(&team).await.unwrap().state.is_out(), opt_outs.get(&personal).await.unwrap().state.is_out()]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,6 +137,55 @@ async fn a_delivery_that_fails_because_of_an_opt_out_at_the_carrier_opts_the_con
     let message = test.message(&id).await;
     assert_eq!(message.delivery.report(DeliveryState::Failed).unwrap().code.as_deref(), Some("21610"));
     assert!(test.conversation().await.unwrap().contact.opted_out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_opt_out_is_recorded_after_the_message_failed_for_another_reason() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let failed = Report { at: now(), code: Some("not_accepted".into()), detail: None };
+    let messages = Messages::new(test.table());
+    messages.report(test.organization(), &id, DeliveryState::Failed, &failed, None).await.unwrap();
+    let query = query(&test, id.as_str());
+    assert_eq!(handle(&app(&test), now(), callback(&query, "failed", "21610").request()).await.status(), 200);
+    assert!(is_out_by_carrier(&test, &id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_callback_does_not_opt_out_a_contact_who_has_opted_in_since() {
+    for (first, repeated) in [("failed", "failed"), ("undelivered", "undelivered"), ("undelivered", "failed")]
+    {
+        let test = TestApp::start().await;
+        let id = test.accept_message("hello", now()).await;
+        let (app, query) = (app(&test), query(&test, id.as_str()));
+        handle(&app, now(), callback(&query, first, "21610").request()).await;
+        assert!(is_out_by_carrier(&test, &id).await);
+        opt_in(&test, &id).await;
+        assert_eq!(handle(&app, now(), callback(&query, repeated, "21610").request()).await.status(), 200);
+        assert!(!is_out_by_carrier(&test, &id).await, "{first}, then {repeated}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_whose_opt_out_keeps_changing_is_delivered_again() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let query = query(&test, id.as_str());
+    let contended = App::new(test.engine.contended_table(), webhook_accounts(), callbacks());
+    let refused = handle(&contended, now(), callback(&query, "failed", "21610").request()).await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(test.message(&id).await.delivery.state(), DeliveryState::Queued);
+    assert_eq!(handle(&app(&test), now(), callback(&query, "failed", "21610").request()).await.status(), 200);
+    assert!(is_out_by_carrier(&test, &id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_a_message_from_a_personal_inbox_opts_out_of_personal_inboxes_only() {
+    let test = TestApp::with_personal_inbox().await;
+    let id = test.accept_message("hello", now()).await;
+    let query = query(&test, id.as_str());
+    assert_eq!(handle(&app(&test), now(), callback(&query, "failed", "21610").request()).await.status(), 200);
+    assert_eq!(opted_out_scopes(&test).await, [false, true]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

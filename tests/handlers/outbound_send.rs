@@ -14,6 +14,8 @@ use test_kit::{
     twilio::callbacks,
 };
 
+use crate::delivery_status::{is_out_by_carrier, opt_in, opted_out_scopes};
+
 const TRIES: u32 = 3;
 
 fn app(test: &TestApp) -> App {
@@ -94,6 +96,48 @@ async fn a_redelivery_completes_the_opt_out_of_a_message_that_the_carrier_refuse
         }
     }
     panic!("the host always crashed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivery_does_not_opt_out_a_contact_who_has_opted_in_since() {
+    let test = TestApp::start().await;
+    test.carrier.fault("refuse:21610", "1").await;
+    let id = test.accept_message("hello", now()).await;
+    let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];
+    assert!(deliver(&app(&test), record()).await.is_empty());
+    assert!(is_out_by_carrier(&test, &id).await);
+    opt_in(&test, &id).await;
+    assert!(deliver(&app(&test), record()).await.is_empty());
+    assert!(!is_out_by_carrier(&test, &id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_opt_out_keeps_changing_is_delivered_again_and_not_sent_again() {
+    let test = TestApp::start().await;
+    test.carrier.fault("refuse:21610", "1").await;
+    let id = test.accept_message("hello", now()).await;
+    let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];
+    let contended = App::new(
+        test.engine.contended_table(),
+        TestApp::unreachable_bucket(),
+        test.carrier.client(),
+        callbacks(),
+        TRIES,
+    );
+    assert_eq!(deliver(&contended, record()).await, ["a"]);
+    assert!(!is_out_by_carrier(&test, &id).await);
+    assert!(deliver(&app(&test), record()).await.is_empty());
+    assert!(is_out_by_carrier(&test, &id).await);
+    assert_eq!(test.carrier.accepted_messages(&test.contact).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_a_message_from_a_personal_inbox_opts_out_of_personal_inboxes_only() {
+    let test = TestApp::with_personal_inbox().await;
+    test.carrier.fault("refuse:21610", "1").await;
+    let id = test.accept_message("hello", now()).await;
+    assert!(deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await.is_empty());
+    assert_eq!(opted_out_scopes(&test).await, [false, true]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use send_reconcile::{App, Queues, Tally, handle};
-use shared_aws::{messaging::Messages, opt_out::OptOuts};
+use shared_aws::{messaging::Messages, table::Table};
 use shared_carriers::twilio::{SendMessage, SendOutcome};
 use shared_domain::{
     ids::MessageId,
@@ -18,15 +18,21 @@ use test_kit::{
     queue::{mail_queue, media_queue, send_queue},
 };
 
+use crate::delivery_status::{is_out_by_carrier, opted_out_scopes};
+
 const GRACE: Duration = Duration::from_secs(300);
 
 fn app(test: &TestApp) -> App {
+    app_with(test.table(), test)
+}
+
+fn app_with(table: Table, test: &TestApp) -> App {
     let queues = Queues {
         messages: send_queue(NO_SERVICE),
         notifications: mail_queue(NO_SERVICE),
         media: media_queue(NO_SERVICE),
     };
-    App::new(test.table(), test.carrier.client(), queues, GRACE)
+    App::new(table, test.carrier.client(), queues, GRACE)
 }
 
 /// Accepts a message whose sending lost its answer at this time.
@@ -63,24 +69,67 @@ async fn state(test: &TestApp, id: &MessageId) -> DeliveryState {
     test.message(id).await.delivery.state()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_failed_because_of_an_opt_out_at_the_carrier_opts_the_contact_out() {
-    let test = TestApp::start().await;
-    let id = accept_with_lost_answer(&test, "hello", now()).await;
+/// Accepts a message whose answer was lost and which the carrier has failed because of an opt-out.
+async fn accept_with_carrier_opt_out(test: &TestApp) -> MessageId {
+    let id = accept_with_lost_answer(test, "hello", now()).await;
     let numbers = [("To", test.inbox.number.as_str()), ("From", test.contact.as_str())];
     test.carrier.control("opt-out", &numbers).await;
     let service = test.carrier.client().create_service("team").await.unwrap().sid;
-    let message = SendMessage { messaging_service_sid: Some(service), ..message_to_carrier(&test, "hello") };
+    let message = SendMessage { messaging_service_sid: Some(service), ..message_to_carrier(test, "hello") };
     let SendOutcome::Accepted { sid, .. } = test.carrier.client().send(&message).await else {
         panic!("the carrier reports the opt-out later")
     };
     while test.carrier.client().fetch_message(&sid).await.unwrap().unwrap().error_code.is_none() {
         tokio::task::yield_now().await;
     }
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_failed_because_of_an_opt_out_at_the_carrier_opts_the_contact_out() {
+    let test = TestApp::start().await;
+    let id = accept_with_carrier_opt_out(&test).await;
     assert_eq!(handle(&app(&test), now()).await.unwrap(), Tally { resolved: 1, ..Tally::default() });
     assert_eq!(state(&test, &id).await, DeliveryState::Failed);
-    let subject = test.message(&id).await.carrier_opt_out(test.organization());
-    assert!(OptOuts::new(test.table()).get(&subject).await.unwrap().state.is_out());
+    assert!(is_out_by_carrier(&test, &id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_from_a_personal_inbox_opts_out_of_personal_inboxes_only() {
+    let test = TestApp::with_personal_inbox().await;
+    accept_with_carrier_opt_out(&test).await;
+    assert_eq!(handle(&app(&test), now()).await.unwrap(), Tally { resolved: 1, ..Tally::default() });
+    assert_eq!(opted_out_scopes(&test).await, [false, true]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_opt_out_keeps_changing_stays_unknown_until_a_later_run() {
+    let test = TestApp::start().await;
+    let id = accept_with_carrier_opt_out(&test).await;
+    let contended = app_with(test.engine.contended_table(), &test);
+    assert_eq!(handle(&contended, now()).await.unwrap(), Tally { open: 1, ..Tally::default() });
+    assert_eq!(state(&test, &id).await, DeliveryState::Unknown);
+    assert_eq!(handle(&app(&test), now()).await.unwrap(), Tally { resolved: 1, ..Tally::default() });
+    assert!(is_out_by_carrier(&test, &id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_the_opt_out_and_the_report_loses_neither() {
+    for requests in 0..60 {
+        let test = TestApp::start().await;
+        let id = accept_with_carrier_opt_out(&test).await;
+        let crashing = app_with(test.engine.crashing_table(requests), &test);
+        let crashed = handle(&crashing, now()).await;
+        handle(&app(&test), now()).await.unwrap();
+        assert_eq!(state(&test, &id).await, DeliveryState::Failed, "{requests}");
+        assert!(is_out_by_carrier(&test, &id).await, "{requests}");
+        assert_eq!(test.outbox().unknown().await.unwrap(), [], "{requests}");
+        if crashed.is_ok_and(|tally| tally.resolved == 1) {
+            assert!(requests > 6, "{requests}");
+            return;
+        }
+    }
+    panic!("the host always crashed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,6 @@ use shared_carriers::{
 };
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
-    message::DeliveryState,
     time::Timestamp,
 };
 use shared_http::{
@@ -119,8 +118,7 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
 }
 
 /// Opts out a contact who has opted out at the carrier. Called before the report is recorded, so that a
-/// redelivery completes an opt-out that a crash prevented. A message with a `failed` report is not looked at
-/// again.
+/// redelivery completes an opt-out that a crash prevented.
 async fn opt_out(
     app: &App,
     now: Timestamp,
@@ -128,9 +126,6 @@ async fn opt_out(
     id: &MessageId,
 ) -> Result<(), Problem> {
     let Some(message) = app.messages.get(organization, id).await? else { return Ok(()) };
-    if message.delivery.report(DeliveryState::Failed).is_some() {
-        return Ok(());
-    }
     match app.opt_outs.apply_carrier_refusal(organization, &message, now).await? {
         OptOutOutcome::Done | OptOutOutcome::ContactRemoved => Ok(()),
         OptOutOutcome::Contended => {

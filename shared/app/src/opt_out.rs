@@ -71,6 +71,7 @@ pub enum ReviewUpdate {
 pub(crate) enum Together<'a> {
     Nothing,
     Keyword { inbox: &'a InboxId, confirmation: Option<&'a Message> },
+    Refusal(&'a MessageId),
     Review { place: TeamInboxKey<'a>, review: &'a OptOutReview, resolution: &'a ReviewResolution },
 }
 
@@ -129,7 +130,8 @@ impl OptOutWorkflow {
     }
 
     /// Opts a contact out because the carrier refused a message to them. The refusal can come as the answer
-    /// to a send, in a status callback, or when the carrier is asked about the message.
+    /// to a send, in a status callback, or when the carrier is asked about the message. Idempotent by
+    /// message: a repetition does not opt out a contact who has opted in since.
     pub async fn apply_carrier_refusal(
         &self,
         organization: &OrganizationId,
@@ -146,9 +148,34 @@ impl OptOutWorkflow {
             notify: false,
             at,
         };
-        let outcome = self.apply(&request, opt_out::after_carrier_refusal).await?;
+        let outcome = self.record_refusal(&request, &message.id).await?;
+        if outcome == Outcome::Done {
+            self.sync_copies(&request).await?;
+        }
         tracing::info!(event = "opt_out_at_carrier", message_id = %message.id, ?outcome, "opt-out reported by the carrier");
         Ok(outcome)
+    }
+
+    async fn record_refusal(
+        &self,
+        request: &OptOutRequest<'_>,
+        message: &MessageId,
+    ) -> Result<Outcome, StoreError> {
+        let organization = &request.subject.organization;
+        for _ in 0..MAX_ATTEMPTS {
+            if self.opt_outs.is_refusal_recorded(organization, message).await? {
+                return Ok(Outcome::Done);
+            }
+            let record = self.opt_outs.get(request.subject).await?;
+            let Some(change) = opt_out::after_carrier_refusal(&record.state) else {
+                self.opt_outs.mark_refusal_recorded(organization, message).await?;
+                return Ok(Outcome::Done);
+            };
+            if self.record(request, &record, &change, Together::Refusal(message)).await? {
+                return Ok(Outcome::Done);
+            }
+        }
+        Ok(Outcome::Contended)
     }
 
     /// Resolves a review. If its outcome is an opt-out, the contact is opted out in the same transaction.
@@ -225,7 +252,7 @@ impl OptOutWorkflow {
         let notify = request.notify && change.turned && self.wants_notification(request, &contact.id).await?;
         let (inbox, confirmation) = match together {
             Together::Keyword { inbox, confirmation } => (Some(inbox), confirmation),
-            Together::Nothing | Together::Review { .. } => (None, None),
+            Together::Nothing | Together::Refusal(_) | Together::Review { .. } => (None, None),
         };
         let write =
             OptOutWrite { team: request.team, contact: &contact, entry: &entry, inbox, confirmation, notify };
@@ -233,6 +260,9 @@ impl OptOutWorkflow {
             Together::Review { place, review, resolution } => {
                 let closed = (review, resolution);
                 self.reviews.resolve_with_opt_out(place, closed, subject, (before, change), write).await
+            }
+            Together::Refusal(message) => {
+                self.opt_outs.record_refusal(subject, (before, change), write, message).await
             }
             Together::Nothing | Together::Keyword { .. } => {
                 self.opt_outs.record(subject, before, change, write).await

@@ -17,7 +17,10 @@ use shared_domain::{
     time::Timestamp,
 };
 
-use crate::{delivery_report, delivery_state, opt_out::OptOutWorkflow};
+use crate::{
+    delivery_report, delivery_state,
+    opt_out::{OptOutWorkflow, Outcome},
+};
 
 /// Carriers date messages in whole seconds, by their own clock.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
@@ -94,7 +97,8 @@ impl ReconcileWorkflow {
             return Ok(true);
         }
         match self.find_at_carrier(entry, &message).await? {
-            Some(found) => self.report_found(now, entry, &message, &found).await?,
+            Some(found) if !self.record_opt_out(now, entry, &message, &found).await? => return Ok(false),
+            Some(found) => self.report_found(now, entry, &found).await?,
             None if now < entry.at + self.grace => return Ok(false),
             None => self.report_missing(now, entry).await?,
         }
@@ -133,17 +137,29 @@ impl ReconcileWorkflow {
         Ok(known.is_some_and(|known| known.id != message.id))
     }
 
-    async fn report_found(
+    /// Opts the contact out if the message failed because of an opt-out at the carrier. `false` if the
+    /// opt-out changed in every attempt. Called before the report: the entry stays until both are done, so a
+    /// crash in between loses neither.
+    async fn record_opt_out(
         &self,
         now: Timestamp,
         entry: &OutboxEntry,
         message: &Message,
         found: &CarrierMessage,
-    ) -> Result<(), StoreError> {
-        // Before the report: the entry stays until both are done, so a crash in between loses neither.
-        if found.error_code.is_some_and(error_code::is_opt_out) {
-            let _ = self.opt_outs.apply_carrier_refusal(&entry.organization, message, now).await?;
+    ) -> Result<bool, StoreError> {
+        if !found.error_code.is_some_and(error_code::is_opt_out) {
+            return Ok(true);
         }
+        let outcome = self.opt_outs.apply_carrier_refusal(&entry.organization, message, now).await?;
+        Ok(outcome != Outcome::Contended)
+    }
+
+    async fn report_found(
+        &self,
+        now: Timestamp,
+        entry: &OutboxEntry,
+        found: &CarrierMessage,
+    ) -> Result<(), StoreError> {
         let state = delivery_state(found.status.carrier_state().unwrap_or(CarrierState::Sent));
         let report = delivery_report(found.error_code, now);
         let carrier_id = Some(found.sid.as_str());

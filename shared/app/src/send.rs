@@ -32,7 +32,7 @@ use shared_domain::{
     time::Timestamp,
 };
 
-use crate::opt_out::OptOutWorkflow;
+use crate::opt_out::{OptOutWorkflow, Outcome};
 
 /// How long the carrier may fetch a file of a message.
 const MEDIA_URL_TTL: Duration = Duration::from_hours(1);
@@ -44,6 +44,9 @@ pub enum SendError {
     Store(#[from] StoreError),
     #[error("the carrier did not accept the message")]
     NotAccepted,
+    /// The report is stored. The next delivery records the opt-out.
+    #[error("the opt-out changed at the same time")]
+    OptOutChanged,
     #[error("{0} does not exist")]
     NoMessage(String),
 }
@@ -185,10 +188,11 @@ impl SendWorkflow {
         Ok(())
     }
 
-    /// Opts the contact out. If the state keeps changing, the next refusal does it.
-    async fn opt_out(&self, now: Timestamp, job: &SendJob, message: &Message) -> Result<(), StoreError> {
-        let _ = self.opt_out_changes.apply_carrier_refusal(&job.organization, message, now).await?;
-        Ok(())
+    async fn opt_out(&self, now: Timestamp, job: &SendJob, message: &Message) -> Result<(), SendError> {
+        match self.opt_out_changes.apply_carrier_refusal(&job.organization, message, now).await? {
+            Outcome::Done | Outcome::ContactRemoved => Ok(()),
+            Outcome::Contended => Err(SendError::OptOutChanged),
+        }
     }
 
     /// Writes the item that makes `reconcile` ask the carrier before the state that users see. If the

@@ -14,7 +14,7 @@ use shared_domain::{
     contact::Contact,
     conversation::Conversation,
     ids::{ConversationId, MessageId, OrganizationId},
-    inbox::Inbox,
+    inbox::{Inbox, InboxKind},
     keys::{ConversationKey, InboxKey, TeamKey},
     lock::LockPolicy,
     membership::{Role, TeamRole},
@@ -61,6 +61,14 @@ impl TestApp {
         app.add_team(&app.inbox.organization, &app.team).await;
         app.add_inbox(&app.inbox).await;
         app.add_member(&app.inbox, &app.user).await;
+        app
+    }
+
+    /// [`TestApp::start`] with a personal inbox.
+    pub async fn with_personal_inbox() -> Self {
+        let mut app = Self::start().await;
+        app.inbox.kind = InboxKind::Personal;
+        app.add_inbox(&app.inbox).await;
         app
     }
 

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
 use dynoxide::Database;
 use shared_aws::{clients::Aws, table::Table};
 
-use crate::{crash::crashing_table, template::create_table};
+use crate::{contention::contended_table, crash::crashing_table, template::create_table};
 
 /// The name of the table in the engine.
 pub const TABLE: &str = "shared-inbox";
@@ -47,6 +47,11 @@ impl Engine {
     /// Returns the table of a host that crashes after `requests` requests.
     pub fn crashing_table(&self, requests: usize) -> Table {
         crashing_table(&self.aws, requests)
+    }
+
+    /// Returns the table of a host whose transactions are all refused, as if another host always wrote first.
+    pub fn contended_table(&self) -> Table {
+        contended_table(&self.aws)
     }
 
     /// Returns a client configuration that waits long enough for a busy machine.

@@ -2,6 +2,7 @@
 
 pub(crate) mod ledger;
 pub(crate) mod opt_outs;
+pub(crate) mod refusals;
 pub(crate) mod reviews;
 
 pub use self::{
