@@ -20,7 +20,6 @@ use shared_aws::{
 };
 use shared_http::{caller::Claims, cursor::Cursors, serve};
 use shared_lambda::config::Environment;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The function's clients and settings.
 #[derive(Debug, Clone, FromRef)]
@@ -61,9 +60,10 @@ impl App {
     }
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(report::list, create::create)).routes(routes!(report::read))
+shared_http::routes! {
+    App:
+    report::list, create::create,
+    report::read,
 }
 
 /// The function's router.

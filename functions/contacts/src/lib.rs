@@ -23,7 +23,6 @@ use shared_aws::{
 };
 use shared_http::{caller::Claims, cursor::Cursors, problem::Problem, serve};
 use shared_lambda::config::Environment;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The function's clients and settings.
 #[derive(Debug, Clone, FromRef)]
@@ -72,16 +71,15 @@ impl App {
     }
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(find::list, write::create))
-        .routes(routes!(find::read, write::update, write::remove))
-        .routes(routes!(opt_out::put, opt_out::delete))
-        .routes(routes!(opt_out::of_contact))
-        .routes(routes!(opt_out::of_team))
-        .routes(routes!(review::list))
-        .routes(routes!(review::resolve))
+shared_http::routes! {
+    App:
+    find::list, write::create,
+    find::read, write::update, write::remove,
+    opt_out::put, opt_out::delete,
+    opt_out::of_contact,
+    opt_out::of_team,
+    review::list,
+    review::resolve,
 }
 
 /// The function's router.

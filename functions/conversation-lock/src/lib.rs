@@ -38,7 +38,6 @@ use shared_http::{
     },
 };
 use shared_lambda::config::{ConfigError, Environment};
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The function's clients and settings.
 #[derive(Debug, Clone, FromRef)]
@@ -72,9 +71,9 @@ impl App {
     }
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(acquire, renew, release))
+shared_http::routes! {
+    App:
+    acquire, renew, release,
 }
 
 /// The function's router.

@@ -36,7 +36,6 @@ use shared_http::{
     },
 };
 use shared_lambda::config::Environment;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 const MAX_BULK_CONVERSATIONS: usize = 100;
 
@@ -80,12 +79,11 @@ impl App {
     }
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list, update_many))
-        .routes(routes!(read, update))
-        .routes(routes!(history))
+shared_http::routes! {
+    App:
+    list::list, update_many,
+    read, update,
+    history,
 }
 
 /// The function's router.

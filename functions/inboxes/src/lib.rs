@@ -25,7 +25,6 @@ use shared_aws::{
 use shared_carriers::twilio::Client;
 use shared_http::{caller::Claims, problem::Problem, serve};
 use shared_lambda::config::Environment;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The limit for one call to the carrier. Three of them fit into one request.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(8);
@@ -82,15 +81,14 @@ impl App {
     }
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(wizard::start))
-        .routes(routes!(numbers::search))
-        .routes(routes!(edit::list, create::create))
-        .routes(routes!(edit::read, edit::update, edit::retire))
-        .routes(routes!(members::list))
-        .routes(routes!(members::add, members::remove))
+shared_http::routes! {
+    App:
+    wizard::start,
+    numbers::search,
+    edit::list, create::create,
+    edit::read, edit::update, edit::retire,
+    members::list,
+    members::add, members::remove,
 }
 
 /// The function's router.

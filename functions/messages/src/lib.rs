@@ -46,7 +46,6 @@ use shared_http::{
     },
 };
 use shared_lambda::config::{ConfigError, Environment};
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The maximum number of characters in a message.
 #[derive(Debug, Clone, Copy)]
@@ -110,14 +109,13 @@ impl App {
     }
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(reply_to::reply))
-        .routes(routes!(reply_to::can_send))
-        .routes(routes!(compose::compose))
-        .routes(routes!(read))
-        .routes(routes!(upload::prepare))
+shared_http::routes! {
+    App:
+    reply_to::reply,
+    reply_to::can_send,
+    compose::compose,
+    read,
+    upload::prepare,
 }
 
 /// The function's router.

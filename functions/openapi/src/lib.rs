@@ -11,7 +11,6 @@ use axum::{
 use serde::Serialize;
 use shared_http::{json::Json, serve};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 const DOCUMENT: &str = include_str!("../openapi.json");
 
@@ -22,9 +21,10 @@ pub struct Health {
     pub status: &'static str,
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter {
-    OpenApiRouter::new().routes(routes!(health)).routes(routes!(document))
+shared_http::routes! {
+    ():
+    health,
+    document,
 }
 
 /// The function's router.

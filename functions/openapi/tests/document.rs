@@ -126,21 +126,21 @@ fn description(status: &str) -> &'static str {
 fn document() -> utoipa::openapi::OpenApi {
     let mut document = Whole::openapi();
     for part in vec![
-        teams::routes().into_openapi(),
-        inboxes::routes().into_openapi(),
-        registrations::routes().into_openapi(),
-        contacts::routes().into_openapi(),
-        contact_imports::routes().into_openapi(),
-        out_of_office::routes().into_openapi(),
-        templates::routes().into_openapi(),
-        conversations::routes().into_openapi(),
-        conversation_lock::routes().into_openapi(),
-        messages::routes().into_openapi(),
+        teams::Api::openapi(),
+        inboxes::Api::openapi(),
+        registrations::Api::openapi(),
+        contacts::Api::openapi(),
+        contact_imports::Api::openapi(),
+        out_of_office::Api::openapi(),
+        templates::Api::openapi(),
+        conversations::Api::openapi(),
+        conversation_lock::Api::openapi(),
+        messages::Api::openapi(),
         inbound_sms::Api::openapi(),
         delivery_status::Api::openapi(),
         registration_status::Api::openapi(),
         inbound_voice::Api::openapi(),
-        openapi::routes().into_openapi(),
+        openapi::Api::openapi(),
     ] {
         document.merge(part);
     }

@@ -27,8 +27,6 @@ use shared_http::{
 };
 use shared_lambda::config::{ConfigError, Environment};
 
-use utoipa_axum::{router::OpenApiRouter, routes};
-
 /// The function's clients and settings.
 #[derive(Debug, Clone, FromRef)]
 pub struct App {
@@ -58,9 +56,9 @@ impl App {
     }
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(read, replace))
+shared_http::routes! {
+    App:
+    read, replace,
 }
 
 /// The function's router.

@@ -26,7 +26,6 @@ use shared_http::{
     wire::{problem::ProblemView, registration::RegistrationView},
 };
 use shared_lambda::config::Environment;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The limit for one call to the carrier. A first submission needs three calls, and one for each number.
 const CARRIER_TIMEOUT: Duration = Duration::from_secs(6);
@@ -74,9 +73,9 @@ impl App {
     }
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(read, submit::submit))
+shared_http::routes! {
+    App:
+    read, submit::submit,
 }
 
 /// The function's router.

@@ -26,7 +26,6 @@ use shared_http::{
     serve,
 };
 use shared_lambda::config::Environment;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The function's clients and settings.
 #[derive(Debug, Clone, FromRef)]
@@ -73,16 +72,15 @@ impl App {
     }
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(me::me))
-        .routes(routes!(teams::list, teams::create))
-        .routes(routes!(teams::read, teams::update))
-        .routes(routes!(teams::audit))
-        .routes(routes!(members::list))
-        .routes(routes!(members::read, members::put, members::remove))
-        .routes(routes!(notifications::read, notifications::replace))
+shared_http::routes! {
+    App:
+    me::me,
+    teams::list, teams::create,
+    teams::read, teams::update,
+    teams::audit,
+    members::list,
+    members::read, members::put, members::remove,
+    notifications::read, notifications::replace,
 }
 
 /// The function's router.

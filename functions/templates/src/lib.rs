@@ -40,7 +40,6 @@ use shared_http::{
     },
 };
 use shared_lambda::config::Environment;
-use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The function's clients and settings.
 #[derive(Debug, Clone, FromRef)]
@@ -79,12 +78,11 @@ impl App {
     }
 }
 
-/// The function's routes, with their part of the OpenAPI document.
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(read, update, remove))
-        .routes(routes!(render))
+shared_http::routes! {
+    App:
+    list, create,
+    read, update, remove,
+    render,
 }
 
 /// The function's router.

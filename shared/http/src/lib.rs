@@ -19,6 +19,7 @@ pub mod problem;
 pub mod refusal;
 pub mod reply;
 pub mod request;
+pub mod routes;
 pub mod serve;
 pub mod webhook;
 pub mod wire;

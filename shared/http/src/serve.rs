@@ -15,7 +15,6 @@ use lambda_http::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use shared_domain::time::Timestamp;
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     input::gateway,
@@ -90,10 +89,9 @@ pub fn presentable(mut event: LambdaRequest) -> LambdaRequest {
 }
 
 /// Returns the router of a function. A request without a matching route is a `404`.
-pub fn router<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>, state: S) -> Router {
+pub fn router<S: Clone + Send + Sync + 'static>(routes: Router<S>, state: S) -> Router {
     let not_found = async || Problem::not_found();
-    let (router, _document) = routes.split_for_parts();
-    router.fallback(not_found).method_not_allowed_fallback(not_found).with_state(state)
+    routes.fallback(not_found).method_not_allowed_fallback(not_found).with_state(state)
 }
 
 /// Answers one request with a function's router. `entropy` is a random number that distinguishes IDs created

@@ -20,7 +20,6 @@ use test_kit::{
     twilio::fixed_account,
 };
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::BRAND;
 
@@ -64,8 +63,8 @@ impl Function {
         Self { routes, handler: Arc::new(move |request| Box::pin(handler(request))) }
     }
 
-    fn of_router<S: Clone + Send + Sync + 'static>(routes: OpenApiRouter<S>, router: Router) -> Self {
-        Self::new(routes.into_openapi(), move |request| {
+    fn of_router(routes: utoipa::openapi::OpenApi, router: Router) -> Self {
+        Self::new(routes, move |request| {
             let router = router.clone();
             async move { serve::answer(&router, now(), entropy(), request).await }
         })
@@ -101,17 +100,17 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
         Arc::new(registration_status::App::new(table.clone(), webhook_accounts(), queue));
 
     Ok(vec![
-        Function::of_router(contact_imports::routes(), contact_imports::router(contact_imports)),
-        Function::of_router(contacts::routes(), contacts::router(contacts)),
-        Function::of_router(conversation_lock::routes(), conversation_lock::router(locks)),
-        Function::of_router(conversations::routes(), conversations::router(conversations)),
-        Function::of_router(inboxes::routes(), inboxes::router(inboxes)),
-        Function::of_router(messages::routes(), messages::router(messages)),
-        Function::of_router(openapi::routes(), openapi::router()),
-        Function::of_router(out_of_office::routes(), out_of_office::router(out_of_office)),
-        Function::of_router(registrations::routes(), registrations::router(registrations)),
-        Function::of_router(teams::routes(), teams::router(teams)),
-        Function::of_router(templates::routes(), templates::router(templates)),
+        Function::of_router(contact_imports::Api::openapi(), contact_imports::router(contact_imports)),
+        Function::of_router(contacts::Api::openapi(), contacts::router(contacts)),
+        Function::of_router(conversation_lock::Api::openapi(), conversation_lock::router(locks)),
+        Function::of_router(conversations::Api::openapi(), conversations::router(conversations)),
+        Function::of_router(inboxes::Api::openapi(), inboxes::router(inboxes)),
+        Function::of_router(messages::Api::openapi(), messages::router(messages)),
+        Function::of_router(openapi::Api::openapi(), openapi::router()),
+        Function::of_router(out_of_office::Api::openapi(), out_of_office::router(out_of_office)),
+        Function::of_router(registrations::Api::openapi(), registrations::router(registrations)),
+        Function::of_router(teams::Api::openapi(), teams::router(teams)),
+        Function::of_router(templates::Api::openapi(), templates::router(templates)),
         Function::new(delivery_status::Api::openapi(), move |request| {
             let app = delivery_status.clone();
             async move { delivery_status::handle(&app, now(), request).await }
