@@ -180,6 +180,25 @@ async fn an_active_renewal_extends_both_expiries_and_an_inactive_one_only_the_le
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_arrives_after_a_later_one_shortens_nothing() {
+    let conversation = TestConversation::new().await;
+    let lease = conversation.acquire_held(&ada(), at_second(0)).await;
+    let renewed = async |active, at| conversation.renew(&ada().id, lease.token, active, at_second(at)).await;
+    let expected = |expires, idle| {
+        let ends =
+            Lease { expires_at: at_second(expires), idle_release_at: at_second(idle), ..lease.clone() };
+        Renewed::Held(ends)
+    };
+    assert_eq!(renewed(true, 40).await, expected(100, 280));
+    assert_eq!(renewed(true, 20).await, expected(100, 280));
+    assert_eq!(renewed(false, 30).await, expected(100, 280));
+    // The later renewal was inactive: the earlier one moves the idle release alone.
+    assert_eq!(renewed(false, 60).await, expected(120, 280));
+    assert_eq!(renewed(true, 50).await, expected(120, 290));
+    assert_eq!(Renewed::Held(conversation.lease().await.unwrap()), expected(120, 290));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_one_instant_late_is_refused() {
     let conversation = TestConversation::new().await;
     let token = conversation.acquire_held(&ada(), at_second(0)).await.token;

@@ -263,7 +263,8 @@ pub fn current<'a>(
     }
 }
 
-/// Extends the lease. If the user was `active`, the idle release moves too.
+/// Extends the lease. If the user was `active`, the idle release moves too. Neither moves to an earlier time:
+/// a renewal can arrive after a later one.
 ///
 /// # Errors
 /// [`LostLock`] if the lock has ended. It can be acquired again, but not renewed.
@@ -276,9 +277,10 @@ pub fn renew(
     policy: &LockPolicy,
 ) -> Result<Lease, LostLock> {
     let lease = current(state, user, token, now)?;
+    let idle_end = if active { policy.idle_end(now) } else { lease.idle_release_at };
     Ok(Lease {
-        expires_at: policy.lease_end(now),
-        idle_release_at: if active { policy.idle_end(now) } else { lease.idle_release_at },
+        expires_at: policy.lease_end(now).max(lease.expires_at),
+        idle_release_at: idle_end.max(lease.idle_release_at),
         ..lease.clone()
     })
 }

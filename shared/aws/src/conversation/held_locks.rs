@@ -1,19 +1,20 @@
-//! The locks that each user holds: one set per user with a maximum size. It limits how many conversations one
-//! user can lock, and it finds the locks of a user who loses access.
+//! The locks that each user holds: one item per user with an attribute per lock and their number. It limits
+//! how many conversations one user can lock, and it finds the locks of a user who loses access.
 //!
-//! The set is written after the lock, in a write of its own. It may contain locks that no longer exist (they
-//! expired, were taken over, or the process stopped between the two writes). They are removed when the set is
-//! full. A lock is missing only if the process stopped between the two writes. That lock ends with its lease,
-//! because its holder never received a token.
+//! An entry is written after its lock, in a write of its own, and contains the lock's fencing token. Each
+//! write of an entry is conditional on the token, so a delayed write changes nothing that a later acquisition
+//! stored. The item may contain locks that no longer exist (they expired, were taken over, or the process
+//! stopped between the two writes). They are removed when the item is full. A lock is missing only if the
+//! process stopped between the two writes. That lock ends with its lease, because its holder never received
+//! the token.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use serde::Deserialize;
+use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue};
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganizationId, UserId},
     keys::{ConversationKey, InboxKey},
-    lock::Lease,
+    lock::{FencingToken, Lease},
     time::Timestamp,
 };
 
@@ -21,11 +22,17 @@ use crate::{
     conversation::rows::ConversationRow,
     table::{
         error::StoreError,
-        item::{from_item, number, text},
+        item::{Item, from_item, number},
         keys,
         requests::{Conditional, Table},
     },
 };
+
+/// The attribute with the number of entries.
+const COUNT: &str = "lockCount";
+
+/// How often a write is repeated that loses against concurrent writes of the same user.
+const ATTEMPTS: usize = 5;
 
 type LockedConversation = (InboxId, ConversationId);
 
@@ -37,21 +44,36 @@ pub struct HeldLock {
     pub lease: Lease,
 }
 
-/// The sets of locks, one per user.
+/// The items of held locks, one per user.
 #[derive(Debug, Clone)]
 pub(crate) struct HeldLocks {
     table: Table,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// The entries of an item, by attribute name, and their number.
+#[derive(Debug, Default)]
 struct HeldRow {
-    #[serde(default)]
-    held: BTreeSet<String>,
+    entries: HashMap<String, FencingToken>,
+    count: usize,
 }
 
 impl HeldRow {
+    fn of(item: &Item) -> Result<Self, StoreError> {
+        let mut row = Self::default();
+        for (name, value) in item {
+            let AttributeValue::N(digits) = value else { continue };
+            let value: u64 = digits.parse().map_err(|_| StoreError::Corrupt("a held lock".to_owned()))?;
+            if name == COUNT {
+                row.count = usize::try_from(value).unwrap_or(usize::MAX);
+            } else {
+                row.entries.insert(name.clone(), FencingToken::new(value));
+            }
+        }
+        Ok(row)
+    }
+
     fn conversations(&self) -> Result<Vec<LockedConversation>, StoreError> {
-        let entries = self.held.iter().filter_map(|entry| entry.split_once('#'));
+        let entries = self.entries.keys().filter_map(|entry| entry.split_once('#'));
         entries
             .map(|(inbox, conversation)| Ok((InboxId::parse(inbox)?, ConversationId::parse(conversation)?)))
             .collect()
@@ -63,102 +85,109 @@ impl HeldLocks {
         Self { table }
     }
 
-    /// Adds a lock to the set: 1 write unit. Returns the user's live locks instead if there are `limit` of
-    /// them already. Removes locks that no longer exist from a full set (1 read unit each, and 2 write
+    /// Adds a lock: 1 write unit. Set `again` if the user held the lock already, so that its entry exists:
+    /// otherwise updating an existing entry costs 1 unit more. Returns the user's live locks instead if there
+    /// are `limit` others. Removes locks that no longer exist from a full item (1 read unit each, and 2 write
     /// units).
     pub(crate) async fn add(
         &self,
         key: ConversationKey<'_>,
-        user: &UserId,
+        lease: &Lease,
+        again: bool,
         limit: usize,
         now: Timestamp,
     ) -> Result<Result<(), Vec<HeldLock>>, StoreError> {
-        let Some(full) = self.try_add(key, user, limit).await? else { return Ok(Ok(())) };
-        let named = full.conversations()?;
-        let live = self.live(key.organization, user, &named, now).await?;
-        if live.len() >= limit {
-            return Ok(Err(live));
-        }
-        let is_live = |named: &&LockedConversation| {
-            live.iter().any(|lock| (&lock.inbox, &lock.conversation) == (&named.0, &named.1))
-        };
-        let gone: Vec<_> = named.iter().filter(|named| !is_live(named)).cloned().collect();
-        self.remove(key.organization, user, &gone).await?;
-        match self.try_add(key, user, limit).await? {
-            None => Ok(Ok(())),
-            Some(full_again) => {
-                Ok(Err(self.live(key.organization, user, &full_again.conversations()?, now).await?))
+        let user = &lease.holder.id;
+        for _ in 0..ATTEMPTS {
+            let Some(full) = self.try_add(key, lease, again, limit).await? else { return Ok(Ok(())) };
+            let mut live = self.held(key.organization, user, &full.conversations()?).await?;
+            live.retain(|lock| lock.lease.live(now));
+            if live.len() >= limit {
+                return Ok(Err(live));
             }
+            let is_live = |entry: &str| {
+                live.iter().any(|lock| keys::held_lock(&lock.inbox, &lock.conversation) == entry)
+            };
+            let gone = full.entries.into_iter().filter(|(entry, _)| !is_live(entry));
+            self.remove(key.organization, user, &gone.collect::<Vec<_>>()).await?;
         }
+        Err(contended())
     }
 
-    /// Returns the set if it is full.
+    /// Returns the item if it is full.
     async fn try_add(
         &self,
         key: ConversationKey<'_>,
-        user: &UserId,
+        lease: &Lease,
+        again: bool,
         limit: usize,
     ) -> Result<Option<HeldRow>, StoreError> {
         let entry = keys::held_lock(key.inbox, key.conversation);
-        let updated = self.table.update_if(keys::held_locks(key.organization, user), |update| {
-            update
-                .update_expression("ADD held :added")
-                .condition_expression(
-                    "attribute_not_exists(held) OR size(held) < :limit OR contains(held, :entry)",
-                )
-                .expression_attribute_values(":added", AttributeValue::Ss(vec![entry.clone()]))
-                .expression_attribute_values(":entry", text(entry))
-                .expression_attribute_values(":limit", number(limit))
-        });
-        match updated.await? {
-            Conditional::Done(_) => Ok(None),
-            Conditional::Failed(full) => Ok(Some(from_item(full.unwrap_or_default())?)),
+        let mut exists = again;
+        for _ in 0..ATTEMPTS {
+            let updated =
+                self.table.update_if(keys::held_locks(key.organization, &lease.holder.id), |update| {
+                    let update = update
+                        .expression_attribute_names("#entry", &entry)
+                        .expression_attribute_values(":token", number(lease.token));
+                    if exists { replace(update) } else { insert(update, limit) }
+                });
+            let row = match updated.await? {
+                Conditional::Done(_) => return Ok(None),
+                Conditional::Failed(item) => HeldRow::of(&item.unwrap_or_default())?,
+            };
+            match row.entries.get(&entry) {
+                Some(stored) if *stored >= lease.token => return Ok(None),
+                Some(_) => exists = true,
+                None if row.count >= limit => return Ok(Some(row)),
+                None => exists = false,
+            }
         }
+        Err(contended())
     }
 
-    /// Removes locks from the set: 1 write unit.
+    /// Removes entries that still have these tokens: 1 write unit. Does nothing if one of them has another.
     pub(crate) async fn remove(
         &self,
         organization: &OrganizationId,
         user: &UserId,
-        gone: &[LockedConversation],
+        gone: &[(String, FencingToken)],
     ) -> Result<(), StoreError> {
         if gone.is_empty() {
             return Ok(());
         }
-        let gone = gone.iter().map(|(inbox, conversation)| keys::held_lock(inbox, conversation)).collect();
+        let indexes = || 0..gone.len();
+        let removed: Vec<_> = indexes().map(|index| format!("#entry{index}")).collect();
+        let unchanged: Vec<_> = indexes().map(|index| format!("#entry{index} = :token{index}")).collect();
         let updated = self.table.update_if(keys::held_locks(organization, user), |update| {
-            update
-                .update_expression("DELETE held :gone")
-                .expression_attribute_values(":gone", AttributeValue::Ss(gone))
+            let update = update
+                .update_expression(format!("REMOVE {} ADD #count :removed", removed.join(", ")))
+                .condition_expression(unchanged.join(" AND "))
+                .expression_attribute_names("#count", COUNT)
+                .expression_attribute_values(":removed", AttributeValue::N(format!("-{}", gone.len())));
+            gone.iter().enumerate().fold(update, |update, (index, (entry, token))| {
+                update
+                    .expression_attribute_names(format!("#entry{index}"), entry)
+                    .expression_attribute_values(format!(":token{index}"), number(token))
+            })
         });
         updated.await.map(drop)
     }
 
     /// Returns the locks that the user holds in these inboxes, read from the conversations. Costs 1 read unit
-    /// for the set and 1 for each lock.
+    /// for the item and 1 for each lock.
     pub(crate) async fn of(
         &self,
         organization: &OrganizationId,
         user: &UserId,
         inboxes: &[InboxId],
     ) -> Result<Vec<HeldLock>, StoreError> {
-        let row: Option<HeldRow> = self.table.get(keys::held_locks(organization, user), true).await?;
-        let mut named = row.unwrap_or_default().conversations()?;
+        let key = keys::held_locks(organization, user).into_item();
+        let get = self.table.client.get_item().table_name(&self.table.name).set_key(Some(key));
+        let item = get.consistent_read(true).send().await?.item;
+        let mut named = HeldRow::of(&item.unwrap_or_default())?.conversations()?;
         named.retain(|(inbox, _)| inboxes.contains(inbox));
         self.held(organization, user, &named).await
-    }
-
-    async fn live(
-        &self,
-        organization: &OrganizationId,
-        user: &UserId,
-        named: &[LockedConversation],
-        now: Timestamp,
-    ) -> Result<Vec<HeldLock>, StoreError> {
-        let mut held = self.held(organization, user, named).await?;
-        held.retain(|lock| lock.lease.live(now));
-        Ok(held)
     }
 
     async fn held(
@@ -182,4 +211,23 @@ impl HeldLocks {
         });
         Ok(held.collect())
     }
+}
+
+fn insert(update: UpdateItemFluentBuilder, limit: usize) -> UpdateItemFluentBuilder {
+    update
+        .update_expression("SET #entry = :token ADD #count :one")
+        .condition_expression(
+            "attribute_not_exists(#entry) AND (attribute_not_exists(#count) OR #count < :limit)",
+        )
+        .expression_attribute_names("#count", COUNT)
+        .expression_attribute_values(":one", number(1))
+        .expression_attribute_values(":limit", number(limit))
+}
+
+fn replace(update: UpdateItemFluentBuilder) -> UpdateItemFluentBuilder {
+    update.update_expression("SET #entry = :token").condition_expression("#entry < :token")
+}
+
+fn contended() -> StoreError {
+    StoreError::Unavailable("the user's locks changed while one was added".into())
 }

@@ -1,11 +1,11 @@
 //! The lock of a conversation: each operation is one `UpdateItem` on the conversation. If its condition
-//! fails, the answer contains the item, so no read follows. The holder's set ([`HeldLocks`]) is updated after
-//! it. The conditions restate [`shared_domain::lock`]; `tests/locks.rs` proves them equal.
+//! fails, the answer contains the item, so no read follows. The holder's locks ([`HeldLocks`]) are updated
+//! after it. The conditions restate [`shared_domain::lock`]; `tests/locks.rs` proves them equal.
 //!
 //! | operation | requests | write units |
 //! |---|---|---|
-//! | acquire, takeover, release, break | 2 | 3 (the conversation, the list that shows the holder, and the holder's set) |
-//! | acquire again by the holder | 1 | 1 |
+//! | acquire, takeover, release, break | 2 | 3 (the conversation, the list that shows the holder, and the holder's locks) |
+//! | acquire again by the holder | 2 | 2 |
 //! | acquire of an unread conversation | 3 | 5 (the conversation becomes read: the entry in the unread list and the counter) |
 //! | refused acquire, renew, refused renew | 1 | 1 |
 //!
@@ -46,6 +46,12 @@ const MAY_ACQUIRE: &str = "attribute_exists(pk) AND (attribute_not_exists(lockHo
 /// [`lock::current`]: this holder, this token, and neither end reached.
 pub(crate) const IS_CURRENT: &str =
     "lockHolder.id = :me AND fence = :token AND lockExpiresAt > :now AND lockIdleAt > :now";
+
+/// The stored lease does not end after the new one.
+const ENDS_EARLIER: &str = "lockExpiresAt <= :expires";
+
+/// A renewal is written again if a concurrent one moved only one of the two ends.
+const RENEW_ATTEMPTS: usize = 3;
 
 /// This holder and this token, whether or not the lease has ended.
 const IS_HELD_WITH_TOKEN: &str = "lockHolder.id = :me AND fence = :token";
@@ -136,7 +142,8 @@ impl Locks {
         }
     }
 
-    /// Adds a new lock to its holder's set. If the set is full or cannot be written, the conversation is
+    /// Adds the lock to its holder's locks, also if the same user held it before: the earlier request may
+    /// have stopped before it did so. If there are too many or they cannot be written, the conversation is
     /// restored: unlocked, and unread if it was unread.
     async fn add_to_held(
         &self,
@@ -146,12 +153,8 @@ impl Locks {
         now: Timestamp,
         policy: &LockPolicy,
     ) -> Result<Acquired, StoreError> {
-        let user = &lease.holder.id;
-        let held_already = |old: &Lease| old.holder.id == *user && old.live(now);
-        if before.lock().lease.as_ref().is_some_and(held_already) {
-            return Ok(Acquired::Held(lease));
-        }
-        match self.held.add(key, user, policy.per_user, now).await {
+        let again = before.lock_holder.as_ref().is_some_and(|old| old.id == lease.holder.id);
+        match self.held.add(key, &lease, again, policy.per_user, now).await {
             Ok(Ok(())) => {
                 if !before.read {
                     self.count_as_read(key, now).await;
@@ -159,11 +162,11 @@ impl Locks {
                 Ok(Acquired::Held(lease))
             }
             Ok(Err(held)) => {
-                self.restore(key, before, &lease).await?;
+                self.restore(key, before, &lease, now).await?;
                 Ok(Acquired::TooMany(held))
             }
             Err(error) => {
-                self.restore(key, before, &lease).await?;
+                self.restore(key, before, &lease, now).await?;
                 Err(error)
             }
         }
@@ -174,6 +177,7 @@ impl Locks {
         key: ConversationKey<'_>,
         before: &ConversationRow,
         lease: &Lease,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let updated = self.table.update_if(keys::conversation(key), |update| {
             let update = with_token(update, &lease.holder.id, lease.token);
@@ -186,25 +190,31 @@ impl Locks {
                     .expression_attribute_values(":unread", AttributeValue::Bool(false))
             }
         });
-        updated.await.map(drop)
+        // If somebody acquired the lock in between, the conversation stays read, and only this request knows
+        // that it was unread.
+        if !updated.await?.is_done() && !before.read {
+            self.count_as_read(key, now).await;
+        }
+        Ok(())
     }
 
-    /// Failures are only logged: the lock is held, and a recount corrects the counter.
+    /// Failures are only logged: a recount corrects the counter.
     async fn count_as_read(&self, key: ConversationKey<'_>, now: Timestamp) {
         if let Err(error) = self.unread.add(key.inbox_key(), -1, now).await {
             tracing::warn!(event = "unread_count_stale", inbox = %key.inbox, %error, "unread counter not updated");
         }
     }
 
-    /// Failures are only logged: the lock is released, and the set is cleaned up when it is full.
-    async fn remove_from_held(&self, key: ConversationKey<'_>, holder: &UserId) {
-        let gone = [(key.inbox.clone(), key.conversation.clone())];
+    /// Failures are only logged: the lock is released, and stale entries are removed when there are too many.
+    async fn remove_from_held(&self, key: ConversationKey<'_>, holder: &UserId, token: FencingToken) {
+        let gone = [(keys::held_lock(key.inbox, key.conversation), token)];
         if let Err(error) = self.held.remove(key.organization, holder, &gone).await {
-            tracing::warn!(event = "held_locks_stale", inbox = %key.inbox, %error, "released lock still in the holder's set");
+            tracing::warn!(event = "held_locks_stale", inbox = %key.inbox, %error, "released lock still listed as held");
         }
     }
 
-    /// Extends the lease. An `active` renewal also moves the idle release.
+    /// Extends the lease. An `active` renewal also moves the idle release. A renewal that arrives after a
+    /// later one never shortens either.
     pub async fn renew(
         &self,
         key: ConversationKey<'_>,
@@ -214,29 +224,52 @@ impl Locks {
         now: Timestamp,
         policy: &LockPolicy,
     ) -> Result<Renewed, StoreError> {
+        let (mut expires, mut idle) = (policy.lease_end(now), active.then(|| policy.idle_end(now)));
+        for _ in 0..RENEW_ATTEMPTS {
+            let current = match self.extend(key, user, token, now, expires, idle).await? {
+                Conditional::Done(item) => {
+                    return lock_state(item)?.lease.map(Renewed::Held).ok_or_else(contradiction);
+                }
+                Conditional::Failed(None) => return Ok(Renewed::NoConversation),
+                Conditional::Failed(Some(item)) => lock_state(item)?,
+            };
+            match lock::renew(&current, user, token, active, now, policy) {
+                Err(lost) => return Ok(Renewed::Lost(lost)),
+                Ok(lease) if current.lease.as_ref() == Some(&lease) => return Ok(Renewed::Held(lease)),
+                Ok(lease) => (expires, idle) = (lease.expires_at, active.then_some(lease.idle_release_at)),
+            }
+        }
+        Err(contradiction())
+    }
+
+    /// Moves the ends of a current lock, unless the stored ones are later.
+    async fn extend(
+        &self,
+        key: ConversationKey<'_>,
+        user: &UserId,
+        token: FencingToken,
+        now: Timestamp,
+        expires: Timestamp,
+        idle: Option<Timestamp>,
+    ) -> Result<Conditional, StoreError> {
         let updated = self.table.update_if(keys::conversation(key), |update| {
             let update = update
-                .condition_expression(IS_CURRENT)
                 .expression_attribute_values(":me", text(user))
                 .expression_attribute_values(":token", number(token))
                 .expression_attribute_values(":now", number(now.millis()))
-                .expression_attribute_values(":expires", number(policy.lease_end(now).millis()))
+                .expression_attribute_values(":expires", number(expires.millis()))
                 .return_values(ReturnValue::AllNew);
-            if active {
-                update
+            match idle {
+                Some(idle) => update
                     .update_expression("SET lockExpiresAt = :expires, lockIdleAt = :idle")
-                    .expression_attribute_values(":idle", number(policy.idle_end(now).millis()))
-            } else {
-                update.update_expression("SET lockExpiresAt = :expires")
+                    .condition_expression(format!("{IS_CURRENT} AND {ENDS_EARLIER} AND lockIdleAt <= :idle"))
+                    .expression_attribute_values(":idle", number(idle.millis())),
+                None => update
+                    .update_expression("SET lockExpiresAt = :expires")
+                    .condition_expression(format!("{IS_CURRENT} AND {ENDS_EARLIER}")),
             }
         });
-        match updated.await? {
-            Conditional::Done(item) => lock_state(item)?.lease.map(Renewed::Held).ok_or_else(contradiction),
-            Conditional::Failed(Some(item)) => {
-                Ok(Renewed::Lost(lock::lost(&lock_state(item)?, user, token, now)))
-            }
-            Conditional::Failed(None) => Ok(Renewed::NoConversation),
-        }
+        updated.await
     }
 
     /// Releases the lock. Does nothing if it does not exist or was acquired again. `false` if the
@@ -252,7 +285,7 @@ impl Locks {
         });
         match updated.await? {
             Conditional::Done(_) => {
-                self.remove_from_held(key, user).await;
+                self.remove_from_held(key, user, token).await;
                 Ok(true)
             }
             Conditional::Failed(current) => Ok(current.is_some()),
@@ -279,7 +312,7 @@ impl Locks {
         match updated.await? {
             Conditional::Done(before) => {
                 if let Some(lease) = lock_state(before)?.lease {
-                    self.remove_from_held(key, &lease.holder.id).await;
+                    self.remove_from_held(key, &lease.holder.id, token).await;
                 }
                 Ok(true)
             }

@@ -2,9 +2,9 @@
 //! the same however many conversations they have.
 //!
 //! The write that marks a conversation read or unread returns whether it changed anything. Only after a
-//! change, the counter is updated with 1 write unit. If the process stops between the two writes, the counter
-//! is off by one. Therefore an inbox whose counter changed and then stayed the same for a minute is recounted
-//! by the next reader.
+//! change, the counter is updated with 1 write unit. If the process stops between the two writes, or the SDK
+//! repeats the first one because its answer was lost, the counter is off by one. Therefore the next reader
+//! recounts an inbox whose counter stayed the same for a minute: after each change, and once an hour.
 
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ use crate::table::{
 
 /// After this time without a change, no process is between its two writes.
 const RECOUNT_DELAY: Duration = Duration::from_secs(60);
+
+/// A counter that is off by one because its second write is missing shows no change. So an inbox in use is
+/// recounted after this time.
+const RECOUNT_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The counter of an inbox, as stored on the inbox's item.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -40,9 +44,13 @@ impl Counter {
         u64::try_from(self.unread).unwrap_or(0)
     }
 
-    /// Whether the counter changed since its last recount and was quiet for [`RECOUNT_DELAY`].
+    /// Whether the counter was quiet for [`RECOUNT_DELAY`], and changed since its last recount or was not
+    /// recounted for [`RECOUNT_INTERVAL`]. An inbox without any message needs no recount.
     pub fn needs_recount(self, now: Timestamp) -> bool {
-        self.unread_changed > self.unread_recounted && self.unread_changed < now - RECOUNT_DELAY
+        let quiet = self.unread_changed < now - RECOUNT_DELAY;
+        let due =
+            self.unread_changed > self.unread_recounted || self.unread_recounted < now - RECOUNT_INTERVAL;
+        self.unread_changed != Timestamp::default() && quiet && due
     }
 }
 
@@ -127,6 +135,8 @@ mod tests {
         assert!(changed.needs_recount(at(161)));
         let recounted = Counter { unread_recounted: at(161), ..changed };
         assert!(!recounted.needs_recount(at(1000)));
+        assert!(!recounted.needs_recount(at(161 + 3600)));
+        assert!(recounted.needs_recount(at(162 + 3600)));
         assert!(!Counter::default().needs_recount(at(1000)));
         assert_eq!(Counter { unread: -1, ..changed }.unread(), 0);
     }

@@ -269,12 +269,12 @@ pub fn user_inbox(organization: &OrganizationId, user: &UserId, inbox: &InboxId)
     Key::new(user_partition(organization, user), inbox.as_str())
 }
 
-/// Set of the locks that a user holds.
+/// The locks that a user holds.
 pub fn held_locks(organization: &OrganizationId, user: &UserId) -> Key {
     Key::new(format!("{organization}#LOCKS#{user}"), "LOCKS")
 }
 
-/// Element of the set [`held_locks`].
+/// Attribute of [`held_locks`].
 pub fn held_lock(inbox: &InboxId, conversation: &ConversationId) -> String {
     format!("{inbox}#{conversation}")
 }

@@ -1,6 +1,6 @@
 //! The limit of locks per user, also for concurrent requests.
 
-use shared_aws::conversation::Acquired;
+use shared_aws::{conversation::Acquired, table::keys};
 use shared_domain::{ids::ConversationId, lock::LockPolicy, time::Timestamp, user::UserRef};
 
 use crate::support::{TestStores, ada, at_second, ben, cleo, number};
@@ -99,4 +99,36 @@ async fn concurrent_requests_never_exceed_the_limit() {
     }
     assert_eq!(held, 3, "refused conversations are unlocked");
     assert_eq!(stores.unread().await, 9);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn concurrent_requests_for_one_conversation_never_exceed_the_limit() {
+    let stores = TestStores::start().await;
+    let all = conversations(&stores, 4).await;
+    for conversation in &all[..3] {
+        token(&acquire(&stores, conversation, &ada(), at_second(10)).await);
+    }
+    for round in 11..17 {
+        let ada = ada();
+        let asked = (0..8).map(|_| acquire(&stores, &all[3], &ada, at_second(round)));
+        let answers = futures_util::future::join_all(asked.collect::<Vec<_>>()).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Acquired::TooMany(_))), "{answers:?}");
+        let conversation = stores.stored_conversation(&all[3]).await;
+        assert_eq!(conversation.lock.lease, None);
+        assert_eq!(stores.unread().await, u64::from(!conversation.read));
+        stores.receive(&number(3), "Still there?", at_second(round)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_whose_entry_was_not_written_counts_once_its_holder_acquires_it_again() {
+    let stores = TestStores::start().await;
+    let all = conversations(&stores, 1).await;
+    token(&acquire(&stores, &all[0], &ada(), at_second(10)).await);
+    stores.delete_item(keys::held_locks(stores.organization(), &ada().id)).await;
+    token(&acquire(&stores, &all[0], &ada(), at_second(11)).await);
+    let inboxes = std::slice::from_ref(&stores.inbox.id);
+    let broken = stores.locks.break_all_of(stores.organization(), &ada().id, inboxes, &cleo()).await;
+    assert_eq!(broken.unwrap(), 1);
+    assert_eq!(stores.stored_conversation(&all[0]).await.lock.lease, None);
 }
