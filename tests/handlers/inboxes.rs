@@ -351,8 +351,8 @@ async fn an_idempotency_key_repeats_the_answer_and_refuses_another_body() {
     let (status, problem) = call(&app, &other).await;
     assert_eq!((status, &problem["code"]), (422, &json!("idempotency_key_reused")));
     assert_eq!((test.engine.keys().await, test.carrier.owned_numbers().await.len()), (keys, 1));
-    let theirs = create("olga", "team_1", &details("second", 2002)).header("idempotency-key", "k-1");
-    assert_eq!(call(&app, &theirs).await.0, 201, "keys are per caller");
+    let other = create("olga", "team_1", &details("second", 2002)).header("idempotency-key", "k-1");
+    assert_eq!(call(&app, &other).await.0, 201, "keys are per caller");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -470,8 +470,8 @@ async fn inboxes_with_the_same_name_get_different_api_codes_also_concurrently() 
         codes.extend([a.1["apiCode"].to_string(), b.1["apiCode"].to_string()]);
     }
     assert_eq!(codes.len(), 9, "{codes:?}");
-    let (_, begun) = call(&one, &get("GET /v1/inbox-wizard", "dan").query("name=Front%20desk")).await;
-    assert!(!codes.contains(&begun["apiCode"].to_string()), "{begun}");
+    let (_, wizard) = call(&one, &get("GET /v1/inbox-wizard", "dan").query("name=Front%20desk")).await;
+    assert!(!codes.contains(&wizard["apiCode"].to_string()), "{wizard}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

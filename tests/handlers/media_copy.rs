@@ -33,7 +33,7 @@ use test_kit::{
     twilio::{callbacks, signed, webhook_accounts},
 };
 
-const TRIES: u32 = 3;
+const MAX_RECEIVES: u32 = 3;
 
 fn client(carrier: &FakeCarrier) -> MediaClient {
     client_of(&carrier.url, vec![carrier.url.replace("http://127.0.0.1", "localhost")], TOKEN)
@@ -112,7 +112,7 @@ async fn media_are_copied_once_however_often_the_queue_delivers() {
     )
     .await;
     assert!(matches!(message.media[0].state, MediaState::Pending { .. }));
-    let app = App::new(&test.table(), s3.bucket(), client(carrier), TRIES);
+    let app = App::new(&test.table(), s3.bucket(), client(carrier), MAX_RECEIVES);
     for receives in 1..=3 {
         assert!(deliver(&app, &message, 0, receives).await);
     }
@@ -160,7 +160,7 @@ async fn media_that_cannot_be_stored_are_refused_with_a_reason_and_not_requested
     ];
     let files: Vec<_> = cases.iter().map(|(url, kind, _)| (url.as_str(), *kind)).collect();
     let message = receive(&test, &files).await;
-    let app = App::new(&test.table(), s3.bucket(), client(carrier), TRIES);
+    let app = App::new(&test.table(), s3.bucket(), client(carrier), MAX_RECEIVES);
     for (place, (url, _, expected)) in cases.iter().enumerate() {
         assert!(deliver(&app, &message, place, 1).await, "{url}: it is not delivered again");
         assert_eq!(reason(&state(&test, place).await), Some(*expected), "{url}");
@@ -190,17 +190,19 @@ async fn a_failure_of_the_carrier_or_the_bucket_is_retried_and_can_be_repeated_b
     let test = TestApp::start().await;
     let (carrier, s3) = (&test.carrier, &test.s3);
     let message = receive(&test, &[(&media_url(carrier, IMAGE), "image/png")]).await;
-    let without_bucket = App::new(&test.table(), TestApp::unreachable_bucket(), client(carrier), TRIES);
+    let without_bucket =
+        App::new(&test.table(), TestApp::unreachable_bucket(), client(carrier), MAX_RECEIVES);
     assert!(!deliver(&without_bucket, &message, 0, 1).await);
     assert!(matches!(state(&test, 0).await, MediaState::Pending { .. }));
 
-    let app = App::new(&test.table(), s3.bucket(), client_of(&carrier.url, Vec::new(), "wrong"), TRIES);
+    let app =
+        App::new(&test.table(), s3.bucket(), client_of(&carrier.url, Vec::new(), "wrong"), MAX_RECEIVES);
     assert!(!deliver(&app, &message, 0, 1).await);
     assert!(matches!(state(&test, 0).await, MediaState::Pending { .. }));
-    assert!(!deliver(&app, &message, 0, TRIES).await, "it goes to the dead-letter queue");
+    assert!(!deliver(&app, &message, 0, MAX_RECEIVES).await, "it goes to the dead-letter queue");
     assert_eq!(reason(&state(&test, 0).await), Some(MediaRefusal::Unavailable), "the reason is visible");
 
-    let app = App::new(&test.table(), s3.bucket(), client(carrier), TRIES);
+    let app = App::new(&test.table(), s3.bucket(), client(carrier), MAX_RECEIVES);
     assert!(deliver(&app, &message, 0, 1).await, "repeated by hand");
     assert!(matches!(state(&test, 0).await, MediaState::Stored { .. }));
 }
@@ -210,11 +212,11 @@ async fn an_invalid_job_goes_to_the_dead_letter_queue() {
     let test = TestApp::start().await;
     let carrier = &test.carrier;
     let message = receive(&test, &[(&media_url(carrier, IMAGE), "image/png")]).await;
-    let app = App::new(&test.table(), TestApp::unreachable_bucket(), client(carrier), TRIES);
+    let app = App::new(&test.table(), TestApp::unreachable_bucket(), client(carrier), MAX_RECEIVES);
     assert!(!deliver(&app, &message, 1, 1).await, "the message has one attachment");
     assert!(!deliver_body(&app, "{}", 1).await);
     let without_table =
-        App::new(&TestApp::unreachable_table(), TestApp::unreachable_bucket(), client(carrier), TRIES);
+        App::new(&TestApp::unreachable_table(), TestApp::unreachable_bucket(), client(carrier), MAX_RECEIVES);
     assert!(!deliver(&without_table, &message, 0, 1).await);
 }
 
@@ -355,7 +357,8 @@ async fn an_uploaded_file_is_copied_and_sent_to_the_carrier_as_a_presigned_url()
     assert_eq!(s3.objects()[&format!("media/org_1/inb_1/{id}")].1.as_ref(), b"bytes");
 
     let message = test.history().await.remove(0);
-    let sender = outbound_send::App::new(test.table(), s3.bucket(), carrier.client(), callbacks(), TRIES);
+    let sender =
+        outbound_send::App::new(test.table(), s3.bucket(), carrier.client(), callbacks(), MAX_RECEIVES);
     let body = json!({ "organizationId": "org_1", "messageId": message.id.as_str() }).to_string();
     let event = event(vec![sqs_record("1", Some("g"), &body, 1)]);
     outbound_send::handle(&sender, clock::now, clock::entropy, event).await;

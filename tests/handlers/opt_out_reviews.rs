@@ -83,7 +83,7 @@ async fn an_opt_out_request_without_a_keyword_waits_for_a_review_and_changes_not
     receive(&test, at(10), inbound(1, REQUEST)).await;
     receive(&test, at(20), inbound(2, "I'll stop by tomorrow")).await;
     receive(&test, at(30), inbound(3, "Remove me from your list")).await;
-    let [newer, older] = &open_reviews(&test).await[..] else { panic!("not two") };
+    let [newer, older] = &open_reviews(&test).await[..] else { panic!("expected two reviews") };
     assert_eq!((&newer["text"], &older["text"]), (&json!("Remove me from your list"), &json!(REQUEST)));
     assert_eq!(older["at"], at(10).to_string());
     assert_eq!(older["contact"]["phoneNumber"], test.contact.as_str());
@@ -132,7 +132,7 @@ async fn an_accepted_request_opts_the_contact_out_in_the_name_of_the_user() {
     assert_eq!((&answer["decided"], &answer["contact"]["optedOut"]), (&decided, &json!(true)));
     assert!(is_opted_out(&test).await && conversation_shows_opt_out(&test, &test.inbox).await);
     let [LedgerEntry { source, message, user, opted_out, .. }] = &ledger(&test).await[..] else {
-        panic!("not one entry")
+        panic!("expected one ledger entry")
     };
     assert_eq!((*source, *opted_out), (OptOutSource::User, true));
     assert_eq!(

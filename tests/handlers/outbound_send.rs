@@ -16,7 +16,7 @@ use test_kit::{
 
 use crate::delivery_status::{is_out_by_carrier, opt_in, opted_out_scopes};
 
-const TRIES: u32 = 3;
+const MAX_RECEIVES: u32 = 3;
 
 fn app(test: &TestApp) -> App {
     App::new(
@@ -24,7 +24,7 @@ fn app(test: &TestApp) -> App {
         TestApp::unreachable_bucket(),
         test.carrier.client_with_timeout(Duration::from_millis(400)),
         callbacks(),
-        TRIES,
+        MAX_RECEIVES,
     )
 }
 
@@ -80,7 +80,7 @@ async fn a_redelivery_completes_the_opt_out_of_a_message_that_the_carrier_refuse
             TestApp::unreachable_bucket(),
             test.carrier.client_with_timeout(Duration::from_millis(400)),
             callbacks(),
-            TRIES,
+            MAX_RECEIVES,
         );
         let crashed = !deliver(&crashing, record()).await.is_empty();
         deliver(&app(&test), record()).await;
@@ -122,7 +122,7 @@ async fn a_message_whose_opt_out_keeps_changing_is_delivered_again_and_not_sent_
         TestApp::unreachable_bucket(),
         test.carrier.client(),
         callbacks(),
-        TRIES,
+        MAX_RECEIVES,
     );
     assert_eq!(deliver(&contended, record()).await, ["a"]);
     assert!(!is_out_by_carrier(&test, &id).await);
@@ -158,7 +158,11 @@ async fn the_last_attempt_ends_in_failed_and_not_in_the_dead_letter_queue() {
     let test = TestApp::start().await;
     test.carrier.fault("rate-limit", "1").await;
     let id = test.accept_message("hello", now()).await;
-    assert!(deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), TRIES)]).await.is_empty());
+    assert!(
+        deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), MAX_RECEIVES)])
+            .await
+            .is_empty()
+    );
     assert_eq!(state(&test, &id).await, DeliveryState::Failed);
 }
 
@@ -219,7 +223,7 @@ async fn without_the_table_the_carrier_is_not_called() {
         TestApp::unreachable_bucket(),
         test.carrier.client_with_timeout(Duration::from_secs(1)),
         callbacks(),
-        TRIES,
+        MAX_RECEIVES,
     );
     assert_eq!(deliver(&app, vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await, ["a"]);
     assert_eq!(test.carrier.accepted_messages(&test.contact).await, 0);

@@ -40,7 +40,7 @@ fn event(id: &str, seconds: i64, what: CampaignUpdate) -> Option<CampaignEvent> 
 }
 
 fn failure() -> Option<CampaignEvent> {
-    event("EZ3", 1, CampaignUpdate::Failed).map(|told| CampaignEvent { codes: vec![30886, 30034], ..told })
+    event("EZ3", 1, CampaignUpdate::Failed).map(|event| CampaignEvent { codes: vec![30886, 30034], ..event })
 }
 
 /// Delivers a job. Returns `false` if the queue must deliver it again.
@@ -76,16 +76,16 @@ async fn an_approval_that_the_carrier_does_not_confirm_changes_nothing() {
 async fn a_confirmed_approval_takes_effect_once_however_often_it_is_delivered() {
     let (test, carrier) = (start_with_submission().await, carrier(RECORD_VERIFIED).await);
     let app = app(&test, &carrier);
-    let told = || event("EZ2", 1, CampaignUpdate::Approved);
+    let approved = || event("EZ2", 1, CampaignUpdate::Approved);
     let at_once = tokio::join!(
-        deliver(&test, &app, told()),
-        deliver(&test, &app, told()),
+        deliver(&test, &app, approved()),
+        deliver(&test, &app, approved()),
         deliver(&test, &app, event("EZ9", 1, CampaignUpdate::Submitted))
     );
     assert_eq!(at_once, (true, true, true));
     let first = notifications(&test).await;
     add_user(&test, "cyd", Role::Admin).await;
-    assert!(deliver(&test, &app, told()).await);
+    assert!(deliver(&test, &app, approved()).await);
     assert!(deliver(&test, &app, None).await);
     assert_eq!(status(&test).await, RegistrationStatus::Approved);
     let told_of = steps(&test).await.into_iter().filter(|step| step.id == "EZ2");

@@ -59,7 +59,7 @@ fn new_team(who: &str, name: &str) -> Event {
     Event::new("POST /v1/teams", &[]).user("org_1", who).json(&json!({ "name": name }))
 }
 
-fn of_team(route: &'static str, who: &str, team: &str) -> Event {
+fn team_event(route: &'static str, who: &str, team: &str) -> Event {
     Event::new(route, &[("teamId", team)]).user("org_1", who)
 }
 
@@ -131,8 +131,8 @@ async fn only_the_owner_creates_teams_and_once_per_idempotency_key() {
     }
     for (body, status, pointer) in [(json!({}), 400, "/name"), (json!({ "name": " " }), 422, "/name")] {
         let event = Event::new("POST /v1/teams", &[]).user("org_1", "olga").json(&body);
-        let (told, problem) = call(&app, &event).await;
-        assert_eq!((told, pointers(&problem)), (status, vec![pointer]));
+        let (actual, problem) = call(&app, &event).await;
+        assert_eq!((actual, pointers(&problem)), (status, vec![pointer]));
     }
     assert_eq!(test.engine.keys().await, before);
     let event = new_team("olga", " West ").header("idempotency-key", "k-1");
@@ -165,8 +165,9 @@ async fn the_owner_pages_through_all_teams() {
         assert_eq!(status, 200, "{found}");
         seen.extend(found["items"].as_array().unwrap().iter().map(|team| team["teamId"].to_string()));
         let Some(cursor) = found["nextCursor"].as_str() else { break };
-        let theirs = Event::new("GET /v1/teams", &[]).user("org_2", "zoe").query(&format!("cursor={cursor}"));
-        assert_eq!(call(&app, &theirs).await.0, 400, "the cursor of another user");
+        let foreign =
+            Event::new("GET /v1/teams", &[]).user("org_2", "zoe").query(&format!("cursor={cursor}"));
+        assert_eq!(call(&app, &foreign).await.0, 400, "the cursor of another user");
         query = format!("limit=2&cursor={cursor}");
     }
     let distinct: BTreeSet<_> = seen.iter().collect();
@@ -215,7 +216,7 @@ async fn admins_add_members_and_only_the_owner_appoints_and_removes_admins() {
 async fn email_addresses_are_shown_to_admins_and_the_owner() {
     let test = TestApp::with_two_teams().await;
     let app = app(&test);
-    let list = |who: &str| of_team("GET /v1/teams/{teamId}/members", who, "team_1");
+    let list = |who: &str| team_event("GET /v1/teams/{teamId}/members", who, "team_1");
     for (who, shown) in [("ada", true), ("olga", true), ("bob", false)] {
         let (status, found) = call(&app, &list(who)).await;
         let found = found["items"].as_array().unwrap();
@@ -237,8 +238,8 @@ async fn a_new_user_needs_a_name_and_an_email_address() {
         (json!({ "name": "Gus", "email": "gus@clinic.example" }), 400, vec!["/role"]),
         (json!({ "role": "owner" }), 400, vec!["/role"]),
     ] {
-        let (told, problem) = call(&app, &put("ada", "team_1", "gus", &body)).await;
-        assert_eq!((told, pointers(&problem)), (status, expected), "{body}");
+        let (actual, problem) = call(&app, &put("ada", "team_1", "gus", &body)).await;
+        assert_eq!((actual, pointers(&problem)), (status, expected), "{body}");
     }
     let (status, problem) = call(&app, &put("ada", "team_1", "g#s", &member_body("member", "Gus"))).await;
     assert_eq!((status, pointers(&problem)), (422, vec!["?userId"]));
@@ -289,7 +290,7 @@ async fn a_new_name_appears_in_all_teams_and_inboxes_and_requires_rights_in_all_
     assert_eq!(status, 200);
     let (status, _) = call(&app, &put("ada", "team_1", "olga", &member_body("member", "Mallory"))).await;
     assert_eq!(status, 403, "admins cannot rename the owner");
-    assert_eq!(me(&app, "olga").await["user"]["owner"], true, "she is still the owner");
+    assert_eq!(me(&app, "olga").await["user"]["owner"], true, "olga is still the owner");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -409,10 +410,10 @@ async fn outsiders_get_404_on_every_route_of_a_team() {
         }
     }
     for who in ["ada", "olga"] {
-        assert_eq!(call(&app, &of_team("GET /v1/teams/{teamId}", who, "team_none")).await.0, 404, "{who}");
+        assert_eq!(call(&app, &team_event("GET /v1/teams/{teamId}", who, "team_none")).await.0, 404, "{who}");
     }
-    let theirs = of_team("GET /v1/teams/{teamId}", "olga", "team_9");
-    assert_eq!(call(&app, &theirs).await.0, 404, "of another organization");
+    let foreign = team_event("GET /v1/teams/{teamId}", "olga", "team_9");
+    assert_eq!(call(&app, &foreign).await.0, 404, "of another organization");
     assert_eq!(test.engine.keys().await, before);
 }
 
@@ -421,16 +422,16 @@ async fn members_read_their_team_and_admins_rename_it() {
     let test = TestApp::with_two_teams().await;
     let app = app(&test);
     let rename = |who: &str, name: &str| {
-        of_team("PATCH /v1/teams/{teamId}", who, "team_1").json(&json!({ "name": name }))
+        team_event("PATCH /v1/teams/{teamId}", who, "team_1").json(&json!({ "name": name }))
     };
     assert_eq!(call(&app, &rename("bob", "Mine")).await.0, 403);
     let (status, problem) = call(&app, &rename("ada", "")).await;
     assert_eq!((status, pointers(&problem)), (422, vec!["/name"]));
     assert_eq!(call(&app, &rename("ada", "Reception")).await.1["name"], "Reception");
-    let (status, shown) = call(&app, &of_team("GET /v1/teams/{teamId}", "bob", "team_1")).await;
+    let (status, shown) = call(&app, &team_event("GET /v1/teams/{teamId}", "bob", "team_1")).await;
     assert_eq!((status, &shown["name"], &shown["role"]), (200, &json!("Reception"), &json!("member")));
     assert_eq!(me(&app, "bob").await["teams"][0]["name"], "Reception");
-    let owned = call(&app, &of_team("GET /v1/teams/{teamId}", "olga", "team_1")).await.1;
+    let owned = call(&app, &team_event("GET /v1/teams/{teamId}", "olga", "team_1")).await.1;
     assert_eq!(owned["role"], Value::Null);
 }
 
@@ -438,9 +439,9 @@ async fn members_read_their_team_and_admins_rename_it() {
 async fn notification_settings_are_returned_as_they_were_saved() {
     let test = TestApp::with_two_teams().await;
     let app = app(&test);
-    let get = |who: &str| of_team("GET /v1/teams/{teamId}/notification-settings", who, "team_1");
+    let get = |who: &str| team_event("GET /v1/teams/{teamId}/notification-settings", who, "team_1");
     let set = |who: &str, body: &Value| {
-        of_team("PUT /v1/teams/{teamId}/notification-settings", who, "team_1").json(body)
+        team_event("PUT /v1/teams/{teamId}/notification-settings", who, "team_1").json(body)
     };
     let off = json!({ "enabled": false, "recipients": [] });
     let unset = json!({ "optOutChanged": off, "unknownContact": off, "contactAdded": off });
@@ -488,21 +489,22 @@ async fn the_audit_trail_lists_changes_newest_first_in_pages() {
     let settings = json!({ "optOutChanged": off, "unknownContact": off, "contactAdded": off });
     let changes = [
         put("ada", "team_1", "gus", &member_body("member", "Gus")),
-        of_team("PATCH /v1/teams/{teamId}", "olga", "team_1").json(&json!({ "name": "Reception" })),
-        of_team("PUT /v1/teams/{teamId}/notification-settings", "ada", "team_1").json(&settings),
+        team_event("PATCH /v1/teams/{teamId}", "olga", "team_1").json(&json!({ "name": "Reception" })),
+        team_event("PUT /v1/teams/{teamId}/notification-settings", "ada", "team_1").json(&settings),
         remove("ada", "team_1", "gus"),
         put("ada", "team_1", "bob", &json!({ "role": "member" })),
     ];
     for (seconds, event) in (0..).zip(&changes) {
-        let (status, told) = call_at(&app, event, start + Duration::from_secs(seconds)).await;
-        assert!(status < 300, "{told}");
+        let (status, body) = call_at(&app, event, start + Duration::from_secs(seconds)).await;
+        assert!(status < 300, "{body}");
     }
     assert_eq!(
         call(&app, &put("bob", "team_1", "ida", &member_body("member", "Ida"))).await.0,
         403,
         "a refused change"
     );
-    let page = |who: &str, query: &str| of_team("GET /v1/teams/{teamId}/audit", who, "team_1").query(query);
+    let page =
+        |who: &str, query: &str| team_event("GET /v1/teams/{teamId}/audit", who, "team_1").query(query);
     let (mut seen, mut query, mut cursors) = (Vec::new(), "limit=2".to_owned(), Vec::new());
     loop {
         let (status, found) = call(&app, &page("ada", &query)).await;
@@ -536,7 +538,7 @@ async fn the_audit_trail_lists_changes_newest_first_in_pages() {
     }
     let admit = put("olga", "team_2", "ada", &json!({ "role": "admin" }));
     assert_eq!(call(&app, &admit).await.0, 200);
-    let elsewhere = of_team("GET /v1/teams/{teamId}/audit", "ada", "team_2").query(&own);
+    let elsewhere = team_event("GET /v1/teams/{teamId}/audit", "ada", "team_2").query(&own);
     assert_eq!(call(&app, &elsewhere).await.0, 400, "of another team");
     assert_eq!(call(&app, &page("ada", "limit=0")).await.0, 400);
     assert_eq!(call(&app, &page("bob", "")).await.0, 403);
@@ -577,10 +579,10 @@ async fn an_inbox_is_listed_while_its_team_is_approved_and_it_is_active() {
         assert_eq!(accounts(&me(&app, "bob").await), ["inb_bob"], "{stage:?}");
     }
     assert_eq!(accounts(&me(&app, "olga").await), Vec::<&str>::new(), "the owner is not a member");
-    let stranger = Event::new("GET /v1/me", &[]).user("org_1", "nobody");
-    assert_eq!(call(&app, &stranger).await.0, 403);
-    let nobody = Event::new("GET /v1/me", &[]).claims(json!({ "sub": "2f1c" }));
-    assert_eq!(call(&app, &nobody).await.0, 403);
+    let unknown = Event::new("GET /v1/me", &[]).user("org_1", "nobody");
+    assert_eq!(call(&app, &unknown).await.0, 403);
+    let unknown_user = Event::new("GET /v1/me", &[]).claims(json!({ "sub": "2f1c" }));
+    assert_eq!(call(&app, &unknown_user).await.0, 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,11 +40,11 @@ async fn call(app: &App, event: &Event) -> (u16, Value) {
     (response.status().as_u16(), body_of(&response))
 }
 
-fn of_team(route: &'static str, who: &str) -> Event {
+fn team_event(route: &'static str, who: &str) -> Event {
     Event::new(route, &[("teamId", "team_1")]).user("org_1", who)
 }
 
-fn one(route: &'static str, who: &str, id: &str) -> Event {
+fn template_event(route: &'static str, who: &str, id: &str) -> Event {
     Event::new(route, &[("teamId", "team_1"), ("templateId", id)]).user("org_1", who)
 }
 
@@ -75,47 +75,50 @@ async fn admins_and_the_owner_write_templates_members_read_them_and_others_get_4
     let test = TestApp::with_two_teams().await;
     let app = app(&test);
     let body = json!({ "name": " Office  hours ", "text": "Hi {{firstName|there}}, we open at nine." });
-    let (status, created) = call(&app, &of_team(CREATE, "ada").json(&body)).await;
+    let (status, created) = call(&app, &team_event(CREATE, "ada").json(&body)).await;
     assert_eq!((status, &created["name"]), (201, &json!("Office hours")), "{created}");
     let id = created["templateId"].as_str().unwrap().to_owned();
     let (status, second) =
-        call(&app, &of_team(CREATE, "olga").json(&json!({ "name": "Bye", "text": "Bye" }))).await;
+        call(&app, &team_event(CREATE, "olga").json(&json!({ "name": "Bye", "text": "Bye" }))).await;
     assert_eq!(status, 201);
 
-    assert_eq!(call(&app, &one(READ, "bob", &id)).await.1["text"], body["text"]);
-    let (_, page) = call(&app, &of_team(LIST, "bob").query("limit=1")).await;
+    assert_eq!(call(&app, &template_event(READ, "bob", &id)).await.1["text"], body["text"]);
+    let (_, page) = call(&app, &team_event(LIST, "bob").query("limit=1")).await;
     assert_eq!(page["items"][0]["templateId"], json!(id));
     let cursor = format!("limit=1&cursor={}", page["nextCursor"].as_str().unwrap());
-    let (_, page) = call(&app, &of_team(LIST, "bob").query(&cursor)).await;
+    let (_, page) = call(&app, &team_event(LIST, "bob").query(&cursor)).await;
     assert_eq!(page["items"][0]["templateId"], second["templateId"]);
 
-    let patch = one(CHANGE, "bob", &id).json(&json!({ "text": "x" }));
-    for event in [&of_team(CREATE, "bob").json(&body), &patch, &one(REMOVE, "bob", &id)] {
+    let patch = template_event(CHANGE, "bob", &id).json(&json!({ "text": "x" }));
+    for event in [&team_event(CREATE, "bob").json(&body), &patch, &template_event(REMOVE, "bob", &id)] {
         assert_eq!(call(&app, event).await.0, 403);
     }
     for outsider in ["dan", "zoe"] {
-        for event in
-            [of_team(LIST, outsider), one(READ, outsider, &id), of_team(CREATE, outsider).json(&body)]
-        {
+        for event in [
+            team_event(LIST, outsider),
+            template_event(READ, outsider, &id),
+            team_event(CREATE, outsider).json(&body),
+        ] {
             assert_eq!(call(&app, &event).await.0, 404, "{outsider}");
         }
     }
     let (status, changed) =
-        call(&app, &one(CHANGE, "ada", &id).json(&json!({ "text": "We open at ten." }))).await;
+        call(&app, &template_event(CHANGE, "ada", &id).json(&json!({ "text": "We open at ten." }))).await;
     assert_eq!(
         (status, &changed["name"], &changed["text"]),
         (200, &json!("Office hours"), &json!("We open at ten."))
     );
-    assert_eq!(call(&app, &one(REMOVE, "ada", &id)).await.0, 204);
-    assert_eq!(call(&app, &one(READ, "bob", &id)).await.0, 404);
-    assert_eq!(call(&app, &one(READ, "bob", "tpl_none")).await.0, 404);
+    assert_eq!(call(&app, &template_event(REMOVE, "ada", &id)).await.0, 204);
+    assert_eq!(call(&app, &template_event(READ, "bob", &id)).await.0, 404);
+    assert_eq!(call(&app, &template_event(READ, "bob", "tpl_none")).await.0, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_merge_fields_and_taken_names_are_refused() {
     let test = TestApp::with_two_teams().await;
     let app = app(&test);
-    let create = |name: &str, text: &str| of_team(CREATE, "ada").json(&json!({ "name": name, "text": text }));
+    let create =
+        |name: &str, text: &str| team_event(CREATE, "ada").json(&json!({ "name": name, "text": text }));
     let (status, problem) = call(&app, &create("A", "Hi {{nickname}} {{firstName}}")).await;
     assert_eq!(status, 422);
     assert_eq!(problem["errors"][0]["pointer"], "/text");
@@ -124,14 +127,15 @@ async fn unknown_merge_fields_and_taken_names_are_refused() {
     let (status, problem) = call(&app, &create("a", "Other")).await;
     assert_eq!((status, &problem["code"]), (409, &json!("template_name_taken")));
     let (_, other) = call(&app, &create("B", "Other")).await;
-    let rename = one(CHANGE, "ada", other["templateId"].as_str().unwrap()).json(&json!({ "name": "A" }));
+    let rename =
+        template_event(CHANGE, "ada", other["templateId"].as_str().unwrap()).json(&json!({ "name": "A" }));
     assert_eq!(call(&app, &rename).await.0, 409);
     for body in [json!({}), json!({ "name": 7, "text": "x" }), json!({ "name": "x" })] {
-        assert_eq!(call(&app, &of_team(CREATE, "ada").json(&body)).await.0, 400);
+        assert_eq!(call(&app, &team_event(CREATE, "ada").json(&body)).await.0, 400);
     }
     let keyed = create("C", "With a key").header("idempotency-key", "k");
-    let (one, two) = (call(&app, &keyed).await, call(&app, &keyed).await);
-    assert_eq!((one.0, &one.1["templateId"]), (201, &two.1["templateId"]));
+    let (template_event, two) = (call(&app, &keyed).await, call(&app, &keyed).await);
+    assert_eq!((template_event.0, &template_event.1["templateId"]), (201, &two.1["templateId"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,16 +144,19 @@ async fn a_template_is_rendered_for_a_contact_or_lists_the_missing_fields() {
     let app = app(&test);
     let contact = add_contact(test.table(), &[("Campus", "North")]).await;
     let text = "Hi {{firstName}}, {{custom.campus}} is open. {{senderName}}";
-    let (_, created) = call(&app, &of_team(CREATE, "ada").json(&json!({ "name": "A", "text": text }))).await;
+    let (_, created) =
+        call(&app, &team_event(CREATE, "ada").json(&json!({ "name": "A", "text": text }))).await;
     let id = created["templateId"].as_str().unwrap();
-    let render = |id: &str, contact: &str| one(RENDER, "bob", id).json(&json!({ "contactId": contact }));
+    let render =
+        |id: &str, contact: &str| template_event(RENDER, "bob", id).json(&json!({ "contactId": contact }));
     let (status, filled) = call(&app, &render(id, contact.id.as_str())).await;
     assert_eq!(
         (status, filled),
         (200, json!({ "text": "Hi Anna, North is open. BOB", "segments": 1, "missing": [] }))
     );
     let text = "{{lastName}} {{contactId}} {{lastName}} {{firstName}}";
-    let (_, created) = call(&app, &of_team(CREATE, "ada").json(&json!({ "name": "B", "text": text }))).await;
+    let (_, created) =
+        call(&app, &team_event(CREATE, "ada").json(&json!({ "name": "B", "text": text }))).await;
     let (_, filled) = call(&app, &render(created["templateId"].as_str().unwrap(), contact.id.as_str())).await;
     assert_eq!(filled, json!({ "text": null, "segments": null, "missing": ["lastName", "contactId"] }));
     assert_eq!(call(&app, &render(id, "con_none")).await.0, 404);

@@ -134,15 +134,15 @@ async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     let reception = stack.inbox("inb_reception");
     let phone = Phone::new();
     stack.carrier().send_inbound(&phone, &reception.phone_number, "For Zoe").await;
-    let theirs = stack.find_conversation(&zoe, &reception.inbox_id, "inbox", &phone).await;
-    let message = theirs.history(&zoe).await[0]["messageId"].as_str().expect("an id").to_owned();
-    call_all_routes(&ben, &theirs, &message, |response| {
+    let foreign = stack.find_conversation(&zoe, &reception.inbox_id, "inbox", &phone).await;
+    let message = foreign.history(&zoe).await[0]["messageId"].as_str().expect("an id").to_owned();
+    call_all_routes(&ben, &foreign, &message, |response| {
         response.problem(404, "not_found");
     })
     .await;
 
     let desk = stack.front_desk_inbox();
-    let crossed = ConversationRef { inbox: desk.inbox_id.clone(), ..theirs.clone() };
+    let crossed = ConversationRef { inbox: desk.inbox_id.clone(), ..foreign.clone() };
     for (method, path, body) in routes(&crossed).split_off(1) {
         ben.call(method, &path, body).await.problem(404, "not_found");
     }
@@ -154,17 +154,17 @@ async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     ben.send(&through.messages(), json!({ "text": "Hi" })).await.problem(404, "not_found");
 
     let from = json!({ "inboxId": desk.inbox_id });
-    let their_contact = theirs.get_as(&zoe).await["contact"]["contactId"].clone();
-    let to_theirs = json!({ "from": from, "to": { "contactId": their_contact }, "text": "Hi" });
+    let foreign_contact = foreign.get_as(&zoe).await["contact"]["contactId"].clone();
+    let to_theirs = json!({ "from": from, "to": { "contactId": foreign_contact }, "text": "Hi" });
     ben.send("/v1/messages", to_theirs).await.problem(404, "not_found");
-    let their_code = json!({ "from": { "apiCode": reception.api_code }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
-    ben.send("/v1/messages", their_code.clone()).await.problem(404, "not_found");
-    stack.machine().send("/v1/messages", their_code).await.problem(404, "not_found");
+    let foreign_code = json!({ "from": { "apiCode": reception.api_code }, "to": { "phoneNumber": phone.number() }, "text": "Hi" });
+    ben.send("/v1/messages", foreign_code.clone()).await.problem(404, "not_found");
+    stack.machine().send("/v1/messages", foreign_code).await.problem(404, "not_found");
 
     let token = own.acquire_lock(&ben).await;
     let reply = json!({ "text": "Hi", "lockToken": token, "lastSeenMessageId": message });
     ben.send(&own.messages(), reply).await.problem(422, "unknown_message");
-    assert_eq!(theirs.texts(&zoe).await, ["For Zoe"]);
+    assert_eq!(foreign.texts(&zoe).await, ["For Zoe"]);
 }
 
 #[tokio::test]

@@ -56,14 +56,14 @@ async fn a_conversation_is_found_by_its_contact() {
     let inbox = team.create_inbox("Search").await;
     team.register(&carrier).await;
     let contacts = format!("{}/contacts", team.path());
-    let (first, second, stranger) = (Phone::new(), Phone::new(), Phone::new());
+    let (first, second, unknown) = (Phone::new(), Phone::new(), Phone::new());
     for (phone, name, id) in [(&first, "Quentin", "S-1"), (&second, "Quentina", "S-2")] {
         let wanted =
             json!({ "firstName": name, "lastName": "Fry", "externalId": id, "mobileNumber": phone.number() });
         team.admin.post(&contacts, wanted).await.expect(201);
         carrier.send_inbound(phone, &inbox.number, "Hello").await;
     }
-    carrier.send_inbound(&stranger, &inbox.number, "Hello").await;
+    carrier.send_inbound(&unknown, &inbox.number, "Hello").await;
     let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &second).await;
     team.admin.patch(&conversation.path(), json!({ "folder": "archived" })).await.expect(200);
     let found = async |query: String| {
@@ -83,7 +83,7 @@ async fn a_conversation_is_found_by_its_contact() {
     assert_eq!(found("q=quent&folder=inbox".into()).await, [number(&first)]);
     assert_eq!(found("q=quent&folder=archived".into()).await, [number(&second)]);
     assert_eq!(found("q=S-2".into()).await, [number(&second)]);
-    assert_eq!(found(format!("q={}", stranger.number())).await, [number(&stranger)]);
+    assert_eq!(found(format!("q={}", unknown.number())).await, [number(&unknown)]);
     assert_eq!(found(format!("q={}", first.national())).await, [number(&first)]);
     assert!(found("q=nobody".into()).await.is_empty());
     let conversations = format!("{}/conversations?q=quent", inbox.path());

@@ -156,7 +156,7 @@ async fn invalid_limits_folders_and_bodies_are_refused_with_their_errors() {
 #[tokio::test]
 async fn any_path_or_query_is_answered() {
     let stack = Stack::open();
-    let (amelia, nobody) = (stack.user("amelia"), stack.bearer(None));
+    let (amelia, anonymous) = (stack.user("amelia"), stack.bearer(None));
     let long = "a".repeat(3000);
     let odd = [
         "inb_%20",
@@ -189,7 +189,7 @@ async fn any_path_or_query_is_answered() {
         ] {
             let response = amelia.get(&path).await;
             assert_eq!(response.status, 404, "{response}");
-            assert_eq!(nobody.get(&path).await.status, 401, "{path}");
+            assert_eq!(anonymous.get(&path).await.status, 401, "{path}");
         }
         let response = amelia.get(&format!("/v1/inboxes/inb_frontdesk/conversations?q={id}&limit=1")).await;
         let wanted = if id == long { 422 } else { 200 }; // the length of `q` is limited
@@ -215,9 +215,9 @@ async fn any_path_or_query_is_answered() {
 #[tokio::test]
 async fn a_browser_from_a_listed_origin_may_call_and_another_may_not() {
     let stack = Stack::open();
-    let (nobody, amelia) = (stack.bearer(None), stack.user("amelia"));
+    let (anonymous, amelia) = (stack.bearer(None), stack.user("amelia"));
     let preflight = async |origin: &str| {
-        let request = nobody.request(Method::OPTIONS, "/v1/me").header("origin", origin);
+        let request = anonymous.request(Method::OPTIONS, "/v1/me").header("origin", origin);
         let request = request.header("access-control-request-method", "PUT");
         let request =
             request.header("access-control-request-headers", "authorization,content-type,idempotency-key");
@@ -242,9 +242,9 @@ async fn a_browser_from_a_listed_origin_may_call_and_another_may_not() {
 #[tokio::test]
 async fn the_health_check_and_the_api_description_need_no_token() {
     let stack = Stack::open();
-    let nobody = stack.bearer(None);
-    assert_eq!(nobody.get("/healthz").await.expect(200)["status"], "ok");
-    let document = nobody.get("/openapi.json").await.expect(200);
+    let anonymous = stack.bearer(None);
+    assert_eq!(anonymous.get("/healthz").await.expect(200)["status"], "ok");
+    let document = anonymous.get("/openapi.json").await.expect(200);
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
     let conversation = "/v1/inboxes/{inboxId}/conversations/{conversationId}";
     for (method, path) in [

@@ -28,8 +28,8 @@ impl MessageCopy {
         let (organization, sent) =
             (OrganizationId::parse(organization).expect("an id"), MessageId::parse(sent).expect("an id"));
         let conversation = sent.conversation().expect("an ID with a conversation");
-        let message = keys::message(&organization, &conversation, &sent);
-        let (pk, sk) = (AttributeValue::S(message.pk), AttributeValue::S(message.sk));
+        let key = keys::message(&organization, &conversation, &sent);
+        let (pk, sk) = (AttributeValue::S(key.pk), AttributeValue::S(key.sk));
         let got =
             table.get_item().table_name(name).key("pk", pk).key("sk", sk).send().await.expect("the table");
         let mut item = got.item.expect("the sent message");
@@ -43,7 +43,7 @@ impl MessageCopy {
         Self { organization, id, item }
     }
 
-    fn job(&self) -> String {
+    fn queue_message(&self) -> String {
         json!({ "organizationId": self.organization.as_str(), "messageId": self.id.as_str() }).to_string()
     }
 }
@@ -68,7 +68,8 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
     let lost = MessageCopy::of(&table, name, stack.organization(), &sent).await;
 
     // A body that is not JSON, a body of an unknown version, and one whose message does not exist.
-    let bodies = ["not JSON".to_owned(), json!({ "version": 9, "what": "later" }).to_string(), lost.job()];
+    let bodies =
+        ["not JSON".to_owned(), json!({ "version": 9, "what": "later" }).to_string(), lost.queue_message()];
     let mut unprocessable = Vec::new();
     for (place, body) in bodies.iter().enumerate() {
         let group = format!("poison {place} {}", phone.number());
@@ -113,7 +114,7 @@ async fn a_message_that_cannot_be_sent_reaches_the_dead_letter_queue_delays_no_o
         })
         .await;
     for id in &unprocessable {
-        assert_eq!(attempts(id), ATTEMPTS, "tries of {id}");
+        assert_eq!(attempts(id), ATTEMPTS, "attempts of {id}");
     }
 
     // Create the missing message, then redrive its queue message.

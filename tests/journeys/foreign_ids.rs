@@ -33,7 +33,7 @@ async fn an_id_of_another_team_or_organization_is_treated_as_unknown() {
     let text = |to: Value| json!({ "from": { "inboxId": inbox }, "to": to, "text": "Hi" });
     let reply = json!({ "text": "Hi", "lockToken": token });
     let contacts = format!("{team}/contacts");
-    let places: Vec<IdPosition<'_>> = vec![
+    let positions: Vec<IdPosition<'_>> = vec![
         (
             "to.contactId",
             Method::POST,
@@ -213,7 +213,7 @@ async fn an_id_of_another_team_or_organization_is_treated_as_unknown() {
         ),
     ];
     let before = foreign.get_all().await;
-    for (what, method, build_request, ids) in &places {
+    for (what, method, build_request, ids) in &positions {
         for id in ids {
             let unknown = unknown_id(id);
             let send = async |id: &str| {

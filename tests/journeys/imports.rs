@@ -232,9 +232,9 @@ async fn a_file_that_is_not_a_contact_list_is_refused_at_once() {
     let problem = client::read("POST".into(), other).await.problem(415, "unsupported_media_type");
     assert!(problem["detail"].as_str().unwrap().contains("text/csv"));
     post_csv(&stack.user("ben"), &path, HEADER).await.problem(403, "admin_required");
-    for stranger in ["dev", "zoe"] {
-        post_csv(&stack.user(stranger), &path, HEADER).await.problem(404, "not_found");
-        stack.user(stranger).get(&path).await.problem(404, "not_found");
+    for outsider in ["dev", "zoe"] {
+        post_csv(&stack.user(outsider), &path, HEADER).await.problem(404, "not_found");
+        stack.user(outsider).get(&path).await.problem(404, "not_found");
     }
     let report = post_csv(&stack.user("olivia"), &path, HEADER).await.expect(202);
     let one = format!("{path}/{}", report["importId"].as_str().unwrap());

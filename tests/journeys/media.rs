@@ -42,26 +42,22 @@ async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
     let amelia = stack.user("amelia");
     let conversation = inbound_with_media(&stack, &["picture", "card"]).await;
     let media = wait_for_media(&conversation, &amelia).await;
-    let (picture, card) = (&media[0], &media[1]);
-    assert_eq!(
-        (&picture["state"], &picture["contentType"]),
-        (&json!("stored"), &json!("image/png")),
-        "{media}"
-    );
-    let (status, kind, shown, bytes) = fetch(&amelia, picture["url"].as_str().expect("a URL")).await;
+    let (image, card) = (&media[0], &media[1]);
+    assert_eq!((&image["state"], &image["contentType"]), (&json!("stored"), &json!("image/png")), "{media}");
+    let (status, kind, shown, bytes) = fetch(&amelia, image["url"].as_str().expect("a URL")).await;
     assert_eq!((status, kind.as_str(), shown.as_str()), (200, "image/png", "inline"));
-    assert!(bytes.starts_with(b"\x89PNG") && picture["size"] == bytes.len(), "the bytes from the carrier");
+    assert!(bytes.starts_with(b"\x89PNG") && image["size"] == bytes.len(), "the bytes from the carrier");
     let (status, _, shown, bytes) = fetch(&amelia, card["url"].as_str().expect("a URL")).await;
     assert_eq!((status, shown.as_str()), (200, "attachment"), "other types are downloaded, not shown");
     assert!(bytes.starts_with(b"BEGIN:VCARD"));
 
-    let url = picture["url"].as_str().expect("a URL");
+    let url = image["url"].as_str().expect("a URL");
     let bare = url.split('?').next().expect("a URL");
     assert_eq!(fetch(&amelia, bare).await.0, 403, "the URL is not signed");
     let longer = url.replace("X-Amz-Expires=600", "X-Amz-Expires=86400");
     assert_eq!(fetch(&amelia, &longer).await.0, 403, "the signature covers the expiry");
     assert!(
-        picture["expiresAt"].as_str().expect("an expiry")
+        image["expiresAt"].as_str().expect("an expiry")
             > conversation.history(&amelia).await[0]["createdAt"].as_str().expect("a time")
     );
     let history = conversation.history(&amelia).await[0].to_string();
@@ -70,7 +66,7 @@ async fn inbound_images_are_copied_and_shown_with_expiring_urls() {
     let read = amelia.message(id.as_str().expect("an id")).await;
     assert_eq!(
         (&read["media"][0]["state"], &read["media"][0]["mediaId"]),
-        (&json!("stored"), &picture["mediaId"])
+        (&json!("stored"), &image["mediaId"])
     );
 }
 
@@ -97,12 +93,12 @@ async fn only_members_of_the_inbox_get_its_media() {
     let message = conversation.history(&stack.user("amelia")).await[0]["messageId"].clone();
     let message = format!("/v1/messages/{}", message.as_str().expect("an id"));
     let upload = format!("/v1/inboxes/{}/media", conversation.inbox);
-    for stranger in ["nora", "zoe"] {
-        let stranger = stack.user(stranger);
-        stranger.get(&conversation.messages()).await.problem(404, "not_found");
-        stranger.get(&message).await.problem(404, "not_found");
+    for outsider in ["nora", "zoe"] {
+        let outsider = stack.user(outsider);
+        outsider.get(&conversation.messages()).await.problem(404, "not_found");
+        outsider.get(&message).await.problem(404, "not_found");
         let file = json!({ "contentType": "image/png", "size": 5 });
-        stranger.post(&upload, file).await.problem(404, "not_found");
+        outsider.post(&upload, file).await.problem(404, "not_found");
     }
 }
 
@@ -183,23 +179,23 @@ async fn a_media_url_is_passed_to_the_carrier_unchanged() {
     let stack = Stack::open();
     let (carrier, amelia, desk, phone) =
         (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox(), Phone::new());
-    let picture = "https://pictures.example/map.png?size=2";
+    let image = "https://pictures.example/map.png?size=2";
     let text = json!({
         "from": { "apiCode": desk.api_code }, "to": { "phoneNumber": phone.number() }, "text": "The map",
-        "media": [picture, { "url": picture }],
+        "media": [image, { "url": image }],
     });
     let no_fault = carrier.no_fault().await;
     let accepted = stack.machine().post("/v1/messages", text.clone()).await;
-    assert_eq!(accepted.expect(202)["media"][1]["url"], picture);
+    assert_eq!(accepted.expect(202)["media"][1]["url"], image);
     stack.machine().wait_until_sent(&accepted).await;
     drop(no_fault);
     let shown = carrier.messages_to(&phone).await;
-    assert_eq!(carrier.media_of(&shown[0].sid).await, [picture, picture]);
+    assert_eq!(carrier.media_of(&shown[0].sid).await, [image, image]);
     assert_eq!(shown[0].body, "The map");
     for (media, pointer) in [
         (json!(["http://pictures.example/map.png"]), "/media/0"),
-        (json!([picture, "med_"]), "/media/1"),
-        (json!(vec![picture; 11]), "/media"),
+        (json!([image, "med_"]), "/media/1"),
+        (json!(vec![image; 11]), "/media"),
     ] {
         let mut odd = text.clone();
         odd["media"] = media;

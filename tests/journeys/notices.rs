@@ -24,7 +24,7 @@ async fn a_message_from_an_unknown_number_notifies_each_address_once() {
     };
     let (unlisted, known, unknown) = (Phone::new(), Phone::new(), Phone::new());
     save_setting(setting(false, &[&desk])).await;
-    carrier.send_inbound(&unlisted, &one.number, "Nobody is told of me").await;
+    carrier.send_inbound(&unlisted, &one.number, "Nobody is notified of this").await;
     save_setting(setting(true, &[&desk, &boss])).await;
     let listed = json!({ "firstName": "Ola", "mobileNumber": known.number() });
     team.admin.post(&format!("{}/contacts", team.path()), listed).await.expect(201);

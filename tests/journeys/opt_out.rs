@@ -204,10 +204,10 @@ async fn an_opt_out_request_without_a_keyword_is_reviewed() {
 
     let review = format!("{reviews}/{}", older["reviewId"].as_str().unwrap());
     let (out, nothing) = (json!({ "decision": "opted_out" }), json!({ "decision": "dismissed" }));
-    for stranger in ["olivia", "nora", "zoe"] {
-        let stranger = stack.user(stranger); // even the owner and other admins, who are not members
-        stranger.get(&reviews).await.problem(404, "not_found");
-        stranger.put(&review, out.clone()).await.problem(404, "not_found");
+    for outsider in ["olivia", "nora", "zoe"] {
+        let outsider = stack.user(outsider); // even the owner and other admins, who are not members
+        outsider.get(&reviews).await.problem(404, "not_found");
+        outsider.put(&review, out.clone()).await.problem(404, "not_found");
     }
     let decided = team.admin.put(&review, out.clone()).await.expect(200);
     assert_eq!(decided["decided"]["decision"], "opted_out");

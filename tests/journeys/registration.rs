@@ -193,8 +193,8 @@ async fn events_without_a_valid_signature_are_refused() {
         json!([event("MGffffffffffffffffffffffffffffffff", "EZ1", "2026-01-01T10:00:00.000Z", "approved")])
             .to_string();
     let (url, signature) = product_tests::sign_json(&address, body.as_bytes(), token);
-    let nobody = stack.bearer(None);
-    let request = |url: &str| nobody.request_to(reqwest::Method::POST, url);
+    let anonymous = stack.bearer(None);
+    let request = |url: &str| anonymous.request_to(reqwest::Method::POST, url);
     let account = carrier.account();
     carrier.post_events_with(request(&url), body.clone(), &signature).await.problem(403, "signature");
     let wrong = request(&url).basic_auth(account, Some("wrong"));

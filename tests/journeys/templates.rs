@@ -53,11 +53,11 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     conversation.release_lock(&ben, token).await;
 
     // A contact without a value for a merge field gets no message.
-    let stranger = json!({
+    let outsider = json!({
         "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": Phone::new().number() },
         "templateId": made["templateId"],
     });
-    let refused = amelia.post("/v1/messages", stranger).await.problem(422, "template_incomplete");
+    let refused = amelia.post("/v1/messages", outsider).await.problem(422, "template_incomplete");
     assert_eq!(refused["missing"], json!(["firstName"]));
 
     owner.patch(&path, json!({ "text": "{{firstName}}: closed" })).await.expect(200);
@@ -80,12 +80,12 @@ async fn another_organization_sees_no_templates() {
     let name = format!("Private {}", Phone::new().number());
     let made = owner.post(&templates, json!({ "name": name, "text": "Ours" })).await.expect(201);
     let path = format!("{templates}/{}", made["templateId"].as_str().expect("an id"));
-    for stranger in ["nora", "zoe"] {
-        let stranger = stack.user(stranger);
-        stranger.get(&templates).await.problem(404, "not_found");
-        stranger.get(&path).await.problem(404, "not_found");
-        stranger.delete(&path).await.problem(404, "not_found");
-        stranger
+    for outsider in ["nora", "zoe"] {
+        let outsider = stack.user(outsider);
+        outsider.get(&templates).await.problem(404, "not_found");
+        outsider.get(&path).await.problem(404, "not_found");
+        outsider.delete(&path).await.problem(404, "not_found");
+        outsider
             .post(&format!("{path}/render"), json!({ "contactId": "con_demo01" }))
             .await
             .problem(404, "not_found");

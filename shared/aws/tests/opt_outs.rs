@@ -265,6 +265,6 @@ async fn ledgers_are_read_newest_first_between_two_times_and_page_by_page() {
     }
     assert_eq!((seen, after), (times(&all), None));
     assert_eq!((own, place), (times(&all), None));
-    let nobody = stores.opt_outs.of_contact(stores.organization(), &contact(2).id, 50, None).await.unwrap();
-    assert_eq!(nobody.items, []);
+    let other = stores.opt_outs.of_contact(stores.organization(), &contact(2).id, 50, None).await.unwrap();
+    assert_eq!(other.items, []);
 }

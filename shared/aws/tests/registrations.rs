@@ -454,9 +454,9 @@ async fn of_sixteen_services_created_at_once_one_is_kept_and_returned_to_all() {
                 .unwrap()
         });
     }
-    let told: BTreeSet<String> = tasks.join_all().await.into_iter().collect();
+    let services: BTreeSet<String> = tasks.join_all().await.into_iter().collect();
     let kept = team.now().await.messaging_service.unwrap();
-    assert_eq!(told, BTreeSet::from([kept.clone()]));
+    assert_eq!(services, BTreeSet::from([kept.clone()]));
     let shown = team
         .stores
         .teams

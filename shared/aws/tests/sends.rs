@@ -115,10 +115,10 @@ async fn a_reply_after_the_idle_release_is_refused_though_the_lease_was_renewed(
     let locked = LockedConversation::new().await;
     let (stores, policy) = (&locked.stores, LockPolicy::default());
     for at in [60, 110, 160, 210, 240] {
-        let thread = stores.conversation_key(&locked.conversation);
+        let conversation = stores.conversation_key(&locked.conversation);
         stores
             .locks
-            .renew(thread, &locked.ada.id, locked.token, false, at_second(at), &policy)
+            .renew(conversation, &locked.ada.id, locked.token, false, at_second(at), &policy)
             .await
             .unwrap();
     }

@@ -1,5 +1,5 @@
-// The lock's acquire as a function for Node: the access check and one conditional write, in the smallest loop around the
-// Runtime API. Expressions are those of shared/aws/src/locks.rs.
+// Acquires the lock as a Node function: the access check and one conditional write, in a minimal loop around the
+// Runtime API. The expressions are those of shared/aws/src/conversation/locks.rs.
 "use strict";
 
 const http = require("node:http");

@@ -1,5 +1,5 @@
-"""The lock's acquire as a function for Python: the access check and one conditional write, in the smallest loop around the
-Runtime API. Expressions are those of shared/aws/src/conversation/locks.rs."""
+"""Acquires the lock as a Python function: the access check and one conditional write, in a minimal loop around the
+Runtime API. The expressions are those of shared/aws/src/conversation/locks.rs."""
 
 import http.client
 import json

@@ -1,8 +1,8 @@
-// npm dynamodb-lock-client, told by lines on standard input what to do; each is answered by a line of JSON.
+// Measures npm dynamodb-lock-client. Reads commands from standard input and answers each with a line of JSON.
 //
-//   acquire KEY              {"micros": …}   a free lock, acquired; its release is not in the time
-//   takeover TRIALS LEASE    {"millis": […]} from the end of a dead holder's lease until a waiting client has it
-//   takeover-trusting …      the same with the option trustLocalTime, which knows no skew of clocks
+//   acquire KEY              {"micros": …}   the time to acquire a free lock, without its release
+//   takeover TRIALS LEASE    {"millis": […]} the times from the end of a crashed holder's lease to the acquisition
+//   takeover-trusting …      the same with the option trustLocalTime, which ignores clock skew
 "use strict";
 
 const { createInterface } = require("node:readline");
@@ -35,7 +35,7 @@ async function acquire(key) {
 async function takeover(trials, lease, trusting) {
   const trial = async (nth) => {
     const key = `takeover-${trusting}-${nth}`;
-    await client(lease, trusting)(key); // and never heard of again
+    await client(lease, trusting)(key); // the holder crashes
     await new Promise((resolve) => setTimeout(resolve, lease));
     const ended = performance.now();
     await client(lease, trusting)(key);

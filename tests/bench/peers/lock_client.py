@@ -1,7 +1,7 @@
-"""PyPI python-dynamodb-lock, told by lines on standard input what to do; each is answered by a line of JSON.
+"""Measures PyPI python-dynamodb-lock. Reads commands from standard input and answers each with a line of JSON.
 
-    acquire KEY             {"micros": …}    a free lock, acquired; its release is not in the time
-    takeover TRIALS LEASE   {"millis": […]}  from the end of a dead holder's lease until a waiting client has it
+    acquire KEY             {"micros": …}    the time to acquire a free lock, without its release
+    takeover TRIALS LEASE   {"millis": […]}  the times from the end of a crashed holder's lease to the acquisition
 """
 
 import json
@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from python_dynamodb_lock.python_dynamodb_lock import DynamoDBLockClient
 
-logging.disable()  # it tells of each takeover
+logging.disable()  # the library logs each takeover
 ENDPOINT, TABLE = sys.argv[1:]
 NO_HEARTBEAT = timedelta(hours=1)
 
@@ -46,7 +46,7 @@ def takeover(trials, lease_millis):
 
     def trial(nth):
         key = f"takeover-{nth}"
-        holder.acquire_lock(key)  # and never heard of again
+        holder.acquire_lock(key)  # the holder crashes
         time.sleep(lease.total_seconds())
         ended = time.perf_counter()
         waiting.acquire_lock(key, retry_period=timedelta(milliseconds=5), retry_timeout=10 * lease)

@@ -1,5 +1,5 @@
-//! An import of new contacts compared with plain writes of the same items: 25 in each `BatchWriteItem`, as
-//! many requests at once, and each time on a new engine.
+//! An import of new contacts compared with plain writes of the same items: 25 in each `BatchWriteItem`, with
+//! the same number of concurrent requests, and each time on a new engine.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,7 @@ use crate::figure::Figure;
 
 const ROWS: usize = 10_000;
 const ROUNDS: usize = 5;
-/// The same as in the import.
+/// The concurrency of the import.
 const MAX_CONCURRENCY: usize = 8;
 
 pub(crate) async fn measure() -> Figure {

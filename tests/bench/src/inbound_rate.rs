@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 
 use crate::{
     figure::Figure,
+    recorder::{RecordedRequest, RequestRecorder},
     rounds::readable,
-    tape::{Call, Tape},
 };
 
 const CLIENTS: usize = 16;
@@ -80,15 +80,15 @@ fn app(table: Table) -> App {
 }
 
 /// Records the writes of each message of each client.
-async fn record(texts: usize) -> Vec<Vec<Vec<Call>>> {
-    let (fixture, tape) = (prepare().await, Tape::default());
-    let app = app(fixture.table_with(tape.clone()));
+async fn record(texts: usize) -> Vec<Vec<Vec<RecordedRequest>>> {
+    let (fixture, recorder) = (prepare().await, RequestRecorder::default());
+    let app = app(fixture.table_with(recorder.clone()));
     let mut clients = Vec::new();
     for client in 0..CLIENTS {
         let mut calls = Vec::new();
         for nth in 1..=texts {
             deliver(&app, &fixture, client, nth).await;
-            calls.push(tape.take().into_iter().filter(Call::writes).collect());
+            calls.push(recorder.take().into_iter().filter(RecordedRequest::is_write).collect());
         }
         clients.push(calls);
     }
@@ -120,7 +120,7 @@ async fn through_the_handler(texts: usize) -> Run {
     all_at_once(clients).await
 }
 
-async fn through_the_sdk(writes: &[Vec<Vec<Call>>]) -> Run {
+async fn through_the_sdk(writes: &[Vec<Vec<RecordedRequest>>]) -> Run {
     let fixture = prepare().await;
     let client = Client::from_conf(fixture.engine.aws.dynamodb_config().build());
     let clients = writes.iter().map(|texts| {

@@ -16,8 +16,8 @@ use test_kit::gateway::Event;
 
 use crate::{
     figure::Figure,
+    recorder::{RecordedRequest, RequestRecorder},
     rounds::rounds,
-    tape::{Call, Tape},
 };
 
 const ROUNDS: usize = 5;
@@ -27,12 +27,12 @@ const PLACE: usize = 0;
 
 pub(crate) async fn measure(cycles: usize) -> Vec<Figure> {
     let (seen, fixture, again) = (prepare().await, prepare().await, prepare().await);
-    let mut tape = record(&seen, cycles).await.into_iter();
+    let mut recorder = record(&seen, cycles).await.into_iter();
     let app = app(fixture.engine.table());
     let client = Client::from_conf(again.engine.aws.dynamodb_config().build());
     let measured = rounds::<2, 3>(ROUNDS, cycles, async |who| match who {
         0 => cycle(&app, &fixture, || ()).await.map(|(took, ())| took),
-        _ => replay(&client, tape.next().unwrap()).await,
+        _ => replay(&client, recorder.next().unwrap()).await,
     })
     .await;
     let figures = STEPS.into_iter().enumerate().map(|(step, name)| {
@@ -55,12 +55,12 @@ fn app(table: Table) -> App {
 }
 
 /// Records the requests of the handler in as many cycles as the rounds have.
-async fn record(fixture: &Fixture, cycles: usize) -> Vec<[Vec<Call>; 3]> {
-    let tape = Tape::default();
-    let app = app(fixture.table_with(tape.clone()));
+async fn record(fixture: &Fixture, cycles: usize) -> Vec<[Vec<RecordedRequest>; 3]> {
+    let recorder = RequestRecorder::default();
+    let app = app(fixture.table_with(recorder.clone()));
     let mut recorded = Vec::new();
     for _ in 0..(ROUNDS + 1) * cycles {
-        recorded.push(cycle(&app, fixture, || tape.take()).await.map(|(_, calls)| calls));
+        recorded.push(cycle(&app, fixture, || recorder.take()).await.map(|(_, calls)| calls));
     }
     recorded
 }
@@ -84,7 +84,7 @@ async fn step(app: &App, event: Event, status: u16) -> (Value, Duration) {
     (expect_status(&answer, status), took)
 }
 
-async fn replay(client: &Client, cycle: [Vec<Call>; 3]) -> [Duration; 3] {
+async fn replay(client: &Client, cycle: [Vec<RecordedRequest>; 3]) -> [Duration; 3] {
     let mut times = [Duration::ZERO; 3];
     for (took, calls) in times.iter_mut().zip(cycle) {
         let begun = Instant::now();

@@ -14,12 +14,12 @@ mod list_ratio;
 mod lock_ratio;
 mod money;
 mod peers;
+mod recorder;
 mod report;
 mod rounds;
 mod runtime_api;
 mod sizes;
 mod starts;
-mod tape;
 
 use std::{fs, path::PathBuf};
 

@@ -42,7 +42,7 @@ const TRIALS: usize = 10;
 
 struct Peer {
     _process: Child,
-    asked: ChildStdin,
+    requests: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
 }
 
@@ -51,24 +51,24 @@ impl Peer {
         let command = command.env("PEERS", absolute(INSTALLED)).env("NODE_NO_WARNINGS", "1");
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
         let mut process = started.expect("tests/bench/peers/install.sh installs the peers");
-        let (asked, answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
-        Self { _process: process, asked, answers: BufReader::new(answers).lines() }
+        let (requests, answers) = (process.stdin.take().unwrap(), process.stdout.take().unwrap());
+        Self { _process: process, requests, answers: BufReader::new(answers).lines() }
     }
 
-    async fn ask(&mut self, line: &str) -> Value {
-        self.asked.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    async fn send(&mut self, line: &str) -> Value {
+        self.requests.write_all(format!("{line}\n").as_bytes()).await.unwrap();
         let answer = self.answers.next_line().await.unwrap();
         serde_json::from_str(&answer.expect("the peer answers; its error is printed above")).unwrap()
     }
 
     async fn acquire(&mut self, key: u64) -> Duration {
-        let micros = self.ask(&format!("acquire key-{key}")).await["micros"].as_f64().unwrap();
+        let micros = self.send(&format!("acquire key-{key}")).await["micros"].as_f64().unwrap();
         Duration::from_secs_f64(micros / 1e6)
     }
 
     /// Returns the median wait as a fraction of the lease.
     async fn takeover(&mut self, how: &str) -> f64 {
-        let answer = self.ask(&format!("{how} {TRIALS} {}", LEASE.as_millis())).await;
+        let answer = self.send(&format!("{how} {TRIALS} {}", LEASE.as_millis())).await;
         let millis = answer["millis"].as_array().unwrap().iter();
         let millis = millis.map(|wait| Duration::from_secs_f64(wait.as_f64().unwrap() / 1000.0));
         median(&mut millis.collect::<Vec<_>>()).as_secs_f64() / LEASE.as_secs_f64()
@@ -144,12 +144,12 @@ async fn handled(app: &App, fixture: &Fixture) -> Duration {
 /// Acquires and releases the lock without the access check.
 async fn stored(locks: &Locks, fixture: &Fixture) -> Duration {
     let conversation = fixture.conversation(0);
-    let (thread, policy) = (thread(fixture, &conversation), LockPolicy::default());
+    let (conversation_key, policy) = (conversation_key(fixture, &conversation), LockPolicy::default());
     let begun = Instant::now();
-    let held = locks.acquire(thread, &fixture.ada, clock::now(), &policy).await.unwrap();
+    let held = locks.acquire(conversation_key, &fixture.ada, clock::now(), &policy).await.unwrap();
     let took = begun.elapsed();
     let Acquired::Held(lease) = held else { panic!("{held:?}") };
-    assert!(locks.release(thread, &fixture.ada.id, lease.token).await.unwrap());
+    assert!(locks.release(conversation_key, &fixture.ada.id, lease.token).await.unwrap());
     took
 }
 
@@ -179,14 +179,14 @@ async fn takeover(fixture: &Fixture, npm: &mut Peer, pypi: &mut Peer) -> Figure 
 /// Acquires at the end of the lease, which is refused, and again after the allowance for clock skew.
 async fn wait(fixture: &Fixture, locks: &Locks, policy: &LockPolicy, index: usize) -> Duration {
     let conversation = fixture.conversation(index);
-    let thread = thread(fixture, &conversation);
-    let held = locks.acquire(thread, &fixture.ada, clock::now(), policy).await.unwrap();
+    let conversation_key = conversation_key(fixture, &conversation);
+    let held = locks.acquire(conversation_key, &fixture.ada, clock::now(), policy).await.unwrap();
     let Acquired::Held(lease) = held else { panic!("{held:?}") };
     until(lease.expires_at).await;
-    let refused = locks.acquire(thread, &fixture.ben, clock::now(), policy).await.unwrap();
+    let refused = locks.acquire(conversation_key, &fixture.ben, clock::now(), policy).await.unwrap();
     assert!(matches!(refused, Acquired::Denied(_)), "acquired before the end of the skew: {refused:?}");
     until(lease.expires_at + policy.skew + Duration::from_millis(1)).await;
-    let taken = locks.acquire(thread, &fixture.ben, clock::now(), policy).await.unwrap();
+    let taken = locks.acquire(conversation_key, &fixture.ben, clock::now(), policy).await.unwrap();
     assert!(matches!(taken, Acquired::Held(_)), "{taken:?}");
     Duration::from_millis(u64::try_from(clock::now().millis() - lease.expires_at.millis()).unwrap())
 }
@@ -196,7 +196,7 @@ async fn until(at: Timestamp) {
     sleep(Duration::from_millis(u64::try_from(left).unwrap_or(0))).await;
 }
 
-fn thread<'a>(fixture: &'a Fixture, conversation: &'a ConversationId) -> ConversationKey<'a> {
+fn conversation_key<'a>(fixture: &'a Fixture, conversation: &'a ConversationId) -> ConversationKey<'a> {
     ConversationKey { organization: &fixture.inbox.organization, inbox: &fixture.inbox.id, conversation }
 }
 

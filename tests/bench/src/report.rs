@@ -9,25 +9,25 @@ use crate::figure::Figure;
 const METHOD: &str = "\
 ## How
 
-Contestants stand in one process and take turns call by call, forwards and backwards (ABBA), in five rounds after one that
-warms up; told is the median of the rounds' ratios, with the least and the most of them, and the medians of both times. The
-table is a DynamoDB engine in the same process, reached over loopback HTTP by the same SDK client; its table is the
-template's.
+The compared implementations run in one process. Their calls alternate, forwards and backwards (ABBA), for five rounds after
+a warm-up round. A figure is the median of the rounds' ratios, with the smallest and the largest ratio and the medians of
+both times. The table is a DynamoDB engine in the same process with the template's table definition. All calls reach it over
+loopback HTTP through the same SDK client.
 
-- **Bare requests** are the handler's own, recorded once and made again without it, to the byte.
-- **Lock clients** run in processes of their own and measure there; each of their locks is free and new, which is their
-  shortest way. Ours is the whole handler with its access check, over a conversation that others see in their lists.
-- **Starts** go from the start of the process to its first answer, through a stand-in for Lambda's Runtime API. Node and
-  Python run the smallest loop around it, without their own runtimes of Lambda; TLS is set up by the bootstrap alone.
-- **No I/O** is measured by criterion: the median of its samples.
-- **Dollars** are requests and units that real handlers were counted to ask, times the list prices of
-  [`infra/prices.yaml`](infra/prices.yaml). Beside them: storage, traffic, log lines (about $0.50 for a million
-  invocations that log 1 kB each), keys of encryption, and the carrier, which asks more than all of it.
+- **Requests alone** are the requests of the handler, recorded once and replayed unchanged without it.
+- **Lock clients** measure in their own processes. Each acquires a new, free lock, which is their fastest path. Our figure
+  is the whole handler with its access check, for a conversation that is also in the lists of other users.
+- **Starts** are measured from the start of the process to its first answer, through a replacement of Lambda's Runtime API.
+  Node and Python run a minimal loop without Lambda's own runtimes. Only the bootstrap sets up TLS.
+- **No I/O** is the median of criterion's samples.
+- **Dollars** are the counted requests and units of the handlers, multiplied by the list prices in
+  [`infra/prices.yaml`](infra/prices.yaml). They do not include storage, traffic, log lines (about $0.50 for a million
+  invocations that log 1 kB each), encryption keys, and the carrier's fees, which are higher than everything else.
 
-## What cannot be claimed from here
+## Limits
 
-Cold starts of Lambda, latency of DynamoDB, throughput of a carrier: none of them is on this machine. Times are of a busy
-virtual machine; ratios of one run stand, times of two runs compare badly.
+This machine cannot measure cold starts of Lambda, the latency of DynamoDB, or the throughput of a carrier. The machine is a
+busy virtual machine: ratios of one run are reliable, but times of different runs are not comparable.
 ";
 
 /// Returns the whole report.

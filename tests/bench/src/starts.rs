@@ -111,13 +111,13 @@ impl Starts<'_> {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("PEERS", absolute(INSTALLED))
-            .env("NODE_NO_WARNINGS", "1") // of the end of this Node
+            .env("NODE_NO_WARNINGS", "1") // hides the warning that this version has reached its end of life
             .env("AWS_LAMBDA_RUNTIME_API", &api.address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "conversation-lock")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_REGION", "us-east-1")
-            .env("AWS_DEFAULT_REGION", "us-east-1") // boto3 knows no other name
+            .env("AWS_DEFAULT_REGION", "us-east-1") // the name that boto3 reads
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_ENDPOINT_URL", &self.fixture.engine.endpoint)

@@ -65,7 +65,7 @@ fn table(flows: &[Flow], prices: &Prices) -> String {
 }
 
 #[test]
-fn the_memory_that_is_paid_for_is_the_templates() {
+fn the_billed_memory_is_that_of_the_template() {
     let template =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
     let template: serde_norway::Value = serde_norway::from_str(&template).unwrap();
@@ -74,7 +74,7 @@ fn the_memory_that_is_paid_for_is_the_templates() {
     let other = template["Resources"].as_mapping().unwrap().iter();
     let other = other.filter(|(_, resource)| !resource["Properties"]["MemorySize"].is_null());
     let other: Vec<_> = other.map(|(name, _)| name.as_str().unwrap()).collect();
-    assert_eq!(other, ["ContactImportFunction"], "only imports are in no flow");
+    assert_eq!(other, ["ContactImportFunction"], "only imports are not part of a flow");
 }
 
 #[tokio::test(flavor = "multi_thread")]

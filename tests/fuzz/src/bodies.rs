@@ -1,5 +1,5 @@
-//! A body for each parser of what others send. None may panic, whatever the bytes; and what was understood
-//! has to hold.
+//! A body for each parser of untrusted input. No input may make a body panic, and the assertions about parsed
+//! values must hold.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ use shared_domain::{
 };
 use shared_http::cursor::Cursors;
 
-/// A parser's body.
+/// Parses the input and checks the result.
 pub type Body = fn(&[u8]);
 
-/// All of them, by the names of their seeds and targets.
+/// All bodies with the names of their targets, which are also the names of their seed folders.
 pub const ALL: [(&str, Body); 13] = [
     ("inbound_form", inbound_form),
     ("status_form", status_form),
@@ -40,17 +40,20 @@ pub const ALL: [(&str, Body); 13] = [
     ("segments", segments),
 ];
 
-fn is_sid(text: &str, beginnings: &[&str]) -> bool {
-    text.len() == 34 && beginnings.iter().any(|beginning| text.starts_with(beginning)) && text.is_ascii()
+fn is_sid(text: &str, prefixes: &[&str]) -> bool {
+    text.len() == 34 && prefixes.iter().any(|prefix| text.starts_with(prefix)) && text.is_ascii()
 }
 
-/// An inbound text.
+/// Parses the webhook of an inbound message.
 pub fn inbound_form(bytes: &[u8]) {
     let Ok(message) = InboundMessage::parse(bytes) else { return };
     assert!(is_sid(&message.message_sid, &["SM", "MM"]) && is_sid(&message.account_sid, &["AC"]));
     assert!(message.media.len() <= 10 && !message.from.contains(char::is_control));
     let is_number = message.from.starts_with('+') && PhoneNumber::from_carrier(&message.from).is_ok();
-    assert!(!is_number || !format!("{message:?}").contains(&message.from), "a number would stand in a log");
+    assert!(
+        !is_number || !format!("{message:?}").contains(&message.from),
+        "the debug format shows the number"
+    );
     let _ =
         (opt_out::keyword(&message.body), opt_out::wants_review(&message.body), Segments::of(&message.body));
     for media in &message.media {
@@ -58,7 +61,7 @@ pub fn inbound_form(bytes: &[u8]) {
     }
 }
 
-/// A delivery report.
+/// Parses a status callback.
 pub fn status_form(bytes: &[u8]) {
     let Ok(callback) = StatusCallback::parse(bytes) else { return };
     assert!(is_sid(&callback.message_sid, &["SM", "MM"]));
@@ -66,11 +69,11 @@ pub fn status_form(bytes: &[u8]) {
     let _ = callback.status.carrier_state();
 }
 
-/// A call.
+/// Parses the webhook of a call and builds TwiML from untrusted text.
 pub fn voice_form(bytes: &[u8]) {
     if let Ok(call) = IncomingCall::parse(bytes) {
         assert!(is_sid(&call.call_sid, &["CA"]));
-        // Whatever is said or rung stands within its element and its attribute.
+        // Untrusted values must not add elements.
         let twiml = voice::dial(&call.to, &call.from);
         assert_eq!((twiml.matches('<').count(), twiml.matches('>').count()), (7, 7), "{twiml}");
     }
@@ -78,7 +81,7 @@ pub fn voice_form(bytes: &[u8]) {
     assert_eq!(twiml.matches('<').count(), 6, "{twiml}");
 }
 
-/// Registration events.
+/// Parses registration events.
 pub fn registration_events(bytes: &[u8]) {
     let Ok(batch) = parse_events(bytes) else { return };
     assert!(batch.events.len() + batch.unreadable <= 1_000);
@@ -89,7 +92,7 @@ pub fn registration_events(bytes: &[u8]) {
     }
 }
 
-/// The signature of a form: what was signed is taken, and nothing else.
+/// Verifies signatures of a form. Only the signature of these bytes with this key is valid.
 pub fn signature(bytes: &[u8]) {
     const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
     let url = "https://inbox.example/webhooks/twilio/messages";
@@ -105,16 +108,16 @@ pub fn signature(bytes: &[u8]) {
     }
 }
 
-/// A list of contacts: how it is written, its header, where its rows end.
+/// Decodes a contact list and parses its header.
 pub fn contact_list(bytes: &[u8]) {
-    let (looked, again) = (check_file("", bytes), check_file("", bytes));
-    assert_eq!(looked, again);
+    let (first, second) = (check_file("", bytes), check_file("", bytes));
+    assert_eq!(first, second);
     if let Ok(text) = import::decode(bytes) {
         let _ = Columns::parse(text.lines().next().unwrap_or_default().split(','));
     }
 }
 
-/// A row of such a list.
+/// Parses a row of a contact list, exports a cell, and validates settings.
 pub fn contact_row(bytes: &[u8]) {
     let header = ["ContactId", "FirstName", "LastName", "MobileNumber", "OptedOut", "StaffId", "Course"];
     let columns = Columns::parse(header).expect("a header");
@@ -128,7 +131,7 @@ pub fn contact_row(bytes: &[u8]) {
     let number = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     assert!(
         number || !safe.starts_with(['=', '+', '-', '@', '\t', '\r']),
-        "a spreadsheet would calculate {safe:?}"
+        "a spreadsheet would evaluate {safe:?}"
     );
     let _ = (
         settings::name("", &text),
@@ -138,11 +141,11 @@ pub fn contact_row(bytes: &[u8]) {
     );
 }
 
-/// STOP, START, HELP.
+/// Finds the keyword of a text.
 pub fn keyword(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let found = opt_out::keyword(&text);
-    assert_eq!(opt_out::keyword(&format!(" {text}\n")), found, "blanks around it change nothing");
+    assert_eq!(opt_out::keyword(&format!(" {text}\n")), found, "surrounding whitespace changes nothing");
     if text.is_ascii() {
         assert_eq!(opt_out::keyword(&text.to_uppercase()), found);
         assert_eq!(opt_out::keyword(&text.to_lowercase()), found);
@@ -150,32 +153,32 @@ pub fn keyword(bytes: &[u8]) {
     let _ = opt_out::wants_review(&text);
 }
 
-/// Numbers, as people write them and as carriers send them.
+/// Parses a number that a user entered and a number from a carrier.
 pub fn phone(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(number) = PhoneNumber::parse(&text) {
         let e164 = number.as_str();
         assert!(e164.bytes().skip(1).all(|byte| byte.is_ascii_digit()) && e164.len() <= 16, "{e164}");
-        assert!(PhoneNumber::from_carrier(e164).as_ref() == Ok(&number), "it stays what it is");
-        assert!(!format!("{number:?}").contains(&e164[1..]), "it stands in no log");
+        assert!(PhoneNumber::from_carrier(e164).as_ref() == Ok(&number), "a parsed number parses to itself");
+        assert!(!format!("{number:?}").contains(&e164[1..]), "the debug format shows the number");
     }
     if let Ok(number) = PhoneNumber::from_carrier(&text) {
         assert_eq!(number.as_str(), text);
     }
 }
 
-/// A place in a list.
+/// Seals and opens a cursor.
 pub fn cursor(bytes: &[u8]) {
     let cursors = Cursors::new("secret");
     let text = String::from_utf8_lossy(bytes);
-    assert!(cursors.open("ada", "inbox", &text).is_err(), "a cursor that was not given");
+    assert!(cursors.open("ada", "inbox", &text).is_err(), "a cursor that was not sealed");
     let sealed = cursors.seal("ada", "inbox", &text);
     assert_eq!(cursors.open("ada", "inbox", &sealed).ok().as_deref(), Some(&*text));
     assert!(cursors.open("ada", &text, &sealed).is_err() || text == "inbox");
     assert!(cursors.open(&text, "inbox", &sealed).is_err() || text == "ada");
 }
 
-/// What comes from a queue.
+/// Parses queue messages.
 pub fn queue_jobs(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let _ = SendJob::parse(&text);
@@ -188,7 +191,7 @@ pub fn queue_jobs(bytes: &[u8]) {
     }
 }
 
-/// A canned response: with a value for each field it is a text, and no value is taken for a field.
+/// Parses a template and renders it. Merge fields in the values are not replaced.
 pub fn template(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let Ok(template) = TemplateText::parse(&text) else { return };
@@ -210,22 +213,25 @@ pub fn template(bytes: &[u8]) {
     if !names.is_empty() {
         assert!(rendered.contains("{{firstName}}") || rendered.contains("{{lastName}}"), "{rendered}");
     }
-    let nobody = MergeValues {
+    let no_values = MergeValues {
         first_name: None,
         last_name: None,
         contact_id: None,
         sender_name: None,
         custom: &BTreeMap::new(),
     };
-    if let Err(missing) = template.render(&nobody) {
+    if let Err(missing) = template.render(&no_values) {
         assert!(!missing.is_empty());
     }
 }
 
-/// How a text is billed.
+/// Counts the segments of a text.
 pub fn segments(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let whole = Segments::of(&text);
     assert_eq!(whole, Segments::of(&text));
-    assert!(Segments::of(&format!("{text}a")).count >= whole.count, "more is never billed as less");
+    assert!(
+        Segments::of(&format!("{text}a")).count >= whole.count,
+        "a longer text has at least as many segments"
+    );
 }

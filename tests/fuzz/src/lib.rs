@@ -1,3 +1,3 @@
-//! What is fuzzed: a body for each parser, which also says what has to hold of whatever comes out of it.
+//! The bodies of the fuzz targets: one for each parser, with assertions about the parsed values.
 
 pub mod bodies;

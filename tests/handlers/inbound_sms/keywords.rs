@@ -363,7 +363,7 @@ async fn a_carrier_refusal_for_an_opt_out_is_recorded_and_start_does_not_undo_it
     assert!(is_opted_out(&test).await && conversation_shows_opt_out(&test, &test.inbox).await);
     receive(&test, at(200), inbound(1, "START")).await;
     assert!(is_opted_out(&test).await);
-    let [entry] = &ledger(&test).await[..] else { panic!("not one entry") };
+    let [entry] = &ledger(&test).await[..] else { panic!("expected one ledger entry") };
     assert_eq!((entry.source, entry.message.as_ref()), (OptOutSource::Carrier, Some(&refused)));
     assert_eq!(test.message(&refused).await.delivery.state(), DeliveryState::Failed);
 }

@@ -6,7 +6,7 @@ use axum::{Json, Router, extract::State};
 use serde_json::{Value, json};
 use shared_aws::clients::{Aws, MailQueue, MediaQueue, RegistrationQueue, SendQueue};
 
-/// Accepts every entry of a `SendMessageBatch` except those it was told to refuse. Clones share its messages.
+/// Accepts every entry of a `SendMessageBatch` except those that a test refuses. Clones share its messages.
 #[derive(Debug, Clone)]
 pub struct FakeQueue {
     /// The endpoint. Every path below it is this queue.

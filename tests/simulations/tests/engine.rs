@@ -43,7 +43,7 @@ impl TestInbox {
             Accepted::Refused(conversation) => {
                 Err(lock::guard(&conversation.unwrap().lock, &user.id, Some(token), at).unwrap_err())
             }
-            Accepted::KeyTaken => panic!("there is no idempotency key"),
+            Accepted::KeyTaken => panic!("the reply has no idempotency key"),
         }
     }
 }

@@ -38,7 +38,7 @@ use test_kit::{
 use crate::{chosen_seed, full_run, test_inbox::TestInbox};
 
 /// `maxReceiveCount` of the send queue.
-const TRIES: u32 = 5;
+const MAX_RECEIVES: u32 = 5;
 const GRACE: Duration = Duration::from_secs(300);
 /// How long the sender waits for the carrier where timeouts are part of the test.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(300);
@@ -124,7 +124,13 @@ impl Host {
 
     fn sender(&self) -> outbound_send::App {
         let client = client_at(&self.carrier, self.carrier_timeout);
-        outbound_send::App::new(self.table.clone(), TestApp::unreachable_bucket(), client, callbacks(), TRIES)
+        outbound_send::App::new(
+            self.table.clone(),
+            TestApp::unreachable_bucket(),
+            client,
+            callbacks(),
+            MAX_RECEIVES,
+        )
     }
 
     fn reconciler(&self) -> send_reconcile::App {
@@ -298,7 +304,7 @@ async fn each_answer_of_the_carrier_ends_as_the_table_says() {
         let sender = Host { carrier, carrier_timeout, ..path.host() }.sender();
         let mut jobs = path.queue().drain();
         assert_eq!(jobs.len(), texts);
-        for receives in 1..=TRIES {
+        for receives in 1..=MAX_RECEIVES {
             let fault = if receives == 1 { case.first } else { case.then };
             path.carrier().fault(fault, &texts.to_string()).await;
             jobs = deliver_all(&sender, jobs, receives).await;
@@ -368,7 +374,7 @@ async fn send_with_crash(
             tokio::time::sleep(REQUESTS_DONE).await;
             path.carrier().fault(NONE, "1").await; // the host may have crashed before the fault was used
         }
-        for receives in 2..=TRIES {
+        for receives in 2..=MAX_RECEIVES {
             done = done || deliver(&path.sender(), &job, receives).await;
         }
         assert!(done, "the message goes to the dead-letter queue");
@@ -474,8 +480,10 @@ async fn send_under_faults(path: &Arc<SendPath>, accepted: &[Message], entropy: 
             crashes += u32::from(dropped_at_wait(entropy.usize(1..12), relayed).await.is_none());
         }
         let jobs = path.queue().drain();
-        let twice =
-            jobs.iter().chain(&jobs).map(|job| (job.clone(), entropy.usize(1..40), entropy.u32(1..TRIES)));
+        let twice = jobs
+            .iter()
+            .chain(&jobs)
+            .map(|job| (job.clone(), entropy.usize(1..40), entropy.u32(1..MAX_RECEIVES)));
         let deliveries = stream::iter(twice.collect::<Vec<_>>()).map(|(job, nth, receives)| {
             let path = path.clone();
             async move {
@@ -499,7 +507,7 @@ async fn send_the_rest(path: &SendPath) {
     let sender = path.sender();
     for _ in 0..3 {
         let mut jobs = path.queue().drain();
-        for receives in 1..=TRIES {
+        for receives in 1..=MAX_RECEIVES {
             jobs = deliver_all(&sender, jobs, receives).await;
         }
         assert_eq!(jobs, Vec::<String>::new(), "these go to the dead-letter queue");

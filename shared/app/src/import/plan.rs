@@ -131,7 +131,7 @@ pub(crate) fn plan_chunk(
             contact.partly_created |= before.contact.id == ContactId::of_import(&import.id, number);
         }
         let state = states.entry(row.number.clone()).or_insert_with(|| {
-            known.numbers.get(&row.number).map(|met| met.opt_out.state.clone()).unwrap_or_default()
+            known.numbers.get(&row.number).map(|found| found.opt_out.state.clone()).unwrap_or_default()
         });
         match apply_row(import, number, contact.now.as_ref(), &row, state, staff, known) {
             Err(error) => chunk.report.refuse(number, [error]),
@@ -180,11 +180,11 @@ fn apply_row(
     let upsert = plan(existing, row, person)?;
     match (upsert, now) {
         (Upsert::Create(changes), _) => {
-            let stranger = known.numbers.get(&row.number).and_then(|met| met.provisional.as_ref());
+            let provisional = known.numbers.get(&row.number).and_then(|found| found.provisional.as_ref());
             let contact = Contact {
                 id: ContactId::of_import(&import.id, number),
                 external_id: Some(row.external_id.clone()),
-                blocked: stranger.is_some_and(|stranger| stranger.contact.blocked),
+                blocked: provisional.is_some_and(|provisional| provisional.contact.blocked),
                 provisional: false,
                 ..Contact::provisional(&import.team, &row.number)
             };
@@ -243,11 +243,11 @@ impl ChunkPlan {
         }
         let number = now.contact.number.clone();
         let out = states.get(&number).is_some_and(OptOutState::is_out);
-        if let Some(stranger) = known.numbers.get(&number).and_then(|met| met.provisional.as_ref())
-            && stranger.contact.id != now.contact.id
-            && !self.replaced.iter().any(|other| other.contact.id == stranger.contact.id)
+        if let Some(provisional) = known.numbers.get(&number).and_then(|found| found.provisional.as_ref())
+            && provisional.contact.id != now.contact.id
+            && !self.replaced.iter().any(|other| other.contact.id == provisional.contact.id)
         {
-            self.replaced.push(stranger.clone());
+            self.replaced.push(provisional.clone());
             self.changed_numbers.insert(number.clone());
         }
         match draft.before {

@@ -60,9 +60,9 @@ async fn of_thirty_two_concurrent_acquisitions_one_succeeds_and_all_others_learn
         let [lease] = winners(&answers)[..] else { panic!("expected one holder: {answers:?}") };
         assert!(lease.token > last, "round {round}");
         last = lease.token;
-        let told =
+        let denied =
             |answer: &&Acquired| matches!(answer, Acquired::Denied(denied) if denied.holder == lease.holder);
-        assert_eq!(answers.iter().filter(told).count(), CONTENDERS - 1);
+        assert_eq!(answers.iter().filter(denied).count(), CONTENDERS - 1);
         stores
             .locks
             .release(stores.conversation_key(&conversation), &lease.holder.id, lease.token)

@@ -18,7 +18,7 @@ use shared_http::{caller::Claims, serve};
 use shared_lambda::clock;
 use test_kit::{gateway::Event, meter::Meter};
 
-use super::{Count, Flow, Step, prices::Prices, stand_ins};
+use super::{Count, Flow, Step, fakes, prices::Prices};
 use crate::fixture::{ACCOUNT, BASE, Fixture, TEXT, expect_status, signed, webhook_accounts};
 
 const INBOUND: f64 = 4.00;
@@ -163,7 +163,7 @@ impl Flows {
     }
 
     async fn relay(&self, message: &MessageId, prices: &Prices) -> Step {
-        let queue = stand_ins::Queue::open().await;
+        let queue = fakes::Queue::open().await;
         let (messages, other) = (SendQueue::new(&queue.aws(), &queue.url), "http://127.0.0.1:9");
         let (notifications, media) =
             (MailQueue::new(&queue.aws(), other), MediaQueue::new(&queue.aws(), other));
@@ -194,7 +194,7 @@ impl Flows {
 
     async fn send(&self, message: &MessageId) -> Step {
         let table = self.fixture.table_with(self.meter.clone());
-        let app = outbound_send::App::new(table, bucket(), stand_ins::carrier().await, callbacks(), 5);
+        let app = outbound_send::App::new(table, bucket(), fakes::carrier().await, callbacks(), 5);
         let job = json!({ "organizationId": self.organization().as_str(), "messageId": message.as_str() });
         let record = json!({
             "messageId": "1", "receiptHandle": "r", "body": job.to_string(), "md5OfBody": "",

@@ -8,7 +8,7 @@ use shared_aws::clients::{MailQueue, MediaQueue, RegistrationQueue, SendQueue};
 use shared_lambda::clock;
 use test_kit::{meter::Meter, template};
 
-use super::{Count, Step, prices::Prices, stand_ins};
+use super::{Count, Step, fakes, prices::Prices};
 use crate::fixture::Fixture;
 
 /// The planned cost of a month, in dollars.
@@ -125,7 +125,7 @@ async fn schedules(template: &Value, prices: &Prices) -> Vec<Line> {
 
 async fn run(package: &str) -> Step {
     let (fixture, meter, now) = (Fixture::start().await, Meter::default(), clock::now());
-    let (table, queue) = (fixture.table_with(meter.clone()), stand_ins::Queue::open().await);
+    let (table, queue) = (fixture.table_with(meter.clone()), fakes::Queue::open().await);
     let (aws, url) = (queue.aws(), queue.url.as_str());
     let function = match package {
         "send-reconcile" => {
@@ -135,7 +135,7 @@ async fn run(package: &str) -> Step {
                 media: MediaQueue::new(&aws, url),
             };
             let grace = Duration::from_secs(300);
-            let app = send_reconcile::App::new(table, stand_ins::carrier().await, queues, grace);
+            let app = send_reconcile::App::new(table, fakes::carrier().await, queues, grace);
             assert_eq!(send_reconcile::handle(&app, now).await.unwrap(), send_reconcile::Tally::default());
             "send-reconcile"
         }
@@ -147,7 +147,7 @@ async fn run(package: &str) -> Step {
             "registration-poll"
         }
         "inbox-reconcile" => {
-            let carrier = stand_ins::carrier().await;
+            let carrier = fakes::carrier().await;
             let app = inbox_reconcile::App::new(&table, carrier, Duration::from_secs(900));
             assert_eq!(inbox_reconcile::handle(&app, now).await.unwrap(), inbox_reconcile::Tally::default());
             "inbox-reconcile"

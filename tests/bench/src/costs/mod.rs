@@ -3,10 +3,10 @@
 //! Not counted: storage, traffic to the internet, log lines (about $0.50 for a million invocations that log
 //! 1 kB each), the keys of encryption at rest, and the carrier's fees, which exceed everything else.
 
+mod fakes;
 pub mod flows;
 pub mod idle;
 pub mod prices;
-mod stand_ins;
 mod step;
 
 use std::fmt::Write;

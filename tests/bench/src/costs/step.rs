@@ -136,7 +136,7 @@ fn name(pk: &str, sk: &str) -> &'static str {
         ("STATE", "opt-out"),
     ];
     if pk.starts_with("OUTBOX#") {
-        return "outbox row";
+        return "outbox item";
     }
     if sk.starts_with("msg_") {
         return "message";

@@ -118,7 +118,7 @@ async fn none_ends_the_faults_of_one_target_or_all() {
 async fn a_request_without_credentials_does_not_use_up_a_fault() {
     let simulator = TestSimulator::start().await;
     set(&simulator, "rate-limit", "services", "1").await;
-    let stranger = client().get(format!("{}/v1/Services", simulator.base)).send().await.unwrap();
-    assert_eq!(stranger.status(), 401);
+    let anonymous = client().get(format!("{}/v1/Services", simulator.base)).send().await.unwrap();
+    assert_eq!(anonymous.status(), 401);
     assert_eq!(simulator.get("/v1/Services").await.0, 429);
 }

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
 
 /// A recorded request.
 #[derive(Debug, Clone)]
-pub(crate) enum Call {
+pub(crate) enum RecordedRequest {
     Get(GetItemInput),
     BatchGet(BatchGetItemInput),
     Query(QueryInput),
@@ -25,17 +25,17 @@ pub(crate) enum Call {
 
 /// The requests since the last call of `take`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Tape(Arc<Mutex<Vec<Call>>>);
+pub(crate) struct RequestRecorder(Arc<Mutex<Vec<RecordedRequest>>>);
 
-impl Tape {
-    pub(crate) fn take(&self) -> Vec<Call> {
+impl RequestRecorder {
+    pub(crate) fn take(&self) -> Vec<RecordedRequest> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 
-impl Intercept for Tape {
+impl Intercept for RequestRecorder {
     fn name(&self) -> &'static str {
-        "tape"
+        "request recorder"
     }
 
     fn read_before_execution(
@@ -44,18 +44,18 @@ impl Intercept for Tape {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let input = context.input();
-        let call = (input.downcast_ref().cloned().map(Call::Get))
-            .or_else(|| input.downcast_ref().cloned().map(Call::BatchGet))
-            .or_else(|| input.downcast_ref().cloned().map(Call::Query))
-            .or_else(|| input.downcast_ref().cloned().map(Call::Put))
-            .or_else(|| input.downcast_ref().cloned().map(Call::Update));
+        let call = (input.downcast_ref().cloned().map(RecordedRequest::Get))
+            .or_else(|| input.downcast_ref().cloned().map(RecordedRequest::BatchGet))
+            .or_else(|| input.downcast_ref().cloned().map(RecordedRequest::Query))
+            .or_else(|| input.downcast_ref().cloned().map(RecordedRequest::Put))
+            .or_else(|| input.downcast_ref().cloned().map(RecordedRequest::Update));
         self.0.lock().unwrap().push(call.expect("a request that can be replayed"));
         Ok(())
     }
 }
 
-impl Call {
-    pub(crate) fn writes(&self) -> bool {
+impl RecordedRequest {
+    pub(crate) fn is_write(&self) -> bool {
         matches!(self, Self::Put(_) | Self::Update(_))
     }
 

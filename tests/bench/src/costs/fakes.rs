@@ -1,4 +1,4 @@
-//! A queue and a carrier for the flows.
+//! A queue and a carrier in the process of the measurement.
 
 use std::{
     sync::{
