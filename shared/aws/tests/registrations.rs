@@ -1,11 +1,11 @@
-//! Registrations: each transition is one transaction with one notification, and pending registrations are
-//! polled.
+//! Registrations: each transition is one transaction with one notification.
 
-use std::collections::BTreeSet;
+mod messaging_services;
+mod polls;
 
 use shared_aws::{
-    registration::{POLL_LIMIT, PendingRegistration, Registrations, Submitted, Transition},
-    table::{Idempotency, StoreError, keys},
+    registration::{PendingRegistration, Registrations, Submitted, Transition},
+    table::{Idempotency, StoreError},
 };
 use shared_domain::{
     ids::TeamId,
@@ -18,7 +18,7 @@ use shared_domain::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::{Item, TestStores, ada, at_second, audit_event, ben, team_with_registration};
+use crate::support::{TestStores, ada, at_second, audit_event, ben, team_with_registration};
 
 use RegistrationStatus::{Approved, NotStarted, Pending, Rejected, Suspended};
 
@@ -393,124 +393,4 @@ async fn a_timeline_step_is_read_as_written_and_the_newest_hundred_are_listed() 
     }
     let timeline = team.timeline().await;
     assert_eq!((timeline.len(), &timeline[0], &timeline[1].id), (100, &full, &"EZ109".to_owned()));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn storing_a_service_twice_is_idempotent_and_finds_its_team() {
-    let team = TestTeam::new().await;
-    let organization = team.stores.organization();
-    team.store().remember_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
-    let once = team.stores.all_items().await;
-    team.store().remember_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
-    assert_eq!(team.stores.all_items().await, once);
-    let found = team.store().by_service(SERVICE).await.unwrap();
-    assert_eq!(found, Some((organization.clone(), team.id().clone())));
-    assert_eq!(team.store().by_service("MG9").await.unwrap(), None);
-    let registration = team.now().await;
-    assert_eq!((registration.status, registration.as_of), (NotStarted, Timestamp::default()));
-    let shown = team.stores.teams.get(TeamKey { organization, team: team.id() }).await.unwrap().unwrap();
-    assert_eq!(shown.messaging_service.as_deref(), Some(SERVICE));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn storing_a_service_changes_nothing_else_of_a_registration() {
-    let team = TestTeam::submitted().await;
-    team.transition_to("EZ1", Approved, 2).await;
-    let before = team.now().await;
-    team.store()
-        .remember_service(TeamKey { organization: team.stores.organization(), team: team.id() }, "MG2")
-        .await
-        .unwrap();
-    let after = Registration { messaging_service: Some("MG2".into()), ..before };
-    assert_eq!((team.now().await, team.team_status().await), (after, Approved));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_team_keeps_its_messaging_service_when_another_is_created() {
-    let team = TestTeam::submitted().await;
-    let before = team.stores.all_items().await;
-    for sid in [SERVICE, "MG2"] {
-        let kept = team
-            .store()
-            .settle_service(TeamKey { organization: team.stores.organization(), team: team.id() }, sid)
-            .await
-            .unwrap();
-        assert_eq!(kept, SERVICE);
-        assert_eq!(team.stores.all_items().await, before);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_sixteen_services_created_at_once_one_is_kept_and_returned_to_all() {
-    let team = TestTeam::new().await;
-    let mut tasks = JoinSet::new();
-    for index in 0..16 {
-        let store = Registrations::new(team.stores.table());
-        let (organization, id) = (team.stores.organization().clone(), team.id().clone());
-        tasks.spawn(async move {
-            store
-                .settle_service(TeamKey { organization: &organization, team: &id }, &format!("MG{index}"))
-                .await
-                .unwrap()
-        });
-    }
-    let services: BTreeSet<String> = tasks.join_all().await.into_iter().collect();
-    let kept = team.now().await.messaging_service.unwrap();
-    assert_eq!(services, BTreeSet::from([kept.clone()]));
-    let shown = team
-        .stores
-        .teams
-        .get(TeamKey { organization: team.stores.organization(), team: team.id() })
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(shown.messaging_service, Some(kept));
-    let services = team.stores.all_items().await.into_keys().filter(|(_, index)| index == "SERVICE");
-    assert_eq!(services.count(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_time_of_a_poll_is_recorded_only_while_the_registration_is_pending() {
-    let team = TestTeam::submitted().await;
-    let pending = team.store().pending().await.unwrap().pop().unwrap();
-    team.store().mark_polled(&pending, at_second(60)).await.unwrap();
-    let asked = PendingRegistration { asked: Some(at_second(60)), ..pending.clone() };
-    assert_eq!(team.store().pending().await.unwrap(), [asked]);
-    team.transition_to("EZ1", Approved, 61).await;
-    team.store().mark_polled(&pending, at_second(120)).await.unwrap();
-    assert!(!team.is_pending().await, "a poll does not make a decided registration pending");
-}
-
-/// Writes the items of `count` pending registrations.
-async fn put_pending(stores: &TestStores, count: usize) -> BTreeSet<TeamId> {
-    let ids = (0..count).map(|index| TeamId::new(at_second(0), index as u64));
-    let ids: BTreeSet<TeamId> = ids.collect();
-    let item = |team: &TeamId| -> Item {
-        let key = keys::pending_registration(TeamKey { organization: stores.organization(), team });
-        let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
-        Item::from([
-            ("pk".to_owned(), text(&key.pk)),
-            ("sk".to_owned(), text(&key.sk)),
-            ("org".to_owned(), text(stores.organization().as_str())),
-            ("team".to_owned(), text(team.as_str())),
-        ])
-    };
-    stores.put_items(ids.iter().map(item).collect()).await;
-    ids
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn all_pending_registrations_are_listed() {
-    let stores = TestStores::start().await;
-    let all = put_pending(&stores, 2_345).await;
-    let pending = stores.registrations.pending().await.unwrap();
-    assert_eq!(pending.len(), all.len());
-    assert_eq!(pending.into_iter().map(|pending| pending.team).collect::<BTreeSet<_>>(), all);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_endless_list_is_read_to_its_limit() {
-    let stores = TestStores::start().await;
-    put_pending(&stores, POLL_LIMIT + 30).await;
-    assert_eq!(stores.registrations.pending().await.unwrap().len(), POLL_LIMIT);
 }
