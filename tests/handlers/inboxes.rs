@@ -113,6 +113,17 @@ async fn all_invalid_fields_are_reported_together_and_nothing_is_created() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_are_not_forwarded_to_a_number_with_an_extension() {
+    let test = TestApp::with_two_teams().await;
+    let mut body = details("desk", 2001);
+    body["voiceForwardingNumber"] = "(202) 555-0143 x123".into();
+    let (status, problem) = call(&app(&test), &create("ada", "team_1", &body)).await;
+    assert_eq!((status, pointers(&problem)), (422, vec!["/voiceForwardingNumber"]));
+    assert!(problem.to_string().contains("without an extension"), "{problem}");
+    assert_eq!(test.carrier.owned_numbers().await.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_are_not_forwarded_to_an_inbox_number_of_any_organization() {
     let test = TestApp::with_two_teams().await;
     let app = app(&test);

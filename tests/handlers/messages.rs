@@ -104,6 +104,16 @@ async fn no_message_is_accepted_for_an_opted_out_or_blocked_contact() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_with_an_extension_is_refused_and_its_main_line_gets_no_message() {
+    let test = TestApp::start().await;
+    let body = json!({ "from": { "inboxId": "inb_1" }, "to": { "phoneNumber": "(202) 555-0143 x123" }, "text": "hello" });
+    let (status, problem) = send(&app(&test), compose(&body)).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("invalid_number")));
+    assert!(problem.to_string().contains("extension"), "{problem}");
+    assert!(test.history().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_needs_the_scope_and_a_registered_client() {
     let test = TestApp::start().await;
     let app = app(&test);

@@ -6,7 +6,7 @@ use shared_domain::{
     contact,
     field::{FieldError, FieldErrors},
     ids::UserId,
-    phone::PhoneNumber,
+    phone::{self, PhoneNumber, PhoneNumberError},
     settings,
     user::UserRef,
 };
@@ -26,8 +26,11 @@ impl Fields {
     }
 
     pub(crate) fn number(&mut self, text: &str) -> Option<PhoneNumber> {
-        let expected = FieldError::new("/mobileNumber", "a phone number");
-        self.errors.check(PhoneNumber::parse(text).map_err(|_| expected))
+        let number = PhoneNumber::parse(text).map_err(|error| match error {
+            PhoneNumberError::Extension => FieldError::new("/mobileNumber", phone::WITHOUT_EXTENSION),
+            _ => FieldError::new("/mobileNumber", "a phone number"),
+        });
+        self.errors.check(number)
     }
 
     pub(crate) fn external_id(&mut self, text: Option<&str>) -> Option<String> {

@@ -5,7 +5,7 @@ use shared_domain::{
     ids::{OrganizationId, UserId},
     inbox::{Inbox, InboxKind},
     membership::Membership,
-    phone::PhoneNumber,
+    phone::{self, PhoneNumber, PhoneNumberError},
     settings,
     user::UserRef,
 };
@@ -68,8 +68,10 @@ pub(crate) fn registration_incomplete() -> Problem {
 }
 
 fn number(pointer: &str, text: &str) -> Result<PhoneNumber, FieldError> {
-    PhoneNumber::parse(text)
-        .map_err(|_| FieldError::new(pointer, "a phone number in E.164 format, such as +12025550143"))
+    PhoneNumber::parse(text).map_err(|error| match error {
+        PhoneNumberError::Extension => FieldError::new(pointer, phone::WITHOUT_EXTENSION),
+        _ => FieldError::new(pointer, "a phone number in E.164 format, such as +12025550143"),
+    })
 }
 
 /// A number that calls can be forwarded to. Not one of the deployment's own numbers: the call would loop.

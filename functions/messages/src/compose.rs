@@ -10,7 +10,7 @@ use shared_domain::{
     inbox::TeamInbox,
     keys::{ConversationKey, InboxKey, TeamKey},
     message::Message,
-    phone::PhoneNumber,
+    phone::{PhoneNumber, PhoneNumberError},
     sending,
     user::UserRef,
 };
@@ -158,12 +158,17 @@ async fn target(app: &App, account: &TeamInbox, to: &Recipient) -> Result<Target
             Ok(Target { number: contact.number.clone(), contact: Some(contact) })
         }
         (None, Some(number)) => {
-            let number = PhoneNumber::parse(number).map_err(|_| {
-                Problem::unprocessable(
+            let number = PhoneNumber::parse(number).map_err(|error| match error {
+                PhoneNumberError::Extension => Problem::unprocessable(
+                    "invalid_number",
+                    "/to/phoneNumber",
+                    "An extension cannot receive messages. Enter the number without it.",
+                ),
+                _ => Problem::unprocessable(
                     "invalid_number",
                     "/to/phoneNumber",
                     "This is not a valid phone number.",
-                )
+                ),
             })?;
             let contact = app.contacts.by_number(TeamKey { organization, team }, &number).await?;
             Ok(Target { number, contact })

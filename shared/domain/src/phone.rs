@@ -26,10 +26,18 @@ pub enum PhoneNumberError {
     /// The text is not in a known notation for numbers.
     #[error("not a phone number")]
     Malformed,
+    /// The number has an extension, and messages would reach the main line instead.
+    #[error("{}", EXTENSION)]
+    Extension,
     /// The number is well formed but does not exist in the numbering plan.
     #[error("this number does not exist in the numbering plan")]
     NotAssigned,
 }
+
+/// Why a number with an [extension](PhoneNumberError::Extension) is refused.
+pub(crate) const EXTENSION: &str = "an extension cannot receive messages: enter the number without it";
+/// What a field expects if its number has an extension.
+pub const WITHOUT_EXTENSION: &str = "a phone number without an extension";
 
 /// The longest notation that is parsed, in bytes.
 const MAX_NOTATION_LENGTH: usize = 40;
@@ -51,7 +59,11 @@ impl PhoneNumber {
             Some(number) => number,
             None => {
                 let read = phonelib::PhoneNumber::parse_with_country(text, "US");
-                Self::from_carrier(read.ok_or(PhoneNumberError::Malformed)?.e164())?
+                let read = read.ok_or(PhoneNumberError::Malformed)?;
+                if read.extension().is_some() {
+                    return Err(PhoneNumberError::Extension);
+                }
+                Self::from_carrier(read.e164())?
             }
         };
         match number.as_str().strip_prefix("+1") {
@@ -128,6 +140,21 @@ mod tests {
             assert!(PhoneNumber::parse(text).is_err(), "{text}");
         }
         assert_eq!(PhoneNumber::parse(&"1".repeat(41)), Err(PhoneNumberError::Malformed));
+    }
+
+    #[test]
+    fn a_number_with_an_extension_is_refused_with_that_reason() {
+        for text in [
+            "(202) 555-0143 x123",
+            "202-555-0143 ext. 5",
+            "+1 202 555 0143 extension 7",
+            "tel:+12025550143;ext=7",
+            "2025550143#12",
+            "2025550143,12",
+            "+44 20 7946 0958 x2",
+        ] {
+            assert_eq!(PhoneNumber::parse(text), Err(PhoneNumberError::Extension), "{text}");
+        }
     }
 
     #[test]

@@ -10,7 +10,12 @@ use super::{
     cell::import_cell,
     columns::{Column, Columns},
 };
-use crate::{contact, ids::UserId, phone::PhoneNumber, settings};
+use crate::{
+    contact,
+    ids::UserId,
+    phone::{EXTENSION, PhoneNumber, PhoneNumberError},
+    settings,
+};
 
 /// What the `StaffId` column says about the assigned user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,8 +158,11 @@ fn number(cell: &str) -> Result<PhoneNumber, Reason> {
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'+');
     match cell.split_once(['e', 'E']) {
         Some((mantissa, exponent)) if digits(mantissa) && digits(exponent) => Err(SHORTENED),
-        _ if cell.contains(char::is_alphabetic) => Err(NUMBER), // an extension cannot receive messages
-        _ => PhoneNumber::parse(cell).map_err(|_| NUMBER),
+        _ => match PhoneNumber::parse(cell) {
+            Err(PhoneNumberError::Extension) => Err(EXTENSION),
+            Ok(number) if !cell.contains(char::is_alphabetic) => Ok(number),
+            _ => Err(NUMBER),
+        },
     }
 }
 
@@ -285,10 +293,11 @@ mod tests {
         for bad in ["2.02556E+09", "2.0255501E+09", "1.2025550143e10", "2025550143E0"] {
             assert_eq!(number(bad), Err(SHORTENED), "{bad}");
         }
-        for bad in
-            ["", "none", "202-555-0143 ext 5", "202-555-0143x5", "555-0143", "72975", "2025550143e", "E5"]
-        {
+        for bad in ["", "none", "555-0143", "72975", "2025550143e", "E5", "1-800-FLOWERS"] {
             assert_eq!(number(bad), Err(NUMBER), "{bad}");
+        }
+        for bad in ["202-555-0143 ext 5", "202-555-0143x5"] {
+            assert_eq!(number(bad), Err(EXTENSION), "{bad}");
         }
     }
 
