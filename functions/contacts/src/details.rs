@@ -35,7 +35,7 @@ impl Fields {
 
     pub(crate) fn external_id(&mut self, text: Option<&str>) -> Option<String> {
         let expected = || FieldError::new("/externalId", contact::EXTERNAL_ID);
-        text.and_then(|text| self.errors.check(contact::external_id(text.trim()).ok_or_else(expected)))
+        text.and_then(|text| self.errors.check(contact::external_id(text).ok_or_else(expected)))
     }
 
     pub(crate) fn custom(&mut self, fields: BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -16,6 +16,7 @@ use crate::{
     ids::{ContactId, TeamId},
     import::{MAX_CUSTOM_FIELDS, MAX_CUSTOM_NAME_LENGTH, MAX_CUSTOM_VALUE_LENGTH, MAX_EXTERNAL_ID_LENGTH},
     phone::PhoneNumber,
+    text,
     user::UserRef,
 };
 
@@ -59,8 +60,10 @@ impl Contact {
 /// What an external id has to be.
 pub const EXTERNAL_ID: &str = "1 to 64 characters without control characters";
 
-/// The customer's own id of a contact, or `None` unless it is [as expected](EXTERNAL_ID).
+/// The customer's own id of a contact, [clean](text::clean) and trimmed, or `None` unless it is [as expected](EXTERNAL_ID).
 pub fn external_id(text: &str) -> Option<String> {
+    let text = text::clean(text);
+    let text = text.trim();
     let fits = (1..=MAX_EXTERNAL_ID_LENGTH).contains(&text.len()) && !text.contains(char::is_control);
     fits.then(|| text.to_owned())
 }
@@ -86,6 +89,14 @@ mod tests {
         for bad in ["", &"x".repeat(65), "a\u{7}b"] {
             assert_eq!(external_id(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn an_external_id_has_no_invisible_characters_and_one_form() {
+        assert_eq!(external_id("\u{200b}S-7\u{feff}").as_deref(), Some("S-7"));
+        assert_eq!(external_id("Jose\u{301}").as_deref(), Some("José"));
+        assert_eq!(external_id("\u{200b}"), None);
+        assert_eq!(external_id(" \u{feff} "), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@
 //! | [`template`] | texts with merge fields |
 //! | [`registration`] | the A2P 10DLC registration of a team and its campaign |
 //! | [`notification`] | which events are sent by e-mail, and to whom |
+//! | [`text`] | invisible characters, and normal forms of letters |
 //! | [`field`] | errors of single fields: where, and what was expected |
 //! | [`settings`] | names, colors, API codes and e-mail addresses that users enter |
 //!
@@ -59,5 +60,6 @@ pub mod sending;
 pub mod settings;
 pub mod team;
 pub mod template;
+pub mod text;
 pub mod time;
 pub mod user;

@@ -14,6 +14,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
 /// A number in E.164 format (`+12025550143`), or a short code (3 to 8 digits) that sent a message. Its
 /// `Debug` output hides the digits, because logs must not contain numbers.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,13 +46,14 @@ const MAX_NOTATION_LENGTH: usize = 40;
 
 impl PhoneNumber {
     /// Parses a number in any usual notation (`(202) 555-0143`, `+44 20 7946 0958`). A number without a
-    /// country code is North American.
+    /// country code is North American. Invisible characters are ignored, and digits may be of any script.
     ///
     /// # Errors
     /// [`PhoneNumberError`] if the text is not a number, or cannot be a North American one. A number in E.164
     /// format is accepted if its length is valid: tables of assigned numbers change, and would refuse numbers
     /// that are in use.
     pub fn parse(text: &str) -> Result<Self, PhoneNumberError> {
+        let text: &str = &with_ascii_digits(&text::clean(text));
         if text.len() > MAX_NOTATION_LENGTH {
             return Err(PhoneNumberError::Malformed);
         }
@@ -94,6 +97,42 @@ impl PhoneNumber {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The zeros of the scripts whose digits are used in phone numbers. The digits 1 to 9 follow each.
+const ZEROS: [char; 20] = [
+    '\u{660}',  // Arabic
+    '\u{6f0}',  // Persian and Urdu
+    '\u{7c0}',  // N'Ko
+    '\u{966}',  // Devanagari
+    '\u{9e6}',  // Bengali
+    '\u{a66}',  // Gurmukhi
+    '\u{ae6}',  // Gujarati
+    '\u{b66}',  // Oriya
+    '\u{be6}',  // Tamil
+    '\u{c66}',  // Telugu
+    '\u{ce6}',  // Kannada
+    '\u{d66}',  // Malayalam
+    '\u{e50}',  // Thai
+    '\u{ed0}',  // Lao
+    '\u{f20}',  // Tibetan
+    '\u{1040}', // Myanmar
+    '\u{17e0}', // Khmer
+    '\u{1810}', // Mongolian
+    '\u{1c50}', // Ol Chiki
+    '\u{ff10}', // full-width
+];
+
+/// The text with its digits, and a full-width plus, in ASCII.
+pub(crate) fn with_ascii_digits(text: &str) -> String {
+    let ascii = |c: char| {
+        let digit = ZEROS.iter().find_map(|zero| {
+            let value = u32::from(c).checked_sub(u32::from(*zero))?;
+            char::from_digit(value, 10)
+        });
+        if c == '＋' { '+' } else { digit.unwrap_or(c) }
+    };
+    text.chars().map(ascii).collect()
 }
 
 /// Whether the number has ten digits, and its area code and exchange code begin with 2 to 9.
@@ -154,6 +193,34 @@ mod tests {
             "+44 20 7946 0958 x2",
         ] {
             assert_eq!(PhoneNumber::parse(text), Err(PhoneNumberError::Extension), "{text}");
+        }
+    }
+
+    #[test]
+    fn invisible_characters_in_a_number_are_ignored() {
+        for text in [
+            "\u{202a}(202) 555-0143\u{202c}",
+            "\u{200e}+12025550143",
+            "\u{feff}2025550143\u{200b}",
+            "+1\u{2060}2025550143",
+            "202\u{200b}-555-\u{200d}0143",
+        ] {
+            assert_eq!(PhoneNumber::parse(text).unwrap().as_str(), "+12025550143", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn digits_of_other_scripts_are_digits() {
+        for text in [
+            "٢٠٢٥٥٥٠١٤٣",
+            "۲۰۲۵۵۵۰۱۴۳",
+            "२०२५५५०१४३",
+            "২০২৫৫৫০১৪৩",
+            "(２０２) ５５５-０１４３",
+            "+١ ٢٠٢ ٥٥٥ ٠١٤٣",
+            "＋１２０２５５５０１４３",
+        ] {
+            assert_eq!(PhoneNumber::parse(text).unwrap().as_str(), "+12025550143", "{text}");
         }
     }
 

@@ -19,6 +19,7 @@ use crate::{
     lock::{self, FencingToken, LockViolation},
     registration::RegistrationStatus,
     segment::Segments,
+    text,
     time::Timestamp,
 };
 
@@ -129,7 +130,7 @@ fn reasons_against_contact(contact: &Contact) -> Vec<SendRefusal> {
 /// The reason against the text of a message, if any. `limit` is in characters.
 pub fn reason_against_text(text: &str, has_media: bool, limit: usize) -> Option<SendRefusal> {
     let characters = text.chars().count();
-    if text.trim().is_empty() && !has_media {
+    if !text::is_visible(text) && !has_media {
         Some(SendRefusal::Empty)
     } else if characters > limit {
         Some(SendRefusal::TooLong { characters, limit, segments: Segments::of(text).count })
@@ -318,6 +319,14 @@ mod tests {
             let from = SendingInbox { inbox: &inbox, registration: RegistrationStatus::NotStarted };
             assert_eq!(reasons_against_inbox(from), reasons, "{stage:?}");
             assert_eq!(from.inbox.may_send(from.registration), reasons.is_empty(), "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_invisible_characters_alone_is_empty() {
+        for text in ["\u{200b}", " \u{feff}\u{200e} ", "\u{3164}"] {
+            assert_eq!(reason_against_text(text, false, 160), Some(SendRefusal::Empty), "{text:?}");
+            assert_eq!(reason_against_text(text, true, 160), None, "{text:?}");
         }
     }
 }

@@ -9,21 +9,22 @@
 //! assert_eq!((error.pointer.as_str(), error.expected.as_ref()), ("/email", "an e-mail address"));
 //! ```
 
-use crate::field::FieldError;
+use crate::{field::FieldError, text};
 
 const NAME: &str = "1 to 80 characters without control characters";
 const COLOR: &str = "a color as #rrggbb";
 const API_CODE: &str = "2 to 40 letters, digits, or any of - _ . and a letter or digit first";
 const EMAIL: &str = "an e-mail address";
 
-/// A name of a team, user, inbox or contact, trimmed.
+/// A name of a team, user, inbox or contact, trimmed and in [normal form C](text::composed).
 ///
 /// # Errors
-/// [`FieldError`] at `pointer` if it does not have 1 to 80 characters, or if one is a control character.
+/// [`FieldError`] at `pointer` if it does not have 1 to 80 characters, if one is a control character, or if
+/// nothing of it is visible.
 pub fn name(pointer: &str, text: &str) -> Result<String, FieldError> {
-    let text = text.trim();
-    let fits = (1..=80).contains(&text.chars().count()) && !text.contains(char::is_control);
-    fits.then(|| text.to_owned()).ok_or_else(|| FieldError::new(pointer, NAME))
+    let text = text::composed(text.trim_matches(|c: char| c.is_whitespace() || text::is_invisible(c)));
+    let fits = text.chars().count() <= 80 && text::is_visible(&text) && !text.contains(char::is_control);
+    fits.then(|| text.into_owned()).ok_or_else(|| FieldError::new(pointer, NAME))
 }
 
 /// A color as `#rrggbb`, in lowercase.
@@ -60,11 +61,12 @@ pub fn api_code_of(name: &str, attempt: u32, entropy: u64) -> String {
     if attempt == 0 { slug.to_owned() } else { format!("{slug}-{:04x}", entropy & 0xffff) }
 }
 
-/// An e-mail address, trimmed.
+/// An e-mail address, trimmed and without invisible characters.
 ///
 /// # Errors
 /// [`FieldError`] at `pointer` unless it is a bare ASCII address with a domain name.
 pub fn email(pointer: &str, text: &str) -> Result<String, FieldError> {
+    let text = text::clean(text);
     let text = text.trim();
     let options =
         email_address::Options::default().with_required_tld().without_display_text().without_domain_literal();
@@ -89,6 +91,17 @@ mod tests {
         for bad in ["", "   ", "a\nb", &"x".repeat(81)] {
             assert_eq!(name("/name", bad), Err(FieldError::new("/name", NAME)), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_name_needs_something_visible_and_has_one_form() {
+        for bad in ["\u{200b}", " \u{feff} ", "\u{3164}", "\u{2800}\u{200e}"] {
+            assert_eq!(name("/name", bad), Err(FieldError::new("/name", NAME)), "{bad:?}");
+        }
+        assert_eq!(name("/name", "Jose\u{301}").as_deref(), Ok("José"));
+        assert_eq!(name("/name", "\u{202a} Ada \u{202c}").as_deref(), Ok("Ada"));
+        let joined = "می\u{200c}خواهم";
+        assert_eq!(name("/name", joined).as_deref(), Ok(joined), "joiners within a name are part of it");
     }
 
     #[test]
@@ -137,6 +150,14 @@ mod tests {
         ] {
             assert_eq!(expected(email("/email", bad)).as_deref(), Some(EMAIL), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn invisible_characters_in_an_e_mail_address_are_ignored() {
+        assert_eq!(
+            email("/email", "\u{200b}ada@clinic.example\u{feff}").as_deref(),
+            Ok("ada@clinic.example")
+        );
     }
 
     #[test]

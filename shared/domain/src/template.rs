@@ -28,6 +28,7 @@ use crate::{
     field::{FieldError, FieldErrors},
     ids::TemplateId,
     import::MAX_CUSTOM_NAME_LENGTH,
+    text,
     user::UserRef,
 };
 
@@ -53,12 +54,15 @@ impl Template {
     /// # Errors
     /// All [`FieldError`]s.
     pub fn parse(id: TemplateId, name: &str, text: &str) -> Result<Self, Vec<FieldError>> {
-        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let name = text::composed(name).split_whitespace().collect::<Vec<_>>().join(" ");
         let mut errors = FieldErrors::default();
-        if name.is_empty() || name.chars().count() > MAX_NAME_LENGTH || name.contains(char::is_control) {
+        if !text::is_visible(&name)
+            || name.chars().count() > MAX_NAME_LENGTH
+            || name.contains(char::is_control)
+        {
             errors.add("/name", format!("1 to {MAX_NAME_LENGTH} characters on one line"));
         }
-        if text.trim().is_empty() || text.chars().count() > MAX_TEXT_LENGTH {
+        if !text::is_visible(text) || text.chars().count() > MAX_TEXT_LENGTH {
             errors.add("/text", format!("1 to {MAX_TEXT_LENGTH} characters"));
         } else if let Err(invalid) = TemplateText::parse(text) {
             for error in invalid {
@@ -380,6 +384,15 @@ mod tests {
         let none = custom(&[]);
         let template = TemplateText::parse("{{contactId}}/{{senderName|we}}").unwrap();
         assert_eq!(template.render(&MergeValues::of(&contact, &none, None)).as_deref(), Ok("S-7/we"));
+    }
+
+    #[test]
+    fn a_template_needs_a_name_and_a_text_that_can_be_seen() {
+        let id = TemplateId::parse("tpl_1").unwrap();
+        let errors = Template::parse(id.clone(), "\u{200b}", "\u{feff}").unwrap_err();
+        let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/name", "/text"]);
+        assert_eq!(Template::parse(id, "Jose\u{301}", "Hi").unwrap().name, "José");
     }
 
     proptest! {

@@ -1,4 +1,5 @@
 use super::state::{OptOutChange, OptOutSource, OptOutState};
+use crate::text;
 
 /// The meaning of a keyword.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ const WORDS: [(Keyword, &[&str]); 4] = [
 ];
 
 /// The keyword that makes up the whole text, or `None`. Case does not matter, nor do spaces, punctuation and
-/// emoji around it.
+/// emoji around it, nor invisible characters.
 ///
 /// ```
 /// use shared_domain::opt_out::{Keyword, keyword};
@@ -51,6 +52,7 @@ const WORDS: [(Keyword, &[&str]); 4] = [
 /// assert_eq!(keyword("stop by tomorrow"), None);
 /// ```
 pub fn keyword(text: &str) -> Option<Keyword> {
+    let text = text::clean(text);
     let core = text.trim_matches(|c: char| !c.is_alphanumeric());
     if core.len() > MAX_KEYWORD_LENGTH {
         return None;

@@ -7,6 +7,7 @@
 use crate::{
     ids::{ConversationId, MessageId, ReviewId},
     phone::PhoneNumber,
+    text,
     time::Timestamp,
     user::UserRef,
 };
@@ -161,7 +162,8 @@ pub fn wants_review(text: &str) -> bool {
     if super::keyword(text).is_some() {
         return false;
     }
-    let text: String = text.to_lowercase().chars().filter(|c| !matches!(c, '\'' | '’' | '‘' | '`')).collect();
+    let text: String =
+        text::clean(text).to_lowercase().chars().filter(|c| !matches!(c, '\'' | '’' | '‘' | '`')).collect();
     let sentences = text.split(['.', '!', '?', '\n', ';', ',']).map(words).filter(|words| !words.is_empty());
     let sentences: Vec<Vec<&str>> = sentences.collect();
     let all: Vec<&str> = sentences.iter().flatten().copied().collect();

@@ -21,6 +21,14 @@ fn words(group: &str, kind: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_keyword_with_invisible_characters_or_in_another_form_acts() {
+    for text in ["ST\u{200b}OP", "\u{202a}STOP\u{202c}", "\u{feff}stop", "ARRE\u{302}T", "opt\u{2060}-out"] {
+        assert_eq!(keyword(text), Some(Keyword::Stop), "{text:?}");
+    }
+    assert!(wants_review("please sto\u{200b}p texting me"));
+}
+
+#[test]
 fn every_keyword_of_the_lists_is_recognized() {
     let all = [
         (words("application_union_stop", ""), Keyword::Stop),
