@@ -47,6 +47,39 @@ async fn bad_rows_do_not_stop_good_ones_and_are_reported_by_row_and_column() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_id_in_another_form_is_the_same_contact() {
+    let team = TestTeam::start().await;
+    let rows = "\u{200b}S-1,A,B,2025550141,,,\nJosé,C,D,2025550142,,,\n";
+    assert_eq!(sums(&team.import("imp_1", rows).await), [2, 2, 0, 0, 0]);
+    let rows = "S-1,A,B,2025550141,,,\nJose\u{301},C,D,\u{202a}2025550142\u{202c},,,\n";
+    assert_eq!(sums(&team.import("imp_2", rows).await), [2, 0, 0, 2, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_whose_id_was_stored_in_another_form_is_updated_and_keeps_its_id() {
+    let team = TestTeam::start().await;
+    assert_eq!(
+        sums(&team.import("imp_1", "S-1,A,B,2025550141,,,\nS-2,C,D,2025550142,,,\n").await),
+        [2, 2, 0, 0, 0]
+    );
+    for (id, stored) in [("S-1", "Jose\u{301}"), ("S-2", "\u{200b}S-9")] {
+        let before = team.contact(id).await.unwrap();
+        let mut after = ContactEntry { version: before.version + 1, ..before.clone() };
+        after.contact.external_id = Some(stored.into());
+        let written = team.contacts().write(team.inbox.team_key(), Some(&before), &after, None).await;
+        assert_eq!(written.unwrap(), ContactWrite::Done);
+    }
+    let rows = "José,A,Z,2025550141,,,\n\u{200b}S-9,C,Z,2025550142,,,\nJosé,A,Z,2025550141,,,\n\u{200b}S-9,C,Y,2025550142,,,\n";
+    assert_eq!(sums(&team.import("imp_2", rows).await), [4, 0, 3, 1, 0]);
+    let contact = team.contact("Jose\u{301}").await.unwrap().contact;
+    assert_eq!(
+        (contact.external_id.as_deref(), contact.last_name.as_deref()),
+        (Some("Jose\u{301}"), Some("Z"))
+    );
+    assert_eq!(team.contact("\u{200b}S-9").await.unwrap().contact.last_name.as_deref(), Some("Y"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_contact_id_is_created_and_then_updated() {
     let team = TestTeam::start().await;
     // Within a chunk of three, and across two.

@@ -234,6 +234,60 @@ async fn names_are_found_by_prefix_in_both_orders_and_any_case() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_contact_is_found_in_whatever_form_its_id_and_name_are_stored_and_searched() {
+    let stores = TestStores::start().await;
+    let named = |index: usize, id: &str, name: &str| Contact {
+        external_id: Some(id.into()),
+        first_name: Some(name.into()),
+        last_name: None,
+        ..contact(index)
+    };
+    let composed = create(&stores, named(1, "é-1", "José")).await.contact.id;
+    let decomposed = create(&stores, named(2, "e\u{301}-2", "Ine\u{301}s")).await.contact.id;
+    let invisible = create(&stores, named(3, "\u{200b}S-3", "Max")).await.contact.id;
+    let by_id = async |id| stores.contacts.by_external_id(stores.inbox.team_key(), id).await.unwrap();
+    for (id, contact) in [
+        ("é-1", &composed),
+        ("e\u{301}-1", &composed),
+        ("\u{200b}é-1", &composed),
+        ("é-2", &decomposed),
+        ("e\u{301}-2", &decomposed),
+        ("\u{200b}S-3", &invisible),
+    ] {
+        assert_eq!(by_id(id).await.map(|entry| entry.contact.id).as_ref(), Some(contact), "{id:?}");
+    }
+    for (name, contact) in [
+        ("jose\u{301}", &composed),
+        ("\u{200b}José", &composed),
+        ("inés", &decomposed),
+        ("ine\u{301}s", &decomposed),
+    ] {
+        assert_eq!(find_by_name(&stores, name).await, std::slice::from_ref(contact), "{name:?}");
+    }
+    assert!(find_by_name(&stores, "inès").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_a_search_continue_in_the_form_in_which_names_are_stored() {
+    let stores = TestStores::start().await;
+    for index in 0..3 {
+        let name = Some("Ine\u{301}s".into());
+        create(&stores, Contact { first_name: name, last_name: None, ..contact(index) }).await;
+    }
+    let (mut found, mut after) = (0, None);
+    loop {
+        let page = stores.contacts.by_name(stores.inbox.team_key(), "inés", 1, after.as_deref()).await;
+        let page = page.unwrap();
+        found += page.items.len();
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_contacts_are_listed_page_by_page() {
     let stores = TestStores::start().await;
     for index in 0..5 {

@@ -10,6 +10,7 @@ use lambda_http::http::request::Parts;
 use shared_domain::{
     field::FieldError,
     ids::{self, Id, IdKind},
+    text,
     time::Timestamp,
 };
 
@@ -106,9 +107,9 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns `?q=`, trimmed. `None` if it is blank. Errors with `422` if it has more than 80 characters.
+    /// Returns `?q=`, trimmed. `None` if nothing of it is visible. Errors with `422` if it has more than 80 characters.
     pub fn search_term(&self) -> Result<Option<&str>, Problem> {
-        let term = self.get("q").map(str::trim).filter(|term| !term.is_empty());
+        let term = self.get("q").map(str::trim).filter(|term| text::is_visible(term));
         if term.is_some_and(|term| term.chars().count() > MAX_SEARCH_TERM) {
             return Err(FieldError::new("?q", "at most 80 characters").into());
         }
@@ -127,5 +128,20 @@ impl<S: Sync> FromRequestParts<S> for Query {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let query = parts.uri.query().unwrap_or_default();
         Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_term_of_invisible_characters_alone_searches_nothing() {
+        for blank in ["", "  ", "\u{200b}", " \u{feff} "] {
+            let query = Query(vec![("q".into(), blank.into())]);
+            assert_eq!(query.search_term().unwrap(), None, "{blank:?}");
+        }
+        let query = Query(vec![("q".into(), " jo ".into())]);
+        assert_eq!(query.search_term().unwrap(), Some("jo"));
     }
 }

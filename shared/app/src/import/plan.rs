@@ -61,7 +61,7 @@ impl Touched {
     /// Whether any of these rows has one of these contact ids or numbers.
     pub(crate) fn any_of(&self, rows: &[NumberedRow]) -> bool {
         let mut rows = rows.iter().filter_map(|(_, row)| row.as_ref().ok());
-        rows.any(|row| self.ids.contains(&row.external_id) || self.numbers.contains(&row.number))
+        rows.any(|row| row.stored_ids().any(|id| self.ids.contains(id)) || self.numbers.contains(&row.number))
     }
 }
 

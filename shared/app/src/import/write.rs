@@ -10,7 +10,7 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::{ContactId, UserId},
-    import::Import,
+    import::{Import, Row},
     opt_out::{self, OptOutSubject},
     phone::PhoneNumber,
     time::Timestamp,
@@ -33,9 +33,14 @@ impl ImportWorkflow {
     /// Reads the contacts and numbers that a chunk concerns.
     pub(super) async fn look_up(&self, import: &Import, chunk: &[NumberedRow]) -> Result<Lookup, StoreError> {
         let rows = || chunk.iter().filter_map(|(_, row)| row.as_ref().ok());
-        let ids: HashSet<&str> = rows().map(|row| row.external_id.as_str()).collect();
+        let ids: HashSet<&str> = rows().flat_map(Row::stored_ids).collect();
         let numbers: HashSet<&PhoneNumber> = rows().map(|row| &row.number).collect();
-        self.contacts.look_up(import.team_key(), &ids, &numbers).await
+        let mut known = self.contacts.look_up(import.team_key(), &ids, &numbers).await?;
+        for row in rows().filter(|row| !row.other_ids.is_empty()) {
+            let entry = row.stored_ids().find_map(|id| known.contacts.get(id)).cloned();
+            known.contacts.extend(entry.map(|entry| (row.external_id.clone(), entry)));
+        }
+        Ok(known)
     }
 
     /// Writes a planned chunk. New contacts are written first, so that all later steps find them.

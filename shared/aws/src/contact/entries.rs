@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use shared_domain::{contact::Contact, ids::ContactId, keys::TeamKey, time::Timestamp};
+use shared_domain::{contact::Contact, ids::ContactId, keys::TeamKey, text, time::Timestamp};
 
 use crate::{
     contact::{
@@ -89,18 +89,21 @@ impl Contacts {
         Ok(row.map(EntryRow::entry))
     }
 
-    /// Returns the contact with this external id.
+    /// Returns the contact with this external id, in any of the [forms](text::stored_forms) in which it may be
+    /// stored.
     pub async fn by_external_id(
         &self,
         team: TeamKey<'_>,
         external_id: &str,
     ) -> Result<Option<ContactEntry>, StoreError> {
-        let key = keys::external_contact(team, external_id);
-        let pointer: Option<ContactPointer> = self.table.get(key, false).await?;
-        match pointer {
-            Some(pointer) => self.get_entry(team, &pointer.contact).await,
-            None => Ok(None),
+        for form in text::stored_forms(external_id) {
+            let key = keys::external_contact(team, &form);
+            let pointer: Option<ContactPointer> = self.table.get(key, false).await?;
+            if let Some(pointer) = pointer {
+                return self.get_entry(team, &pointer.contact).await;
+            }
         }
+        Ok(None)
     }
 
     /// Writes a contact with all items that find it. `before` is the entry as the caller read it, `None` for
@@ -225,9 +228,18 @@ impl Contacts {
         limit: u16,
         after: Option<&str>,
     ) -> Result<Page<ContactEntry>, StoreError> {
-        let sort_key = format!("{}{}", keys::CONTACT_NAMES, folded(prefix));
-        let range = KeyRange::prefix(keys::team_partition(team), sort_key);
-        let pointers: Page<ContactPointer> = self.table.page(range, Order::Ascending, limit, after).await?;
+        let mut pointers: Page<ContactPointer> = Page { items: Vec::new(), next: None };
+        for form in text::stored_forms(prefix) {
+            let sort_key = format!("{}{}", keys::CONTACT_NAMES, folded(&form));
+            if after.is_some_and(|after| !after.starts_with(&sort_key)) {
+                continue; // the pages before this one are of another form
+            }
+            let range = KeyRange::prefix(keys::team_partition(team), sort_key);
+            pointers = self.table.page(range, Order::Ascending, limit, after).await?;
+            if !pointers.items.is_empty() {
+                break;
+            }
+        }
         let mut ids: Vec<ContactId> = pointers.items.into_iter().map(|pointer| pointer.contact).collect();
         let mut seen = HashSet::new();
         ids.retain(|id| seen.insert(id.clone()));

@@ -146,6 +146,7 @@ mod tests {
     fn row() -> Row {
         Row {
             external_id: "S-7".into(),
+            other_ids: Vec::new(),
             first_name: Some("Ada".into()),
             last_name: None,
             number: number(3),
@@ -267,6 +268,7 @@ mod tests {
         (text(), text(), 0_u8..3, prop::option::of(any::<bool>()), staff, custom).prop_map(
             |(first_name, last_name, last, opted_out, staff, custom)| Row {
                 external_id: "S-7".into(),
+                other_ids: Vec::new(),
                 first_name,
                 last_name,
                 number: number(last),

@@ -6,7 +6,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
-    MAX_CUSTOM_VALUE_LENGTH,
+    MAX_CUSTOM_VALUE_LENGTH, MAX_EXTERNAL_ID_LENGTH,
     cell::import_cell,
     columns::{Column, Columns},
 };
@@ -14,7 +14,7 @@ use crate::{
     contact,
     ids::UserId,
     phone::{EXTENSION, PhoneNumber, PhoneNumberError},
-    settings,
+    settings, text,
 };
 
 /// What the `StaffId` column says about the assigned user.
@@ -33,6 +33,8 @@ pub enum Staff {
 pub struct Row {
     /// The customer's own id of the contact.
     pub external_id: String,
+    /// Other [forms](text::stored_forms) in which the id may be stored.
+    pub other_ids: Vec<String>,
     /// `None` if blank.
     pub first_name: Option<String>,
     /// `None` if blank.
@@ -45,6 +47,13 @@ pub struct Row {
     pub staff: Staff,
     /// Custom fields by name. `None` is a blank cell, which clears the field.
     pub custom: BTreeMap<String, Option<String>>,
+}
+
+impl Row {
+    /// The ids under which the contact may be stored, the one for new contacts first.
+    pub fn stored_ids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.external_id).chain(&self.other_ids).map(String::as_str)
+    }
 }
 
 /// Why a cell, and with it its row, is refused.
@@ -102,6 +111,7 @@ impl Columns {
         match (cells.external_id, cells.number) {
             (Some(external_id), Some(number)) if errors.is_empty() => Ok(Row {
                 external_id,
+                other_ids: cells.other_ids,
                 number,
                 first_name: cells.first_name,
                 last_name: cells.last_name,
@@ -117,6 +127,7 @@ impl Columns {
 #[derive(Default)]
 struct Cells {
     external_id: Option<String>,
+    other_ids: Vec<String>,
     first_name: Option<String>,
     last_name: Option<String>,
     number: Option<PhoneNumber>,
@@ -131,7 +142,12 @@ impl Cells {
             return Err(ENCODING);
         }
         match column {
-            Column::ExternalId => self.external_id = Some(contact::external_id(cell).ok_or(EXTERNAL_ID)?),
+            Column::ExternalId => {
+                let id = contact::external_id(cell).ok_or(EXTERNAL_ID)?;
+                self.other_ids = text::stored_forms(cell);
+                self.other_ids.retain(|form| *form != id && form.len() <= MAX_EXTERNAL_ID_LENGTH);
+                self.external_id = Some(id);
+            }
             Column::FirstName => self.first_name = name(cell)?,
             Column::LastName => self.last_name = name(cell)?,
             Column::MobileNumber => self.number = Some(number(cell)?),
