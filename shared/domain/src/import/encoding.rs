@@ -21,7 +21,7 @@ pub enum NotText {
     /// The file is an `.xls` file.
     #[error("this is an Excel file: save it as CSV first")]
     OldSpreadsheet,
-    /// The file has a UTF-16 byte order mark.
+    /// The file is UTF-16, with or without a byte order mark.
     #[error("this is UTF-16 (\"Unicode text\"): save it as \"CSV UTF-8\"")]
     Utf16,
     /// The file contains a NUL byte.
@@ -31,7 +31,7 @@ pub enum NotText {
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 /// The number of first bytes that identify a file that is not text.
-const MAX_MAGIC_LENGTH: usize = 4;
+const MAX_MAGIC_LENGTH: usize = 8;
 /// How many bytes decide the encoding, from the first one that is not ASCII.
 const SAMPLE_SIZE: usize = 64 * 1024;
 
@@ -54,7 +54,7 @@ impl Detector {
         self.head.extend(chunk.iter().take(room));
         refuse_magic(&self.head)?;
         if chunk.contains(&0) {
-            return Err(NotText::Binary);
+            return Err(if is_utf16(&self.head) { NotText::Utf16 } else { NotText::Binary });
         }
         // A byte order mark is valid UTF-8 and needs no special treatment.
         let from = if self.sample.is_empty() { chunk.iter().position(|b| !b.is_ascii()) } else { Some(0) };
@@ -76,10 +76,22 @@ impl Detector {
     }
 }
 
+/// Two invalid bytes after a gateway replaced each of them by U+FFFD.
+const REPLACED: &[u8] = b"\xef\xbf\xbd\xef\xbf\xbd";
+
+/// Whether the beginning of a file that contains NUL bytes is UTF-16. Each ASCII character has a NUL byte
+/// before or after it, and a byte order mark may have been replaced by a gateway.
+fn is_utf16(head: &[u8]) -> bool {
+    let bytes = head.strip_prefix(REPLACED).unwrap_or(head);
+    let has_nul = |first: usize| bytes.iter().skip(first).step_by(2).all(|byte| *byte == 0);
+    let has_text = |first: usize| bytes.iter().skip(first).step_by(2).all(|byte| *byte != 0);
+    (has_text(0) && has_nul(1)) || (has_nul(0) && has_text(1))
+}
+
 fn refuse_magic(head: &[u8]) -> Result<(), NotText> {
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         Err(NotText::Archive)
-    } else if head.starts_with(b"\xd0\xcf\x11\xe0") {
+    } else if head.starts_with(b"\xd0\xcf\x11\xe0") || head.starts_with(b"\xef\xbf\xbd\xef\xbf\xbd\x11") {
         Err(NotText::OldSpreadsheet)
     } else if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
         Err(NotText::Utf16)
@@ -144,6 +156,31 @@ mod tests {
             (b"a,b\n1,\x002", NotText::Binary),
         ] {
             assert_eq!(decode(bytes), Err(reason));
+        }
+    }
+
+    #[test]
+    fn utf16_and_xls_are_recognized_without_a_byte_order_mark_and_after_a_repair_by_a_gateway() {
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let big_endian = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+        let header = "ContactId,FirstName";
+        let marked = format!("\u{feff}{header}");
+        let workbook = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00\x00";
+        // A gateway that takes a body for UTF-8 replaces each invalid byte by U+FFFD.
+        let repaired = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_bytes();
+        for (bytes, reason) in [
+            (utf16(header), NotText::Utf16),
+            (big_endian(header), NotText::Utf16),
+            (repaired(&utf16(&marked)), NotText::Utf16),
+            (repaired(&big_endian(&marked)), NotText::Utf16),
+            (repaired(workbook), NotText::OldSpreadsheet),
+        ] {
+            assert_eq!(decode(&bytes), Err(reason), "{bytes:?}");
+            for size in 1..9 {
+                let mut detector = Detector::default();
+                let refused = bytes.chunks(size).find_map(|chunk| detector.feed(chunk).err());
+                assert_eq!(refused, Some(reason), "{bytes:?} in parts of {size}");
+            }
         }
     }
 
