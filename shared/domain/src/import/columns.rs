@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{MAX_CUSTOM_FIELDS, MAX_CUSTOM_NAME_LENGTH, cell::import_cell};
+use crate::text;
 
 /// What a column contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,12 +77,14 @@ impl fmt::Display for HeaderError {
 }
 
 impl Columns {
-    /// Parses a header. Columns may be in any order. Case, spaces and underscores in names do not matter.
+    /// Parses a header. Columns may be in any order. Case, spaces, underscores and invisible characters in
+    /// names do not matter, nor do hyphens in those that are not custom fields.
     ///
     /// # Errors
     /// [`HeaderError`] with everything that is wrong.
     pub fn parse<'a>(header: impl IntoIterator<Item = &'a str>) -> Result<Self, HeaderError> {
-        let names: Vec<String> = header.into_iter().map(|name| import_cell(name.trim()).to_owned()).collect();
+        let names: Vec<String> =
+            header.into_iter().map(|name| import_cell(text::clean(name).trim()).trim().to_owned()).collect();
         let all: Vec<Column> = names.iter().map(|name| column(name)).collect();
         let missing =
             REQUIRED.iter().filter(|(column, _)| !all.contains(column)).map(|(_, name)| *name).collect();
@@ -119,14 +122,16 @@ fn folded(name: &str) -> String {
 }
 
 fn column(name: &str) -> Column {
-    match folded(name).as_str() {
+    let known: String =
+        folded(name).chars().filter(|c| !matches!(c, '-' | '\u{2010}'..='\u{2014}')).collect();
+    match known.as_str() {
         "contactid" | "studentid" => Column::ExternalId,
         "firstname" => Column::FirstName,
         "lastname" => Column::LastName,
         "mobilenumber" => Column::MobileNumber,
         "optedout" => Column::OptedOut,
         "staffid" => Column::Staff,
-        "" => Column::Unnamed,
+        _ if name.is_empty() => Column::Unnamed,
         _ => Column::Custom(name.to_owned()),
     }
 }
@@ -177,6 +182,28 @@ mod tests {
         assert_eq!(columns.all, all);
         assert_eq!(columns.count(), 8);
         assert_eq!(columns.custom().collect::<Vec<_>>(), ["Home Room"]);
+    }
+
+    #[test]
+    fn invisible_characters_hyphens_and_other_forms_in_column_names_do_not_matter() {
+        let columns = parse(
+            "\u{200b}Contact-Id,First-Name,\u{feff}last\u{2011}name,Mobile\u{200b}Number,Opted-Out,Staff-Id,Cafe\u{301},B-1,B1",
+        );
+        let columns = columns.unwrap();
+        let known = [
+            Column::ExternalId,
+            Column::FirstName,
+            Column::LastName,
+            Column::MobileNumber,
+            Column::OptedOut,
+            Column::Staff,
+        ];
+        assert_eq!(columns.all[..6], known);
+        assert_eq!(columns.custom().collect::<Vec<_>>(), ["Café", "B-1", "B1"]);
+        assert!(
+            parse("ContactId,FirstName,LastName,MobileNumber,\u{200b}").is_ok(),
+            "a column without a name"
+        );
     }
 
     #[test]
