@@ -40,7 +40,8 @@ async fn bad_rows_do_not_stop_good_ones_and_are_reported_by_row_and_column() {
     assert_eq!(sums(&import), [6, 2, 0, 0, 4]);
     let reported: Vec<_> =
         team.errors(&import).await.into_iter().map(|error| (error.row, error.field)).collect();
-    let expected = [(3, "ContactId"), (4, "MobileNumber"), (4, "OptedOut"), (6, "StaffId"), (7, "")];
+    let expected =
+        [(3, "ContactId"), (4, "MobileNumber"), (4, "OptedOut"), (6, "StaffId"), (7, "MobileNumber")];
     assert_eq!(reported, expected.map(|(row, field)| (row, field.to_owned())));
     assert!(team.contact("S-4").await.is_none() && team.contact("S-6").await.is_some());
     assert_eq!(import.file.unwrap().rows, 6);

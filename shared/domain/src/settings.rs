@@ -22,7 +22,7 @@ const EMAIL: &str = "an e-mail address";
 /// [`FieldError`] at `pointer` if it does not have 1 to 80 characters, if one is a control character, or if
 /// nothing of it is visible.
 pub fn name(pointer: &str, text: &str) -> Result<String, FieldError> {
-    let text = text::composed(text.trim_matches(|c: char| c.is_whitespace() || text::is_invisible(c)));
+    let text = text::composed(text::trim(text));
     let fits = text.chars().count() <= 80 && text::is_visible(&text) && !text.contains(char::is_control);
     fits.then(|| text.into_owned()).ok_or_else(|| FieldError::new(pointer, NAME))
 }

@@ -34,6 +34,11 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The text without spaces and invisible characters at its ends.
+pub fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
 /// Whether a reader sees anything of the text.
 pub fn is_visible(text: &str) -> bool {
     text.contains(|c: char| !c.is_whitespace() && !c.is_control() && !is_invisible(c) && !is_blank_letter(c))
@@ -54,7 +59,7 @@ pub fn stored_forms(text: &str) -> Vec<String> {
 }
 
 /// Whether programs insert the character to control direction, joining and line breaks.
-pub(crate) fn is_invisible(c: char) -> bool {
+fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{feff}')
 }
 
@@ -93,6 +98,12 @@ mod tests {
         for shown in ["a", ".", "👍", "\u{200b}é"] {
             assert!(is_visible(shown), "{shown:?}");
         }
+    }
+
+    #[test]
+    fn invisible_characters_within_a_text_are_not_trimmed() {
+        assert_eq!(trim(" \u{feff} a\u{200c}b \u{200b}"), "a\u{200c}b");
+        assert_eq!(trim("\u{200b} "), "");
     }
 
     #[test]

@@ -41,6 +41,23 @@ pub fn import_cell(cell: &str) -> &str {
     }
 }
 
+/// The value of `="…"`, by which programs keep a spreadsheet from reading digits as a number.
+pub(super) fn without_text_formula(cell: &str) -> &str {
+    let inner = cell.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"'));
+    inner.filter(|inner| !inner.contains('"')).unwrap_or(cell)
+}
+
+/// A number or an id without the marks that spreadsheets add: the apostrophe of a text, and the `.0` of a
+/// number that is read as a decimal.
+pub(super) fn without_marks(cell: &str) -> &str {
+    let cell = cell.strip_prefix('\'').unwrap_or(cell).trim();
+    let digits = |whole: &str| {
+        let whole = whole.strip_prefix('+').unwrap_or(whole);
+        !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit())
+    };
+    cell.strip_suffix(".0").filter(|whole| digits(whole)).unwrap_or(cell)
+}
+
 fn is_e164(cell: &str) -> bool {
     cell.strip_prefix('+')
         .is_some_and(|digits| (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))

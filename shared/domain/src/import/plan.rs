@@ -7,6 +7,7 @@ use crate::{
     contact::Contact,
     opt_out::{self, OptOutState},
     phone::PhoneNumber,
+    text,
     user::UserRef,
 };
 
@@ -74,11 +75,21 @@ pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&UserRef>) 
         custom: row
             .custom
             .iter()
+            .map(|(name, value)| (stored_name(custom, name), value))
             .filter(|(name, value)| custom.get(*name) != value.as_ref())
-            .map(|(name, value)| (name.clone(), value.clone()))
+            .map(|(name, value)| (name.to_owned(), value.clone()))
             .collect(),
     };
     Ok(if changes == Changes::default() { Upsert::Unchanged } else { Upsert::Update(changes) })
+}
+
+/// The name under which a custom field is stored. Names that were stored before texts were cleaned may have
+/// another form.
+fn stored_name<'a>(custom: &'a BTreeMap<String, String>, name: &'a str) -> &'a str {
+    if custom.contains_key(name) {
+        return name;
+    }
+    custom.keys().find(|stored| text::clean(stored).trim() == name).map_or(name, String::as_str)
 }
 
 fn created(row: &Row, assigned: Option<UserRef>) -> Changes {
@@ -206,6 +217,18 @@ mod tests {
         changes.apply(&mut contact, &mut custom);
         assert_eq!((contact.first_name, contact.last_name.as_deref()), (None, Some("L")));
         assert_eq!(custom, BTreeMap::from([("Room".into(), "B".into()), ("Other".into(), "kept".into())]));
+    }
+
+    #[test]
+    fn a_custom_field_whose_name_was_stored_in_another_form_keeps_it() {
+        let (contact, _) = contact();
+        let custom = BTreeMap::from([("Cafe\u{301}".to_owned(), "1".to_owned())]);
+        let existing = Existing { contact: &contact, custom: &custom, opt_out: &OptOutState::default() };
+        let with =
+            |value: &str| Row { custom: BTreeMap::from([("Café".into(), Some(value.into()))]), ..row() };
+        assert_eq!(plan(Some(existing), &with("1"), None), Ok(Upsert::Unchanged));
+        let Ok(Upsert::Update(changes)) = plan(Some(existing), &with("2"), None) else { panic!() };
+        assert_eq!(changes.custom, BTreeMap::from([("Cafe\u{301}".into(), Some("2".into()))]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
     MAX_CUSTOM_VALUE_LENGTH, MAX_EXTERNAL_ID_LENGTH,
-    cell::import_cell,
+    cell::{import_cell, without_marks, without_text_formula},
     columns::{Column, Columns},
 };
 use crate::{
@@ -79,6 +79,8 @@ const NAME: Reason = "expected at most 80 characters without control characters"
 const NUMBER: Reason = "not a phone number";
 const SHORTENED: Reason =
     "the spreadsheet shortened this number: format the column as text and save the file again";
+const FORMULA_ERROR: Reason =
+    "the spreadsheet shows an error in this cell: correct the cell and save the file again";
 const OPTED_OUT: Reason = "expected yes, true, y, 1, no, false, n, 0, or a blank cell";
 const VALUE: Reason = "expected at most 500 characters without control characters";
 const ENCODING: Reason = "contains unreadable characters: save the file as UTF-8";
@@ -89,22 +91,33 @@ impl Columns {
     /// Whether all fields of a row are blank, as in the last rows of many spreadsheets. Such rows are
     /// skipped.
     pub fn is_blank<'a>(fields: impl IntoIterator<Item = &'a str>) -> bool {
-        fields.into_iter().all(|field| field.trim().is_empty())
+        !fields.into_iter().any(text::is_visible)
     }
 
-    /// Reads a row of the file.
+    /// Reads a row of the file. Missing cells are blank, but a missing `StaffId` leaves the assignment as it
+    /// is. Blank cells beyond the columns are ignored.
     ///
     /// # Errors
     /// Every [`CellError`], in the order of the columns.
     pub fn row(&self, fields: &[&str]) -> Result<Row, Vec<CellError>> {
-        if fields.len() != self.count() {
+        if fields.iter().skip(self.count()).any(|field| text::is_visible(field)) {
             let reason = format!("expected {} columns, found {}", self.count(), fields.len());
             return Err(vec![CellError { column: String::new(), reason: reason.into() }]);
         }
         let mut cells = Cells::default();
         let mut errors = Vec::new();
-        for ((column, name), field) in self.all.iter().zip(&self.names).zip(fields) {
-            if let Err(reason) = cells.read(column, import_cell(field.trim()).trim()) {
+        for (index, (column, name)) in self.all.iter().zip(&self.names).enumerate() {
+            let Some(field) = fields.get(index) else {
+                if *column != Column::Staff
+                    && let Err(reason) = cells.read(column, "")
+                {
+                    errors.push(CellError::new(name, reason));
+                }
+                continue;
+            };
+            let field = field.trim();
+            let cell = if field.starts_with('\'') { import_cell(field) } else { without_text_formula(field) };
+            if let Err(reason) = cells.read(column, cell.trim()) {
                 errors.push(CellError::new(name, reason));
             }
         }
@@ -141,11 +154,22 @@ impl Cells {
         if cell.contains('\u{fffd}') {
             return Err(ENCODING);
         }
+        let entered = cell;
+        let clean;
+        let cell = match column {
+            Column::FirstName | Column::LastName | Column::Custom(_) | Column::Unnamed => cell,
+            Column::ExternalId | Column::MobileNumber | Column::OptedOut | Column::Staff => {
+                clean = text::clean(cell);
+                without_marks(without_text_formula(clean.trim()))
+            }
+        };
+        if let Some(reason) = damage(cell) {
+            return Err(reason);
+        }
         match column {
             Column::ExternalId => {
                 let id = contact::external_id(cell).ok_or(EXTERNAL_ID)?;
-                self.other_ids = text::stored_forms(cell);
-                self.other_ids.retain(|form| *form != id && form.len() <= MAX_EXTERNAL_ID_LENGTH);
+                self.other_ids = other_ids(&id, entered);
                 self.external_id = Some(id);
             }
             Column::FirstName => self.first_name = name(cell)?,
@@ -156,19 +180,51 @@ impl Cells {
             Column::Custom(name) => {
                 self.custom.insert(name.clone(), value(cell)?);
             }
-            Column::Unnamed if cell.is_empty() => {}
+            Column::Unnamed if text::trim(cell).is_empty() => {}
             Column::Unnamed => return Err(UNNAMED),
         }
         Ok(())
     }
 }
 
-fn name(cell: &str) -> Result<Option<String>, Reason> {
-    if cell.is_empty() { Ok(None) } else { settings::name("", cell).map(Some).map_err(|_| NAME) }
+/// The forms other than `id` in which an id may be stored that was `entered` in the file.
+fn other_ids(id: &str, entered: &str) -> Vec<String> {
+    let mut forms = text::stored_forms(id);
+    forms.extend(text::stored_forms(entered));
+    let mut other: Vec<String> = Vec::new();
+    for form in forms {
+        if form != id && !other.contains(&form) && (1..=MAX_EXTERNAL_ID_LENGTH).contains(&form.len()) {
+            other.push(form);
+        }
+    }
+    other
 }
 
-/// Spreadsheets show a long number in a narrow column as `2.0256E+09`, and save it that way: the digits are
-/// lost.
+/// Errors that spreadsheets write in place of a value.
+const FORMULA_ERRORS: [&str; 10] =
+    ["#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#ERROR!"];
+
+/// Why the value of a cell is lost, or `None`. Spreadsheets write a long number in a narrow column as
+/// `2.0256E+09`, always with the sign of the exponent.
+fn damage(cell: &str) -> Option<Reason> {
+    let is_shortened = || {
+        let (mantissa, exponent) = cell.split_once(['e', 'E'])?;
+        let exponent = exponent.strip_prefix(['+', '-'])?;
+        let digits = |part: &str, marks: &[u8]| {
+            part.starts_with(|c: char| c.is_ascii_digit())
+                && part.bytes().all(|b| b.is_ascii_digit() || marks.contains(&b))
+        };
+        let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
+        (digits(mantissa, b".,") && digits(exponent, b"")).then_some(())
+    };
+    if FORMULA_ERRORS.contains(&cell) { Some(FORMULA_ERROR) } else { is_shortened().map(|()| SHORTENED) }
+}
+
+fn name(cell: &str) -> Result<Option<String>, Reason> {
+    if text::trim(cell).is_empty() { Ok(None) } else { settings::name("", cell).map(Some).map_err(|_| NAME) }
+}
+
+/// In this column, an exponent without a sign is a shortened number too.
 fn number(cell: &str) -> Result<PhoneNumber, Reason> {
     let digits =
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'+');
@@ -185,8 +241,10 @@ fn number(cell: &str) -> Result<PhoneNumber, Reason> {
 fn opted_out(cell: &str) -> Result<Option<bool>, Reason> {
     match cell.to_ascii_lowercase().as_str() {
         "" => Ok(None),
-        "yes" | "true" | "y" | "1" => Ok(Some(true)),
-        "no" | "false" | "n" | "0" => Ok(Some(false)),
+        "yes" | "true" | "y" | "1" | "opted out" | "opted-out" | "optedout" | "unsubscribed" => {
+            Ok(Some(true))
+        }
+        "no" | "false" | "n" | "0" | "opted in" | "opted-in" | "optedin" | "subscribed" => Ok(Some(false)),
         _ => Err(OPTED_OUT),
     }
 }
@@ -201,7 +259,7 @@ fn staff(cell: &str) -> Result<Staff, Reason> {
 
 /// Line breaks and tabs, as in cells with notes, become spaces.
 fn value(cell: &str) -> Result<Option<String>, Reason> {
-    let line = cell.replace("\r\n", " ").replace(['\n', '\r', '\t'], " ");
+    let line = text::trim(cell).replace("\r\n", " ").replace(['\n', '\r', '\t'], " ");
     let fits = line.chars().count() <= MAX_CUSTOM_VALUE_LENGTH && !line.contains(char::is_control);
     if line.is_empty() { Ok(None) } else { fits.then_some(Some(line)).ok_or(VALUE) }
 }
@@ -268,7 +326,19 @@ mod tests {
         ] {
             assert_eq!(opted_out(cell.trim()), Ok(expected), "{cell}");
         }
-        for bad in ["maybe", "2", "opted out", "x"] {
+        for (cell, expected) in [
+            ("opted out", true),
+            ("Opted-Out", true),
+            ("unsubscribed", true),
+            ("1.0", true),
+            ("0.0", false),
+            ("opted in", false),
+            ("Subscribed", false),
+        ] {
+            let cells = ["S-7", "Ada", "", "2025550143", cell, "", "", ""];
+            assert_eq!(row(cells).map(|row| row.opted_out), Ok(Some(expected)), "{cell}");
+        }
+        for bad in ["maybe", "2", "x"] {
             assert_eq!(opted_out(bad), Err(OPTED_OUT));
         }
     }
@@ -294,14 +364,92 @@ mod tests {
     }
 
     #[test]
-    fn a_row_with_too_many_or_too_few_columns_is_refused_with_both_counts() {
-        let errors = columns().row(&ADA[..7]).unwrap_err();
+    fn a_row_with_a_value_beyond_the_columns_is_refused_with_both_counts() {
+        let errors = columns().row(&[ADA.as_slice(), &["", "x"]].concat()).unwrap_err();
         assert_eq!(
             (errors[0].column.as_str(), errors[0].reason.as_ref()),
-            ("", "expected 8 columns, found 7")
+            ("", "expected 8 columns, found 10")
         );
-        assert!(columns().row(&[ADA.as_slice(), &[""]].concat()).is_err());
         assert!(Columns::is_blank(["", " ", "\u{a0}"]) && !Columns::is_blank(["", "x"]));
+    }
+
+    #[test]
+    fn surplus_blank_cells_are_ignored_and_missing_cells_are_blank() {
+        let full = columns().row(&ADA).unwrap();
+        assert_eq!(columns().row(&[ADA.as_slice(), &["", " ", "\u{feff}"]].concat()), Ok(full.clone()));
+        assert_eq!(columns().row(&ADA[..7]), Ok(full.clone()));
+        let short = columns().row(&ADA[..4]).unwrap();
+        assert_eq!((short.opted_out, &short.custom["Bus"]), (None, &None));
+        assert_eq!(short.staff, Staff::Absent, "a missing cell leaves the assignment as it is");
+        let errors = columns().row(&ADA[..2]).unwrap_err();
+        assert_eq!(errors, [CellError::new("MobileNumber", NUMBER)]);
+    }
+
+    #[test]
+    fn marks_that_spreadsheets_add_are_no_part_of_numbers_and_ids() {
+        for (id, number) in [
+            ("'1007", "'2025550143"),
+            ("=\"1007\"", "=\"2025550143\""),
+            ("1007.0", "2025550143.0"),
+            ("'1007.0", "12025550143.0"),
+            ("\u{200b}'1007", "\u{202a}'2025550143\u{202c}"),
+        ] {
+            let read = row([id, "'t Hooft", "=\"Lee\"", number, "'yes", "'ben", "=\"B 1.0\"", ""]).unwrap();
+            assert_eq!(
+                (read.external_id.as_str(), read.number.as_str()),
+                ("1007", "+12025550143"),
+                "{id} {number}"
+            );
+            assert_eq!(
+                (read.first_name.as_deref(), read.last_name.as_deref()),
+                (Some("'t Hooft"), Some("Lee"))
+            );
+            assert_eq!((read.opted_out, read.custom["Bus"].as_deref()), (Some(true), Some("B 1.0")));
+            assert_eq!(read.staff, Staff::Is(UserId::parse("ben").unwrap()));
+        }
+        let read = row(["'1007", "", "", "2025550143", "", "", "", ""]).unwrap();
+        assert!(read.stored_ids().any(|id| id == "'1007"), "an id that was stored with the mark is found");
+        assert_eq!(row(["S-1.0", "", "", "2025550143", "", "", "", ""]).unwrap().external_id, "S-1.0");
+    }
+
+    #[test]
+    fn a_cell_that_a_spreadsheet_damaged_is_refused_in_every_column() {
+        for (bad, reason) in [
+            ("1.23457E+11", SHORTENED),
+            ("1,23457E+11", SHORTENED),
+            ("2E+10", SHORTENED),
+            ("#N/A", FORMULA_ERROR),
+            ("#REF!", FORMULA_ERROR),
+            ("#VALUE!", FORMULA_ERROR),
+            ("#NAME?", FORMULA_ERROR),
+            ("#DIV/0!", FORMULA_ERROR),
+        ] {
+            let errors = row([bad, bad, bad, bad, bad, bad, bad, ""]).unwrap_err();
+            let reasons: Vec<_> = errors.iter().map(|error| error.reason.as_ref()).collect();
+            assert_eq!(reasons, [reason; 7], "{bad}");
+        }
+        for kept in ["12E4", "#7", "E+11", "#N/A until May", "1E"] {
+            let read = row([kept, kept, "", "2025550143", "", "", kept, ""]).unwrap();
+            assert_eq!((read.external_id.as_str(), read.custom["Bus"].as_deref()), (kept, Some(kept)));
+        }
+    }
+
+    #[test]
+    fn invisible_characters_in_cells_are_ignored() {
+        let read = row([
+            "\u{200b}S-7",
+            "Ada",
+            "\u{feff}",
+            "\u{202a}2025550143\u{202c}",
+            "\u{feff}yes",
+            "\u{200b}ben",
+            "\u{200b}",
+            "\u{200b}",
+        ])
+        .unwrap();
+        assert_eq!((read.external_id.as_str(), read.opted_out, read.last_name), ("S-7", Some(true), None));
+        assert_eq!((read.staff, &read.custom["Bus"]), (Staff::Is(UserId::parse("ben").unwrap()), &None));
+        assert!(Columns::is_blank(["\u{feff}", "\u{200b} "]));
     }
 
     #[test]
