@@ -81,6 +81,22 @@ async fn a_contact_whose_id_was_stored_in_another_form_is_updated_and_keeps_its_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_semicolons_or_tabs_is_imported_and_its_errors_have_their_rows() {
+    let team = TestTeam::start().await;
+    for (id, start, separator) in [("imp_1", "", ";"), ("imp_2", "", "\t"), ("imp_3", "sep=;\r\n", ";")] {
+        let rows =
+            "Contact-Id,First-Name,LastName,MobileNumber\r\nS-1,Ada,King,2025550141\r\nS-2,Bo,Lee,12\r\n";
+        let import = team.create_import(id).await;
+        let file = format!("{start}{}", rows.replace(',', separator));
+        let import = team.run(&import, file.as_bytes()).await;
+        assert_eq!((import.status, import.counts.refused), (ImportStatus::Completed, 1), "{id}");
+        let errors = team.errors(&import).await;
+        assert_eq!((errors[0].row, errors[0].field.as_str()), (3, "MobileNumber"), "{id}");
+    }
+    assert_eq!(team.contact("S-1").await.unwrap().contact.last_name.as_deref(), Some("King"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_contact_id_is_created_and_then_updated() {
     let team = TestTeam::start().await;
     // Within a chunk of three, and across two.

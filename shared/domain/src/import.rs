@@ -22,6 +22,7 @@ mod plan;
 mod progress;
 mod report;
 mod row;
+mod separator;
 
 pub use cell::{export_safe, import_cell};
 pub use columns::{Columns, HeaderError};
@@ -32,6 +33,7 @@ pub use progress::{
 };
 pub use report::{ChunkReport, ImportCounts, MAX_ERRORS, Outcome, RowError};
 pub use row::{CellError, Row, Staff};
+pub use separator::Layout;
 
 /// How many custom fields a file may have.
 pub const MAX_CUSTOM_FIELDS: usize = 30;

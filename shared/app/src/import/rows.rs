@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use csv_core::{ReadRecordResult, Reader};
-use shared_domain::import::{Encoding, FilePosition, HEADER_ROW};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use shared_domain::import::{Encoding, FilePosition, HEADER_ROW, Layout};
 
 /// The longest row, in bytes. Thirty custom fields of the maximum length are a quarter of it. Without a
 /// limit, a quote that is never closed would make one row of the rest of the file.
@@ -36,12 +36,13 @@ impl<'a> Rows<'a> {
     /// Reads the rows after a position. At the start of the file, the header is among them.
     pub(crate) fn after(content: &'a [u8], position: FilePosition) -> Self {
         let mut offset = usize::try_from(position.offset).unwrap_or(usize::MAX).min(content.len());
-        if offset == 0 && content.starts_with(b"\xef\xbb\xbf") {
-            offset = 3;
+        let layout = Layout::of(content);
+        if offset == 0 {
+            offset = layout.start;
         }
         Self {
             content,
-            core: Reader::new(),
+            core: ReaderBuilder::new().delimiter(layout.separator).build(),
             offset,
             row: position.row,
             position,
@@ -186,6 +187,23 @@ mod tests {
             assert_eq!((found.len(), found[0].2.len(), ended), (rows, MAX_ROW_BYTES, Ok(())), "{end:?}");
         }
         assert!(read_all(&[&row, b",\n".as_slice()].concat()).1.is_err());
+    }
+
+    #[test]
+    fn rows_are_split_at_the_separator_of_the_header() {
+        for (file, separator) in [
+            ("ContactId;FirstName\r\n1;\"a;b, c\"\r\n", ";"),
+            ("ContactId\tFirstName\n1\ta;b, c\n", "tab"),
+            ("sep=;\r\nContactId;FirstName\r\n1;\"a;b, c\"\r\n", "declared"),
+            ("\u{feff}sep=\t\nContactId\tFirstName\n1\ta;b, c\n", "declared tab"),
+        ] {
+            let expected = [(1, ["ContactId", "FirstName"]), (2, ["1", "a;b, c"])];
+            let expected = expected.map(|(row, cells)| (row, cells.map(String::from).to_vec()));
+            assert_eq!(numbered(file.as_bytes()), expected, "{separator}");
+            let (all, _) = read_all(file.as_bytes());
+            let (rest, _) = read(file.as_bytes(), FilePosition { offset: all[0].1, row: 1 });
+            assert_eq!(rest, all[1..], "{separator}: after the header");
+        }
     }
 
     proptest! {

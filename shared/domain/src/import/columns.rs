@@ -52,7 +52,7 @@ impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "expected the columns ContactId (or StudentId), FirstName, LastName and MobileNumber, optionally OptedOut \
-             and StaffId, and at most 30 custom fields, each once and separated by commas",
+             and StaffId, and at most 30 custom fields, each once and separated by commas, semicolons or tabs",
         )?;
         if !self.missing.is_empty() {
             write!(f, "; missing: {}", self.missing.join(", "))?;
@@ -119,6 +119,11 @@ fn customs(all: &[Column]) -> impl Iterator<Item = &str> {
 /// The form of a name that is compared.
 fn folded(name: &str) -> String {
     name.chars().filter(|c| !c.is_whitespace() && *c != '_').flat_map(char::to_lowercase).collect()
+}
+
+/// Whether the name is that of a column that is no custom field.
+pub(super) fn is_known(name: &str) -> bool {
+    !matches!(column(text::clean(name).trim()), Column::Custom(_) | Column::Unnamed)
 }
 
 fn column(name: &str) -> Column {
