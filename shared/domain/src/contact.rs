@@ -60,7 +60,8 @@ impl Contact {
 /// What an external id has to be.
 pub const EXTERNAL_ID: &str = "1 to 64 characters without control characters";
 
-/// The customer's own id of a contact, [clean](text::clean) and trimmed, or `None` unless it is [as expected](EXTERNAL_ID).
+/// The customer's own id of a contact, [clean](text::clean) and trimmed, or `None` unless it is [as
+/// expected](EXTERNAL_ID).
 pub fn external_id(text: &str) -> Option<String> {
     let text = text::clean(text);
     let text = text.trim();

@@ -107,7 +107,8 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns `?q=`, trimmed. `None` if nothing of it is visible. Errors with `422` if it has more than 80 characters.
+    /// Returns `?q=`, trimmed. `None` if nothing of it is visible. Errors with `422` if it has more than 80
+    /// characters.
     pub fn search_term(&self) -> Result<Option<&str>, Problem> {
         let term = self.get("q").map(str::trim).filter(|term| text::is_visible(term));
         if term.is_some_and(|term| term.chars().count() > MAX_SEARCH_TERM) {

@@ -89,8 +89,8 @@ impl Contacts {
         Ok(row.map(EntryRow::entry))
     }
 
-    /// Returns the contact with this external id, in any of the [forms](text::stored_forms) in which it may be
-    /// stored.
+    /// Returns the contact with this external id, in any of the [forms](text::stored_forms) in which it may
+    /// be stored.
     pub async fn by_external_id(
         &self,
         team: TeamKey<'_>,
