@@ -38,11 +38,10 @@ impl Fields {
         text.and_then(|text| self.errors.check(contact::external_id(text).ok_or_else(expected)))
     }
 
-    pub(crate) fn custom(&mut self, fields: BTreeMap<String, String>) -> BTreeMap<String, String> {
-        if !contact::are_custom_fields(&fields) {
-            self.errors.add("/custom", "at most 30 fields, names up to 60 and values up to 500 characters");
-        }
-        fields
+    pub(crate) fn custom(&mut self, fields: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let expected = "at most 30 fields, each name once, names up to 60 and values up to 500 characters";
+        let valid = contact::custom_fields(&fields).ok_or_else(|| FieldError::new("/custom", expected));
+        self.errors.check(valid).unwrap_or_default()
     }
 
     /// A member of the team.

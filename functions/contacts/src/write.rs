@@ -64,7 +64,7 @@ pub(crate) async fn create(
     let external_id = fields.external_id(body.external_id.as_deref());
     let number = fields.number(&body.mobile_number);
     let assigned = fields.assigned(app, &access, body.assigned_user_id.as_deref()).await?;
-    let custom = fields.custom(body.custom);
+    let custom = fields.custom(&body.custom);
     fields.finish()?;
     let number = number.ok_or_else(changed)?;
     let provisional = provisional(app, &access, &number).await?;
@@ -217,7 +217,7 @@ async fn changed_by(
     contact.blocked = change.blocked.unwrap_or(contact.blocked);
     contact.provisional = false;
     if let Some(custom) = &change.custom {
-        after.custom = fields.custom(custom.clone());
+        after.custom = fields.custom(custom);
     }
     fields.finish()?;
     Ok(after)

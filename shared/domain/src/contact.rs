@@ -14,7 +14,10 @@ use std::collections::BTreeMap;
 
 use crate::{
     ids::{ContactId, TeamId},
-    import::{MAX_CUSTOM_FIELDS, MAX_CUSTOM_NAME_LENGTH, MAX_CUSTOM_VALUE_LENGTH, MAX_EXTERNAL_ID_LENGTH},
+    import::{
+        MAX_CUSTOM_FIELDS, MAX_CUSTOM_NAME_LENGTH, MAX_CUSTOM_VALUE_LENGTH, MAX_EXTERNAL_ID_LENGTH,
+        import_cell,
+    },
     phone::PhoneNumber,
     text,
     user::UserRef,
@@ -69,14 +72,25 @@ pub fn external_id(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// Whether a contact can have these custom fields: at most 30, with names of up to 60 and values of up to 500
-/// characters, none of them a control character.
-pub fn are_custom_fields(fields: &BTreeMap<String, String>) -> bool {
+/// The name of a custom field, [clean](text::clean) and trimmed, as in the header of an import.
+pub fn custom_name(name: &str) -> String {
+    import_cell(text::clean(name).trim()).trim().to_owned()
+}
+
+/// The custom fields of a contact with their [names](custom_name). `None` unless there are at most 30, each
+/// name once, with names of 1 to 60 and values of up to 500 characters, none of them a control character.
+pub fn custom_fields(fields: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
     let fits = |text: &str, max: usize| text.chars().count() <= max && !text.contains(char::is_control);
-    fields.len() <= MAX_CUSTOM_FIELDS
-        && fields.iter().all(|(name, value)| {
-            !name.is_empty() && fits(name, MAX_CUSTOM_NAME_LENGTH) && fits(value, MAX_CUSTOM_VALUE_LENGTH)
-        })
+    let named: BTreeMap<String, String> =
+        fields.iter().map(|(name, value)| (custom_name(name), value.clone())).collect();
+    let is_valid = named.len() == fields.len()
+        && named.len() <= MAX_CUSTOM_FIELDS
+        && named.iter().all(|(name, value)| {
+            text::is_visible(name)
+                && fits(name, MAX_CUSTOM_NAME_LENGTH)
+                && fits(value, MAX_CUSTOM_VALUE_LENGTH)
+        });
+    is_valid.then_some(named)
 }
 
 #[cfg(test)]
@@ -105,12 +119,24 @@ mod tests {
         let fields = |count: usize, name: &str, value: &str| {
             (0..count).map(|n| (format!("{name}{n:02}"), value.to_owned())).collect::<BTreeMap<_, _>>()
         };
-        assert!(are_custom_fields(&fields(30, "", &"ü".repeat(500))));
-        assert!(are_custom_fields(&fields(1, &"ü".repeat(58), "")));
-        assert!(!are_custom_fields(&fields(31, "", "")));
-        assert!(!are_custom_fields(&fields(1, &"ü".repeat(59), "")));
-        assert!(!are_custom_fields(&fields(1, "a", &"x".repeat(501))));
-        assert!(!are_custom_fields(&fields(1, "a", "bell\u{7}")));
-        assert!(!are_custom_fields(&BTreeMap::from([(String::new(), String::new())])));
+        assert!(custom_fields(&fields(30, "", &"ü".repeat(500))).is_some());
+        assert!(custom_fields(&fields(1, &"ü".repeat(58), "")).is_some());
+        assert_eq!(custom_fields(&fields(31, "", "")), None);
+        assert_eq!(custom_fields(&fields(1, &"ü".repeat(59), "")), None);
+        assert_eq!(custom_fields(&fields(1, "a", &"x".repeat(501))), None);
+        assert_eq!(custom_fields(&fields(1, "a", "bell\u{7}")), None);
+        assert_eq!(custom_fields(&BTreeMap::from([(String::new(), String::new())])), None);
+    }
+
+    #[test]
+    fn the_names_of_custom_fields_are_clean_and_each_occurs_once() {
+        let fields = |names: &[&str]| {
+            names.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!(custom_fields(&fields(&["\u{200b} Cafe\u{301} "])), Some(fields(&["Café"])));
+        assert_eq!(custom_fields(&fields(&["Café", "Cafe\u{301}"])), None);
+        for blank in [" ", "\u{200b}", "\u{3164}"] {
+            assert_eq!(custom_fields(&fields(&[blank])), None, "{blank:?}");
+        }
     }
 }

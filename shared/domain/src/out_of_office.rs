@@ -42,6 +42,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     field::{FieldError, FieldErrors},
+    text,
     time::Timestamp,
 };
 
@@ -143,15 +144,15 @@ pub struct ClosedPeriod {
 impl Schedule {
     /// Checks all fields.
     ///
-    /// The message has 1 to 480 characters after trimming, and may be empty while the mode is `off`. A day
-    /// has up to 12 ranges in any order that do not overlap; `24:00` is allowed as an end. Holidays are
-    /// dates.
+    /// The message has 1 to 480 characters after trimming, of which one is visible. It may be empty while the
+    /// mode is `off`. A day has up to 12 ranges in any order that do not overlap; `24:00` is allowed as an
+    /// end. Holidays are dates.
     ///
     /// # Errors
     /// All [`FieldError`]s.
     pub fn parse(draft: &Draft) -> Result<Self, Vec<FieldError>> {
         let mut errors = FieldErrors::default();
-        let message = draft.message.trim().to_owned();
+        let message = text::trim(&draft.message).to_owned();
         let may_be_empty = draft.mode == Mode::Off && message.is_empty();
         if !(may_be_empty || is_message(&message)) {
             errors.add("/message", "1 to 480 characters without control characters");
@@ -341,7 +342,8 @@ pub fn echoes(text: &str, ours: &str) -> bool {
 }
 
 fn is_message(text: &str) -> bool {
-    (1..=MAX_MESSAGE_LENGTH).contains(&text.chars().count())
+    text::is_visible(text)
+        && text.chars().count() <= MAX_MESSAGE_LENGTH
         && !text.contains(|c: char| c.is_control() && c != '\n' && c != '\r')
 }
 

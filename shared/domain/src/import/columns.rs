@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{MAX_CUSTOM_FIELDS, MAX_CUSTOM_NAME_LENGTH, cell::import_cell};
-use crate::text;
+use super::{MAX_CUSTOM_FIELDS, MAX_CUSTOM_NAME_LENGTH};
+use crate::{contact, text};
 
 /// What a column contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +83,7 @@ impl Columns {
     /// # Errors
     /// [`HeaderError`] with everything that is wrong.
     pub fn parse<'a>(header: impl IntoIterator<Item = &'a str>) -> Result<Self, HeaderError> {
-        let names: Vec<String> =
-            header.into_iter().map(|name| import_cell(text::clean(name).trim()).trim().to_owned()).collect();
+        let names: Vec<String> = header.into_iter().map(contact::custom_name).collect();
         let all: Vec<Column> = names.iter().map(|name| column(name)).collect();
         let missing =
             REQUIRED.iter().filter(|(column, _)| !all.contains(column)).map(|(_, name)| *name).collect();

@@ -212,10 +212,12 @@ fn the_message_has_1_to_480_characters_and_may_be_empty_only_while_off() {
     };
     assert_eq!(with(Mode::On, &format!(" {} ", "ü".repeat(480))), Ok("ü".repeat(480)));
     assert_eq!(with(Mode::Auto, "two\nlines"), Ok("two\nlines".into()));
-    for bad in ["", " \n", &"x".repeat(481), "bell\u{7}"] {
+    for bad in ["", " \n", "\u{200b}", " \u{3164} ", &"x".repeat(481), "bell\u{7}"] {
         assert!(with(Mode::On, bad).is_err() && with(Mode::Auto, bad).is_err(), "{bad:?}");
     }
-    assert_eq!(with(Mode::Off, ""), Ok(String::new()));
+    for blank in ["", "\u{200b} "] {
+        assert_eq!(with(Mode::Off, blank), Ok(String::new()));
+    }
     assert!(with(Mode::Off, &"x".repeat(481)).is_err());
 }
 
