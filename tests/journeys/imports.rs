@@ -89,10 +89,11 @@ async fn staff_id_sets_the_assigned_user_of_contact_and_conversation() {
     assert_eq!(counts(&import(&team, "", rows("")).await), [2, 0, 1, 1, 0]);
     assert_eq!((shown().await, of_ben().await), (vec![Value::Null, Value::Null], 0));
     let unknown = import(&team, "", rows("nobody")).await;
-    assert_eq!(counts(&unknown), [2, 0, 0, 0, 2]);
+    assert_eq!(counts(&unknown), [2, 0, 0, 2, 0]);
+    let reason = "no user with this id: the assigned user was not changed";
     assert_eq!(
         unknown["errors"][0],
-        json!({ "row": 2, "field": "StaffId", "reason": "no user with this id" })
+        json!({ "row": 2, "field": "StaffId", "reason": reason, "imported": true })
     );
 }
 

@@ -26,13 +26,13 @@ async fn team_with_contacts() -> TestTeam {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_request_leaves_exact_counts_and_the_same_contacts() {
     let file = format!("{HEADER}{ROWS}");
-    let undisturbed = team_with_contacts().await;
+    let undisturbed = Box::pin(team_with_contacts()).await;
     let import = undisturbed.create_import("imp_1").await;
     let whole = undisturbed.run(&import, file.as_bytes()).await;
     assert_eq!(sums(&whole), [9, 4, 3, 0, 2]);
     let expected = undisturbed.items().await;
     for requests in (0..).step_by(STEP) {
-        let team = team_with_contacts().await;
+        let team = Box::pin(team_with_contacts()).await;
         let import = team.create_import("imp_1").await;
         let first = clock_at(10);
         let crashed = team
@@ -62,7 +62,7 @@ async fn a_crash_at_any_request_leaves_exact_counts_and_the_same_contacts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn any_number_of_slices_gives_the_same_result() {
     let file = format!("{HEADER}{ROWS}");
-    let team = team_with_contacts().await;
+    let team = Box::pin(team_with_contacts()).await;
     let import = team.create_import("imp_1").await;
     let clock = clock_at(1);
     let mut slices = 1;

@@ -3,9 +3,16 @@
 use shared_aws::{
     contact::{ContactEntry, ContactWrite, Contacts},
     opt_out::OptOuts,
+    team::TeamMembers,
 };
-use shared_domain::keys::TeamKey;
-use shared_domain::{ids::ContactId, import::ImportStatus, opt_out::OptOutSource};
+use shared_domain::{
+    ids::ContactId,
+    import::ImportStatus,
+    keys::TeamKey,
+    membership::{Role, TeamRole},
+    opt_out::OptOutSource,
+};
+use test_kit::build;
 
 use crate::team::{HEADER, TestTeam, sums};
 
@@ -37,13 +44,20 @@ async fn bad_rows_do_not_stop_good_ones_and_are_reported_by_row_and_column() {
     let rows = "S-1,A,B,2025550141,,,\n,A,B,2025550142,,,\nS-3,A,B,nope,maybe,,\n\nS-4,A,B,2025550144,,nobody,\nS-5,A\n\
                 S-6,A,B,2025550146,,,\n,,,,,,\n";
     let import = team.import("imp_1", rows).await;
-    assert_eq!(sums(&import), [6, 2, 0, 0, 4]);
+    assert_eq!(sums(&import), [6, 3, 0, 0, 3]);
+    let errors = team.errors(&import).await;
     let reported: Vec<_> =
-        team.errors(&import).await.into_iter().map(|error| (error.row, error.field)).collect();
-    let expected =
-        [(3, "ContactId"), (4, "MobileNumber"), (4, "OptedOut"), (6, "StaffId"), (7, "MobileNumber")];
-    assert_eq!(reported, expected.map(|(row, field)| (row, field.to_owned())));
-    assert!(team.contact("S-4").await.is_none() && team.contact("S-6").await.is_some());
+        errors.iter().map(|error| (error.row, error.field.as_str(), error.imported)).collect();
+    let expected = [
+        (3, "ContactId", false),
+        (4, "MobileNumber", false),
+        (4, "OptedOut", false),
+        (6, "StaffId", true),
+        (7, "MobileNumber", false),
+    ];
+    assert_eq!(reported, expected);
+    assert!(team.contact("S-5").await.is_none() && team.contact("S-6").await.is_some());
+    assert_eq!(team.contact("S-4").await.unwrap().contact.assigned, None, "no user has this id");
     assert_eq!(import.file.unwrap().rows, 6);
 }
 
@@ -97,12 +111,33 @@ async fn a_file_with_semicolons_or_tabs_is_imported_and_its_errors_have_their_ro
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_user_id_of_a_member_may_be_in_another_case() {
+    let team = TestTeam::start().await;
+    let role = TeamRole { team: team.inbox.team.clone(), role: Role::Member };
+    let members = TeamMembers::new(team.engine.table());
+    members.put_role(&team.organization, &build::user("ben"), &role).await.unwrap();
+    let import = team.import("imp_1", "S-1,A,B,2025550141,,BEN,\nS-2,A,B,2025550142,,ben,\n").await;
+    assert_eq!(team.errors(&import).await, []);
+    for id in ["S-1", "S-2"] {
+        let assigned = team.contact(id).await.unwrap().contact.assigned;
+        assert_eq!(assigned.unwrap().id, build::user_id("ben"), "{id}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repeated_contact_id_is_created_and_then_updated() {
     let team = TestTeam::start().await;
     // Within a chunk of three, and across two.
     let rows = "S-1,A,B,2025550141,,,\nS-1,A,C,2025550141,,,\nS-2,X,Y,2025550142,,,\nS-1,A,D,2025550149,,,\n\
                 S-2,X,Y,2025550142,,,\n";
-    assert_eq!(sums(&team.import("imp_1", rows).await), [5, 2, 2, 1, 0]);
+    let import = team.import("imp_1", rows).await;
+    assert_eq!(sums(&import), [5, 2, 2, 1, 0]);
+    let errors = team.errors(&import).await;
+    let reported: Vec<_> =
+        errors.iter().map(|error| (error.row, error.reason.as_str(), error.imported)).collect();
+    let earlier =
+        |row| format!("row {row} has this contact ID with another name or number: the last row applies");
+    assert_eq!(reported, [(3, earlier(2).as_str(), true), (5, earlier(3).as_str(), true)]);
     let contact = team.contact("S-1").await.unwrap().contact;
     assert_eq!((contact.last_name.as_deref(), contact.number.as_str()), (Some("D"), "+12025550149"));
     let all = team.contacts().page(team.inbox.team_key(), 10, None).await.unwrap();

@@ -40,7 +40,7 @@ impl Fields {
 
     pub(crate) fn custom(&mut self, fields: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let expected = "at most 30 fields, each name once, names up to 60 and values up to 500 characters";
-        let valid = contact::custom_fields(&fields).ok_or_else(|| FieldError::new("/custom", expected));
+        let valid = contact::custom_fields(fields).ok_or_else(|| FieldError::new("/custom", expected));
         self.errors.check(valid).unwrap_or_default()
     }
 

@@ -49,7 +49,7 @@ async fn of_two_workers_one_starts_a_chunk() {
     let (mut one, mut other) = (import.clone(), import.clone());
     start_chunk(&mut one);
     start_chunk(&mut other);
-    let errors = [RowError { row: 7, field: "StaffId".into(), reason: "no user".into() }];
+    let errors = [RowError { row: 7, field: "StaffId".into(), reason: "no user".into(), imported: true }];
     let (first, second) =
         tokio::join!(imports.advance(&mut one, &errors), imports.advance(&mut other, &errors));
     assert_ne!(first.unwrap(), second.unwrap());
@@ -62,7 +62,7 @@ async fn of_two_workers_one_starts_a_chunk() {
 async fn row_errors_are_listed_once_their_chunk_is_done() {
     let stores = TestStores::start().await;
     let (imports, mut import) = created(&stores, "imp_1").await;
-    let error = |row| RowError { row, field: "x".repeat(240), reason: "y".repeat(120) };
+    let error = |row| RowError { row, field: "x".repeat(240), reason: "y".repeat(120), imported: false };
     let errors: Vec<_> = (2..1002).map(error).collect();
     start_chunk(&mut import);
     import.pending.as_mut().unwrap().end.row = 1001;

@@ -12,7 +12,7 @@
 //! let columns = Columns::parse(["ContactId", "First Name", "Last Name", "Mobile Number"]).unwrap();
 //! let row = columns.row(&["S-7", "Ada", "Lovelace", "(202) 555-0143"]).unwrap();
 //! assert_eq!(row.number.as_str(), "+12025550143");
-//! assert!(matches!(plan(None, &row, None), Ok(Upsert::Create(_))));
+//! assert!(matches!(plan(None, &row, None), Upsert::Create(_)));
 //! ```
 
 mod cell;
@@ -27,13 +27,13 @@ mod separator;
 pub use cell::{export_safe, import_cell};
 pub use columns::{Columns, HeaderError};
 pub use encoding::{Detector, Encoding, NotText, decode, without_bom};
-pub use plan::{Changes, Existing, Upsert, plan};
+pub use plan::{Changes, Existing, Upsert, plan, unassigned};
 pub use progress::{
     FilePosition, Import, ImportFile, ImportOptions, ImportStatus, PendingChunk, ReleasedNumber,
 };
 pub use report::{ChunkReport, ImportCounts, MAX_ERRORS, Outcome, RowError};
 pub use row::{CellError, Row, Staff};
-pub use separator::Layout;
+pub use separator::{Layout, Separator};
 
 /// How many custom fields a file may have.
 pub const MAX_CUSTOM_FIELDS: usize = 30;

@@ -1,8 +1,8 @@
 //! Checks a whole file before anything is written: its encoding, its header and its number of rows.
 
-use shared_domain::import::{Columns, Detector, Encoding, FilePosition, ImportFile};
+use shared_domain::import::{Columns, Detector, Encoding, FilePosition, ImportFile, Layout};
 
-use super::rows::{MAX_ROW_BYTES, RowTooLong, Rows};
+use super::rows::{Rows, UnreadableRow};
 
 /// The maximum number of rows of a file.
 pub const MAX_ROWS: u64 = 100_000;
@@ -24,10 +24,9 @@ impl NotImportable {
     }
 }
 
-impl From<RowTooLong> for NotImportable {
-    fn from(RowTooLong { row }: RowTooLong) -> Self {
-        let limit = MAX_ROW_BYTES / 1024;
-        Self::new(format!("row {row} is longer than {limit} KiB: check for a missing closing quote"))
+impl From<UnreadableRow> for NotImportable {
+    fn from(row: UnreadableRow) -> Self {
+        Self::new(row.to_string())
     }
 }
 
@@ -47,14 +46,21 @@ pub fn check_file(etag: &str, content: &[u8]) -> Result<ImportFile, NotImportabl
     read_header(&mut rows, encoding)?;
     let mut count = 0;
     while rows.advance()? {
-        let is_blank = rows.fields().all(|field| field.iter().all(u8::is_ascii_whitespace));
-        count += u64::from(!is_blank);
+        count += u64::from(!is_blank(&rows, encoding));
         if count > MAX_ROWS {
             return Err(NotImportable::new(format!("the file has more than {MAX_ROWS} rows")));
         }
     }
     let western = encoding == Encoding::Windows1252;
-    Ok(ImportFile { etag: etag.to_owned(), size: content.len() as u64, western, rows: count })
+    let Layout { separator, .. } = Layout::of(content);
+    Ok(ImportFile { etag: etag.to_owned(), size: content.len() as u64, western, separator, rows: count })
+}
+
+/// Whether the current row is [blank](Columns::is_blank). Most rows need no decoding to say that they are
+/// not.
+fn is_blank(rows: &Rows<'_>, encoding: Encoding) -> bool {
+    !rows.fields().flatten().any(u8::is_ascii_graphic)
+        && Columns::is_blank(rows.texts(encoding).iter().map(AsRef::as_ref))
 }
 
 fn encoding(content: &[u8]) -> Result<Encoding, NotImportable> {
@@ -83,7 +89,7 @@ mod tests {
 
     #[test]
     fn rows_that_are_not_blank_are_counted_and_the_encoding_is_detected() {
-        let file = [HEADER, b"1,Zo\xeb,,2025550143\r\n\r\n,,,\n2,A,B,2025550144"].concat();
+        let file = [HEADER, b"1,Zo\xeb,,2025550143\r\n\r\n,,,\n\xa0,\xa0,,\n2,A,B,2025550144"].concat();
         let found = check(&file).unwrap();
         assert_eq!((found.rows, found.western), (2, true));
         assert!(!check(HEADER).unwrap().western);
@@ -100,5 +106,7 @@ mod tests {
         assert!(check_size(MAX_FILE_BYTES + 1).is_err() && check_size(MAX_FILE_BYTES).is_ok());
         let open = [HEADER, b"1,\"", "x\n".repeat(200_000).as_bytes()].concat();
         assert!(check(&open).unwrap_err().reason.starts_with("row 2 is longer"));
+        let open = [HEADER, b"1,\"a,b,2025550143\n2,c,d,2025550144\n"].concat();
+        assert_eq!(check(&open).unwrap_err().reason, "row 2 has a quote that is never closed");
     }
 }

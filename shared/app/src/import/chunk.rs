@@ -4,11 +4,17 @@ use shared_domain::import::{CellError, Columns, Encoding, FilePosition, ImportFi
 
 use super::{
     check::{NotImportable, read_header},
+    repeats::SeenIds,
     rows::Rows,
 };
 
-/// A row with its number.
-pub(crate) type NumberedRow = (u64, Result<Row, Vec<CellError>>);
+/// A row of the file.
+pub(crate) struct NumberedRow {
+    pub(crate) number: u64,
+    pub(crate) row: Result<Row, Vec<CellError>>,
+    /// What to check about the row, although it is valid.
+    pub(crate) warning: Option<CellError>,
+}
 
 pub(crate) struct Chunk {
     pub(crate) rows: Vec<NumberedRow>,
@@ -22,6 +28,7 @@ pub(crate) struct ChunkReader<'a> {
     rows: Rows<'a>,
     columns: Columns,
     encoding: Encoding,
+    seen: SeenIds,
     max_rows: usize,
     /// Whether a file without the column `StaffId` clears assignments.
     clear_missing_assignments: bool,
@@ -39,10 +46,12 @@ impl<'a> ChunkReader<'a> {
         let encoding = file.encoding();
         let mut rows = Rows::after(content, FilePosition::default());
         let columns = read_header(&mut rows, encoding)?;
-        if done.offset > 0 {
-            rows = Rows::after(content, done);
+        let seen = SeenIds::default();
+        let mut reader = Self { rows, columns, encoding, seen, max_rows, clear_missing_assignments };
+        while reader.position().offset < done.offset && reader.rows.advance()? {
+            reader.row(); // its id counts for the rows after it
         }
-        Ok(Self { rows, columns, encoding, max_rows, clear_missing_assignments })
+        Ok(reader)
     }
 
     pub(crate) fn position(&self) -> FilePosition {
@@ -57,7 +66,7 @@ impl<'a> ChunkReader<'a> {
         while !is_last && !self.is_full(&chunk, end) {
             is_last = !self.rows.advance()?;
             if !is_last && let Some(row) = self.row() {
-                chunk.push((self.position().row, row));
+                chunk.push(row);
             }
         }
         Ok(Chunk { rows: chunk, end: self.position(), is_last })
@@ -71,7 +80,7 @@ impl<'a> ChunkReader<'a> {
     }
 
     /// Returns the current row. `None` if it is blank.
-    fn row(&self) -> Option<Result<Row, Vec<CellError>>> {
+    fn row(&mut self) -> Option<NumberedRow> {
         let texts = self.rows.texts(self.encoding);
         let fields: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         if Columns::is_blank(fields.iter().copied()) {
@@ -81,6 +90,33 @@ impl<'a> ChunkReader<'a> {
             Staff::Absent if self.clear_missing_assignments => Row { staff: Staff::Blank, ..row },
             _ => row,
         });
-        Some(row)
+        let number = self.rows.position().row;
+        let earlier = row.as_ref().ok().and_then(|row| self.seen.add(number, row));
+        Some(NumberedRow { number, row, warning: earlier.map(|earlier| self.columns.repeated_id(earlier)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::check_file;
+
+    #[test]
+    fn a_repeated_id_is_reported_in_whatever_chunk_the_reading_continues() {
+        let content = b"Student ID,FirstName,LastName,MobileNumber\n1,A,B,2025550141\n2,A,B,2025550142\n\
+                        1,C,D,2025550143\n2,A,B,2025550142\n";
+        let file = check_file("\"e\"", content).unwrap();
+        let mut done = FilePosition::default();
+        let mut warnings = Vec::new();
+        loop {
+            let mut reader = ChunkReader::after(done, &file, content, 1, false).unwrap();
+            let chunk = reader.next_chunk(None).unwrap();
+            warnings.extend(chunk.rows.into_iter().filter_map(|row| Some((row.number, row.warning?.column))));
+            done = chunk.end;
+            if chunk.is_last {
+                break;
+            }
+        }
+        assert_eq!(warnings, [(4, "Student ID".to_owned())]);
     }
 }

@@ -12,6 +12,7 @@
 mod check;
 mod chunk;
 mod plan;
+mod repeats;
 mod rows;
 mod write;
 
@@ -22,7 +23,7 @@ use shared_aws::{
     contact::{Contacts, Lookup},
     import::{ImportTurn, Imports, object_key},
     table::{StoreError, Table},
-    team::Members,
+    team::{Members, TeamMembers},
 };
 use shared_domain::{
     ids::{ImportId, OrganizationId, TeamId, UserId},
@@ -142,6 +143,7 @@ pub struct ImportWorkflow {
     imports: Imports,
     contacts: Contacts,
     members: Members,
+    team_members: TeamMembers,
     opt_outs: OptOutWorkflow,
     limits: SliceLimits,
 }
@@ -160,6 +162,7 @@ impl ImportWorkflow {
             imports: Imports::new(table.clone()),
             contacts: Contacts::new(table.clone()),
             members: Members::new(table.clone()),
+            team_members: TeamMembers::new(table.clone()),
             opt_outs: OptOutWorkflow::new(table.clone()),
             limits,
         }
@@ -299,7 +302,8 @@ impl ImportWorkflow {
         if import.dry_run { Ok(()) } else { self.write(import, plan, known, staff, now).await }
     }
 
-    /// Loads the users that these rows assign contacts to, unless they are cached.
+    /// Loads the users that these rows assign contacts to, unless they are cached. An id in another case is
+    /// that of a member of the team.
     async fn load_staff(
         &self,
         import: &Import,
@@ -307,7 +311,7 @@ impl ImportWorkflow {
         known: &KnownStaff,
     ) -> Result<KnownStaff, StoreError> {
         let mut unknown: Vec<UserId> = Vec::new();
-        for (_, row) in rows {
+        for NumberedRow { row, .. } in rows {
             if let Ok(Row { staff: Staff::Is(user), .. }) = row
                 && !known.contains_key(user)
                 && !unknown.contains(user)
@@ -316,10 +320,21 @@ impl ImportWorkflow {
             }
         }
         let users = self.members.users(&import.organization, &unknown).await?;
-        Ok(users
+        let mut found: KnownStaff = users
             .into_iter()
             .map(|user| (user.id.clone(), UserRef { id: user.id, name: user.name }))
-            .collect())
+            .collect();
+        unknown.retain(|user| !found.contains_key(user));
+        if !unknown.is_empty() {
+            let members = self.team_members.list(import.team_key()).await?;
+            let folded = |user: &UserId| user.as_str().to_lowercase();
+            let members: HashMap<String, UserRef> =
+                members.into_iter().map(|member| (folded(&member.user.id), member.user)).collect();
+            found.extend(
+                unknown.into_iter().filter_map(|id| Some((id.clone(), members.get(&folded(&id))?.clone()))),
+            );
+        }
+        Ok(found)
     }
 
     async fn complete(&self, import: &mut Import, now: Timestamp) -> Result<SliceOutcome, ImportError> {

@@ -15,7 +15,7 @@ use shared_domain::{
     ids::{ContactId, UserId},
     import::{
         CellError, Changes, ChunkReport, Existing, Import, MAX_CUSTOM_FIELDS, Outcome, ReleasedNumber, Row,
-        Staff, Upsert, plan,
+        Staff, Upsert, plan, unassigned,
     },
     opt_out::{self, OptOutState},
     phone::PhoneNumber,
@@ -60,7 +60,7 @@ pub(crate) struct Touched {
 impl Touched {
     /// Whether any of these rows has one of these contact ids or numbers.
     pub(crate) fn any_of(&self, rows: &[NumberedRow]) -> bool {
-        let mut rows = rows.iter().filter_map(|(_, row)| row.as_ref().ok());
+        let mut rows = rows.iter().filter_map(|row| row.row.as_ref().ok());
         rows.any(|row| row.stored_ids().any(|id| self.ids.contains(id)) || self.numbers.contains(&row.number))
     }
 }
@@ -108,7 +108,7 @@ pub(crate) fn plan_chunk(
     let mut chunk = ChunkPlan::default();
     let mut contacts: HashMap<String, ContactDraft> = HashMap::new();
     let mut states: HashMap<PhoneNumber, OptOutState> = HashMap::new();
-    for (number, row) in rows {
+    for NumberedRow { number, row, warning } in rows {
         let row = match row {
             Ok(row) => row,
             Err(errors) => {
@@ -133,10 +133,14 @@ pub(crate) fn plan_chunk(
         let state = states.entry(row.number.clone()).or_insert_with(|| {
             known.numbers.get(&row.number).map(|found| found.opt_out.state.clone()).unwrap_or_default()
         });
-        match apply_row(import, number, contact.now.as_ref(), &row, state, staff, known) {
+        let person = assigned_user(&row, staff);
+        match apply_row(import, number, contact.now.as_ref(), &row, state, person, known) {
             Err(error) => chunk.report.refuse(number, [error]),
             Ok((outcome, next, opted_out)) => {
                 chunk.report.accept(outcome);
+                for warning in warning.into_iter().chain(unassigned(&row, person)) {
+                    chunk.report.warn(number, warning);
+                }
                 if let Some(out) = opted_out
                     && let Some(change) = opt_out::after_import(state, out)
                 {
@@ -160,6 +164,14 @@ pub(crate) fn plan_chunk(
     chunk
 }
 
+/// The user that a row assigns. `None` if it assigns none, or if there is no such user.
+fn assigned_user<'a>(row: &Row, staff: &'a HashMap<UserId, UserRef>) -> Option<&'a UserRef> {
+    match &row.staff {
+        Staff::Is(user) => staff.get(user),
+        Staff::Absent | Staff::Blank => None,
+    }
+}
+
 /// Applies a row to a contact. Returns the outcome, the contact afterwards, and what the row says about its
 /// opt-out.
 fn apply_row(
@@ -168,17 +180,12 @@ fn apply_row(
     now: Option<&ContactEntry>,
     row: &Row,
     state: &OptOutState,
-    staff: &HashMap<UserId, UserRef>,
+    person: Option<&UserRef>,
     known: &Lookup,
 ) -> Result<(Outcome, ContactEntry, Option<bool>), CellError> {
     let existing =
         now.map(|entry| Existing { contact: &entry.contact, custom: &entry.custom, opt_out: state });
-    let person = match &row.staff {
-        Staff::Is(user) => staff.get(user),
-        Staff::Absent | Staff::Blank => None,
-    };
-    let upsert = plan(existing, row, person)?;
-    match (upsert, now) {
+    match (plan(existing, row, person), now) {
         (Upsert::Create(changes), _) => {
             let provisional = known.numbers.get(&row.number).and_then(|found| found.provisional.as_ref());
             let contact = Contact {
@@ -228,7 +235,9 @@ pub(crate) fn replan(
     let mut entry = found.clone();
     for row in rows {
         let state = OptOutState::default(); // opt-outs are written separately
-        if let Ok((_, next, _)) = apply_row(import, 0, Some(&entry), row, &state, staff, &Lookup::default()) {
+        let person = assigned_user(row, staff);
+        if let Ok((_, next, _)) = apply_row(import, 0, Some(&entry), row, &state, person, &Lookup::default())
+        {
             entry = next;
         }
     }

@@ -10,10 +10,15 @@ use shared_domain::import::{Encoding, FilePosition, HEADER_ROW, Layout};
 /// limit, a quote that is never closed would make one row of the rest of the file.
 pub(crate) const MAX_ROW_BYTES: usize = 256 * 1024;
 
-/// A row is longer than [`MAX_ROW_BYTES`]. No row after it can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RowTooLong {
-    pub(crate) row: u64,
+/// Why a row, and no row after it, can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UnreadableRow {
+    /// It is longer than [`MAX_ROW_BYTES`].
+    #[error("row {0} is longer than {limit} KiB: check for a missing closing quote", limit = MAX_ROW_BYTES / 1024)]
+    TooLong(u64),
+    /// The rest of the file is within its quote.
+    #[error("row {0} has a quote that is never closed")]
+    OpenQuote(u64),
 }
 
 /// The rows of a file, one at a time.
@@ -42,7 +47,7 @@ impl<'a> Rows<'a> {
         }
         Self {
             content,
-            core: ReaderBuilder::new().delimiter(layout.separator).build(),
+            core: ReaderBuilder::new().delimiter(layout.separator.byte()).build(),
             offset,
             row: position.row,
             position,
@@ -54,7 +59,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Reads the next row. `false` at the end of the file.
-    pub(crate) fn advance(&mut self) -> Result<bool, RowTooLong> {
+    pub(crate) fn advance(&mut self) -> Result<bool, UnreadableRow> {
         self.skip_blank_lines();
         if self.offset == self.content.len() || !self.read_row()? {
             return Ok(false);
@@ -79,27 +84,31 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn read_row(&mut self) -> Result<bool, RowTooLong> {
+    fn read_row(&mut self) -> Result<bool, UnreadableRow> {
         let rest = &self.content[self.offset..];
         let mut input = &rest[..rest.len().min(MAX_ROW_BYTES)];
-        let is_rest = input.len() == rest.len();
+        let mut is_rest = input.len() == rest.len();
+        let row = (self.row + 1).max(HEADER_ROW);
         let mut text_end = 0;
         self.fields = 0;
         self.core.reset();
         loop {
             let (text, ends) = (&mut self.text[text_end..], &mut self.ends[self.fields..]);
             let (result, read, written, ended) = self.core.read_record(input, text, ends);
-            input = &input[read..];
-            self.offset += read;
+            self.offset = (self.offset + read).min(self.content.len());
             text_end += written;
             self.fields += ended;
             match result {
                 ReadRecordResult::Record => return Ok(true),
                 ReadRecordResult::End => return Ok(false),
-                ReadRecordResult::InputEmpty if is_rest => {} // an empty input ends the last row
+                // A line break after the file ends its last row, unless the row is within a quote.
+                ReadRecordResult::InputEmpty if is_rest => (input, is_rest) = (b"\n", false),
+                ReadRecordResult::InputEmpty if self.offset == self.content.len() => {
+                    return Err(UnreadableRow::OpenQuote(row));
+                }
                 ReadRecordResult::InputEmpty
                 | ReadRecordResult::OutputFull
-                | ReadRecordResult::OutputEndsFull => return Err(RowTooLong { row: self.position.row + 1 }),
+                | ReadRecordResult::OutputEndsFull => return Err(UnreadableRow::TooLong(row)),
             }
         }
     }
@@ -130,7 +139,7 @@ mod tests {
 
     type Row = (u64, u64, Vec<String>);
 
-    fn read(content: &[u8], position: FilePosition) -> (Vec<Row>, Result<(), RowTooLong>) {
+    fn read(content: &[u8], position: FilePosition) -> (Vec<Row>, Result<(), UnreadableRow>) {
         let (mut rows, mut found) = (Rows::after(content, position), Vec::new());
         loop {
             match rows.advance() {
@@ -144,7 +153,7 @@ mod tests {
         }
     }
 
-    fn read_all(content: &[u8]) -> (Vec<Row>, Result<(), RowTooLong>) {
+    fn read_all(content: &[u8]) -> (Vec<Row>, Result<(), UnreadableRow>) {
         read(content, FilePosition::default())
     }
 
@@ -174,9 +183,27 @@ mod tests {
     fn a_quote_that_is_never_closed_ends_the_reading() {
         let file = [b"a,b\n\"1,2\n".as_slice(), &vec![b'x'; 2 * MAX_ROW_BYTES]].concat();
         let (rows, end) = read_all(&file);
-        assert_eq!((rows.len(), end), (1, Err(RowTooLong { row: 2 })));
+        assert_eq!((rows.len(), end), (1, Err(UnreadableRow::TooLong(2))));
         let commas = vec![b','; 2 * MAX_ROW_BYTES];
-        assert_eq!(read_all(&commas).1, Err(RowTooLong { row: 1 }));
+        assert_eq!(read_all(&commas).1, Err(UnreadableRow::TooLong(1)));
+    }
+
+    #[test]
+    fn a_quote_that_is_open_at_the_end_of_the_file_is_reported_with_the_row_in_which_it_begins() {
+        for (file, row) in [
+            ("a,b\n1,\"x\n2,y\n3,z", 2),
+            ("a,b\n1,x\n\n2,\"y\n", 4),
+            ("a,b\r\n1,\"\"\"x\r\n", 2),
+            ("a,\"b", 1),
+            ("\"", 1),
+        ] {
+            let (rows, end) = read_all(file.as_bytes());
+            assert_eq!(end, Err(UnreadableRow::OpenQuote(row)), "{file:?}");
+            assert!(rows.iter().all(|(number, ..)| *number < row), "{file:?}");
+        }
+        for closed in ["a,\"b\"", "a,\"b\"\n", "a,5\" pipe", "a,\"b\" c", "a,\"\""] {
+            assert_eq!(read_all(closed.as_bytes()).1, Ok(()), "{closed:?}");
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ const MAX_ATTEMPTS: u32 = 5;
 impl ImportWorkflow {
     /// Reads the contacts and numbers that a chunk concerns.
     pub(super) async fn look_up(&self, import: &Import, chunk: &[NumberedRow]) -> Result<Lookup, StoreError> {
-        let rows = || chunk.iter().filter_map(|(_, row)| row.as_ref().ok());
+        let rows = || chunk.iter().filter_map(|row| row.row.as_ref().ok());
         let ids: HashSet<&str> = rows().flat_map(Row::stored_ids).collect();
         let numbers: HashSet<&PhoneNumber> = rows().map(|row| &row.number).collect();
         let mut known = self.contacts.look_up(import.team_key(), &ids, &numbers).await?;

@@ -101,6 +101,14 @@ fn refuse_magic(head: &[u8]) -> Result<(), NotText> {
 }
 
 impl Encoding {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf-8",
+            Self::Windows1252 => "windows-1252",
+        }
+    }
+
     /// The encoding of a file, or of its beginning.
     ///
     /// # Errors

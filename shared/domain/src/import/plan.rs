@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::row::{CellError, NO_SUCH_USER, Row, Staff};
+use super::row::{CellError, Row, Staff};
 use crate::{
     contact::Contact,
     opt_out::{self, OptOutState},
@@ -52,19 +52,16 @@ pub struct Changes {
 }
 
 /// Plans what a row changes. `existing` is the contact with the row's contact id, if there is one. `staff` is
-/// the user that the row assigns, or `None` if it assigns none or the organization has no such user.
-///
-/// # Errors
-/// [`CellError`] if the row assigns an unknown user.
-pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&UserRef>) -> Result<Upsert, CellError> {
-    let assigned = match (&row.staff, staff) {
-        (Staff::Absent, _) => None,
-        (Staff::Blank, _) => Some(None),
-        (Staff::Is(id), Some(user)) if user.id == *id => Some(Some(user.clone())),
-        (Staff::Is(_), _) => return Err(CellError::new("StaffId", NO_SUCH_USER)),
+/// the user that the row assigns. If it is `None`, the assignment stays as it is, and
+/// [`unassigned`] says why.
+pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&UserRef>) -> Upsert {
+    let assigned = match &row.staff {
+        Staff::Absent => None,
+        Staff::Blank => Some(None),
+        Staff::Is(_) => staff.cloned().map(Some),
     };
     let Some(Existing { contact, custom, opt_out }) = existing else {
-        return Ok(Upsert::Create(created(row, assigned.flatten())));
+        return Upsert::Create(created(row, assigned.flatten()));
     };
     let changes = Changes {
         first_name: changed(&contact.first_name, &row.first_name),
@@ -80,8 +77,17 @@ pub fn plan(existing: Option<Existing<'_>>, row: &Row, staff: Option<&UserRef>) 
             .map(|(name, value)| (name.to_owned(), value.clone()))
             .collect(),
     };
-    Ok(if changes == Changes::default() { Upsert::Unchanged } else { Upsert::Update(changes) })
+    if changes == Changes::default() { Upsert::Unchanged } else { Upsert::Update(changes) }
 }
+
+/// Why the assignment of a row is not set, or `None`. People who left are still in old lists, so such a row
+/// is imported without it.
+pub fn unassigned(row: &Row, staff: Option<&UserRef>) -> Option<CellError> {
+    let is_unknown = matches!(row.staff, Staff::Is(_)) && staff.is_none();
+    is_unknown.then(|| CellError::new("StaffId", UNASSIGNED))
+}
+
+const UNASSIGNED: &str = "no user with this id: the assigned user was not changed";
 
 /// The name under which a custom field is stored. Names that were stored before texts were cleaned may have
 /// another form.
@@ -178,21 +184,21 @@ mod tests {
         (contact, BTreeMap::from([("Bus".into(), "12".into()), ("Other".into(), "kept".into())]))
     }
 
-    fn planned(row: &Row, state: &OptOutState, staff: Option<&UserRef>) -> Result<Upsert, CellError> {
+    fn planned(row: &Row, state: &OptOutState, staff: Option<&UserRef>) -> Upsert {
         let (contact, custom) = contact();
         plan(Some(Existing { contact: &contact, custom: &custom, opt_out: state }), row, staff)
     }
 
     fn updated(row: &Row, state: &OptOutState, staff: Option<&UserRef>) -> Changes {
         match planned(row, state, staff) {
-            Ok(Upsert::Update(changes)) => changes,
+            Upsert::Update(changes) => changes,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn a_row_that_says_what_is_stored_changes_nothing() {
-        assert_eq!(planned(&row(), &OptOutState::default(), None), Ok(Upsert::Unchanged));
+        assert_eq!(planned(&row(), &OptOutState::default(), None), Upsert::Unchanged);
     }
 
     #[test]
@@ -226,8 +232,8 @@ mod tests {
         let existing = Existing { contact: &contact, custom: &custom, opt_out: &OptOutState::default() };
         let with =
             |value: &str| Row { custom: BTreeMap::from([("Café".into(), Some(value.into()))]), ..row() };
-        assert_eq!(plan(Some(existing), &with("1"), None), Ok(Upsert::Unchanged));
-        let Ok(Upsert::Update(changes)) = plan(Some(existing), &with("2"), None) else { panic!() };
+        assert_eq!(plan(Some(existing), &with("1"), None), Upsert::Unchanged);
+        let Upsert::Update(changes) = plan(Some(existing), &with("2"), None) else { panic!() };
         assert_eq!(changes.custom, BTreeMap::from([("Cafe\u{301}".into(), Some("2".into()))]));
     }
 
@@ -237,14 +243,22 @@ mod tests {
         let state = OptOutState::default();
         assert_eq!(updated(&with(Staff::Blank), &state, None).assigned, Some(None));
         let ben = with(Staff::Is(user("ben").id));
-        assert_eq!(planned(&ben, &state, Some(&user("ben"))), Ok(Upsert::Unchanged));
+        assert_eq!(planned(&ben, &state, Some(&user("ben"))), Upsert::Unchanged);
         let cy = with(Staff::Is(user("cy").id));
         assert_eq!(updated(&cy, &state, Some(&user("cy"))).assigned, Some(Some(user("cy"))));
-        for unknown in [None, Some(user("ben"))] {
-            let error = planned(&cy, &state, unknown.as_ref()).unwrap_err();
-            assert_eq!((error.column.as_str(), error.reason.as_ref()), ("StaffId", "no user with this id"));
-        }
-        assert!(plan(None, &cy, None).is_err());
+    }
+
+    #[test]
+    fn the_assignment_of_an_unknown_user_is_reported_and_the_rest_of_the_row_imported() {
+        let cy = Row { staff: Staff::Is(user("cy").id), last_name: Some("L".into()), ..row() };
+        let changes = updated(&cy, &OptOutState::default(), None);
+        assert_eq!((changes.assigned, changes.last_name), (None, Some(Some("L".into()))));
+        let Upsert::Create(changes) = plan(None, &cy, None) else { panic!() };
+        assert_eq!(changes.assigned, Some(None));
+        let error = unassigned(&cy, None).unwrap();
+        assert_eq!((error.column.as_str(), error.reason.as_ref()), ("StaffId", UNASSIGNED));
+        assert_eq!(unassigned(&cy, Some(&user("cy"))), None);
+        assert_eq!(unassigned(&row(), None), None);
     }
 
     #[test]
@@ -254,17 +268,13 @@ mod tests {
             (OptOutState::out_by([OptOutSource::Keyword]), OptOutState::out_by([OptOutSource::Import]));
         assert_eq!(updated(&with(Some(true)), &OptOutState::default(), None).opted_out, Some(true));
         assert_eq!(updated(&with(Some(false)), &imported, None).opted_out, Some(false));
-        assert_eq!(
-            planned(&with(None), &imported, None),
-            Ok(Upsert::Unchanged),
-            "a blank cell changes nothing"
-        );
+        assert_eq!(planned(&with(None), &imported, None), Upsert::Unchanged, "a blank cell changes nothing");
         assert_eq!(
             planned(&with(Some(false)), &stopped, None),
-            Ok(Upsert::Unchanged),
+            Upsert::Unchanged,
             "only the contact can undo STOP"
         );
-        assert_eq!(planned(&with(Some(true)), &imported, None), Ok(Upsert::Unchanged));
+        assert_eq!(planned(&with(Some(true)), &imported, None), Upsert::Unchanged);
     }
 
     #[test]
@@ -278,9 +288,9 @@ mod tests {
             opted_out: None,
             custom: BTreeMap::from([("Bus".into(), Some("12".into()))]),
         };
-        assert_eq!(plan(None, &row, None), Ok(Upsert::Create(expected)));
+        assert_eq!(plan(None, &row, None), Upsert::Create(expected));
         let out = Row { opted_out: Some(true), ..row };
-        let Ok(Upsert::Create(changes)) = plan(None, &out, None) else { panic!() };
+        let Upsert::Create(changes) = plan(None, &out, None) else { panic!() };
         assert_eq!(changes.opted_out, Some(true));
     }
 
@@ -310,7 +320,7 @@ mod tests {
             for row in [&first, &row, &row] {
                 let existing = Existing { contact: &contact.clone(), custom: &custom.clone(), opt_out: &state.clone() };
                 let staff = matches!(row.staff, Staff::Is(_)).then_some(&ben);
-                let upsert = plan(Some(existing), row, staff).unwrap();
+                let upsert = plan(Some(existing), row, staff);
                 if let Upsert::Update(changes) = &upsert {
                     changes.apply(&mut contact, &mut custom);
                     if let Some(change) = changes.opted_out.and_then(|out| opt_out::after_import(&state, out)) {
@@ -318,7 +328,7 @@ mod tests {
                     }
                 }
                 let existing = Existing { contact: &contact, custom: &custom, opt_out: &state };
-                prop_assert_eq!(plan(Some(existing), row, staff), Ok(Upsert::Unchanged));
+                prop_assert_eq!(plan(Some(existing), row, staff), Upsert::Unchanged);
                 prop_assert_eq!((&contact.first_name, &contact.last_name, &contact.number),
                     (&row.first_name, &row.last_name, &row.number));
                 prop_assert!(row.opted_out.is_none_or(|out| out == state.is_out()));

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Encoding, HEADER_ROW,
+    Encoding, HEADER_ROW, Separator,
     report::{ChunkReport, ImportCounts, MAX_ERRORS, RowError},
 };
 use crate::{
@@ -62,6 +62,9 @@ pub struct ImportFile {
     pub size: u64,
     /// Whether the encoding is Windows-1252 instead of UTF-8.
     pub western: bool,
+    /// Between the columns.
+    #[serde(default)]
+    pub separator: Separator,
     /// Rows that are not blank, without the header.
     pub rows: u64,
 }
@@ -245,7 +248,7 @@ impl Import {
         self.counts.errors += 1;
         self.done.row = self.done.row.max(HEADER_ROW); // errors are listed up to this row
         self.fail(reason.clone(), now);
-        RowError { row: HEADER_ROW, field: String::new(), reason }
+        RowError { row: HEADER_ROW, field: String::new(), reason, imported: false }
     }
 }
 
@@ -303,7 +306,13 @@ mod tests {
     #[test]
     fn an_import_ends_completed_or_failed_with_a_reason() {
         let mut completed = import();
-        let file = ImportFile { etag: "\"e\"".into(), size: 90, western: true, rows: 2 };
+        let file = ImportFile {
+            etag: "\"e\"".into(),
+            size: 90,
+            western: true,
+            separator: Separator::Semicolon,
+            rows: 2,
+        };
         assert_eq!(file.encoding(), Encoding::Windows1252);
         assert_eq!(ImportFile { western: false, ..file.clone() }.encoding(), Encoding::Utf8);
         completed.start(file.clone());
@@ -320,7 +329,12 @@ mod tests {
     fn a_bad_header_is_an_error_of_row_1() {
         let mut import = import();
         let error = import.fail_at_header("missing: MobileNumber".into(), NOW);
-        let expected = RowError { row: 1, field: String::new(), reason: "missing: MobileNumber".into() };
+        let expected = RowError {
+            row: 1,
+            field: String::new(),
+            reason: "missing: MobileNumber".into(),
+            imported: false,
+        };
         assert_eq!((error, import.done.row, import.counts.errors), (expected, 1, 1));
         assert_eq!((import.status, import.counts.rows), (ImportStatus::Failed, 0));
         import.done.row = 7;

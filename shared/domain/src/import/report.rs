@@ -20,7 +20,7 @@ pub enum Outcome {
     Unchanged,
 }
 
-/// Why a row was refused. A row may have several errors.
+/// Why a row was refused, or what to check about a row that was imported. A row may have several errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowError {
     /// As a spreadsheet counts: the header is row 1.
@@ -29,6 +29,9 @@ pub struct RowError {
     pub field: String,
     /// A sentence for the user.
     pub reason: String,
+    /// Whether the row was imported.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
 }
 
 /// Counts of an import, or of a chunk of it. `rows` is the sum of `created`, `updated`, `unchanged` and
@@ -84,8 +87,13 @@ impl ChunkReport {
         self.counts.rows += 1;
         self.counts.refused += 1;
         for CellError { column, reason } in errors {
-            self.keep(RowError { row, field: column, reason: reason.into_owned() });
+            self.keep(RowError { row, field: column, reason: reason.into_owned(), imported: false });
         }
+    }
+
+    /// Reports something about an accepted row.
+    pub fn warn(&mut self, row: u64, CellError { column, reason }: CellError) {
+        self.keep(RowError { row, field: column, reason: reason.into_owned(), imported: true });
     }
 
     fn keep(&mut self, error: RowError) {
@@ -122,7 +130,10 @@ mod tests {
         let ImportCounts { rows, refused, errors, errors_beyond, .. } = report.counts;
         assert_eq!((rows, refused, errors, errors_beyond), (800, 800, 1000, 600));
         assert_eq!(report.errors.len(), 1000);
-        assert_eq!(report.errors[0], RowError { row: 2, field: "MobileNumber".into(), reason: "bad".into() });
+        assert_eq!(
+            report.errors[0],
+            RowError { row: 2, field: "MobileNumber".into(), reason: "bad".into(), imported: false }
+        );
     }
 
     #[test]

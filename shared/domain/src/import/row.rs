@@ -85,13 +85,22 @@ const OPTED_OUT: Reason = "expected yes, true, y, 1, no, false, n, 0, or a blank
 const VALUE: Reason = "expected at most 500 characters without control characters";
 const ENCODING: Reason = "contains unreadable characters: save the file as UTF-8";
 const UNNAMED: Reason = "this cell has a value, but its column has no name";
-pub(super) const NO_SUCH_USER: Reason = "no user with this id";
+const NO_SUCH_USER: Reason = "no user with this id";
 
 impl Columns {
     /// Whether all fields of a row are blank, as in the last rows of many spreadsheets. Such rows are
     /// skipped.
     pub fn is_blank<'a>(fields: impl IntoIterator<Item = &'a str>) -> bool {
         !fields.into_iter().any(text::is_visible)
+    }
+
+    /// Reports that an earlier row has the contact id of a row, with another name or number.
+    pub fn repeated_id(&self, earlier: u64) -> CellError {
+        let place = self.all.iter().position(|column| *column == Column::ExternalId);
+        let column = place.map(|place| self.names[place].clone()).unwrap_or_default();
+        let reason =
+            format!("row {earlier} has this contact ID with another name or number: the last row applies");
+        CellError { column, reason: reason.into() }
     }
 
     /// Reads a row of the file. Missing cells are blank, but a missing `StaffId` leaves the assignment as it

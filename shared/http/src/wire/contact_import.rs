@@ -24,13 +24,19 @@ pub struct ImportView {
     pub unchanged: u64,
     /// Invalid rows. `errors` lists the reasons.
     pub refused: u64,
-    /// The first 1,000 errors, in the order of the rows.
+    /// The first 1,000 errors, in the order of the rows. A row with an error was refused unless `imported`.
     pub errors: Vec<ImportErrorView>,
     /// Number of errors that `errors` does not list.
     pub errors_beyond: u64,
     /// Rows in the file. `null` until the file has been scanned.
     #[schema(required)]
     pub total_rows: Option<u64>,
+    /// `comma`, `semicolon` or `tab`, as found in the file. `null` until the file has been scanned.
+    #[schema(required)]
+    pub separator: Option<&'static str>,
+    /// `utf-8` or `windows-1252`, as found in the file. `null` until the file has been scanned.
+    #[schema(required)]
+    pub encoding: Option<&'static str>,
     /// Why the import failed. `null` if it did not fail.
     #[schema(required)]
     pub reason: Option<String>,
@@ -54,6 +60,9 @@ pub struct ImportErrorView {
     pub field: String,
     /// Explanation.
     pub reason: String,
+    /// Whether the row was imported. `true` if there is only something to check, such as a user ID that does
+    /// not exist.
+    pub imported: bool,
 }
 
 /// The request that uploads the file and starts the import. The URL is presigned: keep it secret.
@@ -91,7 +100,10 @@ pub struct ImportUpload {
 impl ImportView {
     pub fn of(import: &Import, errors: Vec<RowError>) -> Self {
         let ImportCounts { rows, created, updated, unchanged, refused, errors_beyond, .. } = import.counts;
-        let error = |RowError { row, field, reason }| ImportErrorView { row, field, reason };
+        let error = |error: RowError| {
+            let RowError { row, field, reason, imported } = error;
+            ImportErrorView { row, field, reason, imported }
+        };
         Self {
             import_id: import.id.to_string(),
             status: import.status.as_str(),
@@ -104,6 +116,8 @@ impl ImportView {
             errors: errors.into_iter().map(error).collect(),
             errors_beyond,
             total_rows: import.file.as_ref().map(|file| file.rows),
+            separator: import.file.as_ref().map(|file| file.separator.as_str()),
+            encoding: import.file.as_ref().map(|file| file.encoding().as_str()),
             reason: import.reason.clone(),
             created_at: import.at.to_string(),
             finished_at: import.finished_at.map(|at| at.to_string()),
