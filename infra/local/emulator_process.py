@@ -1,4 +1,6 @@
-"""The process of the emulator: ministack, with three changes.
+"""The process of the emulator: ministack, with changes to its internal functions.
+
+Three let the local stack be observed and used:
 
 - Each line that a function writes is appended to PRODUCT_LOG at once. ministack shows the lines only in
   CloudWatch Logs, and only after the invocation.
@@ -6,7 +8,15 @@
   the permissions that the template grants.
 - An allowed CORS origin can have any port (`http://localhost:*`), as in S3.
 
-All three replace internal functions of ministack, whose version is pinned in requirements.txt.
+The others make it as strict as AWS:
+
+- Answers of the gateway itself, such as 401 and 404, have the CORS headers of the API, and a preflight of
+  another origin is 204 without them.
+- Records of a stream that a function reports in `batchItemFailures` are delivered again. ministack loses them.
+- A stack update creates or deletes at most one index of a table.
+- Schedules of EventBridge Scheduler start within a second, and not within ten.
+
+The version of ministack is pinned in requirements.txt.
 """
 
 import fnmatch
@@ -16,7 +26,8 @@ import os
 from ministack import app
 from ministack.core import iam_evaluator
 from ministack.core.lambda_runtime import ProvidedWorker
-from ministack.services import apigateway
+from ministack.services import apigateway, eventbridge, lambda_svc, scheduler
+from ministack.services.cloudformation import provisioners
 
 PRODUCT_LOG = open(os.environ.pop("PRODUCT_LOG"), "ab", buffering=0)  # in append mode, each line is written whole
 RIGHTS_LOG = open(os.environ.pop("RIGHTS_LOG"), "wb", buffering=0)
@@ -65,9 +76,65 @@ def with_any_port(response_headers):
     return headers
 
 
+def with_cors_on_own_answers(execute):
+    """A request of the data plane, whose answer has CORS headers even if no function gave it."""
+
+    async def execute_request(api_id, stage, path, method, headers, *more):
+        status, response_headers, body = await execute(api_id, stage, path, method, headers, *more)
+        configuration = (apigateway._apis.get(api_id) or {}).get("corsConfiguration")
+        origin = headers.get("origin") or headers.get("Origin", "")
+        cors = apigateway._cors_response_headers(configuration, origin)
+        if method == "OPTIONS" and configuration and not cors:
+            return 204, {"Content-Length": "0"}, b""
+        return status, {**cors, **response_headers}, body
+
+    return execute_request
+
+
+def with_stream_failures(run_function):
+    """An invocation that fails if the function reports failures of records of a stream, so that the batch is
+    delivered again. AWS begins at the first record that failed."""
+
+    def run(function, event, *more, **options):
+        result = run_function(function, event, *more, **options)
+        records = event.get("Records") if isinstance(event, dict) else None
+        if not records or records[0].get("eventSource") != "aws:dynamodb" or result.get("error"):
+            return result
+        body = result.get("body")
+        body = json.loads(body) if isinstance(body, (str, bytes)) and body else body
+        failures = body.get("batchItemFailures") if isinstance(body, dict) else None
+        if not failures:
+            return result
+        error = {"errorType": "BatchItemFailures", "errorMessage": f"{len(failures)} records failed"}
+        return {**result, "error": True, "body": error}
+
+    return run
+
+
+def with_one_index_change(update_table):
+    """The update of a table by CloudFormation, which refuses a second change of indexes."""
+
+    def update(physical_id, old_properties, new_properties, *more, **options):
+        old, new = (
+            {index["IndexName"]: index for index in properties.get("GlobalSecondaryIndexes", [])}
+            for properties in (old_properties, new_properties)
+        )
+        changed = sum((name in old) + (name in new) for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        if changed > 1:
+            raise ValueError("Cannot perform more than one GSI creation or deletion in a single update")
+        return update_table(physical_id, old_properties, new_properties, *more, **options)
+
+    return update
+
+
 if __name__ == "__main__":
     pump_output = ProvidedWorker._pump_output
     ProvidedWorker._pump_output = lambda worker, stream, lines: pump_output(worker, CopiedStream(stream), lines)
     iam_evaluator.evaluate = with_rights_log(iam_evaluator.evaluate)
     apigateway._cors_response_headers = with_any_port(apigateway._cors_response_headers)
+    apigateway._handle_execute_in_scope = with_cors_on_own_answers(apigateway._handle_execute_in_scope)
+    lambda_svc._execute_function = with_stream_failures(lambda_svc._execute_function)
+    tables = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]
+    tables["update"] = with_one_index_change(tables["update"])
+    scheduler._SCHEDULE_TICK_INTERVAL = eventbridge._SCHEDULER_TICK_INTERVAL = 1
     app.main()
