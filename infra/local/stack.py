@@ -115,6 +115,7 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
     progress("signing in the demo users")
     document = {
         "apiUrl": api,
+        "consoleUrl": f"{api}/console/",
         "webhookBaseUrl": api,
         "carrierUrl": carrier,
         "twilio": {"accountSid": settings.account_sid, "authToken": settings.auth_token, "eventStreams": login},
@@ -210,6 +211,11 @@ def _ready_message(document: dict, file: Path, is_simulated: bool) -> str:
         if not user["owner"] and any(team["teamId"] == inbox["teamId"] and team["role"] == "member" for team in user["teams"])
     )
     stack = os.path.relpath(file, ROOT)
+    logins = "\n".join(
+        f"           {user['email']}  {user['password']}"
+        for user in document["users"]
+        if any(team["teamId"] == inbox["teamId"] for team in user["teams"])
+    )
     phones = f"Phones   {document['carrierUrl']}/" if is_simulated else f"Carrier  {document['carrierUrl']}"
     first = (
         f"Open the phone page and send a message to {inbox['phoneNumber']}."
@@ -219,15 +225,18 @@ def _ready_message(document: dict, file: Path, is_simulated: bool) -> str:
     return f"""
   The local cloud is ready.
 
+  Console  {document["consoleUrl"]}
+{logins}
   {phones}
   API      {api}
-  Details  {stack} (users, tokens, inboxes, URLs)
+  Details  {stack} (users, passwords, tokens, inboxes, URLs)
   Log      {document["log"]}
 
   Try it:
 
   1. {first}
-  2. List the conversations of that inbox as {member["name"]}:
+  2. Sign in to the console with one of the e-mail addresses and passwords above, and reply.
+  3. List the conversations of that inbox as {member["name"]}:
 
      API={api}
      TOKEN=$(python3 -c "import json; print(json.load(open('{stack}'))['users'][{index}]['token'])")

@@ -13,13 +13,17 @@ from emulator import Emulator
 
 
 def sign_in_users(emulator: Emulator, deployment: Deployment, users: list[dict]) -> list[dict]:
-    """Returns each user with an ID token in `token`."""
+    """Returns each user with a `password` for the console, and an ID token in `token`."""
     cognito = emulator.client("cognito-idp")
     pool, client = deployment.outputs["UserPoolId"], deployment.outputs["WebClientId"]
-    return [{**user, "token": _token(cognito, pool, client, user)} for user in users]
+    passwords = [f"{secrets.token_urlsafe(9)}aA1" for _ in users]
+    return [
+        {**user, "password": password, "token": _token(cognito, pool, client, user, password)}
+        for user, password in zip(users, passwords)
+    ]
 
 
-def _token(cognito, pool: str, client: str, user: dict) -> str:
+def _token(cognito, pool: str, client: str, user: dict, password: str) -> str:
     attributes = {
         "email": user["email"],
         "email_verified": "true",
@@ -27,7 +31,6 @@ def _token(cognito, pool: str, client: str, user: dict) -> str:
         "custom:organization_id": user["organizationId"],
         "custom:user_id": user["id"],
     }
-    password = f"{secrets.token_urlsafe(16)}aA1"
     cognito.admin_create_user(
         UserPoolId=pool,
         Username=user["email"],

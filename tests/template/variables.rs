@@ -27,6 +27,7 @@ fn names<App>(started: Result<App, impl Into<Box<dyn Error + Send + Sync>>>) -> 
 /// The variables that each function reads, by package.
 pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
     BTreeMap::from([
+        ("console", names(console::App::from_environment())),
         ("contact-import", names(contact_import::App::from_environment())),
         ("contact-imports", names(contact_imports::App::from_environment().await)),
         ("contacts", names(contacts::App::from_environment().await)),

@@ -181,6 +181,7 @@ fn routes_of_the_document() -> BTreeSet<Route> {
     routes
 }
 
+/// Without the console, which is a page and no part of the API.
 fn routes_of_the_template() -> BTreeSet<Route> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
     let template: serde_norway::Value = serde_norway::from_str(&text).unwrap();
@@ -189,6 +190,9 @@ fn routes_of_the_template() -> BTreeSet<Route> {
         let Some(events) = resource["Properties"]["Events"].as_mapping() else { continue };
         for event in events.values().filter(|event| event["Type"] == "HttpApi") {
             let of = &event["Properties"];
+            if of["Path"].as_str().unwrap().starts_with("/console") {
+                continue;
+            }
             let route =
                 format!("{} {}", of["Method"].as_str().unwrap().to_uppercase(), of["Path"].as_str().unwrap());
             routes.insert((route, of["Auth"]["Authorizer"] == "NONE"));

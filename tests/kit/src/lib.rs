@@ -29,5 +29,6 @@ pub mod secrets;
 pub mod snapshot;
 pub mod template;
 pub mod twilio;
+pub mod user_pool;
 
 pub use app::TestApp;

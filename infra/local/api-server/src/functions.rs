@@ -6,7 +6,10 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 use lambda_http::{Body, Request, Response};
 use seed_demo::Failure;
-use shared_aws::{clients::Bucket, table::Table};
+use shared_aws::{
+    clients::{Bucket, UserPool},
+    table::Table,
+};
 use shared_carriers::{
     callback::StatusCallbacks,
     twilio::{Client, Verifier},
@@ -71,7 +74,16 @@ impl Function {
     }
 }
 
-/// Returns all HTTP functions.
+/// Returns the handler of the console, with this user pool.
+pub(crate) fn console(services: &Services, pool: UserPool) -> Handler {
+    let app = Arc::new(console::App::new(Some(pool), &services.bucket, &services.public_url));
+    Arc::new(move |request| {
+        let app = app.clone();
+        Box::pin(async move { console::handle(&app, now(), entropy(), request).await })
+    })
+}
+
+/// Returns all HTTP functions except the console.
 pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let Services { table, bucket, public_url, .. } = services;
     let (claims, cursors) = (Claims::standard, Cursors::new(SIGNING_SECRET));

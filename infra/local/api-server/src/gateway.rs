@@ -26,8 +26,9 @@ struct Route {
     tokens: Option<Tokens>,
 }
 
-/// Returns a router with the routes of all functions.
-pub(crate) fn router(functions: Vec<Function>, tokens: &Tokens) -> Router {
+/// Returns a router with the routes of all functions. The routes of the console are not in the OpenAPI
+/// document.
+pub(crate) fn router(functions: Vec<Function>, console: &Handler, tokens: &Tokens) -> Router {
     let mut router = Router::new();
     for function in functions {
         for (path, item) in function.routes.paths.paths {
@@ -45,6 +46,15 @@ pub(crate) fn router(functions: Vec<Function>, tokens: &Tokens) -> Router {
                 router = router.route(&path, on(method, answer).with_state(route));
             }
         }
+    }
+    for (method, path) in [
+        (MethodFilter::GET, "/console"),
+        (MethodFilter::GET, "/console/"),
+        (MethodFilter::GET, "/console/{*proxy}"),
+        (MethodFilter::POST, "/console/session/{action}"),
+    ] {
+        let route = Route { handler: console.clone(), tokens: None };
+        router = router.route(path, on(method, answer).with_state(route));
     }
     let not_found = async || (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" })));
     router

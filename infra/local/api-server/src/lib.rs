@@ -9,11 +9,17 @@ mod functions;
 mod gateway;
 mod tokens;
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use carrier_simulator::Settings;
-use seed_demo::Failure;
-use test_kit::{carrier, engine::Engine, queue::FakeQueue, s3::FakeS3};
+use seed_demo::{DemoData, Failure};
+use test_kit::{
+    carrier,
+    engine::Engine,
+    queue::FakeQueue,
+    s3::FakeS3,
+    user_pool::{FakeUser, FakeUserPool},
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use crate::tokens::Tokens;
@@ -56,7 +62,9 @@ impl Server {
         let table = services.table.clone();
         let data = seed_demo::seed(table, Some(carrier), url.clone(), BRAND.into(), MACHINE).await?;
         let tokens = Tokens::of(&data);
-        let router = gateway::router(functions::all(&services)?, &tokens);
+        let pool = FakeUserPool::start(logins(&data)).await;
+        let console = functions::console(&services, pool.client());
+        let router = gateway::router(functions::all(&services)?, &console, &tokens);
         let task = tokio::spawn(async { axum::serve(listener, router).await });
         Ok(Self { url, carrier_url, tokens, task })
     }
@@ -66,4 +74,13 @@ impl Server {
         self.task.abort();
         let _ = self.task.await; // always an error: the task was aborted
     }
+}
+
+/// The demo users by e-mail address. Each signs in to the console with any password.
+fn logins(data: &DemoData) -> BTreeMap<String, FakeUser> {
+    let users = data.users.iter().map(|user| {
+        let login = FakeUser { password: None, is_invited: false, token: user.id.clone() };
+        (user.email.clone(), login)
+    });
+    users.collect()
 }

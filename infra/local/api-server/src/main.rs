@@ -26,6 +26,7 @@ async fn main() -> Result<(), Failure> {
 
 fn print(server: &Server) -> io::Result<()> {
     let mut out = io::stdout().lock();
+    writeln!(out, "Console  {}/console/ (any password)", server.url)?;
     writeln!(out, "API      {}", server.url)?;
     writeln!(out, "Carrier  {}\n", server.carrier_url)?;
     for token in server.tokens.users() {

@@ -20,6 +20,7 @@ use aws_smithy_runtime_api::client::{
     interceptors::context::InterceptorContext,
     retries::classifiers::{ClassifyRetry, RetryAction},
 };
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use aws_types::SdkConfig;
 use shared_lambda::config::{ConfigError, Environment};
 
@@ -121,6 +122,20 @@ pub(crate) fn connector() -> SharedHttpConnector {
             .pool_max_idle_per_host(0)
             .build(),
     )
+}
+
+/// Reads the body of a response that [`connector`] received. `None` if it is incomplete or longer than
+/// `max_bytes`.
+pub(crate) async fn read_body(body: SdkBody, max_bytes: usize) -> Option<Vec<u8>> {
+    let mut stream = ByteStream::new(body);
+    let mut content = Vec::new();
+    while let Some(chunk) = stream.try_next().await.ok()? {
+        if content.len() + chunk.len() > max_bytes {
+            return None;
+        }
+        content.extend_from_slice(&chunk);
+    }
+    Some(content)
 }
 
 fn amazon_roots() -> TlsContext {

@@ -20,11 +20,11 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpResponse,
     result::ConnectorError,
 };
-use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+use aws_smithy_types::body::SdkBody;
 use percent_encoding::utf8_percent_encode;
 use shared_domain::time::Timestamp;
 
-use crate::clients::client::{Aws, connector};
+use crate::clients::client::{Aws, connector, read_body};
 use signer::{Headers, KEY, Signer};
 
 mod signer;
@@ -191,6 +191,12 @@ impl Bucket {
         self.signer.presigned_url("PUT", self.url(key), &headers, ttl, now)
     }
 
+    /// Returns the origin of presigned URLs, such as `https://files.s3.us-east-1.amazonaws.com`.
+    pub fn origin(&self) -> String {
+        let end = self.base_url.match_indices('/').nth(2).map_or(self.base_url.len(), |(end, _)| end);
+        self.base_url[..end].to_owned()
+    }
+
     fn url(&self, key: &str) -> String {
         format!("{}/{}", self.base_url, utf8_percent_encode(key, KEY))
     }
@@ -215,25 +221,16 @@ impl Bucket {
                 status => return Err(BucketError::Refused(status.to_string())),
             }
             let body = std::mem::replace(response.body_mut(), SdkBody::empty());
-            let content = if max_bytes == 0 { Vec::new() } else { read_body(body, max_bytes).await? };
+            let incomplete = || BucketError::Unavailable("incomplete response".into());
+            let content = match max_bytes {
+                0 => Vec::new(),
+                _ => read_body(body, max_bytes).await.ok_or_else(incomplete)?,
+            };
             Ok((response, content))
         };
         let timeout = |_| BucketError::Unavailable("timed out".into());
         tokio::time::timeout(REQUEST_TIMEOUT, exchange).await.map_err(timeout)?
     }
-}
-
-async fn read_body(body: SdkBody, max_bytes: usize) -> Result<Vec<u8>, BucketError> {
-    let lost = |_| BucketError::Unavailable("connection lost".into());
-    let mut stream = ByteStream::new(body);
-    let mut content = Vec::new();
-    while let Some(chunk) = stream.try_next().await.map_err(lost)? {
-        if content.len() + chunk.len() > max_bytes {
-            return Err(BucketError::Refused("the response is longer than requested".into()));
-        }
-        content.extend_from_slice(&chunk);
-    }
-    Ok(content)
 }
 
 fn connection_error(error: &ConnectorError) -> BucketError {

@@ -1,0 +1,122 @@
+//! The files of the page.
+//!
+//! Every path below `/console/` that is no file answers with the page, because the page has its own routes.
+
+use lambda_http::{
+    Body, Response,
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
+    },
+};
+
+include!(concat!(env!("OUT_DIR"), "/files.rs"));
+
+/// A file and its compressed form.
+struct File {
+    /// Path below `web/`.
+    name: &'static str,
+    content_type: &'static str,
+    content: &'static [u8],
+    brotli: &'static [u8],
+}
+
+/// The files, the page, and the headers of every response.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    page: String,
+    headers: HeaderMap,
+}
+
+impl Files {
+    /// `api_path` is the path of the API's public URL, which is empty in most deployments. `media_origin` is
+    /// where attachments are shown from and uploaded to.
+    pub(crate) fn new(api_path: &str, media_origin: &str) -> Self {
+        let policy = format!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {media_origin}; \
+             img-src 'self' blob: {media_origin}; media-src {media_origin}; form-action 'self'; \
+             frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'"
+        );
+        let mut headers = HeaderMap::new();
+        let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"));
+        headers.insert("content-security-policy", policy);
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+            ("strict-transport-security", "max-age=31536000"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let page = PAGE.replace("{{assets}}", &format!("{api_path}/console/assets/{DIGEST}"));
+        Self { page, headers }
+    }
+
+    /// Answers a `GET`. `below` is the part of the path after `/console/`.
+    pub(crate) fn answer(&self, below: &str, request: &HeaderMap) -> Response<Body> {
+        let mut response = match below.strip_prefix("assets/") {
+            Some(asset) => asset_response(asset, request),
+            None => page_response(&self.page),
+        };
+        let known = response.headers().get(ETAG).is_some_and(|etag| is_listed(request, etag));
+        if known {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.body_mut() = Body::Empty;
+        }
+        response.headers_mut().extend(self.headers.clone());
+        response
+    }
+}
+
+fn page_response(page: &str) -> Response<Body> {
+    let mut response = response(StatusCode::OK, "text/html; charset=utf-8", page.into());
+    set_caching(&mut response, "no-cache");
+    response
+}
+
+/// A file by its path below `assets/`, which starts with the digest. A file of another version is `404`.
+fn asset_response(asset: &str, request: &HeaderMap) -> Response<Body> {
+    let name = asset.split_once('/').filter(|(digest, _)| *digest == DIGEST).map(|(_, name)| name);
+    let Some(file) = name.and_then(|name| FILES.iter().find(|file| file.name == name)) else {
+        return response(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "Not found".into());
+    };
+    let accepts_brotli = request
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| coding.split(';').next().is_some_and(|name| name.trim() == "br"));
+    let content = if accepts_brotli { file.brotli } else { file.content };
+    let mut response = response(StatusCode::OK, file.content_type, content.to_vec().into());
+    set_caching(&mut response, "public, max-age=31536000, immutable");
+    if accepts_brotli {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("br"));
+    }
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    response
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Sets the caching of a file. All files have the same tag, because they change together.
+fn set_caching(response: &mut Response<Body>, cache: &'static str) {
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{DIGEST}\"")) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+}
+
+/// Returns whether the header `If-None-Match` lists this tag.
+fn is_listed(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    let listed = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    listed
+        .flat_map(|value| value.split(','))
+        .any(|listed| listed.trim().trim_start_matches("W/").as_bytes() == etag.as_bytes())
+}

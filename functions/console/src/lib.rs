@@ -1,0 +1,54 @@
+//! The console: the web page with which people work, and its sign-in.
+//!
+//! `web/` has the page as ES modules without a build step. [`files`] serves them compressed, and [`session`]
+//! signs people in. Everything else that the page does, it does with the public API.
+
+use axum::Router;
+use lambda_http::{Body, Request, RequestExt, Response, http::Method};
+use shared_aws::clients::{Aws, Bucket, UserPool};
+use shared_domain::time::Timestamp;
+use shared_http::serve;
+use shared_lambda::config::Environment;
+
+use crate::files::Files;
+
+mod files;
+mod session;
+
+/// The function's files and its client of the user pool.
+#[derive(Debug, Clone)]
+pub struct App {
+    files: Files,
+    session: Router,
+}
+
+impl App {
+    /// Reads the settings and creates the client. Errors with every invalid setting.
+    pub fn from_environment() -> Result<Self, lambda_http::Error> {
+        let mut env = Environment::default();
+        let client = env.optional("WEB_CLIENT_ID");
+        let bucket = env.required("FILES_BUCKET");
+        let public_url = env.required("PUBLIC_BASE_URL");
+        env.finish()?;
+        let aws = Aws::from_environment()?;
+        let pool = client.map(|client| UserPool::new(&aws, &client));
+        Ok(Self::new(pool, &Bucket::new(&aws, &bucket), &public_url))
+    }
+
+    /// `pool` is `None` if people sign in with another issuer. The page shows attachments from the bucket.
+    /// `public_url` is the URL of the API, without a trailing slash.
+    pub fn new(pool: Option<UserPool>, bucket: &Bucket, public_url: &str) -> Self {
+        let start_of_path = public_url.match_indices('/').nth(2).map(|(start, _)| start);
+        let path = start_of_path.map_or("", |start| &public_url[start..]);
+        Self { files: Files::new(path, &bucket.origin()), session: session::router(pool) }
+    }
+}
+
+/// Answers a request: `GET` with a file, `POST` with the outcome of a sign-in or sign-out.
+pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
+    if request.method() == Method::POST {
+        return serve::answer(&app.session, now, entropy, request).await;
+    }
+    let parameters = request.path_parameters();
+    app.files.answer(parameters.first("proxy").unwrap_or_default(), request.headers())
+}

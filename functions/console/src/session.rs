@@ -1,0 +1,224 @@
+//! Sign-in with the user pool of the stack.
+//!
+//! The page keeps the token in memory. The refresh token is in a cookie that scripts cannot read and that the
+//! browser sends to these routes alone: without a `Path`, a cookie belongs to the folder of the route that
+//! sets it, and all routes are in one folder, at whatever path the API is.
+
+use axum::{
+    Router,
+    extract::State,
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, COOKIE, SET_COOKIE},
+    },
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde::{Deserialize, Serialize};
+use shared_aws::clients::{Challenge, SignIn, Tokens, UserPool, UserPoolError};
+use shared_http::{json::Json, problem::Problem};
+
+const COOKIE_NAME: &str = "refresh";
+/// The lifetime of a refresh token. The user pool decides; the cookie only has to last as long.
+const COOKIE_SECONDS: u32 = 30 * 24 * 60 * 60;
+
+/// The routes. `pool` is `None` if the stack has no user pool of its own.
+pub(crate) fn router(pool: Option<UserPool>) -> Router {
+    Router::new()
+        .route("/console/session/sign-in", post(sign_in))
+        .route("/console/session/new-password", post(new_password))
+        .route("/console/session/code", post(code))
+        .route("/console/session/refresh", post(refresh))
+        .route("/console/session/sign-out", post(sign_out))
+        .route("/console/session/forgot-password", post(forgot_password))
+        .route("/console/session/reset-password", post(reset_password))
+        .fallback(async || Problem::not_found())
+        .method_not_allowed_fallback(async || Problem::not_found())
+        .with_state(pool)
+}
+
+type Pool = State<Option<UserPool>>;
+
+#[derive(Deserialize)]
+struct Password {
+    email: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+struct NewPassword {
+    email: String,
+    password: String,
+    session: String,
+}
+
+#[derive(Deserialize)]
+struct MfaCode {
+    email: String,
+    code: String,
+    session: String,
+}
+
+#[derive(Deserialize)]
+struct Email {
+    email: String,
+}
+
+#[derive(Deserialize)]
+struct Reset {
+    email: String,
+    code: String,
+    password: String,
+}
+
+/// What the page needs to go on.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SessionView {
+    #[serde(rename_all = "camelCase")]
+    SignedIn { token: String, expires_in_seconds: u64 },
+    Challenge {
+        /// `new_password` or `code`.
+        challenge: &'static str,
+        /// Sent back with the answer.
+        #[serde(rename = "session")]
+        state: String,
+    },
+}
+
+async fn sign_in(State(pool): Pool, Json(body): Json<Password>) -> Result<Response, Problem> {
+    reply(of_stack(pool)?.sign_in(&body.email, &body.password).await.map_err(problem)?)
+}
+
+/// For people who were invited with a password that they have to replace.
+async fn new_password(State(pool): Pool, Json(body): Json<NewPassword>) -> Result<Response, Problem> {
+    let answer = [("NEW_PASSWORD", body.password.as_str())];
+    reply(
+        of_stack(pool)?
+            .respond(Challenge::NewPassword, &body.email, &body.session, answer)
+            .await
+            .map_err(problem)?,
+    )
+}
+
+/// For people who use an authenticator app.
+async fn code(State(pool): Pool, Json(body): Json<MfaCode>) -> Result<Response, Problem> {
+    let answer = [("SOFTWARE_TOKEN_MFA_CODE", body.code.as_str())];
+    reply(
+        of_stack(pool)?
+            .respond(Challenge::Code, &body.email, &body.session, answer)
+            .await
+            .map_err(problem)?,
+    )
+}
+
+/// `204` if there is no session, because that is no error of the page.
+async fn refresh(State(pool): Pool, headers: HeaderMap) -> Result<Response, Problem> {
+    let Some(token) = refresh_token(&headers) else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    match of_stack(pool)?.refresh(token).await {
+        Ok(tokens) => reply(SignIn::Done(tokens)),
+        Err(UserPoolError::Refused) => Ok(without_cookie()),
+        Err(error) => Err(problem(error)),
+    }
+}
+
+async fn sign_out(State(pool): Pool, headers: HeaderMap) -> Result<Response, Problem> {
+    if let Some(token) = refresh_token(&headers) {
+        of_stack(pool)?.revoke(token).await.map_err(problem)?;
+    }
+    Ok(without_cookie())
+}
+
+/// The same answer for people who exist and who do not.
+async fn forgot_password(State(pool): Pool, Json(body): Json<Email>) -> Result<Response, Problem> {
+    match of_stack(pool)?.forgot_password(&body.email).await {
+        Ok(()) | Err(UserPoolError::Refused) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(error) => Err(problem(error)),
+    }
+}
+
+async fn reset_password(State(pool): Pool, Json(body): Json<Reset>) -> Result<Response, Problem> {
+    of_stack(pool)?.reset_password(&body.email, &body.code, &body.password).await.map_err(problem)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+fn of_stack(pool: Option<UserPool>) -> Result<UserPool, Problem> {
+    let elsewhere = || {
+        let detail = "This system signs people in with another identity provider.";
+        Problem::new(409, "other_identity_provider", detail)
+    };
+    pool.ok_or_else(elsewhere)
+}
+
+fn reply(step: SignIn) -> Result<Response, Problem> {
+    let (view, refresh_token) = match step {
+        SignIn::Done(Tokens { id_token, refresh_token, expires_in }) => {
+            (SessionView::SignedIn { token: id_token, expires_in_seconds: expires_in }, refresh_token)
+        }
+        SignIn::Challenged(challenge, state) => {
+            let challenge = match challenge {
+                Challenge::NewPassword => "new_password",
+                Challenge::Code => "code",
+            };
+            (SessionView::Challenge { challenge, state }, None)
+        }
+    };
+    let mut response = Json(view).into_response();
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(token) = refresh_token {
+        response.headers_mut().insert(SET_COOKIE, cookie(&token, COOKIE_SECONDS)?);
+    }
+    Ok(response)
+}
+
+fn without_cookie() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    if let Ok(expired) = cookie("", 0) {
+        response.headers_mut().insert(SET_COOKIE, expired);
+    }
+    response
+}
+
+/// Browsers keep a `Secure` cookie from `http://localhost` and `http://127.0.0.1` too.
+fn cookie(token: &str, max_age: u32) -> Result<HeaderValue, Problem> {
+    let text = format!("{COOKIE_NAME}={token}; Max-Age={max_age}; HttpOnly; Secure; SameSite=Strict");
+    HeaderValue::from_str(&text).map_err(Problem::internal)
+}
+
+fn refresh_token(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, token)| *name == COOKIE_NAME && !token.is_empty()).map(|(_, token)| token)
+}
+
+fn problem(error: UserPoolError) -> Problem {
+    match error {
+        UserPoolError::Refused => {
+            Problem::new(401, "sign_in_refused", "The e-mail address or the password is wrong.")
+        }
+        UserPoolError::WrongCode => Problem::unprocessable("wrong_code", "/code", "The code is wrong."),
+        UserPoolError::Expired => {
+            Problem::new(409, "sign_in_expired", "The code or the sign-in has expired. Start again.")
+        }
+        UserPoolError::WeakPassword => Problem::unprocessable(
+            "weak_password",
+            "/password",
+            "Use at least 12 characters with uppercase letters, lowercase letters and digits.",
+        ),
+        UserPoolError::ResetRequired => Problem::new(
+            409,
+            "password_reset_required",
+            "Your password was reset. Select Forgot password to choose another one.",
+        ),
+        UserPoolError::TooManyAttempts => Problem {
+            retry_after: Some(60),
+            ..Problem::new(429, "too_many_attempts", "Too many attempts. Wait a minute and try again.")
+        },
+        UserPoolError::Unavailable(cause) => Problem {
+            retry_after: Some(1),
+            cause: Some(cause),
+            ..Problem::new(503, "unavailable", "Sign-in is not available at the moment. Try again.")
+        },
+        UserPoolError::Unexpected(cause) => Problem::internal(cause),
+    }
+}

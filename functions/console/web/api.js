@@ -1,0 +1,127 @@
+/** Calls of the public API. */
+
+import { readServerTime } from "./clock.js";
+import { isConnected } from "./connection.js";
+import { bearerToken, renewSession } from "./session.js";
+
+/** @import { FieldError, Page } from "./types.d.ts" */
+
+/** This module is at `{api}/console/assets/{digest}/api.js`. */
+const API = new URL("../../../", import.meta.url);
+const TIMEOUT_MS = 20_000;
+
+/** An error that the API returned, or `offline` if there was no response. */
+export class Problem extends Error {
+  /**
+   * @param {number} status
+   * @param {Record<string, any>} body
+   */
+  constructor(status, body) {
+    super(body.detail ?? body.message ?? "The request failed.");
+    this.status = status;
+    /** @type {string} */
+    this.code = body.code ?? "";
+    this.body = body;
+  }
+
+  /** @returns {FieldError[]} */
+  get fields() {
+    return this.body.errors ?? [];
+  }
+}
+
+/** @returns {string} a key that makes a repeated request harmless */
+export function newKey() {
+  return crypto.randomUUID();
+}
+
+/**
+ * Sends a request. Throws a `Problem` if it is refused or there is no response.
+ *
+ * @template [T=any]
+ * @param {string} method
+ * @param {string} path below the API's URL, without a leading slash
+ * @param {{ body?: unknown, file?: Blob, query?: Record<string, string | number | boolean | undefined>, key?: string }} [options]
+ * @returns {Promise<T>}
+ */
+export async function request(method, path, { body, file, query = {}, key } = {}) {
+  const url = new URL(path, API);
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== "") url.searchParams.set(name, String(value));
+  }
+  /** @type {Record<string, string>} */
+  const headers = {};
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (file) headers["content-type"] = "text/csv";
+  if (key) headers["idempotency-key"] = key;
+  const content = file ?? (body === undefined ? undefined : JSON.stringify(body));
+
+  let response = await exchange(url, method, headers, content);
+  if (response.status === 401 && (await renewSession())) {
+    response = await exchange(url, method, headers, content);
+  }
+  if (response.status === 204) return /** @type {T} */ (undefined);
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Problem(response.status, answer);
+  return answer;
+}
+
+/**
+ * @param {URL} url
+ * @param {string} method
+ * @param {Record<string, string>} headers
+ * @param {BodyInit | undefined} body
+ */
+async function exchange(url, method, headers, body) {
+  const authorization = `Bearer ${await bearerToken()}`;
+  try {
+    const response = await fetch(url, {
+      method,
+      headers: { ...headers, authorization },
+      body,
+      cache: "no-store",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    readServerTime(response);
+    isConnected.value = true;
+    return response;
+  } catch {
+    isConnected.value = false;
+    throw new Problem(0, { code: "offline", detail: "The server cannot be reached. Check your connection." });
+  }
+}
+
+/**
+ * Sends a request that outlives the page. Its outcome is unknown.
+ *
+ * @param {string} method
+ * @param {string} path
+ * @param {Record<string, string | number>} query
+ */
+export function requestOnLeave(method, path, query) {
+  const url = new URL(path, API);
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
+  const token = bearerToken.current();
+  fetch(url, { method, headers: { authorization: `Bearer ${token}` }, keepalive: true }).catch(() => {});
+}
+
+/**
+ * Reads all pages of a list that is known to be short.
+ *
+ * @template T
+ * @param {string} path
+ * @param {Record<string, string | number | undefined>} [query]
+ * @returns {Promise<T[]>}
+ */
+export async function listAll(path, query = {}) {
+  const all = [];
+  /** @type {string | undefined} */
+  let cursor;
+  do {
+    /** @type {Page<T>} */
+    const page = await request("GET", path, { query: { ...query, cursor } });
+    all.push(...page.items);
+    cursor = page.nextCursor ?? undefined;
+  } while (cursor);
+  return all;
+}

@@ -1,0 +1,107 @@
+/** The open conversation on the screen. */
+
+import { Composer } from "./composer.js";
+import { contactName, formatNumber } from "./contact.js";
+import { OpenConversation, opened } from "./conversation.js";
+import { Dialog } from "./dialog.js";
+import { html } from "./html.js";
+import { IdleDialog, LockBanner } from "./lock-view.js";
+import { MessageLog } from "./message-log.js";
+import { inboxPath, navigate, route } from "./router.js";
+import { texts } from "./texts.js";
+import { attempt } from "./toast.js";
+
+/** @import { Conversation } from "./types.d.ts" */
+
+const t = texts.conversation;
+
+/** Goes back to the list, which releases the lock. */
+export function leaveConversation() {
+  const current = route.peek();
+  const id = opened.peek()?.conversationId;
+  if (current.page === "work") navigate(inboxPath(current.inboxId, current.folder, current.filters));
+  requestAnimationFrame(() => {
+    const row = document.querySelector(`[data-conversation="${CSS.escape(id ?? "")}"]`);
+    if (row instanceof HTMLElement) row.focus();
+  });
+}
+
+/** Archives the open conversation, or moves it back. */
+export function moveConversation() {
+  const conversation = opened.peek()?.conversation.peek();
+  if (!conversation) return;
+  const folder = conversation.folder === "inbox" ? "archived" : "inbox";
+  attempt(async () => {
+    await opened.peek()?.change({ folder });
+    leaveConversation();
+  }, t.moved[folder]);
+}
+
+export function markUnread() {
+  attempt(async () => {
+    await opened.peek()?.change({ read: false });
+    leaveConversation();
+  }, t.markedUnread);
+}
+
+export function ConversationView() {
+  const current = opened.value;
+  if (!current) {
+    return html`<section class="conversation none"><div class="empty"><strong>${t.none}</strong><p>${t.noneHint}</p></div></section>`;
+  }
+  return html`<${Opened} key=${`${current.account.inboxId}/${current.conversationId}`} current=${current} />`;
+}
+
+/** @param {{ current: OpenConversation }} properties */
+function Opened({ current }) {
+  const conversation = current.conversation.value;
+  const error = current.error.value;
+  if (error && !conversation) {
+    return html`<section class="conversation"><div class="empty" role="alert"><p>${error}</p>
+      <button type="button" onClick=${leaveConversation}>${t.back}</button></div></section>`;
+  }
+  const name = conversation ? contactName(conversation.contact) : "";
+  return html`
+    <section class="conversation" aria-label=${name || texts.loading} style=${{ "--color": current.account.color }}
+      onPointerDown=${() => current.lock.noteActivity()} onKeyDown=${() => current.lock.noteActivity()}
+      onWheel=${() => current.lock.noteActivity()}>
+      ${conversation && html`<${Header} conversation=${conversation} current=${current} name=${name} />`}
+      <${MessageLog} current=${current} />
+      <footer>
+        <${LockBanner} current=${current} />
+        <${Composer} current=${current} />
+      </footer>
+      <${IdleDialog} lock=${current.lock} />
+      ${current.unseen.value && html`
+        <${Dialog} role="alertdialog" title=${t.unseenTitle} onClose=${() => current.decideUnseen(false)}>
+          <p>${t.unseenHint(name)}</p>
+          <blockquote dir="auto">${current.unseen.value.message?.text}</blockquote>
+          <div class="actions">
+            <button type="button" onClick=${() => current.decideUnseen(false)}>${t.editReply}</button>
+            <button type="button" class="primary" onClick=${() => current.decideUnseen(true)}>${t.sendAnyway}</button>
+          </div>
+        </${Dialog}>`}
+    </section>`;
+}
+
+/** @param {{ conversation: Conversation, current: OpenConversation, name: string }} properties */
+function Header({ conversation, current, name }) {
+  const { contact, assignedUser, folder } = conversation;
+  const number = formatNumber(contact.phoneNumber);
+  const facts = [
+    name === number ? "" : number,
+    contact.externalId ?? "",
+    contact.provisional ? t.provisional : "",
+    assignedUser ? texts.list.assigned(assignedUser.name) : "",
+  ].filter(Boolean);
+  return html`
+    <header>
+      <button type="button" class="back narrow" onClick=${leaveConversation}>${t.back}</button>
+      <div class="title"><h2 dir="auto">${name}</h2><p>${facts.join(" · ")}</p></div>
+      <div class="actions">
+        <button type="button" onClick=${markUnread}>${t.markUnread}</button>
+        <button type="button" onClick=${moveConversation}>${folder === "inbox" ? t.archive : t.unarchive}</button>
+        ${current.account.kind === "shared" && html`<button type="button" onClick=${leaveConversation}>${t.leave}</button>`}
+      </div>
+    </header>`;
+}

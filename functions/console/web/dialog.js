@@ -1,0 +1,41 @@
+/** Dialogs. The browser keeps the focus inside and returns it afterwards. */
+
+import { html } from "./html.js";
+import { texts } from "./texts.js";
+import { useEffect, useId, useRef } from "./vendor/hooks.js";
+
+/**
+ * @param {object} properties
+ * @param {string} properties.title
+ * @param {"dialog" | "alertdialog"} [properties.role]
+ * @param {"small" | "wide" | "top"} [properties.size]
+ * @param {() => void} [properties.onClose] called for Escape and the close button; without it there is neither
+ * @param {import("./vendor/preact.js").ComponentChildren} properties.children
+ */
+export function Dialog({ title, role = "dialog", size = "small", onClose, children }) {
+  const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const id = useId();
+  useEffect(() => {
+    const dialog = element.current;
+    const focused = document.activeElement;
+    dialog?.showModal();
+    return () => {
+      dialog?.close();
+      if (focused instanceof HTMLElement && focused.isConnected) focused.focus();
+    };
+  }, []);
+  /** @param {Event} event */
+  const cancel = (event) => {
+    event.preventDefault();
+    onClose?.();
+  };
+  return html`
+    <dialog ref=${element} role=${role} class=${`dialog ${size}`} aria-labelledby=${id} onCancel=${cancel}
+      aria-describedby=${role === "alertdialog" ? `${id}-body` : undefined}>
+      <header>
+        <h2 id=${id}>${title}</h2>
+        ${onClose && html`<button type="button" class="icon" aria-label=${texts.close} onClick=${onClose}>✕</button>`}
+      </header>
+      <div id=${`${id}-body`} class="body">${children}</div>
+    </dialog>`;
+}

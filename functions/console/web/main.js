@@ -1,0 +1,76 @@
+/** Starts the console. */
+
+import { accountOf, isAdminOf, loadMe, me, meError } from "./accounts.js";
+import { CommandMenu, KeysDialog } from "./command-menu.js";
+import { ComposeDialog } from "./compose.js";
+import { isConnected } from "./connection.js";
+import { ConversationList } from "./conversation-list.js";
+import { ConversationView } from "./conversation-view.js";
+import { dialog } from "./dialogs.js";
+import { html } from "./html.js";
+import "./keys.js";
+import { readNow } from "./live.js";
+import { inboxPath, navigate, route, teamPath } from "./router.js";
+import { renewSession, session } from "./session.js";
+import { SignInPage } from "./sign-in.js";
+import { Sidebar } from "./sidebar.js";
+import { texts } from "./texts.js";
+import { Toast } from "./toast.js";
+import { useEffect, useState } from "./vendor/hooks.js";
+import { render } from "./vendor/preact.js";
+
+function App() {
+  if (session.value === "starting") return html`<main class="empty" aria-busy="true"><p role="status">${texts.loading}</p></main>`;
+  if (session.value === "signedOut") return html`<${SignInPage} />`;
+  if (!me.value) {
+    return meError.value
+      ? html`<main class="empty" role="alert"><p>${meError.value}</p><button type="button" onClick=${() => loadMe().catch(() => {})}>${texts.retry}</button></main>`
+      : html`<main class="empty" aria-busy="true"><p role="status">${texts.loading}</p></main>`;
+  }
+  return html`
+    <a class="skip" href="#content">${texts.navigation.skip}</a>
+    <div class="frame">
+      <${Sidebar} />
+      <main id="content" tabindex="-1"><${Page} /></main>
+    </div>
+    <div class="connection" role="status">${!isConnected.value && html`<p>${texts.connectionLost} <button type="button" onClick=${readNow}>${texts.retry}</button></p>`}</div>
+    <${Toast} />
+    ${dialog.value === "compose" && html`<${ComposeDialog} />`}
+    ${dialog.value === "keys" && html`<${KeysDialog} />`}
+    ${dialog.value === "menu" && html`<${CommandMenu} />`}`;
+}
+
+function Page() {
+  const current = route.value;
+  const accounts = me.value?.accounts ?? [];
+  const teams = me.value?.teams ?? [];
+  const account = current.page === "work" ? accountOf(current.inboxId) : undefined;
+  useEffect(() => {
+    if (current.page !== "start" || !me.value) return;
+    if (accounts[0]) navigate(inboxPath(accounts[0].inboxId, "inbox"), { replace: true });
+    else if (teams.some((team) => isAdminOf(team.teamId))) navigate(teamPath(teams[0].teamId, "inboxes"), { replace: true });
+  });
+  if (current.page === "team") return html`<${TeamPage} />`;
+  if (account && current.page === "work") {
+    return html`
+      <div class=${current.conversationId ? "work reading" : "work"}>
+        <${ConversationList} account=${account} folder=${current.folder} filters=${current.filters} conversationId=${current.conversationId} />
+        <${ConversationView} />
+      </div>`;
+  }
+  return html`<div class="empty">
+    <strong>${texts.navigation.noAccounts}</strong><p>${texts.navigation.noAccountsHint}</p></div>`;
+}
+
+/** The team's pages are loaded when they are needed. */
+function TeamPage() {
+  const [module, setModule] = useState(/** @type {typeof import("./team/page.js") | null} */ (null));
+  useEffect(() => {
+    import("./team/page.js").then(setModule);
+  }, []);
+  return module ? html`<${module.TeamPage} />` : html`<p class="empty" role="status">${texts.loading}</p>`;
+}
+
+const root = document.getElementById("app");
+if (root) render(html`<${App} />`, root);
+renewSession();

@@ -1,0 +1,121 @@
+/** The navigation: accounts with their folders, the team's pages, and the account menu. */
+
+import { isAdminOf, me } from "./accounts.js";
+import { openDialog } from "./dialogs.js";
+import { html } from "./html.js";
+import { Icon } from "./icons.js";
+import { inboxPath, route, teamPath } from "./router.js";
+import { signOut } from "./session.js";
+import { texts } from "./texts.js";
+import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { signal } from "./vendor/signals.js";
+
+/** @import { Account } from "./types.d.ts" */
+
+const t = texts.navigation;
+
+/** On a narrow screen, only the accounts are shown until the navigation is opened. */
+const isMenuOpen = signal(false);
+
+/** The team whose pages the navigation links. */
+function currentTeam() {
+  const { teams = [], accounts = [] } = me.value ?? {};
+  const current = route.value;
+  const teamId =
+    current.page === "team" ? current.teamId
+    : current.page === "work" ? accounts.find((account) => account.inboxId === current.inboxId)?.teamId
+    : undefined;
+  return teams.find((team) => team.teamId === teamId) ?? teams[0];
+}
+
+/** @param {{ account: Account }} properties */
+function AccountLink({ account }) {
+  const current = route.value;
+  const isCurrent = current.page === "work" && current.inboxId === account.inboxId;
+  const { name, color, unreadCount } = account;
+  return html`
+    <li style=${{ "--color": color }}>
+      <a class="account" href=${inboxPath(account.inboxId, "inbox")} aria-current=${isCurrent ? "true" : undefined}>
+        <span class="dot" aria-hidden="true" />
+        <span class="name">${name || t.personal}</span>
+        ${unreadCount > 0 && html`<span class="count">${unreadCount}<span class="hidden"> ${t.unread(unreadCount).replace(/^\d+ /, "")}</span></span>`}
+      </a>
+      ${isCurrent && html`
+        <ul class="folders">
+          ${/** @type {const} */ (["inbox", "archived"]).map((folder) => html`
+            <li><a href=${inboxPath(account.inboxId, folder)} aria-current=${current.folder === folder ? "page" : undefined}>${t[folder]}</a></li>`)}
+        </ul>`}
+    </li>`;
+}
+
+function TeamLinks() {
+  const team = currentTeam();
+  if (!team) return null;
+  const current = route.value;
+  const teams = me.value?.teams ?? [];
+  const sections = Object.keys(texts.sections).filter((section) => section !== "audit" || isAdminOf(team.teamId));
+  return html`
+    <nav aria-label=${t.team}>
+      <h2>${team.name}</h2>
+      <ul>${sections.map((section) => html`
+        <li><a href=${teamPath(team.teamId, section)}
+          aria-current=${current.page === "team" && current.section === section ? "page" : undefined}>${texts.sections[section]}</a></li>`)}
+      </ul>
+      ${teams.length > 1 && html`<ul class="teams">${teams.filter((other) => other !== team).map((other) => html`
+        <li><a href=${teamPath(other.teamId, "inboxes")}>${other.name}</a></li>`)}</ul>`}
+    </nav>`;
+}
+
+function AccountMenu() {
+  const [isOpen, setOpen] = useState(false);
+  const element = useRef(/** @type {HTMLDivElement | null} */ (null));
+  useEffect(() => {
+    if (!isOpen) return;
+    element.current?.querySelector("button")?.focus();
+    /** @param {Event} event */
+    const closeOutside = (event) => {
+      if (!element.current?.contains(/** @type {Node} */ (event.target))) setOpen(false);
+    };
+    document.addEventListener("pointerdown", closeOutside);
+    return () => document.removeEventListener("pointerdown", closeOutside);
+  }, [isOpen]);
+  const user = me.value?.user;
+  if (!user) return null;
+  /** @param {KeyboardEvent} event */
+  const onKeyDown = (event) => {
+    if (event.key !== "Escape" || !isOpen) return;
+    event.stopPropagation();
+    setOpen(false);
+  };
+  return html`
+    <div class="account-menu" ref=${element} onKeyDown=${onKeyDown}>
+      ${isOpen && html`
+        <div class="menu">
+          <p class="who">${user.name}<span>${user.email}</span></p>
+          <button type="button" onClick=${() => (setOpen(false), openDialog("keys"))}>${t.shortcuts}<kbd>?</kbd></button>
+          <button type="button" onClick=${signOut}>${t.signOut}</button>
+        </div>`}
+      <span class="name">${user.name}</span>
+      <button type="button" class="icon" aria-label=${t.accountMenu} aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>⋯</button>
+    </div>`;
+}
+
+export function Sidebar() {
+  const accounts = me.value?.accounts ?? [];
+  return html`
+    <aside class=${isMenuOpen.value ? "sidebar open" : "sidebar"}>
+      <button type="button" class="icon narrow" aria-label=${isMenuOpen.value ? t.closeMenu : t.menu} aria-expanded=${isMenuOpen.value}
+        onClick=${() => (isMenuOpen.value = !isMenuOpen.value)}>${isMenuOpen.value ? "✕" : "☰"}</button>
+      <div class="brand"><span class="logo" aria-hidden="true" />${texts.product}</div>
+      <button type="button" class="primary compose" onClick=${() => openDialog("compose")}>
+        <${Icon} name="compose" /><span class="text">${t.compose}</span></button>
+      <div class="links" onClick=${() => (isMenuOpen.value = false)}>
+        <nav aria-label=${t.accounts}>
+          <h2>${t.accounts}</h2>
+          <ul>${accounts.map((account) => html`<${AccountLink} key=${account.inboxId} account=${account} />`)}</ul>
+        </nav>
+        <${TeamLinks} />
+      </div>
+      <${AccountMenu} />
+    </aside>`;
+}

@@ -1,0 +1,94 @@
+/** The dialog that imports a file of contacts. */
+
+import { newKey, request } from "../api.js";
+import { Dialog } from "../dialog.js";
+import { Field, FormError, useSubmission } from "../form.js";
+import { html } from "../html.js";
+import { texts } from "../texts.js";
+import { useEffect, useRef, useState } from "../vendor/hooks.js";
+import { teamApi } from "./resource.js";
+
+/** @import { ImportReport } from "../types.d.ts" */
+
+const t = texts.imports;
+/** A larger file is uploaded to a presigned URL. */
+const DIRECT_BYTES = 4 * 1024 * 1024;
+const POLL_MS = 1_000;
+
+/** @param {{ teamId: string, onClose: () => void }} properties */
+export function ImportDialog({ teamId, onClose }) {
+  const path = `${teamApi(teamId)}/contact-imports`;
+  const [file, setFile] = useState(/** @type {File | null} */ (null));
+  const [report, setReport] = useState(/** @type {ImportReport | null} */ (null));
+  const isClosed = useRef(false);
+  const { isBusy, error, fields, setFields, submit } = useSubmission();
+  useEffect(() => () => void (isClosed.current = true), []);
+
+  /** @param {boolean} dryRun */
+  const run = async (dryRun) => {
+    if (!file) return setFields({ "/file": t.chooseFile });
+    setReport(null);
+    await submit(async () => {
+      let current = await start(path, file, dryRun);
+      setReport(current);
+      while (!isClosed.current && (current.status === "queued" || current.status === "running")) {
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+        current = await request("GET", `${path}/${encodeURIComponent(current.importId)}`);
+        setReport(current);
+      }
+    });
+  };
+  /** @param {Event} event */
+  const choose = (event) => {
+    setFile(/** @type {HTMLInputElement} */ (event.target).files?.[0] ?? null);
+    setReport(null);
+    setFields({});
+  };
+  return html`
+    <${Dialog} title=${t.title} size="wide" onClose=${onClose}>
+      <p class="hint">${t.hint}</p>
+      <${FormError} text=${error} />
+      <${Field} label=${t.file} error=${fields["/file"]}>${(/** @type {Record<string, unknown>} */ attributes) => html`
+        <input ...${attributes} type="file" accept=".csv,.tsv,.txt,text/csv" onChange=${choose} />`}</${Field}>
+      ${report && html`<${Report} report=${report} />`}
+      <div class="actions">
+        <button type="button" disabled=${isBusy} onClick=${() => run(true)}>${t.dryRun}</button>
+        <button type="button" class="primary" disabled=${isBusy} onClick=${() => run(false)}>${t.start}</button>
+      </div>
+    </${Dialog}>`;
+}
+
+/**
+ * @param {string} path
+ * @param {File} file
+ * @param {boolean} dryRun
+ * @returns {Promise<ImportReport>}
+ */
+async function start(path, file, dryRun) {
+  const query = dryRun ? { dryRun: true } : {};
+  if (file.size <= DIRECT_BYTES) return request("POST", path, { file, query, key: newKey() });
+  const report = await request("POST", path, { body: {}, query, key: newKey() });
+  const { url, method, headers } = report.upload;
+  const response = await fetch(url, { method, headers, body: file }).catch(() => null);
+  if (!response?.ok) throw new Error("The file could not be uploaded. Try again.");
+  return report;
+}
+
+/** @param {{ report: ImportReport }} properties */
+function Report({ report }) {
+  const isDone = report.status === "completed";
+  const total = report.totalRows ?? 0;
+  const percent = isDone ? 100 : total ? Math.round((report.rows / total) * 100) : 0;
+  return html`
+    <div class="progress" role="progressbar" aria-label=${t.progress} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${percent}>
+      <span style=${{ width: `${percent}%` }} /></div>
+    <p role="status">${report.status === "failed" ? report.reason
+      : isDone ? (report.dryRun ? t.wouldBe(report) : t.summary(report))
+      : report.dryRun ? t.checking : t.running}</p>
+    ${report.errors.length > 0 && html`
+      <table class="small" aria-label=${t.refusedRows}>
+        <thead><tr><th>${t.row}</th><th>${t.field}</th><th>${t.reason}</th></tr></thead>
+        <tbody>${report.errors.map((error) => html`<tr><td>${error.row}</td><td>${error.field}</td><td>${error.reason}</td></tr>`)}</tbody>
+      </table>
+      ${report.errorsBeyond > 0 && html`<p class="hint">${t.more(report.errorsBeyond)}</p>`}`}`;
+}

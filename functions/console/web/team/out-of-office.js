@@ -1,0 +1,78 @@
+/** When an inbox answers automatically, and with which text. */
+
+import { request } from "../api.js";
+import { FormError, SelectField, TextField, useSubmission } from "../form.js";
+import { html } from "../html.js";
+import { texts } from "../texts.js";
+import { showToast } from "../toast.js";
+import { useEffect, useState } from "../vendor/hooks.js";
+import { Pending, useLoaded } from "./resource.js";
+
+/** @import { OutOfOffice } from "../types.d.ts" */
+
+const t = texts.outOfOffice;
+const RANGE = /^(\d{1,2}:\d{2})\s*[-–]\s*(\d{1,2}:\d{2})$/;
+
+/** @param {[string, string][] | undefined} ranges */
+function formatRanges(ranges) {
+  return (ranges ?? []).map((range) => range.join("-")).join(", ");
+}
+
+/**
+ * @param {string} text such as `09:00-12:00, 13:00-17:00`
+ * @returns {[string, string][] | null} `null` if it cannot be read
+ */
+function parseRanges(text) {
+  const parts = text.split(",").map((part) => part.trim()).filter(Boolean);
+  const ranges = parts.map((part) => RANGE.exec(part));
+  if (ranges.some((range) => !range)) return null;
+  return ranges.map((range) => [range?.[1].padStart(5, "0") ?? "", range?.[2].padStart(5, "0") ?? ""]);
+}
+
+/** @param {{ path: string }} properties */
+export function OutOfOfficeForm({ path }) {
+  const { value, error: failure, reload } = useLoaded(() => /** @type {Promise<OutOfOffice>} */ (request("GET", path)), path);
+  const [mode, setMode] = useState("off");
+  const [message, setMessage] = useState("");
+  const [timeZone, setTimeZone] = useState("");
+  const [hours, setHours] = useState(/** @type {Record<string, string>} */ ({}));
+  const [holidays, setHolidays] = useState("");
+  const { isBusy, error, fields, setFields, submit } = useSubmission();
+  useEffect(() => {
+    if (!value) return;
+    setMode(value.mode);
+    setMessage(value.message);
+    setTimeZone(value.timeZone || Intl.DateTimeFormat().resolvedOptions().timeZone);
+    setHours(Object.fromEntries(t.days.map(([day]) => [day, formatRanges(value.hours[day])])));
+    setHolidays(value.holidays.join("\n"));
+  }, [value]);
+  if (!value) return html`<${Pending} error=${failure} onRetry=${reload} />`;
+  /** @param {Event} event */
+  const save = async (event) => {
+    event.preventDefault();
+    const parsed = t.days.map(([day]) => /** @type {const} */ ([day, parseRanges(hours[day] ?? "")]));
+    const invalid = parsed.filter(([, ranges]) => ranges === null).map(([day]) => [`/hours/${day}`, t.badHours]);
+    if (invalid.length) return setFields(Object.fromEntries(invalid));
+    const body = {
+      mode, message, timeZone,
+      hours: Object.fromEntries(parsed.filter(([, ranges]) => ranges?.length)),
+      holidays: holidays.split(/\s+/).filter(Boolean),
+    };
+    if (await submit(() => request("PUT", path, { body }))) showToast(texts.saved);
+  };
+  const holidayError = Object.entries(fields).find(([pointer]) => pointer.startsWith("/holidays"))?.[1];
+  return html`
+    <form onSubmit=${save} noValidate>
+      <${FormError} text=${error} />
+      <${SelectField} label=${t.mode} value=${mode} options=${t.modes} onInput=${setMode} error=${fields["/mode"]} />
+      <${TextField} label=${t.message} rows=${4} value=${message} onInput=${setMessage} error=${fields["/message"]} hint=${t.messageHint} more=${{ maxlength: 480, dir: "auto" }} />
+      ${mode === "auto" && html`
+        <${TextField} label=${t.timeZone} value=${timeZone} onInput=${setTimeZone} error=${fields["/timeZone"]} />
+        <fieldset class="hours"><legend>${t.hours}</legend><p class="hint">${t.hoursHint}</p>
+          ${t.days.map(([day, name]) => html`<${TextField} key=${day} label=${name} value=${hours[day] ?? ""} onInput=${(/** @type {string} */ text) => setHours({ ...hours, [day]: text })}
+            error=${Object.entries(fields).find(([pointer]) => pointer.startsWith(`/hours/${day}`))?.[1]} />`)}
+        </fieldset>
+        <${TextField} label=${t.holidays} rows=${3} value=${holidays} onInput=${setHolidays} error=${holidayError} hint=${t.holidaysHint} />`}
+      <div class="actions"><button class="primary" disabled=${isBusy}>${texts.save}</button></div>
+    </form>`;
+}

@@ -1,0 +1,418 @@
+/**
+ * Journeys through the console in a browser, against the local cloud. ◆ marks what the first customer asked for.
+ *
+ * `make console-test` starts a cloud with short lock times. Each journey uses phones of its own.
+ */
+
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+
+import { api, inbox, launch, openWindow, signIn, stack, text, users } from "./browser.js";
+
+/** @import { Browser, BrowserContextOptions, Page } from "playwright-core" */
+/** @import { User } from "./browser.js" */
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+/** The idle prompt of the cloud of `make console-test`. */
+const IDLE_PROMPT_MS = Number(process.env.LOCK_IDLE_PROMPT_SECONDS ?? 180) * 1000;
+
+/** @type {Browser} */
+let browser;
+const [admin, ada, ben] = [users[0], ...users.filter((user) => !user.owner && user.teams.every((team) => team.role === "member"))];
+
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+/** @returns {string} the number of a phone that no other journey uses */
+function newPhone() {
+  return `+1202${randomInt(200, 999)}${String(randomInt(0, 9999)).padStart(4, "0")}`;
+}
+
+/**
+ * Runs a journey as some users, each in a window of their own. Fails if a window has errors.
+ * @param {string} name
+ * @param {User[]} people
+ * @param {(...pages: Page[]) => Promise<unknown>} journey
+ * @param {BrowserContextOptions} [options]
+ */
+function journeyOf(name, people, journey, options) {
+  test(name, { timeout: 180_000 }, async () => {
+    const windows = await Promise.all(people.map(() => openWindow(browser, options)));
+    try {
+      await Promise.all(windows.map(({ page }, index) => signIn(page, people[index])));
+      await journey(...windows.map(({ page }) => page));
+      assert.deepEqual(windows.flatMap(({ errors }) => errors), []);
+    } finally {
+      await Promise.all(windows.map(({ context }) => context.close()));
+    }
+  });
+}
+
+/** @param {Page} page @param {"inbox" | "archived"} [folder] */
+async function openInbox(page, folder = "inbox") {
+  await page.getByRole("navigation", { name: "Accounts" }).getByRole("link", { name: /Front desk/ }).click();
+  if (folder === "archived") await page.getByRole("link", { name: "Archived", exact: true }).click();
+}
+
+/** @param {Page} page @param {string} words */
+function conversationNamed(page, words) {
+  return page.getByRole("list", { name: "Conversations" }).getByRole("link", { name: words });
+}
+
+/**
+ * Sends a text from a new phone, and opens it.
+ * @param {Page} page
+ * @param {string} words
+ */
+async function openNewConversation(page, words) {
+  const phone = newPhone();
+  await text(phone, words);
+  await openInbox(page);
+  await conversationNamed(page, words).click();
+  return phone;
+}
+
+/** @param {Page} page */
+function replyBox(page) {
+  return page.getByRole("textbox", { name: "Reply" });
+}
+
+/** @param {Page} page @param {string} words */
+async function reply(page, words) {
+  await replyBox(page).fill(words);
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+}
+
+/** @param {Page} page */
+function log(page) {
+  return page.getByRole("log", { name: "Messages" });
+}
+
+test("a wrong password is an alert, and a session outlives a reload until it is signed out", { timeout: 120_000 }, async () => {
+  const { page, context } = await openWindow(browser);
+  await page.goto(stack.consoleUrl);
+  await page.getByLabel("E-mail").fill(ada.email);
+  await page.getByLabel("Password").fill("wrong");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("alert").filter({ hasText: "wrong" }).waitFor();
+  await signIn(page, ada);
+  await page.reload();
+  await page.getByRole("navigation", { name: "Accounts" }).waitFor();
+  assert.equal(await page.evaluate(() => document.cookie), "", "scripts cannot read the session");
+  await page.getByRole("button", { name: "Account menu" }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  await page.reload();
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  await context.close();
+});
+
+// ◆ Opening a conversation locks it. Others see who is responding, and cannot write.
+journeyOf("one person responds at a time, and the next one when the first leaves", [ada, ben], async (first, second) => {
+  await openNewConversation(first, "Who answers this one?");
+  await replyBox(first).fill("I am on it");
+  await openInbox(second);
+  await conversationNamed(second, "Who answers this one?").click();
+  await second.getByRole("status").filter({ hasText: `${ada.name} is responding` }).first().waitFor();
+  assert.equal(await replyBox(second).isDisabled(), true);
+  await log(second).getByText("Who answers this one?").waitFor();
+
+  await first.getByRole("button", { name: "Leave" }).click();
+  await second.getByRole("button", { name: "Respond" }).click();
+  await second.locator("#reply:not(:disabled)").waitFor();
+});
+
+// ◆ A lock is released when the window is closed.
+journeyOf("closing the window releases the lock", [ada, ben], async (first, second) => {
+  await openNewConversation(first, "Closing time");
+  await first.locator("#reply:not(:disabled)").waitFor();
+  await first.close({ runBeforeUnload: true });
+  await openInbox(second);
+  await conversationNamed(second, "Closing time").click();
+  await second.locator("#reply:not(:disabled)").waitFor();
+});
+
+// ◆ The history shows who sent each message, and an answered conversation is archived.
+journeyOf("a reply is shown with its sender and its delivery, and archives the conversation", [ada], async (page) => {
+  await openNewConversation(page, "Is the office open?");
+  await reply(page, "Yes, until five.");
+  const message = log(page).locator("article").filter({ hasText: "Yes, until five." });
+  await message.getByText(ada.name).waitFor();
+  await message.getByText("Delivered").waitFor();
+  await openInbox(page, "archived");
+  await conversationNamed(page, "Yes, until five.").waitFor();
+});
+
+// ◆ After a time without activity the user is asked, and the lock is released without an answer.
+journeyOf("an idle user is asked, stays with an answer, and loses the lock without one", [ada], async (page) => {
+  if (IDLE_PROMPT_MS > 30_000) return;
+  await openNewConversation(page, "Are you there?");
+  await replyBox(page).fill("A long draft");
+  const question = page.getByRole("alertdialog", { name: "Are you still working?" });
+  await question.waitFor({ timeout: IDLE_PROMPT_MS + 15_000 });
+  await question.getByRole("button", { name: "I'm still here" }).click();
+  await question.waitFor({ state: "hidden" });
+  await question.waitFor({ timeout: IDLE_PROMPT_MS + 15_000 });
+  await page.getByRole("button", { name: "Respond" }).waitFor({ timeout: 30_000 });
+  assert.equal(await question.isVisible(), false);
+  assert.equal(await replyBox(page).inputValue(), "A long draft", "the draft is kept");
+  assert.equal(await replyBox(page).isDisabled(), true);
+});
+
+journeyOf("a text that arrives while one types has to be seen or accepted", [ada], async (page) => {
+  const phone = await openNewConversation(page, "First question");
+  await log(page).getByText("First question").waitFor();
+  // Nothing new is read until the reply is sent.
+  let isHeld = true;
+  await page.route(/\/conversations(\?|\/[^/]+\/messages\?)/, async (route) => {
+    while (isHeld && route.request().method() === "GET") await new Promise((resolve) => setTimeout(resolve, 100));
+    await route.continue();
+  });
+  await text(phone, "Wait, another one");
+  await replyBox(page).fill("The answer to the first");
+  const refused = page.waitForResponse((response) => response.status() === 409);
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await refused;
+  isHeld = false;
+  const dialog = page.getByRole("alertdialog", { name: "New message" });
+  await dialog.getByText("Wait, another one").waitFor();
+  await dialog.getByRole("button", { name: "Send anyway" }).click();
+  await log(page).locator("article").filter({ hasText: "The answer to the first" }).getByText(/Accepted|Sent|Delivered/).waitFor();
+});
+
+journeyOf("a draft is kept when an admin breaks the lock", [ada], async (page) => {
+  await openNewConversation(page, "Please hurry");
+  await replyBox(page).fill("Half a sentence");
+  const path = new URL(page.url()).pathname.split("/");
+  await api(admin, "DELETE", `/v1/inboxes/${inbox.inboxId}/conversations/${path.at(-1)}/lock?force=true`);
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await page.getByRole("button", { name: "Respond" }).waitFor();
+  assert.equal(await replyBox(page).inputValue(), "Half a sentence");
+});
+
+journeyOf("a send whose answer is lost is repeated with the same key", [ada], async (page) => {
+  await openNewConversation(page, "Do you hear me?");
+  await log(page).getByText("Do you hear me?").waitFor();
+  /** @type {string[]} */
+  const keys = [];
+  await page.route(/\/messages$/, async (route) => {
+    keys.push(route.request().headers()["idempotency-key"] ?? "");
+    if (keys.length > 1) return route.continue();
+    await route.fetch();
+    return route.abort("connectionreset");
+  });
+  await reply(page, "Loud and clear");
+  const message = log(page).locator("article").filter({ hasText: "Loud and clear" });
+  await message.getByText("Not sent").waitFor();
+  await message.getByRole("button", { name: "Try again" }).click();
+  await message.getByText(/Accepted|Sent|Delivered/).waitFor();
+  assert.equal(await message.count(), 1);
+  assert.equal(keys[0], keys[1]);
+});
+
+// ◆ Filters combine, and each is removed by itself.
+journeyOf("filters are chips that are removed one by one", [ada], async (page) => {
+  await text(newPhone(), "Filter me");
+  await openInbox(page);
+  await conversationNamed(page, "Filter me").waitFor();
+  await page.getByRole("button", { name: "Unread", exact: true }).click();
+  await page.getByRole("button", { name: "Assigned to me", exact: true }).click();
+  await conversationNamed(page, "Filter me").waitFor({ state: "hidden" });
+  await page.getByRole("button", { name: "Remove filter Assigned to me" }).click();
+  await conversationNamed(page, "Filter me").waitFor();
+  await page.getByRole("button", { name: "Remove filter Unread" }).click();
+  await page.getByRole("combobox", { name: "Assigned to" }).selectOption({ label: ben.name });
+  await page.getByRole("button", { name: `Remove filter Assigned to ${ben.name}` }).waitFor();
+});
+
+// ◆ Compose never chooses an account by itself where there are several, and the message is in Archived.
+journeyOf("a composed message is sent from the chosen account and archived", [admin], async (page) => {
+  await page.getByRole("button", { name: "Compose" }).click();
+  const dialog = page.getByRole("dialog");
+  const from = dialog.getByRole("combobox", { name: "From" });
+  assert.equal(await from.inputValue(), "", "no account is preset");
+  await dialog.getByRole("combobox", { name: "To" }).fill(newPhone());
+  await dialog.getByRole("textbox", { name: "Message" }).fill("Your order is ready.");
+  await dialog.getByRole("button", { name: "Send" }).click();
+  assert.equal(await from.getAttribute("aria-invalid"), "true");
+  await from.selectOption(inbox.inboxId);
+  await dialog.getByRole("button", { name: "Send" }).click();
+  await log(page).getByText("Your order is ready.").waitFor();
+  assert.match(page.url(), /\/archived\//);
+});
+
+// ◆ The wizard creates a shared inbox step by step.
+journeyOf("an admin creates a shared inbox step by step", [admin], async (page) => {
+  await page.getByRole("link", { name: "Shared Inboxes" }).click();
+  await page.getByRole("button", { name: "New Shared Inbox" }).click();
+  const dialog = page.getByRole("dialog");
+  const next = dialog.getByRole("button", { name: "Next" });
+  await next.click();
+  const name = dialog.getByLabel("Name");
+  assert.equal(await name.getAttribute("aria-invalid"), "true");
+  assert.notEqual(await name.getAttribute("aria-describedby"), null);
+  const words = `Late shift ${randomInt(1, 1_000_000)}`;
+  await name.fill(words);
+  await page.waitForFunction(() => /** @type {HTMLInputElement | undefined} */ ([...document.querySelectorAll("dialog input")][1])?.value);
+  assert.notEqual(await dialog.getByLabel("API code").inputValue(), "");
+  await dialog.getByLabel("Team").selectOption(inbox.teamId);
+  await next.click();
+  await dialog.getByLabel("Area code").fill("202");
+  await dialog.getByRole("button", { name: "Search" }).click();
+  await dialog.getByRole("radio").first().check();
+  await next.click();
+  await dialog.getByLabel("Voice forwarding number").fill("");
+  await next.click();
+  await dialog.getByRole("checkbox", { name: ada.name }).check();
+  await next.click();
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("table").getByRole("link", { name: words }).waitFor();
+  await page.getByRole("navigation", { name: "Accounts" }).getByRole("link", { name: words }).waitFor();
+});
+
+// ◆ Out of Office.
+journeyOf("a member switches Out of Office on", [admin], async (page) => {
+  await page.getByRole("link", { name: "Shared Inboxes" }).click();
+  await page.getByRole("table").getByRole("link", { name: "Front desk" }).click();
+  await page.getByLabel("Mode").selectOption("auto");
+  await page.getByLabel("Message").fill("We are closed until Monday.");
+  await page.getByLabel("Monday").fill("9-5");
+  await page.getByRole("button", { name: "Save" }).click();
+  assert.equal(await page.getByLabel("Monday").getAttribute("aria-invalid"), "true");
+  await page.getByLabel("Monday").fill("00:00-24:00");
+  for (const day of ["Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]) await page.getByLabel(day).fill("00:00-24:00");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("status").filter({ hasText: "Saved" }).waitFor();
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector("textarea")?.value === "We are closed until Monday.");
+});
+
+// ◆ Contacts are imported from a file, with a dry run first.
+journeyOf("an import says what it would do, and then does it", [admin], async (page) => {
+  await page.getByRole("link", { name: "Contacts" }).click();
+  await page.getByRole("button", { name: "Import" }).click();
+  const dialog = page.getByRole("dialog", { name: "Import contacts" });
+  const id = `J-${randomInt(1, 1_000_000)}`;
+  const buffer = Buffer.from(`ContactId,FirstName,LastName,MobileNumber\n${id},Jo,Imported,${newPhone()}\nbad,No,Number,12\n`);
+  await dialog.getByLabel("File").setInputFiles({ name: "contacts.csv", mimeType: "text/csv", buffer });
+  await dialog.getByRole("button", { name: "Dry run" }).click();
+  await dialog.getByText(/would change this: 1 created/).waitFor();
+  assert.equal(await dialog.getByRole("row").count(), 2, "a header and the refused row");
+  await dialog.getByRole("button", { name: "Start import" }).click();
+  await dialog.getByText(/^1 created.*1 refused$/).waitFor();
+  assert.equal(await dialog.getByRole("progressbar").getAttribute("aria-valuenow"), "100");
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await page.getByLabel("Search contacts").fill(id);
+  await page.getByRole("button", { name: "Jo Imported" }).waitFor();
+});
+
+journeyOf("a conversation with somebody who opted out cannot be answered", [ada], async (page) => {
+  const phone = await openNewConversation(page, "One last thing");
+  await text(phone, "STOP");
+  await page.getByRole("status").filter({ hasText: "opted out" }).waitFor();
+  assert.equal(await replyBox(page).isDisabled(), true);
+});
+
+journeyOf("everything is done with the keyboard alone", [ada], async (page) => {
+  await text(newPhone(), "Keyboard only");
+  await openInbox(page);
+  await conversationNamed(page, "Keyboard only").waitFor();
+  await page.evaluate(() => /** @type {HTMLElement | null} */ (document.activeElement)?.blur());
+  await page.keyboard.press("j");
+  for (let steps = 0; steps < 20; steps++) {
+    if (await page.evaluate(() => document.activeElement?.textContent?.includes("Keyboard only"))) break;
+    await page.keyboard.press("j");
+  }
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => document.activeElement?.id === "reply");
+  await page.keyboard.type("Answered je/ru?c");
+  await page.keyboard.press("Control+Enter");
+  await log(page).locator("article").filter({ hasText: "Answered je/ru?c" }).getByText(/Accepted|Sent|Delivered/).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByText("Select a conversation").waitFor();
+  await page.keyboard.press("/");
+  await page.waitForFunction(() => document.activeElement?.id === "search");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("c");
+  await page.getByRole("dialog", { name: "New message" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("archived");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/archived$/);
+});
+
+journeyOf("markup in a text is shown as text", [ada], async (page) => {
+  const words = `<img src=x onerror="document.title='broken'"><b>bold</b> \u202e${"x".repeat(200)}`;
+  await text(newPhone(), words);
+  await openInbox(page);
+  await conversationNamed(page, "<b>bold</b>").first().click();
+  await log(page).getByText("<b>bold</b>").waitFor();
+  assert.notEqual(await page.title(), "broken");
+  assert.equal(await log(page).locator("b, img").count(), 0);
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true);
+});
+
+journeyOf("a lost connection is said, and what was missed appears when it is back", [ada], async (page) => {
+  await openInbox(page);
+  await page.context().setOffline(true);
+  await page.getByRole("status").filter({ hasText: "Connection lost" }).waitFor();
+  await text(newPhone(), "While you were away");
+  await page.context().setOffline(false);
+  await conversationNamed(page, "While you were away").waitFor();
+  await page.getByText("Connection lost").waitFor({ state: "hidden" });
+});
+
+journeyOf("on a phone, the conversation takes the screen and leads back", [ada], async (page) => {
+  await openNewConversation(page, "On the road");
+  await replyBox(page).waitFor();
+  assert.equal(await page.getByRole("list", { name: "Conversations" }).isVisible(), false);
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= 390), true);
+  await page.getByRole("button", { name: "Back" }).click();
+  await page.getByRole("list", { name: "Conversations" }).waitFor();
+}, { viewport: { width: 390, height: 844 } });
+
+for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+  journeyOf(`no view has a serious accessibility problem (${colorScheme})`, [admin], async (page) => {
+    /** @type {string[]} */
+    const findings = [];
+    /** @param {string} view */
+    const check = async (view) => {
+      await page.waitForTimeout(300);
+      await page.evaluate(AXE);
+      const result = await page.evaluate(() => /** @type {any} */ (window).axe.run());
+      for (const violation of result.violations) {
+        if (!["serious", "critical"].includes(violation.impact)) continue;
+        findings.push(`${view}: ${violation.id} ${violation.nodes.map((/** @type {any} */ node) => node.target).slice(0, 3).join(" | ")}`);
+      }
+    };
+    await openNewConversation(page, `Accessible ${colorScheme}`);
+    await replyBox(page).waitFor();
+    await check("conversation");
+    await page.getByRole("button", { name: "Compose" }).click();
+    await check("compose");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Control+k");
+    await check("commands");
+    await page.keyboard.press("Escape");
+    for (const section of ["Shared Inboxes", "Contacts", "Opt-outs", "Members", "Templates", "Registration", "Audit"]) {
+      await page.getByRole("navigation", { name: "Team" }).getByRole("link", { name: section }).click();
+      await page.getByRole("heading", { level: 1, name: section }).waitFor();
+      await page.waitForTimeout(400);
+      await check(section);
+    }
+    await page.getByRole("link", { name: "Shared Inboxes" }).click();
+    await page.getByRole("button", { name: "New Shared Inbox" }).click();
+    await page.getByLabel("API code").waitFor();
+    await check("wizard");
+    assert.deepEqual(findings, []);
+  }, { colorScheme });
+}

@@ -1,0 +1,210 @@
+//! The console: its files and its sign-in.
+
+use std::collections::BTreeMap;
+
+use console::{App, handle};
+use lambda_http::{Body, Response};
+use serde_json::{Value, json};
+use shared_aws::clients::{Aws, Bucket};
+use shared_domain::time::Timestamp;
+use test_kit::{
+    gateway::{Event, status_and_json},
+    user_pool::{FakeUser, FakeUserPool},
+};
+
+const PUBLIC_URL: &str = "https://api.example.com/texts";
+
+fn bucket() -> Bucket {
+    Bucket::new(&Aws::loopback("http://127.0.0.1:9"), "files")
+}
+
+async fn app() -> App {
+    let user = |password: &str, is_invited| FakeUser {
+        password: Some(password.to_owned()),
+        is_invited,
+        token: "token-of-ada".into(),
+    };
+    let users = BTreeMap::from([
+        ("ada@example.com".to_owned(), user("right", false)),
+        ("new@example.com".to_owned(), user("invited", true)),
+    ]);
+    App::new(Some(FakeUserPool::start(users).await.client()), &bucket(), PUBLIC_URL)
+}
+
+async fn get(below: &str, headers: &[(&str, &str)]) -> Response<Body> {
+    let event = match below {
+        "" => Event::new("GET /console", &[]),
+        "/" => Event::new("GET /console/", &[]),
+        path => Event::new("GET /console/{proxy+}", &[("proxy", path.trim_start_matches('/'))]),
+    };
+    let event = headers.iter().fold(event, |event, (name, value)| event.header(name, value));
+    handle(&App::new(None, &bucket(), PUBLIC_URL), Timestamp::from_millis(0), 0, event.request()).await
+}
+
+async fn post(app: &App, action: &str, body: &Value, cookie: Option<&str>) -> Response<Body> {
+    let event = Event::new("POST /console/session/{action}", &[("action", action)]).json(body);
+    let event = match cookie {
+        Some(cookie) => event.header("cookie", cookie),
+        None => event,
+    };
+    handle(app, Timestamp::from_millis(0), 0, event.request()).await
+}
+
+fn header<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
+    response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+}
+
+fn text(response: &Response<Body>) -> String {
+    let body: &[u8] = response.body();
+    String::from_utf8(body.to_vec()).unwrap()
+}
+
+/// The path below `/console` of a URL on the page.
+fn below(url: &str) -> &str {
+    url.strip_prefix("/texts/console").unwrap_or_else(|| panic!("{url} is elsewhere"))
+}
+
+/// The path of the style sheet below `/console`.
+fn style_sheet(page: &Response<Body>) -> String {
+    let text = text(page);
+    let (_, rest) = text.split_once(r#"<link rel="stylesheet" href=""#).unwrap();
+    below(rest.split('"').next().unwrap()).to_owned()
+}
+
+#[tokio::test]
+async fn the_page_is_checked_at_each_load_and_its_files_are_kept() {
+    let page = get("/", &[]).await;
+    assert_eq!((page.status().as_u16(), header(&page, "cache-control")), (200, "no-cache"));
+    let url = style_sheet(&page);
+    let file = get(&url, &[]).await;
+    assert_eq!((file.status().as_u16(), header(&file, "content-type")), (200, "text/css; charset=utf-8"));
+    assert_eq!(header(&file, "cache-control"), "public, max-age=31536000, immutable");
+    assert!(text(&file).contains("color-scheme"));
+
+    let again = get("/", &[("if-none-match", header(&page, "etag"))]).await;
+    assert_eq!((again.status().as_u16(), text(&again).as_str()), (304, ""));
+    let other_version = url.replace("assets/", "assets/0");
+    assert_eq!(get(&other_version, &[]).await.status().as_u16(), 404);
+}
+
+#[tokio::test]
+async fn every_path_that_is_no_file_answers_with_the_page() {
+    let root = text(&get("/", &[]).await);
+    for path in ["", "/inboxes/inb_1/inbox/cnv_1", "/favicon.ico"] {
+        let page = get(path, &[]).await;
+        assert_eq!((page.status().as_u16(), text(&page)), (200, root.clone()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_compressed_for_browsers_that_accept_it() {
+    let url = style_sheet(&get("/", &[]).await);
+    let compressed = get(&url, &[("accept-encoding", "gzip, deflate, br;q=0.9")]).await;
+    let plain = get(&url, &[("accept-encoding", "gzip")]).await;
+    assert_eq!((header(&compressed, "content-encoding"), header(&plain, "content-encoding")), ("br", ""));
+    let size = |response: &Response<Body>| {
+        let body: &[u8] = response.body();
+        body.len()
+    };
+    assert!(size(&compressed) * 2 < size(&plain));
+    assert_eq!(header(&compressed, "vary"), "accept-encoding");
+}
+
+#[tokio::test]
+async fn the_page_runs_only_its_own_scripts_and_cannot_be_framed() {
+    let page = get("/", &[]).await;
+    let policy = header(&page, "content-security-policy");
+    for directive in [
+        "default-src 'none'",
+        "script-src 'self';",
+        "style-src 'self';",
+        "img-src 'self' blob: http://127.0.0.1:9;",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+    ] {
+        assert!(policy.contains(directive), "{directive}: {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(header(&page, "x-content-type-options"), "nosniff");
+    let html = text(&page);
+    assert!(!html.contains("<style") && !html.contains("style=") && !html.contains("{{"), "{html}");
+}
+
+#[tokio::test]
+async fn the_first_load_is_at_most_100_kilobytes() {
+    let page = get("/", &[]).await;
+    let html = text(&page);
+    let mut bytes = html.len();
+    for url in html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        let file = get(below(url), &[("accept-encoding", "br")]).await;
+        assert_eq!(file.status().as_u16(), 200, "{url}");
+        let body: &[u8] = file.body();
+        bytes += body.len();
+    }
+    assert!((10_000..100_000).contains(&bytes), "{bytes}");
+}
+
+#[tokio::test]
+async fn a_user_signs_in_renews_the_token_and_signs_out() {
+    let app = app().await;
+    let signed_in =
+        post(&app, "sign-in", &json!({ "email": "ada@example.com", "password": "right" }), None).await;
+    let token = json!({ "token": "token-of-ada", "expiresInSeconds": 3600 });
+    assert_eq!(status_and_json(&signed_in), (200, token.clone()));
+    assert_eq!(header(&signed_in, "cache-control"), "no-store");
+    let cookie = header(&signed_in, "set-cookie");
+    assert!(cookie.starts_with("refresh=refresh-token-of-ada; "), "{cookie}");
+    for attribute in ["HttpOnly", "Secure", "SameSite=Strict"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+
+    let cookie = Some("other=1; refresh=refresh-token-of-ada");
+    let renewed = post(&app, "refresh", &json!({}), cookie).await;
+    assert_eq!(status_and_json(&renewed), (200, token));
+
+    let signed_out = post(&app, "sign-out", &json!({}), cookie).await;
+    assert_eq!(signed_out.status().as_u16(), 204);
+    assert!(header(&signed_out, "set-cookie").starts_with("refresh=; Max-Age=0;"));
+    let refused = post(&app, "refresh", &json!({}), cookie).await;
+    assert_eq!(refused.status().as_u16(), 204, "a revoked refresh token is no session");
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_user_have_the_same_answer() {
+    let app = app().await;
+    let mut answers = Vec::new();
+    for email in ["ada@example.com", "nobody@example.com"] {
+        let answer = post(&app, "sign-in", &json!({ "email": email, "password": "wrong" }), None).await;
+        assert_eq!(header(&answer, "set-cookie"), "");
+        answers.push(status_and_json(&answer));
+    }
+    assert_eq!(answers[0], answers[1]);
+    let (status, problem) = &answers[0];
+    assert_eq!((*status, &problem["code"]), (401, &json!("sign_in_refused")));
+}
+
+#[tokio::test]
+async fn an_invited_user_chooses_a_password() {
+    let app = app().await;
+    let body = json!({ "email": "new@example.com", "password": "invited" });
+    let challenged = post(&app, "sign-in", &body, None).await;
+    assert_eq!(
+        status_and_json(&challenged),
+        (200, json!({ "challenge": "new_password", "session": "session-1" }))
+    );
+    assert_eq!(header(&challenged, "set-cookie"), "");
+    let body = json!({ "email": "new@example.com", "password": "Chosen-1234567", "session": "session-1" });
+    let signed_in = post(&app, "new-password", &body, None).await;
+    assert_eq!(status_and_json(&signed_in).1["token"], "token-of-ada");
+}
+
+#[tokio::test]
+async fn a_session_without_a_cookie_is_none_and_an_unknown_action_does_not_exist() {
+    let app = app().await;
+    assert_eq!(post(&app, "refresh", &json!({}), None).await.status().as_u16(), 204);
+    assert_eq!(post(&app, "unknown", &json!({}), None).await.status().as_u16(), 404);
+    let elsewhere = App::new(None, &bucket(), PUBLIC_URL);
+    let body = json!({ "email": "a@example.com", "password": "x" });
+    let (status, problem) = status_and_json(&post(&elsewhere, "sign-in", &body, None).await);
+    assert_eq!((status, &problem["code"]), (409, &json!("other_identity_provider")));
+}
