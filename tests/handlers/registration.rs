@@ -92,7 +92,7 @@ pub(crate) async fn start_with_submission() -> TestApp {
     add_user(&test, "ada", Role::Admin).await;
     add_user(&test, "bob", Role::Member).await;
     let registrations = test.registrations();
-    registrations.remember_service(TeamKey { organization, team }, SERVICE).await.unwrap();
+    registrations.set_service(TeamKey { organization, team }, SERVICE).await.unwrap();
     let from = registrations.get(TeamKey { organization, team }).await.unwrap();
     let details = CampaignSubmission {
         use_case: "LOW_VOLUME".into(),

@@ -141,8 +141,8 @@ async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     })
     .await;
 
-    let desk = stack.front_desk_inbox();
-    let crossed = ConversationRef { inbox: desk.inbox_id.clone(), ..foreign.clone() };
+    let front_desk = stack.front_desk_inbox();
+    let crossed = ConversationRef { inbox: front_desk.inbox_id.clone(), ..foreign.clone() };
     for (method, path, body) in routes(&crossed).split_off(1) {
         ben.call(method, &path, body).await.problem(404, "not_found");
     }
@@ -153,7 +153,7 @@ async fn ids_of_other_organizations_do_not_work_in_paths_or_bodies() {
     ben.get(&through.messages()).await.problem(404, "not_found");
     ben.send(&through.messages(), json!({ "text": "Hi" })).await.problem(404, "not_found");
 
-    let from = json!({ "inboxId": desk.inbox_id });
+    let from = json!({ "inboxId": front_desk.inbox_id });
     let foreign_contact = foreign.get_as(&zoe).await["contact"]["contactId"].clone();
     let to_theirs = json!({ "from": from, "to": { "contactId": foreign_contact }, "text": "Hi" });
     ben.send("/v1/messages", to_theirs).await.problem(404, "not_found");

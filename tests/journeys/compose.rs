@@ -9,17 +9,18 @@ const COMPOSE: &str = "/v1/messages";
 #[tokio::test]
 async fn a_composed_message_is_sent_from_the_chosen_inbox_and_listed_in_archived() {
     let stack = Stack::open();
-    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox());
+    let (carrier, amelia, front_desk) = (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox());
     let phone = Phone::new();
-    let text = json!({ "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": phone.national() }, "text": "Good morning" });
+    let text = json!({ "from": { "inboxId": front_desk.inbox_id }, "to": { "phoneNumber": phone.national() }, "text": "Good morning" });
     let accepted = amelia.send(COMPOSE, text).await.expect(202);
     assert_eq!((&accepted["state"], &accepted["direction"]), (&json!("queued"), &json!("outbound")));
     assert_eq!(accepted["sender"], json!({ "userId": amelia.id, "name": amelia.name }));
 
     let shown = carrier.messages_to(&phone).await;
     assert_eq!(shown.len(), 1);
-    assert_eq!((&shown[0].from, shown[0].body.as_str()), (&desk.phone_number, "Good morning"));
-    let conversation = stack.find_conversation(&stack.user("ben"), &desk.inbox_id, "archived", &phone).await;
+    assert_eq!((&shown[0].from, shown[0].body.as_str()), (&front_desk.phone_number, "Good morning"));
+    let conversation =
+        stack.find_conversation(&stack.user("ben"), &front_desk.inbox_id, "archived", &phone).await;
     let seen = conversation.get_as(&amelia).await;
     assert_eq!(
         (&seen["read"], &seen["lock"]),
@@ -37,14 +38,14 @@ async fn a_composed_message_is_sent_from_the_chosen_inbox_and_listed_in_archived
 #[tokio::test]
 async fn an_api_code_names_the_inbox_and_a_contact_id_the_recipient() {
     let stack = Stack::open();
-    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox());
+    let (carrier, amelia, front_desk) = (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox());
     let known = stack.conversation_from(&Phone::of("+12025550152"), "Hello").await;
     let contact = known.get_as(&amelia).await["contact"].clone();
-    let text = json!({ "from": { "apiCode": desk.api_code }, "to": { "contactId": contact["contactId"] }, "text": "By contact" });
+    let text = json!({ "from": { "apiCode": front_desk.api_code }, "to": { "contactId": contact["contactId"] }, "text": "By contact" });
     let accepted = amelia.send(COMPOSE, text).await.expect(202);
     assert_eq!(
         (&accepted["inboxId"], &accepted["conversationId"]),
-        (&json!(desk.inbox_id), &json!(known.id))
+        (&json!(front_desk.inbox_id), &json!(known.id))
     );
     assert_eq!(carrier.texts_to(&known.phone).await.last().expect("a text"), "By contact");
     let archived = known.find_as(&amelia, "archived").await.expect("archived");
@@ -54,9 +55,9 @@ async fn an_api_code_names_the_inbox_and_a_contact_id_the_recipient() {
 #[tokio::test]
 async fn there_is_no_default_inbox_and_no_default_recipient() {
     let stack = Stack::open();
-    let (amelia, desk, phone) = (stack.user("amelia"), stack.front_desk_inbox(), Phone::new());
-    let (from, to) = (json!({ "inboxId": desk.inbox_id }), json!({ "phoneNumber": phone.number() }));
-    let both_from = json!({ "inboxId": desk.inbox_id, "apiCode": desk.api_code });
+    let (amelia, front_desk, phone) = (stack.user("amelia"), stack.front_desk_inbox(), Phone::new());
+    let (from, to) = (json!({ "inboxId": front_desk.inbox_id }), json!({ "phoneNumber": phone.number() }));
+    let both_from = json!({ "inboxId": front_desk.inbox_id, "apiCode": front_desk.api_code });
     let both_to = json!({ "phoneNumber": phone.number(), "contactId": "con_demo01" });
     for (body, pointer) in [
         (json!({ "to": to, "text": "Hi" }), "/from"),
@@ -78,9 +79,11 @@ async fn there_is_no_default_inbox_and_no_default_recipient() {
 #[tokio::test]
 async fn each_kind_of_unreachable_recipient_has_its_own_error() {
     let stack = Stack::open();
-    let (amelia, desk) = (stack.user("amelia"), stack.front_desk_inbox());
+    let (amelia, front_desk) = (stack.user("amelia"), stack.front_desk_inbox());
     let to = async |to: Value| {
-        amelia.send(COMPOSE, json!({ "from": { "inboxId": desk.inbox_id }, "to": to, "text": "Hi" })).await
+        amelia
+            .send(COMPOSE, json!({ "from": { "inboxId": front_desk.inbox_id }, "to": to, "text": "Hi" }))
+            .await
     };
     for contact in ["con_nobody", "nobody", "", "con_'\"; --", "con_\u{e9}"] {
         to(json!({ "contactId": contact })).await.problem(404, "not_found");
@@ -103,11 +106,11 @@ async fn each_kind_of_unreachable_recipient_has_its_own_error() {
 #[tokio::test]
 async fn composing_into_a_locked_conversation_is_refused() {
     let stack = Stack::open();
-    let (carrier, amelia, ben, desk) =
+    let (carrier, amelia, ben, front_desk) =
         (stack.carrier(), stack.user("amelia"), stack.user("ben"), stack.front_desk_inbox());
     let conversation = stack.new_conversation("Hello").await;
-    let text = json!({ "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": conversation.phone.number() }, "text": "Hi" });
-    let by_code = json!({ "from": { "apiCode": desk.api_code }, "to": text["to"], "text": "Hi" });
+    let text = json!({ "from": { "inboxId": front_desk.inbox_id }, "to": { "phoneNumber": conversation.phone.number() }, "text": "Hi" });
+    let by_code = json!({ "from": { "apiCode": front_desk.api_code }, "to": text["to"], "text": "Hi" });
     let no_fault = stack.carrier().no_fault().await;
     let held = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
     let locked = ben.post(COMPOSE, text.clone()).await.problem(423, "locked");
@@ -125,11 +128,13 @@ async fn composing_into_a_locked_conversation_is_refused() {
 #[tokio::test]
 async fn a_text_is_limited_in_characters_and_billed_in_segments() {
     let stack = Stack::open();
-    let (carrier, amelia, desk) = (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox());
+    let (carrier, amelia, front_desk) = (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox());
     let phone = Phone::new();
     let compose = async |text: &str| {
         let to = json!({ "phoneNumber": phone.number() });
-        amelia.send(COMPOSE, json!({ "from": { "inboxId": desk.inbox_id }, "to": to, "text": text })).await
+        amelia
+            .send(COMPOSE, json!({ "from": { "inboxId": front_desk.inbox_id }, "to": to, "text": text }))
+            .await
     };
     let refused = compose(&"a".repeat(307)).await.problem(422, "text_too_long");
     assert_eq!(
@@ -148,7 +153,7 @@ async fn a_text_is_limited_in_characters_and_billed_in_segments() {
     let shown = carrier.texts_to(&phone).await;
     assert_eq!(shown, ["a".repeat(306), "\u{1f600}".repeat(35), "\u{1f600}".repeat(36)]);
 
-    let conversation = stack.find_conversation(&amelia, &desk.inbox_id, "archived", &phone).await;
+    let conversation = stack.find_conversation(&amelia, &front_desk.inbox_id, "archived", &phone).await;
     amelia.lock_and_reply(&conversation, &"b".repeat(1501)).await.problem(422, "text_too_long");
     amelia.lock_and_reply(&conversation, "  ").await.problem(422, "text_empty");
     amelia.lock_and_reply(&conversation, &"b".repeat(1500)).await.expect(202);

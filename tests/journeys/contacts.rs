@@ -21,10 +21,10 @@ async fn a_contact_is_created_found_changed_and_removed() {
         "externalId": "S-17", "firstName": "Zoltan", "lastName": "Quill", "mobileNumber": phone.national(),
         "assignedUserId": "amelia", "custom": { "Class": "4b" },
     });
-    let made = ben.post_once(&contacts, "one", &wanted).await.expect(201);
-    let id = made["contactId"].as_str().unwrap().to_owned();
-    assert_eq!((&made["mobileNumber"], &made["optedOut"]), (&json!(phone.number()), &json!(false)));
-    assert_eq!(ben.post_once(&contacts, "one", &wanted).await.expect(201)["contactId"], made["contactId"]);
+    let created = ben.post_once(&contacts, "one", &wanted).await.expect(201);
+    let id = created["contactId"].as_str().unwrap().to_owned();
+    assert_eq!((&created["mobileNumber"], &created["optedOut"]), (&json!(phone.number()), &json!(false)));
+    assert_eq!(ben.post_once(&contacts, "one", &wanted).await.expect(201)["contactId"], created["contactId"]);
     ben.post(&contacts, wanted.clone()).await.problem(409, "external_id_taken");
     for question in ["S-17", phone.number(), "zol", "QUILL", "quill%20zo", "zoltan%20q"] {
         let question = question.replace('+', "%2B");
@@ -119,9 +119,9 @@ async fn a_provisional_contact_is_named() {
     let (inbox, phone) = (team.create_inbox("Named").await, Phone::new());
     team.register(&carrier).await;
     let settings = format!("{}/notification-settings", team.path());
-    let (off, desk) =
+    let (off, recipient) =
         (json!({ "enabled": false, "recipients": [] }), format!("{}@brightside.example", team.id));
-    let on = json!({ "enabled": true, "recipients": [desk] });
+    let on = json!({ "enabled": true, "recipients": [recipient] });
     team.admin
         .put(&settings, json!({ "optOutChanged": off, "unknownContact": off, "contactAdded": on }))
         .await
@@ -131,9 +131,9 @@ async fn a_provisional_contact_is_named() {
     assert_eq!(conversation.get_as(&team.admin).await["contact"]["provisional"], true);
     let contacts = format!("{}/contacts", team.path());
     let wanted = json!({ "firstName": "Guess", "lastName": "Who", "mobileNumber": phone.number() });
-    let made = team.admin.post(&contacts, wanted).await.expect(201);
+    let created = team.admin.post(&contacts, wanted).await.expect(201);
     let seen = conversation.get_as(&team.admin).await["contact"].clone();
-    assert_eq!((&seen["contactId"], &seen["firstName"]), (&made["contactId"], &json!("Guess")));
+    assert_eq!((&seen["contactId"], &seen["firstName"]), (&created["contactId"], &json!("Guess")));
     let listed = conversation.find_as(&team.admin, "inbox").await.expect("listed");
     assert_eq!(listed["contact"]["lastName"], "Who");
     assert_eq!(
@@ -141,11 +141,11 @@ async fn a_provisional_contact_is_named() {
         1,
         "the provisional contact is not listed"
     );
-    let emails = stack.wait_for_emails(&desk, "Guess Who").await;
+    let emails = stack.wait_for_emails(&recipient, "Guess Who").await;
     assert_eq!(emails.len(), 1);
 
     // No messages are sent to a blocked contact.
-    let one = format!("{contacts}/{}", made["contactId"].as_str().unwrap());
+    let one = format!("{contacts}/{}", created["contactId"].as_str().unwrap());
     team.admin.patch(&one, json!({ "blocked": true })).await.expect(200);
     let token = conversation.acquire_lock(&team.admin).await;
     team.admin

@@ -105,8 +105,8 @@ async fn lists_are_filtered_by_assignment_and_read_state_in_both_folders() {
 #[tokio::test]
 async fn an_invalid_filter_or_cursor_is_refused() {
     let stack = Stack::open();
-    let (amelia, desk) = (stack.user("amelia"), stack.front_desk_inbox());
-    let list = format!("/v1/inboxes/{}/conversations", desk.inbox_id);
+    let (amelia, front_desk) = (stack.user("amelia"), stack.front_desk_inbox());
+    let list = format!("/v1/inboxes/{}/conversations", front_desk.inbox_id);
     for (query, pointer) in [
         ("read=maybe", "?read"),
         ("assignedTo=", "?assignedTo"),

@@ -347,8 +347,8 @@ async fn an_idempotency_key_works_only_for_its_caller_and_route() {
     assert_eq!(again["templateId"], one["templateId"]);
     let contacts = format!("{}/contacts", fixture.team.path());
     let contact = json!({ "firstName": "Ada", "mobileNumber": Phone::new().number() });
-    let made = admin.post_once(&contacts, &key, &contact).await.expect(201);
-    assert!(made["contactId"].is_string(), "{made}");
+    let created = admin.post_once(&contacts, &key, &contact).await.expect(201);
+    assert!(created["contactId"].is_string(), "{created}");
     // A user of another organization with the same key and body does not get the stored response.
     let zoe = stack.user("zoe").post_once(&contacts, &key, &contact).await;
     zoe.problem(404, "not_found");

@@ -87,17 +87,17 @@ async fn a_message_that_the_carrier_delivers_five_times_at_once_is_stored_once()
 #[tokio::test]
 async fn concurrent_messages_from_one_number_join_one_conversation() {
     let stack = Stack::open();
-    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.front_desk_inbox());
+    let (carrier, ben, front_desk) = (stack.carrier(), stack.user("ben"), stack.front_desk_inbox());
     let phone = Phone::new();
     let words = ["One", "Two", "Three", "Four"];
-    join_all(words.map(|text| carrier.send_inbound(&phone, &desk.phone_number, text))).await;
-    let conversation = stack.find_conversation(&ben, &desk.inbox_id, "inbox", &phone).await;
+    join_all(words.map(|text| carrier.send_inbound(&phone, &front_desk.phone_number, text))).await;
+    let conversation = stack.find_conversation(&ben, &front_desk.inbox_id, "inbox", &phone).await;
     let texts: BTreeSet<_> = conversation.texts(&ben).await.into_iter().collect();
     assert_eq!(texts, words.map(str::to_owned).into(), "all messages are stored");
     let other = |found: &Value| {
         found["contact"]["phoneNumber"] == phone.number() && found["conversationId"] != *conversation.id
     };
-    assert!(product_tests::conversation::find(&ben, &desk.inbox_id, "inbox", other).await.is_none());
+    assert!(product_tests::conversation::find(&ben, &front_desk.inbox_id, "inbox", other).await.is_none());
     let last = conversation.history(&ben).await.pop().expect("a text");
     assert_eq!(
         conversation.get_as(&ben).await["lastMessage"]["messageId"],
@@ -135,13 +135,13 @@ async fn an_unknown_number_becomes_a_provisional_contact_and_a_known_one_keeps_i
 #[tokio::test]
 async fn media_and_every_character_of_a_text_are_stored() {
     let stack = Stack::open();
-    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.front_desk_inbox());
+    let (carrier, ben, front_desk) = (stack.carrier(), stack.user("ben"), stack.front_desk_inbox());
     let conversation = stack
         .new_conversation("  blanks, \u{1f469}\u{200d}\u{1f680}, \"quotes\" & <tags>\n+1 = 100 % \\ é  ")
         .await;
     let photo = ("MediaUrl0", "https://media.example/photo.png?size=1&v=2");
     let video = ("MediaUrl1", "https://media.example/film.mp4");
-    let fields = [("From", conversation.phone.number()), ("To", &desk.phone_number), photo, video];
+    let fields = [("From", conversation.phone.number()), ("To", &front_desk.phone_number), photo, video];
     assert_eq!(carrier.send_inbound_with(&fields).await.webhook_status, Some(200));
     let history = conversation.history(&ben).await;
     assert_eq!(
@@ -189,9 +189,10 @@ async fn nothing_is_stored_without_the_carriers_signature() {
 #[tokio::test]
 async fn a_signed_form_without_a_field_is_refused_and_one_with_extra_fields_is_accepted() {
     let stack = Stack::open();
-    let (carrier, ben, desk) = (stack.carrier(), stack.user("ben"), stack.front_desk_inbox());
+    let (carrier, ben, front_desk) = (stack.carrier(), stack.user("ben"), stack.front_desk_inbox());
     let conversation = stack.new_conversation("Before").await;
-    let form = || Form::new(&carrier, &conversation.phone, &desk.phone_number, &sid(&conversation.phone));
+    let form =
+        || Form::new(&carrier, &conversation.phone, &front_desk.phone_number, &sid(&conversation.phone));
     for broken in [
         form().without("MessageSid"),
         form().with("MessageSid", "not a sid"),

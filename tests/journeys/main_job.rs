@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
     let stack = Stack::open();
-    let (carrier, desk) = (stack.carrier(), stack.front_desk_inbox());
+    let (carrier, front_desk) = (stack.carrier(), stack.front_desk_inbox());
     let (amelia, ben) = (stack.user("amelia"), stack.user("ben"));
 
     let conversation = stack.new_conversation("Is the pool open today?").await;
@@ -33,7 +33,7 @@ async fn a_message_is_answered_by_one_member_and_everyone_sees_who() {
     assert_eq!(accepted["state"], "queued");
     let shown = carrier.messages_to(&conversation.phone).await;
     assert_eq!(shown.len(), 1, "{shown:?}");
-    assert_eq!((shown[0].body.as_str(), &shown[0].from), ("Yes, until eight.", &desk.phone_number));
+    assert_eq!((shown[0].body.as_str(), &shown[0].from), ("Yes, until eight.", &front_desk.phone_number));
 
     let history = conversation.history(&ben).await;
     assert_eq!(history.len(), 2);

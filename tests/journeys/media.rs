@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 /// Sends an inbound message with files, each named as in the carrier simulator, to the front desk.
 async fn inbound_with_media(stack: &Stack, files: &[&str]) -> ConversationRef {
-    let (phone, desk) = (Phone::new(), stack.front_desk_inbox());
-    let mut fields = vec![("From", phone.number()), ("To", &desk.phone_number), ("Body", "Look at these")];
+    let (phone, front_desk) = (Phone::new(), stack.front_desk_inbox());
+    let mut fields =
+        vec![("From", phone.number()), ("To", &front_desk.phone_number), ("Body", "Look at these")];
     fields.extend(files.iter().map(|file| ("Media", *file)));
     let result = stack.carrier().send_inbound_with(&fields).await;
     assert_eq!(result.webhook_status, Some(200), "{result:?}");
-    stack.find_conversation(&stack.user("amelia"), &desk.inbox_id, "inbox", &phone).await
+    stack.find_conversation(&stack.user("amelia"), &front_desk.inbox_id, "inbox", &phone).await
 }
 
 /// Waits until no file of the first message is pending, and returns the files.
@@ -106,13 +107,13 @@ async fn only_members_of_the_inbox_get_its_media() {
 #[tokio::test]
 async fn a_redelivered_message_copies_its_media_once() {
     let stack = Stack::open();
-    let (amelia, carrier, phone, desk) =
+    let (amelia, carrier, phone, front_desk) =
         (stack.user("amelia"), stack.carrier(), Phone::new(), stack.front_desk_inbox());
-    let fields = [("From", phone.number()), ("To", desk.phone_number.as_str()), ("Media", "picture")];
+    let fields = [("From", phone.number()), ("To", front_desk.phone_number.as_str()), ("Media", "picture")];
     let sid = carrier.send_inbound_with(&fields).await.message_sid;
     let again = [("MessageSid", sid.as_str())];
     assert_eq!(carrier.send_inbound_with(&again).await.webhook_status, Some(200));
-    let conversation = stack.find_conversation(&amelia, &desk.inbox_id, "inbox", &phone).await;
+    let conversation = stack.find_conversation(&amelia, &front_desk.inbox_id, "inbox", &phone).await;
     let first = wait_for_media(&conversation, &amelia).await;
     assert_eq!(carrier.send_inbound_with(&again).await.webhook_status, Some(200));
     let history = conversation.history(&amelia).await;
@@ -177,11 +178,11 @@ async fn an_image_is_uploaded_sent_and_fetched_by_the_carrier() {
 #[tokio::test]
 async fn a_media_url_is_passed_to_the_carrier_unchanged() {
     let stack = Stack::open();
-    let (carrier, amelia, desk, phone) =
+    let (carrier, amelia, front_desk, phone) =
         (stack.carrier(), stack.user("amelia"), stack.front_desk_inbox(), Phone::new());
     let image = "https://pictures.example/map.png?size=2";
     let text = json!({
-        "from": { "apiCode": desk.api_code }, "to": { "phoneNumber": phone.number() }, "text": "The map",
+        "from": { "apiCode": front_desk.api_code }, "to": { "phoneNumber": phone.number() }, "text": "The map",
         "media": [image, { "url": image }],
     });
     let no_fault = carrier.no_fault().await;
@@ -206,7 +207,7 @@ async fn a_media_url_is_passed_to_the_carrier_unchanged() {
         json!({ "contentType": "text/html", "size": 5 }),
         json!({ "contentType": "image/png", "size": 5_000_001 }),
     ] {
-        let places = format!("/v1/inboxes/{}/media", desk.inbox_id);
+        let places = format!("/v1/inboxes/{}/media", front_desk.inbox_id);
         amelia.post(&places, file).await.problem(422, "media_invalid");
     }
 }

@@ -11,10 +11,10 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
     let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Opt-out", "amelia").await);
     let (inbox, other) = (team.create_inbox("One").await, team.create_inbox("Two").await);
     team.register(&carrier).await;
-    let (settings, desk) =
+    let (settings, recipient) =
         (format!("{}/notification-settings", team.path()), format!("{}@brightside.example", team.id));
     let off = json!({ "enabled": false, "recipients": [] });
-    let on = json!({ "enabled": true, "recipients": [desk] });
+    let on = json!({ "enabled": true, "recipients": [recipient] });
     team.admin
         .put(&settings, json!({ "optOutChanged": on, "unknownContact": off, "contactAdded": off }))
         .await
@@ -70,7 +70,7 @@ async fn stop_opts_out_at_once_and_start_opts_in() {
         .collect();
     assert_eq!(lines, [(json!("opted_in"), json!("keyword")), (json!("opted_out"), json!("keyword"))]);
     assert!(ledger["items"][1]["messageId"].is_string());
-    let emails = stack.wait_for_emails(&desk, "opt").await;
+    let emails = stack.wait_for_emails(&recipient, "opt").await;
     assert!(!emails.is_empty());
     let csv = team
         .admin
@@ -89,12 +89,12 @@ async fn a_user_opts_a_contact_out_and_in() {
     let (inbox, phone) = (team.create_inbox("By hand").await, Phone::new());
     team.register(&carrier).await;
     let contacts = format!("{}/contacts", team.path());
-    let made = team
+    let created = team
         .admin
         .post(&contacts, json!({ "firstName": "Ola", "mobileNumber": phone.number() }))
         .await
         .expect(201);
-    let opt_out = format!("{contacts}/{}/opt-out", made["contactId"].as_str().unwrap());
+    let opt_out = format!("{contacts}/{}/opt-out", created["contactId"].as_str().unwrap());
     assert_eq!(team.admin.put(&opt_out, Value::Null).await.expect(200)["optedOut"], true);
     team.admin.put(&opt_out, Value::Null).await.expect(200);
     carrier.send_inbound(&phone, &inbox.number, "START").await;

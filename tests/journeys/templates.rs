@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     let stack = Stack::open();
-    let (carrier, owner, amelia, desk) =
+    let (carrier, owner, amelia, front_desk) =
         (stack.carrier(), stack.user("olivia"), stack.user("amelia"), stack.front_desk_inbox());
     let phone = Phone::new();
-    let team = format!("/v1/teams/{}", desk.team_id);
+    let team = format!("/v1/teams/{}", front_desk.team_id);
     let templates = format!("{team}/templates");
     let name = format!("Welcome {}", phone.number());
     let body = json!({ "name": name, "text": "Hi {{firstName}}, {{custom.Campus|the office}} is open. {{senderName}}" });
-    let made = owner.post(&templates, body.clone()).await.expect(201);
-    let path = format!("{templates}/{}", made["templateId"].as_str().expect("an id"));
+    let created = owner.post(&templates, body.clone()).await.expect(201);
+    let path = format!("{templates}/{}", created["templateId"].as_str().expect("an id"));
     owner.post(&templates, body.clone()).await.problem(409, "template_name_taken");
     amelia.post(&templates, body).await.problem(403, "admin_required");
     let unknown = json!({ "name": "Odd", "text": "Hi {{nickname}}" });
@@ -31,8 +31,8 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     assert_eq!((&shown["text"], &shown["segments"]), (&json!(wanted), &json!(1)));
 
     let compose = json!({
-        "from": { "inboxId": desk.inbox_id }, "to": { "contactId": contact["contactId"] },
-        "templateId": made["templateId"],
+        "from": { "inboxId": front_desk.inbox_id }, "to": { "contactId": contact["contactId"] },
+        "templateId": created["templateId"],
     });
     let accepted = amelia.send("/v1/messages", compose).await.expect(202);
     assert_eq!(accepted["text"], json!(wanted));
@@ -43,9 +43,9 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     let ben = stack.user("ben");
     let no_fault = carrier.no_fault().await;
     let token = conversation.acquire_lock(&ben).await;
-    let both = json!({ "templateId": made["templateId"], "text": "Hi", "lockToken": token });
+    let both = json!({ "templateId": created["templateId"], "text": "Hi", "lockToken": token });
     ben.post(&conversation.messages(), both).await.expect_field_error("/templateId");
-    let reply = json!({ "templateId": made["templateId"], "lockToken": token });
+    let reply = json!({ "templateId": created["templateId"], "lockToken": token });
     let accepted = ben.post(&conversation.messages(), reply).await;
     assert_eq!(accepted.expect(202)["text"], json!(wanted.replace(&amelia.name, &ben.name)));
     ben.wait_until_sent(&accepted).await;
@@ -54,8 +54,8 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
 
     // A contact without a value for a merge field gets no message.
     let outsider = json!({
-        "from": { "inboxId": desk.inbox_id }, "to": { "phoneNumber": Phone::new().number() },
-        "templateId": made["templateId"],
+        "from": { "inboxId": front_desk.inbox_id }, "to": { "phoneNumber": Phone::new().number() },
+        "templateId": created["templateId"],
     });
     let refused = amelia.post("/v1/messages", outsider).await.problem(422, "template_incomplete");
     assert_eq!(refused["missing"], json!(["firstName"]));
@@ -65,8 +65,8 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
     owner.delete(&path).await.expect(204);
     amelia.get(&path).await.problem(404, "not_found");
     let compose = json!({
-        "from": { "inboxId": desk.inbox_id }, "to": { "contactId": contact["contactId"] },
-        "templateId": made["templateId"],
+        "from": { "inboxId": front_desk.inbox_id }, "to": { "contactId": contact["contactId"] },
+        "templateId": created["templateId"],
     });
     amelia.post("/v1/messages", compose).await.problem(422, "unknown_template");
 }
@@ -75,11 +75,11 @@ async fn a_template_is_written_by_an_admin_and_sent_by_a_member() {
 #[tokio::test]
 async fn another_organization_sees_no_templates() {
     let stack = Stack::open();
-    let (owner, desk) = (stack.user("olivia"), stack.front_desk_inbox());
-    let templates = format!("/v1/teams/{}/templates", desk.team_id);
+    let (owner, front_desk) = (stack.user("olivia"), stack.front_desk_inbox());
+    let templates = format!("/v1/teams/{}/templates", front_desk.team_id);
     let name = format!("Private {}", Phone::new().number());
-    let made = owner.post(&templates, json!({ "name": name, "text": "Ours" })).await.expect(201);
-    let path = format!("{templates}/{}", made["templateId"].as_str().expect("an id"));
+    let created = owner.post(&templates, json!({ "name": name, "text": "Ours" })).await.expect(201);
+    let path = format!("{templates}/{}", created["templateId"].as_str().expect("an id"));
     for outsider in ["nora", "zoe"] {
         let outsider = stack.user(outsider);
         outsider.get(&templates).await.problem(404, "not_found");

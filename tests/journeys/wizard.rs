@@ -16,11 +16,11 @@ async fn only_admins_create_inboxes() {
     member.get("/v1/numbers/available?areaCode=628").await.problem(403, "admin_required");
     outsider.post(&team.inboxes(), inbox_request.clone()).await.problem(404, "not_found");
     stack.user("zoe").post(&team.inboxes(), inbox_request.clone()).await.problem(404, "not_found");
-    let made = team.create_inbox_from(&inbox_request).await;
+    let created = team.create_inbox_from(&inbox_request).await;
     for user in [&member, &outsider] {
-        user.get(&made.path()).await.problem(404, "not_found");
-        user.patch(&made.path(), json!({ "name": "Mine" })).await.problem(404, "not_found");
-        user.delete(&made.path()).await.problem(404, "not_found");
+        user.get(&created.path()).await.problem(404, "not_found");
+        user.patch(&created.path(), json!({ "name": "Mine" })).await.problem(404, "not_found");
+        user.delete(&created.path()).await.problem(404, "not_found");
     }
 }
 
@@ -74,7 +74,7 @@ async fn an_inbox_is_created_step_by_step() {
         .get(&format!("/v1/inboxes/{}", before["inboxId"].as_str().unwrap()))
         .await
         .problem(404, "not_found");
-    let made = team.create_inbox_from(&inbox_request).await.response;
+    let created = team.create_inbox_from(&inbox_request).await.response;
     for (field, value) in [
         ("name", "Step by step"),
         ("color", "#aa5500"),
@@ -83,7 +83,7 @@ async fn an_inbox_is_created_step_by_step() {
         ("phoneNumber", inbox_request["phoneNumber"].as_str().unwrap()),
         ("teamId", &team.id),
     ] {
-        assert_eq!(made[field], value, "{field}");
+        assert_eq!(created[field], value, "{field}");
     }
 }
 
@@ -181,15 +181,15 @@ async fn members_can_be_added_once_the_team_is_registered() {
     team.register(&stack.carrier()).await;
     team.admin.put(&waiting.member("ben"), json!({})).await.expect(200);
     inbox_request["memberIds"] = json!(["ben", "carla"]);
-    let made = team.create_inbox_from(&inbox_request).await;
-    let members = team.admin.get(&format!("{}/members", made.path())).await.expect(200);
+    let created = team.create_inbox_from(&inbox_request).await;
+    let members = team.admin.get(&format!("{}/members", created.path())).await.expect(200);
     let members: Vec<_> =
         members["items"].as_array().unwrap().iter().map(|one| one["userId"].clone()).collect();
     assert_eq!(members, ["amelia", "ben", "carla"]);
     for user in ["ben", "carla"] {
-        assert!(stack.user(user).accounts().await.contains(&made.id));
+        assert!(stack.user(user).accounts().await.contains(&created.id));
     }
-    team.admin.put(&made.member("dev"), json!({})).await.problem(404, "not_found");
+    team.admin.put(&created.member("dev"), json!({})).await.problem(404, "not_found");
     inbox_request["memberIds"] = json!(["dev"]);
     inbox_request["phoneNumber"] = json!(team.free_number().await);
     let refused = team.admin.post(&team.inboxes(), inbox_request).await.problem(422, "invalid_fields");
@@ -233,10 +233,10 @@ async fn an_interrupted_creation_is_completed_by_a_retry_with_the_same_key() {
     assert_eq!(carrier.owned_numbers(&number).await.len(), 1, "the number was bought");
     let listed = team.admin.get(&team.inboxes()).await.expect(200);
     assert_eq!(listed["items"], json!([]), "the incomplete inbox is not listed");
-    let made = team.admin.post_once(&team.inboxes(), &key, &inbox_request).await.expect(201);
+    let created = team.admin.post_once(&team.inboxes(), &key, &inbox_request).await.expect(201);
     assert_eq!(carrier.owned_numbers(&number).await.len(), 1);
     let again = team.admin.post_once(&team.inboxes(), &key, &inbox_request).await.expect(201);
-    assert_eq!(made["inboxId"], again["inboxId"]);
+    assert_eq!(created["inboxId"], again["inboxId"]);
     drop(number_fault);
     let other = team.inbox_request("Another").await;
     team.admin.post_once(&team.inboxes(), &key, &other).await.problem(422, "idempotency_key_reused");
@@ -264,17 +264,17 @@ async fn a_carrier_outage_leaves_no_partial_inbox() {
 async fn name_and_color_are_shown_only_to_members() {
     let stack = Stack::open();
     let team = TestTeam::create(&stack, "Colors", "amelia").await;
-    let made = team.create_inbox("Blue").await;
+    let created = team.create_inbox("Blue").await;
     let owner = stack.user("olivia"); // manages every team but is not a member
-    let seen = owner.get(&made.path()).await.expect(200);
+    let seen = owner.get(&created.path()).await.expect(200);
     assert_eq!((&seen["name"], &seen["color"], &seen["member"]), (&Value::Null, &Value::Null, &json!(false)));
     let edited = json!({ "name": "Green", "color": "#00ff00", "apiCode": format!("green-{}", team.id) });
-    owner.patch(&made.path(), edited).await.expect(200);
-    let seen = team.admin.get(&made.path()).await.expect(200);
+    owner.patch(&created.path(), edited).await.expect(200);
+    let seen = team.admin.get(&created.path()).await.expect(200);
     assert_eq!((&seen["name"], &seen["color"]), (&json!("Green"), &json!("#00ff00")));
-    owner.patch(&made.path(), json!({ "color": "green" })).await.problem(422, "invalid_fields");
+    owner.patch(&created.path(), json!({ "color": "green" })).await.problem(422, "invalid_fields");
     let taken = json!({ "apiCode": stack.front_desk_inbox().api_code.to_lowercase() });
-    owner.patch(&made.path(), taken).await.problem(409, "api_code_taken");
+    owner.patch(&created.path(), taken).await.problem(409, "api_code_taken");
 }
 
 /// Product 2: retiring an inbox stops sends and keeps the history readable. It returns the number if

@@ -66,8 +66,8 @@ impl TestTeam {
     /// Creates a team of the first organization with this user as its admin.
     pub async fn create(stack: &Stack, name: &str, admin: &str) -> Self {
         let owner = stack.user("olivia");
-        let made = owner.post("/v1/teams", json!({ "name": name })).await.expect(201);
-        let id = made["teamId"].as_str().expect("an id").to_owned();
+        let created = owner.post("/v1/teams", json!({ "name": name })).await.expect(201);
+        let id = created["teamId"].as_str().expect("an id").to_owned();
         let team = Self { id, admin: stack.user(admin) };
         owner.put(&team.member(admin), json!({ "role": "admin" })).await.expect(200);
         team

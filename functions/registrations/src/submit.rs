@@ -157,7 +157,7 @@ async fn messaging_service(app: &App, access: &TeamAccess) -> Result<String, Pro
         Some(service) => service,
         None => app.carrier.create_service(&name).await.map_err(|error| carrier_problem(&error))?,
     };
-    Ok(app.registrations.settle_service(access.team_key(), &service.sid).await?)
+    Ok(app.registrations.get_or_set_service(access.team_key(), &service.sid).await?)
 }
 
 fn details(brand: &str, submission: &CampaignSubmission) -> Details {

@@ -297,7 +297,7 @@ async fn of_eight_first_inboxes_completed_at_once_one_starts_the_registration() 
 async fn starting_a_registration_keeps_an_existing_messaging_service() {
     let stores = stores_with_registration(RegistrationStatus::NotStarted).await;
     let (organization, team) = (stores.organization(), &stores.inbox.team);
-    stores.registrations.remember_service(TeamKey { organization, team }, "MG1").await.unwrap();
+    stores.registrations.set_service(TeamKey { organization, team }, "MG1").await.unwrap();
     reserve(&stores, &new_inbox(1), None).await;
     assert_eq!(complete(&stores, &new_inbox(1), Some(&first_step(1))).await, Completed::Done);
     let registration = stores.registrations.get(TeamKey { organization, team }).await.unwrap();

@@ -111,7 +111,7 @@ impl TestTeam {
     async fn submitted() -> Self {
         let team = Self::new().await;
         team.store()
-            .remember_service(TeamKey { organization: team.stores.organization(), team: team.id() }, SERVICE)
+            .set_service(TeamKey { organization: team.stores.organization(), team: team.id() }, SERVICE)
             .await
             .unwrap();
         assert!(team.submit(&team.now().await, 1, None).await);
@@ -236,7 +236,7 @@ async fn details_keep_a_messaging_service_created_after_the_read() {
     let team = TestTeam::new().await;
     let before = team.now().await;
     team.store()
-        .remember_service(TeamKey { organization: team.stores.organization(), team: team.id() }, SERVICE)
+        .set_service(TeamKey { organization: team.stores.organization(), team: team.id() }, SERVICE)
         .await
         .unwrap();
     assert!(team.submit(&before, 1, None).await);
@@ -313,9 +313,9 @@ async fn a_transition_keeps_the_details_and_stores_the_reasons() {
 async fn a_missing_team_gets_no_transition_and_no_messaging_service() {
     let stores = TestStores::start().await;
     let (organization, team) = (stores.organization(), &stores.inbox.team);
-    let refused = stores.registrations.remember_service(TeamKey { organization, team }, SERVICE).await;
+    let refused = stores.registrations.set_service(TeamKey { organization, team }, SERVICE).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
-    let refused = stores.registrations.settle_service(TeamKey { organization, team }, SERVICE).await;
+    let refused = stores.registrations.get_or_set_service(TeamKey { organization, team }, SERVICE).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
     let approval = step("EZ1", Approved, at_second(2));
     let from = Registration::default();

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     reason = "a measurement that cannot run should fail"
 )]
+#![allow(missing_docs, reason = "fields and constructors whose names say what they are")]
 
 pub mod costs;
 pub mod fixture;

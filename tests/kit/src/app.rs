@@ -34,11 +34,8 @@ pub const NO_SERVICE: &str = "http://127.0.0.1:9";
 /// A table engine, a carrier simulator, an object store and a queue, and the entities that most tests use.
 #[derive(Debug)]
 pub struct TestApp {
-    /// The table.
     pub engine: Engine,
-    /// The carrier.
     pub carrier: FakeCarrier,
-    /// The bucket.
     pub s3: FakeS3,
     /// Any queue.
     pub queue: FakeQueue,
@@ -269,7 +266,6 @@ impl TestApp {
         registration.messaging_service.unwrap()
     }
 
-    /// Returns the registrations.
     pub fn registrations(&self) -> Registrations {
         Registrations::new(self.table())
     }
@@ -284,7 +280,6 @@ impl TestApp {
         OutboxEntry { organization: self.organization().clone(), message: message.clone(), at }
     }
 
-    /// Returns the outbox.
     pub fn outbox(&self) -> Outbox {
         Outbox::new(self.table())
     }

@@ -10,6 +10,7 @@
     clippy::unwrap_used,
     reason = "a fixture that cannot be set up fails its test"
 )]
+#![allow(missing_docs, reason = "fields and constructors whose names say what they are")]
 
 pub mod app;
 pub mod build;

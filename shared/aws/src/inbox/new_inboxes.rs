@@ -162,7 +162,7 @@ impl NewInboxes {
         }
         event.write(&mut transaction, inbox.team_key())?;
         if let Some(step) = first_step {
-            registrations::begin(&mut transaction, inbox.team_key(), step)?;
+            registrations::start(&mut transaction, inbox.team_key(), step)?;
         }
         let committed = transaction.commit().await?;
         Ok(if committed.is_done() {

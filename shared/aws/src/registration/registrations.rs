@@ -94,7 +94,7 @@ impl Registrations {
 
     /// Stores the messaging service of a team, so that events of the service find the team and numbers can
     /// join it.
-    pub async fn remember_service(&self, team: TeamKey<'_>, sid: &str) -> Result<(), StoreError> {
+    pub async fn set_service(&self, team: TeamKey<'_>, sid: &str) -> Result<(), StoreError> {
         match self.put_service(team, sid, None).await? {
             Committed::Done => Ok(()),
             Committed::Refused(_) => Err(no_such_team()),
@@ -103,7 +103,7 @@ impl Registrations {
 
     /// Stores a new messaging service unless the team has one, and returns the service that the team has. If
     /// two services were created at the same time, the first to be stored counts.
-    pub async fn settle_service(&self, team: TeamKey<'_>, sid: &str) -> Result<String, StoreError> {
+    pub async fn get_or_set_service(&self, team: TeamKey<'_>, sid: &str) -> Result<String, StoreError> {
         let is_first = "attribute_not_exists(service) OR service = :service";
         if self.put_service(team, sid, Some(is_first)).await?.is_done() {
             return Ok(sid.to_owned());
@@ -224,7 +224,7 @@ impl Registrations {
     pub async fn put(&self, team: TeamKey<'_>, registration: &Registration) -> Result<(), StoreError> {
         self.table.put(keys::registration(team), &RegistrationRow::of(registration)).await?;
         match &registration.messaging_service {
-            Some(sid) => self.remember_service(team, sid).await,
+            Some(sid) => self.set_service(team, sid).await,
             None => Ok(()),
         }
     }
@@ -234,8 +234,8 @@ fn no_such_team() -> StoreError {
     StoreError::Refused("the team of a messaging service does not exist".into())
 }
 
-/// Begins a registration in the transaction that creates the first shared inbox of the team.
-pub(crate) fn begin(
+/// Starts a registration in the transaction that creates the first shared inbox of the team.
+pub(crate) fn start(
     transaction: &mut Transaction<'_>,
     team: TeamKey<'_>,
     step: &TimelineStep,

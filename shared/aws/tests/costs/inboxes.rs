@@ -111,7 +111,7 @@ pub(super) async fn registration(measured: &mut Measurements) {
     let stores = &measured.stores;
     let (organization, team) = (stores.organization(), &stores.inbox.team);
     let service = "MG0123456789abcdef0123456789abcdef";
-    stores.registrations.remember_service(TeamKey { organization, team }, service).await.unwrap();
+    stores.registrations.set_service(TeamKey { organization, team }, service).await.unwrap();
     registrations::submit(stores, at_second(2)).await;
     let reasons = [CarrierReason {
         code: 30_909,

@@ -19,9 +19,9 @@ use super::{SERVICE, TestTeam};
 async fn storing_a_service_twice_is_idempotent_and_finds_its_team() {
     let team = TestTeam::new().await;
     let organization = team.stores.organization();
-    team.store().remember_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
+    team.store().set_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
     let once = team.stores.all_items().await;
-    team.store().remember_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
+    team.store().set_service(TeamKey { organization, team: team.id() }, SERVICE).await.unwrap();
     assert_eq!(team.stores.all_items().await, once);
     let found = team.store().by_service(SERVICE).await.unwrap();
     assert_eq!(found, Some((organization.clone(), team.id().clone())));
@@ -38,7 +38,7 @@ async fn storing_a_service_changes_nothing_else_of_a_registration() {
     team.transition_to("EZ1", Approved, 2).await;
     let before = team.now().await;
     team.store()
-        .remember_service(TeamKey { organization: team.stores.organization(), team: team.id() }, "MG2")
+        .set_service(TeamKey { organization: team.stores.organization(), team: team.id() }, "MG2")
         .await
         .unwrap();
     let after = Registration { messaging_service: Some("MG2".into()), ..before };
@@ -52,7 +52,7 @@ async fn a_team_keeps_its_messaging_service_when_another_is_created() {
     for sid in [SERVICE, "MG2"] {
         let kept = team
             .store()
-            .settle_service(TeamKey { organization: team.stores.organization(), team: team.id() }, sid)
+            .get_or_set_service(TeamKey { organization: team.stores.organization(), team: team.id() }, sid)
             .await
             .unwrap();
         assert_eq!(kept, SERVICE);
@@ -69,7 +69,7 @@ async fn of_sixteen_services_created_at_once_one_is_kept_and_returned_to_all() {
         let (organization, id) = (team.stores.organization().clone(), team.id().clone());
         tasks.spawn(async move {
             store
-                .settle_service(TeamKey { organization: &organization, team: &id }, &format!("MG{index}"))
+                .get_or_set_service(TeamKey { organization: &organization, team: &id }, &format!("MG{index}"))
                 .await
                 .unwrap()
         });

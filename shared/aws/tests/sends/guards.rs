@@ -57,7 +57,7 @@ async fn prepare(stores: &TestStores, conversation: &ConversationId, lock: Lock)
 }
 
 /// Starts a conversation with the next number.
-async fn begin(stores: &TestStores, index: &mut usize) -> (PhoneNumber, ConversationId) {
+async fn start_conversation(stores: &TestStores, index: &mut usize) -> (PhoneNumber, ConversationId) {
     let contact_of_team = number(*index);
     *index += 1;
     let conversation = stores.start_conversation(&contact_of_team, at_second(0)).await;
@@ -81,7 +81,7 @@ async fn a_reply_is_stored_exactly_when_the_rule_has_no_reason_against_it() {
         for token in [1, 2].map(FencingToken::new) {
             for millis in MOMENTS {
                 for newer_text in [false, true] {
-                    let (contact_of_team, conversation) = begin(&stores, &mut index).await;
+                    let (contact_of_team, conversation) = start_conversation(&stores, &mut index).await;
                     prepare(&stores, &conversation, lock).await;
                     let seen = stores.stored_conversation(&conversation).await.last_inbound;
                     if newer_text {
@@ -114,7 +114,7 @@ async fn a_composed_message_is_stored_exactly_when_the_rule_has_no_reason_agains
     for lock in LOCKS {
         for millis in MOMENTS {
             for user in users {
-                let (contact_of_team, conversation) = begin(&stores, &mut index).await;
+                let (contact_of_team, conversation) = start_conversation(&stores, &mut index).await;
                 prepare(&stores, &conversation, lock).await;
                 let message = outbound_message(&stores, &contact_of_team, millis);
                 let key = stores.stored_conversation(&conversation).await;

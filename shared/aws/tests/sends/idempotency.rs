@@ -19,7 +19,7 @@ const GIVEN: Idempotency<'_> = Idempotency {
     body: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
 };
 
-fn remembered(message: &Message) -> Remembered {
+fn stored_key(message: &Message) -> Remembered {
     Remembered { body: GIVEN.body.to_owned(), made: message.id.to_string() }
 }
 
@@ -32,10 +32,10 @@ async fn a_key_is_stored_with_its_body_for_one_principal_and_route() {
         async |given| stores.used_keys.get(stores.organization(), given, at_second(11)).await.unwrap();
     assert_eq!(recall(GIVEN).await, None);
     assert_eq!(stores.accept(&reply, locked.guard(), Some(GIVEN)).await, Accepted::Stored);
-    assert_eq!(recall(GIVEN).await, Some(remembered(&reply)));
+    assert_eq!(recall(GIVEN).await, Some(stored_key(&reply)));
     assert_eq!(
         recall(Idempotency { body: "another", ..GIVEN }).await,
-        Some(remembered(&reply)),
+        Some(stored_key(&reply)),
         "the caller compares the bodies"
     );
     for other in [
@@ -88,13 +88,13 @@ async fn an_expired_key_is_ignored_even_if_its_item_still_exists() {
     let recall = async |at| stores.used_keys.get(stores.organization(), GIVEN, at).await.unwrap();
     let (first, _) = compose(at_second(0)).await;
     let last = at_second(0) + KEY_LIFETIME;
-    assert_eq!(recall(last).await, Some(remembered(&first)));
+    assert_eq!(recall(last).await, Some(stored_key(&first)));
     assert_eq!(compose(last).await.1, Accepted::KeyTaken);
     let over = last + Duration::from_secs(1);
     assert_eq!(recall(over).await, None);
     let (second, answer) = compose(over).await;
     assert_eq!(answer, Accepted::Stored);
-    assert_eq!(recall(over).await, Some(remembered(&second)));
+    assert_eq!(recall(over).await, Some(stored_key(&second)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

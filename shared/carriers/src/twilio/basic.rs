@@ -26,15 +26,16 @@ impl BasicCredentials {
 
     /// Whether the `Authorization` header contains these credentials. Compares in constant time.
     pub fn matches(&self, authorization_header: Option<&str>) -> bool {
-        let (Some(expected), Some(given)) = (&self.expected, authorization_header.and_then(given)) else {
+        let (Some(expected), Some(credentials)) = (&self.expected, authorization_header.and_then(decode))
+        else {
             return false;
         };
-        mac(&given).verify_slice(expected).is_ok()
+        mac(&credentials).verify_slice(expected).is_ok()
     }
 }
 
-/// The `user:password` in the header.
-fn given(header: &str) -> Option<Vec<u8>> {
+/// Decodes the `user:password` of the header.
+fn decode(header: &str) -> Option<Vec<u8>> {
     let (scheme, token) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Basic").then(|| STANDARD.decode(token.trim()).ok())?
 }

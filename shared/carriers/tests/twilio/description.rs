@@ -28,7 +28,7 @@ fn names(list: &Value) -> BTreeSet<String> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn given(encoded: &str) -> BTreeSet<String> {
+fn field_names(encoded: &str) -> BTreeSet<String> {
     form_urlencoded::parse(encoded.as_bytes()).map(|(name, _)| name.into_owned()).collect()
 }
 
@@ -41,12 +41,12 @@ fn check(request: &Request, operation: &Value) {
         .filter(|parameter| parameter["in"] == "query")
         .filter_map(|parameter| parameter["name"].as_str().map(str::to_owned))
         .collect();
-    let query = given(request.uri.query().unwrap_or_default());
+    let query = field_names(request.uri.query().unwrap_or_default());
     assert!(query.is_subset(&queryable), "{path}: {query:?}");
     let schema = &operation["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"];
     let known =
         schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-    let form = given(&request.body);
+    let form = field_names(&request.body);
     assert!(form.is_subset(&known), "{path}: {form:?}");
     assert!(names(&schema["required"]).is_subset(&form), "{path}: {form:?}");
 }

@@ -17,16 +17,13 @@ pub const GOAL: f64 = 1.50;
 /// A part of the cost of a month.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// A short description.
     pub what: String,
-    /// In dollars.
     pub dollars: f64,
 }
 
 /// The cost of an idle month.
 #[derive(Debug)]
 pub struct Month {
-    /// The parts.
     pub lines: Vec<Line>,
     /// Listed separately, because alarms are optional.
     pub alarms: Line,
@@ -39,7 +36,6 @@ impl Month {
     }
 }
 
-/// Computes the cost.
 pub async fn month(prices: &Prices) -> Month {
     let template = template::read();
     let mut lines = polled_queues(&template, prices);

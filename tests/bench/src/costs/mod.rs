@@ -18,7 +18,6 @@ use prices::Prices;
 /// One flow and its steps.
 #[derive(Debug)]
 pub struct Flow {
-    /// A short description.
     pub name: &'static str,
     /// The planned cost of a million, in dollars.
     pub goal: f64,

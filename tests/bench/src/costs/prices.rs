@@ -8,11 +8,9 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/prices.yaml
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Prices {
-    /// The region.
     pub region: String,
     /// The date of the prices.
     pub checked: String,
-    /// The sources of the prices.
     pub sources: String,
     /// In dollars for a million.
     pub per_million: PerMillion,
@@ -27,7 +25,6 @@ pub struct Prices {
 /// In dollars for a million.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in the file")]
 pub struct PerMillion {
     pub write_units: f64,
     pub read_units: f64,
@@ -40,7 +37,6 @@ pub struct PerMillion {
 /// In dollars for each per month, used or not.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in the file")]
 pub struct PerMonth {
     pub secret: f64,
     pub alarm: f64,
@@ -49,7 +45,6 @@ pub struct PerMonth {
 /// Assumptions that cannot be counted.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(missing_docs, reason = "documented in the file")]
 pub struct Assumptions {
     pub dynamodb_millis: u32,
     pub queue_millis: u32,

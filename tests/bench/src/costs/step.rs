@@ -71,9 +71,7 @@ impl Count {
 /// An invocation of a function.
 #[derive(Debug)]
 pub struct Step {
-    /// The function.
     pub function: &'static str,
-    /// The counts.
     pub count: Count,
     /// The uses of the table's units.
     pub parts: Vec<Part>,
@@ -86,7 +84,6 @@ pub struct Part {
     pub what: String,
     /// Read units if set, otherwise write units.
     pub is_read: bool,
-    /// The number of units.
     pub units: f64,
 }
 
