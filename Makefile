@@ -22,7 +22,7 @@ headline = @printf '\n== %s\n' "$(1)"
 .PHONY: help
 help: ## Lists the commands
 	@awk -F ':.*## ' '/^# --- / { printf "\n%s\n", substr($$0, 7) } \
-	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Names in parentheses are settings: make properties MINUTES=30'
 	@echo 'Settings of the local cloud: python3 infra/local/cloud.py --help'
@@ -43,7 +43,7 @@ check: ## Format, lints and fast tests of what differs from main: about a minute
 
 .PHONY: test
 test: ## All checks and tests; the last lines name what failed and how to repeat it
-	@python3 tests/report.py $(MAKE) --no-print-directory lint unit journeys tour
+	@python3 tests/report.py $(MAKE) --no-print-directory lint unit journeys console-test tour
 
 .PHONY: unit
 unit: ## Tests without the local cloud
@@ -64,6 +64,24 @@ journeys: ## Tests over HTTP against their own local cloud
 	$(CLOUD) exec -- cargo test --workspace --test journeys
 	cargo test --workspace --test rights
 	cargo test --workspace --test canaries
+
+.PHONY: console-types
+console-types: $(TOOLS)/.ready ## Types of the console's modules, and its vendored files
+	$(call headline,Types of the console)
+	$(BIN)/python3 tests/console/check.py types
+
+# ONLY= takes a regular expression of names of journeys.
+.PHONY: console-test
+console-test: export LOCK_LEASE_SECONDS ?= 6
+console-test: export LOCK_IDLE_PROMPT_SECONDS ?= 9
+console-test: export LOCK_IDLE_RELEASE_SECONDS ?= 4
+console-test: console-types ## Journeys through the console in a browser (ONLY=)
+	$(call headline,Console in a browser)
+	$(CLOUD) exec -- $(BIN)/python3 tests/console/check.py journeys $(if $(ONLY),'$(ONLY)')
+
+.PHONY: console-screenshots
+console-screenshots: $(TOOLS)/.ready ## A picture of each view of the console, in .local/screenshots
+	$(CLOUD) exec -- $(BIN)/python3 tests/console/check.py screenshots $(CURDIR)/.local/screenshots
 
 .PHONY: tour
 tour: ## The commands of README.md and docs/, typed into bash and zsh

