@@ -27,7 +27,7 @@ impl App {
     pub fn from_environment() -> Result<Self, lambda_http::Error> {
         let mut env = Environment::default();
         let client = env.optional("WEB_CLIENT_ID");
-        let bucket = env.required("FILES_BUCKET");
+        let bucket = env.required("MEDIA_BUCKET");
         let public_url = env.required("PUBLIC_BASE_URL");
         env.finish()?;
         let aws = Aws::from_environment()?;
