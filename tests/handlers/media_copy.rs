@@ -29,7 +29,7 @@ use test_kit::{
     carrier::{ACCOUNT, FakeCarrier, TOKEN},
     gateway::{Event, json as body_of},
     lambda_event::{event, sqs_record, stream_record},
-    queue::{FakeQueue, mail_queue, media_queue, send_queue},
+    queue::{FakeQueue, mail_queue, media_queue, received_sends, send_queue},
     twilio::{callbacks, signed, webhook_accounts},
 };
 
@@ -357,8 +357,15 @@ async fn an_uploaded_file_is_copied_and_sent_to_the_carrier_as_a_presigned_url()
     assert_eq!(s3.objects()[&format!("media/org_1/inb_1/{id}")].1.as_ref(), b"bytes");
 
     let message = test.history().await.remove(0);
-    let sender =
-        outbound_send::App::new(test.table(), s3.bucket(), carrier.client(), callbacks(), MAX_RECEIVES);
+    let received = received_sends(&test.queue.url);
+    let sender = outbound_send::App::new(
+        test.table(),
+        s3.bucket(),
+        carrier.client(),
+        callbacks(),
+        received,
+        MAX_RECEIVES,
+    );
     let body = json!({ "organizationId": "org_1", "messageId": message.id.as_str() }).to_string();
     let event = event(vec![sqs_record("1", Some("g"), &body, 1)]);
     outbound_send::handle(&sender, clock::now, clock::entropy, event).await;

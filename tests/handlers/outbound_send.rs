@@ -5,12 +5,20 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use outbound_send::{App, handle};
 use serde_json::json;
-use shared_aws::{messaging::Messages, opt_out::OptOuts};
-use shared_domain::{ids::MessageId, message::DeliveryState};
+use shared_app::probe::{ProbeWorkflow, Probed};
+use shared_aws::{messaging::Messages, opt_out::OptOuts, sending::SendingPauses};
+use shared_domain::{
+    ids::MessageId,
+    message::DeliveryState,
+    sending_pause::{MAX_LOST_ANSWERS, PauseCause, SendingPause},
+    time::Timestamp,
+};
 use shared_lambda::clock::{self, now};
 use test_kit::{
     TestApp,
+    carrier::unreachable_client,
     lambda_event::{event, sqs_record},
+    queue::received_sends,
     twilio::callbacks,
 };
 
@@ -24,6 +32,7 @@ fn app(test: &TestApp) -> App {
         TestApp::unreachable_bucket(),
         test.carrier.client_with_timeout(Duration::from_millis(400)),
         callbacks(),
+        received_sends(&test.queue.url),
         MAX_RECEIVES,
     )
 }
@@ -80,6 +89,7 @@ async fn a_redelivery_completes_the_opt_out_of_a_message_that_the_carrier_refuse
             TestApp::unreachable_bucket(),
             test.carrier.client_with_timeout(Duration::from_millis(400)),
             callbacks(),
+            received_sends(&test.queue.url),
             MAX_RECEIVES,
         );
         let crashed = !deliver(&crashing, record()).await.is_empty();
@@ -122,6 +132,7 @@ async fn a_message_whose_opt_out_keeps_changing_is_delivered_again_and_not_sent_
         TestApp::unreachable_bucket(),
         test.carrier.client(),
         callbacks(),
+        received_sends(&test.queue.url),
         MAX_RECEIVES,
     );
     assert_eq!(deliver(&contended, record()).await, ["a"]);
@@ -154,16 +165,130 @@ async fn a_rate_limited_message_is_delivered_again_and_sent_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_attempt_ends_in_failed_and_not_in_the_dead_letter_queue() {
+async fn a_rate_limited_message_stays_queued_however_often_the_carrier_refuses_it() {
     let test = TestApp::start().await;
     test.carrier.fault("rate-limit", "1").await;
     let id = test.accept_message("hello", now()).await;
-    assert!(
-        deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), MAX_RECEIVES)])
-            .await
-            .is_empty()
+    let record = vec![sqs_record("a", Some("g"), &job(&test, &id), 10 * MAX_RECEIVES)];
+    assert_eq!(deliver(&app(&test), record).await, ["a"]);
+    assert_eq!(state(&test, &id).await, DeliveryState::Queued);
+    assert_eq!(test.queue.drain_delays(), [20]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_the_carrier_refuses_pauses_sending_and_fails_no_message() {
+    for fault in ["unauthorized", "suspended", "refuse:20003"] {
+        let test = TestApp::start().await;
+        test.carrier.fault(fault, "1").await;
+        let (first, second) =
+            (test.accept_message("one", now()).await, test.accept_message("two", now()).await);
+        let app = app(&test);
+        let records = || {
+            let record = |name, id| sqs_record(name, Some(name), &job(&test, id), 10 * MAX_RECEIVES);
+            vec![record("a", &first), record("b", &second)]
+        };
+        assert_eq!(deliver(&app, records()).await, ["a", "b"], "{fault}");
+        assert_eq!(test.queue.drain_delays(), [15, 15], "{fault}");
+        let pause = sending_pause(&test).await.expect("sending is paused");
+        assert_eq!(pause.cause, PauseCause::AccountRefused, "{fault}");
+        assert_eq!(deliver(&app, records()).await, ["a", "b"], "the carrier is well, but not asked yet");
+        for id in [&first, &second] {
+            assert_eq!(state(&test, id).await, DeliveryState::Queued, "{fault}");
+        }
+
+        resume_when_the_carrier_is_well(&test, pause.since).await;
+        assert!(deliver(&app, records()).await.is_empty(), "{fault}");
+        assert_eq!(test.carrier.accepted_messages(&test.contact).await, 2, "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_that_cannot_be_reached_pauses_sending_and_fails_no_message() {
+    let test = TestApp::start().await;
+    let id = test.accept_message("hello", now()).await;
+    let unreachable = App::new(
+        test.table(),
+        TestApp::unreachable_bucket(),
+        unreachable_client(),
+        callbacks(),
+        received_sends(&test.queue.url),
+        MAX_RECEIVES,
     );
-    assert_eq!(state(&test, &id).await, DeliveryState::Failed);
+    for receives in 1..=20 {
+        let record = vec![sqs_record("a", Some("g"), &job(&test, &id), receives)];
+        assert_eq!(deliver(&unreachable, record).await, ["a"]);
+    }
+    assert_eq!(state(&test, &id).await, DeliveryState::Queued);
+    let pause = sending_pause(&test).await.expect("sending is paused");
+    assert_eq!(pause.cause, PauseCause::CarrierDown);
+    resume_when_the_carrier_is_well(&test, pause.since).await;
+    assert!(deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), 21)]).await.is_empty());
+    assert_eq!(test.carrier.accepted_messages(&test.contact).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sending_stays_paused_while_the_carrier_refuses_the_probe() {
+    let test = TestApp::start().await;
+    let pauses = SendingPauses::new(test.table());
+    let since = now();
+    pauses.pause_automatically(test.organization(), PauseCause::AccountRefused, since).await.unwrap();
+    test.carrier.fault("suspended", "1").await;
+    let probe = ProbeWorkflow::new(test.table(), test.carrier.client());
+    let still_paused = Probed { resumed: 0, paused: 1 };
+    assert_eq!(probe.run(since + Duration::from_secs(29)).await.unwrap(), still_paused, "not due yet");
+    assert_eq!(probe.run(since + Duration::from_secs(30)).await.unwrap(), still_paused, "refused");
+    assert_eq!(probe.run(since + Duration::from_secs(59)).await.unwrap(), still_paused, "not due again");
+    let resumed = Probed { resumed: 1, paused: 0 };
+    assert_eq!(probe.run(since + Duration::from_secs(60)).await.unwrap(), resumed);
+    assert_eq!(sending_pause(&test).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_by_the_owner_is_not_ended_by_a_healthy_carrier() {
+    let test = TestApp::start().await;
+    let (pauses, since) = (SendingPauses::new(test.table()), now());
+    pauses.pause_automatically(test.organization(), PauseCause::CarrierDown, since).await.unwrap();
+    let pause = SendingPause::manual(test.user.clone(), since);
+    assert_eq!(pauses.pause(test.organization(), &pause).await.unwrap(), pause);
+    let probe = ProbeWorkflow::new(test.table(), test.carrier.client());
+    assert_eq!(probe.run(since + Duration::from_hours(1)).await.unwrap(), Probed::default());
+    let id = test.accept_message("hello", now()).await;
+    let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];
+    assert_eq!(deliver(&app(&test), record()).await, ["a"]);
+    assert_eq!(state(&test, &id).await, DeliveryState::Queued);
+    assert_eq!(pauses.resume(test.organization()).await.unwrap(), Some(pause));
+    assert!(deliver(&app(&test), record()).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_lost_answers_pauses_sending_and_an_answer_ends_the_run() {
+    let test = TestApp::start().await;
+    let app = app(&test);
+    let send = async |fault: &str| {
+        test.carrier.fault(fault, "1").await;
+        let id = test.accept_message("hello", now()).await;
+        deliver(&app, vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await;
+        state(&test, &id).await
+    };
+    for fault in ["error-before", "error-before", "error-before", "error-before", "none"] {
+        send(fault).await;
+    }
+    for lost in 1..=MAX_LOST_ANSWERS {
+        assert_eq!(sending_pause(&test).await, None, "after {} lost answers", lost - 1);
+        assert_eq!(send("error-before").await, DeliveryState::Unknown);
+    }
+    assert_eq!(sending_pause(&test).await.expect("sending is paused").cause, PauseCause::CarrierDown);
+    assert_eq!(send("none").await, DeliveryState::Queued);
+}
+
+async fn sending_pause(test: &TestApp) -> Option<SendingPause> {
+    SendingPauses::new(test.table()).get(test.organization()).await.unwrap().pause
+}
+
+async fn resume_when_the_carrier_is_well(test: &TestApp, since: Timestamp) {
+    let probe = ProbeWorkflow::new(test.table(), test.carrier.client());
+    let run = probe.run(since + Duration::from_mins(1)).await.unwrap();
+    assert_eq!(run, Probed { resumed: 1, paused: 0 });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,8 +333,16 @@ async fn an_unreadable_message_goes_to_the_dead_letter_queue_and_blocks_only_its
         sqs_record("unknown", Some("g2"), &unknown.to_string(), 1),
         sqs_record("fine", Some("g3"), &job(&test, &second), 1),
     ];
-    let failed = deliver(&app(&test), records).await;
+    let app = app(&test);
+    let failed = deliver(&app, records).await;
     assert_eq!(failed, ["poison", "behind", "unknown"]);
+    assert!(test.queue.drain().is_empty(), "not yet");
+    let last = vec![
+        sqs_record("poison", Some("g1"), "not JSON", MAX_RECEIVES),
+        sqs_record("unknown", Some("g2"), &unknown.to_string(), MAX_RECEIVES),
+    ];
+    assert!(deliver(&app, last).await.is_empty(), "the queue deletes what is copied to the dead letters");
+    assert_eq!(test.queue.drain(), ["not JSON".to_owned(), unknown.to_string()]);
     assert_eq!(state(&test, &first).await, DeliveryState::Queued, "the order within a conversation is kept");
     assert_eq!(state(&test, &second).await, DeliveryState::Sent, "other conversations continue");
 }
@@ -223,6 +356,7 @@ async fn without_the_table_the_carrier_is_not_called() {
         TestApp::unreachable_bucket(),
         test.carrier.client_with_timeout(Duration::from_secs(1)),
         callbacks(),
+        received_sends(&test.queue.url),
         MAX_RECEIVES,
     );
     assert_eq!(deliver(&app, vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await, ["a"]);

@@ -1,7 +1,9 @@
-//! `teams`: teams, their notification settings and audit log. The submodules test members and `GET /v1/me`.
+//! `teams`: teams, their notification settings and audit log. The submodules test members, sending pauses and
+//! `GET /v1/me`.
 
 mod me;
 mod members;
+mod sending_pause;
 
 use std::{collections::BTreeSet, time::Duration};
 

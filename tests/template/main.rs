@@ -156,18 +156,23 @@ fn collect_sources(folder: &Path, text: &mut String) {
 }
 
 #[test]
-fn workers_know_their_last_attempt_and_finish_it_before_the_next_one() {
-    for (worker, queue, pause) in [
-        ("outbound-send", "SendQueue", "SendRetrySeconds"),
-        ("media-copy", "MediaQueue", "MediaRetrySeconds"),
-    ] {
-        let worker = &functions()[worker];
-        let queue = &resources("AWS::SQS::Queue")[queue];
-        let attempts = worker["Environment"]["Variables"]["MAX_RECEIVES"].as_str().unwrap().to_owned();
-        assert_eq!(attempts, queue["RedrivePolicy"]["maxReceiveCount"].as_u64().unwrap().to_string());
-        let shortest = template()["Parameters"][pause]["MinValue"].as_u64().unwrap();
-        assert!(shortest >= worker["Timeout"].as_u64().unwrap(), "{pause} is shorter than the timeout");
-    }
+fn media_copy_knows_its_last_attempt_and_finishes_it_before_the_next_one() {
+    let worker = &functions()["media-copy"];
+    let queue = &resources("AWS::SQS::Queue")["MediaQueue"];
+    let attempts = worker["Environment"]["Variables"]["MAX_RECEIVES"].as_str().unwrap().to_owned();
+    assert_eq!(attempts, queue["RedrivePolicy"]["maxReceiveCount"].as_u64().unwrap().to_string());
+    let shortest = template()["Parameters"]["MediaRetrySeconds"]["MinValue"].as_u64().unwrap();
+    assert!(shortest >= worker["Timeout"].as_u64().unwrap());
+}
+
+#[test]
+fn the_send_queue_keeps_messages_for_longer_than_a_sending_pause() {
+    let (worker, queue) = (&functions()["outbound-send"], &resources("AWS::SQS::Queue")["SendQueue"]);
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 1000, "the limit of SQS");
+    let days = queue["MessageRetentionPeriod"].as_u64().unwrap() / 86_400;
+    assert_eq!(days, 14, "the limit of SQS");
+    let shortest = template()["Parameters"]["SendRetrySeconds"]["MinValue"].as_u64().unwrap();
+    assert!(shortest >= worker["Timeout"].as_u64().unwrap(), "an attempt ends before the next one");
 }
 
 #[test]

@@ -24,6 +24,7 @@ use utoipa::{
     modifiers(&BearerToken),
     tags(
         (name = "users", description = "The signed-in user"),
+        (name = "organization", description = "Pausing and resuming all sending"),
         (name = "teams", description = "Teams, members, notification settings and the audit trail"),
         (name = "inboxes", description = "Inboxes, their settings and members, and numbers that can be bought"),
         (name = "registration", description = "A team's A2P 10DLC registration"),

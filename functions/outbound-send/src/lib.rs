@@ -3,15 +3,17 @@
 //!
 //! Idempotent by the claim on the message: of all deliveries of a queue message, one calls the carrier. The
 //! queue is FIFO with one group per conversation, so the messages of a conversation are sent in their order.
+//! A message that has to wait is hidden in the queue and holds back its group. Waiting has no last delivery;
+//! only a message that cannot be read goes to the dead-letter queue.
 
 use std::time::Duration;
 
 use shared_app::{
     carrier,
-    send::{Attempt, SendError, SendWorkflow},
+    send::{SendError, SendWorkflow},
 };
 use shared_aws::{
-    clients::{Aws, Bucket, Secrets, SendJob},
+    clients::{Aws, Bucket, ReceivedSends, Secrets, SendJob},
     table::Table,
 };
 use shared_carriers::{callback::StatusCallbacks, twilio::Client};
@@ -30,6 +32,7 @@ const CARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct App {
     sends: SendWorkflow,
+    received: ReceivedSends,
     max_receives: u32,
 }
 
@@ -40,6 +43,7 @@ impl App {
         let (name, base) = (env.required("TABLE_NAME"), env.required("PUBLIC_BASE_URL"));
         let (secret, signing) = (env.required("CARRIER_SECRET"), env.required("SIGNING_SECRET"));
         let (carrier_url, max_receives) = (env.required("CARRIER_BASE_URL"), env.number("MAX_RECEIVES", 1));
+        let (queue, dead_letters) = (env.required("SEND_QUEUE_URL"), env.required("SEND_DEAD_LETTERS_URL"));
         let bucket = env.required("FILES_BUCKET");
         env.finish()?;
         let aws = Aws::from_environment()?;
@@ -47,18 +51,21 @@ impl App {
         let credentials = carrier::credentials(&secrets, &secret).await?;
         let callbacks = StatusCallbacks::new(base, &secrets.text(&signing).await?);
         let carrier = Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?;
-        Ok(Self::new(Table::of(&aws, name), Bucket::new(&aws, &bucket), carrier, callbacks, max_receives))
+        let received = ReceivedSends::new(&aws, queue, dead_letters);
+        let (table, bucket) = (Table::of(&aws, name), Bucket::new(&aws, &bucket));
+        Ok(Self::new(table, bucket, carrier, callbacks, received, max_receives))
     }
 
-    /// A temporary refusal is final at delivery number `max_receives`.
+    /// A message that cannot be read goes to the dead-letter queue at delivery number `max_receives`.
     pub fn new(
         table: Table,
         bucket: Bucket,
         carrier: Client,
         callbacks: StatusCallbacks,
+        received: ReceivedSends,
         max_receives: u32,
     ) -> Self {
-        Self { sends: SendWorkflow::new(table, bucket, carrier, callbacks), max_receives }
+        Self { sends: SendWorkflow::new(table, bucket, carrier, callbacks), received, max_receives }
     }
 }
 
@@ -78,10 +85,35 @@ async fn send(
     attempt: u64,
     record: Record<'_>,
 ) -> Result<(), RecordError> {
-    let job = SendJob::parse(record.body).map_err(RecordError::unreadable)?;
-    let attempt = Attempt { id: attempt, is_last: record.receive_count >= app.max_receives };
-    match app.sends.send(clock, attempt, &job).await {
-        Err(error @ SendError::NoMessage(_)) => Err(RecordError::unreadable(error)),
-        sent => Ok(sent?),
+    let error = match SendJob::parse(record.body) {
+        Err(error) => return dead_letter(app, record, RecordError::unreadable(error)).await,
+        Ok(job) => match app.sends.send(clock, attempt, &job).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        },
+    };
+    match error {
+        SendError::NoMessage(_) => dead_letter(app, record, RecordError::unreadable(error)).await,
+        SendError::Delayed { delay, .. } => {
+            if let Err(error) = app.received.delay(record.receipt_handle, delay).await {
+                tracing::warn!(event = "queue_message_not_delayed", %error, "queue message waits for the default time");
+            }
+            Err(RecordError::delayed(error))
+        }
+        SendError::Store(_) | SendError::OptOutChanged => Err(error.into()),
+    }
+}
+
+/// Moves a message to the dead-letter queue if this is its last delivery. `error` says why.
+async fn dead_letter(app: &App, record: Record<'_>, error: RecordError) -> Result<(), RecordError> {
+    if record.receive_count < app.max_receives {
+        return Err(error);
+    }
+    match app.received.copy_to_dead_letters(record.group, record.id, record.body).await {
+        Ok(()) => {
+            tracing::error!(event = "queue_message_dead", queue_message = record.id, error = ?error, "queue message moved to the dead-letter queue");
+            Ok(())
+        }
+        Err(_) => Err(error),
     }
 }

@@ -1,12 +1,12 @@
-//! Every minute: queues outbox items that the table's stream did not deliver, and asks the carrier about
-//! messages whose send got no answer.
+//! Every minute: queues outbox items that the table's stream did not deliver, asks the carrier about messages
+//! whose send got no answer, and ends automatic sending pauses when the carrier is well again.
 //!
 //! Idempotent by message: a message that is queued twice is sent once, and a repeated report changes nothing.
-//! See [`shared_app::outbox`] and [`shared_app::reconcile`].
+//! See [`shared_app::outbox`], [`shared_app::reconcile`] and [`shared_app::probe`].
 
 use std::time::Duration;
 
-use shared_app::{carrier, outbox::OutboxWorkflow, reconcile::ReconcileWorkflow};
+use shared_app::{carrier, outbox::OutboxWorkflow, probe::ProbeWorkflow, reconcile::ReconcileWorkflow};
 use shared_aws::{
     clients::{Aws, MailQueue, MediaQueue, Secrets, SendQueue},
     table::{StoreError, Table},
@@ -24,6 +24,7 @@ pub use shared_app::outbox::Queues;
 pub struct App {
     outbox: OutboxWorkflow,
     reconcile: ReconcileWorkflow,
+    probe: ProbeWorkflow,
 }
 
 /// What one run did.
@@ -37,6 +38,8 @@ pub struct Tally {
     pub open: usize,
     /// Items and messages that the next run tries again.
     pub failed: usize,
+    /// Organizations whose automatic sending pause ended.
+    pub resumed: usize,
 }
 
 impl App {
@@ -63,20 +66,24 @@ impl App {
     pub fn new(table: Table, carrier: Client, queues: Queues, grace: Duration) -> Self {
         Self {
             outbox: OutboxWorkflow::new(&table, queues),
-            reconcile: ReconcileWorkflow::new(table, carrier, grace),
+            reconcile: ReconcileWorkflow::new(table.clone(), carrier.clone(), grace),
+            probe: ProbeWorkflow::new(table, carrier),
         }
     }
 }
 
-/// Does one run. Errors if the outbox or the list of unknown messages cannot be read.
+/// Does one run. Errors if the outbox, the list of unknown messages or the list of sending pauses cannot be
+/// read.
 pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     let drained = app.outbox.drain(&app.outbox.overdue(now).await?).await;
     let reconciled = app.reconcile.run(now).await?;
+    let probed = app.probe.run(now).await?;
     let tally = Tally {
         queued: drained.queued,
         resolved: reconciled.resolved,
         open: reconciled.open,
         failed: drained.failed + reconciled.failed,
+        resumed: probed.resumed,
     };
     tracing::info!(event = "sends_reconciled", ?tally, "sends reconciled");
     Ok(tally)

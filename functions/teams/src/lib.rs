@@ -1,10 +1,13 @@
-//! The signed-in user, teams with their members and notification settings, and the audit trail.
+//! The signed-in user, teams with their members and notification settings, the audit trail, and the
+//! organization's sending pause.
 //!
 //! Creating a team is idempotent by `Idempotency-Key`, putting a member by the user's ID.
 
 mod me;
 mod members;
 mod notifications;
+mod owner;
+mod sending_pause;
 mod teams;
 
 use axum::{
@@ -16,6 +19,7 @@ use shared_aws::{
     clients::{Aws, Secrets},
     conversation::{Locks, Unread},
     inbox::Inboxes,
+    sending::SendingPauses,
     table::{Table, UsedKeys},
     team::{Audit, Members, TeamMembers, Teams, UserProfile},
 };
@@ -39,6 +43,7 @@ pub struct App {
     team_members: TeamMembers,
     locks: Locks,
     audit: Audit,
+    pauses: SendingPauses,
     keys: UsedKeys,
 }
 
@@ -67,6 +72,7 @@ impl App {
             team_members: TeamMembers::new(table.clone()),
             locks: Locks::new(table.clone()),
             audit: Audit::new(table.clone()),
+            pauses: SendingPauses::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
         }
     }
@@ -81,6 +87,7 @@ shared_http::routes! {
     members::list,
     members::read, members::put, members::remove,
     notifications::read, notifications::replace,
+    sending_pause::read, sending_pause::pause, sending_pause::resume,
 }
 
 /// The function's router.

@@ -1,10 +1,6 @@
 //! Teams: created by the organization's owner, renamed by their admins, read by their members.
 
-use axum::{
-    extract::{FromRequestParts, State},
-    http::StatusCode,
-};
-use lambda_http::http::request::Parts;
+use axum::{extract::State, http::StatusCode};
 use shared_aws::{table, team::AuditEvent};
 use shared_domain::{
     ids::{Id, TeamId},
@@ -15,7 +11,6 @@ use shared_domain::{
 };
 use shared_http::{
     access::{TeamAccess, TeamAdmin},
-    caller::UserCaller,
     idempotency::Attempt,
     json::{Json, KeyedJson},
     page::PageRequest,
@@ -28,7 +23,7 @@ use shared_http::{
     },
 };
 
-use crate::{App, KnownUser, changed, unknown_user};
+use crate::{App, KnownUser, changed, owner::Owner};
 
 /// List teams
 ///
@@ -52,23 +47,6 @@ pub(crate) async fn list(
     Ok(Json(page.response(items, found.next.as_deref())))
 }
 
-/// The caller as the organization's owner. `403` for everyone else.
-pub(crate) struct Owner(UserCaller);
-
-impl FromRequestParts<App> for Owner {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = UserCaller::from_request_parts(parts, app).await?;
-        let user = app.members.user(&caller.organization, &caller.user).await?.ok_or_else(unknown_user)?;
-        if user.owner {
-            Ok(Self(caller))
-        } else {
-            Err(Problem::forbidden("owner_required", "Only the organization's owner can create teams."))
-        }
-    }
-}
-
 /// Create a team
 ///
 /// For the organization's owner.
@@ -78,7 +56,7 @@ impl FromRequestParts<App> for Owner {
         (status = 422, body = ProblemView)))]
 pub(crate) async fn create(
     State(app): State<App>,
-    Owner(caller): Owner,
+    Owner { caller, .. }: Owner,
     Now(now): Now,
     Entropy(entropy): Entropy,
     KeyedJson { body, key }: KeyedJson<TeamDetails>,

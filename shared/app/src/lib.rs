@@ -11,6 +11,7 @@ pub mod import;
 pub mod inbound;
 pub mod opt_out;
 pub mod outbox;
+pub mod probe;
 pub mod reconcile;
 pub mod send;
 

@@ -5,10 +5,12 @@
 //! | the carrier's answer | result |
 //! |---|---|
 //! | accepted | `sent`, with the carrier's id |
+//! | not called: sending is paused | `queued`; the queue delivers the message again later |
 //! | not called: the contact opted out after the message was accepted | `failed` |
-//! | not sent, may succeed later (429, no connection) | the claim is given back and the queue retries; `failed` on the last delivery |
+//! | not sent, may succeed later (429) | `queued`; the claim is given back, and the queue delivers the message again later |
+//! | not sent, because the account is refused or there is no connection | the same, and sending is paused |
 //! | not sent, cannot succeed | `failed`, with the carrier's code; an opt-out at the carrier is recorded |
-//! | unknown (timeout, reset, 5xx) | `unknown`: `reconcile` asks the carrier, and the message is never sent again |
+//! | unknown (timeout, reset, 5xx) | `unknown`: `reconcile` asks the carrier, and the message is never sent again; several in a row pause sending |
 //!
 //! A claim without an outcome is an attempt that died. The message becomes `unknown` as well, because the
 //! carrier may have accepted it.
@@ -19,16 +21,18 @@ use shared_aws::{
     clients::{Bucket, BucketError, Disposition, SendJob},
     messaging::{Claim, Deliveries, Messages, Outbox, stored_at},
     opt_out::OptOuts,
+    sending::SendingPauses,
     table::{StoreError, Table},
 };
 use shared_carriers::{
     callback::StatusCallbacks,
-    twilio::{Client, Refusal, SendMessage, SendOutcome, error_code, with_retries},
+    twilio::{AccountFault, Client, Refusal, SendMessage, SendOutcome, error_code, with_retries},
 };
 use shared_domain::{
     keys::InboxKey,
     media::{Media, MediaState},
     message::{DeliveryState, Message, Report},
+    sending_pause::{PauseCause, SendingPause, SendingState},
     time::Timestamp,
 };
 
@@ -37,27 +41,22 @@ use crate::opt_out::{OptOutWorkflow, Outcome};
 /// How long the carrier may fetch a file of a message.
 const MEDIA_URL_TTL: Duration = Duration::from_hours(1);
 
+/// How long a message waits after a refusal that concerns only itself or its number.
+const REFUSAL_DELAY: Duration = Duration::from_secs(20);
+
 /// Why a message was not sent. The queue delivers it again.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the carrier did not accept the message")]
-    NotAccepted,
     /// The report is stored. The next delivery records the opt-out.
     #[error("the opt-out changed at the same time")]
     OptOutChanged,
+    /// The message can be sent later, and its conversation waits for it.
+    #[error("{why}")]
+    Delayed { delay: Duration, why: &'static str },
     #[error("{0} does not exist")]
     NoMessage(String),
-}
-
-/// One attempt to send a message.
-#[derive(Debug, Clone, Copy)]
-pub struct Attempt {
-    /// Identifies the attempt in the message's claim.
-    pub id: u64,
-    /// Whether this is the last delivery by the queue. A temporary refusal is then final.
-    pub is_last: bool,
 }
 
 /// The workflow of outbound messages.
@@ -70,6 +69,7 @@ pub struct SendWorkflow {
     outbox: Outbox,
     opt_outs: OptOuts,
     opt_out_changes: OptOutWorkflow,
+    pauses: SendingPauses,
     bucket: Bucket,
 }
 
@@ -82,19 +82,24 @@ impl SendWorkflow {
             deliveries: Deliveries::new(table.clone()),
             outbox: Outbox::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
-            opt_out_changes: OptOutWorkflow::new(table),
+            opt_out_changes: OptOutWorkflow::new(table.clone()),
+            pauses: SendingPauses::new(table),
             bucket,
         }
     }
 
-    /// Sends a message if no other attempt has.
+    /// Sends a message if no other attempt has. `attempt` identifies this attempt in the message's claim.
     pub async fn send(
         &self,
         clock: impl Fn() -> Timestamp,
-        attempt: Attempt,
+        attempt: u64,
         job: &SendJob,
     ) -> Result<(), SendError> {
-        match self.messages.claim(&job.organization, &job.message, attempt.id, clock()).await? {
+        let state = self.pauses.get(&job.organization).await?;
+        if let Some(pause) = state.pause {
+            return Err(SendError::Delayed { delay: pause.delay(clock()), why: "sending is paused" });
+        }
+        match self.messages.claim(&job.organization, &job.message, attempt, clock()).await? {
             Claim::Yours(message) => {
                 if !message.bypass_opt_out && self.opted_out_since(job, &message).await? {
                     return self.fail(clock(), job, &message, refused_by_opt_out()).await;
@@ -103,7 +108,7 @@ impl SendWorkflow {
                     Ok(request) => self.carrier.send(&request).await,
                     Err(error) => SendOutcome::Refused(refused_without_media(&error)),
                 };
-                self.record_answer(clock(), attempt, job, &message, answer).await
+                self.record_answer(clock(), attempt, job, &message, &state, answer).await
             }
             Claim::Interrupted(_) => self.mark_unknown(clock(), job, "an earlier attempt died").await,
             // An attempt may have died between its report and the conversation's update.
@@ -145,9 +150,10 @@ impl SendWorkflow {
     async fn record_answer(
         &self,
         now: Timestamp,
-        attempt: Attempt,
+        attempt: u64,
         job: &SendJob,
         message: &Message,
+        state: &SendingState,
         answer: SendOutcome,
     ) -> Result<(), SendError> {
         match answer {
@@ -155,14 +161,36 @@ impl SendWorkflow {
                 let report = Report::at(now);
                 self.report(job, DeliveryState::Sent, &report, Some(&sid)).await?;
                 tracing::info!(event = "message_sent", message_id = %job.message, carrier_id = sid, "message sent");
+                if state.lost_answers > 0 {
+                    self.pauses.reset_lost_answers(&job.organization).await?;
+                }
                 Ok(())
             }
-            SendOutcome::Refused(refusal) if refusal.retryable && !attempt.is_last => {
-                self.messages.release_claim(&job.organization, &job.message, attempt.id).await?;
-                Err(SendError::NotAccepted)
+            SendOutcome::Refused(refusal) => {
+                let cause = pause_cause(&refusal);
+                if cause.is_none() && !refusal.retryable {
+                    return self.fail(now, job, message, refusal).await;
+                }
+                self.messages.release_claim(&job.organization, &job.message, attempt).await?;
+                let Some(cause) = cause else {
+                    return Err(SendError::Delayed {
+                        delay: REFUSAL_DELAY,
+                        why: "the carrier accepts the message later",
+                    });
+                };
+                if self.pauses.pause_automatically(&job.organization, cause, now).await? {
+                    log_pause(job, cause, refusal.code);
+                }
+                let delay = SendingPause::automatic(cause, now).delay(now);
+                Err(SendError::Delayed { delay, why: "the carrier accepts no messages" })
             }
-            SendOutcome::Refused(refusal) => self.fail(now, job, message, refusal).await,
-            SendOutcome::Unknown { why } => self.mark_unknown(now, job, &why.to_string()).await,
+            SendOutcome::Unknown { why } => {
+                self.mark_unknown(now, job, &why.to_string()).await?;
+                if self.pauses.count_lost_answer(&job.organization, now).await? {
+                    log_pause(job, PauseCause::CarrierDown, None);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -174,7 +202,7 @@ impl SendWorkflow {
         refusal: Refusal,
     ) -> Result<(), SendError> {
         let code = refusal.code;
-        if refusal.account_fault {
+        if refusal.account_fault.is_some() {
             tracing::error!(event = "carrier_account_fault", code, "carrier refused the account");
         }
         tracing::warn!(event = "message_failed", message_id = %job.message, code, "message failed");
@@ -218,6 +246,22 @@ impl SendWorkflow {
     }
 }
 
+/// Returns why a refusal pauses all sending. `None` if it concerns one message or one number.
+fn pause_cause(refusal: &Refusal) -> Option<PauseCause> {
+    if refusal.account_fault == Some(AccountFault::Refused) {
+        Some(PauseCause::AccountRefused)
+    } else if refusal.is_unreachable() {
+        Some(PauseCause::CarrierDown)
+    } else {
+        None
+    }
+}
+
+fn log_pause(job: &SendJob, cause: PauseCause, code: Option<u32>) {
+    let cause = cause.as_str();
+    tracing::error!(event = "sending_paused", organization = %job.organization, cause, code, "sending paused");
+}
+
 /// Whether a report says that the carrier refused the message because of an opt-out.
 fn has_failed_as_opted_out(message: &Message) -> bool {
     let code = message.delivery.report(DeliveryState::Failed).and_then(|report| report.code.as_deref());
@@ -226,7 +270,7 @@ fn has_failed_as_opted_out(message: &Message) -> bool {
 
 fn refused_without_media(error: &BucketError) -> Refusal {
     tracing::error!(event = "media_url_failed", %error, "media URL not created");
-    Refusal { retryable: true, ..refusal("The files of this message are not available. It was not sent.") }
+    refusal("The files of this message are not available. It was not sent.")
 }
 
 fn refused_by_opt_out() -> Refusal {
@@ -240,6 +284,6 @@ fn refusal(reason: &str) -> Refusal {
         reason: reason.into(),
         retryable: false,
         opted_out: false,
-        account_fault: false,
+        account_fault: None,
     }
 }

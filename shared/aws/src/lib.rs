@@ -17,6 +17,7 @@ pub mod messaging;
 pub mod notification;
 pub mod opt_out;
 pub mod registration;
+pub mod sending;
 pub mod table;
 pub mod team;
 pub mod template;

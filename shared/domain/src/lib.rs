@@ -13,6 +13,7 @@
 //! | [`message`] | messages and their delivery states |
 //! | [`media`] | attachments: which are stored, and which carriers accept |
 //! | [`sending`] | the reasons against sending a message, in the order of the checks |
+//! | [`sending_pause`] | pauses of all sending, by the owner or because the carrier is down |
 //! | [`inbox`], [`team`], [`contact`], [`user`], [`membership`] | inboxes, teams, people and their rights |
 //! | [`opt_out`] | STOP, START and HELP, how far an opt-out reaches, and reviews |
 //! | [`out_of_office`] | office hours, closed periods, and who gets the out-of-office message |
@@ -57,6 +58,7 @@ pub mod phone;
 pub mod registration;
 pub mod segment;
 pub mod sending;
+pub mod sending_pause;
 pub mod settings;
 pub mod team;
 pub mod template;

@@ -17,6 +17,12 @@ pub struct Record<'a> {
     pub body: &'a str,
     /// How often SQS has delivered the message, this delivery included.
     pub receive_count: u32,
+    /// Names this delivery in calls to SQS.
+    pub receipt_handle: &'a str,
+    /// The message group in a FIFO queue.
+    pub group: &'a str,
+    /// SQS's id of the message.
+    pub id: &'a str,
 }
 
 /// Why a record goes back to its queue. Any error converts into a retry, so handlers can use `?`.
@@ -24,20 +30,32 @@ pub struct Record<'a> {
 /// A record that no later delivery can change is not an error: record the outcome and return `Ok(())`.
 pub struct RecordError {
     cause: Box<dyn Error + Send + Sync>,
-    unreadable: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Failed,
+    Delayed,
+    Unreadable,
 }
 
 impl RecordError {
     /// The record has no valid content. It is logged as an error and ends in the dead-letter queue, where an
     /// operator can inspect it.
     pub fn unreadable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { cause: cause.into(), unreadable: true }
+        Self { cause: cause.into(), kind: Kind::Unreadable }
+    }
+
+    /// Nothing is wrong with the record, but it cannot be handled yet.
+    pub fn delayed(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: cause.into(), kind: Kind::Delayed }
     }
 }
 
 impl<E: Error + Send + Sync + 'static> From<E> for RecordError {
     fn from(cause: E) -> Self {
-        Self { cause: Box::new(cause), unreadable: false }
+        Self { cause: Box::new(cause), kind: Kind::Failed }
     }
 }
 
@@ -94,7 +112,13 @@ impl<'a> Record<'a> {
     fn of(message: &'a SqsMessage) -> Self {
         let receive_count =
             attribute(message, "ApproximateReceiveCount").and_then(|count| count.parse().ok());
-        Self { body: message.body.as_deref().unwrap_or_default(), receive_count: receive_count.unwrap_or(1) }
+        Self {
+            body: message.body.as_deref().unwrap_or_default(),
+            receive_count: receive_count.unwrap_or(1),
+            receipt_handle: message.receipt_handle.as_deref().unwrap_or_default(),
+            group: attribute(message, "MessageGroupId").unwrap_or_default(),
+            id: message.message_id.as_deref().unwrap_or_default(),
+        }
     }
 }
 
@@ -102,12 +126,18 @@ fn attribute<'a>(message: &'a SqsMessage, name: &str) -> Option<&'a str> {
     message.attributes.get(name).map(String::as_str)
 }
 
-fn log(message: &SqsMessage, RecordError { cause, unreadable }: &RecordError) {
+fn log(message: &SqsMessage, RecordError { cause, kind }: &RecordError) {
     let queue_message = message.message_id.as_deref();
-    if *unreadable {
-        tracing::error!(event = "queue_message_unreadable", queue_message, error = %cause, "queue message is unreadable");
-    } else {
-        tracing::warn!(event = "queue_message_retry", queue_message, error = %cause, "retrying queue message");
+    match kind {
+        Kind::Unreadable => {
+            tracing::error!(event = "queue_message_unreadable", queue_message, error = %cause, "queue message is unreadable");
+        }
+        Kind::Failed => {
+            tracing::warn!(event = "queue_message_retry", queue_message, error = %cause, "retrying queue message");
+        }
+        Kind::Delayed => {
+            tracing::info!(event = "queue_message_delayed", queue_message, reason = %cause, "delaying queue message");
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use test_kit::{
     carrier::ACCOUNT,
     gateway::Event,
     lambda_event::{event, sqs_record},
+    queue::received_sends,
     twilio::{callbacks, signed_fields, webhook_accounts},
 };
 use tokio::task::JoinSet;
@@ -328,6 +329,7 @@ async fn send(test: &TestApp, message: &MessageId) {
         TestApp::unreachable_bucket(),
         test.carrier.client(),
         callbacks(),
+        received_sends(&test.queue.url),
         3,
     );
     let body = json!({ "organizationId": test.organization().as_str(), "messageId": message.as_str() });

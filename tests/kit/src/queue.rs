@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::{Json, Router, extract::State};
+use axum::{Json, Router, extract::State, http::HeaderMap};
 use serde_json::{Value, json};
-use shared_aws::clients::{Aws, MailQueue, MediaQueue, RegistrationQueue, SendQueue};
+use shared_aws::clients::{Aws, MailQueue, MediaQueue, ReceivedSends, RegistrationQueue, SendQueue};
 
 /// Accepts every entry of a `SendMessageBatch` except those that a test refuses. Clones share its messages.
 #[derive(Debug, Clone)]
@@ -13,6 +13,7 @@ pub struct FakeQueue {
     pub url: String,
     refused: Arc<Mutex<Vec<&'static str>>>,
     bodies: Arc<Mutex<Vec<String>>>,
+    delays: Arc<Mutex<Vec<u64>>>,
 }
 
 impl FakeQueue {
@@ -20,9 +21,15 @@ impl FakeQueue {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let queue = Self { url, refused: Arc::default(), bodies: Arc::default() };
-        let send = async |State(queue): State<Self>, body: String| queue.send_message_batch(&body);
-        let router = Router::new().fallback(send).with_state(queue.clone());
+        let queue = Self { url, refused: Arc::default(), bodies: Arc::default(), delays: Arc::default() };
+        let call = async |State(queue): State<Self>, headers: HeaderMap, body: String| {
+            let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+            match target {
+                Some("AmazonSQS.ChangeMessageVisibility") => queue.change_message_visibility(&body),
+                _ => queue.send_message_batch(&body),
+            }
+        };
+        let router = Router::new().fallback(call).with_state(queue.clone());
         tokio::spawn(async { axum::serve(listener, router).await });
         queue
     }
@@ -40,6 +47,17 @@ impl FakeQueue {
             }
         }
         Json(json!({ "Successful": successful, "Failed": failed }))
+    }
+
+    fn change_message_visibility(&self, body: &str) -> Json<Value> {
+        let body: Value = serde_json::from_str(body).unwrap();
+        self.delays.lock().unwrap().push(body["VisibilityTimeout"].as_u64().unwrap());
+        Json(json!({}))
+    }
+
+    /// Removes and returns the delays of received messages, in seconds and in the order of the requests.
+    pub fn drain_delays(&self) -> Vec<u64> {
+        std::mem::take(&mut self.delays.lock().unwrap())
     }
 
     /// Refuses entries with these ids from now on.
@@ -81,4 +99,10 @@ pub fn media_queue(url: &str) -> MediaQueue {
 /// Returns a client of the queue of registrations to check at this endpoint.
 pub fn registration_queue(url: &str) -> RegistrationQueue {
     RegistrationQueue::new(&Aws::loopback(url), format!("{url}/registration"))
+}
+
+/// Returns a client for messages that were received from the queue of outbound messages. Dead letters go to
+/// the same endpoint.
+pub fn received_sends(url: &str) -> ReceivedSends {
+    ReceivedSends::new(&Aws::loopback(url), format!("{url}/send.fifo"), format!("{url}/dead.fifo"))
 }

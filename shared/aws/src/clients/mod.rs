@@ -12,8 +12,8 @@ pub use self::{
     client::Aws,
     mail::{Mail, Mailer, Sent},
     queue::{
-        ImportJob, ImportQueue, InvalidJob, MailQueue, MediaJob, MediaQueue, QueueError, RegistrationJob,
-        RegistrationQueue, SendJob, SendQueue,
+        ImportJob, ImportQueue, InvalidJob, MailQueue, MediaJob, MediaQueue, QueueError, ReceivedSends,
+        RegistrationJob, RegistrationQueue, SendJob, SendQueue,
     },
     secrets::{CarrierSecret, EventStreamsLogin, SecretError, Secrets},
     user_pool::{Challenge, SignIn, Tokens, UserPool, UserPoolError},

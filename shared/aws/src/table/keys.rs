@@ -44,6 +44,7 @@
 //! | `OUTBOX#MEDIA` | `msg_` | inbound message whose media copy is not yet queued | the stream (relay), the sweep |
 //! | `org_#TOLD#notification` | digest of the address | claim of a recipient; `ttl` | every e-mail |
 //! | `RECONCILE` | `msg_` | message whose send got no answer | the reconciler |
+//! | `SENDING` | `org_` | sending pause of an organization | every send (0.5 RCU), the probe of the carrier |
 //! | `PENDING` | `org_#team_` | registration that waits for the carrier | the poll |
 //! | `PURCHASE` | `org_#inb_` | inbox whose number is being bought | the sweep of abandoned creations |
 //!
@@ -424,6 +425,14 @@ pub const RECONCILE: &str = "RECONCILE";
 
 pub fn reconcile(message: &MessageId) -> Key {
     Key::new(RECONCILE, message.as_str())
+}
+
+/// Partition of the sending states of all organizations.
+pub const SENDING: &str = "SENDING";
+
+/// Sending state of an organization.
+pub fn sending(organization: &OrganizationId) -> Key {
+    Key::new(SENDING, organization.as_str())
 }
 
 /// Partition of a user's assigned conversations in [`INBOX_ASSIGNED`].

@@ -6,14 +6,24 @@
 use std::borrow::Cow;
 
 /// The consequences of a refused message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RefusalClass {
     /// The message can be accepted later: too many requests (20429), or the number's queue is full (21611).
     pub retryable: bool,
     /// The recipient has opted out at the carrier (21610), which must be recorded as an opt-out.
     pub opted_out: bool,
-    /// The account or its setup is at fault, so all messages fail and an operator has to act.
-    pub account_fault: bool,
+    /// What an operator has to repair at the carrier, if anything.
+    pub account_fault: Option<AccountFault>,
+}
+
+/// A fault of the account at the carrier. An operator has to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountFault {
+    /// The carrier refuses the whole account, so it accepts no message at all: wrong credentials, or an
+    /// account that is suspended, closed or unknown.
+    Refused,
+    /// The account may not send from this number or to this country.
+    Restricted,
 }
 
 /// Returns the consequences of a refusal with this code.
@@ -21,7 +31,7 @@ pub fn classify(code: u32) -> RefusalClass {
     RefusalClass {
         retryable: matches!(code, 20429 | 21611),
         opted_out: is_opt_out(code),
-        account_fault: matches!(code, 20003 | 20404 | 21408 | 21606 | 21659),
+        account_fault: account_fault(code),
     }
 }
 
@@ -29,6 +39,14 @@ pub fn classify(code: u32) -> RefusalClass {
 /// with a Messaging Service the reason of a failed delivery.
 pub fn is_opt_out(code: u32) -> bool {
     code == 21610
+}
+
+fn account_fault(code: u32) -> Option<AccountFault> {
+    match code {
+        20003 | 20005 | 20404 | 30002 => Some(AccountFault::Refused),
+        21408 | 21606 | 21659 => Some(AccountFault::Restricted),
+        _ => None,
+    }
 }
 
 /// Describes a code in a sentence for the person who sent the message.
@@ -43,6 +61,7 @@ fn known(code: u32) -> Option<&'static str> {
     let sentence = match code {
         // The send call.
         20003 => "The carrier did not accept our credentials.",
+        20005 => "Our account at the carrier is not active.",
         20404 => "The carrier does not know our account.",
         20429 => "The carrier is getting too many requests from us; the message will be tried again.",
         21211 => "The recipient's number is not a valid phone number.",
@@ -79,9 +98,9 @@ fn known(code: u32) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    const SEND_CALL: [u32; 15] = [
-        20003, 20404, 20429, 21211, 21408, 21606, 21610, 21611, 21612, 21614, 21617, 21620, 21623, 21635,
-        21659,
+    const SEND_CALL: [u32; 16] = [
+        20003, 20005, 20404, 20429, 21211, 21408, 21606, 21610, 21611, 21612, 21614, 21617, 21620, 21623,
+        21635, 21659,
     ];
     const DELIVERY: [u32; 15] = [
         14107, 30001, 30002, 30003, 30004, 30005, 30006, 30007, 30008, 30022, 30023, 30027, 30032, 30034,
@@ -105,6 +124,13 @@ mod tests {
     fn only_too_many_requests_and_full_queues_are_retried() {
         let retried: Vec<u32> = (0..70_000).filter(|code| classify(*code).retryable).collect();
         assert_eq!(retried, [20429, 21611]);
+    }
+
+    #[test]
+    fn four_codes_refuse_the_whole_account() {
+        let refused: Vec<u32> =
+            (0..70_000).filter(|code| classify(*code).account_fault == Some(AccountFault::Refused)).collect();
+        assert_eq!(refused, [20003, 20005, 20404, 30002]);
     }
 
     #[test]

@@ -74,6 +74,12 @@ impl Client {
         Err(LookupError::TooManyPages)
     }
 
+    /// Asks whether Twilio serves the account, by reading a list with at most one message.
+    pub async fn probe(&self) -> Result<(), LookupError> {
+        let request = self.request(Method::GET, &self.account_url("Messages.json"));
+        read::<PageWire>(request.query(&[("PageSize", "1")])).await.map(drop)
+    }
+
     /// Fetches a message. `None` if Twilio does not know it.
     pub async fn fetch_message(&self, sid: &str) -> Result<Option<CarrierMessage>, LookupError> {
         if !is_message_sid(sid) {

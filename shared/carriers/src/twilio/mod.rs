@@ -44,6 +44,7 @@ pub use campaign::{Campaign, CampaignError, CampaignStatus};
 pub use campaigns::CampaignDetails;
 pub use carrier_message::{CarrierMessage, Direction};
 pub use client::{Client, Credentials, SetupError};
+pub use error_code::AccountFault;
 pub use event_kind::{BrandEvent, EventKind};
 pub use events::{ComplianceEvent, EventBatch, EventsError, parse_events};
 pub use lookup::LookupError;

@@ -8,6 +8,7 @@
 //! | 2xx with the sid of a message | accepted |
 //! | no connection (refused, no such host, TLS failed, connecting took too long) | refused, can be retried |
 //! | 429, or code 20429 or 21611 | refused, can be retried |
+//! | 401, 403 without a code, or a code that refuses the account | refused until an operator has acted |
 //! | any other 4xx except 408 | refused permanently |
 //! | no response in time, connection lost | unknown |
 //! | 5xx, 408, 3xx, unreadable 2xx | unknown |
@@ -16,7 +17,7 @@
 //! waits for its status callback.
 
 use super::client::{Answer, NoAnswer};
-use super::error_code::{self, RefusalClass};
+use super::error_code::{self, AccountFault, RefusalClass};
 use super::sid::is_message_sid;
 use super::status::MessageStatus;
 use super::wire::{self, MessageWire};
@@ -55,8 +56,8 @@ pub struct Refusal {
     pub retryable: bool,
     /// The recipient has opted out at the carrier.
     pub opted_out: bool,
-    /// The account or its setup is at fault, so an operator has to act.
-    pub account_fault: bool,
+    /// What an operator has to repair at the carrier, if anything.
+    pub account_fault: Option<AccountFault>,
 }
 
 /// Why it is unknown whether a message was accepted.
@@ -131,10 +132,9 @@ impl SendOutcome {
 
 impl Refusal {
     fn by_the_carrier(http_status: u16, code: Option<u32>) -> Self {
-        let RefusalClass { retryable, opted_out, account_fault } = code.map_or(
-            RefusalClass { retryable: false, opted_out: false, account_fault: false },
-            error_code::classify,
-        );
+        let RefusalClass { retryable, opted_out, account_fault } =
+            code.map_or(RefusalClass::default(), error_code::classify);
+        let refuses_account = http_status == 401 || (http_status == 403 && code.is_none());
         Self {
             code,
             http_status: Some(http_status),
@@ -144,7 +144,7 @@ impl Refusal {
             ),
             retryable: retryable || http_status == 429,
             opted_out,
-            account_fault: account_fault || http_status == 401,
+            account_fault: if refuses_account { Some(AccountFault::Refused) } else { account_fault },
         }
     }
 
@@ -155,7 +155,12 @@ impl Refusal {
             reason: reason.into(),
             retryable,
             opted_out: false,
-            account_fault: false,
+            account_fault: None,
         }
+    }
+
+    /// No connection was made, so the carrier cannot be reached at all.
+    pub fn is_unreachable(&self) -> bool {
+        self.retryable && self.http_status.is_none()
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::http::Method;
 use shared_carriers::twilio::{
-    Client, Credentials, LostAnswer, MessageStatus, Refusal, SendMessage, SendOutcome, SetupError,
+    AccountFault, Client, Credentials, LostAnswer, MessageStatus, Refusal, SendMessage, SendOutcome,
+    SetupError,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -100,12 +101,12 @@ async fn an_accepted_message_has_a_sid_and_a_status() {
 #[tokio::test]
 async fn a_refusal_is_classified_by_its_code() {
     for (fixture, http_status, code, retryable, opted_out, account_fault) in [
-        ("send_error_400_21211.json", 400, 21211, false, false, false),
-        ("send_error_400_21610.json", 400, 21610, false, true, false),
-        ("send_error_400_21617.json", 400, 21617, false, false, false),
-        ("send_error_401_20003.json", 401, 20003, false, false, true),
-        ("send_error_429_20429.json", 429, 20429, true, false, false),
-        ("send_error_429_21611.json", 429, 21611, true, false, false),
+        ("send_error_400_21211.json", 400, 21211, false, false, None),
+        ("send_error_400_21610.json", 400, 21610, false, true, None),
+        ("send_error_400_21617.json", 400, 21617, false, false, None),
+        ("send_error_401_20003.json", 401, 20003, false, false, Some(AccountFault::Refused)),
+        ("send_error_429_20429.json", 429, 20429, true, false, None),
+        ("send_error_429_21611.json", 429, 21611, true, false, None),
     ] {
         let refusal = refusal(http_status, fixture_text(fixture)).await;
         assert_eq!((refusal.code, refusal.http_status), (Some(code), Some(http_status)), "{fixture}");
@@ -129,7 +130,10 @@ async fn a_refusal_without_a_code_is_still_a_refusal() {
     assert_eq!((plain.code, plain.retryable), (None, false));
     assert_eq!(plain.reason, "The carrier refused the message with status 403.");
     assert!(refusal(429, "slow down").await.retryable);
-    assert!(refusal(401, "").await.account_fault);
+    assert_eq!(plain.account_fault, Some(AccountFault::Refused));
+    assert_eq!(refusal(401, "").await.account_fault, Some(AccountFault::Refused));
+    let restricted = refusal(403, r#"{"code":21408}"#).await;
+    assert_eq!(restricted.account_fault, Some(AccountFault::Restricted), "other messages may be accepted");
 }
 
 #[tokio::test]

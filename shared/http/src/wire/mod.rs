@@ -12,6 +12,7 @@ pub mod lock;
 pub mod me;
 pub mod message;
 pub mod opt_out_review;
+pub mod organization;
 pub mod out_of_office;
 pub mod problem;
 pub mod registration;

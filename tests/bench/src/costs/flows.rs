@@ -4,7 +4,7 @@
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
 use shared_aws::{
-    clients::{Aws, Bucket, MailQueue, MediaQueue, SendQueue},
+    clients::{Aws, Bucket, MailQueue, MediaQueue, ReceivedSends, SendQueue},
     table::keys,
 };
 use shared_carriers::callback::StatusCallbacks;
@@ -194,7 +194,8 @@ impl Flows {
 
     async fn send(&self, message: &MessageId) -> Step {
         let table = self.fixture.table_with(self.meter.clone());
-        let app = outbound_send::App::new(table, bucket(), fakes::carrier().await, callbacks(), 5);
+        let received = ReceivedSends::new(&fakes::Queue::open().await.aws(), "none", "none");
+        let app = outbound_send::App::new(table, bucket(), fakes::carrier().await, callbacks(), received, 5);
         let job = json!({ "organizationId": self.organization().as_str(), "messageId": message.as_str() });
         let record = json!({
             "messageId": "1", "receiptHandle": "r", "body": job.to_string(), "md5OfBody": "",

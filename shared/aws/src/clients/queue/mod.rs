@@ -19,7 +19,7 @@ pub use self::{
     mail::MailQueue,
     media::{MediaJob, MediaQueue},
     registration::{RegistrationJob, RegistrationQueue},
-    send::{SendJob, SendQueue},
+    send::{ReceivedSends, SendJob, SendQueue},
 };
 
 /// The limit of `SendMessageBatch`.

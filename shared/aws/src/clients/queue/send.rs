@@ -3,7 +3,12 @@
 //! id is the deduplication id: SQS drops duplicates within five minutes, and after that the claim on the
 //! message prevents a second send.
 
-use aws_sdk_sqs::types::{SendMessageBatchRequestEntry, builders::SendMessageBatchRequestEntryBuilder};
+use std::time::Duration;
+
+use aws_sdk_sqs::{
+    error::ProvideErrorMetadata,
+    types::{SendMessageBatchRequestEntry, builders::SendMessageBatchRequestEntryBuilder},
+};
 use serde::{Deserialize, Serialize};
 use shared_domain::ids::{MessageId, OrganizationId};
 
@@ -39,6 +44,45 @@ impl SendQueue {
         self.0.put(entries, request).await
     }
 }
+
+/// What the sender does with a message that it received and cannot send now: delay it, so that its group
+/// waits in order, or move it to the dead-letter queue.
+///
+/// The queue itself moves a message only after 1,000 deliveries, because a message may be delayed often.
+#[derive(Debug, Clone)]
+pub struct ReceivedSends {
+    queue: Queue,
+    dead_letters: Queue,
+}
+
+impl ReceivedSends {
+    pub fn new(aws: &Aws, queue_url: impl Into<String>, dead_letters_url: impl Into<String>) -> Self {
+        Self { queue: Queue::new(aws, queue_url), dead_letters: Queue::new(aws, dead_letters_url) }
+    }
+
+    /// Hides the message and its group for a time, at most 12 hours.
+    pub async fn delay(&self, receipt_handle: &str, delay: Duration) -> Result<(), QueueError> {
+        let seconds = i32::try_from(delay.as_secs().clamp(1, MAX_DELAY_SECONDS)).unwrap_or(1);
+        let changed = self.queue.client.change_message_visibility().queue_url(&self.queue.url);
+        let changed = changed.receipt_handle(receipt_handle).visibility_timeout(seconds).send().await;
+        changed.map(drop).map_err(|error| QueueError(error.code().unwrap_or("no response").to_owned()))
+    }
+
+    /// Copies a message to the dead-letter queue. `id` is its id in the send queue, so that a repeated copy
+    /// is dropped.
+    pub async fn copy_to_dead_letters(&self, group: &str, id: &str, body: &str) -> Result<(), QueueError> {
+        let request = |body: &&str| {
+            SendMessageBatchRequestEntry::builder()
+                .message_body(*body)
+                .message_group_id(group)
+                .message_deduplication_id(id)
+        };
+        self.dead_letters.put(&[body], request).await.into_iter().collect()
+    }
+}
+
+/// The longest visibility timeout of SQS.
+const MAX_DELAY_SECONDS: u64 = 12 * 60 * 60;
 
 fn request(entry: &OutboxEntry) -> SendMessageBatchRequestEntryBuilder {
     let job = SendJob { organization: entry.organization.clone(), message: entry.message.clone() };
