@@ -25,7 +25,7 @@ ENVIRONMENT = os.environ | {
     # The package of Chromium then unpacks the system libraries that it needs, which this machine may lack.
     "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs22.x",
 }
-# Browsers have no import maps under the console's content security policy, so the packages import each other by path.
+# The console's content security policy allows no import map, so the packages import each other by path.
 VENDORED = {
     "preact.js": "preact/dist/preact.mjs",
     "hooks.js": "preact/hooks/dist/hooks.mjs",

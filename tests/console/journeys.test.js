@@ -362,6 +362,49 @@ journeyOf("a conversation with somebody who opted out cannot be answered", [ada]
   assert.equal(await replyBox(page).isDisabled(), true);
 });
 
+// ◆ A text that may be an opt-out is reviewed by a person.
+journeyOf("a text that may be an opt-out is reviewed, and the ledger is saved as a file", [admin], async (page) => {
+  await text(newPhone(), "please stop texting me");
+  await page.getByRole("link", { name: "Opt-outs" }).click();
+  const review = page.getByRole("listitem").filter({ hasText: "please stop texting me" }).first();
+  await review.getByRole("button", { name: "Opt out" }).click();
+  await review.waitFor({ state: "hidden" });
+  await page.reload();
+  await page.getByRole("table").getByText("Opted out").first().waitFor();
+  const saved = page.waitForEvent("download");
+  await page.getByRole("button", { name: "Download CSV" }).click();
+  const file = readFileSync(await (await saved).path(), "utf8");
+  assert.match(file.split("\n")[0], /phoneNumber/);
+  assert.match(file, /opted_out/);
+});
+
+journeyOf("an admin writes a template, and a member inserts it into a reply", [admin, ada], async (first, second) => {
+  const name = `Greeting ${randomInt(1, 1_000_000)}`;
+  await first.getByRole("link", { name: "Templates" }).click();
+  await first.getByRole("button", { name: "New template" }).first().click();
+  await first.getByLabel("Name").fill(name);
+  await first.getByLabel("Text").fill("Hello {{firstName|there}}!");
+  await first.getByRole("button", { name: "Save" }).click();
+  await first.getByText(name).waitFor();
+  await openNewConversation(second, "Say hello");
+  await second.locator("#reply:not(:disabled)").waitFor();
+  await second.getByRole("button", { name: "Insert a template" }).click();
+  await second.getByRole("button", { name }).click();
+  await second.waitForFunction(() => /** @type {HTMLTextAreaElement | null} */ (document.getElementById("reply"))?.value === "Hello there!");
+});
+
+journeyOf("a picture is sent and received", [ada], async (page) => {
+  const phone = await openNewConversation(page, "Send me the plan");
+  await page.locator("#reply:not(:disabled)").waitFor();
+  const pixel = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
+  await page.getByLabel("Attach a file").setInputFiles({ name: "plan.png", mimeType: "image/png", buffer: pixel });
+  await page.getByText("plan.png").waitFor();
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await log(page).getByRole("img", { name: "Attachment" }).waitFor();
+  await text(phone, "And here is mine", { Media: "picture" });
+  await log(page).getByText("And here is mine").waitFor();
+});
+
 journeyOf("everything is done with the keyboard alone", [ada], async (page) => {
   await text(newPhone(), "Keyboard only");
   await openInbox(page);

@@ -1,11 +1,11 @@
 /**
- * Takes screenshots of the console: `node screenshots.js FOLDER [light|dark|narrow]`. The local cloud must be running.
+ * Takes screenshots of the console: `node screenshots.js FOLDER [light|dark|narrow|two-windows]`. The local cloud must be running.
  */
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { inbox, launch, openWindow, signIn, stack, users } from "./browser.js";
+import { inbox, launch, openWindow, signIn, stack, text, users } from "./browser.js";
 
 const folder = process.argv[2] ?? "screenshots";
 mkdirSync(folder, { recursive: true });
@@ -56,6 +56,30 @@ async function shoot(colorScheme, viewport, prefix) {
   await context.close();
 }
 
+/** Two windows side by side: who responds, and what the other one sees. */
+async function shootTwoWindows() {
+  const size = { width: 800, height: 620 };
+  const windows = await Promise.all([0, 1].map(() => openWindow(browser, { viewport: size, deviceScaleFactor: 1 })));
+  const [first, second] = windows.map(({ page }) => page);
+  const [one, other] = users.filter((user) => !user.owner);
+  await Promise.all([signIn(first, one), signIn(second, other)]);
+  await text("+12025550110", "Thanks! And is parking free?");
+  for (const page of [first, second]) {
+    await page.getByRole("navigation", { name: "Accounts" }).getByRole("link", { name: /Front desk/ }).click();
+    await page.getByRole("link", { name: /Thanks! And is parking free/ }).first().click();
+    await page.getByText("Thanks! And is parking free?").last().waitFor();
+    await page.waitForTimeout(700);
+  }
+  await first.getByRole("textbox", { name: "Reply" }).fill("Yes, behind the building. See you at three");
+  await second.getByRole("status").filter({ hasText: "is responding" }).first().waitFor();
+  const pictures = await Promise.all([first, second].map(async (page) => (await page.screenshot()).toString("base64")));
+  const { page, context } = await openWindow(browser, { viewport: { width: 1680, height: 700 } });
+  await page.setContent(`<body style="margin:0;padding:40px 26px;display:flex;gap:28px;background:#dfe1ee">${pictures
+    .map((picture) => `<img style="border-radius:10px;box-shadow:0 8px 30px #0003" src="data:image/png;base64,${picture}">`).join("")}</body>`);
+  await page.screenshot({ path: join(folder, "two-windows.png") });
+  for (const one of [...windows.map((window) => window.context), context]) await one.close();
+}
+
 const only = process.argv[3];
 const WIDE = { width: 1280, height: 800 };
 for (const [name, colorScheme, viewport] of /** @type {const} */ ([
@@ -65,4 +89,5 @@ for (const [name, colorScheme, viewport] of /** @type {const} */ ([
 ])) {
   if (!only || only === name) await shoot(colorScheme, viewport, name);
 }
+if (!only || only === "two-windows") await shootTwoWindows();
 await browser.close();

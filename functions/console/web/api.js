@@ -3,6 +3,7 @@
 import { readServerTime } from "./clock.js";
 import { isConnected } from "./connection.js";
 import { bearerToken, renewSession } from "./session.js";
+import { texts } from "./texts.js";
 
 /** @import { FieldError, Page } from "./types.d.ts" */
 
@@ -17,7 +18,7 @@ export class Problem extends Error {
    * @param {Record<string, any>} body
    */
   constructor(status, body) {
-    super(body.detail ?? body.message ?? "The request failed.");
+    super(body.detail ?? body.message ?? texts.requestFailed);
     this.status = status;
     /** @type {string} */
     this.code = body.code ?? "";
@@ -87,8 +88,34 @@ async function exchange(url, method, headers, body) {
     return response;
   } catch {
     isConnected.value = false;
-    throw new Problem(0, { code: "offline", detail: "The server cannot be reached. Check your connection." });
+    throw new Problem(0, { code: "offline", detail: texts.offline });
   }
+}
+
+/**
+ * Saves a list as a CSV file.
+ * @param {string} path
+ * @param {string} name of the file
+ * @param {Record<string, string | undefined>} query
+ */
+export async function download(path, name, query) {
+  const rows = [];
+  /** @type {string | undefined} */
+  let cursor;
+  do {
+    const url = new URL(path, API);
+    for (const [key, value] of Object.entries({ ...query, cursor, limit: "100" })) if (value) url.searchParams.set(key, value);
+    const response = await exchange(url, "GET", { accept: "text/csv" }, undefined);
+    if (!response.ok) throw new Problem(response.status, await response.json().catch(() => ({})));
+    const text = await response.text();
+    rows.push(cursor ? text.slice(text.indexOf("\n") + 1) : text); // each page repeats the header
+    cursor = response.headers.get("x-next-cursor") ?? undefined;
+  } while (cursor);
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(rows, { type: "text/csv" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 /**

@@ -9,6 +9,7 @@ import { html } from "./html.js";
 import { areSingleKeysOn, switchSingleKeys } from "./keys.js";
 import { inboxPath, navigate, teamPath } from "./router.js";
 import { signOut } from "./session.js";
+import { ADMIN_SECTIONS } from "./sidebar.js";
 import { texts } from "./texts.js";
 import { useState } from "./vendor/hooks.js";
 
@@ -32,7 +33,7 @@ function commands() {
     run: () => navigate(inboxPath(account.inboxId, folder)),
   })));
   const ofTeams = teams.flatMap((team) => Object.entries(texts.sections)
-    .filter(([section]) => section !== "audit" || isAdminOf(team.teamId))
+    .filter(([section]) => !ADMIN_SECTIONS.includes(section) || isAdminOf(team.teamId))
     .map(([section, name]) => ({ name: `${team.name}: ${name}`, run: () => navigate(teamPath(team.teamId, section)) })));
   return [
     ...ofConversation,

@@ -91,7 +91,7 @@ async function upload(inboxId, file) {
   const place = await request("POST", path, { body: { contentType: file.type, size: file.size } });
   const { url, method, headers } = place.upload;
   const response = await fetch(url, { method, headers, body: file }).catch(() => null);
-  if (!response?.ok) throw new Error("The file could not be uploaded. Try again.");
+  if (!response?.ok) throw new Error(texts.uploadFailed);
   return place.mediaId;
 }
 
@@ -107,7 +107,7 @@ function TemplatePicker({ current, isDisabled, onPick }) {
   const pick = (template) => attempt(async () => {
     const contactId = current.conversation.peek()?.contact.contactId;
     const { text, missing } = await request("POST", `${path}/${encodeURIComponent(template.templateId)}/render`, { body: { contactId } });
-    if (text === null) throw new Error(`The contact has no value for: ${missing.join(", ")}.`);
+    if (text === null) throw new Error(t.missingValues(missing));
     const typed = current.draft.peek();
     current.setDraft(typed ? `${typed} ${text}` : text);
     setTemplates(null);

@@ -39,3 +39,27 @@ export function Dialog({ title, role = "dialog", size = "small", onClose, childr
       <div id=${`${id}-body`} class="body">${children}</div>
     </dialog>`;
 }
+
+/**
+ * Asks before something is removed.
+ * @param {object} properties
+ * @param {string} properties.title
+ * @param {string} properties.hint
+ * @param {string} properties.action
+ * @param {() => unknown} properties.onConfirm
+ * @param {() => void} properties.onClose
+ */
+export function ConfirmDialog({ title, hint, action, onConfirm, onClose }) {
+  const confirm = () => {
+    onClose();
+    onConfirm();
+  };
+  return html`
+    <${Dialog} role="alertdialog" title=${title} onClose=${onClose}>
+      <p>${hint}</p>
+      <div class="actions">
+        <button type="button" autofocus onClick=${onClose}>${texts.cancel}</button>
+        <button type="button" class="danger" onClick=${confirm}>${action}</button>
+      </div>
+    </${Dialog}>`;
+}

@@ -2,6 +2,7 @@
  * The signed-in user's token. It is kept in memory; the refresh token is in a cookie that scripts cannot read.
  */
 
+import { texts } from "./texts.js";
 import { signal } from "./vendor/signals.js";
 
 /** This module is at `{console}/assets/{digest}/session.js`. */
@@ -41,11 +42,11 @@ async function call(route, body = {}) {
       body: JSON.stringify(body),
     });
   } catch {
-    throw new SignInError("The server cannot be reached. Check your connection.");
+    throw new SignInError(texts.offline);
   }
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new SignInError(answer.detail ?? "Sign-in is not available at the moment. Try again.");
+  if (!response.ok) throw new SignInError(answer.detail ?? texts.signIn.unavailable);
   return answer;
 }
 

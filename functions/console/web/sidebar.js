@@ -13,6 +13,8 @@ import { signal } from "./vendor/signals.js";
 /** @import { Account } from "./types.d.ts" */
 
 const t = texts.navigation;
+/** Pages that only admins of the team see. */
+export const ADMIN_SECTIONS = ["notifications", "audit"];
 
 /** On a narrow screen, only the accounts are shown until the navigation is opened. */
 const isMenuOpen = signal(false);
@@ -53,7 +55,7 @@ function TeamLinks() {
   if (!team) return null;
   const current = route.value;
   const teams = me.value?.teams ?? [];
-  const sections = Object.keys(texts.sections).filter((section) => section !== "audit" || isAdminOf(team.teamId));
+  const sections = Object.keys(texts.sections).filter((section) => !ADMIN_SECTIONS.includes(section) || isAdminOf(team.teamId));
   return html`
     <nav aria-label=${t.team}>
       <h2>${team.name}</h2>

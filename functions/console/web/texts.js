@@ -15,6 +15,12 @@ export const texts = {
   loadMore: "Load more",
   required: "This field is required.",
   connectionLost: "Connection lost. Reconnecting…",
+  requestFailed: "The request failed. Try again.",
+  offline: "The server cannot be reached. Check your connection.",
+  uploadFailed: "The file could not be uploaded. Try again.",
+  now: "now",
+  today: "Today",
+  yesterday: "Yesterday",
 
   signIn: {
     title: "Sign in",
@@ -36,6 +42,7 @@ export const texts = {
     codeFromMail: "Code from the e-mail",
     wasReset: "Your password was changed. Sign in with it.",
     back: "Back to sign-in",
+    unavailable: "Sign-in is not available at the moment. Try again.",
   },
 
   navigation: {
@@ -66,6 +73,7 @@ export const texts = {
     members: "Members",
     templates: "Templates",
     registration: "Registration",
+    notifications: "Notifications",
     audit: "Audit",
   },
 
@@ -129,6 +137,8 @@ export const texts = {
     attach: "Attach a file",
     insertTemplate: "Insert a template",
     noTemplates: "Your team has no templates yet.",
+    /** @param {string[]} fields */
+    missingValues: (fields) => `The contact has no value for: ${fields.join(", ")}.`,
     /** @param {string} name */
     removeFile: (name) => `Remove ${name}`,
     uploading: "Uploading…",
@@ -227,13 +237,14 @@ export const texts = {
       members: "People of the team and what they may do.",
       templates: "Texts that members insert into messages.",
       registration: "The A2P 10DLC registration, which carriers require before the team can send messages.",
+      notifications: "E-mails about events in the team.",
       audit: "What admins changed.",
     },
     unknown: "This page does not exist.",
     edit: "Edit",
     download: "Download CSV",
     empty: "Nothing here yet.",
-    confirmRemove: "Remove for good?",
+    notFound: "This page does not exist, or you do not have access to it.",
     name: "Name",
     userId: "User ID",
     email: "E-mail",
@@ -243,6 +254,8 @@ export const texts = {
     when: "Time",
     number: "Number",
     status: "Status",
+    action: "Action",
+    target: "Target",
   },
 
   inboxes: {
@@ -370,6 +383,7 @@ export const texts = {
     userIdHint: "The ID of the user in your own system, which imports use as StaffId. It cannot be changed.",
     /** @param {string} name */
     remove: (name) => `Remove ${name}`,
+    removeHint: "They lose access to the team and its inboxes at once.",
     /** @param {string} name */
     role: (name) => `Role of ${name}`,
     you: "you",
@@ -381,8 +395,23 @@ export const texts = {
     text: "Text",
     textHint: "Merge fields: {{firstName}}, {{lastName}}, {{contactId}}, {{senderName}}, {{custom.Field name}}. With a fallback: {{firstName|there}}.",
     delete: "Delete",
+    deleteHint: "Members can no longer insert this template. Messages that were sent stay as they are.",
     none: "No templates",
     noneHint: "An admin can create the first one.",
+  },
+
+  notifications: {
+    /** @type {["optOutChanged" | "unknownContact" | "contactAdded", string, string][]} */
+    events: [
+      ["optOutChanged", "Opt-out changed", "A contact opts out or in, except in an import."],
+      ["unknownContact", "Unknown contact", "Somebody who is not in your contacts sends a message."],
+      ["contactAdded", "Contact added", "Somebody adds a contact by hand."],
+    ],
+    enabled: "Send e-mails",
+    /** @param {string} event */
+    recipients: (event) => `${event}: recipients`,
+    recipientsHint: "One e-mail address per line.",
+    registration: "Admins always get e-mails about the registration.",
   },
 
   registration: {

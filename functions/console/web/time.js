@@ -2,6 +2,7 @@
 
 import { halfMinute, serverNow } from "./clock.js";
 import { html } from "./html.js";
+import { texts } from "./texts.js";
 
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "narrow" });
 const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
@@ -18,7 +19,7 @@ const DAY = 24 * HOUR;
 /** @param {Date} at */
 function shortTime(at) {
   const age = serverNow() - at.getTime();
-  if (age < MINUTE) return "now";
+  if (age < MINUTE) return texts.now;
   if (age < HOUR) return relative.format(-Math.floor(age / MINUTE), "minute");
   const isToday = new Date(serverNow()).toDateString() === at.toDateString();
   if (isToday) return clock.format(at);
@@ -40,8 +41,8 @@ export function Time({ at, withClock = false }) {
 export function dayTitle(at) {
   const date = new Date(at);
   const today = new Date(serverNow());
-  if (date.toDateString() === today.toDateString()) return "Today";
-  if (new Date(today.getTime() - DAY).toDateString() === date.toDateString()) return "Yesterday";
+  if (date.toDateString() === today.toDateString()) return texts.today;
+  if (new Date(today.getTime() - DAY).toDateString() === date.toDateString()) return texts.yesterday;
   return (today.getTime() - date.getTime() < 300 * DAY ? longDay : dayAndYear).format(date);
 }
 

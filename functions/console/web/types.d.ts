@@ -89,3 +89,5 @@ export interface OptOutReview {
   decided: { decision: string; by: UserName; at: string } | null;
 }
 export interface AuditEntry { at: string; userId: string; action: string; target: string }
+export interface Mailing { enabled: boolean; recipients: string[] }
+export interface NotificationSettings { optOutChanged: Mailing; unknownContact: Mailing; contactAdded: Mailing }

@@ -25,7 +25,7 @@ export function AuditPage({ teamId }) {
   if (entries.length === 0) return html`<${Nothing} title=${texts.team.empty} />`;
   return html`
     <table>
-      <thead><tr><th>${texts.team.when}</th><th>${texts.team.userId}</th><th>Action</th><th>Target</th></tr></thead>
+      <thead><tr><th>${texts.team.when}</th><th>${texts.team.userId}</th><th>${texts.team.action}</th><th>${texts.team.target}</th></tr></thead>
       <tbody>${entries.map((entry) => html`<tr><td>${dateAndTime(entry.at)}</td><td>${entry.userId}</td><td>${entry.action.replaceAll("_", " ").replaceAll(".", " ")}</td><td class="code">${entry.target}</td></tr>`)}</tbody>
     </table>
     ${cursor && html`<p class="more"><button type="button" onClick=${loadMore}>${texts.loadMore}</button></p>`}`;

@@ -70,7 +70,7 @@ async function start(path, file, dryRun) {
   const report = await request("POST", path, { body: {}, query, key: newKey() });
   const { url, method, headers } = report.upload;
   const response = await fetch(url, { method, headers, body: file }).catch(() => null);
-  if (!response?.ok) throw new Error("The file could not be uploaded. Try again.");
+  if (!response?.ok) throw new Error(texts.uploadFailed);
   return report;
 }
 

@@ -2,7 +2,7 @@
 
 import { me } from "../accounts.js";
 import { listAll, request } from "../api.js";
-import { Dialog } from "../dialog.js";
+import { ConfirmDialog, Dialog } from "../dialog.js";
 import { FormError, SelectField, TextField, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
@@ -19,6 +19,7 @@ const ROLES = /** @type {[string, string][]} */ (Object.entries(texts.team.roles
 export function MembersPage({ teamId, isAdmin }) {
   const path = `${teamApi(teamId)}/members`;
   const [isAdding, setAdding] = useState(false);
+  const [removed, setRemoved] = useState(/** @type {TeamMember | null} */ (null));
   const { value, error, reload } = useLoaded(() => /** @type {Promise<TeamMember[]>} */ (listAll(path)), teamId);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
   const user = me.value?.user;
@@ -45,9 +46,10 @@ export function MembersPage({ teamId, isAdmin }) {
             ? html`<select aria-label=${t.role(member.name)} value=${member.role} onChange=${(/** @type {Event} */ event) => changeRole(member, /** @type {HTMLSelectElement} */ (event.target).value)}>
                 ${ROLES.map(([role, text]) => html`<option value=${role}>${text}</option>`)}</select>`
             : texts.team.roles[member.role]}</td>
-          <td class="end">${mayRemove(member) && html`<button type="button" class="danger" aria-label=${t.remove(member.name)} onClick=${() => remove(member)}>${texts.remove}</button>`}</td>
+          <td class="end">${mayRemove(member) && html`<button type="button" class="danger" aria-label=${t.remove(member.name)} onClick=${() => setRemoved(member)}>${texts.remove}</button>`}</td>
         </tr>`)}</tbody>
     </table>
+    ${removed && html`<${ConfirmDialog} title=${t.remove(removed.name)} hint=${t.removeHint} action=${texts.remove} onConfirm=${() => remove(removed)} onClose=${() => setRemoved(null)} />`}
     ${isAdding && html`<${MemberDialog} path=${path} onClose=${() => setAdding(false)} onSaved=${() => { setAdding(false); reload(); }} />`}`;
 }
 

@@ -1,7 +1,7 @@
 /** Opt-outs: messages to review, and the ledger. */
 
 import { me } from "../accounts.js";
-import { listAll, request } from "../api.js";
+import { download, listAll, request } from "../api.js";
 import { contactName, formatNumber } from "../contact.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
@@ -54,7 +54,8 @@ function Ledger({ teamId }) {
   const [to, setTo] = useState("");
   const [more, setMore] = useState(/** @type {{ key: string, items: OptOutEntry[], nextCursor: string | null } | null} */ (null));
   const key = `${teamId} ${from} ${to}`;
-  const query = { from: from && new Date(from).toISOString(), to: to && new Date(`${to}T23:59:59.999`).toISOString(), limit: 50 };
+  const period = { from: from && new Date(`${from}T00:00`).toISOString(), to: to && new Date(`${to}T23:59:59.999`).toISOString() };
+  const query = { ...period, limit: 50 };
   const { value, error, reload } = useLoaded(() => /** @type {Promise<Page<OptOutEntry>>} */ (request("GET", path, { query })), key);
   const older = more?.key === key ? more : null;
   const entries = [...(value?.items ?? []), ...(older?.items ?? [])];
@@ -70,6 +71,7 @@ function Ledger({ teamId }) {
       <div class="bar"><h2>${t.ledger}</h2>
         <label>${t.from} <input type="date" value=${from} onInput=${input(setFrom)} /></label>
         <label>${t.to} <input type="date" value=${to} onInput=${input(setTo)} /></label>
+        <button type="button" onClick=${() => attempt(() => download(path, "opt-outs.csv", period))}>${texts.team.download}</button>
       </div>
       ${!value && html`<${Pending} error=${error} onRetry=${reload} />`}
       ${value && entries.length === 0 && html`<${Nothing} title=${t.none} />`}

@@ -9,6 +9,7 @@ import { ContactsPage } from "./contacts.js";
 import { InboxPage } from "./inbox.js";
 import { InboxesPage } from "./inboxes.js";
 import { MembersPage } from "./members.js";
+import { NotificationsPage } from "./notifications.js";
 import { OptOutsPage } from "./opt-outs.js";
 import { RegistrationPage } from "./registration.js";
 import { TemplatesPage } from "./templates.js";
@@ -23,6 +24,7 @@ const PAGES = {
   members: (properties) => html`<${MembersPage} ...${properties} />`,
   templates: (properties) => html`<${TemplatesPage} ...${properties} />`,
   registration: (properties) => html`<${RegistrationPage} ...${properties} />`,
+  notifications: (properties) => html`<${NotificationsPage} ...${properties} />`,
   audit: (properties) => html`<${AuditPage} ...${properties} />`,
 };
 
@@ -34,7 +36,7 @@ export function TeamPage() {
   return html`
     <div class="page" key=${`${teamId}/${section}/${item}`}>
       <header>
-        <div><h1>${texts.sections[section] ?? texts.team.unknown}</h1><p>${texts.team.hints[section]}</p></div>
+        <div><h1>${texts.sections[section] ?? texts.team.unknown}</h1><p>${texts.team.hints[section] ?? texts.team.notFound}</p></div>
       </header>
       ${page?.({ teamId, isAdmin: isAdminOf(teamId), item, view })}
     </div>`;

@@ -1,7 +1,7 @@
 /** Templates: read by members, written by admins. */
 
 import { listAll, newKey, request } from "../api.js";
-import { Dialog } from "../dialog.js";
+import { ConfirmDialog, Dialog } from "../dialog.js";
 import { FormError, TextField, useSubmission } from "../form.js";
 import { html } from "../html.js";
 import { texts } from "../texts.js";
@@ -16,6 +16,7 @@ const t = texts.templates;
 /** @param {{ teamId: string, isAdmin: boolean }} properties */
 export function TemplatesPage({ teamId, isAdmin }) {
   const path = `${teamApi(teamId)}/templates`;
+  const [removed, setRemoved] = useState(/** @type {Template | null} */ (null));
   const [edited, setEdited] = useState(/** @type {Template | "new" | null} */ (null));
   const { value, error, reload } = useLoaded(() => /** @type {Promise<Template[]>} */ (listAll(path, { limit: 100 })), teamId);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
@@ -34,9 +35,10 @@ export function TemplatesPage({ teamId, isAdmin }) {
         <div><h3>${template.name}</h3><p class="pre" dir="auto">${template.text}</p></div>
         ${isAdmin && html`<div class="actions">
           <button type="button" onClick=${() => setEdited(template)} aria-label=${`${texts.team.edit} ${template.name}`}>${texts.team.edit}</button>
-          <button type="button" class="danger" onClick=${() => remove(template)} aria-label=${`${t.delete} ${template.name}`}>${t.delete}</button>
+          <button type="button" class="danger" onClick=${() => setRemoved(template)} aria-label=${`${t.delete} ${template.name}`}>${t.delete}</button>
         </div>`}
       </li>`)}</ul>
+    ${removed && html`<${ConfirmDialog} title=${`${t.delete} ${removed.name}`} hint=${t.deleteHint} action=${t.delete} onConfirm=${() => remove(removed)} onClose=${() => setRemoved(null)} />`}
     ${edited && html`<${TemplateDialog} path=${path} template=${edited === "new" ? null : edited} onClose=${close}
       onSaved=${() => { close(); reload(); }} />`}`;
 }
