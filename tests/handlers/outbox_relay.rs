@@ -2,9 +2,12 @@
 
 mod notifications;
 
+use std::time::Duration;
+
 use outbox_relay::{App, Queues, handle, items};
 use serde_json::{Value, json};
-use shared_aws::messaging::SWEEP_AFTER;
+use shared_aws::{clients::SendJob, messaging::SWEEP_AFTER};
+use shared_domain::ids::{ConversationId, MessageId};
 use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
@@ -51,4 +54,36 @@ async fn a_queue_that_does_not_answer_fails_the_invocation_and_the_item_stays_fo
     assert_eq!((failed.failed, failed.all), (1, 1));
     let overdue = test.outbox().overdue(now()).await.unwrap();
     assert_eq!(overdue, [test.outbox_entry(&id, long_ago)]);
+}
+
+/// The messages of a conversation are one group of the queue, so the second must not overtake the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_not_queued_holds_back_the_later_ones_of_its_conversation_only() {
+    let test = TestApp::start().await;
+    let start = now();
+    let conversation = |index: u64| ConversationId::new(start, index);
+    let id = |of: u64, index: u64| {
+        MessageId::in_conversation(&conversation(of), start + Duration::from_secs(index), index)
+    };
+    let ids = [id(1, 1), id(2, 2), id(1, 3), id(2, 4), id(1, 5)];
+    let records: Vec<_> = ids.iter().map(|id| outbox_record("INSERT", id.as_str(), Some("org_1"))).collect();
+    let queues = Queues {
+        messages: send_queue(&test.queue.url),
+        notifications: mail_queue(NO_SERVICE),
+        media: media_queue(NO_SERVICE),
+    };
+    let queued = || {
+        let bodies = test.queue.drain().into_iter();
+        bodies.map(|body| SendJob::parse(&body).unwrap().message).collect::<Vec<_>>()
+    };
+    let app = App::new(&test.table(), queues);
+    test.queue.refuse(&["0"]);
+    let failed = handle(&app, event(records.clone())).await.unwrap_err();
+    assert_eq!((failed.failed, failed.all), (3, 5));
+    assert_eq!(queued(), [ids[1].clone(), ids[3].clone()]);
+    test.queue.refuse(&[]);
+    handle(&app, event(records)).await.unwrap();
+    let of_first: Vec<_> =
+        queued().into_iter().filter(|id| id.conversation() == Some(conversation(1))).collect();
+    assert_eq!(of_first, [ids[0].clone(), ids[2].clone(), ids[4].clone()]);
 }
