@@ -37,12 +37,7 @@ fn much_later() -> Timestamp {
 
 /// Purchases the number of a watched purchase at the carrier.
 async fn purchase(test: &TestApp, watched: &WatchedPurchase) {
-    let order = Purchase {
-        phone_number: watched.number.as_str().to_owned(),
-        friendly_name: watched.inbox.to_string(),
-        sms_url: "https://inbox.example/a".into(),
-        voice_url: "https://inbox.example/b".into(),
-    };
+    let order = Purchase::new(watched.number.as_str(), watched.inbox.as_str(), "https://inbox.example");
     test.carrier.client().buy_number(&order).await.unwrap();
 }
 

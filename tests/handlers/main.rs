@@ -6,6 +6,7 @@
 mod console;
 mod delivery_status;
 mod inbound_sms;
+mod inbound_sweep;
 mod inbound_voice;
 mod inbox_creation;
 mod inbox_reconcile;

@@ -36,6 +36,7 @@ pub(crate) async fn read_by_functions() -> BTreeMap<&'static str, Names> {
         ("delivery-status", names(delivery_status::App::from_environment().await)),
         ("email-notify", names(email_notify::App::from_environment())),
         ("inbound-sms", names(inbound_sms::App::from_environment().await)),
+        ("inbound-sweep", names(inbound_sweep::App::from_environment().await)),
         ("inbound-voice", names(inbound_voice::App::from_environment().await)),
         ("inbox-reconcile", names(inbox_reconcile::App::from_environment().await)),
         ("inboxes", names(inboxes::App::from_environment().await)),

@@ -7,21 +7,15 @@
 use lambda_http::{Body, Request, Response};
 use shared_app::{
     carrier::WebhookAccounts,
-    inbound::{InboundError, InboundWorkflow},
+    inbound::{InboundError, InboundWorkflow, inbound_text},
 };
 use shared_aws::{
     clients::{Aws, Secrets},
     inbox::Inboxes,
-    messaging::InboundText,
     table::Table,
 };
 use shared_carriers::twilio::{InboundMessage, MESSAGES_PATH};
-use shared_domain::{
-    ids::MediaId,
-    media::{Media, MediaState},
-    opt_out::KeywordReplies,
-    time::Timestamp,
-};
+use shared_domain::{opt_out::KeywordReplies, time::Timestamp};
 use shared_http::{
     problem::Problem,
     reply::{self, Outcome},
@@ -92,31 +86,11 @@ async fn receive(app: &App, now: Timestamp, entropy: u64, request: &Request) -> 
         );
         return Err(Problem::new(404, "unknown_number", "No inbox has this number."));
     };
-    let text = text(&inbound)?;
+    let from = webhook::number(&inbound.from)?;
+    let text = inbound_text(&inbound.message_sid, from, inbound.body, &inbound.media);
     let taken = app.inbound.take_in(now, entropy, &inbox, &text, inbound.opt_out_type.as_ref()).await;
     taken.map_err(problem)?;
     Ok(webhook::acknowledged())
-}
-
-fn text(inbound: &InboundMessage) -> Result<InboundText, Problem> {
-    Ok(InboundText {
-        carrier: "twilio",
-        carrier_id: inbound.message_sid.clone(),
-        from: webhook::number(&inbound.from)?,
-        text: inbound.body.clone(),
-        media: media(inbound),
-    })
-}
-
-/// Media that is still at the carrier and must be copied.
-fn media(inbound: &InboundMessage) -> Vec<Media> {
-    let numbered = inbound.media.iter().enumerate();
-    let pending = numbered.map(|(place, media)| Media {
-        id: MediaId::of_inbound(&inbound.message_sid, place),
-        content_type: Some(media.content_type.clone()),
-        state: MediaState::Pending { source: media.url.clone() },
-    });
-    pending.collect()
 }
 
 fn problem(error: InboundError) -> Problem {

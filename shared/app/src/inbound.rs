@@ -10,12 +10,14 @@ use shared_aws::{
     opt_out::OptOutReviews,
     table::{StoreError, Table},
 };
-use shared_carriers::twilio::OptOutType;
+use shared_carriers::twilio::{Media as CarrierMedia, OptOutType};
 use shared_domain::{
-    ids::MessageId,
+    ids::{MediaId, MessageId},
     inbox::Inbox,
     keys::TeamInboxKey,
+    media::{Media, MediaState},
     opt_out::{KeywordReplies, wants_review},
+    phone::PhoneNumber,
     time::Timestamp,
 };
 
@@ -31,6 +33,16 @@ pub enum InboundError {
     Store(#[from] StoreError),
     #[error("the opt-out changed in every attempt")]
     Contended,
+}
+
+/// Returns a message of the carrier with this sid. Its media is still at the carrier and must be copied.
+pub fn inbound_text(sid: &str, from: PhoneNumber, text: String, media: &[CarrierMedia]) -> InboundText {
+    let pending = media.iter().enumerate().map(|(place, media)| Media {
+        id: MediaId::of_inbound(sid, place),
+        content_type: Some(media.content_type.clone()),
+        state: MediaState::Pending { source: media.url.clone() },
+    });
+    InboundText { carrier: "twilio", carrier_id: sid.to_owned(), from, text, media: pending.collect() }
 }
 
 /// The workflow of inbound messages.

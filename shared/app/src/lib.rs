@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod probe;
 pub mod reconcile;
 pub mod send;
+pub mod sweep;
 
 mod automatic;
 mod delivery;

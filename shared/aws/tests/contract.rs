@@ -43,6 +43,8 @@ mod sends;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod swept_numbers;
+#[cfg(test)]
 mod teams;
 #[cfg(test)]
 mod templates;

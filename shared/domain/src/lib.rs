@@ -20,6 +20,7 @@
 //! | [`import`] | contacts from a CSV file: columns, rows, what a row changes, progress |
 //! | [`template`] | texts with merge fields |
 //! | [`registration`] | the A2P 10DLC registration of a team and its campaign |
+//! | [`sweep`] | which messages of the carrier's list are checked for lost webhooks |
 //! | [`notification`] | which events are sent by e-mail, and to whom |
 //! | [`text`] | invisible characters, and normal forms of letters |
 //! | [`field`] | errors of single fields: where, and what was expected |
@@ -60,6 +61,7 @@ pub mod segment;
 pub mod sending;
 pub mod sending_pause;
 pub mod settings;
+pub mod sweep;
 pub mod team;
 pub mod template;
 pub mod text;

@@ -46,6 +46,7 @@ fn accounts() -> Router<Arc<Carrier>> {
     Router::new()
         .route(&below("Messages.json"), get(message_list::list).post(messages::create))
         .route(&below("Messages/{file}"), get(messages::fetch))
+        .route(&below("Messages/{message}/Media.json"), get(media::list))
         .route(&below("Messages/{message}/Media/{file}"), get(media::redirect))
         .route(&below("AvailablePhoneNumbers/{country}/Local.json"), get(available_numbers::search))
         .route(&below("IncomingPhoneNumbers.json"), get(numbers::list).post(numbers::buy))

@@ -17,12 +17,14 @@
 //! Each costs 2 more if the contact is assigned to a user, because the entry in the assigned list moves (1 if
 //! it is new).
 
+use std::collections::{BTreeSet, HashMap};
+
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use shared_domain::{
     conversation::{Folder, InboundPosition, MessagePreview, inbound_position},
     ids::{ConversationId, MessageId},
     inbox::{Inbox, InboxKind},
-    media::Media,
+    media::{Media, MediaState},
     message::{Delivery, DeliveryState, Direction, Message},
     phone::PhoneNumber,
     time::Timestamp,
@@ -37,8 +39,8 @@ use crate::{
     messaging::rows::{ClaimRow, MessageRow},
     table::{
         error::StoreError,
-        item::{Item, attribute, from_item, string_attribute, text},
-        keys,
+        item::{Item, attribute, by_key, from_item, string_attribute, text},
+        keys::{self, Key},
         requests::{Conditional, IS_NEW, Table},
     },
 };
@@ -104,6 +106,33 @@ impl Inbound {
                 Ok(Receipt::Duplicate(claim.message))
             }
         }
+    }
+
+    /// Returns which of these messages need no further delivery: they are stored, their conversation shows
+    /// them, and their media is copied. 1.5 read units for each message, in two requests for each hundred.
+    pub async fn complete(&self, inbox: &Inbox, texts: &[&InboundText]) -> Result<Vec<bool>, StoreError> {
+        let claim =
+            |text: &InboundText| keys::inbound_claim(&inbox.organization, text.carrier, &text.carrier_id);
+        let claims = self.items(texts.iter().copied().map(claim)).await?;
+        let stored = |text: &&InboundText| {
+            let Some(row) = claims.get(&claim(text)) else { return Ok(None) };
+            let ClaimRow { message, .. } = from_item(row.clone())?;
+            let conversation = ConversationId::of(&inbox.id, &text.from);
+            let message = keys::message(&inbox.organization, &conversation, &message);
+            Ok(Some([message, keys::conversation(inbox.key().conversation(&conversation))]))
+        };
+        let stored = texts.iter().map(stored).collect::<Result<Vec<_>, StoreError>>()?;
+        let items = self.items(stored.iter().flatten().flatten().cloned()).await?;
+        let is_complete = |keys: &Option<[Key; 2]>| match keys.as_ref().map(<[Key; 2]>::each_ref) {
+            Some([message, conversation]) => is_complete(items.get(message), items.get(conversation)),
+            None => Ok(false),
+        };
+        stored.iter().map(is_complete).collect()
+    }
+
+    async fn items(&self, keys: impl Iterator<Item = Key>) -> Result<HashMap<Key, Item>, StoreError> {
+        let distinct: BTreeSet<Key> = keys.collect();
+        Ok(by_key(self.table.batch_get(distinct.into_iter().collect(), false).await?))
     }
 
     /// Claims the carrier's id. Returns the claim of an earlier delivery if there is one.
@@ -304,6 +333,17 @@ impl Seen {
         let left = inbound_position(Some(newest), message);
         Ok(Self { left, place, last_activity_at: conversation.last_activity_at })
     }
+}
+
+fn is_complete(message: Option<&Item>, conversation: Option<&Item>) -> Result<bool, StoreError> {
+    let Some((message, conversation)) = message.zip(conversation) else { return Ok(false) };
+    let message = from_item::<MessageRow>(message.clone())?.message()?;
+    let is_copied = !message.media.iter().any(|media| matches!(media.state, MediaState::Pending { .. }));
+    let is_shown = match Seen::new(Some(conversation.clone()), &message.id)?.left {
+        InboundPosition::AlreadyShown | InboundPosition::BehindInbound => true,
+        InboundPosition::Newest | InboundPosition::BehindOutbound => false,
+    };
+    Ok(is_copied && is_shown)
 }
 
 fn message(

@@ -7,6 +7,7 @@ pub(crate) mod messages;
 pub(crate) mod outbox;
 pub(crate) mod rows;
 pub(crate) mod sends;
+pub(crate) mod swept_numbers;
 
 pub use self::{
     deliveries::Deliveries,
@@ -15,4 +16,5 @@ pub use self::{
     messages::{Claim, Messages, Reported},
     outbox::{Outbox, OutboxEntry, SWEEP_AFTER},
     sends::{Acceptance, Accepted, Guard, Sends},
+    swept_numbers::{SweptNumber, SweptNumbers},
 };

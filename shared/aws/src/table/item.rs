@@ -10,7 +10,7 @@ use crate::table::error::StoreError;
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// A primary key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The partition key.
     pub pk: String,
@@ -37,6 +37,12 @@ pub(crate) fn item<T: Serialize>(key: Key, row: &T) -> Result<Item, StoreError> 
 
 pub(crate) fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
     Ok(serde_dynamo::from_item(item)?)
+}
+
+/// Returns items by their keys. Omits items without one.
+pub(crate) fn by_key(items: Vec<Item>) -> HashMap<Key, Item> {
+    let key = |item: &Item| Some(Key::new(string_attribute(item, "pk")?, string_attribute(item, "sk")?));
+    items.into_iter().filter_map(|item| Some((key(&item)?, item))).collect()
 }
 
 /// Returns a string attribute, such as `sk`.

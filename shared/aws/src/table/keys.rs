@@ -47,6 +47,7 @@
 //! | `SENDING` | `org_` | sending pause of an organization | every send (0.5 RCU), the probe of the carrier |
 //! | `PENDING` | `org_#team_` | registration that waits for the carrier | the poll |
 //! | `PURCHASE` | `org_#inb_` | inbox whose number is being bought | the sweep of abandoned creations |
+//! | `SWEPT` | `+1…` | number with its position in the carrier's list of messages | the sweep of inbound messages |
 //!
 //! A key that contains input of a request starts with the organization of the caller. The other keys are used
 //! only with a number or messaging service of the carrier, a verified token, or by scheduled functions.
@@ -354,6 +355,13 @@ pub const PURCHASE: &str = "PURCHASE";
 
 pub fn purchase(inbox: InboxKey<'_>) -> Key {
     Key::new(PURCHASE, format!("{}#{}", inbox.organization, inbox.inbox))
+}
+
+/// Partition of the numbers whose messages at the carrier are swept.
+pub const SWEPT_NUMBERS: &str = "SWEPT";
+
+pub fn swept_number(number: &PhoneNumber) -> Key {
+    Key::new(SWEPT_NUMBERS, number.as_str())
 }
 
 /// Partition of the notifications in the outbox.

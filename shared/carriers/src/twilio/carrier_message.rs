@@ -3,8 +3,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use jiff::fmt::rfc2822;
 
+use super::date::parse_date;
 use super::status::MessageStatus;
 use super::wire::MessageWire;
 
@@ -25,6 +25,8 @@ pub struct CarrierMessage {
     pub error_code: Option<u32>,
     /// When Twilio accepted the message, to the second.
     pub date_created: Option<Timestamp>,
+    /// Number of media.
+    pub media: usize,
     /// The direction.
     pub direction: Direction,
 }
@@ -60,9 +62,8 @@ impl From<MessageWire> for CarrierMessage {
             body: wire.body.unwrap_or_default(),
             status: MessageStatus::from(wire.status.as_deref().unwrap_or_default()),
             error_code: wire.error_code,
-            date_created: wire
-                .date_created
-                .and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(&date).ok()),
+            date_created: wire.date_created.as_deref().and_then(parse_date),
+            media: wire.num_media.and_then(|count| count.parse().ok()).unwrap_or(0),
             direction: match wire.direction.as_deref() {
                 Some("inbound") => Direction::Inbound,
                 Some("outbound-api") => Direction::OutboundApi,

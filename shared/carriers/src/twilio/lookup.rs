@@ -13,7 +13,7 @@ use super::client::{Client, NoAnswer};
 use super::sid::is_message_sid;
 use super::wire::{self, MessageWire, PageWire};
 
-const PAGE_SIZE: &str = "200";
+pub(super) const PAGE_SIZE: &str = "200";
 const MAX_PAGES: usize = 10;
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -94,7 +94,7 @@ impl Client {
     }
 }
 
-async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, LookupError> {
+pub(super) async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, LookupError> {
     let answer = Client::exchange(request, MAX_PAGE_BYTES).await?;
     let body = answer.body.as_deref();
     if answer.http_status != 200 {

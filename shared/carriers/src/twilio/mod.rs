@@ -3,7 +3,7 @@
 //! A webhook is first verified by [`signature`], on the raw body, and then parsed by [`webhook`], [`voice`]
 //! or [`events`]. Event sinks also check credentials with [`basic`]. The worker sends with [`client`] and
 //! [`send`]; the result is an [`outcome`]. If the response was lost, [`lookup`] finds out whether the message
-//! was accepted.
+//! was accepted. If an inbound webhook was lost, the list of [`received`] messages contains the message.
 //!
 //! [`number_search`], [`numbers`], [`services`] and [`campaigns`] set up a team. Their errors are in
 //! [`call`].
@@ -18,6 +18,7 @@ pub mod campaign;
 pub mod campaigns;
 pub mod carrier_message;
 pub mod client;
+mod date;
 pub mod error_code;
 pub mod event_kind;
 pub mod events;
@@ -28,6 +29,7 @@ pub mod number_search;
 pub mod numbers;
 pub mod outcome;
 mod prose;
+pub mod received;
 pub mod send;
 pub mod services;
 mod sid;
@@ -50,8 +52,9 @@ pub use events::{ComplianceEvent, EventBatch, EventsError, parse_events};
 pub use lookup::LookupError;
 pub use media::{FetchError, MediaClient};
 pub use number_search::{AvailableNumber, Country, NumberSearch};
-pub use numbers::{MESSAGES_PATH, OwnedNumber, Purchase, PurchaseError, VOICE_PATH};
+pub use numbers::{MESSAGES_PATH, NumberWebhooks, OwnedNumber, Purchase, PurchaseError, VOICE_PATH};
 pub use outcome::{LostAnswer, Refusal, SendOutcome};
+pub use received::MessagePage;
 pub use send::SendMessage;
 pub use services::MessagingService;
 pub use sid::{is_account_sid, is_call_sid, is_campaign_sid, is_message_sid, is_number_sid, is_service_sid};

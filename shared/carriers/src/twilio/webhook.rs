@@ -25,6 +25,9 @@ pub fn with_retries(url: &str) -> String {
     format!("{url}{RETRIES}")
 }
 
+/// The content type of media for which the carrier names none.
+pub(super) const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
+
 /// Maximum number of media of a message.
 const MAX_MEDIA: usize = 10;
 
@@ -148,7 +151,7 @@ fn media(form: &mut Form) -> Vec<Media> {
     let nth = |n| {
         let url = form.optional(&format!("MediaUrl{n}"))?;
         let content_type = form.optional(&format!("MediaContentType{n}"));
-        Some(Media { url, content_type: content_type.unwrap_or_else(|| "application/octet-stream".into()) })
+        Some(Media { url, content_type: content_type.unwrap_or_else(|| DEFAULT_CONTENT_TYPE.into()) })
     };
     (0..MAX_MEDIA).filter_map(nth).collect()
 }

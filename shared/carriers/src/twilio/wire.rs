@@ -12,6 +12,8 @@ pub(crate) struct MessageWire {
     #[serde(default)]
     pub(crate) num_segments: Option<String>,
     #[serde(default)]
+    pub(crate) num_media: Option<String>,
+    #[serde(default)]
     pub(crate) to: Option<String>,
     #[serde(default)]
     pub(crate) from: Option<String>,

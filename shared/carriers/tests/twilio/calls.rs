@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared_carriers::twilio::{
-    CallError, CampaignDetails, Client, Country, NumberSearch, Purchase, PurchaseError,
+    CallError, CampaignDetails, Client, Country, NumberSearch, NumberWebhooks, Purchase, PurchaseError,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -35,8 +35,7 @@ fn purchase() -> Purchase {
     Purchase {
         phone_number: "+12025550100".into(),
         friendly_name: "Front desk".into(),
-        sms_url: "https://hooks.example.com/sms".into(),
-        voice_url: "https://hooks.example.com/voice".into(),
+        webhooks: NumberWebhooks::of_product("https://hooks.example.com"),
     }
 }
 
@@ -66,6 +65,8 @@ pub(crate) async fn every_call(carrier: &Client) -> Vec<(&'static str, Result<()
         ("search_numbers", carrier.search_numbers(&search()).await.map(drop)),
         ("buy_number", bought),
         ("owned_number", carrier.owned_number("+12025550100").await.map(drop)),
+        ("owned_numbers", carrier.owned_numbers().await.map(drop)),
+        ("set_webhooks", carrier.set_webhooks(&number, &purchase().webhooks).await),
         ("release_number", carrier.release_number(&number).await),
         ("create_service", carrier.create_service("Team").await.map(drop)),
         ("find_service", carrier.find_service("Team").await.map(drop)),
@@ -82,7 +83,8 @@ pub(crate) async fn every_call(carrier: &Client) -> Vec<(&'static str, Result<()
 const DELETIONS: [&str; 3] = ["release_number", "remove_number", "delete_campaign"];
 
 /// Calls whose response body is ignored.
-const UNREAD: [&str; 4] = ["release_number", "add_number", "remove_number", "delete_campaign"];
+const UNREAD: [&str; 5] =
+    ["set_webhooks", "release_number", "add_number", "remove_number", "delete_campaign"];
 
 async fn answered(given: Answer) -> Vec<(&'static str, Result<(), CallError>)> {
     let server = Server::start([given]).await;

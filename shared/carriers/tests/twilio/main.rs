@@ -20,6 +20,8 @@ mod numbers;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod received;
+#[cfg(test)]
 mod send;
 #[cfg(test)]
 mod services;

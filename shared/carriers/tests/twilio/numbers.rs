@@ -3,13 +3,15 @@
 use axum::http::Method;
 use serde_json::json;
 use shared_carriers::twilio::{
-    AvailableNumber, CallError, Country, NumberSearch, OwnedNumber, Purchase, PurchaseError,
+    AvailableNumber, CallError, Country, NumberSearch, NumberWebhooks, OwnedNumber, Purchase, PurchaseError,
 };
 
 use crate::calls::{KEY, managing, refusal, sid};
 use crate::support::{ACCOUNT, Server, answer, fixture_text};
 
 const NUMBER: &str = "+12025550100";
+const MESSAGES_URL: &str = "https://hooks.example.com/twilio/messages";
+const VOICE_URL: &str = "https://hooks.example.com/twilio/voice";
 
 fn search(exchange: Option<&str>, limit: u16) -> NumberSearch {
     let exchange = exchange.map(str::to_owned);
@@ -20,13 +22,23 @@ fn purchase() -> Purchase {
     Purchase {
         phone_number: NUMBER.into(),
         friendly_name: "Front desk".into(),
-        sms_url: "https://hooks.example.com/twilio/messages".into(),
-        voice_url: "https://hooks.example.com/twilio/voice".into(),
+        webhooks: NumberWebhooks {
+            messages: MESSAGES_URL.into(),
+            messages_fallback: MESSAGES_URL.into(),
+            calls: VOICE_URL.into(),
+            calls_fallback: VOICE_URL.into(),
+        },
     }
 }
 
 fn owned() -> OwnedNumber {
-    OwnedNumber { sid: sid("PN", '1'), phone_number: NUMBER.into(), friendly_name: "Front desk".into() }
+    OwnedNumber {
+        sid: sid("PN", '1'),
+        phone_number: NUMBER.into(),
+        friendly_name: "Front desk".into(),
+        webhooks: NumberWebhooks::default(),
+        bought_at: None,
+    }
 }
 
 fn list(numbers: &[serde_json::Value]) -> String {
@@ -87,7 +99,16 @@ async fn missing_properties_of_a_number_are_absent() {
 #[tokio::test]
 async fn a_purchase_request_is_as_recorded_with_both_fallbacks() {
     let server = Server::start([answer(201, fixture_text("number_purchase_response_201.json"))]).await;
-    assert_eq!(managing(&server.base_url).buy_number(&purchase()).await, Ok(owned()));
+    let bought = OwnedNumber {
+        webhooks: NumberWebhooks {
+            messages: MESSAGES_URL.into(),
+            calls: VOICE_URL.into(),
+            ..NumberWebhooks::default()
+        },
+        bought_at: Some("2026-11-22T10:00:00Z".parse().unwrap()),
+        ..owned()
+    };
+    assert_eq!(managing(&server.base_url).buy_number(&purchase()).await, Ok(bought));
     let request = &server.requests()[0];
     assert_eq!(request.method, Method::POST);
     assert_eq!(request.uri.to_string(), format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json"));
@@ -133,6 +154,71 @@ async fn an_owned_number_is_found_only_by_the_full_number() {
     assert_eq!(request.method, Method::GET);
     assert_eq!(request.uri.to_string(), format!("{path}?PhoneNumber=%2B12025550100"));
     assert_eq!(request.headers["authorization"], KEY);
+}
+
+#[tokio::test]
+async fn all_pages_of_the_numbers_are_listed() {
+    let path = format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json");
+    let next = format!("{path}?PageSize=500&Page=1&PageToken=PA1");
+    let one = json!({ "sid": sid("PN", '1'), "phone_number": NUMBER });
+    let two = json!({ "sid": sid("PN", '2'), "phone_number": "+12025550101" });
+    let first = json!({ "incoming_phone_numbers": [one], "next_page_uri": next }).to_string();
+    let server = Server::start([answer(200, first), answer(200, list(&[two]))]).await;
+    let numbers = managing(&server.base_url).owned_numbers().await.unwrap();
+    let numbers: Vec<_> = numbers.into_iter().map(|number| number.phone_number).collect();
+    assert_eq!(numbers, [NUMBER, "+12025550101"]);
+    let uris: Vec<_> = server.requests().iter().map(|request| request.uri.to_string()).collect();
+    assert_eq!(uris, [format!("{path}?PageSize=500"), next]);
+}
+
+#[tokio::test]
+async fn a_list_with_an_unreadable_number_or_without_an_end_is_no_result() {
+    let unreadable = list(&[json!({ "sid": "XX1", "phone_number": NUMBER })]);
+    let server = Server::start([answer(200, unreadable)]).await;
+    assert_eq!(managing(&server.base_url).owned_numbers().await, Err(CallError::Unknown));
+    let endless = json!({ "incoming_phone_numbers": [], "next_page_uri": "/more" }).to_string();
+    let server = Server::start([answer(200, endless)]).await;
+    assert_eq!(managing(&server.base_url).owned_numbers().await, Err(CallError::Unknown));
+    assert_eq!(server.requests().len(), 40);
+}
+
+#[tokio::test]
+async fn a_url_that_is_not_called_by_post_or_that_an_application_replaces_is_not_a_webhook() {
+    let number = json!({
+        "sid": sid("PN", '1'), "phone_number": NUMBER, "sms_url": MESSAGES_URL, "sms_method": "GET",
+        "sms_fallback_url": MESSAGES_URL, "sms_fallback_method": "POST", "sms_application_sid": "",
+        "voice_url": VOICE_URL, "voice_method": "POST", "voice_application_sid": sid("AP", '1'),
+    });
+    let server = Server::start([answer(200, list(&[number]))]).await;
+    let found = managing(&server.base_url).owned_number(NUMBER).await.unwrap().unwrap();
+    let expected = NumberWebhooks { messages_fallback: MESSAGES_URL.into(), ..NumberWebhooks::default() };
+    assert_eq!(found.webhooks, expected);
+}
+
+#[tokio::test]
+async fn the_webhooks_of_a_number_are_set_together_without_applications() {
+    let server = Server::start([answer(200, "{}")]).await;
+    let number = sid("PN", '1');
+    let carrier = managing(&server.base_url);
+    assert_eq!(carrier.set_webhooks(&number, &purchase().webhooks).await, Ok(()));
+    let request = &server.requests()[0];
+    let path = format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers/{number}.json");
+    assert_eq!((request.method.clone(), request.uri.to_string()), (Method::POST, path));
+    let fields: Vec<(String, String)> =
+        form_urlencoded::parse(request.body.as_bytes()).into_owned().collect();
+    let field = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    for (name, value) in [
+        ("SmsUrl", MESSAGES_URL),
+        ("SmsMethod", "POST"),
+        ("SmsFallbackUrl", MESSAGES_URL),
+        ("VoiceUrl", VOICE_URL),
+        ("VoiceFallbackUrl", VOICE_URL),
+        ("VoiceFallbackMethod", "POST"),
+        ("SmsApplicationSid", ""),
+        ("VoiceApplicationSid", ""),
+    ] {
+        assert_eq!(field(name), Some(value), "{name}");
+    }
 }
 
 #[tokio::test]

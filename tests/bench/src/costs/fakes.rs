@@ -17,6 +17,9 @@ use test_kit::build::INBOX_NUMBER;
 
 use crate::fixture::{ACCOUNT, TOKEN};
 
+/// The public base URL with which the carrier's number was bought.
+pub(super) const WEBHOOKS: &str = "http://127.0.0.1:9";
+
 /// A queue that accepts every message and counts the requests.
 #[derive(Clone)]
 pub(super) struct Queue {
@@ -59,6 +62,6 @@ pub(super) async fn carrier() -> Client {
     let credentials =
         Credentials { account_sid: ACCOUNT.into(), username: ACCOUNT.into(), password: TOKEN.into() };
     let client = Client::new(&url, credentials, Duration::from_secs(5)).unwrap();
-    client.buy_number(&Purchase::new(INBOX_NUMBER, "inbox", "http://127.0.0.1:9")).await.unwrap();
+    client.buy_number(&Purchase::new(INBOX_NUMBER, "inbox", WEBHOOKS)).await.unwrap();
     client
 }

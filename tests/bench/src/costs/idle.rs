@@ -4,11 +4,21 @@
 use std::time::Duration;
 
 use serde_norway::Value;
-use shared_aws::clients::{MailQueue, MediaQueue, RegistrationQueue, SendQueue};
+use shared_app::sweep::Swept;
+use shared_aws::{
+    clients::{MailQueue, MediaQueue, RegistrationQueue, SendQueue},
+    table::Table,
+};
+use shared_carriers::twilio::Client;
+use shared_domain::opt_out::KeywordReplies;
 use shared_lambda::clock;
 use test_kit::{meter::Meter, template};
 
-use super::{Count, Step, fakes, prices::Prices};
+use super::{
+    Count, Step,
+    fakes::{self, WEBHOOKS},
+    prices::Prices,
+};
 use crate::fixture::Fixture;
 
 /// The planned cost of a month, in dollars.
@@ -147,6 +157,17 @@ async fn run(package: &str) -> Step {
             let app = inbox_reconcile::App::new(&table, carrier, Duration::from_secs(900));
             assert_eq!(inbox_reconcile::handle(&app, now).await.unwrap(), inbox_reconcile::Tally::default());
             "inbox-reconcile"
+        }
+        "inbound-sweep" => {
+            let sweep = |table: &Table, carrier: Client| {
+                let app = inbound_sweep::App::new(table, carrier, WEBHOOKS, KeywordReplies::Carrier);
+                async move { inbound_sweep::handle(&app, || now, 7).await.unwrap() }
+            };
+            let carrier = fakes::carrier().await;
+            sweep(&fixture.table_with(Meter::default()), carrier.clone()).await; // adds the number to its list
+            let idle = Swept { numbers: 1, ..Swept::default() };
+            assert_eq!(sweep(&table, carrier).await, idle);
+            "inbound-sweep"
         }
         other => panic!("the scheduled function {other} is not counted"),
     };

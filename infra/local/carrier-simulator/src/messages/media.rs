@@ -6,14 +6,19 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde_json::{Value, json};
 
+use crate::date::rfc2822;
 use crate::failure::Failure;
+use crate::form::Fields;
+use crate::paging::Paging;
 use crate::site::Site;
 use crate::{Carrier, sid};
 
@@ -112,6 +117,32 @@ pub(crate) fn file_of(url: &str) -> Option<(String, Kind)> {
 /// The URL of a file of a message.
 pub(crate) fn file_url(site: &Site, account: &str, message: &str, file: &str) -> String {
     site.url(&format!("/2010-04-01/Accounts/{account}/Messages/{message}/Media/{file}"))
+}
+
+/// `GET …/Messages/{sid}/Media.json`: the files of this simulator, in their order.
+pub(crate) async fn list(
+    State(carrier): State<Arc<Carrier>>,
+    Path((account, message)): Path<(String, String)>,
+    uri: Uri,
+    Query(query): Query<Fields>,
+) -> Result<Json<Value>, Failure> {
+    carrier.check_account(&account, uri.path())?;
+    let log = carrier.log();
+    let message = log.get(&message).ok_or_else(|| Failure::not_found(uri.path()))?;
+    let resource = |url: &String| {
+        let file = url.rsplit('/').next()?;
+        let kind = Kind::of(file)?;
+        Some(json!({
+            "account_sid": account,
+            "content_type": kind.announced(),
+            "date_created": rfc2822(message.created),
+            "date_updated": rfc2822(message.updated),
+            "parent_sid": message.sid,
+            "sid": file,
+            "uri": format!("{}/{file}.json", uri.path().trim_end_matches(".json")),
+        }))
+    };
+    Ok(Json(Paging::parse(&uri, &query)?.v2010("media_list", message.media_urls.iter().filter_map(resource))))
 }
 
 /// `GET …/Messages/{sid}/Media/{sid}`: redirects to the storage host.

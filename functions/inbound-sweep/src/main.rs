@@ -1,0 +1,16 @@
+//! Wires the function; see its library for what it does.
+
+use inbound_sweep::{App, handle};
+use serde::de::IgnoredAny;
+use shared_lambda::{Error, clock, run, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::start();
+    let app = &App::from_environment().await?;
+    run(async |_: IgnoredAny| {
+        handle(app, clock::now, clock::entropy()).await?;
+        Ok(())
+    })
+    .await
+}
