@@ -6,7 +6,7 @@ use shared_aws::{messaging::Messages, opt_out::OptOuts};
 use shared_domain::{
     ids::MessageId,
     message::{DeliveryState, Report},
-    opt_out::{OptOutSource, OptOutSubject, Scope, after_user},
+    opt_out::{OptOutScope, OptOutSource, OptOutSubject, after_user},
 };
 use shared_lambda::clock::now;
 use test_kit::{
@@ -119,7 +119,7 @@ pub(crate) async fn opt_in(test: &TestApp, id: &MessageId) {
 pub(crate) async fn opted_out_scopes(test: &TestApp) -> [bool; 2] {
     let opt_outs = OptOuts::new(test.table());
     let team = OptOutSubject::of_team(test.organization(), &test.team.id, &test.contact);
-    let personal = OptOutSubject { scope: Scope::Personal, ..team.clone() };
+    let personal = OptOutSubject { scope: OptOutScope::Personal, ..team.clone() };
     [opt_outs.get(&team).await.unwrap().state.is_out(), opt_outs.get(&personal).await.unwrap().state.is_out()]
 }
 

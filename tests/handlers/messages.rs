@@ -2,7 +2,7 @@
 
 use messages::{App, Limits, router};
 use serde_json::{Value, json};
-use shared_domain::{contact::Contact, registration::RegistrationStatus, team::Team};
+use shared_domain::{contact::Contact, ids::ContactId, registration::RegistrationStatus, team::Team};
 use shared_http::{caller::Claims, serve::answer};
 use shared_lambda::clock::now;
 use test_kit::{
@@ -111,6 +111,30 @@ async fn a_number_with_an_extension_is_refused_and_its_main_line_gets_no_message
     assert_eq!((status, &problem["code"]), (422, &json!("invalid_number")));
     assert!(problem.to_string().contains("extension"), "{problem}");
     assert!(test.history().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_message_is_accepted_for_any_contact_that_shares_an_opted_out_or_blocked_number() {
+    for (code, blocked) in [("opted_out", false), ("blocked", true)] {
+        for has_conversation in [false, true] {
+            let test = TestApp::start().await;
+            if has_conversation {
+                test.accept_message("first", now()).await;
+            }
+            let of_number = |id: &str| Contact {
+                id: ContactId::parse(id).unwrap(),
+                provisional: false,
+                ..Contact::provisional(&test.team.id, &test.contact)
+            };
+            test.add_contact(&Contact { opted_out: !blocked, blocked, ..of_number("con_1") }).await;
+            test.add_contact(&of_number("con_2")).await;
+            for contact in ["con_1", "con_2"] {
+                let body = json!({ "from": { "inboxId": "inb_1" }, "to": { "contactId": contact }, "text": "hello" });
+                let (status, problem) = send(&app(&test), compose(&body)).await;
+                assert_eq!((status, &problem["code"]), (409, &json!(code)), "{contact} {has_conversation}");
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

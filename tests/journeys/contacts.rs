@@ -110,6 +110,56 @@ async fn the_list_is_paged_and_a_cursor_works_only_for_its_caller() {
     assert!(seen.len() >= 50 && seen.is_sorted());
 }
 
+/// Product 7: opt-out and block are facts of a number. Every contact that has it shows them, and contacts
+/// that are added or removed do not lift them.
+#[tokio::test]
+async fn contacts_that_share_a_number_share_its_block_and_opt_out() {
+    let stack = Stack::open();
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Shared number", "amelia").await);
+    let (inbox, phone) = (team.create_inbox("Family").await, Phone::new());
+    team.register(&carrier).await;
+    let contacts = format!("{}/contacts", team.path());
+    let add = async |name: &str| {
+        let wanted = json!({ "firstName": name, "mobileNumber": phone.number() });
+        let made = team.admin.post(&contacts, wanted).await.expect(201);
+        (format!("{contacts}/{}", made["contactId"].as_str().unwrap()), made)
+    };
+    let (first, made) = add("Ann").await;
+    assert_eq!((&made["blocked"], &made["optedOut"]), (&json!(false), &json!(false)));
+    let blocked = team.admin.patch(&first, json!({ "blocked": true })).await.expect(200);
+    assert_eq!(blocked["blocked"], true);
+    team.admin.put(&format!("{first}/opt-out"), json!({})).await.expect(200);
+
+    // The second contact is blocked and opted out from the start.
+    let (second, made) = add("Ben").await;
+    assert_eq!((&made["blocked"], &made["optedOut"]), (&json!(true), &json!(true)));
+    let send = async |contact: &Value| {
+        let to = json!({ "contactId": contact["contactId"] });
+        let message = json!({ "from": { "inboxId": inbox.id }, "to": to, "text": "Hello" });
+        team.admin.post("/v1/messages", message).await
+    };
+    send(&made).await.problem(409, "blocked");
+    team.admin.patch(&first, json!({ "blocked": false })).await.expect(200);
+    send(&made).await.problem(409, "opted_out");
+    let found = team.admin.get(&format!("{contacts}?q={}", phone.national())).await.expect(200);
+    assert_eq!(ids(&found).len(), 2, "a search by number finds both");
+
+    // The number stays opted out when its contacts are removed and added again. A conversation shows the
+    // contact written last, then the other, then the number alone.
+    carrier.send_inbound(&phone, &inbox.number, "Hello").await;
+    let conversation = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
+    let shown = async || conversation.get_as(&team.admin).await["contact"].clone();
+    assert_eq!(shown().await["firstName"], "Ann", "the contact that was changed last");
+    team.admin.delete(&first).await.expect(204);
+    assert_eq!((&shown().await["firstName"], &shown().await["optedOut"]), (&json!("Ben"), &json!(true)));
+    team.admin.delete(&second).await.expect(204);
+    assert_eq!((&shown().await["provisional"], &shown().await["optedOut"]), (&json!(true), &json!(true)));
+    let (third, made) = add("Cy").await;
+    assert_eq!((&shown().await["firstName"], &made["optedOut"]), (&json!("Cy"), &json!(true)));
+    team.admin.delete(&format!("{third}/opt-out")).await.expect(200);
+    send(&team.admin.get(&third).await.expect(200)).await.expect(202);
+}
+
 /// Product 8: a message from an unknown number creates a provisional contact. When a user enters the contact,
 /// its conversation shows the name.
 #[tokio::test]

@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 16] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 18] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -32,6 +32,12 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 16] = [
         "Files",
         "makes S3 answer 404 for a missing upload; the emulator does not require it",
     ),
+    (
+        "MessagesFunction",
+        "dynamodb:Query",
+        "Table",
+        "updates the copy of a contact that changed while its conversation began",
+    ),
     ("SendReconcileFunction", "sqs:SendMessage", "SendQueue", "queues what the stream lost"),
     ("SendReconcileFunction", "sqs:SendMessage", "MailQueue", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "MediaQueue", "the same"),
@@ -39,6 +45,7 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 16] = [
     ("SendReconcileFunction", "dynamodb:UpdateItem", "Table", "stores the outcome that the carrier reports"),
     ("SendReconcileFunction", "dynamodb:PutItem", "Table", "stores an opt-out that the carrier reports"),
     ("SendReconcileFunction", "dynamodb:BatchGetItem", "Table", "the same"),
+    ("SendReconcileFunction", "dynamodb:ConditionCheckItem", "Table", "the same"),
     ("RegistrationPollFunction", "dynamodb:Query", "Table", "a poll may find nothing that is due"),
     ("RegistrationPollFunction", "dynamodb:UpdateItem", "Table", "the same"),
     ("RegistrationPollFunction", "sqs:SendMessage", "RegistrationQueue", "the same"),

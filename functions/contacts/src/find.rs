@@ -2,7 +2,10 @@
 
 use axum::extract::{FromRequestParts, State};
 use lambda_http::http::request::Parts;
-use shared_aws::{contact::ContactEntry, table};
+use shared_aws::{
+    contact::ContactEntry,
+    table::{self, keys},
+};
 use shared_domain::{
     ids::{self, ContactId},
     keys::TeamKey,
@@ -11,7 +14,7 @@ use shared_domain::{
 use shared_http::{
     access::TeamAccess,
     json::Json,
-    page::PageRequest,
+    page::{ListPage, PageRequest},
     problem::Problem,
     request::{PathId, Query},
     wire::{Page, contact::ContactView, problem::ProblemView},
@@ -21,8 +24,8 @@ use crate::App;
 
 /// List contacts
 ///
-/// For the team's members. `q` finds an exact external ID, a phone number in any common format, or the start
-/// of a name (`jo`, `smith`, `jo smith`, `smith jo`).
+/// For the team's members. `q` finds an exact external ID, all contacts with a phone number in any common
+/// format, or the start of a name (`jo`, `smith`, `jo smith`, `smith jo`).
 #[utoipa::path(get, path = "/v1/teams/{teamId}/contacts", tag = "contacts",
     params(("teamId" = String, Path), ("q" = Option<String>, Query), ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
         ("cursor" = Option<String>, Query)),
@@ -40,29 +43,36 @@ pub(crate) async fn list(
     let found = match term {
         None => app.contacts.page(TeamKey { organization, team }, page.limit, page.after()).await?,
         Some(term) => {
-            let exact = if page.after().is_none() { exact_match(&app, &access, term).await? } else { None };
-            match exact {
-                Some(entry) => table::Page { items: vec![entry], next: None },
-                None => {
-                    app.contacts
-                        .by_name(TeamKey { organization, team }, term, page.limit, page.after())
-                        .await?
-                }
+            let exact = exact_match(&app, &access, term, &page).await?;
+            if exact.items.is_empty() {
+                app.contacts.by_name(access.team_key(), term, page.limit, page.after()).await?
+            } else {
+                exact
             }
         }
     };
     Ok(Json(page.response(found.items.iter().map(ContactView::of), found.next.as_deref())))
 }
 
-async fn exact_match(app: &App, access: &TeamAccess, term: &str) -> Result<Option<ContactEntry>, Problem> {
-    let (organization, team) = (&access.organization, access.team());
-    if let Some(entry) = app.contacts.by_external_id(TeamKey { organization, team }, term).await? {
-        return Ok(Some(entry));
+/// Returns the contact with this external ID, or the contacts with this phone number.
+async fn exact_match(
+    app: &App,
+    access: &TeamAccess,
+    term: &str,
+    page: &ListPage,
+) -> Result<table::Page<ContactEntry>, Problem> {
+    let team = access.team_key();
+    if page.after().is_none()
+        && let Some(entry) = app.contacts.by_external_id(team, term).await?
+    {
+        return Ok(table::Page { items: vec![entry], next: None });
     }
-    let Ok(number) = PhoneNumber::parse(term) else { return Ok(None) };
-    match app.contacts.by_number(TeamKey { organization, team }, &number).await? {
-        Some(contact) => Ok(app.contacts.get_entry(TeamKey { organization, team }, &contact.id).await?),
-        None => Ok(None),
+    let is_page_of_names = page.after().is_some_and(|after| !after.starts_with(keys::NUMBERS));
+    match PhoneNumber::parse(term) {
+        Ok(number) if !is_page_of_names => {
+            Ok(app.contacts.with_number(team, &number, page.limit, page.after()).await?)
+        }
+        _ => Ok(table::Page { items: Vec::new(), next: None }),
     }
 }
 

@@ -5,9 +5,7 @@ use shared_aws::contact::{ContactEntry, ContactWrite};
 use shared_domain::{
     contact::Contact,
     ids::{ContactId, Id},
-    keys::TeamKey,
     notification::{Notification, NotificationKind},
-    opt_out::OptOutSubject,
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -74,8 +72,8 @@ pub(crate) async fn create(
         first_name,
         last_name,
         assigned,
-        opted_out: is_opted_out(app, &access, &number).await?,
-        blocked: provisional.as_ref().is_some_and(|entry| entry.contact.blocked),
+        opted_out: false,
+        blocked: false,
         provisional: false,
         number,
     };
@@ -94,15 +92,11 @@ pub(crate) async fn create(
     if let Some(entry) = provisional {
         app.contacts.remove(access.team_key(), &entry).await?;
     }
-    app.contacts.sync_copies(access.team_key(), &entry.contact).await?;
+    app.contacts.sync_conversations(access.team_key(), &entry.contact.number).await?;
     notify_team(app, &access, &entry.contact, now).await?;
+    // Read again, because the number may be opted out or blocked.
+    let entry = find::get(app, &access, &entry.contact.id).await?;
     Ok((StatusCode::CREATED, Json(ContactView::of(&entry))))
-}
-
-/// Whether the number is opted out. An opt-out belongs to the number, not to the contact that has it.
-async fn is_opted_out(app: &App, access: &TeamAccess, number: &PhoneNumber) -> Result<bool, Problem> {
-    let subject = OptOutSubject::of_team(&access.organization, access.team(), number);
-    Ok(app.opt_outs.any_out(&[subject]).await?)
 }
 
 /// The provisional contact of a number that sent messages before it was created.
@@ -123,7 +117,7 @@ async fn created_before(
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
     let id = ContactId::parse(id).map_err(|_| Problem::not_found())?;
     let entry = app.contacts.get_entry(access.team_key(), &id).await?.ok_or_else(Problem::not_found)?;
-    app.contacts.sync_copies(access.team_key(), &entry.contact).await?;
+    app.contacts.sync_conversations(access.team_key(), &entry.contact.number).await?;
     Ok((StatusCode::CREATED, Json(ContactView::of(&entry))))
 }
 
@@ -162,6 +156,7 @@ pub(crate) async fn update(
     State(app): State<App>,
     access: TeamAccess,
     ContactInPath(mut before): ContactInPath,
+    Now(now): Now,
     Json(change): Json<ContactChange>,
 ) -> Result<Json<ContactView>, Problem> {
     let app = &app;
@@ -169,11 +164,20 @@ pub(crate) async fn update(
         let after = changed_by(app, &access, &before, &change).await?;
         match app.contacts.write(access.team_key(), Some(&before), &after, None).await? {
             ContactWrite::Done => {
-                app.contacts.sync_copies(access.team_key(), &after.contact).await?;
-                if before.contact.number != after.contact.number {
-                    release_number(app, &access, &before.contact).await?;
+                let (contact, former) = (&after.contact, &before.contact.number);
+                let is_moved = *former != contact.number;
+                if is_moved {
+                    let user = &access.caller.user.id;
+                    app.opt_out.follow_number(access.team_key(), contact, former, user, now).await?;
                 }
-                return Ok(Json(ContactView::of(&after)));
+                if let Some(blocked) = change.blocked {
+                    app.opt_outs.set_blocked(access.team_key(), &contact.number, blocked).await?;
+                }
+                app.contacts.sync_conversations(access.team_key(), &contact.number).await?;
+                if is_moved {
+                    app.contacts.sync_conversations(access.team_key(), former).await?;
+                }
+                return Ok(Json(ContactView::of(&find::get(app, &access, &contact.id).await?)));
             }
             ContactWrite::ExternalIdTaken => return Err(external_id_taken()),
             ContactWrite::Changed | ContactWrite::KeyTaken => {}
@@ -211,10 +215,6 @@ async fn changed_by(
     if before.contact.id == of_number && contact.number != before.contact.number {
         fields.error("/mobileNumber", "the number of the messages; create a new contact for another number");
     }
-    if contact.number != before.contact.number {
-        contact.opted_out = is_opted_out(app, access, &contact.number).await?;
-    }
-    contact.blocked = change.blocked.unwrap_or(contact.blocked);
     contact.provisional = false;
     if let Some(custom) = &change.custom {
         after.custom = fields.custom(custom);
@@ -223,20 +223,13 @@ async fn changed_by(
     Ok(after)
 }
 
-/// Keeps the opt-out and the block of a number that the contact no longer has.
-async fn release_number(app: &App, access: &TeamAccess, old: &Contact) -> Result<(), Problem> {
-    let (organization, team) = (&access.organization, access.team());
-    let kept = (old.opted_out, old.blocked);
-    Ok(app.contacts.release_number(TeamKey { organization, team }, &old.id, &old.number, kept).await?)
-}
-
 /// Remove a contact
 ///
-/// For the team's members. Its conversations keep their history, and the number keeps its opt-out and block.
+/// For the team's members. Its conversations keep their history and show another contact with the number, or
+/// the number alone. The number keeps its opt-out and block.
 #[utoipa::path(delete, path = "/v1/teams/{teamId}/contacts/{contactId}", tag = "contacts",
     params(("teamId" = String, Path), ("contactId" = String, Path)),
-    responses((status = 204), (status = 404, body = ProblemView),
-        (status = 409, description = "`contact_provisional`: the number opted out or is blocked, and has no other record", body = ProblemView)))]
+    responses((status = 204), (status = 404, body = ProblemView)))]
 pub(crate) async fn remove(
     State(app): State<App>,
     access: TeamAccess,
@@ -244,15 +237,8 @@ pub(crate) async fn remove(
 ) -> Result<NoContent, Problem> {
     for _ in 0..3 {
         let contact = &entry.contact;
-        if contact.provisional && (contact.opted_out || contact.blocked) {
-            return Err(Problem::new(
-                409,
-                "contact_provisional",
-                "This number opted out or is blocked. Removing the contact would allow messages to it again.",
-            ));
-        }
         if app.contacts.remove(access.team_key(), &entry).await? {
-            release_number(&app, &access, contact).await?;
+            app.contacts.sync_conversations(access.team_key(), &contact.number).await?;
             return Ok(NoContent);
         }
         entry = find::get(&app, &access, &contact.id).await?;

@@ -2,7 +2,7 @@
 //! conversation with that number, which is then archived.
 
 use axum::extract::State;
-use shared_aws::messaging::{Acceptance, Guard};
+use shared_aws::messaging::{Acceptance, Accepted, Guard};
 use shared_domain::{
     contact::Contact,
     conversation::Conversation,
@@ -87,24 +87,30 @@ pub(crate) async fn compose(
         return Err(refusal::refused(&reason));
     }
     let media = content.media(app, now, entropy, &account.inbox).await?;
-    let contact = match known {
-        Some(contact) => contact.clone(),
-        None => {
-            let (organization, team) = (caller.organization(), &account.team.id);
-            app.contacts.by_number_or_provisional(TeamKey { organization, team }, &target.number).await?
-        }
+    let team = TeamKey { organization: caller.organization(), team: &account.team.id };
+    let shown = match existing {
+        Some(_) => None, // the conversation shows its contact already
+        None => Some(app.contacts.by_number_or_provisional(team, &target.number).await?),
     };
+    let contact = shown.as_ref().map_or(&recipient, |shown| &shown.contact);
     let message = Message { sender, media, ..account.outbound(&target.number, text, now, entropy) };
     let acceptance = Acceptance {
         organization: caller.organization(),
         message: &message,
-        contact: &contact,
+        contact,
         guard: Guard::Compose { user: caller.user() },
         idempotency: attempt.idempotency(),
     };
     let stored = app.sends.accept(acceptance).await?;
+    if let (Accepted::Stored, Some(shown)) = (&stored, &shown) {
+        // The message is accepted, so an error must not make the client send it again.
+        if let Err(error) = app.contacts.sync_if_changed(team, shown).await {
+            tracing::warn!(event = "contact_copy_not_checked", message_id = %message.id, %error, "copy of a contact not checked");
+        }
+    }
     outcome::answer(app, now, &attempt, &message, stored, |current| {
-        against(&contact, current.as_deref()).first().map(refusal::refused)
+        let contact = current.as_ref().map_or(&recipient, |conversation| &conversation.contact);
+        against(contact, current.as_deref()).first().map(refusal::refused)
     })
     .await
 }

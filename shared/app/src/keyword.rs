@@ -12,11 +12,8 @@ use shared_carriers::twilio::OptOutType;
 use shared_domain::{
     ids::MessageId,
     inbox::{Inbox, TeamInbox},
-    keys::TeamKey,
     message::Message,
-    opt_out::{
-        self, Keyword, KeywordDecision, KeywordReplies, KeywordReply, OptOutChange, OptOutSubject, Scope,
-    },
+    opt_out::{self, Keyword, KeywordDecision, KeywordReplies, KeywordReply, OptOutChange, OptOutSubject},
     out_of_office::ClosedPeriod,
     phone::PhoneNumber,
     time::Timestamp,
@@ -102,14 +99,7 @@ impl Keywords {
             if !stored {
                 continue;
             }
-            if matches!(subject.scope, Scope::Team(_)) {
-                store
-                    .sync_copies(
-                        TeamKey { organization: &subject.organization, team: &text.inbox.team },
-                        text.from,
-                    )
-                    .await?;
-            }
+            self.opt_outs.sync_copies(&Self::request(text, &subject)).await?;
             if reply == Some(KeywordReply::Help) {
                 self.send_help(text).await?;
             }
@@ -123,6 +113,18 @@ impl Keywords {
         opt_out::after_keyword(&record.state, text.keyword, same_number, self.replies, text.carrier_answered)
     }
 
+    fn request<'a>(text: KeywordMessage<'a>, subject: &'a OptOutSubject) -> OptOutRequest<'a> {
+        OptOutRequest {
+            subject,
+            team: &text.inbox.team,
+            contact: None,
+            message: Some(text.message),
+            user: None,
+            notify: true,
+            at: text.at,
+        }
+    }
+
     async fn record(
         &self,
         text: KeywordMessage<'_>,
@@ -131,15 +133,7 @@ impl Keywords {
         change: &OptOutChange,
         reply: Option<KeywordReply>,
     ) -> Result<bool, StoreError> {
-        let request = OptOutRequest {
-            subject,
-            team: &text.inbox.team,
-            contact: None,
-            message: Some(text.message),
-            user: None,
-            notify: true,
-            at: text.at,
-        };
+        let request = Self::request(text, subject);
         let confirmation = self.confirmation(text, reply).await?;
         let together = Together::Keyword { inbox: &text.inbox.id, confirmation: confirmation.as_ref() };
         let stored = self.opt_outs.record(&request, before, change, together).await?;

@@ -17,8 +17,10 @@ use shared_domain::{
     message::Message,
     notification::NotificationKind,
     opt_out::{
-        self, OptOutChange, OptOutReview, OptOutState, OptOutSubject, ReviewOutcome, ReviewResolution,
+        self, OptOutChange, OptOutReview, OptOutScope, OptOutState, OptOutSubject, ReviewOutcome,
+        ReviewResolution,
     },
+    phone::PhoneNumber,
     time::Timestamp,
 };
 
@@ -178,6 +180,38 @@ impl OptOutWorkflow {
         Ok(Outcome::Contended)
     }
 
+    /// Applies to a contact's number what users and imports said about its former number. The former number
+    /// keeps its own opt-out and block. Errors if the opt-out changed in every attempt.
+    pub async fn follow_number(
+        &self,
+        team: TeamKey<'_>,
+        contact: &Contact,
+        former: &PhoneNumber,
+        user: &UserId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let of_number = |number| OptOutSubject::of_team(team.organization, team.team, number);
+        let former = self.opt_outs.get(&of_number(former)).await?;
+        if former.blocked {
+            self.opt_outs.set_blocked(team, &contact.number, true).await?;
+        }
+        let subject = of_number(&contact.number);
+        let request = OptOutRequest {
+            subject: &subject,
+            team: team.team,
+            contact: Some(&contact.id),
+            message: None,
+            user: Some(user),
+            notify: false,
+            at,
+        };
+        let rule = |state: &OptOutState| opt_out::after_number_change(state, &former.state);
+        match self.apply(&request, rule).await? {
+            Outcome::Done | Outcome::ContactRemoved => Ok(()),
+            Outcome::Contended => Err(StoreError::Unavailable("an opt-out changed in every attempt".into())),
+        }
+    }
+
     /// Resolves a review. If its outcome is an opt-out, the contact is opted out in the same transaction.
     /// Resolving a review again with the same outcome changes nothing.
     pub async fn resolve_review(
@@ -275,9 +309,8 @@ impl OptOutWorkflow {
         match request.contact {
             Some(id) => Ok(Contact { id: id.clone(), ..Contact::provisional(request.team, number) }),
             None => {
-                self.contacts
-                    .by_number_or_provisional(TeamKey { organization, team: request.team }, number)
-                    .await
+                let team = TeamKey { organization, team: request.team };
+                Ok(self.contacts.by_number_or_provisional(team, number).await?.contact)
             }
         }
     }
@@ -305,10 +338,11 @@ impl OptOutWorkflow {
             .await
     }
 
-    async fn sync_copies(&self, request: &OptOutRequest<'_>) -> Result<(), StoreError> {
-        let subject = request.subject;
-        self.opt_outs
-            .sync_copies(TeamKey { organization: &subject.organization, team: request.team }, &subject.number)
-            .await
+    /// Updates the copies on the team's conversations. They do not show opt-outs from personal inboxes.
+    pub(crate) async fn sync_copies(&self, request: &OptOutRequest<'_>) -> Result<(), StoreError> {
+        let OptOutSubject { organization, scope: OptOutScope::Team(team), number } = request.subject else {
+            return Ok(());
+        };
+        self.contacts.sync_conversations(TeamKey { organization, team }, number).await.map(drop)
     }
 }

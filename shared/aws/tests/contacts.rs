@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shared_aws::contact::{ContactEntry, ContactWrite, Contacts};
+use shared_aws::{
+    contact::{ContactEntry, ContactWrite, Contacts},
+    opt_out::OptOuts,
+};
 use shared_domain::{contact::Contact, ids::ContactId, keys::TeamKey};
 use tokio::task::JoinSet;
 
@@ -69,13 +72,15 @@ async fn the_index_items_of_a_contact_are_created_changed_and_deleted_with_it() 
     let others = stores.items().await;
     let first = create(&stores, contact(0)).await;
     let names = ["FIND#liam smith#@", "FIND#smith liam#@"];
-    let items = expected_keys(&first, &[names[0], names[1], "EXT#S-2026-000000", "NUMBER#+12025550000"]);
+    let of_number = ["NUMBER#+12025550000", "NUMBER#+12025550000#@"];
+    let other_number = ["NUMBER#+12025550077", "NUMBER#+12025550077#@"];
+    let items = expected_keys(&first, &[names[0], names[1], "EXT#S-2026-000000", of_number[0], of_number[1]]);
     assert_eq!(sort_keys(&stores).await, items);
     assert_eq!(get(&stores, &first.contact.id).await, Some(first.clone()));
     let renamed = changed(&first, |contact| contact.last_name = Some("O#Neil".into()));
     assert_eq!(write(&stores, Some(&first), &renamed).await, ContactWrite::Done);
     let names = ["FIND#liam o neil#@", "FIND#o neil liam#@"];
-    let items = expected_keys(&first, &[names[0], names[1], "EXT#S-2026-000000", "NUMBER#+12025550000"]);
+    let items = expected_keys(&first, &[names[0], names[1], "EXT#S-2026-000000", of_number[0], of_number[1]]);
     assert_eq!(sort_keys(&stores).await, items);
     let moved = changed(&renamed, |contact| {
         contact.number = number(77);
@@ -85,7 +90,7 @@ async fn the_index_items_of_a_contact_are_created_changed_and_deleted_with_it() 
     assert_eq!(write(&stores, Some(&renamed), &moved).await, ContactWrite::Done);
     assert_eq!(
         sort_keys(&stores).await,
-        expected_keys(&first, &["FIND#o neil#@", "EXT#S-1", "NUMBER#+12025550077"])
+        expected_keys(&first, &["FIND#o neil#@", "EXT#S-1", other_number[0], other_number[1]])
     );
     assert_eq!(get(&stores, &first.contact.id).await, Some(moved.clone()));
     let team = &stores.inbox.team;
@@ -100,7 +105,7 @@ async fn the_index_items_of_a_contact_are_created_changed_and_deleted_with_it() 
     assert_eq!(by_id("S-2026-000000").await, None);
     let nameless = changed(&moved, |contact| (contact.last_name, contact.external_id) = (None, None));
     assert_eq!(write(&stores, Some(&moved), &nameless).await, ContactWrite::Done);
-    assert_eq!(sort_keys(&stores).await, expected_keys(&first, &["NUMBER#+12025550077"]));
+    assert_eq!(sort_keys(&stores).await, expected_keys(&first, &other_number));
     assert!(remove(&stores, &nameless).await);
     assert_eq!(stores.items().await, others);
 }
@@ -123,13 +128,16 @@ async fn a_provisional_contact_is_named_and_removed() {
     let before = stores.items().await;
     let provisional =
         stores.contacts.by_number_or_provisional(TeamKey { organization, team }, &number(5)).await.unwrap();
-    let provisional = get(&stores, &provisional.id).await.unwrap();
+    let provisional = get(&stores, &provisional.contact.id).await.unwrap();
     assert_eq!(provisional.version, 0);
     let named = changed(&provisional, |contact| contact.first_name = Some("Wei".into()));
     assert_eq!(write(&stores, Some(&provisional), &named).await, ContactWrite::Done);
     assert_eq!(write(&stores, Some(&provisional), &named).await, ContactWrite::Changed);
     assert!(!remove(&stores, &provisional).await);
-    assert_eq!(sort_keys(&stores).await, expected_keys(&named, &["FIND#wei#@", "NUMBER#+12025550005"]));
+    assert_eq!(
+        sort_keys(&stores).await,
+        expected_keys(&named, &["FIND#wei#@", "NUMBER#+12025550005", "NUMBER#+12025550005#@"])
+    );
     assert!(remove(&stores, &named).await);
     assert_eq!(stores.items().await, before);
 }
@@ -157,7 +165,7 @@ async fn of_sixteen_contacts_with_one_external_id_one_is_written() {
         .await
         .unwrap();
     assert_eq!(named.as_ref(), Some(winner));
-    assert_eq!(stores.items().await.len(), before + 5);
+    assert_eq!(stores.items().await.len(), before + 6);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -179,7 +187,7 @@ async fn of_sixteen_concurrent_changes_one_is_written_and_a_stale_entry_removes_
     let [(winner, _)] = &done[..] else { panic!("expected one write: {done:?}") };
     assert_eq!(get(&stores, &before.contact.id).await.as_ref(), Some(winner));
     let items = stores.items().await;
-    assert_eq!(items.len(), 5);
+    assert_eq!(items.len(), 6);
     assert!(!remove(&stores, &before).await);
     let same_id = changed(&before, |contact| contact.external_id = None);
     assert_eq!(
@@ -341,15 +349,116 @@ async fn copies_are_written_to_existing_conversations_only() {
         .await
         .unwrap();
     stores.receive(&number(4), "Hello", at_second(3)).await;
-    let before = stores.all_items().await;
     let known = Contact { blocked: true, ..contact(3) };
+    stores.contacts.put(stores.inbox.team_key(), &known).await.unwrap();
+    let before = stores.all_items().await;
     for _ in 0..2 {
-        let spread = stores.contacts.sync_copies(stores.inbox.team_key(), &known).await;
-        assert_eq!(spread.unwrap(), 2);
+        let written = stores.contacts.sync_conversations(stores.inbox.team_key(), &number(3)).await;
+        assert_eq!(written.unwrap(), 2);
     }
     let after = stores.all_items().await;
     assert!(after.keys().eq(before.keys()));
     let differ = after.iter().filter(|(index, item)| before[*index] != **item).count();
     assert_eq!(differ, 2);
     assert_eq!(stores.stored_conversation(&stores.conversation_id(&number(3))).await.contact, known);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_contact_with_a_number_shows_its_opt_out_and_block_and_none_of_their_changes_lifts_them() {
+    let stores = TestStores::start().await;
+    let team = stores.inbox.team_key();
+    let shared = |index| Contact { number: number(50), ..contact(index) };
+    stores.contacts.put(team, &Contact { opted_out: true, ..shared(1) }).await.unwrap();
+    stores.opt_outs.set_blocked(team, &number(50), true).await.unwrap();
+    let (two, other) = (create(&stores, shared(2)).await, create(&stores, contact(3)).await);
+    let flags = |entry: &ContactEntry| (entry.contact.opted_out, entry.contact.blocked);
+    assert_eq!(flags(&get(&stores, &two.contact.id).await.unwrap()), (true, true));
+    for page in [
+        stores.contacts.page(team, 50, None).await.unwrap(),
+        stores.contacts.with_number(team, &number(50), 50, None).await.unwrap(),
+    ] {
+        let (with, without): (Vec<_>, Vec<_>) =
+            page.items.iter().partition(|entry| entry.contact.number == number(50));
+        assert_eq!(with.len(), 2);
+        assert!(with.into_iter().all(|entry| flags(entry) == (true, true)));
+        assert!(without.into_iter().all(|entry| flags(entry) == (false, false)));
+    }
+    assert!(remove(&stores, &two).await);
+    let again = create(&stores, two.contact).await;
+    assert_eq!(flags(&get(&stores, &again.contact.id).await.unwrap()), (true, true));
+    let moved = changed(&other, |contact| contact.number = number(50));
+    assert_eq!(write(&stores, Some(&other), &moved).await, ContactWrite::Done);
+    let shown = stores.contacts.by_number(team, &number(50)).await.unwrap().unwrap();
+    assert_eq!((shown.id, shown.opted_out, shown.blocked), (moved.contact.id, true, true));
+    for blocked in [true, false, false] {
+        stores.opt_outs.set_blocked(team, &number(50), blocked).await.unwrap();
+        assert_eq!(flags(&get(&stores, &again.contact.id).await.unwrap()), (true, blocked));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_shown_contact_goes_another_with_the_number_takes_its_place_on_conversations() {
+    let stores = TestStores::start().await;
+    let team = stores.inbox.team_key();
+    stores.receive(&number(50), "Hello", at_second(1)).await;
+    let shown = async || {
+        assert_eq!(stores.contacts.sync_conversations(team, &number(50)).await.unwrap(), 1);
+        stores.stored_conversation(&stores.conversation_id(&number(50))).await.contact
+    };
+    let shared = |index| Contact { number: number(50), ..contact(index) };
+    let (one, two) = (create(&stores, shared(1)).await, create(&stores, shared(2)).await);
+    assert_eq!(shown().await, two.contact);
+    let found = stores.contacts.with_number(team, &number(50), 50, None).await.unwrap();
+    assert_eq!(found.items, [one.clone(), two.clone()]);
+    assert!(remove(&stores, &two).await);
+    assert_eq!(shown().await, one.contact);
+    assert!(remove(&stores, &one).await);
+    let provisional = Contact::provisional(team.team, &number(50));
+    assert_eq!(shown().await, provisional);
+    assert_eq!(get(&stores, &provisional.id).await.map(|entry| entry.contact), Some(provisional));
+    let three = create(&stores, shared(3)).await;
+    assert_eq!(shown().await, three.contact, "although the version of the pointer started again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn after_concurrent_changes_conversations_show_the_last_one() {
+    let stores = TestStores::start().await;
+    stores.receive(&number(50), "Hello", at_second(1)).await;
+    for round in 0..10 {
+        let mut tasks = JoinSet::new();
+        for index in 0..8 {
+            let (table, inbox) = (stores.table(), stores.inbox.clone());
+            tasks.spawn(async move {
+                let (team, contacts) = (inbox.team_key(), Contacts::new(table.clone()));
+                let known = Contact { number: number(50), ..contact(8 * round + index) };
+                contacts.write(team, None, &new_entry(known), None).await.unwrap();
+                OptOuts::new(table).set_blocked(team, &number(50), index % 2 == 0).await.unwrap();
+                contacts.sync_conversations(team, &number(50)).await.unwrap();
+            });
+        }
+        tasks.join_all().await;
+        let last = stores.contacts.by_number(stores.inbox.team_key(), &number(50)).await.unwrap();
+        let shown = stores.stored_conversation(&stores.conversation_id(&number(50))).await.contact;
+        assert_eq!(Some(shown), last, "round {round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_current_until_the_contact_or_its_number_changes() {
+    let stores = TestStores::start().await;
+    let team = stores.inbox.team_key();
+    let read = stores.contacts.by_number_or_provisional(team, &number(50)).await.unwrap();
+    stores.receive(&number(50), "Hello", at_second(1)).await;
+    let shown = async || stores.stored_conversation(&stores.conversation_id(&number(50))).await.contact;
+    let known = create(&stores, Contact { number: number(50), ..contact(1) }).await;
+    assert!(shown().await.provisional);
+    stores.contacts.sync_if_changed(team, &read).await.unwrap();
+    assert_eq!(shown().await, known.contact);
+    let read = stores.contacts.by_number_or_provisional(team, &number(50)).await.unwrap();
+    let items = stores.all_items().await;
+    stores.contacts.sync_if_changed(team, &read).await.unwrap();
+    assert_eq!(stores.all_items().await, items);
+    stores.opt_outs.set_blocked(team, &number(50), true).await.unwrap();
+    stores.contacts.sync_if_changed(team, &read).await.unwrap();
+    assert!(shown().await.blocked);
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use shared_aws::{
-    contact::{ContactEntry, Contacts},
+    contact::{ContactEntry, Contacts, Lookup},
     import::{ImportTurn, Imports},
 };
 use shared_domain::{
@@ -115,7 +115,7 @@ async fn batches_create_the_same_items_as_single_writes() {
     let of = TeamKey { organization: in_batches.organization(), team: &in_batches.inbox.team };
     let batches = Contacts::new(in_batches.table());
     for _ in 0..2 {
-        batches.create_many(of, &entries.iter().collect::<Vec<_>>()).await.unwrap();
+        batches.create_many(of, &entries.iter().collect::<Vec<_>>(), &Lookup::default()).await.unwrap();
         assert_eq!(in_batches.all_items().await, by_hand.all_items().await);
     }
 }
@@ -131,13 +131,10 @@ async fn rows_find_contacts_and_the_numbers_of_removed_contacts_stay_known() {
     stores.contacts.write(TeamKey { organization, team }, None, &gone, None).await.unwrap();
     stores.receive(&number(3), "Hello", at_second(2)).await;
     assert!(stores.contacts.remove(TeamKey { organization, team }, &gone).await.unwrap());
-    let former = Contacts::new(stores.table());
-    former
-        .release_number(TeamKey { organization, team }, &gone.contact.id, &number(3), (false, false))
-        .await
-        .unwrap();
-    assert_eq!(stores.contacts.by_number(TeamKey { organization, team }, &number(3)).await.unwrap(), None);
     let of = TeamKey { organization, team };
+    assert_eq!(stores.contacts.sync_conversations(of, &number(3)).await.unwrap(), 1);
+    let shown = stores.contacts.by_number(of, &number(3)).await.unwrap();
+    assert_eq!(shown, Some(Contact::provisional(team, &number(3))));
     let numbers: Vec<_> = (1..5).map(number).collect();
     let ids = HashSet::from(["S-2026-000001", "S-2026-000003", "nobody"]);
     let batches = Contacts::new(stores.table());

@@ -49,7 +49,7 @@ async fn assign(stores: &TestStores, index: usize, user: Option<UserRef>) {
     let known = Contact { assigned: user, ..contact(index) };
     stores.contacts.put(stores.inbox.team_key(), &known).await.unwrap();
     stores.inboxes.put(&stores.inbox).await.unwrap();
-    stores.contacts.sync_copies(stores.inbox.team_key(), &known).await.unwrap();
+    stores.contacts.sync_conversations(stores.inbox.team_key(), &known.number).await.unwrap();
 }
 
 fn ids(conversations: &[Conversation]) -> Vec<ConversationId> {

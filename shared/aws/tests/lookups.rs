@@ -176,6 +176,7 @@ async fn a_contact_added_after_texting_in_is_found_by_number() {
             .by_number_or_provisional(TeamKey { organization: stores.organization(), team }, &number(143))
             .await
             .unwrap()
+            .contact
     };
     let provisional = Contact::provisional(&stores.inbox.team, &number(143));
     assert_eq!(find().await, provisional);

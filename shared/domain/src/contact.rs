@@ -35,9 +35,10 @@ pub struct Contact {
     pub number: PhoneNumber,
     /// The user that an import, or an admin, assigned.
     pub assigned: Option<UserRef>,
-    /// Whether the number is opted out of the team's messages.
+    /// Whether the number is opted out of the team's messages. Read from the number, not stored with the
+    /// contact.
     pub opted_out: bool,
-    /// Whether the team blocked the number.
+    /// Whether the team blocked the number. Read from the number, not stored with the contact.
     pub blocked: bool,
     /// Whether only the number is known.
     pub provisional: bool,

@@ -25,7 +25,7 @@ use crate::{
     inbox::{Inbox, InboxKind, TeamInbox},
     keys::TeamKey,
     media::Media,
-    opt_out::{OptOutSubject, Scope},
+    opt_out::{OptOutScope, OptOutSubject},
     phone::PhoneNumber,
     segment::Segments,
     time::Timestamp,
@@ -245,7 +245,7 @@ impl Message {
     /// to the message's inbox.
     pub fn carrier_opt_out(&self, organization: &OrganizationId) -> OptOutSubject {
         let of_team = OptOutSubject::of_team(organization, &self.team, &self.contact_number);
-        if self.personal { OptOutSubject { scope: Scope::Personal, ..of_team } } else { of_team }
+        if self.personal { OptOutSubject { scope: OptOutScope::Personal, ..of_team } } else { of_team }
     }
 
     /// Whether a machine sent it: neither a user nor a rule of the product did.
@@ -419,8 +419,8 @@ mod tests {
             let subjects = OptOutSubject::all_that_stop(team, kind, &contact_number());
             assert_eq!(message.opt_out_subjects(&organization), subjects, "{kind:?}");
             let scope = match kind {
-                InboxKind::Shared => Scope::Team(inbox.team.clone()),
-                InboxKind::Personal => Scope::Personal,
+                InboxKind::Shared => OptOutScope::Team(inbox.team.clone()),
+                InboxKind::Personal => OptOutScope::Personal,
             };
             assert_eq!(message.carrier_opt_out(&organization).scope, scope);
         }

@@ -7,7 +7,7 @@
 //!
 //! - A [keyword] acts if it is the whole text. Any other text that may be an opt-out request is opened for
 //!   [review](wants_review) by a user and does not act by itself.
-//! - An opt-out applies to an [`OptOutSubject`]: a number within a [`Scope`] of one organization.
+//! - An opt-out applies to an [`OptOutSubject`]: a number within an [`OptOutScope`] of one organization.
 //! - Each [`OptOutSource`] opts out on its own. START lifts what STOP on the same number caused, and nothing
 //!   that a user, an import or the carrier caused. An opt-in by a user records new consent and lifts
 //!   everything.
@@ -37,8 +37,11 @@ pub use confirmation::{help_text, start_text, stop_text};
 pub use keyword::{Keyword, KeywordDecision, KeywordReplies, KeywordReply, after_keyword, keyword};
 pub use ledger::LedgerEntry;
 pub use review::{OptOutReview, ReviewOutcome, ReviewResolution, wants_review};
-pub use state::{OptOutChange, OptOutSource, OptOutState, after_carrier_refusal, after_import, after_user};
-pub use subject::{OptOutSubject, Scope};
+pub use state::{
+    OptOutChange, OptOutSource, OptOutState, after_carrier_refusal, after_import, after_number_change,
+    after_user,
+};
+pub use subject::{OptOutScope, OptOutSubject};
 
 #[cfg(test)]
 mod tests;

@@ -134,7 +134,7 @@ pub(crate) fn plan_chunk(
             known.numbers.get(&row.number).map(|found| found.opt_out.state.clone()).unwrap_or_default()
         });
         let person = assigned_user(&row, staff);
-        match apply_row(import, number, contact.now.as_ref(), &row, state, person, known) {
+        match apply_row(import, number, contact.now.as_ref(), &row, state, person) {
             Err(error) => chunk.report.refuse(number, [error]),
             Ok((outcome, next, opted_out)) => {
                 chunk.report.accept(outcome);
@@ -158,7 +158,7 @@ pub(crate) fn plan_chunk(
     let mut contacts: Vec<ContactDraft> = contacts.into_values().collect();
     contacts.sort_by_key(|contact| contact.last);
     for contact in contacts {
-        chunk.add(contact, &states, known);
+        chunk.add(contact, known);
     }
     chunk.changed_numbers.retain(|number| known.numbers.contains_key(number)); // other numbers have no conversation
     chunk
@@ -181,17 +181,14 @@ fn apply_row(
     row: &Row,
     state: &OptOutState,
     person: Option<&UserRef>,
-    known: &Lookup,
 ) -> Result<(Outcome, ContactEntry, Option<bool>), CellError> {
     let existing =
         now.map(|entry| Existing { contact: &entry.contact, custom: &entry.custom, opt_out: state });
     match (plan(existing, row, person), now) {
         (Upsert::Create(changes), _) => {
-            let provisional = known.numbers.get(&row.number).and_then(|found| found.provisional.as_ref());
             let contact = Contact {
                 id: ContactId::of_import(&import.id, number),
                 external_id: Some(row.external_id.clone()),
-                blocked: provisional.is_some_and(|provisional| provisional.contact.blocked),
                 provisional: false,
                 ..Contact::provisional(&import.team, &row.number)
             };
@@ -236,8 +233,7 @@ pub(crate) fn replan(
     for row in rows {
         let state = OptOutState::default(); // opt-outs are written separately
         let person = assigned_user(row, staff);
-        if let Ok((_, next, _)) = apply_row(import, 0, Some(&entry), row, &state, person, &Lookup::default())
-        {
+        if let Ok((_, next, _)) = apply_row(import, 0, Some(&entry), row, &state, person) {
             entry = next;
         }
     }
@@ -245,13 +241,12 @@ pub(crate) fn replan(
 }
 
 impl ChunkPlan {
-    fn add(&mut self, draft: ContactDraft, states: &HashMap<PhoneNumber, OptOutState>, known: &Lookup) {
-        let Some(mut now) = draft.now else { return };
+    fn add(&mut self, draft: ContactDraft, known: &Lookup) {
+        let Some(now) = draft.now else { return };
         if draft.rows.is_empty() {
             return; // all of its rows were refused
         }
         let number = now.contact.number.clone();
-        let out = states.get(&number).is_some_and(OptOutState::is_out);
         if let Some(provisional) = known.numbers.get(&number).and_then(|found| found.provisional.as_ref())
             && provisional.contact.id != now.contact.id
             && !self.replaced.iter().any(|other| other.contact.id == provisional.contact.id)
@@ -261,7 +256,6 @@ impl ChunkPlan {
         }
         match draft.before {
             None => {
-                now.contact.opted_out = out;
                 self.changed_numbers.insert(number);
                 self.created.push(now);
             }
@@ -272,13 +266,8 @@ impl ChunkPlan {
                     self.changed_numbers.insert(number);
                 }
                 if before.contact.number != now.contact.number {
-                    now.contact.opted_out = out;
                     let old = before.contact.number.clone();
-                    self.released.push(ReleasedNumber {
-                        contact: before.contact.id.clone(),
-                        number: old,
-                        blocked: before.contact.blocked,
-                    });
+                    self.released.push(ReleasedNumber { contact: before.contact.id.clone(), number: old });
                 }
                 self.changed.push(Change { before, after: now, rows: draft.rows });
             }

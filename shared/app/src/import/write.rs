@@ -10,7 +10,7 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::{ContactId, UserId},
-    import::{Import, Row},
+    import::{Import, ReleasedNumber, Row},
     opt_out::{self, OptOutSubject},
     phone::PhoneNumber,
     time::Timestamp,
@@ -53,8 +53,13 @@ impl ImportWorkflow {
         now: Timestamp,
     ) -> Result<(), ImportError> {
         let team = import.team_key();
-        let ChunkPlan { created, changed, opt_outs, replaced, released, changed_numbers, .. } = plan;
-        self.contacts.create_many(team, &created.iter().collect::<Vec<_>>()).await?;
+        let ChunkPlan { created, changed, opt_outs, mut replaced, released, mut changed_numbers, .. } = plan;
+        self.contacts.create_many(team, &created.iter().collect::<Vec<_>>(), known).await?;
+        let unknown = created.iter().map(|entry| &entry.contact.number);
+        let unknown = unknown.filter(|number| !known.numbers.contains_key(*number)).collect();
+        let new_provisional = self.contacts.new_provisional(team, &unknown).await?;
+        changed_numbers.extend(new_provisional.iter().map(|entry| entry.contact.number.clone()));
+        replaced.extend(new_provisional);
         let changes = stream::iter(changed).map(|change| self.update(import, change, staff));
         changes.buffer_unordered(MAX_CONCURRENCY).try_collect::<()>().await?;
         self.contacts.remove_merged(team, &replaced.iter().collect::<Vec<_>>()).await?;
@@ -66,7 +71,8 @@ impl ImportWorkflow {
         // If an earlier attempt began the chunk, its list is complete: contacts may have given up their
         // numbers by now.
         let released = import.pending.as_ref().map_or(released, |chunk| chunk.released.clone());
-        self.contacts.release_numbers(team, released).await?;
+        let released = stream::iter(&released).map(|released| self.release_number(import, released, now));
+        released.buffer_unordered(MAX_CONCURRENCY).try_collect::<()>().await?;
         self.contacts.refresh_conversations(team, &changed_numbers).await?;
         Ok(())
     }
@@ -92,6 +98,23 @@ impl ImportWorkflow {
         Err(StoreError::Unavailable("a contact changed in every attempt".into()))
     }
 
+    /// Updates the conversations with a number that a contact gave up, and opts out or blocks the contact's
+    /// new number as the old one.
+    async fn release_number(
+        &self,
+        import: &Import,
+        released: &ReleasedNumber,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (team, former) = (import.team_key(), &released.number);
+        if let Some(contact) = self.contacts.get(team, &released.contact).await?
+            && contact.number != *former
+        {
+            self.opt_outs.follow_number(team, &contact, former, &import.by, now).await?;
+        }
+        self.contacts.sync_conversations(team, former).await.map(drop)
+    }
+
     /// Records a change of an opt-out. The team gets no e-mail about it.
     async fn record_opt_out(
         &self,
@@ -114,7 +137,7 @@ impl ImportWorkflow {
         };
         let rule = |state: &_| opt_out::after_import(state, opted_out);
         match self.opt_outs.apply_to(record, &request, rule).await? {
-            Outcome::Done | Outcome::ContactRemoved => Ok(()), // removed by a user, and its flag with it
+            Outcome::Done | Outcome::ContactRemoved => Ok(()), // removed by a user
             Outcome::Contended => Err(StoreError::Unavailable("an opt-out changed in every attempt".into())),
         }
     }

@@ -10,20 +10,18 @@
 //! found by it. A chunk that is repeated after a crash is applied once more, also over edits in between:
 //! until its import is over, the file counts as the newer statement.
 //!
-//! **Numbers.** A provisional contact with the number of a row is merged, as by hand: its block is kept, its
-//! item is deleted, and conversations show the imported contact. A number that another contact has is not a
-//! fault: both have it, and conversations show the one that was written last. Of two rows with the same
-//! number that is the later row.
+//! **Numbers.** A provisional contact with the number of a row is merged, as by hand: its item is deleted,
+//! and conversations show the imported contact. A number that another contact has is not a fault: both have
+//! it, and conversations show the one that was written last. Of two rows with the same number that is the
+//! later row.
 
 use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_domain::{
     ids::{ContactId, ConversationId},
-    import::ReleasedNumber,
     inbox::Inbox,
     keys::TeamKey,
-    opt_out::OptOutSubject,
     phone::PhoneNumber,
 };
 
@@ -38,7 +36,7 @@ use crate::{
     table::{
         batch::MAX_CONCURRENCY,
         error::StoreError,
-        item::{Item, item, string_attribute},
+        item::{Item, from_item, item, string_attribute},
         keys::{self, Key},
     },
 };
@@ -50,12 +48,14 @@ pub struct KnownNumber {
     pub provisional: Option<ContactEntry>,
     /// The opt-out state of the number in the team.
     pub opt_out: OptOutRecord,
+    /// The version of the pointer to the contact that is shown. 0 if there is no pointer.
+    pub(crate) shown_version: u64,
 }
 
 /// What the table holds of the contacts and numbers of some rows.
 #[derive(Debug, Clone, Default)]
 pub struct Lookup {
-    /// By external id.
+    /// By external id, without opt-out and block, which belong to the number.
     pub contacts: HashMap<String, ContactEntry>,
     /// A number that is not here is unknown and has no conversation.
     pub numbers: HashMap<PhoneNumber, KnownNumber>,
@@ -73,13 +73,13 @@ impl Contacts {
         external_ids: &HashSet<&str>,
         numbers: &HashSet<&PhoneNumber>,
     ) -> Result<Lookup, StoreError> {
-        let (pointers, (with_pointer, mut provisional)) =
+        let (pointers, (pointers_of, mut provisional)) =
             tokio::try_join!(self.pointers(team, external_ids), self.known_numbers(team, numbers))?;
         let provisional_id = |number: &PhoneNumber| ContactId::provisional(team.team, number);
         let known: Vec<PhoneNumber> = numbers
             .iter()
             .filter(|number| {
-                with_pointer.contains(number.as_str()) || provisional.contains_key(&provisional_id(number))
+                pointers_of.contains_key(number.as_str()) || provisional.contains_key(&provisional_id(number))
             })
             .map(|number| (*number).clone())
             .collect();
@@ -92,7 +92,8 @@ impl Contacts {
             let provisional = provisional.remove(&provisional_id(&number));
             let provisional = provisional.filter(|entry| entry.contact.provisional);
             let opt_out = opt_outs.remove(&number).unwrap_or_default();
-            (number, KnownNumber { provisional, opt_out })
+            let shown_version = pointers_of.get(number.as_str()).copied().unwrap_or_default();
+            (number, KnownNumber { provisional, opt_out, shown_version })
         });
         Ok(Lookup { contacts: contacts.collect(), numbers: numbers.collect() })
     }
@@ -113,31 +114,45 @@ impl Contacts {
         self.table.get_many(keys).await?.into_iter().map(entry_of).collect()
     }
 
-    /// Returns the numbers that have a pointer, and their provisional contacts.
+    /// Returns the numbers that have a pointer, with its version, and their provisional contacts.
     async fn known_numbers(
         &self,
         team: TeamKey<'_>,
         numbers: &HashSet<&PhoneNumber>,
-    ) -> Result<(HashSet<String>, HashMap<ContactId, ContactEntry>), StoreError> {
+    ) -> Result<(HashMap<String, u64>, HashMap<ContactId, ContactEntry>), StoreError> {
         let keys = numbers.iter().map(|number| keys::contact_number(team, number)).collect();
         let ids = numbers.iter().map(|number| ContactId::provisional(team.team, number)).collect();
         let (pointers, provisional) = tokio::try_join!(self.table.get_many(keys), self.entries(team, ids))?;
-        let with_pointer =
-            pointers.iter().filter_map(|item| Some(string_attribute(item, "sk")?.split_once('#')?.1));
+        let version = |item: Item| {
+            let sk = string_attribute(&item, "sk").unwrap_or_default();
+            let number = sk.trim_start_matches(keys::NUMBERS).to_owned();
+            Ok((number, from_item::<ContactPointer>(item)?.version))
+        };
+        let versions: Result<_, StoreError> = pointers.into_iter().map(version).collect();
         let provisional = provisional.into_iter().map(|entry| (entry.contact.id.clone(), entry));
-        Ok((with_pointer.map(str::to_owned).collect(), provisional.collect()))
+        Ok((versions?, provisional.collect()))
     }
 
-    /// Writes new contacts with all items that find them. Of several with one number the last is shown. 5
+    /// Writes new contacts with all items that find them. Of several with one number the last is shown. 6
     /// write units for each, in requests of 25 items. After an error some may be written; repeating the call
     /// writes them all.
-    pub async fn create_many(&self, team: TeamKey<'_>, entries: &[&ContactEntry]) -> Result<(), StoreError> {
+    pub async fn create_many(
+        &self,
+        team: TeamKey<'_>,
+        entries: &[&ContactEntry],
+        known: &Lookup,
+    ) -> Result<(), StoreError> {
         let shown: HashMap<&PhoneNumber, &ContactId> =
             entries.iter().map(|entry| (&entry.contact.number, &entry.contact.id)).collect();
-        let mut items = Vec::with_capacity(entries.len() * 5);
+        let mut items = Vec::with_capacity(entries.len() * 6);
         for entry in entries {
-            let is_shown = shown.get(&entry.contact.number) == Some(&&entry.contact.id);
-            items.extend(items_of(team, entry, is_shown)?);
+            let number = &entry.contact.number;
+            items.extend(items_of(team, entry)?);
+            if shown.get(number) == Some(&&entry.contact.id) {
+                let version = known.numbers.get(number).map_or(0, |known| known.shown_version) + 1;
+                let pointer = ContactPointer { version, ..ContactPointer::to(&entry.contact) };
+                items.push(item(keys::contact_number(team, number), &pointer)?);
+            }
         }
         self.table.put_many(items).await
     }
@@ -153,6 +168,17 @@ impl Contacts {
         removals.buffer_unordered(MAX_CONCURRENCY).try_for_each(|_| async { Ok(()) }).await
     }
 
+    /// Returns the provisional contacts of numbers that sent their first message since they were looked up. A
+    /// message that comes after this call finds the imported contact. 1 read unit for each number.
+    pub async fn new_provisional(
+        &self,
+        team: TeamKey<'_>,
+        numbers: &HashSet<&PhoneNumber>,
+    ) -> Result<Vec<ContactEntry>, StoreError> {
+        let ids = numbers.iter().map(|number| ContactId::provisional(team.team, number)).collect();
+        self.entries(team, ids).await
+    }
+
     /// Copies the contact that is shown for each number to the conversations with the number. Idempotent.
     /// 1 read unit for each number and inbox of the team.
     pub async fn refresh_conversations(
@@ -165,13 +191,8 @@ impl Contacts {
         }
         let inboxes = Inboxes::new(self.table.clone()).of_team(team).await?;
         let texted = self.with_conversations(&inboxes, numbers).await?;
-        let keys = texted.iter().map(|number| keys::contact_number(team, number)).collect();
-        let pointers: Vec<ContactPointer> = serde_dynamo::from_items(self.table.get_many(keys).await?)?;
-        let shown = self.entries(team, pointers.into_iter().map(|pointer| pointer.contact).collect()).await?;
-        let shown = shown.into_iter().filter(|entry| texted.contains(&entry.contact.number));
-        let opt_outs = OptOuts::new(self.table.clone());
-        let refreshes = stream::iter(shown).map(|entry| opt_outs.refresh_contact(team, entry.contact));
-        refreshes.buffer_unordered(MAX_CONCURRENCY).try_collect().await
+        let syncs = stream::iter(&texted).map(|number| self.sync_conversations(team, number));
+        syncs.buffer_unordered(MAX_CONCURRENCY).try_for_each(|_| async { Ok(()) }).await
     }
 
     async fn with_conversations(
@@ -193,35 +214,17 @@ impl Contacts {
         };
         Ok(found.iter().filter_map(number).collect())
     }
-
-    /// [`Contacts::release_number`] for many numbers.
-    pub async fn release_numbers(
-        &self,
-        team: TeamKey<'_>,
-        released: Vec<ReleasedNumber>,
-    ) -> Result<(), StoreError> {
-        let opt_outs = &OptOuts::new(self.table.clone());
-        let release = |released: ReleasedNumber| async move {
-            let ReleasedNumber { contact, number, blocked } = released;
-            let subject = OptOutSubject::of_team(team.organization, team.team, &number);
-            let opted_out = opt_outs.get(&subject).await?.state.is_out();
-            self.release_number(team, &contact, &number, (opted_out, blocked)).await
-        };
-        stream::iter(released).map(release).buffer_unordered(MAX_CONCURRENCY).try_collect().await
-    }
 }
 
-/// Returns the items that [`Contacts::write`] writes for a new contact.
-fn items_of(team: TeamKey<'_>, entry: &ContactEntry, is_shown: bool) -> Result<Vec<Item>, StoreError> {
+/// Returns the items that [`Contacts::write`] writes for a new contact, without the pointer from its number.
+fn items_of(team: TeamKey<'_>, entry: &ContactEntry) -> Result<Vec<Item>, StoreError> {
     let contact = &entry.contact;
-    let pointer = ContactPointer { contact: contact.id.clone() };
+    let pointer = ContactPointer::to(contact);
     let mut items = vec![new_item(team, entry)?];
     if let Some(id) = &contact.external_id {
         items.push(item(keys::external_contact(team, id), &pointer)?);
     }
-    if is_shown {
-        items.push(item(keys::contact_number(team, &contact.number), &pointer)?);
-    }
+    items.push(item(keys::contact_with_number(team, &contact.number, &contact.id), &pointer)?);
     for name in search_names(contact) {
         items.push(item(keys::contact_name(team, &name, &contact.id), &pointer)?);
     }

@@ -5,21 +5,28 @@
 //! |---|---|
 //! | `con_` | the contact with its custom fields |
 //! | `NUMBER#+1…` | inbound messages; of several contacts with one number, the one written last is shown |
+//! | `NUMBER#+1…#con_` | search by number; the contact that is shown when the one before it goes |
 //! | `EXT#id` | the customer's own id, which is unique in the team |
 //! | `FIND#first last#con_`, `FIND#last first#con_` | search by the beginning of a name, in either order |
 //!
 //! All of them are written in one transaction with the contact. The copies on conversations follow
-//! ([`Contacts::sync_copies`]).
+//! ([`Contacts::sync_conversations`]). Opt-out and block belong to the number and are read from there.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use shared_domain::{contact::Contact, ids::ContactId, keys::TeamKey, text, time::Timestamp};
+use shared_domain::{
+    contact::Contact, ids::ContactId, keys::TeamKey, phone::PhoneNumber, text, time::Timestamp,
+};
 
 use crate::{
     contact::{
         contacts::Contacts,
-        rows::{ContactPointer, ContactRow},
+        rows::{ContactPointer, ContactRow, is_zero},
+    },
+    opt_out::{
+        numbers::{NumberStatus, number_of, status_key},
+        opt_outs::StateRow,
     },
     table::{
         error::StoreError,
@@ -59,13 +66,8 @@ struct EntryRow {
     contact: ContactRow,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     custom: BTreeMap<String, String>,
-    #[serde(default, skip_serializing_if = "is_unwritten")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     version: u64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_unwritten(version: &u64) -> bool {
-    *version == 0
 }
 
 impl EntryRow {
@@ -74,19 +76,25 @@ impl EntryRow {
     }
 
     fn entry(self) -> ContactEntry {
-        ContactEntry { contact: self.contact.contact(), custom: self.custom, version: self.version }
+        self.entry_with(NumberStatus::default())
+    }
+
+    fn entry_with(self, status: NumberStatus) -> ContactEntry {
+        ContactEntry { contact: self.contact.contact(status), custom: self.custom, version: self.version }
     }
 }
 
 impl Contacts {
-    /// Returns a contact entry, read consistently. Costs 1 read unit.
+    /// Returns a contact entry, read consistently: 2 requests, 2 read units.
     pub async fn get_entry(
         &self,
         team: TeamKey<'_>,
         contact: &ContactId,
     ) -> Result<Option<ContactEntry>, StoreError> {
         let row: Option<EntryRow> = self.table.get(keys::contact(team, contact), true).await?;
-        Ok(row.map(EntryRow::entry))
+        let Some(row) = row else { return Ok(None) };
+        let status = self.status(team, &row.contact.number, true).await?;
+        Ok(Some(row.entry_with(status)))
     }
 
     /// Returns the contact with this external id, in any of the [forms](text::stored_forms) in which it may
@@ -128,11 +136,16 @@ impl Contacts {
         } else {
             transaction.put_new(item_key, &row)?;
         }
-        let pointer = ContactPointer { contact: contact.id.clone() };
-        transaction.put(keys::contact_number(team, &contact.number), &pointer)?;
+        let pointer = ContactPointer::to(contact);
+        show(&mut transaction, team, contact)?;
         let old = before.map(|before| &before.contact);
+        // A provisional contact is found by its id alone, until it is added.
+        let old_number = old.filter(|_| version > 0).map(|old| &old.number);
+        if old_number != Some(&contact.number) {
+            transaction.put(keys::contact_with_number(team, &contact.number, &contact.id), &pointer)?;
+        }
         if let Some(old) = old.filter(|old| old.number != contact.number) {
-            self.delete_number_pointer(team, old, &mut transaction).await?;
+            self.give_up_number(team, old, &mut transaction).await?;
         }
         let mut external_id = None;
         let old_external_id = old.and_then(|old| old.external_id.as_deref());
@@ -179,7 +192,7 @@ impl Contacts {
                 .condition_expression(is_at_version(entry.version))
                 .expression_attribute_values(":version", number(entry.version))
         })?;
-        self.delete_number_pointer(team, contact, &mut transaction).await?;
+        self.give_up_number(team, contact, &mut transaction).await?;
         if let Some(id) = &contact.external_id {
             transaction.delete(keys::external_contact(team, id))?;
         }
@@ -189,23 +202,101 @@ impl Contacts {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Deletes the pointer from the contact's number unless it points at another contact by now.
-    async fn delete_number_pointer(
+    /// Takes the number from a contact. If the contact is shown for the number, another contact with the
+    /// number takes its place.
+    async fn give_up_number(
         &self,
         team: TeamKey<'_>,
         contact: &Contact,
         transaction: &mut Transaction<'_>,
     ) -> Result<(), StoreError> {
         let key = keys::contact_number(team, &contact.number);
+        transaction.delete(keys::contact_with_number(team, &contact.number, &contact.id))?;
         let pointer: Option<ContactPointer> = self.table.get(key.clone(), true).await?;
-        if pointer.is_some_and(|pointer| pointer.contact == contact.id) {
-            transaction.delete_if(key, |delete| {
-                delete
-                    .condition_expression("contact = :contact")
-                    .expression_attribute_values(":contact", text(&contact.id))
-            })?;
+        if pointer.is_none_or(|pointer| pointer.contact != contact.id) {
+            return Ok(());
+        }
+        match self.other_with_number(team, contact).await? {
+            Some(other) => {
+                transaction.require_exists(keys::contact(team, &other))?;
+                transaction.update(key, |update| {
+                    update
+                        .update_expression("SET contact = :other ADD version :one")
+                        .condition_expression("contact = :contact")
+                        .expression_attribute_values(":contact", text(&contact.id))
+                        .expression_attribute_values(":other", text(&other))
+                        .expression_attribute_values(":one", number(1))
+                })?;
+            }
+            None => {
+                transaction.delete_if(key, |delete| {
+                    delete
+                        .condition_expression("contact = :contact")
+                        .expression_attribute_values(":contact", text(&contact.id))
+                })?;
+            }
         }
         Ok(())
+    }
+
+    /// Returns another contact that has the number of this one.
+    async fn other_with_number(
+        &self,
+        team: TeamKey<'_>,
+        contact: &Contact,
+    ) -> Result<Option<ContactId>, StoreError> {
+        let prefix = keys::contacts_with_number(&contact.number);
+        let range = KeyRange::prefix(keys::team_partition(team), prefix);
+        let found = self.table.query(&range).scan_index_forward(false).limit(2).consistent_read(true);
+        let found = found.send().await?.items.unwrap_or_default();
+        let found: Vec<ContactPointer> = serde_dynamo::from_items(found)?;
+        Ok(found.into_iter().map(|pointer| pointer.contact).find(|other| *other != contact.id))
+    }
+
+    /// Returns a page of the contacts that have a number. A provisional contact is on it if no other has the
+    /// number.
+    pub async fn with_number(
+        &self,
+        team: TeamKey<'_>,
+        number: &PhoneNumber,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<Page<ContactEntry>, StoreError> {
+        let range = KeyRange::prefix(keys::team_partition(team), keys::contacts_with_number(number));
+        let pointers: Page<ContactPointer> = self.table.page(range, Order::Ascending, limit, after).await?;
+        let mut ids: Vec<ContactId> = pointers.items.into_iter().map(|pointer| pointer.contact).collect();
+        if ids.is_empty() && after.is_none() {
+            ids.push(ContactId::provisional(team.team, number));
+        }
+        Ok(Page { items: self.listed(team, &ids).await?, next: pointers.next })
+    }
+
+    /// Returns the entries of these contacts, in this order.
+    async fn listed(&self, team: TeamKey<'_>, ids: &[ContactId]) -> Result<Vec<ContactEntry>, StoreError> {
+        let keys = ids.iter().map(|id| keys::contact(team, id)).collect();
+        let rows: Vec<EntryRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
+        let mut entries = self.with_status(team, rows).await?;
+        entries.sort_by_key(|entry| ids.iter().position(|id| *id == entry.contact.id));
+        Ok(entries)
+    }
+
+    /// Adds the statuses of their numbers to contacts: half a read unit for each number.
+    async fn with_status(
+        &self,
+        team: TeamKey<'_>,
+        rows: Vec<EntryRow>,
+    ) -> Result<Vec<ContactEntry>, StoreError> {
+        let numbers: BTreeSet<&PhoneNumber> = rows.iter().map(|row| &row.contact.number).collect();
+        let keys: Vec<_> = numbers.into_iter().map(|number| status_key(team, number)).collect();
+        let mut statuses = HashMap::new();
+        for item in self.table.batch_get(keys, false).await? {
+            statuses.insert(number_of(&item)?, from_item::<StateRow>(item)?.status());
+        }
+        let entry = |row: EntryRow| {
+            let status = statuses.get(&row.contact.number).copied().unwrap_or_default();
+            row.entry_with(status)
+        };
+        Ok(rows.into_iter().map(entry).collect())
     }
 
     /// Returns a page of the contacts of a team.
@@ -216,7 +307,8 @@ impl Contacts {
         after: Option<&str>,
     ) -> Result<Page<ContactEntry>, StoreError> {
         let range = KeyRange::prefix(keys::team_partition(team), keys::CONTACTS);
-        Ok(self.table.page(range, Order::Ascending, limit, after).await?.map(EntryRow::entry))
+        let page: Page<EntryRow> = self.table.page(range, Order::Ascending, limit, after).await?;
+        Ok(Page { items: self.with_status(team, page.items).await?, next: page.next })
     }
 
     /// Returns a page of the contacts whose name starts with `prefix`, in the order first name, last name or
@@ -243,12 +335,19 @@ impl Contacts {
         let mut ids: Vec<ContactId> = pointers.items.into_iter().map(|pointer| pointer.contact).collect();
         let mut seen = HashSet::new();
         ids.retain(|id| seen.insert(id.clone()));
-        let keys = ids.iter().map(|id| keys::contact(team, id)).collect();
-        let rows: Vec<EntryRow> = serde_dynamo::from_items(self.table.batch_get(keys, false).await?)?;
-        let mut items: Vec<ContactEntry> = rows.into_iter().map(EntryRow::entry).collect();
-        items.sort_by_key(|entry| ids.iter().position(|id| *id == entry.contact.id));
-        Ok(Page { items, next: pointers.next })
+        Ok(Page { items: self.listed(team, &ids).await?, next: pointers.next })
     }
+}
+
+/// Makes a contact the one that is shown for its number.
+fn show(transaction: &mut Transaction<'_>, team: TeamKey<'_>, contact: &Contact) -> Result<(), StoreError> {
+    transaction.update(keys::contact_number(team, &contact.number), |update| {
+        update
+            .update_expression("SET contact = :contact ADD version :one")
+            .expression_attribute_values(":contact", text(&contact.id))
+            .expression_attribute_values(":one", number(1))
+    })?;
+    Ok(())
 }
 
 /// Returns the condition that the contact still has this version. A provisional contact has no version.
@@ -260,7 +359,7 @@ fn is_at_version(version: u64) -> &'static str {
     }
 }
 
-/// Parses a stored item.
+/// Parses a stored item, without the status of its number.
 pub(crate) fn entry_of(item: Item) -> Result<ContactEntry, StoreError> {
     Ok(from_item::<EntryRow>(item)?.entry())
 }

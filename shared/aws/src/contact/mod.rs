@@ -4,11 +4,10 @@ pub(crate) mod batch;
 pub(crate) mod contacts;
 pub(crate) mod copies;
 pub(crate) mod entries;
-pub(crate) mod former_numbers;
 pub(crate) mod rows;
 
 pub use self::{
     batch::{KnownNumber, Lookup},
-    contacts::Contacts,
+    contacts::{Contacts, ShownContact},
     entries::{ContactEntry, ContactWrite},
 };

@@ -12,7 +12,7 @@ use shared_domain::{
 };
 
 use crate::{
-    contact::rows::ContactRow,
+    contact::rows::ContactCopyRow,
     table::{
         error::StoreError,
         keys::{Key, parse_place},
@@ -46,7 +46,7 @@ pub(crate) struct BrokenRow {
 pub(crate) struct ConversationRow {
     pub pk: String,
     pub sk: ConversationId,
-    pub contact: ContactRow,
+    pub contact: ContactCopyRow,
     pub last_message: MessagePreviewRow,
     pub read: bool,
     pub place: String,

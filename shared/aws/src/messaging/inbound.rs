@@ -9,9 +9,9 @@
 //! |---|---|---|
 //! | first, conversation unread | 3 | 7 (claim 1, message 1, conversation 1, its entries in the list and the unread list move, 2 each) |
 //! | first, conversation read | 4 | 7 (the list entry moves, the unread list gains one, and the inbox's counter grows) |
-//! | first message of a known contact | 5 and 2 reads | 7 (claim 1, message 1, conversation not there 1, conversation 1 and two index entries, counter 1) |
-//! | first message of an unknown number | 6 and 3 reads | 8 (claim 1, message 1, conversation not there 1, contact 1, conversation 1 and two index entries, counter 1) |
-//! | the same with a notification | 6 and 3 reads | 11 (contact and notification are a transaction: 4) |
+//! | first message of a known contact | 5 and 3 reads | 7 (claim 1, message 1, conversation not there 1, conversation 1 and two index entries, counter 1) |
+//! | first message of an unknown number | 6 and 4 reads | 8 (claim 1, message 1, conversation not there 1, contact 1, conversation 1 and two index entries, counter 1) |
+//! | the same with a notification | 6 and 4 reads | 11 (contact and notification are a transaction: 4) |
 //! | again | 2 | 1 (and 2 read units: message and conversation) |
 //!
 //! Each costs 2 more if the contact is assigned to a user, because the entry in the assigned list moves (1 if
@@ -31,7 +31,7 @@ use shared_domain::{
 };
 
 use crate::{
-    contact::{contacts::Contacts, rows::ContactRow},
+    contact::contacts::Contacts,
     conversation::{
         rows::{ConversationRow, MessagePreviewRow},
         unread::Unread,
@@ -205,15 +205,22 @@ impl Inbound {
 
     /// Creates the conversation with its first message.
     async fn begin(&self, inbox: &Inbox, message: &Message) -> Result<Conditional, StoreError> {
-        let contact = self.contacts.of_inbound(inbox, message).await?;
+        let shown = self.contacts.of_inbound(inbox, message).await?;
         let mut values = Self::newest(inbox, message)?;
-        values.insert(":contact".into(), attribute(&ContactRow::of(&contact))?);
+        values.insert(":contact".into(), attribute(&shown.copy())?);
         let mut expression = format!("{IN_INBOX_UNREAD}, {NEWEST}, contact = :contact");
-        if let Some(user) = &contact.assigned {
+        if let Some(user) = &shown.contact.assigned {
             expression.push_str(", assignedIn = :assigned");
             values.insert(":assigned".into(), text(keys::assigned_in(inbox.key(), &user.id)));
         }
-        self.write(inbox, message, Update { expression, condition: IS_NEW.into(), values }).await
+        let begun =
+            self.write(inbox, message, Update { expression, condition: IS_NEW.into(), values }).await?;
+        // The contact, or the status of its number, may have changed since it was read, when there was no
+        // conversation to update.
+        if begun.is_done() {
+            self.contacts.sync_if_changed(inbox.team_key(), &shown).await?;
+        }
+        Ok(begun)
     }
 
     fn put_on_top(inbox: &Inbox, message: &Message) -> Result<Update, StoreError> {

@@ -18,7 +18,7 @@ use shared_domain::{
 };
 
 use crate::{
-    contact::rows::ContactRow,
+    contact::rows::ContactCopyRow,
     conversation::{
         locks::IS_CURRENT,
         rows::{ConversationRow, MessagePreviewRow},
@@ -135,7 +135,7 @@ impl Sends {
         let place =
             keys::place(Folder::after(Direction::Outbound), message.created_at, &message.conversation);
         let last = attribute(&MessagePreviewRow::of(&MessagePreview::of(message)))?;
-        let contact_copy = attribute(&ContactRow::of(contact))?;
+        let contact_copy = attribute(&ContactCopyRow::of(contact))?;
         transaction.update(keys::conversation(inbox.conversation(&message.conversation)), |update| {
             let mut update = returning_item(update)
                 .expression_attribute_names("#read", "read")

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{ContactId, MessageId, OrganizationId, TeamId, UserId},
     keys::TeamKey,
-    opt_out::{LedgerEntry, OptOutSource, Scope},
+    opt_out::{LedgerEntry, OptOutScope, OptOutSource},
     phone::PhoneNumber,
     time::Timestamp,
 };
@@ -38,13 +38,13 @@ struct LedgerRow {
 impl LedgerRow {
     fn of(team: &TeamId, entry: &LedgerEntry) -> Self {
         let LedgerEntry { at, contact, number, opted_out, scope, source, message, user } = entry.clone();
-        let personal = scope == Scope::Personal;
+        let personal = scope == OptOutScope::Personal;
         Self { at, contact, number, opted_out, personal, team: team.clone(), source, message, user }
     }
 
     fn entry(self) -> LedgerEntry {
         let Self { at, contact, number, opted_out, personal, team, source, message, user } = self;
-        let scope = if personal { Scope::Personal } else { Scope::Team(team) };
+        let scope = if personal { OptOutScope::Personal } else { OptOutScope::Team(team) };
         LedgerEntry { at, contact, number, opted_out, scope, source, message, user }
     }
 }

@@ -1,13 +1,13 @@
 //! Opt-outs: the state of each number in a scope.
 //!
-//! A change is one transaction: the state, the ledger entries of the team and of the contact, the flag on the
-//! contact that lists and sends use, and, if one is due, the confirmation with its outbox entry. The
-//! contact's copies on conversations follow. The sender reads the state again before it calls the carrier, so
-//! that a message that was accepted at the same instant is not sent.
+//! A change is one transaction: the state, the ledger entries of the team and of the contact, and, if one is
+//! due, the confirmation with its outbox entry. The copies on conversations follow
+//! ([`Contacts::sync_conversations`](crate::contact::Contacts::sync_conversations)). The sender reads the
+//! state again before it calls the carrier, so that a message that was accepted at the same instant is not
+//! sent.
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     contact::Contact,
@@ -15,20 +15,22 @@ use shared_domain::{
     keys::TeamKey,
     message::Message,
     notification::{Notification, NotificationKind},
-    opt_out::{LedgerEntry, OptOutChange, OptOutSource, OptOutState, OptOutSubject, Scope},
+    opt_out::{LedgerEntry, OptOutChange, OptOutScope, OptOutSource, OptOutState, OptOutSubject},
     phone::PhoneNumber,
 };
 
 use crate::{
-    contact::contacts::Contacts,
     messaging::rows::{MessageRow, OutboxRow},
     notification::rows::NotificationRow,
-    opt_out::ledger,
+    opt_out::{
+        ledger,
+        numbers::{NumberStatus, number_of},
+    },
     table::{
         error::StoreError,
-        item::{Item, from_item, number, string_attribute},
+        item::{Item, from_item, number},
         keys::{self, Key},
-        requests::{EXISTS, Table},
+        requests::Table,
         transaction::Transaction,
     },
 };
@@ -39,6 +41,8 @@ pub struct OptOutRecord {
     pub state: OptOutState,
     /// The inboxes that received STOP. START to one of them ends the opt-out.
     pub stopped_at: Vec<InboxId>,
+    /// Whether the team blocked the number.
+    pub blocked: bool,
     /// The newest message that changed the state.
     last: Option<MessageId>,
     version: u64,
@@ -67,20 +71,28 @@ pub struct OptOutWrite<'a> {
     pub notify: bool,
 }
 
+/// The status of a number in a scope. A number that is only blocked has no `state`.
 #[derive(Debug, Serialize, Deserialize, Default)]
-struct StateRow {
-    state: OptOutState,
+pub(crate) struct StateRow {
     #[serde(default)]
-    stopped_at: Vec<InboxId>,
+    pub state: OptOutState,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
+    #[serde(default)]
+    pub stopped_at: Vec<InboxId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    last: Option<MessageId>,
-    version: u64,
+    pub last: Option<MessageId>,
+    pub version: u64,
 }
 
 impl StateRow {
     fn record(self) -> OptOutRecord {
-        let Self { state, stopped_at, last, version } = self;
-        OptOutRecord { state, stopped_at, last, version }
+        let Self { state, blocked, stopped_at, last, version } = self;
+        OptOutRecord { state, stopped_at, blocked, last, version }
+    }
+
+    pub(crate) fn status(&self) -> NumberStatus {
+        NumberStatus { opted_out: self.state.is_out(), blocked: self.blocked, version: self.version }
     }
 }
 
@@ -88,12 +100,11 @@ impl StateRow {
 #[derive(Debug, Clone)]
 pub struct OptOuts {
     pub(super) table: Table,
-    contacts: Contacts,
 }
 
 impl OptOuts {
     pub fn new(table: Table) -> Self {
-        Self { contacts: Contacts::new(table.clone()), table }
+        Self { table }
     }
 
     /// Returns the state of a number, read consistently. Costs 1 read unit.
@@ -112,9 +123,7 @@ impl OptOuts {
         let subject = |number| OptOutSubject::of_team(team.organization, team.team, number);
         let keys = numbers.iter().map(|number| state_key(&subject(number))).collect();
         let record = |item: Item| {
-            let number = string_attribute(&item, "pk").and_then(|pk| pk.rsplit('#').next());
-            let number = PhoneNumber::from_carrier(number.unwrap_or_default())
-                .map_err(|_| StoreError::Corrupt("a number in a key".into()))?;
+            let number = number_of(&item)?;
             Ok((number, from_item::<StateRow>(item)?.record()))
         };
         self.table.get_many(keys).await?.into_iter().map(record).collect()
@@ -127,7 +136,8 @@ impl OptOuts {
         Ok(rows.iter().any(|row| row.state.is_out()))
     }
 
-    /// Stores a change with everything that belongs to it. `false` if the state changed since it was read.
+    /// Stores a change with everything that belongs to it. `false` if the state changed since it was read, or
+    /// the contact was removed.
     pub async fn record(
         &self,
         subject: &OptOutSubject,
@@ -161,14 +171,15 @@ impl OptOuts {
         let keyword_message = with.entry.message.clone().filter(|_| by_keyword);
         let row = StateRow {
             state: change.state.clone(),
+            blocked: before.blocked,
             stopped_at,
             last: keyword_message.or_else(|| before.last.clone()),
             version: before.version + 1,
         };
         put_state(&mut transaction, subject, before, &row)?;
         ledger::write(&mut transaction, team, &contact.id, with.entry)?;
-        if matches!(subject.scope, Scope::Team(_)) {
-            set_flag(&mut transaction, team, contact, change.state.is_out())?;
+        if matches!(subject.scope, OptOutScope::Team(_)) {
+            transaction.require_exists(keys::contact(team, &contact.id))?;
         }
         if let Some(message) = with.confirmation {
             let key = keys::message(organization, &message.conversation, &message.id);
@@ -204,6 +215,7 @@ impl OptOuts {
     ) -> Result<bool, StoreError> {
         let row = StateRow {
             state: before.state.clone(),
+            blocked: before.blocked,
             stopped_at: before.stopped_at.clone(),
             last: Some(message.clone()),
             version: before.version + 1,
@@ -212,39 +224,12 @@ impl OptOuts {
         put_state(&mut transaction, subject, before, &row)?;
         Ok(transaction.commit().await?.is_done())
     }
-
-    /// Updates the contact that is shown for a number, and its copies on conversations, with the number's
-    /// state. Called after each change, and again if there was nothing to change, because a process may have
-    /// stopped before it.
-    pub async fn sync_copies(&self, team: TeamKey<'_>, number: &PhoneNumber) -> Result<(), StoreError> {
-        let contact = self.contacts.by_number_or_provisional(team, number).await?;
-        self.refresh_contact(team, contact).await
-    }
-
-    /// [`OptOuts::sync_copies`] for a caller that knows which contact is shown for the number.
-    pub async fn refresh_contact(&self, team: TeamKey<'_>, mut contact: Contact) -> Result<(), StoreError> {
-        let subject = OptOutSubject::of_team(team.organization, team.team, &contact.number);
-        let opted_out = self.get(&subject).await?.state.is_out();
-        if contact.opted_out != opted_out {
-            contact.opted_out = opted_out;
-            self.flag(team, &contact).await?;
-        }
-        self.contacts.sync_copies(team, &contact).await.map(drop)
-    }
-
-    /// Stores the flag of a contact that may no longer exist. An opt-out belongs to the number: of several
-    /// contacts with the number, the one that is shown has the flag.
-    async fn flag(&self, team: TeamKey<'_>, contact: &Contact) -> Result<(), StoreError> {
-        let mut transaction = Transaction::new(&self.table);
-        set_flag(&mut transaction, team, contact, contact.opted_out)?;
-        transaction.commit().await.map(drop)
-    }
 }
 
-fn state_key(subject: &OptOutSubject) -> Key {
+pub(crate) fn state_key(subject: &OptOutSubject) -> Key {
     let scope = match &subject.scope {
-        Scope::Team(team) => team.as_str(),
-        Scope::Personal => "PERSONAL",
+        OptOutScope::Team(team) => team.as_str(),
+        OptOutScope::Personal => "PERSONAL",
     };
     keys::opt_out(&subject.organization, scope, &subject.number)
 }
@@ -259,27 +244,5 @@ fn put_state(
     transaction.put_if(state_key(subject), row, |put| {
         put.condition_expression("attribute_not_exists(pk) OR version = :version")
             .expression_attribute_values(":version", number(before.version))
-    })
-}
-
-/// Writes the flag of a contact. The condition fails if the contact does not exist.
-fn set_flag(
-    transaction: &mut Transaction<'_>,
-    team: TeamKey<'_>,
-    contact: &Contact,
-    opted_out: bool,
-) -> Result<usize, StoreError> {
-    transaction.update(keys::contact(team, &contact.id), |update| {
-        let update = update
-            .condition_expression(EXISTS)
-            .expression_attribute_names("#out", "out")
-            .expression_attribute_values(":one", number(1));
-        if opted_out {
-            update
-                .update_expression("SET #out = :out ADD version :one")
-                .expression_attribute_values(":out", AttributeValue::Bool(true))
-        } else {
-            update.update_expression("REMOVE #out ADD version :one")
-        }
     })
 }

@@ -21,12 +21,13 @@
 //! | `org_#team_` | `USER#user` | member with role, name and address | list of members, admins to notify |
 //! | `org_#team_` | `inb_` | inbox in the list of its team | list of inboxes |
 //! | `org_#team_` | `con_` | contact | compose by contact, names |
-//! | `org_#team_` | `NUMBER#+1…` | contact by number | compose, first inbound message |
+//! | `org_#team_` | `NUMBER#+1…` | contact that is shown for a number | compose, first inbound message |
+//! | `org_#team_` | `NUMBER#+1…#con_` | contact that has a number | search, the next contact that is shown |
 //! | `org_#team_` | `EXT#id` | contact by the customer's id | search, imports |
 //! | `org_#team_` | `FIND#name#con_` | contact by name | search by the beginning of a name |
 //! | `org_#team_` | `OUT#millis#con_` | opt-out change | the team's ledger, newest first |
 //! | `org_#con_` | `OUT#millis` | opt-out change | the contact's ledger |
-//! | `org_#OPTOUT#scope#+1…` | `STATE` | opt-out of a number, within a team or all personal inboxes | every keyword, every send |
+//! | `org_#OPTOUT#scope#+1…` | `STATE` | opt-out and block of a number, within a team or all personal inboxes | every keyword, every send, contacts |
 //! | `org_#team_` | `imp_` | import: file, progress, counts; `ttl` | report, worker, latest imports |
 //! | `org_#team_` | `IMPORTING` | the team's running import | worker |
 //! | `org_#imp_` | `ERRORS#row#part` | errors of an import, a few hundred rows per item; `ttl` | report |
@@ -247,9 +248,22 @@ pub fn opt_out_of_contact(organization: &OrganizationId, contact: &ContactId, at
     Key::new(contact_partition(organization, contact), opt_outs_at(at))
 }
 
-/// Contact by number.
+/// Prefix of the pointers from numbers to contacts.
+pub const NUMBERS: &str = "NUMBER#";
+
+/// Contact that is shown for a number.
 pub fn contact_number(team: TeamKey<'_>, number: &PhoneNumber) -> Key {
-    Key::new(team_partition(team), format!("NUMBER#{}", number.as_str()))
+    Key::new(team_partition(team), format!("{NUMBERS}{}", number.as_str()))
+}
+
+/// Prefix of the contacts that have a number.
+pub fn contacts_with_number(number: &PhoneNumber) -> String {
+    format!("{NUMBERS}{}#", number.as_str())
+}
+
+/// A contact that has a number. Provisional contacts have no such item.
+pub fn contact_with_number(team: TeamKey<'_>, number: &PhoneNumber, contact: &ContactId) -> Key {
+    Key::new(team_partition(team), format!("{}{contact}", contacts_with_number(number)))
 }
 
 /// Partition of a user: the user, roles, inboxes.

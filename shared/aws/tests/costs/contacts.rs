@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use shared_aws::{
-    contact::{ContactEntry, ContactWrite, Contacts},
+    contact::{ContactEntry, ContactWrite, Contacts, Lookup},
     import::{ImportTurn, Imports},
 };
 use shared_domain::contact::Contact;
@@ -34,8 +34,9 @@ pub(super) async fn contacts(measured: &mut Measurements) {
     let text = inbound_text(&number(5), "SM5", TEXT);
     measured.stores.inbound.receive(&other_inbox(200), &text, at_second(61)).await.unwrap();
     let renamed = Contact { last_name: Some("Featherstonehaugh".into()), ..contact(5) };
+    measured.stores.contacts.put(measured.stores.inbox.team_key(), &renamed).await.unwrap();
     let sync_copies = async |stores: &TestStores| {
-        stores.contacts.sync_copies(stores.inbox.team_key(), &renamed).await.unwrap()
+        stores.contacts.sync_conversations(stores.inbox.team_key(), &number(5)).await.unwrap()
     };
     assert_eq!(
         measured.measure("update a contact's copies, 3 inboxes and 2 conversations", sync_copies).await,
@@ -72,7 +73,7 @@ pub(super) async fn imports(measured: &mut Measurements) {
     measured.lines.push(("begin a chunk", bill));
     let create = async |stores: &TestStores| {
         let of = stores.inbox.team_key();
-        batches(stores).create_many(of, &added.iter().collect::<Vec<_>>()).await.unwrap();
+        batches(stores).create_many(of, &added.iter().collect::<Vec<_>>(), &Lookup::default()).await.unwrap();
     };
     measured.measure("create 100 contacts", create).await;
     assert_eq!(measured.measure("look up 100 rows, all known", look_up).await.contacts.len(), 100);

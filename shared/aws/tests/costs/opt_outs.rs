@@ -7,7 +7,8 @@ use shared_domain::{
     message::Message,
     notification::{MailingPreference, NotificationSettings},
     opt_out::{
-        self, Keyword, KeywordDecision, KeywordReplies, OptOutSubject, ReviewOutcome, ReviewResolution, Scope,
+        self, Keyword, KeywordDecision, KeywordReplies, OptOutScope, OptOutSubject, ReviewOutcome,
+        ReviewResolution,
     },
     out_of_office::ClosedPeriod,
 };
@@ -55,7 +56,7 @@ pub(super) async fn opt_outs(measured: &mut Measurements) {
         stores.opt_outs.record_message(&subject, &out, &confirmation.id).await.unwrap()
     };
     assert!(measured.measure("keyword without effect", record_message).await);
-    let personal = OptOutSubject { scope: Scope::Personal, ..subject.clone() };
+    let personal = OptOutSubject { scope: OptOutScope::Personal, ..subject.clone() };
     for (operation, subjects) in [
         ("check the opt-out before a send", &[subject.clone()][..]),
         ("check the opt-outs before a send, personal inbox", &[subject.clone(), personal][..]),

@@ -92,8 +92,6 @@ pub struct ReleasedNumber {
     pub contact: ContactId,
     /// The old number.
     pub number: PhoneNumber,
-    /// Whether the team blocked it.
-    pub blocked: bool,
 }
 
 /// A chunk that was begun: its contacts may be written in full, in part, or not at all.
@@ -358,9 +356,9 @@ mod tests {
         assert!(json.get("left").is_none() && json["counts"]["errors_beyond"] == 0);
         let contact = ContactId::parse("con_1").unwrap();
         let number = PhoneNumber::from_carrier("+12025550143").unwrap();
-        let released = vec![ReleasedNumber { contact, number, blocked: true }];
+        let released = vec![ReleasedNumber { contact, number }];
         let json = serde_json::to_value(PendingChunk { released, ..chunk }).unwrap();
-        let expected = serde_json::json!([{ "contact": "con_1", "number": "+12025550143", "blocked": true }]);
+        let expected = serde_json::json!([{ "contact": "con_1", "number": "+12025550143" }]);
         assert_eq!(json["left"], expected);
     }
 }

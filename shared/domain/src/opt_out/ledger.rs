@@ -1,6 +1,6 @@
 use super::{
     state::{OptOutChange, OptOutSource},
-    subject::{OptOutSubject, Scope},
+    subject::{OptOutScope, OptOutSubject},
 };
 use crate::{
     ids::{ContactId, MessageId, UserId},
@@ -18,7 +18,7 @@ pub struct LedgerEntry {
     pub number: PhoneNumber,
     /// Whether the contact is opted out after the change.
     pub opted_out: bool,
-    pub scope: Scope,
+    pub scope: OptOutScope,
     pub source: OptOutSource,
     /// The message that caused the change: the contact's keyword, or the message that the carrier refused.
     pub message: Option<MessageId>,

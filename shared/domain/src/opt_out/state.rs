@@ -102,6 +102,16 @@ pub fn after_import(current: &OptOutState, opt_out: bool) -> Option<OptOutChange
     }
 }
 
+/// The change of a number when a contact with another, `former` number gets it, or `None` if nothing changes.
+/// What users and imports said goes along with the contact. Keywords and refusals by the carrier stay with
+/// the number that they came from.
+pub fn after_number_change(current: &OptOutState, former: &OptOutState) -> Option<OptOutChange> {
+    let moved = [OptOutSource::User, OptOutSource::Import].into_iter().filter(|by| former.is_out_by(*by));
+    let after = OptOutState(current.0.iter().copied().chain(moved.clone()).collect());
+    let source = moved.into_iter().find(|by| !current.is_out_by(*by))?;
+    Some(current.changed(after, source))
+}
+
 /// The change when the carrier refuses a message because the contact opted out (such as Twilio's error
 /// 21610), or `None` if nothing changes.
 pub fn after_carrier_refusal(current: &OptOutState) -> Option<OptOutChange> {

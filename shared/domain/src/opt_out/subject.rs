@@ -7,14 +7,14 @@ use crate::{
 
 /// How far an opt-out reaches within an organization.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scope {
+pub enum OptOutScope {
     /// All inboxes of the team, including the personal inboxes of its users.
     Team(TeamId),
     /// All personal inboxes of the organization.
     Personal,
 }
 
-impl Scope {
+impl OptOutScope {
     /// The scope of an opt-out that was sent to this inbox.
     pub fn of(inbox: &Inbox) -> Self {
         match inbox.kind {
@@ -37,7 +37,7 @@ impl Scope {
 #[expect(missing_docs, reason = "the other names say it all")]
 pub struct OptOutSubject {
     pub organization: OrganizationId,
-    pub scope: Scope,
+    pub scope: OptOutScope,
     /// The contact's number.
     pub number: PhoneNumber,
 }
@@ -45,12 +45,20 @@ pub struct OptOutSubject {
 impl OptOutSubject {
     /// The subject of a keyword that this number sends to this inbox.
     pub fn of(inbox: &Inbox, number: &PhoneNumber) -> Self {
-        Self { organization: inbox.organization.clone(), scope: Scope::of(inbox), number: number.clone() }
+        Self {
+            organization: inbox.organization.clone(),
+            scope: OptOutScope::of(inbox),
+            number: number.clone(),
+        }
     }
 
     /// The subject of an opt-out or opt-in by a user or an import of this team.
     pub fn of_team(organization: &OrganizationId, team: &TeamId, number: &PhoneNumber) -> Self {
-        Self { organization: organization.clone(), scope: Scope::Team(team.clone()), number: number.clone() }
+        Self {
+            organization: organization.clone(),
+            scope: OptOutScope::Team(team.clone()),
+            number: number.clone(),
+        }
     }
 
     /// All subjects whose opt-out stops messages to this number from inboxes of this team and kind.
@@ -58,7 +66,7 @@ impl OptOutSubject {
         let of_team = Self::of_team(team.organization, team.team, number);
         match kind {
             InboxKind::Shared => vec![of_team],
-            InboxKind::Personal => vec![of_team.clone(), Self { scope: Scope::Personal, ..of_team }],
+            InboxKind::Personal => vec![of_team.clone(), Self { scope: OptOutScope::Personal, ..of_team }],
         }
     }
 }

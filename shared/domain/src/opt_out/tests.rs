@@ -29,6 +29,23 @@ fn a_keyword_with_invisible_characters_or_in_another_form_acts() {
 }
 
 #[test]
+fn what_users_and_imports_said_goes_along_to_another_number_and_nothing_else_does() {
+    use OptOutSource::{Carrier, Import, Keyword, User};
+    let after = |current: &[OptOutSource], former: &[OptOutSource]| {
+        let state = |sources: &[OptOutSource]| OptOutState::out_by(sources.iter().copied());
+        after_number_change(&state(current), &state(former))
+            .map(|change| (change.state, change.source, change.turned))
+    };
+    let out = |sources: &[OptOutSource]| OptOutState::out_by(sources.iter().copied());
+    assert_eq!(after(&[], &[]), None);
+    assert_eq!(after(&[], &[Keyword, Carrier]), None);
+    assert_eq!(after(&[], &[User, Keyword]), Some((out(&[User]), User, true)));
+    assert_eq!(after(&[Keyword], &[Import, Carrier]), Some((out(&[Keyword, Import]), Import, false)));
+    assert_eq!(after(&[User], &[User, Import]), Some((out(&[User, Import]), Import, false)));
+    assert_eq!(after(&[User, Import, Carrier], &[User, Import]), None);
+}
+
+#[test]
 fn every_keyword_of_the_lists_is_recognized() {
     let all = [
         (words("application_union_stop", ""), Keyword::Stop),

@@ -85,8 +85,8 @@ pub struct OptOutEntryView {
 impl OptOutEntryView {
     pub fn of(entry: &opt_out::LedgerEntry) -> Self {
         let scope = match entry.scope {
-            opt_out::Scope::Team(_) => "team",
-            opt_out::Scope::Personal => "personal",
+            opt_out::OptOutScope::Team(_) => "team",
+            opt_out::OptOutScope::Personal => "personal",
         };
         Self {
             at: entry.at.to_string(),

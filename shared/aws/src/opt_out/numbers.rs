@@ -1,0 +1,61 @@
+//! The status of a number in a team: whether it is opted out or blocked. It belongs to the number, so that
+//! every contact with the number has it, and no change of a contact lifts it.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use shared_domain::{keys::TeamKey, opt_out::OptOutSubject, phone::PhoneNumber};
+
+use crate::{
+    opt_out::opt_outs::{OptOuts, state_key},
+    table::{
+        error::StoreError,
+        item::{Item, number, string_attribute},
+        keys::Key,
+    },
+};
+
+/// The status of a number in a team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NumberStatus {
+    pub opted_out: bool,
+    pub blocked: bool,
+    /// Increases with each change.
+    pub(crate) version: u64,
+}
+
+/// Returns the key of a number's status in a team.
+pub(crate) fn status_key(team: TeamKey<'_>, number: &PhoneNumber) -> Key {
+    state_key(&OptOutSubject::of_team(team.organization, team.team, number))
+}
+
+/// Returns the number whose status an item is.
+pub(crate) fn number_of(item: &Item) -> Result<PhoneNumber, StoreError> {
+    let number = string_attribute(item, "pk").and_then(|pk| pk.rsplit('#').next());
+    PhoneNumber::from_carrier(number.unwrap_or_default())
+        .map_err(|_| StoreError::Corrupt("a number in a key".into()))
+}
+
+impl OptOuts {
+    /// Blocks a number for a team, or lifts the block: 1 write unit. Idempotent. Messages to a blocked number
+    /// are refused, whichever contact has it.
+    pub async fn set_blocked(
+        &self,
+        team: TeamKey<'_>,
+        of: &PhoneNumber,
+        blocked: bool,
+    ) -> Result<(), StoreError> {
+        let written = self.table.update_if(status_key(team, of), |update| {
+            let update = update.expression_attribute_values(":one", number(1));
+            if blocked {
+                update
+                    .update_expression("SET blocked = :true ADD version :one")
+                    .condition_expression("attribute_not_exists(blocked)")
+                    .expression_attribute_values(":true", AttributeValue::Bool(true))
+            } else {
+                update
+                    .update_expression("REMOVE blocked ADD version :one")
+                    .condition_expression("attribute_exists(blocked)")
+            }
+        });
+        written.await.map(drop)
+    }
+}
