@@ -123,8 +123,12 @@ journeyOf("one person responds at a time, and the next one when the first leaves
   await log(second).getByText("Who answers this one?").waitFor();
 
   await first.getByRole("button", { name: "Leave" }).click();
-  await second.getByRole("button", { name: "Respond" }).click();
-  await second.locator("#reply:not(:disabled)").waitFor();
+  await second.getByRole("button", { name: "Respond" }).waitFor();
+  await reply(second, "Now it is me");
+  await log(second).locator("article").filter({ hasText: "Now it is me" }).getByText(ben.name).waitFor();
+  await openInbox(first, "archived");
+  await conversationNamed(first, "Now it is me").click();
+  await first.getByRole("status").filter({ hasText: `${ben.name} is responding` }).waitFor();
 });
 
 // ◆ A lock is released when the window is closed.

@@ -58,7 +58,7 @@ async function shoot(colorScheme, viewport, prefix) {
 
 /** Two windows side by side: who responds, and what the other one sees. */
 async function shootTwoWindows() {
-  const size = { width: 800, height: 620 };
+  const size = { width: 1040, height: 640 };
   const windows = await Promise.all([0, 1].map(() => openWindow(browser, { viewport: size, deviceScaleFactor: 1 })));
   const [first, second] = windows.map(({ page }) => page);
   const [one, other] = users.filter((user) => !user.owner);
@@ -73,9 +73,9 @@ async function shootTwoWindows() {
   await first.getByRole("textbox", { name: "Reply" }).fill("Yes, behind the building. See you at three");
   await second.getByRole("status").filter({ hasText: "is responding" }).first().waitFor();
   const pictures = await Promise.all([first, second].map(async (page) => (await page.screenshot()).toString("base64")));
-  const { page, context } = await openWindow(browser, { viewport: { width: 1680, height: 700 } });
-  await page.setContent(`<body style="margin:0;padding:40px 26px;display:flex;gap:28px;background:#dfe1ee">${pictures
-    .map((picture) => `<img style="border-radius:10px;box-shadow:0 8px 30px #0003" src="data:image/png;base64,${picture}">`).join("")}</body>`);
+  const { page, context } = await openWindow(browser, { viewport: { width: 1760, height: 600 } });
+  await page.setContent(`<body style="margin:0;padding:40px;display:flex;gap:32px;background:#dfe1ee">${pictures
+    .map((picture) => `<img style="width:824px;border-radius:10px;box-shadow:0 8px 30px #0003" src="data:image/png;base64,${picture}">`).join("")}</body>`);
   await page.screenshot({ path: join(folder, "two-windows.png") });
   for (const one of [...windows.map((window) => window.context), context]) await one.close();
 }

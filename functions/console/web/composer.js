@@ -22,15 +22,17 @@ export function Composer({ current }) {
   const [isUploading, setUploading] = useState(false);
   const { kind } = current.lock.state.value;
   const contact = current.conversation.value?.contact;
-  const mayWrite = (kind === "held" || kind === "notNeeded") && !contact?.optedOut && !contact?.blocked;
+  const isHeld = kind === "held" || kind === "notNeeded";
+  // A conversation that became free is locked when the user turns to the box.
+  const mayWrite = (isHeld || kind === "free" || (kind === "acquiring" && document.activeElement === box.current)) && !contact?.optedOut && !contact?.blocked;
   const text = current.draft.value;
-  const maySend = mayWrite && !isUploading && (text.trim() !== "" || files.length > 0);
+  const maySend = mayWrite && isHeld && !isUploading && (text.trim() !== "" || files.length > 0);
 
   useEffect(() => {
-    if (mayWrite && (document.activeElement === document.body || document.activeElement?.matches("[data-conversation]"))) {
+    if (mayWrite && isHeld && (document.activeElement === document.body || document.activeElement?.matches("[data-conversation]"))) {
       box.current?.focus();
     }
-  }, [mayWrite]);
+  }, [mayWrite && isHeld]);
   useEffect(() => {
     const element = box.current;
     if (!element) return;
@@ -67,6 +69,7 @@ export function Composer({ current }) {
     <form class="composer" onSubmit=${send}>
       <textarea ref=${box} id="reply" aria-label=${t.reply} rows="2" dir="auto" placeholder=${mayWrite ? t.replyFrom(current.account.name) : ""}
         value=${text} disabled=${!mayWrite} maxlength=${REPLY_LIMIT} onKeyDown=${onKeyDown}
+        onFocus=${() => kind === "free" && current.lock.acquire()}
         onInput=${(/** @type {Event} */ event) => current.setDraft(/** @type {HTMLTextAreaElement} */ (event.target).value)} />
       ${files.length > 0 && html`<ul class="files">${files.map((file) => html`
         <li>${file.name}<button type="button" class="icon" aria-label=${t.removeFile(file.name)}

@@ -115,7 +115,7 @@ function Header({ conversation, current, name }) {
   ].filter(Boolean);
   return html`
     <header>
-      <button type="button" class="back narrow" onClick=${leaveConversation}>${t.back}</button>
+      <button type="button" class="back" onClick=${leaveConversation}>${t.back}</button>
       <div class="title"><h2 dir="auto">${name}</h2><p>${facts.join(" · ")}</p></div>
       <div class="actions">
         <button type="button" onClick=${markUnread}>${t.markUnread}</button>

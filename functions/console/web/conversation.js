@@ -7,7 +7,7 @@ import { list, refreshList, replaceInList } from "./conversations.js";
 import { draftOf, forgetDrafts, keepDraft } from "./drafts.js";
 import { onChange } from "./live.js";
 import { Lock } from "./lock.js";
-import { route } from "./router.js";
+import { revisits, route } from "./router.js";
 import { beforeSignOut, session } from "./session.js";
 import { computed, effect, signal, untracked } from "./vendor/signals.js";
 
@@ -274,6 +274,10 @@ effect(() => {
 });
 
 onChange(async () => opened.peek()?.refresh());
+// Following the link of the open conversation again opens it again.
+effect(() => {
+  if (revisits.value) untracked(() => opened.peek()?.lock.acquire());
+});
 // A page that the browser kept in memory has lost its lock.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 addEventListener("pagehide", () => opened.peek()?.lock.releaseOnLeave());

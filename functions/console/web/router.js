@@ -15,6 +15,9 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 
 const address = signal(location.pathname + location.search);
 
+/** Changes when a link to the current page is followed. */
+export const revisits = signal(0);
+
 export const route = computed(() => parse(address.value));
 
 /**
@@ -72,7 +75,10 @@ export function teamPath(teamId, section, ...more) {
  * @param {{ replace?: boolean }} [options]
  */
 export function navigate(path, { replace = false } = {}) {
-  if (path === address.value) return;
+  if (path === address.value) {
+    revisits.value++;
+    return;
+  }
   history[replace ? "replaceState" : "pushState"](null, "", path);
   address.value = path;
 }
