@@ -21,6 +21,7 @@ const IDLE_PROMPT_MS = Number(process.env.LOCK_IDLE_PROMPT_SECONDS ?? 180) * 100
 
 /** @type {Browser} */
 let browser;
+const owner = stack.users.find((/** @type {User} */ user) => user.owner && user.organizationId === users[0].organizationId);
 const [admin, ada, ben] = [users[0], ...users.filter((user) => !user.owner && user.teams.every((team) => team.role === "member"))];
 
 before(async () => {
@@ -321,6 +322,55 @@ journeyOf("an admin creates a shared inbox step by step", [admin], async (page) 
   await dialog.getByRole("button", { name: "Create" }).click();
   await page.getByRole("table").getByRole("link", { name: words }).waitFor();
   await page.getByRole("navigation", { name: "Accounts" }).getByRole("link", { name: words }).waitFor();
+});
+
+// ◆ The first shared inbox of a team starts its registration, and the answer says that messages wait for it.
+journeyOf("the owner creates a team, and its first inbox starts the registration", [owner], async (page) => {
+  const team = `Team ${randomInt(1, 1_000_000)}`;
+  await page.getByRole("button", { name: "New team" }).click();
+  await page.getByRole("dialog").getByLabel("Name").fill(team);
+  await page.getByRole("button", { name: "Create team" }).click();
+  await page.getByRole("heading", { level: 1, name: "Members" }).waitFor();
+  await page.getByRole("link", { name: "Shared Inboxes" }).click();
+  await page.getByRole("button", { name: "New Shared Inbox" }).click();
+  const dialog = page.getByRole("dialog");
+  const next = dialog.getByRole("button", { name: "Next" });
+  await dialog.getByLabel("Name").fill(`First of ${team}`);
+  await dialog.getByLabel("Team").selectOption({ label: team });
+  await dialog.getByText("Messages cannot be sent until").waitFor();
+  await dialog.getByLabel("API code").fill(`FIRST-${randomInt(1, 1_000_000)}`);
+  await next.click();
+  await dialog.getByLabel("Area code").fill("202");
+  await dialog.getByRole("button", { name: "Search" }).click();
+  await dialog.getByRole("radio").first().check();
+  await next.click();
+  await next.click();
+  await dialog.getByText("Step 4 of 4: Confirm").waitFor(); // members are offered to registered teams alone
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("status").filter({ hasText: "Messages cannot be sent until" }).waitFor();
+  await page.getByRole("table").getByText("Waiting for registration").waitFor();
+  assert.equal(await page.getByRole("navigation", { name: "Accounts" }).getByRole("link", { name: `First of ${team}` }).count(), 0);
+
+  await page.getByRole("navigation", { name: "Team" }).getByRole("link", { name: "Registration" }).click();
+  await page.getByRole("button", { name: "Submit" }).click();
+  const description = page.getByLabel("Description");
+  await page.waitForFunction(() => document.querySelector("textarea")?.getAttribute("aria-invalid") === "true");
+  await description.fill("News of the camp and answers to questions of parents, sent by its staff.");
+  await page.getByLabel("How people agree").fill("Parents check a box on the enrollment form at camp.example/enroll.");
+  await page.getByLabel("Sample messages").fill("Camp starts Monday at 9. Reply STOP to opt out.\nThe bus is late today. Reply STOP to opt out.");
+  await page.getByRole("button", { name: "Submit" }).click();
+  await page.getByText("The carriers are reviewing it").waitFor();
+});
+
+journeyOf("of two admins who edit an inbox at the same time, the later one is told", [admin], async (page) => {
+  const path = `/v1/inboxes/${inbox.inboxId}`;
+  await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/inboxes/${inbox.inboxId}/settings`);
+  await page.getByLabel("Voice forwarding number").fill("+12025550177");
+  await api(admin, "PATCH", path, { color: "#0a7d4f" });
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("alert").filter({ hasText: "at the same time" }).waitFor();
+  assert.equal((await api(admin, "GET", path)).voiceForwardingNumber, null);
+  await api(admin, "PATCH", path, { color: "#2f6fa7" });
 });
 
 // ◆ Out of Office.

@@ -1,11 +1,11 @@
 /** The signed-in user with their teams and accounts. An account is an inbox that they read and send from. */
 
-import { request } from "./api.js";
+import { listAll, request } from "./api.js";
 import { onChange } from "./live.js";
 import { session } from "./session.js";
-import { effect, signal } from "./vendor/signals.js";
+import { computed, effect, signal } from "./vendor/signals.js";
 
-/** @import { Account, Me } from "./types.d.ts" */
+/** @import { Account, Me, Team } from "./types.d.ts" */
 
 /** @type {import("./vendor/signals.js").Signal<Me | null>} */
 export const me = signal(null);
@@ -21,6 +21,20 @@ export async function loadMe() {
     if (!me.value) meError.value = /** @type {Error} */ (error).message;
     throw error;
   }
+}
+
+/** All teams of the organization, for its owner. @type {import("./vendor/signals.js").Signal<Team[]>} */
+const allTeams = signal([]);
+
+/** The teams whose pages the user can open. The user's own are the first. */
+export const teams = computed(() => {
+  const own = me.value?.teams ?? [];
+  return [...own, ...allTeams.value.filter((team) => own.every((one) => one.teamId !== team.teamId))];
+});
+
+/** Reads the teams that the user owns without being a member. */
+export async function loadAllTeams() {
+  if (me.peek()?.user.owner) allTeams.value = await listAll("v1/teams", { limit: 100 });
 }
 
 /**
@@ -42,6 +56,9 @@ export function isAdminOf(teamId) {
 
 onChange(loadMe);
 effect(() => {
-  if (session.value === "signedOut") me.value = null;
-  if (session.value === "signedIn") loadMe().catch(() => {});
+  if (session.value === "signedOut") {
+    me.value = null;
+    allTeams.value = [];
+  }
+  if (session.value === "signedIn") loadMe().then(loadAllTeams).catch(() => {});
 });

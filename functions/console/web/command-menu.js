@@ -1,6 +1,6 @@
 /** The menu of all commands, and the list of keyboard shortcuts. */
 
-import { isAdminOf, me } from "./accounts.js";
+import { isAdminOf, me, teams } from "./accounts.js";
 import { opened } from "./conversation.js";
 import { leaveConversation, markUnread, moveConversation } from "./conversation-view.js";
 import { Dialog } from "./dialog.js";
@@ -19,7 +19,7 @@ const t = texts.keys;
 
 /** @returns {Command[]} */
 function commands() {
-  const { accounts = [], teams = [] } = me.peek() ?? {};
+  const accounts = me.peek()?.accounts ?? [];
   const conversation = opened.peek()?.conversation.peek();
   const ofConversation = conversation
     ? [
@@ -32,7 +32,7 @@ function commands() {
     name: `${account.name || texts.navigation.personal}: ${texts.navigation[folder]}`,
     run: () => navigate(inboxPath(account.inboxId, folder)),
   })));
-  const ofTeams = teams.flatMap((team) => Object.entries(texts.sections)
+  const ofTeams = teams.peek().flatMap((team) => Object.entries(texts.sections)
     .filter(([section]) => !ADMIN_SECTIONS.includes(section) || isAdminOf(team.teamId))
     .map(([section, name]) => ({ name: `${team.name}: ${name}`, run: () => navigate(teamPath(team.teamId, section)) })));
   return [

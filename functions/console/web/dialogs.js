@@ -2,10 +2,10 @@
 
 import { signal } from "./vendor/signals.js";
 
-/** @type {import("./vendor/signals.js").Signal<"compose" | "keys" | "menu" | null>} */
+/** @type {import("./vendor/signals.js").Signal<"compose" | "keys" | "menu" | "team" | null>} */
 export const dialog = signal(null);
 
-/** @param {"compose" | "keys" | "menu"} name */
+/** @param {"compose" | "keys" | "menu" | "team"} name */
 export function openDialog(name) {
   dialog.value = name;
 }

@@ -1,6 +1,6 @@
 /** Starts the console. */
 
-import { accountOf, isAdminOf, loadMe, me, meError } from "./accounts.js";
+import { accountOf, isAdminOf, loadMe, me, meError, teams } from "./accounts.js";
 import { CommandMenu, KeysDialog } from "./command-menu.js";
 import { ComposeDialog } from "./compose.js";
 import { isConnected } from "./connection.js";
@@ -10,6 +10,7 @@ import { dialog } from "./dialogs.js";
 import { html } from "./html.js";
 import "./keys.js";
 import { readNow } from "./live.js";
+import { NewTeamDialog } from "./new-team.js";
 import { inboxPath, navigate, route, teamPath } from "./router.js";
 import { renewSession, session } from "./session.js";
 import { SignInPage } from "./sign-in.js";
@@ -37,18 +38,18 @@ function App() {
     <${Toast} />
     ${dialog.value === "compose" && html`<${ComposeDialog} />`}
     ${dialog.value === "keys" && html`<${KeysDialog} />`}
+    ${dialog.value === "team" && html`<${NewTeamDialog} />`}
     ${dialog.value === "menu" && html`<${CommandMenu} />`}`;
 }
 
 function Page() {
   const current = route.value;
   const accounts = me.value?.accounts ?? [];
-  const teams = me.value?.teams ?? [];
   const account = current.page === "work" ? accountOf(current.inboxId) : undefined;
   useEffect(() => {
     if (current.page !== "start" || !me.value) return;
     if (accounts[0]) navigate(inboxPath(accounts[0].inboxId, "inbox"), { replace: true });
-    else if (teams.some((team) => isAdminOf(team.teamId))) navigate(teamPath(teams[0].teamId, "inboxes"), { replace: true });
+    else if (teams.value.some((team) => isAdminOf(team.teamId))) navigate(teamPath(teams.value[0].teamId, "inboxes"), { replace: true });
   });
   if (current.page === "team") return html`<${TeamPage} />`;
   if (account && current.page === "work") {
@@ -58,6 +59,7 @@ function Page() {
         <${ConversationView} />
       </div>`;
   }
+  if (current.page === "work") return html`<div class="empty"><strong>${texts.navigation.unknownAccount}</strong></div>`;
   return html`<div class="empty">
     <strong>${texts.navigation.noAccounts}</strong><p>${texts.navigation.noAccountsHint}</p></div>`;
 }

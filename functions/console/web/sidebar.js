@@ -1,6 +1,6 @@
 /** The navigation: accounts with their folders, the team's pages, and the account menu. */
 
-import { isAdminOf, me } from "./accounts.js";
+import { isAdminOf, me, teams } from "./accounts.js";
 import { openDialog } from "./dialogs.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
@@ -21,13 +21,13 @@ const isMenuOpen = signal(false);
 
 /** The team whose pages the navigation links. */
 function currentTeam() {
-  const { teams = [], accounts = [] } = me.value ?? {};
+  const accounts = me.value?.accounts ?? [];
   const current = route.value;
   const teamId =
     current.page === "team" ? current.teamId
     : current.page === "work" ? accounts.find((account) => account.inboxId === current.inboxId)?.teamId
     : undefined;
-  return teams.find((team) => team.teamId === teamId) ?? teams[0];
+  return teams.value.find((team) => team.teamId === teamId) ?? teams.value[0];
 }
 
 /** @param {{ account: Account }} properties */
@@ -54,7 +54,7 @@ function TeamLinks() {
   const team = currentTeam();
   if (!team) return null;
   const current = route.value;
-  const teams = me.value?.teams ?? [];
+  const others = teams.value.filter((other) => other !== team);
   const sections = Object.keys(texts.sections).filter((section) => !ADMIN_SECTIONS.includes(section) || isAdminOf(team.teamId));
   return html`
     <nav aria-label=${t.team}>
@@ -63,8 +63,9 @@ function TeamLinks() {
         <li><a href=${teamPath(team.teamId, section)}
           aria-current=${current.page === "team" && current.section === section ? "page" : undefined}>${texts.sections[section]}</a></li>`)}
       </ul>
-      ${teams.length > 1 && html`<ul class="teams">${teams.filter((other) => other !== team).map((other) => html`
-        <li><a href=${teamPath(other.teamId, "inboxes")}>${other.name}</a></li>`)}</ul>`}
+      ${others.length > 0 && html`<ul class="teams">${others.map((other) => html`
+        <li key=${other.teamId}><a href=${teamPath(other.teamId, "inboxes")}>${other.name}</a></li>`)}</ul>`}
+      ${me.value?.user.owner && html`<button type="button" class="link new-team" onClick=${() => openDialog("team")}>${t.newTeam}</button>`}
     </nav>`;
 }
 

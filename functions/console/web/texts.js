@@ -60,6 +60,9 @@ export const texts = {
     accountMenu: "Account menu",
     signOut: "Sign out",
     shortcuts: "Keyboard shortcuts",
+    newTeam: "New team",
+    createTeam: "Create team",
+    unknownAccount: "This account does not exist, or you do not have access to it.",
     noAccounts: "You have no accounts yet",
     noAccountsHint: "A team admin can add you to a shared inbox.",
     noAccountsHintAdmin: "Create a shared inbox, or wait until its registration is complete.",
@@ -266,6 +269,8 @@ export const texts = {
     forwarding: "Voice forwarding number",
     forwardingHint: "Optional. Calls to the inbox ring this number. Without one, callers hear a short announcement.",
     settings: "Settings",
+    changedMeanwhile: "Somebody else changed this inbox at the same time. The form now shows their changes.",
+    toRegistration: "Submit the campaign",
     members: "Members",
     addMember: "Add member",
     /** @param {string} name */

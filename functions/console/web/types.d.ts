@@ -8,7 +8,7 @@ export interface Account {
   inboxId: string; kind: "shared" | "personal"; name: string; color: string; phoneNumber: string; apiCode: string;
   teamId: string; unreadCount: number;
 }
-export interface Team { teamId: string; name: string; role: Role }
+export interface Team { teamId: string; name: string; role: Role | null; registrationStatus?: string }
 export interface Me {
   user: { userId: string; name: string; email: string; owner: boolean };
   teams: Team[];

@@ -146,7 +146,7 @@ function NumberSearch({ value, onChange, error }) {
     };
     if (Object.keys(invalid).length) return setFields(invalid);
     return submit(async () => {
-      const page = await request("GET", "v1/numbers/available", { query: { areaCode: areaCode.trim(), prefix: prefix.trim() || undefined, limit: 12 } });
+      const page = await request("GET", "v1/numbers/available", { query: { areaCode: areaCode.trim(), prefix: prefix.trim() || undefined, limit: 8 } });
       setNumbers(page.items);
       onChange("");
     });

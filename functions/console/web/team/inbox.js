@@ -9,7 +9,7 @@ import { html } from "../html.js";
 import { navigate, teamPath } from "../router.js";
 import { texts } from "../texts.js";
 import { attempt, showToast } from "../toast.js";
-import { useState } from "../vendor/hooks.js";
+import { useEffect, useState } from "../vendor/hooks.js";
 import { OutOfOfficeForm } from "./out-of-office.js";
 import { Pending, teamApi, useLoaded } from "./resource.js";
 
@@ -51,6 +51,12 @@ function SettingsForm({ path, inbox, onSaved }) {
   const [color, setColor] = useState(inbox.color ?? "#888888");
   const [forwarding, setForwarding] = useState(inbox.voiceForwardingNumber ?? "");
   const { isBusy, error, fields, submit } = useSubmission();
+  useEffect(() => {
+    setName(inbox.name ?? "");
+    setApiCode(inbox.apiCode);
+    setColor(inbox.color ?? "#888888");
+    setForwarding(inbox.voiceForwardingNumber ?? "");
+  }, [JSON.stringify(inbox)]);
   /** @param {Event} event */
   const save = async (event) => {
     event.preventDefault();
@@ -61,7 +67,14 @@ function SettingsForm({ path, inbox, onSaved }) {
       ...(color === (inbox.color ?? "#888888") ? {} : { color }),
       ...(forwarding === (inbox.voiceForwardingNumber ?? "") ? {} : { voiceForwardingNumber: forwarding.trim() || null }),
     };
-    const isSaved = await submit(() => request("PATCH", path, { body }));
+    const isSaved = await submit(async () => {
+      const current = await request("GET", path);
+      if (JSON.stringify(current) !== JSON.stringify(inbox)) {
+        onSaved();
+        throw new Error(t.changedMeanwhile);
+      }
+      await request("PATCH", path, { body });
+    });
     if (!isSaved) return;
     showToast(texts.saved);
     loadMe().catch(() => {});

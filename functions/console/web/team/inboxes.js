@@ -1,7 +1,7 @@
 /** The team's shared inboxes. */
 
 import { me } from "../accounts.js";
-import { listAll } from "../api.js";
+import { listAll, request } from "../api.js";
 import { formatNumber } from "../contact.js";
 import { html } from "../html.js";
 import { teamPath } from "../router.js";
@@ -10,7 +10,7 @@ import { useState } from "../vendor/hooks.js";
 import { InboxWizardDialog } from "./inbox-wizard.js";
 import { Nothing, Pending, teamApi, useLoaded } from "./resource.js";
 
-/** @import { Inbox } from "../types.d.ts" */
+/** @import { Inbox, Team } from "../types.d.ts" */
 
 const t = texts.inboxes;
 
@@ -19,13 +19,14 @@ export function InboxesPage({ teamId, isAdmin }) {
   const [isCreating, setCreating] = useState(false);
   const [notice, setNotice] = useState("");
   const { value, error, reload } = useLoaded(() => inboxesOf(teamId, isAdmin), `${teamId} ${isAdmin}`);
+  const team = useLoaded(() => /** @type {Promise<Team>} */ (request("GET", teamApi(teamId))), teamId);
   if (!value) return html`<${Pending} error=${error} onRetry=${reload} />`;
   const create = isAdmin && html`<button type="button" class="primary" onClick=${() => setCreating(true)}>${t.create}</button>`;
-  const usable = new Set(me.value?.accounts.map((account) => account.inboxId));
+  const isRegistered = team.value?.registrationStatus === "approved";
   /** @param {Inbox} inbox */
-  const status = (inbox) => (inbox.retired ? t.retired : inbox.member && !usable.has(inbox.inboxId) ? t.notRegistered : t.active);
+  const status = (inbox) => (inbox.retired ? t.retired : team.value && !isRegistered ? t.notRegistered : t.active);
   return html`
-    ${notice && html`<p class="banner warning" role="status">${notice}</p>`}
+    ${notice && html`<p class="banner warning" role="status"><span>${notice}</span> <a class="strong" href=${teamPath(teamId, "registration")}>${t.toRegistration}</a></p>`}
     ${value.length > 0 && html`<div class="bar">${create}</div>`}
     ${value.length === 0 && html`<${Nothing} title=${texts.team.empty}>${create}</${Nothing}>`}
     ${value.length > 0 && html`

@@ -31,7 +31,7 @@ export function RegistrationPage({ teamId, isAdmin }) {
       </section>
       <section>
         <h2>${t.timeline}</h2>
-        <ol class="timeline">${value.timeline.toReversed().map((step) => html`
+        <ol class="timeline">${value.timeline.toSorted((a, b) => b.at.localeCompare(a.at)).map((step) => html`
           <li><strong>${t.statuses[step.status] ?? step.status}</strong> <small>${dateAndTime(step.at)}</small>
             ${step.detail && html`<p>${step.detail}</p>`}
             ${step.codes.length > 0 && html`<p class="hint">${step.codes.join(", ")}</p>`}</li>`)}</ol>
