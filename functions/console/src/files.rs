@@ -1,6 +1,6 @@
 //! The files of the page.
 //!
-//! Every path below `/console/` that is no file answers with the page, because the page has its own routes.
+//! A path below `/console/` that is not a file returns the page, because the page has its own routes.
 
 use lambda_http::{
     Body, Response,

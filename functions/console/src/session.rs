@@ -112,7 +112,7 @@ async fn code(State(pool): Pool, Json(body): Json<MfaCode>) -> Result<Response, 
     )
 }
 
-/// `204` if there is no session, because that is no error of the page.
+/// Returns `204` if there is no session, because the page does not treat that as an error.
 async fn refresh(State(pool): Pool, headers: HeaderMap) -> Result<Response, Problem> {
     let Some(token) = refresh_token(&headers) else { return Ok(StatusCode::NO_CONTENT.into_response()) };
     match of_stack(pool)?.refresh(token).await {

@@ -1,5 +1,5 @@
-//! Contact ids that occur again in a file with another name or number. Such rows are probably several people
-//! under one id, of whom only the last would be left.
+//! Contact IDs that occur again in a file with another name or number. Such rows are probably different
+//! people with the same ID. Without a warning, only the last of them would be kept.
 
 use std::{
     collections::HashMap,

@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_told_apart_by_its_type_and_message() {
+    fn a_refusal_is_recognized_by_its_type_and_message() {
         let refusal = |kind: &str, message: &str| {
             refusal(json!({ "__type": kind, "message": message }).to_string().as_bytes())
         };

@@ -190,8 +190,8 @@ impl Locks {
                     .expression_attribute_values(":unread", AttributeValue::Bool(false))
             }
         });
-        // If somebody acquired the lock in between, the conversation stays read, and only this request knows
-        // that it was unread.
+        // If another user acquired the lock in between, the conversation stays read, and only this request
+        // knows that it was unread.
         if !updated.await?.is_done() && !before.read {
             self.count_as_read(key, now).await;
         }

@@ -127,8 +127,8 @@ impl TeamMembers {
     /// Removes a member from the team and from the team's inboxes, and returns those inboxes.
     ///
     /// The items of the team are deleted after those of the inboxes, so that repeating a call that failed
-    /// halfway removes the rest. Without them nobody can add the user to an inbox. Inboxes that were added
-    /// after `profile` was read are removed at the end.
+    /// halfway removes the rest. Without the items of the team, the user cannot be added to an inbox. Inboxes
+    /// that were added after `profile` was read are removed at the end.
     pub async fn remove(
         &self,
         team: TeamKey<'_>,

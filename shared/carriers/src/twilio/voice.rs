@@ -24,7 +24,7 @@ pub struct IncomingCall {
     /// `AC…`, the account of the number.
     pub account_sid: String,
     /// The caller: an E.164 number, a word such as `anonymous`, or a SIP address. Empty if absent or invalid,
-    /// which is no reason to refuse a call.
+    /// which does not refuse the call.
     pub from: String,
     /// The called number in E.164 format.
     pub to: String,

@@ -120,7 +120,7 @@ fn folded(name: &str) -> String {
     name.chars().filter(|c| !c.is_whitespace() && *c != '_').flat_map(char::to_lowercase).collect()
 }
 
-/// Whether the name is that of a column that is no custom field.
+/// Whether the name belongs to a standard column and not to a custom field.
 pub(super) fn is_known(name: &str) -> bool {
     !matches!(column(text::clean(name).trim()), Column::Custom(_) | Column::Unnamed)
 }

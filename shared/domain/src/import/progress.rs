@@ -1,10 +1,10 @@
-//! The state of an import: how far it is, what its rows amounted to, and which chunk is being written.
+//! The state of an import: its progress, the counts of its rows, and the chunk that is being written.
 //!
 //! A worker processes a file in chunks. Before it writes the contacts of a chunk, it stores the import with
-//! the chunk's end and counts as [`Import::pending`]. The store accepts this only if nobody else has written
-//! since the worker read. The counts of a chunk are therefore those of its first reading, exactly once, no
-//! matter how often a crash or a retry repeats it: a worker that finds a pending chunk writes its contacts
-//! again, which changes nothing where they are already stored, and does not count them again.
+//! the chunk's end and counts as [`Import::pending`]. The store accepts this only if no other worker has
+//! written since the worker read the import. A worker that finds a pending chunk writes its contacts again,
+//! which changes nothing where they are already stored, and does not count them again. Therefore each chunk
+//! is counted exactly once, even if a crash or a retry repeats it.
 
 use serde::{Deserialize, Serialize};
 

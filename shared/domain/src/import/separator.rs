@@ -1,7 +1,7 @@
 //! What separates the columns of a file: commas, semicolons or tabs.
 //!
 //! Spreadsheets write semicolons where the comma is the decimal mark, and tabs for "text". A first line
-//! `sep=;` tells Excel the separator. Excel does not show that line, so it is no row.
+//! `sep=;` tells Excel the separator. Excel does not show that line, so it does not count as a row.
 
 use serde::{Deserialize, Serialize};
 

@@ -33,8 +33,8 @@ pub(crate) fn assert_answer(api: Api, operation: &str, status: u16, answer: &Val
     assert_valid(api, &strict(schema.clone()), answer);
 }
 
-/// Checks one number of a search. The list around it is not checked: by Twilio's own examples it has no
-/// pages, though the schema describes them, and places are texts, though the schema has them as numbers.
+/// Checks one number of a search. The enclosing list is not checked, because Twilio's own examples differ
+/// from the schema: they have no pages, and their coordinates are strings instead of numbers.
 pub(crate) fn assert_available_number(number: &Value) {
     let name = "api.v2010.account.available_phone_number_country.available_phone_number_local";
     let mut schema = strict(Api::Account.description()["components"]["schemas"][name].clone());
@@ -72,8 +72,8 @@ fn validator(api: Api, schema: &Value) -> Validator {
     jsonschema::draft202012::new(&root).expect("a schema")
 }
 
-/// OpenAPI 3.0's `nullable` becomes a choice; an object has all of its properties and no others, but for one
-/// that is marked to leave out what is null.
+/// Makes a schema strict. `nullable` becomes a choice. An object must have all of its properties and no
+/// others, unless it is marked to omit properties that are null.
 fn strict(schema: Value) -> Value {
     match schema {
         Value::Array(schemas) => schemas.into_iter().map(strict).collect(),
