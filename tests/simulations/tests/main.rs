@@ -40,6 +40,8 @@ mod model;
 #[cfg(test)]
 mod replays;
 #[cfg(test)]
+mod send_path;
+#[cfg(test)]
 mod sends;
 #[cfg(test)]
 mod test_inbox;
