@@ -5,20 +5,28 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use outbound_send::{App, handle};
 use serde_json::json;
-use shared_app::probe::{ProbeWorkflow, Probed};
+use shared_app::{
+    carrier,
+    probe::{ProbeWorkflow, Probed},
+};
 use shared_aws::{messaging::Messages, opt_out::OptOuts, sending::SendingPauses};
+use shared_carriers::twilio::LookupError;
 use shared_domain::{
     ids::MessageId,
+    inbox::{Inbox, Stage},
     message::DeliveryState,
+    registration::RegistrationStatus,
     sending_pause::{MAX_LOST_ANSWERS, PauseCause, SendingPause},
+    team::Team,
     time::Timestamp,
 };
 use shared_lambda::clock::{self, now};
 use test_kit::{
     TestApp,
-    carrier::unreachable_client,
+    carrier::{ACCOUNT, TOKEN, unreachable_client},
     lambda_event::{event, sqs_record},
     queue::received_sends,
+    secrets::FakeSecrets,
     twilio::callbacks,
 };
 
@@ -361,4 +369,92 @@ async fn without_the_table_the_carrier_is_not_called() {
     );
     assert_eq!(deliver(&app, vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await, ["a"]);
     assert_eq!(test.carrier.accepted_messages(&test.contact).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_not_sent_after_its_inbox_was_retired_or_the_registration_was_suspended() {
+    for (stage, registration, reason) in [
+        (Stage::Retired, RegistrationStatus::Approved, "retired"),
+        (Stage::Active, RegistrationStatus::Suspended, "suspended"),
+    ] {
+        let test = TestApp::start().await;
+        let id = test.accept_message("hello", now()).await;
+        test.add_inbox(&Inbox { stage, ..test.inbox.clone() }).await;
+        test.add_team(test.organization(), &Team { registration, ..test.team.clone() }).await;
+        assert!(deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await.is_empty());
+        let message = test.message(&id).await;
+        assert_eq!(message.delivery.state(), DeliveryState::Failed, "{reason}");
+        let detail = message.delivery.report(DeliveryState::Failed).unwrap().detail.clone().unwrap();
+        assert!(detail.contains(reason), "{detail}");
+        assert_eq!(test.carrier.accepted_messages(&test.contact).await, 0, "{reason}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_of_the_table_before_the_call_leaves_the_message_queued() {
+    for requests in 0.. {
+        let test = TestApp::start().await;
+        let id = test.accept_message("hello", now()).await;
+        let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];
+        let failing = App::new(
+            test.engine.crashing_table(requests),
+            TestApp::unreachable_bucket(),
+            test.carrier.client_with_timeout(Duration::from_millis(400)),
+            callbacks(),
+            received_sends(&test.queue.url),
+            MAX_RECEIVES,
+        );
+        deliver(&failing, record()).await;
+        if test.carrier.accepted_messages(&test.contact).await > 0 {
+            assert!(requests > 3, "the checks are requests of their own");
+            return;
+        }
+        assert_eq!(state(&test, &id).await, DeliveryState::Queued, "after {requests} requests");
+        assert!(deliver(&app(&test), record()).await.is_empty());
+        assert_eq!(state(&test, &id).await, DeliveryState::Sent, "after {requests} requests");
+    }
+}
+
+fn carrier_secret(token: &str) -> String {
+    json!({ "accountSid": ACCOUNT, "authTokens": [token] }).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_rotated_is_read_again_and_the_message_is_sent() {
+    let test = TestApp::start().await;
+    let secrets = FakeSecrets::start(carrier_secret("the previous token")).await;
+    let timeout = Duration::from_secs(5);
+    let carrier = carrier::client(&secrets.client(), "carrier", &test.carrier.url, timeout).await.unwrap();
+    let app = App::new(
+        test.table(),
+        TestApp::unreachable_bucket(),
+        carrier,
+        callbacks(),
+        received_sends(&test.queue.url),
+        MAX_RECEIVES,
+    );
+    secrets.rotate(carrier_secret(TOKEN));
+    for text in ["one", "two"] {
+        let id = test.accept_message(text, now()).await;
+        assert!(deliver(&app, vec![sqs_record("a", Some("g"), &job(&test, &id), 1)]).await.is_empty());
+        assert_eq!(state(&test, &id).await, DeliveryState::Sent, "{text}");
+    }
+    assert_eq!(
+        (sending_pause(&test).await, secrets.reads()),
+        (None, 2),
+        "at the start and after the refusal"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_stays_refused_is_read_at_most_once_a_minute() {
+    let test = TestApp::start().await;
+    let secrets = FakeSecrets::start(carrier_secret("the previous token")).await;
+    let timeout = Duration::from_secs(5);
+    let carrier = carrier::client(&secrets.client(), "carrier", &test.carrier.url, timeout).await.unwrap();
+    for _ in 0..3 {
+        let refused = carrier.probe().await.unwrap_err();
+        assert_eq!(refused, LookupError::Refused { http_status: 401, code: Some(20003) });
+    }
+    assert_eq!(secrets.reads(), 2, "at the start and after the first refusal");
 }

@@ -99,7 +99,7 @@ async fn a_rate_limited_message_is_sent_later_once_and_before_the_next() {
         let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
         id(&ben.post("/v1/messages", body).await)
     };
-    let retries = || stack.log().matches("queue_message_retry").count();
+    let retries = || stack.log().matches("queue_message_delayed").count();
     let fault = carrier.start_fault("rate-limit").await;
     let before = retries();
     let first = compose("First").await;
@@ -112,4 +112,46 @@ async fn a_rate_limited_message_is_sent_later_once_and_before_the_next() {
     ben.wait_for_message(&first, "delivered").await;
     ben.wait_for_message(&next, "delivered").await;
     assert_eq!(carrier.texts_to(&phone).await, ["First", "Next"]);
+}
+
+/// The fault lasts until sending has resumed, because the pause stops the messages of all journeys.
+#[tokio::test]
+async fn a_suspended_account_pauses_sending_and_the_waiting_messages_are_sent_in_order() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let phones = [Phone::new(), Phone::new()];
+    let compose = async |phone: &Phone, text: &str| {
+        let from = json!({ "inboxId": stack.front_desk_inbox().inbox_id });
+        let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": text });
+        id(&ben.post("/v1/messages", body).await)
+    };
+    let pause = async || ben.get("/v1/organization/sending-pause").await.expect(200).clone();
+    let fault = carrier.start_fault("suspended").await;
+    let mut accepted = Vec::new();
+    for text in ["First", "Second", "Third"] {
+        for phone in &phones {
+            accepted.push(compose(phone, text).await);
+        }
+    }
+    let cause = eventually("sending is paused", WAIT_TIMEOUT, async || {
+        let pause = pause().await;
+        (pause["paused"] == true).then(|| pause["cause"].clone())
+    })
+    .await;
+    assert_eq!(cause, "account_refused");
+    for message in &accepted {
+        assert_eq!(ben.message(message).await["state"], "queued");
+    }
+    // The account is well again; the next run of the sweep asks the carrier.
+    eventually("sending resumes", 4 * WAIT_TIMEOUT, async || {
+        (pause().await["paused"] == false).then_some(())
+    })
+    .await;
+    let _reservation = fault.end().await;
+    for message in &accepted {
+        ben.wait_for_message(message, "delivered").await;
+    }
+    for phone in &phones {
+        assert_eq!(carrier.texts_to(phone).await, ["First", "Second", "Third"]);
+    }
 }

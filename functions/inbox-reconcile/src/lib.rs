@@ -57,8 +57,8 @@ impl App {
         let (url, grace) = (env.required("CARRIER_BASE_URL"), env.seconds("PURCHASE_GRACE_SECONDS"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let credentials = carrier::credentials(&Secrets::of(&aws), &secret).await?;
-        Ok(Self::new(&Table::of(&aws, name), Client::new(&url, credentials, CARRIER_TIMEOUT)?, grace))
+        let carrier = carrier::client(&Secrets::of(&aws), &secret, &url, CARRIER_TIMEOUT).await?;
+        Ok(Self::new(&Table::of(&aws, name), carrier, grace))
     }
 
     /// A creation is undone after `grace`.

@@ -48,9 +48,11 @@ impl App {
         let (hosts, max_receives) = (env.required("CARRIER_MEDIA_HOSTS"), env.number("MAX_RECEIVES", 1));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let credentials = carrier::credentials(&Secrets::of(&aws), &secret).await?;
+        let secrets = Secrets::of(&aws);
+        let credentials = carrier::credentials(&secrets, &secret).await?;
         let hosts = hosts.split(',').map(|host| host.trim().to_ascii_lowercase()).collect();
-        let carrier = MediaClient::new(&carrier_url, hosts, credentials, CARRIER_TIMEOUT)?;
+        let carrier = MediaClient::new(&carrier_url, hosts, credentials, CARRIER_TIMEOUT)?
+            .with_renewal(carrier::renewal(&secrets, &secret));
         Ok(Self::new(&Table::of(&aws, name), Bucket::new(&aws, &bucket), carrier, max_receives))
     }
 

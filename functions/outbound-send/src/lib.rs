@@ -48,9 +48,8 @@ impl App {
         env.finish()?;
         let aws = Aws::from_environment()?;
         let secrets = Secrets::of(&aws);
-        let credentials = carrier::credentials(&secrets, &secret).await?;
+        let carrier = carrier::client(&secrets, &secret, &carrier_url, CARRIER_TIMEOUT).await?;
         let callbacks = StatusCallbacks::new(base, &secrets.text(&signing).await?);
-        let carrier = Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?;
         let received = ReceivedSends::new(&aws, queue, dead_letters);
         let (table, bucket) = (Table::of(&aws, name), Bucket::new(&aws, &bucket));
         Ok(Self::new(table, bucket, carrier, callbacks, received, max_receives))

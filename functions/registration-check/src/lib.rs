@@ -55,9 +55,9 @@ impl App {
             (env.required("CARRIER_BASE_URL"), env.required("CARRIER_MESSAGING_URL"));
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let credentials = carrier_setup::credentials(&Secrets::of(&aws), &secret).await?;
         let carrier =
-            Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?.with_messaging_url(&messaging_url)?;
+            carrier_setup::client(&Secrets::of(&aws), &secret, &carrier_url, CARRIER_TIMEOUT).await?;
+        let carrier = carrier.with_messaging_url(&messaging_url)?;
         Ok(Self::new(Table::of(&aws, name), carrier))
     }
 

@@ -54,8 +54,8 @@ impl App {
         let claims = Claims::from_environment(&mut env);
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let credentials = carrier::credentials(&Secrets::of(&aws), &secret).await?;
-        let carrier = Client::new(&url, credentials, CARRIER_TIMEOUT)?.with_messaging_url(&messaging_url)?;
+        let carrier = carrier::client(&Secrets::of(&aws), &secret, &url, CARRIER_TIMEOUT).await?;
+        let carrier = carrier.with_messaging_url(&messaging_url)?;
         Ok(Self::new(&Table::of(&aws, name), claims, carrier, brand))
     }
 

@@ -52,8 +52,7 @@ impl App {
         let grace = env.seconds("RECONCILE_GRACE_SECONDS");
         env.finish()?;
         let aws = Aws::from_environment()?;
-        let credentials = carrier::credentials(&Secrets::of(&aws), &secret).await?;
-        let carrier = Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?;
+        let carrier = carrier::client(&Secrets::of(&aws), &secret, &carrier_url, CARRIER_TIMEOUT).await?;
         let queues = Queues {
             messages: SendQueue::new(&aws, sends),
             notifications: MailQueue::new(&aws, mail),

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use shared_aws::clients::{EventStreamsLogin, SecretError, Secrets};
-use shared_carriers::twilio::{Credentials, Verifier, VerifierError};
+use shared_carriers::twilio::{self, Client, Credentials, ReadCredentials, Verifier, VerifierError};
 use shared_domain::time::Timestamp;
 use tokio::sync::Mutex;
 
@@ -29,6 +29,43 @@ pub enum SetupError {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Verifier(#[from] VerifierError),
+}
+
+/// Why there is no client of the carrier.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Setup(#[from] twilio::SetupError),
+}
+
+/// Returns a client of the carrier's API at `url`. It reads the secret again when the carrier refuses the
+/// credentials, so that a rotated token fails no call.
+pub async fn client(
+    secrets: &Secrets,
+    secret: &str,
+    url: &str,
+    timeout: Duration,
+) -> Result<Client, ClientError> {
+    let client = Client::new(url, credentials(secrets, secret).await?, timeout)?;
+    Ok(client.with_renewal(renewal(secrets, secret)))
+}
+
+/// Returns the function that reads the credentials again.
+pub fn renewal(secrets: &Secrets, secret: &str) -> ReadCredentials {
+    let (secrets, secret) = (secrets.clone(), Arc::<str>::from(secret));
+    Arc::new(move || {
+        let (secrets, secret) = (secrets.clone(), Arc::clone(&secret));
+        Box::pin(async move {
+            let read = credentials(&secrets, &secret).await;
+            read.inspect_err(|error| log_unreadable(error)).ok()
+        })
+    })
+}
+
+fn log_unreadable(error: &dyn std::error::Error) {
+    tracing::error!(event = "secret_unreadable", %error, "the carrier's secret could not be read again");
 }
 
 /// Returns the credentials for calls to the carrier's API: the API key if the secret has one, otherwise the
@@ -116,7 +153,7 @@ impl WebhookAccounts {
                 true
             }
             Err(error) => {
-                tracing::error!(event = "secret_unreadable", %error, "the carrier's secret could not be read again");
+                log_unreadable(&error);
                 false
             }
         }

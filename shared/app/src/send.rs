@@ -1,12 +1,14 @@
 //! Sending an accepted message to the carrier.
 //!
 //! Idempotent by the claim on the message: of all deliveries of a queue message, one calls the carrier.
+//! Everything that is checked before the call is read before the claim, so that an error of the table leaves
+//! no claim behind and the message stays `queued`.
 //!
 //! | the carrier's answer | result |
 //! |---|---|
 //! | accepted | `sent`, with the carrier's id |
 //! | not called: sending is paused | `queued`; the queue delivers the message again later |
-//! | not called: the contact opted out after the message was accepted | `failed` |
+//! | not called: after the message was accepted, the contact opted out, the inbox was retired, or the registration was suspended | `failed` |
 //! | not sent, may succeed later (429) | `queued`; the claim is given back, and the queue delivers the message again later |
 //! | not sent, because the account is refused or there is no connection | the same, and sending is paused |
 //! | not sent, cannot succeed | `failed`, with the carrier's code; an opt-out at the carrier is recorded |
@@ -19,6 +21,7 @@ use std::time::Duration;
 
 use shared_aws::{
     clients::{Bucket, BucketError, Disposition, SendJob},
+    inbox::Inboxes,
     messaging::{Claim, Deliveries, Messages, Outbox, stored_at},
     opt_out::OptOuts,
     sending::SendingPauses,
@@ -29,6 +32,7 @@ use shared_carriers::{
     twilio::{AccountFault, Client, Refusal, SendMessage, SendOutcome, error_code, with_retries},
 };
 use shared_domain::{
+    inbox::{Stage, TeamInbox},
     keys::InboxKey,
     media::{Media, MediaState},
     message::{DeliveryState, Message, Report},
@@ -67,6 +71,7 @@ pub struct SendWorkflow {
     messages: Messages,
     deliveries: Deliveries,
     outbox: Outbox,
+    inboxes: Inboxes,
     opt_outs: OptOuts,
     opt_out_changes: OptOutWorkflow,
     pauses: SendingPauses,
@@ -81,6 +86,7 @@ impl SendWorkflow {
             messages: Messages::new(table.clone()),
             deliveries: Deliveries::new(table.clone()),
             outbox: Outbox::new(table.clone()),
+            inboxes: Inboxes::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             opt_out_changes: OptOutWorkflow::new(table.clone()),
             pauses: SendingPauses::new(table),
@@ -99,10 +105,11 @@ impl SendWorkflow {
         if let Some(pause) = state.pause {
             return Err(SendError::Delayed { delay: pause.delay(clock()), why: "sending is paused" });
         }
+        let refusal = self.refusal_since(job).await?;
         match self.messages.claim(&job.organization, &job.message, attempt, clock()).await? {
             Claim::Yours(message) => {
-                if !message.bypass_opt_out && self.opted_out_since(job, &message).await? {
-                    return self.fail(clock(), job, &message, refused_by_opt_out()).await;
+                if let Some(refusal) = refusal {
+                    return self.fail(clock(), job, &message, refusal).await;
                 }
                 let answer = match self.request(clock(), job, &message) {
                     Ok(request) => self.carrier.send(&request).await,
@@ -122,8 +129,22 @@ impl SendWorkflow {
         }
     }
 
-    async fn opted_out_since(&self, job: &SendJob, message: &Message) -> Result<bool, StoreError> {
-        self.opt_outs.any_out(&message.opt_out_subjects(&job.organization)).await
+    /// Returns why a message that was accepted must not be sent any more.
+    async fn refusal_since(&self, job: &SendJob) -> Result<Option<Refusal>, SendError> {
+        let Some(message) = self.messages.get(&job.organization, &job.message).await? else {
+            return Err(SendError::NoMessage(job.message.to_string()));
+        };
+        if message.delivery.state() != DeliveryState::Queued {
+            return Ok(None);
+        }
+        let inbox = InboxKey { organization: &job.organization, inbox: &message.inbox };
+        let found = self.inboxes.get_with_team(inbox).await?;
+        if let Some(reason) = found.as_ref().and_then(reason_against_inbox) {
+            return Ok(Some(refusal(reason)));
+        }
+        let subjects = message.opt_out_subjects(&job.organization);
+        let is_out = !message.bypass_opt_out && self.opt_outs.any_out(&subjects).await?;
+        Ok(is_out.then(refused_by_opt_out))
     }
 
     fn request(&self, now: Timestamp, job: &SendJob, message: &Message) -> Result<SendMessage, BucketError> {
@@ -266,6 +287,17 @@ fn log_pause(job: &SendJob, cause: PauseCause, code: Option<u32>) {
 fn has_failed_as_opted_out(message: &Message) -> bool {
     let code = message.delivery.report(DeliveryState::Failed).and_then(|report| report.code.as_deref());
     code.and_then(|code| code.parse().ok()).is_some_and(error_code::is_opt_out)
+}
+
+/// Returns why an inbox that could send when the message was accepted cannot send any more.
+fn reason_against_inbox(found: &TeamInbox) -> Option<&'static str> {
+    if found.may_send() {
+        None
+    } else if found.inbox.stage == Stage::Retired {
+        Some("The inbox was retired before the message was sent. It was not sent.")
+    } else {
+        Some("The team's registration was suspended before the message was sent. It was not sent.")
+    }
 }
 
 fn refused_without_media(error: &BucketError) -> Refusal {

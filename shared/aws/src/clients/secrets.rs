@@ -1,7 +1,7 @@
-//! Secrets. The environment contains their names. A function fetches the values when it starts. Functions
-//! that receive webhooks fetch the carrier's secret again when it may have been rotated
-//! (`shared_app::carrier`); elsewhere a rotated secret takes effect in new execution environments. During a
-//! rotation the secret contains both tokens, and both are accepted.
+//! Secrets. The environment contains their names. A function fetches the values when it starts, and the
+//! carrier's secret again when it may have been rotated (`shared_app::carrier`): after a webhook whose
+//! signature fails, and after a call that the carrier answers with 401. During a rotation the secret contains
+//! both tokens, and both are accepted.
 
 use serde::Deserialize;
 

@@ -10,11 +10,10 @@
 
 use std::fmt;
 
-use reqwest::RequestBuilder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::client::{Client, NoAnswer};
+use super::client::{ApiRequest, NoAnswer};
 use super::prose;
 
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -73,12 +72,12 @@ struct RefusalWire {
 }
 
 /// Makes a call and ignores the body of a success.
-pub(crate) async fn execute(request: RequestBuilder) -> Result<(), CallError> {
+pub(crate) async fn execute(request: ApiRequest) -> Result<(), CallError> {
     success(request).await.map(drop)
 }
 
 /// Makes a call that deletes a resource. Succeeds if the resource does not exist.
-pub(crate) async fn delete(request: RequestBuilder) -> Result<(), CallError> {
+pub(crate) async fn delete(request: ApiRequest) -> Result<(), CallError> {
     match execute(request).await {
         Err(error) if error.is_not_found() => Ok(()),
         ended => ended,
@@ -86,14 +85,14 @@ pub(crate) async fn delete(request: RequestBuilder) -> Result<(), CallError> {
 }
 
 /// Makes a call and parses its response.
-pub(crate) async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, CallError> {
+pub(crate) async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, CallError> {
     let body = success(request).await?.ok_or(CallError::Unknown)?;
     serde_json::from_slice(&body).map_err(|_| CallError::Unknown)
 }
 
 /// The body of a success. `None` if it is incomplete or too long.
-async fn success(request: RequestBuilder) -> Result<Option<Vec<u8>>, CallError> {
-    let answer = Client::exchange(request, MAX_ANSWER_BYTES).await?;
+async fn success(request: ApiRequest) -> Result<Option<Vec<u8>>, CallError> {
+    let answer = request.exchange(MAX_ANSWER_BYTES).await?;
     match answer.http_status {
         200..=299 => Ok(answer.body),
         429 => Err(CallError::Unavailable),

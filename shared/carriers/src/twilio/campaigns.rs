@@ -11,12 +11,12 @@
 
 use std::fmt;
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use serde::Deserialize;
 
 use super::call::{self, CallError};
 use super::campaign::{Campaign, CampaignWire};
-use super::client::Client;
+use super::client::{ApiRequest, Client};
 use super::sid::is_campaign_sid;
 
 const API_VERSION: (&str, &str) = ("X-Twilio-Api-Version", "v1.2");
@@ -88,7 +88,7 @@ impl Client {
         method: Method,
         service_sid: &str,
         sid: Option<&str>,
-    ) -> Result<RequestBuilder, CallError> {
+    ) -> Result<ApiRequest, CallError> {
         let resource = match sid {
             Some(sid) => format!("Compliance/Usa2p/{}", call::in_path(sid, is_campaign_sid)?),
             None => "Compliance/Usa2p".to_owned(),
@@ -98,7 +98,7 @@ impl Client {
     }
 }
 
-async fn read_campaign(request: RequestBuilder) -> Result<Campaign, CallError> {
+async fn read_campaign(request: ApiRequest) -> Result<Campaign, CallError> {
     call::read::<CampaignWire>(request).await?.into_campaign().ok_or(CallError::Unknown)
 }
 

@@ -5,9 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, Url, redirect, retry};
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Method, RequestBuilder, StatusCode, Url, redirect, retry};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use serde::Serialize;
 
+use super::login::{Login, ReadCredentials};
 use super::sid::is_account_sid;
 
 /// The timeout for connecting, which is also at most half of the total timeout. A message without a
@@ -33,13 +36,25 @@ pub struct Credentials {
 /// Every call opens its own connection. A function can be frozen between two events for longer than the other
 /// side keeps a connection open, and the result of a message written to a dead connection is unknown.
 ///
-/// The client does not retry: only the queue of the worker does. It follows no redirects, ignores the proxies
+/// The client does not retry, because only the queue of the worker does. The exception is an answer of 401,
+/// which proves that nothing happened: with [`Client::with_renewal`] the credentials are read again, and a
+/// request is repeated once with others. It follows no redirects, ignores the proxies
 /// in the environment, and trusts the root certificates in the binary.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base_url: String,
     messaging_url: String,
+    account_sid: String,
+    login: Login,
+}
+
+/// A request of the API before it is sent.
+pub(crate) struct ApiRequest {
+    builder: RequestBuilder,
+    http: reqwest::Client,
+    login: Login,
+    /// The credentials that the request has.
     credentials: Credentials,
 }
 
@@ -96,7 +111,9 @@ impl Client {
             .connect_timeout((timeout / 2).min(CONNECT_TIMEOUT))
             .timeout(timeout)
             .build()?;
-        Ok(Self { http, base_url, messaging_url: MESSAGING_URL.to_owned(), credentials })
+        let account_sid = credentials.account_sid.clone();
+        let login = Login::fixed(credentials);
+        Ok(Self { http, base_url, messaging_url: MESSAGING_URL.to_owned(), account_sid, login })
     }
 
     /// Sets another URL than `https://messaging.twilio.com` for services and campaigns.
@@ -104,9 +121,15 @@ impl Client {
         Ok(Self { messaging_url: checked_base(messaging_url)?, ..self })
     }
 
+    /// Reads the credentials again with `read` when the carrier refuses them, at most once a minute.
+    #[must_use]
+    pub fn with_renewal(self, read: ReadCredentials) -> Self {
+        Self { login: self.login.with_renewal(read), ..self }
+    }
+
     /// The URL of a resource of the account.
     pub(crate) fn account_url(&self, resource: &str) -> String {
-        format!("{}/2010-04-01/Accounts/{}/{resource}", self.base_url, self.credentials.account_sid)
+        format!("{}/2010-04-01/Accounts/{}/{resource}", self.base_url, self.account_sid)
     }
 
     /// The URL of the next page. Lists contain it as a path on the same host.
@@ -128,15 +151,41 @@ impl Client {
         Some(format!("{}{path}{query}", self.messaging_url))
     }
 
-    pub(crate) fn request(&self, method: Method, url: &str) -> RequestBuilder {
-        self.http
-            .request(method, url)
-            .basic_auth(&self.credentials.username, Some(&self.credentials.password))
+    pub(crate) fn request(&self, method: Method, url: &str) -> ApiRequest {
+        let credentials = self.login.credentials();
+        let builder = self.http.request(method, url);
+        let builder = builder.basic_auth(&credentials.username, Some(&credentials.password));
+        ApiRequest { builder, http: self.http.clone(), login: self.login.clone(), credentials }
+    }
+}
+
+impl ApiRequest {
+    pub(crate) fn query<T: Serialize + ?Sized>(self, query: &T) -> Self {
+        Self { builder: self.builder.query(query), ..self }
     }
 
-    /// Sends a request and reads the response with at most `max_bytes` of body.
-    pub(crate) async fn exchange(request: RequestBuilder, max_bytes: usize) -> Result<Answer, NoAnswer> {
-        let mut response = request.send().await.map_err(|error| NoAnswer::from(&error))?;
+    pub(crate) fn form<T: Serialize + ?Sized>(self, form: &T) -> Self {
+        Self { builder: self.builder.form(form), ..self }
+    }
+
+    pub(crate) fn header(self, name: &str, value: &str) -> Self {
+        Self { builder: self.builder.header(name, value), ..self }
+    }
+
+    /// Sends the request and reads the response with at most `max_bytes` of body.
+    pub(crate) async fn exchange(self, max_bytes: usize) -> Result<Answer, NoAnswer> {
+        let request = self.builder.build().map_err(|error| NoAnswer::from(&error))?;
+        let again = request.try_clone();
+        let mut response = self.http.execute(request).await.map_err(|error| NoAnswer::from(&error))?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(mut again) = again
+            && let Some(credentials) = self.login.renewed(&self.credentials).await
+        {
+            again.headers_mut().remove(AUTHORIZATION);
+            let again = RequestBuilder::from_parts(self.http, again);
+            let again = again.basic_auth(credentials.username, Some(credentials.password));
+            response = again.send().await.map_err(|error| NoAnswer::from(&error))?;
+        }
         let http_status = response.status().as_u16();
         let mut body = Vec::new();
         loop {

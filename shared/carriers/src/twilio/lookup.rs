@@ -5,11 +5,11 @@
 //! by date, because Twilio uses the date of sending, which a queued message does not have.
 
 use jiff::Timestamp;
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 use super::carrier_message::CarrierMessage;
-use super::client::{Client, NoAnswer};
+use super::client::{ApiRequest, Client, NoAnswer};
 use super::sid::is_message_sid;
 use super::wire::{self, MessageWire, PageWire};
 
@@ -94,8 +94,8 @@ impl Client {
     }
 }
 
-pub(super) async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, LookupError> {
-    let answer = Client::exchange(request, MAX_PAGE_BYTES).await?;
+pub(super) async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, LookupError> {
+    let answer = request.exchange(MAX_PAGE_BYTES).await?;
     let body = answer.body.as_deref();
     if answer.http_status != 200 {
         let code = wire::error_code(body);

@@ -15,13 +15,14 @@ use std::{
 };
 
 use reqwest::{
-    Method, Response, StatusCode, Url,
+    Method, RequestBuilder, Response, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},
     header::LOCATION,
     redirect, retry,
 };
 
 use super::client::{Credentials, SetupError, bundled_roots, checked_base};
+use super::login::{Login, ReadCredentials};
 
 /// Maximum number of redirects. Each one is checked like the first URL.
 const MAX_REDIRECTS: usize = 2;
@@ -32,7 +33,7 @@ pub struct MediaClient {
     http: reqwest::Client,
     api: Url,
     storage: Vec<String>,
-    credentials: Credentials,
+    login: Login,
     /// Whether private networks are allowed, because the API itself is in one (the simulator).
     allows_private: bool,
 }
@@ -86,7 +87,13 @@ impl MediaClient {
             .connect_timeout(timeout / 2)
             .timeout(timeout)
             .build()?;
-        Ok(Self { http, api, storage, credentials, allows_private })
+        Ok(Self { http, api, storage, login: Login::fixed(credentials), allows_private })
+    }
+
+    /// Reads the credentials again with `read` when the carrier refuses them, at most once a minute.
+    #[must_use]
+    pub fn with_renewal(self, read: ReadCredentials) -> Self {
+        Self { login: self.login.with_renewal(read), ..self }
     }
 
     /// Downloads a file of at most `max_bytes`.
@@ -117,13 +124,27 @@ impl MediaClient {
         if is_private_host(url) && !self.allows_private {
             return Err(FetchError::UntrustedHost);
         }
-        let mut request = self.http.request(Method::GET, url.clone());
-        if is_api {
-            let Credentials { username, password, .. } = &self.credentials;
-            request = request.basic_auth(username, Some(password));
+        if !is_api {
+            return sent(self.http.request(Method::GET, url.clone())).await;
         }
-        request.send().await.map_err(|_| FetchError::Unavailable(None))
+        let credentials = self.login.credentials();
+        let response = self.request_as(&credentials, url).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Some(renewed) = self.login.renewed(&credentials).await
+        {
+            return self.request_as(&renewed, url).await;
+        }
+        Ok(response)
     }
+
+    async fn request_as(&self, credentials: &Credentials, url: &Url) -> Result<Response, FetchError> {
+        let Credentials { username, password, .. } = credentials;
+        sent(self.http.request(Method::GET, url.clone()).basic_auth(username, Some(password))).await
+    }
+}
+
+async fn sent(request: RequestBuilder) -> Result<Response, FetchError> {
+    request.send().await.map_err(|_| FetchError::Unavailable(None))
 }
 
 /// The host, with the port if it is not the default.

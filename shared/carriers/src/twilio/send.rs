@@ -30,7 +30,7 @@ impl Client {
     /// Sends the message. Does not retry.
     pub async fn send(&self, message: &SendMessage) -> SendOutcome {
         let request = self.request(Method::POST, &self.account_url("Messages.json")).form(&message.fields());
-        match Self::exchange(request, MAX_ANSWER_BYTES).await {
+        match request.exchange(MAX_ANSWER_BYTES).await {
             Ok(answer) => SendOutcome::from(&answer),
             Err(no_answer) => SendOutcome::from(no_answer),
         }
