@@ -220,6 +220,17 @@ async fn a_callback_without_the_products_parameters_is_matched_by_the_carriers_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_callback_with_a_sender_that_is_no_number_is_acknowledged() {
+    let test = TestApp::start().await;
+    let app = app(&test);
+    for from in ["SUPPORT", "whatsapp%3A%2B12025550100", "rcs%3Aacme_agent", "%E2%80%8B"] {
+        let form = form("delivered", "").replace("From=%2B12025550100", &format!("From={from}"));
+        let answer = handle(&app, now(), signed(ROUTE, "", &form, TOKEN).request()).await;
+        assert_eq!(answer.status(), 200, "{from}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_forged_proof_changes_nothing_and_an_unknown_message_or_state_is_ignored() {
     let test = TestApp::start().await;
     let id = test.accept_message("hello", now()).await;

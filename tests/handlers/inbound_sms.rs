@@ -7,7 +7,12 @@ use std::time::Duration;
 use inbound_sms::{App, handle};
 use shared_app::carrier::WebhookAccounts;
 use shared_aws::table::Table;
-use shared_domain::{conversation::Folder, opt_out::KeywordReplies};
+use shared_domain::{
+    conversation::Folder,
+    ids::ConversationId,
+    opt_out::KeywordReplies,
+    phone::{Channel, PhoneNumber},
+};
 use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
@@ -126,7 +131,7 @@ async fn a_malformed_form_is_a_400_and_an_unknown_number_a_404() {
     let test = TestApp::start().await;
     let app = app(test.table());
     let without_sid = SMS.replace("MessageSid", "Nothing");
-    let invalid_sender = SMS.replace("From=%2B12025550143", "From=anonymous");
+    let invalid_sender = SMS.replace("From=%2B12025550143", "From=%E2%80%8B");
     for form in ["", "a=b", without_sid.as_str(), invalid_sender.as_str()] {
         let answer = handle(&app, now(), 7, signed(ROUTE, "", form, TOKEN).request()).await;
         assert_eq!(answer.status(), 400, "{form}");
@@ -139,6 +144,40 @@ async fn a_malformed_form_is_a_400_and_an_unknown_number_a_404() {
         handle(&app, now(), 7, signed(ROUTE, "", &other_account, TOKEN).request()).await.status(),
         403
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_another_channel_or_of_a_name_is_stored() {
+    let test = TestApp::start().await;
+    let app = app(test.table());
+    for (index, (from, channel, number)) in [
+        ("%2B12025550143", Channel::Sms, "+12025550143"),
+        ("whatsapp%3A%2B12025550143", Channel::WhatsApp, "+12025550143"),
+        ("rcs%3A%2B12025550143", Channel::Rcs, "+12025550143"),
+        ("72975", Channel::Sms, "72975"),
+        ("SUPPORT", Channel::Sms, "SUPPORT"),
+        ("anonymous", Channel::Sms, "anonymous"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let to =
+            if channel == Channel::WhatsApp { "To=whatsapp%3A%2B12025550100" } else { "To=%2B12025550100" };
+        let form = SMS
+            .replace("From=%2B12025550143", &format!("From={from}"))
+            .replace("To=%2B12025550100", to)
+            .replace("SM1", &format!("SM{}", index + 2));
+        let at = now() + Duration::from_secs(index as u64);
+        assert_eq!(
+            handle(&app, at, 7, signed(ROUTE, "", &form, TOKEN).request()).await.status(),
+            200,
+            "{from}"
+        );
+        let conversation = ConversationId::of(&test.inbox.id, &PhoneNumber::from_stored(number).unwrap());
+        let messages = test.history_of(&conversation).await;
+        assert_eq!(messages.first().map(|message| message.channel), Some(channel), "{from}");
+    }
+    assert_eq!(test.history().await.len(), 3, "one conversation for a number on all channels");
 }
 
 #[tokio::test(flavor = "multi_thread")]

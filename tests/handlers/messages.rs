@@ -138,6 +138,21 @@ async fn no_message_is_accepted_for_any_contact_that_shares_an_opted_out_or_bloc
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_message_is_accepted_to_the_number_of_the_inbox_itself_or_with_control_characters() {
+    let test = TestApp::start().await;
+    let app = app(&test);
+    for (to, text, expected) in [
+        ("+12025550100", "hello", (409, "own_number")),
+        ("+12025550143", "bell\u{7}", (422, "text_invalid")),
+        ("+12025550143", "\u{200b}", (422, "text_empty")),
+    ] {
+        let body = json!({ "from": { "inboxId": "inb_1" }, "to": { "phoneNumber": to }, "text": text });
+        let (status, problem) = send(&app, compose(&body)).await;
+        assert_eq!((status, &problem["code"]), (expected.0, &json!(expected.1)), "{text:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_needs_the_scope_and_a_registered_client() {
     let test = TestApp::start().await;
     let app = app(&test);

@@ -25,6 +25,7 @@ use shared_carriers::{
 };
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
+    phone::ChannelAddress,
     time::Timestamp,
 };
 use shared_http::{
@@ -164,9 +165,11 @@ async fn by_carrier_id(
     callback: &StatusCallback,
 ) -> Result<Option<(OrganizationId, MessageId)>, Problem> {
     let (Some(from), Some(to)) = (&callback.from, &callback.to) else { return Ok(None) };
-    let (from, to) = (webhook::number(from)?, webhook::number(to)?);
-    let Some(inbox) = app.inboxes.by_number(&from).await? else { return Ok(None) };
-    let conversation = ConversationId::of(&inbox.id, &to);
+    let (Ok(from), Ok(to)) = (ChannelAddress::parse(from), ChannelAddress::parse(to)) else {
+        return Ok(None);
+    };
+    let Some(inbox) = app.inboxes.by_number(&from.number).await? else { return Ok(None) };
+    let conversation = ConversationId::of(&inbox.id, &to.number);
     let found = app.messages.by_carrier_id(&inbox.organization, &conversation, &callback.message_sid).await?;
     Ok(found.map(|message| (inbox.organization, message.id)))
 }

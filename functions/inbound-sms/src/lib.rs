@@ -15,7 +15,7 @@ use shared_aws::{
     table::Table,
 };
 use shared_carriers::twilio::{InboundMessage, MESSAGES_PATH};
-use shared_domain::{opt_out::KeywordReplies, time::Timestamp};
+use shared_domain::{opt_out::KeywordReplies, phone::ChannelAddress, time::Timestamp};
 use shared_http::{
     problem::Problem,
     reply::{self, Outcome},
@@ -73,12 +73,12 @@ async fn receive(app: &App, now: Timestamp, entropy: u64, request: &Request) -> 
     let verified =
         app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, MESSAGES_PATH, request));
     let (account, body) = verified.await?;
-    let inbound = InboundMessage::parse(body).map_err(|error| Problem::malformed(error.to_string()))?;
+    let inbound = InboundMessage::parse(body).map_err(|error| malformed(&error))?;
     if inbound.account_sid != account.account_sid {
         return Err(Problem::forbidden("signature", "The message belongs to another carrier account."));
     }
-    let to = webhook::number(&inbound.to)?;
-    let Some(inbox) = app.inboxes.by_number(&to).await? else {
+    let to = ChannelAddress::parse(&inbound.to).map_err(|error| malformed(&error))?;
+    let Some(inbox) = app.inboxes.by_number(&to.number).await? else {
         tracing::warn!(
             event = "unknown_number",
             carrier_id = inbound.message_sid,
@@ -86,11 +86,17 @@ async fn receive(app: &App, now: Timestamp, entropy: u64, request: &Request) -> 
         );
         return Err(Problem::new(404, "unknown_number", "No inbox has this number."));
     };
-    let from = webhook::number(&inbound.from)?;
+    let from = ChannelAddress::parse(&inbound.from).map_err(|error| malformed(&error))?;
     let text = inbound_text(&inbound.message_sid, from, inbound.body, &inbound.media);
     let taken = app.inbound.take_in(now, entropy, &inbox, &text, inbound.opt_out_type.as_ref()).await;
     taken.map_err(problem)?;
     Ok(webhook::acknowledged())
+}
+
+/// A message that cannot be stored. It is logged, because Twilio sends it to no other address.
+fn malformed(error: &dyn std::error::Error) -> Problem {
+    tracing::warn!(event = "message_malformed", %error, "message not stored: malformed webhook");
+    Problem::malformed(error.to_string())
 }
 
 fn problem(error: InboundError) -> Problem {

@@ -17,7 +17,7 @@ use shared_domain::{
     keys::TeamInboxKey,
     media::{Media, MediaState},
     opt_out::{KeywordReplies, wants_review},
-    phone::PhoneNumber,
+    phone::ChannelAddress,
     time::Timestamp,
 };
 
@@ -36,13 +36,21 @@ pub enum InboundError {
 }
 
 /// Returns a message of the carrier with this sid. Its media is still at the carrier and must be copied.
-pub fn inbound_text(sid: &str, from: PhoneNumber, text: String, media: &[CarrierMedia]) -> InboundText {
+pub fn inbound_text(sid: &str, from: ChannelAddress, text: String, media: &[CarrierMedia]) -> InboundText {
     let pending = media.iter().enumerate().map(|(place, media)| Media {
         id: MediaId::of_inbound(sid, place),
         content_type: Some(media.content_type.clone()),
         state: MediaState::Pending { source: media.url.clone() },
     });
-    InboundText { carrier: "twilio", carrier_id: sid.to_owned(), from, text, media: pending.collect() }
+    let ChannelAddress { channel, number } = from;
+    InboundText {
+        carrier: "twilio",
+        carrier_id: sid.to_owned(),
+        from: number,
+        channel,
+        text,
+        media: pending.collect(),
+    }
 }
 
 /// The workflow of inbound messages.

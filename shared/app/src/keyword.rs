@@ -171,7 +171,12 @@ impl Keywords {
         Ok(())
     }
 
+    /// The inbox that replies to a keyword. `None` if it cannot send, or if the sender cannot receive
+    /// messages.
     async fn sending_inbox(&self, text: KeywordMessage<'_>) -> Result<Option<TeamInbox>, StoreError> {
+        if !text.from.can_receive() {
+            return Ok(None);
+        }
         let team_inbox = self.inboxes.get_with_team(text.inbox.key()).await?;
         Ok(team_inbox.filter(TeamInbox::may_send))
     }

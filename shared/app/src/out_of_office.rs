@@ -9,6 +9,7 @@ use shared_aws::{
     table::{StoreError, Table},
 };
 use shared_domain::{
+    automatic::automatic,
     ids::ConversationId,
     inbox::{Inbox, TeamInbox},
     out_of_office::{self, Inbound, Schedule},
@@ -52,9 +53,9 @@ impl OutOfOfficeReplies {
         let conversation = ConversationId::of(&inbox.id, from);
         let inbound = Inbound {
             keyword: false, // keywords have their own reply and do not come here
-            automatic: out_of_office::echoes(text, schedule.message()),
+            automatic: automatic(text).is_some() || out_of_office::echoes(text, schedule.message()),
             from_own_number: self.inboxes.is_ours(from).await?,
-            short_code: !from.as_str().starts_with('+'),
+            short_code: !from.can_receive(),
         };
         let recent = self.out_of_office.recent(inbox.key(), &conversation, at).await?;
         if !out_of_office::should_answer(Some(&period), &inbound, recent) {

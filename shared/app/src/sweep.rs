@@ -28,7 +28,7 @@ use shared_carriers::twilio::{
 use shared_domain::{
     inbox::Inbox,
     opt_out::{KeywordReplies, wants_review},
-    phone::PhoneNumber,
+    phone::{ChannelAddress, PhoneNumber},
     sweep::{Listed, MAX_AGE, SweepPosition},
     time::Timestamp,
 };
@@ -284,14 +284,14 @@ struct ListedText {
     has_media: bool,
 }
 
-/// `None` if the sender is not a phone number, as for the webhook.
+/// `None` if nothing of the sender can be shown, as for the webhook.
 fn text(at: Timestamp, message: &CarrierMessage) -> Option<ListedText> {
-    let from = message.from.as_deref().map(PhoneNumber::from_carrier);
+    let from = message.from.as_deref().map(ChannelAddress::parse);
     let Some(Ok(from)) = from else {
         tracing::warn!(
             event = "unknown_sender",
             carrier_id = message.sid,
-            "message without a sender's number skipped"
+            "message without a sender skipped"
         );
         return None;
     };

@@ -9,6 +9,7 @@ use shared_aws::{
 use shared_domain::{
     ids::{MediaId, MessageId},
     media::{Media, MediaRefusal, MediaState},
+    phone::Channel,
 };
 
 use crate::support::{TestStores, at_second, number};
@@ -29,6 +30,7 @@ async fn text_with_files(stores: &TestStores) -> MessageId {
         carrier: "twilio",
         carrier_id: "MM1".into(),
         from: number(1),
+        channel: Channel::Sms,
         text: "Look".into(),
         media: vec![pending(0), pending(1)],
     };

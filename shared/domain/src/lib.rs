@@ -22,6 +22,7 @@
 //! | [`registration`] | the A2P 10DLC registration of a team and its campaign |
 //! | [`sweep`] | which messages of the carrier's list are checked for lost webhooks |
 //! | [`notification`] | which events are sent by e-mail, and to whom |
+//! | [`automatic`] | reactions and automatic replies of phones |
 //! | [`text`] | invisible characters, and normal forms of letters |
 //! | [`field`] | errors of single fields: where, and what was expected |
 //! | [`settings`] | names, colors, API codes and e-mail addresses that users enter |
@@ -41,6 +42,7 @@
 //! assert_eq!(holder, ada);
 //! ```
 
+pub mod automatic;
 pub mod contact;
 pub mod conversation;
 pub mod field;

@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::text;
 
-/// A number in E.164 format (`+12025550143`), or a short code (3 to 8 digits) that sent a message. Its
-/// `Debug` output hides the digits, because logs must not contain numbers.
+/// A number in E.164 format (`+12025550143`), or what sent a message instead of one: a short code (3 to 8
+/// digits) or the name of a business (`SUPPORT`). Its `Debug` output hides it, because logs must not contain
+/// numbers.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PhoneNumber(Box<str>);
@@ -93,9 +94,85 @@ impl PhoneNumber {
         }
     }
 
-    /// `+` and digits, or the digits of a short code.
+    /// The name of a business, which sends messages and receives none. `#` separates the parts of keys.
+    fn of_name(text: &str) -> Result<Self, PhoneNumberError> {
+        let name: String = text::clean(text).chars().filter(|c| !c.is_control() && *c != '#').collect();
+        let name = name.trim_matches(|c: char| c.is_whitespace() || c == '+');
+        if text::is_visible(name) { Ok(Self(name.into())) } else { Err(PhoneNumberError::Malformed) }
+    }
+
+    /// Parses a number or a name that was stored.
+    ///
+    /// # Errors
+    /// [`PhoneNumberError::Malformed`] if it is neither.
+    pub fn from_stored(text: &str) -> Result<Self, PhoneNumberError> {
+        Self::from_carrier(text).or_else(|_| Self::of_name(text))
+    }
+
+    /// `+` and digits, the digits of a short code, or a name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is a phone number. Short codes and names only send messages.
+    pub fn can_receive(&self) -> bool {
+        self.0.starts_with('+')
+    }
+}
+
+/// The way a message takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum Channel {
+    /// SMS or MMS.
+    #[default]
+    Sms,
+    Rcs,
+    WhatsApp,
+}
+
+impl Channel {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sms => "sms",
+            Self::Rcs => "rcs",
+            Self::WhatsApp => "whatsapp",
+        }
+    }
+}
+
+/// The sender or the recipient of an inbound message.
+///
+/// ```
+/// use shared_domain::phone::{Channel, ChannelAddress};
+///
+/// let sender = ChannelAddress::parse("whatsapp:+12025550143").unwrap();
+/// assert_eq!((sender.channel, sender.number.as_str()), (Channel::WhatsApp, "+12025550143"));
+/// assert!(!ChannelAddress::parse("SUPPORT").unwrap().number.can_receive());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub struct ChannelAddress {
+    pub channel: Channel,
+    pub number: PhoneNumber,
+}
+
+impl ChannelAddress {
+    /// Parses an address as Twilio writes it: a number, a short code or a name, with the channel in front
+    /// unless it is SMS. A refused message would be lost, so everything that can be shown is an address.
+    ///
+    /// # Errors
+    /// [`PhoneNumberError::Malformed`] if nothing of it can be shown.
+    pub fn parse(text: &str) -> Result<Self, PhoneNumberError> {
+        let (channel, address) = match text.split_once(':') {
+            Some(("whatsapp", address)) => (Channel::WhatsApp, address),
+            Some(("rcs", address)) => (Channel::Rcs, address),
+            _ => (Channel::Sms, text),
+        };
+        let number = PhoneNumber::from_carrier(address).or_else(|_| PhoneNumber::of_name(address))?;
+        Ok(Self { channel, number })
     }
 }
 
@@ -230,6 +307,30 @@ mod tests {
         assert!(PhoneNumber::from_carrier("72975").is_ok());
         for text in ["anonymous", "sip:a@b", "+1", "+0202555014", "2025550143", "+1202555O143"] {
             assert!(PhoneNumber::from_carrier(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sender_is_a_number_a_short_code_or_a_name_on_some_channel() {
+        for (text, channel, number) in [
+            ("+12025550143", Channel::Sms, "+12025550143"),
+            ("72975", Channel::Sms, "72975"),
+            ("whatsapp:+12025550143", Channel::WhatsApp, "+12025550143"),
+            ("rcs:+12065550143", Channel::Rcs, "+12065550143"),
+            ("rcs:acme_agent", Channel::Rcs, "acme_agent"),
+            ("SUPPORT", Channel::Sms, "SUPPORT"),
+            (" Acme\u{200b} Ltd ", Channel::Sms, "Acme Ltd"),
+            ("A#B\n", Channel::Sms, "AB"),
+            ("messenger:1234567890", Channel::Sms, "messenger:1234567890"),
+            ("+1", Channel::Sms, "1"),
+        ] {
+            let address = ChannelAddress::parse(text).unwrap();
+            assert_eq!((address.channel, address.number.as_str()), (channel, number), "{text:?}");
+            assert_eq!(address.number.can_receive(), number.starts_with('+'), "{text:?}");
+            assert_eq!(PhoneNumber::from_stored(number), Ok(address.number), "{text:?}");
+        }
+        for text in ["", " ", "\u{200b}", "whatsapp:", "#"] {
+            assert_eq!(ChannelAddress::parse(text), Err(PhoneNumberError::Malformed), "{text:?}");
         }
     }
 

@@ -34,12 +34,18 @@ pub enum SendRefusal {
     Lock(LockViolation),
     /// The conversation has this newer inbound message, which the user has not seen.
     Unseen(MessageId),
+    /// The contact's number is a short code or a name.
+    CannotReceive,
+    /// The contact's number is that of the inbox.
+    OwnNumber,
     /// The team blocked the number.
     Blocked,
     /// The contact opted out.
     OptedOut,
     /// The message has neither text nor media.
     Empty,
+    /// The text has a control character other than a line break or a tab.
+    ControlCharacter,
     /// The text has more characters than the limit.
     #[expect(missing_docs, reason = "the other names say it all")]
     TooLong {
@@ -87,7 +93,7 @@ pub fn reasons_against_reply(
     if !guard.accept_unseen {
         reasons.extend(conversation.unseen_by(guard.last_seen).cloned().map(SendRefusal::Unseen));
     }
-    reasons.extend(reasons_against_contact(&conversation.contact));
+    reasons.extend(reasons_against_contact(from.inbox, &conversation.contact));
     reasons
 }
 
@@ -109,7 +115,7 @@ pub fn reasons_against_compose(
             .map(|lease| lock::Denied { holder: lease.holder.clone(), expires_at: lease.ends_at() }),
     });
     reasons.extend(held.map(|denied| SendRefusal::Lock(LockViolation::HeldByOther(denied))));
-    reasons.extend(reasons_against_contact(contact));
+    reasons.extend(reasons_against_contact(from.inbox, contact));
     reasons
 }
 
@@ -122,9 +128,14 @@ pub fn reasons_against_inbox(from: SendingInbox<'_>) -> Vec<SendRefusal> {
     retired.into_iter().chain(incomplete).collect()
 }
 
-fn reasons_against_contact(contact: &Contact) -> Vec<SendRefusal> {
-    let blocked = contact.blocked.then_some(SendRefusal::Blocked);
-    blocked.into_iter().chain(contact.opted_out.then_some(SendRefusal::OptedOut)).collect()
+fn reasons_against_contact(inbox: &Inbox, contact: &Contact) -> Vec<SendRefusal> {
+    let reasons = [
+        (!contact.number.can_receive(), SendRefusal::CannotReceive),
+        (contact.number == inbox.number, SendRefusal::OwnNumber),
+        (contact.blocked, SendRefusal::Blocked),
+        (contact.opted_out, SendRefusal::OptedOut),
+    ];
+    reasons.into_iter().filter_map(|(applies, reason)| applies.then_some(reason)).collect()
 }
 
 /// The reason against the text of a message, if any. `limit` is in characters.
@@ -132,6 +143,8 @@ pub fn reason_against_text(text: &str, has_media: bool, limit: usize) -> Option<
     let characters = text.chars().count();
     if !text::is_visible(text) && !has_media {
         Some(SendRefusal::Empty)
+    } else if text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        Some(SendRefusal::ControlCharacter)
     } else if characters > limit {
         Some(SendRefusal::TooLong { characters, limit, segments: Segments::of(text).count })
     } else {
@@ -309,6 +322,27 @@ mod tests {
     }
 
     #[test]
+    fn short_codes_names_and_the_inbox_itself_get_no_message() {
+        let inbox = inbox(InboxKind::Personal);
+        let from = SendingInbox { inbox: &inbox, registration: RegistrationStatus::NotStarted };
+        for (number, reason) in [
+            ("72975", SendRefusal::CannotReceive),
+            ("SUPPORT", SendRefusal::CannotReceive),
+            (inbox.number.as_str(), SendRefusal::OwnNumber),
+        ] {
+            let number = PhoneNumber::from_stored(number).unwrap();
+            let contact = Contact { number, ..conversation().contact };
+            let blocked = Contact { blocked: true, ..contact.clone() };
+            let against = |contact| reasons_against_compose(from, contact, None, None, NOW);
+            assert_eq!(against(&contact), std::slice::from_ref(&reason), "{:?}", contact.number.as_str());
+            assert_eq!(against(&blocked), [reason.clone(), SendRefusal::Blocked]);
+            let conversation = Conversation { contact, ..conversation() };
+            let guard = ReplyGuard { user: &ada().id, token: None, last_seen: None, accept_unseen: true };
+            assert_eq!(reasons_against_reply(from, &conversation, &guard, NOW), [reason]);
+        }
+    }
+
+    #[test]
     fn only_an_active_inbox_sends() {
         for (stage, reasons) in [
             (Stage::Creating, vec![SendRefusal::InboxRetired]),
@@ -320,6 +354,14 @@ mod tests {
             assert_eq!(reasons_against_inbox(from), reasons, "{stage:?}");
             assert_eq!(from.inbox.may_send(from.registration), reasons.is_empty(), "{stage:?}");
         }
+    }
+
+    #[test]
+    fn a_text_with_control_characters_is_refused() {
+        for text in ["bell\u{7}", "a\0b", "\u{1b}[31mred", "next\u{85}line"] {
+            assert_eq!(reason_against_text(text, true, 160), Some(SendRefusal::ControlCharacter), "{text:?}");
+        }
+        assert_eq!(reason_against_text("a\tb\r\nc\n", false, 160), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick};
 
 /// The text without invisible characters, in normal form C.
 pub fn clean(text: &str) -> Cow<'_, str> {
@@ -32,6 +32,12 @@ pub fn composed(text: &str) -> Cow<'_, str> {
         IsNormalized::Yes => Cow::Borrowed(text),
         _ => Cow::Owned(text.nfc().collect()),
     }
+}
+
+/// The text in lowercase and without accents, to compare words. Compatibility forms, such as full-width
+/// letters, become ordinary ones.
+pub fn folded(text: &str) -> String {
+    text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).nfc().collect()
 }
 
 /// The text without spaces and invisible characters at its ends.
@@ -104,6 +110,19 @@ mod tests {
     fn invisible_characters_within_a_text_are_not_trimmed() {
         assert_eq!(trim(" \u{feff} a\u{200c}b \u{200b}"), "a\u{200c}b");
         assert_eq!(trim("\u{200b} "), "");
+    }
+
+    #[test]
+    fn accents_case_and_compatibility_forms_are_folded() {
+        for (text, expected) in [
+            ("ÁRBOL", "arbol"),
+            ("Jose\u{301}", "jose"),
+            ("ＳＴＯＰ", "stop"),
+            ("𝗦top", "stop"),
+            ("한국", "한국"),
+        ] {
+            assert_eq!(folded(text), expected, "{text:?}");
+        }
     }
 
     #[test]

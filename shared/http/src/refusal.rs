@@ -91,6 +91,14 @@ pub fn refused(reason: &SendRefusal) -> Problem {
             "You have not seen the newest message. Read it and try again, or send with acceptUnseen.",
         )
         .with("unseenMessageId", message.as_str()),
+        SendRefusal::CannotReceive => Problem::new(
+            409,
+            "cannot_receive",
+            "This sender cannot receive messages. Only phone numbers can.",
+        ),
+        SendRefusal::OwnNumber => {
+            Problem::new(409, "own_number", "This is the number of the inbox. Send to another number.")
+        }
         SendRefusal::Blocked => Problem::new(409, "blocked", "Your team has blocked this number."),
         SendRefusal::OptedOut => {
             Problem::new(409, "opted_out", "This contact has opted out of messages from your team.")
@@ -98,6 +106,11 @@ pub fn refused(reason: &SendRefusal) -> Problem {
         SendRefusal::Empty => {
             Problem::unprocessable("text_empty", "/text", "A message needs a text or media.")
         }
+        SendRefusal::ControlCharacter => Problem::unprocessable(
+            "text_invalid",
+            "/text",
+            "The text has a control character. Remove it and try again.",
+        ),
         SendRefusal::TooLong { characters, limit, segments } => Problem::unprocessable(
             "text_too_long",
             "/text",

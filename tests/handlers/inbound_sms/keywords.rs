@@ -431,13 +431,18 @@ async fn wherever_a_host_crashes_one_out_of_office_message_is_sent_once_the_carr
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_out_of_office_message_to_opted_out_or_blocked_contacts_own_numbers_or_the_same_text() {
+async fn no_out_of_office_message_to_opted_out_or_blocked_contacts_machines_own_numbers_or_the_same_text() {
     let test = TestApp::start().await;
     turn_on_out_of_office(&test).await;
     receive(&test, at(10), inbound(1, AWAY)).await;
     receive(&test, at(20), inbound(2, "STOP")).await;
     receive(&test, at(30), inbound(3, "Are you open?")).await;
     assert_eq!(automatic_replies(&test).await, [stop_text("Front")]);
+    let machine = TestApp::start().await;
+    turn_on_out_of_office(&machine).await;
+    receive(&machine, at(10), inbound(1, "Liked “Front: reply STOP to opt out”")).await;
+    receive(&machine, at(20), inbound(2, "I'm driving with Driving Focus turned on.")).await;
+    assert_eq!(automatic_replies(&machine).await, [""; 0]);
     let blocked = TestApp::start().await;
     turn_on_out_of_office(&blocked).await;
     let contact = Contact { blocked: true, ..Contact::provisional(&blocked.team.id, &blocked.contact) };

@@ -196,8 +196,13 @@ impl TestApp {
 
     /// Returns up to 100 messages of the conversation with the contact, newest first.
     pub async fn history(&self) -> Vec<Message> {
+        self.history_of(&self.conversation_id()).await
+    }
+
+    /// Returns up to 100 messages of a conversation, newest first.
+    pub async fn history_of(&self, conversation: &ConversationId) -> Vec<Message> {
         let messages = Messages::new(self.table());
-        messages.history(self.organization(), &self.conversation_id(), 100, None).await.unwrap().items
+        messages.history(self.organization(), conversation, 100, None).await.unwrap().items
     }
 
     /// Returns a stored message.

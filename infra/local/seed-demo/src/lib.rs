@@ -23,7 +23,7 @@ use shared_domain::{
     inbox::{Inbox, InboxKind, Stage},
     keys::{InboxKey, TeamKey},
     membership::{Membership, Role, TeamRole},
-    phone::PhoneNumber,
+    phone::{Channel, PhoneNumber},
     registration::{Registration, RegistrationStatus, StepSource, TimelineStep},
     team::Team,
     user::{User, UserRef},
@@ -354,6 +354,7 @@ impl Seed {
                 carrier: "twilio",
                 carrier_id: format!("SM{index:032x}"),
                 from: from.clone(),
+                channel: Channel::Sms,
                 text: (*text).to_owned(),
                 media: Vec::new(),
             };

@@ -26,7 +26,7 @@ use shared_domain::{
     inbox::{Inbox, InboxKind},
     media::{Media, MediaState},
     message::{Delivery, DeliveryState, Direction, Message},
-    phone::PhoneNumber,
+    phone::{Channel, PhoneNumber},
     time::Timestamp,
 };
 
@@ -55,6 +55,7 @@ pub struct InboundText {
     /// The carrier's id, which makes the webhook idempotent.
     pub carrier_id: String,
     pub from: PhoneNumber,
+    pub channel: Channel,
     /// May be empty if there is media.
     pub text: String,
     pub media: Vec<Media>,
@@ -369,6 +370,7 @@ fn message(
         inbox_number: inbox.number.clone(),
         contact_number: text.from.clone(),
         direction: Direction::Inbound,
+        channel: text.channel,
         text: text.text.clone(),
         media: text.media.clone(),
         sender: None,

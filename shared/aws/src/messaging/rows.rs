@@ -7,7 +7,7 @@ use shared_domain::{
     ids::{InboxId, MediaId, MessageId, OrganizationId, TeamId},
     media::{Media, MediaRefusal, MediaState},
     message::{Delivery, DeliveryState, Direction, Message, Report},
-    phone::PhoneNumber,
+    phone::{Channel, PhoneNumber},
     time::Timestamp,
     user::UserRef,
 };
@@ -80,6 +80,8 @@ pub(crate) struct MessageRow {
     pub own_number: PhoneNumber,
     pub contact_number: PhoneNumber,
     pub direction: Direction,
+    #[serde(default, skip_serializing_if = "is_sms")]
+    pub channel: Channel,
     pub text: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub media: Vec<MediaRow>,
@@ -97,6 +99,11 @@ pub(crate) struct MessageRow {
     pub states: BTreeMap<DeliveryState, Report>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_sms(channel: &Channel) -> bool {
+    *channel == Channel::Sms
+}
+
 impl MessageRow {
     pub(crate) fn of(message: &Message) -> Self {
         let history = message.delivery.history().into_iter();
@@ -108,6 +115,7 @@ impl MessageRow {
             own_number: message.inbox_number.clone(),
             contact_number: message.contact_number.clone(),
             direction: message.direction,
+            channel: message.channel,
             text: message.text.clone(),
             media: message.media.iter().map(MediaRow::of).collect(),
             sender: message.sender.clone(),
@@ -136,6 +144,7 @@ impl MessageRow {
             inbox_number: self.own_number,
             contact_number: self.contact_number,
             direction: self.direction,
+            channel: self.channel,
             text: self.text,
             media: self.media.into_iter().map(MediaRow::media).collect(),
             sender: self.sender,

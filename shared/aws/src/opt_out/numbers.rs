@@ -30,7 +30,7 @@ pub(crate) fn status_key(team: TeamKey<'_>, number: &PhoneNumber) -> Key {
 /// Returns the number whose status an item is.
 pub(crate) fn number_of(item: &Item) -> Result<PhoneNumber, StoreError> {
     let number = string_attribute(item, "pk").and_then(|pk| pk.rsplit('#').next());
-    PhoneNumber::from_carrier(number.unwrap_or_default())
+    PhoneNumber::from_stored(number.unwrap_or_default())
         .map_err(|_| StoreError::Corrupt("a number in a key".into()))
 }
 

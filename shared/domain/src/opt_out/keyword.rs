@@ -62,6 +62,11 @@ pub fn keyword(text: &str) -> Option<Keyword> {
     WORDS.iter().find(|(_, words)| words.contains(&core.as_str())).map(|(keyword, _)| *keyword)
 }
 
+/// The keywords that opt out, in uppercase.
+pub(super) fn stop_words() -> impl Iterator<Item = &'static str> {
+    WORDS.iter().filter(|(keyword, _)| *keyword == Keyword::Stop).flat_map(|(_, words)| words.iter().copied())
+}
+
 /// Whether the character may separate the words of `OPT-OUT`: a space, or any hyphen or dash that phones
 /// insert.
 fn is_separator(c: char) -> bool {

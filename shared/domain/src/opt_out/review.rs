@@ -4,7 +4,9 @@
 //! The patterns are therefore broad and exclude only what clearly means something else, such as *stop by* or
 //! *please don't stop*.
 
+use super::keyword::stop_words;
 use crate::{
+    automatic::{self, Automatic},
     ids::{ConversationId, MessageId, ReviewId},
     phone::PhoneNumber,
     text,
@@ -110,10 +112,33 @@ const FILLERS: &[&str] = &[
     "and",
     "i",
     "said",
+    "por",
+    "favor",
+    "ya",
+    "gracias",
 ];
 /// Words that are a request if only fillers surround them.
-const ALONE: &[&str] =
-    &["stop", "stopall", "unsubscribe", "unsub", "revoke", "quit", "cancel", "end", "optout", "remove"];
+const ALONE: &[&str] = &[
+    "stop",
+    "stopall",
+    "unsubscribe",
+    "unsub",
+    "revoke",
+    "quit",
+    "cancel",
+    "end",
+    "optout",
+    "remove",
+    "alto",
+    "parar",
+    "pare",
+    "paren",
+    "baja",
+    "cancelar",
+    "detener",
+    "basta",
+    "стоп",
+];
 /// Phrases that are a request anywhere in a text.
 const PHRASES: &[&str] = &[
     "unsubscribe",
@@ -148,7 +173,32 @@ const PHRASES: &[&str] = &[
     "off your list",
     "off the list",
     "off this list",
+    "no quiero recibir",
+    "no quiero mas mensajes",
+    "no mas mensajes",
+    "no deseo recibir",
+    "dar de baja",
+    "darme de baja",
+    "dame de baja",
+    "deme de baja",
+    "denme de baja",
+    "quiteme de",
+    "quitenme de",
+    "quitame de",
+    "saqueme de",
+    "saquenme de",
+    "sacame de",
+    "borre mi numero",
+    "borren mi numero",
+    "borra mi numero",
+    "elimine mi numero",
+    "eliminen mi numero",
+    "elimina mi numero",
 ];
+/// How Spanish verbs of sending begin.
+const WRITING_IN_SPANISH: &[&str] = &["envi", "mand", "escrib", "contact", "molest", "texte"];
+/// Forms of *to stop* before a Spanish verb.
+const STOP_IN_SPANISH: &[&str] = &["deje", "dejen", "deja", "dejar", "dejes", "pare", "paren", "para"];
 
 /// Whether a text may be an opt-out request. A [keyword](super::keyword) needs no review, because it acts by
 /// itself.
@@ -162,8 +212,14 @@ pub fn wants_review(text: &str) -> bool {
     if super::keyword(text).is_some() {
         return false;
     }
-    let text: String =
-        text::clean(text).to_lowercase().chars().filter(|c| !matches!(c, '\'' | '’' | '‘' | '`')).collect();
+    if automatic::automatic(text) == Some(Automatic::Reaction) {
+        return false;
+    }
+    if resembles_stop(text) {
+        return true;
+    }
+    let text = text::folded(&text::clean(&automatic::without_quotes(text)));
+    let text: String = text.chars().filter(|c| !matches!(c, '\'' | '’' | '‘' | '`')).collect();
     let sentences = text.split(['.', '!', '?', '\n', ';', ',']).map(words).filter(|words| !words.is_empty());
     let sentences: Vec<Vec<&str>> = sentences.collect();
     let all: Vec<&str> = sentences.iter().flatten().copied().collect();
@@ -173,6 +229,58 @@ pub fn wants_review(text: &str) -> bool {
             .iter()
             .any(|words| is_word_alone(words) || asks_to_stop(words) || asks_to_be_removed(words))
         || asks_not_to_write(&all)
+        || asks_in_spanish(&all)
+}
+
+/// The longest text that is compared with keywords letter by letter, in bytes.
+const MAX_RESEMBLING_LENGTH: usize = 60;
+
+/// Matches a keyword that is misspelled by repeated letters (`STOPP`), separated (`S.T.O.P.`), followed by a
+/// number (`STOP 12345`), or written with letters and digits that look alike (`ST0P`).
+fn resembles_stop(text: &str) -> bool {
+    if text.len() > MAX_RESEMBLING_LENGTH {
+        return false;
+    }
+    let text = text::folded(&text::clean(text)).to_uppercase();
+    let letters: String = text.chars().filter(|c| c.is_alphabetic()).map(look_alike).collect();
+    let with_digits: String = text
+        .split_whitespace()
+        .filter(|word| !word.chars().all(|c| c.is_ascii_digit()))
+        .flat_map(str::chars)
+        .map(look_alike)
+        .filter(|c| c.is_alphabetic())
+        .collect();
+    stop_words().any(|word| {
+        let word = single_letters(&word.replace(' ', ""));
+        word == single_letters(&letters) || word == single_letters(&with_digits)
+    })
+}
+
+/// The Latin capital letter that an uppercase character looks like, or the character itself.
+fn look_alike(c: char) -> char {
+    match c {
+        '0' | 'О' | 'Ο' => 'O',
+        '1' | '|' | 'І' | 'Ι' => 'I',
+        '3' | 'Е' | 'Ε' => 'E',
+        '5' | '$' | 'Ѕ' => 'S',
+        'А' | 'Α' | '@' => 'A',
+        'В' | 'Β' => 'B',
+        'С' => 'C',
+        'К' | 'Κ' => 'K',
+        'М' | 'Μ' => 'M',
+        'Н' | 'Ν' => 'N',
+        'Р' | 'Ρ' => 'P',
+        'Т' | 'Τ' => 'T',
+        'У' | 'Υ' => 'Y',
+        _ => c,
+    }
+}
+
+/// The text with each run of one letter reduced to a single one.
+fn single_letters(text: &str) -> String {
+    let mut letters: Vec<char> = text.chars().collect();
+    letters.dedup();
+    letters.into_iter().collect()
 }
 
 fn words(sentence: &str) -> Vec<&str> {
@@ -253,5 +361,15 @@ fn asks_not_to_write(words: &[&str]) -> bool {
         not && ((writes && !sends && addressed)
             || (sends && what)
             || (wants && rest.iter().any(|word| TEXTS.contains(word) || WRITING.contains(word))))
+    })
+}
+
+/// Matches *dejen de enviarme mensajes* and *no me escriban*.
+fn asks_in_spanish(words: &[&str]) -> bool {
+    words.windows(3).any(|window| {
+        let [first, second, third] = window else { return false };
+        let stops = STOP_IN_SPANISH.contains(first) && *second == "de";
+        let refuses = *first == "no" && *second == "me";
+        (stops || refuses) && WRITING_IN_SPANISH.iter().any(|verb| third.starts_with(verb))
     })
 }

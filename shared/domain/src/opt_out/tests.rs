@@ -182,6 +182,81 @@ fn opt_out_requests_in_other_words_want_review_and_ordinary_messages_do_not() {
 }
 
 #[test]
+fn requests_in_spanish_want_review() {
+    for text in [
+        "ALTO",
+        "Parar",
+        "baja",
+        "cancelar por favor",
+        "No quiero recibir más mensajes",
+        "no mas mensajes por favor",
+        "Dejen de enviarme mensajes",
+        "deja de escribirme",
+        "no me manden textos",
+        "Quiero darme de baja",
+        "Quíteme de la lista",
+        "borren mi número",
+    ] {
+        assert!(wants_review(text), "{text:?}");
+    }
+    for text in [
+        "para mañana",
+        "en voz alta",
+        "No me llamo Ana",
+        "deje la llave en la puerta",
+        "la planta baja",
+        "quiero cancelar mi cita",
+    ] {
+        assert!(!wants_review(text), "{text:?}");
+    }
+}
+
+#[test]
+fn a_misspelled_or_disguised_stop_wants_review_and_does_not_act() {
+    for text in [
+        "STOPP",
+        "ST0P",
+        "5top",
+        "S.T.O.P.",
+        "S T O P",
+        "s-t-o-p",
+        "STOP 12345",
+        "stop1",
+        "ＳＴＯＰ",
+        "СТОП",
+        "ЅΤОР",
+        "$TOP",
+        "Unsubscribee",
+        "C A N C E L",
+        "stoooop!!",
+        "St\u{f6}p",
+    ] {
+        assert_eq!(keyword(text), None, "{text:?}");
+        assert!(wants_review(text), "{text:?}");
+    }
+    for text in ["STEP", "top", "stops", "50 TOP", "the end", "12345", "shop", "weekend", "cancelled it"] {
+        assert!(!wants_review(text), "{text:?}");
+    }
+}
+
+#[test]
+fn quoted_words_are_not_a_request() {
+    for text in [
+        "Liked “Front Desk: reply STOP to opt out.”",
+        "Reacted 👍 to “You are unsubscribed”",
+        "What does “reply STOP to opt out” mean?",
+        "> Reply STOP to opt out\nSee you at 3",
+    ] {
+        assert!(!wants_review(text), "{text:?}");
+    }
+    for text in
+        ["please \"stop\" texting me", "Loved “Dune”. Please stop texting me", "> See you\nplease stop"]
+    {
+        assert!(wants_review(text), "{text:?}");
+    }
+}
+
+#[test]
 fn review_outcomes_have_the_names_of_the_api() {
     assert_eq!(
         (ReviewOutcome::OptedOut.as_str(), ReviewOutcome::Dismissed.as_str()),

@@ -125,6 +125,8 @@ pub struct MessageView {
     pub inbox_id: String,
     /// `inbound` or `outbound`.
     pub direction: &'static str,
+    /// `sms` for SMS and MMS, or `rcs` or `whatsapp`.
+    pub channel: &'static str,
     /// Text of the message.
     pub text: String,
     /// Files of the message.
@@ -170,6 +172,7 @@ impl MessageView {
             conversation_id: message.conversation.to_string(),
             inbox_id: message.inbox.to_string(),
             direction: message.direction.as_str(),
+            channel: message.channel.as_str(),
             text: message.text.clone(),
             media: media.map(|media| MediaView::of(&message.inbox, media, links)).collect(),
             segments: message.segments(),
