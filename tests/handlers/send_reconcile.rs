@@ -172,6 +172,22 @@ async fn one_copy_at_the_carrier_resolves_one_of_two_equal_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn copies_of_equal_messages_are_matched_in_their_order() {
+    let test = TestApp::start().await;
+    let at = now();
+    let later = at + Duration::from_millis(1);
+    let ids = [
+        accept_with_lost_answer(&test, "same", at).await,
+        accept_with_lost_answer(&test, "same", later).await,
+    ];
+    let sids = [send_to_carrier(&test, "same").await, send_to_carrier(&test, "same").await];
+    assert_eq!(handle(&app(&test), at).await.unwrap(), Tally { resolved: 2, ..Tally::default() });
+    for (id, sid) in ids.iter().zip(sids) {
+        assert_eq!(test.message(id).await.carrier_id, Some(sid));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_report_that_arrived_first_resolves_the_message() {
     let test = TestApp::start().await;
     let id = accept_with_lost_answer(&test, "hello", now()).await;

@@ -107,7 +107,8 @@ impl ReconcileWorkflow {
     }
 
     /// Returns the carrier's copy of a message: same numbers, same text, made at the time of our attempt, and
-    /// not known to be another message.
+    /// not known to be another message. If there are several, it is the oldest one, because messages of a
+    /// conversation are sent and reconciled in their order.
     async fn find_at_carrier(
         &self,
         entry: &OutboxEntry,
@@ -117,8 +118,9 @@ impl ReconcileWorkflow {
         let since = attempt.map_or(message.created_at, |report| report.at) - CLOCK_MARGIN;
         let since = jiff::Timestamp::from_millisecond(since.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let (to, from) = (message.contact_number.as_str(), message.inbox_number.as_str());
-        for candidate in self.carrier.find_messages(to, from, since).await? {
-            let matches = candidate.body == message.text && candidate.direction != Direction::Inbound;
+        let newest_first = self.carrier.find_messages(to, from, since).await?;
+        for candidate in newest_first.into_iter().rev() {
+            let matches = candidate.has_text(&message.text) && candidate.direction != Direction::Inbound;
             if matches && !self.is_other_message(entry, message, &candidate).await? {
                 return Ok(Some(candidate));
             }

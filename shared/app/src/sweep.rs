@@ -263,7 +263,8 @@ impl SweepWorkflow {
     ) -> Result<(), TakeInError> {
         let ListedText { text, has_media, .. } = listed;
         let media = if has_media { self.carrier.media_of(&text.carrier_id).await? } else { Vec::new() };
-        let text = inbound_text(&text.carrier_id, text.from, text.text, &media);
+        let from = ChannelAddress { channel: text.channel, number: text.from };
+        let text = inbound_text(&text.carrier_id, from, text.text, &media);
         // The list does not contain `OptOutType`, so the words decide.
         Ok(self.inbound.take_in(at, entropy, inbox, &text, None).await?)
     }

@@ -56,6 +56,9 @@ async fn prepare(stores: &TestStores, conversation: &ConversationId, lock: Lock)
     }
 }
 
+/// The first number after that of the inbox, which cannot be its own contact.
+const FIRST_NUMBER: usize = 101;
+
 /// Starts a conversation with the next number.
 async fn start_conversation(stores: &TestStores, index: &mut usize) -> (PhoneNumber, ConversationId) {
     let contact_of_team = number(*index);
@@ -76,7 +79,7 @@ fn from(stores: &TestStores) -> SendingInbox<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_is_stored_exactly_when_the_rule_has_no_reason_against_it() {
     let stores = TestStores::start().await;
-    let (ada, mut index) = (ada().id, 0);
+    let (ada, mut index) = (ada().id, FIRST_NUMBER);
     for lock in LOCKS {
         for token in [1, 2].map(FencingToken::new) {
             for millis in MOMENTS {
@@ -109,7 +112,7 @@ async fn a_reply_is_stored_exactly_when_the_rule_has_no_reason_against_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_composed_message_is_stored_exactly_when_the_rule_has_no_reason_against_it() {
     let stores = TestStores::start().await;
-    let (ada, ben, mut index) = (ada().id, ben().id, 0);
+    let (ada, ben, mut index) = (ada().id, ben().id, FIRST_NUMBER);
     let users: [Option<&UserId>; 3] = [Some(&ada), Some(&ben), None];
     for lock in LOCKS {
         for millis in MOMENTS {

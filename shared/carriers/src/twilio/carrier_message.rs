@@ -47,6 +47,14 @@ pub enum Direction {
 }
 
 impl CarrierMessage {
+    /// Whether this can be a message that was sent with this text. Twilio lists the text as it sent it, and
+    /// Smart Encoding replaces punctuation and spaces, so letters and digits are compared if there are any.
+    pub fn has_text(&self, text: &str) -> bool {
+        let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+        let own = letters(text);
+        self.body == text || (!own.is_empty() && letters(&self.body) == own)
+    }
+
     /// Whether the message is from this second or later. A message without a readable date counts as such.
     pub(crate) fn is_since(&self, instant: Timestamp) -> bool {
         self.date_created.is_none_or(|created| created.as_second() >= instant.as_second())

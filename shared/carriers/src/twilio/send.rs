@@ -45,6 +45,8 @@ impl SendMessage {
             fields.push(("Body", &self.body));
         }
         fields.extend(self.media_urls.iter().map(|url| ("MediaUrl", url.as_str())));
+        // With Smart Encoding, Twilio would send and list another text than the product shows.
+        fields.push(("SmartEncoded", "false"));
         fields.push(("StatusCallback", &self.status_callback));
         fields
     }

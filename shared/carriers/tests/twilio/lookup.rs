@@ -113,6 +113,25 @@ async fn nulls_and_unknown_statuses_are_read() {
 }
 
 #[tokio::test]
+async fn a_text_is_recognized_as_smart_encoding_lists_it() {
+    for (sent, listed, same) in [
+        ("Hi", "Hi", true),
+        ("“Tomorrow” – it’s free…", "\"Tomorrow\" - it's free...", true),
+        ("See you at 3", "See you at 4", false),
+        ("", "Hi", false),
+        ("", "", true),
+        ("👍", "👎", false),
+        ("👍", "👍", true),
+    ] {
+        let mut message = message('1', "Sun, 22 Nov 2026 12:00:01 +0000");
+        message["body"] = listed.into();
+        let server = Server::start([answer(200, page(&[message], None))]).await;
+        let found = client(&server.base_url).find_messages(TO, FROM, noon()).await.unwrap();
+        assert_eq!(found[0].has_text(sent), same, "{sent:?} {listed:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_the_carrier_does_not_know_is_none() {
     let server = Server::start([answer(404, r#"{"code":20404,"status":404}"#)]).await;
     assert_eq!(client(&server.base_url).fetch_message(&sid('9')).await, Ok(None));

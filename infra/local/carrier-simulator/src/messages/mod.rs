@@ -66,7 +66,9 @@ fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Resu
     let mut message = SendRequest::parse(fields)?.accept(now);
     let mut resources = carrier.resources();
     check_sender(&resources, &message)?;
-    encode(&resources, &mut message);
+    if fields.get("SmartEncoded") != Some("false") {
+        encode(&resources, &mut message);
+    }
     let delivery = queue(&mut resources, &message, carrier.settings.segments_per_second, now)?;
     drop(resources);
     let sid = message.sid.clone();

@@ -133,7 +133,7 @@ async fn a_lost_webhook_or_callback_is_not_sent() {
 }
 
 #[tokio::test]
-async fn smart_encoding_replaces_typographic_characters_unless_the_service_forbids_it() {
+async fn smart_encoding_replaces_typographic_characters_unless_the_service_or_the_message_forbids_it() {
     let simulator = TestSimulator::with_number().await;
     let text = "\u{201c}Tomorrow\u{201d} \u{2013} it\u{2019}s free\u{2026}";
     for (setting, listed) in [("true", "\"Tomorrow\" - it's free..."), ("false", text)] {
@@ -143,5 +143,7 @@ async fn smart_encoding_replaces_typographic_characters_unless_the_service_forbi
         let fields = [("To", PHONE), ("From", PRODUCT), ("Body", text), ("MessagingServiceSid", service)];
         let (_, message) = simulator.send(&fields).await;
         assert_eq!(message["body"], listed);
+        let (_, message) = simulator.send(&[&fields[..], &[("SmartEncoded", "false")]].concat()).await;
+        assert_eq!(message["body"], text);
     }
 }
