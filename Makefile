@@ -161,6 +161,11 @@ deny: $(TOOLS)/bin/cargo-deny ## Licenses, sources and advisories of the depende
 
 # --- Deployment
 
+# On AWS: make ctl ARGS="--stack shared-inbox-dev --region us-east-1 organization list"
+.PHONY: ctl
+ctl: ## Runs the operator's tool inboxctl: make ctl ARGS='--help'
+	@python3 infra/local/ctl.py $(ARGS)
+
 .PHONY: build
 build: $(TOOLS)/.ready ## Builds the functions for AWS (arm64, release)
 	@rustup target list --installed 2>/dev/null | grep -qx aarch64-unknown-linux-gnu || \

@@ -13,7 +13,7 @@ from console import CloudError
 from prerequisites import ROOT
 from processes import Child
 
-TOOLS = ["carrier-simulator", "seed-demo"]
+TOOLS = ["carrier-simulator", "inboxctl", "seed-demo"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Package:
 
 
 class Build:
-    """A running cargo build of the functions, the carrier simulator and the demo data."""
+    """A running cargo build of the functions and the tools of the local cloud."""
 
     def __init__(self):
         binaries = [*TOOLS, *_function_binaries(_workspace())]

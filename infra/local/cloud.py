@@ -8,6 +8,7 @@ and adds demo data. It needs Python, Rust and a C compiler, but neither Docker n
 Settings (environment variables, with their defaults):
     PORT                        port of the API and the emulator (4566; run only)
     CARRIER_PORT                port of the carrier simulator and its phone page (PORT + 1 if free; run only)
+    SEED                        demo, or none for a stack without data (demo)
     STATE_DIR                   folder of stack.json and the logs (.local; exec: .local/test)
     SEGMENTS_PER_SECOND         what the carrier simulator allows the numbers of a campaign (40)
     CARRIER_URL                 another carrier's URL (none: the carrier simulator is started)

@@ -30,6 +30,7 @@ class Settings:
     account_sid: str
     auth_token: str
     segments_per_second: int
+    seed: str  # demo or none
     parameters: dict[str, str | int]  # of template.yaml
 
     @staticmethod
@@ -46,6 +47,7 @@ class Settings:
             account_sid=os.environ.get("TWILIO_ACCOUNT_SID") or f"AC{secrets.token_hex(16)}",
             auth_token=os.environ.get("TWILIO_AUTH_TOKEN") or secrets.token_hex(16),
             segments_per_second=_whole("SEGMENTS_PER_SECOND", 40),
+            seed=_one_of("SEED", ["demo", "none"]),
             parameters={
                 "LockLeaseSeconds": lease,
                 "LockRenewSeconds": max(1, lease // 3),
@@ -72,6 +74,13 @@ class Settings:
         """Fails if the port is in use, before a build of several minutes."""
         if is_taken(self.port):
             raise CloudError(f"port {self.port} is in use; stop the program that uses it, or choose a port with PORT=…")
+
+
+def _one_of(name: str, values: list[str]) -> str:
+    value = os.environ.get(name) or values[0]
+    if value not in values:
+        raise CloudError(f"{name} must be {' or '.join(values)}, not {value!r}")
+    return value
 
 
 def _whole(name: str, default: int) -> int:

@@ -24,6 +24,7 @@ from processes import Child
 from settings import Settings
 
 HEALTH_TIMEOUT = 20  # seconds
+EMPTY = {"users": [], "machines": [], "inboxes": [], "services": [], "names": []}
 
 
 @dataclass(frozen=True)
@@ -104,15 +105,16 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
 
     if settings.carrier_url is None:
         simulator.subscribe(api, login)
-    progress("seeding demo data")
-    simulated = None if settings.carrier_url else carrier
-    seed = _seed(programs / "seed-demo", emulator, deployment, settings, api, simulated)
+    seed = EMPTY
+    if settings.seed == "demo":
+        progress("seeding demo data")
+        simulated = None if settings.carrier_url else carrier
+        seed = _seed(programs / "seed-demo", emulator, settings, api, simulated)
     if settings.carrier_url is None:
         for service in seed["services"]:
             simulator.approve_campaign(service)
         for named in seed["names"]:
             simulator.name_number(named["phoneNumber"], named["name"], named["inbox"])
-    progress("signing in the demo users")
     document = {
         "apiUrl": api,
         "consoleUrl": f"{api}/console/",
@@ -120,12 +122,13 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
         "carrierUrl": carrier,
         "twilio": {"accountSid": settings.account_sid, "authToken": settings.auth_token, "eventStreams": login},
         "inspect": {"emails": f"{emulator.url}/_ministack/ses/messages"},
-        "users": tokens.sign_in_users(emulator, deployment, seed["users"]),
-        "machines": tokens.sign_in_machines(emulator, deployment, seed["machines"]),
+        "users": seed["users"],
+        "machines": tokens.sign_in_machines(emulator, seed["machines"]),
         "log": os.path.relpath(log, ROOT),
         "inboxes": seed["inboxes"],
         "aws": {  # for any AWS client
             "environment": emulator.operator,
+            "stack": deploy.STACK,
             "outputs": deployment.outputs,
             "functions": deployment.of_type(template.load(), "AWS::Serverless::Function"),
         },
@@ -150,15 +153,13 @@ def _await_healthy(api: str, log: Path) -> None:
 def _seed(
     program: Path,
     emulator: Emulator,
-    deployment: deploy.Deployment,
     settings: Settings,
     webhook_base: str,
     carrier: str | None,
 ) -> dict:
     """Adds demo data and returns a description of it. With the carrier simulator, the numbers and the campaigns
     are also created there."""
-    command = [str(program), "--endpoint-url", emulator.url, "--table", deployment.outputs["TableName"]]
-    command += ["--machine-client-id", deployment.outputs["MachineClientId"]]
+    command = [str(program), "--stack", deploy.STACK]
     command += ["--brand-sid", settings.parameters["BrandSid"], "--webhook-base", webhook_base]
     if carrier:
         command += ["--carrier-url", carrier, "--account-sid", settings.account_sid, "--auth-token", settings.auth_token]
@@ -201,9 +202,30 @@ def _report_end(child: Child) -> int:
     return 1
 
 
+def _empty_message(document: dict, file: Path) -> str:
+    """What to do first in a stack without data."""
+    return f"""
+  The local cloud is ready, and has no data.
+
+  Carrier  {document["carrierUrl"]}
+  API      {document["apiUrl"]}
+  Details  {os.path.relpath(file, ROOT)}
+  Log      {document["log"]}
+
+  Create an organization with its owner:
+
+     make ctl ARGS="organization create --name Clinic --owner-name Olivia --owner-email olivia@clinic.example"
+     make ctl ARGS="token --user olivia"
+
+  Ctrl-C stops everything.
+"""
+
+
 def _ready_message(document: dict, file: Path, is_simulated: bool) -> str:
     """What the local cloud consists of, and what to try."""
     api = document["apiUrl"]
+    if not document["inboxes"]:
+        return _empty_message(document, file)
     inbox = next(inbox for inbox in document["inboxes"] if inbox["registered"])
     index, member = next(
         (index, user)

@@ -30,6 +30,7 @@ pub mod secrets;
 pub mod snapshot;
 pub mod template;
 pub mod twilio;
+pub mod user_directory;
 pub mod user_pool;
 
 pub use app::TestApp;

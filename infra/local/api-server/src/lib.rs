@@ -12,7 +12,9 @@ mod tokens;
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use carrier_simulator::Settings;
+use inboxctl::Operator;
 use seed_demo::{DemoData, Failure};
+use shared_lambda::clock;
 use test_kit::{
     carrier,
     engine::Engine,
@@ -60,7 +62,9 @@ impl Server {
         };
         let carrier = services.carrier();
         let table = services.table.clone();
-        let data = seed_demo::seed(table, Some(carrier), url.clone(), BRAND.into(), MACHINE).await?;
+        let operator = Operator::new(table.clone(), None, clock::now(), clock::entropy());
+        let data = seed_demo::seed(&operator, table, Some(carrier), url.clone(), BRAND.into(), Some(MACHINE))
+            .await?;
         let tokens = Tokens::of(&data);
         let pool = FakeUserPool::start(logins(&data)).await;
         let console = functions::console(&services, pool.client());

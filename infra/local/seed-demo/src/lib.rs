@@ -1,10 +1,18 @@
 //! Demo data: a registered team with a shared inbox, a team without a registration, and a second organization
-//! that sees nothing of the first.
+//! that sees nothing of the first. Organizations, users and machines are made as an operator makes them, with
+//! the library of inboxctl.
 
 #![allow(missing_docs, reason = "fields whose names say what they are")]
 
 use std::{collections::BTreeMap, time::Duration};
 
+use inboxctl::{
+    Operator,
+    machine::{self, CreatedMachine, NewMachine},
+    organization::{self, NewOrganization},
+    token::{self, LOCAL_PASSWORD, TokenRequest},
+    user::{self, NewUser},
+};
 use serde::Serialize;
 use shared_aws::{
     contact::{ContactEntry, Contacts},
@@ -34,7 +42,7 @@ use shared_lambda::clock;
 #[derive(Debug, Serialize, Default)]
 pub struct DemoData {
     pub users: Vec<UserOutput>,
-    pub machines: Vec<MachineOutput>,
+    pub machines: Vec<CreatedMachine>,
     pub inboxes: Vec<InboxOutput>,
     /// Messaging services whose campaign the carrier has to approve.
     pub services: Vec<String>,
@@ -51,6 +59,15 @@ pub struct UserOutput {
     pub owner: bool,
     pub organization_id: String,
     pub teams: Vec<RoleOutput>,
+    /// `None` without a user pool.
+    #[serde(flatten)]
+    pub sign_in: Option<SignIn>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct SignIn {
+    pub password: &'static str,
+    pub token: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,13 +75,6 @@ pub struct UserOutput {
 pub struct RoleOutput {
     pub team_id: String,
     pub role: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MachineOutput {
-    pub client_id: String,
-    pub organization_id: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,7 +98,8 @@ pub struct NameOutput {
 /// Any error: the caller only reports it.
 pub type Failure = Box<dyn std::error::Error>;
 
-struct Seed {
+struct Seed<'a> {
+    operator: &'a Operator,
     members: Members,
     team_members: TeamMembers,
     inboxes: Inboxes,
@@ -143,15 +154,17 @@ const TEXTS: [&str; 8] = [
 ];
 
 /// Adds the demo data to an empty table. With a client of the carrier simulator, buys the numbers and creates
-/// the campaign there as well.
+/// the campaign there as well. `machine_client_id` is the machine client of a stack without a user pool.
 pub async fn seed(
+    operator: &Operator,
     table: Table,
     carrier: Option<Client>,
     webhooks: String,
     brand: String,
-    machine_client_id: &str,
+    machine_client_id: Option<&str>,
 ) -> Result<DemoData, Failure> {
     let mut seed = Seed {
+        operator,
         members: Members::new(table.clone()),
         team_members: TeamMembers::new(table.clone()),
         inboxes: Inboxes::new(table.clone()),
@@ -170,9 +183,9 @@ pub async fn seed(
     Ok(seed.data)
 }
 
-impl Seed {
-    async fn add_brightside(&mut self, machine: &str) -> Result<(), Failure> {
-        let organization = OrganizationId::parse("org_brightside")?;
+impl Seed<'_> {
+    async fn add_brightside(&mut self, machine_client_id: Option<&str>) -> Result<(), Failure> {
+        let organization = self.add_organization("org_brightside", "Brightside", &FRONT_DESK[0]).await?;
         let front = team("team_frontdesk", "Front desk", RegistrationStatus::Approved)?;
         let people = self.add_team(&organization, &front, &FRONT_DESK).await?;
         let mut front_desk =
@@ -196,15 +209,17 @@ impl Seed {
         self.buy_number(&mut waiting, None).await?;
         self.add_inbox(&waiting, &night, &people).await?;
 
-        self.members.put_machine(machine, &organization).await?;
-        let machine =
-            MachineOutput { client_id: machine.to_owned(), organization_id: organization.to_string() };
-        self.data.machines.push(machine);
+        let machine = NewMachine {
+            organization: organization.to_string(),
+            name: "Booking system".into(),
+            client_id: machine_client_id.map(str::to_owned),
+        };
+        self.data.machines.push(machine::create(&self.operator(), &machine).await?);
         Ok(())
     }
 
     async fn add_neighbors(&mut self) -> Result<(), Failure> {
-        let organization = OrganizationId::parse("org_neighbors")?;
+        let organization = self.add_organization("org_neighbors", "Neighbors", &NEIGHBORS[0]).await?;
         let team = team("team_reception", "Reception", RegistrationStatus::Approved)?;
         let people = self.add_team(&organization, &team, &NEIGHBORS).await?;
         let mut reception =
@@ -212,6 +227,56 @@ impl Seed {
         let service = self.add_registration(&organization, &team.id).await?;
         self.buy_number(&mut reception, service.as_deref()).await?;
         self.add_inbox(&reception, &team, &people).await
+    }
+
+    /// Returns the operator of a new command.
+    fn operator(&self) -> Operator {
+        self.operator.at(clock::now(), clock::entropy())
+    }
+
+    /// Creates an organization with its owner.
+    async fn add_organization(
+        &self,
+        id: &str,
+        name: &str,
+        owner: &DemoUser,
+    ) -> Result<OrganizationId, Failure> {
+        let organization = OrganizationId::parse(id)?;
+        let new = NewOrganization {
+            name: name.into(),
+            owner_name: owner.name.into(),
+            owner_email: email(owner.id, &organization),
+            owner_id: Some(owner.id.into()),
+            id: Some(id.into()),
+            no_invitation: true,
+        };
+        organization::create(&self.operator(), &new).await?;
+        Ok(organization)
+    }
+
+    /// Adds a user who is not the owner, and signs the user in if the stack has a user pool.
+    async fn add_user(
+        &self,
+        organization: &OrganizationId,
+        planned: &DemoUser,
+    ) -> Result<Option<SignIn>, Failure> {
+        if !planned.owner {
+            let new = NewUser {
+                organization: organization.to_string(),
+                name: planned.name.into(),
+                email: email(planned.id, organization),
+                id: Some(planned.id.into()),
+                owner: false,
+                no_invitation: true,
+            };
+            user::create(&self.operator(), &new).await?;
+        }
+        if self.operator.pool.is_none() {
+            return Ok(None);
+        }
+        let request = TokenRequest { user: planned.id.into(), organization: Some(organization.to_string()) };
+        let token = token::create(self.operator, &request).await?.token;
+        Ok(Some(SignIn { password: LOCAL_PASSWORD, token }))
     }
 
     /// Buys the inbox's number at the simulator, if there is one, and adds it to a messaging service.
@@ -272,11 +337,11 @@ impl Seed {
             let user = User {
                 id: UserId::parse(planned.id)?,
                 name: planned.name.to_owned(),
-                email: format!("{}@{}.example", planned.id, organization.as_str().trim_start_matches("org_")),
+                email: email(planned.id, organization),
                 owner: planned.owner,
             };
             let role = TeamRole { team: team.id.clone(), role: planned.role };
-            self.members.put_user(organization, &user).await?;
+            let sign_in = self.add_user(organization, planned).await?;
             self.team_members.put_role(organization, &user, &role).await?;
             people.push(UserRef { id: user.id.clone(), name: user.name.clone() });
             self.data.users.push(UserOutput {
@@ -286,6 +351,7 @@ impl Seed {
                 owner: user.owner,
                 organization_id: organization.to_string(),
                 teams: vec![RoleOutput { team_id: team.id.to_string(), role: planned.role.as_str() }],
+                sign_in,
             });
         }
         Ok(people)
@@ -376,6 +442,10 @@ impl Seed {
             .await
             .map(|_| ())
     }
+}
+
+fn email(user: &str, organization: &OrganizationId) -> String {
+    format!("{user}@{}.example", organization.as_str().trim_start_matches("org_"))
 }
 
 fn campaign_details(brand: &str) -> CampaignDetails {

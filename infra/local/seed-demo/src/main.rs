@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use clap::Parser;
+use inboxctl::{Operator, operator};
 use seed_demo::Failure;
-use shared_aws::{clients::Aws, table::Table};
+use shared_aws::{clients::Stack, table::Table};
 use shared_carriers::twilio::{Client, Credentials};
+use shared_lambda::clock;
 
 /// Adds demo data to an empty table
 #[derive(Parser)]
 #[command(version, about)]
 struct Options {
-    /// URL of DynamoDB
+    /// Name of the stack. The environment has its region, endpoint and credentials
     #[arg(long)]
-    endpoint_url: String,
-    /// Name of the stack's table
-    #[arg(long)]
-    table: String,
+    stack: String,
     /// Brand of the registered team's campaign
     #[arg(long)]
     brand_sid: String,
@@ -32,18 +31,18 @@ struct Options {
     /// Token of the account
     #[arg(long)]
     auth_token: Option<String>,
-    /// Client id of the machine that sends for the first organization
-    #[arg(long)]
-    machine_client_id: String,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let options = Options::parse();
-    let table = Table::of(&Aws::loopback(options.endpoint_url.as_str()), options.table.as_str());
+    let aws = operator::aws(None)?;
+    let stack = Stack::read(&aws, &options.stack).await?;
+    let operator = Operator::of_stack(&aws, &stack, clock::now(), clock::entropy())?;
+    let table = Table::of(&aws, stack.output("TableName")?);
     let carrier = carrier_client(&options)?;
-    let Options { webhook_base, brand_sid, machine_client_id, .. } = options;
-    let data = seed_demo::seed(table, carrier, webhook_base, brand_sid, &machine_client_id).await?;
+    let Options { webhook_base, brand_sid, .. } = options;
+    let data = seed_demo::seed(&operator, table, carrier, webhook_base, brand_sid, None).await?;
     #[allow(clippy::print_stdout, reason = "standard output is the result of this program")]
     {
         println!("{}", serde_json::to_string(&data)?);

@@ -47,7 +47,12 @@ impl Aws {
             Credentials::new(key, secret, env.optional("AWS_SESSION_TOKEN"), None, "environment");
         let endpoint = env.optional("AWS_ENDPOINT_URL");
         env.finish()?;
-        Ok(Self { http: https_client(), region: Region::new(region), credentials, endpoint })
+        Ok(Self::new(region, credentials, endpoint))
+    }
+
+    /// Settings of an operator's tool. `endpoint` is the URL of a local cloud.
+    pub fn new(region: String, credentials: Credentials, endpoint: Option<String>) -> Self {
+        Self { http: https_client(), region: Region::new(region), credentials, endpoint }
     }
 
     /// Settings for a local endpoint without TLS.
@@ -58,6 +63,12 @@ impl Aws {
             credentials: Credentials::new("test", "test", None, None, "loopback"),
             endpoint: Some(endpoint.into()),
         }
+    }
+
+    /// Returns whether the settings are those of a local cloud.
+    pub fn is_loopback(&self) -> bool {
+        let local = ["http://127.0.0.1:", "http://localhost:"];
+        self.endpoint.as_ref().is_some_and(|url| local.iter().any(|start| url.starts_with(start)))
     }
 
     /// Returns the settings of a DynamoDB client. Tests add interceptors.
@@ -79,6 +90,25 @@ impl Aws {
 
     pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
         aws_sdk_secretsmanager::Client::new(&self.sdk_config().build())
+    }
+
+    pub(crate) fn cognito(&self) -> aws_sdk_cognitoidentityprovider::Client {
+        aws_sdk_cognitoidentityprovider::Client::new(&self.administration_config())
+    }
+
+    pub(crate) fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
+        aws_sdk_cloudformation::Client::new(&self.administration_config())
+    }
+
+    /// Requests that administer a stack take longer than those of a function: Cognito sends an e-mail within
+    /// its response time.
+    fn administration_config(&self) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .operation_attempt_timeout(Duration::from_secs(10))
+            .operation_timeout(Duration::from_secs(25))
+            .build();
+        self.sdk_config().timeout_config(timeouts).build()
     }
 
     /// The settings of all clients.

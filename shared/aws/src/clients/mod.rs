@@ -1,10 +1,12 @@
-//! AWS services other than the table: S3, SQS, SES, Secrets Manager and Cognito.
+//! AWS services other than the table: S3, SQS, SES, Secrets Manager, Cognito and CloudFormation.
 
 pub(crate) mod bucket;
 pub(crate) mod client;
 pub(crate) mod mail;
 pub(crate) mod queue;
 pub(crate) mod secrets;
+pub(crate) mod stack;
+pub(crate) mod user_directory;
 pub(crate) mod user_pool;
 
 pub use self::{
@@ -16,5 +18,9 @@ pub use self::{
         RegistrationJob, RegistrationQueue, SendJob, SendQueue,
     },
     secrets::{CarrierSecret, EventStreamsLogin, SecretError, Secrets},
+    stack::{Stack, StackError},
+    user_directory::{
+        AddUserOutcome, DirectoryError, DirectoryUser, MachineCredentials, NewDirectoryUser, UserDirectory,
+    },
     user_pool::{Challenge, SignIn, Tokens, UserPool, UserPoolError},
 };

@@ -34,10 +34,13 @@
 //! | `org_#team_` | `tpl_` | template | list, sends by template |
 //! | `org_#team_` | `TPLNAME#name` | template by name | creation and renaming, so that names are unique |
 //! | `org_#team_#AUDIT` | `millis#id` | audit event | audit trail, newest first |
+//! | `org_#AUDIT` | `millis#id` | audit event of the organization | audit trail, newest first |
 //! | `org_#USER#user` | `USER`, `team_`, `inb_` | user, roles, inboxes | `GET /v1/me`, in one query |
 //! | `org_#LOCKS#user` | `LOCKS` | set of the locks that a user holds | every acquire; the removal of a member |
 //! | `org_#API#code` | `API` | inbox by API code | sends by integrations |
 //! | `NUMBER#+1…` | `NUMBER` | inbox by its number | webhooks |
+//! | `ORGANIZATIONS` | `org_` | organization with its first owner | the operator's list |
+//! | `ORGNAME#name` | `ORGNAME` | organization by name | creation, so that names are unique |
 //! | `CLIENT#id` | `CLIENT` | organization of a machine client | tokens without an organization claim |
 //! | `SERVICE#MG…` | `SERVICE` | team of a messaging service | registration events |
 //! | `OUTBOX#shard` | `msg_` | accepted message that is not yet queued | the stream (relay), the sweep |
@@ -51,7 +54,8 @@
 //! | `SWEPT` | `+1…` | number with its position in the carrier's list of messages | the sweep of inbound messages |
 //!
 //! A key that contains input of a request starts with the organization of the caller. The other keys are used
-//! only with a number or messaging service of the carrier, a verified token, or by scheduled functions.
+//! only with a number or messaging service of the carrier, a verified token, by scheduled functions, or by
+//! the operator's tool.
 //!
 //! | index | partition | order | lists |
 //! |---|---|---|---|
@@ -350,6 +354,23 @@ pub fn audit_partition(team: TeamKey<'_>) -> String {
 /// Event of the audit trail.
 pub fn audit_event(team: TeamKey<'_>, at: Timestamp, id: &str) -> Key {
     Key::new(audit_partition(team), format!("{:013}#{id}", at.millis()))
+}
+
+/// Event of an organization's own audit trail.
+pub fn organization_audit_event(organization: &OrganizationId, at: Timestamp, id: &str) -> Key {
+    Key::new(format!("{organization}#AUDIT"), format!("{:013}#{id}", at.millis()))
+}
+
+/// Partition of the list of organizations.
+pub const ORGANIZATIONS: &str = "ORGANIZATIONS";
+
+pub fn organization(organization: &OrganizationId) -> Key {
+    Key::new(ORGANIZATIONS, organization.as_str())
+}
+
+/// Organization by name, ignoring case.
+pub fn organization_name(name: &str) -> Key {
+    Key::new(format!("ORGNAME#{}", name.to_lowercase()), "ORGNAME")
 }
 
 /// Team of a messaging service.

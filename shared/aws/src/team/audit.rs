@@ -1,6 +1,11 @@
-//! The audit trail of a team: what admins did. Each entry is written in the transaction of the action.
+//! The audit trail of a team: what admins did. Each entry is written in the transaction of the action. What
+//! an operator does for an organization is in a trail of the organization.
 
-use shared_domain::{ids::UserId, keys::TeamKey, time::Timestamp};
+use shared_domain::{
+    ids::{OrganizationId, UserId},
+    keys::TeamKey,
+    time::Timestamp,
+};
 
 use crate::{
     table::{
@@ -32,15 +37,30 @@ impl AuditEvent<'_> {
         transaction: &mut Transaction<'_>,
         team: TeamKey<'_>,
     ) -> Result<usize, StoreError> {
-        let id = format!("{:08x}", self.entropy & 0xffff_ffff);
-        let row = AuditRow {
+        transaction.put(keys::audit_event(team, self.at, &self.id()), &self.row())
+    }
+
+    /// Writes the event to the audit trail of the organization itself.
+    pub(crate) fn write_for_organization(
+        &self,
+        transaction: &mut Transaction<'_>,
+        organization: &OrganizationId,
+    ) -> Result<usize, StoreError> {
+        transaction.put(keys::organization_audit_event(organization, self.at, &self.id()), &self.row())
+    }
+
+    fn id(&self) -> String {
+        format!("{:08x}", self.entropy & 0xffff_ffff)
+    }
+
+    fn row(&self) -> AuditRow {
+        AuditRow {
             at: self.at,
-            id: id.clone(),
+            id: self.id(),
             actor: self.actor.clone(),
             action: self.action.to_owned(),
             target: self.target.to_owned(),
-        };
-        transaction.put(keys::audit_event(team, self.at, &id), &row)
+        }
     }
 }
 

@@ -1,9 +1,10 @@
-//! Teams, users, members, machine clients and the audit trail.
+//! Organizations, teams, users, members, machine clients and the audit trail.
 
 pub(crate) mod audit;
 pub(crate) mod inbox_members;
 pub(crate) mod machines;
 pub(crate) mod members;
+pub(crate) mod organizations;
 pub(crate) mod rows;
 pub(crate) mod team_members;
 pub(crate) mod teams;
@@ -13,6 +14,7 @@ pub use self::{
     audit::{Audit, AuditEntry, AuditEvent},
     inbox_members::AddMemberOutcome,
     members::Members,
+    organizations::{CreateOrganizationOutcome, Organization, Organizations},
     team_members::TeamMembers,
     teams::Teams,
     users::{UserInTeam, UserInbox, UserProfile},

@@ -137,6 +137,7 @@ impl Members {
         Ok(user.zip(team).map(|(user, team)| UserInTeam { user, role, team }))
     }
 
+    /// Writes a user, for tests.
     pub async fn put_user(&self, organization: &OrganizationId, user: &User) -> Result<(), StoreError> {
         self.table.put(keys::user(organization, &user.id), &UserRow::of(user)).await
     }

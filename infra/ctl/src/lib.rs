@@ -1,0 +1,15 @@
+//! The operator's tool for a deployed stack. It does what the API cannot: it creates organizations with their
+//! owners, users with their sign-in, and machine clients.
+//!
+//! Every command can be repeated. A command that stopped halfway is completed by running it again.
+
+#![allow(missing_docs, reason = "names and types say what most fields and constructors are")]
+
+pub mod error;
+pub mod machine;
+pub mod operator;
+pub mod organization;
+pub mod token;
+pub mod user;
+
+pub use self::{error::Error, operator::Operator};

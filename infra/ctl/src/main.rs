@@ -1,0 +1,104 @@
+//! The command line: reads the arguments, runs one command, and prints one JSON document.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use inboxctl::{
+    Error, Operator, machine, operator,
+    organization::{self, NewOrganization},
+    token::{self, TokenRequest},
+    user::{self, NewUser},
+};
+use serde_json::{Value, json};
+use shared_aws::clients::Stack;
+use shared_lambda::clock;
+
+/// Sets up and operates a shared-inbox stack. Prints one JSON document
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Name of the CloudFormation stack
+    #[arg(long, global = true, env = "INBOXCTL_STACK", default_value = "shared-inbox-dev")]
+    stack: String,
+    /// Region of the stack. By default, that of the AWS CLI
+    #[arg(long, global = true)]
+    region: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Organizations with their first owner
+    #[command(subcommand)]
+    Organization(OrganizationCommand),
+    /// Users of an organization
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Machine clients, which send messages by API code
+    #[command(subcommand)]
+    Machine(MachineCommand),
+    /// Prints a token of a user. For a local cloud only
+    Token(TokenRequest),
+}
+
+#[derive(Subcommand)]
+enum OrganizationCommand {
+    /// Creates an organization and invites its owner
+    Create(NewOrganization),
+    /// Lists all organizations
+    List,
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Adds a user and sends an invitation
+    Create(NewUser),
+}
+
+#[derive(Subcommand)]
+enum MachineCommand {
+    /// Creates a machine client for an organization
+    Create(machine::NewMachine),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let prints_failure = !matches!(arguments.command, Command::Token(_));
+    match run(&arguments).await {
+        Ok(document) => {
+            print(&document);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            if prints_failure {
+                print(&error.document());
+            }
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<Value, Error> {
+    let aws = operator::aws(arguments.region.clone())?;
+    let stack = Stack::read(&aws, &arguments.stack).await?;
+    let operator = Operator::of_stack(&aws, &stack, clock::now(), clock::entropy())?;
+    Ok(match &arguments.command {
+        Command::Organization(OrganizationCommand::Create(new)) => {
+            json!(organization::create(&operator, new).await?)
+        }
+        Command::Organization(OrganizationCommand::List) => {
+            json!({ "items": organization::list(&operator).await? })
+        }
+        Command::User(UserCommand::Create(new)) => json!(user::create(&operator, new).await?),
+        Command::Machine(MachineCommand::Create(new)) => json!(machine::create(&operator, new).await?),
+        Command::Token(request) => json!(token::create(&operator, request).await?),
+    })
+}
+
+#[allow(clippy::print_stdout, reason = "standard output is the result of this program")]
+fn print(document: &Value) {
+    println!("{document:#}");
+}
