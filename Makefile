@@ -173,8 +173,8 @@ build: $(TOOLS)/.ready ## Builds the functions for AWS (arm64, release)
 	PATH="$(BIN):$$PATH" $(BIN)/sam build --beta-features
 
 .PHONY: deploy
-deploy: build ## Deploys to AWS and asks for the parameters (STAGE=dev|prod)
-	$(BIN)/sam deploy --guided --config-env $(STAGE)
+deploy: build ## Deploys to AWS with the settings in settings.dev (STAGE=dev|prod, REGION=)
+	$(BIN)/python3 infra/deploy.py --stage $(STAGE) --region $(REGION)
 
 # Tools, installed into .local/tools
 

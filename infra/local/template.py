@@ -122,20 +122,10 @@ def fill(template: dict, parameters: dict[str, str | int], bucket: str, packages
     """
     for name, value in parameters.items():
         template["Parameters"][name]["Default"] = value
-    _fill_numbers(template, parameters)
     for function in _functions(template).values():
         function["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": packages[_binary(function)].key}
     template["Globals"]["Function"].pop("CodeUri", None)
     return template
-
-
-def _fill_numbers(template: dict, parameters: dict[str, str | int]) -> None:
-    """Replaces references to numbers in app clients. The emulator resolves them to text, which SDKs refuse to read."""
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Cognito::UserPoolClient":
-            for name, value in resource["Properties"].items():
-                if isinstance(value, dict) and isinstance(number := parameters.get(value.get("Ref")), int):
-                    resource["Properties"][name] = number
 
 
 def expand(processed: dict) -> dict:

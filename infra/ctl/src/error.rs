@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared_aws::{
-    clients::{DirectoryError, StackError},
+    clients::{DirectoryError, SecretError, StackError},
     table::StoreError,
 };
 use shared_domain::field::FieldError;
@@ -26,6 +26,8 @@ pub enum Error {
     Stack(#[from] StackError),
     #[error("The credentials do not have the permission to change the {0} of the stack.")]
     Forbidden(&'static str),
+    #[error("The {0}.")]
+    Secret(#[from] SecretError),
     #[error("The table of the stack cannot be used: {0}. Run the command again.")]
     Table(StoreError),
     #[error("The user pool of the stack cannot be used: {0}. Run the command again.")]
@@ -45,6 +47,7 @@ impl Error {
             Self::Conflict(_) => "conflict",
             Self::NoCredentials(_) | Self::Forbidden(_) => "credentials",
             Self::NoRegion | Self::Stack(_) => "stack",
+            Self::Secret(_) => "carrier_secret",
             Self::Table(_) => "table",
             Self::Pool(_) => "user_pool",
         };

@@ -1,14 +1,16 @@
 //! The operator's tool for a deployed stack. It does what the API cannot: it creates organizations with their
-//! owners, users with their sign-in, and machine clients.
+//! owners, users with their sign-in, machine clients and the carrier's secret, and examines a stack.
 //!
 //! Every command can be repeated. A command that stopped halfway is completed by running it again.
 
 #![allow(missing_docs, reason = "names and types say what most fields and constructors are")]
 
+pub mod doctor;
 pub mod error;
 pub mod machine;
 pub mod operator;
 pub mod organization;
+pub mod secret;
 pub mod token;
 pub mod user;
 

@@ -54,9 +54,9 @@ pub async fn create(operator: &Operator, new: &NewMachine) -> Result<CreatedMach
             let owner = operator.members.machine(&pool.machine_client).await?;
             let is_free = owner.is_none_or(|owner| owner == organization.id);
             let machine = if is_free {
-                pool.users.machine(&pool.machine_client).await?
+                pool.users.machine(&pool.machine_client, operator.now).await?
             } else {
-                pool.users.create_machine(&name).await?
+                pool.users.create_machine(&name, operator.now).await?
             };
             (machine.client_id, Some(machine.client_secret), is_free)
         }

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use inboxctl::{
-    Error, Operator, machine, operator,
+    Error, Operator, doctor, machine, operator,
     organization::{self, NewOrganization},
+    secret::{self, NewSecret},
     token::{self, TokenRequest},
     user::{self, NewUser},
 };
@@ -38,6 +39,15 @@ enum Command {
     /// Machine clients, which send messages by API code
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// The secret with the carrier's credentials
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Finds what is wrong with the stack and its account at the carrier
+    Doctor {
+        /// Sets the webhooks of numbers and creates the event sink
+        #[arg(long)]
+        mend: bool,
+    },
     /// Prints a token of a user. For a local cloud only
     Token(TokenRequest),
 }
@@ -62,6 +72,12 @@ enum MachineCommand {
     Create(machine::NewMachine),
 }
 
+#[derive(Subcommand)]
+enum SecretCommand {
+    /// Stores the carrier's credentials, or rotates the auth token
+    Create(NewSecret),
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -69,7 +85,8 @@ async fn main() -> ExitCode {
     match run(&arguments).await {
         Ok(document) => {
             print(&document);
-            ExitCode::SUCCESS
+            // Only the doctor says whether everything is right.
+            if document["ok"] == false { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Err(error) => {
             if prints_failure {
@@ -94,6 +111,10 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
         }
         Command::User(UserCommand::Create(new)) => json!(user::create(&operator, new).await?),
         Command::Machine(MachineCommand::Create(new)) => json!(machine::create(&operator, new).await?),
+        Command::Secret(SecretCommand::Create(new)) => {
+            json!(secret::create(&aws, &stack, new, clock::entropy).await?)
+        }
+        Command::Doctor { mend } => json!(doctor::examine(&aws, &stack, &operator, *mend).await?),
         Command::Token(request) => json!(token::create(&operator, request).await?),
     })
 }

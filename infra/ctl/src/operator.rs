@@ -28,6 +28,7 @@ pub struct Operator {
     pub pool: Option<Pool>,
     pub now: Timestamp,
     pub entropy: u64,
+    pub(crate) table: Table,
     pub(crate) actor: UserId,
 }
 
@@ -43,10 +44,12 @@ pub struct Pool {
 
 impl Operator {
     /// Uses a table and a pool.
+    #[expect(clippy::missing_panics_doc, reason = "the name of the operator is a valid ID")]
     pub fn new(table: Table, pool: Option<Pool>, now: Timestamp, entropy: u64) -> Self {
         Self {
             organizations: Organizations::new(table.clone()),
-            members: Members::new(table),
+            members: Members::new(table.clone()),
+            table,
             pool,
             now,
             entropy,

@@ -123,7 +123,7 @@ async fn same_organization(
 
 async fn pool_user(operator: &Operator, email: &str) -> Result<Option<DirectoryUser>, Error> {
     match &operator.pool {
-        Some(pool) => Ok(pool.users.find(email).await?),
+        Some(pool) => Ok(pool.users.find(email, operator.now).await?),
         None => Ok(None),
     }
 }
@@ -137,7 +137,7 @@ pub(crate) async fn add_to_pool(
 ) -> Result<bool, Error> {
     let Some(pool) = &operator.pool else { return Ok(false) };
     let new = NewDirectoryUser { organization, id: &user.id, name: &user.name, email: &user.email, invite };
-    match pool.users.add(&new).await? {
+    match pool.users.add(&new, operator.now).await? {
         AddUserOutcome::Added => Ok(invite),
         AddUserOutcome::EmailTaken(taken) if taken.is(organization, &user.id) => Ok(false),
         AddUserOutcome::EmailTaken(taken) => Err(user::email_taken(&user.email, &taken)),

@@ -44,8 +44,8 @@ pub async fn create(operator: &Operator, request: &TokenRequest) -> Result<UserT
         operator.members.user(&organization.id, &id).await?.ok_or_else(|| {
             Error::Conflict(format!("The organization {} has no user {id}.", organization.id))
         })?;
-    pool.users.set_password(&user.email, LOCAL_PASSWORD).await?;
-    let token = pool.users.sign_in(&pool.web_client, &user.email, LOCAL_PASSWORD).await?;
+    pool.users.set_password(&user.email, LOCAL_PASSWORD, operator.now).await?;
+    let token = pool.users.sign_in(&pool.web_client, &user.email, LOCAL_PASSWORD, operator.now).await?;
     let token = token.ok_or_else(|| Error::Conflict(format!("{id} cannot sign in.")))?;
     Ok(UserToken { user_id: id.to_string(), token })
 }

@@ -56,7 +56,7 @@ pub async fn create(operator: &Operator, new: &NewUser) -> Result<CreatedUser, E
         owner: new.owner,
     };
     if let Some(pool) = &operator.pool
-        && let Some(taken) = pool.users.find(&user.email).await?
+        && let Some(taken) = pool.users.find(&user.email, operator.now).await?
         && !taken.is(&organization.id, &user.id)
     {
         return Err(email_taken(&user.email, &taken));

@@ -89,6 +89,13 @@ impl FakeCarrier {
         serde_json::from_str(&body).unwrap_or_default()
     }
 
+    /// Posts a form to a REST path.
+    pub async fn post(&self, path: &str, form: &[(&str, &str)]) {
+        let request = self.http.post(format!("{}/{path}", self.url)).basic_auth(ACCOUNT, Some(TOKEN));
+        let response = request.form(form).send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.status());
+    }
+
     /// Returns the media URLs that a message was sent with.
     pub async fn media_urls(&self, sid: &str) -> Vec<String> {
         let answer = self.control("message-media", &[("MessageSid", sid)]).await;

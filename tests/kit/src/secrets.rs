@@ -41,6 +41,11 @@ impl FakeSecrets {
         *self.reads.lock().unwrap()
     }
 
+    /// Returns connection settings for clients. Every service answers with the secret.
+    pub fn aws(&self) -> Aws {
+        Aws::loopback(self.url.as_str())
+    }
+
     /// Returns a client.
     pub fn client(&self) -> Secrets {
         Secrets::of(&Aws::loopback(self.url.as_str()))

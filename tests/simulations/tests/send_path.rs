@@ -1,5 +1,5 @@
-//! The whole path of a message from its acceptance to its outcome: relay, queue, sender and reconciler over one
-//! table and the carrier simulator.
+//! The whole path of a message from its acceptance to its outcome: relay, queue, sender and reconciler over
+//! one table and the carrier simulator.
 
 use std::time::Duration;
 

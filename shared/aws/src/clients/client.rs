@@ -92,23 +92,14 @@ impl Aws {
         aws_sdk_secretsmanager::Client::new(&self.sdk_config().build())
     }
 
-    pub(crate) fn cognito(&self) -> aws_sdk_cognitoidentityprovider::Client {
-        aws_sdk_cognitoidentityprovider::Client::new(&self.administration_config())
-    }
-
     pub(crate) fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
-        aws_sdk_cloudformation::Client::new(&self.administration_config())
-    }
-
-    /// Requests that administer a stack take longer than those of a function: Cognito sends an e-mail within
-    /// its response time.
-    fn administration_config(&self) -> SdkConfig {
+        // Operators wait longer than carriers.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(3))
             .operation_attempt_timeout(Duration::from_secs(10))
             .operation_timeout(Duration::from_secs(25))
             .build();
-        self.sdk_config().timeout_config(timeouts).build()
+        aws_sdk_cloudformation::Client::new(&self.sdk_config().timeout_config(timeouts).build())
     }
 
     /// The settings of all clients.

@@ -2,7 +2,9 @@
 
 pub(crate) mod bucket;
 pub(crate) mod client;
+pub(crate) mod cognito;
 pub(crate) mod mail;
+pub(crate) mod mail_identity;
 pub(crate) mod queue;
 pub(crate) mod secrets;
 pub(crate) mod stack;
@@ -13,6 +15,7 @@ pub use self::{
     bucket::{Bucket, BucketError, Disposition, Head},
     client::Aws,
     mail::{Mail, Mailer, Sent},
+    mail_identity::is_verified_sender,
     queue::{
         ImportJob, ImportQueue, InvalidJob, MailQueue, MediaJob, MediaQueue, QueueError, ReceivedSends,
         RegistrationJob, RegistrationQueue, SendJob, SendQueue,

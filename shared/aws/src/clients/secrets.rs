@@ -11,6 +11,9 @@ pub enum SecretError {
     /// Secrets Manager did not return it. `code` is its error code.
     #[error("secret {name} could not be read ({code})")]
     Unreadable { name: String, code: String },
+    /// Secrets Manager did not store it. `code` is its error code.
+    #[error("secret {name} could not be stored ({code})")]
+    NotStored { name: String, code: String },
     #[error("secret {name} is malformed: {problem}")]
     Malformed { name: String, problem: String },
 }
@@ -77,6 +80,24 @@ impl Secrets {
             name: name.to_owned(),
             problem: "it is not a text".into(),
         })
+    }
+
+    /// Stores a secret that is plain text. `true` if it is new.
+    pub async fn put(&self, name: &str, text: &str) -> Result<bool, SecretError> {
+        use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
+        let failed = |code: Option<&str>| SecretError::NotStored {
+            name: name.to_owned(),
+            code: code.unwrap_or("no answer").to_owned(),
+        };
+        let put = self.client.put_secret_value().secret_id(name).secret_string(text).send().await;
+        match put {
+            Ok(_) => Ok(false),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => {
+                let created = self.client.create_secret().name(name).secret_string(text).send().await;
+                created.map(|_| true).map_err(|error| failed(error.code()))
+            }
+            Err(error) => Err(failed(error.code())),
+        }
     }
 
     /// Fetches the carrier's credentials.

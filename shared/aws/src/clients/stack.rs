@@ -53,6 +53,15 @@ impl Stack {
         })
     }
 
+    /// Creates the description of a stack.
+    pub fn new(
+        name: impl Into<String>,
+        outputs: BTreeMap<String, String>,
+        parameters: BTreeMap<String, String>,
+    ) -> Self {
+        Self { name: name.into(), outputs, parameters }
+    }
+
     /// Returns an output that every shared-inbox stack has.
     pub fn output(&self, output: &str) -> Result<&str, StackError> {
         self.optional_output(output)

@@ -4,18 +4,17 @@
 //! The claims `custom:organization_id` and `custom:user_id` decide what a token may do. They are written
 //! here, with AWS credentials, and no app client lets users write them.
 
-use aws_sdk_cognitoidentityprovider::{
-    Client,
-    error::{BuildError, ProvideErrorMetadata, SdkError},
-    types::{
-        AttributeType, AuthFlowType, DeliveryMediumType, ExplicitAuthFlowsType, MessageActionType,
-        OAuthFlowType,
-    },
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared_domain::{
+    ids::{OrganizationId, UserId},
+    time::Timestamp,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use shared_domain::ids::{OrganizationId, UserId};
 
-use crate::clients::client::Aws;
+use crate::clients::{
+    client::Aws,
+    cognito::{CallError, Cognito},
+};
 
 const ORGANIZATION: &str = "custom:organization_id";
 const USER: &str = "custom:user_id";
@@ -31,15 +30,19 @@ pub enum DirectoryError {
     Unavailable,
 }
 
-impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for DirectoryError {
-    fn from(error: SdkError<E, HttpResponse>) -> Self {
-        error.code().map_or(Self::Unavailable, |code| Self::Refused { code: code.to_owned() })
+impl DirectoryError {
+    fn has_code(&self, wanted: &str) -> bool {
+        matches!(self, Self::Refused { code } if code == wanted)
     }
 }
 
-impl From<BuildError> for DirectoryError {
-    fn from(_: BuildError) -> Self {
-        Self::Refused { code: "incomplete request".into() }
+impl From<CallError> for DirectoryError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused { code, .. } => Self::Refused { code },
+            CallError::Unexpected(problem) => Self::Refused { code: problem },
+            CallError::Unavailable(_) => Self::Unavailable,
+        }
     }
 }
 
@@ -79,7 +82,8 @@ pub enum AddUserOutcome {
 }
 
 /// The client ID and the secret of a machine.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct MachineCredentials {
     pub client_id: String,
     pub client_secret: String,
@@ -91,32 +95,79 @@ impl std::fmt::Debug for MachineCredentials {
     }
 }
 
-/// The user pool of a stack. E-mail addresses are the names that users sign in with.
-#[derive(Debug, Clone)]
+/// The users and app clients of a stack's pool. E-mail addresses are the names that users sign in with.
+#[derive(Clone)]
 pub struct UserDirectory {
-    client: Client,
-    id: String,
+    cognito: Cognito,
+    pool: String,
+}
+
+impl std::fmt::Debug for UserDirectory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserDirectory").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attribute {
+    name: String,
+    #[serde(default)]
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UserResponse {
+    #[serde(default)]
+    user_attributes: Vec<Attribute>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ClientResponse {
+    user_pool_client: MachineCredentials,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AuthResponse {
+    authentication_result: Option<AuthResult>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AuthResult {
+    id_token: String,
 }
 
 impl UserDirectory {
-    pub fn new(aws: &Aws, id: impl Into<String>) -> Self {
-        Self { client: aws.cognito(), id: id.into() }
+    pub fn new(aws: &Aws, pool: impl Into<String>) -> Self {
+        Self { cognito: Cognito::new(aws), pool: pool.into() }
     }
 
     /// Finds a user by e-mail address.
-    pub async fn find(&self, email: &str) -> Result<Option<DirectoryUser>, DirectoryError> {
-        match self.client.admin_get_user().user_pool_id(&self.id).username(email).send().await {
-            Ok(found) => Ok(Some(DirectoryUser {
-                organization: attribute(found.user_attributes(), ORGANIZATION),
-                id: attribute(found.user_attributes(), USER),
-            })),
-            Err(error) if error.code() == Some("UserNotFoundException") => Ok(None),
-            Err(error) => Err(error.into()),
+    pub async fn find(&self, email: &str, now: Timestamp) -> Result<Option<DirectoryUser>, DirectoryError> {
+        match self.call("AdminGetUser", json!({ "Username": email }), now).await {
+            Ok(body) => {
+                let UserResponse { user_attributes } = parse(&body)?;
+                let attribute = |name: &str| {
+                    let found = user_attributes.iter().find(|attribute| attribute.name == name);
+                    found.map(|attribute| attribute.value.clone()).unwrap_or_default()
+                };
+                Ok(Some(DirectoryUser { organization: attribute(ORGANIZATION), id: attribute(USER) }))
+            }
+            Err(error) if error.has_code("UserNotFoundException") => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
     /// Adds a user. Does not change a user who exists.
-    pub async fn add(&self, user: &NewDirectoryUser<'_>) -> Result<AddUserOutcome, DirectoryError> {
+    pub async fn add(
+        &self,
+        user: &NewDirectoryUser<'_>,
+        now: Timestamp,
+    ) -> Result<AddUserOutcome, DirectoryError> {
         let attributes = [
             ("email", user.email),
             ("email_verified", "true"),
@@ -124,46 +175,40 @@ impl UserDirectory {
             (ORGANIZATION, user.organization.as_str()),
             (USER, user.id.as_str()),
         ];
-        let mut request = self.client.admin_create_user().user_pool_id(&self.id).username(user.email);
-        for (name, value) in attributes {
-            request = request.user_attributes(AttributeType::builder().name(name).value(value).build()?);
+        let attributes = attributes.map(|(name, value)| json!({ "Name": name, "Value": value }));
+        let mut body = json!({
+            "Username": user.email, "UserAttributes": attributes, "DesiredDeliveryMediums": ["EMAIL"],
+        });
+        if !user.invite {
+            body["MessageAction"] = "SUPPRESS".into();
         }
-        let request = if user.invite {
-            request.desired_delivery_mediums(DeliveryMediumType::Email)
-        } else {
-            request.message_action(MessageActionType::Suppress)
-        };
-        match request.send().await {
+        match self.call("AdminCreateUser", body, now).await {
             Ok(_) => Ok(AddUserOutcome::Added),
-            Err(error) if error.code() == Some("UsernameExistsException") => {
-                let taken = self.find(user.email).await?.ok_or(DirectoryError::Unavailable)?;
+            Err(error) if error.has_code("UsernameExistsException") => {
+                let taken = self.find(user.email, now).await?.ok_or(DirectoryError::Unavailable)?;
                 Ok(AddUserOutcome::EmailTaken(taken))
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
-    }
-
-    /// Sends the invitation again, with a new temporary password.
-    pub async fn invite_again(&self, email: &str) -> Result<(), DirectoryError> {
-        let request = self.client.admin_create_user().user_pool_id(&self.id).username(email);
-        request.message_action(MessageActionType::Resend).send().await?;
-        Ok(())
     }
 
     /// Removes a user and ends their sessions. Does nothing if the user does not exist.
-    pub async fn remove(&self, email: &str) -> Result<(), DirectoryError> {
-        match self.client.admin_delete_user().user_pool_id(&self.id).username(email).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some("UserNotFoundException") => Ok(()),
-            Err(error) => Err(error.into()),
+    pub async fn remove(&self, email: &str, now: Timestamp) -> Result<(), DirectoryError> {
+        match self.call("AdminDeleteUser", json!({ "Username": email }), now).await {
+            Err(error) if !error.has_code("UserNotFoundException") => Err(error),
+            _ => Ok(()),
         }
     }
 
     /// Sets a password that the user need not change.
-    pub async fn set_password(&self, email: &str, password: &str) -> Result<(), DirectoryError> {
-        let request = self.client.admin_set_user_password().user_pool_id(&self.id).username(email);
-        request.password(password).permanent(true).send().await?;
-        Ok(())
+    pub async fn set_password(
+        &self,
+        email: &str,
+        password: &str,
+        now: Timestamp,
+    ) -> Result<(), DirectoryError> {
+        let body = json!({ "Username": email, "Password": password, "Permanent": true });
+        self.call("AdminSetUserPassword", body, now).await.map(drop)
     }
 
     /// Signs in with a password and returns the ID token. `None` if the user must choose a password first.
@@ -172,47 +217,53 @@ impl UserDirectory {
         client_id: &str,
         email: &str,
         password: &str,
+        now: Timestamp,
     ) -> Result<Option<String>, DirectoryError> {
-        let request = self.client.admin_initiate_auth().user_pool_id(&self.id).client_id(client_id);
-        let request = request
-            .auth_flow(AuthFlowType::AdminUserPasswordAuth)
-            .auth_parameters("USERNAME", email)
-            .auth_parameters("PASSWORD", password);
-        Ok(request.send().await?.authentication_result.and_then(|result| result.id_token))
+        let parameters = json!({ "USERNAME": email, "PASSWORD": password });
+        let body = json!({
+            "ClientId": client_id, "AuthFlow": "ADMIN_USER_PASSWORD_AUTH", "AuthParameters": parameters,
+        });
+        let response: AuthResponse = parse(&self.call("AdminInitiateAuth", body, now).await?)?;
+        Ok(response.authentication_result.map(|result| result.id_token))
     }
 
     /// Returns the secret of an app client.
-    pub async fn machine(&self, client_id: &str) -> Result<MachineCredentials, DirectoryError> {
-        let request = self.client.describe_user_pool_client().user_pool_id(&self.id).client_id(client_id);
-        let client = request.send().await?.user_pool_client.ok_or(DirectoryError::Unavailable)?;
-        credentials(client.client_id, client.client_secret)
+    pub async fn machine(
+        &self,
+        client_id: &str,
+        now: Timestamp,
+    ) -> Result<MachineCredentials, DirectoryError> {
+        let body = self.call("DescribeUserPoolClient", json!({ "ClientId": client_id }), now).await?;
+        Ok(parse::<ClientResponse>(&body)?.user_pool_client)
     }
 
     /// Creates an app client that can only get tokens with its own secret.
-    pub async fn create_machine(&self, name: &str) -> Result<MachineCredentials, DirectoryError> {
-        let request = self.client.create_user_pool_client().user_pool_id(&self.id).client_name(name);
-        let created = request
-            .generate_secret(true)
-            .explicit_auth_flows(ExplicitAuthFlowsType::AllowRefreshTokenAuth)
-            .read_attributes("email")
-            .write_attributes("email")
-            .enable_token_revocation(true)
-            .allowed_o_auth_flows_user_pool_client(true)
-            .allowed_o_auth_flows(OAuthFlowType::ClientCredentials)
-            .allowed_o_auth_scopes(SEND_SCOPE)
-            .send()
-            .await?;
-        let client = created.user_pool_client.ok_or(DirectoryError::Unavailable)?;
-        credentials(client.client_id, client.client_secret)
+    pub async fn create_machine(
+        &self,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<MachineCredentials, DirectoryError> {
+        let body = json!({
+            "ClientName": name,
+            "GenerateSecret": true,
+            "ExplicitAuthFlows": ["ALLOW_REFRESH_TOKEN_AUTH"],
+            "ReadAttributes": ["email"],
+            "WriteAttributes": ["email"],
+            "EnableTokenRevocation": true,
+            "AllowedOAuthFlowsUserPoolClient": true,
+            "AllowedOAuthFlows": ["client_credentials"],
+            "AllowedOAuthScopes": [SEND_SCOPE],
+        });
+        let body = self.call("CreateUserPoolClient", body, now).await?;
+        Ok(parse::<ClientResponse>(&body)?.user_pool_client)
+    }
+
+    async fn call(&self, action: &str, mut body: Value, now: Timestamp) -> Result<Vec<u8>, DirectoryError> {
+        body["UserPoolId"] = self.pool.as_str().into();
+        Ok(self.cognito.signed_call(action, &body, now).await?)
     }
 }
 
-fn attribute(attributes: &[AttributeType], name: &str) -> String {
-    let found = attributes.iter().find(|attribute| attribute.name() == name);
-    found.and_then(|attribute| attribute.value()).unwrap_or_default().to_owned()
-}
-
-fn credentials(id: Option<String>, secret: Option<String>) -> Result<MachineCredentials, DirectoryError> {
-    let (client_id, client_secret) = id.zip(secret).ok_or(DirectoryError::Unavailable)?;
-    Ok(MachineCredentials { client_id, client_secret })
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DirectoryError> {
+    serde_json::from_slice(body).map_err(|_| DirectoryError::Refused { code: "unreadable response".into() })
 }

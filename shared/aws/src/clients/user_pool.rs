@@ -1,32 +1,25 @@
 //! The user pool, as people sign in to it: the calls of a public client, which are not signed.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, SharedHttpConnector},
-    orchestrator::HttpRequest,
-};
-use aws_smithy_types::body::SdkBody;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::clients::client::{Aws, connector, read_body};
-
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
-/// Three tokens are about 4 KB.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+use crate::clients::{
+    client::Aws,
+    cognito::{CallError, Cognito},
+};
 
 /// The user pool. Cheap to clone.
 #[derive(Clone)]
 pub struct UserPool {
-    http: SharedHttpConnector,
-    url: String,
+    cognito: Cognito,
     client_id: String,
 }
 
 impl fmt::Debug for UserPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UserPool").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("UserPool").field("url", &self.cognito.url).finish_non_exhaustive()
     }
 }
 
@@ -103,9 +96,7 @@ struct AuthResponse {
 impl UserPool {
     /// Creates a client that acts as the app client `client_id`, which must not have a secret.
     pub fn new(aws: &Aws, client_id: &str) -> Self {
-        let regional = || format!("https://cognito-idp.{}.amazonaws.com/", aws.region.as_ref());
-        let url = aws.endpoint.clone().unwrap_or_else(regional);
-        Self { http: connector(), url, client_id: client_id.to_owned() }
+        Self { cognito: Cognito::new(aws), client_id: client_id.to_owned() }
     }
 
     /// Signs in with a password.
@@ -158,37 +149,7 @@ impl UserPool {
 
     async fn call(&self, action: &str, mut body: Value) -> Result<Vec<u8>, UserPoolError> {
         body["ClientId"] = self.client_id.as_str().into();
-        let request =
-            self.request(action, &body).map_err(|error| UserPoolError::Unexpected(error.to_string()))?;
-        let exchange = async {
-            let no_response = |error| UserPoolError::Unavailable(format!("{error:?}"));
-            let incomplete = || UserPoolError::Unavailable("incomplete response".into());
-            let mut response = self.http.call(request).await.map_err(no_response)?;
-            let status = response.status().as_u16();
-            let body = std::mem::replace(response.body_mut(), SdkBody::empty());
-            let body = read_body(body, MAX_RESPONSE_BYTES).await.ok_or_else(incomplete)?;
-            match status {
-                200..=299 => Ok(body),
-                400..=499 => Err(refusal(&body)),
-                _ => Err(UserPoolError::Unavailable(status.to_string())),
-            }
-        };
-        let timeout = |_| UserPoolError::Unavailable("timed out".into());
-        tokio::time::timeout(REQUEST_TIMEOUT, exchange).await.map_err(timeout)?
-    }
-
-    fn request(
-        &self,
-        action: &str,
-        body: &Value,
-    ) -> Result<HttpRequest, aws_smithy_runtime_api::http::HttpError> {
-        let mut request = HttpRequest::new(SdkBody::from(body.to_string()));
-        request.set_method("POST")?;
-        request.set_uri(self.url.as_str())?;
-        let headers = request.headers_mut();
-        headers.try_insert("content-type", "application/x-amz-json-1.1")?;
-        headers.try_insert("x-amz-target", format!("AWSCognitoIdentityProviderService.{action}"))?;
-        Ok(request)
+        Ok(self.cognito.call(action, &body).await?)
     }
 }
 
@@ -205,22 +166,20 @@ fn sign_in(body: Vec<u8>) -> Result<SignIn, UserPoolError> {
     Ok(SignIn::Challenged(challenge, response.session.unwrap_or_default()))
 }
 
-fn refusal(body: &[u8]) -> UserPoolError {
-    #[derive(Deserialize)]
-    struct Refusal {
-        #[serde(rename = "__type", default)]
-        kind: String,
-        #[serde(default, alias = "Message")]
-        message: String,
-    }
-    let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else {
-        return UserPoolError::Unexpected("unreadable response".into());
-    };
-    match refusal.kind.rsplit('#').next().unwrap_or_default() {
-        "NotAuthorizedException" if refusal.message.contains("attempts exceeded") => {
-            UserPoolError::TooManyAttempts
+impl From<CallError> for UserPoolError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused { code, message } => refusal(&code, &message),
+            CallError::Unavailable(problem) => Self::Unavailable(problem),
+            CallError::Unexpected(problem) => Self::Unexpected(problem),
         }
-        "NotAuthorizedException" if refusal.message.contains("session") => UserPoolError::Expired,
+    }
+}
+
+fn refusal(code: &str, message: &str) -> UserPoolError {
+    match code {
+        "NotAuthorizedException" if message.contains("attempts exceeded") => UserPoolError::TooManyAttempts,
+        "NotAuthorizedException" if message.contains("session") => UserPoolError::Expired,
         "NotAuthorizedException" | "UserNotFoundException" | "UserNotConfirmedException" => {
             UserPoolError::Refused
         }
@@ -241,9 +200,6 @@ mod tests {
 
     #[test]
     fn a_refusal_is_recognized_by_its_type_and_message() {
-        let refusal = |kind: &str, message: &str| {
-            refusal(json!({ "__type": kind, "message": message }).to_string().as_bytes())
-        };
         assert_eq!(
             refusal("NotAuthorizedException", "Incorrect username or password."),
             UserPoolError::Refused
@@ -256,7 +212,7 @@ mod tests {
             refusal("NotAuthorizedException", "Invalid session for the user, session is expired."),
             UserPoolError::Expired
         );
-        assert_eq!(refusal("com.amazonaws.cognito#CodeMismatchException", ""), UserPoolError::WrongCode);
+        assert_eq!(refusal("CodeMismatchException", ""), UserPoolError::WrongCode);
         let unknown = refusal("ResourceNotFoundException", "");
         assert_eq!(unknown, UserPoolError::Unexpected("ResourceNotFoundException".into()));
     }

@@ -151,6 +151,11 @@ impl Client {
         Some(format!("{}{path}{query}", self.messaging_url))
     }
 
+    /// The URL of a resource of Event Streams, whose host is `events` where that of the API is `api`.
+    pub(crate) fn events_url(&self, resource: &str) -> String {
+        format!("{}/v1/{resource}", self.base_url.replacen("://api.", "://events.", 1))
+    }
+
     pub(crate) fn request(&self, method: Method, url: &str) -> ApiRequest {
         let credentials = self.login.credentials();
         let builder = self.http.request(method, url);

@@ -1,5 +1,5 @@
-//! The credentials in use. They are read again when the carrier refuses them, so that a rotated token needs no
-//! new execution environment and fails no call.
+//! The credentials in use. They are read again when the carrier refuses them, so that a rotated token needs
+//! no new execution environment and fails no call.
 
 use std::{
     fmt,
@@ -45,7 +45,8 @@ impl Login {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).credentials.clone()
     }
 
-    /// Returns other credentials than `refused`, or `None` if there are none. Reads them at most once a minute.
+    /// Returns other credentials than `refused`, or `None` if there are none. Reads them at most once a
+    /// minute.
     pub(crate) async fn renewed(&self, refused: &Credentials) -> Option<Credentials> {
         if let Some(read) = self.read.as_ref().filter(|_| self.may_read())
             && let Some(found) = read().await.filter(|found| found.account_sid == refused.account_sid)

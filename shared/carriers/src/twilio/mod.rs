@@ -5,8 +5,8 @@
 //! [`send`]; the result is an [`outcome`]. If the response was lost, [`lookup`] finds out whether the message
 //! was accepted. If an inbound webhook was lost, the list of [`received`] messages contains the message.
 //!
-//! [`number_search`], [`numbers`], [`services`] and [`campaigns`] set up a team. Their errors are in
-//! [`call`].
+//! [`number_search`], [`numbers`], [`services`] and [`campaigns`] set up a team. [`event_sinks`] sets
+//! up the account. Their errors are in [`call`].
 //!
 //! Twilio's documentation: <https://www.twilio.com/docs/messaging/guides/webhook-request>,
 //! <https://www.twilio.com/docs/usage/webhooks/webhooks-security> and
@@ -21,6 +21,7 @@ pub mod client;
 mod date;
 pub mod error_code;
 pub mod event_kind;
+pub mod event_sinks;
 pub mod events;
 mod form;
 mod login;
@@ -49,6 +50,7 @@ pub use carrier_message::{CarrierMessage, Direction};
 pub use client::{Client, Credentials, SetupError};
 pub use error_code::AccountFault;
 pub use event_kind::{BrandEvent, EventKind};
+pub use event_sinks::{REGISTRATIONS_PATH, sink_destination};
 pub use events::{ComplianceEvent, EventBatch, EventsError, parse_events};
 pub use login::ReadCredentials;
 pub use lookup::LookupError;

@@ -1,0 +1,70 @@
+//! What the operator sets up in AWS: organizations, the brand, the sender of e-mails, and alarms.
+
+use shared_aws::clients::{Aws, Stack, is_verified_sender};
+
+use crate::{Error, Operator, doctor::Finding};
+
+pub(super) async fn check(aws: &Aws, stack: &Stack, operator: &Operator) -> Result<Vec<Finding>, Error> {
+    let mut findings = organizations(operator).await?;
+    findings.push(match stack.parameter("BrandSid") {
+        Some(_) => Finding::ok("brand", "Campaigns have a brand."),
+        None => {
+            Finding::warn("brand", "Campaigns cannot be submitted. Set BrandSid in the settings and deploy.")
+        }
+    });
+    findings.push(sender(aws, stack).await);
+    findings.push(match stack.parameter("AlarmTopicArn") {
+        Some(_) => Finding::ok("alarm_topic", "Alarms go to a topic."),
+        None => Finding::warn(
+            "alarm_topic",
+            "Alarms notify no one. Set AlarmTopicArn in the settings and deploy.",
+        ),
+    });
+    Ok(findings)
+}
+
+/// Every organization needs an owner who can sign in.
+async fn organizations(operator: &Operator) -> Result<Vec<Finding>, Error> {
+    let organizations = operator.organizations.list().await?;
+    if organizations.is_empty() {
+        let detail = "There is no organization. Create one with `inboxctl organization create`.";
+        return Ok(vec![Finding::error("organization", detail)]);
+    }
+    let mut findings = Vec::new();
+    for organization in organizations {
+        let id = &organization.id;
+        let Some(owner) = operator.members.user(id, &organization.owner).await? else {
+            let detail = format!("The owner of the organization {id} is not in the table.");
+            findings.push(Finding::error("owner", detail));
+            continue;
+        };
+        let can_sign_in = match &operator.pool {
+            Some(pool) => {
+                pool.users.find(&owner.email, operator.now).await?.is_some_and(|user| user.is(id, &owner.id))
+            }
+            None => true,
+        };
+        findings.push(if can_sign_in {
+            Finding::ok("owner", format!("The organization {id} has an owner."))
+        } else {
+            let detail = format!(
+                "The owner {} of the organization {id} cannot sign in. Run `inboxctl organization create` again \
+                 with the same arguments.",
+                owner.id
+            );
+            Finding::error("owner", detail)
+        });
+    }
+    Ok(findings)
+}
+
+async fn sender(aws: &Aws, stack: &Stack) -> Finding {
+    let from = stack.parameter("MailFrom").unwrap_or_default();
+    let identity = stack.parameter("MailIdentity");
+    let detail = "SES has not verified the sender of e-mails. Verify the address or the domain of MailFrom.";
+    match is_verified_sender(aws, from, identity).await {
+        Some(true) => Finding::ok("sender", "SES has verified the sender of e-mails."),
+        Some(false) => Finding::error("sender", detail),
+        None => Finding::warn("sender", "SES did not say whether the sender of e-mails is verified."),
+    }
+}

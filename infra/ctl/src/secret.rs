@@ -1,0 +1,78 @@
+//! The secret with the carrier's credentials.
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+use shared_aws::clients::{Aws, Secrets, Stack};
+use shared_carriers::twilio::is_account_sid;
+
+use crate::Error;
+
+/// Letters and digits of the generated login: both are part of a URL.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// The carrier's credentials.
+#[derive(Debug, Clone, Args)]
+pub struct NewSecret {
+    /// Account at the carrier (AC…)
+    #[arg(long)]
+    pub account_sid: String,
+    /// Auth token of the account
+    #[arg(long, env = "TWILIO_AUTH_TOKEN", hide_env_values = true)]
+    pub auth_token: String,
+    /// API key for calls to the carrier (SK…)
+    #[arg(long, requires = "api_key_secret")]
+    pub api_key_sid: Option<String>,
+    /// Secret of the API key
+    #[arg(long, env = "TWILIO_API_KEY_SECRET", hide_env_values = true)]
+    pub api_key_secret: Option<String>,
+}
+
+/// A stored secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CreatedSecret {
+    pub name: String,
+    pub created: bool,
+}
+
+/// Stores the credentials under the name that the stack reads. A secret that exists keeps its login for
+/// events, and its current token becomes the previous one, so that nothing is refused during a rotation.
+pub async fn create(
+    aws: &Aws,
+    stack: &Stack,
+    new: &NewSecret,
+    random: impl FnMut() -> u64,
+) -> Result<CreatedSecret, Error> {
+    if !is_account_sid(&new.account_sid) {
+        return Err(Error::Invalid {
+            argument: "account-sid",
+            expected: "AC and 32 hexadecimal digits".into(),
+        });
+    }
+    let name = stack.parameter("CarrierSecretName").unwrap_or_default();
+    let secrets = Secrets::of(aws);
+    let known = secrets.carrier(name).await.ok().filter(|known| known.account_sid == new.account_sid);
+    let mut random = random;
+    let (user, password) = match known.as_ref().and_then(|known| known.event_streams.clone()) {
+        Some(login) => (login.user, login.password),
+        None => (word(&mut random), word(&mut random)),
+    };
+    let previous =
+        known.as_ref().and_then(|known| known.auth_tokens.iter().find(|token| **token != new.auth_token));
+    let tokens: Vec<_> = std::iter::once(&new.auth_token).chain(previous).collect();
+    let content = json!({
+        "accountSid": new.account_sid,
+        "authTokens": tokens,
+        "apiKeySid": new.api_key_sid,
+        "apiKeySecret": new.api_key_secret,
+        "eventStreams": { "user": user, "password": password },
+    });
+    let created = secrets.put(name, &content.to_string()).await?;
+    Ok(CreatedSecret { name: name.to_owned(), created })
+}
+
+/// Returns a random word of 24 letters and digits.
+fn word(random: &mut impl FnMut() -> u64) -> String {
+    let bytes = (0..3).flat_map(|_| random().to_be_bytes());
+    bytes.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()])).collect()
+}
