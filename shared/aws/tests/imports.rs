@@ -146,3 +146,23 @@ async fn rows_find_contacts_and_the_numbers_of_removed_contacts_stay_known() {
     assert_eq!(provisional, Contact::provisional(team, &number(2)));
     assert_eq!(provisional.id, ContactId::provisional(team, &number(2)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_sends_its_first_message_during_an_import_shows_the_imported_contact() {
+    let stores = TestStores::start().await;
+    let team = stores.inbox.team_key();
+    let imported = ContactEntry { contact: contact(1), custom: BTreeMap::new(), version: 1 };
+    let numbers = HashSet::from([&imported.contact.number]);
+    let shown = async || stores.stored_conversation(&stores.conversation_id(&number(1))).await.contact;
+    let known = stores.contacts.look_up(team, &HashSet::new(), &numbers).await.unwrap();
+    assert!(known.numbers.is_empty());
+    stores.receive(&number(1), "Hello", at_second(1)).await;
+    assert!(shown().await.provisional);
+    stores.contacts.create_many(team, &[&imported], &known).await.unwrap();
+    let provisional = stores.contacts.new_provisional(team, &numbers).await.unwrap();
+    let found: Vec<_> = provisional.iter().map(|entry| &entry.contact.number).collect();
+    assert_eq!(found, [&number(1)]);
+    stores.contacts.remove_merged(team, &provisional.iter().collect::<Vec<_>>()).await.unwrap();
+    stores.contacts.refresh_conversations(team, &HashSet::from([number(1)])).await.unwrap();
+    assert_eq!(shown().await, imported.contact);
+}

@@ -1,6 +1,7 @@
 //! Opt-outs: concurrent changes, the items of a change, and the ledgers.
 
 use shared_aws::{
+    messaging::{Accepted, Guard},
     opt_out::{OptOutRecord, OptOutWrite, OptOuts},
     table::Page,
 };
@@ -12,7 +13,7 @@ use shared_domain::{
     message::Message,
     opt_out::{
         Keyword, KeywordDecision, KeywordReplies, LedgerEntry, OptOutChange, OptOutSource, OptOutState,
-        OptOutSubject, after_keyword, after_user,
+        OptOutSubject, after_carrier_refusal, after_keyword, after_user,
     },
     time::Timestamp,
 };
@@ -267,4 +268,36 @@ async fn ledgers_are_read_newest_first_between_two_times_and_page_by_page() {
     assert_eq!((own, place), (times(&all), None));
     let other = stores.opt_outs.of_contact(stores.organization(), &contact(2).id, 50, None).await.unwrap();
     assert_eq!(other.items, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_recorded_once_for_each_message() {
+    let stores = stores_with_contact().await;
+    let subject = OptOutSubject::of(&stores.inbox, &number(1));
+    let organization = stores.organization();
+    stores.start_conversation(&number(1), at_second(1)).await;
+    let message = stores.outbound(&number(1), "Hello", &ada(), at_second(2));
+    let guard = Guard::Compose { user: None };
+    assert!(stores.opt_outs.is_refusal_recorded(organization, &message.id).await.unwrap(), "no such message");
+    assert_eq!(stores.accept(&message, guard, None).await, Accepted::Stored);
+    let is_recorded = async || stores.opt_outs.is_refusal_recorded(organization, &message.id).await.unwrap();
+    let refuse = async |at| {
+        let before = opt_out_state(&stores, &stores.inbox).await;
+        let change = after_carrier_refusal(&before.state).unwrap();
+        let known = contact(1);
+        let entry = change.entry(&subject, known.id.clone(), Some(message.id.clone()), None, at);
+        let (team, inbox, confirmation) = (&stores.inbox.team, None, None);
+        let write = OptOutWrite { team, contact: &known, entry: &entry, inbox, confirmation, notify: false };
+        stores.opt_outs.record_refusal(&subject, (&before, &change), write, &message.id).await.unwrap()
+    };
+    assert!(!is_recorded().await);
+    assert!(refuse(at_second(3)).await);
+    assert!(is_recorded().await && opt_out_state(&stores, &stores.inbox).await.state.is_out());
+    let out = opt_out_state(&stores, &stores.inbox).await;
+    let opt_in = after_user(&out.state, false).unwrap();
+    assert!(record(&stores.opt_outs, &stores.inbox, (&out, &opt_in), None, at_second(4)).await);
+    let items = stores.items().await;
+    assert!(!refuse(at_second(5)).await, "the message is marked");
+    stores.opt_outs.mark_refusal_recorded(organization, &message.id).await.unwrap();
+    assert_eq!(stores.items().await, items);
 }
