@@ -80,7 +80,7 @@ console-test: console-types ## Journeys through the console in a browser (ONLY=)
 	$(CLOUD) exec -- $(BIN)/python3 tests/console/check.py journeys $(if $(ONLY),'$(ONLY)')
 
 .PHONY: console-screenshots
-console-screenshots: $(TOOLS)/.ready ## A picture of each view of the console, in .local/screenshots
+console-screenshots: $(TOOLS)/.ready ## Screenshots of the console, in .local/screenshots
 	$(CLOUD) exec -- $(BIN)/python3 tests/console/check.py screenshots $(CURDIR)/.local/screenshots
 
 .PHONY: tour

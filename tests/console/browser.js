@@ -23,7 +23,7 @@ const STACK = process.env.STACK_FILE ?? join(ROOT, ".local/stack.json");
  * @property {{ teamId: string, role: string }[]} teams
  */
 
-/** What stack.json says about the local cloud. */
+/** The content of stack.json, which describes the local cloud. */
 export const stack = JSON.parse(readFileSync(STACK, "utf8"));
 
 /** @returns {Promise<import("playwright-core").Browser>} */
@@ -120,17 +120,17 @@ export async function api(user, method, path, body) {
 }
 
 /**
- * Sends a text to the inbox from somebody's phone.
+ * Sends a message to the inbox from a phone.
  * @param {string} from
- * @param {string} text
- * @param {Record<string, string>} [more]
+ * @param {string} body
+ * @param {Record<string, string>} [more] other parameters of the simulator
  */
-export async function text(from, text, more = {}) {
+export async function sendInbound(from, body, more = {}) {
   const { accountSid, authToken } = stack.twilio;
   const response = await fetch(`${stack.carrierUrl}/_twilio/simulate/inbound-message`, {
     method: "POST",
     headers: { authorization: `Basic ${Buffer.from(`${accountSid}:${authToken}`).toString("base64")}` },
-    body: new URLSearchParams({ To: inbox.phoneNumber, From: from, Body: text, ...more }),
+    body: new URLSearchParams({ To: inbox.phoneNumber, From: from, Body: body, ...more }),
   });
   if (!response.ok) throw new Error(`the simulator answered ${response.status}: ${await response.text()}`);
 }

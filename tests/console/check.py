@@ -5,7 +5,7 @@ Runs on the Node.js of .local/tools, so it is called by `make console-types` and
 
     check.py types                  types of the modules and of the tests; vendored files against their packages
     check.py journeys [PATTERN]     the journeys, or those whose name matches; needs STACK_FILE
-    check.py screenshots FOLDER     a picture of each view; needs STACK_FILE
+    check.py screenshots FOLDER     a screenshot of each view; needs STACK_FILE
 """
 
 import os

@@ -1,5 +1,6 @@
 /**
- * Journeys through the console in a browser, against the local cloud. ◆ marks what the first customer asked for.
+ * Journeys through the console in a browser, against the local cloud. ◆ marks the requirements of the first
+ * customer.
  *
  * `make console-test` starts a cloud with short lock times. Each journey uses phones of its own.
  */
@@ -10,7 +11,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 
-import { api, inbox, launch, openWindow, signIn, stack, text, users } from "./browser.js";
+import { api, inbox, launch, openWindow, sendInbound, signIn, stack, users } from "./browser.js";
 
 /** @import { Browser, BrowserContextOptions, Page } from "playwright-core" */
 /** @import { User } from "./browser.js" */
@@ -72,7 +73,7 @@ function conversationNamed(page, words) {
  */
 async function openNewConversation(page, words) {
   const phone = newPhone();
-  await text(phone, words);
+  await sendInbound(phone, words);
   await openInbox(page);
   await conversationNamed(page, words).click();
   return phone;
@@ -153,8 +154,8 @@ journeyOf("a reply is shown with its sender and its delivery, and archives the c
   await conversationNamed(page, "Yes, until five.").waitFor();
 });
 
-// ◆ After a time without activity the user is asked, and the lock is released without an answer.
-journeyOf("an idle user is asked, stays with an answer, and loses the lock without one", [ada], async (page) => {
+// ◆ The console asks idle users whether they are still working. Without an answer, the lock is released.
+journeyOf("an idle user answers the question in time once, and then loses the lock", [ada], async (page) => {
   if (IDLE_PROMPT_MS > 30_000) return;
   await openNewConversation(page, "Are you there?");
   await replyBox(page).fill("A long draft");
@@ -165,11 +166,11 @@ journeyOf("an idle user is asked, stays with an answer, and loses the lock witho
   await question.waitFor({ timeout: IDLE_PROMPT_MS + 15_000 });
   await page.getByRole("button", { name: "Respond" }).waitFor({ timeout: 30_000 });
   assert.equal(await question.isVisible(), false);
-  assert.equal(await replyBox(page).inputValue(), "A long draft", "the draft is kept");
+  assert.equal(await replyBox(page).inputValue(), "A long draft", "the draft is still there");
   assert.equal(await replyBox(page).isDisabled(), true);
 });
 
-journeyOf("a text that arrives while one types has to be seen or accepted", [ada], async (page) => {
+journeyOf("a reply is held back if a message arrived that the user has not seen", [ada], async (page) => {
   const phone = await openNewConversation(page, "First question");
   await log(page).getByText("First question").waitFor();
   // Nothing new is read until the reply is sent.
@@ -178,7 +179,7 @@ journeyOf("a text that arrives while one types has to be seen or accepted", [ada
     while (isHeld && route.request().method() === "GET") await new Promise((resolve) => setTimeout(resolve, 100));
     await route.continue();
   });
-  await text(phone, "Wait, another one");
+  await sendInbound(phone, "Wait, another one");
   await replyBox(page).fill("The answer to the first");
   const refused = page.waitForResponse((response) => response.status() === 409);
   await page.getByRole("button", { name: "Send", exact: true }).click();
@@ -190,7 +191,7 @@ journeyOf("a text that arrives while one types has to be seen or accepted", [ada
   await log(page).locator("article").filter({ hasText: "The answer to the first" }).getByText(/Accepted|Sent|Delivered/).waitFor();
 });
 
-journeyOf("a draft is kept when an admin breaks the lock", [ada], async (page) => {
+journeyOf("a draft is not lost when an admin breaks the lock", [ada], async (page) => {
   await openNewConversation(page, "Please hurry");
   await replyBox(page).fill("Half a sentence");
   const path = new URL(page.url()).pathname.split("/");
@@ -200,7 +201,7 @@ journeyOf("a draft is kept when an admin breaks the lock", [ada], async (page) =
   assert.equal(await replyBox(page).inputValue(), "Half a sentence");
 });
 
-journeyOf("a send whose answer is lost is repeated with the same key", [ada], async (page) => {
+journeyOf("a reply whose response is lost is sent again with the same key", [ada], async (page) => {
   await openNewConversation(page, "Do you hear me?");
   await log(page).getByText("Do you hear me?").waitFor();
   /** @type {string[]} */
@@ -220,7 +221,7 @@ journeyOf("a send whose answer is lost is repeated with the same key", [ada], as
   assert.equal(keys[0], keys[1]);
 });
 
-journeyOf("a token that expires in the middle of a send is renewed, and the text is sent once", [ada], async (page) => {
+journeyOf("a token that expires during a reply is renewed, and the reply is sent once", [ada], async (page) => {
   await openNewConversation(page, "Still signed in?");
   let refusals = 0;
   await page.route(/\/messages$/, (route) =>
@@ -245,7 +246,7 @@ journeyOf("a search finds a conversation by number in both folders", [ada], asyn
 
 journeyOf("conversations are archived and marked unread, one by one and several at once", [ada], async (page) => {
   const words = ["Bulk one", "Bulk two"];
-  for (const one of words) await text(newPhone(), one);
+  for (const one of words) await sendInbound(newPhone(), one);
   await openInbox(page);
   for (const one of words) {
     const row = page.getByRole("listitem").filter({ has: page.getByRole("link", { name: one }) }).first();
@@ -266,7 +267,7 @@ journeyOf("conversations are archived and marked unread, one by one and several 
 
 // ◆ Filters combine, and each is removed by itself.
 journeyOf("filters are chips that are removed one by one", [ada], async (page) => {
-  await text(newPhone(), "Filter me");
+  await sendInbound(newPhone(), "Filter me");
   await openInbox(page);
   await conversationNamed(page, "Filter me").waitFor();
   await page.getByRole("button", { name: "Unread", exact: true }).click();
@@ -324,7 +325,7 @@ journeyOf("an admin creates a shared inbox step by step", [admin], async (page) 
   await page.getByRole("navigation", { name: "Accounts" }).getByRole("link", { name: words }).waitFor();
 });
 
-// ◆ The first shared inbox of a team starts its registration, and the answer says that messages wait for it.
+// ◆ The first shared inbox of a team starts its registration, and a notice explains it.
 journeyOf("the owner creates a team, and its first inbox starts the registration", [owner], async (page) => {
   const team = `Team ${randomInt(1, 1_000_000)}`;
   await page.getByRole("button", { name: "New team" }).click();
@@ -362,7 +363,7 @@ journeyOf("the owner creates a team, and its first inbox starts the registration
   await page.getByText("The carriers are reviewing it").waitFor();
 });
 
-journeyOf("of two admins who edit an inbox at the same time, the later one is told", [admin], async (page) => {
+journeyOf("of two admins who edit an inbox at the same time, the later one gets an error", [admin], async (page) => {
   const path = `/v1/inboxes/${inbox.inboxId}`;
   await page.goto(`${stack.consoleUrl}teams/${inbox.teamId}/inboxes/${inbox.inboxId}/settings`);
   await page.getByLabel("Voice forwarding number").fill("+12025550177");
@@ -391,7 +392,7 @@ journeyOf("a member switches Out of Office on", [admin], async (page) => {
 });
 
 // ◆ Contacts are imported from a file, with a dry run first.
-journeyOf("an import says what it would do, and then does it", [admin], async (page) => {
+journeyOf("a dry run shows what an import would change", [admin], async (page) => {
   await page.getByRole("link", { name: "Contacts" }).click();
   await page.getByRole("button", { name: "Import" }).click();
   const dialog = page.getByRole("dialog", { name: "Import contacts" });
@@ -411,14 +412,14 @@ journeyOf("an import says what it would do, and then does it", [admin], async (p
 
 journeyOf("a conversation with somebody who opted out cannot be answered", [ada], async (page) => {
   const phone = await openNewConversation(page, "One last thing");
-  await text(phone, "STOP");
+  await sendInbound(phone, "STOP");
   await page.getByRole("status").filter({ hasText: "opted out" }).waitFor();
   assert.equal(await replyBox(page).isDisabled(), true);
 });
 
-// ◆ A text that may be an opt-out is reviewed by a person.
-journeyOf("a text that may be an opt-out is reviewed, and the ledger is saved as a file", [admin], async (page) => {
-  await text(newPhone(), "please stop texting me");
+// ◆ A member reviews messages that may be opt-out requests.
+journeyOf("a possible opt-out request is reviewed, and the ledger is saved as a file", [admin], async (page) => {
+  await sendInbound(newPhone(), "please stop texting me");
   await page.getByRole("link", { name: "Opt-outs" }).click();
   const review = page.getByRole("listitem").filter({ hasText: "please stop texting me" }).first();
   await review.getByRole("button", { name: "Opt out" }).click();
@@ -447,7 +448,7 @@ journeyOf("an admin writes a template, and a member inserts it into a reply", [a
   await second.waitForFunction(() => /** @type {HTMLTextAreaElement | null} */ (document.getElementById("reply"))?.value === "Hello there!");
 });
 
-journeyOf("a picture is sent and received", [ada], async (page) => {
+journeyOf("an image is sent and received", [ada], async (page) => {
   const phone = await openNewConversation(page, "Send me the plan");
   await page.locator("#reply:not(:disabled)").waitFor();
   const pixel = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
@@ -455,12 +456,12 @@ journeyOf("a picture is sent and received", [ada], async (page) => {
   await page.getByText("plan.png").waitFor();
   await page.getByRole("button", { name: "Send", exact: true }).click();
   await log(page).getByRole("img", { name: "Attachment" }).waitFor();
-  await text(phone, "And here is mine", { Media: "picture" });
+  await sendInbound(phone, "And here is mine", { Media: "picture" });
   await log(page).getByText("And here is mine").waitFor();
 });
 
 journeyOf("everything is done with the keyboard alone", [ada], async (page) => {
-  await text(newPhone(), "Keyboard only");
+  await sendInbound(newPhone(), "Keyboard only");
   await openInbox(page);
   await conversationNamed(page, "Keyboard only").waitFor();
   await page.evaluate(() => /** @type {HTMLElement | null} */ (document.activeElement)?.blur());
@@ -491,9 +492,9 @@ journeyOf("everything is done with the keyboard alone", [ada], async (page) => {
   await page.waitForURL(/\/archived$/);
 });
 
-journeyOf("markup in a text is shown as text", [ada], async (page) => {
+journeyOf("markup in a message is shown as text", [ada], async (page) => {
   const words = `<img src=x onerror="document.title='broken'"><b>bold</b> \u202e${"x".repeat(200)}`;
-  await text(newPhone(), words);
+  await sendInbound(newPhone(), words);
   await openInbox(page);
   await conversationNamed(page, "<b>bold</b>").click();
   await log(page).getByText("<b>bold</b>").waitFor();
@@ -502,17 +503,17 @@ journeyOf("markup in a text is shown as text", [ada], async (page) => {
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), true);
 });
 
-journeyOf("a lost connection is said, and what was missed appears when it is back", [ada], async (page) => {
+journeyOf("a lost connection is shown, and missed messages appear when it is back", [ada], async (page) => {
   await openInbox(page);
   await page.context().setOffline(true);
   await page.getByRole("status").filter({ hasText: "Connection lost" }).waitFor();
-  await text(newPhone(), "While you were away");
+  await sendInbound(newPhone(), "While you were away");
   await page.context().setOffline(false);
   await conversationNamed(page, "While you were away").waitFor();
   await page.getByText("Connection lost").waitFor({ state: "hidden" });
 });
 
-journeyOf("on a phone, the conversation takes the screen and leads back", [ada], async (page) => {
+journeyOf("on a narrow screen, the conversation covers the list and has a way back", [ada], async (page) => {
   await openNewConversation(page, "On the road");
   await replyBox(page).waitFor();
   assert.equal(await page.getByRole("list", { name: "Conversations" }).isVisible(), false);

@@ -1,11 +1,12 @@
 /**
- * Takes screenshots of the console: `node screenshots.js FOLDER [light|dark|narrow|two-windows]`. The local cloud must be running.
+ * Takes screenshots of the console: `node screenshots.js FOLDER [light|dark|narrow|two-windows]`. The local cloud
+ * must be running.
  */
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { inbox, launch, openWindow, signIn, stack, text, users } from "./browser.js";
+import { inbox, launch, openWindow, sendInbound, signIn, stack, users } from "./browser.js";
 
 const folder = process.argv[2] ?? "screenshots";
 mkdirSync(folder, { recursive: true });
@@ -56,14 +57,14 @@ async function shoot(colorScheme, viewport, prefix) {
   await context.close();
 }
 
-/** Two windows side by side: who responds, and what the other one sees. */
+/** Two windows side by side: one user responds, and the other sees it. */
 async function shootTwoWindows() {
   const size = { width: 1040, height: 640 };
   const windows = await Promise.all([0, 1].map(() => openWindow(browser, { viewport: size, deviceScaleFactor: 1 })));
   const [first, second] = windows.map(({ page }) => page);
   const [one, other] = users.filter((user) => !user.owner);
   await Promise.all([signIn(first, one), signIn(second, other)]);
-  await text("+12025550110", "Thanks! And is parking free?");
+  await sendInbound("+12025550110", "Thanks! And is parking free?");
   for (const page of [first, second]) {
     await page.getByRole("navigation", { name: "Accounts" }).getByRole("link", { name: /Front desk/ }).click();
     await page.getByRole("link", { name: /Thanks! And is parking free/ }).first().click();
@@ -72,10 +73,10 @@ async function shootTwoWindows() {
   }
   await first.getByRole("textbox", { name: "Reply" }).fill("Yes, behind the building. See you at three");
   await second.getByRole("status").filter({ hasText: "is responding" }).first().waitFor();
-  const pictures = await Promise.all([first, second].map(async (page) => (await page.screenshot()).toString("base64")));
+  const screenshots = await Promise.all([first, second].map(async (page) => (await page.screenshot()).toString("base64")));
   const { page, context } = await openWindow(browser, { viewport: { width: 1760, height: 600 } });
-  await page.setContent(`<body style="margin:0;padding:40px;display:flex;gap:32px;background:#dfe1ee">${pictures
-    .map((picture) => `<img style="width:824px;border-radius:10px;box-shadow:0 8px 30px #0003" src="data:image/png;base64,${picture}">`).join("")}</body>`);
+  await page.setContent(`<body style="margin:0;padding:40px;display:flex;gap:32px;background:#dfe1ee">${screenshots
+    .map((screenshot) => `<img style="width:824px;border-radius:10px;box-shadow:0 8px 30px #0003" src="data:image/png;base64,${screenshot}">`).join("")}</body>`);
   await page.screenshot({ path: join(folder, "two-windows.png") });
   for (const one of [...windows.map((window) => window.context), context]) await one.close();
 }

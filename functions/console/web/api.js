@@ -37,12 +37,20 @@ export function newKey() {
 }
 
 /**
+ * @typedef {object} Options
+ * @property {unknown} [body] sent as JSON
+ * @property {Blob} [file] sent as CSV instead of a body
+ * @property {Record<string, string | number | boolean | undefined>} [query] empty values are left out
+ * @property {string} [key] the idempotency key
+ */
+
+/**
  * Sends a request. Throws a `Problem` if it is refused or there is no response.
  *
  * @template [T=any]
  * @param {string} method
  * @param {string} path below the API's URL, without a leading slash
- * @param {{ body?: unknown, file?: Blob, query?: Record<string, string | number | boolean | undefined>, key?: string }} [options]
+ * @param {Options} [options]
  * @returns {Promise<T>}
  */
 export async function request(method, path, { body, file, query = {}, key } = {}) {

@@ -4,6 +4,7 @@ import { listAll, request } from "./api.js";
 import { OpenConversation } from "./conversation.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
+import { useMenu } from "./menu.js";
 import { texts } from "./texts.js";
 import { attempt } from "./toast.js";
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
@@ -100,11 +101,15 @@ async function upload(inboxId, file) {
 
 /** @param {{ current: OpenConversation, isDisabled: boolean, onPick: () => void }} properties */
 function TemplatePicker({ current, isDisabled, onPick }) {
-  const [templates, setTemplates] = useState(/** @type {Template[] | null} */ (null));
+  const { isOpen, setOpen, element, onKeyDown } = useMenu();
+  const [templates, setTemplates] = useState(/** @type {Template[]} */ ([]));
   const path = `v1/teams/${encodeURIComponent(current.account.teamId)}/templates`;
   const toggle = () => {
-    if (templates) return setTemplates(null);
-    attempt(async () => setTemplates(await listAll(path, { limit: 100 })));
+    if (isOpen) return setOpen(false);
+    attempt(async () => {
+      setTemplates(await listAll(path, { limit: 100 }));
+      setOpen(true);
+    });
   };
   /** @param {Template} template */
   const pick = (template) => attempt(async () => {
@@ -113,14 +118,14 @@ function TemplatePicker({ current, isDisabled, onPick }) {
     if (text === null) throw new Error(t.missingValues(missing));
     const typed = current.draft.peek();
     current.setDraft(typed ? `${typed} ${text}` : text);
-    setTemplates(null);
+    setOpen(false);
     onPick();
   });
   return html`
-    <div class="picker">
-      <button type="button" class="tool" disabled=${isDisabled} aria-expanded=${templates !== null} title=${t.insertTemplate} onClick=${toggle}>
+    <div class="picker" ref=${element} onKeyDown=${onKeyDown}>
+      <button type="button" class="tool" disabled=${isDisabled} aria-expanded=${isOpen} title=${t.insertTemplate} onClick=${toggle}>
         <${Icon} name="template" /><span class="hidden">${t.insertTemplate}</span></button>
-      ${templates && html`
+      ${isOpen && html`
         <div class="menu">
           ${templates.length === 0 && html`<p>${t.noTemplates}</p>`}
           ${templates.map((template) => html`<button type="button" onClick=${() => pick(template)}>

@@ -1,4 +1,4 @@
-/** Names of contacts and numbers, as people read them. */
+/** Names of contacts, and phone numbers in their national format. */
 
 /** @import { ContactSummary } from "./types.d.ts" */
 
@@ -12,7 +12,8 @@ export function formatNumber(number) {
 }
 
 /**
- * @param {Pick<ContactSummary, "firstName" | "lastName"> & { phoneNumber?: string, mobileNumber?: string }} contact
+ * @typedef {Pick<ContactSummary, "firstName" | "lastName">} Name
+ * @param {Name & { phoneNumber?: string, mobileNumber?: string }} contact
  */
 export function contactName(contact) {
   const name = [contact.firstName, contact.lastName].filter(Boolean).join(" ");

@@ -29,7 +29,8 @@ export function leaveConversation() {
 }
 
 /**
- * Archives the open conversation, or moves it back. In the list, it is the one that has the focus.
+ * Archives the open conversation, or moves it back. Without an open conversation, it changes the one that has
+ * the focus in the list.
  */
 export function moveConversation() {
   const conversation = conversationAtHand();

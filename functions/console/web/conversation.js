@@ -278,7 +278,7 @@ onChange(async () => opened.peek()?.refresh());
 effect(() => {
   if (revisits.value) untracked(() => opened.peek()?.lock.acquire());
 });
-// A page that the browser kept in memory has lost its lock.
+// The lock was released when the browser put the page into its cache.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 addEventListener("pagehide", () => opened.peek()?.lock.releaseOnLeave());
 beforeSignOut.add(() => opened.peek()?.lock.release());

@@ -97,7 +97,7 @@ function merge(key, page) {
   const nextCursor = older.length && page.nextCursor ? current.nextCursor : page.nextCursor;
   const isSameOrder = items.every((item, index) => item.conversationId === current.items[index]?.conversationId);
   if (isPointerOver.peek() && current.key === key && !isSameOrder && current.items.length) {
-    // Rows keep their place, with their new content.
+    // Rows get their new content and do not move.
     list.value = { ...current, items: current.items.map((item) => fresh.get(item.conversationId) ?? item), isLoading: false, error: "" };
     waiting.value = items;
   } else {

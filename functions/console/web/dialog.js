@@ -1,4 +1,4 @@
-/** Dialogs. The browser keeps the focus inside and returns it afterwards. */
+/** Dialogs. The browser traps the focus inside an open dialog. */
 
 import { html } from "./html.js";
 import { texts } from "./texts.js";
@@ -9,7 +9,7 @@ import { useEffect, useId, useRef } from "./vendor/hooks.js";
  * @param {string} properties.title
  * @param {"dialog" | "alertdialog"} [properties.role]
  * @param {"small" | "wide" | "top"} [properties.size]
- * @param {() => void} [properties.onClose] called for Escape and the close button; without it there is neither
+ * @param {() => void} [properties.onClose] for Escape and the close button; without it, there is none
  * @param {import("./vendor/preact.js").ComponentChildren} properties.children
  */
 export function Dialog({ title, role = "dialog", size = "small", onClose, children }) {

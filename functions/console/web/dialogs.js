@@ -1,4 +1,4 @@
-/** Which dialog of the whole page is open. */
+/** The dialog that is open, if it can be opened from every page. */
 
 import { signal } from "./vendor/signals.js";
 

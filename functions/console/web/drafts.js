@@ -1,4 +1,4 @@
-/** Unsent texts, kept until they are sent or the tab is closed. */
+/** Texts that are not sent yet. They are stored until they are sent or the tab is closed. */
 
 const PREFIX = "draft ";
 

@@ -82,7 +82,7 @@ export function useSubmission() {
   const [error, setError] = useState("");
   const [fields, setFields] = useState(/** @type {Record<string, string>} */ ({}));
   /**
-   * Runs the task and keeps its error. Returns whether it succeeded.
+   * Runs the task and stores its error. Returns whether it succeeded.
    * @param {() => Promise<unknown>} task
    */
   const submit = async (task) => {
@@ -106,7 +106,7 @@ export function useSubmission() {
 }
 
 /**
- * The API says what it expects of a field, such as `a phone number`.
+ * Makes a sentence of what the API expects of a field, such as `a phone number`.
  * @param {string} detail
  */
 function sentence(detail) {

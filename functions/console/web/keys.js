@@ -1,4 +1,4 @@
-/** Keyboard shortcuts. Single keys do nothing while a text is typed, and can be switched off. */
+/** Keyboard shortcuts. Single keys do nothing while the user types, and can be switched off. */
 
 import { opened } from "./conversation.js";
 import { leaveConversation, markUnread, moveConversation } from "./conversation-view.js";

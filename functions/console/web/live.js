@@ -1,7 +1,6 @@
 /**
- * Changes as they happen. Until the API has an event feed, this module asks every few seconds, less often in
- * the background, and calls what is registered here. Nothing else in the console depends on how changes are
- * found.
+ * Finds changes. Until the API has an event feed, this module calls all registered readers every few seconds,
+ * and less often in the background. No other module depends on how changes are found.
  */
 
 import { Problem } from "./api.js";
@@ -16,7 +15,7 @@ const MAX_BACKOFF_MS = 30_000;
 const readers = new Set();
 
 /**
- * Calls a function whenever something may have changed. Returns a function that ends this.
+ * Registers a function that reads what may have changed. Returns a function that removes it.
  * @param {() => Promise<unknown>} reader
  */
 export function onChange(reader) {

@@ -1,4 +1,4 @@
-/** What the lock of the open conversation means for the user. */
+/** Shows the state of the lock, and asks idle users whether they are still working. */
 
 import { serverNow } from "./clock.js";
 import { contactName } from "./contact.js";

@@ -1,6 +1,4 @@
-/**
- * The signed-in user's token. It is kept in memory; the refresh token is in a cookie that scripts cannot read.
- */
+/** The signed-in user's token, in memory. The refresh token is in a cookie that scripts cannot read. */
 
 import { texts } from "./texts.js";
 import { signal } from "./vendor/signals.js";

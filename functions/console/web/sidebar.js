@@ -4,10 +4,10 @@ import { isAdminOf, me, teams } from "./accounts.js";
 import { openDialog } from "./dialogs.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
+import { useMenu } from "./menu.js";
 import { inboxPath, route, teamPath } from "./router.js";
 import { signOut } from "./session.js";
 import { texts } from "./texts.js";
-import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 
 /** @import { Account } from "./types.d.ts" */
@@ -70,26 +70,9 @@ function TeamLinks() {
 }
 
 function AccountMenu() {
-  const [isOpen, setOpen] = useState(false);
-  const element = useRef(/** @type {HTMLDivElement | null} */ (null));
-  useEffect(() => {
-    if (!isOpen) return;
-    element.current?.querySelector("button")?.focus();
-    /** @param {Event} event */
-    const closeOutside = (event) => {
-      if (!element.current?.contains(/** @type {Node} */ (event.target))) setOpen(false);
-    };
-    document.addEventListener("pointerdown", closeOutside);
-    return () => document.removeEventListener("pointerdown", closeOutside);
-  }, [isOpen]);
+  const { isOpen, setOpen, element, onKeyDown } = useMenu();
   const user = me.value?.user;
   if (!user) return null;
-  /** @param {KeyboardEvent} event */
-  const onKeyDown = (event) => {
-    if (event.key !== "Escape" || !isOpen) return;
-    event.stopPropagation();
-    setOpen(false);
-  };
   return html`
     <div class="account-menu" ref=${element} onKeyDown=${onKeyDown}>
       ${isOpen && html`

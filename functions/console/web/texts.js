@@ -1,4 +1,4 @@
-/** Every text that people read, in one place, so that it can be translated. */
+/** All texts of the console. A translation replaces this file. */
 
 export const texts = {
   product: "Shared Inbox",
@@ -87,7 +87,7 @@ export const texts = {
     assignedToMe: "Assigned to me",
     assignedTo: "Assigned to",
     anyone: "Anyone",
-    unassigned: "Nobody",
+    unassigned: "no one",
     unread: "Unread",
     read: "Read",
     /** @param {string} filter */
@@ -178,7 +178,7 @@ export const texts = {
     /** @param {string} name */
     other: (name) => `${name} is responding`,
     otherHint: "You can read along. Reply when the conversation is free.",
-    free: "Nobody is responding.",
+    free: "No one is responding.",
     acquiring: "Opening…",
     held: "You are responding. Only you can reply until you leave.",
     expired: "Your lock expired because the connection was lost.",
@@ -334,7 +334,7 @@ export const texts = {
     mobileNumber: "Mobile number",
     externalId: "Contact ID",
     assignedUser: "Assigned user",
-    nobody: "Nobody",
+    nobody: "Not assigned",
     optOut: "Opt out",
     optIn: "Opt in",
     block: "Block",

@@ -1,4 +1,4 @@
-/** Times as people read them, in the browser's language. */
+/** Formats times in the browser's language. */
 
 import { halfMinute, serverNow } from "./clock.js";
 import { html } from "./html.js";

@@ -1,4 +1,4 @@
-/** Which events of the team send e-mails, and to whom. */
+/** The events of the team that send e-mails, and their recipients. */
 
 import { request } from "../api.js";
 import { FormError, TextField, useSubmission } from "../form.js";
