@@ -211,6 +211,21 @@ async fn an_account_that_the_carrier_refuses_pauses_sending_and_fails_no_message
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_that_is_out_of_service_pauses_sending_and_fails_no_message() {
+    let test = TestApp::start().await;
+    test.carrier.fault("down", "1").await;
+    let id = test.accept_message("hello", now()).await;
+    let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];
+    assert_eq!(deliver(&app(&test), record()).await, ["a"]);
+    assert_eq!(state(&test, &id).await, DeliveryState::Queued);
+    let pause = sending_pause(&test).await.expect("sending is paused");
+    assert_eq!(pause.cause, PauseCause::CarrierDown);
+    resume_when_the_carrier_is_well(&test, pause.since).await;
+    assert!(deliver(&app(&test), record()).await.is_empty());
+    assert_eq!(test.carrier.accepted_messages(&test.contact).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_carrier_that_cannot_be_reached_pauses_sending_and_fails_no_message() {
     let test = TestApp::start().await;
     let id = test.accept_message("hello", now()).await;

@@ -39,8 +39,7 @@ impl App {
         let replies =
             KeywordReplies::parse(&replies).ok_or("KEYWORD_REPLIES must be `carrier` or `product`")?;
         let aws = Aws::from_environment()?;
-        let credentials = carrier::credentials(&Secrets::of(&aws), &secret).await?;
-        let carrier = Client::new(&carrier_url, credentials, CARRIER_TIMEOUT)?;
+        let carrier = carrier::client(&Secrets::of(&aws), &secret, &carrier_url, CARRIER_TIMEOUT).await?;
         Ok(Self::new(&Table::of(&aws, name), carrier, &base, replies))
     }
 

@@ -10,7 +10,7 @@
 //! | not called: sending is paused | `queued`; the queue delivers the message again later |
 //! | not called: after the message was accepted, the contact opted out, the inbox was retired, or the registration was suspended | `failed` |
 //! | not sent, may succeed later (429) | `queued`; the claim is given back, and the queue delivers the message again later |
-//! | not sent, because the account is refused or there is no connection | the same, and sending is paused |
+//! | not sent, because the account is refused, there is no connection, or the carrier is out of service (503) | the same, and sending is paused |
 //! | not sent, cannot succeed | `failed`, with the carrier's code; an opt-out at the carrier is recorded |
 //! | unknown (timeout, reset, 5xx) | `unknown`: `reconcile` asks the carrier, and the message is never sent again; several in a row pause sending |
 //!
@@ -271,7 +271,7 @@ impl SendWorkflow {
 fn pause_cause(refusal: &Refusal) -> Option<PauseCause> {
     if refusal.account_fault == Some(AccountFault::Refused) {
         Some(PauseCause::AccountRefused)
-    } else if refusal.is_unreachable() {
+    } else if refusal.is_outage() {
         Some(PauseCause::CarrierDown)
     } else {
         None

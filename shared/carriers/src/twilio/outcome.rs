@@ -8,10 +8,11 @@
 //! | 2xx with the sid of a message | accepted |
 //! | no connection (refused, no such host, TLS failed, connecting took too long) | refused, can be retried |
 //! | 429, or code 20429 or 21611 | refused, can be retried |
+//! | 503: the service is down and does not handle the request (RFC 9110, 15.6.4) | refused, can be retried |
 //! | 401, 403 without a code, or a code that refuses the account | refused until an operator has acted |
 //! | any other 4xx except 408 | refused permanently |
 //! | no response in time, connection lost | unknown |
-//! | 5xx, 408, 3xx, unreadable 2xx | unknown |
+//! | any other 5xx, 408, 3xx, unreadable 2xx | unknown |
 //!
 //! A message with an unknown outcome is never sent again. It is looked up ([`lookup`](super::lookup)) or
 //! waits for its status callback.
@@ -21,6 +22,8 @@ use super::error_code::{self, AccountFault, RefusalClass};
 use super::sid::is_message_sid;
 use super::status::MessageStatus;
 use super::wire::{self, MessageWire};
+
+const SERVICE_UNAVAILABLE: u16 = 503;
 
 /// The outcome of sending a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +100,10 @@ impl From<&Answer> for SendOutcome {
             200..=299 => {
                 Self::accepted(body).unwrap_or(Self::Unknown { why: LostAnswer::Unreadable { http_status } })
             }
+            SERVICE_UNAVAILABLE => Self::Refused(Refusal {
+                http_status: Some(http_status),
+                ..Refusal::unsent("The carrier is out of service.", true)
+            }),
             408 | 500.. => Self::Unknown { why: LostAnswer::ServerFault { http_status } },
             400..=499 => Self::Refused(Refusal::by_the_carrier(http_status, wire::error_code(body))),
             _ => Self::Unknown { why: LostAnswer::Unexpected { http_status } },
@@ -159,8 +166,8 @@ impl Refusal {
         }
     }
 
-    /// No connection was made, so the carrier cannot be reached at all.
-    pub fn is_unreachable(&self) -> bool {
-        self.retryable && self.http_status.is_none()
+    /// Whether the carrier serves nobody: it cannot be reached, or it is out of service.
+    pub fn is_outage(&self) -> bool {
+        self.retryable && matches!(self.http_status, None | Some(SERVICE_UNAVAILABLE))
     }
 }
