@@ -455,7 +455,18 @@ journeyOf("an image is sent and received", [ada], async (page) => {
   await page.getByLabel("Attach a file").setInputFiles({ name: "plan.png", mimeType: "image/png", buffer: pixel });
   await page.getByText("plan.png").waitFor();
   await page.getByRole("button", { name: "Send", exact: true }).click();
-  await log(page).getByRole("img", { name: "Attachment" }).waitFor();
+  const image = log(page).getByRole("img", { name: "Attachment" });
+  await image.waitFor();
+  // An hour later, the link has expired. A click reads a new one.
+  await page.evaluate(() => {
+    const now = Date.now;
+    Date.now = () => now() + 3_600_000;
+  });
+  const renewed = page.waitForResponse(/\/v1\/messages\/msg_/);
+  const opened = page.context().waitForEvent("page");
+  await image.click();
+  assert.equal((await renewed).status(), 200);
+  await (await opened).close();
   await sendInbound(phone, "And here is mine", { Media: "picture" });
   await log(page).getByText("And here is mine").waitFor();
 });

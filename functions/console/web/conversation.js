@@ -105,6 +105,17 @@ export class OpenConversation {
     this.olderCursor.value = page.nextCursor;
   }
 
+  /**
+   * Reads a message again, because the URLs of its files have expired.
+   * @param {string} messageId
+   * @returns {Promise<Message>}
+   */
+  async readMessage(messageId) {
+    const message = await request("GET", `v1/messages/${encodeURIComponent(messageId)}`);
+    this.messages.value = this.messages.peek()?.map((known) => (known.messageId === messageId ? message : known)) ?? null;
+    return message;
+  }
+
   /** @param {Message[]} messages */
   addMessages(messages) {
     const all = new Map((this.messages.peek() ?? []).map((message) => [message.messageId, message]));

@@ -1,5 +1,6 @@
 /** The messages of a conversation, oldest first. */
 
+import { serverNow } from "./clock.js";
 import { contactName } from "./contact.js";
 import { OpenConversation } from "./conversation.js";
 import { html } from "./html.js";
@@ -50,7 +51,7 @@ export function MessageLog({ current }) {
       ${messages === null && !current.error.value && html`<p class="empty">${texts.loading}</p>`}
       ${(messages ?? []).map((message, index) => html`
         ${isNewDay(messages?.[index - 1], message) && html`<p class="day" key=${`day ${message.messageId}`}>${dayTitle(message.createdAt)}</p>`}
-        <${Bubble} key=${message.messageId} message=${message} contact=${name} inbox=${current.account.name} />`)}
+        <${Bubble} key=${message.messageId} message=${message} contact=${name} current=${current} />`)}
       ${outgoing.map((reply) => html`<${OutgoingBubble} key=${reply.key} reply=${reply} current=${current} />`)}
     </div>`;
 }
@@ -63,16 +64,17 @@ function isNewDay(previous, message) {
   return !previous || new Date(previous.createdAt).toDateString() !== new Date(message.createdAt).toDateString();
 }
 
-/** @param {{ message: Message, contact: string, inbox: string }} properties */
-function Bubble({ message, contact, inbox }) {
+/** @param {{ message: Message, contact: string, current: OpenConversation }} properties */
+function Bubble({ message, contact, current }) {
   const isInbound = message.direction === "inbound";
-  const sender = isInbound ? contact : message.sender?.name ?? (message.automatic ? t.automatic : inbox);
+  const sender = isInbound ? contact : message.sender?.name ?? (message.automatic ? t.automatic : current.account.name);
+  const readAgain = () => current.readMessage(message.messageId);
   const failed = FAILED.includes(message.state);
   const reason = failed ? message.states.findLast((step) => step.detail)?.detail : "";
   return html`
     <article class=${`message ${message.direction}${message.automatic ? " automatic" : ""}`}>
       <header><span class="sender" dir="auto">${sender}</span> <${Time} at=${message.createdAt} withClock /></header>
-      ${message.media.map((file) => html`<${Attachment} key=${file.mediaId} file=${file} />`)}
+      ${message.media.map((file) => html`<${Attachment} key=${file.mediaId} file=${file} readAgain=${readAgain} />`)}
       ${message.text && html`<p class="text" dir="auto">${message.text}</p>`}
       ${!isInbound && html`<p class=${`state ${message.state}`}>${t.states[message.state] ?? message.state}${reason ? `: ${reason}` : ""}</p>`}
     </article>`;
@@ -93,19 +95,29 @@ function OutgoingBubble({ reply, current }) {
     </article>`;
 }
 
-/** @param {{ file: Media }} properties */
-function Attachment({ file }) {
+/** @param {{ file: Media, readAgain: () => Promise<Message> }} properties */
+function Attachment({ file, readAgain }) {
   const [isGone, setGone] = useState(false);
   const type = file.contentType ?? "";
   if (isGone) return html`<p class="attachment">${t.mediaGone}</p>`;
   if (file.state === "pending") return html`<p class="attachment">${t.mediaPending}</p>`;
   if (file.state === "refused" || !file.url) return html`<p class="attachment">${t.mediaRefused}</p>`;
-  const fail = () => setGone(true);
+  const isExpired = () => file.expiresAt !== null && Date.parse(file.expiresAt) < serverNow();
+  const fail = () => (isExpired() ? readAgain().catch(() => setGone(true)) : setGone(true));
+  /** @param {Event} event */
+  const open = (event) => {
+    if (!isExpired()) return;
+    event.preventDefault();
+    attempt(async () => {
+      const { media } = await readAgain();
+      window.open(media.find((fresh) => fresh.mediaId === file.mediaId)?.url ?? "", "_blank", "noopener");
+    });
+  };
   if (file.state === "stored" && type.startsWith("image/")) {
-    return html`<a class="attachment image" href=${file.url} target="_blank" rel="noopener"><img src=${file.url} alt=${t.attachment} loading="lazy" onError=${fail} /></a>`;
+    return html`<a class="attachment image" href=${file.url} target="_blank" rel="noopener" onClick=${open}><img src=${file.url} alt=${t.attachment} loading="lazy" onError=${fail} /></a>`;
   }
   if (file.state === "stored" && type.startsWith("video/")) return html`<video class="attachment" controls src=${file.url} onError=${fail} />`;
   if (file.state === "stored" && type.startsWith("audio/")) return html`<audio class="attachment" controls src=${file.url} onError=${fail} />`;
   const isSafe = /^https?:/i.test(file.url);
-  return isSafe ? html`<a class="attachment file" href=${file.url} target="_blank" rel="noopener noreferrer">${t.attachment}${type && ` (${type})`}</a>` : null;
+  return isSafe ? html`<a class="attachment file" href=${file.url} target="_blank" rel="noopener noreferrer" onClick=${open}>${t.attachment}${type && ` (${type})`}</a>` : null;
 }
