@@ -1,4 +1,4 @@
-//! Searching an inbox by the start of a contact's name, by external ID, or by phone number.
+//! Searching an inbox by the start of a contact's name, by external ID, by phone number, or by short code.
 //!
 //! A conversation's ID is derived from its inbox and number, so a search for contacts is a search for
 //! conversations: one query or read for the contacts and one request for their conversations, however large
@@ -9,6 +9,7 @@ use shared_domain::{
     ids::ConversationId,
     keys::{InboxKey, TeamKey},
     phone::PhoneNumber,
+    text,
     time::Timestamp,
 };
 use shared_http::{
@@ -66,9 +67,32 @@ async fn numbers(
             return Ok(Found { numbers: vec![number], next: None });
         }
     }
+    let short_code = short_code(term).filter(|_| after.is_none());
+    let limit = if short_code.is_some() { limit.saturating_sub(1).max(1) } else { limit };
     let found = app.contacts.by_name(team, term, limit, after).await?;
     let mut numbers: Vec<_> = found.items.into_iter().map(|entry| entry.contact.number).collect();
+    numbers.extend(short_code);
     numbers.sort();
     numbers.dedup();
     Ok(Found { numbers, next: found.next })
+}
+
+/// The short code that a term names. It can also be the beginning of a name.
+fn short_code(term: &str) -> Option<PhoneNumber> {
+    PhoneNumber::from_carrier(text::clean(term).trim()).ok().filter(|number| !number.can_receive())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_code_is_found_by_its_digits() {
+        for term in ["72975", " 72975 ", "\u{200b}72975"] {
+            assert_eq!(short_code(term).unwrap().as_str(), "72975", "{term:?}");
+        }
+        for other in ["12", "2025550143", "+12025550143", "SUPPORT", "72975a"] {
+            assert_eq!(short_code(other), None, "{other:?}");
+        }
+    }
 }

@@ -196,7 +196,19 @@ fn kind(content_type: &str) -> Option<Kind> {
 /// The content type in lowercase, without parameters, under its usual name.
 pub fn plain_type(content_type: &str) -> String {
     let plain = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if plain == "image/jpg" { "image/jpeg".into() } else { plain }
+    match plain.as_str() {
+        "image/jpg" | "image/pjpeg" | "image/x-jpeg" => "image/jpeg".into(),
+        "image/x-png" => "image/png".into(),
+        "application/vcard" | "application/x-vcard" => "text/vcard".into(),
+        _ => plain,
+    }
+}
+
+/// Whether a file is a contact card. Cards are text, so their first bytes are of no known type.
+fn is_card(content: &[u8]) -> bool {
+    const START: &[u8] = b"BEGIN:VCARD";
+    let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content).trim_ascii_start();
+    text.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
 }
 
 /// The content type to store an inbound file under. The carrier `announced` one type, and another may be
@@ -211,7 +223,8 @@ pub fn stored_type(announced: &str, found: Option<&str>, content: &[u8]) -> Resu
     let announced = plain_type(announced);
     let found_kind = found.and_then(kind);
     if announced == "application/octet-stream" {
-        let known = found_kind.and(found).ok_or(MediaRefusal::Type)?;
+        let card = (found.is_none() && is_card(content)).then_some("text/vcard");
+        let known = found_kind.and(found).or(card).ok_or(MediaRefusal::Type)?;
         return Ok(known.to_owned());
     }
     let announced_kind = kind(&announced).ok_or(MediaRefusal::Type)?;
@@ -263,6 +276,20 @@ mod tests {
         assert_eq!(stored_type("IMAGE/JPG; name=a.jpg", Some("image/jpeg"), BYTES), Ok("image/jpeg".into()));
         assert_eq!(stored_type("image/jpeg", Some("image/png"), BYTES), Ok("image/png".into()));
         assert_eq!(stored_type("application/octet-stream", Some("image/gif"), BYTES), Ok("image/gif".into()));
+    }
+
+    #[test]
+    fn files_under_other_names_of_their_type_are_judged_by_their_bytes() {
+        assert_eq!(stored_type("image/x-png", Some("image/png"), BYTES), Ok("image/png".into()));
+        assert_eq!(stored_type("image/pjpeg", Some("image/jpeg"), BYTES), Ok("image/jpeg".into()));
+        let card = b"\xef\xbb\xbf\r\nbegin:vcard\r\nFN:Ada\r\nEND:VCARD";
+        for announced in ["application/octet-stream", "application/vcard", "application/x-vcard"] {
+            assert_eq!(stored_type(announced, None, card), Ok("text/vcard".into()), "{announced}");
+        }
+        assert_eq!(stored_type("application/octet-stream", None, b"BEGIN:VCAL"), Err(MediaRefusal::Type));
+        let disguised = stored_type("application/octet-stream", Some("text/html"), card);
+        assert_eq!(disguised, Err(MediaRefusal::Type));
+        assert_eq!(stored_type("image/x-png", None, BYTES), Err(MediaRefusal::Mismatch));
     }
 
     #[test]
