@@ -7,7 +7,10 @@ use serde_json::json;
 use shared_app::sweep::Swept;
 use shared_aws::messaging::{Inbound, MediaFiles, SweptNumbers};
 use shared_carriers::twilio::Client;
-use shared_domain::{media::MediaState, opt_out::KeywordReplies, sweep::SETTLE_TIME, time::Timestamp};
+use shared_domain::{
+    ids::ConversationId, media::MediaState, opt_out::KeywordReplies, phone::PhoneNumber, sweep::SETTLE_TIME,
+    time::Timestamp,
+};
 use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
@@ -158,13 +161,16 @@ async fn a_message_that_cannot_be_taken_in_is_tried_again_and_delays_no_other() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_from_a_sender_without_a_number_does_not_stop_the_sweep() {
+async fn a_message_from_a_sender_without_a_number_is_found_too() {
     let test = start().await;
     lose_message(&test, "an offer", &[("From", "ACME")]).await;
     lose_message(&test, "hello", &[]).await;
-    assert_eq!(sweep(&test).await, found(1));
+    assert_eq!(sweep(&test).await, found(2));
     assert_eq!(sweep(&test).await, found(0));
     assert_eq!(texts(&test).await, ["hello"]);
+    let sender = PhoneNumber::from_stored("ACME").unwrap();
+    let stored = test.history_of(&ConversationId::of(&test.inbox.id, &sender)).await;
+    assert_eq!(stored.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["an offer"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
