@@ -21,7 +21,7 @@ Settings (environment variables, with their defaults):
     LOCK_IDLE_PROMPT_SECONDS    time without activity before the user is asked (180)
     LOCK_IDLE_RELEASE_SECONDS   time without an answer before the lock is released (60)
     LOCKS_PER_USER              conversations that one user can lock at a time (5)
-    RECONCILE_GRACE_SECONDS     age of a message before the sweep looks it up at the carrier (300)
+    RECONCILE_GRACE_SECONDS     age of a message before the sweep looks it up at the carrier (30)
     REGISTRATION_POLL_SECONDS   interval between checks of pending registrations (30)
     KEYWORD_REPLIES             who confirms STOP, START and HELP: product or carrier (product)
 """

@@ -54,7 +54,7 @@ class Settings:
                 "LockIdlePromptSeconds": _whole("LOCK_IDLE_PROMPT_SECONDS", 180),
                 "LockIdleReleaseSeconds": _whole("LOCK_IDLE_RELEASE_SECONDS", 60),
                 "LocksPerUser": _whole("LOCKS_PER_USER", 5),
-                "ReconcileGraceSeconds": _whole("RECONCILE_GRACE_SECONDS", 300),
+                "ReconcileGraceSeconds": _whole("RECONCILE_GRACE_SECONDS", 30),
                 "RegistrationPollSeconds": _whole("REGISTRATION_POLL_SECONDS", 30),
                 "RegistrationRetrySeconds": 20,
                 "PurchaseGraceSeconds": 60,

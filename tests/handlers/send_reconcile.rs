@@ -1,9 +1,9 @@
-//! `send-reconcile`: messages whose outcome is unknown.
+//! `send-reconcile`: messages whose outcome is unknown, or whose delivery is not reported.
 
 use std::time::Duration;
 
 use send_reconcile::{App, Queues, Tally, handle};
-use shared_aws::{messaging::Messages, table::Table};
+use shared_aws::{messaging::Messages, opt_out::OptOuts, table::Table};
 use shared_carriers::twilio::{SendMessage, SendOutcome};
 use shared_domain::{
     ids::MessageId,
@@ -208,4 +208,87 @@ async fn an_outbox_item_that_cannot_be_queued_is_counted_and_stays() {
     test.accept_message("hello", long_ago).await;
     assert_eq!(handle(&app(&test), now()).await.unwrap(), Tally { failed: 1, ..Tally::default() });
     assert_eq!(test.outbox().overdue(now()).await.unwrap().len(), 1);
+}
+
+/// Sends a message whose status callbacks are lost, and stores that it is sent.
+async fn send_without_reports(test: &TestApp, text: &str, at: Timestamp) -> (MessageId, String) {
+    test.carrier.fault("silent", "1").await;
+    let id = test.accept_message(text, at).await;
+    test.outbox().remove(&test.outbox_entry(&id, at)).await.unwrap();
+    let sid = send_to_carrier(test, text).await;
+    let messages = Messages::new(test.table());
+    messages
+        .report(test.organization(), &id, DeliveryState::Sent, &Report::at(at), Some(&sid))
+        .await
+        .unwrap();
+    (id, sid)
+}
+
+/// Sets the status of a message at the carrier. Its callback reaches nobody.
+async fn set_status(test: &TestApp, sid: &str, status: &str, code: &str) {
+    let fields = [("MessageSid", sid), ("Status", status), ("ErrorCode", code)];
+    let fields = if code.is_empty() { &fields[..2] } else { &fields[..] };
+    test.carrier.fault("lost-callback", "1").await;
+    test.carrier.control("message-status", fields).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_whose_report_was_lost_is_found_after_the_grace_period() {
+    let test = TestApp::start().await;
+    let at = now();
+    let (id, sid) = send_without_reports(&test, "hello", at).await;
+    set_status(&test, &sid, "delivered", "").await;
+    let app = app(&test);
+    let almost = at + GRACE - Duration::from_millis(1);
+    assert_eq!(handle(&app, almost).await.unwrap(), Tally::default());
+    let reported = Tally { reported: 1, ..Tally::default() };
+    assert_eq!(handle(&app, at + GRACE).await.unwrap(), reported);
+    assert_eq!(state(&test, &id).await, DeliveryState::Delivered);
+    assert_eq!(handle(&app, at + GRACE).await.unwrap(), Tally::default(), "asked once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_whose_report_was_lost_shows_its_code_and_opts_out_if_the_contact_has() {
+    let test = TestApp::start().await;
+    let at = now();
+    let (landline, landline_sid) = send_without_reports(&test, "one", at).await;
+    let (opted_out, opted_out_sid) = send_without_reports(&test, "two", at).await;
+    set_status(&test, &landline_sid, "undelivered", "30006").await;
+    set_status(&test, &opted_out_sid, "failed", "21610").await;
+    assert_eq!(handle(&app(&test), at + GRACE).await.unwrap().reported, 2);
+    let undelivered = test.message(&landline).await;
+    let report = undelivered.delivery.report(DeliveryState::Undelivered).unwrap();
+    assert_eq!(report.code.as_deref(), Some("30006"));
+    assert_eq!(state(&test, &opted_out).await, DeliveryState::Failed);
+    let subject = test.message(&opted_out).await.carrier_opt_out(test.organization());
+    assert!(OptOuts::new(test.table()).get(&subject).await.unwrap().state.is_out());
+    assert!(test.conversation().await.unwrap().delivery_failed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_carrier_says_no_more_about_is_asked_about_less_and_less_for_three_days() {
+    let test = TestApp::start().await;
+    let at = now();
+    let (id, _) = send_without_reports(&test, "hello", at).await;
+    let app = app(&test);
+    let mut asked = 0;
+    for half_hours in 0..=(4 * 48) {
+        let later = at + GRACE + Duration::from_secs(half_hours * 30 * 60);
+        asked += handle(&app, later).await.unwrap().unreported;
+    }
+    assert_eq!(asked, 7, "after five minutes, half an hour, 3, 12, 24, 48 and 72 hours");
+    assert_eq!(state(&test, &id).await, DeliveryState::Sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_that_does_not_answer_is_asked_again_in_the_next_run() {
+    let test = TestApp::start().await;
+    let at = now();
+    let (id, sid) = send_without_reports(&test, "hello", at).await;
+    set_status(&test, &sid, "delivered", "").await;
+    test.carrier.fault("down", "1").await;
+    assert_eq!(handle(&app(&test), at + GRACE).await.unwrap().failed, 1);
+    assert_eq!(state(&test, &id).await, DeliveryState::Sent);
+    assert_eq!(handle(&app(&test), at + GRACE).await.unwrap().reported, 1);
+    assert_eq!(state(&test, &id).await, DeliveryState::Delivered);
 }

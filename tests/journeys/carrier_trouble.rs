@@ -4,7 +4,7 @@
 //! These journeys wait for the queue and for the reconciler's schedule, which takes up to a minute. They
 //! start early because journeys start in the order of their names.
 
-use product_tests::{ApiResponse, Phone, Stack, WAIT_TIMEOUT, eventually};
+use product_tests::{ApiResponse, Phone, Stack, TestTeam, WAIT_TIMEOUT, eventually};
 use serde_json::{Value, json};
 
 fn id(accepted: &ApiResponse) -> String {
@@ -154,4 +154,54 @@ async fn a_suspended_account_pauses_sending_and_the_waiting_messages_are_sent_in
     for phone in &phones {
         assert_eq!(carrier.texts_to(phone).await, ["First", "Second", "Third"]);
     }
+}
+
+/// The numbers have no webhook for a moment, as after a change at the carrier. Twilio then keeps the messages
+/// and tells nobody.
+#[tokio::test]
+async fn messages_whose_webhook_was_lost_are_found_and_a_stop_among_them_opts_out() {
+    let stack = Stack::open();
+    let (carrier, team) = (stack.carrier(), TestTeam::create(&stack, "Lost webhooks", "amelia").await);
+    let inbox = team.create_inbox("Lost webhooks").await;
+    let phone = Phone::new();
+    carrier.remove_webhooks(&inbox.number).await;
+    for text in ["Is the office open?", "STOP"] {
+        let fields = [("From", phone.number()), ("To", inbox.number.as_str()), ("Body", text)];
+        carrier.send_inbound_with(&fields).await;
+    }
+    let conversation = eventually("the sweep finds the messages", 5 * WAIT_TIMEOUT, async || {
+        let path = format!("{}/conversations?folder=inbox", inbox.path());
+        let page = team.admin.get(&path).await.expect(200);
+        let found = page["items"].as_array().expect("items").first().cloned()?;
+        (found["contact"]["optedOut"] == true).then_some(found)
+    })
+    .await;
+    assert_eq!(
+        (&conversation["contact"]["phoneNumber"], &conversation["read"]),
+        (&json!(phone.number()), &json!(false))
+    );
+    let found = stack.find_conversation(&team.admin, &inbox.id, "inbox", &phone).await;
+    assert_eq!(found.texts(&team.admin).await, ["Is the office open?", "STOP"]);
+    carrier.send_inbound(&phone, &inbox.number, "And now?").await; // the number has its webhook again
+    assert_eq!(found.texts(&team.admin).await, ["Is the office open?", "STOP", "And now?"]);
+}
+
+#[tokio::test]
+async fn a_delivery_whose_callback_was_lost_is_found() {
+    let stack = Stack::open();
+    let (carrier, ben) = (stack.carrier(), stack.user("ben"));
+    let phone = Phone::new();
+    let fault = carrier.start_fault("silent").await;
+    let from = json!({ "inboxId": stack.front_desk_inbox().inbox_id });
+    let body = json!({ "from": from, "to": { "phoneNumber": phone.number() }, "text": "On your way?" });
+    let message = id(&ben.post("/v1/messages", body).await);
+    ben.wait_for_message(&message, "sent").await;
+    let _reservation = fault.end().await;
+    let sid = carrier.messages_to(&phone).await.pop().expect("a text").sid;
+    carrier.set_status_without_callback(&sid, "delivered").await;
+    eventually("the carrier is asked about the message", 4 * WAIT_TIMEOUT, async || {
+        (ben.message(&message).await["state"] == "delivered").then_some(())
+    })
+    .await;
+    assert_eq!(carrier.messages_to(&phone).await.len(), 1, "exactly one copy");
 }

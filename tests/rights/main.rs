@@ -15,13 +15,15 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 18] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 20] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
         "Table",
         "releases the claim of an e-mail that was not sent",
     ),
+    ("InboundSweepFunction", "dynamodb:DeleteItem", "Table", "removes numbers that were released"),
+    ("InboundSweepFunction", "dynamodb:ConditionCheckItem", "Table", "changes opt-outs"),
     ("InboxReconcileFunction", "dynamodb:Query", "Table", "runs every five minutes"),
     ("InboxReconcileFunction", "dynamodb:GetItem", "Table", "the same"),
     ("InboxReconcileFunction", "dynamodb:DeleteItem", "Table", "the same"),

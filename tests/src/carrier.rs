@@ -131,6 +131,12 @@ impl Carrier {
         result.webhook_status.expect("the product responds")
     }
 
+    /// Sets the status of a message. Its status callback is lost.
+    pub async fn set_status_without_callback(&self, sid: &str, status: &str) {
+        self.control("fault", &[("Kind", "lost-callback"), ("Count", "1")]).await;
+        self.control("message-status", &[("MessageSid", sid), ("Status", status)]).await;
+    }
+
     /// Waits until no fault is active, and prevents faults while the guard is held. Call this before
     /// acquiring a lock, because it may wait longer than a lease. Do not call [`crate::Client::send`] or
     /// [`crate::Client::lock_and_reply`] while the guard is held: they acquire it too, and may deadlock.

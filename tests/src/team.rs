@@ -259,6 +259,18 @@ impl Carrier {
         list.json()["incoming_phone_numbers"].as_array().expect("numbers").clone()
     }
 
+    /// Removes the webhooks for messages from a number of the account.
+    pub async fn remove_webhooks(&self, number: &str) {
+        let owned = self.owned_numbers(number).await;
+        let sid = owned[0]["sid"].as_str().expect("a sid");
+        let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers/{sid}.json", self.account);
+        let fields = [("SmsUrl", ""), ("SmsFallbackUrl", "")];
+        let request = self.http.post(format!("{}{path}", self.url));
+        let request = request.basic_auth(&self.account, Some(&self.token)).form(&fields);
+        let response = client::read(format!("POST {path}"), request).await;
+        assert_eq!(response.status, 200, "{response}");
+    }
+
     /// Sells a number to another account.
     pub async fn sell_to_another_account(&self, number: &str) {
         let path = format!("/2010-04-01/Accounts/{}/IncomingPhoneNumbers.json", self.account);

@@ -10,18 +10,17 @@
 use lambda_http::{Body, Request, Response};
 use shared_app::{
     carrier::WebhookAccounts,
-    delivery_report, delivery_state,
-    opt_out::{OptOutWorkflow, Outcome as OptOutOutcome},
+    delivery::{CarrierReport, DeliveryWorkflow, Recorded},
 };
 use shared_aws::{
     clients::{Aws, Secrets},
     inbox::Inboxes,
-    messaging::{Deliveries, Messages, Reported},
+    messaging::Messages,
     table::Table,
 };
 use shared_carriers::{
     callback::{CallbackReference, STATUS_PATH, StatusCallbacks},
-    twilio::{StatusCallback, error_code},
+    twilio::StatusCallback,
 };
 use shared_domain::{
     ids::{ConversationId, MessageId, OrganizationId},
@@ -44,8 +43,7 @@ pub struct App {
     callbacks: StatusCallbacks,
     inboxes: Inboxes,
     messages: Messages,
-    deliveries: Deliveries,
-    opt_outs: OptOutWorkflow,
+    deliveries: DeliveryWorkflow,
 }
 
 impl App {
@@ -68,9 +66,8 @@ impl App {
             accounts,
             callbacks,
             inboxes: Inboxes::new(table.clone()),
-            messages: Messages::new(table.clone()),
-            deliveries: Deliveries::new(table.clone()),
-            opt_outs: OptOutWorkflow::new(table),
+            deliveries: DeliveryWorkflow::new(&table),
+            messages: Messages::new(table),
         }
     }
 }
@@ -104,35 +101,21 @@ async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
         );
         return Ok(webhook::acknowledged());
     };
-    let Some(state) = callback.status.carrier_state().map(delivery_state) else {
+    let Some(state) = callback.status.carrier_state() else {
         return Ok(webhook::acknowledged()); // a state that this product does not know
     };
-    if callback.error_code.is_some_and(error_code::is_opt_out) {
-        opt_out(app, now, &organization, &message).await?;
-    }
-    let report = delivery_report(callback.error_code, now);
-    let sid = Some(callback.message_sid.as_str());
-    if app.deliveries.report(&organization, &message, state, &report, sid).await? == Reported::NoMessage {
-        tracing::warn!(event = "unknown_message", message_id = %message, "no message for this delivery report");
-    }
-    Ok(webhook::acknowledged())
-}
-
-/// Opts out a contact who has opted out at the carrier. Called before the report is recorded, so that a
-/// redelivery completes an opt-out that a crash prevented.
-async fn opt_out(
-    app: &App,
-    now: Timestamp,
-    organization: &OrganizationId,
-    id: &MessageId,
-) -> Result<(), Problem> {
-    let Some(message) = app.messages.get(organization, id).await? else { return Ok(()) };
-    match app.opt_outs.apply_carrier_refusal(organization, &message, now).await? {
-        OptOutOutcome::Done | OptOutOutcome::ContactRemoved => Ok(()),
-        OptOutOutcome::Contended => {
-            Err(Problem::changed("The opt-out changed at the same time. Deliver the report again."))
+    let report = CarrierReport { carrier_id: &callback.message_sid, state, error_code: callback.error_code };
+    match app.deliveries.record(now, &organization, &message, report).await? {
+        Recorded::Done => {}
+        Recorded::NoMessage => {
+            tracing::warn!(event = "unknown_message", message_id = %message, "no message for this delivery report");
+        }
+        Recorded::Contended => {
+            let detail = "The opt-out changed at the same time. Deliver the report again.";
+            return Err(Problem::changed(detail));
         }
     }
+    Ok(webhook::acknowledged())
 }
 
 async fn find(

@@ -1,12 +1,17 @@
 //! Every minute: queues outbox items that the table's stream did not deliver, asks the carrier about messages
-//! whose send got no answer, and ends automatic sending pauses when the carrier is well again.
+//! whose send got no answer or whose delivery is not reported, and ends automatic sending pauses when the
+//! carrier is well again.
 //!
 //! Idempotent by message: a message that is queued twice is sent once, and a repeated report changes nothing.
-//! See [`shared_app::outbox`], [`shared_app::reconcile`] and [`shared_app::probe`].
+//! See [`shared_app::outbox`], [`shared_app::reconcile`], [`shared_app::delivery_check`] and
+//! [`shared_app::probe`].
 
 use std::time::Duration;
 
-use shared_app::{carrier, outbox::OutboxWorkflow, probe::ProbeWorkflow, reconcile::ReconcileWorkflow};
+use shared_app::{
+    carrier, delivery_check::DeliveryCheckWorkflow, outbox::OutboxWorkflow, probe::ProbeWorkflow,
+    reconcile::ReconcileWorkflow,
+};
 use shared_aws::{
     clients::{Aws, MailQueue, MediaQueue, Secrets, SendQueue},
     table::{StoreError, Table},
@@ -25,6 +30,7 @@ pub struct App {
     outbox: OutboxWorkflow,
     reconcile: ReconcileWorkflow,
     probe: ProbeWorkflow,
+    delivery_checks: DeliveryCheckWorkflow,
 }
 
 /// What one run did.
@@ -36,6 +42,10 @@ pub struct Tally {
     pub resolved: usize,
     /// Unknown messages that stay unknown for now.
     pub open: usize,
+    /// Sent messages that have a final state now.
+    pub reported: usize,
+    /// Sent messages that stay `sent` for now.
+    pub unreported: usize,
     /// Items and messages that the next run tries again.
     pub failed: usize,
     /// Organizations whose automatic sending pause ended.
@@ -61,27 +71,31 @@ impl App {
         Ok(Self::new(Table::of(&aws, name), carrier, queues, grace))
     }
 
-    /// A message that the carrier does not have is failed after `grace`.
+    /// A message that the carrier does not have is failed after `grace`. The carrier is asked about a message
+    /// that is `sent` for longer than `grace`.
     pub fn new(table: Table, carrier: Client, queues: Queues, grace: Duration) -> Self {
         Self {
             outbox: OutboxWorkflow::new(&table, queues),
             reconcile: ReconcileWorkflow::new(table.clone(), carrier.clone(), grace),
+            delivery_checks: DeliveryCheckWorkflow::new(&table, carrier.clone(), grace),
             probe: ProbeWorkflow::new(table, carrier),
         }
     }
 }
 
-/// Does one run. Errors if the outbox, the list of unknown messages or the list of sending pauses cannot be
-/// read.
+/// Does one run. Errors if one of the lists cannot be read.
 pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     let drained = app.outbox.drain(&app.outbox.overdue(now).await?).await;
     let reconciled = app.reconcile.run(now).await?;
     let probed = app.probe.run(now).await?;
+    let checked = app.delivery_checks.run(now).await?;
     let tally = Tally {
         queued: drained.queued,
         resolved: reconciled.resolved,
         open: reconciled.open,
-        failed: drained.failed + reconciled.failed,
+        reported: checked.reported,
+        unreported: checked.open,
+        failed: drained.failed + reconciled.failed + checked.failed,
         resumed: probed.resumed,
     };
     tracing::info!(event = "sends_reconciled", ?tally, "sends reconciled");

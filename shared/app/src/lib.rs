@@ -7,6 +7,8 @@
 #![allow(missing_docs, reason = "constructors, fields and variants whose names say it all")]
 
 pub mod carrier;
+pub mod delivery;
+pub mod delivery_check;
 pub mod import;
 pub mod inbound;
 pub mod opt_out;
@@ -17,8 +19,5 @@ pub mod send;
 pub mod sweep;
 
 mod automatic;
-mod delivery;
 mod keyword;
 mod out_of_office;
-
-pub use delivery::{delivery_report, delivery_state};

@@ -11,16 +11,13 @@ use shared_aws::{
     messaging::{Deliveries, Messages, Outbox, OutboxEntry},
     table::{StoreError, Table},
 };
-use shared_carriers::twilio::{CarrierMessage, CarrierState, Client, Direction, LookupError, error_code};
+use shared_carriers::twilio::{CarrierMessage, CarrierState, Client, Direction, LookupError};
 use shared_domain::{
     message::{DeliveryState, Message, Report},
     time::Timestamp,
 };
 
-use crate::{
-    delivery_report, delivery_state,
-    opt_out::{OptOutWorkflow, Outcome},
-};
+use crate::delivery::{CarrierReport, DeliveryWorkflow, Recorded};
 
 /// Carriers date messages in whole seconds, by their own clock.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
@@ -43,7 +40,7 @@ pub struct ReconcileWorkflow {
     outbox: Outbox,
     messages: Messages,
     deliveries: Deliveries,
-    opt_outs: OptOutWorkflow,
+    reports: DeliveryWorkflow,
     grace: Duration,
 }
 
@@ -62,8 +59,8 @@ impl ReconcileWorkflow {
             carrier,
             outbox: Outbox::new(table.clone()),
             messages: Messages::new(table.clone()),
-            deliveries: Deliveries::new(table.clone()),
-            opt_outs: OptOutWorkflow::new(table),
+            reports: DeliveryWorkflow::new(&table),
+            deliveries: Deliveries::new(table),
             grace,
         }
     }
@@ -97,8 +94,8 @@ impl ReconcileWorkflow {
             return Ok(true);
         }
         match self.find_at_carrier(entry, &message).await? {
-            Some(found) if !self.record_opt_out(now, entry, &message, &found).await? => return Ok(false),
-            Some(found) => self.report_found(now, entry, &found).await?,
+            Some(found) if self.report_found(now, entry, &found).await? => {}
+            Some(_) => return Ok(false),
             None if now < entry.at + self.grace => return Ok(false),
             None => self.report_missing(now, entry).await?,
         }
@@ -139,35 +136,24 @@ impl ReconcileWorkflow {
         Ok(known.is_some_and(|known| known.id != message.id))
     }
 
-    /// Opts the contact out if the message failed because of an opt-out at the carrier. `false` if the
-    /// opt-out changed in every attempt. Called before the report: the entry stays until both are done, so a
-    /// crash in between loses neither.
-    async fn record_opt_out(
-        &self,
-        now: Timestamp,
-        entry: &OutboxEntry,
-        message: &Message,
-        found: &CarrierMessage,
-    ) -> Result<bool, StoreError> {
-        if !found.error_code.is_some_and(error_code::is_opt_out) {
-            return Ok(true);
-        }
-        let outcome = self.opt_outs.apply_carrier_refusal(&entry.organization, message, now).await?;
-        Ok(outcome != Outcome::Contended)
-    }
-
+    /// Records what the carrier says about the message. `false` if it must be asked again.
     async fn report_found(
         &self,
         now: Timestamp,
         entry: &OutboxEntry,
         found: &CarrierMessage,
-    ) -> Result<(), StoreError> {
-        let state = delivery_state(found.status.carrier_state().unwrap_or(CarrierState::Sent));
-        let report = delivery_report(found.error_code, now);
-        let carrier_id = Some(found.sid.as_str());
-        self.deliveries.report(&entry.organization, &entry.message, state, &report, carrier_id).await?;
+    ) -> Result<bool, StoreError> {
+        let carrier_id = found.sid.as_str();
+        let state = found.status.carrier_state().unwrap_or(CarrierState::Sent);
+        let report = CarrierReport { carrier_id, state, error_code: found.error_code };
+        // Before the entry is removed: it stays until the report is recorded, so a crash in between loses
+        // nothing.
+        let recorded = self.reports.record(now, &entry.organization, &entry.message, report).await?;
+        if recorded == Recorded::Contended {
+            return Ok(false);
+        }
         tracing::info!(event = "message_found", message_id = %entry.message, carrier_id, "message found at the carrier");
-        Ok(())
+        Ok(true)
     }
 
     async fn report_missing(&self, now: Timestamp, entry: &OutboxEntry) -> Result<(), StoreError> {

@@ -11,6 +11,8 @@ mod conversations;
 #[cfg(test)]
 mod costs;
 #[cfg(test)]
+mod delivery_checks;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod imports;

@@ -11,6 +11,7 @@
 //! | [`lock`] | the lock of a conversation: acquire, renew, release, break, idle release, fencing token |
 //! | [`conversation`] | folders and read state, and what a message changes |
 //! | [`message`] | messages and their delivery states |
+//! | [`delivery_check`] | when the carrier is asked about a message without a final state |
 //! | [`media`] | attachments: which are stored, and which carriers accept |
 //! | [`sending`] | the reasons against sending a message, in the order of the checks |
 //! | [`sending_pause`] | pauses of all sending, by the owner or because the carrier is down |
@@ -45,6 +46,7 @@
 pub mod automatic;
 pub mod contact;
 pub mod conversation;
+pub mod delivery_check;
 pub mod field;
 pub mod ids;
 pub mod import;

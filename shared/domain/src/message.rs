@@ -109,6 +109,11 @@ impl DeliveryState {
         }
     }
 
+    /// Whether the carrier has nothing more to report.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Failed | Self::Undelivered | Self::Delivered)
+    }
+
     /// Whether the message did not arrive.
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::Undelivered)
@@ -292,6 +297,12 @@ mod tests {
             delivery.add(*state, Report::at(Timestamp::from_millis(at)));
         }
         delivery.state()
+    }
+
+    #[test]
+    fn a_final_state_ranks_above_sent() {
+        let above = |state: &DeliveryState| state.rank() > DeliveryState::Sent.rank();
+        assert!(ALL.iter().all(|state| state.is_final() == above(state)));
     }
 
     #[test]

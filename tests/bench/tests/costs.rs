@@ -15,7 +15,7 @@ const FLOWS: &[Line] = &[
     ("inbound message, unread conversation without assigned user", 1, 1.0, 0.0, 6, 1.5, 7.0, "5.87"),
     ("inbound message, first of an unknown number", 1, 1.0, 0.0, 13, 5.5, 8.0, "7.11"),
     ("inbound message, redelivered", 1, 1.0, 0.0, 5, 3.5, 1.0, "2.35"),
-    ("reply, with two delivery reports", 3, 5.0, 3.0, 15, 8.0, 15.0, "16.84"),
+    ("reply, with two delivery reports", 3, 5.0, 3.0, 15, 8.0, 17.0, "18.09"),
     ("acquire a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
     ("acquire a lock, unread conversation", 1, 1.0, 0.0, 4, 0.5, 6.0, "5.08"),
     ("renew a lock", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92"),
@@ -24,7 +24,7 @@ const FLOWS: &[Line] = &[
 ];
 
 /// The cost of an idle month, and of its alarms.
-const MONTH: (&str, &str) = ("2.22", "4.00");
+const MONTH: (&str, &str) = ("2.24", "4.00");
 
 fn line(flow: &Flow, prices: &Prices) -> Line {
     let total = flow.total();

@@ -3,6 +3,7 @@
 //! | operation | requests | units |
 //! |---|---|---|
 //! | a delivery report, new or repeated | 1 | 1 write |
+//! | the first report of `sent`, and of a final state after it | 1 | 2 writes: the entry in `delivery-checks` |
 //! | claim, and its outcome | 1 each | 1 write each |
 //! | a page of history | 1 | read by size: about 1.5 for 25 messages |
 
@@ -17,7 +18,7 @@ use crate::{
     messaging::rows::MessageRow,
     table::{
         error::StoreError,
-        item::{Item, attribute, from_item, text},
+        item::{Item, attribute, from_item, number, text},
         keys,
         query::{KeyRange, Order, Page},
         requests::{Conditional, Table},
@@ -90,7 +91,8 @@ impl Messages {
         self.table.page(range, Order::Descending, limit, after).await?.try_map(MessageRow::message)
     }
 
-    /// Adds a delivery report. Idempotent by message and state: the first report of a state is kept.
+    /// Adds a delivery report. Idempotent by message and state: the first report of a state is kept. A
+    /// message that becomes `sent` is added to the delivery checks, and a final state removes it.
     pub async fn report(
         &self,
         organization: &OrganizationId,
@@ -99,20 +101,26 @@ impl Messages {
         report: &Report,
         carrier_id: Option<&str>,
     ) -> Result<Reported, StoreError> {
-        let report = attribute(report)?;
+        let (added, at) = (attribute(report)?, report.at);
         let updated = self.update(organization, id, |update| {
-            let update = update
+            let mut update = update
                 .condition_expression("attribute_exists(pk) AND attribute_not_exists(states.#state)")
                 .expression_attribute_names("#state", state.as_str())
-                .expression_attribute_values(":report", report);
-            match carrier_id {
-                Some(carrier_id) => update
-                    .update_expression(
-                        "SET states.#state = :report, carrierId = if_not_exists(carrierId, :carrier)",
-                    )
-                    .expression_attribute_values(":carrier", text(carrier_id)),
-                None => update.update_expression("SET states.#state = :report"),
+                .expression_attribute_values(":report", added);
+            let mut expression = "SET states.#state = :report".to_owned();
+            if let Some(carrier_id) = carrier_id {
+                expression.push_str(", carrierId = if_not_exists(carrierId, :carrier)");
+                update = update.expression_attribute_values(":carrier", text(carrier_id));
             }
+            if let Some(conversation) = id.conversation().filter(|_| state == DeliveryState::Sent) {
+                expression.push_str(", checkIn = :checkIn, checkAt = :checkAt");
+                update = update
+                    .expression_attribute_values(":checkIn", text(keys::delivery_checks(&conversation)))
+                    .expression_attribute_values(":checkAt", number(at.millis()));
+            } else if state.is_final() {
+                expression.push_str(" REMOVE checkIn, checkAt");
+            }
+            update.update_expression(expression)
         });
         Ok(match updated.await? {
             Conditional::Done(item) => Reported::Added(message(item)?),

@@ -1,6 +1,7 @@
 //! Messages and media in both directions, delivery states and the outbox.
 
 pub(crate) mod deliveries;
+pub(crate) mod delivery_checks;
 pub(crate) mod inbound;
 pub(crate) mod media;
 pub(crate) mod messages;
@@ -11,6 +12,7 @@ pub(crate) mod swept_numbers;
 
 pub use self::{
     deliveries::Deliveries,
+    delivery_checks::{DeliveryCheck, DeliveryChecks},
     inbound::{Inbound, InboundText, Receipt},
     media::{MediaFiles, PendingMedia, stored_at, uploaded_at},
     messages::{Claim, Messages, Reported},

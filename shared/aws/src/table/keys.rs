@@ -62,6 +62,7 @@
 //! | `inbox-activity` | `pk` of the inbox | `place`: `folder#millis#cnv_` | a folder by last activity |
 //! | `inbox-unread` | `unreadIn`: `pk`, only while unread | `place` | unread conversations |
 //! | `inbox-assigned` | `assignedIn`: `org_#inb_#user`, only if the contact is assigned | `place` | conversations of a user's contacts |
+//! | `delivery-checks` | `checkIn`: `CHECK#shard`, only while the message is `sent` | `checkAt` | messages whose delivery is not reported |
 //!
 //! The partition of a conversation in an index does not depend on its activity, and its `place` does not
 //! depend on the partitions. A write that moves a conversation in its folder therefore sets one attribute,
@@ -87,6 +88,8 @@ pub const INBOX_ACTIVITY: &str = "inbox-activity";
 pub const INBOX_UNREAD: &str = "inbox-unread";
 /// Sparse index of conversations whose contact is assigned, by last activity.
 pub const INBOX_ASSIGNED: &str = "inbox-assigned";
+/// Sparse index of messages that are sent and have no final state, by the time of their next check.
+pub const DELIVERY_CHECKS: &str = "delivery-checks";
 /// Number of partitions of outbox messages. A conversation stays in one partition, so its messages keep their
 /// order.
 pub const OUTBOX_SHARDS: u64 = 4;
@@ -459,8 +462,22 @@ pub fn outbox_partition(shard: u64) -> String {
 
 /// Message in the outbox.
 pub fn outbox(conversation: &ConversationId, message: &MessageId) -> Key {
+    Key::new(outbox_partition(shard(conversation)), message.as_str())
+}
+
+fn shard(conversation: &ConversationId) -> u64 {
     let spread: u64 = conversation.as_str().bytes().map(u64::from).sum();
-    Key::new(outbox_partition(spread % OUTBOX_SHARDS), message.as_str())
+    spread % OUTBOX_SHARDS
+}
+
+/// Partition of a shard in [`DELIVERY_CHECKS`]. There are as many as of the outbox.
+pub fn delivery_checks_partition(shard: u64) -> String {
+    format!("CHECK#{shard}")
+}
+
+/// Partition of a conversation's messages in [`DELIVERY_CHECKS`].
+pub fn delivery_checks(conversation: &ConversationId) -> String {
+    delivery_checks_partition(shard(conversation))
 }
 
 /// Partition of the messages whose send got no answer.
