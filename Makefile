@@ -43,7 +43,7 @@ check: ## Format, lints and fast tests of what differs from main: about a minute
 
 .PHONY: test
 test: ## All checks and tests; the last lines name what failed and how to repeat it
-	@python3 tests/report.py $(MAKE) --no-print-directory lint unit journeys console-test tour
+	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys console-test tour
 
 .PHONY: unit
 unit: ## Tests without the local cloud
@@ -140,6 +140,11 @@ bench: ## Measures the product and comparable projects, and writes BENCHMARKS.md
 .PHONY: openapi
 openapi: ## Writes functions/openapi/openapi.json from the code
 	UPDATE_OPENAPI=1 cargo test --workspace --test document
+
+.PHONY: openapi-lint
+openapi-lint: $(TOOLS)/.ready ## Redocly, Spectral and two client generators on the OpenAPI document
+	$(call headline,OpenAPI document)
+	$(BIN)/python3 tests/openapi-lint/check.py
 
 .PHONY: lint
 lint: $(TOOLS)/.ready ## Format, comments, Clippy, the template, features of the dependencies

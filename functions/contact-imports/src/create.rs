@@ -21,10 +21,7 @@ use shared_http::{
     json::Json,
     problem::Problem,
     request::{Entropy, Now, Query},
-    wire::{
-        contact_import::{ImportUpload, ImportView, UploadHeaders, UploadView},
-        problem::ProblemView,
-    },
+    wire::contact_import::{FileUpload, ImportUpload, ImportView, UploadHeaders},
 };
 
 use crate::{App, report};
@@ -59,14 +56,15 @@ const OTHER_CSV_TYPES: [&str; 3] =
 ///
 /// `dryRun=true` reports the same counts and changes no contacts. It compares each row with the current
 /// contacts, so a contact ID that occurs twice, far apart in the file, is counted as created twice.
-#[utoipa::path(post, path = "/v1/teams/{teamId}/contact-imports", tag = "contacts",
-    params(("teamId" = String, Path), ("dryRun" = Option<bool>, Query),
+#[utoipa::path(post, path = "/v1/teams/{teamId}/contact-imports",
+    tag = "contacts", operation_id = "createContactImport",
+    params(("teamId" = String, Path), ("dryRun" = Option<bool>, Query, description = "Reports what the import would do and changes nothing"),
         ("clearMissingAssignments" = Option<bool>, Query, description = "With `text/csv`: a file without the column `StaffId` clears the assignments of its contacts"),
         ("Idempotency-Key" = Option<String>, Header)),
     request_body(content((String = "text/csv"), (Vec<u8> = "application/octet-stream"), (ImportUpload = "application/json"))),
-    responses((status = 202, body = ImportView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView), (status = 413, body = ProblemView), (status = 415, body = ProblemView),
-        (status = 422, description = "`bad_header`, `not_importable`", body = ProblemView)))]
+    responses((status = 202, body = ImportView)),
+    extensions(("x-errors" = json!(["admin_required", "unsupported_encoding", "unsupported_media_type",
+        "bad_header", "not_importable"]))))]
 pub(crate) async fn create(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -140,7 +138,7 @@ async fn accept_source(
         Source::File(file) => app.bucket.put(&object_key(import), CSV, file.to_vec(), now).await?,
         Source::Upload(_) => {
             let url = app.bucket.presigned_put(&object_key(import), CSV, None, UPLOAD_URL_TTL, now)?;
-            view.upload = Some(UploadView {
+            view.upload = Some(FileUpload {
                 url,
                 method: "PUT",
                 headers: UploadHeaders { content_type: CSV },

@@ -8,7 +8,7 @@ use shared_http::{
     page::PageRequest,
     problem::Problem,
     request::PathId,
-    wire::{Page, contact_import::ImportView, problem::ProblemView},
+    wire::{Page, contact_import::ImportView},
 };
 
 use crate::App;
@@ -18,9 +18,11 @@ use crate::App;
 /// For team admins and the organization's owner: the progress, the counts and the refused rows with their
 /// reasons. The counts grow in steps of some hundred rows while the import runs. Reports are kept for 90
 /// days.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/contact-imports/{importId}", tag = "contacts",
+#[utoipa::path(get, path = "/v1/teams/{teamId}/contact-imports/{importId}",
+    tag = "contacts", operation_id = "getContactImport",
     params(("teamId" = String, Path), ("importId" = String, Path)),
-    responses((status = 200, body = ImportView), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = ImportView)),
+    extensions(("x-errors" = json!(["admin_required"]))))]
 pub(crate) async fn read(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -33,11 +35,12 @@ pub(crate) async fn read(
 /// List imports
 ///
 /// Newest first, without the refused rows. For team admins and the organization's owner.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/contact-imports", tag = "contacts",
+#[utoipa::path(get, path = "/v1/teams/{teamId}/contact-imports",
+    tag = "contacts", operation_id = "listContactImports",
     params(("teamId" = String, Path), ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
         ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<ImportView>), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView)))]
+    responses((status = 200, body = Page<ImportView>)),
+    extensions(("x-errors" = json!(["admin_required"]))))]
 pub(crate) async fn list(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,

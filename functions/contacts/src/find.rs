@@ -17,7 +17,7 @@ use shared_http::{
     page::{ListPage, PageRequest},
     problem::Problem,
     request::{PathId, Query},
-    wire::{Page, contact::ContactView, problem::ProblemView},
+    wire::{Page, contact::ContactView},
 };
 
 use crate::App;
@@ -26,11 +26,12 @@ use crate::App;
 ///
 /// For the team's members. `q` finds an exact external ID, all contacts with a phone number in any common
 /// format, or the start of a name (`jo`, `smith`, `jo smith`, `smith jo`).
-#[utoipa::path(get, path = "/v1/teams/{teamId}/contacts", tag = "contacts",
-    params(("teamId" = String, Path), ("q" = Option<String>, Query), ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
+#[utoipa::path(get, path = "/v1/teams/{teamId}/contacts", tag = "contacts", operation_id = "listContacts",
+    params(("teamId" = String, Path), ("q" = Option<String>, Query, description = "An external ID, a phone number, or the beginning of a name"),
+        ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
         ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<ContactView>), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 422, body = ProblemView)))]
+    responses((status = 200, body = Page<ContactView>)),
+    extensions(("x-errors" = json!(["invalid_fields"]))))]
 pub(crate) async fn list(
     State(app): State<App>,
     access: TeamAccess,
@@ -79,9 +80,10 @@ async fn exact_match(
 /// Read a contact
 ///
 /// For the team's members.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/contacts/{contactId}", tag = "contacts",
+#[utoipa::path(get, path = "/v1/teams/{teamId}/contacts/{contactId}",
+    tag = "contacts", operation_id = "getContact",
     params(("teamId" = String, Path), ("contactId" = String, Path)),
-    responses((status = 200, body = ContactView), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = ContactView)))]
 pub(crate) async fn read(ContactInPath(entry): ContactInPath) -> Json<ContactView> {
     Json(ContactView::of(&entry))
 }

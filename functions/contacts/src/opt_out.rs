@@ -27,7 +27,6 @@ use shared_http::{
     wire::{
         Page,
         contact::{ContactView, OptOutEntryView},
-        problem::ProblemView,
     },
 };
 
@@ -42,9 +41,10 @@ const DEFAULT_CSV_LIMIT: u16 = 100;
 /// Opt a contact out
 ///
 /// For the team's members, when a contact asked to stop in words other than a keyword. Idempotent.
-#[utoipa::path(put, path = "/v1/teams/{teamId}/contacts/{contactId}/opt-out", tag = "contacts",
+#[utoipa::path(put, path = "/v1/teams/{teamId}/contacts/{contactId}/opt-out",
+    tag = "contacts", operation_id = "optOutContact",
     params(("teamId" = String, Path), ("contactId" = String, Path)),
-    responses((status = 200, body = ContactView), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = ContactView)))]
 pub(crate) async fn put(
     State(app): State<App>,
     access: TeamAccess,
@@ -57,9 +57,10 @@ pub(crate) async fn put(
 /// Opt a contact in again
 ///
 /// For the team's members: records new consent, which ends every earlier opt-out. Idempotent.
-#[utoipa::path(delete, path = "/v1/teams/{teamId}/contacts/{contactId}/opt-out", tag = "contacts",
+#[utoipa::path(delete, path = "/v1/teams/{teamId}/contacts/{contactId}/opt-out",
+    tag = "contacts", operation_id = "optInContact",
     params(("teamId" = String, Path), ("contactId" = String, Path)),
-    responses((status = 200, body = ContactView), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = ContactView)))]
 pub(crate) async fn delete(
     State(app): State<App>,
     access: TeamAccess,
@@ -98,9 +99,12 @@ async fn set(
 ///
 /// Every change with its source, newest first, for the team's members. `Accept: text/csv` returns CSV; the
 /// header `x-next-cursor` is then the cursor of the next page.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/contacts/{contactId}/opt-outs", tag = "contacts",
-    params(("teamId" = String, Path), ("contactId" = String, Path), ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<OptOutEntryView>), (status = 404, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/teams/{teamId}/contacts/{contactId}/opt-outs",
+    tag = "contacts", operation_id = "listContactOptOuts",
+    params(("teamId" = String, Path), ("contactId" = String, Path), ("limit" = Option<u16>, Query),
+        ("cursor" = Option<String>, Query)),
+    responses((status = 200, content((Page<OptOutEntryView> = "application/json"), (String = "text/csv")),
+        headers(("x-next-cursor" = String, description = "With `text/csv`: the cursor of the next page. Absent on the last page")))))]
 pub(crate) async fn of_contact(
     State(app): State<App>,
     access: TeamAccess,
@@ -118,11 +122,13 @@ pub(crate) async fn of_contact(
 ///
 /// Every change with its source, newest first, since `from` and before `to`, for the team's members. `Accept:
 /// text/csv` returns CSV; the header `x-next-cursor` is then the cursor of the next page.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/opt-outs", tag = "contacts",
-    params(("teamId" = String, Path), ("from" = Option<String>, Query), ("to" = Option<String>, Query),
+#[utoipa::path(get, path = "/v1/teams/{teamId}/opt-outs", tag = "contacts", operation_id = "listOptOuts",
+    params(("teamId" = String, Path), ("from" = Option<String>, Query, description = "Since this time", format = DateTime),
+        ("to" = Option<String>, Query, description = "Before this time", format = DateTime),
         ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<OptOutEntryView>), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 422, body = ProblemView)))]
+    responses((status = 200, content((Page<OptOutEntryView> = "application/json"), (String = "text/csv")),
+        headers(("x-next-cursor" = String, description = "With `text/csv`: the cursor of the next page. Absent on the last page")))),
+    extensions(("x-errors" = json!(["invalid_fields"]))))]
 pub(crate) async fn of_team(
     State(app): State<App>,
     access: TeamAccess,

@@ -12,7 +12,7 @@ use shared_http::{
     wire::{
         Page,
         opt_out_review::{DecidedView, OptOutReviewView, ReviewRequest},
-        problem::ProblemView,
+        problem::AlreadyDecided,
     },
 };
 
@@ -27,9 +27,10 @@ fn team_inbox(member: &InboxMember) -> TeamInboxKey<'_> {
 ///
 /// Inbound messages that may be opt-out requests, such as "please stop texting me", until a member of the
 /// inbox decides. Newest first, for the inbox's members.
-#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/opt-out-reviews", tag = "contacts",
+#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/opt-out-reviews",
+    tag = "contacts", operation_id = "listOptOutReviews",
     params(("inboxId" = String, Path), ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<OptOutReviewView>), (status = 400, body = ProblemView), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = Page<OptOutReviewView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     member: InboxMember,
@@ -44,10 +45,12 @@ pub(crate) async fn list(
 ///
 /// `opted_out` opts the contact out on your behalf; `dismissed` changes nothing. Both end the review.
 /// Repeating the same decision returns the same response.
-#[utoipa::path(put, path = "/v1/inboxes/{inboxId}/opt-out-reviews/{reviewId}", tag = "contacts",
-    params(("inboxId" = String, Path), ("reviewId" = String, Path)), request_body = ReviewRequest,
-    responses((status = 200, body = OptOutReviewView), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 409, description = "`already_decided`, with the decision", body = ProblemView)))]
+#[utoipa::path(put, path = "/v1/inboxes/{inboxId}/opt-out-reviews/{reviewId}",
+    tag = "contacts", operation_id = "resolveOptOutReview",
+    params(("inboxId" = String, Path), ("reviewId" = String, Path)),
+    request_body = ReviewRequest,
+    responses((status = 200, body = OptOutReviewView)),
+    extensions(("x-errors" = json!(["already_decided"]))))]
 pub(crate) async fn resolve(
     State(app): State<App>,
     member: InboxMember,
@@ -69,7 +72,6 @@ pub(crate) async fn resolve(
 }
 
 fn already_reviewed(earlier: &ReviewResolution) -> Problem {
-    let decided = serde_json::to_value(DecidedView::of(earlier)).unwrap_or_default();
     Problem::new(409, "already_decided", "This message has already been reviewed with a different outcome.")
-        .with("decided", decided)
+        .with_data(AlreadyDecided { decided: DecidedView::of(earlier) })
 }

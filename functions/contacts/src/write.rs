@@ -15,10 +15,7 @@ use shared_http::{
     json::{Json, KeyedJson},
     problem::Problem,
     request::{Entropy, Now},
-    wire::{
-        contact::{ContactChange, ContactView, NewContact},
-        problem::ProblemView,
-    },
+    wire::contact::{ContactChange, ContactView, NewContact},
 };
 
 use crate::{
@@ -35,10 +32,11 @@ fn external_id_taken() -> Problem {
 /// Create a contact
 ///
 /// For the team's members. A number that has sent messages before keeps its history, opt-out and block.
-#[utoipa::path(post, path = "/v1/teams/{teamId}/contacts", tag = "contacts",
-    params(("teamId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NewContact,
-    responses((status = 201, body = ContactView), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 409, description = "`external_id_taken`", body = ProblemView), (status = 422, body = ProblemView)))]
+#[utoipa::path(post, path = "/v1/teams/{teamId}/contacts", tag = "contacts", operation_id = "createContact",
+    params(("teamId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body = NewContact,
+    responses((status = 201, body = ContactView)),
+    extensions(("x-errors" = json!(["external_id_taken", "invalid_fields"]))))]
 pub(crate) async fn create(
     State(app): State<App>,
     access: TeamAccess,
@@ -148,10 +146,12 @@ async fn notify_team(
 ///
 /// For the team's members. Absent fields keep their values, null clears them. A new number starts a new
 /// conversation; the old one keeps its history.
-#[utoipa::path(patch, path = "/v1/teams/{teamId}/contacts/{contactId}", tag = "contacts",
-    params(("teamId" = String, Path), ("contactId" = String, Path)), request_body = ContactChange,
-    responses((status = 200, body = ContactView), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 409, description = "`external_id_taken`", body = ProblemView), (status = 422, body = ProblemView)))]
+#[utoipa::path(patch, path = "/v1/teams/{teamId}/contacts/{contactId}",
+    tag = "contacts", operation_id = "updateContact",
+    params(("teamId" = String, Path), ("contactId" = String, Path)),
+    request_body = ContactChange,
+    responses((status = 200, body = ContactView)),
+    extensions(("x-errors" = json!(["external_id_taken", "invalid_fields"]))))]
 pub(crate) async fn update(
     State(app): State<App>,
     access: TeamAccess,
@@ -227,9 +227,10 @@ async fn changed_by(
 ///
 /// For the team's members. Its conversations keep their history and show another contact with the number, or
 /// the number alone. The number keeps its opt-out and block.
-#[utoipa::path(delete, path = "/v1/teams/{teamId}/contacts/{contactId}", tag = "contacts",
+#[utoipa::path(delete, path = "/v1/teams/{teamId}/contacts/{contactId}",
+    tag = "contacts", operation_id = "deleteContact",
     params(("teamId" = String, Path), ("contactId" = String, Path)),
-    responses((status = 204), (status = 404, body = ProblemView)))]
+    responses((status = 204)))]
 pub(crate) async fn remove(
     State(app): State<App>,
     access: TeamAccess,

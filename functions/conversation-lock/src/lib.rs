@@ -32,10 +32,7 @@ use shared_http::{
     refusal,
     request::{Now, PathId, Query},
     serve,
-    wire::{
-        lock::{HeldLock, Renewal},
-        problem::ProblemView,
-    },
+    wire::lock::{HeldLock, Renewal},
 };
 use shared_lambda::config::{ConfigError, Environment};
 
@@ -112,11 +109,11 @@ impl FromRequestParts<App> for LockAccess {
 ///
 /// Locks a conversation so that you can reply. If you already hold the lock, you get a new token and the old
 /// one becomes invalid. A user can hold only a few locks at a time (`LocksPerUser`).
-#[utoipa::path(post, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", tag = "lock",
+#[utoipa::path(post, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock",
+    tag = "lock", operation_id = "acquireLock",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)),
-    responses((status = 200, body = HeldLock), (status = 404, body = ProblemView), (status = 409, body = ProblemView),
-        (status = 423, description = "A teammate is responding: `holder`, `expiresAt`", body = ProblemView),
-        (status = 429, description = "You hold the maximum number of locks: `limit`, `held`", body = ProblemView)))]
+    responses((status = 200, body = HeldLock)),
+    extensions(("x-errors" = json!(["no_lock", "locked", "too_many_locks"]))))]
 async fn acquire(
     State(app): State<App>,
     access: LockAccess,
@@ -135,10 +132,12 @@ async fn acquire(
 ///
 /// Extends your lock and reports whether you were active since the last renewal. If `idlePrompt` is true, ask
 /// the user whether they are still working.
-#[utoipa::path(put, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", tag = "lock",
-    params(("inboxId" = String, Path), ("conversationId" = String, Path)), request_body = Renewal,
-    responses((status = 200, body = HeldLock), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 412, description = "`lock_lost`: `reason`, `holder`", body = ProblemView)))]
+#[utoipa::path(put, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock",
+    tag = "lock", operation_id = "renewLock",
+    params(("inboxId" = String, Path), ("conversationId" = String, Path)),
+    request_body = Renewal,
+    responses((status = 200, body = HeldLock)),
+    extensions(("x-errors" = json!(["no_lock", "lock_lost"]))))]
 async fn renew(
     State(app): State<App>,
     access: LockAccess,
@@ -159,11 +158,12 @@ async fn renew(
 ///
 /// Releases your lock. Succeeds if you no longer hold it. With `force=true`, an admin of the team or the
 /// organization's owner breaks a lock that someone else holds.
-#[utoipa::path(delete, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock", tag = "lock",
-    params(("inboxId" = String, Path), ("conversationId" = String, Path), ("token" = Option<u64>, Query),
-        ("force" = Option<bool>, Query)),
-    responses((status = 204), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView)))]
+#[utoipa::path(delete, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/lock",
+    tag = "lock", operation_id = "releaseLock",
+    params(("inboxId" = String, Path), ("conversationId" = String, Path), ("token" = Option<u64>, Query, description = "Fencing token of your lock. Required unless `force` is true"),
+        ("force" = Option<bool>, Query, description = "Breaks the lock of another user")),
+    responses((status = 204)),
+    extensions(("x-errors" = json!(["admin_required", "no_lock"]))))]
 async fn release(
     State(app): State<App>,
     access: LockAccess,

@@ -32,7 +32,6 @@ use shared_http::{
         Page,
         conversation::{ConversationChange, ConversationView, ConversationsChange, ConversationsChanged},
         message::{Links, MessageView},
-        problem::ProblemView,
     },
 };
 use shared_lambda::config::Environment;
@@ -94,9 +93,10 @@ pub fn router(app: App) -> Router {
 /// Read a conversation
 ///
 /// Includes who is responding, if anyone.
-#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}", tag = "conversations",
+#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}",
+    tag = "conversations", operation_id = "getConversation",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)),
-    responses((status = 200, body = ConversationView), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = ConversationView)))]
 async fn read(
     ConversationAccess { conversation, .. }: ConversationAccess,
     Now(now): Now,
@@ -107,10 +107,11 @@ async fn read(
 /// Archive or mark a conversation
 ///
 /// Moves the conversation between the folders, and marks it read or unread. Absent fields keep their values.
-#[utoipa::path(patch, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}", tag = "conversations",
-    params(("inboxId" = String, Path), ("conversationId" = String, Path)), request_body = ConversationChange,
-    responses((status = 200, body = ConversationView), (status = 400, body = ProblemView),
-        (status = 404, body = ProblemView)))]
+#[utoipa::path(patch, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}",
+    tag = "conversations", operation_id = "updateConversation",
+    params(("inboxId" = String, Path), ("conversationId" = String, Path)),
+    request_body = ConversationChange,
+    responses((status = 200, body = ConversationView)))]
 async fn update(
     State(app): State<App>,
     ConversationAccess { member, conversation }: ConversationAccess,
@@ -126,10 +127,12 @@ async fn update(
 ///
 /// Changes up to 100 conversations of the inbox at once. Absent fields keep their values. Conversations that
 /// do not exist are listed in `missing`.
-#[utoipa::path(patch, path = "/v1/inboxes/{inboxId}/conversations", tag = "conversations",
-    params(("inboxId" = String, Path)), request_body = ConversationsChange,
-    responses((status = 200, body = ConversationsChanged), (status = 400, body = ProblemView),
-        (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
+#[utoipa::path(patch, path = "/v1/inboxes/{inboxId}/conversations",
+    tag = "conversations", operation_id = "updateConversations",
+    params(("inboxId" = String, Path)),
+    request_body = ConversationsChange,
+    responses((status = 200, body = ConversationsChanged)),
+    extensions(("x-errors" = json!(["invalid_fields"]))))]
 async fn update_many(
     State(app): State<App>,
     member: InboxMember,
@@ -165,11 +168,12 @@ async fn update_many(
 ///
 /// All messages that were sent or received in it, newest first. Outbound messages include the name of the
 /// sender.
-#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages", tag = "conversations",
+#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages",
+    tag = "conversations", operation_id = "listMessages",
     params(("inboxId" = String, Path), ("conversationId" = String, Path),
-        ("limit" = Option<u16>, Query, description = "1 to 100, default 25"), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<MessageView>), (status = 400, body = ProblemView),
-        (status = 404, body = ProblemView)))]
+        ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
+        ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Page<MessageView>)))]
 async fn history(
     State(app): State<App>,
     ConversationAccess { member, conversation }: ConversationAccess,

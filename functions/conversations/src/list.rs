@@ -13,7 +13,11 @@ use shared_http::{
     page::PageRequest,
     problem::Problem,
     request::{Now, Query},
-    wire::{Page, conversation::ConversationView, problem::ProblemView},
+    wire::{
+        Page,
+        conversation::{ConversationView, FolderName},
+        values::ReadState,
+    },
 };
 
 use crate::{App, search};
@@ -24,14 +28,17 @@ use crate::{App, search};
 /// conversations whose contact has this external ID or phone number, or a name that starts with it; searches
 /// both folders unless you name one. A page can have fewer items than `limit`; the last page has no
 /// `nextCursor`. Use a cursor with the filters of the request that returned it.
-#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations", tag = "conversations",
-    params(("inboxId" = String, Path), ("folder" = Option<String>, Query, description = "`inbox` (default) or `archived`"),
+#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations",
+    tag = "conversations", operation_id = "listConversations",
+    params(("inboxId" = String, Path),
+        ("folder" = Option<FolderName>, Query, description = "Default: `inbox`, or both with `q`"),
         ("assignedTo" = Option<String>, Query, description = "`me`, or a user ID"),
-        ("read" = Option<String>, Query, description = "`read` or `unread`"),
+        ("read" = Option<ReadState>, Query, description = "All conversations if absent"),
         ("q" = Option<String>, Query, description = "A name, an external ID, or a phone number"),
-        ("limit" = Option<u16>, Query, description = "1 to 100, default 25"), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<ConversationView>), (status = 400, body = ProblemView),
-        (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
+        ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
+        ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Page<ConversationView>)),
+    extensions(("x-errors" = json!(["invalid_fields"]))))]
 pub(crate) async fn list(
     State(app): State<App>,
     member: InboxMember,

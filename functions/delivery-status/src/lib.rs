@@ -31,7 +31,6 @@ use shared_http::{
     problem::Problem,
     reply::{self, Outcome},
     webhook,
-    wire::problem::ProblemView,
 };
 use shared_lambda::{Error, config::Environment};
 use utoipa::OpenApi;
@@ -81,12 +80,13 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
 /// Delivery report from Twilio
 ///
 /// Twilio signs the public URL and the form. The query contains the ID of the message and its own signature.
-#[utoipa::path(post, path = "/webhooks/twilio/status", tag = "carriers",
-    params(("organization" = Option<String>, Query), ("message" = Option<String>, Query), ("proof" = Option<String>, Query)),
+#[utoipa::path(post, path = "/webhooks/twilio/status",
+    tag = "carriers", operation_id = "receiveDeliveryStatus",
+    params(("organization" = Option<String>, Query, description = "ID of the organization"), ("message" = Option<String>, Query, description = "ID of the message"),
+        ("proof" = Option<String>, Query, description = "Signature of the other parameters")),
     request_body(content_type = "application/x-www-form-urlencoded", content = String),
-    responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),
-        (status = 403, description = "A signature is missing or wrong", body = ProblemView),
-        (status = 503, description = "Not stored: deliver again", body = ProblemView)), security(()))]
+    responses((status = 200, content_type = "text/xml", body = String)),
+    security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let verified =
         app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, STATUS_PATH, request));

@@ -20,7 +20,6 @@ use shared_http::{
     problem::Problem,
     reply::{self, Outcome},
     webhook,
-    wire::problem::ProblemView,
 };
 use shared_lambda::{Error, config::Environment};
 use utoipa::OpenApi;
@@ -63,12 +62,11 @@ pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -
 /// Inbound message from Twilio
 ///
 /// Twilio signs the public URL and the form. The response is empty TwiML.
-#[utoipa::path(post, path = "/webhooks/twilio/messages", tag = "carriers",
+#[utoipa::path(post, path = "/webhooks/twilio/messages", tag = "carriers", operation_id = "receiveMessage",
     request_body(content_type = "application/x-www-form-urlencoded", content = String),
-    responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),
-        (status = 403, description = "The signature is missing or wrong", body = ProblemView),
-        (status = 404, description = "No inbox has this number", body = ProblemView),
-        (status = 503, description = "Not stored: deliver again", body = ProblemView)), security(()))]
+    responses((status = 200, content_type = "text/xml", body = String)),
+    security(()),
+    extensions(("x-errors" = json!(["unknown_number"]))))]
 async fn receive(app: &App, now: Timestamp, entropy: u64, request: &Request) -> Outcome {
     let verified =
         app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, MESSAGES_PATH, request));

@@ -20,7 +20,6 @@ use shared_http::{
     problem::Problem,
     reply::{self, Outcome},
     webhook,
-    wire::problem::ProblemView,
 };
 use shared_lambda::{Error, config::Environment};
 use utoipa::OpenApi;
@@ -63,11 +62,10 @@ pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Bod
 ///
 /// Twilio signs the public URL and the form. The response is TwiML: `<Dial>` to the inbox's forwarding
 /// number, an announcement, or `<Reject/>` if no inbox has the number.
-#[utoipa::path(post, path = "/webhooks/twilio/voice", tag = "carriers",
+#[utoipa::path(post, path = "/webhooks/twilio/voice", tag = "carriers", operation_id = "receiveCall",
     request_body(content_type = "application/x-www-form-urlencoded", content = String),
-    responses((status = 200, content_type = "text/xml", body = String), (status = 400, body = ProblemView),
-        (status = 403, description = "The signature is missing or wrong", body = ProblemView),
-        (status = 503, description = "The database is unavailable", body = ProblemView)), security(()))]
+    responses((status = 200, content_type = "text/xml", body = String)),
+    security(()))]
 async fn receive(app: &App, now: Timestamp, request: &Request) -> Outcome {
     let verified =
         app.accounts.verify(now, |account| webhook::twilio_body(&account.verifier, VOICE_PATH, request));

@@ -25,10 +25,7 @@ use shared_http::{
     json::{Json, KeyedJson},
     problem::Problem,
     request::{Entropy, Now, Query},
-    wire::{
-        inbox::{CreatedInbox, InboxView, NewInbox, RegistrationSummary},
-        problem::ProblemView,
-    },
+    wire::inbox::{CreatedInbox, InboxView, NewInbox, RegistrationSummary},
 };
 
 use crate::{
@@ -45,14 +42,15 @@ type Created = Result<(StatusCode, Json<CreatedInbox>), Problem>;
 /// For team admins and the organization's owner. Buys the number; the creator becomes a member. A team's
 /// first shared inbox starts its registration: `notice` then says that messages cannot be sent until it is
 /// complete. `dryRun=true` validates all fields, creates nothing and returns `200`.
-#[utoipa::path(post, path = "/v1/teams/{teamId}/inboxes", tag = "inboxes",
-    params(("teamId" = String, Path), ("dryRun" = Option<bool>, Query), ("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(post, path = "/v1/teams/{teamId}/inboxes", tag = "inboxes", operation_id = "createInbox",
+    params(("teamId" = String, Path), ("dryRun" = Option<bool>, Query, description = "Validates the request and creates nothing"),
+        ("Idempotency-Key" = Option<String>, Header)),
     request_body = NewInbox,
-    responses((status = 201, body = CreatedInbox), (status = 200, description = "A dry run", body = CreatedInbox),
-        (status = 400, body = ProblemView), (status = 403, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 409, description = "`api_code_taken`; `number_unavailable` with `suggestions`; `registration_incomplete` with members", body = ProblemView),
-        (status = 422, body = ProblemView),
-        (status = 503, description = "The carrier does not respond. Repeat the request with the same key to complete it.", body = ProblemView)))]
+    responses((status = 201, body = CreatedInbox),
+        (status = 200, description = "A dry run", body = CreatedInbox)),
+    extensions(("x-errors" = json!(["admin_required", "api_code_taken", "number_unavailable",
+        "registration_incomplete", "invalid_fields", "number_refused", "carrier_refused",
+        "carrier_unavailable"]))))]
 pub(crate) async fn create(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,

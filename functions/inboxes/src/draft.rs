@@ -6,10 +6,15 @@ use shared_domain::{
     inbox::{Inbox, InboxKind},
     membership::Membership,
     phone::{self, PhoneNumber, PhoneNumberError},
+    registration::RegistrationStatus,
     settings,
     user::UserRef,
 };
-use shared_http::{access::TeamAccess, problem::Problem, wire::inbox::NewInbox};
+use shared_http::{
+    access::TeamAccess,
+    problem::Problem,
+    wire::{inbox::NewInbox, problem::RegistrationIncomplete},
+};
 
 use crate::App;
 
@@ -33,7 +38,7 @@ pub(crate) struct Draft {
 pub(crate) async fn validate(app: &App, access: &TeamAccess, input: NewInbox) -> Result<Draft, Problem> {
     let registration = access.caller.team.registration;
     if !input.member_ids.is_empty() && !registration.is_complete() {
-        return Err(registration_incomplete().with("registration", registration.as_str()));
+        return Err(registration_incomplete(Some(registration)));
     }
     let mut errors = FieldErrors::default();
     let name = errors.check(settings::name("/name", &input.name));
@@ -59,12 +64,13 @@ pub(crate) async fn validate(app: &App, access: &TeamAccess, input: NewInbox) ->
 
 pub(crate) const FORWARDING: &str = "/voiceForwardingNumber";
 
-pub(crate) fn registration_incomplete() -> Problem {
+pub(crate) fn registration_incomplete(registration: Option<RegistrationStatus>) -> Problem {
     Problem::new(
         409,
         "registration_incomplete",
         "Members can be added once the team's A2P 10DLC registration is complete.",
     )
+    .with_data(RegistrationIncomplete { registration: registration.map(RegistrationStatus::as_str) })
 }
 
 fn number(pointer: &str, text: &str) -> Result<PhoneNumber, FieldError> {

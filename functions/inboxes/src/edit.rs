@@ -16,7 +16,6 @@ use shared_http::{
     wire::{
         Page,
         inbox::{InboxChange, InboxView},
-        problem::ProblemView,
     },
 };
 
@@ -26,8 +25,9 @@ use crate::{App, api_code_taken, changed, draft::forwarding, numbers::carrier_pr
 ///
 /// Team admins and the organization's owner see all of them, even before the registration is complete. Other
 /// members of the team see the inboxes they are members of.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/inboxes", tag = "inboxes", params(("teamId" = String, Path)),
-    responses((status = 200, body = Page<InboxView>), (status = 404, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/teams/{teamId}/inboxes", tag = "inboxes", operation_id = "listInboxes",
+    params(("teamId" = String, Path)),
+    responses((status = 200, body = Page<InboxView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     access: TeamAccess,
@@ -51,8 +51,9 @@ pub(crate) async fn list(
 ///
 /// The settings of an inbox, for its members, the admins of its team and the organization's owner. Only
 /// members see its name and color.
-#[utoipa::path(get, path = "/v1/inboxes/{inboxId}", tag = "inboxes", params(("inboxId" = String, Path)),
-    responses((status = 200, body = InboxView), (status = 404, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/inboxes/{inboxId}", tag = "inboxes", operation_id = "getInbox",
+    params(("inboxId" = String, Path)),
+    responses((status = 200, body = InboxView)))]
 pub(crate) async fn read(access: InboxAccess) -> Json<InboxView> {
     Json(InboxView::of(&access.inbox, access.member))
 }
@@ -60,11 +61,11 @@ pub(crate) async fn read(access: InboxAccess) -> Json<InboxView> {
 /// Edit an inbox
 ///
 /// For admins of its team and the organization's owner. Absent fields keep their values.
-#[utoipa::path(patch, path = "/v1/inboxes/{inboxId}", tag = "inboxes", params(("inboxId" = String, Path)),
+#[utoipa::path(patch, path = "/v1/inboxes/{inboxId}", tag = "inboxes", operation_id = "updateInbox",
+    params(("inboxId" = String, Path)),
     request_body = InboxChange,
-    responses((status = 200, body = InboxView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView), (status = 409, description = "`api_code_taken`, `inbox_retired`", body = ProblemView),
-        (status = 422, body = ProblemView)))]
+    responses((status = 200, body = InboxView)),
+    extensions(("x-errors" = json!(["admin_required", "api_code_taken", "inbox_retired", "invalid_fields"]))))]
 pub(crate) async fn update(
     State(app): State<App>,
     InboxAdmin(InboxAccess { inbox, member, caller }): InboxAdmin,
@@ -114,11 +115,11 @@ async fn changed_by(app: &App, inbox: &Inbox, change: &InboxChange) -> Result<In
 /// stays readable. The number is kept, and messages to it are still stored, unless `releaseNumber=true`
 /// returns it to the carrier. Idempotent: repeating the request completes what is left to do, including the
 /// release of the number.
-#[utoipa::path(delete, path = "/v1/inboxes/{inboxId}", tag = "inboxes",
-    params(("inboxId" = String, Path), ("releaseNumber" = Option<bool>, Query)),
-    responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 409, description = "A personal inbox", body = ProblemView),
-        (status = 503, description = "The inbox is retired, but the carrier did not respond about the number: repeat the request", body = ProblemView)))]
+#[utoipa::path(delete, path = "/v1/inboxes/{inboxId}", tag = "inboxes", operation_id = "retireInbox",
+    params(("inboxId" = String, Path), ("releaseNumber" = Option<bool>, Query, description = "Returns the number to the carrier")),
+    responses((status = 204)),
+    extensions(("x-errors" = json!(["admin_required", "personal_inbox", "carrier_unavailable",
+        "carrier_refused"]))))]
 pub(crate) async fn retire(
     State(app): State<App>,
     InboxAdmin(InboxAccess { inbox, caller, .. }): InboxAdmin,

@@ -18,7 +18,7 @@ use shared_http::{
     json::Json,
     problem::Problem,
     request::{Entropy, Now, PathId},
-    wire::{Page, inbox::InboxMemberView, problem::ProblemView},
+    wire::{Page, inbox::InboxMemberView},
 };
 
 use crate::{App, draft::registration_incomplete};
@@ -26,8 +26,10 @@ use crate::{App, draft::registration_incomplete};
 /// List an inbox's members
 ///
 /// For its members, the admins of its team and the organization's owner.
-#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/members", tag = "inboxes", params(("inboxId" = String, Path)),
-    responses((status = 200, body = Page<InboxMemberView>), (status = 404, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/members",
+    tag = "inboxes", operation_id = "listInboxMembers",
+    params(("inboxId" = String, Path)),
+    responses((status = 200, body = Page<InboxMemberView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     access: InboxAccess,
@@ -40,11 +42,12 @@ pub(crate) async fn list(
 ///
 /// For admins of its team and the organization's owner. The user must belong to the team, and the team's
 /// registration must be complete. Idempotent.
-#[utoipa::path(put, path = "/v1/inboxes/{inboxId}/members/{userId}", tag = "inboxes",
+#[utoipa::path(put, path = "/v1/inboxes/{inboxId}/members/{userId}",
+    tag = "inboxes", operation_id = "addInboxMember",
     params(("inboxId" = String, Path), ("userId" = String, Path)),
-    responses((status = 200, body = InboxMemberView), (status = 403, body = ProblemView),
-        (status = 404, description = "You have no access to the inbox, or the user does not belong to its team", body = ProblemView),
-        (status = 409, description = "`registration_incomplete`, `inbox_retired`, `personal_inbox`", body = ProblemView)))]
+    responses((status = 200, body = InboxMemberView)),
+    extensions(("x-errors" = json!(["admin_required", "inbox_retired", "personal_inbox",
+        "registration_incomplete"]))))]
 pub(crate) async fn add(
     State(app): State<App>,
     SharedInboxAdmin(access): SharedInboxAdmin,
@@ -54,7 +57,7 @@ pub(crate) async fn add(
 ) -> Result<Json<InboxMemberView>, Problem> {
     let registration = access.caller.team.registration;
     if !registration.is_complete() {
-        return Err(registration_incomplete().with("registration", registration.as_str()));
+        return Err(registration_incomplete(Some(registration)));
     }
     let inbox = &access.inbox;
     let team_member = app.team_members.get(inbox.team_key(), &user).await?;
@@ -69,7 +72,7 @@ pub(crate) async fn add(
     match app.members.add(&inbox.organization, &member, &event).await? {
         AddMemberOutcome::Done => Ok(Json(InboxMemberView::of(&member.user))),
         AddMemberOutcome::NotInTeam => Err(Problem::not_found()),
-        AddMemberOutcome::RegistrationIncomplete => Err(registration_incomplete()),
+        AddMemberOutcome::RegistrationIncomplete => Err(registration_incomplete(None)),
         AddMemberOutcome::InboxNotActive => {
             Err(Problem::new(409, "inbox_retired", "This inbox is retired. Members cannot be added to it."))
         }
@@ -80,10 +83,11 @@ pub(crate) async fn add(
 ///
 /// For admins of its team and the organization's owner. Ends the user's access and releases the locks they
 /// hold in the inbox. Idempotent.
-#[utoipa::path(delete, path = "/v1/inboxes/{inboxId}/members/{userId}", tag = "inboxes",
+#[utoipa::path(delete, path = "/v1/inboxes/{inboxId}/members/{userId}",
+    tag = "inboxes", operation_id = "removeInboxMember",
     params(("inboxId" = String, Path), ("userId" = String, Path)),
-    responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 409, description = "`personal_inbox`", body = ProblemView)))]
+    responses((status = 204)),
+    extensions(("x-errors" = json!(["admin_required", "personal_inbox"]))))]
 pub(crate) async fn remove(
     State(app): State<App>,
     SharedInboxAdmin(access): SharedInboxAdmin,

@@ -11,7 +11,7 @@ use shared_http::{
     page::Limit,
     problem::Problem,
     request::Query,
-    wire::{Page, inbox::AvailableNumberView, problem::ProblemView},
+    wire::{Page, inbox::AvailableNumberView, problem::NumberUnavailable, values},
 };
 
 use crate::App;
@@ -24,14 +24,14 @@ const MAX_SUGGESTIONS: u16 = 5;
 /// Asks the carrier for numbers that can be bought. For team admins and the organization's owner. `prefix` is
 /// the exchange (`555`), or the area code and the exchange (`202-555`). Numbers are not reserved: another
 /// customer of the carrier can buy one before you do.
-#[utoipa::path(get, path = "/v1/numbers/available", tag = "inboxes",
+#[utoipa::path(get, path = "/v1/numbers/available", tag = "inboxes", operation_id = "listAvailableNumbers",
     params(("areaCode" = Option<String>, Query, description = "Three digits"),
         ("prefix" = Option<String>, Query, description = "`NXX` or `NPA-NXX`"),
-        ("country" = Option<String>, Query, description = "`US` (default) or `CA`"),
+        ("country" = Option<values::Country>, Query, description = "Default: `US`"),
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25")),
-    responses((status = 200, body = Page<AvailableNumberView>), (status = 400, body = ProblemView),
-        (status = 403, body = ProblemView), (status = 422, body = ProblemView),
-        (status = 503, description = "The carrier does not respond", body = ProblemView)))]
+    responses((status = 200, body = Page<AvailableNumberView>)),
+    extensions(("x-errors" = json!(["admin_required", "invalid_fields", "carrier_refused",
+        "carrier_unavailable"]))))]
 pub(crate) async fn search(
     State(app): State<App>,
     _: AnyTeamAdmin,
@@ -116,10 +116,9 @@ fn view(number: AvailableNumber) -> AvailableNumberView {
 /// The number was bought by someone else: `409`, with similar numbers if the carrier offers any.
 pub(crate) async fn unavailable(app: &App, wanted: &PhoneNumber) -> Problem {
     let suggestions = suggestions(app, wanted).await;
-    let suggestions = serde_json::to_value(suggestions).unwrap_or_default();
     Problem::new(409, "number_unavailable", "This number is no longer available. Choose another one.")
         .with_error("/phoneNumber", "no longer available")
-        .with("suggestions", suggestions)
+        .with_data(NumberUnavailable { suggestions })
 }
 
 /// Numbers with the same prefix, or else with the same area code.

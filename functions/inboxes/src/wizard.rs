@@ -6,10 +6,7 @@ use shared_http::{
     json::Json,
     problem::Problem,
     request::{Entropy, Query},
-    wire::{
-        inbox::{InboxWizard, WizardTeam},
-        problem::ProblemView,
-    },
+    wire::inbox::{InboxWizard, WizardTeam},
 };
 
 use crate::{App, draft::free_api_code, numbers::AnyTeamAdmin};
@@ -22,9 +19,10 @@ const MAX_TEAMS: u16 = 100;
 /// For team admins and the organization's owner. Returns the teams to choose from (already selected if there
 /// is only one), whether members can be selected yet, the notice to show before confirming, and a free API
 /// code derived from `name`. Check each further step with `POST /v1/teams/{teamId}/inboxes?dryRun=true`.
-#[utoipa::path(get, path = "/v1/inbox-wizard", tag = "inboxes",
+#[utoipa::path(get, path = "/v1/inbox-wizard", tag = "inboxes", operation_id = "getInboxWizard",
     params(("name" = Option<String>, Query, description = "The name that the user entered")),
-    responses((status = 200, body = InboxWizard), (status = 403, body = ProblemView), (status = 422, body = ProblemView)))]
+    responses((status = 200, body = InboxWizard)),
+    extensions(("x-errors" = json!(["admin_required", "invalid_fields"]))))]
 pub(crate) async fn start(
     State(app): State<App>,
     AnyTeamAdmin { caller, profile }: AnyTeamAdmin,

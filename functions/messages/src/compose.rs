@@ -21,10 +21,7 @@ use shared_http::{
     problem::Problem,
     refusal,
     request::{Entropy, Now},
-    wire::{
-        message::{Account as From, Compose, MessageView, Recipient},
-        problem::ProblemView,
-    },
+    wire::message::{Compose, MessageView, Recipient, SenderInbox as From},
 };
 
 use crate::{
@@ -38,13 +35,14 @@ use crate::{
 ///
 /// From an inbox, named by its ID or its API code, to a contact or a phone number. Machine clients can send
 /// from every inbox of their organization.
-#[utoipa::path(post, path = "/v1/messages", tag = "messages",
-    params(("Idempotency-Key" = Option<String>, Header)), request_body = Compose,
-    responses((status = 202, body = MessageView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, description = "You have no access to the inbox, or the contact does not exist", body = ProblemView),
-        (status = 409, description = "`inbox_retired`, `registration_incomplete`, `blocked` or `opted_out`", body = ProblemView),
-        (status = 422, description = "The text is too long or empty, the number is invalid, the media or the template cannot be sent, or the key was used with another body", body = ProblemView),
-        (status = 423, description = "A teammate is responding in the conversation", body = ProblemView)))]
+#[utoipa::path(post, path = "/v1/messages", tag = "messages", operation_id = "composeMessage",
+    params(("Idempotency-Key" = Option<String>, Header)),
+    request_body = Compose,
+    responses((status = 202, body = MessageView)),
+    extensions(("x-errors" = json!(["scope_missing", "not_found", "cannot_receive", "own_number", "text_invalid",
+        "blocked", "inbox_retired", "opted_out",
+        "registration_incomplete", "invalid_number", "media_invalid", "media_not_uploaded",
+        "template_incomplete", "text_empty", "text_too_long", "unknown_template", "locked"]))))]
 pub(crate) async fn compose(
     State(app): State<App>,
     caller: Caller,

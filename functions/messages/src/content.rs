@@ -12,7 +12,10 @@ use shared_domain::{
     time::Timestamp,
     user::UserRef,
 };
-use shared_http::{problem::Problem, wire::message::OutgoingMedia};
+use shared_http::{
+    problem::Problem,
+    wire::{message::OutgoingMedia, problem::TemplateIncomplete},
+};
 
 use crate::App;
 
@@ -88,7 +91,8 @@ impl Content {
         };
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
         let detail = "The contact has no value for some merge fields of this template.";
-        Err(Problem::unprocessable("template_incomplete", "/templateId", detail).with("missing", missing))
+        Err(Problem::unprocessable("template_incomplete", "/templateId", detail)
+            .with_data(TemplateIncomplete { missing }))
     }
 
     /// The media of the message. Uploaded files are checked and copied, so that their presigned URL can no

@@ -40,10 +40,7 @@ use shared_http::{
     problem::Problem,
     request::{Now, PathId},
     serve,
-    wire::{
-        message::{Links, MessageView},
-        problem::ProblemView,
-    },
+    wire::message::{Links, MessageView},
 };
 use shared_lambda::config::{ConfigError, Environment};
 
@@ -127,8 +124,10 @@ pub fn router(app: App) -> Router {
 ///
 /// Returns the message with its delivery history, for members of its inbox. Machine clients can read the
 /// messages that machine clients of their organization have sent.
-#[utoipa::path(get, path = "/v1/messages/{messageId}", tag = "messages", params(("messageId" = String, Path)),
-    responses((status = 200, body = MessageView), (status = 404, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/messages/{messageId}", tag = "messages", operation_id = "getMessage",
+    params(("messageId" = String, Path)),
+    responses((status = 200, body = MessageView)),
+    extensions(("x-errors" = json!(["scope_missing"]))))]
 async fn read(
     State(app): State<App>,
     caller: Caller,

@@ -19,10 +19,7 @@ use shared_http::{
     problem::Problem,
     refusal,
     request::{Entropy, Now},
-    wire::{
-        message::{CanSend, MessageView, ReasonView, Reply},
-        problem::ProblemView,
-    },
+    wire::message::{CanSend, MessageView, ReasonView, Reply},
 };
 
 use crate::{
@@ -36,14 +33,16 @@ use crate::{
 ///
 /// Sends a message in the conversation. Accepted means durably stored: messages are sent in the order of
 /// acceptance, and the conversation is archived.
-#[utoipa::path(post, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages", tag = "messages",
-    params(("inboxId" = String, Path), ("conversationId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(post, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages",
+    tag = "messages", operation_id = "reply",
+    params(("inboxId" = String, Path), ("conversationId" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header)),
     request_body = Reply,
-    responses((status = 202, body = MessageView), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 409, description = "`inbox_retired`, `registration_incomplete`, `unseen_message`, `blocked` or `opted_out`", body = ProblemView),
-        (status = 412, description = "`lock_required` or `lock_lost`", body = ProblemView),
-        (status = 422, description = "The text is too long or empty, the media or the template cannot be sent, or the key was used with another body", body = ProblemView),
-        (status = 423, description = "A teammate is responding", body = ProblemView)))]
+    responses((status = 202, body = MessageView)),
+    extensions(("x-errors" = json!(["cannot_receive", "own_number", "text_invalid", "blocked", "inbox_retired", "opted_out", "registration_incomplete",
+        "unseen_message", "lock_lost", "lock_required", "media_invalid", "media_not_uploaded",
+        "template_incomplete", "text_empty", "text_too_long", "unknown_message", "unknown_template",
+        "locked"]))))]
 pub(crate) async fn reply(
     State(app): State<App>,
     ConversationAccess { member, conversation }: ConversationAccess,
@@ -104,9 +103,10 @@ pub(crate) async fn reply(
 /// Check whether you can reply
 ///
 /// Returns all reasons why a reply would be refused now.
-#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/can-send", tag = "messages",
+#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/can-send",
+    tag = "messages", operation_id = "checkReply",
     params(("inboxId" = String, Path), ("conversationId" = String, Path)),
-    responses((status = 200, body = CanSend), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = CanSend)))]
 pub(crate) async fn can_send(
     State(app): State<App>,
     ConversationAccess { member, conversation }: ConversationAccess,

@@ -14,10 +14,7 @@ use shared_http::{
     json::Json,
     problem::Problem,
     request::{Entropy, Now},
-    wire::{
-        message::{MediaPlace, NewMedia, Upload},
-        problem::ProblemView,
-    },
+    wire::message::{MediaPlace, NewMedia, Upload},
 };
 
 use crate::{App, content::invalid};
@@ -29,10 +26,12 @@ const UPLOAD_URL_TTL: Duration = Duration::from_mins(15);
 ///
 /// Returns a request that uploads one file, valid for that type and size only. For a week, `media` of a reply
 /// or a composed message from this inbox can then contain the ID. Each request returns a new ID.
-#[utoipa::path(post, path = "/v1/inboxes/{inboxId}/media", tag = "messages", params(("inboxId" = String, Path)),
+#[utoipa::path(post, path = "/v1/inboxes/{inboxId}/media",
+    tag = "messages", operation_id = "createMediaUpload",
+    params(("inboxId" = String, Path)),
     request_body = NewMedia,
-    responses((status = 201, body = MediaPlace), (status = 400, body = ProblemView), (status = 404, body = ProblemView),
-        (status = 422, description = "`media_invalid`: a type or size that carriers do not accept", body = ProblemView)))]
+    responses((status = 201, body = MediaPlace)),
+    extensions(("x-errors" = json!(["media_invalid"]))))]
 pub(crate) async fn prepare(
     State(app): State<App>,
     member: InboxMember,

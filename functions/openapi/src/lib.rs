@@ -35,7 +35,9 @@ pub fn router() -> Router {
 /// Health check
 ///
 /// Answers as long as the API does. Does not access the database.
-#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, body = Health)), security(()))]
+#[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "getHealth",
+    responses((status = 200, body = Health)),
+    security(()))]
 async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -43,7 +45,9 @@ async fn health() -> Json<Health> {
 /// This document
 ///
 /// OpenAPI 3.1.
-#[utoipa::path(get, path = "/openapi.json", tag = "service", responses((status = 200)), security(()))]
+#[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "getOpenApiDocument",
+    responses((status = 200)),
+    security(()))]
 async fn document() -> RouterResponse {
     ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT).into_response()
 }

@@ -23,7 +23,7 @@ use shared_http::{
     problem::Problem,
     request::{Entropy, Now},
     serve,
-    wire::{out_of_office::OutOfOfficeView, problem::ProblemView},
+    wire::out_of_office::OutOfOfficeView,
 };
 use shared_lambda::config::{ConfigError, Environment};
 
@@ -69,8 +69,10 @@ pub fn router(app: App) -> Router {
 /// Read Out of Office
 ///
 /// For the inbox's members, the admins of its team and the organization's owner. `off` if it was never set.
-#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/out-of-office", tag = "inboxes", params(("inboxId" = String, Path)),
-    responses((status = 200, body = OutOfOfficeView), (status = 404, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/inboxes/{inboxId}/out-of-office",
+    tag = "inboxes", operation_id = "getOutOfOffice",
+    params(("inboxId" = String, Path)),
+    responses((status = 200, body = OutOfOfficeView)))]
 async fn read(
     State(app): State<App>,
     InboxAccess { inbox, .. }: InboxAccess,
@@ -100,10 +102,12 @@ impl FromRequestParts<App> for Editor {
 ///
 /// For admins of the inbox's team, the organization's owner, and the user of a personal inbox. `on` starts
 /// when it is saved.
-#[utoipa::path(put, path = "/v1/inboxes/{inboxId}/out-of-office", tag = "inboxes", params(("inboxId" = String, Path)),
+#[utoipa::path(put, path = "/v1/inboxes/{inboxId}/out-of-office",
+    tag = "inboxes", operation_id = "replaceOutOfOffice",
+    params(("inboxId" = String, Path)),
     request_body = OutOfOfficeView,
-    responses((status = 200, body = OutOfOfficeView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
+    responses((status = 200, body = OutOfOfficeView)),
+    extensions(("x-errors" = json!(["admin_required", "invalid_fields"]))))]
 async fn replace(
     State(app): State<App>,
     Editor(InboxAccess { inbox, caller, .. }): Editor,

@@ -18,12 +18,8 @@ use shared_aws::{
 };
 use shared_carriers::twilio::Client;
 use shared_http::{
-    access::TeamAccess,
-    caller::Claims,
-    json::Json,
-    problem::Problem,
-    serve,
-    wire::{problem::ProblemView, registration::RegistrationView},
+    access::TeamAccess, caller::Claims, json::Json, problem::Problem, serve,
+    wire::registration::RegistrationView,
 };
 use shared_lambda::config::Environment;
 
@@ -87,8 +83,10 @@ pub fn router(app: App) -> Router {
 ///
 /// Status, notice and timeline, for the team's members. Team admins and the organization's owner also see the
 /// carrier's IDs and the submitted details.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/registration", tag = "registration", params(("teamId" = String, Path)),
-    responses((status = 200, body = RegistrationView), (status = 404, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/teams/{teamId}/registration",
+    tag = "registration", operation_id = "getRegistration",
+    params(("teamId" = String, Path)),
+    responses((status = 200, body = RegistrationView)))]
 async fn read(State(app): State<App>, access: TeamAccess) -> Result<Json<RegistrationView>, Problem> {
     Ok(Json(view(&app, &access).await?))
 }

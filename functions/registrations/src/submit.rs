@@ -20,7 +20,7 @@ use shared_http::{
     problem::Problem,
     request::{Entropy, Now},
     wire::{
-        problem::ProblemView,
+        problem::RegistrationIncomplete,
         registration::{CampaignDetails, RegistrationView},
     },
 };
@@ -31,13 +31,13 @@ use crate::{App, view};
 ///
 /// For team admins and the organization's owner: the first time, and again after a rejection. The carriers'
 /// review takes days; the team's admins get an e-mail when it is done.
-#[utoipa::path(post, path = "/v1/teams/{teamId}/registration", tag = "registration",
-    params(("teamId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = CampaignDetails,
-    responses((status = 202, body = RegistrationView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView),
-        (status = 409, description = "`registration_submitted`: under review, approved or suspended; `brand_missing`", body = ProblemView),
-        (status = 422, body = ProblemView),
-        (status = 503, description = "The carrier does not respond. Repeat the request; nothing is created twice.", body = ProblemView)))]
+#[utoipa::path(post, path = "/v1/teams/{teamId}/registration",
+    tag = "registration", operation_id = "submitRegistration",
+    params(("teamId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body = CampaignDetails,
+    responses((status = 202, body = RegistrationView)),
+    extensions(("x-errors" = json!(["admin_required", "brand_missing", "registration_submitted",
+        "campaign_refused", "invalid_fields", "carrier_refused", "carrier_unavailable"]))))]
 pub(crate) async fn submit(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -64,7 +64,7 @@ pub(crate) async fn submit(
             "registration_submitted",
             "The campaign has already been submitted. Its details can be corrected after a rejection.",
         )
-        .with("registration", status.as_str()));
+        .with_data(RegistrationIncomplete { registration: Some(status.as_str()) }));
     }
     let brand = app.brand.as_deref().ok_or_else(brand_missing)?;
     let (service, campaign) = submit_to_carrier(&app, &access, &registration, brand, &submission).await?;

@@ -14,10 +14,7 @@ use shared_http::{
     json::Json,
     problem::Problem,
     request::Now,
-    wire::{
-        me::{Me, MeAccount, MeTeam, MeUser},
-        problem::ProblemView,
-    },
+    wire::me::{Me, MeAccount, MeTeam, MeUser},
 };
 
 use crate::{App, KnownUser};
@@ -28,8 +25,8 @@ use crate::{App, KnownUser};
 /// member of and whose team is registered, and the personal inbox.
 // One query for the user, one request for all inboxes and teams, and at most one query to recount an unread
 // counter.
-#[utoipa::path(get, path = "/v1/me", tag = "users",
-    responses((status = 200, body = Me), (status = 403, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/me", tag = "users", operation_id = "getMe",
+    responses((status = 200, body = Me)))]
 pub(crate) async fn me(
     State(app): State<App>,
     KnownUser { caller, profile }: KnownUser,

@@ -22,7 +22,6 @@ use shared_http::{
     request::{Entropy, Now, PathId},
     wire::{
         Page,
-        problem::ProblemView,
         team::{MemberDetails, TeamMemberView},
     },
 };
@@ -32,8 +31,9 @@ use crate::{App, changed};
 /// List members
 ///
 /// For the team's members. Team admins and the organization's owner also see e-mail addresses.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/members", tag = "teams", params(("teamId" = String, Path)),
-    responses((status = 200, body = Page<TeamMemberView>), (status = 404, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/teams/{teamId}/members", tag = "teams", operation_id = "listTeamMembers",
+    params(("teamId" = String, Path)),
+    responses((status = 200, body = Page<TeamMemberView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     access: TeamAccess,
@@ -46,9 +46,10 @@ pub(crate) async fn list(
 /// Read a member
 ///
 /// For the team's members. Team admins and the organization's owner also see the e-mail address.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/members/{userId}", tag = "teams",
+#[utoipa::path(get, path = "/v1/teams/{teamId}/members/{userId}",
+    tag = "teams", operation_id = "getTeamMember",
     params(("teamId" = String, Path), ("userId" = String, Path)),
-    responses((status = 200, body = TeamMemberView), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = TeamMemberView)))]
 pub(crate) async fn read(
     State(app): State<App>,
     access: TeamAccess,
@@ -63,10 +64,12 @@ pub(crate) async fn read(
 ///
 /// For team admins and the organization's owner; only the owner can grant or revoke the role `admin`. A user
 /// who is new to the organization needs a name and an e-mail address. Idempotent.
-#[utoipa::path(put, path = "/v1/teams/{teamId}/members/{userId}", tag = "teams",
-    params(("teamId" = String, Path), ("userId" = String, Path)), request_body = MemberDetails,
-    responses((status = 200, body = TeamMemberView), (status = 400, body = ProblemView),
-        (status = 403, body = ProblemView), (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
+#[utoipa::path(put, path = "/v1/teams/{teamId}/members/{userId}",
+    tag = "teams", operation_id = "putTeamMember",
+    params(("teamId" = String, Path), ("userId" = String, Path)),
+    request_body = MemberDetails,
+    responses((status = 200, body = TeamMemberView)),
+    extensions(("x-errors" = json!(["admin_required", "owner_required", "invalid_fields"]))))]
 pub(crate) async fn put(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -172,9 +175,11 @@ fn may_rename(access: &TeamAccess, profile: &UserProfile) -> Result<(), Problem>
 ///
 /// For team admins and the organization's owner; only the owner can remove admins. Ends the membership in the
 /// team and in all of its inboxes, and releases the locks that the user holds there. Idempotent.
-#[utoipa::path(delete, path = "/v1/teams/{teamId}/members/{userId}", tag = "teams",
+#[utoipa::path(delete, path = "/v1/teams/{teamId}/members/{userId}",
+    tag = "teams", operation_id = "removeTeamMember",
     params(("teamId" = String, Path), ("userId" = String, Path)),
-    responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]
+    responses((status = 204)),
+    extensions(("x-errors" = json!(["admin_required", "owner_required"]))))]
 pub(crate) async fn remove(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,

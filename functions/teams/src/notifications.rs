@@ -12,10 +12,7 @@ use shared_http::{
     json::Json,
     problem::Problem,
     request::{Entropy, Now},
-    wire::{
-        problem::ProblemView,
-        team::{MailingView, NotificationSettingsView},
-    },
+    wire::team::{MailingView, NotificationSettingsView},
 };
 
 use crate::App;
@@ -24,10 +21,11 @@ use crate::App;
 ///
 /// For team admins and the organization's owner. E-mails about the registration are always sent to the team's
 /// admins.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/notification-settings", tag = "teams",
+#[utoipa::path(get, path = "/v1/teams/{teamId}/notification-settings",
+    tag = "teams", operation_id = "getNotificationSettings",
     params(("teamId" = String, Path)),
-    responses((status = 200, body = NotificationSettingsView), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView)))]
+    responses((status = 200, body = NotificationSettingsView)),
+    extensions(("x-errors" = json!(["admin_required"]))))]
 pub(crate) async fn read(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -39,10 +37,12 @@ pub(crate) async fn read(
 /// Replace notification settings
 ///
 /// For team admins and the organization's owner.
-#[utoipa::path(put, path = "/v1/teams/{teamId}/notification-settings", tag = "teams",
-    params(("teamId" = String, Path)), request_body = NotificationSettingsView,
-    responses((status = 200, body = NotificationSettingsView), (status = 400, body = ProblemView),
-        (status = 403, body = ProblemView), (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
+#[utoipa::path(put, path = "/v1/teams/{teamId}/notification-settings",
+    tag = "teams", operation_id = "replaceNotificationSettings",
+    params(("teamId" = String, Path)),
+    request_body = NotificationSettingsView,
+    responses((status = 200, body = NotificationSettingsView)),
+    extensions(("x-errors" = json!(["admin_required", "invalid_fields"]))))]
 pub(crate) async fn replace(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,

@@ -2,20 +2,16 @@
 
 use axum::{extract::State, http::StatusCode};
 use shared_domain::{sending_pause::SendingPause, user::UserRef};
-use shared_http::{
-    json::Json,
-    problem::Problem,
-    request::Now,
-    wire::{organization::SendingPauseView, problem::ProblemView},
-};
+use shared_http::{json::Json, problem::Problem, request::Now, wire::organization::SendingPauseView};
 
 use crate::{App, KnownUser, owner::Owner};
 
 /// Read the sending pause
 ///
 /// For all users of the organization.
-#[utoipa::path(get, path = "/v1/organization/sending-pause", tag = "organization",
-    responses((status = 200, body = SendingPauseView), (status = 403, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/organization/sending-pause",
+    tag = "organization", operation_id = "getSendingPause",
+    responses((status = 200, body = SendingPauseView)))]
 pub(crate) async fn read(
     State(app): State<App>,
     KnownUser { caller, .. }: KnownUser,
@@ -28,8 +24,10 @@ pub(crate) async fn read(
 ///
 /// For the organization's owner. Messages are still accepted and received. They stay `queued` until sending
 /// is resumed. Replaces a pause that the carrier caused, so that it no longer ends by itself.
-#[utoipa::path(put, path = "/v1/organization/sending-pause", tag = "organization",
-    responses((status = 200, body = SendingPauseView), (status = 403, body = ProblemView)))]
+#[utoipa::path(put, path = "/v1/organization/sending-pause",
+    tag = "organization", operation_id = "pauseSending",
+    responses((status = 200, body = SendingPauseView)),
+    extensions(("x-errors" = json!(["owner_required"]))))]
 pub(crate) async fn pause(
     State(app): State<App>,
     Owner { caller, user }: Owner,
@@ -45,8 +43,10 @@ pub(crate) async fn pause(
 ///
 /// For the organization's owner. Ends any pause. Waiting messages are sent within ten minutes, those of a
 /// short pause at once. If the carrier still refuses them, sending pauses again.
-#[utoipa::path(delete, path = "/v1/organization/sending-pause", tag = "organization",
-    responses((status = 204), (status = 403, body = ProblemView)))]
+#[utoipa::path(delete, path = "/v1/organization/sending-pause",
+    tag = "organization", operation_id = "resumeSending",
+    responses((status = 204)),
+    extensions(("x-errors" = json!(["owner_required"]))))]
 pub(crate) async fn resume(
     State(app): State<App>,
     Owner { caller, .. }: Owner,

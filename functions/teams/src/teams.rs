@@ -18,7 +18,6 @@ use shared_http::{
     request::{Entropy, Now},
     wire::{
         Page,
-        problem::ProblemView,
         team::{AuditEntryView, TeamChange, TeamDetails, TeamView},
     },
 };
@@ -28,9 +27,9 @@ use crate::{App, KnownUser, changed, owner::Owner};
 /// List teams
 ///
 /// The organization's owner sees all teams, other users the teams they belong to.
-#[utoipa::path(get, path = "/v1/teams", tag = "teams",
+#[utoipa::path(get, path = "/v1/teams", tag = "teams", operation_id = "listTeams",
     params(("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<TeamView>), (status = 403, body = ProblemView)))]
+    responses((status = 200, body = Page<TeamView>)))]
 pub(crate) async fn list(
     State(app): State<App>,
     KnownUser { caller, profile }: KnownUser,
@@ -50,10 +49,11 @@ pub(crate) async fn list(
 /// Create a team
 ///
 /// For the organization's owner.
-#[utoipa::path(post, path = "/v1/teams", tag = "teams", params(("Idempotency-Key" = Option<String>, Header)),
+#[utoipa::path(post, path = "/v1/teams", tag = "teams", operation_id = "createTeam",
+    params(("Idempotency-Key" = Option<String>, Header)),
     request_body = TeamDetails,
-    responses((status = 201, body = TeamView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 422, body = ProblemView)))]
+    responses((status = 201, body = TeamView)),
+    extensions(("x-errors" = json!(["owner_required", "invalid_fields"]))))]
 pub(crate) async fn create(
     State(app): State<App>,
     Owner { caller, .. }: Owner,
@@ -105,8 +105,9 @@ async fn created_before(
 /// Read a team
 ///
 /// For its members and the organization's owner.
-#[utoipa::path(get, path = "/v1/teams/{teamId}", tag = "teams", params(("teamId" = String, Path)),
-    responses((status = 200, body = TeamView), (status = 404, body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/teams/{teamId}", tag = "teams", operation_id = "getTeam",
+    params(("teamId" = String, Path)),
+    responses((status = 200, body = TeamView)))]
 pub(crate) async fn read(access: TeamAccess) -> Json<TeamView> {
     Json(TeamView::of(&access.caller.team, access.caller.role))
 }
@@ -114,10 +115,11 @@ pub(crate) async fn read(access: TeamAccess) -> Json<TeamView> {
 /// Edit a team
 ///
 /// For its admins and the organization's owner.
-#[utoipa::path(patch, path = "/v1/teams/{teamId}", tag = "teams", params(("teamId" = String, Path)),
+#[utoipa::path(patch, path = "/v1/teams/{teamId}", tag = "teams", operation_id = "updateTeam",
+    params(("teamId" = String, Path)),
     request_body = TeamChange,
-    responses((status = 200, body = TeamView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView), (status = 422, body = ProblemView)))]
+    responses((status = 200, body = TeamView)),
+    extensions(("x-errors" = json!(["admin_required", "invalid_fields"]))))]
 pub(crate) async fn update(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -144,10 +146,10 @@ pub(crate) async fn update(
 /// List the audit trail
 ///
 /// What the team's admins did, newest first. For team admins and the organization's owner.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/audit", tag = "teams",
+#[utoipa::path(get, path = "/v1/teams/{teamId}/audit", tag = "teams", operation_id = "listAuditEntries",
     params(("teamId" = String, Path), ("limit" = Option<u16>, Query), ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<AuditEntryView>), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView)))]
+    responses((status = 200, body = Page<AuditEntryView>)),
+    extensions(("x-errors" = json!(["admin_required"]))))]
 pub(crate) async fn audit(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,

@@ -35,7 +35,6 @@ use shared_http::{
     serve,
     wire::{
         Page,
-        problem::ProblemView,
         template::{NewTemplate, Render, Rendered, TemplateChange, TemplateView},
     },
 };
@@ -93,10 +92,10 @@ pub fn router(app: App) -> Router {
 /// List templates
 ///
 /// For the team's members, oldest first.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/templates", tag = "templates",
+#[utoipa::path(get, path = "/v1/teams/{teamId}/templates", tag = "templates", operation_id = "listTemplates",
     params(("teamId" = String, Path), ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
         ("cursor" = Option<String>, Query)),
-    responses((status = 200, body = Page<TemplateView>), (status = 400, body = ProblemView), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = Page<TemplateView>)))]
 async fn list(
     State(app): State<App>,
     access: TeamAccess,
@@ -111,11 +110,12 @@ async fn list(
 /// Create a template
 ///
 /// For team admins and the organization's owner.
-#[utoipa::path(post, path = "/v1/teams/{teamId}/templates", tag = "templates",
-    params(("teamId" = String, Path), ("Idempotency-Key" = Option<String>, Header)), request_body = NewTemplate,
-    responses((status = 201, body = TemplateView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView), (status = 409, description = "`template_name_taken`", body = ProblemView),
-        (status = 422, description = "An unknown merge field, or a text that is too long", body = ProblemView)))]
+#[utoipa::path(post, path = "/v1/teams/{teamId}/templates",
+    tag = "templates", operation_id = "createTemplate",
+    params(("teamId" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    request_body = NewTemplate,
+    responses((status = 201, body = TemplateView)),
+    extensions(("x-errors" = json!(["admin_required", "template_name_taken", "invalid_fields"]))))]
 async fn create(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -159,9 +159,10 @@ async fn created_before(
 /// Read a template
 ///
 /// For the team's members.
-#[utoipa::path(get, path = "/v1/teams/{teamId}/templates/{templateId}", tag = "templates",
+#[utoipa::path(get, path = "/v1/teams/{teamId}/templates/{templateId}",
+    tag = "templates", operation_id = "getTemplate",
     params(("teamId" = String, Path), ("templateId" = String, Path)),
-    responses((status = 200, body = TemplateView), (status = 404, body = ProblemView)))]
+    responses((status = 200, body = TemplateView)))]
 async fn read(TemplateInPath(entry): TemplateInPath) -> Json<TemplateView> {
     Json(TemplateView::of(&entry.value))
 }
@@ -187,11 +188,12 @@ async fn find(app: &App, access: &TeamAccess, template: &TemplateId) -> Result<V
 /// Edit a template
 ///
 /// For team admins and the organization's owner. Absent fields keep their values.
-#[utoipa::path(patch, path = "/v1/teams/{teamId}/templates/{templateId}", tag = "templates",
-    params(("teamId" = String, Path), ("templateId" = String, Path)), request_body = TemplateChange,
-    responses((status = 200, body = TemplateView), (status = 400, body = ProblemView), (status = 403, body = ProblemView),
-        (status = 404, body = ProblemView), (status = 409, description = "`template_name_taken`", body = ProblemView),
-        (status = 422, description = "An unknown merge field, or a text that is too long", body = ProblemView)))]
+#[utoipa::path(patch, path = "/v1/teams/{teamId}/templates/{templateId}",
+    tag = "templates", operation_id = "updateTemplate",
+    params(("teamId" = String, Path), ("templateId" = String, Path)),
+    request_body = TemplateChange,
+    responses((status = 200, body = TemplateView)),
+    extensions(("x-errors" = json!(["admin_required", "template_name_taken", "invalid_fields"]))))]
 async fn update(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -217,9 +219,11 @@ async fn update(
 /// Remove a template
 ///
 /// For team admins and the organization's owner. Messages that were sent with it do not change.
-#[utoipa::path(delete, path = "/v1/teams/{teamId}/templates/{templateId}", tag = "templates",
+#[utoipa::path(delete, path = "/v1/teams/{teamId}/templates/{templateId}",
+    tag = "templates", operation_id = "deleteTemplate",
     params(("teamId" = String, Path), ("templateId" = String, Path)),
-    responses((status = 204), (status = 403, body = ProblemView), (status = 404, body = ProblemView)))]
+    responses((status = 204)),
+    extensions(("x-errors" = json!(["admin_required"]))))]
 async fn remove(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -238,9 +242,12 @@ async fn remove(
 ///
 /// Returns the text that a reply or a composed message with this template would have, for a contact of the
 /// team and with you as the sender.
-#[utoipa::path(post, path = "/v1/teams/{teamId}/templates/{templateId}/render", tag = "templates",
-    params(("teamId" = String, Path), ("templateId" = String, Path)), request_body = Render,
-    responses((status = 200, body = Rendered), (status = 400, body = ProblemView), (status = 404, body = ProblemView)))]
+#[utoipa::path(post, path = "/v1/teams/{teamId}/templates/{templateId}/render",
+    tag = "templates", operation_id = "renderTemplate",
+    params(("teamId" = String, Path), ("templateId" = String, Path)),
+    request_body = Render,
+    responses((status = 200, body = Rendered)),
+    extensions(("x-errors" = json!(["invalid_fields"]))))]
 async fn render(
     State(app): State<App>,
     access: TeamAccess,

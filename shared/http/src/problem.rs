@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shared_aws::{clients::BucketError, table::StoreError};
 use shared_domain::field::FieldError;
@@ -99,6 +100,15 @@ impl Problem {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.data.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds the fields of this error.
+    #[must_use]
+    pub fn with_data(mut self, data: impl Serialize) -> Self {
+        if let Ok(Value::Object(fields)) = serde_json::to_value(data) {
+            self.data.extend(fields);
+        }
         self
     }
 

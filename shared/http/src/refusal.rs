@@ -1,25 +1,24 @@
 //! The status, code and fields of each refusal of the rules.
 
-use serde_json::{Value, json};
 use shared_aws::conversation::HeldLock;
 use shared_domain::{
     lock::{Denied, LockViolation, LossReason, LostLock},
     sending::SendRefusal,
     time::Timestamp,
-    user::UserRef,
 };
 
-use crate::problem::Problem;
-
-fn holder(person: &UserRef) -> Value {
-    json!({ "id": person.id.as_str(), "name": person.name })
-}
+use crate::{
+    problem::Problem,
+    wire::{
+        lock::Holder,
+        problem::{LockLost, Locked, OwnLock, RegistrationIncomplete, TextTooLong, TooManyLocks},
+    },
+};
 
 /// Another user holds the lock: `423`.
 pub fn locked(denied: &Denied) -> Problem {
     Problem::new(423, "locked", format!("{} is responding.", denied.holder.name))
-        .with("holder", holder(&denied.holder))
-        .with("expiresAt", denied.expires_at.to_string())
+        .with_data(Locked { holder: Holder::of(&denied.holder), expires_at: denied.expires_at.to_string() })
 }
 
 /// The caller holds the maximum number of locks: `429`. `Retry-After` is the time until the first of them
@@ -27,15 +26,16 @@ pub fn locked(denied: &Denied) -> Problem {
 pub fn too_many_locks(held: &[HeldLock], most: usize, now: Timestamp) -> Problem {
     let first_end = held.iter().map(|lock| lock.lease.ends_at()).min().unwrap_or(now);
     let wait = first_end.millis().saturating_sub(now.millis()).unsigned_abs().div_ceil(1000).max(1);
-    let shown = held.iter().map(|lock| {
-        json!({ "inboxId": lock.inbox.as_str(), "conversationId": lock.conversation.as_str(),
-            "expiresAt": lock.lease.ends_at().to_string() })
+    let held = held.iter().map(|lock| OwnLock {
+        inbox_id: lock.inbox.to_string(),
+        conversation_id: lock.conversation.to_string(),
+        expires_at: lock.lease.ends_at().to_string(),
     });
     let detail =
         format!("You are already responding in {most} conversations. Release one of the locks first.");
     let problem =
         Problem { retry_after: u32::try_from(wait).ok(), ..Problem::new(429, "too_many_locks", detail) };
-    problem.with("limit", most).with("held", shown.collect::<Value>())
+    problem.with_data(TooManyLocks { limit: most, held: held.collect() })
 }
 
 /// The fencing token is not the current one: `412`.
@@ -50,16 +50,13 @@ pub fn lock_lost(lost: &LostLock) -> Problem {
         LossReason::Broken(by) => ("An admin broke your lock.", Some(by)),
         LossReason::Taken => ("Your lock ended, and another user has acquired it.", None),
     };
-    let mut problem = Problem::new(412, "lock_lost", detail).with("reason", lost.loss.code());
-    if let Some(by) = by {
-        problem = problem.with("brokenBy", holder(by));
-    }
-    match &lost.now_held_by {
-        Some(now) => {
-            problem.with("holder", holder(&now.holder)).with("expiresAt", now.expires_at.to_string())
-        }
-        None => problem.with("holder", Value::Null),
-    }
+    let held = lost.now_held_by.as_ref();
+    Problem::new(412, "lock_lost", detail).with_data(LockLost {
+        reason: lost.loss.code(),
+        broken_by: by.map(Holder::of),
+        holder: held.map(|held| Holder::of(&held.holder)),
+        expires_at: held.map(|held| held.expires_at.to_string()),
+    })
 }
 
 fn unlocked(unlocked: &LockViolation) -> Problem {
@@ -83,7 +80,7 @@ pub fn refused(reason: &SendRefusal) -> Problem {
             "registration_incomplete",
             "The team cannot send messages until its A2P 10DLC registration is complete.",
         )
-        .with("registration", serde_json::to_value(status).unwrap_or(Value::Null)),
+        .with_data(RegistrationIncomplete { registration: Some(status.as_str()) }),
         SendRefusal::Lock(lock) => unlocked(lock),
         SendRefusal::Unseen(message) => Problem::new(
             409,
@@ -118,8 +115,6 @@ pub fn refused(reason: &SendRefusal) -> Problem {
                 "The text has {characters} characters ({segments} segments); at most {limit} are allowed."
             ),
         )
-        .with("characters", *characters)
-        .with("limit", *limit)
-        .with("segments", *segments),
+        .with_data(TextTooLong { characters: *characters, limit: *limit, segments: *segments }),
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Route {
     /// Method and path, for example `POST /v1/teams`.
     pub(crate) key: &'static str,
     pub(crate) statuses: Vec<u16>,
+    /// Codes of the errors.
+    pub(crate) codes: Vec<String>,
     /// The schema of the JSON body.
     pub(crate) schema: Option<jsonschema::Validator>,
     /// Names of the path parameters.
@@ -42,10 +44,12 @@ pub(crate) fn routes() -> Vec<Route> {
                 let schema = json!({ "components": document["components"], "allOf": [schema] });
                 jsonschema::validator_for(&schema).unwrap()
             });
-            let statuses = operation["responses"].as_object().unwrap().keys();
+            let responses = operation["responses"].as_object().unwrap();
+            let statuses = responses.keys();
             routes.push(Route {
                 key,
                 statuses: statuses.map(|status| status.parse().unwrap()).collect(),
+                codes: responses.values().flat_map(|response| codes(&document, response)).collect(),
                 schema,
                 ids: names("path").into_iter().map(|name| &*name.leak()).collect(),
                 query: names("query"),
@@ -53,6 +57,20 @@ pub(crate) fn routes() -> Vec<Route> {
         }
     }
     routes
+}
+
+/// Returns the codes of a response, which is written out or a reference.
+fn codes(document: &Value, response: &Value) -> Vec<String> {
+    let resolve = |value: &Value| match value["$ref"].as_str() {
+        Some(reference) => document.pointer(&reference[1..]).unwrap().clone(),
+        None => value.clone(),
+    };
+    let response = resolve(response);
+    let Some(problem) = response["content"].get("application/problem+json") else { return Vec::new() };
+    let schema = &problem["schema"];
+    let all = schema["oneOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()]);
+    let code = |one: &Value| resolve(one)["properties"]["code"]["const"].as_str().unwrap().to_owned();
+    all.iter().map(code).collect()
 }
 
 /// Ids of existing entities by parameter name.

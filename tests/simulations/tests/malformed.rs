@@ -31,11 +31,11 @@ fn find_failure(routes: &[Route], case: &Case, response: &ApiResponse) -> Option
         return find_wrong_acceptance(route, case);
     }
     let problem = response.json();
-    if response.content_type != "application/problem+json"
-        || problem["status"] != status
-        || !problem["code"].is_string()
-    {
+    if response.content_type != "application/problem+json" || problem["status"] != status {
         return Some(format!("not a problem document: {problem}"));
+    }
+    if !route.codes.iter().any(|code| problem["code"] == **code) {
+        return Some(format!("{} is not documented; the route has {:?}", problem["code"], route.codes));
     }
     // A 409 may follow writes that were rolled back.
     (matches!(status, 400 | 401 | 403 | 404 | 413 | 415 | 422) && response.writes > 0)

@@ -7,6 +7,7 @@ use shared_aws::contact::ContactEntry;
 use shared_domain::opt_out;
 use utoipa::ToSchema;
 
+use super::values::{OptOutScope, OptOutSource, OptOutStatus};
 use crate::input::nullable;
 
 /// A contact of a team.
@@ -68,11 +69,12 @@ pub struct OptOutEntryView {
     pub contact_id: String,
     /// The contact's number at the time of the change.
     pub phone_number: String,
-    /// `opted_out` or `opted_in`: the state after the change.
+    /// State after the change.
+    #[schema(value_type = OptOutStatus)]
     pub status: &'static str,
-    /// `team`, or `personal` for all personal inboxes of the organization.
+    #[schema(value_type = OptOutScope)]
     pub scope: &'static str,
-    /// `keyword`, `user`, `import` or `carrier`.
+    #[schema(value_type = OptOutSource)]
     pub source: &'static str,
     /// ID of the message with the keyword.
     #[schema(required)]

@@ -4,13 +4,15 @@ use serde::{Deserialize, Serialize};
 use shared_domain::import::{Import, ImportCounts, RowError};
 use utoipa::ToSchema;
 
+use super::values::{CellSeparator, FileEncoding, ImportStatus, UploadMethod};
+
 /// An import and its report.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImportView {
     /// ID of the import.
     pub import_id: String,
-    /// `queued`, `running`, `completed` or `failed`.
+    #[schema(value_type = ImportStatus)]
     pub status: &'static str,
     /// Whether the import only reports what it would change.
     pub dry_run: bool,
@@ -31,11 +33,11 @@ pub struct ImportView {
     /// Rows in the file. `null` until the file has been scanned.
     #[schema(required)]
     pub total_rows: Option<u64>,
-    /// `comma`, `semicolon` or `tab`, as found in the file. `null` until the file has been scanned.
-    #[schema(required)]
+    /// As found in the file. `null` until the file has been scanned.
+    #[schema(required, value_type = Option<CellSeparator>)]
     pub separator: Option<&'static str>,
-    /// `utf-8` or `windows-1252`, as found in the file. `null` until the file has been scanned.
-    #[schema(required)]
+    /// As found in the file. `null` until the file has been scanned.
+    #[schema(required, value_type = Option<FileEncoding>)]
     pub encoding: Option<&'static str>,
     /// Why the import failed. `null` if it did not fail.
     #[schema(required)]
@@ -48,7 +50,7 @@ pub struct ImportView {
     pub finished_at: Option<String>,
     /// Where to upload the file. Only in the response to a request for an upload.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub upload: Option<UploadView>,
+    pub upload: Option<FileUpload>,
 }
 
 /// An error in a row.
@@ -68,10 +70,11 @@ pub struct ImportErrorView {
 /// The request that uploads the file and starts the import. The URL is presigned: keep it secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct UploadView {
+pub struct FileUpload {
     /// URL to send the file to.
+    #[schema(format = "uri")]
     pub url: String,
-    /// `PUT`
+    #[schema(value_type = UploadMethod)]
     pub method: &'static str,
     /// Headers to send without changes.
     pub headers: UploadHeaders,

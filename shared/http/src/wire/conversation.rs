@@ -8,7 +8,7 @@ use shared_domain::{
 };
 use utoipa::ToSchema;
 
-use super::{UserName, lock::LockView};
+use super::{UserName, lock::LockView, values::Direction};
 
 /// The contact of a conversation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,7 +55,7 @@ pub struct LastMessageView {
     pub message_id: String,
     /// The first characters of the text.
     pub text: String,
-    /// `inbound` or `outbound`.
+    #[schema(value_type = Direction)]
     pub direction: &'static str,
     /// Time when the message was accepted or received.
     #[schema(format = DateTime)]
@@ -72,7 +72,7 @@ pub struct ConversationView {
     pub inbox_id: String,
     /// The contact.
     pub contact: ContactSummary,
-    /// `inbox` or `archived`.
+    #[schema(value_type = FolderName)]
     pub folder: &'static str,
     /// Whether the conversation is read. The state is shared by all members of the inbox.
     pub read: bool,

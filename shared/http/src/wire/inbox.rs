@@ -8,6 +8,7 @@ use shared_domain::{
 };
 use utoipa::ToSchema;
 
+use super::values::RegistrationStatus;
 use crate::input::nullable;
 
 /// An inbox. Only its members see its name and color.
@@ -18,7 +19,7 @@ pub struct InboxView {
     pub inbox_id: String,
     /// ID of the team that owns the inbox.
     pub team_id: String,
-    /// `shared` or `personal`.
+    #[schema(value_type = super::values::InboxKind)]
     pub kind: &'static str,
     /// Name. `null` unless you are a member.
     #[schema(required)]
@@ -63,7 +64,7 @@ impl InboxView {
 pub struct RegistrationSummary {
     /// ID of the team.
     pub team_id: String,
-    /// `not_started`, `pending`, `approved`, `rejected` or `suspended`.
+    #[schema(value_type = RegistrationStatus)]
     pub status: &'static str,
     /// What is missing before the team can send. `null` if the registration is complete.
     #[schema(required)]
@@ -189,7 +190,7 @@ pub struct WizardTeam {
     pub name: String,
     /// Whether you can choose members. False until the team's registration is complete.
     pub members_offered: bool,
-    /// The registration of the team.
+    #[schema(value_type = RegistrationStatus)]
     pub registration_status: &'static str,
     /// Warning to show before the inbox is created. `null` if the team can send.
     #[schema(required)]

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::{team::RoleName, values::InboxKind};
+
 /// The signed-in user.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -12,6 +14,7 @@ pub struct MeUser {
     /// Display name.
     pub name: String,
     /// E-mail address.
+    #[schema(format = Email)]
     pub email: String,
     /// Whether the user owns the organization.
     pub owner: bool,
@@ -25,7 +28,7 @@ pub struct MeTeam {
     pub team_id: String,
     /// Name of the team.
     pub name: String,
-    /// `admin` or `member`.
+    #[schema(value_type = RoleName)]
     pub role: &'static str,
 }
 
@@ -35,7 +38,7 @@ pub struct MeTeam {
 pub struct MeAccount {
     /// ID of the inbox.
     pub inbox_id: String,
-    /// `shared` or `personal`.
+    #[schema(value_type = InboxKind)]
     pub kind: &'static str,
     /// Name of the inbox.
     pub name: String,

@@ -16,7 +16,10 @@ use shared_domain::{
 };
 use utoipa::ToSchema;
 
-use super::UserName;
+use super::{
+    UserName,
+    values::{Direction, MediaRefusal, ReplyRefusal, UploadMethod},
+};
 use crate::input::object;
 
 /// How long a presigned URL of a file is valid. Each response has a new one.
@@ -55,8 +58,7 @@ pub struct MediaView {
     /// Size in bytes. `null` until the file is stored.
     #[schema(required)]
     pub size: Option<u64>,
-    /// `pending` (being copied from the carrier), `stored`, `refused`, or `linked` (sent as a URL that the
-    /// carrier fetches).
+    #[schema(value_type = super::values::MediaState)]
     pub state: &'static str,
     /// URL of the file: presigned if the file is stored, the sender's own URL if it is linked.
     #[schema(required)]
@@ -64,9 +66,8 @@ pub struct MediaView {
     /// Time when a presigned URL expires.
     #[schema(required, format = DateTime)]
     pub expires_at: Option<String>,
-    /// Why the file was refused: `unsupported_type`, `not_what_it_says`, `too_large`, `empty`,
-    /// `foreign_address`, `gone` or `unavailable`.
-    #[schema(required)]
+    /// `null` unless the state is `refused`.
+    #[schema(required, value_type = Option<MediaRefusal>)]
     pub reason: Option<&'static str>,
 }
 
@@ -100,7 +101,7 @@ impl MediaView {
 /// A step of the delivery.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StateView {
-    /// `received`, `queued`, `sending`, `unknown`, `sent`, `delivered`, `undelivered` or `failed`.
+    #[schema(value_type = super::values::DeliveryState)]
     pub state: &'static str,
     /// Time when the step was reported.
     #[schema(format = DateTime)]
@@ -123,9 +124,9 @@ pub struct MessageView {
     pub conversation_id: String,
     /// ID of the inbox.
     pub inbox_id: String,
-    /// `inbound` or `outbound`.
+    #[schema(value_type = Direction)]
     pub direction: &'static str,
-    /// `sms` for SMS and MMS, or `rcs` or `whatsapp`.
+    #[schema(value_type = super::values::Channel)]
     pub channel: &'static str,
     /// Text of the message.
     pub text: String,
@@ -134,6 +135,7 @@ pub struct MessageView {
     /// Number of segments that the carrier bills.
     pub segments: usize,
     /// Delivery status. It never goes back to an earlier step.
+    #[schema(value_type = super::values::DeliveryState)]
     pub state: &'static str,
     /// All delivery steps that were reported.
     pub states: Vec<StateView>,
@@ -204,6 +206,7 @@ pub enum OutgoingMedia {
     /// A URL.
     At {
         /// Starts with `https://`.
+        #[schema(format = "uri")]
         url: String,
     },
 }
@@ -223,8 +226,9 @@ pub struct NewMedia {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Upload {
     /// Presigned URL.
+    #[schema(format = "uri")]
     pub url: String,
-    /// `PUT`
+    #[schema(value_type = UploadMethod)]
     pub method: &'static str,
     /// Headers to send.
     pub headers: std::collections::BTreeMap<&'static str, String>,
@@ -266,7 +270,7 @@ pub struct Reply {
 /// The inbox to send from. Set one of the fields.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Account {
+pub struct SenderInbox {
     /// ID of an inbox that you are a member of.
     pub inbox_id: Option<String>,
     /// API code of an inbox.
@@ -289,7 +293,7 @@ pub struct Recipient {
 pub struct Compose {
     /// The inbox to send from. There is no default.
     #[serde(deserialize_with = "object")]
-    pub from: Account,
+    pub from: SenderInbox,
     /// The recipient.
     #[serde(deserialize_with = "object")]
     pub to: Recipient,
@@ -306,6 +310,7 @@ pub struct Compose {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReasonView {
     /// Stable code.
+    #[schema(value_type = ReplyRefusal)]
     pub code: &'static str,
     /// Explanation.
     pub detail: String,

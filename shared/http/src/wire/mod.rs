@@ -18,6 +18,7 @@ pub mod problem;
 pub mod registration;
 pub mod team;
 pub mod template;
+pub mod values;
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]

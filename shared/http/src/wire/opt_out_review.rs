@@ -48,7 +48,7 @@ impl OptOutReviewView {
 /// A decision about a message.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DecidedView {
-    /// `opted_out` or `dismissed`.
+    #[schema(value_type = ReviewDecision)]
     pub decision: &'static str,
     /// The user who decided.
     pub by: UserName,

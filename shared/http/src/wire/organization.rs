@@ -4,7 +4,7 @@ use serde::Serialize;
 use shared_domain::sending_pause::SendingPause;
 use utoipa::ToSchema;
 
-use super::UserName;
+use super::{UserName, values::PauseCause};
 
 /// Whether sending is paused. Accepted messages stay `queued` during a pause and are then sent in their
 /// order.
@@ -12,12 +12,11 @@ use super::UserName;
 pub struct SendingPauseView {
     /// Whether sending is paused.
     pub paused: bool,
-    /// `owner`, `account_refused` (the carrier refuses the account) or `carrier_down`. `null` if sending is
-    /// not paused. Pauses other than `owner` end by themselves.
-    #[schema(required)]
+    /// `null` if sending is not paused. Pauses other than `owner` end by themselves.
+    #[schema(required, value_type = Option<PauseCause>)]
     pub cause: Option<&'static str>,
     /// Start of the pause. `null` if sending is not paused.
-    #[schema(required)]
+    #[schema(required, format = DateTime)]
     pub since: Option<String>,
     /// Who paused sending. `null` if the product did, or if sending is not paused.
     #[schema(required)]

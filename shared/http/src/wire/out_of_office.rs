@@ -22,7 +22,6 @@ pub enum ModeName {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OutOfOfficeView {
-    /// `off`, `on` or `auto`.
     pub mode: ModeName,
     /// 1 to 480 characters. Can be empty if the mode is `off`.
     #[serde(default)]

@@ -1,16 +1,23 @@
-//! Problem details.
+//! Fields that some problems have in addition to those of every problem.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// An error, as a problem document (RFC 9457). Some errors have more fields, such as `holder`, `expiresAt` or
-/// `reason`. `errors` lists invalid fields, each with `pointer` and `detail`.
+use super::{
+    inbox::AvailableNumberView,
+    lock::Holder,
+    message::MessageView,
+    opt_out_review::DecidedView,
+    values::{LockLossReason, RegistrationStatus},
+};
+
+/// The fields of every error (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Problem)]
-pub struct ProblemView {
+pub struct Problem {
     /// Stable URI that ends in the code.
     #[serde(rename = "type")]
+    #[schema(format = "uri")]
     pub kind: String,
     /// The code in words.
     pub title: String,
@@ -22,4 +29,121 @@ pub struct ProblemView {
     pub code: String,
     /// ID of the request. Include it when you contact your operator.
     pub request_id: String,
+}
+
+/// An invalid field.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldErrorView {
+    /// JSON pointer into the body, such as `/name`, or `?` and the name of a query parameter.
+    pub pointer: String,
+    /// What is expected.
+    pub detail: String,
+}
+
+/// Invalid fields.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InvalidFields {
+    pub errors: Vec<FieldErrorView>,
+}
+
+/// Another user holds the lock.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Locked {
+    /// The user who is responding.
+    pub holder: Holder,
+    /// Time when the lock expires unless it is renewed.
+    #[schema(format = DateTime)]
+    pub expires_at: String,
+}
+
+/// The fencing token is not the current one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LockLost {
+    #[schema(value_type = LockLossReason)]
+    pub reason: &'static str,
+    /// The admin who broke the lock. Absent for other reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken_by: Option<Holder>,
+    /// The user who holds the lock now. `null` if the conversation is not locked.
+    #[schema(required)]
+    pub holder: Option<Holder>,
+    /// Time when the current lock expires. Absent if the conversation is not locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub expires_at: Option<String>,
+}
+
+/// A lock that you hold.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnLock {
+    /// ID of the inbox.
+    pub inbox_id: String,
+    /// ID of the conversation.
+    pub conversation_id: String,
+    /// Time when the lock expires unless it is renewed.
+    #[schema(format = DateTime)]
+    pub expires_at: String,
+}
+
+/// You hold the maximum number of locks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TooManyLocks {
+    /// The maximum number of locks.
+    pub limit: usize,
+    /// The locks that you hold.
+    pub held: Vec<OwnLock>,
+}
+
+/// The registration of the team does not allow the request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RegistrationIncomplete {
+    /// Absent if the status changed during the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<RegistrationStatus>)]
+    pub registration: Option<&'static str>,
+}
+
+/// There is a newer message than the newest one that you have seen.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnseenMessage {
+    /// ID of the newest message.
+    pub unseen_message_id: String,
+    /// The newest message. `null` if it no longer exists.
+    #[schema(required)]
+    pub unseen_message: Option<MessageView>,
+}
+
+/// The text is too long.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TextTooLong {
+    /// Characters of the text.
+    pub characters: usize,
+    /// The maximum number of characters.
+    pub limit: usize,
+    /// Segments of the text.
+    pub segments: usize,
+}
+
+/// The contact has no value for some merge fields.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TemplateIncomplete {
+    /// Merge fields without a value and without a fallback.
+    pub missing: Vec<String>,
+}
+
+/// The message has been reviewed with a different outcome.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AlreadyDecided {
+    pub decided: DecidedView,
+}
+
+/// The number is no longer available.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NumberUnavailable {
+    /// Similar numbers that are available.
+    pub suggestions: Vec<AvailableNumberView>,
 }

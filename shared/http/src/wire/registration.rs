@@ -7,13 +7,15 @@ use shared_domain::{
 };
 use utoipa::ToSchema;
 
+use super::values::{RegistrationSource, RegistrationStatus};
+
 /// The registration of a team.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistrationView {
     /// ID of the team.
     pub team_id: String,
-    /// `not_started`, `pending`, `approved`, `rejected` or `suspended`.
+    #[schema(value_type = RegistrationStatus)]
     pub status: &'static str,
     /// Whether the campaign's details have been sent to the carrier.
     pub submitted: bool,
@@ -50,11 +52,12 @@ pub struct CarrierParts {
 #[serde(rename_all = "camelCase")]
 pub struct StepView {
     /// Status after the step.
+    #[schema(value_type = RegistrationStatus)]
     pub status: &'static str,
     /// Time of the step.
     #[schema(format = DateTime)]
     pub at: String,
-    /// `callback`, `poll` or `user`.
+    #[schema(value_type = RegistrationSource)]
     pub source: &'static str,
     /// The carrier's reason codes.
     pub codes: Vec<u32>,

@@ -9,6 +9,7 @@ use shared_domain::{
 };
 use utoipa::ToSchema;
 
+use super::values::RegistrationStatus;
 use crate::input::object;
 
 /// A team.
@@ -19,10 +20,10 @@ pub struct TeamView {
     pub team_id: String,
     /// Name of the team.
     pub name: String,
-    /// Your role, `admin` or `member`. `null` if you are the organization's owner without a role in the team.
-    #[schema(required)]
+    /// Your role. `null` if you are the organization's owner without a role in the team.
+    #[schema(required, value_type = Option<RoleName>)]
     pub role: Option<&'static str>,
-    /// `not_started`, `pending`, `approved`, `rejected` or `suspended`.
+    #[schema(value_type = RegistrationStatus)]
     pub registration_status: &'static str,
 }
 
@@ -75,7 +76,6 @@ impl From<RoleName> for Role {
 /// Absent fields keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct MemberDetails {
-    /// `admin` or `member`.
     pub role: RoleName,
     /// 1 to 80 characters.
     pub name: Option<String>,
@@ -94,7 +94,7 @@ pub struct TeamMemberView {
     /// E-mail address. `null` unless you are an admin of the team or the organization's owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// `admin` or `member`.
+    #[schema(value_type = RoleName)]
     pub role: &'static str,
 }
 

@@ -1,17 +1,28 @@
-//! The document is current and has the same routes as the template.
+//! Makes the OpenAPI document from the functions. It is current, has the same routes as the template, and
+//! follows the rules of `rules.rs`.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use shared_http::wire::{
+    problem::{
+        AlreadyDecided, FieldErrorView, InvalidFields, LockLost, Locked, NumberUnavailable, Problem,
+        RegistrationIncomplete, TemplateIncomplete, TextTooLong, TooManyLocks, UnseenMessage,
+    },
+    values::{Country, ReadState},
+};
 use utoipa::{
     Modify, OpenApi,
-    openapi::{
-        Content, Ref, RefOr, ResponseBuilder,
-        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
-    },
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
 };
+
+mod errors;
+mod examples;
+mod parameters;
+mod rules;
+mod schemas;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,7 +32,11 @@ use utoipa::{
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact(name = "shared-inbox")
     ),
-    modifiers(&BearerToken),
+    servers((url = ".", description = "The stack that serves this document")),
+    components(schemas(
+        AlreadyDecided, FieldErrorView, InvalidFields, LockLost, Locked, NumberUnavailable, Problem,
+        RegistrationIncomplete, TemplateIncomplete, TextTooLong, TooManyLocks, UnseenMessage, ReadState, Country
+    )),
     tags(
         (name = "users", description = "The signed-in user"),
         (name = "organization", description = "Pausing and resuming all sending"),
@@ -52,80 +67,9 @@ impl Modify for BearerToken {
     }
 }
 
-/// Adds the error responses that all routes of a kind have.
-struct Conventions;
-
-impl Modify for Conventions {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        for (path, item) in &mut document.paths.paths {
-            let operations =
-                [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-            for operation in operations.into_iter().flatten() {
-                for (status, response) in &mut operation.responses.responses {
-                    if let RefOr::T(response) = response
-                        && response.description.is_empty()
-                    {
-                        description(status).clone_into(&mut response.description);
-                    }
-                }
-                let signed_in = path.starts_with("/v1/");
-                let takes_a_body = operation.request_body.is_some();
-                let parameters = operation.parameters.iter().flatten();
-                let names = parameters.map(|parameter| match parameter {
-                    RefOr::T(parameter) => parameter.name.as_str(),
-                    RefOr::Ref(_) => "",
-                });
-                let is_bounded =
-                    names.into_iter().any(|name| ["limit", "cursor", "Idempotency-Key"].contains(&name));
-                for (status, applies, description) in [
-                    ("400", is_bounded || takes_a_body, "A field is missing or has the wrong type"),
-                    (
-                        "403",
-                        signed_in,
-                        "The token does not identify a user of an organization, or you do not have permission",
-                    ),
-                    ("413", takes_a_body, "The body is too large"),
-                    (
-                        "503",
-                        signed_in,
-                        "The database is busy, or another request made a change at the same time. Try again.",
-                    ),
-                ] {
-                    if applies && !operation.responses.responses.contains_key(status) {
-                        let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-                        let response = ResponseBuilder::new()
-                            .description(description)
-                            .content("application/json", problem)
-                            .build();
-                        operation.responses.responses.insert(status.to_owned(), response.into());
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Returns the description of a response that has none of its own.
-fn description(status: &str) -> &'static str {
-    match status {
-        "200" => "Success",
-        "201" => "Created",
-        "202" => "Accepted",
-        "204" => "Done",
-        "400" => "A field is missing or has the wrong type",
-        "403" => "You do not have permission",
-        "404" => "It does not exist, or you do not have access to it",
-        "409" => "The current state does not allow it",
-        "413" => "The body is too large",
-        "415" => "The content type is not supported",
-        "422" => "A field has an invalid value",
-        "503" => "The database is busy, or another request made a change at the same time. Try again.",
-        other => panic!("describe {other}"),
-    }
-}
-
-fn document() -> utoipa::openapi::OpenApi {
-    let mut document = Whole::openapi();
+/// Returns the document. Keys are in alphabetical order, except at the top.
+fn document() -> Value {
+    let mut parts = Whole::openapi();
     for part in vec![
         teams::Api::openapi(),
         inboxes::Api::openapi(),
@@ -143,18 +87,33 @@ fn document() -> utoipa::openapi::OpenApi {
         inbound_voice::Api::openapi(),
         openapi::Api::openapi(),
     ] {
-        document.merge(part);
+        parts.merge(part);
     }
-    BearerToken.modify(&mut document);
-    Conventions.modify(&mut document);
+    BearerToken.modify(&mut parts);
+    let mut document = schemas::adjust(serde_json::to_value(parts).unwrap());
+    parameters::describe(&mut document);
+    errors::add(&mut document);
+    examples::add(&mut document);
+    examples::add_to_errors(&mut document, &errors::codes());
     document
+}
+
+/// Returns the text of the document, with its parts in the usual order.
+fn text(document: &Value) -> String {
+    let parts = ["openapi", "info", "servers", "security", "tags", "paths", "components"];
+    assert_eq!(document.as_object().unwrap().len(), parts.len());
+    let parts = parts.map(|name| {
+        let part = serde_json::to_string_pretty(&document[name]).unwrap();
+        format!("  \"{name}\": {}", part.replace('\n', "\n  "))
+    });
+    format!("{{\n{}\n}}\n", parts.join(",\n"))
 }
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
 
 #[test]
 fn the_document_is_current() {
-    let generated = document().to_pretty_json().unwrap() + "\n";
+    let generated = text(&document());
     if std::env::var_os("UPDATE_OPENAPI").is_some() {
         std::fs::write(FILE, &generated).unwrap();
     }
@@ -171,7 +130,7 @@ fn the_document_has_the_routes_of_the_template() {
 }
 
 fn routes_of_the_document() -> BTreeSet<Route> {
-    let document: Value = serde_json::from_str(&document().to_json().unwrap()).unwrap();
+    let document = document();
     let mut routes = BTreeSet::new();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {

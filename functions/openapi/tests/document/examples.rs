@@ -1,0 +1,207 @@
+//! An example for each JSON body, made from the schemas and the values below.
+
+use serde_json::{Map, Value, json};
+
+use crate::errors::Code;
+
+/// Adds an example to each JSON body of a request or a successful response.
+pub(crate) fn add(document: &mut Value) {
+    let schemas = document["components"]["schemas"].clone();
+    for item in document["paths"].as_object_mut().unwrap().values_mut() {
+        for operation in item.as_object_mut().unwrap().values_mut() {
+            let mut contents = Vec::new();
+            let mut parts = Vec::new();
+            for (name, part) in operation.as_object_mut().unwrap() {
+                match name.as_str() {
+                    "requestBody" => parts.push(part),
+                    "responses" => parts.extend(
+                        part.as_object_mut()
+                            .unwrap()
+                            .iter_mut()
+                            .filter(|(status, _)| status.starts_with('2'))
+                            .map(|(_, part)| part),
+                    ),
+                    _ => {}
+                }
+            }
+            contents.extend(
+                parts.into_iter().filter_map(|part| part.get_mut("content")?.get_mut("application/json")),
+            );
+            for content in contents {
+                if content["schema"].get("$ref").is_some() {
+                    content["example"] = example("", &content["schema"], &schemas);
+                }
+            }
+        }
+    }
+}
+
+/// Adds an example to the schema of each error.
+pub(crate) fn add_to_errors(document: &mut Value, codes: &[Code]) {
+    let schemas = document["components"]["schemas"].clone();
+    for code in codes {
+        let Some(schema) = document["components"]["schemas"].get_mut(code.schema()) else { continue };
+        let mut example = example("", schema, &schemas);
+        example["type"] = format!("https://shared-inbox.dev/problems/{}", code.name).into();
+        example["title"] = code.title.clone().into();
+        example["detail"] = code.detail.clone().into();
+        schema["examples"] = json!([example]);
+    }
+}
+
+/// Returns an example of a schema. `name` is the field that has it.
+fn example(name: &str, schema: &Value, schemas: &Value) -> Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return example(name, &schemas[reference.rsplit('/').next().unwrap()], schemas);
+    }
+    if let Some(value) = schema.get("const").or_else(|| schema["enum"].get(0)) {
+        return chosen(name, schema).unwrap_or_else(|| value.clone());
+    }
+    for choice in ["oneOf", "anyOf"] {
+        if let Some(first) = schema[choice].as_array() {
+            let first = first.iter().find(|one| one["type"] != "null").unwrap();
+            return example(name, first, schemas);
+        }
+    }
+    if let Some(all) = schema["allOf"].as_array() {
+        let mut merged = Map::new();
+        for part in all {
+            merged.extend(example(name, part, schemas).as_object().unwrap().clone());
+        }
+        return merged.into();
+    }
+    match kind(schema) {
+        "object" => {
+            let fields = schema["properties"].as_object().into_iter().flatten();
+            let mut object: Map<String, Value> =
+                fields.map(|(name, field)| (name.clone(), example(name, field, schemas))).collect();
+            if schema["additionalProperties"].is_object() {
+                object = additional(name);
+            }
+            object.into()
+        }
+        "array" if schema["minItems"] == schema["maxItems"] && schema["minItems"].is_u64() => {
+            json!(["09:00", "17:00"])
+        }
+        "array" => json!([example(name, &schema["items"], schemas)]),
+        "boolean" => json!(
+            ["allowed", "active", "enabled", "mms", "voice", "member", "membersOffered", "submitted"]
+                .contains(&name)
+        ),
+        "integer" | "number" => number(name).into(),
+        _ => text(name, schema).into(),
+    }
+}
+
+fn kind(schema: &Value) -> &str {
+    let kinds = &schema["type"];
+    kinds
+        .as_str()
+        .or_else(|| kinds.as_array()?.iter().filter_map(Value::as_str).find(|kind| *kind != "null"))
+        .unwrap_or("string")
+}
+
+/// Values of enumerations that fit the other fields better than the first one.
+fn chosen(name: &str, schema: &Value) -> Option<Value> {
+    let value = match name {
+        "direction" => "outbound",
+        "state" => "delivered",
+        "registrationStatus" | "status" => "approved",
+        _ => return None,
+    };
+    schema["enum"].as_array()?.contains(&value.into()).then(|| value.into())
+}
+
+fn additional(name: &str) -> Map<String, Value> {
+    let value = match name {
+        "custom" => json!({ "Grade": "7" }),
+        "hours" => json!({ "mon": [["09:00", "12:00"], ["13:00", "17:00"]], "tue": [["09:00", "17:00"]] }),
+        "headers" => json!({ "content-type": "image/png" }),
+        other => panic!("an example for the map {other}"),
+    };
+    value.as_object().unwrap().clone()
+}
+
+fn number(name: &str) -> u64 {
+    match name {
+        "token" | "lockToken" => 7,
+        "row" => 3,
+        "rows" | "totalRows" => 250,
+        "created" => 200,
+        "updated" => 40,
+        "unchanged" => 9,
+        "refused" | "segments" => 1,
+        "errorsBeyond" => 0,
+        "size" => 48_213,
+        "unreadCount" | "media" => 2,
+        "renewAfterSeconds" => 20,
+        "idlePromptAfterSeconds" => 180,
+        "codes" => 30_882,
+        "characters" => 1_620,
+        "limit" => 1_500,
+        other => panic!("an example for the number {other}"),
+    }
+}
+
+fn text(name: &str, schema: &Value) -> &'static str {
+    if schema["format"] == "date-time" {
+        return match name {
+            "expiresAt" | "idleReleaseAt" => "2026-11-30T15:21:30.000Z",
+            _ => "2026-11-30T15:20:30.000Z",
+        };
+    }
+    match name {
+        "action" => "inbox.create",
+        "apiCode" => "front-desk",
+        "assignedUserId" | "userId" | "id" | "memberIds" => "amelia",
+        "brandSid" => "BN0123456789abcdef0123456789abcdef",
+        "campaignSid" => "QE0123456789abcdef0123456789abcdef",
+        "code" => "30003",
+        "color" => "#2f6fed",
+        "content-type" => "text/csv",
+        "contactId" => "con_01KB5Q8Z7M4T9XRA",
+        "contentType" => "image/png",
+        "conversationId" | "conversationIds" => "cnv_01KB5Q8Z7M4T9XRA",
+        "description" => "Appointment reminders and answers to questions of our patients.",
+        "detail" => "The phone is switched off or not reachable.",
+        "email" | "recipients" => "amelia@example.com",
+        "externalId" => "S-1042",
+        "field" => "MobileNumber",
+        "firstName" => "Jonas",
+        "friendlyName" => "(202) 555-0143",
+        "holidays" => "2026-12-25",
+        "importId" => "imp_01KB5Q8Z7M4T9XRA",
+        "inboxId" | "target" => "inb_01KB5Q8Z7M4T9XRA",
+        "lastName" => "Bianchi",
+        "locality" => "Washington",
+        "mediaId" | "media" => "med_01KB5Q8Z7M4T9XRA",
+        "message" => "We are closed now and will answer tomorrow.",
+        "messageFlow" => "Patients agree to text messages on the registration form at the front desk.",
+        "messageId" | "lastSeenMessageId" | "unseenMessageId" => "msg_01KB5Q8Z7M4T9XRA",
+        "messageSamples" => "Your appointment is tomorrow at 9:30. Reply STOP to opt out.",
+        "messagingServiceSid" => "MG0123456789abcdef0123456789abcdef",
+        "missing" => "firstName",
+        "mobileNumber" | "phoneNumber" => "+12025550143",
+        "name" => "Front desk",
+        "nextCursor" => "q5Zt0bX2m8VwR1nC4kHs9A",
+        "notice" => "The registration is under review. Messages cannot be sent until it is approved.",
+        "privacyPolicyUrl" => "https://example.com/privacy",
+        "reason" => "not a phone number",
+        "region" => "DC",
+        "reviewId" => "rev_01KB5Q8Z7M4T9XRA",
+        "status" => "ok",
+        "teamId" => "team_01KB5Q8Z7M4T9XRA",
+        "templateId" => "tpl_01KB5Q8Z7M4T9XRA",
+        "termsUrl" => "https://example.com/terms",
+        "text" => "Your appointment is on Monday at 9:30.",
+        "timeZone" => "America/New_York",
+        "url" => "https://files.example.com/med_01KB5Q8Z7M4T9XRA",
+        "pointer" => "/name",
+        "requestId" => "a50a1a99-568e-4de4-953b-39195985570e",
+        "title" | "type" => "",
+        "useCase" => "CUSTOMER_CARE",
+        "version" => "0.1.0",
+        "voiceForwardingNumber" => "+12025550188",
+        other => panic!("an example for the field {other:?}: {schema}"),
+    }
+}

@@ -1,0 +1,202 @@
+//! Enumerations in responses and query parameters, for the OpenAPI document. The values themselves come from
+//! the domain types.
+
+use utoipa::ToSchema;
+
+/// Whether a message was received or sent.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+/// Delivery status of a message. Inbound messages are `received`. An outbound message is `unknown` if the
+/// carrier did not confirm the request to send it.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum DeliveryState {
+    Received,
+    Queued,
+    Sending,
+    Unknown,
+    Sent,
+    Delivered,
+    Undelivered,
+    Failed,
+}
+
+/// State of a file: `pending` (being copied from the carrier), `stored`, `refused`, or `linked` (sent as a
+/// URL that the carrier fetches).
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum MediaState {
+    Pending,
+    Stored,
+    Refused,
+    Linked,
+}
+
+/// Why a file was refused.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum MediaRefusal {
+    UnsupportedType,
+    NotWhatItSays,
+    TooLarge,
+    Empty,
+    ForeignAddress,
+    Gone,
+    Unavailable,
+}
+
+/// Kind of an inbox. A personal inbox belongs to one user.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum InboxKind {
+    Shared,
+    Personal,
+}
+
+/// Status of a team's A2P 10DLC registration.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum RegistrationStatus {
+    NotStarted,
+    Pending,
+    Approved,
+    Rejected,
+    Suspended,
+}
+
+/// Where a step of the registration came from.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum RegistrationSource {
+    Callback,
+    Poll,
+    User,
+}
+
+/// Status of an import.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum ImportStatus {
+    Queued,
+    Running,
+    Completed,
+    Failed,
+}
+
+/// Why sending is paused: by the owner, because the carrier refuses the account, or because it is down.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum PauseCause {
+    Owner,
+    AccountRefused,
+    CarrierDown,
+}
+
+/// Service that carries a message. `sms` is SMS and MMS.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum Channel {
+    Sms,
+    Rcs,
+    Whatsapp,
+}
+
+/// What separates the cells of a file.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum CellSeparator {
+    Comma,
+    Semicolon,
+    Tab,
+}
+
+/// Encoding of a file.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "kebab-case")]
+pub enum FileEncoding {
+    #[schema(rename = "utf-8")]
+    Utf8,
+    #[schema(rename = "windows-1252")]
+    Windows1252,
+}
+
+/// State of an opt-out after a change.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum OptOutStatus {
+    OptedOut,
+    OptedIn,
+}
+
+/// What an opt-out applies to: a team, or all personal inboxes of the organization.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum OptOutScope {
+    Team,
+    Personal,
+}
+
+/// Where a change of an opt-out came from.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum OptOutSource {
+    Keyword,
+    User,
+    Import,
+    Carrier,
+}
+
+/// Why a lock was lost.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum LockLossReason {
+    Expired,
+    Idle,
+    Superseded,
+    Released,
+    Broken,
+    Taken,
+}
+
+/// Code of a reason against a reply.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum ReplyRefusal {
+    InboxRetired,
+    RegistrationIncomplete,
+    LockRequired,
+    Locked,
+    LockLost,
+    Blocked,
+    OptedOut,
+    CannotReceive,
+    OwnNumber,
+}
+
+/// Method of an upload.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "UPPERCASE")]
+pub enum UploadMethod {
+    Put,
+}
+
+/// Read state of a conversation.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum ReadState {
+    Read,
+    Unread,
+}
+
+/// Country of a phone number.
+#[derive(Debug, ToSchema)]
+#[schema(rename_all = "UPPERCASE")]
+pub enum Country {
+    Us,
+    Ca,
+}
