@@ -160,7 +160,7 @@ async fn brief_throttling_is_retried() {
     let service =
         Service::with_answers([error(400, "ThrottlingException"), locked_conversation().await]).await;
     assert!(matches!(service.acquire().await, Ok(Acquired::Held(_))));
-    assert_eq!(service.requests(), 2);
+    assert_eq!(service.requests(), 3, "the repeated update, and the holder's locks");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +178,7 @@ async fn an_update_with_a_conflict_is_retried() {
     let service =
         Service::with_answers([conflict.clone(), conflict.clone(), locked_conversation().await]).await;
     assert!(matches!(service.acquire().await, Ok(Acquired::Held(_))));
-    assert_eq!(service.requests(), 3);
+    assert_eq!(service.requests(), 4, "the repeated updates, and the holder's locks");
     let service = Service::with_answers([conflict]).await;
     assert_eq!(unavailable(service.acquire().await), "TransactionConflictException");
     assert_eq!(service.requests(), 3);

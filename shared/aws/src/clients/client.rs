@@ -145,18 +145,24 @@ pub(crate) fn connector() -> SharedHttpConnector {
     )
 }
 
-/// Reads the body of a response that [`connector`] received. `None` if it is incomplete or longer than
-/// `max_bytes`.
-pub(crate) async fn read_body(body: SdkBody, max_bytes: usize) -> Option<Vec<u8>> {
+/// Why the body of a response was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    ConnectionLost,
+    TooLong,
+}
+
+/// Reads the body of a response that [`connector`] received, at most `max_bytes`.
+pub(crate) async fn read_body(body: SdkBody, max_bytes: usize) -> Result<Vec<u8>, BodyError> {
     let mut stream = ByteStream::new(body);
     let mut content = Vec::new();
-    while let Some(chunk) = stream.try_next().await.ok()? {
+    while let Some(chunk) = stream.try_next().await.map_err(|_| BodyError::ConnectionLost)? {
         if content.len() + chunk.len() > max_bytes {
-            return None;
+            return Err(BodyError::TooLong);
         }
         content.extend_from_slice(&chunk);
     }
-    Some(content)
+    Ok(content)
 }
 
 fn amazon_roots() -> TlsContext {

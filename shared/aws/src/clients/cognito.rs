@@ -107,11 +107,11 @@ impl Cognito {
     async fn send(&self, request: HttpRequest) -> Result<Vec<u8>, CallError> {
         let exchange = async {
             let no_response = |error| CallError::Unavailable(format!("{error:?}"));
-            let incomplete = || CallError::Unavailable("incomplete response".into());
+            let incomplete = |_| CallError::Unavailable("incomplete response".into());
             let mut response = self.http.call(request).await.map_err(no_response)?;
             let status = response.status().as_u16();
             let body = std::mem::replace(response.body_mut(), SdkBody::empty());
-            let body = read_body(body, MAX_RESPONSE_BYTES).await.ok_or_else(incomplete)?;
+            let body = read_body(body, MAX_RESPONSE_BYTES).await.map_err(incomplete)?;
             match status {
                 200..=299 => Ok(body),
                 400..=499 => Err(refusal(&body)),

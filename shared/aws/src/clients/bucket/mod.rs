@@ -24,7 +24,7 @@ use aws_smithy_types::body::SdkBody;
 use percent_encoding::utf8_percent_encode;
 use shared_domain::time::Timestamp;
 
-use crate::clients::client::{Aws, connector, read_body};
+use crate::clients::client::{Aws, BodyError, connector, read_body};
 use signer::{Headers, KEY, Signer};
 
 mod signer;
@@ -221,15 +221,21 @@ impl Bucket {
                 status => return Err(BucketError::Refused(status.to_string())),
             }
             let body = std::mem::replace(response.body_mut(), SdkBody::empty());
-            let incomplete = || BucketError::Unavailable("incomplete response".into());
             let content = match max_bytes {
                 0 => Vec::new(),
-                _ => read_body(body, max_bytes).await.ok_or_else(incomplete)?,
+                _ => read_body(body, max_bytes).await.map_err(body_error)?,
             };
             Ok((response, content))
         };
         let timeout = |_| BucketError::Unavailable("timed out".into());
         tokio::time::timeout(REQUEST_TIMEOUT, exchange).await.map_err(timeout)?
+    }
+}
+
+fn body_error(error: BodyError) -> BucketError {
+    match error {
+        BodyError::ConnectionLost => BucketError::Unavailable("connection lost".into()),
+        BodyError::TooLong => BucketError::Refused("the response is longer than requested".into()),
     }
 }
 
