@@ -205,7 +205,7 @@ fn odd_query(route: &Route, entropy: &mut fastrand::Rng) -> String {
 pub(crate) fn api_case(route: &Route, ids: &Ids, entropy: &mut fastrand::Rng) -> Case {
     let mut what = String::new();
     // All cases share the same entities, so a DELETE gets an unknown id.
-    let removes = route.key.starts_with("DELETE") && !route.key.ends_with("/lock");
+    let removes = route.key.starts_with("DELETE") && !route.key.ends_with("/lock") && !route.ids.is_empty();
     let breaks_ids = !route.ids.is_empty() && (removes || entropy.u8(..5) == 0);
     let broken = if breaks_ids { entropy.usize(..route.ids.len()) } else { usize::MAX };
     let broken = if removes { route.ids.len() - 1 } else { broken };
