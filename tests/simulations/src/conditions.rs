@@ -178,8 +178,11 @@ impl Conditions {
     ) -> Result<Lease, LostLock> {
         let (seen, user, token) = self.given_to_rule(&RENEW, item, user, token);
         let mut renewed = lock::renew(&seen, &user, token, active, now, &self.policy)?;
-        if let Some(before) = item.lease.as_ref().filter(|_| !active) {
-            renewed.idle_release_at = before.idle_release_at;
+        // The rule may have been given other ends than those of the item.
+        if let Some(before) = &item.lease {
+            let idle_end = if active { self.policy.idle_end(now) } else { before.idle_release_at };
+            renewed.expires_at = self.policy.lease_end(now).max(before.expires_at);
+            renewed.idle_release_at = idle_end.max(before.idle_release_at);
         }
         item.lease = Some(renewed.clone());
         Ok(renewed)

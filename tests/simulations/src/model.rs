@@ -226,8 +226,10 @@ impl ModelState {
         if at >= grant.end() {
             self.report(Violation::RenewedAfterEnd);
         }
-        let idle_end = if active { at + IDLE } else { grant.idle_end };
-        self.grant = Some(HeldLock { lease_end: at + LEASE, idle_end, ..grant });
+        // A renewal that arrives after a later one shortens nothing.
+        let lease_end = grant.lease_end.max(at + LEASE);
+        let idle_end = if active { grant.idle_end.max(at + IDLE) } else { grant.idle_end };
+        self.grant = Some(HeldLock { lease_end, idle_end, ..grant });
     }
 
     fn check_reply(&mut self, user: u8, at: i64, token: u64) {
