@@ -55,7 +55,7 @@ def read_settings(file: Path) -> dict[str, str]:
 def output(stack: str, region: str, name: str) -> str | None:
     """Returns an output of the stack. None if there is no such stack yet."""
     import boto3  # comes with the SAM CLI
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         described = boto3.client("cloudformation", region_name=region).describe_stacks(StackName=stack)
@@ -63,6 +63,8 @@ def output(stack: str, region: str, name: str) -> str | None:
         if error.response["Error"]["Code"] == "ValidationError":
             return None
         sys.exit(f"CloudFormation refuses to describe {stack}: {error.response['Error']['Message']}")
+    except BotoCoreError as error:
+        sys.exit(f"CloudFormation in {region} cannot be asked about {stack}: {error}")
     outputs = described["Stacks"][0].get("Outputs", [])
     return next((one["OutputValue"] for one in outputs if one["OutputKey"] == name), None)
 

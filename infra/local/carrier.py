@@ -15,12 +15,6 @@ from processes import Child
 from settings import Settings
 
 READY_TIMEOUT = 15  # seconds
-_CAMPAIGN = "com.twilio.messaging.compliance.campaign-registration"
-_NUMBER = "com.twilio.messaging.compliance.number-registration"
-EVENT_TYPES = [
-    *(f"{_CAMPAIGN}.campaign-{name}" for name in ("submitted", "approved", "failure", "suspended")),
-    *(f"{_NUMBER}.{name}" for name in ("pending", "successful", "failed")),
-]
 
 
 class Simulator:
@@ -38,22 +32,6 @@ class Simulator:
         command += ["--segments-per-second", str(settings.segments_per_second)]
         environment = {"PATH": os.environ.get("PATH", os.defpath), "RUST_LOG": os.environ.get("RUST_LOG", "info")}
         self.child = Child("the carrier simulator", command, environment, log)
-
-    def subscribe(self, api: str, login: dict[str, str]) -> None:
-        """Subscribes the product to registration events, as an operator does once at Twilio."""
-        scheme, rest = api.split("://", 1)
-        destination = f"{scheme}://{login['user']}:{login['password']}@{rest}/webhooks/twilio/registrations"
-        configuration = {"destination": destination, "method": "POST", "batch_events": True}
-        sink = self._post(
-            "/v1/Sinks",
-            {
-                "Description": "shared-inbox",
-                "SinkType": "webhook",
-                "SinkConfiguration": json.dumps(configuration),
-            },
-        )
-        types = [("Types", json.dumps({"type": name, "schema_version": 1})) for name in EVENT_TYPES]
-        self._post("/v1/Subscriptions", [("Description", "shared-inbox"), ("SinkSid", sink["sid"]), *types])
 
     def approve_campaign(self, service: str) -> None:
         """Approves the campaign of a messaging service without an event: the demo data has it as approved."""

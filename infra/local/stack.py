@@ -104,7 +104,7 @@ def _start(settings: Settings, cleanup: contextlib.ExitStack) -> Ready:
     _await_healthy(api, log)
 
     if settings.carrier_url is None:
-        simulator.subscribe(api, login)
+        _connect_carrier(programs / "inboxctl", emulator)
     seed = EMPTY
     if settings.seed == "demo":
         progress("seeding demo data")
@@ -148,6 +148,15 @@ def _await_healthy(api: str, log: Path) -> None:
             if time.monotonic() > deadline:
                 raise CloudError(f"GET {api}/healthz fails ({error}); the log of the functions is {log}") from None
             time.sleep(0.2)
+
+
+def _connect_carrier(program: Path, emulator: Emulator) -> None:
+    """Subscribes the product to the carrier's events, as an operator does once."""
+    command = [str(program), "--stack", deploy.STACK, "doctor", "--mend"]
+    _, output = Child.finish("inboxctl", command, {"PATH": os.defpath, **emulator.operator})
+    findings = json.loads(output)["findings"]
+    if not any(finding["code"] == "event_sink" and finding["level"] == "ok" for finding in findings):
+        raise CloudError(f"inboxctl cannot connect the carrier: {findings}")
 
 
 def _seed(

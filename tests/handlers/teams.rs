@@ -1,6 +1,7 @@
-//! `teams`: teams, their notification settings and audit log. The submodules test members, sending pauses and
-//! `GET /v1/me`.
+//! `teams`: teams, their notification settings and audit log. The submodules test members, invitations,
+//! sending pauses and `GET /v1/me`.
 
+mod invitations;
 mod me;
 mod members;
 mod sending_pause;

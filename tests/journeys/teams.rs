@@ -62,6 +62,9 @@ async fn the_owner_adds_admins_and_admins_add_members() {
     let renamed = json!({ "role": "member", "name": "Benjamin" });
     admin.put(&team.member("ben"), renamed).await.problem(403, "owner_required"); // Ben is also in another team
     admin.put(&team.member("a b"), json!({ "role": "member" })).await.problem(422, "invalid_fields");
+    let moved = json!({ "role": "member", "email": "nia.new@brightside.example" });
+    admin.put(&team.member(&newcomer), moved).await.expect(200);
+    admin.delete(&team.member(&newcomer)).await.expect(204);
 }
 
 /// ◆ issue and product 5: removing a member ends their access and releases their locks at once.

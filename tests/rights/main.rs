@@ -85,9 +85,10 @@ fn granted() -> BTreeSet<Right> {
             for statement in policy["Statement"].as_sequence().unwrap() {
                 for action in texts(&statement["Action"]) {
                     let mail = action.starts_with("ses:").then(|| vec!["mail".to_owned()]);
+                    let pool = action.starts_with("cognito-idp:").then(|| vec!["UserPool".to_owned()]);
                     let resources =
                         || texts(&statement["Resource"]).iter().map(|text| resource_name(text)).collect();
-                    for resource in mail.unwrap_or_else(resources) {
+                    for resource in mail.or(pool).unwrap_or_else(resources) {
                         granted.insert((name.as_str().unwrap().to_owned(), action.clone(), resource));
                     }
                 }
@@ -112,6 +113,8 @@ fn right(line: &str) -> Option<Right> {
     let function = logical_id(role.rsplit('/').next()?)?.0.strip_suffix("Role")?;
     let resource = if action.starts_with("ses:") {
         "mail".to_owned()
+    } else if action.starts_with("cognito-idp:") {
+        "UserPool".to_owned()
     } else if let Some(object) = resource.strip_prefix("arn:aws:s3:::") {
         let folder = object.split('/').nth(1).map(|folder| format!("/{folder}/*"));
         format!("Files{}", folder.unwrap_or_default())

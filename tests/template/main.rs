@@ -92,6 +92,7 @@ async fn a_function_has_rights_to_a_service_only_with_a_variable_for_it() {
         assert_eq!(may_use("sqs:"), reads.iter().any(|name| name.ends_with("_QUEUE_URL")), "{package}");
         assert_eq!(may_use("s3:"), reads.contains("FILES_BUCKET"), "{package}");
         assert_eq!(may_use("ses:"), reads.contains("MAIL_FROM"), "{package}");
+        assert_eq!(may_use("cognito-idp:"), reads.contains("USER_POOL_ID"), "{package}");
         let secrets = reads.contains("CARRIER_SECRET") || reads.contains("SIGNING_SECRET");
         assert_eq!(may_use("secretsmanager:"), secrets, "{package}");
     }

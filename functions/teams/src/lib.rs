@@ -16,7 +16,7 @@ use axum::{
 };
 use lambda_http::http::request::Parts;
 use shared_aws::{
-    clients::{Aws, Secrets},
+    clients::{Aws, Secrets, UserDirectory},
     conversation::{Locks, Unread},
     inbox::Inboxes,
     sending::SendingPauses,
@@ -45,6 +45,8 @@ pub struct App {
     audit: Audit,
     pauses: SendingPauses,
     keys: UsedKeys,
+    /// Where members sign in. `None` if the stack has a foreign issuer of tokens.
+    directory: Option<UserDirectory>,
 }
 
 impl App {
@@ -54,10 +56,12 @@ impl App {
         let mut env = Environment::default();
         let (name, signing) = (env.required("TABLE_NAME"), env.required("SIGNING_SECRET"));
         let claims = Claims::from_environment(&mut env);
+        let pool = env.optional("USER_POOL_ID");
         env.finish()?;
         let aws = Aws::from_environment()?;
         let signing = Secrets::of(&aws).text(&signing).await?;
-        Ok(Self::new(&Table::of(&aws, name), claims, Cursors::new(&signing)))
+        let directory = pool.map(|pool| UserDirectory::new(&aws, pool));
+        Ok(Self { directory, ..Self::new(&Table::of(&aws, name), claims, Cursors::new(&signing)) })
     }
 
     /// Uses this table.
@@ -74,7 +78,14 @@ impl App {
             audit: Audit::new(table.clone()),
             pauses: SendingPauses::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
+            directory: None,
         }
+    }
+
+    /// Invites new members to this user pool.
+    #[must_use]
+    pub fn with_directory(self, directory: UserDirectory) -> Self {
+        Self { directory: Some(directory), ..self }
     }
 }
 

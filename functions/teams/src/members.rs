@@ -1,18 +1,23 @@
 //! Members of a team. Only the organization's owner makes and removes admins; admins add and remove members.
-//! A removed member loses access and all locks at once.
+//! A removed member loses access and all locks at once. With the stack's own user pool, a new user gets an
+//! invitation, and a user who leaves the last team can no longer sign in.
 
 use axum::{
     extract::{FromRequestParts, State},
     response::NoContent,
 };
 use lambda_http::http::request::Parts;
-use shared_aws::team::{AuditEvent, UserProfile};
+use shared_aws::{
+    clients::{AddUserOutcome, NewDirectoryUser},
+    team::{AuditEvent, UserProfile},
+};
 use shared_domain::{
     field::{FieldError, FieldErrors},
-    ids::{self, InboxId, UserId},
+    ids::{self, InboxId, OrganizationId, UserId},
     keys::TeamKey,
     membership::{self, Role, TeamMember},
     settings,
+    time::Timestamp,
     user::{User, UserRef},
 };
 use shared_http::{
@@ -63,13 +68,14 @@ pub(crate) async fn read(
 /// Add or change a member
 ///
 /// For team admins and the organization's owner; only the owner can grant or revoke the role `admin`. A user
-/// who is new to the organization needs a name and an e-mail address. Idempotent.
+/// who is new to the organization needs a name and an e-mail address, and gets an invitation if the stack has
+/// its own user pool. Idempotent.
 #[utoipa::path(put, path = "/v1/teams/{teamId}/members/{userId}",
     tag = "teams", operation_id = "putTeamMember",
     params(("teamId" = String, Path), ("userId" = String, Path)),
     request_body = MemberDetails,
     responses((status = 200, body = TeamMemberView)),
-    extensions(("x-errors" = json!(["admin_required", "owner_required", "invalid_fields"]))))]
+    extensions(("x-errors" = json!(["admin_required", "owner_required", "email_taken", "invalid_fields"]))))]
 pub(crate) async fn put(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
@@ -86,17 +92,65 @@ pub(crate) async fn put(
             may_appoint(&access, appointed)?;
         }
         let user = user_with(&access, &id, &details, profile.as_ref())?;
+        let can_sign_in = can_sign_in(&app, &access.organization, &user, now).await?;
         let (actor, target) = (&access.caller.user.id, user.id.as_str());
         let event = AuditEvent { actor, action: "member.put", target, at: now, entropy };
         let (organization, team) = (&access.organization, access.team());
         if app.team_members.put(TeamKey { organization, team }, &user, role, profile.as_ref(), &event).await?
         {
+            let invited = !can_sign_in && invite(&app, organization, &user, profile.as_ref(), now).await?;
             let member =
                 TeamMember { user: UserRef { id: user.id, name: user.name }, email: user.email, role };
-            return Ok(Json(TeamMemberView::of(&member, true)));
+            return Ok(Json(TeamMemberView {
+                invited: app.directory.is_some().then_some(invited),
+                ..TeamMemberView::of(&member, true)
+            }));
         }
     }
     Err(changed())
+}
+
+/// Returns whether the user can sign in with the e-mail address, which is always so with a foreign issuer of
+/// tokens. Errors if the address belongs to another user.
+async fn can_sign_in(
+    app: &App,
+    organization: &OrganizationId,
+    user: &User,
+    now: Timestamp,
+) -> Result<bool, Problem> {
+    let Some(directory) = &app.directory else { return Ok(true) };
+    match directory.find(&user.email, now).await? {
+        None => Ok(false),
+        Some(known) if known.is(organization, &user.id) => Ok(true),
+        Some(_) => Err(email_taken()),
+    }
+}
+
+/// Lets the user sign in: with the new address if it was changed, otherwise with an invitation. Returns
+/// whether an invitation was sent.
+async fn invite(
+    app: &App,
+    organization: &OrganizationId,
+    user: &User,
+    before: Option<&UserProfile>,
+    now: Timestamp,
+) -> Result<bool, Problem> {
+    let Some(directory) = &app.directory else { return Ok(false) };
+    if let Some(before) = before.filter(|before| before.user.email != user.email)
+        && directory.change_email(&before.user.email, &user.email, now).await?
+    {
+        return Ok(false);
+    }
+    let User { id, name, email, .. } = user;
+    match directory.add(&NewDirectoryUser { organization, id, name, email, invite: true }, now).await? {
+        AddUserOutcome::Added => Ok(true),
+        AddUserOutcome::EmailTaken(known) if known.is(organization, id) => Ok(false),
+        AddUserOutcome::EmailTaken(_) => Err(email_taken()),
+    }
+}
+
+fn email_taken() -> Problem {
+    Problem::new(409, "email_taken", "This e-mail address belongs to another user. Enter another address.")
 }
 
 /// The ID of a user who may not exist yet. A malformed ID is a `422`, not a `404`, because the route can
@@ -174,7 +228,8 @@ fn may_rename(access: &TeamAccess, profile: &UserProfile) -> Result<(), Problem>
 /// Remove a member
 ///
 /// For team admins and the organization's owner; only the owner can remove admins. Ends the membership in the
-/// team and in all of its inboxes, and releases the locks that the user holds there. Idempotent.
+/// team and in all of its inboxes, and releases the locks that the user holds there. A user who leaves the
+/// last team can no longer sign in to the stack's own user pool. Idempotent.
 #[utoipa::path(delete, path = "/v1/teams/{teamId}/members/{userId}",
     tag = "teams", operation_id = "removeTeamMember",
     params(("teamId" = String, Path), ("userId" = String, Path)),
@@ -191,6 +246,11 @@ pub(crate) async fn remove(
     let role = profile.role(access.team());
     if let Some(role) = role {
         may_appoint(&access, role)?;
+    }
+    // First, so that a removal that stops halfway still knows that this was the last team.
+    let is_last_team = !profile.user.owner && profile.teams.iter().all(|role| role.team == *access.team());
+    if let Some(directory) = app.directory.as_ref().filter(|_| role.is_some() && is_last_team) {
+        directory.remove(&profile.user.email, now).await?;
     }
     if role.is_some() || profile.inboxes.iter().any(|membership| membership.team == *access.team()) {
         let (actor, target) = (&access.caller.user.id, user.as_str());

@@ -11,6 +11,7 @@ pub mod machine;
 pub mod operator;
 pub mod organization;
 pub mod secret;
+pub mod sending;
 pub mod token;
 pub mod user;
 

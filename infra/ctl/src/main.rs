@@ -7,6 +7,7 @@ use inboxctl::{
     Error, Operator, doctor, machine, operator,
     organization::{self, NewOrganization},
     secret::{self, NewSecret},
+    sending::{self, SendingChange},
     token::{self, TokenRequest},
     user::{self, NewUser},
 };
@@ -42,6 +43,8 @@ enum Command {
     /// The secret with the carrier's credentials
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// Pauses or resumes the sending of messages
+    Sending(SendingChange),
     /// Finds what is wrong with the stack and its account at the carrier
     Doctor {
         /// Sets the webhooks of numbers and creates the event sink
@@ -114,6 +117,7 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
         Command::Secret(SecretCommand::Create(new)) => {
             json!(secret::create(&aws, &stack, new, clock::entropy).await?)
         }
+        Command::Sending(change) => json!({ "items": sending::change(&operator, change).await? }),
         Command::Doctor { mend } => json!(doctor::examine(&aws, &stack, &operator, *mend).await?),
         Command::Token(request) => json!(token::create(&operator, request).await?),
     })

@@ -7,10 +7,11 @@ use inboxctl::{
     machine::{self, NewMachine},
     operator::Pool,
     organization::{self, CreatedOrganization, NewOrganization},
+    sending::{self, Change, SendingChange},
     token::{self, TokenRequest},
     user::{self, NewUser},
 };
-use shared_aws::table::Table;
+use shared_aws::{sending::SendingPauses, table::Table};
 use shared_domain::{
     ids::{OrganizationId, UserId},
     time::Timestamp,
@@ -261,4 +262,27 @@ async fn tokens_without_a_password_exist_in_a_local_cloud_only() {
     let request = TokenRequest { user: "olivia".into(), organization: None };
     let detail = conflict(token::create(&stack.operator(2), &request).await);
     assert!(detail.starts_with("Tokens without a password"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sending_is_paused_and_resumed_for_one_organization_or_for_all() {
+    let stack = Stack::start().await;
+    let clinic = organization::create(&stack.operator(1), &clinic()).await.unwrap().organization_id;
+    let school =
+        NewOrganization { name: "School".into(), owner_email: "zoe@school.example".into(), ..self::clinic() };
+    organization::create(&stack.operator(2), &school).await.unwrap();
+    let pauses = SendingPauses::new(stack.table());
+    let paused = async || pauses.list().await.unwrap().len();
+    for (entropy, change, organization, expected) in [
+        (3, Change::Pause, Some(clinic.clone()), 1),
+        (4, Change::Pause, None, 2),
+        (5, Change::Resume, Some(clinic), 1),
+        (6, Change::Resume, None, 0),
+        (7, Change::Resume, None, 0),
+    ] {
+        sending::change(&stack.operator(entropy), &SendingChange { change, organization }).await.unwrap();
+        assert_eq!(paused().await, expected, "{change:?}");
+    }
+    let unknown = SendingChange { change: Change::Pause, organization: Some("org_unknown".into()) };
+    assert!(conflict(sending::change(&stack.operator(8), &unknown).await).contains("org_unknown"));
 }

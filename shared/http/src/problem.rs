@@ -8,7 +8,10 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use shared_aws::{clients::BucketError, table::StoreError};
+use shared_aws::{
+    clients::{BucketError, DirectoryError},
+    table::StoreError,
+};
 use shared_domain::field::FieldError;
 
 /// The URI of a problem is this prefix and its code.
@@ -160,6 +163,24 @@ impl From<StoreError> for Problem {
                 ..Self::new(503, "unavailable", "The database is busy. Nothing was changed. Try again.")
             },
             StoreError::Refused(_) | StoreError::Corrupt(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<DirectoryError> for Problem {
+    fn from(error: DirectoryError) -> Self {
+        let cause = Some(error.to_string());
+        match error {
+            DirectoryError::Unavailable => Self {
+                retry_after: Some(1),
+                cause,
+                ..Self::new(
+                    503,
+                    "unavailable",
+                    "The sign-in service is not available. Send the same request again.",
+                )
+            },
+            DirectoryError::Refused { .. } => Self::internal(error),
         }
     }
 }

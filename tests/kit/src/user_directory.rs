@@ -89,7 +89,16 @@ impl FakeUserDirectory {
                 }
                 json!({ "User": {} }).to_string().into_response()
             }
-            "AdminGetUser" | "AdminDeleteUser" if !is_known => failure("UserNotFoundException"),
+            "AdminGetUser" | "AdminDeleteUser" | "AdminUpdateUserAttributes" if !is_known => {
+                failure("UserNotFoundException")
+            }
+            "AdminUpdateUserAttributes" => {
+                let mut user = state.users.remove(&email).unwrap_or_default();
+                user.extend(attributes(request));
+                let email = user["email"].to_lowercase();
+                state.users.insert(email, user);
+                "{}".into_response()
+            }
             "AdminGetUser" => {
                 let attributes: Vec<_> = state.users[&email]
                     .iter()

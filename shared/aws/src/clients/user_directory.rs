@@ -192,6 +192,25 @@ impl UserDirectory {
         }
     }
 
+    /// Changes the address that a user signs in with. `false` if no user has the old one.
+    pub async fn change_email(
+        &self,
+        email: &str,
+        new_email: &str,
+        now: Timestamp,
+    ) -> Result<bool, DirectoryError> {
+        let attributes = json!([
+            { "Name": "email", "Value": new_email },
+            { "Name": "email_verified", "Value": "true" },
+        ]);
+        let body = json!({ "Username": email, "UserAttributes": attributes });
+        match self.call("AdminUpdateUserAttributes", body, now).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.has_code("UserNotFoundException") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes a user and ends their sessions. Does nothing if the user does not exist.
     pub async fn remove(&self, email: &str, now: Timestamp) -> Result<(), DirectoryError> {
         match self.call("AdminDeleteUser", json!({ "Username": email }), now).await {

@@ -87,6 +87,17 @@ impl Organizations {
         self.table.all(&KeyRange::all(keys::ORGANIZATIONS)).await
     }
 
+    /// Writes an event to the organization's own audit trail.
+    pub async fn record(
+        &self,
+        organization: &OrganizationId,
+        event: &AuditEvent<'_>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        event.write_for_organization(&mut transaction, organization)?;
+        transaction.commit().await.map(drop)
+    }
+
     /// Adds a user. `false` if the organization has a user with this ID.
     pub async fn add_user(
         &self,

@@ -96,6 +96,10 @@ pub struct TeamMemberView {
     pub email: Option<String>,
     #[schema(value_type = RoleName)]
     pub role: &'static str,
+    /// Whether the request that added the member sent an invitation. Absent in other responses,
+    /// and if the stack does not have its own user pool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invited: Option<bool>,
 }
 
 impl TeamMemberView {
@@ -106,6 +110,7 @@ impl TeamMemberView {
             name: member.user.name.clone(),
             email: for_manager.then(|| member.email.clone()),
             role: member.role.as_str(),
+            invited: None,
         }
     }
 }
