@@ -54,8 +54,10 @@ pub struct CreatedOrganization {
 pub async fn create(operator: &Operator, new: &NewOrganization) -> Result<CreatedOrganization, Error> {
     let name = settings::name("/name", &new.name).map_err(Error::of_argument("name"))?;
     let owner = owner(new)?;
+    // First the pool: an owner is added to it last, so the organization of an owner in the pool is found.
+    let taken = pool_user(operator, &owner.email).await?;
     let existing = operator.organizations.find(&name).await?;
-    if let Some(taken) = pool_user(operator, &owner.email).await? {
+    if let Some(taken) = taken {
         let is_owner = existing.as_ref().is_some_and(|existing| taken.is(&existing.id, &existing.owner));
         if !is_owner {
             return Err(user::email_taken(&owner.email, &taken));
