@@ -30,8 +30,8 @@ pub struct CreatedMachine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
     pub name: String,
-    /// Whether the API accepts tokens of this client. If not, add the client ID to the parameter
-    /// `MachineClientIds` and deploy.
+    /// Whether the API accepts tokens of this client: the authorizer of the template accepts the client that
+    /// the template creates, and none that was added to the pool later.
     pub accepted: bool,
 }
 
