@@ -7,7 +7,7 @@
 //! use shared_domain::{delivery_check::next_check, time::Timestamp};
 //!
 //! let sent_at = Timestamp::from_millis(1_800_000_000_000);
-//! let hours = |hours| Duration::from_secs(hours * 3600);
+//! let hours = |hours: u64| Duration::from_secs(hours * 3600);
 //! assert_eq!(next_check(sent_at, sent_at + hours(4)), Some(sent_at + hours(12)));
 //! assert_eq!(next_check(sent_at, sent_at + hours(72)), None);
 //! ```

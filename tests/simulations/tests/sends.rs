@@ -300,6 +300,7 @@ async fn send_under_faults(path: &Arc<SendPath>, accepted: &[Message], entropy: 
 
 /// Delivers what the queue still has and runs the reconciler, without faults.
 async fn send_the_rest(path: &SendPath) {
+    path.reconcile().await; // several lost answers paused sending, and the probe ends the pause
     let sender = path.sender();
     for _ in 0..3 {
         let mut jobs = path.queue().drain();
