@@ -17,11 +17,14 @@ pub(crate) struct Caller {
     pub(crate) inbox_member: bool,
     /// Whether the caller is a machine, which may send.
     pub(crate) machine: bool,
+    /// Whether the caller is the owner of their organization.
+    pub(crate) owner: bool,
 }
 
 impl Caller {
     pub(crate) fn outsider(client: Client, who: &'static str) -> Self {
-        Self { client, who, team_member: false, team_admin: false, inbox_member: false, machine: false }
+        let (team_member, team_admin, inbox_member) = (false, false, false);
+        Self { client, who, team_member, team_admin, inbox_member, machine: false, owner: false }
     }
 }
 
@@ -88,7 +91,10 @@ impl AccessFixture {
             },
             Caller { machine: true, ..Caller::outsider(stack.machine(), "a machine") },
             Caller::outsider(stack.user("nora"), "an admin of another team"),
-            Caller::outsider(stack.user("zoe"), "the owner of another organization"),
+            Caller {
+                owner: true,
+                ..Caller::outsider(stack.user("zoe"), "the owner of another organization")
+            },
             Caller::outsider(stack.user("erin"), "a removed member"),
         ];
         Self { team, callers, ids }

@@ -26,9 +26,11 @@ enum Access {
     Team,
     /// Admins of the team.
     TeamManagers,
+    /// The owner of the caller's organization.
+    Owner,
 }
 
-use Access::{Carrier, Inbox, InboxManagers, InboxSettings, Open, SignedIn, Team, TeamManagers};
+use Access::{Carrier, Inbox, InboxManagers, InboxSettings, Open, Owner, SignedIn, Team, TeamManagers};
 
 const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/healthz", Open),
@@ -59,6 +61,9 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("POST", "/v1/messages", SignedIn),
     ("GET", "/v1/messages/{messageId}", Inbox),
     ("GET", "/v1/numbers/available", SignedIn),
+    ("GET", "/v1/organization/sending-pause", SignedIn),
+    ("PUT", "/v1/organization/sending-pause", Owner),
+    ("DELETE", "/v1/organization/sending-pause", Owner),
     ("GET", "/v1/teams", SignedIn),
     ("POST", "/v1/teams", SignedIn),
     ("GET", "/v1/teams/{teamId}", Team),
@@ -114,6 +119,7 @@ impl Caller {
                 _ => Some(403),
             },
             SignedIn => None,
+            Owner => (!self.owner).then_some(403),
             InboxSettings => (!self.team_admin && !self.inbox_member).then_some(404),
             InboxManagers if self.inbox_member => (!self.team_admin).then_some(403),
             InboxManagers => (!self.team_admin).then_some(404),
@@ -192,7 +198,7 @@ async fn check_allowed_callers(fixture: &AccessFixture) -> usize {
                 && !template.starts_with("/v1/inboxes/{inboxId}/members"));
         for caller in fixture.callers.iter().chain([&admin]) {
             let is_allowed = caller.refusal(access, template).is_none() && !caller.machine;
-            if !is_allowed || matches!(access, Open | Carrier | SignedIn) {
+            if !is_allowed || matches!(access, Open | Carrier | SignedIn | Owner) {
                 continue;
             }
             if method == "GET" {
