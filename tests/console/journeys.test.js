@@ -260,6 +260,7 @@ journeyOf("conversations are archived and marked unread, one by one and several 
   await page.getByRole("button", { name: "Mark unread" }).click();
   await page.getByRole("listitem").filter({ hasText: words[0] }).filter({ hasText: "Unread" }).first().waitFor();
   await conversationNamed(page, words[1]).click();
+  await log(page).getByText(words[1]).waitFor();
   await page.getByRole("button", { name: "Move to inbox" }).click();
   await openInbox(page);
   await conversationNamed(page, words[1]).waitFor();
@@ -457,14 +458,16 @@ journeyOf("an image is sent and received", [ada], async (page) => {
   await page.getByRole("button", { name: "Send", exact: true }).click();
   const image = log(page).getByRole("img", { name: "Attachment" });
   await image.waitFor();
-  // An hour later, the link has expired. A click reads a new one.
-  await page.evaluate(() => {
-    const now = Date.now;
-    Date.now = () => now() + 3_600_000;
-  });
+  await log(page).getByText(/Accepted|Sent|Delivered/).waitFor(); // until then it is the picture of this page
   const renewed = page.waitForResponse(/\/v1\/messages\/msg_/);
   const opened = page.context().waitForEvent("page");
-  await image.click();
+  // Two hours later, the link has expired. A click reads a new one. The next response corrects the clock again, so the
+  // click has to come at once.
+  await image.evaluate((/** @type {HTMLElement} */ element) => {
+    const now = Date.now;
+    Date.now = () => now() + 2 * 3_600_000;
+    element.click();
+  });
   assert.equal((await renewed).status(), 200);
   await (await opened).close();
   await sendInbound(phone, "And here is mine", { Media: "picture" });
@@ -498,6 +501,7 @@ journeyOf("everything is done with the keyboard alone", [ada], async (page) => {
   await page.getByRole("dialog", { name: "Compose" }).waitFor();
   await page.keyboard.press("Escape");
   await page.keyboard.press("Control+k");
+  await page.waitForFunction(() => document.activeElement?.getAttribute("role") === "combobox");
   await page.keyboard.type("archived");
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/archived$/);

@@ -60,7 +60,8 @@ async function changeAndLeave(conversation, change) {
   // The lock is released first: acquiring it marked the conversation read.
   if (isOpen) await opened.peek()?.lock.release();
   await changeConversations(inboxId, [conversationId], change);
-  if (isOpen) leaveConversation();
+  // Another conversation may have been opened in between.
+  if (isOpen && opened.peek()?.conversationId === conversationId) leaveConversation();
   await Promise.allSettled([refreshList(), loadMe()]);
 }
 
