@@ -159,6 +159,7 @@ lint: $(TOOLS)/.ready ## Format, comments, Clippy, the template, features of the
 	$(call headline,Template)
 	$(BIN)/cfn-lint --template template.yaml
 	$(BIN)/sam validate --lint --region $(REGION)
+	$(BIN)/python3 tests/template/expanded.py
 
 .PHONY: deny
 deny: $(TOOLS)/bin/cargo-deny ## Licenses, sources and advisories of the dependencies

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the whole file is a test")]
 
 mod docs;
+mod roles;
 mod variables;
 
 use std::{
@@ -13,8 +14,6 @@ use std::{
 
 use serde_norway::Value;
 use test_kit::template::read as template;
-
-use crate::variables::read_by_functions;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
@@ -50,11 +49,6 @@ fn every_package_is_a_function_of_the_template() {
     assert_eq!(functions().into_keys().collect::<BTreeSet<_>>(), packages());
 }
 
-fn statements(function: &Value) -> Vec<Value> {
-    let policies = function["Policies"].as_sequence().cloned().unwrap_or_default();
-    policies.iter().flat_map(|policy| policy["Statement"].as_sequence().unwrap().clone()).collect()
-}
-
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],
@@ -62,39 +56,6 @@ fn texts(value: &Value) -> Vec<String> {
         Value::Mapping(entries) => entries.values().flat_map(texts).collect(),
         Value::Tagged(tagged) => texts(&tagged.value),
         _ => Vec::new(),
-    }
-}
-
-#[test]
-fn rights_are_named_actions_on_named_resources() {
-    for (package, function) in functions() {
-        for statement in statements(&function) {
-            for text in texts(&statement["Action"]).iter().chain(&texts(&statement["Resource"])) {
-                // Rights to files cover a folder, because the names of files are not known in advance.
-                let folders =
-                    ["uploads", "media", "imports"].map(|folder| format!("${{Files.Arn}}/{folder}/*"));
-                let folder = folders.contains(text);
-                assert!(folder || !text.contains('*'), "{package}: {text}");
-            }
-            assert!(!texts(&statement["Resource"]).is_empty(), "{package}: a statement without resources");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_function_has_rights_to_a_service_only_with_a_variable_for_it() {
-    let read_by_functions = read_by_functions().await;
-    for (package, function) in functions() {
-        let actions: Vec<_> = statements(&function).iter().flat_map(|one| texts(&one["Action"])).collect();
-        let reads = &read_by_functions[package.as_str()];
-        let may_use = |service: &str| actions.iter().any(|action| action.starts_with(service));
-        assert_eq!(may_use("dynamodb:"), reads.contains("TABLE_NAME"), "{package}");
-        assert_eq!(may_use("sqs:"), reads.iter().any(|name| name.ends_with("_QUEUE_URL")), "{package}");
-        assert_eq!(may_use("s3:"), reads.contains("FILES_BUCKET"), "{package}");
-        assert_eq!(may_use("ses:"), reads.contains("MAIL_FROM"), "{package}");
-        assert_eq!(may_use("cognito-idp:"), reads.contains("USER_POOL_ID"), "{package}");
-        let secrets = reads.contains("CARRIER_SECRET") || reads.contains("SIGNING_SECRET");
-        assert_eq!(may_use("secretsmanager:"), secrets, "{package}");
     }
 }
 
