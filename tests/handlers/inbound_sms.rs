@@ -150,6 +150,7 @@ async fn a_malformed_form_is_a_400_and_an_unknown_number_a_404() {
 async fn a_message_of_another_channel_or_of_a_name_is_stored() {
     let test = TestApp::start().await;
     let app = app(test.table());
+    let (long, truncated) = ("N".repeat(3_000), "N".repeat(64));
     for (index, (from, channel, number)) in [
         ("%2B12025550143", Channel::Sms, "+12025550143"),
         ("whatsapp%3A%2B12025550143", Channel::WhatsApp, "+12025550143"),
@@ -157,6 +158,8 @@ async fn a_message_of_another_channel_or_of_a_name_is_stored() {
         ("72975", Channel::Sms, "72975"),
         ("SUPPORT", Channel::Sms, "SUPPORT"),
         ("anonymous", Channel::Sms, "anonymous"),
+        ("Acme%0ALtd", Channel::Sms, "AcmeLtd"),
+        (long.as_str(), Channel::Sms, truncated.as_str()),
     ]
     .into_iter()
     .enumerate()

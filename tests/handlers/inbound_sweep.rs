@@ -8,7 +8,11 @@ use shared_app::sweep::Swept;
 use shared_aws::messaging::{Inbound, MediaFiles, SweptNumbers};
 use shared_carriers::twilio::Client;
 use shared_domain::{
-    ids::ConversationId, media::MediaState, opt_out::KeywordReplies, phone::PhoneNumber, sweep::SETTLE_TIME,
+    ids::ConversationId,
+    media::MediaState,
+    opt_out::{KeywordReplies, stop_text},
+    phone::PhoneNumber,
+    sweep::SETTLE_TIME,
     time::Timestamp,
 };
 use shared_lambda::clock::now;
@@ -18,7 +22,7 @@ use test_kit::{
     carrier::CarrierProxy,
 };
 
-use crate::inbound_sms::keywords::{inbound, is_opted_out, receive};
+use crate::inbound_sms::keywords::{inbound, is_opted_out, receive, turn_on_out_of_office_at};
 
 const WEBHOOKS: &str = "https://inbox.example";
 
@@ -118,6 +122,29 @@ async fn a_lost_stop_opts_the_contact_out() {
     lose_message(&test, "STOP", &[]).await;
     assert_eq!(sweep(&test).await, found(1));
     assert!(is_opted_out(&test).await);
+    assert_eq!(texts(&test).await, ["STOP".into(), stop_text("Front")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_message_that_is_found_hours_later_gets_no_automatic_reply() {
+    let test = start().await;
+    turn_on_out_of_office_at(&test, now() - Duration::from_hours(1)).await;
+    for text in ["Are you open?", "HELP", "STOP"] {
+        lose_message(&test, text, &[]).await;
+    }
+    let later = now() + Duration::from_hours(2);
+    handle(&app(&test, test.carrier.client()), || later, 7).await.unwrap();
+    assert_eq!(texts(&test).await, ["Are you open?", "HELP", "STOP"]);
+    assert!(is_opted_out(&test).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_stop_does_not_override_a_start_that_was_sent_after_it() {
+    let test = start().await;
+    lose_message(&test, "STOP", &[]).await;
+    receive(&test, now() + Duration::from_secs(1), inbound(7, "START")).await;
+    assert_eq!(sweep(&test).await, found(1));
+    assert!(!is_opted_out(&test).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

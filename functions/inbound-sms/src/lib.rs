@@ -86,7 +86,7 @@ async fn receive(app: &App, now: Timestamp, entropy: u64, request: &Request) -> 
     };
     let from = ChannelAddress::parse(&inbound.from).map_err(|error| malformed(&error))?;
     let text = inbound_text(&inbound.message_sid, from, inbound.body, &inbound.media);
-    let taken = app.inbound.take_in(now, entropy, &inbox, &text, inbound.opt_out_type.as_ref()).await;
+    let taken = app.inbound.take_in(now, entropy, now, &inbox, &text, inbound.opt_out_type.as_ref()).await;
     taken.map_err(problem)?;
     Ok(webhook::acknowledged())
 }

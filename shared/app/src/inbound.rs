@@ -4,6 +4,11 @@
 //! Idempotent by the carrier's message id: a repeated delivery finds the stored message, and any step that an
 //! interrupted delivery missed is completed. Every step uses the time at which the message was first
 //! received.
+//!
+//! A message that the sweep finds hours later gets no automatic reply: the person would not know what it
+//! answers, and US rules expect the confirmation of an opt-out within minutes. Its keyword still acts.
+
+use std::time::Duration;
 
 use shared_aws::{
     messaging::{Inbound, InboundText, MediaFiles, PendingMedia, Receipt},
@@ -25,6 +30,9 @@ use crate::{
     keyword::{KeywordMessage, KeywordOutcome, Keywords, keyword_of},
     out_of_office::OutOfOfficeReplies,
 };
+
+/// How long after it was received a message gets an automatic reply.
+const MAX_REPLY_DELAY: Duration = Duration::from_mins(15);
 
 /// Why a message was not taken in completely. The carrier must deliver it again.
 #[derive(Debug, thiserror::Error)]
@@ -75,41 +83,35 @@ impl InboundWorkflow {
         }
     }
 
-    /// Takes in a message for `inbox`. `opt_out_type` is the keyword that the carrier recognized and
-    /// answered.
+    /// Takes in a message for `inbox`. `received_at` is when it was received, unless it is stored already.
+    /// `opt_out_type` is the keyword that the carrier recognized and answered.
     pub async fn take_in(
         &self,
         now: Timestamp,
         entropy: u64,
+        received_at: Timestamp,
         inbox: &Inbox,
         text: &InboundText,
         opt_out_type: Option<&OptOutType>,
     ) -> Result<(), InboundError> {
-        let message = self.store(inbox, text, now).await?;
-        self.request_media(inbox, &message, text.media.len(), now).await?;
-        let at = message.made_at().unwrap_or(now);
+        let message = self.store(inbox, text, received_at).await?;
+        self.request_media(inbox, &message, text.media.len(), received_at).await?;
+        let at = message.made_at().unwrap_or(received_at);
+        let is_late = now > at + MAX_REPLY_DELAY;
         let keyword = keyword_of(&text.text, opt_out_type);
         let is_keyword = match keyword {
             Some(keyword) => {
-                let carrier_answered = opt_out_type.is_some();
+                let silent = is_late || opt_out_type.is_some();
                 let (from, message) = (&text.from, &message);
-                self.apply_keyword(KeywordMessage {
-                    inbox,
-                    from,
-                    keyword,
-                    carrier_answered,
-                    message,
-                    at,
-                    entropy,
-                })
-                .await?
+                self.apply_keyword(KeywordMessage { inbox, from, keyword, silent, message, at, entropy })
+                    .await?
             }
             None => false,
         };
         if keyword.is_none() && wants_review(&text.text) {
             self.open_review(inbox, &message, text).await?;
         }
-        if !is_keyword {
+        if !is_keyword && !is_late {
             self.out_of_office.reply(inbox, &text.from, &text.text, at, entropy).await?;
         }
         Ok(())

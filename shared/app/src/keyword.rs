@@ -1,7 +1,8 @@
 //! STOP, START and HELP: the change of the opt-out and the one confirmation.
 //!
 //! Idempotent by the id of the message, which the opt-out's state remembers: a message that is delivered
-//! again, or late, changes nothing.
+//! again, or late, changes nothing. Ids sort by the time at which the message was received, so that the order
+//! in which keywords arrive does not matter: the sweep can find a STOP whose sender has sent START since.
 
 use shared_aws::{
     inbox::{Inboxes, OutOfOffice},
@@ -32,8 +33,8 @@ pub(crate) struct KeywordMessage<'a> {
     pub(crate) inbox: &'a Inbox,
     pub(crate) from: &'a PhoneNumber,
     pub(crate) keyword: Keyword,
-    /// Whether the carrier has already answered it.
-    pub(crate) carrier_answered: bool,
+    /// Whether no reply may be sent, because the carrier has answered or it is too late for a reply.
+    pub(crate) silent: bool,
     pub(crate) message: &'a MessageId,
     /// When the message was first received.
     pub(crate) at: Timestamp,
@@ -83,16 +84,25 @@ impl Keywords {
         let store = &self.opt_outs.opt_outs;
         for _ in 0..MAX_ATTEMPTS {
             let record = store.get(&subject).await?;
-            let is_new = record.predates(text.message);
+            let is_new = record.precedes(text.message)
+                && !(text.keyword == Keyword::Stop && record.has_later_start(&text.inbox.id, text.message));
             let (change, reply) = match self.decide(&record, text) {
-                KeywordDecision::Ordinary if is_new => return Ok(KeywordOutcome::NotAKeyword),
+                KeywordDecision::Ordinary if is_new => {
+                    if self.remember_start(text, &subject, &record).await? {
+                        return Ok(KeywordOutcome::NotAKeyword);
+                    }
+                    continue;
+                }
                 KeywordDecision::Ordinary => (None, None), // a YES that was applied, delivered again
                 KeywordDecision::Keyword { change, reply } => (change, reply),
             };
             let stored = match &change {
                 Some(change) if is_new => self.record(text, &subject, &record, change, reply).await?,
                 None if is_new && text.keyword == Keyword::Stop => {
-                    store.record_message(&subject, &record, text.message).await?
+                    store.remember_stop(&subject, &record, text.message).await?
+                }
+                None if is_new && text.keyword != Keyword::Help => {
+                    self.remember_start(text, &subject, &record).await?
                 }
                 _ => true,
             };
@@ -108,9 +118,23 @@ impl Keywords {
         Ok(KeywordOutcome::Contended)
     }
 
+    /// Remembers a START that changes nothing, so that an older STOP that arrives later does not override it.
+    /// `false` if the state changed since it was read.
+    async fn remember_start(
+        &self,
+        text: KeywordMessage<'_>,
+        subject: &OptOutSubject,
+        before: &OptOutRecord,
+    ) -> Result<bool, StoreError> {
+        if before.has_later_start(&text.inbox.id, text.message) {
+            return Ok(true);
+        }
+        self.opt_outs.opt_outs.remember_start(subject, before, &text.inbox.id, text.message).await
+    }
+
     fn decide(&self, record: &OptOutRecord, text: KeywordMessage<'_>) -> KeywordDecision {
         let same_number = record.stopped_at.contains(&text.inbox.id);
-        opt_out::after_keyword(&record.state, text.keyword, same_number, self.replies, text.carrier_answered)
+        opt_out::after_keyword(&record.state, text.keyword, same_number, self.replies, text.silent)
     }
 
     fn request<'a>(text: KeywordMessage<'a>, subject: &'a OptOutSubject) -> OptOutRequest<'a> {
@@ -160,11 +184,12 @@ impl Keywords {
         Ok(Some(Message { bypass_opt_out: true, ..message }))
     }
 
-    /// Sends the help text, at most once an hour to each contact.
+    /// Sends the help text, at most once an hour to each contact, also to those who opted out.
     async fn send_help(&self, text: KeywordMessage<'_>) -> Result<(), StoreError> {
         let Some(team_inbox) = self.sending_inbox(text).await? else { return Ok(()) };
         let words = opt_out::help_text(&team_inbox.team.name);
         let message = automatic::message(&team_inbox, text.from, &words, text.at, text.entropy);
+        let message = Message { bypass_opt_out: true, ..message };
         let hour = text.at.millis().div_euclid(HOUR_MILLIS);
         let hour = ClosedPeriod { id: format!("help-{hour}"), since: text.at, until: None };
         self.out_of_office.answer(&text.inbox.organization, &hour, &message).await?;

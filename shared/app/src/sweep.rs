@@ -213,7 +213,7 @@ impl SweepWorkflow {
         };
         let unchecked = position.unchecked(&listed, now).into_iter().filter(is_of_inbox);
         let unchecked: Vec<_> = unchecked.map(|place| (listed[place].at, &page.messages[place])).collect();
-        let found = if unchecked.is_empty() { 0 } else { self.check(to, &unchecked, entropy).await? };
+        let found = if unchecked.is_empty() { 0 } else { self.check(to, &unchecked, now, entropy).await? };
         if let Some(after) = position.after(&listed, page.is_last, now) {
             self.numbers.advance(&number.swept, &after).await?;
         }
@@ -225,6 +225,7 @@ impl SweepWorkflow {
         &self,
         to: &PhoneNumber,
         messages: &[(Timestamp, &CarrierMessage)],
+        now: Timestamp,
         entropy: u64,
     ) -> Result<usize, NumberError> {
         let Some(inbox) = self.inboxes.by_number(to).await? else { return Ok(0) };
@@ -239,7 +240,7 @@ impl SweepWorkflow {
                 continue;
             }
             let carrier_id = text.text.carrier_id.clone();
-            match self.take_in(&inbox, text, last, entropy).await {
+            match self.take_in(&inbox, text, last, now, entropy).await {
                 Ok(()) if is_complete => {}
                 Ok(()) => {
                     found += 1;
@@ -259,6 +260,7 @@ impl SweepWorkflow {
         inbox: &Inbox,
         listed: ListedText,
         at: Timestamp,
+        now: Timestamp,
         entropy: u64,
     ) -> Result<(), TakeInError> {
         let ListedText { text, has_media, .. } = listed;
@@ -266,7 +268,7 @@ impl SweepWorkflow {
         let from = ChannelAddress { channel: text.channel, number: text.from };
         let text = inbound_text(&text.carrier_id, from, text.text, &media);
         // The list does not contain `OptOutType`, so the words decide.
-        Ok(self.inbound.take_in(at, entropy, inbox, &text, None).await?)
+        Ok(self.inbound.take_in(now, entropy, at, inbox, &text, None).await?)
     }
 }
 

@@ -140,7 +140,7 @@ async fn a_stale_read_writes_nothing() {
         let change = after_user(&stale.state, !stale.state.is_out()).unwrap();
         assert!(!record(&stores.opt_outs, &stores.inbox, (stale, &change), None, at_second(30)).await);
         let subject = OptOutSubject::of(&stores.inbox, &number(1));
-        assert!(!stores.opt_outs.record_message(&subject, stale, &message_id(at_second(30))).await.unwrap());
+        assert!(!stores.opt_outs.remember_stop(&subject, stale, &message_id(at_second(30))).await.unwrap());
     }
     assert_eq!(stores.items().await, items);
 }
@@ -191,9 +191,9 @@ async fn the_inboxes_that_received_stop_are_cleared_by_any_opt_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_opt_out_state_knows_the_message_that_changed_it_and_older_ones() {
     let stores = stores_with_contact().await;
-    assert!(opt_out_state(&stores, &stores.inbox).await.predates(&message_id(at_second(0))));
+    assert!(opt_out_state(&stores, &stores.inbox).await.precedes(&message_id(at_second(0))));
     say(&stores, &stores.inbox, Keyword::Stop, at_second(10)).await;
-    let knows = async |at| !opt_out_state(&stores, &stores.inbox).await.predates(&message_id(at_second(at)));
+    let knows = async |at| !opt_out_state(&stores, &stores.inbox).await.precedes(&message_id(at_second(at)));
     assert!(knows(9).await && knows(10).await && !knows(11).await);
     let before = opt_out_state(&stores, &stores.inbox).await;
     let by_hand = after_user(&before.state, true).unwrap();
@@ -201,7 +201,7 @@ async fn the_opt_out_state_knows_the_message_that_changed_it_and_older_ones() {
     assert!(knows(10).await && !knows(11).await, "a change by a user has no message");
     let (before, subject) =
         (opt_out_state(&stores, &stores.inbox).await, OptOutSubject::of(&stores.inbox, &number(1)));
-    assert!(stores.opt_outs.record_message(&subject, &before, &message_id(at_second(30))).await.unwrap());
+    assert!(stores.opt_outs.remember_stop(&subject, &before, &message_id(at_second(30))).await.unwrap());
     assert!(knows(30).await && !knows(31).await);
     let after = opt_out_state(&stores, &stores.inbox).await;
     assert_eq!((after.state, after.stopped_at), (before.state, before.stopped_at));

@@ -44,6 +44,9 @@ pub const WITHOUT_EXTENSION: &str = "a phone number without an extension";
 
 /// The longest notation that is parsed, in bytes.
 const MAX_NOTATION_LENGTH: usize = 40;
+/// The longest name of a sender, in characters. Carriers allow 11 in SMS; names in other channels are longer.
+/// Names are part of keys, whose length DynamoDB limits.
+const MAX_NAME_LENGTH: usize = 64;
 
 impl PhoneNumber {
     /// Parses a number in any usual notation (`(202) 555-0143`, `+44 20 7946 0958`). A number without a
@@ -94,10 +97,13 @@ impl PhoneNumber {
         }
     }
 
-    /// The name of a business, which sends messages and receives none. `#` separates the parts of keys.
+    /// The name of a business, which sends messages and receives none. A name that is too long is truncated.
+    /// `#` separates the parts of keys.
     fn of_name(text: &str) -> Result<Self, PhoneNumberError> {
         let name: String = text::clean(text).chars().filter(|c| !c.is_control() && *c != '#').collect();
-        let name = name.trim_matches(|c: char| c.is_whitespace() || c == '+');
+        let is_edge = |c: char| c.is_whitespace() || c == '+';
+        let name: String = name.trim_matches(is_edge).chars().take(MAX_NAME_LENGTH).collect();
+        let name = name.trim_end_matches(is_edge);
         if text::is_visible(name) { Ok(Self(name.into())) } else { Err(PhoneNumberError::Malformed) }
     }
 
@@ -329,6 +335,10 @@ mod tests {
             assert_eq!(address.number.can_receive(), number.starts_with('+'), "{text:?}");
             assert_eq!(PhoneNumber::from_stored(number), Ok(address.number), "{text:?}");
         }
+        let (long, truncated) = ("é".repeat(5_000), "é".repeat(64));
+        let address = ChannelAddress::parse(&long).unwrap();
+        assert_eq!(address.number.as_str(), truncated);
+        assert_eq!(PhoneNumber::from_stored(&truncated), Ok(address.number));
         for text in ["", " ", "\u{200b}", "whatsapp:", "#"] {
             assert_eq!(ChannelAddress::parse(text), Err(PhoneNumberError::Malformed), "{text:?}");
         }

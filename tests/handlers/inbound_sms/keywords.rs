@@ -293,6 +293,50 @@ async fn help_is_answered_once_per_hour() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn help_is_answered_after_a_stop_too_and_the_answer_is_sent() {
+    let test = TestApp::start().await;
+    for (sid, text) in [(1, "STOP"), (2, "HELP"), (3, "STOP"), (4, "HELP"), (5, "Are you open?")] {
+        receive(&test, at(u64::from(sid)), inbound(sid, text)).await;
+    }
+    assert_eq!(automatic_replies(&test).await, [stop_text("Front"), help_text("Front")]);
+    let help = test.history().await.into_iter().find(|message| message.text == help_text("Front")).unwrap();
+    send(&test, &help.id).await;
+    assert_eq!(test.message(&help.id).await.delivery.state(), DeliveryState::Sent);
+    let contact = Contact { blocked: true, ..Contact::provisional(&test.team.id, &test.contact) };
+    let blocked = TestApp::start().await;
+    blocked.add_contact(&contact).await;
+    receive(&blocked, at(1), inbound(1, "HELP")).await;
+    assert_eq!(automatic_replies(&blocked).await, [""; 0]);
+}
+
+/// The STOP is taken in after the START, with the time at which the carrier received it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_wins_over_an_older_stop_that_arrives_later() {
+    for start in ["START", "unstop", "Yes"] {
+        let test = TestApp::start().await;
+        receive(&test, at(20), inbound(1, start)).await;
+        receive(&test, at(10), inbound(2, "STOP")).await;
+        receive(&test, at(21), inbound(1, start)).await;
+        assert!(
+            !is_opted_out(&test).await && !conversation_shows_opt_out(&test, &test.inbox).await,
+            "{start}"
+        );
+        assert_eq!((automatic_replies(&test).await.len(), ledger(&test).await.len()), (0, 0), "{start}");
+        receive(&test, at(30), inbound(3, "STOP")).await;
+        assert!(is_opted_out(&test).await, "{start}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_to_another_inbox_does_not_hide_an_older_stop() {
+    let test = TestApp::start().await;
+    let other = another_inbox(&test, InboxKind::Shared).await;
+    receive(&test, at(20), Inbound { to: other.number.as_str(), ..inbound(1, "START") }).await;
+    receive(&test, at(10), inbound(2, "STOP")).await;
+    assert!(is_opted_out(&test).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_to_one_inbox_shows_on_the_conversations_of_all_inboxes_of_the_team() {
     let test = TestApp::start().await;
     let other = another_inbox(&test, InboxKind::Shared).await;
@@ -375,7 +419,7 @@ async fn turn_on_out_of_office(test: &TestApp) {
 }
 
 /// Turns on the out-of-office message at this time.
-async fn turn_on_out_of_office_at(test: &TestApp, saved_at: Timestamp) {
+pub(crate) async fn turn_on_out_of_office_at(test: &TestApp, saved_at: Timestamp) {
     let draft = Draft {
         mode: Mode::On,
         message: AWAY.into(),

@@ -19,7 +19,7 @@ use shared_domain::{
 use crate::{
     messaging::{
         rows::{MessageRow, OutboxRow},
-        sends::MAY_BE_TEXTED,
+        sends::{MAY_BE_TEXTED, NOT_BLOCKED},
     },
     table::{
         error::StoreError, item::number, keys, query::KeyRange, requests::Table, transaction::Transaction,
@@ -99,7 +99,7 @@ impl OutOfOffice {
     }
 
     /// Accepts the automatic reply of a closed period. `false` if the contact got one in this period already,
-    /// or may not be texted.
+    /// is blocked, or is opted out and the message does not bypass opt-outs.
     pub async fn answer(
         &self,
         organization: &OrganizationId,
@@ -119,9 +119,13 @@ impl OutOfOffice {
         let key = keys::outbox(conversation, &message.id);
         transaction.put_new(key, &OutboxRow::of(organization, message))?;
         transaction.require(keys::conversation(inbox.conversation(conversation)), |check| {
-            check
-                .condition_expression(format!("attribute_exists(pk) AND {MAY_BE_TEXTED}"))
-                .expression_attribute_names("#out", "out")
+            if message.bypass_opt_out {
+                check.condition_expression(format!("attribute_exists(pk) AND {NOT_BLOCKED}"))
+            } else {
+                check
+                    .condition_expression(format!("attribute_exists(pk) AND {MAY_BE_TEXTED}"))
+                    .expression_attribute_names("#out", "out")
+            }
         })?;
         Ok(transaction.commit().await?.is_done())
     }

@@ -43,6 +43,9 @@ const NOTHING_UNSEEN: &str = "(attribute_not_exists(lastInbound) OR lastInbound 
 pub(crate) const MAY_BE_TEXTED: &str =
     "attribute_not_exists(contact.#out) AND attribute_not_exists(contact.blocked)";
 
+/// The part of [`MAY_BE_TEXTED`] that holds also for messages that bypass opt-outs.
+pub(crate) const NOT_BLOCKED: &str = "attribute_not_exists(contact.blocked)";
+
 /// What must hold when a message is accepted, in addition to [`MAY_BE_TEXTED`].
 #[derive(Debug, Clone, Copy)]
 pub enum Guard<'a> {

@@ -6,7 +6,7 @@
 //! state again before it calls the carrier, so that a message that was accepted at the same instant is not
 //! sent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
@@ -45,13 +45,20 @@ pub struct OptOutRecord {
     pub blocked: bool,
     /// The newest message that changed the state.
     last: Option<MessageId>,
+    /// The newest START to each inbox that changed nothing.
+    starts: BTreeMap<InboxId, MessageId>,
     version: u64,
 }
 
 impl OptOutRecord {
     /// Whether neither this message nor a newer one has changed the state. Message ids sort by time.
-    pub fn predates(&self, message: &MessageId) -> bool {
+    pub fn precedes(&self, message: &MessageId) -> bool {
         self.last.as_ref().is_none_or(|last| last < message)
+    }
+
+    /// Whether this message is a START to this inbox that is remembered, or older than one.
+    pub fn has_later_start(&self, inbox: &InboxId, message: &MessageId) -> bool {
+        self.starts.get(inbox).is_some_and(|start| start >= message)
     }
 }
 
@@ -82,13 +89,21 @@ pub(crate) struct StateRow {
     pub stopped_at: Vec<InboxId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<MessageId>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub starts: BTreeMap<InboxId, MessageId>,
     pub version: u64,
 }
 
 impl StateRow {
     fn record(self) -> OptOutRecord {
-        let Self { state, blocked, stopped_at, last, version } = self;
-        OptOutRecord { state, stopped_at, blocked, last, version }
+        let Self { state, blocked, stopped_at, last, starts, version } = self;
+        OptOutRecord { state, stopped_at, blocked, last, starts, version }
+    }
+
+    /// The next version of a record. A change of it starts here.
+    fn after(record: &OptOutRecord) -> Self {
+        let OptOutRecord { state, stopped_at, blocked, last, starts, version } = record.clone();
+        Self { state, blocked, stopped_at, last, starts, version: version + 1 }
     }
 
     pub(crate) fn status(&self) -> NumberStatus {
@@ -171,10 +186,9 @@ impl OptOuts {
         let keyword_message = with.entry.message.clone().filter(|_| by_keyword);
         let row = StateRow {
             state: change.state.clone(),
-            blocked: before.blocked,
             stopped_at,
             last: keyword_message.or_else(|| before.last.clone()),
-            version: before.version + 1,
+            ..StateRow::after(before)
         };
         put_state(&mut transaction, subject, before, &row)?;
         ledger::write(&mut transaction, team, &contact.id, with.entry)?;
@@ -205,23 +219,40 @@ impl OptOuts {
         Ok(transaction.commit().await?.is_done())
     }
 
-    /// Stores a keyword that changed nothing, so that an older one that arrives later does not undo it: 2
+    /// Stores a STOP that changed nothing, so that an older START that arrives later does not undo it: 2
     /// write units. `false` if the state changed since it was read.
-    pub async fn record_message(
+    pub async fn remember_stop(
         &self,
         subject: &OptOutSubject,
         before: &OptOutRecord,
         message: &MessageId,
     ) -> Result<bool, StoreError> {
-        let row = StateRow {
-            state: before.state.clone(),
-            blocked: before.blocked,
-            stopped_at: before.stopped_at.clone(),
-            last: Some(message.clone()),
-            version: before.version + 1,
-        };
+        let row = StateRow { last: Some(message.clone()), ..StateRow::after(before) };
+        self.replace(subject, before, &row).await
+    }
+
+    /// Stores a START to an inbox that changed nothing, so that an older STOP to the same inbox that arrives
+    /// later does not override it: 2 write units. `false` if the state changed since it was read.
+    pub async fn remember_start(
+        &self,
+        subject: &OptOutSubject,
+        before: &OptOutRecord,
+        inbox: &InboxId,
+        message: &MessageId,
+    ) -> Result<bool, StoreError> {
+        let mut row = StateRow::after(before);
+        row.starts.insert(inbox.clone(), message.clone());
+        self.replace(subject, before, &row).await
+    }
+
+    async fn replace(
+        &self,
+        subject: &OptOutSubject,
+        before: &OptOutRecord,
+        row: &StateRow,
+    ) -> Result<bool, StoreError> {
         let mut transaction = Transaction::new(&self.table);
-        put_state(&mut transaction, subject, before, &row)?;
+        put_state(&mut transaction, subject, before, row)?;
         Ok(transaction.commit().await?.is_done())
     }
 }

@@ -52,10 +52,10 @@ pub(super) async fn opt_outs(measured: &mut Measurements) {
     };
     assert!(measured.measure("opt-out by keyword with confirmation", record).await);
     let out = measured.stores.opt_outs.get(&subject).await.unwrap();
-    let record_message = async |stores: &TestStores| {
-        stores.opt_outs.record_message(&subject, &out, &confirmation.id).await.unwrap()
+    let remember_stop = async |stores: &TestStores| {
+        stores.opt_outs.remember_stop(&subject, &out, &confirmation.id).await.unwrap()
     };
-    assert!(measured.measure("keyword without effect", record_message).await);
+    assert!(measured.measure("keyword without effect", remember_stop).await);
     let personal = OptOutSubject { scope: OptOutScope::Personal, ..subject.clone() };
     for (operation, subjects) in [
         ("check the opt-out before a send", &[subject.clone()][..]),

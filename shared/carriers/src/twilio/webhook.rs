@@ -58,7 +58,7 @@ pub struct InboundMessage {
     pub message_sid: String,
     /// `AC…`, the account of the number.
     pub account_sid: String,
-    /// The sender: an E.164 number, or a short code of 5 or 6 digits.
+    /// The sender: an E.164 number, a short code, or a name of any length.
     pub from: String,
     /// Our number in E.164 format.
     pub to: String,
@@ -120,7 +120,7 @@ impl InboundMessage {
         Ok(Self {
             message_sid: form.formatted("MessageSid", is_message_sid)?,
             account_sid: form.formatted("AccountSid", is_account_sid)?,
-            from: form.formatted("From", is_address)?,
+            from: form.required("From")?,
             to: form.formatted("To", is_address)?,
             body: form.optional("Body").unwrap_or_default(),
             media: media(&mut form),

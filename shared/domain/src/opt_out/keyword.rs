@@ -126,14 +126,14 @@ pub enum KeywordDecision {
 ///   carriers block pairs of numbers. It is confirmed if the contact is then opted in.
 /// - HELP is always answered.
 ///
-/// If the carrier replies to keywords (`replies`), or has replied to this one (`carrier_replied`, from the
-/// webhook's `OptOutType`), the change is stored and nothing is sent.
+/// If the carrier replies to keywords (`replies`), or has replied to this one (the webhook's `OptOutType`),
+/// or it is too late for a reply (both `silent`), the change is stored and nothing is sent.
 pub fn after_keyword(
     current: &OptOutState,
     keyword: Keyword,
     same_number: bool,
     replies: KeywordReplies,
-    carrier_replied: bool,
+    silent: bool,
 ) -> KeywordDecision {
     let (change, reply) = match keyword {
         Keyword::Help => (None, Some(KeywordReply::Help)),
@@ -147,6 +147,6 @@ pub fn after_keyword(
         Keyword::Start | Keyword::Yes => (None, None),
     };
     let is_answered = keyword == Keyword::Help || change.as_ref().is_some_and(|change| change.turned);
-    let product_replies = replies == KeywordReplies::Product && !carrier_replied;
+    let product_replies = replies == KeywordReplies::Product && !silent;
     KeywordDecision::Keyword { change, reply: reply.filter(|_| is_answered && product_replies) }
 }
