@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use send_reconcile::{App, Queues, Tally, handle};
-use shared_aws::{messaging::Messages, opt_out::OptOuts, table::Table};
+use shared_aws::{
+    clients::ImportJob, import::Imports, messaging::Messages, opt_out::OptOuts, table::Table,
+    team::AuditEvent,
+};
 use shared_carriers::twilio::{SendMessage, SendOutcome};
 use shared_domain::{
-    ids::MessageId,
+    ids::{ImportId, MessageId, UserId},
+    import::{Import, ImportOptions},
     message::{DeliveryState, Report},
     time::Timestamp,
 };
@@ -15,7 +19,7 @@ use shared_lambda::clock::now;
 use test_kit::{
     TestApp,
     app::NO_SERVICE,
-    queue::{mail_queue, media_queue, send_queue},
+    queue::{FakeQueue, import_queue, mail_queue, media_queue, send_queue},
 };
 
 use crate::delivery_status::{is_out_by_carrier, opted_out_scopes};
@@ -27,12 +31,16 @@ fn app(test: &TestApp) -> App {
 }
 
 fn app_with(table: Table, test: &TestApp) -> App {
+    app_with_imports(table, test, NO_SERVICE)
+}
+
+fn app_with_imports(table: Table, test: &TestApp, imports: &str) -> App {
     let queues = Queues {
         messages: send_queue(NO_SERVICE),
         notifications: mail_queue(NO_SERVICE),
         media: media_queue(NO_SERVICE),
     };
-    App::new(table, test.carrier.client(), queues, GRACE)
+    App::new(table, test.carrier.client(), queues, import_queue(imports), GRACE)
 }
 
 /// Accepts a message whose sending lost its answer at this time.
@@ -291,4 +299,52 @@ async fn a_carrier_that_does_not_answer_is_asked_again_in_the_next_run() {
     assert_eq!(state(&test, &id).await, DeliveryState::Sent);
     assert_eq!(handle(&app(&test), at + GRACE).await.unwrap().reported, 1);
     assert_eq!(state(&test, &id).await, DeliveryState::Delivered);
+}
+
+/// Creates an import whose check is due at this time.
+async fn create_import(test: &TestApp, id: &str, check_at: Timestamp) -> Import {
+    let by = UserId::parse("ada").unwrap();
+    let (id, options) = (ImportId::parse(id).unwrap(), ImportOptions::default());
+    let import = Import::queued(id, test.inbox.team_key(), by.clone(), options, now());
+    let event = AuditEvent {
+        actor: &by,
+        action: "contacts.import",
+        target: import.id.as_str(),
+        at: now(),
+        entropy: 1,
+    };
+    assert!(Imports::new(test.table()).create(&import, check_at, &event, None).await.unwrap());
+    import
+}
+
+/// Lambda stops a chain of invocations that queue each other, and drops its message.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_no_worker_continues_is_queued_again_once() {
+    let test = TestApp::start().await;
+    let lost = create_import(&test, "imp_lost", now()).await;
+    create_import(&test, "imp_new", now() + Duration::from_mins(1)).await;
+    let queue = FakeQueue::start().await;
+    let sweep = |url: &str| app_with_imports(test.table(), &test, url);
+    let refused = handle(&sweep(NO_SERVICE), now()).await.unwrap();
+    assert_eq!(refused, Tally { failed: 1, ..Tally::default() });
+    assert_eq!(handle(&sweep(&queue.url), now()).await.unwrap(), Tally { imports: 1, ..Tally::default() });
+    let [body] = &queue.bodies()[..] else { panic!("{:?}", queue.bodies()) };
+    assert_eq!(ImportJob::parse(body).unwrap()[0].import, lost.id);
+    assert_eq!(handle(&sweep(&queue.url), now()).await.unwrap(), Tally::default(), "it has time to begin");
+    let later = now() + Duration::from_mins(21);
+    assert_eq!(handle(&sweep(&queue.url), later).await.unwrap(), Tally { imports: 2, ..Tally::default() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_import_is_not_queued_again_and_a_complete_one_never() {
+    let test = TestApp::start().await;
+    let mut import = create_import(&test, "imp_1", now()).await;
+    let imports = Imports::new(test.table());
+    let check_at = now() + Duration::from_mins(20);
+    imports.postpone_check(test.inbox.team_key(), &import.id, check_at).await.unwrap();
+    assert_eq!(handle(&app(&test), now()).await.unwrap(), Tally::default());
+    import.complete(now());
+    assert!(imports.advance(&mut import, &[]).await.unwrap());
+    imports.postpone_check(test.inbox.team_key(), &import.id, now()).await.unwrap();
+    assert_eq!(handle(&app(&test), check_at + Duration::from_mins(1)).await.unwrap(), Tally::default());
 }

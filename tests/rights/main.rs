@@ -15,7 +15,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 type Right = (String, String, String);
 
 /// Rights that no journey uses, with the reason. Handler tests cover each.
-const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 20] = [
+const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 22] = [
     (
         "EmailNotifyFunction",
         "dynamodb:DeleteItem",
@@ -28,6 +28,12 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 20] = [
     ("InboxReconcileFunction", "dynamodb:GetItem", "Table", "the same"),
     ("InboxReconcileFunction", "dynamodb:DeleteItem", "Table", "the same"),
     ("InboxReconcileFunction", "secretsmanager:GetSecretValue", "CarrierSecretName", "the same"),
+    (
+        "ContactImportFunction",
+        "s3:ListBucket",
+        "Files",
+        "makes S3 answer 404 for a missing file; the emulator does not require it",
+    ),
     (
         "MessagesFunction",
         "s3:ListBucket",
@@ -43,6 +49,7 @@ const NOT_USED_BY_JOURNEYS: [(&str, &str, &str, &str); 20] = [
     ("SendReconcileFunction", "sqs:SendMessage", "SendQueue", "queues what the stream lost"),
     ("SendReconcileFunction", "sqs:SendMessage", "MailQueue", "the same"),
     ("SendReconcileFunction", "sqs:SendMessage", "MediaQueue", "the same"),
+    ("SendReconcileFunction", "sqs:SendMessage", "ImportQueue", "queues an import that no worker continues"),
     ("SendReconcileFunction", "dynamodb:DeleteItem", "Table", "the same"),
     ("SendReconcileFunction", "dynamodb:UpdateItem", "Table", "stores the outcome that the carrier reports"),
     ("SendReconcileFunction", "dynamodb:PutItem", "Table", "stores an opt-out that the carrier reports"),

@@ -68,7 +68,8 @@ fn rights_are_named_actions_on_named_resources() {
     }
 }
 
-/// SAM attaches managed policies with rights to all log groups, queues and streams to the roles that it creates.
+/// SAM attaches managed policies with rights to all log groups, queues and streams to the roles that it
+/// creates.
 #[test]
 fn every_function_has_a_role_of_its_own_without_managed_policies() {
     for (name, function) in resources("AWS::Serverless::Function") {

@@ -1,7 +1,10 @@
 //! Queue messages: an uploaded file, an import that continues, an import that keeps failing, and an
 //! unreadable message.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use axum::{
     Router,
@@ -11,15 +14,17 @@ use axum::{
 };
 use contact_import::{App, handle};
 use serde_json::json;
-use shared_app::import::SliceLimits;
+use shared_app::import::{SliceLimits, UPLOAD_DEADLINE};
 use shared_aws::{
     clients::{Aws, Bucket, ImportJob, ImportQueue},
-    import::object_key,
+    import::{Imports, object_key},
 };
 use shared_domain::import::{Import, ImportStatus};
 use shared_lambda::queue::SqsEvent;
 
-use crate::team::{HEADER, SMALL, TestTeam, clock_at, sums};
+use test_kit::clock::TestClock;
+
+use crate::team::{HEADER, SMALL, START, TestTeam, clock_at, sums};
 
 /// A bucket with one file and a queue that records its messages. Without a file the bucket is unavailable.
 #[derive(Clone)]
@@ -27,6 +32,8 @@ struct Cloud {
     file: Option<Arc<Vec<u8>>>,
     etag: Arc<Mutex<&'static str>>,
     queued: Arc<Mutex<Vec<String>>>,
+    /// Whether the bucket has no file.
+    is_empty: Arc<AtomicBool>,
 }
 
 impl Cloud {
@@ -35,6 +42,7 @@ impl Cloud {
             file: file.map(|file| Arc::new(file.to_vec())),
             etag: Arc::new(Mutex::new("\"1\"")),
             queued: Arc::default(),
+            is_empty: Arc::default(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -55,6 +63,9 @@ async fn answer(State(cloud): State<Cloud>, request: Request) -> Response<Body> 
         return answer.header("content-type", "application/x-amz-json-1.0").body(sent.into()).unwrap();
     }
     let Some(file) = &cloud.file else { return answer.status(503).body(Body::empty()).unwrap() };
+    if cloud.is_empty.load(Ordering::Relaxed) {
+        return answer.status(404).body(Body::empty()).unwrap();
+    }
     if head.method == "HEAD" {
         return answer.header("content-length", file.len()).body(Body::empty()).unwrap();
     }
@@ -84,12 +95,15 @@ fn put(import: &Import) -> String {
 }
 
 async fn deliver(app: &App, body: &str, receives: u32) -> usize {
+    deliver_at(app, body, receives, &clock_at(1)).await
+}
+
+async fn deliver_at(app: &App, body: &str, receives: u32, clock: &TestClock) -> usize {
     let record = json!({
         "messageId": "m-1", "body": body, "messageAttributes": {},
         "attributes": { "ApproximateReceiveCount": receives.to_string() },
     });
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [record] })).unwrap();
-    let clock = clock_at(1);
     handle(
         app,
         || clock.now_then_advance(std::time::Duration::from_mins(1)),
@@ -158,6 +172,27 @@ async fn an_import_whose_file_is_unavailable_is_retried_and_failed_at_its_last_d
     assert!(
         failed.status == ImportStatus::Failed && failed.reason.unwrap().contains("Import the file again")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_without_an_upload_fails_once_its_upload_url_has_expired() {
+    let team = TestTeam::start().await;
+    let import = team.create_import("imp_1").await;
+    let (cloud, aws) = Cloud::start(Some(b"")).await;
+    cloud.is_empty.store(true, Ordering::Relaxed);
+    let app = app(&team, &aws, SMALL);
+    let early = clock_at(UPLOAD_DEADLINE.as_secs() - 60);
+    assert_eq!(deliver_at(&app, &put(&import), 1, &early).await, 1, "tried again");
+    assert_eq!(team.stored(&import).await.status, ImportStatus::Queued);
+    let late = clock_at(UPLOAD_DEADLINE.as_secs());
+    assert_eq!(deliver_at(&app, &put(&import), 1, &late).await, 0);
+    let failed = team.stored(&import).await;
+    assert_eq!(
+        (failed.status, failed.reason.as_deref()),
+        (ImportStatus::Failed, Some("no file was uploaded"))
+    );
+    let open = Imports::new(team.table()).unattended(START + 100 * UPLOAD_DEADLINE).await.unwrap();
+    assert_eq!(open, [], "a failed import is not queued again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

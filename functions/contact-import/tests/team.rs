@@ -8,7 +8,9 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use shared_app::import::{ContactFile, ImportError, ImportWorkflow, SliceLimits, SliceOutcome};
+use shared_app::import::{
+    ContactFile, ImportError, ImportWorkflow, SliceLimits, SliceOutcome, UPLOAD_DEADLINE,
+};
 use shared_aws::{
     contact::{ContactEntry, Contacts},
     conversation::Conversations,
@@ -96,7 +98,12 @@ impl TestTeam {
         choose(&mut import);
         let audit_event =
             AuditEvent { actor: &by, action: "contacts.import", target: id, at: START, entropy: 1 };
-        assert!(Imports::new(self.table()).create(&import, &audit_event, None).await.unwrap());
+        assert!(
+            Imports::new(self.table())
+                .create(&import, START + UPLOAD_DEADLINE, &audit_event, None)
+                .await
+                .unwrap()
+        );
         import
     }
 

@@ -1,13 +1,11 @@
 //! Creating an import, from a file in the request or from one that will be uploaded.
 
-use std::time::Duration;
-
 use axum::{
     body::{Bytes, to_bytes},
     extract::{FromRequest, Request, State},
     http::{HeaderMap, StatusCode},
 };
-use shared_app::import;
+use shared_app::import::{self, UPLOAD_DEADLINE, UPLOAD_URL_TTL};
 use shared_aws::{import::object_key, team::AuditEvent};
 use shared_domain::{
     ids::{Id, ImportId},
@@ -29,8 +27,6 @@ use crate::{App, report};
 /// The largest file in a request. A request of Lambda has at most 6 MB, in which API Gateway encodes a binary
 /// body as base64, a third longer.
 const MAX_FILE_BYTES: usize = 4_000_000;
-/// How long an upload can start after the URL was returned.
-const UPLOAD_URL_TTL: Duration = Duration::from_hours(1);
 /// The content type of stored files.
 const CSV: &str = "text/csv";
 /// Other types that browsers give a CSV file, after the program that opens it.
@@ -108,7 +104,7 @@ async fn store(
     let import = Import::queued(Id::new(now, entropy), access.team_key(), by.clone(), options, now);
     let event =
         AuditEvent { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, entropy };
-    if app.imports.create(&import, &event, attempt.idempotency()).await? {
+    if app.imports.create(&import, now + UPLOAD_DEADLINE, &event, attempt.idempotency()).await? {
         return Ok(import);
     }
     let id = attempt.recalled(&app.keys, now).await?.ok_or_else(|| {

@@ -1,19 +1,21 @@
-//! Every minute: queues outbox items that the table's stream did not deliver, asks the carrier about messages
+//! Every minute: queues outbox items that the table's stream did not deliver and contact imports that no
+//! worker continues, asks the carrier about messages
 //! whose send got no answer or whose delivery is not reported, and ends automatic sending pauses when the
 //! carrier is well again.
 //!
 //! Idempotent by message: a message that is queued twice is sent once, and a repeated report changes nothing.
-//! See [`shared_app::outbox`], [`shared_app::reconcile`], [`shared_app::delivery_check`] and
-//! [`shared_app::probe`].
+//! An import that is queued twice has one worker, by the item `IMPORTING` of its team. See
+//! [`shared_app::outbox`], [`shared_app::import`], [`shared_app::reconcile`], [`shared_app::delivery_check`]
+//! and [`shared_app::probe`].
 
 use std::time::Duration;
 
 use shared_app::{
-    carrier, delivery_check::DeliveryCheckWorkflow, outbox::OutboxWorkflow, probe::ProbeWorkflow,
-    reconcile::ReconcileWorkflow,
+    carrier, delivery_check::DeliveryCheckWorkflow, import::ImportSweep, outbox::OutboxWorkflow,
+    probe::ProbeWorkflow, reconcile::ReconcileWorkflow,
 };
 use shared_aws::{
-    clients::{Aws, MailQueue, MediaQueue, Secrets, SendQueue},
+    clients::{Aws, ImportQueue, MailQueue, MediaQueue, Secrets, SendQueue},
     table::{StoreError, Table},
 };
 use shared_carriers::twilio::Client;
@@ -31,6 +33,7 @@ pub struct App {
     reconcile: ReconcileWorkflow,
     probe: ProbeWorkflow,
     delivery_checks: DeliveryCheckWorkflow,
+    imports: ImportSweep,
 }
 
 /// What one run did.
@@ -50,6 +53,8 @@ pub struct Tally {
     pub failed: usize,
     /// Organizations whose automatic sending pause ended.
     pub resumed: usize,
+    /// Contact imports that were queued again.
+    pub imports: usize,
 }
 
 impl App {
@@ -58,6 +63,7 @@ impl App {
         let mut env = Environment::default();
         let (name, sends) = (env.required("TABLE_NAME"), env.required("SEND_QUEUE_URL"));
         let (mail, media) = (env.required("MAIL_QUEUE_URL"), env.required("MEDIA_QUEUE_URL"));
+        let imports = env.required("IMPORT_QUEUE_URL");
         let (secret, carrier_url) = (env.required("CARRIER_SECRET"), env.required("CARRIER_BASE_URL"));
         let grace = env.seconds("RECONCILE_GRACE_SECONDS");
         env.finish()?;
@@ -68,16 +74,17 @@ impl App {
             notifications: MailQueue::new(&aws, mail),
             media: MediaQueue::new(&aws, media),
         };
-        Ok(Self::new(Table::of(&aws, name), carrier, queues, grace))
+        Ok(Self::new(Table::of(&aws, name), carrier, queues, ImportQueue::new(&aws, imports), grace))
     }
 
     /// A message that the carrier does not have is failed after `grace`. The carrier is asked about a message
     /// that is `sent` for longer than `grace`.
-    pub fn new(table: Table, carrier: Client, queues: Queues, grace: Duration) -> Self {
+    pub fn new(table: Table, carrier: Client, queues: Queues, imports: ImportQueue, grace: Duration) -> Self {
         Self {
             outbox: OutboxWorkflow::new(&table, queues),
             reconcile: ReconcileWorkflow::new(table.clone(), carrier.clone(), grace),
             delivery_checks: DeliveryCheckWorkflow::new(&table, carrier.clone(), grace),
+            imports: ImportSweep::new(table.clone(), imports),
             probe: ProbeWorkflow::new(table, carrier),
         }
     }
@@ -89,14 +96,16 @@ pub async fn handle(app: &App, now: Timestamp) -> Result<Tally, StoreError> {
     let reconciled = app.reconcile.run(now).await?;
     let probed = app.probe.run(now).await?;
     let checked = app.delivery_checks.run(now).await?;
+    let imports = app.imports.run(now).await?;
     let tally = Tally {
         queued: drained.queued,
         resolved: reconciled.resolved,
         open: reconciled.open,
         reported: checked.reported,
         unreported: checked.open,
-        failed: drained.failed + reconciled.failed + checked.failed,
+        failed: drained.failed + reconciled.failed + checked.failed + imports.failed,
         resumed: probed.resumed,
+        imports: imports.queued,
     };
     tracing::info!(event = "sends_reconciled", ?tally, "sends reconciled");
     Ok(tally)

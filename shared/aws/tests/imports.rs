@@ -38,7 +38,7 @@ async fn created(stores: &TestStores, id: &str) -> (Imports, Import) {
     let (imports, import) = (Imports::new(stores.table()), queued_import(stores, id));
     let person = ada();
     let audit_event = audit_event(&person, "contacts.import", id, at_second(0));
-    assert!(imports.create(&import, &audit_event, None).await.unwrap());
+    assert!(imports.create(&import, at_second(4_800), &audit_event, None).await.unwrap());
     (imports, import)
 }
 

@@ -80,7 +80,7 @@ async fn import(file: &[u8]) -> (Duration, Vec<HashMap<String, AttributeValue>>)
     );
     let audit_event =
         AuditEvent { actor: &by, action: "contacts.import", target: import.id.as_str(), at: now, entropy: 1 };
-    assert!(Imports::new(engine.table()).create(&import, &audit_event, None).await.unwrap());
+    assert!(Imports::new(engine.table()).create(&import, import.at, &audit_event, None).await.unwrap());
     let limits = SliceLimits {
         time: Duration::from_secs(600),
         turn: Duration::from_secs(900),

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use axum::{Json, Router, extract::State, http::HeaderMap};
 use serde_json::{Value, json};
-use shared_aws::clients::{Aws, MailQueue, MediaQueue, ReceivedSends, RegistrationQueue, SendQueue};
+use shared_aws::clients::{
+    Aws, ImportQueue, MailQueue, MediaQueue, ReceivedSends, RegistrationQueue, SendQueue,
+};
 
 /// Accepts every entry of a `SendMessageBatch` except those that a test refuses. Clones share its messages.
 #[derive(Debug, Clone)]
@@ -94,6 +96,11 @@ pub fn mail_queue(url: &str) -> MailQueue {
 /// Returns a client of the queue of media to copy at this endpoint.
 pub fn media_queue(url: &str) -> MediaQueue {
     MediaQueue::new(&Aws::loopback(url), format!("{url}/media"))
+}
+
+/// Returns a client of the queue of contact imports at this endpoint.
+pub fn import_queue(url: &str) -> ImportQueue {
+    ImportQueue::new(&Aws::loopback(url), format!("{url}/imports"))
 }
 
 /// Returns a client of the queue of registrations to check at this endpoint.

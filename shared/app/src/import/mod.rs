@@ -14,6 +14,7 @@ mod chunk;
 mod plan;
 mod repeats;
 mod rows;
+mod sweep;
 mod write;
 
 use std::{collections::HashMap, future::Future, time::Duration};
@@ -34,6 +35,7 @@ use shared_domain::{
 };
 
 pub use check::{MAX_FILE_BYTES, MAX_ROWS, NotImportable, check_file, check_size};
+pub use sweep::{ImportSweep, SweptImports, UPLOAD_DEADLINE, UPLOAD_URL_TTL};
 
 use crate::opt_out::OptOutWorkflow;
 use chunk::{Chunk, ChunkReader, NumberedRow};
@@ -117,7 +119,12 @@ pub async fn load(bucket: &Bucket, import: Import, now: Timestamp) -> Result<Con
     let (etag, size) = match &import.file {
         Some(file) => (file.etag.clone(), file.size),
         None => {
-            let head = bucket.head(&key, now).await?.ok_or(BucketError::Absent)?;
+            let Some(head) = bucket.head(&key, now).await? else {
+                if import.at + UPLOAD_DEADLINE <= now {
+                    return Err(NotImportable::new("no file was uploaded").into());
+                }
+                return Err(BucketError::Absent.into());
+            };
             (head.etag, head.size)
         }
     };
@@ -189,6 +196,7 @@ impl ImportWorkflow {
         worker: u64,
     ) -> Result<SliceOutcome, ImportError> {
         let started = clock();
+        self.imports.postpone_check(import.team_key(), &import.id, started + sweep::CHECK_INTERVAL).await?;
         match self.imports.take_turn(&import, worker, started, started + self.limits.turn).await? {
             ImportTurn::Mine => {}
             ImportTurn::SameImport => return Ok(SliceOutcome::Over),

@@ -21,7 +21,7 @@ use crate::{
         item::{from_item, number, text},
         keys,
         query::{KeyRange, Order, Page},
-        requests::{Conditional, Table},
+        requests::{Conditional, EXISTS, Table},
         transaction::Transaction,
     },
     team::audit::AuditEvent,
@@ -31,6 +31,9 @@ use crate::{
 const RETENTION: Duration = Duration::from_hours(90 * 24);
 /// Row errors in one item: far below 400 KB, however long the names of the columns are.
 const ERRORS_PER_ITEM: usize = 200;
+
+/// The most imports that one sweep queues again.
+const MAX_UNATTENDED: usize = 100;
 
 /// The prefix of import files in the bucket. The template names it in rights and events.
 pub const OBJECTS: &str = "imports/";
@@ -85,6 +88,25 @@ struct ErrorsRow {
     ttl: i64,
 }
 
+/// An import that is not complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenImport {
+    #[serde(rename = "org")]
+    pub organization: OrganizationId,
+    pub team: TeamId,
+    pub import: ImportId,
+    /// When the sweep queues the import again, unless a worker continues it before.
+    #[serde(rename = "due")]
+    pub check_at: Timestamp,
+    ttl: i64,
+}
+
+impl OpenImport {
+    pub fn team_key(&self) -> TeamKey<'_> {
+        TeamKey { organization: &self.organization, team: &self.team }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct TurnRow {
     import: ImportId,
@@ -101,17 +123,22 @@ impl Imports {
         Self { table }
     }
 
-    /// Stores a new import: 4 write units, and 2 with an idempotency key. `false` if another request used the
-    /// key in the meantime.
+    /// Stores a new import: 6 write units, and 2 with an idempotency key. `false` if another request used the
+    /// key in the meantime. The sweep queues the import at `check_at` if no worker has continued it.
     pub async fn create(
         &self,
         import: &Import,
+        check_at: Timestamp,
         event: &AuditEvent<'_>,
         key: Option<Idempotency<'_>>,
     ) -> Result<bool, StoreError> {
         let team = team_key(import);
         let mut transaction = Transaction::new(&self.table);
-        transaction.put_new(keys::contact_import(team, &import.id), &ImportRow::of(import))?;
+        let row = ImportRow::of(import);
+        transaction.put_new(keys::contact_import(team, &import.id), &row)?;
+        let open =
+            OpenImport { organization: row.org, team: row.team, import: row.id, check_at, ttl: row.ttl };
+        transaction.put_new(keys::open_import(team, &import.id), &open)?;
         event.write(&mut transaction, team)?;
         if let Some(key) = key {
             key.write(&mut transaction, team.organization, import.id.as_str(), import.at)?;
@@ -156,7 +183,7 @@ impl Imports {
     /// written since it was read.
     ///
     /// A transaction, so that the SDK may retry it after a lost answer: 2 write units, and as many for each
-    /// 200 errors and each kilobyte of them.
+    /// 200 errors and each kilobyte of them, and for the end of the import.
     pub async fn advance(&self, import: &mut Import, errors: &[RowError]) -> Result<bool, StoreError> {
         let version = import.version;
         let row = ImportRow { version: version + 1, ..ImportRow::of(import) };
@@ -170,9 +197,44 @@ impl Imports {
             let key = keys::import_errors(&import.organization, &import.id, first_row, part);
             transaction.put(key, &ErrorsRow { errors: chunk.to_vec(), ttl: row.ttl })?;
         }
+        if import.status.is_over() {
+            transaction.delete(keys::open_import(team_key(import), &import.id))?;
+        }
         let written = transaction.commit().await?.is_done();
         import.version += u64::from(written);
         Ok(written)
+    }
+
+    /// Returns the imports that are not complete and whose check is due: one query, read by size.
+    pub async fn unattended(&self, now: Timestamp) -> Result<Vec<OpenImport>, StoreError> {
+        let query = self
+            .table
+            .query(&KeyRange::all(keys::OPEN_IMPORTS))
+            .filter_expression("due <= :now")
+            .expression_attribute_values(":now", number(now.millis()));
+        let mut items = query.into_paginator().items().send();
+        let mut due = Vec::new();
+        while due.len() < MAX_UNATTENDED {
+            let Some(item) = items.next().await else { break };
+            due.push(from_item(item?)?);
+        }
+        Ok(due)
+    }
+
+    /// Moves the check of an import to this time. Does nothing if the import is complete.
+    pub async fn postpone_check(
+        &self,
+        team: TeamKey<'_>,
+        import: &ImportId,
+        check_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let postponed = self.table.update_if(keys::open_import(team, import), |update| {
+            update
+                .update_expression("SET due = :due")
+                .condition_expression(EXISTS)
+                .expression_attribute_values(":due", number(check_at.millis()))
+        });
+        postponed.await.map(drop)
     }
 
     /// Takes the turn of the team, or keeps it, until this time. `worker` distinguishes callers.

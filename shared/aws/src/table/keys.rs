@@ -51,6 +51,7 @@
 //! | `SENDING` | `org_` | sending pause of an organization | every send (0.5 RCU), the probe of the carrier |
 //! | `PENDING` | `org_#team_` | registration that waits for the carrier | the poll |
 //! | `PURCHASE` | `org_#inb_` | inbox whose number is being bought | the sweep of abandoned creations |
+//! | `IMPORTS` | `org_#team_#imp_` | import that is not complete, with the time of its next check; `ttl` | the sweep of imports |
 //! | `SWEPT` | `+1…` | number with its position in the carrier's list of messages | the sweep of inbound messages |
 //!
 //! A key that contains input of a request starts with the organization of the caller. The other keys are used
@@ -386,6 +387,13 @@ pub const PENDING: &str = "PENDING";
 
 pub fn pending_registration(team: TeamKey<'_>) -> Key {
     Key::new(PENDING, format!("{}#{}", team.organization, team.team))
+}
+
+/// Partition of the imports that are not complete.
+pub const OPEN_IMPORTS: &str = "IMPORTS";
+
+pub fn open_import(team: TeamKey<'_>, import: &ImportId) -> Key {
+    Key::new(OPEN_IMPORTS, format!("{}#{}#{import}", team.organization, team.team))
 }
 
 /// Partition of the inboxes whose number is being bought.

@@ -50,11 +50,17 @@ pub(super) async fn imports(measured: &mut Measurements) {
     let mut import = imports::queued_import(&measured.stores, "imp_01KB5Q8Z7M4T9XRA");
     let (person, id) = (ada(), import.id.to_string());
     let audit_event = audit_event(&person, "contacts.import", &id, at_second(70));
-    let ask = async |stores: &TestStores| store(stores).create(&import, &audit_event, None).await.unwrap();
+    let ask = async |stores: &TestStores| {
+        store(stores).create(&import, at_second(4_870), &audit_event, None).await.unwrap()
+    };
     assert!(measured.measure("create an import", ask).await);
     let turn = async |stores: &TestStores| {
         store(stores).take_turn(&import, 1, at_second(70), at_second(200)).await.unwrap()
     };
+    let postpone = async |stores: &TestStores| {
+        store(stores).postpone_check(import.team_key(), &import.id, at_second(1_270)).await.unwrap();
+    };
+    measured.measure("postpone the check of an import", postpone).await;
     assert_eq!(measured.measure("claim an import", turn).await, ImportTurn::Mine);
     let added: Vec<ContactEntry> = (300..400)
         .map(|index| ContactEntry { contact: contact(index), custom: BTreeMap::new(), version: 1 })

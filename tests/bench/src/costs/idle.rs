@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_norway::Value;
 use shared_app::sweep::Swept;
 use shared_aws::{
-    clients::{MailQueue, MediaQueue, RegistrationQueue, SendQueue},
+    clients::{ImportQueue, MailQueue, MediaQueue, RegistrationQueue, SendQueue},
     table::Table,
 };
 use shared_carriers::twilio::Client;
@@ -141,7 +141,8 @@ async fn run(package: &str) -> Step {
                 media: MediaQueue::new(&aws, url),
             };
             let grace = Duration::from_secs(300);
-            let app = send_reconcile::App::new(table, fakes::carrier().await, queues, grace);
+            let imports = ImportQueue::new(&aws, url);
+            let app = send_reconcile::App::new(table, fakes::carrier().await, queues, imports, grace);
             assert_eq!(send_reconcile::handle(&app, now).await.unwrap(), send_reconcile::Tally::default());
             "send-reconcile"
         }
