@@ -1,9 +1,10 @@
 //! `teams`: teams, their notification settings and audit log. The submodules test members, invitations,
-//! sending pauses and `GET /v1/me`.
+//! the organization, sending pauses and `GET /v1/me`.
 
 mod invitations;
 mod me;
 mod members;
+mod organization;
 mod sending_pause;
 
 use std::{collections::BTreeSet, time::Duration};

@@ -61,6 +61,8 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("POST", "/v1/messages", SignedIn),
     ("GET", "/v1/messages/{messageId}", Inbox),
     ("GET", "/v1/numbers/available", SignedIn),
+    ("GET", "/v1/organization", Owner),
+    ("PATCH", "/v1/organization", Owner),
     ("GET", "/v1/organization/sending-pause", SignedIn),
     ("PUT", "/v1/organization/sending-pause", Owner),
     ("DELETE", "/v1/organization/sending-pause", Owner),

@@ -15,7 +15,7 @@ use shared_domain::{
     field::FieldError,
     import::export_safe,
     keys::TeamKey,
-    opt_out::{self, LedgerEntry, OptOutSubject},
+    opt_out::{LedgerEntry, OptOutSubject},
     time::Timestamp,
 };
 use shared_http::{
@@ -87,7 +87,7 @@ async fn set(
         notify: true,
         at: now,
     };
-    let outcome = app.opt_out.apply(&request, |state| opt_out::after_user(state, opted_out)).await?;
+    let outcome = app.opt_out.apply_user(&request, opted_out).await?;
     let entry = find::get(app, access, &contact.id).await?;
     match outcome {
         Outcome::Done => Ok(Json(ContactView::of(&entry))),

@@ -28,7 +28,7 @@ use crate::{
     App,
     content::Content,
     outcome::{self, Outcome},
-    with_personal_opt_out,
+    with_wider_opt_outs,
 };
 
 /// Compose a message
@@ -75,7 +75,7 @@ pub(crate) async fn compose(
     let known = target.contact.as_ref().or(existing.as_ref().map(|conversation| &conversation.contact));
     let provisional = Contact::provisional(&account.team.id, &target.number);
     let recipient = known.unwrap_or(&provisional).clone();
-    let recipient = with_personal_opt_out(app, &account.inbox, recipient).await?;
+    let recipient = with_wider_opt_outs(app, &account.inbox, recipient, known.is_some()).await?;
     if let Some(reason) = against(&recipient, existing.as_ref()).first() {
         return Err(refusal::refused(reason));
     }

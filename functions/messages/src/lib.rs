@@ -149,12 +149,26 @@ async fn read(
     Ok(Json(MessageView::of(&message, &app.links(caller.organization(), now))))
 }
 
-/// Applies an opt-out from all personal inboxes to the contact, if the inbox is a personal one: one read unit
-/// there, none for shared inboxes. `outbound-send` sees an opt-out that comes in after this check.
-async fn with_personal_opt_out(app: &App, inbox: &Inbox, contact: Contact) -> Result<Contact, Problem> {
-    if inbox.kind != InboxKind::Personal || contact.opted_out {
+/// Applies the opt-outs that a contact does not show: from all personal inboxes, if the inbox is a personal
+/// one, and from the whole organization, if the team does not know the number. 1 read unit for each of these,
+/// none for a known contact of a shared inbox. `outbound-send` sees an opt-out that comes in after this
+/// check.
+async fn with_wider_opt_outs(
+    app: &App,
+    inbox: &Inbox,
+    contact: Contact,
+    is_known: bool,
+) -> Result<Contact, Problem> {
+    let mut subjects = Vec::new();
+    if inbox.kind == InboxKind::Personal {
+        subjects.push(OptOutSubject::of(inbox, &contact.number));
+    }
+    if !is_known {
+        subjects.push(OptOutSubject::of_organization(&inbox.organization, &contact.number));
+    }
+    if subjects.is_empty() || contact.opted_out {
         return Ok(contact);
     }
-    let opted_out = app.opt_outs.any_out(&[OptOutSubject::of(inbox, &contact.number)]).await?;
+    let opted_out = app.opt_outs.any_out(&subjects).await?;
     Ok(Contact { opted_out, ..contact })
 }

@@ -26,7 +26,7 @@ use crate::{
     App,
     content::Content,
     outcome::{self, Outcome},
-    with_personal_opt_out,
+    with_wider_opt_outs,
 };
 
 /// Reply
@@ -133,7 +133,7 @@ async fn with_opt_out(
     conversation: Conversation,
 ) -> Result<Conversation, Problem> {
     let contact = conversation.contact.clone();
-    let contact = with_personal_opt_out(app, &account.inbox, contact).await?;
+    let contact = with_wider_opt_outs(app, &account.inbox, contact, true).await?;
     Ok(Conversation { contact, ..conversation })
 }
 

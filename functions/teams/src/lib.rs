@@ -1,11 +1,12 @@
 //! The signed-in user, teams with their members and notification settings, the audit trail, and the
-//! organization's sending pause.
+//! organization with its settings and its sending pause.
 //!
 //! Creating a team is idempotent by `Idempotency-Key`, putting a member by the user's ID.
 
 mod me;
 mod members;
 mod notifications;
+mod organization;
 mod owner;
 mod sending_pause;
 mod teams;
@@ -21,7 +22,7 @@ use shared_aws::{
     inbox::Inboxes,
     sending::SendingPauses,
     table::{Table, UsedKeys},
-    team::{Audit, Members, TeamMembers, Teams, UserProfile},
+    team::{Audit, Members, Organizations, TeamMembers, Teams, UserProfile},
 };
 use shared_http::{
     caller::{Claims, UserCaller},
@@ -43,6 +44,7 @@ pub struct App {
     team_members: TeamMembers,
     locks: Locks,
     audit: Audit,
+    organizations: Organizations,
     pauses: SendingPauses,
     keys: UsedKeys,
     /// Where members sign in. `None` if the stack has a foreign issuer of tokens.
@@ -76,6 +78,7 @@ impl App {
             team_members: TeamMembers::new(table.clone()),
             locks: Locks::new(table.clone()),
             audit: Audit::new(table.clone()),
+            organizations: Organizations::new(table.clone()),
             pauses: SendingPauses::new(table.clone()),
             keys: UsedKeys::new(table.clone()),
             directory: None,
@@ -98,6 +101,7 @@ shared_http::routes! {
     members::list,
     members::read, members::put, members::remove,
     notifications::read, notifications::replace,
+    organization::read, organization::update,
     sending_pause::read, sending_pause::pause, sending_pause::resume,
 }
 

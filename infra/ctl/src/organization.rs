@@ -8,6 +8,7 @@ use shared_aws::{
 };
 use shared_domain::{
     ids::{Id, OrganizationId, UserId},
+    opt_out::SharedOptOutScope,
     settings,
     user::User,
 };
@@ -68,7 +69,13 @@ pub async fn create(operator: &Operator, new: &NewOrganization) -> Result<Create
             .map_err(|error| Error::Invalid { argument: "id", expected: error.to_string() })?,
         None => Id::new(operator.now, operator.entropy),
     };
-    let organization = Organization { id, name, owner: owner.id.clone(), created_at: operator.now };
+    let organization = Organization {
+        id,
+        name,
+        owner: owner.id.clone(),
+        created_at: operator.now,
+        opt_out_scope: SharedOptOutScope::default(),
+    };
     let event = operator.event("organization.create", organization.id.as_str());
     let outcome = match existing {
         Some(existing) => CreateOrganizationOutcome::NameTaken(existing),

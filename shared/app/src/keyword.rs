@@ -4,17 +4,23 @@
 //! again, or late, changes nothing. Ids sort by the time at which the message was received, so that the order
 //! in which keywords arrive does not matter: the sweep can find a STOP whose sender has sent START since.
 
+use std::slice;
+
 use shared_aws::{
     inbox::{Inboxes, OutOfOffice},
     opt_out::OptOutRecord,
     table::{StoreError, Table},
+    team::Organizations,
 };
 use shared_carriers::twilio::OptOutType;
 use shared_domain::{
     ids::MessageId,
-    inbox::{Inbox, TeamInbox},
+    inbox::{Inbox, InboxKind, TeamInbox},
     message::Message,
-    opt_out::{self, Keyword, KeywordDecision, KeywordReplies, KeywordReply, OptOutChange, OptOutSubject},
+    opt_out::{
+        self, Keyword, KeywordDecision, KeywordReplies, KeywordReply, OptOutChange, OptOutSource,
+        OptOutSubject, SharedOptOutScope,
+    },
     out_of_office::ClosedPeriod,
     phone::PhoneNumber,
     time::Timestamp,
@@ -54,6 +60,7 @@ pub(crate) enum KeywordOutcome {
 pub(crate) struct Keywords {
     opt_outs: OptOutWorkflow,
     inboxes: Inboxes,
+    organizations: Organizations,
     out_of_office: OutOfOffice,
     replies: KeywordReplies,
 }
@@ -74,42 +81,82 @@ impl Keywords {
         Self {
             opt_outs: OptOutWorkflow::new(table.clone()),
             inboxes: Inboxes::new(table.clone()),
+            organizations: Organizations::new(table.clone()),
             out_of_office: OutOfOffice::new(table.clone()),
             replies,
         }
     }
 
     pub(crate) async fn apply(&self, text: KeywordMessage<'_>) -> Result<KeywordOutcome, StoreError> {
-        let subject = OptOutSubject::of(text.inbox, text.from);
+        let of_inbox = OptOutSubject::of(text.inbox, text.from);
+        if text.inbox.kind == InboxKind::Personal {
+            return self.apply_to(text, &of_inbox, None).await;
+        }
+        let of_organization = OptOutSubject::of_organization(&text.inbox.organization, text.from);
+        let (subject, other) = match self.organizations.shared_opt_out_scope(&text.inbox.organization).await?
+        {
+            SharedOptOutScope::Team => (of_inbox, of_organization),
+            SharedOptOutScope::Organization => (of_organization, of_inbox),
+        };
+        let mut lifted = KeywordOutcome::NotAKeyword;
+        if matches!(text.keyword, Keyword::Start | Keyword::Yes) {
+            // Opt-outs stay in force when the scope is changed, and START ends those of both scopes.
+            let record = self.opt_outs.opt_outs.get(&other).await?;
+            if record.state.is_out_by(OptOutSource::Keyword) || !record.precedes(text.message) {
+                lifted = self.apply_to(text, &other, Some(&subject)).await?;
+            }
+        }
+        let outcome = self.apply_to(text, &subject, Some(&other)).await?;
+        Ok(if lifted == KeywordOutcome::NotAKeyword || outcome == KeywordOutcome::Contended {
+            outcome
+        } else {
+            lifted
+        })
+    }
+
+    /// Applies a keyword to one subject. A contact who is opted out in the `other` scope as well gets no
+    /// confirmation: a STOP was confirmed before, and a START leaves the contact opted out.
+    async fn apply_to(
+        &self,
+        text: KeywordMessage<'_>,
+        subject: &OptOutSubject,
+        other: Option<&OptOutSubject>,
+    ) -> Result<KeywordOutcome, StoreError> {
         let store = &self.opt_outs.opt_outs;
         for _ in 0..MAX_ATTEMPTS {
-            let record = store.get(&subject).await?;
+            let record = store.get(subject).await?;
+            let is_out_elsewhere = match other {
+                Some(other) if text.keyword != Keyword::Help => store.any_out(slice::from_ref(other)).await?,
+                _ => false,
+            };
             let is_new = record.precedes(text.message)
                 && !(text.keyword == Keyword::Stop && record.has_later_start(&text.inbox.id, text.message));
             let (change, reply) = match self.decide(&record, text) {
                 KeywordDecision::Ordinary if is_new => {
-                    if self.remember_start(text, &subject, &record).await? {
+                    if self.remember_start(text, subject, &record).await? {
                         return Ok(KeywordOutcome::NotAKeyword);
                     }
                     continue;
                 }
                 KeywordDecision::Ordinary => (None, None), // a YES that was applied, delivered again
-                KeywordDecision::Keyword { change, reply } => (change, reply),
+                KeywordDecision::Keyword { change, reply } => (change, reply.filter(|_| !is_out_elsewhere)),
             };
             let stored = match &change {
-                Some(change) if is_new => self.record(text, &subject, &record, change, reply).await?,
+                Some(change) if is_new => self.record(text, subject, &record, change, reply).await?,
                 None if is_new && text.keyword == Keyword::Stop => {
-                    store.remember_stop(&subject, &record, text.message).await?
+                    store.remember_stop(subject, &record, text.message).await?
                 }
                 None if is_new && text.keyword != Keyword::Help => {
-                    self.remember_start(text, &subject, &record).await?
+                    self.remember_start(text, subject, &record).await?
                 }
                 _ => true,
             };
             if !stored {
                 continue;
             }
-            self.opt_outs.sync_copies(&Self::request(text, &subject)).await?;
+            if text.keyword != Keyword::Help {
+                self.opt_outs.sync_copies(&Self::request(text, subject)).await?;
+            }
             if reply == Some(KeywordReply::Help) {
                 self.send_help(text).await?;
             }

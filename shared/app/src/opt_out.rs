@@ -4,6 +4,7 @@
 //! Idempotent: a rule that finds nothing to change writes nothing, and updating copies twice has the effect
 //! of once.
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_aws::{
     contact::Contacts,
     opt_out::{OptOutRecord, OptOutReviews, OptOutWrite, OptOuts},
@@ -26,6 +27,9 @@ use shared_domain::{
 
 /// How often a change is tried before it is reported as [`Outcome::Contended`].
 pub(crate) const MAX_ATTEMPTS: u32 = 5;
+
+/// Teams whose conversations are updated at the same time.
+const MAX_CONCURRENCY: usize = 8;
 
 /// A change of an opt-out, whatever causes it.
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +113,26 @@ impl OptOutWorkflow {
             self.sync_copies(request).await?;
         }
         Ok(outcome)
+    }
+
+    /// Applies what a user says about a number to the team. An opt-in records new consent, which also ends an
+    /// opt-out from the whole organization.
+    pub async fn apply_user(
+        &self,
+        request: &OptOutRequest<'_>,
+        opted_out: bool,
+    ) -> Result<Outcome, StoreError> {
+        let OptOutSubject { organization, number, .. } = request.subject;
+        if !opted_out {
+            let subject = OptOutSubject::of_organization(organization, number);
+            let request = OptOutRequest { subject: &subject, ..*request };
+            let rule = |state: &OptOutState| opt_out::after_user(state, false);
+            match self.apply(&request, rule).await? {
+                Outcome::Done => {}
+                outcome => return Ok(outcome),
+            }
+        }
+        self.apply(request, |state| opt_out::after_user(state, opted_out)).await
     }
 
     /// Applies a rule to a state that the caller has read. The caller updates the copies on conversations.
@@ -338,11 +362,17 @@ impl OptOutWorkflow {
             .await
     }
 
-    /// Updates the copies on the team's conversations. They do not show opt-outs from personal inboxes.
+    /// Updates the copies on the conversations of all teams in the scope. They do not show opt-outs from
+    /// personal inboxes.
     pub(crate) async fn sync_copies(&self, request: &OptOutRequest<'_>) -> Result<(), StoreError> {
-        let OptOutSubject { organization, scope: OptOutScope::Team(team), number } = request.subject else {
-            return Ok(());
+        let OptOutSubject { organization, scope, number } = request.subject;
+        let teams = match scope {
+            OptOutScope::Team(team) => vec![team.clone()],
+            OptOutScope::Organization => self.teams.ids(organization).await?,
+            OptOutScope::Personal => Vec::new(),
         };
-        self.contacts.sync_conversations(TeamKey { organization, team }, number).await.map(drop)
+        let sync = |team| self.contacts.sync_conversations(TeamKey { organization, team }, number);
+        let syncs: Vec<_> = teams.iter().map(sync).collect();
+        stream::iter(syncs).buffer_unordered(MAX_CONCURRENCY).try_for_each(|_| async { Ok(()) }).await
     }
 }

@@ -213,7 +213,7 @@ async fn any_of_several_scopes_counts() {
     let stores = stores_with_contact().await;
     let subjects = outbound_message(&personal(), &number(1), "Hi", &ada(), at_second(0))
         .opt_out_subjects(&personal().organization);
-    assert_eq!(subjects.len(), 2);
+    assert_eq!(subjects.len(), 3);
     let any = async |subjects: &[OptOutSubject]| stores.opt_outs.any_out(subjects).await.unwrap();
     assert!(!any(&subjects).await);
     say(&stores, &personal(), Keyword::Stop, at_second(10)).await;

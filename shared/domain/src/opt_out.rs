@@ -41,7 +41,7 @@ pub use state::{
     OptOutChange, OptOutSource, OptOutState, after_carrier_refusal, after_import, after_number_change,
     after_user,
 };
-pub use subject::{OptOutScope, OptOutSubject};
+pub use subject::{OptOutScope, OptOutSubject, SharedOptOutScope};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use shared_aws::{
     conversation::Conversations,
     inbox::{OutOfOffice, Saved},
     opt_out::OptOuts,
-    team::AuditEvent,
+    team::{AuditEvent, Organization, Organizations},
 };
 use shared_domain::{
     contact::Contact,
@@ -17,11 +17,15 @@ use shared_domain::{
     inbox::{Inbox, InboxKind, Stage},
     keys::ConversationKey,
     message::{DeliveryState, Direction, Message},
-    opt_out::{KeywordReplies, LedgerEntry, OptOutSource, OptOutSubject, help_text, start_text, stop_text},
+    opt_out::{
+        KeywordReplies, LedgerEntry, OptOutScope, OptOutSource, OptOutSubject, SharedOptOutScope, help_text,
+        start_text, stop_text,
+    },
     out_of_office::{Draft, Mode},
     registration::RegistrationStatus,
     team::Team,
     time::Timestamp,
+    user::User,
 };
 use test_kit::{
     TestApp, build,
@@ -354,6 +358,106 @@ async fn a_stop_to_one_inbox_shows_on_the_conversations_of_all_inboxes_of_the_te
         !conversation_shows_opt_out(&test, &test.inbox).await
             && !conversation_shows_opt_out(&test, &other).await
     );
+}
+
+/// Sets whom a STOP to a shared inbox binds.
+async fn set_opt_out_scope(test: &TestApp, opt_out_scope: SharedOptOutScope) {
+    let organizations = Organizations::new(test.table());
+    let organization = Organization {
+        id: test.organization().clone(),
+        name: "Clinic".into(),
+        owner: test.user.id.clone(),
+        created_at: at(0),
+        opt_out_scope,
+    };
+    let event = AuditEvent {
+        actor: &test.user.id,
+        action: "organization.edit",
+        target: organization.id.as_str(),
+        at: at(0),
+        entropy: 7,
+    };
+    let Some(before) = organizations.get(&organization.id).await.unwrap() else {
+        let owner = User {
+            id: build::user_id("olga"),
+            name: "Olga".into(),
+            email: "o@x.example".into(),
+            owner: true,
+        };
+        organizations.create(&organization, &owner, &event).await.unwrap();
+        return;
+    };
+    organizations.change(&before, &organization, &event).await.unwrap();
+}
+
+/// Adds another team with a shared inbox.
+async fn inbox_of_another_team(test: &TestApp) -> Inbox {
+    let team = Team { id: build::team_id("team_2"), name: "Back".into(), ..build::team() };
+    test.add_team(test.organization(), &team).await;
+    let inbox = Inbox {
+        id: build::inbox_id("inb_2"),
+        team: team.id,
+        api_code: "BACK".into(),
+        number: build::number("+12025550200"),
+        ..build::inbox()
+    };
+    test.add_inbox(&inbox).await;
+    inbox
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_binds_all_teams_if_the_organization_says_so_until_the_contact_opts_in_there() {
+    let test = TestApp::start().await;
+    let other = inbox_of_another_team(&test).await;
+    set_opt_out_scope(&test, SharedOptOutScope::Organization).await;
+    let to_other = |sid, text| Inbound { to: "+12025550200", ..inbound(sid, text) };
+    let shown = async || {
+        let front = conversation_shows_opt_out(&test, &test.inbox).await;
+        (front, conversation_shows_opt_out(&test, &other).await)
+    };
+    receive(&test, at(1), inbound(1, "Hello")).await;
+    receive(&test, at(2), to_other(2, "Hello")).await;
+    let accepted = test.accept_message("Please come in.", at(3)).await;
+    receive(&test, at(4), to_other(3, "STOP")).await;
+    assert_eq!(shown().await, (true, true));
+    let [entry] =
+        &opt_outs(&test).of_team(other.team_key(), (at(0), at(99)), 9, None).await.unwrap().items[..]
+    else {
+        panic!("expected one ledger entry")
+    };
+    assert_eq!((&entry.scope, entry.opted_out), (&OptOutScope::Organization, true));
+    send(&test, &accepted).await;
+    assert_eq!(test.message(&accepted).await.delivery.state(), DeliveryState::Failed, "of the first team");
+    receive(&test, at(5), inbound(4, "STOP")).await;
+    let is_confirmed_again = test.history().await.iter().any(|message| message.automatic);
+    assert!(!is_confirmed_again, "the other team has confirmed the opt-out");
+    receive(&test, at(6), to_other(5, "START")).await;
+    assert_eq!(shown().await, (false, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opt_outs_stay_in_force_when_the_scope_is_changed_and_start_ends_them() {
+    for (first, then) in [
+        (SharedOptOutScope::Team, SharedOptOutScope::Organization),
+        (SharedOptOutScope::Organization, SharedOptOutScope::Team),
+    ] {
+        let test = TestApp::start().await;
+        set_opt_out_scope(&test, first).await;
+        receive(&test, at(1), inbound(1, "STOP")).await;
+        set_opt_out_scope(&test, then).await;
+        assert!(conversation_shows_opt_out(&test, &test.inbox).await, "{first:?}");
+        receive(&test, at(2), inbound(2, "STOP")).await;
+        assert_eq!(automatic_replies(&test).await, [stop_text("Front")], "{first:?}: one confirmation");
+        for _ in 0..2 {
+            receive(&test, at(3), inbound(3, "START")).await;
+            assert!(!conversation_shows_opt_out(&test, &test.inbox).await, "{first:?}");
+            assert_eq!(
+                automatic_replies(&test).await,
+                [stop_text("Front"), start_text("Front")],
+                "{first:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

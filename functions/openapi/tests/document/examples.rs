@@ -196,6 +196,7 @@ fn text(name: &str, schema: &Value) -> &'static str {
         "text" => "Your appointment is on Monday at 9:30.",
         "timeZone" => "America/New_York",
         "url" => "https://files.example.com/med_01KB5Q8Z7M4T9XRA",
+        "organizationId" => "org_01KB5Q8Z7M4T9XRA",
         "pointer" => "/name",
         "requestId" => "a50a1a99-568e-4de4-953b-39195985570e",
         "title" | "type" => "",

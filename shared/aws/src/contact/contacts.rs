@@ -17,7 +17,7 @@ use crate::{
     contact::rows::{ContactCopyRow, ContactPointer, ContactRow},
     notification::rows::NotificationRow,
     opt_out::{
-        numbers::{NumberStatus, status_key},
+        numbers::{NumberStatus, status_key, status_keys},
         opt_outs::StateRow,
     },
     table::{
@@ -71,12 +71,12 @@ impl NumberItems {
         pointed_at.unwrap_or_else(|| ContactId::provisional(team.team, number))
     }
 
-    /// Adds an item that was read: the pointer or the status.
+    /// Adds an item that was read: the pointer, or one of those that make up the status.
     pub(super) fn add(&mut self, item: Item) -> Result<(), StoreError> {
         if string_attribute(&item, "sk").is_some_and(|sk| sk.starts_with(keys::NUMBERS)) {
             self.pointer = Some(from_item(item)?);
         } else {
-            self.status = from_item::<StateRow>(item)?.status();
+            self.status = self.status.and(from_item::<StateRow>(item)?.status());
         }
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Contacts {
         Self { table }
     }
 
-    /// Returns a contact: 2 requests, 1 read unit. [`Contacts::get_entry`] reads consistently and includes
+    /// Returns a contact: 2 requests, 1.5 read units. [`Contacts::get_entry`] reads consistently and includes
     /// custom fields.
     pub async fn get(&self, team: TeamKey<'_>, contact: &ContactId) -> Result<Option<Contact>, StoreError> {
         let row: Option<ContactRow> = self.table.get(keys::contact(team, contact), false).await?;
@@ -118,11 +118,12 @@ impl Contacts {
         number: &PhoneNumber,
         consistent: bool,
     ) -> Result<NumberStatus, StoreError> {
-        let row: Option<StateRow> = self.table.get(status_key(team, number), consistent).await?;
-        Ok(row.unwrap_or_default().status())
+        let items = self.table.batch_get(status_keys(team, number).into(), consistent).await?;
+        let rows: Vec<StateRow> = serde_dynamo::from_items(items)?;
+        Ok(rows.iter().map(StateRow::status).fold(NumberStatus::default(), NumberStatus::and))
     }
 
-    /// Returns the contact that is shown for a number: 2 requests, 1.5 read units.
+    /// Returns the contact that is shown for a number: 2 requests, 2 read units.
     pub async fn by_number(
         &self,
         team: TeamKey<'_>,
@@ -153,7 +154,8 @@ impl Contacts {
         number: &PhoneNumber,
         consistent: bool,
     ) -> Result<NumberItems, StoreError> {
-        let keys = vec![keys::contact_number(team, number), status_key(team, number)];
+        let [of_team, of_organization] = status_keys(team, number);
+        let keys = vec![keys::contact_number(team, number), of_team, of_organization];
         let mut items = NumberItems::default();
         for item in self.table.batch_get(keys, consistent).await? {
             items.add(item)?;

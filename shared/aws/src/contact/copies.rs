@@ -18,7 +18,7 @@ use crate::{
     },
     conversation::rows::ConversationRow,
     inbox::inboxes::Inboxes,
-    opt_out::numbers::status_key,
+    opt_out::numbers::status_keys,
     table::{
         error::StoreError,
         item::{Item, attribute, from_item, number, string_attribute, text},
@@ -39,7 +39,7 @@ impl Contacts {
     /// written; repeating the call writes them all. If a conversation shows a contact that was removed, the
     /// number gets a provisional contact.
     ///
-    /// Costs 1 read unit for each inbox, 2 for the number, 1 for the contact and half of one for the list of
+    /// Costs 1 read unit for each inbox, 3 for the number, 1 for the contact and half of one for the list of
     /// inboxes; and 2 write units for each conversation whose copy changes (itself, and the list that shows
     /// it), 1 or 2 more for the assigned and unread lists that show it.
     pub async fn sync_conversations(
@@ -61,7 +61,7 @@ impl Contacts {
     }
 
     /// Updates the copies if the contact that is shown for the number, or the status of the number, has
-    /// changed since `shown` was read. 2 read units if not.
+    /// changed since `shown` was read. 3 read units if not.
     pub async fn sync_if_changed(&self, team: TeamKey<'_>, shown: &ShownContact) -> Result<(), StoreError> {
         let number = &shown.contact.number;
         if self.number_items(team, number, true).await?.version() != shown.version {
@@ -78,7 +78,7 @@ impl Contacts {
         number: &PhoneNumber,
         conversations: &[Key],
     ) -> Result<Option<usize>, StoreError> {
-        let of_number = [keys::contact_number(team, number), status_key(team, number)];
+        let of_number = status_keys(team, number).into_iter().chain([keys::contact_number(team, number)]);
         let keys = conversations.iter().cloned().chain(of_number).collect();
         let (mut rows, mut items): (Vec<ConversationRow>, _) = (Vec::new(), NumberItems::default());
         for item in self.table.batch_get(keys, true).await? {

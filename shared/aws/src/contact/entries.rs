@@ -25,7 +25,7 @@ use crate::{
         rows::{ContactPointer, ContactRow, is_zero},
     },
     opt_out::{
-        numbers::{NumberStatus, number_of, status_key},
+        numbers::{NumberStatus, number_of, status_keys},
         opt_outs::StateRow,
     },
     table::{
@@ -85,7 +85,7 @@ impl EntryRow {
 }
 
 impl Contacts {
-    /// Returns a contact entry, read consistently: 2 requests, 2 read units.
+    /// Returns a contact entry, read consistently: 2 requests, 3 read units.
     pub async fn get_entry(
         &self,
         team: TeamKey<'_>,
@@ -280,17 +280,18 @@ impl Contacts {
         Ok(entries)
     }
 
-    /// Adds the statuses of their numbers to contacts: half a read unit for each number.
+    /// Adds the statuses of their numbers to contacts: 1 read unit for each number.
     async fn with_status(
         &self,
         team: TeamKey<'_>,
         rows: Vec<EntryRow>,
     ) -> Result<Vec<ContactEntry>, StoreError> {
         let numbers: BTreeSet<&PhoneNumber> = rows.iter().map(|row| &row.contact.number).collect();
-        let keys: Vec<_> = numbers.into_iter().map(|number| status_key(team, number)).collect();
-        let mut statuses = HashMap::new();
+        let keys: Vec<_> = numbers.into_iter().flat_map(|number| status_keys(team, number)).collect();
+        let mut statuses: HashMap<PhoneNumber, NumberStatus> = HashMap::new();
         for item in self.table.batch_get(keys, false).await? {
-            statuses.insert(number_of(&item)?, from_item::<StateRow>(item)?.status());
+            let status = statuses.entry(number_of(&item)?).or_default();
+            *status = status.and(from_item::<StateRow>(item)?.status());
         }
         let entry = |row: EntryRow| {
             let status = statuses.get(&row.contact.number).copied().unwrap_or_default();

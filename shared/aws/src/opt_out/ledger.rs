@@ -27,6 +27,8 @@ struct LedgerRow {
     number: PhoneNumber,
     opted_out: bool,
     personal: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    organization: bool,
     team: TeamId,
     source: OptOutSource,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,12 +41,19 @@ impl LedgerRow {
     fn of(team: &TeamId, entry: &LedgerEntry) -> Self {
         let LedgerEntry { at, contact, number, opted_out, scope, source, message, user } = entry.clone();
         let personal = scope == OptOutScope::Personal;
-        Self { at, contact, number, opted_out, personal, team: team.clone(), source, message, user }
+        let organization = scope == OptOutScope::Organization;
+        let team = team.clone();
+        Self { at, contact, number, opted_out, personal, organization, team, source, message, user }
     }
 
     fn entry(self) -> LedgerEntry {
-        let Self { at, contact, number, opted_out, personal, team, source, message, user } = self;
-        let scope = if personal { OptOutScope::Personal } else { OptOutScope::Team(team) };
+        let Self { at, contact, number, opted_out, personal, organization, team, source, message, user } =
+            self;
+        let scope = match (personal, organization) {
+            (true, _) => OptOutScope::Personal,
+            (false, true) => OptOutScope::Organization,
+            (false, false) => OptOutScope::Team(team),
+        };
         LedgerEntry { at, contact, number, opted_out, scope, source, message, user }
     }
 }

@@ -22,9 +22,27 @@ pub struct NumberStatus {
     pub(crate) version: u64,
 }
 
-/// Returns the key of a number's status in a team.
+impl NumberStatus {
+    /// Adds the status of the same number in the other scope: the team's or the organization's.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            opted_out: self.opted_out || other.opted_out,
+            blocked: self.blocked || other.blocked,
+            version: self.version + other.version,
+        }
+    }
+}
+
+/// Returns the key of a number's own status in a team.
 pub(crate) fn status_key(team: TeamKey<'_>, number: &PhoneNumber) -> Key {
     state_key(&OptOutSubject::of_team(team.organization, team.team, number))
+}
+
+/// Returns the keys of the items that make up a number's status in a team: the team's own, and that of the
+/// whole organization.
+pub(crate) fn status_keys(team: TeamKey<'_>, number: &PhoneNumber) -> [Key; 2] {
+    [status_key(team, number), state_key(&OptOutSubject::of_organization(team.organization, number))]
 }
 
 /// Returns the number whose status an item is.

@@ -260,6 +260,7 @@ impl OptOuts {
 pub(crate) fn state_key(subject: &OptOutSubject) -> Key {
     let scope = match &subject.scope {
         OptOutScope::Team(team) => team.as_str(),
+        OptOutScope::Organization => "ORGANIZATION",
         OptOutScope::Personal => "PERSONAL",
     };
     keys::opt_out(&subject.organization, scope, &subject.number)

@@ -27,7 +27,7 @@
 //! | `org_#team_` | `FIND#name#con_` | contact by name | search by the beginning of a name |
 //! | `org_#team_` | `OUT#millis#con_` | opt-out change | the team's ledger, newest first |
 //! | `org_#con_` | `OUT#millis` | opt-out change | the contact's ledger |
-//! | `org_#OPTOUT#scope#+1…` | `STATE` | opt-out and block of a number, within a team or all personal inboxes | every keyword, every send, contacts |
+//! | `org_#OPTOUT#scope#+1…` | `STATE` | opt-out and block of a number, within a team, the organization or all personal inboxes | every keyword, every send, contacts |
 //! | `org_#team_` | `imp_` | import: file, progress, counts; `ttl` | report, worker, latest imports |
 //! | `org_#team_` | `IMPORTING` | the team's running import | worker |
 //! | `org_#imp_` | `ERRORS#row#part` | errors of an import, a few hundred rows per item; `ttl` | report |
@@ -226,7 +226,7 @@ pub fn import_errors(organization: &OrganizationId, import: &ImportId, row: u64,
     Key::new(import_partition(organization, import), place)
 }
 
-/// Opt-out state of a number. `scope` is a team's id or `PERSONAL`.
+/// Opt-out state of a number. `scope` is a team's id, `ORGANIZATION` or `PERSONAL`.
 pub fn opt_out(organization: &OrganizationId, scope: &str, number: &PhoneNumber) -> Key {
     Key::new(format!("{organization}#OPTOUT#{scope}#{}", number.as_str()), "STATE")
 }

@@ -14,7 +14,7 @@ pub use self::{
     audit::{Audit, AuditEntry, AuditEvent},
     inbox_members::AddMemberOutcome,
     members::Members,
-    organizations::{CreateOrganizationOutcome, Organization, Organizations},
+    organizations::{ChangeOrganizationOutcome, CreateOrganizationOutcome, Organization, Organizations},
     team_members::TeamMembers,
     teams::Teams,
     users::{UserInTeam, UserInbox, UserProfile},

@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{OrganizationId, UserId},
+    opt_out::SharedOptOutScope,
     time::Timestamp,
     user::User,
 };
 
 use crate::{
-    table::{error::StoreError, keys, query::KeyRange, requests::Table, transaction::Transaction},
+    table::{
+        error::StoreError, item::text, keys, query::KeyRange, requests::Table, transaction::Transaction,
+    },
     team::{audit::AuditEvent, rows::UserRow},
 };
 
@@ -21,6 +24,18 @@ pub struct Organization {
     /// The owner that the organization was created with.
     pub owner: UserId,
     pub created_at: Timestamp,
+    #[serde(default)]
+    pub opt_out_scope: SharedOptOutScope,
+}
+
+/// The outcome of changing an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeOrganizationOutcome {
+    Changed,
+    /// Another organization has this name.
+    NameTaken,
+    /// The organization was changed since it was read.
+    Conflict,
 }
 
 /// Points from a name to its organization.
@@ -76,6 +91,49 @@ impl Organizations {
             Some(row) => self.get(&row.org).await,
             None => Ok(None),
         }
+    }
+
+    /// Returns whom a STOP to a shared inbox of the organization binds: half a read unit. A change of the
+    /// last second may be missing.
+    pub async fn shared_opt_out_scope(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<SharedOptOutScope, StoreError> {
+        let row: Option<Organization> = self.table.get(keys::organization(organization), false).await?;
+        Ok(row.map(|row| row.opt_out_scope).unwrap_or_default())
+    }
+
+    /// Replaces the name and the settings of an organization. `before` is the organization as it was read.
+    pub async fn change(
+        &self,
+        before: &Organization,
+        after: &Organization,
+        event: &AuditEvent<'_>,
+    ) -> Result<ChangeOrganizationOutcome, StoreError> {
+        let mut transaction = Transaction::new(&self.table);
+        transaction.put_if(keys::organization(&after.id), after, |put| {
+            put.condition_expression(
+                "#name = :name AND (attribute_not_exists(optOutScope) OR optOutScope = :scope)",
+            )
+            .expression_attribute_names("#name", "name")
+            .expression_attribute_values(":name", text(&before.name))
+            .expression_attribute_values(":scope", text(before.opt_out_scope.as_str()))
+        })?;
+        event.write_for_organization(&mut transaction, &after.id)?;
+        let (old, new) = (keys::organization_name(&before.name), keys::organization_name(&after.name));
+        let mut name = None;
+        if old != new {
+            name = Some(transaction.put_new(new, &NameRow { org: after.id.clone() })?);
+            transaction.delete(old)?;
+        }
+        let committed = transaction.commit().await?;
+        Ok(if committed.is_done() {
+            ChangeOrganizationOutcome::Changed
+        } else if name.is_some_and(|place| committed.refused_at(place)) {
+            ChangeOrganizationOutcome::NameTaken
+        } else {
+            ChangeOrganizationOutcome::Conflict
+        })
     }
 
     pub async fn get(&self, organization: &OrganizationId) -> Result<Option<Organization>, StoreError> {

@@ -66,6 +66,13 @@ impl Teams {
         Ok(Page { items: self.get_many(organization, &ids).await?, next: pointers.next })
     }
 
+    /// Returns the ids of all teams of an organization, in one request.
+    pub async fn ids(&self, organization: &OrganizationId) -> Result<Vec<TeamId>, StoreError> {
+        let range = KeyRange::all(keys::teams_partition(organization));
+        let pointers: Vec<TeamPointer> = self.table.all(&range).await?;
+        Ok(pointers.into_iter().map(|pointer| pointer.team).collect())
+    }
+
     /// Creates a team. `false` if another request used the idempotency key in the meantime.
     pub async fn create(
         &self,

@@ -3,12 +3,12 @@
 use shared_aws::opt_out::OptOutWrite;
 use shared_domain::{
     ids::{MessageId, ReviewId},
+    inbox::InboxKind,
     keys::{TeamInboxKey, TeamKey},
     message::Message,
     notification::{MailingPreference, NotificationSettings},
     opt_out::{
-        self, Keyword, KeywordDecision, KeywordReplies, OptOutScope, OptOutSubject, ReviewOutcome,
-        ReviewResolution,
+        self, Keyword, KeywordDecision, KeywordReplies, OptOutSubject, ReviewOutcome, ReviewResolution,
     },
     out_of_office::ClosedPeriod,
 };
@@ -56,12 +56,12 @@ pub(super) async fn opt_outs(measured: &mut Measurements) {
         stores.opt_outs.remember_stop(&subject, &out, &confirmation.id).await.unwrap()
     };
     assert!(measured.measure("keyword without effect", remember_stop).await);
-    let personal = OptOutSubject { scope: OptOutScope::Personal, ..subject.clone() };
-    for (operation, subjects) in [
-        ("check the opt-out before a send", &[subject.clone()][..]),
-        ("check the opt-outs before a send, personal inbox", &[subject.clone(), personal][..]),
+    for (operation, kind) in [
+        ("check the opt-outs before a send", InboxKind::Shared),
+        ("check the opt-outs before a send, personal inbox", InboxKind::Personal),
     ] {
-        let ask = async |stores: &TestStores| stores.opt_outs.any_out(subjects).await.unwrap();
+        let subjects = OptOutSubject::all_that_stop(inbox.team_key(), kind, &subject.number);
+        let ask = async |stores: &TestStores| stores.opt_outs.any_out(&subjects).await.unwrap();
         assert!(measured.measure(operation, ask).await);
     }
 }

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use crate::{
     ids::{OrganizationId, TeamId},
     inbox::{Inbox, InboxKind},
@@ -5,11 +7,36 @@ use crate::{
     phone::PhoneNumber,
 };
 
+/// Whom a STOP to a shared inbox binds. A setting of the organization.
+///
+/// US rules are expected to let one STOP bind the whole sender from 31 January 2027.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SharedOptOutScope {
+    /// The team of the inbox.
+    #[default]
+    Team,
+    /// All teams of the organization.
+    Organization,
+}
+
+impl SharedOptOutScope {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Team => "team",
+            Self::Organization => "organization",
+        }
+    }
+}
+
 /// How far an opt-out reaches within an organization.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OptOutScope {
     /// All inboxes of the team, including the personal inboxes of its users.
     Team(TeamId),
+    /// All inboxes of the organization, shared and personal.
+    Organization,
     /// All personal inboxes of the organization.
     Personal,
 }
@@ -27,6 +54,7 @@ impl OptOutScope {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Team(_) => "team",
+            Self::Organization => "organization",
             Self::Personal => "personal",
         }
     }
@@ -61,12 +89,22 @@ impl OptOutSubject {
         }
     }
 
-    /// All subjects whose opt-out stops messages to this number from inboxes of this team and kind.
+    /// The subject of a STOP that binds the whole organization.
+    pub fn of_organization(organization: &OrganizationId, number: &PhoneNumber) -> Self {
+        Self { organization: organization.clone(), scope: OptOutScope::Organization, number: number.clone() }
+    }
+
+    /// All subjects whose opt-out stops messages to this number from inboxes of this team and kind. Those of
+    /// the organization count whatever its [`SharedOptOutScope`] is now.
     pub fn all_that_stop(team: TeamKey<'_>, kind: InboxKind, number: &PhoneNumber) -> Vec<Self> {
         let of_team = Self::of_team(team.organization, team.team, number);
+        let of_organization = Self::of_organization(team.organization, number);
         match kind {
-            InboxKind::Shared => vec![of_team],
-            InboxKind::Personal => vec![of_team.clone(), Self { scope: OptOutScope::Personal, ..of_team }],
+            InboxKind::Shared => vec![of_team, of_organization],
+            InboxKind::Personal => {
+                let personal = Self { scope: OptOutScope::Personal, ..of_team.clone() };
+                vec![of_team, of_organization, personal]
+            }
         }
     }
 }

@@ -86,16 +86,12 @@ pub struct OptOutEntryView {
 
 impl OptOutEntryView {
     pub fn of(entry: &opt_out::LedgerEntry) -> Self {
-        let scope = match entry.scope {
-            opt_out::OptOutScope::Team(_) => "team",
-            opt_out::OptOutScope::Personal => "personal",
-        };
         Self {
             at: entry.at.to_string(),
             contact_id: entry.contact.to_string(),
             phone_number: entry.number.as_str().to_owned(),
             status: if entry.opted_out { "opted_out" } else { "opted_in" },
-            scope,
+            scope: entry.scope.as_str(),
             source: entry.source.as_str(),
             message_id: entry.message.as_ref().map(ToString::to_string),
             user_id: entry.user.as_ref().map(ToString::to_string),

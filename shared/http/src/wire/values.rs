@@ -133,11 +133,12 @@ pub enum OptOutStatus {
     OptedIn,
 }
 
-/// What an opt-out applies to: a team, or all personal inboxes of the organization.
+/// What an opt-out applies to: a team, the whole organization, or all personal inboxes of the organization.
 #[derive(Debug, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum OptOutScope {
     Team,
+    Organization,
     Personal,
 }
 
