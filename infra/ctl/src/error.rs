@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared_aws::{
-    clients::{DirectoryError, SecretError, StackError},
+    clients::{DirectoryError, QueueError, SecretError, StackError},
     table::StoreError,
 };
 use shared_domain::field::FieldError;
@@ -30,6 +30,8 @@ pub enum Error {
     Secret(#[from] SecretError),
     #[error("The table of the stack cannot be used: {0}. Run the command again.")]
     Table(StoreError),
+    #[error("The dead-letter queue {queue} cannot be used: {error}. Run the command again.")]
+    Queue { queue: &'static str, error: QueueError },
     #[error("The user pool of the stack cannot be used: {0}. Run the command again.")]
     Pool(DirectoryError),
 }
@@ -38,6 +40,14 @@ impl Error {
     /// Returns an error for an argument that a rule of the domain refuses.
     pub(crate) fn of_argument(argument: &'static str) -> impl Fn(FieldError) -> Self {
         move |error| Self::Invalid { argument, expected: error.expected.into_owned() }
+    }
+
+    /// Returns an error of a dead-letter queue.
+    pub(crate) fn of_queue(queue: &'static str) -> impl Fn(QueueError) -> Self {
+        move |error| {
+            let is_forbidden = error.code().starts_with("AccessDenied");
+            if is_forbidden { Self::Forbidden("queues") } else { Self::Queue { queue, error } }
+        }
     }
 
     /// Returns the document that a failed command prints.
@@ -49,6 +59,7 @@ impl Error {
             Self::NoRegion | Self::Stack(_) => "stack",
             Self::Secret(_) => "carrier_secret",
             Self::Table(_) => "table",
+            Self::Queue { .. } => "dead_letters",
             Self::Pool(_) => "user_pool",
         };
         json!({ "findings": [{ "code": code, "level": "error", "detail": self.to_string() }] })

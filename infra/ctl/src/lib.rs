@@ -1,10 +1,12 @@
 //! The operator's tool for a deployed stack. It does what the API cannot: it creates organizations with their
-//! owners, users with their sign-in, machine clients and the carrier's secret, and examines a stack.
+//! owners, users with their sign-in, machine clients and the carrier's secret, examines a stack, and handles
+//! dead letters.
 //!
 //! Every command can be repeated. A command that stopped halfway is completed by running it again.
 
 #![allow(missing_docs, reason = "names and types say what most fields and constructors are")]
 
+pub mod dead_letters;
 pub mod doctor;
 pub mod error;
 pub mod machine;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use inboxctl::{
-    Error, Operator, doctor, machine, operator,
+    Error, Operator,
+    dead_letters::{self, NamedQueue, Selection},
+    doctor, machine, operator,
     organization::{self, NewOrganization},
     secret::{self, NewSecret},
     sending::{self, SendingChange},
@@ -40,6 +42,9 @@ enum Command {
     /// Machine clients, which send messages by API code
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// Queue messages that could not be processed
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// The secret with the carrier's credentials
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -73,6 +78,28 @@ enum UserCommand {
 enum MachineCommand {
     /// Creates a machine client for an organization
     Create(machine::NewMachine),
+}
+
+#[derive(Subcommand)]
+enum DeadLettersCommand {
+    /// Lists them
+    List(Selection),
+    /// Shows one without its body
+    Show {
+        /// ID of the queue message, as `list` prints it
+        #[arg(long)]
+        id: String,
+    },
+    /// Sends them to their queue again
+    Redrive(Selection),
+    /// Deletes them
+    Discard {
+        #[command(flatten)]
+        selection: Selection,
+        /// Deletes all of them without naming one with --id
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -114,12 +141,35 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
         }
         Command::User(UserCommand::Create(new)) => json!(user::create(&operator, new).await?),
         Command::Machine(MachineCommand::Create(new)) => json!(machine::create(&operator, new).await?),
+        Command::DeadLetters(command) => {
+            let queues = dead_letters::queues(&aws, &stack)?;
+            dead_letters(&operator, &queues, command).await?
+        }
         Command::Secret(SecretCommand::Create(new)) => {
             json!(secret::create(&aws, &stack, new, clock::entropy).await?)
         }
         Command::Sending(change) => json!({ "items": sending::change(&operator, change).await? }),
         Command::Doctor { mend } => json!(doctor::examine(&aws, &stack, &operator, *mend).await?),
         Command::Token(request) => json!(token::create(&operator, request).await?),
+    })
+}
+
+async fn dead_letters(
+    operator: &Operator,
+    queues: &[NamedQueue],
+    command: &DeadLettersCommand,
+) -> Result<Value, Error> {
+    Ok(match command {
+        DeadLettersCommand::List(selection) => {
+            json!({ "items": dead_letters::list(queues, selection).await? })
+        }
+        DeadLettersCommand::Show { id } => json!(dead_letters::show(queues, id).await?),
+        DeadLettersCommand::Redrive(selection) => {
+            json!({ "items": dead_letters::redrive(operator, queues, selection).await? })
+        }
+        DeadLettersCommand::Discard { selection, yes } => {
+            json!({ "items": dead_letters::discard(operator, queues, selection, *yes).await? })
+        }
     })
 }
 

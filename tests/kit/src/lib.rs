@@ -18,6 +18,7 @@ pub mod carrier;
 pub mod clock;
 pub mod contention;
 pub mod crash;
+pub mod dead_letter_queues;
 pub mod docs;
 pub mod engine;
 pub mod faults;

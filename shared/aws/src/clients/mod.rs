@@ -17,8 +17,8 @@ pub use self::{
     mail::{Mail, Mailer, Sent},
     mail_identity::is_verified_sender,
     queue::{
-        ImportJob, ImportQueue, InvalidJob, MailQueue, MediaJob, MediaQueue, QueueError, ReceivedSends,
-        RegistrationJob, RegistrationQueue, SendJob, SendQueue,
+        DeadLetter, DeadLetterQueue, ImportJob, ImportQueue, InvalidJob, MailQueue, MediaJob, MediaQueue,
+        QueueError, ReceivedSends, RegistrationJob, RegistrationQueue, SendJob, SendQueue,
     },
     secrets::{CarrierSecret, EventStreamsLogin, SecretError, Secrets},
     stack::{Stack, StackError},

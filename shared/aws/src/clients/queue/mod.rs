@@ -14,6 +14,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::clients::client::Aws;
 
+mod dead_letters;
 mod import;
 mod mail;
 mod media;
@@ -21,6 +22,7 @@ mod registration;
 mod send;
 
 pub use self::{
+    dead_letters::{DeadLetter, DeadLetterQueue},
     import::{ImportJob, ImportQueue},
     mail::MailQueue,
     media::{MediaJob, MediaQueue},
@@ -40,6 +42,13 @@ pub struct InvalidJob(String);
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the queue did not accept the message ({0})")]
 pub struct QueueError(String);
+
+impl QueueError {
+    /// SQS's error code, or that there was no response.
+    pub fn code(&self) -> &str {
+        &self.0
+    }
+}
 
 /// Parses the body of a queue message. The error does not contain the body.
 fn parse<J: DeserializeOwned>(body: &str) -> Result<J, InvalidJob> {

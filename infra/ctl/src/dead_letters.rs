@@ -1,0 +1,272 @@
+//! Dead-letter queues: queue messages that a worker gave up on. They are kept for 14 days.
+//!
+//! Reading a queue hides its messages from other readers. They are visible again when the command ends, or
+//! after two minutes if it is interrupted. Bodies are never printed, because they can contain personal data.
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use shared_aws::clients::{Aws, DeadLetter, DeadLetterQueue, Stack};
+
+use crate::{Error, Operator};
+
+/// A dead-letter queue of the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum QueueName {
+    /// Messages that could not be handed to the carrier
+    Send,
+    /// Batches of the table's stream
+    Relay,
+    /// Registrations that could not be checked
+    Registration,
+    /// Notifications that could not be sent by e-mail
+    Mail,
+    /// Media files that could not be copied
+    Media,
+    /// Contact imports
+    Import,
+}
+
+impl QueueName {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Relay => "relay",
+            Self::Registration => "registration",
+            Self::Mail => "mail",
+            Self::Media => "media",
+            Self::Import => "import",
+        }
+    }
+
+    /// The output of the stack with the queue's URL.
+    fn output(self) -> &'static str {
+        match self {
+            Self::Send => "SendDeadLettersUrl",
+            Self::Relay => "RelayFailuresUrl",
+            Self::Registration => "RegistrationDeadLettersUrl",
+            Self::Mail => "MailDeadLettersUrl",
+            Self::Media => "MediaDeadLettersUrl",
+            Self::Import => "ImportDeadLettersUrl",
+        }
+    }
+
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Send => "The message could not be handed to the carrier.",
+            Self::Relay => {
+                "A batch of the table's stream could not be relayed. A sweep delivers its content."
+            }
+            Self::Registration => "The registration could not be checked at the carrier.",
+            Self::Mail => "The notification could not be sent by e-mail.",
+            Self::Media => "The media file could not be copied from the carrier.",
+            Self::Import => "The contact import could not be continued.",
+        }
+    }
+}
+
+/// The queue messages that a command works on.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Selection {
+    /// Dead-letter queue. By default, all of them
+    #[arg(long)]
+    pub queue: Option<QueueName>,
+    /// ID of one queue message, as `list` prints it
+    #[arg(long)]
+    pub id: Option<String>,
+}
+
+impl Selection {
+    fn queues<'a>(&self, queues: &'a [NamedQueue]) -> impl Iterator<Item = &'a NamedQueue> {
+        let wanted = self.queue;
+        queues.iter().filter(move |queue| wanted.is_none_or(|wanted| wanted == queue.name))
+    }
+
+    fn includes(&self, letter: &DeadLetter) -> bool {
+        self.id.as_ref().is_none_or(|id| *id == letter.id)
+    }
+
+    /// Errors if one queue message was selected and none has its ID.
+    fn require(&self, found: usize) -> Result<(), Error> {
+        match &self.id {
+            Some(id) if found == 0 => Err(unknown(id)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A dead-letter queue with its name.
+#[derive(Debug, Clone)]
+pub struct NamedQueue {
+    pub name: QueueName,
+    pub queue: DeadLetterQueue,
+}
+
+/// A queue message in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetterView {
+    pub id: String,
+    pub queue: &'static str,
+    /// When it was added to its first queue. `None` if it is not known.
+    pub at: Option<String>,
+    pub reason: &'static str,
+}
+
+/// A queue message without its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetterDetails {
+    #[serde(flatten)]
+    pub letter: DeadLetterView,
+    /// How often it was received, including by operators.
+    pub receives: u32,
+    /// ID of the message that it is about. `None` if it is about none.
+    pub message_id: Option<String>,
+}
+
+/// Finds the dead-letter queues of a stack by its outputs.
+pub fn queues(aws: &Aws, stack: &Stack) -> Result<Vec<NamedQueue>, Error> {
+    let named = |&name: &QueueName| {
+        Ok(NamedQueue { name, queue: DeadLetterQueue::new(aws, stack.output(name.output())?) })
+    };
+    QueueName::value_variants().iter().map(named).collect()
+}
+
+/// Lists the queue messages.
+pub async fn list(queues: &[NamedQueue], selection: &Selection) -> Result<Vec<DeadLetterView>, Error> {
+    Ok(read(queues, selection).await?.into_iter().map(|details| details.letter).collect())
+}
+
+/// Returns one queue message without its body.
+pub async fn show(queues: &[NamedQueue], id: &str) -> Result<DeadLetterDetails, Error> {
+    let selection = Selection { id: Some(id.to_owned()), queue: None };
+    read(queues, &selection).await?.into_iter().next().ok_or_else(|| unknown(id))
+}
+
+async fn read(queues: &[NamedQueue], selection: &Selection) -> Result<Vec<DeadLetterDetails>, Error> {
+    let mut found = Vec::new();
+    for NamedQueue { name, queue } in selection.queues(queues) {
+        let failed = Error::of_queue(name.as_str());
+        for letter in queue.receive().await.map_err(&failed)? {
+            queue.release(&letter).await.map_err(&failed)?;
+            if selection.includes(&letter) {
+                found.push(details(*name, &letter));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn details(name: QueueName, letter: &DeadLetter) -> DeadLetterDetails {
+    DeadLetterDetails {
+        letter: view(name, letter),
+        receives: letter.receives,
+        message_id: letter.message.clone(),
+    }
+}
+
+fn view(name: QueueName, letter: &DeadLetter) -> DeadLetterView {
+    DeadLetterView {
+        id: letter.id.clone(),
+        queue: name.as_str(),
+        at: letter.at.map(|at| at.to_string()),
+        reason: name.reason(),
+    }
+}
+
+/// Sends queue messages to the queues from which they came. Batches of the stream are left, because no queue
+/// can process them.
+pub async fn redrive(
+    operator: &Operator,
+    queues: &[NamedQueue],
+    selection: &Selection,
+) -> Result<Vec<DeadLetterView>, Error> {
+    handle(operator, queues, selection, Action::Redrive).await
+}
+
+/// Deletes queue messages. Requires the ID of one, or `all_selected`.
+pub async fn discard(
+    operator: &Operator,
+    queues: &[NamedQueue],
+    selection: &Selection,
+    all_selected: bool,
+) -> Result<Vec<DeadLetterView>, Error> {
+    if selection.id.is_none() && !all_selected {
+        let detail =
+            "Discarded queue messages are lost. Name one with --id, or pass --yes to discard all of them.";
+        return Err(Error::Conflict(detail.into()));
+    }
+    handle(operator, queues, selection, Action::Discard).await
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    Redrive,
+    Discard,
+}
+
+impl Action {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Redrive => "dead_letter.redrive",
+            Self::Discard => "dead_letter.discard",
+        }
+    }
+}
+
+/// Redrives or discards the selected messages, in rounds: a FIFO queue returns ten messages of a group at a
+/// time.
+async fn handle(
+    operator: &Operator,
+    queues: &[NamedQueue],
+    selection: &Selection,
+    action: Action,
+) -> Result<Vec<DeadLetterView>, Error> {
+    let mut handled = Vec::new();
+    for NamedQueue { name, queue } in selection.queues(queues) {
+        let failed = Error::of_queue(name.as_str());
+        let source = queue.source().await.map_err(&failed)?;
+        loop {
+            let before = handled.len();
+            for letter in queue.receive().await.map_err(&failed)? {
+                let is_handled = match (action, &source) {
+                    _ if !selection.includes(&letter) => false,
+                    (Action::Discard, _) => {
+                        queue.discard(&letter).await.map_err(&failed)?;
+                        true
+                    }
+                    (Action::Redrive, Some(source)) => {
+                        queue.redrive(&letter, source).await.map_err(&failed)?;
+                        true
+                    }
+                    (Action::Redrive, None) => false,
+                };
+                if is_handled {
+                    record(operator, &letter, action, handled.len()).await?;
+                    handled.push(view(*name, &letter));
+                } else {
+                    queue.release(&letter).await.map_err(&failed)?;
+                }
+            }
+            if handled.len() == before || selection.id.is_some() {
+                break;
+            }
+        }
+    }
+    selection.require(handled.len())?;
+    Ok(handled)
+}
+
+/// Writes to the audit trail of the organization that the queue message names.
+async fn record(operator: &Operator, letter: &DeadLetter, action: Action, place: usize) -> Result<(), Error> {
+    let Some(organization) = &letter.organization else { return Ok(()) };
+    // Events of the same instant differ in their random number.
+    let operator = operator.at(operator.now, operator.entropy.wrapping_add(place as u64));
+    operator.organizations.record(organization, &operator.event(action.as_str(), &letter.id)).await?;
+    Ok(())
+}
+
+fn unknown(id: &str) -> Error {
+    Error::Conflict(format!(
+        "No dead-letter queue has a message {id}. `inboxctl dead-letters list` lists them."
+    ))
+}

@@ -1,0 +1,114 @@
+//! Dead-letter queues: listing, showing, redriving and discarding queue messages.
+
+#![allow(clippy::unwrap_used, reason = "the whole file is a test")]
+
+use inboxctl::{
+    Error, Operator,
+    dead_letters::{self, NamedQueue, QueueName, Selection},
+};
+use serde_json::json;
+use shared_domain::time::Timestamp;
+use test_kit::{dead_letter_queues::FakeDeadLetterQueues, engine::Engine};
+
+const JOB: &str = r#"{"organizationId":"org_1","messageId":"msg_1"}"#;
+
+async fn start() -> (Engine, FakeDeadLetterQueues, Vec<NamedQueue>) {
+    let (engine, queues) = (Engine::start().await, FakeDeadLetterQueues::start().await);
+    let names = [(QueueName::Send, "send"), (QueueName::Mail, "mail"), (QueueName::Relay, "relay")];
+    let named = names.map(|(name, queue)| NamedQueue { name, queue: queues.client(queue) });
+    (engine, queues, named.into())
+}
+
+/// Each operator has other random numbers.
+fn operator(engine: &Engine, entropy: u64) -> Operator {
+    Operator::new(engine.table(), None, Timestamp::parse("2026-11-28T09:30:00Z").unwrap(), entropy)
+}
+
+fn of_queue(queue: QueueName) -> Selection {
+    Selection { queue: Some(queue), id: None }
+}
+
+fn with_id(id: &str) -> Selection {
+    Selection { queue: None, id: Some(id.into()) }
+}
+
+async fn audit_entries(engine: &Engine) -> usize {
+    engine.keys().await.into_iter().filter(|key| key.starts_with("org_1#AUDIT")).count()
+}
+
+#[tokio::test]
+async fn messages_of_all_dead_letter_queues_are_listed_without_their_bodies_and_stay_visible() {
+    let (_engine, queues, named) = start().await;
+    for place in 0..12 {
+        queues.push("dead-send", &format!("s-{place}"), JOB);
+    }
+    queues.push("dead-mail", "m-1", "not JSON");
+    for _ in 0..2 {
+        let listed = dead_letters::list(&named, &Selection::default()).await.unwrap();
+        assert_eq!(listed.len(), 13);
+        let expected = json!({
+            "id": "s-0", "queue": "send", "at": "2026-11-28T09:00:00.000Z",
+            "reason": "The message could not be handed to the carrier.",
+        });
+        assert_eq!(json!(listed[0]), expected);
+    }
+    let mail = dead_letters::list(&named, &of_queue(QueueName::Mail)).await.unwrap();
+    assert_eq!((mail.len(), mail[0].id.as_str()), (1, "m-1"));
+}
+
+#[tokio::test]
+async fn a_queue_message_is_shown_with_its_message_id_and_without_its_body() {
+    let (_engine, queues, named) = start().await;
+    queues.push("dead-send", "s-1", JOB);
+    let shown = json!(dead_letters::show(&named, "s-1").await.unwrap());
+    assert_eq!((&shown["receives"], &shown["messageId"]), (&json!(1), &json!("msg_1")));
+    assert_eq!(shown.as_object().unwrap().len(), 6, "{shown}");
+    let unknown = dead_letters::show(&named, "s-2").await.unwrap_err();
+    assert_eq!(
+        unknown.to_string(),
+        "No dead-letter queue has a message s-2. `inboxctl dead-letters list` lists them."
+    );
+}
+
+#[tokio::test]
+async fn a_redrive_sends_queue_messages_to_their_queue_once_and_is_audited() {
+    let (engine, queues, named) = start().await;
+    for place in 0..12 {
+        queues.push("dead-send", &format!("s-{place}"), JOB);
+    }
+    queues.push("dead-relay", "r-1", "{}");
+    let operator = |entropy| operator(&engine, entropy);
+    let one = dead_letters::redrive(&operator(100), &named, &with_id("s-3")).await.unwrap();
+    assert_eq!((one.len(), one[0].id.as_str()), (1, "s-3"));
+    assert_eq!((queues.bodies("send").len(), queues.bodies("dead-send").len()), (1, 11));
+    let again = dead_letters::redrive(&operator(200), &named, &with_id("s-3")).await;
+    assert!(matches!(again, Err(Error::Conflict(_))), "{again:?}");
+    let rest = dead_letters::redrive(&operator(300), &named, &Selection::default()).await.unwrap();
+    assert_eq!(rest.len(), 11);
+    assert_eq!(queues.bodies("send"), vec![JOB; 12]);
+    assert_eq!(queues.bodies("dead-relay"), ["{}"], "a batch of the stream has no queue");
+    assert_eq!(audit_entries(&engine).await, 12, "each has an entry");
+    let none = dead_letters::redrive(&operator(400), &named, &Selection::default()).await.unwrap();
+    assert_eq!(none, [], "a repeated command changes nothing");
+}
+
+#[tokio::test]
+async fn all_queue_messages_are_discarded_only_with_consent() {
+    let (engine, queues, named) = start().await;
+    for id in ["s-1", "s-2", "s-3"] {
+        queues.push("dead-send", id, JOB);
+    }
+    queues.push("dead-relay", "r-1", "{}");
+    let operator = |entropy| operator(&engine, entropy);
+    let refused = dead_letters::discard(&operator(500), &named, &Selection::default(), false).await;
+    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+    assert_eq!(queues.bodies("dead-send").len(), 3);
+    assert_eq!(dead_letters::discard(&operator(600), &named, &with_id("s-1"), false).await.unwrap().len(), 1);
+    assert_eq!(queues.bodies("dead-send").len(), 2);
+    let send = of_queue(QueueName::Send);
+    assert_eq!(dead_letters::discard(&operator(700), &named, &send, true).await.unwrap().len(), 2);
+    assert_eq!(queues.bodies("dead-send").len(), 0);
+    assert_eq!(queues.bodies("dead-relay"), ["{}"], "another queue");
+    assert_eq!(queues.bodies("send").len(), 0);
+    assert_eq!(audit_entries(&engine).await, 3);
+}

@@ -1,0 +1,131 @@
+//! Dead-letter queues as an operator handles them: the messages that a worker gave up on.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_sqs::{
+    error::ProvideErrorMetadata,
+    types::{Message, MessageSystemAttributeName},
+};
+use shared_domain::{ids::OrganizationId, time::Timestamp};
+
+use super::{Queue, QueueError};
+use crate::clients::client::Aws;
+
+/// How long a listed message is hidden from other readers, in seconds. It becomes visible again at the end of
+/// the command.
+const VISIBILITY_TIMEOUT: i32 = 120;
+const BATCH_SIZE: i32 = 10;
+
+/// A message in a dead-letter queue.
+#[derive(Clone)]
+pub struct DeadLetter {
+    /// SQS's ID of the message.
+    pub id: String,
+    /// When the message was added to the queue from which it came.
+    pub at: Option<Timestamp>,
+    /// How often it was received, including by operators.
+    pub receives: u32,
+    /// The ID of the product's message, if the job names one.
+    pub message: Option<String>,
+    /// The organization, if the job names one.
+    pub organization: Option<OrganizationId>,
+    group: Option<String>,
+    body: String,
+    receipt: String,
+}
+
+impl std::fmt::Debug for DeadLetter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeadLetter").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl DeadLetter {
+    fn of(message: Message) -> Option<Self> {
+        let attribute = |name| message.attributes()?.get(&name).map(String::as_str);
+        let body = message.body().unwrap_or_default();
+        let job: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        let sent = attribute(MessageSystemAttributeName::SentTimestamp).and_then(|at| at.parse().ok());
+        let receives = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
+        Some(Self {
+            id: message.message_id()?.to_owned(),
+            at: sent.map(Timestamp::from_millis),
+            receives: receives.and_then(|count| count.parse().ok()).unwrap_or_default(),
+            message: job["messageId"].as_str().map(str::to_owned),
+            organization: job["organizationId"].as_str().and_then(|id| OrganizationId::parse(id).ok()),
+            group: attribute(MessageSystemAttributeName::MessageGroupId).map(str::to_owned),
+            body: body.to_owned(),
+            receipt: message.receipt_handle()?.to_owned(),
+        })
+    }
+}
+
+/// A dead-letter queue.
+#[derive(Debug, Clone)]
+pub struct DeadLetterQueue {
+    queue: Queue,
+}
+
+impl DeadLetterQueue {
+    pub fn new(aws: &Aws, url: impl Into<String>) -> Self {
+        Self { queue: Queue::new(aws, url) }
+    }
+
+    /// Receives the messages of the queue and hides them until [`DeadLetterQueue::release`]. A FIFO queue
+    /// returns at most ten messages of a group until those are deleted.
+    pub async fn receive(&self) -> Result<Vec<DeadLetter>, QueueError> {
+        let (mut received, mut ids) = (Vec::new(), BTreeSet::new());
+        loop {
+            let request = self.queue.client.receive_message().queue_url(&self.queue.url);
+            let request = request
+                .max_number_of_messages(BATCH_SIZE)
+                .visibility_timeout(VISIBILITY_TIMEOUT)
+                .wait_time_seconds(1)
+                .message_system_attribute_names(MessageSystemAttributeName::All);
+            let page = request.send().await.map_err(|error| failed(&error))?;
+            let before = received.len();
+            let messages = page.messages.unwrap_or_default().into_iter().filter_map(DeadLetter::of);
+            received.extend(messages.filter(|letter| ids.insert(letter.id.clone())));
+            if received.len() == before {
+                return Ok(received);
+            }
+        }
+    }
+
+    /// Makes a message visible to other readers at once.
+    pub async fn release(&self, letter: &DeadLetter) -> Result<(), QueueError> {
+        let request = self.queue.client.change_message_visibility().queue_url(&self.queue.url);
+        let sent = request.receipt_handle(&letter.receipt).visibility_timeout(0).send().await;
+        sent.map(drop).map_err(|error| failed(&error))
+    }
+
+    /// Returns the URL of the queue from which messages come. `None` if a stream puts them here.
+    pub async fn source(&self) -> Result<Option<String>, QueueError> {
+        let request = self.queue.client.list_dead_letter_source_queues().queue_url(&self.queue.url);
+        let found = request.send().await.map_err(|error| failed(&error))?;
+        Ok(found.queue_urls.into_iter().next())
+    }
+
+    /// Sends a message to the queue from which it came, and deletes it here. If the deletion fails, the
+    /// message is processed and stays here; workers ignore a repeated job.
+    pub async fn redrive(&self, letter: &DeadLetter, source: &str) -> Result<(), QueueError> {
+        let request = self.queue.client.send_message().queue_url(source).message_body(&letter.body);
+        let is_fifo = self.queue.url.ends_with(".fifo");
+        let request = request
+            .set_message_group_id(letter.group.clone())
+            .set_message_deduplication_id(is_fifo.then(|| letter.id.clone()));
+        request.send().await.map_err(|error| failed(&error))?;
+        self.discard(letter).await
+    }
+
+    /// Deletes a message.
+    pub async fn discard(&self, letter: &DeadLetter) -> Result<(), QueueError> {
+        let request = self.queue.client.delete_message().queue_url(&self.queue.url);
+        let sent = request.receipt_handle(&letter.receipt).send().await;
+        sent.map(drop).map_err(|error| failed(&error))
+    }
+}
+
+fn failed(error: &impl ProvideErrorMetadata) -> QueueError {
+    QueueError(error.code().unwrap_or("no response").into())
+}
