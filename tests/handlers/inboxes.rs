@@ -1,7 +1,9 @@
-//! `inboxes`: creation, validation, rights, members and retirement of inboxes. The submodules test the wizard
-//! and interrupted creations.
+//! `inboxes`: creation, validation, rights, members and retirement of inboxes. The submodules test the
+//! wizard, personal inboxes, adopted numbers and interrupted creations.
 
+mod adopted;
 mod interruptions;
+mod personal;
 mod wizard;
 
 use serde_json::{Value, json};

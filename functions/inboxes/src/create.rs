@@ -1,4 +1,6 @@
-//! Creating an inbox in three steps: reserve it, buy its number, complete it.
+//! Creating an inbox in three steps: reserve it, buy its number, complete it. A number that the account owns
+//! already is adopted in place of the purchase; its webhooks are set once the inbox is complete, so that an
+//! abandoned creation leaves the number as it was.
 //!
 //! The number is bought under the inbox's ID. If the answer of the purchase is lost, or the function dies,
 //! the purchase is found and adopted: a number is never bought twice. A reservation whose number was
@@ -10,7 +12,7 @@ use shared_aws::{
     inbox::{Bought, Completed, Reserved},
     team::AuditEvent,
 };
-use shared_carriers::twilio::{CallError, Purchase, PurchaseError};
+use shared_carriers::twilio::{CallError, NumberWebhooks, Purchase, PurchaseError};
 use shared_domain::{
     ids::{Id, InboxId},
     inbox::{Inbox, InboxKind, Stage, TeamInbox},
@@ -37,11 +39,13 @@ use crate::{
 /// The inbox with its status: `201`, or `200` for a dry run.
 type Created = Result<(StatusCode, Json<CreatedInbox>), Problem>;
 
-/// Create a shared inbox
+/// Create an inbox
 ///
-/// For team admins and the organization's owner. Buys the number; the creator becomes a member. A team's
-/// first shared inbox starts its registration: `notice` then says that messages cannot be sent until it is
-/// complete. `dryRun=true` validates all fields, creates nothing and returns `200`.
+/// For team admins and the organization's owner. Buys the number, or takes over a number that your carrier
+/// account owns (`adopt`). The creator becomes a member of a shared inbox. A team's first shared inbox starts
+/// its registration: `notice` then says that messages cannot be sent until it is complete. A personal inbox
+/// belongs to one user, who can have one in each team, and needs no registration. `dryRun=true` validates all
+/// fields, creates nothing and returns `200`.
 #[utoipa::path(post, path = "/v1/teams/{teamId}/inboxes", tag = "inboxes", operation_id = "createInbox",
     params(("teamId" = String, Path), ("dryRun" = Option<bool>, Query, description = "Validates the request and creates nothing"),
         ("Idempotency-Key" = Option<String>, Header)),
@@ -49,6 +53,7 @@ type Created = Result<(StatusCode, Json<CreatedInbox>), Problem>;
     responses((status = 201, body = CreatedInbox),
         (status = 200, description = "A dry run", body = CreatedInbox)),
     extensions(("x-errors" = json!(["admin_required", "api_code_taken", "number_unavailable",
+        "personal_inbox_exists",
         "registration_incomplete", "invalid_fields", "number_refused", "carrier_refused",
         "carrier_unavailable"]))))]
 pub(crate) async fn create(
@@ -70,16 +75,18 @@ pub(crate) async fn create(
         route: format!("inboxes {}", access.team()),
         key,
     };
+    let member = body.owner_id.as_deref().is_none_or(|owner| owner == access.caller.user.id.as_str());
     let begun = attempt.recalled(&app.keys, now).await?;
     if let Some(TeamInbox { inbox, team }) = reserved_before(app, &access, begun.as_deref()).await? {
         if inbox.stage != Stage::Creating {
-            if let (Stage::Active, Some(sid)) = (inbox.stage, &inbox.number_sid)
+            if let (InboxKind::Shared, Stage::Active, Some(sid)) =
+                (inbox.kind, inbox.stage, &inbox.number_sid)
                 && let Err(problem) = join_new_service(app, &access, sid, None).await
             {
                 let cause = problem.cause;
                 tracing::error!(event = "number_not_in_service", inbox = %inbox.id, cause, "number may be missing in the messaging service");
             }
-            return created(app, StatusCode::CREATED, &inbox, &team, true, false).await;
+            return created(app, StatusCode::CREATED, &inbox, &team, member, false).await;
         }
         let draft = draft::validate_reserved(app, &access, body).await?;
         return finish(app, &access, &inbox, &draft, ReservedBy::EarlierRequest, now, entropy).await;
@@ -118,7 +125,7 @@ async fn dry_run(app: &App, access: &TeamAccess, draft: Draft, now: Timestamp, e
         return Err(numbers::unavailable(app, &draft.number).await);
     }
     let team = &access.caller.team;
-    let opens = team.registration == RegistrationStatus::NotStarted;
+    let opens = draft.owner.is_none() && team.registration == RegistrationStatus::NotStarted;
     created(app, StatusCode::OK, &inbox(access, &draft, code, now, entropy), team, false, opens).await
 }
 
@@ -140,9 +147,11 @@ async fn reserve(
             }
         };
         let inbox = inbox(access, draft, code, now, entropy);
-        match app.new_inboxes.reserve(&inbox, attempt.idempotency(), now).await? {
+        let owner = draft.owner.as_ref().map(|owner| &owner.id);
+        match app.new_inboxes.reserve(&inbox, owner, attempt.idempotency(), now).await? {
             Reserved::Done => return Ok(Some(inbox)),
             Reserved::KeyTaken => return Ok(None),
+            Reserved::PersonalInboxExists => return Err(personal_inbox_exists()),
             Reserved::NumberTaken => return Err(numbers::unavailable(app, &inbox.number).await),
             Reserved::ApiCodeTaken if draft.api_code.is_some() => return Err(api_code_taken()),
             Reserved::ApiCodeTaken => {}
@@ -156,7 +165,7 @@ fn inbox(access: &TeamAccess, draft: &Draft, api_code: String, now: Timestamp, e
         organization: access.organization.clone(),
         id: Id::new(now, entropy),
         team: access.team().clone(),
-        kind: InboxKind::Shared,
+        kind: if draft.owner.is_some() { InboxKind::Personal } else { InboxKind::Shared },
         name: draft.name.clone(),
         color: draft.color.clone(),
         api_code,
@@ -178,14 +187,49 @@ async fn finish(
     now: Timestamp,
     entropy: u64,
 ) -> Created {
-    let sid = buy(app, inbox, reserved).await?;
-    let service = access.caller.team.messaging_service.as_deref();
-    if let Some(service) = service {
-        app.carrier.add_number(service, &sid).await.map_err(|error| carrier_problem(&error))?;
+    let sid = match &draft.adopted {
+        Some(sid) => sid.clone(),
+        None => buy(app, inbox, reserved).await?,
+    };
+    let is_shared = inbox.kind == InboxKind::Shared;
+    let service = access.caller.team.messaging_service.as_deref().filter(|_| is_shared);
+    if let Some(service) = service
+        && let Err(error) = app.carrier.add_number(service, &sid).await
+    {
+        return Err(not_added(app, inbox, draft, &error).await?);
     }
     let answer = complete(app, access, inbox, &sid, draft, now, entropy).await?;
-    join_new_service(app, access, &sid, service).await?;
+    if draft.adopted.is_some() {
+        set_webhooks(app, inbox, &sid).await;
+    }
+    if is_shared {
+        join_new_service(app, access, &sid, service).await?;
+    }
     Ok(answer)
+}
+
+/// The number was not added to the team's messaging service. An adopted number can be in another service of
+/// the account. Its reservation is then undone, because only a change at the carrier helps.
+async fn not_added(app: &App, inbox: &Inbox, draft: &Draft, error: &CallError) -> Result<Problem, Problem> {
+    match error {
+        CallError::Refused { message, .. } if draft.adopted.is_some() => {
+            app.new_inboxes.undo(inbox, Bought::No).await?;
+            Ok(Problem::unprocessable("number_refused", "/phoneNumber", message))
+        }
+        _ => Ok(carrier_problem(error)),
+    }
+}
+
+/// Makes the carrier send the messages and calls of an adopted number to this stack. If that fails,
+/// `inbound-sweep` does it within minutes.
+async fn set_webhooks(app: &App, inbox: &Inbox, sid: &str) {
+    if let Err(error) = app.carrier.set_webhooks(sid, &NumberWebhooks::of_product(&app.webhooks)).await {
+        tracing::warn!(event = "webhooks_not_set", inbox = %inbox.id, %error, "webhooks of an adopted number not set");
+    }
+}
+
+fn personal_inbox_exists() -> Problem {
+    Problem::new(409, "personal_inbox_exists", "This user already has a personal inbox in this team.")
 }
 
 /// Adds the number to a messaging service that was created since this request read the team. The submission
@@ -272,7 +316,8 @@ async fn complete(
     entropy: u64,
 ) -> Created {
     let creator = access.caller.person();
-    let first = draft::memberships(inbox, creator.clone(), &draft.members);
+    let first = draft::memberships(inbox, creator.clone(), draft);
+    let member = first.iter().any(|membership| membership.user.id == creator.id);
     let event = AuditEvent {
         actor: &creator.id,
         action: "inbox.create",
@@ -289,34 +334,47 @@ async fn complete(
         detail: Some("Started with the team's first shared inbox.".into()),
         by: Some(creator.id.clone()),
     };
+    // Messages from before an adoption are not taken in.
+    let swept_since = draft.adopted.is_some().then_some(now);
     let mut team = access.caller.team.clone();
     for _ in 0..2 {
-        let opens = team.registration == RegistrationStatus::NotStarted;
+        let opens = draft.owner.is_none() && team.registration == RegistrationStatus::NotStarted;
         let opening = opens.then_some(&opening);
-        match app.new_inboxes.complete(inbox, sid, &first, opening, &event).await? {
+        match app.new_inboxes.complete(inbox, sid, &first, opening, swept_since, &event).await? {
             Completed::Done => {
                 tracing::info!(event = "inbox_created", inbox = %inbox.id, opens, "inbox created");
-                return created(app, StatusCode::CREATED, inbox, &team, true, opens).await;
+                return created(app, StatusCode::CREATED, inbox, &team, member, opens).await;
             }
             Completed::RegistrationBegun => {
                 let current = app.teams.get(access.team_key()).await?;
                 team = current.ok_or_else(Problem::not_found)?;
             }
-            Completed::NotReserved => return completed_elsewhere(app, access, inbox, sid).await,
+            Completed::NotReserved => {
+                return completed_elsewhere(app, access, inbox, sid, draft, member).await;
+            }
         }
     }
     Err(changed())
 }
 
 /// The reservation is gone: another request completed it, or `inbox-reconcile` undid it. In the second case
-/// the number is released.
-async fn completed_elsewhere(app: &App, access: &TeamAccess, inbox: &Inbox, sid: &str) -> Created {
+/// a number that was bought is released.
+async fn completed_elsewhere(
+    app: &App,
+    access: &TeamAccess,
+    inbox: &Inbox,
+    sid: &str,
+    draft: &Draft,
+    member: bool,
+) -> Created {
     let account =
         app.inboxes.get_with_team(InboxKey { organization: &access.organization, inbox: &inbox.id }).await?;
     if let Some(account) = account {
-        return created(app, StatusCode::CREATED, &account.inbox, &account.team, true, false).await;
+        return created(app, StatusCode::CREATED, &account.inbox, &account.team, member, false).await;
     }
-    app.carrier.release_number(sid).await.map_err(|error| carrier_problem(&error))?;
+    if draft.adopted.is_none() {
+        app.carrier.release_number(sid).await.map_err(|error| carrier_problem(&error))?;
+    }
     Err(changed())
 }
 
@@ -335,7 +393,7 @@ async fn created(
     let details =
         app.registrations.get(TeamKey { organization: &inbox.organization, team: &team.id }).await?;
     let registration = RegistrationSummary::of(&team, details.is_submitted());
-    let notice = registration.notice;
+    let notice = registration.notice.filter(|_| inbox.kind == InboxKind::Shared);
     let mut inbox = InboxView::of(inbox, true);
     inbox.member = member;
     Ok((status, Json(CreatedInbox { inbox, registration, notice })))

@@ -16,7 +16,7 @@ use shared_http::{
     wire::{inbox::NewInbox, problem::RegistrationIncomplete},
 };
 
-use crate::App;
+use crate::{App, numbers::carrier_problem};
 
 /// The items of all members must fit into one transaction.
 const MAX_MEMBERS: usize = 40;
@@ -24,11 +24,15 @@ const MAX_MEMBERS: usize = 40;
 /// Valid input for a new inbox.
 #[derive(Debug)]
 pub(crate) struct Draft {
+    /// The user of a personal inbox. `None` for a shared one.
+    pub owner: Option<UserRef>,
     pub name: String,
     pub color: String,
     /// `None`: derive a code from the name.
     pub api_code: Option<String>,
     pub number: PhoneNumber,
+    /// The carrier's ID of the number if the account owns it already.
+    pub adopted: Option<String>,
     pub voice_forwarding: Option<PhoneNumber>,
     /// In addition to the creator.
     pub members: Vec<UserRef>,
@@ -37,12 +41,26 @@ pub(crate) struct Draft {
 /// Validates all fields. Members can be selected only once the team's registration is complete.
 pub(crate) async fn validate(app: &App, access: &TeamAccess, input: NewInbox) -> Result<Draft, Problem> {
     let registration = access.caller.team.registration;
-    if !input.member_ids.is_empty() && !registration.is_complete() {
+    let is_personal = input.kind == Some(InboxKind::Personal);
+    if !is_personal && !input.member_ids.is_empty() && !registration.is_complete() {
         return Err(registration_incomplete(Some(registration)));
     }
     let mut errors = FieldErrors::default();
-    let name = errors.check(settings::name("/name", &input.name));
-    let color = errors.check(settings::color("/color", &input.color));
+    let owner = owner(app, access, &input, &mut errors).await?;
+    let (name, color) = match &owner {
+        Some(owner) => {
+            (input.name.as_ref().or(Some(&owner.name)), input.color.as_deref().or(Some(PERSONAL_COLOR)))
+        }
+        None => (input.name.as_ref(), input.color.as_deref()),
+    };
+    let (Some(name), Some(color)) = (name, color) else {
+        return Err(match name {
+            None => Problem::malformed("/name is required.").with_error("/name", "is required"),
+            Some(_) => Problem::malformed("/color is required.").with_error("/color", "is required"),
+        });
+    };
+    let name = errors.check(settings::name("/name", name));
+    let color = errors.check(settings::color("/color", color));
     let api_code =
         input.api_code.map(|code| errors.check(settings::api_code("/apiCode", &code)).unwrap_or_default());
     let number = errors.check(number("/phoneNumber", &input.phone_number));
@@ -51,15 +69,66 @@ pub(crate) async fn validate(app: &App, access: &TeamAccess, input: NewInbox) ->
         None => None,
     };
     let members = members(app, access, &input.member_ids, &mut errors).await?;
+    let adopted = match &number {
+        Some(number) if input.adopt => adopted(app, number, &mut errors).await?,
+        _ => None,
+    };
     let draft = name.zip(color).zip(number).map(|((name, color), number)| Draft {
+        owner,
         name,
         color,
         api_code,
         number,
+        adopted,
         voice_forwarding: forwarding,
         members,
     });
     Ok(errors.finish_with(draft)?)
+}
+
+/// The color of a personal inbox, unless the request has another one.
+const PERSONAL_COLOR: &str = "#2f6f9f";
+
+/// The user of a personal inbox, who must be a member of the team.
+async fn owner(
+    app: &App,
+    access: &TeamAccess,
+    input: &NewInbox,
+    errors: &mut FieldErrors,
+) -> Result<Option<UserRef>, Problem> {
+    if input.kind != Some(InboxKind::Personal) {
+        if input.owner_id.is_some() {
+            errors.add("/ownerId", "no value for a shared inbox");
+        }
+        return Ok(None);
+    }
+    if !input.member_ids.is_empty() {
+        errors.add("/memberIds", "no members for a personal inbox, which belongs to its owner");
+    }
+    let Some(id) = input.owner_id.as_deref() else {
+        return Err(Problem::malformed("/ownerId is required.").with_error("/ownerId", "is required"));
+    };
+    let member = match UserId::parse(id) {
+        Ok(id) => app.team_members.get(access.team_key(), &id).await?,
+        Err(_) => None,
+    };
+    match member {
+        Some(member) => Ok(Some(member.user)),
+        None => Err(FieldError::new("/ownerId", "a member of the team").into()),
+    }
+}
+
+/// The carrier's ID of a number that the account owns.
+async fn adopted(
+    app: &App,
+    number: &PhoneNumber,
+    errors: &mut FieldErrors,
+) -> Result<Option<String>, Problem> {
+    let owned = app.carrier.owned_number(number.as_str()).await.map_err(|error| carrier_problem(&error))?;
+    if owned.is_none() {
+        errors.add("/phoneNumber", "a number that your carrier account owns");
+    }
+    Ok(owned.map(|owned| owned.sid))
 }
 
 pub(crate) const FORWARDING: &str = "/voiceForwardingNumber";
@@ -122,16 +191,12 @@ async fn members(
     Ok(found)
 }
 
-/// The memberships of the creator and the selected members.
-pub(crate) fn memberships(inbox: &Inbox, creator: UserRef, members: &[UserRef]) -> Vec<Membership> {
-    let people = std::iter::once(creator).chain(members.iter().cloned());
+/// The memberships of a shared inbox's creator and selected members, or of a personal inbox's owner.
+pub(crate) fn memberships(inbox: &Inbox, creator: UserRef, draft: &Draft) -> Vec<Membership> {
+    let first = draft.owner.clone().unwrap_or(creator);
+    let people = std::iter::once(first).chain(draft.members.iter().cloned());
     people
-        .map(|user| Membership {
-            inbox: inbox.id.clone(),
-            kind: InboxKind::Shared,
-            team: inbox.team.clone(),
-            user,
-        })
+        .map(|user| Membership { inbox: inbox.id.clone(), kind: inbox.kind, team: inbox.team.clone(), user })
         .collect()
 }
 

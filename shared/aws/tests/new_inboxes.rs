@@ -51,7 +51,7 @@ async fn stores_with_registration(registration: RegistrationStatus) -> TestStore
 }
 
 async fn reserve(stores: &TestStores, inbox: &Inbox, key: Option<Idempotency<'_>>) -> Reserved {
-    stores.new_inboxes.reserve(inbox, key, at_second(0)).await.unwrap()
+    stores.new_inboxes.reserve(inbox, None, key, at_second(0)).await.unwrap()
 }
 
 /// Reserves all inboxes at the same time, each through its own client. Returns the answers in the order of
@@ -64,7 +64,7 @@ async fn reserve_all(
     let mut tasks = JoinSet::new();
     for (index, inbox) in inboxes.iter().cloned().enumerate() {
         let store = NewInboxes::new(stores.table());
-        tasks.spawn(async move { (index, store.reserve(&inbox, key, at_second(0)).await.unwrap()) });
+        tasks.spawn(async move { (index, store.reserve(&inbox, None, key, at_second(0)).await.unwrap()) });
     }
     let answers: BTreeMap<_, _> = tasks.join_all().await.into_iter().collect();
     answers.into_values().collect()
@@ -90,7 +90,7 @@ async fn complete(stores: &TestStores, inbox: &Inbox, first_step: Option<&Timeli
     let ada = ada();
     let audit_event = audit_event(&ada, "inbox.create", inbox.id.as_str(), at_second(10));
     let first = [membership(inbox, &ada), membership(inbox, &ben())];
-    stores.new_inboxes.complete(inbox, SID, &first, first_step, &audit_event).await.unwrap()
+    stores.new_inboxes.complete(inbox, SID, &first, first_step, None, &audit_event).await.unwrap()
 }
 
 async fn stored_inbox(stores: &TestStores, inbox: &InboxId) -> Option<Inbox> {
@@ -168,7 +168,7 @@ async fn an_inbox_id_is_used_once() {
     let stores = TestStores::start().await;
     assert_eq!(reserve(&stores, &new_inbox(1), None).await, Reserved::Done);
     let again = Inbox { id: new_inbox(1).id, ..new_inbox(2) };
-    let refused = stores.new_inboxes.reserve(&again, None, at_second(0)).await;
+    let refused = stores.new_inboxes.reserve(&again, None, None, at_second(0)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert_eq!(stored_inbox(&stores, &again.id).await, Some(new_inbox(1)));
 }
@@ -255,7 +255,7 @@ async fn complete_all(
             let audit_event = audit_event(&ada, "inbox.create", id.as_str(), at_second(10));
             let first = [membership(&inbox, &ada)];
             let completed =
-                store.complete(&inbox, SID, &first, first_step.as_ref(), &audit_event).await.unwrap();
+                store.complete(&inbox, SID, &first, first_step.as_ref(), None, &audit_event).await.unwrap();
             (inbox, completed)
         });
     }

@@ -4,7 +4,7 @@
 //! 1. **Reserve**: writes the inbox in stage `creating`, claims its API code and its number, stores the
 //!    idempotency key, and records that a purchase is under way. Inbound messages to the number are stored
 //!    from now on.
-//! 2. The purchase at the carrier.
+//! 2. The purchase at the carrier, unless the account owns the number already.
 //! 3. **Complete**: the inbox becomes `active` with its first members, the purchase is resolved, and the
 //!    registration of the team begins if it had not begun.
 //!
@@ -13,7 +13,7 @@
 //! active inbox.
 
 use shared_domain::{
-    ids::{InboxId, OrganizationId},
+    ids::{InboxId, OrganizationId, UserId},
     inbox::Inbox,
     keys::InboxKey,
     membership::Membership,
@@ -24,6 +24,7 @@ use shared_domain::{
 
 use crate::{
     inbox::rows::{InboxPointer, InboxRow, PurchaseRow},
+    messaging::SweptNumbers,
     registration::registrations,
     table::{
         error::StoreError,
@@ -49,6 +50,8 @@ pub enum Reserved {
     ApiCodeTaken,
     /// Another inbox has the number.
     NumberTaken,
+    /// The owner of the personal inbox has one in the team already.
+    PersonalInboxExists,
     /// Another request used the idempotency key in the meantime.
     KeyTaken,
 }
@@ -96,10 +99,11 @@ impl NewInboxes {
     }
 
     /// Reserves the API code and number of an inbox in stage `creating`: 8 write units, 10 with an
-    /// idempotency key.
+    /// idempotency key. `owner` is the user of a personal inbox, which costs 2 more.
     pub async fn reserve(
         &self,
         inbox: &Inbox,
+        owner: Option<&UserId>,
         key: Option<Idempotency<'_>>,
         now: Timestamp,
     ) -> Result<Reserved, StoreError> {
@@ -115,8 +119,15 @@ impl NewInboxes {
             number: inbox.number.clone(),
             at: now,
             key: key.map(|key| key.item_key(organization).pk),
+            owner: owner.cloned(),
         };
         transaction.put(keys::purchase(inbox.key()), &purchase)?;
+        let personal = match owner {
+            Some(owner) => {
+                Some(transaction.put_new(keys::personal_inbox(inbox.team_key(), owner), &pointer)?)
+            }
+            None => None,
+        };
         let used_key = match key {
             Some(key) => Some(key.write(&mut transaction, organization, inbox.id.as_str(), now)?),
             None => None,
@@ -124,6 +135,8 @@ impl NewInboxes {
         let committed = transaction.commit().await?;
         Ok(if used_key.is_some_and(|place| committed.refused_at(place)) {
             Reserved::KeyTaken
+        } else if personal.is_some_and(|place| committed.refused_at(place)) {
+            Reserved::PersonalInboxExists
         } else if committed.refused_at(code) {
             Reserved::ApiCodeTaken
         } else if committed.refused_at(number) {
@@ -136,13 +149,15 @@ impl NewInboxes {
     }
 
     /// Activates a reserved inbox with its first members, and begins the team's registration if `first_step`
-    /// is given. `number_sid` is the carrier's id of the number.
+    /// is given. `number_sid` is the carrier's id of the number. The sweep of inbound messages starts at
+    /// `swept_since`, or at the purchase of the number.
     pub async fn complete(
         &self,
         inbox: &Inbox,
         number_sid: &str,
         first_members: &[Membership],
         first_step: Option<&TimelineStep>,
+        swept_since: Option<Timestamp>,
         event: &AuditEvent<'_>,
     ) -> Result<Completed, StoreError> {
         let mut transaction = Transaction::new(&self.table);
@@ -159,6 +174,9 @@ impl NewInboxes {
         transaction.put(keys::team_inbox(inbox.team_key(), &inbox.id), &pointer)?;
         for member in first_members {
             inbox_members::write(&mut transaction, &inbox.organization, member)?;
+        }
+        if let Some(since) = swept_since {
+            SweptNumbers::write(&mut transaction, &inbox.number, since)?;
         }
         event.write(&mut transaction, inbox.team_key())?;
         if let Some(step) = first_step {
@@ -190,8 +208,13 @@ impl NewInboxes {
         if bought == Bought::No {
             transaction.delete(keys::purchase(inbox.key()))?;
         }
-        if let Some(pk) = purchase.and_then(|purchase| purchase.key) {
-            transaction.delete(Key { pk, sk: "KEY".into() })?;
+        if let Some(PurchaseRow { key, owner, .. }) = purchase {
+            if let Some(pk) = key {
+                transaction.delete(Key { pk, sk: "KEY".into() })?;
+            }
+            if let Some(owner) = owner {
+                transaction.delete(keys::personal_inbox(inbox.team_key(), &owner))?;
+            }
         }
         Ok(transaction.commit().await?.is_done())
     }

@@ -88,4 +88,7 @@ pub(crate) struct PurchaseRow {
     /// Partition key of the request's idempotency key, so that undoing the purchase frees the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Owner of a personal inbox, so that undoing the purchase allows another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<UserId>,
 }

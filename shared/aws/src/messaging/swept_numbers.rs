@@ -20,6 +20,7 @@ use crate::table::{
     keys,
     query::{KeyRange, Order},
     requests::Table,
+    transaction::Transaction,
 };
 
 /// The numbers of one page of the list.
@@ -92,6 +93,16 @@ impl SweptNumbers {
     pub async fn add(&self, added: &SweptNumber) -> Result<(), StoreError> {
         let row = SweptNumberRow::of(&added.number, &added.position);
         self.table.put_new(keys::swept_number(&added.number), &row).await.map(drop)
+    }
+
+    /// Writes the position of a number whose messages are checked from this time on.
+    pub(crate) fn write(
+        transaction: &mut Transaction<'_>,
+        number: &PhoneNumber,
+        since: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let row = SweptNumberRow::of(number, &SweepPosition::starting_at(since));
+        transaction.put(keys::swept_number(number), &row)
     }
 
     /// Moves a number to a new position. Does nothing if another run has moved or removed it since it was

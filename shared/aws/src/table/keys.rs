@@ -20,6 +20,7 @@
 //! | `org_#team_` | `NOTIFY` | notification settings | settings, every notification |
 //! | `org_#team_` | `USER#user` | member with role, name and address | list of members, admins to notify |
 //! | `org_#team_` | `inb_` | inbox in the list of its team | list of inboxes |
+//! | `org_#team_` | `PERSONAL#user` | personal inbox of a user | creation, so that a user has one in each team |
 //! | `org_#team_` | `con_` | contact | compose by contact, names |
 //! | `org_#team_` | `NUMBER#+1…` | contact that is shown for a number | compose, first inbound message |
 //! | `org_#team_` | `NUMBER#+1…#con_` | contact that has a number | search, the next contact that is shown |
@@ -332,6 +333,11 @@ pub const INBOXES: &str = "inb_";
 /// Inbox in the team's list.
 pub fn team_inbox(team: TeamKey<'_>, inbox: &InboxId) -> Key {
     Key::new(team_partition(team), inbox.as_str())
+}
+
+/// Personal inbox of a user in a team.
+pub fn personal_inbox(team: TeamKey<'_>, owner: &UserId) -> Key {
+    Key::new(team_partition(team), format!("PERSONAL#{owner}"))
 }
 
 pub fn registration(team: TeamKey<'_>) -> Key {

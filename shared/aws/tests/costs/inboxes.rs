@@ -82,7 +82,7 @@ pub(super) async fn new_inbox(measured: &mut Measurements) {
         [("reserve an inbox", 100, None), ("reserve an inbox, with idempotency key", 101, Some(key))]
     {
         let reserve = async |stores: &TestStores| {
-            stores.new_inboxes.reserve(&reserved_inbox(index), key, at_second(0)).await.unwrap()
+            stores.new_inboxes.reserve(&reserved_inbox(index), None, key, at_second(0)).await.unwrap()
         };
         assert_eq!(measured.measure(operation, reserve).await, Reserved::Done);
     }
@@ -96,7 +96,7 @@ pub(super) async fn new_inbox(measured: &mut Measurements) {
             let (ada, sid) = (ada(), "PN0123456789abcdef0123456789abcdef");
             let audit_event = audit_event(&ada, "inbox.create", inbox.id.as_str(), at_second(1));
             let first = [membership(&inbox, &ada)];
-            stores.new_inboxes.complete(&inbox, sid, &first, opening, &audit_event).await.unwrap()
+            stores.new_inboxes.complete(&inbox, sid, &first, opening, None, &audit_event).await.unwrap()
         };
         assert_eq!(measured.measure(operation, complete).await, Completed::Done);
     }

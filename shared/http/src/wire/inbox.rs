@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    inbox::{Inbox, Stage},
+    inbox::{Inbox, InboxKind, Stage},
     team::Team,
     user::UserRef,
 };
@@ -99,17 +99,28 @@ pub struct CreatedInbox {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NewInbox {
-    /// 1 to 80 characters.
-    pub name: String,
+    /// Default: `shared`.
+    #[schema(value_type = Option<super::values::InboxKind>)]
+    pub kind: Option<InboxKind>,
+    /// ID of the member of the team who owns a personal inbox. Required for a personal inbox, refused for a
+    /// shared one.
+    pub owner_id: Option<String>,
+    /// 1 to 80 characters. Required for a shared inbox. Default of a personal inbox: the owner's name.
+    pub name: Option<String>,
     /// Unique in the organization. Derived from the name if absent.
     pub api_code: Option<String>,
-    /// Color as `#rrggbb`.
-    pub color: String,
-    /// A number from `GET /v1/numbers/available`. Creating the inbox buys it.
+    /// Color as `#rrggbb`. Required for a shared inbox.
+    pub color: Option<String>,
+    /// A number from `GET /v1/numbers/available`, which creating the inbox buys, or with `adopt` a number
+    /// that your carrier account owns.
     pub phone_number: String,
+    /// Whether your carrier account already owns the number. Nothing is bought; the number's webhooks are
+    /// set.
+    #[serde(default)]
+    pub adopt: bool,
     /// Number that calls are forwarded to.
     pub voice_forwarding_number: Option<String>,
-    /// IDs of more members. Allowed only if the team's registration is complete.
+    /// IDs of more members of a shared inbox. Allowed only if the team's registration is complete.
     #[serde(default)]
     pub member_ids: Vec<String>,
 }
