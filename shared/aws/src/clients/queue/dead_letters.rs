@@ -110,7 +110,7 @@ impl DeadLetterQueue {
     /// message is processed and stays here; workers ignore a repeated job.
     pub async fn redrive(&self, letter: &DeadLetter, source: &str) -> Result<(), QueueError> {
         let request = self.queue.client.send_message().queue_url(source).message_body(&letter.body);
-        let is_fifo = self.queue.url.ends_with(".fifo");
+        let is_fifo = self.queue.url.strip_suffix(".fifo").is_some();
         let request = request
             .set_message_group_id(letter.group.clone())
             .set_message_deduplication_id(is_fifo.then(|| letter.id.clone()));
