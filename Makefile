@@ -43,7 +43,7 @@ check: ## Format, lints and fast tests of what differs from main: about a minute
 
 .PHONY: test
 test: ## All checks and tests; the last lines name what failed and how to repeat it
-	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys console-test tour
+	@python3 tests/report.py $(MAKE) --no-print-directory lint openapi-lint unit journeys console-test client-test tour
 
 .PHONY: unit
 unit: ## Tests without the local cloud
@@ -82,6 +82,20 @@ console-test: console-types ## Journeys through the console in a browser (ONLY=)
 .PHONY: console-screenshots
 console-screenshots: $(TOOLS)/.ready ## Screenshots of the console, in .local/screenshots
 	$(CLOUD) exec -- $(BIN)/python3 tests/console/check.py screenshots $(CURDIR)/.local/screenshots
+
+.PHONY: client-test
+client-test: export LOCK_LEASE_SECONDS ?= 6
+client-test: export LOCK_IDLE_PROMPT_SECONDS ?= 9
+client-test: export LOCK_IDLE_RELEASE_SECONDS ?= 4
+client-test: $(TOOLS)/.ready ## Tests of the TypeScript client, and its journeys against the local cloud
+	$(call headline,TypeScript client)
+	$(BIN)/python3 tests/client/check.py unit
+	$(call headline,Journeys through the TypeScript client)
+	$(CLOUD) exec -- $(BIN)/python3 tests/client/check.py journeys
+
+.PHONY: client-types
+client-types: $(TOOLS)/.ready ## Writes the types of the TypeScript client from the OpenAPI document
+	$(BIN)/python3 tests/client/check.py write
 
 .PHONY: tour
 tour: ## The commands of README.md and docs/, typed into bash and zsh

@@ -30,6 +30,15 @@ class Packages:
 
     def run(self, *command: str | Path) -> None:
         """Runs a program in the folder. Exits if it fails."""
+        self._run(*command)
+
+    def output(self, *command: str | Path) -> str:
+        """Runs a program in the folder, and returns its output. Exits if it fails."""
+        return self._run(*command, stdout=subprocess.PIPE).stdout
+
+    def _run(self, *command: str | Path, **options) -> subprocess.CompletedProcess[str]:
         print("$", " ".join(str(part) for part in command), flush=True)
-        if subprocess.run(command, cwd=self.folder, env=self._environment).returncode != 0:
+        done = subprocess.run(command, cwd=self.folder, env=self._environment, text=True, **options)
+        if done.returncode != 0:
             sys.exit(f"{command[0]} failed")
+        return done
