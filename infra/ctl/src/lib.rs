@@ -1,6 +1,6 @@
 //! The operator's tool for a deployed stack. It does what the API cannot: it creates organizations with their
-//! owners, users with their sign-in, machine clients and the carrier's secret, examines a stack, and handles
-//! dead-letter queues.
+//! owners, users with their sign-in, machine clients and the carrier's secret. It takes over numbers,
+//! examines a stack, and handles dead-letter queues.
 //!
 //! Every command can be repeated. A command that stopped halfway is completed by running it again.
 
@@ -10,6 +10,7 @@ pub mod dead_letters;
 pub mod doctor;
 pub mod error;
 pub mod machine;
+pub mod number;
 pub mod operator;
 pub mod organization;
 pub mod secret;

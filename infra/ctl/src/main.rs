@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 use inboxctl::{
     Error, Operator,
     dead_letters::{self, NamedQueue, Selection},
-    doctor, machine, operator,
+    doctor, machine,
+    number::{self, Adoption, Carrier},
+    operator,
     organization::{self, NewOrganization},
     secret::{self, NewSecret},
     sending::{self, SendingChange},
@@ -42,6 +44,9 @@ enum Command {
     /// Machine clients, which send messages by API code
     #[command(subcommand)]
     Machine(MachineCommand),
+    /// Numbers of the carrier's account
+    #[command(subcommand)]
+    Number(NumberCommand),
     /// Queue messages that could not be processed
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -78,6 +83,12 @@ enum UserCommand {
 enum MachineCommand {
     /// Creates a machine client for an organization
     Create(machine::NewMachine),
+}
+
+#[derive(Subcommand)]
+enum NumberCommand {
+    /// Creates a shared inbox with a number that the carrier's account owns
+    Adopt(Adoption),
 }
 
 #[derive(Subcommand)]
@@ -141,6 +152,10 @@ async fn run(arguments: &Arguments) -> Result<Value, Error> {
         }
         Command::User(UserCommand::Create(new)) => json!(user::create(&operator, new).await?),
         Command::Machine(MachineCommand::Create(new)) => json!(machine::create(&operator, new).await?),
+        Command::Number(NumberCommand::Adopt(adoption)) => {
+            let carrier = Carrier::of_stack(&aws, &stack).await?;
+            json!(number::adopt(&operator, &carrier, adoption).await?)
+        }
         Command::DeadLetters(command) => {
             let queues = dead_letters::queues(&aws, &stack)?;
             dead_letters(&operator, &queues, command).await?
