@@ -179,6 +179,21 @@ fn every_client_of_the_user_pool_names_its_flows_and_users_cannot_write_their_id
 
 /// A sign-up would be a user without an organization, and a user of the pool all the same.
 #[test]
+fn the_authorizer_accepts_the_clients_of_the_template_and_the_listed_machine_clients() {
+    let authorizer = &resources("AWS::Serverless::HttpApi")["HttpApi"]["Auth"]["Authorizers"]["Jwt"];
+    let audience = texts(&authorizer["JwtConfiguration"]["audience"]);
+    assert!(
+        audience.contains(&"${WebClient},${MachineClient},${MachineClientIds}".to_owned()),
+        "{audience:?}"
+    );
+    let pair = ["WebClient", "MachineClient"].map(str::to_owned);
+    assert!(
+        audience.windows(2).any(|two| two == pair),
+        "an empty setting adds no empty audience: {audience:?}"
+    );
+}
+
+#[test]
 fn only_operators_create_users_of_the_pool() {
     let pool = &resources("AWS::Cognito::UserPool")["UserPool"];
     assert_eq!(pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"], true);

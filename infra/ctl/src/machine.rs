@@ -2,9 +2,9 @@
 
 use clap::Args;
 use serde::Serialize;
-use shared_domain::settings;
+use shared_domain::{ids::OrganizationId, settings};
 
-use crate::{Error, Operator};
+use crate::{Error, Operator, operator::Pool};
 
 /// A machine client to create.
 #[derive(Debug, Clone, Args)]
@@ -30,13 +30,17 @@ pub struct CreatedMachine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
     pub name: String,
-    /// Whether the API accepts tokens of this client: the authorizer of the template accepts the client that
-    /// the template creates, and none that was added to the pool later.
+    /// Whether the API accepts tokens of this client. API Gateway compares the client ID of a token with a
+    /// list in the template: the client that the template creates, and those of the setting
+    /// `MachineClientIds`.
     pub accepted: bool,
+    /// What is left to do. `None` if the client is accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// Makes a machine client act for an organization. The first organization gets the client that the template
-/// creates, and others get a new one.
+/// creates, and others get a new one. Once a new client is accepted, the command returns it again.
 pub async fn create(operator: &Operator, new: &NewMachine) -> Result<CreatedMachine, Error> {
     let organization = operator.organization(&new.organization).await?;
     let name = settings::name("/name", &new.name).map_err(Error::of_argument("name"))?;
@@ -51,25 +55,45 @@ pub async fn create(operator: &Operator, new: &NewMachine) -> Result<CreatedMach
             return Err(Error::Conflict(detail.into()));
         }
         (Some(pool), None) => {
-            let owner = operator.members.machine(&pool.machine_client).await?;
-            let is_free = owner.is_none_or(|owner| owner == organization.id);
-            let machine = if is_free {
-                pool.users.machine(&pool.machine_client, operator.now).await?
-            } else {
-                pool.users.create_machine(&name, operator.now).await?
+            let known = accepted_client(operator, pool, &organization.id).await?;
+            let machine = match known {
+                Some(client) => pool.users.machine(client, operator.now).await?,
+                None => pool.users.create_machine(&name, operator.now).await?,
             };
-            (machine.client_id, Some(machine.client_secret), is_free)
+            (machine.client_id, Some(machine.client_secret), known.is_some())
         }
     };
     let event = operator.event("machine.create", &client_id);
     if !operator.members.add_machine(&client_id, &organization.id, &event).await? {
         return Err(Error::Conflict(format!("The client {client_id} acts for another organization.")));
     }
+    let detail = (!accepted).then(|| {
+        format!(
+            "Add {client_id} to the setting MachineClientIds and deploy. The API accepts its tokens then."
+        )
+    });
     Ok(CreatedMachine {
         organization_id: organization.id.to_string(),
         client_id,
         client_secret,
         name,
         accepted,
+        detail,
     })
+}
+
+/// Returns the accepted client of an organization, or else the client of the template if it acts for none.
+async fn accepted_client<'a>(
+    operator: &Operator,
+    pool: &'a Pool,
+    organization: &OrganizationId,
+) -> Result<Option<&'a str>, Error> {
+    for client in &pool.more_machine_clients {
+        if operator.members.machine(client).await?.as_ref() == Some(organization) {
+            return Ok(Some(client));
+        }
+    }
+    let owner = operator.members.machine(&pool.machine_client).await?;
+    let is_free = owner.is_none_or(|owner| owner == *organization);
+    Ok(is_free.then_some(pool.machine_client.as_str()))
 }

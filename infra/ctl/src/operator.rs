@@ -38,6 +38,8 @@ pub struct Pool {
     pub users: UserDirectory,
     pub web_client: String,
     pub machine_client: String,
+    /// Machine clients that were added to the pool later and whose tokens the API accepts.
+    pub more_machine_clients: Vec<String>,
     /// Whether the pool is one of a local cloud.
     pub is_local: bool,
 }
@@ -64,6 +66,10 @@ impl Operator {
                 users: UserDirectory::new(aws, id),
                 web_client: stack.output("WebClientId")?.to_owned(),
                 machine_client: stack.output("MachineClientId")?.to_owned(),
+                more_machine_clients: stack
+                    .parameter("MachineClientIds")
+                    .map(|ids| ids.split(',').map(str::to_owned).collect())
+                    .unwrap_or_default(),
                 is_local: aws.is_loopback(),
             }),
             None => None,

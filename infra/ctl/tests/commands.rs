@@ -41,6 +41,7 @@ impl Stack {
             users: self.pool.client(),
             web_client: "web-client".into(),
             machine_client: MACHINE_CLIENT.into(),
+            more_machine_clients: Vec::new(),
             is_local: false,
         };
         Operator::new(self.table(), Some(pool), now(), entropy)
@@ -230,6 +231,20 @@ async fn the_first_organization_gets_the_client_of_the_template_and_others_get_a
     assert_eq!(machine::create(&stack.operator(4), &new(&clinic)).await.unwrap(), first);
     let second = machine::create(&stack.operator(5), &new(&school)).await.unwrap();
     assert!(second.client_id != MACHINE_CLIENT && !second.accepted);
+    let detail = second.detail.as_deref().unwrap();
+    assert!(
+        detail.contains(&format!("Add {} to the setting MachineClientIds", second.client_id)),
+        "{detail}"
+    );
+    let mut deployed = stack.operator(8);
+    deployed.pool.as_mut().unwrap().more_machine_clients = vec![second.client_id.clone()];
+    let again = machine::create(&deployed, &new(&school)).await.unwrap();
+    assert_eq!(
+        (again.client_id.as_str(), again.accepted),
+        (second.client_id.as_str(), true),
+        "once deployed"
+    );
+    assert_eq!((again.client_secret.as_ref(), again.detail), (second.client_secret.as_ref(), None));
     for (machine, organization) in [(&first, &clinic), (&second, &school)] {
         let found = stack.operator(6).members.machine(&machine.client_id).await.unwrap().unwrap();
         assert_eq!(found.as_str(), organization);

@@ -71,6 +71,7 @@ impl Clinic {
             users: self.directory.client(),
             web_client: "web-client".into(),
             machine_client: MACHINE_CLIENT.into(),
+            more_machine_clients: Vec::new(),
             is_local: false,
         };
         let now = Timestamp::parse("2026-11-28T09:00:00Z").unwrap();
