@@ -170,6 +170,7 @@ def _seed(
     are also created there."""
     command = [str(program), "--stack", deploy.STACK]
     command += ["--brand-sid", settings.parameters["BrandSid"], "--webhook-base", webhook_base]
+    command += ["--segments-per-second", str(settings.segments_per_second)]
     if carrier:
         command += ["--carrier-url", carrier, "--account-sid", settings.account_sid, "--auth-token", settings.auth_token]
     code, output = Child.finish("seed-demo", command, {"PATH": os.defpath, **emulator.operator})

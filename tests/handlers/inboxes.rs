@@ -1,9 +1,10 @@
 //! `inboxes`: creation, validation, rights, members and retirement of inboxes. The submodules test the
-//! wizard, personal inboxes, adopted numbers and interrupted creations.
+//! wizard, personal inboxes, adopted numbers, the rate, and interrupted creations.
 
 mod adopted;
 mod interruptions;
 mod personal;
+mod rate;
 mod wizard;
 
 use serde_json::{Value, json};

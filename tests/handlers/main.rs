@@ -16,6 +16,7 @@ mod messages;
 mod opt_out_reviews;
 mod outbound_send;
 mod outbox_relay;
+mod pace;
 mod registration;
 mod registration_check;
 mod registration_poll;

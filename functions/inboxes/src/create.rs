@@ -174,6 +174,7 @@ fn inbox(access: &TeamAccess, draft: &Draft, api_code: String, now: Timestamp, e
         voice_forwarding: draft.voice_forwarding.clone(),
         creator: Some(access.caller.user.id.clone()),
         stage: Stage::Creating,
+        segments_per_second: None,
     }
 }
 
@@ -394,7 +395,7 @@ async fn created(
         app.registrations.get(TeamKey { organization: &inbox.organization, team: &team.id }).await?;
     let registration = RegistrationSummary::of(&team, details.is_submitted());
     let notice = registration.notice.filter(|_| inbox.kind == InboxKind::Shared);
-    let mut inbox = InboxView::of(inbox, true);
+    let mut inbox = InboxView::of(inbox, &team, true);
     inbox.member = member;
     Ok((status, Json(CreatedInbox { inbox, registration, notice })))
 }

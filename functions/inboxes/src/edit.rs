@@ -5,8 +5,9 @@ use shared_aws::{inbox::Edited, team::AuditEvent};
 use shared_domain::{
     field::{FieldError, FieldErrors},
     ids::InboxId,
-    inbox::{Inbox, InboxKind, Stage},
+    inbox::{Inbox, InboxKind, Stage, max_segments_per_second},
     settings,
+    team::Team,
 };
 use shared_http::{
     access::{InboxAccess, InboxAdmin, TeamAccess},
@@ -37,13 +38,13 @@ pub(crate) async fn list(
     let own: Vec<InboxId> = profile
         .map(|profile| profile.inboxes.into_iter().map(|of_user| of_user.inbox).collect())
         .unwrap_or_default();
-    let registration = access.caller.team.registration;
+    let team = &access.caller.team;
     let items = inboxes
         .iter()
         .filter(|inbox| inbox.kind == InboxKind::Shared && inbox.stage != Stage::Creating)
         .map(|inbox| (inbox, own.contains(&inbox.id)))
-        .filter(|(inbox, member)| access.caller.manages() || (*member && inbox.may_send(registration)))
-        .map(|(inbox, member)| InboxView::of(inbox, member));
+        .filter(|(inbox, member)| access.caller.manages() || (*member && inbox.may_send(team.registration)))
+        .map(|(inbox, member)| InboxView::of(inbox, team, member));
     Ok(Json(Page::complete(items)))
 }
 
@@ -55,7 +56,7 @@ pub(crate) async fn list(
     params(("inboxId" = String, Path)),
     responses((status = 200, body = InboxView)))]
 pub(crate) async fn read(access: InboxAccess) -> Json<InboxView> {
-    Json(InboxView::of(&access.inbox, access.member))
+    Json(InboxView::of(&access.inbox, &access.caller.team, access.member))
 }
 
 /// Edit an inbox
@@ -76,17 +77,17 @@ pub(crate) async fn update(
     if inbox.stage == Stage::Retired {
         return Err(Problem::new(409, "inbox_retired", "This inbox is retired and cannot be changed."));
     }
-    let after = changed_by(&app, &inbox, &change).await?;
+    let after = changed_by(&app, &inbox, &caller.team, &change).await?;
     let (actor, target) = (&caller.user.id, inbox.id.as_str());
     let event = AuditEvent { actor, action: "inbox.edit", target, at: now, entropy };
     match app.inboxes.edit(&inbox, &after, &event).await? {
-        Edited::Done => Ok(Json(InboxView::of(&after, member))),
+        Edited::Done => Ok(Json(InboxView::of(&after, &caller.team, member))),
         Edited::ApiCodeTaken => Err(api_code_taken()),
         Edited::Changed => Err(changed()),
     }
 }
 
-async fn changed_by(app: &App, inbox: &Inbox, change: &InboxChange) -> Result<Inbox, Problem> {
+async fn changed_by(app: &App, inbox: &Inbox, team: &Team, change: &InboxChange) -> Result<Inbox, Problem> {
     let mut after = inbox.clone();
     let mut errors = FieldErrors::default();
     let mut set = |field: &mut String, value: Option<Result<String, FieldError>>| {
@@ -105,8 +106,27 @@ async fn changed_by(app: &App, inbox: &Inbox, change: &InboxChange) -> Result<In
         Some(None) => after.voice_forwarding = None,
         None => {}
     }
+    match change.segments_per_second {
+        Some(Some(rate)) => {
+            let rate = errors.check(segments_per_second(inbox.kind, team, rate));
+            after.segments_per_second = rate.or(after.segments_per_second);
+        }
+        Some(None) => after.segments_per_second = None,
+        None => {}
+    }
     errors.finish()?;
     Ok(after)
+}
+
+fn segments_per_second(kind: InboxKind, team: &Team, rate: i64) -> Result<u32, FieldError> {
+    let max = max_segments_per_second(kind, team);
+    let allowed = u32::try_from(rate).ok().filter(|rate| (1..=max).contains(rate));
+    allowed.ok_or_else(|| {
+        FieldError::new(
+            "/segmentsPerSecond",
+            format!("a whole number from 1 to {max}, which the carrier allows"),
+        )
+    })
 }
 
 /// Retire an inbox

@@ -17,7 +17,7 @@ use shared_aws::{
     table::Table,
 };
 use shared_carriers::{callback::StatusCallbacks, twilio::Client};
-use shared_domain::time::Timestamp;
+use shared_domain::{pace, time::Timestamp};
 use shared_lambda::{
     Error,
     config::Environment,
@@ -94,6 +94,7 @@ async fn send(
     match error {
         SendError::NoMessage(_) => dead_letter(app, record, RecordError::unreadable(error)).await,
         SendError::Delayed { delay, .. } => {
+            let delay = pace::queue_delay(delay, record.receive_count, attempt);
             if let Err(error) = app.received.delay(record.receipt_handle, delay).await {
                 tracing::warn!(event = "queue_message_not_delayed", %error, "queue message waits for the default time");
             }

@@ -18,6 +18,7 @@ pub(crate) fn record(campaign: Campaign) -> CampaignRecord {
     CampaignRecord {
         state,
         updated_at: campaign.updated_at.map(|at| Timestamp::from_millis(at.as_millisecond())),
+        segments_per_second: campaign.segments_per_second,
         errors: campaign.errors.into_iter().filter_map(reason).collect(),
     }
 }

@@ -14,13 +14,13 @@ use shared_aws::{
     clients::{Aws, RegistrationJob, Secrets},
     registration::{Registrations, Transition},
     table::{StoreError, Table},
-    team::TeamMembers,
+    team::{TeamMembers, Teams},
 };
 use shared_carriers::twilio::{CallError, Client};
 use shared_domain::{
     keys::TeamKey,
     registration::{
-        CampaignEvent, CampaignUpdate, CarrierReason, Registration, TimelineStep,
+        CampaignEvent, CampaignState, CampaignUpdate, CarrierReason, Registration, TimelineStep,
         decision::{self, DecisionInput, DueTransition, RegistrationDecision},
     },
     time::Timestamp,
@@ -44,6 +44,7 @@ pub struct App {
     carrier: Client,
     registrations: Registrations,
     members: TeamMembers,
+    teams: Teams,
 }
 
 impl App {
@@ -63,7 +64,12 @@ impl App {
 
     #[expect(missing_docs, reason = "the name says it all")]
     pub fn new(table: Table, carrier: Client) -> Self {
-        Self { carrier, registrations: Registrations::new(table.clone()), members: TeamMembers::new(table) }
+        Self {
+            carrier,
+            registrations: Registrations::new(table.clone()),
+            members: TeamMembers::new(table.clone()),
+            teams: Teams::new(table),
+        }
     }
 }
 
@@ -124,6 +130,11 @@ async fn attempt(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<boo
     };
     let record = app.carrier.fetch_campaign(service, campaign).await;
     let record = carrier::record(record.inspect_err(|error| log_refusal(job, error))?);
+    // Before the approval, so that the team's first messages already go out at this rate.
+    if let (CampaignState::Verified, Some(rate)) = (record.state, record.segments_per_second) {
+        let team = TeamKey { organization: &job.organization, team: &job.team };
+        app.teams.set_segments_per_second(team, rate).await?;
+    }
     let codes = announcement.iter().flat_map(|event| event.codes.iter().copied());
     let event_reasons: Vec<CarrierReason> = codes.map(carrier::known_reason).collect();
     let input = DecisionInput {

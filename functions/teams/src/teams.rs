@@ -76,6 +76,7 @@ pub(crate) async fn create(
         name,
         registration: RegistrationStatus::NotStarted,
         messaging_service: None,
+        segments_per_second: None,
     };
     let (actor, target) = (&caller.user, team.id.as_str());
     let event = AuditEvent { actor, action: "team.create", target, at: now, entropy };

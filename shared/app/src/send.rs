@@ -7,7 +7,7 @@
 //! | the carrier's answer | result |
 //! |---|---|
 //! | accepted | `sent`, with the carrier's id |
-//! | not called: sending is paused | `queued`; the queue delivers the message again later |
+//! | not called: sending is paused, or the number's turn is later | `queued`; the queue delivers the message again later |
 //! | not called: after the message was accepted, the contact opted out, the inbox was retired, or the registration was suspended | `failed` |
 //! | not sent, may succeed later (429) | `queued`; the claim is given back, and the queue delivers the message again later |
 //! | not sent, because the account is refused, there is no connection, or the carrier is out of service (503) | the same, and sending is paused |
@@ -24,7 +24,7 @@ use shared_aws::{
     inbox::Inboxes,
     messaging::{Claim, Deliveries, Messages, Outbox, stored_at},
     opt_out::OptOuts,
-    sending::SendingPauses,
+    sending::{Paces, Reservation, SendingPauses, StoredPace},
     table::{StoreError, Table},
 };
 use shared_carriers::{
@@ -36,6 +36,7 @@ use shared_domain::{
     keys::InboxKey,
     media::{Media, MediaState},
     message::{DeliveryState, Message, Report},
+    segment::Segments,
     sending_pause::{PauseCause, SendingPause, SendingState},
     time::Timestamp,
 };
@@ -75,6 +76,7 @@ pub struct SendWorkflow {
     opt_outs: OptOuts,
     opt_out_changes: OptOutWorkflow,
     pauses: SendingPauses,
+    paces: Paces,
     bucket: Bucket,
 }
 
@@ -89,7 +91,8 @@ impl SendWorkflow {
             inboxes: Inboxes::new(table.clone()),
             opt_outs: OptOuts::new(table.clone()),
             opt_out_changes: OptOutWorkflow::new(table.clone()),
-            pauses: SendingPauses::new(table),
+            pauses: SendingPauses::new(table.clone()),
+            paces: Paces::new(table),
             bucket,
         }
     }
@@ -101,11 +104,22 @@ impl SendWorkflow {
         attempt: u64,
         job: &SendJob,
     ) -> Result<(), SendError> {
-        let state = self.pauses.get(&job.organization).await?;
+        let Some(message) = self.messages.get(&job.organization, &job.message).await? else {
+            return Err(SendError::NoMessage(job.message.to_string()));
+        };
+        let inbox = InboxKey { organization: &job.organization, inbox: &message.inbox };
+        let (state, pace) = self.paces.get_with_sending_state(inbox).await?;
         if let Some(pause) = state.pause {
             return Err(SendError::Delayed { delay: pause.delay(clock()), why: "sending is paused" });
         }
-        let refusal = self.refusal_since(job).await?;
+        let mut refusal = None;
+        if message.delivery.state() == DeliveryState::Queued {
+            let found = self.inboxes.get_with_team(inbox).await?;
+            refusal = self.refusal_since(job, &message, found.as_ref()).await?;
+            if let Some(found) = found.filter(|_| refusal.is_none()) {
+                self.wait_for_turn(&clock, &found, pace, &message).await?;
+            }
+        }
         match self.messages.claim(&job.organization, &job.message, attempt, clock()).await? {
             Claim::Yours(message) => {
                 if let Some(refusal) = refusal {
@@ -130,21 +144,41 @@ impl SendWorkflow {
     }
 
     /// Returns why a message that was accepted must not be sent any more.
-    async fn refusal_since(&self, job: &SendJob) -> Result<Option<Refusal>, SendError> {
-        let Some(message) = self.messages.get(&job.organization, &job.message).await? else {
-            return Err(SendError::NoMessage(job.message.to_string()));
-        };
-        if message.delivery.state() != DeliveryState::Queued {
-            return Ok(None);
-        }
-        let inbox = InboxKey { organization: &job.organization, inbox: &message.inbox };
-        let found = self.inboxes.get_with_team(inbox).await?;
-        if let Some(reason) = found.as_ref().and_then(reason_against_inbox) {
+    async fn refusal_since(
+        &self,
+        job: &SendJob,
+        message: &Message,
+        inbox: Option<&TeamInbox>,
+    ) -> Result<Option<Refusal>, SendError> {
+        if let Some(reason) = inbox.and_then(reason_against_inbox) {
             return Ok(Some(refusal(reason)));
         }
         let subjects = message.opt_out_subjects(&job.organization);
         let is_out = !message.bypass_opt_out && self.opt_outs.any_out(&subjects).await?;
         Ok(is_out.then(refused_by_opt_out))
+    }
+
+    /// Takes the next turn of the inbox's number and waits for it. A message whose turn is not near goes back
+    /// to the queue.
+    async fn wait_for_turn(
+        &self,
+        clock: &impl Fn() -> Timestamp,
+        from: &TeamInbox,
+        pace: StoredPace,
+        message: &Message,
+    ) -> Result<(), SendError> {
+        let segments = u32::try_from(Segments::of(&message.text).count).unwrap_or(u32::MAX);
+        let (rate, now) = (from.segments_per_second(), clock());
+        match self.paces.take_turn(from.inbox.key(), pace, rate, segments, now).await? {
+            Reservation::Turn(turn) => {
+                tokio::time::sleep(now.duration_until(turn)).await;
+                Ok(())
+            }
+            Reservation::Later(until) => {
+                let delay = now.duration_until(until);
+                Err(SendError::Delayed { delay, why: "the number's turn is later" })
+            }
+        }
     }
 
     fn request(&self, now: Timestamp, job: &SendJob, message: &Message) -> Result<SendMessage, BucketError> {

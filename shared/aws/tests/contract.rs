@@ -39,6 +39,8 @@ mod opt_outs;
 #[cfg(test)]
 mod out_of_office;
 #[cfg(test)]
+mod paces;
+#[cfg(test)]
 mod registrations;
 #[cfg(test)]
 mod sends;

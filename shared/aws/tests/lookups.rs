@@ -24,6 +24,7 @@ fn team(stores: &TestStores) -> Team {
         name: "Admissions".into(),
         registration: RegistrationStatus::Approved,
         messaging_service: Some("MG0123456789abcdef0123456789abcdef".into()),
+        segments_per_second: Some(40),
     }
 }
 

@@ -27,6 +27,7 @@ fn another_team(index: usize) -> Team {
         id: TeamId::new(at_second(index as u64), 40),
         name: format!("Team {index}"),
         messaging_service: None,
+        segments_per_second: None,
         ..team_with_registration(RegistrationStatus::NotStarted)
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{InboxId, OrganizationId, TeamId, UserId},
     keys::{InboxKey, TeamKey},
+    pace::DEFAULT_SEGMENTS_PER_SECOND,
     phone::PhoneNumber,
     registration::RegistrationStatus,
     team::Team,
@@ -82,6 +83,8 @@ pub struct Inbox {
     pub voice_forwarding: Option<PhoneNumber>,
     pub creator: Option<UserId>,
     pub stage: Stage,
+    /// The rate that an admin set. `None` if the inbox sends as fast as it may.
+    pub segments_per_second: Option<u32>,
 }
 
 impl Inbox {
@@ -102,6 +105,21 @@ impl Inbox {
     }
 }
 
+/// Returns the most segments per second that an inbox of this team may send: what the team's campaign allows,
+/// or the carrier's rate for numbers outside a campaign.
+pub fn max_segments_per_second(kind: InboxKind, team: &Team) -> u32 {
+    let is_registered = kind == InboxKind::Shared && team.registration.is_complete();
+    let of_campaign = team.segments_per_second.filter(|_| is_registered);
+    of_campaign.unwrap_or(DEFAULT_SEGMENTS_PER_SECOND).max(1)
+}
+
+/// Returns how many segments per second an inbox of this team sends: what an admin set, and at most what it
+/// may send.
+pub fn segments_per_second(inbox: &Inbox, team: &Team) -> u32 {
+    let max = max_segments_per_second(inbox.kind, team);
+    inbox.segments_per_second.map_or(max, |rate| rate.clamp(1, max))
+}
+
 /// An inbox with its team, whose registration decides whether the inbox may send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it all")]
@@ -114,6 +132,11 @@ impl TeamInbox {
     /// See [`Inbox::may_send`].
     pub fn may_send(&self) -> bool {
         self.inbox.may_send(self.team.registration)
+    }
+
+    /// See [`segments_per_second`].
+    pub fn segments_per_second(&self) -> u32 {
+        segments_per_second(&self.inbox, &self.team)
     }
 
     /// The carrier's messaging service through which the inbox sends: that of its team, if its number belongs
@@ -142,6 +165,7 @@ mod tests {
             voice_forwarding: None,
             creator: None,
             stage,
+            segments_per_second: None,
         }
     }
 
@@ -169,6 +193,7 @@ mod tests {
             name: "Clinic".into(),
             registration: RegistrationStatus::Approved,
             messaging_service: Some("MG1".into()),
+            segments_per_second: None,
         };
         let bought = |kind| Inbox { number_sid: Some("PN1".into()), ..inbox(kind, Stage::Active) };
         let service = |inbox: Inbox, team: &Team| {
@@ -181,6 +206,33 @@ mod tests {
         assert_eq!(service(inbox(InboxKind::Shared, Stage::Active), &team), None);
         let without = Team { messaging_service: None, ..team };
         assert_eq!(service(bought(InboxKind::Shared), &without), None);
+    }
+
+    #[test]
+    fn an_inbox_sends_as_fast_as_its_campaign_allows_unless_an_admin_lowered_it() {
+        use RegistrationStatus::{Approved, Pending};
+        let rate = |kind, lowered, registration, allowed| {
+            let team = Team {
+                id: TeamId::parse("team_1").unwrap(),
+                name: "Clinic".into(),
+                registration,
+                messaging_service: None,
+                segments_per_second: allowed,
+            };
+            let inbox = Inbox { segments_per_second: lowered, ..inbox(kind, Stage::Active) };
+            TeamInbox { inbox, team }.segments_per_second()
+        };
+        for (lowered, registration, allowed, expected) in [
+            (None, Approved, Some(40), 40),
+            (Some(4), Approved, Some(40), 4),
+            (Some(40), Approved, Some(4), 4), // the campaign lost rate after the admin set it
+            (None, Approved, None, 1),
+            (None, Pending, Some(40), 1),
+            (None, Approved, Some(0), 1),
+        ] {
+            assert_eq!(rate(InboxKind::Shared, lowered, registration, allowed), expected);
+        }
+        assert_eq!(rate(InboxKind::Personal, None, Approved, Some(40)), 1);
     }
 
     #[test]

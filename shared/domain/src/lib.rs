@@ -15,6 +15,7 @@
 //! | [`media`] | attachments: which are stored, and which carriers accept |
 //! | [`sending`] | the reasons against sending a message, in the order of the checks |
 //! | [`sending_pause`] | pauses of all sending, by the owner or because the carrier is down |
+//! | [`pace`] | when each message of a number may go to the carrier |
 //! | [`inbox`], [`team`], [`contact`], [`user`], [`membership`] | inboxes, teams, people and their rights |
 //! | [`opt_out`] | STOP, START and HELP, how far an opt-out reaches, and reviews |
 //! | [`out_of_office`] | office hours, closed periods, and who gets the out-of-office message |
@@ -59,6 +60,7 @@ pub mod message;
 pub mod notification;
 pub mod opt_out;
 pub mod out_of_office;
+pub mod pace;
 pub mod phone;
 pub mod registration;
 pub mod segment;

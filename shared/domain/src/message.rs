@@ -384,6 +384,7 @@ mod tests {
             voice_forwarding: None,
             creator: None,
             stage: Stage::Active,
+            segments_per_second: None,
         }
     }
 
@@ -416,6 +417,7 @@ mod tests {
             name: "Clinic".into(),
             registration: RegistrationStatus::Approved,
             messaging_service: Some("MG1".into()),
+            segments_per_second: None,
         };
         let message = TeamInbox { inbox, team }.outbound(&contact_number(), "Hi".into(), at, 9);
         assert_eq!(message.messaging_service.as_deref(), Some("MG1"));

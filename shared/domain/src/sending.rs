@@ -180,6 +180,7 @@ mod tests {
             voice_forwarding: None,
             creator: None,
             stage: Stage::Active,
+            segments_per_second: None,
         }
     }
 

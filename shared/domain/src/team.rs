@@ -8,6 +8,7 @@
 //!     name: "Front office".into(),
 //!     registration: RegistrationStatus::Pending,
 //!     messaging_service: None,
+//!     segments_per_second: None,
 //! };
 //! assert!(!team.registration.is_complete());
 //! ```
@@ -23,4 +24,6 @@ pub struct Team {
     pub registration: RegistrationStatus,
     /// The carrier's messaging service of the team's campaign, once it was created.
     pub messaging_service: Option<String>,
+    /// What the campaign allows each of the team's numbers, if the carrier says so.
+    pub segments_per_second: Option<u32>,
 }

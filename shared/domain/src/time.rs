@@ -38,6 +38,11 @@ impl Timestamp {
         self.0
     }
 
+    /// The time from this instant to a later one. Zero if `later` is not later.
+    pub fn duration_until(self, later: Self) -> Duration {
+        Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
+    }
+
     /// Whole seconds since the epoch, rounded down. DynamoDB's TTL attributes are in this unit.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
@@ -98,6 +103,13 @@ mod tests {
         assert_eq!(Timestamp::parse(&instant.to_string()), Some(instant));
         assert_eq!(Timestamp::parse("2026-11-22"), None);
         assert_eq!((instant.millis(), instant.seconds()), (1_795_341_600_007, 1_795_341_600));
+    }
+
+    #[test]
+    fn the_time_until_an_earlier_instant_is_zero() {
+        let (earlier, later) = (Timestamp::from_millis(1_000), Timestamp::from_millis(1_250));
+        assert_eq!(earlier.duration_until(later), Duration::from_millis(250));
+        assert_eq!(later.duration_until(earlier), Duration::ZERO);
     }
 
     #[test]

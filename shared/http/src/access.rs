@@ -253,6 +253,7 @@ mod tests {
                 api_code: "SECOND".into(),
                 number: build::number("+12025550102"),
                 stage: Stage::Creating,
+                segments_per_second: None,
                 ..build::inbox()
             };
             app.add_inbox(&app.inbox).await;

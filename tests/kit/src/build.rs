@@ -21,6 +21,8 @@ use shared_domain::{
 pub const INBOX_NUMBER: &str = "+12025550100";
 /// The number of [`contact`].
 pub const CONTACT_NUMBER: &str = "+12025550143";
+/// The rate of [`team`], so high that no test waits for a turn.
+pub const SEGMENTS_PER_SECOND: u32 = 1_000;
 
 /// Parses an organization id.
 pub fn organization_id(id: &str) -> OrganizationId {
@@ -54,6 +56,7 @@ pub fn team() -> Team {
         name: "Front".into(),
         registration: RegistrationStatus::Approved,
         messaging_service: None,
+        segments_per_second: Some(SEGMENTS_PER_SECOND),
     }
 }
 
@@ -72,6 +75,7 @@ pub fn inbox() -> Inbox {
         voice_forwarding: None,
         creator: None,
         stage: Stage::Active,
+        segments_per_second: None,
     }
 }
 

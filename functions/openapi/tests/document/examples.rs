@@ -133,6 +133,7 @@ fn number(name: &str) -> u64 {
         "updated" => 40,
         "unchanged" => 9,
         "refused" | "segments" => 1,
+        "segmentsPerSecond" => 4,
         "errorsBeyond" => 0,
         "size" => 48_213,
         "unreadCount" | "media" => 2,

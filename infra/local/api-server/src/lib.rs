@@ -51,6 +51,7 @@ impl Server {
         let carrier_listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let carrier_url = format!("http://{}", carrier_listener.local_addr()?);
         let settings = Settings::new(carrier::ACCOUNT, carrier::TOKEN, &url);
+        let rate = settings.segments_per_second;
         tokio::spawn(carrier_simulator::serve(carrier_listener, settings));
 
         let services = functions::Services {
@@ -63,8 +64,9 @@ impl Server {
         let carrier = services.carrier();
         let table = services.table.clone();
         let operator = Operator::new(table.clone(), None, clock::now(), clock::entropy());
-        let data = seed_demo::seed(&operator, table, Some(carrier), url.clone(), BRAND.into(), Some(MACHINE))
-            .await?;
+        let data =
+            seed_demo::seed(&operator, table, Some(carrier), url.clone(), BRAND.into(), rate, Some(MACHINE))
+                .await?;
         let tokens = Tokens::of(&data);
         let pool = FakeUserPool::start(logins(&data)).await;
         let console = functions::console(&services, pool.client());

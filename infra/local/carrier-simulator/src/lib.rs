@@ -75,7 +75,7 @@ pub struct Settings {
     pub webhook_base: String,
     /// The pause before each of `queued`, `sending`, `sent`, `delivered`.
     pub step: Duration,
-    /// Segments per second of a number whose campaign is verified. Other numbers send one.
+    /// Segments per second that a verified campaign allows its numbers together. Other numbers send one each.
     pub segments_per_second: u32,
     /// The delay of a response under the fault `timeout-after`.
     pub hold: Duration,

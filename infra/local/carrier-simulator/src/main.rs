@@ -30,7 +30,7 @@ struct Arguments {
     /// Milliseconds before each of the statuses queued, sending, sent, and delivered
     #[arg(long, env = "CARRIER_STEP_MILLIS", default_value_t = 150)]
     step_millis: u64,
-    /// Segments per second that a number sends if its campaign is verified; other numbers send one
+    /// Segments per second that a verified campaign allows its numbers together; other numbers send one
     #[arg(long, env = "SEGMENTS_PER_SECOND", default_value_t = carrier_simulator::DEFAULT_SEGMENTS_PER_SECOND)]
     segments_per_second: u32,
     /// Seconds that a response is delayed under the fault `timeout-after`

@@ -30,7 +30,7 @@ pub(crate) struct Resources {
     pub(crate) names: Names,
     /// Pairs of a sender (a number or a messaging service) and a phone that opted out of it.
     opt_outs: HashSet<(String, String)>,
-    /// When each sender's queue is empty.
+    /// When each queue is empty, by the sid of its messaging service or by its number.
     queues: HashMap<String, Timestamp>,
 }
 
@@ -97,26 +97,35 @@ impl Resources {
         self.opt_outs.contains(&(sender.to_owned(), phone.to_owned()))
     }
 
+    /// Whether the carriers block a sender: its messaging service has a campaign that is not verified.
+    pub(crate) fn is_unregistered(&self, sender: &str) -> bool {
+        self.service_of_sender(sender)
+            .is_some_and(|service| service.campaign.is_some() && service.verified().is_none())
+    }
+
+    fn service_of_sender(&self, sender: &str) -> Option<&Service> {
+        let of_number = self.number_by_e164(sender).and_then(|number| self.service_of(number));
+        of_number.or_else(|| self.service(sender))
+    }
+
     /// Puts a message into the queue of its sender. Returns how long it waits there, or `None` if the queue
-    /// is too long. A number sends `campaign_rate` segments per second if its campaign is verified, else one.
-    pub(crate) fn enqueue(
-        &mut self,
-        sender: &str,
-        segments: usize,
-        campaign_rate: u32,
-        now: Timestamp,
-    ) -> Option<Duration> {
-        let service = self.number_by_e164(sender).and_then(|number| self.service_of(number));
-        let is_registered = service.is_some_and(|service| service.verified().is_some());
-        let rate = if is_registered { campaign_rate } else { 1 };
-        let start = self.queues.get(sender).copied().unwrap_or(now).max(now);
+    /// is too long. All numbers of a verified campaign share a queue and the campaign's rate. Another number
+    /// sends one segment per second.
+    pub(crate) fn enqueue(&mut self, sender: &str, segments: usize, now: Timestamp) -> Option<Duration> {
+        let service = self.service_of_sender(sender);
+        let campaign = service.and_then(|service| Some((&service.sid, service.verified()?)));
+        let (queue, rate) = match campaign {
+            Some((service, campaign)) => (service.clone(), campaign.segments_per_second),
+            None => (sender.to_owned(), 1),
+        };
+        let start = self.queues.get(&queue).copied().unwrap_or(now).max(now);
         let wait = start.duration_since(now);
         if wait > MAX_QUEUE {
             return None;
         }
         let segments = i64::try_from(segments).unwrap_or(i64::MAX);
         let busy = SignedDuration::from_millis(segments.saturating_mul(1000) / i64::from(rate.max(1)));
-        self.queues.insert(sender.to_owned(), start + busy);
+        self.queues.insert(queue, start + busy);
         wait.try_into().ok()
     }
 

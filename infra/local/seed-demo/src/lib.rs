@@ -111,6 +111,7 @@ struct Seed<'a> {
     carrier: Option<Client>,
     brand: String,
     webhooks: String,
+    segments_per_second: u32,
     data: DemoData,
 }
 
@@ -154,13 +155,15 @@ const TEXTS: [&str; 8] = [
 ];
 
 /// Adds the demo data to an empty table. With a client of the carrier simulator, buys the numbers and creates
-/// the campaign there as well. `machine_client_id` is the machine client of a stack without a user pool.
+/// the campaign there as well. `segments_per_second` is what the campaigns allow. `machine_client_id` is the
+/// machine client of a stack without a user pool.
 pub async fn seed(
     operator: &Operator,
     table: Table,
     carrier: Option<Client>,
     webhooks: String,
     brand: String,
+    segments_per_second: u32,
     machine_client_id: Option<&str>,
 ) -> Result<DemoData, Failure> {
     let mut seed = Seed {
@@ -176,6 +179,7 @@ pub async fn seed(
         carrier,
         brand,
         webhooks,
+        segments_per_second,
         data: DemoData::default(),
     };
     seed.add_brightside(machine_client_id).await?;
@@ -186,7 +190,7 @@ pub async fn seed(
 impl Seed<'_> {
     async fn add_brightside(&mut self, machine_client_id: Option<&str>) -> Result<(), Failure> {
         let organization = self.add_organization("org_brightside", "Brightside", &FRONT_DESK[0]).await?;
-        let front = team("team_frontdesk", "Front desk", RegistrationStatus::Approved)?;
+        let front = self.registered(team("team_frontdesk", "Front desk", RegistrationStatus::Approved)?);
         let people = self.add_team(&organization, &front, &FRONT_DESK).await?;
         let mut front_desk =
             inbox(&organization, &front, "inb_frontdesk", InboxKind::Shared, "Front desk", 100)?;
@@ -220,13 +224,18 @@ impl Seed<'_> {
 
     async fn add_neighbors(&mut self) -> Result<(), Failure> {
         let organization = self.add_organization("org_neighbors", "Neighbors", &NEIGHBORS[0]).await?;
-        let team = team("team_reception", "Reception", RegistrationStatus::Approved)?;
+        let team = self.registered(team("team_reception", "Reception", RegistrationStatus::Approved)?);
         let people = self.add_team(&organization, &team, &NEIGHBORS).await?;
         let mut reception =
             inbox(&organization, &team, "inb_reception", InboxKind::Shared, "Reception", 199)?;
         let service = self.add_registration(&organization, &team.id).await?;
         self.buy_number(&mut reception, service.as_deref()).await?;
         self.add_inbox(&reception, &team, &people).await
+    }
+
+    /// Returns a team with what its campaign allows.
+    fn registered(&self, team: Team) -> Team {
+        Team { segments_per_second: Some(self.segments_per_second), ..team }
     }
 
     /// Returns the operator of a new command.
@@ -467,7 +476,13 @@ fn campaign_details(brand: &str) -> CampaignDetails {
 }
 
 fn team(id: &str, name: &str, registration: RegistrationStatus) -> Result<Team, Failure> {
-    Ok(Team { id: TeamId::parse(id)?, name: name.to_owned(), registration, messaging_service: None })
+    Ok(Team {
+        id: TeamId::parse(id)?,
+        name: name.to_owned(),
+        registration,
+        messaging_service: None,
+        segments_per_second: None,
+    })
 }
 
 fn inbox(
@@ -491,6 +506,7 @@ fn inbox(
         voice_forwarding: None,
         creator: None,
         stage: Stage::Active,
+        segments_per_second: None,
     })
 }
 

@@ -22,6 +22,9 @@ struct Options {
     /// Public base URL of the product, which the numbers send calls and messages to
     #[arg(long)]
     webhook_base: String,
+    /// Segments per second that the campaigns allow
+    #[arg(long)]
+    segments_per_second: u32,
     /// URL of a carrier simulator, to create the numbers and the campaign there as well
     #[arg(long, requires = "account_sid", requires = "auth_token")]
     carrier_url: Option<String>,
@@ -41,8 +44,8 @@ async fn main() -> Result<(), Failure> {
     let operator = Operator::of_stack(&aws, &stack, clock::now(), clock::entropy())?;
     let table = Table::of(&aws, stack.output("TableName")?);
     let carrier = carrier_client(&options)?;
-    let Options { webhook_base, brand_sid, .. } = options;
-    let data = seed_demo::seed(&operator, table, carrier, webhook_base, brand_sid, None).await?;
+    let Options { webhook_base, brand_sid, segments_per_second: rate, .. } = options;
+    let data = seed_demo::seed(&operator, table, carrier, webhook_base, brand_sid, rate, None).await?;
     #[allow(clippy::print_stdout, reason = "standard output is the result of this program")]
     {
         println!("{}", serde_json::to_string(&data)?);

@@ -13,7 +13,7 @@ use crate::{
     inbox::rows::{InboxPointer, InboxRow},
     table::{
         error::StoreError,
-        item::{Item, attribute, string_attribute, text},
+        item::{Item, attribute, number, string_attribute, text},
         keys,
         query::KeyRange,
         requests::Table,
@@ -122,7 +122,8 @@ impl Inboxes {
         Ok(pointer.is_some())
     }
 
-    /// Changes the name, color, API code and forwarding number. `before` is the inbox as the caller read it.
+    /// Changes the name, color, API code, forwarding number and rate. `before` is the inbox as the caller
+    /// read it.
     pub async fn edit(
         &self,
         before: &Inbox,
@@ -132,8 +133,11 @@ impl Inboxes {
         let organization = &before.organization;
         let mut transaction = Transaction::new(&self.table);
         let forwarding = after.voice_forwarding.as_ref().map(attribute).transpose()?;
+        let rate = after.segments_per_second.map(number);
         transaction.update(keys::inbox(before.key()), |update| {
-            let update = update
+            let optional =
+                [("voiceForwarding", ":forwarding", forwarding), ("segmentsPerSecond", ":rate", rate)];
+            let mut update = update
                 .condition_expression("apiCode = :before AND stage = :active")
                 .expression_attribute_names("#name", "name")
                 .expression_attribute_names("#color", "color")
@@ -142,13 +146,19 @@ impl Inboxes {
                 .expression_attribute_values(":name", text(&after.name))
                 .expression_attribute_values(":color", text(&after.color))
                 .expression_attribute_values(":code", text(&after.api_code));
-            let set = "SET #name = :name, #color = :color, apiCode = :code";
-            match forwarding {
-                Some(number) => update
-                    .update_expression(format!("{set}, voiceForwarding = :forwarding"))
-                    .expression_attribute_values(":forwarding", number),
-                None => update.update_expression(format!("{set} REMOVE voiceForwarding")),
+            let (mut set, mut remove) =
+                ("SET #name = :name, #color = :color, apiCode = :code".to_owned(), vec![]);
+            for (name, place, value) in optional {
+                if let Some(value) = value {
+                    set = format!("{set}, {name} = {place}");
+                    update = update.expression_attribute_values(place, value);
+                } else {
+                    remove.push(name);
+                }
             }
+            let removed =
+                if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
+            update.update_expression(set + &removed)
         })?;
         let (old, new) =
             (keys::api_code(organization, &before.api_code), keys::api_code(organization, &after.api_code));

@@ -26,6 +26,8 @@ pub(crate) struct InboxRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creator: Option<UserId>,
     pub stage: Stage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments_per_second: Option<u32>,
 }
 
 impl InboxRow {
@@ -44,6 +46,7 @@ impl InboxRow {
             voice_forwarding: inbox.voice_forwarding,
             creator: inbox.creator,
             stage: inbox.stage,
+            segments_per_second: inbox.segments_per_second,
         }
     }
 
@@ -61,6 +64,7 @@ impl InboxRow {
             voice_forwarding: self.voice_forwarding,
             creator: self.creator,
             stage: self.stage,
+            segments_per_second: self.segments_per_second,
         }
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! | operation | requests | units |
 //! |---|---|---|
-//! | the sender's look before each send | 1 | 0.5 read |
 //! | pause, resume, a lost answer | 1 | 1 write |
 //! | the list for the probe | 1 | read by size: 0.5 for up to 20 organizations |
 

@@ -6,6 +6,7 @@
 //! | `org_#inb_` | `INBOX` | inbox | every send, settings |
 //! | `org_#inb_` | `MEMBER#user` | membership in an inbox, with the user's name | the access check of every request (0.5 RCU) |
 //! | `org_#inb_` | `AWAY` | Out of Office settings | every inbound message, settings |
+//! | `org_#inb_` | `PACE` | pace of the inbox's number | every send (0.5 RCU, 1 WCU) |
 //! | `org_#inb_` | `AWAY#cnv_#period` | the automatic reply to a contact in a closed period; `ttl` | every automatic reply |
 //! | `org_#inb_` | `cnv_` | conversation with its lock | one conversation; lists, through the indexes |
 //! | `org_#inb_` | `REVIEW#OPEN#rev_` | open opt-out review | open reviews, newest first |
@@ -109,6 +110,10 @@ pub fn inbox(inbox: InboxKey<'_>) -> Key {
 
 pub fn out_of_office(inbox: InboxKey<'_>) -> Key {
     Key::new(inbox_partition(inbox), "AWAY")
+}
+
+pub fn pace(inbox: InboxKey<'_>) -> Key {
+    Key::new(inbox_partition(inbox), "PACE")
 }
 
 /// Prefix of the automatic replies to a contact in an inbox's partition.

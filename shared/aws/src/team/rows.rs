@@ -20,17 +20,19 @@ pub(crate) struct TeamRow {
     pub registration: RegistrationStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messaging_service: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments_per_second: Option<u32>,
 }
 
 impl TeamRow {
     pub(crate) fn of(team: &Team) -> Self {
-        let Team { id, name, registration, messaging_service } = team.clone();
-        Self { id, name, registration, messaging_service }
+        let Team { id, name, registration, messaging_service, segments_per_second } = team.clone();
+        Self { id, name, registration, messaging_service, segments_per_second }
     }
 
     pub(crate) fn team(self) -> Team {
-        let Self { id, name, registration, messaging_service } = self;
-        Team { id, name, registration, messaging_service }
+        let Self { id, name, registration, messaging_service, segments_per_second } = self;
+        Team { id, name, registration, messaging_service, segments_per_second }
     }
 }
 

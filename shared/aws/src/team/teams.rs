@@ -11,7 +11,7 @@ use crate::{
     table::{
         error::StoreError,
         idempotency::Idempotency,
-        item::text,
+        item::{number, text},
         keys,
         query::{KeyRange, Order, Page},
         requests::{EXISTS, Table},
@@ -109,6 +109,19 @@ impl Teams {
         })?;
         event.write(&mut transaction, team)?;
         Ok(transaction.commit().await?.is_done())
+    }
+
+    /// Stores what the team's campaign allows each of its numbers. Writes nothing if it is known.
+    pub async fn set_segments_per_second(&self, team: TeamKey<'_>, rate: u32) -> Result<(), StoreError> {
+        let updated = self.table.update_if(keys::team(team), |update| {
+            update
+                .update_expression("SET segmentsPerSecond = :rate")
+                .condition_expression(
+                    "attribute_exists(pk) AND (attribute_not_exists(segmentsPerSecond) OR segmentsPerSecond <> :rate)",
+                )
+                .expression_attribute_values(":rate", number(rate))
+        });
+        updated.await.map(drop)
     }
 
     /// Returns the notification settings of a team. All notifications are disabled by default.

@@ -3,6 +3,7 @@
 use shared_aws::{
     conversation::ConversationUpdate,
     messaging::{Acceptance, Accepted, Guard},
+    sending::Paces,
     table::Idempotency,
 };
 use shared_domain::{
@@ -88,6 +89,14 @@ pub(super) async fn delivery(measured: &mut Measurements, message: &MessageId) {
     measured
         .measure("delete an outbox item", async |stores| stores.outbox.remove(&entry).await.unwrap())
         .await;
+    let paces = Paces::new(measured.stores.metered_table());
+    let read = async |stores: &TestStores| paces.get_with_sending_state(stores.inbox.key()).await.unwrap().1;
+    let outdated = measured.measure("read the pace and the sending pause", read).await;
+    let take = async |stores: &TestStores| {
+        paces.take_turn(stores.inbox.key(), outdated, 40, 2, at_second(15)).await.unwrap()
+    };
+    measured.measure("take a turn", take).await;
+    measured.measure("take a turn after a race", take).await;
     let claim = async |stores: &TestStores| {
         stores.messages.claim(stores.organization(), message, 1, at_second(15)).await.unwrap()
     };

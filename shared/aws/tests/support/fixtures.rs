@@ -76,6 +76,7 @@ pub(crate) fn team_with_registration(registration: RegistrationStatus) -> Team {
         name: "Admissions".into(),
         registration,
         messaging_service: Some("MG0123456789abcdef0123456789abcdef".into()),
+        segments_per_second: Some(40),
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Campaign {
     pub campaign_id: Option<String>,
     /// The findings of the last or an earlier review.
     pub errors: Vec<CampaignError>,
+    /// AT&T's limit, in segments per second and at least 1. `None` if Twilio does not say it, as before the
+    /// approval.
+    pub segments_per_second: Option<u32>,
     /// The time of the last change.
     pub updated_at: Option<Timestamp>,
 }
@@ -74,6 +77,7 @@ pub(crate) struct CampaignWire {
     campaign_status: Option<String>,
     campaign_id: Option<String>,
     errors: Option<Value>,
+    rate_limits: Option<Value>,
     date_updated: Option<String>,
 }
 
@@ -90,9 +94,19 @@ impl CampaignWire {
                 .flatten()
                 .map(CampaignError::from)
                 .collect(),
+            segments_per_second: self.rate_limits.as_ref().and_then(segments_per_second),
             updated_at: self.date_updated.and_then(|date| date.parse().ok()),
         })
     }
+}
+
+/// Twilio documents the limits by an example only: `{"att": {"mps": 600, "msg_class": "A"}, "tmobile": {…}}`.
+fn segments_per_second(limits: &Value) -> Option<u32> {
+    let mps = &limits["att"]["mps"];
+    let rate = mps.as_f64().or_else(|| mps.as_str()?.parse().ok()).filter(|rate| *rate > 0.0)?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in the range of the type")]
+    let whole = rate.clamp(1.0, f64::from(u32::MAX)) as u32;
+    Some(whole)
 }
 
 /// Twilio does not document the shape of an error, so every property is optional.
@@ -113,5 +127,33 @@ impl fmt::Debug for CampaignError {
             .field("code", &self.code)
             .field("fields", &self.fields)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_rate_is_read_from_the_limits_of_att() {
+        for (limits, expected) in [
+            (
+                json!({ "att": { "mps": 600, "msg_class": "A" }, "tmobile": { "brand_tier": "TOP" } }),
+                Some(600),
+            ),
+            (json!({ "att": { "mps": 1.25 } }), Some(1)),
+            (json!({ "att": { "mps": 0.25 } }), Some(1)),
+            (json!({ "att": { "mps": "4" } }), Some(4)),
+            (json!({ "att": { "mps": 1e300 } }), Some(u32::MAX)),
+            (json!({ "att": { "mps": 0 } }), None),
+            (json!({ "att": { "mps": -3 } }), None),
+            (json!({ "att": { "mps": "fast" } }), None),
+            (json!({ "tmobile": { "brand_tier": "LOW" } }), None),
+            (json!([]), None),
+        ] {
+            assert_eq!(segments_per_second(&limits), expected, "{limits}");
+        }
     }
 }

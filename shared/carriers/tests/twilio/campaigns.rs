@@ -35,6 +35,7 @@ fn campaign(status: CampaignStatus) -> Campaign {
         status,
         campaign_id: None,
         errors: vec![],
+        segments_per_second: None,
         updated_at: Some("2026-11-22T10:00:00Z".parse().unwrap()),
     }
 }

@@ -451,6 +451,7 @@ fn inbox(organization: &str, team: &str, kind: InboxKind) -> Inbox {
         voice_forwarding: None,
         creator: None,
         stage: Stage::Active,
+        segments_per_second: None,
     }
 }
 

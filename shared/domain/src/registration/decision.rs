@@ -9,7 +9,12 @@
 //! use shared_domain::time::Timestamp;
 //!
 //! let registration = Registration { status: RegistrationStatus::Pending, ..Registration::default() };
-//! let record = CampaignRecord { state: CampaignState::Verified, updated_at: None, errors: vec![] };
+//! let record = CampaignRecord {
+//!     state: CampaignState::Verified,
+//!     updated_at: None,
+//!     errors: vec![],
+//!     segments_per_second: None,
+//! };
 //! let decision = decide(DecisionInput {
 //!     registration: &registration,
 //!     event: None,
@@ -47,6 +52,8 @@ pub struct CampaignRecord {
     pub updated_at: Option<Timestamp>,
     /// What the carrier found. A record keeps the findings of earlier reviews.
     pub errors: Vec<CarrierReason>,
+    /// What the campaign allows each number, if the carrier says so.
+    pub segments_per_second: Option<u32>,
 }
 
 /// The facts that a decision is based on.
@@ -265,7 +272,12 @@ mod tests {
     }
 
     fn record(state: CampaignState, updated_at: i64) -> CampaignRecord {
-        CampaignRecord { state, updated_at: Some(at(updated_at)), errors: Vec::new() }
+        CampaignRecord {
+            state,
+            updated_at: Some(at(updated_at)),
+            errors: Vec::new(),
+            segments_per_second: None,
+        }
     }
 
     fn decision(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
-    inbox::{Inbox, InboxKind, Stage},
+    inbox::{self, Inbox, InboxKind, Stage},
     team::Team,
     user::UserRef,
 };
@@ -34,6 +34,9 @@ pub struct InboxView {
     /// Number that calls are forwarded to. `null` if calls are not forwarded.
     #[schema(required)]
     pub voice_forwarding_number: Option<String>,
+    /// How many segments the inbox sends per second. More messages wait as `queued`.
+    #[schema(minimum = 1)]
+    pub segments_per_second: u32,
     /// Whether the inbox is retired. A retired inbox cannot send; its history can still be read.
     pub retired: bool,
     /// Whether you are a member of the inbox.
@@ -41,8 +44,9 @@ pub struct InboxView {
 }
 
 impl InboxView {
-    /// Returns the inbox for a member, or without name and color for another user who can manage it.
-    pub fn of(inbox: &Inbox, member: bool) -> Self {
+    /// Returns the inbox for a member, or without name and color for another user who can manage it. `team`
+    /// is the team of the inbox.
+    pub fn of(inbox: &Inbox, team: &Team, member: bool) -> Self {
         Self {
             inbox_id: inbox.id.to_string(),
             team_id: inbox.team.to_string(),
@@ -52,6 +56,7 @@ impl InboxView {
             api_code: inbox.api_code.clone(),
             phone_number: inbox.number.as_str().to_owned(),
             voice_forwarding_number: inbox.voice_forwarding.as_ref().map(|number| number.as_str().to_owned()),
+            segments_per_second: inbox::segments_per_second(inbox, team),
             retired: inbox.stage == Stage::Retired,
             member,
         }
@@ -139,6 +144,11 @@ pub struct InboxChange {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     pub voice_forwarding_number: Option<Option<String>>,
+    /// How many segments the inbox sends per second: from 1 to what the carrier allows. `null` is what the
+    /// carrier allows.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    pub segments_per_second: Option<Option<i64>>,
 }
 
 /// A member of an inbox.

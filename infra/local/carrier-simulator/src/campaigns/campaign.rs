@@ -56,8 +56,8 @@ pub(crate) struct Campaign {
     pub(crate) status: Status,
     /// Why the review failed.
     pub(crate) error_code: Option<u32>,
-    /// What the carriers allow each of its numbers.
-    segments_per_second: u32,
+    /// What the carriers allow all of its numbers together.
+    pub(crate) segments_per_second: u32,
     pub(crate) created: Timestamp,
     /// In whole seconds, as Twilio returns it.
     pub(crate) updated: Timestamp,

@@ -20,10 +20,14 @@ pub(crate) enum Delivery {
     After(Duration),
     /// It fails with this code.
     Fails(u32),
+    /// The carriers' networks reject it with this code.
+    Undelivered(u32),
 }
 
 /// The steps of a delivered message.
 const STEPS: [Status; 4] = [Status::Queued, Status::Sending, Status::Sent, Status::Delivered];
+/// The steps of a message that the carriers' networks reject.
+const REJECTED_STEPS: [Status; 4] = [Status::Queued, Status::Sending, Status::Sent, Status::Undelivered];
 
 /// A status callback.
 pub(crate) struct Callback {
@@ -57,10 +61,12 @@ pub(crate) async fn deliver(carrier: Arc<Carrier>, sid: String, delivery: Delive
         Delivery::After(wait) if has_receipts => (&STEPS, None, wait),
         Delivery::After(wait) => (&STEPS[..3], None, wait),
         Delivery::Fails(code) => (&[Status::Failed], Some(code), Duration::ZERO),
+        Delivery::Undelivered(code) => (&REJECTED_STEPS, Some(code), Duration::ZERO),
     };
     for &status in steps {
         let pause = if status == Status::Sending { wait } else { Duration::ZERO };
         tokio::time::sleep(carrier.settings.step + pause).await;
+        let code = code.filter(|_| matches!(status, Status::Failed | Status::Undelivered));
         let callback = match carrier.log().step(&sid, status, code, Timestamp::now()) {
             Some(message) => Callback::of(message, &carrier.settings.account_sid),
             None => return,

@@ -69,7 +69,7 @@ fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Resu
     if fields.get("SmartEncoded") != Some("false") {
         encode(&resources, &mut message);
     }
-    let delivery = queue(&mut resources, &message, carrier.settings.segments_per_second, now)?;
+    let delivery = queue(&mut resources, &message, now)?;
     drop(resources);
     let sid = message.sid.clone();
     let resource = message.resource(&carrier.settings.account_sid);
@@ -101,19 +101,17 @@ fn encode(resources: &Resources, message: &mut Message) {
 
 /// Puts a message into the queue of its sender. With a messaging service, Twilio accepts first and reports an
 /// opt-out or a full queue by a callback. Without one, it refuses.
-fn queue(
-    resources: &mut Resources,
-    message: &Message,
-    campaign_rate: u32,
-    now: Timestamp,
-) -> Result<Delivery, Failure> {
+fn queue(resources: &mut Resources, message: &Message, now: Timestamp) -> Result<Delivery, Failure> {
     let (from, service) = (message.from.as_deref(), message.messaging_service_sid.as_deref());
     let mut senders = [service, from].into_iter().flatten();
     if senders.any(|sender| resources.has_opted_out(sender, &message.to)) {
         return if service.is_some() { Ok(Delivery::Fails(21610)) } else { Err(Failure::of(21610)) };
     }
     let sender = from.or(service).unwrap_or_default();
-    match resources.enqueue(sender, message.segments(), campaign_rate, now) {
+    if resources.is_unregistered(sender) {
+        return Ok(Delivery::Undelivered(30034));
+    }
+    match resources.enqueue(sender, message.segments(), now) {
         Some(wait) => Ok(Delivery::After(wait)),
         None if service.is_some() => Ok(Delivery::Fails(30001)),
         None => Err(Failure::of(21611)),

@@ -54,6 +54,42 @@ async fn a_number_without_a_campaign_sends_one_segment_per_second() {
 }
 
 #[tokio::test]
+async fn the_numbers_of_a_verified_campaign_share_its_rate() {
+    const OTHER: &str = "+12025550101";
+    let simulator = TestSimulator::with_rate(2).await;
+    simulator.buy(OTHER).await;
+    let service = simulator.service_with_numbers(&[]).await;
+    simulator.new_campaign(&service).await;
+    simulator.decide(&service, "VERIFIED", &[]).await;
+    let start = Instant::now();
+    let mut last = String::new();
+    for from in [PRODUCT, OTHER, PRODUCT, OTHER] {
+        let fields = [("To", PHONE), ("From", from), ("Body", "Hello"), ("MessagingServiceSid", &service)];
+        last = simulator.send(&fields).await.1["sid"].as_str().unwrap().to_owned();
+    }
+    simulator.await_status(&last, "delivered").await;
+    assert!(start.elapsed() > Duration::from_millis(1_400), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_message_of_a_campaign_that_is_not_verified_is_undelivered() {
+    let simulator = TestSimulator::with_number().await;
+    let service = simulator.service_with_numbers(&[]).await;
+    simulator.new_campaign(&service).await;
+    for (status, expected, code) in [
+        ("IN_PROGRESS", "undelivered", Value::from(30034)),
+        ("VERIFIED", "delivered", Value::Null),
+        ("SUSPENDED", "undelivered", Value::from(30034)),
+    ] {
+        simulator.decide(&service, status, &[]).await;
+        let (accepted, message) = simulator.send(&TEXT).await;
+        assert_eq!(accepted, 201);
+        let ended = simulator.await_status(message["sid"].as_str().unwrap(), expected).await;
+        assert_eq!(ended["error_code"], code, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_queue_of_more_than_ten_hours_is_refused_or_fails_later() {
     let simulator = TestSimulator::with_number().await;
     let long = "a".repeat(1600); // 11 segments

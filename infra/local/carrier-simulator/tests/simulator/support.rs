@@ -34,11 +34,16 @@ pub(crate) struct TestSimulator {
 
 impl TestSimulator {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let product = FakeProduct::start().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("a bound port"));
         let mut settings = Settings::new(ACCOUNT, TOKEN, &product.base);
         (settings.step, settings.hold) = (Duration::from_millis(10), HOLD);
+        change(&mut settings);
         tokio::spawn(carrier_simulator::serve(listener, settings));
         Self { base, product, client: client() }
     }
@@ -46,6 +51,13 @@ impl TestSimulator {
     /// A simulator whose account has the product's number.
     pub(crate) async fn with_number() -> Self {
         let simulator = Self::start().await;
+        simulator.buy_for_product(PRODUCT, "").await;
+        simulator
+    }
+
+    /// A simulator whose campaigns allow a rate and whose account has the product's number.
+    pub(crate) async fn with_rate(segments_per_second: u32) -> Self {
+        let simulator = Self::start_with(|settings| settings.segments_per_second = segments_per_second).await;
         simulator.buy_for_product(PRODUCT, "").await;
         simulator
     }

@@ -1,0 +1,121 @@
+//! The pace of each inbox's number, one item per inbox.
+//!
+//! | operation | requests | units |
+//! |---|---|---|
+//! | what the sender reads before each message: the pace, and the sending state of the organization | 1 | 1 read |
+//! | the turn of a message | 1 | 1 write |
+//! | a limit of the carrier | 1 | 1 write |
+//!
+//! A turn is written only if the pace did not change since it was read. If it did, the failed write returns
+//! the present pace, and the turn is decided again.
+
+use serde::{Deserialize, Serialize};
+use shared_domain::{
+    keys::InboxKey,
+    pace::{Pace, Restraint, Turn},
+    sending_pause::SendingState,
+    time::Timestamp,
+};
+
+use crate::table::{
+    error::StoreError,
+    item::{by_key, from_item, number},
+    keys,
+    requests::{Conditional, Table},
+};
+
+/// Maximum number of decisions about one message while others take turns of the same number. After that, it
+/// waits in the queue.
+const MAX_DECISIONS: u32 = 5;
+
+/// A pace as it was read. The default is that of a number that never sent anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StoredPace {
+    #[serde(flatten)]
+    pace: Pace,
+    /// Grows with each change.
+    version: u64,
+}
+
+/// The outcome of asking for a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reservation {
+    /// The message may go out at this time.
+    Turn(Timestamp),
+    /// The message waits until this time, and then asks again.
+    Later(Timestamp),
+}
+
+/// The paces of inboxes.
+#[derive(Debug, Clone)]
+pub struct Paces {
+    table: Table,
+}
+
+impl Paces {
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Returns the sending state of the organization and the pace of an inbox. A change of the last second
+    /// may be missing.
+    pub async fn get_with_sending_state(
+        &self,
+        inbox: InboxKey<'_>,
+    ) -> Result<(SendingState, StoredPace), StoreError> {
+        let (sending, pace) = (keys::sending(inbox.organization), keys::pace(inbox));
+        let mut found = by_key(self.table.batch_get(vec![sending.clone(), pace.clone()], false).await?);
+        let state = found.remove(&sending).map(from_item).transpose()?.unwrap_or_default();
+        let pace = found.remove(&pace).map(from_item).transpose()?.unwrap_or_default();
+        Ok((state, pace))
+    }
+
+    /// Takes the next turn of an inbox for a message of this many segments. `pace` is the pace as it was
+    /// read, and `rate` is in segments per second.
+    pub async fn take_turn(
+        &self,
+        inbox: InboxKey<'_>,
+        pace: StoredPace,
+        rate: u32,
+        segments: u32,
+        now: Timestamp,
+    ) -> Result<Reservation, StoreError> {
+        let mut stored = pace;
+        for _ in 0..MAX_DECISIONS {
+            let (at, next) = match stored.pace.decide(rate, segments, now) {
+                Turn::Release { at, next } => (at, next),
+                Turn::Wait { until } => return Ok(Reservation::Later(until)),
+            };
+            let next = StoredPace { pace: next, version: stored.version + 1 };
+            let put = self.table.put_if(keys::pace(inbox), &next, |put| {
+                put.condition_expression(
+                    "version = :version OR (:version = :never AND attribute_not_exists(pk))",
+                )
+                .expression_attribute_values(":version", number(stored.version))
+                .expression_attribute_values(":never", number(0))
+            });
+            match put.await? {
+                Conditional::Done(_) => return Ok(Reservation::Turn(at)),
+                Conditional::Failed(item) => stored = item.map(from_item).transpose()?.unwrap_or_default(),
+            }
+        }
+        Ok(Reservation::Later(now))
+    }
+
+    /// Stores a restraint of an inbox. A longer one of the same kind stays.
+    pub async fn restrain(&self, inbox: InboxKey<'_>, restraint: Restraint) -> Result<(), StoreError> {
+        let (field, until) = match restraint {
+            Restraint::SlowUntil(until) => ("slowUntil", until),
+            Restraint::HoldUntil(until) => ("holdUntil", until),
+        };
+        let updated = self.table.update_if(keys::pace(inbox), |update| {
+            update
+                .update_expression("SET #until = :until ADD version :one")
+                .condition_expression("attribute_not_exists(#until) OR #until < :until")
+                .expression_attribute_names("#until", field)
+                .expression_attribute_values(":until", number(until.millis()))
+                .expression_attribute_values(":one", number(1))
+        });
+        updated.await.map(drop)
+    }
+}
