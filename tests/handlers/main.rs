@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may the steps that tests share")]
 
 mod console;
+mod contacts;
 mod delivery_status;
 mod inbound_sms;
 mod inbound_sweep;

@@ -9,7 +9,7 @@ use shared_app::import::{self, UPLOAD_DEADLINE, UPLOAD_URL_TTL};
 use shared_aws::{import::object_key, team::AuditEvent};
 use shared_domain::{
     ids::{Id, ImportId},
-    import::{Import, ImportOptions, ImportStatus},
+    import::{Encoding, Import, ImportOptions, ImportStatus, without_bom},
     time::Timestamp,
 };
 use shared_http::{
@@ -38,7 +38,8 @@ const OTHER_CSV_TYPES: [&str; 3] =
 /// For team admins and the organization's owner. Returns the import; read its report by its ID.
 ///
 /// With `text/csv`, the body is the file: up to 4 MB in UTF-8. Send a file in Windows-1252 as
-/// `application/octet-stream`, because API Gateway replaces invalid UTF-8 in text. With `application/json`,
+/// `application/octet-stream`, because API Gateway replaces invalid UTF-8 in text; `charset=windows-1252` or
+/// `charset=iso-8859-1` of the content type says that it is not UTF-8. With `application/json`,
 /// the response has a presigned URL for up to 40 MB and 100,000 rows, in UTF-8 or Windows-1252; uploading the
 /// file starts the import.
 ///
@@ -165,7 +166,13 @@ impl FromRequest<App> for ImportRequest {
         let is_file = is_file(&parts.headers)?;
         let bytes = to_bytes(body, MAX_FILE_BYTES).await.map_err(|_| file_too_large())?;
         let key = idempotency::key(&parts.headers, &bytes);
-        let source = if is_file { Source::File(bytes) } else { Source::Upload(input::parse(&bytes)?) };
+        let source = if !is_file {
+            Source::Upload(input::parse(&bytes)?)
+        } else if is_declared_western(&parts.headers) {
+            Source::File(western_as_utf8(bytes))
+        } else {
+            Source::File(bytes)
+        };
         Ok(Self { source, key: key? })
     }
 }
@@ -190,6 +197,30 @@ fn is_file(headers: &HeaderMap) -> Result<bool, Problem> {
             "Send the file as text/csv, or application/json to get an upload URL.",
         ))
     }
+}
+
+/// Whether the content type declares a Western European charset. Other charsets are detected in the file.
+fn is_declared_western(headers: &HeaderMap) -> bool {
+    let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let charset = |parameter: &str| {
+        let (name, value) = parameter.split_once('=')?;
+        let value = value.trim().trim_matches('"').to_ascii_lowercase();
+        name.trim().eq_ignore_ascii_case("charset").then_some(value)
+    };
+    let charset = content_type.split(';').skip(1).find_map(charset);
+    matches!(charset.as_deref(), Some("windows-1252" | "cp1252" | "iso-8859-1" | "latin1"))
+}
+
+/// Decodes a file that is declared as Windows-1252, or as ISO 8859-1, which browsers read the same. A byte
+/// order mark counts more than the declaration, and a file that is not text is left to its check. So is one
+/// in which a gateway has replaced letters that are not UTF-8.
+fn western_as_utf8(file: Bytes) -> Bytes {
+    let is_marked = without_bom(&file).len() < file.len();
+    let is_replaced = str::from_utf8(&file).is_ok_and(|text| text.contains('\u{fffd}'));
+    if is_marked || is_replaced || Encoding::of(&file).is_err() {
+        return file;
+    }
+    Bytes::from(Encoding::Windows1252.decode(&file).into_owned())
 }
 
 fn file_too_large() -> Problem {
@@ -218,7 +249,32 @@ fn flag(query: &Query, name: &str) -> Result<bool, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::{HeaderValue, header::CONTENT_TYPE};
+
     use super::*;
+
+    #[test]
+    fn a_declared_charset_decides_how_a_file_is_decoded() {
+        let read = |content_type: &'static str, file: &[u8]| {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+            let file = Bytes::copy_from_slice(file);
+            if is_declared_western(&headers) { western_as_utf8(file) } else { file }
+        };
+        // In UTF-8, these two bytes are é.
+        for charset in ["windows-1252", "Windows-1252", "iso-8859-1", "\"ISO-8859-1\"", "latin1"] {
+            let content_type = format!("text/csv; header=present; charset={charset}").leak();
+            assert_eq!(read(content_type, b"\xc3\xa9"), "Ã©".as_bytes(), "{charset}");
+            assert_eq!(read(content_type, b"Zo\xeb\x80"), "Zoë€".as_bytes(), "{charset}");
+            let marked = "\u{feff}é".as_bytes();
+            assert_eq!(read(content_type, marked), marked, "{charset}");
+            assert_eq!(read(content_type, b"\xff\xfea\0"), &b"\xff\xfea\0"[..], "{charset}");
+            let replaced = "Zo\u{fffd}".as_bytes();
+            assert_eq!(read(content_type, replaced), replaced, "{charset}");
+        }
+        for content_type in ["text/csv", "text/csv; charset=utf-8", "text/csv; charset=shift_jis"] {
+            assert_eq!(read(content_type, "é".as_bytes()), "é".as_bytes(), "{content_type}");
+        }
+    }
 
     /// The limit of a synchronous invocation, and room for the headers and the rest of the event.
     const MAX_INVOCATION_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;

@@ -4,7 +4,7 @@ use axum::{extract::State, http::StatusCode, response::NoContent};
 use shared_aws::contact::{ContactEntry, ContactWrite};
 use shared_domain::{
     contact::Contact,
-    ids::{ContactId, Id},
+    ids::{self, ContactId, Id},
     notification::{Notification, NotificationKind},
     phone::PhoneNumber,
     time::Timestamp,
@@ -14,7 +14,7 @@ use shared_http::{
     idempotency::Attempt,
     json::{Json, KeyedJson},
     problem::Problem,
-    request::{Entropy, Now},
+    request::{Entropy, Now, PathId},
     wire::contact::{ContactChange, ContactView, NewContact},
 };
 
@@ -234,15 +234,23 @@ async fn changed_by(
 pub(crate) async fn remove(
     State(app): State<App>,
     access: TeamAccess,
-    ContactInPath(mut entry): ContactInPath,
+    PathId(id): PathId<ids::kind::Contact>,
+    Now(now): Now,
 ) -> Result<NoContent, Problem> {
+    let team = access.team_key();
     for _ in 0..3 {
-        let contact = &entry.contact;
-        if app.contacts.remove(access.team_key(), &entry).await? {
-            app.contacts.sync_conversations(access.team_key(), &contact.number).await?;
+        let number = match app.contacts.get_entry(team, &id).await? {
+            Some(entry) => {
+                let is_removed = app.contacts.begin_removal(team, &entry, now).await?;
+                is_removed.then_some(entry.contact.number)
+            }
+            // An earlier request may have ended between the two steps.
+            None => Some(app.contacts.unfinished_removal(team, &id).await?.ok_or_else(Problem::not_found)?),
+        };
+        if let Some(number) = number {
+            app.contacts.finish_removal(team, &id, &number).await?;
             return Ok(NoContent);
         }
-        entry = find::get(&app, &access, &contact.id).await?;
     }
     Err(changed())
 }

@@ -43,6 +43,8 @@ mod paces;
 #[cfg(test)]
 mod registrations;
 #[cfg(test)]
+mod sending_pauses;
+#[cfg(test)]
 mod sends;
 #[cfg(test)]
 mod support;

@@ -12,7 +12,10 @@
 //! All of them are written in one transaction with the contact. The copies on conversations follow
 //! ([`Contacts::sync_conversations`]). Opt-out and block belong to the number and are read from there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use shared_domain::{
@@ -46,6 +49,15 @@ pub struct ContactEntry {
     pub custom: BTreeMap<String, String>,
     /// Grows with each change; a write states the version that was read. 0 for a provisional contact.
     pub version: u64,
+}
+
+/// How long a removal that was not finished can be repeated.
+const REMOVAL_TTL: Duration = Duration::from_hours(30 * 24);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RemovedRow {
+    number: PhoneNumber,
+    ttl: i64,
 }
 
 /// The outcome of a write.
@@ -158,7 +170,8 @@ impl Contacts {
             }
         }
         let (old_names, new_names) = (old.map(search_names).unwrap_or_default(), search_names(contact));
-        for name in old_names.iter().filter(|name| !new_names.contains(name)) {
+        let stored = old.map(stored_names).unwrap_or_default();
+        for name in stored.iter().filter(|name| !new_names.contains(name)) {
             transaction.delete(keys::contact_name(team, name, &contact.id))?;
         }
         for name in new_names.iter().filter(|name| !old_names.contains(name)) {
@@ -185,8 +198,52 @@ impl Contacts {
     /// Removes a contact with all items that find it. `false` if it changed since it was read. The history of
     /// its conversations is kept.
     pub async fn remove(&self, team: TeamKey<'_>, entry: &ContactEntry) -> Result<bool, StoreError> {
-        let contact = &entry.contact;
+        self.remove_in(Transaction::new(&self.table), team, entry).await
+    }
+
+    /// [`Contacts::remove`] that remembers the contact's number until [`Contacts::finish_removal`], because
+    /// its conversations still show the contact: 2 write units more.
+    pub async fn begin_removal(
+        &self,
+        team: TeamKey<'_>,
+        entry: &ContactEntry,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let ContactEntry { contact, .. } = entry;
+        let row = RemovedRow { number: contact.number.clone(), ttl: (now + REMOVAL_TTL).seconds() };
         let mut transaction = Transaction::new(&self.table);
+        transaction.put(keys::removed_contact(team, &contact.id), &row)?;
+        self.remove_in(transaction, team, entry).await
+    }
+
+    /// Returns the number of a contact whose removal has begun and is not finished.
+    pub async fn unfinished_removal(
+        &self,
+        team: TeamKey<'_>,
+        contact: &ContactId,
+    ) -> Result<Option<PhoneNumber>, StoreError> {
+        let row: Option<RemovedRow> = self.table.get(keys::removed_contact(team, contact), true).await?;
+        Ok(row.map(|row| row.number))
+    }
+
+    /// Updates the conversations of a contact that was removed. Idempotent.
+    pub async fn finish_removal(
+        &self,
+        team: TeamKey<'_>,
+        contact: &ContactId,
+        number: &PhoneNumber,
+    ) -> Result<(), StoreError> {
+        self.sync_conversations(team, number).await?;
+        self.table.delete(keys::removed_contact(team, contact)).await
+    }
+
+    async fn remove_in(
+        &self,
+        mut transaction: Transaction<'_>,
+        team: TeamKey<'_>,
+        entry: &ContactEntry,
+    ) -> Result<bool, StoreError> {
+        let contact = &entry.contact;
         transaction.delete_if(keys::contact(team, &contact.id), |delete| {
             delete
                 .condition_expression(is_at_version(entry.version))
@@ -196,7 +253,7 @@ impl Contacts {
         if let Some(id) = &contact.external_id {
             transaction.delete(keys::external_contact(team, id))?;
         }
-        for name in search_names(contact) {
+        for name in stored_names(contact) {
             transaction.delete(keys::contact_name(team, &name, &contact.id))?;
         }
         Ok(transaction.commit().await?.is_done())
@@ -322,8 +379,8 @@ impl Contacts {
         after: Option<&str>,
     ) -> Result<Page<ContactEntry>, StoreError> {
         let mut pointers: Page<ContactPointer> = Page { items: Vec::new(), next: None };
-        for form in text::stored_forms(prefix) {
-            let sort_key = format!("{}{}", keys::CONTACT_NAMES, folded(&form));
+        for form in searched_forms(prefix) {
+            let sort_key = format!("{}{form}", keys::CONTACT_NAMES);
             if after.is_some_and(|after| !after.starts_with(&sort_key)) {
                 continue; // the pages before this one are of another form
             }
@@ -370,17 +427,56 @@ pub(crate) fn new_item(team: TeamKey<'_>, entry: &ContactEntry) -> Result<Item, 
     item(keys::contact(team, &entry.contact.id), &EntryRow::of(entry, entry.version))
 }
 
-/// Returns the search form of a name: lowercase, with single spaces, and without the separator of keys.
+/// Returns the search form of a name: lowercase, without accents and apostrophes, with single spaces, and
+/// without the separator of keys.
 fn folded(name: &str) -> String {
-    name.to_lowercase().replace('#', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+    with_single_spaces(&text::folded(name).replace(is_apostrophe, ""))
+}
+
+/// Returns the search form in which a name was stored before accents were ignored.
+fn with_accents(name: &str) -> String {
+    with_single_spaces(&name.to_lowercase())
+}
+
+fn with_single_spaces(name: &str) -> String {
+    name.replace('#', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_apostrophe(c: char) -> bool {
+    matches!(c, '\'' | '`' | '\u{b4}' | '\u{2bc}' | '\u{2018}' | '\u{2019}')
+}
+
+/// Returns the forms under which a name may be stored, the current one first.
+fn searched_forms(name: &str) -> Vec<String> {
+    let mut forms = vec![folded(&text::clean(name))];
+    for form in text::stored_forms(name).iter().map(|form| with_accents(form)) {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    }
+    forms
 }
 
 /// Returns the names by which a contact is found, in the order first name, last name and the reverse. Empty
 /// if the contact has no name.
 pub(crate) fn search_names(contact: &Contact) -> Vec<String> {
+    names_in(contact, folded)
+}
+
+/// Returns all names under which a contact may be found, also those that were stored before accents were
+/// ignored.
+fn stored_names(contact: &Contact) -> Vec<String> {
+    let mut names = search_names(contact);
+    names.extend(names_in(contact, with_accents));
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn names_in(contact: &Contact, form: fn(&str) -> String) -> Vec<String> {
     let first = contact.first_name.as_deref().unwrap_or_default();
     let last = contact.last_name.as_deref().unwrap_or_default();
-    let mut names = vec![folded(&format!("{first} {last}")), folded(&format!("{last} {first}"))];
+    let mut names = vec![form(&format!("{first} {last}")), form(&format!("{last} {first}"))];
     names.dedup();
     names.retain(|name| !name.is_empty());
     names

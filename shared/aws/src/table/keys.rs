@@ -24,6 +24,7 @@
 //! | `org_#team_` | `PERSONAL#user` | personal inbox of a user | creation, so that a user has one in each team |
 //! | `org_#team_` | `con_` | contact | compose by contact, names |
 //! | `org_#team_` | `NUMBER#+1…` | contact that is shown for a number | compose, first inbound message |
+//! | `org_#team_` | `REMOVED#con_` | number of a contact whose removal is not finished | a repeated removal |
 //! | `org_#team_` | `NUMBER#+1…#con_` | contact that has a number | search, the next contact that is shown |
 //! | `org_#team_` | `EXT#id` | contact by the customer's id | search, imports |
 //! | `org_#team_` | `FIND#name#con_` | contact by name | search by the beginning of a name |
@@ -260,6 +261,11 @@ pub fn opt_out_of_team(team: TeamKey<'_>, at: Timestamp, contact: &ContactId) ->
 /// Entry of a contact's opt-out ledger.
 pub fn opt_out_of_contact(organization: &OrganizationId, contact: &ContactId, at: Timestamp) -> Key {
     Key::new(contact_partition(organization, contact), opt_outs_at(at))
+}
+
+/// Number of a contact that is removed and may still be shown on conversations.
+pub fn removed_contact(team: TeamKey<'_>, contact: &ContactId) -> Key {
+    Key::new(team_partition(team), format!("REMOVED#{contact}"))
 }
 
 /// Prefix of the pointers from numbers to contacts.
