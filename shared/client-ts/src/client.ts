@@ -69,6 +69,7 @@ export class SharedInboxClient {
     this.http = createFetchClient<paths>({
       baseUrl: this.#baseUrl,
       fetch: (request) => this.#transport.send(request),
+      bodySerializer: (body) => (typeof body === "string" ? body : JSON.stringify(body)),
     });
   }
 

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import { type Connection, type ConversationKey, acquireLock, releaseLock, releaseLockOnPageHide, renewLock } from "./lock-requests.js";
 import type { LockTimes } from "./lock-times.js";
 import { ProblemError } from "./problem.js";

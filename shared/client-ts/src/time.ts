@@ -25,3 +25,12 @@ export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> 
     signal.addEventListener("abort", abort, { once: true });
   });
 }
+
+/** Awaits a value. Rejects if the signal aborts before. */
+export function unlessAborted<T>(value: Promise<T> | T, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    Promise.resolve(value).then(resolve, reject);
+  });
+}

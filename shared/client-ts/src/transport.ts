@@ -1,5 +1,5 @@
 import { ConnectionError, type ProblemError, readProblem } from "./problem.js";
-import { sleep } from "./time.js";
+import { sleep, unlessAborted } from "./time.js";
 
 /**
  * Returns the token of the signed-in user, for example from the cache of an OIDC library. `refused` is true if
@@ -13,7 +13,7 @@ export interface TransportOptions {
   fetch?: typeof fetch | undefined;
   /** How often a request is repeated after a network error, `429` or `503`. 3 by default. */
   maxRetries?: number | undefined;
-  /** Time for each attempt. 20,000 by default. */
+  /** Time for each attempt, with the time that `token` takes. 20,000 by default. */
   timeoutMs?: number | undefined;
 }
 
@@ -47,10 +47,12 @@ export class Transport {
     }
     let tokensRefused = 0;
     for (let retries = 0; ; ) {
-      this.#lastToken = await this.#options.token({ refused: tokensRefused === 1 });
+      const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? 20_000);
+      const signal = AbortSignal.any([request.signal, timeout]);
+      this.#lastToken = await unlessAborted(this.#options.token({ refused: tokensRefused === 1 }), signal);
       request.headers.set("authorization", `Bearer ${this.#lastToken}`);
       onAttempt?.();
-      const outcome = await this.#attempt(request);
+      const outcome = await this.#attempt(request, signal);
       if (outcome instanceof Response) return outcome;
 
       const isTokenRefused = "status" in outcome && outcome.status === 401;
@@ -68,11 +70,10 @@ export class Transport {
     this.#fetch(new Request(url, { method, headers, keepalive: true })).catch(() => {});
   }
 
-  async #attempt(request: Request): Promise<Response | ProblemError | ConnectionError> {
-    const timeout = AbortSignal.timeout(this.#options.timeoutMs ?? 20_000);
+  async #attempt(request: Request, signal: AbortSignal): Promise<Response | ProblemError | ConnectionError> {
     let response;
     try {
-      response = await this.#fetch(request.clone(), { signal: AbortSignal.any([request.signal, timeout]) });
+      response = await this.#fetch(request.clone(), { signal });
     } catch (cause) {
       request.signal.throwIfAborted();
       return new ConnectionError("The API did not answer.", { cause });

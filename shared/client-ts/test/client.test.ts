@@ -154,6 +154,30 @@ test("an attempt without an answer ends and is repeated", async () => {
   clearInterval(running);
 });
 
+test("a token that does not come ends the attempt", async () => {
+  const api = new FakeApi(() => json(me));
+  mock.timers.reset();
+  const running = setInterval(() => {}, 1000);
+  const sent = api.client({ timeoutMs: 5, token: () => new Promise(() => {}) }).me();
+  await assert.rejects(sent, { name: "TimeoutError" });
+  clearInterval(running);
+  assert.equal(api.calls.length, 0);
+});
+
+test("a CSV file is sent as it is", async () => {
+  const api = new FakeApi(() => json({ importId: "imp_1" }, { status: 202 }));
+  const file = 'ContactId,FirstName\n7,"Ada"\n';
+  await api.client().post("/v1/teams/{teamId}/contact-imports", {
+    params: { path: { teamId: "team_1" }, query: { dryRun: true } },
+    headers: { "content-type": "text/csv" },
+    body: file,
+  });
+  const [call] = api.calls;
+  assert.equal(call?.headers.get("content-type"), "text/csv");
+  assert.equal(call?.body, file);
+  assert.deepEqual(call?.query, { dryRun: "true" });
+});
+
 test("a list reads one page after the other with the same filters", async () => {
   const page = (ids: string[], nextCursor: string | null) => () => json({ items: ids.map((conversationId) => ({ conversationId })), nextCursor });
   const api = FakeApi.sequence(page(["a", "b"], "c1"), page([], "c2"), page(["c"], null));

@@ -40,7 +40,7 @@ export class FakeApi {
       path: url.pathname,
       query: Object.fromEntries(url.searchParams),
       headers: request.headers,
-      body: text ? JSON.parse(text) : undefined,
+      body: request.headers.get("content-type") === "application/json" ? JSON.parse(text) : text || undefined,
       keepalive: request.keepalive,
     };
     this.calls.push(call);
