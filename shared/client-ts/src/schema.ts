@@ -587,7 +587,8 @@ export interface paths {
          * @description For team admins and the organization's owner. Returns the import; read its report by its ID.
          *
          *     With `text/csv`, the body is the file: up to 4 MB in UTF-8. Send a file in Windows-1252 as
-         *     `application/octet-stream`, because API Gateway replaces invalid UTF-8 in text. With `application/json`,
+         *     `application/octet-stream`, because API Gateway replaces invalid UTF-8 in text; `charset=windows-1252` or
+         *     `charset=iso-8859-1` of the content type says that it is not UTF-8. With `application/json`,
          *     the response has a presigned URL for up to 40 MB and 100,000 rows, in UTF-8 or Windows-1252; uploading the
          *     file starts the import.
          *
@@ -1965,6 +1966,11 @@ export interface components {
             phoneNumber: string;
             /** @description Whether the inbox is retired. A retired inbox cannot send; its history can still be read. */
             retired: boolean;
+            /**
+             * Format: int32
+             * @description How many segments the inbox sends per second. More messages wait as `queued`.
+             */
+            segmentsPerSecond: number;
             /** @description ID of the team that owns the inbox. */
             teamId: string;
             /** @description Number that calls are forwarded to. `null` if calls are not forwarded. */
@@ -1978,6 +1984,12 @@ export interface components {
             color?: string | null;
             /** @description 1 to 80 characters. */
             name?: string | null;
+            /**
+             * Format: int32
+             * @description How many segments the inbox sends per second: from 1 to what the carrier allows. `null` is what the
+             *     carrier allows.
+             */
+            segmentsPerSecond?: number | null;
             /** @description Number that calls are forwarded to. `null` stops forwarding. */
             voiceForwardingNumber?: string | null;
         };
@@ -4305,6 +4317,7 @@ export interface operations {
                      *       "name": "Front desk",
                      *       "phoneNumber": "+12025550143",
                      *       "retired": false,
+                     *       "segmentsPerSecond": 4,
                      *       "teamId": "team_01KB5Q8Z7M4T9XRA",
                      *       "voiceForwardingNumber": "+12025550188"
                      *     }
@@ -4427,6 +4440,7 @@ export interface operations {
                  *       "apiCode": "front-desk",
                  *       "color": "#2f6fed",
                  *       "name": "Front desk",
+                 *       "segmentsPerSecond": 4,
                  *       "voiceForwardingNumber": "+12025550188"
                  *     }
                  */
@@ -4450,6 +4464,7 @@ export interface operations {
                      *       "name": "Front desk",
                      *       "phoneNumber": "+12025550143",
                      *       "retired": false,
+                     *       "segmentsPerSecond": 4,
                      *       "teamId": "team_01KB5Q8Z7M4T9XRA",
                      *       "voiceForwardingNumber": "+12025550188"
                      *     }
@@ -8187,6 +8202,7 @@ export interface operations {
                      *           "name": "Front desk",
                      *           "phoneNumber": "+12025550143",
                      *           "retired": false,
+                     *           "segmentsPerSecond": 4,
                      *           "teamId": "team_01KB5Q8Z7M4T9XRA",
                      *           "voiceForwardingNumber": "+12025550188"
                      *         }
@@ -8279,6 +8295,7 @@ export interface operations {
                      *         "teamId": "team_01KB5Q8Z7M4T9XRA"
                      *       },
                      *       "retired": false,
+                     *       "segmentsPerSecond": 4,
                      *       "teamId": "team_01KB5Q8Z7M4T9XRA",
                      *       "voiceForwardingNumber": "+12025550188"
                      *     }
@@ -8308,6 +8325,7 @@ export interface operations {
                      *         "teamId": "team_01KB5Q8Z7M4T9XRA"
                      *       },
                      *       "retired": false,
+                     *       "segmentsPerSecond": 4,
                      *       "teamId": "team_01KB5Q8Z7M4T9XRA",
                      *       "voiceForwardingNumber": "+12025550188"
                      *     }
