@@ -60,6 +60,7 @@ class Settings:
                 "PurchaseGraceSeconds": 60,
                 "ImportSliceSeconds": 2,  # so that some thousand rows take several slices
                 "ImportRetrySeconds": 120,
+                "ImportUnitsPerSecond": 10_000,  # the emulator's partitions have no limit
                 "KeywordReplies": os.environ.get("KEYWORD_REPLIES") or "product",
                 "BrandSid": "BN00000000000000000000000000000000",
                 "MailFrom": "no-reply@shared-inbox.example",

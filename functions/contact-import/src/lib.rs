@@ -39,10 +39,11 @@ impl App {
         let (name, bucket, queue) =
             (env.required("TABLE_NAME"), env.required("FILES_BUCKET"), env.required("IMPORT_QUEUE_URL"));
         let (time, max_receives) = (env.seconds("SLICE_SECONDS"), env.number("MAX_RECEIVES", 2));
+        let units_per_second = env.number("WRITE_UNITS_PER_SECOND", 1);
         env.finish()?;
         let aws = Aws::from_environment()?;
         let (table, bucket) = (Table::of(&aws, name), Bucket::new(&aws, &bucket));
-        let limits = SliceLimits { time, ..SliceLimits::default() };
+        let limits = SliceLimits { time, units_per_second, ..SliceLimits::default() };
         Ok(Self::new(&table, bucket, ImportQueue::new(&aws, queue), limits, max_receives))
     }
 

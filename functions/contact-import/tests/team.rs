@@ -38,8 +38,12 @@ use test_kit::{
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 pub(crate) const HEADER: &str = "ContactId,FirstName,LastName,MobileNumber,OptedOut,StaffId,Bus\n";
 /// Limits with which a few rows make several chunks.
-pub(crate) const SMALL: SliceLimits =
-    SliceLimits { time: Duration::from_secs(45), chunk_rows: 3, turn: Duration::from_secs(150) };
+pub(crate) const SMALL: SliceLimits = SliceLimits {
+    time: Duration::from_secs(45),
+    chunk_rows: 3,
+    turn: Duration::from_secs(150),
+    units_per_second: 100_000,
+};
 
 /// Returns a clock that shows this time after [`START`].
 pub(crate) fn clock_at(seconds: u64) -> TestClock {

@@ -141,7 +141,7 @@ fn unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn throttling_is_unavailable_after_three_attempts() {
+async fn throttling_is_unavailable_after_five_attempts() {
     for (status, code) in [
         (400, "ThrottlingException"),
         (400, "ProvisionedThroughputExceededException"),
@@ -151,7 +151,7 @@ async fn throttling_is_unavailable_after_three_attempts() {
     ] {
         let service = Service::with_answers([error(status, code)]).await;
         assert_eq!(unavailable(service.acquire().await), code);
-        assert_eq!(service.requests(), 3, "{code}");
+        assert_eq!(service.requests(), 5, "{code}");
     }
 }
 
@@ -168,7 +168,7 @@ async fn a_server_error_without_a_readable_body_is_unavailable() {
     for (status, body) in [(500, ""), (502, "<html>Bad Gateway</html>"), (503, "{}"), (504, "null")] {
         let service = Service::with_answers([(status, body.to_owned())]).await;
         unavailable(service.acquire().await);
-        assert_eq!(service.requests(), 3, "{status}");
+        assert_eq!(service.requests(), 5, "{status}");
     }
 }
 
@@ -181,7 +181,7 @@ async fn an_update_with_a_conflict_is_retried() {
     assert_eq!(service.requests(), 4, "the repeated updates, and the holder's locks");
     let service = Service::with_answers([conflict]).await;
     assert_eq!(unavailable(service.acquire().await), "TransactionConflictException");
-    assert_eq!(service.requests(), 3);
+    assert_eq!(service.requests(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,7 +192,17 @@ async fn a_transaction_with_a_conflict_is_retried() {
     assert_eq!(service.requests(), 2);
     let service = Service::with_answers([conflict]).await;
     assert_eq!(unavailable(service.accept().await), "TransactionCanceledException");
-    assert_eq!(service.requests(), 3);
+    assert_eq!(service.requests(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_transaction_is_retried() {
+    for code in ["ThrottlingError", "ProvisionedThroughputExceeded"] {
+        let throttled = canceled(&["None", code, "None"]);
+        let service = Service::with_answers([throttled, response(200, &json!({}))]).await;
+        assert_eq!(service.accept().await.unwrap(), Accepted::Stored, "{code}");
+        assert_eq!(service.requests(), 2, "{code}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

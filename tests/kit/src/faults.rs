@@ -168,12 +168,12 @@ impl HttpConnector for FaultyConnector {
 }
 
 /// Returns the operation of a request, for example `PutItem` of `DynamoDB_20120810.PutItem`.
-fn operation(request: &HttpRequest) -> &str {
+pub(crate) fn operation(request: &HttpRequest) -> &str {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
     target.split('.').nth(1).unwrap_or_default()
 }
 
-fn throttled() -> HttpResponse {
+pub(crate) fn throttled() -> HttpResponse {
     error_response(400, "ProvisionedThroughputExceededException", "")
 }
 
@@ -189,7 +189,7 @@ fn conflict(operation: &str) -> HttpResponse {
 }
 
 /// Returns an error response of DynamoDB.
-fn error_response(status: u16, code: &str, more: &str) -> HttpResponse {
+pub(crate) fn error_response(status: u16, code: &str, more: &str) -> HttpResponse {
     let body =
         format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"injected"{more}}}"#);
     let status = StatusCode::try_from(status).expect("a valid status");

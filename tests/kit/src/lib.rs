@@ -25,6 +25,7 @@ pub mod faults;
 pub mod gateway;
 pub mod lambda_event;
 pub mod meter;
+pub mod partitions;
 pub mod queue;
 pub mod s3;
 pub mod secrets;

@@ -30,6 +30,8 @@ mod forgeries;
 #[cfg(test)]
 mod fuzzed;
 #[cfg(test)]
+mod imports;
+#[cfg(test)]
 mod inbound;
 #[cfg(test)]
 mod lock_simulation;

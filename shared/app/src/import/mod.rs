@@ -55,11 +55,19 @@ pub struct SliceLimits {
     pub chunk_rows: usize,
     /// When the turn of a worker that died ends: after the function's timeout.
     pub turn: Duration,
+    /// The write units that an import uses in a second. The team's partition has 1,000, of which its
+    /// messages and opt-outs need the others.
+    pub units_per_second: u32,
 }
 
 impl Default for SliceLimits {
     fn default() -> Self {
-        Self { time: Duration::from_secs(45), chunk_rows: 1_000, turn: Duration::from_secs(150) }
+        Self {
+            time: Duration::from_secs(45),
+            chunk_rows: 250,
+            turn: Duration::from_secs(150),
+            units_per_second: 300,
+        }
     }
 }
 
@@ -165,12 +173,13 @@ type KnownStaff = HashMap<UserId, UserRef>;
 
 impl ImportWorkflow {
     pub fn new(table: &Table, limits: SliceLimits) -> Self {
+        let table = table.paced(limits.units_per_second);
         Self {
             imports: Imports::new(table.clone()),
             contacts: Contacts::new(table.clone()),
             members: Members::new(table.clone()),
             team_members: TeamMembers::new(table.clone()),
-            opt_outs: OptOutWorkflow::new(table.clone()),
+            opt_outs: OptOutWorkflow::new(table),
             limits,
         }
     }

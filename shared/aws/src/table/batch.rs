@@ -75,12 +75,18 @@ impl Table {
 
     async fn put_chunk(&self, mut chunk: Vec<WriteRequest>) -> Result<(), StoreError> {
         for attempt in 0..PATIENT_ATTEMPTS {
+            let estimated = f64::from(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+            self.wait_for_pace(estimated).await;
             let request = HashMap::from([(self.name.clone(), chunk.clone())]);
-            match self.client.batch_write_item().set_request_items(Some(request)).send().await {
-                Ok(sent) => match sent.unprocessed_items.and_then(|mut items| items.remove(&self.name)) {
-                    Some(unprocessed) if !unprocessed.is_empty() => chunk = unprocessed,
-                    _ => return Ok(()),
-                },
+            let request = self.client.batch_write_item().set_request_items(Some(request));
+            match request.set_return_consumed_capacity(self.returned_capacity()).send().await {
+                Ok(sent) => {
+                    self.correct_pace(estimated, sent.consumed_capacity);
+                    match sent.unprocessed_items.and_then(|mut items| items.remove(&self.name)) {
+                        Some(unprocessed) if !unprocessed.is_empty() => chunk = unprocessed,
+                        _ => return Ok(()),
+                    }
+                }
                 Err(error) => match error.into() {
                     StoreError::Unavailable(_) => {}
                     error => return Err(error),

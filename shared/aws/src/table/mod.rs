@@ -5,6 +5,7 @@ pub(crate) mod error;
 pub(crate) mod idempotency;
 pub(crate) mod item;
 pub mod keys;
+pub(crate) mod pace;
 pub(crate) mod query;
 pub(crate) mod requests;
 pub(crate) mod transaction;

@@ -1,5 +1,7 @@
 //! Reads and writes of one item.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
@@ -8,7 +10,10 @@ use aws_sdk_dynamodb::{
         put_item::{PutItemError, builders::PutItemFluentBuilder},
         update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
     },
-    types::{ReturnValuesOnConditionCheckFailure, error::ConditionalCheckFailedException},
+    types::{
+        ConsumedCapacity, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+        error::ConditionalCheckFailedException,
+    },
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde::{Serialize, de::DeserializeOwned};
@@ -18,6 +23,7 @@ use crate::{
     table::{
         error::StoreError,
         item::{Item, Key, from_item, item},
+        pace::WritePace,
     },
 };
 
@@ -31,6 +37,8 @@ pub(crate) const EXISTS: &str = "attribute_exists(pk)";
 pub struct Table {
     pub(crate) client: Client,
     pub(crate) name: String,
+    /// Paces batches and transactions. `None` if they are not paced.
+    pub(crate) pace: Option<Arc<WritePace>>,
 }
 
 /// The outcome of a write under a condition.
@@ -51,7 +59,34 @@ impl Conditional {
 
 impl Table {
     pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+        Self { client, name: name.into(), pace: None }
+    }
+
+    /// Returns the table for bulk writes: batches and transactions use at most this many write units a
+    /// second.
+    #[must_use]
+    pub fn paced(&self, units_per_second: u32) -> Self {
+        Self { pace: Some(Arc::new(WritePace::new(units_per_second))), ..self.clone() }
+    }
+
+    /// Waits until a write of about this many units fits into the pace.
+    pub(crate) async fn wait_for_pace(&self, units: f64) {
+        if let Some(pace) = &self.pace {
+            pace.wait(units).await;
+        }
+    }
+
+    /// Corrects the pace by the capacity that a write consumed.
+    pub(crate) fn correct_pace(&self, estimated: f64, consumed: Option<Vec<ConsumedCapacity>>) {
+        if let Some((pace, consumed)) = self.pace.as_ref().zip(consumed) {
+            let units = consumed.iter().filter_map(ConsumedCapacity::capacity_units).sum();
+            pace.correct(estimated, units);
+        }
+    }
+
+    /// Requests the consumed capacity, if it is needed for the pace.
+    pub(crate) fn returned_capacity(&self) -> Option<ReturnConsumedCapacity> {
+        self.pace.as_ref().map(|_| ReturnConsumedCapacity::Total)
     }
 
     /// Creates a table with a new client.

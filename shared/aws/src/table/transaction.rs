@@ -123,9 +123,18 @@ impl<'t> Transaction<'t> {
     }
 
     pub(crate) async fn commit(self) -> Result<Committed, StoreError> {
-        let sent =
-            self.table.client.transact_write_items().set_transact_items(Some(self.writes)).send().await;
-        let Err(error) = sent else { return Ok(Committed::Done) };
+        let table = self.table;
+        // A transaction costs two units for each write of up to a kilobyte.
+        let estimated = f64::from(u32::try_from(2 * self.writes.len()).unwrap_or(u32::MAX));
+        table.wait_for_pace(estimated).await;
+        let request = table.client.transact_write_items().set_transact_items(Some(self.writes));
+        let error = match request.set_return_consumed_capacity(table.returned_capacity()).send().await {
+            Ok(written) => {
+                table.correct_pace(estimated, written.consumed_capacity);
+                return Ok(Committed::Done);
+            }
+            Err(error) => error,
+        };
         let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error()
         else {
             return Err(error.into());
