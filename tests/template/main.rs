@@ -149,6 +149,31 @@ fn contact_import_knows_its_last_attempt_and_a_slice_fits_twice_into_its_timeout
     assert!(template["Parameters"]["ImportSliceSeconds"]["MaxValue"].as_u64().unwrap() * 2 <= timeout);
 }
 
+/// Anyone can call these routes as often as they want.
+#[test]
+fn every_open_route_has_its_own_throttling_and_webhooks_have_the_most_room() {
+    let api = &resources("AWS::Serverless::HttpApi")["HttpApi"];
+    let settings = api["RouteSettings"].as_mapping().unwrap();
+    let mut open = BTreeSet::new();
+    for function in functions().values() {
+        for event in function["Events"].as_mapping().into_iter().flat_map(|events| events.values()) {
+            let properties = &event["Properties"];
+            if properties["Auth"]["Authorizer"] == "NONE" {
+                let [method, path] = ["Method", "Path"].map(|name| properties[name].as_str().unwrap());
+                open.insert(format!("{method} {path}"));
+            }
+        }
+    }
+    assert_eq!(settings.keys().map(|key| key.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(), open);
+    let default = api["DefaultRouteSettings"]["ThrottlingRateLimit"].as_u64().unwrap();
+    for (route, limits) in settings {
+        let (route, rate) = (route.as_str().unwrap(), limits["ThrottlingRateLimit"].as_u64().unwrap());
+        let is_webhook = route.contains("/webhooks/");
+        assert!(if is_webhook { rate > default } else { rate < default }, "{route}: {rate}");
+        assert_eq!(limits["ThrottlingBurstLimit"].as_u64(), Some(2 * rate), "{route}");
+    }
+}
+
 #[test]
 fn queue_and_stream_events_use_partial_batch_responses() {
     for (package, function) in functions() {
