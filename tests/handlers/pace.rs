@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use shared_app::delivery::{CarrierReport, DeliveryWorkflow, Recorded};
+use shared_aws::registration::Registrations;
+use shared_carriers::twilio::CarrierState;
 use shared_domain::{
     ids::MessageId,
     inbox::{Inbox, Stage},
@@ -78,4 +81,80 @@ async fn a_message_that_is_not_sent_any_more_takes_no_turn() {
     let record = sqs_record("a", Some("a"), &job(&test, &id), 1);
     assert_eq!(deliver(&app, vec![record]).await, [""; 0], "it fails at once");
     assert_eq!(state(&test, &id).await, DeliveryState::Failed);
+}
+
+/// Sends a message, and reports that the carriers' networks rejected it with this code.
+async fn send_and_reject(test: &TestApp, code: u32) {
+    let (ids, returned) = send(test, &["one"]).await;
+    assert_eq!(returned, [""; 0]);
+    let report =
+        CarrierReport { carrier_id: "SM1", state: CarrierState::Undelivered, error_code: Some(code) };
+    let workflow = DeliveryWorkflow::new(&test.table());
+    let recorded = workflow.record(now(), test.organization(), &ids[0], report).await.unwrap();
+    assert_eq!(recorded, Recorded::Done);
+    assert_eq!(state(test, &ids[0]).await, DeliveryState::Undelivered);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reported_limit_holds_the_number_and_its_messages_stay_queued() {
+    for (code, seconds) in
+        [(30001, 50..=60), (30023, 1..=25 * 3_600), (30027, 1..=25 * 3_600), (30034, 3_590..=3_600)]
+    {
+        let test = start_with_rate(Some(40)).await;
+        send_and_reject(&test, code).await;
+        let (ids, returned) = send(&test, &["two"]).await;
+        assert_eq!(returned, ["0"], "{code}");
+        assert_eq!(state(&test, &ids[0]).await, DeliveryState::Queued, "{code}");
+        let delays = test.queue.drain_delays();
+        assert!(matches!(delays[..], [delay] if seconds.contains(&delay)), "{code}: {delays:?}");
+        assert_eq!(test.carrier.accepted_messages(&test.contact).await, 1, "{code}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_exceeded_its_rate_sends_more_slowly() {
+    let test = start_with_rate(Some(4)).await;
+    send_and_reject(&test, 30022).await;
+    let start = Instant::now();
+    assert_eq!(send(&test, &["two", "three"]).await.1, [""; 0]);
+    assert!(start.elapsed() >= Duration::from_millis(525), "{:?}", start.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_full_queue_of_the_carrier_refuses_is_sent_later() {
+    let test = start_with_rate(Some(40)).await;
+    test.carrier.fault("refuse:21611", "1").await;
+    let (ids, returned) = send(&test, &["one", "two"]).await;
+    assert_eq!(returned, ["0", "1"]);
+    for id in &ids {
+        assert_eq!(state(&test, id).await, DeliveryState::Queued);
+    }
+    let delays = test.queue.drain_delays();
+    assert!(matches!(delays[..], [20, 50..=60]), "the second message does not call the carrier: {delays:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unregistered_number_lets_the_registration_of_its_team_be_checked() {
+    let test = start_with_rate(Some(40)).await;
+    let registrations = Registrations::new(test.table());
+    send_and_reject(&test, 30022).await;
+    assert_eq!(registrations.pending().await.unwrap(), []);
+    send_and_reject(&test, 30034).await;
+    let pending = registrations.pending().await.unwrap();
+    assert_eq!(pending.len(), 1);
+    assert_eq!((&pending[0].team, pending[0].asked), (&test.team.id, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_report_does_not_hold_the_number_again() {
+    let test = start_with_rate(Some(40)).await;
+    let (ids, _) = send(&test, &["one"]).await;
+    let workflow = DeliveryWorkflow::new(&test.table());
+    let report = CarrierReport { carrier_id: "SM1", state: CarrierState::Failed, error_code: Some(30001) };
+    let earlier = now() - Duration::from_secs(61);
+    for at in [earlier, now()] {
+        let recorded = workflow.record(at, test.organization(), &ids[0], report).await.unwrap();
+        assert_eq!(recorded, Recorded::Done);
+    }
+    assert_eq!(send(&test, &["two"]).await.1, [""; 0]);
 }

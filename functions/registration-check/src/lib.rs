@@ -20,7 +20,8 @@ use shared_carriers::twilio::{CallError, Client};
 use shared_domain::{
     keys::TeamKey,
     registration::{
-        CampaignEvent, CampaignState, CampaignUpdate, CarrierReason, Registration, TimelineStep,
+        CampaignEvent, CampaignState, CampaignUpdate, CarrierReason, Registration, RegistrationStatus,
+        TimelineStep,
         decision::{self, DecisionInput, DueTransition, RegistrationDecision},
     },
     time::Timestamp,
@@ -148,7 +149,13 @@ async fn attempt(app: &App, now: Timestamp, job: &RegistrationJob) -> Result<boo
     match decision::decide(input) {
         RegistrationDecision::Transition(due) => transition(app, job, &registration, due).await,
         RegistrationDecision::RecordEvent(step) => record_event(app, job, &step).await,
-        RegistrationDecision::Nothing => Ok(true),
+        RegistrationDecision::Nothing => {
+            if registration.status == RegistrationStatus::Approved {
+                let team = TeamKey { organization: &job.organization, team: &job.team };
+                app.registrations.end_polling(team).await?;
+            }
+            Ok(true)
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Delivery reports of the carrier, whether a status callback brings them or the carrier was asked.
 //!
 //! Idempotent by message and state. A report that the contact has opted out at the carrier (21610) also opts
-//! the contact out here.
+//! the contact out here, and a report that the number reached a limit restrains the number
+//! ([`crate::limits`]).
 
 use shared_aws::{
     messaging::{Deliveries, Messages, Reported},
@@ -14,7 +15,10 @@ use shared_domain::{
     time::Timestamp,
 };
 
-use crate::opt_out::{OptOutWorkflow, Outcome};
+use crate::{
+    limits::{self, LimitWorkflow},
+    opt_out::{OptOutWorkflow, Outcome},
+};
 
 /// What the carrier says about a message.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +46,7 @@ pub struct DeliveryWorkflow {
     messages: Messages,
     deliveries: Deliveries,
     opt_outs: OptOutWorkflow,
+    limits: LimitWorkflow,
 }
 
 impl DeliveryWorkflow {
@@ -50,6 +55,7 @@ impl DeliveryWorkflow {
             messages: Messages::new(table.clone()),
             deliveries: Deliveries::new(table.clone()),
             opt_outs: OptOutWorkflow::new(table.clone()),
+            limits: LimitWorkflow::new(table),
         }
     }
 
@@ -62,13 +68,18 @@ impl DeliveryWorkflow {
         report: CarrierReport<'_>,
     ) -> Result<Recorded, StoreError> {
         let CarrierReport { carrier_id, state, error_code } = report;
-        if error_code.is_some_and(error_code::is_opt_out) {
+        let has_effect = |code: &u32| error_code::is_opt_out(*code) || limits::limit(*code).is_some();
+        if let Some(code) = error_code.filter(has_effect) {
             let Some(message) = self.messages.get(organization, id).await? else {
                 return Ok(Recorded::NoMessage);
             };
-            let outcome = self.opt_outs.apply_carrier_refusal(organization, &message, now).await?;
-            if outcome == Outcome::Contended {
-                return Ok(Recorded::Contended);
+            if error_code::is_opt_out(code) {
+                let outcome = self.opt_outs.apply_carrier_refusal(organization, &message, now).await?;
+                if outcome == Outcome::Contended {
+                    return Ok(Recorded::Contended);
+                }
+            } else if !message.delivery.state().is_final() {
+                self.limits.apply(now, organization, &message, code).await?;
             }
         }
         let report = Report {

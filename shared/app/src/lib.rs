@@ -20,4 +20,5 @@ pub mod sweep;
 
 mod automatic;
 mod keyword;
+mod limits;
 mod out_of_office;

@@ -41,7 +41,10 @@ use shared_domain::{
     time::Timestamp,
 };
 
-use crate::opt_out::{OptOutWorkflow, Outcome};
+use crate::{
+    limits::LimitWorkflow,
+    opt_out::{OptOutWorkflow, Outcome},
+};
 
 /// How long the carrier may fetch a file of a message.
 const MEDIA_URL_TTL: Duration = Duration::from_hours(1);
@@ -77,6 +80,7 @@ pub struct SendWorkflow {
     opt_out_changes: OptOutWorkflow,
     pauses: SendingPauses,
     paces: Paces,
+    limits: LimitWorkflow,
     bucket: Bucket,
 }
 
@@ -92,6 +96,7 @@ impl SendWorkflow {
             opt_outs: OptOuts::new(table.clone()),
             opt_out_changes: OptOutWorkflow::new(table.clone()),
             pauses: SendingPauses::new(table.clone()),
+            limits: LimitWorkflow::new(&table),
             paces: Paces::new(table),
             bucket,
         }
@@ -223,18 +228,21 @@ impl SendWorkflow {
             }
             SendOutcome::Refused(refusal) => {
                 let cause = pause_cause(&refusal);
+                let code = refusal.code;
                 if cause.is_none() && !refusal.retryable {
-                    return self.fail(now, job, message, refusal).await;
+                    self.fail(now, job, message, refusal).await?;
+                    return self.apply_limit(now, job, message, code).await;
                 }
                 self.messages.release_claim(&job.organization, &job.message, attempt).await?;
                 let Some(cause) = cause else {
+                    self.apply_limit(now, job, message, code).await?;
                     return Err(SendError::Delayed {
                         delay: REFUSAL_DELAY,
                         why: "the carrier accepts the message later",
                     });
                 };
                 if self.pauses.pause_automatically(&job.organization, cause, now).await? {
-                    log_pause(job, cause, refusal.code);
+                    log_pause(job, cause, code);
                 }
                 let delay = SendingPause::automatic(cause, now).delay(now);
                 Err(SendError::Delayed { delay, why: "the carrier accepts no messages" })
@@ -246,6 +254,20 @@ impl SendWorkflow {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Restrains the number if a code says that it reached a limit.
+    async fn apply_limit(
+        &self,
+        now: Timestamp,
+        job: &SendJob,
+        message: &Message,
+        code: Option<u32>,
+    ) -> Result<(), SendError> {
+        match code {
+            Some(code) => Ok(self.limits.apply(now, &job.organization, message, code).await?),
+            None => Ok(()),
         }
     }
 

@@ -43,6 +43,9 @@ pub const MAX_RESERVATION: Duration = Duration::from_millis(1_200);
 const SLOW_PERIOD: Duration = Duration::from_mins(5);
 /// How long a number waits after the carrier's queue was full.
 const FULL_QUEUE_HOLD: Duration = Duration::from_mins(1);
+/// How long a number waits after it was rejected as unregistered. Networks need about an hour to learn of a
+/// number that was added to a campaign.
+const REGISTRATION_HOLD: Duration = Duration::from_hours(1);
 /// The time zone in which the carriers count days.
 const CARRIER_TIME_ZONE: &str = "America/Los_Angeles";
 /// The hold until the next day if the time zone is unknown.
@@ -60,6 +63,8 @@ pub enum CarrierLimit {
     Daily,
     /// The carrier's queue for the number is full.
     Queue,
+    /// The carriers' networks do not know the number as part of an approved campaign.
+    Registration,
 }
 
 impl CarrierLimit {
@@ -69,6 +74,7 @@ impl CarrierLimit {
             Self::Rate => "rate",
             Self::Daily => "daily",
             Self::Queue => "queue",
+            Self::Registration => "registration",
         }
     }
 }
@@ -89,6 +95,7 @@ impl Restraint {
             CarrierLimit::Rate => Self::SlowUntil(now + SLOW_PERIOD),
             CarrierLimit::Daily => Self::HoldUntil(next_carrier_day(now)),
             CarrierLimit::Queue => Self::HoldUntil(now + FULL_QUEUE_HOLD),
+            CarrierLimit::Registration => Self::HoldUntil(now + REGISTRATION_HOLD),
         }
     }
 }

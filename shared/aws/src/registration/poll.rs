@@ -61,6 +61,16 @@ impl Registrations {
         Ok(pending)
     }
 
+    /// Lets the next poll check a registration, although it may not wait for the carrier.
+    pub async fn request_check(&self, team: TeamKey<'_>) -> Result<(), StoreError> {
+        self.table.put_new(keys::pending_registration(team), &TeamPointer::of(team)).await.map(drop)
+    }
+
+    /// Ends the polling of an approved registration.
+    pub async fn end_polling(&self, team: TeamKey<'_>) -> Result<(), StoreError> {
+        self.table.delete(keys::pending_registration(team)).await
+    }
+
     /// Records that the carrier was asked about a registration. Does nothing if it does not wait any more.
     pub async fn mark_polled(&self, pending: &PendingRegistration, now: Timestamp) -> Result<(), StoreError> {
         let updated = self.table.update_if(keys::pending_registration(pending.team_key()), |update| {

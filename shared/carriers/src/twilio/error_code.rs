@@ -41,6 +41,30 @@ pub fn is_opt_out(code: u32) -> bool {
     code == 21610
 }
 
+/// A limit of a number, or of its campaign, that a code reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumberLimit {
+    /// Messages were sent faster than the campaign allows (30022).
+    Rate,
+    /// The campaign (30023) or its brand (30027) has sent its messages of the day.
+    Daily,
+    /// Too many messages wait for the number, as the answer to a send (21611) or later (30001).
+    Queue,
+    /// The number is not part of an approved campaign (30034).
+    Registration,
+}
+
+/// Returns the limit that a code reports. The other messages of the number should wait.
+pub fn number_limit(code: u32) -> Option<NumberLimit> {
+    match code {
+        30022 => Some(NumberLimit::Rate),
+        30023 | 30027 => Some(NumberLimit::Daily),
+        21611 | 30001 => Some(NumberLimit::Queue),
+        30034 => Some(NumberLimit::Registration),
+        _ => None,
+    }
+}
+
 fn account_fault(code: u32) -> Option<AccountFault> {
     match code {
         20003 | 20005 | 20404 | 30002 => Some(AccountFault::Refused),
@@ -131,6 +155,13 @@ mod tests {
         let refused: Vec<u32> =
             (0..70_000).filter(|code| classify(*code).account_fault == Some(AccountFault::Refused)).collect();
         assert_eq!(refused, [20003, 20005, 20404, 30002]);
+    }
+
+    #[test]
+    fn six_codes_report_a_limit_of_the_number() {
+        let limited: Vec<u32> = (0..70_000).filter(|code| number_limit(*code).is_some()).collect();
+        assert_eq!(limited, [21611, 30001, 30022, 30023, 30027, 30034]);
+        assert_eq!(number_limit(30023), number_limit(30027));
     }
 
     #[test]

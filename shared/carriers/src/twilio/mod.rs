@@ -48,7 +48,7 @@ pub use campaign::{Campaign, CampaignError, CampaignStatus};
 pub use campaigns::CampaignDetails;
 pub use carrier_message::{CarrierMessage, Direction};
 pub use client::{Client, Credentials, SetupError};
-pub use error_code::AccountFault;
+pub use error_code::{AccountFault, NumberLimit};
 pub use event_kind::{BrandEvent, EventKind};
 pub use event_sinks::{REGISTRATIONS_PATH, sink_destination};
 pub use events::{ComplianceEvent, EventBatch, EventsError, parse_events};

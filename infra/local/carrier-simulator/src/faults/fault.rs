@@ -8,6 +8,7 @@
 //! | `error-before` | lost | 500 |
 //! | `error-after` | takes effect | 500 |
 //! | `timeout-after` | takes effect | delayed by 30 seconds |
+//! | `undelivered:<code>` | takes effect; messages only | 201, and the final status `undelivered` with that code |
 //! | `silent` | takes effect; messages only | 201, no status callbacks, final status `sent` |
 //! | `unauthorized` | refused | 401, code 20003 |
 //! | `suspended` | refused | 403, code 20005 |
@@ -104,6 +105,8 @@ pub(crate) enum Fault {
     TimeoutAfter,
     /// Takes effect without status callbacks.
     Silent,
+    /// Takes effect, but the carriers' networks reject the message with a code.
+    Undelivered(u32),
     /// Refused with 503.
     Down,
     /// A webhook is not sent.
@@ -116,6 +119,10 @@ impl Fault {
         let target = on.unwrap_or_default();
         let of_account = |fault| (on.unwrap_or(Target::Account), fault);
         let code = kind.strip_prefix("refuse:").and_then(|code| code.parse().ok());
+        let rejected = kind.strip_prefix("undelivered:").and_then(|code| code.parse().ok());
+        if let (Some(code), Target::Messages) = (rejected, target) {
+            return Ok(Some((target, Self::Undelivered(code))));
+        }
         Ok(Some(match (kind, code) {
             ("none", _) => return Ok(None),
             ("refuse", _) => (target, Self::Refuse(target.refusal())),
@@ -139,7 +146,7 @@ impl Fault {
         match self {
             Self::Refuse(code) => Some(Failure::of(code).into_response()),
             Self::Down => Some((StatusCode::SERVICE_UNAVAILABLE, "upstream connect error").into_response()),
-            Self::ErrorAfter | Self::TimeoutAfter | Self::Silent | Self::Lost => None,
+            Self::ErrorAfter | Self::TimeoutAfter | Self::Silent | Self::Undelivered(_) | Self::Lost => None,
         }
     }
 }
@@ -219,6 +226,9 @@ mod tests {
         let refused_purchase = Some((Target::Purchases, Fault::Refuse(21422)));
         assert_eq!(Fault::parse("refuse", Some(Target::Purchases)).unwrap(), refused_purchase);
         assert!(Fault::parse("silent", Some(Target::Services)).is_err());
+        assert_eq!(parse("undelivered:30022").unwrap(), Some((Target::Messages, Fault::Undelivered(30022))));
+        assert!(parse("undelivered:").is_err());
+        assert!(Fault::parse("undelivered:30022", Some(Target::Numbers)).is_err());
     }
 
     #[test]

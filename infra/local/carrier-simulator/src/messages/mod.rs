@@ -44,7 +44,8 @@ pub(crate) async fn create(
     match fault {
         Some(Fault::ErrorAfter) => return Err(Failure::of(20500)),
         Some(Fault::TimeoutAfter) => tokio::time::sleep(carrier.settings.hold).await,
-        Some(Fault::Refuse(_) | Fault::Silent | Fault::Down | Fault::Lost) | None => {}
+        Some(Fault::Refuse(_) | Fault::Silent | Fault::Undelivered(_) | Fault::Down | Fault::Lost) | None => {
+        }
     }
     Ok((StatusCode::CREATED, Json(created)).into_response())
 }
@@ -69,7 +70,11 @@ fn accept(carrier: &Arc<Carrier>, fields: &Fields, fault: Option<Fault>) -> Resu
     if fields.get("SmartEncoded") != Some("false") {
         encode(&resources, &mut message);
     }
-    let delivery = queue(&mut resources, &message, now)?;
+    let queued = queue(&mut resources, &message, now)?;
+    let delivery = match fault {
+        Some(Fault::Undelivered(code)) => Delivery::Undelivered(code),
+        _ => queued,
+    };
     drop(resources);
     let sid = message.sid.clone();
     let resource = message.resource(&carrier.settings.account_sid);

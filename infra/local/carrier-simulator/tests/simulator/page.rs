@@ -226,6 +226,7 @@ async fn the_help_page_lists_every_control_route_attachment_and_fault() {
         "error-after",
         "timeout-after",
         "silent",
+        "undelivered:&lt;code&gt;",
         "none",
         "messages",
         "numbers",

@@ -90,6 +90,15 @@ async fn a_message_of_a_campaign_that_is_not_verified_is_undelivered() {
 }
 
 #[tokio::test]
+async fn a_fault_lets_a_message_end_as_undelivered_with_a_code() {
+    let simulator = TestSimulator::with_number().await;
+    simulator.control("fault", &[("Kind", "undelivered:30022")]).await;
+    let (_, message) = simulator.send(&TEXT).await;
+    let ended = simulator.await_status(message["sid"].as_str().unwrap(), "undelivered").await;
+    assert_eq!(ended["error_code"], 30022);
+}
+
+#[tokio::test]
 async fn a_queue_of_more_than_ten_hours_is_refused_or_fails_later() {
     let simulator = TestSimulator::with_number().await;
     let long = "a".repeat(1600); // 11 segments

@@ -1,0 +1,68 @@
+//! Limits of a number that the carrier reports, whether the answer to a send, a status callback, or a later
+//! question to the carrier brings them.
+//!
+//! | code | what the number does |
+//! |---|---|
+//! | 30022 | sends at half its rate for five minutes |
+//! | 30023, 30027 | sends nothing until midnight Pacific |
+//! | 21611, 30001 | sends nothing for a minute |
+//! | 30034 | sends nothing for an hour; the registration of its team is checked |
+//!
+//! Messages of the number stay `queued` in the meantime. If the check finds that the campaign is suspended,
+//! the registration becomes `suspended`, which notifies the admins once.
+
+use shared_aws::{
+    registration::Registrations,
+    sending::Paces,
+    table::{StoreError, Table},
+};
+use shared_carriers::twilio::{NumberLimit, error_code};
+use shared_domain::{
+    ids::OrganizationId,
+    keys::{InboxKey, TeamKey},
+    message::Message,
+    pace::{CarrierLimit, Restraint},
+    time::Timestamp,
+};
+
+/// The workflow of limits that the carrier reports.
+#[derive(Debug, Clone)]
+pub(crate) struct LimitWorkflow {
+    paces: Paces,
+    registrations: Registrations,
+}
+
+impl LimitWorkflow {
+    pub(crate) fn new(table: &Table) -> Self {
+        Self { paces: Paces::new(table.clone()), registrations: Registrations::new(table.clone()) }
+    }
+
+    /// Applies the limit that a code reports, if any, to the number that the message was sent from.
+    pub(crate) async fn apply(
+        &self,
+        now: Timestamp,
+        organization: &OrganizationId,
+        message: &Message,
+        code: u32,
+    ) -> Result<(), StoreError> {
+        let Some(limit) = limit(code) else { return Ok(()) };
+        let inbox = InboxKey { organization, inbox: &message.inbox };
+        self.paces.restrain(inbox, Restraint::of(limit, now)).await?;
+        if limit == CarrierLimit::Registration && !message.personal {
+            self.registrations.request_check(TeamKey { organization, team: &message.team }).await?;
+        }
+        let limit = limit.as_str();
+        tracing::warn!(event = "number_limited", inbox = %message.inbox, code, limit, "number limited by the carrier");
+        Ok(())
+    }
+}
+
+/// Returns the limit that a code reports.
+pub(crate) fn limit(code: u32) -> Option<CarrierLimit> {
+    error_code::number_limit(code).map(|limit| match limit {
+        NumberLimit::Rate => CarrierLimit::Rate,
+        NumberLimit::Daily => CarrierLimit::Daily,
+        NumberLimit::Queue => CarrierLimit::Queue,
+        NumberLimit::Registration => CarrierLimit::Registration,
+    })
+}
