@@ -165,6 +165,32 @@ async fn the_first_shared_inbox_starts_the_registration_and_says_so() {
     }
 }
 
+/// Product 12: an admin creates a personal inbox for a member, who answers from it without a registration.
+#[tokio::test]
+async fn a_personal_inbox_is_created_by_an_admin_and_used_by_its_owner_at_once() {
+    let stack = Stack::open();
+    let team = TestTeam::create(&stack, "Personal", "carla").await;
+    team.add_member("dev").await;
+    let request =
+        async || json!({ "kind": "personal", "ownerId": "dev", "phoneNumber": team.free_number().await });
+    let created = team.admin.post(&team.inboxes(), request().await).await;
+    let created = created.expect(201);
+    assert_eq!(
+        (&created["notice"], &created["registration"]["status"]),
+        (&Value::Null, &json!("not_started"))
+    );
+    team.admin.post(&team.inboxes(), request().await).await.problem(409, "personal_inbox_exists");
+
+    let (dev, phone) = (stack.user("dev"), Phone::new());
+    let (id, number) =
+        (created["inboxId"].as_str().expect("an id"), created["phoneNumber"].as_str().expect("a number"));
+    team.admin.get(&format!("/v1/inboxes/{id}/conversations?folder=inbox")).await.problem(404, "not_found");
+    stack.carrier().send_inbound(&phone, number, "Hello").await;
+    let conversation = stack.find_conversation(&dev, id, "inbox", &phone).await;
+    dev.send(&conversation.messages(), json!({ "text": "Hi" })).await.expect(202);
+    assert_eq!(stack.carrier().texts_to(&phone).await, ["Hi"]);
+}
+
 /// ◆ product 2: members can be added only after the team is registered.
 #[tokio::test]
 async fn members_can_be_added_once_the_team_is_registered() {

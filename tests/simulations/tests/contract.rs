@@ -153,7 +153,7 @@ impl Ids {
                 json!({ "firstName": "Ada", "assignedUserId": null, "custom": {} })
             }
             "POST /v1/teams/{teamId}/inboxes" => json!({
-                "name": "Second desk", "apiCode": "SECOND", "color": "#336699", "phoneNumber": "+14155550123",
+                "kind": "shared", "adopt": false, "name": "Second desk", "apiCode": "SECOND", "color": "#336699", "phoneNumber": "+14155550123",
                 "voiceForwardingNumber": "+12025550188", "memberIds": [OWNER],
             }),
             "PUT /v1/teams/{teamId}/members/{userId}" => {
