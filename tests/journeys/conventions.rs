@@ -195,7 +195,7 @@ async fn any_path_or_query_is_answered() {
         let wanted = if id == long { 422 } else { 200 }; // the length of `q` is limited
         assert_eq!(response.status, wanted, "{response}");
         let response = amelia.get(&format!("/v1/me?{id}={id}&{id}")).await;
-        assert_eq!(response.status, 200, "{response}");
+        assert_eq!(response.status, 400, "{response}");
     }
     for path in [
         "/",
@@ -248,6 +248,15 @@ async fn the_health_check_and_the_api_description_need_no_token() {
     let stack = Stack::open();
     let anonymous = stack.bearer(None);
     assert_eq!(anonymous.get("/healthz").await.expect(200)["status"], "ok");
+    let config = anonymous.get("/v1/config").await.expect(200);
+    assert_eq!(config["signIn"]["kind"], "pool", "{config}");
+    assert!(config["commit"].as_str().is_some_and(|commit| commit.len() == 40), "{config}");
+    let conversation = stack.new_conversation("Hello").await;
+    let amelia = stack.user("amelia");
+    let lock = amelia.post(&conversation.lock(), Value::Null).await.expect(200);
+    for name in ["renewAfterSeconds", "idlePromptAfterSeconds"] {
+        assert_eq!(config["lock"][name], lock[name], "{name}");
+    }
     let document = anonymous.get("/openapi.json").await.expect(200);
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
     let conversation = "/v1/inboxes/{inboxId}/conversations/{conversationId}";
@@ -267,6 +276,7 @@ async fn the_health_check_and_the_api_description_need_no_token() {
         ("post", "/webhooks/twilio/messages"),
         ("post", "/webhooks/twilio/status"),
         ("get", "/healthz"),
+        ("get", "/v1/config"),
         ("get", "/openapi.json"),
     ] {
         assert!(document["paths"][path][method].is_object(), "{method} {path}");

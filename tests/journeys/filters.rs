@@ -83,7 +83,10 @@ async fn lists_are_filtered_by_assignment_and_read_state_in_both_folders() {
     assert_eq!(fixture.list_positions(amelia, "assignedTo=me&read=unread").await, [1]);
     assert_eq!(fixture.list_positions(amelia, "assignedTo=ben&read=read").await, [2]);
     assert_eq!(fixture.list_positions(amelia, "assignedTo=ben&read=unread").await, [0_usize; 0]);
-    assert_eq!(fixture.list_positions(amelia, "assignedTo=nobody-of-that-name").await, [0_usize; 0]);
+    assert_eq!(fixture.list_positions(amelia, "assignedTo=none").await, [3]);
+    assert_eq!(fixture.list_positions(amelia, "assignedTo=none&read=read").await, [0_usize; 0]);
+    let unknown = amelia.get(&format!("{}?assignedTo=nobody-of-that-name", fixture.path())).await;
+    assert_eq!(unknown.problem(422, "invalid_fields")["errors"][0]["pointer"], "?assignedTo");
 
     for position in [0, 1, 2] {
         amelia.patch(&fixture.conversation_path(position), json!({ "folder": "archived" })).await.expect(200);

@@ -35,6 +35,7 @@ use Access::{Carrier, Inbox, InboxManagers, InboxSettings, Open, Owner, SignedIn
 const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/healthz", Open),
     ("GET", "/openapi.json", Open),
+    ("GET", "/v1/config", Open),
     ("GET", "/v1/inbox-wizard", SignedIn),
     ("GET", "/v1/inboxes/{inboxId}", InboxSettings),
     ("PATCH", "/v1/inboxes/{inboxId}", InboxManagers),

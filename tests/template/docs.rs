@@ -236,7 +236,7 @@ const FIGURES: [(&str, &str, &str, &str); 4] = [
     ("README.md", "Python 3.11 or newer", "infra/local/prerequisites.py", "MINIMUM_PYTHON = (3, 11)"),
     ("CONTRIBUTING.md", "Python 3.11 or newer", "infra/local/prerequisites.py", "MINIMUM_PYTHON = (3, 11)"),
     ("ARCHITECTURE.md", "**chunks** of 250", "shared/app/src/import/mod.rs", "chunk_rows: 250"),
-    ("docs/using-the-api.md", "For 48 hours", "shared/aws/src/table/idempotency.rs", "from_hours(48)"),
+    ("docs/using-the-api.md", "For 24 hours", "shared/aws/src/table/idempotency.rs", "from_hours(24)"),
 ];
 
 #[test]

@@ -6,9 +6,10 @@ use lambda_http::{
     Body, Response,
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
+        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY},
     },
 };
+use shared_http::etag::is_listed;
 
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
@@ -111,12 +112,4 @@ fn set_caching(response: &mut Response<Body>, cache: &'static str) {
         response.headers_mut().insert(ETAG, etag);
     }
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-}
-
-/// Returns whether the header `If-None-Match` lists this tag.
-fn is_listed(request: &HeaderMap, etag: &HeaderValue) -> bool {
-    let listed = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    listed
-        .flat_map(|value| value.split(','))
-        .any(|listed| listed.trim().trim_start_matches("W/").as_bytes() == etag.as_bytes())
 }

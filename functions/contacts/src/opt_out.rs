@@ -23,7 +23,7 @@ use shared_http::{
     json::Json,
     page::{ListPage, PageRequest},
     problem::Problem,
-    request::{Now, Query},
+    request::{KnownParameters, Now, Query},
     wire::{
         Page,
         contact::{ContactView, OptOutEntryView},
@@ -50,6 +50,7 @@ pub(crate) async fn put(
     access: TeamAccess,
     ContactInPath(entry): ContactInPath,
     Now(now): Now,
+    _: KnownParameters,
 ) -> Result<Json<ContactView>, Problem> {
     set(&app, &access, &entry.contact, true, now).await
 }
@@ -66,6 +67,7 @@ pub(crate) async fn delete(
     access: TeamAccess,
     ContactInPath(entry): ContactInPath,
     Now(now): Now,
+    _: KnownParameters,
 ) -> Result<Json<ContactView>, Problem> {
     set(&app, &access, &entry.contact, false, now).await
 }

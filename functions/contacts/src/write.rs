@@ -14,7 +14,7 @@ use shared_http::{
     idempotency::Attempt,
     json::{Json, KeyedJson},
     problem::Problem,
-    request::{Entropy, Now, PathId},
+    request::{Entropy, KnownParameters, Now, PathId},
     wire::contact::{ContactChange, ContactView, NewContact},
 };
 
@@ -236,6 +236,7 @@ pub(crate) async fn remove(
     access: TeamAccess,
     PathId(id): PathId<ids::kind::Contact>,
     Now(now): Now,
+    _: KnownParameters,
 ) -> Result<NoContent, Problem> {
     let team = access.team_key();
     for _ in 0..3 {

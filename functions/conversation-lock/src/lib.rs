@@ -30,7 +30,7 @@ use shared_http::{
     json::Json,
     problem::Problem,
     refusal,
-    request::{Now, PathId, Query},
+    request::{KnownParameters, Now, PathId, Query},
     serve,
     wire::lock::{HeldLock, Renewal},
 };
@@ -118,6 +118,7 @@ async fn acquire(
     State(app): State<App>,
     access: LockAccess,
     Now(now): Now,
+    _: KnownParameters,
 ) -> Result<Json<HeldLock>, Problem> {
     let user = &access.member.membership.user;
     match app.locks.acquire(access.key(), user, now, &app.policy).await? {

@@ -18,7 +18,12 @@ use shared_aws::{
     table::Table,
     team::Members,
 };
-use shared_domain::{conversation::Folder, field::FieldError, ids::ConversationId, keys::InboxKey};
+use shared_domain::{
+    conversation::Folder,
+    field::FieldError,
+    ids::{ConversationId, MessageId, OrganizationId},
+    keys::InboxKey,
+};
 use shared_http::{
     access::{ConversationAccess, InboxMember},
     caller::Claims,
@@ -26,7 +31,7 @@ use shared_http::{
     json::Json,
     page::PageRequest,
     problem::Problem,
-    request::Now,
+    request::{Now, Query},
     serve,
     wire::{
         Page,
@@ -166,11 +171,12 @@ async fn update_many(
 
 /// List the messages of a conversation
 ///
-/// All messages that were sent or received in it, newest first. Outbound messages include the name of the
-/// sender.
+/// All messages that were sent or received in it, newest first. With `after`, the messages that are newer
+/// than that one, oldest first. Outbound messages include the name of the sender.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations/{conversationId}/messages",
     tag = "conversations", operation_id = "listMessages",
     params(("inboxId" = String, Path), ("conversationId" = String, Path),
+        ("after" = Option<String>, Query, description = "ID of a message of the conversation"),
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
         ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Page<MessageView>)))]
@@ -178,12 +184,43 @@ async fn history(
     State(app): State<App>,
     ConversationAccess { member, conversation }: ConversationAccess,
     Now(now): Now,
+    query: Query,
     page: PageRequest,
 ) -> Result<Json<Page<MessageView>>, Problem> {
-    let page = page.of(&member.principal, format!("history {}", conversation.id))?;
     let organization = &member.organization;
-    let found = app.messages.history(organization, &conversation.id, page.limit, page.after()).await?;
+    let newer_than = match query.get("after") {
+        Some(id) => Some(message_of(&app, organization, &conversation.id, id).await?),
+        None => None,
+    };
+    let list = match &newer_than {
+        Some(message) => format!("history {} after {message}", conversation.id),
+        None => format!("history {}", conversation.id),
+    };
+    let page = page.of(&member.principal, list)?;
+    let (id, limit) = (&conversation.id, page.limit);
+    let found = match &newer_than {
+        Some(message) => {
+            let start = page.after().unwrap_or(message.as_str());
+            app.messages.newer_than(organization, id, limit, start).await?
+        }
+        None => app.messages.history(organization, id, limit, page.after()).await?,
+    };
     let links = Links { bucket: &app.bucket, organization, now };
     let items = found.items.iter().map(|message| MessageView::of(message, &links));
     Ok(Json(page.response(items, found.next.as_deref())))
+}
+
+/// Returns the ID of a message of the conversation. Errors with `400` if there is none with this ID.
+async fn message_of(
+    app: &App,
+    organization: &OrganizationId,
+    conversation: &ConversationId,
+    id: &str,
+) -> Result<MessageId, Problem> {
+    let unknown = || Problem::bad_field("?after", "the ID of a message of this conversation");
+    let id = MessageId::parse(id).map_err(|_| unknown())?;
+    if id.conversation().as_ref() != Some(conversation) {
+        return Err(unknown());
+    }
+    Ok(app.messages.get(organization, &id).await?.ok_or_else(unknown)?.id)
 }

@@ -3,7 +3,8 @@
 use axum::extract::State;
 use shared_aws::conversation::Listing;
 use shared_domain::{
-    conversation::{Filter, Folder},
+    conversation::{Assignment, Filter, Folder},
+    field::FieldError,
     ids::UserId,
     keys::InboxKey,
 };
@@ -26,13 +27,13 @@ use crate::{App, search};
 ///
 /// The conversations of one folder, latest activity first. `assignedTo` and `read` combine. With `q`, finds
 /// conversations whose contact has this external ID or phone number, or a name that starts with it; searches
-/// both folders unless you name one. A page can have fewer items than `limit`; the last page has no
-/// `nextCursor`. Use a cursor with the filters of the request that returned it.
+/// both folders unless you name one. A page can have fewer items than `limit` if few conversations match; the
+/// last page has no `nextCursor`. Use a cursor with the filters of the request that returned it.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations",
     tag = "conversations", operation_id = "listConversations",
     params(("inboxId" = String, Path),
         ("folder" = Option<FolderName>, Query, description = "Default: `inbox`, or both with `q`"),
-        ("assignedTo" = Option<String>, Query, description = "`me`, or a user ID"),
+        ("assignedTo" = Option<String>, Query, description = "`me`, `none`, or a user ID"),
         ("read" = Option<ReadState>, Query, description = "All conversations if absent"),
         ("q" = Option<String>, Query, description = "A name, an external ID, or a phone number"),
         ("limit" = Option<u16>, Query, description = "1 to 100, default 25"),
@@ -46,7 +47,7 @@ pub(crate) async fn list(
     query: Query,
     page: PageRequest,
 ) -> Result<Json<Page<ConversationView>>, Problem> {
-    let (folder, filter) = (folder(&query)?, filter(&query, &member)?);
+    let (folder, filter) = (folder(&query)?, filter(&app, &query, &member).await?);
     if let Some(term) = query.search_term()? {
         return search::search(&app, now, &member, folder, &filter, term, page).await.map(Json);
     }
@@ -70,13 +71,18 @@ fn folder(query: &Query) -> Result<Option<Folder>, Problem> {
     }
 }
 
-fn filter(query: &Query, member: &InboxMember) -> Result<Filter, Problem> {
+/// The filter of the request. Errors with `422` if `assignedTo` names no user of the organization.
+async fn filter(app: &App, query: &Query, member: &InboxMember) -> Result<Filter, Problem> {
     let assigned = match query.get("assignedTo") {
         None => None,
-        Some("me") => Some(member.membership.user.id.clone()),
-        Some(user) => Some(
-            UserId::parse(user).map_err(|_| Problem::bad_field("?assignedTo", "me, or the ID of a user"))?,
-        ),
+        Some("me") => Some(Assignment::User(member.membership.user.id.clone())),
+        Some("none") => Some(Assignment::None),
+        Some(user) => {
+            let unknown = || FieldError::new("?assignedTo", "me, none, or the ID of a user");
+            let user = UserId::parse(user).map_err(|_| unknown())?;
+            let known = app.members.user(&member.organization, &user).await?;
+            Some(Assignment::User(known.ok_or_else(unknown)?.id))
+        }
     };
     let read = match query.get("read") {
         None => None,

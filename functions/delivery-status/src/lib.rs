@@ -29,7 +29,7 @@ use shared_domain::{
 };
 use shared_http::{
     problem::Problem,
-    reply::{self, Outcome},
+    reply::{self, Outcome, RequestInfo},
     webhook,
 };
 use shared_lambda::{Error, config::Environment};
@@ -74,7 +74,7 @@ impl App {
 /// Answers one callback.
 pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
     let outcome = receive(app, now, &request).await;
-    reply::finish(&reply::request_id(&request), outcome)
+    reply::finish(&RequestInfo::of(&request), outcome)
 }
 
 /// Delivery report from Twilio

@@ -18,7 +18,7 @@ use shared_carriers::twilio::{InboundMessage, MESSAGES_PATH};
 use shared_domain::{opt_out::KeywordReplies, phone::ChannelAddress, time::Timestamp};
 use shared_http::{
     problem::Problem,
-    reply::{self, Outcome},
+    reply::{self, Outcome, RequestInfo},
     webhook,
 };
 use shared_lambda::{Error, config::Environment};
@@ -56,7 +56,7 @@ impl App {
 /// Answers one webhook.
 pub async fn handle(app: &App, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
     let outcome = receive(app, now, entropy, &request).await;
-    reply::finish(&reply::request_id(&request), outcome)
+    reply::finish(&RequestInfo::of(&request), outcome)
 }
 
 /// Inbound message from Twilio

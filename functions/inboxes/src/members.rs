@@ -17,7 +17,7 @@ use shared_http::{
     access::{InboxAccess, InboxAdmin},
     json::Json,
     problem::Problem,
-    request::{Entropy, Now, PathId},
+    request::{Entropy, KnownParameters, Now, PathId},
     wire::{Page, inbox::InboxMemberView},
 };
 
@@ -54,6 +54,7 @@ pub(crate) async fn add(
     PathId(user): PathId<ids::kind::User>,
     Now(now): Now,
     Entropy(entropy): Entropy,
+    _: KnownParameters,
 ) -> Result<Json<InboxMemberView>, Problem> {
     let registration = access.caller.team.registration;
     if !registration.is_complete() {
@@ -94,6 +95,7 @@ pub(crate) async fn remove(
     PathId(user): PathId<ids::kind::User>,
     Now(now): Now,
     Entropy(entropy): Entropy,
+    _: KnownParameters,
 ) -> Result<NoContent, Problem> {
     let inbox = &access.inbox;
     if app.members.membership(inbox.key(), &user).await?.is_some() {

@@ -1,16 +1,22 @@
-//! The OpenAPI document and the health check.
+//! The OpenAPI document, the configuration of the stack, and the health check.
 //!
 //! `openapi.json` next to this crate is generated from the routes of the functions (`make openapi`). A test
 //! keeps it current and compares it with the routes of the template.
 
+mod config;
+
 use axum::{
     Router,
+    extract::{FromRef, State},
     http::{HeaderValue, header::CONTENT_TYPE},
     response::{IntoResponse, Response as RouterResponse},
 };
 use serde::Serialize;
 use shared_http::{json::Json, serve};
+use shared_lambda::config::{ConfigError, Environment};
 use utoipa::ToSchema;
+
+pub use crate::config::{Config, ConfigSignIn, SignInKind};
 
 const DOCUMENT: &str = include_str!("../openapi.json");
 
@@ -21,15 +27,37 @@ pub struct Health {
     pub status: &'static str,
 }
 
+/// The function's settings.
+#[derive(Debug, Clone, FromRef)]
+pub struct App {
+    config: Config,
+}
+
+impl App {
+    /// Reads the settings. Errors with every invalid setting.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        let mut env = Environment::default();
+        let config = Config::read(&mut env);
+        env.finish()?;
+        Ok(Self::new(config))
+    }
+
+    /// Returns this configuration to front ends.
+    pub fn new(config: Config) -> Self {
+        Self { config }
+    }
+}
+
 shared_http::routes! {
-    ():
+    App:
     health,
+    configuration,
     document,
 }
 
 /// The function's router.
-pub fn router() -> Router {
-    serve::router(routes(), ())
+pub fn router(app: App) -> Router {
+    serve::router(routes(), app)
 }
 
 /// Health check
@@ -40,6 +68,16 @@ pub fn router() -> Router {
     security(()))]
 async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
+}
+
+/// Configuration of the stack
+///
+/// Limits, lock times and sign-in, for front ends before anyone signs in.
+#[utoipa::path(get, path = "/v1/config", tag = "service", operation_id = "getConfig",
+    responses((status = 200, body = Config)),
+    security(()))]
+async fn configuration(State(config): State<Config>) -> Json<Config> {
+    Json(config)
 }
 
 /// This document

@@ -6,6 +6,6 @@ use shared_lambda::{clock, telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
-    let router = openapi::router();
+    let router = openapi::router(openapi::App::from_environment()?);
     serve(|request| answer(&router, clock::now(), clock::entropy(), request)).await
 }

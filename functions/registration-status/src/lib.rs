@@ -22,7 +22,7 @@ use shared_domain::{
 };
 use shared_http::{
     problem::Problem,
-    reply::{self, Outcome},
+    reply::{self, Outcome, RequestInfo},
     webhook::{self, EventsLogin},
 };
 use shared_lambda::{Error, config::Environment};
@@ -57,7 +57,7 @@ impl App {
 /// Answers one webhook.
 pub async fn handle(app: &App, now: Timestamp, request: Request) -> Response<Body> {
     let outcome = receive(app, now, &request).await;
-    reply::finish(&reply::request_id(&request), outcome)
+    reply::finish(&RequestInfo::of(&request), outcome)
 }
 
 /// Registration events from Twilio

@@ -24,7 +24,7 @@ use shared_http::{
     access::{TeamAccess, TeamAdmin},
     json::Json,
     problem::Problem,
-    request::{Entropy, Now, PathId},
+    request::{Entropy, KnownParameters, Now, PathId},
     wire::{
         Page,
         team::{MemberDetails, TeamMemberView},
@@ -241,6 +241,7 @@ pub(crate) async fn remove(
     PathId(user): PathId<ids::kind::User>,
     Now(now): Now,
     Entropy(entropy): Entropy,
+    _: KnownParameters,
 ) -> Result<NoContent, Problem> {
     let Some(profile) = app.members.profile(&access.organization, &user).await? else { return Ok(NoContent) };
     let role = profile.role(access.team());

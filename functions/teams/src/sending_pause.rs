@@ -2,7 +2,12 @@
 
 use axum::{extract::State, http::StatusCode};
 use shared_domain::{sending_pause::SendingPause, user::UserRef};
-use shared_http::{json::Json, problem::Problem, request::Now, wire::organization::SendingPauseView};
+use shared_http::{
+    json::Json,
+    problem::Problem,
+    request::{KnownParameters, Now},
+    wire::organization::SendingPauseView,
+};
 
 use crate::{App, KnownUser, owner::Owner};
 
@@ -32,6 +37,7 @@ pub(crate) async fn pause(
     State(app): State<App>,
     Owner { caller, user }: Owner,
     Now(now): Now,
+    _: KnownParameters,
 ) -> Result<Json<SendingPauseView>, Problem> {
     let by = UserRef { id: user.id, name: user.name };
     let pause = app.pauses.pause(&caller.organization, &SendingPause::manual(by, now)).await?;
@@ -50,6 +56,7 @@ pub(crate) async fn pause(
 pub(crate) async fn resume(
     State(app): State<App>,
     Owner { caller, .. }: Owner,
+    _: KnownParameters,
 ) -> Result<StatusCode, Problem> {
     if let Some(pause) = app.pauses.resume(&caller.organization).await? {
         let cause = pause.cause.as_str();

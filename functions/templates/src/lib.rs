@@ -31,7 +31,7 @@ use shared_http::{
     json::{Json, KeyedJson},
     page::PageRequest,
     problem::Problem,
-    request::{Entropy, Now, PathId},
+    request::{Entropy, KnownParameters, Now, PathId},
     serve,
     wire::{
         Page,
@@ -228,6 +228,7 @@ async fn remove(
     State(app): State<App>,
     TeamAdmin(access): TeamAdmin,
     TemplateInPath(mut entry): TemplateInPath,
+    _: KnownParameters,
 ) -> Result<NoContent, Problem> {
     for _ in 0..3 {
         if app.templates.remove(access.team_key(), &entry).await? {

@@ -44,6 +44,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Configuration of the stack
+         * @description Limits, lock times and sign-in, for front ends before anyone signs in.
+         */
+        get: operations["getConfig"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/inbox-wizard": {
         parameters: {
             query?: never;
@@ -109,8 +129,8 @@ export interface paths {
          * List conversations
          * @description The conversations of one folder, latest activity first. `assignedTo` and `read` combine. With `q`, finds
          *     conversations whose contact has this external ID or phone number, or a name that starts with it; searches
-         *     both folders unless you name one. A page can have fewer items than `limit`; the last page has no
-         *     `nextCursor`. Use a cursor with the filters of the request that returned it.
+         *     both folders unless you name one. A page can have fewer items than `limit` if few conversations match; the
+         *     last page has no `nextCursor`. Use a cursor with the filters of the request that returned it.
          */
         get: operations["listConversations"];
         put?: never;
@@ -210,8 +230,8 @@ export interface paths {
         };
         /**
          * List the messages of a conversation
-         * @description All messages that were sent or received in it, newest first. Outbound messages include the name of the
-         *     sender.
+         * @description All messages that were sent or received in it, newest first. With `after`, the messages that are newer
+         *     than that one, oldest first. Outbound messages include the name of the sender.
          */
         get: operations["listMessages"];
         put?: never;
@@ -1052,7 +1072,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 403,
          *       "title": "Admin required",
-         *       "type": "https://shared-inbox.dev/problems/admin_required"
+         *       "type": "https://api.example.com/docs/errors#admin_required"
          *     }
          */
         AdminRequiredProblem: {
@@ -1091,7 +1111,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Already decided",
-         *       "type": "https://shared-inbox.dev/problems/already_decided"
+         *       "type": "https://api.example.com/docs/errors#already_decided"
          *     }
          */
         AlreadyDecidedProblem: {
@@ -1126,7 +1146,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Api code taken",
-         *       "type": "https://shared-inbox.dev/problems/api_code_taken"
+         *       "type": "https://api.example.com/docs/errors#api_code_taken"
          *     }
          */
         ApiCodeTakenProblem: {
@@ -1208,7 +1228,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 400,
          *       "title": "Bad cursor",
-         *       "type": "https://shared-inbox.dev/problems/bad_cursor"
+         *       "type": "https://api.example.com/docs/errors#bad_cursor"
          *     }
          */
         BadCursorProblem: {
@@ -1247,7 +1267,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Bad header",
-         *       "type": "https://shared-inbox.dev/problems/bad_header"
+         *       "type": "https://api.example.com/docs/errors#bad_header"
          *     }
          */
         BadHeaderProblem: {
@@ -1280,7 +1300,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Blocked",
-         *       "type": "https://shared-inbox.dev/problems/blocked"
+         *       "type": "https://api.example.com/docs/errors#blocked"
          *     }
          */
         BlockedProblem: {
@@ -1311,7 +1331,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Brand missing",
-         *       "type": "https://shared-inbox.dev/problems/brand_missing"
+         *       "type": "https://api.example.com/docs/errors#brand_missing"
          *     }
          */
         BrandMissingProblem: {
@@ -1367,7 +1387,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Campaign refused",
-         *       "type": "https://shared-inbox.dev/problems/campaign_refused"
+         *       "type": "https://api.example.com/docs/errors#campaign_refused"
          *     }
          */
         CampaignRefusedProblem: {
@@ -1407,7 +1427,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Cannot receive",
-         *       "type": "https://shared-inbox.dev/problems/cannot_receive"
+         *       "type": "https://api.example.com/docs/errors#cannot_receive"
          *     }
          */
         CannotReceiveProblem: {
@@ -1447,7 +1467,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 503,
          *       "title": "Carrier refused",
-         *       "type": "https://shared-inbox.dev/problems/carrier_refused"
+         *       "type": "https://api.example.com/docs/errors#carrier_refused"
          *     }
          */
         CarrierRefusedProblem: {
@@ -1478,7 +1498,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 503,
          *       "title": "Carrier unavailable",
-         *       "type": "https://shared-inbox.dev/problems/carrier_unavailable"
+         *       "type": "https://api.example.com/docs/errors#carrier_unavailable"
          *     }
          */
         CarrierUnavailableProblem: {
@@ -1523,6 +1543,98 @@ export interface components {
             text?: string | null;
             /** @description The recipient. */
             to: components["schemas"]["Recipient"];
+        };
+        /** @description The version, limits and addresses of the stack. */
+        Config: {
+            /** @description Git commit of the software. `null` if it was built outside a repository. */
+            commit: string | null;
+            /**
+             * @description What this version offers.
+             * @example [
+             *       "contact_imports",
+             *       "media",
+             *       "opt_out_reviews",
+             *       "out_of_office",
+             *       "templates"
+             *     ]
+             */
+            features: string[];
+            /** @description Maximum lengths and counts. */
+            limits: components["schemas"]["ConfigLimits"];
+            /** @description Times and count of locks. */
+            lock: components["schemas"]["ConfigLock"];
+            /** @description Live events. */
+            realtime: components["schemas"]["ConfigRealtime"];
+            /** @description Issuer and endpoints of the tokens. */
+            signIn: components["schemas"]["ConfigSignIn"];
+            /** @description Version of the software, as in its changelog. */
+            version: string;
+        };
+        /** @description Limits of messages. */
+        ConfigLimits: {
+            /** @description Maximum number of characters in a broadcast. */
+            broadcast: number;
+            /** @description Maximum number of characters in a composed message. */
+            compose: number;
+            /** @description Maximum number of recipients of a broadcast. `null` if this version has no broadcasts. */
+            recipients: number | null;
+            /** @description Maximum number of characters in a reply. */
+            reply: number;
+        };
+        /** @description Times of conversation locks. */
+        ConfigLock: {
+            /**
+             * Format: int64
+             * @description Seconds without activity after which you ask whether the user is still working.
+             */
+            idlePromptAfterSeconds: number;
+            /**
+             * Format: int64
+             * @description Seconds from that question until the lock is released.
+             */
+            idleReleaseAfterSeconds: number;
+            /**
+             * Format: int64
+             * @description Seconds after which a lock expires unless it is renewed.
+             */
+            leaseSeconds: number;
+            /** @description Maximum number of locks that a user holds at the same time. */
+            perUser: number;
+            /**
+             * Format: int64
+             * @description Seconds between two renewals.
+             */
+            renewAfterSeconds: number;
+        };
+        /** @description The address of live events. */
+        ConfigRealtime: {
+            /**
+             * Format: uri
+             * @description URL of the WebSocket. `null` if this version has none.
+             */
+            url: string | null;
+        };
+        /** @description How users sign in. */
+        ConfigSignIn: {
+            /**
+             * Format: uri
+             * @description Authorization endpoint. `null` if you have to read it from the metadata of the issuer.
+             */
+            authorizeUrl: string | null;
+            /** @description ID of the client for browser apps. `null` if the operator has not set one. */
+            clientId: string | null;
+            /**
+             * Format: uri
+             * @description Issuer of the tokens. Its metadata is at `/.well-known/openid-configuration` below it.
+             */
+            issuer: string;
+            /** @description Whether the stack has a user pool of its own. */
+            kind: components["schemas"]["SignInKind"];
+            /**
+             * Format: uri
+             * @description Token endpoint. `null` if you have to read it from the metadata of the issuer.
+             */
+            tokenUrl: string | null;
         };
         /** @description A contact of a team. */
         Contact: {
@@ -1577,6 +1689,8 @@ export interface components {
         };
         /** @description The contact of a conversation. */
         ContactSummary: {
+            /** @description Whether the carrier blocks messages to the number. */
+            blocked: boolean;
             /** @description ID of the contact. */
             contactId: string;
             /** @description Your own ID of the contact. */
@@ -1685,7 +1799,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Email taken",
-         *       "type": "https://shared-inbox.dev/problems/email_taken"
+         *       "type": "https://api.example.com/docs/errors#email_taken"
          *     }
          */
         EmailTakenProblem: {
@@ -1713,7 +1827,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "External id taken",
-         *       "type": "https://shared-inbox.dev/problems/external_id_taken"
+         *       "type": "https://api.example.com/docs/errors#external_id_taken"
          *     }
          */
         ExternalIdTakenProblem: {
@@ -1830,7 +1944,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Idempotency key reused",
-         *       "type": "https://shared-inbox.dev/problems/idempotency_key_reused"
+         *       "type": "https://api.example.com/docs/errors#idempotency_key_reused"
          *     }
          */
         IdempotencyKeyReusedProblem: {
@@ -2027,7 +2141,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Inbox retired",
-         *       "type": "https://shared-inbox.dev/problems/inbox_retired"
+         *       "type": "https://api.example.com/docs/errors#inbox_retired"
          *     }
          */
         InboxRetiredProblem: {
@@ -2067,7 +2181,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 500,
          *       "title": "Internal",
-         *       "type": "https://shared-inbox.dev/problems/internal"
+         *       "type": "https://api.example.com/docs/errors#internal"
          *     }
          */
         InternalProblem: {
@@ -2101,7 +2215,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Invalid fields",
-         *       "type": "https://shared-inbox.dev/problems/invalid_fields"
+         *       "type": "https://api.example.com/docs/errors#invalid_fields"
          *     }
          */
         InvalidFieldsProblem: {
@@ -2139,7 +2253,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Invalid number",
-         *       "type": "https://shared-inbox.dev/problems/invalid_number"
+         *       "type": "https://api.example.com/docs/errors#invalid_number"
          *     }
          */
         InvalidNumberProblem: {
@@ -2172,6 +2286,8 @@ export interface components {
              */
             createdAt: string;
             direction: components["schemas"]["Direction"];
+            /** @description Number of media files. */
+            media: number;
             /** @description ID of the message. */
             messageId: string;
             /** @description The first characters of the text. */
@@ -2210,7 +2326,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 412,
          *       "title": "Lock lost",
-         *       "type": "https://shared-inbox.dev/problems/lock_lost"
+         *       "type": "https://api.example.com/docs/errors#lock_lost"
          *     }
          */
         LockLostProblem: {
@@ -2249,7 +2365,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 412,
          *       "title": "Lock required",
-         *       "type": "https://shared-inbox.dev/problems/lock_required"
+         *       "type": "https://api.example.com/docs/errors#lock_required"
          *     }
          */
         LockRequiredProblem: {
@@ -2285,7 +2401,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 423,
          *       "title": "Locked",
-         *       "type": "https://shared-inbox.dev/problems/locked"
+         *       "type": "https://api.example.com/docs/errors#locked"
          *     }
          */
         LockedProblem: {
@@ -2333,7 +2449,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 400,
          *       "title": "Malformed",
-         *       "type": "https://shared-inbox.dev/problems/malformed"
+         *       "type": "https://api.example.com/docs/errors#malformed"
          *     }
          */
         MalformedProblem: {
@@ -2445,7 +2561,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Media invalid",
-         *       "type": "https://shared-inbox.dev/problems/media_invalid"
+         *       "type": "https://api.example.com/docs/errors#media_invalid"
          *     }
          */
         MediaInvalidProblem: {
@@ -2484,7 +2600,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Media not uploaded",
-         *       "type": "https://shared-inbox.dev/problems/media_not_uploaded"
+         *       "type": "https://api.example.com/docs/errors#media_not_uploaded"
          *     }
          */
         MediaNotUploadedProblem: {
@@ -2592,7 +2708,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Name taken",
-         *       "type": "https://shared-inbox.dev/problems/name_taken"
+         *       "type": "https://api.example.com/docs/errors#name_taken"
          *     }
          */
         NameTakenProblem: {
@@ -2684,7 +2800,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "No lock",
-         *       "type": "https://shared-inbox.dev/problems/no_lock"
+         *       "type": "https://api.example.com/docs/errors#no_lock"
          *     }
          */
         NoLockProblem: {
@@ -2712,7 +2828,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 404,
          *       "title": "Not found",
-         *       "type": "https://shared-inbox.dev/problems/not_found"
+         *       "type": "https://api.example.com/docs/errors#not_found"
          *     }
          */
         NotFoundProblem: {
@@ -2746,7 +2862,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Not importable",
-         *       "type": "https://shared-inbox.dev/problems/not_importable"
+         *       "type": "https://api.example.com/docs/errors#not_importable"
          *     }
          */
         NotImportableProblem: {
@@ -2794,7 +2910,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Number refused",
-         *       "type": "https://shared-inbox.dev/problems/number_refused"
+         *       "type": "https://api.example.com/docs/errors#number_refused"
          *     }
          */
         NumberRefusedProblem: {
@@ -2837,7 +2953,7 @@ export interface components {
          *         }
          *       ],
          *       "title": "Number unavailable",
-         *       "type": "https://shared-inbox.dev/problems/number_unavailable"
+         *       "type": "https://api.example.com/docs/errors#number_unavailable"
          *     }
          */
         NumberUnavailableProblem: {
@@ -2938,7 +3054,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Opted out",
-         *       "type": "https://shared-inbox.dev/problems/opted_out"
+         *       "type": "https://api.example.com/docs/errors#opted_out"
          *     }
          */
         OptedOutProblem: {
@@ -3025,7 +3141,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Own number",
-         *       "type": "https://shared-inbox.dev/problems/own_number"
+         *       "type": "https://api.example.com/docs/errors#own_number"
          *     }
          */
         OwnNumberProblem: {
@@ -3056,7 +3172,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 403,
          *       "title": "Owner required",
-         *       "type": "https://shared-inbox.dev/problems/owner_required"
+         *       "type": "https://api.example.com/docs/errors#owner_required"
          *     }
          */
         OwnerRequiredProblem: {
@@ -3092,7 +3208,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Personal inbox exists",
-         *       "type": "https://shared-inbox.dev/problems/personal_inbox_exists"
+         *       "type": "https://api.example.com/docs/errors#personal_inbox_exists"
          *     }
          */
         PersonalInboxExistsProblem: {
@@ -3123,7 +3239,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Personal inbox",
-         *       "type": "https://shared-inbox.dev/problems/personal_inbox"
+         *       "type": "https://api.example.com/docs/errors#personal_inbox"
          *     }
          */
         PersonalInboxProblem: {
@@ -3189,7 +3305,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Registration incomplete",
-         *       "type": "https://shared-inbox.dev/problems/registration_incomplete"
+         *       "type": "https://api.example.com/docs/errors#registration_incomplete"
          *     }
          */
         RegistrationIncompleteProblem: {
@@ -3232,7 +3348,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Registration submitted",
-         *       "type": "https://shared-inbox.dev/problems/registration_submitted"
+         *       "type": "https://api.example.com/docs/errors#registration_submitted"
          *     }
          */
         RegistrationSubmittedProblem: {
@@ -3334,7 +3450,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 403,
          *       "title": "Scope missing",
-         *       "type": "https://shared-inbox.dev/problems/scope_missing"
+         *       "type": "https://api.example.com/docs/errors#scope_missing"
          *     }
          */
         ScopeMissingProblem: {
@@ -3386,6 +3502,11 @@ export interface components {
          */
         SharedOptOutScope: "team" | "organization";
         /**
+         * @description The kind of the issuer.
+         * @enum {string}
+         */
+        SignInKind: "pool" | "oidc";
+        /**
          * @description Signature.
          * @example {
          *       "code": "signature",
@@ -3393,7 +3514,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 403,
          *       "title": "Signature",
-         *       "type": "https://shared-inbox.dev/problems/signature"
+         *       "type": "https://api.example.com/docs/errors#signature"
          *     }
          */
         SignatureProblem: {
@@ -3527,7 +3648,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Template incomplete",
-         *       "type": "https://shared-inbox.dev/problems/template_incomplete"
+         *       "type": "https://api.example.com/docs/errors#template_incomplete"
          *     }
          */
         TemplateIncompleteProblem: {
@@ -3562,7 +3683,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Template name taken",
-         *       "type": "https://shared-inbox.dev/problems/template_name_taken"
+         *       "type": "https://api.example.com/docs/errors#template_name_taken"
          *     }
          */
         TemplateNameTakenProblem: {
@@ -3603,7 +3724,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Text empty",
-         *       "type": "https://shared-inbox.dev/problems/text_empty"
+         *       "type": "https://api.example.com/docs/errors#text_empty"
          *     }
          */
         TextEmptyProblem: {
@@ -3642,7 +3763,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Text invalid",
-         *       "type": "https://shared-inbox.dev/problems/text_invalid"
+         *       "type": "https://api.example.com/docs/errors#text_invalid"
          *     }
          */
         TextInvalidProblem: {
@@ -3684,7 +3805,7 @@ export interface components {
          *       "segments": 1,
          *       "status": 422,
          *       "title": "Text too long",
-         *       "type": "https://shared-inbox.dev/problems/text_too_long"
+         *       "type": "https://api.example.com/docs/errors#text_too_long"
          *     }
          */
         TextTooLongProblem: {
@@ -3723,7 +3844,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 413,
          *       "title": "Too large",
-         *       "type": "https://shared-inbox.dev/problems/too_large"
+         *       "type": "https://api.example.com/docs/errors#too_large"
          *     }
          */
         TooLargeProblem: {
@@ -3759,7 +3880,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 429,
          *       "title": "Too many locks",
-         *       "type": "https://shared-inbox.dev/problems/too_many_locks"
+         *       "type": "https://api.example.com/docs/errors#too_many_locks"
          *     }
          */
         TooManyLocksProblem: {
@@ -3791,7 +3912,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 503,
          *       "title": "Unavailable",
-         *       "type": "https://shared-inbox.dev/problems/unavailable"
+         *       "type": "https://api.example.com/docs/errors#unavailable"
          *     }
          */
         UnavailableProblem: {
@@ -3828,7 +3949,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Unknown message",
-         *       "type": "https://shared-inbox.dev/problems/unknown_message"
+         *       "type": "https://api.example.com/docs/errors#unknown_message"
          *     }
          */
         UnknownMessageProblem: {
@@ -3861,7 +3982,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 404,
          *       "title": "Unknown number",
-         *       "type": "https://shared-inbox.dev/problems/unknown_number"
+         *       "type": "https://api.example.com/docs/errors#unknown_number"
          *     }
          */
         UnknownNumberProblem: {
@@ -3895,7 +4016,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 422,
          *       "title": "Unknown template",
-         *       "type": "https://shared-inbox.dev/problems/unknown_template"
+         *       "type": "https://api.example.com/docs/errors#unknown_template"
          *     }
          */
         UnknownTemplateProblem: {
@@ -3928,7 +4049,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 409,
          *       "title": "Unseen message",
-         *       "type": "https://shared-inbox.dev/problems/unseen_message",
+         *       "type": "https://api.example.com/docs/errors#unseen_message",
          *       "unseenMessage": {
          *         "automatic": false,
          *         "channel": "sms",
@@ -3998,7 +4119,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 415,
          *       "title": "Unsupported encoding",
-         *       "type": "https://shared-inbox.dev/problems/unsupported_encoding"
+         *       "type": "https://api.example.com/docs/errors#unsupported_encoding"
          *     }
          */
         UnsupportedEncodingProblem: {
@@ -4029,7 +4150,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 415,
          *       "title": "Unsupported media type",
-         *       "type": "https://shared-inbox.dev/problems/unsupported_media_type"
+         *       "type": "https://api.example.com/docs/errors#unsupported_media_type"
          *     }
          */
         UnsupportedMediaTypeProblem: {
@@ -4090,7 +4211,7 @@ export interface components {
          *       "requestId": "a50a1a99-568e-4de4-953b-39195985570e",
          *       "status": 403,
          *       "title": "User required",
-         *       "type": "https://shared-inbox.dev/problems/user_required"
+         *       "type": "https://api.example.com/docs/errors#user_required"
          *     }
          */
         UserRequiredProblem: {
@@ -4187,6 +4308,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4196,6 +4319,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             429: components["responses"]["TooManyRequests"];
@@ -4213,9 +4354,102 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
+            429: components["responses"]["TooManyRequests"];
+        };
+    };
+    getConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "commit": "7f4c1f0d8a5e2b9c3d6f7a8b9c0d1e2f3a4b5c6d",
+                     *       "features": [
+                     *         "templates"
+                     *       ],
+                     *       "limits": {
+                     *         "broadcast": 306,
+                     *         "compose": 306,
+                     *         "recipients": 100000,
+                     *         "reply": 1500
+                     *       },
+                     *       "lock": {
+                     *         "idlePromptAfterSeconds": 180,
+                     *         "idleReleaseAfterSeconds": 60,
+                     *         "leaseSeconds": 60,
+                     *         "perUser": 5,
+                     *         "renewAfterSeconds": 20
+                     *       },
+                     *       "realtime": {
+                     *         "url": "https://files.example.com/med_01KB5Q8Z7M4T9XRA"
+                     *       },
+                     *       "signIn": {
+                     *         "authorizeUrl": "https://shared-inbox.auth.us-east-1.amazoncognito.com/oauth2/authorize",
+                     *         "clientId": "4t0c6g3u1hkq5v8n2m7r9e0a1b",
+                     *         "issuer": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Ab12Cd34E",
+                     *         "kind": "pool",
+                     *         "tokenUrl": "https://shared-inbox.auth.us-east-1.amazoncognito.com/oauth2/token"
+                     *       },
+                     *       "version": "0.1.0"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Config"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
             };
             429: components["responses"]["TooManyRequests"];
         };
@@ -4235,6 +4469,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4256,7 +4492,16 @@ export interface operations {
                     "application/json": components["schemas"]["InboxWizard"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4304,6 +4549,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4323,6 +4570,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Inbox"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -4371,7 +4636,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4472,7 +4737,7 @@ export interface operations {
                     "application/json": components["schemas"]["Inbox"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4537,7 +4802,7 @@ export interface operations {
             query?: {
                 /** @description Default: `inbox`, or both with `q` */
                 folder?: components["schemas"]["FolderName"];
-                /** @description `me`, or a user ID */
+                /** @description `me`, `none`, or a user ID */
                 assignedTo?: string;
                 /** @description All conversations if absent */
                 read?: components["schemas"]["ReadState"];
@@ -4560,6 +4825,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4572,6 +4839,7 @@ export interface operations {
                      *             "userId": "amelia"
                      *           },
                      *           "contact": {
+                     *             "blocked": false,
                      *             "contactId": "con_01KB5Q8Z7M4T9XRA",
                      *             "externalId": "S-1042",
                      *             "firstName": "Jonas",
@@ -4588,6 +4856,7 @@ export interface operations {
                      *           "lastMessage": {
                      *             "createdAt": "2026-11-30T15:20:30.000Z",
                      *             "direction": "outbound",
+                     *             "media": 2,
                      *             "messageId": "msg_01KB5Q8Z7M4T9XRA",
                      *             "text": "Your appointment is on Monday at 9:30."
                      *           },
@@ -4607,7 +4876,16 @@ export interface operations {
                     "application/json": components["schemas"]["ConversationPage"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `bad_cursor`, `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4689,6 +4967,7 @@ export interface operations {
                      *             "userId": "amelia"
                      *           },
                      *           "contact": {
+                     *             "blocked": false,
                      *             "contactId": "con_01KB5Q8Z7M4T9XRA",
                      *             "externalId": "S-1042",
                      *             "firstName": "Jonas",
@@ -4705,6 +4984,7 @@ export interface operations {
                      *           "lastMessage": {
                      *             "createdAt": "2026-11-30T15:20:30.000Z",
                      *             "direction": "outbound",
+                     *             "media": 2,
                      *             "messageId": "msg_01KB5Q8Z7M4T9XRA",
                      *             "text": "Your appointment is on Monday at 9:30."
                      *           },
@@ -4726,7 +5006,7 @@ export interface operations {
                     "application/json": components["schemas"]["ConversationsChanged"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4794,6 +5074,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4804,6 +5086,7 @@ export interface operations {
                      *         "userId": "amelia"
                      *       },
                      *       "contact": {
+                     *         "blocked": false,
                      *         "contactId": "con_01KB5Q8Z7M4T9XRA",
                      *         "externalId": "S-1042",
                      *         "firstName": "Jonas",
@@ -4820,6 +5103,7 @@ export interface operations {
                      *       "lastMessage": {
                      *         "createdAt": "2026-11-30T15:20:30.000Z",
                      *         "direction": "outbound",
+                     *         "media": 2,
                      *         "messageId": "msg_01KB5Q8Z7M4T9XRA",
                      *         "text": "Your appointment is on Monday at 9:30."
                      *       },
@@ -4834,6 +5118,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -4897,6 +5199,7 @@ export interface operations {
                      *         "userId": "amelia"
                      *       },
                      *       "contact": {
+                     *         "blocked": false,
                      *         "contactId": "con_01KB5Q8Z7M4T9XRA",
                      *         "externalId": "S-1042",
                      *         "firstName": "Jonas",
@@ -4913,6 +5216,7 @@ export interface operations {
                      *       "lastMessage": {
                      *         "createdAt": "2026-11-30T15:20:30.000Z",
                      *         "direction": "outbound",
+                     *         "media": 2,
                      *         "messageId": "msg_01KB5Q8Z7M4T9XRA",
                      *         "text": "Your appointment is on Monday at 9:30."
                      *       },
@@ -4929,7 +5233,7 @@ export interface operations {
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -4988,6 +5292,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5003,6 +5309,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["CanSend"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -5076,7 +5400,7 @@ export interface operations {
                     "application/json": components["schemas"]["HeldLock"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5173,6 +5497,15 @@ export interface operations {
                     "application/json": components["schemas"]["HeldLock"];
                 };
             };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `user_required` */
             403: {
@@ -5251,7 +5584,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5296,6 +5629,8 @@ export interface operations {
     listMessages: {
         parameters: {
             query?: {
+                /** @description ID of a message of the conversation */
+                after?: string;
                 /** @description Maximum number of items */
                 limit?: number;
                 /** @description `nextCursor` of the previous page */
@@ -5315,6 +5650,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5363,7 +5700,16 @@ export interface operations {
                     "application/json": components["schemas"]["MessagePage"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `bad_cursor`, `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5400,7 +5746,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to repeat the request: for 48 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -5475,7 +5821,7 @@ export interface operations {
                     "application/json": components["schemas"]["Message"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5597,7 +5943,7 @@ export interface operations {
                     "application/json": components["schemas"]["MediaPlace"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5663,6 +6009,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5678,6 +6026,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["InboxMemberPage"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -5731,6 +6097,15 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["InboxMember"];
+                };
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -5787,6 +6162,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `admin_required`, `user_required` */
             403: {
@@ -5840,6 +6224,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5849,6 +6235,7 @@ export interface operations {
                      *         {
                      *           "at": "2026-11-30T15:20:30.000Z",
                      *           "contact": {
+                     *             "blocked": false,
                      *             "contactId": "con_01KB5Q8Z7M4T9XRA",
                      *             "externalId": "S-1042",
                      *             "firstName": "Jonas",
@@ -5877,7 +6264,16 @@ export interface operations {
                     "application/json": components["schemas"]["OptOutReviewPage"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `bad_cursor`, `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -5943,6 +6339,7 @@ export interface operations {
                      * @example {
                      *       "at": "2026-11-30T15:20:30.000Z",
                      *       "contact": {
+                     *         "blocked": false,
                      *         "contactId": "con_01KB5Q8Z7M4T9XRA",
                      *         "externalId": "S-1042",
                      *         "firstName": "Jonas",
@@ -5968,7 +6365,7 @@ export interface operations {
                     "application/json": components["schemas"]["OptOutReview"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6034,6 +6431,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6066,6 +6465,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["OutOfOffice"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -6173,7 +6590,7 @@ export interface operations {
                     "application/json": components["schemas"]["OutOfOffice"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6236,6 +6653,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6271,6 +6690,24 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `user_required` */
             403: {
@@ -6290,7 +6727,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to repeat the request: for 48 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6363,7 +6800,7 @@ export interface operations {
                     "application/json": components["schemas"]["Message"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6447,6 +6884,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6488,6 +6927,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -6535,6 +6992,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6556,7 +7015,16 @@ export interface operations {
                     "application/json": components["schemas"]["AvailableNumberPage"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6611,6 +7079,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6623,6 +7093,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Organization"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -6685,7 +7173,7 @@ export interface operations {
                     "application/json": components["schemas"]["Organization"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6757,6 +7245,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6772,6 +7262,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["SendingPause"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -6818,6 +7326,15 @@ export interface operations {
                     "application/json": components["schemas"]["SendingPause"];
                 };
             };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `owner_required`, `user_required` */
             403: {
@@ -6848,6 +7365,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
             };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `owner_required`, `user_required` */
@@ -6881,6 +7407,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6900,7 +7428,16 @@ export interface operations {
                     "application/json": components["schemas"]["TeamPage"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `bad_cursor`, `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -6928,7 +7465,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to repeat the request: for 48 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
                 "Idempotency-Key"?: string;
             };
             path?: never;
@@ -6962,7 +7499,7 @@ export interface operations {
                     "application/json": components["schemas"]["Team"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7019,6 +7556,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7031,6 +7570,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -7095,7 +7652,7 @@ export interface operations {
                     "application/json": components["schemas"]["Team"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7166,6 +7723,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7185,7 +7744,16 @@ export interface operations {
                     "application/json": components["schemas"]["AuditEntryPage"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `bad_cursor`, `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7238,6 +7806,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7284,7 +7854,16 @@ export interface operations {
                     "application/json": components["schemas"]["ImportPage"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `bad_cursor`, `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7326,7 +7905,7 @@ export interface operations {
                 clearMissingAssignments?: boolean;
             };
             header?: {
-                /** @description Makes it safe to repeat the request: for 48 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -7392,7 +7971,7 @@ export interface operations {
                     "application/json": components["schemas"]["Import"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7469,6 +8048,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7508,6 +8089,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Import"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -7556,6 +8155,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7583,7 +8184,16 @@ export interface operations {
                     "application/json": components["schemas"]["ContactPage"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `bad_cursor`, `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7629,7 +8239,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to repeat the request: for 48 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -7681,7 +8291,7 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -7758,6 +8368,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7778,6 +8390,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Contact"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -7824,6 +8454,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
             };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `user_required` */
@@ -7905,7 +8544,7 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8004,6 +8643,15 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `user_required` */
             403: {
@@ -8067,6 +8715,15 @@ export interface operations {
                     "application/json": components["schemas"]["Contact"];
                 };
             };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `user_required` */
             403: {
@@ -8113,8 +8770,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
-                    /** @description With `text/csv`: the cursor of the next page. Absent on the last page */
-                    "x-next-cursor"?: string;
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8139,7 +8796,16 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            /** @description A field is missing or has the wrong type: `bad_cursor`, `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8187,6 +8853,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8211,6 +8879,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["InboxPage"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -8244,7 +8930,7 @@ export interface operations {
                 dryRun?: boolean;
             };
             header?: {
-                /** @description Makes it safe to repeat the request: for 48 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -8333,7 +9019,7 @@ export interface operations {
                     "application/json": components["schemas"]["CreatedInbox"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8418,6 +9104,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8436,6 +9124,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["TeamMemberPage"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -8479,6 +9185,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8492,6 +9200,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["TeamMember"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -8561,7 +9287,7 @@ export interface operations {
                     "application/json": components["schemas"]["TeamMember"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8642,6 +9368,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `admin_required`, `owner_required`, `user_required` */
             403: {
@@ -8681,6 +9416,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8707,6 +9444,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["NotificationSettings"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -8802,7 +9557,7 @@ export interface operations {
                     "application/json": components["schemas"]["NotificationSettings"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8877,8 +9632,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
-                    /** @description With `text/csv`: the cursor of the next page. Absent on the last page */
-                    "x-next-cursor"?: string;
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8903,7 +9658,16 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            /** @description A field is missing or has the wrong type: `bad_cursor`, `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -8960,6 +9724,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9003,6 +9769,24 @@ export interface operations {
                     "application/json": components["schemas"]["Registration"];
                 };
             };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
+            };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `user_required` */
             403: {
@@ -9031,7 +9815,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to repeat the request: for 48 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -9106,7 +9890,7 @@ export interface operations {
                     "application/json": components["schemas"]["Registration"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9196,6 +9980,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9214,7 +10000,16 @@ export interface operations {
                     "application/json": components["schemas"]["TemplatePage"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `bad_cursor`, `malformed` */
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `bad_cursor`, `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9251,7 +10046,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Makes it safe to repeat the request: for 48 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
+                /** @description Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. 1 to 255 printable ASCII characters */
                 "Idempotency-Key"?: string;
             };
             path: {
@@ -9288,7 +10083,7 @@ export interface operations {
                     "application/json": components["schemas"]["Template"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9365,6 +10160,8 @@ export interface operations {
             /** @description Success */
             200: {
                 headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9376,6 +10173,24 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Template"];
+                };
+            };
+            /** @description The response is the one that the request names in `If-None-Match` */
+            304: {
+                headers: {
+                    /** @description Tag of the response. Send it as `If-None-Match` */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
                 };
             };
             401: components["responses"]["Unauthorized"];
@@ -9422,6 +10237,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MalformedProblem"];
+                };
             };
             401: components["responses"]["Unauthorized"];
             /** @description You do not have permission: `admin_required`, `user_required` */
@@ -9487,7 +10311,7 @@ export interface operations {
                     "application/json": components["schemas"]["Template"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9588,7 +10412,7 @@ export interface operations {
                     "application/json": components["schemas"]["Rendered"];
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9661,7 +10485,7 @@ export interface operations {
                     "text/xml": string;
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9724,7 +10548,7 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9785,7 +10609,7 @@ export interface operations {
                     "text/xml": string;
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -9839,7 +10663,7 @@ export interface operations {
                     "text/xml": string;
                 };
             };
-            /** @description A field is missing or has the wrong type: `malformed` */
+            /** @description A field or parameter is missing, unknown, or has the wrong type: `malformed` */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -62,6 +62,8 @@ pub struct MessagePreview {
     /// The text, or its beginning: at most [`MAX_PREVIEW_BYTES`].
     pub text: String,
     pub direction: Direction,
+    /// Number of media files.
+    pub media: usize,
     pub created_at: Timestamp,
 }
 
@@ -76,6 +78,7 @@ impl MessagePreview {
             id: message.id.clone(),
             text: preview(&message.text),
             direction: message.direction,
+            media: message.media.len(),
             created_at: message.created_at,
         }
     }
@@ -120,12 +123,31 @@ impl Conversation {
     }
 }
 
+/// The user that a contact is assigned to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assignment {
+    /// This user.
+    User(UserId),
+    /// No user.
+    None,
+}
+
+impl Assignment {
+    /// Returns the user. `None` if the contact is assigned to no user.
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::None => None,
+        }
+    }
+}
+
 /// Which conversations of a folder a list shows: those that match all parts. A part that is `None` matches
 /// everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
-    /// Only conversations with contacts that are assigned to this user.
-    pub assigned: Option<UserId>,
+    /// Only conversations with contacts that are assigned to this user, or to no user.
+    pub assigned: Option<Assignment>,
     /// Only conversations that are read (`true`) or unread (`false`).
     pub read: Option<bool>,
 }
@@ -134,7 +156,7 @@ impl Filter {
     /// Whether the conversation matches.
     pub fn matches(&self, conversation: &Conversation) -> bool {
         let assigned = conversation.contact.assigned.as_ref().map(|user| &user.id);
-        self.assigned.as_ref().is_none_or(|wanted| assigned == Some(wanted))
+        self.assigned.as_ref().is_none_or(|wanted| assigned == wanted.user())
             && self.read.is_none_or(|wanted| conversation.read == wanted)
     }
 }
@@ -185,6 +207,7 @@ mod tests {
             id: message(millis),
             text: String::new(),
             direction,
+            media: 0,
             created_at: Timestamp::from_millis(millis),
         }
     }
@@ -301,8 +324,8 @@ mod tests {
 
     #[test]
     fn a_list_shows_what_matches_all_parts_of_its_filter() {
-        let ada = UserId::parse("ada").unwrap();
-        let matching = |assigned: Option<&UserId>, read| {
+        let ada = Assignment::User(UserId::parse("ada").unwrap());
+        let matching = |assigned: Option<&Assignment>, read| {
             let filter = Filter { assigned: assigned.cloned(), read };
             [("ada", false), ("ada", true), ("ben", false), ("", false)]
                 .map(|(of, read)| filter.matches(&conversation(Some(of).filter(|of| !of.is_empty()), read)))
@@ -312,5 +335,6 @@ mod tests {
         assert_eq!(matching(None, Some(false)), [true, false, true, true]);
         assert_eq!(matching(None, Some(true)), [false, true, false, false]);
         assert_eq!(matching(Some(&ada), Some(false)), [true, false, false, false]);
+        assert_eq!(matching(Some(&Assignment::None), None), [false, false, false, true]);
     }
 }

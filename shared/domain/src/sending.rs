@@ -198,6 +198,7 @@ mod tests {
                 id: inbound.clone(),
                 text: "hi".into(),
                 direction: Direction::Inbound,
+                media: 0,
                 created_at: NOW,
             },
             last_activity_at: NOW,

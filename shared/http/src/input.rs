@@ -5,7 +5,7 @@ use lambda_http::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::problem::Problem;
+use crate::{parameters::MAX_UNKNOWN, problem::Problem};
 
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
@@ -32,7 +32,7 @@ pub(crate) fn too_large() -> Problem {
 }
 
 /// Reads a JSON body. Errors with `413` for a body that is too large, and with `400` and a pointer for a
-/// field that is missing or has the wrong type.
+/// field that is missing, has the wrong type, or is unknown.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.len() > MAX_BODY_BYTES {
         return Err(too_large());
@@ -40,7 +40,14 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // serde_json does not check the UTF-8 of values that it skips.
     let text = str::from_utf8(bytes).map_err(|_| Problem::malformed("The body is not valid UTF-8."))?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value: Object<T> = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let mut unknown = Vec::new();
+    let mut note = |path: serde_ignored::Path<'_>| {
+        if unknown.len() < MAX_UNKNOWN {
+            unknown.push(ignored_pointer(&path));
+        }
+    };
+    let tracked = serde_ignored::Deserializer::new(&mut reader, &mut note);
+    let value: Object<T> = serde_path_to_error::deserialize(tracked).map_err(|error| {
         let message = error.inner().to_string();
         let missing = missing_field(&message).map(|field| format!("/{field}")).unwrap_or_default();
         let (pointer, shape) = (format!("{}{missing}", pointer(error.path())), shape(error.inner()));
@@ -48,6 +55,12 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Problem::malformed(format!("{subject} {shape}.")).with_error(&pointer, shape)
     })?;
     reader.end().map_err(|_| Problem::malformed("The body continues after the end of the JSON document."))?;
+    if !unknown.is_empty() {
+        let problem = Problem::malformed("The body has a field that this operation does not have.");
+        return Err(unknown
+            .iter()
+            .fold(problem, |problem, pointer| problem.and_error(pointer, "is unknown")));
+    }
     Ok(value.0)
 }
 
@@ -94,11 +107,29 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     path.iter()
         .map(|segment| match segment {
             Segment::Seq { index } => format!("/{index}"),
-            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Map { key } => format!("/{}", escaped(key)),
             Segment::Enum { variant } => format!("/{variant}"),
             Segment::Unknown => String::new(),
         })
         .collect()
+}
+
+/// Returns the JSON pointer of a field that no type has.
+fn ignored_pointer(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => format!("{}/{index}", ignored_pointer(parent)),
+        Path::Map { parent, key } => format!("{}/{}", ignored_pointer(parent), escaped(key)),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
+            ignored_pointer(parent)
+        }
+    }
+}
+
+/// Returns a name as a part of a JSON pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// Returns the name in serde's message "missing field `x`". The path of such an error ends at the object.
@@ -139,7 +170,7 @@ mod tests {
     fn the_error_of_an_invalid_field_has_its_pointer_and_not_its_value() {
         let problem = refused(r#"{"to":{"number":12025550143}}"#);
         assert_eq!(problem.data["errors"][0]["pointer"], "/to/number");
-        assert!(!problem.body("r").to_string().contains("0143"));
+        assert!(!problem.body("r", "").to_string().contains("0143"));
     }
 
     #[test]
@@ -157,6 +188,17 @@ mod tests {
             let problem = parse::<Wanted>(bytes).unwrap_err();
             assert_eq!((problem.status, problem.code), (400, "malformed"));
         }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_its_pointer() {
+        let problem = refused(r#"{"to":{"number":"1","a/b":[{"x":1}]},"assignedUser":null}"#);
+        assert_eq!((problem.status, problem.code), (400, "malformed"));
+        let errors = &problem.data["errors"];
+        assert_eq!(
+            (&errors[0]["pointer"], &errors[1]["pointer"]),
+            (&"/to/a~1b".into(), &"/assignedUser".into())
+        );
     }
 
     #[test]

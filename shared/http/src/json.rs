@@ -2,7 +2,7 @@
 
 use axum::{
     body::{Bytes, to_bytes},
-    extract::{FromRequest, Request},
+    extract::{FromRequest, FromRequestParts, Request},
     response::{IntoResponse, Response},
 };
 use lambda_http::http::header::{CONTENT_TYPE, HeaderValue};
@@ -12,6 +12,7 @@ use crate::{
     idempotency::{self, IdempotencyKey},
     input,
     problem::Problem,
+    request::KnownParameters,
 };
 
 /// A JSON body of at most 64 KiB, as an extractor and as a response.
@@ -24,8 +25,8 @@ pub struct Json<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        input::parse(&read(request).await?).map(Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        input::parse(&read(request, state).await?).map(Self)
     }
 }
 
@@ -50,13 +51,15 @@ pub struct KeyedJson<T> {
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for KeyedJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let headers = request.headers().clone();
-        let bytes = read(request).await?;
+        let bytes = read(request, state).await?;
         Ok(Self { body: input::parse(&bytes)?, key: idempotency::key(&headers, &bytes)? })
     }
 }
 
-async fn read(request: Request) -> Result<Bytes, Problem> {
-    to_bytes(request.into_body(), input::MAX_BODY_BYTES).await.map_err(|_| input::too_large())
+async fn read<S: Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let (mut parts, body) = request.into_parts();
+    KnownParameters::from_request_parts(&mut parts, state).await?;
+    to_bytes(body, input::MAX_BODY_BYTES).await.map_err(|_| input::too_large())
 }

@@ -11,10 +11,12 @@
 pub mod access;
 pub mod caller;
 pub mod cursor;
+pub mod etag;
 pub mod idempotency;
 pub mod input;
 pub mod json;
 pub mod page;
+pub mod parameters;
 pub mod problem;
 pub mod refusal;
 pub mod reply;

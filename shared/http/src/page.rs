@@ -16,7 +16,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(query) = Query::from_request_parts(parts, state).await;
+        let query = Query::from_request_parts(parts, state).await?;
         Ok(Self(limit(&query)?.unwrap_or(DEFAULT_LIMIT)))
     }
 }
@@ -43,7 +43,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(query) = Query::from_request_parts(parts, state).await;
+        let query = Query::from_request_parts(parts, state).await?;
         let cursor = query.get("cursor").map(str::to_owned);
         Ok(Self { limit: limit(&query)?, cursor, cursors: Cursors::from_ref(state) })
     }

@@ -14,8 +14,8 @@ use shared_aws::{
 };
 use shared_domain::field::FieldError;
 
-/// The URI of a problem is this prefix and its code.
-const TYPES: &str = "https://shared-inbox.dev/problems/";
+/// The URI of a problem is the URL of the API, this path, and the code.
+const TYPES: &str = "/docs/errors#";
 
 /// A refused or failed request.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +99,16 @@ impl Problem {
         self.with("errors", json!([{ "pointer": pointer, "detail": detail }]))
     }
 
+    /// Adds another invalid field to `errors`.
+    #[must_use]
+    pub fn and_error(mut self, pointer: &str, detail: &str) -> Self {
+        let errors = self.data.entry("errors").or_insert_with(|| json!([]));
+        if let Value::Array(errors) = errors {
+            errors.push(json!({ "pointer": pointer, "detail": detail }));
+        }
+        self
+    }
+
     /// Adds a field.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -122,9 +132,10 @@ impl Problem {
         letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
     }
 
-    pub fn body(&self, request_id: &str) -> Value {
+    /// Returns the problem details. `api_url` is the public URL of the API.
+    pub fn body(&self, request_id: &str, api_url: &str) -> Value {
         let mut body = self.data.clone();
-        body.insert("type".into(), format!("{TYPES}{}", self.code).into());
+        body.insert("type".into(), format!("{api_url}{TYPES}{}", self.code).into());
         body.insert("title".into(), self.title().into());
         body.insert("status".into(), self.status.into());
         body.insert("detail".into(), self.detail.clone().into());
@@ -211,8 +222,8 @@ mod tests {
     fn the_body_is_a_problem_document_with_its_data() {
         let problem =
             Problem::new(423, "locked", "Ada is responding.").with("expiresAt", "2026-11-22T10:00:00.000Z");
-        let body = problem.body("r-1");
-        assert_eq!(body["type"], "https://shared-inbox.dev/problems/locked");
+        let body = problem.body("r-1", "https://api.example");
+        assert_eq!(body["type"], "https://api.example/docs/errors#locked");
         assert_eq!(body["title"], "Locked");
         assert_eq!(body["status"], 423);
         assert_eq!(body["requestId"], "r-1");
@@ -223,6 +234,6 @@ mod tests {
     fn a_busy_store_is_503_with_retry_after_and_without_its_cause() {
         let problem = Problem::from(StoreError::Unavailable("ThrottlingException".into()));
         assert_eq!((problem.status, problem.retry_after), (503, Some(1)));
-        assert!(!problem.body("r").to_string().contains("Throttling"));
+        assert!(!problem.body("r", "").to_string().contains("Throttling"));
     }
 }

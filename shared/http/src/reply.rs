@@ -1,5 +1,7 @@
 //! Responses: `x-request-id`, problem details, and one log line for each request.
 
+use std::sync::Arc;
+
 use lambda_http::{Body, Request, RequestExt, Response};
 
 use crate::{input::gateway, problem::Problem};
@@ -16,17 +18,31 @@ pub fn response(status: u16, content_type: &'static str, body: impl Into<Body>) 
     answer
 }
 
-/// Returns the ID that API Gateway gave the request.
-pub fn request_id(request: &Request) -> String {
-    let from_gateway = gateway(request).and_then(|context| context.request_id.clone());
-    from_gateway
-        .or_else(|| request.lambda_context_ref().map(|context| context.request_id.clone()))
-        .unwrap_or_default()
+/// The public URL of the API, without a trailing slash. [`crate::serve::serve`] adds it to each request.
+#[derive(Debug, Clone)]
+pub struct ApiUrl(pub Arc<str>);
+
+/// What a response needs of its request.
+#[derive(Debug)]
+pub struct RequestInfo {
+    id: String,
+    api_url: Option<ApiUrl>,
+}
+
+impl RequestInfo {
+    pub fn of(request: &Request) -> Self {
+        let from_gateway = gateway(request).and_then(|context| context.request_id.clone());
+        let id = from_gateway
+            .or_else(|| request.lambda_context_ref().map(|context| context.request_id.clone()))
+            .unwrap_or_default();
+        Self { id, api_url: request.extensions().get().cloned() }
+    }
 }
 
 /// Finishes a response: adds `x-request-id`, writes the problem details, and logs one line.
-pub fn finish(request_id: &str, outcome: Outcome) -> Response<Body> {
-    let mut answer = outcome.unwrap_or_else(|problem| problem_response(request_id, &problem));
+pub fn finish(request: &RequestInfo, outcome: Outcome) -> Response<Body> {
+    let request_id = &*request.id;
+    let mut answer = outcome.unwrap_or_else(|problem| problem_response(request, &problem));
     tracing::info!(
         event = "request_answered",
         request_id,
@@ -39,7 +55,8 @@ pub fn finish(request_id: &str, outcome: Outcome) -> Response<Body> {
     answer
 }
 
-fn problem_response(request_id: &str, problem: &Problem) -> Response<Body> {
+fn problem_response(request: &RequestInfo, problem: &Problem) -> Response<Body> {
+    let request_id = &*request.id;
     match &problem.cause {
         Some(cause) => {
             tracing::error!(
@@ -54,7 +71,8 @@ fn problem_response(request_id: &str, problem: &Problem) -> Response<Body> {
             tracing::info!(event = "request_refused", request_id, code = problem.code, "request refused");
         }
     }
-    let body = problem.body(request_id).to_string();
+    let api_url = request.api_url.as_ref().map_or("", |url| &*url.0);
+    let body = problem.body(request_id, api_url).to_string();
     let mut answer = response(problem.status, "application/problem+json", body);
     if let Some(seconds) = problem.retry_after {
         answer.headers_mut().insert("retry-after", seconds.into());

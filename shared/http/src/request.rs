@@ -3,7 +3,7 @@
 //! A handler lists its extractors in the order in which they can refuse the request: who calls (401 and 403),
 //! what the caller can see (404), what the caller can do (403), then the format of the input (400).
 
-use std::{convert::Infallible, fmt};
+use std::fmt;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use lambda_http::http::request::Parts;
@@ -14,7 +14,7 @@ use shared_domain::{
     time::Timestamp,
 };
 
-use crate::problem::Problem;
+use crate::{parameters::UnknownParameters, problem::Problem};
 
 const MAX_SEARCH_TERM: usize = 80;
 
@@ -97,6 +97,22 @@ impl<K: PathParameter, S: Send + Sync> FromRequestParts<S> for PathId<K> {
     }
 }
 
+/// Refuses a request with a query parameter that its route does not have: `400`. [`Query`], the extractors of
+/// pages, and those of bodies do it too. Handlers that change something and have none of these name it last.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownParameters;
+
+impl<S: Sync> FromRequestParts<S> for KnownParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match parts.extensions.get::<UnknownParameters>() {
+            Some(unknown) => Err(unknown.problem()),
+            None => Ok(Self),
+        }
+    }
+}
+
 /// The query of the request.
 #[derive(Debug, Clone, Default)]
 pub struct Query(Vec<(String, String)>);
@@ -124,9 +140,10 @@ impl Query {
 }
 
 impl<S: Sync> FromRequestParts<S> for Query {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        KnownParameters::from_request_parts(parts, state).await?;
         let query = parts.uri.query().unwrap_or_default();
         Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
     }

@@ -15,11 +15,14 @@ use lambda_http::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use shared_domain::time::Timestamp;
+use shared_lambda::config::Environment;
 
 use crate::{
-    input::gateway,
+    etag,
+    input::{gateway, route},
+    parameters::UnknownParameters,
     problem::Problem,
-    reply::{self, Outcome},
+    reply::{self, ApiUrl, Outcome, RequestInfo},
     request::{Entropy, Now},
 };
 
@@ -53,8 +56,14 @@ where
     H: Fn(Request) -> F + Send + Sync,
     F: Future<Output = Response<Body>> + Send,
 {
-    let handle = &handle;
-    let adapter = Adapter::from(service_fn(async |request| Ok::<_, Error>(handle(request).await)));
+    let api_url = Environment::default().optional("PUBLIC_BASE_URL").map(|url| ApiUrl(url.into()));
+    let (handle, api_url) = (&handle, &api_url);
+    let adapter = Adapter::from(service_fn(async |mut request: Request| {
+        if let Some(url) = api_url {
+            request.extensions_mut().insert(url.clone());
+        }
+        Ok::<_, Error>(handle(request).await)
+    }));
     let make_safe = |mut event: LambdaEvent<LambdaRequest>| {
         event.payload = presentable(event.payload);
         event
@@ -97,12 +106,25 @@ pub fn router<S: Clone + Send + Sync + 'static>(routes: Router<S>, state: S) -> 
 /// Answers one request with a function's router. `entropy` is a random number that distinguishes IDs created
 /// in the same millisecond.
 pub async fn answer(router: &Router, now: Timestamp, entropy: u64, request: Request) -> Response<Body> {
-    let request_id = reply::request_id(&request);
+    let info = RequestInfo::of(&request);
+    let headers = request.headers().clone();
+    let query = request.uri().query().unwrap_or_default();
+    let unknown = UnknownParameters::find(route(&request), query);
     let mut request = at_matched_route(request);
+    let is_read = request.method() == Method::GET;
+    if let Some(unknown) = unknown.clone() {
+        request.extensions_mut().insert(unknown);
+    }
     request.extensions_mut().insert(Now(now));
     request.extensions_mut().insert(Entropy(entropy));
     let Ok(response) = router.clone().oneshot(request).await;
-    reply::finish(&request_id, outcome(response).await)
+    let outcome = match (outcome(response).await, unknown) {
+        // A handler that reads changes nothing, so its access rules decide first, whatever it extracts.
+        (Ok(_), Some(unknown)) if is_read => Err(unknown.problem()),
+        (outcome, _) if is_read => outcome.map(|response| etag::conditional(response, &headers)),
+        (outcome, _) => outcome,
+    };
+    reply::finish(&info, outcome)
 }
 
 async fn outcome(mut response: RouterResponse) -> Outcome {
@@ -152,7 +174,7 @@ pub(crate) mod tests {
     use test_kit::gateway::Event;
 
     use super::*;
-    use crate::input::{query, route};
+    use crate::input::query;
 
     /// Returns what an extractor reads from an event.
     pub(crate) async fn extract<S, T>(state: &S, event: &Event) -> Result<T, Problem>

@@ -13,7 +13,7 @@ use shared_aws::{
     table::{Table, keys},
 };
 use shared_domain::{
-    conversation::{Filter, Folder},
+    conversation::{Assignment, Filter, Folder},
     ids::{ConversationId, InboxId, OrganizationId, UserId},
     keys::InboxKey,
     phone::PhoneNumber,
@@ -62,7 +62,7 @@ pub(crate) async fn measure(large: usize) -> Vec<Figure> {
 }
 
 fn filters() -> [(&'static str, Filter); 6] {
-    let user = UserId::parse("staff-1042").ok();
+    let user = UserId::parse("staff-1042").ok().map(Assignment::User);
     let filter = |assigned: bool, read| Filter { assigned: user.clone().filter(|_| assigned), read };
     [
         ("all", filter(false, None)),

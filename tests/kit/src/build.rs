@@ -167,6 +167,7 @@ pub fn conversation(inbox: &Inbox, contact: &Contact, at: Timestamp) -> Conversa
             id: message.clone(),
             text: "hello".into(),
             direction: Direction::Inbound,
+            media: 0,
             created_at: at,
         },
         last_activity_at: at,

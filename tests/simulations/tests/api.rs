@@ -91,6 +91,7 @@ impl Intercept for WriteCounter {
 }
 
 struct Apps {
+    openapi: openapi::App,
     inbound_sms: inbound_sms::App,
     delivery_status: delivery_status::App,
     registration_status: registration_status::App,
@@ -246,7 +247,7 @@ impl Api {
             "conversations" => conversations::router(apps.conversations.clone()),
             "conversation-lock" => conversation_lock::router(apps.lock.clone()),
             "messages" => messages::router(apps.messages.clone()),
-            "openapi" => openapi::router(),
+            "openapi" => openapi::router(apps.openapi.clone()),
             other => panic!("no function {other} for {route}"),
         };
         serve::answer(&router, now, entropy, request).await
@@ -290,7 +291,16 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
     let login = EventStreamsLogin { user: EVENTS_USER.into(), password: EVENTS_PASSWORD.into() };
     let queue_url = &app.queue.url;
     let jobs = RegistrationQueue::new(&Aws::loopback(queue_url.clone()), format!("{queue_url}/queue"));
+    let lock_policy = LockPolicy::default();
+    let sign_in = openapi::ConfigSignIn {
+        issuer: base_url.into(),
+        client_id: None,
+        kind: openapi::SignInKind::Oidc,
+        authorize_url: None,
+        token_url: None,
+    };
     Apps {
+        openapi: openapi::App::new(openapi::Config::new(&lock_policy, 1600, 1600, sign_in)),
         inbound_sms: inbound_sms::App::new(
             table.clone(),
             fixed_account(verifier.clone(), None),
@@ -320,7 +330,7 @@ fn functions(app: &TestApp, table: &Table, base_url: &str, tokens: Vec<String>) 
         contact_imports: contact_imports::App::new(table, bucket(), claims.clone(), cursors.clone()),
         templates: templates::App::new(table, claims.clone(), cursors.clone()),
         conversations: conversations::App::new(table.clone(), bucket(), claims.clone(), cursors),
-        lock: conversation_lock::App::new(table.clone(), claims.clone(), LockPolicy::default()),
+        lock: conversation_lock::App::new(table.clone(), claims.clone(), lock_policy),
         messages: messages::App::new(
             table.clone(),
             bucket(),

@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use serde_json::Value;
+use test_kit::gateway::Event;
 
 use crate::{
-    api::{Api, ApiResponse, now},
+    api::{Api, ApiResponse, ORGANIZATION, OWNER, now},
     broken_requests::{Case, api_case, list_case, webhook_case},
     chosen_seed,
     contract::{Ids, Route, routes},
@@ -62,6 +63,11 @@ fn find_wrong_acceptance(route: &Route, case: &Case) -> Option<String> {
     let first =
         |name: &str| pairs.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| value.as_slice());
     let defines = |name: &str| route.query.iter().any(|known| known == name);
+    if case.webhook.is_none()
+        && let Some((name, _)) = pairs.iter().find(|(name, _)| !std::str::from_utf8(name).is_ok_and(defines))
+    {
+        return Some(format!("accepted the unknown parameter {:?}", String::from_utf8_lossy(name)));
+    }
     if defines("cursor") && first("cursor").is_some() {
         return Some("accepted a cursor that was never issued".into());
     }
@@ -188,6 +194,32 @@ async fn invalid_requests_are_refused_as_documented_and_store_nothing() {
     });
     for worker in workers.collect::<Vec<_>>() {
         worker.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_refuses_an_unknown_parameter_and_an_unknown_field_and_stores_nothing() {
+    let api = Api::start().await;
+    let ids = Ids::create(&api).await;
+    for route in routes().iter().filter(|route| !route.key.contains("/webhooks/")) {
+        let parameters: Vec<_> = route.ids.iter().map(|name| (*name, ids.get(name))).collect();
+        let event = || Event::new(route.key, &parameters).user(ORGANIZATION, OWNER);
+        let body = ids.body(route.key);
+        let with_parameter = match &body {
+            Some(body) => event().json(body),
+            None => event(),
+        };
+        let mut refused = vec![(with_parameter.query("unred=1"), "?unred")];
+        if let Some(mut body) = body.filter(|_| !route.key.ends_with("/contact-imports")) {
+            body["assignedUser"] = "usr_1".into();
+            refused.push((event().json(&body), "/assignedUser"));
+        }
+        for (event, pointer) in refused {
+            let response = api.try_call(now(), &event.event()).await.unwrap();
+            let problem = response.json();
+            assert_eq!((response.status, response.writes), (400, 0), "{}: {problem}", route.key);
+            assert_eq!(problem["errors"][0]["pointer"], pointer, "{}: {problem}", route.key);
+        }
     }
 }
 

@@ -63,8 +63,11 @@ pub(crate) fn add(document: &mut Value) {
     let codes = codes();
     let known: BTreeMap<&str, &Code> = codes.iter().map(|code| (code.name.as_str(), code)).collect();
     for (path, item) in document["paths"].as_object_mut().unwrap() {
-        for operation in item.as_object_mut().unwrap().values_mut() {
+        for (method, operation) in item.as_object_mut().unwrap() {
             add_responses(path, operation, &known);
+            if method == "get" {
+                add_tag(operation);
+            }
         }
     }
     document["components"]["responses"] = json!({
@@ -126,6 +129,7 @@ fn add_responses(path: &str, operation: &mut Value, known: &BTreeMap<&str, &Code
         let code = known.get(code.as_str()).unwrap_or_else(|| panic!("{code} is not on the page of errors"));
         by_status.entry(&code.status).or_default().push(&code.name);
     }
+    let is_signed_in = is_signed_in(path, operation);
     let responses = operation["responses"].as_object_mut().unwrap();
     for (status, response) in responses.iter_mut() {
         if response["description"].as_str().is_none_or(str::is_empty) {
@@ -140,11 +144,23 @@ fn add_responses(path: &str, operation: &mut Value, known: &BTreeMap<&str, &Code
         };
         responses.insert(status.to_owned(), response);
     }
-    if path.starts_with("/v1/") {
+    if is_signed_in {
         responses.insert("401".into(), json!({ "$ref": "#/components/responses/Unauthorized" }));
     }
     let limited = json!({ "$ref": "#/components/responses/TooManyRequests" });
     responses.entry("429").or_insert(limited);
+}
+
+/// Adds the entity tag to the response, and the response to a request with the same tag.
+fn add_tag(operation: &mut Value) {
+    let tag = json!({ "etag": header("Tag of the response. Send it as `If-None-Match`") });
+    operation["responses"]["200"]["headers"] = tag.clone();
+    operation["responses"]["304"] = json!({ "description": "The response is the one that the request names in `If-None-Match`", "headers": tag });
+}
+
+/// Whether the operation requires a token.
+fn is_signed_in(path: &str, operation: &Value) -> bool {
+    path.starts_with("/v1/") && operation.get("security").is_none()
 }
 
 /// The codes of all operations that accept the same.
@@ -152,10 +168,10 @@ fn general(path: &str, operation: &Value) -> impl Iterator<Item = &'static str> 
     let parameters = operation["parameters"].as_array();
     let has = |test: &dyn Fn(&Value) -> bool| parameters.into_iter().flatten().any(test);
     let is_named = |name: &'static str| move |parameter: &Value| parameter["name"] == name;
-    let (signed_in, webhook) = (path.starts_with("/v1/"), path.starts_with("/webhooks/"));
+    let (signed_in, webhook) = (is_signed_in(path, operation), path.starts_with("/webhooks/"));
     let body = operation.get("requestBody").is_some();
     [
-        ("malformed", body || has(&|parameter| parameter["in"] != "path")),
+        ("malformed", body || !webhook), // an unknown query parameter
         ("bad_cursor", has(&is_named("cursor"))),
         ("user_required", signed_in),
         ("signature", webhook),
@@ -217,7 +233,7 @@ fn success(status: &str) -> &'static str {
 
 fn failure(status: &str) -> &'static str {
     match status {
-        "400" => "A field is missing or has the wrong type",
+        "400" => "A field or parameter is missing, unknown, or has the wrong type",
         "403" => "You do not have permission",
         "404" => "It does not exist, or you do not have access to it",
         "409" => "The current state does not allow it",

@@ -42,7 +42,7 @@ pub(crate) fn add_to_errors(document: &mut Value, codes: &[Code]) {
     for code in codes {
         let Some(schema) = document["components"]["schemas"].get_mut(code.schema()) else { continue };
         let mut example = example("", schema, &schemas);
-        example["type"] = format!("https://shared-inbox.dev/problems/{}", code.name).into();
+        example["type"] = format!("https://api.example.com/docs/errors#{}", code.name).into();
         example["title"] = code.title.clone().into();
         example["detail"] = code.detail.clone().into();
         schema["examples"] = json!([example]);
@@ -141,7 +141,11 @@ fn number(name: &str) -> u64 {
         "idlePromptAfterSeconds" => 180,
         "codes" => 30_882,
         "characters" => 1_620,
-        "limit" => 1_500,
+        "limit" | "reply" => 1_500,
+        "compose" | "broadcast" => 306,
+        "recipients" => 100_000,
+        "leaseSeconds" | "idleReleaseAfterSeconds" => 60,
+        "perUser" => 5,
         other => panic!("an example for the number {other}"),
     }
 }
@@ -160,7 +164,9 @@ fn text(name: &str, schema: &Value) -> &'static str {
         "brandSid" => "BN0123456789abcdef0123456789abcdef",
         "campaignSid" => "QE0123456789abcdef0123456789abcdef",
         "code" => "30003",
+        "clientId" => "4t0c6g3u1hkq5v8n2m7r9e0a1b",
         "color" => "#2f6fed",
+        "commit" => "7f4c1f0d8a5e2b9c3d6f7a8b9c0d1e2f3a4b5c6d",
         "content-type" => "text/csv",
         "contactId" => "con_01KB5Q8Z7M4T9XRA",
         "contentType" => "image/png",
@@ -169,12 +175,16 @@ fn text(name: &str, schema: &Value) -> &'static str {
         "detail" => "The phone is switched off or not reachable.",
         "email" | "recipients" => "amelia@example.com",
         "externalId" => "S-1042",
+        "features" => "templates",
         "field" => "MobileNumber",
         "firstName" => "Jonas",
         "friendlyName" => "(202) 555-0143",
         "holidays" => "2026-12-25",
         "importId" => "imp_01KB5Q8Z7M4T9XRA",
         "inboxId" | "target" => "inb_01KB5Q8Z7M4T9XRA",
+        "issuer" => "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_Ab12Cd34E",
+        "authorizeUrl" => "https://shared-inbox.auth.us-east-1.amazoncognito.com/oauth2/authorize",
+        "tokenUrl" => "https://shared-inbox.auth.us-east-1.amazoncognito.com/oauth2/token",
         "lastName" => "Bianchi",
         "locality" => "Washington",
         "mediaId" | "media" => "med_01KB5Q8Z7M4T9XRA",

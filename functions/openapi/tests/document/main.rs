@@ -6,12 +6,15 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use shared_http::wire::{
-    problem::{
-        AlreadyDecided, FieldErrorView, InvalidFields, LockLost, Locked, NumberUnavailable, Problem,
-        RegistrationIncomplete, TemplateIncomplete, TextTooLong, TooManyLocks, UnseenMessage,
+use shared_http::{
+    parameters::QUERY_PARAMETERS,
+    wire::{
+        problem::{
+            AlreadyDecided, FieldErrorView, InvalidFields, LockLost, Locked, NumberUnavailable, Problem,
+            RegistrationIncomplete, TemplateIncomplete, TextTooLong, TooManyLocks, UnseenMessage,
+        },
+        values::{Country, ReadState},
     },
-    values::{Country, ReadState},
 };
 use utoipa::{
     Modify, OpenApi,
@@ -49,7 +52,7 @@ mod schemas;
         (name = "lock", description = "Locks on conversations"),
         (name = "messages", description = "Sending messages"),
         (name = "carriers", description = "Webhooks of the carrier, each verified by its signature"),
-        (name = "service", description = "The OpenAPI document and the health check. No token is required"),
+        (name = "service", description = "The configuration of the stack, the OpenAPI document and the health check. No token is required"),
     )
 )]
 struct Whole;
@@ -139,6 +142,26 @@ fn routes_of_the_document() -> BTreeSet<Route> {
         }
     }
     routes
+}
+
+#[test]
+fn the_functions_know_the_query_parameters_of_the_document() {
+    let document = document();
+    let mut found = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let all = operation["parameters"].as_array().into_iter().flatten();
+            let in_query = all.filter(|parameter| parameter["in"] == "query");
+            let names: Vec<_> = in_query.map(|one| one["name"].as_str().unwrap().to_owned()).collect();
+            if !names.is_empty() && !path.starts_with("/webhooks/") {
+                found.push((format!("{} {path}", method.to_uppercase()), names));
+            }
+        }
+    }
+    let known = QUERY_PARAMETERS.iter().map(|(route, names)| {
+        ((*route).to_owned(), names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    });
+    assert_eq!(known.collect::<Vec<_>>(), found);
 }
 
 /// Without the console, which is a page and no part of the API.

@@ -25,7 +25,7 @@ fn describe_one(parameter: &mut Value) {
         ),
         "cursor" => ("`nextCursor` of the previous page".to_owned(), json!({ "type": "string" })),
         "Idempotency-Key" => (
-            "Makes it safe to repeat the request: for 48 hours, the same key and body return the first response. \
+            "Makes it safe to repeat the request: for 24 hours, the same key and body return the first response. \
              1 to 255 printable ASCII characters"
                 .to_owned(),
             json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$" }),

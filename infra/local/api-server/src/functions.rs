@@ -102,6 +102,15 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let teams = teams::App::new(table, claims(), cursors.clone());
     let templates = templates::App::new(table, claims(), cursors);
 
+    let sign_in = openapi::ConfigSignIn {
+        issuer: public_url.clone(),
+        client_id: None,
+        kind: openapi::SignInKind::Oidc,
+        authorize_url: None,
+        token_url: None,
+    };
+    let config = openapi::Config::new(&LockPolicy::default(), LIMITS.reply, LIMITS.compose, sign_in);
+
     let callbacks = StatusCallbacks::new(public_url.as_str(), SIGNING_SECRET);
     let delivery_status = Arc::new(delivery_status::App::new(table.clone(), webhook_accounts(), callbacks));
     let inbound_sms =
@@ -118,7 +127,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
         Function::of_router(conversations::Api::openapi(), conversations::router(conversations)),
         Function::of_router(inboxes::Api::openapi(), inboxes::router(inboxes)),
         Function::of_router(messages::Api::openapi(), messages::router(messages)),
-        Function::of_router(openapi::Api::openapi(), openapi::router()),
+        Function::of_router(openapi::Api::openapi(), openapi::router(openapi::App::new(config))),
         Function::of_router(out_of_office::Api::openapi(), out_of_office::router(out_of_office)),
         Function::of_router(registrations::Api::openapi(), registrations::router(registrations)),
         Function::of_router(teams::Api::openapi(), teams::router(teams)),

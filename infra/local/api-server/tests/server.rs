@@ -106,6 +106,10 @@ async fn the_bodies_of_users_and_teams_have_exactly_these_fields() {
     let api = Api::start().await;
     let mut responses = Responses::of(&api);
     responses.get("ben", "/v1/me").await;
+    let (status, mut config) = api.call("unknown", Method::GET, "/v1/config").await;
+    config["commit"] = "[commit]".into();
+    config["signIn"]["issuer"] = "[url]".into();
+    writeln!(responses.text, "GET /v1/config\n{}\n", snapshot(status.as_u16(), &config)).unwrap();
     responses.get("nora", "/v1/teams").await;
     responses.add("olivia", Method::PATCH, TEAM, json!({ "name": "Reception" })).await;
     responses.get("olivia", &format!("{TEAM}/members/adam")).await;

@@ -10,16 +10,20 @@
 //! | assigned and read | `inbox-assigned` | `read` |
 //! | assigned and unread, Inbox | `inbox-assigned` | `read` |
 //! | assigned and unread, Archived (few of these are unread) | `inbox-unread` | the assigned user |
+//! | assigned to no user | `inbox-activity` | no assigned user |
+//! | assigned to no user, unread | `inbox-unread` | no assigned user |
+//! | assigned to no user, read | `inbox-activity` | no assigned user, and `read` |
 //!
-//! A page is one query of `limit` entries, so its cost does not depend on the size of the inbox. A filter
-//! expression can make a page shorter. Up to three more queries follow only if it leaves the page empty.
+//! A page is one query of `limit` entries, so its cost does not depend on the size of the inbox. If a filter
+//! expression removes some of them, up to three more queries fill the page. A page is therefore full unless
+//! the filter removes more than three of four entries.
 //!
 //! Exact indexes for every combination would be two more, at 2 write units each for every message and reply.
 //! The filters they would serve leave most entries on the page.
 
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::AttributeValue};
 use shared_domain::{
-    conversation::{Conversation, Filter, Folder},
+    conversation::{Assignment, Conversation, Filter, Folder},
     keys::InboxKey,
 };
 
@@ -33,7 +37,7 @@ use crate::{
     },
 };
 
-/// Maximum number of queries for a page while the filter matches nothing.
+/// Maximum number of queries to fill a page.
 const MAX_QUERIES: usize = 4;
 
 /// Which list to read.
@@ -66,9 +70,13 @@ impl Conversations {
             rows.extend(serde_dynamo::from_items::<_, ConversationRow>(queried.items.unwrap_or_default())?);
             next =
                 queried.last_evaluated_key.and_then(|key| Some(string_attribute(&key, "place")?.to_owned()));
-            if next.is_none() || !rows.is_empty() {
+            if next.is_none() || rows.len() >= usize::from(limit) {
                 break;
             }
+        }
+        if rows.len() > usize::from(limit) {
+            rows.truncate(usize::from(limit));
+            next = rows.last().map(|row| row.place.clone());
         }
         let locked = rows.iter().filter(|row| row.lock_holder.is_some()).map(ConversationRow::key).collect();
         let mut items = rows.into_iter().map(ConversationRow::conversation).collect::<Result<Vec<_>, _>>()?;
@@ -94,30 +102,33 @@ struct Source {
     index: &'static str,
     /// The attribute that is the partition key of the index, with its value.
     partition: (&'static str, String),
-    /// The part of [`Filter::admits`] that the index does not decide.
-    filter: Option<(&'static str, AttributeValue)>,
+    /// The parts of [`Filter::matches`] that the index does not decide.
+    assigned: Option<Assignment>,
+    read: Option<bool>,
 }
 
 impl Source {
     fn new(listing: Listing<'_>) -> Self {
         let Listing { inbox, folder, filter } = listing;
         let partition = keys::inbox_partition(inbox);
-        let by_read = |read| ("#read = :filter", AttributeValue::Bool(read));
-        let assigned = filter.assigned.as_ref();
-        let (index, partition, filter) = match (assigned, filter.read) {
-            (None, None) => (keys::INBOX_ACTIVITY, ("pk", partition), None),
-            (None, Some(true)) => (keys::INBOX_ACTIVITY, ("pk", partition), Some(by_read(true))),
-            (None, Some(false)) => (keys::INBOX_UNREAD, ("unreadIn", partition), None),
-            (Some(user), Some(false)) if folder == Folder::Archived => {
-                let by_user = ("contact.assigned.id = :filter", text(user));
-                (keys::INBOX_UNREAD, ("unreadIn", partition), Some(by_user))
+        let Filter { assigned, read } = filter.clone();
+        match (assigned, read) {
+            (Some(Assignment::User(user)), read) if !(folder == Folder::Archived && read == Some(false)) => {
+                let partition = keys::assigned_in(inbox, &user);
+                Self {
+                    index: keys::INBOX_ASSIGNED,
+                    partition: ("assignedIn", partition),
+                    assigned: None,
+                    read,
+                }
             }
-            (Some(user), read) => {
-                let partition = keys::assigned_in(inbox, user);
-                (keys::INBOX_ASSIGNED, ("assignedIn", partition), read.map(by_read))
+            (assigned, Some(false)) => {
+                Self { index: keys::INBOX_UNREAD, partition: ("unreadIn", partition), assigned, read: None }
             }
-        };
-        Self { index, partition, filter }
+            (assigned, read) => {
+                Self { index: keys::INBOX_ACTIVITY, partition: ("pk", partition), assigned, read }
+            }
+        }
     }
 
     fn add_to(&self, query: QueryFluentBuilder, folder: Folder) -> QueryFluentBuilder {
@@ -128,14 +139,22 @@ impl Source {
             .expression_attribute_values(":partition", text(value))
             .expression_attribute_values(":folder", text(keys::folder(folder)))
             .scan_index_forward(false);
-        if let Some((expression, value)) = &self.filter {
-            query =
-                query.filter_expression(*expression).expression_attribute_values(":filter", value.clone());
-            if expression.starts_with("#read") {
-                query = query.expression_attribute_names("#read", "read");
+        let mut parts = Vec::new();
+        match &self.assigned {
+            Some(Assignment::User(user)) => {
+                parts.push("contact.assigned.id = :user");
+                query = query.expression_attribute_values(":user", text(user));
             }
+            Some(Assignment::None) => parts.push("attribute_not_exists(contact.assigned)"),
+            None => {}
         }
-        query
+        if let Some(read) = self.read {
+            parts.push("#read = :read");
+            query = query
+                .expression_attribute_names("#read", "read")
+                .expression_attribute_values(":read", AttributeValue::Bool(read));
+        }
+        if parts.is_empty() { query } else { query.filter_expression(parts.join(" AND ")) }
     }
 
     /// Returns the index key of a place in the folder.

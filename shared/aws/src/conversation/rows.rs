@@ -25,11 +25,18 @@ pub(crate) struct MessagePreviewRow {
     pub id: MessageId,
     pub text: String,
     pub dir: Direction,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub media: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl MessagePreviewRow {
     pub(crate) fn of(last: &MessagePreview) -> Self {
-        Self { id: last.id.clone(), text: last.text.clone(), dir: last.direction }
+        Self { id: last.id.clone(), text: last.text.clone(), dir: last.direction, media: last.media }
     }
 }
 
@@ -92,6 +99,7 @@ impl ConversationRow {
                 id: self.last_message.id,
                 text: self.last_message.text,
                 direction: self.last_message.dir,
+                media: self.last_message.media,
                 created_at: last_activity_at,
             },
             last_activity_at,

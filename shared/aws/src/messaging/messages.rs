@@ -91,6 +91,18 @@ impl Messages {
         self.table.page(range, Order::Descending, limit, after).await?.try_map(MessageRow::message)
     }
 
+    /// Returns a page of the messages that are newer than `after`, oldest first.
+    pub async fn newer_than(
+        &self,
+        organization: &OrganizationId,
+        conversation: &ConversationId,
+        limit: u16,
+        after: &str,
+    ) -> Result<Page<Message>, StoreError> {
+        let range = KeyRange::all(keys::messages_partition(organization, conversation));
+        self.table.page(range, Order::Ascending, limit, Some(after)).await?.try_map(MessageRow::message)
+    }
+
     /// Adds a delivery report. Idempotent by message and state: the first report of a state is kept. A
     /// message that becomes `sent` is added to the delivery checks, and a final state removes it.
     pub async fn report(

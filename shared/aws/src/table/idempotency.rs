@@ -1,5 +1,5 @@
 //! Idempotency keys. The transaction that creates an entity also stores the key with the id of the entity. A
-//! key is kept for 48 hours.
+//! key is kept for 24 hours.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::table::{
 };
 
 /// How long a key is kept.
-pub const KEY_LIFETIME: Duration = Duration::from_hours(48);
+pub const KEY_LIFETIME: Duration = Duration::from_hours(24);
 
 /// The key of a request.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ impl Idempotency<'_> {
         keys::idempotency(organization, self.principal, self.route, self.key)
     }
 
-    /// Adds a write of the key. Its condition fails if the key was used within the last 48 hours.
+    /// Adds a write of the key. Its condition fails if the key was used within the last 24 hours.
     pub(crate) fn write(
         &self,
         transaction: &mut Transaction<'_>,
@@ -78,7 +78,7 @@ impl UsedKeys {
         Self { table }
     }
 
-    /// Returns the first request with a key. `None` if there was none in the last 48 hours. Costs 1 read
+    /// Returns the first request with a key. `None` if there was none in the last 24 hours. Costs 1 read
     /// unit.
     pub async fn get(
         &self,

@@ -3,7 +3,7 @@
 use shared_aws::conversation::ConversationUpdate;
 use shared_domain::{
     contact::Contact,
-    conversation::{Conversation, Filter, Folder},
+    conversation::{Assignment, Conversation, Filter, Folder},
     keys::{InboxKey, TeamKey},
     user::UserRef,
 };
@@ -80,7 +80,7 @@ pub(super) async fn filtered_lists(measured: &mut Measurements) {
         receive(stores, index, 400 + index as u64).await;
     }
     let page = async |stores: &TestStores, assigned: Option<UserRef>, read| {
-        let filter = Filter { assigned: assigned.map(|user| user.id), read };
+        let filter = Filter { assigned: assigned.map(|user| Assignment::User(user.id)), read };
         stores.list(Folder::Inbox, &filter, 50, None).await.unwrap().items.len()
     };
     let lists = [

@@ -31,6 +31,8 @@ pub struct ContactSummary {
     pub provisional: bool,
     /// Whether the contact has opted out of messages from the team.
     pub opted_out: bool,
+    /// Whether the carrier blocks messages to the number.
+    pub blocked: bool,
 }
 
 impl ContactSummary {
@@ -43,6 +45,7 @@ impl ContactSummary {
             phone_number: contact.number.as_str().to_owned(),
             provisional: contact.provisional,
             opted_out: contact.opted_out,
+            blocked: contact.blocked,
         }
     }
 }
@@ -57,6 +60,8 @@ pub struct LastMessageView {
     pub text: String,
     #[schema(value_type = Direction)]
     pub direction: &'static str,
+    /// Number of media files.
+    pub media: usize,
     /// Time when the message was accepted or received.
     #[schema(format = DateTime)]
     pub created_at: String,
@@ -106,6 +111,7 @@ impl ConversationView {
                 message_id: last.id.to_string(),
                 text: last.text.clone(),
                 direction: last.direction.as_str(),
+                media: last.media,
                 created_at: last.created_at.to_string(),
             },
             last_activity_at: conversation.last_activity_at.to_string(),
