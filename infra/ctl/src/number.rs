@@ -178,7 +178,6 @@ async fn reserve(operator: &Operator, request: &Request) -> Result<Inbox, Error>
             number_sid: None,
             voice_forwarding: None,
             creator: Some(request.member.id.clone()),
-            segments_per_second: None,
             stage: Stage::Creating,
             segments_per_second: None,
         };
