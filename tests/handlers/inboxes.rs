@@ -298,7 +298,7 @@ async fn a_removed_member_holds_no_lock_wherever_the_host_crashed() {
         let key =
             ConversationKey { organization: &organization, inbox: &inbox.id, conversation: &conversation };
         let locks = Locks::new(test.table());
-        let held = locks.acquire(key, &cyn, now(), &policy).await.unwrap();
+        let held = locks.acquire(key, &cyn, now(), 1, &policy).await.unwrap();
         assert!(matches!(held, Acquired::Held(_)), "{held:?}");
         let parameters = [("inboxId", inbox.id.as_str()), ("userId", "cyn")];
         let remove = Event::new("DELETE /v1/inboxes/{inboxId}/members/{userId}", &parameters);
@@ -306,7 +306,7 @@ async fn a_removed_member_holds_no_lock_wherever_the_host_crashed() {
         let (status, _) = call(&crashing_app(&test, requests), &remove).await;
         let ended = call(&app(&test), &remove).await.0;
         assert_eq!(ended, 204, "{requests}");
-        let taken = locks.acquire(key, &dan, now(), &policy).await.unwrap();
+        let taken = locks.acquire(key, &dan, now(), 1, &policy).await.unwrap();
         assert!(matches!(taken, Acquired::Held(_)), "{requests}: {taken:?}");
         let members = Members::new(test.table())
             .list(InboxKey { organization: &organization, inbox: &inbox.id })

@@ -1,9 +1,10 @@
 //! The lock on a conversation of a shared inbox: `POST` acquires, `PUT` renews, `DELETE` releases, or breaks
 //! with `?force=true`.
 //!
-//! Each operation is one conditional write after the access check. All are idempotent by conversation and
-//! token: a repeated acquire gives the same holder a newer token, a repeated renewal extends the lease again,
-//! and releasing a lock that is gone succeeds.
+//! Each operation is one conditional write after the access check. An acquire runs a second one side by side,
+//! which reserves an entry in the user's locks. All are idempotent by conversation and token: a repeated
+//! acquire gives the same holder a newer token, a repeated renewal extends the lease again, and releasing a
+//! lock that is gone succeeds.
 
 use axum::{
     Router,
@@ -30,7 +31,7 @@ use shared_http::{
     json::Json,
     problem::Problem,
     refusal,
-    request::{KnownParameters, Now, PathId, Query},
+    request::{Entropy, KnownParameters, Now, PathId, Query},
     serve,
     wire::lock::{HeldLock, Renewal},
 };
@@ -118,10 +119,11 @@ async fn acquire(
     State(app): State<App>,
     access: LockAccess,
     Now(now): Now,
+    Entropy(entropy): Entropy,
     _: KnownParameters,
 ) -> Result<Json<HeldLock>, Problem> {
     let user = &access.member.membership.user;
-    match app.locks.acquire(access.key(), user, now, &app.policy).await? {
+    match app.locks.acquire(access.key(), user, now, entropy, &app.policy).await? {
         Acquired::Held(lease) => Ok(Json(HeldLock::of(&lease, now, &app.policy))),
         Acquired::Denied(denied) => Err(refusal::locked(&denied)),
         Acquired::TooMany(held) => Err(refusal::too_many_locks(&held, app.policy.per_user, now)),

@@ -24,7 +24,7 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("access check", 1, 0.5, 0.0),
     ("acquire, unread conversation", 3, 0.0, 6.0),
     ("acquire a free lock", 2, 0.0, 4.0),
-    ("acquire, refused", 1, 0.0, 1.0),
+    ("acquire, refused", 3, 0.0, 3.0),
     ("acquire again as the holder", 2, 0.0, 2.0),
     ("renew", 1, 0.0, 1.0),
     ("take over an expired lock", 2, 0.0, 4.0),

@@ -12,7 +12,7 @@ use axum::{Router, extract::State, http::StatusCode, response::IntoResponse};
 use serde_json::{Value, json};
 use shared_aws::{
     clients::Aws,
-    conversation::{Acquired, Locks},
+    conversation::{Locks, Renewed},
     inbox::Inboxes,
     messaging::{Acceptance, Accepted, Guard, Sends},
     table::{StoreError, Table, keys},
@@ -21,7 +21,7 @@ use shared_domain::{
     contact::Contact,
     ids::{ConversationId, MessageId},
     keys::ConversationKey,
-    lock::LockPolicy,
+    lock::{FencingToken, LockPolicy},
 };
 use tokio::net::TcpListener;
 
@@ -60,8 +60,8 @@ impl Service {
         *self.requests.lock().unwrap()
     }
 
-    async fn acquire(&self) -> Result<Acquired, StoreError> {
-        acquire(self.table()).await
+    async fn renew(&self) -> Result<Renewed, StoreError> {
+        renew(self.table()).await
     }
 
     async fn accept(&self) -> Result<Accepted, StoreError> {
@@ -102,12 +102,14 @@ fn canceled(codes: &[&str]) -> Answer {
     response(400, &json!({"__type": kind, "Message": SECRET, "CancellationReasons": reasons}))
 }
 
-async fn acquire(table: Table) -> Result<Acquired, StoreError> {
+/// Renews a lock, which is one conditional update.
+async fn renew(table: Table) -> Result<Renewed, StoreError> {
     let inbox = shared_inbox();
     let conversation = ConversationId::of(&inbox.id, &number(143));
     let key =
         ConversationKey { organization: &inbox.organization, inbox: &inbox.id, conversation: &conversation };
-    Locks::new(table).acquire(key, &ada(), at_second(0), &LockPolicy::default()).await
+    let token = FencingToken::new(1);
+    Locks::new(table).renew(key, &ada().id, token, true, at_second(0), &LockPolicy::default()).await
 }
 
 /// Returns the answer to an update of a conversation that Ada has locked.
@@ -150,7 +152,7 @@ async fn throttling_is_unavailable_after_five_attempts() {
         (503, "ServiceUnavailable"),
     ] {
         let service = Service::with_answers([error(status, code)]).await;
-        assert_eq!(unavailable(service.acquire().await), code);
+        assert_eq!(unavailable(service.renew().await), code);
         assert_eq!(service.requests(), 5, "{code}");
     }
 }
@@ -159,15 +161,15 @@ async fn throttling_is_unavailable_after_five_attempts() {
 async fn brief_throttling_is_retried() {
     let service =
         Service::with_answers([error(400, "ThrottlingException"), locked_conversation().await]).await;
-    assert!(matches!(service.acquire().await, Ok(Acquired::Held(_))));
-    assert_eq!(service.requests(), 3, "the repeated update, and the holder's locks");
+    assert!(matches!(service.renew().await, Ok(Renewed::Held(_))));
+    assert_eq!(service.requests(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_error_without_a_readable_body_is_unavailable() {
     for (status, body) in [(500, ""), (502, "<html>Bad Gateway</html>"), (503, "{}"), (504, "null")] {
         let service = Service::with_answers([(status, body.to_owned())]).await;
-        unavailable(service.acquire().await);
+        unavailable(service.renew().await);
         assert_eq!(service.requests(), 5, "{status}");
     }
 }
@@ -177,10 +179,10 @@ async fn an_update_with_a_conflict_is_retried() {
     let conflict = error(400, "TransactionConflictException");
     let service =
         Service::with_answers([conflict.clone(), conflict.clone(), locked_conversation().await]).await;
-    assert!(matches!(service.acquire().await, Ok(Acquired::Held(_))));
-    assert_eq!(service.requests(), 4, "the repeated updates, and the holder's locks");
+    assert!(matches!(service.renew().await, Ok(Renewed::Held(_))));
+    assert_eq!(service.requests(), 3);
     let service = Service::with_answers([conflict]).await;
-    assert_eq!(unavailable(service.acquire().await), "TransactionConflictException");
+    assert_eq!(unavailable(service.renew().await), "TransactionConflictException");
     assert_eq!(service.requests(), 5);
 }
 
@@ -246,7 +248,7 @@ async fn unprocessed_keys_of_a_batch_are_requested_again() {
 async fn a_refused_connection_is_unavailable() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let aws = Aws::loopback(format!("http://{port}"));
-    assert_eq!(unavailable(acquire(Table::of(&aws, "contract")).await), "no connection");
+    assert_eq!(unavailable(renew(Table::of(&aws, "contract")).await), "no connection");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,7 +260,7 @@ async fn a_connection_that_closes_without_an_answer_is_unavailable() {
             drop(connection);
         }
     });
-    unavailable(acquire(Table::of(&aws, "contract")).await);
+    unavailable(renew(Table::of(&aws, "contract")).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -267,7 +269,7 @@ async fn no_answer_is_unavailable() {
     let aws = Aws::loopback(format!("http://{}", listener.local_addr().unwrap()));
     let impatient = TimeoutConfig::builder().operation_timeout(Duration::from_millis(50)).build();
     let client = Client::from_conf(aws.dynamodb_config().timeout_config(impatient).build());
-    assert_eq!(unavailable(acquire(Table::new(client, "contract")).await), "timed out");
+    assert_eq!(unavailable(renew(Table::new(client, "contract")).await), "timed out");
     drop(listener);
 }
 
@@ -275,7 +277,7 @@ async fn no_answer_is_unavailable() {
 async fn a_call_that_can_never_succeed_is_not_retried() {
     for code in ["ValidationException", "ResourceNotFoundException", "AccessDeniedException"] {
         let service = Service::with_answers([error(400, code)]).await;
-        let Err(StoreError::Refused(why)) = service.acquire().await else { panic!("{code} is not refused") };
+        let Err(StoreError::Refused(why)) = service.renew().await else { panic!("{code} is not refused") };
         assert_eq!((why.as_str(), service.requests()), (code, 1));
     }
     let service = Service::with_answers([canceled(&["None", "ValidationError", "None"])]).await;
@@ -304,7 +306,7 @@ async fn no_error_contains_values_of_an_item() {
         (400, SECRET.to_owned()),
     ] {
         let service = Service::with_answers([answer]).await;
-        for error in [service.acquire().await.unwrap_err(), service.accept().await.unwrap_err()] {
+        for error in [service.renew().await.unwrap_err(), service.accept().await.unwrap_err()] {
             assert!(!rendered(&error).contains(SECRET), "{}", rendered(&error));
         }
     }

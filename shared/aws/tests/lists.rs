@@ -180,7 +180,17 @@ async fn take(stores: &TestStores, index: usize, action: Action, now: Timestamp)
         Action::Acquire { by_ada } => {
             let user = if by_ada { ada() } else { ben() };
             let policy = shared_domain::lock::LockPolicy::default();
-            stores.locks.acquire(stores.conversation_key(&conversation), &user, now, &policy).await.unwrap();
+            stores
+                .locks
+                .acquire(
+                    stores.conversation_key(&conversation),
+                    &user,
+                    now,
+                    shared_lambda::clock::entropy(),
+                    &policy,
+                )
+                .await
+                .unwrap();
         }
         Action::Mark { read } => {
             stores

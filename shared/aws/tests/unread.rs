@@ -57,7 +57,13 @@ async fn the_counter_follows_messages_replies_and_marks_and_counts_each_conversa
     assert_eq!(counter_and_index(&stores).await, (1, 1));
     stores
         .locks
-        .acquire(stores.conversation_key(&first), &ben(), at_second(4), &LockPolicy::default())
+        .acquire(
+            stores.conversation_key(&first),
+            &ben(),
+            at_second(4),
+            shared_lambda::clock::entropy(),
+            &LockPolicy::default(),
+        )
         .await
         .unwrap();
     assert_eq!(counter_and_index(&stores).await, (1, 1), "a refusal does not mark the conversation read");
@@ -176,7 +182,11 @@ async fn run_steps(stores: &TestStores, steps: Vec<(usize, Action, u64)>) -> Res
             Action::Acquire { by_ada } => {
                 let user = if by_ada { ada() } else { ben() };
                 let key = stores.conversation_key(&conversation);
-                stores.locks.acquire(key, &user, now, &LockPolicy::default()).await.unwrap();
+                stores
+                    .locks
+                    .acquire(key, &user, now, shared_lambda::clock::entropy(), &LockPolicy::default())
+                    .await
+                    .unwrap();
             }
             Action::Mark { read } => mark(stores, &conversation, read, now).await,
             Action::Move { archived } => {

@@ -99,7 +99,7 @@ async fn import(file: &[u8]) -> (Duration, Vec<HashMap<String, AttributeValue>>)
     rows.retain(|row| {
         row["pk"].as_s().unwrap() == "org_1#team_1" && !row["sk"].as_s().unwrap().starts_with("imp_")
     });
-    assert_eq!(rows.len(), 5 * ROWS);
+    assert_eq!(rows.len(), 6 * ROWS);
     (took, rows)
 }
 

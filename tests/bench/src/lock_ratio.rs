@@ -1,5 +1,5 @@
 //! Acquire, renew and release through the handler compared with the same requests through the SDK alone:
-//! the access check, the write of the conversation and, except for renewals, of the holder's set. The
+//! the access check, the write of the conversation and, except for renewals, of the holder's locks. The
 //! cycles alternate.
 
 use std::time::{Duration, Instant};

@@ -146,7 +146,8 @@ async fn stored(locks: &Locks, fixture: &Fixture) -> Duration {
     let conversation = fixture.conversation(0);
     let (conversation_key, policy) = (conversation_key(fixture, &conversation), LockPolicy::default());
     let begun = Instant::now();
-    let held = locks.acquire(conversation_key, &fixture.ada, clock::now(), &policy).await.unwrap();
+    let held =
+        locks.acquire(conversation_key, &fixture.ada, clock::now(), clock::entropy(), &policy).await.unwrap();
     let took = begun.elapsed();
     let Acquired::Held(lease) = held else { panic!("{held:?}") };
     assert!(locks.release(conversation_key, &fixture.ada.id, lease.token).await.unwrap());
@@ -180,13 +181,16 @@ async fn takeover(fixture: &Fixture, npm: &mut Peer, pypi: &mut Peer) -> Figure 
 async fn wait(fixture: &Fixture, locks: &Locks, policy: &LockPolicy, index: usize) -> Duration {
     let conversation = fixture.conversation(index);
     let conversation_key = conversation_key(fixture, &conversation);
-    let held = locks.acquire(conversation_key, &fixture.ada, clock::now(), policy).await.unwrap();
+    let held =
+        locks.acquire(conversation_key, &fixture.ada, clock::now(), clock::entropy(), policy).await.unwrap();
     let Acquired::Held(lease) = held else { panic!("{held:?}") };
     until(lease.expires_at).await;
-    let refused = locks.acquire(conversation_key, &fixture.ben, clock::now(), policy).await.unwrap();
+    let refused =
+        locks.acquire(conversation_key, &fixture.ben, clock::now(), clock::entropy(), policy).await.unwrap();
     assert!(matches!(refused, Acquired::Denied(_)), "acquired before the end of the skew: {refused:?}");
     until(lease.expires_at + policy.skew + Duration::from_millis(1)).await;
-    let taken = locks.acquire(conversation_key, &fixture.ben, clock::now(), policy).await.unwrap();
+    let taken =
+        locks.acquire(conversation_key, &fixture.ben, clock::now(), clock::entropy(), policy).await.unwrap();
     assert!(matches!(taken, Acquired::Held(_)), "{taken:?}");
     Duration::from_millis(u64::try_from(clock::now().millis() - lease.expires_at.millis()).unwrap())
 }

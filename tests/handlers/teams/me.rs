@@ -93,7 +93,7 @@ async fn opening_a_conversation_decrements_the_unread_count() {
         ConversationKey { organization: &organization, inbox: &back.id, conversation: &first };
     let cyn = build::user_ref("cyn", "Cyn");
     let opened =
-        Locks::new(test.table()).acquire(key_of_conversation, &cyn, now(), &LockPolicy::default()).await;
+        Locks::new(test.table()).acquire(key_of_conversation, &cyn, now(), 1, &LockPolicy::default()).await;
     assert!(matches!(opened.unwrap(), Acquired::Held(_)));
     assert_eq!(count(now()).await, [2, 1]);
     // A host that crashed between its two writes left the counter off by one. It is recounted after a quiet

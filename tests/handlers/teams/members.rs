@@ -154,7 +154,8 @@ async fn a_removed_member_immediately_has_no_access_and_no_lock() {
         let conversation = receive(&test, inbox, 1).await;
         let key_of_conversation =
             ConversationKey { organization: &organization, inbox: &inbox.id, conversation: &conversation };
-        let Acquired::Held(lease) = locks.acquire(key_of_conversation, &bob, now(), &policy).await.unwrap()
+        let Acquired::Held(lease) =
+            locks.acquire(key_of_conversation, &bob, now(), 1, &policy).await.unwrap()
         else {
             panic!("the lock is free")
         };
@@ -165,7 +166,7 @@ async fn a_removed_member_immediately_has_no_access_and_no_lock() {
         let key_of_conversation = ConversationKey { organization: &organization, inbox, conversation };
         let member_body = build::user_ref(who, who);
         matches!(
-            locks.acquire(key_of_conversation, &member_body, now(), &policy).await.unwrap(),
+            locks.acquire(key_of_conversation, &member_body, now(), 1, &policy).await.unwrap(),
             Acquired::Held(_)
         )
     };
@@ -208,7 +209,7 @@ async fn wherever_a_removal_crashes_a_retry_completes_it() {
         let conversation = receive(&test, &front, 1).await;
         let key_of_conversation =
             ConversationKey { organization: &organization, inbox: &front.id, conversation: &conversation };
-        locks.acquire(key_of_conversation, &bob, now(), &policy).await.unwrap();
+        locks.acquire(key_of_conversation, &bob, now(), 1, &policy).await.unwrap();
         let (status, _) =
             call(&app_over(&test.engine.crashing_table(requests)), &remove("ada", "team_1", "bob")).await;
         assert!(status == 204 || status >= 500, "{requests}: {status}");
@@ -224,7 +225,7 @@ async fn wherever_a_removal_crashes_a_retry_completes_it() {
             "{requests}: one audit event"
         );
         let ada = build::user_ref("ada", "Ada");
-        let can_acquire = locks.acquire(key_of_conversation, &ada, now(), &policy).await.unwrap();
+        let can_acquire = locks.acquire(key_of_conversation, &ada, now(), 1, &policy).await.unwrap();
         assert!(matches!(can_acquire, Acquired::Held(_)), "{requests}: {can_acquire:?}");
         if status == 204 {
             assert!(requests > 5, "{requests}");

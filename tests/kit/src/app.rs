@@ -232,7 +232,7 @@ impl TestApp {
         let (id, now) = (self.conversation_id(), shared_lambda::clock::now());
         let locks = Locks::new(self.table());
         match locks
-            .acquire(self.conversation_key(&id), &self.user, now, &LockPolicy::default())
+            .acquire(self.conversation_key(&id), &self.user, now, 1, &LockPolicy::default())
             .await
             .unwrap()
         {

@@ -101,7 +101,8 @@ impl Contender {
         let id = contest.inbox.conversation(conversation);
         let key = contest.inbox.key(&id);
         contest.millis.fetch_add(self.entropy.u64(0..LEASE_MILLIS / 64), Ordering::SeqCst);
-        let acquired = self.locks.acquire(key, &me, self.now(contest), &policy).await;
+        let acquired =
+            self.locks.acquire(key, &me, self.now(contest), shared_lambda::clock::entropy(), &policy).await;
         let Ok(Acquired::Held(lease)) = acquired else { return };
         for _ in 0..self.entropy.u8(0..3) {
             if self.entropy.u8(0..16) == 0 {

@@ -69,7 +69,8 @@ impl TestInbox {
         match &request.operation {
             Operation::Acquire(answer) => {
                 let expected = answer.clone().map_or_else(Acquired::Denied, Acquired::Held);
-                self.locks.acquire(key, user, at, &policy()).await.unwrap() == expected
+                self.locks.acquire(key, user, at, shared_lambda::clock::entropy(), &policy()).await.unwrap()
+                    == expected
             }
             Operation::Renew { token, active, answer } => {
                 let expected = answer.clone().map_or_else(Renewed::Lost, Renewed::Held);

@@ -1,20 +1,22 @@
-//! The locks that each user holds: one item per user with an attribute per lock and their number. It limits
-//! how many conversations one user can lock, and it finds the locks of a user who loses access.
+//! The locks that each user holds: one item per user with a map from conversations to attempts. It limits how
+//! many conversations one user can lock, and it finds the locks of a user who loses access.
 //!
-//! An entry is written after its lock, in a write of its own, and contains the lock's fencing token. Each
-//! write of an entry is conditional on the token, so a delayed write changes nothing that a later acquisition
-//! stored. The item may contain locks that no longer exist (they expired, were taken over, or the process
-//! stopped between the two writes). They are removed when the item is full. A lock is missing only if the
-//! process stopped between the two writes. That lock ends with its lease, because its holder never received
-//! the token.
+//! An [`Attempt`] to acquire a lock reserves its entry at the same time as it locks the conversation, and gives
+//! the entry back if the lock is refused. Each change of an entry is conditional on the attempt in it, so a
+//! delayed change does nothing to what a later attempt stored. An attempt that replaces an entry stores the
+//! replaced one again when it gives its own back. So an entry may exist without a lock (the lock expired, was
+//! taken over, or the process stopped), but a lock that was granted always has its entry. Entries without a
+//! lock are removed when the item is full. A young one counts until then, because its attempt may still be
+//! about to lock the conversation.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt, time::Duration};
 
-use aws_sdk_dynamodb::{operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use serde::{Deserialize, Serialize};
 use shared_domain::{
     ids::{ConversationId, InboxId, OrganizationId, UserId},
     keys::{ConversationKey, InboxKey},
-    lock::{FencingToken, Lease},
+    lock::Lease,
     time::Timestamp,
 };
 
@@ -22,19 +24,20 @@ use crate::{
     conversation::rows::ConversationRow,
     table::{
         error::StoreError,
-        item::{Item, from_item, number},
+        item::{Item, from_item, number, text},
         keys,
         requests::{Conditional, Table},
     },
 };
 
-/// The attribute with the number of entries.
-const COUNT: &str = "lockCount";
-
 /// How often a write is repeated that loses against concurrent writes of the same user.
 const ATTEMPTS: usize = 5;
 
-type LockedConversation = (InboxId, ConversationId);
+/// For how long an attempt may be between its two writes: longer than `conversation-lock` may run.
+const MAX_PENDING: Duration = Duration::from_secs(20);
+
+/// An entry that exists may be replaced. A new one needs room.
+const MAY_RESERVE: &str = "attribute_exists(held) AND (attribute_exists(held.#entry) OR size(held) < :limit)";
 
 /// A lock that a user holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,39 +47,82 @@ pub struct HeldLock {
     pub lease: Lease,
 }
 
+/// One attempt to acquire a lock: when it began, and random bits that distinguish attempts of the same time.
+/// The conversation stores the attempt that acquired its lock last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attempt(String);
+
+impl Attempt {
+    pub(crate) fn new(now: Timestamp, entropy: u64) -> Self {
+        Self(format!("{}-{entropy:x}", now.millis()))
+    }
+
+    /// Whether the attempt may still be running.
+    fn may_be_pending(&self, now: Timestamp) -> bool {
+        let began = self.0.split_once('-').and_then(|(millis, _)| millis.parse().ok());
+        began.is_some_and(|millis| now < Timestamp::from_millis(millis) + MAX_PENDING)
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The outcome of a reservation.
+#[derive(Debug)]
+pub(crate) enum Reserved {
+    /// The entry is stored. Holds the attempt that it replaced.
+    Entry { replaced: Option<Attempt> },
+    /// The user holds or is acquiring as many other locks as one user may. Holds those that are held.
+    Full(Vec<HeldLock>),
+}
+
 /// The items of held locks, one per user.
 #[derive(Debug, Clone)]
 pub(crate) struct HeldLocks {
     table: Table,
 }
 
-/// The entries of an item, by attribute name, and their number.
-#[derive(Debug, Default)]
+/// The stored item.
+#[derive(Debug, Default, Deserialize)]
 struct HeldRow {
-    entries: HashMap<String, FencingToken>,
-    count: usize,
+    /// The latest attempt for each conversation. `None` before the user's first attempt.
+    held: Option<HashMap<String, Attempt>>,
 }
 
 impl HeldRow {
-    fn of(item: &Item) -> Result<Self, StoreError> {
-        let mut row = Self::default();
-        for (name, value) in item {
-            let AttributeValue::N(digits) = value else { continue };
-            let value: u64 = digits.parse().map_err(|_| StoreError::Corrupt("a held lock".to_owned()))?;
-            if name == COUNT {
-                row.count = usize::try_from(value).unwrap_or(usize::MAX);
-            } else {
-                row.entries.insert(name.clone(), FencingToken::new(value));
-            }
-        }
-        Ok(row)
+    fn of(item: Option<Item>) -> Result<Self, StoreError> {
+        item.map_or_else(|| Ok(Self::default()), from_item)
     }
 
-    fn conversations(&self) -> Result<Vec<LockedConversation>, StoreError> {
-        let entries = self.entries.keys().filter_map(|entry| entry.split_once('#'));
-        entries
-            .map(|(inbox, conversation)| Ok((InboxId::parse(inbox)?, ConversationId::parse(conversation)?)))
-            .collect()
+    fn entries(self) -> Result<Vec<Entry>, StoreError> {
+        self.held.unwrap_or_default().into_iter().map(Entry::of).collect()
+    }
+}
+
+/// An entry of the item.
+#[derive(Debug)]
+struct Entry {
+    inbox: InboxId,
+    conversation: ConversationId,
+    attempt: Attempt,
+}
+
+impl Entry {
+    fn of((name, attempt): (String, Attempt)) -> Result<Self, StoreError> {
+        let corrupt = || StoreError::Corrupt("a held lock".to_owned());
+        let (inbox, conversation) = name.split_once('#').ok_or_else(corrupt)?;
+        Ok(Self {
+            inbox: InboxId::parse(inbox)?,
+            conversation: ConversationId::parse(conversation)?,
+            attempt,
+        })
+    }
+
+    fn name(&self) -> String {
+        keys::held_lock(&self.inbox, &self.conversation)
     }
 }
 
@@ -85,90 +131,123 @@ impl HeldLocks {
         Self { table }
     }
 
-    /// Adds a lock: 1 write unit. Set `again` if the user held the lock already, so that its entry exists:
-    /// otherwise updating an existing entry costs 1 unit more. Returns the user's live locks instead if there
-    /// are `limit` others. Removes locks that no longer exist from a full item (1 read unit each, and 2 write
-    /// units).
-    pub(crate) async fn add(
+    /// Stores the entry of an attempt: 1 write unit, and 1 more before the user's first one. Removes entries
+    /// without a lock from a full item (1 read unit for each entry, and 2 write units).
+    pub(crate) async fn reserve(
         &self,
         key: ConversationKey<'_>,
-        lease: &Lease,
-        again: bool,
+        user: &UserId,
+        attempt: &Attempt,
         limit: usize,
         now: Timestamp,
-    ) -> Result<Result<(), Vec<HeldLock>>, StoreError> {
-        let user = &lease.holder.id;
+    ) -> Result<Reserved, StoreError> {
         for _ in 0..ATTEMPTS {
-            let Some(full) = self.try_add(key, lease, again, limit).await? else { return Ok(Ok(())) };
-            let mut live = self.held(key.organization, user, &full.conversations()?).await?;
-            live.retain(|lock| lock.lease.live(now));
-            if live.len() >= limit {
-                return Ok(Err(live));
-            }
-            let is_live = |entry: &str| {
-                live.iter().any(|lock| keys::held_lock(&lock.inbox, &lock.conversation) == entry)
+            let row = match self.try_reserve(key, user, attempt, limit).await? {
+                Conditional::Done(before) => {
+                    let replaced = HeldRow::of(Some(before))?.held.unwrap_or_default();
+                    let replaced = replaced.get(&keys::held_lock(key.inbox, key.conversation)).cloned();
+                    return Ok(Reserved::Entry { replaced });
+                }
+                Conditional::Failed(item) => HeldRow::of(item)?,
             };
-            let gone = full.entries.into_iter().filter(|(entry, _)| !is_live(entry));
-            self.remove(key.organization, user, &gone.collect::<Vec<_>>()).await?;
+            if row.held.is_none() {
+                self.create(key.organization, user).await?;
+                continue;
+            }
+            let (mut held, mut pending, mut gone) = (Vec::new(), 0, Vec::new());
+            for (entry, conversation) in self.conversations(key.organization, row.entries()?).await? {
+                let acquired = conversation.as_ref().and_then(|row| row.lock_attempt.as_ref());
+                let is_pending = acquired != Some(&entry.attempt) && entry.attempt.may_be_pending(now);
+                match lease_of(user, conversation).filter(|lease| lease.live(now)) {
+                    Some(lease) => held.push(held_lock(entry, lease)),
+                    None if is_pending => pending += 1,
+                    None => gone.push((entry.name(), entry.attempt)),
+                }
+            }
+            if held.len() + pending >= limit {
+                return Ok(Reserved::Full(held));
+            }
+            self.remove(key.organization, user, &gone).await?;
         }
-        Err(contended())
+        Err(StoreError::Unavailable("the user's locks changed while one was added".into()))
     }
 
-    /// Returns the item if it is full.
-    async fn try_add(
+    async fn try_reserve(
         &self,
         key: ConversationKey<'_>,
-        lease: &Lease,
-        again: bool,
+        user: &UserId,
+        attempt: &Attempt,
         limit: usize,
-    ) -> Result<Option<HeldRow>, StoreError> {
-        let entry = keys::held_lock(key.inbox, key.conversation);
-        let mut exists = again;
-        for _ in 0..ATTEMPTS {
-            let updated =
-                self.table.update_if(keys::held_locks(key.organization, &lease.holder.id), |update| {
-                    let update = update
-                        .expression_attribute_names("#entry", &entry)
-                        .expression_attribute_values(":token", number(lease.token));
-                    if exists { replace(update) } else { insert(update, limit) }
-                });
-            let row = match updated.await? {
-                Conditional::Done(_) => return Ok(None),
-                Conditional::Failed(item) => HeldRow::of(&item.unwrap_or_default())?,
-            };
-            match row.entries.get(&entry) {
-                Some(stored) if *stored >= lease.token => return Ok(None),
-                Some(_) => exists = true,
-                None if row.count >= limit => return Ok(Some(row)),
-                None => exists = false,
-            }
-        }
-        Err(contended())
+    ) -> Result<Conditional, StoreError> {
+        let updated = self.table.update_if(keys::held_locks(key.organization, user), |update| {
+            update
+                .update_expression("SET held.#entry = :attempt")
+                .condition_expression(MAY_RESERVE)
+                .expression_attribute_names("#entry", keys::held_lock(key.inbox, key.conversation))
+                .expression_attribute_values(":attempt", text(attempt))
+                .expression_attribute_values(":limit", number(limit))
+                .return_values(ReturnValue::AllOld)
+        });
+        updated.await
     }
 
-    /// Removes entries that still have these tokens: 1 write unit. Does nothing if one of them has another.
+    /// Creates the user's item without entries.
+    async fn create(&self, organization: &OrganizationId, user: &UserId) -> Result<(), StoreError> {
+        let updated = self.table.update_if(keys::held_locks(organization, user), |update| {
+            update
+                .update_expression("SET held = :empty")
+                .condition_expression("attribute_not_exists(held)")
+                .expression_attribute_values(":empty", AttributeValue::M(HashMap::new()))
+        });
+        updated.await.map(drop)
+    }
+
+    /// Gives back the entry of an attempt whose lock was refused: 1 write unit. Does nothing if a later
+    /// attempt replaced it.
+    pub(crate) async fn give_back(
+        &self,
+        key: ConversationKey<'_>,
+        user: &UserId,
+        attempt: &Attempt,
+        replaced: Option<Attempt>,
+    ) -> Result<(), StoreError> {
+        let entry = keys::held_lock(key.inbox, key.conversation);
+        let Some(replaced) = replaced else {
+            return self.remove(key.organization, user, &[(entry, attempt.clone())]).await;
+        };
+        let updated = self.table.update_if(keys::held_locks(key.organization, user), |update| {
+            update
+                .update_expression("SET held.#entry = :replaced")
+                .condition_expression("held.#entry = :attempt")
+                .expression_attribute_names("#entry", entry)
+                .expression_attribute_values(":attempt", text(attempt))
+                .expression_attribute_values(":replaced", text(replaced))
+        });
+        updated.await.map(drop)
+    }
+
+    /// Removes entries that still have these attempts: 1 write unit. Does nothing if one of them has another.
     pub(crate) async fn remove(
         &self,
         organization: &OrganizationId,
         user: &UserId,
-        gone: &[(String, FencingToken)],
+        gone: &[(String, Attempt)],
     ) -> Result<(), StoreError> {
         if gone.is_empty() {
             return Ok(());
         }
         let indexes = || 0..gone.len();
-        let removed: Vec<_> = indexes().map(|index| format!("#entry{index}")).collect();
-        let unchanged: Vec<_> = indexes().map(|index| format!("#entry{index} = :token{index}")).collect();
+        let removed: Vec<_> = indexes().map(|index| format!("held.#entry{index}")).collect();
+        let unchanged: Vec<_> =
+            indexes().map(|index| format!("held.#entry{index} = :attempt{index}")).collect();
         let updated = self.table.update_if(keys::held_locks(organization, user), |update| {
             let update = update
-                .update_expression(format!("REMOVE {} ADD #count :removed", removed.join(", ")))
-                .condition_expression(unchanged.join(" AND "))
-                .expression_attribute_names("#count", COUNT)
-                .expression_attribute_values(":removed", AttributeValue::N(format!("-{}", gone.len())));
-            gone.iter().enumerate().fold(update, |update, (index, (entry, token))| {
+                .update_expression(format!("REMOVE {}", removed.join(", ")))
+                .condition_expression(unchanged.join(" AND "));
+            gone.iter().enumerate().fold(update, |update, (index, (entry, attempt))| {
                 update
                     .expression_attribute_names(format!("#entry{index}"), entry)
-                    .expression_attribute_values(format!(":token{index}"), number(token))
+                    .expression_attribute_values(format!(":attempt{index}"), text(attempt))
             })
         });
         updated.await.map(drop)
@@ -184,50 +263,42 @@ impl HeldLocks {
     ) -> Result<Vec<HeldLock>, StoreError> {
         let key = keys::held_locks(organization, user).into_item();
         let get = self.table.client.get_item().table_name(&self.table.name).set_key(Some(key));
-        let item = get.consistent_read(true).send().await?.item;
-        let mut named = HeldRow::of(&item.unwrap_or_default())?.conversations()?;
-        named.retain(|(inbox, _)| inboxes.contains(inbox));
-        self.held(organization, user, &named).await
-    }
-
-    async fn held(
-        &self,
-        organization: &OrganizationId,
-        user: &UserId,
-        named: &[LockedConversation],
-    ) -> Result<Vec<HeldLock>, StoreError> {
-        let key = |(inbox, conversation): &LockedConversation| {
-            keys::conversation(InboxKey { organization, inbox }.conversation(conversation))
-        };
-        let mut leases = HashMap::new();
-        for item in self.table.batch_get(named.iter().map(key).collect(), true).await? {
-            let row: ConversationRow = from_item(item)?;
-            let lease = row.lock().lease.filter(|lease| lease.holder.id == *user);
-            leases.insert(row.key(), lease);
-        }
-        let held = named.iter().filter_map(|named| {
-            let lease = leases.remove(&key(named))??;
-            Some(HeldLock { inbox: named.0.clone(), conversation: named.1.clone(), lease })
-        });
+        let mut entries = HeldRow::of(get.consistent_read(true).send().await?.item)?.entries()?;
+        entries.retain(|entry| inboxes.contains(&entry.inbox));
+        let conversations = self.conversations(organization, entries).await?.into_iter();
+        let held =
+            conversations.filter_map(|(entry, row)| lease_of(user, row).map(|lease| held_lock(entry, lease)));
         Ok(held.collect())
     }
+
+    /// Reads the conversation of each entry, if it exists.
+    async fn conversations(
+        &self,
+        organization: &OrganizationId,
+        entries: Vec<Entry>,
+    ) -> Result<Vec<(Entry, Option<ConversationRow>)>, StoreError> {
+        let key = |entry: &Entry| {
+            let inbox = InboxKey { organization, inbox: &entry.inbox };
+            keys::conversation(inbox.conversation(&entry.conversation))
+        };
+        let mut rows = HashMap::new();
+        for item in self.table.batch_get(entries.iter().map(key).collect(), true).await? {
+            let row: ConversationRow = from_item(item)?;
+            rows.insert(row.key(), row);
+        }
+        let conversations = entries.into_iter().map(|entry| {
+            let row = rows.remove(&key(&entry));
+            (entry, row)
+        });
+        Ok(conversations.collect())
+    }
 }
 
-fn insert(update: UpdateItemFluentBuilder, limit: usize) -> UpdateItemFluentBuilder {
-    update
-        .update_expression("SET #entry = :token ADD #count :one")
-        .condition_expression(
-            "attribute_not_exists(#entry) AND (attribute_not_exists(#count) OR #count < :limit)",
-        )
-        .expression_attribute_names("#count", COUNT)
-        .expression_attribute_values(":one", number(1))
-        .expression_attribute_values(":limit", number(limit))
+/// The lease of the conversation, live or ended, if this user holds it.
+fn lease_of(user: &UserId, conversation: Option<ConversationRow>) -> Option<Lease> {
+    conversation?.lock().lease.filter(|lease| lease.holder.id == *user)
 }
 
-fn replace(update: UpdateItemFluentBuilder) -> UpdateItemFluentBuilder {
-    update.update_expression("SET #entry = :token").condition_expression("#entry < :token")
-}
-
-fn contended() -> StoreError {
-    StoreError::Unavailable("the user's locks changed while one was added".into())
+fn held_lock(entry: Entry, lease: Lease) -> HeldLock {
+    HeldLock { inbox: entry.inbox, conversation: entry.conversation, lease }
 }

@@ -1,13 +1,15 @@
 //! The lock of a conversation: each operation is one `UpdateItem` on the conversation. If its condition
-//! fails, the answer contains the item, so no read follows. The holder's locks ([`HeldLocks`]) are updated
-//! after it. The conditions restate [`shared_domain::lock`]; `tests/locks.rs` proves them equal.
+//! fails, the answer contains the item, so no read follows. The holder's locks ([`HeldLocks`]) are updated at
+//! the same time by an acquire, which undoes one of the two writes if the other is refused, and afterwards by
+//! the others. The conditions restate [`shared_domain::lock`]; `tests/locks.rs` proves them equal.
 //!
 //! | operation | requests | write units |
 //! |---|---|---|
 //! | acquire, takeover, release, break | 2 | 3 (the conversation, the list that shows the holder, and the holder's locks) |
 //! | acquire again by the holder | 2 | 2 |
 //! | acquire of an unread conversation | 3 | 5 (the conversation becomes read: the entry in the unread list and the counter) |
-//! | refused acquire, renew, refused renew | 1 | 1 |
+//! | refused acquire | 3 | 3 (the conversation, and the entry in the user's locks, which is removed again) |
+//! | renew, refused renew | 1 | 1 |
 //!
 //! Each change of the holder costs 1 more if the contact is assigned to a user, whose list shows the holder
 //! as well.
@@ -26,7 +28,7 @@ use shared_domain::{
 
 use crate::{
     conversation::{
-        held_locks::{HeldLock, HeldLocks},
+        held_locks::{Attempt, HeldLock, HeldLocks, Reserved},
         rows::{BrokenRow, ConversationRow},
         unread::Unread,
     },
@@ -94,26 +96,82 @@ impl Locks {
     }
 
     /// Acquires the lock, takes it over from an ended lease, or acquires it again; the token grows each time.
-    /// Marks the conversation read.
+    /// Marks the conversation read. `entropy` must be random.
+    ///
+    /// Two writes run side by side: one locks the conversation, the other reserves an entry in the user's
+    /// locks, also if the same user held the lock before: the earlier request may have stopped between its
+    /// two writes. If the lock is refused, the entry is given back. If there are too many locks or the entry
+    /// cannot be written, the conversation is restored: unlocked, and unread if it was unread.
     pub async fn acquire(
         &self,
         key: ConversationKey<'_>,
         user: &UserRef,
         now: Timestamp,
+        entropy: u64,
         policy: &LockPolicy,
     ) -> Result<Acquired, StoreError> {
+        let attempt = Attempt::new(now, entropy);
+        let (locked, reserved) = tokio::join!(
+            self.lock(key, user, &attempt, now, policy),
+            self.held.reserve(key, &user.id, &attempt, policy.per_user, now),
+        );
+        let before: ConversationRow = match locked? {
+            Conditional::Done(before) => from_item(before)?,
+            Conditional::Failed(current) => {
+                if let Ok(Reserved::Entry { replaced }) = reserved {
+                    self.give_back(key, user, &attempt, replaced).await;
+                }
+                let Some(current) = current else { return Ok(Acquired::NoConversation) };
+                let denied = lock::acquire(&lock_state(current)?, user, now, policy).err();
+                return denied.map(Acquired::Denied).ok_or_else(contradiction);
+            }
+        };
+        let lease = Lease {
+            holder: user.clone(),
+            token: before.fence.next(),
+            expires_at: policy.lease_end(now),
+            idle_release_at: policy.idle_end(now),
+        };
+        match reserved {
+            Ok(Reserved::Entry { .. }) => {
+                if !before.read {
+                    self.count_as_read(key, now).await;
+                }
+                Ok(Acquired::Held(lease))
+            }
+            Ok(Reserved::Full(held)) => {
+                self.restore(key, &before, &lease, now).await?;
+                Ok(Acquired::TooMany(held))
+            }
+            Err(error) => {
+                self.restore(key, &before, &lease, now).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn lock(
+        &self,
+        key: ConversationKey<'_>,
+        user: &UserRef,
+        attempt: &Attempt,
+        now: Timestamp,
+        policy: &LockPolicy,
+    ) -> Result<Conditional, StoreError> {
         let holder = attribute(user)?;
         let updated = self.table.update_if(keys::conversation(key), |update| {
             update
                 .update_expression(
                     "SET lockHolder = :holder, lockExpiresAt = :expires, lockIdleAt = :idle, \
-                     fence = if_not_exists(fence, :zero) + :one, #read = :read REMOVE unreadIn",
+                     lockAttempt = :attempt, fence = if_not_exists(fence, :zero) + :one, #read = :read \
+                     REMOVE unreadIn",
                 )
                 .condition_expression(MAY_ACQUIRE)
                 .expression_attribute_names("#read", "read")
                 .expression_attribute_values(":read", AttributeValue::Bool(true))
                 .expression_attribute_values(":me", text(&user.id))
                 .expression_attribute_values(":holder", holder)
+                .expression_attribute_values(":attempt", text(attempt))
                 .expression_attribute_values(":expires", number(policy.lease_end(now).millis()))
                 .expression_attribute_values(":idle", number(policy.idle_end(now).millis()))
                 .expression_attribute_values(":skewed", number((now - policy.skew).millis()))
@@ -121,54 +179,19 @@ impl Locks {
                 .expression_attribute_values(":one", number(1))
                 .return_values(ReturnValue::AllOld)
         });
-        match updated.await? {
-            Conditional::Done(before) => {
-                let before: ConversationRow = from_item(before)?;
-                let lease = Lease {
-                    holder: user.clone(),
-                    token: before.fence.next(),
-                    expires_at: policy.lease_end(now),
-                    idle_release_at: policy.idle_end(now),
-                };
-                self.add_to_held(key, &before, lease, now, policy).await
-            }
-            Conditional::Failed(None) => Ok(Acquired::NoConversation),
-            Conditional::Failed(Some(current)) => {
-                match lock::acquire(&lock_state(current)?, user, now, policy) {
-                    Err(denied) => Ok(Acquired::Denied(denied)),
-                    Ok(_) => Err(contradiction()),
-                }
-            }
-        }
+        updated.await
     }
 
-    /// Adds the lock to its holder's locks, also if the same user held it before: the earlier request may
-    /// have stopped before it did so. If there are too many or they cannot be written, the conversation is
-    /// restored: unlocked, and unread if it was unread.
-    async fn add_to_held(
+    /// Failures are only logged: an entry without a lock is removed when there are too many.
+    async fn give_back(
         &self,
         key: ConversationKey<'_>,
-        before: &ConversationRow,
-        lease: Lease,
-        now: Timestamp,
-        policy: &LockPolicy,
-    ) -> Result<Acquired, StoreError> {
-        let again = before.lock_holder.as_ref().is_some_and(|old| old.id == lease.holder.id);
-        match self.held.add(key, &lease, again, policy.per_user, now).await {
-            Ok(Ok(())) => {
-                if !before.read {
-                    self.count_as_read(key, now).await;
-                }
-                Ok(Acquired::Held(lease))
-            }
-            Ok(Err(held)) => {
-                self.restore(key, before, &lease, now).await?;
-                Ok(Acquired::TooMany(held))
-            }
-            Err(error) => {
-                self.restore(key, before, &lease, now).await?;
-                Err(error)
-            }
+        user: &UserRef,
+        attempt: &Attempt,
+        replaced: Option<Attempt>,
+    ) {
+        if let Err(error) = self.held.give_back(key, &user.id, attempt, replaced).await {
+            log_stale_entry(key, &error);
         }
     }
 
@@ -205,11 +228,12 @@ impl Locks {
         }
     }
 
-    /// Failures are only logged: the lock is released, and stale entries are removed when there are too many.
-    async fn remove_from_held(&self, key: ConversationKey<'_>, holder: &UserId, token: FencingToken) {
-        let gone = [(keys::held_lock(key.inbox, key.conversation), token)];
+    /// Failures are only logged: an entry without a lock is removed when there are too many.
+    async fn remove_from_held(&self, key: ConversationKey<'_>, holder: &UserId, before: ConversationRow) {
+        let Some(attempt) = before.lock_attempt else { return };
+        let gone = [(keys::held_lock(key.inbox, key.conversation), attempt)];
         if let Err(error) = self.held.remove(key.organization, holder, &gone).await {
-            tracing::warn!(event = "held_locks_stale", inbox = %key.inbox, %error, "released lock still listed as held");
+            log_stale_entry(key, &error);
         }
     }
 
@@ -281,11 +305,11 @@ impl Locks {
         token: FencingToken,
     ) -> Result<bool, StoreError> {
         let updated = self.table.update_if(keys::conversation(key), |update| {
-            with_token(update, user, token).update_expression(REMOVE_LOCK)
+            with_token(update, user, token).update_expression(REMOVE_LOCK).return_values(ReturnValue::AllOld)
         });
         match updated.await? {
-            Conditional::Done(_) => {
-                self.remove_from_held(key, user, token).await;
+            Conditional::Done(before) => {
+                self.remove_from_held(key, user, from_item(before)?).await;
                 Ok(true)
             }
             Conditional::Failed(current) => Ok(current.is_some()),
@@ -311,8 +335,9 @@ impl Locks {
         });
         match updated.await? {
             Conditional::Done(before) => {
-                if let Some(lease) = lock_state(before)?.lease {
-                    self.remove_from_held(key, &lease.holder.id, token).await;
+                let before: ConversationRow = from_item(before)?;
+                if let Some(lease) = before.lock().lease {
+                    self.remove_from_held(key, &lease.holder.id, before).await;
                 }
                 Ok(true)
             }
@@ -349,6 +374,10 @@ fn with_token(
         .condition_expression(IS_HELD_WITH_TOKEN)
         .expression_attribute_values(":me", text(holder))
         .expression_attribute_values(":token", number(token))
+}
+
+fn log_stale_entry(key: ConversationKey<'_>, error: &StoreError) {
+    tracing::warn!(event = "held_locks_stale", inbox = %key.inbox, %error, "lock still listed as held");
 }
 
 fn lock_state(item: Item) -> Result<LockState, StoreError> {

@@ -13,6 +13,7 @@ use shared_domain::{
 
 use crate::{
     contact::rows::ContactCopyRow,
+    conversation::held_locks::Attempt,
     table::{
         error::StoreError,
         keys::{Key, parse_place},
@@ -66,6 +67,7 @@ pub(crate) struct ConversationRow {
     pub lock_expires_at: Option<Timestamp>,
     pub lock_idle_at: Option<Timestamp>,
     pub lock_broken: Option<BrokenRow>,
+    pub lock_attempt: Option<Attempt>,
 }
 
 impl ConversationRow {

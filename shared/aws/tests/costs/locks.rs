@@ -10,7 +10,7 @@ use shared_domain::{
 
 use crate::support::{TestStores, ada, at_second, ben, cleo};
 
-use super::Measurements;
+use super::{Measurements, receive};
 
 pub(super) async fn access_check(measured: &mut Measurements) {
     let stores = &measured.stores;
@@ -31,7 +31,13 @@ pub(super) async fn locks(measured: &mut Measurements) {
     let acquire = async |stores: &TestStores, user: UserRef, at| {
         stores
             .locks
-            .acquire(stores.conversation_key(&conversation), &user, at_second(at), &policy)
+            .acquire(
+                stores.conversation_key(&conversation),
+                &user,
+                at_second(at),
+                shared_lambda::clock::entropy(),
+                &policy,
+            )
             .await
             .unwrap()
     };
@@ -50,6 +56,11 @@ pub(super) async fn locks(measured: &mut Measurements) {
         Acquired::Held(lease) => lease,
         other => panic!("not acquired: {other:?}"),
     };
+    for user in [ada(), ben()] {
+        // The first lock of a user also creates the item of the user's locks.
+        release(&measured.stores, &held(acquire(&measured.stores, user, 0).await)).await;
+    }
+    receive(&measured.stores, 0, 1).await;
     let operation = "acquire, unread conversation";
     let first = held(measured.measure(operation, async |stores| acquire(stores, ada(), 0).await).await);
     release(&measured.stores, &first).await;

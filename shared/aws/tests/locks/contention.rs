@@ -33,7 +33,10 @@ async fn acquire_all(
                 inbox: &inbox.id,
                 conversation: &conversation,
             };
-            locks.acquire(key, &user, at, &LockPolicy::default()).await.unwrap()
+            locks
+                .acquire(key, &user, at, shared_lambda::clock::entropy(), &LockPolicy::default())
+                .await
+                .unwrap()
         });
     }
     contenders.join_all().await

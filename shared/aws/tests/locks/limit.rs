@@ -28,7 +28,11 @@ async fn acquire(
     user: &UserRef,
     at: Timestamp,
 ) -> Acquired {
-    stores.locks.acquire(stores.conversation_key(conversation), user, at, &POLICY).await.unwrap()
+    stores
+        .locks
+        .acquire(stores.conversation_key(conversation), user, at, shared_lambda::clock::entropy(), &POLICY)
+        .await
+        .unwrap()
 }
 
 fn token(acquired: &Acquired) -> shared_domain::lock::FencingToken {
@@ -88,7 +92,13 @@ async fn concurrent_requests_never_exceed_the_limit() {
     let locks: Vec<_> = (0..12).map(|_| shared_aws::conversation::Locks::new(stores.table())).collect();
     let ada = ada();
     let asked = locks.iter().zip(&all).map(|(locks, conversation)| {
-        locks.acquire(stores.conversation_key(conversation), &ada, at_second(20), &POLICY)
+        locks.acquire(
+            stores.conversation_key(conversation),
+            &ada,
+            at_second(20),
+            shared_lambda::clock::entropy(),
+            &POLICY,
+        )
     });
     let answers = futures_util::future::join_all(asked).await;
     let granted = answers.iter().filter(|answer| matches!(answer, Ok(Acquired::Held(_)))).count();
@@ -131,4 +141,38 @@ async fn a_lock_whose_entry_was_not_written_counts_once_its_holder_acquires_it_a
     let broken = stores.locks.break_all_of(stores.organization(), &ada().id, inboxes, &cleo()).await;
     assert_eq!(broken.unwrap(), 1);
     assert_eq!(stores.stored_conversation(&all[0]).await.lock.lease, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_lock_does_not_count() {
+    let stores = TestStores::start().await;
+    let all = conversations(&stores, 6).await;
+    for conversation in &all[..3] {
+        token(&acquire(&stores, conversation, &ben(), at_second(10)).await);
+        assert!(matches!(acquire(&stores, conversation, &ada(), at_second(11)).await, Acquired::Denied(_)));
+    }
+    for conversation in &all[3..] {
+        token(&acquire(&stores, conversation, &ada(), at_second(12)).await);
+    }
+}
+
+/// Two requests of one user and the release of another: the refused request gives its entry back and leaves
+/// that of the granted one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_granted_lock_is_found_when_its_holder_loses_access() {
+    let stores = TestStores::start().await;
+    let all = conversations(&stores, 1).await;
+    let (ada, inboxes) = (ada(), std::slice::from_ref(&stores.inbox.id));
+    for round in 0..40 {
+        let at = at_second(10 + round);
+        let held = token(&acquire(&stores, &all[0], &ben(), at).await);
+        let release = async {
+            stores.locks.release(stores.conversation_key(&all[0]), &ben().id, held).await.unwrap();
+        };
+        let (one, other, ()) =
+            tokio::join!(acquire(&stores, &all[0], &ada, at), acquire(&stores, &all[0], &ada, at), release);
+        let granted = [one, other].iter().any(|answer| matches!(answer, Acquired::Held(_)));
+        let broken = stores.locks.break_all_of(stores.organization(), &ada.id, inboxes, &cleo()).await;
+        assert_eq!(broken.unwrap(), usize::from(granted), "round {round}");
+    }
 }

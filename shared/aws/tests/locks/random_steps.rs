@@ -147,7 +147,10 @@ async fn run_steps(
         let fence = model.state.fence;
         match action {
             Action::Acquire { user } => {
-                let answer = locks.acquire(key, &users[user], model.now, &policy).await.unwrap();
+                let answer = locks
+                    .acquire(key, &users[user], model.now, shared_lambda::clock::entropy(), &policy)
+                    .await
+                    .unwrap();
                 prop_assert_eq!(&answer, &model.acquire(&users[user], &policy));
                 let grew = !matches!(answer, Acquired::Held(_)) || model.state.fence > fence;
                 prop_assert!(grew, "each acquisition increases the token");

@@ -230,7 +230,10 @@ impl TestStores {
         at: Timestamp,
     ) -> Lease {
         let policy = LockPolicy { per_user: 1_000, ..LockPolicy::default() };
-        let acquired = self.locks.acquire(self.conversation_key(conversation), user, at, &policy).await;
+        let acquired = self
+            .locks
+            .acquire(self.conversation_key(conversation), user, at, shared_lambda::clock::entropy(), &policy)
+            .await;
         match acquired.unwrap() {
             Acquired::Held(lease) => lease,
             other => panic!("{} did not acquire the lock: {other:?}", user.id),

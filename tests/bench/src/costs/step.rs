@@ -126,7 +126,7 @@ fn name(pk: &str, sk: &str) -> &'static str {
         ("TEAM", "team"),
         ("NOTIFY", "notification settings"),
         ("CLAIM", "carrier's id"),
-        ("LOCKS", "holder's set"),
+        ("LOCKS", "user's locks"),
         ("cnv_", "conversation"),
         ("con_", "contact"),
         ("NUMBER#", "contact by number"),
