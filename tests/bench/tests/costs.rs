@@ -19,7 +19,7 @@ const FLOWS: &[Line] = &[
     ("acquire a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
     ("acquire a lock, unread conversation", 1, 1.0, 0.0, 4, 0.5, 6.0, "5.08"),
     ("renew a lock", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92"),
-    ("acquire, refused", 1, 1.0, 0.0, 2, 0.5, 1.0, "1.92"),
+    ("acquire, refused", 1, 1.0, 0.0, 4, 0.5, 3.0, "3.21"),
     ("release a lock", 1, 1.0, 0.0, 3, 0.5, 4.0, "3.82"),
 ];
 

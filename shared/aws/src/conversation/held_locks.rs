@@ -1,12 +1,12 @@
 //! The locks that each user holds: one item per user with a map from conversations to attempts. It limits how
 //! many conversations one user can lock, and it finds the locks of a user who loses access.
 //!
-//! An [`Attempt`] to acquire a lock reserves its entry at the same time as it locks the conversation, and gives
-//! the entry back if the lock is refused. Each change of an entry is conditional on the attempt in it, so a
-//! delayed change does nothing to what a later attempt stored. An attempt that replaces an entry stores the
-//! replaced one again when it gives its own back. So an entry may exist without a lock (the lock expired, was
-//! taken over, or the process stopped), but a lock that was granted always has its entry. Entries without a
-//! lock are removed when the item is full. A young one counts until then, because its attempt may still be
+//! An [`Attempt`] to acquire a lock reserves its entry at the same time as it locks the conversation, and
+//! gives the entry back if the lock is refused. Each change of an entry is conditional on the attempt in it,
+//! so a delayed change does nothing to what a later attempt stored. An attempt that replaces an entry stores
+//! the replaced one again when it gives its own back. So an entry may exist without a lock (the lock expired,
+//! was taken over, or the process stopped), but a lock that was granted always has its entry. Entries without
+//! a lock are removed when the item is full. A young one counts until then, because its attempt may still be
 //! about to lock the conversation.
 
 use std::{collections::HashMap, fmt, time::Duration};

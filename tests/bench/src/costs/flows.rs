@@ -124,6 +124,7 @@ impl Flows {
         self.locked(fixture.release(4, ada, token(&held)), 204).await;
         let (acquire, held) = self.locked(fixture.acquire(4, ada), 200).await;
         let (renew, _) = self.locked(fixture.renew(4, ada, token(&held)), 200).await;
+        self.locked(fixture.acquire(4, ben), 423).await; // the first one also creates the list of the user's locks
         let (refused, _) = self.locked(fixture.acquire(4, ben), 423).await;
         let (release, _) = self.locked(fixture.release(4, ada, token(&held)), 204).await;
         let flow = |name, step| Flow { name, goal: LOCK, steps: vec![step] };
