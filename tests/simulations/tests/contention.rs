@@ -100,7 +100,7 @@ impl Contender {
         let (me, conversation) = (user(self.number), self.entropy.usize(0..contest.inbox.numbers.len()));
         let id = contest.inbox.conversation(conversation);
         let key = contest.inbox.key(&id);
-        contest.millis.fetch_add(self.entropy.u64(0..LEASE_MILLIS / 64), Ordering::SeqCst);
+        contest.millis.fetch_add(self.entropy.u64(0..LEASE_MILLIS / 16), Ordering::SeqCst);
         let acquired =
             self.locks.acquire(key, &me, self.now(contest), shared_lambda::clock::entropy(), &policy).await;
         let Ok(Acquired::Held(lease)) = acquired else { return };
