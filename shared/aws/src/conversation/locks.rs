@@ -113,7 +113,7 @@ impl Locks {
         let attempt = Attempt::new(now, entropy);
         let (locked, reserved) = tokio::join!(
             self.lock(key, user, &attempt, now, policy),
-            self.held.reserve(key, &user.id, &attempt, policy.per_user, now),
+            Box::pin(self.held.reserve(key, &user.id, &attempt, policy.per_user, now)), // large
         );
         let before: ConversationRow = match locked? {
             Conditional::Done(before) => from_item(before)?,
