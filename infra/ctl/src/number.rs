@@ -179,6 +179,7 @@ async fn reserve(operator: &Operator, request: &Request) -> Result<Inbox, Error>
             voice_forwarding: None,
             creator: Some(request.member.id.clone()),
             stage: Stage::Creating,
+            segments_per_second: None,
         };
         match inboxes.reserve(&inbox, None, None, operator.now).await? {
             Reserved::Done => return Ok(inbox),
