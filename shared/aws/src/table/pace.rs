@@ -1,5 +1,5 @@
-//! Pacing of bulk writes. A partition takes 1,000 write units a second, and a team has one partition: an import
-//! that uses all of them delays or refuses the team's messages and opt-outs.
+//! Pacing of bulk writes. A partition takes 1,000 write units a second, and a team has one partition: an
+//! import that uses all of them delays or refuses the team's messages and opt-outs.
 //!
 //! Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>.
 
