@@ -107,7 +107,7 @@ tour: ## The commands of README.md and docs/, typed into bash and zsh
 # malformed|model|replays|sends.
 .PHONY: simulations
 simulations: export SIMULATION = full
-simulations: ## Randomized tests at full size: about 75 minutes (ONLY=, SEED=)
+simulations: ## Randomized tests at full size: about an hour (ONLY=, SEED=)
 	$(call headline,Simulations)
 	cargo test --workspace --test simulations -- --nocapture $(ONLY)
 
