@@ -29,6 +29,7 @@ mod media;
 mod notices;
 mod opt_out;
 mod out_of_office;
+mod pace;
 mod registration;
 mod teams;
 mod templates;

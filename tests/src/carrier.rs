@@ -41,6 +41,8 @@ pub struct CarrierMessage {
     pub from: String,
     pub body: String,
     pub status: String,
+    /// When the carrier accepted it, in whole seconds (RFC 2822).
+    pub date_created: String,
 }
 
 /// The result of a webhook that the carrier posted.

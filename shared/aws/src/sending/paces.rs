@@ -26,7 +26,7 @@ use crate::table::{
 
 /// Maximum number of decisions about one message while others take turns of the same number. After that, it
 /// waits in the queue.
-const MAX_DECISIONS: u32 = 5;
+const MAX_DECISIONS: u32 = 32;
 
 /// A pace as it was read. The default is that of a number that never sent anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
