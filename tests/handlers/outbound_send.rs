@@ -218,18 +218,65 @@ async fn an_account_that_the_carrier_refuses_pauses_sending_and_fails_no_message
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_carrier_that_is_out_of_service_pauses_sending_and_fails_no_message() {
+async fn a_carrier_that_is_out_of_service_pauses_sending_and_is_asked_before_the_message_is_sent_again() {
+    for (fault, copies) in [("down", 0), ("down-after", 1)] {
+        let test = TestApp::start().await;
+        test.carrier.fault(fault, "1").await;
+        let id = test.accept_message("hello", now()).await;
+        let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];
+        assert_eq!(deliver(&app(&test), record()).await, ["a"]);
+        assert_eq!(state(&test, &id).await, DeliveryState::Unknown, "{fault}");
+        let pause = sending_pause(&test).await.expect("sending is paused");
+        assert_eq!(pause.cause, PauseCause::CarrierDown);
+        resume_when_the_carrier_is_well(&test, pause.since).await;
+        assert_eq!(deliver(&app(&test), record()).await, ["a"], "{fault}");
+        assert_eq!(test.carrier.accepted_messages(&test.contact).await, copies, "{fault}");
+        assert_eq!(test.queue.drain_delays(), [15, 15], "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_waits_for_its_unknown_message_and_keeps_its_order() {
     let test = TestApp::start().await;
     test.carrier.fault("down", "1").await;
-    let id = test.accept_message("hello", now()).await;
-    let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];
-    assert_eq!(deliver(&app(&test), record()).await, ["a"]);
-    assert_eq!(state(&test, &id).await, DeliveryState::Queued);
+    let ids = [test.accept_message("one", now()).await, test.accept_message("two", now()).await];
+    let records = || {
+        let record = |name, id| sqs_record(name, Some("g"), &job(&test, id), 1);
+        vec![record("a", &ids[0]), record("b", &ids[1])]
+    };
+    let app = app(&test);
+    assert_eq!(deliver(&app, records()).await, ["a", "b"]);
     let pause = sending_pause(&test).await.expect("sending is paused");
-    assert_eq!(pause.cause, PauseCause::CarrierDown);
     resume_when_the_carrier_is_well(&test, pause.since).await;
-    assert!(deliver(&app(&test), record()).await.is_empty());
-    assert_eq!(test.carrier.accepted_messages(&test.contact).await, 1);
+    assert_eq!(deliver(&app, records()).await, ["a", "b"]);
+    let message = test.message(&ids[0]).await;
+    let unknown_at = message.delivery.report(DeliveryState::Unknown).unwrap().at;
+    let messages = Messages::new(test.table());
+    assert!(messages.requeue(test.organization(), &ids[0], unknown_at).await.unwrap());
+    assert!(deliver(&app, records()).await.is_empty());
+    assert_eq!(test.carrier.accepted_texts(&test.contact).await, ["one", "two"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_the_table_that_fails_does_not_make_an_unsent_message_unknown() {
+    for nth in 0..8 {
+        let test = TestApp::start().await;
+        test.carrier.fault("rate-limit", "1").await;
+        let id = test.accept_message("hello", now()).await;
+        let app = App::new(
+            test.engine.table_failing_once(nth),
+            TestApp::unreachable_bucket(),
+            test.carrier.client_with_timeout(Duration::from_millis(400)),
+            callbacks(),
+            received_sends(&test.queue.url),
+            MAX_RECEIVES,
+        );
+        let record = || vec![sqs_record("a", Some("g"), &job(&test, &id), 1)];
+        assert_eq!(deliver(&app, record()).await, ["a"], "{nth}");
+        assert_eq!(state(&test, &id).await, DeliveryState::Queued, "{nth}");
+        while !deliver(&app, record()).await.is_empty() {}
+        assert_eq!(state(&test, &id).await, DeliveryState::Sent, "{nth}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,17 +369,15 @@ async fn resume_when_the_carrier_is_well(test: &TestApp, since: Timestamp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_answer_is_unknown_is_reconciled_and_never_sent_again() {
-    for fault in ["error-before", "error-after", "timeout-after"] {
+async fn a_lost_answer_is_unknown_and_the_carrier_is_asked_before_the_message_is_sent_again() {
+    for fault in ["error-before", "error-after", "timeout-after", "down-after"] {
         let test = TestApp::start().await;
         test.carrier.fault(fault, "1").await;
         let id = test.accept_message("hello", now()).await;
         let (app, body) = (app(&test), job(&test, &id));
         for receives in 1..=2 {
-            assert!(
-                deliver(&app, vec![sqs_record("a", Some("g"), &body, receives)]).await.is_empty(),
-                "{fault}"
-            );
+            let record = vec![sqs_record("a", Some("g"), &body, receives)];
+            assert_eq!(deliver(&app, record).await, ["a"], "{fault}: the message waits in the queue");
         }
         assert_eq!(state(&test, &id).await, DeliveryState::Unknown, "{fault}");
         let unknown = test.outbox().unknown().await.unwrap();
@@ -346,7 +391,7 @@ async fn an_interrupted_attempt_is_unknown_without_a_second_call() {
     let test = TestApp::start().await;
     let id = test.accept_message("hello", now()).await;
     Messages::new(test.table()).claim(test.organization(), &id, 7, now()).await.unwrap();
-    assert!(deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), 2)]).await.is_empty());
+    assert_eq!(deliver(&app(&test), vec![sqs_record("a", Some("g"), &job(&test, &id), 2)]).await, ["a"]);
     assert_eq!(state(&test, &id).await, DeliveryState::Unknown);
     assert_eq!(test.carrier.accepted_messages(&test.contact).await, 0);
 }

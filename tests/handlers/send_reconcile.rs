@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use send_reconcile::{App, Queues, Tally, handle};
+use shared_app::reconcile::MAX_UNKNOWN_AGE;
 use shared_aws::{
     clients::ImportJob, import::Imports, messaging::Messages, opt_out::OptOuts, table::Table,
     team::AuditEvent,
@@ -153,14 +154,52 @@ async fn a_message_that_the_carrier_has_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_unknown_to_the_carrier_fails_after_the_grace_period() {
+async fn a_message_that_two_runs_do_not_find_after_the_grace_period_is_queued_again() {
     let test = TestApp::start().await;
     let at = now();
     let id = accept_with_lost_answer(&test, "hello", at).await;
     let app = app(&test);
-    assert_eq!(handle(&app, at).await.unwrap(), Tally { open: 1, ..Tally::default() });
-    assert_eq!(state(&test, &id).await, DeliveryState::Unknown);
+    let open = Tally { open: 1, ..Tally::default() };
+    for run in [at, at + GRACE - Duration::from_millis(1), at + GRACE] {
+        assert_eq!(handle(&app, run).await.unwrap().open, open.open);
+        assert_eq!(state(&test, &id).await, DeliveryState::Unknown);
+    }
     assert_eq!(handle(&app, at + GRACE).await.unwrap().resolved, 1);
+    assert_eq!(state(&test, &id).await, DeliveryState::Queued);
+    assert!(!test.conversation().await.unwrap().delivery_failed);
+    assert_eq!(handle(&app, at + GRACE).await.unwrap().open, 1, "until the queue delivers it again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_runs_is_not_interrupted_by_the_lost_answer_of_an_earlier_one() {
+    let test = TestApp::start().await;
+    let at = now();
+    let id = accept_with_lost_answer(&test, "hello", at).await;
+    let app = app(&test);
+    for _ in 0..2 {
+        handle(&app, at + GRACE).await.unwrap();
+    }
+    let messages = Messages::new(test.table());
+    messages.claim(test.organization(), &id, 2, at + GRACE).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(handle(&app, at + 3 * GRACE).await.unwrap().open, 1);
+        assert_eq!(state(&test, &id).await, DeliveryState::Sending);
+    }
+    let (sent, later) = (Report::at(at + GRACE), at + 3 * GRACE);
+    messages.report(test.organization(), &id, DeliveryState::Sent, &sent, Some("SM1")).await.unwrap();
+    assert_eq!(handle(&app, later).await.unwrap().resolved, 1);
+    assert_eq!(test.outbox().unknown().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_carrier_does_not_have_for_four_hours_fails() {
+    let test = TestApp::start().await;
+    let at = now();
+    let id = accept_with_lost_answer(&test, "hello", at).await;
+    let app = app(&test);
+    let later = at + MAX_UNKNOWN_AGE;
+    assert_eq!(handle(&app, later).await.unwrap().open, 1);
+    assert_eq!(handle(&app, later).await.unwrap().resolved, 1);
     let message = test.message(&id).await;
     assert_eq!(message.delivery.report(DeliveryState::Failed).unwrap().code.as_deref(), Some("not_accepted"));
     assert!(test.conversation().await.unwrap().delivery_failed);

@@ -11,10 +11,13 @@ use shared_aws::{
     messaging::{DeliveryCheck, DeliveryChecks, Messages},
     table::{StoreError, Table},
 };
-use shared_carriers::twilio::{Client, LookupError};
+use shared_carriers::twilio::Client;
 use shared_domain::{delivery_check::next_check, message::DeliveryState, time::Timestamp};
 
-use crate::delivery::{CarrierReport, DeliveryWorkflow, Recorded, delivery_state};
+use crate::{
+    check_error::CheckError,
+    delivery::{CarrierReport, DeliveryWorkflow, Recorded, delivery_state},
+};
 
 /// Messages that are checked at the same time.
 const MAX_CONCURRENCY: usize = 8;
@@ -38,16 +41,6 @@ pub struct DeliveryCheckWorkflow {
     messages: Messages,
     deliveries: DeliveryWorkflow,
     grace: Duration,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum NotChecked {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Carrier(#[from] LookupError),
-    #[error("the opt-out changed in every attempt")]
-    Contended,
 }
 
 impl DeliveryCheckWorkflow {
@@ -79,7 +72,7 @@ impl DeliveryCheckWorkflow {
                 Err(error) => {
                     checked.failed += 1;
                     tracing::warn!(event = "delivery_check_failed", message_id = %check.message, %error, "delivery not checked");
-                    if matches!(error, NotChecked::Carrier(_)) {
+                    if matches!(error, CheckError::Carrier(_)) {
                         break;
                     }
                 }
@@ -89,7 +82,7 @@ impl DeliveryCheckWorkflow {
     }
 
     /// Whether the message has a final state now.
-    async fn check(&self, now: Timestamp, check: &DeliveryCheck) -> Result<bool, NotChecked> {
+    async fn check(&self, now: Timestamp, check: &DeliveryCheck) -> Result<bool, CheckError> {
         let message = self.messages.get(&check.organization, &check.message).await?;
         let open = message.filter(|message| !message.delivery.state().is_final());
         let Some(message) = open else {
@@ -106,7 +99,7 @@ impl DeliveryCheckWorkflow {
             let report = CarrierReport { carrier_id: &carrier_id, state, error_code: found.error_code };
             let recorded = self.deliveries.record(now, &check.organization, &check.message, report).await?;
             if recorded == Recorded::Contended {
-                return Err(NotChecked::Contended);
+                return Err(CheckError::Contended);
             }
             tracing::info!(event = "delivery_found", message_id = %check.message, carrier_id, "lost delivery report recorded");
             return Ok(true);

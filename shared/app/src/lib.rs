@@ -19,6 +19,7 @@ pub mod send;
 pub mod sweep;
 
 mod automatic;
+mod check_error;
 mod keyword;
 mod limits;
 mod out_of_office;

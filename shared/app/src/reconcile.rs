@@ -1,31 +1,40 @@
 //! Reconciling messages whose send got no answer: asks the carrier whether it has them.
 //!
 //! A message that the carrier has becomes `sent`, or further, and a message that failed because of an opt-out
-//! at the carrier opts the contact out. A message that the carrier does not have stays
-//! `unknown` for a grace period, because the carrier's lists lag behind, and is then `failed`: a user may
-//! send it again, the product never does. Idempotent by message: a repeated report changes nothing.
+//! at the carrier opts the contact out. A message that the carrier does not have stays `unknown` for a grace
+//! period, because the carrier's lists lag behind. If two runs after that period do not find it, it is
+//! `queued` again: it still waits in the send queue, in its order, and is sent by the next delivery. A
+//! message that is not sent for [`MAX_UNKNOWN_AGE`] fails. Idempotent by message: a repeated report changes
+//! nothing.
 
 use std::time::Duration;
 
 use shared_aws::{
-    messaging::{Deliveries, Messages, Outbox, OutboxEntry},
+    messaging::{Deliveries, Messages, Outbox, UnknownSend},
     table::{StoreError, Table},
 };
-use shared_carriers::twilio::{CarrierMessage, CarrierState, Client, Direction, LookupError};
+use shared_carriers::twilio::{CarrierMessage, CarrierState, Client, Direction};
 use shared_domain::{
     message::{DeliveryState, Message, Report},
     time::Timestamp,
 };
 
-use crate::delivery::{CarrierReport, DeliveryWorkflow, Recorded};
+use crate::{
+    check_error::CheckError,
+    delivery::{CarrierReport, DeliveryWorkflow, Recorded},
+};
 
 /// Carriers date messages in whole seconds, by their own clock.
 const CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
+/// How long after its first lost answer a message may still be sent. An older message may no longer be what
+/// its author wants to say.
+pub const MAX_UNKNOWN_AGE: Duration = Duration::from_hours(4);
+
 /// How many unknown messages a run resolved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reconciled {
-    /// Messages that have an outcome now.
+    /// Messages that have an outcome now, or are queued again.
     pub resolved: usize,
     /// Messages that stay unknown for now.
     pub open: usize,
@@ -44,16 +53,8 @@ pub struct ReconcileWorkflow {
     grace: Duration,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum NotChecked {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Carrier(#[from] LookupError),
-}
-
 impl ReconcileWorkflow {
-    /// A message that the carrier does not have is failed after `grace`.
+    /// A message that the carrier does not have is sent again after `grace`.
     pub fn new(table: Table, carrier: Client, grace: Duration) -> Self {
         Self {
             carrier,
@@ -68,39 +69,58 @@ impl ReconcileWorkflow {
     /// Checks every unknown message. Errors if the list of them cannot be read.
     pub async fn run(&self, now: Timestamp) -> Result<Reconciled, StoreError> {
         let mut reconciled = Reconciled::default();
-        for entry in self.outbox.unknown().await? {
-            match self.resolve(now, &entry).await {
+        for send in self.outbox.unknown().await? {
+            match self.resolve(now, &send).await {
                 Ok(true) => reconciled.resolved += 1,
                 Ok(false) => reconciled.open += 1,
                 Err(error) => {
                     reconciled.failed += 1;
-                    tracing::warn!(event = "reconcile_failed", message_id = %entry.message, %error, "message not reconciled");
+                    tracing::warn!(event = "reconcile_failed", message_id = %send.message, %error, "message not reconciled");
                 }
             }
         }
         Ok(reconciled)
     }
 
-    /// Whether the message has its outcome now.
-    async fn resolve(&self, now: Timestamp, entry: &OutboxEntry) -> Result<bool, NotChecked> {
-        let Some(message) = self.messages.get(&entry.organization, &entry.message).await? else {
-            self.outbox.mark_resolved(&entry.message).await?;
+    /// Whether the message has its outcome now, or is queued again.
+    async fn resolve(&self, now: Timestamp, send: &UnknownSend) -> Result<bool, CheckError> {
+        let Some(message) = self.messages.get(&send.organization, &send.message).await? else {
+            self.outbox.mark_resolved(&send.message).await?;
             return Ok(true);
         };
         if message.delivery.state().is_settled() {
             // An earlier run may have died between its report and the conversation's update.
-            self.deliveries.update_conversation(&entry.organization, &message).await?;
-            self.outbox.mark_resolved(&entry.message).await?;
+            self.deliveries.update_conversation(&send.organization, &message).await?;
+            self.outbox.mark_resolved(&send.message).await?;
             return Ok(true);
         }
-        match self.find_at_carrier(entry, &message).await? {
-            Some(found) if self.report_found(now, entry, &found).await? => {}
+        let report = message.delivery.report(DeliveryState::Unknown);
+        let Some(unknown_at) = report.map(|report| report.at) else {
+            // It is queued again, or an attempt is running. The item keeps the time of the first lost answer.
+            return Ok(false);
+        };
+        match self.find_at_carrier(send, &message).await? {
+            Some(found) if self.report_found(now, send, &found).await? => {}
             Some(_) => return Ok(false),
-            None if now < entry.at + self.grace => return Ok(false),
-            None => self.report_missing(now, entry).await?,
+            None if now < unknown_at + self.grace => return Ok(false),
+            None if send.misses == 0 => {
+                self.outbox.count_miss(&send.message).await?;
+                return Ok(false);
+            }
+            None if now < send.since + MAX_UNKNOWN_AGE => return self.requeue(send, unknown_at).await,
+            None => self.report_missing(now, send).await?,
         }
-        self.outbox.mark_resolved(&entry.message).await?;
+        self.outbox.mark_resolved(&send.message).await?;
         Ok(true)
+    }
+
+    /// Makes the message `queued` again. `false` if its outcome was reported in the meantime.
+    async fn requeue(&self, send: &UnknownSend, unknown_at: Timestamp) -> Result<bool, CheckError> {
+        let requeued = self.messages.requeue(&send.organization, &send.message, unknown_at).await?;
+        if requeued {
+            tracing::warn!(event = "message_requeued", message_id = %send.message, "message not found at the carrier and queued again");
+        }
+        Ok(requeued)
     }
 
     /// Returns the carrier's copy of a message: same numbers, same text, made at the time of our attempt, and
@@ -108,9 +128,9 @@ impl ReconcileWorkflow {
     /// conversation are sent and reconciled in their order.
     async fn find_at_carrier(
         &self,
-        entry: &OutboxEntry,
+        send: &UnknownSend,
         message: &Message,
-    ) -> Result<Option<CarrierMessage>, NotChecked> {
+    ) -> Result<Option<CarrierMessage>, CheckError> {
         let attempt = message.delivery.report(DeliveryState::Sending);
         let since = attempt.map_or(message.created_at, |report| report.at) - CLOCK_MARGIN;
         let since = jiff::Timestamp::from_millisecond(since.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -118,7 +138,7 @@ impl ReconcileWorkflow {
         let newest_first = self.carrier.find_messages(to, from, since).await?;
         for candidate in newest_first.into_iter().rev() {
             let matches = candidate.has_text(&message.text) && candidate.direction != Direction::Inbound;
-            if matches && !self.is_other_message(entry, message, &candidate).await? {
+            if matches && !self.is_other_message(send, message, &candidate).await? {
                 return Ok(Some(candidate));
             }
         }
@@ -127,12 +147,12 @@ impl ReconcileWorkflow {
 
     async fn is_other_message(
         &self,
-        entry: &OutboxEntry,
+        send: &UnknownSend,
         message: &Message,
         candidate: &CarrierMessage,
     ) -> Result<bool, StoreError> {
         let conversation = &message.conversation;
-        let known = self.messages.by_carrier_id(&entry.organization, conversation, &candidate.sid).await?;
+        let known = self.messages.by_carrier_id(&send.organization, conversation, &candidate.sid).await?;
         Ok(known.is_some_and(|known| known.id != message.id))
     }
 
@@ -140,7 +160,7 @@ impl ReconcileWorkflow {
     async fn report_found(
         &self,
         now: Timestamp,
-        entry: &OutboxEntry,
+        send: &UnknownSend,
         found: &CarrierMessage,
     ) -> Result<bool, StoreError> {
         let carrier_id = found.sid.as_str();
@@ -148,20 +168,21 @@ impl ReconcileWorkflow {
         let report = CarrierReport { carrier_id, state, error_code: found.error_code };
         // Before the entry is removed: it stays until the report is recorded, so a crash in between loses
         // nothing.
-        let recorded = self.reports.record(now, &entry.organization, &entry.message, report).await?;
+        let recorded = self.reports.record(now, &send.organization, &send.message, report).await?;
         if recorded == Recorded::Contended {
             return Ok(false);
         }
-        tracing::info!(event = "message_found", message_id = %entry.message, carrier_id, "message found at the carrier");
+        tracing::info!(event = "message_found", message_id = %send.message, carrier_id, "message found at the carrier");
         Ok(true)
     }
 
-    async fn report_missing(&self, now: Timestamp, entry: &OutboxEntry) -> Result<(), StoreError> {
-        let detail = "The carrier has no record of this message, so it was not sent. You can send it again.";
+    async fn report_missing(&self, now: Timestamp, send: &UnknownSend) -> Result<(), StoreError> {
+        let detail = "The carrier did not accept this message for four hours, so it was not sent. \
+                      You can send it again.";
         let report = Report { at: now, code: Some("not_accepted".into()), detail: Some(detail.into()) };
         let state = DeliveryState::Failed;
-        self.deliveries.report(&entry.organization, &entry.message, state, &report, None).await?;
-        tracing::warn!(event = "message_missing", message_id = %entry.message, "message not found at the carrier");
+        self.deliveries.report(&send.organization, &send.message, state, &report, None).await?;
+        tracing::warn!(event = "message_missing", message_id = %send.message, "message not found at the carrier");
         Ok(())
     }
 }

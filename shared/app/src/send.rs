@@ -10,12 +10,16 @@
 //! | not called: sending is paused, or the number's turn is later | `queued`; the queue delivers the message again later |
 //! | not called: after the message was accepted, the contact opted out, the inbox was retired, or the registration was suspended | `failed` |
 //! | not sent, may succeed later (429) | `queued`; the claim is given back, and the queue delivers the message again later |
-//! | not sent, because the account is refused, there is no connection, or the carrier is out of service (503) | the same, and sending is paused |
+//! | not sent, because the account is refused or there is no connection | the same, and sending is paused |
 //! | not sent, cannot succeed | `failed`, with the carrier's code; an opt-out at the carrier is recorded |
-//! | unknown (timeout, reset, 5xx) | `unknown`: `reconcile` asks the carrier, and the message is never sent again; several in a row pause sending |
+//! | unknown (timeout, reset, 5xx) | `unknown`: `reconcile` asks the carrier; a 503, or several lost answers in a row, pause sending |
 //!
 //! A claim without an outcome is an attempt that died. The message becomes `unknown` as well, because the
 //! carrier may have accepted it.
+//!
+//! An `unknown` message stays in the queue and holds back its conversation. If the carrier does not have it,
+//! `reconcile` makes it `queued` again, and the next delivery sends it before the later messages of the
+//! conversation.
 
 use std::time::Duration;
 
@@ -51,6 +55,15 @@ const MEDIA_URL_TTL: Duration = Duration::from_hours(1);
 
 /// How long a message waits after a refusal that concerns only itself or its number.
 const REFUSAL_DELAY: Duration = Duration::from_secs(20);
+
+/// The shortest and the longest delay of a message whose outcome is unknown.
+const MIN_UNKNOWN_DELAY: Duration = Duration::from_secs(15);
+const MAX_UNKNOWN_DELAY: Duration = Duration::from_mins(5);
+
+/// How often the claim of a message that was not sent is given back if the table does not answer, and the
+/// interval in between.
+const RELEASE_ATTEMPTS: u32 = 3;
+const RELEASE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why a message was not sent. The queue delivers it again.
 #[derive(Debug, thiserror::Error)]
@@ -118,12 +131,16 @@ impl SendWorkflow {
             return Err(SendError::Delayed { delay: pause.delay(clock()), why: "sending is paused" });
         }
         let mut refusal = None;
-        if message.delivery.state() == DeliveryState::Queued {
-            let found = self.inboxes.get_with_team(inbox).await?;
-            refusal = self.refusal_since(job, &message, found.as_ref()).await?;
-            if let Some(found) = found.filter(|_| refusal.is_none()) {
-                self.wait_for_turn(&clock, &found, pace, &message).await?;
+        match message.delivery.state() {
+            DeliveryState::Unknown => return Err(delayed_as_unknown(unknown_delay(&message, clock()))),
+            DeliveryState::Queued => {
+                let found = self.inboxes.get_with_team(inbox).await?;
+                refusal = self.refusal_since(job, &message, found.as_ref()).await?;
+                if let Some(found) = found.filter(|_| refusal.is_none()) {
+                    self.wait_for_turn(&clock, &found, pace, &message).await?;
+                }
             }
+            _ => {}
         }
         match self.messages.claim(&job.organization, &job.message, attempt, clock()).await? {
             Claim::Yours(message) => {
@@ -136,7 +153,10 @@ impl SendWorkflow {
                 };
                 self.record_answer(clock(), attempt, job, &message, &state, answer).await
             }
-            Claim::Interrupted(_) => self.mark_unknown(clock(), job, "an earlier attempt died").await,
+            Claim::Interrupted(_) => {
+                self.mark_unknown(clock(), job, "an earlier attempt died").await?;
+                Err(delayed_as_unknown(MIN_UNKNOWN_DELAY))
+            }
             // An attempt may have died between its report and the conversation's update.
             Claim::Settled(message) => {
                 if has_failed_as_opted_out(&message) {
@@ -233,7 +253,7 @@ impl SendWorkflow {
                     self.fail(now, job, message, refusal).await?;
                     return self.apply_limit(now, job, message, code).await;
                 }
-                self.messages.release_claim(&job.organization, &job.message, attempt).await?;
+                self.release_claim(job, attempt).await?;
                 let Some(cause) = cause else {
                     self.apply_limit(now, job, message, code).await?;
                     return Err(SendError::Delayed {
@@ -249,10 +269,16 @@ impl SendWorkflow {
             }
             SendOutcome::Unknown { why } => {
                 self.mark_unknown(now, job, &why.to_string()).await?;
-                if self.pauses.count_lost_answer(&job.organization, now).await? {
-                    log_pause(job, PauseCause::CarrierDown, None);
+                let cause = PauseCause::CarrierDown;
+                let paused = if why.is_outage() {
+                    self.pauses.pause_automatically(&job.organization, cause, now).await?
+                } else {
+                    self.pauses.count_lost_answer(&job.organization, now).await?
+                };
+                if paused {
+                    log_pause(job, cause, None);
                 }
-                Ok(())
+                Err(delayed_as_unknown(MIN_UNKNOWN_DELAY))
             }
         }
     }
@@ -268,6 +294,19 @@ impl SendWorkflow {
         match code {
             Some(code) => Ok(self.limits.apply(now, &job.organization, message, code).await?),
             None => Ok(()),
+        }
+    }
+
+    /// Gives back the claim of a message that was certainly not sent. A claim that stays makes the message
+    /// `unknown`: `reconcile` then asks the carrier, and the message is sent later than necessary.
+    async fn release_claim(&self, job: &SendJob, attempt: u64) -> Result<(), StoreError> {
+        let mut attempts = 1;
+        loop {
+            match self.messages.release_claim(&job.organization, &job.message, attempt).await {
+                Err(_) if attempts < RELEASE_ATTEMPTS => tokio::time::sleep(RELEASE_INTERVAL).await,
+                released => return released,
+            }
+            attempts += 1;
         }
     }
 
@@ -321,6 +360,18 @@ impl SendWorkflow {
         self.deliveries.report(&job.organization, &job.message, state, report, carrier_id).await?;
         Ok(())
     }
+}
+
+fn delayed_as_unknown(delay: Duration) -> SendError {
+    SendError::Delayed { delay, why: "the carrier is asked whether it has the message" }
+}
+
+/// A tenth of the time for which the outcome is unknown, so that a long outage uses few of the receives that
+/// the queue allows.
+fn unknown_delay(message: &Message, now: Timestamp) -> Duration {
+    let since = message.delivery.report(DeliveryState::Unknown).map_or(now, |report| report.at);
+    let age = u64::try_from(now.millis() - since.millis()).unwrap_or(0);
+    Duration::from_millis(age / 10).clamp(MIN_UNKNOWN_DELAY, MAX_UNKNOWN_DELAY)
 }
 
 /// Returns why a refusal pauses all sending. `None` if it concerns one message or one number.

@@ -193,6 +193,25 @@ async fn a_released_claim_is_free_for_another_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_message_is_queued_again_unless_it_has_changed() {
+    let stores = TestStores::start().await;
+    let id = queued(&stores).await.id;
+    let requeue =
+        async |second| stores.messages.requeue(stores.organization(), &id, at_second(second)).await.unwrap();
+    claim(&stores, &id, 1).await;
+    assert!(!requeue(6).await, "an attempt is running");
+    report(&stores, &id, DeliveryState::Unknown, 6).await;
+    assert!(!requeue(5).await, "unknown since another attempt");
+    assert!(requeue(6).await);
+    assert_eq!(stored_message(&stores, &id).await.delivery.state(), DeliveryState::Queued);
+    assert!(!requeue(6).await, "once");
+    assert!(matches!(claim(&stores, &id, 2).await, Claim::Yours(_)));
+    report(&stores, &id, DeliveryState::Unknown, 8).await;
+    report(&stores, &id, DeliveryState::Delivered, 9).await;
+    assert!(!requeue(8).await, "the message has an outcome");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_carrier_s_id_names_a_message_among_the_newest_hundred() {
     let stores = TestStores::start().await;
     let oldest = stores.receive(&number(143), "The oldest", at_second(0)).await;

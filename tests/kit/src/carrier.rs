@@ -104,8 +104,13 @@ impl FakeCarrier {
 
     /// Returns how many messages from [`INBOX_NUMBER`] to this number were accepted.
     pub async fn accepted_messages(&self, to: &PhoneNumber) -> usize {
+        self.accepted_texts(to).await.len()
+    }
+
+    /// Returns the texts from [`INBOX_NUMBER`] to this number that were accepted, oldest first.
+    pub async fn accepted_texts(&self, to: &PhoneNumber) -> Vec<String> {
         let found = self.client().find_messages(to.as_str(), INBOX_NUMBER, jiff::Timestamp::UNIX_EPOCH).await;
-        found.unwrap().len()
+        found.unwrap().into_iter().rev().map(|message| message.body).collect()
     }
 
     /// Returns the list `name` of a REST path.

@@ -122,13 +122,27 @@ async fn forward(
 /// sent.
 #[must_use]
 pub fn crashing_table(aws: &Aws, requests: usize) -> Table {
-    let config = aws.dynamodb_config().interceptor(RequestLimit(AtomicUsize::new(requests))).build();
+    interrupted_table(aws, RequestLimit { left: AtomicUsize::new(requests), once: false })
+}
+
+/// Returns the table of a host whose request number `nth` fails before it is sent. The first has number 0.
+#[must_use]
+pub fn table_failing_once(aws: &Aws, nth: usize) -> Table {
+    interrupted_table(aws, RequestLimit { left: AtomicUsize::new(nth), once: true })
+}
+
+fn interrupted_table(aws: &Aws, limit: RequestLimit) -> Table {
+    let config = aws.dynamodb_config().interceptor(limit).build();
     Table::new(Client::from_conf(config), TABLE)
 }
 
-/// How many requests the host still sends.
 #[derive(Debug)]
-struct RequestLimit(AtomicUsize);
+struct RequestLimit {
+    /// How many requests the host still sends before one fails.
+    left: AtomicUsize,
+    /// Whether only one request fails.
+    once: bool,
+}
 
 impl Intercept for RequestLimit {
     fn name(&self) -> &'static str {
@@ -141,8 +155,11 @@ impl Intercept for RequestLimit {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        before.map(|_| ()).map_err(|_| "this host has crashed".into())
+        let next = |left: usize| left.checked_sub(1).or(self.once.then_some(usize::MAX));
+        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+            Ok(1..) => Ok(()),
+            Ok(0) | Err(_) => Err("this host has crashed".into()),
+        }
     }
 }
 

@@ -13,7 +13,11 @@ use aws_sdk_dynamodb::{
 use dynoxide::Database;
 use shared_aws::{clients::Aws, table::Table};
 
-use crate::{contention::contended_table, crash::crashing_table, template::create_table};
+use crate::{
+    contention::contended_table,
+    crash::{crashing_table, table_failing_once},
+    template::create_table,
+};
 
 /// The name of the table in the engine.
 pub const TABLE: &str = "shared-inbox";
@@ -47,6 +51,12 @@ impl Engine {
     /// Returns the table of a host that crashes after `requests` requests.
     pub fn crashing_table(&self, requests: usize) -> Table {
         crashing_table(&self.aws, requests)
+    }
+
+    /// Returns the table of a host whose request number `nth` fails before it is sent. The first has number
+    /// 0.
+    pub fn table_failing_once(&self, nth: usize) -> Table {
+        table_failing_once(&self.aws, nth)
     }
 
     /// Returns the table of a host whose transactions are all refused, as if another host always wrote first.

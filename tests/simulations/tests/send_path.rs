@@ -158,10 +158,10 @@ impl SendPath {
         serde_json::from_value(json!({ "Records": [record] })).unwrap()
     }
 
-    /// Runs the reconciler, now and after the grace period, until it resolves nothing more.
+    /// Runs the reconciler, now and twice after the grace period, until it resolves nothing more.
     pub(crate) async fn reconcile(&self) {
         let app = self.reconciler();
-        for at in [clock::now(), after_the_grace_period()] {
+        for at in [clock::now(), after_the_grace_period(), after_the_grace_period()] {
             loop {
                 let tally = send_reconcile::handle(&app, at).await.unwrap();
                 if tally.resolved == 0 {
@@ -174,7 +174,8 @@ impl SendPath {
     /// Returns the final state of a message and the copies that the carrier accepted.
     ///
     /// # Errors
-    /// If they do not agree, or the conversation does not show a failure.
+    /// If they do not agree, the message failed without a refusal of the carrier, or the conversation does
+    /// not show a failure.
     pub(crate) async fn outcome(&self, message: &Message) -> Result<(DeliveryState, usize), String> {
         let messages = Messages::new(self.inbox.table());
         let found = messages.get(self.inbox.organization(), &message.id).await.unwrap().unwrap();
@@ -183,6 +184,10 @@ impl SendPath {
         let shown = conversation.delivery_failed;
         let copies = self.carrier().accepted_messages(&message.contact_number).await;
         let state = found.delivery.state();
+        let failure = found.delivery.report(Failed).and_then(|report| report.code.as_deref());
+        if failure == Some("not_accepted") {
+            return Err(format!("{} failed, although the carrier never refused it", message.id));
+        }
         match (state, copies) {
             (Sent, 1) | (Failed | Queued, 0) if shown == (state == Failed) => Ok((state, copies)),
             _ => Err(format!("{} is {state:?} with {copies} copies, delivery_failed: {shown}", message.id)),

@@ -59,7 +59,7 @@ const fn case(
 use DeliveryState::{Failed, Queued, Sent};
 
 /// The table of ARCHITECTURE.md, "One reply under a lock".
-const CASES: [Case; 11] = [
+const CASES: [Case; 13] = [
     case("accepted", NONE, NONE, Sent, 1),
     case("refused", "refuse:21211", NONE, Failed, 0),
     case("opted out at the carrier", "refuse:21610", NONE, Failed, 0),
@@ -67,7 +67,9 @@ const CASES: [Case; 11] = [
     case("always 429", "rate-limit", "rate-limit", Queued, 0),
     case("account suspended", "suspended", NONE, Sent, 1),
     case("account always suspended", "suspended", "suspended", Queued, 0),
-    case("5xx, not accepted", "error-before", NONE, Failed, 0),
+    case("5xx, not accepted", "error-before", NONE, Sent, 1),
+    case("503, not accepted", "down", NONE, Sent, 1),
+    case("503, but accepted", "down-after", NONE, Sent, 1),
     case("5xx, but accepted", "error-after", NONE, Sent, 1),
     case("timeout, but accepted", "timeout-after", NONE, Sent, 1),
     Case {
@@ -171,21 +173,34 @@ async fn send_with_crash(
             path.carrier().fault(NONE, "1").await; // the host may have crashed before the fault was used
         }
         for receives in 2..=MAX_RECEIVES {
-            done = done || deliver(&path.sender(), &job, receives).await;
+            if done {
+                break;
+            }
+            if function == Function::Reconciler && !crashed {
+                crashed = reconcile_with_crash(&crashing, &crash_point).await;
+            }
+            done = deliver(&path.sender(), &job, receives).await;
+            if !done {
+                path.reconcile().await; // an unknown message is sent by the next delivery
+            }
         }
         assert!(done, "the message goes to the dead-letter queue");
     }
 
-    if function == Function::Reconciler {
-        for when in [clock::now(), after_the_grace_period()] {
-            let reconciler = crashing.reconciler();
-            let run = send_reconcile::handle(&reconciler, when);
-            crashed = crashed || crash_point.run(run).await.is_none();
-        }
-        tokio::time::sleep(REQUESTS_DONE).await;
-    }
     path.reconcile().await;
     (message, crashed)
+}
+
+/// Runs the reconciler until its host crashes. Returns whether it did.
+async fn reconcile_with_crash(crashing: &Host, crash_point: &CrashPoint) -> bool {
+    for when in [clock::now(), after_the_grace_period(), after_the_grace_period()] {
+        let reconciler = crashing.reconciler();
+        if crash_point.run(send_reconcile::handle(&reconciler, when)).await.is_none() {
+            tokio::time::sleep(REQUESTS_DONE).await;
+            return true;
+        }
+    }
+    false
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,6 +214,8 @@ async fn wherever_a_host_crashes_a_message_is_sent_once_or_known_to_have_failed(
         (Function::Sender, "refuse:21610"),
         (Function::Sender, "rate-limit"),
         (Function::Sender, "error-after"),
+        (Function::Sender, "down"),
+        (Function::Sender, "down-after"),
         (Function::Reconciler, "error-before"),
         (Function::Reconciler, "error-after"),
     ] {
@@ -265,8 +282,16 @@ async fn under_all_faults_together_every_message_is_sent_once_or_known_to_have_f
 /// Relays and sends while everything fails. Returns the number of crashes. [`send_the_rest`] finishes what
 /// crashed.
 async fn send_under_faults(path: &Arc<SendPath>, accepted: &[Message], entropy: &mut fastrand::Rng) -> u32 {
-    const CARRIER_FAULTS: [&str; 6] =
-        [NONE, "refuse:21211", "rate-limit", "error-before", "error-after", "timeout-after"];
+    const CARRIER_FAULTS: [&str; 8] = [
+        NONE,
+        "refuse:21211",
+        "rate-limit",
+        "error-before",
+        "error-after",
+        "down",
+        "down-after",
+        "timeout-after",
+    ];
     let mut crashes = 0;
     for batch in accepted.chunks(MAX_CONCURRENCY) {
         path.carrier().fault(CARRIER_FAULTS[entropy.usize(0..CARRIER_FAULTS.len())], "3").await;
@@ -306,6 +331,7 @@ async fn send_the_rest(path: &SendPath) {
         let mut jobs = path.queue().drain();
         for receives in 1..=MAX_RECEIVES {
             jobs = deliver_all(&sender, jobs, receives).await;
+            path.reconcile().await; // unknown messages are sent by the next delivery
         }
         assert_eq!(jobs, Vec::<String>::new(), "these go to the dead-letter queue");
         path.reconcile().await;
@@ -322,7 +348,7 @@ async fn a_second_copy_would_be_noticed() {
     let [job] = &path.queue().drain()[..] else { panic!("one message is one job") };
     path.carrier().fault("error-after", "1").await;
     let sender = path.sender();
-    assert!(deliver(&sender, job, 1).await);
+    assert!(!deliver(&sender, job, 1).await);
     remove_claim(&path, &message).await;
     assert!(deliver(&sender, job, 2).await);
     path.reconcile().await;
@@ -340,7 +366,8 @@ async fn remove_claim(path: &SendPath, message: &Message) {
         .table_name(TABLE)
         .key("pk", AttributeValue::S(key.pk))
         .key("sk", AttributeValue::S(key.sk))
-        .update_expression("REMOVE claim")
+        .update_expression("REMOVE claim, states.sending, states.#unknown")
+        .expression_attribute_names("#unknown", "unknown")
         .send()
         .await
         .unwrap();
@@ -354,7 +381,7 @@ async fn a_message_that_is_never_reconciled_would_be_noticed() {
     outbox_relay::handle(&path.relay(), path.stream_event(&message)).await.unwrap();
     path.carrier().fault("error-after", "1").await;
     let sender = path.sender();
-    assert!(deliver(&sender, &path.queue().drain()[0], 1).await);
+    assert!(!deliver(&sender, &path.queue().drain()[0], 1).await);
     assert!(path.outcome(&message).await.is_err());
     assert!(!path.is_done().await);
 }

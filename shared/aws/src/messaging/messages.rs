@@ -25,10 +25,11 @@ use crate::{
     },
 };
 
-/// Not claimed by another attempt, and without an outcome ([`DeliveryState::is_settled`]), so that a late
-/// redelivery does not send a message again.
-const MAY_CLAIM: &str = "attribute_exists(pk) AND (attribute_not_exists(claim) OR claim = :attempt) \
-     AND attribute_not_exists(states.sent) AND attribute_not_exists(states.failed) \
+/// Not claimed by another attempt. With [`HAS_NO_OUTCOME`], so that a late redelivery does not send a message
+/// again.
+const IS_UNCLAIMED: &str = "attribute_exists(pk) AND (attribute_not_exists(claim) OR claim = :attempt)";
+/// [`DeliveryState::is_settled`] is `false`.
+const HAS_NO_OUTCOME: &str = "attribute_not_exists(states.sent) AND attribute_not_exists(states.failed) \
      AND attribute_not_exists(states.undelivered) AND attribute_not_exists(states.delivered)";
 
 /// Maximum number of messages that [`Messages::by_carrier_id`] searches.
@@ -154,7 +155,7 @@ impl Messages {
         let updated = self.update(organization, id, |update| {
             update
                 .update_expression("SET claim = :attempt, states.sending = :report")
-                .condition_expression(MAY_CLAIM)
+                .condition_expression(format!("{IS_UNCLAIMED} AND {HAS_NO_OUTCOME}"))
                 .expression_attribute_values(":attempt", text(format!("{attempt:016x}")))
                 .expression_attribute_values(":report", report)
         });
@@ -187,6 +188,25 @@ impl Messages {
                 .expression_attribute_values(":attempt", text(format!("{attempt:016x}")))
         });
         updated.await.map(drop)
+    }
+
+    /// Makes a message `queued` again whose outcome is unknown since `unknown_at`, after the carrier has
+    /// certainly not taken it: 1 write unit. Returns `false` if the message has changed since then.
+    pub async fn requeue(
+        &self,
+        organization: &OrganizationId,
+        id: &MessageId,
+        unknown_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let updated = self.update(organization, id, |update| {
+            update
+                .update_expression("REMOVE claim, states.sending, states.#unknown")
+                .condition_expression(format!("states.#unknown.#at = :at AND {HAS_NO_OUTCOME}"))
+                .expression_attribute_names("#unknown", DeliveryState::Unknown.as_str())
+                .expression_attribute_names("#at", "at")
+                .expression_attribute_values(":at", number(unknown_at.millis()))
+        });
+        Ok(updated.await?.is_done())
     }
 
     /// Returns the message with this id at the carrier, if it is among the newest 100 of the conversation.

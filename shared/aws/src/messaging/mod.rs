@@ -16,7 +16,7 @@ pub use self::{
     inbound::{Inbound, InboundText, Receipt},
     media::{MediaFiles, PendingMedia, stored_at, uploaded_at},
     messages::{Claim, Messages, Reported},
-    outbox::{Outbox, OutboxEntry, SWEEP_AFTER},
+    outbox::{Outbox, OutboxEntry, SWEEP_AFTER, UnknownSend},
     sends::{Acceptance, Accepted, Guard, Sends},
     swept_numbers::{SweptNumber, SweptNumbers},
 };

@@ -6,15 +6,17 @@
 
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use shared_domain::{
     ids::{MessageId, OrganizationId},
     time::Timestamp,
 };
 
 use crate::{
-    messaging::rows::OutboxRow,
+    messaging::rows::{OutboxRow, UnknownSendRow},
     table::{
         error::StoreError,
+        item::{number, text},
         keys,
         query::{KeyRange, Order},
         requests::Table,
@@ -33,6 +35,17 @@ pub struct OutboxEntry {
     pub message: MessageId,
     /// The time at which it was added.
     pub at: Timestamp,
+}
+
+/// A message whose send got no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownSend {
+    pub organization: OrganizationId,
+    pub message: MessageId,
+    /// When an answer was lost for the first time.
+    pub since: Timestamp,
+    /// How many runs after the grace period did not find it at the carrier.
+    pub misses: u32,
 }
 
 /// Entries of the outbox and of the list of unknown outcomes.
@@ -61,26 +74,44 @@ impl Outbox {
     pub async fn overdue(&self, now: Timestamp) -> Result<Vec<OutboxEntry>, StoreError> {
         let mut overdue = Vec::new();
         for shard in 0..keys::OUTBOX_SHARDS {
-            overdue.extend(self.partition(keys::outbox_partition(shard)).await?);
+            overdue.extend(self.partition(keys::outbox_partition(shard)).await?.into_iter().map(entry));
         }
         overdue.retain(|entry| entry.at < now - SWEEP_AFTER);
         Ok(overdue)
     }
 
-    /// Records that the outcome of a send is unknown and that the carrier must be asked: 1 write unit.
+    /// Records that the outcome of a send is unknown and that the carrier must be asked: 1 write unit. The
+    /// time of the first lost answer is kept.
     pub async fn mark_unknown(
         &self,
         organization: &OrganizationId,
         message: &MessageId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let row = OutboxRow { org: organization.clone(), sk: message.clone(), at: now };
-        self.table.put(keys::reconcile(message), &row).await
+        let updated = self.table.update_if(keys::reconcile(message), |update| {
+            update
+                .update_expression("SET org = :org, since = if_not_exists(since, :now) REMOVE misses")
+                .expression_attribute_values(":org", text(organization))
+                .expression_attribute_values(":now", number(now.millis()))
+        });
+        updated.await.map(drop)
+    }
+
+    /// Counts a run that did not find the message at the carrier: 1 write unit.
+    pub async fn count_miss(&self, message: &MessageId) -> Result<(), StoreError> {
+        let updated = self.table.update_if(keys::reconcile(message), |update| {
+            update
+                .update_expression("ADD misses :one")
+                .condition_expression("attribute_exists(pk)")
+                .expression_attribute_values(":one", number(1))
+        });
+        updated.await.map(drop)
     }
 
     /// Returns the messages whose outcome is unknown, oldest first.
-    pub async fn unknown(&self) -> Result<Vec<OutboxEntry>, StoreError> {
-        self.partition(keys::RECONCILE.to_owned()).await
+    pub async fn unknown(&self) -> Result<Vec<UnknownSend>, StoreError> {
+        let rows: Vec<UnknownSendRow> = self.partition(keys::RECONCILE.to_owned()).await?;
+        Ok(rows.into_iter().map(UnknownSendRow::send).collect())
     }
 
     /// Removes a message from the list of unknown outcomes.
@@ -88,10 +119,9 @@ impl Outbox {
         self.table.delete(keys::reconcile(message)).await
     }
 
-    async fn partition(&self, partition: String) -> Result<Vec<OutboxEntry>, StoreError> {
+    async fn partition<T: DeserializeOwned>(&self, partition: String) -> Result<Vec<T>, StoreError> {
         let range = KeyRange::all(partition);
-        let page = self.table.page(range, Order::Ascending, SWEEP_LIMIT, None).await?;
-        Ok(page.items.into_iter().map(entry).collect())
+        Ok(self.table.page(range, Order::Ascending, SWEEP_LIMIT, None).await?.items)
     }
 }
 

@@ -12,7 +12,7 @@ use shared_domain::{
     user::UserRef,
 };
 
-use crate::table::error::StoreError;
+use crate::{messaging::outbox::UnknownSend, table::error::StoreError};
 
 /// An attachment: with `url` until it is stored in the bucket, with `size` after that.
 #[derive(Debug, Serialize, Deserialize)]
@@ -165,7 +165,24 @@ pub(crate) struct ClaimRow {
     pub at: Timestamp,
 }
 
-/// An accepted message that is not queued yet, or one that the carrier must be asked about.
+/// A message that the carrier must be asked about.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UnknownSendRow {
+    org: OrganizationId,
+    sk: MessageId,
+    since: Timestamp,
+    #[serde(default)]
+    misses: u32,
+}
+
+impl UnknownSendRow {
+    pub(crate) fn send(self) -> UnknownSend {
+        let Self { org, sk, since, misses } = self;
+        UnknownSend { organization: org, message: sk, since, misses }
+    }
+}
+
+/// An accepted message that is not queued yet.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OutboxRow {
     pub org: OrganizationId,

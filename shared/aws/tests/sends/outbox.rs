@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared_aws::{
-    messaging::{Guard, Outbox, OutboxEntry, SWEEP_AFTER},
+    messaging::{Guard, Outbox, OutboxEntry, SWEEP_AFTER, UnknownSend},
     table::keys,
 };
 use shared_domain::message::Message;
@@ -86,5 +86,31 @@ async fn sends_with_an_unknown_outcome_are_listed_in_order_until_they_are_resolv
     stores.outbox.mark_resolved(&messages[1].id).await.unwrap();
     stores.outbox.mark_resolved(&messages[1].id).await.unwrap();
     let waiting = stores.outbox.unknown().await.unwrap();
-    assert_eq!(waiting, [0, 2].map(|index| entry(&stores, &messages[index])));
+    let unknown = |index: usize| UnknownSend {
+        organization: stores.organization().clone(),
+        message: messages[index].id.clone(),
+        since: messages[index].created_at,
+        misses: 0,
+    };
+    assert_eq!(waiting, [0, 2].map(unknown));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_send_keeps_the_time_of_its_first_lost_answer_and_counts_misses_from_its_last() {
+    let stores = TestStores::start().await;
+    let message = accepted(&stores, 1).await.remove(0);
+    let found = async || {
+        let found = stores.outbox.unknown().await.unwrap();
+        found.into_iter().map(|send| (send.since, send.misses)).collect::<Vec<_>>()
+    };
+    let lose = async |second| {
+        stores.outbox.mark_unknown(stores.organization(), &message.id, at_second(second)).await.unwrap();
+    };
+    stores.outbox.count_miss(&message.id).await.unwrap();
+    assert_eq!(found().await, [], "a resolved message is not listed again");
+    lose(10).await;
+    stores.outbox.count_miss(&message.id).await.unwrap();
+    assert_eq!(found().await, [(at_second(10), 1)]);
+    lose(20).await;
+    assert_eq!(found().await, [(at_second(10), 0)]);
 }

@@ -8,14 +8,14 @@
 //! | 2xx with the sid of a message | accepted |
 //! | no connection (refused, no such host, TLS failed, connecting took too long) | refused, can be retried |
 //! | 429, or code 20429 or 21611 | refused, can be retried |
-//! | 503: the service is down and does not handle the request (RFC 9110, 15.6.4) | refused, can be retried |
 //! | 401, 403 without a code, or a code that refuses the account | refused until an operator has acted |
 //! | any other 4xx except 408 | refused permanently |
 //! | no response in time, connection lost | unknown |
-//! | any other 5xx, 408, 3xx, unreadable 2xx | unknown |
+//! | 5xx, 408, 3xx, unreadable 2xx | unknown |
 //!
-//! A message with an unknown outcome is never sent again. It is looked up ([`lookup`](super::lookup)) or
-//! waits for its status callback.
+//! 503 is unknown as well: a proxy may answer it after Twilio has accepted the message. A message with an
+//! unknown outcome is not sent again before a lookup ([`lookup`](super::lookup)) shows that Twilio does not
+//! have it.
 
 use super::client::{Answer, NoAnswer};
 use super::error_code::{self, AccountFault, RefusalClass};
@@ -100,10 +100,6 @@ impl From<&Answer> for SendOutcome {
             200..=299 => {
                 Self::accepted(body).unwrap_or(Self::Unknown { why: LostAnswer::Unreadable { http_status } })
             }
-            SERVICE_UNAVAILABLE => Self::Refused(Refusal {
-                http_status: Some(http_status),
-                ..Refusal::unsent("The carrier is out of service.", true)
-            }),
             408 | 500.. => Self::Unknown { why: LostAnswer::ServerFault { http_status } },
             400..=499 => Self::Refused(Refusal::by_the_carrier(http_status, wire::error_code(body))),
             _ => Self::Unknown { why: LostAnswer::Unexpected { http_status } },
@@ -166,8 +162,15 @@ impl Refusal {
         }
     }
 
-    /// Whether the carrier serves nobody: it cannot be reached, or it is out of service.
+    /// Whether the carrier cannot be reached.
     pub fn is_outage(&self) -> bool {
-        self.retryable && matches!(self.http_status, None | Some(SERVICE_UNAVAILABLE))
+        self.retryable && self.http_status.is_none()
+    }
+}
+
+impl LostAnswer {
+    /// Whether the carrier is out of service, so that other messages get the same answer.
+    pub fn is_outage(self) -> bool {
+        self == Self::ServerFault { http_status: SERVICE_UNAVAILABLE }
     }
 }

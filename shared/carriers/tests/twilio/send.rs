@@ -137,18 +137,19 @@ async fn a_refusal_without_a_code_is_still_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_carrier_that_is_out_of_service_did_not_accept_the_message() {
+async fn a_carrier_that_is_out_of_service_may_have_accepted_the_message() {
     for body in ["", "<html>", r#"{"code":20503,"status":503}"#] {
-        let refusal = refusal(503, body).await;
-        assert!(refusal.retryable && refusal.is_outage(), "{body}");
-        assert_eq!((refusal.http_status, refusal.account_fault), (Some(503), None), "{body}");
+        let why = LostAnswer::ServerFault { http_status: 503 };
+        assert_eq!(outcome(503, body).await, unknown(why), "{body}");
+        assert!(why.is_outage());
     }
+    assert!(!LostAnswer::ServerFault { http_status: 500 }.is_outage());
     assert!(!refusal(429, "").await.is_outage());
 }
 
 #[tokio::test]
 async fn after_an_error_of_the_carrier_the_outcome_is_unknown() {
-    for http_status in [408, 500, 502, 504] {
+    for http_status in [408, 500, 502, 503, 504] {
         let expected = unknown(LostAnswer::ServerFault { http_status });
         assert_eq!(outcome(http_status, r#"{"code":20500,"status":500}"#).await, expected);
     }

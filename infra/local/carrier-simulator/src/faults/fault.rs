@@ -13,6 +13,7 @@
 //! | `unauthorized` | refused | 401, code 20003 |
 //! | `suspended` | refused | 403, code 20005 |
 //! | `down` | refused | 503 without a body of Twilio |
+//! | `down-after` | takes effect | 503 without a body of Twilio |
 //! | `lost-callback` | a status callback is not sent | |
 //! | `lost-webhook` | the webhook of an inbound message is not sent | |
 //!
@@ -109,6 +110,8 @@ pub(crate) enum Fault {
     Undelivered(u32),
     /// Refused with 503.
     Down,
+    /// Takes effect, but the response is 503.
+    DownAfter,
     /// A webhook is not sent.
     Lost,
 }
@@ -134,6 +137,7 @@ impl Fault {
             ("unauthorized", _) => of_account(Self::Refuse(20003)),
             ("suspended", _) => of_account(Self::Refuse(20005)),
             ("down", _) => of_account(Self::Down),
+            ("down-after", _) => (target, Self::DownAfter),
             ("lost-callback", _) => (Target::StatusCallbacks, Self::Lost),
             ("lost-webhook", _) => (Target::InboundWebhooks, Self::Lost),
             (_, Some(code)) => (target, Self::Refuse(code)),
@@ -145,10 +149,33 @@ impl Fault {
     pub(crate) fn refusal(self) -> Option<Response> {
         match self {
             Self::Refuse(code) => Some(Failure::of(code).into_response()),
-            Self::Down => Some((StatusCode::SERVICE_UNAVAILABLE, "upstream connect error").into_response()),
-            Self::ErrorAfter | Self::TimeoutAfter | Self::Silent | Self::Undelivered(_) | Self::Lost => None,
+            Self::Down => Some(out_of_service()),
+            Self::ErrorAfter
+            | Self::DownAfter
+            | Self::TimeoutAfter
+            | Self::Silent
+            | Self::Undelivered(_)
+            | Self::Lost => None,
         }
     }
+
+    /// The response of a request that took effect, in place of its own.
+    pub(crate) fn lost_answer(self) -> Option<Response> {
+        match self {
+            Self::ErrorAfter => Some(Failure::of(20500).into_response()),
+            Self::DownAfter => Some(out_of_service()),
+            Self::Refuse(_)
+            | Self::Down
+            | Self::TimeoutAfter
+            | Self::Silent
+            | Self::Undelivered(_)
+            | Self::Lost => None,
+        }
+    }
+}
+
+fn out_of_service() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "upstream connect error").into_response()
 }
 
 /// How long a fault lasts.

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use crate::Carrier;
-use crate::failure::Failure;
 use crate::faults::fault::{Fault, Target};
 
 /// Applies the fault of a request, if there is one. A request that fails on its own keeps its error.
@@ -20,10 +19,11 @@ pub(crate) async fn apply(State(carrier): State<Arc<Carrier>>, request: Request,
     }
     let response = next.run(request).await;
     match fault {
-        Some(Fault::ErrorAfter) if response.status().is_success() => Failure::of(20500).into_response(),
-        Some(Fault::TimeoutAfter) if response.status().is_success() => {
-            tokio::time::sleep(carrier.settings.hold).await;
-            response
+        Some(fault) if response.status().is_success() => {
+            if fault == Fault::TimeoutAfter {
+                tokio::time::sleep(carrier.settings.hold).await;
+            }
+            fault.lost_answer().unwrap_or(response)
         }
         _ => response,
     }

@@ -41,13 +41,11 @@ pub(crate) async fn create(
         return Ok(refusal);
     }
     let created = accept(&carrier, &fields, fault)?;
-    match fault {
-        Some(Fault::ErrorAfter) => return Err(Failure::of(20500)),
-        Some(Fault::TimeoutAfter) => tokio::time::sleep(carrier.settings.hold).await,
-        Some(Fault::Refuse(_) | Fault::Silent | Fault::Undelivered(_) | Fault::Down | Fault::Lost) | None => {
-        }
+    if fault == Some(Fault::TimeoutAfter) {
+        tokio::time::sleep(carrier.settings.hold).await;
     }
-    Ok((StatusCode::CREATED, Json(created)).into_response())
+    let lost_answer = fault.and_then(Fault::lost_answer);
+    Ok(lost_answer.unwrap_or_else(|| (StatusCode::CREATED, Json(created)).into_response()))
 }
 
 /// `GET …/Messages/{sid}.json`.

@@ -48,6 +48,10 @@ async fn a_fault_lasts_for_its_count_and_none_ends_it() {
 #[tokio::test]
 async fn after_an_error_the_accepted_message_is_delivered() {
     let simulator = TestSimulator::with_number().await;
+    simulator.control("fault", &[("Kind", "down-after")]).await;
+    assert_eq!(simulator.send(&TEXT).await.0, 503);
+    assert_eq!(sent(&simulator).await, 1);
+    let simulator = TestSimulator::with_number().await;
     simulator.control("fault", &[("Kind", "error-after")]).await;
     let callback = simulator.product.status_callback();
     let (status, failure) = simulator.send(&[&TEXT[..], &[("StatusCallback", &callback)]].concat()).await;

@@ -224,6 +224,7 @@ async fn the_help_page_lists_every_control_route_attachment_and_fault() {
         "rate-limit",
         "error-before",
         "error-after",
+        "down-after",
         "timeout-after",
         "silent",
         "undelivered:&lt;code&gt;",
