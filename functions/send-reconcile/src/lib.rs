@@ -41,7 +41,7 @@ pub struct App {
 pub struct Tally {
     /// Outbox items that were queued.
     pub queued: usize,
-    /// Unknown messages that have an outcome now.
+    /// Unknown messages that have an outcome now, or are queued again.
     pub resolved: usize,
     /// Unknown messages that stay unknown for now.
     pub open: usize,
@@ -77,8 +77,8 @@ impl App {
         Ok(Self::new(Table::of(&aws, name), carrier, queues, ImportQueue::new(&aws, imports), grace))
     }
 
-    /// A message that the carrier does not have is failed after `grace`. The carrier is asked about a message
-    /// that is `sent` for longer than `grace`.
+    /// A message that the carrier does not have is queued again after `grace`. The carrier is asked about a
+    /// message that is `sent` for longer than `grace`.
     pub fn new(table: Table, carrier: Client, queues: Queues, imports: ImportQueue, grace: Duration) -> Self {
         Self {
             outbox: OutboxWorkflow::new(&table, queues),

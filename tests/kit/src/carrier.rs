@@ -13,7 +13,7 @@ use axum::{
 };
 use carrier_simulator::Settings;
 use serde_json::Value;
-use shared_carriers::twilio::{Client, Credentials};
+use shared_carriers::twilio::{Client, Credentials, MessageStatus};
 use shared_domain::phone::PhoneNumber;
 use tokio::sync::Notify;
 
@@ -111,6 +111,12 @@ impl FakeCarrier {
     pub async fn accepted_texts(&self, to: &PhoneNumber) -> Vec<String> {
         let found = self.client().find_messages(to.as_str(), INBOX_NUMBER, jiff::Timestamp::UNIX_EPOCH).await;
         found.unwrap().into_iter().rev().map(|message| message.body).collect()
+    }
+
+    /// Returns whether all messages from [`INBOX_NUMBER`] to this number are delivered.
+    pub async fn has_delivered_all(&self, to: &PhoneNumber) -> bool {
+        let found = self.client().find_messages(to.as_str(), INBOX_NUMBER, jiff::Timestamp::UNIX_EPOCH).await;
+        found.unwrap().iter().all(|message| message.status == MessageStatus::Delivered)
     }
 
     /// Returns the list `name` of a REST path.

@@ -40,6 +40,8 @@ mod malformed;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod replays;
 #[cfg(test)]
 mod send_path;

@@ -97,6 +97,15 @@ impl SendPath {
 
     pub(crate) async fn accept(&self, contact: usize) -> Message {
         let message = self.inbox.message(contact, &self.inbox.app.user, clock::now(), clock::entropy());
+        self.accept_message(message).await
+    }
+
+    pub(crate) async fn accept_at(&self, contact: usize, text: &str, at: Timestamp) -> Message {
+        let message = self.inbox.message(contact, &self.inbox.app.user, at, clock::entropy());
+        self.accept_message(Message { text: text.to_owned(), ..message }).await
+    }
+
+    async fn accept_message(&self, message: Message) -> Message {
         let acceptance = Acceptance {
             organization: self.inbox.organization(),
             message: &message,
@@ -208,6 +217,20 @@ pub(crate) fn after_the_grace_period() -> Timestamp {
 
 /// Delivers a queue message. Returns `false` if the queue must deliver it again.
 pub(crate) async fn deliver(app: &outbound_send::App, body: &str, receives: u32) -> bool {
+    deliver_with(app, body, receives, clock::now).await
+}
+
+/// Delivers a queue message at this time. Returns `false` if the queue must deliver it again.
+pub(crate) async fn deliver_at(app: &outbound_send::App, body: &str, receives: u32, at: Timestamp) -> bool {
+    deliver_with(app, body, receives, || at).await
+}
+
+async fn deliver_with(
+    app: &outbound_send::App,
+    body: &str,
+    receives: u32,
+    clock: impl Fn() -> Timestamp,
+) -> bool {
     let group = serde_json::from_str::<Value>(body).unwrap()["messageId"].clone();
     let record = json!({
         "messageId": "q", "receiptHandle": "r", "body": body, "md5OfBody": "", "messageAttributes": {},
@@ -216,7 +239,7 @@ pub(crate) async fn deliver(app: &outbound_send::App, body: &str, receives: u32)
         "awsRegion": "us-east-1",
     });
     let event: SqsEvent = serde_json::from_value(json!({ "Records": [record] })).unwrap();
-    let answer = outbound_send::handle(app, clock::now, clock::entropy, event).await;
+    let answer = outbound_send::handle(app, clock, clock::entropy, event).await;
     answer.batch_item_failures.is_empty()
 }
 

@@ -219,7 +219,7 @@ async fn wherever_a_host_crashes_a_message_is_sent_once_or_known_to_have_failed(
         (Function::Reconciler, "error-before"),
         (Function::Reconciler, "error-after"),
     ] {
-        let path = SendPath::start(100 * times).await;
+        let path = SendPath::start(250 * times).await;
         let (mut points, mut contact) = (0, 0);
         let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
         'points: for nth in 1.. {
