@@ -29,6 +29,7 @@ use shared_aws::{
     clients::{Aws, EventStreamsLogin, RegistrationQueue},
     registration::Registrations,
     table::Table,
+    team::{AuditEvent, Organization, Organizations},
 };
 use shared_carriers::twilio::Verifier;
 use shared_domain::{
@@ -36,7 +37,7 @@ use shared_domain::{
     keys::TeamKey,
     lock::LockPolicy,
     membership::Role,
-    opt_out::KeywordReplies,
+    opt_out::{KeywordReplies, SharedOptOutScope},
     registration::{Registration, RegistrationStatus},
     team::Team,
     time::Timestamp,
@@ -164,6 +165,21 @@ impl Api {
         let app = &self.app;
         let organization = build::organization_id(ORGANIZATION);
         let owner = User { name: "Olga".into(), owner: true, ..build::user(OWNER) };
+        let named = Organization {
+            id: organization.clone(),
+            name: "Clinic".into(),
+            owner: owner.id.clone(),
+            created_at: now(),
+            opt_out_scope: SharedOptOutScope::default(),
+        };
+        let event = AuditEvent {
+            actor: &owner.id,
+            action: "organization.create",
+            target: ORGANIZATION,
+            at: now(),
+            entropy: 0,
+        };
+        Organizations::new(app.table()).create(&named, &owner, &event).await.unwrap();
         app.add_user(&organization, &owner, &[]).await;
         let teams = [(TEAM, INBOX, NUMBER, "FRONT"), ("team_2", "inb_2", OTHER_NUMBER, "BACK")];
         for (team, inbox, number, api_code) in teams {
