@@ -103,8 +103,8 @@ tour: ## The commands of README.md and docs/, typed into bash and zsh
 	$(CLOUD) exec -- python3 tests/tour/check.py
 
 # The randomized tests of `make test`, with more seeds and steps. SEED= runs one seed. ONLY= takes one of
-# canaries|contention|deliveries|engine|extra_fields|forgeries|fuzzed|imports|inbound|lock_simulation|malformed|
-# model|outages|replays|sends.
+# canaries|contention|deliveries|engine|extra_fields|forgeries|fuzzed|imports|inbound|lock_simulation|
+# malformed|model|outages|replays|sends.
 .PHONY: simulations
 simulations: export SIMULATION = full
 simulations: ## Randomized tests at full size: about an hour (ONLY=, SEED=)

@@ -115,8 +115,8 @@ impl Simulation {
         self.path.queue().drain();
     }
 
-    /// Waits until the carrier has delivered all messages, and asks about those that it had not delivered when
-    /// it was asked before.
+    /// Waits until the carrier has delivered all messages, and asks about those that it had not delivered
+    /// when it was asked before.
     async fn ask_about_deliveries(&mut self, at: Timestamp) {
         for number in &self.path.inbox.numbers {
             while !self.path.carrier().has_delivered_all(number).await {
