@@ -108,7 +108,14 @@ async fn every_recorded_campaign_is_read() {
     for (name, expected) in [
         ("in_progress", campaign(CampaignStatus::InProgress)),
         ("failed", Campaign { errors: vec![rejected], ..campaign(CampaignStatus::Failed) }),
-        ("verified", Campaign { campaign_id: Some("CFOOBAR".into()), ..campaign(CampaignStatus::Verified) }),
+        (
+            "verified",
+            Campaign {
+                campaign_id: Some("CFOOBAR".into()),
+                segments_per_second: Some(75),
+                ..campaign(CampaignStatus::Verified)
+            },
+        ),
     ] {
         let server = Server::start([answer(200, fixture_text(&format!("usa2p_fetch_{name}.json")))]).await;
         let sid = sid("QE", 'a');
