@@ -222,10 +222,10 @@ async fn an_admin_breaks_a_lock_and_the_holder_learns_who_did() {
 #[tokio::test]
 async fn of_many_who_open_a_conversation_at_once_exactly_one_gets_the_lock() {
     let stack = Stack::open();
-    let users = ["olivia", "adam", "amelia", "ben", "carla", "dev", "erin", "farid"].map(|id| stack.user(id));
+    let users = ["olivia", "adam", "amelia", "ben", "carla", "dev", "erin"].map(|id| stack.user(id));
     let conversation = stack.new_conversation("Hello").await;
     let lock = conversation.lock();
-    let answers = join_all((0..32).map(|turn| {
+    let answers = join_all((0..28).map(|turn| {
         let (user, lock) = (&users[turn % users.len()], &lock);
         async move { (user.id.clone(), user.post(lock, Value::Null).await) }
     }))
@@ -237,7 +237,7 @@ async fn of_many_who_open_a_conversation_at_once_exactly_one_gets_the_lock() {
     let winner = winners.first().expect("one").to_owned();
     let tokens: BTreeSet<_> = won.iter().map(|(_, response)| response.json()["token"].as_u64()).collect();
     assert_eq!(tokens.len(), won.len(), "each acquisition has its own token");
-    assert_eq!(lost.len(), 28);
+    assert_eq!(lost.len(), 24);
     for (user, response) in &lost {
         assert_ne!(user, winner);
         assert_eq!(response.problem(423, "locked")["holder"]["id"], winner);
