@@ -6,7 +6,7 @@ use shared_domain::{
     conversation::{Assignment, Filter, Folder},
     field::FieldError,
     ids::UserId,
-    keys::{InboxKey, TeamKey},
+    keys::InboxKey,
 };
 use shared_http::{
     access::InboxMember,
@@ -71,7 +71,7 @@ fn folder(query: &Query) -> Result<Option<Folder>, Problem> {
     }
 }
 
-/// The filter of the request. Errors with `422` if `assignedTo` names no user of the inbox's team.
+/// The filter of the request. Errors with `422` if `assignedTo` names no user of the organization.
 async fn filter(app: &App, query: &Query, member: &InboxMember) -> Result<Filter, Problem> {
     let assigned = match query.get("assignedTo") {
         None => None,
@@ -80,10 +80,8 @@ async fn filter(app: &App, query: &Query, member: &InboxMember) -> Result<Filter
         Some(user) => {
             let unknown = || FieldError::new("?assignedTo", "me, none, or the ID of a user");
             let user = UserId::parse(user).map_err(|_| unknown())?;
-            let team = TeamKey { organization: &member.organization, team: &member.membership.team };
-            let known = app.members.user_in_team(team, &user).await?;
-            let known = known.filter(|known| known.user.owner || known.role.is_some());
-            Some(Assignment::User(known.ok_or_else(unknown)?.user.id))
+            let known = app.members.user(&member.organization, &user).await?;
+            Some(Assignment::User(known.ok_or_else(unknown)?.id))
         }
     };
     let read = match query.get("read") {

@@ -90,7 +90,7 @@ async fn main() {
         eprintln!("measuring: {family:?}");
         let before = figures.len();
         match family {
-            Family::Lock => figures.extend(lock_ratio::measure(options.turns).await),
+            Family::Lock => figures.extend(Box::pin(lock_ratio::measure(options.turns)).await),
             Family::Peers => figures.extend(Box::pin(peers::measure(options.turns)).await),
             Family::Starts => {
                 figures.extend(starts::measure(&options.bootstraps, options.invocations).await);
