@@ -1,7 +1,7 @@
 //! The pace of a number: when each of its messages may go to the carrier.
 //!
-//! Carriers limit the segments per second of a number. Messages beyond the limit wait at the carrier, where
-//! nobody can stop them, or fail. So each message gets a turn, and goes out at its turn.
+//! Carriers limit the segments per second of a number. Messages beyond the limit fail, or wait at the
+//! carrier, where they cannot be stopped. So each message gets a turn, and goes out at its turn.
 //!
 //! In any ten seconds at most ten times the rate goes out. Turns are scheduled like the cells of the generic
 //! cell rate algorithm (ITU-T I.371): each message moves the next turn by the time its segments take. A

@@ -1,5 +1,5 @@
 //! Partitions that throttle as DynamoDB's do: 1,000 write units a second for each partition key, however many
-//! the table has. The engine has no such limit. It stands between the real SDK client and the engine.
+//! the table has. The engine has no such limit. This layer is between the SDK client and the engine.
 //!
 //! Source: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>.
 
