@@ -113,7 +113,9 @@ impl Lists {
             bills.1.requests,
         );
         let what = format!("list page of 50, {name}: {large} conversations ÷ {SMALL}, p50");
-        Figure::new(what, value, "≤ 1.2, same units", ratio <= 1.2 && same && bills.0.read <= 3.0)
+        // A filter without an index of its own fills its page with more than one query.
+        let cheap = bills.0.read <= 3.0 * f64::from(bills.0.requests);
+        Figure::new(what, value, "≤ 1.2, same units, ≤ 3 a query", ratio <= 1.2 && same && cheap)
     }
 
     async fn page(&self, inbox: &InboxId, filter: &Filter) -> (Duration, Bill) {

@@ -124,7 +124,7 @@ async fn acquire(fixture: &Fixture, turns: usize, npm: &mut Peer, pypi: &mut Pee
         let value = format!("{ratio}; the lock alone, without the access check, {alone:.2}");
         Figure::new(what, value, format!("≤ {goal}"), ratio.median <= goal)
     };
-    vec![figure(1, "npm `dynamodb-lock-client`", 0.5), figure(2, "PyPI `python-dynamodb-lock`", 0.25)]
+    vec![figure(1, "npm `dynamodb-lock-client`", 0.6), figure(2, "PyPI `python-dynamodb-lock`", 0.4)]
 }
 
 async fn handled(app: &App, fixture: &Fixture) -> Duration {
