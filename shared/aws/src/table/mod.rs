@@ -5,11 +5,11 @@ pub(crate) mod error;
 pub(crate) mod idempotency;
 pub(crate) mod item;
 pub mod keys;
-pub(crate) mod pace;
 pub(crate) mod query;
 pub(crate) mod requests;
 pub(crate) mod transaction;
 pub(crate) mod versioned;
+pub(crate) mod write_pace;
 
 pub use self::{
     error::StoreError,

@@ -23,7 +23,7 @@ use crate::{
     table::{
         error::StoreError,
         item::{Item, Key, from_item, item},
-        pace::WritePace,
+        write_pace::WritePace,
     },
 };
 
