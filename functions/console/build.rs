@@ -1,4 +1,4 @@
-//! Compresses the files of `web/` and writes a table of them, which `src/files.rs` includes.
+//! Compresses the files of `web/` and writes a table of them by path, which `src/files.rs` includes.
 //!
 //! The URLs of all files but the page contain one digest of all files. A browser keeps them until any of them
 //! changes, and the modules import each other by relative paths.
@@ -39,8 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (path, compressed) = (utf8(&path)?, utf8(&compressed)?);
         writeln!(
             table,
-            "File {{ name: {name:?}, content_type: {content_type:?}, content: include_bytes!({path:?}), \
-             brotli: include_bytes!({compressed:?}) }},"
+            "({name:?}, StaticFile {{ content_type: {content_type:?}, content: include_bytes!({path:?}), \
+             brotli: include_bytes!({compressed:?}) }}),"
         )?;
         if content_type == JAVASCRIPT && !name.starts_with("team/") {
             write!(preloads, r#"<link rel="modulepreload" href="{{{{assets}}}}/{name}">"#)?;
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let digest = &HEXLOWER.encode(&digest.finalize())[..DIGEST_CHARACTERS];
     let page = fs::read_to_string(web.join("index.html"))?.replace("{{modules}}", &preloads);
     let code = format!(
-        "const DIGEST: &str = {digest:?};\nconst PAGE: &str = {page:?};\nstatic FILES: &[File] = &[\n{table}];\n"
+        "const DIGEST: &str = {digest:?};\nconst PAGE: &str = {page:?};\nstatic FILES: &[(&str, StaticFile)] = &[\n{table}];\n"
     );
     fs::write(out.join("files.rs"), code)?;
     Ok(())

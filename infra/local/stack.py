@@ -260,7 +260,7 @@ def _ready_message(document: dict, file: Path, is_simulated: bool) -> str:
   Console  {document["consoleUrl"]}
 {logins}
   {phones}
-  API      {api}
+  API      {api}  (reference: {api}/docs)
   Details  {stack} (users, passwords, tokens, inboxes, URLs)
   Log      {document["log"]}
 

@@ -5,6 +5,8 @@ use product_tests::{Phone, Stack, client};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+const HTML: &str = "text/html; charset=utf-8";
+
 #[tokio::test]
 async fn the_same_key_and_body_is_one_message_and_one_answer() {
     let stack = Stack::open();
@@ -99,6 +101,37 @@ async fn a_reply_that_has_not_seen_the_newest_message_is_refused_with_it() {
     amelia.wait_until_sent(&newest).await;
     drop(no_fault);
     assert_eq!(carrier.texts_to(&conversation.phone).await, ["See you", "See you"]);
+}
+
+#[tokio::test]
+async fn the_type_of_a_problem_is_a_page_about_its_code_and_the_reference_has_every_operation() {
+    let stack = Stack::open();
+    let (amelia, anonymous) = (stack.user("amelia"), stack.bearer(None));
+    let refused = amelia.get("/v1/inboxes/inb_unknown").await.problem(404, "not_found");
+    let address = refused["type"].as_str().expect("an address");
+    let page = amelia.request_to(Method::GET, address).send().await.expect("a response");
+    assert_eq!(page.status(), 200, "{address}");
+    assert_eq!(page.headers()["content-type"], HTML);
+    assert!(page.text().await.expect("a text").contains("id=\"not_found\""), "{address}");
+
+    let document = anonymous.get("/openapi.json").await.expect(200);
+    let reference = anonymous.request(Method::GET, "/docs").send().await.expect("a response");
+    assert_eq!(reference.status(), 200);
+    assert_eq!(reference.headers()["content-type"], HTML);
+    let policy = reference.headers()["content-security-policy"].to_str().expect("a text").to_owned();
+    assert!(policy.starts_with("default-src 'none'; style-src 'self';"), "{policy}");
+    let reference = reference.text().await.expect("a text");
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for operation in item.as_object().expect("operations").values() {
+            let id = operation["operationId"].as_str().expect("an ID");
+            assert!(reference.contains(&format!("id=\"{id}\"")), "{path}: {id}");
+        }
+    }
+    let request = anonymous.request(Method::GET, "/docs").header("accept-encoding", "br");
+    let compressed = request.send().await.expect("a response");
+    assert_eq!(compressed.headers()["content-encoding"], "br");
+    let bytes = compressed.bytes().await.expect("a body").len();
+    assert!(bytes < reference.len() / 5, "{bytes} bytes");
 }
 
 #[tokio::test]

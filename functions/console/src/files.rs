@@ -6,21 +6,12 @@ use lambda_http::{
     Body, Response,
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY},
+        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG},
     },
 };
-use shared_http::etag::is_listed;
+use shared_http::{etag::is_listed, static_file::StaticFile};
 
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
-
-/// A file and its compressed form.
-struct File {
-    /// Path below `web/`.
-    name: &'static str,
-    content_type: &'static str,
-    content: &'static [u8],
-    brotli: &'static [u8],
-}
 
 /// The files, the page, and the headers of every response.
 #[derive(Debug, Clone)]
@@ -80,22 +71,11 @@ fn page_response(page: &str) -> Response<Body> {
 /// A file by its path below `assets/`, which starts with the digest. A file of another version is `404`.
 fn asset_response(asset: &str, request: &HeaderMap) -> Response<Body> {
     let name = asset.split_once('/').filter(|(digest, _)| *digest == DIGEST).map(|(_, name)| name);
-    let Some(file) = name.and_then(|name| FILES.iter().find(|file| file.name == name)) else {
+    let Some((_, file)) = name.and_then(|name| FILES.iter().find(|(file, _)| *file == name)) else {
         return response(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "Not found".into());
     };
-    let accepts_brotli = request
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|coding| coding.split(';').next().is_some_and(|name| name.trim() == "br"));
-    let content = if accepts_brotli { file.brotli } else { file.content };
-    let mut response = response(StatusCode::OK, file.content_type, content.to_vec().into());
+    let mut response = file.response(request).map(Body::from);
     set_caching(&mut response, "public, max-age=31536000, immutable");
-    if accepts_brotli {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("br"));
-    }
-    response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
     response
 }
 

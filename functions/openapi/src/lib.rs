@@ -1,15 +1,17 @@
-//! The OpenAPI document, the configuration of the stack, and the health check.
+//! The OpenAPI document, its pages, the configuration of the stack, and the health check.
 //!
 //! `openapi.json` next to this crate is generated from the routes of the functions (`make openapi`). A test
 //! keeps it current and compares it with the routes of the template.
 
 mod config;
+mod reference;
 
 use axum::{
     Router,
+    body::Body,
     extract::{FromRef, State},
-    http::{HeaderValue, header::CONTENT_TYPE},
-    response::{IntoResponse, Response as RouterResponse},
+    http::HeaderMap,
+    response::Response,
 };
 use serde::Serialize;
 use shared_http::{json::Json, serve};
@@ -17,8 +19,6 @@ use shared_lambda::config::{ConfigError, Environment};
 use utoipa::ToSchema;
 
 pub use crate::config::{Config, ConfigSignIn, SignInKind};
-
-const DOCUMENT: &str = include_str!("../openapi.json");
 
 /// The health of the API.
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,7 +57,7 @@ shared_http::routes! {
 
 /// The function's router.
 pub fn router(app: App) -> Router {
-    serve::router(routes(), app)
+    serve::router(routes().merge(reference::routes()), app)
 }
 
 /// Health check
@@ -86,6 +86,6 @@ async fn configuration(State(config): State<Config>) -> Json<Config> {
 #[utoipa::path(get, path = "/openapi.json", tag = "service", operation_id = "getOpenApiDocument",
     responses((status = 200)),
     security(()))]
-async fn document() -> RouterResponse {
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT).into_response()
+async fn document(request: HeaderMap) -> Response {
+    reference::DOCUMENT.response(&request).map(Body::from)
 }

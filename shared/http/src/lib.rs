@@ -23,5 +23,6 @@ pub mod reply;
 pub mod request;
 pub mod routes;
 pub mod serve;
+pub mod static_file;
 pub mod webhook;
 pub mod wire;

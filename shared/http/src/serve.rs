@@ -133,8 +133,12 @@ async fn outcome(mut response: RouterResponse) -> Outcome {
     }
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.map_err(Problem::internal)?;
-    let text = String::from_utf8(bytes.into()).map_err(Problem::internal)?;
-    Ok(Response::from_parts(parts, if text.is_empty() { Body::Empty } else { Body::Text(text) }))
+    let body = match String::from_utf8(bytes.into()) {
+        Ok(text) if text.is_empty() => Body::Empty,
+        Ok(text) => Body::Text(text),
+        Err(error) => Body::Binary(error.into_bytes()), // a compressed file
+    };
+    Ok(Response::from_parts(parts, body))
 }
 
 /// Returns the request with the path of the matched route and its parameters. The path in the event can start

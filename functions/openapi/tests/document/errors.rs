@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fmt::Write, fs};
 
 use serde_json::{Map, Value, json};
 
+use crate::problems::{self, Code};
+
 /// Lists all codes with their status and details. A test compares it with the code.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/problems.md");
 
@@ -24,38 +26,9 @@ const FIELDS: [(&str, &str); 10] = [
 /// As above. Spelled apart, because the reply adds the message to it.
 const UNSEEN: (&str, &str) = ("unseen_message", "UnseenMessage");
 
-/// A code of the page.
-pub(crate) struct Code {
-    pub(crate) name: String,
-    pub(crate) status: String,
-    pub(crate) title: String,
-    pub(crate) detail: String,
-}
-
-impl Code {
-    /// Returns the name of its schema: `lock_lost` is `LockLostProblem`.
-    pub(crate) fn schema(&self) -> String {
-        let words = self.name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
-        words.collect::<String>() + "Problem"
-    }
-}
-
 /// Returns all codes.
 pub(crate) fn codes() -> Vec<Code> {
-    let page = fs::read_to_string(PAGE).unwrap();
-    let rows = page.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
-    let rows = rows.take_while(|line| line.starts_with('|'));
-    let code = |row: &str| {
-        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [code, status, title, details] = cells[..] else { panic!("{row}") };
-        Code {
-            name: code.trim_matches('`').into(),
-            status: status.into(),
-            title: title.into(),
-            detail: details.split("<br>").next().unwrap().into(),
-        }
-    };
-    rows.map(code).collect()
+    problems::parse(&fs::read_to_string(PAGE).unwrap()).unwrap()
 }
 
 /// Adds the responses of each operation, and a schema for each code in them.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::errors::Code;
+use crate::problems::Code;
 
 /// Adds an example to each JSON body of a request or a successful response.
 pub(crate) fn add(document: &mut Value) {
@@ -44,7 +44,7 @@ pub(crate) fn add_to_errors(document: &mut Value, codes: &[Code]) {
         let mut example = example("", schema, &schemas);
         example["type"] = format!("https://api.example.com/docs/errors#{}", code.name).into();
         example["title"] = code.title.clone().into();
-        example["detail"] = code.detail.clone().into();
+        example["detail"] = code.details.first().cloned().unwrap_or_default().into();
         schema["examples"] = json!([example]);
     }
 }

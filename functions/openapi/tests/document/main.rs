@@ -24,6 +24,8 @@ use utoipa::{
 mod errors;
 mod examples;
 mod parameters;
+#[path = "../../build/problems.rs"]
+mod problems;
 mod rules;
 mod schemas;
 
@@ -164,7 +166,7 @@ fn the_functions_know_the_query_parameters_of_the_document() {
     assert_eq!(known.collect::<Vec<_>>(), found);
 }
 
-/// Without the console, which is a page and no part of the API.
+/// Without the console and the reference, which are pages and no part of the API.
 fn routes_of_the_template() -> BTreeSet<Route> {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
     let template: serde_norway::Value = serde_norway::from_str(&text).unwrap();
@@ -173,7 +175,7 @@ fn routes_of_the_template() -> BTreeSet<Route> {
         let Some(events) = resource["Properties"]["Events"].as_mapping() else { continue };
         for event in events.values().filter(|event| event["Type"] == "HttpApi") {
             let of = &event["Properties"];
-            if of["Path"].as_str().unwrap().starts_with("/console") {
+            if ["/console", "/docs"].iter().any(|page| of["Path"].as_str().unwrap().starts_with(page)) {
                 continue;
             }
             let route =

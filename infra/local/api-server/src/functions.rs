@@ -74,13 +74,35 @@ impl Function {
     }
 }
 
-/// Returns the handler of the console, with this user pool.
-pub(crate) fn console(services: &Services, pool: UserPool) -> Handler {
-    let app = Arc::new(console::App::new(Some(pool), &services.bucket, &services.public_url));
-    Arc::new(move |request| {
-        let app = app.clone();
-        Box::pin(async move { console::handle(&app, now(), entropy(), request).await })
-    })
+/// The functions that serve pages.
+pub(crate) struct Pages {
+    pub(crate) console: Handler,
+    pub(crate) reference: Handler,
+}
+
+impl Pages {
+    /// Users sign in to the console with this pool.
+    pub(crate) fn new(services: &Services, pool: UserPool) -> Self {
+        let app = Arc::new(console::App::new(Some(pool), &services.bucket, &services.public_url));
+        let console = Function::new(utoipa::openapi::OpenApi::default(), move |request| {
+            let app = app.clone();
+            async move { console::handle(&app, now(), entropy(), request).await }
+        });
+        Self { console: console.handler, reference: reference(services).handler }
+    }
+}
+
+/// The function of the OpenAPI document and its pages.
+fn reference(services: &Services) -> Function {
+    let sign_in = openapi::ConfigSignIn {
+        issuer: services.public_url.clone(),
+        client_id: None,
+        kind: openapi::SignInKind::Oidc,
+        authorize_url: None,
+        token_url: None,
+    };
+    let config = openapi::Config::new(&LockPolicy::default(), LIMITS.reply, LIMITS.compose, sign_in);
+    Function::of_router(openapi::Api::openapi(), openapi::router(openapi::App::new(config)))
 }
 
 /// Returns all HTTP functions except the console.
@@ -102,15 +124,6 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
     let teams = teams::App::new(table, claims(), cursors.clone());
     let templates = templates::App::new(table, claims(), cursors);
 
-    let sign_in = openapi::ConfigSignIn {
-        issuer: public_url.clone(),
-        client_id: None,
-        kind: openapi::SignInKind::Oidc,
-        authorize_url: None,
-        token_url: None,
-    };
-    let config = openapi::Config::new(&LockPolicy::default(), LIMITS.reply, LIMITS.compose, sign_in);
-
     let callbacks = StatusCallbacks::new(public_url.as_str(), SIGNING_SECRET);
     let delivery_status = Arc::new(delivery_status::App::new(table.clone(), webhook_accounts(), callbacks));
     let inbound_sms =
@@ -127,7 +140,7 @@ pub(crate) fn all(services: &Services) -> Result<Vec<Function>, Failure> {
         Function::of_router(conversations::Api::openapi(), conversations::router(conversations)),
         Function::of_router(inboxes::Api::openapi(), inboxes::router(inboxes)),
         Function::of_router(messages::Api::openapi(), messages::router(messages)),
-        Function::of_router(openapi::Api::openapi(), openapi::router(openapi::App::new(config))),
+        reference(services),
         Function::of_router(out_of_office::Api::openapi(), out_of_office::router(out_of_office)),
         Function::of_router(registrations::Api::openapi(), registrations::router(registrations)),
         Function::of_router(teams::Api::openapi(), teams::router(teams)),

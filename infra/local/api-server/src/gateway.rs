@@ -12,7 +12,7 @@ use serde_json::json;
 use test_kit::gateway::Event;
 
 use crate::{
-    functions::{Function, Handler},
+    functions::{Function, Handler, Pages},
     tokens::Tokens,
 };
 
@@ -26,9 +26,8 @@ struct Route {
     tokens: Option<Tokens>,
 }
 
-/// Returns a router with the routes of all functions. The routes of the console are not in the OpenAPI
-/// document.
-pub(crate) fn router(functions: Vec<Function>, console: &Handler, tokens: &Tokens) -> Router {
+/// Returns a router with the routes of all functions. Pages are not in the OpenAPI document.
+pub(crate) fn router(functions: Vec<Function>, pages: Pages, tokens: &Tokens) -> Router {
     let mut router = Router::new();
     for function in functions {
         for (path, item) in function.routes.paths.paths {
@@ -47,13 +46,15 @@ pub(crate) fn router(functions: Vec<Function>, console: &Handler, tokens: &Token
             }
         }
     }
-    for (method, path) in [
-        (MethodFilter::GET, "/console"),
-        (MethodFilter::GET, "/console/"),
-        (MethodFilter::GET, "/console/{*proxy}"),
-        (MethodFilter::POST, "/console/session/{action}"),
+    for (method, path, handler) in [
+        (MethodFilter::GET, "/console", &pages.console),
+        (MethodFilter::GET, "/console/", &pages.console),
+        (MethodFilter::GET, "/console/{*proxy}", &pages.console),
+        (MethodFilter::POST, "/console/session/{action}", &pages.console),
+        (MethodFilter::GET, "/docs", &pages.reference),
+        (MethodFilter::GET, "/docs/{file}", &pages.reference),
     ] {
-        let route = Route { handler: console.clone(), tokens: None };
+        let route = Route { handler: handler.clone(), tokens: None };
         router = router.route(path, on(method, answer).with_state(route));
     }
     let not_found = async || (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" })));

@@ -69,8 +69,8 @@ impl Server {
                 .await?;
         let tokens = Tokens::of(&data);
         let pool = FakeUserPool::start(logins(&data)).await;
-        let console = functions::console(&services, pool.client());
-        let router = gateway::router(functions::all(&services)?, &console, &tokens);
+        let pages = functions::Pages::new(&services, pool.client());
+        let router = gateway::router(functions::all(&services)?, pages, &tokens);
         let task = tokio::spawn(async { axum::serve(listener, router).await });
         Ok(Self { url, carrier_url, tokens, task })
     }

@@ -72,6 +72,19 @@ async fn the_server_answers_as_the_gateway_until_it_is_stopped() {
     assert!(Client::builder().no_proxy().build().unwrap().get(url).send().await.is_err());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reference_and_the_address_of_a_problem_are_pages() {
+    let api = Api::start().await;
+    let (_, problem) = api.call("amelia", Method::GET, "/v1/inboxes/inb_unknown").await;
+    let (path, code) = problem["type"].as_str().unwrap().split_once('#').unwrap();
+    assert!(path.ends_with("/docs/errors"), "{path}");
+    for (path, part) in [("/docs", "id=\"acquireLock\""), ("/docs/errors", &*format!("id=\"{code}\""))] {
+        let page = api.http.get(format!("{}{path}", api.server.url)).send().await.unwrap();
+        assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+        assert!(page.text().await.unwrap().contains(part), "{path}");
+    }
+}
+
 /// The responses of one group of routes.
 struct Responses<'a> {
     api: &'a Api,
