@@ -12,7 +12,7 @@ async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
     let inbox = team.create_inbox("Second team").await;
     let me = team.admin.get("/v1/me").await.expect(200);
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&me), ["accounts", "teams", "user"]);
+    assert_eq!(keys(&me), ["accounts", "locks", "teams", "user"]);
     assert_eq!(
         me["user"],
         json!({ "userId": "dev", "name": "Dev Patel", "email": "dev@brightside.example", "owner": false })
@@ -30,6 +30,7 @@ async fn me_contains_what_navigation_and_compose_need_and_nothing_more() {
         json!({
             "inboxId": inbox.id, "kind": "shared", "name": "Second team", "color": "#336699", "phoneNumber": inbox.number,
             "apiCode": inbox.response["apiCode"], "teamId": team.id, "unreadCount": 0,
+            "counts": { "inbox": 0, "unread": 0, "assignedToMe": 0 },
         })
     );
 }

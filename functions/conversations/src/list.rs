@@ -27,8 +27,8 @@ use crate::{App, search};
 ///
 /// The conversations of one folder, latest activity first. `assignedTo` and `read` combine. With `q`, finds
 /// conversations whose contact has this external ID or phone number, or a name that starts with it; searches
-/// both folders unless you name one. A page can have fewer items than `limit` if few conversations match; the
-/// last page has no `nextCursor`. Use a cursor with the filters of the request that returned it.
+/// both folders unless you name one. A page of a search can have fewer items than `limit`; the last page of
+/// any list has no `nextCursor`. Use a cursor with the filters of the request that returned it.
 #[utoipa::path(get, path = "/v1/inboxes/{inboxId}/conversations",
     tag = "conversations", operation_id = "listConversations",
     params(("inboxId" = String, Path),

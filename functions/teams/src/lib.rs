@@ -18,7 +18,7 @@ use axum::{
 use lambda_http::http::request::Parts;
 use shared_aws::{
     clients::{Aws, Secrets, UserDirectory},
-    conversation::{Locks, Unread},
+    conversation::{Conversations, Locks, Unread},
     inbox::Inboxes,
     sending::SendingPauses,
     table::{Table, UsedKeys},
@@ -39,6 +39,7 @@ pub struct App {
     cursors: Cursors,
     members: Members,
     inboxes: Inboxes,
+    conversations: Conversations,
     unread: Unread,
     teams: Teams,
     team_members: TeamMembers,
@@ -73,6 +74,7 @@ impl App {
             cursors,
             members: Members::new(table.clone()),
             inboxes: Inboxes::new(table.clone()),
+            conversations: Conversations::new(table.clone()),
             unread: Unread::new(table.clone()),
             teams: Teams::new(table.clone()),
             team_members: TeamMembers::new(table.clone()),

@@ -57,6 +57,8 @@ const BUDGET: &[(&str, u32, f64, f64)] = &[
     ("show a failure in the lists", 1, 0.0, 3.0),
     ("read a conversation", 1, 1.0, 0.0),
     ("list page of 50", 1, 3.0, 0.0),
+    ("count 50 conversations", 1, 3.0, 0.0),
+    ("read the locks of a user without locks", 1, 1.0, 0.0),
     ("recount 50 unread conversations", 2, 3.0, 1.0),
     ("list page of 50, five locked", 2, 5.5, 0.0),
     ("history page of 25", 1, 1.5, 0.0),

@@ -129,8 +129,8 @@ export interface paths {
          * List conversations
          * @description The conversations of one folder, latest activity first. `assignedTo` and `read` combine. With `q`, finds
          *     conversations whose contact has this external ID or phone number, or a name that starts with it; searches
-         *     both folders unless you name one. A page can have fewer items than `limit` if few conversations match; the
-         *     last page has no `nextCursor`. Use a cursor with the filters of the request that returned it.
+         *     both folders unless you name one. A page of a search can have fewer items than `limit`; the last page of
+         *     any list has no `nextCursor`. Use a cursor with the filters of the request that returned it.
          */
         get: operations["listConversations"];
         put?: never;
@@ -391,7 +391,8 @@ export interface paths {
         /**
          * The signed-in user
          * @description The user's teams with their role in each, and the inboxes to show: shared inboxes that the user is a
-         *     member of and whose team is registered, and the personal inbox.
+         *     member of and whose team is registered, and the personal inbox. Each inbox has the numbers of its
+         *     conversations. Also returns the locks that the user holds.
          */
         get: operations["getMe"];
         put?: never;
@@ -1064,6 +1065,24 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Numbers of conversations of an inbox. */
+        AccountCounts: {
+            /**
+             * Format: int64
+             * @description Conversations in the Inbox folder whose contact is assigned to you. 1,000 means 1,000 or more.
+             */
+            assignedToMe: number;
+            /**
+             * Format: int64
+             * @description Conversations in the Inbox folder. 1,000 means 1,000 or more.
+             */
+            inbox: number;
+            /**
+             * Format: int64
+             * @description Unread conversations, as in `unreadCount`.
+             */
+            unread: number;
+        };
         /**
          * @description Admin required.
          * @example {
@@ -2478,6 +2497,8 @@ export interface components {
         Me: {
             /** @description Shared inboxes that the user is a member of and whose team is registered, and the personal inbox. */
             accounts: components["schemas"]["MeAccount"][];
+            /** @description The locks that you hold. */
+            locks: components["schemas"]["OwnLock"][];
             /** @description The user's teams. */
             teams: components["schemas"]["MeTeam"][];
             /** @description The user. */
@@ -2489,6 +2510,8 @@ export interface components {
             apiCode: string;
             /** @description Color as `#rrggbb`. */
             color: string;
+            /** @description Numbers of conversations. */
+            counts: components["schemas"]["AccountCounts"];
             /** @description ID of the inbox. */
             inboxId: string;
             kind: components["schemas"]["InboxKind"];
@@ -6664,12 +6687,24 @@ export interface operations {
                      *         {
                      *           "apiCode": "front-desk",
                      *           "color": "#2f6fed",
+                     *           "counts": {
+                     *             "assignedToMe": 3,
+                     *             "inbox": 12,
+                     *             "unread": 2
+                     *           },
                      *           "inboxId": "inb_01KB5Q8Z7M4T9XRA",
                      *           "kind": "shared",
                      *           "name": "Front desk",
                      *           "phoneNumber": "+12025550143",
                      *           "teamId": "team_01KB5Q8Z7M4T9XRA",
                      *           "unreadCount": 2
+                     *         }
+                     *       ],
+                     *       "locks": [
+                     *         {
+                     *           "conversationId": "cnv_01KB5Q8Z7M4T9XRA",
+                     *           "expiresAt": "2026-11-30T15:21:30.000Z",
+                     *           "inboxId": "inb_01KB5Q8Z7M4T9XRA"
                      *         }
                      *       ],
                      *       "teams": [

@@ -26,11 +26,7 @@ pub fn locked(denied: &Denied) -> Problem {
 pub fn too_many_locks(held: &[HeldLock], most: usize, now: Timestamp) -> Problem {
     let first_end = held.iter().map(|lock| lock.lease.ends_at()).min().unwrap_or(now);
     let wait = first_end.millis().saturating_sub(now.millis()).unsigned_abs().div_ceil(1000).max(1);
-    let held = held.iter().map(|lock| OwnLock {
-        inbox_id: lock.inbox.to_string(),
-        conversation_id: lock.conversation.to_string(),
-        expires_at: lock.lease.ends_at().to_string(),
-    });
+    let held = held.iter().map(OwnLock::of);
     let detail =
         format!("You are already responding in {most} conversations. Release one of the locks first.");
     let problem =

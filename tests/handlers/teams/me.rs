@@ -12,12 +12,15 @@ use aws_sdk_dynamodb::{
 };
 use serde_json::json;
 use shared_aws::{
-    conversation::{Acquired, Locks, Unread},
+    contact::Contacts,
+    conversation::{Acquired, ConversationUpdate, Conversations, Locks, Unread},
     table::Table,
 };
 use shared_domain::{
+    contact::Contact,
+    conversation::Folder,
     inbox::{InboxKind, Stage},
-    keys::{ConversationKey, InboxKey},
+    keys::{ConversationKey, InboxKey, TeamKey},
     lock::LockPolicy,
     registration::RegistrationStatus,
     team::Team,
@@ -52,10 +55,11 @@ async fn an_inbox_is_listed_while_its_team_is_approved_and_it_is_active() {
     let account = json!({
         "inboxId": "inb_front", "kind": "shared", "name": "Name of inb_front", "color": "#336699",
         "phoneNumber": front.number.as_str(), "apiCode": "inb_front", "teamId": "team_1", "unreadCount": 0,
+        "counts": { "inbox": 0, "unread": 0, "assignedToMe": 0 },
     });
     assert_eq!(bob["accounts"][1], account);
     let who = json!({ "userId": "bob", "name": "BOB", "email": "bob@clinic.example", "owner": false });
-    assert_eq!(bob["user"], who);
+    assert_eq!((&bob["user"], &bob["locks"]), (&who, &json!([])));
     assert_eq!(bob["teams"], json!([{ "teamId": "team_1", "name": "Front", "role": "member" }]));
     for stage in [Stage::Retired, Stage::Creating] {
         front.stage = stage;
@@ -106,6 +110,48 @@ async fn opening_a_conversation_decrements_the_unread_count() {
     assert_eq!(count(quiet).await, [2, 1]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn me_counts_conversations_and_lists_the_locks_of_the_user() {
+    let test = TestApp::with_two_teams().await;
+    let app = app(&test);
+    let back = inbox(&test, "inb_back", "team_2", InboxKind::Shared, &["cyn"]).await;
+    let mut conversations = Vec::new();
+    for serial in 1..=3 {
+        conversations.push(receive(&test, &back, serial).await);
+    }
+    let organization = organization_id("org_1");
+    let team = TeamKey { organization: &organization, team: &back.team };
+    let assigned = Contact {
+        number: build::number("+14155550001"),
+        assigned: Some(build::user_ref("cyn", "CYN")),
+        ..build::contact()
+    };
+    let contacts = Contacts::new(test.table());
+    contacts.put(team, &assigned).await.unwrap();
+    contacts.sync_conversations(team, &assigned.number).await.unwrap();
+    let counts = async || me(&app, "cyn").await["accounts"][0]["counts"].clone();
+    assert_eq!(counts().await, json!({ "inbox": 3, "unread": 3, "assignedToMe": 1 }));
+
+    let (key, at) = (InboxKey { organization: &organization, inbox: &back.id }, now());
+    let cyn = build::user_ref("cyn", "Cyn");
+    let lease = LockPolicy::default().lease;
+    let locks = Locks::new(test.table());
+    locks.acquire(key.conversation(&conversations[1]), &cyn, at, 1, &LockPolicy::default()).await.unwrap();
+    let event = Event::new("GET /v1/me", &[]).user("org_1", "cyn");
+    let held = async |at: Timestamp| call_at(&app, &event, at).await.1["locks"].clone();
+    let lock = json!({
+        "inboxId": "inb_back", "conversationId": conversations[1].as_str(),
+        "expiresAt": (at + lease).to_string(),
+    });
+    assert_eq!(held(at).await, json!([lock]));
+    assert_eq!(held(at + lease).await, json!([]), "an expired lock is not held");
+
+    let archive = ConversationUpdate { folder: Some(Folder::Archived), read: Some(true) };
+    let all = [conversations[0].clone()];
+    Conversations::new(test.table()).change_many(key, &all, archive, now()).await.unwrap();
+    assert_eq!(counts().await, json!({ "inbox": 2, "unread": 1, "assignedToMe": 0 }));
+}
+
 /// Counts requests by operation.
 #[derive(Debug, Clone, Default)]
 struct Meter(Arc<Mutex<Requests>>);
@@ -139,7 +185,7 @@ impl Intercept for Meter {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn me_costs_the_same_for_any_number_of_inboxes() {
+async fn me_costs_two_counts_for_each_inbox_and_otherwise_the_same_for_any_number_of_them() {
     let test = TestApp::with_two_teams().await;
     let meter = Meter::default();
     let metered = Dynamo::from_conf(test.engine.aws.dynamodb_config().interceptor(meter.clone()).build());
@@ -150,8 +196,8 @@ async fn me_costs_the_same_for_any_number_of_inboxes() {
         let (_, me) = call_at(&app, &event, at).await;
         (accounts(&me).len(), *meter.0.lock().unwrap())
     };
-    let plain = Requests { queries: 1, batches: 1, others: 0 };
-    assert_eq!(cost(now()).await, (0, plain));
+    let plain = |inboxes: usize| Requests { queries: 1 + 2 * inboxes, batches: 1, others: 1 };
+    assert_eq!(cost(now()).await, (0, plain(0)));
     let mut inboxes = Vec::new();
     for (upto, quiet) in [(3, 61), (30, 200)] {
         for serial in inboxes.len()..upto {
@@ -159,9 +205,10 @@ async fn me_costs_the_same_for_any_number_of_inboxes() {
             inboxes.push(inbox(&test, &id, "team_2", InboxKind::Shared, &["cyn"]).await);
             receive(&test, &inboxes[serial], 1).await;
         }
-        assert_eq!(cost(now()).await, (upto, plain));
+        assert_eq!(cost(now()).await, (upto, plain(upto)));
         // All counters are due for a recount. One is recounted at a time, and the correction is written.
         let later = now() + Duration::from_secs(quiet);
-        assert_eq!(cost(later).await, (upto, Requests { queries: 2, batches: 1, others: 1 }));
+        let recounted = Requests { queries: plain(upto).queries + 1, others: 2, ..plain(upto) };
+        assert_eq!(cost(later).await, (upto, recounted));
     }
 }

@@ -127,7 +127,7 @@ fn additional(name: &str) -> Map<String, Value> {
 fn number(name: &str) -> u64 {
     match name {
         "token" | "lockToken" => 7,
-        "row" => 3,
+        "row" | "assignedToMe" => 3,
         "rows" | "totalRows" => 250,
         "created" => 200,
         "updated" => 40,
@@ -136,7 +136,8 @@ fn number(name: &str) -> u64 {
         "segmentsPerSecond" => 4,
         "errorsBeyond" => 0,
         "size" => 48_213,
-        "unreadCount" | "media" => 2,
+        "inbox" => 12,
+        "unread" | "unreadCount" | "media" => 2,
         "renewAfterSeconds" => 20,
         "idlePromptAfterSeconds" => 180,
         "codes" => 30_882,

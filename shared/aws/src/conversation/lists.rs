@@ -15,13 +15,16 @@
 //! | assigned to no user, read | `inbox-activity` | no assigned user, and `read` |
 //!
 //! A page is one query of `limit` entries, so its cost does not depend on the size of the inbox. If a filter
-//! expression removes some of them, up to three more queries fill the page. A page is therefore full unless
-//! the filter removes more than three of four entries.
+//! expression removes some of them, up to three more queries, each larger than the one before, fill the page.
+//! A page is therefore full unless the filter removes more than 2,000 entries in a row.
 //!
 //! Exact indexes for every combination would be two more, at 2 write units each for every message and reply.
 //! The filters they would serve leave most entries on the page.
 
-use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, Select},
+};
 use shared_domain::{
     conversation::{Assignment, Conversation, Filter, Folder},
     keys::InboxKey,
@@ -37,8 +40,11 @@ use crate::{
     },
 };
 
-/// Maximum number of queries to fill a page.
-const MAX_QUERIES: usize = 4;
+/// Numbers of entries that the further queries for a page read at most.
+const FURTHER_QUERIES: [u16; 3] = [100, 400, 1600];
+
+/// [`Conversations::count`] counts up to this number.
+pub const MAX_COUNT: u16 = 1000;
 
 /// Which list to read.
 #[derive(Debug, Clone, Copy)]
@@ -63,10 +69,10 @@ impl Conversations {
         let source = Source::new(listing);
         let mut rows: Vec<ConversationRow> = Vec::new();
         let mut next = after.map(str::to_owned);
-        for _ in 0..MAX_QUERIES {
+        for entries in [limit].into_iter().chain(FURTHER_QUERIES) {
             let start = next.as_deref().map(|place| source.start_key(listing, place)).transpose()?;
             let query = self.table.client.query().table_name(&self.table.name).set_exclusive_start_key(start);
-            let queried = source.add_to(query, listing.folder).limit(i32::from(limit)).send().await?;
+            let queried = source.add_to(query, listing.folder).limit(i32::from(entries)).send().await?;
             rows.extend(serde_dynamo::from_items::<_, ConversationRow>(queried.items.unwrap_or_default())?);
             next =
                 queried.last_evaluated_key.and_then(|key| Some(string_attribute(&key, "place")?.to_owned()));
@@ -82,6 +88,15 @@ impl Conversations {
         let mut items = rows.into_iter().map(ConversationRow::conversation).collect::<Result<Vec<_>, _>>()?;
         self.add_locks(locked, &mut items).await?;
         Ok(Page { items, next })
+    }
+
+    /// Returns the number of conversations of a list, at most [`MAX_COUNT`]: one query, and half a read unit
+    /// for about eight of them. Counts only those among the first [`MAX_COUNT`] entries of the index that
+    /// match the filter.
+    pub async fn count(&self, listing: Listing<'_>) -> Result<u64, StoreError> {
+        let query = self.table.client.query().table_name(&self.table.name).select(Select::Count);
+        let query = Source::new(listing).add_to(query, listing.folder).limit(i32::from(MAX_COUNT));
+        Ok(u64::try_from(query.send().await?.count).unwrap_or(0))
     }
 
     /// Reads the locks of those conversations of a page that have a holder: an index entry holds no times.

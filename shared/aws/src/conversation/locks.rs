@@ -345,6 +345,20 @@ impl Locks {
         }
     }
 
+    /// Returns the locks that a user holds in these inboxes: 1 read unit, and 1 for each lock.
+    pub async fn of_user(
+        &self,
+        organization: &OrganizationId,
+        user: &UserId,
+        inboxes: &[InboxId],
+        now: Timestamp,
+    ) -> Result<Vec<HeldLock>, StoreError> {
+        let mut held = self.held.of(organization, user, inboxes).await?;
+        held.retain(|lock| lock.lease.live(now));
+        held.sort_by(|one, other| one.conversation.cmp(&other.conversation));
+        Ok(held)
+    }
+
     /// Breaks every lock that a user holds in these inboxes, for a user who loses access to them: 1 read
     /// unit, and for each lock 1 read unit and 3 write units. Returns how many there were.
     ///

@@ -10,7 +10,7 @@ pub(crate) mod unread;
 pub use self::{
     conversations::{ConversationUpdate, Conversations},
     held_locks::HeldLock,
-    lists::Listing,
+    lists::{Listing, MAX_COUNT},
     locks::{Acquired, Locks, Renewed},
     unread::{Counter, Unread},
 };

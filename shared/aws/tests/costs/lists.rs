@@ -1,6 +1,6 @@
 //! Conversations, lists, and history.
 
-use shared_aws::conversation::ConversationUpdate;
+use shared_aws::conversation::{ConversationUpdate, Listing};
 use shared_domain::{
     contact::Contact,
     conversation::{Assignment, Conversation, Filter, Folder},
@@ -24,7 +24,17 @@ pub(super) async fn reads(measured: &mut Measurements) {
     let list =
         async |stores: &TestStores| stores.list(Folder::Inbox, &Filter::default(), 50, None).await.unwrap();
     assert_eq!(measured.measure("list page of 50", list).await.items.len(), 50);
+    let count = async |stores: &TestStores| {
+        let listing =
+            Listing { inbox: stores.inbox.key(), folder: Folder::Inbox, filter: &Filter::default() };
+        stores.conversations.count(listing).await.unwrap()
+    };
+    assert_eq!(measured.measure("count 50 conversations", count).await, 50);
     let wanted = [measured.stores.inbox.id.clone()];
+    let locks = async |stores: &TestStores| {
+        stores.locks.of_user(stores.organization(), &ben().id, &wanted, at_second(100)).await.unwrap()
+    };
+    assert!(measured.measure("read the locks of a user without locks", locks).await.is_empty());
     let counted =
         measured.stores.inboxes.with_teams(measured.stores.organization(), &wanted, &[]).await.unwrap();
     let (inbox, counter) = counted.0[0].clone();

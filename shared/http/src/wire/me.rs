@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{team::RoleName, values::InboxKind};
+use super::{problem::OwnLock, team::RoleName, values::InboxKind};
 
 /// The signed-in user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,6 +52,22 @@ pub struct MeAccount {
     pub team_id: String,
     /// Number of unread conversations.
     pub unread_count: u64,
+    /// Numbers of conversations.
+    pub counts: AccountCounts,
+}
+
+/// Numbers of conversations of an inbox.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountCounts {
+    /// Conversations in the Inbox folder. 1,000 means 1,000 or more.
+    #[schema(maximum = 1000)]
+    pub inbox: u64,
+    /// Unread conversations, as in `unreadCount`.
+    pub unread: u64,
+    /// Conversations in the Inbox folder whose contact is assigned to you. 1,000 means 1,000 or more.
+    #[schema(maximum = 1000)]
+    pub assigned_to_me: u64,
 }
 
 /// The signed-in user with teams and inboxes.
@@ -63,4 +79,6 @@ pub struct Me {
     pub teams: Vec<MeTeam>,
     /// Shared inboxes that the user is a member of and whose team is registered, and the personal inbox.
     pub accounts: Vec<MeAccount>,
+    /// The locks that you hold.
+    pub locks: Vec<OwnLock>,
 }

@@ -1,6 +1,7 @@
 //! Fields that some problems have in addition to those of every problem.
 
 use serde::Serialize;
+use shared_aws::conversation::HeldLock;
 use utoipa::ToSchema;
 
 use super::{
@@ -86,6 +87,16 @@ pub struct OwnLock {
     /// Time when the lock expires unless it is renewed.
     #[schema(format = DateTime)]
     pub expires_at: String,
+}
+
+impl OwnLock {
+    pub fn of(lock: &HeldLock) -> Self {
+        Self {
+            inbox_id: lock.inbox.to_string(),
+            conversation_id: lock.conversation.to_string(),
+            expires_at: lock.lease.ends_at().to_string(),
+        }
+    }
 }
 
 /// You hold the maximum number of locks.
